@@ -1,0 +1,1 @@
+"""How the ports are fulfilled, one folder a technology."""

@@ -1,0 +1,1 @@
+"""Where the assistant's profile is read from."""

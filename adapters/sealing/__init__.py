@@ -1,0 +1,1 @@
+"""Keys: the operator's, the clients', and what is derived from both."""

@@ -1,0 +1,200 @@
+"""granian's embedded server against uvicorn: the same app, the same loop (uvloop), loopback.
+
+Run: `python benchmarks/asgi_servers.py`; needs wrk and takes about a minute. Both servers stay
+up, rounds are interleaved in changing order, and only ratios within a round are compared:
+absolute numbers of a shared machine mean little.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+
+EVENTS = [b'data: {"type":"text-delta","id":"0","delta":"word %d "}\n\n' % n for n in range(20)]
+HELLO = b'{"message":"hello, world"}'
+CHUNKS = {
+    "/hello": [HELLO],
+    "/sse/1": EVENTS,
+    "/sse/5": [b"".join(EVENTS[n : n + 5]) for n in range(0, 20, 5)],
+}
+WORKLOADS = {
+    "hello JSON": "/hello",
+    "SSE, 20 events, 5 in a chunk": "/sse/5",
+    "SSE, 20 events, 1 in a chunk": "/sse/1",
+}
+SERVERS = ("uvicorn", "granian")
+ROUNDS, SECONDS, CONNECTIONS = 4, 2, 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What one server did under one run of wrk.
+
+    Attributes:
+        per_second: answers; above zero.
+        cpu_us: processor time of the server process for one answer, in microseconds.
+        p99_ms: 99th percentile of the latency, in milliseconds.
+    """
+
+    per_second: float
+    cpu_us: float
+    p99_ms: float
+
+
+async def app(scope: Event, receive: Receive, send: Send) -> None:
+    """Answers each path of CHUNKS; a stream has no length, as ours have none."""
+    if scope["type"] == "lifespan":
+        await live(receive, send)
+        return
+    chunks = CHUNKS[scope["path"]]
+    kind = b"application/json" if len(chunks) == 1 else b"text/event-stream"
+    headers = [(b"content-type", kind), (b"cache-control", b"no-store")]
+    if len(chunks) == 1:
+        headers.append((b"content-length", b"%d" % len(HELLO)))
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    for chunk in chunks[:-1]:
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": chunks[-1]})
+
+
+async def live(receive: Receive, send: Send) -> None:
+    for moment in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{moment}.complete"})
+
+
+async def serve_uvicorn(port: int) -> None:
+    import uvicorn
+
+    config = uvicorn.Config(
+        app, port=port, http="httptools", ws="none", access_log=False, log_level="warning"
+    )
+    await uvicorn.Server(config).serve()
+
+
+async def serve_granian(port: int) -> None:
+    from granian.constants import HTTPModes, Interfaces
+    from granian.server.embed import Server
+
+    server = Server(
+        app,
+        port=port,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=4096,
+        backpressure=4096,
+        log_enabled=False,
+    )
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)
+    await server.serve()
+
+
+def serve(name: str, port: int) -> None:
+    """The server process: this script calls itself."""
+    import uvloop
+
+    entry = {"uvicorn": serve_uvicorn, "granian": serve_granian}[name]
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(entry(port))
+
+
+@contextlib.contextmanager
+def running(name: str) -> Iterator[tuple[int, int]]:
+    """A server process on the first core; yields its process id and port."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [*pinned(first=True), sys.executable, __file__, "serve", name, str(port)]
+    with subprocess.Popen(command) as process:
+        try:
+            wait_until_open(port)
+            yield process.pid, port
+        finally:
+            process.terminate()
+
+
+def wait_until_open(port: int) -> None:
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.05)
+    raise SystemExit(f"nothing listens on port {port} after 10 s")
+
+
+def pinned(*, first: bool) -> list[str]:
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2 or shutil.which("taskset") is None:
+        return []
+    return ["taskset", "-c", str(cores[0] if first else cores[-1])]
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process: fields 14 and 15 of proc(5)'s stat."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def loaded(pid: int, port: int, path: str) -> Load:
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency"]
+    before = cpu_seconds(pid)
+    done = subprocess.run(
+        [*pinned(first=False), *command, f"http://127.0.0.1:{port}{path}"],
+        capture_output=True, text=True, check=True, timeout=SECONDS + 20,
+    )  # fmt: skip
+    used = cpu_seconds(pid) - before
+    answers = re.search(r"(\d+) requests in", done.stdout)
+    p99 = re.search(r"99%\s+([\d.]+)(us|ms|s)\b", done.stdout)
+    if answers is None or p99 is None or "Non-2xx" in done.stdout or "Socket err" in done.stdout:
+        raise SystemExit(f"wrk met errors on {path}:\n{done.stdout}")
+    count, scale = int(answers[1]), {"us": 0.001, "ms": 1.0, "s": 1000.0}[p99[2]]
+    return Load(
+        per_second=count / SECONDS, cpu_us=used / count * 1e6, p99_ms=float(p99[1]) * scale
+    )
+
+
+def row(label: str, rounds: list[dict[str, Load]]) -> str:
+    def ratio(of: Callable[[Load], float]) -> str:
+        each = sorted(of(one["granian"]) / of(one["uvicorn"]) for one in rounds)
+        return f"{statistics.median(each):.2f} ({each[0]:.2f}-{each[-1]:.2f})"
+
+    rate, cpu = (
+        " / ".join(f"{statistics.median(of(one[name]) for one in rounds):,.0f}" for name in SERVERS)
+        for of in (lambda load: load.per_second, lambda load: load.cpu_us)
+    )
+    ratios = [ratio(lambda load: load.per_second), ratio(lambda load: load.cpu_us)]
+    return f"| {' | '.join([label, rate, *ratios, ratio(lambda load: load.p99_ms), cpu])} |"
+
+
+def main() -> None:
+    if shutil.which("wrk") is None:
+        raise SystemExit("wrk is missing: apt-get install wrk")
+    print("| workload | answers/s uvicorn / granian | granian ÷ uvicorn | CPU ÷ | p99 ÷ | CPU us |")
+    print("|---|---|---|---|---|---|")
+    with running("uvicorn") as uvicorn, running("granian") as granian:
+        places = {"uvicorn": uvicorn, "granian": granian}
+        for label, path in WORKLOADS.items():
+            rounds: list[dict[str, Load]] = []
+            for turn in range(ROUNDS):
+                order = SERVERS if turn % 2 == 0 else SERVERS[::-1]
+                rounds.append({name: loaded(*places[name], path) for name in order})
+            print(row(label, rounds), flush=True)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[2], int(sys.argv[3])) if sys.argv[1:2] == ["serve"] else main()

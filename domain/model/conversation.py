@@ -1,0 +1,117 @@
+"""A conversation: its head, and a contiguous tail of its messages."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from attrs import evolve, field, frozen
+from attrs.validators import ge, in_
+
+from domain.model.errors import OlderMessagesNeeded
+from domain.model.identifiers import SessionId
+from domain.model.message import Message
+from domain.model.retention import STAY, UNUSED_STAY
+from domain.model.turn import Turn
+
+
+def _frozen_mapping(values: Mapping[str, str]) -> Mapping[str, str]:
+    return MappingProxyType(dict(values))
+
+
+@frozen(kw_only=True)
+class Conversation:
+    """What was said under one session id, as far as it was loaded.
+
+    Attributes:
+        messages: the newest messages, oldest first; all of them when ``earlier`` is 0.
+        earlier: how many messages precede the first of ``messages``.
+        next_number: number that the next message gets; numbers are never used again.
+        turn: the newest turn, open or ended; absent before the first.
+        working_memory_from: number of the first message that the model still sees.
+        summary: lossy summary of the forgotten messages; absent while none is forgotten.
+        locale: BCP 47 tag of the assistant's words to the user.
+        page_context: JSON text about the page the user is on; absent when not told.
+        metadata: short words of the client about the conversation, kept as they are.
+        created_at: aware UTC.
+        kept_since: when its stay was last restarted, aware UTC.
+        kept_for: how long it stays from then.
+    """
+
+    id: SessionId
+    locale: str
+    created_at: datetime
+    kept_since: datetime
+    kept_for: timedelta = field(default=STAY, validator=in_((STAY, UNUSED_STAY)))
+    messages: tuple[Message, ...] = ()
+    earlier: int = field(default=0, validator=ge(0))
+    next_number: int = field(default=1, validator=ge(1))
+    turn: Turn | None = None
+    working_memory_from: int = field(default=1, validator=ge(1))
+    summary: str | None = None
+    page_context: str | None = None
+    metadata: Mapping[str, str] = field(factory=dict, converter=_frozen_mapping)
+
+    @property
+    def forgotten_at(self) -> datetime:
+        """When it is forgotten unless another turn restarts its stay."""
+        return self.kept_since + self.kept_for
+
+    @property
+    def open_turn(self) -> Turn | None:
+        """The turn whose reply is still to come, absent when nothing runs."""
+        return self.turn if self.turn is not None and self.turn.is_open else None
+
+    @property
+    def working_memory(self) -> tuple[Message, ...]:
+        """The loaded messages that the model still sees."""
+        return tuple(said for said in self.messages if said.number >= self.working_memory_from)
+
+    @property
+    def forgotten_messages(self) -> tuple[Message, ...]:
+        """The loaded messages that only the summary stands for."""
+        return tuple(said for said in self.messages if said.number < self.working_memory_from)
+
+
+def staying(conversation: Conversation, since: datetime) -> Conversation:
+    """The conversation with its full stay counted from ``since``."""
+    return evolve(conversation, kept_since=since, kept_for=STAY)
+
+
+def said(conversation: Conversation, message: Message) -> Conversation:
+    """The conversation with one message more, which must carry the next number."""
+    if message.number != conversation.next_number:
+        raise ValueError("a message gets the conversation's next number")
+    return evolve(
+        conversation,
+        messages=(*conversation.messages, message),
+        next_number=message.number + 1,
+    )
+
+
+def cut(conversation: Conversation, number: int) -> Conversation:
+    """The conversation without message ``number`` and all that follow it.
+
+    A summary of messages that are cut away would go on telling of them, so it goes as well.
+
+    Raises:
+        OlderMessagesNeeded: the message precedes what is loaded.
+    """
+    kept = tuple(message for message in conversation.messages if message.number < number)
+    if not kept and conversation.earlier:
+        raise OlderMessagesNeeded
+    shorter = evolve(conversation, messages=kept)
+    if number <= conversation.working_memory_from:
+        return evolve(shorter, working_memory_from=1, summary=None)
+    return shorter
+
+
+def last_messages(conversation: Conversation, count: int | None) -> Conversation:
+    """The conversation with at most its newest ``count`` messages loaded; ``None`` means as is."""
+    excess = 0 if count is None else max(len(conversation.messages) - count, 0)
+    if not excess:
+        return conversation
+    return evolve(
+        conversation,
+        messages=conversation.messages[excess:],
+        earlier=conversation.earlier + excess,
+    )

@@ -1,0 +1,26 @@
+"""What a language model is asked with."""
+
+from attrs import frozen
+
+from domain.model.message import Message
+
+
+@frozen(kw_only=True)
+class Prompt:
+    """One question to a language model.
+
+    Attributes:
+        system: what the assistant is and how it speaks.
+        messages: what was said, oldest first; the last is what is to be answered.
+        locale: BCP 47 tag the reply should be in unless the user writes otherwise.
+        page_context: JSON text about the page the user is on; absent when not told.
+        summary: what stands for forgotten messages; absent when none are.
+        reply_tokens: upper bound for the reply.
+    """
+
+    system: str
+    messages: tuple[Message, ...]
+    locale: str
+    reply_tokens: int
+    page_context: str | None = None
+    summary: str | None = None

@@ -1,0 +1,82 @@
+"""What of a conversation the model gets to see."""
+
+from collections.abc import Callable, Sequence
+from itertools import accumulate, takewhile
+
+from attrs import field, frozen
+
+from domain.model.conversation import Conversation
+from domain.model.message import Message, Role, ToolCallPart, ToolResultPart
+from domain.model.prompt import Prompt
+
+
+def _leaves_room(budget: "Budget", _: object, reply_tokens: int) -> None:
+    if not 0 < reply_tokens < budget.tokens:
+        raise ValueError("reply_tokens is above 0 and below tokens")
+
+
+@frozen(kw_only=True)
+class Budget:
+    """How much the model may see.
+
+    Attributes:
+        tokens: upper bound for one prompt together with its reply; at least 256.
+        reply_tokens: part of it kept free for the reply; smaller than tokens.
+    """
+
+    tokens: int = field()
+    reply_tokens: int = field(validator=_leaves_room)
+
+    @tokens.validator
+    def _is_useful(self, _: object, tokens: int) -> None:
+        if tokens < 256:  # noqa: PLR2004 - below it no real prompt fits
+            raise ValueError("tokens is at least 256")
+
+
+def estimated_tokens(text: str) -> int:
+    """A cautious guess for any language: three bytes of UTF-8 a token, and one to begin with."""
+    return len(text.encode("utf-8", "surrogatepass")) // 3 + 1
+
+
+def build_prompt(
+    conversation: Conversation,
+    system: str,
+    budget: Budget,
+    count_tokens: Callable[[str], int] = estimated_tokens,
+) -> Prompt:
+    """The newest messages that fit the budget, beginning with a user's; always at least the newest.
+
+    Page context and summary count as part of the system prompt.
+    """
+    fixed = sum(map(count_tokens, filter(None, (system, *_background(conversation)))))
+    room = budget.tokens - budget.reply_tokens - fixed
+    newest_first = tuple(reversed(conversation.working_memory))
+    costs = accumulate(_cost(message, count_tokens) for message in newest_first)
+    fitting = len(tuple(takewhile(lambda spent: spent <= room, costs)))
+    chosen = tuple(reversed(newest_first[: max(fitting, 1)]))
+    return Prompt(
+        system=system,
+        messages=_beginning_with_a_user(chosen),
+        page_context=conversation.page_context,
+        summary=conversation.summary,
+        locale=conversation.locale,
+        reply_tokens=budget.reply_tokens,
+    )
+
+
+def _background(conversation: Conversation) -> tuple[str | None, str | None]:
+    return conversation.page_context, conversation.summary
+
+
+def _cost(message: Message, count_tokens: Callable[[str], int]) -> int:
+    tools = (
+        part.arguments if isinstance(part, ToolCallPart) else part.output
+        for part in message.parts
+        if isinstance(part, ToolCallPart | ToolResultPart)
+    )
+    return count_tokens(message.text) + sum(map(count_tokens, tools))
+
+
+def _beginning_with_a_user(messages: Sequence[Message]) -> tuple[Message, ...]:
+    first = next((i for i, said in enumerate(messages) if said.role is Role.USER), 0)
+    return tuple(messages[first:])

@@ -1,0 +1,307 @@
+"""Whose turn it is: every change a turn makes to its conversation.
+
+Three things open a turn: something said (``say``), a wish for another answer (``answer_again``),
+the results of tools the last reply asked for (``answer_tools``). Four end it: ``finish``,
+``interrupt``, ``fail`` by its own runner, ``settle`` by somebody else after its runner died.
+All of them are idempotent by the turn's id.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from attrs import evolve, frozen
+
+from domain.model.conversation import Conversation, cut, said, staying
+from domain.model.errors import (
+    IdempotencyKeyReused,
+    InvalidInput,
+    MessageNotFound,
+    NothingToAnswer,
+    OlderMessagesNeeded,
+    TurnInProgress,
+    TurnSuperseded,
+)
+from domain.model.identifiers import MessageId, TurnId
+from domain.model.message import (
+    FinishReason,
+    Message,
+    MessageStatus,
+    Part,
+    Role,
+    StepMark,
+    ToolResultPart,
+    Usage,
+)
+from domain.model.piece import Piece, put_together
+from domain.model.turn import RequestKey, Turn, TurnStatus, TurnStep, stepped
+
+
+@frozen(kw_only=True)
+class Opening:
+    """What a new turn brings along from outside: its names, its time, its request key."""
+
+    turn_id: TurnId
+    reply_id: MessageId
+    at: datetime
+    request: RequestKey | None = None
+
+
+def turn_of_request(conversation: Conversation, request: RequestKey | None) -> Turn | None:
+    """The newest turn if it was asked for with this key, so that a retry joins it; else absent.
+
+    Raises:
+        IdempotencyKeyReused: the key is the same, the request is not.
+    """
+    turn = conversation.turn
+    if request is None or turn is None or turn.request is None:
+        return None
+    if turn.request.digest != request.digest:
+        return None
+    if turn.request.body_digest != request.body_digest:
+        raise IdempotencyKeyReused
+    return turn
+
+
+def say(
+    conversation: Conversation, opening: Opening, message_id: MessageId, parts: Sequence[Part]
+) -> Conversation:
+    """A user message opens a turn; one with a known id replaces that message and all after it.
+
+    Raises:
+        TurnInProgress: another turn is open.
+        InvalidInput: the id belongs to a reply.
+    """
+    if _is_open_already(conversation, opening):
+        return conversation
+    known = _find(conversation, message_id)
+    if known is not None and known.role is not Role.USER:
+        raise InvalidInput("message_id_taken", "This id names a reply.", field="messageId")
+    base = conversation if known is None else cut(conversation, known.number)
+    return _opened(said(base, _user_message(base, opening, message_id, parts)), opening)
+
+
+def edit(
+    conversation: Conversation,
+    opening: Opening,
+    message_id: MessageId | None,
+    parts: Sequence[Part],
+) -> Conversation:
+    """The named user message, or the newest, is said anew; all after it is gone.
+
+    Raises:
+        TurnInProgress: another turn is open.
+        MessageNotFound: no user message has this id.
+        NothingToAnswer: no id was given and no user message is there.
+        OlderMessagesNeeded: it may precede what is loaded.
+    """
+    if _is_open_already(conversation, opening):
+        return conversation
+    asked = _named(conversation, message_id) if message_id else _newest_question(conversation)
+    if asked.role is not Role.USER:
+        raise MessageNotFound
+    return say(conversation, opening, asked.id, parts)
+
+
+def answer_again(
+    conversation: Conversation, opening: Opening, message_id: MessageId | None = None
+) -> Conversation:
+    """A turn for another answer: to the named user message, instead of the named reply, or,
+    without a name, to the newest user message. What is replaced is gone.
+
+    Raises:
+        TurnInProgress: another turn is open.
+        MessageNotFound: no message has this id.
+        NothingToAnswer: there is no user message to answer.
+        OlderMessagesNeeded: the message may precede what is loaded.
+    """  # noqa: D205 - the promise is one sentence
+    if _is_open_already(conversation, opening):
+        return conversation
+    named = _named(conversation, message_id) if message_id else _newest_question(conversation)
+    after = named.number + 1 if named.role is Role.USER else named.number
+    shorter = cut(conversation, after)
+    if not shorter.messages and shorter.earlier:
+        raise OlderMessagesNeeded
+    if not shorter.messages or shorter.messages[-1].role is not Role.USER:
+        raise NothingToAnswer
+    return _opened(shorter, opening)
+
+
+def answer_tools(
+    conversation: Conversation, opening: Opening, results: Sequence[ToolResultPart]
+) -> Conversation:
+    """The tools that the last reply asked for have answered; its message will go on.
+
+    Raises:
+        TurnInProgress: another turn is open.
+        InvalidInput: the last message is not waiting for exactly these calls.
+    """
+    if _is_open_already(conversation, opening):
+        return conversation
+    last = conversation.messages[-1] if conversation.messages else None
+    waiting = {call.call_id for call in last.open_tool_calls} if last else set()
+    if last is None or not waiting or {result.call_id for result in results} != waiting:
+        raise InvalidInput("tool_results_unexpected", "These tool results were not asked for.")
+    longer = evolve(last, parts=(*last.parts, *results))
+    answered = evolve(conversation, messages=(*conversation.messages[:-1], longer))
+    return _opened(answered, evolve(opening, reply_id=last.id), continues=True)
+
+
+def finish(
+    conversation: Conversation,
+    turn_id: TurnId,
+    pieces: Iterable[Piece],
+    at: datetime,
+    *,
+    reason: FinishReason,
+    usage: Usage | None = None,
+) -> Conversation:
+    """The reply is whole.
+
+    Raises:
+        TurnSuperseded: the turn is not, or no longer, the open one.
+    """
+    ended = _ended(conversation, turn_id, TurnStep.FINISH, pieces, at)
+    if ended is conversation:
+        return conversation
+    reply = evolve(ended.messages[-1], finish_reason=reason, usage=usage)
+    return staying(evolve(ended, messages=(*ended.messages[:-1], reply)), at)
+
+
+def interrupt(
+    conversation: Conversation, turn_id: TurnId, pieces: Iterable[Piece], at: datetime
+) -> Conversation:
+    """The reply was stopped; the pieces so far stay, none leave no message.
+
+    Raises:
+        TurnSuperseded: the turn is not, or no longer, the open one.
+    """
+    ended = _ended(conversation, turn_id, TurnStep.INTERRUPT, pieces, at)
+    return conversation if ended is conversation else staying(ended, at)
+
+
+def fail(
+    conversation: Conversation, turn_id: TurnId, pieces: Iterable[Piece], at: datetime, error: str
+) -> Conversation:
+    """The model failed; before its first piece the request key is free again for a retry.
+
+    Raises:
+        TurnSuperseded: the turn is not, or no longer, the open one.
+    """
+    heard = tuple(pieces)
+    ended = _ended(conversation, turn_id, TurnStep.FAIL, heard, at, error=error)
+    if ended is conversation or ended.turn is None:
+        return conversation
+    turn = ended.turn if heard else evolve(ended.turn, request=None)
+    return staying(evolve(ended, turn=turn), at)
+
+
+def settle(
+    conversation: Conversation, turn_id: TurnId, pieces: Iterable[Piece], at: datetime
+) -> Conversation:
+    """Close what a dead process left open, with the pieces its log still has.
+
+    The stay is left as it is: nobody spoke.
+
+    Raises:
+        TurnSuperseded: another turn has been opened since.
+    """
+    return _ended(conversation, turn_id, TurnStep.SETTLE, pieces, at)
+
+
+def _is_open_already(conversation: Conversation, opening: Opening) -> bool:
+    turn = conversation.turn
+    if turn is not None and turn.id == opening.turn_id:
+        return True
+    if turn is not None and turn.is_open:
+        raise TurnInProgress(turn.id)
+    return False
+
+
+def _opened(
+    conversation: Conversation, opening: Opening, *, continues: bool = False
+) -> Conversation:
+    before = conversation.turn
+    turn = Turn(
+        id=opening.turn_id,
+        number=1 if before is None else before.number + 1,
+        reply_id=opening.reply_id,
+        opened_at=opening.at,
+        continues=continues,
+        request=opening.request,
+    )
+    return staying(evolve(conversation, turn=turn), opening.at)
+
+
+def _user_message(
+    conversation: Conversation, opening: Opening, message_id: MessageId, parts: Sequence[Part]
+) -> Message:
+    return Message(
+        id=message_id,
+        number=conversation.next_number,
+        turn=1 if conversation.turn is None else conversation.turn.number + 1,
+        role=Role.USER,
+        parts=tuple(parts),
+        created_at=opening.at,
+    )
+
+
+def _ended(
+    conversation: Conversation,
+    turn_id: TurnId,
+    step: TurnStep,
+    pieces: Iterable[Piece],
+    at: datetime,
+    *,
+    error: str | None = None,
+) -> Conversation:
+    if conversation.turn is None or conversation.turn.id != turn_id:
+        raise TurnSuperseded
+    turn = stepped(conversation.turn, step, at, error)
+    if turn is conversation.turn:
+        return conversation
+    return _with_reply(evolve(conversation, turn=turn), turn, put_together(pieces), at)
+
+
+def _with_reply(
+    conversation: Conversation, turn: Turn, parts: tuple[Part, ...], at: datetime
+) -> Conversation:
+    if turn.continues:
+        return _continued(conversation, turn, parts)
+    if not parts and turn.status is not TurnStatus.FINISHED:
+        return conversation
+    reply = Message(
+        id=turn.reply_id,
+        number=conversation.next_number,
+        turn=turn.number,
+        role=Role.ASSISTANT,
+        parts=parts,
+        created_at=at,
+        status=MessageStatus(turn.status.value),
+    )
+    return said(conversation, reply)
+
+
+def _continued(conversation: Conversation, turn: Turn, parts: tuple[Part, ...]) -> Conversation:
+    asked = conversation.messages[-1]
+    marked = (StepMark(), *parts) if parts else ()
+    reply = evolve(asked, parts=(*asked.parts, *marked), status=MessageStatus(turn.status.value))
+    return evolve(conversation, messages=(*conversation.messages[:-1], reply))
+
+
+def _find(conversation: Conversation, message_id: MessageId) -> Message | None:
+    return next((said for said in conversation.messages if said.id == message_id), None)
+
+
+def _named(conversation: Conversation, message_id: MessageId) -> Message:
+    named = _find(conversation, message_id)
+    if named is not None:
+        return named
+    raise OlderMessagesNeeded if conversation.earlier else MessageNotFound
+
+
+def _newest_question(conversation: Conversation) -> Message:
+    questions = (said for said in reversed(conversation.messages) if said.role is Role.USER)
+    newest = next(questions, None)
+    if newest is not None:
+        return newest
+    raise OlderMessagesNeeded if conversation.earlier else NothingToAnswer

@@ -1,0 +1,91 @@
+"""Where conversations live between requests."""
+
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+from attrs import frozen
+
+from domain.model.conversation import Conversation
+from domain.model.identifiers import Owner, SessionId
+from domain.model.message import Message
+
+Change: TypeAlias = Callable[[Conversation], Conversation]
+"""A pure function. It may be called several times; returning its argument changes nothing."""
+
+
+@frozen(kw_only=True)
+class Page:
+    """Some neighbouring messages, oldest first.
+
+    Attributes:
+        next: pass it as ``before`` to get the page before this one; absent on the oldest page.
+    """
+
+    messages: tuple[Message, ...]
+    next: int | None
+
+
+class ConversationStateStore(Protocol):
+    """Keeps conversations sealed off by owner and forgets them in time.
+
+    Absent, expired, forgotten and another owner's are one answer: ``ConversationNotFound``.
+    A conversation written with a new ``kept_since`` stays ``kept_for`` from that write on, and any
+    other write leaves its stay as it is; reading never lengthens it. A write whose conversation has
+    a newly opened turn opens that turn's log in the same step.
+
+    Every method raises ``StoreUnavailable`` when the store does not answer, and
+    ``StoredStateUnreadable`` when what is stored does not open.
+    """
+
+    async def create(self, owner: Owner, conversation: Conversation) -> None:
+        """Store a conversation under a new id.
+
+        Raises:
+            ConversationExists: the id is taken, by whomever; what is there stays.
+        """
+        ...
+
+    async def load(
+        self, owner: Owner, session_id: SessionId, last: int | None = None
+    ) -> Conversation:
+        """The conversation with at least its newest ``last`` messages; ``None`` means all.
+
+        Raises:
+            ConversationNotFound: absent.
+        """
+        ...
+
+    async def page(
+        self, owner: Owner, session_id: SessionId, before: int | None, limit: int
+    ) -> Page:
+        """At most ``limit`` (from 1) messages numbered below ``before``; ``None``: the newest.
+
+        Raises:
+            ConversationNotFound: absent.
+        """
+        ...
+
+    async def update(
+        self,
+        owner: Owner,
+        session_id: SessionId,
+        change: Change,
+        base: Conversation | None = None,
+        last: int | None = None,
+    ) -> Conversation:
+        """The conversation after ``change``, stored without losing anybody's update.
+
+        ``base`` is what the caller saw last and spares the read when nobody wrote since. When the
+        change raises ``OlderMessagesNeeded`` it is called again with all messages; any other error
+        of it is passed on, and nothing is changed.
+
+        Raises:
+            ConversationNotFound: absent; a forgotten conversation is never brought back.
+            ConversationTooLarge: a turn would be opened in a conversation at its bound.
+            ConversationBusy: other writers were faster for too long.
+        """
+        ...
+
+    async def forget(self, owner: Owner, session_id: SessionId) -> None:
+        """Delete the conversation and its log for good; absent or another owner's is no error."""
+        ...

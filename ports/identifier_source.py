@@ -1,0 +1,21 @@
+"""Where new names come from."""
+
+from typing import Protocol
+
+from domain.model.identifiers import MessageId, SessionId, TurnId
+
+
+class IdentifierSource(Protocol):
+    """Makes names nobody can guess and nobody had before."""
+
+    def session_id(self) -> SessionId:
+        """A new session id: UUID version 4."""
+        ...
+
+    def turn_id(self) -> TurnId:
+        """A new turn id."""
+        ...
+
+    def message_id(self) -> MessageId:
+        """A new message id."""
+        ...

@@ -1,0 +1,69 @@
+"""What a running turn has streamed so far, for everybody who follows it."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from enum import Enum
+from typing import Protocol, TypeAlias
+
+from domain.model.identifiers import Owner, SessionId, TurnId
+from domain.model.piece import NumberedPiece
+from domain.model.turn import Turn, TurnEnd
+
+LogEntry: TypeAlias = NumberedPiece | TurnEnd
+
+
+class Writing(Enum):
+    """What the writer of a turn learns with each write."""
+
+    GO_ON = "go on"
+    STOPPED = "stopped"
+    SUPERSEDED = "superseded"
+    GONE = "gone"
+
+
+class TurnLog(Protocol):
+    """One log a conversation, of its newest turn; opened by the store with the turn itself.
+
+    A log is kept for a minute after its end. A late writer never brings a deleted log back and
+    never writes into another turn's. Every method raises ``StoreUnavailable`` when the log cannot
+    be reached.
+    """
+
+    async def append(
+        self, owner: Owner, session_id: SessionId, turn: Turn, pieces: Sequence[NumberedPiece]
+    ) -> Writing:
+        """Add pieces, or just a sign of life when there are none.
+
+        Pieces already there are not added twice. Anything but ``GO_ON`` tells the writer to end;
+        ``STOPPED`` pieces are kept, ``SUPERSEDED`` and ``GONE`` ones are not.
+        """
+        ...
+
+    async def end(self, owner: Owner, session_id: SessionId, turn: Turn, end: TurnEnd) -> None:
+        """Close the log; nothing is added after it. No error when it is gone or superseded."""
+        ...
+
+    async def stop(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
+        """Ask the writer of this turn to stop; whether such a turn was still running."""
+        ...
+
+    async def read(
+        self, owner: Owner, session_id: SessionId, turn_id: TurnId, after: int, wait: timedelta
+    ) -> Sequence[LogEntry]:
+        """The entries behind piece ``after`` (0: all), the end last.
+
+        Waits up to ``wait`` for the first of them; empty when none came. Reading leaves no trace
+        and any number may read at once.
+
+        Raises:
+            TurnNotLogged: this turn has no log.
+        """
+        ...
+
+    async def silence(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> timedelta:
+        """How long the writer of this open turn has given no sign of life.
+
+        Raises:
+            TurnNotLogged: this turn has no log.
+        """
+        ...

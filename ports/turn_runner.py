@@ -1,0 +1,50 @@
+"""Where turns run: apart from the request that asked for them."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Protocol, TypeAlias
+
+from domain.model.conversation import Conversation
+from domain.model.identifiers import TurnId
+
+
+class Signals(Protocol):
+    """What a running turn is told from within its process."""
+
+    async def wait(self, at_most: timedelta) -> None:
+        """Return at the next nudge or call to end, or after ``at_most``."""
+        ...
+
+    @property
+    def must_end(self) -> bool:
+        """Whether the process shuts down and the turn has to end now."""
+        ...
+
+
+Opening: TypeAlias = Callable[[], Awaitable[Conversation]]
+"""Opens a turn and returns the stored conversation."""
+
+Replying: TypeAlias = Callable[[Conversation, Signals], Awaitable[None]]
+"""Makes and stores the reply to the conversation's open turn."""
+
+
+class TurnRunner(Protocol):
+    """Runs turns to their end, whatever becomes of the callers."""
+
+    async def run(self, turn_id: TurnId, opening: Opening, replying: Replying) -> Conversation:
+        """What ``opening`` returned; ``replying`` then runs on by itself.
+
+        When the opened conversation's open turn is not ``turn_id``, nothing is left to run: the
+        caller has joined a turn that runs elsewhere. A caller that is cancelled cancels neither
+        part, so an opened turn always has its runner.
+
+        Raises:
+            TooManyTurns: the bound is reached; ``opening`` was not called.
+            ShuttingDown: no new turns are taken; ``opening`` was not called.
+            Exception: whatever ``opening`` raised.
+        """
+        ...
+
+    def nudge(self, turn_id: TurnId) -> None:
+        """Have this turn look at its log now; nothing happens when it does not run here."""
+        ...
