@@ -1,9 +1,9 @@
 """granian's embedded server against uvicorn: the same app, the same loop (uvloop), loopback.
 
-Run: `python benchmarks/asgi_servers.py`; needs wrk and takes about a minute. Both servers stay
-up, rounds are interleaved in changing order, and only ratios within a round are compared:
-absolute numbers of a shared machine mean little.
+Run: `python benchmarks/asgi_servers.py`; needs wrk and about a minute. Rounds are interleaved in
+changing order and compared by ratio: absolute numbers of a shared machine mean little.
 """
+# ruff: noqa: INP001, S603 - a script, which runs wrk and itself
 
 import asyncio
 import contextlib
@@ -18,6 +18,8 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 Event = MutableMapping[str, Any]
@@ -78,7 +80,7 @@ async def live(receive: Receive, send: Send) -> None:
 
 
 async def serve_uvicorn(port: int) -> None:
-    import uvicorn
+    import uvicorn  # noqa: PLC0415 - each process loads its own server only
 
     config = uvicorn.Config(
         app, port=port, http="httptools", ws="none", access_log=False, log_level="warning"
@@ -87,8 +89,8 @@ async def serve_uvicorn(port: int) -> None:
 
 
 async def serve_granian(port: int) -> None:
-    from granian.constants import HTTPModes, Interfaces
-    from granian.server.embed import Server
+    from granian.constants import HTTPModes, Interfaces  # noqa: PLC0415
+    from granian.server.embed import Server  # noqa: PLC0415
 
     server = Server(
         app,
@@ -106,7 +108,7 @@ async def serve_granian(port: int) -> None:
 
 def serve(name: str, port: int) -> None:
     """The server process: this script calls itself."""
-    import uvloop
+    import uvloop  # noqa: PLC0415
 
     entry = {"uvicorn": serve_uvicorn, "granian": serve_granian}[name]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -145,16 +147,15 @@ def pinned(*, first: bool) -> list[str]:
 
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process: fields 14 and 15 of proc(5)'s stat."""
-    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-        fields = stat.read().rpartition(")")[2].split()
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def loaded(pid: int, port: int, path: str) -> Load:
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency"]
+    wrk = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency"]
     before = cpu_seconds(pid)
     done = subprocess.run(
-        [*pinned(first=False), *command, f"http://127.0.0.1:{port}{path}"],
+        [*pinned(first=False), *wrk, f"http://127.0.0.1:{port}{path}"],
         capture_output=True, text=True, check=True, timeout=SECONDS + 20,
     )  # fmt: skip
     used = cpu_seconds(pid) - before
@@ -163,9 +164,7 @@ def loaded(pid: int, port: int, path: str) -> Load:
     if answers is None or p99 is None or "Non-2xx" in done.stdout or "Socket err" in done.stdout:
         raise SystemExit(f"wrk met errors on {path}:\n{done.stdout}")
     count, scale = int(answers[1]), {"us": 0.001, "ms": 1.0, "s": 1000.0}[p99[2]]
-    return Load(
-        per_second=count / SECONDS, cpu_us=used / count * 1e6, p99_ms=float(p99[1]) * scale
-    )
+    return Load(per_second=count / SECONDS, cpu_us=used / count * 1e6, p99_ms=float(p99[1]) * scale)
 
 
 def row(label: str, rounds: list[dict[str, Load]]) -> str:
@@ -173,12 +172,16 @@ def row(label: str, rounds: list[dict[str, Load]]) -> str:
         each = sorted(of(one["granian"]) / of(one["uvicorn"]) for one in rounds)
         return f"{statistics.median(each):.2f} ({each[0]:.2f}-{each[-1]:.2f})"
 
-    rate, cpu = (
-        " / ".join(f"{statistics.median(of(one[name]) for one in rounds):,.0f}" for name in SERVERS)
-        for of in (lambda load: load.per_second, lambda load: load.cpu_us)
+    def both(of: Callable[[Load], float]) -> str:
+        return " / ".join(
+            f"{statistics.median(of(o[name]) for o in rounds):,.0f}" for name in SERVERS
+        )
+
+    rate, cpu, p99 = attrgetter("per_second"), attrgetter("cpu_us"), attrgetter("p99_ms")
+    return (
+        " | ".join([f"| {label}", both(rate), ratio(rate), ratio(cpu), ratio(p99), both(cpu)])
+        + " |"
     )
-    ratios = [ratio(lambda load: load.per_second), ratio(lambda load: load.cpu_us)]
-    return f"| {' | '.join([label, rate, *ratios, ratio(lambda load: load.p99_ms), cpu])} |"
 
 
 def main() -> None:

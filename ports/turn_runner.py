@@ -15,6 +15,10 @@ class Signals(Protocol):
         """Return at the next nudge or call to end, or after ``at_most``."""
         ...
 
+    def nudge(self) -> None:
+        """Let a ``wait`` that is under way, or else the next, return at once."""
+        ...
+
     @property
     def must_end(self) -> bool:
         """Whether the process shuts down and the turn has to end now."""

@@ -57,6 +57,12 @@ class NumberedPiece:
     piece: Piece
 
 
+def size_in_bytes(piece: Piece) -> int:
+    """How much text a piece carries, in bytes of UTF-8."""
+    text = piece.arguments if isinstance(piece, ToolCallPiece) else piece.text
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
 def put_together(pieces: Iterable[Piece]) -> tuple[Part, ...]:
     """The parts of a message that consists of ``pieces``.
 

@@ -67,13 +67,16 @@ def say(
 ) -> Conversation:
     """A user message opens a turn; one with a known id replaces that message and all after it.
 
+    The same words said again after a turn that failed without a piece take the place of the
+    unanswered ones.
+
     Raises:
         TurnInProgress: another turn is open.
         InvalidInput: the id belongs to a reply.
     """
     if _is_open_already(conversation, opening):
         return conversation
-    known = _find(conversation, message_id)
+    known = _find(conversation, message_id) or _unanswered(conversation, parts)
     if known is not None and known.role is not Role.USER:
         raise InvalidInput("message_id_taken", "This id names a reply.", field="messageId")
     base = conversation if known is None else cut(conversation, known.number)
@@ -290,6 +293,14 @@ def _continued(conversation: Conversation, turn: Turn, parts: tuple[Part, ...]) 
 
 def _find(conversation: Conversation, message_id: MessageId) -> Message | None:
     return next((said for said in conversation.messages if said.id == message_id), None)
+
+
+def _unanswered(conversation: Conversation, parts: Sequence[Part]) -> Message | None:
+    turn, last = conversation.turn, conversation.messages[-1:]
+    if turn is None or turn.status is not TurnStatus.FAILED or not last:
+        return None
+    asked = last[0]
+    return asked if asked.role is Role.USER and asked.parts == tuple(parts) else None
 
 
 def _named(conversation: Conversation, message_id: MessageId) -> Message:

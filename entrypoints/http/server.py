@@ -1,38 +1,31 @@
 """Serves the ASGI app with uvicorn, inside the caller's own event loop.
 
-Added to uvicorn here, because it lacks them: signals stay with the caller, the head of a
-request is bounded in bytes and in time, past `max_connections` only newcomers are refused,
-and a failed startup is one exception with its cause.
+Added because uvicorn lacks it: signals stay with the caller, and a failed startup is one
+exception with its cause. Slow bodies and readers are bounded by the app, not here.
 """
 
 import asyncio
 import logging
 import math
-import signal
 import socket
+from asyncio import CancelledError, Event
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager
 from datetime import timedelta
-from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
 
-HEAD_MAX_BYTES = 65_536
-HEAD_TIME = timedelta(seconds=10)
-KEEP_ALIVE = timedelta(seconds=75)  # Longer than a proxy's, or it sends into a closing connection.
 BACKLOG = 4096
-REFUSED = b'{"title":"Service Unavailable","status":503,"code":"too_many_connections"}'
+KEEP_ALIVE_SECONDS = 75  # Longer than a proxy's 60, which would else send into a closing one.
 
 
 class StartupFailed(Exception):
-    """The app did not start; its own error is the cause."""
+    """The app did not start; what it raised is the cause."""
 
 
 class ShutdownFailed(Exception):
-    """The app was served, but closing what it had opened failed; its own error is the cause."""
+    """The app was served, but could not close what it had opened; what it raised is the cause."""
 
 
 async def serve(
@@ -41,41 +34,116 @@ async def serve(
     host: str,
     port: int,
     max_connections: int,
-    stopping: asyncio.Event,
+    stopping: Event,
     announce: Callable[[], None],
     grace: timedelta = timedelta(seconds=5),
 ) -> None:
-    """Serve until `stopping` is set, then give open responses `grace` (whole seconds, rounded up).
+    """Serve until `stopping` is set, then give open responses `grace`, rounded up to seconds.
 
-    Whoever wants new requests answered while turns are drained sets `stopping` after the drain.
+    While running turns drain, keep `stopping` unset: new requests are then still answered.
     Raises OSError when the address cannot be had, StartupFailed and ShutdownFailed.
     """
     lifespan = _Lifespan(app)
-    server = _Server(lifespan, max_connections, grace, announce)
-    with _expected_endings_unlogged(), _listening(host, port) as sockets:
-        watcher = asyncio.create_task(server.leave_when(stopping))
+    server = _Server(_config(lifespan, max_connections, grace))
+    with closing(_listening(host, port)) as listener, _expected_endings_unlogged():
         try:
-            await server.serve(sockets)
-        except asyncio.CancelledError:
-            if server.started:
-                await server.shutdown(sockets)
-            raise
-        finally:
-            watcher.cancel()
-            server.abort_connections()
+            await server.serve_until(stopping, listener, announce)
+        except SystemExit:
+            raise StartupFailed from lifespan.failure
     if lifespan.failure is not None:
         raise ShutdownFailed from lifespan.failure
 
 
+def _listening(host: str, port: int) -> socket.socket:
+    # The first address a name has; without reuse_port, or two services would share the port.
+    family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    dual = host == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=dual)
+
+
+def _config(app: ASGIApp, max_connections: int, grace: timedelta) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        limit_concurrency=max_connections,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=math.ceil(grace.total_seconds()),
+        backlog=BACKLOG,  # Listens once more on the socket, so it is said twice.
+        proxy_headers=False,  # Else X-Forwarded-For is believed from every local process.
+        server_header=False,
+        access_log=False,  # Paths hold session ids.
+        log_config=None,  # Logging is set up by whoever starts the process.
+        log_level=logging.WARNING,
+    )
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # Signals stay with the caller.
+
+    async def serve_until(
+        self, stopping: Event, listener: socket.socket, announce: Callable[[], None]
+    ) -> None:
+        self._announce = announce
+        watcher = asyncio.create_task(self._leave_when(stopping))
+        try:
+            await self.serve([listener])
+        except CancelledError:
+            if self.started:
+                await self.shutdown([listener])
+            raise
+        finally:
+            watcher.cancel()
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()  # A client that reads nothing outlives its task.
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._announce()
+
+    async def _leave_when(self, stopping: Event) -> None:
+        await stopping.wait()
+        self.should_exit = True
+
+
+class _Lifespan:
+    """The app, keeping what its lifespan raised, which uvicorn would only log."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.failure: Exception | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            return await self._app(scope, receive, send)
+        answers: list[str] = []
+
+        async def answer(message: Message) -> None:
+            answers.append(message["type"])
+            await send({"type": message["type"]})  # The text of a failure is a traceback.
+
+        try:
+            await self._app(scope, receive, answer)
+        except Exception as error:  # noqa: BLE001 - raised again by serve()
+            self.failure = error
+            if not answers or answers == ["lifespan.startup.complete"]:
+                await send({"type": f"lifespan.{'shutdown' if answers else 'startup'}.failed"})
+
+
 @contextmanager
-def signals_handled_by(handle: Callable[[], None]) -> Iterator[None]:
-    """SIGTERM and SIGINT call `handle` in the running loop, each time they arrive."""
-    loop = asyncio.get_running_loop()
-    handled = (signal.SIGTERM, signal.SIGINT)
-    for number in handled:
-        loop.add_signal_handler(number, handle)
+def _expected_endings_unlogged() -> Iterator[None]:
+    logger = logging.getLogger("uvicorn.error")
+    logger.addFilter(_is_unexpected)
     try:
         yield
     finally:
-        for number in handled:
-            loop.remove_signal_handler(number)
+        logger.removeFilter(_is_unexpected)
+
+
+def _is_unexpected(record: logging.LogRecord) -> bool:
+    raised = record.exc_info[1] if record.exc_info else None
+    on_purpose = "without completing response" in record.msg  # How a failed stream ends.
+    return not (on_purpose or isinstance(raised, CancelledError))

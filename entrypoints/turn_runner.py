@@ -1,0 +1,114 @@
+"""The turn runner: one asyncio task a turn, apart from the requests."""
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+
+from domain.model.conversation import Conversation
+from domain.model.identifiers import TurnId
+from ports.errors import ShuttingDown, TooManyTurns
+from ports.telemetry import Telemetry
+from ports.turn_runner import Opening, Replying
+
+
+class _Signals:
+    """Wakes one running turn."""
+
+    def __init__(self) -> None:
+        self._nudged = asyncio.Event()
+        self.must_end = False
+
+    async def wait(self, at_most: timedelta) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(at_most.total_seconds()):
+                await self._nudged.wait()
+        self._nudged.clear()
+
+    def nudge(self) -> None:
+        self._nudged.set()
+
+    def end(self) -> None:
+        self.must_end = True
+        self.nudge()
+
+
+class TaskTurnRunner:
+    """Runs turns as tasks of this process's event loop."""
+
+    def __init__(self, *, max_turns: int, telemetry: Telemetry) -> None:
+        """``max_turns`` bounds how many turns run at once."""
+        self._max_turns = max_turns
+        self._telemetry = telemetry
+        self._running: dict[TurnId, tuple[asyncio.Task[None], _Signals]] = {}
+        self._draining = False
+
+    async def run(self, turn_id: TurnId, opening: Opening, replying: Replying) -> Conversation:
+        """See ``ports.turn_runner.TurnRunner.run``."""
+        if self._draining:
+            raise ShuttingDown
+        if len(self._running) >= self._max_turns:
+            raise TooManyTurns
+        opened: asyncio.Future[Conversation] = asyncio.get_running_loop().create_future()
+        # A caller who left does not look at the failure, and asyncio would complain of it.
+        opened.add_done_callback(lambda done: done.cancelled() or done.exception())
+        signals = _Signals()
+        task = asyncio.create_task(self._turn(turn_id, opening, replying, signals, opened))
+        self._running[turn_id] = (task, signals)
+        task.add_done_callback(lambda _: self._running.pop(turn_id, None))
+        return await asyncio.shield(opened)
+
+    def nudge(self, turn_id: TurnId) -> None:
+        """See ``ports.turn_runner.TurnRunner.nudge``."""
+        if turn_id in self._running:
+            self._running[turn_id][1].nudge()
+
+    def refuse_new(self) -> None:
+        """Take no new turns from now on."""
+        self._draining = True
+
+    async def drain(self, grace: timedelta, *, last_words: timedelta) -> None:
+        """Take no new turns; let the running ones finish within ``grace``, then interrupt them.
+
+        An interrupted turn has ``last_words`` to store what was said so far; whatever still runs
+        then is left to be settled by the next writer.
+        """
+        self.refuse_new()
+        await self._wait(grace)
+        for _, signals in self._running.values():
+            signals.end()
+        await self._wait(last_words)
+        for task, _ in self._running.values():
+            task.cancel()
+
+    async def _wait(self, at_most: timedelta) -> None:
+        tasks = [task for task, _ in self._running.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=at_most.total_seconds())
+
+    async def _turn(
+        self,
+        turn_id: TurnId,
+        opening: Opening,
+        replying: Replying,
+        signals: _Signals,
+        opened: "asyncio.Future[Conversation]",
+    ) -> None:
+        try:
+            conversation = await opening()
+        except BaseException as error:
+            opened.set_exception(error) if isinstance(error, Exception) else opened.cancel()
+            if isinstance(error, Exception):
+                return
+            raise
+        opened.set_result(conversation)
+        turn = conversation.open_turn
+        if turn is not None and turn.id == turn_id:
+            await self._reply(conversation, replying, signals)
+
+    async def _reply(
+        self, conversation: Conversation, replying: Replying, signals: _Signals
+    ) -> None:
+        try:
+            await replying(conversation, signals)
+        except Exception as error:  # noqa: BLE001 - the last stop of a detached task
+            self._telemetry.note("turn.crashed", kind=type(error).__name__)

@@ -1,0 +1,161 @@
+"""Sending a message: the conversation it belongs to, its turn, and a new one if it is gone."""
+
+from collections.abc import Sequence
+
+from attrs import evolve, frozen
+
+from domain.model.conversation import Conversation
+from domain.model.errors import ConversationExists, ConversationNotFound, IdempotencyKeyReused
+from domain.model.identifiers import MessageId, Owner, SessionId
+from domain.model.message import TextPart
+from domain.model.turn import RequestKey, Turn
+from domain.service.opening import opened
+from domain.service.turn_taking import Opening, say, turn_of_request
+from entrypoints.usecases.open_turn import OnBusy, OpenTurn
+from entrypoints.usecases.start_turn import Started, StartTurn
+from ports.assistant_profile import AssistantProfile
+from ports.client_keys import ClientKeys
+from ports.conversation_store import ConversationStateStore
+from ports.identifier_source import IdentifierSource
+from ports.rate_limiter import RateLimiter, Share
+
+
+@frozen(kw_only=True)
+class NewMessage:
+    """What a user sends.
+
+    Attributes:
+        session_id: the conversation it belongs to; absent for a first message.
+        message_id: the id the client gave it; absent when it gave none.
+        locales: wanted, best first; empty leaves the conversation's as it is.
+        page_context: JSON text; absent leaves the conversation's as it is.
+        idempotency_key: the caller's own; absent without one.
+        request: the same key as digests, absent with it.
+        address: pseudonym or address that limits are counted by.
+    """
+
+    text: TextPart
+    address: str
+    session_id: SessionId | None = None
+    message_id: MessageId | None = None
+    locales: Sequence[str] = ()
+    page_context: str | None = None
+    on_busy: OnBusy = OnBusy.REJECT
+    idempotency_key: str | None = None
+    request: RequestKey | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of UTF-8 that it adds to what is stored."""
+        return len(self.text.text.encode()) + len((self.page_context or "").encode())
+
+
+@frozen(kw_only=True)
+class SendMessage:
+    """Takes a message; the reply is made apart from the request."""
+
+    store: ConversationStateStore
+    start_turn: StartTurn
+    open_turn: OpenTurn
+    profile: AssistantProfile
+    keys: ClientKeys
+    limiter: RateLimiter
+    identifiers: IdentifierSource
+
+    async def __call__(self, owner: Owner, message: NewMessage) -> Started:
+        """The turn that replies to the message, once the message is safely stored.
+
+        A session id that names nothing of this owner begins a new conversation under a new id.
+
+        Raises:
+            TurnInProgress: another turn is open.
+            IdempotencyKeyReused: the same key with another body.
+            ConversationTooLarge: the conversation has reached its bound.
+            TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
+            PortError: the store failed.
+        """
+        await self.limiter.spend(message.address, Share.STORED, message.size)
+        opening = self.start_turn.opening(message.request)
+        message = evolve(message, message_id=message.message_id or self.identifiers.message_id())
+
+        async def open_it() -> Conversation:
+            return await self._opened(owner, message, opening)
+
+        conversation = await self.start_turn(owner, opening, open_it, address=message.address)
+        restarted = message.session_id is not None and conversation.id != message.session_id
+        return Started(conversation=conversation, turn=_turn_of(conversation), restarted=restarted)
+
+    async def _opened(self, owner: Owner, message: NewMessage, opening: Opening) -> Conversation:
+        if message.session_id is not None:
+            try:
+                return await self._continued(owner, message.session_id, message, opening)
+            except ConversationNotFound:
+                pass
+        if message.idempotency_key is None:
+            return await self._begun(owner, self.identifiers.session_id(), message, opening)
+        return await self._begun_once(owner, message.idempotency_key, message, opening)
+
+    async def _begun_once(
+        self, owner: Owner, idempotency_key: str, message: NewMessage, opening: Opening
+    ) -> Conversation:
+        """A retry of a first message meets its conversation: the id follows from the key."""
+        session_id = self.keys.session_for_request(owner, idempotency_key)
+        try:
+            return await self._met_again(owner, session_id, message, opening)
+        except ConversationNotFound:
+            pass
+        try:
+            return await self._begun(owner, session_id, message, opening)
+        except ConversationExists:
+            # The same request was here at the same time, and was faster.
+            return await self._met_again(owner, session_id, message, opening)
+
+    async def _met_again(
+        self, owner: Owner, session_id: SessionId, message: NewMessage, opening: Opening
+    ) -> Conversation:
+        def change(known: Conversation) -> Conversation:
+            asked = turn_of_request(known, message.request)
+            if asked is None and known.turn is not None and known.turn.request is not None:
+                # The conversation has gone on since: the first reply cannot be played again.
+                raise IdempotencyKeyReused
+            return known if asked else self._said(known, message, opening)
+
+        return await self.open_turn(owner, session_id, change, message.on_busy)
+
+    async def _continued(
+        self, owner: Owner, session_id: SessionId, message: NewMessage, opening: Opening
+    ) -> Conversation:
+        def change(known: Conversation) -> Conversation:
+            if turn_of_request(known, message.request):
+                return known
+            return self._said(known, message, opening)
+
+        return await self.open_turn(owner, session_id, change, message.on_busy)
+
+    async def _begun(
+        self, owner: Owner, session_id: SessionId, message: NewMessage, opening: Opening
+    ) -> Conversation:
+        await self.limiter.spend(message.address, Share.NEW)
+        locale = self.profile.assistant().locale_for(message.locales)
+        empty = opened(session_id, locale=locale, at=opening.at)
+        conversation = self._said(empty, message, opening)
+        await self.store.create(owner, conversation)
+        return conversation
+
+    def _said(self, known: Conversation, message: NewMessage, opening: Opening) -> Conversation:
+        if message.message_id is None:
+            raise AssertionError("a message has its id before it is said")
+        asked = say(known, opening, message.message_id, (message.text,))
+        if asked is known:
+            return known
+        if message.locales:
+            asked = evolve(asked, locale=self.profile.assistant().locale_for(message.locales))
+        if message.page_context is not None:
+            asked = evolve(asked, page_context=message.page_context)
+        return asked
+
+
+def _turn_of(conversation: Conversation) -> Turn:
+    if conversation.turn is None:
+        raise AssertionError("a sent message has a turn")
+    return conversation.turn
