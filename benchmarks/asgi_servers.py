@@ -93,15 +93,9 @@ async def serve_granian(port: int) -> None:
     from granian.server.embed import Server  # noqa: PLC0415
 
     server = Server(
-        app,
-        port=port,
-        interface=Interfaces.ASGI,
-        http=HTTPModes.http1,
-        websockets=False,
-        backlog=4096,
-        backpressure=4096,
-        log_enabled=False,
-    )
+        app, port=port, interface=Interfaces.ASGI, http=HTTPModes.http1, websockets=False,
+        backlog=4096, backpressure=4096, log_enabled=False,
+    )  # fmt: skip
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)
     await server.serve()
 

@@ -3,12 +3,16 @@
 import asyncio
 from contextlib import suppress
 from datetime import timedelta
+from typing import Final
 
 from domain.model.conversation import Conversation
 from domain.model.identifiers import TurnId
 from ports.errors import ShuttingDown, TooManyTurns
 from ports.telemetry import Telemetry
 from ports.turn_runner import Opening, Replying
+
+LAST_WORDS: Final = timedelta(seconds=5)
+"""How long an interrupted turn has to store what was said so far."""
 
 
 class _Signals:
@@ -62,11 +66,15 @@ class TaskTurnRunner:
         if turn_id in self._running:
             self._running[turn_id][1].nudge()
 
+    def takes_new(self) -> bool:
+        """Whether new turns are taken."""
+        return not self._draining
+
     def refuse_new(self) -> None:
         """Take no new turns from now on."""
         self._draining = True
 
-    async def drain(self, grace: timedelta, *, last_words: timedelta) -> None:
+    async def drain(self, grace: timedelta, last_words: timedelta = LAST_WORDS) -> None:
         """Take no new turns; let the running ones finish within ``grace``, then interrupt them.
 
         An interrupted turn has ``last_words`` to store what was said so far; whatever still runs

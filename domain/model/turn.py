@@ -126,12 +126,15 @@ class TurnEnd:
     Attributes:
         finish_reason, usage: as the model told them; absent unless finished.
         error: stable code; present for failed, gone and not saved.
+        forgotten_at: when the conversation is forgotten if nothing more is said, aware UTC; absent
+            when the turn's outcome was not stored.
     """
 
     outcome: Outcome
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     error: str | None = None
+    forgotten_at: datetime | None = None
 
 
 @frozen

@@ -1,12 +1,11 @@
-"""Whose turn it is: every change a turn makes to its conversation.
+"""Whose turn it is: how a turn is opened.
 
-Three things open a turn: something said (``say``), a wish for another answer (``answer_again``),
-the results of tools the last reply asked for (``answer_tools``). Four end it: ``finish``,
-``interrupt``, ``fail`` by its own runner, ``settle`` by somebody else after its runner died.
-All of them are idempotent by the turn's id.
+Three things open a turn: something said (``say``, ``edit``), a wish for another answer
+(``answer_again``), the results of tools the last reply asked for (``answer_tools``). All of them
+are idempotent by the turn's id, and none of them opens a second turn beside an open one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from attrs import evolve, frozen
@@ -19,21 +18,15 @@ from domain.model.errors import (
     NothingToAnswer,
     OlderMessagesNeeded,
     TurnInProgress,
-    TurnSuperseded,
 )
 from domain.model.identifiers import MessageId, TurnId
 from domain.model.message import (
-    FinishReason,
     Message,
-    MessageStatus,
     Part,
     Role,
-    StepMark,
     ToolResultPart,
-    Usage,
 )
-from domain.model.piece import Piece, put_together
-from domain.model.turn import RequestKey, Turn, TurnStatus, TurnStep, stepped
+from domain.model.turn import RequestKey, Turn, TurnStatus
 
 
 @frozen(kw_only=True)
@@ -149,68 +142,6 @@ def answer_tools(
     return _opened(answered, evolve(opening, reply_id=last.id), continues=True)
 
 
-def finish(
-    conversation: Conversation,
-    turn_id: TurnId,
-    pieces: Iterable[Piece],
-    at: datetime,
-    *,
-    reason: FinishReason,
-    usage: Usage | None = None,
-) -> Conversation:
-    """The reply is whole.
-
-    Raises:
-        TurnSuperseded: the turn is not, or no longer, the open one.
-    """
-    ended = _ended(conversation, turn_id, TurnStep.FINISH, pieces, at)
-    if ended is conversation:
-        return conversation
-    reply = evolve(ended.messages[-1], finish_reason=reason, usage=usage)
-    return staying(evolve(ended, messages=(*ended.messages[:-1], reply)), at)
-
-
-def interrupt(
-    conversation: Conversation, turn_id: TurnId, pieces: Iterable[Piece], at: datetime
-) -> Conversation:
-    """The reply was stopped; the pieces so far stay, none leave no message.
-
-    Raises:
-        TurnSuperseded: the turn is not, or no longer, the open one.
-    """
-    ended = _ended(conversation, turn_id, TurnStep.INTERRUPT, pieces, at)
-    return conversation if ended is conversation else staying(ended, at)
-
-
-def fail(
-    conversation: Conversation, turn_id: TurnId, pieces: Iterable[Piece], at: datetime, error: str
-) -> Conversation:
-    """The model failed; before its first piece the request key is free again for a retry.
-
-    Raises:
-        TurnSuperseded: the turn is not, or no longer, the open one.
-    """
-    heard = tuple(pieces)
-    ended = _ended(conversation, turn_id, TurnStep.FAIL, heard, at, error=error)
-    if ended is conversation or ended.turn is None:
-        return conversation
-    turn = ended.turn if heard else evolve(ended.turn, request=None)
-    return staying(evolve(ended, turn=turn), at)
-
-
-def settle(
-    conversation: Conversation, turn_id: TurnId, pieces: Iterable[Piece], at: datetime
-) -> Conversation:
-    """Close what a dead process left open, with the pieces its log still has.
-
-    The stay is left as it is: nobody spoke.
-
-    Raises:
-        TurnSuperseded: another turn has been opened since.
-    """
-    return _ended(conversation, turn_id, TurnStep.SETTLE, pieces, at)
-
-
 def _is_open_already(conversation: Conversation, opening: Opening) -> bool:
     turn = conversation.turn
     if turn is not None and turn.id == opening.turn_id:
@@ -246,49 +177,6 @@ def _user_message(
         parts=tuple(parts),
         created_at=opening.at,
     )
-
-
-def _ended(
-    conversation: Conversation,
-    turn_id: TurnId,
-    step: TurnStep,
-    pieces: Iterable[Piece],
-    at: datetime,
-    *,
-    error: str | None = None,
-) -> Conversation:
-    if conversation.turn is None or conversation.turn.id != turn_id:
-        raise TurnSuperseded
-    turn = stepped(conversation.turn, step, at, error)
-    if turn is conversation.turn:
-        return conversation
-    return _with_reply(evolve(conversation, turn=turn), turn, put_together(pieces), at)
-
-
-def _with_reply(
-    conversation: Conversation, turn: Turn, parts: tuple[Part, ...], at: datetime
-) -> Conversation:
-    if turn.continues:
-        return _continued(conversation, turn, parts)
-    if not parts and turn.status is not TurnStatus.FINISHED:
-        return conversation
-    reply = Message(
-        id=turn.reply_id,
-        number=conversation.next_number,
-        turn=turn.number,
-        role=Role.ASSISTANT,
-        parts=parts,
-        created_at=at,
-        status=MessageStatus(turn.status.value),
-    )
-    return said(conversation, reply)
-
-
-def _continued(conversation: Conversation, turn: Turn, parts: tuple[Part, ...]) -> Conversation:
-    asked = conversation.messages[-1]
-    marked = (StepMark(), *parts) if parts else ()
-    reply = evolve(asked, parts=(*asked.parts, *marked), status=MessageStatus(turn.status.value))
-    return evolve(conversation, messages=(*conversation.messages[:-1], reply))
 
 
 def _find(conversation: Conversation, message_id: MessageId) -> Message | None:

@@ -16,6 +16,8 @@ from datetime import timedelta
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from entrypoints.http.bounded_connection import BoundedConnection
+
 BACKLOG = 4096
 KEEP_ALIVE_SECONDS = 75  # Longer than a proxy's 60, which would else send into a closing one.
 
@@ -35,10 +37,10 @@ async def serve(
     port: int,
     max_connections: int,
     stopping: Event,
-    announce: Callable[[], None],
+    announce: Callable[[str], None],
     grace: timedelta = timedelta(seconds=5),
 ) -> None:
-    """Serve until `stopping` is set, then give open responses `grace`, rounded up to seconds.
+    """Serve until `stopping` is set, announcing the URL once it listens; then give open responses `grace`, rounded up to seconds.
 
     While running turns drain, keep `stopping` unset: new requests are then still answered.
     Raises OSError when the address cannot be had, StartupFailed and ShutdownFailed.
@@ -64,7 +66,7 @@ def _listening(host: str, port: int) -> socket.socket:
 def _config(app: ASGIApp, max_connections: int, grace: timedelta) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=BoundedConnection,
         ws="none",
         lifespan="on",
         limit_concurrency=max_connections,
@@ -85,9 +87,9 @@ class _Server(uvicorn.Server):
         yield  # Signals stay with the caller.
 
     async def serve_until(
-        self, stopping: Event, listener: socket.socket, announce: Callable[[], None]
+        self, stopping: Event, listener: socket.socket, announce: Callable[[str], None]
     ) -> None:
-        self._announce = announce
+        self._announce, self._listener = announce, listener
         watcher = asyncio.create_task(self._leave_when(stopping))
         try:
             await self.serve([listener])
@@ -102,11 +104,16 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._announce()
+        self._announce(_address(self._listener))
 
     async def _leave_when(self, stopping: Event) -> None:
         await stopping.wait()
         self.should_exit = True
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class _Lifespan:

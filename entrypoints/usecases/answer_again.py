@@ -5,7 +5,8 @@ from attrs import frozen
 from domain.model.conversation import Conversation
 from domain.model.identifiers import MessageId, Owner, SessionId
 from domain.model.message import TextPart
-from domain.service.turn_taking import Opening, answer_again, edit
+from domain.model.turn import RequestKey
+from domain.service.turn_taking import Opening, answer_again, edit, turn_of_request
 from entrypoints.usecases.open_turn import OnBusy, OpenTurn
 from entrypoints.usecases.start_turn import Started, StartTurn
 from ports.rate_limiter import RateLimiter, Share
@@ -20,6 +21,7 @@ class Again:
             for the newest user message.
         text: what the user message shall say instead; absent leaves it as it is.
         address: what limits are counted by.
+        request: the Idempotency-Key as digests; absent without one.
     """
 
     session_id: SessionId
@@ -27,6 +29,7 @@ class Again:
     message_id: MessageId | None = None
     text: TextPart | None = None
     on_busy: OnBusy = OnBusy.REJECT
+    request: RequestKey | None = None
 
 
 @frozen(kw_only=True)
@@ -44,13 +47,14 @@ class AnswerAgain:
             ConversationNotFound: absent.
             MessageNotFound: the named message is not in it, or cannot be said anew.
             NothingToAnswer: there is no user message.
+            IdempotencyKeyReused: the same key with another body.
             TurnInProgress, ConversationTooLarge: nothing was changed.
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.
         """
         size = len(again.text.text.encode()) if again.text else 0
         await self.limiter.spend(again.address, Share.STORED, size)
-        opening = self.start_turn.opening()
+        opening = self.start_turn.opening(again.request)
 
         async def open_it() -> Conversation:
             return await self.open_turn(
@@ -64,6 +68,8 @@ class AnswerAgain:
 
 
 def _anew(known: Conversation, again: Again, opening: Opening) -> Conversation:
+    if turn_of_request(known, again.request):
+        return known
     if again.text is None:
         return answer_again(known, opening, again.message_id)
     return edit(known, opening, again.message_id, (again.text,))

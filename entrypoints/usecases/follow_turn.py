@@ -97,10 +97,12 @@ def _as_piece(part: Part) -> Piece | None:
 
 def _end_of(conversation: Conversation, turn: Turn) -> TurnEnd:
     if turn.status is not TurnStatus.FINISHED:
-        return TurnEnd(outcome=Outcome(turn.status.value), error=turn.error)
+        outcome = Outcome(turn.status.value)
+        return TurnEnd(outcome=outcome, error=turn.error, forgotten_at=conversation.forgotten_at)
     reply = reply_of(conversation, turn)
     return TurnEnd(
         outcome=Outcome.FINISHED,
         finish_reason=reply.finish_reason if reply else None,
         usage=reply.usage if reply else None,
+        forgotten_at=conversation.forgotten_at,
     )

@@ -6,7 +6,7 @@ from contextlib import aclosing, suppress
 from datetime import timedelta
 from typing import Final
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, evolve, frozen
 
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound, DomainError, TurnSuperseded
@@ -16,7 +16,7 @@ from domain.model.prompt import Prompt
 from domain.model.turn import Outcome, Turn, TurnEnd
 from domain.model.turn_policy import TurnPolicy
 from domain.service.prompt_building import Budget, build_prompt
-from domain.service.turn_taking import fail, finish, interrupt
+from domain.service.turn_ending import fail, finish, interrupt
 from ports.assistant_profile import AssistantProfile
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
@@ -158,7 +158,7 @@ class MakeReply:
         deadline = self.clock.monotonic() + self.policy.save_within
         while True:
             try:
-                await self.store.update(owner, conversation.id, change, base=base)
+                stored = await self.store.update(owner, conversation.id, change, base=base)
             except ConversationNotFound:
                 return TurnEnd(outcome=Outcome.GONE, error="conversation_gone")
             except TurnSuperseded:
@@ -167,7 +167,7 @@ class MakeReply:
                 if self.clock.monotonic() >= deadline:
                     return TurnEnd(outcome=Outcome.NOT_SAVED, error="reply_not_saved")
             else:
-                return end
+                return evolve(end, forgotten_at=stored.forgotten_at)
             base = None
             await self.clock.sleep(_RETRY_PAUSE)
             await self._write(owner, conversation, turn, heard)

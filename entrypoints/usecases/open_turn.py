@@ -12,7 +12,7 @@ from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.piece import NumberedPiece
 from domain.model.turn import TurnEnd
 from domain.model.turn_policy import TurnPolicy
-from domain.service.turn_taking import settle
+from domain.service.turn_ending import settle
 from ports.clock import Clock
 from ports.conversation_store import Change, ConversationStateStore
 from ports.errors import TurnNotLogged

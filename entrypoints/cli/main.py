@@ -1,0 +1,45 @@
+"""The ``privity`` command."""
+
+from typing import Annotated
+
+import typer
+
+from entrypoints.cli.chat import chat
+from entrypoints.cli.keys import new_client_key, new_key
+from entrypoints.cli.serve import serve
+
+app = typer.Typer(
+    name="privity",
+    help="A chat backend that keeps what people tell it to itself.\n\n"
+    "Begin with `privity serve`; it needs no setting at all. Settings come from the environment, "
+    "see docs/settings.md.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+app.command()(serve)
+app.command()(chat)
+app.command("new-key")(new_key)
+app.command("new-client-key")(new_client_key)
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    *, show: Annotated[bool, typer.Option("--version", help="Show the version.")] = False
+) -> None:
+    """A chat backend that keeps what people tell it to itself.
+
+    Begin with `privity serve`; it needs no setting at all. Settings come from the environment,
+    see docs/settings.md.
+    """
+    if show:
+        from importlib.metadata import version as installed  # noqa: PLC0415 - only needed here
+
+        typer.echo(installed("privity"))
+        raise typer.Exit
+
+
+def run() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,155 @@
+"""The ASGI app: routes, what every request passes through, and what is open while it serves."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Final, Protocol, TypeVar
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from domain.model.errors import DomainError
+from entrypoints.http.caller import RENEWED_KEY_HEADER, CallerRules
+from entrypoints.http.middleware import LocalePrefix, SecurityHeaders, UnexpectedErrors
+from entrypoints.http.problems import EdgeError, problem_of
+from entrypoints.http.reply_stream import ReplyStream
+from entrypoints.http.routes import client_key, front_page, health, native, openapi
+from entrypoints.http.services import Services
+from entrypoints.settings import Settings
+from entrypoints.turn_runner import TaskTurnRunner
+from entrypoints.usecases.answer_again import AnswerAgain
+from entrypoints.usecases.follow_turn import FollowTurn
+from entrypoints.usecases.forget_conversation import ForgetConversation
+from entrypoints.usecases.open_conversation import OpenConversation
+from entrypoints.usecases.read_history import ReadHistory
+from entrypoints.usecases.send_message import SendMessage
+from entrypoints.usecases.stop_turn import StopTurn
+from ports.assistant_profile import AssistantProfile
+from ports.client_keys import ClientKeys
+from ports.clock import Clock
+from ports.errors import PortError
+from ports.language_model import LanguageModel
+from ports.rate_limiter import RateLimiter
+from ports.telemetry import Telemetry
+
+_Wanted = TypeVar("_Wanted")
+_EXPOSED: Final = ("x-session-id", "retry-after", "x-request-id", RENEWED_KEY_HEADER)
+_ALLOWED: Final = ("content-type", "authorization", "idempotency-key", "last-event-id")
+
+
+class Resolver(Protocol):
+    """Gives what was wired: the container, seen from here."""
+
+    def resolve(self, service_key: type[_Wanted]) -> _Wanted:
+        """The one instance, or a new use case over it."""
+        ...
+
+
+class Opening(Protocol):
+    """Opens everything for as long as the app serves."""
+
+    def __call__(self, settings: Settings) -> AbstractAsyncContextManager[Resolver]:
+        """The opened container."""
+        ...
+
+
+def create_app(settings: Settings, opening: Opening) -> Starlette:
+    """The app; nothing is opened before its lifespan begins.
+
+    While it serves, ``app.state.runner`` is the turn runner, to be drained before it ends.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
+        async with opening(settings) as container:
+            services = _services(settings, container)
+            app.state.runner = container.resolve(TaskTurnRunner)
+            assistant = container.resolve(AssistantProfile).assistant()  # type: ignore[type-abstract]
+            yield {"services": services, "assistant": assistant}
+
+    return Starlette(
+        routes=[
+            *native.ROUTES,
+            *client_key.ROUTES,
+            *health.ROUTES,
+            *openapi.ROUTES,
+            *front_page.ROUTES,
+        ],
+        middleware=_middleware(settings),
+        exception_handlers={
+            DomainError: _problem,
+            PortError: _problem,
+            EdgeError: _problem,
+            HTTPException: _problem,
+        },
+        lifespan=lifespan,
+    )
+
+
+def _middleware(settings: Settings) -> Sequence[Middleware]:
+    cross_origin = Middleware(
+        CORSMiddleware,
+        allow_origins=settings.embedding_origins,
+        allow_credentials=True,
+        allow_methods=("GET", "POST", "DELETE"),
+        allow_headers=_ALLOWED,
+        expose_headers=_EXPOSED,
+        max_age=600,
+    )
+    return (
+        Middleware(SecurityHeaders, is_https=settings.is_https),
+        *((cross_origin,) if settings.embedding_origins else ()),
+        Middleware(UnexpectedErrors, note=_telemetry_of),
+        Middleware(LocalePrefix, locales=_locales_of),
+    )
+
+
+def _telemetry_of(scope: Scope) -> Telemetry:
+    services: Services = scope["state"]["services"]
+    return services.telemetry
+
+
+def _locales_of(scope: Scope) -> Sequence[str]:
+    return tuple(scope["state"]["assistant"].welcomes)
+
+
+async def _problem(_: Request, error: Exception) -> Response:
+    return problem_of(error).response()
+
+
+def _services(settings: Settings, container: Resolver) -> Services:
+    keys = container.resolve(ClientKeys)  # type: ignore[type-abstract]
+    return Services(
+        open_conversation=container.resolve(OpenConversation),
+        send_message=container.resolve(SendMessage),
+        answer_again=container.resolve(AnswerAgain),
+        follow_turn=container.resolve(FollowTurn),
+        stop_turn=container.resolve(StopTurn),
+        read_history=container.resolve(ReadHistory),
+        forget_conversation=container.resolve(ForgetConversation),
+        reply_stream=_reply_stream(container),
+        callers=CallerRules(
+            keys=keys,
+            public_origin=settings.public_url,
+            embedding_origins=frozenset(settings.embedding_origins),
+            proxies=settings.proxies,
+        ),
+        keys=keys,
+        limiter=container.resolve(RateLimiter),  # type: ignore[type-abstract]
+        telemetry=container.resolve(Telemetry),  # type: ignore[type-abstract]
+        is_ready=container.resolve(TaskTurnRunner).takes_new,
+    )
+
+
+def _reply_stream(container: Resolver) -> ReplyStream:
+    return ReplyStream(
+        follow=container.resolve(FollowTurn),
+        history=container.resolve(ReadHistory),
+        profile=container.resolve(AssistantProfile),  # type: ignore[type-abstract]
+        model=container.resolve(LanguageModel),  # type: ignore[type-abstract]
+        clock=container.resolve(Clock),  # type: ignore[type-abstract]
+    )

@@ -1,0 +1,156 @@
+"""Following a turn into a response: as a stream of events, or as one document."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from datetime import timedelta
+from time import time
+from typing import Final
+
+from attrs import frozen
+from starlette.responses import Response
+
+from domain.model.conversation import Conversation
+from domain.model.identifiers import Owner, SessionId, TurnId
+from domain.model.turn import Outcome, Turn, TurnEnd
+from entrypoints.http.answers import ReplyAnswer, json_response, message_answer, usage_answer
+from entrypoints.http.problems import Problem, problem_of, problem_of_code
+from entrypoints.http.reply_chunks import ReplyChunks
+from entrypoints.http.sse import DONE, HEARTBEAT, StreamBroken, event
+from entrypoints.usecases.follow_turn import FollowTurn, reply_of
+from entrypoints.usecases.read_history import ReadHistory
+from entrypoints.usecases.start_turn import Started
+from ports.assistant_profile import AssistantProfile
+from ports.clock import Clock
+from ports.errors import PortError
+from ports.language_model import LanguageModel
+from ports.turn_log import LogEntry
+
+_HEARTBEAT_EVERY: Final = timedelta(seconds=10)
+
+
+@frozen(kw_only=True)
+class Reply:
+    """The outcome of a turn that was awaited: a document, or a problem."""
+
+    document: ReplyAnswer | None = None
+    problem: Problem | None = None
+
+    def response(self, headers: Mapping[str, str]) -> Response:
+        """The answer; ``headers``, which hand out the caller's key, go with a success only."""
+        if self.document is not None:
+            return json_response(self.document, headers=dict(headers))
+        return (self.problem or problem_of_code("internal_error")).response()
+
+
+@frozen(kw_only=True)
+class ReplyStream:
+    """Shows turns to native clients."""
+
+    follow: FollowTurn
+    history: ReadHistory
+    profile: AssistantProfile
+    model: LanguageModel
+    clock: Clock
+
+    async def native(self, owner: Owner, started: Started) -> AsyncGenerator[bytes, None]:
+        """A new turn's events: ``session-id``, the chunks, ``[DONE]``, ``metadata-info``."""
+        began = self.clock.monotonic()
+        session_id = started.conversation.id
+        hello = {"sessionId": session_id, "restarted": started.restarted}
+        yield event(hello, name="session-id")
+        async for chunk, end in self._chunks(owner, session_id, started.turn, 0):
+            yield chunk
+            if end is not None:
+                info = self._info(end, self.clock.monotonic() - began)
+                yield event(info, name="metadata-info")
+
+    async def resumed(
+        self, owner: Owner, session_id: SessionId, turn: Turn, after: int
+    ) -> AsyncGenerator[bytes, None]:
+        """A running turn's events behind piece ``after``; 0 means from the first chunk."""
+        async for chunk, _ in self._chunks(owner, session_id, turn, after):
+            yield chunk
+
+    async def _chunks(
+        self, owner: Owner, session_id: SessionId, turn: Turn, after: int
+    ) -> AsyncGenerator[tuple[bytes, TurnEnd | None], None]:
+        """Chunks, the last together with the turn's end.
+
+        Raises:
+            StreamBroken: after an ``error`` event; the widget takes a clean end for success.
+        """
+        chunks = ReplyChunks(turn.id, turn.reply_id, {"sessionId": session_id, "turnId": turn.id})
+        beginning = chunks.beginning()
+        yield (b": resumed\n\n" if after else beginning), None
+        seen = 0
+        while True:
+            try:
+                entries = await self.follow.read(owner, session_id, turn.id, seen, _HEARTBEAT_EVERY)
+            except PortError as error:
+                entries = (TurnEnd(outcome=Outcome.FAILED, error=problem_of(error).code),)
+            seen, said, end = _rendered(chunks, entries, seen, after)
+            if end is not None:
+                yield said + chunks.ending(end) + (b"" if _failed(end) else DONE), end
+                if _failed(end):
+                    raise StreamBroken
+                return
+            yield said or HEARTBEAT, None
+
+    def _info(self, end: TurnEnd, took: timedelta) -> dict[str, object]:
+        cost = self.profile.assistant().cost_of(self.model.name, end.usage)
+        return {
+            "cost": None if cost is None else float(cost),
+            "latency": round(took.total_seconds() * 1000),
+            "timestamp": round(time() * 1000),
+        }
+
+    async def awaited(self, owner: Owner, started: Started) -> Reply:
+        """The whole reply at once."""
+        session_id, turn_id = started.conversation.id, started.turn.id
+        end = await self._end(owner, session_id, turn_id)
+        if end.outcome in (Outcome.FINISHED, Outcome.INTERRUPTED) and end.error is None:
+            conversation = await self.history.whole(owner, session_id)
+            return Reply(document=_document(conversation, started, end))
+        return Reply(problem=problem_of_code(end.error or "internal_error"))
+
+    async def _end(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> TurnEnd:
+        seen = 0
+        while True:
+            entries = await self.follow.read(owner, session_id, turn_id, seen, _HEARTBEAT_EVERY)
+            for entry in entries:
+                if isinstance(entry, TurnEnd):
+                    return entry
+                seen = entry.number
+
+
+def _failed(end: TurnEnd) -> bool:
+    return end.outcome is not Outcome.FINISHED and (
+        end.outcome is not Outcome.INTERRUPTED or end.error is not None
+    )
+
+
+def _rendered(
+    chunks: ReplyChunks, entries: Sequence[LogEntry], seen: int, after: int
+) -> tuple[int, bytes, TurnEnd | None]:
+    """How far was read, the chunks of it that are behind ``after``, and the end if it came."""
+    said: list[bytes] = []
+    for entry in entries:
+        if isinstance(entry, TurnEnd):
+            return seen, b"".join(said), entry
+        rendered = chunks.of(entry)
+        seen = entry.number
+        if seen > after:
+            said.append(rendered)
+    return seen, b"".join(said), None
+
+
+def _document(conversation: Conversation, started: Started, end: TurnEnd) -> ReplyAnswer:
+    turn = conversation.turn or started.turn
+    reply = reply_of(conversation, turn) if turn.id == started.turn.id else None
+    return ReplyAnswer(
+        session_id=conversation.id,
+        restarted=started.restarted,
+        turn_id=started.turn.id,
+        reply=message_answer(reply) if reply else None,
+        usage=usage_answer(end.usage),
+        expires_at=conversation.forgotten_at,
+    )

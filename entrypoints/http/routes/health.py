@@ -1,0 +1,30 @@
+"""Health: alive as long as this answers, ready while the service can do its work."""
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from entrypoints.http.answers import HealthAnswer, json_response
+from entrypoints.http.services import services_of
+
+_UNAVAILABLE: Final = 503
+
+
+async def live(_: Request) -> Response:
+    """``GET /health/live``: the process answers."""
+    return json_response(HealthAnswer(status="ok"))
+
+
+async def ready(request: Request) -> Response:
+    """``GET /health/ready``: the service takes new turns."""
+    if services_of(request).is_ready():
+        return json_response(HealthAnswer(status="ok"))
+    return json_response(HealthAnswer(status="unavailable"), status=_UNAVAILABLE)
+
+
+ROUTES: Final = (
+    Route("/health/live", live, methods=["GET"]),
+    Route("/health/ready", ready, methods=["GET"]),
+)

@@ -1,0 +1,60 @@
+"""What the routes work with, put together when the service starts."""
+
+from collections.abc import Callable
+
+from attrs import frozen
+from starlette.requests import Request
+
+from domain.model.errors import ConversationNotFound
+from domain.model.identifiers import Owner
+from entrypoints.http.caller import CallerRules, Visitor
+from entrypoints.http.reply_stream import ReplyStream
+from entrypoints.usecases.answer_again import AnswerAgain
+from entrypoints.usecases.follow_turn import FollowTurn
+from entrypoints.usecases.forget_conversation import ForgetConversation
+from entrypoints.usecases.open_conversation import OpenConversation
+from entrypoints.usecases.read_history import ReadHistory
+from entrypoints.usecases.send_message import SendMessage
+from entrypoints.usecases.stop_turn import StopTurn
+from ports.client_keys import ClientKeys
+from ports.rate_limiter import RateLimiter
+from ports.telemetry import Telemetry
+
+
+@frozen(kw_only=True)
+class Services:
+    """One of each.
+
+    Attributes:
+        is_ready: whether the service can do its work right now.
+    """
+
+    open_conversation: OpenConversation
+    send_message: SendMessage
+    answer_again: AnswerAgain
+    follow_turn: FollowTurn
+    stop_turn: StopTurn
+    read_history: ReadHistory
+    forget_conversation: ForgetConversation
+    reply_stream: ReplyStream
+    callers: CallerRules
+    keys: ClientKeys
+    limiter: RateLimiter
+    telemetry: Telemetry
+    is_ready: Callable[[], bool]
+
+    def owner_or_absent(self, visitor: Visitor | None) -> Owner:
+        """The caller as an owner.
+
+        Raises:
+            ConversationNotFound: a stranger owns nothing.
+        """
+        if visitor is None:
+            raise ConversationNotFound
+        return visitor.owner
+
+
+def services_of(request: Request) -> Services:
+    """The services of the app that serves this request."""
+    services: Services = request.state.services
+    return services
