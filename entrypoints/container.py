@@ -34,6 +34,7 @@ from entrypoints.usecases.make_reply import MakeReply
 from entrypoints.usecases.open_conversation import OpenConversation
 from entrypoints.usecases.open_turn import OpenTurn
 from entrypoints.usecases.read_history import ReadHistory
+from entrypoints.usecases.save_reply import SaveReply
 from entrypoints.usecases.send_message import SendMessage
 from entrypoints.usecases.start_turn import StartTurn
 from entrypoints.usecases.stop_turn import StopTurn
@@ -56,6 +57,7 @@ USE_CASES: Final = (
     OpenConversation,
     OpenTurn,
     ReadHistory,
+    SaveReply,
     SendMessage,
     StartTurn,
     StopTurn,

@@ -77,7 +77,7 @@ def _write(text: str) -> None:
 async def _ask() -> str | None:
     """A line from the terminal; absent at its end."""
     try:
-        return (await asyncio.to_thread(input, "\nyou › ")).strip()
+        return (await asyncio.to_thread(input, "\nyou > ")).strip()
     except EOFError:
         return None
 

@@ -17,7 +17,8 @@ from entrypoints.http.app import create_app
 from entrypoints.http.server import StartupFailed
 from entrypoints.http.server import serve as serve_app
 from entrypoints.logging_setup import set_up_logging
-from entrypoints.settings import Settings, SettingsProblem, Storage, read_settings
+from entrypoints.settings import Settings, Storage
+from entrypoints.settings_reader import SettingsProblem, read_settings
 
 _WRONG_SETTINGS: Final = 2
 _FAILED: Final = 1

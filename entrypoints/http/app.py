@@ -17,7 +17,7 @@ from entrypoints.http.caller import RENEWED_KEY_HEADER, CallerRules
 from entrypoints.http.middleware import LocalePrefix, SecurityHeaders, UnexpectedErrors
 from entrypoints.http.problems import EdgeError, problem_of
 from entrypoints.http.reply_stream import ReplyStream
-from entrypoints.http.routes import client_key, front_page, health, native, openapi
+from entrypoints.http.routes import client_key, front_page, health, history, native, openapi
 from entrypoints.http.services import Services
 from entrypoints.settings import Settings
 from entrypoints.turn_runner import TaskTurnRunner
@@ -74,6 +74,7 @@ def create_app(settings: Settings, opening: Opening) -> Starlette:
     return Starlette(
         routes=[
             *native.ROUTES,
+            *history.ROUTES,
             *client_key.ROUTES,
             *health.ROUTES,
             *openapi.ROUTES,

@@ -18,96 +18,12 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from domain.model.errors import DomainError, InvalidInput, TurnInProgress
-from ports.errors import ModelBusy, ModelError, PortError, TooManyRequests
-
-STATUS_BY_CODE: Final[Mapping[str, int]] = MappingProxyType(
-    {
-        # what was sent
-        "invalid_input": 400,
-        "bad_request": 400,
-        "body_not_json": 400,
-        "body_invalid": 400,
-        "body_incomplete": 400,
-        "message_empty": 400,
-        "message_not_text": 400,
-        "message_too_long": 413,
-        "context_too_long": 413,
-        "session_id_missing": 400,
-        "session_id_malformed": 400,
-        "message_id_malformed": 400,
-        "message_id_taken": 409,
-        "cursor_malformed": 400,
-        "idempotency_key_malformed": 400,
-        "tool_results_unexpected": 409,
-        "client_key_invalid": 401,
-        "cross_site_request": 403,
-        "not_found": 404,
-        "conversation_not_found": 404,
-        "message_not_found": 404,
-        "method_not_allowed": 405,
-        "body_too_slow": 408,
-        "conversation_exists": 409,
-        "turn_in_progress": 409,
-        "turn_superseded": 409,
-        "nothing_to_answer": 409,
-        "conversation_gone": 410,
-        "conversation_too_large": 413,
-        "body_too_large": 413,
-        "unsupported_media_type": 415,
-        "idempotency_key_reused": 422,
-        "too_many_requests": 429,
-        # what failed here
-        "internal_error": 500,
-        "domain_error": 500,
-        "port_error": 500,
-        "older_messages_needed": 500,
-        "stored_state_unreadable": 500,
-        "store_unavailable": 503,
-        "conversation_busy": 503,
-        "turn_not_logged": 503,
-        "too_many_turns": 503,
-        "too_many_connections": 503,
-        "shutting_down": 503,
-        "reply_not_saved": 503,
-        # what failed at the model
-        "model_failed": 502,
-        "model_unavailable": 502,
-        "model_credentials_rejected": 502,
-        "model_request_rejected": 502,
-        "model_context_exceeded": 502,
-        "model_content_filtered": 502,
-        "model_stream_malformed": 502,
-        "model_busy": 503,
-        "model_timeout": 504,
-        "turn_abandoned": 502,
-    }
-)
+from entrypoints.http.problem_codes import CODES_TO_RETRY, STATUS_BY_CODE, sentence_of
+from ports.errors import ModelBusy, PortError, TooManyRequests
 
 _RETRY_SOON: Final = timedelta(seconds=2)
-_RETRY_CODES: Final = frozenset(
-    {
-        "store_unavailable",
-        "conversation_busy",
-        "too_many_turns",
-        "shutting_down",
-        "model_busy",
-        "too_many_connections",
-    }
-)
 _SERVER_FAULT: Final = 500
 _UNAUTHORIZED: Final = 401
-
-SENTENCE_BY_CODE: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "conversation_gone": "This conversation was forgotten while the reply was being written.",
-        "reply_not_saved": "The reply could not be saved; please send your message again.",
-        "turn_superseded": "Another message took the place of this reply.",
-        "turn_abandoned": "The reply broke off; please ask again.",
-        "store_unavailable": "The conversation cannot be reached at the moment.",
-        "too_many_connections": "This server has no room for another connection.",
-        "internal_error": "Something went wrong on our side.",
-    }
-)
 
 
 class EdgeError(Exception):
@@ -203,28 +119,14 @@ def problem_of(error: Exception) -> Problem:
 
 def problem_of_code(code: str) -> Problem:
     """A problem that is known by its code only, such as the end of a turn."""
-    retry = _RETRY_SOON if code in _RETRY_CODES else None
+    retry = _RETRY_SOON if code in CODES_TO_RETRY else None
     return Problem(code=code, detail=sentence_of(code), retry_after=retry)
-
-
-def sentence_of(code: str) -> str:
-    """A sentence for people about ``code``."""
-    return SENTENCE_BY_CODE.get(code) or _MODEL_SENTENCES.get(code, "The reply failed.")
-
-
-def _kinds_of(kind: type[ModelError]) -> list[type[ModelError]]:
-    return [kind, *(found for sub in kind.__subclasses__() for found in _kinds_of(sub))]
-
-
-_MODEL_SENTENCES: Final = MappingProxyType(
-    {kind.code: kind.sentence for kind in _kinds_of(ModelError)}
-)
 
 
 def _retry_after(error: DomainError | PortError) -> timedelta | None:
     if isinstance(error, TooManyRequests | ModelBusy) and error.retry_after is not None:
         return error.retry_after
-    return _RETRY_SOON if error.code in _RETRY_CODES else None
+    return _RETRY_SOON if error.code in CODES_TO_RETRY else None
 
 
 def _of_http(error: HTTPException) -> Problem:

@@ -13,8 +13,8 @@ import msgspec
 from domain.model.identifiers import MessageId, TurnId
 from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Cursor, Outcome, TurnEnd
-from entrypoints.http.answers import usage_answer
-from entrypoints.http.problems import sentence_of
+from entrypoints.http.problem_codes import sentence_of
+from entrypoints.http.rendering import usage_answer
 from entrypoints.http.sse import event, padded_event
 
 

@@ -11,8 +11,9 @@ from starlette.responses import Response
 from domain.model.conversation import Conversation
 from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.turn import Outcome, Turn, TurnEnd
-from entrypoints.http.answers import ReplyAnswer, json_response, message_answer, usage_answer
+from entrypoints.http.answers import ReplyAnswer, json_response
 from entrypoints.http.problems import Problem, problem_of, problem_of_code
+from entrypoints.http.rendering import message_answer, usage_answer
 from entrypoints.http.reply_chunks import ReplyChunks
 from entrypoints.http.sse import DONE, HEARTBEAT, StreamBroken, event
 from entrypoints.usecases.follow_turn import FollowTurn, reply_of

@@ -40,7 +40,9 @@ async def serve(
     announce: Callable[[str], None],
     grace: timedelta = timedelta(seconds=5),
 ) -> None:
-    """Serve until `stopping` is set, announcing the URL once it listens; then give open responses `grace`, rounded up to seconds.
+    """Serve until `stopping` is set, then give open responses `grace`, rounded up to seconds.
+
+    `announce` gets the URL once the service listens.
 
     While running turns drain, keep `stopping` unset: new requests are then still answered.
     Raises OSError when the address cannot be had, StartupFailed and ShutdownFailed.

@@ -6,7 +6,8 @@ from domain.model.conversation import Conversation
 from domain.model.identifiers import MessageId, Owner, SessionId
 from domain.model.message import TextPart
 from domain.model.turn import RequestKey
-from domain.service.turn_taking import Opening, answer_again, edit, turn_of_request
+from domain.service.request_matching import turn_of_request
+from domain.service.turn_taking import Opening, answer_again, edit
 from entrypoints.usecases.open_turn import OnBusy, OpenTurn
 from entrypoints.usecases.start_turn import Started, StartTurn
 from ports.rate_limiter import RateLimiter, Share

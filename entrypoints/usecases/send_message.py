@@ -10,7 +10,8 @@ from domain.model.identifiers import MessageId, Owner, SessionId
 from domain.model.message import TextPart
 from domain.model.turn import RequestKey, Turn
 from domain.service.opening import opened
-from domain.service.turn_taking import Opening, say, turn_of_request
+from domain.service.request_matching import turn_of_request
+from domain.service.turn_taking import Opening, say
 from entrypoints.usecases.open_turn import OnBusy, OpenTurn
 from entrypoints.usecases.start_turn import Started, StartTurn
 from ports.assistant_profile import AssistantProfile

@@ -1,4 +1,4 @@
-"""The native protocol: ``/api/chat`` and what belongs to it. See docs/http_api.md."""
+"""Saying something and following the reply, in the native protocol. See docs/http_api.md."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -7,18 +7,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from domain.model.errors import InvalidInput
-from domain.model.identifiers import SessionId, TurnId, message_id, session_id
+from domain.model.identifiers import TurnId, message_id, session_id
 from domain.model.message import TextPart
 from domain.model.turn import Cursor
 from domain.service.user_input import page_context, user_text
-from entrypoints.http.answers import (
-    OpenedAnswer,
-    StoppedAnswer,
-    export_answer,
-    history_answer,
-    json_response,
-)
+from entrypoints.http.answers import OpenedAnswer, StoppedAnswer, json_response
 from entrypoints.http.bodies import (
     AgainBody,
     ChatBody,
@@ -28,7 +21,7 @@ from entrypoints.http.bodies import (
     read_body,
 )
 from entrypoints.http.caller import Visitor
-from entrypoints.http.problems import BadRequest
+from entrypoints.http.parameters import path_session
 from entrypoints.http.services import services_of
 from entrypoints.http.sse import EventStream
 from entrypoints.http.wishes import wanted_locales, wants_json
@@ -37,8 +30,6 @@ from entrypoints.usecases.open_turn import OnBusy
 from entrypoints.usecases.send_message import NewMessage
 from entrypoints.usecases.start_turn import Started
 
-_PAGE: Final = 100
-_LONGEST_PAGE: Final = 500
 _NOTHING: Final = 204
 _CREATED: Final = 201
 
@@ -72,7 +63,7 @@ async def regenerate(request: Request) -> Response:
     visitor = services.callers.welcome(request)
     body, raw = await read_body(request, AgainBody)
     again = Again(
-        session_id=_path_session(request),
+        session_id=path_session(request),
         address=services.callers.address(request),
         message_id=None if body.message_id is None else message_id(body.message_id),
         text=_maybe_text(body.message),
@@ -83,36 +74,13 @@ async def regenerate(request: Request) -> Response:
     return await _reply(request, visitor, started)
 
 
-async def get_history(request: Request) -> Response:
-    """``GET /api/chat?sessionId=``: a page of what was said."""
-    services = services_of(request)
-    visitor = services.callers.recognise(request)
-    wanted = _query_session(request)
-    before, limit = _page(request)
-    owner = services.owner_or_absent(visitor)
-    history = await services.read_history(owner, wanted, before=before, limit=limit)
-    return json_response(history_answer(history))
-
-
-async def forget(request: Request) -> Response:
-    """``DELETE /api/chat?sessionId=`` and ``/api/chat/{id}``: forget it for good."""
-    services = services_of(request)
-    services.callers.check_origin(request)
-    visitor = services.callers.recognise(request)
-    by_path = "id" in request.path_params
-    wanted = _path_session(request) if by_path else _query_session(request)
-    if visitor is not None:
-        await services.forget_conversation(visitor.owner, wanted)
-    return Response(status_code=_NOTHING)
-
-
 async def resume(request: Request) -> Response:
     """``GET /api/chat/{id}/stream``: the running reply, from its first chunk or a cursor on."""
     services = services_of(request)
     visitor = services.callers.recognise(request)
     seen = request.headers.get("last-event-id")
     cursor = Cursor.parse(seen) if seen else None
-    wanted = _path_session(request)
+    wanted = path_session(request)
     if visitor is None:
         return Response(status_code=_NOTHING)
     turn = await services.follow_turn.running(visitor.owner, wanted)
@@ -128,19 +96,10 @@ async def stop(request: Request) -> Response:
     services.callers.check_origin(request)
     visitor = services.callers.recognise(request)
     body, _ = await read_body(request, StopBody)
-    wanted = _path_session(request)
+    wanted = path_session(request)
     turn_id = None if body.turn_id is None else TurnId(body.turn_id)
     stopped = visitor is not None and await services.stop_turn(visitor.owner, wanted, turn_id)
     return json_response(StoppedAnswer(success=True, stopped=stopped))
-
-
-async def export(request: Request) -> Response:
-    """``GET /api/chat/{id}/export``: everything that is kept, as a file."""
-    services = services_of(request)
-    owner = services.owner_or_absent(services.callers.recognise(request))
-    conversation = await services.read_history.whole(owner, _path_session(request))
-    disposition = {"content-disposition": 'attachment; filename="conversation.json"'}
-    return json_response(export_answer(conversation), headers=disposition)
 
 
 async def open_session(request: Request) -> Response:
@@ -166,13 +125,9 @@ async def open_session(request: Request) -> Response:
 
 ROUTES: Final = (
     Route("/api/chat", post_message, methods=["POST"]),
-    Route("/api/chat", get_history, methods=["GET"]),
-    Route("/api/chat", forget, methods=["DELETE"]),
-    Route("/api/chat/{id}", forget, methods=["DELETE"]),
     Route("/api/chat/{id}/stream", resume, methods=["GET"]),
     Route("/api/chat/{id}/stop", stop, methods=["POST"]),
     Route("/api/chat/{id}/regenerate", regenerate, methods=["POST"]),
-    Route("/api/chat/{id}/export", export, methods=["GET"]),
     Route("/api/sessions", open_session, methods=["POST"]),
 )
 
@@ -189,32 +144,6 @@ async def _reply(request: Request, visitor: Visitor, started: Started) -> Respon
 
 def _streamed(headers: Mapping[str, str], started: Started) -> dict[str, str]:
     return {**headers, "x-session-id": started.conversation.id}
-
-
-def _path_session(request: Request) -> SessionId:
-    return session_id(request.path_params["id"])
-
-
-def _query_session(request: Request) -> SessionId:
-    wanted = request.query_params.get("sessionId")
-    if not wanted:
-        raise BadRequest("session_id_missing", "Which conversation?", field="sessionId")
-    return session_id(wanted)
-
-
-def _page(request: Request) -> tuple[int | None, int]:
-    before = request.query_params.get("before")
-    limit = request.query_params.get("limit", str(_PAGE))
-    return (
-        None if before is None else _whole(before, "before", 2**53),
-        _whole(limit, "limit", _LONGEST_PAGE),
-    )
-
-
-def _whole(text: str, name: str, most: int) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 17 and 1 <= int(text) <= most):  # noqa: PLR2004 - digits of 2**53
-        raise InvalidInput("invalid_input", f"{name} is a whole number from 1.", field=name)
-    return int(text)
 
 
 def _on_busy(wanted: str | None, default: OnBusy) -> OnBusy:

@@ -1,0 +1,115 @@
+"""How a setting is declared: its name, what it expects, how its text is understood."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
+
+import attrs
+from attrs import frozen
+
+INFO: Final = "privity"
+
+Kind: TypeAlias = tuple[str, Callable[[str], Any]]
+"""What a value looks like, in words, and how it is parsed; ValueError or KeyError refuse it."""
+
+
+@frozen(kw_only=True)
+class SettingInfo:
+    """What is known about one setting.
+
+    Attributes:
+        expects: what a value looks like, in words.
+        shown_default: as the documentation shows it.
+    """
+
+    name: str
+    expects: str
+    parse: Callable[[str], object]
+    meaning: str
+    secret: bool
+    shown_default: str
+
+
+def setting(
+    name: str,
+    kind: Kind,
+    default: Any,
+    meaning: str,
+    *,
+    secret: bool = False,
+    shown: str | None = None,
+) -> Any:
+    expects, parse = kind
+    info = SettingInfo(
+        name=name,
+        expects=expects,
+        parse=parse,
+        meaning=meaning,
+        secret=secret,
+        shown_default=shown if shown is not None else _shown(default),
+    )
+    return attrs.field(default=default, repr=not secret, metadata={INFO: info})
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, timedelta):
+        return f"{default.total_seconds():g}"
+    return "" if default in (None, ()) else str(default)
+
+
+def _http_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError
+    return text.rstrip("/")
+
+
+def _origin(text: str) -> str:
+    parts = urlsplit(_http_url(text))
+    if parts.path or parts.query or parts.fragment or parts.username:
+        raise ValueError
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    return tuple(_origin(item.strip()) for item in text.split(",") if item.strip())
+
+
+def _flag(text: str) -> bool:
+    return {"true": True, "false": False, "1": True, "0": False}[text.lower()]
+
+
+def whole_number(low: int, high: int) -> Kind:
+    def parse(text: str) -> int:
+        number = int(text)
+        if not low <= number <= high:
+            raise ValueError
+        return number
+
+    return f"a whole number from {low} to {high}", parse
+
+
+def seconds(low: float, high: float) -> Kind:
+    def parse(text: str) -> timedelta:
+        number = float(text)
+        if not low <= number <= high:
+            raise ValueError
+        return timedelta(seconds=number)
+
+    return f"seconds from {low:g} to {high:g}", parse
+
+
+def log_level(text: str) -> str:
+    if text.lower() not in ("debug", "info", "warning", "error"):
+        raise ValueError
+    return text.lower()
+
+
+TEXT: Final = ("text", str)
+PATH: Final = ("a path", Path)
+URL: Final = ("an http or https URL", _http_url)
+FLAG: Final = ("true or false", _flag)
+ORIGIN: Final = ("an origin such as https://chat.example.org", _origin)
+ORIGINS: Final = ("origins such as https://example.org, separated by commas", _origins)

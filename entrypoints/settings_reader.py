@@ -1,0 +1,75 @@
+"""Reading the settings: once, from the environment, checked as a whole.
+
+Every secret may also be given as the path of a file that holds it, in ``NAME_FILE``.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from entrypoints.setting_kinds import INFO, SettingInfo
+from entrypoints.settings import Settings, Storage
+
+
+class SettingsProblem(Exception):
+    """The settings do not work together. Says every problem at once, by name, without a value."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def setting_infos() -> tuple[SettingInfo, ...]:
+    """Every setting, in the order of the documentation."""
+    return tuple(field.metadata[INFO] for field in attrs.fields(Settings))
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """The settings that ``environment`` holds; empty values count as absent.
+
+    Raises:
+        SettingsProblem: naming everything that is wrong.
+    """
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    for field in attrs.fields(Settings):
+        info: SettingInfo = field.metadata[INFO]
+        try:
+            text = _text_of(info, environment)
+            if text:
+                values[field.name] = info.parse(text)
+        except (ValueError, KeyError):
+            # The cause would show the value, which may be a secret.
+            problems.append(f"{info.name}: expected {info.expects}.")
+        except OSError:
+            problems.append(f"{info.name}_FILE: cannot be read.")
+    if not problems:
+        settings = Settings(**values)
+        problems.extend(_contradictions(settings))
+        if not problems:
+            return settings
+    raise SettingsProblem(problems)
+
+
+def _text_of(info: SettingInfo, environment: Mapping[str, str]) -> str:
+    path = environment.get(f"{info.name}_FILE", "") if info.secret else ""
+    if path:
+        return Path(path).read_text(encoding="utf-8").strip()
+    return environment.get(info.name, "").strip()
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    if settings.redis_enabled and settings.redis_url is None:
+        yield "REDIS_ENABLED is true, but REDIS_URL is not set."
+    if settings.storage is Storage.REDIS:
+        yield "REDIS_URL is set, but this release has no Redis storage; set REDIS_ENABLED=false."
+    if settings.embedding_origins and not settings.is_https:
+        yield "PRIVITY_EMBEDDING_ORIGINS needs an https PRIVITY_PUBLIC_URL."
+    if settings.model_base_url and not settings.model_name:
+        yield "MODEL_BASE_URL is set, but MODEL_NAME is not."
+    if settings.model_name and not settings.model_base_url:
+        yield "MODEL_NAME is set, but MODEL_BASE_URL is not."
+    if settings.model_reply_tokens >= settings.model_context_tokens:
+        yield "MODEL_REPLY_TOKENS must be below MODEL_CONTEXT_TOKENS."

@@ -1,0 +1,40 @@
+"""A turn while its reply is being made."""
+
+from attrs import define, field
+
+from domain.model.conversation import Conversation
+from domain.model.identifiers import Owner
+from domain.model.piece import ModelFinished, NumberedPiece, Piece
+from domain.model.turn import Turn
+from ports.turn_log import Writing
+
+
+@define(kw_only=True)
+class RunningTurn:
+    """One open turn, and what came from the model so far.
+
+    Attributes:
+        conversation: as it was when the turn was opened.
+        logged: how many of the pieces the log has taken.
+        writing: what the log answered last.
+        finished: the model's last word, absent until it came.
+        error: stable code of a failure, absent without one.
+    """
+
+    owner: Owner = field(repr=False)
+    conversation: Conversation = field(repr=False)
+    turn: Turn
+    pieces: list[NumberedPiece] = field(factory=list, repr=False)
+    logged: int = 0
+    writing: Writing = Writing.GO_ON
+    finished: ModelFinished | None = None
+    error: str | None = None
+
+    @property
+    def said(self) -> list[Piece]:
+        """The pieces without their numbers."""
+        return [numbered.piece for numbered in self.pieces]
+
+    def hear(self, piece: Piece) -> None:
+        """Take one more piece."""
+        self.pieces.append(NumberedPiece(len(self.pieces) + 1, piece))
