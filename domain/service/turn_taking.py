@@ -98,8 +98,6 @@ def answer_again(
     named = _named(conversation, message_id) if message_id else _newest_question(conversation)
     after = named.number + 1 if named.role is Role.USER else named.number
     shorter = cut(conversation, after)
-    if not shorter.messages and shorter.earlier:
-        raise OlderMessagesNeeded
     if not shorter.messages or shorter.messages[-1].role is not Role.USER:
         raise NothingToAnswer
     return _opened(shorter, opening)
