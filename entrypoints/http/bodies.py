@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import Meta, Raw, Struct
 from starlette.requests import ClientDisconnect, Request
 
 from domain.model.turn import RequestKey
@@ -21,6 +21,9 @@ BODY_WITHIN: Final = timedelta(seconds=10)
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _PATH_IN_ERROR: Final = re.compile(r" - at `\$\.?(?P<field>[A-Za-z]{1,32})[^`]*`$")
 _UNKNOWN_FIELD: Final = re.compile(r"unknown field `(?P<field>[A-Za-z0-9_-]{1,32})`")
+
+_NOTHING: Final = Raw(b"")
+_ABSENT: Final = (_NOTHING, Raw(b"null"))
 
 OnBusyWord = Literal["reject", "interrupt"]
 
@@ -36,13 +39,11 @@ class ChatBody(NativeBody):
     session_id: Annotated[
         str | None, Meta(description="The conversation; absent begins a new one.")
     ] = None
-    locale: Annotated[str | None, Meta(max_length=64, description="A BCP 47 tag.")] = None
+    locale: Annotated[str, Meta(max_length=64, description="A BCP 47 tag.")] | None = None
     context: Annotated[
-        Raw | UnsetType, Meta(description="JSON about the page the user is on; at most 8 kB.")
-    ] = UNSET
-    question_context: Annotated[Raw | UnsetType, Meta(description="Another name of `context`.")] = (
-        UNSET
-    )
+        Raw, Meta(description="JSON about the page the user is on; at most 8 kB.")
+    ] = _NOTHING
+    question_context: Annotated[Raw, Meta(description="Another name of `context`.")] = _NOTHING
     client_id: Annotated[Any, Meta(description="Ignored.")] = None
     on_busy: Annotated[
         OnBusyWord | None, Meta(description="What to do about a reply still being written.")
@@ -51,7 +52,7 @@ class ChatBody(NativeBody):
     @property
     def is_of_widget(self) -> bool:
         """Whether the older widget sent it: only that names its client or the page's question."""
-        return self.client_id is not None or self.question_context is not UNSET
+        return self.client_id is not None or self.question_context not in _ABSENT
 
     @property
     def page_context(self) -> str | None:
@@ -60,7 +61,7 @@ class ChatBody(NativeBody):
         Raises:
             BadRequest: it was told twice, or is no text.
         """
-        told = [raw for raw in (self.context, self.question_context) if isinstance(raw, Raw)]
+        told = [raw for raw in (self.context, self.question_context) if raw not in _ABSENT]
         if len(told) > 1:
             raise BadRequest("body_invalid", "Send context or questionContext.", field="context")
         try:
@@ -85,15 +86,16 @@ class AgainBody(NativeBody):
 class StopBody(NativeBody):
     """A wish that the reply being written stops."""
 
-    turn_id: Annotated[
-        str | None, Meta(max_length=64, description="Only this turn; absent: whichever runs.")
-    ] = None
+    turn_id: (
+        Annotated[str, Meta(max_length=64, description="Only this turn; absent: whichever runs.")]
+        | None
+    ) = None
 
 
 class OpenBody(NativeBody):
     """A wish for a conversation with a welcome in it."""
 
-    locale: Annotated[str | None, Meta(max_length=64, description="A BCP 47 tag.")] = None
+    locale: Annotated[str, Meta(max_length=64, description="A BCP 47 tag.")] | None = None
 
 
 class EmptyBody(NativeBody):
