@@ -74,7 +74,7 @@ class ReplyStream:
     async def _chunks(
         self, owner: Owner, session_id: SessionId, turn: Turn, after: int
     ) -> AsyncGenerator[tuple[bytes, TurnEnd | None], None]:
-        """Chunks, the last together with the turn's end.
+        """Chunks, the last of a whole stream together with the turn's end.
 
         Raises:
             StreamBroken: after an ``error`` event; the widget takes a clean end for success.
@@ -90,9 +90,10 @@ class ReplyStream:
                 entries = (TurnEnd(outcome=Outcome.FAILED, error=problem_of(error).code),)
             seen, said, end = _rendered(chunks, entries, seen, after)
             if end is not None:
-                yield said + chunks.ending(end) + (b"" if _failed(end) else DONE), end
                 if _failed(end):
+                    yield said + chunks.ending(end), None
                     raise StreamBroken
+                yield said + chunks.ending(end) + DONE, end
                 return
             yield said or HEARTBEAT, None
 
