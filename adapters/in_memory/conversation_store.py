@@ -1,0 +1,150 @@
+"""Conversations in this process's memory: the reference reading of ``ports.conversation_store``.
+
+Nothing awaits between reading a conversation and writing it, so one event loop needs no locks.
+"""
+
+from collections import OrderedDict
+from datetime import timedelta
+from hmac import compare_digest
+from typing import Final
+
+from attrs import define, evolve, field
+
+from adapters.in_memory.sizes import conversation_bytes
+from adapters.in_memory.turn_log import InMemoryTurnLog
+from domain.model.conversation import Conversation, last_messages
+from domain.model.errors import (
+    ConversationExists,
+    ConversationNotFound,
+    ConversationTooLarge,
+    OlderMessagesNeeded,
+)
+from domain.model.identifiers import Owner, SessionId
+from domain.model.limits import MAX_CONVERSATION_BYTES
+from domain.model.turn import Turn
+from ports.clock import Clock
+from ports.conversation_store import Change, Page
+
+MAX_BYTES: Final = 100_000_000
+
+
+@define
+class _Record:
+    """One conversation, always whole."""
+
+    owner: Owner = field(repr=False)
+    conversation: Conversation = field(repr=False)
+    size: int
+    expires_at: timedelta
+
+
+class InMemoryConversationStore:
+    """Keeps whole conversations, the longest idle one first to go when there is no room."""
+
+    def __init__(self, *, clock: Clock, log: InMemoryTurnLog, max_bytes: int = MAX_BYTES) -> None:
+        """``max_bytes`` bounds the estimated size of all conversations together."""
+        self._clock = clock
+        self._log = log
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._records: OrderedDict[SessionId, _Record] = OrderedDict()
+
+    async def create(self, owner: Owner, conversation: Conversation) -> None:
+        """See ``ports.conversation_store.ConversationStateStore.create``."""
+        if self._alive(conversation.id) is not None:
+            raise ConversationExists
+        self._write(owner, None, conversation)
+
+    async def load(
+        self, owner: Owner, session_id: SessionId, last: int | None = None
+    ) -> Conversation:
+        """See ``ports.conversation_store.ConversationStateStore.load``."""
+        return last_messages(self._record(owner, session_id).conversation, last)
+
+    async def page(
+        self, owner: Owner, session_id: SessionId, before: int | None, limit: int
+    ) -> Page:
+        """See ``ports.conversation_store.ConversationStateStore.page``."""
+        messages = self._record(owner, session_id).conversation.messages
+        older = tuple(said for said in messages if before is None or said.number < before)
+        shown = older[-limit:]
+        return Page(messages=shown, next=shown[0].number if len(shown) < len(older) else None)
+
+    async def update(
+        self,
+        owner: Owner,
+        session_id: SessionId,
+        change: Change,
+        base: Conversation | None = None,  # noqa: ARG002 - reading costs nothing here
+        last: int | None = None,
+    ) -> Conversation:
+        """See ``ports.conversation_store.ConversationStateStore.update``."""
+        record = self._record(owner, session_id)
+        whole = record.conversation
+        tail = last_messages(whole, last)
+        try:
+            changed = change(tail)
+        except OlderMessagesNeeded:
+            tail = whole
+            changed = change(whole)
+        if changed != tail:
+            self._write(owner, record, _rejoined(whole, changed))
+        return last_messages(changed, last)
+
+    async def forget(self, owner: Owner, session_id: SessionId) -> None:
+        """See ``ports.conversation_store.ConversationStateStore.forget``."""
+        record = self._alive(session_id)
+        if record is not None and compare_digest(record.owner.secret, owner.secret):
+            self._drop(session_id)
+
+    def _record(self, owner: Owner, session_id: SessionId) -> _Record:
+        record = self._alive(session_id)
+        if record is None or not compare_digest(record.owner.secret, owner.secret):
+            raise ConversationNotFound
+        self._records.move_to_end(session_id)
+        return record
+
+    def _alive(self, session_id: SessionId) -> _Record | None:
+        record = self._records.get(session_id)
+        if record is not None and self._clock.monotonic() >= record.expires_at:
+            self._drop(session_id)
+            return None
+        return record
+
+    def _write(self, owner: Owner, record: _Record | None, conversation: Conversation) -> None:
+        before = record.conversation if record else None
+        opened = _newly_opened(before, conversation)
+        size = conversation_bytes(conversation)
+        if opened and size > MAX_CONVERSATION_BYTES:
+            raise ConversationTooLarge
+        if before is None or before.kept_since != conversation.kept_since:
+            expires_at = self._clock.monotonic() + conversation.kept_for
+        else:
+            expires_at = record.expires_at if record else timedelta.max
+        self._bytes += size - (record.size if record else 0)
+        self._records[conversation.id] = _Record(owner, conversation, size, expires_at)
+        self._records.move_to_end(conversation.id)
+        if opened:
+            self._log.open(owner, conversation.id, opened)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        while self._bytes > self._max_bytes and len(self._records) > 1:
+            self._drop(next(iter(self._records)))
+
+    def _drop(self, session_id: SessionId) -> None:
+        self._bytes -= self._records.pop(session_id).size
+        self._log.forget(session_id)
+
+
+def _newly_opened(before: Conversation | None, after: Conversation) -> Turn | None:
+    """The turn that this write opens, absent when it opens none."""
+    turn = after.open_turn
+    known = before.turn if before else None
+    return turn if turn is not None and (known is None or known.id != turn.id) else None
+
+
+def _rejoined(whole: Conversation, changed: Conversation) -> Conversation:
+    """The changed tail behind the messages that were not loaded for it."""
+    older = whole.messages[: changed.earlier]
+    return evolve(changed, messages=(*older, *changed.messages), earlier=0)

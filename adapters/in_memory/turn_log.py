@@ -1,0 +1,138 @@
+"""Turn logs in this process's memory: the reference reading of ``ports.turn_log``.
+
+Nothing awaits between looking at a log and changing it, so one event loop needs no locks.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Final
+
+from attrs import define, field
+
+from domain.model.identifiers import Owner, SessionId, TurnId
+from domain.model.piece import NumberedPiece
+from domain.model.turn import Turn, TurnEnd
+from ports.clock import Clock
+from ports.errors import TurnNotLogged
+from ports.turn_log import LogEntry, Writing
+
+_KEPT_WHILE_RUNNING: Final = timedelta(minutes=10)
+_KEPT_AFTER_END: Final = timedelta(seconds=60)
+
+
+@define
+class _Log:
+    """One turn's log; ``changed`` wakes those who wait for more."""
+
+    owner: Owner
+    turn_id: TurnId
+    alive_at: timedelta
+    pieces: list[NumberedPiece] = field(factory=list)
+    end: TurnEnd | None = None
+    stopped: bool = False
+    changed: asyncio.Event = field(factory=asyncio.Event)
+
+    def wake_readers(self) -> None:
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    def behind(self, after: int) -> list[LogEntry]:
+        # A writer may begin anew behind what was lost, so places are not positions.
+        pieces = (piece for piece in self.pieces[-(self._last - after) :] if piece.number > after)
+        entries: list[LogEntry] = list(pieces) if self._last > after else []
+        return [*entries, self.end] if self.end else entries
+
+    @property
+    def _last(self) -> int:
+        return self.pieces[-1].number if self.pieces else 0
+
+
+class InMemoryTurnLog:
+    """One log a conversation, of its newest turn."""
+
+    def __init__(self, *, clock: Clock) -> None:
+        """Logs expire by ``clock``."""
+        self._clock = clock
+        self._logs: dict[SessionId, _Log] = {}
+
+    def open(self, owner: Owner, session_id: SessionId, turn: Turn) -> None:
+        """Begin the log of a new turn; whoever read the old turn's learns that it is gone."""
+        self.forget(session_id)
+        self._logs[session_id] = _Log(owner, turn.id, self._clock.monotonic())
+
+    def forget(self, session_id: SessionId) -> None:
+        """Delete the log; absent is no error."""
+        log = self._logs.pop(session_id, None)
+        if log is not None:
+            log.wake_readers()
+
+    async def append(
+        self, owner: Owner, session_id: SessionId, turn: Turn, pieces: Sequence[NumberedPiece]
+    ) -> Writing:
+        """See ``ports.turn_log.TurnLog.append``."""
+        log = self._found(owner, session_id)
+        if log is None:
+            return Writing.GONE
+        if log.turn_id != turn.id or log.end is not None:
+            return Writing.SUPERSEDED
+        log.alive_at = self._clock.monotonic()
+        last = log.pieces[-1].number if log.pieces else 0
+        news = [piece for piece in pieces if piece.number > last]
+        if news:
+            log.pieces.extend(news)
+            log.wake_readers()
+        return Writing.STOPPED if log.stopped else Writing.GO_ON
+
+    async def end(self, owner: Owner, session_id: SessionId, turn: Turn, end: TurnEnd) -> None:
+        """See ``ports.turn_log.TurnLog.end``."""
+        log = self._found(owner, session_id)
+        if log is not None and log.turn_id == turn.id and log.end is None:
+            log.end = end
+            log.alive_at = self._clock.monotonic()
+            log.wake_readers()
+
+    async def stop(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
+        """See ``ports.turn_log.TurnLog.stop``."""
+        log = self._found(owner, session_id)
+        if log is None or log.turn_id != turn_id or log.end is not None:
+            return False
+        log.stopped = True
+        return True
+
+    async def read(
+        self, owner: Owner, session_id: SessionId, turn_id: TurnId, after: int, wait: timedelta
+    ) -> Sequence[LogEntry]:
+        """See ``ports.turn_log.TurnLog.read``."""
+        log = self._log_of(owner, session_id, turn_id)
+        entries = log.behind(after)
+        if entries or not wait:
+            return entries
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait.total_seconds()):
+                while not entries:
+                    await log.changed.wait()
+                    entries = self._log_of(owner, session_id, turn_id).behind(after)
+        return entries
+
+    async def silence(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> timedelta:
+        """See ``ports.turn_log.TurnLog.silence``."""
+        log = self._log_of(owner, session_id, turn_id)
+        return self._clock.monotonic() - log.alive_at
+
+    def _log_of(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> _Log:
+        log = self._found(owner, session_id)
+        if log is None or log.turn_id != turn_id:
+            raise TurnNotLogged
+        return log
+
+    def _found(self, owner: Owner, session_id: SessionId) -> _Log | None:
+        log = self._logs.get(session_id)
+        if log is None or log.owner != owner:
+            return None
+        kept = _KEPT_AFTER_END if log.end else _KEPT_WHILE_RUNNING
+        if self._clock.monotonic() - log.alive_at >= kept:
+            self.forget(session_id)
+            return None
+        return log
