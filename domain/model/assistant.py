@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Final
 
 from attrs import field, frozen
 
@@ -25,10 +25,11 @@ class Price:
         return spent / _TOKENS_PER_PRICE
 
 
-_Value = TypeVar("_Value")
+def _frozen_texts(given: Mapping[str, str]) -> Mapping[str, str]:
+    return MappingProxyType(dict(given))
 
 
-def _frozen_mapping(given: Mapping[str, _Value]) -> Mapping[str, _Value]:
+def _frozen_prices(given: Mapping[str, Price]) -> Mapping[str, Price]:
     return MappingProxyType(dict(given))
 
 
@@ -43,8 +44,8 @@ class Assistant:
     """
 
     system_prompt: str
-    welcomes: Mapping[str, str] = field(converter=_frozen_mapping)
-    prices: Mapping[str, Price] = field(factory=dict, converter=_frozen_mapping)
+    welcomes: Mapping[str, str] = field(converter=_frozen_texts)
+    prices: Mapping[str, Price] = field(factory=dict, converter=_frozen_prices)
 
     @welcomes.validator
     def _speaks_some_language(self, _: object, welcomes: Mapping[str, str]) -> None:

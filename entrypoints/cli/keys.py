@@ -4,9 +4,9 @@ import os
 from typing import Annotated, Final, NoReturn
 
 import typer
-from adapters.sealing.client_keys import SealedClientKeys, new_master_key
-from adapters.sealing.key_ring import KeyRing, KeyRingProblem
 
+from adapters.sealing.client_keys import SealedClientKeys
+from adapters.sealing.key_ring import KeyRing, KeyRingProblem, new_master_key
 from entrypoints.settings_reader import SettingsProblem, read_settings
 
 _WRONG_SETTINGS: Final = 2

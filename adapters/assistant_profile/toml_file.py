@@ -1,0 +1,123 @@
+"""The assistant's profile from a TOML file; see assistant.example.toml."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import frozen
+
+from domain.model.assistant import Assistant, Price
+
+_TAG: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+_KEYS: Final = frozenset({"system_prompt", "welcome", "prices"})
+_PRICES: Final = frozenset({"input", "output"})
+
+NEUTRAL: Final = Assistant(
+    system_prompt=(
+        "You are a helpful, even-handed assistant. Answer in the language of the user, briefly and "
+        "in plain words. Say so when you do not know. Give no advice that needs a professional, "
+        "and take no side in politics."
+    ),
+    welcomes={
+        "en": "Hello! What would you like to know?",
+        "fi": "Hei! Mitä haluaisit tietää?",
+        "sv": "Hej! Vad vill du veta?",
+        "ar": "مرحبًا! ماذا تود أن تعرف؟",
+    },
+)
+
+
+class ProfileProblem(ValueError):
+    """The profile cannot be used; says every problem at once, by key."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("ASSISTANT_FILE: " + " ".join(problems))
+        self.problems = problems
+
+
+@frozen
+class TomlAssistantProfile:
+    """A profile that was read when the service started."""
+
+    known: Assistant
+
+    def assistant(self) -> Assistant:
+        """See ``ports.assistant_profile.AssistantProfile.assistant``."""
+        return self.known
+
+
+def load_assistant(path: Path | None) -> TomlAssistantProfile:
+    """The profile in the file at ``path``; a neutral one without a path.
+
+    Raises:
+        ProfileProblem: the file cannot be read, or something in it is not as it must be.
+    """
+    if path is None:
+        return TomlAssistantProfile(NEUTRAL)
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ProfileProblem(["the file cannot be read."]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ProfileProblem(["the file is not TOML."]) from error
+    problems = _problems(document)
+    if problems:
+        raise ProfileProblem(problems)
+    prices = {name: _price(price) for name, price in document.get("prices", {}).items()}
+    return TomlAssistantProfile(
+        Assistant(
+            system_prompt=document["system_prompt"], welcomes=document["welcome"], prices=prices
+        )
+    )
+
+
+def _problems(document: Mapping[str, Any]) -> list[str]:
+    unknown = [f"{key} is not known." for key in document if key not in _KEYS]
+    prompt = document.get("system_prompt")
+    missing = [] if _is_text(prompt) else ["system_prompt must be a text."]
+    return [
+        *unknown,
+        *missing,
+        *_welcome_problems(document.get("welcome")),
+        *_price_problems(document.get("prices", {})),
+    ]
+
+
+def _welcome_problems(welcome: Any) -> list[str]:
+    if not isinstance(welcome, dict) or not welcome:
+        return ["welcome must be a table with a text for at least one language."]
+    tags = [f"welcome.{tag} is no language tag." for tag in welcome if not _TAG.fullmatch(tag)]
+    texts = [f"welcome.{tag} must be a text." for tag in welcome if not _is_text(welcome[tag])]
+    return tags + texts
+
+
+def _price_problems(prices: Any) -> list[str]:
+    if not isinstance(prices, dict):
+        return ["prices must be a table."]
+    return [
+        f'prices."{name}" must have input and output, in money per million tokens.'
+        for name, price in prices.items()
+        if not _is_price(price)
+    ]
+
+
+def _is_price(price: Any) -> bool:
+    if not isinstance(price, dict) or set(price) != _PRICES:
+        return False
+    try:
+        known = _price(price)
+    except (InvalidOperation, ValueError):
+        return False
+    amounts = (known.input, known.output)
+    return all(amount.is_finite() and amount >= 0 for amount in amounts)
+
+
+def _price(price: Mapping[str, Any]) -> Price:
+    return Price(input=Decimal(str(price["input"])), output=Decimal(str(price["output"])))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())

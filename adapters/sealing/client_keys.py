@@ -1,0 +1,89 @@
+"""Client keys: made here, recognised here, kept nowhere.
+
+    client key = "ck_" ‖ base64url( secret, 32 random bytes ‖ MAC, 16 bytes )
+    MAC        = first 16 bytes of HMAC-SHA256(auth sub-key, "client key" ‖ secret)
+
+48 bytes make 64 characters without padding, so a key has exactly one spelling.
+"""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Callable
+from typing import Final
+from uuid import UUID
+
+from adapters.sealing.key_ring import KeyRing, MasterKey
+from domain.model.identifiers import OWNER_SECRET_BYTES, Owner, SessionId
+from ports.client_keys import Caller
+from ports.errors import ClientKeyInvalid
+
+_PREFIX: Final = "ck_"
+_MAC_BYTES: Final = 16
+_CHARACTERS: Final = len(_PREFIX) + (OWNER_SECRET_BYTES + _MAC_BYTES) * 4 // 3
+_PSEUDONYM_DIGITS: Final = 16
+
+
+class SealedClientKeys:
+    """Client keys under a ring of master keys: the first makes them, all recognise them."""
+
+    def __init__(self, *, ring: KeyRing, random_bytes: Callable[[int], bytes]) -> None:
+        """``random_bytes`` gives that many bytes nobody can guess."""
+        self._ring = ring
+        self._random_bytes = random_bytes
+
+    def issue(self) -> str:
+        """See ``ports.client_keys.ClientKeys.issue``."""
+        return _spelled(self._random_bytes(OWNER_SECRET_BYTES), self._ring.first)
+
+    def authenticate(self, client_key: str) -> Caller:
+        """See ``ports.client_keys.ClientKeys.authenticate``."""
+        secret, mac = _taken_apart(client_key)
+        for key in self._ring:
+            if hmac.compare_digest(mac, _mac(secret, key)):
+                renewed = None if key is self._ring.first else _spelled(secret, self._ring.first)
+                return Caller(owner=Owner(secret=secret), renewed=renewed)
+        raise ClientKeyInvalid
+
+    def session_named(self, owner: Owner, chat_id: str) -> SessionId:
+        """See ``ports.client_keys.ClientKeys.session_named``."""
+        return _derived_session(owner, b"chat id", chat_id)
+
+    def session_for_request(self, owner: Owner, idempotency_key: str) -> SessionId:
+        """See ``ports.client_keys.ClientKeys.session_for_request``."""
+        return _derived_session(owner, b"idempotency key", idempotency_key)
+
+    def pseudonym(self, name: str) -> str:
+        """See ``ports.client_keys.ClientKeys.pseudonym``."""
+        digest = hmac.digest(self._ring.first.limits, b"pseudonym\0" + name.encode(), "sha256")
+        return digest.hex()[:_PSEUDONYM_DIGITS]
+
+
+def _mac(secret: bytes, key: MasterKey) -> bytes:
+    return hmac.digest(key.auth, b"client key" + secret, "sha256")[:_MAC_BYTES]
+
+
+def _spelled(secret: bytes, key: MasterKey) -> str:
+    return _PREFIX + base64.urlsafe_b64encode(secret + _mac(secret, key)).decode()
+
+
+def _taken_apart(client_key: str) -> tuple[bytes, bytes]:
+    if len(client_key) != _CHARACTERS or not client_key.startswith(_PREFIX):
+        raise ClientKeyInvalid
+    try:
+        raw = base64.b64decode(client_key[len(_PREFIX) :], altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        # The cause would show the key.
+        raise ClientKeyInvalid from None
+    return raw[:OWNER_SECRET_BYTES], raw[OWNER_SECRET_BYTES:]
+
+
+def _derived_session(owner: Owner, kind: bytes, name: str) -> SessionId:
+    """UUID version 8 (RFC 9562, section 5.8) from what only the owner can compute."""
+    digest = hmac.digest(
+        owner.secret, kind + b"\0" + name.encode("utf-8", "surrogatepass"), "sha256"
+    )
+    number = int.from_bytes(digest[:16], "big")
+    number = (number & ~(0xF << 76)) | (8 << 76)
+    number = (number & ~(0b11 << 62)) | (0b10 << 62)
+    return SessionId(str(UUID(int=number)))

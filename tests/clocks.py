@@ -1,0 +1,40 @@
+"""Clocks that tests turn by hand."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+class ManualClock:
+    """Stands still until it is advanced; sleepers wake when their time has come."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self._now = now
+        self._passed = timedelta(hours=1)
+        self._advanced = asyncio.Event()
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> timedelta:
+        return self._passed
+
+    async def sleep(self, duration: timedelta) -> None:
+        until = self._passed + duration
+        while self._passed < until:
+            await self._advanced.wait()
+
+    def advance(self, duration: timedelta) -> None:
+        self._now += duration
+        self._passed += duration
+        self._advanced.set()
+        self._advanced = asyncio.Event()
+
+
+class HastyClock(ManualClock):
+    """Sleeping takes no time here: the clock itself is put forward."""
+
+    async def sleep(self, duration: timedelta) -> None:
+        self.advance(duration)
+        await asyncio.sleep(0)

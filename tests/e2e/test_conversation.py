@@ -1,0 +1,134 @@
+"""A conversation from its first message to its end, over HTTP."""
+
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from tests.e2e.chatting import Person, stay_of
+from tests.e2e.events import kinds, text_of
+from tests.http_client import JSON
+
+STAY = timedelta(hours=24)
+
+
+async def test_a_first_message_gets_a_reply_and_a_session_id(visitor: Person) -> None:
+    answer = await visitor.say("Good morning")
+
+    assert answer.status == 200
+    assert UUID(answer.session_id).version == 4
+    assert answer.events[0].document["restarted"] is False
+    assert text_of(answer.events) == "Good morning "
+
+
+async def test_a_second_message_is_answered_with_the_first_in_mind(visitor: Person) -> None:
+    session_id = (await visitor.say("I am Ada")).session_id
+
+    answer = await visitor.say("Who am I?", session_id)
+
+    assert answer.session_id == session_id
+    assert text_of(answer.events) == "I am Ada / Who am I? "
+
+
+async def test_what_was_forgotten_is_gone_for_good(visitor: Person) -> None:
+    session_id = (await visitor.say("Forget me")).session_id
+
+    forgotten = await visitor.delete(f"/api/chat?sessionId={session_id}")
+
+    assert (forgotten.status, forgotten.body) == (204, b"")
+    history = await visitor.history(session_id)
+    assert (history.status, history.code) == (404, "conversation_not_found")
+
+
+async def test_forgetting_twice_or_by_path_is_the_same(visitor: Person) -> None:
+    session_id = (await visitor.say("Forget me")).session_id
+
+    answers = [await visitor.delete(f"/api/chat/{session_id}") for _ in range(2)]
+
+    assert [answer.status for answer in answers] == [204, 204]
+    assert (await visitor.history(session_id)).status == 404
+
+
+async def test_an_unknown_id_begins_a_new_conversation_that_says_so(visitor: Person) -> None:
+    unknown = str(uuid4())
+
+    answer = await visitor.say("Hello?", unknown)
+
+    assert answer.session_id != unknown
+    assert answer.events[0].document["restarted"] is True
+    assert (await visitor.history(unknown)).status == 404
+
+
+async def test_a_message_to_a_forgotten_conversation_is_not_lost(visitor: Person) -> None:
+    session_id = (await visitor.say("Old")).session_id
+    await visitor.delete(f"/api/chat/{session_id}")
+
+    reply = await visitor.ask("New", session_id)
+
+    assert reply["restarted"] is True
+    assert await visitor.said(reply["sessionId"]) == [("user", "New"), ("assistant", "New ")]
+
+
+async def test_a_foreign_id_opens_nothing_and_leaves_the_other_unchanged(visitor: Person) -> None:
+    session_id = (await visitor.say("Mine")).session_id
+    before = (await visitor.history(session_id)).body
+    stranger = Person(visitor.url)
+
+    answer = await stranger.say("Yours?", session_id)
+
+    assert answer.events[0].document["restarted"] is True
+    assert text_of(answer.events) == "Yours? "
+    assert (await stranger.history(session_id)).status == 404
+    assert (await stranger.get(f"/api/chat/{session_id}/export")).status == 404
+    assert (await stranger.delete(f"/api/chat/{session_id}")).status == 204
+    assert (await visitor.history(session_id)).body == before
+
+
+async def test_a_reply_comes_whole_as_json_when_that_is_accepted(visitor: Person) -> None:
+    answer = await visitor.post("/api/chat", {"message": "Whole"}, **JSON)
+
+    reply = answer.document
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+    assert set(reply) == {"sessionId", "restarted", "turnId", "reply", "usage", "expiresAt"}
+    assert reply["restarted"] is False
+    assert (reply["reply"]["role"], reply["reply"]["content"]) == ("assistant", "Whole ")
+    assert reply["reply"]["parts"] == [{"type": "text", "text": "Whole "}]
+    assert reply["usage"] == {"inputTokens": 7, "outputTokens": 3}
+    assert stay_of(reply) > STAY - timedelta(minutes=1)
+
+
+async def test_a_welcome_waits_in_an_opened_conversation(visitor: Person) -> None:
+    answer = await visitor.post("/api/sessions", {})
+
+    opened = answer.document
+    assert answer.status == 201
+    assert stay_of(opened) <= timedelta(hours=1)
+    assert await visitor.said(opened["sessionId"]) == [("assistant", opened["welcome"])]
+
+
+async def test_the_first_message_gives_an_opened_conversation_its_full_stay(
+    visitor: Person,
+) -> None:
+    opened = (await visitor.post("/api/sessions", {})).document
+
+    reply = await visitor.ask("Thank you", opened["sessionId"])
+
+    assert (reply["sessionId"], reply["restarted"]) == (opened["sessionId"], False)
+    assert stay_of(reply) > STAY - timedelta(minutes=1)
+    assert len(await visitor.said(opened["sessionId"])) == 3
+
+
+async def test_every_event_of_a_stream_is_one_that_clients_know(visitor: Person) -> None:
+    answer = await visitor.say("Hi")
+
+    assert kinds(answer.events) == [
+        "session-id",
+        "start",
+        "start-step",
+        "text-start",
+        "text-delta",
+        "text-end",
+        "finish-step",
+        "finish",
+        "[DONE]",
+        "metadata-info",
+    ]

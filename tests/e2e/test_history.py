@@ -1,0 +1,76 @@
+"""Reading and exporting what was said."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.e2e.chatting import Person, stay_of
+
+
+async def test_the_history_shows_what_was_said(visitor: Person) -> None:
+    session_id = (await visitor.say("One")).session_id
+    await visitor.say("Two", session_id)
+
+    assert await visitor.said(session_id) == [
+        ("user", "One"),
+        ("assistant", "One "),
+        ("user", "Two"),
+        ("assistant", "One / Two "),
+    ]
+
+
+async def test_the_history_names_parts_times_the_turn_and_the_end_of_the_stay(
+    visitor: Person,
+) -> None:
+    answer = await visitor.say("One")
+
+    history = (await visitor.history(answer.session_id)).document
+    reply = history["messages"][-1]
+    start = answer.events[1].document
+    assert history["sessionId"] == answer.session_id
+    assert reply["parts"] == [{"type": "text", "text": "One "}]
+    assert (reply["id"], reply["status"]) == (start["messageId"], "finished")
+    assert datetime.fromisoformat(reply["createdAt"]).utcoffset() == timedelta(0)
+    assert history["turn"]["id"] == start["messageMetadata"]["turnId"]
+    assert (history["turn"]["status"], history["turn"]["error"]) == ("finished", None)
+    assert timedelta(hours=23, minutes=59) < stay_of(history) <= timedelta(hours=24)
+    assert history["next"] is None
+
+
+async def test_an_export_holds_all_that_is_kept(visitor: Person) -> None:
+    context = {"page": "start", "deep": [1, None]}
+    session_id = (await visitor.say("Export me", locale="en", context=context)).session_id
+
+    answer = await visitor.get(f"/api/chat/{session_id}/export")
+
+    export = answer.document
+    assert "attachment" in answer.headers["content-disposition"]
+    assert answer.headers["cache-control"] == "no-store"
+    assert (export["format"], export["sessionId"]) == ("privity-export-1", session_id)
+    assert export["pageContext"] == context
+    assert [said["parts"][0]["text"] for said in export["messages"]] == ["Export me", "Export me "]
+    assert [said["number"] for said in export["messages"]] == [1, 2]
+    assert (export["turn"]["number"], export["turn"]["status"]) == (1, "finished")
+
+
+async def test_the_history_is_paged_backwards(visitor: Person) -> None:
+    session_id = (await visitor.say("One")).session_id
+    for text in ("Two", "Three"):
+        await visitor.say(text, session_id)
+
+    newest = (await visitor.history(session_id, limit=4)).document
+    oldest = (await visitor.history(session_id, limit=4, before=newest["next"])).document
+
+    read = [said["content"] for said in oldest["messages"] + newest["messages"]]
+    assert read == ["One", "One ", "Two", "One / Two ", "Three", "One / Two / Three "]
+    assert (len(newest["messages"]), oldest["next"]) == (4, None)
+
+
+@pytest.mark.parametrize("path", ["/api/chat/{}/export", "/api/chat?sessionId={}"])
+async def test_strangers_without_a_key_find_nothing(visitor: Person, path: str) -> None:
+    session_id = (await visitor.say("Mine")).session_id
+
+    answer = await Person(visitor.url).get(path.format(session_id))
+
+    assert (answer.status, answer.code) == (404, "conversation_not_found")
+    assert "set-cookie" not in answer.headers

@@ -1,0 +1,117 @@
+"""Which language the assistant speaks: the body, the path, the browser, in this order."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from entrypoints.settings import Settings
+from tests.e2e.chatting import Person
+from tests.e2e.puppet import Parrot
+from tests.http_client import Answer
+from tests.servers import served
+
+PROFILE = """
+system_prompt = "Be kind."
+
+[welcomes]
+en = "Welcome"
+fi = "Tervetuloa"
+pt-BR = "Bem-vindo"
+"""
+
+
+@pytest.fixture
+async def speaker(tmp_path: Path) -> AsyncIterator[Person]:
+    """Somebody whose assistant knows English, Finnish and Portuguese."""
+    file = tmp_path / "assistant.toml"
+    file.write_text(PROFILE)
+    async with served(Settings(assistant_file=file), model=Parrot()) as service:
+        yield Person(service.url)
+
+
+def welcome(answer: Answer) -> tuple[str, str]:
+    assert answer.status == 201, answer.body
+    return answer.document["locale"], answer.document["welcome"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "spoken"),
+    [
+        ("fi", ("fi", "Tervetuloa")),
+        ("FI-fi", ("fi", "Tervetuloa")),
+        ("pt_br", ("pt-BR", "Bem-vindo")),
+        ("sv", ("en", "Welcome")),
+        (None, ("en", "Welcome")),
+    ],
+)
+async def test_the_body_names_the_language_of_the_welcome(
+    speaker: Person, wanted: str | None, spoken: tuple[str, str]
+) -> None:
+    answer = await speaker.post("/api/sessions", {"locale": wanted})
+
+    assert welcome(answer) == spoken
+
+
+@pytest.mark.parametrize(
+    ("accepted", "locale"),
+    [
+        ("fi", "fi"),
+        ("sv, fi;q=0.8, en;q=0.9", "en"),
+        ("de;q=x, pt-BR;q=0.1", "pt-BR"),
+        ("*, fi;q=0", "en"),
+        ("", "en"),
+        (",;;q=,=" + "x," * 500, "en"),
+    ],
+)
+async def test_the_browser_names_the_language_of_a_first_message(
+    speaker: Person, accepted: str, locale: str
+) -> None:
+    answer = await speaker.post("/api/chat", {"message": "Hi"}, accept_language=accepted)
+
+    export = await speaker.get(f"/api/chat/{answer.session_id}/export")
+    assert export.document["locale"] == locale
+
+
+async def test_the_path_goes_before_the_browser_and_the_body_before_the_path(
+    speaker: Person,
+) -> None:
+    by_path = await speaker.post("/fi/api/sessions", {}, accept_language="pt-BR")
+    by_body = await speaker.post("/fi/api/sessions", {"locale": "pt-BR"})
+
+    assert welcome(by_path) == ("fi", "Tervetuloa")
+    assert welcome(by_body) == ("pt-BR", "Bem-vindo")
+
+
+async def test_every_route_is_there_behind_a_known_prefix(speaker: Person) -> None:
+    session_id = (await speaker.post("/fi/api/chat", {"message": "Moi"})).session_id
+
+    history = await speaker.get(f"/FI/api/chat?sessionId={session_id}")
+    stream = await speaker.get(f"/pt-br/api/chat/{session_id}/stream")
+    forgotten = await speaker.delete(f"/en/api/chat/{session_id}")
+
+    assert [history.status, stream.status, forgotten.status] == [200, 204, 204]
+
+
+@pytest.mark.parametrize("prefix", ["/sv", "/api", "/fi/en", "//", "/%66%69x"])
+async def test_an_unknown_prefix_is_404(speaker: Person, prefix: str) -> None:
+    answer = await speaker.post(f"{prefix}/api/chat", {"message": "Hej"})
+
+    assert (answer.status, answer.code) == (404, "not_found")
+    assert "set-cookie" not in answer.headers
+
+
+async def test_a_later_message_keeps_the_language_unless_it_names_another(
+    speaker: Person,
+) -> None:
+    session_id = (await speaker.say("Moi", locale="fi")).session_id
+    where = f"/api/chat/{session_id}/export"
+
+    await speaker.post(
+        "/api/chat", {"message": "Hi", "sessionId": session_id}, accept_language="en"
+    )
+    kept = (await speaker.get(where)).document["locale"]
+    await speaker.say("Olá", session_id, locale="pt-BR")
+    changed = (await speaker.get(where)).document["locale"]
+
+    assert (kept, changed) == ("fi", "pt-BR")

@@ -1,0 +1,150 @@
+"""Coming back to a reply that is still being written."""
+
+from contextlib import AsyncExitStack
+from uuid import uuid4
+
+import pytest
+
+from domain.model.piece import ReasoningPiece, ToolCallPiece
+from tests.e2e.chatting import Person
+from tests.e2e.events import Event, kinds, text_of, without_padding
+from tests.e2e.puppet import Puppet, Speaking
+from tests.http_client import LiveAnswer
+
+
+async def begun(live: LiveAnswer, puppet: Puppet, *texts: str) -> tuple[str, Speaking]:
+    """The session and the reply, once its pieces have been seen."""
+    session_id = str((await live.event()).document["sessionId"])
+    speaking = await puppet.asked()
+    speaking.say(*texts)
+    for _ in texts:
+        await live.until("text-delta")
+    return session_id, speaking
+
+
+def chunks_only(events: list[Event]) -> list[Event]:
+    """What resuming repeats: all but the frame of the native protocol."""
+    return [event for event in events if event.name not in ("session-id", "metadata-info")]
+
+
+async def test_resuming_begins_with_the_first_chunk_and_goes_on_live(
+    person: Person, puppet: Puppet
+) -> None:
+    async with person.saying("Hello?") as live:
+        session_id, speaking = await begun(live, puppet, "Hel", "lo ")
+        async with person.resuming(session_id) as resumed:
+            await resumed.until("text-delta")
+            speaking.say("again")
+            speaking.finish()
+            first, second = await live.whole(), await resumed.whole()
+
+    assert without_padding(second.events) == without_padding(chunks_only(first.events))
+    assert second.clean
+
+
+async def test_resuming_behind_any_cursor_gives_exactly_the_rest(
+    person: Person, puppet: Puppet
+) -> None:
+    async with person.saying("Hello?") as live:
+        session_id, speaking = await begun(live, puppet)
+        speaking.give(ReasoningPiece("Hm"))
+        speaking.say("One ", "two")
+        speaking.give(ToolCallPiece(call_id="c1", name="count", arguments="{}"))
+        speaking.say("three")
+        seen = await live.until("tool-input-delta") + await live.until("text-delta")
+        cursors = [event.cursor for event in seen if event.cursor]
+        async with AsyncExitStack() as open_streams:
+            streams = [person.resuming(session_id, cursor) for cursor in cursors]
+            resumed = [await open_streams.enter_async_context(stream) for stream in streams]
+            speaking.say(" four")
+            speaking.finish()
+            rests = [without_padding((await stream.whole()).events) for stream in resumed]
+        whole = without_padding(chunks_only((await live.whole()).events))
+
+    places = [cursor for cursor, _ in whole]
+    assert len(cursors) == 6
+    assert rests == [whole[places.index(cursor) + 1 :] for cursor in cursors]
+
+
+async def test_any_number_may_follow_and_leave_without_a_trace(
+    person: Person, puppet: Puppet
+) -> None:
+    async with person.saying("Hello?") as live:
+        session_id, speaking = await begun(live, puppet, "Hel")
+        async with person.resuming(session_id) as one, person.resuming(session_id) as two:
+            async with person.resuming(session_id) as leaving:
+                await leaving.until("text-delta")
+            speaking.say("lo")
+            speaking.finish()
+            answers = [await follower.whole() for follower in (live, one, two)]
+
+    assert [text_of(answer.events) for answer in answers] == ["Hello"] * 3
+
+
+async def test_a_resumed_stream_never_names_the_session(person: Person, puppet: Puppet) -> None:
+    async with person.saying("Hello?") as live:
+        session_id, speaking = await begun(live, puppet, "Hi")
+        async with person.resuming(session_id) as resumed:
+            speaking.finish()
+            events = (await resumed.whole()).events
+
+    assert kinds(events)[0] == "start"
+    assert kinds(events)[-1] == "[DONE]"
+
+
+async def test_a_resumed_stream_breaks_off_with_the_reply(person: Person, puppet: Puppet) -> None:
+    async with person.saying("Hello?") as live:
+        session_id, speaking = await begun(live, puppet, "Hi")
+        async with person.resuming(session_id) as resumed:
+            speaking.fail()
+            answer = await resumed.whole()
+
+    assert kinds(answer.events)[-1] == "error"
+    assert not answer.clean
+
+
+async def test_nothing_is_resumed_once_the_reply_is_in_the_history(
+    person: Person, puppet: Puppet
+) -> None:
+    async with person.saying("Hello?") as live:
+        session_id, speaking = await begun(live, puppet, "Hi")
+        speaking.finish()
+        cursor = [event.cursor for event in (await live.whole()).events if event.cursor][-1]
+
+    idle = await person.get(f"/api/chat/{session_id}/stream")
+    behind = await person.get(f"/api/chat/{session_id}/stream", last_event_id=cursor)
+    assert [(answer.status, answer.body) for answer in (idle, behind)] == [(204, b"")] * 2
+
+
+async def test_a_cursor_of_an_older_turn_resumes_nothing(person: Person, puppet: Puppet) -> None:
+    async with person.saying("One?") as live:
+        session_id, speaking = await begun(live, puppet, "One")
+        speaking.finish()
+        old = [event.cursor for event in (await live.whole()).events if event.cursor][-1]
+
+    async with person.saying("Two?", session_id) as live:
+        await begun(live, puppet, "Two")
+        answer = await person.get(f"/api/chat/{session_id}/stream", last_event_id=old)
+
+    assert (answer.status, answer.body) == (204, b"")
+
+
+async def test_a_running_reply_is_nobody_elses(person: Person, puppet: Puppet) -> None:
+    stranger, nobody = Person(person.url), Person(person.url)
+    async with person.saying("Hello?") as live, stranger.saying("Me too") as other:
+        session_id, _ = await begun(live, puppet, "Hi")
+        await other.event()
+        answers = [await who.get(f"/api/chat/{session_id}/stream") for who in (stranger, nobody)]
+
+    assert [answer.status for answer in answers] == [204, 204]
+    assert all("set-cookie" not in answer.headers for answer in answers)
+
+
+@pytest.mark.parametrize("has_key", [True, False])
+async def test_an_unknown_conversation_has_nothing_to_resume(person: Person, has_key: bool) -> None:
+    if has_key:
+        await person.get("/")
+
+    answer = await person.get(f"/api/chat/{uuid4()}/stream")
+
+    assert (answer.status, answer.body) == (204, b"")

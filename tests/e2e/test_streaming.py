@@ -1,0 +1,213 @@
+"""What a streamed reply looks like on the wire."""
+
+from datetime import timedelta
+
+import pytest
+
+from domain.model.message import FinishReason
+from domain.model.piece import ReasoningPiece, ToolCallPiece
+from ports.errors import ModelTimedOut
+from tests.e2e.chatting import Person, eventually
+from tests.e2e.events import Event, kinds, text_of
+from tests.e2e.puppet import Puppet
+from tests.http_client import Answer
+
+
+async def a_reply(person: Person, puppet: Puppet, *texts: str) -> Answer:
+    """A finished reply of these pieces, which are ready together."""
+    async with person.saying("Go on") as live:
+        speaking = await puppet.asked()
+        speaking.say(*texts)
+        speaking.finish()
+        return await live.whole()
+
+
+def documents(events: list[Event], kind: str) -> list[dict[str, object]]:
+    return [event.document for event in events if event.kind == kind]
+
+
+async def test_the_events_come_in_this_order(person: Person, puppet: Puppet) -> None:
+    answer = await a_reply(person, puppet, "One ", "two")
+
+    assert kinds(answer.events) == [
+        "session-id",
+        "start",
+        "start-step",
+        "text-start",
+        "text-delta",
+        "text-delta",
+        "text-end",
+        "finish-step",
+        "finish",
+        "[DONE]",
+        "metadata-info",
+    ]
+    assert answer.clean
+
+
+async def test_lines_end_with_lf_only_and_the_last_event_is_whole(
+    person: Person, puppet: Puppet
+) -> None:
+    answer = await a_reply(person, puppet, "line\r\nline\n\nline\u2028\x85")
+
+    assert b"\r" not in answer.body
+    assert answer.body.endswith(b"}\n\n")
+    assert text_of(answer.events) == "line\r\nline\n\nline\u2028\x85"
+
+
+async def test_the_headers_keep_proxies_from_touching_the_stream(
+    person: Person, puppet: Puppet
+) -> None:
+    answer = await a_reply(person, puppet, "Hi")
+
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.headers["cache-control"] == "no-store, no-transform"
+    assert answer.headers["x-accel-buffering"] == "no"
+    assert answer.headers["x-vercel-ai-ui-message-stream"] == "v1"
+    assert answer.headers["x-session-id"] == answer.session_id
+    assert "content-length" not in answer.headers
+
+
+async def test_the_first_events_come_before_the_model_says_anything(person: Person) -> None:
+    async with person.saying("Hello?") as live:
+        events = await live.until("start-step")
+
+    assert kinds(events) == ["session-id", "start", "start-step"]
+
+
+async def test_the_ids_are_those_of_turn_and_history(person: Person, puppet: Puppet) -> None:
+    answer = await a_reply(person, puppet, "One ", "two")
+
+    history = (await person.history(answer.session_id)).document
+    start = answer.events[1].document
+    cursors = [event.cursor for event in answer.events if event.cursor]
+    assert start["messageId"] == history["messages"][-1]["id"]
+    assert start["messageMetadata"] == {
+        "sessionId": answer.session_id,
+        "turnId": history["turn"]["id"],
+    }
+    assert cursors == [f"{history['turn']['id']}.{number}" for number in range(3)]
+    assert documents(answer.events, "finish")[0]["messageMetadata"] == {
+        "usage": {"inputTokens": 7, "outputTokens": 3},
+        "expiresAt": history["expiresAt"],
+    }
+
+
+async def test_the_sizes_of_pieces_tell_nothing(person: Person, puppet: Puppet) -> None:
+    words = [*("a" * length for length in range(1, 140, 3)), "ä\n€\U0001f600", '"' * 9]
+    answer = await a_reply(person, puppet, *words)
+
+    deltas = [event for event in answer.events if event.kind == "text-delta"]
+    assert [event.document["delta"] for event in deltas] == words
+    assert {len(event.raw) % 64 for event in deltas} == {0}
+
+
+async def test_pieces_that_are_ready_together_leave_in_one_chunk(
+    person: Person, puppet: Puppet
+) -> None:
+    answer = await a_reply(person, puppet, *"abcdefgh")
+
+    assert sum(b"text-delta" in chunk for chunk in answer.chunks) == 1
+
+
+async def test_done_comes_before_the_metadata(person: Person, puppet: Puppet) -> None:
+    answer = await a_reply(person, puppet, "Hi")
+
+    info = answer.events[-1].document
+    assert kinds(answer.events)[-2:] == ["[DONE]", "metadata-info"]
+    assert set(info) == {"cost", "latency", "timestamp"}
+    assert info["cost"] is None
+    assert 0 <= info["latency"] < 10_000
+    assert info["timestamp"] > 1_700_000_000_000
+
+
+async def test_thoughts_and_tool_calls_are_parts_of_their_own(
+    person: Person, puppet: Puppet
+) -> None:
+    async with person.saying("Count") as live:
+        speaking = await puppet.asked()
+        speaking.give(ReasoningPiece("Hm"))
+        speaking.say("Well")
+        for arguments in ('{"n":', "1}"):
+            speaking.give(ToolCallPiece(call_id="c1", name="count", arguments=arguments))
+        speaking.give(ToolCallPiece(call_id="c2", name="count", arguments="{broken"))
+        speaking.finish(FinishReason.TOOL_CALLS)
+        events = (await live.whole()).events
+
+    assert kinds(events)[3:-4] == [
+        *("reasoning-start", "reasoning-delta", "reasoning-end"),
+        *("text-start", "text-delta", "text-end"),
+        *("tool-input-start", "tool-input-delta", "tool-input-delta"),
+        *("tool-input-start", "tool-input-delta"),
+        *("tool-input-available", "tool-input-error"),
+    ]
+    assert documents(events, "tool-input-available")[0]["input"] == {"n": 1}
+    assert documents(events, "finish")[0]["finishReason"] == "tool-calls"
+
+
+async def test_a_silent_model_is_bridged_by_heartbeats(
+    person: Person, puppet: Puppet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = timedelta(milliseconds=10)
+    monkeypatch.setattr("entrypoints.http.reply_stream._HEARTBEAT_EVERY", every)
+
+    async with person.saying("Hello?") as live:
+        await live.until(": ping")
+        await live.until(": ping")
+        speaking = await puppet.asked()
+        speaking.say("Here")
+        speaking.finish()
+        answer = await live.whole()
+
+    assert text_of(answer.events) == "Here"
+    assert answer.clean
+
+
+@pytest.mark.parametrize("texts", [(), ("Hel",)])
+async def test_a_failure_is_an_error_event_and_then_an_unclean_end(
+    person: Person, puppet: Puppet, texts: tuple[str, ...]
+) -> None:
+    async with person.saying("Hello?") as live:
+        speaking = await puppet.asked()
+        speaking.say(*texts)
+        speaking.fail(ModelTimedOut())
+        answer = await live.whole()
+
+    said = ["text-start", "text-delta", "text-end"] if texts else []
+    error = answer.events[-1].document
+    assert kinds(answer.events) == ["session-id", "start", "start-step", *said, "error"]
+    assert error["errorText"] == ModelTimedOut.sentence
+    assert error["code"] == "model_timeout"
+    assert not answer.clean
+
+
+async def test_a_stopped_reply_ends_cleanly_with_abort(person: Person, puppet: Puppet) -> None:
+    async with person.saying("Hello?") as live:
+        session_id = (await live.event()).document["sessionId"]
+        (await puppet.asked()).say("Hel")
+        await live.until("text-delta")
+        await person.stop(session_id)
+        answer = await live.whole()
+
+    ending = ["text-end", "message-metadata", "abort", "[DONE]", "metadata-info"]
+    assert kinds(answer.events)[-5:] == ending
+    assert documents(answer.events, "message-metadata")[0]["messageMetadata"] == {
+        "aborted": True,
+        "expiresAt": (await person.history(session_id)).document["expiresAt"],
+    }
+    assert answer.clean
+
+
+async def test_a_client_that_leaves_finds_the_finished_reply(
+    person: Person, puppet: Puppet
+) -> None:
+    async with person.saying("Hello?") as live:
+        session_id = (await live.event()).document["sessionId"]
+        speaking = await puppet.asked()
+        speaking.say("Hel")
+        await live.until("text-delta")
+    speaking.say("lo")
+    speaking.finish()
+    await eventually(lambda: person.has_ended(session_id))
+
+    assert await person.said(session_id) == [("user", "Hello?"), ("assistant", "Hello")]

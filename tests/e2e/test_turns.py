@@ -1,0 +1,209 @@
+"""One turn at a time: stopping it, waiting for it, taking its place, asking again."""
+
+from uuid import uuid4
+
+import pytest
+
+from tests.e2e.chatting import Person, eventually
+from tests.e2e.events import kinds, text_of
+from tests.e2e.puppet import Puppet, Speaking
+from tests.http_client import LiveAnswer
+
+
+async def begun(live: LiveAnswer, puppet: Puppet, text: str = "Hel") -> tuple[str, str, Speaking]:
+    """The session, the turn and the reply, once ``text`` of it has been seen."""
+    session_id = str((await live.event()).document["sessionId"])
+    turn_id = str((await live.event()).document["messageMetadata"]["turnId"])
+    speaking = await puppet.asked()
+    speaking.say(text)
+    await live.until("text-delta")
+    return session_id, turn_id, speaking
+
+
+async def test_stopping_keeps_what_was_said_and_leaves_the_model(
+    person: Person, puppet: Puppet
+) -> None:
+    async with person.saying("Hello?") as live:
+        session_id, turn_id, speaking = await begun(live, puppet)
+        stopped = await person.stop(session_id, turn_id)
+
+    assert stopped == {"success": True, "stopped": True}
+    assert speaking.left.is_set()
+    assert await person.said(session_id) == [("user", "Hello?"), ("assistant", "Hel")]
+    reply = (await person.history(session_id)).document["messages"][-1]
+    assert reply["status"] == "interrupted"
+    assert (await person.turn(session_id))["status"] == "interrupted"
+
+
+async def test_a_reply_stopped_before_its_first_piece_leaves_no_message(
+    person: Person, puppet: Puppet
+) -> None:
+    async with person.saying("Hello?") as live:
+        session_id = (await live.event()).document["sessionId"]
+        await puppet.asked()
+        await person.stop(session_id)
+        answer = await live.whole()
+
+    assert kinds(answer.events)[-3:] == ["abort", "[DONE]", "metadata-info"]
+    assert await person.said(session_id) == [("user", "Hello?")]
+
+
+async def test_a_late_stop_never_hits_the_next_turn(person: Person, puppet: Puppet) -> None:
+    async with person.saying("Hello?") as live:
+        session_id, _, speaking = await begun(live, puppet)
+        stopped = await person.stop(session_id, turn_id="0" * 32)
+        speaking.say("lo")
+        speaking.finish()
+        answer = await live.whole()
+
+    assert stopped == {"success": True, "stopped": False}
+    assert text_of(answer.events) == "Hello"
+
+
+async def test_only_the_owner_stops_a_reply(person: Person, puppet: Puppet) -> None:
+    stranger = Person(person.url)
+    await stranger.get("/")
+    async with person.saying("Hello?") as live:
+        session_id, turn_id, _ = await begun(live, puppet)
+        stopped = [await who.stop(session_id, turn_id) for who in (stranger, Person(person.url))]
+
+        assert [answer["stopped"] for answer in stopped] == [False, False]
+        assert (await person.turn(session_id))["status"] == "open"
+
+
+async def test_stopping_nothing_is_no_error(person: Person) -> None:
+    await person.get("/")
+
+    assert await person.stop(str(uuid4())) == {"success": True, "stopped": False}
+
+
+async def test_a_second_message_is_rejected_while_a_reply_is_written(
+    person: Person, puppet: Puppet
+) -> None:
+    async with person.saying("Hello?") as live:
+        session_id, turn_id, _ = await begun(live, puppet)
+        answer = await person.say("And?", session_id)
+
+        assert (answer.status, answer.code) == (409, "turn_in_progress")
+        assert answer.document["turnId"] == turn_id
+        assert answer.headers["x-should-retry"] == "false"
+        assert "set-cookie" not in answer.headers
+        assert await person.said(session_id) == [("user", "Hello?")]
+
+
+@pytest.mark.parametrize("members", [{"onBusy": "interrupt"}, {"clientId": "w1"}])
+async def test_a_second_message_interrupts_when_asked_to_and_from_the_widget(
+    person: Person, puppet: Puppet, members: dict[str, str]
+) -> None:
+    async with person.saying("Hello?") as live:
+        session_id, _, first = await begun(live, puppet)
+        async with person.saying("And?", session_id, **members) as next_live:
+            second = await puppet.asked()
+            second.say("Yes")
+            second.finish()
+            answers = [await live.whole(), await next_live.whole()]
+
+    assert "abort" in kinds(answers[0].events)
+    assert text_of(answers[1].events) == "Yes"
+    assert first.left.is_set()
+    assert await person.said(session_id) == [
+        ("user", "Hello?"),
+        ("assistant", "Hel"),
+        ("user", "And?"),
+        ("assistant", "Yes"),
+    ]
+
+
+async def test_a_widget_may_still_ask_to_be_rejected(person: Person, puppet: Puppet) -> None:
+    async with person.saying("Hello?") as live:
+        session_id, _, _ = await begun(live, puppet)
+        answer = await person.say("And?", session_id, questionContext={}, onBusy="reject")
+
+    assert answer.code == "turn_in_progress"
+
+
+async def test_another_answer_takes_the_place_of_the_last(visitor: Person) -> None:
+    session_id = (await visitor.say("One")).session_id
+    before = (await visitor.history(session_id)).document["messages"]
+
+    again = await visitor.post(f"/api/chat/{session_id}/regenerate", {})
+
+    after = (await visitor.history(session_id)).document["messages"]
+    assert text_of(again.events) == "One "
+    assert [said["content"] for said in after] == ["One", "One "]
+    assert after[0] == before[0]
+    assert after[1]["id"] != before[1]["id"]
+
+
+async def test_an_older_reply_is_replaced_with_all_that_followed(visitor: Person) -> None:
+    session_id = (await visitor.say("One")).session_id
+    await visitor.say("Two", session_id)
+    older = (await visitor.history(session_id)).document["messages"][1]["id"]
+
+    await visitor.post(f"/api/chat/{session_id}/regenerate", {"messageId": older})
+
+    assert await visitor.said(session_id) == [("user", "One"), ("assistant", "One ")]
+
+
+async def test_a_message_said_anew_replaces_all_that_followed(visitor: Person) -> None:
+    session_id = (await visitor.say("Onne")).session_id
+    await visitor.say("Two", session_id)
+    typo = (await visitor.history(session_id)).document["messages"][0]["id"]
+
+    body = {"messageId": typo, "message": "One"}
+    await visitor.post(f"/api/chat/{session_id}/regenerate", body)
+
+    assert await visitor.said(session_id) == [("user", "One"), ("assistant", "One ")]
+
+
+async def test_the_newest_message_is_said_anew_without_a_name(visitor: Person) -> None:
+    session_id = (await visitor.say("One")).session_id
+    await visitor.say("Tow", session_id)
+
+    await visitor.post(f"/api/chat/{session_id}/regenerate", {"message": "Two"})
+
+    said = [text for _, text in await visitor.said(session_id)]
+    assert said == ["One", "One ", "Two", "One / Two "]
+
+
+async def test_there_is_no_other_answer_to_what_is_not_there(visitor: Person) -> None:
+    opened = (await visitor.post("/api/sessions", {})).document["sessionId"]
+    welcome = (await visitor.history(opened)).document["messages"][0]["id"]
+
+    async def again(session_id: str, **body: str) -> tuple[int, str]:
+        answer = await visitor.post(f"/api/chat/{session_id}/regenerate", body)
+        return answer.status, answer.code
+
+    assert await again(str(uuid4())) == (404, "conversation_not_found")
+    assert await again(opened) == (409, "nothing_to_answer")
+    assert await again(opened, messageId=welcome) == (409, "nothing_to_answer")
+    assert await again(opened, messageId=welcome, message="Me") == (404, "message_not_found")
+    assert await again(opened, messageId="nobody") == (404, "message_not_found")
+
+
+async def test_forgetting_while_a_reply_is_written_ends_it_and_nothing_comes_back(
+    person: Person, puppet: Puppet
+) -> None:
+    async with person.saying("Hello?") as live:
+        session_id, _, speaking = await begun(live, puppet)
+        await person.delete(f"/api/chat/{session_id}")
+        answer = await live.whole()
+        await speaking.left.wait()
+
+    assert kinds(answer.events)[-1] == "error"
+    assert answer.events[-1].document["code"] == "conversation_gone"
+    assert not answer.clean
+    assert (await person.history(session_id)).status == 404
+
+
+async def test_a_failed_reply_is_marked_and_what_came_of_it_stays(
+    person: Person, puppet: Puppet
+) -> None:
+    async with person.saying("Hello?") as live:
+        session_id, _, speaking = await begun(live, puppet)
+        speaking.fail()
+        await eventually(lambda: person.has_ended(session_id))
+
+    history = (await person.history(session_id)).document
+    assert history["messages"][-1]["status"] == "failed"
+    assert (history["turn"]["status"], history["turn"]["error"]) == ("failed", "model_failed")

@@ -1,0 +1,88 @@
+"""The real service, for tests: in this process with parts replaced, or as a process of its own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
+
+import punq
+from attrs import frozen
+from starlette.applications import Starlette
+
+from entrypoints.container import opened_container
+from entrypoints.http.app import create_app
+from entrypoints.http.server import serve
+from entrypoints.settings import Settings
+from entrypoints.turn_runner import TaskTurnRunner
+from ports.language_model import LanguageModel
+
+Replacing = Callable[[punq.Container], None]
+_AT_ONCE = timedelta()
+_SOON = timedelta(seconds=5)
+
+
+@frozen(kw_only=True)
+class Served:
+    """A service that listens."""
+
+    url: str
+    app: Starlette
+
+    @property
+    def runner(self) -> TaskTurnRunner:
+        runner: TaskTurnRunner = self.app.state.runner
+        return runner
+
+
+def opening(
+    replacing: Replacing,
+) -> Callable[[Settings], AbstractAsyncContextManager[punq.Container]]:
+    """The real container, with parts replaced before anything is resolved from it."""
+
+    @asynccontextmanager
+    async def opened(settings: Settings) -> AsyncIterator[punq.Container]:
+        async with opened_container(settings) as container:
+            replacing(container)
+            yield container
+
+    return opened
+
+
+@asynccontextmanager
+async def served(
+    settings: Settings | None = None,
+    *,
+    model: LanguageModel | None = None,
+    replacing: Replacing | None = None,
+) -> AsyncIterator[Served]:
+    """The app behind the real server on a free port; turns still running at the end are cut off."""
+
+    def replace(container: punq.Container) -> None:
+        if model is not None:
+            container.register(LanguageModel, instance=model)
+        if replacing is not None:
+            replacing(container)
+
+    app = create_app(settings or Settings(), opening(replace))
+    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    stopping = asyncio.Event()
+    server = asyncio.create_task(
+        serve(
+            app,
+            host="127.0.0.1",
+            port=0,
+            max_connections=512,
+            stopping=stopping,
+            announce=listening.set_result,
+            grace=timedelta(seconds=1),
+        )
+    )
+    await asyncio.wait({server, listening}, return_when=asyncio.FIRST_COMPLETED)
+    if server.done():
+        await server
+    try:
+        yield Served(url=listening.result(), app=app)
+        await app.state.runner.drain(_AT_ONCE, _SOON)
+    finally:
+        stopping.set()
+        await server
