@@ -11,18 +11,18 @@ from datetime import timedelta
 from typing import Final
 
 import punq
+
 from adapters.assistant_profile.toml_file import load_assistant
 from adapters.in_memory.conversation_store import InMemoryConversationStore
 from adapters.in_memory.rate_limiter import InMemoryRateLimiter
 from adapters.in_memory.turn_log import InMemoryTurnLog
-from adapters.language_model.chat_completions import open_chat_completions
+from adapters.language_model.chat_completions import Patience, open_chat_completions
 from adapters.language_model.scripted import ScriptedModel
+from adapters.observability.structured_log import StructuredLog
 from adapters.sealing.client_keys import SealedClientKeys
 from adapters.sealing.key_ring import KeyRing
 from adapters.system.clock import SystemClock
 from adapters.system.identifier_source import RandomIdentifiers
-
-from adapters.observability.structured_log import StructuredLog
 from domain.model.turn_policy import TurnPolicy
 from domain.service.prompt_building import Budget
 from entrypoints.settings import Settings
@@ -126,9 +126,11 @@ async def _opened_model(stack: AsyncExitStack, settings: Settings, clock: Clock)
             base_url=settings.model_base_url,
             api_key=settings.model_api_key,
             model=settings.model_name,
-            connect_timeout=settings.model_connect_timeout,
-            first_piece_timeout=settings.model_first_piece_timeout,
-            silence_timeout=settings.model_silence_timeout,
+            patience=Patience(
+                connect=settings.model_connect_timeout,
+                first_piece=settings.model_first_piece_timeout,
+                silence=settings.model_silence_timeout,
+            ),
             clock=clock,
         )
     )

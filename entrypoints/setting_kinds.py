@@ -66,6 +66,14 @@ def _http_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _plain_http_url(text: str) -> str:
+    parts = urlsplit(_http_url(text))
+    # A password in a URL ends up in places where it can be read.
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError
+    return text.rstrip("/")
+
+
 def _origin(text: str) -> str:
     parts = urlsplit(_http_url(text))
     if parts.path or parts.query or parts.fragment or parts.username:
@@ -109,7 +117,7 @@ def log_level(text: str) -> str:
 
 TEXT: Final = ("text", str)
 PATH: Final = ("a path", Path)
-URL: Final = ("an http or https URL", _http_url)
+URL: Final = ("an http or https URL without user, password or query", _plain_http_url)
 FLAG: Final = ("true or false", _flag)
 ORIGIN: Final = ("an origin such as https://chat.example.org", _origin)
 ORIGINS: Final = ("origins such as https://example.org, separated by commas", _origins)

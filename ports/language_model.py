@@ -22,6 +22,6 @@ class LanguageModel(Protocol):
         first piece may have been retried; after it, never.
 
         Raises:
-            ModelError: one of its kinds, see ``ports.errors``.
+            ModelError: one of its kinds, see ``ports.model_errors``.
         """
         ...

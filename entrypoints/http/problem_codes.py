@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from ports.errors import ModelError
+from ports.model_errors import ModelError
 
 STATUS_BY_CODE: Final[Mapping[str, int]] = MappingProxyType(
     {

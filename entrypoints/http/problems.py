@@ -19,7 +19,8 @@ from starlette.responses import Response
 
 from domain.model.errors import DomainError, InvalidInput, TurnInProgress
 from entrypoints.http.problem_codes import CODES_TO_RETRY, STATUS_BY_CODE, sentence_of
-from ports.errors import ModelBusy, PortError, TooManyRequests
+from ports.errors import PortError, TooManyRequests
+from ports.model_errors import ModelBusy
 
 _RETRY_SOON: Final = timedelta(seconds=2)
 _SERVER_FAULT: Final = 500
