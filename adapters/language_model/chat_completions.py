@@ -63,7 +63,7 @@ class ChatCompletions:
         """See ``ports.language_model.LanguageModel.reply``."""
         deadline = _now() + self._patience.first_piece.total_seconds()
         response = await self._answered(prompt, deadline)
-        stream, is_whole = ChatStream(), False
+        stream = ChatStream()
         try:
             while data := await _read(response, stream, deadline):
                 spoken = False
@@ -72,11 +72,11 @@ class ChatCompletions:
                     yield piece
                 if spoken:
                     deadline = _now() + self._patience.silence.total_seconds()
-            last, is_whole = stream.last_word(), True
-            yield last
+            yield stream.last_word()
         finally:
-            # Closing cuts the connection, and with it the model's work that nobody needs.
-            response.release() if is_whole else response.close()
+            # Cuts the connection, and with it work that nobody needs, unless all has been read:
+            # then the connection is free for the next reply already.
+            response.close()
 
     async def _answered(self, prompt: Prompt, deadline: float) -> ClientResponse:
         for pause in _PAUSES:

@@ -1,5 +1,6 @@
 """Asking a model over the wire, for tests."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -20,7 +21,7 @@ QUESTION = "a planted question"
 PROMPT = Prompt(
     system="Be brief.", messages=(a_message(text=QUESTION),), locale="en", reply_tokens=64
 )
-LONG = timedelta(seconds=30)
+LONG = timedelta(hours=1)
 SHORT = timedelta(milliseconds=30)
 
 
@@ -45,4 +46,5 @@ async def model_at(
 
 
 async def said_by(model: ChatCompletions, prompt: Prompt = PROMPT) -> list[Piece | ModelFinished]:
-    return [said async for said in model.reply(prompt)]
+    async with asyncio.timeout(20):
+        return [said async for said in model.reply(prompt)]

@@ -17,13 +17,14 @@ class Play:
     """One answer: ``parts`` one after the other, then its end.
 
     Attributes:
+        parts: ``None`` among them waits until the test says go on.
         stays_open: whether the server falls silent instead of ending the answer.
         breaks_off: whether it cuts the connection instead.
     """
 
     status: int = 200
     headers: Mapping[str, str] = field(factory=dict)
-    parts: Sequence[bytes] = ()
+    parts: Sequence[bytes | None] = ()
     stays_open: bool = False
     breaks_off: bool = False
 
@@ -38,6 +39,7 @@ class ModelServer:
     headers: list[Mapping[str, str]] = field(factory=list)
     peers: set[object] = field(factory=set)
     asked: asyncio.Event = field(factory=asyncio.Event)
+    go_on: asyncio.Event = field(factory=asyncio.Event)
     left: asyncio.Event = field(factory=asyncio.Event)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -50,7 +52,10 @@ class ModelServer:
         response = web.StreamResponse(status=play.status, headers=play.headers)
         await response.prepare(request)
         for part in play.parts:
-            await response.write(part)
+            if part is None:
+                await self.go_on.wait()
+            else:
+                await response.write(part)
         if play.breaks_off:
             request.transport.abort()
         if play.stays_open:

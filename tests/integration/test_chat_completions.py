@@ -15,6 +15,7 @@ from tests.integration.model_server import (
     finished,
     model_server,
     refusal,
+    used,
 )
 
 HI = [
@@ -66,6 +67,17 @@ async def test_the_next_reply_comes_over_the_same_connection() -> None:
         await said_by(model)
 
     assert len(server.peers) == 1
+
+
+async def test_usage_that_comes_late_is_waited_for() -> None:
+    play = Play(parts=(delta(content="Hi"), finished(), None, used(9, 2), DONE))
+    async with model_server(play) as server, model_at(server.url) as model:
+        reply = model.reply(PROMPT)
+        await anext(reply)
+        server.go_on.set()
+        last = await anext(reply)
+
+    assert last == HI[-1]
 
 
 async def test_a_reply_may_end_without_usage_and_without_done() -> None:

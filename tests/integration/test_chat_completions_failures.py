@@ -208,9 +208,10 @@ async def test_a_silence_between_two_pieces_has_its_bound() -> None:
     ):
         reply = model.reply(PROMPT)
         assert await anext(reply) == TextPiece("Hel")
-        with pytest.raises(ModelTimedOut):
-            await anext(reply)
-        await asyncio.wait_for(server.left.wait(), 10)
+        async with asyncio.timeout(20):
+            with pytest.raises(ModelTimedOut):
+                await anext(reply)
+            await server.left.wait()
 
 
 async def test_no_failure_repeats_the_prompt_or_the_key() -> None:
