@@ -2,7 +2,8 @@
 
 from domain.model.conversation import Conversation
 from domain.model.errors import IdempotencyKeyReused
-from domain.model.turn import RequestKey, Turn
+from domain.model.message import Role
+from domain.model.turn import RequestKey, Turn, TurnStatus
 
 
 def turn_of_request(conversation: Conversation, request: RequestKey | None) -> Turn | None:
@@ -19,3 +20,10 @@ def turn_of_request(conversation: Conversation, request: RequestKey | None) -> T
     if turn.request.body_digest != request.body_digest:
         raise IdempotencyKeyReused
     return turn
+
+
+def is_unanswered(conversation: Conversation) -> bool:
+    """Whether no reply was ever begun in it, so that its first message may be sent once more."""
+    turn = conversation.turn
+    has_failed = turn is None or turn.status is TurnStatus.FAILED
+    return has_failed and all(said.role is Role.USER for said in conversation.messages)

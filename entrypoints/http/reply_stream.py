@@ -58,21 +58,21 @@ class ReplyStream:
         session_id = started.conversation.id
         hello = {"sessionId": session_id, "restarted": started.restarted}
         yield event(hello, name="session-id")
-        async for chunk, end in self._chunks(owner, session_id, started.turn, 0):
+        async for chunk, end in self._chunks(owner, session_id, started.turn, None):
             yield chunk
             if end is not None:
                 info = self._info(end, self.clock.monotonic() - began)
                 yield event(info, name="metadata-info")
 
     async def resumed(
-        self, owner: Owner, session_id: SessionId, turn: Turn, after: int
+        self, owner: Owner, session_id: SessionId, turn: Turn, after: int | None
     ) -> AsyncGenerator[bytes, None]:
-        """A running turn's events behind piece ``after``; 0 means from the first chunk."""
+        """A running turn's events behind piece ``after``; ``None`` means from the first chunk."""
         async for chunk, _ in self._chunks(owner, session_id, turn, after):
             yield chunk
 
     async def _chunks(
-        self, owner: Owner, session_id: SessionId, turn: Turn, after: int
+        self, owner: Owner, session_id: SessionId, turn: Turn, after: int | None
     ) -> AsyncGenerator[tuple[bytes, TurnEnd | None], None]:
         """Chunks, the last of a whole stream together with the turn's end.
 
@@ -80,15 +80,14 @@ class ReplyStream:
             StreamBroken: after an ``error`` event; the widget takes a clean end for success.
         """
         chunks = ReplyChunks(turn.id, turn.reply_id, {"sessionId": session_id, "turnId": turn.id})
-        beginning = chunks.beginning()
-        yield (b": resumed\n\n" if after else beginning), None
+        yield (chunks.beginning() if after is None else b": resumed\n\n"), None
         seen = 0
         while True:
             try:
                 entries = await self.follow.read(owner, session_id, turn.id, seen, _HEARTBEAT_EVERY)
             except PortError as error:
                 entries = (TurnEnd(outcome=Outcome.FAILED, error=problem_of(error).code),)
-            seen, said, end = _rendered(chunks, entries, seen, after)
+            seen, said, end = _rendered(chunks, entries, seen, after or 0)
             if end is not None:
                 if _failed(end):
                     yield said + chunks.ending(end), None

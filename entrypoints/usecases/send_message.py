@@ -10,7 +10,7 @@ from domain.model.identifiers import MessageId, Owner, SessionId
 from domain.model.message import TextPart
 from domain.model.turn import RequestKey, Turn
 from domain.service.opening import opened
-from domain.service.request_matching import turn_of_request
+from domain.service.request_matching import is_unanswered, turn_of_request
 from domain.service.turn_taking import Opening, say
 from entrypoints.usecases.open_turn import OnBusy, OpenTurn
 from entrypoints.usecases.start_turn import Started, StartTurn
@@ -116,7 +116,7 @@ class SendMessage:
     ) -> Conversation:
         def change(known: Conversation) -> Conversation:
             asked = turn_of_request(known, message.request)
-            if asked is None and known.turn is not None and known.turn.request is not None:
+            if asked is None and not is_unanswered(known):
                 # The conversation has gone on since: the first reply cannot be played again.
                 raise IdempotencyKeyReused
             return known if asked else self._said(known, message, opening)

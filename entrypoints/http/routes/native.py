@@ -86,7 +86,7 @@ async def resume(request: Request) -> Response:
     turn = await services.follow_turn.running(visitor.owner, wanted)
     if turn is None or (cursor is not None and cursor.turn_id != turn.id):
         return Response(status_code=_NOTHING)
-    after = cursor.number if cursor else 0
+    after = cursor.number if cursor else None
     return EventStream(services.reply_stream.resumed(visitor.owner, wanted, turn, after))
 
 
