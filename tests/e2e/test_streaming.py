@@ -6,7 +6,7 @@ import pytest
 
 from domain.model.message import FinishReason
 from domain.model.piece import ReasoningPiece, ToolCallPiece
-from ports.errors import ModelTimedOut
+from ports.model_errors import ModelTimedOut
 from tests.e2e.chatting import Person, eventually
 from tests.e2e.events import Event, kinds, text_of
 from tests.e2e.puppet import Puppet
