@@ -9,9 +9,9 @@ from typing import Annotated, Final
 
 import typer
 import uvloop
+
 from adapters.assistant_profile.toml_file import ProfileProblem
 from adapters.sealing.key_ring import KeyRingProblem
-
 from entrypoints.container import opened_container
 from entrypoints.http.app import create_app
 from entrypoints.http.server import StartupFailed
@@ -120,7 +120,8 @@ def _announce(settings: Settings, address: str) -> None:
     typer.echo(f"Privity is listening on {address}")
     typer.echo("Conversations are kept in memory only: a restart forgets them all.")
     typer.echo(f"Replies come from {model}.")
-    typer.echo(f"Open {settings.public_url or address} or run: privity chat --url {address}")
+    here = address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+    typer.echo(f"Open {settings.public_url or here} or run: privity chat --url {here}")
 
 
 def _complain(problems: list[str]) -> None:
