@@ -84,7 +84,7 @@ class ClientKeyAnswer(Answer):
 class HealthAnswer(Answer):
     """Whether the service can do its work."""
 
-    status: Literal["ok", "unavailable"]
+    status: Literal["ok"]
 
 
 class ExportAnswer(Answer):
@@ -103,8 +103,11 @@ class ExportAnswer(Answer):
     messages: list[dict[str, Any]]
 
 
-class ProblemAnswer(Struct, kw_only=True):
-    """A problem (RFC 9457); ``code`` is stable, see docs/http_api.md."""
+class ProblemAnswer(Answer, omit_defaults=True):
+    """A problem (RFC 9457); ``code`` is stable, see docs/http_api.md.
+
+    ``field`` names the offending member of the request, ``turnId`` the turn in progress.
+    """
 
     type: str
     title: str
@@ -112,6 +115,8 @@ class ProblemAnswer(Struct, kw_only=True):
     code: str
     detail: str
     error: dict[str, Any]
+    field: str | None = None
+    turn_id: str | None = None
 
 
 def json_response(

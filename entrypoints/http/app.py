@@ -37,7 +37,7 @@ from ports.rate_limiter import RateLimiter
 from ports.telemetry import Telemetry
 
 _Wanted = TypeVar("_Wanted")
-_EXPOSED: Final = ("x-session-id", "retry-after", "x-request-id", RENEWED_KEY_HEADER)
+_EXPOSED: Final = ("x-session-id", "retry-after", RENEWED_KEY_HEADER)
 _ALLOWED: Final = ("content-type", "authorization", "idempotency-key", "last-event-id")
 
 

@@ -22,8 +22,7 @@ _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _PATH_IN_ERROR: Final = re.compile(r" - at `\$\.?(?P<field>[A-Za-z]{1,32})[^`]*`$")
 _UNKNOWN_FIELD: Final = re.compile(r"unknown field `(?P<field>[A-Za-z0-9_-]{1,32})`")
 
-_NOTHING: Final = Raw(b"")
-_ABSENT: Final = (_NOTHING, Raw(b"null"))
+_ABSENT: Final = (Raw(b""), Raw(b"null"))
 
 OnBusyWord = Literal["reject", "interrupt"]
 
@@ -42,8 +41,10 @@ class ChatBody(NativeBody):
     locale: Annotated[str, Meta(max_length=64, description="A BCP 47 tag.")] | None = None
     context: Annotated[
         Raw, Meta(description="JSON about the page the user is on; at most 8 kB.")
-    ] = _NOTHING
-    question_context: Annotated[Raw, Meta(description="Another name of `context`.")] = _NOTHING
+    ] = msgspec.field(default_factory=Raw)
+    question_context: Annotated[Raw, Meta(description="Another name of `context`.")] = (
+        msgspec.field(default_factory=Raw)
+    )
     client_id: Annotated[Any, Meta(description="Ignored.")] = None
     on_busy: Annotated[
         OnBusyWord | None, Meta(description="What to do about a reply still being written.")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from ports.errors import PortError
 from ports.model_errors import ModelError
 
 STATUS_BY_CODE: Final[Mapping[str, int]] = MappingProxyType(
@@ -95,13 +96,13 @@ _SENTENCE_BY_CODE: Final[Mapping[str, str]] = MappingProxyType(
 
 def sentence_of(code: str) -> str:
     """A sentence for people about ``code``."""
-    return _SENTENCE_BY_CODE.get(code) or _MODEL_SENTENCES.get(code, "The reply failed.")
+    return _SENTENCE_BY_CODE.get(code) or _PORT_SENTENCES.get(code, "The reply failed.")
 
 
-def _kinds_of(kind: type[ModelError]) -> list[type[ModelError]]:
+def _kinds_of(kind: type[PortError]) -> list[type[PortError]]:
     return [kind, *(found for sub in kind.__subclasses__() for found in _kinds_of(sub))]
 
 
-_MODEL_SENTENCES: Final = MappingProxyType(
-    {kind.code: kind.sentence for kind in _kinds_of(ModelError)}
+_PORT_SENTENCES: Final = MappingProxyType(
+    {kind.code: kind.sentence for kind in (*_kinds_of(PortError), *_kinds_of(ModelError))}
 )

@@ -7,9 +7,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from entrypoints.http.answers import HealthAnswer, json_response
+from entrypoints.http.problems import problem_of_code
 from entrypoints.http.services import services_of
-
-_UNAVAILABLE: Final = 503
 
 
 async def live(_: Request) -> Response:
@@ -21,7 +20,7 @@ async def ready(request: Request) -> Response:
     """``GET /health/ready``: the service takes new turns."""
     if services_of(request).is_ready():
         return json_response(HealthAnswer(status="ok"))
-    return json_response(HealthAnswer(status="unavailable"), status=_UNAVAILABLE)
+    return problem_of_code("shutting_down").response()
 
 
 ROUTES: Final = (

@@ -1,0 +1,94 @@
+"""The project's own files, for tests that read them."""
+
+import ast
+import os
+import statistics
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+FOLDERS: Final = ("domain", "ports", "adapters", "entrypoints")
+PYPROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def python_files(*folders: str, root: Path = ROOT) -> Sequence[Path]:
+    return sorted(path for folder in folders for path in (root / folder).rglob("*.py"))
+
+
+def own_files(root: Path = ROOT) -> Iterator[Path]:
+    """Everything that belongs to the project: what .gitignore does not name."""
+    ignored = [line.strip("/ ") for line in (root / ".gitignore").read_text("utf-8").splitlines()]
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not _is_ignored(name, [".git", *ignored]))
+        for name in sorted(names):
+            if not _is_ignored(name, [".git", *ignored]):
+                yield Path(folder) / name
+
+
+def _is_ignored(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch(name, pattern) for pattern in patterns if pattern)
+
+
+def short(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"), filename=str(path))
+
+
+def module_name(path: Path, root: Path = ROOT) -> str:
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """Every name an import statement brings in, dotted; relative ones begin with a dot."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (f"{node.module}." if node.module else "")
+            found.update(f"{base}{alias.name}" for alias in node.names)
+    return found
+
+
+def functions(tree: ast.AST) -> Iterator[Function]:
+    for node in ast.walk(tree):
+        if isinstance(node, Function):
+            yield node
+
+
+def length(function: Function) -> int:
+    """Lines of a function without its docstring."""
+    lines = (function.end_lineno or function.lineno) - function.lineno + 1
+    first = function.body[0]
+    if ast.get_docstring(function) is None:
+        return lines
+    return lines - ((first.end_lineno or first.lineno) - first.lineno + 1)
+
+
+def median_and_ninth_decile(lengths: Sequence[int]) -> tuple[float, float]:
+    return statistics.median(lengths), statistics.quantiles(lengths, n=10)[-1]
+
+
+def run_python(code: str, *arguments: str, root: Path = ROOT) -> "subprocess.CompletedProcess[str]":
+    """Run ``code`` in a Python of its own that sees the packages under ``root``, and no caches."""
+    environment = {**os.environ, "PYTHONPATH": str(root), "COVERAGE_PROCESS_START": ""}
+    return subprocess.run(  # noqa: S603 - our own interpreter, our own code
+        [sys.executable, "-B", "-c", code, *arguments],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )

@@ -1,0 +1,113 @@
+"""The import contracts in pyproject.toml hold, catch what they forbid, and forget no package."""
+
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.architecture.sources import FOLDERS, PYPROJECT, ROOT, run_python
+
+CONTRACTS: Sequence[Mapping[str, Any]] = PYPROJECT["tool"]["importlinter"]["contracts"]
+LINTING = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"
+BROKEN = re.compile(r"^(.+) BROKEN$", re.MULTILINE)
+
+PLANTED = [
+    ("Arrows run one way", "domain/planted.py", "import ports.clock"),
+    ("Arrows run one way", "ports/planted.py", "def f():\n    import adapters.system.clock"),
+    ("Arrows run one way", "adapters/system/planted.py", "import entrypoints.settings"),
+    (
+        "Use cases see ports and domain only",
+        "entrypoints/usecases/planted.py",
+        "from adapters.system.clock import SystemClock",
+    ),
+    ("Use cases see ports and domain only", "entrypoints/usecases/planted.py", "import msgspec"),
+    (
+        "Adapters do not know each other",
+        "adapters/in_memory/planted.py",
+        "from adapters.system.clock import SystemClock",
+    ),
+    ("cryptography only in sealing", "entrypoints/planted.py", "import cryptography.fernet"),
+    ("starlette only in http", "domain/planted.py", "import starlette"),
+    ("starlette only in http", "entrypoints/cli/planted.py", "import starlette.routing"),
+    ("punq only in the container", "entrypoints/http/planted.py", "import punq"),
+]
+HOMES = {
+    "cryptography only in sealing": {"adapters.sealing"},
+    "starlette only in http": {"entrypoints.http"},
+    "punq only in the container": {"entrypoints.container"},
+}
+OWN_PACKAGES = [
+    *("domain", "ports"),
+    *(
+        f"{folder}.{path.stem}"
+        for folder in ("adapters", "entrypoints")
+        for path in sorted((ROOT / folder).iterdir())
+        if (path.suffix == ".py" and path.stem != "__init__") or (path / "__init__.py").is_file()
+    ),
+]
+
+
+def broken_contracts(root: Path) -> list[str]:
+    done = run_python(LINTING, root=root)
+    broken = BROKEN.findall(done.stdout)
+    assert bool(broken) == bool(done.returncode), done.stdout + done.stderr
+    return broken
+
+
+def unplaced(contract: Mapping[str, Any], home: set[str], packages: Sequence[str]) -> list[str]:
+    """The packages that an 'only in' contract neither watches nor calls home."""
+    watched = {*contract["source_modules"], *home}
+    return [name for name in packages if not {name, name.split(".")[0]} & watched]
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    for folder in FOLDERS:
+        leave = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=leave)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_every_contract_holds() -> None:
+    assert broken_contracts(ROOT) == []
+
+
+def test_a_clean_copy_holds_too(copied: Path) -> None:
+    assert broken_contracts(copied) == []
+
+
+@pytest.mark.parametrize(("contract", "where", "line"), PLANTED)
+def test_a_forbidden_import_is_caught(copied: Path, contract: str, where: str, line: str) -> None:
+    (copied / where).write_text(f'"""Planted."""\n\n{line}\n')
+
+    assert broken_contracts(copied) == [contract]
+
+
+def test_every_contract_has_a_planted_import() -> None:
+    assert {contract for contract, _, _ in PLANTED} == {one["name"] for one in CONTRACTS}
+
+
+def test_every_package_is_placed_in_the_layers_and_among_the_adapters() -> None:
+    by_name = {contract["name"]: contract for contract in CONTRACTS}
+    adapters = [name for name in OWN_PACKAGES if name.startswith("adapters.")]
+
+    assert sorted(by_name["Arrows run one way"]["layers"]) == sorted(FOLDERS)
+    assert sorted(by_name["Adapters do not know each other"]["modules"]) == adapters
+
+
+@pytest.mark.parametrize("name", HOMES)
+def test_every_package_is_watched_by_the_contracts_about_libraries(name: str) -> None:
+    [contract] = [one for one in CONTRACTS if one["name"] == name]
+
+    assert unplaced(contract, HOMES[name], OWN_PACKAGES) == []
+
+
+def test_an_unplaced_package_is_seen() -> None:
+    contract = {"source_modules": ["domain", "ports", "adapters", "entrypoints.cli"]}
+    packages = ["domain", "adapters.new", "entrypoints.http", "entrypoints.new"]
+
+    assert unplaced(contract, {"entrypoints.http"}, packages) == ["entrypoints.new"]

@@ -1,0 +1,156 @@
+"""What the documentation says is what the code does: settings, codes, routes, dependencies."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import pytest
+from starlette.routing import Route
+
+from entrypoints.cli.main import app as command_line
+from entrypoints.container import opened_container
+from entrypoints.http.app import create_app
+from entrypoints.http.openapi import document
+from entrypoints.http.operations import OPERATIONS
+from entrypoints.http.problem_codes import STATUS_BY_CODE
+from entrypoints.settings import Settings
+from entrypoints.settings_reader import setting_infos
+from tests.architecture.sources import PYPROJECT, ROOT, own_files
+
+FOR_PEOPLE_AND_TOOLS: Final = {("GET", "/"), ("GET", "/openapi.json")}
+HEADING = re.compile(r"^### `([A-Z]+) (/[^`]*)`$", re.MULTILINE)
+EXAMPLE = re.compile(r"^#([A-Z_]+)=(.*)$", re.MULTILINE)
+COMMAND = re.compile(r"\bprivity ([a-z][a-z-]*)")
+REQUIREMENT = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def page(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def rows(text: str, *, under: str = "") -> list[list[str]]:
+    """The cells of every table row that begins with a name in code, within one section."""
+    section = text.partition(f"## {under}\n")[2].partition("\n## ")[0] if under else text
+    lines = [line for line in section.splitlines() if line.startswith("| `")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def names(table: Sequence[Sequence[str]]) -> list[str]:
+    return [row[0].strip("`") for row in table]
+
+
+def documented_routes(text: str) -> set[tuple[str, str]]:
+    return set(HEADING.findall(text))
+
+
+def real_routes() -> set[tuple[str, str]]:
+    routes = create_app(Settings(), opened_container).routes
+    assert all(isinstance(route, Route) for route in routes)
+    return {
+        (method, route.path)
+        for route in routes
+        if isinstance(route, Route)
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+
+
+def required(listed: Sequence[str]) -> list[str]:
+    return sorted(found[0] for line in listed if (found := REQUIREMENT.match(line)))
+
+
+def test_every_setting_is_documented_as_it_is_and_in_order() -> None:
+    known = [
+        [f"`{info.name}`", info.meaning, info.shown_default or "none", info.expects]
+        for info in setting_infos()
+    ]
+
+    assert rows(page("docs/settings.md")) == known
+
+
+def test_every_setting_stands_in_the_example_and_none_is_invented() -> None:
+    secrets = {f"{info.name}_FILE" for info in setting_infos() if info.secret}
+    known = {info.name for info in setting_infos()} | secrets
+    listed = [name for name, _ in EXAMPLE.findall(page(".env.example"))]
+
+    assert sorted(listed) == sorted(known)
+
+
+def test_the_page_names_every_secret_with_its_file() -> None:
+    text = page("docs/settings.md")
+    secrets = [info.name for info in setting_infos() if info.secret]
+
+    assert [name for name in secrets if f"`{name}_FILE`" not in text] == []
+    assert set(re.findall(r"`(\w+)_FILE`", text)) - {"ASSISTANT"} == set(secrets)
+
+
+def test_nothing_in_the_example_is_set_and_its_values_are_well_formed() -> None:
+    text = page(".env.example")
+    values = dict(EXAMPLE.findall(text))
+
+    assert [line for line in text.splitlines() if line and not line.startswith("#")] == []
+    assert [info.parse(values[info.name]) for info in setting_infos()] != []
+
+
+def test_every_problem_code_is_documented_with_its_status_and_none_is_invented() -> None:
+    table = rows(page("docs/http_api.md"), under="Problems")
+
+    assert {row[0].strip("`"): int(row[1]) for row in table} == STATUS_BY_CODE
+    assert len(table) == len(STATUS_BY_CODE)
+
+
+def test_every_code_the_page_speaks_of_exists() -> None:
+    text = page("docs/http_api.md")
+    spoken = re.findall(r"`([a-z]+(?:_[a-z]+)+)`", text)
+
+    assert set(spoken) - set(STATUS_BY_CODE) == set()
+
+
+def test_the_documented_routes_are_the_real_ones() -> None:
+    assert documented_routes(page("docs/http_api.md")) == real_routes()
+
+
+def test_openapi_describes_every_route_of_the_protocol() -> None:
+    paths = document()["paths"]
+    described = {(method.upper(), path) for path, known in paths.items() for method in known}
+
+    assert described == real_routes() - FOR_PEOPLE_AND_TOOLS
+    assert described == {(known.method.upper(), known.path) for known in OPERATIONS}
+
+
+def test_a_route_that_is_documented_but_not_there_is_seen() -> None:
+    assert documented_routes("text\n### `PUT /api/made-up`\n") - real_routes() != set()
+
+
+@pytest.mark.parametrize(
+    ("section", "listed"),
+    [
+        ("To run", PYPROJECT["project"]["dependencies"]),
+        ("To test", PYPROJECT["project"]["optional-dependencies"]["test"]),
+    ],
+)
+def test_every_dependency_has_its_reason_and_none_is_left_over(
+    section: str, listed: Sequence[str]
+) -> None:
+    table = rows(page("docs/dependencies.md"), under=section)
+
+    assert sorted(names(table)) == required(listed)
+    assert all(len(row) == 3 and row[1] and row[2] for row in table)
+
+
+def test_a_dependency_is_read_without_its_bounds() -> None:
+    assert required(["uvloop>=0.23; sys_platform != 'win32'", "a-b_c[x]<2"]) == ["a-b_c", "uvloop"]
+
+
+def test_every_command_the_documentation_names_exists() -> None:
+    known = {
+        command.name or getattr(command.callback, "__name__", "")
+        for command in command_line.registered_commands
+    }
+    # Decisions may be ahead of the code.
+    pages = [path for path in own_files() if path.suffix == ".md" and "decisions" not in path.parts]
+    code = "\n".join(
+        part for path in pages for part in re.findall(r"`[^`]+`", path.read_text("utf-8"))
+    )
+
+    assert set(COMMAND.findall(code)) - known == set()
+    assert {"serve", "chat", "new-key", "new-client-key"} <= known

@@ -1,0 +1,151 @@
+"""Every error has a code of its own, every code a status, and the drawn trees tell the truth."""
+
+import ast
+import importlib
+import inspect
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from types import ModuleType
+
+import pytest
+
+from domain.model.errors import DomainError, InvalidInput
+from entrypoints.http.problem_codes import CODES_TO_RETRY, STATUS_BY_CODE, sentence_of
+from entrypoints.http.problems import EdgeError, problem_of, problem_of_code
+from ports.errors import PortError
+from ports.model_errors import ModelError
+from tests.architecture.sources import FOLDERS, module_name, parsed, python_files
+
+TREES = {
+    "domain.model.errors": DomainError,
+    "ports.errors": PortError,
+    "ports.model_errors": ModelError,
+    "entrypoints.http.problems": EdgeError,
+}
+CODE_FIRST = {"InvalidInput", "BadRequest", "EdgeError", "problem_of_code"}
+CODE_NAMED = {"code", "error"}
+DRAWN = re.compile(r"^ *[├└]── (\w+)", re.MULTILINE)
+CODE = re.compile(r"[a-z]+(_[a-z]+)+")
+
+for _path in python_files(*FOLDERS):
+    importlib.import_module(module_name(_path))  # So that no subclass is missed.
+
+
+def family(root: type[Exception]) -> Iterator[type[Exception]]:
+    """``root`` and all below it, but for those that other tests made."""
+    yield root
+    for child in root.__subclasses__():
+        if child.__module__.split(".")[0] in FOLDERS:
+            yield from family(child)
+
+
+def coded() -> list[type[DomainError | PortError]]:
+    return [kind for root in (DomainError, PortError) for kind in family(root)]  # type: ignore[misc]
+
+
+def shared_codes(kinds: Sequence[type[DomainError | PortError]]) -> dict[str, list[str]]:
+    count = Counter(kind.code for kind in kinds)
+    return {
+        code: [kind.__name__ for kind in kinds if kind.code == code]
+        for code, times in count.items()
+        if times > 1
+    }
+
+
+def drawn_children(module: ModuleType) -> list[str]:
+    return DRAWN.findall(module.__doc__ or "")
+
+
+def named_codes(tree: ast.AST) -> Iterator[str]:
+    """The codes that calls in ``tree`` write down: as their first word, or as code= or error=."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        named = [word.value for word in node.keywords if word.arg in CODE_NAMED]
+        function = ast.unparse(node.func)
+        first = node.args[:1] if function in CODE_FIRST or "__init__" in function else []
+        for value in (*first, *named):
+            if isinstance(value, ast.Constant) and CODE.fullmatch(str(value.value)):
+                yield str(value.value)
+
+
+def codes_in_use() -> set[str]:
+    trees = [parsed(path) for path in python_files(*FOLDERS)]
+    return {kind.code for kind in coded()} | {code for tree in trees for code in named_codes(tree)}
+
+
+def test_every_error_has_a_code_of_its_own() -> None:
+    assert shared_codes(coded()) == {}
+
+
+def test_an_error_without_a_code_of_its_own_is_seen() -> None:
+    class Silent(DomainError):
+        pass
+
+    assert shared_codes([DomainError, Silent]) == {"domain_error": ["DomainError", "Silent"]}
+
+
+def test_every_code_has_a_status_and_no_status_is_left_over() -> None:
+    assert codes_in_use() == set(STATUS_BY_CODE)
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        'raise InvalidInput("made_up", "Why.")',
+        'raise BadRequest("made_up", "Why.", field="x")',
+        'super().__init__("made_up", "Why.")',
+        'TurnEnd(outcome=Outcome.FAILED, error="made_up")',
+        'Problem(code="made_up", detail="Why.")',
+    ],
+)
+def test_a_code_is_seen_where_it_is_written_down(planted: str) -> None:
+    assert [*named_codes(ast.parse(planted))] == ["made_up"]
+
+
+def test_every_status_is_one_of_an_error() -> None:
+    assert {code for code, status in STATUS_BY_CODE.items() if not 400 <= status <= 504} == set()
+
+
+def test_only_what_has_a_status_of_coming_back_is_to_be_retried() -> None:
+    assert {STATUS_BY_CODE[code] for code in CODES_TO_RETRY} == {503}
+
+
+@pytest.mark.parametrize("code", STATUS_BY_CODE)
+def test_every_code_becomes_a_problem_with_a_sentence(code: str) -> None:
+    document = problem_of_code(code).document()
+
+    assert (document["code"], document["status"]) == (code, STATUS_BY_CODE[code])
+    assert sentence_of(code).endswith(".")
+
+
+def test_the_rule_that_was_broken_is_told_instead_of_the_family() -> None:
+    assert problem_of(InvalidInput("message_empty", "The message is empty.")).status == 400
+
+
+@pytest.mark.parametrize("module", TREES)
+def test_the_drawn_tree_is_the_tree_of_classes(module: str) -> None:
+    _, *children = family(TREES[module])
+    direct = [kind.__name__ for kind in children if TREES[module] in kind.__bases__]
+
+    assert sorted(drawn_children(importlib.import_module(module))) == sorted(direct)
+
+
+@pytest.mark.parametrize("module", TREES)
+def test_the_drawn_tree_begins_with_its_root(module: str) -> None:
+    text = importlib.import_module(module).__doc__ or ""
+    first = text[: text.index("├──")].strip().splitlines()[-1].split()[0]
+
+    assert first == TREES[module].__name__
+
+
+def test_a_class_missing_from_its_drawing_is_seen() -> None:
+    module = ModuleType("planted", "Errors.\n\n    Root\n    ├── One   first\n    └── Two   last\n")
+
+    assert drawn_children(module) == ["One", "Two"]
+
+
+@pytest.mark.parametrize("kind", coded(), ids=lambda kind: kind.__name__)
+def test_every_error_says_what_it_means(kind: type[Exception]) -> None:
+    assert inspect.getdoc(kind) != inspect.getdoc(kind.__bases__[0])

@@ -1,0 +1,183 @@
+"""The domain stays pure, every import runs the right way, and importing opens nothing."""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.sources import (
+    FOLDERS,
+    PYPROJECT,
+    ROOT,
+    imported,
+    module_name,
+    parsed,
+    python_files,
+    run_python,
+    short,
+)
+
+MAY_IMPORT = {
+    "domain": {"attrs", "domain"},
+    "ports": {"attrs", "domain", "ports"},
+    "entrypoints/usecases": {"attrs", "domain", "ports", "entrypoints.usecases"},
+}
+OUTSIDE_WORLD = {
+    *("asyncio", "time", "random", "secrets", "threading", "multiprocessing", "subprocess"),
+    *("os", "pathlib", "io", "socket", "ssl", "http", "urllib.request", "logging", "tempfile"),
+    *("uuid.uuid1", "uuid.uuid4", "uuid.uuid6", "uuid.uuid7", "datetime.datetime.now"),
+}
+ASKS_THE_CLOCK = {"now", "utcnow", "today", "urandom", "uuid1", "uuid4"}
+TALKS = {"open", "print", "input"}
+Waiting = ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith
+
+
+def is_within(name: str, allowed: set[str]) -> bool:
+    return any(name == one or name.startswith(f"{one}.") for one in allowed)
+
+
+def foreign_imports(tree: ast.AST, allowed: set[str]) -> list[str]:
+    known = allowed | set(sys.stdlib_module_names)
+    return sorted(name for name in imported(tree) if not is_within(name, known))
+
+
+def impurities(tree: ast.AST) -> Iterator[str]:
+    """What in ``tree`` waits, or asks the clock, chance or the world outside."""
+    yield from (name for name in imported(tree) if is_within(name, OUTSIDE_WORLD))
+    for node in ast.walk(tree):
+        if isinstance(node, Waiting):
+            yield type(node).__name__
+        elif isinstance(node, ast.Attribute) and node.attr in ASKS_THE_CLOCK:
+            yield node.attr
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in TALKS:
+            yield ast.unparse(node.func)
+
+
+def third_party(tree: ast.AST) -> set[str]:
+    return {name.split(".")[0] for name in imported(tree)} - {*FOLDERS, *sys.stdlib_module_names}
+
+
+def declared() -> set[str]:
+    names = (re.split(r"[<>=;\[ ]", line)[0] for line in PYPROJECT["project"]["dependencies"])
+    return set(names)
+
+
+@pytest.mark.parametrize("folder", MAY_IMPORT)
+def test_the_inner_circles_import_only_what_they_may(folder: str) -> None:
+    foreign = {
+        short(path): names
+        for path in python_files(folder)
+        if (names := foreign_imports(parsed(path), MAY_IMPORT[folder]))
+    }
+
+    assert foreign == {}
+
+
+def test_a_foreign_import_is_seen_wherever_it_hides() -> None:
+    hidden = "import attrs\ndef f():\n    from starlette.routing import Route\nimport adapters.x"
+    relative = "from . import message"
+
+    assert foreign_imports(ast.parse(hidden), MAY_IMPORT["domain"]) == [
+        "adapters.x",
+        "starlette.routing.Route",
+    ]
+    assert foreign_imports(ast.parse(relative), MAY_IMPORT["domain"]) == [".message"]
+
+
+def test_nothing_in_the_domain_waits_or_asks_the_clock_or_chance() -> None:
+    impure = {short(path): [*impurities(parsed(path))] for path in python_files("domain")}
+
+    assert {path: found for path, found in impure.items() if found} == {}
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "async def f(): ...",
+        "datetime.now(UTC)",
+        "import time",
+        "from time import monotonic",
+        "import random",
+        "from secrets import token_bytes",
+        "from uuid import uuid4",
+        "uuid.uuid4()",
+        "open('x')",
+    ],
+)
+def test_what_waits_or_asks_is_seen(planted: str) -> None:
+    assert [*impurities(ast.parse(planted))] != []
+
+
+def test_code_imports_no_folder_beside_the_four_and_nothing_undeclared() -> None:
+    # A fifth folder looks external to import-linter; arrows could be smuggled through it.
+    undeclared = {
+        short(path): names
+        for path in python_files(*FOLDERS)
+        if (names := third_party(parsed(path)) - declared())
+    }
+
+    assert undeclared == {}
+
+
+def test_an_import_of_tests_is_seen() -> None:
+    assert third_party(ast.parse("from tests.builders import OWNER")) - declared() == {"tests"}
+
+
+def test_the_wheel_carries_the_four_folders_and_import_linter_reads_them() -> None:
+    wheel = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+
+    assert wheel == PYPROJECT["tool"]["importlinter"]["root_packages"] == [*FOLDERS]
+    assert all((ROOT / folder / "__init__.py").is_file() for folder in FOLDERS)
+
+
+IMPORTING = """
+import _thread, importlib, os, sys, threading
+seen = []
+def hook(event, args):
+    if event == "open":
+        path, mode, flags = args
+        # Python itself opens its null device for a process without a terminal.
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) and path != os.devnull:
+            seen.append(f"{event} {path}")
+    elif event in ("socket.connect", "socket.bind", "socket.getaddrinfo", "subprocess.Popen",
+                   "os.system", "os.fork", "os.posix_spawn"):
+        seen.append(event)
+def start_thread(*given, start=_thread.start_new_thread, **named):
+    seen.append("thread")
+    return start(*given, **named)
+# Python 3.11 has no audit event for threads.
+_thread.start_new_thread = threading._start_new_thread = start_thread
+sys.addaudithook(hook)
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+print(*seen, sep="\\n")
+"""
+
+
+def opened_by_importing(modules: Sequence[str], root: Path = ROOT) -> list[str]:
+    done = run_python(IMPORTING, *modules, root=root)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split("\n")[:-1] if done.stdout.strip() else []
+
+
+def test_importing_any_module_opens_nothing() -> None:
+    assert opened_by_importing([module_name(path) for path in python_files(*FOLDERS)]) == []
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "import socket; socket.socket().connect_ex(('127.0.0.1', 9))",
+        "import socket; socket.socket().bind(('127.0.0.1', 0))",
+        "import threading; threading.Thread(target=print, args=('',)).start()",
+        "import subprocess; subprocess.run(['true'])",
+        "open('written', 'w')",
+    ],
+)
+def test_a_module_that_opens_something_when_imported_is_seen(planted: str, tmp_path: Path) -> None:
+    (tmp_path / "planted.py").write_text(planted)
+
+    assert opened_by_importing(["planted"], tmp_path) != []

@@ -1,0 +1,126 @@
+"""The pages hold together: links lead somewhere, decisions are decided, commands are there."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.sources import PYPROJECT, ROOT, own_files, short
+
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+IN_CODE = re.compile(r"`([\w.-]+(?:/[\w.-]+)+/?)`")
+MARKED = re.compile(r"<!-- (\w+) -->\n```sh\n(.+?)```\n<!-- end -->", re.DOTALL)
+FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+INDEXED = re.compile(r"^- \[(\d{4}) [^]]+\]\(([\w.-]+)\)", re.MULTILINE)
+STATUS = re.compile(r"^- Status: (.+)$", re.MULTILINE)
+# In pieces, so that this file does not find itself.
+PLACES = ["/wo" + "rk/", "/fa" + "rm/", ".libr" + "ary", "shared/" + "hooks"]
+
+PAGES = [path for path in own_files() if path.suffix == ".md"]
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+
+
+def dead_links(text: str, folder: Path) -> list[str]:
+    found = [link for link in LINK.findall(text) if "://" not in link]
+    return [link for link in found if not _leads_somewhere(link, text, folder)]
+
+
+def _leads_somewhere(link: str, text: str, folder: Path) -> bool:
+    target, _, anchor = link.partition("#")
+    if target:
+        return (folder / target).exists()
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return anchor in {re.sub(r"[^\w -]", "", words).lower().replace(" ", "-") for words in headings}
+
+
+def missing_paths(text: str) -> list[str]:
+    """Paths in code that begin with a folder of ours and name nothing."""
+    ours = {path.name for path in ROOT.iterdir() if path.is_dir()}
+    named = [path for path in IN_CODE.findall(FENCED.sub("", text)) if path.split("/")[0] in ours]
+    return [path for path in named if not (ROOT / path).exists()]
+
+
+def marked_commands(text: str) -> dict[str, str]:
+    return {name: command.strip() for name, command in MARKED.findall(text)}
+
+
+def places_in(paths: Sequence[Path]) -> dict[str, list[str]]:
+    found = {}
+    for path in paths:
+        text = path.read_bytes().decode("utf-8", "replace")
+        if places := [place for place in PLACES if place in text]:
+            found[short(path)] = places
+    return found
+
+
+@pytest.mark.parametrize("path", PAGES, ids=short)
+def test_every_link_leads_somewhere(path: Path) -> None:
+    assert dead_links(path.read_text("utf-8"), path.parent) == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=short)
+def test_every_path_that_a_page_names_exists(path: Path) -> None:
+    assert missing_paths(path.read_text("utf-8")) == []
+
+
+def test_dead_links_and_missing_paths_are_seen() -> None:
+    text = (
+        "# Here\n[a](#here) [b](#there) [c](docs/gone.md) [d](https://e.org) `ports/gone.py` `a/b`"
+    )
+
+    assert dead_links(text, ROOT) == ["#there", "docs/gone.md"]
+    assert missing_paths(text) == ["ports/gone.py"]
+
+
+def test_every_decision_is_in_the_index_and_every_entry_is_there() -> None:
+    index = (ROOT / "docs" / "decisions" / "README.md").read_text("utf-8")
+    listed = INDEXED.findall(index)
+
+    assert [name for _, name in listed] == [path.name for path in DECISIONS]
+    assert [int(number) for number, _ in listed] == [*range(1, len(DECISIONS) + 1)]
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=short)
+def test_every_decision_is_decided(path: Path) -> None:
+    [status] = STATUS.findall(path.read_text("utf-8"))
+
+    assert status == "Accepted" or re.fullmatch(r"Superseded by \d{4}", status)
+
+
+def test_the_readme_has_its_marked_commands() -> None:
+    marked = marked_commands((ROOT / "README.md").read_text("utf-8"))
+
+    assert {"run", "session", "tests"} <= set(marked)
+    assert "privity serve" in marked["run"]
+    assert "pytest" in marked["tests"]
+
+
+def test_contributing_promises_the_same_test_command() -> None:
+    marked = marked_commands((ROOT / "README.md").read_text("utf-8"))
+
+    assert marked["tests"] in (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+
+
+def test_a_marker_without_its_command_is_seen() -> None:
+    assert marked_commands("<!-- run -->\n\n<!-- end -->\n") == {}
+
+
+def test_the_changelog_tells_of_this_version_or_the_next() -> None:
+    headings = re.findall(
+        r"^## \[?([\w.]+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE
+    )
+
+    assert headings[0] in ("Unreleased", PYPROJECT["project"]["version"])
+
+
+def test_no_file_names_the_place_where_it_was_written() -> None:
+    assert places_in([*own_files()]) == {}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_such_a_place_is_seen(place: str, tmp_path: Path) -> None:
+    path = tmp_path / "note.txt"
+    path.write_text(f"see {place}x")
+
+    assert places_in([path]) == {"note.txt": [place]}
