@@ -1,0 +1,1 @@
+"""Conversations and turn logs in Redis, as sealed frames over one connection."""

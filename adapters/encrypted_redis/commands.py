@@ -1,0 +1,81 @@
+"""Commands over the one connection: which are repeated, and what their failures mean to callers."""
+
+from typing import Any, Final
+
+from redis.exceptions import NoScriptError, RedisError
+
+from adapters.encrypted_redis.connection import Multiplexer, pause_after
+from adapters.encrypted_redis.failures import may_pass, reason_of
+from adapters.encrypted_redis.scripts import Script
+from adapters.encrypted_redis.waiting import (
+    Argument,
+    ConnectionTrouble,
+)
+from ports.clock import Clock
+from ports.errors import StoredStateUnreadable, StoreUnavailable
+from ports.telemetry import Telemetry
+
+_ATTEMPTS: Final = 3
+
+
+class Commands:
+    """Sends commands for the store and the log. Repeats only what may be repeated."""
+
+    def __init__(self, *, connection: Multiplexer, clock: Clock, telemetry: Telemetry) -> None:
+        """Pauses between repetitions are taken by ``clock``."""
+        self._connection = connection
+        self._clock = clock
+        self._telemetry = telemetry
+
+    async def repeatable(self, doing: str, *arguments: Argument) -> Any:
+        """The reply to a command that may be carried out twice: a read, a delete, an exact commit.
+
+        Raises:
+            StoreUnavailable: no reply, or a refusal, also when repeated.
+            StoredStateUnreadable: something of another type stands there.
+        """
+        for attempt in range(1, _ATTEMPTS):
+            try:
+                return await self._connection.call(*arguments)
+            except ConnectionTrouble:
+                await self._clock.sleep(pause_after(attempt))
+            except RedisError as error:
+                if not may_pass(error):
+                    raise self._translated(doing, error) from error
+                await self._clock.sleep(pause_after(attempt))
+        return await self.once(doing, *arguments)
+
+    async def once(self, doing: str, *arguments: Argument) -> Any:
+        """The reply to a command that is sent once.
+
+        Raises:
+            StoreUnavailable, StoredStateUnreadable: as for ``repeatable``.
+        """
+        try:
+            return await self._connection.call(*arguments)
+        except (ConnectionTrouble, RedisError) as error:
+            raise self._translated(doing, error) from error
+
+    async def run(
+        self, doing: str, script: Script, keys: tuple[str, ...], *arguments: Argument, repeat: bool
+    ) -> Any:
+        """What the script returned; a server that does not know it (any more) is given it.
+
+        Raises:
+            StoreUnavailable, StoredStateUnreadable: as for ``repeatable``.
+        """
+        send = self.repeatable if repeat else self.once
+        try:
+            return await send(doing, "EVALSHA", script.digest, len(keys), *keys, *arguments)
+        except StoreUnavailable as failed:
+            if not isinstance(failed.__cause__, NoScriptError):
+                raise
+        return await send(doing, "EVAL", script.text, len(keys), *keys, *arguments)
+
+    def _translated(self, doing: str, error: Exception) -> StoreUnavailable | StoredStateUnreadable:
+        reason = reason_of(error)
+        if reason == "WRONGTYPE":
+            return StoredStateUnreadable()
+        if reason != "NOSCRIPT":
+            self._telemetry.note("store.unavailable", doing=doing, reason=reason)
+        return StoreUnavailable(doing)

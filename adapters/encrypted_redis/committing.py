@@ -1,0 +1,61 @@
+"""Carrying out a write: state, stay and, when it opens a turn, its log, in one step."""
+
+from datetime import timedelta
+from typing import Final
+
+from adapters.encrypted_redis.commands import Commands
+from adapters.encrypted_redis.keyspace import log_key, milliseconds, state_key
+from adapters.encrypted_redis.scripts import SPLICE
+from adapters.encrypted_redis.turn_log import RedisTurnLog
+from adapters.encrypted_redis.writing import Write
+from domain.model.conversation import Conversation
+from domain.model.errors import ConversationTooLarge
+from domain.model.identifiers import Owner
+from domain.model.limits import MAX_CONVERSATION_BYTES
+from domain.model.turn import Turn
+
+AS_IT_IS: Final = timedelta()
+_NO_LOG: Final = ("", "", "", 0)
+
+
+class Commit:
+    """Commits writes. A repeat sends the same bytes and is exact."""
+
+    def __init__(self, commands: Commands, log: RedisTurnLog) -> None:
+        """``log`` seals the heads of the logs that are opened."""
+        self._commands = commands
+        self._log = log
+
+    async def __call__(
+        self, owner: Owner, write: Write, opening: Turn | None, stay: timedelta
+    ) -> bytes:
+        """``OK``, ``CONFLICT``, ``EXISTS`` or ``GONE``; ``stay`` may be ``AS_IT_IS``.
+
+        Raises:
+            ConversationTooLarge: a turn would be opened in a conversation at its bound.
+            StoreUnavailable: Redis does not answer.
+        """
+        if opening is not None and write.after.size > MAX_CONVERSATION_BYTES:
+            raise ConversationTooLarge
+        session_id = write.after.conversation.id
+        log = _NO_LOG if opening is None else self._log.head(owner, session_id, opening)
+        answer: bytes = await self._commands.run(
+            "commit",
+            SPLICE,
+            (state_key(session_id), log_key(session_id)),
+            write.expected,
+            write.drop,
+            milliseconds(stay),
+            *log,
+            *write.frames,
+            repeat=True,
+        )
+        if opening and answer == b"OK":
+            self._log.let_go(session_id)
+        return answer
+
+
+def newly_opened(before: Conversation, after: Conversation) -> Turn | None:
+    """The turn that this change opens, absent when it opens none."""
+    turn, known = after.open_turn, before.turn
+    return turn if turn is not None and (known is None or known.id != turn.id) else None

@@ -1,0 +1,170 @@
+"""Conversations in Redis, as lists of sealed frames. See ``docs/redis_layout.md``."""
+
+import random
+from datetime import timedelta
+from typing import Final
+
+from adapters.encrypted_redis.commands import Commands
+from adapters.encrypted_redis.committing import AS_IT_IS, Commit, newly_opened
+from adapters.encrypted_redis.frames import Stored
+from adapters.encrypted_redis.keyspace import log_key, state_key
+from adapters.encrypted_redis.known_places import KnownPlaces
+from adapters.encrypted_redis.reading import (
+    Enough,
+    FrameReader,
+    all_frames,
+    enough_to_write,
+    messages_below,
+    newest_messages,
+)
+from adapters.encrypted_redis.turn_log import RedisTurnLog
+from adapters.encrypted_redis.writing import first_write, next_write
+from adapters.sealing.sealer import Belonging, BoundSealer, Kind, Sealer
+from domain.model.conversation import Conversation, stays_anew
+from domain.model.errors import (
+    ConversationExists,
+    ConversationNotFound,
+    OlderMessagesNeeded,
+)
+from domain.model.identifiers import Owner, SessionId
+from ports.clock import Clock
+from ports.conversation_store import Change, Page
+from ports.errors import ConversationBusy, StoredStateUnreadable
+
+_TRY_FOR: Final = timedelta(seconds=5)
+_PAUSE: Final = timedelta(milliseconds=2)
+_LONGEST_PAUSE: Final = timedelta(milliseconds=100)
+_BEYOND_ALL: Final = 2**63
+
+
+class RedisConversationStore:
+    """Keeps conversations as frames that only their owner and the master key open together."""
+
+    def __init__(
+        self, *, commands: Commands, sealer: Sealer, log: RedisTurnLog, clock: Clock
+    ) -> None:
+        """``clock`` bounds how long an update is tried against faster writers."""
+        self._commands = commands
+        self._sealer = sealer
+        self._log = log
+        self._commit = Commit(commands, log)
+        self._clock = clock
+        self._known = KnownPlaces()
+
+    async def create(self, owner: Owner, conversation: Conversation) -> None:
+        """See ``ports.conversation_store.ConversationStateStore.create``."""
+        sealer = self._bound(owner, conversation.id)
+        write, opening = first_write(conversation, sealer), conversation.open_turn
+        answer = await self._commit(owner, write, opening, conversation.kept_for)
+        if answer != b"OK":
+            raise ConversationExists
+        self._known.remember(owner, write.after, sealer)
+
+    async def load(
+        self, owner: Owner, session_id: SessionId, last: int | None = None
+    ) -> Conversation:
+        """See ``ports.conversation_store.ConversationStateStore.load``."""
+        sealer = self._bound(owner, session_id)
+        stored = await self._read(session_id, sealer, newest_messages(last))
+        return self._known.remember(owner, stored, sealer)
+
+    async def page(
+        self, owner: Owner, session_id: SessionId, before: int | None, limit: int
+    ) -> Page:
+        """See ``ports.conversation_store.ConversationStateStore.page``."""
+        number = _BEYOND_ALL if before is None else before
+        sealer = self._bound(owner, session_id)
+        stored = await self._read(session_id, sealer, messages_below(number, limit))
+        older = [said for said in stored.conversation.messages if said.number < number]
+        shown = tuple(older[-limit:])
+        return Page(messages=shown, next=shown[0].number if len(shown) < len(older) else None)
+
+    async def update(
+        self,
+        owner: Owner,
+        session_id: SessionId,
+        change: Change,
+        base: Conversation | None = None,
+        last: int | None = None,
+    ) -> Conversation:
+        """See ``ports.conversation_store.ConversationStateStore.update``."""
+        deadline, losses = self._clock.monotonic() + _TRY_FOR, 0
+        stored, sealer = await self._begun(owner, session_id, base, last)
+        while True:
+            stored, changed = await self._changed(stored, sealer, change)
+            if changed == stored.conversation:
+                return self._known.remember(owner, stored, sealer)
+            written = await self._committed(owner, stored, changed, sealer)
+            if written is not None:
+                return self._known.remember(owner, written, sealer)
+            losses += 1
+            if self._clock.monotonic() >= deadline:
+                raise ConversationBusy
+            await self._clock.sleep(_pause(losses))
+            stored = await self._read(session_id, sealer, enough_to_write(last))
+
+    async def forget(self, owner: Owner, session_id: SessionId) -> None:
+        """See ``ports.conversation_store.ConversationStateStore.forget``."""
+        sealer = self._bound(owner, session_id)
+        frames = await FrameReader(self._commands, session_id, sealer).newest()
+        belongings = {sealer.belonging(frame) for frame in frames}
+        if frames and Belonging.OURS not in belongings:
+            if belongings == {Belonging.ANOTHERS}:
+                return
+            # Nothing shows that it is this owner's, so it is not this owner's to delete.
+            raise StoredStateUnreadable
+        if not frames and not await self._log.is_of(owner, session_id):
+            return
+        await self._commands.repeatable("forget", "DEL", state_key(session_id), log_key(session_id))
+        self._log.let_go(session_id)
+
+    def _bound(self, owner: Owner, session_id: SessionId) -> BoundSealer:
+        return self._sealer.bound(owner, Kind.STATE, session_id)
+
+    async def _read(self, session_id: SessionId, sealer: BoundSealer, enough: Enough) -> Stored:
+        return await FrameReader(self._commands, session_id, sealer).read(enough)
+
+    async def _begun(
+        self, owner: Owner, session_id: SessionId, base: Conversation | None, last: int | None
+    ) -> tuple[Stored, BoundSealer]:
+        known = self._known.of(base, owner)
+        if base is not None and known is not None and base.id == session_id:
+            return known.stored(base), known.sealer
+        sealer = self._bound(owner, session_id)
+        return await self._read(session_id, sealer, enough_to_write(last)), sealer
+
+    async def _changed(
+        self, stored: Stored, sealer: BoundSealer, change: Change
+    ) -> tuple[Stored, Conversation]:
+        try:
+            changed = change(stored.conversation)
+            if stored.is_whole or not self._is_to_be_rewritten(stored, changed):
+                return stored, changed
+        except OlderMessagesNeeded:
+            if stored.is_whole:
+                raise
+        whole = await self._read(stored.conversation.id, sealer, all_frames)
+        return whole, change(whole.conversation)
+
+    def _is_to_be_rewritten(self, stored: Stored, changed: Conversation) -> bool:
+        """A commit that restarts the stay leaves no frame under an older key behind."""
+        kept_anew = stays_anew(stored.conversation, changed)
+        return kept_anew and not stored.is_under(self._sealer.key_id)
+
+    async def _committed(
+        self, owner: Owner, stored: Stored, changed: Conversation, sealer: BoundSealer
+    ) -> Stored | None:
+        """What is stored now; absent when another writer was faster."""
+        anew = self._is_to_be_rewritten(stored, changed)
+        write = next_write(stored, changed, sealer, anew=anew)
+        opening = newly_opened(stored.conversation, changed)
+        stay = changed.kept_for if stays_anew(stored.conversation, changed) else AS_IT_IS
+        answer = await self._commit(owner, write, opening, stay)
+        if answer == b"GONE":
+            raise ConversationNotFound
+        return write.after if answer == b"OK" else None
+
+
+def _pause(losses: int) -> timedelta:
+    longest: timedelta = min(_PAUSE * (1 << min(losses, 10)), _LONGEST_PAUSE)
+    return longest * random.random()  # noqa: S311 - only keeps writers apart

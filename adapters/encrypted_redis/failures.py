@@ -1,0 +1,57 @@
+"""What Redis's refusals mean, and which of them may pass.
+
+LOADING, MASTERDOWN, CLUSTERDOWN, TRYAGAIN   not there yet: tried again
+READONLY                                     a replica now: tried again over a new connection
+BUSY                                         a script holds it up: tried again
+OOM, MISCONF                                 it takes no writes: full, or cannot persist
+NOPERM, NOAUTH, WRONGPASS                    the operator's to mend
+WRONGTYPE                                    something else stands under our key
+"""
+
+from typing import Final
+
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+)
+
+_PASSING: Final = ("LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "READONLY", "BUSY")
+_LASTING: Final = ("OOM", "MISCONF", "NOPERM", "NOAUTH", "WRONGPASS", "WRONGTYPE", "NOSCRIPT")
+
+
+def reason_of(error: BaseException) -> str:
+    """A refusal's first word, or the kind of the failure; never more of its text."""
+    if isinstance(error, BusyLoadingError):
+        return "LOADING"
+    if isinstance(error, NoPermissionError):
+        return "NOPERM"
+    if isinstance(error, AuthenticationError):
+        return "WRONGPASS"
+    if isinstance(error, ResponseError):
+        return _first_word(error)
+    return type(error).__name__
+
+
+def may_pass(error: RedisError) -> bool:
+    """Whether the same command may succeed in a moment."""
+    return reason_of(error) in _PASSING
+
+
+def _first_word(error: ResponseError) -> str:
+    # redis-py takes the code off the text of errors it has a class for.
+    name = type(error).__name__
+    known = {
+        "ReadOnlyError": "READONLY",
+        "MasterDownError": "MASTERDOWN",
+        "ClusterDownError": "CLUSTERDOWN",
+        "TryAgainError": "TRYAGAIN",
+        "OutOfMemoryError": "OOM",
+        "NoScriptError": "NOSCRIPT",
+    }
+    if name in known:
+        return known[name]
+    word = str(error).partition(" ")[0]
+    return word if word in (*_PASSING, *_LASTING) else "refused"

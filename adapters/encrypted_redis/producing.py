@@ -1,0 +1,63 @@
+"""A turn whose pieces this process produces: followers here are fed from memory at once, the log in
+Redis in batches.
+"""  # noqa: D205 - one sentence
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+from attrs import define, field
+
+from domain.model.identifiers import Owner
+from domain.model.piece import NumberedPiece, size_in_bytes
+from domain.model.turn import Turn, TurnEnd
+from ports.turn_log import LogEntry, Writing
+
+
+@define(eq=False)
+class Producing:
+    """One turn's pieces.
+
+    Attributes:
+        sent: how many of them Redis has.
+        sent_at: when it was last written to, by the monotonic clock; absent before.
+        writing: what it answered then.
+    """
+
+    owner: Owner = field(repr=False)
+    turn: Turn
+    pieces: list[NumberedPiece] = field(factory=list, repr=False)
+    end: TurnEnd | None = None
+    sent: int = 0
+    sent_at: timedelta | None = None
+    writing: Writing = Writing.GO_ON
+    flushing: "asyncio.Task[None] | None" = None
+    changed: asyncio.Event = field(factory=asyncio.Event)
+
+    def add(self, pieces: Sequence[NumberedPiece]) -> None:
+        """Take those that are new, and wake who follows."""
+        last = self.pieces[-1].number if self.pieces else 0
+        news = [piece for piece in pieces if piece.number > last]
+        if news:
+            self.pieces.extend(news)
+            self.wake()
+
+    def wake(self) -> None:
+        """Let everybody who waits look again."""
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    @property
+    def unsent(self) -> Sequence[NumberedPiece]:
+        """What Redis does not have yet."""
+        return self.pieces[self.sent :]
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How much text that is."""
+        return sum(size_in_bytes(numbered.piece) for numbered in self.unsent)
+
+    def behind(self, after: int) -> list[LogEntry]:
+        """What there is behind piece ``after``, the end last."""
+        pieces: list[LogEntry] = [piece for piece in self.pieces if piece.number > after]
+        return [*pieces, self.end] if self.end else pieces

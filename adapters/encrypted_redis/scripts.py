@@ -1,0 +1,100 @@
+"""The scripts that Redis runs for us, each in one step. What they compare and write is sealed.
+
+Tags take the place of versions: the last 16 bytes of the last frame change with every write.
+"""
+
+import hashlib
+from typing import Final
+
+from attrs import frozen
+
+
+@frozen
+class Script:
+    """A script and the digest it is called by."""
+
+    text: str
+    digest: str
+
+
+def _script(text: str) -> Script:
+    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+SPLICE: Final = _script("""
+-- KEYS: state, log. ARGV: expected tag or '', frames to drop, ttl in ms or 0 to leave it,
+-- turn id or '' to open no log, log id, log entry, log ttl, frames to push ...
+local last = redis.call('LINDEX', KEYS[1], -1)
+if last and last == ARGV[#ARGV] then return 'OK' end
+if not last and ARGV[1] ~= '' then return 'GONE' end
+if last and ARGV[1] == '' then return 'EXISTS' end
+if last and string.sub(last, -16) ~= ARGV[1] then return 'CONFLICT' end
+local ttl = tonumber(ARGV[3])
+if ttl == 0 then ttl = redis.call('PTTL', KEYS[1]) end
+if ttl < 1 then ttl = 86400000 end
+if ARGV[2] ~= '0' then redis.call('LTRIM', KEYS[1], 0, -1 - tonumber(ARGV[2])) end
+redis.call('RPUSH', KEYS[1], unpack(ARGV, 8))
+redis.call('PEXPIRE', KEYS[1], ttl)
+if ARGV[4] ~= '' then
+  redis.call('DEL', KEYS[2])
+  redis.call('XADD', KEYS[2], ARGV[5], 't', ARGV[4], 'd', ARGV[6])
+  redis.call('PEXPIRE', KEYS[2], ARGV[7])
+end
+return 'OK'
+""")
+
+_HEAD: Final = """
+local head = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
+if not head then return 'GONE' end
+if head[2][2] ~= ARGV[1] then return 'SUPERSEDED' end
+local turn = string.match(head[1], '^(%d+)-')
+local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1][1]
+local ended = last == turn .. '-18446744073709551615'
+"""
+
+APPEND: Final = _script(
+    _HEAD
+    + """
+-- KEYS: log. ARGV: turn id, ttl in ms, number of the last piece or '' for a sign of life, entry
+if ended then return 'SUPERSEDED' end
+if ARGV[3] ~= '' and last ~= turn .. '-' .. ARGV[3] then
+  redis.call('XADD', KEYS[1], 'NOMKSTREAM', turn .. '-' .. ARGV[3], 'd', ARGV[4])
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+-- A stop is a consumer group: part of the stream, gone with it, and it takes no entry's id.
+if #redis.call('XINFO', 'GROUPS', KEYS[1]) > 0 then return 'STOPPED' end
+return 'OK'
+"""
+)
+
+END: Final = _script(
+    _HEAD
+    + """
+-- KEYS: log. ARGV: turn id, ttl in ms, entry
+if ended then return 'OK' end
+redis.call('XADD', KEYS[1], 'NOMKSTREAM', turn .. '-18446744073709551615', 'd', ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 'OK'
+"""
+)
+
+STOP: Final = _script(
+    _HEAD
+    + """
+-- KEYS: log. ARGV: turn id
+if ended then return 'ENDED' end
+if #redis.call('XINFO', 'GROUPS', KEYS[1]) == 0 then
+  redis.call('XGROUP', 'CREATE', KEYS[1], 'stop', '$')
+end
+return 'OK'
+"""
+)
+
+READ: Final = _script(
+    _HEAD
+    + """
+-- KEYS: log. ARGV: turn id, number of the first piece wanted
+local entries = redis.call('XRANGE', KEYS[1], turn .. '-' .. ARGV[2], '+')
+return {head[1], head[2][4], redis.call('PTTL', KEYS[1]), ended and 1 or 0, entries}
+"""
+)

@@ -1,0 +1,140 @@
+"""The commands that wait for their replies, in order: some still to be sent, some sent.
+
+Time comes in as a number of seconds; nothing here reads a clock, waits, or touches a socket.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final, TypeAlias
+
+from attrs import define, field, frozen
+from redis.exceptions import InvalidResponse, RedisError
+
+Argument: TypeAlias = bytes | str | int
+Reply: TypeAlias = "asyncio.Future[Any]"
+
+_NUMBER_BYTES: Final = 8
+
+
+class ConnectionTrouble(Exception):
+    """A command got no reply."""
+
+
+class NotSent(ConnectionTrouble):
+    """The command never left: nothing has changed."""
+
+
+class OutcomeUnknown(ConnectionTrouble):
+    """The command left, its reply did not come: it may have been carried out."""
+
+
+@frozen(kw_only=True)
+class Bounds:
+    """How much and how long callers may wait.
+
+    Attributes:
+        patience: for one reply, from the call on; also for a connection.
+        lateness: how late the oldest reply may be before the connection counts as dead.
+        commands, size: unanswered at most, in number and bytes.
+    """
+
+    patience: timedelta = timedelta(seconds=2)
+    lateness: timedelta = timedelta(seconds=2)
+    commands: int = 1_024
+    size: int = 8_000_000
+
+
+@define(eq=False)
+class _Command:
+    arguments: tuple[Argument, ...]
+    size: int
+    deadline: float
+    reply: Reply = field(repr=False)
+
+
+class Waiting:
+    """First come, first sent, first answered."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        """Nothing waits yet."""
+        self._bounds = bounds
+        self._patience = bounds.patience.total_seconds()
+        self._lateness = bounds.lateness.total_seconds()
+        self._queue: deque[_Command] = deque()
+        self._sent: deque[_Command] = deque()
+        self._size = 0
+
+    def add(self, arguments: tuple[Argument, ...], now: float, reply: Reply) -> Reply:
+        """Let a command wait for its ``reply``, which is returned.
+
+        Raises:
+            NotSent: too much waits already.
+        """
+        size = sum(len(one) if isinstance(one, bytes | str) else _NUMBER_BYTES for one in arguments)
+        count = len(self._queue) + len(self._sent)
+        if count >= self._bounds.commands or self._size + size > self._bounds.size:
+            raise NotSent("too much waits")
+        self._queue.append(_Command(arguments, size, now + self._patience, reply))
+        self._size += size
+        return reply
+
+    def send(self) -> Sequence[tuple[Argument, ...]]:
+        """The commands that are to be sent now; from here on their outcome is uncertain."""
+        commands = list(self._queue)
+        self._queue.clear()
+        self._sent.extend(commands)
+        return [command.arguments for command in commands]
+
+    def answer(self, reply: Any, refusal: RedisError | None) -> None:
+        """Give the oldest command that was sent its reply, or its refusal.
+
+        Raises:
+            InvalidResponse: nobody waits for one.
+        """
+        if not self._sent:
+            raise InvalidResponse("a reply nobody asked for")
+        command = self._sent.popleft()
+        self._size -= command.size
+        if command.reply.done():
+            return
+        if refusal is None:
+            command.reply.set_result(reply)
+        else:
+            command.reply.set_exception(refusal)
+
+    def give_up(self, now: float) -> bool:
+        """Fail what was waited for too long; whether the oldest reply is far too late."""
+        for command in self._sent:
+            if command.deadline > now:
+                break
+            _fail(command, OutcomeUnknown("no reply in time"), None)
+        while self._queue and self._queue[0].deadline <= now:
+            self._size -= self._queue[0].size
+            _fail(self._queue.popleft(), NotSent("not sent in time"), None)
+        return bool(self._sent) and self._sent[0].deadline + self._lateness <= now
+
+    def next_look(self, now: float) -> float | None:
+        """When ``give_up`` has something to do again; absent while nothing waits."""
+        coming = (one.deadline for one in (*self._sent, *self._queue) if one.deadline > now)
+        due = [next(coming, None)]
+        if self._sent:
+            due.append(self._sent[0].deadline + self._lateness)
+        return min((moment for moment in due if moment is not None and moment > now), default=None)
+
+    def fail_all(self, cause: BaseException | None) -> None:
+        """The connection ended: what was sent is uncertain, what was not never left."""
+        for command in self._sent:
+            _fail(command, OutcomeUnknown("the connection ended"), cause)
+        for command in self._queue:
+            _fail(command, NotSent("there is no connection"), cause)
+        self._sent.clear()
+        self._queue.clear()
+        self._size = 0
+
+
+def _fail(command: _Command, trouble: ConnectionTrouble, cause: BaseException | None) -> None:
+    if not command.reply.done():
+        trouble.__cause__ = cause
+        command.reply.set_exception(trouble)

@@ -1,0 +1,153 @@
+"""Deciding what to write: every frame that still holds true stays, the others are replaced.
+
+Nothing here waits or touches Redis.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from attrs import frozen
+
+from adapters.encrypted_redis.frames import FIRST_REVISION, Place, Stored, place_of
+from adapters.sealing.sealer import NO_FRAME_BEFORE, BoundSealer, tag_of
+from adapters.wire_format.conversation_record import encode_frame
+from domain.model.conversation import Conversation
+
+MERGED: Final = 8
+"""So many single frames become one."""
+
+
+@frozen(kw_only=True)
+class Write:
+    """One commit: take ``drop`` frames off the end, put ``frames`` there instead.
+
+    Attributes:
+        expected: tag of the last frame it is meant for; empty when none is there yet.
+        after: what is stored once it is carried out.
+    """
+
+    expected: bytes
+    drop: int
+    frames: tuple[bytes, ...]
+    after: Stored
+
+
+def first_write(conversation: Conversation, sealer: BoundSealer) -> Write:
+    """How a new conversation is stored."""
+    empty = Stored(conversation=conversation, places=(), before=NO_FRAME_BEFORE, size_before=0)
+    return _write(empty, _Cut(0, 1), conversation, sealer)
+
+
+def next_write(
+    stored: Stored, changed: Conversation, sealer: BoundSealer, *, anew: bool = False
+) -> Write:
+    """How a changed conversation is stored: every frame that still holds true stays.
+
+    ``anew`` seals all of them again, for which ``stored`` has to be whole.
+    """
+    kept = _still_true(stored, changed)
+    if changed.open_turn is None and kept >= MERGED - 1:
+        last = stored.places[kept - MERGED + 1 : kept]
+        if all(place.is_single for place in last):
+            return _write(stored, _Cut(kept - MERGED + 1, MERGED), changed, sealer, anew=anew)
+    return _write(stored, _Cut(kept, 1), changed, sealer, anew=anew)
+
+
+@frozen
+class _Cut:
+    """How many frames stay, and how many revisions the one behind them holds."""
+
+    kept: int
+    revisions: int
+
+
+def _still_true(stored: Stored, changed: Conversation) -> int:
+    """How many of the loaded frames can stay as they are."""
+    unchanged = _unchanged_messages(stored.conversation, changed)
+    kept = covered = 0
+    for place in stored.places:
+        covered += place.messages
+        if covered > unchanged:
+            break
+        kept += 1
+    before, after = stored.conversation.turn, changed.turn
+    is_same_turn = (before and before.id) == (after and after.id)
+    # What goes on with a turn takes the place of its frame, so that a turn is one frame.
+    return min(kept, len(stored.places) - 1) if is_same_turn else kept
+
+
+def _unchanged_messages(before: Conversation, after: Conversation) -> int:
+    count = 0
+    for old, new in zip(before.messages, after.messages, strict=False):
+        if old is not new and old != new:
+            break
+        count += 1
+    return count
+
+
+def _write(
+    stored: Stored, cut: _Cut, changed: Conversation, sealer: BoundSealer, *, anew: bool = False
+) -> Write:
+    staying = () if anew else stored.places[: cut.kept]
+    writer = _Writer(sealer, changed, list(staying), stored.before, stored.size_before)
+    if anew:
+        for place in stored.places[: cut.kept]:
+            writer.add(place.first, place.last, place.messages)
+    first = _next_revision(stored.places, cut.kept)
+    writer.add_last(first, first + cut.revisions - 1)
+    after = Stored(
+        conversation=changed,
+        places=tuple(writer.places),
+        before=stored.before,
+        size_before=stored.size_before,
+    )
+    return Write(
+        expected=stored.places[-1].tag if stored.places else b"",
+        drop=len(stored.places) - len(staying),
+        frames=tuple(writer.frames),
+        after=after,
+    )
+
+
+def _next_revision(places: Sequence[Place], kept: int) -> int:
+    if kept < len(places):
+        return places[kept].first
+    return places[-1].last + 1 if places else FIRST_REVISION
+
+
+class _Writer:
+    """Seals frames behind those that stay."""
+
+    def __init__(
+        self,
+        sealer: BoundSealer,
+        changed: Conversation,
+        places: list[Place],
+        before: bytes,
+        size_before: int,
+    ) -> None:
+        self.places = places
+        self.frames: list[bytes] = []
+        self._sealer = sealer
+        self._changed = changed
+        self._before = places[-1].tag if places else before
+        self._size = size_before + sum(place.size for place in places)
+        self._written = sum(place.messages for place in places)
+
+    def add(self, first: int, last: int, messages: int) -> None:
+        """A frame without a head, of the next ``messages``."""
+        said = self._changed.messages[self._written : self._written + messages]
+        self._push(encode_frame(said, dense=last > first), first, last, messages)
+
+    def add_last(self, first: int, last: int) -> None:
+        """The last frame: all messages that are left, and the head."""
+        said = self._changed.messages[self._written :]
+        record = encode_frame(said, head=self._changed, size_before=self._size, dense=last > first)
+        self._push(record, first, last, len(said))
+
+    def _push(self, record: bytes, first: int, last: int, messages: int) -> None:
+        frame = self._sealer.seal(record, span=(first, last), before=self._before)
+        self.frames.append(frame)
+        self.places.append(place_of(frame, messages))
+        self._before, self._size = tag_of(frame), self._size + len(frame)
+        self._written += messages

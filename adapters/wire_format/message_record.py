@@ -1,0 +1,174 @@
+"""Messages as records: arrays in msgpack, enums and part kinds as small numbers.
+
+A number once given is never given again. Ids of ours, which are random hexadecimal digits, are kept
+as the bytes they stand for.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+import msgspec
+from attrs import astuple
+from msgspec import Struct
+
+from adapters.wire_format.primitives import (
+    UsageRecord,
+    long_id,
+    microseconds,
+    short_id,
+    time_of,
+    usage_of,
+    usage_record,
+)
+from domain.model.message import (
+    FilePart,
+    FinishReason,
+    Message,
+    MessageStatus,
+    Part,
+    ReasoningPart,
+    Role,
+    StepMark,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    UnknownPart,
+)
+
+_ROLES: Final = (Role.USER, Role.ASSISTANT)
+_STATUSES: Final = (MessageStatus.FINISHED, MessageStatus.INTERRUPTED, MessageStatus.FAILED)
+REASONS: Final = (
+    FinishReason.STOP,
+    FinishReason.LENGTH,
+    FinishReason.CONTENT_FILTER,
+    FinishReason.TOOL_CALLS,
+    FinishReason.OTHER,
+)
+
+
+class TextRecord(Struct, array_like=True, tag=0):
+    """See ``TextPart``."""
+
+    text: str
+
+
+class ReasoningRecord(Struct, array_like=True, tag=1):
+    """See ``ReasoningPart``."""
+
+    text: str
+
+
+class ToolCallRecord(Struct, array_like=True, tag=2):
+    """See ``ToolCallPart``."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+class ToolResultRecord(Struct, array_like=True, tag=3):
+    """See ``ToolResultPart``."""
+
+    call_id: str
+    output: str
+    failed: bool
+
+
+class FileRecord(Struct, array_like=True, tag=4):
+    """See ``FilePart``."""
+
+    url: str
+    media_type: str
+    name: str | None
+
+
+class StepRecord(Struct, array_like=True, tag=5):
+    """See ``StepMark``."""
+
+
+class UnknownRecord(Struct, array_like=True, tag=6):
+    """See ``UnknownPart``."""
+
+    json: str
+
+
+PartRecord: TypeAlias = (
+    TextRecord
+    | ReasoningRecord
+    | ToolCallRecord
+    | ToolResultRecord
+    | FileRecord
+    | StepRecord
+    | UnknownRecord
+)
+_RECORDS: Final[Mapping[type[Part], type[PartRecord]]] = MappingProxyType(
+    {
+        TextPart: TextRecord,
+        ReasoningPart: ReasoningRecord,
+        ToolCallPart: ToolCallRecord,
+        ToolResultPart: ToolResultRecord,
+        FilePart: FileRecord,
+        StepMark: StepRecord,
+        UnknownPart: UnknownRecord,
+    }
+)
+_PARTS: Final = MappingProxyType({record: part for part, record in _RECORDS.items()})
+
+
+class MessageRecord(Struct, array_like=True):
+    """See ``Message``; the time is in microseconds since 1970."""
+
+    id: bytes
+    number: int
+    turn: int
+    role: int
+    parts: list[PartRecord]
+    created_at: int
+    status: int
+    finish_reason: int | None
+    usage: UsageRecord | None
+
+
+def message_record(message: Message) -> MessageRecord:
+    """The record of a message."""
+    reason = message.finish_reason
+    return MessageRecord(
+        short_id(message.id),
+        message.number,
+        message.turn,
+        _ROLES.index(message.role),
+        [_part_record(part) for part in message.parts],
+        microseconds(message.created_at),
+        _STATUSES.index(message.status),
+        None if reason is None else REASONS.index(reason),
+        usage_record(message.usage),
+    )
+
+
+def message_of(record: MessageRecord) -> Message:
+    """The message of a record.
+
+    Raises:
+        IndexError, ValueError: its values are none of ours.
+    """
+    reason = record.finish_reason
+    return Message(
+        id=long_id(record.id),
+        number=record.number,
+        turn=record.turn,
+        role=_ROLES[record.role],
+        parts=tuple(_part(part) for part in record.parts),
+        created_at=time_of(record.created_at),
+        status=_STATUSES[record.status],
+        finish_reason=None if reason is None else REASONS[reason],
+        usage=usage_of(record.usage),
+    )
+
+
+def _part_record(part: Part) -> PartRecord:
+    return _RECORDS[type(part)](*astuple(part, recurse=False))
+
+
+def _part(record: PartRecord) -> Part:
+    return _PARTS[type(record)](**msgspec.structs.asdict(record))

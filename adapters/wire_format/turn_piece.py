@@ -1,0 +1,151 @@
+"""What one sealed entry of a turn's log holds: a batch of pieces, and in the last one the end.
+
+Records are padded to multiples of 256 bytes before they are sealed: the sizes of streamed pieces
+give topics away.
+"""
+
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from adapters.wire_format.message_record import REASONS
+from adapters.wire_format.packing import Unpackable, pack, unpack
+from adapters.wire_format.primitives import (
+    UsageRecord,
+    microseconds,
+    time_of,
+    usage_of,
+    usage_record,
+)
+from domain.model.piece import NumberedPiece, Piece, ReasoningPiece, TextPiece, ToolCallPiece
+from domain.model.turn import Outcome, TurnEnd
+from ports.turn_log import LogEntry
+
+_PADDED_TO: Final = 256
+_LENGTH_BYTES: Final = 4
+_OUTCOMES: Final = (
+    Outcome.FINISHED,
+    Outcome.INTERRUPTED,
+    Outcome.FAILED,
+    Outcome.GONE,
+    Outcome.NOT_SAVED,
+)
+
+
+class TextPieceRecord(Struct, array_like=True, tag=0):
+    """See ``TextPiece``."""
+
+    text: str
+
+
+class ReasoningPieceRecord(Struct, array_like=True, tag=1):
+    """See ``ReasoningPiece``."""
+
+    text: str
+
+
+class ToolCallPieceRecord(Struct, array_like=True, tag=2):
+    """See ``ToolCallPiece``."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+PieceRecord: TypeAlias = TextPieceRecord | ReasoningPieceRecord | ToolCallPieceRecord
+
+
+class EndRecord(Struct, array_like=True):
+    """See ``TurnEnd``; the time in microseconds since 1970."""
+
+    outcome: int
+    finish_reason: int | None
+    usage: UsageRecord | None
+    error: str | None
+    forgotten_at: int | None
+
+
+class EntryRecord(Struct, array_like=True):
+    """Pieces with neighbouring numbers, the first being ``first``; the end in the last entry."""
+
+    first: int
+    pieces: list[PieceRecord]
+    end: EndRecord | None
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(EntryRecord)
+
+
+def encode_entry(pieces: Sequence[NumberedPiece], end: TurnEnd | None = None) -> bytes:
+    """An entry's content; the numbers of ``pieces`` follow one another."""
+    first = pieces[0].number if pieces else 1
+    records = [_piece_record(numbered.piece) for numbered in pieces]
+    packed = pack(
+        _encoder.encode(EntryRecord(first, records, None if end is None else _end_record(end)))
+    )
+    padding = -(_LENGTH_BYTES + len(packed)) % _PADDED_TO
+    return len(packed).to_bytes(_LENGTH_BYTES, "big") + packed + bytes(padding)
+
+
+def decode_entry(padded: bytes) -> list[LogEntry]:
+    """An entry's content, the end last.
+
+    Raises:
+        Unpackable: it is of no known version, or damaged.
+    """
+    length = int.from_bytes(padded[:_LENGTH_BYTES], "big")
+    try:
+        record = _decoder.decode(unpack(padded[_LENGTH_BYTES : _LENGTH_BYTES + length]))
+        pieces: list[LogEntry] = [
+            NumberedPiece(number, _piece(piece))
+            for number, piece in enumerate(record.pieces, record.first)
+        ]
+        return [*pieces, _end(record.end)] if record.end else pieces
+    except (msgspec.MsgspecError, ValueError, IndexError) as error:
+        # The cause could repeat what was said.
+        raise Unpackable(type(error).__name__) from None
+
+
+def _piece_record(piece: Piece) -> PieceRecord:
+    match piece:
+        case TextPiece(text):
+            return TextPieceRecord(text)
+        case ReasoningPiece(text):
+            return ReasoningPieceRecord(text)
+        case ToolCallPiece():
+            return ToolCallPieceRecord(piece.call_id, piece.name, piece.arguments)
+
+
+def _piece(record: PieceRecord) -> Piece:
+    match record:
+        case TextPieceRecord(text):
+            return TextPiece(text)
+        case ReasoningPieceRecord(text):
+            return ReasoningPiece(text)
+        case ToolCallPieceRecord(call_id, name, arguments):
+            return ToolCallPiece(call_id=call_id, name=name, arguments=arguments)
+
+
+def _end_record(end: TurnEnd) -> EndRecord:
+    reason, forgotten_at = end.finish_reason, end.forgotten_at
+    return EndRecord(
+        _OUTCOMES.index(end.outcome),
+        None if reason is None else REASONS.index(reason),
+        usage_record(end.usage),
+        end.error,
+        None if forgotten_at is None else microseconds(forgotten_at),
+    )
+
+
+def _end(record: EndRecord) -> TurnEnd:
+    reason, forgotten_at = record.finish_reason, record.forgotten_at
+    return TurnEnd(
+        outcome=_OUTCOMES[record.outcome],
+        finish_reason=None if reason is None else REASONS[reason],
+        usage=usage_of(record.usage),
+        error=record.error,
+        forgotten_at=None if forgotten_at is None else time_of(forgotten_at),
+    )
