@@ -13,9 +13,7 @@ from typing import Final
 import punq
 
 from adapters.assistant_profile.toml_file import load_assistant
-from adapters.in_memory.conversation_store import InMemoryConversationStore
 from adapters.in_memory.rate_limiter import InMemoryRateLimiter
-from adapters.in_memory.turn_log import InMemoryTurnLog
 from adapters.language_model.chat_completions import Patience, open_chat_completions
 from adapters.language_model.scripted import ScriptedModel
 from adapters.observability.structured_log import StructuredLog
@@ -26,6 +24,7 @@ from adapters.system.identifier_source import RandomIdentifiers
 from domain.model.turn_policy import TurnPolicy
 from domain.service.prompt_building import Budget
 from entrypoints.settings import Settings
+from entrypoints.storage import opened_storage
 from entrypoints.turn_runner import TaskTurnRunner
 from entrypoints.usecases.answer_again import AnswerAgain
 from entrypoints.usecases.follow_turn import FollowTurn
@@ -45,6 +44,7 @@ from ports.conversation_store import ConversationStateStore
 from ports.identifier_source import IdentifierSource
 from ports.language_model import LanguageModel
 from ports.rate_limiter import RateLimiter, Share
+from ports.readiness import Readiness
 from ports.telemetry import Telemetry
 from ports.turn_log import TurnLog
 from ports.turn_runner import TurnRunner
@@ -70,7 +70,8 @@ async def opened_container(settings: Settings) -> AsyncIterator[punq.Container]:
     """The container with every adapter open; they are closed in reverse order at the end.
 
     Raises:
-        KeyRingProblem, ProfileProblem: what the operator has to mend; no key is shown.
+        KeyRingProblem, ProfileProblem, RedisAway: what the operator has to mend; no key or password
+            is shown.
     """
     container = punq.Container()
     ring = KeyRing.parse(settings.keys) if settings.keys else KeyRing.random(os.urandom)
@@ -92,8 +93,12 @@ async def opened_container(settings: Settings) -> AsyncIterator[punq.Container]:
     container.register(Budget, instance=_budget(settings))
     for use_case in USE_CASES:
         container.register(use_case)
-    _register_memory(container, settings, clock, keys)
+    _register_limiter(container, settings, clock, keys)
     async with AsyncExitStack() as stack:
+        storage = await opened_storage(stack, settings, ring, clock, telemetry)
+        container.register(ConversationStateStore, instance=storage.store)
+        container.register(TurnLog, instance=storage.log)
+        container.register(Readiness, instance=storage.readiness)
         model = await _opened_model(stack, settings, clock)
         container.register(LanguageModel, instance=model)
         yield container
@@ -103,18 +108,13 @@ def _budget(settings: Settings) -> Budget:
     return Budget(tokens=settings.model_context_tokens, reply_tokens=settings.model_reply_tokens)
 
 
-def _register_memory(
+def _register_limiter(
     container: punq.Container, settings: Settings, clock: Clock, keys: ClientKeys
 ) -> None:
-    memory_log = InMemoryTurnLog(clock=clock)
-    log: TurnLog = memory_log
-    store: ConversationStateStore = InMemoryConversationStore(clock=clock, log=memory_log)
     amounts = {Share.NEW: settings.new_per_hour, Share.STORED: settings.stored_bytes_per_hour}
     limiter: RateLimiter = InMemoryRateLimiter(
         clock=clock, per_hour=amounts, pseudonym=keys.pseudonym
     )
-    container.register(TurnLog, instance=log)
-    container.register(ConversationStateStore, instance=store)
     container.register(RateLimiter, instance=limiter)
 
 

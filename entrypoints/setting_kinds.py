@@ -74,6 +74,24 @@ def _plain_http_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _redis_url(text: str) -> str:
+    parts = urlsplit(text)
+    is_socket = parts.scheme == "unix"
+    if parts.scheme not in ("redis", "rediss", "unix") or parts.fragment:
+        raise ValueError
+    # Options of other clients, such as switching certificate checks off, are not taken.
+    if parts.query and not (is_socket and parts.query.removeprefix("db=").isdecimal()):
+        raise ValueError
+    if not is_socket and not (parts.hostname and (parts.path.strip("/") or "0").isdecimal()):
+        raise ValueError
+    _ = parts.port  # raises for what is no port
+    return text
+
+
+def _allow(text: str) -> bool:
+    return {"allow": True}[text.lower()]
+
+
 def _origin(text: str) -> str:
     parts = urlsplit(_http_url(text))
     if parts.path or parts.query or parts.fragment or parts.username:
@@ -118,6 +136,8 @@ def log_level(text: str) -> str:
 TEXT: Final = ("text", str)
 PATH: Final = ("a path", Path)
 URL: Final = ("an http or https URL without user, password or query", _plain_http_url)
+REDIS_URL: Final = ("redis://, rediss:// or unix://, without options", _redis_url)
+ALLOW: Final = ("allow", _allow)
 FLAG: Final = ("true or false", _flag)
 ORIGIN: Final = ("an origin such as https://chat.example.org", _origin)
 ORIGINS: Final = ("origins such as https://example.org, separated by commas", _origins)

@@ -7,10 +7,12 @@ from pathlib import Path
 from attrs import frozen
 
 from entrypoints.setting_kinds import (
+    ALLOW,
     FLAG,
     ORIGIN,
     ORIGINS,
     PATH,
+    REDIS_URL,
     TEXT,
     URL,
     log_level,
@@ -32,7 +34,11 @@ class Settings:
     """All settings. See docs/settings.md, which is compared with this class by a test."""
 
     redis_url: str | None = setting(
-        "REDIS_URL", TEXT, None, "Where Redis is. Needs the Redis storage.", secret=True
+        "REDIS_URL",
+        REDIS_URL,
+        None,
+        "Where Redis is, with user, password and database: `rediss://user:password@host:6379/0`.",
+        secret=True,
     )
     redis_enabled: bool | None = setting(
         "REDIS_ENABLED",
@@ -40,6 +46,26 @@ class Settings:
         None,
         "`false` keeps conversations in memory, also when REDIS_URL is set.",
         shown="true",
+    )
+    redis_ca_file: Path | None = setting(
+        "REDIS_CA_FILE",
+        PATH,
+        None,
+        "Certificates that may have signed that of Redis, PEM.",
+        shown="the system's",
+    )
+    redis_client_cert: Path | None = setting(
+        "REDIS_CLIENT_CERT", PATH, None, "Our certificate for Redis, PEM."
+    )
+    redis_client_key: Path | None = setting(
+        "REDIS_CLIENT_KEY", PATH, None, "The private key of our certificate, PEM."
+    )
+    redis_plaintext: bool = setting(
+        "REDIS_PLAINTEXT",
+        ALLOW,
+        False,
+        "`allow` says that a network without TLS to a Redis elsewhere is protected.",
+        shown="",
     )
     keys: str | None = setting(
         "PRIVITY_KEYS",

@@ -3,14 +3,15 @@
 Every secret may also be given as the path of a file that holds it, in ``NAME_FILE``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from entrypoints.contradictions import contradictions
 from entrypoints.setting_kinds import INFO, SettingInfo
-from entrypoints.settings import Settings, Storage
+from entrypoints.settings import Settings
 
 
 class SettingsProblem(Exception):
@@ -47,7 +48,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             problems.append(f"{info.name}_FILE: cannot be read.")
     if not problems:
         settings = Settings(**values)
-        problems.extend(_contradictions(settings))
+        problems.extend(contradictions(settings))
         if not problems:
             return settings
     raise SettingsProblem(problems)
@@ -58,18 +59,3 @@ def _text_of(info: SettingInfo, environment: Mapping[str, str]) -> str:
     if path:
         return Path(path).read_text(encoding="utf-8").strip()
     return environment.get(info.name, "").strip()
-
-
-def _contradictions(settings: Settings) -> Iterator[str]:
-    if settings.redis_enabled and settings.redis_url is None:
-        yield "REDIS_ENABLED is true, but REDIS_URL is not set."
-    if settings.storage is Storage.REDIS:
-        yield "REDIS_URL is set, but this release has no Redis storage; set REDIS_ENABLED=false."
-    if settings.embedding_origins and not settings.is_https:
-        yield "PRIVITY_EMBEDDING_ORIGINS needs an https PRIVITY_PUBLIC_URL."
-    if settings.model_base_url and not settings.model_name:
-        yield "MODEL_BASE_URL is set, but MODEL_NAME is not."
-    if settings.model_name and not settings.model_base_url:
-        yield "MODEL_NAME is set, but MODEL_BASE_URL is not."
-    if settings.model_reply_tokens >= settings.model_context_tokens:
-        yield "MODEL_REPLY_TOKENS must be below MODEL_CONTEXT_TOKENS."

@@ -4,21 +4,23 @@ import asyncio
 import os
 import resource
 import signal
-from ipaddress import ip_address
 from typing import Annotated, Final
 
 import typer
 import uvloop
 
 from adapters.assistant_profile.toml_file import ProfileProblem
+from adapters.encrypted_redis.opening import RedisAway
 from adapters.sealing.key_ring import KeyRingProblem
 from entrypoints.container import opened_container
+from entrypoints.contradictions import is_loopback
 from entrypoints.http.app import create_app
 from entrypoints.http.server import StartupFailed
 from entrypoints.http.server import serve as serve_app
 from entrypoints.logging_setup import set_up_logging
 from entrypoints.settings import Settings, Storage
 from entrypoints.settings_reader import SettingsProblem, read_settings
+from entrypoints.storage import redis_place
 
 _WRONG_SETTINGS: Final = 2
 _FAILED: Final = 1
@@ -47,16 +49,9 @@ def serve(
 
 def _check_address(settings: Settings, host: str) -> None:
     spelled_out = settings.redis_enabled is False
-    if settings.storage is Storage.MEMORY and not spelled_out and not _is_loopback(host):
+    if settings.storage is Storage.MEMORY and not spelled_out and not is_loopback(host):
         why = "Beyond this machine, memory must be spelled out: set REDIS_ENABLED=false."
         raise SettingsProblem([why])
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _served(settings: Settings, host: str, port: int) -> int:
@@ -68,6 +63,9 @@ def _served(settings: Settings, host: str, port: int) -> int:
         if isinstance(cause, KeyRingProblem | ProfileProblem):
             _complain([str(cause)])
             return _WRONG_SETTINGS
+        if isinstance(cause, RedisAway):
+            _complain([str(cause)])
+            return _FAILED
         _complain([f"The service could not start ({type(cause).__name__})."])
         return _FAILED
     except OSError as error:
@@ -118,10 +116,16 @@ def _on_signals(asked: asyncio.Event, stopping: asyncio.Event) -> None:
 def _announce(settings: Settings, address: str) -> None:
     model = settings.model_name or "a built-in script (not a language model)"
     typer.echo(f"Privity is listening on {address}")
-    typer.echo("Conversations are kept in memory only: a restart forgets them all.")
+    typer.echo(_kept_in(settings))
     typer.echo(f"Replies come from {model}.")
     here = address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
     typer.echo(f"Open {settings.public_url or here} or run: privity chat --url {here}")
+
+
+def _kept_in(settings: Settings) -> str:
+    if settings.storage is Storage.MEMORY:
+        return "Conversations are kept in memory only: a restart forgets them all."
+    return f"Conversations are kept, sealed, in Redis at {redis_place(settings)}."
 
 
 def _complain(problems: list[str]) -> None:

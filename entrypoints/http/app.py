@@ -34,6 +34,7 @@ from ports.clock import Clock
 from ports.errors import PortError
 from ports.language_model import LanguageModel
 from ports.rate_limiter import RateLimiter
+from ports.readiness import Readiness
 from ports.telemetry import Telemetry
 
 _Wanted = TypeVar("_Wanted")
@@ -142,7 +143,8 @@ def _services(settings: Settings, container: Resolver) -> Services:
         keys=keys,
         limiter=container.resolve(RateLimiter),  # type: ignore[type-abstract]
         telemetry=container.resolve(Telemetry),  # type: ignore[type-abstract]
-        is_ready=container.resolve(TaskTurnRunner).takes_new,
+        readiness=container.resolve(Readiness),  # type: ignore[type-abstract]
+        takes_new=container.resolve(TaskTurnRunner).takes_new,
     )
 
 

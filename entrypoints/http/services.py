@@ -18,6 +18,7 @@ from entrypoints.usecases.send_message import SendMessage
 from entrypoints.usecases.stop_turn import StopTurn
 from ports.client_keys import ClientKeys
 from ports.rate_limiter import RateLimiter
+from ports.readiness import Readiness
 from ports.telemetry import Telemetry
 
 
@@ -26,7 +27,7 @@ class Services:
     """One of each.
 
     Attributes:
-        is_ready: whether the service can do its work right now.
+        takes_new: whether new turns are taken.
     """
 
     open_conversation: OpenConversation
@@ -41,7 +42,8 @@ class Services:
     keys: ClientKeys
     limiter: RateLimiter
     telemetry: Telemetry
-    is_ready: Callable[[], bool]
+    takes_new: Callable[[], bool]
+    readiness: Readiness
 
     def owner_or_absent(self, visitor: Visitor | None) -> Owner:
         """The caller as an owner.

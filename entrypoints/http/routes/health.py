@@ -7,8 +7,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from entrypoints.http.answers import HealthAnswer, json_response
-from entrypoints.http.problems import problem_of_code
 from entrypoints.http.services import services_of
+from ports.errors import ShuttingDown
 
 
 async def live(_: Request) -> Response:
@@ -17,10 +17,12 @@ async def live(_: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """``GET /health/ready``: the service takes new turns."""
-    if services_of(request).is_ready():
-        return json_response(HealthAnswer(status="ok"))
-    return problem_of_code("shutting_down").response()
+    """``GET /health/ready``: the service takes new turns, and can keep them."""
+    services = services_of(request)
+    if not services.takes_new():
+        raise ShuttingDown
+    await services.readiness.check()
+    return json_response(HealthAnswer(status="ok"))
 
 
 ROUTES: Final = (
