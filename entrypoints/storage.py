@@ -5,7 +5,9 @@ from contextlib import AsyncExitStack
 
 from attrs import frozen
 
+from adapters.encrypted_redis.commands import Commands
 from adapters.encrypted_redis.conversation_store import RedisConversationStore
+from adapters.encrypted_redis.findings import Level, server_findings
 from adapters.encrypted_redis.opening import RedisPlace, open_redis
 from adapters.encrypted_redis.readiness import RedisReadiness
 from adapters.encrypted_redis.turn_log import Batching, RedisTurnLog
@@ -43,10 +45,18 @@ async def opened_storage(
         return _in_memory(clock)
     place = redis_place(settings)
     commands = await stack.enter_async_context(open_redis(place, clock=clock, telemetry=telemetry))
+    await _compared(commands, telemetry)
     sealer = Sealer(ring=ring, random_bytes=os.urandom)
     log = RedisTurnLog(commands=commands, sealer=sealer, clock=clock, batching=Batching())
     store = RedisConversationStore(commands=commands, sealer=sealer, log=log, clock=clock)
     return OpenedStorage(store=store, log=log, readiness=RedisReadiness(commands))
+
+
+async def _compared(commands: Commands, telemetry: Telemetry) -> None:
+    """Note what of the server is not as conversations need it; it is the operator's to decide."""
+    for finding in await server_findings(commands):
+        if finding.level is not Level.GOOD:
+            telemetry.note("redis.setting", topic=finding.topic, found=finding.text)
 
 
 def redis_place(settings: Settings) -> RedisPlace:

@@ -56,6 +56,19 @@ class Commands:
         except (ConnectionTrouble, RedisError) as error:
             raise self._translated(doing, error) from error
 
+    async def asked(self, *arguments: Argument) -> Any:
+        """The reply to a question that the server may not answer us; absent when it does not.
+
+        Raises:
+            StoreUnavailable: there was no reply at all.
+        """
+        try:
+            return await self._connection.call(*arguments)
+        except RedisError:
+            return None
+        except ConnectionTrouble as error:
+            raise self._translated("ask", error) from error
+
     async def run(
         self, doing: str, script: Script, keys: tuple[str, ...], *arguments: Argument, repeat: bool
     ) -> Any:

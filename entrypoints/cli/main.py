@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from entrypoints.cli.chat import chat
+from entrypoints.cli.doctor import doctor
 from entrypoints.cli.keys import new_client_key, new_key
 from entrypoints.cli.serve import serve
 
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(chat)
+app.command()(doctor)
 app.command("new-key")(new_key)
 app.command("new-client-key")(new_client_key)
 

@@ -1,0 +1,108 @@
+"""Makes what the services of docker-compose.yml share, once: certificates, passwords, a master key.
+
+    python3 prepare.py SECRETS_OF_REDIS SECRETS_OF_PRIVITY DATA_OF_REDIS
+
+Everything is made on first use and kept in two volumes; what is there already is left as it is.
+Each service gets only its own half: Redis never sees the master key.
+"""
+# ruff: noqa: INP001 - a script of its own
+
+import base64
+import hashlib
+import os
+import secrets
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+HOST = "redis"
+YEARS = timedelta(days=3650)
+REDIS_USER = (999, 1000)
+PRIVITY_USER = (10001, 10001)
+COMMANDS = (
+    "+ping +select +eval +evalsha +lrange +lindex +ltrim +rpush +del +pttl +pexpire "
+    "+xadd +xrange +xrevrange +xinfo|groups +xgroup|create "
+    "+info +time +scan +acl|whoami +config|get"
+)
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _certificate(
+    subject: str, public: ec.EllipticCurvePublicKey, signer: ec.EllipticCurvePrivateKey, *, ca: bool
+) -> bytes:
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(_name(subject))
+        .issuer_name(_name("privity compose"))
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + YEARS)
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+    )
+    if not ca:
+        names = x509.SubjectAlternativeName([x509.DNSName(subject), x509.DNSName("localhost")])
+        builder = builder.add_extension(names, critical=False)
+    return builder.sign(signer, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+def _private(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _keep(directory: Path, files: dict[str, bytes], owner: tuple[int, int]) -> None:
+    for name, content in files.items():
+        path = directory / name
+        path.write_bytes(content)
+        path.chmod(0o400)
+        os.chown(path, *owner)
+    os.chown(directory, *owner)
+    directory.chmod(0o500)
+
+
+def _users(password: str) -> bytes:
+    digest = hashlib.sha256(password.encode()).hexdigest()
+    keys = "~conversation:state:* ~{conversation:state:*"
+    lines = (
+        "user default off",
+        f"user privity on #{digest} resetkeys {keys} resetchannels -@all {COMMANDS}",
+        "user health on nopass resetkeys resetchannels -@all +ping",
+    )
+    return ("\n".join(lines) + "\n").encode()
+
+
+def main(of_redis: Path, of_privity: Path, data: Path) -> None:
+    os.chown(data, *REDIS_USER)
+    if (of_privity / "redis-url").exists():
+        return
+    authority, server = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    trusted = _certificate("privity compose", authority.public_key(), authority, ca=True)
+    password = secrets.token_urlsafe(32)
+    master_key = base64.b64encode(secrets.token_bytes(32)).decode()
+    for_redis = {
+        "ca.pem": trusted,
+        "redis.pem": _certificate(HOST, server.public_key(), authority, ca=False),
+        "redis.key": _private(server),
+        "users.acl": _users(password),
+    }
+    for_privity = {
+        "ca.pem": trusted,
+        "keys": f"first:{master_key}".encode(),
+        "redis-url": f"rediss://privity:{password}@{HOST}:6379/0".encode(),
+    }
+    _keep(of_redis, for_redis, REDIS_USER)
+    _keep(of_privity, for_privity, PRIVITY_USER)
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:4]))
