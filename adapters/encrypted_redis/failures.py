@@ -29,7 +29,7 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, NoPermissionError):
         return "NOPERM"
     if isinstance(error, AuthenticationError):
-        return "WRONGPASS"
+        return "NOAUTH" if "required" in str(error) else "WRONGPASS"
     if isinstance(error, ResponseError):
         return _first_word(error)
     return type(error).__name__

@@ -1,0 +1,21 @@
+"""Servers that the tests of Redis share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.redis_servers import RedisProcess, embedded_binary, redis_process
+
+
+@pytest.fixture(scope="session")
+def shared_server() -> Iterator[RedisProcess]:
+    """One server for all tests that leave it as they found it."""
+    with redis_process(embedded_binary()) as server:
+        yield server
+
+
+@pytest.fixture
+def own_server() -> Iterator[RedisProcess]:
+    """A server that a test may stop, freeze and kill."""
+    with redis_process(embedded_binary()) as server:
+        yield server

@@ -1,0 +1,91 @@
+"""A store over a real server, for tests, and a look at what lies in it."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from attrs import frozen
+from redis.asyncio import Redis
+
+from adapters.encrypted_redis.commands import Commands
+from adapters.encrypted_redis.connection import Multiplexer
+from adapters.encrypted_redis.conversation_store import RedisConversationStore
+from adapters.encrypted_redis.keyspace import log_key, state_key
+from adapters.encrypted_redis.opening import RedisPlace
+from adapters.encrypted_redis.turn_log import Batching, RedisTurnLog
+from adapters.encrypted_redis.waiting import Bounds
+from adapters.sealing.key_ring import KeyRing
+from adapters.sealing.sealer import Sealer
+from adapters.system.clock import SystemClock
+from domain.model.identifiers import SessionId
+from ports.clock import Clock
+from tests.builders import ID
+from tests.noting import Notes
+
+RING = "first:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+NEWER = "second:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="
+
+
+@frozen(kw_only=True)
+class Storing:
+    """The adapters, and a plain client beside them."""
+
+    store: RedisConversationStore
+    log: RedisTurnLog
+    commands: Commands
+    redis: "Redis"
+    notes: Notes
+
+    async def frames(self, session_id: SessionId = ID) -> list[bytes]:
+        found = await self.redis.lrange(state_key(session_id), 0, -1)
+        return [frame for frame in found if isinstance(frame, bytes)]
+
+    async def put(self, frames: list[bytes], session_id: SessionId = ID) -> None:
+        """Replace what is stored, keeping its stay."""
+        key = state_key(session_id)
+        await self.redis.delete(key)
+        if frames:
+            await self.redis.rpush(key, *frames)
+            await self.redis.pexpire(key, 86_400_000)
+
+    async def stay(self, session_id: SessionId = ID) -> int:
+        """Milliseconds."""
+        left: int = await self.redis.pttl(state_key(session_id))
+        return left
+
+    async def has_log(self, session_id: SessionId = ID) -> bool:
+        return bool(await self.redis.exists(log_key(session_id)))
+
+
+@asynccontextmanager
+async def storing(
+    url: str,
+    ring: str = RING,
+    *,
+    bounds: Bounds | None = None,
+    batching: Batching | None = None,
+    clock: Clock | None = None,
+    **place: Any,
+) -> AsyncIterator[Storing]:
+    """Adapters over the server at ``url``, written through unless ``batching`` says otherwise."""
+    own = clock or SystemClock()
+    connection = Multiplexer(RedisPlace(url=url, **place).connection, bounds or Bounds())
+    running = asyncio.create_task(connection.run())
+    notes = Notes()
+    commands = Commands(connection=connection, clock=own, telemetry=notes)
+    sealer = Sealer(ring=KeyRing.parse(ring), random_bytes=os.urandom)
+    log = RedisTurnLog(
+        commands=commands, sealer=sealer, clock=own, batching=batching or Batching(characters=0)
+    )
+    store = RedisConversationStore(commands=commands, sealer=sealer, log=log, clock=own)
+    redis = Redis.from_url(url, protocol=2)
+    try:
+        yield Storing(store=store, log=log, commands=commands, redis=redis, notes=notes)
+    finally:
+        await redis.aclose()
+        connection.close()
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running

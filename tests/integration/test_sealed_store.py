@@ -1,0 +1,213 @@
+"""What lies in Redis: sealed, in its place, or not accepted, and never overwritten by us."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from functools import partial
+
+import pytest
+
+from adapters.sealing.sealer import header_of
+from domain.model.errors import ConversationNotFound
+from domain.model.identifiers import Owner
+from ports.errors import StoredStateUnreadable
+from tests.builders import (
+    ID,
+    OTHER_ID,
+    OWNER,
+    STRANGER,
+    a_conversation,
+    answered,
+    asked,
+    texts_of,
+)
+from tests.clocks import NOON
+from tests.integration.redis_servers import RedisProcess
+from tests.integration.storing import NEWER, RING, Storing, storing
+
+HEADER_FIELDS = {"key id": 1, "first revision": 13, "last revision": 21, "nonce": 29, "text": 45}
+
+
+@pytest.fixture
+async def kept(shared_server: RedisProcess) -> AsyncIterator[Storing]:
+    async with storing(shared_server.url) as kept:
+        await kept.redis.flushdb()
+        yield kept
+
+
+async def talked(kept: Storing, turns: int, owner: Owner = OWNER) -> None:
+    """A conversation of so many turns."""
+    await kept.store.create(owner, a_conversation())
+    for number in range(1, turns + 1):
+        await kept.store.update(owner, ID, partial(asked, text=f"question {number}", number=number))
+        await kept.store.update(
+            owner, ID, partial(answered, text=f"answer {number}", number=number)
+        )
+
+
+async def is_unreadable(kept: Storing, owner: Owner = OWNER) -> bool:
+    """Whether every way to it says so, and the stored bytes stay as they are."""
+    before = await kept.frames()
+    for reading in (
+        lambda: kept.store.load(owner, ID),
+        lambda: kept.store.page(owner, ID, None, 10),
+        lambda: kept.store.update(owner, ID, lambda c: asked(c, "more", 99)),
+    ):
+        with pytest.raises(StoredStateUnreadable):
+            await reading()
+    return await kept.frames() == before
+
+
+@pytest.mark.parametrize("field", HEADER_FIELDS)
+@pytest.mark.parametrize("at", [0, 1, -1])
+async def test_a_changed_frame_is_unreadable(kept: Storing, field: str, at: int) -> None:
+    await talked(kept, 3)
+    frames = await kept.frames()
+    changed = bytearray(frames[at])
+    changed[HEADER_FIELDS[field]] ^= 1
+    frames[at] = bytes(changed)
+    await kept.put(frames)
+
+    assert await is_unreadable(kept)
+
+
+@pytest.mark.parametrize("bit", range(0, 8, 3))
+async def test_a_changed_tag_is_unreadable(kept: Storing, bit: int) -> None:
+    await talked(kept, 2)
+    frames = await kept.frames()
+    frames[-1] = frames[-1][:-1] + bytes([frames[-1][-1] ^ (1 << bit)])
+    await kept.put(frames)
+
+    assert await is_unreadable(kept)
+
+
+@pytest.mark.parametrize("length", [0, 5, 28, 40, 60])
+async def test_a_frame_cut_short_is_unreadable(kept: Storing, length: int) -> None:
+    await talked(kept, 2)
+    frames = await kept.frames()
+    await kept.put([*frames[:-1], frames[-1][:length]])
+
+    assert await is_unreadable(kept)
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2])
+async def test_a_missing_frame_before_the_last_is_unreadable(kept: Storing, missing: int) -> None:
+    await talked(kept, 3)
+    frames = await kept.frames()
+    del frames[missing]
+    await kept.put(frames)
+
+    assert await is_unreadable(kept)
+
+
+async def test_frames_in_another_order_are_unreadable(kept: Storing) -> None:
+    await talked(kept, 3)
+    first, second, *rest = await kept.frames()
+    await kept.put([second, first, *rest])
+
+    assert await is_unreadable(kept)
+
+
+async def test_a_frame_of_another_conversation_of_the_same_owner_is_unreadable(
+    kept: Storing,
+) -> None:
+    await talked(kept, 2)
+    await kept.store.create(OWNER, a_conversation(id=OTHER_ID))
+    strange = (await kept.frames(OTHER_ID))[0]
+    await kept.put([*(await kept.frames()), strange])
+
+    assert await is_unreadable(kept)
+
+
+@pytest.mark.parametrize("plain", [b"", b'{"role": "user", "content": "hello"}', b"x" * 200])
+async def test_added_plaintext_is_unreadable(kept: Storing, plain: bytes) -> None:
+    await talked(kept, 2)
+    await kept.put([*(await kept.frames()), plain])
+
+    assert await is_unreadable(kept)
+
+
+async def test_plaintext_in_the_place_of_everything_is_unreadable(kept: Storing) -> None:
+    await kept.put([b'{"messages": []}'])
+
+    assert await is_unreadable(kept)
+
+
+async def test_a_value_of_another_type_is_unreadable(kept: Storing) -> None:
+    await kept.redis.set(f"conversation:state:{ID}", '{"messages": []}', px=60_000)
+
+    with pytest.raises(StoredStateUnreadable):
+        await kept.store.load(OWNER, ID)
+    with pytest.raises(StoredStateUnreadable):
+        await kept.store.create(OWNER, a_conversation())
+
+
+async def test_a_key_that_is_not_in_the_ring_is_unreadable(
+    kept: Storing, shared_server: RedisProcess
+) -> None:
+    await talked(kept, 2)
+    for ring in (NEWER, NEWER.replace("second", "first")):
+        async with storing(shared_server.url, ring) as other:
+            assert await is_unreadable(other)
+
+
+async def test_the_owner_tag_of_the_only_frame_changed_is_not_found(kept: Storing) -> None:
+    await kept.store.create(OWNER, a_conversation())
+    frame = bytearray((await kept.frames())[0])
+    frame[6] ^= 1
+    await kept.put([bytes(frame)])
+
+    with pytest.raises(ConversationNotFound):
+        await kept.store.load(OWNER, ID)
+    assert await kept.frames() == [bytes(frame)]
+
+
+async def test_a_whole_record_moved_elsewhere_is_not_found_there(kept: Storing) -> None:
+    await talked(kept, 2)
+    await kept.put(await kept.frames(), OTHER_ID)
+
+    with pytest.raises(ConversationNotFound):
+        await kept.store.load(OWNER, OTHER_ID)
+
+
+async def test_a_record_without_its_last_frame_is_an_older_one(kept: Storing) -> None:
+    await talked(kept, 2)
+    await kept.put((await kept.frames())[:-1])
+
+    assert texts_of(await kept.store.load(OWNER, ID)) == ["question 1", "answer 1"]
+
+
+async def test_the_owner_can_forget_a_damaged_record(kept: Storing) -> None:
+    await talked(kept, 2)
+    frames = await kept.frames()
+    await kept.put([*frames[:-1], frames[-1][:-1]])
+
+    await kept.store.forget(OWNER, ID)
+
+    assert await kept.frames() == []
+
+
+async def test_a_stranger_cannot_forget_a_damaged_record(kept: Storing) -> None:
+    await talked(kept, 2)
+    frames = await kept.frames()
+    await kept.put([*frames[:-1], frames[-1][:10]])
+
+    with pytest.raises(StoredStateUnreadable):
+        await kept.store.forget(STRANGER, ID)
+    assert len(await kept.frames()) == len(frames)
+
+
+async def test_a_commit_that_restarts_the_stay_leaves_no_frame_under_an_older_key(
+    kept: Storing, shared_server: RedisProcess
+) -> None:
+    await talked(kept, 70)
+    before = await kept.store.load(OWNER, ID)
+    async with storing(shared_server.url, f"{NEWER},{RING}") as rotated:
+        later = NOON + timedelta(hours=1)
+        await rotated.store.update(OWNER, ID, lambda c: asked(c, "anew", 71, at=later), last=4)
+        frames = await rotated.frames()
+        after = await rotated.store.load(OWNER, ID)
+
+    assert len({header_of(frame).key_id for frame in frames}) == 1
+    assert texts_of(after) == [*texts_of(before), "anew"]
+    async with storing(shared_server.url, NEWER) as newest:
+        assert texts_of(await newest.store.load(OWNER, ID)) == texts_of(after)
