@@ -12,7 +12,7 @@ from attrs import define, evolve, field
 
 from adapters.in_memory.sizes import conversation_bytes
 from adapters.in_memory.turn_log import InMemoryTurnLog
-from domain.model.conversation import Conversation, last_messages
+from domain.model.conversation import Conversation, last_messages, stays_anew
 from domain.model.errors import (
     ConversationExists,
     ConversationNotFound,
@@ -117,7 +117,7 @@ class InMemoryConversationStore:
         size = conversation_bytes(conversation)
         if opened and size > MAX_CONVERSATION_BYTES:
             raise ConversationTooLarge
-        if before is None or before.kept_since != conversation.kept_since:
+        if before is None or stays_anew(before, conversation):
             expires_at = self._clock.monotonic() + conversation.kept_for
         else:
             expires_at = record.expires_at if record else timedelta.max

@@ -77,6 +77,11 @@ def staying(conversation: Conversation, since: datetime) -> Conversation:
     return evolve(conversation, kept_since=since, kept_for=STAY)
 
 
+def stays_anew(before: Conversation, after: Conversation) -> bool:
+    """Whether the change from ``before`` to ``after`` restarts its stay."""
+    return (before.kept_since, before.kept_for) != (after.kept_since, after.kept_for)
+
+
 def said(conversation: Conversation, message: Message) -> Conversation:
     """The conversation with one message more, which must carry the next number."""
     if message.number != conversation.next_number:
