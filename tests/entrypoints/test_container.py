@@ -1,6 +1,7 @@
 """Everything is put together once, and nothing is forgotten in silence."""
 
 import inspect
+from datetime import timedelta
 from pathlib import Path
 
 import punq
@@ -25,6 +26,7 @@ from ports.rate_limiter import RateLimiter
 from ports.telemetry import Telemetry
 from ports.turn_log import TurnLog
 from ports.turn_runner import TurnRunner
+from tests.builders import ID, OWNER, a_conversation, asked, turn_id
 
 PORTS: tuple[type, ...] = (
     AssistantProfile,
@@ -67,6 +69,15 @@ async def test_every_use_case_works_with_the_same_parts(use_case: type) -> None:
 async def test_there_is_one_of_each(kind: type) -> None:
     async with opened_container(Settings()) as container:
         assert container.resolve(kind) is container.resolve(kind)
+
+
+async def test_a_turn_is_logged_where_its_followers_read() -> None:
+    async with opened_container(Settings()) as container:
+        await container.resolve(ConversationStateStore).create(OWNER, asked(a_conversation()))
+
+        entries = await container.resolve(TurnLog).read(OWNER, ID, turn_id(), 0, timedelta())
+
+    assert entries == []
 
 
 async def test_the_runner_that_drains_is_the_one_that_runs() -> None:
