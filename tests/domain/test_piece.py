@@ -26,13 +26,19 @@ def call(call_id: str, arguments: str) -> ToolCallPiece:
 
 
 def test_neighbours_of_one_kind_become_one_part() -> None:
-    said = [TextPiece("a"), TextPiece("b"), ReasoningPiece("c"), TextPiece("d")]
+    said: list[Piece] = [TextPiece("a"), TextPiece("b"), ReasoningPiece("c"), TextPiece("d")]
 
     assert put_together(said) == (TextPart("ab"), ReasoningPart("c"), TextPart("d"))
 
 
 def test_the_pieces_of_a_call_are_joined_across_others() -> None:
-    said = [call("a", "{"), call("b", "["), TextPiece("x"), call("a", "}"), call("b", "]")]
+    said: list[Piece] = [
+        call("a", "{"),
+        call("b", "["),
+        TextPiece("x"),
+        call("a", "}"),
+        call("b", "]"),
+    ]
 
     assert put_together(said) == (
         ToolCallPart(call_id="a", name="look", arguments="{}"),
