@@ -134,7 +134,7 @@ class InMemoryConversationStore:
 
     def _drop(self, session_id: SessionId) -> None:
         self._bytes -= self._records.pop(session_id).size
-        pass
+        self._log.forget(session_id)
 
 
 def _newly_opened(before: Conversation | None, after: Conversation) -> Turn | None:
