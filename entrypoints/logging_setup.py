@@ -28,9 +28,15 @@ def set_up_logging(level: str) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer()],
         )
     )
+    # What failed is told by the command, in one line and in our words.
+    logging.getLogger("uvicorn.error").addFilter(_is_not_about_the_start)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(number, logging.WARNING))
+
+
+def _is_not_about_the_start(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("Application startup failed")
 
 
 def _renderer() -> Processor:

@@ -3,12 +3,14 @@
 Every secret may also be given as the path of a file that holds it, in ``NAME_FILE``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from adapters.assistant_profile.toml_file import ProfileProblem, load_assistant
+from adapters.sealing.key_ring import KeyRing, KeyRingProblem
 from entrypoints.contradictions import contradictions
 from entrypoints.setting_kinds import INFO, SettingInfo
 from entrypoints.settings import Settings
@@ -46,12 +48,26 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             problems.append(f"{info.name}: expected {info.expects}.")
         except OSError:
             problems.append(f"{info.name}_FILE: cannot be read.")
+    problems.extend(_unusable(values))
     if not problems:
         settings = Settings(**values)
         problems.extend(contradictions(settings))
         if not problems:
             return settings
     raise SettingsProblem(problems)
+
+
+def _unusable(values: Mapping[str, Any]) -> Iterator[str]:
+    """What only shows when it is looked into: the keys and the assistant's file."""
+    try:
+        if "keys" in values:
+            KeyRing.parse(values["keys"])
+    except KeyRingProblem as problem:
+        yield str(problem)
+    try:
+        load_assistant(values.get("assistant_file"))
+    except ProfileProblem as problem:
+        yield str(problem)
 
 
 def _text_of(info: SettingInfo, environment: Mapping[str, str]) -> str:

@@ -148,13 +148,13 @@ class Client:
 
     @asynccontextmanager
     async def open(
-        self, method: str, path: str, body: bytes | None = None, **headers: str
+        self, method: str, path: str, body: bytes | None = None, /, **headers: str
     ) -> AsyncIterator[LiveAnswer]:
         kept = {"cookie": self.cookie} if self.cookie else {}
         length = {} if body is None else {"content-length": str(len(body))}
         named = {**self.headers, **kept, **length, **_named(headers)}
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {named[name]}" for name in named)]
-        request = "\r\n".join(lines).encode() + b"\r\n\r\n" + (body or b"")
+        request = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + (body or b"")
         async with sent(self.url, request) as live:
             self._keep_cookie(live.headers.get("set-cookie"))
             yield live
@@ -164,7 +164,7 @@ class Client:
             self.cookie = None if "Max-Age=0" in given else given.partition(";")[0]
 
     async def call(
-        self, method: str, path: str, body: bytes | None = None, **headers: str
+        self, method: str, path: str, body: bytes | None = None, /, **headers: str
     ) -> Answer:
         async with self.open(method, path, body, **headers) as live:
             return await live.whole()

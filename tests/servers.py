@@ -1,16 +1,18 @@
 """The real service, for tests: in this process with parts replaced, or as a process of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
+from typing import Any
 
 import punq
 from attrs import frozen
 from starlette.applications import Starlette
 
 from entrypoints.container import opened_container
-from entrypoints.http.app import create_app
+from entrypoints.http.app import Opening, create_app
 from entrypoints.http.server import serve
 from entrypoints.settings import Settings
 from entrypoints.turn_runner import TaskTurnRunner
@@ -34,9 +36,7 @@ class Served:
         return runner
 
 
-def opening(
-    replacing: Replacing,
-) -> Callable[[Settings], AbstractAsyncContextManager[punq.Container]]:
+def opening(replacing: Replacing) -> Opening:
     """The real container, with parts replaced before anything is resolved from it."""
 
     @asynccontextmanager
@@ -77,7 +77,8 @@ async def served(
             grace=timedelta(seconds=1),
         )
     )
-    await asyncio.wait({server, listening}, return_when=asyncio.FIRST_COMPLETED)
+    either: set[asyncio.Future[Any]] = {server, listening}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     if server.done():
         await server
     try:
@@ -86,3 +87,29 @@ async def served(
     finally:
         stopping.set()
         await server
+
+
+@contextmanager
+def served_apart(settings: Settings, model: LanguageModel) -> Iterator[str]:
+    """The URL of a service in a thread of its own, for tests with different event loops."""
+    started: Future[tuple[str, Callable[[], object]]] = Future()
+
+    async def serving() -> None:
+        leaving = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        async with served(settings, model=model) as service:
+            started.set_result((service.url, lambda: loop.call_soon_threadsafe(leaving.set)))
+            await leaving.wait()
+
+    with ThreadPoolExecutor(1) as pool:
+        thread = pool.submit(asyncio.run, serving())
+        either: set[Future[Any]] = {started, thread}
+        wait(either, return_when=FIRST_COMPLETED)
+        if thread.done():
+            thread.result()
+        url, leave = started.result()
+        try:
+            yield url
+        finally:
+            leave()
+            thread.result()

@@ -75,6 +75,8 @@ def _taken_apart(client_key: str) -> tuple[bytes, bytes]:
     except (binascii.Error, ValueError):
         # The cause would show the key.
         raise ClientKeyInvalid from None
+    if base64.urlsafe_b64encode(raw).decode() != client_key[len(_PREFIX) :]:
+        raise ClientKeyInvalid  # Another spelling of the same bytes.
     return raw[:OWNER_SECRET_BYTES], raw[OWNER_SECRET_BYTES:]
 
 

@@ -49,7 +49,7 @@ def session_id(text: str) -> SessionId:
         canonical = str(UUID(text))
     except ValueError:
         canonical = ""
-    if canonical != text:
+    if not text or canonical != text:
         raise InvalidInput("session_id_malformed", "A session id is a UUID.", field="sessionId")
     return SessionId(text)
 

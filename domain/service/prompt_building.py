@@ -64,6 +64,11 @@ def build_prompt(
     )
 
 
+def sees_all(conversation: Conversation, prompt: Prompt) -> bool:
+    """Whether no loaded message was left out of ``prompt`` for want of room."""
+    return prompt.messages[:1] == _beginning_with_a_user(conversation.working_memory)[:1]
+
+
 def _background(conversation: Conversation) -> tuple[str | None, str | None]:
     return conversation.page_context, conversation.summary
 

@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from domain.model.errors import DomainError
@@ -38,6 +39,7 @@ from ports.readiness import Readiness
 from ports.telemetry import Telemetry
 
 _Wanted = TypeVar("_Wanted")
+_WRONG_METHOD: Final = 405
 _EXPOSED: Final = ("x-session-id", "retry-after", RENEWED_KEY_HEADER)
 _ALLOWED: Final = ("content-type", "authorization", "idempotency-key", "last-event-id")
 
@@ -72,7 +74,7 @@ def create_app(settings: Settings, opening: Opening) -> Starlette:
             assistant = container.resolve(AssistantProfile).assistant()  # type: ignore[type-abstract]
             yield {"services": services, "assistant": assistant}
 
-    return Starlette(
+    app = Starlette(
         routes=[
             *native.ROUTES,
             *history.ROUTES,
@@ -90,6 +92,9 @@ def create_app(settings: Settings, opening: Opening) -> Starlette:
         },
         lifespan=lifespan,
     )
+    # A redirect would lead to whatever host the request named.
+    app.router.redirect_slashes = False
+    return app
 
 
 def _middleware(settings: Settings) -> Sequence[Middleware]:
@@ -119,8 +124,18 @@ def _locales_of(scope: Scope) -> Sequence[str]:
     return tuple(scope["state"]["assistant"].welcomes)
 
 
-async def _problem(_: Request, error: Exception) -> Response:
-    return problem_of(error).response()
+async def _problem(request: Request, error: Exception) -> Response:
+    response = problem_of(error).response()
+    if response.status_code == _WRONG_METHOD:
+        response.headers["allow"] = ", ".join(_methods_at(request))
+    return response
+
+
+def _methods_at(request: Request) -> Sequence[str]:
+    """The methods of all routes at this address: Starlette tells those of the first."""
+    routes: Sequence[Route] = request.app.router.routes
+    here = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in here for method in route.methods or ()})
 
 
 def _services(settings: Settings, container: Resolver) -> Services:

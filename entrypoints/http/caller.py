@@ -8,7 +8,6 @@ them only with the success of a request that passed the origin check.
 from enum import Enum
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
 
 from attrs import field, frozen
 from starlette.requests import Request
@@ -75,9 +74,8 @@ class CallerRules:
         Raises:
             ClientKeyInvalid: the bearer is no client key of ours.
         """
-        authorization = request.headers.get("authorization")
-        if authorization is not None:
-            return self._bearer(authorization)
+        if "authorization" in request.headers:
+            return self._bearer(_token(request))
         cookie = request.cookies.get(self.cookie_name)
         if cookie is None:
             return None
@@ -91,11 +89,10 @@ class CallerRules:
             client_key=caller.renewed or cookie,
         )
 
-    def _bearer(self, authorization: str) -> Visitor:
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer":
+    def _bearer(self, token: str | None) -> Visitor:
+        if token is None:
             raise ClientKeyInvalid
-        caller = self.keys.authenticate(token.strip())
+        caller = self.keys.authenticate(token)
         return Visitor(owner=caller.owner, credential=Credential.BEARER, client_key=caller.renewed)
 
     def welcome(self, request: Request) -> Visitor:
@@ -117,8 +114,8 @@ class CallerRules:
         Raises:
             CrossSiteRequest: nothing was touched.
         """
-        if "authorization" in request.headers:
-            # A browser never adds it by itself, so no other site can make it do so.
+        if _token(request) is not None:
+            # A browser never adds a bearer by itself, so no other site can make it do so.
             return
         site = request.headers.get("sec-fetch-site")
         origin = request.headers.get("origin")
@@ -132,7 +129,8 @@ class CallerRules:
             return True
         if self.public_origin is not None:
             return origin == self.public_origin
-        return urlsplit(origin).netloc == request.headers.get("host", "").lower()
+        host = request.headers.get("host", "").lower()
+        return bool(host) and origin in (f"http://{host}", f"https://{host}")
 
     def handed_out(self, visitor: Visitor) -> dict[str, str]:
         """Response headers that give the caller its key, renewing the cookie's 24 hours."""
@@ -157,11 +155,17 @@ class CallerRules:
         peer = request.client.host if request.client else "unknown"
         if not self.proxies:
             return peer
-        forwarded = request.headers.get("x-forwarded-for", "").split(",")
-        hops = [hop.strip() for hop in forwarded if hop.strip()]
+        forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
+        hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
         if len(hops) < self.proxies:
             return peer
         return _plain_address(hops[-self.proxies]) or peer
+
+
+def _token(request: Request) -> str | None:
+    """What was shown as a bearer; absent without one, or with another kind of credential."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def _plain_address(text: str) -> str | None:

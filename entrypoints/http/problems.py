@@ -23,6 +23,7 @@ from ports.errors import PortError, TooManyRequests
 from ports.model_errors import ModelBusy
 
 _RETRY_SOON: Final = timedelta(seconds=2)
+_UNREAD_BODY: Final = frozenset({"body_too_large", "body_too_slow"})
 _SERVER_FAULT: Final = 500
 _UNAUTHORIZED: Final = 401
 
@@ -90,6 +91,9 @@ class Problem:
         headers = {"cache-control": "no-store"}
         if self.retry_after is not None:
             headers["retry-after"] = str(max(1, round(self.retry_after.total_seconds())))
+        if self.code in _UNREAD_BODY:
+            # The rest of the body still comes; another request cannot follow it.
+            headers["connection"] = "close"
         if self.status == _UNAUTHORIZED:
             headers["www-authenticate"] = "Bearer"
         if self.code == "turn_in_progress":

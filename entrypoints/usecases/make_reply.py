@@ -13,7 +13,7 @@ from domain.model.piece import ModelFinished, size_in_bytes
 from domain.model.prompt import Prompt
 from domain.model.turn import TurnEnd
 from domain.model.turn_policy import TurnPolicy
-from domain.service.prompt_building import Budget, build_prompt
+from domain.service.prompt_building import Budget, build_prompt, sees_all
 from entrypoints.usecases.running_turn import RunningTurn
 from entrypoints.usecases.save_reply import SaveReply
 from ports.assistant_profile import AssistantProfile
@@ -87,7 +87,7 @@ class MakeReply:
     async def _prompt(self, run: RunningTurn) -> Prompt:
         system, known = self.profile.assistant().system_prompt, run.conversation
         prompt = build_prompt(known, system, self.budget)
-        if not known.earlier or len(prompt.messages) < len(known.working_memory):
+        if not known.earlier or not sees_all(known, prompt):
             return prompt
         # The budget holds more than was at hand.
         whole = await self.store.load(run.owner, known.id)

@@ -75,6 +75,13 @@ def a_message(
     return {"message": text, **named, **(members or {})}
 
 
+def cookie_of(answer: Answer) -> tuple[str, str, str]:
+    """Name, value and attributes of the cookie that was given."""
+    pair, _, attributes = answer.headers["set-cookie"].partition("; ")
+    name, _, value = pair.partition("=")
+    return name, value, attributes
+
+
 def stay_of(document: Mapping[str, Any]) -> timedelta:
     """How long the conversation of this document still stays."""
     expires = datetime.fromisoformat(document["expiresAt"])

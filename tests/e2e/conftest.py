@@ -1,12 +1,14 @@
 """Services and people for the end-to-end tests."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from tests.e2e.chatting import Person
+from tests.e2e.keeping import Kept
 from tests.e2e.puppet import Parrot, Puppet
-from tests.servers import Served, served
+from tests.e2e.settings import GENEROUS
+from tests.servers import Served, served, served_apart
 
 
 @pytest.fixture
@@ -27,8 +29,20 @@ def person(service: Served) -> Person:
     return Person(service.url)
 
 
+@pytest.fixture(scope="session")
+def parrots() -> Iterator[str]:
+    """A service for everybody, whose model is a parrot."""
+    with served_apart(GENEROUS, Parrot()) as url:
+        yield url
+
+
 @pytest.fixture
-async def visitor() -> AsyncIterator[Person]:
-    """Somebody who talks to a parrot, which repeats all it was told."""
-    async with served(model=Parrot()) as service:
-        yield Person(service.url)
+def visitor(parrots: str) -> Person:
+    """Somebody new who talks to the parrot, which repeats all it was told."""
+    return Person(parrots)
+
+
+@pytest.fixture
+async def kept(visitor: Person) -> Kept:
+    """A conversation with the parrot that nothing bad may change."""
+    return await Kept.of(visitor)

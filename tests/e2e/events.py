@@ -55,6 +55,10 @@ def text_of(events: Sequence[Event]) -> str:
     return "".join(chunk["delta"] for chunk in chunks if chunk.get("type") == "text-delta")
 
 
+def documents(events: list[Event], kind: str) -> list[dict[str, object]]:
+    return [event.document for event in events if event.kind == kind]
+
+
 def without_padding(events: Sequence[Event]) -> list[tuple[str, dict[str, Any] | str]]:
     """Cursor and chunk of each; what is random, and comments, left out."""
     return [(event.cursor, _plain(event)) for event in events if event.data]

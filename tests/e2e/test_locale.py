@@ -1,33 +1,39 @@
 """Which language the assistant speaks: the body, the path, the browser, in this order."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
+from attrs import evolve
 
-from entrypoints.settings import Settings
 from tests.e2e.chatting import Person
 from tests.e2e.puppet import Parrot
+from tests.e2e.settings import GENEROUS
 from tests.http_client import Answer
-from tests.servers import served
+from tests.servers import served_apart
 
 PROFILE = """
 system_prompt = "Be kind."
 
-[welcomes]
+[welcome]
 en = "Welcome"
 fi = "Tervetuloa"
 pt-BR = "Bem-vindo"
 """
 
 
-@pytest.fixture
-async def speaker(tmp_path: Path) -> AsyncIterator[Person]:
-    """Somebody whose assistant knows English, Finnish and Portuguese."""
-    file = tmp_path / "assistant.toml"
+@pytest.fixture(scope="module")
+def polyglots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A service whose assistant knows English, Finnish and Portuguese."""
+    file = tmp_path_factory.mktemp("profile") / "assistant.toml"
     file.write_text(PROFILE)
-    async with served(Settings(assistant_file=file), model=Parrot()) as service:
-        yield Person(service.url)
+    with served_apart(evolve(GENEROUS, assistant_file=file), Parrot()) as url:
+        yield url
+
+
+@pytest.fixture
+def speaker(polyglots: str) -> Person:
+    """Somebody who talks to that assistant."""
+    return Person(polyglots)
 
 
 def welcome(answer: Answer) -> tuple[str, str]:

@@ -140,10 +140,9 @@ async def test_a_running_reply_is_nobody_elses(person: Person, puppet: Puppet) -
     assert all("set-cookie" not in answer.headers for answer in answers)
 
 
-@pytest.mark.parametrize("has_key", [True, False])
-async def test_an_unknown_conversation_has_nothing_to_resume(person: Person, has_key: bool) -> None:
-    if has_key:
-        await person.get("/")
+@pytest.mark.parametrize("before", ["/", "/health/live"], ids=["with a key", "without one"])
+async def test_an_unknown_conversation_has_nothing_to_resume(person: Person, before: str) -> None:
+    await person.get(before)
 
     answer = await person.get(f"/api/chat/{uuid4()}/stream")
 

@@ -6,9 +6,8 @@ import pytest
 
 from domain.model.message import FinishReason
 from domain.model.piece import ReasoningPiece, ToolCallPiece
-from ports.model_errors import ModelTimedOut
-from tests.e2e.chatting import Person, eventually
-from tests.e2e.events import Event, kinds, text_of
+from tests.e2e.chatting import Person
+from tests.e2e.events import documents, kinds, text_of
 from tests.e2e.puppet import Puppet
 from tests.http_client import Answer
 
@@ -20,10 +19,6 @@ async def a_reply(person: Person, puppet: Puppet, *texts: str) -> Answer:
         speaking.say(*texts)
         speaking.finish()
         return await live.whole()
-
-
-def documents(events: list[Event], kind: str) -> list[dict[str, object]]:
-    return [event.document for event in events if event.kind == kind]
 
 
 async def test_the_events_come_in_this_order(person: Person, puppet: Puppet) -> None:
@@ -110,17 +105,6 @@ async def test_pieces_that_are_ready_together_leave_in_one_chunk(
     assert sum(b"text-delta" in chunk for chunk in answer.chunks) == 1
 
 
-async def test_done_comes_before_the_metadata(person: Person, puppet: Puppet) -> None:
-    answer = await a_reply(person, puppet, "Hi")
-
-    info = answer.events[-1].document
-    assert kinds(answer.events)[-2:] == ["[DONE]", "metadata-info"]
-    assert set(info) == {"cost", "latency", "timestamp"}
-    assert info["cost"] is None
-    assert 0 <= info["latency"] < 10_000
-    assert info["timestamp"] > 1_700_000_000_000
-
-
 async def test_thoughts_and_tool_calls_are_parts_of_their_own(
     person: Person, puppet: Puppet
 ) -> None:
@@ -161,53 +145,3 @@ async def test_a_silent_model_is_bridged_by_heartbeats(
 
     assert text_of(answer.events) == "Here"
     assert answer.clean
-
-
-@pytest.mark.parametrize("texts", [(), ("Hel",)])
-async def test_a_failure_is_an_error_event_and_then_an_unclean_end(
-    person: Person, puppet: Puppet, texts: tuple[str, ...]
-) -> None:
-    async with person.saying("Hello?") as live:
-        speaking = await puppet.asked()
-        speaking.say(*texts)
-        speaking.fail(ModelTimedOut())
-        answer = await live.whole()
-
-    said = ["text-start", "text-delta", "text-end"] if texts else []
-    error = answer.events[-1].document
-    assert kinds(answer.events) == ["session-id", "start", "start-step", *said, "error"]
-    assert error["errorText"] == ModelTimedOut.sentence
-    assert error["code"] == "model_timeout"
-    assert not answer.clean
-
-
-async def test_a_stopped_reply_ends_cleanly_with_abort(person: Person, puppet: Puppet) -> None:
-    async with person.saying("Hello?") as live:
-        session_id = (await live.event()).document["sessionId"]
-        (await puppet.asked()).say("Hel")
-        await live.until("text-delta")
-        await person.stop(session_id)
-        answer = await live.whole()
-
-    ending = ["text-end", "message-metadata", "abort", "[DONE]", "metadata-info"]
-    assert kinds(answer.events)[-5:] == ending
-    assert documents(answer.events, "message-metadata")[0]["messageMetadata"] == {
-        "aborted": True,
-        "expiresAt": (await person.history(session_id)).document["expiresAt"],
-    }
-    assert answer.clean
-
-
-async def test_a_client_that_leaves_finds_the_finished_reply(
-    person: Person, puppet: Puppet
-) -> None:
-    async with person.saying("Hello?") as live:
-        session_id = (await live.event()).document["sessionId"]
-        speaking = await puppet.asked()
-        speaking.say("Hel")
-        await live.until("text-delta")
-    speaking.say("lo")
-    speaking.finish()
-    await eventually(lambda: person.has_ended(session_id))
-
-    assert await person.said(session_id) == [("user", "Hello?"), ("assistant", "Hello")]

@@ -19,6 +19,7 @@ async def issue(request: Request) -> Response:
     """Make a new client key, for use as a bearer; the cookie stays as it is."""
     services = services_of(request)
     services.callers.check_origin(request)
+    services.callers.recognise(request)
     await read_body(request, EmptyBody)
     await services.limiter.spend(services.callers.address(request), Share.NEW)
     return json_response(ClientKeyAnswer(client_key=services.keys.issue()), status=_CREATED)

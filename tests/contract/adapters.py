@@ -1,0 +1,121 @@
+"""The adapters under contract. Adding one is one entry here; no test names any of them."""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from attrs import frozen
+
+from adapters.assistant_profile.toml_file import load_assistant
+from adapters.in_memory.conversation_store import InMemoryConversationStore
+from adapters.in_memory.rate_limiter import InMemoryRateLimiter
+from adapters.in_memory.turn_log import InMemoryTurnLog
+from adapters.language_model.scripted import ScriptedModel
+from adapters.observability.structured_log import StructuredLog
+from adapters.sealing.client_keys import SealedClientKeys
+from adapters.sealing.key_ring import KeyRing
+from adapters.system.clock import SystemClock
+from adapters.system.identifier_source import RandomIdentifiers
+from entrypoints.turn_runner import TaskTurnRunner
+from ports.assistant_profile import AssistantProfile
+from ports.client_keys import ClientKeys
+from ports.clock import Clock
+from ports.conversation_store import ConversationStateStore
+from ports.identifier_source import IdentifierSource
+from ports.language_model import LanguageModel
+from ports.rate_limiter import RateLimiter, Share
+from ports.telemetry import Telemetry
+from ports.turn_log import TurnLog
+from ports.turn_runner import TurnRunner
+from tests.clocks import HastyClock, ManualClock
+from tests.integration.asking import model_at
+from tests.integration.model_server import a_reply, model_server
+
+PassTime: TypeAlias = Callable[[timedelta], Awaitable[None]]
+
+
+@frozen(kw_only=True)
+class Kept:
+    """A store and its logs, empty, and a way to let time pass for them."""
+
+    store: ConversationStateStore
+    log: TurnLog
+    pass_time: PassTime
+
+
+@asynccontextmanager
+async def in_memory() -> AsyncIterator[Kept]:
+    clock = ManualClock()
+    log = InMemoryTurnLog(clock=clock)
+
+    async def pass_time(duration: timedelta) -> None:
+        clock.advance(duration)
+
+    yield Kept(store=InMemoryConversationStore(clock=clock, log=log), log=log, pass_time=pass_time)
+
+
+STORES: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[Kept]]]] = {"memory": in_memory}
+
+
+@frozen(kw_only=True)
+class Limited:
+    """A limiter of 3 new ones and 100 bytes an hour, and a way to let time pass for it."""
+
+    limiter: RateLimiter
+    pass_time: PassTime
+
+
+def in_memory_limiter() -> Limited:
+    clock = ManualClock()
+
+    async def pass_time(duration: timedelta) -> None:
+        clock.advance(duration)
+
+    amounts = {Share.NEW: 3, Share.STORED: 100}
+    limiter = InMemoryRateLimiter(clock=clock, per_hour=amounts, pseudonym=str.upper)
+    return Limited(limiter=limiter, pass_time=pass_time)
+
+
+def sealed_client_keys() -> ClientKeys:
+    return SealedClientKeys(ring=KeyRing.random(os.urandom), random_bytes=os.urandom)
+
+
+@asynccontextmanager
+async def scripted() -> AsyncIterator[LanguageModel]:
+    yield ScriptedModel(clock=HastyClock(), pause=timedelta(milliseconds=40))
+
+
+@asynccontextmanager
+async def over_http() -> AsyncIterator[LanguageModel]:
+    async with (
+        model_server(*[a_reply("Hello", " there")] * 4) as server,
+        model_at(server.url) as model,
+    ):
+        yield model
+
+
+def task_runner(max_turns: int) -> TurnRunner:
+    return TaskTurnRunner(max_turns=max_turns, telemetry=StructuredLog(str.upper))
+
+
+LIMITERS: Final[Mapping[str, Callable[[], Limited]]] = {"memory": in_memory_limiter}
+CLIENT_KEYS: Final[Mapping[str, Callable[[], ClientKeys]]] = {"sealed": sealed_client_keys}
+CLOCKS: Final[Mapping[str, Callable[[], Clock]]] = {"system": SystemClock, "hasty": HastyClock}
+IDENTIFIERS: Final[Mapping[str, Callable[[], IdentifierSource]]] = {"random": RandomIdentifiers}
+MODELS: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[LanguageModel]]]] = {
+    "scripted": scripted,
+    "http": over_http,
+}
+PROFILES: Final[Mapping[str, Callable[[], AssistantProfile]]] = {
+    "neutral": lambda: load_assistant(None),
+    "example": lambda: load_assistant(Path(__file__).parents[2] / "assistant.example.toml"),
+}
+TELEMETRY: Final[Mapping[str, Callable[[], Telemetry]]] = {"log": lambda: StructuredLog(_hidden)}
+RUNNERS: Final[Mapping[str, Callable[[int], TurnRunner]]] = {"tasks": task_runner}
+
+
+def _hidden(name: str) -> str:
+    return f"{len(name)} characters"

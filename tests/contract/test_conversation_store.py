@@ -1,0 +1,122 @@
+"""What every store promises: see ``ports.conversation_store``."""
+
+from typing import Any
+
+import pytest
+
+from domain.model.conversation import Conversation
+from domain.model.errors import (
+    ConversationExists,
+    ConversationNotFound,
+)
+from domain.model.message import (
+    FilePart,
+    FinishReason,
+    MessageStatus,
+    Part,
+    ReasoningPart,
+    Role,
+    StepMark,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    UnknownPart,
+    Usage,
+)
+from domain.model.turn import RequestKey
+from domain.service.turn_taking import say
+from ports.conversation_store import ConversationStateStore
+from tests.builders import (
+    ID,
+    OTHER_ID,
+    OWNER,
+    STRANGER,
+    a_conversation,
+    a_message,
+    after_turns,
+    an_opening,
+    asked,
+    question_id,
+    texts_of,
+)
+from tests.contract.changes import hearing
+
+
+async def test_what_was_never_there_is_not_found(store: ConversationStateStore) -> None:
+    for reading in (
+        store.load(OWNER, ID),
+        store.page(OWNER, ID, None, 10),
+        store.update(OWNER, ID, hearing("Hello?")),
+    ):
+        with pytest.raises(ConversationNotFound):
+            await reading
+
+
+ODD_PARTS: tuple[Part, ...] = (
+    TextPart("Grüße 🙂\n\u2028\tعربي"),
+    ReasoningPart("Hm"),
+    ToolCallPart(call_id="c1", name="look", arguments='{"broken'),
+    ToolResultPart(call_id="c1", output="null", failed=True),
+    StepMark(),
+    FilePart(url="https://example.org/a", media_type="image/png", name="a"),
+    UnknownPart('{"type":"new"}'),
+)
+ODD_REPLY = a_message(
+    1,
+    role=Role.ASSISTANT,
+    parts=ODD_PARTS,
+    status=MessageStatus.INTERRUPTED,
+    finish_reason=FinishReason.LENGTH,
+    usage=Usage(input_tokens=None, output_tokens=3),
+)
+REQUEST = RequestKey(digest=b"d" * 32, body_digest=b"b" * 32)
+CONVERSATIONS = [
+    a_conversation(),
+    after_turns(3),
+    asked(after_turns(2), "open", 3),
+    a_conversation(messages=(ODD_REPLY,), next_number=9),
+    a_conversation(summary="Short.", page_context='{"a":1}', metadata={"k": "v"}, locale="fi"),
+    say(a_conversation(), an_opening(request=REQUEST), question_id(), (TextPart("Hi"),)),
+]
+
+
+@pytest.mark.parametrize("conversation", CONVERSATIONS)
+async def test_what_was_created_is_what_is_loaded(
+    store: ConversationStateStore, conversation: Conversation
+) -> None:
+    await store.create(OWNER, conversation)
+
+    assert await store.load(OWNER, ID) == conversation
+
+
+@pytest.mark.parametrize("second", [OWNER, STRANGER])
+async def test_an_id_is_created_once(store: ConversationStateStore, second: Any) -> None:
+    await store.create(OWNER, after_turns(1))
+    with pytest.raises(ConversationExists):
+        await store.create(second, a_conversation())
+
+    assert await store.load(OWNER, ID) == after_turns(1)
+
+
+async def test_another_owner_finds_nothing_and_changes_nothing(
+    store: ConversationStateStore,
+) -> None:
+    await store.create(OWNER, after_turns(1))
+    await store.forget(STRANGER, ID)
+    for reading in (
+        store.load(STRANGER, ID),
+        store.page(STRANGER, ID, None, 10),
+        store.update(STRANGER, ID, hearing("Mine!")),
+    ):
+        with pytest.raises(ConversationNotFound):
+            await reading
+
+    assert await store.load(OWNER, ID) == after_turns(1)
+
+
+async def test_conversations_of_one_owner_are_kept_apart(store: ConversationStateStore) -> None:
+    await store.create(OWNER, a_conversation())
+    await store.create(OWNER, a_conversation(id=OTHER_ID))
+    await store.update(OWNER, ID, hearing("only here"))
+
+    assert texts_of(await store.load(OWNER, OTHER_ID)) == []

@@ -1,0 +1,173 @@
+"""Any history of calls, against a plain dictionary."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from attrs import define
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from domain.model.conversation import Conversation
+from domain.model.errors import ConversationExists, ConversationNotFound, DomainError
+from domain.model.identifiers import Owner, SessionId
+from domain.model.message import FinishReason
+from domain.service.turn_ending import fail, finish, interrupt, settle
+from ports.conversation_store import Change
+from tests.builders import (
+    ID,
+    OTHER_ID,
+    OWNER,
+    STRANGER,
+    a_conversation,
+    asked,
+    pieces_of,
+    texts_of,
+    turn_id,
+)
+from tests.clocks import NOON
+from tests.contract.adapters import STORES, Kept
+
+IDS = (ID, OTHER_ID)
+owners = st.sampled_from((OWNER, STRANGER))
+ids = st.sampled_from(IDS)
+numbers = st.integers(1, 12)
+
+
+@define
+class Entry:
+    """What the model knows of one conversation."""
+
+    owner: Owner
+    conversation: Conversation
+    until: datetime
+
+
+class Histories(RuleBasedStateMachine):
+    """Calls the store and the dictionary alike; both must say the same."""
+
+    adapter = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.stack = AsyncExitStack()
+        opening = self.stack.enter_async_context(STORES[self.adapter]())
+        self.kept: Kept = self.runner.run(self._get(opening))
+        self.known: dict[SessionId, Entry] = {}
+        self.now = NOON
+
+    def teardown(self) -> None:
+        self.runner.run(self.stack.aclose())
+        self.runner.close()
+
+    @staticmethod
+    async def _get(waiting: Any) -> Any:
+        return await waiting
+
+    def outcome(self, waiting: Any) -> Any:
+        """What a call gave, or the kind of its error."""
+        try:
+            return self.runner.run(self._get(waiting))
+        except DomainError as error:
+            return type(error)
+
+    @rule(owner=owners, session=ids)
+    def create(self, owner: Owner, session: SessionId) -> None:
+        conversation = a_conversation(id=session, created_at=self.now, kept_since=self.now)
+        given = self.outcome(self.kept.store.create(owner, conversation))
+        if session in self.known:
+            assert given is ConversationExists
+        else:
+            assert given is None
+            self.known[session] = Entry(owner, conversation, conversation.forgotten_at)
+
+    @rule(owner=owners, session=ids, number=numbers)
+    def begin(self, owner: Owner, session: SessionId, number: int) -> None:
+        now = self.now
+        self._update(owner, session, lambda c: asked(c, f"question {number}", number, at=now))
+
+    @rule(
+        owner=owners,
+        session=ids,
+        number=numbers,
+        step=st.sampled_from(["finish", "interrupt", "fail", "settle"]),
+    )
+    def end(self, owner: Owner, session: SessionId, number: int, step: str) -> None:
+        now, turn, pieces = self.now, turn_id(number), pieces_of("an ", "answer")
+        steps: dict[str, Change] = {
+            "finish": lambda c: finish(c, turn, pieces, now, reason=FinishReason.STOP),
+            "interrupt": lambda c: interrupt(c, turn, pieces, now),
+            "fail": lambda c: fail(c, turn, pieces, now, "model_failed"),
+            "settle": lambda c: settle(c, turn, pieces, now),
+        }
+        self._update(owner, session, steps[step])
+
+    def _update(self, owner: Owner, session: SessionId, change: Change) -> None:
+        given = self.outcome(self.kept.store.update(owner, session, change))
+        entry = self.known.get(session)
+        if entry is None or entry.owner != owner:
+            assert given is ConversationNotFound
+            return
+        changed = _outcome_of(change, entry.conversation)
+        assert given == changed
+        if not isinstance(changed, Conversation):
+            return
+        if changed.forgotten_at != entry.conversation.forgotten_at:
+            entry.until = self.now + changed.kept_for
+        entry.conversation = changed
+
+    @rule(owner=owners, session=ids)
+    def forget(self, owner: Owner, session: SessionId) -> None:
+        assert self.outcome(self.kept.store.forget(owner, session)) is None
+        if session in self.known and self.known[session].owner == owner:
+            del self.known[session]
+
+    @rule(minutes=st.sampled_from([1, 59, 61, 12 * 60, 24 * 60]))
+    def pass_time(self, minutes: int) -> None:
+        self.now += timedelta(minutes=minutes)
+        self.runner.run(self._get(self.kept.pass_time(timedelta(minutes=minutes))))
+        self.known = {name: entry for name, entry in self.known.items() if entry.until > self.now}
+
+    @rule(owner=owners, session=ids, limit=st.integers(1, 5))
+    def page(self, owner: Owner, session: SessionId, limit: int) -> None:
+        given = self.outcome(self.kept.store.page(owner, session, None, limit))
+        entry = self.known.get(session)
+        if entry is None or entry.owner != owner:
+            assert given is ConversationNotFound
+        else:
+            shown = [message.text for message in given.messages]
+            assert shown == texts_of(entry.conversation)[-limit:]
+
+    @invariant()
+    def both_hold_the_same(self) -> None:
+        for session in IDS:
+            for owner in (OWNER, STRANGER):
+                entry = self.known.get(session)
+                is_theirs = entry is not None and entry.owner == owner
+                expected = entry.conversation if entry and is_theirs else ConversationNotFound
+                assert self.outcome(self.kept.store.load(owner, session)) == expected
+
+
+def _outcome_of(change: Change, known: Conversation) -> Conversation | type[DomainError]:
+    try:
+        return change(known)
+    except DomainError as error:
+        return type(error)
+
+
+@pytest.mark.parametrize("adapter", sorted(STORES))
+def test_any_history_is_that_of_a_plain_dictionary(adapter: str) -> None:
+    machine = type("Histories", (Histories,), {"adapter": adapter})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )

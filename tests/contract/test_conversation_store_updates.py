@@ -1,0 +1,126 @@
+"""Changing what is stored without losing anybody's update."""
+
+import asyncio
+import hashlib
+
+import pytest
+from attrs import evolve
+
+from domain.model.conversation import Conversation
+from domain.model.errors import (
+    ConversationTooLarge,
+    InvalidInput,
+    OlderMessagesNeeded,
+    TurnSuperseded,
+)
+from ports.conversation_store import ConversationStateStore
+from tests.builders import (
+    ID,
+    OWNER,
+    a_conversation,
+    after_turns,
+    asked,
+    texts_of,
+)
+from tests.contract.changes import answering, asking, hearing, unchanged
+
+
+async def test_twenty_writers_at_once_lose_no_message(store: ConversationStateStore) -> None:
+    await store.create(OWNER, a_conversation(id=ID))
+    said = [f"message {n}" for n in range(20)]
+
+    await asyncio.gather(*(store.update(OWNER, ID, hearing(text)) for text in said))
+
+    assert sorted(texts_of(await store.load(OWNER, ID))) == sorted(said)
+
+
+async def test_an_update_returns_what_is_stored(store: ConversationStateStore) -> None:
+    await store.create(OWNER, after_turns(1))
+    changed = await store.update(OWNER, ID, asking("And?", 2))
+
+    assert changed == asked(after_turns(1), "And?", 2)
+    assert await store.load(OWNER, ID) == changed
+
+
+async def test_a_base_that_others_have_overtaken_loses_nothing(
+    store: ConversationStateStore,
+) -> None:
+    await store.create(OWNER, a_conversation())
+    base = await store.update(OWNER, ID, asking())
+    await store.update(OWNER, ID, hearing("in between"))
+
+    await store.update(OWNER, ID, hearing("late"), base=base)
+
+    assert texts_of(await store.load(OWNER, ID)) == ["Hello?", "in between", "late"]
+
+
+async def test_an_error_of_the_change_is_passed_on_and_changes_nothing(
+    store: ConversationStateStore,
+) -> None:
+    def refusing(_: Conversation) -> Conversation:
+        raise InvalidInput("message_empty", "The message is empty.")
+
+    await store.create(OWNER, after_turns(1))
+    with pytest.raises(InvalidInput):
+        await store.update(OWNER, ID, refusing)
+
+    assert await store.load(OWNER, ID) == after_turns(1)
+
+
+async def test_a_change_of_nothing_is_no_change(store: ConversationStateStore) -> None:
+    await store.create(OWNER, after_turns(1))
+
+    assert await store.update(OWNER, ID, unchanged) == after_turns(1)
+
+
+async def test_a_change_that_needs_older_messages_gets_all(store: ConversationStateStore) -> None:
+    seen: list[int] = []
+
+    def needing(known: Conversation) -> Conversation:
+        seen.append(known.earlier)
+        if known.earlier:
+            raise OlderMessagesNeeded
+        return evolve(known, messages=(), next_number=known.next_number)
+
+    await store.create(OWNER, a_conversation())
+    for number in range(1, 31):
+        await store.update(OWNER, ID, asking(f"question {number}", number))
+        await store.update(OWNER, ID, answering(f"answer {number}", number))
+    await store.update(OWNER, ID, needing, last=2)
+
+    assert seen[0] > 0
+    assert seen[-1] == 0
+    assert texts_of(await store.load(OWNER, ID)) == []
+
+
+async def test_a_change_that_asks_in_vain_for_older_messages_fails(
+    store: ConversationStateStore,
+) -> None:
+    def never_content(_: Conversation) -> Conversation:
+        raise OlderMessagesNeeded
+
+    await store.create(OWNER, after_turns(2))
+    with pytest.raises(OlderMessagesNeeded):
+        await store.update(OWNER, ID, never_content, last=1)
+
+
+async def test_a_conversation_at_its_bound_ends_its_turn_and_takes_no_other(
+    store: ConversationStateStore,
+) -> None:
+    # Hexadecimal digits of a counter's digest: no compression makes little of them.
+    digits = "".join(hashlib.sha256(b"%d" % n).hexdigest() for n in range(10_000))
+    await store.create(OWNER, a_conversation())
+    await store.update(OWNER, ID, asking())
+    await store.update(OWNER, ID, answering(digits))
+
+    with pytest.raises(ConversationTooLarge):
+        await store.update(OWNER, ID, asking("And?", 2))
+    assert texts_of(await store.load(OWNER, ID)) == ["Hello?", digits]
+
+
+async def test_a_step_of_a_superseded_turn_changes_nothing(store: ConversationStateStore) -> None:
+    await store.create(OWNER, after_turns(2))
+    with pytest.raises(TurnSuperseded):
+        await store.update(OWNER, ID, answering("late", 1))
+
+    assert await store.load(OWNER, ID) == after_turns(2)

@@ -1,0 +1,64 @@
+"""What every language model promises: see ``ports.language_model``."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from attrs import evolve
+
+from domain.model.message import Role, TextPart
+from domain.model.piece import ModelFinished, size_in_bytes
+from domain.model.prompt import Prompt
+from ports.language_model import LanguageModel
+from tests.builders import a_message
+from tests.contract.adapters import MODELS
+
+PROMPT = Prompt(
+    system="Be brief.",
+    messages=(
+        a_message(1, "One"),
+        a_message(2, role=Role.ASSISTANT, parts=(TextPart("Two"),)),
+        a_message(3, "Three"),
+    ),
+    locale="en",
+    reply_tokens=64,
+)
+
+
+@pytest.fixture(params=sorted(MODELS))
+async def model(request: pytest.FixtureRequest) -> AsyncIterator[LanguageModel]:
+    async with MODELS[request.param]() as model:
+        yield model
+
+
+async def test_pieces_come_first_and_the_last_word_last(model: LanguageModel) -> None:
+    *pieces, last = [said async for said in model.reply(PROMPT)]
+
+    assert isinstance(last, ModelFinished)
+    assert pieces
+    assert all(not isinstance(piece, ModelFinished) for piece in pieces)
+
+
+async def test_no_piece_is_empty(model: LanguageModel) -> None:
+    said = [piece async for piece in model.reply(PROMPT) if not isinstance(piece, ModelFinished)]
+
+    assert all(size_in_bytes(piece) > 0 for piece in said)
+
+
+async def test_a_reply_can_be_left_and_the_next_one_is_whole(model: LanguageModel) -> None:
+    left = model.reply(PROMPT)
+    await anext(left)
+    await left.aclose()
+    *_, last = [said async for said in model.reply(PROMPT)]
+
+    assert isinstance(last, ModelFinished)
+
+
+async def test_context_and_summary_are_taken(model: LanguageModel) -> None:
+    prompt = evolve(PROMPT, page_context='{"a":1}', summary="Short.")
+    *_, last = [said async for said in model.reply(prompt)]
+
+    assert isinstance(last, ModelFinished)
+
+
+def test_a_model_has_a_name(model: LanguageModel) -> None:
+    assert model.name

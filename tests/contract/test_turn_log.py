@@ -1,0 +1,159 @@
+"""What every turn log promises: see ``ports.turn_log``."""
+
+from datetime import timedelta
+
+import pytest
+
+from domain.model.conversation import Conversation
+from domain.model.message import FinishReason, Usage
+from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
+from domain.model.turn import Outcome, Turn, TurnEnd
+from ports.conversation_store import ConversationStateStore
+from ports.errors import TurnNotLogged
+from ports.turn_log import TurnLog, Writing
+from tests.builders import ID, OTHER_ID, OWNER, STRANGER, a_conversation, asked, turn_id
+from tests.clocks import NOON
+from tests.contract.changes import asking, interrupting
+
+AT_ONCE = timedelta()
+BRIEFLY = timedelta(milliseconds=1)
+LONG = timedelta(seconds=20)
+END = TurnEnd(
+    outcome=Outcome.FINISHED,
+    finish_reason=FinishReason.STOP,
+    usage=Usage(input_tokens=1, output_tokens=2),
+    forgotten_at=NOON,
+)
+
+
+def numbered(*texts: str, first: int = 1) -> list[NumberedPiece]:
+    return [NumberedPiece(number, TextPiece(text)) for number, text in enumerate(texts, first)]
+
+
+def turn_of(conversation: Conversation) -> Turn:
+    assert conversation.turn is not None
+    return conversation.turn
+
+
+@pytest.fixture
+async def turn(store: ConversationStateStore) -> Turn:
+    """An open turn."""
+    conversation = asked(a_conversation())
+    await store.create(OWNER, conversation)
+    return turn_of(conversation)
+
+
+async def test_a_turn_that_was_never_opened_has_no_log(log: TurnLog) -> None:
+    for reading in (
+        log.read(OWNER, ID, turn_id(), 0, AT_ONCE),
+        log.silence(OWNER, ID, turn_id()),
+    ):
+        with pytest.raises(TurnNotLogged):
+            await reading
+
+
+async def test_a_log_is_opened_with_its_turn(log: TurnLog, turn: Turn) -> None:
+    assert await log.read(OWNER, ID, turn.id, 0, AT_ONCE) == []
+
+
+async def test_pieces_of_every_kind_come_back_in_order(log: TurnLog, turn: Turn) -> None:
+    pieces = [
+        NumberedPiece(1, ReasoningPiece("Hm")),
+        NumberedPiece(2, TextPiece("Grüße 🙂")),
+        NumberedPiece(3, ToolCallPiece(call_id="c", name="look", arguments="{")),
+    ]
+
+    assert await log.append(OWNER, ID, turn, pieces[:2]) is Writing.GO_ON
+    assert await log.append(OWNER, ID, turn, pieces[2:]) is Writing.GO_ON
+    assert await log.read(OWNER, ID, turn.id, 0, AT_ONCE) == pieces
+
+
+@pytest.mark.parametrize("after", range(6))
+async def test_reading_begins_behind_any_piece(log: TurnLog, turn: Turn, after: int) -> None:
+    await log.append(OWNER, ID, turn, numbered("a", "b", "c"))
+    await log.append(OWNER, ID, turn, numbered("d", "e", first=4))
+
+    assert await log.read(OWNER, ID, turn.id, after, AT_ONCE) == numbered(*"abcde")[after:]
+
+
+async def test_pieces_already_there_are_not_added_twice(log: TurnLog, turn: Turn) -> None:
+    await log.append(OWNER, ID, turn, numbered("a", "b"))
+    await log.append(OWNER, ID, turn, numbered("a", "b"))
+    await log.append(OWNER, ID, turn, numbered("a", "b", "c"))
+
+    assert await log.read(OWNER, ID, turn.id, 0, AT_ONCE) == numbered("a", "b", "c")
+
+
+async def test_the_end_is_read_last_and_nothing_is_added_after_it(log: TurnLog, turn: Turn) -> None:
+    await log.append(OWNER, ID, turn, numbered("a"))
+    await log.end(OWNER, ID, turn, END)
+    late = await log.append(OWNER, ID, turn, numbered("late", first=2))
+    await log.end(OWNER, ID, turn, TurnEnd(outcome=Outcome.FAILED, error="late"))
+
+    assert late is Writing.SUPERSEDED
+    assert await log.read(OWNER, ID, turn.id, 0, AT_ONCE) == [*numbered("a"), END]
+    assert await log.read(OWNER, ID, turn.id, 2**53, AT_ONCE) == [END]
+
+
+async def test_a_stop_reaches_the_writer_and_its_last_pieces_are_kept(
+    log: TurnLog, turn: Turn
+) -> None:
+    assert await log.stop(OWNER, ID, turn.id) is True
+    assert await log.stop(OWNER, ID, turn.id) is True
+    assert await log.append(OWNER, ID, turn, numbered("last")) is Writing.STOPPED
+    assert await log.append(OWNER, ID, turn, []) is Writing.STOPPED
+
+    assert await log.read(OWNER, ID, turn.id, 0, AT_ONCE) == numbered("last")
+
+
+async def test_only_a_running_turn_of_this_name_and_owner_is_stopped(
+    log: TurnLog, turn: Turn
+) -> None:
+    assert await log.stop(OWNER, ID, turn_id(9)) is False
+    assert await log.stop(STRANGER, ID, turn.id) is False
+    assert await log.stop(OWNER, OTHER_ID, turn.id) is False
+    assert await log.append(OWNER, ID, turn, []) is Writing.GO_ON
+    await log.end(OWNER, ID, turn, END)
+
+    assert await log.stop(OWNER, ID, turn.id) is False
+
+
+async def test_a_newer_turn_takes_the_place_of_an_older_one(
+    store: ConversationStateStore, log: TurnLog, turn: Turn
+) -> None:
+    await log.append(OWNER, ID, turn, numbered("old"))
+    await log.stop(OWNER, ID, turn.id)
+    await store.update(OWNER, ID, interrupting())
+    newer = turn_of(await store.update(OWNER, ID, asking("And?", 2)))
+
+    assert await log.append(OWNER, ID, turn, numbered("late", first=2)) is Writing.SUPERSEDED
+    await log.end(OWNER, ID, turn, END)
+    with pytest.raises(TurnNotLogged):
+        await log.read(OWNER, ID, turn.id, 0, AT_ONCE)
+    assert await log.append(OWNER, ID, newer, numbered("new")) is Writing.GO_ON
+    assert await log.read(OWNER, ID, newer.id, 0, AT_ONCE) == numbered("new")
+
+
+async def test_a_late_writer_never_brings_a_forgotten_log_back(
+    store: ConversationStateStore, log: TurnLog, turn: Turn
+) -> None:
+    await log.append(OWNER, ID, turn, numbered("a"))
+    await store.forget(OWNER, ID)
+
+    assert await log.append(OWNER, ID, turn, numbered("late", first=2)) is Writing.GONE
+    assert await log.append(OWNER, ID, turn, []) is Writing.GONE
+    await log.end(OWNER, ID, turn, END)
+    with pytest.raises(TurnNotLogged):
+        await log.read(OWNER, ID, turn.id, 0, AT_ONCE)
+
+
+async def test_another_owner_finds_no_log(log: TurnLog, turn: Turn) -> None:
+    await log.append(OWNER, ID, turn, numbered("mine"))
+    for reading in (
+        log.read(STRANGER, ID, turn.id, 0, AT_ONCE),
+        log.silence(STRANGER, ID, turn.id),
+    ):
+        with pytest.raises(TurnNotLogged):
+            await reading
+
+    assert await log.read(OWNER, ID, turn.id, 0, AT_ONCE) == numbered("mine")

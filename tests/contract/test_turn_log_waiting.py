@@ -1,0 +1,108 @@
+"""Waiting at a turn log, and how long it is kept."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from domain.model.conversation import Conversation
+from domain.model.message import FinishReason, Usage
+from domain.model.piece import NumberedPiece, TextPiece
+from domain.model.turn import Outcome, Turn, TurnEnd
+from ports.conversation_store import ConversationStateStore
+from ports.errors import TurnNotLogged
+from ports.turn_log import TurnLog
+from tests.builders import ID, OWNER, a_conversation, asked
+from tests.clocks import NOON
+from tests.contract.adapters import PassTime
+
+AT_ONCE = timedelta()
+BRIEFLY = timedelta(milliseconds=1)
+LONG = timedelta(seconds=20)
+END = TurnEnd(
+    outcome=Outcome.FINISHED,
+    finish_reason=FinishReason.STOP,
+    usage=Usage(input_tokens=1, output_tokens=2),
+    forgotten_at=NOON,
+)
+
+
+def numbered(*texts: str, first: int = 1) -> list[NumberedPiece]:
+    return [NumberedPiece(number, TextPiece(text)) for number, text in enumerate(texts, first)]
+
+
+def turn_of(conversation: Conversation) -> Turn:
+    assert conversation.turn is not None
+    return conversation.turn
+
+
+@pytest.fixture
+async def turn(store: ConversationStateStore) -> Turn:
+    """An open turn."""
+    conversation = asked(a_conversation())
+    await store.create(OWNER, conversation)
+    return turn_of(conversation)
+
+
+async def test_a_reader_waits_for_the_first_entry_and_no_longer(log: TurnLog, turn: Turn) -> None:
+    readers = [
+        asyncio.create_task(log.read(OWNER, ID, turn.id, after, LONG)) for after in (0, 0, 1)
+    ]
+    await asyncio.sleep(0)
+    await log.append(OWNER, ID, turn, numbered("a"))
+    assert await asyncio.gather(*readers[:2]) == [numbered("a")] * 2
+    await log.end(OWNER, ID, turn, END)
+
+    assert await readers[2] == [END]
+
+
+async def test_a_reader_who_waits_in_vain_gets_nothing(log: TurnLog, turn: Turn) -> None:
+    assert await log.read(OWNER, ID, turn.id, 0, BRIEFLY) == []
+
+
+async def test_a_waiting_reader_learns_that_the_log_is_gone(
+    store: ConversationStateStore, log: TurnLog, turn: Turn
+) -> None:
+    reader = asyncio.create_task(log.read(OWNER, ID, turn.id, 0, LONG))
+    await asyncio.sleep(0)
+    await store.forget(OWNER, ID)
+
+    with pytest.raises(TurnNotLogged):
+        await reader
+
+
+async def test_a_sign_of_life_ends_the_silence(
+    log: TurnLog, turn: Turn, pass_time: PassTime
+) -> None:
+    await pass_time(timedelta(seconds=20))
+    before = await log.silence(OWNER, ID, turn.id)
+    await log.append(OWNER, ID, turn, [])
+    after = await log.silence(OWNER, ID, turn.id)
+
+    assert timedelta(seconds=20) <= before < timedelta(seconds=25)
+    assert timedelta() <= after < timedelta(seconds=5)
+
+
+async def test_a_log_stays_ten_minutes_without_a_sign_of_life(
+    log: TurnLog, turn: Turn, pass_time: PassTime
+) -> None:
+    await pass_time(timedelta(minutes=9))
+    await log.append(OWNER, ID, turn, [])
+    await pass_time(timedelta(minutes=9))
+    assert await log.read(OWNER, ID, turn.id, 0, AT_ONCE) == []
+    await pass_time(timedelta(minutes=1))
+
+    with pytest.raises(TurnNotLogged):
+        await log.read(OWNER, ID, turn.id, 0, AT_ONCE)
+
+
+async def test_a_log_is_kept_for_a_minute_after_its_end(
+    log: TurnLog, turn: Turn, pass_time: PassTime
+) -> None:
+    await log.end(OWNER, ID, turn, END)
+    await pass_time(timedelta(seconds=55))
+    assert await log.read(OWNER, ID, turn.id, 0, AT_ONCE) == [END]
+    await pass_time(timedelta(seconds=5))
+
+    with pytest.raises(TurnNotLogged):
+        await log.read(OWNER, ID, turn.id, 0, AT_ONCE)

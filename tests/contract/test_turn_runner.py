@@ -1,0 +1,174 @@
+"""What every turn runner promises: see ``ports.turn_runner``."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from attrs import define, field
+
+from domain.model.conversation import Conversation
+from ports.errors import TooManyTurns
+from ports.turn_runner import Signals, TurnRunner
+from tests.builders import a_conversation, after_turns, asked, turn_id
+from tests.contract.adapters import RUNNERS
+
+OPENED = asked(a_conversation())
+LONG = timedelta(hours=1)
+Runners = Callable[[int], TurnRunner]
+
+
+@pytest.fixture(params=sorted(RUNNERS))
+def runners(request: pytest.FixtureRequest) -> Runners:
+    """Makes runners of so many turns."""
+    return RUNNERS[request.param]
+
+
+@pytest.fixture
+def runner(runners: Runners) -> TurnRunner:
+    return runners(3)
+
+
+@define
+class Reply:
+    """A reply that ends when the test says so."""
+
+    began: asyncio.Event = field(factory=asyncio.Event)
+    may_end: asyncio.Event = field(factory=asyncio.Event)
+    has_ended: asyncio.Event = field(factory=asyncio.Event)
+    given: list[Conversation] = field(factory=list)
+
+    async def __call__(self, conversation: Conversation, _: Signals) -> None:
+        self.given.append(conversation)
+        self.began.set()
+        await self.may_end.wait()
+        self.has_ended.set()
+
+
+async def opening() -> Conversation:
+    return OPENED
+
+
+async def test_the_caller_gets_what_was_opened_and_the_reply_runs_on(runner: TurnRunner) -> None:
+    reply = Reply()
+
+    assert await runner.run(turn_id(), opening, reply) == OPENED
+    await reply.began.wait()
+    reply.may_end.set()
+    await reply.has_ended.wait()
+    assert reply.given == [OPENED]
+
+
+async def test_a_caller_who_leaves_stops_neither_opening_nor_reply(runner: TurnRunner) -> None:
+    reply, is_opening, may_open = Reply(), asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> Conversation:
+        is_opening.set()
+        await may_open.wait()
+        return OPENED
+
+    caller = asyncio.create_task(runner.run(turn_id(), slowly, reply))
+    await is_opening.wait()
+    caller.cancel()
+    await asyncio.wait([caller])
+    may_open.set()
+    await reply.began.wait()
+    reply.may_end.set()
+    await reply.has_ended.wait()
+
+    assert caller.cancelled()
+
+
+async def test_what_opening_raises_reaches_the_caller(runner: TurnRunner) -> None:
+    async def failing() -> Conversation:
+        raise LookupError
+
+    reply = Reply()
+    with pytest.raises(LookupError):
+        await runner.run(turn_id(), failing, reply)
+
+    assert reply.given == []
+
+
+@pytest.mark.parametrize("joined", [asked(a_conversation(), number=9), after_turns(1)])
+async def test_a_turn_that_is_not_this_one_is_joined_and_not_run(
+    runner: TurnRunner, joined: Conversation
+) -> None:
+    async def joining() -> Conversation:
+        return joined
+
+    reply = Reply()
+    assert await runner.run(turn_id(1), joining, reply) == joined
+    await asyncio.sleep(0)
+
+    assert reply.given == []
+
+
+async def test_more_turns_than_the_bound_are_refused_before_they_are_opened(
+    runners: Runners,
+) -> None:
+    runner, reply, opened = runners(1), Reply(), []
+
+    async def noted() -> Conversation:
+        opened.append(1)
+        return OPENED
+
+    await runner.run(turn_id(), noted, reply)
+    with pytest.raises(TooManyTurns):
+        await runner.run(turn_id(2), noted, reply)
+    reply.may_end.set()
+    await reply.has_ended.wait()
+    await asyncio.sleep(0)
+    await runner.run(turn_id(), noted, Reply(may_end=reply.may_end))
+
+    assert len(opened) == 2
+
+
+async def test_a_nudge_wakes_the_turn_it_names(runner: TurnRunner) -> None:
+    waits, woke = asyncio.Event(), asyncio.Event()
+
+    async def waiting(_: Conversation, signals: Signals) -> None:
+        waits.set()
+        await signals.wait(LONG)
+        woke.set()
+
+    await runner.run(turn_id(), opening, waiting)
+    await waits.wait()
+    runner.nudge(turn_id(2))
+    await asyncio.sleep(0)
+    assert not woke.is_set()
+    runner.nudge(turn_id())
+
+    async with asyncio.timeout(10):
+        await woke.wait()
+
+
+async def test_a_nudge_that_comes_early_is_not_lost(runner: TurnRunner) -> None:
+    may_wait, woke = asyncio.Event(), asyncio.Event()
+
+    async def late(_: Conversation, signals: Signals) -> None:
+        await may_wait.wait()
+        await signals.wait(LONG)
+        woke.set()
+
+    await runner.run(turn_id(), opening, late)
+    runner.nudge(turn_id())
+    may_wait.set()
+
+    async with asyncio.timeout(10):
+        await woke.wait()
+
+
+async def test_a_wait_ends_by_itself_and_nobody_has_to_end(runner: TurnRunner) -> None:
+    told: list[bool] = []
+    done = asyncio.Event()
+
+    async def briefly(_: Conversation, signals: Signals) -> None:
+        await signals.wait(timedelta(milliseconds=1))
+        told.append(signals.must_end)
+        done.set()
+
+    await runner.run(turn_id(), opening, briefly)
+    await done.wait()
+
+    assert told == [False]

@@ -1,0 +1,49 @@
+"""Which of its languages the assistant speaks, and what a reply costs."""
+
+from decimal import Decimal
+
+import pytest
+
+from domain.model.assistant import Assistant, Price
+from domain.model.message import Usage
+
+WELCOMES = {"en": "Hello", "fi": "Hei", "pt-BR": "Olá", "zh-Hant": "你好"}
+PRICES = {"m": Price(input=Decimal("0.5"), output=Decimal(2))}
+ASSISTANT = Assistant(system_prompt="Be brief.", welcomes=WELCOMES, prices=PRICES)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "spoken"),
+    [
+        ([], "en"),
+        (["fi"], "fi"),
+        (["FI-fi"], "fi"),
+        (["fi_FI"], "fi"),
+        (["de", "fi"], "fi"),
+        (["de"], "en"),
+        (["pt"], "en"),
+        (["pt-br-x-old"], "pt-BR"),
+        (["zh-Hant-TW", "fi"], "zh-Hant"),
+        (["zh-Hant-a-b"], "zh-Hant"),
+        (["", "-", "fi"], "fi"),
+    ],
+)
+def test_a_language_is_found_along_the_tag(wanted: list[str], spoken: str) -> None:
+    assert ASSISTANT.locale_for(wanted) == spoken
+
+
+def test_an_assistant_speaks_at_least_one_language() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        Assistant(system_prompt="Hm", welcomes={})
+
+
+def test_a_reply_costs_what_it_used() -> None:
+    usage = Usage(input_tokens=1_000_000, output_tokens=500_000)
+
+    assert ASSISTANT.cost_of("m", usage) == Decimal("1.5")
+    assert ASSISTANT.cost_of("m", Usage(output_tokens=1)) == Decimal("0.000002")
+
+
+def test_a_cost_that_is_not_known_is_absent() -> None:
+    assert ASSISTANT.cost_of("other", Usage()) is None
+    assert ASSISTANT.cost_of("m", None) is None

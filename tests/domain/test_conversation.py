@@ -1,0 +1,126 @@
+"""A conversation's own rules."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from attrs import evolve
+from attrs.exceptions import FrozenInstanceError
+
+from domain.model.conversation import cut, last_messages, said, staying, stays_anew
+from domain.model.errors import OlderMessagesNeeded
+from domain.model.identifiers import MessageId
+from domain.model.message import Role, TextPart
+from domain.model.retention import STAY, UNUSED_STAY
+from domain.service.opening import opened, welcomed
+from tests.builders import ID, a_conversation, a_message, after_turns, asked, heard, texts_of
+from tests.clocks import NOON
+
+HOUR = timedelta(hours=1)
+
+
+def test_a_stay_is_a_day_and_an_hour_before_anything_is_said() -> None:
+    assert (timedelta(days=1), HOUR) == (STAY, UNUSED_STAY)
+
+
+def test_an_opened_conversation_is_empty_and_stays_an_hour() -> None:
+    conversation = opened(ID, locale="fi", at=NOON)
+
+    assert (conversation.messages, conversation.turn) == ((), None)
+    assert (conversation.locale, conversation.created_at) == ("fi", NOON)
+    assert conversation.forgotten_at == NOON + HOUR
+
+
+def test_a_welcome_is_the_assistants_first_message_of_no_turn() -> None:
+    welcome = welcomed(a_conversation(), MessageId("w"), "Hi!").messages[0]
+
+    assert (welcome.id, welcome.text, welcome.role) == ("w", "Hi!", Role.ASSISTANT)
+    assert (welcome.number, welcome.turn) == (1, 0)
+
+
+def test_staying_counts_from_the_moment_it_is_given() -> None:
+    later = staying(a_conversation(), NOON + HOUR)
+
+    assert later.forgotten_at == NOON + HOUR + STAY
+    assert stays_anew(a_conversation(), later)
+    assert not stays_anew(later, heard(later))
+
+
+def test_only_the_two_stays_there_are_can_be_kept() -> None:
+    with pytest.raises(ValueError, match="kept_for"):
+        a_conversation(kept_for=timedelta(days=2))
+
+
+def test_a_message_gets_the_next_number() -> None:
+    with pytest.raises(ValueError, match="next number"):
+        said(a_conversation(), a_message(2))
+
+
+def test_cutting_takes_a_message_and_all_that_follow() -> None:
+    shorter = cut(after_turns(3), 3)
+
+    assert texts_of(shorter) == ["question 1", "answer 1"]
+    assert shorter.next_number == 7
+
+
+def test_cutting_what_is_not_loaded_needs_older_messages() -> None:
+    tail = last_messages(after_turns(3), 2)
+    with pytest.raises(OlderMessagesNeeded):
+        cut(tail, tail.messages[0].number)
+
+    assert texts_of(cut(tail, tail.messages[1].number)) == ["question 3"]
+
+
+def summarised(first_seen: int) -> object:
+    whole = evolve(after_turns(3), working_memory_from=5, summary="They said hello.")
+    shorter = cut(whole, first_seen)
+    return shorter.working_memory_from, shorter.summary
+
+
+def test_a_summary_goes_with_the_messages_it_was_made_of() -> None:
+    assert summarised(5) == (1, None)
+    assert summarised(2) == (1, None)
+    assert summarised(6) == (5, "They said hello.")
+
+
+def test_working_memory_and_forgotten_messages_are_views_of_one_history() -> None:
+    conversation = evolve(after_turns(3), working_memory_from=5)
+
+    assert [message.number for message in conversation.working_memory] == [5, 6]
+    assert [message.number for message in conversation.forgotten_messages] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("count", "earlier"), [(None, 0), (0, 6), (2, 4), (6, 0), (9, 0)])
+def test_a_tail_counts_what_precedes_it(count: int | None, earlier: int) -> None:
+    tail = last_messages(after_turns(3), count)
+
+    assert tail.earlier == earlier
+    assert tail.messages == after_turns(3).messages[earlier:]
+    assert last_messages(tail, 1).earlier == max(earlier, 5)
+
+
+def test_values_do_not_change() -> None:
+    conversation = a_conversation(metadata={"a": "b"})
+    with pytest.raises(FrozenInstanceError):
+        conversation.locale = "fi"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        conversation.metadata["a"] = "c"  # type: ignore[index]
+
+
+def test_the_metadata_that_was_given_can_change_without_it() -> None:
+    given = {"a": "b"}
+    conversation = a_conversation(metadata=given)
+    given["a"] = "c"
+
+    assert conversation.metadata == {"a": "b"}
+
+
+def test_times_without_a_zone_are_refused() -> None:
+    with pytest.raises(ValueError, match="UTC"):
+        a_message(created_at=datetime(2026, 1, 1))  # noqa: DTZ001 - the subject
+
+
+def test_a_message_tells_its_text_in_order() -> None:
+    message = a_message(parts=(TextPart("a"), TextPart("b")))
+
+    assert message.text == "ab"
+    assert asked(a_conversation(), "Hi").messages[0].open_tool_calls == ()

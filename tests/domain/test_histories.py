@@ -1,0 +1,61 @@
+"""Whatever is done to a conversation in whatever order, some things always hold."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.model.conversation import Conversation
+from domain.model.errors import DomainError
+from domain.model.message import FinishReason, TextPart
+from domain.service.turn_ending import fail, finish, interrupt, settle
+from domain.service.turn_taking import answer_again, edit, say
+from tests.builders import a_conversation, an_opening, pieces_of, question_id, turn_id
+from tests.clocks import NOON
+
+Step = tuple[str, int, int]
+steps = st.tuples(
+    st.sampled_from(["say", "edit", "again", "finish", "interrupt", "fail", "settle"]),
+    st.integers(1, 5),
+    st.integers(0, 2),
+)
+
+
+def done(known: Conversation, step: Step, minute: int) -> Conversation:
+    name, number, said = step
+    at, pieces = NOON + timedelta(minutes=minute), pieces_of(*["word"] * said)
+    opening, turn, text = an_opening(number, at=at), turn_id(number), (TextPart(f"n {number}"),)
+    changes: dict[str, Callable[[], Conversation]] = {
+        "say": lambda: say(known, opening, question_id(number), text),
+        "edit": lambda: edit(known, opening, None, text),
+        "again": lambda: answer_again(known, opening),
+        "finish": lambda: finish(known, turn, pieces, at, reason=FinishReason.STOP),
+        "interrupt": lambda: interrupt(known, turn, pieces, at),
+        "fail": lambda: fail(known, turn, pieces, at, "model_failed"),
+        "settle": lambda: settle(known, turn, pieces, at),
+    }
+    try:
+        return changes[name]()
+    except DomainError:
+        return known
+
+
+@settings(max_examples=60, deadline=None)
+@given(history=st.lists(steps, max_size=12))
+def test_what_always_holds(history: list[Step]) -> None:
+    known, turns, numbers = a_conversation(), [0], [1]
+    for minute, step in enumerate(history):
+        after = done(known, step, minute)
+
+        order = [message.number for message in after.messages]
+        assert order == sorted(set(order))
+        assert all(number < after.next_number for number in order)
+        assert after.next_number >= numbers[-1]
+        assert after.kept_since >= known.kept_since
+        assert done(after, step, minute) == after
+        if after.turn is not None:
+            assert after.turn.number - turns[-1] in (0, 1)
+            turns.append(after.turn.number)
+        numbers.append(after.next_number)
+        known = after

@@ -1,0 +1,79 @@
+"""Replies put together from pieces."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.model.message import ReasoningPart, TextPart, ToolCallPart
+from domain.model.piece import (
+    Piece,
+    ReasoningPiece,
+    TextPiece,
+    ToolCallPiece,
+    put_together,
+    size_in_bytes,
+)
+
+words = st.text(max_size=5)
+pieces = st.one_of(
+    st.builds(TextPiece, words),
+    st.builds(ReasoningPiece, words),
+    st.builds(ToolCallPiece, call_id=st.sampled_from("ab"), name=st.just("look"), arguments=words),
+)
+
+
+def call(call_id: str, arguments: str) -> ToolCallPiece:
+    return ToolCallPiece(call_id=call_id, name="look", arguments=arguments)
+
+
+def test_neighbours_of_one_kind_become_one_part() -> None:
+    said: list[Piece] = [TextPiece("a"), TextPiece("b"), ReasoningPiece("c"), TextPiece("d")]
+
+    assert put_together(said) == (TextPart("ab"), ReasoningPart("c"), TextPart("d"))
+
+
+def test_the_pieces_of_a_call_are_joined_across_others() -> None:
+    said: list[Piece] = [
+        call("a", "{"),
+        call("b", "["),
+        TextPiece("x"),
+        call("a", "}"),
+        call("b", "]"),
+    ]
+
+    assert put_together(said) == (
+        ToolCallPart(call_id="a", name="look", arguments="{}"),
+        ToolCallPart(call_id="b", name="look", arguments="[]"),
+        TextPart("x"),
+    )
+
+
+def test_nothing_makes_nothing() -> None:
+    assert put_together([]) == ()
+
+
+def text_of(said: list[Piece], kind: type[Piece]) -> str:
+    return "".join(
+        one.arguments if isinstance(one, ToolCallPiece) else one.text
+        for one in said
+        if isinstance(one, kind) and not isinstance(one, ToolCallPiece)
+    )
+
+
+@settings(max_examples=50, deadline=None)
+@given(said=st.lists(pieces, max_size=12))
+def test_no_word_is_lost_or_moved(said: list[Piece]) -> None:
+    parts = put_together(said)
+
+    texts = "".join(part.text for part in parts if isinstance(part, TextPart))
+    thoughts = "".join(part.text for part in parts if isinstance(part, ReasoningPart))
+    assert texts == text_of(said, TextPiece)
+    assert thoughts == text_of(said, ReasoningPiece)
+    for name in "ab":
+        called = [p.arguments for p in said if isinstance(p, ToolCallPiece) and p.call_id == name]
+        whole = [p.arguments for p in parts if isinstance(p, ToolCallPart) and p.call_id == name]
+        assert "".join(called) == "".join(whole)
+        assert len(whole) == bool(called)
+
+
+def test_the_size_is_that_of_utf_8() -> None:
+    assert [size_in_bytes(TextPiece("ä🙂")), size_in_bytes(call("a", "{}"))] == [6, 2]

@@ -1,0 +1,89 @@
+"""What of a conversation the model gets to see."""
+
+from typing import Any
+
+import pytest
+from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.model.conversation import last_messages
+from domain.model.message import Role
+from domain.service.prompt_building import Budget, build_prompt, estimated_tokens, sees_all
+from tests.builders import a_conversation, after_turns, asked
+
+SYSTEM = "Be brief."
+
+
+def words(text: str) -> int:
+    return len(text.split())
+
+
+def seen(budget: int, turns: int = 4, **members: Any) -> list[str]:
+    """The texts in a prompt of at most ``budget`` words beside the reply's 100."""
+    conversation = evolve(asked(after_turns(turns), "and now", turns + 1), **members)
+    room = Budget(tokens=budget + 256, reply_tokens=256)
+    return [said.text for said in build_prompt(conversation, SYSTEM, room, words).messages]
+
+
+def test_all_is_seen_when_it_fits() -> None:
+    assert len(seen(20)) == 9
+
+
+def test_the_newest_that_fit_are_seen_beginning_with_a_users() -> None:
+    # Two words each, two for the system prompt: three messages fit, one of them a reply's end.
+    assert seen(8) == ["question 4", "answer 4", "and now"]
+    assert seen(7) == ["and now"]
+
+
+def test_the_newest_is_seen_even_when_it_does_not_fit() -> None:
+    assert seen(1) == ["and now"]
+
+
+def test_page_context_and_summary_take_their_room() -> None:
+    assert seen(8, page_context="one two", summary="three four") == ["and now"]
+
+
+def test_forgotten_messages_are_not_seen() -> None:
+    assert seen(99, working_memory_from=7) == ["question 4", "answer 4", "and now"]
+
+
+def test_the_prompt_carries_what_else_is_known() -> None:
+    conversation = evolve(asked(a_conversation()), page_context="{}", summary="Short.", locale="fi")
+    prompt = build_prompt(conversation, SYSTEM, Budget(tokens=4_096, reply_tokens=64))
+
+    assert (prompt.system, prompt.locale, prompt.reply_tokens) == (SYSTEM, "fi", 64)
+    assert (prompt.page_context, prompt.summary) == ("{}", "Short.")
+
+
+@pytest.mark.parametrize(("tokens", "reply"), [(255, 1), (256, 256), (256, 0), (300, 400)])
+def test_a_budget_leaves_room_for_question_and_reply(tokens: int, reply: int) -> None:
+    with pytest.raises(ValueError, match="tokens"):
+        Budget(tokens=tokens, reply_tokens=reply)
+
+
+@settings(max_examples=50, deadline=None)
+@given(turns=st.integers(0, 12), budget=st.integers(1, 60))
+def test_what_is_seen_is_the_end_of_what_was_said_and_fits(turns: int, budget: int) -> None:
+    told = seen(budget, turns)
+    conversation = asked(after_turns(turns), "and now", turns + 1)
+    texts = [said.text for said in conversation.messages]
+
+    assert told == texts[-len(told) :]
+    assert conversation.messages[-len(told)].role is Role.USER
+    assert len(told) == 1 or words(SYSTEM) + sum(map(words, told)) <= budget
+
+
+def test_it_is_known_whether_all_that_is_loaded_was_seen() -> None:
+    tail = last_messages(asked(after_turns(4), "and now", 5), 4)
+    wide, narrow = (Budget(tokens=256 + room, reply_tokens=256) for room in (99, 3))
+
+    assert tail.messages[0].role is Role.ASSISTANT
+    assert sees_all(tail, build_prompt(tail, SYSTEM, wide, words))
+    assert not sees_all(tail, build_prompt(tail, SYSTEM, narrow, words))
+
+
+def test_tokens_are_estimated_with_caution() -> None:
+    assert estimated_tokens("") == 1
+    assert estimated_tokens("abcdef") == 3
+    assert estimated_tokens("مرحبا") >= 4

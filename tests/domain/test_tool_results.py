@@ -1,0 +1,71 @@
+"""Turns that the results of tools open."""
+
+from datetime import timedelta
+
+import pytest
+
+from domain.model.conversation import Conversation
+from domain.model.errors import (
+    InvalidInput,
+)
+from domain.model.message import (
+    FinishReason,
+    StepMark,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+from domain.model.piece import Piece, TextPiece, ToolCallPiece
+from domain.service.turn_ending import finish
+from domain.service.turn_taking import answer_tools
+from tests.builders import (
+    a_conversation,
+    after_turns,
+    an_opening,
+    asked,
+    pieces_of,
+    turn_id,
+)
+from tests.clocks import NOON
+
+LATER = NOON + timedelta(hours=3)
+CALLS: list[Piece] = [
+    TextPiece("Wait."),
+    ToolCallPiece(call_id="a", name="look", arguments="{}"),
+    ToolCallPiece(call_id="b", name="look", arguments="{}"),
+]
+
+
+def waiting_for_tools() -> Conversation:
+    return finish(asked(a_conversation()), turn_id(), CALLS, NOON, reason=FinishReason.TOOL_CALLS)
+
+
+def results(*names: str) -> list[ToolResultPart]:
+    return [ToolResultPart(call_id=name, output="1") for name in names]
+
+
+def test_tool_results_continue_the_same_message() -> None:
+    waiting = waiting_for_tools()
+    going_on = answer_tools(waiting, an_opening(2), results("a", "b"))
+    after = finish(going_on, turn_id(2), pieces_of("Found."), LATER, reason=FinishReason.STOP)
+
+    assert len(after.messages) == 2
+    reply = after.messages[-1]
+    assert (reply.id, reply.number) == (waiting.messages[-1].id, waiting.messages[-1].number)
+    assert reply.parts[-4:] == (*results("a", "b"), StepMark(), TextPart("Found."))
+    assert reply.finish_reason is FinishReason.STOP
+    assert [type(part) for part in reply.parts[:3]] == [TextPart, ToolCallPart, ToolCallPart]
+
+
+@pytest.mark.parametrize("names", [(), ("a",), ("a", "b", "c"), ("x",)])
+def test_results_that_were_not_asked_for_are_refused(names: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        answer_tools(waiting_for_tools(), an_opening(2), results(*names))
+
+    assert refused.value.problem == "tool_results_unexpected"
+
+
+@pytest.mark.parametrize("known", [a_conversation(), after_turns(1)])
+def test_results_nobody_waits_for_are_refused(known: Conversation) -> None:
+    with pytest.raises(InvalidInput):
+        answer_tools(known, an_opening(2), results("a"))

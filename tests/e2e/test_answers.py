@@ -1,0 +1,162 @@
+"""What every answer says to browsers, and the pages that describe the service."""
+
+import re
+from base64 import b64encode
+from hashlib import sha256
+from uuid import uuid4
+
+import pytest
+from openapi_spec_validator import validate
+
+from entrypoints.settings import Settings
+from tests.e2e.chatting import Person
+from tests.e2e.puppet import Parrot, Puppet
+from tests.e2e.settings import HTTPS
+from tests.http_client import JSON, Answer
+from tests.servers import Served, served
+
+API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+
+
+async def every_kind_of_answer(person: Person) -> dict[str, Answer]:
+    """One of each: pages, documents, streams, nothing, and refusals."""
+    said = await person.say("Hi")
+    where = f"/api/chat/{said.session_id}"
+    return {
+        "the front page": await person.get("/"),
+        "openapi": await person.get("/openapi.json"),
+        "health": await person.get("/health/live"),
+        "a stream": said,
+        "a reply": await person.post("/api/chat", {"message": "Hi"}, **JSON),
+        "a welcome": await person.post("/api/sessions", {}),
+        "history": await person.history(said.session_id),
+        "an export": await person.get(f"{where}/export"),
+        "nothing": await person.get(f"{where}/stream"),
+        "a refusal": await person.post("/api/chat", {}),
+        "a stranger's refusal": await person.get(f"/api/chat?sessionId={uuid4()}"),
+        "a client key": await person.post("/api/client-key", {}),
+        "forgetting": await person.delete(where),
+        "an unknown address": await person.get("/nope"),
+        "a wrong method": await person.call("PUT", "/"),
+    }
+
+
+async def test_every_answer_keeps_browsers_careful(visitor: Person) -> None:
+    answers = await every_kind_of_answer(visitor)
+
+    for name, answer in answers.items():
+        said = answer.headers
+        assert said["x-content-type-options"] == "nosniff", name
+        assert said["referrer-policy"] == "no-referrer", name
+        assert said["x-frame-options"] == "DENY", name
+        assert "frame-ancestors 'none'" in said["content-security-policy"], name
+        assert "strict-transport-security" not in said, name
+        assert "server" not in said, name
+
+
+async def test_nothing_but_the_page_may_load_anything(visitor: Person) -> None:
+    answers = await every_kind_of_answer(visitor)
+
+    del answers["the front page"]
+    assert {answer.headers["content-security-policy"] for answer in answers.values()} == {
+        API_POLICY
+    }
+
+
+async def test_what_has_content_is_cached_by_nobody(visitor: Person) -> None:
+    answers = await every_kind_of_answer(visitor)
+
+    open_to_all = {"openapi"}
+    cached = {
+        name
+        for name, answer in answers.items()
+        if answer.body and "no-store" not in answer.headers.get("cache-control", "")
+    }
+    assert cached == open_to_all
+
+
+async def test_by_https_browsers_never_come_by_http_again() -> None:
+    async with served(Settings(public_url=HTTPS), model=Parrot()) as service:
+        answers = await every_kind_of_answer(Person(service.url))
+
+    seen = {answer.headers["strict-transport-security"] for answer in answers.values()}
+    assert seen == {"max-age=31536000; includeSubDomains"}
+
+
+async def test_the_front_page_may_run_what_it_brings_and_nothing_else(visitor: Person) -> None:
+    answer = await visitor.get("/")
+
+    page, policy = answer.body.decode(), answer.headers["content-security-policy"]
+    inline = re.findall(r"<(?:style|script)>(.*?)</(?:style|script)>", page, re.DOTALL)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert inline
+    assert all(b64encode(sha256(text.encode()).digest()).decode() in policy for text in inline)
+    assert policy.startswith("default-src 'none'; ")
+    assert "unsafe" not in policy
+    assert not re.search(r"""\son\w+=|\sstyle=|(?:src|href)=["']?(?:https?:)?//""", page)
+
+
+@pytest.mark.parametrize("host", ["<b>", '"><script>alert(1)</script>', "evil.example"])
+async def test_the_front_page_repeats_no_markup(visitor: Person, host: str) -> None:
+    page = (await visitor.get("/", host=host)).body
+
+    assert b"<b>" not in page
+    assert b"alert" not in page
+
+
+async def test_the_front_page_names_the_public_address() -> None:
+    async with served(Settings(public_url=HTTPS), model=Parrot()) as service:
+        page = (await Person(service.url).get("/", host="evil.example")).body.decode()
+
+    assert HTTPS in page
+    assert "evil" not in page
+
+
+async def test_the_description_is_valid_and_names_every_operation(visitor: Person) -> None:
+    answer = await visitor.get("/openapi.json")
+
+    validate(answer.document)
+    assert answer.headers["content-type"] == "application/json"
+    assert "set-cookie" not in answer.headers
+    assert {"/api/chat", "/api/sessions", "/api/client-key", "/health/live"} <= set(
+        answer.document["paths"]
+    )
+
+
+async def test_every_described_operation_is_there(visitor: Person) -> None:
+    paths = (await visitor.get("/openapi.json")).document["paths"]
+
+    found = {
+        (method, path): (await visitor.call(method.upper(), path.format(id=uuid4()))).status
+        for path, operations in paths.items()
+        for method in operations
+    }
+
+    assert found
+    assert not [where for where, status in found.items() if status == 405 or status >= 500]
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+async def test_a_healthy_service_says_so(visitor: Person, path: str) -> None:
+    answer = await visitor.get(path)
+
+    assert (answer.status, answer.document) == (200, {"status": "ok"})
+
+
+async def test_a_leaving_service_is_alive_but_not_ready(
+    service: Served, person: Person, puppet: Puppet
+) -> None:
+    async with person.saying("Hello?") as live:
+        speaking = await puppet.asked()
+        service.runner.refuse_new()
+        alive, ready = await person.get("/health/live"), await person.get("/health/ready")
+        refused = await person.say("And?")
+        speaking.say("Bye")
+        speaking.finish()
+        answer = await live.whole()
+
+    assert alive.status == 200
+    assert (ready.status, ready.code) == (503, "shutting_down")
+    assert int(ready.headers["retry-after"]) > 0
+    assert (refused.status, refused.code) == (503, "shutting_down")
+    assert answer.clean

@@ -1,0 +1,186 @@
+"""Bad paths, methods, parameters and headers: each is answered clearly, and nothing is touched."""
+
+from uuid import uuid4
+
+import pytest
+
+from tests.e2e.chatting import Person
+from tests.e2e.keeping import Kept
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nope",
+        "/api",
+        "/api/",
+        "/api/chats",
+        "/api/chat/",
+        "/api/chat/a/b",
+        "/API/chat",
+        "//api/chat",
+        "/api/../etc/passwd",
+        "/api/chat%00",
+        "/health",
+        "/openapi.json/",
+        "/page/index.html",
+        "/%ff",
+    ],
+)
+async def test_an_unknown_address_is_404(kept: Kept, path: str) -> None:
+    told = await kept.refusal(lambda who: who.get(path))
+
+    assert told == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/api/chat", {"GET", "HEAD", "POST", "DELETE"}),
+        ("PATCH", "/api/chat/{}", {"DELETE"}),
+        ("POST", "/api/chat/{}/stream", {"GET", "HEAD"}),
+        ("GET", "/api/chat/{}/stop", {"POST"}),
+        ("GET", "/api/client-key", {"POST", "DELETE"}),
+        ("GET", "/api/sessions", {"POST"}),
+        ("POST", "/health/live", {"GET", "HEAD"}),
+        ("DELETE", "/", {"GET", "HEAD"}),
+    ],
+)
+async def test_a_wrong_method_is_405_and_says_which_are_right(
+    kept: Kept, method: str, path: str, allowed: set[str]
+) -> None:
+    path = path.format(kept.session_id)
+    answer = await kept.person.call(method, path)
+
+    told = await kept.refusal(lambda who: who.call(method, path))
+
+    assert told == (405, "method_not_allowed")
+    assert set(answer.headers["allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("before=0", "before=-1", "before=x", "before=", "before=1.5", "before=%D9%A3"),
+        *("before=9007199254740993", "before=" + "9" * 5_000, "before=1_0", "before=+1"),
+        *("limit=0", "limit=501", "limit=-1", "limit=all", "limit=", "limit=%00"),
+    ],
+    ids=lambda query: query[:20],
+)
+async def test_a_page_that_cannot_be_is_refused(kept: Kept, query: str) -> None:
+    path = f"/api/chat?sessionId={kept.session_id}&{query}"
+
+    told = await kept.refusal(lambda who: who.get(path))
+
+    assert told == (400, "invalid_input")
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("", "session_id_missing"),
+        ("?sessionId=", "session_id_missing"),
+        ("?sessionid=x", "session_id_missing"),
+        ("?sessionId=x", "session_id_malformed"),
+        ("?sessionId=%00", "session_id_malformed"),
+        ("?sessionId=%ff", "session_id_malformed"),
+        ("?sessionId=" + "a" * 20_000, "session_id_malformed"),
+    ],
+    ids=lambda text: text[:20],
+)
+async def test_reading_and_forgetting_need_a_session(
+    kept: Kept, method: str, query: str, code: str
+) -> None:
+    told = await kept.refusal(lambda who: who.call(method, f"/api/chat{query}"))
+
+    assert told == (400, code)
+
+
+@pytest.mark.parametrize("name", ["x", "6D2A6A4E-6C1E-4F0E-9A0E-3D8B5A3F2C11", "%00", "%ff"])
+async def test_a_path_names_a_session_by_its_id(kept: Kept, name: str) -> None:
+    told = {
+        await kept.refusal(lambda who: who.delete(f"/api/chat/{name}")),
+        await kept.refusal(lambda who: who.get(f"/api/chat/{name}/stream")),
+        await kept.refusal(lambda who: who.post(f"/api/chat/{name}/stop", {})),
+        await kept.refusal(lambda who: who.post(f"/api/chat/{name}/regenerate", {})),
+    }
+
+    assert told == {(400, "session_id_malformed")}
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    ["x", ".", ".1", "a.", "a.-1", "a.x", "a.\xb9", "a." + "9" * 19, "a.1.", "a.1e3"],
+)
+async def test_a_cursor_that_is_none_resumes_nothing(kept: Kept, cursor: str) -> None:
+    path = f"/api/chat/{kept.session_id}/stream"
+
+    told = await kept.refusal(lambda who: who.get(path, last_event_id=cursor))
+
+    assert told == (400, "cursor_malformed")
+
+
+@pytest.mark.parametrize(
+    ("action", "body", "code"),
+    [
+        ("stop", {"turnId": 1}, "body_invalid"),
+        ("stop", {"turnId": "x" * 65}, "body_invalid"),
+        ("stop", {"all": True}, "body_invalid"),
+        ("stop", [], "body_invalid"),
+        ("regenerate", {"messageId": ""}, "message_id_malformed"),
+        ("regenerate", {"messageId": "a b"}, "message_id_malformed"),
+        ("regenerate", {"messageId": "x" * 65}, "message_id_malformed"),
+        ("regenerate", {"messageId": "\N{SNOWMAN}"}, "message_id_malformed"),
+        ("regenerate", {"message": " "}, "message_empty"),
+        ("regenerate", {"message": "a\0"}, "message_not_text"),
+        ("regenerate", {"onBusy": "wait"}, "body_invalid"),
+        ("regenerate", {"sessionId": "x"}, "body_invalid"),
+    ],
+)
+async def test_a_bad_wish_for_a_reply_changes_nothing(
+    kept: Kept, action: str, body: object, code: str
+) -> None:
+    path = f"/api/chat/{kept.session_id}/{action}"
+
+    told = await kept.refusal(lambda who: who.post(path, body))
+
+    assert told == (400, code)
+
+
+@pytest.mark.parametrize("path", ["/api/sessions", "/api/client-key"])
+@pytest.mark.parametrize("body", [{"message": "Hi"}, [], None, 1])
+async def test_what_takes_next_to_nothing_takes_nothing_else(
+    kept: Kept, path: str, body: object
+) -> None:
+    told = await kept.refusal(lambda who: who.post(path, body))
+
+    assert told == (400, "body_invalid")
+
+
+@pytest.mark.parametrize(
+    "origin", ["", "x", "null", "http://", "http://[", "http://]", "http://a:b"]
+)
+async def test_an_origin_that_is_none_is_another_site(kept: Kept, origin: str) -> None:
+    told = await kept.refusal(lambda who: who.post("/api/chat", {"message": "Hi"}, origin=origin))
+
+    assert told == (403, "cross_site_request")
+
+
+@pytest.mark.parametrize("host", ["[", "]", "a b", "a/b?c#d", "evil.example:x", "\xff", ""])
+async def test_a_host_that_is_none_does_no_harm(kept: Kept, host: str) -> None:
+    stranger = Person(kept.person.url)
+
+    page = await stranger.get("/", host=host)
+    said = await stranger.post(
+        "/api/chat", {"message": "Hi"}, host=host, idempotency_key=str(uuid4())
+    )
+
+    assert {page.status, said.status} in ({200}, {400})
+    await kept.is_unchanged()
+
+
+async def test_a_slash_too_many_never_leads_to_the_host_that_was_named(kept: Kept) -> None:
+    answer = await kept.person.get("/openapi.json/", host="evil.example")
+
+    assert "evil.example" not in answer.headers.get("location", "")

@@ -1,0 +1,111 @@
+"""The bearer of a program: a client key, and what becomes of it."""
+
+import pytest
+
+from entrypoints.settings import Settings
+from tests.e2e.chatting import Person, cookie_of
+from tests.e2e.puppet import Parrot
+from tests.e2e.settings import NEW, OLD
+from tests.servers import served
+
+
+async def new_bearer(person: Person) -> str:
+    answer = await Person(person.url).post("/api/client-key", {})
+    assert answer.status == 201, answer.body
+    return f"Bearer {answer.document['clientKey']}"
+
+
+async def test_a_client_key_is_a_bearer_and_gets_no_cookie(visitor: Person) -> None:
+    program = Person(visitor.url, authorization=await new_bearer(visitor))
+
+    answers = [await program.get("/"), await program.say("One")]
+    session_id = answers[1].session_id
+
+    assert await program.said(session_id) == [("user", "One"), ("assistant", "One ")]
+    assert not any("set-cookie" in answer.headers for answer in answers)
+    assert not any("privity-client-key" in answer.headers for answer in answers)
+
+
+async def test_cookie_and_bearer_are_the_same_thing(visitor: Person) -> None:
+    answer = await visitor.say("Mine")
+
+    program = Person(visitor.url, authorization=f"bearer {cookie_of(answer)[1]}")
+
+    assert (await program.history(answer.session_id)).status == 200
+
+
+async def test_with_a_bearer_the_cookie_is_not_looked_at(visitor: Person) -> None:
+    session_id = (await visitor.say("Mine")).session_id
+
+    where = f"/api/chat?sessionId={session_id}"
+    other = await visitor.get(where, authorization=await new_bearer(visitor))
+    forged = await visitor.get(where, authorization="Bearer x")
+
+    assert [other.status, forged.status] == [404, 401]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "",
+        "Bearer",
+        "Bearer ck_",
+        "Bearer sk-1234567890",
+        "Bearer ck_" + "A" * 64,
+        "Bearer ck_" + "\xe4" * 64,
+        "Bearer " + "x" * 30_000,
+        "Basic Y2tfOng=",
+    ],
+    ids=lambda text: text[:12],
+)
+async def test_a_forged_bearer_is_refused(visitor: Person, forged: str) -> None:
+    session_id = (await visitor.say("Mine")).session_id
+    before = (await visitor.history(session_id)).body
+
+    calls = (
+        visitor.post("/api/chat", {"message": "Hi"}, authorization=forged),
+        visitor.delete(f"/api/chat/{session_id}", authorization=forged),
+        visitor.get(f"/api/chat/{session_id}/stream", authorization=forged),
+    )
+    answers = [await call for call in calls]
+
+    told = {(a.status, a.code, a.headers["www-authenticate"]) for a in answers}
+    assert told == {(401, "client_key_invalid", "Bearer")}
+    assert not any("set-cookie" in answer.headers for answer in answers)
+    assert (await visitor.history(session_id)).body == before
+
+
+async def test_a_bearer_changed_by_one_character_is_refused(visitor: Person) -> None:
+    bearer = await new_bearer(visitor)
+    other = "A" if bearer[-1] != "A" else "B"
+
+    answer = await visitor.get("/", authorization=bearer[:-1] + other)
+
+    assert (answer.status, answer.code) == (401, "client_key_invalid")
+
+
+async def test_a_key_under_an_older_master_key_is_renewed() -> None:
+    async with served(Settings(keys=OLD), model=Parrot()) as older:
+        bearer = await new_bearer(Person(older.url))
+    async with served(Settings(keys=f"{NEW},{OLD}"), model=Parrot()) as service:
+        before = Person(service.url, authorization=bearer)
+        answer = await before.say("Hi")
+        after = Person(service.url, authorization=f"Bearer {answer.headers['privity-client-key']}")
+        again = await after.say("Again", answer.session_id)
+        visitor = Person(service.url)
+        visitor.cookie = f"privity={bearer.removeprefix('Bearer ')}"
+        cookie = cookie_of(await visitor.say("Me too", answer.session_id))[1]
+
+    assert "set-cookie" not in answer.headers
+    assert again.session_id == answer.session_id
+    assert "privity-client-key" not in again.headers
+    assert cookie == answer.headers["privity-client-key"]
+
+
+async def test_a_key_under_a_dropped_master_key_is_refused() -> None:
+    async with served(Settings(keys=OLD), model=Parrot()) as older:
+        bearer = await new_bearer(Person(older.url))
+    async with served(Settings(keys=NEW), model=Parrot()) as service:
+        answer = await Person(service.url, authorization=bearer).say("Hi")
+
+    assert (answer.status, answer.code) == (401, "client_key_invalid")

@@ -1,0 +1,131 @@
+"""What people say, what operators keep secret and who may read it is never logged or repeated."""
+
+import asyncio
+import json
+from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests.e2e.chatting import Person
+from tests.e2e.processes import serving
+from tests.http_client import Answer
+
+SENTENCE = "the-heron-sleeps-standing"
+PROMPT = "only-answer-in-haiku"
+MODEL_KEY = "sk-planted-model-key"
+MASTER_KEY = "cGxhbnRlZC1tYXN0ZXIta2V5LW9mLTMyLWJ5dGVzISE="
+SAID = b'data: {"choices":[{"index":0,"delta":{"content":"the-heron-sleeps-standing"}}]}\n\n'
+DONE = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+
+
+def _plays(asked: bytes) -> tuple[int, bytes]:
+    """What the model does about a request: it may fail, and then repeats all it was told."""
+    if b"fail at once" in asked:
+        return 500, asked
+    if b"refuse me" in asked:
+        return 400, asked
+    if b"break" in asked:
+        return 200, SAID + b"data: {" + asked + b"\n\n"
+    return 200, SAID + DONE
+
+
+async def _answer(reader: StreamReader, writer: StreamWriter) -> None:
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    body = await reader.readexactly(length)
+    newest = json.dumps(json.loads(body)["messages"][-1]).encode()
+    status, played = _plays(newest)
+    if status != 200:
+        played = head + body
+    writer.write(
+        b"HTTP/1.1 %d X\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n" % status
+    )
+    writer.write(played)
+    writer.close()
+    await writer.wait_closed()
+
+
+@asynccontextmanager
+async def leaky_model() -> AsyncIterator[str]:
+    """A model server whose errors repeat everything."""
+    server = await asyncio.start_server(_answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+
+
+async def bad_requests(person: Person, session_id: str) -> list[Answer]:
+    """Planted words wherever a request has room for them."""
+    typed = {"content_type": "application/json"}
+    planted = SENTENCE.encode()
+    forged = Person(person.url, authorization=f"Bearer ck_{SENTENCE}")
+    return [
+        await person.call("POST", "/api/chat", b'{"message":"%b' % planted, **typed),
+        await person.call("POST", "/api/chat", planted, content_type=f"text/{SENTENCE}"),
+        await person.post("/api/chat", {"extra": SENTENCE}),
+        await person.post("/api/chat", {"message": "Hi", "onBusy": SENTENCE}),
+        await person.post("/api/chat", {"message": "Hi", "sessionId": SENTENCE}),
+        await person.post("/api/chat", {"message": f"{SENTENCE}\0"}),
+        await person.post("/api/chat", {"message": SENTENCE * 500}),
+        await person.post("/api/chat", {"message": "Hi"}, idempotency_key=f"{SENTENCE} "),
+        await person.post("/api/chat", {"message": "Hi"}, origin=f"https://{SENTENCE}"),
+        await person.post("/api/chat", {"message": "Hi"}, origin=f"https://[{SENTENCE}"),
+        await person.post(f"/api/chat/{session_id}/regenerate", {"messageId": SENTENCE}),
+        await person.get(f"/api/chat/{session_id}/stream", last_event_id=SENTENCE),
+        await person.get(f"/api/chat?sessionId={session_id}&before={SENTENCE}"),
+        await person.get(f"/api/{SENTENCE}?{SENTENCE}={SENTENCE}"),
+        await person.call("PUT", "/api/chat", planted, **typed),
+        await forged.say("Hi"),
+    ]
+
+
+async def garbage(person: Person) -> None:
+    """Bytes that are no request at all."""
+    address = urlsplit(person.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(f"{SENTENCE} {SENTENCE}\r\nCookie: {person.cookie}\r\n\r\n".encode())
+    await reader.read()
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_neither_log_nor_errors_hold_what_was_said_or_a_secret(tmp_path: Path) -> None:
+    profile = tmp_path / "assistant.toml"
+    profile.write_text(f'system_prompt = "{PROMPT}"\nwelcome = {{ en = "Hi" }}\n')
+    async with (
+        leaky_model() as model,
+        serving(
+            ASSISTANT_FILE=str(profile),
+            MODEL_API_KEY=MODEL_KEY,
+            MODEL_BASE_URL=model,
+            MODEL_NAME="leaky",
+            PRIVITY_KEYS=f"first:{MASTER_KEY}",
+            PRIVITY_LOG_LEVEL="debug",
+        ) as server,
+    ):
+        person = Person(server.url)
+        good = await person.say(SENTENCE, context=SENTENCE)
+        again = await person.post(f"/api/chat/{good.session_id}/regenerate", {})
+        failed = [await person.say(f"{SENTENCE} {how}") for how in ("fail at once", "refuse me")]
+        broken = await person.say(f"{SENTENCE} break")
+        client_key = (await person.post("/api/client-key", {})).document["clientKey"]
+        program = await Person(server.url, authorization=f"Bearer {client_key}").say(SENTENCE)
+        bad = await bad_requests(person, good.session_id)
+        await garbage(person)
+        server.terminate()
+        ended = await server.ended()
+
+    cookie = str(person.cookie).partition("=")[2]
+    secrets = (SENTENCE, PROMPT, MODEL_KEY, MASTER_KEY, client_key, cookie, good.session_id)
+    logged = ended.out + ended.err
+    assert SENTENCE.encode() in good.body
+    assert [one.status for one in (again, *failed, broken, program)] == [200] * 5
+    assert "turn.finished" in logged
+    assert "turn.failed" in logged
+    assert [secret for secret in secrets if secret in logged] == []
+    assert all(answer.status >= 400 for answer in bad)
+    told = b"".join(answer.body for answer in (*failed, *bad)).decode()
+    assert [secret for secret in secrets[:-1] if secret in told] == []
+    assert PROMPT.encode() not in broken.body
+    assert MODEL_KEY.encode() not in broken.body

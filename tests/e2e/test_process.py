@@ -1,0 +1,114 @@
+"""``privity serve`` as a process: how it starts, and how it ends."""
+
+import socket
+
+import pytest
+
+from tests.e2e.chatting import Person, eventually
+from tests.e2e.events import kinds, text_of
+from tests.e2e.processes import ran, serving
+
+
+async def test_it_needs_no_setting_and_says_where_it_listens() -> None:
+    async with serving() as server:
+        answer = await Person(server.url).get("/health/ready")
+        server.terminate()
+        ended = await server.ended()
+
+    assert answer.status == 200
+    assert ended.code == 0
+    assert ended.out.startswith(f"Privity is listening on {server.url}\n")
+    assert "in memory only" in ended.out
+    assert f"privity chat --url {server.url}" in ended.out
+
+
+async def test_a_deploy_lets_running_replies_finish_and_takes_no_new_ones() -> None:
+    async with serving() as server:
+        person = Person(server.url)
+
+        async def is_leaving() -> bool:
+            return (await person.get("/health/ready")).status == 503
+
+        async with person.saying("Hello") as live:
+            session_id = (await live.until("text-delta"))[0].document["sessionId"]
+            server.terminate()
+            await eventually(is_leaving)
+            refused = [await person.say("And?"), await person.say("And?", session_id)]
+            alive = await person.get("/health/live")
+            answer = await live.whole()
+        ended = await server.ended()
+
+    assert {(one.status, one.code) for one in refused} == {(503, "shutting_down")}
+    assert all(int(one.headers["retry-after"]) > 0 for one in refused)
+    assert not any("set-cookie" in one.headers for one in refused)
+    assert alive.status == 200
+    assert kinds(answer.events)[-4:] == ["finish-step", "finish", "[DONE]", "metadata-info"]
+    assert answer.clean
+    assert ended.code == 0
+
+
+async def test_a_reply_that_outlives_the_grace_is_interrupted_cleanly() -> None:
+    async with (
+        serving(PRIVITY_SHUTDOWN_SECONDS="0") as server,
+        Person(server.url).saying("Hello") as live,
+    ):
+        await live.until("text-delta")
+        server.terminate()
+        answer = await live.whole()
+        ended = await server.ended()
+
+    assert kinds(answer.events)[-3:] == ["abort", "[DONE]", "metadata-info"]
+    assert text_of(answer.events)
+    assert answer.clean
+    assert ended.code == 0
+
+
+async def test_a_port_in_use_is_told_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = await ran("serve", "--port", port)
+
+    assert ended.code == 1
+    assert ended.out == ""
+    assert len(ended.err.splitlines()) == 1
+    assert f"Cannot listen on 127.0.0.1 port {port}" in ended.err
+
+
+WRONG = {
+    "REDIS_ENABLED": "PLANTED",
+    "PRIVITY_KEYS": "PLANTED",
+    "PRIVITY_PUBLIC_URL": "https://PLANTED/path",
+    "PRIVITY_EMBEDDING_ORIGINS": "PLANTED",
+    "PRIVITY_PROXIES": "PLANTED",
+    "MODEL_BASE_URL": "https://user:PLANTED@example.org",
+    "MODEL_API_KEY_FILE": "/nowhere/PLANTED",
+    "MODEL_CONNECT_SECONDS": "PLANTED",
+    "ASSISTANT_FILE": "/nowhere/PLANTED",
+    "PRIVITY_LOG_LEVEL": "PLANTED",
+}
+
+
+async def test_wrong_settings_are_named_all_at_once_and_never_shown() -> None:
+    ended = await ran("serve", "--port", "0", **WRONG)
+
+    missed = [name for name in WRONG if name not in ended.err]
+    assert (ended.code, ended.out) == (2, "")
+    assert "PLANTED" not in ended.err
+    assert missed == []
+
+
+@pytest.mark.parametrize("name", ["PRIVITY_KEYS", "ASSISTANT_FILE"])
+async def test_what_is_found_wrong_only_later_is_told_as_shortly(name: str) -> None:
+    ended = await ran("serve", "--port", "0", **{name: WRONG[name]})
+
+    assert (ended.code, ended.out) == (2, "")
+    assert "PLANTED" not in ended.err
+    assert len(ended.err.splitlines()) == 1
+    assert name in ended.err
+
+
+async def test_beyond_this_machine_memory_is_spelled_out() -> None:
+    ended = await ran("serve", "--host", "0.0.0.0", "--port", "0")  # noqa: S104 - the subject
+
+    assert (ended.code, ended.out) == (2, "")
+    assert "REDIS_ENABLED=false" in ended.err

@@ -1,0 +1,91 @@
+"""What nobody expected: told by its kind and place, never by its words."""
+
+import logging
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from io import StringIO
+
+import punq
+import pytest
+import structlog
+
+from domain.model.piece import ModelFinished, Piece, TextPiece
+from domain.model.prompt import Prompt
+from entrypoints.logging_setup import set_up_logging
+from ports.conversation_store import ConversationStateStore
+from tests.e2e.chatting import Person
+from tests.e2e.events import kinds
+from tests.servers import served
+
+SENTENCE = "the-heron-sleeps-standing"
+
+
+class LeakyStore:
+    """Fails with what people said in its words."""
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[object]]:
+        async def failing(*_: object, **__: object) -> object:
+            raise RuntimeError(f"{name} {SENTENCE}")
+
+        return failing
+
+
+class LeakyModel:
+    """Says something, and fails with what people said in its words."""
+
+    name = "leaky"
+
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
+        yield TextPiece("Hm")
+        raise RuntimeError(prompt.messages[-1].text)
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
+    """What a service at debug level has logged so far."""
+    stderr, root = StringIO(), logging.getLogger()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    handlers, level = root.handlers[:], root.level
+    set_up_logging("debug")
+    yield stderr.getvalue
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+async def test_a_request_that_fails_unexpectedly_tells_nothing(logged: Callable[[], str]) -> None:
+    def leaking(container: punq.Container) -> None:
+        container.register(ConversationStateStore, instance=LeakyStore())
+
+    async with served(replacing=leaking) as service:
+        answer = await Person(service.url).say(SENTENCE)
+
+    log = logged()
+    assert (answer.status, answer.code) == (500, "internal_error")
+    assert SENTENCE not in answer.body.decode() + log
+    assert "set-cookie" not in answer.headers
+    assert '"kind": "RuntimeError", "at": "test_unexpected_errors.py:' in log
+
+
+async def test_a_reply_that_fails_unexpectedly_tells_nothing(logged: Callable[[], str]) -> None:
+    async with served(model=LeakyModel()) as service:
+        person = Person(service.url)
+        answer = await person.say(SENTENCE)
+        turn = await person.turn(answer.session_id)
+
+    assert kinds(answer.events)[-1] == "error"
+    assert not answer.clean
+    assert turn["status"] == "failed"
+    assert SENTENCE not in answer.body.decode() + logged()
+
+
+async def test_what_libraries_raise_is_reduced_to_its_kind(logged: Callable[[], str]) -> None:
+    try:
+        int(SENTENCE)
+    except ValueError:
+        logging.getLogger("library").exception("failed")
+
+    log = logged()
+    assert '"event": "failed"' in log
+    assert '"kind": "ValueError"' in log
+    assert SENTENCE not in log

@@ -1,0 +1,97 @@
+"""A process that ends lets its turns finish; what a running turn is told."""
+
+import asyncio
+
+import pytest
+
+from ports.errors import ShuttingDown
+from tests.builders import turn_id
+from tests.entrypoints.a_turn import (
+    AT_ONCE,
+    LONG,
+    Turn,
+    a_runner,
+    a_running_turn,
+    turns_of_the_loop,
+)
+
+
+async def test_a_process_that_ends_takes_no_new_turns() -> None:
+    runner = a_runner()
+
+    runner.refuse_new()
+
+    assert not runner.takes_new()
+    with pytest.raises(ShuttingDown):
+        await runner.run(turn_id(), Turn().opening, Turn().replying)
+
+
+async def test_a_process_that_ends_lets_its_turns_finish() -> None:
+    runner = a_runner()
+    turn, signals = await a_running_turn(runner)
+    draining = asyncio.create_task(runner.drain(LONG))
+    await turns_of_the_loop()
+    assert not draining.done()
+
+    turn.may_end.set()
+    await draining
+
+    assert turn.fate == "done"
+    assert not signals.must_end
+
+
+async def test_a_turn_that_is_not_done_in_time_has_to_say_its_last_words() -> None:
+    runner = a_runner()
+    turn, signals = await a_running_turn(runner)
+    draining = asyncio.create_task(runner.drain(AT_ONCE, last_words=LONG))
+
+    await signals.wait(LONG)
+    must_end = signals.must_end
+    turn.may_end.set()
+    await draining
+
+    assert must_end
+    assert turn.fate == "done"
+
+
+async def test_a_turn_without_last_words_is_cut_off() -> None:
+    runner = a_runner()
+    turn, _ = await a_running_turn(runner)
+
+    await runner.drain(AT_ONCE, last_words=AT_ONCE)
+    await turns_of_the_loop()
+
+    assert turn.fate == "cut off"
+
+
+async def test_a_nudge_wakes_who_waits_and_is_not_lost_when_nobody_does() -> None:
+    runner = a_runner()
+    turn, signals = await a_running_turn(runner)
+    waiting = asyncio.create_task(signals.wait(LONG))
+    await turns_of_the_loop()
+    assert not waiting.done()
+
+    runner.nudge(turn_id())
+    await waiting
+    runner.nudge(turn_id())
+    await signals.wait(LONG)
+    used_up = asyncio.create_task(signals.wait(LONG))
+    await turns_of_the_loop()
+
+    assert not used_up.done()
+    runner.nudge(turn_id(99))
+    signals.nudge()
+    await used_up
+    turn.may_end.set()
+    await runner.drain(LONG)
+
+
+async def test_a_wait_ends_by_itself() -> None:
+    runner = a_runner()
+    turn, signals = await a_running_turn(runner)
+
+    await signals.wait(AT_ONCE)
+
+    assert not signals.must_end
+    turn.may_end.set()
+    await runner.drain(LONG)

@@ -1,0 +1,194 @@
+"""What becomes of an open turn: its pieces, its end, what operators learn of it."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from domain.model.conversation import Conversation
+from domain.model.message import FinishReason, MessageStatus, ToolCallPart
+from domain.model.piece import NumberedPiece, TextPiece, ToolCallPiece
+from domain.model.turn import Outcome, TurnEnd, TurnStatus
+from domain.model.turn_policy import TurnPolicy
+from ports.model_errors import (
+    ContentFiltered,
+    ContextExceeded,
+    MalformedStream,
+    ModelBusy,
+    ModelError,
+    ModelRejectedCredentials,
+    ModelRejectedRequest,
+    ModelTimedOut,
+    ModelUnavailable,
+)
+from tests.builders import ID, OWNER, a_conversation, after_turns, asked, texts_of, turn_id
+from tests.clocks import HastyClock
+from tests.e2e.puppet import Puppet
+from tests.entrypoints.doubles import USAGE, Beating, Calm, Saying
+from tests.entrypoints.room import WHEN_IT_COMES, Room, a_room
+
+FAILURES: list[ModelError] = [
+    ContentFiltered(),
+    ContextExceeded(),
+    MalformedStream(),
+    ModelBusy(),
+    ModelError(),
+    ModelRejectedCredentials(),
+    ModelRejectedRequest(),
+    ModelTimedOut(),
+    ModelUnavailable(),
+]
+
+
+async def a_turn(room: Room, text: str = "Hello?") -> Conversation:
+    conversation = asked(a_conversation(), text)
+    await room.store.create(OWNER, conversation)
+    return conversation
+
+
+async def seen_in_log(room: Room) -> list[object]:
+    return list(await room.log.read(OWNER, ID, turn_id(), 0, timedelta()))
+
+
+async def test_the_pieces_are_logged_in_order_and_stored_as_one_reply() -> None:
+    room = a_room(Saying("Hi", " there"))
+
+    size = await room.make_reply(OWNER, await a_turn(room), Calm())
+
+    stored = await room.stored(ID)
+    assert await seen_in_log(room) == [
+        NumberedPiece(1, TextPiece("Hi")),
+        NumberedPiece(2, TextPiece(" there")),
+        TurnEnd(
+            outcome=Outcome.FINISHED,
+            finish_reason=FinishReason.STOP,
+            usage=USAGE,
+            forgotten_at=stored.forgotten_at,
+        ),
+    ]
+    assert texts_of(stored) == ["Hello?", "Hi there"]
+    assert stored.messages[-1].usage == USAGE
+    assert size == len("Hi there")
+
+
+async def test_whoever_sees_the_end_finds_the_reply_in_the_history() -> None:
+    room = a_room(Saying("Hi!"))
+    conversation = await a_turn(room)
+
+    async def following() -> Conversation:
+        seen = 0
+        while True:
+            for entry in await room.follow.read(OWNER, ID, turn_id(), seen, WHEN_IT_COMES):
+                if isinstance(entry, TurnEnd):
+                    # Read behind the shaky store's back: at this very moment.
+                    return await room.store.at_once(OWNER, ID)
+                seen = entry.number
+
+    follower = asyncio.create_task(following())
+    await room.make_reply(OWNER, conversation, Calm())
+
+    assert texts_of(await follower) == ["Hello?", "Hi!"]
+
+
+async def test_a_call_of_a_tool_is_stored_as_one() -> None:
+    halves = [ToolCallPiece(call_id="c", name="look", arguments=half) for half in ('{"a"', ":1}")]
+    room = a_room(Saying(*halves))
+
+    await room.make_reply(OWNER, await a_turn(room), Calm())
+
+    reply = (await room.stored(ID)).messages[-1]
+    assert reply.parts == (ToolCallPart(call_id="c", name="look", arguments='{"a":1}'),)
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.code)
+async def test_what_the_model_failed_at_is_how_the_turn_ends(failure: ModelError) -> None:
+    room = a_room(Saying("Well,", error=failure))
+
+    await room.make_reply(OWNER, await a_turn(room), Calm())
+
+    stored = await room.stored(ID)
+    assert stored.turn is not None
+    assert (stored.turn.status, stored.turn.error) == (TurnStatus.FAILED, failure.code)
+    assert stored.messages[-1].status is MessageStatus.FAILED
+    assert stored.messages[-1].text == "Well,"
+    assert await seen_in_log(room) == [
+        NumberedPiece(1, TextPiece("Well,")),
+        TurnEnd(outcome=Outcome.FAILED, error=failure.code, forgotten_at=stored.forgotten_at),
+    ]
+
+
+async def test_a_crash_is_an_internal_error_and_its_words_are_told_to_nobody() -> None:
+    room = a_room(Saying("Oh", error=RuntimeError("planted words")))
+
+    await room.make_reply(OWNER, await a_turn(room, "planted question"), Calm())
+
+    stored = await room.stored(ID)
+    assert stored.turn is not None
+    assert stored.turn.error == "internal_error"
+    assert room.notebook.notes[0] == ("turn.crashed", {"kind": "RuntimeError"})
+    assert "planted" not in str(room.notebook.notes)
+
+
+async def test_operators_learn_counts_and_codes() -> None:
+    room = a_room(Saying("Hi", "!"))
+
+    await room.make_reply(OWNER, await a_turn(room), Calm())
+
+    assert room.notebook.notes == [
+        (
+            "turn.finished",
+            {
+                "session_id": ID,
+                "turn": 1,
+                "model": "saying",
+                "pieces": 2,
+                "error": None,
+                "input_tokens": 7,
+                "output_tokens": 3,
+                "seconds": 0.0,
+            },
+        )
+    ]
+
+
+async def test_a_model_that_is_silent_does_not_look_dead() -> None:
+    clock, puppet = HastyClock(), Puppet()
+    room = a_room(puppet, clock=clock)
+    making = asyncio.create_task(room.make_reply(OWNER, await a_turn(room), Beating(clock)))
+    speaking = await puppet.asked()
+    began = clock.monotonic()
+    for _ in range(500):
+        await asyncio.sleep(0)
+
+    silence = await room.log.silence(OWNER, ID, turn_id())
+
+    speaking.finish()
+    await making
+    assert clock.monotonic() - began > TurnPolicy().dead_after
+    assert silence <= timedelta(seconds=1)
+
+
+async def test_a_process_that_has_to_end_keeps_what_was_said_so_far() -> None:
+    puppet, signals = Puppet(), Calm()
+    room = a_room(puppet)
+    making = asyncio.create_task(room.make_reply(OWNER, await a_turn(room), signals))
+    speaking = await puppet.asked()
+    speaking.say("Half of")
+    await room.log.read(OWNER, ID, turn_id(), 0, WHEN_IT_COMES)
+
+    signals.must_end = True
+    signals.nudge()
+    await making
+
+    stored = await room.stored(ID)
+    assert speaking.left.is_set()
+    assert texts_of(stored) == ["Hello?", "Half of"]
+    assert stored.messages[-1].status is MessageStatus.INTERRUPTED
+
+
+async def test_a_conversation_without_an_open_turn_gets_no_reply() -> None:
+    model = Saying("Hi!")
+
+    size = await a_room(model).make_reply(OWNER, after_turns(1), Calm())
+
+    assert (size, model.prompts) == (0, [])

@@ -1,0 +1,77 @@
+"""How much of a conversation is loaded for a prompt."""
+
+import pytest
+
+from domain.model.conversation import Conversation
+from domain.service.prompt_building import Budget
+from domain.service.turn_ending import interrupt
+from ports.errors import StoreUnavailable
+from ports.model_errors import (
+    ContentFiltered,
+    ContextExceeded,
+    MalformedStream,
+    ModelBusy,
+    ModelError,
+    ModelRejectedCredentials,
+    ModelRejectedRequest,
+    ModelTimedOut,
+    ModelUnavailable,
+)
+from tests.builders import ID, OWNER, after_turns, asked, texts_of, turn_id
+from tests.clocks import NOON
+from tests.entrypoints.doubles import Calm, Saying
+from tests.entrypoints.room import a_room
+
+FAILURES: list[ModelError] = [
+    ContentFiltered(),
+    ContextExceeded(),
+    MalformedStream(),
+    ModelBusy(),
+    ModelError(),
+    ModelRejectedCredentials(),
+    ModelRejectedRequest(),
+    ModelTimedOut(),
+    ModelUnavailable(),
+]
+
+
+def with_an_unanswered_question(conversation: Conversation) -> Conversation:
+    return interrupt(asked(conversation, "Never mind.", 900), turn_id(900), [], NOON)
+
+
+@pytest.mark.parametrize(
+    "before", [after_turns(150), with_an_unanswered_question(after_turns(150))]
+)
+async def test_a_budget_above_what_is_at_hand_loads_more(before: Conversation) -> None:
+    model = Saying("Hi!")
+    room = a_room(model, budget=Budget(tokens=10_000_000, reply_tokens=64))
+    await room.store.create(OWNER, before)
+
+    await room.whole_turn(await room.send("And now?", session_id=ID))
+
+    told = [message.text for message in model.prompts[0].messages]
+    assert told == [*texts_of(before), "And now?"]
+
+
+async def test_a_budget_below_what_is_at_hand_loads_nothing_more() -> None:
+    model = Saying("Hi!")
+    room = a_room(model, budget=Budget(tokens=600, reply_tokens=64))
+    await room.store.create(OWNER, after_turns(150))
+
+    await room.whole_turn(await room.send("And now?", session_id=ID))
+
+    assert 1 < len(model.prompts[0].messages) < 200
+    assert None not in room.store.loads
+
+
+async def test_a_store_that_fails_while_the_prompt_is_made_fails_the_turn() -> None:
+    room = a_room(budget=Budget(tokens=10_000_000, reply_tokens=64))
+    await room.store.create(OWNER, asked(with_an_unanswered_question(after_turns(150)), number=901))
+    tail = await room.store.load(OWNER, ID, last=200)
+    room.store.fail_next_load(StoreUnavailable("load"))
+
+    await room.make_reply(OWNER, tail, Calm())
+
+    stored = await room.stored(ID)
+    assert stored.turn is not None
+    assert stored.turn.error == "store_unavailable"

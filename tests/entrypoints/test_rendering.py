@@ -1,0 +1,158 @@
+"""The domain's values as documents of the native protocol."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from domain.model.identifiers import MessageId
+from domain.model.message import (
+    FilePart,
+    FinishReason,
+    MessageStatus,
+    Part,
+    ReasoningPart,
+    Role,
+    StepMark,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    UnknownPart,
+    Usage,
+)
+from domain.model.turn import RequestKey
+from domain.service.turn_ending import fail
+from domain.service.turn_taking import say
+from entrypoints.http.rendering import (
+    export_answer,
+    history_answer,
+    message_answer,
+    part_document,
+    usage_answer,
+)
+from entrypoints.usecases.read_history import History
+from ports.conversation_store import Page
+from tests.builders import ID, a_conversation, a_message, an_opening, answered, asked, turn_id
+from tests.clocks import NOON
+
+ALSO = "2026-01-02T12:00:00Z"
+TOMORROW = "2026-01-03T12:00:00Z"
+
+
+def rendered(document: Any) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(document))
+
+
+@pytest.mark.parametrize(
+    ("part", "document"),
+    [
+        (TextPart("Hi"), {"type": "text", "text": "Hi"}),
+        (ReasoningPart("Hm"), {"type": "reasoning", "text": "Hm"}),
+        (
+            ToolCallPart(call_id="c", name="look", arguments="{oh"),
+            {"type": "tool-call", "toolCallId": "c", "toolName": "look", "arguments": "{oh"},
+        ),
+        (
+            ToolResultPart(call_id="c", output='{"a":1}', failed=True),
+            {"type": "tool-result", "toolCallId": "c", "output": {"a": 1}, "failed": True},
+        ),
+        (
+            FilePart(url="https://f.test", media_type="text/plain"),
+            {"type": "file", "url": "https://f.test", "mediaType": "text/plain"},
+        ),
+        (
+            FilePart(url="https://f.test", media_type="text/plain", name="f"),
+            {"type": "file", "url": "https://f.test", "mediaType": "text/plain", "name": "f"},
+        ),
+        (StepMark(), {"type": "step-start"}),
+        (UnknownPart('{"type":"new","a":[1]}'), {"type": "new", "a": [1]}),
+    ],
+)
+def test_every_kind_of_part_has_a_document(part: Part, document: dict[str, Any]) -> None:
+    assert rendered(part_document(part)) == document
+
+
+def test_a_message_shows_its_text_and_all_its_parts() -> None:
+    parts = (ReasoningPart("Hm"), TextPart("Hi"), TextPart("!"))
+    message = a_message(role=Role.ASSISTANT, parts=parts, status=MessageStatus.INTERRUPTED)
+
+    assert rendered(message_answer(message)) == {
+        "id": "message-1",
+        "role": "assistant",
+        "content": "Hi!",
+        "parts": [
+            {"type": "reasoning", "text": "Hm"},
+            {"type": "text", "text": "Hi"},
+            {"type": "text", "text": "!"},
+        ],
+        "status": "interrupted",
+        "createdAt": ALSO,
+    }
+
+
+def test_a_page_of_history_shows_when_all_is_forgotten() -> None:
+    failed = fail(asked(a_conversation()), turn_id(), [], NOON, "model_busy")
+    history = History(conversation=failed, page=Page(messages=failed.messages, next=7))
+
+    document = rendered(history_answer(history))
+
+    assert document["sessionId"] == ID
+    assert [message["content"] for message in document["messages"]] == ["Hello?"]
+    assert document["turn"] == {"id": turn_id(), "status": "failed", "error": "model_busy"}
+    assert (document["expiresAt"], document["next"]) == (TOMORROW, 7)
+
+
+def test_a_conversation_without_a_turn_has_none_to_show() -> None:
+    history = History(conversation=a_conversation(), page=Page(messages=(), next=None))
+
+    assert rendered(history_answer(history))["turn"] is None
+
+
+def test_an_export_holds_everything_that_is_kept() -> None:
+    known = a_conversation(
+        page_context='{"page": 1}', metadata={"a": "b"}, summary="s", working_memory_from=2
+    )
+
+    document = rendered(export_answer(answered(asked(known))))
+
+    assert document["format"] == "privity-export-1"
+    assert (document["createdAt"], document["expiresAt"]) == (ALSO, TOMORROW)
+    assert document["pageContext"] == {"page": 1}
+    assert (document["metadata"], document["summary"]) == ({"a": "b"}, "s")
+    assert document["workingMemoryFrom"] == 2
+    assert document["turn"]["replyId"] == "reply-1"
+    assert document["messages"][1] == {
+        "id": "reply-1",
+        "number": 2,
+        "turn": 1,
+        "role": "assistant",
+        "status": "finished",
+        "createdAt": ALSO,
+        "parts": [{"type": "text", "text": "Hi!"}],
+        "finishReason": FinishReason.STOP.value,
+        "usage": None,
+    }
+
+
+def test_an_export_shows_no_digest() -> None:
+    key = RequestKey(digest=b"planted-digest", body_digest=b"planted-body")
+    opening, parts = an_opening(request=key), (TextPart("Hello?"),)
+    conversation = say(a_conversation(), opening, MessageId("question-1"), parts)
+
+    document = rendered(export_answer(conversation))
+
+    assert "planted" not in str(document)
+    assert set(document["turn"]) == {
+        "id",
+        "number",
+        "status",
+        "openedAt",
+        "endedAt",
+        "replyId",
+        "error",
+    }
+
+
+def test_a_count_the_model_did_not_tell_is_left_out() -> None:
+    assert usage_answer(None) is None
+    assert rendered(usage_answer(Usage(output_tokens=3))) == {"outputTokens": 3}

@@ -1,0 +1,196 @@
+"""A turn as chunks of the AI SDK's UI message stream."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from domain.model.message import FinishReason, Usage
+from domain.model.piece import NumberedPiece, Piece, ReasoningPiece, TextPiece, ToolCallPiece
+from domain.model.turn import Outcome, TurnEnd
+from entrypoints.http.problem_codes import STATUS_BY_CODE
+from entrypoints.http.reply_chunks import ReplyChunks
+from tests.builders import reply_id, turn_id
+
+TURN = turn_id()
+LATER = datetime(2026, 1, 3, 12, tzinfo=UTC)
+DONE = TurnEnd(outcome=Outcome.FINISHED)
+
+
+def parsed(raw: bytes) -> list[tuple[str, dict[str, Any]]]:
+    """Cursor and document of each event, the random padding taken away."""
+    found = []
+    for block in raw.decode().split("\n\n")[:-1]:
+        fields = dict(line.split(": ", 1) for line in block.split("\n"))
+        document = msgspec.json.decode(fields["data"])
+        document.pop("obfuscation", None)
+        found.append((fields.get("id", ""), document))
+    return found
+
+
+def a_turn(*pieces: Piece, end: TurnEnd = DONE) -> list[tuple[str, dict[str, Any]]]:
+    chunks = ReplyChunks(TURN, reply_id(), {"sessionId": "s"})
+    numbered = [NumberedPiece(number, piece) for number, piece in enumerate(pieces, 1)]
+    said = b"".join(chunks.of(piece) for piece in numbered)
+    return parsed(chunks.beginning() + said + chunks.ending(end))
+
+
+def kinds(*pieces: Piece, end: TurnEnd = DONE) -> list[str]:
+    return [document["type"] for _, document in a_turn(*pieces, end=end)]
+
+
+def call(arguments: str, call_id: str = "c") -> ToolCallPiece:
+    return ToolCallPiece(call_id=call_id, name="look", arguments=arguments)
+
+
+def test_a_text_reply_from_its_beginning_to_its_end() -> None:
+    usage = Usage(input_tokens=7, output_tokens=3)
+    reason = FinishReason.CONTENT_FILTER
+    end = TurnEnd(outcome=Outcome.FINISHED, finish_reason=reason, usage=usage, forgotten_at=LATER)
+
+    assert a_turn(TextPiece("Hi"), TextPiece("!"), end=end) == [
+        ("", {"type": "start", "messageId": "reply-1", "messageMetadata": {"sessionId": "s"}}),
+        (f"{TURN}.0", {"type": "start-step"}),
+        ("", {"type": "text-start", "id": "p1"}),
+        (f"{TURN}.1", {"type": "text-delta", "id": "p1", "delta": "Hi"}),
+        (f"{TURN}.2", {"type": "text-delta", "id": "p1", "delta": "!"}),
+        ("", {"type": "text-end", "id": "p1"}),
+        ("", {"type": "finish-step"}),
+        (
+            "",
+            {
+                "type": "finish",
+                "finishReason": "content-filter",
+                "messageMetadata": {
+                    "usage": {"inputTokens": 7, "outputTokens": 3},
+                    "expiresAt": "2026-01-03T12:00:00Z",
+                },
+            },
+        ),
+    ]
+
+
+def test_each_kind_of_piece_gets_a_part_of_its_own() -> None:
+    pieces = (ReasoningPiece("Hm"), TextPiece("Hi"), call("{}"), TextPiece("Done"))
+
+    assert kinds(*pieces) == [
+        "start",
+        "start-step",
+        "reasoning-start",
+        "reasoning-delta",
+        "reasoning-end",
+        "text-start",
+        "text-delta",
+        "text-end",
+        "tool-input-start",
+        "tool-input-delta",
+        "text-start",
+        "text-delta",
+        "text-end",
+        "tool-input-available",
+        "finish-step",
+        "finish",
+    ]
+
+
+def test_parts_have_ids_of_their_own() -> None:
+    pieces = (TextPiece("a"), ReasoningPiece("b"), TextPiece("c"))
+    deltas = [said for _, said in a_turn(*pieces) if said["type"].endswith("-delta")]
+
+    assert [said["id"] for said in deltas] == ["p1", "p2", "p3"]
+
+
+def test_only_the_last_chunk_of_a_piece_carries_its_cursor() -> None:
+    cursors = [cursor for cursor, _ in a_turn(TextPiece("a"), ReasoningPiece("b"), call("{}"))]
+
+    assert [cursor for cursor in cursors if cursor] == [f"{TURN}.{n}" for n in range(4)]
+
+
+def test_calls_of_tools_may_be_interleaved() -> None:
+    told = a_turn(call('{"a"', "c1"), call("", "c2"), call(":1}", "c1"))
+
+    named = {"toolName": "look"}
+    assert [document for _, document in told[2:-2]] == [
+        {"type": "tool-input-start", "toolCallId": "c1", **named},
+        {"type": "tool-input-delta", "toolCallId": "c1", "inputTextDelta": '{"a"'},
+        {"type": "tool-input-start", "toolCallId": "c2", **named},
+        {"type": "tool-input-delta", "toolCallId": "c2", "inputTextDelta": ""},
+        {"type": "tool-input-delta", "toolCallId": "c1", "inputTextDelta": ":1}"},
+        {"type": "tool-input-available", "toolCallId": "c1", **named, "input": {"a": 1}},
+        {"type": "tool-input-available", "toolCallId": "c2", **named, "input": {}},
+    ]
+
+
+def test_arguments_that_are_not_json_are_told_as_an_error() -> None:
+    broken = next(said for _, said in a_turn(call("{oh")) if said["type"] == "tool-input-error")
+
+    assert (broken["input"], broken["errorText"]) == ("{oh", "The model's arguments are not JSON.")
+
+
+def test_a_stopped_reply_is_aborted() -> None:
+    end = TurnEnd(outcome=Outcome.INTERRUPTED, forgotten_at=LATER)
+
+    metadata = {"aborted": True, "expiresAt": "2026-01-03T12:00:00Z"}
+    assert [said for _, said in a_turn(TextPiece("Half"), end=end)][-3:] == [
+        {"type": "text-end", "id": "p1"},
+        {"type": "message-metadata", "messageMetadata": metadata},
+        {"type": "abort"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "error"),
+    [
+        (Outcome.FAILED, "model_busy"),
+        (Outcome.GONE, "conversation_gone"),
+        (Outcome.NOT_SAVED, "reply_not_saved"),
+        (Outcome.INTERRUPTED, "turn_superseded"),
+        (Outcome.INTERRUPTED, "turn_abandoned"),
+        (Outcome.FAILED, None),
+    ],
+)
+def test_a_reply_that_failed_ends_with_its_error(outcome: Outcome, error: str | None) -> None:
+    last = a_turn(TextPiece("Half"), end=TurnEnd(outcome=outcome, error=error))[-1][1]
+
+    assert last["type"] == "error"
+    assert last["code"] == (error or "internal_error")
+    assert last["errorText"].endswith(".")
+
+
+@pytest.mark.parametrize("code", STATUS_BY_CODE)
+def test_a_sentence_for_people_is_never_empty(code: str) -> None:
+    last = a_turn(end=TurnEnd(outcome=Outcome.FAILED, error=code))[-1][1]
+
+    assert last["errorText"]
+    assert code not in last["errorText"]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        DONE,
+        TurnEnd(outcome=Outcome.FINISHED, usage=Usage()),
+        TurnEnd(outcome=Outcome.FINISHED, usage=Usage(output_tokens=1)),
+        TurnEnd(outcome=Outcome.INTERRUPTED),
+        TurnEnd(outcome=Outcome.FAILED),
+    ],
+)
+def test_what_is_absent_is_left_out_and_never_null(end: TurnEnd) -> None:
+    # The widget's parser refuses null where it expects a member to be absent.
+    raw = ReplyChunks(TURN, reply_id(), {}).ending(end)
+
+    assert b"null" not in raw
+
+
+def test_the_same_log_gives_the_same_chunks_to_everybody() -> None:
+    pieces = (TextPiece("a"), call("{}"), ReasoningPiece("b"))
+
+    assert a_turn(*pieces) == a_turn(*pieces)
+
+
+def test_pieces_are_padded() -> None:
+    chunks = ReplyChunks(TURN, reply_id(), {})
+    chunks.of(NumberedPiece(1, TextPiece("a")))
+
+    assert len(chunks.of(NumberedPiece(2, TextPiece("b" * 33)))) % 64 == 0

@@ -1,0 +1,130 @@
+"""What is read from a request's headers and parameters: wishes, pages, addresses."""
+
+import os
+
+import pytest
+from starlette.requests import Request
+
+from adapters.sealing.client_keys import SealedClientKeys
+from adapters.sealing.key_ring import KeyRing
+from domain.model.errors import InvalidInput
+from entrypoints.http.caller import CallerRules
+from entrypoints.http.parameters import page_wanted, query_session
+from entrypoints.http.problems import BadRequest
+from entrypoints.http.wishes import wanted_locales, wants_json
+from tests.builders import ID
+
+PEER = "192.0.2.9"
+
+
+def a_request(query: str = "", **headers: str) -> Request:
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "headers": raw, "query_string": query.encode(), "client": (PEER, 1)}
+    return Request({**scope, "state": {}})
+
+
+def rules(proxies: int) -> CallerRules:
+    keys = SealedClientKeys(ring=KeyRing.random(os.urandom), random_bytes=os.urandom)
+    return CallerRules(
+        keys=keys, public_origin=None, embedding_origins=frozenset(), proxies=proxies
+    )
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_json"),
+    [
+        ("application/json", True),
+        ("Application/JSON, text/plain", True),
+        ("application/json, text/event-stream", False),
+        ("text/event-stream", False),
+        ("*/*", False),
+        ("", False),
+    ],
+)
+def test_json_is_given_to_who_asks_for_nothing_else(accept: str, *, is_json: bool) -> None:
+    assert wants_json(a_request(accept=accept)) is is_json
+
+
+@pytest.mark.parametrize(
+    ("header", "locales"),
+    [
+        ("fi", ["fi"]),
+        ("en;q=0.5, fi, sv;q=0.8", ["fi", "sv", "en"]),
+        ("*, en;q=0, sv;q=oh, fi;q=0.1", ["fi"]),
+        ("", []),
+        (",".join(["fi"] * 100), ["fi"] * 32),
+    ],
+)
+def test_a_first_message_is_answered_in_the_browsers_language(
+    header: str, locales: list[str]
+) -> None:
+    request = a_request(accept_language=header)
+
+    assert list(wanted_locales(request, None, first=True)) == locales
+    assert list(wanted_locales(request, None, first=False)) == []
+
+
+def test_a_language_that_was_told_comes_before_the_browsers() -> None:
+    request = a_request(accept_language="fi")
+    request.state.locale = "sv"
+
+    assert list(wanted_locales(request, "de", first=True)) == ["de", "sv"]
+    assert list(wanted_locales(request, None, first=False)) == ["sv"]
+
+
+@pytest.mark.parametrize(
+    ("query", "page"),
+    [("", (None, 100)), ("before=7&limit=500", (7, 500)), (f"before={2**53}", (2**53, 100))],
+)
+def test_a_page_is_wanted(query: str, page: tuple[int | None, int]) -> None:
+    assert page_wanted(a_request(query)) == page
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=501",
+        "limit=-1",
+        "limit=ten",
+        "limit=",
+        "before=0",
+        "before=1.5",
+        "before=%D9%A3",
+        f"before={2**53 + 1}",
+        "before=" + "9" * 5_000,
+    ],
+)
+def test_a_page_that_cannot_be_is_refused_by_name(query: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        page_wanted(a_request(query))
+
+    assert refused.value.field == query.partition("=")[0]
+
+
+def test_a_conversation_is_named_by_the_query() -> None:
+    assert query_session(a_request(f"sessionId={ID}")) == ID
+    with pytest.raises(BadRequest) as missing:
+        query_session(a_request("sessionId="))
+    with pytest.raises(InvalidInput) as malformed:
+        query_session(a_request("sessionId=x"))
+
+    assert missing.value.code == "session_id_missing"
+    assert malformed.value.problem == "session_id_malformed"
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "address"),
+    [
+        (0, "198.51.100.1", PEER),
+        (1, "", PEER),
+        (1, "198.51.100.1", "198.51.100.1"),
+        (1, "203.0.113.1, 198.51.100.1", "198.51.100.1"),
+        (2, "203.0.113.1, 198.51.100.1, 198.51.100.2", "198.51.100.1"),
+        (2, "198.51.100.1", PEER),
+        (1, "[2001:db8::1]", "2001:db8::1"),
+        (1, "a lie", PEER),
+    ],
+)
+def test_only_our_own_proxies_are_believed(proxies: int, forwarded: str, address: str) -> None:
+    assert rules(proxies).address(a_request(x_forwarded_for=forwarded)) == address

@@ -1,0 +1,149 @@
+"""Sending a message: which conversation it goes to, and what that one remembers."""
+
+import pytest
+
+from domain.model.errors import ConversationNotFound, TurnInProgress
+from domain.model.identifiers import MessageId
+from domain.model.message import TextPart
+from domain.model.retention import STAY, UNUSED_STAY
+from entrypoints.usecases.answer_again import Again
+from tests.builders import ID, OTHER_ID, OWNER, STRANGER, texts_of
+from tests.clocks import NOON
+from tests.e2e.puppet import Parrot, Puppet
+from tests.entrypoints.doubles import Saying
+from tests.entrypoints.room import ADDRESS, a_room
+
+
+async def test_a_first_message_begins_a_conversation() -> None:
+    room = a_room(Saying("Hi!"))
+
+    started = await room.send()
+    await room.whole_turn(started)
+
+    stored = await room.stored(started.conversation.id)
+    assert not started.restarted
+    assert texts_of(stored) == ["Hello?", "Hi!"]
+    assert stored.kept_for == STAY
+
+
+async def test_a_next_message_goes_on_with_its_conversation() -> None:
+    room = a_room(Parrot())
+    first = await room.send("One")
+    await room.whole_turn(first)
+
+    second = await room.send("Two", session_id=first.conversation.id)
+    await room.whole_turn(second)
+
+    stored = await room.stored(first.conversation.id)
+    assert not second.restarted
+    assert texts_of(stored) == ["One", "One ", "Two", "One / Two "]
+
+
+async def test_an_unknown_session_id_begins_a_new_conversation_under_another_id() -> None:
+    room = a_room()
+
+    started = await room.send(session_id=OTHER_ID)
+
+    assert started.restarted
+    assert started.conversation.id != OTHER_ID
+    with pytest.raises(ConversationNotFound):
+        await room.stored(OTHER_ID)
+
+
+async def test_another_owners_conversation_is_as_good_as_none() -> None:
+    room = a_room()
+    theirs = await room.send()
+    await room.whole_turn(theirs)
+
+    with pytest.raises(ConversationNotFound):
+        await room.history(STRANGER, theirs.conversation.id, limit=10)
+    again = Again(session_id=theirs.conversation.id, address=ADDRESS)
+    with pytest.raises(ConversationNotFound):
+        await room.again(STRANGER, again)
+
+
+async def test_page_and_language_are_kept_until_another_message_tells_new_ones() -> None:
+    model = Saying("Hi!")
+    room = a_room(model)
+    first = await room.send(page_context='{"page":1}', locales=["fi-FI", "en"])
+    await room.whole_turn(first)
+    session_id = first.conversation.id
+    for members in ({}, {"page_context": '{"page":2}', "locales": ["sv"]}, {}):
+        await room.whole_turn(await room.send("More", session_id=session_id, **members))
+
+    told = [(prompt.page_context, prompt.locale) for prompt in model.prompts]
+    assert told == [
+        ('{"page":1}', "fi"),
+        ('{"page":1}', "fi"),
+        ('{"page":2}', "sv"),
+        ('{"page":2}', "sv"),
+    ]
+
+
+async def test_a_message_keeps_the_id_its_client_gave_it() -> None:
+    room = a_room()
+
+    started = await room.send(message_id=MessageId("mine"))
+
+    assert started.conversation.messages[0].id == "mine"
+
+
+async def test_a_message_sent_again_under_its_id_takes_the_place_of_the_first() -> None:
+    room = a_room(Parrot())
+    mine = MessageId("mine")
+    first = await room.send("Typo", message_id=mine)
+    await room.whole_turn(first)
+
+    session_id = first.conversation.id
+    await room.whole_turn(await room.send("Text", session_id=session_id, message_id=mine))
+
+    assert texts_of(await room.stored(session_id)) == ["Text", "Text "]
+
+
+async def test_an_opened_conversation_welcomes_in_the_best_language_and_leaves_soon() -> None:
+    room = a_room()
+
+    opened = await room.open_conversation(OWNER, address=ADDRESS, locales=["de", "sv-FI"])
+
+    stored = await room.stored(opened.id)
+    assert stored.locale == "sv"
+    assert texts_of(stored) == ["Hej! Vad vill du veta?"]
+    assert stored.forgotten_at == NOON + UNUSED_STAY
+
+
+async def test_another_answer_takes_the_place_of_the_first() -> None:
+    room = a_room(Parrot())
+    first = await room.send("One")
+    await room.whole_turn(first)
+
+    again = Again(session_id=first.conversation.id, address=ADDRESS, text=TextPart("Two"))
+    await room.whole_turn(await room.again(OWNER, again))
+
+    assert texts_of(await room.stored(first.conversation.id)) == ["Two", "Two "]
+
+
+async def test_history_is_read_page_by_page_from_the_newest() -> None:
+    room = a_room(Saying("Hi!"))
+    first = await room.send("One")
+    await room.whole_turn(first)
+    session_id = first.conversation.id
+    await room.whole_turn(await room.send("Two", session_id=session_id))
+
+    newest = await room.history(OWNER, session_id, limit=3)
+    oldest = await room.history(OWNER, session_id, before=newest.page.next, limit=3)
+
+    assert [message.text for message in newest.page.messages] == ["Hi!", "Two", "Hi!"]
+    assert [message.text for message in oldest.page.messages] == ["One"]
+    assert oldest.page.next is None
+
+
+async def test_one_conversation_stays_open_while_another_is_answered() -> None:
+    puppet = Puppet()
+    room = a_room(puppet)
+    first, second = await room.send("One"), await room.send("Two")
+
+    with pytest.raises(TurnInProgress) as busy:
+        await room.send("Three", session_id=first.conversation.id)
+
+    assert busy.value.turn_id == first.turn.id
+    assert second.conversation.id not in (first.conversation.id, ID)

@@ -1,0 +1,156 @@
+"""What every setting takes, and how the settings are read."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from entrypoints.settings import Settings, Storage
+from entrypoints.settings_reader import SettingsProblem, read_settings, setting_infos
+
+KEYS = "first:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+EXAMPLE = str(Path(__file__).parents[2] / "assistant.example.toml")
+
+MODEL = {"MODEL_BASE_URL": "http://model.test/v1", "MODEL_NAME": "small"}
+HTTPS = {"PRIVITY_PUBLIC_URL": "https://chat.test"}
+LARGE = {"MODEL_CONTEXT_TOKENS": "10000000"}
+
+TAKEN: list[tuple[str, str, str, object]] = [
+    ("PRIVITY_KEYS", KEYS, "keys", KEYS),
+    ("PRIVITY_PUBLIC_URL", "https://Chat.test:8443", "public_url", "https://chat.test:8443"),
+    ("PRIVITY_PUBLIC_URL", "http://chat.test/", "public_url", "http://chat.test"),
+    ("PRIVITY_PROXIES", "0", "proxies", 0),
+    ("PRIVITY_PROXIES", "8", "proxies", 8),
+    ("MODEL_API_KEY", "sk-1", "model_api_key", "sk-1"),
+    ("MODEL_CONTEXT_TOKENS", "10000000", "model_context_tokens", 10_000_000),
+    ("MODEL_REPLY_TOKENS", "16", "model_reply_tokens", 16),
+    ("MODEL_CONNECT_SECONDS", "0.1", "model_connect_timeout", timedelta(seconds=0.1)),
+    ("MODEL_CONNECT_SECONDS", "60", "model_connect_timeout", timedelta(seconds=60)),
+    ("MODEL_FIRST_PIECE_SECONDS", "1", "model_first_piece_timeout", timedelta(seconds=1)),
+    ("MODEL_FIRST_PIECE_SECONDS", "600", "model_first_piece_timeout", timedelta(seconds=600)),
+    ("MODEL_SILENCE_SECONDS", "1.5", "model_silence_timeout", timedelta(seconds=1.5)),
+    ("ASSISTANT_FILE", EXAMPLE, "assistant_file", Path(EXAMPLE)),
+    ("PRIVITY_MAX_TURNS", "1", "max_turns", 1),
+    ("PRIVITY_MAX_TURNS", "100000", "max_turns", 100_000),
+    ("PRIVITY_MAX_CONNECTIONS", "16", "max_connections", 16),
+    ("PRIVITY_MAX_CONNECTIONS", "1000000", "max_connections", 1_000_000),
+    ("PRIVITY_NEW_PER_HOUR", "1", "new_per_hour", 1),
+    ("PRIVITY_NEW_PER_HOUR", "10000000", "new_per_hour", 10_000_000),
+    ("PRIVITY_STORED_BYTES_PER_HOUR", "10000", "stored_bytes_per_hour", 10_000),
+    ("PRIVITY_SHUTDOWN_SECONDS", "0", "shutdown_grace", timedelta()),
+    ("PRIVITY_SHUTDOWN_SECONDS", "600", "shutdown_grace", timedelta(minutes=10)),
+    ("PRIVITY_LOG_LEVEL", "WARNING", "log_level", "warning"),
+    ("REDIS_ENABLED", "FALSE", "redis_enabled", False),
+    ("REDIS_ENABLED", "0", "redis_enabled", False),
+]
+REFUSED: list[tuple[str, str]] = [
+    ("REDIS_ENABLED", "maybe"),
+    ("PRIVITY_PUBLIC_URL", "chat.test"),
+    ("PRIVITY_PUBLIC_URL", "https://chat.test/path"),
+    ("PRIVITY_PUBLIC_URL", "https://user@chat.test"),
+    ("PRIVITY_PUBLIC_URL", "ftp://chat.test"),
+    ("PRIVITY_PUBLIC_URL", "https://chat.test?a"),
+    ("PRIVITY_EMBEDDING_ORIGINS", "https://a.test, b.test"),
+    ("PRIVITY_PROXIES", "9"),
+    ("PRIVITY_PROXIES", "-1"),
+    ("PRIVITY_PROXIES", "one"),
+    ("MODEL_BASE_URL", "model.test/v1"),
+    ("MODEL_BASE_URL", "http://user:planted@model.test/v1"),
+    ("MODEL_BASE_URL", "http://model.test/v1?key=planted"),
+    ("MODEL_BASE_URL", "http://model.test/v1#planted"),
+    ("MODEL_CONTEXT_TOKENS", "255"),
+    ("MODEL_CONTEXT_TOKENS", "10000001"),
+    ("MODEL_REPLY_TOKENS", "15"),
+    ("MODEL_REPLY_TOKENS", "1000001"),
+    ("MODEL_CONNECT_SECONDS", "0"),
+    ("MODEL_CONNECT_SECONDS", "61"),
+    ("MODEL_CONNECT_SECONDS", "nan"),
+    ("MODEL_FIRST_PIECE_SECONDS", "0.5"),
+    ("MODEL_FIRST_PIECE_SECONDS", "inf"),
+    ("MODEL_SILENCE_SECONDS", "601"),
+    ("PRIVITY_MAX_TURNS", "0"),
+    ("PRIVITY_MAX_CONNECTIONS", "15"),
+    ("PRIVITY_NEW_PER_HOUR", "1.5"),
+    ("PRIVITY_STORED_BYTES_PER_HOUR", "9999"),
+    ("PRIVITY_SHUTDOWN_SECONDS", "-1"),
+    ("PRIVITY_LOG_LEVEL", "loud"),
+]
+TEXTS = {"REDIS_URL", "PRIVITY_KEYS", "MODEL_API_KEY", "MODEL_NAME", "ASSISTANT_FILE"}
+TOGETHER = {"MODEL_BASE_URL", "MODEL_NAME", "PRIVITY_EMBEDDING_ORIGINS", "REDIS_URL"}
+
+
+@pytest.mark.parametrize(("name", "text", "member", "value"), TAKEN)
+def test_a_setting_is_taken(name: str, text: str, member: str, value: object) -> None:
+    settings = read_settings({name: f" {text} "})
+
+    assert getattr(settings, member) == value
+
+
+@pytest.mark.parametrize(("name", "text"), REFUSED)
+def test_a_setting_is_refused_by_name_and_without_its_value(name: str, text: str) -> None:
+    with pytest.raises(SettingsProblem) as problem:
+        read_settings({name: text})
+
+    expects = next(info.expects for info in setting_infos() if info.name == name)
+    assert problem.value.problems == [f"{name}: expected {expects}."]
+
+
+def test_settings_that_need_each_other_are_taken_together() -> None:
+    origins = "https://A.test, https://b.test:8443,"
+
+    settings = read_settings({**MODEL, **HTTPS, "PRIVITY_EMBEDDING_ORIGINS": origins})
+
+    assert (settings.model_base_url, settings.model_name) == ("http://model.test/v1", "small")
+    assert settings.embedding_origins == ("https://a.test", "https://b.test:8443")
+    assert settings.is_https
+
+
+def test_every_setting_is_tried_here() -> None:
+    names = {info.name for info in setting_infos()}
+
+    assert {name for name, *_ in TAKEN} | TOGETHER == names
+    assert {name for name, _ in REFUSED} | TEXTS == names
+
+
+def test_nothing_needs_to_be_set() -> None:
+    assert read_settings({}) == Settings()
+    assert read_settings({"UNRELATED": "x"}) == Settings()
+
+
+def test_empty_counts_as_absent() -> None:
+    names = [info.name for info in setting_infos()]
+
+    assert read_settings(dict.fromkeys(names, "")) == Settings()
+    assert read_settings(dict.fromkeys(names, "  ")) == Settings()
+    assert read_settings({f"{name}_FILE": "" for name in names}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("environment", "storage"),
+    [
+        ({}, Storage.MEMORY),
+        ({"REDIS_ENABLED": "false"}, Storage.MEMORY),
+        ({"REDIS_ENABLED": "false", "REDIS_URL": "redis://r.test"}, Storage.MEMORY),
+    ],
+)
+def test_conversations_live_in_memory(environment: dict[str, str], storage: Storage) -> None:
+    assert read_settings(environment).storage is storage
+
+
+@pytest.mark.parametrize("enabled", [None, True])
+def test_a_url_is_enough_for_redis(enabled: bool | None) -> None:  # noqa: FBT001 - a parameter
+    assert Settings(redis_url="redis://r.test", redis_enabled=enabled).storage is Storage.REDIS
+    assert Settings(redis_enabled=enabled).storage is Storage.MEMORY
+
+
+def test_largest_numbers_are_taken() -> None:
+    settings = read_settings(
+        {
+            **LARGE,
+            "MODEL_REPLY_TOKENS": "1000000",
+            "PRIVITY_STORED_BYTES_PER_HOUR": "1000000000000",
+        }
+    )
+
+    assert settings.model_reply_tokens == 1_000_000
+    assert settings.stored_bytes_per_hour == 10**12

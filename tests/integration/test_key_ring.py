@@ -1,0 +1,124 @@
+"""The key ring: what it refuses without showing it, and what it makes of a master key."""
+
+import base64
+import hashlib
+import hmac
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.sealing.key_ring import KeyRing, KeyRingProblem, new_master_key
+
+MASTER = bytes(range(32))
+OTHER = bytes(range(100, 132))
+SUB_KEYS = {
+    "auth": "5bae7a939bd4ef4fc26e0c619a85c339d64a6112b325e0097bfdedce5c308fe9",
+    "owner": "b1ebc2adb39a07fc0da19606ed440a67db846cdbe8cae33a36b65e6e3e0adfb4",
+    "record": "b53cef3912f76d6112ce76864a9a7e77f0a325d414ebcb8e0fd3b06eb25c6c9b",
+    "limits": "677810e3f7abd0974492165a664742ddd6ef5573ee1f37a4d6f5aa99bb65dc95",
+}
+
+
+def encoded(key: bytes) -> str:
+    return base64.b64encode(key).decode()
+
+
+def by_hand(master_key: bytes, purpose: str) -> bytes:
+    """HKDF-Expand of RFC 5869, section 2.3, for one block."""
+    return hmac.new(master_key, f"privity {purpose}".encode() + b"\x01", hashlib.sha256).digest()
+
+
+@given(st.binary(min_size=32, max_size=32).filter(lambda key: len(set(key)) > 1))
+def test_a_second_implementation_makes_the_same_sub_keys(master_key: bytes) -> None:
+    key = KeyRing.parse(f"a:{encoded(master_key)}").first
+
+    made = {purpose: getattr(key, purpose) for purpose in SUB_KEYS}
+    assert made == {purpose: by_hand(master_key, purpose) for purpose in SUB_KEYS}
+    assert key.key_id == hashlib.sha256(b"privity key id" + master_key).digest()[:4]
+
+
+@pytest.mark.parametrize(("purpose", "known"), SUB_KEYS.items())
+def test_sub_keys_never_change(purpose: str, known: str) -> None:
+    key = KeyRing.parse(f"a:{encoded(MASTER)}").first
+
+    assert getattr(key, purpose).hex() == known
+
+
+def test_a_key_id_never_changes() -> None:
+    assert KeyRing.parse(f"a:{encoded(MASTER)}").first.key_id.hex() == "fc4ec28e"
+
+
+def test_the_first_key_seals_and_all_open() -> None:
+    ring = KeyRing.parse(f" a:{encoded(MASTER)} , b.2:{encoded(OTHER)}, ")
+
+    assert [key.label for key in ring] == ["a", "b.2"]
+    assert ring.first.label == "a"
+    assert [ring.by_id(key.key_id) for key in ring] == list(ring)
+    assert ring.by_id(b"none") is None
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        encoded(b"\xfb" * 31 + b"\xff"),
+        encoded(b"\xfb" * 31 + b"\xff").rstrip("="),
+        base64.urlsafe_b64encode(b"\xfb" * 31 + b"\xff").decode(),
+    ],
+)
+def test_a_key_may_be_spelled_as_its_tools_spell_it(spelled: str) -> None:
+    ring = KeyRing.parse(f"a:{spelled}")
+
+    assert ring.first.auth == by_hand(b"\xfb" * 31 + b"\xff", "auth")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "holds no key"),
+        (" , ", "holds no key"),
+        (encoded(MASTER), "each entry is label:base64"),
+        (f":{encoded(MASTER)}", "each entry is label:base64"),
+        (f"two words:{encoded(MASTER)}", "each entry is label:base64"),
+        (f"{'x' * 33}:{encoded(MASTER)}", "each entry is label:base64"),
+        (f"spring:{encoded(MASTER[:31])}", "'spring' must have 32 bytes"),
+        (f"spring:{encoded(MASTER + b'x')}", "'spring' must have 32 bytes"),
+        ("spring:", "'spring' must have 32 bytes"),
+        (f"spring:{encoded(bytes(32))}", "'spring' is no random key"),
+        (f"spring:{encoded(b'a' * 32)}", "'spring' is no random key"),
+        (f"spring:{encoded(MASTER)[:-3]}*A=", "'spring' is not base64"),
+        ("spring:ä", "'spring' is not base64"),
+        (f"a:{encoded(MASTER)},b:{encoded(MASTER)}", "has a key twice (labels: a, b)"),
+        (f"a:{encoded(MASTER)},a:{encoded(OTHER)}", "has a label twice (labels: a, a)"),
+    ],
+)
+def test_a_ring_that_cannot_be_used_is_refused_without_showing_a_key(text: str, why: str) -> None:
+    with pytest.raises(KeyRingProblem) as refused:
+        KeyRing.parse(text)
+
+    told = f"{refused.value!r} {refused.value.__cause__!r}"
+    assert why in told
+    assert encoded(MASTER)[:8] not in told
+    assert encoded(OTHER)[:8] not in told
+
+
+def test_a_key_that_is_shown_shows_nothing_secret() -> None:
+    key = KeyRing.parse(f"a:{encoded(MASTER)}").first
+
+    shown = repr(key)
+    assert "label='a'" in shown
+    for purpose in SUB_KEYS:
+        assert repr(getattr(key, purpose)) not in shown
+        assert purpose not in shown
+
+
+def test_a_new_key_is_read_again_and_never_the_same() -> None:
+    one, two = new_master_key(os.urandom), new_master_key(os.urandom)
+
+    ring = KeyRing.parse(f"a:{one},b:{two}")
+    assert ring.keys[0].auth != ring.keys[1].auth
+
+
+def test_a_process_that_keeps_nothing_has_a_ring_of_its_own() -> None:
+    assert KeyRing.random(os.urandom).first.auth != KeyRing.random(os.urandom).first.auth
