@@ -67,13 +67,9 @@ async def main(model_url: str, name: str, privity_url: str, rounds: str = "10") 
                 took = await ways[way](_question(number))
                 if number:  # the first round only warms up
                     figures[way].append(took)
-    medians = {
-        way: [statistics.median(column) for column in zip(*rows, strict=True)]
-        for way, rows in figures.items()
-    }
-    first, whole = (medians["privity"][at] / medians["straight"][at] for at in (0, 1))
-    print(json.dumps({"median seconds to first piece, to end": medians}, indent=1))
-    print(f"privity / straight: first piece {first:.3f}, end {whole:.3f}")
+    medians = {way: statistics.median(first for first, _ in rows) for way, rows in figures.items()}
+    print(json.dumps({"median seconds to the first piece": medians}, indent=1))
+    print(f"privity / straight: {medians['privity'] / medians['straight']:.3f}")
 
 
 if __name__ == "__main__":

@@ -84,10 +84,12 @@ class OpenTurn:
 
     async def _settled(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
         try:
-            silence = await self.log.silence(owner, session_id, turn_id)
-            if silence < self.policy.dead_after:
-                return False
             entries = await self.log.read(owner, session_id, turn_id, 0, _AT_ONCE)
+            # An end that was announced and never stored leaves nobody to wait for.
+            has_ended = any(isinstance(entry, TurnEnd) for entry in entries)
+            silence = await self.log.silence(owner, session_id, turn_id)
+            if not has_ended and silence < self.policy.dead_after:
+                return False
         except TurnNotLogged:
             entries = ()
         pieces = [entry.piece for entry in entries if isinstance(entry, NumberedPiece)]

@@ -10,7 +10,7 @@ from ports.turn_runner import Signals
 from tests.builders import a_conversation, asked, turn_id
 from tests.entrypoints.doubles import Notebook
 
-LONG = timedelta(hours=1)
+LONG = timedelta(seconds=10)
 AT_ONCE = timedelta()
 
 

@@ -48,7 +48,7 @@ from tests.clocks import HastyClock, ManualClock
 from tests.entrypoints.doubles import Notebook, Saying, ShakyStore
 
 ADDRESS = "192.0.2.1"
-WHEN_IT_COMES = timedelta(hours=1)
+WHEN_IT_COMES = timedelta(seconds=10)
 _GUARD_SECONDS = 10
 _GENEROUS = {Share.NEW: 1_000, Share.STORED: 10**9}
 

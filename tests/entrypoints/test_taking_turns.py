@@ -54,6 +54,20 @@ async def test_the_next_writer_settles_a_turn_whose_log_is_gone() -> None:
     assert texts_of(await room.stored(ID)) == ["Hello?", "Still there?", "Hi!"]
 
 
+@pytest.mark.parametrize("on_busy", OnBusy)
+async def test_what_could_not_be_saved_is_settled_by_the_next_writer_at_once(
+    on_busy: OnBusy,
+) -> None:
+    room = await a_dead_turn("Half")
+    turn = (await room.stored(ID)).turn
+    assert turn is not None
+    await room.log.end(OWNER, ID, turn, TurnEnd(outcome=Outcome.NOT_SAVED, error="reply_not_saved"))
+
+    await room.whole_turn(await room.send("Still there?", session_id=ID, on_busy=on_busy))
+
+    assert texts_of(await room.stored(ID)) == ["Hello?", "Half", "Still there?", "Hi!"]
+
+
 async def test_a_turn_that_is_only_slow_is_not_settled() -> None:
     room = await a_dead_turn("Half")
     room.clock.advance(POLICY.dead_after - A_MOMENT)

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from attrs import evolve
 
 from adapters.in_memory.conversation_store import InMemoryConversationStore
 from adapters.in_memory.rate_limiter import InMemoryRateLimiter
@@ -68,11 +69,11 @@ async def test_the_longest_idle_conversation_leaves_first() -> None:
 async def test_a_conversation_that_is_used_is_not_idle() -> None:
     memory = await filled(3)
     await memory.store.load(OWNER, named(1))
-    await memory.store.update(OWNER, named(2), lambda known: heard(known, ""))
+    await memory.store.update(OWNER, named(2), lambda known: evolve(known, locale="fi"))
 
     await memory.store.create(OWNER, one(4))
 
-    assert await memory.kept(1, 2, 3, 4) == [2, 4]
+    assert await memory.kept(1, 2, 3, 4) == [1, 2, 4]
 
 
 async def test_a_stranger_who_looks_keeps_nothing_in_use() -> None:
