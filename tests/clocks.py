@@ -3,6 +3,8 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+from adapters.system.clock import SystemClock
+
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
@@ -38,3 +40,19 @@ class HastyClock(ManualClock):
     async def sleep(self, duration: timedelta) -> None:
         self.advance(duration)
         await asyncio.sleep(0)
+
+
+class ShiftedClock(SystemClock):
+    """The machine's clock, put forward."""
+
+    def __init__(self) -> None:
+        self._shift = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self._shift
+
+    def monotonic(self) -> timedelta:
+        return super().monotonic() + self._shift
+
+    def advance(self, duration: timedelta) -> None:
+        self._shift += duration

@@ -172,7 +172,11 @@ class RedisTurnLog:
         producing = self._producing.get(session_id)
         if producing is None or producing.turn.id != turn_id or producing.owner != owner:
             return None
-        return producing
+        if producing.sent_at is None or self._clock.monotonic() - producing.sent_at < RUNNING_STAY:
+            return producing
+        # Redis has let go of a log whose writer fell silent, and so do we.
+        self.let_go(session_id)
+        return None
 
     def _entries(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> LogEntries:
         return LogEntries(self._sealer, owner, session_id, turn_id)

@@ -10,8 +10,10 @@ from typing import Final, TypeAlias
 from attrs import frozen
 
 from adapters.assistant_profile.toml_file import load_assistant
+from adapters.encrypted_redis.readiness import RedisReadiness
 from adapters.in_memory.conversation_store import InMemoryConversationStore
 from adapters.in_memory.rate_limiter import InMemoryRateLimiter
+from adapters.in_memory.readiness import InMemoryReadiness
 from adapters.in_memory.turn_log import InMemoryTurnLog
 from adapters.language_model.scripted import ScriptedModel
 from adapters.observability.structured_log import StructuredLog
@@ -27,12 +29,15 @@ from ports.conversation_store import ConversationStateStore
 from ports.identifier_source import IdentifierSource
 from ports.language_model import LanguageModel
 from ports.rate_limiter import RateLimiter, Share
+from ports.readiness import Readiness
 from ports.telemetry import Telemetry
 from ports.turn_log import TurnLog
 from ports.turn_runner import TurnRunner
-from tests.clocks import HastyClock, ManualClock
+from tests.clocks import HastyClock, ManualClock, ShiftedClock
 from tests.integration.asking import model_at
 from tests.integration.model_server import a_reply, model_server
+from tests.integration.redis_servers import embedded_binary, redis_binary, server_of
+from tests.integration.storing import storing
 
 PassTime: TypeAlias = Callable[[timedelta], Awaitable[None]]
 
@@ -57,7 +62,33 @@ async def in_memory() -> AsyncIterator[Kept]:
     yield Kept(store=InMemoryConversationStore(clock=clock, log=log), log=log, pass_time=pass_time)
 
 
-STORES: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[Kept]]]] = {"memory": in_memory}
+def in_redis(binary: str) -> Callable[[], AbstractAsyncContextManager[Kept]]:
+    """Over a real server, empty at the beginning; all that use it come one after the other."""
+
+    @asynccontextmanager
+    async def kept() -> AsyncIterator[Kept]:
+        clock = ShiftedClock()
+        async with storing(server_of(binary).url, clock=clock) as redis:
+            await redis.redis.flushdb()
+
+            async def pass_time(duration: timedelta) -> None:
+                clock.advance(duration)
+                await redis.pass_time(duration)
+
+            yield Kept(store=redis.store, log=redis.log, pass_time=pass_time)
+
+    return kept
+
+
+def _servers() -> dict[str, str]:
+    installed = redis_binary()
+    return {"valkey": embedded_binary(), **({"redis": installed} if installed else {})}
+
+
+STORES: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[Kept]]]] = {
+    "memory": in_memory,
+    **{name: in_redis(binary) for name, binary in _servers().items()},
+}
 
 
 @frozen(kw_only=True)
@@ -97,6 +128,17 @@ async def over_http() -> AsyncIterator[LanguageModel]:
         yield model
 
 
+@asynccontextmanager
+async def redis_that_answers() -> AsyncIterator[Readiness]:
+    async with storing(server_of(embedded_binary()).url) as redis:
+        yield RedisReadiness(redis.commands)
+
+
+@asynccontextmanager
+async def memory_that_is_there() -> AsyncIterator[Readiness]:
+    yield InMemoryReadiness()
+
+
 def task_runner(max_turns: int) -> TurnRunner:
     return TaskTurnRunner(max_turns=max_turns, telemetry=StructuredLog(str.upper))
 
@@ -114,6 +156,10 @@ PROFILES: Final[Mapping[str, Callable[[], AssistantProfile]]] = {
     "example": lambda: load_assistant(Path(__file__).parents[2] / "assistant.example.toml"),
 }
 TELEMETRY: Final[Mapping[str, Callable[[], Telemetry]]] = {"log": lambda: StructuredLog(_hidden)}
+READY: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[Readiness]]]] = {
+    "memory": memory_that_is_there,
+    "redis": redis_that_answers,
+}
 RUNNERS: Final[Mapping[str, Callable[[int], TurnRunner]]] = {"tasks": task_runner}
 
 

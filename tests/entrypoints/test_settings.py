@@ -42,8 +42,16 @@ TAKEN: list[tuple[str, str, str, object]] = [
     ("PRIVITY_LOG_LEVEL", "WARNING", "log_level", "warning"),
     ("REDIS_ENABLED", "FALSE", "redis_enabled", False),
     ("REDIS_ENABLED", "0", "redis_enabled", False),
+    ("REDIS_CA_FILE", "/ca.pem", "redis_ca_file", Path("/ca.pem")),
+    ("REDIS_PLAINTEXT", "Allow", "redis_plaintext", True),
 ]
 REFUSED: list[tuple[str, str]] = [
+    ("REDIS_URL", "http://r.test"),
+    ("REDIS_URL", "rediss://r.test/0?ssl_cert_reqs=none"),
+    ("REDIS_URL", "rediss://r.test/zero"),
+    ("REDIS_URL", "rediss://r.test:port/0"),
+    ("REDIS_URL", "unix:///run/redis.sock?password=planted"),
+    ("REDIS_PLAINTEXT", "true"),
     ("REDIS_ENABLED", "maybe"),
     ("PRIVITY_PUBLIC_URL", "chat.test"),
     ("PRIVITY_PUBLIC_URL", "https://chat.test/path"),
@@ -75,8 +83,12 @@ REFUSED: list[tuple[str, str]] = [
     ("PRIVITY_SHUTDOWN_SECONDS", "-1"),
     ("PRIVITY_LOG_LEVEL", "loud"),
 ]
-TEXTS = {"REDIS_URL", "PRIVITY_KEYS", "MODEL_API_KEY", "MODEL_NAME", "ASSISTANT_FILE"}
-TOGETHER = {"MODEL_BASE_URL", "MODEL_NAME", "PRIVITY_EMBEDDING_ORIGINS", "REDIS_URL"}
+PATHS = {"REDIS_CA_FILE", "REDIS_CLIENT_CERT", "REDIS_CLIENT_KEY"}
+TEXTS = PATHS | {"PRIVITY_KEYS", "MODEL_API_KEY", "MODEL_NAME", "ASSISTANT_FILE"}
+TOGETHER = {"MODEL_BASE_URL", "MODEL_NAME", "PRIVITY_EMBEDDING_ORIGINS", "REDIS_URL"} | {
+    "REDIS_CLIENT_CERT",
+    "REDIS_CLIENT_KEY",
+}
 
 
 @pytest.mark.parametrize(("name", "text", "member", "value"), TAKEN)

@@ -8,7 +8,9 @@ from entrypoints.settings import Settings
 from entrypoints.settings_reader import SettingsProblem, read_settings, setting_infos
 
 SECRETS = ("REDIS_URL", "PRIVITY_KEYS", "MODEL_API_KEY")
-NO_REDIS = "REDIS_URL is set, but this release has no Redis storage; set REDIS_ENABLED=false."
+NO_KEYS = "Redis needs PRIVITY_KEYS: make a key with `privity new-key` and keep it."
+NO_TLS = "REDIS_URL leaves this machine without TLS: use rediss:// or REDIS_PLAINTEXT=allow."
+NO_PAIR = "REDIS_CLIENT_CERT and REDIS_CLIENT_KEY go together."
 
 KEYS = "first:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 
@@ -24,8 +26,10 @@ def problems_of(environment: dict[str, str]) -> list[str]:
     ("environment", "problem"),
     [
         ({"REDIS_ENABLED": "true"}, "REDIS_ENABLED is true, but REDIS_URL is not set."),
-        ({"REDIS_URL": "redis://r.test"}, NO_REDIS),
-        ({"REDIS_URL": "redis://r.test", "REDIS_ENABLED": "1"}, NO_REDIS),
+        ({"REDIS_URL": "rediss://r.test"}, NO_KEYS),
+        ({"REDIS_URL": "redis://[::1]:1/0", "REDIS_ENABLED": "1"}, NO_KEYS),
+        ({"REDIS_URL": "redis://r.test", "PRIVITY_KEYS": KEYS}, NO_TLS),
+        ({"REDIS_CLIENT_CERT": "/client.pem"}, NO_PAIR),
         (
             {"PRIVITY_EMBEDDING_ORIGINS": "https://a.test"},
             "PRIVITY_EMBEDDING_ORIGINS needs an https PRIVITY_PUBLIC_URL.",
@@ -89,12 +93,13 @@ def test_no_value_is_shown_also_not_as_a_cause() -> None:
 
 @pytest.mark.parametrize("name", SECRETS)
 def test_a_secret_may_be_given_as_a_file(name: str, tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text(f" {KEYS}\n", "utf-8")
+    secret = "redis://localhost" if name == "REDIS_URL" else KEYS
+    (tmp_path / "secret").write_text(f" {secret}\n", "utf-8")
     environment = {f"{name}_FILE": str(tmp_path / "secret"), "REDIS_ENABLED": "false"}
 
     settings = read_settings({**environment, name: "passed over"})
 
-    assert KEYS in (settings.redis_url, settings.keys, settings.model_api_key)
+    assert secret in (settings.redis_url, settings.keys, settings.model_api_key)
 
 
 @pytest.mark.parametrize("name", SECRETS)

@@ -1,12 +1,14 @@
 """Real servers for tests: the embedded Valkey, Debian's Redis, either behind TLS, a container."""
 
 import asyncio
+import atexit
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -98,3 +100,12 @@ async def answered(port: int) -> None:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
                 writer.close()
                 return
+
+
+@cache
+def server_of(binary: str) -> RedisProcess:
+    """One server for all tests of this process, ended with it."""
+    opened = redis_process(binary)
+    server = opened.__enter__()
+    atexit.register(opened.__exit__, None, None, None)
+    return server

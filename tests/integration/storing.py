@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from typing import Any
 
 from attrs import frozen
@@ -54,6 +55,16 @@ class Storing:
         """Milliseconds."""
         left: int = await self.redis.pttl(state_key(session_id))
         return left
+
+    async def pass_time(self, duration: timedelta) -> None:
+        """Take so much from the stay of every key; what has none left is gone."""
+        passed = duration // timedelta(milliseconds=1)
+        for key in await self.redis.keys("*"):
+            left = await self.redis.pttl(key) - passed
+            if left > 0:
+                await self.redis.pexpire(key, left)
+            else:
+                await self.redis.delete(key)
 
     async def has_log(self, session_id: SessionId = ID) -> bool:
         return bool(await self.redis.exists(log_key(session_id)))

@@ -1,0 +1,19 @@
+"""What readiness promises: see ``ports.readiness``."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from ports.readiness import Readiness
+from tests.contract.adapters import READY
+
+
+@pytest.fixture(params=sorted(READY))
+async def readiness(request: pytest.FixtureRequest) -> AsyncIterator[Readiness]:
+    async with READY[request.param]() as readiness:
+        yield readiness
+
+
+async def test_what_can_keep_conversations_says_so(readiness: Readiness) -> None:
+    await readiness.check()
+    await readiness.check()
