@@ -47,6 +47,12 @@ class Producing:
         self.changed.set()
         self.changed = asyncio.Event()
 
+    def stop_flushing(self) -> None:
+        """Send nothing by itself any more."""
+        if self.flushing is not None:
+            self.flushing.cancel()
+            self.flushing = None
+
     @property
     def unsent(self) -> Sequence[NumberedPiece]:
         """What Redis does not have yet."""

@@ -63,7 +63,7 @@ class RedisTurnLog:
         """Keep nothing of this conversation's turn in memory; its followers look at Redis."""
         producing = self._producing.pop(session_id, None)
         if producing is not None:
-            _stop_flushing(producing)
+            producing.stop_flushing()
             producing.wake()
 
     async def is_of(self, owner: Owner, session_id: SessionId) -> bool:
@@ -120,7 +120,7 @@ class RedisTurnLog:
         ours = producing if producing is not None and producing.turn.id == turn.id else None
         unsent = list(ours.unsent) if ours else []
         if ours is not None:
-            _stop_flushing(ours)
+            ours.stop_flushing()
         entry = self._entries(owner, session_id, turn.id).entry(END_NUMBER, unsent, end)
         try:
             await self._script("log", END, session_id, turn.id, milliseconds(ENDED_STAY), entry)
@@ -193,9 +193,3 @@ async def _changed(producing: Producing, left: timedelta) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(left.total_seconds()):
             await producing.changed.wait()
-
-
-def _stop_flushing(producing: Producing) -> None:
-    if producing.flushing is not None:
-        producing.flushing.cancel()
-        producing.flushing = None

@@ -1,10 +1,11 @@
 """Servers that the tests of Redis share."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from tests.integration.redis_servers import RedisProcess, embedded_binary, redis_process
+from tests.integration.storing import Storing, storing
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +20,10 @@ def own_server() -> Iterator[RedisProcess]:
     """A server that a test may stop, freeze and kill."""
     with redis_process(embedded_binary()) as server:
         yield server
+
+
+@pytest.fixture
+async def kept(shared_server: RedisProcess) -> AsyncIterator[Storing]:
+    async with storing(shared_server.url) as kept:
+        await kept.redis.flushdb()
+        yield kept

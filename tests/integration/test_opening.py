@@ -1,7 +1,7 @@
 """Ways to reach Redis: TLS and whom to trust, passwords and users, sockets, databases, patience."""
 
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -16,9 +16,6 @@ from tests.clocks import HastyClock
 from tests.integration.proxies import proxy_to
 from tests.integration.redis_servers import (
     RedisProcess,
-    embedded_binary,
-    free_port,
-    redis_process,
 )
 from tests.noting import Notes
 
@@ -117,94 +114,3 @@ async def test_a_client_certificate_is_shown_where_one_is_asked_for(
             )
         )
         assert "does not answer" in await refusal(RedisPlace(url=url, ca_file=ca_file))
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
-    """A server with a password, an ACL user, a socket, and every loopback address."""
-    users = tmp_path_factory.mktemp("acl") / "users.acl"
-    users.write_text(
-        f"user default on >{PASSWORD.replace(' ', '_')} ~* +@all\n"
-        f"user chat on >{PASSWORD.replace(' ', '_')} ~conversation:* -@all +ping +select\n"
-    )
-    socket = users.with_name("redis.sock")
-    options = ("--aclfile", str(users), "--unixsocket", str(socket), "--bind", "127.0.0.1", "::1")
-    with redis_process(embedded_binary(), *options) as server:
-        yield server
-
-
-SECRET = PASSWORD.replace(" ", "_")
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "redis://:{secret}@127.0.0.1:{port}/0",
-        "redis://chat:{secret}@127.0.0.1:{port}/3",
-        "redis://:{secret}@[::1]:{port}/0",
-        "unix://:{secret}@{socket}?db=2",
-    ],
-)
-async def test_passwords_users_databases_addresses_and_sockets(
-    guarded: RedisProcess, url: str
-) -> None:
-    socket = next(option for option in guarded.options if str(option).endswith("redis.sock"))
-
-    assert await answers(
-        RedisPlace(url=url.format(secret=SECRET, port=guarded.port, socket=socket))
-    )
-
-
-async def test_the_database_number_is_heeded(shared_server: RedisProcess) -> None:
-    base = f"redis://127.0.0.1:{shared_server.port}"
-    async with opened(RedisPlace(url=f"{base}/5")) as five, opened(RedisPlace(url=base)) as zero:
-        await five.once("test", "SET", "only-here", "1")
-
-        assert await zero.once("test", "EXISTS", "only-here") == 0
-        assert await five.once("test", "DEL", "only-here") == 1
-
-
-@pytest.mark.parametrize(
-    ("credentials", "reason"), [(":wrong-secret@", "WRONGPASS"), ("", "NOAUTH")]
-)
-async def test_who_is_not_let_in_is_told_at_once_and_no_password_is_shown(
-    guarded: RedisProcess, credentials: str, reason: str
-) -> None:
-    told = await refusal(RedisPlace(url=f"redis://{credentials}127.0.0.1:{guarded.port}/0"))
-
-    assert told == f"Redis at 127.0.0.1:{guarded.port} refuses us ({reason})."
-
-
-async def test_a_redis_that_is_not_there_is_named_without_its_password() -> None:
-    port = free_port()
-    told = await refusal(RedisPlace(url=f"redis://user:{SECRET}@localhost:{port}/0"))
-
-    assert told.startswith(f"Redis at localhost:{port} does not answer")
-    assert SECRET not in told
-
-
-def test_a_place_shows_no_password() -> None:
-    place = RedisPlace(url=f"rediss://user:{QUOTED}@[2001:db8::1]/4")
-
-    assert str(place) == "[2001:db8::1]:6379"
-    assert "planted" not in repr(place)
-
-
-async def test_a_redis_that_comes_within_the_time_is_waited_for(own_server: RedisProcess) -> None:
-    own_server.kill()
-
-    class StartingClock(SystemClock):
-        """Starts the server at the third pause."""
-
-        pauses = 0
-
-        async def sleep(self, duration: timedelta) -> None:
-            StartingClock.pauses += 1
-            if StartingClock.pauses == 3:
-                own_server.start()
-            await super().sleep(duration)
-
-    place = RedisPlace(url=own_server.url)
-    async with open_redis(place, clock=StartingClock(), telemetry=Notes()) as commands:
-        assert await commands.once("test", "PING") == b"PONG"
-    assert StartingClock.pauses >= 3

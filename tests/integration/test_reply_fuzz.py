@@ -11,8 +11,8 @@ from redis.exceptions import RedisError
 
 from adapters.encrypted_redis.failures import may_pass, reason_of
 from adapters.encrypted_redis.waiting import Bounds, ConnectionTrouble
+from tests.integration.connecting import connected
 from tests.integration.proxies import Answering, listening
-from tests.integration.test_connection import connected
 
 SOON = Bounds(patience=timedelta(milliseconds=40), lateness=timedelta(milliseconds=40))
 resp = st.sampled_from(

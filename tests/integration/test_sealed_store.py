@@ -1,12 +1,7 @@
 """What lies in Redis: sealed, in its place, or not accepted, and never overwritten by us."""
 
-from collections.abc import AsyncIterator
-from datetime import timedelta
-from functools import partial
-
 import pytest
 
-from adapters.sealing.sealer import header_of
 from domain.model.errors import ConversationNotFound
 from domain.model.identifiers import Owner
 from ports.errors import StoredStateUnreadable
@@ -14,34 +9,15 @@ from tests.builders import (
     ID,
     OTHER_ID,
     OWNER,
-    STRANGER,
     a_conversation,
-    answered,
     asked,
     texts_of,
 )
-from tests.clocks import NOON
 from tests.integration.redis_servers import RedisProcess
-from tests.integration.storing import NEWER, RING, Storing, storing
+from tests.integration.storing import NEWER, Storing, storing
+from tests.integration.talking import talked
 
 HEADER_FIELDS = {"key id": 1, "first revision": 13, "last revision": 21, "nonce": 29, "text": 45}
-
-
-@pytest.fixture
-async def kept(shared_server: RedisProcess) -> AsyncIterator[Storing]:
-    async with storing(shared_server.url) as kept:
-        await kept.redis.flushdb()
-        yield kept
-
-
-async def talked(kept: Storing, turns: int, owner: Owner = OWNER) -> None:
-    """A conversation of so many turns."""
-    await kept.store.create(owner, a_conversation())
-    for number in range(1, turns + 1):
-        await kept.store.update(owner, ID, partial(asked, text=f"question {number}", number=number))
-        await kept.store.update(
-            owner, ID, partial(answered, text=f"answer {number}", number=number)
-        )
 
 
 async def is_unreadable(kept: Storing, owner: Owner = OWNER) -> bool:
@@ -174,40 +150,3 @@ async def test_a_record_without_its_last_frame_is_an_older_one(kept: Storing) ->
     await kept.put((await kept.frames())[:-1])
 
     assert texts_of(await kept.store.load(OWNER, ID)) == ["question 1", "answer 1"]
-
-
-async def test_the_owner_can_forget_a_damaged_record(kept: Storing) -> None:
-    await talked(kept, 2)
-    frames = await kept.frames()
-    await kept.put([*frames[:-1], frames[-1][:-1]])
-
-    await kept.store.forget(OWNER, ID)
-
-    assert await kept.frames() == []
-
-
-async def test_a_stranger_cannot_forget_a_damaged_record(kept: Storing) -> None:
-    await talked(kept, 2)
-    frames = await kept.frames()
-    await kept.put([*frames[:-1], frames[-1][:10]])
-
-    with pytest.raises(StoredStateUnreadable):
-        await kept.store.forget(STRANGER, ID)
-    assert len(await kept.frames()) == len(frames)
-
-
-async def test_a_commit_that_restarts_the_stay_leaves_no_frame_under_an_older_key(
-    kept: Storing, shared_server: RedisProcess
-) -> None:
-    await talked(kept, 70)
-    before = await kept.store.load(OWNER, ID)
-    async with storing(shared_server.url, f"{NEWER},{RING}") as rotated:
-        later = NOON + timedelta(hours=1)
-        await rotated.store.update(OWNER, ID, lambda c: asked(c, "anew", 71, at=later), last=4)
-        frames = await rotated.frames()
-        after = await rotated.store.load(OWNER, ID)
-
-    assert len({header_of(frame).key_id for frame in frames}) == 1
-    assert texts_of(after) == [*texts_of(before), "anew"]
-    async with storing(shared_server.url, NEWER) as newest:
-        assert texts_of(await newest.store.load(OWNER, ID)) == texts_of(after)

@@ -1,0 +1,52 @@
+"""A connection for tests, and calls over it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+
+from redis.asyncio import Connection
+from redis.exceptions import RedisError
+
+from adapters.encrypted_redis.connection import Multiplexer
+from adapters.encrypted_redis.waiting import (
+    Bounds,
+    ConnectionTrouble,
+)
+
+BRIEF = timedelta(milliseconds=60)
+LONG = timedelta(seconds=20)
+
+
+@asynccontextmanager
+async def connected(port: int, bounds: Bounds | None = None) -> AsyncIterator[Multiplexer]:
+    def connecting() -> Connection:
+        return Connection(
+            host="127.0.0.1", port=port, protocol=2, socket_timeout=None, driver_info=None
+        )
+
+    connection = Multiplexer(connecting, bounds or Bounds(patience=LONG, lateness=LONG))
+    running = asyncio.create_task(connection.run())
+    try:
+        yield connection
+    finally:
+        connection.close()
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+async def echoed(connection: Multiplexer, number: int) -> bytes | ConnectionTrouble:
+    try:
+        reply: bytes = await connection.call("ECHO", number)
+    except ConnectionTrouble as trouble:
+        return trouble
+    return reply
+
+
+async def until_it_answers(connection: Multiplexer) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(ConnectionTrouble, RedisError):
+                await connection.call("PING")
+                return

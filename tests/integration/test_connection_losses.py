@@ -1,0 +1,80 @@
+"""The one connection when its server freezes, dies or is too slow."""
+
+import asyncio
+import signal
+
+import pytest
+
+from adapters.encrypted_redis.waiting import (
+    Bounds,
+    ConnectionTrouble,
+    NotSent,
+    OutcomeUnknown,
+)
+from tests.integration.connecting import BRIEF, LONG, connected, echoed, until_it_answers
+from tests.integration.proxies import proxy_to
+from tests.integration.redis_servers import RedisProcess
+
+
+async def test_a_frozen_server_leaves_the_outcome_unknown_and_late_replies_reach_nobody(
+    own_server: RedisProcess,
+) -> None:
+    async with connected(own_server.port, Bounds(patience=BRIEF, lateness=LONG)) as connection:
+        await until_it_answers(connection)
+        own_server.signal(signal.SIGSTOP)
+        with pytest.raises(OutcomeUnknown):
+            await connection.call("ECHO", "frozen")
+        own_server.signal(signal.SIGCONT)
+        await until_it_answers(connection)
+
+        assert await connection.call("ECHO", "thawed") == b"thawed"
+
+
+async def test_a_server_that_stays_frozen_loses_its_connection(own_server: RedisProcess) -> None:
+    async with (
+        proxy_to(own_server.port) as proxy,
+        connected(proxy.port, Bounds(patience=BRIEF, lateness=BRIEF)) as connection,
+    ):
+        await until_it_answers(connection)
+        own_server.signal(signal.SIGSTOP)
+        async with asyncio.timeout(20):
+            while proxy.accepted == 1:
+                await echoed(connection, 1)
+        own_server.signal(signal.SIGCONT)
+        await until_it_answers(connection)
+
+        assert proxy.accepted > 1
+
+
+async def test_a_killed_server_is_trouble_until_it_is_back(own_server: RedisProcess) -> None:
+    async with connected(own_server.port) as connection:
+        await until_it_answers(connection)
+        own_server.kill()
+        with pytest.raises(ConnectionTrouble):
+            await connection.call("PING")
+        with pytest.raises(NotSent):
+            await connection.call("PING")
+        own_server.start()
+        await until_it_answers(connection)
+
+        assert await connection.call("ECHO", "back") == b"back"
+
+
+async def test_more_than_the_bound_fails_at_once(shared_server: RedisProcess) -> None:
+    bounds = Bounds(patience=LONG, lateness=LONG, commands=10)
+    async with connected(shared_server.port, bounds) as connection:
+        replies = [connection.call("ECHO", n) for n in range(10)]
+        with pytest.raises(NotSent):
+            connection.call("ECHO", 10)
+
+        assert await asyncio.gather(*replies) == [b"%d" % n for n in range(10)]
+        assert await connection.call("ECHO", 11) == b"11"
+
+
+async def test_a_closed_connection_takes_nothing_more(shared_server: RedisProcess) -> None:
+    async with connected(shared_server.port) as connection:
+        waiting = connection.call("PING")
+    with pytest.raises(ConnectionTrouble):
+        await waiting
+    with pytest.raises(NotSent):
+        connection.call("PING")

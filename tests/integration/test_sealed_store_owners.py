@@ -1,0 +1,56 @@
+"""Forgetting damaged records, and sealing anew after a rotation."""
+
+from datetime import timedelta
+
+import pytest
+
+from adapters.sealing.sealer import header_of
+from ports.errors import StoredStateUnreadable
+from tests.builders import (
+    ID,
+    OWNER,
+    STRANGER,
+    asked,
+    texts_of,
+)
+from tests.clocks import NOON
+from tests.integration.redis_servers import RedisProcess
+from tests.integration.storing import NEWER, RING, Storing, storing
+from tests.integration.talking import talked
+
+
+async def test_the_owner_can_forget_a_damaged_record(kept: Storing) -> None:
+    await talked(kept, 2)
+    frames = await kept.frames()
+    await kept.put([*frames[:-1], frames[-1][:-1]])
+
+    await kept.store.forget(OWNER, ID)
+
+    assert await kept.frames() == []
+
+
+async def test_a_stranger_cannot_forget_a_damaged_record(kept: Storing) -> None:
+    await talked(kept, 2)
+    frames = await kept.frames()
+    await kept.put([*frames[:-1], frames[-1][:10]])
+
+    with pytest.raises(StoredStateUnreadable):
+        await kept.store.forget(STRANGER, ID)
+    assert len(await kept.frames()) == len(frames)
+
+
+async def test_a_commit_that_restarts_the_stay_leaves_no_frame_under_an_older_key(
+    kept: Storing, shared_server: RedisProcess
+) -> None:
+    await talked(kept, 70)
+    before = await kept.store.load(OWNER, ID)
+    async with storing(shared_server.url, f"{NEWER},{RING}") as rotated:
+        later = NOON + timedelta(hours=1)
+        await rotated.store.update(OWNER, ID, lambda c: asked(c, "anew", 71, at=later), last=4)
+        frames = await rotated.frames()
+        after = await rotated.store.load(OWNER, ID)
+
+    assert len({header_of(frame).key_id for frame in frames}) == 1
+    assert texts_of(after) == [*texts_of(before), "anew"]
+    async with storing(shared_server.url, NEWER) as newest:
+        assert texts_of(await newest.store.load(OWNER, ID)) == texts_of(after)
