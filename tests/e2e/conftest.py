@@ -8,6 +8,7 @@ from tests.e2e.chatting import Person
 from tests.e2e.keeping import Kept
 from tests.e2e.puppet import Parrot, Puppet
 from tests.e2e.settings import GENEROUS
+from tests.integration.redis_servers import RedisProcess, embedded_binary, redis_process
 from tests.servers import Served, served, served_apart
 
 
@@ -46,3 +47,18 @@ def visitor(parrots: str) -> Person:
 async def kept(visitor: Person) -> Kept:
     """A conversation with the parrot that nothing bad may change."""
     return await Kept.of(visitor)
+
+
+@pytest.fixture(scope="session")
+def shared_server() -> Iterator[RedisProcess]:
+    """One Redis for all tests that leave it running."""
+    with redis_process(embedded_binary(), "--appendonly", "yes") as server:
+        yield server
+
+
+@pytest.fixture
+def own_server() -> Iterator[RedisProcess]:
+    """A Redis that a test may kill, and that keeps what it has acknowledged."""
+    lasting = ("--appendonly", "yes", "--appendfsync", "always")
+    with redis_process(embedded_binary(), *lasting) as server:
+        yield server

@@ -1,0 +1,118 @@
+"""Conversations in Redis through HTTP: what survives, what does not, under which key, how long."""
+
+from datetime import timedelta
+
+from tests.e2e.chatting import Person, stay_of
+from tests.e2e.in_redis import at, looking_into, served_from, serving_from
+from tests.e2e.processes import serving
+from tests.e2e.redis_bytes import held
+from tests.integration.redis_servers import RedisProcess
+
+DAY = 86_400_000
+A_MOMENT = 10_000
+FIRST, SECOND, THIRD = "I live in Turku.", "I ride a bicycle.", "What do you know of me?"
+
+
+async def test_the_context_is_kept_from_message_to_message(shared_server: RedisProcess) -> None:
+    async with served_from(shared_server) as service:
+        person = Person(service.url)
+        first = await person.ask(FIRST)
+        second = await person.ask(SECOND, first["sessionId"])
+
+    assert second["restarted"] is False
+    assert FIRST in second["reply"]["content"]
+
+
+async def test_the_context_survives_a_service_that_is_killed(shared_server: RedisProcess) -> None:
+    async with serving_from(shared_server) as service:
+        person = Person(service.url)
+        session_id = (await person.ask(FIRST))["sessionId"]
+        await person.ask(SECOND, session_id)
+        before = (await person.history(session_id)).document["messages"]
+        service.kill()
+        await service.ended()
+    async with serving_from(shared_server) as service:
+        person = at(service.url, person)
+        after = (await person.history(session_id)).document["messages"]
+        third = await person.ask(THIRD, session_id)
+
+    assert after == before
+    assert third["sessionId"] == session_id
+    assert FIRST in third["reply"]["content"]
+    assert SECOND in third["reply"]["content"]
+
+
+async def test_without_redis_it_works_and_a_restart_forgets() -> None:
+    keys = {"REDIS_ENABLED": "false", "PRIVITY_KEYS": "first:" + "b2xk" * 10 + "b2w="}
+    async with serving(**keys) as service:
+        person = Person(service.url)
+        session_id = (await person.ask(FIRST))["sessionId"]
+        second = await person.ask(SECOND, session_id)
+    async with serving(**keys) as service:
+        person = at(service.url, person)
+        gone = await person.history(session_id)
+        third = await person.ask(THIRD, session_id)
+
+    assert FIRST in second["reply"]["content"]
+    assert (gone.status, gone.code) == (404, "conversation_not_found")
+    assert third["restarted"] is True
+    assert FIRST not in third["reply"]["content"]
+
+
+async def test_the_flag_leaves_a_redis_alone_that_is_named(shared_server: RedisProcess) -> None:
+    async with looking_into(shared_server) as redis:
+        await redis.flushdb()
+        async with serving_from(shared_server, REDIS_ENABLED="false") as service:
+            await Person(service.url).ask(FIRST)
+
+        assert await redis.dbsize() == 0
+
+
+async def test_the_key_is_as_planned_and_stays_a_day_from_each_turn(
+    shared_server: RedisProcess,
+) -> None:
+    async with served_from(shared_server) as service, looking_into(shared_server) as redis:
+        await redis.flushdb()
+        person = Person(service.url)
+        session_id = (await person.ask(FIRST))["sessionId"]
+        key = f"conversation:state:{session_id}"
+        names = {str(name, "ascii") for name in await held(redis)}
+        first = await redis.pttl(key)
+        await redis.pexpire(key, DAY // 2)
+        await person.ask(SECOND, session_id)
+        second = await redis.pttl(key)
+
+    assert names == {key, f"{{{key}}}:turn"}
+    assert DAY - A_MOMENT < first <= DAY
+    assert DAY - A_MOMENT < second <= DAY
+
+
+async def test_reading_leaves_the_stay_as_it_is(shared_server: RedisProcess) -> None:
+    async with served_from(shared_server) as service, looking_into(shared_server) as redis:
+        person = Person(service.url)
+        session_id = (await person.ask(FIRST))["sessionId"]
+        key = f"conversation:state:{session_id}"
+        await redis.pexpire(key, DAY // 2)
+        before = await redis.pexpiretime(key)
+        for path in (
+            f"/api/chat?sessionId={session_id}",
+            f"/api/chat/{session_id}/export",
+            f"/api/chat/{session_id}/stream",
+        ):
+            assert (await person.get(path)).status in (200, 204)
+
+        assert await redis.pexpiretime(key) == before
+
+
+async def test_forgetting_leaves_no_key_and_the_answer_names_the_end_of_the_stay(
+    shared_server: RedisProcess,
+) -> None:
+    async with served_from(shared_server) as service, looking_into(shared_server) as redis:
+        await redis.flushdb()
+        person = Person(service.url)
+        said = await person.ask(FIRST)
+        forgotten = await person.delete(f"/api/chat?sessionId={said['sessionId']}")
+
+        assert timedelta(hours=24) - timedelta(minutes=1) < stay_of(said) <= timedelta(hours=24)
+        assert forgotten.status == 204
+        assert await redis.dbsize() == 0

@@ -1,0 +1,150 @@
+"""What was said is nowhere in Redis, on its disk, on the wire to it or in the log.
+
+And who has all of that and the master key, but no client key, opens nothing.
+"""
+
+import base64
+import os
+
+import pytest
+from attrs import field, frozen
+
+from adapters.sealing.key_ring import KeyRing
+from adapters.sealing.sealer import NO_FRAME_BEFORE, Kind, Sealer, Unopenable
+from domain.model.identifiers import Owner, SessionId
+from tests.e2e.chatting import Person
+from tests.e2e.in_redis import looking_into, served_from, serving_from
+from tests.e2e.redis_bytes import disguises, held, monitoring, on_disk
+from tests.integration.redis_servers import RedisProcess
+from tests.integration.storing import RING
+
+SENTENCE = "Grandmother's kingfisher votes tremendously abstemious underneath Näsijärvi"
+MARK = "all that came before this was seen"
+
+
+@frozen(kw_only=True)
+class Loot:
+    """What a stolen Redis gives, and beside it what only the client holds."""
+
+    session_id: SessionId
+    frame: bytes
+    secret: bytes = field(repr=False)
+
+
+@pytest.fixture
+async def loot(shared_server: RedisProcess) -> Loot:
+    async with served_from(shared_server) as service, looking_into(shared_server) as redis:
+        person = Person(service.url)
+        session_id = (await person.ask(SENTENCE))["sessionId"]
+        frame = await redis.lindex(f"conversation:state:{session_id}", 0)
+    assert isinstance(frame, bytes)
+    return Loot(session_id=session_id, frame=frame, secret=secret_in(str(person.cookie)))
+
+
+async def talked(person: Person) -> str:
+    """Everything that puts words into a conversation; its session id."""
+    first = await person.ask(SENTENCE, context=SENTENCE)
+    assert SENTENCE in first["reply"]["content"]
+    session_id = str(first["sessionId"])
+    await person.post(f"/api/chat/{session_id}/regenerate", {"message": SENTENCE})
+    return session_id
+
+
+def secret_in(cookie: str) -> bytes:
+    """The client's half: what the cookie's client key begins with."""
+    return base64.urlsafe_b64decode(cookie.partition("=ck_")[2])[:32]
+
+
+def found(planted: str, places: dict[str, bytes]) -> list[tuple[str, bytes]]:
+    return [
+        (name, disguise)
+        for name, content in places.items()
+        for disguise in disguises(planted)
+        if disguise in content
+    ]
+
+
+def opened(frame: bytes, secret: bytes, session_id: SessionId, kind: Kind = Kind.STATE) -> bytes:
+    sealer = Sealer(ring=KeyRing.parse(RING), random_bytes=os.urandom)
+    return sealer.bound(Owner(secret=secret), kind, session_id).open(frame, before=NO_FRAME_BEFORE)
+
+
+async def test_what_was_said_and_both_halves_of_the_key_are_nowhere(
+    own_server: RedisProcess,
+) -> None:
+    async with (
+        looking_into(own_server) as redis,
+        monitoring(own_server) as monitor,
+        serving_from(own_server, PRIVITY_LOG_LEVEL="debug") as service,
+    ):
+        person = Person(service.url)
+        session_id = await talked(person)
+        async with person.saying(SENTENCE, session_id, key="a-planted-key") as live:
+            await live.until("text-delta")
+            during = await held(redis)
+            await live.whole()
+        after = await held(redis)
+        await monitor.has_seen(redis, MARK)
+        disk = await on_disk(redis, own_server.directory)
+        service.terminate()
+        ended = await service.ended()
+    places = {
+        "keys": b" ".join([*during, *after]),
+        "values": b" ".join([*during.values(), *after.values()]),
+        "disk": disk,
+        "wire": bytes(monitor.seen),
+        "log": (ended.out + ended.err).encode(),
+    }
+
+    assert [name for name in places if session_id.encode() in places[name]] == [
+        *("keys", "disk", "wire")
+    ]
+    assert len(during) == 2
+    assert found(SENTENCE, places) == []
+    assert halves_found(secret_in(str(person.cookie)), places) == []
+
+
+def halves_found(secret: bytes, places: dict[str, bytes]) -> list[str]:
+    halves = [secret, secret[:16], secret[16:], base64.b64decode(RING.partition(":")[2])]
+    needles = [
+        spelled
+        for half in halves
+        for spelled in (half, base64.b64encode(half)[:40], half.hex().encode())
+    ]
+    return [name for name in places for needle in needles if needle in places[name]]
+
+
+async def test_a_dump_and_the_master_key_open_nothing_without_the_client_key(loot: Loot) -> None:
+    master_key = base64.b64decode(RING.partition(":")[2])
+    guesses = [bytes(32), master_key, os.urandom(32), loot.frame[5:13] * 4]
+
+    assert opened(loot.frame, loot.secret, loot.session_id)
+    for guess in guesses:
+        for kind in Kind:
+            with pytest.raises(Unopenable):
+                opened(loot.frame, guess, loot.session_id, kind)
+
+
+async def test_the_client_key_without_the_master_key_opens_nothing_either(loot: Loot) -> None:
+    ring = KeyRing.random(os.urandom)
+    sealer = Sealer(ring=ring, random_bytes=os.urandom)
+    bound = sealer.bound(Owner(secret=loot.secret), Kind.STATE, loot.session_id)
+    under_that_key = loot.frame[:1] + ring.first.key_id + loot.frame[5:]
+
+    for frame in (loot.frame, under_that_key):
+        with pytest.raises(Unopenable):
+            bound.open(frame, before=NO_FRAME_BEFORE)
+
+
+async def test_the_search_finds_what_lies_there_in_clear(own_server: RedisProcess) -> None:
+    async with looking_into(own_server) as redis, monitoring(own_server) as monitor:
+        await redis.rpush("list", SENTENCE)
+        await redis.xadd("stream", {"d": base64.b64encode(SENTENCE.encode())})
+        await monitor.has_seen(redis, MARK)
+        values = await held(redis)
+        disk = await on_disk(redis, own_server.directory)
+    places = {"list": values[b"list"], "stream": values[b"stream"], "disk": disk}
+
+    assert {name for name, _ in found(SENTENCE, places)} == set(places)
+    assert found(SENTENCE, {"wire": bytes(monitor.seen)}) != []
+    assert halves_found(b"0" * 32, {"log": b"x" + b"0" * 16}) == ["log", "log"]
