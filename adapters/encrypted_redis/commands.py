@@ -5,12 +5,9 @@ from typing import Any, Final
 from redis.exceptions import NoScriptError, RedisError
 
 from adapters.encrypted_redis.connection import Multiplexer, pause_after
-from adapters.encrypted_redis.failures import may_pass, reason_of
+from adapters.encrypted_redis.failures import READONLY, may_pass, reason_of
 from adapters.encrypted_redis.scripts import Script
-from adapters.encrypted_redis.waiting import (
-    Argument,
-    ConnectionTrouble,
-)
+from adapters.encrypted_redis.waiting import Argument, ConnectionTrouble
 from ports.clock import Clock
 from ports.errors import StoredStateUnreadable, StoreUnavailable
 from ports.telemetry import Telemetry
@@ -42,6 +39,7 @@ class Commands:
             except RedisError as error:
                 if not may_pass(error):
                     raise self._translated(doing, error) from error
+                self._heed(error)
                 await self._clock.sleep(pause_after(attempt))
         return await self.once(doing, *arguments)
 
@@ -54,6 +52,7 @@ class Commands:
         try:
             return await self._connection.call(*arguments)
         except (ConnectionTrouble, RedisError) as error:
+            self._heed(error)
             raise self._translated(doing, error) from error
 
     async def asked(self, *arguments: Argument) -> Any:
@@ -84,6 +83,10 @@ class Commands:
             if not isinstance(failed.__cause__, NoScriptError):
                 raise
         return await send(doing, "EVAL", script.text, len(keys), *keys, *arguments)
+
+    def _heed(self, error: Exception) -> None:
+        if reason_of(error) == READONLY:
+            self._connection.renew()
 
     def _translated(self, doing: str, error: Exception) -> StoreUnavailable | StoredStateUnreadable:
         reason = reason_of(error)

@@ -87,6 +87,10 @@ class Multiplexer:
                     await connection.disconnect(nowait=True)
             await asyncio.sleep(pause_after(failures).total_seconds())
 
+    def renew(self) -> None:
+        """Make the connection anew: its name may lead elsewhere by now."""
+        self._is_dead.set()
+
     def close(self) -> None:
         """Take no more commands; what waits fails."""
         self._is_closed = True
@@ -110,7 +114,7 @@ class Multiplexer:
             await asyncio.gather(*tasks, return_exceptions=True)
         for task in done:
             task.result()
-        raise TimeoutError("the oldest reply is too late")
+        raise ConnectionAbortedError("too late, or no longer the right server")
 
     async def _write(self, connection: AbstractConnection) -> None:
         while True:

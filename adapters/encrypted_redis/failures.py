@@ -18,7 +18,8 @@ from redis.exceptions import (
     ResponseError,
 )
 
-_PASSING: Final = ("LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "READONLY", "BUSY")
+READONLY: Final = "READONLY"
+_PASSING: Final = ("LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", READONLY, "BUSY")
 _LASTING: Final = ("OOM", "MISCONF", "NOPERM", "NOAUTH", "WRONGPASS", "WRONGTYPE", "NOSCRIPT")
 
 
@@ -44,7 +45,7 @@ def _first_word(error: ResponseError) -> str:
     # redis-py takes the code off the text of errors it has a class for.
     name = type(error).__name__
     known = {
-        "ReadOnlyError": "READONLY",
+        "ReadOnlyError": READONLY,
         "MasterDownError": "MASTERDOWN",
         "ClusterDownError": "CLUSTERDOWN",
         "TryAgainError": "TRYAGAIN",

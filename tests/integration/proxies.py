@@ -18,17 +18,28 @@ class Proxy:
     target: int
     port: int = 0
     accepted: int = 0
+    answers_to_lose: int = 0
     _tasks: set[asyncio.Task[None]] = field(factory=set)
 
     async def serve(self, reader: StreamReader, writer: StreamWriter) -> None:
         self.accepted += 1
         upstream, sending = await asyncio.open_connection("127.0.0.1", self.target)
-        both = asyncio.gather(_pump(reader, sending), _pump(upstream, writer))
+        both = asyncio.gather(_pump(reader, sending), self._answering(upstream, writer))
         task = asyncio.ensure_future(_until_done(both, writer, sending))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         with suppress(asyncio.CancelledError):
             await task
+
+    async def _answering(self, upstream: StreamReader, writer: StreamWriter) -> None:
+        await _pump(upstream, writer, self._loses_it)
+
+    def _loses_it(self) -> bool:
+        """Whether this answer gets lost, and with it the connection."""
+        if not self.answers_to_lose:
+            return False
+        self.answers_to_lose -= 1
+        return True
 
     def cut(self) -> None:
         """Break off everything that is open."""
@@ -36,9 +47,13 @@ class Proxy:
             task.cancel()
 
 
-async def _pump(reader: StreamReader, writer: StreamWriter) -> None:
+async def _pump(
+    reader: StreamReader, writer: StreamWriter, is_lost: Callable[[], bool] = lambda: False
+) -> None:
     with suppress(ConnectionError):
         while data := await reader.read(65_536):
+            if is_lost():
+                break
             writer.write(data)
             await writer.drain()
     writer.close()

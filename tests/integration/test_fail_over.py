@@ -1,0 +1,34 @@
+"""A primary that has become a replica, behind a name that leads elsewhere by now."""
+
+import asyncio
+from contextlib import suppress
+
+from ports.errors import StoreUnavailable
+from tests.builders import ID, OWNER, a_conversation, asked, texts_of
+from tests.integration.proxies import proxy_to
+from tests.integration.redis_servers import RedisProcess
+from tests.integration.storing import Storing, storing
+
+
+async def test_the_new_primary_is_found_over_a_new_connection(
+    kept: Storing, own_server: RedisProcess
+) -> None:
+    async with (
+        proxy_to(own_server.port) as name,
+        storing(f"redis://127.0.0.1:{name.port}/0") as ours,
+        storing(own_server.url) as former,
+    ):
+        await ours.commands.repeatable("test", "PING")
+        await former.redis.replicaof("127.0.0.1", "1")
+        name.target = int(kept.redis.connection_pool.connection_kwargs["port"])
+        await asyncio.wait_for(_stored(ours), 20)
+
+        assert texts_of(await kept.store.load(OWNER, ID)) == ["Hello?"]
+        assert name.accepted == 2
+
+
+async def _stored(ours: Storing) -> None:
+    while True:
+        with suppress(StoreUnavailable):
+            await ours.store.create(OWNER, asked(a_conversation()))
+            return
