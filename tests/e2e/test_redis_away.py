@@ -1,0 +1,143 @@
+"""A Redis that is not there: an error at once, never memory instead, and no restart needed."""
+
+import signal
+
+import pytest
+
+from entrypoints import container
+from tests.clocks import HastyClock
+from tests.e2e.chatting import Person, eventually
+from tests.e2e.events import kinds
+from tests.e2e.in_redis import at, looking_into, served_from, serving_from
+from tests.e2e.processes import ran, ran_here
+from tests.e2e.puppet import Puppet
+from tests.integration.redis_servers import RedisProcess, free_port
+from tests.integration.storing import RING
+
+SECRET = "a_planted_password"
+
+
+def test_a_start_without_redis_ends_with_one_line_that_names_the_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(container, "SystemClock", HastyClock)
+    monkeypatch.setattr("resource.setrlimit", lambda *_: None)
+    monkeypatch.setattr("entrypoints.cli.serve.set_up_logging", lambda _: None)
+    url = f"redis://user:{SECRET}@localhost:{free_port()}/0"
+
+    ended = ran_here("serve", "--port", "0", REDIS_URL=url, PRIVITY_KEYS=RING)
+
+    assert (ended.code, ended.out) == (1, "")
+    assert len(ended.err.splitlines()) == 1
+    assert ended.err.startswith("privity: Redis at localhost:")
+    assert SECRET not in ended.err
+
+
+async def test_a_start_with_a_wrong_password_ends_at_once(own_server: RedisProcess) -> None:
+    async with looking_into(own_server) as redis:
+        await redis.acl_setuser("chat", enabled=True, passwords=["+another"], keys=["*"])
+    url = own_server.url.replace("//", f"//chat:{SECRET}@")
+
+    ended = await ran("serve", "--port", "0", REDIS_URL=url, PRIVITY_KEYS=RING)
+
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.splitlines()[-1].endswith(f":{own_server.port} refuses us (WRONGPASS).")
+    assert SECRET not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"REDIS_ENABLED": "true"}, "REDIS_URL"),
+        ({"REDIS_URL": "redis://redis.example:6379"}, "REDIS_PLAINTEXT"),
+        ({"REDIS_URL": "rediss://redis.example:6379"}, "PRIVITY_KEYS"),
+    ],
+)
+async def test_settings_that_would_leave_conversations_open_are_refused(
+    settings: dict[str, str], named: str
+) -> None:
+    keys = {} if named == "PRIVITY_KEYS" else {"PRIVITY_KEYS": RING}
+    ended = await ran("serve", "--port", "0", **settings, **keys)
+
+    assert (ended.code, ended.out) == (2, "")
+    assert named in ended.err
+
+
+async def test_every_call_is_told_so_and_all_is_well_when_it_is_back(
+    own_server: RedisProcess,
+) -> None:
+    async with served_from(own_server) as service:
+        person = Person(service.url)
+        session_id = (await person.ask("Before"))["sessionId"]
+        own_server.kill()
+        refused = [
+            await person.say("First"),
+            await person.say("Meanwhile", session_id),
+            await person.history(session_id),
+            await person.delete(f"/api/chat?sessionId={session_id}"),
+            await person.post(f"/api/chat/{session_id}/regenerate", {}),
+            await person.post(f"/api/chat/{session_id}/stop", {}),
+            await person.post("/api/sessions", {}),
+            await person.get(f"/api/chat/{session_id}/export"),
+        ]
+        health = [(await person.get(f"/health/{kind}")).status for kind in ("ready", "live")]
+        own_server.start()
+        await eventually(lambda: is_ready(person))
+        after = await person.ask("After", session_id)
+
+    assert {(one.status, one.code) for one in refused} == {(503, "store_unavailable")}
+    assert all(int(one.headers["retry-after"]) > 0 for one in refused)
+    assert health == [503, 200]
+    assert after["restarted"] is False
+    assert after["reply"]["content"].split() == ["Before", "/", "After"]
+
+
+async def test_a_frozen_redis_is_no_reason_to_wait_for_ever(own_server: RedisProcess) -> None:
+    async with served_from(own_server) as service:
+        person = Person(service.url)
+        session_id = (await person.ask("Before"))["sessionId"]
+        own_server.signal(signal.SIGSTOP)
+        refused = await person.say("Meanwhile", session_id)
+        own_server.signal(signal.SIGCONT)
+        await eventually(lambda: is_ready(person))
+
+        assert (refused.status, refused.code) == (503, "store_unavailable")
+        assert (await person.say("After", session_id)).status in (200, 409)
+
+
+async def test_a_reply_goes_on_while_redis_is_away_and_is_saved_when_it_is_back(
+    own_server: RedisProcess, puppet: Puppet
+) -> None:
+    async with served_from(own_server, puppet) as service:
+        person = Person(service.url)
+        async with person.saying("Hello") as live:
+            speaking = await puppet.asked()
+            speaking.say("one ")
+            await live.until("text-delta")
+            own_server.kill()
+            speaking.say("two ")
+            told = await live.until("text-delta")
+            speaking.say("three")
+            speaking.finish()
+            own_server.start()
+            whole = await live.whole()
+        session_id = whole.session_id
+
+        assert told[-1].document["delta"] == "two "
+        assert kinds(whole.events)[-4:] == ["finish-step", "finish", "[DONE]", "metadata-info"]
+        assert await person.said(session_id) == [("user", "Hello"), ("assistant", "one two three")]
+
+
+async def test_a_restart_of_both_loses_nothing(own_server: RedisProcess) -> None:
+    async with serving_from(own_server) as service:
+        person = Person(service.url)
+        session_id = (await person.ask("Before"))["sessionId"]
+        said = await person.said(session_id)
+        own_server.kill()
+    own_server.start()
+    async with serving_from(own_server) as service:
+        assert await at(service.url, person).said(session_id) == said
+
+
+async def is_ready(person: Person) -> bool:
+    return (await person.get("/health/ready")).status == 200

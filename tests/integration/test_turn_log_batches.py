@@ -1,0 +1,127 @@
+"""When pieces leave for Redis, and that nobody in the same process waits for it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from adapters.encrypted_redis.keyspace import log_key
+from adapters.encrypted_redis.turn_log import Batching
+from domain.model.piece import NumberedPiece, TextPiece
+from domain.model.turn import Outcome, Turn, TurnEnd
+from ports.turn_log import Writing
+from tests.builders import ID, OWNER, a_conversation, asked
+from tests.clocks import ManualClock
+from tests.contract.test_turn_log import numbered, turn_of
+from tests.integration.redis_servers import RedisProcess
+from tests.integration.storing import Storing, storing
+
+HEAD = 1
+AT_ONCE = timedelta()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+async def batching(shared_server: RedisProcess, clock: ManualClock) -> AsyncIterator[Storing]:
+    async with storing(shared_server.url, clock=clock, batching=Batching()) as kept:
+        await kept.redis.flushdb()
+        yield kept
+
+
+@pytest.fixture
+async def turn(batching: Storing) -> Turn:
+    """An open turn whose first piece has left."""
+    conversation = asked(a_conversation())
+    await batching.store.create(OWNER, conversation)
+    await batching.log.append(OWNER, ID, turn_of(conversation), numbered("first"))
+    return turn_of(conversation)
+
+
+async def entries(kept: Storing) -> int:
+    """How many Redis has, besides the head."""
+    return int(await kept.redis.xlen(log_key(ID))) - HEAD
+
+
+async def test_the_first_piece_leaves_at_once(batching: Storing, turn: Turn) -> None:
+    assert turn.is_open
+    assert await entries(batching) == 1
+
+
+async def test_pieces_within_100_ms_and_256_characters_leave_together(
+    batching: Storing, turn: Turn, clock: ManualClock
+) -> None:
+    for number in range(2, 12):
+        await batching.log.append(OWNER, ID, turn, numbered("x" * 20, first=number))
+    waiting = await entries(batching)
+    clock.advance(timedelta(milliseconds=100))
+    await _grown(batching)
+
+    assert waiting == 1
+    assert await entries(batching) == 2
+
+
+async def test_256_characters_leave_at_once(batching: Storing, turn: Turn) -> None:
+    await batching.log.append(OWNER, ID, turn, numbered("x" * 255, first=2))
+    below = await entries(batching)
+    await batching.log.append(OWNER, ID, turn, numbered("x", first=3))
+
+    assert (below, await entries(batching)) == (1, 2)
+
+
+async def test_a_follower_in_this_process_has_a_piece_before_redis_has_it(
+    batching: Storing, turn: Turn
+) -> None:
+    second = numbered("second", first=2)
+    reading = asyncio.create_task(batching.log.read(OWNER, ID, turn.id, 1, timedelta(seconds=20)))
+    await asyncio.sleep(0)
+    await batching.log.append(OWNER, ID, turn, second)
+
+    assert await reading == second
+    assert await entries(batching) == 1
+
+
+async def test_a_process_that_dies_loses_no_more_than_its_last_batch(
+    batching: Storing, turn: Turn, shared_server: RedisProcess
+) -> None:
+    await batching.log.append(OWNER, ID, turn, numbered("unsent", first=2))
+    async with storing(shared_server.url) as other:
+        left = await other.log.read(OWNER, ID, turn.id, 0, AT_ONCE)
+
+    assert left == numbered("first")
+
+
+async def test_the_end_brings_along_what_was_not_sent(
+    batching: Storing, turn: Turn, shared_server: RedisProcess
+) -> None:
+    end = TurnEnd(outcome=Outcome.FINISHED)
+    await batching.log.append(OWNER, ID, turn, numbered("unsent", first=2))
+    await batching.log.end(OWNER, ID, turn, end)
+    async with storing(shared_server.url) as other:
+        left = await other.log.read(OWNER, ID, turn.id, 0, AT_ONCE)
+
+    assert left == [*numbered("first", "unsent"), end]
+
+
+async def test_entries_show_the_size_of_no_piece(batching: Storing, turn: Turn) -> None:
+    sizes = set()
+    for number, text in enumerate(["a", "no", "yes", "maybe", "certainly not"], 2):
+        piece = NumberedPiece(number, TextPiece(text))
+        await batching.log.append(OWNER, ID, turn, [piece])
+        # A sign of life sends what waits.
+        assert await batching.log.append(OWNER, ID, turn, []) is Writing.GO_ON
+        newest = (await batching.redis.xrevrange(log_key(ID), count=1) or [])[0]
+        sizes.add(len((newest[1] or {})[b"d"]))
+
+    assert len(sizes) == 1
+
+
+async def _grown(kept: Storing) -> None:
+    """Return once another entry has come."""
+    async with asyncio.timeout(20):
+        while await entries(kept) == 1:
+            pass
