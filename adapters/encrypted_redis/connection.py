@@ -8,7 +8,8 @@ and are matched to them. The rules:
 - When a connection ends, what was sent fails as ``OutcomeUnknown``, what was not as ``NotSent``.
 - A cancelled caller abandons its reply, never the command.
 - At most 1,024 commands or 8 MB wait; more fail at once.
-- A lost connection is made anew, ``min(n * 50 ms, 2 s)`` after the n-th failure.
+- A lost connection is made anew, ``min(n * 50 ms, 2 s)`` after the n-th failure. Commands wait for
+  it; once it has been away for two seconds, new ones fail at once.
 
 Only public methods of redis-py's ``Connection`` are used, with its own retries, time-outs and
 notifications off: its pool lends a connection to one caller at a time, and its single connection
@@ -26,6 +27,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 
 from adapters.encrypted_redis.waiting import Argument, Bounds, NotSent, Reply, Waiting
+from ports.clock import Clock
 
 _STEP: Final = timedelta(milliseconds=50)
 _LONGEST: Final = timedelta(seconds=2)
@@ -39,9 +41,12 @@ def pause_after(failures: int) -> timedelta:
 class Multiplexer:
     """The connection. ``run`` keeps it; made inside a running loop."""
 
-    def __init__(self, connecting: Callable[[], AbstractConnection], bounds: Bounds) -> None:
-        """``connecting`` makes a connection that is not yet connected."""
+    def __init__(
+        self, connecting: Callable[[], AbstractConnection], bounds: Bounds, clock: Clock
+    ) -> None:
+        """``connecting`` makes a connection that is not yet connected; ``clock`` times pauses."""
         self._connecting = connecting
+        self._clock = clock
         self._patience = bounds.patience.total_seconds()
         self._waiting = Waiting(bounds)
         self._loop = asyncio.get_running_loop()
@@ -49,12 +54,15 @@ class Multiplexer:
         self._is_dead = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
+        self._away_since: float | None = None
+        self._trouble: BaseException | None = None
 
     def call(self, *arguments: Argument) -> Reply:
         """The reply to a command, to be awaited.
 
         Raises:
-            NotSent: at once, when too much waits already or the connection was closed for good.
+            NotSent: at once, when too much waits already, or the connection has been away for as
+                long as a command may take, or was closed for good.
 
         The reply raises:
             NotSent, OutcomeUnknown: none came.
@@ -63,6 +71,8 @@ class Multiplexer:
         if self._is_closed:
             raise NotSent("closed")
         now = self._loop.time()
+        if self._away_since is not None and now - self._away_since >= self._patience:
+            raise NotSent("there is no connection") from self._trouble
         reply = self._waiting.add(arguments, now, self._loop.create_future())
         self._has_commands.set()
         if self._timer is None:
@@ -77,15 +87,15 @@ class Multiplexer:
             try:
                 async with asyncio.timeout(self._patience):
                     await connection.connect()  # type: ignore[no-untyped-call]
-                failures = 0
+                failures, self._away_since = 0, None
                 await self._serve(connection)
             except Exception as error:  # noqa: BLE001 - whatever it was, nobody may wait for ever
                 failures += 1
-                self._waiting.fail_all(error)
+                self._lost(error)
             finally:
                 with suppress(RedisError, OSError, TimeoutError):
                     await connection.disconnect(nowait=True)
-            await asyncio.sleep(pause_after(failures).total_seconds())
+            await self._clock.sleep(pause_after(failures))
 
     def renew(self) -> None:
         """Make the connection anew: its name may lead elsewhere by now."""
@@ -97,6 +107,12 @@ class Multiplexer:
         if self._timer is not None:
             self._timer.cancel()
         self._waiting.fail_all(None)
+
+    def _lost(self, error: Exception) -> None:
+        if self._away_since is None:
+            self._away_since = self._loop.time()
+        self._trouble = error
+        self._waiting.fail_all(error)
 
     async def _serve(self, connection: AbstractConnection) -> None:
         """Returns never; raises what ended the connection."""

@@ -108,7 +108,7 @@ async def open_redis(
     Raises:
         RedisAway: it did not within the time, or does not let us in.
     """
-    connection = Multiplexer(place.connection, bounds or Bounds())
+    connection = Multiplexer(place.connection, bounds or Bounds(), clock)
     running = asyncio.create_task(connection.run())
     try:
         await _answered(connection, place, clock, within)

@@ -1,5 +1,6 @@
 """A Redis that is not there: an error at once, never memory instead, and no restart needed."""
 
+import asyncio
 import signal
 
 import pytest
@@ -70,16 +71,16 @@ async def test_every_call_is_told_so_and_all_is_well_when_it_is_back(
         person = Person(service.url)
         session_id = (await person.ask("Before"))["sessionId"]
         own_server.kill()
-        refused = [
-            await person.say("First"),
-            await person.say("Meanwhile", session_id),
-            await person.history(session_id),
-            await person.delete(f"/api/chat?sessionId={session_id}"),
-            await person.post(f"/api/chat/{session_id}/regenerate", {}),
-            await person.post(f"/api/chat/{session_id}/stop", {}),
-            await person.post("/api/sessions", {}),
-            await person.get(f"/api/chat/{session_id}/export"),
-        ]
+        refused = await asyncio.gather(
+            person.say("First"),
+            person.say("Meanwhile", session_id),
+            person.history(session_id),
+            person.delete(f"/api/chat?sessionId={session_id}"),
+            person.post(f"/api/chat/{session_id}/regenerate", {}),
+            person.post(f"/api/chat/{session_id}/stop", {}),
+            person.post("/api/sessions", {}),
+            person.get(f"/api/chat/{session_id}/export"),
+        )
         health = [(await person.get(f"/health/{kind}")).status for kind in ("ready", "live")]
         own_server.start()
         await eventually(lambda: is_ready(person))

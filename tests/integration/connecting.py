@@ -9,10 +9,8 @@ from redis.asyncio import Connection
 from redis.exceptions import RedisError
 
 from adapters.encrypted_redis.connection import Multiplexer
-from adapters.encrypted_redis.waiting import (
-    Bounds,
-    ConnectionTrouble,
-)
+from adapters.encrypted_redis.waiting import Bounds, ConnectionTrouble
+from adapters.system.clock import SystemClock
 
 BRIEF = timedelta(milliseconds=60)
 LONG = timedelta(seconds=20)
@@ -25,7 +23,9 @@ async def connected(port: int, bounds: Bounds | None = None) -> AsyncIterator[Mu
             host="127.0.0.1", port=port, protocol=2, socket_timeout=None, driver_info=None
         )
 
-    connection = Multiplexer(connecting, bounds or Bounds(patience=LONG, lateness=LONG))
+    connection = Multiplexer(
+        connecting, bounds or Bounds(patience=LONG, lateness=LONG), SystemClock()
+    )
     running = asyncio.create_task(connection.run())
     try:
         yield connection
@@ -50,3 +50,5 @@ async def until_it_answers(connection: Multiplexer) -> None:
             with suppress(ConnectionTrouble, RedisError):
                 await connection.call("PING")
                 return
+            # A call that fails at once leaves the connection no time.
+            await asyncio.sleep(0)

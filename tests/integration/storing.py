@@ -82,7 +82,9 @@ async def storing(
 ) -> AsyncIterator[Storing]:
     """Adapters over the server at ``url``, written through unless ``batching`` says otherwise."""
     own = clock or SystemClock()
-    connection = Multiplexer(RedisPlace(url=url, **place).connection, bounds or Bounds())
+    connection = Multiplexer(
+        RedisPlace(url=url, **place).connection, bounds or Bounds(), SystemClock()
+    )
     running = asyncio.create_task(connection.run())
     notes = Notes()
     commands = Commands(connection=connection, clock=own, telemetry=notes)

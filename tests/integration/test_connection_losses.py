@@ -4,7 +4,9 @@ import asyncio
 import signal
 
 import pytest
+from redis.exceptions import RedisError
 
+from adapters.encrypted_redis.connection import Multiplexer
 from adapters.encrypted_redis.waiting import (
     Bounds,
     ConnectionTrouble,
@@ -60,6 +62,21 @@ async def test_a_killed_server_is_trouble_until_it_is_back(own_server: RedisProc
         assert await connection.call("ECHO", "back") == b"back"
 
 
+async def test_once_it_was_away_for_long_new_commands_fail_at_once(
+    own_server: RedisProcess,
+) -> None:
+    async with connected(own_server.port, Bounds(patience=BRIEF, lateness=LONG)) as connection:
+        await until_it_answers(connection)
+        own_server.kill()
+        async with asyncio.timeout(20):
+            refused = await _refused_at_once(connection)
+        own_server.start()
+        await until_it_answers(connection)
+
+        assert isinstance(refused.__cause__, RedisError)
+        assert await connection.call("ECHO", "back") == b"back"
+
+
 async def test_more_than_the_bound_fails_at_once(shared_server: RedisProcess) -> None:
     bounds = Bounds(patience=LONG, lateness=LONG, commands=10)
     async with connected(shared_server.port, bounds) as connection:
@@ -78,3 +95,14 @@ async def test_a_closed_connection_takes_nothing_more(shared_server: RedisProces
         await waiting
     with pytest.raises(NotSent):
         connection.call("PING")
+
+
+async def _refused_at_once(connection: Multiplexer) -> NotSent:
+    """How the first command is refused that is not even waited with."""
+    while True:
+        try:
+            reply = connection.call("PING")
+        except NotSent as refused:
+            return refused
+        await asyncio.wait([reply])
+        assert isinstance(reply.exception(), ConnectionTrouble)
