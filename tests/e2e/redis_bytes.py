@@ -44,20 +44,20 @@ async def monitoring(server: RedisProcess) -> AsyncIterator[Monitor]:
 
 async def held(redis: "Redis") -> dict[bytes, bytes]:
     """What every key holds, member by member, and as it would be copied elsewhere."""
-    return {key: b"".join(await _members(redis, key)) for key in map(_raw, await redis.keys("*"))}
+    return {key: b"".join(await _members(redis, key)) for key in map(raw, await redis.keys("*"))}
 
 
 async def _members(redis: "Redis", key: bytes) -> list[bytes]:
     kind = await redis.type(key)
     dump = await redis.dump(key) or b""
     if kind == b"list":
-        return [dump, *map(_raw, await redis.lrange(key.decode(), 0, -1))]
+        return [dump, *map(raw, await redis.lrange(key.decode(), 0, -1))]
     assert kind == b"stream", kind
     entries: list[Any] = await redis.xrange(key) or []
     return [dump, *(part for _, fields in entries for pair in fields.items() for part in pair)]
 
 
-def _raw(value: bytes | str) -> bytes:
+def raw(value: bytes | str) -> bytes:
     assert isinstance(value, bytes)
     return value
 
