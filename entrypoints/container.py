@@ -26,6 +26,7 @@ from domain.service.prompt_building import Budget
 from entrypoints.settings import Settings
 from entrypoints.storage import opened_storage
 from entrypoints.turn_runner import TaskTurnRunner
+from entrypoints.usecases.abandon_turn import AbandonTurn
 from entrypoints.usecases.answer_again import AnswerAgain
 from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.forget_conversation import ForgetConversation
@@ -37,6 +38,7 @@ from entrypoints.usecases.save_reply import SaveReply
 from entrypoints.usecases.send_message import SendMessage
 from entrypoints.usecases.start_turn import StartTurn
 from entrypoints.usecases.stop_turn import StopTurn
+from entrypoints.usecases.turn_watch import MissingLogs, TurnWatch
 from ports.assistant_profile import AssistantProfile
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
@@ -50,6 +52,7 @@ from ports.turn_log import TurnLog
 from ports.turn_runner import TurnRunner
 
 USE_CASES: Final = (
+    AbandonTurn,
     AnswerAgain,
     FollowTurn,
     ForgetConversation,
@@ -61,6 +64,7 @@ USE_CASES: Final = (
     SendMessage,
     StartTurn,
     StopTurn,
+    TurnWatch,
 )
 _WORD_PAUSE: Final = timedelta(milliseconds=40)
 
@@ -90,6 +94,7 @@ async def opened_container(settings: Settings) -> AsyncIterator[punq.Container]:
     container.register(TurnRunner, instance=turn_runner)
     container.register(TaskTurnRunner, instance=runner)
     container.register(TurnPolicy, instance=TurnPolicy())
+    container.register(MissingLogs, instance=MissingLogs())
     container.register(Budget, instance=_budget(settings))
     for use_case in USE_CASES:
         container.register(use_case)

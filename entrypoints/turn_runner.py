@@ -1,15 +1,16 @@
 """The turn runner: one asyncio task a turn, apart from the requests."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
 from domain.model.conversation import Conversation
 from domain.model.identifiers import TurnId
-from ports.errors import ShuttingDown, TooManyTurns
+from ports.errors import ShuttingDown, StoreUnavailable, TooManyTurns
 from ports.telemetry import Telemetry
-from ports.turn_runner import Opening, Replying
+from ports.turn_runner import Abandoning, Opening, Replying
 
 LAST_WORDS: Final = timedelta(seconds=5)
 """How long an interrupted turn has to store what was said so far."""
@@ -46,7 +47,9 @@ class TaskTurnRunner:
         self._running: dict[TurnId, tuple[asyncio.Task[None], _Signals]] = {}
         self._draining = False
 
-    async def run(self, turn_id: TurnId, opening: Opening, replying: Replying) -> Conversation:
+    async def run(
+        self, turn_id: TurnId, opening: Opening, replying: Replying, abandoning: Abandoning
+    ) -> Conversation:
         """See ``ports.turn_runner.TurnRunner.run``."""
         if self._draining:
             raise ShuttingDown
@@ -56,7 +59,12 @@ class TaskTurnRunner:
         # A caller who left does not look at the failure, and asyncio would complain of it.
         opened.add_done_callback(lambda done: done.cancelled() or done.exception())
         signals = _Signals()
-        task = asyncio.create_task(self._turn(turn_id, opening, replying, signals, opened))
+
+        async def reply(conversation: Conversation) -> None:
+            await replying(conversation, signals)
+
+        turn = self._turn(turn_id, opening, reply, abandoning, opened)
+        task = asyncio.create_task(turn)
         self._running[turn_id] = (task, signals)
         task.add_done_callback(lambda _: self._running.pop(turn_id, None))
         return await asyncio.shield(opened)
@@ -97,26 +105,26 @@ class TaskTurnRunner:
         self,
         turn_id: TurnId,
         opening: Opening,
-        replying: Replying,
-        signals: _Signals,
+        reply: Callable[[Conversation], Awaitable[None]],
+        abandoning: Abandoning,
         opened: "asyncio.Future[Conversation]",
     ) -> None:
         try:
             conversation = await opening()
         except BaseException as error:
             opened.set_exception(error) if isinstance(error, Exception) else opened.cancel()
+            if isinstance(error, StoreUnavailable):
+                await self._to_its_end(abandoning())
             if isinstance(error, Exception):
                 return
             raise
         opened.set_result(conversation)
         turn = conversation.open_turn
         if turn is not None and turn.id == turn_id:
-            await self._reply(conversation, replying, signals)
+            await self._to_its_end(reply(conversation))
 
-    async def _reply(
-        self, conversation: Conversation, replying: Replying, signals: _Signals
-    ) -> None:
+    async def _to_its_end(self, doing: Awaitable[None]) -> None:
         try:
-            await replying(conversation, signals)
+            await doing
         except Exception as error:  # noqa: BLE001 - the last stop of a detached task
             self._telemetry.note("turn.crashed", kind=type(error).__name__)

@@ -6,7 +6,7 @@ from typing import Protocol, TypeAlias
 from attrs import frozen
 
 from domain.model.conversation import Conversation
-from domain.model.identifiers import Owner, SessionId
+from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.message import Message
 
 Change: TypeAlias = Callable[[Conversation], Conversation]
@@ -83,6 +83,13 @@ class ConversationStateStore(Protocol):
             ConversationNotFound: absent; a forgotten conversation is never brought back.
             ConversationTooLarge: a turn would be opened in a conversation at its bound.
             ConversationBusy: other writers were faster for too long.
+        """
+        ...
+
+    async def reopen_log(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
+        """Whether this turn is still the open one; if so, it has a log again, where that was lost.
+
+        A log that is there stays as it is. Nothing is opened for a conversation that is absent.
         """
         ...
 

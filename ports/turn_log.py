@@ -63,6 +63,9 @@ class TurnLog(Protocol):
     async def silence(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> timedelta:
         """How long the writer of this open turn has given no sign of life.
 
+        Only time during which this process could have seen one counts: while the log was out of
+        reach, nobody was silent.
+
         Raises:
             TurnNotLogged: this turn has no log.
         """

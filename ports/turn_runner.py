@@ -31,16 +31,22 @@ Opening: TypeAlias = Callable[[], Awaitable[Conversation]]
 Replying: TypeAlias = Callable[[Conversation, Signals], Awaitable[None]]
 """Makes and stores the reply to the conversation's open turn."""
 
+Abandoning: TypeAlias = Callable[[], Awaitable[None]]
+"""Closes a turn whose opening failed with an unknown outcome."""
+
 
 class TurnRunner(Protocol):
     """Runs turns to their end, whatever becomes of the callers."""
 
-    async def run(self, turn_id: TurnId, opening: Opening, replying: Replying) -> Conversation:
+    async def run(
+        self, turn_id: TurnId, opening: Opening, replying: Replying, abandoning: Abandoning
+    ) -> Conversation:
         """What ``opening`` returned; ``replying`` then runs on by itself.
 
         When the opened conversation's open turn is not ``turn_id``, nothing is left to run: the
         caller has joined a turn that runs elsewhere. A caller that is cancelled cancels neither
-        part, so an opened turn always has its runner.
+        part, so an opened turn always has its runner. When ``opening`` raises
+        ``StoreUnavailable``, the turn may be open all the same: ``abandoning`` then runs by itself.
 
         Raises:
             TooManyTurns: the bound is reached; ``opening`` was not called.

@@ -1,5 +1,6 @@
 """Commands over the one connection: which are repeated, and what their failures mean to callers."""
 
+from datetime import timedelta
 from typing import Any, Final
 
 from redis.exceptions import NoScriptError, RedisError
@@ -23,6 +24,11 @@ class Commands:
         self._connection = connection
         self._clock = clock
         self._telemetry = telemetry
+
+    @property
+    def well_for(self) -> timedelta:
+        """How long Redis has answered without trouble; none while it does not."""
+        return self._connection.well_for
 
     async def repeatable(self, doing: str, *arguments: Argument) -> Any:
         """The reply to a command that may be carried out twice: a read, a delete, an exact commit.

@@ -4,8 +4,9 @@ from datetime import timedelta
 from typing import Final
 
 from adapters.encrypted_redis.commands import Commands
+from adapters.encrypted_redis.frames import Stored
 from adapters.encrypted_redis.keyspace import log_key, milliseconds, state_key
-from adapters.encrypted_redis.scripts import SPLICE
+from adapters.encrypted_redis.scripts import REOPEN, SPLICE
 from adapters.encrypted_redis.turn_log import RedisTurnLog
 from adapters.encrypted_redis.writing import Write
 from domain.model.conversation import Conversation
@@ -51,6 +52,26 @@ class Commit:
             repeat=True,
         )
         if opening and answer == b"OK":
+            self._log.let_go(session_id)
+        return answer
+
+    async def reopen_log(self, owner: Owner, stored: Stored, turn: Turn) -> bytes:
+        """``OK`` or ``OPENED``, or ``CONFLICT`` or ``GONE`` when this is no longer what is stored.
+
+        Raises:
+            StoreUnavailable: Redis does not answer.
+        """
+        session_id = stored.conversation.id
+        answer: bytes = await self._commands.run(
+            "log",
+            REOPEN,
+            (state_key(session_id), log_key(session_id)),
+            stored.places[-1].tag,
+            *self._log.head(owner, session_id, turn),
+            repeat=True,
+        )
+        if answer == b"OPENED":
+            # What Redis had of the turn is lost: it is to get all of it again.
             self._log.let_go(session_id)
         return answer
 

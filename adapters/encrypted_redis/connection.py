@@ -8,6 +8,7 @@ and are matched to them. The rules:
 - When a connection ends, what was sent fails as ``OutcomeUnknown``, what was not as ``NotSent``.
 - A cancelled caller abandons its reply, never the command.
 - At most 1,024 commands or 8 MB wait; more fail at once.
+- A PING a second tells whether the server answers; ``well_for`` says for how long it has.
 - A lost connection is made anew, ``min(n * 50 ms, 2 s)`` after the n-th failure. Commands wait for
   it; once it has been away for two seconds, new ones fail at once.
 
@@ -26,11 +27,20 @@ from typing import Any, Final
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 
-from adapters.encrypted_redis.waiting import Argument, Bounds, NotSent, Reply, Waiting
+from adapters.encrypted_redis.waiting import (
+    Argument,
+    Bounds,
+    ConnectionTrouble,
+    NotSent,
+    Reply,
+    Waiting,
+)
 from ports.clock import Clock
 
 _STEP: Final = timedelta(milliseconds=50)
 _LONGEST: Final = timedelta(seconds=2)
+_PING_EVERY: Final = timedelta(seconds=1)
+_NONE: Final = timedelta()
 
 
 def pause_after(failures: int) -> timedelta:
@@ -56,6 +66,12 @@ class Multiplexer:
         self._is_closed = False
         self._away_since: float | None = None
         self._trouble: BaseException | None = None
+        self._well_since: timedelta | None = None
+
+    @property
+    def well_for(self) -> timedelta:
+        """For how long the server has answered every PING in time; none while it does not."""
+        return _NONE if self._well_since is None else self._clock.monotonic() - self._well_since
 
     def call(self, *arguments: Argument) -> Reply:
         """The reply to a command, to be awaited.
@@ -88,6 +104,7 @@ class Multiplexer:
                 async with asyncio.timeout(self._patience):
                     await connection.connect()  # type: ignore[no-untyped-call]
                 failures, self._away_since = 0, None
+                self._well_since = self._clock.monotonic()
                 await self._serve(connection)
             except Exception as error:  # noqa: BLE001 - whatever it was, nobody may wait for ever
                 failures += 1
@@ -111,7 +128,7 @@ class Multiplexer:
     def _lost(self, error: Exception) -> None:
         if self._away_since is None:
             self._away_since = self._loop.time()
-        self._trouble = error
+        self._trouble, self._well_since = error, None
         self._waiting.fail_all(error)
 
     async def _serve(self, connection: AbstractConnection) -> None:
@@ -120,6 +137,7 @@ class Multiplexer:
         tasks = [
             asyncio.create_task(self._write(connection)),
             asyncio.create_task(self._read(connection)),
+            asyncio.create_task(self._ping()),
             asyncio.create_task(self._is_dead.wait()),
         ]
         try:
@@ -138,6 +156,16 @@ class Multiplexer:
             self._has_commands.clear()
             packed = connection.pack_commands(self._waiting.send())
             await connection.send_packed_command(packed, check_health=False)
+
+    async def _ping(self) -> None:
+        while True:
+            await self._clock.sleep(_PING_EVERY)
+            try:
+                await self.call("PING")
+            except (ConnectionTrouble, RedisError):
+                self._well_since = None
+            else:
+                self._well_since = self._well_since or self._clock.monotonic()
 
     async def _read(self, connection: AbstractConnection) -> None:
         read, answer = connection.read_response, self._waiting.answer

@@ -26,7 +26,7 @@ from domain.model.errors import (
     ConversationNotFound,
     OlderMessagesNeeded,
 )
-from domain.model.identifiers import Owner, SessionId
+from domain.model.identifiers import Owner, SessionId, TurnId
 from ports.clock import Clock
 from ports.conversation_store import Change, Page
 from ports.errors import ConversationBusy, StoredStateUnreadable
@@ -102,6 +102,20 @@ class RedisConversationStore:
                 raise ConversationBusy
             await self._clock.sleep(_pause(losses))
             stored = await self._read(session_id, sealer, enough_to_write(last))
+
+    async def reopen_log(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
+        """See ``ports.conversation_store.ConversationStateStore.reopen_log``."""
+        sealer = self._bound(owner, session_id)
+        while True:
+            try:
+                stored = await self._read(session_id, sealer, newest_messages(1))
+            except ConversationNotFound:
+                return False
+            turn = stored.conversation.open_turn
+            if turn is None or turn.id != turn_id:
+                return False
+            if await self._commit.reopen_log(owner, stored, turn) in (b"OK", b"OPENED"):
+                return True
 
     async def forget(self, owner: Owner, session_id: SessionId) -> None:
         """See ``ports.conversation_store.ConversationStateStore.forget``."""

@@ -1,6 +1,6 @@
 """Reading turn logs: who may, what there is, and how long the writer has been silent."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -71,8 +71,18 @@ class LogReader:
         if not sealed.is_ours(head):
             raise TurnNotLogged
         found = [one for entry in entries for one in _opened(sealed, entry)]
-        wanted = [one for one in found if isinstance(one, TurnEnd) or one.number > after]
+        wanted = list(_in_order(found, after))
         return Log(timedelta(milliseconds=left), bool(has_ended), wanted)
+
+
+def _in_order(found: Iterable[LogEntry], after: int) -> Iterator[LogEntry]:
+    """Each piece behind ``after`` once: one that was sent and not acknowledged is sent again."""
+    for one in found:
+        if isinstance(one, TurnEnd):
+            yield one
+        elif one.number > after:
+            after = one.number
+            yield one
 
 
 def _opened(sealed: LogEntries, entry: tuple[bytes, list[bytes]]) -> list[LogEntry]:

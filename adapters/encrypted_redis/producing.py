@@ -3,8 +3,10 @@ Redis in batches.
 """  # noqa: D205 - one sentence
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 from attrs import define, field
 
@@ -20,6 +22,8 @@ class Producing:
 
     Attributes:
         sent: how many of them Redis has.
+        flushing: sends what waits when its time has come; absent while nothing waits.
+        flight: what is being sent; it may be over.
         sent_at: when it was last written to, by the monotonic clock; absent before.
         writing: what it answered then.
     """
@@ -32,6 +36,7 @@ class Producing:
     sent_at: timedelta | None = None
     writing: Writing = Writing.GO_ON
     flushing: "asyncio.Task[None] | None" = None
+    flight: "asyncio.Task[Writing] | None" = None
     changed: asyncio.Event = field(factory=asyncio.Event)
 
     def add(self, pieces: Sequence[NumberedPiece]) -> None:
@@ -47,11 +52,35 @@ class Producing:
         self.changed.set()
         self.changed = asyncio.Event()
 
+    async def changed_within(self, at_most: timedelta) -> None:
+        """Return when something new has come, at the latest after ``at_most``."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(at_most.total_seconds()):
+                await self.changed.wait()
+
+    async def sent_within(
+        self, sending: Coroutine[Any, Any, Writing], at_most: timedelta
+    ) -> Writing:
+        """What Redis answers; what it answered last when that takes longer than ``at_most``.
+
+        Raises:
+            StoreUnavailable: the answer was that.
+        """
+        self.flight = asyncio.create_task(sending)
+        self.flight.add_done_callback(_looked_at)
+        done, _ = await asyncio.wait([self.flight], timeout=at_most.total_seconds())
+        return self.flight.result() if done else self.writing
+
     def stop_flushing(self) -> None:
         """Send nothing by itself any more."""
         if self.flushing is not None:
             self.flushing.cancel()
             self.flushing = None
+
+    @property
+    def is_in_flight(self) -> bool:
+        """Whether Redis has not answered yet to what was sent last."""
+        return self.flight is not None and not self.flight.done()
 
     @property
     def unsent(self) -> Sequence[NumberedPiece]:
@@ -67,3 +96,9 @@ class Producing:
         """What there is behind piece ``after``, the end last."""
         pieces: list[LogEntry] = [piece for piece in self.pieces if piece.number > after]
         return [*pieces, self.end] if self.end else pieces
+
+
+def _looked_at(flight: "asyncio.Task[Writing]") -> None:
+    """Who did not wait for it does not ask how it ended, and asyncio would complain."""
+    if not flight.cancelled():
+        flight.exception()

@@ -43,6 +43,19 @@ end
 return 'OK'
 """)
 
+REOPEN: Final = _script("""
+-- KEYS: state, log. ARGV: expected tag, turn id, log id, log entry, log ttl
+local last = redis.call('LINDEX', KEYS[1], -1)
+if not last then return 'GONE' end
+if string.sub(last, -16) ~= ARGV[1] then return 'CONFLICT' end
+if #redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1) == 0 then
+  redis.call('XADD', KEYS[2], ARGV[3], 't', ARGV[2], 'd', ARGV[4])
+  redis.call('PEXPIRE', KEYS[2], ARGV[5])
+  return 'OPENED'
+end
+return 'OK'
+""")
+
 _HEAD: Final = """
 local head = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
 if not head then return 'GONE' end

@@ -78,10 +78,13 @@ class RedisTurnLog:
         if producing is None or producing.turn.id != turn.id:
             producing = self._producing[session_id] = Producing(owner, turn)
         producing.add(pieces)
-        if pieces and not self._is_due(producing):
+        if producing.is_in_flight or (pieces and not self._is_due(producing)):
             self._flush_soon(session_id, producing)
             return producing.writing
-        return await self._flush(session_id, producing)
+        # A Redis that takes longer holds up nobody: the writer learns of it with its next piece.
+        return await producing.sent_within(
+            self._flush(session_id, producing), self._batching.within
+        )
 
     def _is_due(self, producing: Producing) -> bool:
         if producing.sent_at is None or producing.unsent_bytes >= self._batching.characters:
@@ -156,7 +159,7 @@ class RedisTurnLog:
             if entries or left <= timedelta():
                 return entries
             if producing is not None:
-                await _changed(producing, left)
+                await producing.changed_within(left)
                 entries = producing.behind(after)
                 if entries:
                     return entries
@@ -166,7 +169,9 @@ class RedisTurnLog:
 
     async def silence(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> timedelta:
         """See ``ports.turn_log.TurnLog.silence``."""
-        return (await self._reader.read(owner, session_id, turn_id, END_NUMBER - 1)).silence
+        log = await self._reader.read(owner, session_id, turn_id, END_NUMBER - 1)
+        # A Redis that froze makes every turn look silent, also those whose writers live.
+        return min(log.silence, self._commands.well_for)
 
     def _own(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> Producing | None:
         producing = self._producing.get(session_id)
@@ -187,9 +192,3 @@ class RedisTurnLog:
         return await self._commands.run(
             doing, script, (log_key(session_id),), *arguments, repeat=script is not APPEND
         )
-
-
-async def _changed(producing: Producing, left: timedelta) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(left.total_seconds()):
-            await producing.changed.wait()

@@ -19,7 +19,7 @@ from domain.model.errors import (
     ConversationTooLarge,
     OlderMessagesNeeded,
 )
-from domain.model.identifiers import Owner, SessionId
+from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.limits import MAX_CONVERSATION_BYTES
 from domain.model.turn import Turn
 from ports.clock import Clock
@@ -90,6 +90,18 @@ class InMemoryConversationStore:
         if changed != tail:
             self._write(owner, record, _rejoined(whole, changed))
         return last_messages(changed, last)
+
+    async def reopen_log(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
+        """See ``ports.conversation_store.ConversationStateStore.reopen_log``."""
+        try:
+            turn = self._record(owner, session_id).conversation.open_turn
+        except ConversationNotFound:
+            return False
+        if turn is None or turn.id != turn_id:
+            return False
+        if not self._log.is_there(owner, session_id):
+            self._log.open(owner, session_id, turn)
+        return True
 
     async def forget(self, owner: Owner, session_id: SessionId) -> None:
         """See ``ports.conversation_store.ConversationStateStore.forget``."""

@@ -62,6 +62,10 @@ class InMemoryTurnLog:
         self.forget(session_id)
         self._logs[session_id] = _Log(owner, turn.id, self._clock.monotonic())
 
+    def is_there(self, owner: Owner, session_id: SessionId) -> bool:
+        """Whether there is a log, and of this owner."""
+        return self._found(owner, session_id) is not None
+
     def forget(self, session_id: SessionId) -> None:
         """Delete the log; absent is no error."""
         log = self._logs.pop(session_id, None)

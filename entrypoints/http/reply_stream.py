@@ -1,6 +1,7 @@
 """Following a turn into a response: as a stream of events, or as one document."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from datetime import timedelta
 from time import time
 from typing import Final
@@ -11,12 +12,13 @@ from starlette.responses import Response
 from domain.model.conversation import Conversation
 from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.turn import Outcome, Turn, TurnEnd
+from domain.service.replaying import reply_of
 from entrypoints.http.answers import ReplyAnswer, json_response
 from entrypoints.http.problems import Problem, problem_of, problem_of_code
 from entrypoints.http.rendering import message_answer, usage_answer
 from entrypoints.http.reply_chunks import ReplyChunks
 from entrypoints.http.sse import DONE, HEARTBEAT, StreamBroken, event
-from entrypoints.usecases.follow_turn import FollowTurn, reply_of
+from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.read_history import ReadHistory
 from entrypoints.usecases.start_turn import Started
 from ports.assistant_profile import AssistantProfile
@@ -25,7 +27,7 @@ from ports.errors import PortError
 from ports.language_model import LanguageModel
 from ports.turn_log import LogEntry
 
-_HEARTBEAT_EVERY: Final = timedelta(seconds=10)
+_HEARTBEAT_EVERY: Final = timedelta(seconds=4)
 
 
 @frozen(kw_only=True)
@@ -81,13 +83,8 @@ class ReplyStream:
         """
         chunks = ReplyChunks(turn.id, turn.reply_id, {"sessionId": session_id, "turnId": turn.id})
         yield (chunks.beginning() if after is None else b": resumed\n\n"), None
-        seen = 0
-        while True:
-            try:
-                entries = await self.follow.read(owner, session_id, turn.id, seen, _HEARTBEAT_EVERY)
-            except PortError as error:
-                entries = (TurnEnd(outcome=Outcome.FAILED, error=problem_of(error).code),)
-            seen, said, end = _rendered(chunks, entries, seen, after or 0)
+        async for entries in self._entries(owner, session_id, turn.id):
+            said, end = _rendered(chunks, entries, after or 0)
             if end is not None:
                 if _failed(end):
                     yield said + chunks.ending(end), None
@@ -95,6 +92,18 @@ class ReplyStream:
                 yield said + chunks.ending(end) + DONE, end
                 return
             yield said or HEARTBEAT, None
+
+    async def _entries(
+        self, owner: Owner, session_id: SessionId, turn_id: TurnId
+    ) -> AsyncGenerator[Sequence[LogEntry], None]:
+        """Batches of the turn's entries; a failure is an end like any other."""
+        following = self.follow.entries(owner, session_id, turn_id, _HEARTBEAT_EVERY)
+        try:
+            async with aclosing(following):
+                async for entries in following:
+                    yield entries
+        except PortError as error:
+            yield (TurnEnd(outcome=Outcome.FAILED, error=problem_of(error).code),)
 
     def _info(self, end: TurnEnd, took: timedelta) -> dict[str, object]:
         cost = self.profile.assistant().cost_of(self.model.name, end.usage)
@@ -114,13 +123,12 @@ class ReplyStream:
         return Reply(problem=problem_of_code(end.error or "internal_error"))
 
     async def _end(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> TurnEnd:
-        seen = 0
-        while True:
-            entries = await self.follow.read(owner, session_id, turn_id, seen, _HEARTBEAT_EVERY)
-            for entry in entries:
-                if isinstance(entry, TurnEnd):
-                    return entry
-                seen = entry.number
+        following = self.follow.entries(owner, session_id, turn_id, _HEARTBEAT_EVERY)
+        async with aclosing(following):
+            async for entries in following:
+                if entries and isinstance(entries[-1], TurnEnd):
+                    return entries[-1]
+        raise AssertionError("a turn has an end")
 
 
 def _failed(end: TurnEnd) -> bool:
@@ -130,23 +138,22 @@ def _failed(end: TurnEnd) -> bool:
 
 
 def _rendered(
-    chunks: ReplyChunks, entries: Sequence[LogEntry], seen: int, after: int
-) -> tuple[int, bytes, TurnEnd | None]:
-    """How far was read, the chunks of it that are behind ``after``, and the end if it came."""
+    chunks: ReplyChunks, entries: Sequence[LogEntry], after: int
+) -> tuple[bytes, TurnEnd | None]:
+    """The chunks of those entries that are behind ``after``, and the end if it came."""
     said: list[bytes] = []
     for entry in entries:
         if isinstance(entry, TurnEnd):
-            return seen, b"".join(said), entry
+            return b"".join(said), entry
         rendered = chunks.of(entry)
-        seen = entry.number
-        if seen > after:
+        if entry.number > after:
             said.append(rendered)
-    return seen, b"".join(said), None
+    return b"".join(said), None
 
 
 def _document(conversation: Conversation, started: Started, end: TurnEnd) -> ReplyAnswer:
     turn = conversation.turn or started.turn
-    reply = reply_of(conversation, turn) if turn.id == started.turn.id else None
+    reply = reply_of(conversation.messages, turn) if turn.id == started.turn.id else None
     return ReplyAnswer(
         session_id=conversation.id,
         restarted=started.restarted,

@@ -62,7 +62,9 @@ class AnswerAgain:
                 owner, again.session_id, lambda known: _anew(known, again, opening), again.on_busy
             )
 
-        conversation = await self.start_turn(owner, opening, open_it, address=again.address)
+        conversation = await self.start_turn(
+            owner, opening, open_it, address=again.address, tried=[again.session_id]
+        )
         if conversation.turn is None:
             raise AssertionError("another answer has a turn")
         return Started(conversation=conversation, turn=conversation.turn)

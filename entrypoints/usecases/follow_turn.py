@@ -1,6 +1,7 @@
 """Following a turn from any point, also after its log is gone."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from attrs import frozen
@@ -8,13 +9,14 @@ from attrs import frozen
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound
 from domain.model.identifiers import Owner, SessionId, TurnId
-from domain.model.message import Message, Part, ReasoningPart, TextPart, ToolCallPart
-from domain.model.piece import NumberedPiece, Piece, ReasoningPiece, TextPiece, ToolCallPiece
+from domain.model.piece import NumberedPiece
 from domain.model.turn import Outcome, Turn, TurnEnd, TurnStatus
 from domain.model.turn_policy import TurnPolicy
+from domain.service.replaying import remaining, reply_of
+from entrypoints.usecases.turn_watch import TurnWatch
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
-from ports.errors import TurnNotLogged
+from ports.errors import StoreUnavailable, TurnNotLogged
 from ports.turn_log import LogEntry, TurnLog
 
 
@@ -26,6 +28,7 @@ class FollowTurn:
     log: TurnLog
     clock: Clock
     policy: TurnPolicy
+    watch: TurnWatch
 
     async def running(self, owner: Owner, session_id: SessionId) -> Turn | None:
         """The open turn; absent when none runs or there is no such conversation."""
@@ -34,28 +37,65 @@ class FollowTurn:
         except ConversationNotFound:
             return None
 
+    async def entries(
+        self, owner: Owner, session_id: SessionId, turn_id: TurnId, heartbeat: timedelta
+    ) -> AsyncGenerator[Sequence[LogEntry], None]:
+        """All of a turn as it comes, its end last; an empty batch after each silent ``heartbeat``.
+
+        A store that is away is waited for as long as a reply would be tried to be saved.
+
+        Raises:
+            StoreUnavailable: it was away for longer.
+            StoredStateUnreadable: what is logged or stored does not open.
+        """
+        heard: list[NumberedPiece] = []
+        away_since: timedelta | None = None
+        while True:
+            try:
+                entries = await self.read(owner, session_id, turn_id, heard, heartbeat)
+            except StoreUnavailable:
+                now = self.clock.monotonic()
+                away_since = now if away_since is None else away_since
+                if now - away_since >= self.policy.save_within:
+                    raise
+                yield ()
+                await self.clock.sleep(self.policy.heartbeat)
+                continue
+            away_since = None
+            yield entries
+            heard += (entry for entry in entries if isinstance(entry, NumberedPiece))
+            if entries and isinstance(entries[-1], TurnEnd):
+                return
+
     async def read(
-        self, owner: Owner, session_id: SessionId, turn_id: TurnId, after: int, wait: timedelta
+        self,
+        owner: Owner,
+        session_id: SessionId,
+        turn_id: TurnId,
+        heard: Sequence[NumberedPiece],
+        wait: timedelta,
     ) -> Sequence[LogEntry]:
-        """The entries behind piece ``after``, the end last; empty when none came within ``wait``.
+        """The entries behind those ``heard``, the end last; empty when none came within ``wait``.
 
         Raises:
             StoreUnavailable: neither log nor state could be reached.
         """
-        try:
+        after = heard[-1].number if heard else 0
+        with suppress(TurnNotLogged):
             entries = await self.log.read(owner, session_id, turn_id, after, wait)
-            if not entries and await self._is_dead(owner, session_id, turn_id):
-                return (TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_abandoned"),)
-        except TurnNotLogged:
-            return await self._from_state(owner, session_id, turn_id, after, wait)
-        return entries
-
-    async def _is_dead(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
-        silence = await self.log.silence(owner, session_id, turn_id)
-        return silence >= self.policy.dead_after
+            if entries or not await self.watch.is_dead(owner, session_id, turn_id):
+                return entries
+            # It may have ended well and not have said so: the state tells.
+            wait = timedelta()
+        return await self._from_state(owner, session_id, turn_id, heard, wait)
 
     async def _from_state(
-        self, owner: Owner, session_id: SessionId, turn_id: TurnId, after: int, wait: timedelta
+        self,
+        owner: Owner,
+        session_id: SessionId,
+        turn_id: TurnId,
+        heard: Sequence[NumberedPiece],
+        wait: timedelta,
     ) -> Sequence[LogEntry]:
         try:
             conversation = await self.store.load(owner, session_id, last=1)
@@ -64,42 +104,30 @@ class FollowTurn:
         turn = conversation.turn
         if turn is None or turn.id != turn_id:
             return (TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_superseded"),)
-        if turn.is_open:
-            await self.clock.sleep(wait)
-            return ()
-        return (*_replayed(conversation, turn, after), _end_of(conversation, turn))
-
-
-def reply_of(conversation: Conversation, turn: Turn) -> Message | None:
-    """The reply of this turn; absent while it is open, or when nothing was said."""
-    last = conversation.messages[-1:]
-    return last[0] if last and last[0].id == turn.reply_id and not turn.is_open else None
-
-
-def _replayed(conversation: Conversation, turn: Turn, after: int) -> Sequence[NumberedPiece]:
-    """One piece a part. Cursors into the log mean nothing any more, so they get the end only."""
-    reply = reply_of(conversation, turn)
-    if after or reply is None:
+        if not turn.is_open:
+            return (*_rest(conversation, turn, heard), _end_of(conversation, turn))
+        if await self.watch.is_dead(owner, session_id, turn_id):
+            return (TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_abandoned"),)
+        await self.clock.sleep(min(wait, self.policy.heartbeat))
         return ()
-    pieces = [piece for part in reply.parts if (piece := _as_piece(part)) is not None]
-    return tuple(NumberedPiece(number, piece) for number, piece in enumerate(pieces, 1))
 
 
-def _as_piece(part: Part) -> Piece | None:
-    if isinstance(part, TextPart):
-        return TextPiece(part.text)
-    if isinstance(part, ReasoningPart):
-        return ReasoningPiece(part.text)
-    if isinstance(part, ToolCallPart):
-        return ToolCallPiece(call_id=part.call_id, name=part.name, arguments=part.arguments)
-    return None
+def _rest(
+    conversation: Conversation, turn: Turn, heard: Sequence[NumberedPiece]
+) -> Sequence[NumberedPiece]:
+    reply = reply_of(conversation.messages, turn)
+    if reply is None:
+        return ()
+    rest = remaining(reply, turn, (numbered.piece for numbered in heard))
+    first = heard[-1].number + 1 if heard else 1
+    return tuple(NumberedPiece(number, piece) for number, piece in enumerate(rest, first))
 
 
 def _end_of(conversation: Conversation, turn: Turn) -> TurnEnd:
     if turn.status is not TurnStatus.FINISHED:
         outcome = Outcome(turn.status.value)
         return TurnEnd(outcome=outcome, error=turn.error, forgotten_at=conversation.forgotten_at)
-    reply = reply_of(conversation, turn)
+    reply = reply_of(conversation.messages, turn)
     return TurnEnd(
         outcome=Outcome.FINISHED,
         finish_reason=reply.finish_reason if reply else None,

@@ -1,5 +1,6 @@
 """Opening a turn when another may still be open: rejecting, making it stop, settling a dead one."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from enum import Enum
 from typing import Final
@@ -7,17 +8,18 @@ from typing import Final
 from attrs import frozen
 
 from domain.model.conversation import Conversation
-from domain.model.errors import TurnInProgress, TurnSuperseded
+from domain.model.errors import ConversationNotFound, TurnInProgress, TurnSuperseded
 from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.piece import NumberedPiece
 from domain.model.turn import TurnEnd
 from domain.model.turn_policy import TurnPolicy
 from domain.service.turn_ending import settle
+from entrypoints.usecases.turn_watch import TurnWatch
 from ports.clock import Clock
 from ports.conversation_store import Change, ConversationStateStore
 from ports.errors import TurnNotLogged
 from ports.telemetry import Telemetry
-from ports.turn_log import TurnLog
+from ports.turn_log import LogEntry, TurnLog
 from ports.turn_runner import TurnRunner
 
 MESSAGES_AT_HAND: Final = 200
@@ -44,6 +46,7 @@ class OpenTurn:
     clock: Clock
     policy: TurnPolicy
     telemetry: Telemetry
+    watch: TurnWatch
 
     async def __call__(
         self, owner: Owner, session_id: SessionId, change: Change, on_busy: OnBusy
@@ -70,28 +73,41 @@ class OpenTurn:
 
     async def make_way(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
         """Stop this turn and wait, within the policy's bound, for its end; whether it has ended."""
-        await self.log.stop(owner, session_id, turn_id)
-        self.runner.nudge(turn_id)
         deadline = self.clock.monotonic() + self.policy.make_way_within
         while (left := deadline - self.clock.monotonic()) > _AT_ONCE:
-            try:
-                entries = await self.log.read(owner, session_id, turn_id, _ONLY_THE_END, left)
-            except TurnNotLogged:
+            # Asked for again each time: a log that was lost comes back without it.
+            await self.log.stop(owner, session_id, turn_id)
+            self.runner.nudge(turn_id)
+            wait = min(left, self.policy.heartbeat)
+            if await self._ended(owner, session_id, turn_id, wait):
                 return True
-            if any(isinstance(entry, TurnEnd) for entry in entries):
+            if await self._settled(owner, session_id, turn_id):
                 return True
         return False
 
-    async def _settled(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
+    async def _ended(
+        self, owner: Owner, session_id: SessionId, turn_id: TurnId, wait: timedelta
+    ) -> bool:
         try:
-            entries = await self.log.read(owner, session_id, turn_id, 0, _AT_ONCE)
-            # An end that was announced and never stored leaves nobody to wait for.
-            has_ended = any(isinstance(entry, TurnEnd) for entry in entries)
-            silence = await self.log.silence(owner, session_id, turn_id)
-            if not has_ended and silence < self.policy.dead_after:
-                return False
+            entries = await self.log.read(owner, session_id, turn_id, _ONLY_THE_END, wait)
+            return any(isinstance(entry, TurnEnd) for entry in entries)
         except TurnNotLogged:
-            entries = ()
+            pass
+        try:
+            turn = (await self.store.load(owner, session_id, last=1)).open_turn
+        except ConversationNotFound:
+            return True
+        if turn is not None and turn.id == turn_id:
+            await self.clock.sleep(wait)
+            return False
+        return True
+
+    async def _settled(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
+        entries = await self._logged(owner, session_id, turn_id)
+        # An end that was announced and never stored leaves nobody to wait for.
+        has_ended = any(isinstance(entry, TurnEnd) for entry in entries)
+        if not has_ended and not await self.watch.is_dead(owner, session_id, turn_id):
+            return False
         pieces = [entry.piece for entry in entries if isinstance(entry, NumberedPiece)]
         now = self.clock.now()
         try:
@@ -102,3 +118,11 @@ class OpenTurn:
             return True
         self.telemetry.note("turn.settled", session_id=session_id, pieces=len(pieces))
         return True
+
+    async def _logged(
+        self, owner: Owner, session_id: SessionId, turn_id: TurnId
+    ) -> Sequence[LogEntry]:
+        try:
+            return await self.log.read(owner, session_id, turn_id, 0, _AT_ONCE)
+        except TurnNotLogged:
+            return ()

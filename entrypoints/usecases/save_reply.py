@@ -1,5 +1,6 @@
 """Logging a reply while it is made, and storing it once it has ended."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
@@ -8,6 +9,7 @@ from attrs import evolve, frozen
 
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound, TurnSuperseded
+from domain.model.piece import NumberedPiece
 from domain.model.turn import Outcome, TurnEnd
 from domain.model.turn_policy import TurnPolicy
 from domain.service.turn_ending import fail, finish, interrupt
@@ -15,7 +17,7 @@ from entrypoints.usecases.running_turn import RunningTurn
 from ports.clock import Clock
 from ports.conversation_store import Change, ConversationStateStore
 from ports.errors import ConversationBusy, StoreUnavailable
-from ports.turn_log import TurnLog
+from ports.turn_log import TurnLog, Writing
 
 _RETRY_PAUSE: Final = timedelta(milliseconds=500)
 
@@ -34,8 +36,18 @@ class SaveReply:
         count = len(run.pieces)
         unsent = run.pieces[run.logged : count]
         with suppress(StoreUnavailable):
-            run.writing = await self.log.append(run.owner, run.conversation.id, run.turn, unsent)
+            run.writing = await self._written(run, unsent)
             run.logged = max(run.logged, count)
+
+    async def _written(self, run: RunningTurn, unsent: Sequence[NumberedPiece]) -> Writing:
+        session_id = run.conversation.id
+        writing = await self.log.append(run.owner, session_id, run.turn, unsent)
+        if writing is not Writing.GONE:
+            return writing
+        # A log may be lost by itself; gone for good it is only with its conversation.
+        if not await self.store.reopen_log(run.owner, session_id, run.turn.id):
+            return writing
+        return await self.log.append(run.owner, session_id, run.turn, list(run.pieces))
 
     async def __call__(self, run: RunningTurn) -> TurnEnd:
         """Store the outcome, for a while also against a store that is away; how the turn ended."""

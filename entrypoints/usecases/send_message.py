@@ -79,28 +79,36 @@ class SendMessage:
         opening = self.start_turn.opening(message.request)
         message = evolve(message, message_id=message.message_id or self.identifiers.message_id())
 
-        async def open_it() -> Conversation:
-            return await self._opened(owner, message, opening)
+        tried: list[SessionId] = []
 
-        conversation = await self.start_turn(owner, opening, open_it, address=message.address)
+        async def open_it() -> Conversation:
+            return await self._opened(owner, message, opening, tried)
+
+        conversation = await self.start_turn(
+            owner, opening, open_it, address=message.address, tried=tried
+        )
         restarted = message.session_id is not None and conversation.id != message.session_id
         return Started(conversation=conversation, turn=_turn_of(conversation), restarted=restarted)
 
-    async def _opened(self, owner: Owner, message: NewMessage, opening: Opening) -> Conversation:
+    async def _opened(
+        self, owner: Owner, message: NewMessage, opening: Opening, tried: list[SessionId]
+    ) -> Conversation:
         if message.session_id is not None:
+            tried.append(message.session_id)
             try:
                 return await self._continued(owner, message.session_id, message, opening)
             except ConversationNotFound:
                 pass
         if message.idempotency_key is None:
-            return await self._begun(owner, self.identifiers.session_id(), message, opening)
-        return await self._begun_once(owner, message.idempotency_key, message, opening)
+            tried.append(self.identifiers.session_id())
+            return await self._begun(owner, tried[-1], message, opening)
+        tried.append(self.keys.session_for_request(owner, message.idempotency_key))
+        return await self._begun_once(owner, tried[-1], message, opening)
 
     async def _begun_once(
-        self, owner: Owner, idempotency_key: str, message: NewMessage, opening: Opening
+        self, owner: Owner, session_id: SessionId, message: NewMessage, opening: Opening
     ) -> Conversation:
         """A retry of a first message meets its conversation: the id follows from the key."""
-        session_id = self.keys.session_for_request(owner, idempotency_key)
         try:
             return await self._met_again(owner, session_id, message, opening)
         except ConversationNotFound:

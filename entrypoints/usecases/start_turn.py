@@ -1,14 +1,15 @@
 """Starting a turn: what every way of asking for a reply has in common."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from attrs import frozen
 
 from domain.model.conversation import Conversation
-from domain.model.identifiers import Owner
+from domain.model.identifiers import Owner, SessionId
 from domain.model.turn import RequestKey, Turn
 from domain.service.turn_taking import Opening
+from entrypoints.usecases.abandon_turn import AbandonTurn
 from entrypoints.usecases.make_reply import MakeReply
 from ports.clock import Clock
 from ports.errors import TooManyRequests
@@ -38,6 +39,7 @@ class StartTurn:
 
     runner: TurnRunner
     make_reply: MakeReply
+    abandon_turn: AbandonTurn
     limiter: RateLimiter
     identifiers: IdentifierSource
     clock: Clock
@@ -58,8 +60,12 @@ class StartTurn:
         open_it: Callable[[], Awaitable[Conversation]],
         *,
         address: str,
+        tried: Sequence[SessionId],
     ) -> Conversation:
         """What ``open_it`` stored; the reply is being made from now on.
+
+        The last of ``tried`` is where ``open_it`` tried to open the turn: when the store does not
+        tell whether it did, the turn is closed there.
 
         Raises:
             TooManyTurns, ShuttingDown: ``open_it`` was not called.
@@ -72,4 +78,8 @@ class StartTurn:
             with suppress(TooManyRequests):
                 await self.limiter.spend(address, Share.STORED, stored)
 
-        return await self.runner.run(opening.turn_id, open_it, replying)
+        async def abandoning() -> None:
+            for session_id in tried[-1:]:
+                await self.abandon_turn(owner, session_id, opening.turn_id)
+
+        return await self.runner.run(opening.turn_id, open_it, replying, abandoning)

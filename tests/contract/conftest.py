@@ -1,12 +1,15 @@
 """What the suites start from."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from ports.conversation_store import ConversationStateStore
 from ports.turn_log import TurnLog
-from tests.contract.adapters import STORES, Kept, PassTime
+from ports.turn_runner import TurnRunner
+from tests.contract.adapters import RUNNERS, STORES, Kept, PassTime
+
+Runners = Callable[[int], TurnRunner]
 
 
 @pytest.fixture(params=sorted(STORES))
@@ -28,3 +31,14 @@ def log(kept: Kept) -> TurnLog:
 @pytest.fixture
 def pass_time(kept: Kept) -> PassTime:
     return kept.pass_time
+
+
+@pytest.fixture(params=sorted(RUNNERS))
+def runners(request: pytest.FixtureRequest) -> Runners:
+    """Makes runners of so many turns."""
+    return RUNNERS[request.param]
+
+
+@pytest.fixture
+def runner(runners: Runners) -> TurnRunner:
+    return runners(3)

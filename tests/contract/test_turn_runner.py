@@ -1,7 +1,6 @@
 """What every turn runner promises: see ``ports.turn_runner``."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -11,22 +10,10 @@ from domain.model.conversation import Conversation
 from ports.errors import TooManyTurns
 from ports.turn_runner import Signals, TurnRunner
 from tests.builders import a_conversation, after_turns, asked, turn_id
-from tests.contract.adapters import RUNNERS
+from tests.contract.conftest import Runners
 
 OPENED = asked(a_conversation())
 LONG = timedelta(hours=1)
-Runners = Callable[[int], TurnRunner]
-
-
-@pytest.fixture(params=sorted(RUNNERS))
-def runners(request: pytest.FixtureRequest) -> Runners:
-    """Makes runners of so many turns."""
-    return RUNNERS[request.param]
-
-
-@pytest.fixture
-def runner(runners: Runners) -> TurnRunner:
-    return runners(3)
 
 
 @define
@@ -49,10 +36,14 @@ async def opening() -> Conversation:
     return OPENED
 
 
+async def nothing() -> None:
+    """There is nothing to abandon."""
+
+
 async def test_the_caller_gets_what_was_opened_and_the_reply_runs_on(runner: TurnRunner) -> None:
     reply = Reply()
 
-    assert await runner.run(turn_id(), opening, reply) == OPENED
+    assert await runner.run(turn_id(), opening, reply, nothing) == OPENED
     await reply.began.wait()
     reply.may_end.set()
     await reply.has_ended.wait()
@@ -67,7 +58,7 @@ async def test_a_caller_who_leaves_stops_neither_opening_nor_reply(runner: TurnR
         await may_open.wait()
         return OPENED
 
-    caller = asyncio.create_task(runner.run(turn_id(), slowly, reply))
+    caller = asyncio.create_task(runner.run(turn_id(), slowly, reply, nothing))
     await is_opening.wait()
     caller.cancel()
     await asyncio.wait([caller])
@@ -85,7 +76,7 @@ async def test_what_opening_raises_reaches_the_caller(runner: TurnRunner) -> Non
 
     reply = Reply()
     with pytest.raises(LookupError):
-        await runner.run(turn_id(), failing, reply)
+        await runner.run(turn_id(), failing, reply, nothing)
 
     assert reply.given == []
 
@@ -98,7 +89,7 @@ async def test_a_turn_that_is_not_this_one_is_joined_and_not_run(
         return joined
 
     reply = Reply()
-    assert await runner.run(turn_id(1), joining, reply) == joined
+    assert await runner.run(turn_id(1), joining, reply, nothing) == joined
     await asyncio.sleep(0)
 
     assert reply.given == []
@@ -113,13 +104,13 @@ async def test_more_turns_than_the_bound_are_refused_before_they_are_opened(
         opened.append(1)
         return OPENED
 
-    await runner.run(turn_id(), noted, reply)
+    await runner.run(turn_id(), noted, reply, nothing)
     with pytest.raises(TooManyTurns):
-        await runner.run(turn_id(2), noted, reply)
+        await runner.run(turn_id(2), noted, reply, nothing)
     reply.may_end.set()
     await reply.has_ended.wait()
     await asyncio.sleep(0)
-    await runner.run(turn_id(), noted, Reply(may_end=reply.may_end))
+    await runner.run(turn_id(), noted, Reply(may_end=reply.may_end), nothing)
 
     assert len(opened) == 2
 
@@ -132,7 +123,7 @@ async def test_a_nudge_wakes_the_turn_it_names(runner: TurnRunner) -> None:
         await signals.wait(LONG)
         woke.set()
 
-    await runner.run(turn_id(), opening, waiting)
+    await runner.run(turn_id(), opening, waiting, nothing)
     await waits.wait()
     runner.nudge(turn_id(2))
     await asyncio.sleep(0)
@@ -151,7 +142,7 @@ async def test_a_nudge_that_comes_early_is_not_lost(runner: TurnRunner) -> None:
         await signals.wait(LONG)
         woke.set()
 
-    await runner.run(turn_id(), opening, late)
+    await runner.run(turn_id(), opening, late, nothing)
     runner.nudge(turn_id())
     may_wait.set()
 
@@ -168,7 +159,7 @@ async def test_a_wait_ends_by_itself_and_nobody_has_to_end(runner: TurnRunner) -
         told.append(signals.must_end)
         done.set()
 
-    await runner.run(turn_id(), opening, briefly)
+    await runner.run(turn_id(), opening, briefly, nothing)
     await done.wait()
 
     assert told == [False]

@@ -38,6 +38,10 @@ class Turn:
         self.fate = "done"
 
 
+async def nothing() -> None:
+    """There is nothing to abandon."""
+
+
 def a_runner(max_turns: int = 8, notebook: Notebook | None = None) -> TaskTurnRunner:
     return TaskTurnRunner(max_turns=max_turns, telemetry=notebook or Notebook())
 
@@ -45,7 +49,7 @@ def a_runner(max_turns: int = 8, notebook: Notebook | None = None) -> TaskTurnRu
 async def a_running_turn(runner: TaskTurnRunner) -> tuple[Turn, Signals]:
     turn = Turn()
     turn.may_open.set()
-    await runner.run(turn_id(), turn.opening, turn.replying)
+    await runner.run(turn_id(), turn.opening, turn.replying, nothing)
     return turn, await turn.signals
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from datetime import timedelta
 
 from domain.model.conversation import Conversation
-from domain.model.identifiers import Owner, SessionId
+from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.message import FinishReason, Usage
 from domain.model.piece import ModelFinished, Piece, TextPiece
 from domain.model.prompt import Prompt
@@ -107,6 +107,10 @@ class ShakyStore:
             self.lost_answers -= 1
             raise StoreUnavailable("update")
         return updated
+
+    async def reopen_log(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
+        await self._reached("log")
+        return await self._store.reopen_log(owner, session_id, turn_id)
 
     async def forget(self, owner: Owner, session_id: SessionId) -> None:
         await self._reached("forget")

@@ -18,6 +18,7 @@ from adapters.system.identifier_source import RandomIdentifiers
 from domain.model.conversation import Conversation
 from domain.model.identifiers import Owner, SessionId
 from domain.model.message import TextPart
+from domain.model.piece import NumberedPiece
 from domain.model.turn import TurnEnd
 from domain.model.turn_policy import TurnPolicy
 from domain.service.prompt_building import Budget
@@ -33,6 +34,7 @@ from entrypoints.usecases.read_history import ReadHistory
 from entrypoints.usecases.send_message import NewMessage, SendMessage
 from entrypoints.usecases.start_turn import Started
 from entrypoints.usecases.stop_turn import StopTurn
+from entrypoints.usecases.turn_watch import MissingLogs
 from ports.assistant_profile import AssistantProfile
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
@@ -108,8 +110,8 @@ class Room:
         session_id, turn_id = started.conversation.id, started.turn.id
         async with asyncio.timeout(_GUARD_SECONDS):
             while not (heard and isinstance(heard[-1], TurnEnd)):
-                seen = len(heard)
-                heard += await self.follow.read(owner, session_id, turn_id, seen, WHEN_IT_COMES)
+                pieces = [one for one in heard if isinstance(one, NumberedPiece)]
+                heard += await self.follow.read(owner, session_id, turn_id, pieces, WHEN_IT_COMES)
         return heard
 
     async def end_of(self, started: Started) -> TurnEnd:
@@ -147,6 +149,7 @@ def a_room(
         Clock: clock,
         ConversationStateStore: store,
         IdentifierSource: RandomIdentifiers(),
+        MissingLogs: MissingLogs(),
         LanguageModel: model or Saying("Hi!"),
         RateLimiter: limiter,
         Telemetry: notebook,

@@ -12,6 +12,7 @@ from tests.entrypoints.a_turn import (
     Turn,
     a_runner,
     a_running_turn,
+    nothing,
     turns_of_the_loop,
 )
 
@@ -23,7 +24,7 @@ async def test_a_process_that_ends_takes_no_new_turns() -> None:
 
     assert not runner.takes_new()
     with pytest.raises(ShuttingDown):
-        await runner.run(turn_id(), Turn().opening, Turn().replying)
+        await runner.run(turn_id(), Turn().opening, Turn().replying, nothing)
 
 
 async def test_a_process_that_ends_lets_its_turns_finish() -> None:

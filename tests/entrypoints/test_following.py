@@ -2,9 +2,12 @@
 
 from datetime import timedelta
 
+import pytest
+
 from domain.model.message import FinishReason
 from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Outcome, TurnEnd
+from domain.model.turn_policy import TurnPolicy
 from ports.model_errors import ModelTimedOut
 from tests.builders import OTHER_ID, OWNER, STRANGER, turn_id
 from tests.e2e.puppet import Puppet
@@ -24,9 +27,10 @@ async def test_any_number_may_follow_from_anywhere() -> None:
     whole = await room.whole_turn(started)
 
     session_id, turn = started.conversation.id, started.turn.id
-    tails = [await room.follow.read(OWNER, session_id, turn, n, AT_ONCE) for n in range(5)]
+    pieces = [one for one in whole if isinstance(one, NumberedPiece)]
+    tails = [await room.follow.read(OWNER, session_id, turn, pieces[:n], AT_ONCE) for n in range(4)]
 
-    assert tails == [whole[0:], whole[1:], whole[2:], whole[3:], whole[3:]]
+    assert tails == [whole[0:], whole[1:], whole[2:], whole[3:]]
 
 
 async def test_a_finished_reply_is_told_one_piece_a_part_when_its_log_is_gone() -> None:
@@ -49,14 +53,30 @@ async def test_a_finished_reply_is_told_one_piece_a_part_when_its_log_is_gone() 
     ]
 
 
-async def test_a_cursor_into_a_log_that_is_gone_gets_the_end_only() -> None:
-    room = a_room(Saying("One", "Two"))
+@pytest.mark.parametrize(
+    ("heard", "rest"),
+    [
+        (["One"], ["Two three"]),
+        (["One", "Two"], [" three"]),
+        (["One", "Two", " three"], []),
+        (["Something else"], []),
+    ],
+)
+async def test_a_slow_follower_gets_the_rest_from_the_state_when_the_log_is_gone(
+    heard: list[str], rest: list[str]
+) -> None:
+    room = a_room(Saying("One", "Two", " three"))
     started = await room.send()
     end = await room.end_of(started)
     room.clock.advance(KEPT_AFTER_END)
 
     session_id, turn = started.conversation.id, started.turn.id
-    assert await room.follow.read(OWNER, session_id, turn, 1, AT_ONCE) == (end,)
+    pieces = [NumberedPiece(number, TextPiece(text)) for number, text in enumerate(heard, 1)]
+    told = await room.follow.read(OWNER, session_id, turn, pieces, AT_ONCE)
+
+    first = len(heard) + 1
+    assert list(told[:-1]) == [NumberedPiece(n, TextPiece(s)) for n, s in enumerate(rest, first)]
+    assert told[-1] == end
 
 
 async def test_a_failure_is_told_also_when_its_log_is_gone() -> None:
@@ -87,8 +107,8 @@ async def test_strangers_and_the_absent_are_told_the_same() -> None:
     session_id, turn = started.conversation.id, started.turn.id
     assert await room.follow.running(STRANGER, session_id) is None
     assert await room.follow.running(OWNER, OTHER_ID) is None
-    assert await room.follow.read(STRANGER, session_id, turn, 0, AT_ONCE) == (GONE,)
-    assert await room.follow.read(OWNER, OTHER_ID, turn_id(), 0, AT_ONCE) == (GONE,)
+    assert await room.follow.read(STRANGER, session_id, turn, (), AT_ONCE) == (GONE,)
+    assert await room.follow.read(OWNER, OTHER_ID, turn_id(), (), AT_ONCE) == (GONE,)
 
 
 async def test_an_open_turn_without_a_log_is_waited_for() -> None:
@@ -98,7 +118,7 @@ async def test_an_open_turn_without_a_log_is_waited_for() -> None:
     before = room.clock.monotonic()
 
     session_id, turn = started.conversation.id, started.turn.id
-    heard = await room.follow.read(OWNER, session_id, turn, 0, timedelta(seconds=10))
+    heard = await room.follow.read(OWNER, session_id, turn, (), timedelta(seconds=10))
 
     assert heard == ()
-    assert room.clock.monotonic() - before == timedelta(seconds=10)
+    assert room.clock.monotonic() - before == TurnPolicy().heartbeat

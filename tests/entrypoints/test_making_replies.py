@@ -76,13 +76,11 @@ async def test_whoever_sees_the_end_finds_the_reply_in_the_history() -> None:
     conversation = await a_turn(room)
 
     async def following() -> Conversation:
-        seen = 0
-        while True:
-            for entry in await room.follow.read(OWNER, ID, turn_id(), seen, WHEN_IT_COMES):
-                if isinstance(entry, TurnEnd):
-                    # Read behind the shaky store's back: at this very moment.
-                    return await room.store.at_once(OWNER, ID)
-                seen = entry.number
+        async for entries in room.follow.entries(OWNER, ID, turn_id(), WHEN_IT_COMES):
+            if entries and isinstance(entries[-1], TurnEnd):
+                break
+        # Read behind the shaky store's back: at this very moment.
+        return await room.store.at_once(OWNER, ID)
 
     follower = asyncio.create_task(following())
     await room.make_reply(OWNER, conversation, Calm())

@@ -17,6 +17,7 @@ from tests.e2e.puppet import Puppet
 from tests.entrypoints.room import WHEN_IT_COMES, Room, a_room
 
 POLICY = TurnPolicy()
+HALF = [NumberedPiece(1, TextPiece("Half"))]
 A_MOMENT = timedelta(milliseconds=1)
 AT_ONCE = timedelta()
 ABANDONED = TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_abandoned")
@@ -45,9 +46,15 @@ async def test_the_next_writer_settles_a_dead_turn_with_its_pieces() -> None:
     assert room.notebook.notes[0] == ("turn.settled", {"session_id": ID, "pieces": 2})
 
 
-async def test_the_next_writer_settles_a_turn_whose_log_is_gone() -> None:
+async def test_a_lost_log_is_silent_from_when_it_was_first_seen_missing() -> None:
     room = await a_dead_turn()
     room.log.forget(ID)
+    with pytest.raises(TurnInProgress):
+        await room.send("Still there?", session_id=ID)
+    room.clock.advance(POLICY.dead_after - A_MOMENT)
+    with pytest.raises(TurnInProgress):
+        await room.send("Still there?", session_id=ID)
+    room.clock.advance(A_MOMENT)
 
     await room.whole_turn(await room.send("Still there?", session_id=ID))
 
@@ -81,14 +88,14 @@ async def test_a_turn_that_is_only_slow_is_not_settled() -> None:
 
 async def test_followers_of_a_dead_turn_learn_that_it_was_abandoned() -> None:
     room = await a_dead_turn("Half")
-    heard = await room.follow.read(OWNER, ID, turn_id(), 0, AT_ONCE)
+    heard = await room.follow.read(OWNER, ID, turn_id(), (), AT_ONCE)
     room.clock.advance(POLICY.dead_after - A_MOMENT)
-    before = await room.follow.read(OWNER, ID, turn_id(), 1, AT_ONCE)
+    before = await room.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE)
     room.clock.advance(A_MOMENT)
 
-    after = await room.follow.read(OWNER, ID, turn_id(), 1, AT_ONCE)
+    after = await room.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE)
 
-    assert heard == [NumberedPiece(1, TextPiece("Half"))]
+    assert heard == HALF
     assert (before, after) == ([], (ABANDONED,))
 
 

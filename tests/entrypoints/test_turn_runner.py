@@ -8,7 +8,14 @@ from domain.model.conversation import Conversation
 from ports.errors import StoreUnavailable, TooManyTurns
 from ports.turn_runner import Signals
 from tests.builders import a_conversation, asked, turn_id
-from tests.entrypoints.a_turn import LONG, Turn, a_runner, a_running_turn, turns_of_the_loop
+from tests.entrypoints.a_turn import (
+    LONG,
+    Turn,
+    a_runner,
+    a_running_turn,
+    nothing,
+    turns_of_the_loop,
+)
 from tests.entrypoints.doubles import Notebook
 
 
@@ -16,7 +23,7 @@ async def test_the_caller_gets_the_opened_conversation_while_the_reply_runs_on()
     runner, turn = a_runner(), Turn()
     turn.may_open.set()
 
-    opened = await runner.run(turn_id(), turn.opening, turn.replying)
+    opened = await runner.run(turn_id(), turn.opening, turn.replying, nothing)
 
     await turn.signals
     assert opened == asked(a_conversation())
@@ -28,7 +35,7 @@ async def test_the_caller_gets_the_opened_conversation_while_the_reply_runs_on()
 
 async def test_a_caller_who_leaves_cancels_neither_part() -> None:
     runner, turn = a_runner(), Turn()
-    caller = asyncio.create_task(runner.run(turn_id(), turn.opening, turn.replying))
+    caller = asyncio.create_task(runner.run(turn_id(), turn.opening, turn.replying, nothing))
     await asyncio.sleep(0)
 
     caller.cancel()
@@ -48,7 +55,7 @@ async def test_a_turn_that_could_not_be_opened_is_the_callers_error_and_frees_it
         raise StoreUnavailable("update")
 
     with pytest.raises(StoreUnavailable):
-        await runner.run(turn_id(), failing, turn.replying)
+        await runner.run(turn_id(), failing, turn.replying, nothing)
     await asyncio.sleep(0)
     turn, _ = await a_running_turn(runner)
 
@@ -64,7 +71,7 @@ async def test_a_failure_whose_caller_has_left_is_nobodys() -> None:
         await turn.may_open.wait()
         raise StoreUnavailable("update")
 
-    caller = asyncio.create_task(runner.run(turn_id(), failing, turn.replying))
+    caller = asyncio.create_task(runner.run(turn_id(), failing, turn.replying, nothing))
     await asyncio.sleep(0)
     caller.cancel()
     turn.may_open.set()
@@ -77,7 +84,7 @@ async def test_who_joins_a_turn_does_not_make_its_reply_again() -> None:
     runner, turn = a_runner(), Turn()
     turn.may_open.set()
 
-    opened = await runner.run(turn_id(2), turn.opening, turn.replying)
+    opened = await runner.run(turn_id(2), turn.opening, turn.replying, nothing)
     await runner.drain(LONG)
 
     assert opened.open_turn is not None
@@ -89,7 +96,7 @@ async def test_no_more_turns_than_the_bound_run_at_once() -> None:
     turn, _ = await a_running_turn(runner)
 
     with pytest.raises(TooManyTurns):
-        await runner.run(turn_id(2), Turn().opening, turn.replying)
+        await runner.run(turn_id(2), Turn().opening, turn.replying, nothing)
 
     turn.may_end.set()
     await turns_of_the_loop()
@@ -106,7 +113,7 @@ async def test_a_reply_that_crashes_is_noted_by_its_kind_only() -> None:
     async def crashing(_: Conversation, __: Signals) -> None:
         raise RuntimeError("planted words")
 
-    await runner.run(turn_id(), turn.opening, crashing)
+    await runner.run(turn_id(), turn.opening, crashing, nothing)
     await runner.drain(LONG)
 
     assert notebook.notes == [("turn.crashed", {"kind": "RuntimeError"})]

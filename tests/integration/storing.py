@@ -82,9 +82,7 @@ async def storing(
 ) -> AsyncIterator[Storing]:
     """Adapters over the server at ``url``, written through unless ``batching`` says otherwise."""
     own = clock or SystemClock()
-    connection = Multiplexer(
-        RedisPlace(url=url, **place).connection, bounds or Bounds(), SystemClock()
-    )
+    connection = Multiplexer(RedisPlace(url=url, **place).connection, bounds or Bounds(), own)
     running = asyncio.create_task(connection.run())
     notes = Notes()
     commands = Commands(connection=connection, clock=own, telemetry=notes)

@@ -1,13 +1,18 @@
 """When pieces leave for Redis, and that nobody in the same process waits for it."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 
 from adapters.encrypted_redis.keyspace import log_key
+from adapters.encrypted_redis.log_entries import LogEntries
 from adapters.encrypted_redis.turn_log import Batching
+from adapters.sealing.key_ring import KeyRing
+from adapters.sealing.sealer import Sealer
 from domain.model.piece import NumberedPiece, TextPiece
 from domain.model.turn import Outcome, Turn, TurnEnd
 from ports.turn_log import Writing
@@ -15,7 +20,7 @@ from tests.builders import ID, OWNER, a_conversation, asked
 from tests.clocks import ManualClock
 from tests.contract.test_turn_log import numbered, turn_of
 from tests.integration.redis_servers import RedisProcess
-from tests.integration.storing import Storing, storing
+from tests.integration.storing import RING, Storing, storing
 
 HEAD = 1
 AT_ONCE = timedelta()
@@ -118,6 +123,38 @@ async def test_entries_show_the_size_of_no_piece(batching: Storing, turn: Turn) 
         sizes.add(len((newest[1] or {})[b"d"]))
 
     assert len(sizes) == 1
+
+
+async def test_a_redis_that_takes_long_holds_up_no_writer(own_server: RedisProcess) -> None:
+    async with storing(own_server.url, batching=Batching()) as kept:
+        conversation = asked(a_conversation())
+        await kept.store.create(OWNER, conversation)
+        turn = turn_of(conversation)
+        own_server.signal(signal.SIGSTOP)
+        first = await kept.log.append(OWNER, ID, turn, numbered("first"))
+        second = await kept.log.append(OWNER, ID, turn, numbered("second", first=2))
+        heard = await kept.log.read(OWNER, ID, turn.id, 0, AT_ONCE)
+        own_server.signal(signal.SIGCONT)
+
+    assert (first, second) == (Writing.GO_ON, Writing.GO_ON)
+    assert heard == numbered("first", "second")
+
+
+async def test_a_piece_that_was_sent_twice_is_read_once(
+    batching: Storing, turn: Turn, shared_server: RedisProcess
+) -> None:
+    again = LogEntries(_sealer(), OWNER, ID, turn.id).entry(2, numbered("first", "second"))
+    await batching.redis.xadd(log_key(ID), {"d": again}, id=f"{turn.number}-2")
+    async with storing(shared_server.url) as other:
+        whole = await other.log.read(OWNER, ID, turn.id, 0, AT_ONCE)
+        rest = await other.log.read(OWNER, ID, turn.id, 1, AT_ONCE)
+
+    assert whole == numbered("first", "second")
+    assert rest == numbered("second", first=2)
+
+
+def _sealer() -> Sealer:
+    return Sealer(ring=KeyRing.parse(RING), random_bytes=os.urandom)
 
 
 async def _grown(kept: Storing) -> None:

@@ -1,0 +1,76 @@
+"""Telling the rest of a stored reply to somebody who has heard its beginning."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
+
+from domain.model.message import (
+    Message,
+    Part,
+    ReasoningPart,
+    StepMark,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+from domain.model.piece import Piece, ReasoningPiece, TextPiece, ToolCallPiece, put_together
+from domain.model.turn import Turn
+
+_Spoken: TypeAlias = TextPart | ReasoningPart | ToolCallPart
+
+
+def reply_of(messages: Sequence[Message], turn: Turn) -> Message | None:
+    """The reply of the newest turn; absent while that is open, and when nothing was said."""
+    last = messages[-1:]
+    return last[0] if last and last[0].id == turn.reply_id and not turn.is_open else None
+
+
+def remaining(reply: Message, turn: Turn, heard: Iterable[Piece]) -> tuple[Piece, ...]:
+    """The pieces, one a part, that this turn's reply has behind those ``heard``.
+
+    Empty when it does not begin with what was heard: then it is another reply.
+    """
+    spoken = tuple(_spoken(_parts_of(reply, turn)))
+    begun = put_together(heard)
+    if len(begun) > len(spoken) or not all(map(_begins, spoken, begun)):
+        return ()
+    lengths = [*(len(_words(part)) for part in begun), *[0] * (len(spoken) - len(begun))]
+    return tuple(
+        _piece(part, length)
+        for part, length in zip(spoken, lengths, strict=True)
+        if length < len(_words(part))
+    )
+
+
+def _parts_of(reply: Message, turn: Turn) -> Sequence[Part]:
+    """A turn that goes on with a message has said what stands behind the message's last mark."""
+    if not turn.continues:
+        return reply.parts
+    marks = [place for place, part in enumerate(reply.parts) if isinstance(part, StepMark)]
+    newest = reply.parts[marks[-1] + 1 :] if marks else ()
+    has_said_nothing = any(isinstance(part, ToolResultPart) for part in newest)
+    return () if has_said_nothing else newest
+
+
+def _spoken(parts: Iterable[Part]) -> Iterator[_Spoken]:
+    return (part for part in parts if isinstance(part, TextPart | ReasoningPart | ToolCallPart))
+
+
+def _words(part: Part) -> str:
+    if isinstance(part, ToolCallPart):
+        return part.arguments
+    return part.text if isinstance(part, TextPart | ReasoningPart) else ""
+
+
+def _begins(part: _Spoken, begun: Part) -> bool:
+    if isinstance(part, ToolCallPart) and isinstance(begun, ToolCallPart):
+        return part.call_id == begun.call_id and part.arguments.startswith(begun.arguments)
+    return type(part) is type(begun) and _words(part).startswith(_words(begun))
+
+
+def _piece(part: _Spoken, length: int) -> Piece:
+    """What the part has behind so many characters."""
+    if isinstance(part, ToolCallPart):
+        more = part.arguments[length:]
+        return ToolCallPiece(call_id=part.call_id, name=part.name, arguments=more)
+    rest = part.text[length:]
+    return TextPiece(rest) if isinstance(part, TextPart) else ReasoningPiece(rest)

@@ -1,0 +1,93 @@
+"""A log that was lost by itself is opened again, as long as its turn is the open one."""
+
+from datetime import timedelta
+
+import pytest
+
+from domain.model.turn import Turn
+from ports.conversation_store import ConversationStateStore
+from ports.errors import TurnNotLogged
+from ports.turn_log import TurnLog, Writing
+from tests.builders import ID, OWNER, STRANGER, a_conversation, asked, turn_id
+from tests.contract.adapters import PassTime
+from tests.contract.changes import asking, finishing, interrupting
+from tests.contract.test_turn_log import AT_ONCE, numbered, turn_of
+
+TOO_LONG = timedelta(minutes=11)
+
+
+@pytest.fixture
+async def turn(store: ConversationStateStore, log: TurnLog, pass_time: PassTime) -> Turn:
+    """An open turn whose log was lost; the conversation is still there."""
+    conversation = asked(a_conversation())
+    await store.create(OWNER, conversation)
+    await log.append(OWNER, ID, turn_of(conversation), numbered("lost"))
+    await pass_time(TOO_LONG)
+    return turn_of(conversation)
+
+
+async def is_logged(log: TurnLog, turn: Turn) -> bool:
+    try:
+        await log.read(OWNER, ID, turn.id, 0, AT_ONCE)
+    except TurnNotLogged:
+        return False
+    return True
+
+
+async def test_a_lost_log_is_opened_again_and_takes_everything_anew(
+    store: ConversationStateStore, log: TurnLog, turn: Turn
+) -> None:
+    assert await log.append(OWNER, ID, turn, numbered("more", first=2)) is Writing.GONE
+    assert await store.reopen_log(OWNER, ID, turn.id) is True
+    assert await log.append(OWNER, ID, turn, numbered("lost", "more")) is Writing.GO_ON
+
+    assert await log.read(OWNER, ID, turn.id, 0, AT_ONCE) == numbered("lost", "more")
+
+
+async def test_a_log_that_is_there_stays_as_it_is(
+    store: ConversationStateStore, log: TurnLog, turn: Turn
+) -> None:
+    await store.reopen_log(OWNER, ID, turn.id)
+    await log.append(OWNER, ID, turn, numbered("kept"))
+    await log.stop(OWNER, ID, turn.id)
+
+    assert await store.reopen_log(OWNER, ID, turn.id) is True
+    assert await log.read(OWNER, ID, turn.id, 0, AT_ONCE) == numbered("kept")
+    assert await log.append(OWNER, ID, turn, []) is Writing.STOPPED
+
+
+async def test_nothing_is_opened_for_a_turn_that_has_ended(
+    store: ConversationStateStore, log: TurnLog, turn: Turn
+) -> None:
+    await store.update(OWNER, ID, finishing())
+
+    assert await store.reopen_log(OWNER, ID, turn.id) is False
+    assert not await is_logged(log, turn)
+
+
+async def test_nothing_is_opened_for_a_turn_that_another_took_the_place_of(
+    store: ConversationStateStore, log: TurnLog, turn: Turn
+) -> None:
+    await store.update(OWNER, ID, interrupting())
+    newer = turn_of(await store.update(OWNER, ID, asking("And?", 2)))
+    await log.append(OWNER, ID, newer, numbered("new"))
+
+    assert await store.reopen_log(OWNER, ID, turn.id) is False
+    assert await log.read(OWNER, ID, newer.id, 0, AT_ONCE) == numbered("new")
+
+
+async def test_nothing_is_opened_for_what_was_forgotten(
+    store: ConversationStateStore, log: TurnLog, turn: Turn
+) -> None:
+    await store.forget(OWNER, ID)
+
+    assert await store.reopen_log(OWNER, ID, turn.id) is False
+    assert not await is_logged(log, turn)
+
+
+async def test_nothing_is_opened_for_a_stranger_or_a_made_up_turn(
+    store: ConversationStateStore, log: TurnLog, turn: Turn
+) -> None:
+    assert await store.reopen_log(STRANGER, ID, turn.id) is False
+    assert await store.reopen_log(OWNER, ID, turn_id(9)) is False
+    assert not await is_logged(log, turn)

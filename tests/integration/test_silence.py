@@ -1,0 +1,64 @@
+"""A Redis that freezes makes every turn look silent; none of them is taken for dead."""
+
+import asyncio
+import signal
+from contextlib import suppress
+from datetime import timedelta
+
+from domain.model.identifiers import TurnId
+from domain.model.turn_policy import TurnPolicy
+from ports.errors import StoreUnavailable
+from tests.builders import ID, OWNER, a_conversation, asked
+from tests.clocks import ShiftedClock
+from tests.contract.test_turn_log import turn_of
+from tests.integration.redis_servers import RedisProcess
+from tests.integration.storing import Storing, storing
+
+DEAD_AFTER = TurnPolicy().dead_after
+
+
+async def test_silence_is_counted_while_redis_answers(own_server: RedisProcess) -> None:
+    clock = ShiftedClock()
+    async with storing(own_server.url, clock=clock) as kept:
+        turn = await _open_turn(kept)
+        clock.advance(DEAD_AFTER)
+        await kept.pass_time(DEAD_AFTER)
+
+        assert await kept.log.silence(OWNER, ID, turn) >= DEAD_AFTER
+
+
+async def test_silence_while_redis_was_frozen_is_nobodys(own_server: RedisProcess) -> None:
+    clock = ShiftedClock()
+    async with storing(own_server.url, clock=clock) as kept:
+        turn = await _open_turn(kept)
+        clock.advance(2 * DEAD_AFTER)
+        await kept.pass_time(2 * DEAD_AFTER)
+        own_server.signal(signal.SIGSTOP)
+        await _until(kept, is_well=False)
+        own_server.signal(signal.SIGCONT)
+        await _until(kept, is_well=True)
+
+        assert await kept.log.silence(OWNER, ID, turn) < DEAD_AFTER
+
+
+async def test_a_process_that_has_just_come_has_seen_no_silence(own_server: RedisProcess) -> None:
+    async with storing(own_server.url) as kept, storing(own_server.url) as other:
+        turn = await _open_turn(kept)
+        await kept.pass_time(2 * DEAD_AFTER)
+
+        assert await other.log.silence(OWNER, ID, turn) < DEAD_AFTER
+
+
+async def _open_turn(kept: Storing) -> TurnId:
+    conversation = asked(a_conversation())
+    await kept.store.create(OWNER, conversation)
+    return turn_of(conversation).id
+
+
+async def _until(kept: Storing, *, is_well: bool) -> None:
+    """Return once the connection knows about it."""
+    async with asyncio.timeout(20):
+        while (kept.commands.well_for > timedelta()) is not is_well:
+            with suppress(StoreUnavailable):
+                await kept.commands.once("test", "PING")
+            await asyncio.sleep(0)
