@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
+from domain.model.conversation import Conversation
 from domain.model.message import (
     Message,
     Part,
@@ -13,7 +14,7 @@ from domain.model.message import (
     ToolResultPart,
 )
 from domain.model.piece import Piece, ReasoningPiece, TextPiece, ToolCallPiece, put_together
-from domain.model.turn import Turn
+from domain.model.turn import Outcome, Turn, TurnEnd, TurnStatus
 
 _Spoken: TypeAlias = TextPart | ReasoningPart | ToolCallPart
 
@@ -22,6 +23,20 @@ def reply_of(messages: Sequence[Message], turn: Turn) -> Message | None:
     """The reply of the newest turn; absent while that is open, and when nothing was said."""
     last = messages[-1:]
     return last[0] if last and last[0].id == turn.reply_id and not turn.is_open else None
+
+
+def end_of(conversation: Conversation, turn: Turn) -> TurnEnd:
+    """How the newest turn, which has ended, is told to those who follow it."""
+    if turn.status is not TurnStatus.FINISHED:
+        outcome = Outcome(turn.status.value)
+        return TurnEnd(outcome=outcome, error=turn.error, forgotten_at=conversation.forgotten_at)
+    reply = reply_of(conversation.messages, turn)
+    return TurnEnd(
+        outcome=Outcome.FINISHED,
+        finish_reason=reply.finish_reason if reply else None,
+        usage=reply.usage if reply else None,
+        forgotten_at=conversation.forgotten_at,
+    )
 
 
 def remaining(reply: Message, turn: Turn, heard: Iterable[Piece]) -> tuple[Piece, ...]:

@@ -71,12 +71,17 @@ def settle(
 ) -> Conversation:
     """Close what a dead process left open, with the pieces its log still has.
 
-    The stay is left as it is: nobody spoke.
+    The stay is left as it is: nobody spoke. Without a piece the turn has failed, and its request
+    key is free again for a retry.
 
     Raises:
         TurnSuperseded: another turn has been opened since.
     """
-    return _ended(conversation, turn_id, TurnStep.SETTLE, pieces, at)
+    heard, turn = tuple(pieces), conversation.open_turn
+    if heard or turn is None or turn.id != turn_id:
+        return _ended(conversation, turn_id, TurnStep.SETTLE, heard, at)
+    failed = stepped(evolve(turn, request=None), TurnStep.FAIL, at, "turn_abandoned")
+    return _with_reply(evolve(conversation, turn=failed), failed, (), at)
 
 
 def _ended(

@@ -59,7 +59,11 @@ class AnswerAgain:
 
         async def open_it() -> Conversation:
             return await self.open_turn(
-                owner, again.session_id, lambda known: _anew(known, again, opening), again.on_busy
+                owner,
+                again.session_id,
+                lambda known: _anew(known, again, opening),
+                again.on_busy,
+                opening.turn_id,
             )
 
         conversation = await self.start_turn(

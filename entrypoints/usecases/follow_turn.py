@@ -10,9 +10,9 @@ from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound
 from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.piece import NumberedPiece
-from domain.model.turn import Outcome, Turn, TurnEnd, TurnStatus
+from domain.model.turn import Outcome, Turn, TurnEnd
 from domain.model.turn_policy import TurnPolicy
-from domain.service.replaying import remaining, reply_of
+from domain.service.replaying import end_of, remaining, reply_of
 from entrypoints.usecases.turn_watch import TurnWatch
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
@@ -105,7 +105,7 @@ class FollowTurn:
         if turn is None or turn.id != turn_id:
             return (TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_superseded"),)
         if not turn.is_open:
-            return (*_rest(conversation, turn, heard), _end_of(conversation, turn))
+            return (*_rest(conversation, turn, heard), end_of(conversation, turn))
         if await self.watch.is_dead(owner, session_id, turn_id):
             return (TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_abandoned"),)
         await self.clock.sleep(min(wait, self.policy.heartbeat))
@@ -121,16 +121,3 @@ def _rest(
     rest = remaining(reply, turn, (numbered.piece for numbered in heard))
     first = heard[-1].number + 1 if heard else 1
     return tuple(NumberedPiece(number, piece) for number, piece in enumerate(rest, first))
-
-
-def _end_of(conversation: Conversation, turn: Turn) -> TurnEnd:
-    if turn.status is not TurnStatus.FINISHED:
-        outcome = Outcome(turn.status.value)
-        return TurnEnd(outcome=outcome, error=turn.error, forgotten_at=conversation.forgotten_at)
-    reply = reply_of(conversation.messages, turn)
-    return TurnEnd(
-        outcome=Outcome.FINISHED,
-        finish_reason=reply.finish_reason if reply else None,
-        usage=reply.usage if reply else None,
-        forgotten_at=conversation.forgotten_at,
-    )

@@ -13,6 +13,7 @@ from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.piece import NumberedPiece
 from domain.model.turn import TurnEnd
 from domain.model.turn_policy import TurnPolicy
+from domain.service.replaying import end_of
 from domain.service.turn_ending import settle
 from entrypoints.usecases.turn_watch import TurnWatch
 from ports.clock import Clock
@@ -49,9 +50,16 @@ class OpenTurn:
     watch: TurnWatch
 
     async def __call__(
-        self, owner: Owner, session_id: SessionId, change: Change, on_busy: OnBusy
+        self,
+        owner: Owner,
+        session_id: SessionId,
+        change: Change,
+        on_busy: OnBusy,
+        turn_id: TurnId,
     ) -> Conversation:
-        """The conversation after ``change``, with its newest messages.
+        """The conversation after ``change``, which opens ``turn_id`` or joins the one it repeats.
+
+        It comes with its newest messages. A dead turn is settled, also one that would be joined.
 
         Raises:
             TurnInProgress: another turn is open, and either it is not to be interrupted or it did
@@ -62,14 +70,19 @@ class OpenTurn:
         deadline = self.clock.monotonic() + self.policy.make_way_within
         while True:
             try:
-                return await self.store.update(owner, session_id, change, last=MESSAGES_AT_HAND)
+                known = await self.store.update(owner, session_id, change, last=MESSAGES_AT_HAND)
+                joined = known.open_turn
+                if joined is None or joined.id == turn_id:
+                    return known
+                if not await self._settled(owner, session_id, joined.id):
+                    return known
             except TurnInProgress as busy:
-                turn_id = TurnId(busy.turn_id)
-                if await self._settled(owner, session_id, turn_id):
+                other = TurnId(busy.turn_id)
+                if await self._settled(owner, session_id, other):
                     continue
                 if on_busy is OnBusy.REJECT or self.clock.monotonic() >= deadline:
                     raise
-                await self.make_way(owner, session_id, turn_id)
+                await self.make_way(owner, session_id, other)
 
     async def make_way(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
         """Stop this turn and wait, within the policy's bound, for its end; whether it has ended."""
@@ -111,11 +124,13 @@ class OpenTurn:
         pieces = [entry.piece for entry in entries if isinstance(entry, NumberedPiece)]
         now = self.clock.now()
         try:
-            await self.store.update(
+            known = await self.store.update(
                 owner, session_id, lambda known: settle(known, turn_id, pieces, now)
             )
         except TurnSuperseded:
             return True
+        if known.turn is not None:
+            await self.log.end(owner, session_id, known.turn, end_of(known, known.turn))
         self.telemetry.note("turn.settled", session_id=session_id, pieces=len(pieces))
         return True
 

@@ -129,7 +129,7 @@ class SendMessage:
                 raise IdempotencyKeyReused
             return known if asked else self._said(known, message, opening)
 
-        return await self.open_turn(owner, session_id, change, message.on_busy)
+        return await self.open_turn(owner, session_id, change, message.on_busy, opening.turn_id)
 
     async def _continued(
         self, owner: Owner, session_id: SessionId, message: NewMessage, opening: Opening
@@ -139,7 +139,7 @@ class SendMessage:
                 return known
             return self._said(known, message, opening)
 
-        return await self.open_turn(owner, session_id, change, message.on_busy)
+        return await self.open_turn(owner, session_id, change, message.on_busy, opening.turn_id)
 
     async def _begun(
         self, owner: Owner, session_id: SessionId, message: NewMessage, opening: Opening

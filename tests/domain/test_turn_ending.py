@@ -12,7 +12,7 @@ from domain.model.identifiers import TurnId
 from domain.model.message import FinishReason, MessageStatus, Role, Usage
 from domain.model.piece import Piece
 from domain.model.retention import STAY
-from domain.model.turn import RequestKey
+from domain.model.turn import RequestKey, TurnStatus
 from domain.service.turn_ending import fail, finish, interrupt, settle
 from domain.service.turn_taking import say
 from tests.builders import (
@@ -138,7 +138,22 @@ def test_a_failure_before_the_first_piece_releases_the_request_key(
     assert after.turn.error == "model_failed"
 
 
-@pytest.mark.parametrize("end", [finishing, interrupting, settling])
+@pytest.mark.parametrize(
+    ("said", "status", "kept"),
+    [([], TurnStatus.FAILED, None), (["H"], TurnStatus.INTERRUPTED, KEY)],
+)
+def test_a_dead_turn_without_a_piece_has_failed_and_releases_the_request_key(
+    said: list[str], status: TurnStatus, kept: RequestKey | None
+) -> None:
+    after = settling(with_a_key(), turn_id(), pieces_of(*said))
+
+    assert after.turn is not None
+    assert (after.turn.status, after.turn.request) == (status, kept)
+    assert after.turn.error == (None if said else "turn_abandoned")
+    assert after.kept_since == NOON
+
+
+@pytest.mark.parametrize("end", [finishing, interrupting])
 def test_any_other_end_keeps_the_request_key(end: Ending) -> None:
     after = end(with_a_key(), turn_id(), [])
 
