@@ -45,6 +45,10 @@ class ServerProcess:
         """As a deploy does it."""
         self._process.terminate()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def kill(self) -> None:
         """Unless it has ended by itself."""
         if self._process.returncode is None:
@@ -58,9 +62,9 @@ class ServerProcess:
 
 
 @asynccontextmanager
-async def serving(**settings: str) -> AsyncIterator[ServerProcess]:
-    """``privity serve`` on a free port."""
-    process = await _started("serve", "--port", "0", settings=settings)
+async def serving(program: str = _RUN, **settings: str) -> AsyncIterator[ServerProcess]:
+    """``privity serve`` on a free port; ``program`` is what the interpreter runs instead of it."""
+    process = await _started("serve", "--port", "0", settings=settings, program=program)
     async with asyncio.timeout(_PATIENCE):
         line = await _reader(process.stdout).readline()
     server = ServerProcess(process, line.decode().strip().rpartition(" ")[2], line)
@@ -80,9 +84,9 @@ async def ran(*arguments: str, said: str = "", **settings: str) -> Ended:
     return Ended(code=process.returncode, out=out.decode(), err=err.decode())
 
 
-async def _started(*arguments: str, settings: Mapping[str, str]) -> Process:
+async def _started(*arguments: str, settings: Mapping[str, str], program: str = _RUN) -> Process:
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", _RUN, *arguments),
+        *(sys.executable, "-c", program, *arguments),
         stdin=PIPE,
         stdout=PIPE,
         stderr=PIPE,

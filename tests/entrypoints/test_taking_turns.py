@@ -1,6 +1,5 @@
 """Two turns in one conversation: refusing, making way, stopping."""
 
-
 from domain.model.message import MessageStatus
 from domain.model.turn import Outcome
 from entrypoints.usecases.open_turn import OnBusy

@@ -1,0 +1,29 @@
+"""What the fault tests start from: a Redis that keeps what it acknowledged, a model, a fleet."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.faults.fleet import Fleet, a_fleet
+from tests.faults.teller import Teller, telling
+from tests.integration.redis_servers import RedisProcess, embedded_binary, redis_process
+
+LASTING = ("--appendonly", "yes", "--appendfsync", "always")
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisProcess]:
+    with redis_process(embedded_binary(), *LASTING) as server:
+        yield server
+
+
+@pytest.fixture
+async def teller() -> AsyncIterator[Teller]:
+    async with telling() as teller:
+        yield teller
+
+
+@pytest.fixture
+async def fleet(redis: RedisProcess, teller: Teller) -> AsyncIterator[Fleet]:
+    async with a_fleet(redis.url, teller) as fleet:
+        yield fleet

@@ -1,0 +1,39 @@
+"""Row: the model fails or times out. An error event (or 502/504 as JSON), the turn has failed and
+may be retried; the user message and the pieces so far are kept, marked.
+"""
+
+import pytest
+
+from tests.e2e.events import kinds, text_of
+from tests.faults.fleet import Fleet, meeting
+from tests.faults.teller import DIE, FINISH, GARBAGE, HANG, REFUSE, an_order, told
+
+FAILURES = {
+    HANG: (3, "model_timeout", 504),
+    DIE: (3, "model_stream_malformed", 502),
+    GARBAGE: (3, "model_stream_malformed", 502),
+    REFUSE: (0, "model_unavailable", 502),
+}
+
+
+@pytest.mark.parametrize("ending", FAILURES)
+async def test_a_model_that_fails_is_told_and_what_it_said_is_kept(
+    fleet: Fleet, ending: str
+) -> None:
+    pieces, code, status = FAILURES[ending]
+    person = meeting(await fleet.one())
+    order = an_order("broken", 3, 0, ending)
+    answer = await person.say(order)
+    session_id = answer.session_id
+    history = (await person.history(session_id)).document
+    as_json = await person.post("/api/chat", {"message": order}, accept="application/json")
+    retried = await person.say(an_order("mended", 2, 0, FINISH), session_id)
+
+    assert not answer.clean
+    assert kinds(answer.events)[-1] == "error"
+    assert text_of(answer.events) == told("broken", pieces)
+    assert (history["turn"]["status"], history["turn"]["error"]) == ("failed", code)
+    kept = [said["content"] for said in history["messages"]]
+    assert kept == [order, *([told("broken", pieces)] if pieces else [])]
+    assert (as_json.status, as_json.code) == (status, code)
+    assert text_of(retried.events) == told("mended", 2)

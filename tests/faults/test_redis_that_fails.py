@@ -1,0 +1,136 @@
+"""Rows: Redis away mid-stream, Redis restarted, a frozen Redis, a cut and a slow network."""
+
+import asyncio
+import signal
+from asyncio import StreamReader, StreamWriter
+from contextlib import AsyncExitStack
+
+from tests.e2e.chatting import Person, eventually
+from tests.e2e.events import text_of
+from tests.faults.fleet import Fleet, a_fleet, meeting
+from tests.faults.hurried import POLICY
+from tests.faults.teller import Teller, an_order, told
+from tests.http_client import LiveAnswer
+from tests.integration.proxies import listening, proxy_to
+from tests.integration.redis_servers import RedisProcess
+
+LIVE_TURNS = 50
+A_FREEZE = POLICY.dead_after * 2
+
+
+async def begun(live: LiveAnswer) -> str:
+    """The session, once the reply has begun."""
+    return str((await live.until("text-delta"))[0].document["sessionId"])
+
+
+async def test_a_reply_goes_on_while_redis_is_away_and_is_saved_in_time(
+    fleet: Fleet, redis: RedisProcess
+) -> None:
+    person = meeting(await fleet.one())
+    async with person.saying(an_order("away", 40, 20)) as live:
+        session_id = await begun(live)
+        redis.kill()
+        await live.until("text-delta")
+        redis.start()
+        answer = await live.whole()
+
+    assert text_of(answer.events) == told("away", 40)
+    assert answer.clean
+    assert (await person.said(session_id))[-1][1] == told("away", 40)
+
+
+async def test_a_reply_that_cannot_be_saved_says_so_and_is_in_the_callers_hands(
+    fleet: Fleet, redis: RedisProcess
+) -> None:
+    person = meeting(await fleet.one())
+    async with person.saying(an_order("lost", 40, 20)) as live:
+        session_id = await begun(live)
+        redis.kill()
+        answer = await live.whole()
+    redis.start()
+    await eventually(lambda: takes_turns(person, session_id))
+
+    assert text_of(answer.events) == told("lost", 40)
+    assert answer.events[-1].document["code"] == "reply_not_saved"
+    assert not answer.clean
+    assert (await person.said(session_id))[0] == ("user", an_order("lost", 40, 20))
+
+
+async def takes_turns(person: Person, session_id: str) -> bool:
+    answer = await person.say(an_order("next", 1), session_id)
+    if answer.status != 200:
+        await asyncio.sleep(0.1)
+    return answer.status == 200
+
+
+async def test_a_frozen_redis_makes_no_live_turn_look_dead(
+    fleet: Fleet, redis: RedisProcess
+) -> None:
+    one, other = await asyncio.gather(fleet.one(), fleet.one())
+    people = [meeting(one) for _ in range(LIVE_TURNS)]
+    async with AsyncExitStack() as stack:
+        order = an_order("live", 80, 200)
+        talking = [await stack.enter_async_context(person.saying(order)) for person in people]
+        sessions = await asyncio.gather(*map(begun, talking))
+        redis.signal(signal.SIGSTOP)
+        # Time that Redis itself has to see pass.
+        await asyncio.sleep(A_FREEZE.total_seconds())
+        redis.signal(signal.SIGCONT)
+        intruders = [meeting(other, person) for person in people]
+        refused = await asyncio.gather(*map(refusal, intruders, sessions))
+        answers = await asyncio.gather(*(live.whole() for live in talking))
+
+    assert set(refused) == {"turn_in_progress"}
+    assert [text_of(answer.events) for answer in answers] == [told("live", 80)] * LIVE_TURNS
+    assert all(answer.clean for answer in answers)
+
+
+async def refusal(intruder: Person, session_id: str) -> str:
+    """Why another turn is refused, once Redis answers again."""
+    while True:
+        answer = await intruder.say(an_order("intruder", 1), session_id)
+        if answer.status != 503:
+            return answer.code if answer.status == 409 else f"taken: {answer.status}"
+
+
+async def test_a_cut_network_loses_nothing(redis: RedisProcess, teller: Teller) -> None:
+    async with proxy_to(redis.port) as proxy:
+        url = f"redis://127.0.0.1:{proxy.port}/0"
+        async with a_fleet(url, teller) as fleet:
+            person = meeting(await fleet.one())
+            async with person.saying(an_order("cut", 60, 20)) as live:
+                session_id = await begun(live)
+                for _ in range(10):
+                    proxy.cut()
+                    await live.until("text-delta")
+                answer = await live.whole()
+            said = await person.said(session_id)
+
+    assert text_of(answer.events) == told("cut", 60)
+    assert said[-1] == ("assistant", told("cut", 60))
+
+
+async def test_a_slow_network_delays_and_loses_nothing(redis: RedisProcess, teller: Teller) -> None:
+    async def slowly(reader: StreamReader, writer: StreamWriter) -> None:
+        upstream, sending = await asyncio.open_connection("127.0.0.1", redis.port)
+        await asyncio.gather(_delayed(reader, sending), _delayed(upstream, writer))
+
+    async with listening(slowly) as port, a_fleet(f"redis://127.0.0.1:{port}/0", teller) as fleet:
+        one, other = await asyncio.gather(fleet.one(), fleet.one())
+        person = meeting(one)
+        async with person.saying(an_order("slow", 30, 20)) as live:
+            session_id = await begun(live)
+            async with meeting(other, person).resuming(session_id) as resumed:
+                followed = await resumed.whole()
+            answer = await live.whole()
+        said = await person.said(session_id)
+
+    assert text_of(answer.events) == text_of(followed.events) == told("slow", 30)
+    assert said[-1] == ("assistant", told("slow", 30))
+
+
+async def _delayed(reader: StreamReader, writer: StreamWriter) -> None:
+    while data := await reader.read(65_536):
+        await asyncio.sleep(0.1)
+        writer.write(data)
+    writer.close()
