@@ -104,7 +104,6 @@ class Multiplexer:
                 async with asyncio.timeout(self._patience):
                     await connection.connect()  # type: ignore[no-untyped-call]
                 failures, self._away_since = 0, None
-                self._well_since = self._clock.monotonic()
                 await self._serve(connection)
             except Exception as error:  # noqa: BLE001 - whatever it was, nobody may wait for ever
                 failures += 1
@@ -159,13 +158,14 @@ class Multiplexer:
 
     async def _ping(self) -> None:
         while True:
-            await self._clock.sleep(_PING_EVERY)
             try:
                 await self.call("PING")
             except (ConnectionTrouble, RedisError):
                 self._well_since = None
             else:
+                # Not from the connection on: a frozen server is connected to as well.
                 self._well_since = self._well_since or self._clock.monotonic()
+            await self._clock.sleep(_PING_EVERY)
 
     async def _read(self, connection: AbstractConnection) -> None:
         read, answer = connection.read_response, self._waiting.answer

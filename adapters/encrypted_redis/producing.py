@@ -21,6 +21,7 @@ class Producing:
     """One turn's pieces.
 
     Attributes:
+        alive_at: when its writer gave the last sign of life, by the monotonic clock.
         sent: how many of them Redis has.
         flushing: sends what waits when its time has come; absent while nothing waits.
         flight: what is being sent; it may be over.
@@ -30,6 +31,7 @@ class Producing:
 
     owner: Owner = field(repr=False)
     turn: Turn
+    alive_at: timedelta
     pieces: list[NumberedPiece] = field(factory=list, repr=False)
     end: TurnEnd | None = None
     sent: int = 0
@@ -66,10 +68,11 @@ class Producing:
         Raises:
             StoreUnavailable: the answer was that.
         """
-        self.flight = asyncio.create_task(sending)
-        self.flight.add_done_callback(_looked_at)
-        done, _ = await asyncio.wait([self.flight], timeout=at_most.total_seconds())
-        return self.flight.result() if done else self.writing
+        # Kept by name: once this one is over, the next may take its place before we wake.
+        flight = self.flight = asyncio.create_task(sending)
+        flight.add_done_callback(_looked_at)
+        done, _ = await asyncio.wait([flight], timeout=at_most.total_seconds())
+        return flight.result() if done else self.writing
 
     def stop_flushing(self) -> None:
         """Send nothing by itself any more."""

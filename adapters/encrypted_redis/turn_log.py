@@ -76,7 +76,9 @@ class RedisTurnLog:
         """See ``ports.turn_log.TurnLog.append``."""
         producing = self._producing.get(session_id)
         if producing is None or producing.turn.id != turn.id:
-            producing = self._producing[session_id] = Producing(owner, turn)
+            producing = Producing(owner, turn, self._clock.monotonic())
+            self._producing[session_id] = producing
+        producing.alive_at = self._clock.monotonic()
         producing.add(pieces)
         if producing.is_in_flight or (pieces and not self._is_due(producing)):
             self._flush_soon(session_id, producing)
@@ -169,6 +171,9 @@ class RedisTurnLog:
 
     async def silence(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> timedelta:
         """See ``ports.turn_log.TurnLog.silence``."""
+        producing = self._own(owner, session_id, turn_id)
+        if producing is not None:
+            return self._clock.monotonic() - producing.alive_at
         log = await self._reader.read(owner, session_id, turn_id, END_NUMBER - 1)
         # A Redis that froze makes every turn look silent, also those whose writers live.
         return min(log.silence, self._commands.well_for)

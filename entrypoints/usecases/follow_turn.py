@@ -42,7 +42,7 @@ class FollowTurn:
     ) -> AsyncGenerator[Sequence[LogEntry], None]:
         """All of a turn as it comes, its end last; an empty batch after each silent ``heartbeat``.
 
-        A store that is away is waited for as long as a reply would be tried to be saved.
+        A store that is away is waited for longer than a reply is tried to be saved.
 
         Raises:
             StoreUnavailable: it was away for longer.
@@ -56,7 +56,7 @@ class FollowTurn:
             except StoreUnavailable:
                 now = self.clock.monotonic()
                 away_since = now if away_since is None else away_since
-                if now - away_since >= self.policy.save_within:
+                if now - away_since >= self.policy.save_within + self.policy.dead_after:
                     raise
                 yield ()
                 await self.clock.sleep(self.policy.heartbeat)

@@ -28,7 +28,7 @@ class Fleet:
             "PRIVITY_KEYS": RING,
             "MODEL_BASE_URL": self.teller.url,
             "MODEL_NAME": "teller",
-            "MODEL_SILENCE_SECONDS": "1",
+            "MODEL_SILENCE_SECONDS": "10",
             "PRIVITY_NEW_PER_HOUR": "1000000",
             "PRIVITY_STORED_BYTES_PER_HOUR": "1000000000000",
         }

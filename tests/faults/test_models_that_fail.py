@@ -21,7 +21,7 @@ async def test_a_model_that_fails_is_told_and_what_it_said_is_kept(
     fleet: Fleet, ending: str
 ) -> None:
     pieces, code, status = FAILURES[ending]
-    person = meeting(await fleet.one())
+    person = meeting(await fleet.one(MODEL_SILENCE_SECONDS="1"))
     order = an_order("broken", 3, 0, ending)
     answer = await person.say(order)
     session_id = answer.session_id
