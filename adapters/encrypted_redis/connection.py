@@ -12,7 +12,7 @@ and are matched to them. The rules:
 
 Only public methods of redis-py's ``Connection`` are used, with its own retries, time-outs and
 notifications off: its pool lends a connection to one caller at a time, and its single connection
-takes turns.
+takes turns. Commands are packed by hiredis: redis-py's own packing took half of the time.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
+from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 
@@ -63,7 +64,8 @@ class Multiplexer:
         if self._is_closed:
             raise NotSent("closed")
         now = self._loop.time()
-        reply = self._waiting.add(arguments, now, self._loop.create_future())
+        packed = pack_command(arguments)
+        reply = self._waiting.add(packed, now, self._loop.create_future())
         self._has_commands.set()
         if self._timer is None:
             self._timer = self._loop.call_at(now + self._patience, self._look)
@@ -116,7 +118,7 @@ class Multiplexer:
         while True:
             await self._has_commands.wait()
             self._has_commands.clear()
-            packed = connection.pack_commands(self._waiting.send())
+            packed = b"".join(self._waiting.send())
             await connection.send_packed_command(packed, check_health=False)
 
     async def _read(self, connection: AbstractConnection) -> None:
