@@ -25,7 +25,7 @@ from typing import Any
 import uvloop
 from redis.asyncio import BlockingConnectionPool, Redis, SSLConnection
 from rounds import Contender, Work, nothing, rates_of, table
-from servers import TlsFiles, redis_server, tls_files
+from servers import TlsFiles, redis_server, tls_files, to_the_first_core
 
 from adapters.encrypted_redis.connection import Multiplexer
 from adapters.encrypted_redis.opening import RedisPlace
@@ -54,24 +54,27 @@ def _load(caller: int) -> tuple[Any, ...]:
     return ("LRANGE", _key(caller), "-65", "-1")
 
 
-def _commit(caller: int, expected: bytes, frame: bytes) -> tuple[Any, ...]:
+def _commit(caller: int) -> tuple[Any, ...]:
+    """Lacks the expected tag and what follows it."""
     key = _key(caller)
-    keys = (SPLICE.digest, "2", key, f"{{{key}}}:turn")
-    return ("EVALSHA", *keys, expected, "1", str(STAY), "", "", "", "0", frame)
+    return ("EVALSHA", SPLICE.digest, "2", key, f"{{{key}}}:turn")
 
 
-def _frame(number: int) -> bytes:
-    return b"\x07" * (SIZE - 16) + number.to_bytes(16, "big")
+_REPLACING_ONE = ("1", str(STAY), "", "", "", "0")
+_BODY = b"\x07" * (SIZE - 16)
+
+
+def _after(tag: bytes) -> bytes:
+    return (int.from_bytes(tag, "big") + 1).to_bytes(16, "big")
 
 
 def _pairs(send: Send) -> Work:
     async def work(caller: int, goes_on: Callable[[], bool]) -> int:
-        done = 0
+        done, load, commit = 0, _load(caller), _commit(caller)
         while goes_on():
-            frames = await send(*_load(caller))
-            tag = frames[-1][-16:]
-            frame = _frame(int.from_bytes(tag, "big") + 1)
-            assert await send(*_commit(caller, tag, frame)) == b"OK"
+            tag = (await send(*load))[-1][-16:]
+            answer = await send(*commit, tag, *_REPLACING_ONE, _BODY + _after(tag))
+            assert answer == b"OK"
             done += 1
         return done
 
@@ -80,14 +83,14 @@ def _pairs(send: Send) -> Work:
 
 def _at_once(both: Both, first: Send) -> Work:
     async def work(caller: int, goes_on: Callable[[], bool]) -> int:
-        frames = await first(*_load(caller))
-        number = int.from_bytes(frames[-1][-16:], "big")
-        done = 0
+        done, load, commit = 0, _load(caller), _commit(caller)
+        tag = (await first(*load))[-1][-16:]
         while goes_on():
-            tag, frame = number.to_bytes(16, "big"), _frame(number + 1)
-            _, answer = await both(_load(caller), _commit(caller, tag, frame))
+            following = _after(tag)
+            whole = (*commit, tag, *_REPLACING_ONE, _BODY + following)
+            _, answer = await both(load, whole)
             assert answer == b"OK"
-            number, done = number + 1, done + 1
+            tag, done = following, done + 1
         return done
 
     return work
@@ -177,7 +180,7 @@ def _clients(port: int, tls: TlsFiles | None) -> dict[str, Any]:
 async def _seed(send: Send) -> None:
     await send("SCRIPT", "LOAD", SPLICE.text)
     for caller in range(CALLERS):
-        await send("RPUSH", _key(caller), *(_frame(number) for number in range(FRAMES)))
+        await send("RPUSH", _key(caller), *(_BODY + number.to_bytes(16, "big") for number in range(FRAMES)))
 
 
 async def _measured(port: int, tls: TlsFiles | None, rounds: int) -> None:
@@ -189,6 +192,7 @@ async def _measured(port: int, tls: TlsFiles | None, rounds: int) -> None:
                 await _seed(send)
             pairs.append(Contender(name, _pairs(send), nothing))
             at_once.append(Contender(name, _at_once(both, send), nothing))
+        to_the_first_core()
         wanted = WANTED["tls" if tls else "tcp"]
         for heading, contenders in (("one after the other", pairs), ("both at once", at_once)):
             rates = await rates_of(contenders, callers=CALLERS, rounds=rounds, seconds=0.5)
