@@ -64,7 +64,7 @@ class Multiplexer:
         if self._is_closed:
             raise NotSent("closed")
         now = self._loop.time()
-        packed = pack_command(arguments)
+        packed = pack_command(arguments)  # type: ignore[arg-type]  # typed as if it took one only
         reply = self._waiting.add(packed, now, self._loop.create_future())
         self._has_commands.set()
         if self._timer is None:

@@ -100,7 +100,10 @@ class KeyRing:
 
     def by_id(self, key_id: bytes) -> MasterKey | None:
         """The key with this id; absent when it is not, or no longer, in the ring."""
-        return next((key for key in self.keys if key.key_id == key_id), None)
+        for key in self.keys:
+            if key.key_id == key_id:
+                return key
+        return None
 
 
 def new_master_key(random_bytes: Callable[[int], bytes]) -> str:

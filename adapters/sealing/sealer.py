@@ -22,15 +22,12 @@ from collections.abc import Callable
 from enum import Enum
 from struct import Struct
 from typing import Final
-from uuid import UUID
 
 from attrs import frozen
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from adapters.sealing.key_ring import KEY_BYTES, KeyRing, MasterKey
+from adapters.sealing.key_ring import KeyRing, MasterKey
 from domain.model.identifiers import Owner, SessionId
 
 TAG_BYTES: Final = 16
@@ -88,7 +85,7 @@ class Sealer:
 
     def bound(self, owner: Owner, kind: Kind, session_id: SessionId) -> "BoundSealer":
         """The sealer of one owner's records under one session id."""
-        return BoundSealer(self, owner, kind, UUID(session_id).bytes)
+        return BoundSealer(self, owner, kind, bytes.fromhex(session_id.replace("-", "")))
 
 
 class BoundSealer:
@@ -154,9 +151,9 @@ class BoundSealer:
         return cipher
 
     def _record_key(self, key: MasterKey) -> bytes:
-        info = self._kind.value + self._place
-        derivation = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=_SALT, info=info)
-        return derivation.derive(key.record + self._secret)
+        # HKDF's extract, and the only block of its expand; cryptography's takes three times as long.
+        extracted = hmac.digest(_SALT, key.record + self._secret, "sha256")
+        return hmac.digest(extracted, self._kind.value + self._place + b"\1", "sha256")
 
 
 def header_of(frame: bytes) -> Header:

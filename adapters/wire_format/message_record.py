@@ -158,7 +158,7 @@ def message_of(record: MessageRecord) -> Message:
         number=record.number,
         turn=record.turn,
         role=_ROLES[record.role],
-        parts=tuple(_part(part) for part in record.parts),
+        parts=tuple([_part(part) for part in record.parts]),
         created_at=time_of(record.created_at),
         status=_STATUSES[record.status],
         finish_reason=None if reason is None else REASONS[reason],
@@ -166,9 +166,16 @@ def message_of(record: MessageRecord) -> Message:
     )
 
 
+# Nearly all parts are text, and taking fields by their names takes five times as long.
+
+
 def _part_record(part: Part) -> PartRecord:
+    if type(part) is TextPart:
+        return TextRecord(part.text)
     return _RECORDS[type(part)](*astuple(part, recurse=False))
 
 
 def _part(record: PartRecord) -> Part:
+    if type(record) is TextRecord:
+        return TextPart(record.text)
     return _PARTS[type(record)](**msgspec.structs.asdict(record))

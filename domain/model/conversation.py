@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
+from typing import Any
 
 from attrs import evolve, field, frozen
-from attrs.validators import ge, in_
 
 from domain.model.errors import OlderMessagesNeeded
 from domain.model.identifiers import SessionId
@@ -18,7 +18,8 @@ def _frozen_mapping(values: Mapping[str, str]) -> Mapping[str, str]:
     return MappingProxyType(dict(values))
 
 
-@frozen(kw_only=True)
+# Copied several times a turn: without slots, and checked in one step, in half the time.
+@frozen(kw_only=True, slots=False)
 class Conversation:
     """What was said under one session id, as far as it was loaded.
 
@@ -41,15 +42,21 @@ class Conversation:
     locale: str
     created_at: datetime
     kept_since: datetime
-    kept_for: timedelta = field(default=STAY, validator=in_((STAY, UNUSED_STAY)))
+    kept_for: timedelta = STAY
     messages: tuple[Message, ...] = ()
-    earlier: int = field(default=0, validator=ge(0))
-    next_number: int = field(default=1, validator=ge(1))
+    earlier: int = 0
+    next_number: int = 1
     turn: Turn | None = None
-    working_memory_from: int = field(default=1, validator=ge(1))
+    working_memory_from: int = 1
     summary: str | None = None
     page_context: str | None = None
     metadata: Mapping[str, str] = field(factory=dict, converter=_frozen_mapping)
+
+    def __attrs_post_init__(self) -> None:
+        if self.kept_for not in (STAY, UNUSED_STAY):
+            raise ValueError("kept_for is one of the two stays there are")
+        if self.earlier < 0 or self.next_number < 1 or self.working_memory_from < 1:
+            raise ValueError("messages are numbered from 1, and none precede the first")
 
     @property
     def forgotten_at(self) -> datetime:
@@ -72,9 +79,9 @@ class Conversation:
         return tuple(said for said in self.messages if said.number < self.working_memory_from)
 
 
-def staying(conversation: Conversation, since: datetime) -> Conversation:
-    """The conversation with its full stay counted from ``since``."""
-    return evolve(conversation, kept_since=since, kept_for=STAY)
+def staying(conversation: Conversation, since: datetime, **changed: Any) -> Conversation:
+    """The conversation with its full stay counted from ``since``, and with what else changed."""
+    return evolve(conversation, kept_since=since, kept_for=STAY, **changed)
 
 
 def stays_anew(before: Conversation, after: Conversation) -> bool:

@@ -4,8 +4,10 @@ else after that runner died. All of them are idempotent by the turn's id.
 Every end by the turn's own runner restarts the conversation's stay; settling does not.
 """  # noqa: D205 - the four steps are one list
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from types import MappingProxyType
+from typing import Any
 
 from attrs import evolve
 
@@ -31,11 +33,9 @@ def finish(
     Raises:
         TurnSuperseded: the turn is not, or no longer, the open one.
     """
-    ended = _ended(conversation, turn_id, TurnStep.FINISH, pieces, at)
-    if ended is conversation:
-        return conversation
-    reply = evolve(ended.messages[-1], finish_reason=reason, usage=usage)
-    return staying(evolve(ended, messages=(*ended.messages[:-1], reply)), at)
+    told = {"finish_reason": reason, "usage": usage}
+    ended = _ended(conversation, turn_id, TurnStep.FINISH, pieces, at, told=told)
+    return conversation if ended is conversation else staying(ended, at)
 
 
 def interrupt(
@@ -87,20 +87,26 @@ def _ended(
     at: datetime,
     *,
     error: str | None = None,
+    told: Mapping[str, Any] = MappingProxyType({}),
 ) -> Conversation:
+    """``told`` is what the model said about its reply."""
     if conversation.turn is None or conversation.turn.id != turn_id:
         raise TurnSuperseded
     turn = stepped(conversation.turn, step, at, error)
     if turn is conversation.turn:
         return conversation
-    return _with_reply(evolve(conversation, turn=turn), turn, put_together(pieces), at)
+    return _with_reply(evolve(conversation, turn=turn), turn, put_together(pieces), at, told)
 
 
 def _with_reply(
-    conversation: Conversation, turn: Turn, parts: tuple[Part, ...], at: datetime
+    conversation: Conversation,
+    turn: Turn,
+    parts: tuple[Part, ...],
+    at: datetime,
+    told: Mapping[str, Any],
 ) -> Conversation:
     if turn.continues:
-        return _continued(conversation, turn, parts)
+        return _continued(conversation, turn, parts, told)
     if not parts and turn.status is not TurnStatus.FINISHED:
         return conversation
     reply = Message(
@@ -111,12 +117,16 @@ def _with_reply(
         parts=parts,
         created_at=at,
         status=MessageStatus(turn.status.value),
+        **told,
     )
     return said(conversation, reply)
 
 
-def _continued(conversation: Conversation, turn: Turn, parts: tuple[Part, ...]) -> Conversation:
+def _continued(
+    conversation: Conversation, turn: Turn, parts: tuple[Part, ...], told: Mapping[str, Any]
+) -> Conversation:
     asked = conversation.messages[-1]
     marked = (StepMark(), *parts) if parts else ()
-    reply = evolve(asked, parts=(*asked.parts, *marked), status=MessageStatus(turn.status.value))
+    status = MessageStatus(turn.status.value)
+    reply = evolve(asked, parts=(*asked.parts, *marked), status=status, **told)
     return evolve(conversation, messages=(*conversation.messages[:-1], reply))

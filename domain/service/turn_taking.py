@@ -144,7 +144,7 @@ def _opened(
         continues=continues,
         request=opening.request,
     )
-    return staying(evolve(conversation, turn=turn), opening.at)
+    return staying(conversation, opening.at, turn=turn)
 
 
 def _user_message(
