@@ -1,6 +1,6 @@
 """Two other ways to keep histories in Redis.
 
-    pip install 'openai-agents[redis,encrypt]'
+pip install 'openai-agents[redis,encrypt]'
 """
 # ruff: noqa: INP001 - imported by scripts
 

@@ -180,7 +180,9 @@ def _clients(port: int, tls: TlsFiles | None) -> dict[str, Any]:
 async def _seed(send: Send) -> None:
     await send("SCRIPT", "LOAD", SPLICE.text)
     for caller in range(CALLERS):
-        await send("RPUSH", _key(caller), *(_BODY + number.to_bytes(16, "big") for number in range(FRAMES)))
+        await send(
+            "RPUSH", _key(caller), *(_BODY + number.to_bytes(16, "big") for number in range(FRAMES))
+        )
 
 
 async def _measured(port: int, tls: TlsFiles | None, rounds: int) -> None:

@@ -35,6 +35,8 @@ NO_FRAME_BEFORE: Final = bytes(TAG_BYTES)
 _VERSION: Final = 1
 _SALT: Final = b"privity 1"
 _HEADER: Final = Struct(">B4s8sQQ")
+_KEY_ID: Final = slice(1, 5)
+_OWNER_TAG: Final = slice(5, 13)
 _OWNER_TAG_BYTES: Final = 8
 _NONCE_BYTES: Final = 12
 _SMALLEST: Final = _HEADER.size + _NONCE_BYTES + TAG_BYTES
@@ -114,7 +116,7 @@ class BoundSealer:
         Raises:
             Unopenable: anything about it is not as it was sealed.
         """
-        key = self._sealer.ring.by_id(header_of(frame).key_id)
+        key = self._sealer.ring.by_id(_checked(frame)[_KEY_ID])
         if key is None:
             raise Unopenable("the key is not in the ring")
         nonce = frame[_HEADER.size : _HEADER.size + _NONCE_BYTES]
@@ -128,13 +130,12 @@ class BoundSealer:
     def belonging(self, frame: bytes) -> Belonging:
         """Whose the frame says it is; only opening it proves anything."""
         try:
-            header = header_of(frame)
+            key = self._sealer.ring.by_id(_checked(frame)[_KEY_ID])
         except Unopenable:
             return Belonging.UNKNOWN
-        key = self._sealer.ring.by_id(header.key_id)
         if key is None:
             return Belonging.UNKNOWN
-        is_ours = hmac.compare_digest(header.owner_tag, self._tag(key))
+        is_ours = hmac.compare_digest(frame[_OWNER_TAG], self._tag(key))
         return Belonging.OURS if is_ours else Belonging.ANOTHERS
 
     def _tag(self, key: MasterKey) -> bytes:
@@ -162,12 +163,16 @@ def header_of(frame: bytes) -> Header:
     Raises:
         Unopenable: it is none, or one of an unknown version.
     """
+    _, key_id, owner_tag, first, last = _HEADER.unpack_from(_checked(frame))
+    return Header(key_id, owner_tag, first, last)
+
+
+def _checked(frame: bytes) -> bytes:
     if len(frame) < _SMALLEST:
         raise Unopenable("it is too short")
-    version, key_id, owner_tag, first, last = _HEADER.unpack_from(frame)
-    if version != _VERSION:
+    if frame[0] != _VERSION:
         raise Unopenable("its version is not known here")
-    return Header(key_id, owner_tag, first, last)
+    return frame
 
 
 def tag_of(frame: bytes) -> bytes:

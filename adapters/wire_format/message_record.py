@@ -158,15 +158,15 @@ def message_of(record: MessageRecord) -> Message:
         number=record.number,
         turn=record.turn,
         role=_ROLES[record.role],
-        parts=tuple([_part(part) for part in record.parts]),
+        parts=_parts(record.parts),
         created_at=time_of(record.created_at),
         status=_STATUSES[record.status],
         finish_reason=None if reason is None else REASONS[reason],
-        usage=usage_of(record.usage),
+        usage=None if record.usage is None else usage_of(record.usage),
     )
 
 
-# Nearly all parts are text, and taking fields by their names takes five times as long.
+# Nearly every message is one text, and taking fields by their names takes five times as long.
 
 
 def _part_record(part: Part) -> PartRecord:
@@ -175,7 +175,11 @@ def _part_record(part: Part) -> PartRecord:
     return _RECORDS[type(part)](*astuple(part, recurse=False))
 
 
+def _parts(records: list[PartRecord]) -> tuple[Part, ...]:
+    if len(records) == 1 and type(records[0]) is TextRecord:
+        return (TextPart(records[0].text),)
+    return tuple([_part(record) for record in records])
+
+
 def _part(record: PartRecord) -> Part:
-    if type(record) is TextRecord:
-        return TextPart(record.text)
     return _PARTS[type(record)](**msgspec.structs.asdict(record))
