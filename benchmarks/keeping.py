@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 
-from attrs import frozen
+from attrs import Factory, define
 
 from adapters.encrypted_redis.conversation_store import RedisConversationStore
 from adapters.encrypted_redis.opening import RedisPlace, open_redis
@@ -17,6 +17,7 @@ from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import Sealer
 from adapters.system.clock import SystemClock
 from adapters.system.identifier_source import RandomIdentifiers
+from domain.model.conversation import Conversation
 from domain.model.identifiers import Owner, SessionId
 from domain.model.message import FinishReason, TextPart, Usage
 from domain.model.piece import TextPiece
@@ -41,40 +42,39 @@ async def sealed_store(port: int) -> AsyncIterator[RedisConversationStore]:
         yield RedisConversationStore(commands=commands, sealer=sealer, log=log, clock=clock)
 
 
-@frozen
-class Person:
-    """Somebody with a conversation."""
+@define
+class Talk:
+    """Somebody and their conversation, which begins with the first turn, as in a use case."""
 
-    owner: Owner
-    session_id: SessionId
+    store: RedisConversationStore
+    locale: str
+    owner: Owner = Factory(lambda: Owner(secret=os.urandom(32)))
+    session_id: SessionId = Factory(NAMES.session_id)
+    _is_new: bool = True
 
+    async def take_turn(self, question: str, reply: str) -> None:
+        """Question and reply, each durable when it is acknowledged."""
+        opening = Opening(
+            turn_id=NAMES.turn_id(), reply_id=NAMES.message_id(), at=datetime.now(UTC)
+        )
+        begun = await self.begun(opening, question)
+        answering: Change = partial(
+            finish,
+            turn_id=opening.turn_id,
+            pieces=(TextPiece(reply),),
+            at=datetime.now(UTC),
+            reason=FinishReason.STOP,
+            usage=Usage(input_tokens=len(question), output_tokens=len(reply)),
+        )
+        await self.store.update(self.owner, self.session_id, answering, base=begun)
 
-def somebody() -> Person:
-    """Somebody new."""
-    return Person(Owner(secret=os.urandom(32)), NAMES.session_id())
-
-
-async def meet(store: RedisConversationStore, person: Person, locale: str) -> None:
-    """Their conversation, still empty."""
-    now = datetime.now(UTC)
-    await store.create(person.owner, opened(person.session_id, locale=locale, at=now))
-
-
-async def take_turn(
-    store: RedisConversationStore, person: Person, question: str, reply: str
-) -> None:
-    """Question and reply, as a use case has them stored."""
-    opening = Opening(turn_id=NAMES.turn_id(), reply_id=NAMES.message_id(), at=datetime.now(UTC))
-    parts = (TextPart(question),)
-    asking: Change = partial(say, opening=opening, message_id=NAMES.message_id(), parts=parts)
-    begun = await store.update(person.owner, person.session_id, asking, last=AT_HAND)
-    usage = Usage(input_tokens=len(question), output_tokens=len(reply))
-    answering: Change = partial(
-        finish,
-        turn_id=opening.turn_id,
-        pieces=(TextPiece(reply),),
-        at=datetime.now(UTC),
-        reason=FinishReason.STOP,
-        usage=usage,
-    )
-    await store.update(person.owner, person.session_id, answering, base=begun)
+    async def begun(self, opening: Opening, question: str) -> Conversation | None:
+        """The conversation with an open turn; absent when it is new."""
+        parts = (TextPart(question),)
+        asking: Change = partial(say, opening=opening, message_id=NAMES.message_id(), parts=parts)
+        if not self._is_new:
+            return await self.store.update(self.owner, self.session_id, asking, last=AT_HAND)
+        self._is_new = False
+        empty = opened(self.session_id, locale=self.locale, at=opening.at)
+        await self.store.create(self.owner, asking(empty))
+        return None

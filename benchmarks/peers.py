@@ -57,7 +57,7 @@ class AgentsKeeper:
         self._redis = redis
 
     async def take_turn(self, name: str, question: str, reply: str) -> None:
-        from agents.extensions.memory import EncryptedSession, RedisSession
+        from agents.extensions.memory import EncryptedSession, RedisSession  # noqa: PLC0415 - heavy
 
         kept = RedisSession(name, redis_client=self._redis, ttl=STAY_SECONDS)
         session = EncryptedSession(name, kept, _AGENTS_KEY, ttl=STAY_SECONDS)

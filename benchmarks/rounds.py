@@ -87,7 +87,7 @@ def table(found: Rounds, ours: str, wanted: Mapping[str, float], unit: str) -> s
 def _compared(ours: Sequence[Round], other: Sequence[Round], wanted: float | None) -> list[str]:
     ratios = [one.rate / two.rate for one, two in zip(ours, other, strict=True)]
     low, middle, high = statistics.quantiles(ratios, n=4)
-    return [f"{middle:.2f}", f"{low:.2f} – {high:.2f}", "" if wanted is None else f"{wanted:g}"]
+    return [f"{middle:.2f}", f"{low:.2f} to {high:.2f}", "" if wanted is None else f"{wanted:g}"]
 
 
 async def nothing() -> None:

@@ -25,7 +25,7 @@ from uuid import uuid4
 
 import uvloop
 from chats import EXCHANGES, Chat, chats
-from keeping import meet, sealed_store, somebody, take_turn
+from keeping import Talk, sealed_store
 from peers import AgentsKeeper, JsonKeeper, agents_redis, json_redis
 from redis.asyncio import Redis
 from rounds import Contender, Work, rates_of, table
@@ -90,9 +90,7 @@ async def _contenders(port: int, opened: AsyncExitStack) -> list[Contender]:
     others = await opened.enter_async_context(agents_redis(port, 3))
 
     async def ours(chat: Chat) -> Take:
-        person = somebody()
-        await meet(store, person, chat.language)
-        return lambda question, reply: take_turn(store, person, question, reply)
+        return Talk(store, chat.language).take_turn
 
     def theirs(keeper: JsonKeeper | AgentsKeeper) -> Callable[[Chat], Awaitable[Take]]:
         async def conversation(_: Chat) -> Take:

@@ -127,7 +127,7 @@ async def _redis_py(client: "Redis") -> AsyncIterator[tuple[Send, Both]]:
 
 @asynccontextmanager
 async def _glide(port: int, tls: TlsFiles | None) -> AsyncIterator[tuple[Send, Both]]:
-    import glide
+    import glide  # noqa: PLC0415 - only this script needs it
 
     advanced = None
     if tls is not None:
@@ -179,10 +179,9 @@ def _clients(port: int, tls: TlsFiles | None) -> dict[str, Any]:
 
 async def _seed(send: Send) -> None:
     await send("SCRIPT", "LOAD", SPLICE.text)
+    frames = [_BODY + number.to_bytes(16, "big") for number in range(FRAMES)]
     for caller in range(CALLERS):
-        await send(
-            "RPUSH", _key(caller), *(_BODY + number.to_bytes(16, "big") for number in range(FRAMES))
-        )
+        await send("RPUSH", _key(caller), *frames)
 
 
 async def _measured(port: int, tls: TlsFiles | None, rounds: int) -> None:

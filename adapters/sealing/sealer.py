@@ -152,7 +152,7 @@ class BoundSealer:
         return cipher
 
     def _record_key(self, key: MasterKey) -> bytes:
-        # HKDF's extract, and the only block of its expand; cryptography's takes three times as long.
+        # HKDF's extract and its expand's only block; cryptography's class takes thrice as long.
         extracted = hmac.digest(_SALT, key.record + self._secret, "sha256")
         return hmac.digest(extracted, self._kind.value + self._place + b"\1", "sha256")
 
