@@ -54,27 +54,44 @@ class Talk:
 
     async def take_turn(self, question: str, reply: str) -> None:
         """Question and reply, each durable when it is acknowledged."""
-        opening = Opening(
-            turn_id=NAMES.turn_id(), reply_id=NAMES.message_id(), at=datetime.now(UTC)
-        )
-        begun = await self.begun(opening, question)
-        answering: Change = partial(
-            finish,
-            turn_id=opening.turn_id,
-            pieces=(TextPiece(reply),),
-            at=datetime.now(UTC),
-            reason=FinishReason.STOP,
-            usage=Usage(input_tokens=len(question), output_tokens=len(reply)),
-        )
-        await self.store.update(self.owner, self.session_id, answering, base=begun)
+        opening = _opening()
+        begun = await self._begun(opening, question)
+        await self._answered(opening, begun, reply)
 
-    async def begun(self, opening: Opening, question: str) -> Conversation | None:
-        """The conversation with an open turn; absent when it is new."""
-        parts = (TextPart(question),)
-        asking: Change = partial(say, opening=opening, message_id=NAMES.message_id(), parts=parts)
+    async def continued(self, known: Conversation, question: str, reply: str) -> Conversation:
+        """The same without a read; the conversation after it."""
+        opening = _opening()
+        asking = _asking(opening, question)
+        begun = await self.store.update(self.owner, self.session_id, asking, base=known)
+        return await self._answered(opening, begun, reply)
+
+    async def _begun(self, opening: Opening, question: str) -> Conversation | None:
+        asking = _asking(opening, question)
         if not self._is_new:
             return await self.store.update(self.owner, self.session_id, asking, last=AT_HAND)
         self._is_new = False
         empty = opened(self.session_id, locale=self.locale, at=opening.at)
         await self.store.create(self.owner, asking(empty))
         return None
+
+    async def _answered(
+        self, opening: Opening, begun: Conversation | None, reply: str
+    ) -> Conversation:
+        answering: Change = partial(
+            finish,
+            turn_id=opening.turn_id,
+            pieces=(TextPiece(reply),),
+            at=datetime.now(UTC),
+            reason=FinishReason.STOP,
+            usage=Usage(input_tokens=len(reply), output_tokens=len(reply)),
+        )
+        return await self.store.update(self.owner, self.session_id, answering, base=begun)
+
+
+def _opening() -> Opening:
+    return Opening(turn_id=NAMES.turn_id(), reply_id=NAMES.message_id(), at=datetime.now(UTC))
+
+
+def _asking(opening: Opening, question: str) -> Change:
+    parts = (TextPart(question),)
+    return partial(say, opening=opening, message_id=NAMES.message_id(), parts=parts)
