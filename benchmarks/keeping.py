@@ -42,6 +42,10 @@ async def sealed_store(port: int) -> AsyncIterator[RedisConversationStore]:
         yield RedisConversationStore(commands=commands, sealer=sealer, log=log, clock=clock)
 
 
+def _opening() -> Opening:
+    return Opening(turn_id=NAMES.turn_id(), reply_id=NAMES.message_id(), at=datetime.now(UTC))
+
+
 @define
 class Talk:
     """Somebody and their conversation, which begins with the first turn, as in a use case."""
@@ -51,45 +55,44 @@ class Talk:
     owner: Owner = Factory(lambda: Owner(secret=os.urandom(32)))
     session_id: SessionId = Factory(NAMES.session_id)
     _is_new: bool = True
+    _opening: Opening = Factory(_opening)
+    _begun: Conversation | None = None
 
     async def take_turn(self, question: str, reply: str) -> None:
         """Question and reply, each durable when it is acknowledged."""
-        opening = _opening()
-        begun = await self._begun(opening, question)
-        await self._answered(opening, begun, reply)
+        await self.begin(question)
+        await self.end(reply)
 
     async def continued(self, known: Conversation, question: str, reply: str) -> Conversation:
         """The same without a read; the conversation after it."""
-        opening = _opening()
-        asking = _asking(opening, question)
-        begun = await self.store.update(self.owner, self.session_id, asking, base=known)
-        return await self._answered(opening, begun, reply)
+        self._opening = _opening()
+        asking = _asking(self._opening, question)
+        self._begun = await self.store.update(self.owner, self.session_id, asking, base=known)
+        return await self.end(reply)
 
-    async def _begun(self, opening: Opening, question: str) -> Conversation | None:
-        asking = _asking(opening, question)
-        if not self._is_new:
-            return await self.store.update(self.owner, self.session_id, asking, last=AT_HAND)
+    async def begin(self, question: str) -> None:
+        """The first half of a turn."""
+        self._opening = _opening()
+        asking = _asking(self._opening, question)
+        if self._is_new:
+            empty = opened(self.session_id, locale=self.locale, at=self._opening.at)
+            await self.store.create(self.owner, asking(empty))
+        else:
+            self._begun = await self.store.update(self.owner, self.session_id, asking, last=AT_HAND)
         self._is_new = False
-        empty = opened(self.session_id, locale=self.locale, at=opening.at)
-        await self.store.create(self.owner, asking(empty))
-        return None
 
-    async def _answered(
-        self, opening: Opening, begun: Conversation | None, reply: str
-    ) -> Conversation:
+    async def end(self, reply: str) -> Conversation:
+        """The second half."""
         answering: Change = partial(
             finish,
-            turn_id=opening.turn_id,
+            turn_id=self._opening.turn_id,
             pieces=(TextPiece(reply),),
             at=datetime.now(UTC),
             reason=FinishReason.STOP,
             usage=Usage(input_tokens=len(reply), output_tokens=len(reply)),
         )
+        begun, self._begun = self._begun, None
         return await self.store.update(self.owner, self.session_id, answering, base=begun)
-
-
-def _opening() -> Opening:
-    return Opening(turn_id=NAMES.turn_id(), reply_id=NAMES.message_id(), at=datetime.now(UTC))
 
 
 def _asking(opening: Opening, question: str) -> Change:
