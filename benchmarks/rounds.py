@@ -72,22 +72,28 @@ def _until(end: float) -> Callable[[], bool]:
 def table(found: Rounds, ours: str, wanted: Mapping[str, float], unit: str) -> str:
     """The rows for docs/performance.md."""
     lines = [
-        f"| | {unit} | CPU µs each | ours over it | quartiles | wanted |",
-        "|---|---|---|---|---|---|",
+        f"| | {unit} | CPU µs each | its CPU over ours | our rate over its | quartiles | wanted |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name, rounds in found.items():
         rate = statistics.median(one.rate for one in rounds)
         cpu = statistics.median(one.cpu for one in rounds)
         cells = [name, f"{rate:,.0f}", f"{cpu:,.0f}"]
-        cells += [""] * 3 if name == ours else _compared(found[ours], rounds, wanted.get(name))
+        cells += [""] * 4 if name == ours else _compared(found[ours], rounds, wanted.get(name))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def _compared(ours: Sequence[Round], other: Sequence[Round], wanted: float | None) -> list[str]:
+    cpu = statistics.median(two.cpu / one.cpu for one, two in zip(ours, other, strict=True))
     ratios = [one.rate / two.rate for one, two in zip(ours, other, strict=True)]
     low, middle, high = statistics.quantiles(ratios, n=4)
-    return [f"{middle:.2f}", f"{low:.2f} to {high:.2f}", "" if wanted is None else f"{wanted:g}"]
+    return [
+        f"{cpu:.1f}",
+        f"{middle:.2f}",
+        f"{low:.2f} to {high:.2f}",
+        "" if wanted is None else f"{wanted:g}",
+    ]
 
 
 async def nothing() -> None:
