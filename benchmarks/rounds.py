@@ -46,8 +46,11 @@ Rounds = Mapping[str, Sequence[Round]]
 async def rates_of(
     contenders: Sequence[Contender], *, callers: int, rounds: int, seconds: float
 ) -> Rounds:
-    """The first round only warms up."""
+    """The first round only warms up; before it every caller has its connection."""
     found: dict[str, list[Round]] = {one.name: [] for one in contenders}
+    for one in contenders:
+        await one.prepare()
+        await asyncio.gather(*(one.work(caller, _twice()) for caller in range(callers)))
     for number in range(rounds + 1):
         for one in random.sample(contenders, len(contenders)):
             await one.prepare()
@@ -63,6 +66,11 @@ async def _round(work: Work, callers: int, seconds: float) -> Round:
     count = sum(await asyncio.gather(*(work(caller, goes_on) for caller in range(callers))))
     cpu = time.process_time() - cpu
     return Round(count / (time.perf_counter() - began), cpu * 1e6 / count)
+
+
+def _twice() -> Callable[[], bool]:
+    left = iter((True, True))
+    return lambda: next(left, False)
 
 
 def _until(end: float) -> Callable[[], bool]:
