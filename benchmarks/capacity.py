@@ -4,9 +4,9 @@
     python benchmarks/capacity.py
 
 redis-server with maxmemory 100mb and allkeys-lru, as Compose runs it. Of the chats in ``texts/``
-twenty conversations each are written by the real stores, then restored under new names until a
-fifth of all that were stored has been evicted; what is still whole is counted. No turn logs: they
-are gone a minute after the turn. A conversation weighs what MEMORY USAGE says of its keys.
+twenty conversations each are written by the real stores, then restored under new names until the
+first key is evicted. No turn logs: they are gone a minute after the turn. A conversation weighs
+what MEMORY USAGE says of its keys.
 """
 # ruff: noqa: INP001 - a script
 
@@ -23,6 +23,9 @@ from redis.asyncio import Redis
 from servers import redis_server
 
 EACH = 20
+AT_ONCE = 10
+"""Few: what a client is sending counts as used memory."""
+
 FULL = ("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
 WANTED = {"JSON, SETEX": 2.2, "openai-agents, EncryptedSession over RedisSession": 3.5}
 
@@ -49,22 +52,18 @@ async def _written(redis: "Redis", take: Take, name: str, chat: Chat) -> tuple[S
 
 
 async def _filled(redis: "Redis", conversations: Sequence[Stored]) -> int:
-    """How many are whole when a fifth of all was evicted."""
+    """How many there are when the first key is evicted."""
     await redis.flushall()
-    names: list[bytes] = []
-    evicted = 0
-    while evicted < len(names) * len(conversations[0]) // 5 or not evicted:
+    count = 0
+    while not (await redis.info("stats"))["evicted_keys"]:
         async with redis.pipeline(transaction=False) as pipeline:
-            for stored in conversations:
-                names.append(str(uuid4()).encode())
+            for stored in conversations[count % len(conversations) :][:AT_ONCE]:
+                name = str(uuid4()).encode()
                 for key, value in stored.items():
-                    called = key.replace(b"*", names[-1])
-                    pipeline.restore(called, STAY_SECONDS * 1_000, value)
+                    pipeline.restore(key.replace(b"*", name), STAY_SECONDS * 1_000, value)
             await pipeline.execute()
-        evicted = (await redis.info("stats"))["evicted_keys"]
-    keys = set(await redis.keys("*"))
-    parts = list(conversations[0])
-    return sum(all(part.replace(b"*", name) in keys for part in parts) for name in names)
+        count += AT_ONCE
+    return count
 
 
 async def _held(redis: "Redis", talk: Callable[[Chat], tuple[Take, str]]) -> Held:
