@@ -26,7 +26,7 @@ YEARS = timedelta(days=3650)
 REDIS_USER = (999, 1000)
 PRIVITY_USER = (10001, 10001)
 COMMANDS = (
-    "+ping +select +eval +evalsha +lrange +lindex +ltrim +rpush +del +pttl +pexpire "
+    "+ping +select +eval +evalsha +lrange +lindex +lset +ltrim +rpush +del +pttl +pexpire "
     "+xadd +xrange +xrevrange +xinfo|groups +xgroup|create "
     "+info +time +scan +acl|whoami +config|get"
 )

@@ -14,7 +14,7 @@ and are matched to them. The rules:
 
 Only public methods of redis-py's ``Connection`` are used, with its own retries, time-outs and
 notifications off: its pool lends a connection to one caller at a time, and its single connection
-takes turns.
+takes turns. Commands are packed by hiredis: redis-py's own packing took half of the time.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
+from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 
@@ -89,7 +90,8 @@ class Multiplexer:
         now = self._loop.time()
         if self._away_since is not None and now - self._away_since >= self._patience:
             raise NotSent("there is no connection") from self._trouble
-        reply = self._waiting.add(arguments, now, self._loop.create_future())
+        packed = pack_command(arguments)  # type: ignore[arg-type]  # typed as if it took one only
+        reply = self._waiting.add(packed, now, self._loop.create_future())
         self._has_commands.set()
         if self._timer is None:
             self._timer = self._loop.call_at(now + self._patience, self._look)
@@ -153,7 +155,7 @@ class Multiplexer:
         while True:
             await self._has_commands.wait()
             self._has_commands.clear()
-            packed = connection.pack_commands(self._waiting.send())
+            packed = b"".join(self._waiting.send())
             await connection.send_packed_command(packed, check_health=False)
 
     async def _ping(self) -> None:

@@ -24,17 +24,22 @@ def _script(text: str) -> Script:
 SPLICE: Final = _script("""
 -- KEYS: state, log. ARGV: expected tag or '', frames to drop, ttl in ms or 0 to leave it,
 -- turn id or '' to open no log, log id, log entry, log ttl, frames to push ...
-local last = redis.call('LINDEX', KEYS[1], -1)
+local call = redis.call
+local last = call('LINDEX', KEYS[1], -1)
 if last and last == ARGV[#ARGV] then return 'OK' end
 if not last and ARGV[1] ~= '' then return 'GONE' end
 if last and ARGV[1] == '' then return 'EXISTS' end
 if last and string.sub(last, -16) ~= ARGV[1] then return 'CONFLICT' end
 local ttl = tonumber(ARGV[3])
-if ttl == 0 then ttl = redis.call('PTTL', KEYS[1]) end
+if ttl == 0 then ttl = call('PTTL', KEYS[1]) end
 if ttl < 1 then ttl = 86400000 end
-if ARGV[2] ~= '0' then redis.call('LTRIM', KEYS[1], 0, -1 - tonumber(ARGV[2])) end
-redis.call('RPUSH', KEYS[1], unpack(ARGV, 8))
-redis.call('PEXPIRE', KEYS[1], ttl)
+if ARGV[2] == '1' and #ARGV == 8 then
+  call('LSET', KEYS[1], -1, ARGV[8])
+else
+  if ARGV[2] ~= '0' then call('LTRIM', KEYS[1], 0, -1 - tonumber(ARGV[2])) end
+  call('RPUSH', KEYS[1], unpack(ARGV, 8))
+end
+call('PEXPIRE', KEYS[1], ttl)
 if ARGV[4] ~= '' then
   redis.call('DEL', KEYS[2])
   redis.call('XADD', KEYS[2], ARGV[5], 't', ARGV[4], 'd', ARGV[6])

@@ -5,17 +5,14 @@ Time comes in as a number of seconds; nothing here reads a clock, waits, or touc
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from attrs import define, field, frozen
 from redis.exceptions import InvalidResponse, RedisError
 
 Argument: TypeAlias = bytes | str | int
 Reply: TypeAlias = "asyncio.Future[Any]"
-
-_NUMBER_BYTES: Final = 8
 
 
 class ConnectionTrouble(Exception):
@@ -48,8 +45,7 @@ class Bounds:
 
 @define(eq=False)
 class _Command:
-    arguments: tuple[Argument, ...]
-    size: int
+    packed: bytes
     deadline: float
     reply: Reply = field(repr=False)
 
@@ -66,26 +62,26 @@ class Waiting:
         self._sent: deque[_Command] = deque()
         self._size = 0
 
-    def add(self, arguments: tuple[Argument, ...], now: float, reply: Reply) -> Reply:
-        """Let a command wait for its ``reply``, which is returned.
+    def add(self, packed: bytes, now: float, reply: Reply) -> Reply:
+        """Let a command, as it goes over the wire, wait for its ``reply``, which is returned.
 
         Raises:
             NotSent: too much waits already.
         """
-        size = sum(len(one) if isinstance(one, bytes | str) else _NUMBER_BYTES for one in arguments)
+        size = self._size + len(packed)
         count = len(self._queue) + len(self._sent)
-        if count >= self._bounds.commands or self._size + size > self._bounds.size:
+        if count >= self._bounds.commands or size > self._bounds.size:
             raise NotSent("too much waits")
-        self._queue.append(_Command(arguments, size, now + self._patience, reply))
-        self._size += size
+        self._queue.append(_Command(packed, now + self._patience, reply))
+        self._size = size
         return reply
 
-    def send(self) -> Sequence[tuple[Argument, ...]]:
+    def send(self) -> list[bytes]:
         """The commands that are to be sent now; from here on their outcome is uncertain."""
-        commands = list(self._queue)
+        commands = [command.packed for command in self._queue]
+        self._sent.extend(self._queue)
         self._queue.clear()
-        self._sent.extend(commands)
-        return [command.arguments for command in commands]
+        return commands
 
     def answer(self, reply: Any, refusal: RedisError | None) -> None:
         """Give the oldest command that was sent its reply, or its refusal.
@@ -96,7 +92,7 @@ class Waiting:
         if not self._sent:
             raise InvalidResponse("a reply nobody asked for")
         command = self._sent.popleft()
-        self._size -= command.size
+        self._size -= len(command.packed)
         if command.reply.done():
             return
         if refusal is None:
@@ -111,7 +107,7 @@ class Waiting:
                 break
             _fail(command, OutcomeUnknown("no reply in time"), None)
         while self._queue and self._queue[0].deadline <= now:
-            self._size -= self._queue[0].size
+            self._size -= len(self._queue[0].packed)
             _fail(self._queue.popleft(), NotSent("not sent in time"), None)
         return bool(self._sent) and self._sent[0].deadline + self._lateness <= now
 

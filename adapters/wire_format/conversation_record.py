@@ -99,7 +99,7 @@ def decode_frame(packed: bytes) -> FrameContent:
     """
     try:
         record = _decoder.decode(unpack(packed))
-        return FrameContent(record.head, tuple(message_of(said) for said in record.messages))
+        return FrameContent(record.head, tuple([message_of(said) for said in record.messages]))
     except (msgspec.MsgspecError, ValueError, IndexError, TypeError) as error:
         # The cause could repeat what was said.
         raise Unpackable(type(error).__name__) from None

@@ -10,7 +10,6 @@ from domain.model.identifiers import MessageId
 from domain.model.message import Usage
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _OURS: Final = "msg_"
 _OUR_ID: Final = re.compile(r"msg_[0-9a-f]{32}")
 
@@ -24,12 +23,13 @@ class UsageRecord(Struct, array_like=True):
 
 def microseconds(time: datetime) -> int:
     """Whole microseconds since 1970."""
-    return (time - _EPOCH) // _MICROSECOND
+    since = time - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def time_of(microseconds: int) -> datetime:
     """The aware time so many microseconds after 1970."""
-    return _EPOCH + microseconds * _MICROSECOND
+    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 def short_id(message_id: MessageId) -> bytes:
