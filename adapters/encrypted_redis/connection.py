@@ -84,7 +84,8 @@ class Multiplexer:
                 self._waiting.fail_all(error)
             finally:
                 with suppress(RedisError, OSError, TimeoutError):
-                    await connection.disconnect(nowait=True)
+                    # TLS takes leave of the other side, which only the last connection waits for.
+                    await connection.disconnect(nowait=not self._is_closed)
             await asyncio.sleep(pause_after(failures).total_seconds())
 
     def close(self) -> None:

@@ -18,22 +18,32 @@ class Proxy:
     target: int
     port: int = 0
     accepted: int = 0
-    _tasks: set[asyncio.Task[None]] = field(factory=set)
+    _open: dict[asyncio.Task[None], asyncio.Task[None] | None] = field(factory=dict)
 
     async def serve(self, reader: StreamReader, writer: StreamWriter) -> None:
         self.accepted += 1
+        relaying = asyncio.ensure_future(self._relay(reader, writer))
+        self._open[relaying] = asyncio.current_task()
+        # Here and not in the task, which a cut may end before it begins.
+        async with _broken_off(writer):
+            with suppress(asyncio.CancelledError):
+                await relaying
+
+    async def _relay(self, reader: StreamReader, writer: StreamWriter) -> None:
         upstream, sending = await asyncio.open_connection("127.0.0.1", self.target)
-        both = asyncio.gather(_pump(reader, sending), _pump(upstream, writer))
-        task = asyncio.ensure_future(_until_done(both, writer, sending))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        with suppress(asyncio.CancelledError):
-            await task
+        async with _broken_off(sending):
+            await asyncio.gather(_pump(reader, sending), _pump(upstream, writer))
 
     def cut(self) -> None:
         """Break off everything that is open."""
-        for task in self._tasks:
-            task.cancel()
+        for relaying in self._open:
+            relaying.cancel()
+
+    async def ended(self) -> None:
+        """Return once nothing is open."""
+        self.cut()
+        if serving := [task for task in self._open.values() if task is not None]:
+            await asyncio.wait(serving)
 
 
 async def _pump(reader: StreamReader, writer: StreamWriter) -> None:
@@ -44,13 +54,15 @@ async def _pump(reader: StreamReader, writer: StreamWriter) -> None:
     writer.close()
 
 
-async def _until_done(both: "asyncio.Future[tuple[None, None]]", *writers: StreamWriter) -> None:
+@asynccontextmanager
+async def _broken_off(writer: StreamWriter) -> AsyncIterator[None]:
     try:
-        await both
+        yield
     finally:
-        for writer in writers:
-            if writer.transport is not None:
-                writer.transport.abort()
+        if writer.transport is not None:
+            writer.transport.abort()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 @asynccontextmanager
@@ -73,5 +85,4 @@ async def proxy_to(port: int, tls: ssl.SSLContext | None = None) -> AsyncIterato
         try:
             yield proxy
         finally:
-            proxy.cut()
-            await asyncio.sleep(0)
+            await proxy.ended()
