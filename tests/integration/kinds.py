@@ -16,7 +16,7 @@ from testcontainers.community.redis import RedisContainer
 from testcontainers.core.config import testcontainers_config
 
 from adapters.encrypted_redis.opening import RedisPlace
-from tests.integration.engine import PYTHON_IMAGE, REDIS_IMAGE, why_no_images
+from tests.integration.engine import PYTHON_IMAGE, REDIS_IMAGE, ran, why_no_images
 from tests.integration.proxies import proxy_to
 from tests.integration.redis_servers import (
     embedded_binary,
@@ -136,8 +136,13 @@ def why_no_redis() -> str:
     return "" if redis_binary() else "redis-server is not installed"
 
 
-def compose_command() -> str | None:
-    return shutil.which("docker-compose")
+@cache
+def compose_command() -> tuple[str, ...]:
+    """Either of the two that there are; empty when there is none."""
+    if shutil.which("docker-compose"):
+        return ("docker-compose",)
+    plugin = ("docker", "compose")
+    return plugin if shutil.which("docker") and not ran(*plugin, "version").returncode else ()
 
 
 def why_no_compose() -> str:
