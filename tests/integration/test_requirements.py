@@ -19,7 +19,7 @@ def pytest_run(required: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - this very interpreter
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", suite],
         cwd=ROOT,
-        env={**os.environ, **said, "COV_CORE_SOURCE": ""},
+        env={**os.environ, **said},
         capture_output=True,
         text=True,
         check=False,
