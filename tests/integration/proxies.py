@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 from attrs import define, field
 
+_PATIENCE = 20
 Answering = Callable[[StreamReader, StreamWriter], Awaitable[None]]
 
 
@@ -72,8 +73,12 @@ async def listening(answering: Answering, tls: ssl.SSLContext | None = None) -> 
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        server.close()
+        # Asked before the end, since afterwards Python 3.11 says at once that all is closed.
+        closing = asyncio.ensure_future(server.wait_closed())
         await asyncio.sleep(0)
+        server.close()
+        async with asyncio.timeout(_PATIENCE):
+            await closing
 
 
 @asynccontextmanager
