@@ -76,6 +76,13 @@ class Composed:
         """What a command gave that was run in the container of a service."""
         return told("docker", "exec", self.container(service), *command)
 
+    def redis_says(self, password: str, *command: str, tls: bool = True) -> str:
+        """To the user of the service; to nobody known without a password."""
+        trust = ("--tls", "--cacert", "/secrets/ca.pem") if tls else ()
+        user = ("--user", "privity", "--pass", password, "--no-auth-warning") if password else ()
+        ran = self.inside("redis", "redis-cli", "-h", "localhost", *trust, *user, *command)
+        return (ran.stdout + ran.stderr).strip()
+
     def await_health(self, service: str) -> None:
         """Return once Docker itself calls it healthy."""
         container, since = self.container(service), self.inspected(service)["Created"]

@@ -49,13 +49,6 @@ async def until_it_is_ready(services: Composed) -> None:
                     return
 
 
-def redis_says(services: Composed, password: str, *command: str, tls: bool = True) -> str:
-    trust = ("--tls", "--cacert", "/secrets/ca.pem") if tls else ()
-    user = ("--user", "privity", "--pass", password, "--no-auth-warning") if password else ()
-    ran = services.inside("redis", "redis-cli", "-h", "localhost", *trust, *user, *command)
-    return (ran.stdout + ran.stderr).strip()
-
-
 async def test_a_turn_is_taken_and_remembered(services: Composed) -> None:
     person = Person(services.url)
     first = await person.ask("My favourite colour is teal.")
@@ -90,7 +83,7 @@ def test_the_doctor_finds_nothing(services: Composed) -> None:
 
 def test_redis_keeps_what_the_plan_says(services: Composed, password: str) -> None:
     settings = ["maxmemory", "maxmemory-policy", "appendonly", "port", "tls-port"]
-    given = redis_says(services, password, "CONFIG", "GET", *settings).split()
+    given = services.redis_says(password, "CONFIG", "GET", *settings).split()
 
     assert dict(zip(given[::2], given[1::2], strict=True)) == {
         "maxmemory": str(100 * 1024 * 1024),
@@ -102,15 +95,15 @@ def test_redis_keeps_what_the_plan_says(services: Composed, password: str) -> No
 
 
 def test_redis_speaks_nothing_but_tls(services: Composed, password: str) -> None:
-    assert redis_says(services, password, "PING") == "PONG"
-    assert "PONG" not in redis_says(services, password, "PING", tls=False)
+    assert services.redis_says(password, "PING") == "PONG"
+    assert "PONG" not in services.redis_says(password, "PING", tls=False)
     assert services.inspected("redis")["HostConfig"]["PortBindings"] in ({}, None)
 
 
 def test_nobody_reaches_redis_without_a_password(services: Composed) -> None:
-    assert "NOAUTH" in redis_says(services, "", "PING")
-    assert "WRONGPASS" in redis_says(services, "a-guess", "PING")
-    assert "WRONGPASS" in redis_says(services, "", "AUTH", "default", "")
+    assert "NOAUTH" in services.redis_says("", "PING")
+    assert "WRONGPASS" in services.redis_says("a-guess", "PING")
+    assert "WRONGPASS" in services.redis_says("", "AUTH", "default", "")
 
 
 @pytest.mark.parametrize(
@@ -138,10 +131,10 @@ def test_nobody_reaches_redis_without_a_password(services: Composed) -> None:
 def test_the_service_may_do_in_redis_only_what_it_needs(
     services: Composed, password: str, command: str
 ) -> None:
-    answer = redis_says(services, password, *command.split())
+    answer = services.redis_says(password, *command.split())
 
     assert any(refusal in answer for refusal in REFUSALS), answer
-    assert redis_says(services, password, "LRANGE", PLACE, "0", "-1") == ""
+    assert services.redis_says(password, "LRANGE", PLACE, "0", "-1") == ""
 
 
 @pytest.mark.parametrize("service", ["privity", "redis"])
@@ -187,6 +180,15 @@ def test_no_secret_is_in_the_image(secrets: list[str]) -> None:
 
 def test_the_key_of_the_model_reaches_the_service_as_a_file(services: Composed) -> None:
     assert services.inside("privity", "cat", "/secrets/model-api-key").stdout == MODEL_KEY
+
+
+def test_nothing_lies_in_a_volume_without_a_name(services: Composed) -> None:
+    mounts = services.inspected("redis")["Mounts"]
+
+    assert {mount["Destination"]: mount["Name"] for mount in mounts} == {
+        "/data": f"{services.project}_redis_data",
+        "/secrets": f"{services.project}_redis_secrets",
+    }
 
 
 def test_redis_never_sees_the_master_key(services: Composed) -> None:
