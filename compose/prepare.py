@@ -1,8 +1,9 @@
 """Makes what the services of docker-compose.yml share, once: certificates, passwords, a master key.
 
-    python3 prepare.py SECRETS_OF_REDIS SECRETS_OF_PRIVITY DATA_OF_REDIS
+    python3 prepare.py SECRETS_OF_REDIS SECRETS_OF_PRIVITY DATA_OF_REDIS MODEL_API_KEY
 
 Everything is made on first use and kept in two volumes; what is there already is left as it is.
+Only the key of the model's provider is taken over each time, since the operator may change it.
 Each service gets only its own half: Redis never sees the master key.
 """
 # ruff: noqa: INP001 - a script of its own
@@ -74,15 +75,18 @@ def _users(password: str) -> bytes:
     digest = hashlib.sha256(password.encode()).hexdigest()
     keys = "~conversation:state:* ~{conversation:state:*"
     lines = (
-        "user default off",
+        # Nobody can be this user, but Redis replays its append-only file with the rights it has:
+        # without them every transaction in the file is skipped, and a restart forgets everything.
+        "user default off resetpass ~* &* +@all",
         f"user privity on #{digest} resetkeys {keys} resetchannels -@all {COMMANDS}",
         "user health on nopass resetkeys resetchannels -@all +ping",
     )
     return ("\n".join(lines) + "\n").encode()
 
 
-def main(of_redis: Path, of_privity: Path, data: Path) -> None:
+def main(of_redis: Path, of_privity: Path, data: Path, model_key: Path) -> None:
     os.chown(data, *REDIS_USER)
+    _keep(of_privity, {"model-api-key": model_key.read_bytes()}, PRIVITY_USER)
     if (of_privity / "redis-url").exists():
         return
     authority, server = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
@@ -105,4 +109,4 @@ def main(of_redis: Path, of_privity: Path, data: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:4]))
+    main(*map(Path, sys.argv[1:5]))

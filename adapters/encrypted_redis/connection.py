@@ -112,7 +112,9 @@ class Multiplexer:
                 self._lost(error)
             finally:
                 with suppress(RedisError, OSError, TimeoutError):
-                    await connection.disconnect(nowait=True)
+                    # TLS takes leave of the other side, which only the last connection waits for.
+                    async with asyncio.timeout(self._patience):
+                        await connection.disconnect(nowait=not self._is_closed)
             await self._clock.sleep(pause_after(failures))
 
     def renew(self) -> None:

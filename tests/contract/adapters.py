@@ -35,8 +35,8 @@ from ports.turn_log import TurnLog
 from ports.turn_runner import TurnRunner
 from tests.clocks import HastyClock, ManualClock, ShiftedClock
 from tests.integration.asking import model_at
+from tests.integration.kinds import Opened, at_hand
 from tests.integration.model_server import a_reply, model_server
-from tests.integration.redis_servers import embedded_binary, redis_binary, server_of
 from tests.integration.storing import storing
 
 PassTime: TypeAlias = Callable[[timedelta], Awaitable[None]]
@@ -62,13 +62,16 @@ async def in_memory() -> AsyncIterator[Kept]:
     yield Kept(store=InMemoryConversationStore(clock=clock, log=log), log=log, pass_time=pass_time)
 
 
-def in_redis(binary: str) -> Callable[[], AbstractAsyncContextManager[Kept]]:
+def in_redis(opened: Callable[[], Opened]) -> Callable[[], AbstractAsyncContextManager[Kept]]:
     """Over a real server, empty at the beginning; all that use it come one after the other."""
 
     @asynccontextmanager
     async def kept() -> AsyncIterator[Kept]:
         clock = ShiftedClock()
-        async with storing(server_of(binary).url, clock=clock) as redis:
+        async with (
+            opened() as place,
+            storing(place.url, clock=clock, ca_file=place.ca_file) as redis,
+        ):
             await redis.redis.flushdb()
 
             async def pass_time(duration: timedelta) -> None:
@@ -80,14 +83,9 @@ def in_redis(binary: str) -> Callable[[], AbstractAsyncContextManager[Kept]]:
     return kept
 
 
-def _servers() -> dict[str, str]:
-    installed = redis_binary()
-    return {"valkey": embedded_binary(), **({"redis": installed} if installed else {})}
-
-
 STORES: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[Kept]]]] = {
     "memory": in_memory,
-    **{name: in_redis(binary) for name, binary in _servers().items()},
+    **{name: in_redis(opened) for name, opened in at_hand().items()},
 }
 
 
@@ -128,10 +126,15 @@ async def over_http() -> AsyncIterator[LanguageModel]:
         yield model
 
 
-@asynccontextmanager
-async def redis_that_answers() -> AsyncIterator[Readiness]:
-    async with storing(server_of(embedded_binary()).url) as redis:
-        yield RedisReadiness(redis.commands)
+def redis_that_answers(
+    opened: Callable[[], Opened],
+) -> Callable[[], AbstractAsyncContextManager[Readiness]]:
+    @asynccontextmanager
+    async def answering() -> AsyncIterator[Readiness]:
+        async with opened() as place, storing(place.url, ca_file=place.ca_file) as redis:
+            yield RedisReadiness(redis.commands)
+
+    return answering
 
 
 @asynccontextmanager
@@ -158,7 +161,7 @@ PROFILES: Final[Mapping[str, Callable[[], AssistantProfile]]] = {
 TELEMETRY: Final[Mapping[str, Callable[[], Telemetry]]] = {"log": lambda: StructuredLog(_hidden)}
 READY: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[Readiness]]]] = {
     "memory": memory_that_is_there,
-    "redis": redis_that_answers,
+    **{name: redis_that_answers(opened) for name, opened in at_hand().items()},
 }
 RUNNERS: Final[Mapping[str, Callable[[int], TurnRunner]]] = {"tasks": task_runner}
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 from attrs import define, field
 
+_PATIENCE = 20
 Answering = Callable[[StreamReader, StreamWriter], Awaitable[None]]
 
 
@@ -19,20 +20,21 @@ class Proxy:
     port: int = 0
     accepted: int = 0
     answers_to_lose: int = 0
-    _tasks: set[asyncio.Task[None]] = field(factory=set)
+    _open: dict[asyncio.Task[None], asyncio.Task[None] | None] = field(factory=dict)
 
     async def serve(self, reader: StreamReader, writer: StreamWriter) -> None:
         self.accepted += 1
-        upstream, sending = await asyncio.open_connection("127.0.0.1", self.target)
-        both = asyncio.gather(_pump(reader, sending), self._answering(upstream, writer))
-        task = asyncio.ensure_future(_until_done(both, writer, sending))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        with suppress(asyncio.CancelledError):
-            await task
+        relaying = asyncio.ensure_future(self._relay(reader, writer))
+        self._open[relaying] = asyncio.current_task()
+        # Here and not in the task, which a cut may end before it begins.
+        async with _broken_off(writer):
+            with suppress(asyncio.CancelledError):
+                await relaying
 
-    async def _answering(self, upstream: StreamReader, writer: StreamWriter) -> None:
-        await _pump(upstream, writer, self._loses_it)
+    async def _relay(self, reader: StreamReader, writer: StreamWriter) -> None:
+        upstream, sending = await asyncio.open_connection("127.0.0.1", self.target)
+        async with _broken_off(sending):
+            await asyncio.gather(_pump(reader, sending), _pump(upstream, writer, self._loses_it))
 
     def _loses_it(self) -> bool:
         """Whether this answer gets lost, and with it the connection."""
@@ -43,8 +45,14 @@ class Proxy:
 
     def cut(self) -> None:
         """Break off everything that is open."""
-        for task in self._tasks:
-            task.cancel()
+        for relaying in self._open:
+            relaying.cancel()
+
+    async def ended(self) -> None:
+        """Return once nothing is open."""
+        self.cut()
+        if serving := [task for task in self._open.values() if task is not None]:
+            await asyncio.wait(serving)
 
 
 async def _pump(
@@ -59,13 +67,15 @@ async def _pump(
     writer.close()
 
 
-async def _until_done(both: "asyncio.Future[tuple[None, None]]", *writers: StreamWriter) -> None:
+@asynccontextmanager
+async def _broken_off(writer: StreamWriter) -> AsyncIterator[None]:
     try:
-        await both
+        yield
     finally:
-        for writer in writers:
-            if writer.transport is not None:
-                writer.transport.abort()
+        if writer.transport is not None:
+            writer.transport.abort()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 @asynccontextmanager
@@ -75,8 +85,12 @@ async def listening(answering: Answering, tls: ssl.SSLContext | None = None) -> 
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        server.close()
+        # Asked before the end, since afterwards Python 3.11 says at once that all is closed.
+        closing = asyncio.ensure_future(server.wait_closed())
         await asyncio.sleep(0)
+        server.close()
+        async with asyncio.timeout(_PATIENCE):
+            await closing
 
 
 @asynccontextmanager
@@ -88,5 +102,4 @@ async def proxy_to(port: int, tls: ssl.SSLContext | None = None) -> AsyncIterato
         try:
             yield proxy
         finally:
-            proxy.cut()
-            await asyncio.sleep(0)
+            await proxy.ended()

@@ -1,4 +1,4 @@
-"""Real servers for tests: the embedded Valkey, Debian's Redis, either behind TLS, a container."""
+"""Server processes for tests: the embedded Valkey, or Redis as the system has it."""
 
 import asyncio
 import atexit
@@ -103,9 +103,9 @@ async def answered(port: int) -> None:
 
 
 @cache
-def server_of(binary: str) -> RedisProcess:
+def server_of(binary: str, *options: str) -> RedisProcess:
     """One server for all tests of this process, ended with it."""
-    opened = redis_process(binary)
+    opened = redis_process(binary, *options)
     server = opened.__enter__()
     atexit.register(opened.__exit__, None, None, None)
     return server

@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from attrs import frozen
@@ -78,11 +79,12 @@ async def storing(
     bounds: Bounds | None = None,
     batching: Batching | None = None,
     clock: Clock | None = None,
-    **place: Any,
+    ca_file: Path | None = None,
 ) -> AsyncIterator[Storing]:
     """Adapters over the server at ``url``, written through unless ``batching`` says otherwise."""
     own = clock or SystemClock()
-    connection = Multiplexer(RedisPlace(url=url, **place).connection, bounds or Bounds(), own)
+    place = RedisPlace(url=url, ca_file=ca_file)
+    connection = Multiplexer(place.connection, bounds or Bounds(), own)
     running = asyncio.create_task(connection.run())
     notes = Notes()
     commands = Commands(connection=connection, clock=own, telemetry=notes)
@@ -91,7 +93,8 @@ async def storing(
         commands=commands, sealer=sealer, clock=own, batching=batching or Batching(characters=0)
     )
     store = RedisConversationStore(commands=commands, sealer=sealer, log=log, clock=own)
-    redis = Redis.from_url(url, protocol=2)
+    trusted: dict[str, Any] = {"ssl_ca_certs": str(ca_file)} if ca_file else {}
+    redis = Redis.from_url(url, protocol=2, **trusted)
     try:
         yield Storing(store=store, log=log, commands=commands, redis=redis, notes=notes)
     finally:

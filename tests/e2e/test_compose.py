@@ -1,0 +1,200 @@
+"""The services of docker-compose.yml, as an operator gets them with one command."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.e2e.chatting import Person
+from tests.e2e.composed import IMAGE, SERVICES, Composed, composed, found_in_image, told
+from tests.integration.kinds import missing
+
+MODEL_KEY = "planted-key-of-a-model-provider"
+REFUSALS = ("NOPERM", "ACL failure in script", "The user executing the script can't")
+PLACE = "conversation:state:00000000-0000-4000-8000-000000000000"
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
+    if why := missing().get("compose"):
+        pytest.skip(why)
+    model_key = tmp_path_factory.mktemp("given") / "model-api-key"
+    model_key.write_text(MODEL_KEY)
+    with composed(model_key) as services:
+        yield services
+
+
+@pytest.fixture(scope="module")
+def password(services: Composed) -> str:
+    """Of the user that the service is to Redis."""
+    url = services.inside("privity", "cat", "/secrets/redis-url").stdout
+    return urlsplit(url).password or ""
+
+
+@pytest.fixture
+def secrets(services: Composed, password: str) -> list[str]:
+    keys = services.inside("privity", "cat", "/secrets/keys").stdout
+    key = services.inside("redis", "cat", "/secrets/redis.key").stdout
+    return [password, keys.partition(":")[2], key.splitlines()[1], MODEL_KEY]
+
+
+async def until_it_is_ready(services: Composed) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(OSError, EOFError):
+                if (await Person(services.url).get("/health/ready")).status == 200:
+                    return
+
+
+async def test_a_turn_is_taken_and_remembered(services: Composed) -> None:
+    person = Person(services.url)
+    first = await person.ask("My favourite colour is teal.")
+    await person.ask("What did I tell you?", first["sessionId"])
+
+    said = await person.said(first["sessionId"])
+    assert [role for role, _ in said] == ["user", "assistant"] * 2
+    assert said[0] == ("user", "My favourite colour is teal.")
+
+
+@pytest.mark.parametrize(
+    "again", [("restart", "privity"), ("restart", "redis"), ("up", "--detach", "--force-recreate")]
+)
+async def test_a_conversation_outlives_the_service(
+    services: Composed, again: tuple[str, ...]
+) -> None:
+    person = Person(services.url)
+    session = (await person.ask("Remember me."))["sessionId"]
+    before = await person.said(session)
+    services.compose(again[0], "--timeout", "5", *again[1:])
+    await until_it_is_ready(services)
+
+    assert await person.said(session) == before
+
+
+def test_the_doctor_finds_nothing(services: Composed) -> None:
+    examined = services.inside("privity", "privity", "doctor")
+
+    assert examined.returncode == 0, examined.stdout + examined.stderr
+    assert "certificate and host name are checked" in examined.stdout
+
+
+def test_redis_keeps_what_the_plan_says(services: Composed, password: str) -> None:
+    settings = ["maxmemory", "maxmemory-policy", "appendonly", "port", "tls-port"]
+    given = services.redis_says(password, "CONFIG", "GET", *settings).split()
+
+    assert dict(zip(given[::2], given[1::2], strict=True)) == {
+        "maxmemory": str(100 * 1024 * 1024),
+        "maxmemory-policy": "allkeys-lru",
+        "appendonly": "yes",
+        "port": "0",
+        "tls-port": "6379",
+    }
+
+
+def test_redis_speaks_nothing_but_tls(services: Composed, password: str) -> None:
+    assert services.redis_says(password, "PING") == "PONG"
+    assert "PONG" not in services.redis_says(password, "PING", tls=False)
+    assert services.inspected("redis")["HostConfig"]["PortBindings"] in ({}, None)
+
+
+def test_nobody_reaches_redis_without_a_password(services: Composed) -> None:
+    assert "NOAUTH" in services.redis_says("", "PING")
+    assert "WRONGPASS" in services.redis_says("a-guess", "PING")
+    assert "WRONGPASS" in services.redis_says("", "AUTH", "default", "")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "CONFIG SET maxmemory 1",
+        "CONFIG REWRITE",
+        "KEYS *",
+        "FLUSHALL",
+        "FLUSHDB",
+        "ACL LIST",
+        "MONITOR",
+        "SHUTDOWN",
+        "SAVE",
+        "REPLICAOF localhost 1",
+        "MODULE LIST",
+        f"GET {PLACE}",
+        "LRANGE other 0 -1",
+        "DEL other",
+        "EVAL return(1) 1 other",
+        "EVAL return(redis.call('del','other')) 0",
+        "EVAL return(redis.call('flushall')) 0",
+    ],
+)
+def test_the_service_may_do_in_redis_only_what_it_needs(
+    services: Composed, password: str, command: str
+) -> None:
+    answer = services.redis_says(password, *command.split())
+
+    assert any(refusal in answer for refusal in REFUSALS), answer
+    assert services.redis_says(password, "LRANGE", PLACE, "0", "-1") == ""
+
+
+@pytest.mark.parametrize("service", ["privity", "redis"])
+def test_a_service_has_no_rights_it_could_lose(services: Composed, service: str) -> None:
+    status = services.inside(service, "cat", "/proc/1/status").stdout
+    facts = dict(line.split(":\t", 1) for line in status.splitlines())
+    declared = services.inspected(service)["HostConfig"]
+
+    assert "0" not in facts["Uid"].split()
+    assert {facts[name] for name in ("CapEff", "CapPrm", "CapBnd")} == {"0" * 16}
+    assert facts["NoNewPrivs"] == "1"
+    assert declared["ReadonlyRootfs"] is True
+    assert declared["Privileged"] is False
+
+
+@pytest.mark.parametrize("folder", ["/", "/tmp", "/opt/privity", "/secrets"])  # noqa: S108
+def test_the_service_can_write_nowhere(services: Composed, folder: str) -> None:
+    # Changing a mode meets the file system before it meets whose the folder is.
+    ran = services.inside("privity", "chmod", "777", folder)
+
+    assert "Read-only file system" in ran.stderr
+
+
+def test_the_port_is_open_to_this_machine_only(services: Composed) -> None:
+    bound = services.inspected("privity")["HostConfig"]["PortBindings"]["8000/tcp"]
+
+    assert [where["HostIp"] for where in bound] == ["127.0.0.1"]
+
+
+def test_no_secret_is_in_what_docker_tells(services: Composed, secrets: list[str]) -> None:
+    told_of = [json.dumps(services.inspected(service)) for service in SERVICES]
+    told_of.append(told("docker", "inspect", IMAGE).stdout)
+
+    assert all(len(secret) > 20 for secret in secrets)
+    assert [secret for secret in secrets for text in told_of if secret in text] == []
+
+
+def test_no_secret_is_in_the_image(secrets: list[str]) -> None:
+    there, absent = b"conversation:state:", [secret.encode() for secret in secrets]
+
+    assert found_in_image([there, *absent]) == [there]
+
+
+def test_the_key_of_the_model_reaches_the_service_as_a_file(services: Composed) -> None:
+    assert services.inside("privity", "cat", "/secrets/model-api-key").stdout == MODEL_KEY
+
+
+def test_nothing_lies_in_a_volume_without_a_name(services: Composed) -> None:
+    mounts = services.inspected("redis")["Mounts"]
+
+    assert {mount["Destination"]: mount["Name"] for mount in mounts} == {
+        "/data": f"{services.project}_redis_data",
+        "/secrets": f"{services.project}_redis_secrets",
+    }
+
+
+def test_redis_never_sees_the_master_key(services: Composed) -> None:
+    assert set(services.inside("redis", "ls", "/secrets").stdout.split()) == {
+        "ca.pem",
+        "redis.key",
+        "redis.pem",
+        "users.acl",
+    }
