@@ -17,3 +17,7 @@ contracts:
 # Tests with branch coverage; arguments go to pytest.
 test *arguments:
     pytest --cov --cov-report=term-missing "$@"
+
+# Kills at random, as long as you like: just faults -- --kills 1000 --seed 7
+faults *arguments:
+    python -W error -m tests.faults.random_run "$@"

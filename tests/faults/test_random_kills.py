@@ -1,0 +1,16 @@
+"""A short run of kills at random; the long one is ``just faults -- --kills 1000``."""
+
+import secrets
+
+from tests.faults.random_run import Plan, run
+
+KILLS = 16
+
+
+async def test_what_was_acknowledged_survives_kills_at_random() -> None:
+    plan = Plan(seed=secrets.randbelow(1_000_000), kills=KILLS)
+    print(f"seed {plan.seed}")  # noqa: T201 - to repeat a run that failed
+    result = await run(plan)
+
+    assert result.acknowledged > KILLS
+    assert result.is_good, result.lines()
