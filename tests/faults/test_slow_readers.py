@@ -1,0 +1,65 @@
+"""A client that reads a byte now and then holds up nobody, and in the end has read everything."""
+
+import asyncio
+import json
+import socket
+from urllib.parse import urlsplit
+
+from redis.asyncio import Redis
+
+from tests.e2e.chatting import a_message, eventually
+from tests.e2e.events import events_in, text_of
+from tests.faults.fleet import Fleet, meeting
+from tests.faults.teller import an_order, told
+from tests.integration.redis_servers import RedisProcess
+
+PIECES = 20_000
+
+
+async def test_a_reader_who_is_slower_than_the_log_is_kept_misses_nothing(
+    fleet: Fleet, redis: RedisProcess
+) -> None:
+    service = await fleet.one()
+    person, key = meeting(service), "slow"
+    bearer = str((await person.post("/api/client-key", {})).document["clientKey"])
+    order = an_order("s", PIECES)
+    reader, writer = await connected_narrowly(service.url)
+    body = json.dumps(a_message(order)).encode()
+    writer.write(
+        b"POST /api/chat HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        b"Content-Type: application/json\r\nAuthorization: Bearer %s\r\n"
+        b"Idempotency-Key: %s\r\nContent-Length: %d\r\n\r\n%s"
+        % (bearer.encode(), key.encode(), len(body), body)
+    )
+    head = await reader.readuntil(b"sessionId")
+    head += await reader.readexactly(60)
+    session_id = head.decode().rpartition('":"')[2][:36]
+    owner = meeting(service)
+    owner.headers["authorization"] = f"Bearer {bearer}"
+    await eventually(lambda: owner.has_ended(session_id))
+    async with Redis.from_url(redis.url) as looking:
+        # As a minute later.
+        await looking.delete(f"{{conversation:state:{session_id}}}:turn")
+    rest = await reader.read()
+    writer.close()
+
+    assert text_of(events_in(unchunked(head + rest))) == told("s", PIECES)
+
+
+async def connected_narrowly(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection that takes in little before it is read from."""
+    address = urlsplit(url)
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    narrow.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(narrow, (address.hostname, address.port))
+    return await asyncio.open_connection(sock=narrow, limit=4_096)
+
+
+def unchunked(answer: bytes) -> bytes:
+    """The body of an answer that came in chunks."""
+    rest, body = answer.partition(b"\r\n\r\n")[2], b""
+    while rest:
+        size, _, rest = rest.partition(b"\r\n")
+        body, rest = body + rest[: int(size, 16)], rest[int(size, 16) + 2 :]
+    return body
