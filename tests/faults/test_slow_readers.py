@@ -13,7 +13,8 @@ from tests.faults.fleet import Fleet, meeting
 from tests.faults.teller import an_order, told
 from tests.integration.redis_servers import RedisProcess
 
-PIECES = 20_000
+PIECES = 60_000
+"""More than the buffers between the two hold: some 8 MB of events."""
 
 
 async def test_a_reader_who_is_slower_than_the_log_is_kept_misses_nothing(
