@@ -27,6 +27,8 @@ from entrypoints.settings import Settings
 from entrypoints.storage import opened_storage
 from entrypoints.turn_runner import TaskTurnRunner
 from entrypoints.usecases.answer_again import AnswerAgain
+from entrypoints.usecases.answer_tools import AnswerTools
+from entrypoints.usecases.find_conversation import FindConversation
 from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.forget_conversation import ForgetConversation
 from entrypoints.usecases.make_reply import MakeReply
@@ -51,6 +53,8 @@ from ports.turn_runner import TurnRunner
 
 USE_CASES: Final = (
     AnswerAgain,
+    AnswerTools,
+    FindConversation,
     FollowTurn,
     ForgetConversation,
     MakeReply,

@@ -8,7 +8,14 @@ from attrs import frozen
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound
 from domain.model.identifiers import Owner, SessionId, TurnId
-from domain.model.message import Message, Part, ReasoningPart, TextPart, ToolCallPart
+from domain.model.message import (
+    Message,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
 from domain.model.piece import NumberedPiece, Piece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Outcome, Turn, TurnEnd, TurnStatus
 from domain.model.turn_policy import TurnPolicy
@@ -33,6 +40,20 @@ class FollowTurn:
             return (await self.store.load(owner, session_id, last=1)).open_turn
         except ConversationNotFound:
             return None
+
+    async def said_before(
+        self, owner: Owner, session_id: SessionId, turn: Turn
+    ) -> tuple[Part, ...]:
+        """What its reply held before this turn went on with it; empty for a reply of its own."""
+        if not turn.continues:
+            return ()
+        try:
+            conversation = await self.store.load(owner, session_id, last=1)
+        except ConversationNotFound:
+            return ()
+        reply = conversation.messages[-1] if conversation.messages else None
+        same = reply is not None and reply.id == turn.reply_id
+        return _told_of(reply)[0] if reply and same else ()
 
     async def read(
         self, owner: Owner, session_id: SessionId, turn_id: TurnId, after: int, wait: timedelta
@@ -76,12 +97,20 @@ def reply_of(conversation: Conversation, turn: Turn) -> Message | None:
     return last[0] if last and last[0].id == turn.reply_id and not turn.is_open else None
 
 
+def _told_of(reply: Message) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+    """The parts up to the newest result of a tool, and those that a turn added after it."""
+    results = (at for at, part in enumerate(reply.parts, 1) if isinstance(part, ToolResultPart))
+    newest = max(results, default=0)
+    return reply.parts[:newest], reply.parts[newest:]
+
+
 def _replayed(conversation: Conversation, turn: Turn, after: int) -> Sequence[NumberedPiece]:
     """One piece a part. Cursors into the log mean nothing any more, so they get the end only."""
     reply = reply_of(conversation, turn)
     if after or reply is None:
         return ()
-    pieces = [piece for part in reply.parts if (piece := _as_piece(part)) is not None]
+    parts = _told_of(reply)[1] if turn.continues else reply.parts
+    pieces = [piece for part in parts if (piece := _as_piece(part)) is not None]
     return tuple(NumberedPiece(number, piece) for number, piece in enumerate(pieces, 1))
 
 
