@@ -36,6 +36,14 @@ async def page(service: Served, major: str) -> AsyncIterator[Page]:
         yield Page(node)
 
 
+@pytest.fixture
+async def another_page(service: Served, major: str) -> AsyncIterator[Page]:
+    """The same page in somebody else's browser."""
+    need_node()
+    async with running("driver.mjs", service.url, major) as node:
+        yield Page(node)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not is_there():
         terminalreporter.write_line(f"The npm packages were NOT tried. To try them: {HOW}")

@@ -15,7 +15,7 @@ import pytest
 NODE_FOLDER = Path(__file__).parent / "node"
 REQUIRED = os.environ.get("PRIVITY_TEST_NODE") == "required"
 HOW = "npm ci --prefix tests/clients/node"
-_PATIENCE = 60
+_PATIENCE = 15
 _LONGEST_LINE = 2**24
 
 

@@ -19,8 +19,9 @@ class Page:
         await self._node.ask("open", options=options, strict=strict, automatic=automatic)
         await self._node.ask("until", **({} if options.get("resume") else {"status": "ready"}))
 
-    async def send(self, text: str, **more: Any) -> None:
-        await self._node.ask("send", message={"text": text, **more})
+    async def send(self, text: str, *, body: dict[str, Any] | None = None, **more: Any) -> None:
+        """Say something; ``body`` is what the app adds to the request."""
+        await self._node.ask("send", message={"text": text, **more}, options={"body": body or {}})
 
     async def regenerate(self, **options: Any) -> None:
         await self._node.ask("regenerate", options=options)

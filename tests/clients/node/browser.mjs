@@ -1,7 +1,7 @@
 // Enough of a browser for a page that chats: a document, and a fetch that keeps cookies.
 import { JSDOM } from 'jsdom';
 
-export function openBrowser(origin) {
+export function openBrowser(origin, answered) {
   const { window } = new JSDOM('<!doctype html><div id="root"></div>', { url: origin });
   const cookies = new Map();
   const requests = [];
@@ -20,6 +20,7 @@ export function openBrowser(origin) {
     }
     const body = typeof init.body === 'string' ? JSON.parse(init.body) : null;
     requests.push({ method: init.method ?? 'GET', path, body, status: response.status });
+    setImmediate(answered);
     return response;
   };
   return { document: window.document, requests };

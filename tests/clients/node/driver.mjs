@@ -9,8 +9,9 @@ const [origin, major] = process.argv.slice(2);
 const { useChat } = await import(major === '7' ? '@ai-sdk/react' : `ai-sdk-react-for-${major}`);
 const sdk = await import(major === '7' ? 'ai' : `ai${major}`);
 
-const browser = openBrowser(origin);
 const waiting = new Set();
+const lookAgain = () => waiting.forEach((look) => look());
+const browser = openBrowser(origin, lookAgain);
 let chat, root, seen;
 
 function Page({ options, automatic }) {
@@ -23,7 +24,7 @@ function Page({ options, automatic }) {
     onToolCall: ({ toolCall }) => void seen.toolCalls.push(toolCall.toolCallId),
     ...(automatic && { sendAutomaticallyWhen: sdk.lastAssistantMessageIsCompleteWithToolCalls }),
   });
-  useEffect(() => waiting.forEach((look) => look()));
+  useEffect(lookAgain);
   return null;
 }
 
@@ -52,7 +53,7 @@ const actions = {
     root.render(strict ? createElement(StrictMode, null, page) : page);
     chat = undefined;
   },
-  send: ({ message }) => void chat.sendMessage(message),
+  send: ({ message, options }) => void chat.sendMessage(message, options),
   regenerate: ({ options }) => void chat.regenerate(options),
   resume: () => void chat.resumeStream(),
   stop: () => chat.stop(),
