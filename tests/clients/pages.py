@@ -23,6 +23,10 @@ class Page:
         """Say something; ``body`` is what the app adds to the request."""
         await self._node.ask("send", message={"text": text, **more}, options={"body": body or {}})
 
+    async def act(self, does: dict[str, Any]) -> None:
+        """Do what a recording says."""
+        await self._node.ask(**does)
+
     async def regenerate(self, **options: Any) -> None:
         await self._node.ask("regenerate", options=options)
 
