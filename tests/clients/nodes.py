@@ -13,15 +13,17 @@ from typing import Any
 import pytest
 
 NODE_FOLDER = Path(__file__).parent / "node"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "use-chat"
 REQUIRED = os.environ.get("PRIVITY_TEST_NODE") == "required"
-HOW = "npm ci --prefix tests/clients/node"
+HOW = "for at in tests/clients/node examples/use-chat; do npm ci --prefix $at; done"
 _PATIENCE = 15
 _LONGEST_LINE = 2**24
 
 
 def is_there() -> bool:
     """Whether Node.js and the packages are installed."""
-    return shutil.which("node") is not None and (NODE_FOLDER / "node_modules").is_dir()
+    installed = all((at / "node_modules").is_dir() for at in (NODE_FOLDER, EXAMPLE))
+    return installed and shutil.which("node") is not None
 
 
 def need_node() -> None:

@@ -9,6 +9,7 @@ export function openBrowser(origin, answered) {
 
   globalThis.window = window;
   globalThis.document = window.document;
+  globalThis.navigator ??= window.navigator;
   globalThis.fetch = async (url, init = {}) => {
     const headers = new Headers(init.headers);
     headers.set('cookie', [...cookies].map((pair) => pair.join('=')).join('; '));
