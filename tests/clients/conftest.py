@@ -1,12 +1,15 @@
 """Pages with ``useChat``, and a word about what was not tried."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from attrs import evolve
 
 from tests.clients.nodes import HOW, is_there, need_node, running
 from tests.clients.pages import Page
 from tests.e2e.puppet import Puppet
+from tests.e2e.settings import GENEROUS, NEW
+from tests.integration.redis_servers import RedisProcess, embedded_binary, redis_process
 from tests.servers import Served, served
 
 
@@ -15,10 +18,18 @@ def puppet() -> Puppet:
     return Puppet()
 
 
+@pytest.fixture(scope="session")
+def redis() -> Iterator[RedisProcess]:
+    """A server for all of these tests: each has client keys of its own."""
+    with redis_process(embedded_binary()) as server:
+        yield server
+
+
 @pytest.fixture
-async def service(puppet: Puppet) -> AsyncIterator[Served]:
-    """A service whose model says what the test tells it."""
-    async with served(model=puppet) as service:
+async def service(puppet: Puppet, redis: RedisProcess) -> AsyncIterator[Served]:
+    """A service that keeps conversations in Redis, and whose model says what the test tells it."""
+    settings = evolve(GENEROUS, redis_url=redis.url, keys=NEW)
+    async with served(settings, model=puppet) as service:
         yield service
 
 

@@ -28,6 +28,7 @@ _MADE_ANEW: Final = {
     "time": r"\d{4}-\d\d-\d\dT[0-9:.]+Z",
 }
 _ANY: Final = re.compile("|".join(f"(?P<{kind}>{how})" for kind, how in _MADE_ANEW.items()))
+FAILED: Final = "failed"
 _FIGURES: Final = re.compile(r'("(?:latency|timestamp)": ?)\d+')
 
 
@@ -89,7 +90,10 @@ async def say(puppet: Puppet, asked: Asked) -> None:
     speaking = await puppet.asked()
     for told in asked.reply:
         speaking.give(piece(*told))
-    speaking.finish(FinishReason(asked.finish))
+    if asked.finish == FAILED:
+        speaking.fail()
+    else:
+        speaking.finish(FinishReason(asked.finish))
 
 
 def rendered(answer: Answer) -> dict[str, Any]:
