@@ -16,7 +16,7 @@ NODE_FOLDER = Path(__file__).parent / "node"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "use-chat"
 REQUIRED = os.environ.get("PRIVITY_TEST_NODE") == "required"
 HOW = "for at in tests/clients/node examples/use-chat; do npm ci --prefix $at; done"
-_PATIENCE = 15
+_PATIENCE = 60
 _LONGEST_LINE = 2**24
 
 

@@ -24,9 +24,9 @@ class AiSdkBody(Struct, rename="camel"):
     """A message of `useChat`; other members are ignored."""
 
     id: Annotated[str, Meta(description="The client's name for the chat, or a session id.")]
-    messages: Annotated[
-        list[Raw], Meta(description="UI messages; only the newest counts.", min_length=0)
-    ] = msgspec.field(default_factory=list)
+    messages: Annotated[list[Raw], Meta(description="UI messages; only the newest counts.")] = (
+        msgspec.field(default_factory=list)
+    )
     message: Annotated[Raw, Meta(description="The newest UI message alone.")] = msgspec.field(
         default_factory=Raw
     )
