@@ -94,7 +94,7 @@ class SendMessage:
             return await self._opened(owner, message, opening)
 
         conversation = await self.start_turn(owner, opening, open_it, address=message.address)
-        restarted = message.begin_as is None and message.session_id not in (None, conversation.id)
+        restarted = message.session_id is not None and conversation.id != message.session_id
         return Started(conversation=conversation, turn=_turn_of(conversation), restarted=restarted)
 
     async def _opened(self, owner: Owner, message: NewMessage, opening: Opening) -> Conversation:
