@@ -27,6 +27,7 @@ from domain.model.message import (
 )
 from entrypoints.http.answers import Answer
 from entrypoints.http.rendering import usage_answer
+from entrypoints.http.tool_input import NOT_JSON, tool_input
 
 _STEP = {"type": "step-start"}
 
@@ -105,12 +106,11 @@ def _ui_part(part: Part, results: dict[str, ToolResultPart]) -> Iterator[dict[st
 def _tool(call: ToolCallPart, result: ToolResultPart | None) -> dict[str, Any]:
     tool = {"type": f"tool-{call.name}", "toolCallId": call.call_id}
     try:
-        asked = {"input": msgspec.json.decode(call.arguments or "{}")}
-    except msgspec.DecodeError:
+        asked = {"input": tool_input(call.arguments)}
+    except ValueError:
         asked = {"rawInput": call.arguments}
         if result is None:
-            why = "The model's arguments are not JSON."
-            return {**tool, "state": "output-error", **asked, "errorText": why}
+            return {**tool, "state": "output-error", **asked, "errorText": NOT_JSON}
     if result is None:
         return {**tool, "state": "input-available", **asked}
     if result.failed:
