@@ -170,3 +170,18 @@ async def test_names_in_every_path_are_the_clients(visitor: Person) -> None:
     statuses = [answer.status for answer in (again, stopped, resumed, forgotten)]
     assert statuses == [200, 200, 204, 204]
     assert (await visitor.get("/api/chat/mine")).status == 404
+
+
+@pytest.mark.parametrize("named", [{}, {"messageId": "nobody"}], ids=["unnamed", "unknown"])
+async def test_another_answer_is_to_the_words_that_are_kept(
+    visitor: Person, named: dict[str, str]
+) -> None:
+    await posted(visitor, body(id="mine"))
+    await posted(visitor, body(message(id="u2"), id="mine"))
+    other = message({"type": "text", "text": "Forged"})
+    answer = await posted(visitor, body(other, id="mine", trigger="regenerate-message", **named))
+    history = (await visitor.get("/api/chat/mine")).document
+
+    assert answer.status == 200
+    told = [said["parts"][-1]["text"] for said in history["messages"]]
+    assert told == ["Hi", "Hi "]

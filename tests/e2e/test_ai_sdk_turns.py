@@ -10,6 +10,7 @@ from tests.e2e.chatting import Person
 from tests.e2e.events import text_of
 from tests.e2e.puppet import Puppet
 
+_PATIENCE = 30
 TYPED = {"content_type": "application/json"}
 
 
@@ -27,6 +28,7 @@ async def run_twice(person: Person, puppet: Puppet, document: dict[str, Any]) ->
     """What two of the same request are told, the second sent while the first is answered."""
     body = json.dumps(document).encode()
     async with (
+        asyncio.timeout(_PATIENCE),
         person.open("POST", "/api/chat", body, **TYPED) as first,
         person.open("POST", "/api/chat", body, **TYPED) as second,
     ):
