@@ -28,6 +28,8 @@ from entrypoints.storage import opened_storage
 from entrypoints.turn_runner import TaskTurnRunner
 from entrypoints.usecases.abandon_turn import AbandonTurn
 from entrypoints.usecases.answer_again import AnswerAgain
+from entrypoints.usecases.answer_tools import AnswerTools
+from entrypoints.usecases.find_conversation import FindConversation
 from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.forget_conversation import ForgetConversation
 from entrypoints.usecases.make_reply import MakeReply
@@ -54,6 +56,8 @@ from ports.turn_runner import TurnRunner
 USE_CASES: Final = (
     AbandonTurn,
     AnswerAgain,
+    AnswerTools,
+    FindConversation,
     FollowTurn,
     ForgetConversation,
     MakeReply,

@@ -8,7 +8,6 @@ from domain.model.message import (
     Message,
     Part,
     ReasoningPart,
-    StepMark,
     TextPart,
     ToolCallPart,
     ToolResultPart,
@@ -44,7 +43,7 @@ def remaining(reply: Message, turn: Turn, heard: Iterable[Piece]) -> tuple[Piece
 
     Empty when it does not begin with what was heard: then it is another reply.
     """
-    spoken = tuple(_spoken(_parts_of(reply, turn)))
+    spoken = tuple(_spoken(told_of(reply)[1] if turn.continues else reply.parts))
     begun = put_together(heard)
     if len(begun) > len(spoken) or not all(map(_begins, spoken, begun)):
         return ()
@@ -56,14 +55,11 @@ def remaining(reply: Message, turn: Turn, heard: Iterable[Piece]) -> tuple[Piece
     )
 
 
-def _parts_of(reply: Message, turn: Turn) -> Sequence[Part]:
-    """A turn that goes on with a message has said what stands behind the message's last mark."""
-    if not turn.continues:
-        return reply.parts
-    marks = [place for place, part in enumerate(reply.parts) if isinstance(part, StepMark)]
-    newest = reply.parts[marks[-1] + 1 :] if marks else ()
-    has_said_nothing = any(isinstance(part, ToolResultPart) for part in newest)
-    return () if has_said_nothing else newest
+def told_of(reply: Message) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+    """The parts up to the newest result of a tool, and those that a turn added after it."""
+    results = (at for at, part in enumerate(reply.parts, 1) if isinstance(part, ToolResultPart))
+    newest = max(results, default=0)
+    return reply.parts[:newest], reply.parts[newest:]
 
 
 def _spoken(parts: Iterable[Part]) -> Iterator[_Spoken]:

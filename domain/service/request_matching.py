@@ -1,8 +1,11 @@
 """Whether a request was here before: retries join the turn they repeat."""
 
+from collections.abc import Sequence
+
 from domain.model.conversation import Conversation
 from domain.model.errors import IdempotencyKeyReused
-from domain.model.message import Role
+from domain.model.identifiers import MessageId
+from domain.model.message import Part, Role
 from domain.model.turn import RequestKey, Turn, TurnStatus
 
 
@@ -27,3 +30,12 @@ def is_unanswered(conversation: Conversation) -> bool:
     turn = conversation.turn
     has_failed = turn is None or turn.status is TurnStatus.FAILED
     return has_failed and all(said.role is Role.USER for said in conversation.messages)
+
+
+def is_being_answered(
+    conversation: Conversation, message_id: MessageId, parts: Sequence[Part]
+) -> bool:
+    """Whether the open turn replies to this very message, so that one sent twice joins it."""
+    newest = conversation.messages[-1:]
+    said_already = bool(newest) and (newest[0].id, newest[0].parts) == (message_id, tuple(parts))
+    return conversation.open_turn is not None and said_already

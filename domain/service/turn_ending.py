@@ -123,5 +123,6 @@ def _with_reply(
 def _continued(conversation: Conversation, turn: Turn, parts: tuple[Part, ...]) -> Conversation:
     asked = conversation.messages[-1]
     marked = (StepMark(), *parts) if parts else ()
-    reply = evolve(asked, parts=(*asked.parts, *marked), status=MessageStatus(turn.status.value))
+    status = MessageStatus(turn.status.value)
+    reply = evolve(asked, parts=(*asked.parts, *marked), status=status, finish_reason=None)
     return evolve(conversation, messages=(*conversation.messages[:-1], reply))

@@ -18,11 +18,22 @@ from entrypoints.http.caller import RENEWED_KEY_HEADER, CallerRules
 from entrypoints.http.middleware import LocalePrefix, SecurityHeaders, UnexpectedErrors
 from entrypoints.http.problems import EdgeError, problem_of
 from entrypoints.http.reply_stream import ReplyStream
-from entrypoints.http.routes import client_key, front_page, health, history, native, openapi
+from entrypoints.http.routes import (
+    ai_sdk,
+    chat,
+    client_key,
+    front_page,
+    health,
+    history,
+    native,
+    openapi,
+)
 from entrypoints.http.services import Services
 from entrypoints.settings import Settings
 from entrypoints.turn_runner import TaskTurnRunner
 from entrypoints.usecases.answer_again import AnswerAgain
+from entrypoints.usecases.answer_tools import AnswerTools
+from entrypoints.usecases.find_conversation import FindConversation
 from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.forget_conversation import ForgetConversation
 from entrypoints.usecases.open_conversation import OpenConversation
@@ -76,7 +87,9 @@ def create_app(settings: Settings, opening: Opening) -> Starlette:
 
     app = Starlette(
         routes=[
+            *chat.ROUTES,
             *native.ROUTES,
+            *ai_sdk.ROUTES,
             *history.ROUTES,
             *client_key.ROUTES,
             *health.ROUTES,
@@ -144,6 +157,8 @@ def _services(settings: Settings, container: Resolver) -> Services:
         open_conversation=container.resolve(OpenConversation),
         send_message=container.resolve(SendMessage),
         answer_again=container.resolve(AnswerAgain),
+        answer_tools=container.resolve(AnswerTools),
+        find_conversation=container.resolve(FindConversation),
         follow_turn=container.resolve(FollowTurn),
         stop_turn=container.resolve(StopTurn),
         read_history=container.resolve(ReadHistory),

@@ -3,21 +3,18 @@
 The OpenAPI document is generated from these same types.
 """
 
-import asyncio
 import hashlib
 import re
-from datetime import timedelta
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw, Struct
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from domain.model.turn import RequestKey
+from entrypoints.http.body_bytes import read_json
 from entrypoints.http.problems import BadRequest
 
-MAX_BODY_BYTES: Final = 131_072
-BODY_WITHIN: Final = timedelta(seconds=10)
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _PATH_IN_ERROR: Final = re.compile(r" - at `\$\.?(?P<field>[A-Za-z]{1,32})[^`]*`$")
 _UNKNOWN_FIELD: Final = re.compile(r"unknown field `(?P<field>[A-Za-z0-9_-]{1,32})`")
@@ -91,6 +88,10 @@ class StopBody(NativeBody):
         Annotated[str, Meta(max_length=64, description="Only this turn; absent: whichever runs.")]
         | None
     ) = None
+    active_stream_id: (
+        Annotated[str, Meta(max_length=64, description="Another name of `turnId`.")] | None
+    ) = None
+    assistant_message: Annotated[Any, Meta(description="Ignored: the server knows better.")] = None
 
 
 class OpenBody(NativeBody):
@@ -103,7 +104,7 @@ class EmptyBody(NativeBody):
     """Nothing; ``{}`` or no bytes."""
 
 
-Body = TypeVar("Body", bound=NativeBody)
+Body = TypeVar("Body")
 
 
 async def read_body(request: Request, kind: type[Body]) -> tuple[Body, bytes]:
@@ -112,27 +113,8 @@ async def read_body(request: Request, kind: type[Body]) -> tuple[Body, bytes]:
     Raises:
         BadRequest: what is wrong with it; nothing of its content is repeated.
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise BadRequest("unsupported_media_type", "Bodies are application/json.")
-    raw = await _bytes_of(request)
+    raw = await read_json(request)
     return parse(raw or b"{}", kind), raw
-
-
-async def _bytes_of(request: Request) -> bytes:
-    read = bytearray()
-    try:
-        async with asyncio.timeout(BODY_WITHIN.total_seconds()):
-            async for chunk in request.stream():
-                read += chunk
-                if len(read) > MAX_BODY_BYTES:
-                    why = f"A body has at most {MAX_BODY_BYTES:,} bytes."
-                    raise BadRequest("body_too_large", why)
-    except TimeoutError:
-        raise BadRequest("body_too_slow", "The body did not arrive in time.") from None
-    except ClientDisconnect:
-        raise BadRequest("body_incomplete", "The body broke off.") from None
-    return bytes(read)
 
 
 def parse(raw: bytes, kind: type[Body]) -> Body:

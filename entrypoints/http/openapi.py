@@ -16,7 +16,7 @@ _JSON: Final = "application/json"
 @cache
 def document() -> dict[str, Any]:
     """The OpenAPI 3.1 document."""
-    bodies = [op.body for op in OPERATIONS if op.body]
+    bodies = [body for op in OPERATIONS for body in (op.body, op.other_body) if body]
     answers = [op.answer for op in OPERATIONS if op.answer]
     types = list(dict.fromkeys([*bodies, *answers, ProblemAnswer]))
     _, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
@@ -52,9 +52,15 @@ def _described(operation: Operation) -> dict[str, Any]:
         },
     }
     if operation.body is not None:
-        content = {_JSON: {"schema": _reference(operation.body)}}
+        content = {_JSON: {"schema": _body(operation.body, operation.other_body)}}
         described["requestBody"] = {"required": True, "content": content}
     return described
+
+
+def _body(kind: type[msgspec.Struct], other: type[msgspec.Struct] | None) -> dict[str, Any]:
+    if other is None:
+        return {**_reference(kind)}
+    return {"anyOf": [_reference(kind), _reference(other)]}
 
 
 def _operation_id(operation: Operation) -> str:

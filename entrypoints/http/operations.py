@@ -3,7 +3,10 @@
 from typing import Final
 
 from attrs import frozen
+from msgspec import Struct
 
+from entrypoints.http.ai_sdk.bodies import AiSdkBody
+from entrypoints.http.ai_sdk.history import AiSdkHistoryAnswer
 from entrypoints.http.answers import (
     Answer,
     ClientKeyAnswer,
@@ -29,6 +32,7 @@ class Operation:
     """One operation: what it takes and gives.
 
     Attributes:
+        other_body: what may be sent instead, by another client protocol.
         answer: of a success; absent when it has no content.
         streams: whether a success may stream instead.
         query: names of query parameters, with ``*`` behind the required ones.
@@ -40,6 +44,7 @@ class Operation:
     summary: str
     status: int = 200
     body: type[NativeBody] | None = None
+    other_body: type[Struct] | None = None
     answer: type[Answer] | None = None
     streams: bool = False
     query: tuple[str, ...] = ()
@@ -53,6 +58,7 @@ OPERATIONS: Final = (
         path="/api/chat",
         summary="Say something; the reply streams, or comes whole with Accept: application/json.",
         body=ChatBody,
+        other_body=AiSdkBody,
         answer=ReplyAnswer,
         streams=True,
         headers=("Idempotency-Key",),
@@ -70,6 +76,12 @@ OPERATIONS: Final = (
         summary="Forget a conversation for good.",
         status=204,
         query=("sessionId*",),
+    ),
+    Operation(
+        method="get",
+        path=_SESSION,
+        summary="Read the whole conversation in the shape of the AI SDK.",
+        answer=AiSdkHistoryAnswer,
     ),
     Operation(
         method="delete", path=_SESSION, summary="Forget a conversation for good.", status=204

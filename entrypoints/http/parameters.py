@@ -13,13 +13,10 @@ _LONGEST_PAGE: Final = 500
 _HIGHEST_NUMBER: Final = 2**53
 
 
-def path_session(request: Request) -> SessionId:
-    """The conversation that the path names.
-
-    Raises:
-        InvalidInput: ``session_id_malformed``.
-    """
-    return session_id(request.path_params["id"])
+def path_name(request: Request) -> str:
+    """What the path calls the conversation: its session id, or the client's own name for it."""
+    name: str = request.path_params["id"]
+    return name
 
 
 def query_session(request: Request) -> SessionId:

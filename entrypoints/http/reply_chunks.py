@@ -8,14 +8,13 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from domain.model.identifiers import MessageId, TurnId
 from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Cursor, Outcome, TurnEnd
 from entrypoints.http.problem_codes import sentence_of
 from entrypoints.http.rendering import usage_answer
 from entrypoints.http.sse import event, padded_event
+from entrypoints.http.tool_input import NOT_JSON, tool_input
 
 
 class ReplyChunks:
@@ -98,13 +97,12 @@ class ReplyChunks:
     def _whole_calls(self) -> Iterator[dict[str, Any]]:
         for call_id, (name, fragments) in self._calls.items():
             named = {"toolCallId": call_id, "toolName": name}
-            arguments = "".join(fragments) or "{}"
+            arguments = "".join(fragments)
             try:
-                parsed = msgspec.json.decode(arguments)
+                parsed = tool_input(arguments)
                 yield {"type": "tool-input-available", **named, "input": parsed}
-            except msgspec.DecodeError:
-                why = "The model's arguments are not JSON."
-                broken = {"input": arguments, "errorText": why}
+            except ValueError:
+                broken = {"input": arguments, "errorText": NOT_JSON}
                 yield {"type": "tool-input-error", **named, **broken}
 
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 from time import time
+from types import MappingProxyType
 from typing import Final
 
 from attrs import frozen
@@ -14,6 +15,7 @@ from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.turn import Outcome, Turn, TurnEnd
 from domain.service.replaying import reply_of
 from entrypoints.http.answers import ReplyAnswer, json_response
+from entrypoints.http.earlier_chunks import earlier_chunks
 from entrypoints.http.problems import Problem, problem_of, problem_of_code
 from entrypoints.http.rendering import message_answer, usage_answer
 from entrypoints.http.reply_chunks import ReplyChunks
@@ -66,22 +68,44 @@ class ReplyStream:
                 info = self._info(end, self.clock.monotonic() - began)
                 yield event(info, name="metadata-info")
 
+    async def turn(
+        self, owner: Owner, started: Started, told: Mapping[str, object]
+    ) -> AsyncGenerator[bytes, None]:
+        """A new turn's chunks and ``[DONE]``; ``told`` goes into the metadata of ``start``.
+
+        Raises:
+            StreamBroken: after an ``error`` event.
+        """
+        session_id = started.conversation.id
+        async for chunk, _ in self._chunks(owner, session_id, started.turn, None, told=told):
+            yield chunk
+
     async def resumed(
         self, owner: Owner, session_id: SessionId, turn: Turn, after: int | None
     ) -> AsyncGenerator[bytes, None]:
         """A running turn's events behind piece ``after``; ``None`` means from the first chunk."""
+        before = b""
+        if after is None:
+            before = earlier_chunks(await self.follow.said_before(owner, session_id, turn))
         async for chunk, _ in self._chunks(owner, session_id, turn, after):
-            yield chunk
+            yield chunk + before
+            before = b""
 
     async def _chunks(
-        self, owner: Owner, session_id: SessionId, turn: Turn, after: int | None
+        self,
+        owner: Owner,
+        session_id: SessionId,
+        turn: Turn,
+        after: int | None,
+        told: Mapping[str, object] = MappingProxyType({}),
     ) -> AsyncGenerator[tuple[bytes, TurnEnd | None], None]:
         """Chunks, the last of a whole stream together with the turn's end.
 
         Raises:
             StreamBroken: after an ``error`` event; the widget takes a clean end for success.
         """
-        chunks = ReplyChunks(turn.id, turn.reply_id, {"sessionId": session_id, "turnId": turn.id})
+        metadata = {"sessionId": session_id, **told, "turnId": turn.id}
+        chunks = ReplyChunks(turn.id, turn.reply_id, metadata)
         yield (chunks.beginning() if after is None else b": resumed\n\n"), None
         async for entries in self._entries(owner, session_id, turn.id):
             said, end = _rendered(chunks, entries, after or 0)

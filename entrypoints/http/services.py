@@ -10,6 +10,8 @@ from domain.model.identifiers import Owner
 from entrypoints.http.caller import CallerRules, Visitor
 from entrypoints.http.reply_stream import ReplyStream
 from entrypoints.usecases.answer_again import AnswerAgain
+from entrypoints.usecases.answer_tools import AnswerTools
+from entrypoints.usecases.find_conversation import FindConversation
 from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.forget_conversation import ForgetConversation
 from entrypoints.usecases.open_conversation import OpenConversation
@@ -33,6 +35,8 @@ class Services:
     open_conversation: OpenConversation
     send_message: SendMessage
     answer_again: AnswerAgain
+    answer_tools: AnswerTools
+    find_conversation: FindConversation
     follow_turn: FollowTurn
     stop_turn: StopTurn
     read_history: ReadHistory

@@ -9,10 +9,11 @@ from attrs import frozen
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound
 from domain.model.identifiers import Owner, SessionId, TurnId
+from domain.model.message import Part
 from domain.model.piece import NumberedPiece
 from domain.model.turn import Outcome, Turn, TurnEnd
 from domain.model.turn_policy import TurnPolicy
-from domain.service.replaying import end_of, remaining, reply_of
+from domain.service.replaying import end_of, remaining, reply_of, told_of
 from entrypoints.usecases.turn_watch import TurnWatch
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
@@ -66,6 +67,20 @@ class FollowTurn:
             heard += (entry for entry in entries if isinstance(entry, NumberedPiece))
             if entries and isinstance(entries[-1], TurnEnd):
                 return
+
+    async def said_before(
+        self, owner: Owner, session_id: SessionId, turn: Turn
+    ) -> tuple[Part, ...]:
+        """What its reply held before this turn went on with it; empty for a reply of its own."""
+        if not turn.continues:
+            return ()
+        try:
+            conversation = await self.store.load(owner, session_id, last=1)
+        except ConversationNotFound:
+            return ()
+        reply = conversation.messages[-1] if conversation.messages else None
+        same = reply is not None and reply.id == turn.reply_id
+        return told_of(reply)[0] if reply and same else ()
 
     async def read(
         self,

@@ -1,17 +1,23 @@
 """Sending a message: the conversation it belongs to, its turn, and a new one if it is gone."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from attrs import evolve, frozen
 
 from domain.model.conversation import Conversation
-from domain.model.errors import ConversationExists, ConversationNotFound, IdempotencyKeyReused
+from domain.model.errors import (
+    ConversationExists,
+    ConversationNotFound,
+    IdempotencyKeyReused,
+    MessageNotFound,
+)
 from domain.model.identifiers import MessageId, Owner, SessionId
 from domain.model.message import TextPart
-from domain.model.turn import RequestKey, Turn
+from domain.model.turn import RequestKey
 from domain.service.opening import opened
-from domain.service.request_matching import is_unanswered, turn_of_request
-from domain.service.turn_taking import Opening, say
+from domain.service.request_matching import is_being_answered, is_unanswered, turn_of_request
+from domain.service.turn_taking import Opening, edit, say
 from entrypoints.usecases.open_turn import OnBusy, OpenTurn
 from entrypoints.usecases.start_turn import Started, StartTurn
 from ports.assistant_profile import AssistantProfile
@@ -27,7 +33,9 @@ class NewMessage:
 
     Attributes:
         session_id: the conversation it belongs to; absent for a first message.
+        begin_as: the id of the conversation to begin when there is none; absent for a new one.
         message_id: the id the client gave it; absent when it gave none.
+        is_edit: whether ``message_id`` is known to name a message that this one replaces.
         locales: wanted, best first; empty leaves the conversation's as it is.
         page_context: JSON text; absent leaves the conversation's as it is.
         idempotency_key: the caller's own; absent without one.
@@ -38,12 +46,21 @@ class NewMessage:
     text: TextPart
     address: str
     session_id: SessionId | None = None
+    begin_as: SessionId | None = None
     message_id: MessageId | None = None
+    is_edit: bool = False
     locales: Sequence[str] = ()
     page_context: str | None = None
     on_busy: OnBusy = OnBusy.REJECT
     idempotency_key: str | None = None
     request: RequestKey | None = None
+
+    @property
+    def named(self) -> MessageId:
+        """The id that it has by the time it is said."""
+        if self.message_id is None:
+            raise AssertionError("a message has its id before it is said")
+        return self.message_id
 
     @property
     def size(self) -> int:
@@ -66,7 +83,8 @@ class SendMessage:
     async def __call__(self, owner: Owner, message: NewMessage) -> Started:
         """The turn that replies to the message, once the message is safely stored.
 
-        A session id that names nothing of this owner begins a new conversation under a new id.
+        A session id that names nothing of this owner begins a new conversation, under a new id
+        unless ``begin_as`` tells one.
 
         Raises:
             TurnInProgress: another turn is open.
@@ -78,7 +96,6 @@ class SendMessage:
         await self.limiter.spend(message.address, Share.STORED, message.size)
         opening = self.start_turn.opening(message.request)
         message = evolve(message, message_id=message.message_id or self.identifiers.message_id())
-
         tried: list[SessionId] = []
 
         async def open_it() -> Conversation:
@@ -88,31 +105,41 @@ class SendMessage:
             owner, opening, open_it, address=message.address, tried=tried
         )
         restarted = message.session_id is not None and conversation.id != message.session_id
-        return Started(conversation=conversation, turn=_turn_of(conversation), restarted=restarted)
+        if conversation.turn is None:
+            raise AssertionError("a sent message has a turn")
+        return Started(conversation=conversation, turn=conversation.turn, restarted=restarted)
 
     async def _opened(
         self, owner: Owner, message: NewMessage, opening: Opening, tried: list[SessionId]
     ) -> Conversation:
         if message.session_id is not None:
             tried.append(message.session_id)
-            try:
+            with suppress(ConversationNotFound):
                 return await self._continued(owner, message.session_id, message, opening)
-            except ConversationNotFound:
-                pass
+        if message.begin_as is not None:
+            tried.append(message.begin_as)
+            return await self._begun_as(owner, message.begin_as, message, opening)
         if message.idempotency_key is None:
             tried.append(self.identifiers.session_id())
             return await self._begun(owner, tried[-1], message, opening)
         tried.append(self.keys.session_for_request(owner, message.idempotency_key))
         return await self._begun_once(owner, tried[-1], message, opening)
 
+    async def _begun_as(
+        self, owner: Owner, session_id: SessionId, message: NewMessage, opening: Opening
+    ) -> Conversation:
+        try:
+            return await self._begun(owner, session_id, message, opening)
+        except ConversationExists:
+            # It was there all the time, or another message was faster.
+            return await self._continued(owner, session_id, message, opening)
+
     async def _begun_once(
         self, owner: Owner, session_id: SessionId, message: NewMessage, opening: Opening
     ) -> Conversation:
         """A retry of a first message meets its conversation: the id follows from the key."""
-        try:
+        with suppress(ConversationNotFound):
             return await self._met_again(owner, session_id, message, opening)
-        except ConversationNotFound:
-            pass
         try:
             return await self._begun(owner, session_id, message, opening)
         except ConversationExists:
@@ -137,6 +164,8 @@ class SendMessage:
         def change(known: Conversation) -> Conversation:
             if turn_of_request(known, message.request):
                 return known
+            if is_being_answered(known, message.named, (message.text,)):
+                return known
             return self._said(known, message, opening)
 
         return await self.open_turn(owner, session_id, change, message.on_busy, opening.turn_id)
@@ -152,9 +181,7 @@ class SendMessage:
         return conversation
 
     def _said(self, known: Conversation, message: NewMessage, opening: Opening) -> Conversation:
-        if message.message_id is None:
-            raise AssertionError("a message has its id before it is said")
-        asked = say(known, opening, message.message_id, (message.text,))
+        asked = _asked(known, message, opening)
         if asked is known:
             return known
         if message.locales:
@@ -164,7 +191,9 @@ class SendMessage:
         return asked
 
 
-def _turn_of(conversation: Conversation) -> Turn:
-    if conversation.turn is None:
-        raise AssertionError("a sent message has a turn")
-    return conversation.turn
+def _asked(known: Conversation, message: NewMessage, opening: Opening) -> Conversation:
+    if message.is_edit:
+        # A message that never arrived can be edited all the same: it is said for the first time.
+        with suppress(MessageNotFound):
+            return edit(known, opening, message.named, (message.text,))
+    return say(known, opening, message.named, (message.text,))

@@ -10,13 +10,14 @@ from domain.model.errors import (
 )
 from domain.model.message import (
     FinishReason,
+    MessageStatus,
     StepMark,
     TextPart,
     ToolCallPart,
     ToolResultPart,
 )
 from domain.model.piece import Piece, TextPiece, ToolCallPiece
-from domain.service.turn_ending import finish
+from domain.service.turn_ending import finish, interrupt
 from domain.service.turn_taking import answer_tools
 from tests.builders import (
     a_conversation,
@@ -55,6 +56,14 @@ def test_tool_results_continue_the_same_message() -> None:
     assert reply.parts[-4:] == (*results("a", "b"), StepMark(), TextPart("Found."))
     assert reply.finish_reason is FinishReason.STOP
     assert [type(part) for part in reply.parts[:3]] == [TextPart, ToolCallPart, ToolCallPart]
+
+
+def test_a_message_that_broke_off_going_on_did_not_end_by_asking_for_tools() -> None:
+    going_on = answer_tools(waiting_for_tools(), an_opening(2), results("a", "b"))
+    after = interrupt(going_on, turn_id(2), pieces_of("Fou"), LATER)
+
+    reply = after.messages[-1]
+    assert (reply.status, reply.finish_reason) == (MessageStatus.INTERRUPTED, None)
 
 
 @pytest.mark.parametrize("names", [(), ("a",), ("a", "b", "c"), ("x",)])

@@ -37,7 +37,7 @@ async def test_an_unknown_address_is_404(kept: Kept, path: str) -> None:
     ("method", "path", "allowed"),
     [
         ("PUT", "/api/chat", {"GET", "HEAD", "POST", "DELETE"}),
-        ("PATCH", "/api/chat/{}", {"DELETE"}),
+        ("PATCH", "/api/chat/{}", {"GET", "HEAD", "DELETE"}),
         ("POST", "/api/chat/{}/stream", {"GET", "HEAD"}),
         ("GET", "/api/chat/{}/stop", {"POST"}),
         ("GET", "/api/client-key", {"POST", "DELETE"}),
@@ -98,15 +98,20 @@ async def test_reading_and_forgetting_need_a_session(
 
 
 @pytest.mark.parametrize("name", ["x", "6D2A6A4E-6C1E-4F0E-9A0E-3D8B5A3F2C11", "%00", "%ff"])
-async def test_a_path_names_a_session_by_its_id(kept: Kept, name: str) -> None:
+async def test_a_name_in_the_path_that_names_nothing_changes_nothing(kept: Kept, name: str) -> None:
     told = {
-        await kept.refusal(lambda who: who.delete(f"/api/chat/{name}")),
-        await kept.refusal(lambda who: who.get(f"/api/chat/{name}/stream")),
-        await kept.refusal(lambda who: who.post(f"/api/chat/{name}/stop", {})),
+        await kept.refusal(lambda who: who.get(f"/api/chat/{name}")),
+        await kept.refusal(lambda who: who.get(f"/api/chat/{name}/export")),
         await kept.refusal(lambda who: who.post(f"/api/chat/{name}/regenerate", {})),
     }
+    forgotten = await kept.person.delete(f"/api/chat/{name}")
+    resumed = await kept.person.get(f"/api/chat/{name}/stream")
+    stopped = await kept.person.post(f"/api/chat/{name}/stop", {})
 
-    assert told == {(400, "session_id_malformed")}
+    assert told == {(404, "conversation_not_found")}
+    assert (forgotten.status, resumed.status) == (204, 204)
+    assert stopped.document == {"success": True, "stopped": False}
+    await kept.is_unchanged()
 
 
 @pytest.mark.parametrize(

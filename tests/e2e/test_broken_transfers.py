@@ -56,7 +56,7 @@ async def test_a_body_that_comes_too_slowly_is_not_waited_for(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     within = timedelta(milliseconds=50)
-    monkeypatch.setattr("entrypoints.http.bodies.BODY_WITHIN", within)
+    monkeypatch.setattr("entrypoints.http.body_bytes.BODY_WITHIN", within)
 
     async with connected(kept) as (reader, writer):
         writer.write(head_of(kept, "Content-Length: 100") + b'{"message":')

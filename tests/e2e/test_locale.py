@@ -121,3 +121,10 @@ async def test_a_later_message_keeps_the_language_unless_it_names_another(
     changed = (await speaker.get(where)).document["locale"]
 
     assert (kept, changed) == ("fi", "pt-BR")
+
+
+async def test_the_ai_sdk_may_name_a_language_too(speaker: Person) -> None:
+    said = {"id": "u1", "role": "user", "parts": [{"type": "text", "text": "Hi"}]}
+    await speaker.post("/api/chat", {"id": "mine", "messages": [said], "locale": "fi"})
+
+    assert (await speaker.get("/api/chat/mine/export")).document["locale"] == "fi"

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from entrypoints.http.answers import json_response
-from entrypoints.http.parameters import page_wanted, path_session, query_session
+from entrypoints.http.parameters import page_wanted, path_name, query_session
 from entrypoints.http.rendering import export_answer, history_answer
 from entrypoints.http.services import services_of
 
@@ -26,13 +26,23 @@ async def get_history(request: Request) -> Response:
 
 
 async def forget(request: Request) -> Response:
-    """``DELETE /api/chat?sessionId=`` and ``/api/chat/{id}``: forget it for good."""
+    """``DELETE /api/chat?sessionId=``: forget it for good."""
     services = services_of(request)
     services.callers.check_origin(request)
     visitor = services.callers.recognise(request)
-    by_path = "id" in request.path_params
-    wanted = path_session(request) if by_path else query_session(request)
+    wanted = query_session(request)
     if visitor is not None:
+        await services.forget_conversation(visitor.owner, wanted)
+    return Response(status_code=_NOTHING)
+
+
+async def forget_named(request: Request) -> Response:
+    """``DELETE /api/chat/{id}``: forget it for good."""
+    services = services_of(request)
+    services.callers.check_origin(request)
+    visitor = services.callers.recognise(request)
+    if visitor is not None:
+        wanted = await services.find_conversation(visitor.owner, path_name(request))
         await services.forget_conversation(visitor.owner, wanted)
     return Response(status_code=_NOTHING)
 
@@ -41,7 +51,8 @@ async def export(request: Request) -> Response:
     """``GET /api/chat/{id}/export``: everything that is kept, as a file."""
     services = services_of(request)
     owner = services.owner_or_absent(services.callers.recognise(request))
-    conversation = await services.read_history.whole(owner, path_session(request))
+    wanted = await services.find_conversation(owner, path_name(request))
+    conversation = await services.read_history.whole(owner, wanted)
     disposition = {"content-disposition": 'attachment; filename="conversation.json"'}
     return json_response(export_answer(conversation), headers=disposition)
 
@@ -49,6 +60,6 @@ async def export(request: Request) -> Response:
 ROUTES: Final = (
     Route("/api/chat", get_history, methods=["GET"]),
     Route("/api/chat", forget, methods=["DELETE"]),
-    Route("/api/chat/{id}", forget, methods=["DELETE"]),
+    Route("/api/chat/{id}", forget_named, methods=["DELETE"]),
     Route("/api/chat/{id}/export", export, methods=["GET"]),
 )

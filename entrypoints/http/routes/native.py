@@ -18,10 +18,12 @@ from entrypoints.http.bodies import (
     OpenBody,
     StopBody,
     idempotency_key,
+    parse,
     read_body,
 )
+from entrypoints.http.body_bytes import check_size
 from entrypoints.http.caller import Visitor
-from entrypoints.http.parameters import path_session
+from entrypoints.http.parameters import path_name
 from entrypoints.http.services import services_of
 from entrypoints.http.sse import EventStream
 from entrypoints.http.wishes import wanted_locales, wants_json
@@ -34,12 +36,11 @@ _NOTHING: Final = 204
 _CREATED: Final = 201
 
 
-async def post_message(request: Request) -> Response:
-    """``POST /api/chat``: say something; the reply streams, or comes whole as JSON."""
+async def say(request: Request, visitor: Visitor, raw: bytes) -> Response:
+    """A message in the native protocol; its reply streams, or comes whole as JSON."""
     services = services_of(request)
-    services.callers.check_origin(request)
-    visitor = services.callers.welcome(request)
-    body, raw = await read_body(request, ChatBody)
+    check_size(raw)
+    body = parse(raw or b"{}", ChatBody)
     key, digests = idempotency_key(request, raw)
     context = body.page_context
     message = NewMessage(
@@ -63,7 +64,7 @@ async def regenerate(request: Request) -> Response:
     visitor = services.callers.welcome(request)
     body, raw = await read_body(request, AgainBody)
     again = Again(
-        session_id=path_session(request),
+        session_id=await services.find_conversation(visitor.owner, path_name(request)),
         address=services.callers.address(request),
         message_id=None if body.message_id is None else message_id(body.message_id),
         text=_maybe_text(body.message),
@@ -80,9 +81,9 @@ async def resume(request: Request) -> Response:
     visitor = services.callers.recognise(request)
     seen = request.headers.get("last-event-id")
     cursor = Cursor.parse(seen) if seen else None
-    wanted = path_session(request)
     if visitor is None:
         return Response(status_code=_NOTHING)
+    wanted = await services.find_conversation(visitor.owner, path_name(request))
     turn = await services.follow_turn.running(visitor.owner, wanted)
     if turn is None or (cursor is not None and cursor.turn_id != turn.id):
         return Response(status_code=_NOTHING)
@@ -96,9 +97,12 @@ async def stop(request: Request) -> Response:
     services.callers.check_origin(request)
     visitor = services.callers.recognise(request)
     body, _ = await read_body(request, StopBody)
-    wanted = path_session(request)
-    turn_id = None if body.turn_id is None else TurnId(body.turn_id)
-    stopped = visitor is not None and await services.stop_turn(visitor.owner, wanted, turn_id)
+    named = body.turn_id or body.active_stream_id
+    turn_id = None if named is None else TurnId(named)
+    stopped = False
+    if visitor is not None:
+        wanted = await services.find_conversation(visitor.owner, path_name(request))
+        stopped = await services.stop_turn(visitor.owner, wanted, turn_id)
     return json_response(StoppedAnswer(success=True, stopped=stopped))
 
 
@@ -124,7 +128,6 @@ async def open_session(request: Request) -> Response:
 
 
 ROUTES: Final = (
-    Route("/api/chat", post_message, methods=["POST"]),
     Route("/api/chat/{id}/stream", resume, methods=["GET"]),
     Route("/api/chat/{id}/stop", stop, methods=["POST"]),
     Route("/api/chat/{id}/regenerate", regenerate, methods=["POST"]),

@@ -1,0 +1,123 @@
+"""What was said, as the AI SDK's UI messages: what a page hydrates ``useChat`` from.
+
+The parts are those that the client would have built from the stream. A member that is absent is
+left out, as its validation refuses null.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Raw
+
+from domain.model.conversation import Conversation
+from domain.model.message import (
+    FilePart,
+    Message,
+    MessageStatus,
+    Part,
+    ReasoningPart,
+    Role,
+    StepMark,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    UnknownPart,
+)
+from entrypoints.http.answers import Answer
+from entrypoints.http.rendering import usage_answer
+from entrypoints.http.tool_input import NOT_JSON, tool_input
+
+_STEP = {"type": "step-start"}
+
+
+class AiSdkHistoryAnswer(Answer):
+    """A chat in the AI SDK's shape; ``messages`` are its UI messages."""
+
+    id: Annotated[str, Meta(description="As in the path.")]
+    session_id: str
+    messages: list[dict[str, Any]]
+    active_stream_id: Annotated[
+        str | None, Meta(description="The turn whose reply is being written.")
+    ]
+    expires_at: datetime
+
+
+def ai_sdk_history(name: str, conversation: Conversation) -> AiSdkHistoryAnswer:
+    """The whole conversation, under the name it was asked for by."""
+    running = conversation.open_turn
+    return AiSdkHistoryAnswer(
+        id=name,
+        session_id=conversation.id,
+        messages=[_ui_message(said, conversation) for said in conversation.messages],
+        active_stream_id=running.id if running else None,
+        expires_at=conversation.forgotten_at,
+    )
+
+
+def _ui_message(message: Message, conversation: Conversation) -> dict[str, Any]:
+    return {
+        "id": message.id,
+        "role": message.role.value,
+        "metadata": _metadata(message, conversation),
+        "parts": [*_ui_parts(message)],
+    }
+
+
+def _metadata(message: Message, conversation: Conversation) -> dict[str, Any]:
+    usage = usage_answer(message.usage)
+    return {
+        "sessionId": conversation.id,
+        "createdAt": message.created_at,
+        **({"usage": usage} if usage else {}),
+        **({"aborted": True} if message.status is MessageStatus.INTERRUPTED else {}),
+        **({"failed": True} if message.status is MessageStatus.FAILED else {}),
+    }
+
+
+def _ui_parts(message: Message) -> Iterator[dict[str, Any]]:
+    results = {part.call_id: part for part in message.parts if isinstance(part, ToolResultPart)}
+    if message.role is Role.ASSISTANT and message.turn:
+        yield _STEP
+    for part in message.parts:
+        yield from _ui_part(part, results)
+
+
+def _ui_part(part: Part, results: dict[str, ToolResultPart]) -> Iterator[dict[str, Any]]:
+    match part:
+        case TextPart(text):
+            yield {"type": "text", "text": text, "state": "done"}
+        case ReasoningPart(text):
+            yield {"type": "reasoning", "text": text, "state": "done"}
+        case ToolCallPart():
+            yield _tool(part, results.get(part.call_id))
+        case ToolResultPart():
+            return
+        case FilePart():
+            named = {} if part.name is None else {"filename": part.name}
+            yield {"type": "file", "url": part.url, "mediaType": part.media_type, **named}
+        case StepMark():
+            yield _STEP
+        case UnknownPart(json):
+            yield {"type": "data-unknown", "data": Raw(json.encode())}
+
+
+def _tool(call: ToolCallPart, result: ToolResultPart | None) -> dict[str, Any]:
+    tool = {"type": f"tool-{call.name}", "toolCallId": call.call_id}
+    try:
+        asked = {"input": tool_input(call.arguments)}
+    except ValueError:
+        asked = {"rawInput": call.arguments}
+        if result is None:
+            return {**tool, "state": "output-error", **asked, "errorText": NOT_JSON}
+    if result is None:
+        return {**tool, "state": "input-available", **asked}
+    if result.failed:
+        return {**tool, "state": "output-error", **asked, "errorText": _reason(result)}
+    return {**tool, "state": "output-available", **asked, "output": Raw(result.output.encode())}
+
+
+def _reason(result: ToolResultPart) -> str:
+    told = msgspec.json.decode(result.output)
+    return told if isinstance(told, str) else result.output

@@ -1,0 +1,60 @@
+"""Pages with ``useChat``, and a word about what was not tried."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from attrs import evolve
+
+from tests.clients.nodes import HOW, is_there, need_node, running
+from tests.clients.pages import Page
+from tests.e2e.puppet import Puppet
+from tests.e2e.settings import GENEROUS, NEW
+from tests.integration.redis_servers import RedisProcess, embedded_binary, redis_process
+from tests.servers import Served, served
+
+
+@pytest.fixture
+def puppet() -> Puppet:
+    return Puppet()
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[RedisProcess]:
+    """A server for all of these tests: each has client keys of its own."""
+    with redis_process(embedded_binary()) as server:
+        yield server
+
+
+@pytest.fixture
+async def service(puppet: Puppet, redis: RedisProcess) -> AsyncIterator[Served]:
+    """A service that keeps conversations in Redis, and whose model says what the test tells it."""
+    settings = evolve(GENEROUS, redis_url=redis.url, keys=NEW)
+    async with served(settings, model=puppet) as service:
+        yield service
+
+
+@pytest.fixture(params=["7", "6", "5"])
+def major(request: pytest.FixtureRequest) -> str:
+    """The major version of ``ai``; a test may ask for some of them only."""
+    return str(request.param)
+
+
+@pytest.fixture
+async def page(service: Served, major: str) -> AsyncIterator[Page]:
+    """A page with ``useChat``, in a browser that has not been here before."""
+    need_node()
+    async with running("driver.mjs", service.url, major) as node:
+        yield Page(node)
+
+
+@pytest.fixture
+async def another_page(service: Served, major: str) -> AsyncIterator[Page]:
+    """The same page in somebody else's browser."""
+    need_node()
+    async with running("driver.mjs", service.url, major) as node:
+        yield Page(node)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not is_there():
+        terminalreporter.write_line(f"The npm packages were NOT tried. To try them: {HOW}")

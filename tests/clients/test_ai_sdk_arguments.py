@@ -1,0 +1,45 @@
+"""``useChat``: arguments of tool calls that are of no use."""
+
+import pytest
+
+from tests.clients.pages import Page
+from tests.clients.talking import kept
+from tests.clients.test_ai_sdk_parts import call, wait_for_tool
+from tests.e2e.puppet import Puppet
+
+ONLY_7 = pytest.mark.parametrize("major", ["7"], indirect=True)
+
+
+async def test_arguments_that_are_no_json_are_an_error_of_that_call(
+    page: Page, puppet: Puppet
+) -> None:
+    await page.open()
+    state = await wait_for_tool(page, puppet, call("call_1", '{"city": "Helsinki'))
+    history = await kept(page)
+
+    shown, read = (told["messages"][-1]["parts"][-1] for told in (state, history))
+    assert shown["state"] == read["state"] == "output-error"
+    assert shown["errorText"] == read["errorText"] == "The model's arguments are not JSON."
+    assert state["errors"] == []
+    await page.validate(history["messages"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        '{"city": "Helsinki", "__proto__": {"a": 1}}',
+        '{"city": "Helsinki", "\\u005f_proto__": {"a": 1}}',
+        '{"city": "Helsinki", "constructor": {"prototype": {"a": 1}}}',
+    ],
+    ids=["plain", "escaped", "by the constructor"],
+)
+@ONLY_7
+async def test_arguments_that_the_client_would_refuse_do_not_end_the_reply(
+    page: Page, puppet: Puppet, arguments: str
+) -> None:
+    await page.open()
+    state = await wait_for_tool(page, puppet, call("call_1", arguments))
+
+    assert (state["status"], state["errors"]) == ("ready", [])
+    assert state["messages"][-1]["parts"][-1]["state"] == "output-error"
+    assert state["finishes"][-1].get("finishReason") == "tool-calls"

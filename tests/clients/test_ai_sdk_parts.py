@@ -1,0 +1,175 @@
+"""``useChat``: thinking, tools of the client, and a history that looks as what was streamed."""
+
+from typing import Any
+
+import pytest
+
+from domain.model.message import FinishReason, Role, ToolResultPart
+from domain.model.piece import ReasoningPiece, ToolCallPiece
+from tests.clients.pages import Page, State, kinds
+from tests.clients.talking import begun, exchange, kept, replied
+from tests.e2e.puppet import Puppet, Speaking
+
+ONLY_7 = pytest.mark.parametrize("major", ["7"], indirect=True)
+ASKED = {"city": "Helsinki"}
+
+
+def call(name: str = "call_1", arguments: str = '{"city": "Helsinki"}') -> ToolCallPiece:
+    return ToolCallPiece(call_id=name, name="weather", arguments=arguments)
+
+
+async def wait_for_tool(page: Page, puppet: Puppet, *calls: ToolCallPiece) -> State:
+    """The page once the reply has asked for a tool and ended."""
+    speaking = await begun(page, puppet, "How is the weather?", "I look")
+    for asked in calls or (call("call_1", '{"city": '), call("call_1", '"Helsinki"}')):
+        speaking.give(asked)
+    speaking.finish(FinishReason.TOOL_CALLS)
+    return await page.until(status="ready", text="Helsinki")
+
+
+async def answer(page: Page, **output: Any) -> None:
+    told = output or {"output": {"sky": "clear"}}
+    await page.answer_tool(tool="weather", toolCallId="call_1", **told)
+
+
+def results(speaking: Speaking) -> list[ToolResultPart]:
+    """What the model is told that tools answered."""
+    said = [message for message in speaking.prompt.messages if message.role is Role.ASSISTANT]
+    return [part for message in said for part in message.parts if isinstance(part, ToolResultPart)]
+
+
+def plain(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """Its parts without what only a stream has: the name of a part within it."""
+    return [
+        {name: value for name, value in part.items() if name != "id"} for part in message["parts"]
+    ]
+
+
+async def test_a_tool_of_the_client_continues_the_same_message(page: Page, puppet: Puppet) -> None:
+    await page.open(automatic=True)
+    waiting = await wait_for_tool(page, puppet)
+    await answer(page)
+    speaking = await replied(page, puppet, "It is clear")
+    state = await page.state()
+
+    assert waiting["toolCalls"] == ["call_1"]
+    assert results(speaking) == [ToolResultPart(call_id="call_1", output='{"sky":"clear"}')]
+    assert len(state["messages"]) == 2
+    assert kinds(state["messages"][-1]) == [
+        *("step-start", "text", "tool-weather", "step-start", "text"),
+    ]
+    assert state["errors"] == []
+    assert state["toolCalls"] == ["call_1"]
+
+
+async def test_the_history_looks_as_what_was_streamed(page: Page, puppet: Puppet) -> None:
+    await page.open(automatic=True)
+    await wait_for_tool(page, puppet)
+    waiting = await kept(page)
+    await answer(page)
+    await replied(page, puppet, "It is clear")
+    state, history = await page.state(), await kept(page)
+
+    await page.validate(history["messages"])
+    await page.validate(waiting["messages"])
+    assert plain(history["messages"][-1]) == plain(state["messages"][-1])
+    assert waiting["messages"][-1]["parts"][-1]["state"] == "input-available"
+
+
+async def test_a_tool_that_failed_is_told_as_such(page: Page, puppet: Puppet) -> None:
+    await page.open(automatic=True)
+    await wait_for_tool(page, puppet)
+    await answer(page, state="output-error", errorText="No network")
+    speaking = await replied(page, puppet, "I cannot tell")
+    state, history = await page.state(), await kept(page)
+
+    told = ToolResultPart(call_id="call_1", output='"No network"', failed=True)
+    assert results(speaking) == [told]
+    assert plain(history["messages"][-1]) == plain(state["messages"][-1])
+    await page.validate(history["messages"])
+
+
+@ONLY_7
+async def test_tools_can_be_asked_for_twice_within_one_message(page: Page, puppet: Puppet) -> None:
+    await page.open(automatic=True)
+    await wait_for_tool(page, puppet)
+    await answer(page)
+    speaking = await puppet.asked()
+    speaking.give(call("call_2", '{"city": "Turku"}'))
+    speaking.finish(FinishReason.TOOL_CALLS)
+    await page.until(status="ready", text="Turku")
+    await page.answer_tool(tool="weather", toolCallId="call_2", output="rain")
+    speaking = await replied(page, puppet, "Clear, and rain")
+
+    assert [result.call_id for result in results(speaking)] == ["call_1", "call_2"]
+    assert plain((await kept(page))["messages"][-1]) == plain((await page.state())["messages"][-1])
+
+
+async def test_a_reload_while_a_message_continues_shows_all_of_it(
+    page: Page, puppet: Puppet
+) -> None:
+    await page.open(id="here", automatic=True)
+    await wait_for_tool(page, puppet)
+    await answer(page)
+    speaking = await puppet.asked()
+    speaking.say("It is")
+    await page.until(status="streaming", text="It is")
+    await page.open(id="here", messages=(await kept(page))["messages"], resume=True, automatic=True)
+    await page.until(status="streaming", text="It is")
+    speaking.say(" clear")
+    speaking.finish()
+    state = await page.until(status="ready", text="It is clear")
+
+    assert plain(state["messages"][-1]) == plain((await kept(page))["messages"][-1])
+    assert state["toolCalls"] == []
+    assert state["errors"] == []
+
+
+@ONLY_7
+async def test_results_nobody_asked_for_are_refused_and_change_nothing(
+    page: Page, puppet: Puppet
+) -> None:
+    await page.open(automatic=True)
+    state = await wait_for_tool(page, puppet)
+    before = await kept(page)
+    invented = {"type": "tool-weather", "toolCallId": "call_9", "state": "output-available"}
+    mine = state["messages"][-1]
+    await page.show(
+        [
+            state["messages"][0],
+            {**mine, "parts": [*mine["parts"], {**invented, "input": {}, "output": "rain"}]},
+        ]
+    )
+    await answer(page)
+    refused = await page.until(status="error")
+
+    assert "These tool results were not asked for." in refused["error"]
+    assert refused["requests"][-1]["status"] == 409
+    assert await kept(page) == before
+
+
+async def test_what_the_model_thinks_is_a_part_of_its_own(page: Page, puppet: Puppet) -> None:
+    await page.open()
+    await page.send("Why?")
+    speaking = await puppet.asked()
+    speaking.give(ReasoningPiece("Let me "))
+    speaking.give(ReasoningPiece("see"))
+    speaking.say("Because")
+    speaking.finish()
+    state = await page.until(status="ready", text="Because")
+    history = await kept(page)
+
+    assert kinds(state["messages"][-1]) == ["step-start", "reasoning", "text"]
+    assert state["messages"][-1]["parts"][1]["text"] == "Let me see"
+    assert plain(history["messages"][-1]) == plain(state["messages"][-1])
+    await page.validate(history["messages"])
+
+
+@ONLY_7
+async def test_a_chat_can_go_on_without_its_tools(page: Page, puppet: Puppet) -> None:
+    await page.open()
+    await wait_for_tool(page, puppet)
+    speaking = await exchange(page, puppet, "Never mind", "As you wish")
+
+    assert results(speaking) == []
+    assert len((await kept(page))["messages"]) == 4

@@ -1,0 +1,73 @@
+"""Recorded exchanges: the formats stay as they are, also where there is no Node.js.
+
+To record anew, after a change that is meant: ``PRIVITY_RECORD=1 pytest tests/clients``, with the
+npm packages installed.
+"""
+
+import asyncio
+
+import pytest
+
+from tests.clients.nodes import need_node, running
+from tests.clients.pages import Page
+from tests.clients.recordings import (
+    RECORDING,
+    Asked,
+    Names,
+    played,
+    read,
+    rendered,
+    say,
+    write,
+)
+from tests.e2e.chatting import Person
+from tests.e2e.puppet import Puppet
+from tests.servers import Served
+
+OF_PACKAGES = "use_chat.json"
+
+
+@pytest.mark.parametrize("name", [OF_PACKAGES, "use_chat_app.json", "widget.json"])
+async def test_what_was_recorded_is_answered_the_same(
+    service: Served, puppet: Puppet, name: str
+) -> None:
+    recorded, names = read(name), Names()
+    person = Person(service.url)
+    for exchange in recorded["exchanges"]:
+        asked = Asked.of(exchange)
+        answer, _ = await asyncio.gather(played(person, asked, names), say(puppet, asked))
+        told = names.hidden(rendered(answer))
+        if RECORDING:
+            exchange["answer"] = told
+
+        assert told == exchange["answer"], exchange["title"]
+    if RECORDING:
+        write(name, recorded)
+
+
+@pytest.mark.parametrize("major", ["7", "6", "5"])
+async def test_the_recorded_requests_are_those_of_the_packages(
+    service: Served, puppet: Puppet, major: str
+) -> None:
+    need_node()
+    recorded, names = read(OF_PACKAGES), Names()
+    async with running("driver.mjs", service.url, major) as node:
+        page = Page(node)
+        await page.open(id="recorded", automatic=True)
+        for count, exchange in enumerate(recorded["exchanges"], 1):
+            asked = exchange.get("reply") is not None
+            await page.act(exchange["does"])
+            if asked:
+                await say(puppet, Asked.of({"request": BLANK, **exchange}))
+            state = await page.until(status="ready", answered=count)
+            request = names.hidden(state["requests"][-1])
+            made = {member: request[member] for member in BLANK}
+            if RECORDING and major == "7":
+                exchange["request"] = made
+
+            assert made == exchange["request"], exchange["title"]
+    if RECORDING and major == "7":
+        write(OF_PACKAGES, recorded)
+
+
+BLANK = {"method": "", "path": "", "body": None}

@@ -1,0 +1,121 @@
+"""The older widget against the real service."""
+
+import asyncio
+import json
+
+import pytest
+
+from tests.clients.widgets import SORRY, Widget, events
+from tests.e2e.chatting import Person
+from tests.e2e.puppet import Puppet, Speaking
+from tests.servers import Served
+
+
+@pytest.fixture
+def widget(service: Served) -> Widget:
+    return Widget(Person(service.url))
+
+
+async def replied(puppet: Puppet, *words: str) -> Speaking:
+    speaking = await puppet.asked()
+    speaking.say(*words)
+    speaking.finish()
+    return speaking
+
+
+async def test_a_reply_is_shown_and_the_session_is_kept(widget: Widget, puppet: Puppet) -> None:
+    await asyncio.gather(widget.send("Hello?"), replied(puppet, "Hi", " there"))
+    first = widget.session_id
+    _, speaking = await asyncio.gather(widget.send("And?"), replied(puppet, "Well"))
+
+    assert widget.shown[1::2] == [("assistant", "Hi there"), ("assistant", "Well")]
+    assert first == widget.session_id
+    assert [said.text for said in speaking.prompt.messages] == ["Hello?", "Hi there", "And?"]
+    assert [set(told) for told in widget.metadata] == [{"cost", "latency", "timestamp"}] * 2
+
+
+async def test_the_events_come_in_the_order_it_knows(widget: Widget, puppet: Puppet) -> None:
+    answer, _ = await asyncio.gather(widget.send("Hello?"), replied(puppet, "Hi"))
+
+    kinds = [kind for kind, _ in events(answer.body)]
+    assert (kinds[0], kinds[-3:]) == ("session-id", ["finish", "finish", "metadata-info"])
+    assert "text-delta" in kinds
+    assert b"\r" not in answer.body
+
+
+async def test_a_reload_shows_the_history_until_it_is_reset(widget: Widget, puppet: Puppet) -> None:
+    await asyncio.gather(widget.send("Hello?"), replied(puppet, "Hi"))
+    shown = list(widget.shown)
+    await widget.reload()
+    reloaded, session_id = list(widget.shown), widget.session_id
+    await widget.reset()
+    widget.session_id = session_id
+    await widget.reload()
+
+    assert reloaded == shown == [("user", "Hello?"), ("assistant", "Hi")]
+    assert (widget.shown, widget.session_id) == ([], None)
+
+
+async def test_a_session_that_is_gone_is_replaced(widget: Widget, puppet: Puppet) -> None:
+    await asyncio.gather(widget.send("Hello?"), replied(puppet, "Hi"))
+    gone = widget.session_id
+    await widget.reset()
+    widget.session_id = gone
+    await asyncio.gather(widget.send("Still there?"), replied(puppet, "Anew"))
+
+    assert widget.session_id not in (None, gone)
+    assert widget.shown[-1] == ("assistant", "Anew")
+
+
+async def test_a_reply_that_fails_shows_an_error(widget: Widget, puppet: Puppet) -> None:
+    async def failing() -> None:
+        speaking = await puppet.asked()
+        speaking.say("Hi")
+        speaking.fail()
+
+    await asyncio.gather(widget.send("Hello?"), failing())
+
+    assert widget.shown[-2:] == [("assistant", "Hi"), ("assistant", SORRY)]
+
+
+async def test_what_is_refused_shows_an_error(widget: Widget) -> None:
+    answer = await widget.send("x" * 8_001)
+
+    assert (answer.status, answer.code) == (413, "message_too_long")
+    assert widget.shown[-1] == ("assistant", SORRY)
+
+
+async def test_the_question_of_the_page_reaches_the_model(widget: Widget, puppet: Puppet) -> None:
+    question = {"questionId": "q1", "questionText": "Should taxes rise?"}
+    _, speaking = await asyncio.gather(widget.send("Why?", question), replied(puppet, "Hm"))
+
+    assert json.loads(speaking.prompt.page_context or "null") == question
+
+
+async def test_a_new_message_makes_a_running_reply_give_way(widget: Widget, puppet: Puppet) -> None:
+    async with widget.person.saying("One", clientId=widget.client_id) as live:
+        widget.session_id = (await live.event()).document["sessionId"]
+        (await puppet.asked()).say("Fir")
+        await live.until("text-delta")
+        second, _ = await asyncio.gather(widget.send("Two"), replied(puppet, "Second"))
+        first = await live.whole()
+    await widget.reload()
+
+    assert (second.status, first.clean) == (200, True)
+    assert [said for _, said in widget.shown] == ["One", "Fir", "Two", "Second"]
+
+
+async def test_nobody_else_reads_it_by_its_session(widget: Widget, puppet: Puppet) -> None:
+    await asyncio.gather(widget.send("Hello?"), replied(puppet, "Hi"))
+    thief = Widget(Person(widget.person.url), session_id=widget.session_id)
+    await thief.reload()
+
+    assert (thief.shown, thief.session_id) == ([], None)
+
+
+async def test_it_talks_under_the_prefix_of_a_language(widget: Widget, puppet: Puppet) -> None:
+    at = "/en/api/chat"
+    _, speaking = await asyncio.gather(widget.send("Hello?", at=at), replied(puppet, "Hi"))
+
+    assert speaking.prompt.locale == "en"
+    assert widget.shown[-1] == ("assistant", "Hi")

@@ -1,0 +1,187 @@
+"""Bodies of the AI SDK that no package sends: each is answered clearly, and nothing is touched."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.e2e.chatting import Person
+from tests.e2e.keeping import Kept
+from tests.http_client import JSON, Answer
+
+TEXT = {"type": "text", "text": "Hi"}
+
+
+def message(*parts: Any, **members: Any) -> dict[str, Any]:
+    return {"id": "u1", "role": "user", "parts": list(parts or (TEXT,)), **members}
+
+
+def tool(**members: Any) -> dict[str, Any]:
+    known = {"type": "tool-look", "toolCallId": "a", "state": "output-available", "output": 1}
+    return message({**known, **members}, role="assistant")
+
+
+def body(*messages: Any, **members: Any) -> dict[str, Any]:
+    return {"id": "SESSION", "messages": list(messages or (message(),)), **members}
+
+
+def without_id(document: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if name != "id"}
+
+
+REFUSED: dict[str, tuple[Any, int, str]] = {
+    "no id": (without_id(body()), 400, "body_invalid"),
+    "an id of a number": (body(id=7), 400, "body_invalid"),
+    "an empty id": (body(id=""), 400, "chat_id_malformed"),
+    "an id with a slash": (body(id="a/b"), 400, "chat_id_malformed"),
+    "a long id": (body(id="a" * 257), 400, "chat_id_malformed"),
+    "no messages": ({"id": "SESSION", "messages": []}, 400, "body_invalid"),
+    "a message that is text": (body("Hi"), 400, "body_invalid"),
+    "a message of nobody": (body({"id": "u1", "parts": [TEXT]}), 400, "body_invalid"),
+    "a message of the system": (body(message(role="system")), 400, "body_invalid"),
+    "a message of a tool": (body(message(role="tool")), 400, "body_invalid"),
+    "a message without parts": (body({"id": "u1", "role": "user"}), 400, "body_invalid"),
+    "no parts": (body({"id": "u1", "role": "user", "parts": []}), 400, "message_empty"),
+    "parts that are text": (body({"role": "user", "parts": "Hi"}), 400, "body_invalid"),
+    "a part that is text": (body(message("Hi")), 400, "body_invalid"),
+    "a part of no kind": (body(message({"text": "Hi"})), 400, "body_invalid"),
+    "text of a number": (body(message({"type": "text", "text": 1})), 400, "body_invalid"),
+    "white space": (body(message({"type": "text", "text": " \n"})), 400, "message_empty"),
+    "an escaped NUL": (body(message({"type": "text", "text": "a\0"})), 400, "message_not_text"),
+    "8,001 characters": (
+        body(message({"type": "text", "text": "a" * 8_001})),
+        413,
+        "message_too_long",
+    ),
+    "8,001 characters in two": (
+        body(message({"type": "text", "text": "a" * 4_000}, {"type": "text", "text": "a" * 4_000})),
+        413,
+        "message_too_long",
+    ),
+    "a file": (
+        body(message(TEXT, {"type": "file", "url": "data:,", "mediaType": "text/plain"})),
+        400,
+        "body_invalid",
+    ),
+    "a trigger nobody knows": (body(trigger="resume-stream"), 400, "body_invalid"),
+    "a busy word nobody knows": (body(onBusy="wait"), 400, "body_invalid"),
+    "a locale of a list": (body(locale=["en"]), 400, "body_invalid"),
+    "context over 8 kB": (body(context="a" * 8_191), 413, "context_too_long"),
+    "results nobody waits for": (body(tool()), 409, "tool_results_unexpected"),
+    "no results": (body(message(role="assistant")), 409, "tool_results_unexpected"),
+    "a result of no call": (body(tool(toolCallId=None)), 400, "body_invalid"),
+    "a long result": (body(tool(output="a" * 32_767)), 413, "tool_result_too_long"),
+    "too much": (body(message(), app="a" * 2_097_152), 413, "body_too_large"),
+    "too much before the messages": ({"app": "a" * 131_072, **body()}, 413, "body_too_large"),
+}
+TO_THE_OWNER_ONLY = {"results nobody waits for", "no results"}
+
+
+async def posted(who: Person, document: Any) -> Answer:
+    return await who.post("/api/chat", document)
+
+
+@pytest.mark.parametrize(
+    ("document", "status", "code"),
+    [told for name, told in REFUSED.items() if name not in TO_THE_OWNER_ONLY],
+    ids=[name for name in REFUSED if name not in TO_THE_OWNER_ONLY],
+)
+async def test_a_bad_message_is_refused_and_touches_nothing(
+    kept: Kept, document: dict[str, Any], status: int, code: str
+) -> None:
+    named = json.loads(json.dumps(document).replace("SESSION", kept.session_id))
+
+    told = await kept.refusal(lambda who: posted(who, named))
+
+    assert told == (status, code)
+
+
+@pytest.mark.parametrize("name", sorted(TO_THE_OWNER_ONLY))
+async def test_results_are_taken_only_where_they_were_asked_for(kept: Kept, name: str) -> None:
+    document, status, code = REFUSED[name]
+    named = {**document, "id": kept.session_id}
+
+    refused = await posted(kept.person, named)
+    unknown = await posted(Person(kept.person.url), named)
+
+    assert (refused.status, refused.code) == (status, code)
+    assert (unknown.status, unknown.code) == (404, "conversation_not_found")
+    await kept.is_unchanged()
+
+
+async def test_a_problem_has_the_shape_that_the_ai_sdk_knows(kept: Kept) -> None:
+    answer = await posted(kept.person, body(message({"type": "text", "text": 5}), id="mine"))
+
+    told = answer.document["error"]
+    assert (told["code"], told["type"]) == ("body_invalid", "invalid_request_error")
+    assert told["message"] == answer.document["detail"]
+
+
+async def test_what_is_shown_of_earlier_messages_is_never_looked_at(visitor: Person) -> None:
+    nonsense: list[Any] = [7, None, {"role": 1}, {"role": "user"}, [[]], "Hi"]
+
+    answer = await posted(visitor, body(*nonsense, message(), id="mine"))
+
+    assert answer.status == 200
+
+
+async def test_a_chat_much_longer_than_its_newest_message_is_taken(visitor: Person) -> None:
+    shown = [message({"type": "text", "text": "a" * 8_000}) for _ in range(100)]
+
+    answer = await posted(visitor, body(*shown, message(), id="mine"))
+
+    assert answer.status == 200
+    assert answer.events[0].document["messageMetadata"]["restarted"] is True
+
+
+async def test_members_of_the_app_are_ignored_and_ours_are_heard(visitor: Person) -> None:
+    ours = {"context": {"page": 1}, "locale": "en"}
+    answer = await posted(visitor, body(id="mine", **ours, temperature=2, user={"deep": []}))
+    export = (await visitor.get("/api/chat/mine/export")).document
+
+    assert answer.status == 200
+    assert (export["pageContext"], export["locale"]) == ({"page": 1}, "en")
+
+
+async def test_it_may_be_answered_as_a_document(visitor: Person) -> None:
+    answer = await visitor.post("/api/chat", body(id="mine"), **JSON)
+
+    assert answer.document["reply"]["content"] == "Hi "
+    assert answer.document["restarted"] is False
+
+
+async def test_the_same_request_twice_is_one_turn(visitor: Person) -> None:
+    twice = [
+        await visitor.post("/api/chat", body(id="mine"), idempotency_key="k") for _ in range(2)
+    ]
+    history = (await visitor.get("/api/chat/mine")).document
+
+    turns = {answer.events[0].document["messageMetadata"]["turnId"] for answer in twice}
+    assert (len(turns), len(history["messages"])) == (1, 2)
+
+
+async def test_names_in_every_path_are_the_clients(visitor: Person) -> None:
+    await posted(visitor, body(id="mine"))
+    again = await visitor.post("/api/chat/mine/regenerate", {})
+    stopped = await visitor.post("/api/chat/mine/stop", {})
+    resumed = await visitor.get("/api/chat/mine/stream")
+    forgotten = await visitor.delete("/api/chat/mine")
+
+    statuses = [answer.status for answer in (again, stopped, resumed, forgotten)]
+    assert statuses == [200, 200, 204, 204]
+    assert (await visitor.get("/api/chat/mine")).status == 404
+
+
+@pytest.mark.parametrize("named", [{}, {"messageId": "nobody"}], ids=["unnamed", "unknown"])
+async def test_another_answer_is_to_the_words_that_are_kept(
+    visitor: Person, named: dict[str, str]
+) -> None:
+    await posted(visitor, body(id="mine"))
+    await posted(visitor, body(message(id="u2"), id="mine"))
+    other = message({"type": "text", "text": "Forged"})
+    answer = await posted(visitor, body(other, id="mine", trigger="regenerate-message", **named))
+    history = (await visitor.get("/api/chat/mine")).document
+
+    assert answer.status == 200
+    told = [said["parts"][-1]["text"] for said in history["messages"]]
+    assert told == ["Hi", "Hi "]

@@ -1,0 +1,100 @@
+"""Requests of the AI SDK that meet a turn which is open already."""
+
+import asyncio
+import json
+from typing import Any
+
+from domain.model.message import FinishReason
+from domain.model.piece import ToolCallPiece
+from tests.e2e.chatting import Person
+from tests.e2e.events import text_of
+from tests.e2e.puppet import Puppet
+
+_PATIENCE = 30
+TYPED = {"content_type": "application/json"}
+
+
+def saying(text: str, message_id: str = "u1") -> dict[str, Any]:
+    said = {"id": message_id, "role": "user", "parts": [{"type": "text", "text": text}]}
+    return {"id": "mine", "messages": [said]}
+
+
+def answering(output: str) -> dict[str, Any]:
+    tool = {"type": "tool-look", "toolCallId": "a", "state": "output-available", "output": output}
+    return {"id": "mine", "messages": [{"id": "x", "role": "assistant", "parts": [tool]}]}
+
+
+async def run_twice(person: Person, puppet: Puppet, document: dict[str, Any]) -> list[str]:
+    """What two of the same request are told, the second sent while the first is answered."""
+    body = json.dumps(document).encode()
+    async with (
+        asyncio.timeout(_PATIENCE),
+        person.open("POST", "/api/chat", body, **TYPED) as first,
+        person.open("POST", "/api/chat", body, **TYPED) as second,
+    ):
+        speaking = await puppet.asked()
+        speaking.say("Once")
+        speaking.finish()
+        answers = [await live.whole() for live in (first, second)]
+    return [text_of(answer.events) for answer in answers]
+
+
+async def test_a_message_sent_twice_is_answered_once(person: Person, puppet: Puppet) -> None:
+    told = await run_twice(person, puppet, saying("Hello?"))
+
+    history = (await person.get("/api/chat/mine")).document
+    assert told == ["Once", "Once"]
+    assert (puppet.times_asked, len(history["messages"])) == (1, 2)
+
+
+async def test_results_of_tools_sent_twice_go_on_once(person: Person, puppet: Puppet) -> None:
+    async def asking() -> None:
+        speaking = await puppet.asked()
+        speaking.give(ToolCallPiece(call_id="a", name="look", arguments="{}"))
+        speaking.finish(FinishReason.TOOL_CALLS)
+
+    await asyncio.gather(person.post("/api/chat", saying("Look!")), asking())
+    told = await run_twice(person, puppet, answering("rain"))
+
+    assert told == ["Once", "Once"]
+    assert puppet.times_asked == 2
+
+
+async def test_other_words_under_the_same_id_are_another_message(
+    person: Person, puppet: Puppet
+) -> None:
+    body = json.dumps(saying("Hello?")).encode()
+    async with person.open("POST", "/api/chat", body, **TYPED) as first:
+        await puppet.asked()
+        second = asyncio.create_task(person.post("/api/chat", saying("Hello!")))
+        speaking = await puppet.asked()
+        speaking.say("Hi")
+        speaking.finish()
+        await first.whole()
+        answer = await second
+
+    history = (await person.get("/api/chat/mine")).document
+    assert text_of(answer.events) == "Hi"
+    assert [said["parts"][-1]["text"] for said in history["messages"]] == ["Hello!", "Hi"]
+
+
+async def test_first_messages_at_once_meet_in_one_conversation(
+    person: Person, puppet: Puppet
+) -> None:
+    async def speaking() -> None:
+        for _ in range(2):
+            said = await puppet.asked()
+            said.say("Hi")
+            said.finish()
+
+    await person.get("/")
+    first, second, _ = await asyncio.gather(
+        person.post("/api/chat", saying("One", "u1")),
+        person.post("/api/chat", saying("Two", "u2")),
+        speaking(),
+    )
+    history = (await person.get("/api/chat/mine")).document
+
+    sessions = {answer.headers["x-session-id"] for answer in (first, second)}
+    assert sessions == {history["sessionId"]}
+    assert {said["id"] for said in history["messages"]} >= {"u1", "u2"}

@@ -1,0 +1,130 @@
+"""Going on with a reply whose tools have answered."""
+
+from datetime import timedelta
+
+import pytest
+
+from domain.model.errors import ConversationNotFound, InvalidInput, TurnInProgress
+from domain.model.message import StepMark, TextPart, ToolCallPart, ToolResultPart
+from domain.model.piece import NumberedPiece, TextPiece, ToolCallPiece
+from entrypoints.usecases.answer_tools import AnswerTools, ToolAnswers
+from entrypoints.usecases.start_turn import Started
+from ports.errors import TooManyRequests
+from ports.rate_limiter import Share
+from tests.builders import OTHER_ID, OWNER
+from tests.e2e.puppet import Puppet
+from tests.entrypoints.doubles import Saying
+from tests.entrypoints.room import ADDRESS, Room, a_room
+
+CALL = ToolCallPiece(call_id="a", name="look", arguments="{}")
+RESULT = ToolResultPart(call_id="a", output='"rain"')
+KEPT_AFTER_END = timedelta(minutes=1)
+
+
+async def answering(room: Room, started: Started, *results: ToolResultPart) -> Started:
+    answers = ToolAnswers(
+        session_id=started.conversation.id, results=results or (RESULT,), address=ADDRESS
+    )
+    return await room.container.resolve(AnswerTools)(OWNER, answers)
+
+
+async def waiting(room: Room) -> Started:
+    """A turn whose reply waits for a tool."""
+    started = await room.send("Look!")
+    await room.end_of(started)
+    return started
+
+
+async def test_the_same_message_goes_on() -> None:
+    room = a_room(Saying("Wait.", CALL))
+    started = await waiting(room)
+    going_on = await answering(room, started)
+    await room.end_of(going_on)
+
+    reply = (await room.stored(started.conversation.id)).messages[-1]
+    assert going_on.turn.reply_id == started.turn.reply_id == reply.id
+    parts = (TextPart("Wait."), ToolCallPart(call_id="a", name="look", arguments="{}"))
+    assert reply.parts[:4] == (*parts, RESULT, StepMark())
+
+
+async def test_only_what_it_adds_is_told_when_its_log_is_gone() -> None:
+    puppet = Puppet()
+    room = a_room(puppet)
+    started = await room.send("Look!")
+    asking = await puppet.asked()
+    asking.give(CALL)
+    asking.finish()
+    await room.end_of(started)
+    going_on = await answering(room, started)
+    speaking = await puppet.asked()
+    speaking.say("Rain")
+    speaking.finish()
+    await room.end_of(going_on)
+    room.clock.advance(KEPT_AFTER_END)
+
+    told = await room.whole_turn(going_on)
+    assert told[:-1] == [NumberedPiece(1, TextPiece("Rain"))]
+
+
+async def test_what_the_message_held_before_is_known_while_it_goes_on() -> None:
+    puppet = Puppet()
+    room = a_room(puppet)
+    started = await room.send("Look!")
+    asking = await puppet.asked()
+    asking.give(CALL)
+    asking.finish()
+    await room.end_of(started)
+    session_id = started.conversation.id
+    before = await room.follow.said_before(OWNER, session_id, started.turn)
+    going_on = await answering(room, started)
+    held = await room.follow.said_before(OWNER, session_id, going_on.turn)
+    (await puppet.asked()).finish()
+    await room.end_of(going_on)
+
+    assert before == ()
+    assert held == (ToolCallPart(call_id="a", name="look", arguments="{}"), RESULT)
+    await room.forget(OWNER, session_id)
+    assert await room.follow.said_before(OWNER, session_id, going_on.turn) == ()
+
+
+async def test_results_nobody_asked_for_change_nothing() -> None:
+    room = a_room(Saying("Wait.", CALL))
+    started = await waiting(room)
+    before = await room.stored(started.conversation.id)
+
+    with pytest.raises(InvalidInput):
+        await answering(room, started, ToolResultPart(call_id="b", output="1"))
+    assert await room.stored(started.conversation.id) == before
+
+
+async def test_the_same_results_join_the_turn_that_goes_on_with_them() -> None:
+    puppet = Puppet()
+    room = a_room(puppet)
+    started = await room.send("Look!")
+    asking = await puppet.asked()
+    asking.give(CALL)
+    asking.finish()
+    await room.end_of(started)
+    going_on, again = [await answering(room, started) for _ in range(2)]
+
+    assert going_on.turn == again.turn
+    with pytest.raises(TurnInProgress):
+        await answering(room, started, ToolResultPart(call_id="b", output="1"))
+    (await puppet.asked()).finish()
+    await room.end_of(going_on)
+
+
+async def test_results_to_what_is_gone_find_nothing() -> None:
+    room = a_room()
+    answers = ToolAnswers(session_id=OTHER_ID, results=(RESULT,), address=ADDRESS)
+
+    with pytest.raises(ConversationNotFound):
+        await room.container.resolve(AnswerTools)(OWNER, answers)
+
+
+async def test_results_count_as_stored() -> None:
+    room = a_room(Saying("Wait.", CALL), per_hour={Share.STORED: 100})
+    started = await waiting(room)
+
+    with pytest.raises(TooManyRequests):
+        await answering(room, started, ToolResultPart(call_id="a", output="x" * 101))

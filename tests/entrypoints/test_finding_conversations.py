@@ -1,0 +1,89 @@
+"""Which conversation a client's own name means."""
+
+from uuid import UUID
+
+import pytest
+
+from domain.model.errors import ConversationNotFound
+from entrypoints.usecases.find_conversation import FindConversation
+from ports.errors import StoredStateUnreadable, StoreUnavailable
+from tests.builders import OTHER_ID, OWNER, STRANGER
+from tests.entrypoints.room import Room, a_room
+
+UUID_OF_SOMEBODY = "6d2a6a4e-6c1e-4f0e-9a0e-3d8b5a3f2c11"
+
+
+def finding(room: Room) -> FindConversation:
+    return room.container.resolve(FindConversation)
+
+
+async def test_a_name_always_means_the_same_session_which_nobody_else_has() -> None:
+    find = finding(a_room())
+
+    mine = await find(OWNER, "chat")
+    assert mine == await find(OWNER, "chat") == find.stands_for(OWNER, "chat")
+    assert mine not in (await find(STRANGER, "chat"), await find(OWNER, "Chat"))
+    assert UUID(mine).version == 8
+
+
+async def test_a_session_of_ones_own_is_meant_by_its_id() -> None:
+    room = a_room()
+    session_id = (await room.send()).conversation.id
+
+    assert await finding(room)(OWNER, session_id) == session_id
+    assert await finding(room)(STRANGER, session_id) != session_id
+
+
+@pytest.mark.parametrize("name", [UUID_OF_SOMEBODY, OTHER_ID])
+async def test_an_id_that_is_no_session_of_ones_own_is_a_name_like_any(name: str) -> None:
+    find = finding(a_room())
+
+    assert await find(OWNER, name) == find.stands_for(OWNER, name) != name
+
+
+async def test_a_name_that_cannot_be_a_session_costs_no_look() -> None:
+    room = a_room()
+    await finding(room)(OWNER, "chat")
+
+    assert room.store.loads == []
+
+
+async def test_what_is_damaged_is_still_there() -> None:
+    room = a_room()
+    session_id = (await room.send()).conversation.id
+    room.store.fail_next_load(StoredStateUnreadable())
+
+    assert await finding(room)(OWNER, session_id) == session_id
+
+
+async def test_a_store_that_is_away_is_no_absence() -> None:
+    room = a_room()
+    room.store.fail_next_load(StoreUnavailable("load"))
+
+    with pytest.raises(StoreUnavailable):
+        await finding(room)(OWNER, UUID_OF_SOMEBODY)
+
+
+async def test_a_conversation_begins_under_the_id_that_was_told() -> None:
+    room = a_room()
+    named = finding(room).stands_for(OWNER, "chat")
+    started = await room.send(session_id=named, begin_as=named)
+    await room.end_of(started)
+    again = await room.send(session_id=named, begin_as=named)
+
+    assert started.conversation.id == again.conversation.id == named
+    assert (started.restarted, again.restarted) == (False, False)
+    assert again.turn.number == 2
+
+
+async def test_a_session_that_went_meanwhile_is_begun_under_the_told_id() -> None:
+    room = a_room()
+    named = finding(room).stands_for(OWNER, OTHER_ID)
+    begun = await room.send(session_id=OTHER_ID, begin_as=named)
+    await room.end_of(begun)
+    again = await room.send(session_id=OTHER_ID, begin_as=named)
+
+    assert begun.conversation.id == again.conversation.id == named
+    assert again.turn.number == 2
+    with pytest.raises(ConversationNotFound):
+        await room.stored(OTHER_ID)
