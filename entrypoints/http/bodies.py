@@ -112,11 +112,20 @@ async def read_body(request: Request, kind: type[Body]) -> tuple[Body, bytes]:
     Raises:
         BadRequest: what is wrong with it; nothing of its content is repeated.
     """
+    raw = await read_json(request)
+    return parse(raw or b"{}", kind), raw
+
+
+async def read_json(request: Request) -> bytes:
+    """The bytes of a body that says to be JSON; they are not looked into.
+
+    Raises:
+        BadRequest: it is something else, too large or too slow.
+    """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise BadRequest("unsupported_media_type", "Bodies are application/json.")
-    raw = await _bytes_of(request)
-    return parse(raw or b"{}", kind), raw
+    return await _bytes_of(request)
 
 
 async def _bytes_of(request: Request) -> bytes:

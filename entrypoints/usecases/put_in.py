@@ -1,4 +1,4 @@
-"""Asking for a reply to a list of things said: in a conversation, after one of its turns, or anew."""
+"""Asking for a reply to a list of things said: in a conversation, after one of its turns, anew."""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,7 @@
 """A reply of which nothing is kept: no record, no log, nothing to come back to."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import timedelta
 from typing import Final
@@ -63,13 +63,17 @@ class ReplyUnkept:
             raise AssertionError("what was put in has a turn")
         return Started(conversation=conversation, turn=conversation.turn)
 
-    async def reply(self, started: Started, new: NewInput) -> AsyncGenerator[LogEntry, None]:
-        """The pieces, and the end. It counts as a running turn, and ends with the service.
+    async def begun(
+        self, started: Started, new: NewInput, wait: timedelta
+    ) -> AsyncGenerator[LogEntry | None, None]:
+        """The pieces, and the end; nothing whenever none came within ``wait``.
+
+        It counts as a running turn, and ends with the service.
 
         Raises:
             TooManyTurns, ShuttingDown: the model was not asked.
         """
-        heard: asyncio.Queue[LogEntry] = asyncio.Queue(maxsize=64)
+        heard: asyncio.Queue[LogEntry] = asyncio.Queue()
         leaving = asyncio.Event()
 
         async def opening() -> Conversation:
@@ -79,15 +83,12 @@ class ReplyUnkept:
             await self._hand_over(conversation, new, signals, heard, leaving)
 
         await self.runner.run(started.turn.id, opening, replying)
-        try:
-            while True:
-                entry = await heard.get()
-                yield entry
-                if isinstance(entry, TurnEnd):
-                    return
-        finally:
+
+        def leave() -> None:
             leaving.set()
             self.runner.nudge(started.turn.id)
+
+        return _entries(heard, wait, leave)
 
     async def _base(self, owner: Owner, new: NewInput, opening: Opening) -> Conversation:
         session_id = self.identifiers.session_id()
@@ -123,7 +124,7 @@ class ReplyUnkept:
             speaking.cancel()
             await asyncio.wait([speaking])
         if not leaving.is_set():
-            await heard.put(self._end(speaking))
+            heard.put_nowait(self._end(speaking))
 
     async def _speak(
         self, conversation: Conversation, new: NewInput, heard: "asyncio.Queue[LogEntry]"
@@ -136,7 +137,7 @@ class ReplyUnkept:
                 if isinstance(said, ModelFinished):
                     return said
                 number += 1
-                await heard.put(NumberedPiece(number, said))
+                heard.put_nowait(NumberedPiece(number, said))
         return None
 
     def _end(self, speaking: "asyncio.Task[ModelFinished | None]") -> TurnEnd:
@@ -151,3 +152,19 @@ class ReplyUnkept:
             self.telemetry.note("turn.crashed", kind=kind)
             return TurnEnd(outcome=Outcome.FAILED, error="internal_error")
         return TurnEnd(outcome=Outcome.FINISHED, finish_reason=last.reason, usage=last.usage)
+
+
+async def _entries(
+    heard: "asyncio.Queue[LogEntry]", wait: timedelta, leave: Callable[[], None]
+) -> AsyncGenerator[LogEntry | None, None]:
+    entry: LogEntry | None = None
+    try:
+        while not isinstance(entry, TurnEnd):
+            try:
+                async with asyncio.timeout(wait.total_seconds()):
+                    entry = await heard.get()
+            except TimeoutError:
+                entry = None
+            yield entry
+    finally:
+        leave()
