@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from adapters.language_model.chat_wishes import wished_members
+from adapters.language_model.chat_wishes import HINTS, wished_members
 from domain.model.message import (
     Message,
     Part,
@@ -22,8 +22,8 @@ from domain.model.message import (
 )
 from domain.model.prompt import Prompt
 
-EXTRAS: Final = ("store", "stream_options", "max_tokens")
-"""What not every server takes; the last has a newer name besides."""
+EXTRAS: Final = ("store", "stream_options", "max_tokens", *HINTS)
+"""What not every server takes; ``max_tokens`` has a newer name besides."""
 
 _REFUSALS: Final = (400, 422)
 
@@ -40,7 +40,7 @@ def request_body(prompt: Prompt, model: str, without: Set[str] = frozenset()) ->
         sent["max_completion_tokens"] = prompt.reply_tokens
     messages = [{"role": "system", "content": _system(prompt)}, *_spoken(prompt.messages)]
     asked = {"model": model, "messages": messages, "stream": True, **sent}
-    return msgspec.json.encode({**asked, **wished_members(prompt.wishes)})
+    return msgspec.json.encode({**asked, **wished_members(prompt.wishes, without)})
 
 
 def refused_extra(status: int, complaint: bytes, without: Set[str]) -> str | None:

@@ -3,17 +3,21 @@
 Source: the OpenAI API reference, "Create chat completion".
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Set
+from typing import Any, Final
 
 from msgspec import Raw
 
 from domain.model.wishes import Tool, Wishes
 
+HINTS: Final = ("reasoning_effort", "verbosity", "parallel_tool_calls")
+"""What a reply can do without."""
 
-def wished_members(wishes: Wishes) -> dict[str, Any]:
+
+def wished_members(wishes: Wishes, without: Set[str] = frozenset()) -> dict[str, Any]:
     """Only what was wished: a server that does not know a member refuses it."""
-    return {name: value for name, value in _members(wishes) if value is not None}
+    wished = {name: value for name, value in _members(wishes) if value is not None}
+    return {name: value for name, value in wished.items() if name not in without}
 
 
 def _members(wishes: Wishes) -> Iterator[tuple[str, Any]]:

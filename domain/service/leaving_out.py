@@ -75,7 +75,7 @@ def up_to_turn(
     if conversation.earlier:
         raise OlderMessagesNeeded
     newest = next((said for said in reversed(conversation.messages) if said.turn == number), None)
-    if newest is None:
+    if newest is None or number < 1:
         raise MessageNotFound
     shorter = cut(conversation, newest.number + 1)
     told = evolve(newest, parts=reply_parts(newest)) if newest.role is Role.ASSISTANT else newest

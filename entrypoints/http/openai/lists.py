@@ -35,7 +35,8 @@ def page_wanted(request: Request) -> PageWanted:
     query = request.query_params
     check_includes(request)
     limit, order = query.get("limit", str(_PAGE)), query.get("order", "desc")
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:4]) <= _LONGEST_PAGE):
+    is_number = limit.isascii() and limit.isdigit() and len(limit) <= len(str(_LONGEST_PAGE))
+    if not (is_number and 1 <= int(limit) <= _LONGEST_PAGE):
         wrong("limit", f"a whole number from 1 to {_LONGEST_PAGE}")
     if order not in _ORDERS:
         wrong("order", "asc or desc")
