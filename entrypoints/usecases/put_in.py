@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from domain.model.conversation import Conversation
-from domain.model.errors import ConversationNotFound, MessageNotFound, TurnNotFound
+from domain.model.errors import (
+    ConversationExists,
+    ConversationNotFound,
+    IdempotencyKeyReused,
+    MessageNotFound,
+    TurnNotFound,
+)
 from domain.model.identifiers import Owner, SessionId
 from domain.model.message import UnknownPart
 from domain.model.turn import RequestKey
@@ -19,6 +25,7 @@ from entrypoints.usecases.given_input import Input, size_of, with_ids
 from entrypoints.usecases.open_turn import OnBusy, OpenTurn
 from entrypoints.usecases.start_turn import Started, StartTurn
 from ports.assistant_profile import AssistantProfile
+from ports.client_keys import ClientKeys
 from ports.conversation_store import ConversationStateStore
 from ports.identifier_source import IdentifierSource
 from ports.rate_limiter import RateLimiter, Share
@@ -37,7 +44,8 @@ class NewInput:
         after_turn: number of the turn it follows; absent for the newest.
         note: kept beside it.
         address: what limits are counted by.
-        request: the caller's Idempotency-Key as digests; absent without one.
+        idempotency_key: the caller's own; absent without one.
+        request: the same key as digests, absent with it.
     """
 
     inputs: Sequence[Input]
@@ -46,6 +54,7 @@ class NewInput:
     after_turn: int | None = None
     wishes: Wishes = NO_WISHES
     note: UnknownPart | None = None
+    idempotency_key: str | None = None
     request: RequestKey | None = None
 
 
@@ -57,6 +66,7 @@ class PutIn:
     start_turn: StartTurn
     open_turn: OpenTurn
     profile: AssistantProfile
+    keys: ClientKeys
     limiter: RateLimiter
     identifiers: IdentifierSource
 
@@ -93,9 +103,7 @@ class PutIn:
         self, owner: Owner, new: NewInput, opening: Opening, given: Sequence[Given]
     ) -> Conversation:
         if new.session_id is None:
-            locale = self.profile.assistant().default_locale
-            empty = opened(self.identifiers.session_id(), locale=locale, at=opening.at)
-            return await self._begun(owner, new, put_in(empty, opening, given, new.note))
+            return await self._anew(owner, new, opening, given)
         try:
             return await self._continued(owner, new.session_id, new, opening, given)
         except _GoneOn:
@@ -103,6 +111,25 @@ class PutIn:
             return await self._begun(owner, new, put_in(branch, opening, given, new.note))
         except ConversationNotFound:
             raise (ConversationNotFound if new.after_turn is None else TurnNotFound) from None
+
+    async def _anew(
+        self, owner: Owner, new: NewInput, opening: Opening, given: Sequence[Given]
+    ) -> Conversation:
+        locale = self.profile.assistant().default_locale
+        empty = opened(self._new_id(owner, new), locale=locale, at=opening.at)
+        try:
+            return await self._begun(owner, new, put_in(empty, opening, given, new.note))
+        except ConversationExists:
+            # The id follows from the key: the same request was here before.
+            known = await self.store.load(owner, empty.id)
+            if turn_of_request(known, new.request) is None:
+                raise IdempotencyKeyReused from None
+            return known
+
+    def _new_id(self, owner: Owner, new: NewInput) -> SessionId:
+        if new.idempotency_key is None:
+            return self.identifiers.session_id()
+        return self.keys.session_for_request(owner, new.idempotency_key)
 
     async def _continued(
         self,

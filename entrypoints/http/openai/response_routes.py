@@ -33,6 +33,7 @@ async def create(request: Request) -> Response:
     guest = guest_of(request)
     body, raw = await read_members(request)
     asked = asked_of(body)
+    key, digests = idempotency_key(request, raw)
     new = NewInput(
         inputs=asked.inputs,
         address=guest.address,
@@ -40,7 +41,8 @@ async def create(request: Request) -> Response:
         after_turn=asked.after_turn,
         wishes=asked.wishes,
         note=asked.note,
-        request=idempotency_key(request, raw)[1],
+        idempotency_key=key,
+        request=digests,
     )
     following = openai_of(request).following
     with continuing():
