@@ -1,5 +1,7 @@
 """What one turn of a conversation consisted of."""
 
+from datetime import datetime
+
 from attrs import frozen
 
 from domain.model.conversation import Conversation
@@ -13,6 +15,7 @@ class ReadTurn:
     """One turn.
 
     Attributes:
+        began: aware UTC; of an older turn that only results opened, when its reply was stored.
         before: all that was said before the reply, oldest first.
         reply: absent while the turn is open, or when nothing was said.
         status: where the turn stands.
@@ -21,6 +24,7 @@ class ReadTurn:
     """
 
     number: int
+    began: datetime
     before: tuple[Message, ...]
     reply: Message | None
     status: TurnStatus
@@ -44,6 +48,7 @@ def read_turn(conversation: Conversation, number: int) -> ReadTurn:
     status = newest.status if newest else _status(reply)
     return ReadTurn(
         number=number,
+        began=newest.opened_at if newest else own[0].created_at,
         before=before,
         reply=reply,
         status=status,

@@ -21,7 +21,6 @@ from entrypoints.usecases.given_input import Input
 
 LACKING: Final = (
     "access_programs",
-    "background",
     "background_options",
     "context_management",
     "image",
@@ -38,6 +37,7 @@ LACKING: Final = (
 """What OpenAI defines and we lack."""
 
 ECHOED: Final = (
+    "background",
     "instructions",
     "max_output_tokens",
     "metadata",
@@ -62,6 +62,7 @@ class Asked:
     Attributes:
         session_id: where the reply belongs; absent for a new conversation.
         after_turn: the turn it continues; absent for a conversation's newest.
+        background: whether the answer comes at once, to be looked for later.
         echo: what the response repeats, by name; kept beside the input.
         tools: as they were sent; repeated by the first answer only.
     """
@@ -71,6 +72,7 @@ class Asked:
     session_id: SessionId | None
     after_turn: int | None
     stream: bool
+    background: bool
     store: bool
     obfuscated: bool
     echo: Mapping[str, Any]
@@ -96,9 +98,12 @@ def asked_of(body: Mapping[str, Any]) -> Asked:
     member(body, "model", str, "a string")
     member(body, "prompt_cache_key", str, "a string")
     session_id, after_turn = _place(body)
-    store = member(body, "store", bool, "true or false")
-    if store is False and body.get("conversation") is not None:
+    store = member(body, "store", bool, "true or false") is not False
+    background = member(body, "background", bool, "true or false") is True
+    if not store and body.get("conversation") is not None:
         lacking("store", "In a conversation everything is kept.")
+    if not store and background:
+        lacking("store", "What runs in the background has to be kept.")
     options = member(body, "stream_options", dict, "an object") or {}
     obfuscated = member(options, "include_obfuscation", bool, "true or false", "stream_options.")
     return Asked(
@@ -107,7 +112,8 @@ def asked_of(body: Mapping[str, Any]) -> Asked:
         session_id=session_id,
         after_turn=after_turn,
         stream=member(body, "stream", bool, "true or false") or False,
-        store=store is not False,
+        background=background,
+        store=store,
         obfuscated=obfuscated is not False,
         echo=_echo(body, session_id),
         tools=body.get("tools") or (),
@@ -184,6 +190,8 @@ def _conversation(conversation: Any) -> SessionId:
 def _echo(body: Mapping[str, Any], session_id: SessionId | None) -> dict[str, Any]:
     given_metadata(body)
     echo = {name: body[name] for name in ECHOED if body.get(name) not in (None, {}, [])}
+    if not echo.get("background"):
+        echo.pop("background", None)
     if body.get("conversation") is not None and session_id is not None:
         echo["conversation"] = {"id": conversation_name(session_id)}
     return echo

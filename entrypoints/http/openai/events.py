@@ -58,8 +58,11 @@ class _Run:
 class ResponseEvents:
     """Renders one response, entry by entry, from its beginning."""
 
-    def __init__(self, frame: Frame, reply_id: MessageId, *, obfuscated: bool = True) -> None:
-        """With ``obfuscated`` the sizes of deltas tell nothing."""
+    def __init__(
+        self, frame: Frame, reply_id: MessageId, *, obfuscated: bool = True, after: int = -1
+    ) -> None:
+        """``obfuscated``: the sizes of deltas tell nothing; events up to ``after`` are left out."""
+        self._after = after
         self._frame = frame
         self._reply_id = reply_id
         self._obfuscated = obfuscated
@@ -174,8 +177,11 @@ class ResponseEvents:
         return self._event(kind, **named, **members)
 
     def _event(self, kind: str, **members: Any) -> bytes:
-        document = {"type": kind, "sequence_number": self._sent, **members}
+        number = self._sent
+        document = {"type": kind, "sequence_number": number, **members}
         self._sent += 1
+        if number <= self._after:
+            return b""
         padded = self._obfuscated and kind.endswith(".delta")
         return (padded_event if padded else event)(document, name=kind)
 

@@ -67,7 +67,7 @@ async def streamed(
     entries: Entries, events: ResponseEvents, clock: Clock
 ) -> AsyncGenerator[bytes, None]:
     """The response as events."""
-    yield events.beginning()
+    yield events.beginning() or HEARTBEAT
     async with aclosing(entries) as coming:
         async for some in coming:
             yield _rendered(some, events, clock) or HEARTBEAT

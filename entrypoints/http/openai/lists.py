@@ -10,6 +10,7 @@ from entrypoints.http.openai.items import Item, item_named
 from entrypoints.http.openai.members import lacking, wrong
 
 _PAGE, _LONGEST_PAGE = 20, 100
+_DIGITS: Final = 9
 _ORDERS: Final = ("asc", "desc")
 
 
@@ -47,6 +48,20 @@ def check_includes(request: Request) -> None:
     """Refuse wishes for more than there is."""
     if any(name in request.query_params for name in ("include", "include[]")):
         lacking("include")
+
+
+def starting_after(request: Request) -> int:
+    """The number of the last event that was seen; -1 for none.
+
+    Raises:
+        BadRequest: it is no number.
+    """
+    seen = request.query_params.get("starting_after")
+    if seen is None:
+        return -1
+    if not (seen.isascii() and seen.isdigit() and len(seen) <= _DIGITS):
+        wrong("starting_after", "a whole number")
+    return int(seen)
 
 
 def page_of(items: Sequence[Item], wanted: PageWanted) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from domain.model.conversation import Conversation
-from domain.model.turn import Outcome, TurnEnd
+from domain.model.turn import Outcome, TurnEnd, TurnStatus
 from domain.service.turn_reading import ReadTurn, read_turn
 from entrypoints.http.bodies import idempotency_key
 from entrypoints.http.openai.answers import answer
@@ -17,10 +17,10 @@ from entrypoints.http.openai.errors import openai_error
 from entrypoints.http.openai.events import ResponseEvents
 from entrypoints.http.openai.following import Entries, awaited, streamed
 from entrypoints.http.openai.items import items_of
-from entrypoints.http.openai.lists import check_includes, page_of, page_wanted
+from entrypoints.http.openai.lists import check_includes, page_of, page_wanted, starting_after
 from entrypoints.http.openai.members import lacking, read_members
 from entrypoints.http.openai.names import named_response, response_name
-from entrypoints.http.openai.responses import Frame, stored_response
+from entrypoints.http.openai.responses import Frame, stored_frame, stored_response
 from entrypoints.http.openai.services import Guest, guest_of, openai_of
 from entrypoints.http.problems import problem_of_code
 from entrypoints.http.sse import EventStream
@@ -58,11 +58,21 @@ async def retrieve(request: Request) -> Response:
     """A response that is kept."""
     guest = guest_of(request)
     check_includes(request)
-    if request.query_params.get("stream") == "true":
-        lacking("stream", "Retrieve the response once it has ended.")
     conversation, turn = await _stored(request, guest)
-    model = openai_of(request).model.name
-    return answer(stored_response(conversation, turn, model), guest.headers)
+    if request.query_params.get("stream") == "true":
+        return _replayed(request, guest, conversation, turn)
+    return _told(request, guest, conversation, turn)
+
+
+async def cancel(request: Request) -> Response:
+    """Stop a reply that is being written; what was said stays. An ended one stays as it is."""
+    guest = guest_of(request)
+    conversation, turn = await _stored(request, guest)
+    running = conversation.open_turn
+    if running is not None and turn.status is TurnStatus.OPEN:
+        await openai_of(request).stop_turn(guest.owner, conversation.id, running.id)
+        conversation, turn = await _stored(request, guest)
+    return _told(request, guest, conversation, turn)
 
 
 async def delete(request: Request) -> Response:
@@ -88,6 +98,27 @@ async def _stored(request: Request, guest: Guest) -> tuple[Conversation, ReadTur
     return conversation, read_turn(conversation, number)
 
 
+def _told(request: Request, guest: Guest, conversation: Conversation, turn: ReadTurn) -> Response:
+    model = openai_of(request).model.name
+    return answer(stored_response(conversation, turn, model), guest.headers)
+
+
+def _replayed(
+    request: Request, guest: Guest, conversation: Conversation, read: ReadTurn
+) -> Response:
+    services, turn = openai_of(request), conversation.open_turn
+    if turn is None or read.status is not TurnStatus.OPEN:
+        lacking("stream", "The response has ended; retrieve it whole.")
+    events = ResponseEvents(
+        stored_frame(conversation, read, services.model.name),
+        turn.reply_id,
+        obfuscated=request.query_params.get("include_obfuscation") != "false",
+        after=starting_after(request),
+    )
+    entries = services.following.kept(guest.owner, conversation.id, turn)
+    return EventStream(streamed(entries, events, services.clock), headers=guest.headers)
+
+
 async def _reply(
     request: Request, guest: Guest, asked: Asked, started: Started, entries: Entries
 ) -> Response:
@@ -101,6 +132,8 @@ async def _reply(
         store=asked.store,
     )
     events = ResponseEvents(frame, started.turn.reply_id, obfuscated=asked.obfuscated)
+    if asked.background and not asked.stream:
+        return answer(frame.document("in_progress"), guest.headers)
     if asked.stream:
         return EventStream(streamed(entries, events, services.clock), headers=guest.headers)
     end = await awaited(entries, events)
@@ -121,5 +154,6 @@ ROUTES: Final = (
     Route("/v1/responses", create, methods=["POST"]),
     Route(_ONE, retrieve, methods=["GET"]),
     Route(_ONE, delete, methods=["DELETE"]),
+    Route(f"{_ONE}/cancel", cancel, methods=["POST"]),
     Route(f"{_ONE}/input_items", input_items, methods=["GET"]),
 )

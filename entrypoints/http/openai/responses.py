@@ -125,17 +125,21 @@ def usage_document(usage: Usage | None) -> dict[str, Any] | None:
 
 def stored_response(conversation: Conversation, turn: ReadTurn, model: str) -> dict[str, Any]:
     """The response that a stored turn is."""
-    began = turn.before[-1].created_at if turn.before else conversation.created_at
-    frame = Frame(
+    frame = stored_frame(conversation, turn, model)
+    if turn.status is TurnStatus.OPEN:
+        return frame.document("in_progress")
+    ended = turn.reply.created_at if turn.reply else frame.created_at
+    return frame.ended(_end_of(turn), _output(turn), ended)
+
+
+def stored_frame(conversation: Conversation, turn: ReadTurn, model: str) -> Frame:
+    """What of a stored turn is known before its reply."""
+    return Frame(
         id=response_name(conversation.id, turn.number),
-        created_at=began,
+        created_at=turn.began,
         model=model,
         echo=_echo(turn.notes),
     )
-    if turn.status is TurnStatus.OPEN:
-        return frame.document("in_progress")
-    ended = turn.reply.created_at if turn.reply else began
-    return frame.ended(_end_of(turn), _output(turn), ended)
 
 
 def _end_of(turn: ReadTurn) -> TurnEnd:
