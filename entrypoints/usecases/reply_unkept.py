@@ -123,8 +123,7 @@ class ReplyUnkept:
         finally:
             speaking.cancel()
             await asyncio.wait([speaking])
-        if not leaving.is_set():
-            heard.put_nowait(self._end(speaking))
+        heard.put_nowait(self._end(speaking))
 
     async def _speak(
         self, conversation: Conversation, new: NewInput, heard: "asyncio.Queue[LogEntry]"
