@@ -107,7 +107,8 @@ def _origins(text: str) -> tuple[str, ...]:
 
 def _digests(text: str) -> tuple[str, ...]:
     digests = tuple(item.strip().lower() for item in text.split(",") if item.strip())
-    if not all(_DIGEST.fullmatch(digest) for digest in digests):
+    # None at all would let everybody in.
+    if not digests or not all(_DIGEST.fullmatch(digest) for digest in digests):
         raise ValueError
     return digests
 

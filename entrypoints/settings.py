@@ -85,8 +85,8 @@ class Settings:
         (),
         "Other sites that may use this service from their pages.",
     )
-    v1_keys: tuple[str, ...] = setting(
-        "PRIVITY_V1_KEYS",
+    api_key_digests: tuple[str, ...] = setting(
+        "PRIVITY_API_KEY_DIGESTS",
         DIGESTS,
         (),
         "Which client keys may be used on `/v1`, as digests (docs/openai_clients.md).",

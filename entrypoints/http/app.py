@@ -75,7 +75,7 @@ def create_app(settings: Settings, opening: Opening) -> Starlette:
             services = _services(settings, container)
             app.state.runner = container.resolve(TaskTurnRunner)
             assistant = container.resolve(AssistantProfile).assistant()  # type: ignore[type-abstract]
-            v1 = openai_services(container, frozenset(settings.v1_keys))
+            v1 = openai_services(container, frozenset(settings.api_key_digests))
             yield {"services": services, "assistant": assistant, "openai": v1}
 
     app = Starlette(

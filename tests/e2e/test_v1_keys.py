@@ -59,7 +59,7 @@ async def test_both_protocols_show_the_same_conversation(parrots: str) -> None:
 async def test_only_keys_on_the_operators_list_are_let_in() -> None:
     async with served(Settings(keys=OLD), model=Parrot()) as anyone:
         listed, other = await Program.new(anyone.url), await Program.new(anyone.url)
-    settings = Settings(keys=OLD, v1_keys=(digest(listed),))
+    settings = Settings(keys=OLD, api_key_digests=(digest(listed),))
     async with served(settings, model=Parrot()) as service:
         answers = [
             await Program(service.url, authorization=who.headers["authorization"]).ask("Hi")
@@ -75,7 +75,7 @@ async def test_only_keys_on_the_operators_list_are_let_in() -> None:
 async def test_a_key_that_is_signed_anew_is_handed_out_and_stays_on_the_list() -> None:
     async with served(Settings(keys=OLD), model=Parrot()) as older:
         before = await Program.new(older.url)
-    settings = Settings(keys=f"{NEW},{OLD}", v1_keys=(digest(before),))
+    settings = Settings(keys=f"{NEW},{OLD}", api_key_digests=(digest(before),))
     async with served(settings, model=Parrot()) as service:
         old = Program(service.url, authorization=before.headers["authorization"])
         answer = await old.ask("Hi")

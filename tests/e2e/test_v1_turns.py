@@ -1,13 +1,9 @@
 """Responses while they are being written: one at a time, stopped, left, followed, failing."""
 
-import asyncio
 from datetime import timedelta
 
 import pytest
 
-from domain.model.message import FinishReason
-from domain.model.piece import ToolCallPiece
-from ports.model_errors import ModelBusy, ModelUnavailable
 from tests.e2e.chatting import eventually
 from tests.e2e.events import kinds
 from tests.e2e.office import Program, error_of, response_id
@@ -177,64 +173,3 @@ async def test_an_ended_response_is_retrieved_whole_instead(
     refused = await program.get(f"/v1/responses/{name}?stream=true")
 
     assert (refused.status, error_of(refused)["param"]) == (400, "stream")
-
-
-@pytest.mark.parametrize("store", [True, False])
-async def test_a_model_that_fails_ends_the_stream_with_the_reason(
-    program: Program, puppet: Puppet, *, store: bool
-) -> None:
-    async with program.asking("One", store=store) as live:
-        speaking = await puppet.asked()
-        speaking.say("Hel")
-        speaking.fail(ModelBusy())
-        answer = await live.whole()
-
-    failed = answer.events[-2].document["response"]
-    assert kinds(answer.events)[-2:] == ["response.failed", "[DONE]"]
-    assert failed["error"] == {
-        "code": "rate_limit_exceeded",
-        "message": "The language model is busy.",
-    }
-    assert failed["output"][0]["status"] == "incomplete"
-    assert answer.clean
-    if store:
-        assert await program.response(failed["id"]) == failed
-
-
-async def test_a_model_that_fails_is_an_error_when_nothing_streams(
-    program: Program, puppet: Puppet
-) -> None:
-    asking = asyncio.create_task(program.ask("One"))
-    (await puppet.asked()).fail(ModelUnavailable())
-    refused = await asking
-
-    assert (refused.status, error_of(refused)["code"]) == (502, "model_unavailable")
-    assert refused.headers["x-should-retry"] == "false"
-
-
-async def test_a_reply_that_was_cut_short_says_so(program: Program, puppet: Puppet) -> None:
-    asking = asyncio.create_task(program.ask("One"))
-    speaking = await puppet.asked()
-    speaking.say("Hel")
-    speaking.finish(FinishReason.LENGTH)
-    document = (await asking).document
-
-    assert document["status"] == "incomplete"
-    assert document["incomplete_details"] == {"reason": "max_output_tokens"}
-    assert await program.response(document["id"]) == document
-
-
-async def test_arguments_of_two_calls_may_come_interleaved(
-    program: Program, puppet: Puppet
-) -> None:
-    asking = asyncio.create_task(program.ask("One"))
-    speaking = await puppet.asked()
-    for call_id, arguments in (("a", '{"x"'), ("b", "{"), ("a", ":1}"), ("b", "}")):
-        speaking.give(ToolCallPiece(call_id=call_id, name="look", arguments=arguments))
-    speaking.finish(FinishReason.TOOL_CALLS)
-    document = (await asking).document
-
-    assert [(item["call_id"], item["arguments"]) for item in document["output"]] == [
-        ("a", '{"x":1}'), ("b", "{}")
-    ]  # fmt: skip
-    assert await program.response(document["id"]) == document
