@@ -11,7 +11,7 @@ from itertools import takewhile
 
 from attrs import evolve, frozen
 
-from domain.model.conversation import Conversation, said, staying
+from domain.model.conversation import Conversation, cut, said, staying
 from domain.model.errors import (
     ConversationTooLarge,
     InvalidInput,
@@ -29,7 +29,7 @@ from domain.model.message import (
     ToolResultPart,
     UnknownPart,
 )
-from domain.model.turn import Turn
+from domain.model.turn import Turn, TurnStatus
 from domain.service.turn_taking import Opening
 
 
@@ -71,7 +71,8 @@ def put_in(
 ) -> Conversation:
     """``given`` opens a turn; ``note`` is kept with the last message before the reply.
 
-    Idempotent by the turn's id.
+    Idempotent by the turn's id. The same words put in again after a turn that failed without a
+    piece take the place of the unanswered ones.
 
     Raises:
         TurnInProgress: another turn is open.
@@ -84,7 +85,8 @@ def put_in(
     if before is not None and before.is_open:
         raise TurnInProgress(before.id)
     number = 1 if before is None else before.number + 1
-    longer = _with_all(conversation, given, turn=number, at=opening.at)
+    base = _without_unanswered(conversation, given)
+    longer = _with_all(base, given, turn=number, at=opening.at)
     if not longer.messages:
         raise NothingToAnswer
     noted = longer if note is None else _extended(longer, note)
@@ -112,16 +114,40 @@ def _with_one(conversation: Conversation, given: Given, turn: int, at: datetime)
     [part] = given.parts
     last = conversation.messages[-1] if conversation.messages else None
     if isinstance(part, ToolResultPart):
-        waiting = {call.call_id for call in last.open_tool_calls} if last else set()
-        if part.call_id not in waiting:
-            why = "No tool call is waiting for this result."
-            raise InvalidInput("tool_call_not_found", why, field="input")
-        return _extended(conversation, part)
+        return _with_result(conversation, last, part)
     if last is None or last.role is Role.USER or last.turn:
         # Not counted among a turn's messages: only what the model said is its reply.
         return _with_message(conversation, given, 0, at)
     mark = (StepMark(),) if _begins_a_step(last.parts, part) else ()
     return _extended(conversation, *mark, part)
+
+
+def _with_result(
+    conversation: Conversation, last: Message | None, result: ToolResultPart
+) -> Conversation:
+    if last is not None and result in last.parts:
+        # A retry, after the model failed: it is known already.
+        return conversation
+    waiting = {call.call_id for call in last.open_tool_calls} if last else set()
+    if result.call_id not in waiting:
+        why = "No tool call is waiting for this result."
+        raise InvalidInput("tool_call_not_found", why, field="input")
+    return _extended(conversation, result)
+
+
+def _without_unanswered(conversation: Conversation, given: Sequence[Given]) -> Conversation:
+    turn = conversation.turn
+    if turn is None or turn.status is not TurnStatus.FAILED:
+        return conversation
+    asked = [said for said in conversation.messages if said.turn == turn.number]
+    if not asked or asked[-1] is not conversation.messages[-1]:
+        return conversation
+    words = [
+        tuple(part for part in said.parts if not isinstance(part, UnknownPart)) for said in asked
+    ]
+    if asked[-1].role is Role.ASSISTANT or words != [one.parts for one in given]:
+        return conversation
+    return cut(conversation, asked[0].number)
 
 
 def _with_message(

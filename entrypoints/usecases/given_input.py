@@ -1,9 +1,10 @@
 """What a caller puts in, before it has its ids."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
+from domain.model.conversation import Conversation
 from domain.model.message import (
     Part,
     ReasoningPart,
@@ -38,8 +39,16 @@ def with_ids(inputs: Sequence[Input], identifiers: IdentifierSource) -> tuple[Gi
 
 def size_of(inputs: Sequence[Input]) -> int:
     """Bytes of UTF-8 that they add to what is stored."""
-    texts = (_text_of(part) for one in inputs for part in one.parts)
-    return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+    return _size(part for one in inputs for part in one.parts)
+
+
+def size_of_all(conversation: Conversation) -> int:
+    """Bytes of UTF-8 of all that was said in it."""
+    return _size(part for said in conversation.messages for part in said.parts)
+
+
+def _size(parts: Iterable[Part]) -> int:
+    return sum(len(_text_of(part).encode("utf-8", "surrogatepass")) for part in parts)
 
 
 def _text_of(part: Part) -> str:

@@ -21,7 +21,7 @@ from domain.service.leaving_out import up_to_turn
 from domain.service.opening import opened
 from domain.service.request_matching import turn_of_request
 from domain.service.turn_taking import Opening
-from entrypoints.usecases.given_input import Input, size_of, with_ids
+from entrypoints.usecases.given_input import Input, size_of, size_of_all, with_ids
 from entrypoints.usecases.open_turn import OnBusy, OpenTurn
 from entrypoints.usecases.start_turn import Started, StartTurn
 from ports.assistant_profile import AssistantProfile
@@ -107,7 +107,8 @@ class PutIn:
         try:
             return await self._continued(owner, new.session_id, new, opening, given)
         except _GoneOn:
-            branch = await self.branch(owner, new.session_id, new.after_turn or 0, opening)
+            branch = await self._branch(owner, new.session_id, new.after_turn or 0, opening)
+            await self.limiter.spend(new.address, Share.STORED, size_of_all(branch))
             return await self._begun(owner, new, put_in(branch, opening, given, new.note))
         except ConversationNotFound:
             raise (ConversationNotFound if new.after_turn is None else TurnNotFound) from None
@@ -148,7 +149,7 @@ class PutIn:
 
         return await self.open_turn(owner, session_id, change, OnBusy.REJECT)
 
-    async def branch(
+    async def _branch(
         self, owner: Owner, session_id: SessionId, number: int, opening: Opening
     ) -> Conversation:
         """A conversation under a new id, not stored yet, that ends with turn ``number``.

@@ -25,6 +25,7 @@ from domain.model.message import (
 )
 from domain.model.retention import STAY
 from domain.service.adding import Given, added, put_in
+from domain.service.turn_ending import fail
 from tests.builders import a_conversation, after_turns, an_opening, asked, turn_id
 from tests.clocks import NOON
 
@@ -32,6 +33,7 @@ LATER = NOON + timedelta(hours=3)
 CALL = ToolCallPart(call_id="a", name="look", arguments="{}")
 OTHER_CALL = ToolCallPart(call_id="b", name="look", arguments="{}")
 RESULT = ToolResultPart(call_id="a", output='"found"')
+ANOTHER = ToolResultPart(call_id="a", output='"else"')
 OTHER_RESULT = ToolResultPart(call_id="b", output='"lost"')
 NOTE = UnknownPart('{"type":"data-note"}')
 
@@ -96,7 +98,7 @@ def test_a_reply_of_the_model_is_not_mixed_with_what_is_added_to_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "before", [("?",), ("?", OTHER_CALL), ("?", CALL, RESULT), ("?", CALL, "!")]
+    "before", [("?",), ("?", OTHER_CALL), ("?", CALL, ANOTHER), ("?", CALL, "!")]
 )
 def test_a_result_nobody_waits_for_is_refused(before: Sequence[Part | str]) -> None:
     with pytest.raises(InvalidInput) as refused:
@@ -161,3 +163,27 @@ def test_a_note_is_kept_beside_the_last_message() -> None:
 def test_without_a_word_there_is_nothing_to_answer() -> None:
     with pytest.raises(NothingToAnswer):
         put_in(a_conversation(), an_opening(), ())
+
+
+def failed(known: Conversation) -> Conversation:
+    return fail(known, turn_id(), (), NOON, "model_busy")
+
+
+def test_the_same_words_after_a_failure_take_the_place_of_the_unanswered_ones() -> None:
+    known = failed(put_in(a_conversation(), an_opening(), given("One", "Two"), NOTE))
+    again = put_in(known, an_opening(2), given("One", "Two"), NOTE)
+    other = put_in(known, an_opening(2), given("Three"))
+
+    assert parts_of(again) == [(TextPart("One"),), (TextPart("Two"), NOTE)]
+    assert [said.turn for said in again.messages] == [2, 2]
+    assert len(other.messages) == 3
+
+
+def test_the_same_results_after_a_failure_are_known_already() -> None:
+    waiting = added(a_conversation(), given("?", CALL), NOON)
+    known = failed(put_in(waiting, an_opening(), given(RESULT)))
+    again = put_in(known, an_opening(2), given(RESULT))
+
+    assert parts_of(again)[-1] == (CALL, RESULT)
+    with pytest.raises(InvalidInput):
+        put_in(known, an_opening(2), given(ANOTHER))
