@@ -20,9 +20,9 @@ from domain.model.piece import (
     ToolCallPiece,
     put_together,
 )
-from domain.model.turn import Outcome, TurnEnd
+from domain.model.turn import TurnEnd
 from entrypoints.http.openai.items import output_text, part_item, summary
-from entrypoints.http.openai.responses import Frame, status_of
+from entrypoints.http.openai.responses import Frame, item_status, status_of
 from entrypoints.http.sse import DONE, event, padded_event
 
 _ENDINGS: Final = {
@@ -91,14 +91,11 @@ class ResponseEvents:
 
     def ending(self, end: TurnEnd, at: datetime) -> bytes:
         """What stands after the last piece; without it a response is not whole."""
-        status = _item_status(end)
+        status = item_status(end)
         closed = b"".join(self._closed(run, status) for run in self._runs if run.is_open)
-        response = self._frame.ended(end, self.output(end), at)
+        output = [self._item(run, status) for run in self._runs]
+        response = self._frame.ended(end, output, at)
         return closed + self._event(_ENDINGS[status_of(end)], response=response) + DONE
-
-    def output(self, end: TurnEnd) -> list[dict[str, Any]]:
-        """All items of a turn that ended so."""
-        return [self._item(run, _item_status(end)) for run in self._runs]
 
     def _run_of(self, piece: Piece) -> _Run | None:
         known = self._runs if isinstance(piece, ToolCallPiece) else self._runs[-1:]
@@ -184,7 +181,3 @@ class ResponseEvents:
             return b""
         padded = self._obfuscated and kind.endswith(".delta")
         return (padded_event if padded else event)(document, name=kind)
-
-
-def _item_status(end: TurnEnd) -> str:
-    return "completed" if end.outcome is Outcome.FINISHED else "incomplete"

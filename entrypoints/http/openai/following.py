@@ -8,7 +8,8 @@ from typing import Final
 from attrs import frozen
 
 from domain.model.identifiers import Owner, SessionId
-from domain.model.piece import NumberedPiece
+from domain.model.message import Part
+from domain.model.piece import NumberedPiece, put_together
 from domain.model.turn import Outcome, Turn, TurnEnd
 from entrypoints.http.openai.events import ResponseEvents
 from entrypoints.http.problems import problem_of
@@ -73,17 +74,15 @@ async def streamed(
             yield _rendered(some, events, clock) or HEARTBEAT
 
 
-async def awaited(entries: Entries, events: ResponseEvents) -> TurnEnd:
-    """How the turn ended; ``events`` has heard all of it."""
-    end = TurnEnd(outcome=Outcome.FAILED, error="internal_error")
+async def awaited(entries: Entries) -> tuple[Sequence[Part], TurnEnd]:
+    """What the model said, and how the turn ended."""
+    heard: list[LogEntry] = []
     async with aclosing(entries) as coming:
         async for some in coming:
-            for entry in some:
-                if isinstance(entry, TurnEnd):
-                    end = entry
-                else:
-                    events.of(entry)
-    return end
+            heard += some
+    pieces = [entry.piece for entry in heard if isinstance(entry, NumberedPiece)]
+    end = next(entry for entry in heard if isinstance(entry, TurnEnd))
+    return put_together(pieces), end
 
 
 def _rendered(entries: Sequence[LogEntry], events: ResponseEvents, clock: Clock) -> bytes:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from domain.model.conversation import Conversation
-from domain.model.turn import Outcome, TurnEnd, TurnStatus
+from domain.model.turn import TurnEnd, TurnStatus
 from domain.service.turn_reading import ReadTurn, read_turn
 from entrypoints.http.bodies import idempotency_key
 from entrypoints.http.openai.answers import answer
@@ -20,7 +20,14 @@ from entrypoints.http.openai.items import items_of
 from entrypoints.http.openai.lists import check_includes, page_of, page_wanted, starting_after
 from entrypoints.http.openai.members import lacking, read_members
 from entrypoints.http.openai.names import named_response, response_name
-from entrypoints.http.openai.responses import Frame, stored_frame, stored_response
+from entrypoints.http.openai.responses import (
+    Frame,
+    item_status,
+    output_items,
+    status_of,
+    stored_frame,
+    stored_response,
+)
 from entrypoints.http.openai.services import Guest, guest_of, openai_of
 from entrypoints.http.problems import problem_of_code
 from entrypoints.http.sse import EventStream
@@ -131,15 +138,17 @@ async def _reply(
         tools=asked.tools,
         store=asked.store,
     )
-    events = ResponseEvents(frame, started.turn.reply_id, obfuscated=asked.obfuscated)
-    if asked.background and not asked.stream:
-        return answer(frame.document("in_progress"), guest.headers)
+    reply_id = started.turn.reply_id
     if asked.stream:
+        events = ResponseEvents(frame, reply_id, obfuscated=asked.obfuscated)
         return EventStream(streamed(entries, events, services.clock), headers=guest.headers)
-    end = await awaited(entries, events)
-    if end.outcome in (Outcome.FINISHED, Outcome.INTERRUPTED) and end.error is None:
-        return answer(frame.ended(end, events.output(end), services.clock.now()), guest.headers)
-    return _failed(end)
+    if asked.background:
+        return answer(frame.document("in_progress"), guest.headers)
+    parts, end = await awaited(entries)
+    if status_of(end) == "failed":
+        return _failed(end)
+    output = output_items(reply_id, parts, item_status(end))
+    return answer(frame.ended(end, output, services.clock.now()), guest.headers)
 
 
 def _failed(end: TurnEnd) -> Response:

@@ -9,7 +9,8 @@ import msgspec
 from attrs import frozen
 
 from domain.model.conversation import Conversation
-from domain.model.message import FinishReason, ToolResultPart, UnknownPart, Usage
+from domain.model.identifiers import MessageId
+from domain.model.message import FinishReason, Part, ToolResultPart, UnknownPart, Usage
 from domain.model.turn import Outcome, TurnEnd, TurnStatus
 from domain.service.leaving_out import reply_parts
 from domain.service.turn_reading import ReadTurn
@@ -109,6 +110,11 @@ def status_of(end: TurnEnd) -> str:
     return "failed"
 
 
+def item_status(end: TurnEnd) -> str:
+    """How the items of a turn that ended so are called."""
+    return "completed" if end.outcome is Outcome.FINISHED else "incomplete"
+
+
 def usage_document(usage: Usage | None) -> dict[str, Any] | None:
     """What the reply cost, absent when the model told nothing."""
     if usage is None:
@@ -128,8 +134,11 @@ def stored_response(conversation: Conversation, turn: ReadTurn, model: str) -> d
     frame = stored_frame(conversation, turn, model)
     if turn.status is TurnStatus.OPEN:
         return frame.document("in_progress")
-    ended = turn.reply.created_at if turn.reply else frame.created_at
-    return frame.ended(_end_of(turn), _output(turn), ended)
+    end, reply = _end_of(turn), turn.reply
+    if reply is None:
+        return frame.ended(end, [], frame.created_at)
+    output = output_items(reply.id, reply_parts(reply), item_status(end))
+    return frame.ended(end, output, reply.created_at)
 
 
 def stored_frame(conversation: Conversation, turn: ReadTurn, model: str) -> Frame:
@@ -152,13 +161,10 @@ def _end_of(turn: ReadTurn) -> TurnEnd:
     )
 
 
-def _output(turn: ReadTurn) -> list[Any]:
-    if turn.reply is None:
-        return []
-    parts = enumerate(reply_parts(turn.reply))
-    said = [(at, part) for at, part in parts if not isinstance(part, ToolResultPart)]
-    status = "completed" if turn.status is TurnStatus.FINISHED else "incomplete"
-    items = [part_item(turn.reply.id, at, part, status) for at, part in said]
+def output_items(reply_id: MessageId, parts: Sequence[Part], status: str) -> list[dict[str, Any]]:
+    """What the model said; what tools answered in between was put in by the client."""
+    said = [(at, part) for at, part in enumerate(parts) if not isinstance(part, ToolResultPart)]
+    items = [part_item(reply_id, at, part, status) for at, part in said]
     return [item for item in items if item is not None]
 
 
