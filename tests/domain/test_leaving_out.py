@@ -52,6 +52,7 @@ def test_a_message_is_left_out_whole() -> None:
     known = without_part(after_turns(2), question_id(1), None)
 
     assert texts_of(known) == ["answer 1", "question 2", "answer 2"]
+    assert without_part(of_parts(), NAMED, None).messages == ()
 
 
 def test_parts_behind_one_that_is_left_out_keep_their_places() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.e2e.chatting import Person
+from tests.e2e.office import Program
 from tests.e2e.processes import serving
 from tests.http_client import Answer
 
@@ -111,6 +112,14 @@ async def test_neither_log_nor_errors_hold_what_was_said_or_a_secret(tmp_path: P
         broken = await person.say(f"{SENTENCE} break")
         client_key = (await person.post("/api/client-key", {})).document["clientKey"]
         program = await Person(server.url, authorization=f"Bearer {client_key}").say(SENTENCE)
+        office = Program(server.url, authorization=f"Bearer {client_key}")
+        told_again = await office.ask(SENTENCE, instructions=SENTENCE, metadata={"a": SENTENCE})
+        refused = [
+            await office.ask(f"{SENTENCE} fail at once", store=False),
+            await office.ask(f"{SENTENCE} refuse me"),
+            await office.ask(SENTENCE, tools=[{"type": SENTENCE}]),
+            await office.post("/v1/responses", {"input": [{"role": SENTENCE}]}),
+        ]
         bad = await bad_requests(person, good.session_id)
         await garbage(person)
         server.terminate()
@@ -124,8 +133,9 @@ async def test_neither_log_nor_errors_hold_what_was_said_or_a_secret(tmp_path: P
     assert "turn.finished" in logged
     assert "turn.failed" in logged
     assert [secret for secret in secrets if secret in logged] == []
-    assert all(answer.status >= 400 for answer in bad)
-    told = b"".join(answer.body for answer in (*failed, *bad)).decode()
+    assert told_again.status == 200
+    assert all(answer.status >= 400 for answer in (*bad, *refused))
+    told = b"".join(answer.body for answer in (*failed, *bad, *refused)).decode()
     assert [secret for secret in secrets[:-1] if secret in told] == []
     assert PROMPT.encode() not in broken.body
     assert MODEL_KEY.encode() not in broken.body
