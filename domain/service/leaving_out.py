@@ -70,10 +70,13 @@ def up_to_turn(
 
     Raises:
         MessageNotFound: nothing of such a turn is there.
+        TurnInProgress: its reply is still being written.
         OlderMessagesNeeded: something precedes what is loaded.
     """
     if conversation.earlier:
         raise OlderMessagesNeeded
+    if conversation.open_turn is not None and conversation.open_turn.number == number:
+        raise TurnInProgress(conversation.open_turn.id)
     newest = next((said for said in reversed(conversation.messages) if said.turn == number), None)
     if newest is None or number < 1:
         raise MessageNotFound

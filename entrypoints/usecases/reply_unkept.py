@@ -120,10 +120,12 @@ class ReplyUnkept:
         try:
             while not (speaking.done() or leaving.is_set() or signals.must_end):
                 await signals.wait(_LOOK_AGAIN)
-        finally:
             speaking.cancel()
             await asyncio.wait([speaking])
-        heard.put_nowait(self._end(speaking))
+        finally:
+            speaking.cancel()
+            # Also when this very task is cut off: somebody still waits for the end.
+            heard.put_nowait(self._noted(self._end(speaking)))
 
     async def _speak(
         self, conversation: Conversation, new: NewInput, heard: "asyncio.Queue[LogEntry]"
@@ -139,8 +141,19 @@ class ReplyUnkept:
                 heard.put_nowait(NumberedPiece(number, said))
         return None
 
+    def _noted(self, end: TurnEnd) -> TurnEnd:
+        self.telemetry.note(
+            f"turn.{end.outcome.value}",
+            kept=False,
+            model=self.model.name,
+            error=end.error,
+            input_tokens=end.usage.input_tokens if end.usage else None,
+            output_tokens=end.usage.output_tokens if end.usage else None,
+        )
+        return end
+
     def _end(self, speaking: "asyncio.Task[ModelFinished | None]") -> TurnEnd:
-        if speaking.cancelled():
+        if not speaking.done() or speaking.cancelled():
             return TurnEnd(outcome=Outcome.INTERRUPTED)
         failure = speaking.exception()
         if isinstance(failure, DomainError | PortError):

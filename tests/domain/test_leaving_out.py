@@ -147,6 +147,14 @@ def test_there_is_no_branch_after_a_turn_that_never_was(number: int) -> None:
         branched(heard(after_turns(3), turn=0), number)
 
 
+def test_there_is_no_branch_after_a_turn_that_is_open() -> None:
+    known = asked(after_turns(1), number=2)
+
+    assert texts_of(branched(known, 1)) == ["question 1", "answer 1"]
+    with pytest.raises(TurnInProgress):
+        branched(known, 2)
+
+
 def test_other_words_about_it_leave_the_stay_as_it_is() -> None:
     known = described(after_turns(1), {"topic": "tea"})
 

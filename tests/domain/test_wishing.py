@@ -23,6 +23,10 @@ def test_instructions_come_after_the_assistants_own() -> None:
     assert prompt(Wishes(instructions="Rhyme.")).system == "Be short.\n\nRhyme."
 
 
+def test_what_is_wished_besides_goes_along() -> None:
+    assert prompt(Wishes(temperature=0.5)).wishes.temperature == 0.5
+
+
 def test_a_reply_may_be_wished_shorter_but_never_longer() -> None:
     assert prompt(Wishes(reply_tokens=20)).reply_tokens == 20
     assert prompt(Wishes(reply_tokens=5_000)).reply_tokens == 500
