@@ -85,7 +85,8 @@ async def test_leaving_ends_what_is_not_kept(program: Program, puppet: Puppet) -
         speaking.say("Hel")
         await live.until(DELTA)
 
-    await speaking.left.wait()
+    async with asyncio.timeout(10):
+        await speaking.left.wait()
 
 
 async def test_a_deploy_ends_what_is_not_kept(
