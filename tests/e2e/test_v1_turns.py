@@ -1,5 +1,6 @@
 """Responses while they are being written: one at a time, stopped, left, followed, failing."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
