@@ -93,7 +93,8 @@ async def test_it_ends_with_the_service() -> None:
     room = a_room(Waiting())
     entries = await begun(room)
     await anext(entries)
-    await room.runner.drain(AT_ONCE)
+    async with asyncio.timeout(10):
+        await room.runner.drain(AT_ONCE, timedelta(minutes=1))
 
     assert await anext(entries) == TurnEnd(outcome=Outcome.INTERRUPTED)
     with pytest.raises(ShuttingDown):
