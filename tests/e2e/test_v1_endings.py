@@ -63,15 +63,17 @@ async def test_a_reply_that_was_cut_short_says_so(program: Program, puppet: Pupp
     assert await program.response(document["id"]) == document
 
 
+@pytest.mark.parametrize("stream", [True, False])
 async def test_arguments_of_two_calls_may_come_interleaved(
-    program: Program, puppet: Puppet
+    program: Program, puppet: Puppet, *, stream: bool
 ) -> None:
-    asking = asyncio.create_task(program.ask("One"))
+    asking = asyncio.create_task(program.ask("One", stream=stream))
     speaking = await puppet.asked()
     for call_id, arguments in (("a", '{"x"'), ("b", "{"), ("a", ":1}"), ("b", "}")):
         speaking.give(ToolCallPiece(call_id=call_id, name="look", arguments=arguments))
     speaking.finish(FinishReason.TOOL_CALLS)
-    document = (await asking).document
+    answer = await asking
+    document = answer.events[-2].document["response"] if stream else answer.document
 
     assert [(item["call_id"], item["arguments"]) for item in document["output"]] == [
         ("a", '{"x":1}'), ("b", "{}")
