@@ -13,16 +13,19 @@ from tests.openai_clients.exchanges import recording, replayed
 from tests.servers import Served, served
 
 
-@pytest.fixture
-async def office(shared_server: RedisProcess) -> AsyncIterator[Served]:
-    """A service whose conversations lie in Redis."""
-    settings = evolve(GENEROUS, redis_url=shared_server.url, keys=NEW)
+@pytest.fixture(params=["memory", "redis"])
+async def office(
+    shared_server: RedisProcess, request: pytest.FixtureRequest
+) -> AsyncIterator[Served]:
+    """A service whose conversations lie here or there."""
+    url = shared_server.url if request.param == "redis" else None
+    settings = evolve(GENEROUS, redis_url=url, keys=NEW)
     async with served(settings, model=Clerk()) as service:
         yield service
 
 
 @pytest.mark.parametrize("name", ["conversations", "responses", "sessions", "streams", "tools"])
-async def test_recorded_exchanges_are_answered_as_in_memory(office: Served, name: str) -> None:
+async def test_recorded_exchanges_are_answered_alike(office: Served, name: str) -> None:
     known = recording(name)
 
     assert await replayed(await Program.new(office.url), known) == known
