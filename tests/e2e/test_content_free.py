@@ -81,6 +81,16 @@ async def bad_requests(person: Person, session_id: str) -> list[Answer]:
     ]
 
 
+async def refused_by(office: Program) -> list[Answer]:
+    """Planted words in requests of OpenAI's clients."""
+    return [
+        await office.ask(f"{SENTENCE} fail at once", store=False),
+        await office.ask(f"{SENTENCE} refuse me"),
+        await office.ask(SENTENCE, tools=[{"type": SENTENCE}]),
+        await office.post("/v1/responses", {"input": [{"role": SENTENCE}]}),
+    ]
+
+
 async def garbage(person: Person) -> None:
     """Bytes that are no request at all."""
     address = urlsplit(person.url)
@@ -114,13 +124,7 @@ async def test_neither_log_nor_errors_hold_what_was_said_or_a_secret(tmp_path: P
         program = await Person(server.url, authorization=f"Bearer {client_key}").say(SENTENCE)
         office = Program(server.url, authorization=f"Bearer {client_key}")
         told_again = await office.ask(SENTENCE, instructions=SENTENCE, metadata={"a": SENTENCE})
-        refused = [
-            await office.ask(f"{SENTENCE} fail at once", store=False),
-            await office.ask(f"{SENTENCE} refuse me"),
-            await office.ask(SENTENCE, tools=[{"type": SENTENCE}]),
-            await office.post("/v1/responses", {"input": [{"role": SENTENCE}]}),
-        ]
-        bad = await bad_requests(person, good.session_id)
+        bad = await bad_requests(person, good.session_id) + await refused_by(office)
         await garbage(person)
         server.terminate()
         ended = await server.ended()
@@ -134,8 +138,8 @@ async def test_neither_log_nor_errors_hold_what_was_said_or_a_secret(tmp_path: P
     assert "turn.failed" in logged
     assert [secret for secret in secrets if secret in logged] == []
     assert told_again.status == 200
-    assert all(answer.status >= 400 for answer in (*bad, *refused))
-    told = b"".join(answer.body for answer in (*failed, *bad, *refused)).decode()
+    assert all(answer.status >= 400 for answer in bad)
+    told = b"".join(answer.body for answer in (*failed, *bad)).decode()
     assert [secret for secret in secrets[:-1] if secret in told] == []
     assert PROMPT.encode() not in broken.body
     assert MODEL_KEY.encode() not in broken.body

@@ -10,7 +10,7 @@ from tests.openai_clients.conftest import new_key
 
 TWO_PLACES = {"conversation": "conv_" + "0" * 32, "previous_response_id": "resp_" + "0" * 40}
 LACKING: dict[str, Any] = {
-    "background": True,
+    "background_options": {"priority": "low"},
     "include": ["reasoning.encrypted_content"],
     "max_tool_calls": 3,
     "prompt": {"id": "pmpt_1"},
@@ -87,7 +87,9 @@ async def test_a_tool_that_is_chosen_must_be_given(client: AsyncOpenAI) -> None:
 
 
 async def test_a_reply_belongs_to_one_place(client: AsyncOpenAI) -> None:
-    assert (await refusal(client, **TWO_PLACES)).param == "previous_response_id"
+    refused = await refusal(client, **TWO_PLACES)
+
+    assert (refused.code, refused.param) == ("body_invalid", "previous_response_id")
 
 
 @pytest.mark.parametrize("name", ["resp_nobody", TWO_PLACES["previous_response_id"]])
