@@ -29,13 +29,17 @@ from entrypoints.turn_runner import TaskTurnRunner
 from entrypoints.usecases.abandon_turn import AbandonTurn
 from entrypoints.usecases.answer_again import AnswerAgain
 from entrypoints.usecases.answer_tools import AnswerTools
+from entrypoints.usecases.begin_conversation import BeginConversation
+from entrypoints.usecases.change_conversation import ChangeConversation
 from entrypoints.usecases.find_conversation import FindConversation
 from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.forget_conversation import ForgetConversation
 from entrypoints.usecases.make_reply import MakeReply
 from entrypoints.usecases.open_conversation import OpenConversation
 from entrypoints.usecases.open_turn import OpenTurn
+from entrypoints.usecases.put_in import PutIn
 from entrypoints.usecases.read_history import ReadHistory
+from entrypoints.usecases.reply_unkept import ReplyUnkept
 from entrypoints.usecases.save_reply import SaveReply
 from entrypoints.usecases.send_message import SendMessage
 from entrypoints.usecases.start_turn import StartTurn
@@ -58,12 +62,16 @@ USE_CASES: Final = (
     AnswerAgain,
     AnswerTools,
     FindConversation,
+    BeginConversation,
+    ChangeConversation,
     FollowTurn,
     ForgetConversation,
     MakeReply,
     OpenConversation,
     OpenTurn,
+    PutIn,
     ReadHistory,
+    ReplyUnkept,
     SaveReply,
     SendMessage,
     StartTurn,

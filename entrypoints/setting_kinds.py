@@ -1,5 +1,6 @@
 """How a setting is declared: its name, what it expects, how its text is understood."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import attrs
 from attrs import frozen
 
 INFO: Final = "privity"
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 Kind: TypeAlias = tuple[str, Callable[[str], Any]]
 """What a value looks like, in words, and how it is parsed; ValueError or KeyError refuse it."""
@@ -103,6 +105,14 @@ def _origins(text: str) -> tuple[str, ...]:
     return tuple(_origin(item.strip()) for item in text.split(",") if item.strip())
 
 
+def _digests(text: str) -> tuple[str, ...]:
+    digests = tuple(item.strip().lower() for item in text.split(",") if item.strip())
+    # None at all would let everybody in.
+    if not digests or not all(_DIGEST.fullmatch(digest) for digest in digests):
+        raise ValueError
+    return digests
+
+
 def _flag(text: str) -> bool:
     return {"true": True, "false": False, "1": True, "0": False}[text.lower()]
 
@@ -141,3 +151,4 @@ ALLOW: Final = ("allow", _allow)
 FLAG: Final = ("true or false", _flag)
 ORIGIN: Final = ("an origin such as https://chat.example.org", _origin)
 ORIGINS: Final = ("origins such as https://example.org, separated by commas", _origins)
+DIGESTS: Final = ("SHA-256 digests in hexadecimal, separated by commas", _digests)

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from entrypoints.setting_kinds import (
     ALLOW,
+    DIGESTS,
     FLAG,
     ORIGIN,
     ORIGINS,
@@ -83,6 +84,13 @@ class Settings:
         ORIGINS,
         (),
         "Other sites that may use this service from their pages.",
+    )
+    api_key_digests: tuple[str, ...] = setting(
+        "PRIVITY_API_KEY_DIGESTS",
+        DIGESTS,
+        (),
+        "Which client keys may be used on `/v1`, as digests (docs/openai_clients.md).",
+        shown="every client key",
     )
     proxies: int = setting(
         "PRIVITY_PROXIES",

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from adapters.language_model.chat_wishes import HINTS, wished_members
 from domain.model.message import (
     Message,
     Part,
@@ -21,8 +22,8 @@ from domain.model.message import (
 )
 from domain.model.prompt import Prompt
 
-EXTRAS: Final = ("store", "stream_options", "max_tokens")
-"""What not every server takes; the last has a newer name besides."""
+EXTRAS: Final = ("store", "stream_options", "max_tokens", *HINTS)
+"""What not every server takes; ``max_tokens`` has a newer name besides."""
 
 _REFUSALS: Final = (400, 422)
 
@@ -38,7 +39,8 @@ def request_body(prompt: Prompt, model: str, without: Set[str] = frozenset()) ->
     if "max_tokens" in without:
         sent["max_completion_tokens"] = prompt.reply_tokens
     messages = [{"role": "system", "content": _system(prompt)}, *_spoken(prompt.messages)]
-    return msgspec.json.encode({"model": model, "messages": messages, "stream": True, **sent})
+    asked = {"model": model, "messages": messages, "stream": True, **sent}
+    return msgspec.json.encode({**asked, **wished_members(prompt.wishes, without)})
 
 
 def refused_extra(status: int, complaint: bytes, without: Set[str]) -> str | None:
@@ -95,18 +97,29 @@ def _steps(parts: Sequence[Part]) -> Iterator[Sequence[Part]]:
 
 def _step_of_reply(step: Sequence[Part]) -> Iterator[dict[str, Any]]:
     results = [part for part in step if isinstance(part, ToolResultPart)]
+    called = {part.call_id for part in step if isinstance(part, ToolCallPart)}
+    results = [result for result in results if result.call_id in called]
     answered = {result.call_id for result in results}
     text = "".join(part.text for part in step if isinstance(part, TextPart))
-    # A call without its result would be refused by every server.
+    # A call without its result, or the reverse, would be refused by every server.
     calls = [_call(part) for part in step if isinstance(part, ToolCallPart)]
     calls = [call for call in calls if call["id"] in answered]
     if text or calls:
-        called = {"tool_calls": calls} if calls else {}
-        yield {"role": "assistant", "content": text or None, **called}
+        asked = {"tool_calls": calls} if calls else {}
+        yield {"role": "assistant", "content": text or None, **asked}
     for result in results:
-        yield {"role": "tool", "tool_call_id": result.call_id, "content": result.output}
+        yield {"role": "tool", "tool_call_id": result.call_id, "content": _plain(result.output)}
 
 
 def _call(part: ToolCallPart) -> dict[str, Any]:
     function = {"name": part.name, "arguments": part.arguments}
     return {"id": part.call_id, "type": "function", "function": function}
+
+
+def _plain(output: str) -> str:
+    """A text as it is rather than quoted; other JSON as JSON."""
+    try:
+        said = msgspec.json.decode(output)
+    except msgspec.DecodeError:
+        return output
+    return said if isinstance(said, str) else output

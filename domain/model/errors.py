@@ -5,6 +5,7 @@
     ├── ConversationNotFound         absent, expired, forgotten or another owner's: one answer
     ├── ConversationExists           an id is created once
     ├── MessageNotFound              the named message is not (or no longer) part of it
+    ├── TurnNotFound                 the named turn is not (or no longer) part of it
     ├── NothingToAnswer              there is no user message a reply could be made for
     ├── ConversationTooLarge         it has reached its bound
     ├── TurnInProgress               a turn is open, and it takes no second one
@@ -66,6 +67,15 @@ class MessageNotFound(DomainError):
 
     def __init__(self) -> None:
         super().__init__("The conversation has no such message.")
+
+
+class TurnNotFound(DomainError):
+    """The named turn is not part of the conversation, or there is no such conversation."""
+
+    code = "turn_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such turn, or it has been forgotten.")
 
 
 class NothingToAnswer(DomainError):

@@ -3,6 +3,7 @@
 from attrs import frozen
 
 from domain.model.message import Message
+from domain.model.wishes import NO_WISHES, Wishes
 
 
 @frozen(kw_only=True)
@@ -16,6 +17,7 @@ class Prompt:
         page_context: JSON text about the page the user is on; absent when not told.
         summary: what stands for forgotten messages; absent when none are.
         reply_tokens: upper bound for the reply.
+        wishes: what the caller wishes besides; its instructions are part of ``system`` already.
     """
 
     system: str
@@ -24,3 +26,4 @@ class Prompt:
     reply_tokens: int
     page_context: str | None = None
     summary: str | None = None
+    wishes: Wishes = NO_WISHES

@@ -16,7 +16,10 @@ from starlette.types import Scope
 from domain.model.errors import DomainError
 from entrypoints.http.caller import RENEWED_KEY_HEADER, CallerRules
 from entrypoints.http.middleware import LocalePrefix, SecurityHeaders, UnexpectedErrors
-from entrypoints.http.problems import EdgeError, problem_of
+from entrypoints.http.openai.errors import is_ours, openai_error
+from entrypoints.http.openai.routes import ROUTES as OPENAI_ROUTES
+from entrypoints.http.openai.services import openai_services
+from entrypoints.http.problems import EdgeError, Problem, problem_of
 from entrypoints.http.reply_stream import ReplyStream
 from entrypoints.http.routes import (
     ai_sdk,
@@ -83,7 +86,8 @@ def create_app(settings: Settings, opening: Opening) -> Starlette:
             services = _services(settings, container)
             app.state.runner = container.resolve(TaskTurnRunner)
             assistant = container.resolve(AssistantProfile).assistant()  # type: ignore[type-abstract]
-            yield {"services": services, "assistant": assistant}
+            v1 = openai_services(container, frozenset(settings.api_key_digests))
+            yield {"services": services, "assistant": assistant, "openai": v1}
 
     app = Starlette(
         routes=[
@@ -94,6 +98,7 @@ def create_app(settings: Settings, opening: Opening) -> Starlette:
             *client_key.ROUTES,
             *health.ROUTES,
             *openapi.ROUTES,
+            *OPENAI_ROUTES,
             *front_page.ROUTES,
         ],
         middleware=_middleware(settings),
@@ -138,7 +143,9 @@ def _locales_of(scope: Scope) -> Sequence[str]:
 
 
 async def _problem(request: Request, error: Exception) -> Response:
-    response = problem_of(error).response()
+    problem = problem_of(error)
+    shaped = openai_error if is_ours(request.url.path) else Problem.response
+    response = shaped(problem)
     if response.status_code == _WRONG_METHOD:
         response.headers["allow"] = ", ".join(_methods_at(request))
     return response

@@ -6,7 +6,8 @@ from typing import Final
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from entrypoints.http.problems import problem_of
+from entrypoints.http.openai.errors import is_ours, openai_error
+from entrypoints.http.problems import Problem, problem_of
 from ports.telemetry import Telemetry
 
 API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
@@ -67,7 +68,9 @@ class UnexpectedErrors:
                 raise
             self._note(scope).note("request.failed", kind=type(error).__name__, at=_place(error))
             if not started:
-                await problem_of(error).response()(scope, receive, send)
+                problem = problem_of(error)
+                shaped = openai_error if is_ours(scope["path"]) else Problem.response
+                await shaped(problem)(scope, receive, send)
 
 
 def _place(error: Exception) -> str:

@@ -39,16 +39,16 @@ def event(document: Mapping[str, object], *, name: str = "", cursor: str = "") -
     return _framed(msgspec.json.encode(document), name, cursor)
 
 
-def padded_event(document: Mapping[str, object], *, cursor: str = "") -> bytes:
+def padded_event(document: Mapping[str, object], *, name: str = "", cursor: str = "") -> bytes:
     """One event padded with random characters to a multiple of 64 bytes.
 
     The sizes of streamed pieces give topics away, even through TLS.
     """
-    plain = _framed(msgspec.json.encode(document), "", cursor)
+    plain = _framed(msgspec.json.encode(document), name, cursor)
     missing = -(len(plain) + _PADDING_HEADROOM) % _PADDED_TO
     padding = os.urandom((missing + 1) // 2).hex()[:missing]
     body = msgspec.json.encode(document)[:-1] + b',"obfuscation":"' + padding.encode() + b'"}'
-    return _framed(body, "", cursor)
+    return _framed(body, name, cursor)
 
 
 def _framed(body: bytes, name: str, cursor: str) -> bytes:

@@ -13,7 +13,9 @@ from domain.model.piece import ModelFinished, size_in_bytes
 from domain.model.prompt import Prompt
 from domain.model.turn import TurnEnd
 from domain.model.turn_policy import TurnPolicy
-from domain.service.prompt_building import Budget, build_prompt, sees_all
+from domain.model.wishes import NO_WISHES, Wishes
+from domain.service.prompt_building import Budget, sees_all
+from domain.service.wishing import wished_prompt
 from entrypoints.usecases.running_turn import RunningTurn
 from entrypoints.usecases.save_reply import SaveReply
 from ports.assistant_profile import AssistantProfile
@@ -39,7 +41,13 @@ class MakeReply:
     policy: TurnPolicy
     telemetry: Telemetry
 
-    async def __call__(self, owner: Owner, conversation: Conversation, signals: Signals) -> int:
+    async def __call__(
+        self,
+        owner: Owner,
+        conversation: Conversation,
+        signals: Signals,
+        wishes: Wishes = NO_WISHES,
+    ) -> int:
         """Make, store and announce the reply to the open turn; how many bytes of text it has.
 
         Saved first, announced then: whoever sees the end finds the reply in the history. Whatever
@@ -48,7 +56,8 @@ class MakeReply:
         if conversation.open_turn is None:
             return 0
         began = self.clock.monotonic()
-        run = RunningTurn(owner=owner, conversation=conversation, turn=conversation.open_turn)
+        turn = conversation.open_turn
+        run = RunningTurn(owner=owner, conversation=conversation, turn=turn, wishes=wishes)
         await self._listen(run, signals)
         end = await self.save_reply(run)
         await self.save_reply.announced(run, end)
@@ -86,12 +95,12 @@ class MakeReply:
 
     async def _prompt(self, run: RunningTurn) -> Prompt:
         system, known = self.profile.assistant().system_prompt, run.conversation
-        prompt = build_prompt(known, system, self.budget)
+        prompt = wished_prompt(known, system, self.budget, run.wishes)
         if not known.earlier or not sees_all(known, prompt):
             return prompt
         # The budget holds more than was at hand.
         whole = await self.store.load(run.owner, known.id)
-        return build_prompt(whole, system, self.budget)
+        return wished_prompt(whole, system, self.budget, run.wishes)
 
     def _judge(self, run: RunningTurn, speaking: asyncio.Task[None]) -> None:
         if speaking.cancelled() or (failure := speaking.exception()) is None:

@@ -55,11 +55,12 @@ class OpenTurn:
         session_id: SessionId,
         change: Change,
         on_busy: OnBusy,
-        turn_id: TurnId,
+        turn_id: TurnId | None,
     ) -> Conversation:
         """The conversation after ``change``, which opens ``turn_id`` or joins the one it repeats.
 
-        It comes with its newest messages. A dead turn is settled, also one that would be joined.
+        Without ``turn_id`` it opens none, and is refused while one is open. The newest messages
+        come along. A dead turn is settled, also one that would be joined.
 
         Raises:
             TurnInProgress: another turn is open, and either it is not to be interrupted or it did

@@ -6,6 +6,7 @@ from domain.model.conversation import Conversation
 from domain.model.identifiers import Owner
 from domain.model.piece import ModelFinished, NumberedPiece, Piece
 from domain.model.turn import Turn
+from domain.model.wishes import NO_WISHES, Wishes
 from ports.turn_log import Writing
 
 
@@ -15,6 +16,7 @@ class RunningTurn:
 
     Attributes:
         conversation: as it was when the turn was opened.
+        wishes: what its caller wishes for the reply.
         logged: how many of the pieces the log has taken.
         writing: what the log answered last.
         finished: the model's last word, absent until it came.
@@ -24,6 +26,7 @@ class RunningTurn:
     owner: Owner = field(repr=False)
     conversation: Conversation = field(repr=False)
     turn: Turn
+    wishes: Wishes = field(default=NO_WISHES, repr=False)
     pieces: list[NumberedPiece] = field(factory=list, repr=False)
     logged: int = 0
     writing: Writing = Writing.GO_ON

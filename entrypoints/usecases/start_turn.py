@@ -8,6 +8,7 @@ from attrs import frozen
 from domain.model.conversation import Conversation
 from domain.model.identifiers import Owner, SessionId
 from domain.model.turn import RequestKey, Turn
+from domain.model.wishes import NO_WISHES, Wishes
 from domain.service.turn_taking import Opening
 from entrypoints.usecases.abandon_turn import AbandonTurn
 from entrypoints.usecases.make_reply import MakeReply
@@ -61,8 +62,9 @@ class StartTurn:
         *,
         address: str,
         tried: Sequence[SessionId],
+        wishes: Wishes = NO_WISHES,
     ) -> Conversation:
-        """What ``open_it`` stored; the reply is being made from now on.
+        """What ``open_it`` stored; the reply, as ``wishes`` has it, is being made from now on.
 
         The last of ``tried`` is where ``open_it`` tried to open the turn: when the store does not
         tell whether it did, the turn is closed there.
@@ -73,7 +75,7 @@ class StartTurn:
         """
 
         async def replying(conversation: Conversation, signals: Signals) -> None:
-            stored = await self.make_reply(owner, conversation, signals)
+            stored = await self.make_reply(owner, conversation, signals, wishes)
             # What is said is said: a share that is used up stops the next request, not this reply.
             with suppress(TooManyRequests):
                 await self.limiter.spend(address, Share.STORED, stored)

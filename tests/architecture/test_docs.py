@@ -10,6 +10,7 @@ from starlette.routing import Route
 from entrypoints.cli.main import app as command_line
 from entrypoints.container import opened_container
 from entrypoints.http.app import create_app
+from entrypoints.http.openai.errors import is_ours
 from entrypoints.http.openapi import document
 from entrypoints.http.operations import OPERATIONS
 from entrypoints.http.problem_codes import STATUS_BY_CODE
@@ -51,6 +52,7 @@ def real_routes() -> set[tuple[str, str]]:
         for route in routes
         if isinstance(route, Route)
         for method in (route.methods or set()) - {"HEAD"}
+        if not is_ours(route.path)  # Documented with OpenAI's clients.
     }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.e2e.chatting import Person
+from tests.e2e.office import Program
 from tests.e2e.processes import serving
 from tests.http_client import Answer
 
@@ -80,6 +81,18 @@ async def bad_requests(person: Person, session_id: str) -> list[Answer]:
     ]
 
 
+async def refused_by(office: Program) -> list[Answer]:
+    """Planted words in requests of OpenAI's clients."""
+    answered = await office.ask(SENTENCE, instructions=SENTENCE, metadata={"a": SENTENCE})
+    assert answered.status == 200
+    return [
+        await office.ask(f"{SENTENCE} fail at once", store=False),
+        await office.ask(f"{SENTENCE} refuse me"),
+        await office.ask(SENTENCE, tools=[{"type": SENTENCE}]),
+        await office.post("/v1/responses", {"input": [{"role": SENTENCE}]}),
+    ]
+
+
 async def garbage(person: Person) -> None:
     """Bytes that are no request at all."""
     address = urlsplit(person.url)
@@ -112,6 +125,7 @@ async def test_neither_log_nor_errors_hold_what_was_said_or_a_secret(tmp_path: P
         client_key = (await person.post("/api/client-key", {})).document["clientKey"]
         program = await Person(server.url, authorization=f"Bearer {client_key}").say(SENTENCE)
         bad = await bad_requests(person, good.session_id)
+        bad += await refused_by(Program(server.url, authorization=f"Bearer {client_key}"))
         await garbage(person)
         server.terminate()
         ended = await server.ended()

@@ -115,7 +115,9 @@ def test_every_use_case_of_the_folder_is_wired() -> None:
     folder = Path(inspect.getfile(USE_CASES[0])).parent
     wired = {Path(inspect.getfile(case)).stem for case in USE_CASES}
 
-    assert wired | {"__init__", "running_turn"} == {path.stem for path in folder.glob("*.py")}
+    assert wired | {"__init__", "given_input", "running_turn"} == {
+        path.stem for path in folder.glob("*.py")
+    }
 
 
 async def test_the_settings_choose_the_model() -> None:

@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from entrypoints.container import opened_container
 from entrypoints.http.app import create_app
+from entrypoints.http.openai.errors import is_ours
 from entrypoints.http.openapi import document
 from entrypoints.http.operations import OPERATIONS
 from entrypoints.settings import Settings
@@ -22,7 +23,7 @@ def routed() -> set[tuple[str, str]]:
         for route in routes
         if isinstance(route, Route)
         for method in (route.methods or ())
-        if method != "HEAD"
+        if method != "HEAD" and not is_ours(route.path)  # Described by OpenAI.
     }
 
 

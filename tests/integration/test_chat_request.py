@@ -68,7 +68,7 @@ def test_tool_calls_come_with_their_results_before_the_next_step() -> None:
             "content": "Wait.",
             "tool_calls": [{"id": "c1", "type": "function", "function": function}],
         },
-        {"role": "tool", "tool_call_id": "c1", "content": '"found"'},
+        {"role": "tool", "tool_call_id": "c1", "content": "found"},
         {"role": "assistant", "content": "Found."},
     ]
 

@@ -1,0 +1,181 @@
+"""What is put into a conversation as a list: by itself, or as the input of a turn.
+
+What a user says becomes a message. What belongs to the assistant's side (its words, its calls, what
+tools answered) joins the assistant's message before it, so that calls stay with their results, and
+everything can be read in the order in which it was put in.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import takewhile
+
+from attrs import evolve, frozen
+
+from domain.model.conversation import Conversation, cut, said, staying
+from domain.model.errors import (
+    ConversationTooLarge,
+    InvalidInput,
+    NothingToAnswer,
+    TurnInProgress,
+)
+from domain.model.identifiers import MessageId
+from domain.model.limits import MAX_CONVERSATION_BYTES
+from domain.model.message import (
+    Message,
+    Part,
+    Role,
+    StepMark,
+    TextPart,
+    ToolResultPart,
+    UnknownPart,
+)
+from domain.model.turn import Turn, TurnStatus
+from domain.service.turn_taking import Opening
+
+
+@frozen(kw_only=True)
+class Given:
+    """One thing to be put in.
+
+    Attributes:
+        id: of the message it becomes, if it becomes one of its own.
+        parts: of an assistant's exactly one.
+    """
+
+    id: MessageId
+    role: Role
+    parts: tuple[Part, ...]
+
+
+def added(conversation: Conversation, given: Sequence[Given], at: datetime) -> Conversation:
+    """The conversation with ``given`` at its end, outside any turn; its stay is restarted.
+
+    Raises:
+        TurnInProgress: a reply is being written, whose place would be unclear.
+        InvalidInput: ``tool_call_not_found``, a result of a call that is not waiting for one.
+        ConversationTooLarge: it has reached its bound.
+    """
+    if conversation.open_turn is not None:
+        raise TurnInProgress(conversation.open_turn.id)
+    longer = _with_all(conversation, given, turn=0, at=at)
+    if sum(map(_weight, longer.messages)) > MAX_CONVERSATION_BYTES:
+        raise ConversationTooLarge
+    return staying(longer, at)
+
+
+def put_in(
+    conversation: Conversation,
+    opening: Opening,
+    given: Sequence[Given],
+    note: UnknownPart | None = None,
+) -> Conversation:
+    """``given`` opens a turn; ``note`` is kept with the last message before the reply.
+
+    Idempotent by the turn's id. The same words put in again after a turn that failed without a
+    piece take the place of the unanswered ones.
+
+    Raises:
+        TurnInProgress: another turn is open.
+        NothingToAnswer: nothing was ever said.
+        InvalidInput: ``tool_call_not_found``, a result of a call that is not waiting for one.
+    """
+    before = conversation.turn
+    if before is not None and before.id == opening.turn_id:
+        return conversation
+    if before is not None and before.is_open:
+        raise TurnInProgress(before.id)
+    number = 1 if before is None else before.number + 1
+    base = _without_unanswered(conversation, given)
+    longer = _with_all(base, given, turn=number, at=opening.at)
+    if not longer.messages:
+        raise NothingToAnswer
+    noted = longer if note is None else _extended(longer, note)
+    turn = Turn(
+        id=opening.turn_id,
+        number=number,
+        reply_id=opening.reply_id,
+        opened_at=opening.at,
+        request=opening.request,
+    )
+    return staying(evolve(noted, turn=turn), opening.at)
+
+
+def _with_all(
+    conversation: Conversation, given: Sequence[Given], *, turn: int, at: datetime
+) -> Conversation:
+    for one in given:
+        conversation = _with_one(conversation, one, turn, at)
+    return conversation
+
+
+def _with_one(conversation: Conversation, given: Given, turn: int, at: datetime) -> Conversation:
+    if given.role is Role.USER:
+        return _with_message(conversation, given, turn, at)
+    [part] = given.parts
+    last = conversation.messages[-1] if conversation.messages else None
+    if isinstance(part, ToolResultPart):
+        return _with_result(conversation, last, part)
+    if last is None or last.role is Role.USER or last.turn:
+        # Not counted among a turn's messages: only what the model said is its reply.
+        return _with_message(conversation, given, 0, at)
+    mark = (StepMark(),) if _begins_a_step(last.parts, part) else ()
+    return _extended(conversation, *mark, part)
+
+
+def _with_result(
+    conversation: Conversation, last: Message | None, result: ToolResultPart
+) -> Conversation:
+    if last is not None and result in last.parts:
+        # A retry, after the model failed: it is known already.
+        return conversation
+    waiting = {call.call_id for call in last.open_tool_calls} if last else set()
+    if result.call_id not in waiting:
+        why = "No tool call is waiting for this result."
+        raise InvalidInput("tool_call_not_found", why, field="input")
+    return _extended(conversation, result)
+
+
+def _without_unanswered(conversation: Conversation, given: Sequence[Given]) -> Conversation:
+    turn = conversation.turn
+    if turn is None or turn.status is not TurnStatus.FAILED:
+        return conversation
+    asked = [said for said in conversation.messages if said.turn == turn.number]
+    if not asked or asked[-1] is not conversation.messages[-1]:
+        return conversation
+    words = [
+        tuple(part for part in said.parts if not isinstance(part, UnknownPart)) for said in asked
+    ]
+    if asked[-1].role is Role.ASSISTANT or words != [one.parts for one in given]:
+        return conversation
+    return cut(conversation, asked[0].number)
+
+
+def _with_message(
+    conversation: Conversation, given: Given, turn: int, at: datetime
+) -> Conversation:
+    message = Message(
+        id=given.id,
+        number=conversation.next_number,
+        turn=turn,
+        role=given.role,
+        parts=given.parts,
+        created_at=at,
+    )
+    return said(conversation, message)
+
+
+def _extended(conversation: Conversation, *parts: Part) -> Conversation:
+    *before, last = conversation.messages
+    longer = evolve(last, parts=(*last.parts, *parts))
+    return evolve(conversation, messages=(*before, longer))
+
+
+def _begins_a_step(parts: Sequence[Part], part: Part) -> bool:
+    """Results end a step of the model; two texts in one step would run into each other."""
+    step = tuple(takewhile(lambda one: not isinstance(one, StepMark), reversed(parts)))
+    ending = (ToolResultPart, TextPart) if isinstance(part, TextPart) else (ToolResultPart,)
+    return any(isinstance(one, ending) for one in step)
+
+
+def _weight(message: Message) -> int:
+    return sum(len(str(part).encode("utf-8", "surrogatepass")) for part in message.parts)

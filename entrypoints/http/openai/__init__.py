@@ -1,0 +1,1 @@
+"""OpenAI's conversations and responses, spoken at the edge only. See docs/openai_clients.md."""

@@ -1,0 +1,124 @@
+"""``/v1/conversations`` and their items."""
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from domain.model.identifiers import SessionId
+from entrypoints.http.openai.answers import answer, conversation_document
+from entrypoints.http.openai.asked import given_metadata
+from entrypoints.http.openai.given_items import given_items
+from entrypoints.http.openai.items import Item, item_named, items_of
+from entrypoints.http.openai.lists import check_includes, list_of, page_of, page_wanted
+from entrypoints.http.openai.members import member, read_members, wrong
+from entrypoints.http.openai.names import conversation_name, named_conversation
+from entrypoints.http.openai.services import Guest, guest_of, openai_of
+
+MOST_ITEMS: Final = 20
+
+
+async def create(request: Request) -> Response:
+    """Begin a conversation, perhaps with items in it."""
+    guest = guest_of(request)
+    body, _ = await read_members(request)
+    conversation = await openai_of(request).begin_conversation(
+        guest.owner,
+        given_items(member(body, "items", list, "a list") or [], "items", most=MOST_ITEMS),
+        given_metadata(body),
+        address=guest.address,
+    )
+    return answer(conversation_document(conversation), guest.headers)
+
+
+async def retrieve(request: Request) -> Response:
+    """A conversation without its items."""
+    guest = guest_of(request)
+    history = await openai_of(request).read_history(guest.owner, _named(request), limit=1)
+    return answer(conversation_document(history.conversation), guest.headers)
+
+
+async def update(request: Request) -> Response:
+    """Replace its metadata; that does not lengthen its stay."""
+    guest = guest_of(request)
+    body, _ = await read_members(request)
+    if "metadata" not in body:
+        wrong("metadata", "given")
+    changed = await openai_of(request).change_conversation.describe(
+        guest.owner, _named(request), given_metadata(body)
+    )
+    return answer(conversation_document(changed), guest.headers)
+
+
+async def delete(request: Request) -> Response:
+    """Forget it for good. What is not there is deleted already."""
+    guest = guest_of(request)
+    session_id = _named(request)
+    await openai_of(request).forget_conversation(guest.owner, session_id)
+    name = conversation_name(session_id)
+    document = {"id": name, "object": "conversation.deleted", "deleted": True}
+    return answer(document, guest.headers)
+
+
+async def add_items(request: Request) -> Response:
+    """Put items at its end; its stay is restarted."""
+    guest = guest_of(request)
+    check_includes(request)
+    body, _ = await read_members(request)
+    given = given_items(body.get("items"), "items", most=MOST_ITEMS)
+    if not given or isinstance(body.get("items"), str):
+        wrong("items", f"a list of 1 to {MOST_ITEMS} items")
+    conversation = await openai_of(request).change_conversation.add(
+        guest.owner, _named(request), given, address=guest.address
+    )
+    # Items only ever join at the end, so the newest are those that were put in.
+    return answer(list_of(items_of(conversation.messages)[-len(given) :]), guest.headers)
+
+
+async def list_items(request: Request) -> Response:
+    """A page of its items."""
+    guest = guest_of(request)
+    wanted = page_wanted(request)
+    return answer(page_of(await _items(request, guest), wanted), guest.headers)
+
+
+async def retrieve_item(request: Request) -> Response:
+    """One item."""
+    guest = guest_of(request)
+    check_includes(request)
+    named = item_named(await _items(request, guest), request.path_params["item"])
+    return answer(named.document, guest.headers)
+
+
+async def delete_item(request: Request) -> Response:
+    """Leave one item out; that does not lengthen its stay."""
+    guest = guest_of(request)
+    named = item_named(await _items(request, guest), request.path_params["item"])
+    conversation = await openai_of(request).change_conversation.leave_out(
+        guest.owner, _named(request), named.message_id, named.place
+    )
+    return answer(conversation_document(conversation), guest.headers)
+
+
+async def _items(request: Request, guest: Guest) -> list[Item]:
+    conversation = await openai_of(request).read_history.whole(guest.owner, _named(request))
+    return items_of(conversation.messages)
+
+
+def _named(request: Request) -> SessionId:
+    return named_conversation(request.path_params["id"])
+
+
+_ONE: Final = "/v1/conversations/{id}"
+
+ROUTES: Final = (
+    Route("/v1/conversations", create, methods=["POST"]),
+    Route(_ONE, retrieve, methods=["GET"]),
+    Route(_ONE, update, methods=["POST"]),
+    Route(_ONE, delete, methods=["DELETE"]),
+    Route(f"{_ONE}/items", add_items, methods=["POST"]),
+    Route(f"{_ONE}/items", list_items, methods=["GET"]),
+    Route(f"{_ONE}/items/{{item}}", retrieve_item, methods=["GET"]),
+    Route(f"{_ONE}/items/{{item}}", delete_item, methods=["DELETE"]),
+)

@@ -1,0 +1,139 @@
+"""What was said, as items."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+from attrs import frozen
+
+from domain.model.errors import MessageNotFound
+from domain.model.identifiers import MessageId
+from domain.model.message import (
+    FilePart,
+    Message,
+    MessageStatus,
+    Part,
+    ReasoningPart,
+    Role,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    UnknownPart,
+)
+from entrypoints.http.openai.names import message_name, part_name
+
+NOTE_KIND: Final = "data-response"
+"""The kind of part that keeps what a response was asked with; it is no item."""
+
+
+@frozen(kw_only=True)
+class Item:
+    """One item.
+
+    Attributes:
+        place: of the part that it is; absent when it is the whole message.
+    """
+
+    document: dict[str, Any]
+    message_id: MessageId
+    place: int | None
+
+    @property
+    def id(self) -> str:
+        """What it is called."""
+        return str(self.document["id"])
+
+
+def items_of(messages: Iterable[Message]) -> list[Item]:
+    """The items of all messages, in order."""
+    return [item for message in messages for item in _items(message)]
+
+
+def item_named(items: Sequence[Item], name: str) -> Item:
+    """The item of that name.
+
+    Raises:
+        MessageNotFound: there is none.
+    """
+    for item in items:
+        if item.id == name:
+            return item
+    raise MessageNotFound
+
+
+def part_item(
+    message_id: MessageId, place: int, part: Part, status: str = "completed"
+) -> dict[str, Any] | None:
+    """A part of the assistant's side; absent when it is no item."""
+    match part:
+        case TextPart(text) if text:
+            named = part_name("msg", message_id, place)
+            return _message(named, "assistant", [output_text(text)], status)
+        case ReasoningPart(text):
+            named = part_name("rs", message_id, place)
+            return {"id": named, "type": "reasoning", "summary": [summary(text)], "status": status}
+        case ToolCallPart():
+            named = part_name("fc", message_id, place)
+            called = {"call_id": part.call_id, "name": part.name, "arguments": part.arguments}
+            return {"id": named, "type": "function_call", **called, "status": status}
+        case ToolResultPart():
+            return _result(part_name("fco", message_id, place), part)
+        case UnknownPart(json):
+            return _kept(part_name("rs", message_id, place), json)
+        case _:
+            return None
+
+
+def output_text(text: str) -> dict[str, Any]:
+    """Text of the assistant."""
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+
+
+def summary(text: str) -> dict[str, Any]:
+    """What the model thought aloud."""
+    return {"type": "summary_text", "text": text}
+
+
+def _items(message: Message) -> Iterator[Item]:
+    if message.role is Role.USER:
+        content = [known for part in message.parts if (known := _said(part)) is not None]
+        if content:
+            document = _message(message_name(message.id), "user", content, "completed")
+            yield Item(document=document, message_id=message.id, place=None)
+        return
+    status = "completed" if message.status is MessageStatus.FINISHED else "incomplete"
+    for place, part in enumerate(message.parts):
+        found = part_item(message.id, place, part, status)
+        if found is not None:
+            yield Item(document=found, message_id=message.id, place=place)
+
+
+def _said(part: Part) -> dict[str, Any] | None:
+    match part:
+        case TextPart(text):
+            return {"type": "input_text", "text": text}
+        case FilePart() if part.media_type.startswith("image/"):
+            return {"type": "input_image", "image_url": part.url, "detail": "auto"}
+        case FilePart():
+            return {"type": "input_file", "file_url": part.url, "filename": part.name}
+        case _:
+            return None
+
+
+def _message(name: str, role: str, content: list[dict[str, Any]], status: str) -> dict[str, Any]:
+    return {"id": name, "type": "message", "role": role, "status": status, "content": content}
+
+
+def _result(name: str, part: ToolResultPart) -> dict[str, Any]:
+    output = msgspec.json.decode(part.output)
+    told = output if isinstance(output, str | list) else part.output
+    document = {"id": name, "type": "function_call_output", "call_id": part.call_id}
+    return {**document, "output": told, "status": "completed"}
+
+
+def _kept(name: str, json: str) -> dict[str, Any] | None:
+    """What its client sent, as it sent it, under the id that it gave."""
+    document = msgspec.json.decode(json)
+    if not isinstance(document, dict) or document.get("type") != "reasoning":
+        return None
+    return {"id": name, **document}

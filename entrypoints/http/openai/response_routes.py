@@ -1,0 +1,168 @@
+"""``/v1/responses``."""
+
+from typing import Final
+
+from attrs import evolve
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from domain.model.conversation import Conversation
+from domain.model.turn import TurnEnd, TurnStatus
+from domain.service.turn_reading import ReadTurn, read_turn
+from entrypoints.http.bodies import idempotency_key
+from entrypoints.http.openai.answers import answer
+from entrypoints.http.openai.asked import Asked, asked_of, continuing
+from entrypoints.http.openai.errors import openai_error
+from entrypoints.http.openai.events import ResponseEvents
+from entrypoints.http.openai.following import Entries, awaited, streamed
+from entrypoints.http.openai.items import items_of
+from entrypoints.http.openai.lists import check_includes, page_of, page_wanted, starting_after
+from entrypoints.http.openai.members import lacking, read_members
+from entrypoints.http.openai.names import named_response, response_name
+from entrypoints.http.openai.responses import (
+    Frame,
+    item_status,
+    output_items,
+    status_of,
+    stored_frame,
+    stored_response,
+)
+from entrypoints.http.openai.services import Guest, guest_of, openai_of
+from entrypoints.http.problems import problem_of_code
+from entrypoints.http.sse import EventStream
+from entrypoints.usecases.put_in import NewInput
+from entrypoints.usecases.start_turn import Started
+
+
+async def create(request: Request) -> Response:
+    """Ask for a reply: as events, or whole."""
+    guest = guest_of(request)
+    body, raw = await read_members(request)
+    asked = asked_of(body)
+    key, digests = idempotency_key(request, raw)
+    new = NewInput(
+        inputs=asked.inputs,
+        address=guest.address,
+        session_id=asked.session_id,
+        after_turn=asked.after_turn,
+        wishes=asked.wishes,
+        note=asked.note,
+        idempotency_key=key,
+        request=digests,
+    )
+    following = openai_of(request).following
+    with continuing():
+        if asked.store:
+            started = await openai_of(request).put_in(guest.owner, new)
+            entries = following.kept(guest.owner, started.conversation.id, started.turn)
+        else:
+            started, entries = await following.once(guest.owner, evolve(new, note=None))
+    return await _reply(request, guest, asked, started, entries)
+
+
+async def retrieve(request: Request) -> Response:
+    """A response that is kept."""
+    guest = guest_of(request)
+    check_includes(request)
+    conversation, turn = await _stored(request, guest)
+    if request.query_params.get("stream") == "true":
+        return _replayed(request, guest, conversation, turn)
+    return _told(request, guest, conversation, turn)
+
+
+async def cancel(request: Request) -> Response:
+    """Stop a reply that is being written; what was said stays. An ended one stays as it is."""
+    guest = guest_of(request)
+    conversation, turn = await _stored(request, guest)
+    running = conversation.open_turn
+    if running is not None and turn.status is TurnStatus.OPEN:
+        await openai_of(request).stop_turn(guest.owner, conversation.id, running.id)
+        conversation, turn = await _stored(request, guest)
+    return _told(request, guest, conversation, turn)
+
+
+async def delete(request: Request) -> Response:
+    """Forget a turn: what was put in and what was replied."""
+    guest = guest_of(request)
+    session_id, number = named_response(request.path_params["id"])
+    await openai_of(request).change_conversation.leave_out_turn(guest.owner, session_id, number)
+    name = response_name(session_id, number)
+    return answer({"id": name, "object": "response", "deleted": True}, guest.headers)
+
+
+async def input_items(request: Request) -> Response:
+    """A page of what the model was to reply to, earlier turns included."""
+    guest = guest_of(request)
+    wanted = page_wanted(request)
+    _, turn = await _stored(request, guest)
+    return answer(page_of(items_of(turn.before), wanted), guest.headers)
+
+
+async def _stored(request: Request, guest: Guest) -> tuple[Conversation, ReadTurn]:
+    session_id, number = named_response(request.path_params["id"])
+    conversation = await openai_of(request).read_history.whole(guest.owner, session_id)
+    return conversation, read_turn(conversation, number)
+
+
+def _told(request: Request, guest: Guest, conversation: Conversation, turn: ReadTurn) -> Response:
+    model = openai_of(request).model.name
+    return answer(stored_response(conversation, turn, model), guest.headers)
+
+
+def _replayed(
+    request: Request, guest: Guest, conversation: Conversation, read: ReadTurn
+) -> Response:
+    services, turn = openai_of(request), conversation.open_turn
+    if turn is None or read.status is not TurnStatus.OPEN:
+        lacking("stream", "The response has ended; retrieve it whole.")
+    events = ResponseEvents(
+        stored_frame(conversation, read, services.model.name),
+        turn.reply_id,
+        obfuscated=request.query_params.get("include_obfuscation") != "false",
+        after=starting_after(request),
+    )
+    entries = services.following.kept(guest.owner, conversation.id, turn)
+    return EventStream(streamed(entries, events, services.clock), headers=guest.headers)
+
+
+async def _reply(
+    request: Request, guest: Guest, asked: Asked, started: Started, entries: Entries
+) -> Response:
+    services = openai_of(request)
+    frame = Frame(
+        id=response_name(started.conversation.id, started.turn.number),
+        created_at=started.turn.opened_at,
+        model=services.model.name,
+        echo=asked.echo,
+        tools=asked.tools,
+        store=asked.store,
+    )
+    reply_id = started.turn.reply_id
+    if asked.stream:
+        events = ResponseEvents(frame, reply_id, obfuscated=asked.obfuscated)
+        return EventStream(streamed(entries, events, services.clock), headers=guest.headers)
+    if asked.background:
+        return answer(frame.document("in_progress"), guest.headers)
+    parts, end = await awaited(entries)
+    if status_of(end) == "failed":
+        return _failed(end)
+    output = output_items(reply_id, parts, item_status(end))
+    return answer(frame.ended(end, output, services.clock.now()), guest.headers)
+
+
+def _failed(end: TurnEnd) -> Response:
+    # What was put in is stored: asking again must be the caller's decision.
+    problem = evolve(problem_of_code(end.error or "internal_error"), retry_after=None)
+    return openai_error(problem)
+
+
+_ONE: Final = "/v1/responses/{id}"
+
+ROUTES: Final = (
+    Route("/v1/responses", create, methods=["POST"]),
+    Route(_ONE, retrieve, methods=["GET"]),
+    Route(_ONE, delete, methods=["DELETE"]),
+    Route(f"{_ONE}/cancel", cancel, methods=["POST"]),
+    Route(f"{_ONE}/input_items", input_items, methods=["GET"]),
+)

@@ -1,0 +1,46 @@
+"""The page about OpenAI's clients says what the code does, and what the packages of today ask."""
+
+from importlib.metadata import version
+
+import pytest
+from openai.types.responses.response_create_params import (
+    ResponseCreateParamsBase,
+    ResponseCreateParamsStreaming,
+)
+
+from entrypoints.http.openai.asked import LACKING
+from entrypoints.http.openai.routes import ROUTES
+from tests.architecture.test_docs import documented_routes, page, rows
+
+PAGE = page("docs/openai_clients.md")
+PARAMETERS = {
+    row[0].strip("`"): row[1] for row in rows(PAGE, under="What a response can be asked with")
+}
+
+
+def test_the_documented_routes_are_the_real_ones() -> None:
+    real = {
+        (method, route.path.replace(":path", ""))
+        for route in ROUTES
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+
+    assert documented_routes(PAGE) == real
+
+
+def test_what_is_lacking_is_documented_as_lacking_and_nothing_else_is() -> None:
+    assert [name for name, supported in PARAMETERS.items() if supported == "no"] == [*LACKING]
+
+
+def test_every_parameter_of_the_package_is_documented_and_none_is_invented() -> None:
+    known = {
+        *ResponseCreateParamsBase.__annotations__,
+        *ResponseCreateParamsStreaming.__annotations__,
+    }
+
+    assert set(PARAMETERS) == known
+
+
+@pytest.mark.parametrize("package", ["openai", "openai-agents"])
+def test_the_versions_that_were_tried_are_those_that_are_installed(package: str) -> None:
+    assert f"| {version(package)} |" in PAGE

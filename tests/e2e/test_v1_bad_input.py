@@ -1,0 +1,119 @@
+"""Bad requests to ``/v1``: each is answered in OpenAI's shape, and nothing is touched."""
+
+import json
+
+import pytest
+
+from tests.e2e.office import Program, error_of
+
+WELL = b'{"input":"Hi","conversation":"CONVERSATION"}'
+DEEP = b"[" * 60_000
+BODIES = {
+    "cut off": (WELL[:-1], "body_not_json"),
+    "not UTF-8": (b"\xff\xfe{\x00}\x00", "body_not_json"),
+    "half a surrogate pair": (b'{"input":"\\ud800"}', "body_not_json"),
+    "a list": (b"[]", "body_invalid"),
+    "nested too deeply": (DEEP + b"]" * 60_000, "body_invalid"),
+    "nested too deeply within": (b'{"input":' + DEEP + b"]" * 60_000 + b"}", "body_invalid"),
+    "a number": (b"1", "body_invalid"),
+    "blank": (WELL.replace(b"Hi", b"  "), "message_empty"),
+    "NUL": (WELL.replace(b"Hi", b"a\\u0000"), "message_not_text"),
+    "too long": (WELL.replace(b"Hi", b"x" * 8_001), "message_too_long"),
+    "too long in parts": (
+        WELL.replace(
+            b'"Hi"',
+            json.dumps(
+                [
+                    {
+                        "role": "user",
+                        "content": [{"type": "input_text", "text": "x" * 5_000}] * 2,
+                    }
+                ]
+            ).encode(),
+        ),
+        "message_too_long",
+    ),
+    "too large": (b'{"input":"' + b"x" * 131_072 + b'"}', "body_too_large"),
+    "an unknown role": (b'{"input":[{"role":"king","content":"Hi"}]}', "parameter_unsupported"),
+    "an item of a number": (b'{"input":[1]}', "body_invalid"),
+    "metadata of numbers": (b'{"input":"Hi","metadata":{"a":1}}', "body_invalid"),
+    "too much metadata": (
+        json.dumps({"input": "Hi", "metadata": {str(n): "" for n in range(17)}}).encode(),
+        "body_invalid",
+    ),
+    "a tool of a number": (b'{"input":"Hi","tools":[1]}', "body_invalid"),
+    "a tool without a name": (b'{"input":"Hi","tools":[{"type":"function"}]}', "body_invalid"),
+    "a format nobody knows": (
+        b'{"input":"Hi","text":{"format":{"type":"x"}}}',
+        "parameter_unsupported",
+    ),
+    "true for a number": (b'{"input":"Hi","max_output_tokens":true}', "body_invalid"),
+    "a conversation of a number": (b'{"input":"Hi","conversation":1}', "body_invalid"),
+    "an item without content": (b'{"input":[{"role":"user"}]}', "body_invalid"),
+}
+
+
+@pytest.fixture
+async def program(parrots: str) -> Program:
+    return await Program.new(parrots)
+
+
+@pytest.mark.parametrize("name", BODIES)
+async def test_a_bad_body_is_refused_and_changes_nothing(program: Program, name: str) -> None:
+    body, code = BODIES[name]
+    conversation = await program.conversation("Keep me")
+    typed = {"content_type": "application/json"}
+    sent = body.replace(b"CONVERSATION", conversation.encode())
+    refused = await program.call("POST", "/v1/responses", sent, **typed)
+    items = await program.get(f"/v1/conversations/{conversation}/items")
+
+    assert error_of(refused)["code"] == code
+    assert 400 <= refused.status < 500
+    assert len(items.document["data"]) == 1
+
+
+async def test_a_body_of_another_kind_is_refused(program: Program) -> None:
+    refused = await program.call("POST", "/v1/responses", WELL, content_type="text/plain")
+
+    assert (refused.status, error_of(refused)["code"]) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/made-up", 404),
+        ("PUT", "/v1/responses", 405),
+        ("GET", "/v1/responses/resp_made_up", 404),
+        ("GET", "/v1/responses/resp_" + "0" * 40, 404),
+        ("DELETE", "/v1/responses/resp_" + "0" * 40, 404),
+        ("GET", "/v1/conversations/made-up", 404),
+        ("DELETE", "/v1/conversations/made-up", 404),
+        ("GET", "/v1/conversations/conv_" + "0" * 32 + "/items", 404),
+    ],
+)
+async def test_what_is_not_there_is_told_in_openais_shape(
+    program: Program, method: str, path: str, status: int
+) -> None:
+    refused = await program.call(method, path)
+
+    assert refused.status == status
+    assert error_of(refused)["message"].endswith(".")
+
+
+async def test_a_bad_body_says_nothing_of_what_was_in_it(program: Program) -> None:
+    planted = "the-heron-sleeps-standing"
+    bodies = [
+        {"input": [{"role": planted, "content": planted}]},
+        {"input": "Hi", "tool_choice": {"type": "function", "name": planted}},
+        {"input": "Hi", "tools": [{"type": planted}]},
+        {"input": "Hi", "reasoning": {"mode": planted}},
+        {"input": "Hi", "metadata": {planted: 1}},
+        {"input": "Hi", "previous_response_id": planted},
+        {"input": "Hi", "truncation": planted},
+        {"input": "Hi", "text": {"format": {"type": planted}}},
+        {"input": [{"type": "function_call_output", "call_id": planted, "output": planted}]},
+    ]
+    answers = [await program.post("/v1/responses", body) for body in bodies]
+
+    assert [answer.status for answer in answers] == [400] * len(bodies)
+    assert [answer.body for answer in answers if planted.encode() in answer.body] == []

@@ -1,0 +1,81 @@
+"""How responses end: failed, cut short, asking for tools."""
+
+import asyncio
+
+import pytest
+
+from domain.model.message import FinishReason
+from domain.model.piece import ToolCallPiece
+from ports.model_errors import ModelBusy, ModelUnavailable
+from tests.e2e.events import kinds
+from tests.e2e.office import Program, error_of
+from tests.e2e.puppet import Puppet
+from tests.servers import Served
+
+
+@pytest.fixture
+async def program(service: Served) -> Program:
+    return await Program.new(service.url)
+
+
+@pytest.mark.parametrize("store", [True, False])
+async def test_a_model_that_fails_ends_the_stream_with_the_reason(
+    program: Program, puppet: Puppet, *, store: bool
+) -> None:
+    async with program.asking("One", store=store) as live:
+        speaking = await puppet.asked()
+        speaking.say("Hel")
+        speaking.fail(ModelBusy())
+        answer = await live.whole()
+
+    failed = answer.events[-2].document["response"]
+    assert kinds(answer.events)[-2:] == ["response.failed", "[DONE]"]
+    assert failed["error"] == {
+        "code": "rate_limit_exceeded",
+        "message": "The language model is busy.",
+    }
+    assert failed["output"][0]["status"] == "incomplete"
+    assert answer.clean
+    if store:
+        assert await program.response(failed["id"]) == failed
+
+
+async def test_a_model_that_fails_is_an_error_when_nothing_streams(
+    program: Program, puppet: Puppet
+) -> None:
+    asking = asyncio.create_task(program.ask("One"))
+    (await puppet.asked()).fail(ModelUnavailable())
+    refused = await asking
+
+    assert (refused.status, error_of(refused)["code"]) == (502, "model_unavailable")
+    assert refused.headers["x-should-retry"] == "false"
+
+
+async def test_a_reply_that_was_cut_short_says_so(program: Program, puppet: Puppet) -> None:
+    asking = asyncio.create_task(program.ask("One"))
+    speaking = await puppet.asked()
+    speaking.say("Hel")
+    speaking.finish(FinishReason.LENGTH)
+    document = (await asking).document
+
+    assert document["status"] == "incomplete"
+    assert document["incomplete_details"] == {"reason": "max_output_tokens"}
+    assert await program.response(document["id"]) == document
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_arguments_of_two_calls_may_come_interleaved(
+    program: Program, puppet: Puppet, *, stream: bool
+) -> None:
+    asking = asyncio.create_task(program.ask("One", stream=stream))
+    speaking = await puppet.asked()
+    for call_id, arguments in (("a", '{"x"'), ("b", "{"), ("a", ":1}"), ("b", "}")):
+        speaking.give(ToolCallPiece(call_id=call_id, name="look", arguments=arguments))
+    speaking.finish(FinishReason.TOOL_CALLS)
+    answer = await asking
+    document = answer.events[-2].document["response"] if stream else answer.document
+
+    assert [(item["call_id"], item["arguments"]) for item in document["output"]] == [
+        ("a", '{"x":1}'), ("b", "{}")
+    ]  # fmt: skip
+    assert await program.response(document["id"]) == document

@@ -1,0 +1,94 @@
+"""Putting in: where the reply belongs, what is spent, and what happens at the same time."""
+
+import asyncio
+
+import pytest
+
+from domain.model.conversation import Conversation
+from domain.model.errors import TurnInProgress, TurnNotFound
+from domain.model.message import Role, TextPart
+from entrypoints.usecases.change_conversation import ChangeConversation
+from entrypoints.usecases.given_input import Input
+from entrypoints.usecases.put_in import NewInput, PutIn
+from entrypoints.usecases.start_turn import Started
+from ports.errors import TooManyRequests
+from ports.rate_limiter import Share
+from tests.builders import OWNER, STRANGER, texts_of
+from tests.entrypoints.doubles import Saying
+from tests.entrypoints.room import ADDRESS, Room, a_room
+
+
+def words(text: str) -> Input:
+    return Input(role=Role.USER, parts=(TextPart(text),))
+
+
+async def put_in(
+    room: Room, text: str, after: Started | None = None, *, wait: bool = True
+) -> Started:
+    new = NewInput(
+        inputs=(words(text),),
+        address=ADDRESS,
+        session_id=after.conversation.id if after else None,
+        after_turn=after.turn.number if after else None,
+    )
+    started = await room.container.resolve(PutIn)(OWNER, new)
+    if wait:
+        await room.end_of(started)
+    return started
+
+
+async def stored(room: Room, started: Started) -> Conversation:
+    return await room.stored(started.conversation.id)
+
+
+async def test_two_who_continue_the_same_turn_at_once_both_get_their_reply() -> None:
+    room = a_room()
+    first = await put_in(room, "One")
+    second, third = await asyncio.gather(put_in(room, "Two", first), put_in(room, "Three", first))
+
+    said = [texts_of(await stored(room, started)) for started in (second, third)]
+    assert sorted(said) == [["One", "Hi!", "Three", "Hi!"], ["One", "Hi!", "Two", "Hi!"]]
+    assert second.conversation.id != third.conversation.id
+
+
+async def test_a_turn_that_is_still_open_is_not_continued() -> None:
+    room = a_room(Saying("Hi!"))
+    first = await put_in(room, "One", wait=False)
+
+    with pytest.raises(TurnInProgress):
+        await put_in(room, "Two", first)
+
+
+async def test_a_copy_counts_as_stored() -> None:
+    room = a_room(per_hour={Share.STORED: 2_000})
+    first = await put_in(room, "x" * 900)
+    await put_in(room, "Two", first)
+    await put_in(room, "Three", first)
+
+    with pytest.raises(TooManyRequests):
+        await put_in(room, "Four", first)
+
+
+async def test_a_turn_that_was_left_out_is_not_continued() -> None:
+    room = a_room()
+    first = await put_in(room, "One")
+    second = await put_in(room, "Two", first)
+    change = room.container.resolve(ChangeConversation)
+    await change.leave_out_turn(OWNER, first.conversation.id, second.turn.number)
+
+    with pytest.raises(TurnNotFound):
+        await put_in(room, "Three", second)
+
+
+async def test_nobody_continues_anothers_turn() -> None:
+    room = a_room()
+    first = await put_in(room, "One")
+    new = NewInput(
+        inputs=(words("Mine?"),),
+        address=ADDRESS,
+        session_id=first.conversation.id,
+        after_turn=1,
+    )
+
+    with pytest.raises(TurnNotFound):
+        await room.container.resolve(PutIn)(STRANGER, new)

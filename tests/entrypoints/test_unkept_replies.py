@@ -1,0 +1,118 @@
+"""Replies of which nothing is kept: they count as turns, are noted, and always end."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+
+import pytest
+
+from domain.model.errors import NothingToAnswer
+from domain.model.message import Role, TextPart
+from domain.model.piece import ModelFinished, NumberedPiece, Piece, TextPiece
+from domain.model.prompt import Prompt
+from domain.model.turn import Outcome, TurnEnd
+from entrypoints.usecases.given_input import Input
+from entrypoints.usecases.put_in import NewInput
+from entrypoints.usecases.reply_unkept import ReplyUnkept
+from ports.errors import ShuttingDown, TooManyTurns
+from ports.model_errors import ModelBusy
+from ports.turn_log import LogEntry
+from tests.builders import OWNER
+from tests.entrypoints.doubles import Saying
+from tests.entrypoints.room import ADDRESS, WHEN_IT_COMES, Room, a_room
+
+HELLO = NewInput(inputs=(Input(role=Role.USER, parts=(TextPart("Hello?"),)),), address=ADDRESS)
+AT_ONCE = timedelta()
+
+
+class Waiting:
+    """A model that says one thing and then nothing more."""
+
+    name = "waiting"
+
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:  # noqa: ARG002 - the port's
+        yield TextPiece("Hm")
+        await asyncio.Event().wait()
+
+
+async def begun(
+    room: Room, wait: timedelta = WHEN_IT_COMES
+) -> AsyncGenerator[LogEntry | None, None]:
+    unkept = room.container.resolve(ReplyUnkept)
+    return await unkept.begun(await unkept.prepared(OWNER, HELLO), HELLO, wait)
+
+
+async def whole(room: Room) -> list[LogEntry | None]:
+    async with asyncio.timeout(10):
+        return [entry async for entry in await begun(room)]
+
+
+async def test_it_ends_with_the_models_last_word_and_is_noted_as_not_kept() -> None:
+    room = a_room(Saying("Hel", "lo"))
+    *said, end = await whole(room)
+
+    assert [one.piece for one in said if isinstance(one, NumberedPiece)] == [
+        TextPiece("Hel"), TextPiece("lo")
+    ]  # fmt: skip
+    assert isinstance(end, TurnEnd)
+    assert end.outcome is Outcome.FINISHED
+    [(event, facts)] = room.notebook.notes
+    assert (event, facts["kept"], facts["output_tokens"]) == ("turn.finished", False, 3)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(ModelBusy(), "model_busy"), (KeyError("Hello?"), "internal_error")]
+)
+async def test_it_fails_with_the_reason_and_none_of_the_words(error: Exception, code: str) -> None:
+    room = a_room(Saying("Hel", error=error))
+    end = (await whole(room))[-1]
+
+    assert end == TurnEnd(outcome=Outcome.FAILED, error=code)
+    assert "Hello?" not in repr(room.notebook.notes)
+
+
+async def test_it_says_so_when_nothing_comes() -> None:
+    entries = await begun(a_room(Waiting()), wait=timedelta(milliseconds=1))
+    async with asyncio.timeout(10):
+        while await anext(entries) is not None:
+            pass
+    await entries.aclose()
+
+
+async def test_it_counts_among_the_turns_that_run_at_once() -> None:
+    room = a_room(Waiting(), max_turns=1)
+    entries = await begun(room)
+    await anext(entries)
+
+    with pytest.raises(TooManyTurns):
+        await begun(room)
+    await entries.aclose()
+
+
+async def test_it_ends_with_the_service() -> None:
+    room = a_room(Waiting())
+    entries = await begun(room)
+    await anext(entries)
+    async with asyncio.timeout(10):
+        await room.runner.drain(AT_ONCE, timedelta(minutes=1))
+
+    assert await anext(entries) == TurnEnd(outcome=Outcome.INTERRUPTED)
+    with pytest.raises(ShuttingDown):
+        await begun(room)
+
+
+async def test_it_ends_also_when_its_task_is_cut_off() -> None:
+    room = a_room(Waiting())
+    entries = await begun(room)
+    await anext(entries)
+    await room.runner.drain(AT_ONCE, AT_ONCE)
+
+    async with asyncio.timeout(10):
+        assert await anext(entries) == TurnEnd(outcome=Outcome.INTERRUPTED)
+
+
+async def test_without_a_word_there_is_nothing_to_answer() -> None:
+    silent = NewInput(inputs=(), address=ADDRESS)
+
+    with pytest.raises(NothingToAnswer):
+        await a_room().container.resolve(ReplyUnkept).prepared(OWNER, silent)

@@ -1,0 +1,47 @@
+"""OpenAI's clients are answered alike wherever conversations lie."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from attrs import evolve
+
+from tests.e2e.office import Program
+from tests.e2e.settings import GENEROUS, NEW
+from tests.integration.redis_servers import RedisProcess
+from tests.openai_clients.clerk import Clerk
+from tests.openai_clients.exchanges import recording, replayed
+from tests.servers import Served, served
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def office(
+    shared_server: RedisProcess, request: pytest.FixtureRequest
+) -> AsyncIterator[Served]:
+    """A service whose conversations lie here or there."""
+    url = shared_server.url if request.param == "redis" else None
+    settings = evolve(GENEROUS, redis_url=url, keys=NEW)
+    async with served(settings, model=Clerk()) as service:
+        yield service
+
+
+@pytest.mark.parametrize("name", ["conversations", "responses", "sessions", "streams", "tools"])
+async def test_recorded_exchanges_are_answered_alike(office: Served, name: str) -> None:
+    known = recording(name)
+
+    assert await replayed(await Program.new(office.url), known) == known
+
+
+async def test_items_are_put_in_and_left_out_far_from_the_end(office: Served) -> None:
+    program = await Program.new(office.url)
+    conversation = await program.conversation(*(f"{number}" for number in range(20)))
+    path = f"/v1/conversations/{conversation}/items"
+    for number in range(20, 240, 20):
+        items = [{"role": "user", "content": f"{n}"} for n in range(number, number + 20)]
+        assert (await program.post(path, {"items": items})).status == 200
+    oldest = (await program.get(f"{path}?order=asc&limit=3")).document["data"]
+    deleted = await program.delete(f"{path}/{oldest[1]['id']}")
+    asked = await program.ask("240", conversation=conversation)
+    left = (await program.get(f"{path}?order=asc&limit=2")).document["data"]
+
+    assert (deleted.status, asked.status) == (200, 200)
+    assert left == [oldest[0], oldest[2]]

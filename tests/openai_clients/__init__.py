@@ -1,0 +1,1 @@
+"""OpenAI's own packages, unmodified, against a served Privity."""

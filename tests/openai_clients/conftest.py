@@ -1,0 +1,43 @@
+"""A service for OpenAI's clients, and somebody with a key of their own."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import openai
+import pytest
+
+from tests.e2e.settings import GENEROUS
+from tests.http_client import Client
+from tests.openai_clients.clerk import Clerk
+from tests.servers import served_apart
+
+
+@pytest.fixture(scope="session")
+def office() -> Iterator[str]:
+    """A service whose model is a clerk."""
+    with served_apart(GENEROUS, Clerk()) as url:
+        yield url
+
+
+@pytest.fixture
+async def api_key(office: str) -> str:
+    """A client key of somebody new."""
+    return await new_key(office)
+
+
+@pytest.fixture
+async def client(office: str, api_key: str) -> AsyncIterator[openai.AsyncOpenAI]:
+    """OpenAI's client, as anybody would set it up."""
+    async with openai.AsyncOpenAI(base_url=f"{office}/v1", api_key=api_key) as client:
+        yield client
+
+
+async def new_key(url: str) -> str:
+    answer = await Client(url).post("/api/client-key", {})
+    return str(answer.document["clientKey"])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say it when something was not tried: a quiet run would look as if all was well."""
+    skipped = terminalreporter.stats.get("skipped", ())
+    for why in sorted({str(one.longrepr[2]) for one in skipped if "test_node" in one.nodeid}):
+        terminalreporter.write_line(f"NOT TRIED: {why}", yellow=True)

@@ -1,0 +1,156 @@
+"""What the openai package makes of a refusal: the right exception, naming what is wrong."""
+
+from typing import Any
+
+import openai
+import pytest
+from openai import AsyncOpenAI
+
+from tests.openai_clients.conftest import new_key
+
+TWO_PLACES = {"conversation": "conv_" + "0" * 32, "previous_response_id": "resp_" + "0" * 40}
+LACKING: dict[str, Any] = {
+    "background_options": {"priority": "low"},
+    "include": ["reasoning.encrypted_content"],
+    "max_tool_calls": 3,
+    "prompt": {"id": "pmpt_1"},
+    "safety_identifier": "somebody",
+    "service_tier": "priority",
+    "top_logprobs": 3,
+    "truncation": "disabled",
+    "user": "somebody",
+}
+WRONG: dict[str, Any] = {
+    "input": 3,
+    "instructions": 3,
+    "max_output_tokens": 3,
+    "metadata": {"a": 1},
+    "parallel_tool_calls": "yes",
+    "store": "no",
+    "temperature": 3,
+    "tools": {},
+    "top_p": -1,
+}
+ITEMS: dict[str, Any] = {
+    "input[0].role": {"role": "developer", "content": "Rhyme."},
+    "input[0].type": {"type": "item_reference", "id": "msg_1"},
+    "input[0].content[0].type": {
+        "role": "user",
+        "content": [{"type": "input_image", "image_url": "https://e.org/a.png", "detail": "auto"}],
+    },
+    "input[0].content": {"role": "user", "content": []},
+    "input[0].call_id": {"type": "function_call_output", "output": "sunny"},
+    "input[0].output": {"type": "function_call_output", "call_id": "c", "output": 3},
+    "input": {"type": "function_call_output", "call_id": "c", "output": "of no call"},
+}
+
+
+async def refusal(client: AsyncOpenAI, **asked: Any) -> openai.APIStatusError:
+    with pytest.raises(openai.APIStatusError) as refused:
+        await client.responses.create(**{"model": "any", "input": "Hello?", **asked})
+    return refused.value
+
+
+@pytest.mark.parametrize("name", LACKING)
+async def test_what_this_service_lacks_is_named(client: AsyncOpenAI, name: str) -> None:
+    refused = await refusal(client, **{name: LACKING[name]})
+
+    assert isinstance(refused, openai.BadRequestError)
+    assert (refused.code, refused.param) == ("parameter_unsupported", name)
+    assert name in refused.message
+
+
+@pytest.mark.parametrize("name", WRONG)
+async def test_what_is_wrong_is_named(client: AsyncOpenAI, name: str) -> None:
+    refused = await refusal(client, **{name: WRONG[name]})
+
+    assert isinstance(refused, openai.BadRequestError)
+    assert (refused.code, refused.param) == ("body_invalid", name)
+
+
+@pytest.mark.parametrize("name", ITEMS)
+async def test_an_item_that_is_wrong_is_named(client: AsyncOpenAI, name: str) -> None:
+    refused = await refusal(client, input=[ITEMS[name]])
+
+    assert isinstance(refused, openai.BadRequestError)
+    assert refused.param == name
+
+
+async def test_only_function_tools_are_there(client: AsyncOpenAI) -> None:
+    assert (await refusal(client, tools=[{"type": "web_search"}])).param == "tools[0].type"
+
+
+async def test_a_tool_that_is_chosen_must_be_given(client: AsyncOpenAI) -> None:
+    choice = {"type": "function", "name": "look"}
+
+    assert (await refusal(client, tool_choice=choice)).param == "tool_choice.name"
+
+
+async def test_a_reply_belongs_to_one_place(client: AsyncOpenAI) -> None:
+    refused = await refusal(client, **TWO_PLACES)
+
+    assert (refused.code, refused.param) == ("body_invalid", "previous_response_id")
+
+
+@pytest.mark.parametrize("name", ["resp_nobody", TWO_PLACES["previous_response_id"]])
+async def test_a_response_that_is_not_there_cannot_be_continued(
+    client: AsyncOpenAI, name: str
+) -> None:
+    refused = await refusal(client, previous_response_id=name)
+
+    assert isinstance(refused, openai.BadRequestError)
+    assert (refused.code, refused.param) == ("previous_response_not_found", "previous_response_id")
+
+
+@pytest.mark.parametrize("name", ["conv_nobody", TWO_PLACES["conversation"]])
+async def test_a_conversation_that_is_not_there_is_not_found(
+    client: AsyncOpenAI, name: str
+) -> None:
+    assert isinstance(await refusal(client, conversation=name), openai.NotFoundError)
+
+
+async def test_what_openai_does_not_define_is_ignored(client: AsyncOpenAI) -> None:
+    response = await client.responses.create(
+        model="any", input="Hello?", extra_body={"made_up": {"a": 1}}
+    )
+
+    assert response.status == "completed"
+
+
+async def test_a_key_that_is_none_of_ours_is_refused_with_the_way_to_get_one(
+    client: AsyncOpenAI,
+) -> None:
+    stranger = client.with_options(api_key="sk-free-form")
+
+    with pytest.raises(openai.AuthenticationError) as refused:
+        await stranger.models.list()
+    assert refused.value.code == "client_key_invalid"
+    assert "/api/client-key" in refused.value.message
+
+
+async def test_anothers_response_is_not_there(client: AsyncOpenAI, office: str) -> None:
+    response = await client.responses.create(model="any", input="Hello?")
+    stranger = client.with_options(api_key=await new_key(office))
+
+    assert (await refusal(stranger, previous_response_id=response.id)).status_code == 400
+    with pytest.raises(openai.NotFoundError):
+        await stranger.responses.retrieve(response.id)
+    with pytest.raises(openai.NotFoundError):
+        await stranger.responses.delete(response.id)
+
+
+@pytest.mark.parametrize("query", [{"limit": 0}, {"limit": 101}, {"order": "up"}])
+async def test_a_page_that_cannot_be_is_refused(client: AsyncOpenAI, query: dict[str, Any]) -> None:
+    created = await client.conversations.create()
+
+    with pytest.raises(openai.BadRequestError) as refused:
+        await client.conversations.items.list(created.id, **query)
+    assert refused.value.param == next(iter(query))
+
+
+async def test_more_items_than_twenty_are_refused(client: AsyncOpenAI) -> None:
+    items: Any = [{"role": "user", "content": "Hello?"}] * 21
+
+    with pytest.raises(openai.BadRequestError) as refused:
+        await client.conversations.create(items=items)
+    assert refused.value.param == "items"

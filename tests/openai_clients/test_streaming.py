@@ -1,0 +1,106 @@
+"""``client.responses.stream`` of the openai package."""
+
+from itertools import pairwise
+
+from openai import AsyncOpenAI
+from openai.types.responses import Response, ResponseStreamEvent
+
+from tests.openai_clients.test_conversations import texts
+from tests.openai_clients.test_responses import LOOK
+
+TEXT = [
+    "response.created",
+    "response.in_progress",
+    "response.output_item.added",
+    "response.content_part.added",
+    "response.output_text.delta",
+    "response.output_text.done",
+    "response.content_part.done",
+    "response.output_item.done",
+    "response.completed",
+]
+TOOLS = [
+    "response.created",
+    "response.in_progress",
+    "response.output_item.added",
+    "response.reasoning_summary_part.added",
+    "response.reasoning_summary_text.delta",
+    "response.reasoning_summary_text.done",
+    "response.reasoning_summary_part.done",
+    "response.output_item.done",
+    "response.output_item.added",
+    "response.function_call_arguments.delta",
+    "response.output_item.added",
+    "response.function_call_arguments.delta",
+    "response.function_call_arguments.done",
+    "response.output_item.done",
+    "response.function_call_arguments.done",
+    "response.output_item.done",
+    "response.completed",
+]
+
+
+async def events(client: AsyncOpenAI, said: str, **wishes: object) -> list[ResponseStreamEvent]:
+    stream = await client.responses.create(model="any", input=said, stream=True, **wishes)  # type: ignore[call-overload]
+    return [event async for event in stream]
+
+
+def kinds(streamed: list[ResponseStreamEvent]) -> list[str]:
+    """Their types; many of one after the other count as one."""
+    all_of_them = [event.type for event in streamed]
+    return [all_of_them[0], *(after for before, after in pairwise(all_of_them) if after != before)]
+
+
+def last(streamed: list[ResponseStreamEvent]) -> Response:
+    assert streamed[-1].type == "response.completed"
+    return streamed[-1].response
+
+
+async def test_text_streams_in_the_order_the_client_expects(client: AsyncOpenAI) -> None:
+    streamed = await events(client, "Hello there?")
+
+    assert kinds(streamed) == TEXT
+    assert [event.sequence_number for event in streamed] == [*range(len(streamed))]
+
+
+async def test_the_stream_and_what_is_kept_are_the_same_response(client: AsyncOpenAI) -> None:
+    streamed = await events(client, "Hello?", metadata={"topic": "tea"})
+    found = await client.responses.retrieve(last(streamed).id)
+
+    assert found == last(streamed)
+
+
+async def test_thoughts_and_tool_calls_stream_as_items_of_their_own(client: AsyncOpenAI) -> None:
+    streamed = await events(client, "Please look.", tools=[LOOK])
+
+    assert kinds(streamed) == TOOLS
+    done = [event.item for event in streamed if event.type == "response.output_item.done"]
+    assert sorted(done, key=lambda item: str(item.id)[-1]) == last(streamed).output
+
+
+async def test_the_packages_own_helper_puts_it_together(client: AsyncOpenAI) -> None:
+    conversation = await client.conversations.create()
+    async with client.responses.stream(
+        model="any", input="Hello there?", conversation=conversation.id
+    ) as stream:
+        said = [event.delta async for event in stream if event.type == "response.output_text.delta"]
+        response = await stream.get_final_response()
+
+    assert "".join(said) == response.output_text == "Hello there? "
+    assert await texts(client, conversation.id) == ["Hello there? ", "Hello there?"]
+
+
+async def test_what_is_not_stored_streams_too(client: AsyncOpenAI) -> None:
+    streamed = await events(client, "Hello?", store=False)
+
+    assert kinds(streamed) == TEXT
+    assert last(streamed).output_text.strip() == "Hello?"
+
+
+async def test_the_sizes_of_pieces_tell_nothing_unless_wished(client: AsyncOpenAI) -> None:
+    hidden = await events(client, "Hello?")
+    plain = await events(client, "Hello?", stream_options={"include_obfuscation": False})
+
+    padded = [event.type for event in hidden if hasattr(event, "obfuscation")]
+    assert padded == ["response.output_text.delta"]
+    assert not any(hasattr(event, "obfuscation") for event in plain)
