@@ -6,7 +6,7 @@ import { button, make } from "./dom.js";
 export function question(words) {
   const text = make("p", { id: "question" });
   const answered = (answer) => () => dialog.close(answer);
-  const keep = button(words.keep, answered(""), { autofocus: true });
+  const keep = button(words.keep, answered(""));
   const yes = button(words.forgetYes, answered("yes"), { className: "main" });
   const dialog = make("dialog", { "aria-labelledby": "question" }, text, make("div", { className: "answers" }, keep, yes));
 
@@ -16,6 +16,7 @@ export function question(words) {
       dialog.returnValue = "";
       dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
       dialog.showModal();
+      keep.focus();
     });
   return { dialog, sure };
 }

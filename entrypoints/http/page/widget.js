@@ -58,17 +58,17 @@ class PrivityChat extends HTMLElement {
     this.launcher.ariaExpanded = "false";
     shadow.adoptedStyleSheets = [await sheetOf(BUTTON)];
     shadow.append(this.launcher);
-    if (this.hasAttribute("open")) this.toggle();
+    // Whoever reads the host page keeps the cursor where it is.
+    if (this.hasAttribute("open")) this.toggle({ takesFocus: false });
   }
 
   /** Opens the chat, or closes it; a reply goes on either way. */
-  async toggle() {
+  async toggle({ takesFocus = true } = {}) {
     this.#panel ??= this.#made();
     const { panel, shown } = await this.#panel;
     panel.hidden = !panel.hidden;
     this.launcher.ariaExpanded = String(!panel.hidden);
-    if (panel.hidden) this.launcher.focus();
-    else shown.focus();
+    if (takesFocus) (panel.hidden ? this.launcher : shown).focus();
   }
 
   async #made() {
