@@ -11,13 +11,15 @@ from tests.browser.visiting import Chat, Visitor, visiting
 from tests.e2e.puppet import Puppet
 from tests.servers import Served, served
 
+# Containers allow no sandbox within theirs; the sites of tests are all on this machine.
+_ARGUMENTS = ("--no-sandbox", "--host-resolver-rules=MAP *.example 127.0.0.1")
+
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     path = chromium_or_skip()
     async with async_playwright() as playwright:
-        # Containers allow no sandbox within theirs.
-        browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
         yield browser
         await browser.close()
 

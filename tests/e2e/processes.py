@@ -58,9 +58,9 @@ class ServerProcess:
 
 
 @asynccontextmanager
-async def serving(**settings: str) -> AsyncIterator[ServerProcess]:
-    """``privity serve`` on a free port."""
-    process = await _started("serve", "--port", "0", settings=settings)
+async def serving(port: int = 0, **settings: str) -> AsyncIterator[ServerProcess]:
+    """``privity serve`` on a free port, or on this one."""
+    process = await _started("serve", "--port", str(port), settings=settings)
     async with asyncio.timeout(_PATIENCE):
         line = await _reader(process.stdout).readline()
     server = ServerProcess(process, line.decode().strip().rpartition(" ")[2], line)
