@@ -8,7 +8,9 @@ import pytest
 
 REQUIRED: Final = "PRIVITY_TEST_BROWSER"
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-MISSING: Final = f"no Chromium on the path ({', '.join(_NAMES)}): the page was not tried in a browser"
+MISSING: Final = (
+    f"no Chromium on the path ({', '.join(_NAMES)}): the page was not tried in a browser"
+)
 
 
 def chromium_or_skip() -> str:

@@ -1,13 +1,14 @@
 """A browser for all tests, and a service and a visitor for each."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
 from tests.browser.chromium import MISSING, chromium_or_skip
-from tests.browser.visiting import Chat, Visitor, visiting
+from tests.browser.visiting import Chat, Visitor, Visits, visiting
 from tests.e2e.puppet import Puppet
 from tests.servers import Served, served
 
@@ -35,9 +36,15 @@ async def service(browser: Browser, puppet: Puppet) -> AsyncIterator[Served]:  #
         yield service
 
 
+@pytest.fixture
+def visits(browser: Browser, service: Served) -> Visits:
+    """Visits to the service, for tests that choose the browser's options."""
+    return partial(visiting, browser, service.url)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def visitor(browser: Browser, service: Served) -> AsyncIterator[Visitor]:
-    async with visiting(browser, service.url) as visitor:
+async def visitor(visits: Visits) -> AsyncIterator[Visitor]:
+    async with visits() as visitor:
         yield visitor
 
 

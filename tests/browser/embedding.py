@@ -21,10 +21,12 @@ async def embed(
 ) -> Chat:
     """A page of ``site`` with a strict policy and the widget in it, opened."""
     policy = f"default-src 'none'; script-src {source}; connect-src {source}"
+    policy += "; require-trusted-types-for 'script'"
     policy += "; style-src 'unsafe-inline'" if style else ""
+    styled = f"<style>{style}</style>" if style else ""
     page = (
         '<!doctype html><html lang="en"><head><title>A host page</title>'
-        f"<style>{style}</style></head><body><main><h1>A host page</h1></main>"
+        f"{styled}</head><body><main><h1>A host page</h1></main>"
         f'<script type="module" src="{source}/page/widget.js" {attributes}></script>'
         "</body></html>"
     )

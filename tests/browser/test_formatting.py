@@ -19,13 +19,9 @@ RENDER = """async (text) => {
 }"""
 FORMATTED = {
     "One\ntwo\n\nthree": "<p>One<br />two</p><p>three</p>",
-    "**a** __b__ *c* _d_": (
-        "<p><strong>a</strong> <strong>b</strong> <em>c</em> <em>d</em></p>"
-    ),
+    "**a** __b__ *c* _d_": ("<p><strong>a</strong> <strong>b</strong> <em>c</em> <em>d</em></p>"),
     "**a *b* c**": "<p><strong>a <em>b</em> c</strong></p>",
-    "a * b * c, snake_case_name, 2*3*4 **": (
-        "<p>a * b * c, snake_case_name, 2<em>3</em>4 **</p>"
-    ),
+    "a * b * c, snake_case_name, 2*3*4 **": ("<p>a * b * c, snake_case_name, 2<em>3</em>4 **</p>"),
     "`a < b` ``c`d``": "<p><code>a &lt; b</code> <code>c`d</code></p>",
     "- one\n- two\n  - within\n\n  more\n- three": (
         "<ul><li>one</li><li>two<ul><li>within</li></ul><p>more</p></li><li>three</li></ul>"

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import expect
@@ -21,6 +22,10 @@ async def told(chat: Chat, puppet: Puppet) -> str:
     speaking.finish()
     await chat.sees_reply("It is safe.")
     return str(await chat.evaluate("localStorage.getItem('privity.session')"))
+
+
+def parsed(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))
 
 
 async def status_of(chat: Chat, session_id: str) -> int:
@@ -139,7 +144,7 @@ async def test_a_conversation_is_taken_along_as_a_file(chat: Chat, puppet: Puppe
         await chat.button("Export").click()
 
     file = await download.value
-    document = json.loads(Path(await file.path()).read_text("utf-8"))
+    document = parsed(await file.path())
     assert file.suggested_filename == "conversation.json"
     assert document["sessionId"] == session_id
     assert document["messages"][1]["parts"] == [{"type": "text", "text": "My secret"}]

@@ -130,9 +130,7 @@ async def test_words_that_were_taken_back_before_they_were_sent_are_in_the_box_a
     await visitor.context.set_offline(False)
 
 
-async def test_nothing_that_was_said_is_kept_in_the_browser(
-    visitor: Visitor, chat: Chat, puppet: Puppet
-) -> None:
+async def test_nothing_that_was_said_is_kept_in_the_browser(chat: Chat, puppet: Puppet) -> None:
     await chat.say("My secret is teal.")
     speaking = await puppet.asked()
     speaking.say("I keep it.")

@@ -5,7 +5,7 @@ from playwright.async_api import Browser, expect
 
 from entrypoints.settings import Settings
 from ports.model_errors import ModelBusy
-from tests.browser.visiting import Chat, Visitor, visiting
+from tests.browser.visiting import CUT, Chat, Visitor, visiting
 from tests.e2e.puppet import Parrot, Puppet
 from tests.servers import served
 
@@ -125,7 +125,10 @@ async def test_a_reply_is_copied(visitor: Visitor, chat: Chat, puppet: Puppet) -
     assert await chat.evaluate("navigator.clipboard.readText()") == "**Copy** me"
 
 
-async def test_a_failing_model_is_told_in_words_with_a_way_on(chat: Chat, puppet: Puppet) -> None:
+async def test_a_failing_model_is_told_in_words_with_a_way_on(
+    visitor: Visitor, chat: Chat, puppet: Puppet
+) -> None:
+    visitor.forgive(CUT)
     await chat.say("Hello")
     speaking = await puppet.asked()
     speaking.say("I wanted")

@@ -22,6 +22,8 @@ async def abroad(browser: Browser, puppet: Puppet) -> AsyncIterator[tuple[Visito
         served_by_https(puppet, EMBEDDER) as origin,
         visiting(browser, origin, ignore_https_errors=True) as visitor,
     ):
+        # Everything here is on one machine, which sites elsewhere may reach with leave only.
+        await visitor.context.grant_permissions(["local-network-access"], origin=EMBEDDER)
         yield visitor, origin
 
 

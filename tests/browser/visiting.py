@@ -1,9 +1,9 @@
 """A visitor at a browser: what they do in the chat, and what they see of it."""
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Final
 
 from playwright.async_api import (
     Browser,
@@ -15,7 +15,10 @@ from playwright.async_api import (
     expect,
 )
 
-_PATIENCE_MS = 15_000
+# A failed reply ends like that on purpose; see docs/http_api.md.
+CUT: Final = "ERR_INCOMPLETE_CHUNKED_ENCODING"
+_BOX: Final = re.compile("your message|viestisi|meddelande|رسالتك", re.IGNORECASE)
+_PATIENCE_MS: Final = 15_000
 expect.set_options(timeout=_PATIENCE_MS)
 
 
@@ -24,7 +27,7 @@ class Chat:
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self.box = page.get_by_role("textbox", name=re.compile("message|viestisi|رسالتك", re.I))
+        self.box = page.get_by_role("textbox", name=_BOX)
         self.messages = page.locator(".message")
         self.replies = page.locator(".message.assistant .text")
         self.said = page.locator(".message.user .text")
@@ -46,7 +49,7 @@ class Chat:
 
     async def forget(self, name: str = "Forget now") -> None:
         await self.button(name).click()
-        await self.page.get_by_role("dialog").get_by_role("button", name="Forget").click()
+        await self.page.locator("dialog[open] .main").click()
 
     async def evaluate(self, code: str, given: object = None) -> Any:
         return await self.page.evaluate(code, given)
@@ -63,11 +66,14 @@ class Visitor:
         self._forgiven: list[str] = []
         context.on("console", self._console)
         context.on("weberror", lambda problem: self.problems.append(str(problem.error)))
-        context.on("request", lambda request: self.requests.append(request))
+        context.on("request", self._request)
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.problems.append(message.text)
+
+    def _request(self, request: Request) -> None:
+        self.requests.append(request)
 
     def forgive(self, *texts: str) -> None:
         """Expect the browser to complain of this: it does for every answer that is no success."""
@@ -89,6 +95,10 @@ class Visitor:
         return chat
 
 
+Visits = Callable[..., AbstractAsyncContextManager[Visitor]]
+"""Lets somebody new visit; takes options of a browser context."""
+
+
 @asynccontextmanager
 async def visiting(browser: Browser, url: str, **options: Any) -> AsyncIterator[Visitor]:
     """A new visitor, who must have seen nothing go wrong in the end."""
@@ -96,6 +106,6 @@ async def visiting(browser: Browser, url: str, **options: Any) -> AsyncIterator[
     try:
         visitor = Visitor(context, url)
         yield visitor
-        assert visitor.unforgiven == []
+        assert visitor.unforgiven == [], visitor.unforgiven
     finally:
         await context.close()
