@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.visiting import Chat, Visitor
+from tests.browser.visiting import CUT, Chat, Visitor
 from tests.e2e.puppet import Puppet
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -35,7 +35,7 @@ async def status_of(chat: Chat, session_id: str) -> int:
 
 
 async def test_it_says_how_long_the_conversation_stays_by_the_servers_clock(
-    visitor: Visitor, puppet: Puppet
+    visitor: Visitor,
 ) -> None:
     await visitor.context.clock.install(time=datetime(2001, 1, 1, tzinfo=UTC))
     chat = await visitor.open()
@@ -45,7 +45,20 @@ async def test_it_says_how_long_the_conversation_stays_by_the_servers_clock(
     await chat.page.clock.fast_forward("05:00")
 
     await expect(chat.left).to_contain_text("Forgotten in 54 min")
-    await told(chat, puppet)
+
+
+async def test_a_turn_lengthens_the_stay_when_it_begins_also_if_it_fails(
+    visitor: Visitor, chat: Chat, puppet: Puppet
+) -> None:
+    visitor.forgive(CUT)
+    await expect(chat.left).to_contain_text("Forgotten in 59 min")
+    await chat.say("Hello")
+    speaking = await puppet.asked()
+    await expect(chat.left).to_contain_text("Forgotten in 23 hr 59 min.")
+
+    speaking.fail()
+
+    await expect(chat.notice).not_to_have_text("")
     await expect(chat.left).to_contain_text("Forgotten in 23 hr 59 min.")
 
 

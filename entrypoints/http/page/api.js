@@ -70,8 +70,9 @@ export async function resume(sessionId, cursor, signal) {
   }
 }
 
-export const history = (sessionId, before) =>
-  json("GET", `api/chat?sessionId=${sessionId}${before ? `&before=${before}` : ""}`);
+/** A page of the history; `wanted` may have `before` and `limit`. */
+export const history = (sessionId, wanted = {}) =>
+  json("GET", `api/chat?${new URLSearchParams({ sessionId, ...wanted })}`);
 
 export const stop = (sessionId, turnId) =>
   json("POST", `api/chat/${sessionId}/stop`, { body: turnId ? { turnId } : {} });

@@ -89,7 +89,7 @@ export class Conversation extends EventTarget {
   }
 
   async earlier() {
-    const { messages, next } = await api.history(this.sessionId, this.next);
+    const { messages, next } = await api.history(this.sessionId, { before: this.next });
     this.#changed({ messages: [...messages.map(messageOf), ...this.messages], next });
   }
 
@@ -99,7 +99,9 @@ export class Conversation extends EventTarget {
     for await (const event of eventsOf(ask, this.sessionId, patience)) this.#heard(reply, event);
     if (reply.status === "writing") return this.#read(patience);
     if (reply.code === "conversation_gone") return this.#ended(reply.code);
-    return reply.code && this.#changed({ notice: { code: reply.code, again: true } });
+    if (!reply.code) return undefined;
+    this.#changed({ notice: { code: reply.code, again: true } });
+    return this.#learnStay();
   }
 
   #heard(reply, { name, data }) {
@@ -112,8 +114,15 @@ export class Conversation extends EventTarget {
     this.#changed({ expiresAt: data.messageMetadata?.expiresAt ?? this.expiresAt });
   }
 
+  /** A turn restarts the stay when it begins; the stream tells the new one only with a good end. */
+  async #learnStay() {
+    const { expiresAt } = await api.history(this.sessionId, { limit: 1 }).catch(() => this);
+    this.#changed({ expiresAt });
+  }
+
   #met({ sessionId, restarted }) {
     this.#named(sessionId);
+    if (this.messages.filter((message) => message.role === "user").length === 1) this.#learnStay();
     if (restarted) this.#changed({ messages: this.messages.slice(-2), notice: { code: "restarted" } });
   }
 

@@ -57,10 +57,10 @@ export function messageView(words, role, wishes) {
     show(text);
     body.ariaBusy = String(isWriting);
     typing.hidden = !isWriting;
-    tellText(ending, words[message.status] ?? "");
+    tellText(ending, (!isWriting && words[message.status]) || "");
     ending.hidden = !ending.textContent;
-    actions.hidden = isWriting || !text;
     anew.hidden = !mayAnew;
+    actions.hidden = isWriting || !text || (isUser && !mayAnew);
   }
   return { element, role, update };
 }
