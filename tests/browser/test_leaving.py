@@ -111,6 +111,8 @@ async def test_after_forgetting_a_new_conversation_begins(chat: Chat, puppet: Pu
 async def test_forgetting_in_one_tab_forgets_in_the_other(
     visitor: Visitor, chat: Chat, puppet: Puppet
 ) -> None:
+    # The other tab may be reading just then.
+    visitor.forgive("404")
     other = await visitor.open()
     await told(chat, puppet)
     await other.sees_reply("It is safe.")
@@ -119,6 +121,10 @@ async def test_forgetting_in_one_tab_forgets_in_the_other(
 
     await expect(other.notice).to_have_text("This conversation has been forgotten.")
     await expect(other.messages).to_have_count(0)
+    await other.button("New conversation").click()
+    for tab in (chat, other):
+        await expect(tab.replies).to_have_text(["Hello! What would you like to know?"])
+        await expect(tab.notice).to_have_text("")
 
 
 async def test_forgetting_in_the_middle_of_a_reply_ends_it(chat: Chat, puppet: Puppet) -> None:

@@ -1,5 +1,8 @@
 """The files of the chat page: their types, how long browsers keep them, who may load them."""
 
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
 import pytest
 
 from entrypoints.http.page_files import FILES
@@ -79,6 +82,17 @@ async def test_the_first_paint_waits_for_the_document_only(visitor: Person) -> N
     assert 'rel="stylesheet"' not in page
     assert page.count('<script type="module" src=') == page.count("<script") == 1
     assert '<link rel="modulepreload" href="page/chat.js">' in page
+
+
+async def test_every_answer_tells_the_time_to_count_down_from(visitor: Person) -> None:
+    # The header is told in whole seconds, and made once a second.
+    before = datetime.now(UTC) - timedelta(seconds=3)
+    paths = ("/page/main.js", "/api/chat", "/gone")
+    answers = [await visitor.get(path) for path in paths] + [await visitor.say("Hi")]
+
+    told = [parsedate_to_datetime(answer.headers["date"]) for answer in answers]
+
+    assert all(before <= time <= datetime.now(UTC) for time in told)
 
 
 async def test_a_listed_site_may_load_the_widget_and_no_other() -> None:

@@ -82,7 +82,8 @@ export class Conversation extends EventTarget {
     if (!id) return this.sessionId && this.#ended("conversation_gone");
     const { messages, turn, next, expiresAt } = await patiently(() => api.history(id), patience);
     const failed = turn?.status === "failed" ? { code: turn.error, again: true } : null;
-    const notice = failed ?? (this.notice?.again ? null : this.notice);
+    const isOver = this.notice?.again || this.notice?.begin;
+    const notice = failed ?? (isOver ? null : this.notice);
     this.#changed({ sessionId: id, status: "open", messages: messages.map(messageOf), next, expiresAt, notice });
     if (turn?.status !== "open") return undefined;
     return this.#follow(() => api.resume(id, "", patience.signal), patience);
