@@ -130,7 +130,9 @@ async def test_enlarged_to_200_percent_nothing_is_lost(visits: Visits, puppet: P
             await talked(chat, puppet, "word " * 80 + "\n\n```\n" + "long " * 60 + "\n```")
             width = await chat.evaluate("document.documentElement.scrollWidth")
 
+            log = chat.page.get_by_role("region", name="Conversation")
             assert width <= size["width"]
+            assert await log.evaluate("log => log.scrollWidth <= log.clientWidth")
             for name in ("Send", "Forget now", "Export", "Forget everything here"):
                 await expect(chat.button(name)).to_be_in_viewport()
             await expect(chat.messages.last).to_be_in_viewport()

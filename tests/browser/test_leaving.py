@@ -1,5 +1,6 @@
 """How long a conversation stays, taking it along, and forgetting it."""
 
+import asyncio
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,6 +61,8 @@ async def test_a_turn_lengthens_the_stay_when_it_begins_also_if_it_fails(
 
     await expect(chat.notice).not_to_have_text("")
     await expect(chat.left).to_contain_text("Forgotten in 23 hr 59 min.")
+    looked = [seen.url for seen in visitor.requests if seen.url.endswith("&limit=1")]
+    assert len(looked) == 2
 
 
 async def test_what_the_clock_has_ended_is_looked_for_no_more(
@@ -136,7 +139,8 @@ async def test_forgetting_in_the_middle_of_a_reply_ends_it(chat: Chat, puppet: P
     await chat.forget()
 
     await expect(chat.notice).to_contain_text("The conversation is forgotten.")
-    await speaking.left.wait()
+    async with asyncio.timeout(15):
+        await speaking.left.wait()
     await expect(chat.messages).to_have_count(0)
 
 

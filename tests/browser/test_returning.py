@@ -1,22 +1,16 @@
 """Going away in the middle and coming back: reloads, lost connections, other tabs."""
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
-from tests.browser.visiting import Chat, Visitor
-from tests.e2e.puppet import Puppet, Speaking
+from tests.browser.saying import SAY_AND_WAIT, half_said
+from tests.browser.visiting import CUT, Chat, Visitor, visiting
+from tests.e2e.puppet import Parrot, Puppet
+from tests.integration.proxies import proxy_to
+from tests.servers import Served, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-ELSEWHERE = "A reply is being written, asked for in another tab."
-
-
-async def half_said(chat: Chat, puppet: Puppet) -> Speaking:
-    """A reply in the middle."""
-    await chat.say("Hello")
-    speaking = await puppet.asked()
-    speaking.say("The first half,")
-    await expect(chat.replies.last).to_have_text("The first half,")
-    return speaking
+SESSION = "Promise.resolve(localStorage.getItem('privity.session'))"
 
 
 async def test_a_reload_in_the_middle_of_a_reply_goes_on_with_it(
@@ -46,39 +40,35 @@ async def test_a_reload_afterwards_shows_what_was_said(chat: Chat, puppet: Puppe
     await expect(chat.messages).to_have_count(3)
 
 
-async def test_another_tab_shows_the_same_and_says_that_it_is_written_elsewhere(
-    visitor: Visitor, chat: Chat, puppet: Puppet
+async def test_what_is_said_in_a_forgotten_conversation_begins_a_new_one(
+    chat: Chat, puppet: Puppet
 ) -> None:
     speaking = await half_said(chat, puppet)
-
-    other = await visitor.open()
-
-    await expect(other.replies.last).to_have_text("The first half,")
-    await expect(other.status).to_have_text(ELSEWHERE)
-    await expect(chat.status).to_have_text("The assistant is writing …")
-    speaking.say(" and the second.")
     speaking.finish()
-    for tab in (chat, other):
-        await tab.sees_reply("The first half, and the second.")
+    await chat.sees_reply("The first half,")
+    await chat.evaluate(f"{SESSION}.then(id => fetch(`api/chat/${{id}}`, {{method: 'DELETE'}}))")
+
+    await chat.say("Still there?")
+
+    again = await puppet.asked()
+    again.finish()
+    await expect(chat.notice).to_contain_text("This is a new one.")
+    await expect(chat.said).to_have_text(["Still there?"])
+    assert len(again.prompt.messages) == 1
 
 
-async def test_a_tab_that_was_open_before_follows_what_another_asks(
-    visitor: Visitor, chat: Chat, puppet: Puppet
-) -> None:
-    other = await visitor.open()
-    speaking = await half_said(chat, puppet)
-    await expect(other.replies.last).to_have_text("The first half,")
-    await expect(other.said).to_have_text(["Hello"])
-    await expect(other.status).to_have_text(ELSEWHERE)
+async def test_a_long_conversation_is_read_back_page_by_page(browser: Browser) -> None:
+    async with served(model=Parrot()) as service, visiting(browser, service.url) as visitor:
+        chat = await visitor.open()
+        for number in range(51):
+            await chat.evaluate(SAY_AND_WAIT, f"Message {number}")
+        await chat.page.reload()
+        await expect(chat.messages).to_have_count(100)
+        await chat.button("Earlier messages").click()
 
-    await other.button("Stop").click()
-
-    for tab in (chat, other):
-        await expect(tab.messages.last).to_contain_text("Stopped.")
-    await other.say("And now?")
-    await expect(chat.said).to_have_text(["Hello", "And now?"])
-    await expect(chat.status).to_have_text(ELSEWHERE)
-    assert not speaking.prompt.messages[-1].text.startswith("And")
+        await expect(chat.messages).to_have_count(103)
+        await expect(chat.said.first).to_have_text("Message 0")
+        await expect(chat.button("Earlier messages")).to_be_hidden()
 
 
 async def test_without_a_network_it_says_so_and_catches_up_afterwards(
@@ -96,6 +86,29 @@ async def test_without_a_network_it_says_so_and_catches_up_afterwards(
     await chat.sees_reply("The first half, and the second.")
     await expect(chat.status).to_have_text("")
     assert puppet.times_asked == 1
+
+
+async def test_a_stream_that_is_cut_is_read_on_from_where_it_was(
+    browser: Browser, service: Served, puppet: Puppet
+) -> None:
+    port = int(service.url.rpartition(":")[2])
+    async with (
+        proxy_to(port) as proxy,
+        visiting(browser, f"http://127.0.0.1:{proxy.port}") as visitor,
+    ):
+        visitor.forgive(CUT, "ERR_CONNECTION")
+        chat = await visitor.open()
+        speaking = await half_said(chat, puppet)
+        proxy.cut()
+        await expect(chat.status).to_have_text("The connection is lost. Trying again …")
+
+        speaking.say(" and the second.")
+        speaking.finish()
+
+        await chat.sees_reply("The first half, and the second.")
+        cursors = [seen.headers.get("last-event-id", "") for seen in visitor.requests]
+        assert [cursor.partition(".")[2] for cursor in cursors if cursor] == ["1"]
+        assert puppet.times_asked == 1
 
 
 async def test_what_is_said_without_a_network_is_sent_once_when_it_is_back(

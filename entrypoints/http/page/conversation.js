@@ -40,13 +40,15 @@ export class Conversation extends EventTarget {
     const code = error.code ?? (error instanceof api.Unreachable ? "unreachable" : null);
     if (!code) throw error;
     if (code === "conversation_not_found") return this.#ended(this.messages.length ? "conversation_gone" : null);
-    if (error.status === 409) this.look();
     const status = this.sessionId ? "open" : "none";
-    return this.#changed({ status, waiting: false, notice: { code, seconds: error.retryAfter } });
+    // What is being written is followed, and the line that says so says enough.
+    const notice = code === "turn_in_progress" ? null : { code, seconds: error.retryAfter };
+    this.#changed({ status, waiting: false, notice });
+    return notice ?? this.look();
   }
 
   #ended(code) {
-    tabs.keepSession(null);
+    tabs.dropSession(this.sessionId);
     const notice = code && { code, begin: true };
     this.#changed({ ...NOTHING, sessionId: null, status: "none", notice });
   }
@@ -80,18 +82,19 @@ export class Conversation extends EventTarget {
   async #read(patience) {
     const id = tabs.session();
     if (!id) return this.sessionId && this.#ended("conversation_gone");
+    this.sessionId = id;
     const { messages, turn, next, expiresAt } = await patiently(() => api.history(id), patience);
     const failed = turn?.status === "failed" ? { code: turn.error, again: true } : null;
-    const isOver = this.notice?.again || this.notice?.begin;
-    const notice = failed ?? (isOver ? null : this.notice);
-    this.#changed({ sessionId: id, status: "open", messages: messages.map(messageOf), next, expiresAt, notice });
+    const notice = failed ?? (this.notice?.again || this.notice?.begin ? null : this.notice);
+    this.#changed({ status: "open", messages: messages.map(messageOf), next, expiresAt, notice });
     if (turn?.status !== "open") return undefined;
     return this.#follow(() => api.resume(id, "", patience.signal), patience);
   }
 
-  async earlier() {
-    const { messages, next } = await api.history(this.sessionId, { before: this.next });
-    this.#changed({ messages: [...messages.map(messageOf), ...this.messages], next });
+  earlier() {
+    const shown = (read) =>
+      this.#changed({ next: read.next, messages: [...read.messages.map(messageOf), ...this.messages] });
+    return api.history(this.sessionId, { before: this.next }).then(shown, (error) => this.#failed(error));
   }
 
   async #follow(ask, patience) {
@@ -117,8 +120,8 @@ export class Conversation extends EventTarget {
 
   /** A turn restarts the stay when it begins; the stream tells the new one only with a good end. */
   async #learnStay() {
-    const { expiresAt } = await api.history(this.sessionId, { limit: 1 }).catch(() => this);
-    this.#changed({ expiresAt });
+    const { sessionId, expiresAt } = await api.history(this.sessionId, { limit: 1 }).catch(() => this);
+    if (sessionId === this.sessionId) this.#changed({ expiresAt });
   }
 
   #met({ sessionId, restarted }) {
@@ -171,10 +174,7 @@ export class Conversation extends EventTarget {
     return this.look();
   }
 
-  /** Takes the notice away. */
-  dismiss() {
-    this.#changed({ notice: null });
-  }
+  dismiss = () => this.#changed({ notice: null });
 
   /** Speaks another language from now on; a conversation of which nothing was said begins in it. */
   speak(locale) {
@@ -191,8 +191,7 @@ export class Conversation extends EventTarget {
   forget({ everything }) {
     return this.#work.doing(async () => {
       if (this.sessionId) await api.forget(this.sessionId);
-      if (everything) await api.giveKeyBack();
-      if (everything) tabs.forgetAll();
+      if (everything) await api.giveKeyBack().then(tabs.forgetAll);
       this.#ended(everything ? "everything_forgotten" : "forgotten");
       tabs.tell();
     });

@@ -26,7 +26,10 @@ const own = guarded("sessionStorage");
 const channel = new BroadcastChannel("privity");
 
 export const session = () => shared.get(SESSION);
-export const keepSession = (id) => (id ? shared.set(SESSION, id) : shared.drop(SESSION));
+export const keepSession = (id) => shared.set(SESSION, id);
+
+/** Drops this session, not one that another tab has begun since. */
+export const dropSession = (id) => session() === id && shared.drop(SESSION);
 
 /** The turn this tab began: known again after a reload, when others must not be told of it. */
 export const ownTurn = () => own.get(OWN_TURN);
@@ -35,13 +38,18 @@ export const keepOwnTurn = (id) => own.set(OWN_TURN, id);
 export const language = () => shared.get("privity.language");
 export const keepLanguage = (tag) => shared.set("privity.language", tag);
 
-/** Tells the other tabs that there is something new to read. */
-export const tell = () => channel.postMessage("look");
+/** Tells the other tabs which conversation it is now, and that there is something new to read. */
+export const tell = () => channel.postMessage(session());
 
 /** Calls `look` when another tab told, or when this one is looked at again. */
 export function whenTold(look) {
   const seen = () => document.visibilityState === "visible" && look();
-  channel.addEventListener("message", look);
+  channel.addEventListener("message", ({ data: id }) => {
+    // What another tab stored may be seen here later than its message.
+    if (id) keepSession(id);
+    else shared.drop(SESSION);
+    look();
+  });
   document.addEventListener("visibilitychange", seen);
 }
 

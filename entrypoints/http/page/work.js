@@ -36,7 +36,8 @@ export class Work {
     }
     if (this.#doing !== mine) return;
     this.#doing = null;
-    await this.#then();
+    // Not awaited: whoever waits for this work need not wait for the next.
+    this.#then();
   }
 
   /** Does `work` once what is being done has ended; of several, the last. */
