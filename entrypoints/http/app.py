@@ -54,7 +54,7 @@ from ports.telemetry import Telemetry
 
 _Wanted = TypeVar("_Wanted")
 _WRONG_METHOD: Final = 405
-_EXPOSED: Final = ("x-session-id", "retry-after", RENEWED_KEY_HEADER)
+_EXPOSED: Final = ("x-session-id", "retry-after", "date", RENEWED_KEY_HEADER)
 _ALLOWED: Final = ("content-type", "authorization", "idempotency-key", "last-event-id")
 
 

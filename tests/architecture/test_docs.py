@@ -18,7 +18,7 @@ from entrypoints.settings import Settings
 from entrypoints.settings_reader import setting_infos
 from tests.architecture.sources import PYPROJECT, ROOT, own_files
 
-FOR_PEOPLE_AND_TOOLS: Final = {("GET", "/"), ("GET", "/openapi.json")}
+FOR_PEOPLE_AND_TOOLS: Final = {("GET", "/"), ("GET", "/page/{name}"), ("GET", "/openapi.json")}
 HEADING = re.compile(r"^### `([A-Z]+) (/[^`]*)`$", re.MULTILINE)
 EXAMPLE = re.compile(r"^#([A-Z_]+)=(.*)$", re.MULTILINE)
 COMMAND = re.compile(r"\bprivity ([a-z][a-z-]*)")

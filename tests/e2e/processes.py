@@ -62,9 +62,11 @@ class ServerProcess:
 
 
 @asynccontextmanager
-async def serving(program: str = _RUN, **settings: str) -> AsyncIterator[ServerProcess]:
-    """``privity serve`` on a free port; ``program`` is what the interpreter runs instead of it."""
-    process = await _started("serve", "--port", "0", settings=settings, program=program)
+async def serving(
+    program: str = _RUN, port: str = "0", **settings: str
+) -> AsyncIterator[ServerProcess]:
+    """``privity serve`` on this port, or a free one; ``program`` is run by Python instead of it."""
+    process = await _started("serve", "--port", port, settings=settings, program=program)
     async with asyncio.timeout(_PATIENCE):
         line = await _reader(process.stdout).readline()
     server = ServerProcess(process, line.decode().strip().rpartition(" ")[2], line)

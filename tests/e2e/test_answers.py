@@ -104,14 +104,6 @@ async def test_the_front_page_repeats_no_markup(visitor: Person, host: str) -> N
     assert b"alert" not in page
 
 
-async def test_the_front_page_names_the_public_address() -> None:
-    async with served(Settings(public_url=HTTPS), model=Parrot()) as service:
-        page = (await Person(service.url).get("/", host="evil.example")).body.decode()
-
-    assert HTTPS in page
-    assert "evil" not in page
-
-
 async def test_the_description_is_valid_and_names_every_operation(visitor: Person) -> None:
     answer = await visitor.get("/openapi.json")
 

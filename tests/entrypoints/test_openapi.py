@@ -13,7 +13,7 @@ from entrypoints.http.openapi import document
 from entrypoints.http.operations import OPERATIONS
 from entrypoints.settings import Settings
 
-PAGES = {("get", "/"), ("get", "/openapi.json")}
+PAGES = {("get", "/"), ("get", "/page/{name}"), ("get", "/openapi.json")}
 
 
 def routed() -> set[tuple[str, str]]:

@@ -1,22 +1,21 @@
-"""The page at ``/``: it says that the service runs and how to talk to it."""
+"""The chat page: ``GET /`` and the files it and the widget are made of."""
 
-import hashlib
-from base64 import b64encode
-from importlib import resources
 from typing import Final
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from entrypoints.http.page_files import FILES, PAGE
 from entrypoints.http.services import services_of
 
-_PAGE: Final = (resources.files("entrypoints.http") / "page" / "index.html").read_text("utf-8")
-_STYLE: Final = _PAGE.partition("<style>")[2].partition("</style>")[0]
-_STYLE_HASH: Final = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_UNCHANGED: Final = 304
+_NOT_FOUND: Final = 404
 _POLICY: Final = (
-    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'"
+    f"default-src 'none'; script-src 'self'; style-src '{PAGE.style_hash}'; connect-src 'self'; "
+    "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 
 
@@ -26,16 +25,23 @@ async def front_page(request: Request) -> Response:
     # A link from anywhere may open the page, and the key it hands out opens nothing yet.
     visitor = callers.welcome(request)
     headers = {"cache-control": "no-store", "content-security-policy": _POLICY}
-    page = _PAGE.replace("{origin}", _origin(request, callers.public_origin))
-    return Response(
-        page, media_type="text/html", headers={**headers, **callers.handed_out(visitor)}
-    )
+    given = callers.handed_out(visitor)
+    return Response(PAGE.html, media_type="text/html", headers={**headers, **given})
 
 
-def _origin(request: Request, public_origin: str | None) -> str:
-    host = request.url.netloc
-    plain = all(character.isalnum() or character in ".-:[]" for character in host)
-    return public_origin or f"{request.url.scheme}://{host if plain else 'localhost'}"
+async def page_file(request: Request) -> Response:
+    """``GET /page/{name}``: a file of the page or the widget; 304 when the browser's is right."""
+    file = FILES.get(request.path_params["name"])
+    if file is None:
+        raise HTTPException(_NOT_FOUND)
+    # Without Vary a copy kept for this site would be shown to an embedding one, and refused there.
+    headers = {"cache-control": "no-cache", "etag": file.tag, "vary": "Origin"}
+    if file.tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=_UNCHANGED, headers=headers)
+    return Response(file.content, media_type=file.media_type, headers=headers)
 
 
-ROUTES: Final = (Route("/", front_page, methods=["GET"]),)
+ROUTES: Final = (
+    Route("/", front_page, methods=["GET"]),
+    Route("/page/{name}", page_file, methods=["GET"]),
+)

@@ -1,0 +1,116 @@
+"""The chat page stays small, safe and in every language whole."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pytest
+
+from entrypoints.http.page_files import FILES, PAGE
+from tests.architecture.sources import ROOT
+from tests.architecture.test_shape import MOST_LINES_OF_A_FILE, too_long
+
+FOLDER: Final = ROOT / "entrypoints" / "http" / "page"
+MOST_BYTES: Final = 60_000
+MODULES: Final = sorted(FOLDER.glob("*.js"))
+TABLES: Final = {
+    path.name.split(".")[1]: json.loads(path.read_text("utf-8"))
+    for path in sorted(FOLDER.glob("words.*.json"))
+}
+MARKUP: Final = re.compile(
+    r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|srcdoc|createContextualFragment"
+    r"|\beval\b|new Function|javascript:|setTimeout\(\s*[\"'`]"
+)
+STORAGE: Final = re.compile(r"\b(?:localStorage|sessionStorage|indexedDB|caches|cookie)\b")
+IMPORT: Final = re.compile(r"^import .*from \"(.+)\";$", re.MULTILINE)
+RTL: Final = {"ar", "fa", "he", "ur"}
+
+
+def flat(table: Mapping[str, Any]) -> dict[str, str]:
+    """Every sentence by its name, those within ``problems`` too."""
+    inner = {f"problems.{name}": text for name, text in table["problems"].items()}
+    return {**{name: text for name, text in table.items() if name != "problems"}, **inner}
+
+
+def placeholders(table: Mapping[str, Any]) -> dict[str, list[str]]:
+    return {name: re.findall(r"\{\w+\}", text) for name, text in flat(table).items()}
+
+
+def used_words() -> set[str]:
+    code = "\n".join(path.read_text("utf-8") for path in MODULES)
+    return set(re.findall(r"\b(?:words|spoken)\.(\w+)", code))
+
+
+def weight(tag: str) -> int:
+    """Bytes that one visit to the page loads, with the words of this language."""
+    without = {
+        "widget.js",
+        "chat.css",
+        *(f"words.{other}.json" for other in TABLES if other != tag),
+    }
+    files = sum(len(file.content) for name, file in FILES.items() if name not in without)
+    return len(PAGE.html.encode()) + files
+
+
+@pytest.mark.parametrize("tag", TABLES)
+def test_a_visit_weighs_less_than_60_kb_in_every_language(tag: str) -> None:
+    assert weight(tag) < MOST_BYTES
+
+
+def test_no_file_of_the_page_is_longer_than_200_lines() -> None:
+    assert (
+        too_long([path for path in FOLDER.iterdir() if path.is_file()], MOST_LINES_OF_A_FILE) == {}
+    )
+
+
+def test_nothing_in_the_page_turns_text_into_markup_or_code() -> None:
+    found = {path.name: MARKUP.findall(path.read_text("utf-8")) for path in MODULES}
+
+    assert {name: found for name, found in found.items() if found} == {}
+
+
+@pytest.mark.parametrize("planted", ["a.innerHTML = b", "eval(x)", 'setTimeout("x()")'])
+def test_what_turns_text_into_markup_or_code_is_seen(planted: str) -> None:
+    assert MARKUP.search(planted)
+
+
+def test_only_one_module_touches_what_the_browser_keeps() -> None:
+    found = [path.name for path in MODULES if STORAGE.search(path.read_text("utf-8"))]
+
+    assert found == ["tabs.js"]
+
+
+def test_modules_import_what_is_served_and_nothing_else() -> None:
+    named = {name for path in MODULES for name in IMPORT.findall(path.read_text("utf-8"))}
+
+    assert named
+    assert {name.removeprefix("./") for name in named} <= set(FILES)
+
+
+def test_every_language_is_served_and_listed() -> None:
+    assert json.loads(FILES["languages.json"].content) == [*TABLES]
+    assert {"en", "fi", "sv", "ar"} <= set(TABLES)
+
+
+@pytest.mark.parametrize("tag", TABLES)
+def test_every_language_says_everything(tag: str) -> None:
+    assert placeholders(TABLES[tag]) == placeholders(TABLES["en"])
+    assert all(text.strip() for text in flat(TABLES[tag]).values())
+    assert TABLES[tag]["direction"] == ("rtl" if tag in RTL else "ltr")
+
+
+def test_a_missing_sentence_and_a_lost_placeholder_are_seen() -> None:
+    whole = {"a": "in {time}", "problems": {"b": "No."}}
+
+    assert placeholders(whole) != placeholders({"problems": {"b": "No."}})
+    assert placeholders(whole) != placeholders({"a": "soon", "problems": {"b": "No."}})
+
+
+def test_every_word_the_page_uses_is_in_the_tables_and_none_is_left_over() -> None:
+    made = {"tag", "lasting", "problem", "direction", "js"}
+    # Named by the status of a message.
+    by_status = {"interrupted", "failed"}
+    known = set(TABLES["en"]) - {"direction", "problems"}
+
+    assert used_words() - made == known - by_status

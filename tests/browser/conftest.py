@@ -1,0 +1,61 @@
+"""A browser for all tests, and a service and a visitor for each."""
+
+from collections.abc import AsyncIterator
+from functools import partial
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
+
+from tests.browser.chromium import MISSING, chromium_or_skip
+from tests.browser.visiting import Chat, Visitor, Visits, visiting
+from tests.e2e.puppet import Puppet
+from tests.servers import Served, served
+
+# Containers allow no sandbox within theirs; the sites of tests are all on this machine.
+_ARGUMENTS = ("--no-sandbox", "--host-resolver-rules=MAP *.example 127.0.0.1")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    path = chromium_or_skip()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+def puppet() -> Puppet:
+    return Puppet()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def service(browser: Browser, puppet: Puppet) -> AsyncIterator[Served]:  # noqa: ARG001 - without a browser nothing is served
+    async with served(model=puppet) as service:
+        yield service
+
+
+@pytest.fixture
+def visits(browser: Browser, service: Served) -> Visits:
+    """Visits to the service, for tests that choose the browser's options."""
+    return partial(visiting, browser, service.url)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def visitor(visits: Visits) -> AsyncIterator[Visitor]:
+    async with visits() as visitor:
+        yield visitor
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def chat(visitor: Visitor) -> Chat:
+    return await visitor.open()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A run that tried no browser says so where nobody overlooks it."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    untried = [report for report in skipped if MISSING in str(report.longrepr)]
+    if untried:
+        terminalreporter.write_sep("=", f"{len(untried)} tests: {MISSING}", yellow=True, bold=True)

@@ -1,0 +1,65 @@
+"""The same conversation in several tabs, and in programs beside them."""
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.saying import SAY, half_said
+from tests.browser.visiting import Chat, Visitor
+from tests.e2e.puppet import Puppet
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+ELSEWHERE = "A reply is being written, asked for in another tab."
+
+
+async def test_another_tab_shows_the_same_and_says_that_it_is_written_elsewhere(
+    visitor: Visitor, chat: Chat, puppet: Puppet
+) -> None:
+    speaking = await half_said(chat, puppet)
+
+    other = await visitor.open()
+
+    await expect(other.replies.last).to_have_text("The first half,")
+    await expect(other.status).to_have_text(ELSEWHERE)
+    await expect(chat.status).to_have_text("The assistant is writing …")
+    speaking.say(" and the second.")
+    speaking.finish()
+    for tab in (chat, other):
+        await tab.sees_reply("The first half, and the second.")
+
+
+async def test_a_tab_that_was_open_before_follows_what_another_asks(
+    visitor: Visitor, chat: Chat, puppet: Puppet
+) -> None:
+    other = await visitor.open()
+    speaking = await half_said(chat, puppet)
+    await expect(other.replies.last).to_have_text("The first half,")
+    await expect(other.said).to_have_text(["Hello"])
+    await expect(other.status).to_have_text(ELSEWHERE)
+
+    await other.button("Stop").click()
+
+    for tab in (chat, other):
+        await expect(tab.messages.last).to_contain_text("Stopped.")
+    await other.say("And now?")
+    await expect(chat.said).to_have_text(["Hello", "And now?"])
+    await expect(chat.status).to_have_text(ELSEWHERE)
+    assert not speaking.prompt.messages[-1].text.startswith("And")
+
+
+async def test_what_is_said_while_another_reply_is_written_waits_in_the_box(
+    visitor: Visitor, chat: Chat, puppet: Puppet
+) -> None:
+    visitor.forgive("409")
+    # Somebody with the same key who tells no tab of it.
+    await chat.evaluate(SAY, "From a program")
+    speaking = await puppet.asked()
+
+    await chat.say("And I")
+
+    await expect(chat.status).to_have_text(ELSEWHERE)
+    await expect(chat.box).to_have_value("And I")
+    await expect(chat.said).to_have_text(["From a program"])
+    speaking.say("Done.")
+    speaking.finish()
+    await chat.sees_reply("Done.")
+    await expect(chat.notice).to_have_text("")

@@ -1,0 +1,200 @@
+"""For everyone: by keyboard, by ear, enlarged, without motion, from right to left."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import expect
+
+from tests.browser.visiting import CUT, Chat, Visitor, Visits
+from tests.e2e.puppet import Puppet
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+REPLY = (
+    "It **depends**. See [the page](https://e.org/):\n\n- one\n- `two`\n\n"
+    "> quoted\n\n```\na = 1\n```"
+)
+PHONE = {"width": 390, "height": 844}
+DESK = {"width": 1280, "height": 800}
+
+
+async def violations(chat: Chat) -> Sequence[str]:
+    results = await Axe().run(chat.page)
+    return [
+        f"{found['id']}: {found['nodes'][0]['html']}" for found in results.response["violations"]
+    ]
+
+
+async def talked(chat: Chat, puppet: Puppet, reply: str = REPLY) -> None:
+    """A question and an answer with everything in it."""
+    await chat.box.fill("Hello")
+    await chat.box.press("Enter")
+    speaking = await puppet.asked()
+    speaking.say(reply)
+    speaking.finish()
+    await expect(chat.messages.last.locator(".actions")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+@pytest.mark.parametrize("locale", ["en-GB", "ar"])
+async def test_axe_finds_nothing(
+    visits: Visits, puppet: Puppet, scheme: Any, size: Any, locale: str
+) -> None:
+    options = {"color_scheme": scheme, "viewport": size, "locale": locale}
+    async with visits(**options) as visitor:
+        visitor.forgive(CUT)
+        chat = await visitor.open()
+        await talked(chat, puppet)
+        finished = await violations(chat)
+        await chat.box.fill("Again")
+        await chat.box.press("Enter")
+        speaking = await puppet.asked()
+        speaking.say("So")
+        await expect(chat.replies.last).to_have_text("So")
+        writing = await violations(chat)
+        speaking.fail()
+        await expect(chat.notice).not_to_have_text("")
+        failed = await violations(chat)
+        await chat.page.locator(".stay button").first.click()
+        asking = await violations(chat)
+
+    assert [finished, writing, failed, asking] == [[], [], [], []]
+
+
+async def test_everything_is_reached_by_keyboard(chat: Chat, puppet: Puppet) -> None:
+    await talked(chat, puppet, "Yes")
+    reached = []
+    await chat.page.locator("body").evaluate("body => document.activeElement.blur()")
+    for _ in range(12):
+        await chat.page.keyboard.press("Tab")
+        name = "document.activeElement.ariaLabel || document.activeElement.textContent"
+        reached.append(await chat.evaluate(name))
+
+    assert {"Language", "Conversation", "Copy", "Edit", "Answer again", "Your message"} <= {
+        *reached
+    }
+    assert {"Send", "Forget now", "Export", "Forget everything here"} <= {*reached}
+
+
+async def test_the_question_is_answered_by_keyboard(chat: Chat, puppet: Puppet) -> None:
+    await talked(chat, puppet, "Yes")
+    await chat.button("Forget now").focus()
+    await chat.page.keyboard.press("Enter")
+    await expect(chat.button("Keep")).to_be_focused()
+    await chat.page.keyboard.press("Escape")
+    await expect(chat.page.get_by_role("dialog")).to_be_hidden()
+    await expect(chat.button("Forget now")).to_be_focused()
+    await chat.page.keyboard.press("Enter")
+    await chat.page.keyboard.press("Tab")
+    await chat.page.keyboard.press("Enter")
+
+    await expect(chat.notice).to_contain_text("The conversation is forgotten.")
+
+
+async def test_replies_are_read_aloud_by_whole_paragraphs_each_once(
+    chat: Chat, puppet: Puppet
+) -> None:
+    await chat.evaluate(
+        """() => {
+            globalThis.heard = [];
+            const live = document.querySelector("[role=log]");
+            new MutationObserver((seen) => seen.forEach((one) => globalThis.heard.push(
+                ...[...one.addedNodes].map((node) => node.textContent))))
+                .observe(live, {childList: true, subtree: true, characterData: true});
+        }"""
+    )
+    await chat.say("Hello")
+    speaking = await puppet.asked()
+    for piece in ("The ", "first", ".\n\n", "- one", "\n- two", "\n\nThe ", "last."):
+        speaking.say(piece)
+        await expect(chat.replies.last).to_contain_text(piece.strip("\n- ") or "first")
+    speaking.finish()
+    await expect(chat.button("Send")).to_be_visible()
+
+    heard = await chat.evaluate("globalThis.heard")
+
+    assert [text.split() for text in heard] == [["The", "first."], ["one", "two"], ["The", "last."]]
+    assert (
+        await chat.page.locator("[aria-live], [role=log], [role=status], [role=alert]").count() == 3
+    )
+
+
+async def test_enlarged_to_200_percent_nothing_is_lost(visits: Visits, puppet: Puppet) -> None:
+    # What 1280 by 800 is when everything is twice as large; then the narrowest that WCAG asks for.
+    for size in ({"width": 640, "height": 400}, {"width": 320, "height": 480}):
+        async with visits(viewport=size) as visitor:
+            chat = await visitor.open()
+            await talked(chat, puppet, "word " * 80 + "\n\n```\n" + "long " * 60 + "\n```")
+            width = await chat.evaluate("document.documentElement.scrollWidth")
+
+            log = chat.page.get_by_role("region", name="Conversation")
+            assert width <= size["width"]
+            assert await log.evaluate("log => log.scrollWidth <= log.clientWidth")
+            for name in ("Send", "Forget now", "Export", "Forget everything here"):
+                await expect(chat.button(name)).to_be_in_viewport()
+            await expect(chat.messages.last).to_be_in_viewport()
+
+
+async def test_those_who_want_no_motion_get_none(visits: Visits, puppet: Puppet) -> None:
+    async with visits(reduced_motion="reduce") as visitor:
+        chat = await visitor.open()
+        await chat.say("Hello")
+        await puppet.asked()
+        await expect(chat.page.locator(".dots:visible")).to_have_count(1)
+
+        assert await chat.evaluate("document.getAnimations().length") == 0
+
+
+@pytest.mark.parametrize(
+    ("locale", "tag", "send", "welcome"),
+    [
+        ("fi-FI", "fi", "Lähetä", "Hei! Mitä haluaisit tietää?"),
+        ("sv-SE", "sv", "Skicka", "Hej! Vad vill du veta?"),
+        ("ar-EG", "ar", "إرسال", "مرحبًا! ماذا تود أن تعرف؟"),
+        ("de-DE", "en", "Send", "Hello! What would you like to know?"),
+    ],
+)
+async def test_the_page_speaks_the_visitors_language(
+    visits: Visits, locale: str, tag: str, send: str, welcome: str
+) -> None:
+    async with visits(locale=locale) as visitor:
+        chat = await visitor.open()
+
+        await expect(chat.button(send)).to_be_visible()
+        await expect(chat.replies).to_have_text([welcome])
+        direction = "rtl" if tag == "ar" else "ltr"
+        assert await chat.evaluate("[document.documentElement.lang, document.dir]") == [
+            tag,
+            direction,
+        ]
+
+
+async def test_from_right_to_left_everything_is_on_the_other_side(
+    visits: Visits, puppet: Puppet
+) -> None:
+    async with visits(locale="ar") as visitor:
+        chat = await visitor.open()
+        await talked(chat, puppet, "Left to right, even so.")
+        said, send = await chat.said.last.bounding_box(), await chat.button("إرسال").bounding_box()
+        box = await chat.page.locator("textarea").bounding_box()
+
+    assert said
+    assert send
+    assert box
+    assert said["x"] < 640 < said["x"] + 640
+    assert send["x"] < box["x"]
+
+
+async def test_another_language_is_chosen_and_kept(visitor: Visitor, chat: Chat) -> None:
+    await chat.box.fill("A draft")
+    await chat.page.get_by_label("Language").select_option("fi")
+
+    await expect(chat.button("Lähetä")).to_be_visible()
+    await expect(chat.replies).to_have_text(["Hei! Mitä haluaisit tietää?"])
+    await expect(chat.page.get_by_role("textbox")).to_have_value("A draft")
+    await chat.page.reload()
+    await expect(chat.button("Lähetä")).to_be_visible()
+    assert all(re.match(re.escape(visitor.url), seen.url) for seen in visitor.requests)

@@ -1,0 +1,188 @@
+"""How long a conversation stays, taking it along, and forgetting it."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.visiting import CUT, Chat, Visitor
+from tests.e2e.puppet import Puppet
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def told(chat: Chat, puppet: Puppet) -> str:
+    """A secret and an answer; gives the session id."""
+    await chat.say("My secret")
+    speaking = await puppet.asked()
+    speaking.say("It is safe.")
+    speaking.finish()
+    await chat.sees_reply("It is safe.")
+    return str(await chat.evaluate("localStorage.getItem('privity.session')"))
+
+
+def parsed(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))
+
+
+async def status_of(chat: Chat, session_id: str) -> int:
+    """What the service answers this browser about the conversation."""
+    asked = "id => fetch(`api/chat?sessionId=${id}`).then(answer => answer.status)"
+    return int(await chat.evaluate(asked, session_id))
+
+
+async def test_it_says_how_long_the_conversation_stays_by_the_servers_clock(
+    visitor: Visitor,
+) -> None:
+    await visitor.context.clock.install(time=datetime(2001, 1, 1, tzinfo=UTC))
+    chat = await visitor.open()
+    await expect(chat.page.get_by_text("Sealed to this browser.")).to_be_visible()
+    await expect(chat.left).to_contain_text("Forgotten in 59 min")
+
+    await chat.page.clock.fast_forward("05:00")
+
+    await expect(chat.left).to_contain_text("Forgotten in 54 min")
+
+
+async def test_a_turn_lengthens_the_stay_when_it_begins_also_if_it_fails(
+    visitor: Visitor, chat: Chat, puppet: Puppet
+) -> None:
+    visitor.forgive(CUT)
+    await expect(chat.left).to_contain_text("Forgotten in 59 min")
+    await chat.say("Hello")
+    speaking = await puppet.asked()
+    await expect(chat.left).to_contain_text("Forgotten in 23 hr 59 min.")
+
+    speaking.fail()
+
+    await expect(chat.notice).not_to_have_text("")
+    await expect(chat.left).to_contain_text("Forgotten in 23 hr 59 min.")
+    looked = [seen.url for seen in visitor.requests if seen.url.endswith("&limit=1")]
+    assert len(looked) == 2
+
+
+async def test_what_the_clock_has_ended_is_looked_for_no_more(
+    visitor: Visitor, puppet: Puppet
+) -> None:
+    visitor.forgive("404")
+    await visitor.context.clock.install()
+    chat = await visitor.open()
+    session_id = await told(chat, puppet)
+    await chat.evaluate("id => fetch(`api/chat/${id}`, {method: 'DELETE'})", session_id)
+
+    await chat.page.clock.fast_forward("24:00:01")
+
+    await expect(chat.notice).to_have_text("This conversation has been forgotten.")
+    await expect(chat.messages).to_have_count(0)
+
+
+async def test_forget_now_asks_once_and_then_it_is_gone(
+    visitor: Visitor, chat: Chat, puppet: Puppet
+) -> None:
+    visitor.forgive("404")
+    session_id = await told(chat, puppet)
+    await chat.button("Forget now").click()
+    await expect(chat.button("Keep")).to_be_focused()
+    await chat.button("Keep").click()
+    assert await status_of(chat, session_id) == 200
+
+    await chat.forget()
+
+    await expect(chat.notice).to_have_text("The conversation is forgotten. Nothing of it is left.")
+    await expect(chat.messages).to_have_count(0)
+    await expect(chat.page.get_by_text("Nothing is kept.")).to_be_visible()
+    assert await status_of(chat, session_id) == 404
+    assert "secret" not in await chat.page.content()
+
+
+async def test_after_forgetting_a_new_conversation_begins(chat: Chat, puppet: Puppet) -> None:
+    before = await told(chat, puppet)
+    await chat.forget()
+    await chat.button("New conversation").click()
+    await expect(chat.replies).to_have_text(["Hello! What would you like to know?"])
+
+    after = await told(chat, puppet)
+
+    assert after != before
+    await expect(chat.said).to_have_text(["My secret"])
+
+
+async def test_forgetting_in_one_tab_forgets_in_the_other(
+    visitor: Visitor, chat: Chat, puppet: Puppet
+) -> None:
+    # The other tab may be reading just then.
+    visitor.forgive("404")
+    other = await visitor.open()
+    await told(chat, puppet)
+    await other.sees_reply("It is safe.")
+
+    await chat.forget()
+
+    await expect(other.notice).to_have_text("This conversation has been forgotten.")
+    await expect(other.messages).to_have_count(0)
+    await other.button("New conversation").click()
+    for tab in (chat, other):
+        await expect(tab.replies).to_have_text(["Hello! What would you like to know?"])
+        await expect(tab.notice).to_have_text("")
+
+
+async def test_forgetting_in_the_middle_of_a_reply_ends_it(chat: Chat, puppet: Puppet) -> None:
+    await chat.say("Hello")
+    speaking = await puppet.asked()
+    speaking.say("I will")
+    await expect(chat.replies.last).to_have_text("I will")
+
+    await chat.forget()
+
+    await expect(chat.notice).to_contain_text("The conversation is forgotten.")
+    async with asyncio.timeout(15):
+        await speaking.left.wait()
+    await expect(chat.messages).to_have_count(0)
+
+
+async def test_forget_everything_here_gives_the_key_back(
+    visitor: Visitor, chat: Chat, puppet: Puppet
+) -> None:
+    visitor.forgive("404")
+    session_id = await told(chat, puppet)
+    assert [cookie["name"] for cookie in await visitor.context.cookies()] == ["privity"]
+
+    await chat.forget("Forget everything here")
+
+    await expect(chat.notice).to_contain_text("Everything of this browser is forgotten.")
+    assert await visitor.context.cookies() == []
+    assert await chat.evaluate("localStorage.length + sessionStorage.length") == 0
+    assert await status_of(chat, session_id) == 404
+    await expect(chat.messages).to_have_count(0)
+
+
+async def test_a_conversation_is_taken_along_as_a_file(chat: Chat, puppet: Puppet) -> None:
+    session_id = await told(chat, puppet)
+
+    async with chat.page.expect_download() as download:
+        await chat.button("Export").click()
+
+    file = await download.value
+    document = parsed(await file.path())
+    assert file.suggested_filename == "conversation.json"
+    assert document["sessionId"] == session_id
+    assert document["messages"][1]["parts"] == [{"type": "text", "text": "My secret"}]
+
+
+async def test_what_could_not_be_forgotten_is_not_said_to_be(
+    visitor: Visitor, chat: Chat, puppet: Puppet
+) -> None:
+    visitor.forgive("ERR_INTERNET_DISCONNECTED")
+    session_id = await told(chat, puppet)
+    await visitor.context.set_offline(True)
+
+    await chat.forget()
+
+    await expect(chat.notice).to_contain_text("nothing was changed")
+    await expect(chat.said).to_have_text(["My secret"])
+    await visitor.context.set_offline(False)
+    assert await status_of(chat, session_id) == 200

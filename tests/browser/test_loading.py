@@ -1,0 +1,34 @@
+"""What a visit loads, from where, and what is painted before."""
+
+import asyncio
+
+import pytest
+from playwright.async_api import Route, expect
+
+from tests.browser.visiting import Visitor
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+BYTES = """() => performance.getEntriesByType("resource")
+    .concat(performance.getEntriesByType("navigation"))
+    .filter((entry) => !entry.name.includes("/api/"))
+    .reduce((sum, entry) => sum + entry.decodedBodySize, 0)"""
+PAINTED = "performance.getEntriesByName('first-contentful-paint').length"
+
+
+async def test_a_visit_loads_less_than_60_kb_and_nothing_from_elsewhere(visitor: Visitor) -> None:
+    chat = await visitor.open()
+
+    assert 40_000 < await chat.evaluate(BYTES) < 60_000
+    assert [seen.url for seen in visitor.requests if not seen.url.startswith(visitor.url)] == []
+
+
+async def test_the_first_paint_needs_the_document_only(visitor: Visitor) -> None:
+    held: asyncio.Queue[Route] = asyncio.Queue()
+    await visitor.context.route("**/page/*", held.put)
+    page = await visitor.context.new_page()
+    await page.goto(visitor.url, wait_until="commit")
+
+    await page.wait_for_function(PAINTED)
+    await expect(page.get_by_role("heading", name="Chat")).to_be_visible()
+    assert held.qsize() > 0
+    await page.close()

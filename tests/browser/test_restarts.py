@@ -1,0 +1,77 @@
+"""A service that is restarted in the middle of a conversation, kept in Redis."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, expect
+
+from tests.browser.visiting import CUT, Visitor, visiting
+from tests.e2e.processes import ServerProcess, serving
+from tests.e2e.settings import NEW
+from tests.integration.redis_servers import embedded_binary, free_port, redis_process
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest.fixture(scope="module")
+def redis_url() -> Iterator[str]:
+    with redis_process(embedded_binary()) as server:
+        yield server.url
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def restarted(browser: Browser, port: int) -> AsyncIterator[Visitor]:
+    """Somebody who visits a service that comes and goes."""
+    async with visiting(browser, f"http://127.0.0.1:{port}") as visitor:
+        visitor.forgive("ERR_CONNECTION_REFUSED", CUT, "503")
+        yield visitor
+
+
+def started(port: int, redis_url: str) -> AbstractAsyncContextManager[ServerProcess]:
+    return serving(port=str(port), REDIS_URL=redis_url, PRIVITY_KEYS=NEW)
+
+
+async def test_a_conversation_goes_on_after_a_deploy_and_waits_for_it(
+    restarted: Visitor, port: int, redis_url: str
+) -> None:
+    async with started(port, redis_url) as server:
+        chat = await restarted.open()
+        await chat.say("My colour is teal.")
+        await expect(chat.replies.last).to_contain_text("Say something else")
+        await expect(chat.button("Send")).to_be_visible()
+        server.terminate()
+        await server.ended()
+
+    await chat.say("Which one was it?")
+    await expect(chat.status).to_have_text("The connection is lost. Trying again …")
+    async with started(port, redis_url):
+        await expect(chat.replies.last).to_contain_text("teal")
+
+        await expect(chat.button("Send")).to_be_visible()
+        await expect(chat.said).to_have_text(["My colour is teal.", "Which one was it?"])
+
+
+async def test_a_reply_whose_process_was_killed_is_asked_for_again(
+    restarted: Visitor, port: int, redis_url: str
+) -> None:
+    async with started(port, redis_url) as server:
+        chat = await restarted.open()
+        await chat.say("Hello")
+        await expect(chat.replies.last).to_contain_text("I am")
+        server.kill()
+        await server.ended()
+
+    async with started(port, redis_url):
+        # It is told dead after 15 seconds of silence.
+        await expect(chat.notice).to_have_text("The reply was cut off. Try again.", timeout=40_000)
+        await chat.button("Try again").click()
+
+        await expect(chat.replies.last).to_contain_text("Say something else")
+        await expect(chat.said).to_have_text(["Hello"])

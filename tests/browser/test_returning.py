@@ -1,0 +1,164 @@
+"""Going away in the middle and coming back: reloads, lost connections, other tabs."""
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from tests.browser.saying import SAY_AND_WAIT, half_said
+from tests.browser.visiting import CUT, Chat, Visitor, visiting
+from tests.e2e.puppet import Parrot, Puppet
+from tests.integration.proxies import proxy_to
+from tests.servers import Served, served
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+SESSION = "Promise.resolve(localStorage.getItem('privity.session'))"
+
+
+async def test_a_reload_in_the_middle_of_a_reply_goes_on_with_it(
+    chat: Chat, puppet: Puppet
+) -> None:
+    speaking = await half_said(chat, puppet)
+
+    await chat.page.reload()
+
+    await expect(chat.replies.last).to_have_text("The first half,")
+    await expect(chat.status).to_have_text("The assistant is writing …")
+    speaking.say(" and the second.")
+    speaking.finish()
+    await chat.sees_reply("The first half, and the second.")
+    await expect(chat.said).to_have_text(["Hello"])
+    assert puppet.times_asked == 1
+
+
+async def test_a_reload_afterwards_shows_what_was_said(chat: Chat, puppet: Puppet) -> None:
+    speaking = await half_said(chat, puppet)
+    speaking.finish()
+    await chat.sees_reply("The first half,")
+
+    await chat.page.reload()
+
+    await chat.sees_reply("The first half,")
+    await expect(chat.messages).to_have_count(3)
+
+
+async def test_what_is_said_in_a_forgotten_conversation_begins_a_new_one(
+    chat: Chat, puppet: Puppet
+) -> None:
+    speaking = await half_said(chat, puppet)
+    speaking.finish()
+    await chat.sees_reply("The first half,")
+    await chat.evaluate(f"{SESSION}.then(id => fetch(`api/chat/${{id}}`, {{method: 'DELETE'}}))")
+
+    await chat.say("Still there?")
+
+    again = await puppet.asked()
+    again.finish()
+    await expect(chat.notice).to_contain_text("This is a new one.")
+    await expect(chat.said).to_have_text(["Still there?"])
+    assert len(again.prompt.messages) == 1
+
+
+async def test_a_long_conversation_is_read_back_page_by_page(browser: Browser) -> None:
+    async with served(model=Parrot()) as service, visiting(browser, service.url) as visitor:
+        chat = await visitor.open()
+        for number in range(51):
+            await chat.evaluate(SAY_AND_WAIT, f"Message {number}")
+        await chat.page.reload()
+        await expect(chat.messages).to_have_count(100)
+        await chat.button("Earlier messages").click()
+
+        await expect(chat.messages).to_have_count(103)
+        await expect(chat.said.first).to_have_text("Message 0")
+        await expect(chat.button("Earlier messages")).to_be_hidden()
+
+
+async def test_without_a_network_it_says_so_and_catches_up_afterwards(
+    visitor: Visitor, chat: Chat, puppet: Puppet
+) -> None:
+    visitor.forgive("ERR_INTERNET_DISCONNECTED")
+    speaking = await half_said(chat, puppet)
+
+    await visitor.context.set_offline(True)
+    await expect(chat.status).to_contain_text("You are offline.")
+    speaking.say(" and the second.")
+    speaking.finish()
+    await visitor.context.set_offline(False)
+
+    await chat.sees_reply("The first half, and the second.")
+    await expect(chat.status).to_have_text("")
+    assert puppet.times_asked == 1
+
+
+async def test_a_stream_that_is_cut_is_read_on_from_where_it_was(
+    browser: Browser, service: Served, puppet: Puppet
+) -> None:
+    port = int(service.url.rpartition(":")[2])
+    async with (
+        proxy_to(port) as proxy,
+        visiting(browser, f"http://127.0.0.1:{proxy.port}") as visitor,
+    ):
+        visitor.forgive(CUT, "ERR_CONNECTION")
+        chat = await visitor.open()
+        speaking = await half_said(chat, puppet)
+        proxy.cut()
+        await expect(chat.status).to_have_text("The connection is lost. Trying again …")
+
+        speaking.say(" and the second.")
+        speaking.finish()
+
+        await chat.sees_reply("The first half, and the second.")
+        cursors = [seen.headers.get("last-event-id", "") for seen in visitor.requests]
+        assert [cursor.partition(".")[2] for cursor in cursors if cursor] == ["1"]
+        assert puppet.times_asked == 1
+
+
+async def test_what_is_said_without_a_network_is_sent_once_when_it_is_back(
+    visitor: Visitor, chat: Chat, puppet: Puppet
+) -> None:
+    visitor.forgive("ERR_INTERNET_DISCONNECTED")
+    await visitor.context.set_offline(True)
+    await chat.say("Hello?")
+    await expect(chat.said).to_have_text(["Hello?"])
+    await expect(chat.status).to_contain_text("You are offline.")
+
+    await visitor.context.set_offline(False)
+
+    speaking = await puppet.asked()
+    speaking.say("Here.")
+    speaking.finish()
+    await chat.sees_reply("Here.")
+    assert puppet.times_asked == 1
+
+
+async def test_words_that_were_taken_back_before_they_were_sent_are_in_the_box_again(
+    visitor: Visitor, chat: Chat
+) -> None:
+    visitor.forgive("ERR_INTERNET_DISCONNECTED")
+    await visitor.context.set_offline(True)
+    await chat.say("Hello?")
+
+    await chat.button("Stop").click()
+
+    await expect(chat.box).to_have_value("Hello?")
+    await expect(chat.said).to_have_count(0)
+    await visitor.context.set_offline(False)
+
+
+async def test_nothing_that_was_said_is_kept_in_the_browser(chat: Chat, puppet: Puppet) -> None:
+    await chat.say("My secret is teal.")
+    speaking = await puppet.asked()
+    speaking.say("I keep it.")
+    speaking.finish()
+    await chat.sees_reply("I keep it.")
+    await chat.box.fill("And another secret")
+
+    kept = await chat.evaluate(
+        """async () => JSON.stringify([
+            {...localStorage}, {...sessionStorage}, document.cookie,
+            await indexedDB.databases(), await caches.keys(), history.state])"""
+    )
+
+    assert "privity.session" in kept
+    assert not any(word in kept for word in ("secret", "teal", "keep it", "ck_"))
+    await chat.page.reload()
+    await expect(chat.replies.last).to_have_text("I keep it.")
+    await expect(chat.box).to_have_value("")

@@ -1,0 +1,182 @@
+"""Saying something and reading the answer."""
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from entrypoints.settings import Settings
+from ports.model_errors import ModelBusy
+from tests.browser.visiting import CUT, Chat, Visitor, visiting
+from tests.e2e.puppet import Parrot, Puppet
+from tests.servers import served
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_a_reply_is_read_while_it_is_written(chat: Chat, puppet: Puppet) -> None:
+    await chat.say("Hello")
+    speaking = await puppet.asked()
+    await expect(chat.status).to_have_text("The assistant is writing …")
+    speaking.say("It is", " coming")
+
+    await expect(chat.replies.last).to_have_text("It is coming")
+    await expect(chat.button("Stop")).to_be_visible()
+
+    speaking.say(" now.")
+    speaking.finish()
+    await chat.sees_reply("It is coming now.")
+    await expect(chat.status).to_have_text("")
+    await expect(chat.said).to_have_text(["Hello"])
+
+
+async def test_the_assistant_begins_in_the_language_of_the_visitor(chat: Chat) -> None:
+    await expect(chat.messages).to_have_count(1)
+    await expect(chat.replies).to_have_text(["Hello! What would you like to know?"])
+
+
+async def test_shift_and_enter_begin_a_new_line(chat: Chat, puppet: Puppet) -> None:
+    await chat.box.press_sequentially("One")
+    await chat.box.press("Shift+Enter")
+    await chat.box.press_sequentially("two")
+    await chat.box.press("Enter")
+
+    prompt = (await puppet.asked()).prompt
+    assert prompt.messages[-1].text == "One\ntwo"
+    await expect(chat.box).to_have_value("")
+
+
+async def test_blanks_are_not_sent(chat: Chat) -> None:
+    await chat.say("  \n ")
+
+    await expect(chat.messages).to_have_count(1)
+
+
+async def test_a_reply_is_stopped_and_what_was_said_stays(chat: Chat, puppet: Puppet) -> None:
+    await chat.say("Hello")
+    speaking = await puppet.asked()
+    speaking.say("So far")
+    await expect(chat.replies.last).to_have_text("So far")
+
+    await chat.button("Stop").click()
+
+    await expect(chat.messages.last).to_contain_text("Stopped.")
+    await chat.sees_reply("So far")
+    await expect(chat.box).to_be_focused()
+
+
+async def test_another_answer_takes_the_place_of_the_first(chat: Chat, puppet: Puppet) -> None:
+    await chat.say("Hello")
+    first = await puppet.asked()
+    first.say("First")
+    first.finish()
+    await chat.button("Answer again").click()
+    second = await puppet.asked()
+    second.say("Second")
+    second.finish()
+
+    await chat.sees_reply("Second")
+    await expect(chat.replies).to_have_count(2)
+    assert [said.text for said in second.prompt.messages][-1] == "Hello"
+
+
+async def test_the_last_message_is_said_anew(chat: Chat, puppet: Puppet) -> None:
+    await chat.say("Helo")
+    first = await puppet.asked()
+    first.say("What?")
+    first.finish()
+    await chat.sees_reply("What?")
+    await chat.said.last.hover()
+    await chat.button("Edit").click()
+    await expect(chat.box).to_have_value("Helo")
+
+    await chat.say("Hello")
+
+    second = await puppet.asked()
+    second.say("Hello!")
+    second.finish()
+    await chat.sees_reply("Hello!")
+    await expect(chat.said).to_have_text(["Hello"])
+    assert "Helo" not in [said.text for said in second.prompt.messages]
+
+
+async def test_an_edit_is_left_with_escape(chat: Chat, puppet: Puppet) -> None:
+    await chat.say("Hello")
+    (await puppet.asked()).finish()
+    await expect(chat.button("Send")).to_be_visible()
+    await chat.said.last.hover()
+    await chat.button("Edit").click()
+
+    await chat.box.press("Escape")
+
+    await expect(chat.box).to_have_value("")
+    await expect(chat.button("Cancel")).to_be_hidden()
+
+
+async def test_a_reply_is_copied(visitor: Visitor, chat: Chat, puppet: Puppet) -> None:
+    await visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await chat.say("Hello")
+    speaking = await puppet.asked()
+    speaking.say("**Copy** me")
+    speaking.finish()
+    await chat.sees_reply("Copy me")
+
+    await chat.messages.last.get_by_role("button", name="Copy").click()
+
+    await expect(chat.messages.last.get_by_role("button", name="Copied")).to_be_visible()
+    assert await chat.evaluate("navigator.clipboard.readText()") == "**Copy** me"
+
+
+async def test_a_failing_model_is_told_in_words_with_a_way_on(
+    visitor: Visitor, chat: Chat, puppet: Puppet
+) -> None:
+    visitor.forgive(CUT)
+    await chat.say("Hello")
+    speaking = await puppet.asked()
+    speaking.say("I wanted")
+    speaking.fail(ModelBusy())
+    await expect(chat.notice).to_have_text("The assistant is busy. Try again in a moment.")
+
+    await chat.button("Try again").click()
+
+    again = await puppet.asked()
+    again.say("Here I am.")
+    again.finish()
+    await chat.sees_reply("Here I am.")
+    await expect(chat.notice).to_have_text("")
+    await expect(chat.said).to_have_text(["Hello"])
+
+
+async def test_what_is_refused_comes_back_to_be_sent_again(browser: Browser) -> None:
+    sparing = Settings(stored_bytes_per_hour=15_000)
+    async with (
+        served(sparing, model=Parrot()) as service,
+        visiting(browser, service.url) as visitor,
+    ):
+        visitor.forgive("429")
+        chat = await visitor.open()
+        await chat.say("x" * 6_000)
+        await chat.sees_reply("x" * 6_000)
+
+        await chat.say("y" * 6_000)
+
+        await expect(chat.notice).to_contain_text("That was too much from this place for now.")
+        await expect(chat.box).to_have_value("y" * 6_000)
+        await expect(chat.said).to_have_count(1)
+
+
+async def test_a_reader_who_went_up_is_left_there(chat: Chat, puppet: Puppet) -> None:
+    await chat.say("Tell me much")
+    speaking = await puppet.asked()
+    speaking.say(*(f"Paragraph {number}.\n\n" for number in range(40)))
+    await expect(chat.replies.last).to_contain_text("Paragraph 39.")
+    log = chat.page.get_by_role("region", name="Conversation")
+    await expect(chat.replies.last.get_by_text("Paragraph 39.")).to_be_in_viewport()
+
+    await log.evaluate("log => { log.scrollTop = 0; }")
+    await expect(chat.button("Newest")).to_be_visible()
+    speaking.say("And one more.")
+    await expect(chat.replies.last).to_contain_text("And one more.")
+
+    assert await log.evaluate("log => log.scrollTop") == 0
+    await chat.button("Newest").click()
+    await expect(chat.replies.last.get_by_text("And one more.")).to_be_in_viewport()
+    await expect(chat.button("Newest")).to_be_hidden()

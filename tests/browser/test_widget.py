@@ -1,0 +1,147 @@
+"""The widget in pages of other people: of this site and of others."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, expect
+
+from tests.browser.embedding import EMBEDDER, embed, opened, served_by_https
+from tests.browser.visiting import Visitor, visiting
+from tests.e2e.puppet import Puppet
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+CONTEXT = """data-context='{"question": "q12"}'"""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def abroad(browser: Browser, puppet: Puppet) -> AsyncIterator[tuple[Visitor, str]]:
+    """Somebody on another site that may embed the service, and the service's origin."""
+    async with (
+        served_by_https(puppet, EMBEDDER) as origin,
+        visiting(browser, origin, ignore_https_errors=True) as visitor,
+    ):
+        # Everything here is on one machine, which sites elsewhere may reach with leave only.
+        await visitor.context.grant_permissions(["local-network-access"], origin=EMBEDDER)
+        yield visitor, origin
+
+
+async def test_on_the_same_site_one_line_gives_a_chat(visitor: Visitor, puppet: Puppet) -> None:
+    chat = await embed(visitor, visitor.url, visitor.url, 'data-label="Ask us"')
+    await expect(chat.messages).to_have_count(0)
+    await opened(chat, "Ask us")
+    await expect(chat.box).to_be_focused()
+
+    await chat.say("Hello")
+
+    speaking = await puppet.asked()
+    speaking.say("Hello, **host**.")
+    speaking.finish()
+    await chat.sees_reply("Hello, host.")
+    await chat.page.keyboard.press("Escape")
+    await expect(chat.box).to_be_hidden()
+    await expect(chat.button("Ask us")).to_be_focused()
+    assert (await Axe().run(chat.page)).violations_count == 0
+
+
+async def test_nothing_is_asked_of_the_service_before_it_is_opened(visitor: Visitor) -> None:
+    chat = await embed(visitor, visitor.url, visitor.url)
+    await expect(chat.button("Chat")).to_be_visible()
+
+    assert [seen.url.rpartition("/")[2] for seen in visitor.requests] == ["host", "widget.js"]
+
+
+async def test_on_another_site_it_keeps_its_conversation_over_a_reload(
+    abroad: tuple[Visitor, str], puppet: Puppet
+) -> None:
+    visitor, origin = abroad
+    chat = await embed(visitor, EMBEDDER, origin)
+    await opened(chat)
+    await chat.say("Hello")
+    speaking = await puppet.asked()
+    speaking.say("Half")
+    await expect(chat.replies.last).to_have_text("Half")
+
+    await chat.page.reload()
+    await opened(chat)
+
+    await expect(chat.replies.last).to_have_text("Half")
+    speaking.say(" and half.")
+    speaking.finish()
+    await chat.sees_reply("Half and half.")
+    await expect(chat.left).to_contain_text("Forgotten in 2")
+    [cookie] = await visitor.context.cookies()
+    assert (cookie["name"], cookie["sameSite"]) == ("__Host-privity", "None")
+    assert cookie["httpOnly"]
+    assert cookie["secure"]
+
+
+async def test_on_another_site_it_exports_and_forgets(
+    abroad: tuple[Visitor, str], puppet: Puppet
+) -> None:
+    visitor, origin = abroad
+    chat = await embed(visitor, EMBEDDER, origin)
+    await opened(chat)
+    await chat.say("Hello")
+    (await puppet.asked()).finish()
+    await expect(chat.button("Send")).to_be_visible()
+    async with chat.page.expect_download() as download:
+        await chat.button("Export").click()
+    assert (await download.value).suggested_filename == "conversation.json"
+
+    await chat.forget("Forget everything here")
+
+    await expect(chat.notice).to_contain_text("Everything of this browser is forgotten.")
+    assert await visitor.context.cookies() == []
+
+
+async def test_a_site_that_is_not_listed_gets_no_widget(
+    abroad: tuple[Visitor, str],
+) -> None:
+    visitor, origin = abroad
+    visitor.forgive("blocked by CORS policy", "ERR_FAILED")
+
+    chat = await embed(visitor, "https://evil.example", origin)
+
+    await expect(chat.page.get_by_role("heading", name="A host page")).to_be_visible()
+    await expect(chat.button("Chat")).to_have_count(0)
+
+
+async def test_the_host_page_tells_the_assistant_where_the_visitor_is(
+    visitor: Visitor, puppet: Puppet
+) -> None:
+    chat = await embed(visitor, visitor.url, visitor.url, CONTEXT)
+    await opened(chat)
+    await chat.say("What is this?")
+    first = await puppet.asked()
+    first.finish()
+    await expect(chat.button("Send")).to_be_visible()
+    told = "document.querySelector('privity-chat').context = {question: 'q13'}"
+    await chat.evaluate(told)
+    await chat.say("And this?")
+    second = await puppet.asked()
+
+    assert "q12" in repr(first.prompt)
+    assert "q13" in repr(second.prompt)
+
+
+async def test_the_host_page_chooses_colours_language_and_place(visitor: Visitor) -> None:
+    style = "privity-chat { --privity-accent: rgb(120, 0, 90); --privity-side: 48px; }"
+    chat = await embed(visitor, visitor.url, visitor.url, 'data-language="fi"', style)
+    launcher = chat.button("Chat")
+    box = await launcher.bounding_box()
+    await launcher.click()
+    send = chat.button("Lähetä")
+
+    await expect(send).to_have_css("background-color", "rgb(120, 0, 90)")
+    await expect(launcher).to_have_css("background-color", "rgb(120, 0, 90)")
+    assert box
+    assert box["x"] + box["width"] == 1280 - 48
+
+
+async def test_an_open_widget_leaves_the_cursor_to_the_host_page(visitor: Visitor) -> None:
+    chat = await embed(visitor, visitor.url, visitor.url, "data-open")
+
+    await expect(chat.messages).to_have_count(1)
+    assert await chat.evaluate("document.activeElement.tagName") == "BODY"

@@ -1,0 +1,111 @@
+"""The files of the chat page: their types, how long browsers keep them, who may load them."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import pytest
+
+from entrypoints.http.page_files import FILES
+from entrypoints.settings import Settings
+from tests.e2e.chatting import Person
+from tests.e2e.puppet import Parrot
+from tests.e2e.settings import HTTPS
+from tests.servers import served
+
+EMBEDDER = "https://blog.example"
+TYPES = {
+    "main.js": "text/javascript; charset=utf-8",
+    "chat.css": "text/css; charset=utf-8",
+    "words.fi.json": "application/json",
+    "languages.json": "application/json",
+    "icon.svg": "image/svg+xml",
+}
+
+
+@pytest.mark.parametrize(("name", "media_type"), TYPES.items())
+async def test_a_file_has_its_type_and_is_asked_for_again(
+    visitor: Person, name: str, media_type: str
+) -> None:
+    answer = await visitor.get(f"/page/{name}")
+
+    assert (answer.status, answer.body) == (200, FILES[name].content)
+    assert answer.headers["content-type"] == media_type
+    assert answer.headers["cache-control"] == "no-cache"
+    assert "set-cookie" not in answer.headers
+
+
+async def test_a_file_that_the_browser_has_is_not_sent_again(visitor: Person) -> None:
+    first = await visitor.get("/page/main.js")
+
+    again = await visitor.get("/page/main.js", if_none_match=f'W/"old", {first.headers["etag"]}')
+    older = await visitor.get("/page/main.js", if_none_match='"old"')
+
+    assert (again.status, again.body, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    assert (older.status, older.body) == (200, first.body)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["index.html", "", "gone.js", "__init__.py", "..%2fapp.py", "words.xx.json", "a/main.js"],
+)
+async def test_what_is_no_file_of_the_page_is_404(visitor: Person, name: str) -> None:
+    answer = await visitor.get(f"/page/{name}")
+
+    assert (answer.status, answer.code) == (404, "not_found")
+
+
+async def test_the_page_may_load_its_own_scripts_and_ask_its_own_service_only(
+    visitor: Person,
+) -> None:
+    policy = (await visitor.get("/")).headers["content-security-policy"]
+    allowed = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    [style] = allowed.pop("style-src").split()
+
+    assert style.startswith("'sha256-")
+    assert allowed == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "connect-src": "'self'",
+        "img-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "'none'",
+    }
+
+
+async def test_the_first_paint_waits_for_the_document_only(visitor: Person) -> None:
+    page = (await visitor.get("/")).body.decode()
+
+    assert "<style>:root" in page
+    assert 'rel="stylesheet"' not in page
+    assert page.count('<script type="module" src=') == page.count("<script") == 1
+    assert '<link rel="modulepreload" href="page/chat.js">' in page
+
+
+async def test_every_answer_tells_the_time_to_count_down_from(visitor: Person) -> None:
+    # The header is told in whole seconds, and made once a second.
+    before = datetime.now(UTC) - timedelta(seconds=3)
+    paths = ("/page/main.js", "/api/chat", "/gone")
+    answers = [await visitor.get(path) for path in paths] + [await visitor.say("Hi")]
+
+    told = [parsedate_to_datetime(answer.headers["date"]) for answer in answers]
+
+    assert all(before <= time <= datetime.now(UTC) for time in told)
+
+
+async def test_a_listed_site_may_load_the_widget_and_no_other() -> None:
+    settings = Settings(public_url=HTTPS, embedding_origins=(EMBEDDER,))
+    async with served(settings, model=Parrot()) as service:
+        person = Person(service.url)
+        listed = await person.get("/page/widget.js", origin=EMBEDDER)
+        other = await person.get("/page/widget.js", origin="https://evil.example")
+
+    assert listed.headers["access-control-allow-origin"] == EMBEDDER
+    assert "date" in listed.headers["access-control-expose-headers"]
+    assert "access-control-allow-origin" not in other.headers
+    assert {listed.headers["vary"].lower(), other.headers["vary"].lower()} <= {
+        "origin",
+        "origin, origin",
+    }
