@@ -104,18 +104,18 @@ def opened(frame: bytes, before: bytes, sealer: BoundSealer) -> OpenedFrame:
 def joined(session_id: SessionId, newest_first: Sequence[OpenedFrame]) -> Stored:
     """The conversation that these neighbouring frames, the last of its list, hold.
 
+    That none is missing between them, or before the first of all, is known already: each opened
+    only behind the tag of the one before.
+
     Raises:
-        Unopenable: a frame is missing between or before them, or the last has no head.
-        Unpackable: they do not belong together.
+        Unopenable: the last has no head.
+        Unpackable: the head does not fit the messages.
     """
     frames = tuple(reversed(newest_first))
     head = frames[-1].content.head
     if head is None:
         raise Unopenable("the last frame has no head")
-    _check_unbroken(frames)
     messages = tuple(said for frame in frames for said in frame.content.messages)
-    if frames[0].before == NO_FRAME_BEFORE and head.count != len(messages):
-        raise Unopenable("messages are missing")
     return Stored(
         conversation=conversation_of(session_id, head, messages),
         places=tuple(frame.place for frame in frames),
@@ -126,16 +126,6 @@ def joined(session_id: SessionId, newest_first: Sequence[OpenedFrame]) -> Stored
 
 def _size_before(head: HeadRecord, frames: Sequence[OpenedFrame]) -> int:
     return head.size_before - sum(frame.place.size for frame in frames[:-1])
-
-
-def _check_unbroken(frames: Sequence[OpenedFrame]) -> None:
-    expected = frames[0].place.first
-    if frames[0].before == NO_FRAME_BEFORE and expected != FIRST_REVISION:
-        raise Unopenable("the first frame is missing")
-    for frame in frames:
-        if frame.place.first != expected:
-            raise Unopenable("a frame is missing")
-        expected = frame.place.last + 1
 
 
 def place_of(frame: bytes, messages: int) -> Place:

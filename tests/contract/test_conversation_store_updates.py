@@ -8,6 +8,7 @@ from attrs import evolve
 
 from domain.model.conversation import Conversation
 from domain.model.errors import (
+    ConversationNotFound,
     ConversationTooLarge,
     InvalidInput,
     OlderMessagesNeeded,
@@ -16,7 +17,9 @@ from domain.model.errors import (
 from ports.conversation_store import ConversationStateStore
 from tests.builders import (
     ID,
+    OTHER_ID,
     OWNER,
+    STRANGER,
     a_conversation,
     after_turns,
     asked,
@@ -124,3 +127,24 @@ async def test_a_step_of_a_superseded_turn_changes_nothing(store: ConversationSt
         await store.update(OWNER, ID, answering("late", 1))
 
     assert await store.load(OWNER, ID) == after_turns(2)
+
+
+async def test_what_another_owner_saw_opens_nothing(store: ConversationStateStore) -> None:
+    await store.create(OWNER, a_conversation())
+    known = await store.load(OWNER, ID)
+    with pytest.raises(ConversationNotFound):
+        await store.update(STRANGER, ID, hearing("mine now"), base=known)
+
+    assert texts_of(await store.load(OWNER, ID)) == []
+
+
+async def test_what_was_seen_of_another_conversation_is_no_base(
+    store: ConversationStateStore,
+) -> None:
+    await store.create(OWNER, a_conversation())
+    await store.create(OWNER, a_conversation(id=OTHER_ID))
+    known = await store.load(OWNER, ID)
+    await store.update(OWNER, OTHER_ID, hearing("here"), base=known)
+
+    assert texts_of(await store.load(OWNER, ID)) == []
+    assert texts_of(await store.load(OWNER, OTHER_ID)) == ["here"]

@@ -1,7 +1,6 @@
 """Writes whose answers were lost, that come late, or twice, against a real server."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
 
 import pytest
 
@@ -11,7 +10,7 @@ from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound, TurnSuperseded
 from domain.model.piece import NumberedPiece, TextPiece
 from domain.model.turn import Outcome, TurnEnd
-from tests.builders import ID, OWNER, a_conversation, answered, asked, texts_of
+from tests.builders import ID, OWNER, STRANGER, a_conversation, answered, asked, texts_of
 from tests.contract.changes import asking, finishing
 from tests.contract.test_turn_log import turn_of
 from tests.integration.proxies import Proxy, proxy_to
@@ -133,6 +132,17 @@ async def test_a_late_log_entry_brings_no_key_back(kept: Storing, *, only_the_lo
     assert await kept.redis.keys("*") == left
 
 
+async def test_forgetting_takes_a_log_along_whose_conversation_was_evicted(kept: Storing) -> None:
+    await _opened(kept)
+    await kept.redis.delete(state_key(ID))
+    await kept.store.forget(STRANGER, ID)
+    left = await kept.redis.keys("*")
+    await kept.store.forget(OWNER, ID)
+
+    assert left == [log_key(ID).encode()]
+    assert await kept.redis.keys("*") == []
+
+
 async def test_redis_itself_refuses_pieces_behind_the_end_and_of_older_turns(
     kept: Storing,
 ) -> None:
@@ -143,40 +153,6 @@ async def test_redis_itself_refuses_pieces_behind_the_end_and_of_older_turns(
             *("XADD", log_key(ID), "NOMKSTREAM", f"{number}-7", "d", "late")
         )
         assert refused is None
-
-
-async def test_scripts_that_the_server_lost_are_given_to_it_again(kept: Storing) -> None:
-    conversation = await _opened(kept)
-    turn = turn_of(conversation)
-    for step in (
-        lambda: kept.log.append(OWNER, ID, turn, LATE),
-        lambda: kept.log.read(OWNER, ID, turn.id, 0, timedelta()),
-        lambda: kept.log.stop(OWNER, ID, turn.id),
-        lambda: kept.store.update(OWNER, ID, finishing(), base=conversation),
-        lambda: kept.log.end(OWNER, ID, turn, TurnEnd(outcome=Outcome.FINISHED)),
-    ):
-        await kept.redis.script_flush()
-        await step()
-
-    assert texts_of(await kept.store.load(OWNER, ID)) == ["Hello?", "Hi!"]
-    assert kept.notes.events == []
-
-
-async def test_every_key_has_an_end(kept: Storing) -> None:
-    async def ends() -> list[bool]:
-        return [await kept.redis.pttl(key) > 0 for key in await kept.redis.keys("*")]
-
-    turn = turn_of(await _opened(kept))
-    seen = [await ends()]
-    for _ in range(2):
-        await kept.log.append(OWNER, ID, turn, LATE)
-        seen.append(await ends())
-    await kept.store.update(OWNER, ID, lambda c: c)
-    await kept.store.update(OWNER, ID, finishing())
-    await kept.log.end(OWNER, ID, turn, TurnEnd(outcome=Outcome.FINISHED))
-    seen.append(await ends())
-
-    assert seen == [[True, True]] * 4
 
 
 async def _opened(kept: Storing) -> Conversation:

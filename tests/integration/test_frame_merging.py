@@ -1,0 +1,40 @@
+"""Frames of a conversation of which only the newest messages are at hand."""
+
+import os
+from functools import partial
+
+from adapters.encrypted_redis.reading import FrameReader, newest_messages
+from adapters.sealing.key_ring import KeyRing
+from adapters.sealing.sealer import Kind, Sealer
+from tests.builders import ID, OWNER, a_conversation, answered, asked, texts_of
+from tests.integration.storing import RING, Storing
+
+TURNS = 40
+MERGED = 8
+
+
+async def talked_by_the_tail(kept: Storing) -> None:
+    """As the service does it: each turn begins with a read of some messages only."""
+    await kept.store.create(OWNER, a_conversation())
+    for number in range(1, TURNS + 1):
+        begin = partial(asked, text=f"question {number}", number=number)
+        known = await kept.store.update(OWNER, ID, begin, last=2)
+        finish = partial(answered, text=f"answer {number}", number=number)
+        await kept.store.update(OWNER, ID, finish, base=known)
+
+
+async def test_eight_become_one_also_when_fewer_messages_are_asked_for(kept: Storing) -> None:
+    await talked_by_the_tail(kept)
+
+    assert len(await kept.frames()) <= TURNS // MERGED + MERGED
+    assert len(texts_of(await kept.store.load(OWNER, ID))) == 2 * TURNS
+
+
+async def test_the_size_of_all_is_known_from_the_newest_frames(kept: Storing) -> None:
+    await talked_by_the_tail(kept)
+    sealer = Sealer(ring=KeyRing.parse(RING), random_bytes=os.urandom)
+    bound = sealer.bound(OWNER, Kind.STATE, ID)
+    stored = await FrameReader(kept.commands, ID, bound).read(newest_messages(1))
+
+    assert not stored.is_whole
+    assert stored.size == sum(map(len, await kept.frames()))

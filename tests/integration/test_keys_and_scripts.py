@@ -1,0 +1,49 @@
+"""Every key has an end, and scripts that the server lost are given to it again."""
+
+from datetime import timedelta
+
+from domain.model.piece import NumberedPiece, TextPiece
+from domain.model.turn import Outcome, TurnEnd
+from tests.builders import ID, OWNER, a_conversation, asked, texts_of
+from tests.contract.changes import finishing
+from tests.contract.test_turn_log import turn_of
+from tests.integration.storing import Storing
+
+PIECES = [NumberedPiece(1, TextPiece("said"))]
+
+
+async def test_scripts_that_the_server_lost_are_given_to_it_again(kept: Storing) -> None:
+    conversation = asked(a_conversation())
+    await kept.store.create(OWNER, conversation)
+    turn = turn_of(conversation)
+    for step in (
+        lambda: kept.log.append(OWNER, ID, turn, PIECES),
+        lambda: kept.log.read(OWNER, ID, turn.id, 0, timedelta()),
+        lambda: kept.log.stop(OWNER, ID, turn.id),
+        lambda: kept.store.update(OWNER, ID, finishing(), base=conversation),
+        lambda: kept.log.end(OWNER, ID, turn, TurnEnd(outcome=Outcome.FINISHED)),
+    ):
+        await kept.redis.script_flush()
+        await step()
+
+    assert texts_of(await kept.store.load(OWNER, ID)) == ["Hello?", "Hi!"]
+    assert kept.notes.events == []
+
+
+async def test_every_key_has_an_end(kept: Storing) -> None:
+    async def ends() -> list[bool]:
+        return [await kept.redis.pttl(key) > 0 for key in await kept.redis.keys("*")]
+
+    conversation = asked(a_conversation())
+    await kept.store.create(OWNER, conversation)
+    turn = turn_of(conversation)
+    seen = [await ends()]
+    for _ in range(2):
+        await kept.log.append(OWNER, ID, turn, PIECES)
+        seen.append(await ends())
+    await kept.store.update(OWNER, ID, lambda c: c)
+    await kept.store.update(OWNER, ID, finishing())
+    await kept.log.end(OWNER, ID, turn, TurnEnd(outcome=Outcome.FINISHED))
+    seen.append(await ends())
+
+    assert seen == [[True, True]] * 4
