@@ -118,15 +118,15 @@ async def test_a_slow_network_delays_and_loses_nothing(redis: RedisProcess, tell
     async with listening(slowly) as port, a_fleet(f"redis://127.0.0.1:{port}/0", teller) as fleet:
         one, other = await asyncio.gather(fleet.one(), fleet.one())
         person = meeting(one)
-        async with person.saying(an_order("slow", 30, 20)) as live:
+        async with person.saying(an_order("slow", 150, 30)) as live:
             session_id = await begun(live)
             async with meeting(other, person).resuming(session_id) as resumed:
                 followed = await resumed.whole()
             answer = await live.whole()
         said = await person.said(session_id)
 
-    assert text_of(answer.events) == text_of(followed.events) == told("slow", 30)
-    assert said[-1] == ("assistant", told("slow", 30))
+    assert text_of(answer.events) == text_of(followed.events) == told("slow", 150)
+    assert said[-1] == ("assistant", told("slow", 150))
 
 
 async def _delayed(reader: StreamReader, writer: StreamWriter) -> None:
