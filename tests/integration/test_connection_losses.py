@@ -32,6 +32,21 @@ async def test_a_frozen_server_leaves_the_outcome_unknown_and_late_replies_reach
         assert await connection.call("ECHO", "thawed") == b"thawed"
 
 
+async def test_a_server_that_freezes_for_a_while_is_not_well_before_it_answers_again(
+    own_server: RedisProcess,
+) -> None:
+    async with connected(own_server.port, Bounds(patience=BRIEF, lateness=LONG)) as connection:
+        await until_it_answers(connection)
+        own_server.signal(signal.SIGSTOP)
+        async with asyncio.timeout(20):
+            while connection.well_for:
+                await echoed(connection, 1)
+        own_server.signal(signal.SIGCONT)
+        async with asyncio.timeout(20):
+            while not connection.well_for:
+                await echoed(connection, 1)
+
+
 async def test_a_server_that_stays_frozen_loses_its_connection(own_server: RedisProcess) -> None:
     async with (
         proxy_to(own_server.port) as proxy,

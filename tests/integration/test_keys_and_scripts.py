@@ -1,13 +1,19 @@
 """Every key has an end, and scripts that the server lost are given to it again."""
 
+import os
 from datetime import timedelta
 
+from adapters.encrypted_redis.committing import Commit
+from adapters.encrypted_redis.keyspace import log_key
+from adapters.encrypted_redis.reading import FrameReader, newest_messages
+from adapters.sealing.key_ring import KeyRing
+from adapters.sealing.sealer import Kind, Sealer
 from domain.model.piece import NumberedPiece, TextPiece
 from domain.model.turn import Outcome, TurnEnd
 from tests.builders import ID, OWNER, a_conversation, asked, texts_of
 from tests.contract.changes import finishing
 from tests.contract.test_turn_log import turn_of
-from tests.integration.storing import Storing
+from tests.integration.storing import RING, Storing
 
 PIECES = [NumberedPiece(1, TextPiece("said"))]
 
@@ -47,3 +53,19 @@ async def test_every_key_has_an_end(kept: Storing) -> None:
     seen.append(await ends())
 
     assert seen == [[True, True]] * 4
+
+
+async def test_a_log_is_opened_again_for_exactly_what_was_read(kept: Storing) -> None:
+    conversation = asked(a_conversation())
+    await kept.store.create(OWNER, conversation)
+    sealer = Sealer(ring=KeyRing.parse(RING), random_bytes=os.urandom)
+    reader = FrameReader(kept.commands, ID, sealer.bound(OWNER, Kind.STATE, ID))
+    read, commit = await reader.read(newest_messages(1)), Commit(kept.commands, kept.log)
+    await kept.redis.delete(log_key(ID))
+    await kept.store.update(OWNER, ID, finishing())
+    overtaken = await commit.reopen_log(OWNER, read, turn_of(conversation))
+    await kept.store.forget(OWNER, ID)
+    forgotten = await commit.reopen_log(OWNER, read, turn_of(conversation))
+
+    assert (overtaken, forgotten) == (b"CONFLICT", b"GONE")
+    assert await kept.redis.keys("*") == []
