@@ -36,15 +36,11 @@ async def test_a_server_that_freezes_for_a_while_is_not_well_before_it_answers_a
     own_server: RedisProcess,
 ) -> None:
     async with connected(own_server.port, Bounds(patience=BRIEF, lateness=LONG)) as connection:
-        await until_it_answers(connection)
+        await _until(connection, is_well=True)
         own_server.signal(signal.SIGSTOP)
-        async with asyncio.timeout(20):
-            while connection.well_for:
-                await echoed(connection, 1)
+        await _until(connection, is_well=False)
         own_server.signal(signal.SIGCONT)
-        async with asyncio.timeout(20):
-            while not connection.well_for:
-                await echoed(connection, 1)
+        await _until(connection, is_well=True)
 
 
 async def test_a_server_that_stays_frozen_loses_its_connection(own_server: RedisProcess) -> None:
@@ -121,3 +117,11 @@ async def _refused_at_once(connection: Multiplexer) -> NotSent:
             return refused
         await asyncio.wait([reply])
         assert isinstance(reply.exception(), ConnectionTrouble)
+
+
+async def _until(connection: Multiplexer, *, is_well: bool) -> None:
+    """Return once the connection knows about it."""
+    async with asyncio.timeout(15):
+        while bool(connection.well_for) is not is_well:
+            await echoed(connection, 1)
+            await asyncio.sleep(0)
