@@ -93,8 +93,7 @@ class Multiplexer:
         packed = pack_command(arguments)  # type: ignore[arg-type]  # typed as if it took one only
         reply = self._waiting.add(packed, now, self._loop.create_future())
         self._has_commands.set()
-        if self._timer is None:
-            self._timer = self._loop.call_at(now + self._patience, self._look)
+        self._look_by(now + self._patience)
         return reply
 
     async def run(self) -> None:
@@ -183,6 +182,14 @@ class Multiplexer:
             except (ResponseError, BusyLoadingError, AuthenticationError) as refused:
                 refusal = refused
             answer(reply, refusal)
+
+    def _look_by(self, moment: float) -> None:
+        """Look at the latest then; what is late already may have put the next look further off."""
+        if self._timer is not None:
+            if self._timer.when() <= moment:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(moment, self._look)
 
     def _look(self) -> None:
         now = self._loop.time()
