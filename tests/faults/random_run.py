@@ -15,6 +15,7 @@ import secrets
 import sys
 from collections import Counter
 from contextlib import AsyncExitStack
+from typing import Final
 
 from attrs import Factory, define, frozen
 from redis.asyncio import Redis
@@ -26,6 +27,8 @@ from tests.faults.fleet import Fleet
 from tests.faults.speakers import Speaker
 from tests.faults.teller import telling
 from tests.integration.redis_servers import RedisProcess, embedded_binary, redis_process
+
+_PATIENCE: Final = 120
 
 
 @frozen(kw_only=True)
@@ -111,7 +114,10 @@ async def run(plan: Plan) -> Result:
             await asyncio.sleep(chance.uniform(0, 2 * plan.between))
             await _kill(chance, service, redis)
         over.set()
-        await asyncio.gather(*talking)
+        # While Redis is killed all the time nobody can tell who is dead; once it is not, all go on.
+        _, stuck = await asyncio.wait(talking, timeout=_PATIENCE)
+        for task in stuck:
+            task.cancel()
         return await _judged(speakers, service, redis, outcomes)
 
 
@@ -162,7 +168,8 @@ async def _judged(
 
 async def _speaks_on(speaker: Speaker, service: Service) -> bool:
     try:
-        await speaker.speak(service)
+        async with asyncio.timeout(_PATIENCE):
+            await speaker.speak(service)
     except TimeoutError:
         return False
     return True

@@ -17,8 +17,6 @@ PAUSE: Final = 20
 LONG_ENOUGH: Final = 100
 """So many messages, and another conversation is begun."""
 
-_PATIENCE: Final = 120
-
 
 class Service(Protocol):
     """Where people may go."""
@@ -52,9 +50,8 @@ class Speaker:
         if self.said % LONG_ENOUGH == 0:
             self.talks.append(Talk())
         name = f"{self.name}-{self.said}"
-        async with asyncio.timeout(_PATIENCE):
-            while not await self._has_ended(service, name):  # noqa: ASYNC110 - as people wait
-                await asyncio.sleep(self.chance.uniform(0.02, 0.3))
+        while not await self._has_ended(service, name):  # noqa: ASYNC110 - as people wait
+            await asyncio.sleep(self.chance.uniform(0.02, 0.3))
 
     async def _has_ended(self, service: Service, name: str) -> bool:
         try:
