@@ -115,9 +115,10 @@ async def run(plan: Plan) -> Result:
             await _kill(chance, service, redis)
         over.set()
         # While Redis is killed all the time nobody can tell who is dead; once it is not, all go on.
-        _, stuck = await asyncio.wait(talking, timeout=_PATIENCE)
+        done, stuck = await asyncio.wait(talking, timeout=_PATIENCE)
         for task in stuck:
             task.cancel()
+        await asyncio.gather(*done)
         return await _judged(speakers, service, redis, outcomes)
 
 
