@@ -4,10 +4,13 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from domain.model.turn import Turn
 from ports.conversation_store import ConversationStateStore
 from ports.turn_log import TurnLog
 from ports.turn_runner import TurnRunner
+from tests.builders import OWNER, a_conversation, asked
 from tests.contract.adapters import RUNNERS, STORES, Kept, PassTime
+from tests.contract.turns import turn_of
 
 Runners = Callable[[int], TurnRunner]
 
@@ -42,3 +45,11 @@ def runners(request: pytest.FixtureRequest) -> Runners:
 @pytest.fixture
 def runner(runners: Runners) -> TurnRunner:
     return runners(3)
+
+
+@pytest.fixture
+async def turn(store: ConversationStateStore) -> Turn:
+    """An open turn."""
+    conversation = asked(a_conversation())
+    await store.create(OWNER, conversation)
+    return turn_of(conversation)

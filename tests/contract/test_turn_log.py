@@ -1,46 +1,15 @@
 """What every turn log promises: see ``ports.turn_log``."""
 
-from datetime import timedelta
-
 import pytest
 
-from domain.model.conversation import Conversation
-from domain.model.message import FinishReason, Usage
 from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Outcome, Turn, TurnEnd
 from ports.conversation_store import ConversationStateStore
 from ports.errors import TurnNotLogged
 from ports.turn_log import TurnLog, Writing
-from tests.builders import ID, OTHER_ID, OWNER, STRANGER, a_conversation, asked, turn_id
-from tests.clocks import NOON
+from tests.builders import ID, OTHER_ID, OWNER, STRANGER, turn_id
 from tests.contract.changes import asking, interrupting
-
-AT_ONCE = timedelta()
-BRIEFLY = timedelta(milliseconds=1)
-LONG = timedelta(seconds=20)
-END = TurnEnd(
-    outcome=Outcome.FINISHED,
-    finish_reason=FinishReason.STOP,
-    usage=Usage(input_tokens=1, output_tokens=2),
-    forgotten_at=NOON,
-)
-
-
-def numbered(*texts: str, first: int = 1) -> list[NumberedPiece]:
-    return [NumberedPiece(number, TextPiece(text)) for number, text in enumerate(texts, first)]
-
-
-def turn_of(conversation: Conversation) -> Turn:
-    assert conversation.turn is not None
-    return conversation.turn
-
-
-@pytest.fixture
-async def turn(store: ConversationStateStore) -> Turn:
-    """An open turn."""
-    conversation = asked(a_conversation())
-    await store.create(OWNER, conversation)
-    return turn_of(conversation)
+from tests.contract.turns import AT_ONCE, END, numbered, turn_of
 
 
 async def test_a_turn_that_was_never_opened_has_no_log(log: TurnLog) -> None:

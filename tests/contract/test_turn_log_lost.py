@@ -11,7 +11,7 @@ from ports.turn_log import TurnLog, Writing
 from tests.builders import ID, OWNER, STRANGER, a_conversation, asked, turn_id
 from tests.contract.adapters import PassTime
 from tests.contract.changes import asking, finishing, interrupting
-from tests.contract.test_turn_log import AT_ONCE, numbered, turn_of
+from tests.contract.turns import AT_ONCE, numbered, turn_of
 
 TOO_LONG = timedelta(minutes=11)
 

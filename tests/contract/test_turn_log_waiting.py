@@ -5,43 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from domain.model.conversation import Conversation
-from domain.model.message import FinishReason, Usage
-from domain.model.piece import NumberedPiece, TextPiece
-from domain.model.turn import Outcome, Turn, TurnEnd
+from domain.model.turn import Turn
 from ports.conversation_store import ConversationStateStore
 from ports.errors import TurnNotLogged
 from ports.turn_log import TurnLog
-from tests.builders import ID, OWNER, a_conversation, asked
-from tests.clocks import NOON
+from tests.builders import ID, OWNER
 from tests.contract.adapters import PassTime
-
-AT_ONCE = timedelta()
-BRIEFLY = timedelta(milliseconds=1)
-LONG = timedelta(seconds=20)
-END = TurnEnd(
-    outcome=Outcome.FINISHED,
-    finish_reason=FinishReason.STOP,
-    usage=Usage(input_tokens=1, output_tokens=2),
-    forgotten_at=NOON,
-)
-
-
-def numbered(*texts: str, first: int = 1) -> list[NumberedPiece]:
-    return [NumberedPiece(number, TextPiece(text)) for number, text in enumerate(texts, first)]
-
-
-def turn_of(conversation: Conversation) -> Turn:
-    assert conversation.turn is not None
-    return conversation.turn
-
-
-@pytest.fixture
-async def turn(store: ConversationStateStore) -> Turn:
-    """An open turn."""
-    conversation = asked(a_conversation())
-    await store.create(OWNER, conversation)
-    return turn_of(conversation)
+from tests.contract.turns import AT_ONCE, BRIEFLY, END, LONG, numbered
 
 
 async def test_a_reader_waits_for_the_first_entry_and_no_longer(log: TurnLog, turn: Turn) -> None:

@@ -12,7 +12,7 @@ from domain.model.piece import NumberedPiece, TextPiece
 from domain.model.turn import Outcome, TurnEnd
 from tests.builders import ID, OWNER, a_conversation, asked, texts_of
 from tests.contract.changes import finishing
-from tests.contract.test_turn_log import turn_of
+from tests.contract.turns import turn_of
 from tests.integration.storing import RING, Storing
 
 PIECES = [NumberedPiece(1, TextPiece("said"))]

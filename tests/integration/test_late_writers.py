@@ -12,7 +12,7 @@ from domain.model.piece import NumberedPiece, TextPiece
 from domain.model.turn import Outcome, TurnEnd
 from tests.builders import ID, OWNER, STRANGER, a_conversation, answered, asked, texts_of
 from tests.contract.changes import asking, finishing
-from tests.contract.test_turn_log import turn_of
+from tests.contract.turns import turn_of
 from tests.integration.proxies import Proxy, proxy_to
 from tests.integration.redis_servers import RedisProcess
 from tests.integration.storing import Storing, storing

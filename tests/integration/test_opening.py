@@ -1,51 +1,17 @@
 """Ways to reach Redis: TLS and whom to trust, passwords and users, sockets, databases, patience."""
 
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import trustme
 
-from adapters.encrypted_redis.commands import Commands
-from adapters.encrypted_redis.opening import RedisAway, RedisPlace, open_redis
-from adapters.system.clock import SystemClock
-from tests.clocks import HastyClock
+from adapters.encrypted_redis.opening import RedisPlace
 from tests.integration.proxies import proxy_to
+from tests.integration.reaching import answers, refusal
 from tests.integration.redis_servers import (
     RedisProcess,
 )
-from tests.noting import Notes
-
-PASSWORD = "a planted password"
-QUOTED = "a%20planted%20password"
-
-
-@asynccontextmanager
-async def opened(place: RedisPlace, seconds: float = 20) -> AsyncIterator[Commands]:
-    """A clock whose pauses take no time counts the patience."""
-    async with open_redis(
-        place,
-        clock=HastyClock() if seconds == 0 else SystemClock(),
-        telemetry=Notes(),
-        within=timedelta(seconds=seconds or 30),
-    ) as commands:
-        yield commands
-
-
-async def answers(place: RedisPlace) -> bool:
-    async with opened(place) as commands:
-        return bool(await commands.once("test", "PING") == b"PONG")
-
-
-async def refusal(place: RedisPlace) -> str:
-    """What the operator reads."""
-    with pytest.raises(RedisAway) as caught:
-        async with opened(place, seconds=0):
-            pass
-    return str(caught.value)
 
 
 @pytest.fixture(scope="module")

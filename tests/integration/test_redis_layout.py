@@ -14,7 +14,7 @@ from adapters.sealing.sealer import header_of
 from domain.model.turn import Outcome, TurnEnd
 from tests.builders import ID, OWNER, a_conversation, asked
 from tests.contract.changes import finishing
-from tests.contract.test_turn_log import numbered, turn_of
+from tests.contract.turns import numbered, turn_of
 from tests.e2e.redis_bytes import held, raw
 from tests.integration.redis_servers import RedisProcess, embedded_binary, redis_process
 from tests.integration.storing import RING, Storing, storing

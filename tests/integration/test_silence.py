@@ -10,7 +10,7 @@ from domain.model.turn_policy import TurnPolicy
 from ports.errors import StoreUnavailable
 from tests.builders import ID, OWNER, a_conversation, asked
 from tests.clocks import ShiftedClock
-from tests.contract.test_turn_log import turn_of
+from tests.contract.turns import turn_of
 from tests.integration.redis_servers import RedisProcess
 from tests.integration.storing import Storing, storing
 

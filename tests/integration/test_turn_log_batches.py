@@ -18,7 +18,7 @@ from domain.model.turn import Outcome, Turn, TurnEnd
 from ports.turn_log import Writing
 from tests.builders import ID, OWNER, a_conversation, asked
 from tests.clocks import ManualClock
-from tests.contract.test_turn_log import numbered, turn_of
+from tests.contract.turns import numbered, turn_of
 from tests.integration.redis_servers import RedisProcess
 from tests.integration.storing import RING, Storing, storing
 
