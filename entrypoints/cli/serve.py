@@ -69,7 +69,9 @@ def _served(settings: Settings, host: str, port: int) -> int:
         _complain([f"The service could not start ({type(cause).__name__})."])
         return _FAILED
     except OSError as error:
-        _complain([f"Cannot listen on {host} port {port}: {error.strerror}."])
+        # asyncio's own words would name the address again.
+        why = os.strerror(error.errno) if error.errno else type(error).__name__
+        _complain([f"Cannot listen on {host} port {port}: {why}."])
         return _FAILED
     return 0
 
