@@ -129,9 +129,15 @@ class Talk:
 
     async def _stream(self, path: str, body: dict[str, Any]) -> None:
         stopping: set[asyncio.Task[None]] = set()
+        begun = asyncio.Event()
+
+        async def stop() -> None:
+            # Before its first event there is no reply that could be stopped.
+            await begun.wait()
+            await self._stop()
 
         def interrupted() -> None:
-            stopping.add(asyncio.create_task(self._stop()))
+            stopping.add(asyncio.create_task(stop()))
 
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, interrupted)
@@ -142,10 +148,12 @@ class Talk:
                     await _document(answer)
                 async for event in events_of(answer.content):
                     self._show(event)
+                    begun.set()
         except aiohttp.ClientPayloadError:
             self._write("\n(The reply broke off.)")
         finally:
             loop.remove_signal_handler(signal.SIGINT)
+            begun.set()
             await asyncio.gather(*stopping, return_exceptions=True)
         self._write("\n")
 

@@ -31,6 +31,7 @@ class Backend:
         self.authorization: set[str] = set()
         self.shown = asyncio.Event()
         self.stopped = asyncio.Event()
+        self.before: Callable[[], None] = lambda: None
         self.during: Callable[[], Awaitable[None]] | None = None
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -43,6 +44,8 @@ class Backend:
         answer = self._answers.pop(0)
         if isinstance(answer, tuple):
             return web.json_response({"detail": answer[1]}, status=answer[0])
+        self.before()
+        await asyncio.sleep(0)
         response = web.StreamResponse()
         await response.prepare(request)
         beginning, stop, rest = answer.partition(ABORT)
@@ -154,6 +157,21 @@ async def test_a_failed_and_a_stopped_reply_say_so() -> None:
 
     assert "\n(The model is busy.)\n" in shown
     assert shown.endswith("Half (stopped)\n")
+
+
+async def test_ctrl_c_before_the_first_event_stops_the_reply_once_it_has_begun() -> None:
+    backend = Backend(HELLO + STOPPED)
+
+    async def interrupting() -> None:
+        await asyncio.wait_for(backend.stopped.wait(), 10)
+
+    backend.during = interrupting
+    backend.before = lambda: os.kill(os.getpid(), signal.SIGINT)
+    async with talking_to(backend) as talk:
+        shown = await talk("Hello")
+
+    assert ("POST", "/api/chat/s1/stop", {}) in backend.asked
+    assert "Half (stopped)" in shown
 
 
 async def test_ctrl_c_stops_the_reply_and_not_the_terminal() -> None:
