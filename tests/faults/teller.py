@@ -67,7 +67,8 @@ async def _end(request: web.Request, response: web.StreamResponse, ending: str) 
     elif ending == DIE:
         await response.write(delta(content="half")[:30])
         assert request.transport is not None
-        request.transport.abort()
+        # Closed and not aborted: what was said before has to arrive.
+        request.transport.close()
 
 
 @asynccontextmanager

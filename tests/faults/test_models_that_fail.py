@@ -22,7 +22,8 @@ async def test_a_model_that_fails_is_told_and_what_it_said_is_kept(
 ) -> None:
     pieces, code, status = FAILURES[ending]
     person = meeting(await fleet.one(MODEL_SILENCE_SECONDS="1"))
-    order = an_order("broken", 3, 0, ending)
+    # What comes in the same moment as a break is lost with it, so the pieces have time to arrive.
+    order = an_order("broken", 3, 200, ending)
     answer = await person.say(order)
     session_id = answer.session_id
     history = (await person.history(session_id)).document
