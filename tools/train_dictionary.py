@@ -43,9 +43,9 @@ def _texts() -> list[list[str]]:
 
 
 def _turn(chance: random.Random, sentences: list[str], at: datetime) -> Conversation:
-    names = [f"{chance.getrandbits(128):032x}" for _ in range(3)]
-    ids = [MessageId(f"msg_{name}") for name in names]
-    opening = Opening(turn_id=TurnId(names[2]), reply_id=ids[0], at=at)
+    ids = [MessageId(f"msg_{chance.getrandbits(64):016x}") for _ in range(2)]
+    turn_id = TurnId(f"{chance.getrandbits(128):032x}")
+    opening = Opening(turn_id=turn_id, reply_id=ids[0], at=at)
     empty = evolve(opened(SessionId("-"), locale=chance.choice(tuple(PHRASES)), at=at))
     asked = say(empty, opening, ids[1], (TextPart(" ".join(chance.sample(sentences, 2))),))
     reply = [TextPiece(" ".join(chance.sample(sentences, 4)))]
@@ -66,7 +66,7 @@ def _samples() -> Iterator[bytes]:
 def main() -> None:
     """Train and write."""
     packing._WORTH_COMPRESSING = 10**9  # type: ignore[misc]  # noqa: SLF001 - samples are plain
-    trained = zstandard.train_dictionary(SIZE, list(_samples()), level=packing.DENSE)
+    trained = zstandard.train_dictionary(SIZE, list(_samples()), level=packing.LEVEL)
     TARGET.write_bytes(trained.as_bytes())
 
 

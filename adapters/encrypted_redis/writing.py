@@ -137,12 +137,12 @@ class _Writer:
     def add(self, first: int, last: int, messages: int) -> None:
         """A frame without a head, of the next ``messages``."""
         said = self._changed.messages[self._written : self._written + messages]
-        self._push(encode_frame(said, dense=last > first), first, last, messages)
+        self._push(encode_frame(said), first, last, messages)
 
     def add_last(self, first: int, last: int) -> None:
         """The last frame: all messages that are left, and the head."""
         said = self._changed.messages[self._written :]
-        record = encode_frame(said, head=self._changed, size_before=self._size, dense=last > first)
+        record = encode_frame(said, head=self._changed, size_before=self._size)
         self._push(record, first, last, len(said))
 
     def _push(self, record: bytes, first: int, last: int, messages: int) -> None:

@@ -6,11 +6,13 @@ from typing import Final
 
 from domain.model.identifiers import MessageId, SessionId, TurnId
 
-_BYTES: Final = 16
+_TURN_BYTES: Final = 16
+_MESSAGE_BYTES: Final = 8
+"""Enough within one conversation, and nothing else that is stored compresses worse."""
 
 
 class RandomIdentifiers:
-    """Makes names of at least 122 random bits."""
+    """Makes names of at least 122 random bits; of 64 where they count in one conversation only."""
 
     def session_id(self) -> SessionId:
         """See ``ports.identifier_source.IdentifierSource.session_id``."""
@@ -18,8 +20,8 @@ class RandomIdentifiers:
 
     def turn_id(self) -> TurnId:
         """See ``ports.identifier_source.IdentifierSource.turn_id``."""
-        return TurnId(secrets.token_hex(_BYTES))
+        return TurnId(secrets.token_hex(_TURN_BYTES))
 
     def message_id(self) -> MessageId:
         """See ``ports.identifier_source.IdentifierSource.message_id``."""
-        return MessageId(f"msg_{secrets.token_hex(_BYTES)}")
+        return MessageId(f"msg_{secrets.token_hex(_MESSAGE_BYTES)}")

@@ -11,7 +11,7 @@ from attrs import frozen
 from msgspec import Struct
 
 from adapters.wire_format.message_record import MessageRecord, message_of, message_record
-from adapters.wire_format.packing import DENSE, QUICK, Unpackable, pack, unpack
+from adapters.wire_format.packing import Unpackable, pack, unpack
 from adapters.wire_format.primitives import long_id, microseconds, short_id, time_of
 from domain.model.conversation import Conversation
 from domain.model.identifiers import SessionId, TurnId
@@ -81,14 +81,13 @@ def encode_frame(
     *,
     head: Conversation | None = None,
     size_before: int = 0,
-    dense: bool = False,
 ) -> bytes:
     """A frame's content; ``head`` lends everything but its messages."""
     record = FrameRecord(
         None if head is None else _head_record(head, size_before),
         [message_record(said) for said in messages],
     )
-    return pack(_encoder.encode(record), DENSE if dense else QUICK)
+    return pack(_encoder.encode(record))
 
 
 def decode_frame(packed: bytes) -> FrameContent:

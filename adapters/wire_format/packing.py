@@ -31,18 +31,18 @@ _PLAIN: Final = 0
 _ZSTD_0: Final = 1
 _WORTH_COMPRESSING: Final = 64
 _HEAD_BYTES: Final = 2
-QUICK: Final = 3
-DENSE: Final = 9
+LEVEL: Final = 9
+"""zstd's: a sixth smaller than at 3, for some microseconds a frame."""
 
 
 class Unpackable(Exception):
     """What is stored is of no known version, or is no record; says nothing of its content."""
 
 
-def pack(record: bytes, level: int = QUICK) -> bytes:
-    """The record as it is sealed; ``level`` is zstd's, ``DENSE`` for what is seldom rewritten."""
+def pack(record: bytes) -> bytes:
+    """The record as it is sealed."""
     if len(record) >= _WORTH_COMPRESSING:
-        small = _compressor(level).compress(record)
+        small = _compressor().compress(record)
         if len(small) < len(record):
             return bytes((SCHEMA, _ZSTD_0)) + small
     return bytes((SCHEMA, _PLAIN)) + record
@@ -84,9 +84,9 @@ def _dictionary() -> ZstdCompressionDict:
 
 
 @cache
-def _compressor(level: int) -> ZstdCompressor:
+def _compressor() -> ZstdCompressor:
     parameters = ZstdCompressionParameters.from_level(
-        level, format=FORMAT_ZSTD1_MAGICLESS, write_dict_id=False, write_checksum=False
+        LEVEL, format=FORMAT_ZSTD1_MAGICLESS, write_dict_id=False, write_checksum=False
     )
     return ZstdCompressor(dict_data=_dictionary(), compression_params=parameters)
 

@@ -11,7 +11,7 @@ from domain.model.message import Usage
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _OURS: Final = "msg_"
-_OUR_ID: Final = re.compile(r"msg_[0-9a-f]{32}")
+_OUR_ID: Final = re.compile(r"msg_[0-9a-f]{16}")
 
 
 class UsageRecord(Struct, array_like=True):
@@ -33,7 +33,7 @@ def time_of(microseconds: int) -> datetime:
 
 
 def short_id(message_id: MessageId) -> bytes:
-    """An id of ours as 0 and the 16 bytes it stands for, any other as 1 and its letters."""
+    """An id of ours as 0 and the 8 bytes it stands for, any other as 1 and its letters."""
     if _OUR_ID.fullmatch(message_id):
         return b"\0" + bytes.fromhex(message_id[len(_OURS) :])
     return b"\1" + message_id.encode()

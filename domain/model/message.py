@@ -1,6 +1,6 @@
 """One utterance of a role, its content in typed parts."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import TypeAlias
 
@@ -111,7 +111,7 @@ Part: TypeAlias = (
 
 
 def _is_utc(_: object, __: object, value: datetime) -> None:
-    if value.utcoffset() != timedelta(0):
+    if value.tzinfo is not UTC and value.utcoffset() != timedelta(0):
         raise ValueError("times are aware UTC")
 
 

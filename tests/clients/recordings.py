@@ -22,7 +22,7 @@ from tests.http_client import Answer
 FOLDER: Final = Path(__file__).parent / "recorded"
 RECORDING: Final = os.environ.get("PRIVITY_RECORD") == "1"
 _MADE_ANEW: Final = {
-    "message": r"msg_[0-9a-f]{32}",
+    "message": r"msg_[0-9a-f]{16}",
     "session": r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     "turn": r"\b[0-9a-f]{32}\b",
     "time": r"\d{4}-\d\d-\d\dT[0-9:.]+Z",
