@@ -3,7 +3,8 @@
     python3 prepare.py SECRETS_OF_REDIS SECRETS_OF_PRIVITY DATA_OF_REDIS MODEL_API_KEY
 
 Everything is made on first use and kept in two volumes; what is there already is left as it is.
-Only the key of the model's provider is taken over each time, since the operator may change it.
+Taken over each time are the key of the model's provider, which the operator may change, and the
+rights of Redis's users, which a newer release may need more of.
 Each service gets only its own half: Redis never sees the master key.
 """
 # ruff: noqa: INP001 - a script of its own
@@ -15,6 +16,7 @@ import secrets
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -84,10 +86,16 @@ def _users(password: str) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
+def _password_in(url: str) -> str:
+    return urlsplit(url).password or ""
+
+
 def main(of_redis: Path, of_privity: Path, data: Path, model_key: Path) -> None:
     os.chown(data, *REDIS_USER)
     _keep(of_privity, {"model-api-key": model_key.read_bytes()}, PRIVITY_USER)
-    if (of_privity / "redis-url").exists():
+    known = of_privity / "redis-url"
+    if known.exists():
+        _keep(of_redis, {"users.acl": _users(_password_in(known.read_text()))}, REDIS_USER)
         return
     authority, server = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     trusted = _certificate("privity compose", authority.public_key(), authority, ca=True)

@@ -6,6 +6,7 @@ holds as many as it was made of. Nothing here waits or touches Redis.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from attrs import frozen
@@ -50,7 +51,12 @@ class Place:
     @property
     def is_single(self) -> bool:
         """Whether it was never merged."""
-        return self.first == self.last
+        return self.revisions == 1
+
+    @property
+    def revisions(self) -> int:
+        """How many it holds."""
+        return self.last - self.first + 1
 
 
 @frozen(kw_only=True)
@@ -60,12 +66,15 @@ class Stored:
     Attributes:
         before: tag of the frame that precedes them, zeros when none does.
         size_before: bytes of the frames that precede them.
+        oldest_key: id of the key of the oldest frame that was seen and not opened; no frame has an
+            older key. Absent when all were opened, or it does not tell.
     """
 
     conversation: Conversation
     places: tuple[Place, ...]
     before: bytes
     size_before: int
+    oldest_key: bytes | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -78,8 +87,10 @@ class Stored:
         return self.size_before + sum(place.size for place in self.places)
 
     def is_under(self, key_id: bytes) -> bool:
-        """Whether all of them are sealed under this key."""
-        return all(place.key_id == key_id for place in self.places)
+        """Whether all frames are sealed under this key, as far as they were seen."""
+        return self.oldest_key in (key_id, None) and all(
+            place.key_id == key_id for place in self.places
+        )
 
 
 @frozen
@@ -101,8 +112,12 @@ def opened(frame: bytes, before: bytes, sealer: BoundSealer) -> OpenedFrame:
     return OpenedFrame(place_of(frame, len(content.messages)), content, before)
 
 
-def joined(session_id: SessionId, newest_first: Sequence[OpenedFrame]) -> Stored:
+def joined(
+    session_id: SessionId, newest_first: Sequence[OpenedFrame], oldest: bytes = b""
+) -> Stored:
     """The conversation that these neighbouring frames, the last of its list, hold.
+
+    ``oldest`` is the oldest frame that was seen, as it is stored.
 
     That none is missing between them, or before the first of all, is known already: each opened
     only behind the tag of the one before.
@@ -121,7 +136,14 @@ def joined(session_id: SessionId, newest_first: Sequence[OpenedFrame]) -> Stored
         places=tuple(frame.place for frame in frames),
         before=frames[0].before,
         size_before=_size_before(head, frames),
+        oldest_key=_key_of(oldest),
     )
+
+
+def _key_of(frame: bytes) -> bytes | None:
+    with suppress(Unopenable):
+        return header_of(frame).key_id
+    return None
 
 
 def _size_before(head: HeadRecord, frames: Sequence[OpenedFrame]) -> int:

@@ -4,7 +4,7 @@
     {conversation:state:<sessionId>}:turn     stream  sealed log entries  10 min; 60 s from the end
 
 The braces put both keys of a conversation into one slot of a cluster: the part between them is all
-that is hashed. No other key is written.
+is hashed. No other key is written, but for one that a readiness check writes and deletes itself.
 """
 
 from datetime import timedelta
@@ -14,6 +14,7 @@ from domain.model.identifiers import SessionId
 
 RUNNING_STAY: Final = timedelta(minutes=10)
 ENDED_STAY: Final = timedelta(seconds=60)
+NOBODYS_KEY: Final = "conversation:state:ready"
 
 
 def state_key(session_id: SessionId) -> str:

@@ -22,6 +22,7 @@ class Known:
     places: tuple[Place, ...]
     before: bytes
     size_before: int
+    oldest_key: bytes | None
 
     def stored(self, conversation: Conversation) -> Stored:
         """The same with the conversation that is stored there."""
@@ -30,6 +31,7 @@ class Known:
             places=self.places,
             before=self.before,
             size_before=self.size_before,
+            oldest_key=self.oldest_key,
         )
 
 
@@ -51,6 +53,7 @@ class KnownPlaces:
             places=stored.places,
             before=stored.before,
             size_before=stored.size_before,
+            oldest_key=stored.oldest_key,
         )
         self._known[name] = (gone, known)
         return conversation

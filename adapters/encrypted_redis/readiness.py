@@ -1,10 +1,15 @@
-"""Whether Redis answers."""
+"""Whether Redis takes our writes."""
 
 from adapters.encrypted_redis.commands import Commands
+from adapters.encrypted_redis.keyspace import NOBODYS_KEY
+from adapters.encrypted_redis.scripts import READY
 
 
 class RedisReadiness:
-    """Ready when Redis answers a PING over the one connection."""
+    """Ready when Redis takes a write over the one connection.
+
+    An answered PING would not do: a full server, one that cannot persist and a replica answer it.
+    """
 
     def __init__(self, commands: Commands) -> None:
         """Asks over the connection that everything goes over."""
@@ -12,4 +17,4 @@ class RedisReadiness:
 
     async def check(self) -> None:
         """See ``ports.readiness.Readiness.check``."""
-        await self._commands.once("ready", "PING")
+        await self._commands.run("ready", READY, (NOBODYS_KEY,), repeat=False)

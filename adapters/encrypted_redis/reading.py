@@ -52,7 +52,8 @@ class FrameReader:
         """
         for _ in range(_ATTEMPTS):
             try:
-                return joined(self._session_id, await self._backwards(enough))
+                found, oldest = await self._backwards(enough)
+                return joined(self._session_id, found, oldest)
             except _Shifted:
                 continue
             except (Unopenable, Unpackable) as error:
@@ -71,7 +72,8 @@ class FrameReader:
         )
         return frames
 
-    async def _backwards(self, enough: Enough) -> list[OpenedFrame]:
+    async def _backwards(self, enough: Enough) -> tuple[list[OpenedFrame], bytes]:
+        """The frames that are enough, newest first, and the oldest that was seen."""
         frames = await self.newest()
         self._check_found(frames)
         found: list[OpenedFrame] = []
@@ -85,7 +87,7 @@ class FrameReader:
             before = tag_of(frames[at - 1]) if at else NO_FRAME_BEFORE
             found.append(opened(frames[at], before, self._sealer))
             if at == 0 or enough(found):
-                return found
+                return found, frames[0]
             at -= 1
 
     def _check_found(self, frames: Sequence[bytes]) -> None:

@@ -31,8 +31,11 @@ if not last and ARGV[1] ~= '' then return 'GONE' end
 if last and ARGV[1] == '' then return 'EXISTS' end
 if last and string.sub(last, -16) ~= ARGV[1] then return 'CONFLICT' end
 local ttl = tonumber(ARGV[3])
-if ttl == 0 then ttl = call('PTTL', KEYS[1]) end
-if ttl < 1 then ttl = 86400000 end
+if ttl == 0 then
+  ttl = call('PTTL', KEYS[1])
+  -- In its last millisecond a key has 0 left; one below 0 has no end, and is to have one.
+  if ttl == 0 then ttl = 1 elseif ttl < 0 then ttl = 86400000 end
+end
 if ARGV[2] == '1' and #ARGV == 8 then
   call('LSET', KEYS[1], -1, ARGV[8])
 else
@@ -58,6 +61,13 @@ if #redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1) == 0 then
   redis.call('PEXPIRE', KEYS[2], ARGV[5])
   return 'OPENED'
 end
+return 'OK'
+""")
+
+READY: Final = _script("""
+-- KEYS: one that nobody uses. Nothing is left, but a server that takes no writes refuses this one.
+redis.call('RPUSH', KEYS[1], '')
+redis.call('DEL', KEYS[1])
 return 'OK'
 """)
 

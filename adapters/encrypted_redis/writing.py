@@ -46,11 +46,13 @@ def next_write(
     ``anew`` seals all of them again, for which ``stored`` has to be whole.
     """
     kept = _still_true(stored, changed)
-    if changed.open_turn is None and kept >= MERGED - 1:
+    # What takes the place of a merged frame is one itself: else the next eight would swallow it.
+    revisions = stored.places[kept].revisions if kept < len(stored.places) else 1
+    if changed.open_turn is None and kept >= MERGED - 1 and revisions == 1:
         last = stored.places[kept - MERGED + 1 : kept]
         if all(place.is_single for place in last):
             return _write(stored, _Cut(kept - MERGED + 1, MERGED), changed, sealer, anew=anew)
-    return _write(stored, _Cut(kept, 1), changed, sealer, anew=anew)
+    return _write(stored, _Cut(kept, revisions), changed, sealer, anew=anew)
 
 
 @frozen
@@ -100,6 +102,7 @@ def _write(
         places=tuple(writer.places),
         before=stored.before,
         size_before=stored.size_before,
+        oldest_key=None if anew else stored.oldest_key,
     )
     return Write(
         expected=stored.places[-1].tag if stored.places else b"",

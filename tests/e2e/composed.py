@@ -76,6 +76,13 @@ class Composed:
         """What a command gave that was run in the container of a service."""
         return told("docker", "exec", self.container(service), *command)
 
+    def with_secrets_of(self, service: str, script: str) -> None:
+        """Run ``script`` over the volume that lies at /given."""
+        volume = f"{self.project}_{service}_secrets:/given"
+        shell = ("--user", "root", "--volume", volume, "--entrypoint", "sh", IMAGE, "-c", script)
+        ran = told("docker", "run", "--rm", *shell)
+        assert ran.returncode == 0, ran.stderr
+
     def redis_says(self, password: str, *command: str, tls: bool = True) -> str:
         """To the user of the service; to nobody known without a password."""
         trust = ("--tls", "--cacert", "/secrets/ca.pem") if tls else ()

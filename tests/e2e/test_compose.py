@@ -74,6 +74,17 @@ async def test_a_conversation_outlives_the_service(
     assert await person.said(session) == before
 
 
+async def test_the_rights_of_the_service_are_written_anew(
+    services: Composed, password: str
+) -> None:
+    """A newer release may need more of them than were given when all this was made."""
+    services.with_secrets_of("redis", "echo 'user default off' > /given/users.acl")
+    services.compose("up", "--detach", "--force-recreate", "--timeout", "5")
+    await until_it_is_ready(services)
+
+    assert services.redis_says(password, "PING") == "PONG"
+
+
 def test_the_doctor_finds_nothing(services: Composed) -> None:
     examined = services.inside("privity", "privity", "doctor")
 

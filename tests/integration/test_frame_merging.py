@@ -5,7 +5,8 @@ from functools import partial
 
 from adapters.encrypted_redis.reading import FrameReader, newest_messages
 from adapters.sealing.key_ring import KeyRing
-from adapters.sealing.sealer import Kind, Sealer
+from adapters.sealing.sealer import Kind, Sealer, header_of
+from domain.service.leaving_out import described
 from tests.builders import ID, OWNER, a_conversation, answered, asked, texts_of
 from tests.integration.storing import RING, Storing
 
@@ -38,3 +39,17 @@ async def test_the_size_of_all_is_known_from_the_newest_frames(kept: Storing) ->
 
     assert not stored.is_whole
     assert stored.size == sum(map(len, await kept.frames()))
+
+
+async def test_a_merged_frame_is_not_merged_again(kept: Storing) -> None:
+    """Nor when it was written anew, with other metadata, since."""
+    await kept.store.create(OWNER, a_conversation())
+    for number in range(1, TURNS + 1):
+        await kept.store.update(OWNER, ID, partial(asked, text="Hello?", number=number))
+        await kept.store.update(OWNER, ID, partial(answered, text="Hi!", number=number))
+        await kept.store.update(OWNER, ID, partial(described, metadata={"n": str(number)}))
+
+    # The empty conversation was a frame of its own.
+    headers = [header_of(frame) for frame in await kept.frames()]
+    spans = [header.last - header.first + 1 for header in headers]
+    assert spans == [*[MERGED] * (TURNS // MERGED), 1]

@@ -14,6 +14,7 @@ from tests.builders import (
     texts_of,
 )
 from tests.clocks import NOON
+from tests.contract.changes import asking, settling
 from tests.integration.redis_servers import RedisProcess
 from tests.integration.storing import NEWER, RING, Storing, storing
 from tests.integration.talking import talked
@@ -54,3 +55,21 @@ async def test_a_commit_that_restarts_the_stay_leaves_no_frame_under_an_older_ke
     assert texts_of(after) == [*texts_of(before), "anew"]
     async with storing(shared_server.url, NEWER) as newest:
         assert texts_of(await newest.store.load(OWNER, ID)) == texts_of(after)
+
+
+async def test_a_frame_under_an_older_key_is_noticed_behind_those_that_were_opened(
+    kept: Storing, shared_server: RedisProcess
+) -> None:
+    """Settling seals under the newer key and leaves the stay, so older frames stay under theirs."""
+    await talked(kept, 22)
+    await kept.store.update(OWNER, ID, asking("unanswered", 23))
+    async with storing(shared_server.url, f"{NEWER},{RING}") as rotated:
+        await rotated.store.update(OWNER, ID, settling(23))
+        mixed = {header_of(frame).key_id for frame in await rotated.frames()}
+        known = await rotated.store.load(OWNER, ID, last=1)
+        begin = asking("anew", 24, at=NOON + timedelta(hours=1))
+        await rotated.store.update(OWNER, ID, begin, base=known, last=1)
+        frames = await rotated.frames()
+
+    assert len(mixed) == 2
+    assert len({header_of(frame).key_id for frame in frames}) == 1

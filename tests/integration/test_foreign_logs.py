@@ -1,0 +1,56 @@
+"""What somebody else put where a turn's log belongs is unreadable, whatever it looks like."""
+
+from datetime import timedelta
+
+import pytest
+
+from adapters.encrypted_redis.keyspace import log_key
+from domain.model.turn import Turn
+from ports.errors import StoredStateUnreadable
+from tests.builders import ID, OWNER, a_conversation, asked
+from tests.contract.turns import numbered, turn_of
+from tests.integration.storing import Storing
+
+AT_ONCE = timedelta()
+FOREIGN = [
+    {"t": "x"},
+    {"t": "not hex", "d": "sealed?"},
+    {"t": b"\xff\xfe", "d": b"\xff"},
+    {"d": "1"},
+]
+
+
+async def logged(kept: Storing) -> Turn:
+    """The open turn of a conversation, with four pieces in its log."""
+    conversation = asked(a_conversation())
+    turn = turn_of(conversation)
+    await kept.store.create(OWNER, conversation)
+    for first in (1, 3):
+        await kept.log.append(OWNER, ID, turn, numbered("so ", "many ", first=first))
+    return turn
+
+
+@pytest.mark.parametrize("fields", FOREIGN)
+async def test_another_head_is_unreadable(kept: Storing, fields: dict[str, str | bytes]) -> None:
+    await kept.redis.xadd(log_key(ID), fields, "1-0")  # type: ignore[arg-type] # invariant
+
+    with pytest.raises(StoredStateUnreadable):
+        await kept.log.is_of(OWNER, ID)
+
+
+async def test_an_entry_without_content_is_unreadable(kept: Storing) -> None:
+    turn = await logged(kept)
+    await kept.redis.xadd(log_key(ID), {"d": "nothing sealed"}, "1-9")
+    kept.log.let_go(ID)
+
+    with pytest.raises(StoredStateUnreadable):
+        await kept.log.read(OWNER, ID, turn.id, 0, AT_ONCE)
+
+
+async def test_a_log_from_which_an_entry_was_taken_is_unreadable(kept: Storing) -> None:
+    turn = await logged(kept)
+    kept.log.let_go(ID)
+    await kept.redis.xdel(log_key(ID), "1-2")
+
+    with pytest.raises(StoredStateUnreadable):
+        await kept.log.read(OWNER, ID, turn.id, 0, AT_ONCE)
