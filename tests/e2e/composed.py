@@ -1,11 +1,12 @@
 """The services of docker-compose.yml, brought up for real and taken away with all they kept."""
 
+import asyncio
 import json
 import os
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -13,12 +14,14 @@ from uuid import uuid4
 from attrs import frozen
 
 from tests.architecture.sources import ROOT
+from tests.e2e.chatting import Person
 from tests.integration.kinds import compose_command
 from tests.integration.redis_servers import free_port
 
 # Kept after the tests, so that the next run need not build it from the beginning.
 IMAGE: Final = "privity-under-test"
 SERVICES: Final = ("prepare", "redis", "privity")
+MODEL_KEY: Final = "planted-key-of-a-model-provider"
 _PATIENCE: Final = 300
 _SOON: Final = 60
 
@@ -126,3 +129,11 @@ def found_in_image(needles: list[bytes]) -> list[bytes]:
             kept = text[-longest:]
     assert saving.returncode == 0
     return sorted(found)
+
+
+async def until_it_is_ready(services: Composed) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(OSError, EOFError):
+                if (await Person(services.url).get("/health/ready")).status == 200:
+                    return

@@ -1,13 +1,16 @@
 """Services and people for the end-to-end tests."""
 
 from collections.abc import AsyncIterator, Iterator
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.e2e.chatting import Person
+from tests.e2e.composed import MODEL_KEY, Composed, composed
 from tests.e2e.keeping import Kept
 from tests.e2e.puppet import Parrot, Puppet
 from tests.e2e.settings import GENEROUS
+from tests.integration.kinds import missing
 from tests.integration.redis_servers import RedisProcess, embedded_binary, redis_process
 from tests.servers import Served, served, served_apart
 
@@ -62,3 +65,20 @@ def own_server() -> Iterator[RedisProcess]:
     lasting = ("--appendonly", "yes", "--appendfsync", "always")
     with redis_process(embedded_binary(), *lasting) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
+    if why := missing().get("compose"):
+        pytest.skip(why)
+    model_key = tmp_path_factory.mktemp("given") / "model-api-key"
+    model_key.write_text(MODEL_KEY)
+    with composed(model_key) as services:
+        yield services
+
+
+@pytest.fixture(scope="session")
+def password(services: Composed) -> str:
+    """Of the user that the service is to Redis."""
+    url = services.inside("privity", "cat", "/secrets/redis-url").stdout
+    return urlsplit(url).password or ""

@@ -1,37 +1,14 @@
 """The services of docker-compose.yml, as an operator gets them with one command."""
 
-import asyncio
 import json
-from collections.abc import Iterator
-from contextlib import suppress
-from urllib.parse import urlsplit
 
 import pytest
 
 from tests.e2e.chatting import Person
-from tests.e2e.composed import IMAGE, SERVICES, Composed, composed, found_in_image, told
-from tests.integration.kinds import missing
+from tests.e2e.composed import IMAGE, MODEL_KEY, SERVICES, Composed, found_in_image, told
 
-MODEL_KEY = "planted-key-of-a-model-provider"
 REFUSALS = ("NOPERM", "ACL failure in script", "The user executing the script can't")
 PLACE = "conversation:state:00000000-0000-4000-8000-000000000000"
-
-
-@pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
-    if why := missing().get("compose"):
-        pytest.skip(why)
-    model_key = tmp_path_factory.mktemp("given") / "model-api-key"
-    model_key.write_text(MODEL_KEY)
-    with composed(model_key) as services:
-        yield services
-
-
-@pytest.fixture(scope="module")
-def password(services: Composed) -> str:
-    """Of the user that the service is to Redis."""
-    url = services.inside("privity", "cat", "/secrets/redis-url").stdout
-    return urlsplit(url).password or ""
 
 
 @pytest.fixture
@@ -39,14 +16,6 @@ def secrets(services: Composed, password: str) -> list[str]:
     keys = services.inside("privity", "cat", "/secrets/keys").stdout
     key = services.inside("redis", "cat", "/secrets/redis.key").stdout
     return [password, keys.partition(":")[2], key.splitlines()[1], MODEL_KEY]
-
-
-async def until_it_is_ready(services: Composed) -> None:
-    async with asyncio.timeout(60):
-        while True:
-            with suppress(OSError, EOFError):
-                if (await Person(services.url).get("/health/ready")).status == 200:
-                    return
 
 
 async def test_a_turn_is_taken_and_remembered(services: Composed) -> None:
@@ -57,32 +26,6 @@ async def test_a_turn_is_taken_and_remembered(services: Composed) -> None:
     said = await person.said(first["sessionId"])
     assert [role for role, _ in said] == ["user", "assistant"] * 2
     assert said[0] == ("user", "My favourite colour is teal.")
-
-
-@pytest.mark.parametrize(
-    "again", [("restart", "privity"), ("restart", "redis"), ("up", "--detach", "--force-recreate")]
-)
-async def test_a_conversation_outlives_the_service(
-    services: Composed, again: tuple[str, ...]
-) -> None:
-    person = Person(services.url)
-    session = (await person.ask("Remember me."))["sessionId"]
-    before = await person.said(session)
-    services.compose(again[0], "--timeout", "5", *again[1:])
-    await until_it_is_ready(services)
-
-    assert await person.said(session) == before
-
-
-async def test_the_rights_of_the_service_are_written_anew(
-    services: Composed, password: str
-) -> None:
-    """A newer release may need more of them than were given when all this was made."""
-    services.with_secrets_of("redis", "echo 'user default off' > /given/users.acl")
-    services.compose("up", "--detach", "--force-recreate", "--timeout", "5")
-    await until_it_is_ready(services)
-
-    assert services.redis_says(password, "PING") == "PONG"
 
 
 def test_the_doctor_finds_nothing(services: Composed) -> None:
