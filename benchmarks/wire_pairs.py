@@ -31,6 +31,7 @@ from adapters.encrypted_redis.connection import Multiplexer
 from adapters.encrypted_redis.opening import RedisPlace
 from adapters.encrypted_redis.scripts import SPLICE
 from adapters.encrypted_redis.waiting import Bounds
+from adapters.system.clock import SystemClock
 
 CALLERS, FRAMES, SIZE, STAY = 128, 10, 416, 86_400_000
 OURS = "the multiplexer"
@@ -98,7 +99,7 @@ def _at_once(both: Both, first: Send) -> Work:
 
 @asynccontextmanager
 async def _multiplexer(place: RedisPlace) -> AsyncIterator[tuple[Send, Both]]:
-    connection = Multiplexer(place.connection, Bounds())
+    connection = Multiplexer(place.connection, Bounds(), SystemClock())
     running = asyncio.create_task(connection.run())
     await connection.call("PING")
 
@@ -162,7 +163,9 @@ def _clients(port: int, tls: TlsFiles | None) -> dict[str, Any]:
     )
     how: dict[str, Any] = {"host": "127.0.0.1", "port": port}
     secure = {"ssl_ca_certs": str(tls.ca)} if tls else {}
-    single = Redis(**how, ssl=tls is not None, **secure, single_connection_client=True)
+    # Its pipelines take further connections, of which it would allow 100.
+    how_single = {**how, "max_connections": 2 * CALLERS, "single_connection_client": True}
+    single = Redis(**how_single, ssl=tls is not None, **secure)
     pool: Any = BlockingConnectionPool(
         max_connections=50,
         timeout=None,
