@@ -16,7 +16,7 @@ from tests.e2e.events import events_in
 from tests.http_client import Answer, Client
 
 FOLDER = Path(__file__).parent / "recorded"
-_ID = re.compile(r"\b(conv|resp|msg|rs|fc|fco)_[0-9a-f]{32}(?:[0-9a-f]{8})?(?:_\d+)?\b")
+_ID = re.compile(r"\b(conv|resp|msg|rs|fc|fco)_[0-9a-f]{16,40}(?:_\d+)?\b")
 _NAME = re.compile(r"<(?:conv|resp|msg|rs|fc|fco) \d+>")
 _TIMES = ("created_at", "completed_at")
 
