@@ -11,7 +11,8 @@ from attrs import Factory, define
 
 from adapters.encrypted_redis.conversation_store import RedisConversationStore
 from adapters.encrypted_redis.opening import RedisPlace, open_redis
-from adapters.encrypted_redis.turn_log import Batching, RedisTurnLog
+from adapters.encrypted_redis.producing import Batching
+from adapters.encrypted_redis.turn_log import RedisTurnLog
 from adapters.observability.structured_log import StructuredLog
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import Sealer

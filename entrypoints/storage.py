@@ -9,8 +9,9 @@ from adapters.encrypted_redis.commands import Commands
 from adapters.encrypted_redis.conversation_store import RedisConversationStore
 from adapters.encrypted_redis.findings import Level, server_findings
 from adapters.encrypted_redis.opening import RedisPlace, open_redis
+from adapters.encrypted_redis.producing import Batching
 from adapters.encrypted_redis.readiness import RedisReadiness
-from adapters.encrypted_redis.turn_log import Batching, RedisTurnLog
+from adapters.encrypted_redis.turn_log import RedisTurnLog
 from adapters.in_memory.conversation_store import InMemoryConversationStore
 from adapters.in_memory.readiness import InMemoryReadiness
 from adapters.in_memory.turn_log import InMemoryTurnLog

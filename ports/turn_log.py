@@ -35,7 +35,8 @@ class TurnLog(Protocol):
         """Add pieces, or just a sign of life when there are none.
 
         Pieces already there are not added twice. Anything but ``GO_ON`` tells the writer to end;
-        ``STOPPED`` pieces are kept, ``SUPERSEDED`` and ``GONE`` ones are not.
+        ``STOPPED`` pieces are kept, ``SUPERSEDED`` and ``GONE`` ones are not. ``GONE`` is also the
+        answer when what precedes these pieces was lost: a log that is opened again takes all.
         """
         ...
 

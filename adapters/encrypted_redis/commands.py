@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from redis.exceptions import NoScriptError, RedisError
 
-from adapters.encrypted_redis.connection import Multiplexer, pause_after
-from adapters.encrypted_redis.failures import READONLY, may_pass, reason_of
+from adapters.encrypted_redis.connection import Multiplexer
+from adapters.encrypted_redis.failures import READONLY, may_pass, pause_after, reason_of
 from adapters.encrypted_redis.scripts import Script
 from adapters.encrypted_redis.waiting import Argument, ConnectionTrouble
 from ports.clock import Clock
@@ -29,6 +29,11 @@ class Commands:
     def well_for(self) -> timedelta:
         """How long Redis has answered without trouble; none while it does not."""
         return self._connection.well_for
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether so much waits for Redis that less urgent things should not."""
+        return self._connection.is_crowded
 
     async def repeatable(self, doing: str, *arguments: Argument) -> Any:
         """The reply to a command that may be carried out twice: a read, a delete, an exact commit.

@@ -52,7 +52,7 @@ class Commit:
             repeat=True,
         )
         if opening and answer == b"OK":
-            self._log.let_go(session_id)
+            self._log.opened(owner, session_id, opening)
         return answer
 
     async def reopen_log(self, owner: Owner, stored: Stored, turn: Turn) -> bytes:
@@ -72,7 +72,7 @@ class Commit:
         )
         if answer == b"OPENED":
             # What Redis had of the turn is lost: it is to get all of it again.
-            self._log.let_go(session_id)
+            self._log.opened(owner, session_id, turn)
         return answer
 
 

@@ -28,6 +28,7 @@ from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 
+from adapters.encrypted_redis.failures import pause_after
 from adapters.encrypted_redis.waiting import (
     Argument,
     Bounds,
@@ -38,15 +39,8 @@ from adapters.encrypted_redis.waiting import (
 )
 from ports.clock import Clock
 
-_STEP: Final = timedelta(milliseconds=50)
-_LONGEST: Final = timedelta(seconds=2)
 _PING_EVERY: Final = timedelta(seconds=1)
 _NONE: Final = timedelta()
-
-
-def pause_after(failures: int) -> timedelta:
-    """How long to wait before the next attempt."""
-    return min(failures * _STEP, _LONGEST)
 
 
 class Multiplexer:
@@ -73,6 +67,11 @@ class Multiplexer:
     def well_for(self) -> timedelta:
         """For how long the server has answered every PING in time; none while it does not."""
         return _NONE if self._well_since is None else self._clock.monotonic() - self._well_since
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether half of what may wait does."""
+        return self._waiting.is_crowded
 
     def call(self, *arguments: Argument) -> Reply:
         """The reply to a command, to be awaited.

@@ -8,6 +8,7 @@ NOPERM, NOAUTH, WRONGPASS                    the operator's to mend
 WRONGTYPE                                    something else stands under our key
 """
 
+from datetime import timedelta
 from typing import Final
 
 from redis.exceptions import (
@@ -21,6 +22,14 @@ from redis.exceptions import (
 READONLY: Final = "READONLY"
 _PASSING: Final = ("LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", READONLY, "BUSY")
 _LASTING: Final = ("OOM", "MISCONF", "NOPERM", "NOAUTH", "WRONGPASS", "WRONGTYPE", "NOSCRIPT")
+
+_STEP: Final = timedelta(milliseconds=50)
+_LONGEST: Final = timedelta(seconds=2)
+
+
+def pause_after(failures: int) -> timedelta:
+    """How long to wait before the next attempt."""
+    return min(failures * _STEP, _LONGEST)
 
 
 def reason_of(error: BaseException) -> str:

@@ -15,8 +15,8 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
 from adapters.encrypted_redis.commands import Commands
-from adapters.encrypted_redis.connection import Multiplexer, pause_after
-from adapters.encrypted_redis.failures import reason_of
+from adapters.encrypted_redis.connection import Multiplexer
+from adapters.encrypted_redis.failures import pause_after, reason_of
 from adapters.encrypted_redis.waiting import (
     Bounds,
     ConnectionTrouble,

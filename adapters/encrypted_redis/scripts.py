@@ -56,7 +56,10 @@ REOPEN: Final = _script("""
 local last = redis.call('LINDEX', KEYS[1], -1)
 if not last then return 'GONE' end
 if string.sub(last, -16) ~= ARGV[1] then return 'CONFLICT' end
-if #redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1) == 0 then
+local known = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 2)
+-- One that holds nothing yet counts as opened now: the answer to that may have been lost.
+if #known == 1 and known[1][2][2] == ARGV[2] then return 'OPENED' end
+if #known == 0 then
   redis.call('XADD', KEYS[2], ARGV[3], 't', ARGV[2], 'd', ARGV[4])
   redis.call('PEXPIRE', KEYS[2], ARGV[5])
   return 'OPENED'
@@ -78,15 +81,19 @@ if head[2][2] ~= ARGV[1] then return 'SUPERSEDED' end
 local turn = string.match(head[1], '^(%d+)-')
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1][1]
 local ended = last == turn .. '-18446744073709551615'
+local count = tonumber(string.match(last, '-(%d+)$'))
 """
 
 APPEND: Final = _script(
     _HEAD
     + """
--- KEYS: log. ARGV: turn id, ttl in ms, number of the last piece or '' for a sign of life, entry
+-- KEYS: log. ARGV: turn id, ttl in ms, number of the piece before these, number of the last one
+-- or '' for a sign of life, entry
 if ended then return 'SUPERSEDED' end
-if ARGV[3] ~= '' and last ~= turn .. '-' .. ARGV[3] then
-  redis.call('XADD', KEYS[1], 'NOMKSTREAM', turn .. '-' .. ARGV[3], 'd', ARGV[4])
+-- A server that came back without its last second: nothing is put behind what is missing.
+if count < tonumber(ARGV[3]) then return 'BEHIND' end
+if ARGV[4] ~= '' and count < tonumber(ARGV[4]) then
+  redis.call('XADD', KEYS[1], 'NOMKSTREAM', turn .. '-' .. ARGV[4], 'd', ARGV[5])
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 -- A stop is a consumer group: part of the stream, gone with it, and it takes no entry's id.
@@ -98,9 +105,10 @@ return 'OK'
 END: Final = _script(
     _HEAD
     + """
--- KEYS: log. ARGV: turn id, ttl in ms, entry
+-- KEYS: log. ARGV: turn id, ttl in ms, number of the piece before these, entry
 if ended then return 'OK' end
-redis.call('XADD', KEYS[1], 'NOMKSTREAM', turn .. '-18446744073709551615', 'd', ARGV[3])
+if count < tonumber(ARGV[3]) then return 'BEHIND' end
+redis.call('XADD', KEYS[1], 'NOMKSTREAM', turn .. '-18446744073709551615', 'd', ARGV[4])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 'OK'
 """

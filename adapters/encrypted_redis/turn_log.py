@@ -2,42 +2,32 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import timedelta
-from typing import Any, Final
-
-from attrs import frozen
+from functools import partial
+from typing import Final
 
 from adapters.encrypted_redis.commands import Commands
-from adapters.encrypted_redis.keyspace import ENDED_STAY, RUNNING_STAY, log_key, milliseconds
-from adapters.encrypted_redis.log_entries import END_NUMBER, LogEntries
+from adapters.encrypted_redis.log_entries import END_NUMBER
 from adapters.encrypted_redis.log_reader import LogReader
-from adapters.encrypted_redis.producing import Producing
-from adapters.encrypted_redis.scripts import APPEND, END, STOP, Script
+from adapters.encrypted_redis.log_writer import LogWriter
+from adapters.encrypted_redis.producing import Batching, Producing
 from adapters.sealing.sealer import Sealer
 from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.piece import NumberedPiece
 from domain.model.turn import Turn, TurnEnd
 from ports.clock import Clock
-from ports.errors import StoreUnavailable
 from ports.turn_log import LogEntry, Writing
 
+_BEHIND: Final = b"BEHIND"
 _WRITINGS: Final = {
     b"OK": Writing.GO_ON,
     b"STOPPED": Writing.STOPPED,
     b"SUPERSEDED": Writing.SUPERSEDED,
     b"GONE": Writing.GONE,
+    _BEHIND: Writing.GONE,
 }
 _FIRST_LOOK: Final = timedelta(milliseconds=20)
 _SELDOM: Final = timedelta(milliseconds=320)
-
-
-@frozen(kw_only=True)
-class Batching:
-    """How long and how much pieces may wait in memory before Redis gets them."""
-
-    within: timedelta = timedelta(milliseconds=100)
-    characters: int = 256
 
 
 class RedisTurnLog:
@@ -48,16 +38,24 @@ class RedisTurnLog:
     ) -> None:
         """``clock`` tells when a batch is due and waits between two looks at a foreign turn."""
         self._commands = commands
-        self._sealer = sealer
         self._clock = clock
         self._batching = batching
         self._reader = LogReader(commands, sealer)
+        self._writer = LogWriter(commands, sealer)
         self._producing: dict[SessionId, Producing] = {}
 
     def head(self, owner: Owner, session_id: SessionId, turn: Turn) -> tuple[str, str, bytes, int]:
         """What opens the turn's log: turn id, entry id, entry, stay in milliseconds."""
-        entry = self._entries(owner, session_id, turn.id).head()
-        return turn.id, f"{turn.number}-0", entry, milliseconds(RUNNING_STAY)
+        return self._writer.head(owner, session_id, turn)
+
+    def opened(self, owner: Owner, session_id: SessionId, turn: Turn) -> None:
+        """Redis has opened the turn's log for a writer in this process."""
+        self.let_go(session_id)
+        now = self._clock.monotonic()
+        oldest = next(iter(self._producing), None)
+        if oldest is not None and self._producing[oldest].is_over(now):
+            self.let_go(oldest)
+        self._producing[session_id] = Producing(owner, turn, now)
 
     def let_go(self, session_id: SessionId) -> None:
         """Keep nothing of this conversation's turn in memory; its followers look at Redis."""
@@ -74,66 +72,66 @@ class RedisTurnLog:
         self, owner: Owner, session_id: SessionId, turn: Turn, pieces: Sequence[NumberedPiece]
     ) -> Writing:
         """See ``ports.turn_log.TurnLog.append``."""
-        producing = self._producing.get(session_id)
-        if producing is None or producing.turn.id != turn.id:
-            producing = Producing(owner, turn, self._clock.monotonic())
-            self._producing[session_id] = producing
-        producing.alive_at = self._clock.monotonic()
+        producing = self._own(owner, session_id, turn.id)
+        if producing is None:
+            behind = pieces[0].number - 1 if pieces else 0
+            answer = await self._writer.append(owner, session_id, turn, pieces, behind)
+            return _WRITINGS[answer]
+        producing.alive_at = now = self._clock.monotonic()
+        if not producing.continues_with(pieces):
+            return Writing.GONE
         producing.add(pieces)
-        if producing.is_in_flight or (pieces and not self._is_due(producing)):
+        if producing.is_in_flight or (pieces and not producing.is_due(now, self._batching)):
             self._flush_soon(session_id, producing)
             return producing.writing
+        flight = producing.send(self._flush(session_id, producing))
         # A Redis that takes longer holds up nobody: the writer learns of it with its next piece.
-        return await producing.sent_within(
-            self._flush(session_id, producing), self._batching.within
-        )
-
-    def _is_due(self, producing: Producing) -> bool:
-        if producing.sent_at is None or producing.unsent_bytes >= self._batching.characters:
-            return True
-        return self._clock.monotonic() - producing.sent_at >= self._batching.within
+        done, _ = await asyncio.wait([flight], timeout=self._batching.within.total_seconds())
+        return flight.result() if done else producing.writing
 
     def _flush_soon(self, session_id: SessionId, producing: Producing) -> None:
         async def later() -> None:
             await self._clock.sleep(self._batching.within)
+            # More would only say the same again to a Redis that is late already.
+            await producing.landed()
             producing.flushing = None
-            # The writer learns of it with its next piece or sign of life.
-            with suppress(StoreUnavailable):
-                await self._flush(session_id, producing)
+            # The writer learns of its outcome with its next piece or sign of life.
+            producing.send(self._flush(session_id, producing))
 
         if producing.flushing is None:
             producing.flushing = asyncio.create_task(later())
 
     async def _flush(self, session_id: SessionId, producing: Producing) -> Writing:
-        turn, pieces, upto = producing.turn, list(producing.unsent), len(producing.pieces)
-        number = pieces[-1].number if pieces else ""
-        entries = self._entries(producing.owner, session_id, turn.id)
-        entry = entries.entry(pieces[-1].number, pieces) if pieces else b""
-        producing.sent_at = self._clock.monotonic()
-        answer = await self._script(
-            "log", APPEND, session_id, turn.id, milliseconds(RUNNING_STAY), number, entry
-        )
+        owner, turn, behind = producing.owner, producing.turn, producing.sent
+        producing.sent_at, producing.has_failed = self._clock.monotonic(), True
+        pieces = list(producing.unsent)
+        answer = await self._writer.append(owner, session_id, turn, pieces, behind)
+        producing.has_failed = False
+        if answer == _BEHIND:
+            # Redis came back without some of what it had, and gets all of it again.
+            producing.sent = 0
+            return await self._flush(session_id, producing)
         producing.writing = _WRITINGS[answer]
-        producing.sent = max(producing.sent, upto)
+        producing.sent = max(producing.sent, behind + len(pieces))
         if producing.writing in (Writing.SUPERSEDED, Writing.GONE):
             self._drop(session_id, producing)
         return producing.writing
 
     async def end(self, owner: Owner, session_id: SessionId, turn: Turn, end: TurnEnd) -> None:
         """See ``ports.turn_log.TurnLog.end``."""
-        producing = self._producing.get(session_id)
-        ours = producing if producing is not None and producing.turn.id == turn.id else None
-        unsent = list(ours.unsent) if ours else []
-        if ours is not None:
-            ours.stop_flushing()
-        entry = self._entries(owner, session_id, turn.id).entry(END_NUMBER, unsent, end)
+        ours = self._own(owner, session_id, turn.id)
+        if ours is None:
+            await self._writer.end(owner, session_id, turn, end)
+            return
+        ours.stop_flushing()
         try:
-            await self._script("log", END, session_id, turn.id, milliseconds(ENDED_STAY), entry)
+            ending = partial(self._writer.end, owner, session_id, turn, end)
+            if await ending(pieces=ours.unsent, behind=ours.sent) == _BEHIND:
+                await ending(pieces=ours.pieces)
         finally:
-            if ours is not None:
-                # Those who follow here need not wait for a log that is away.
-                ours.end = end
-                self._drop(session_id, ours)
+            # Those who follow here need not wait for a log that is away.
+            ours.end = end
+            self._drop(session_id, ours)
 
     def _drop(self, session_id: SessionId, producing: Producing) -> None:
         if self._producing.get(session_id) is producing:
@@ -143,7 +141,7 @@ class RedisTurnLog:
         """See ``ports.turn_log.TurnLog.stop``."""
         if not await self._reader.is_of(owner, session_id):
             return False
-        return bool(await self._script("stop", STOP, session_id, turn_id) == b"OK")
+        return await self._writer.stop(session_id, turn_id) == b"OK"
 
     async def read(
         self, owner: Owner, session_id: SessionId, turn_id: TurnId, after: int, wait: timedelta
@@ -182,18 +180,8 @@ class RedisTurnLog:
         producing = self._producing.get(session_id)
         if producing is None or producing.turn.id != turn_id or producing.owner != owner:
             return None
-        if producing.sent_at is None or self._clock.monotonic() - producing.sent_at < RUNNING_STAY:
+        if not producing.is_over(self._clock.monotonic()):
             return producing
         # Redis has let go of a log whose writer fell silent, and so do we.
         self.let_go(session_id)
         return None
-
-    def _entries(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> LogEntries:
-        return LogEntries(self._sealer, owner, session_id, turn_id)
-
-    async def _script(
-        self, doing: str, script: Script, session_id: SessionId, *arguments: bytes | str | int
-    ) -> Any:
-        return await self._commands.run(
-            doing, script, (log_key(session_id),), *arguments, repeat=script is not APPEND
-        )

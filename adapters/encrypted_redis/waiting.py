@@ -62,6 +62,12 @@ class Waiting:
         self._sent: deque[_Command] = deque()
         self._size = 0
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether half of what may wait does."""
+        count = len(self._queue) + len(self._sent)
+        return 2 * count >= self._bounds.commands or 2 * self._size >= self._bounds.size
+
     def add(self, packed: bytes, now: float, reply: Reply) -> Reply:
         """Let a command, as it goes over the wire, wait for its ``reply``, which is returned.
 

@@ -16,7 +16,8 @@ from adapters.encrypted_redis.connection import Multiplexer
 from adapters.encrypted_redis.conversation_store import RedisConversationStore
 from adapters.encrypted_redis.keyspace import log_key, state_key
 from adapters.encrypted_redis.opening import RedisPlace
-from adapters.encrypted_redis.turn_log import Batching, RedisTurnLog
+from adapters.encrypted_redis.producing import Batching
+from adapters.encrypted_redis.turn_log import RedisTurnLog
 from adapters.encrypted_redis.waiting import Bounds
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import Sealer

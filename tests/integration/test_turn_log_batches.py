@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -10,7 +9,7 @@ import pytest
 
 from adapters.encrypted_redis.keyspace import log_key
 from adapters.encrypted_redis.log_entries import LogEntries
-from adapters.encrypted_redis.turn_log import Batching
+from adapters.encrypted_redis.producing import Batching
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import Sealer
 from domain.model.piece import NumberedPiece, TextPiece
@@ -123,21 +122,6 @@ async def test_entries_show_the_size_of_no_piece(batching: Storing, turn: Turn) 
         sizes.add(len((newest[1] or {})[b"d"]))
 
     assert len(sizes) == 1
-
-
-async def test_a_redis_that_takes_long_holds_up_no_writer(own_server: RedisProcess) -> None:
-    async with storing(own_server.url, batching=Batching()) as kept:
-        conversation = asked(a_conversation())
-        await kept.store.create(OWNER, conversation)
-        turn = turn_of(conversation)
-        own_server.signal(signal.SIGSTOP)
-        first = await kept.log.append(OWNER, ID, turn, numbered("first"))
-        second = await kept.log.append(OWNER, ID, turn, numbered("second", first=2))
-        heard = await kept.log.read(OWNER, ID, turn.id, 0, AT_ONCE)
-        own_server.signal(signal.SIGCONT)
-
-    assert (first, second) == (Writing.GO_ON, Writing.GO_ON)
-    assert heard == numbered("first", "second")
 
 
 async def test_a_piece_that_was_sent_twice_is_read_once(

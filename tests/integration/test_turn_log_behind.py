@@ -1,0 +1,131 @@
+"""A Redis that came back without what it had last: nothing is read with a hole in it."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from adapters.encrypted_redis.keyspace import log_key
+from adapters.encrypted_redis.producing import Batching
+from domain.model.turn import Outcome, Turn, TurnEnd
+from ports.turn_log import LogEntry, Writing
+from tests.builders import ID, OWNER, a_conversation, asked
+from tests.contract.changes import asking, interrupting
+from tests.contract.turns import AT_ONCE, numbered, turn_of
+from tests.integration.redis_servers import RedisProcess
+from tests.integration.storing import Storing, storing
+
+AT_ONCE_SENT = Batching(within=timedelta(hours=1), characters=1)
+SELDOM_SENT = Batching(within=timedelta(hours=1), characters=1_000)
+END = TurnEnd(outcome=Outcome.FINISHED)
+
+
+@pytest.fixture
+async def writing(shared_server: RedisProcess) -> AsyncIterator[Storing]:
+    async with storing(shared_server.url, batching=AT_ONCE_SENT) as kept:
+        await kept.redis.flushdb()
+        yield kept
+
+
+@pytest.fixture
+async def turn(writing: Storing) -> Turn:
+    """An open turn with four pieces, of which Redis has lost the last two."""
+    conversation = asked(a_conversation())
+    await writing.store.create(OWNER, conversation)
+    turn = turn_of(conversation)
+    await writing.log.append(OWNER, ID, turn, numbered("one", "two"))
+    fsynced = await writing.redis.dump(log_key(ID))
+    await writing.log.append(OWNER, ID, turn, numbered("three", "four", first=3))
+    assert fsynced is not None
+    await writing.redis.restore(log_key(ID), 600_000, fsynced, replace=True)
+    return turn
+
+
+async def read_elsewhere(server: RedisProcess, turn: Turn) -> list[LogEntry]:
+    async with storing(server.url) as other:
+        return [*await other.log.read(OWNER, ID, turn.id, 0, AT_ONCE)]
+
+
+async def test_what_was_lost_is_written_again_before_the_next_piece(
+    writing: Storing, turn: Turn, shared_server: RedisProcess
+) -> None:
+    after = await writing.log.append(OWNER, ID, turn, numbered("five", first=5))
+
+    assert after is Writing.GO_ON
+    assert await read_elsewhere(shared_server, turn) == numbered(
+        "one", "two", "three", "four", "five"
+    )
+
+
+async def test_a_sign_of_life_brings_back_what_was_lost(
+    writing: Storing, turn: Turn, shared_server: RedisProcess
+) -> None:
+    assert await writing.log.append(OWNER, ID, turn, []) is Writing.GO_ON
+
+    assert await read_elsewhere(shared_server, turn) == numbered("one", "two", "three", "four")
+
+
+async def test_the_end_brings_back_what_was_lost(
+    writing: Storing, turn: Turn, shared_server: RedisProcess
+) -> None:
+    await writing.log.end(OWNER, ID, turn, END)
+
+    whole = numbered("one", "two", "three", "four")
+    assert await read_elsewhere(shared_server, turn) == [*whole, END]
+
+
+async def test_a_writer_that_holds_only_the_rest_is_told_that_the_log_is_gone(
+    turn: Turn, shared_server: RedisProcess
+) -> None:
+    async with storing(shared_server.url) as other:
+        late = await other.log.append(OWNER, ID, turn, numbered("five", first=5))
+
+    assert late is Writing.GONE
+    assert await read_elsewhere(shared_server, turn) == numbered("one", "two")
+
+
+async def test_what_comes_before_the_beginning_of_a_log_opened_again_waits_for_it(
+    writing: Storing, turn: Turn, shared_server: RedisProcess
+) -> None:
+    await writing.redis.delete(log_key(ID))
+    await writing.log.append(OWNER, ID, turn, [])
+    assert await writing.store.reopen_log(OWNER, ID, turn.id) is True
+    early = await writing.log.append(OWNER, ID, turn, numbered("three", first=3))
+    whole = await writing.log.append(OWNER, ID, turn, numbered("one", "two", "three"))
+
+    assert (early, whole) == (Writing.GONE, Writing.GO_ON)
+    assert await read_elsewhere(shared_server, turn) == numbered("one", "two", "three")
+
+
+async def test_a_log_whose_opening_was_not_heard_of_is_opened_for_its_writer(
+    writing: Storing, turn: Turn, shared_server: RedisProcess
+) -> None:
+    await writing.redis.delete(log_key(ID))
+    async with storing(shared_server.url) as unheard:
+        await unheard.store.reopen_log(OWNER, ID, turn.id)
+    await writing.store.reopen_log(OWNER, ID, turn.id)
+    await writing.log.append(OWNER, ID, turn, numbered("one"))
+    await writing.redis.delete(log_key(ID))
+
+    # Who follows in the writer's process reads what the writer holds.
+    assert await writing.log.read(OWNER, ID, turn.id, 0, AT_ONCE) == numbered("one")
+
+
+async def test_a_late_writer_takes_nothing_from_the_turn_that_took_its_place(
+    shared_server: RedisProcess,
+) -> None:
+    async with storing(shared_server.url, batching=SELDOM_SENT) as kept:
+        await kept.redis.flushdb()
+        await kept.store.create(OWNER, asked(a_conversation()))
+        older = turn_of(await kept.store.update(OWNER, ID, interrupting()))
+        newer = turn_of(await kept.store.update(OWNER, ID, asking("And?", 2)))
+        await kept.log.append(OWNER, ID, newer, numbered("a"))
+        await kept.log.append(OWNER, ID, newer, numbered("waits", first=2))
+        late = await kept.log.append(OWNER, ID, older, numbered("late"))
+        await kept.log.append(OWNER, ID, newer, numbered("c", first=3))
+        here = await kept.log.read(OWNER, ID, newer.id, 0, AT_ONCE)
+        await kept.log.end(OWNER, ID, newer, END)
+
+    assert late is Writing.SUPERSEDED
+    assert here == numbered("a", "waits", "c")
+    assert await read_elsewhere(shared_server, newer) == [*numbered("a", "waits", "c"), END]

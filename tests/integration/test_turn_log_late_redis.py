@@ -1,0 +1,85 @@
+"""A Redis that answers late: nobody waits for it, and it is not buried under what it is told."""
+
+import asyncio
+import signal
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from adapters.encrypted_redis.producing import Batching
+from adapters.encrypted_redis.waiting import Bounds
+from ports.errors import StoreUnavailable
+from ports.turn_log import Writing
+from tests.builders import ID, OWNER, a_conversation, asked
+from tests.clocks import ManualClock
+from tests.contract.changes import finishing
+from tests.contract.turns import AT_ONCE, numbered, turn_of
+from tests.integration.redis_servers import RedisProcess
+from tests.integration.storing import Storing, storing
+
+
+async def test_a_redis_that_takes_long_holds_up_no_writer(own_server: RedisProcess) -> None:
+    async with storing(own_server.url, batching=Batching()) as kept:
+        conversation = asked(a_conversation())
+        await kept.store.create(OWNER, conversation)
+        turn = turn_of(conversation)
+        own_server.signal(signal.SIGSTOP)
+        first = await kept.log.append(OWNER, ID, turn, numbered("first"))
+        second = await kept.log.append(OWNER, ID, turn, numbered("second", first=2))
+        heard = await kept.log.read(OWNER, ID, turn.id, 0, AT_ONCE)
+        own_server.signal(signal.SIGCONT)
+
+    assert (first, second) == (Writing.GO_ON, Writing.GO_ON)
+    assert heard == numbered("first", "second")
+
+
+async def test_a_redis_that_takes_long_is_told_each_thing_once(
+    own_server: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = ManualClock()
+    async with storing(own_server.url, clock=clock, batching=Batching()) as kept:
+        conversation = asked(a_conversation())
+        await kept.store.create(OWNER, conversation)
+        sent = _counted(kept, monkeypatch)
+        own_server.signal(signal.SIGSTOP)
+        for number in range(1, 21):
+            piece = numbered("x" * 300, first=number)
+            await kept.log.append(OWNER, ID, turn_of(conversation), piece)
+            clock.advance(timedelta(milliseconds=200))
+            await asyncio.sleep(0)
+        count = len(sent)
+        own_server.signal(signal.SIGCONT)
+
+    assert count == 1
+
+
+async def test_what_is_logged_leaves_room_for_what_is_stored(own_server: RedisProcess) -> None:
+    few = Bounds(commands=20)
+    async with storing(own_server.url, bounds=few, batching=Batching()) as kept:
+        conversation = asked(a_conversation())
+        await kept.store.create(OWNER, conversation)
+        own_server.signal(signal.SIGSTOP)
+        waiting = [asyncio.create_task(kept.commands.once("ask", "PING")) for _ in range(10)]
+        await asyncio.sleep(0)
+        with pytest.raises(StoreUnavailable):
+            await kept.log.append(OWNER, ID, turn_of(conversation), numbered("first"))
+        storing_it = asyncio.create_task(kept.store.update(OWNER, ID, finishing()))
+        await asyncio.sleep(0)
+        own_server.signal(signal.SIGCONT)
+
+        assert (await storing_it).turn is not None
+        await asyncio.gather(*waiting)
+
+
+def _counted(kept: Storing, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is sent for the log from now on, a line each."""
+    sent: list[str] = []
+    run = kept.commands.run
+
+    async def counting(doing: str, *arguments: Any, **options: Any) -> Any:
+        sent.append(doing)
+        return await run(doing, *arguments, **options)
+
+    monkeypatch.setattr(kept.commands, "run", counting)
+    return sent
