@@ -81,7 +81,8 @@ class ConversationStateStore(Protocol):
 
         Raises:
             ConversationNotFound: absent; a forgotten conversation is never brought back.
-            ConversationTooLarge: a turn would be opened in a conversation at its bound.
+            ConversationTooLarge: a turn would be opened in a conversation at its bound, or what is
+                to be stored could never be read again. What was stored stays readable.
             ConversationBusy: other writers were faster for too long.
         """
         ...

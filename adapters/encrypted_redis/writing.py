@@ -4,6 +4,7 @@ Nothing here waits or touches Redis.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from attrs import frozen
@@ -11,10 +12,16 @@ from attrs import frozen
 from adapters.encrypted_redis.frames import FIRST_REVISION, Place, Stored, place_of
 from adapters.sealing.sealer import NO_FRAME_BEFORE, BoundSealer, tag_of
 from adapters.wire_format.conversation_record import encode_frame
+from adapters.wire_format.packing import RECORD_MAX_BYTES, RecordTooLarge
 from domain.model.conversation import Conversation
+from domain.model.errors import ConversationTooLarge
 
 MERGED: Final = 8
 """So many single frames become one."""
+MERGED_MAX_BYTES: Final = 500_000
+"""As records: a larger one would be read as a whole for little."""
+OPENING_MAX_BYTES: Final = 1_000_000
+"""The record in which a turn is opened: whatever its reply brings, it stays readable."""
 
 
 @frozen(kw_only=True)
@@ -44,6 +51,9 @@ def next_write(
     """How a changed conversation is stored: every frame that still holds true stays.
 
     ``anew`` seals all of them again, for which ``stored`` has to be whole.
+
+    Raises:
+        ConversationTooLarge: the last turn is too much for one frame, or would be with its reply.
     """
     kept = _still_true(stored, changed)
     # What takes the place of a merged frame is one itself: else the next eight would swallow it.
@@ -51,16 +61,19 @@ def next_write(
     if changed.open_turn is None and kept >= MERGED - 1 and revisions == 1:
         last = stored.places[kept - MERGED + 1 : kept]
         if all(place.is_single for place in last):
-            return _write(stored, _Cut(kept - MERGED + 1, MERGED), changed, sealer, anew=anew)
+            cut = _Cut(kept - MERGED + 1, MERGED, most=MERGED_MAX_BYTES)
+            with suppress(ConversationTooLarge):
+                return _write(stored, cut, changed, sealer, anew=anew)
     return _write(stored, _Cut(kept, revisions), changed, sealer, anew=anew)
 
 
 @frozen
 class _Cut:
-    """How many frames stay, and how many revisions the one behind them holds."""
+    """How many frames stay, how many revisions the one behind them holds, and how much at most."""
 
     kept: int
     revisions: int
+    most: int = RECORD_MAX_BYTES
 
 
 def _still_true(stored: Stored, changed: Conversation) -> int:
@@ -96,7 +109,11 @@ def _write(
         for place in stored.places[: cut.kept]:
             writer.add(place.first, place.last, place.messages)
     first = _next_revision(stored.places, cut.kept)
-    writer.add_last(first, first + cut.revisions - 1)
+    most = min(cut.most, OPENING_MAX_BYTES) if changed.open_turn is not None else cut.most
+    try:
+        writer.add_last(first, first + cut.revisions - 1, most)
+    except RecordTooLarge as error:
+        raise ConversationTooLarge from error
     after = Stored(
         conversation=changed,
         places=tuple(writer.places),
@@ -142,10 +159,14 @@ class _Writer:
         said = self._changed.messages[self._written : self._written + messages]
         self._push(encode_frame(said), first, last, messages)
 
-    def add_last(self, first: int, last: int) -> None:
-        """The last frame: all messages that are left, and the head."""
+    def add_last(self, first: int, last: int, most: int) -> None:
+        """The last frame: all messages that are left, and the head.
+
+        Raises:
+            RecordTooLarge: together they have more than ``most`` bytes.
+        """
         said = self._changed.messages[self._written :]
-        record = encode_frame(said, head=self._changed, size_before=self._size)
+        record = encode_frame(said, head=self._changed, size_before=self._size, most=most)
         self._push(record, first, last, len(said))
 
     def _push(self, record: bytes, first: int, last: int, messages: int) -> None:

@@ -11,7 +11,7 @@ from attrs import frozen
 from msgspec import Struct
 
 from adapters.wire_format.message_record import MessageRecord, message_of, message_record
-from adapters.wire_format.packing import Unpackable, pack, unpack
+from adapters.wire_format.packing import RECORD_MAX_BYTES, Unpackable, pack, unpack
 from adapters.wire_format.primitives import long_id, microseconds, short_id, time_of
 from domain.model.conversation import Conversation
 from domain.model.identifiers import SessionId, TurnId
@@ -81,13 +81,18 @@ def encode_frame(
     *,
     head: Conversation | None = None,
     size_before: int = 0,
+    most: int = RECORD_MAX_BYTES,
 ) -> bytes:
-    """A frame's content; ``head`` lends everything but its messages."""
+    """A frame's content; ``head`` lends everything but its messages.
+
+    Raises:
+        RecordTooLarge: it would have more than ``most`` bytes, not compressed.
+    """
     record = FrameRecord(
         None if head is None else _head_record(head, size_before),
         [message_record(said) for said in messages],
     )
-    return pack(_encoder.encode(record))
+    return pack(_encoder.encode(record), most)
 
 
 def decode_frame(packed: bytes) -> FrameContent:

@@ -25,7 +25,7 @@ from zstandard import (
 
 SCHEMA: Final = 0
 RECORD_MAX_BYTES: Final = 4_000_000
-"""What a record may grow to when it is unpacked."""
+"""What a record may grow to when it is unpacked; none is packed that is larger."""
 
 _PLAIN: Final = 0
 _ZSTD_0: Final = 1
@@ -39,8 +39,18 @@ class Unpackable(Exception):
     """What is stored is of no known version, or is no record; says nothing of its content."""
 
 
-def pack(record: bytes) -> bytes:
-    """The record as it is sealed."""
+class RecordTooLarge(Exception):
+    """What is to be stored is more than may be; says nothing of its content."""
+
+
+def pack(record: bytes, most: int = RECORD_MAX_BYTES) -> bytes:
+    """The record as it is sealed.
+
+    Raises:
+        RecordTooLarge: it has more than ``most`` bytes.
+    """
+    if len(record) > most:
+        raise RecordTooLarge
     if len(record) >= _WORTH_COMPRESSING:
         small = _compressor().compress(record)
         if len(small) < len(record):

@@ -9,6 +9,7 @@ from attrs import frozen
 from domain.model.conversation import Conversation
 from domain.model.errors import DomainError
 from domain.model.identifiers import Owner
+from domain.model.message import FinishReason
 from domain.model.piece import ModelFinished, size_in_bytes
 from domain.model.prompt import Prompt
 from domain.model.turn import TurnEnd
@@ -87,6 +88,9 @@ class MakeReply:
             async for said in reply:
                 if isinstance(said, ModelFinished):
                     run.finished = said
+                    return
+                if not run.has_room_for(said):
+                    run.finished = ModelFinished(reason=FinishReason.LENGTH)
                     return
                 run.hear(said)
                 await self.save_reply.logged(run)

@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.wire_format.conversation_record import conversation_of, decode_frame, encode_frame
-from adapters.wire_format.packing import RECORD_MAX_BYTES, SCHEMA, Unpackable, pack, unpack
+from adapters.wire_format.packing import (
+    RECORD_MAX_BYTES,
+    SCHEMA,
+    RecordTooLarge,
+    Unpackable,
+    pack,
+    unpack,
+)
 from domain.model.identifiers import SessionId
 from tests.builders import ID, a_conversation, a_message, after_turns
 
@@ -38,11 +45,17 @@ def test_the_refusal_of_a_newer_version_names_it() -> None:
 
 
 def test_a_record_that_would_unpack_to_too_much_is_refused() -> None:
-    bomb = pack(bytes(RECORD_MAX_BYTES + 1))
+    bomb = pack(bytes(RECORD_MAX_BYTES + 1), most=RECORD_MAX_BYTES + 1)
 
     assert len(bomb) < 10_000
     with pytest.raises(Unpackable, match="too large"):
         unpack(bomb)
+
+
+def test_what_would_be_refused_is_never_packed() -> None:
+    assert unpack(pack(bytes(RECORD_MAX_BYTES))) == bytes(RECORD_MAX_BYTES)
+    with pytest.raises(RecordTooLarge):
+        pack(bytes(RECORD_MAX_BYTES + 1))
 
 
 @settings(max_examples=200, deadline=None)

@@ -1,0 +1,52 @@
+"""What was acknowledged can be read, however large it is: else it is refused and not stored."""
+
+from contextlib import suppress
+
+import pytest
+
+from domain.model.errors import ConversationTooLarge
+from domain.model.limits import MAX_REPLY_BYTES
+from ports.conversation_store import ConversationStateStore
+from tests.builders import ID, OWNER, a_conversation, asked, texts_of
+from tests.contract.changes import answering, asking
+
+# What compresses to nothing gets past every bound on what is stored.
+WIDE = "=" * 2 * MAX_REPLY_BYTES
+
+
+async def test_turns_that_were_acknowledged_are_read(store: ConversationStateStore) -> None:
+    await store.create(OWNER, a_conversation())
+    said: list[str] = []
+    with suppress(ConversationTooLarge):
+        for number in range(1, 12):
+            await store.update(OWNER, ID, asking("More?", number))
+            said += ["More?", ""]
+            await store.update(OWNER, ID, answering(WIDE, number))
+            said[-1] = WIDE
+
+    assert said
+    assert texts_of(await store.load(OWNER, ID)) == said
+
+
+@pytest.mark.parametrize("size", [3_900_000, 4_100_000, 9_000_000])
+async def test_one_turn_is_refused_or_read(store: ConversationStateStore, size: int) -> None:
+    await store.create(OWNER, asked(a_conversation()))
+    kept = ["Hello?"]
+    with suppress(ConversationTooLarge):
+        await store.update(OWNER, ID, answering("=" * size))
+        kept = ["Hello?", "=" * size]
+
+    assert texts_of(await store.load(OWNER, ID)) == kept
+
+
+async def test_a_turn_that_is_opened_can_be_ended(store: ConversationStateStore) -> None:
+    await store.create(OWNER, a_conversation())
+    sizes = (400_000, 900_000, 1_100_000, 3_900_000)
+    for number, size in enumerate(sizes, 1):
+        with suppress(ConversationTooLarge):
+            await store.update(OWNER, ID, asking("=" * size, number))
+            await store.update(OWNER, ID, answering("-" * MAX_REPLY_BYTES, number))
+
+    said = texts_of(await store.load(OWNER, ID))
+    assert len(said) % 2 == 0
+    assert [len(text) for text in said[1::2]] == [MAX_REPLY_BYTES] * (len(said) // 2)
