@@ -18,7 +18,7 @@ async def test_turns_that_were_acknowledged_are_read(store: ConversationStateSto
     await store.create(OWNER, a_conversation())
     said: list[str] = []
     with suppress(ConversationTooLarge):
-        for number in range(1, 12):
+        for number in range(1, 18):
             await store.update(OWNER, ID, asking("More?", number))
             said += ["More?", ""]
             await store.update(OWNER, ID, answering(WIDE, number))
