@@ -4,12 +4,12 @@ Nothing awaits between reading a conversation and writing it, so one event loop 
 """
 
 from collections import OrderedDict
-from datetime import timedelta
 from hmac import compare_digest
 from typing import Final
 
 from attrs import define, evolve, field
 
+from adapters.in_memory.expiries import Expiries
 from adapters.in_memory.sizes import conversation_bytes
 from adapters.in_memory.turn_log import InMemoryTurnLog
 from domain.model.conversation import Conversation, last_messages, stays_anew
@@ -35,7 +35,6 @@ class _Record:
     owner: Owner = field(repr=False)
     conversation: Conversation = field(repr=False)
     size: int
-    expires_at: timedelta
 
 
 class InMemoryConversationStore:
@@ -48,6 +47,7 @@ class InMemoryConversationStore:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._records: OrderedDict[SessionId, _Record] = OrderedDict()
+        self._expiries = Expiries()
 
     async def create(self, owner: Owner, conversation: Conversation) -> None:
         """See ``ports.conversation_store.ConversationStateStore.create``."""
@@ -117,11 +117,8 @@ class InMemoryConversationStore:
         return record
 
     def _alive(self, session_id: SessionId) -> _Record | None:
-        record = self._records.get(session_id)
-        if record is not None and self._clock.monotonic() >= record.expires_at:
-            self._drop(session_id)
-            return None
-        return record
+        self._drop_expired()
+        return self._records.get(session_id)
 
     def _write(self, owner: Owner, record: _Record | None, conversation: Conversation) -> None:
         before = record.conversation if record else None
@@ -130,11 +127,9 @@ class InMemoryConversationStore:
         if opened and size > MAX_CONVERSATION_BYTES:
             raise ConversationTooLarge
         if before is None or stays_anew(before, conversation):
-            expires_at = self._clock.monotonic() + conversation.kept_for
-        else:
-            expires_at = record.expires_at if record else timedelta.max
+            self._expiries.put(conversation.id, self._clock.monotonic() + conversation.kept_for)
         self._bytes += size - (record.size if record else 0)
-        self._records[conversation.id] = _Record(owner, conversation, size, expires_at)
+        self._records[conversation.id] = _Record(owner, conversation, size)
         self._records.move_to_end(conversation.id)
         if opened:
             self._log.open(owner, conversation.id, opened)
@@ -144,7 +139,13 @@ class InMemoryConversationStore:
         while self._bytes > self._max_bytes and len(self._records) > 1:
             self._drop(next(iter(self._records)))
 
+    def _drop_expired(self) -> None:
+        """Also those that nobody asks for any more: what is said here is not sealed."""
+        for session_id in self._expiries.due(self._clock.monotonic()):
+            self._drop(session_id)
+
     def _drop(self, session_id: SessionId) -> None:
+        self._expiries.remove(session_id)
         self._bytes -= self._records.pop(session_id).size
         self._log.forget(session_id)
 

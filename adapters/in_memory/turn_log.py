@@ -11,8 +11,9 @@ from typing import Final
 
 from attrs import define, field
 
+from adapters.in_memory.expiries import Expiries
 from domain.model.identifiers import Owner, SessionId, TurnId
-from domain.model.piece import NumberedPiece
+from domain.model.piece import NumberedPiece, weight
 from domain.model.turn import Turn, TurnEnd
 from ports.clock import Clock
 from ports.errors import TurnNotLogged
@@ -20,6 +21,7 @@ from ports.turn_log import LogEntry, Writing
 
 _KEPT_WHILE_RUNNING: Final = timedelta(minutes=10)
 _KEPT_AFTER_END: Final = timedelta(seconds=60)
+MAX_ENDED_BYTES: Final = 50_000_000
 
 
 @define
@@ -32,6 +34,7 @@ class _Log:
     pieces: list[NumberedPiece] = field(factory=list)
     end: TurnEnd | None = None
     stopped: bool = False
+    size: int = 0
     changed: asyncio.Event = field(factory=asyncio.Event)
 
     def wake_readers(self) -> None:
@@ -50,17 +53,26 @@ class _Log:
 
 
 class InMemoryTurnLog:
-    """One log a conversation, of its newest turn."""
+    """One log a conversation, of its newest turn.
 
-    def __init__(self, *, clock: Clock) -> None:
+    How many run at once is the runner's to bound, and each is bounded by its reply. Those that have
+    ended leave, the first one first, when they hold more than ``max_ended_bytes`` together.
+    """
+
+    def __init__(self, *, clock: Clock, max_ended_bytes: int = MAX_ENDED_BYTES) -> None:
         """Logs expire by ``clock``."""
         self._clock = clock
+        self._max_ended_bytes = max_ended_bytes
         self._logs: dict[SessionId, _Log] = {}
+        self._expiries = Expiries()
+        self._ended: dict[SessionId, int] = {}
 
     def open(self, owner: Owner, session_id: SessionId, turn: Turn) -> None:
         """Begin the log of a new turn; whoever read the old turn's learns that it is gone."""
+        self._forget_expired()
         self.forget(session_id)
-        self._logs[session_id] = _Log(owner, turn.id, self._clock.monotonic())
+        log = self._logs[session_id] = _Log(owner, turn.id, self._clock.monotonic())
+        self._stay(session_id, log)
 
     def is_there(self, owner: Owner, session_id: SessionId) -> bool:
         """Whether there is a log, and of this owner."""
@@ -69,6 +81,8 @@ class InMemoryTurnLog:
     def forget(self, session_id: SessionId) -> None:
         """Delete the log; absent is no error."""
         log = self._logs.pop(session_id, None)
+        self._ended.pop(session_id, None)
+        self._expiries.remove(session_id)
         if log is not None:
             log.wake_readers()
 
@@ -81,11 +95,12 @@ class InMemoryTurnLog:
             return Writing.GONE
         if log.turn_id != turn.id or log.end is not None:
             return Writing.SUPERSEDED
-        log.alive_at = self._clock.monotonic()
+        self._stay(session_id, log)
         last = log.pieces[-1].number if log.pieces else 0
         news = [piece for piece in pieces if piece.number > last]
         if news:
             log.pieces.extend(news)
+            log.size += sum(weight(numbered.piece) for numbered in news)
             log.wake_readers()
         return Writing.STOPPED if log.stopped else Writing.GO_ON
 
@@ -94,8 +109,10 @@ class InMemoryTurnLog:
         log = self._found(owner, session_id)
         if log is not None and log.turn_id == turn.id and log.end is None:
             log.end = end
-            log.alive_at = self._clock.monotonic()
+            self._stay(session_id, log)
             log.wake_readers()
+            self._ended[session_id] = log.size
+            self._make_room()
 
     async def stop(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
         """See ``ports.turn_log.TurnLog.stop``."""
@@ -132,11 +149,20 @@ class InMemoryTurnLog:
         return log
 
     def _found(self, owner: Owner, session_id: SessionId) -> _Log | None:
+        self._forget_expired()
         log = self._logs.get(session_id)
-        if log is None or log.owner != owner:
-            return None
+        return log if log is not None and log.owner == owner else None
+
+    def _forget_expired(self) -> None:
+        """Also those that nobody reads any more."""
+        for expired in self._expiries.due(self._clock.monotonic()):
+            self.forget(expired)
+
+    def _stay(self, session_id: SessionId, log: _Log) -> None:
+        log.alive_at = self._clock.monotonic()
         kept = _KEPT_AFTER_END if log.end else _KEPT_WHILE_RUNNING
-        if self._clock.monotonic() - log.alive_at >= kept:
-            self.forget(session_id)
-            return None
-        return log
+        self._expiries.put(session_id, log.alive_at + kept)
+
+    def _make_room(self) -> None:
+        while sum(self._ended.values()) > self._max_ended_bytes and len(self._ended) > 1:
+            self.forget(next(iter(self._ended)))
