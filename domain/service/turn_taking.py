@@ -1,8 +1,9 @@
 """Whose turn it is: how a turn is opened.
 
 Three things open a turn: something said (``say``, ``edit``), a wish for another answer
-(``answer_again``), the results of tools the last reply asked for (``answer_tools``). All of them
-are idempotent by the turn's id, and none of them opens a second turn beside an open one.
+(``answer_again``), the results of tools the last reply asked for (``tool_answers``). All of them
+are idempotent by the turn's id, and none of them opens a second turn beside an open one. What could
+not be done without that one either is refused first: nobody's reply is stopped for it.
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,6 @@ from domain.model.message import (
     Message,
     Part,
     Role,
-    ToolResultPart,
 )
 from domain.model.turn import RequestKey, Turn, TurnStatus
 
@@ -39,24 +39,34 @@ class Opening:
 
 
 def say(
-    conversation: Conversation, opening: Opening, message_id: MessageId, parts: Sequence[Part]
+    conversation: Conversation,
+    opening: Opening,
+    message_id: MessageId,
+    parts: Sequence[Part],
+    *,
+    is_new: bool = False,
 ) -> Conversation:
     """A user message opens a turn; one with a known id replaces that message and all after it.
 
     The same words said again after a turn that failed without a piece take the place of the
-    unanswered ones.
+    unanswered ones. ``is_new`` tells that the id was made for this message, so nothing has it yet.
 
     Raises:
         TurnInProgress: another turn is open.
         InvalidInput: the id belongs to a reply.
+        OlderMessagesNeeded: what precedes what is loaded may have the id.
     """
-    if _is_open_already(conversation, opening):
+    if is_opened_by(conversation, opening):
         return conversation
-    known = _find(conversation, message_id) or _unanswered(conversation, parts)
-    if known is not None and known.role is not Role.USER:
+    known = _find(conversation, message_id)
+    if known is None and conversation.earlier and not is_new:
+        raise OlderMessagesNeeded
+    if _is_of_a_reply(conversation, message_id):
         raise InvalidInput("message_id_taken", "This id names a reply.", field="messageId")
+    check_idle(conversation)
+    known = known or _unanswered(conversation, parts)
     base = conversation if known is None else cut(conversation, known.number)
-    return _opened(said(base, _user_message(base, opening, message_id, parts)), opening)
+    return with_turn(said(base, _user_message(base, opening, message_id, parts)), opening)
 
 
 def edit(
@@ -73,12 +83,12 @@ def edit(
         NothingToAnswer: no id was given and no user message is there.
         OlderMessagesNeeded: it may precede what is loaded.
     """
-    if _is_open_already(conversation, opening):
+    if is_opened_by(conversation, opening):
         return conversation
     asked = _named(conversation, message_id) if message_id else _newest_question(conversation)
     if asked.role is not Role.USER:
         raise MessageNotFound
-    return say(conversation, opening, asked.id, parts)
+    return say(conversation, opening, asked.id, parts, is_new=True)
 
 
 def answer_again(
@@ -93,48 +103,39 @@ def answer_again(
         NothingToAnswer: there is no user message to answer.
         OlderMessagesNeeded: the message may precede what is loaded.
     """  # noqa: D205 - the promise is one sentence
-    if _is_open_already(conversation, opening):
+    if is_opened_by(conversation, opening):
         return conversation
+    turn = conversation.open_turn
+    if turn is not None and turn.reply_id == message_id:
+        raise TurnInProgress(turn.id)
     named = _named(conversation, message_id) if message_id else _newest_question(conversation)
     after = named.number + 1 if named.role is Role.USER else named.number
     shorter = cut(conversation, after)
     if not shorter.messages or shorter.messages[-1].role is not Role.USER:
         raise NothingToAnswer
-    return _opened(shorter, opening)
+    check_idle(conversation)
+    return with_turn(shorter, opening)
 
 
-def answer_tools(
-    conversation: Conversation, opening: Opening, results: Sequence[ToolResultPart]
-) -> Conversation:
-    """The tools that the last reply asked for have answered; its message will go on.
+def is_opened_by(conversation: Conversation, opening: Opening) -> bool:
+    """Whether this turn was opened already, open or not."""
+    return conversation.turn is not None and conversation.turn.id == opening.turn_id
+
+
+def check_idle(conversation: Conversation, *, gives_way: bool = True) -> None:
+    """Nothing.
 
     Raises:
-        TurnInProgress: another turn is open.
-        InvalidInput: the last message is not waiting for exactly these calls.
+        TurnInProgress: a turn is open; ``gives_way`` tells what its stop would be good for.
     """
-    if _is_open_already(conversation, opening):
-        return conversation
-    last = conversation.messages[-1] if conversation.messages else None
-    waiting = {call.call_id for call in last.open_tool_calls} if last else set()
-    if last is None or not waiting or {result.call_id for result in results} != waiting:
-        raise InvalidInput("tool_results_unexpected", "These tool results were not asked for.")
-    longer = evolve(last, parts=(*last.parts, *results))
-    answered = evolve(conversation, messages=(*conversation.messages[:-1], longer))
-    return _opened(answered, evolve(opening, reply_id=last.id), continues=True)
+    if conversation.open_turn is not None:
+        raise TurnInProgress(conversation.open_turn.id, gives_way=gives_way)
 
 
-def _is_open_already(conversation: Conversation, opening: Opening) -> bool:
-    turn = conversation.turn
-    if turn is not None and turn.id == opening.turn_id:
-        return True
-    if turn is not None and turn.is_open:
-        raise TurnInProgress(turn.id)
-    return False
-
-
-def _opened(
+def with_turn(
     conversation: Conversation, opening: Opening, *, continues: bool = False
 ) -> Conversation:
+    """The conversation with a new turn, its stay restarted; ``continues`` as in ``Turn``."""
     before = conversation.turn
     turn = Turn(
         id=opening.turn_id,
@@ -162,6 +163,12 @@ def _user_message(
 
 def _find(conversation: Conversation, message_id: MessageId) -> Message | None:
     return next((said for said in conversation.messages if said.id == message_id), None)
+
+
+def _is_of_a_reply(conversation: Conversation, message_id: MessageId) -> bool:
+    known, turn = _find(conversation, message_id), conversation.open_turn
+    being_written = turn is not None and turn.reply_id == message_id
+    return being_written or (known is not None and known.role is not Role.USER)
 
 
 def _unanswered(conversation: Conversation, parts: Sequence[Part]) -> Message | None:

@@ -9,8 +9,8 @@ from domain.model.identifiers import Owner, SessionId
 from domain.model.message import ToolResultPart
 from domain.model.turn import RequestKey
 from domain.service.request_matching import turn_of_request
-from domain.service.tool_answers import is_going_on_with, still_wanted
-from domain.service.turn_taking import Opening, answer_tools
+from domain.service.tool_answers import answer_tools, is_going_on_with
+from domain.service.turn_taking import Opening
 from entrypoints.usecases.open_turn import OnBusy, OpenTurn
 from entrypoints.usecases.start_turn import Started, StartTurn
 from ports.rate_limiter import RateLimiter, Share
@@ -80,4 +80,4 @@ class AnswerTools:
 def _going_on(known: Conversation, answers: ToolAnswers, opening: Opening) -> Conversation:
     if turn_of_request(known, answers.request) or is_going_on_with(known, answers.results):
         return known
-    return answer_tools(known, opening, still_wanted(known, answers.results))
+    return answer_tools(known, opening, answers.results)

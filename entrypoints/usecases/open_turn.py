@@ -81,7 +81,8 @@ class OpenTurn:
                 other = TurnId(busy.turn_id)
                 if await self._settled(owner, session_id, other):
                     continue
-                if on_busy is OnBusy.REJECT or self.clock.monotonic() >= deadline:
+                may_stop = on_busy is OnBusy.INTERRUPT and busy.gives_way
+                if not may_stop or self.clock.monotonic() >= deadline:
                     raise
                 await self.make_way(owner, session_id, other)
 

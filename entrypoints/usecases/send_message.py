@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
 from attrs import evolve, frozen
 
@@ -35,6 +36,7 @@ class NewMessage:
         session_id: the conversation it belongs to; absent for a first message.
         begin_as: the id of the conversation to begin when there is none; absent for a new one.
         message_id: the id the client gave it; absent when it gave none.
+        is_new: whether that id was made just now.
         is_edit: whether ``message_id`` is known to name a message that this one replaces.
         locales: wanted, best first; empty leaves the conversation's as it is.
         page_context: JSON text; absent leaves the conversation's as it is.
@@ -48,6 +50,7 @@ class NewMessage:
     session_id: SessionId | None = None
     begin_as: SessionId | None = None
     message_id: MessageId | None = None
+    is_new: bool = False
     is_edit: bool = False
     locales: Sequence[str] = ()
     page_context: str | None = None
@@ -89,24 +92,22 @@ class SendMessage:
         Raises:
             TurnInProgress: another turn is open.
             IdempotencyKeyReused: the same key with another body.
-            ConversationTooLarge: the conversation has reached its bound.
+            ConversationTooLarge: it has reached its bound.
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.
         """
         await self.limiter.spend(message.address, Share.STORED, message.size)
         opening = self.start_turn.opening(message.request)
-        message = evolve(message, message_id=message.message_id or self.identifiers.message_id())
+        if message.message_id is None:
+            message = evolve(message, message_id=self.identifiers.message_id(), is_new=True)
         tried: list[SessionId] = []
-
-        async def open_it() -> Conversation:
-            return await self._opened(owner, message, opening, tried)
-
+        open_it = partial(self._opened, owner, message, opening, tried)
         conversation = await self.start_turn(
             owner, opening, open_it, address=message.address, tried=tried
         )
-        restarted = message.session_id is not None and conversation.id != message.session_id
         if conversation.turn is None:
             raise AssertionError("a sent message has a turn")
+        restarted = message.session_id not in (None, conversation.id)
         return Started(conversation=conversation, turn=conversation.turn, restarted=restarted)
 
     async def _opened(
@@ -196,4 +197,4 @@ def _asked(known: Conversation, message: NewMessage, opening: Opening) -> Conver
         # A message that never arrived can be edited all the same: it is said for the first time.
         with suppress(MessageNotFound):
             return edit(known, opening, message.named, (message.text,))
-    return say(known, opening, message.named, (message.text,))
+    return say(known, opening, message.named, (message.text,), is_new=message.is_new)

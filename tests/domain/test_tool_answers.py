@@ -5,8 +5,7 @@ import pytest
 from domain.model.errors import InvalidInput
 from domain.model.limits import MAX_TOOL_RESULT_BYTES
 from domain.model.message import ToolResultPart
-from domain.service.tool_answers import is_going_on_with, still_wanted, tool_result
-from domain.service.turn_taking import answer_tools
+from domain.service.tool_answers import answer_tools, is_going_on_with, still_wanted, tool_result
 from tests.builders import a_conversation, an_opening
 from tests.domain.test_tool_results import results, waiting_for_tools
 

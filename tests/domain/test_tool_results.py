@@ -1,5 +1,6 @@
 """Turns that the results of tools open."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -17,8 +18,8 @@ from domain.model.message import (
     ToolResultPart,
 )
 from domain.model.piece import Piece, TextPiece, ToolCallPiece
-from domain.service.turn_ending import finish, interrupt
-from domain.service.turn_taking import answer_tools
+from domain.service.tool_answers import answer_tools
+from domain.service.turn_ending import fail, finish, interrupt
 from tests.builders import (
     a_conversation,
     after_turns,
@@ -72,6 +73,40 @@ def test_results_that_were_not_asked_for_are_refused(names: tuple[str, ...]) -> 
         answer_tools(waiting_for_tools(), an_opening(2), results(*names))
 
     assert refused.value.problem == "tool_results_unexpected"
+
+
+def failed_going_on(*said: str) -> Conversation:
+    going_on = answer_tools(waiting_for_tools(), an_opening(2), results("a", "b"))
+    return fail(going_on, turn_id(2), pieces_of(*said), LATER, "model_unavailable")
+
+
+@pytest.mark.parametrize("said", [(), ("Fou",)])
+@pytest.mark.parametrize("names", [("a", "b"), ("b",)])
+def test_the_same_results_go_on_once_more_after_a_failure(
+    said: tuple[str, ...], names: tuple[str, ...]
+) -> None:
+    again = answer_tools(failed_going_on(*said), an_opening(3), results(*names))
+    after = finish(again, turn_id(3), pieces_of("Found."), LATER, reason=FinishReason.STOP)
+
+    assert again.messages[-1].status is MessageStatus.FINISHED
+    assert after.messages[-1].id == failed_going_on().messages[-1].id
+    assert after.messages[-1].parts[3:] == (*results("a", "b"), StepMark(), TextPart("Found."))
+
+
+@pytest.mark.parametrize("names", [(), ("x",), ("a", "x")])
+def test_other_results_do_not_go_on_after_a_failure(names: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidInput):
+        answer_tools(failed_going_on(), an_opening(3), results(*names))
+
+
+@pytest.mark.parametrize("ends", [finish, interrupt])
+def test_what_went_on_well_does_not_go_on_again(ends: Callable[..., Conversation]) -> None:
+    going_on = answer_tools(waiting_for_tools(), an_opening(2), results("a", "b"))
+    reason = {"reason": FinishReason.STOP} if ends is finish else {}
+    after = ends(going_on, turn_id(2), pieces_of("Found."), LATER, **reason)
+
+    with pytest.raises(InvalidInput):
+        answer_tools(after, an_opening(3), results("a", "b"))
 
 
 @pytest.mark.parametrize("known", [a_conversation(), after_turns(1)])

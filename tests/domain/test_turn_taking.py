@@ -23,8 +23,9 @@ from domain.model.message import (
 )
 from domain.model.retention import STAY
 from domain.service.opening import opened, welcomed
+from domain.service.tool_answers import answer_tools
 from domain.service.turn_ending import fail, interrupt
-from domain.service.turn_taking import answer_again, answer_tools, edit, say
+from domain.service.turn_taking import answer_again, edit, say
 from tests.builders import (
     ID,
     a_conversation,

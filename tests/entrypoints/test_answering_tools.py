@@ -1,15 +1,19 @@
 """Going on with a reply whose tools have answered."""
 
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 
 import pytest
 
 from domain.model.errors import ConversationNotFound, InvalidInput, TurnInProgress
 from domain.model.message import StepMark, TextPart, ToolCallPart, ToolResultPart
-from domain.model.piece import NumberedPiece, TextPiece, ToolCallPiece
+from domain.model.piece import ModelFinished, NumberedPiece, Piece, TextPiece, ToolCallPiece
+from domain.model.prompt import Prompt
+from domain.model.turn import Outcome, RequestKey
 from entrypoints.usecases.answer_tools import AnswerTools, ToolAnswers
 from entrypoints.usecases.start_turn import Started
 from ports.errors import TooManyRequests
+from ports.model_errors import ModelUnavailable
 from ports.rate_limiter import Share
 from tests.builders import OTHER_ID, OWNER
 from tests.e2e.puppet import Puppet
@@ -112,6 +116,38 @@ async def test_the_same_results_join_the_turn_that_goes_on_with_them() -> None:
         await answering(room, started, ToolResultPart(call_id="b", output="1"))
     (await puppet.asked()).finish()
     await room.end_of(going_on)
+
+
+class FailingOnce(Saying):
+    """Asks for a tool, fails before its first piece, and answers when it is asked again."""
+
+    def __init__(self) -> None:
+        super().__init__("rain")
+
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
+        async for said in super().reply(prompt):
+            if len(self.prompts) == 2:
+                raise ModelUnavailable
+            yield CALL if len(self.prompts) == 1 and isinstance(said, TextPiece) else said
+
+
+@pytest.mark.parametrize("request_key", [None, RequestKey(digest=b"k", body_digest=b"b")])
+async def test_results_can_be_given_again_after_a_failure(request_key: RequestKey | None) -> None:
+    room = a_room(FailingOnce())
+    started = await waiting(room)
+    answers = ToolAnswers(
+        session_id=started.conversation.id,
+        results=(RESULT,),
+        address=ADDRESS,
+        request=request_key,
+    )
+    failed = await room.container.resolve(AnswerTools)(OWNER, answers)
+    first = await room.end_of(failed)
+    second = await room.end_of(await room.container.resolve(AnswerTools)(OWNER, answers))
+
+    reply = (await room.stored(started.conversation.id)).messages[-1]
+    assert (first.outcome, second.outcome) == (Outcome.FAILED, Outcome.FINISHED)
+    assert reply.parts[1:] == (RESULT, StepMark(), TextPart("rain"))
 
 
 async def test_results_to_what_is_gone_find_nothing() -> None:

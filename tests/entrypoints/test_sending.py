@@ -7,6 +7,7 @@ from domain.model.identifiers import MessageId
 from domain.model.message import TextPart
 from domain.model.retention import STAY, UNUSED_STAY
 from entrypoints.usecases.answer_again import Again
+from entrypoints.usecases.open_turn import MESSAGES_AT_HAND
 from tests.builders import ID, OTHER_ID, OWNER, STRANGER, texts_of
 from tests.clocks import NOON
 from tests.e2e.puppet import Parrot, Puppet
@@ -147,3 +148,15 @@ async def test_one_conversation_stays_open_while_another_is_answered() -> None:
 
     assert busy.value.turn_id == first.turn.id
     assert second.conversation.id not in (first.conversation.id, ID)
+
+
+async def test_an_id_that_is_older_than_what_is_at_hand_is_known_all_the_same() -> None:
+    room = a_room(Saying("Hi!"))
+    first = await room.send("first", message_id=MessageId("mine"))
+    await room.end_of(first)
+    session_id = first.conversation.id
+    for _ in range(MESSAGES_AT_HAND // 2):
+        await room.end_of(await room.send("more", session_id=session_id))
+    await room.end_of(await room.send("anew", session_id=session_id, message_id=MessageId("mine")))
+
+    assert texts_of(await room.stored(session_id)) == ["anew", "Hi!"]

@@ -1,7 +1,13 @@
 """Two turns in one conversation: refusing, making way, stopping."""
 
-from domain.model.message import MessageStatus
+import pytest
+
+from domain.model.errors import MessageNotFound, TurnInProgress
+from domain.model.identifiers import MessageId
+from domain.model.message import MessageStatus, ToolResultPart
 from domain.model.turn import Outcome
+from entrypoints.usecases.answer_again import Again
+from entrypoints.usecases.answer_tools import AnswerTools, ToolAnswers
 from entrypoints.usecases.open_turn import OnBusy
 from ports.errors import StoredStateUnreadable
 from tests.builders import (
@@ -12,7 +18,7 @@ from tests.builders import (
     turn_id,
 )
 from tests.e2e.puppet import Puppet
-from tests.entrypoints.room import WHEN_IT_COMES, a_room
+from tests.entrypoints.room import ADDRESS, WHEN_IT_COMES, a_room
 
 
 async def test_a_reply_makes_way_for_who_interrupts_it() -> None:
@@ -30,6 +36,39 @@ async def test_a_reply_makes_way_for_who_interrupts_it() -> None:
     assert second.turn.number == 2
     assert texts_of(stored) == ["Hello?", "Half of", "Wait!"]
     assert stored.messages[1].status is MessageStatus.INTERRUPTED
+
+
+@pytest.mark.parametrize("which", ["results", "again"])
+async def test_no_reply_makes_way_for_what_cannot_be_done(which: str) -> None:
+    puppet = Puppet()
+    room = a_room(puppet)
+    first = await room.send()
+    speaking = await puppet.asked()
+    speaking.say("Half of")
+    session_id, on_busy = first.conversation.id, OnBusy.INTERRUPT
+    result = ToolResultPart(call_id="unknown", output="1")
+    asking = {
+        "results": lambda: room.container.resolve(AnswerTools)(
+            OWNER,
+            ToolAnswers(session_id=session_id, results=(result,), address=ADDRESS, on_busy=on_busy),
+        ),
+        "again": lambda: room.again(
+            OWNER,
+            Again(
+                session_id=session_id,
+                message_id=MessageId("unknown"),
+                address=ADDRESS,
+                on_busy=on_busy,
+            ),
+        ),
+    }
+    with pytest.raises((TurnInProgress, MessageNotFound)):
+        await asking[which]()
+    speaking.say(" it all")
+    speaking.finish()
+
+    assert (await room.end_of(first)).outcome is Outcome.FINISHED
+    assert texts_of(await room.stored(session_id)) == ["Hello?", "Half of it all"]
 
 
 async def test_stopping_keeps_what_was_said_so_far() -> None:
