@@ -112,7 +112,10 @@ class TaskTurnRunner:
         try:
             conversation = await opening()
         except BaseException as error:
-            opened.set_exception(error) if isinstance(error, Exception) else opened.cancel()
+            # Cancelled at the end of draining: whether it was stored nobody can say.
+            opened.set_exception(
+                error if isinstance(error, Exception) else StoreUnavailable("commit")
+            )
             if isinstance(error, StoreUnavailable):
                 await self._to_its_end(abandoning())
             if isinstance(error, Exception):

@@ -61,6 +61,13 @@ class TurnLog(Protocol):
         """
         ...
 
+    def in_reach_for(self) -> timedelta:
+        """For how long this process has reached the logs without trouble; none while it does not.
+
+        Nobody was silent for longer, and nothing was missing for longer.
+        """
+        ...
+
     async def silence(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> timedelta:
         """How long the writer of this open turn has given no sign of life.
 

@@ -167,6 +167,10 @@ class RedisTurnLog:
                 await self._clock.sleep(min(pause, left))
                 pause = min(pause * 2, _SELDOM)
 
+    def in_reach_for(self) -> timedelta:
+        """See ``ports.turn_log.TurnLog.in_reach_for``."""
+        return self._commands.well_for
+
     async def silence(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> timedelta:
         """See ``ports.turn_log.TurnLog.silence``."""
         producing = self._own(owner, session_id, turn_id)
@@ -174,7 +178,7 @@ class RedisTurnLog:
             return self._clock.monotonic() - producing.alive_at
         log = await self._reader.read(owner, session_id, turn_id, END_NUMBER - 1)
         # A Redis that froze makes every turn look silent, also those whose writers live.
-        return min(log.silence, self._commands.well_for)
+        return min(log.silence, self.in_reach_for())
 
     def _own(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> Producing | None:
         producing = self._producing.get(session_id)

@@ -137,6 +137,10 @@ class InMemoryTurnLog:
                     entries = self._log_of(owner, session_id, turn_id).behind(after)
         return entries
 
+    def in_reach_for(self) -> timedelta:
+        """See ``ports.turn_log.TurnLog.in_reach_for``."""
+        return timedelta.max
+
     async def silence(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> timedelta:
         """See ``ports.turn_log.TurnLog.silence``."""
         log = self._log_of(owner, session_id, turn_id)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import resource
 import signal
+from contextlib import suppress
 from typing import Annotated, Final
 
 import typer
@@ -21,6 +22,7 @@ from entrypoints.logging_setup import set_up_logging
 from entrypoints.settings import Settings, Storage
 from entrypoints.settings_reader import SettingsProblem, read_settings
 from entrypoints.storage import redis_place
+from entrypoints.turn_runner import TaskTurnRunner
 
 _WRONG_SETTINGS: Final = 2
 _FAILED: Final = 1
@@ -93,8 +95,15 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
     waiting = asyncio.create_task(asked.wait())
     await asyncio.wait({server, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
-    if not server.done():
-        drain = app.state.runner.drain(settings.shutdown_grace)
+    runner: TaskTurnRunner | None = getattr(app.state, "runner", None)
+    if runner is None and not server.done():
+        # It still waits for what it needs, and nobody was promised anything yet.
+        server.cancel()
+        with suppress(asyncio.CancelledError):
+            await server
+        return
+    if runner is not None and not server.done():
+        drain = runner.drain(settings.shutdown_grace)
         await asyncio.wait(
             {asyncio.create_task(drain), asyncio.create_task(stopping.wait())},
             return_when=asyncio.FIRST_COMPLETED,

@@ -13,7 +13,6 @@ from starlette.responses import Response
 from domain.model.conversation import Conversation
 from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.turn import Outcome, Turn, TurnEnd
-from domain.service.replaying import reply_of
 from entrypoints.http.answers import ReplyAnswer, json_response
 from entrypoints.http.earlier_chunks import earlier_chunks
 from entrypoints.http.problems import Problem, problem_of, problem_of_code
@@ -25,7 +24,7 @@ from entrypoints.usecases.read_history import ReadHistory
 from entrypoints.usecases.start_turn import Started
 from ports.assistant_profile import AssistantProfile
 from ports.clock import Clock
-from ports.errors import PortError
+from ports.errors import PortError, TurnNotLogged
 from ports.language_model import LanguageModel
 from ports.turn_log import LogEntry
 
@@ -103,11 +102,13 @@ class ReplyStream:
 
         Raises:
             StreamBroken: after an ``error`` event; the widget takes a clean end for success.
+                Without one when nobody knows any more what is behind piece ``after``: who asks
+                again is sent to the history.
         """
         metadata = {"sessionId": session_id, **told, "turnId": turn.id}
         chunks = ReplyChunks(turn.id, turn.reply_id, metadata)
         yield (chunks.beginning() if after is None else b": resumed\n\n"), None
-        async for entries in self._entries(owner, session_id, turn.id):
+        async for entries in self._entries(owner, session_id, turn.id, after or 0):
             said, end = _rendered(chunks, entries, after or 0)
             if end is not None:
                 if _failed(end):
@@ -118,14 +119,16 @@ class ReplyStream:
             yield said or HEARTBEAT, None
 
     async def _entries(
-        self, owner: Owner, session_id: SessionId, turn_id: TurnId
+        self, owner: Owner, session_id: SessionId, turn_id: TurnId, after: int
     ) -> AsyncGenerator[Sequence[LogEntry], None]:
         """Batches of the turn's entries; a failure is an end like any other."""
-        following = self.follow.entries(owner, session_id, turn_id, _HEARTBEAT_EVERY)
+        following = self.follow.entries(owner, session_id, turn_id, _HEARTBEAT_EVERY, after=after)
         try:
             async with aclosing(following):
                 async for entries in following:
                     yield entries
+        except TurnNotLogged:
+            raise StreamBroken from None
         except PortError as error:
             yield (TurnEnd(outcome=Outcome.FAILED, error=problem_of(error).code),)
 
@@ -176,8 +179,9 @@ def _rendered(
 
 
 def _document(conversation: Conversation, started: Started, end: TurnEnd) -> ReplyAnswer:
-    turn = conversation.turn or started.turn
-    reply = reply_of(conversation.messages, turn) if turn.id == started.turn.id else None
+    # Not the newest message: somebody may have said more by now.
+    named = (said for said in conversation.messages if said.id == started.turn.reply_id)
+    reply = next(named, None)
     return ReplyAnswer(
         session_id=conversation.id,
         restarted=started.restarted,

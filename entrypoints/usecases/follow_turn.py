@@ -39,13 +39,21 @@ class FollowTurn:
             return None
 
     async def entries(
-        self, owner: Owner, session_id: SessionId, turn_id: TurnId, heartbeat: timedelta
+        self,
+        owner: Owner,
+        session_id: SessionId,
+        turn_id: TurnId,
+        heartbeat: timedelta,
+        *,
+        after: int = 0,
     ) -> AsyncGenerator[Sequence[LogEntry], None]:
         """All of a turn as it comes, its end last; an empty batch after each silent ``heartbeat``.
 
-        A store that is away is waited for longer than a reply is tried to be saved.
+        A store that is away is waited for longer than a reply is tried to be saved. ``after`` is
+        the number of the last piece that the caller has heard of before.
 
         Raises:
+            TurnNotLogged: that piece is gone with its log, and the state numbers none.
             StoreUnavailable: it was away for longer.
             StoredStateUnreadable: what is logged or stored does not open.
         """
@@ -53,7 +61,7 @@ class FollowTurn:
         away_since: timedelta | None = None
         while True:
             try:
-                entries = await self.read(owner, session_id, turn_id, heard, heartbeat)
+                entries = await self.read(owner, session_id, turn_id, heard, heartbeat, after=after)
             except StoreUnavailable:
                 now = self.clock.monotonic()
                 away_since = now if away_since is None else away_since
@@ -89,20 +97,27 @@ class FollowTurn:
         turn_id: TurnId,
         heard: Sequence[NumberedPiece],
         wait: timedelta,
+        *,
+        after: int = 0,
     ) -> Sequence[LogEntry]:
         """The entries behind those ``heard``, the end last; empty when none came within ``wait``.
 
         Raises:
+            TurnNotLogged: as ``entries``.
             StoreUnavailable: neither log nor state could be reached.
         """
-        after = heard[-1].number if heard else 0
+        last = heard[-1].number if heard else 0
         with suppress(TurnNotLogged):
-            entries = await self.log.read(owner, session_id, turn_id, after, wait)
+            entries = await self.log.read(owner, session_id, turn_id, last, wait)
+            self.watch.found(turn_id)
             if entries or not await self.watch.is_dead(owner, session_id, turn_id):
                 return entries
             # It may have ended well and not have said so: the state tells.
             wait = timedelta()
-        return await self._from_state(owner, session_id, turn_id, heard, wait)
+        told = await self._from_state(owner, session_id, turn_id, heard, wait)
+        if last < after and any(isinstance(one, NumberedPiece) for one in told):
+            raise TurnNotLogged
+        return told
 
     async def _from_state(
         self,

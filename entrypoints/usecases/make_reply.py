@@ -12,7 +12,7 @@ from domain.model.identifiers import Owner
 from domain.model.message import FinishReason
 from domain.model.piece import ModelFinished, size_in_bytes
 from domain.model.prompt import Prompt
-from domain.model.turn import TurnEnd
+from domain.model.turn import Outcome, TurnEnd
 from domain.model.turn_policy import TurnPolicy
 from domain.model.wishes import NO_WISHES, Wishes
 from domain.service.prompt_building import Budget, sees_all
@@ -59,8 +59,12 @@ class MakeReply:
         began = self.clock.monotonic()
         turn = conversation.open_turn
         run = RunningTurn(owner=owner, conversation=conversation, turn=turn, wishes=wishes)
-        await self._listen(run, signals)
-        end = await self.save_reply(run)
+        try:
+            await self._listen(run, signals)
+            end = await self.save_reply(run)
+        except Exception as error:  # noqa: BLE001 - those who follow are told, whatever it was
+            self._crashed(error)
+            end = TurnEnd(outcome=Outcome.NOT_SAVED, error="internal_error")
         await self.save_reply.announced(run, end)
         self._note(run, end, self.clock.monotonic() - began)
         return sum(map(size_in_bytes, run.said))
@@ -113,7 +117,10 @@ class MakeReply:
             run.error = failure.code
         else:
             run.error = "internal_error"
-            self.telemetry.note("turn.crashed", kind=type(failure).__name__)
+            self._crashed(failure)
+
+    def _crashed(self, failure: BaseException) -> None:
+        self.telemetry.note("turn.crashed", kind=type(failure).__name__)
 
     def _note(self, run: RunningTurn, end: TurnEnd, took: timedelta) -> None:
         usage = end.usage

@@ -8,7 +8,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from domain.model.conversation import Conversation
-from domain.model.errors import ConversationNotFound, TurnSuperseded
+from domain.model.errors import ConversationNotFound, DomainError, TurnSuperseded
 from domain.model.piece import NumberedPiece
 from domain.model.turn import Outcome, TurnEnd
 from domain.model.turn_policy import TurnPolicy
@@ -16,7 +16,7 @@ from domain.service.turn_ending import fail, finish, interrupt
 from entrypoints.usecases.running_turn import RunningTurn
 from ports.clock import Clock
 from ports.conversation_store import Change, ConversationStateStore
-from ports.errors import ConversationBusy, StoreUnavailable
+from ports.errors import ConversationBusy, PortError, StoreUnavailable
 from ports.turn_log import TurnLog, Writing
 
 _RETRY_PAUSE: Final = timedelta(milliseconds=500)
@@ -35,7 +35,7 @@ class SaveReply:
         """Log what is not logged yet; without any, a sign of life. A log that is away can wait."""
         count = len(run.pieces)
         unsent = run.pieces[run.logged : count]
-        with suppress(StoreUnavailable):
+        with suppress(PortError):
             run.writing = await self._written(run, unsent)
             run.logged = max(run.logged, count)
 
@@ -50,7 +50,10 @@ class SaveReply:
         return await self.log.append(run.owner, session_id, run.turn, list(run.pieces))
 
     async def __call__(self, run: RunningTurn) -> TurnEnd:
-        """Store the outcome, for a while also against a store that is away; how the turn ended."""
+        """Store the outcome, for a while also against a store that is away; how the turn ended.
+
+        Whatever the store says becomes that end.
+        """
         change, end = _outcome(run, self.clock.now())
         base: Conversation | None = run.conversation
         deadline = self.clock.monotonic() + self.policy.save_within
@@ -64,6 +67,8 @@ class SaveReply:
             except (StoreUnavailable, ConversationBusy):
                 if self.clock.monotonic() >= deadline:
                     return TurnEnd(outcome=Outcome.NOT_SAVED, error="reply_not_saved")
+            except (PortError, DomainError):
+                return TurnEnd(outcome=Outcome.NOT_SAVED, error="reply_not_saved")
             else:
                 return evolve(end, forgotten_at=stored.forgotten_at)
             base = None
@@ -72,7 +77,7 @@ class SaveReply:
 
     async def announced(self, run: RunningTurn, end: TurnEnd) -> None:
         """Close the log; one that is away closes by itself, and the reply is safe already."""
-        with suppress(StoreUnavailable):
+        with suppress(PortError):
             await self.log.end(run.owner, run.conversation.id, run.turn, end)
 
 

@@ -53,12 +53,16 @@ class TurnWatch:
         """
         return await self._silence(owner, session_id, turn_id) >= self.policy.dead_after
 
+    def found(self, turn_id: TurnId) -> None:
+        """Its log was just read."""
+        self.missing.found(turn_id)
+
     async def _silence(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> timedelta:
         try:
             silence = await self.log.silence(owner, session_id, turn_id)
         except TurnNotLogged:
             # A living writer opens a lost log again, so one that stays away has no writer.
             now = self.clock.monotonic()
-            return now - self.missing.since(turn_id, now)
-        self.missing.found(turn_id)
+            return min(now - self.missing.since(turn_id, now), self.log.in_reach_for())
+        self.found(turn_id)
         return silence

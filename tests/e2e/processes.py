@@ -77,6 +77,17 @@ async def serving(
         await server.ended()
 
 
+@asynccontextmanager
+async def starting(**settings: str) -> AsyncIterator[ServerProcess]:
+    """``privity serve`` that may never come to listen."""
+    server = ServerProcess(await _started("serve", "--port", "0", settings=settings), "", b"")
+    try:
+        yield server
+    finally:
+        server.kill()
+        await server.ended()
+
+
 async def ran(*arguments: str, said: str = "", **settings: str) -> Ended:
     """``privity`` with these arguments, told this on its standard input."""
     process = await _started(*arguments, settings=settings)

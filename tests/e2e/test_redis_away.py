@@ -10,7 +10,7 @@ from tests.clocks import HastyClock
 from tests.e2e.chatting import Person, eventually
 from tests.e2e.events import kinds
 from tests.e2e.in_redis import at, looking_into, served_from, serving_from
-from tests.e2e.processes import ran, ran_here
+from tests.e2e.processes import ran, ran_here, starting
 from tests.e2e.puppet import Puppet
 from tests.integration.redis_servers import RedisProcess, free_port
 from tests.integration.storing import RING
@@ -142,3 +142,25 @@ async def test_a_restart_of_both_loses_nothing(own_server: RedisProcess) -> None
 
 async def is_ready(person: Person) -> bool:
     return (await person.get("/health/ready")).status == 200
+
+
+async def test_a_signal_while_it_waits_for_redis_ends_it_quietly() -> None:
+    met = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        met.set()
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    settings = {"REDIS_URL": f"redis://127.0.0.1:{port}/0", "PRIVITY_KEYS": RING}
+    async with server, starting(**settings) as process:
+        async with asyncio.timeout(20):
+            await met.wait()
+        process.terminate()
+        ended = await process.ended()
+
+    assert (ended.code, ended.out) == (0, "")
+    assert "Traceback" not in ended.err

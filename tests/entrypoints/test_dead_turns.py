@@ -70,6 +70,37 @@ async def test_a_lost_log_is_silent_from_when_it_was_first_seen_missing() -> Non
     assert texts_of(await room.stored(ID)) == ["Hello?", "Still there?", "Hi!"]
 
 
+async def test_a_log_that_was_read_since_is_not_missing_since_before() -> None:
+    room = await a_dead_turn("Half")
+    room.log.forget(ID)
+    with pytest.raises(TurnInProgress):
+        await room.send("Still there?", session_id=ID)
+    await room.store.reopen_log(OWNER, ID, turn_id())
+    turn = (await room.stored(ID)).open_turn
+    assert turn is not None
+    await room.log.append(OWNER, ID, turn, HALF)
+    await room.follow.read(OWNER, ID, turn_id(), (), AT_ONCE)
+    room.clock.advance(POLICY.dead_after)
+    room.log.forget(ID)
+
+    assert await room.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE) == ()
+
+
+async def test_nothing_is_missing_for_longer_than_the_log_is_in_reach(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    room = await a_dead_turn("Half")
+    room.log.forget(ID)
+    await room.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE)
+    room.clock.advance(2 * POLICY.dead_after)
+    monkeypatch.setattr(room.log, "in_reach_for", lambda: POLICY.dead_after - A_MOMENT)
+    before = await room.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE)
+    monkeypatch.setattr(room.log, "in_reach_for", lambda: POLICY.dead_after)
+
+    assert before == ()
+    assert await room.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE) == (ABANDONED,)
+
+
 async def test_a_retry_of_a_turn_that_died_without_a_piece_is_answered() -> None:
     room = await a_dead_turn(request=KEY)
     waiting = await room.send("Hello?", session_id=ID, request=KEY)

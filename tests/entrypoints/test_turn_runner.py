@@ -1,6 +1,7 @@
 """Turns run apart from their callers, and a process that ends lets them finish."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -17,6 +18,8 @@ from tests.entrypoints.a_turn import (
     turns_of_the_loop,
 )
 from tests.entrypoints.doubles import Notebook
+
+AT_ONCE = timedelta()
 
 
 async def test_the_caller_gets_the_opened_conversation_while_the_reply_runs_on() -> None:
@@ -117,3 +120,14 @@ async def test_a_reply_that_crashes_is_noted_by_its_kind_only() -> None:
     await runner.drain(LONG)
 
     assert notebook.notes == [("turn.crashed", {"kind": "RuntimeError"})]
+
+
+async def test_who_waits_for_an_opening_that_the_end_cuts_off_is_told() -> None:
+    runner, turn = a_runner(), Turn()
+    caller = asyncio.create_task(runner.run(turn_id(), turn.opening, turn.replying, nothing))
+    await asyncio.sleep(0)
+
+    await runner.drain(AT_ONCE, AT_ONCE)
+
+    with pytest.raises(StoreUnavailable):
+        await caller

@@ -1,0 +1,81 @@
+"""What is shown of a turn when others were faster, or its log is gone."""
+
+from typing import Any
+
+import pytest
+
+from domain.model.conversation import Conversation
+from domain.model.identifiers import Owner, SessionId
+from entrypoints.http.reply_stream import ReplyStream
+from entrypoints.http.sse import StreamBroken
+from entrypoints.usecases.follow_turn import FollowTurn
+from entrypoints.usecases.read_history import ReadHistory
+from entrypoints.usecases.start_turn import Started
+from ports.assistant_profile import AssistantProfile
+from ports.clock import Clock
+from ports.language_model import LanguageModel
+from tests.builders import OWNER
+from tests.entrypoints.doubles import Saying
+from tests.entrypoints.room import Room, a_room
+
+
+def shown(room: Room) -> ReplyStream:
+    def resolved(wanted: Any) -> Any:
+        return room.container.resolve(wanted)
+
+    return ReplyStream(
+        follow=resolved(FollowTurn),
+        history=resolved(ReadHistory),
+        profile=resolved(AssistantProfile),
+        model=resolved(LanguageModel),
+        clock=resolved(Clock),
+    )
+
+
+async def shown_of(room: Room, started: Started, after: int | None) -> list[bytes]:
+    stream = shown(room).resumed(OWNER, started.conversation.id, started.turn, after)
+    return [chunk async for chunk in stream]
+
+
+async def test_who_waited_gets_the_reply_though_somebody_said_more_by_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    room = a_room(Saying("Hi!"))
+    started = await room.send()
+
+    async def meanwhile(_: ReadHistory, owner: Owner, session_id: SessionId) -> Conversation:
+        await room.send("More!", session_id=session_id)
+        return await room.store.load(owner, session_id)
+
+    monkeypatch.setattr(ReadHistory, "whole", meanwhile)
+    reply = (await shown(room).awaited(OWNER, started)).document
+
+    assert reply is not None
+    assert reply.reply is not None
+    assert (reply.turn_id, reply.reply.id) == (started.turn.id, started.turn.reply_id)
+    assert reply.reply.content == "Hi!"
+
+
+@pytest.mark.parametrize("after", [1, 2, 3])
+async def test_who_resumes_behind_what_nobody_has_any_more_is_not_told_that_all_is_well(
+    after: int,
+) -> None:
+    room = a_room(Saying("One", " two", " three"))
+    started = await room.send()
+    await room.end_of(started)
+    room.log.forget(started.conversation.id)
+
+    with pytest.raises(StreamBroken):
+        await shown_of(room, started, after)
+
+
+async def test_who_resumes_from_the_beginning_is_told_all_without_a_log() -> None:
+    room = a_room(Saying("One", " two", " three"))
+    started = await room.send()
+    await room.end_of(started)
+    room.log.forget(started.conversation.id)
+
+    told = b"".join(await shown_of(room, started, None))
+
+    assert b'"delta":"One two three"' in told
+    assert told.endswith(b"data: [DONE]\n\n")
