@@ -11,6 +11,7 @@ from domain.model.message import Message
 
 Change: TypeAlias = Callable[[Conversation], Conversation]
 """A pure function. It may be called several times; returning its argument changes nothing."""
+Condition: TypeAlias = Callable[[Conversation], bool]
 
 
 @frozen(kw_only=True)
@@ -81,19 +82,19 @@ class ConversationStateStore(Protocol):
 
         Raises:
             ConversationNotFound: absent; a forgotten conversation is never brought back.
-            ConversationTooLarge: a turn would be opened in a conversation at its bound, or what is
-                to be stored could never be read again. What was stored stays readable.
+            ConversationTooLarge: it could take no turn, or could not be read again.
             ConversationBusy: other writers were faster for too long.
         """
         ...
 
     async def reopen_log(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
-        """Whether this turn is still the open one; if so, it has a log again, where that was lost.
-
-        A log that is there stays as it is. Nothing is opened for a conversation that is absent.
-        """
+        """Whether this turn is still the open one; if so, it has a log, again if that was lost."""
         ...
 
     async def forget(self, owner: Owner, session_id: SessionId) -> None:
         """Delete the conversation and its log for good; absent or another owner's is no error."""
+        ...
+
+    async def forget_if(self, owner: Owner, session_id: SessionId, wanted: Condition) -> None:
+        """``forget`` if ``wanted``, which may see its newest messages only, holds at that moment."""
         ...

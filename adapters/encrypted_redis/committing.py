@@ -6,7 +6,7 @@ from typing import Final
 from adapters.encrypted_redis.commands import Commands
 from adapters.encrypted_redis.frames import Stored
 from adapters.encrypted_redis.keyspace import log_key, milliseconds, state_key
-from adapters.encrypted_redis.scripts import REOPEN, SPLICE
+from adapters.encrypted_redis.scripts import FORGET, REOPEN, SPLICE
 from adapters.encrypted_redis.turn_log import RedisTurnLog
 from adapters.encrypted_redis.writing import Write
 from domain.model.conversation import Conversation
@@ -73,6 +73,19 @@ class Commit:
         if answer == b"OPENED":
             # What Redis had of the turn is lost: it is to get all of it again.
             self._log.opened(owner, session_id, turn)
+        return answer
+
+    async def forget(self, stored: Stored) -> bytes:
+        """``OK`` or ``GONE``, or ``CONFLICT`` when this is no longer what is stored.
+
+        Raises:
+            StoreUnavailable: Redis does not answer.
+        """
+        session_id, tag = stored.conversation.id, stored.places[-1].tag
+        keys = (state_key(session_id), log_key(session_id))
+        answer: bytes = await self._commands.run("forget", FORGET, keys, tag, repeat=True)
+        if answer == b"OK":
+            self._log.let_go(session_id)
         return answer
 
 

@@ -1,6 +1,7 @@
 """Conversations in Redis, as lists of sealed frames. See ``docs/redis_layout.md``."""
 
 import random
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
@@ -28,7 +29,7 @@ from domain.model.errors import (
 )
 from domain.model.identifiers import Owner, SessionId, TurnId
 from ports.clock import Clock
-from ports.conversation_store import Change, Page
+from ports.conversation_store import Change, Condition, Page
 from ports.errors import ConversationBusy, StoredStateUnreadable
 
 _TRY_FOR: Final = timedelta(seconds=5)
@@ -131,6 +132,18 @@ class RedisConversationStore:
             return
         await self._commands.repeatable("forget", "DEL", state_key(session_id), log_key(session_id))
         self._log.let_go(session_id)
+
+    async def forget_if(self, owner: Owner, session_id: SessionId, wanted: Condition) -> None:
+        """See ``ports.conversation_store.ConversationStateStore.forget_if``."""
+        sealer = self._bound(owner, session_id)
+        with suppress(ConversationNotFound):
+            while True:
+                stored = await self._read(session_id, sealer, newest_messages(1))
+                if (
+                    not wanted(stored.conversation)
+                    or await self._commit.forget(stored) != b"CONFLICT"
+                ):
+                    return
 
     def _bound(self, owner: Owner, session_id: SessionId) -> BoundSealer:
         return self._sealer.bound(owner, Kind.STATE, session_id)

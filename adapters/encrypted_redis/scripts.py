@@ -67,6 +67,15 @@ end
 return 'OK'
 """)
 
+FORGET: Final = _script("""
+-- KEYS: state, log. ARGV: expected tag
+local last = redis.call('LINDEX', KEYS[1], -1)
+if not last then return 'GONE' end
+if string.sub(last, -16) ~= ARGV[1] then return 'CONFLICT' end
+redis.call('DEL', KEYS[1], KEYS[2])
+return 'OK'
+""")
+
 READY: Final = _script("""
 -- KEYS: one that nobody uses. Nothing is left, but a server that takes no writes refuses this one.
 redis.call('RPUSH', KEYS[1], '')

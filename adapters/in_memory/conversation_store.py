@@ -4,6 +4,7 @@ Nothing awaits between reading a conversation and writing it, so one event loop 
 """
 
 from collections import OrderedDict
+from contextlib import suppress
 from hmac import compare_digest
 from typing import Final
 
@@ -23,7 +24,7 @@ from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.limits import MAX_CONVERSATION_BYTES
 from domain.model.turn import Turn
 from ports.clock import Clock
-from ports.conversation_store import Change, Page
+from ports.conversation_store import Change, Condition, Page
 
 MAX_BYTES: Final = 100_000_000
 
@@ -108,6 +109,12 @@ class InMemoryConversationStore:
         record = self._alive(session_id)
         if record is not None and compare_digest(record.owner.secret, owner.secret):
             self._drop(session_id)
+
+    async def forget_if(self, owner: Owner, session_id: SessionId, wanted: Condition) -> None:
+        """See ``ports.conversation_store.ConversationStateStore.forget_if``."""
+        with suppress(ConversationNotFound):
+            if wanted(self._record(owner, session_id).conversation):
+                self._drop(session_id)
 
     def _record(self, owner: Owner, session_id: SessionId) -> _Record:
         record = self._alive(session_id)

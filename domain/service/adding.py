@@ -11,7 +11,7 @@ from itertools import takewhile
 
 from attrs import evolve, frozen
 
-from domain.model.conversation import Conversation, cut, said, staying
+from domain.model.conversation import Conversation, said, staying
 from domain.model.errors import (
     ConversationTooLarge,
     InvalidInput,
@@ -71,8 +71,8 @@ def put_in(
 ) -> Conversation:
     """``given`` opens a turn; ``note`` is kept with the last message before the reply.
 
-    Idempotent by the turn's id. The same words put in again after a turn that failed without a
-    piece take the place of the unanswered ones.
+    Idempotent by the turn's id. What is put in again after a turn that failed without a piece is
+    there already, and belongs to the new turn.
 
     Raises:
         TurnInProgress: another turn is open.
@@ -85,8 +85,10 @@ def put_in(
     if before is not None and before.is_open:
         raise TurnInProgress(before.id)
     number = 1 if before is None else before.number + 1
-    base = _without_unanswered(conversation, given)
-    longer = _with_all(base, given, turn=number, at=opening.at)
+    if before is not None and is_put_in_again(conversation, given):
+        longer = _once_more(conversation, before.number, number)
+    else:
+        longer = _with_all(conversation, given, turn=number, at=opening.at)
     if not longer.messages:
         raise NothingToAnswer
     noted = longer if note is None else _extended(longer, note)
@@ -98,6 +100,21 @@ def put_in(
         request=opening.request,
     )
     return staying(evolve(noted, turn=turn), opening.at)
+
+
+def is_put_in_again(conversation: Conversation, given: Sequence[Given]) -> bool:
+    """Whether the newest turn brought exactly ``given`` and failed before its first piece."""
+    turn = conversation.turn
+    if turn is None or turn.status is not TurnStatus.FAILED:
+        return False
+    there = [
+        (said.role, part) if said.role is Role.ASSISTANT or said.turn == turn.number else None
+        for said in conversation.messages
+        for part in said.parts
+        if not isinstance(part, UnknownPart | StepMark)
+    ]
+    wanted = [(one.role, part) for one in given for part in one.parts]
+    return bool(wanted) and there[-len(wanted) :] == wanted
 
 
 def _with_all(
@@ -135,19 +152,15 @@ def _with_result(
     return _extended(conversation, result)
 
 
-def _without_unanswered(conversation: Conversation, given: Sequence[Given]) -> Conversation:
-    turn = conversation.turn
-    if turn is None or turn.status is not TurnStatus.FAILED:
-        return conversation
-    asked = [said for said in conversation.messages if said.turn == turn.number]
-    if not asked or asked[-1] is not conversation.messages[-1]:
-        return conversation
-    words = [
-        tuple(part for part in said.parts if not isinstance(part, UnknownPart)) for said in asked
+def _once_more(conversation: Conversation, failed: int, number: int) -> Conversation:
+    """What the ``failed`` turn brought belongs to turn ``number``; its note is gone."""
+    messages = [
+        evolve(said, turn=number) if said.turn == failed else said for said in conversation.messages
     ]
-    if asked[-1].role is Role.ASSISTANT or words != [one.parts for one in given]:
-        return conversation
-    return cut(conversation, asked[0].number)
+    last = messages[-1]
+    notes = tuple(takewhile(lambda part: isinstance(part, UnknownPart), reversed(last.parts)))
+    messages[-1] = evolve(last, parts=last.parts[: len(last.parts) - len(notes)])
+    return evolve(conversation, messages=tuple(messages))
 
 
 def _with_message(

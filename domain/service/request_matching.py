@@ -25,6 +25,11 @@ def turn_of_request(conversation: Conversation, request: RequestKey | None) -> T
     return turn
 
 
+def has_replied_since(conversation: Conversation, number: int) -> bool:
+    """Whether the model has replied in a turn after turn ``number``."""
+    return any(said.role is Role.ASSISTANT and said.turn > number for said in conversation.messages)
+
+
 def is_unanswered(conversation: Conversation) -> bool:
     """Whether no reply was ever begun in it, so that its first message may be sent once more."""
     turn = conversation.turn

@@ -74,8 +74,8 @@ class ChangeConversation:
         left = await self.open_turn(
             owner, session_id, lambda known: without_turn(known, number), OnBusy.REJECT, None
         )
-        if not left.messages and not left.earlier and not left.metadata:
-            await self.store.forget(owner, session_id)
+        if _is_empty(left):
+            await self.store.forget_if(owner, session_id, _is_empty)
 
     async def describe(
         self, owner: Owner, session_id: SessionId, metadata: Mapping[str, str]
@@ -84,3 +84,8 @@ class ChangeConversation:
         return await self.store.update(
             owner, session_id, lambda known: described(known, dict(metadata)), last=1
         )
+
+
+def _is_empty(conversation: Conversation) -> bool:
+    said = conversation.messages or conversation.earlier or conversation.open_turn
+    return not said and not conversation.metadata

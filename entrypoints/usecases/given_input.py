@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from attrs import frozen
 
 from domain.model.conversation import Conversation
+from domain.model.identifiers import SessionId
 from domain.model.message import (
     Part,
     ReasoningPart,
@@ -14,6 +15,8 @@ from domain.model.message import (
     ToolResultPart,
     UnknownPart,
 )
+from domain.model.turn import RequestKey
+from domain.model.wishes import NO_WISHES, Wishes
 from domain.service.adding import Given
 from ports.identifier_source import IdentifierSource
 
@@ -28,6 +31,29 @@ class Input:
 
     role: Role
     parts: tuple[Part, ...]
+
+
+@frozen(kw_only=True)
+class NewInput:
+    """What is put in.
+
+    Attributes:
+        session_id: the conversation it belongs to; absent begins a new one.
+        after_turn: number of the turn it follows; absent for the newest.
+        note: kept beside it.
+        address: what limits are counted by.
+        idempotency_key: the caller's own; absent without one.
+        request: the same key as digests, absent with it.
+    """
+
+    inputs: Sequence[Input]
+    address: str
+    session_id: SessionId | None = None
+    after_turn: int | None = None
+    wishes: Wishes = NO_WISHES
+    note: UnknownPart | None = None
+    idempotency_key: str | None = None
+    request: RequestKey | None = None
 
 
 def with_ids(inputs: Sequence[Input], identifiers: IdentifierSource) -> tuple[Given, ...]:

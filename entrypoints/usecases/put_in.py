@@ -1,6 +1,7 @@
 """Asking for a reply to a list of things said: in a conversation, after one of its turns, anew."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from attrs import frozen
 
@@ -13,15 +14,12 @@ from domain.model.errors import (
     TurnNotFound,
 )
 from domain.model.identifiers import Owner, SessionId
-from domain.model.message import UnknownPart
-from domain.model.turn import RequestKey
-from domain.model.wishes import NO_WISHES, Wishes
-from domain.service.adding import Given, put_in
+from domain.service.adding import Given, is_put_in_again, put_in
 from domain.service.leaving_out import up_to_turn
 from domain.service.opening import opened
-from domain.service.request_matching import turn_of_request
+from domain.service.request_matching import has_replied_since, turn_of_request
 from domain.service.turn_taking import Opening
-from entrypoints.usecases.given_input import Input, size_of, size_of_all, with_ids
+from entrypoints.usecases.given_input import NewInput, size_of, size_of_all, with_ids
 from entrypoints.usecases.open_turn import OnBusy, OpenTurn
 from entrypoints.usecases.start_turn import Started, StartTurn
 from ports.assistant_profile import AssistantProfile
@@ -33,29 +31,6 @@ from ports.rate_limiter import RateLimiter, Share
 
 class _GoneOn(Exception):
     """The turn to be continued is not the newest any more."""
-
-
-@frozen(kw_only=True)
-class NewInput:
-    """What is put in.
-
-    Attributes:
-        session_id: the conversation it belongs to; absent begins a new one.
-        after_turn: number of the turn it follows; absent for the newest.
-        note: kept beside it.
-        address: what limits are counted by.
-        idempotency_key: the caller's own; absent without one.
-        request: the same key as digests, absent with it.
-    """
-
-    inputs: Sequence[Input]
-    address: str
-    session_id: SessionId | None = None
-    after_turn: int | None = None
-    wishes: Wishes = NO_WISHES
-    note: UnknownPart | None = None
-    idempotency_key: str | None = None
-    request: RequestKey | None = None
 
 
 @frozen(kw_only=True)
@@ -88,60 +63,98 @@ class PutIn:
         await self.limiter.spend(new.address, Share.STORED, size_of(new.inputs))
         opening = self.start_turn.opening(new.request)
         given = with_ids(new.inputs, self.identifiers)
-
-        async def open_it() -> Conversation:
-            return await self._opened(owner, new, opening, given)
-
+        tried: list[SessionId] = []
+        open_it = partial(self._opened, owner, new, opening, given, tried)
         conversation = await self.start_turn(
-            owner,
-            opening,
-            open_it,
-            address=new.address,
-            wishes=new.wishes,
-            tried=self._nameable(owner, new),
+            owner, opening, open_it, address=new.address, wishes=new.wishes, tried=tried
         )
         if conversation.turn is None:
             raise AssertionError("what was put in has a turn")
         return Started(conversation=conversation, turn=conversation.turn)
 
     async def _opened(
-        self, owner: Owner, new: NewInput, opening: Opening, given: Sequence[Given]
+        self,
+        owner: Owner,
+        new: NewInput,
+        opening: Opening,
+        given: Sequence[Given],
+        tried: list[SessionId],
     ) -> Conversation:
-        if new.session_id is None:
-            return await self._anew(owner, new, opening, given)
-        try:
-            return await self._continued(owner, new.session_id, new, opening, given)
-        except _GoneOn:
-            branch = await self._branch(owner, new.session_id, new.after_turn or 0, opening)
-            await self.limiter.spend(new.address, Share.STORED, size_of_all(branch))
-            return await self._begun(owner, new, put_in(branch, opening, given, new.note))
-        except ConversationNotFound:
-            raise (ConversationNotFound if new.after_turn is None else TurnNotFound) from None
-
-    async def _anew(
-        self, owner: Owner, new: NewInput, opening: Opening, given: Sequence[Given]
-    ) -> Conversation:
-        locale = self.profile.assistant().default_locale
-        empty = opened(self._new_id(owner, new), locale=locale, at=opening.at)
-        try:
-            return await self._begun(owner, new, put_in(empty, opening, given, new.note))
-        except ConversationExists:
-            # The id follows from the key: the same request was here before.
-            known = await self.store.load(owner, empty.id)
-            if turn_of_request(known, new.request) is None:
-                raise IdempotencyKeyReused from None
-            return known
-
-    def _nameable(self, owner: Owner, new: NewInput) -> Sequence[SessionId]:
-        """Where a turn may be opened that somebody can ask for; under a random id nobody can."""
         if new.session_id is not None:
-            return [new.session_id]
-        return [] if new.idempotency_key is None else [self._new_id(owner, new)]
+            tried.append(new.session_id)
+            try:
+                return await self._continued(owner, new.session_id, new, opening, given)
+            except _GoneOn:
+                pass
+            except ConversationNotFound:
+                raise (ConversationNotFound if new.after_turn is None else TurnNotFound) from None
+        base = await self._base(owner, new, opening)
+        tried.append(base.id)
+        return await self._begun(owner, new, opening, given, base)
+
+    async def _base(self, owner: Owner, new: NewInput, opening: Opening) -> Conversation:
+        """What a new conversation begins with, not stored yet.
+
+        Raises:
+            TurnNotFound: there is no turn to begin after.
+        """
+        session_id = self._new_id(owner, new)
+        if new.session_id is None:
+            locale = self.profile.assistant().default_locale
+            return opened(session_id, locale=locale, at=opening.at)
+        try:
+            return up_to_turn(
+                await self.store.load(owner, new.session_id),
+                new.after_turn or 0,
+                session_id=session_id,
+                turn_id=self.identifiers.turn_id(),
+                at=opening.at,
+            )
+        except (ConversationNotFound, MessageNotFound):
+            raise TurnNotFound from None
 
     def _new_id(self, owner: Owner, new: NewInput) -> SessionId:
         if new.idempotency_key is None:
             return self.identifiers.session_id()
         return self.keys.session_for_request(owner, new.idempotency_key)
+
+    async def _begun(
+        self,
+        owner: Owner,
+        new: NewInput,
+        opening: Opening,
+        given: Sequence[Given],
+        base: Conversation,
+    ) -> Conversation:
+        conversation = put_in(base, opening, given, new.note)
+        await self.limiter.spend(new.address, Share.STORED, size_of_all(base))
+        await self.limiter.spend(new.address, Share.NEW)
+        try:
+            await self.store.create(owner, conversation)
+        except ConversationExists:
+            # The id follows from the key: the same request was here before.
+            return await self._met_again(owner, new, opening, given, base)
+        return conversation
+
+    async def _met_again(
+        self,
+        owner: Owner,
+        new: NewInput,
+        opening: Opening,
+        given: Sequence[Given],
+        base: Conversation,
+    ) -> Conversation:
+        number = base.turn.number if base.turn else 0
+
+        def change(known: Conversation) -> Conversation:
+            if turn_of_request(known, new.request):
+                return known
+            if has_replied_since(known, number) or not is_put_in_again(known, given):
+                # The conversation has gone on since: the first reply cannot be played again.
+                raise IdempotencyKeyReused
+            return put_in(known, opening, given, new.note)
+
+        return await self.open_turn(owner, base.id, change, OnBusy.REJECT, opening.turn_id)
 
     async def _continued(
         self,
@@ -159,30 +172,6 @@ class PutIn:
             return put_in(known, opening, given, new.note)
 
         return await self.open_turn(owner, session_id, change, OnBusy.REJECT, opening.turn_id)
-
-    async def _branch(
-        self, owner: Owner, session_id: SessionId, number: int, opening: Opening
-    ) -> Conversation:
-        """A conversation under a new id, not stored yet, that ends with turn ``number``.
-
-        Raises:
-            TurnNotFound: there is no such turn.
-        """
-        try:
-            return up_to_turn(
-                await self.store.load(owner, session_id),
-                number,
-                session_id=self.identifiers.session_id(),
-                turn_id=self.identifiers.turn_id(),
-                at=opening.at,
-            )
-        except (ConversationNotFound, MessageNotFound):
-            raise TurnNotFound from None
-
-    async def _begun(self, owner: Owner, new: NewInput, conversation: Conversation) -> Conversation:
-        await self.limiter.spend(new.address, Share.NEW)
-        await self.store.create(owner, conversation)
-        return conversation
 
 
 def _check_newest(known: Conversation, number: int) -> None:

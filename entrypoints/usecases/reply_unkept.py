@@ -11,7 +11,9 @@ from attrs import frozen
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound, DomainError, MessageNotFound, TurnNotFound
 from domain.model.identifiers import Owner
-from domain.model.piece import ModelFinished, NumberedPiece
+from domain.model.limits import MAX_REPLY_BYTES
+from domain.model.message import FinishReason
+from domain.model.piece import ModelFinished, NumberedPiece, weight
 from domain.model.turn import Outcome, TurnEnd
 from domain.service.adding import put_in
 from domain.service.leaving_out import up_to_turn
@@ -19,8 +21,7 @@ from domain.service.opening import opened
 from domain.service.prompt_building import Budget
 from domain.service.turn_taking import Opening
 from domain.service.wishing import wished_prompt
-from entrypoints.usecases.given_input import with_ids
-from entrypoints.usecases.put_in import NewInput
+from entrypoints.usecases.given_input import NewInput, with_ids
 from entrypoints.usecases.start_turn import Started, StartTurn
 from ports.assistant_profile import AssistantProfile
 from ports.conversation_store import ConversationStateStore
@@ -135,12 +136,14 @@ class ReplyUnkept:
     ) -> ModelFinished | None:
         system = self.profile.assistant().system_prompt
         prompt = wished_prompt(conversation, system, self.budget, new.wishes)
-        number = 0
+        number = size = 0
         async with aclosing(self.model.reply(prompt)) as reply:
             async for said in reply:
                 if isinstance(said, ModelFinished):
                     return said
-                number += 1
+                number, size = number + 1, size + weight(said)
+                if size > MAX_REPLY_BYTES:
+                    return ModelFinished(reason=FinishReason.LENGTH)
                 heard.put_nowait(NumberedPiece(number, said))
         return None
 

@@ -9,7 +9,7 @@ from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.message import FinishReason, Usage
 from domain.model.piece import ModelFinished, Piece, TextPiece
 from domain.model.prompt import Prompt
-from ports.conversation_store import Change, ConversationStateStore, Page
+from ports.conversation_store import Change, Condition, ConversationStateStore, Page
 from ports.errors import StoreUnavailable
 from tests.clocks import ManualClock
 
@@ -115,6 +115,10 @@ class ShakyStore:
     async def forget(self, owner: Owner, session_id: SessionId) -> None:
         await self._reached("forget")
         await self._store.forget(owner, session_id)
+
+    async def forget_if(self, owner: Owner, session_id: SessionId, wanted: Condition) -> None:
+        await self._reached("forget")
+        await self._store.forget_if(owner, session_id, wanted)
 
     async def _reached(self, doing: str) -> None:
         for _ in range(5):

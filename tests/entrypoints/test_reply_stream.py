@@ -10,7 +10,6 @@ from entrypoints.http.reply_stream import ReplyStream
 from entrypoints.http.sse import StreamBroken
 from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.read_history import ReadHistory
-from entrypoints.usecases.start_turn import Started
 from ports.assistant_profile import AssistantProfile
 from ports.clock import Clock
 from ports.language_model import LanguageModel
@@ -30,11 +29,6 @@ def shown(room: Room) -> ReplyStream:
         model=resolved(LanguageModel),
         clock=resolved(Clock),
     )
-
-
-async def shown_of(room: Room, started: Started, after: int | None) -> list[bytes]:
-    stream = shown(room).resumed(OWNER, started.conversation.id, started.turn, after)
-    return [chunk async for chunk in stream]
 
 
 async def test_who_waited_gets_the_reply_though_somebody_said_more_by_then(
@@ -65,8 +59,10 @@ async def test_who_resumes_behind_what_nobody_has_any_more_is_not_told_that_all_
     await room.end_of(started)
     room.log.forget(started.conversation.id)
 
+    stream = shown(room).resumed(OWNER, started.conversation.id, started.turn, after)
+    assert await anext(stream) == b": resumed\n\n"
     with pytest.raises(StreamBroken):
-        await shown_of(room, started, after)
+        await anext(stream)
 
 
 async def test_who_resumes_from_the_beginning_is_told_all_without_a_log() -> None:
@@ -75,7 +71,8 @@ async def test_who_resumes_from_the_beginning_is_told_all_without_a_log() -> Non
     await room.end_of(started)
     room.log.forget(started.conversation.id)
 
-    told = b"".join(await shown_of(room, started, None))
+    stream = shown(room).resumed(OWNER, started.conversation.id, started.turn, None)
+    told = b"".join([chunk async for chunk in stream])
 
     assert b'"delta":"One two three"' in told
     assert told.endswith(b"data: [DONE]\n\n")

@@ -11,8 +11,7 @@ from domain.model.message import Role, TextPart
 from domain.model.piece import ModelFinished, NumberedPiece, Piece, TextPiece
 from domain.model.prompt import Prompt
 from domain.model.turn import Outcome, TurnEnd
-from entrypoints.usecases.given_input import Input
-from entrypoints.usecases.put_in import NewInput
+from entrypoints.usecases.given_input import Input, NewInput
 from entrypoints.usecases.reply_unkept import ReplyUnkept
 from ports.errors import ShuttingDown, TooManyTurns
 from ports.model_errors import ModelBusy

@@ -15,7 +15,7 @@ from entrypoints.http.openai.events import ResponseEvents
 from entrypoints.http.problems import problem_of
 from entrypoints.http.sse import HEARTBEAT
 from entrypoints.usecases.follow_turn import FollowTurn
-from entrypoints.usecases.put_in import NewInput
+from entrypoints.usecases.given_input import NewInput
 from entrypoints.usecases.reply_unkept import ReplyUnkept
 from entrypoints.usecases.start_turn import Started
 from ports.clock import Clock

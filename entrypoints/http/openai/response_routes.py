@@ -31,7 +31,7 @@ from entrypoints.http.openai.responses import (
 from entrypoints.http.openai.services import Guest, guest_of, openai_of
 from entrypoints.http.problems import problem_of_code
 from entrypoints.http.sse import EventStream
-from entrypoints.usecases.put_in import NewInput
+from entrypoints.usecases.given_input import NewInput
 from entrypoints.usecases.start_turn import Started
 
 

@@ -1,0 +1,44 @@
+"""Forgetting on a condition: what the condition was not asked about is not forgotten."""
+
+import pytest
+
+from domain.model.conversation import Conversation
+from domain.model.errors import ConversationNotFound
+from ports.conversation_store import ConversationStateStore
+from ports.errors import TurnNotLogged
+from ports.turn_log import TurnLog
+from tests.builders import ID, OTHER_ID, OWNER, STRANGER, after_turns, asked, turn_id
+from tests.contract.turns import AT_ONCE
+
+
+def always(_: Conversation) -> bool:
+    return True
+
+
+async def test_what_is_wanted_is_forgotten_with_its_log(
+    store: ConversationStateStore, log: TurnLog
+) -> None:
+    await store.create(OWNER, asked(after_turns(1), "And?", 2))
+    await store.forget_if(OWNER, ID, lambda known: known.messages[-1].text == "And?")
+
+    with pytest.raises(ConversationNotFound):
+        await store.load(OWNER, ID)
+    with pytest.raises(TurnNotLogged):
+        await log.read(OWNER, ID, turn_id(2), 0, AT_ONCE)
+
+
+async def test_what_is_not_wanted_stays(store: ConversationStateStore) -> None:
+    await store.create(OWNER, after_turns(2))
+    await store.forget_if(OWNER, ID, lambda known: not known.messages)
+
+    assert await store.load(OWNER, ID) == after_turns(2)
+
+
+async def test_nothing_is_asked_about_what_is_absent_or_anothers(
+    store: ConversationStateStore,
+) -> None:
+    await store.create(OWNER, after_turns(1))
+    await store.forget_if(STRANGER, ID, always)
+    await store.forget_if(OWNER, OTHER_ID, always)
+
+    assert await store.load(OWNER, ID) == after_turns(1)

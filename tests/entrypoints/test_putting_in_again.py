@@ -1,0 +1,176 @@
+"""Requests that are sent once more: after a failure, after a death, at the same time."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from domain.model.errors import IdempotencyKeyReused
+from domain.model.message import Role, TextPart, ToolCallPart, ToolResultPart
+from domain.model.piece import ModelFinished, Piece
+from domain.model.prompt import Prompt
+from domain.model.turn import Outcome, RequestKey
+from domain.model.turn_policy import TurnPolicy
+from domain.service import adding
+from domain.service.adding import Given
+from entrypoints.usecases.change_conversation import ChangeConversation
+from entrypoints.usecases.given_input import Input, NewInput
+from entrypoints.usecases.put_in import PutIn
+from entrypoints.usecases.start_turn import Started
+from ports.client_keys import ClientKeys
+from ports.model_errors import ModelUnavailable
+from tests.builders import OWNER, a_conversation, an_opening, question_id, texts_of, turn_id
+from tests.clocks import ManualClock
+from tests.entrypoints.doubles import Saying
+from tests.entrypoints.room import ADDRESS, Room, a_room
+
+KEY = RequestKey(digest=b"key", body_digest=b"body")
+CALL = Input(role=Role.ASSISTANT, parts=(ToolCallPart(call_id="a", name="look", arguments="{}"),))
+RESULT = Input(role=Role.ASSISTANT, parts=(ToolResultPart(call_id="a", output="rain"),))
+
+
+class FailingOnce(Saying):
+    """Fails before its first piece when it is asked for the ``failing``-th time."""
+
+    def __init__(self, failing: int = 1) -> None:
+        super().__init__("Hi!")
+        self._failing = failing
+
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
+        async for said in super().reply(prompt):
+            if len(self.prompts) == self._failing:
+                raise ModelUnavailable
+            yield said
+
+
+def words(text: str) -> Input:
+    return Input(role=Role.USER, parts=(TextPart(text),))
+
+
+async def put_in(
+    room: Room, *inputs: Input, after: Started | None = None, key: RequestKey | None = None
+) -> Started:
+    new = NewInput(
+        inputs=inputs,
+        address=ADDRESS,
+        session_id=after.conversation.id if after else None,
+        after_turn=after.turn.number if after else None,
+        idempotency_key="key" if key else None,
+        request=key,
+    )
+    return await room.container.resolve(PutIn)(OWNER, new)
+
+
+async def test_a_first_request_that_failed_is_answered_when_it_comes_again() -> None:
+    room = a_room(FailingOnce())
+    first = await put_in(room, words("One"), key=KEY)
+    failed = await room.end_of(first)
+    again = await put_in(room, words("One"), key=KEY)
+    answered = await room.end_of(again)
+    third = await put_in(room, words("One"), key=KEY)
+
+    assert (failed.outcome, answered.outcome) == (Outcome.FAILED, Outcome.FINISHED)
+    assert first.conversation.id == again.conversation.id == third.conversation.id
+    assert third.turn.id == again.turn.id
+    assert texts_of(await room.stored(first.conversation.id)) == ["One", "Hi!"]
+
+
+async def test_a_first_request_whose_process_died_is_answered_when_it_comes_again() -> None:
+    room = a_room(Saying("Hi!"), clock=ManualClock())
+    keys: ClientKeys = room.container.resolve(ClientKeys)
+    session_id = keys.session_for_request(OWNER, "key")
+    given = [Given(id=question_id(), role=Role.USER, parts=(TextPart("One"),))]
+    dead = adding.put_in(a_conversation(id=session_id), an_opening(request=KEY), given)
+    await room.store.create(OWNER, dead)
+    joined = await put_in(room, words("One"), key=KEY)
+    room.clock.advance(TurnPolicy().dead_after)
+    again = await put_in(room, words("One"), key=KEY)
+    await room.end_of(again)
+
+    assert joined.turn.id == turn_id() != again.turn.id
+    assert texts_of(await room.stored(session_id)) == ["One", "Hi!"]
+
+
+async def test_parting_ways_twice_with_one_key_is_done_once() -> None:
+    room = a_room(Saying("Hi!"))
+    first = await put_in(room, words("One"))
+    await room.end_of(first)
+    await room.end_of(await put_in(room, words("Two"), after=first))
+    both = await asyncio.gather(
+        put_in(room, words("Else"), after=first, key=KEY),
+        put_in(room, words("Else"), after=first, key=KEY),
+    )
+    later = await put_in(room, words("Else"), after=first, key=KEY)
+    await room.end_of(later)
+
+    assert {one.conversation.id for one in (*both, later)} == {later.conversation.id}
+    assert {one.turn.id for one in (*both, later)} == {later.turn.id}
+    assert texts_of(await room.stored(later.conversation.id)) == ["One", "Hi!", "Else", "Hi!"]
+
+
+async def test_parting_ways_is_tried_again_after_a_failure() -> None:
+    room = a_room(FailingOnce(3))
+    first = await put_in(room, words("One"))
+    await room.end_of(first)
+    await room.end_of(await put_in(room, words("Two"), after=first))
+    failed = await put_in(room, words("Else"), after=first, key=KEY)
+    await room.end_of(failed)
+    again = await put_in(room, words("Else"), after=first, key=KEY)
+    end = await room.end_of(again)
+
+    assert (again.conversation.id, end.outcome) == (failed.conversation.id, Outcome.FINISHED)
+    assert texts_of(await room.stored(again.conversation.id)) == ["One", "Hi!", "Else", "Hi!"]
+
+
+async def test_a_first_request_that_others_followed_is_not_answered_again() -> None:
+    room = a_room(FailingOnce(3))
+    first = await put_in(room, words("One"), key=KEY)
+    await room.end_of(first)
+    second = await put_in(room, words("Two"), after=first)
+    await room.end_of(second)
+    with pytest.raises(IdempotencyKeyReused):
+        await put_in(room, words("One"), key=KEY)
+    await room.end_of(await put_in(room, words("One"), after=second))
+
+    with pytest.raises(IdempotencyKeyReused):
+        await put_in(room, words("One"), key=KEY)
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        (words("One"), CALL, RESULT),
+        (CALL, RESULT, words("And?")),
+        (words("One"), CALL, RESULT, words("And?"), words("Still there?")),
+    ],
+)
+async def test_what_failed_and_is_put_in_again_is_there_once(inputs: tuple[Input, ...]) -> None:
+    room = a_room(FailingOnce(2))
+    first = await put_in(room, words("Hello?"))
+    await room.end_of(first)
+    failed = await put_in(room, *inputs, after=first)
+    await room.end_of(failed)
+    before = (await room.stored(first.conversation.id)).messages
+    await room.end_of(await put_in(room, *inputs, after=failed))
+
+    after = (await room.stored(first.conversation.id)).messages
+    assert [said.parts for said in after[:-1]] == [said.parts for said in before]
+    assert after[-1].text == "Hi!"
+
+
+async def test_leaving_out_the_last_turn_forgets_nothing_that_was_said_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    room = a_room(Saying("Hi!"))
+    first = await put_in(room, words("One"))
+    await room.end_of(first)
+    session_id, forget_if = first.conversation.id, room.store.forget_if
+
+    async def meanwhile(*arguments: object) -> None:
+        await room.end_of(await room.send("Two", session_id=session_id))
+        await forget_if(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(room.store, "forget_if", meanwhile)
+    await room.container.resolve(ChangeConversation).leave_out_turn(OWNER, session_id, 1)
+
+    assert texts_of(await room.stored(session_id)) == ["Two", "Hi!"]

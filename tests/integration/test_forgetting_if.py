@@ -1,0 +1,35 @@
+"""Forgetting on a condition while others write: nothing they said goes with it."""
+
+from typing import Any
+
+import pytest
+
+from domain.model.conversation import Conversation
+from tests.builders import ID, OWNER, after_turns, texts_of
+from tests.contract.changes import asking
+from tests.integration.redis_servers import RedisProcess
+from tests.integration.storing import storing
+
+
+async def test_a_faster_writer_is_asked_about_as_well(
+    shared_server: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with storing(shared_server.url) as kept, storing(shared_server.url) as other:
+        await kept.redis.flushdb()
+        await kept.store.create(OWNER, after_turns(1))
+        run, seen = kept.commands.run, list[str]()
+
+        async def late(doing: str, *arguments: Any, **options: Any) -> Any:
+            if doing == "forget" and len(seen) == 1:
+                await other.store.update(OWNER, ID, asking("Meanwhile", 2))
+            return await run(doing, *arguments, **options)
+
+        def wanted(known: Conversation) -> bool:
+            seen.append(known.messages[-1].text)
+            return known.messages[-1].text != "Meanwhile"
+
+        monkeypatch.setattr(kept.commands, "run", late)
+        await kept.store.forget_if(OWNER, ID, wanted)
+
+        assert seen == ["answer 1", "Meanwhile"]
+        assert texts_of(await other.store.load(OWNER, ID))[-1] == "Meanwhile"
