@@ -61,8 +61,7 @@ class ConversationStateStore(Protocol):
     ) -> Page:
         """At most ``limit`` (from 1) messages numbered below ``before``; ``None``: the newest.
 
-        Raises:
-            ConversationNotFound: absent.
+        Raises ``ConversationNotFound`` when absent.
         """
         ...
 
@@ -96,5 +95,5 @@ class ConversationStateStore(Protocol):
         ...
 
     async def forget_if(self, owner: Owner, session_id: SessionId, wanted: Condition) -> None:
-        """``forget`` if ``wanted``, which may see its newest messages only, holds at that moment."""
+        """``forget`` if ``wanted``, which may see the newest messages only, holds by then."""
         ...

@@ -136,6 +136,16 @@ async def test_a_first_request_that_others_followed_is_not_answered_again() -> N
         await put_in(room, words("One"), key=KEY)
 
 
+async def test_a_first_request_that_other_words_followed_is_not_added_behind_them() -> None:
+    room = a_room(Saying(error=ModelUnavailable()))
+    first = await put_in(room, words("One"), key=KEY)
+    await room.end_of(first)
+    await room.end_of(await put_in(room, words("Two"), after=first))
+
+    with pytest.raises(IdempotencyKeyReused):
+        await put_in(room, words("One"), key=KEY)
+
+
 @pytest.mark.parametrize(
     "inputs",
     [
