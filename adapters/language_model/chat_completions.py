@@ -13,6 +13,7 @@ from attrs import frozen
 from adapters.language_model.chat_failures import failure_of_status, retry_after
 from adapters.language_model.chat_request import refused_extra, request_body
 from adapters.language_model.chat_stream import ChatStream
+from domain.model.message import ToolCallPart
 from domain.model.piece import ModelFinished, Piece
 from domain.model.prompt import Prompt
 from ports.clock import Clock
@@ -63,7 +64,7 @@ class ChatCompletions:
         """See ``ports.language_model.LanguageModel.reply``."""
         deadline = _now() + self._patience.first_piece.total_seconds()
         response = await self._answered(prompt, deadline)
-        stream = ChatStream()
+        stream = ChatStream(_called(prompt))
         try:
             while data := await _read(response, stream, deadline):
                 spoken = False
@@ -72,6 +73,8 @@ class ChatCompletions:
                     yield piece
                 if spoken:
                     deadline = _now() + self._patience.silence.total_seconds()
+            for piece in stream.end():
+                yield piece
             yield stream.last_word()
         finally:
             # Cuts the connection, and with it work that nobody needs, unless all has been read:
@@ -165,11 +168,20 @@ async def _read(response: ClientResponse, stream: ChatStream, deadline: float) -
 
 
 async def _complaint(response: ClientResponse) -> bytes:
-    """The beginning of a refusal's body; empty when it does not come."""
+    """A refusal's body, or what came of it; a longer one is cut."""
+    body = bytearray()
     try:
         with suppress(ClientError, TimeoutError):
             async with asyncio.timeout(_AFTER_THE_LAST_WORD):
-                return await response.content.read(_ERROR_MAX_BYTES)
-        return b""
+                # One read gives what one segment of the network brought.
+                while more := await response.content.read(_ERROR_MAX_BYTES - len(body)):
+                    body += more
+        return bytes(body)
     finally:
         response.close()
+
+
+def _called(prompt: Prompt) -> set[str]:
+    """The ids of all tool calls so far: results are told apart by them."""
+    parts = (part for said in prompt.messages for part in said.parts)
+    return {part.call_id for part in parts if isinstance(part, ToolCallPart)}

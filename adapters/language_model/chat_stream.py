@@ -10,19 +10,29 @@ Sources: the OpenAI API reference, "The chat completion chunk object"; the HTML 
 (OpenRouter, Ollama) carry what the model thinks aloud.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+import secrets
+from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-from msgspec import Struct
-
+from adapters.language_model.chat_chunks import (
+    Chunk,
+    Delta,
+    decoded,
+    text_of,
+    thought_of,
+    usage_of,
+)
 from adapters.language_model.chat_failures import failure_in_stream
+from adapters.language_model.chat_tool_calls import ToolCalls
+from adapters.language_model.whole_characters import WholeCharacters
 from domain.model.message import FinishReason, Usage
-from domain.model.piece import ModelFinished, Piece, ReasoningPiece, TextPiece, ToolCallPiece
-from ports.model_errors import ContentFiltered, MalformedStream
+from domain.model.piece import ModelFinished, Piece, ReasoningPiece, TextPiece
+from ports.model_errors import ContentFiltered, MalformedStream, ModelError
 
 _LINE_MAX_BYTES: Final = 1_000_000
+_LINE_ENDS: Final = re.compile(rb"\r\n|\r|\n")
 _REASONS: Final[Mapping[str, FinishReason]] = MappingProxyType(
     {
         "stop": FinishReason.STOP,
@@ -34,51 +44,15 @@ _REASONS: Final[Mapping[str, FinishReason]] = MappingProxyType(
 )
 
 
-class _Function(Struct):
-    name: str | None = None
-    arguments: str | None = None
-
-
-class _ToolCall(Struct):
-    index: int = 0
-    id: str | None = None
-    function: _Function | None = None
-
-
-class _Delta(Struct):
-    content: str | None = None
-    refusal: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    tool_calls: list[_ToolCall] | None = None
-
-
-class _Choice(Struct):
-    delta: _Delta | None = None
-    finish_reason: str | None = None
-
-
-class _Usage(Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-
-
-class _Chunk(Struct):
-    choices: list[_Choice] | None = None
-    usage: _Usage | None = None
-    error: Any = None
-
-
-_chunks: Final = msgspec.json.Decoder(_Chunk)
-
-
 class ChatStream:
     """One reply's stream, put together from the bytes as they come."""
 
-    def __init__(self) -> None:
-        """Nothing has come yet."""
+    def __init__(self, taken: Collection[str] = ()) -> None:
+        """Nothing has come yet; no tool call gets an id that is ``taken``."""
         self._rest = b""
-        self._calls: dict[int, tuple[str, str]] = {}
+        self._calls = ToolCalls(taken, _new_call_id)
+        self._text = WholeCharacters()
+        self._thought = WholeCharacters()
         self._reason: FinishReason | None = None
         self._usage: Usage | None = None
         self._spoken = False
@@ -97,12 +71,22 @@ class ChatStream:
             MalformedStream: it is no such stream.
             ModelError: the server reports a failure.
         """
-        *lines, self._rest = (self._rest + data).split(b"\n")
+        *lines, self._rest = _LINE_ENDS.split(self._rest + data)
         if len(self._rest) > _LINE_MAX_BYTES:
             raise MalformedStream
         for line in lines:
             if line.startswith(b"data:"):
                 yield from self._event(line[5:].strip())
+
+    def end(self) -> Iterator[Piece]:
+        """The pieces in what came last without the end of its line.
+
+        Raises:
+            MalformedStream, ModelError: as ``feed``.
+        """
+        yield from self.feed(b"\n")
+        if half := self._text.rest():
+            yield TextPiece(half)
 
     def last_word(self) -> ModelFinished:
         """How the reply ended, once nothing more comes.
@@ -121,50 +105,35 @@ class ChatStream:
         if data == b"[DONE]":
             self.is_done = True
         elif data and not self.is_done:
-            yield from self._chunk(_decoded(data))
+            try:
+                yield from self._chunk(decoded(data))
+            except ModelError:
+                # A reply that is whole stays so, whatever follows it.
+                if not self.has_finished:
+                    raise
 
-    def _chunk(self, chunk: _Chunk) -> Iterator[Piece]:
+    def _chunk(self, chunk: Chunk) -> Iterator[Piece]:
         if chunk.error is not None:
             raise failure_in_stream(chunk.error)
-        if chunk.usage is not None:
-            usage = chunk.usage
-            self._usage = Usage(
-                input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens
-            )
+        self._usage = usage_of(chunk.usage) or self._usage
         for choice in chunk.choices or ():
-            for piece in self._pieces(choice.delta or _Delta()):
+            for piece in self._pieces(choice.delta or Delta()):
                 self._spoken = True
                 yield piece
             if choice.finish_reason:
                 self._reason = _REASONS.get(choice.finish_reason, FinishReason.OTHER)
 
-    def _pieces(self, delta: _Delta) -> Iterator[Piece]:
-        thought = delta.reasoning_content or delta.reasoning
-        if thought:
+    def _pieces(self, delta: Delta) -> Iterator[Piece]:
+        told = delta.reasoning_content or text_of(delta.reasoning) or thought_of(delta.content)
+        if told and (thought := self._thought.of(told)):
             yield ReasoningPiece(thought)
-        text = delta.content or delta.refusal
-        if text:
+        told = text_of(delta.content) or delta.refusal or ""
+        if told and (text := self._text.of(told)):
             yield TextPiece(text)
         for call in delta.tool_calls or ():
-            yield from self._tool_call(call)
-
-    def _tool_call(self, call: _ToolCall) -> Iterator[Piece]:
-        function = call.function or _Function()
-        known = self._calls.get(call.index)
-        # Some servers count every call as the first and tell them apart by their ids.
-        if known is None or call.id not in (None, "", known[0]):
-            if not function.name:
-                raise MalformedStream
-            known = (call.id or f"call_{len(self._calls)}", function.name)
-            self._calls[call.index] = known
-            yield ToolCallPiece(call_id=known[0], name=known[1], arguments=function.arguments or "")
-        elif function.arguments:
-            yield ToolCallPiece(call_id=known[0], name=known[1], arguments=function.arguments)
+            if (piece := self._calls.piece(call)) is not None:
+                yield piece
 
 
-def _decoded(data: bytes) -> _Chunk:
-    try:
-        return _chunks.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        # The cause may repeat what the model said.
-        raise MalformedStream from None
+def _new_call_id() -> str:
+    return f"call_{secrets.token_hex(8)}"

@@ -1,5 +1,7 @@
 """What happens when the model's server fails."""
 
+import asyncio
+
 import pytest
 
 from ports.model_errors import (
@@ -49,6 +51,27 @@ async def test_each_refusal_is_its_own_error_and_not_tried_again(
             await said_by(model)
 
     assert len(server.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"error": {"message": "bad", "code": "context_length_exceeded"}}', ContextExceeded),
+        (b'{"error": {"message": "bad", "code": "content_filter"}}', ContentFiltered),
+    ],
+)
+async def test_a_refusal_that_comes_in_parts_is_read_to_its_end(
+    body: bytes, expected: type[ModelError]
+) -> None:
+    play = Play(status=400, parts=(body[:30], None, body[30:]))
+    async with model_server(play) as server, model_at(server.url) as model:
+        asking = asyncio.create_task(said_by(model))
+        await server.asked.wait()
+        for _ in range(100):
+            await asyncio.sleep(0)
+        server.go_on.set()
+        with pytest.raises(expected):
+            await asking
 
 
 MALFORMED = [

@@ -121,7 +121,10 @@ def test_tool_calls_that_all_have_one_index_are_told_apart_by_their_ids() -> Non
 def test_a_tool_call_without_an_id_gets_one() -> None:
     pieces, _ = read(call(0, None, "look", "{"), call(0, "", None, "}"), finished())
 
-    assert pieces == [piece("call_0", "{"), piece("call_0", "}")]
+    assert isinstance(pieces[0], ToolCallPiece)
+    own = pieces[0].call_id
+    assert own
+    assert pieces == [piece(own, "{"), piece(own, "}")]
 
 
 def test_unknown_members_and_empty_chunks_do_no_harm() -> None:
