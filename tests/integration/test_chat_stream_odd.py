@@ -11,41 +11,29 @@ from hypothesis import strategies as st
 
 from adapters.language_model.chat_stream import ChatStream
 from adapters.language_model.whole_characters import WholeCharacters
-from domain.model.message import FinishReason, ToolCallPart, Usage
+from domain.model.message import FinishReason, Usage
 from domain.model.piece import (
     ModelFinished,
     Piece,
     ReasoningPiece,
     TextPiece,
     ToolCallPiece,
-    put_together,
 )
-from ports.model_errors import MalformedStream, ModelError
+from ports.model_errors import ModelError
 from tests.integration.model_server import DONE, delta, event, finished, used
 
 LONE = "\ufffd"
 
 
-def read(*chunks: bytes, taken: tuple[str, ...] = ()) -> tuple[list[Piece], ModelFinished]:
-    stream = ChatStream(taken)
+def read(*chunks: bytes) -> tuple[list[Piece], ModelFinished]:
+    stream = ChatStream()
     pieces = [piece for chunk in chunks for piece in stream.feed(chunk)]
     return [*pieces, *stream.end()], stream.last_word()
 
 
-def calls(*told: dict[str, Any], taken: tuple[str, ...] = ()) -> list[ToolCallPart]:
-    """The calls of a reply whose chunks tell these."""
-    pieces, _ = read(*[delta(tool_calls=[one]) for one in told], finished(), taken=taken)
-    return [part for part in put_together(pieces) if isinstance(part, ToolCallPart)]
-
-
-def a_call(name: str | None, arguments: str, **members: Any) -> dict[str, Any]:
-    return {**members, "function": {"name": name, "arguments": arguments}}
-
-
-def named(told: list[ToolCallPart]) -> list[tuple[str, str]]:
-    assert len({call.call_id for call in told}) == len(told)
-    assert all(call.call_id for call in told)
-    return [(call.name, call.arguments) for call in told]
+def more(arguments: str, name: str | None = None, **members: Any) -> bytes:
+    function = {"name": name, "arguments": arguments}
+    return delta(tool_calls=[{"index": 0, "function": function, **members}])
 
 
 def test_a_content_that_is_a_list_is_its_texts() -> None:
@@ -123,9 +111,9 @@ HALVES = b"".join(
     (
         delta(content="a\ud83d"),
         delta(content="\ude00b"),
-        delta(tool_calls=[a_call("look", '{"', index=0, id="a")]),
-        delta(tool_calls=[a_call(None, "\ud83d", index=0)]),
-        delta(tool_calls=[a_call(None, "\ude00", index=0)]),
+        more('{"', "look", id="a"),
+        more("\ud83d"),
+        more("\ude00"),
         finished(),
         DONE.rstrip(),
     )
@@ -159,45 +147,3 @@ def test_no_half_ever_gets_through(texts: list[str]) -> None:
 
     joined = "".join(texts).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     assert said == joined
-
-
-def test_calls_without_an_index_are_told_apart_by_id_and_name() -> None:
-    told = calls(
-        a_call("look", "{", index=None, id="a"),
-        a_call(None, "}"),
-        a_call("find", "{}", id="b"),
-    )
-
-    assert named(told) == [("look", "{}"), ("find", "{}")]
-
-
-def test_calls_with_one_index_and_no_ids_are_told_apart_by_being_whole() -> None:
-    told = calls(a_call("look", "{}", index=0, id=""), a_call("look", "{}", index=0, id=""))
-
-    assert named(told) == [("look", "{}"), ("look", "{}")]
-
-
-def test_a_name_that_comes_with_every_chunk_begins_no_call() -> None:
-    told = calls(
-        a_call("look", "{", index=0), a_call("look", "}", index=0), a_call("look", "", index=0)
-    )
-
-    assert named(told) == [("look", "{}")]
-
-
-def test_an_id_that_is_given_twice_is_given_once() -> None:
-    told = calls(a_call("look", "{}", index=0, id="x"), a_call("find", "{}", index=1, id="x"))
-
-    assert named(told) == [("look", "{}"), ("find", "{}")]
-    assert told[0].call_id == "x"
-
-
-def test_an_id_of_an_earlier_reply_is_not_used_again() -> None:
-    [told] = calls(a_call("look", "{}", index=0, id="call_0"), taken=("call_0",))
-
-    assert told.call_id not in ("call_0", "")
-
-
-def test_what_belongs_to_no_call_is_malformed() -> None:
-    with pytest.raises(MalformedStream):
-        calls(a_call(None, "{}"))
