@@ -1,6 +1,7 @@
 """Turn logs in Redis, as streams of sealed entries. See ``docs/redis_layout.md``."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
@@ -42,7 +43,7 @@ class RedisTurnLog:
         self._batching = batching
         self._reader = LogReader(commands, sealer)
         self._writer = LogWriter(commands, sealer)
-        self._producing: dict[SessionId, Producing] = {}
+        self._producing: OrderedDict[SessionId, Producing] = OrderedDict()
 
     def head(self, owner: Owner, session_id: SessionId, turn: Turn) -> tuple[str, str, bytes, int]:
         """What opens the turn's log: turn id, entry id, entry, stay in milliseconds."""

@@ -3,6 +3,7 @@
 Its own memory storage tells the time by itself and starts a thread.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -17,7 +18,8 @@ from ports.errors import TooManyRequests
 from ports.rate_limiter import Share
 
 _ONE_SITE: Final = 64
-_SWEEP_ABOVE: Final = 10_000
+MOST_COUNTERS: Final = 200_000
+"""The oldest leave when there are more: an attacker has addresses without number, we have not."""
 
 
 class _ClockedStorage(Storage):
@@ -28,7 +30,7 @@ class _ClockedStorage(Storage):
     def __init__(self, clock: Clock) -> None:
         super().__init__()
         self._clock = clock
-        self._counters: dict[str, tuple[int, timedelta]] = {}
+        self._counters: OrderedDict[str, tuple[int, timedelta]] = OrderedDict()
 
     @property
     def base_exceptions(self) -> type[Exception]:
@@ -36,9 +38,11 @@ class _ClockedStorage(Storage):
 
     async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         count, until = self._counter(key, timedelta(seconds=expiry))
+        if not count:
+            # Behind the others: all stay equally long, so the first is the next to expire.
+            self._counters.pop(key, None)
         self._counters[key] = (count + amount, until)
-        if len(self._counters) > _SWEEP_ABOVE:
-            self._sweep()
+        self._drop_old()
         return count + amount
 
     async def get(self, key: str) -> int:
@@ -63,9 +67,13 @@ class _ClockedStorage(Storage):
         count, until = self._counters.get(key, (0, now + expiry))
         return (count, until) if until > now else (0, now + expiry)
 
-    def _sweep(self) -> None:
+    def _drop_old(self) -> None:
         now = self._clock.monotonic()
-        self._counters = {key: kept for key, kept in self._counters.items() if kept[1] > now}
+        while self._counters:
+            oldest = next(iter(self._counters))
+            if self._counters[oldest][1] > now and len(self._counters) <= MOST_COUNTERS:
+                return
+            self._counters.popitem(last=False)
 
 
 class InMemoryRateLimiter:

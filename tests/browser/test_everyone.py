@@ -94,6 +94,24 @@ async def test_the_question_is_answered_by_keyboard(chat: Chat, puppet: Puppet) 
     await expect(chat.notice).to_contain_text("The conversation is forgotten.")
 
 
+async def test_a_question_asked_again_at_once_gets_its_own_answer(
+    chat: Chat, puppet: Puppet
+) -> None:
+    await talked(chat, puppet, "Yes")
+    await chat.evaluate(
+        """() => {
+            const press = (name) => [...document.querySelectorAll("button")]
+                .find((one) => one.textContent.trim() === name).click();
+            press("Forget now");
+            document.querySelector("dialog").close();
+            press("Forget now");
+            press("Forget");
+        }"""
+    )
+
+    await expect(chat.notice).to_contain_text("The conversation is forgotten.")
+
+
 async def test_replies_are_read_aloud_by_whole_paragraphs_each_once(
     chat: Chat, puppet: Puppet
 ) -> None:

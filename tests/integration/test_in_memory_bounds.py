@@ -6,7 +6,6 @@ import pytest
 from attrs import evolve
 
 from adapters.in_memory.conversation_store import InMemoryConversationStore
-from adapters.in_memory.rate_limiter import InMemoryRateLimiter
 from adapters.in_memory.sizes import conversation_bytes
 from adapters.in_memory.turn_log import InMemoryTurnLog
 from domain.model.conversation import Conversation
@@ -14,8 +13,7 @@ from domain.model.errors import ConversationNotFound, ConversationTooLarge
 from domain.model.identifiers import SessionId, TurnId
 from domain.model.limits import MAX_CONVERSATION_BYTES
 from domain.model.message import ReasoningPart, ToolCallPart, ToolResultPart, UnknownPart
-from ports.errors import TooManyRequests, TurnNotLogged
-from ports.rate_limiter import Share
+from ports.errors import TurnNotLogged
 from tests.builders import OWNER, STRANGER, a_conversation, asked, heard, turn_id
 from tests.clocks import ManualClock
 
@@ -147,54 +145,3 @@ def test_weight_is_counted_in_bytes() -> None:
     heavy = a_conversation(summary="ä", page_context="ä", metadata={"ä": "\ud800"})
 
     assert conversation_bytes(heavy) - light == 2 + 2 + 2 + 3
-
-
-def a_limiter(clock: ManualClock, most: int = 2) -> InMemoryRateLimiter:
-    per_hour = dict.fromkeys(Share, most)
-    return InMemoryRateLimiter(clock=clock, per_hour=per_hour, pseudonym=lambda name: name)
-
-
-@pytest.mark.parametrize(
-    ("one_address", "another", "is_same"),
-    [
-        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
-        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
-        ("::ffff:192.0.2.1", "192.0.2.1", True),
-        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
-        ("192.0.2.1", "192.0.2.2", False),
-        ("unknown", "unknown", True),
-        ("unknown", "192.0.2.1", False),
-    ],
-)
-async def test_an_ipv6_site_is_one_caller(one_address: str, another: str, *, is_same: bool) -> None:
-    limiter = a_limiter(ManualClock())
-    await limiter.spend(one_address, Share.NEW, 2)
-
-    if is_same:
-        with pytest.raises(TooManyRequests):
-            await limiter.spend(another, Share.NEW)
-    else:
-        await limiter.spend(another, Share.NEW)
-
-
-async def test_an_hour_later_there_is_room_again() -> None:
-    clock = ManualClock()
-    limiter = a_limiter(clock)
-    await limiter.spend("192.0.2.1", Share.NEW, 2)
-    clock.advance(HOUR / 4)
-    with pytest.raises(TooManyRequests) as refused:
-        await limiter.spend("192.0.2.1", Share.NEW)
-
-    clock.advance(refused.value.retry_after)
-
-    assert refused.value.retry_after == HOUR * 3 / 4
-    await limiter.spend("192.0.2.1", Share.NEW, 2)
-
-
-async def test_what_is_refused_costs_nothing() -> None:
-    limiter = a_limiter(ManualClock())
-    with pytest.raises(TooManyRequests):
-        await limiter.spend("192.0.2.1", Share.STORED, 3)
-
-    await limiter.spend("192.0.2.1", Share.STORED, 2)
-    await limiter.spend("192.0.2.1", Share.NEW, 2)

@@ -5,16 +5,19 @@ import { button, make } from "./dom.js";
 /** Gives the dialog, and a function that asks in it and tells whether the answer was yes. */
 export function question(words) {
   const text = make("p", { id: "question" });
-  const answered = (answer) => () => dialog.close(answer);
-  const keep = button(words.keep, answered(""));
-  const yes = button(words.forgetYes, answered("yes"), { className: "main" });
+  const waiting = [];
+  const answered = (answer) => () => (dialog.close(), waiting.pop()(answer));
+  const keep = button(words.keep, answered(false));
+  const yes = button(words.forgetYes, answered(true), { className: "main" });
   const dialog = make("dialog", { "aria-labelledby": "question" }, text, make("div", { className: "answers" }, keep, yes));
+
+  // Told late: by then the next question may be open already.
+  dialog.addEventListener("close", () => dialog.open || waiting.splice(0).forEach((resolve) => resolve(false)));
 
   const sure = (asked) =>
     new Promise((resolve) => {
       text.textContent = asked;
-      dialog.returnValue = "";
-      dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+      waiting.push(resolve);
       dialog.showModal();
       keep.focus();
     });
