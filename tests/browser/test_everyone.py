@@ -99,12 +99,15 @@ async def test_a_question_asked_again_at_once_gets_its_own_answer(
 ) -> None:
     await talked(chat, puppet, "Yes")
     await chat.evaluate(
-        """() => {
+        """async () => {
             const press = (name) => [...document.querySelectorAll("button")]
                 .find((one) => one.textContent.trim() === name).click();
             press("Forget now");
-            document.querySelector("dialog").close();
+            const dialog = document.querySelector("dialog");
+            const told = new Promise((resolve) => dialog.addEventListener("close", resolve));
+            dialog.close();
             press("Forget now");
+            await told;
             press("Forget");
         }"""
     )
