@@ -104,7 +104,8 @@ async def test_a_question_asked_again_at_once_gets_its_own_answer(
                 .find((one) => one.textContent.trim() === name).click();
             press("Forget now");
             const dialog = document.querySelector("dialog");
-            const told = new Promise((next) => dialog.addEventListener("close", () => setTimeout(next)));
+            const told = new Promise((next) =>
+                dialog.addEventListener("close", () => setTimeout(next)));
             dialog.close();
             press("Forget now");
             await told;

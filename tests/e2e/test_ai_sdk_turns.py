@@ -6,8 +6,9 @@ from typing import Any
 
 from domain.model.message import FinishReason
 from domain.model.piece import ToolCallPiece
+from ports.model_errors import ModelUnavailable
 from tests.e2e.chatting import Person
-from tests.e2e.events import text_of
+from tests.e2e.events import kinds, text_of
 from tests.e2e.puppet import Puppet
 
 _PATIENCE = 30
@@ -58,6 +59,28 @@ async def test_results_of_tools_sent_twice_go_on_once(person: Person, puppet: Pu
 
     assert told == ["Once", "Once"]
     assert puppet.times_asked == 2
+
+
+async def test_results_of_tools_can_be_given_again_after_a_failure(
+    person: Person, puppet: Puppet
+) -> None:
+    async def speaking(*said: ToolCallPiece | str, fails: bool = False) -> None:
+        told = await puppet.asked()
+        for one in said:
+            told.say(one) if isinstance(one, str) else told.give(one)
+        told.fail(ModelUnavailable()) if fails else told.finish()
+
+    look = ToolCallPiece(call_id="a", name="look", arguments="{}")
+    await asyncio.gather(person.post("/api/chat", saying("Look!")), speaking(look))
+    failed, _ = await asyncio.gather(
+        person.post("/api/chat", answering("rain")), speaking(fails=True)
+    )
+    again, _ = await asyncio.gather(person.post("/api/chat", answering("rain")), speaking("Wet."))
+
+    history = (await person.get("/api/chat/mine")).document
+    assert "error" in kinds(failed.events)
+    assert (again.status, text_of(again.events)) == (200, "Wet.")
+    assert len(history["messages"]) == 2
 
 
 async def test_other_words_under_the_same_id_are_another_message(

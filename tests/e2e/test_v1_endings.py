@@ -79,3 +79,18 @@ async def test_arguments_of_two_calls_may_come_interleaved(
         ("a", '{"x":1}'), ("b", "{}")
     ]  # fmt: skip
     assert await program.response(document["id"]) == document
+
+
+async def test_a_retry_after_a_failure_is_answered(program: Program, puppet: Puppet) -> None:
+    keyed = {"idempotency_key": "retried"}
+    failing = asyncio.create_task(program.post("/v1/responses", {"input": "One"}, **keyed))
+    (await puppet.asked()).fail(ModelUnavailable())
+    failed = await failing
+    retrying = asyncio.create_task(program.post("/v1/responses", {"input": "One"}, **keyed))
+    speaking = await puppet.asked()
+    speaking.say("Hi")
+    speaking.finish()
+    answered = await retrying
+
+    assert (failed.status, answered.status) == (502, 200)
+    assert answered.document["output"][0]["content"][0]["text"] == "Hi"
