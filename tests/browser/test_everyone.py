@@ -79,43 +79,6 @@ async def test_everything_is_reached_by_keyboard(chat: Chat, puppet: Puppet) -> 
     assert {"Send", "Forget now", "Export", "Forget everything here"} <= {*reached}
 
 
-async def test_the_question_is_answered_by_keyboard(chat: Chat, puppet: Puppet) -> None:
-    await talked(chat, puppet, "Yes")
-    await chat.button("Forget now").focus()
-    await chat.page.keyboard.press("Enter")
-    await expect(chat.button("Keep")).to_be_focused()
-    await chat.page.keyboard.press("Escape")
-    await expect(chat.page.get_by_role("dialog")).to_be_hidden()
-    await expect(chat.button("Forget now")).to_be_focused()
-    await chat.page.keyboard.press("Enter")
-    await chat.page.keyboard.press("Tab")
-    await chat.page.keyboard.press("Enter")
-
-    await expect(chat.notice).to_contain_text("The conversation is forgotten.")
-
-
-async def test_a_question_asked_again_at_once_gets_its_own_answer(
-    chat: Chat, puppet: Puppet
-) -> None:
-    await talked(chat, puppet, "Yes")
-    await chat.evaluate(
-        """async () => {
-            const press = (name) => [...document.querySelectorAll("button")]
-                .find((one) => one.textContent.trim() === name).click();
-            press("Forget now");
-            const dialog = document.querySelector("dialog");
-            const told = new Promise((next) =>
-                dialog.addEventListener("close", () => setTimeout(next)));
-            dialog.close();
-            press("Forget now");
-            await told;
-            press("Forget");
-        }"""
-    )
-
-    await expect(chat.notice).to_contain_text("The conversation is forgotten.")
-
-
 async def test_replies_are_read_aloud_by_whole_paragraphs_each_once(
     chat: Chat, puppet: Puppet
 ) -> None:

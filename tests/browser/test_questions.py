@@ -1,0 +1,55 @@
+"""The question before something is gone for good."""
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.visiting import Chat
+from tests.e2e.puppet import Puppet
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def talked(chat: Chat, puppet: Puppet) -> None:
+    await chat.box.fill("Hello")
+    await chat.box.press("Enter")
+    speaking = await puppet.asked()
+    speaking.say("Yes")
+    speaking.finish()
+    await expect(chat.messages.last.locator(".actions")).to_be_visible()
+
+
+async def test_the_question_is_answered_by_keyboard(chat: Chat, puppet: Puppet) -> None:
+    await talked(chat, puppet)
+    await chat.button("Forget now").focus()
+    await chat.page.keyboard.press("Enter")
+    await expect(chat.button("Keep")).to_be_focused()
+    await chat.page.keyboard.press("Escape")
+    await expect(chat.page.get_by_role("dialog")).to_be_hidden()
+    await expect(chat.button("Forget now")).to_be_focused()
+    await chat.page.keyboard.press("Enter")
+    await chat.page.keyboard.press("Tab")
+    await chat.page.keyboard.press("Enter")
+
+    await expect(chat.notice).to_contain_text("The conversation is forgotten.")
+
+
+async def test_a_question_asked_again_at_once_gets_its_own_answer(
+    chat: Chat, puppet: Puppet
+) -> None:
+    await talked(chat, puppet)
+    await chat.evaluate(
+        """async () => {
+            const press = (name) => [...document.querySelectorAll("button")]
+                .find((one) => one.textContent.trim() === name).click();
+            press("Forget now");
+            const dialog = document.querySelector("dialog");
+            const told = new Promise((next) =>
+                dialog.addEventListener("close", () => setTimeout(next)));
+            dialog.close();
+            press("Forget now");
+            await told;
+            press("Forget");
+        }"""
+    )
+
+    await expect(chat.notice).to_contain_text("The conversation is forgotten.")
