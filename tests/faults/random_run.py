@@ -24,7 +24,7 @@ from tests.e2e.chatting import Person
 from tests.e2e.processes import ServerProcess
 from tests.faults.conftest import LASTING
 from tests.faults.fleet import Fleet
-from tests.faults.speakers import Speaker
+from tests.faults.speakers import Speaker, Talk
 from tests.faults.teller import telling
 from tests.integration.redis_servers import RedisProcess, embedded_binary, redis_process
 
@@ -37,6 +37,7 @@ class Plan:
 
     seed: int
     kills: int
+    spares_processes: bool = False
     processes: int = 3
     people: int = 12
     between: float = 0.3
@@ -50,6 +51,9 @@ class Result:
         lost, doubled: acknowledged turns that are not there, or more than once, or out of order.
         stuck: conversations that took no further turn.
         endless: keys without an end of their stay.
+        asked_again: acknowledged turns for which the model was asked more than once. It may only
+            be when a process died before the first piece: such a turn has failed.
+        deaths: how many processes were killed.
     """
 
     acknowledged: int
@@ -58,6 +62,8 @@ class Result:
     doubled: list[str]
     stuck: list[str]
     endless: list[str]
+    asked_again: list[str]
+    deaths: int
 
     def lines(self) -> list[str]:
         """For people."""
@@ -67,12 +73,14 @@ class Result:
             "doubled or out of order": len(self.doubled),
             "stuck conversations": len(self.stuck),
             "keys without an end": len(self.endless),
+            f"asked again, after {self.deaths} deaths of processes": len(self.asked_again),
         }
         return [*(f"{count:6} {what}" for what, count in found.items()), f"{dict(self.outcomes)}"]
 
     @property
     def is_good(self) -> bool:
-        return not (self.lost or self.doubled or self.stuck or self.endless)
+        paid_twice = self.asked_again and not self.deaths
+        return not (self.lost or self.doubled or self.stuck or self.endless or paid_twice)
 
 
 @define
@@ -81,12 +89,14 @@ class Service:
 
     fleet: Fleet
     running: list[ServerProcess] = Factory(list)
+    deaths: int = 0
 
     @property
     def urls(self) -> list[str]:
         return [process.url for process in self.running]
 
     async def replace(self, victim: ServerProcess) -> None:
+        self.deaths += 1
         victim.kill()
         await victim.ended()
         self.running[self.running.index(victim)] = await self.fleet.one()
@@ -112,7 +122,7 @@ async def run(plan: Plan) -> Result:
         talking = [asyncio.create_task(_talk(speaker, service, over)) for speaker in speakers]
         for _ in range(plan.kills):
             await asyncio.sleep(chance.uniform(0, 2 * plan.between))
-            await _kill(chance, service, redis)
+            await _kill(chance, service, redis, spares_processes=plan.spares_processes)
         over.set()
         # While Redis is killed all the time nobody can tell who is dead; once it is not, all go on.
         done, stuck = await asyncio.wait(talking, timeout=_PATIENCE)
@@ -132,8 +142,10 @@ async def _talk(speaker: Speaker, service: Service, over: asyncio.Event) -> None
         await speaker.speak(service)
 
 
-async def _kill(chance: random.Random, service: Service, redis: RedisProcess) -> None:
-    if chance.random() < 0.5:
+async def _kill(
+    chance: random.Random, service: Service, redis: RedisProcess, *, spares_processes: bool
+) -> None:
+    if spares_processes or chance.random() < 0.5:
         redis.kill()
         await asyncio.sleep(chance.uniform(0, 0.2))
         await asyncio.to_thread(redis.start)
@@ -164,7 +176,15 @@ async def _judged(
         doubled=doubled,
         stuck=stuck,
         endless=endless,
+        asked_again=[asked for _, talk in talks for asked in _asked_again(talk, service)],
+        deaths=service.deaths,
     )
+
+
+def _asked_again(talk: Talk, service: Service) -> list[str]:
+    counts = service.fleet.teller.asked
+    names = [asked.split()[1] for asked, _ in talk.acknowledged]
+    return [name for name in names if counts[name] != 1]
 
 
 async def _speaks_on(speaker: Speaker, service: Service) -> bool:

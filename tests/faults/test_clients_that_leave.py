@@ -3,6 +3,7 @@ from any process; everything is kept.
 """
 
 import asyncio
+from collections import Counter
 
 from tests.e2e.chatting import eventually
 from tests.e2e.events import Event, cursors, text_of
@@ -80,10 +81,14 @@ async def test_a_hundred_reloads_during_one_reply_cost_it_nothing(fleet: Fleet) 
     person = meeting(service)
     async with person.saying(an_order("hundred", 100, 20)) as live:
         session_id = await session_of(live)
+        met: Counter[int] = Counter()
         for _ in range(RELOADS):
             async with person.resuming(session_id) as again:
-                assert again.status in (200, 204)
+                met[again.status] += 1
         whole = await live.whole()
 
+    assert set(met) <= {200, 204}
+    # On a slow machine the last of them may come when it is over.
+    assert met[200] > RELOADS / 2
     assert text_of(whole.events) == told("hundred", 100)
     assert fleet.teller.asked["hundred"] == 1

@@ -3,21 +3,30 @@
 import asyncio
 import gc
 import os
-from collections.abc import AsyncGenerator
+import tracemalloc
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Final
+
+import pytest
 
 from domain.model.message import FinishReason
 from domain.model.piece import ModelFinished, Piece, TextPiece
 from domain.model.prompt import Prompt
+from entrypoints.settings import Settings
 from tests.e2e.chatting import Person
 from tests.e2e.in_redis import served_from
 from tests.e2e.puppet import USAGE
 from tests.integration.redis_servers import RedisProcess
+from tests.servers import Served, served
 
 FEW: Final = int(os.environ.get("PRIVITY_TEST_TURNS", "2000")) // 10
 MANY: Final = FEW * 10
 AT_ONCE: Final = 10
+A_HUNDRED: Final = 100
+A_FEW_BYTES: Final = 250
+"""Less than anything that is kept of a turn would take."""
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -31,8 +40,21 @@ class Echo:
         yield ModelFinished(reason=FinishReason.STOP, usage=USAGE)
 
 
-async def test_memory_and_tasks_stay_within_a_tenth(redis: RedisProcess) -> None:
+@asynccontextmanager
+async def in_memory(_: RedisProcess) -> AsyncIterator[Served]:
+    generous = Settings(new_per_hour=1_000_000, stored_bytes_per_hour=10**12)
+    async with served(generous, model=Echo()) as service:
+        yield service
+
+
+@asynccontextmanager
+async def in_redis(redis: RedisProcess) -> AsyncIterator[Served]:
     async with served_from(redis, Echo()) as service:
+        yield service
+
+
+async def test_memory_and_tasks_stay_within_a_tenth(redis: RedisProcess) -> None:
+    async with in_redis(redis) as service:
         await turns(service.url, FEW)
         few = footprint()
         await turns(service.url, MANY - FEW)
@@ -42,17 +64,46 @@ async def test_memory_and_tasks_stay_within_a_tenth(redis: RedisProcess) -> None
     assert many[1] <= few[1]
 
 
-async def turns(url: str, count: int) -> None:
-    """So many, in conversations of ten."""
+@pytest.mark.parametrize(("kept", "forgets"), [(in_redis, False), (in_memory, True)])
+async def test_no_turn_leaves_anything_behind(
+    redis: RedisProcess,
+    kept: Callable[[RedisProcess], AbstractAsyncContextManager[Served]],
+    *,
+    forgets: bool,
+) -> None:
+    async with kept(redis) as service:
+        await turns(service.url, A_HUNDRED, forgets=forgets)
+        tracemalloc.start()
+        try:
+            await turns(service.url, A_HUNDRED, forgets=forgets)
+            before = traced()
+            await turns(service.url, 10 * A_HUNDRED, forgets=forgets)
+            after = traced()
+        finally:
+            tracemalloc.stop()
+
+    assert (after - before) / (10 * A_HUNDRED) < A_FEW_BYTES
+
+
+async def turns(url: str, count: int, *, forgets: bool = False) -> None:
+    """So many, in conversations of ten, which stay unless somebody forgets them."""
     for _ in range(count // (10 * AT_ONCE)):
-        await asyncio.gather(*(a_conversation(url) for _ in range(AT_ONCE)))
+        await asyncio.gather(*(a_conversation(url, forgets=forgets) for _ in range(AT_ONCE)))
 
 
-async def a_conversation(url: str) -> None:
+async def a_conversation(url: str, *, forgets: bool) -> None:
     person = Person(url)
     session_id = (await person.ask("Hello"))["sessionId"]
     for _ in range(9):
         await person.ask("And?", session_id)
+    if forgets:
+        assert (await person.delete(f"/api/chat?sessionId={session_id}")).status == 204
+
+
+def traced() -> int:
+    """Bytes that were taken since tracing began, and not given back."""
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
 
 
 def footprint() -> tuple[int, int]:

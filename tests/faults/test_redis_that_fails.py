@@ -1,6 +1,7 @@
 """Rows: Redis away mid-stream, Redis restarted, a frozen Redis, a cut and a slow network."""
 
 import asyncio
+import os
 import signal
 from asyncio import StreamReader, StreamWriter
 from contextlib import AsyncExitStack
@@ -75,12 +76,15 @@ async def test_a_frozen_redis_makes_no_live_turn_look_dead(
         order = an_order("live", 80, 200)
         talking = [await stack.enter_async_context(person.saying(order)) for person in people]
         sessions = await asyncio.gather(*map(begun, talking))
+        # Nothing of theirs may be on its way: it would be their sign of life after the thaw.
+        os.kill(one.pid, signal.SIGSTOP)
         redis.signal(signal.SIGSTOP)
         # Time that Redis itself has to see pass.
         await asyncio.sleep(A_FREEZE.total_seconds())
         redis.signal(signal.SIGCONT)
         intruders = [meeting(other, person) for person in people]
         refused = await asyncio.gather(*map(refusal, intruders, sessions))
+        os.kill(one.pid, signal.SIGCONT)
         answers = await asyncio.gather(*(live.whole() for live in talking))
 
     assert set(refused) == {"turn_in_progress"}
