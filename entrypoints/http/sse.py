@@ -22,6 +22,8 @@ _PADDED_TO: Final = 64
 _PADDING_HEADROOM: Final = len(b',"obfuscation":""')
 
 _STUCK_AFTER: Final = timedelta(seconds=60)
+LAST_WORDS: Final = timedelta(milliseconds=100)
+"""A browser drops what it has not handed over yet when a transfer breaks, so that comes later."""
 
 HEADERS: Final[Mapping[str, str]] = {
     "cache-control": "no-store, no-transform",
@@ -92,10 +94,14 @@ class EventStream(Response):
             relay.result()
 
     async def _relay(self, send: Send) -> None:
-        async with aclosing(self._chunks) as chunks:
-            async for chunk in chunks:
-                async with asyncio.timeout(_STUCK_AFTER.total_seconds()):
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        try:
+            async with aclosing(self._chunks) as chunks:
+                async for chunk in chunks:
+                    async with asyncio.timeout(_STUCK_AFTER.total_seconds()):
+                        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        except StreamBroken:
+            await asyncio.sleep(LAST_WORDS.total_seconds())
+            raise
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Message, Scope
 
+from entrypoints.http import sse
 from entrypoints.http.sse import EventStream, StreamBroken, event, padded_event
 
 SCOPE: Scope = {"type": "http"}
@@ -109,6 +111,26 @@ async def test_a_broken_stream_has_no_last_chunk() -> None:
 
     assert client.body == b"data: 1\n\n"
     assert not client.ended_well
+
+
+async def test_a_stream_breaks_only_when_its_last_words_have_had_time_to_arrive(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def chunks() -> AsyncGenerator[bytes, None]:
+        yield b"data: 1\n\n"
+        raise StreamBroken
+
+    monkeypatch.setattr(sse, "LAST_WORDS", timedelta(hours=1))
+    client = Client()
+    streaming = asyncio.create_task(EventStream(chunks())(SCOPE, client.receive, client.send))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    has_broken = streaming.done()
+    streaming.cancel()
+    await asyncio.wait([streaming])
+
+    assert client.body == b"data: 1\n\n"
+    assert not has_broken
 
 
 async def test_a_client_who_leaves_closes_the_events() -> None:

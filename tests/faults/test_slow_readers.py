@@ -13,8 +13,8 @@ from tests.faults.fleet import Fleet, meeting
 from tests.faults.teller import an_order, told
 from tests.integration.redis_servers import RedisProcess
 
-PIECES = 60_000
-"""More than the buffers between the two hold: some 8 MB of events."""
+PIECES = 30_000
+"""More than the buffers between the two hold, some 6 MB of events, and within a reply's bound."""
 
 
 async def test_a_reader_who_is_slower_than_the_log_is_kept_misses_nothing(

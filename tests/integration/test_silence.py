@@ -19,26 +19,28 @@ DEAD_AFTER = TurnPolicy().dead_after
 
 async def test_silence_is_counted_while_redis_answers(own_server: RedisProcess) -> None:
     clock = ShiftedClock()
-    async with storing(own_server.url, clock=clock) as kept:
+    async with storing(own_server.url) as kept, storing(own_server.url, clock=clock) as other:
         turn = await _open_turn(kept)
+        await _until(other, is_well=True)
         clock.advance(DEAD_AFTER)
         await kept.pass_time(DEAD_AFTER)
 
-        assert await kept.log.silence(OWNER, ID, turn) >= DEAD_AFTER
+        assert await other.log.silence(OWNER, ID, turn) >= DEAD_AFTER
 
 
 async def test_silence_while_redis_was_frozen_is_nobodys(own_server: RedisProcess) -> None:
     clock = ShiftedClock()
-    async with storing(own_server.url, clock=clock) as kept:
+    async with storing(own_server.url) as kept, storing(own_server.url, clock=clock) as other:
         turn = await _open_turn(kept)
+        await _until(other, is_well=True)
         clock.advance(2 * DEAD_AFTER)
         await kept.pass_time(2 * DEAD_AFTER)
         own_server.signal(signal.SIGSTOP)
-        await _until(kept, is_well=False)
+        await _until(other, is_well=False)
         own_server.signal(signal.SIGCONT)
-        await _until(kept, is_well=True)
+        await _until(other, is_well=True)
 
-        assert await kept.log.silence(OWNER, ID, turn) < DEAD_AFTER
+        assert await other.log.silence(OWNER, ID, turn) < DEAD_AFTER
 
 
 async def test_a_process_that_has_just_come_has_seen_no_silence(own_server: RedisProcess) -> None:
