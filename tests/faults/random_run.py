@@ -17,70 +17,19 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from typing import Final
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define
 from redis.asyncio import Redis
 
 from tests.e2e.chatting import Person
 from tests.e2e.processes import ServerProcess
 from tests.faults.conftest import LASTING
 from tests.faults.fleet import Fleet
+from tests.faults.run_result import Plan, Result
 from tests.faults.speakers import Speaker, Talk
 from tests.faults.teller import telling
 from tests.integration.redis_servers import RedisProcess, embedded_binary, redis_process
 
 _PATIENCE: Final = 120
-
-
-@frozen(kw_only=True)
-class Plan:
-    """How the run goes."""
-
-    seed: int
-    kills: int
-    spares_processes: bool = False
-    processes: int = 3
-    people: int = 12
-    between: float = 0.3
-
-
-@frozen(kw_only=True)
-class Result:
-    """What came out.
-
-    Attributes:
-        lost, doubled: acknowledged turns that are not there, or more than once, or out of order.
-        stuck: conversations that took no further turn.
-        endless: keys without an end of their stay.
-        asked_again: acknowledged turns for which the model was asked more than once. It may only
-            be when a process died before the first piece: such a turn has failed.
-        deaths: how many processes were killed.
-    """
-
-    acknowledged: int
-    outcomes: Counter[str]
-    lost: list[str]
-    doubled: list[str]
-    stuck: list[str]
-    endless: list[str]
-    asked_again: list[str]
-    deaths: int
-
-    def lines(self) -> list[str]:
-        """For people."""
-        found = {
-            "acknowledged turns": self.acknowledged,
-            "of them lost": len(self.lost),
-            "doubled or out of order": len(self.doubled),
-            "stuck conversations": len(self.stuck),
-            "keys without an end": len(self.endless),
-            f"asked again, after {self.deaths} deaths of processes": len(self.asked_again),
-        }
-        return [*(f"{count:6} {what}" for what, count in found.items()), f"{dict(self.outcomes)}"]
-
-    @property
-    def is_good(self) -> bool:
-        paid_twice = self.asked_again and not self.deaths
-        return not (self.lost or self.doubled or self.stuck or self.endless or paid_twice)
 
 
 @define

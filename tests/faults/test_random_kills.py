@@ -2,7 +2,8 @@
 
 import secrets
 
-from tests.faults.random_run import Plan, run
+from tests.faults.random_run import run
+from tests.faults.run_result import Plan
 
 KILLS = 16
 
