@@ -98,4 +98,4 @@ class Talk:
 
 def _asking(opening: Opening, question: str) -> Change:
     parts = (TextPart(question),)
-    return partial(say, opening=opening, message_id=NAMES.message_id(), parts=parts)
+    return partial(say, opening=opening, message_id=NAMES.message_id(), parts=parts, is_new=True)

@@ -49,7 +49,7 @@ def say(
     """A user message opens a turn; one with a known id replaces that message and all after it.
 
     The same words said again after a turn that failed without a piece take the place of the
-    unanswered ones. ``is_new`` tells that the id was made for this message, so nothing has it yet.
+    unanswered ones. ``is_new`` tells that the id was made for this message: no older one has it.
 
     Raises:
         TurnInProgress: another turn is open.

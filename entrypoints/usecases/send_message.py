@@ -36,7 +36,7 @@ class NewMessage:
         session_id: the conversation it belongs to; absent for a first message.
         begin_as: the id of the conversation to begin when there is none; absent for a new one.
         message_id: the id the client gave it; absent when it gave none.
-        is_new: whether that id was made just now.
+        is_new: whether that id was made for it, so that no older message has it.
         is_edit: whether ``message_id`` is known to name a message that this one replaces.
         locales: wanted, best first; empty leaves the conversation's as it is.
         page_context: JSON text; absent leaves the conversation's as it is.

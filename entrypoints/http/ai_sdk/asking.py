@@ -75,11 +75,14 @@ def newest_of(body: AiSdkBody) -> UiMessage | None:
 async def _said(services: Services, asking: Asking, newest: UiMessage) -> Started:
     body, owner = asking.body, asking.owner
     context = body.page_context
+    is_edit = body.message_id is not None and body.message_id == newest.id
     message = NewMessage(
         text=words_of(newest),
         address=asking.address,
         message_id=kept_id(newest.id),
-        is_edit=body.message_id is not None and body.message_id == newest.id,
+        # Its client tells of an edit, and makes an id for everything else that is said.
+        is_new=not is_edit,
+        is_edit=is_edit,
         locales=asking.locales,
         page_context=None if context is None else page_context(context),
         on_busy=asking.on_busy,

@@ -1,0 +1,52 @@
+"""What the AI SDK's client tells of a message, as the use cases hear it."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from entrypoints.http.ai_sdk.asking import Asking, answered, newest_of
+from entrypoints.http.ai_sdk.bodies import read_ai_sdk
+from entrypoints.usecases.send_message import NewMessage
+from entrypoints.usecases.start_turn import Started
+from tests.builders import ID, OWNER, after_turns, asked
+from tests.entrypoints.room import ADDRESS
+
+SAID = {"id": "u9", "role": "user", "parts": [{"type": "text", "text": "And?"}]}
+
+
+class Heard:
+    """Services that only listen."""
+
+    def __init__(self) -> None:
+        self.messages: list[NewMessage] = []
+        self.find_conversation = Finding()
+
+    async def send_message(self, _: object, message: NewMessage) -> Started:
+        self.messages.append(message)
+        conversation = asked(after_turns(1), number=2)
+        assert conversation.turn is not None
+        return Started(conversation=conversation, turn=conversation.turn)
+
+
+class Finding:
+    async def __call__(self, *_: object) -> str:
+        return ID
+
+    def stands_for(self, *_: object) -> str:
+        return ID
+
+
+@pytest.mark.parametrize(("members", "is_edit"), [({}, False), ({"messageId": "u9"}, True)])
+async def test_only_what_is_no_edit_is_known_to_be_new(
+    members: dict[str, Any], *, is_edit: bool
+) -> None:
+    heard: Any = Heard()
+    body = read_ai_sdk(msgspec.json.encode({"id": "mine", "messages": [SAID], **members}))
+    asking = Asking(
+        owner=OWNER, body=body, newest=newest_of(body), address=ADDRESS, locales=(), request=None
+    )
+    await answered(heard, asking)
+
+    [message] = heard.messages
+    assert (message.message_id, message.is_edit, message.is_new) == ("u9", is_edit, not is_edit)
