@@ -10,7 +10,6 @@ from adapters.sealing.sealer import Sealer
 from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.piece import NumberedPiece
 from domain.model.turn import Turn, TurnEnd
-from ports.errors import StoreUnavailable
 
 
 class LogWriter:
@@ -37,11 +36,8 @@ class LogWriter:
         """``OK``, ``STOPPED``, ``SUPERSEDED``, ``GONE``; or ``BEHIND`` when it has lost some.
 
         Raises:
-            StoreUnavailable: Redis does not answer, or so much waits for it that what cannot be
-                said again should go first.
+            StoreUnavailable: Redis does not answer.
         """
-        if self._commands.is_crowded:
-            raise StoreUnavailable("log")
         number = pieces[-1].number if pieces else ""
         entries = LogEntries(self._sealer, owner, session_id, turn.id)
         entry = entries.entry(pieces[-1].number, pieces) if pieces else b""

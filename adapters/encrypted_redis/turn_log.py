@@ -82,7 +82,8 @@ class RedisTurnLog:
         if not producing.continues_with(pieces):
             return Writing.GONE
         producing.add(pieces)
-        if producing.is_in_flight or (pieces and not producing.is_due(now, self._batching)):
+        is_due = not pieces or producing.is_due(now, self._batching)
+        if producing.is_in_flight or self._commands.is_crowded or not is_due:
             self._flush_soon(session_id, producing)
             return producing.writing
         flight = producing.send(self._flush(session_id, producing))
@@ -95,6 +96,9 @@ class RedisTurnLog:
             await self._clock.sleep(self._batching.within)
             # More would only say the same again to a Redis that is late already.
             await producing.landed()
+            while self._commands.is_crowded:
+                # What is to be stored goes first: it cannot be said again.
+                await self._clock.sleep(self._batching.within)
             producing.flushing = None
             # The writer learns of its outcome with its next piece or sign of life.
             producing.send(self._flush(session_id, producing))

@@ -9,11 +9,11 @@ import pytest
 
 from adapters.encrypted_redis.producing import Batching
 from adapters.encrypted_redis.waiting import Bounds
-from ports.errors import StoreUnavailable
+from domain.model.errors import TurnInProgress
 from ports.turn_log import Writing
 from tests.builders import ID, OWNER, a_conversation, asked
 from tests.clocks import ManualClock
-from tests.contract.changes import finishing
+from tests.contract.changes import asking
 from tests.contract.turns import AT_ONCE, numbered, turn_of
 from tests.integration.redis_servers import RedisProcess
 from tests.integration.storing import Storing, storing
@@ -54,22 +54,33 @@ async def test_a_redis_that_takes_long_is_told_each_thing_once(
     assert count == 1
 
 
-async def test_what_is_logged_leaves_room_for_what_is_stored(own_server: RedisProcess) -> None:
-    few = Bounds(commands=20)
-    async with storing(own_server.url, bounds=few, batching=Batching()) as kept:
+async def test_what_is_logged_leaves_room_for_what_is_stored(
+    own_server: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few, clock = Bounds(commands=20), ManualClock()
+    async with storing(own_server.url, bounds=few, clock=clock, batching=Batching()) as kept:
         conversation = asked(a_conversation())
         await kept.store.create(OWNER, conversation)
         own_server.signal(signal.SIGSTOP)
         waiting = [asyncio.create_task(kept.commands.once("ask", "PING")) for _ in range(10)]
         await asyncio.sleep(0)
-        with pytest.raises(StoreUnavailable):
-            await kept.log.append(OWNER, ID, turn_of(conversation), numbered("first"))
-        storing_it = asyncio.create_task(kept.store.update(OWNER, ID, finishing()))
-        await asyncio.sleep(0)
+        sent = _counted(kept, monkeypatch)
+        await kept.log.append(OWNER, ID, turn_of(conversation), numbered("first"))
+        await kept.log.append(OWNER, ID, turn_of(conversation), [])
+        storing_it = asyncio.create_task(kept.store.update(OWNER, ID, asking("And?", 2)))
+        for _ in range(10):
+            clock.advance(timedelta(milliseconds=200))
+            await asyncio.sleep(0)
+        meanwhile = [*sent]
         own_server.signal(signal.SIGCONT)
-
-        assert (await storing_it).turn is not None
+        with pytest.raises(TurnInProgress):
+            await storing_it
         await asyncio.gather(*waiting)
+        async with asyncio.timeout(20), storing(own_server.url) as other:
+            while not await other.log.read(OWNER, ID, turn_of(conversation).id, 0, AT_ONCE):
+                clock.advance(timedelta(milliseconds=200))
+
+    assert meanwhile == []
 
 
 def _counted(kept: Storing, monkeypatch: pytest.MonkeyPatch) -> list[str]:
