@@ -9,10 +9,9 @@ from functools import partial
 
 from attrs import Factory, define
 
+from adapters.encrypted_redis.connecting import RedisPlace, open_redis
 from adapters.encrypted_redis.conversation_store import RedisConversationStore
-from adapters.encrypted_redis.opening import RedisPlace, open_redis
-from adapters.encrypted_redis.producing import Batching
-from adapters.encrypted_redis.turn_log import RedisTurnLog
+from adapters.encrypted_redis.turn_log import Batching, RedisTurnLog
 from adapters.observability.structured_log import StructuredLog
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import Sealer
@@ -22,9 +21,7 @@ from domain.model.conversation import Conversation
 from domain.model.identifiers import Owner, SessionId
 from domain.model.message import FinishReason, TextPart, Usage
 from domain.model.piece import TextPiece
-from domain.service.opening import opened
-from domain.service.turn_ending import finish
-from domain.service.turn_taking import Opening, say
+from domain.service.turn_lifecycle import Opening, finish, opened, say
 from ports.conversation_store import Change
 
 NAMES = RandomIdentifiers()

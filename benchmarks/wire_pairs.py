@@ -27,10 +27,10 @@ from redis.asyncio import BlockingConnectionPool, Redis, SSLConnection
 from rounds import Contender, Work, nothing, rates_of, table
 from servers import TlsFiles, redis_server, tls_files, to_the_first_core
 
-from adapters.encrypted_redis.connection import Multiplexer
-from adapters.encrypted_redis.opening import RedisPlace
-from adapters.encrypted_redis.scripts import SPLICE
-from adapters.encrypted_redis.waiting import Bounds
+from adapters.encrypted_redis.command_queue import Bounds
+from adapters.encrypted_redis.connecting import RedisPlace
+from adapters.encrypted_redis.keys_and_scripts import SPLICE
+from adapters.encrypted_redis.multiplexer import Multiplexer
 from adapters.system.clock import SystemClock
 
 CALLERS, FRAMES, SIZE, STAY = 128, 10, 416, 86_400_000

@@ -2,6 +2,8 @@
 
 punq's default scope is transient, so every opened adapter is registered as an instance; it does not
 check instances against protocols, so each is named with its port's type first and mypy tells.
+
+Which adapters keep conversations: opened by the settings, closed with the stack.
 """
 
 import os
@@ -11,40 +13,47 @@ from datetime import timedelta
 from typing import Final
 
 import punq
+from attrs import frozen
 
 from adapters.assistant_profile.toml_file import load_assistant
+from adapters.encrypted_redis.connecting import RedisPlace, open_redis
+from adapters.encrypted_redis.conversation_store import RedisConversationStore
+from adapters.encrypted_redis.diagnostics import Level, server_findings
+from adapters.encrypted_redis.readiness import RedisReadiness
+from adapters.encrypted_redis.redis_client import Commands
+from adapters.encrypted_redis.turn_log import Batching, RedisTurnLog
+from adapters.in_memory.conversation_store import InMemoryConversationStore
 from adapters.in_memory.rate_limiter import InMemoryRateLimiter
+from adapters.in_memory.readiness import InMemoryReadiness
+from adapters.in_memory.turn_log import InMemoryTurnLog
 from adapters.language_model.chat_completions import Patience, open_chat_completions
 from adapters.language_model.scripted import ScriptedModel
 from adapters.observability.structured_log import StructuredLog
 from adapters.sealing.client_keys import SealedClientKeys
 from adapters.sealing.key_ring import KeyRing
+from adapters.sealing.sealer import Sealer
 from adapters.system.clock import SystemClock
 from adapters.system.identifier_source import RandomIdentifiers
-from domain.model.turn_policy import TurnPolicy
+from adapters.system.turn_runner import TaskTurnRunner
+from domain.model.turn import TurnPolicy
 from domain.service.prompt_building import Budget
-from entrypoints.settings import Settings
-from entrypoints.storage import opened_storage
-from entrypoints.turn_runner import TaskTurnRunner
-from entrypoints.usecases.abandon_turn import AbandonTurn
-from entrypoints.usecases.answer_again import AnswerAgain
-from entrypoints.usecases.answer_tools import AnswerTools
-from entrypoints.usecases.begin_conversation import BeginConversation
-from entrypoints.usecases.change_conversation import ChangeConversation
-from entrypoints.usecases.find_conversation import FindConversation
-from entrypoints.usecases.follow_turn import FollowTurn
-from entrypoints.usecases.forget_conversation import ForgetConversation
-from entrypoints.usecases.make_reply import MakeReply
-from entrypoints.usecases.open_conversation import OpenConversation
-from entrypoints.usecases.open_turn import OpenTurn
-from entrypoints.usecases.put_in import PutIn
-from entrypoints.usecases.read_history import ReadHistory
-from entrypoints.usecases.reply_unkept import ReplyUnkept
-from entrypoints.usecases.save_reply import SaveReply
+from entrypoints.settings import Settings, Storage
+from entrypoints.usecases.conversations import (
+    FindConversation,
+    ForgetConversation,
+    OpenConversation,
+    ReadHistory,
+)
+from entrypoints.usecases.create_response import PutIn
+from entrypoints.usecases.edit_items import BeginConversation, ChangeConversation
+from entrypoints.usecases.ephemeral_reply import ReplyUnkept
+from entrypoints.usecases.follow_turn import FollowTurn, MissingLogs, TurnWatch
+from entrypoints.usecases.open_turn import AbandonTurn, OpenTurn, StartTurn
+from entrypoints.usecases.regenerate import AnswerAgain
+from entrypoints.usecases.run_turn import MakeReply, SaveReply
 from entrypoints.usecases.send_message import SendMessage
-from entrypoints.usecases.start_turn import StartTurn
 from entrypoints.usecases.stop_turn import StopTurn
-from entrypoints.usecases.turn_watch import MissingLogs, TurnWatch
+from entrypoints.usecases.submit_tool_results import AnswerTools
 from ports.assistant_profile import AssistantProfile
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
@@ -56,6 +65,58 @@ from ports.readiness import Readiness
 from ports.telemetry import Telemetry
 from ports.turn_log import TurnLog
 from ports.turn_runner import TurnRunner
+
+
+@frozen(kw_only=True)
+class OpenedStorage:
+    """What keeps conversations."""
+
+    store: ConversationStateStore
+    log: TurnLog
+    readiness: Readiness
+
+
+async def opened_storage(
+    stack: AsyncExitStack, settings: Settings, ring: KeyRing, clock: Clock, telemetry: Telemetry
+) -> OpenedStorage:
+    """The adapters, open until ``stack`` closes them.
+
+    Raises:
+        RedisAway: Redis does not answer, or does not let us in.
+    """
+    if settings.storage is Storage.MEMORY:
+        return _in_memory(clock)
+    place = redis_place(settings)
+    commands = await stack.enter_async_context(open_redis(place, clock=clock, telemetry=telemetry))
+    await _compared(commands, telemetry)
+    sealer = Sealer(ring=ring, random_bytes=os.urandom)
+    log = RedisTurnLog(commands=commands, sealer=sealer, clock=clock, batching=Batching())
+    store = RedisConversationStore(commands=commands, sealer=sealer, log=log, clock=clock)
+    return OpenedStorage(store=store, log=log, readiness=RedisReadiness(commands))
+
+
+async def _compared(commands: Commands, telemetry: Telemetry) -> None:
+    """Note what of the server is not as conversations need it; it is the operator's to decide."""
+    for finding in await server_findings(commands):
+        if finding.level is not Level.GOOD:
+            telemetry.note("redis.setting", topic=finding.topic, found=finding.text)
+
+
+def redis_place(settings: Settings) -> RedisPlace:
+    """Where Redis is by the settings."""
+    return RedisPlace(
+        url=settings.redis_url or "",
+        ca_file=settings.redis_ca_file,
+        client_cert=settings.redis_client_cert,
+        client_key=settings.redis_client_key,
+    )
+
+
+def _in_memory(clock: Clock) -> OpenedStorage:
+    log = InMemoryTurnLog(clock=clock)
+    store = InMemoryConversationStore(clock=clock, log=log)
+    return OpenedStorage(store=store, log=log, readiness=InMemoryReadiness())
+
 
 USE_CASES: Final = (
     AbandonTurn,

@@ -1,21 +1,37 @@
-"""All settings, in the order of the documentation. ``settings_reader`` reads them."""
+"""All settings, in the order of the documentation. ``settings_reader`` reads them.
 
+Reading the settings: once, from the environment, checked as a whole.
+
+Every secret may also be given as the path of a file that holds it, in ``NAME_FILE``.
+
+Settings that each are right and do not go together.
+"""
+
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from enum import Enum
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
+import attrs
 from attrs import frozen
 
-from entrypoints.setting_kinds import (
+from adapters.assistant_profile.toml_file import ProfileProblem, load_assistant
+from adapters.sealing.key_ring import KeyRing, KeyRingProblem
+from entrypoints.setting_types import (
     ALLOW,
     DIGESTS,
     FLAG,
+    INFO,
     ORIGIN,
     ORIGINS,
     PATH,
     REDIS_URL,
     TEXT,
     URL,
+    SettingInfo,
     log_level,
     seconds,
     setting,
@@ -187,3 +203,108 @@ class Settings:
     def is_https(self) -> bool:
         """Whether users reach the service by https."""
         return self.public_url is not None and self.public_url.startswith("https://")
+
+
+def contradictions(settings: Settings) -> Iterator[str]:
+    """What does not go together, by name; no value is shown."""
+    yield from _of_storage(settings)
+    yield from _of_the_model(settings)
+    if settings.embedding_origins and not settings.is_https:
+        yield "PRIVITY_EMBEDDING_ORIGINS needs an https PRIVITY_PUBLIC_URL."
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this names the machine itself."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _of_storage(settings: Settings) -> Iterator[str]:
+    if settings.redis_enabled and settings.redis_url is None:
+        yield "REDIS_ENABLED is true, but REDIS_URL is not set."
+    if (settings.redis_client_cert is None) != (settings.redis_client_key is None):
+        yield "REDIS_CLIENT_CERT and REDIS_CLIENT_KEY go together."
+    if settings.storage is not Storage.REDIS:
+        return
+    if not settings.keys:
+        yield "Redis needs PRIVITY_KEYS: make a key with `privity new-key` and keep it."
+    if _is_in_the_clear(settings):
+        yield "REDIS_URL leaves this machine without TLS: use rediss:// or REDIS_PLAINTEXT=allow."
+
+
+def _is_in_the_clear(settings: Settings) -> bool:
+    parts = urlsplit(settings.redis_url or "")
+    is_elsewhere = parts.scheme == "redis" and not is_loopback(parts.hostname or "")
+    return is_elsewhere and not settings.redis_plaintext
+
+
+def _of_the_model(settings: Settings) -> Iterator[str]:
+    if settings.model_base_url and not settings.model_name:
+        yield "MODEL_BASE_URL is set, but MODEL_NAME is not."
+    if settings.model_name and not settings.model_base_url:
+        yield "MODEL_NAME is set, but MODEL_BASE_URL is not."
+    if settings.model_reply_tokens >= settings.model_context_tokens:
+        yield "MODEL_REPLY_TOKENS must be below MODEL_CONTEXT_TOKENS."
+
+
+class SettingsProblem(Exception):
+    """The settings do not work together. Says every problem at once, by name, without a value."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def setting_infos() -> tuple[SettingInfo, ...]:
+    """Every setting, in the order of the documentation."""
+    return tuple(field.metadata[INFO] for field in attrs.fields(Settings))
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """The settings that ``environment`` holds; empty values count as absent.
+
+    Raises:
+        SettingsProblem: naming everything that is wrong.
+    """
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    for field in attrs.fields(Settings):
+        info: SettingInfo = field.metadata[INFO]
+        try:
+            text = _text_of(info, environment)
+            if text:
+                values[field.name] = info.parse(text)
+        except (ValueError, KeyError):
+            # The cause would show the value, which may be a secret.
+            problems.append(f"{info.name}: expected {info.expects}.")
+        except OSError:
+            problems.append(f"{info.name}_FILE: cannot be read.")
+    problems.extend(_unusable(values))
+    if not problems:
+        settings = Settings(**values)
+        problems.extend(contradictions(settings))
+        if not problems:
+            return settings
+    raise SettingsProblem(problems)
+
+
+def _unusable(values: Mapping[str, Any]) -> Iterator[str]:
+    """What only shows when it is looked into: the keys and the assistant's file."""
+    try:
+        if "keys" in values:
+            KeyRing.parse(values["keys"])
+    except KeyRingProblem as problem:
+        yield str(problem)
+    try:
+        load_assistant(values.get("assistant_file"))
+    except ProfileProblem as problem:
+        yield str(problem)
+
+
+def _text_of(info: SettingInfo, environment: Mapping[str, str]) -> str:
+    path = environment.get(f"{info.name}_FILE", "") if info.secret else ""
+    if path:
+        return Path(path).read_text(encoding="utf-8").strip()
+    return environment.get(info.name, "").strip()

@@ -9,7 +9,7 @@
     ├── ShuttingDown                 this process takes no new turns
     ├── TooManyRequests              the caller used up its share for now
     ├── ClientKeyInvalid             the credential was not made by this service
-    └── ModelError                   the language model failed: see ports.model_errors
+    └── ModelError                   the language model failed: see ports.language_model
 
 The other root, ``domain.model.errors.DomainError``, is the caller's to mend. Every class has a
 stable ``code``; no message carries what people wrote, a key or a URL's password.

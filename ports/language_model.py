@@ -1,10 +1,27 @@
-"""Who writes the replies."""
+"""Who writes the replies.
+
+What the language model failed at.
+
+    ModelError                   the language model failed
+    ├── ModelUnavailable         no connection, or a 5xx answer
+    ├── ModelBusy                429
+    ├── ModelTimedOut            silent for too long
+    ├── ModelRejectedCredentials 401 or 403
+    ├── ModelRejectedRequest     any other 4xx
+    ├── ContextExceeded          the prompt is too long for the model
+    ├── ContentFiltered          the provider's filter refused
+    └── MalformedStream          it sent what is not a reply
+
+A branch of ``ports.errors.PortError``.
+"""
 
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 from typing import Protocol
 
 from domain.model.piece import ModelFinished, Piece
 from domain.model.prompt import Prompt
+from ports.errors import PortError
 
 
 class LanguageModel(Protocol):
@@ -22,6 +39,77 @@ class LanguageModel(Protocol):
         first piece may have been retried; after it, never.
 
         Raises:
-            ModelError: one of its kinds, see ``ports.model_errors``.
+            ModelError: one of its kinds, see ``ports.language_model``.
         """
         ...
+
+
+class ModelError(PortError):
+    """The language model failed."""
+
+    code = "model_failed"
+    sentence = "The language model failed."
+
+
+class ModelUnavailable(ModelError):
+    """The model's server could not be reached, or answered that it cannot work."""
+
+    code = "model_unavailable"
+    sentence = "The language model is not available."
+
+
+class ModelBusy(ModelError):
+    """The model's server has no room.
+
+    Attributes:
+        retry_after: when it says to come back; absent when it does not.
+    """
+
+    code = "model_busy"
+    sentence = "The language model is busy."
+
+    def __init__(self, retry_after: timedelta | None = None) -> None:
+        super().__init__()
+        self.retry_after = retry_after
+
+
+class ModelTimedOut(ModelError):
+    """The model was silent for too long."""
+
+    code = "model_timeout"
+    sentence = "The language model did not answer in time."
+
+
+class ModelRejectedCredentials(ModelError):
+    """The model's server does not accept our credentials: the operator's to mend."""
+
+    code = "model_credentials_rejected"
+    sentence = "The language model does not accept this server's credentials."
+
+
+class ModelRejectedRequest(ModelError):
+    """The model's server finds our request wrong."""
+
+    code = "model_request_rejected"
+    sentence = "The language model refused the request."
+
+
+class ContextExceeded(ModelError):
+    """The prompt is too long for the model."""
+
+    code = "model_context_exceeded"
+    sentence = "The conversation is too long for the language model."
+
+
+class ContentFiltered(ModelError):
+    """The provider's content filter refused the prompt."""
+
+    code = "model_content_filtered"
+    sentence = "The language model's content filter refused to answer."
+
+
+class MalformedStream(ModelError):
+    """The model's server sent what is no reply, or broke off in the middle of one."""
+
+    code = "model_stream_malformed"
+    sentence = "The language model's reply was damaged."

@@ -10,9 +10,7 @@ from domain.model.identifiers import MessageId, Owner, SessionId, TurnId
 from domain.model.message import FinishReason, Message, Role, TextPart
 from domain.model.piece import Piece, TextPiece
 from domain.model.turn import RequestKey
-from domain.service.opening import opened
-from domain.service.turn_ending import finish
-from domain.service.turn_taking import Opening, say
+from domain.service.turn_lifecycle import Opening, finish, opened, say
 from tests.clocks import NOON
 
 OWNER = Owner(secret=b"o" * 32)

@@ -11,11 +11,11 @@ import punq
 from attrs import frozen
 from starlette.applications import Starlette
 
+from adapters.system.turn_runner import TaskTurnRunner
 from entrypoints.container import opened_container
 from entrypoints.http.app import Opening, create_app
 from entrypoints.http.server import serve
 from entrypoints.settings import Settings
-from entrypoints.turn_runner import TaskTurnRunner
 from ports.language_model import LanguageModel
 
 Replacing = Callable[[punq.Container], None]

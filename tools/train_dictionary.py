@@ -22,9 +22,7 @@ from domain.model.conversation import Conversation
 from domain.model.identifiers import MessageId, SessionId, TurnId
 from domain.model.message import FinishReason, TextPart
 from domain.model.piece import TextPiece
-from domain.service.opening import opened
-from domain.service.turn_ending import finish
-from domain.service.turn_taking import Opening, say
+from domain.service.turn_lifecycle import Opening, finish, opened, say
 from tools.phrases import PHRASES
 
 TARGET: Final = Path(packing.__file__).with_name("dictionary_0.zdict")

@@ -1,16 +1,22 @@
-"""Conversations in Redis, as lists of sealed frames. See ``docs/redis_layout.md``."""
+"""Conversations in Redis, as lists of sealed frames. See ``docs/redis_layout.md``.
+
+Carrying out a write: state, stay and, when it opens a turn, its log, in one step.
+
+Where the frames of conversations in callers' hands stand, so that a write needs no read before.
+
+No content is kept here, and nothing outlives the conversation it is about.
+"""
 
 import random
+import weakref
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
-from adapters.encrypted_redis.commands import Commands
-from adapters.encrypted_redis.committing import AS_IT_IS, Commit, newly_opened
-from adapters.encrypted_redis.frames import Stored
-from adapters.encrypted_redis.keyspace import log_key, state_key
-from adapters.encrypted_redis.known_places import KnownPlaces
-from adapters.encrypted_redis.reading import (
+from attrs import frozen
+
+from adapters.encrypted_redis.frame_chain import Place, Stored, Write, first_write, next_write
+from adapters.encrypted_redis.frame_reader import (
     Enough,
     FrameReader,
     all_frames,
@@ -18,19 +24,165 @@ from adapters.encrypted_redis.reading import (
     messages_below,
     newest_messages,
 )
+from adapters.encrypted_redis.keys_and_scripts import (
+    FORGET,
+    REOPEN,
+    SPLICE,
+    log_key,
+    milliseconds,
+    state_key,
+)
+from adapters.encrypted_redis.redis_client import Commands
 from adapters.encrypted_redis.turn_log import RedisTurnLog
-from adapters.encrypted_redis.writing import first_write, next_write
 from adapters.sealing.sealer import Belonging, BoundSealer, Kind, Sealer
 from domain.model.conversation import Conversation, stays_anew
 from domain.model.errors import (
     ConversationExists,
     ConversationNotFound,
+    ConversationTooLarge,
     OlderMessagesNeeded,
 )
 from domain.model.identifiers import Owner, SessionId, TurnId
+from domain.model.limits import MAX_CONVERSATION_BYTES
+from domain.model.turn import Turn
 from ports.clock import Clock
 from ports.conversation_store import Change, Condition, Page
 from ports.errors import ConversationBusy, StoredStateUnreadable
+
+AS_IT_IS: Final = timedelta()
+_NO_LOG: Final = ("", "", "", 0)
+
+
+class Commit:
+    """Commits writes. A repeat sends the same bytes and is exact."""
+
+    def __init__(self, commands: Commands, log: RedisTurnLog) -> None:
+        """``log`` seals the heads of the logs that are opened."""
+        self._commands = commands
+        self._log = log
+
+    async def __call__(
+        self, owner: Owner, write: Write, opening: Turn | None, stay: timedelta
+    ) -> bytes:
+        """``OK``, ``CONFLICT``, ``EXISTS`` or ``GONE``; ``stay`` may be ``AS_IT_IS``.
+
+        Raises:
+            ConversationTooLarge: a turn would be opened in a conversation at its bound.
+            StoreUnavailable: Redis does not answer.
+        """
+        if opening is not None and write.after.size > MAX_CONVERSATION_BYTES:
+            raise ConversationTooLarge
+        session_id = write.after.conversation.id
+        log = _NO_LOG if opening is None else self._log.head(owner, session_id, opening)
+        answer: bytes = await self._commands.run(
+            "commit",
+            SPLICE,
+            (state_key(session_id), log_key(session_id)),
+            write.expected,
+            write.drop,
+            milliseconds(stay),
+            *log,
+            *write.frames,
+            repeat=True,
+        )
+        if opening and answer == b"OK":
+            self._log.opened(owner, session_id, opening)
+        return answer
+
+    async def reopen_log(self, owner: Owner, stored: Stored, turn: Turn) -> bytes:
+        """``OK`` or ``OPENED``, or ``CONFLICT`` or ``GONE`` when this is no longer what is stored.
+
+        Raises:
+            StoreUnavailable: Redis does not answer.
+        """
+        session_id = stored.conversation.id
+        answer: bytes = await self._commands.run(
+            "log",
+            REOPEN,
+            (state_key(session_id), log_key(session_id)),
+            stored.places[-1].tag,
+            *self._log.head(owner, session_id, turn),
+            repeat=True,
+        )
+        if answer == b"OPENED":
+            # What Redis had of the turn is lost: it is to get all of it again.
+            self._log.opened(owner, session_id, turn)
+        return answer
+
+    async def forget(self, stored: Stored) -> bytes:
+        """``OK`` or ``GONE``, or ``CONFLICT`` when this is no longer what is stored.
+
+        Raises:
+            StoreUnavailable: Redis does not answer.
+        """
+        session_id, tag = stored.conversation.id, stored.places[-1].tag
+        keys = (state_key(session_id), log_key(session_id))
+        answer: bytes = await self._commands.run("forget", FORGET, keys, tag, repeat=True)
+        if answer == b"OK":
+            self._log.let_go(session_id)
+        return answer
+
+
+def newly_opened(before: Conversation, after: Conversation) -> Turn | None:
+    """The turn that this change opens, absent when it opens none."""
+    turn, known = after.open_turn, before.turn
+    return turn if turn is not None and (known is None or known.id != turn.id) else None
+
+
+@frozen(kw_only=True)
+class Known:
+    """What is known of one conversation's frames, and who may open them."""
+
+    owner: Owner
+    sealer: BoundSealer
+    places: tuple[Place, ...]
+    before: bytes
+    size_before: int
+    oldest_key: bytes | None
+
+    def stored(self, conversation: Conversation) -> Stored:
+        """The same with the conversation that is stored there."""
+        return Stored(
+            conversation=conversation,
+            places=self.places,
+            before=self.before,
+            size_before=self.size_before,
+            oldest_key=self.oldest_key,
+        )
+
+
+class KnownPlaces:
+    """Remembers by identity: an equal conversation that was stored elsewhere is not the same."""
+
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+        self._known: dict[int, tuple[weakref.ref[Conversation], Known]] = {}
+
+    def remember(self, owner: Owner, stored: Stored, sealer: BoundSealer) -> Conversation:
+        """The conversation, about which more is known from now on."""
+        conversation = stored.conversation
+        name = id(conversation)
+        gone = weakref.ref(conversation, lambda _: self._known.pop(name, None))
+        known = Known(
+            owner=owner,
+            sealer=sealer,
+            places=stored.places,
+            before=stored.before,
+            size_before=stored.size_before,
+            oldest_key=stored.oldest_key,
+        )
+        self._known[name] = (gone, known)
+        return conversation
+
+    def of(self, conversation: Conversation | None, owner: Owner) -> Known | None:
+        """What is known of it; absent when it never came from here, or for this owner."""
+        if conversation is None:
+            return None
+        found = self._known.get(id(conversation))
+        if found is None or found[0]() is not conversation or found[1].owner != owner:
+            return None
+        return found[1]
+
 
 _TRY_FOR: Final = timedelta(seconds=5)
 _PAUSE: Final = timedelta(milliseconds=2)

@@ -1,8 +1,7 @@
 """Whether Redis takes our writes."""
 
-from adapters.encrypted_redis.commands import Commands
-from adapters.encrypted_redis.keyspace import NOBODYS_KEY
-from adapters.encrypted_redis.scripts import READY
+from adapters.encrypted_redis.keys_and_scripts import NOBODYS_KEY, READY
+from adapters.encrypted_redis.redis_client import Commands
 
 
 class RedisReadiness:

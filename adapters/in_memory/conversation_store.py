@@ -1,6 +1,8 @@
 """Conversations in this process's memory: the reference reading of ``ports.conversation_store``.
 
 Nothing awaits between reading a conversation and writing it, so one event loop needs no locks.
+
+How much a conversation weighs, cheaply estimated.
 """
 
 from collections import OrderedDict
@@ -11,7 +13,6 @@ from typing import Final
 from attrs import define, evolve, field
 
 from adapters.in_memory.expiries import Expiries
-from adapters.in_memory.sizes import conversation_bytes
 from adapters.in_memory.turn_log import InMemoryTurnLog
 from domain.model.conversation import Conversation, last_messages, stays_anew
 from domain.model.errors import (
@@ -22,9 +23,49 @@ from domain.model.errors import (
 )
 from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.limits import MAX_CONVERSATION_BYTES
+from domain.model.message import (
+    Message,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    UnknownPart,
+)
 from domain.model.turn import Turn
 from ports.clock import Clock
 from ports.conversation_store import Change, Condition, Page
+
+_HEAD_BYTES: Final = 1_024
+_MESSAGE_BYTES: Final = 512
+
+
+def conversation_bytes(conversation: Conversation) -> int:
+    """Its texts in UTF-8, and a constant for what holds them together."""
+    head = (conversation.summary or "") + (conversation.page_context or "")
+    words = "".join(key + value for key, value in conversation.metadata.items())
+    said = sum(map(_message_bytes, conversation.messages))
+    return _HEAD_BYTES + len((head + words).encode("utf-8", "surrogatepass")) + said
+
+
+def _message_bytes(message: Message) -> int:
+    text = "".join(map(_text_of, message.parts))
+    return _MESSAGE_BYTES + len(text.encode("utf-8", "surrogatepass"))
+
+
+def _text_of(part: Part) -> str:
+    match part:
+        case TextPart(text) | ReasoningPart(text):
+            return text
+        case ToolCallPart():
+            return part.arguments
+        case ToolResultPart():
+            return part.output
+        case UnknownPart(json):
+            return json
+        case _:
+            return ""
+
 
 MAX_BYTES: Final = 100_000_000
 

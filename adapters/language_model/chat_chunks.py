@@ -2,6 +2,9 @@
 
 Sources: the OpenAI API reference, "The chat completion chunk object"; for contents as lists of
 parts and for what a model thinks in them, Mistral's API reference, "Chat completion".
+
+Characters that come in halves: a character beyond U+FFFF is two escapes in JSON, and a server
+that streams may send them apart.
 """
 
 import json
@@ -9,10 +12,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
+from attrs import define
 from msgspec import Struct
 
 from domain.model.message import Usage
-from ports.model_errors import MalformedStream
+from ports.language_model import MalformedStream
 
 
 class Function(Struct):
@@ -105,3 +109,30 @@ def _each(content: Any, name: str) -> Iterator[Any]:
 def _count(told: Any) -> int | None:
     is_number = isinstance(told, int | float) and not isinstance(told, bool)
     return int(told) if is_number and told == told // 1 and told >= 0 else None
+
+
+@define
+class WholeCharacters:
+    """One run of text, put together from the strings that come."""
+
+    _half: str = ""
+
+    def of(self, text: str) -> str:
+        """What is whole of it by now; a half whose other half never comes is U+FFFD."""
+        text = self._half + text
+        self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
+        return mended(text[: len(text) - len(self._half)])
+
+    def rest(self) -> str:
+        """U+FFFD if only half a character came last."""
+        half, self._half = self._half, ""
+        return mended(half)
+
+
+def mended(text: str) -> str:
+    """The text with its halves joined, and those that stay alone as U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text

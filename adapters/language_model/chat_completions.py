@@ -17,7 +17,7 @@ from domain.model.message import ToolCallPart
 from domain.model.piece import ModelFinished, Piece
 from domain.model.prompt import Prompt
 from ports.clock import Clock
-from ports.model_errors import MalformedStream, ModelBusy, ModelTimedOut, ModelUnavailable
+from ports.language_model import MalformedStream, ModelBusy, ModelTimedOut, ModelUnavailable
 
 _PAUSES: Final = (timedelta(seconds=0.5), timedelta(seconds=2))
 """Before each repetition, unless the server says how long to wait."""

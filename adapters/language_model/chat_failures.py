@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ports.model_errors import (
+from ports.language_model import (
     ContentFiltered,
     ContextExceeded,
     ModelBusy,

@@ -2,6 +2,10 @@
 
 Source: the OpenAI API reference, "Create chat completion". What comes from the page or the
 summary is marked as data; as JSON with ``<`` escaped it cannot close its own mark.
+
+What a caller wishes for one reply, as members of the body of ``POST /chat/completions``.
+
+Source: the OpenAI API reference, "Create chat completion".
 """
 
 import re
@@ -9,8 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Any, Final
 
 import msgspec
+from msgspec import Raw
 
-from adapters.language_model.chat_wishes import HINTS, wished_members
 from domain.model.message import (
     Message,
     Part,
@@ -20,7 +24,46 @@ from domain.model.message import (
     ToolCallPart,
     ToolResultPart,
 )
-from domain.model.prompt import Prompt
+from domain.model.prompt import Prompt, Tool, Wishes
+
+HINTS: Final = ("reasoning_effort", "verbosity", "parallel_tool_calls")
+"""What a reply can do without."""
+
+
+def wished_members(wishes: Wishes, without: Set[str] = frozenset()) -> dict[str, Any]:
+    """Only what was wished: a server that does not know a member refuses it."""
+    wished = {name: value for name, value in _members(wishes) if value is not None}
+    return {name: value for name, value in wished.items() if name not in without}
+
+
+def _members(wishes: Wishes) -> Iterator[tuple[str, Any]]:
+    yield "temperature", wishes.temperature
+    yield "top_p", wishes.top_p
+    yield "reasoning_effort", wishes.effort
+    yield "verbosity", wishes.verbosity
+    yield "response_format", None if wishes.format is None else Raw(wishes.format.encode())
+    if wishes.tools:
+        yield "tools", [_tool(tool) for tool in wishes.tools]
+        yield "tool_choice", _choice(wishes.tool_choice)
+        yield "parallel_tool_calls", wishes.parallel_tool_calls
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    function = {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": Raw(tool.parameters.encode()),
+        "strict": tool.strict,
+    }
+    told = {name: value for name, value in function.items() if value is not None}
+    return {"type": "function", "function": told}
+
+
+def _choice(choice: str | None) -> Any:
+    if choice is None or not choice.startswith("="):
+        return choice
+    return {"type": "function", "function": {"name": choice[1:]}}
+
 
 EXTRAS: Final = ("store", "stream_options", "max_tokens", *HINTS)
 """What not every server takes; ``max_tokens`` has a newer name besides."""

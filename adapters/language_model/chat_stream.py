@@ -19,6 +19,7 @@ from typing import Final
 from adapters.language_model.chat_chunks import (
     Chunk,
     Delta,
+    WholeCharacters,
     decoded,
     text_of,
     thought_of,
@@ -26,10 +27,9 @@ from adapters.language_model.chat_chunks import (
 )
 from adapters.language_model.chat_failures import failure_in_stream
 from adapters.language_model.chat_tool_calls import ToolCalls
-from adapters.language_model.whole_characters import WholeCharacters
 from domain.model.message import FinishReason, Usage
 from domain.model.piece import ModelFinished, Piece, ReasoningPiece, TextPiece
-from ports.model_errors import ContentFiltered, MalformedStream, ModelError
+from ports.language_model import ContentFiltered, MalformedStream, ModelError
 
 _LINE_MAX_BYTES: Final = 1_000_000
 _LINE_ENDS: Final = re.compile(rb"\r\n|\r|\n")

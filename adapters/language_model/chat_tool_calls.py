@@ -10,10 +10,9 @@ from collections.abc import Callable, Collection
 
 from attrs import define, field
 
-from adapters.language_model.chat_chunks import Function, ToolCall
-from adapters.language_model.whole_characters import WholeCharacters, mended
+from adapters.language_model.chat_chunks import Function, ToolCall, WholeCharacters, mended
 from domain.model.piece import ToolCallPiece
-from ports.model_errors import MalformedStream
+from ports.language_model import MalformedStream
 
 
 @define

@@ -10,9 +10,16 @@ import msgspec
 from attrs import frozen
 from msgspec import Struct
 
-from adapters.wire_format.message_record import MessageRecord, message_of, message_record
+from adapters.wire_format.message_record import (
+    MessageRecord,
+    long_id,
+    message_of,
+    message_record,
+    microseconds,
+    short_id,
+    time_of,
+)
 from adapters.wire_format.packing import RECORD_MAX_BYTES, Unpackable, pack, unpack
-from adapters.wire_format.primitives import long_id, microseconds, short_id, time_of
 from domain.model.conversation import Conversation
 from domain.model.identifiers import SessionId, TurnId
 from domain.model.message import Message

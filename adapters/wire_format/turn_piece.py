@@ -10,15 +10,15 @@ from typing import Final, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from adapters.wire_format.message_record import REASONS
-from adapters.wire_format.packing import Unpackable, pack, unpack
-from adapters.wire_format.primitives import (
+from adapters.wire_format.message_record import (
+    REASONS,
     UsageRecord,
     microseconds,
     time_of,
     usage_of,
     usage_record,
 )
+from adapters.wire_format.packing import Unpackable, pack, unpack
 from domain.model.piece import NumberedPiece, Piece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Outcome, TurnEnd
 from ports.turn_log import LogEntry

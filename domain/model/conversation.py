@@ -1,8 +1,12 @@
-"""A conversation: its head, and a contiguous tail of its messages."""
+"""A conversation: its head, and a contiguous tail of its messages.
+
+How long a conversation is kept. The stay is a promise to users and therefore no setting.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
+from typing import Final
 
 from attrs import evolve, field, frozen
 from attrs.validators import ge, in_
@@ -10,8 +14,13 @@ from attrs.validators import ge, in_
 from domain.model.errors import OlderMessagesNeeded
 from domain.model.identifiers import SessionId
 from domain.model.message import Message
-from domain.model.retention import STAY, UNUSED_STAY
 from domain.model.turn import Turn
+
+STAY: Final = timedelta(hours=24)
+"""A conversation is forgotten this long after its last turn."""
+
+UNUSED_STAY: Final = timedelta(hours=1)
+"""A conversation nobody has spoken in yet is forgotten this long after it was opened."""
 
 
 def _frozen_mapping(values: Mapping[str, str]) -> Mapping[str, str]:

@@ -10,10 +10,12 @@
 ``(done)`` changes nothing and succeeds, so a step may be repeated after a lost answer;
 ``superseded`` refuses: somebody else has ended this turn. Settling closes what a dead process left
 open, so whoever ended the turn before has already done its work.
+
+The times a turn lives by.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from types import MappingProxyType
 from typing import Final
@@ -158,3 +160,20 @@ class Cursor:
         if not (turn_id and dot and number.isascii() and number.isdigit() and len(number) <= 18):  # noqa: PLR2004 - fits 64 bits
             raise InvalidInput("cursor_malformed", "A cursor is a turn id, a dot and a number.")
         return cls(TurnId(turn_id), int(number))
+
+
+@frozen(kw_only=True)
+class TurnPolicy:
+    """How patient turns are.
+
+    Attributes:
+        heartbeat: a running turn gives a sign of life at least this often.
+        dead_after: an open turn that was silent for so long has lost its runner.
+        save_within: how long a finished reply is tried to be saved while the store is away.
+        make_way_within: how long a stopped turn may take to end; a dead one is found out before.
+    """
+
+    heartbeat: timedelta = timedelta(seconds=1)
+    dead_after: timedelta = timedelta(seconds=15)
+    save_within: timedelta = timedelta(seconds=30)
+    make_way_within: timedelta = timedelta(seconds=20)

@@ -1,13 +1,16 @@
-"""What of a conversation the model gets to see."""
+"""What of a conversation the model gets to see.
+
+A prompt that heeds what the caller wishes for this reply.
+"""
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate, takewhile
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from domain.model.conversation import Conversation
 from domain.model.message import Message, Role, ToolCallPart, ToolResultPart
-from domain.model.prompt import Prompt
+from domain.model.prompt import Prompt, Wishes
 
 
 def _leaves_room(budget: "Budget", _: object, reply_tokens: int) -> None:
@@ -85,3 +88,27 @@ def _cost(message: Message, count_tokens: Callable[[str], int]) -> int:
 def _beginning_with_a_user(messages: Sequence[Message]) -> tuple[Message, ...]:
     first = next((i for i, said in enumerate(messages) if said.role is Role.USER), 0)
     return tuple(messages[first:])
+
+
+_LEAST_TOKENS = 256
+
+
+def wished_prompt(
+    conversation: Conversation, system: str, budget: Budget, wishes: Wishes
+) -> Prompt:
+    """The prompt; instructions come after the assistant's own, tools take from its room."""
+    instructed = "\n\n".join(filter(None, (system, wishes.instructions)))
+    prompt = build_prompt(conversation, instructed, _narrowed(budget, wishes))
+    return evolve(prompt, wishes=wishes)
+
+
+def _narrowed(budget: Budget, wishes: Wishes) -> Budget:
+    reply_tokens = min(budget.reply_tokens, wishes.reply_tokens or budget.reply_tokens)
+    left = budget.tokens - _options_cost(wishes)
+    return Budget(tokens=max(left, _LEAST_TOKENS, reply_tokens + 1), reply_tokens=reply_tokens)
+
+
+def _options_cost(wishes: Wishes) -> int:
+    told = [wishes.format or ""]
+    told += [f"{tool.name}{tool.description}{tool.parameters}" for tool in wishes.tools]
+    return sum(estimated_tokens(text) for text in told if text)

@@ -10,7 +10,7 @@ from domain.model.errors import InvalidInput
 from domain.model.limits import MAX_TOOL_RESULT_BYTES
 from domain.model.message import Message, MessageStatus, ToolResultPart
 from domain.model.turn import TurnStatus
-from domain.service.turn_taking import Opening, check_idle, is_opened_by, with_turn
+from domain.service.turn_lifecycle import Opening, check_idle, is_opened_by, with_turn
 
 
 def tool_result(call_id: str, output: str, *, failed: bool = False) -> ToolResultPart:

@@ -1,15 +1,41 @@
-"""``privity chat``: a conversation in the terminal, through the documented API only."""
+"""``privity chat``: a conversation in the terminal, through the documented API only.
+
+Reading server-sent events, as far as our own streams need it.
+"""
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import suppress
 from typing import Annotated, Any, Final, TypeAlias
 
 import aiohttp
+import msgspec
 import typer
+from attrs import frozen
 
-from entrypoints.cli.event_reader import ServerEvent, events_of
+
+@frozen(kw_only=True)
+class ServerEvent:
+    """One event with a JSON document; its name is empty unless the server gave one."""
+
+    name: str
+    document: dict[str, Any]
+
+
+async def events_of(lines: AsyncIterable[bytes]) -> AsyncIterator[ServerEvent]:
+    """The events of a stream of lines; comments and ``[DONE]`` are passed over."""
+    name = ""
+    async for raw in lines:
+        line = raw.decode().rstrip("\n")
+        if line.startswith("event: "):
+            name = line.removeprefix("event: ")
+        elif line.startswith("data: ") and line != "data: [DONE]":
+            document = msgspec.json.decode(line.removeprefix("data: "))
+            yield ServerEvent(name=name, document=document)
+        elif not line:
+            name = ""
+
 
 _HELP: Final = "/new begins again, /again asks for another answer, /forget forgets, /quit leaves."
 _FAILED: Final = 1

@@ -8,21 +8,20 @@ from typing import Final
 
 import typer
 
-from adapters.encrypted_redis.findings import (
+from adapters.encrypted_redis.connecting import RedisAway, open_redis
+from adapters.encrypted_redis.diagnostics import (
     Finding,
     Level,
     connection_findings,
+    key_findings,
     server_findings,
 )
-from adapters.encrypted_redis.keys_in_use import key_findings
-from adapters.encrypted_redis.opening import RedisAway, open_redis
 from adapters.observability.structured_log import StructuredLog
 from adapters.sealing.client_keys import SealedClientKeys
 from adapters.sealing.key_ring import KeyRing, KeyRingProblem
 from adapters.system.clock import SystemClock
-from entrypoints.settings import Settings, Storage
-from entrypoints.settings_reader import SettingsProblem, read_settings
-from entrypoints.storage import redis_place
+from entrypoints.container import redis_place
+from entrypoints.settings import Settings, SettingsProblem, Storage, read_settings
 from ports.errors import StoreUnavailable
 
 _PATIENCE: Final = timedelta(seconds=5)

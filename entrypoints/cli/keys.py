@@ -7,7 +7,7 @@ import typer
 
 from adapters.sealing.client_keys import SealedClientKeys
 from adapters.sealing.key_ring import KeyRing, KeyRingProblem, new_master_key
-from entrypoints.settings_reader import SettingsProblem, read_settings
+from entrypoints.settings import SettingsProblem, read_settings
 
 _WRONG_SETTINGS: Final = 2
 

@@ -11,18 +11,15 @@ import typer
 import uvloop
 
 from adapters.assistant_profile.toml_file import ProfileProblem
-from adapters.encrypted_redis.opening import RedisAway
+from adapters.encrypted_redis.connecting import RedisAway
 from adapters.sealing.key_ring import KeyRingProblem
-from entrypoints.container import opened_container
-from entrypoints.contradictions import is_loopback
+from adapters.system.turn_runner import TaskTurnRunner
+from entrypoints.container import opened_container, redis_place
 from entrypoints.http.app import create_app
 from entrypoints.http.server import StartupFailed
 from entrypoints.http.server import serve as serve_app
 from entrypoints.logging_setup import set_up_logging
-from entrypoints.settings import Settings, Storage
-from entrypoints.settings_reader import SettingsProblem, read_settings
-from entrypoints.storage import redis_place
-from entrypoints.turn_runner import TaskTurnRunner
+from entrypoints.settings import Settings, SettingsProblem, Storage, is_loopback, read_settings
 
 _WRONG_SETTINGS: Final = 2
 _FAILED: Final = 1

@@ -13,36 +13,32 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
+from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.errors import DomainError
-from entrypoints.http.caller import RENEWED_KEY_HEADER, CallerRules
+from entrypoints.http import chat, health, openapi
+from entrypoints.http.ai_sdk import routes as ai_sdk
+from entrypoints.http.authentication import RENEWED_KEY_HEADER, CallerRules
 from entrypoints.http.middleware import LocalePrefix, SecurityHeaders, UnexpectedErrors
+from entrypoints.http.native import routes as native
 from entrypoints.http.openai.errors import is_ours, openai_error
 from entrypoints.http.openai.routes import ROUTES as OPENAI_ROUTES
 from entrypoints.http.openai.services import openai_services
+from entrypoints.http.page import routes as front_page
 from entrypoints.http.problems import EdgeError, Problem, problem_of
 from entrypoints.http.reply_stream import ReplyStream
-from entrypoints.http.routes import (
-    ai_sdk,
-    chat,
-    client_key,
-    front_page,
-    health,
-    history,
-    native,
-    openapi,
-)
 from entrypoints.http.services import Services
 from entrypoints.settings import Settings
-from entrypoints.turn_runner import TaskTurnRunner
-from entrypoints.usecases.answer_again import AnswerAgain
-from entrypoints.usecases.answer_tools import AnswerTools
-from entrypoints.usecases.find_conversation import FindConversation
+from entrypoints.usecases.conversations import (
+    FindConversation,
+    ForgetConversation,
+    OpenConversation,
+    ReadHistory,
+)
 from entrypoints.usecases.follow_turn import FollowTurn
-from entrypoints.usecases.forget_conversation import ForgetConversation
-from entrypoints.usecases.open_conversation import OpenConversation
-from entrypoints.usecases.read_history import ReadHistory
+from entrypoints.usecases.regenerate import AnswerAgain
 from entrypoints.usecases.send_message import SendMessage
 from entrypoints.usecases.stop_turn import StopTurn
+from entrypoints.usecases.submit_tool_results import AnswerTools
 from ports.assistant_profile import AssistantProfile
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
@@ -94,8 +90,6 @@ def create_app(settings: Settings, opening: Opening) -> Starlette:
             *chat.ROUTES,
             *native.ROUTES,
             *ai_sdk.ROUTES,
-            *history.ROUTES,
-            *client_key.ROUTES,
             *health.ROUTES,
             *openapi.ROUTES,
             *OPENAI_ROUTES,

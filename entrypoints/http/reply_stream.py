@@ -13,15 +13,13 @@ from starlette.responses import Response
 from domain.model.conversation import Conversation
 from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.turn import Outcome, Turn, TurnEnd
-from entrypoints.http.answers import ReplyAnswer, json_response
-from entrypoints.http.earlier_chunks import earlier_chunks
+from entrypoints.http.documents import ReplyAnswer, json_response, message_answer, usage_answer
 from entrypoints.http.problems import Problem, problem_of, problem_of_code
-from entrypoints.http.rendering import message_answer, usage_answer
-from entrypoints.http.reply_chunks import ReplyChunks
 from entrypoints.http.sse import DONE, HEARTBEAT, StreamBroken, event
+from entrypoints.http.ui_message_stream import ReplyChunks, earlier_chunks
+from entrypoints.usecases.conversations import ReadHistory
 from entrypoints.usecases.follow_turn import FollowTurn
-from entrypoints.usecases.read_history import ReadHistory
-from entrypoints.usecases.start_turn import Started
+from entrypoints.usecases.open_turn import Started
 from ports.assistant_profile import AssistantProfile
 from ports.clock import Clock
 from ports.errors import PortError, TurnNotLogged
@@ -72,12 +70,15 @@ class ReplyStream:
     ) -> AsyncGenerator[bytes, None]:
         """A new turn's chunks and ``[DONE]``; ``told`` goes into the metadata of ``start``.
 
-        Raises:
-            StreamBroken: after an ``error`` event.
+        Unlike the native stream it ends cleanly after a failure: the client reads the ``error``
+        chunk.
         """
         session_id = started.conversation.id
-        async for chunk, _ in self._chunks(owner, session_id, started.turn, None, told=told):
-            yield chunk
+        try:
+            async for chunk, _ in self._chunks(owner, session_id, started.turn, None, told=told):
+                yield chunk
+        except StreamBroken:
+            yield DONE
 
     async def resumed(
         self, owner: Owner, session_id: SessionId, turn: Turn, after: int | None

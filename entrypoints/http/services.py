@@ -7,17 +7,19 @@ from starlette.requests import Request
 
 from domain.model.errors import ConversationNotFound
 from domain.model.identifiers import Owner
-from entrypoints.http.caller import CallerRules, Visitor
+from entrypoints.http.authentication import CallerRules, Visitor
 from entrypoints.http.reply_stream import ReplyStream
-from entrypoints.usecases.answer_again import AnswerAgain
-from entrypoints.usecases.answer_tools import AnswerTools
-from entrypoints.usecases.find_conversation import FindConversation
+from entrypoints.usecases.conversations import (
+    FindConversation,
+    ForgetConversation,
+    OpenConversation,
+    ReadHistory,
+)
 from entrypoints.usecases.follow_turn import FollowTurn
-from entrypoints.usecases.forget_conversation import ForgetConversation
-from entrypoints.usecases.open_conversation import OpenConversation
-from entrypoints.usecases.read_history import ReadHistory
+from entrypoints.usecases.regenerate import AnswerAgain
 from entrypoints.usecases.send_message import SendMessage
 from entrypoints.usecases.stop_turn import StopTurn
+from entrypoints.usecases.submit_tool_results import AnswerTools
 from ports.client_keys import ClientKeys
 from ports.rate_limiter import RateLimiter
 from ports.readiness import Readiness

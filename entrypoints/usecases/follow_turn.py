@@ -1,8 +1,13 @@
-"""Following a turn from any point, also after its log is gone."""
+"""Following a turn from any point, also after its log is gone.
 
+Telling turns whose process has died from those that are only quiet.
+"""
+
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from typing import Final
 
 from attrs import frozen
 
@@ -11,14 +16,67 @@ from domain.model.errors import ConversationNotFound
 from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.message import Part
 from domain.model.piece import NumberedPiece
-from domain.model.turn import Outcome, Turn, TurnEnd
-from domain.model.turn_policy import TurnPolicy
-from domain.service.replaying import end_of, remaining, reply_of, told_of
-from entrypoints.usecases.turn_watch import TurnWatch
+from domain.model.turn import Outcome, Turn, TurnEnd, TurnPolicy
+from domain.service.reply_reading import end_of, remaining, reply_of, told_of
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
 from ports.errors import StoreUnavailable, TurnNotLogged
 from ports.turn_log import LogEntry, TurnLog
+
+_MOST: Final = 10_000
+
+
+class MissingLogs:
+    """Since when the logs of open turns have been missing, as this process saw it. One a process.
+
+    The oldest of very many are forgotten; they are then seen missing for the first time again.
+    """
+
+    def __init__(self) -> None:
+        """None is missing yet."""
+        self._since: OrderedDict[TurnId, timedelta] = OrderedDict()
+
+    def since(self, turn_id: TurnId, now: timedelta) -> timedelta:
+        """When this one was first seen missing, at the latest ``now``."""
+        if len(self._since) >= _MOST and turn_id not in self._since:
+            self._since.popitem(last=False)
+        return self._since.setdefault(turn_id, now)
+
+    def found(self, turn_id: TurnId) -> None:
+        """It is there."""
+        self._since.pop(turn_id, None)
+
+
+@frozen(kw_only=True)
+class TurnWatch:
+    """Watches turns that the state says are open."""
+
+    log: TurnLog
+    clock: Clock
+    policy: TurnPolicy
+    missing: MissingLogs
+
+    async def is_dead(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
+        """Whether this open turn has been silent for so long that nobody runs it any more.
+
+        Raises:
+            StoreUnavailable: nobody can tell.
+        """
+        return await self._silence(owner, session_id, turn_id) >= self.policy.dead_after
+
+    def found(self, turn_id: TurnId) -> None:
+        """Its log was just read."""
+        self.missing.found(turn_id)
+
+    async def _silence(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> timedelta:
+        try:
+            silence = await self.log.silence(owner, session_id, turn_id)
+        except TurnNotLogged:
+            # A living writer opens a lost log again, so one that stays away has no writer.
+            now = self.clock.monotonic()
+            return min(now - self.missing.since(turn_id, now), self.log.in_reach_for())
+        self.found(turn_id)
+        return silence
 
 
 @frozen(kw_only=True)

@@ -1,7 +1,13 @@
-"""Opening a turn when another may still be open: rejecting, making it stop, settling a dead one."""
+"""Starting a turn: what every way of asking for a reply has in common.
 
-from collections.abc import Sequence
-from datetime import timedelta
+Opening a turn when another may still be open: rejecting, making it stop, settling a dead one.
+
+Closing a turn that may have been opened although its opening seemed to fail.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 
@@ -11,17 +17,139 @@ from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound, TurnInProgress, TurnSuperseded
 from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.piece import NumberedPiece
-from domain.model.turn import TurnEnd
-from domain.model.turn_policy import TurnPolicy
-from domain.service.replaying import end_of
-from domain.service.turn_ending import settle
-from entrypoints.usecases.turn_watch import TurnWatch
+from domain.model.prompt import NO_WISHES, Wishes
+from domain.model.turn import Outcome, RequestKey, Turn, TurnEnd, TurnPolicy
+from domain.service.reply_reading import end_of
+from domain.service.turn_lifecycle import Opening, fail, settle
+from entrypoints.usecases.follow_turn import TurnWatch
+from entrypoints.usecases.run_turn import MakeReply
 from ports.clock import Clock
 from ports.conversation_store import Change, ConversationStateStore
-from ports.errors import TurnNotLogged
+from ports.errors import (
+    ConversationBusy,
+    StoredStateUnreadable,
+    StoreUnavailable,
+    TooManyRequests,
+    TurnNotLogged,
+)
+from ports.identifier_source import IdentifierSource
+from ports.rate_limiter import RateLimiter, Share
 from ports.telemetry import Telemetry
 from ports.turn_log import LogEntry, TurnLog
-from ports.turn_runner import TurnRunner
+from ports.turn_runner import Signals, TurnRunner
+
+_RETRY_PAUSE: Final = timedelta(milliseconds=500)
+_ERROR: Final = StoreUnavailable.code
+
+
+@frozen(kw_only=True)
+class AbandonTurn:
+    """Fails a turn that nobody runs, so that nobody waits for it."""
+
+    store: ConversationStateStore
+    log: TurnLog
+    clock: Clock
+    policy: TurnPolicy
+
+    async def __call__(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> None:
+        """Close the turn if it is there and open; tried as long as a reply would be.
+
+        Its request key is free again, and the same words said again take the unanswered ones'
+        place. Nothing is raised: what cannot be closed is settled as a dead process's turn.
+        """
+        deadline = self.clock.monotonic() + self.policy.save_within
+        while True:
+            try:
+                return await self._closed(owner, session_id, turn_id)
+            except (ConversationNotFound, StoredStateUnreadable):
+                return None
+            except (StoreUnavailable, ConversationBusy):
+                if self.clock.monotonic() >= deadline:
+                    return None
+            await self.clock.sleep(_RETRY_PAUSE)
+
+    async def _closed(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> None:
+        at = self.clock.now()
+        known = await self.store.update(
+            owner, session_id, lambda known: _abandoned(known, turn_id, at), last=1
+        )
+        if known.turn is not None and known.turn.id == turn_id:
+            end = TurnEnd(outcome=Outcome.FAILED, error=_ERROR)
+            await self.log.end(owner, session_id, known.turn, end)
+
+
+def _abandoned(known: Conversation, turn_id: TurnId, at: datetime) -> Conversation:
+    turn = known.open_turn
+    return known if turn is None or turn.id != turn_id else fail(known, turn_id, (), at, _ERROR)
+
+
+@frozen(kw_only=True)
+class Started:
+    """A turn to follow.
+
+    Attributes:
+        conversation: as it was stored when the turn was opened, or joined.
+        turn: the turn; another request's when this one repeats it.
+        restarted: whether the conversation that was asked for is gone and a new one was begun.
+    """
+
+    conversation: Conversation
+    turn: Turn
+    restarted: bool = False
+
+
+@frozen(kw_only=True)
+class StartTurn:
+    """Opens a turn and has its reply made, both apart from the caller."""
+
+    runner: TurnRunner
+    make_reply: MakeReply
+    abandon_turn: AbandonTurn
+    limiter: RateLimiter
+    identifiers: IdentifierSource
+    clock: Clock
+
+    def opening(self, request: RequestKey | None = None) -> Opening:
+        """The names and the time of a new turn."""
+        return Opening(
+            turn_id=self.identifiers.turn_id(),
+            reply_id=self.identifiers.message_id(),
+            at=self.clock.now(),
+            request=request,
+        )
+
+    async def __call__(
+        self,
+        owner: Owner,
+        opening: Opening,
+        open_it: Callable[[], Awaitable[Conversation]],
+        *,
+        address: str,
+        tried: Sequence[SessionId],
+        wishes: Wishes = NO_WISHES,
+    ) -> Conversation:
+        """What ``open_it`` stored; the reply, as ``wishes`` has it, is being made from now on.
+
+        The last of ``tried`` is where ``open_it`` tried to open the turn: when the store does not
+        tell whether it did, the turn is closed there.
+
+        Raises:
+            TooManyTurns, ShuttingDown: ``open_it`` was not called.
+            Exception: whatever ``open_it`` raised.
+        """
+
+        async def replying(conversation: Conversation, signals: Signals) -> None:
+            stored = await self.make_reply(owner, conversation, signals, wishes)
+            # What is said is said: a share that is used up stops the next request, not this reply.
+            with suppress(TooManyRequests):
+                await self.limiter.spend(address, Share.STORED, stored)
+
+        async def abandoning() -> None:
+            for session_id in tried[-1:]:
+                await self.abandon_turn(owner, session_id, opening.turn_id)
+
+        return await self.runner.run(opening.turn_id, open_it, replying, abandoning)
+
 
 MESSAGES_AT_HAND: Final = 200
 """How many messages are loaded for a turn; the model's budget seldom holds more."""

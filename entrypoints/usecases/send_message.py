@@ -16,11 +16,16 @@ from domain.model.errors import (
 from domain.model.identifiers import MessageId, Owner, SessionId
 from domain.model.message import TextPart
 from domain.model.turn import RequestKey
-from domain.service.opening import opened
-from domain.service.request_matching import is_being_answered, is_unanswered, turn_of_request
-from domain.service.turn_taking import Opening, edit, say
-from entrypoints.usecases.open_turn import OnBusy, OpenTurn
-from entrypoints.usecases.start_turn import Started, StartTurn
+from domain.service.turn_lifecycle import (
+    Opening,
+    edit,
+    is_being_answered,
+    is_unanswered,
+    opened,
+    say,
+    turn_of_request,
+)
+from entrypoints.usecases.open_turn import OnBusy, OpenTurn, Started, StartTurn
 from ports.assistant_profile import AssistantProfile
 from ports.client_keys import ClientKeys
 from ports.conversation_store import ConversationStateStore

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import pytest
 
-from entrypoints.http.page_files import FILES, PAGE
+from entrypoints.http.page.assets import FILES, PAGE
 from tests.architecture.sources import ROOT
-from tests.architecture.test_shape import MOST_LINES_OF_A_FILE, too_long
+from tests.architecture.test_shape import MAX_FILE_LINES, too_long
 
 FOLDER: Final = ROOT / "entrypoints" / "http" / "page"
 MOST_BYTES: Final = 60_000
@@ -59,9 +59,7 @@ def test_a_visit_weighs_less_than_60_kb_in_every_language(tag: str) -> None:
 
 
 def test_no_file_of_the_page_is_longer_than_200_lines() -> None:
-    assert (
-        too_long([path for path in FOLDER.iterdir() if path.is_file()], MOST_LINES_OF_A_FILE) == {}
-    )
+    assert too_long([path for path in FOLDER.iterdir() if path.is_file()], MAX_FILE_LINES) == {}
 
 
 def test_nothing_in_the_page_turns_text_into_markup_or_code() -> None:

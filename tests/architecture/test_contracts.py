@@ -17,7 +17,7 @@ BROKEN = re.compile(r"^(.+) BROKEN(?: \(.*\))?$", re.MULTILINE)
 PLANTED = [
     ("Arrows run one way", "domain/planted.py", "import ports.clock"),
     ("Arrows run one way", "ports/planted.py", "def f():\n    import adapters.system.clock"),
-    ("Arrows run one way", "adapters/system/planted.py", "import entrypoints.settings"),
+    ("Arrows run one way", "adapters/system/planted.py", "import entrypoints.usecases.stop_turn"),
     (
         "Use cases see ports and domain only",
         "entrypoints/usecases/planted.py",

@@ -11,11 +11,9 @@ from entrypoints.cli.main import app as command_line
 from entrypoints.container import opened_container
 from entrypoints.http.app import create_app
 from entrypoints.http.openai.errors import is_ours
-from entrypoints.http.openapi import document
-from entrypoints.http.operations import OPERATIONS
-from entrypoints.http.problem_codes import STATUS_BY_CODE
-from entrypoints.settings import Settings
-from entrypoints.settings_reader import setting_infos
+from entrypoints.http.openapi import OPERATIONS, document
+from entrypoints.http.problems import STATUS_BY_CODE
+from entrypoints.settings import Settings, setting_infos
 from tests.architecture.sources import PYPROJECT, ROOT, own_files
 
 FOR_PEOPLE_AND_TOOLS: Final = {("GET", "/"), ("GET", "/page/{name}"), ("GET", "/openapi.json")}

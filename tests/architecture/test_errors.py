@@ -11,16 +11,22 @@ from types import ModuleType
 import pytest
 
 from domain.model.errors import DomainError, InvalidInput
-from entrypoints.http.problem_codes import CODES_TO_RETRY, STATUS_BY_CODE, sentence_of
-from entrypoints.http.problems import EdgeError, problem_of, problem_of_code
+from entrypoints.http.problems import (
+    CODES_TO_RETRY,
+    STATUS_BY_CODE,
+    EdgeError,
+    problem_of,
+    problem_of_code,
+    sentence_of,
+)
 from ports.errors import PortError
-from ports.model_errors import ModelError
+from ports.language_model import ModelError
 from tests.architecture.sources import FOLDERS, module_name, parsed, python_files
 
 TREES = {
     "domain.model.errors": DomainError,
     "ports.errors": PortError,
-    "ports.model_errors": ModelError,
+    "ports.language_model": ModelError,
     "entrypoints.http.problems": EdgeError,
 }
 CODE_FIRST = {"InvalidInput", "BadRequest", "EdgeError", "problem_of_code"}

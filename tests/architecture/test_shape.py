@@ -11,17 +11,15 @@ from tests.architecture.sources import (
     ROOT,
     functions,
     length,
-    median_and_ninth_decile,
     parsed,
     python_files,
     short,
 )
 
-MOST_LINES_OF_A_PORT = 99
-MOST_LINES_OF_A_FILE = 200
-MOST_LINES_OF_A_FUNCTION = 40
-MEDIAN_OF_FUNCTIONS = 8
-NINTH_DECILE_OF_FUNCTIONS = 25
+MAX_PORT_LINES = 150
+MAX_FILE_LINES = 400
+MAX_CLASS_LINES = 250
+MAX_FUNCTION_LINES = 40
 
 
 def too_long(paths: Sequence[Path], most: int) -> dict[str, int]:
@@ -31,7 +29,13 @@ def too_long(paths: Sequence[Path], most: int) -> dict[str, int]:
 
 def long_functions(tree: ast.AST) -> list[tuple[str, int]]:
     lengths = [(found.name, length(found)) for found in functions(tree)]
-    return [(name, lines) for name, lines in lengths if lines > MOST_LINES_OF_A_FUNCTION]
+    return [(name, lines) for name, lines in lengths if lines > MAX_FUNCTION_LINES]
+
+
+def long_classes(tree: ast.AST) -> list[tuple[str, int]]:
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    lengths = [(kind.name, (kind.end_lineno or 0) - kind.lineno + 1) for kind in classes]
+    return [(name, lines) for name, lines in lengths if lines > MAX_CLASS_LINES]
 
 
 def protocols(tree: ast.AST) -> list[ast.ClassDef]:
@@ -67,19 +71,19 @@ def contract_suites() -> list[str]:
     return sorted(path.stem.removeprefix("test_") for path in found)
 
 
-def test_a_port_fits_on_one_screen() -> None:
-    assert too_long(python_files("ports"), MOST_LINES_OF_A_PORT) == {}
+def test_no_port_is_longer_than_150_lines() -> None:
+    assert too_long(python_files("ports"), MAX_PORT_LINES) == {}
 
 
-def test_no_file_is_longer_than_200_lines() -> None:
-    assert too_long(python_files(*FOLDERS, "tests"), MOST_LINES_OF_A_FILE) == {}
+def test_no_file_is_longer_than_400_lines() -> None:
+    assert too_long(python_files(*FOLDERS, "tests"), MAX_FILE_LINES) == {}
 
 
 def test_a_long_file_is_seen(tmp_path: Path) -> None:
     path = tmp_path / "long.py"
-    path.write_text("x = 1\n" * 201)
+    path.write_text("x = 1\n" * 401)
 
-    assert too_long([path], MOST_LINES_OF_A_FILE) == {"long.py": 201}
+    assert too_long([path], MAX_FILE_LINES) == {"long.py": 401}
 
 
 def test_no_function_is_longer_than_40_lines() -> None:
@@ -97,18 +101,18 @@ def test_a_long_function_is_seen_and_its_docstring_does_not_count() -> None:
     assert long_functions(of_lines(41)) == [("f", 41)]
 
 
-def test_functions_are_short() -> None:
-    trees = [parsed(path) for path in python_files(*FOLDERS)]
-    median, ninth_decile = median_and_ninth_decile(
-        [length(function) for tree in trees for function in functions(tree)]
-    )
+def test_no_class_is_longer_than_250_lines() -> None:
+    found = {short(path): long_classes(parsed(path)) for path in python_files(*FOLDERS, "tests")}
 
-    assert median <= MEDIAN_OF_FUNCTIONS
-    assert ninth_decile <= NINTH_DECILE_OF_FUNCTIONS
+    assert {path: names for path, names in found.items() if names} == {}
 
 
-def test_long_functions_move_the_measures() -> None:
-    assert median_and_ninth_decile([9] * 60 + [30] * 40) == (9, 30)
+def test_a_long_class_is_seen() -> None:
+    def of_lines(count: int) -> ast.AST:
+        return ast.parse("class A:\n" + "    x = 1\n" * (count - 1))
+
+    assert long_classes(of_lines(250)) == []
+    assert long_classes(of_lines(251)) == [("A", 251)]
 
 
 def test_every_method_of_a_port_says_what_it_promises() -> None:
@@ -141,8 +145,26 @@ def test_a_suite_is_matched_to_its_port_by_name() -> None:
     assert port_of("turning", ports) is None
 
 
+def route_files() -> list[Path]:
+    """Every file under ``entrypoints/http`` that declares routes, whatever its protocol."""
+    return [
+        path
+        for path in python_files("entrypoints/http")
+        if any(
+            isinstance(node, ast.Call) and ast.unparse(node.func) == "Route"
+            for node in ast.walk(parsed(path))
+        )
+    ]
+
+
+def test_routes_of_every_protocol_are_found() -> None:
+    families = {short(path).split("/")[2] for path in route_files()}
+
+    assert families >= {"native", "ai_sdk", "openai", "page", "chat.py", "health.py", "openapi.py"}
+
+
 def test_no_route_catches_an_error() -> None:
-    found = {short(path): tries(parsed(path)) for path in python_files("entrypoints/http/routes")}
+    found = {short(path): tries(parsed(path)) for path in route_files()}
 
     assert {path: lines for path, lines in found.items() if lines} == {}
 

@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from entrypoints.settings import Settings
-from ports.model_errors import ModelBusy
+from ports.language_model import ModelBusy
 from tests.browser.visiting import CUT, Chat, Visitor, visiting
 from tests.e2e.puppet import Parrot, Puppet
 from tests.servers import served

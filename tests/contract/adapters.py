@@ -21,7 +21,7 @@ from adapters.sealing.client_keys import SealedClientKeys
 from adapters.sealing.key_ring import KeyRing
 from adapters.system.clock import SystemClock
 from adapters.system.identifier_source import RandomIdentifiers
-from entrypoints.turn_runner import TaskTurnRunner
+from adapters.system.turn_runner import TaskTurnRunner
 from ports.assistant_profile import AssistantProfile
 from ports.client_keys import ClientKeys
 from ports.clock import Clock

@@ -5,7 +5,7 @@ from typing import Any
 
 from domain.model.conversation import Conversation
 from domain.model.message import FinishReason
-from domain.service.turn_ending import fail, finish, interrupt, settle
+from domain.service.turn_lifecycle import fail, finish, interrupt, settle
 from ports.conversation_store import Change
 from tests.builders import answered, asked, heard, pieces_of, turn_id
 from tests.clocks import NOON

@@ -24,7 +24,7 @@ from domain.model.message import (
     Usage,
 )
 from domain.model.turn import RequestKey
-from domain.service.turn_taking import say
+from domain.service.turn_lifecycle import say
 from ports.conversation_store import ConversationStateStore
 from tests.builders import (
     ID,

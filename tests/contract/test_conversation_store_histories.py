@@ -15,7 +15,7 @@ from domain.model.conversation import Conversation
 from domain.model.errors import ConversationExists, ConversationNotFound, DomainError
 from domain.model.identifiers import Owner, SessionId
 from domain.model.message import FinishReason
-from domain.service.turn_ending import fail, finish, interrupt, settle
+from domain.service.turn_lifecycle import fail, finish, interrupt, settle
 from ports.conversation_store import Change
 from tests.builders import (
     ID,

@@ -6,7 +6,7 @@ import pytest
 
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound, TurnSuperseded
-from domain.service.opening import welcomed
+from domain.service.turn_lifecycle import welcomed
 from ports.conversation_store import Change, ConversationStateStore
 from ports.errors import TurnNotLogged
 from ports.turn_log import TurnLog, Writing

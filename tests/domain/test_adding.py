@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain.model.conversation import Conversation
+from domain.model.conversation import STAY, Conversation
 from domain.model.errors import (
     ConversationTooLarge,
     InvalidInput,
@@ -23,9 +23,8 @@ from domain.model.message import (
     ToolResultPart,
     UnknownPart,
 )
-from domain.model.retention import STAY
-from domain.service.adding import Given, added, put_in
-from domain.service.turn_ending import fail
+from domain.service.item_editing import Given, added, put_in
+from domain.service.turn_lifecycle import fail
 from tests.builders import a_conversation, after_turns, an_opening, asked, turn_id
 from tests.clocks import NOON
 

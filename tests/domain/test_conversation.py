@@ -6,12 +6,19 @@ import pytest
 from attrs import evolve
 from attrs.exceptions import FrozenInstanceError
 
-from domain.model.conversation import cut, last_messages, said, staying, stays_anew
+from domain.model.conversation import (
+    STAY,
+    UNUSED_STAY,
+    cut,
+    last_messages,
+    said,
+    staying,
+    stays_anew,
+)
 from domain.model.errors import OlderMessagesNeeded
 from domain.model.identifiers import MessageId
 from domain.model.message import Role, TextPart
-from domain.model.retention import STAY, UNUSED_STAY
-from domain.service.opening import opened, welcomed
+from domain.service.turn_lifecycle import opened, welcomed
 from tests.builders import ID, a_conversation, a_message, after_turns, asked, heard, texts_of
 from tests.clocks import NOON
 

@@ -9,7 +9,7 @@ from domain.model.errors import InvalidInput, MessageNotFound, OlderMessagesNeed
 from domain.model.identifiers import MessageId
 from domain.model.message import TextPart
 from domain.service.tool_answers import answer_tools
-from domain.service.turn_taking import answer_again, edit, say
+from domain.service.turn_lifecycle import answer_again, edit, say
 from tests.builders import (
     a_conversation,
     after_turns,

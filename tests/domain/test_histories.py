@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from domain.model.conversation import Conversation
 from domain.model.errors import DomainError
 from domain.model.message import FinishReason, TextPart
-from domain.service.turn_ending import fail, finish, interrupt, settle
-from domain.service.turn_taking import answer_again, edit, say
+from domain.service.turn_lifecycle import answer_again, edit, fail, finish, interrupt, say, settle
 from tests.builders import a_conversation, an_opening, pieces_of, question_id, turn_id
 from tests.clocks import NOON
 

@@ -10,7 +10,7 @@ from domain.model.errors import MessageNotFound, OlderMessagesNeeded, TurnInProg
 from domain.model.identifiers import MessageId
 from domain.model.message import Role, TextPart, ToolCallPart, ToolResultPart, UnknownPart
 from domain.model.turn import TurnStatus
-from domain.service.leaving_out import described, up_to_turn, without_part, without_turn
+from domain.service.item_editing import described, up_to_turn, without_part, without_turn
 from tests.builders import (
     ID,
     OTHER_ID,

@@ -5,9 +5,7 @@ import pytest
 from domain.model.conversation import Conversation
 from domain.model.errors import IdempotencyKeyReused
 from domain.model.turn import RequestKey
-from domain.service.request_matching import is_unanswered, turn_of_request
-from domain.service.turn_ending import fail
-from domain.service.turn_taking import say
+from domain.service.turn_lifecycle import fail, is_unanswered, say, turn_of_request
 from tests.builders import (
     a_conversation,
     after_turns,

@@ -19,7 +19,7 @@ from domain.model.message import (
 )
 from domain.model.piece import Piece, TextPiece, ToolCallPiece
 from domain.service.tool_answers import answer_tools
-from domain.service.turn_ending import fail, finish, interrupt
+from domain.service.turn_lifecycle import fail, finish, interrupt
 from tests.builders import (
     a_conversation,
     after_turns,

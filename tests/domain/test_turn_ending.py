@@ -6,15 +6,13 @@ from datetime import timedelta
 import pytest
 from attrs import evolve
 
-from domain.model.conversation import Conversation
+from domain.model.conversation import STAY, Conversation
 from domain.model.errors import TurnSuperseded
 from domain.model.identifiers import TurnId
 from domain.model.message import FinishReason, MessageStatus, Role, Usage
 from domain.model.piece import Piece
-from domain.model.retention import STAY
 from domain.model.turn import RequestKey, TurnStatus
-from domain.service.turn_ending import fail, finish, interrupt, settle
-from domain.service.turn_taking import say
+from domain.service.turn_lifecycle import fail, finish, interrupt, say, settle
 from tests.builders import (
     a_conversation,
     after_turns,

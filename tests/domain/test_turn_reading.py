@@ -7,9 +7,9 @@ from domain.model.conversation import Conversation
 from domain.model.errors import TurnNotFound
 from domain.model.message import Part, TextPart, UnknownPart
 from domain.model.turn import TurnStatus
-from domain.service.leaving_out import without_turn
-from domain.service.turn_ending import fail, interrupt
-from domain.service.turn_reading import read_turn
+from domain.service.item_editing import without_turn
+from domain.service.reply_reading import read_turn
+from domain.service.turn_lifecycle import fail, interrupt
 from tests.builders import after_turns, asked, heard, pieces_of, turn_id
 from tests.clocks import NOON
 

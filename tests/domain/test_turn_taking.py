@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from attrs import evolve
 
-from domain.model.conversation import Conversation, last_messages
+from domain.model.conversation import STAY, Conversation, last_messages
 from domain.model.errors import (
     DomainError,
     InvalidInput,
@@ -21,11 +21,8 @@ from domain.model.message import (
     Role,
     TextPart,
 )
-from domain.model.retention import STAY
-from domain.service.opening import opened, welcomed
 from domain.service.tool_answers import answer_tools
-from domain.service.turn_ending import fail, interrupt
-from domain.service.turn_taking import answer_again, edit, say
+from domain.service.turn_lifecycle import answer_again, edit, fail, interrupt, opened, say, welcomed
 from tests.builders import (
     ID,
     a_conversation,

@@ -1,10 +1,8 @@
 """A prompt that heeds what the caller wishes."""
 
 from domain.model.conversation import Conversation
-from domain.model.prompt import Prompt
-from domain.model.wishes import NO_WISHES, Tool, Wishes
-from domain.service.prompt_building import Budget, build_prompt
-from domain.service.wishing import wished_prompt
+from domain.model.prompt import NO_WISHES, Prompt, Tool, Wishes
+from domain.service.prompt_building import Budget, build_prompt, wished_prompt
 from tests.builders import after_turns
 
 BUDGET = Budget(tokens=2_000, reply_tokens=500)

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from domain.model.message import FinishReason, Role, Usage
 from domain.model.piece import ModelFinished, Piece, TextPiece
 from domain.model.prompt import Prompt
-from ports.model_errors import ModelError
+from ports.language_model import ModelError
 
 USAGE = Usage(input_tokens=7, output_tokens=3)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from domain.model.message import FinishReason
 from domain.model.piece import ToolCallPiece
-from ports.model_errors import ModelUnavailable
+from ports.language_model import ModelUnavailable
 from tests.e2e.chatting import Person
 from tests.e2e.events import kinds, text_of
 from tests.e2e.puppet import Puppet

@@ -56,7 +56,7 @@ async def test_a_body_that_comes_too_slowly_is_not_waited_for(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     within = timedelta(milliseconds=50)
-    monkeypatch.setattr("entrypoints.http.body_bytes.BODY_WITHIN", within)
+    monkeypatch.setattr("entrypoints.http.requests.BODY_WITHIN", within)
 
     async with connected(kept) as (reader, writer):
         writer.write(head_of(kept, "Content-Length: 100") + b'{"message":')
@@ -131,7 +131,7 @@ async def test_a_head_that_never_ends_is_cut_off(kept: Kept) -> None:
 async def test_a_head_that_comes_too_slowly_is_not_waited_for(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("entrypoints.http.bounded_connection.HEAD_SECONDS", 0.05)
+    monkeypatch.setattr("entrypoints.http.server.HEAD_SECONDS", 0.05)
 
     async with connected(kept) as (reader, writer):
         writer.write(head_of(kept)[:-2])

@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from entrypoints.http.page_files import FILES
+from entrypoints.http.page.assets import FILES
 from entrypoints.settings import Settings
 from tests.e2e.chatting import Person
 from tests.e2e.puppet import Parrot

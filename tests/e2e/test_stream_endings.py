@@ -2,7 +2,7 @@
 
 import pytest
 
-from ports.model_errors import ModelTimedOut
+from ports.language_model import ModelTimedOut
 from tests.e2e.chatting import Person, eventually
 from tests.e2e.events import documents, kinds
 from tests.e2e.puppet import Puppet

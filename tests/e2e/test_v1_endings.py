@@ -6,7 +6,7 @@ import pytest
 
 from domain.model.message import FinishReason
 from domain.model.piece import ToolCallPiece
-from ports.model_errors import ModelBusy, ModelUnavailable
+from ports.language_model import ModelBusy, ModelUnavailable
 from tests.e2e.events import kinds
 from tests.e2e.office import Program, error_of
 from tests.e2e.puppet import Puppet

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
+from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.conversation import Conversation
-from entrypoints.turn_runner import TaskTurnRunner
 from ports.turn_runner import Signals
 from tests.builders import a_conversation, asked, turn_id
 from tests.entrypoints.doubles import Notebook

@@ -15,26 +15,21 @@ from adapters.in_memory.turn_log import InMemoryTurnLog
 from adapters.sealing.client_keys import SealedClientKeys
 from adapters.sealing.key_ring import KeyRing
 from adapters.system.identifier_source import RandomIdentifiers
+from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.conversation import Conversation
 from domain.model.identifiers import Owner, SessionId
 from domain.model.message import TextPart
 from domain.model.piece import NumberedPiece
-from domain.model.turn import TurnEnd
-from domain.model.turn_policy import TurnPolicy
+from domain.model.turn import TurnEnd, TurnPolicy
 from domain.service.prompt_building import Budget
 from entrypoints.container import USE_CASES
-from entrypoints.turn_runner import TaskTurnRunner
-from entrypoints.usecases.answer_again import AnswerAgain
-from entrypoints.usecases.follow_turn import FollowTurn
-from entrypoints.usecases.forget_conversation import ForgetConversation
-from entrypoints.usecases.make_reply import MakeReply
-from entrypoints.usecases.open_conversation import OpenConversation
-from entrypoints.usecases.open_turn import OpenTurn
-from entrypoints.usecases.read_history import ReadHistory
+from entrypoints.usecases.conversations import ForgetConversation, OpenConversation, ReadHistory
+from entrypoints.usecases.follow_turn import FollowTurn, MissingLogs
+from entrypoints.usecases.open_turn import OpenTurn, Started
+from entrypoints.usecases.regenerate import AnswerAgain
+from entrypoints.usecases.run_turn import MakeReply
 from entrypoints.usecases.send_message import NewMessage, SendMessage
-from entrypoints.usecases.start_turn import Started
 from entrypoints.usecases.stop_turn import StopTurn
-from entrypoints.usecases.turn_watch import MissingLogs
 from ports.assistant_profile import AssistantProfile
 from ports.client_keys import ClientKeys
 from ports.clock import Clock

@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from entrypoints.http.ai_sdk.asking import Asking, answered, newest_of
 from entrypoints.http.ai_sdk.bodies import read_ai_sdk
+from entrypoints.http.ai_sdk.dispatch import Asking, answered, newest_of
+from entrypoints.usecases.open_turn import Started
 from entrypoints.usecases.send_message import NewMessage
-from entrypoints.usecases.start_turn import Started
 from tests.builders import ID, OWNER, after_turns, asked
 from tests.entrypoints.room import ADDRESS
 

@@ -20,7 +20,7 @@ from domain.model.message import (
     UnknownPart,
 )
 from entrypoints.http.ai_sdk.history import ai_sdk_history
-from entrypoints.http.earlier_chunks import earlier_chunks
+from entrypoints.http.ui_message_stream import earlier_chunks
 from tests.builders import a_conversation, a_message, asked, heard, turn_id
 from tests.e2e.events import events_in
 

@@ -10,10 +10,10 @@ from domain.model.message import StepMark, TextPart, ToolCallPart, ToolResultPar
 from domain.model.piece import ModelFinished, NumberedPiece, Piece, TextPiece, ToolCallPiece
 from domain.model.prompt import Prompt
 from domain.model.turn import Outcome, RequestKey
-from entrypoints.usecases.answer_tools import AnswerTools, ToolAnswers
-from entrypoints.usecases.start_turn import Started
+from entrypoints.usecases.open_turn import Started
+from entrypoints.usecases.submit_tool_results import AnswerTools, ToolAnswers
 from ports.errors import TooManyRequests
-from ports.model_errors import ModelUnavailable
+from ports.language_model import ModelUnavailable
 from ports.rate_limiter import Share
 from tests.builders import OTHER_ID, OWNER
 from tests.e2e.puppet import Puppet

@@ -11,7 +11,7 @@ from adapters.sealing.client_keys import SealedClientKeys
 from adapters.sealing.key_ring import KeyRing
 from entrypoints.cli import serve as serving
 from entrypoints.cli.main import app
-from entrypoints.settings_reader import setting_infos
+from entrypoints.settings import setting_infos
 
 KEY = "first:" + "a2V5" * 10 + "a2U="
 

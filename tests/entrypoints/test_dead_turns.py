@@ -7,9 +7,8 @@ import pytest
 from domain.model.errors import TurnInProgress
 from domain.model.message import MessageStatus, TextPart
 from domain.model.piece import NumberedPiece, TextPiece
-from domain.model.turn import Outcome, RequestKey, TurnEnd
-from domain.model.turn_policy import TurnPolicy
-from domain.service.turn_taking import say
+from domain.model.turn import Outcome, RequestKey, TurnEnd, TurnPolicy
+from domain.service.turn_lifecycle import say
 from entrypoints.usecases.open_turn import OnBusy
 from tests.builders import (
     ID,

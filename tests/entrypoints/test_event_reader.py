@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from entrypoints.cli.event_reader import ServerEvent, events_of
+from entrypoints.cli.chat import ServerEvent, events_of
 from entrypoints.http.sse import DONE, HEARTBEAT, event, padded_event
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from domain.model.errors import ConversationNotFound
-from entrypoints.usecases.find_conversation import FindConversation
+from entrypoints.usecases.conversations import FindConversation
 from ports.errors import StoredStateUnreadable, StoreUnavailable
 from tests.builders import OTHER_ID, OWNER, STRANGER
 from tests.entrypoints.room import Room, a_room

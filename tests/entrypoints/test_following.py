@@ -6,9 +6,8 @@ import pytest
 
 from domain.model.message import FinishReason
 from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
-from domain.model.turn import Outcome, TurnEnd
-from domain.model.turn_policy import TurnPolicy
-from ports.model_errors import ModelTimedOut
+from domain.model.turn import Outcome, TurnEnd, TurnPolicy
+from ports.language_model import ModelTimedOut
 from tests.builders import OTHER_ID, OWNER, STRANGER, turn_id
 from tests.e2e.puppet import Puppet
 from tests.entrypoints.doubles import USAGE, Saying

@@ -8,8 +8,8 @@ import pytest
 from domain.model.errors import IdempotencyKeyReused
 from domain.model.identifiers import SessionId
 from domain.model.turn import RequestKey
-from entrypoints.usecases.answer_again import Again
-from ports.model_errors import ModelBusy
+from entrypoints.usecases.regenerate import Again
+from ports.language_model import ModelBusy
 from tests.builders import OTHER_ID, OWNER, texts_of
 from tests.e2e.puppet import Puppet
 from tests.entrypoints.doubles import Saying

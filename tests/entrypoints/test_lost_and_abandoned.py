@@ -5,8 +5,7 @@ from datetime import timedelta
 import pytest
 
 from domain.model.piece import NumberedPiece, TextPiece
-from domain.model.turn import Outcome, TurnStatus
-from domain.model.turn_policy import TurnPolicy
+from domain.model.turn import Outcome, TurnPolicy, TurnStatus
 from ports.errors import StoreUnavailable
 from tests.builders import ID, OWNER, a_conversation, answered, asked, texts_of, turn_id
 from tests.e2e.puppet import Puppet

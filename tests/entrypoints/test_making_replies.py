@@ -8,9 +8,8 @@ import pytest
 from domain.model.conversation import Conversation
 from domain.model.message import FinishReason, MessageStatus, ToolCallPart
 from domain.model.piece import NumberedPiece, TextPiece, ToolCallPiece
-from domain.model.turn import Outcome, TurnEnd, TurnStatus
-from domain.model.turn_policy import TurnPolicy
-from ports.model_errors import (
+from domain.model.turn import Outcome, TurnEnd, TurnPolicy, TurnStatus
+from ports.language_model import (
     ContentFiltered,
     ContextExceeded,
     MalformedStream,

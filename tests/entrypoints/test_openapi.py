@@ -9,8 +9,7 @@ from starlette.routing import Route
 from entrypoints.container import opened_container
 from entrypoints.http.app import create_app
 from entrypoints.http.openai.errors import is_ours
-from entrypoints.http.openapi import document
-from entrypoints.http.operations import OPERATIONS
+from entrypoints.http.openapi import OPERATIONS, document
 from entrypoints.settings import Settings
 
 PAGES = {("get", "/"), ("get", "/page/{name}"), ("get", "/openapi.json")}

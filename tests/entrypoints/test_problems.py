@@ -9,8 +9,9 @@ import pytest
 from starlette.exceptions import HTTPException
 
 from domain.model.errors import DomainError, InvalidInput, TurnInProgress
-from entrypoints.http.problem_codes import CODES_TO_RETRY, STATUS_BY_CODE
 from entrypoints.http.problems import (
+    CODES_TO_RETRY,
+    STATUS_BY_CODE,
     BadRequest,
     CrossSiteRequest,
     EdgeError,
@@ -19,7 +20,7 @@ from entrypoints.http.problems import (
     problem_of_code,
 )
 from ports.errors import PortError, StoreUnavailable, TooManyRequests
-from ports.model_errors import ModelBusy
+from ports.language_model import ModelBusy
 
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "InvalidInput": ("message_empty", "Say something."),

@@ -4,9 +4,9 @@ import pytest
 
 from domain.model.conversation import Conversation
 from domain.service.prompt_building import Budget
-from domain.service.turn_ending import interrupt
+from domain.service.turn_lifecycle import interrupt
 from ports.errors import StoreUnavailable
-from ports.model_errors import (
+from ports.language_model import (
     ContentFiltered,
     ContextExceeded,
     MalformedStream,

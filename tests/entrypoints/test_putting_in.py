@@ -7,10 +7,9 @@ import pytest
 from domain.model.conversation import Conversation
 from domain.model.errors import TurnInProgress, TurnNotFound
 from domain.model.message import Role, TextPart
-from entrypoints.usecases.change_conversation import ChangeConversation
-from entrypoints.usecases.given_input import Input, NewInput
-from entrypoints.usecases.put_in import PutIn
-from entrypoints.usecases.start_turn import Started
+from entrypoints.usecases.create_response import PutIn
+from entrypoints.usecases.edit_items import ChangeConversation, Input, NewInput
+from entrypoints.usecases.open_turn import Started
 from ports.errors import TooManyRequests
 from ports.rate_limiter import Share
 from tests.builders import OWNER, STRANGER, texts_of

@@ -9,16 +9,14 @@ from domain.model.errors import IdempotencyKeyReused
 from domain.model.message import Role, TextPart, ToolCallPart, ToolResultPart
 from domain.model.piece import ModelFinished, Piece
 from domain.model.prompt import Prompt
-from domain.model.turn import Outcome, RequestKey
-from domain.model.turn_policy import TurnPolicy
-from domain.service import adding
-from domain.service.adding import Given
-from entrypoints.usecases.change_conversation import ChangeConversation
-from entrypoints.usecases.given_input import Input, NewInput
-from entrypoints.usecases.put_in import PutIn
-from entrypoints.usecases.start_turn import Started
+from domain.model.turn import Outcome, RequestKey, TurnPolicy
+from domain.service import item_editing as adding
+from domain.service.item_editing import Given
+from entrypoints.usecases.create_response import PutIn
+from entrypoints.usecases.edit_items import ChangeConversation, Input, NewInput
+from entrypoints.usecases.open_turn import Started
 from ports.client_keys import ClientKeys
-from ports.model_errors import ModelUnavailable
+from ports.language_model import ModelUnavailable
 from tests.builders import OWNER, a_conversation, an_opening, question_id, texts_of, turn_id
 from tests.clocks import ManualClock
 from tests.entrypoints.doubles import Saying

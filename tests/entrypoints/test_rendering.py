@@ -21,16 +21,15 @@ from domain.model.message import (
     Usage,
 )
 from domain.model.turn import RequestKey
-from domain.service.turn_ending import fail
-from domain.service.turn_taking import say
-from entrypoints.http.rendering import (
+from domain.service.turn_lifecycle import fail, say
+from entrypoints.http.documents import (
     export_answer,
     history_answer,
     message_answer,
     part_document,
     usage_answer,
 )
-from entrypoints.usecases.read_history import History
+from entrypoints.usecases.conversations import History
 from ports.conversation_store import Page
 from tests.builders import ID, a_conversation, a_message, an_opening, answered, asked, turn_id
 from tests.clocks import NOON

@@ -9,8 +9,8 @@ import pytest
 from domain.model.message import FinishReason, Usage
 from domain.model.piece import NumberedPiece, Piece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Outcome, TurnEnd
-from entrypoints.http.problem_codes import STATUS_BY_CODE
-from entrypoints.http.reply_chunks import ReplyChunks
+from entrypoints.http.problems import STATUS_BY_CODE
+from entrypoints.http.ui_message_stream import ReplyChunks
 from tests.builders import reply_id, turn_id
 
 TURN = turn_id()

@@ -8,8 +8,8 @@ from domain.model.conversation import Conversation
 from domain.model.identifiers import Owner, SessionId
 from entrypoints.http.reply_stream import ReplyStream
 from entrypoints.http.sse import StreamBroken
+from entrypoints.usecases.conversations import ReadHistory
 from entrypoints.usecases.follow_turn import FollowTurn
-from entrypoints.usecases.read_history import ReadHistory
 from ports.assistant_profile import AssistantProfile
 from ports.clock import Clock
 from ports.language_model import LanguageModel

@@ -8,10 +8,9 @@ from starlette.requests import Request
 from adapters.sealing.client_keys import SealedClientKeys
 from adapters.sealing.key_ring import KeyRing
 from domain.model.errors import InvalidInput
-from entrypoints.http.caller import CallerRules
-from entrypoints.http.parameters import page_wanted, query_session
+from entrypoints.http.authentication import CallerRules
 from entrypoints.http.problems import BadRequest
-from entrypoints.http.wishes import wanted_locales, wants_json
+from entrypoints.http.requests import page_wanted, query_session, wanted_locales, wants_json
 from tests.builders import ID
 
 PEER = "192.0.2.9"

@@ -6,9 +6,8 @@ from datetime import timedelta
 from domain.model.conversation import Conversation
 from domain.model.message import MessageStatus
 from domain.model.piece import TextPiece
-from domain.model.turn import Outcome, TurnEnd
-from domain.model.turn_policy import TurnPolicy
-from domain.service.turn_ending import settle
+from domain.model.turn import Outcome, TurnEnd, TurnPolicy
+from domain.service.turn_lifecycle import settle
 from tests.builders import ID, OWNER, a_conversation, asked, texts_of, turn_id
 from tests.clocks import NOON
 from tests.e2e.puppet import Puppet, Speaking

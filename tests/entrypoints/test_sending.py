@@ -2,12 +2,12 @@
 
 import pytest
 
+from domain.model.conversation import STAY, UNUSED_STAY
 from domain.model.errors import ConversationNotFound, TurnInProgress
 from domain.model.identifiers import MessageId
 from domain.model.message import TextPart
-from domain.model.retention import STAY, UNUSED_STAY
-from entrypoints.usecases.answer_again import Again
 from entrypoints.usecases.open_turn import MESSAGES_AT_HAND
+from entrypoints.usecases.regenerate import Again
 from tests.builders import ID, OTHER_ID, OWNER, STRANGER, texts_of
 from tests.clocks import NOON
 from tests.e2e.puppet import Parrot, Puppet

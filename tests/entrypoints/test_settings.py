@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from entrypoints.settings import Settings, Storage
-from entrypoints.settings_reader import SettingsProblem, read_settings, setting_infos
+from entrypoints.settings import Settings, SettingsProblem, Storage, read_settings, setting_infos
 
 KEYS = "first:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 EXAMPLE = str(Path(__file__).parents[2] / "assistant.example.toml")

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from entrypoints.settings import Settings
-from entrypoints.settings_reader import SettingsProblem, read_settings, setting_infos
+from entrypoints.settings import Settings, SettingsProblem, read_settings, setting_infos
 
 SECRETS = ("REDIS_URL", "PRIVITY_KEYS", "MODEL_API_KEY")
 NO_KEYS = "Redis needs PRIVITY_KEYS: make a key with `privity new-key` and keep it."

@@ -6,9 +6,9 @@ from domain.model.errors import MessageNotFound, TurnInProgress
 from domain.model.identifiers import MessageId
 from domain.model.message import MessageStatus, ToolResultPart
 from domain.model.turn import Outcome
-from entrypoints.usecases.answer_again import Again
-from entrypoints.usecases.answer_tools import AnswerTools, ToolAnswers
 from entrypoints.usecases.open_turn import OnBusy
+from entrypoints.usecases.regenerate import Again
+from entrypoints.usecases.submit_tool_results import AnswerTools, ToolAnswers
 from ports.errors import StoredStateUnreadable
 from tests.builders import (
     OTHER_ID,

@@ -11,10 +11,10 @@ from domain.model.message import Role, TextPart
 from domain.model.piece import ModelFinished, NumberedPiece, Piece, TextPiece
 from domain.model.prompt import Prompt
 from domain.model.turn import Outcome, TurnEnd
-from entrypoints.usecases.given_input import Input, NewInput
-from entrypoints.usecases.reply_unkept import ReplyUnkept
+from entrypoints.usecases.edit_items import Input, NewInput
+from entrypoints.usecases.ephemeral_reply import ReplyUnkept
 from ports.errors import ShuttingDown, TooManyTurns
-from ports.model_errors import ModelBusy
+from ports.language_model import ModelBusy
 from ports.turn_log import LogEntry
 from tests.builders import OWNER
 from tests.entrypoints.doubles import Saying

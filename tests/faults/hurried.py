@@ -5,7 +5,7 @@ from typing import Final
 
 import punq
 
-from domain.model.turn_policy import TurnPolicy
+from domain.model.turn import TurnPolicy
 from entrypoints.cli import serve
 from entrypoints.cli.main import run
 from tests.servers import opening

@@ -8,8 +8,8 @@ from datetime import timedelta
 from redis.asyncio import Connection
 from redis.exceptions import RedisError
 
-from adapters.encrypted_redis.connection import Multiplexer
-from adapters.encrypted_redis.waiting import Bounds, ConnectionTrouble
+from adapters.encrypted_redis.command_queue import Bounds, ConnectionTrouble
+from adapters.encrypted_redis.multiplexer import Multiplexer
 from adapters.system.clock import SystemClock
 
 BRIEF = timedelta(milliseconds=60)

@@ -15,7 +15,7 @@ from attrs import frozen
 from testcontainers.community.redis import RedisContainer
 from testcontainers.core.config import testcontainers_config
 
-from adapters.encrypted_redis.opening import RedisPlace
+from adapters.encrypted_redis.connecting import RedisPlace
 from tests.integration.engine import PYTHON_IMAGE, REDIS_IMAGE, ran, why_no_images
 from tests.integration.proxies import proxy_to
 from tests.integration.redis_servers import (

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.encrypted_redis.commands import Commands
-from adapters.encrypted_redis.opening import RedisAway, RedisPlace, open_redis
+from adapters.encrypted_redis.connecting import RedisAway, RedisPlace, open_redis
+from adapters.encrypted_redis.redis_client import Commands
 from adapters.system.clock import SystemClock
 from tests.clocks import HastyClock
 from tests.noting import Notes

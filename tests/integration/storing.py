@@ -11,14 +11,13 @@ from typing import Any
 from attrs import frozen
 from redis.asyncio import Redis
 
-from adapters.encrypted_redis.commands import Commands
-from adapters.encrypted_redis.connection import Multiplexer
+from adapters.encrypted_redis.command_queue import Bounds
+from adapters.encrypted_redis.connecting import RedisPlace
 from adapters.encrypted_redis.conversation_store import RedisConversationStore
-from adapters.encrypted_redis.keyspace import log_key, state_key
-from adapters.encrypted_redis.opening import RedisPlace
-from adapters.encrypted_redis.producing import Batching
-from adapters.encrypted_redis.turn_log import RedisTurnLog
-from adapters.encrypted_redis.waiting import Bounds
+from adapters.encrypted_redis.keys_and_scripts import log_key, state_key
+from adapters.encrypted_redis.multiplexer import Multiplexer
+from adapters.encrypted_redis.redis_client import Commands
+from adapters.encrypted_redis.turn_log import Batching, RedisTurnLog
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import Sealer
 from adapters.system.clock import SystemClock

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from ports.model_errors import (
+from ports.language_model import (
     ContentFiltered,
     ContextExceeded,
     MalformedStream,

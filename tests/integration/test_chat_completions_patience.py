@@ -9,7 +9,7 @@ from email.utils import format_datetime
 import pytest
 
 from domain.model.piece import TextPiece
-from ports.model_errors import (
+from ports.language_model import (
     ModelBusy,
     ModelError,
     ModelTimedOut,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from adapters.language_model.chat_chunks import WholeCharacters
 from adapters.language_model.chat_stream import ChatStream
-from adapters.language_model.whole_characters import WholeCharacters
 from domain.model.message import FinishReason, Usage
 from domain.model.piece import (
     ModelFinished,
@@ -19,7 +19,7 @@ from domain.model.piece import (
     TextPiece,
     ToolCallPiece,
 )
-from ports.model_errors import ModelError
+from ports.language_model import ModelError
 from tests.integration.model_server import DONE, delta, event, finished, used
 
 LONE = "\ufffd"

@@ -8,7 +8,7 @@ from attrs import evolve
 from adapters.language_model.chat_stream import ChatStream
 from domain.model.message import ToolCallPart, ToolResultPart
 from domain.model.piece import ToolCallPiece, put_together
-from ports.model_errors import MalformedStream
+from ports.language_model import MalformedStream
 from tests.builders import a_conversation, heard
 from tests.integration.asking import PROMPT, model_at
 from tests.integration.model_server import DONE, Play, delta, finished, model_server

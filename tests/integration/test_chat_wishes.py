@@ -9,7 +9,7 @@ from attrs import evolve
 
 from adapters.language_model.chat_request import refused_extra, request_body
 from domain.model.message import Part, Role, TextPart, ToolCallPart, ToolResultPart
-from domain.model.wishes import Tool, Wishes
+from domain.model.prompt import Tool, Wishes
 from tests.builders import a_message
 from tests.integration.asking import PROMPT
 

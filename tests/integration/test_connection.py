@@ -6,7 +6,7 @@ import random
 import pytest
 from redis.exceptions import ResponseError
 
-from adapters.encrypted_redis.waiting import (
+from adapters.encrypted_redis.command_queue import (
     ConnectionTrouble,
 )
 from tests.integration.connecting import connected, echoed, until_it_answers

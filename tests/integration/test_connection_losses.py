@@ -6,13 +6,13 @@ import signal
 import pytest
 from redis.exceptions import RedisError
 
-from adapters.encrypted_redis.connection import Multiplexer
-from adapters.encrypted_redis.waiting import (
+from adapters.encrypted_redis.command_queue import (
     Bounds,
     ConnectionTrouble,
     NotSent,
     OutcomeUnknown,
 )
+from adapters.encrypted_redis.multiplexer import Multiplexer
 from tests.integration.connecting import BRIEF, LONG, connected, echoed, until_it_answers
 from tests.integration.proxies import proxy_to
 from tests.integration.redis_servers import RedisProcess

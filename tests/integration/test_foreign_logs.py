@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.encrypted_redis.keyspace import log_key
+from adapters.encrypted_redis.keys_and_scripts import log_key
 from domain.model.turn import Turn
 from ports.errors import StoredStateUnreadable
 from tests.builders import ID, OWNER, a_conversation, asked

@@ -3,10 +3,10 @@
 import os
 from functools import partial
 
-from adapters.encrypted_redis.reading import FrameReader, newest_messages
+from adapters.encrypted_redis.frame_reader import FrameReader, newest_messages
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import Kind, Sealer, header_of
-from domain.service.leaving_out import described
+from domain.service.item_editing import described
 from tests.builders import ID, OWNER, a_conversation, answered, asked, texts_of
 from tests.integration.storing import RING, Storing
 

@@ -5,8 +5,7 @@ from datetime import timedelta
 import pytest
 from attrs import evolve
 
-from adapters.in_memory.conversation_store import InMemoryConversationStore
-from adapters.in_memory.sizes import conversation_bytes
+from adapters.in_memory.conversation_store import InMemoryConversationStore, conversation_bytes
 from adapters.in_memory.turn_log import InMemoryTurnLog
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound, ConversationTooLarge

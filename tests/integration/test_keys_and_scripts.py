@@ -3,9 +3,9 @@
 import os
 from datetime import timedelta
 
-from adapters.encrypted_redis.committing import Commit
-from adapters.encrypted_redis.keyspace import log_key
-from adapters.encrypted_redis.reading import FrameReader, newest_messages
+from adapters.encrypted_redis.conversation_store import Commit
+from adapters.encrypted_redis.frame_reader import FrameReader, newest_messages
+from adapters.encrypted_redis.keys_and_scripts import log_key
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import Kind, Sealer
 from domain.model.piece import NumberedPiece, TextPiece

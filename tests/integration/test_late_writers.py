@@ -4,8 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from adapters.encrypted_redis.keyspace import log_key, state_key
-from adapters.encrypted_redis.scripts import SPLICE
+from adapters.encrypted_redis.keys_and_scripts import SPLICE, log_key, state_key
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound, TurnSuperseded
 from domain.model.piece import NumberedPiece, TextPiece

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from adapters.encrypted_redis.opening import RedisPlace
+from adapters.encrypted_redis.connecting import RedisPlace
 from tests.integration.proxies import proxy_to
 from tests.integration.reaching import answers, refusal
 from tests.integration.redis_servers import (

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.encrypted_redis.opening import RedisPlace, open_redis
+from adapters.encrypted_redis.connecting import RedisPlace, open_redis
 from adapters.system.clock import SystemClock
 from tests.integration.reaching import PASSWORD, QUOTED, answers, opened, refusal
 from tests.integration.redis_servers import (

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from adapters.encrypted_redis import scripts
-from adapters.encrypted_redis.scripts import Script
+from adapters.encrypted_redis import keys_and_scripts as scripts
+from adapters.encrypted_redis.keys_and_scripts import Script
 from adapters.sealing.sealer import header_of
 from domain.model.turn import Outcome, TurnEnd
 from tests.builders import ID, OWNER, a_conversation, asked

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.exceptions import RedisError
 
-from adapters.encrypted_redis.failures import may_pass, reason_of
-from adapters.encrypted_redis.waiting import Bounds, ConnectionTrouble
+from adapters.encrypted_redis.command_queue import Bounds, ConnectionTrouble
+from adapters.encrypted_redis.redis_errors import may_pass, reason_of
 from tests.integration.connecting import connected
 from tests.integration.proxies import Answering, listening
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from domain.model.identifiers import TurnId
-from domain.model.turn_policy import TurnPolicy
+from domain.model.turn import TurnPolicy
 from ports.errors import StoreUnavailable
 from tests.builders import ID, OWNER, a_conversation, asked
 from tests.clocks import ShiftedClock

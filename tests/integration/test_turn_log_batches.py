@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.encrypted_redis.keyspace import log_key
-from adapters.encrypted_redis.log_entries import LogEntries
-from adapters.encrypted_redis.producing import Batching
+from adapters.encrypted_redis.keys_and_scripts import log_key
+from adapters.encrypted_redis.log_stream import LogEntries
+from adapters.encrypted_redis.turn_log import Batching
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import Sealer
 from domain.model.piece import NumberedPiece, TextPiece

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.encrypted_redis.keyspace import log_key
-from adapters.encrypted_redis.producing import Batching
+from adapters.encrypted_redis.keys_and_scripts import log_key
+from adapters.encrypted_redis.turn_log import Batching
 from domain.model.turn import Outcome, Turn, TurnEnd
 from ports.turn_log import LogEntry, Writing
 from tests.builders import ID, OWNER, a_conversation, asked

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from adapters.encrypted_redis.producing import Batching
-from adapters.encrypted_redis.waiting import Bounds
+from adapters.encrypted_redis.command_queue import Bounds
+from adapters.encrypted_redis.turn_log import Batching
 from domain.model.errors import TurnInProgress
 from ports.turn_log import Writing
 from tests.builders import ID, OWNER, a_conversation, asked

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from redis.exceptions import InvalidResponse, ResponseError
 
-from adapters.encrypted_redis.waiting import (
+from adapters.encrypted_redis.command_queue import (
     Bounds,
     ConnectionTrouble,
     NotSent,

@@ -25,9 +25,8 @@ from domain.model.message import (
     ToolResultPart,
     UnknownPart,
 )
-from entrypoints.http.answers import Answer
-from entrypoints.http.rendering import usage_answer
-from entrypoints.http.tool_input import NOT_JSON, tool_input
+from entrypoints.http.documents import Answer, usage_answer
+from entrypoints.http.ui_message_stream import NOT_JSON, tool_input
 
 _STEP = {"type": "step-start"}
 

@@ -1,20 +1,49 @@
-"""``/v1/conversations`` and their items."""
+"""``/v1/conversations`` and their items.
 
-from typing import Final
+Answers of ``/v1``.
+"""
 
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from domain.model.conversation import Conversation
 from domain.model.identifiers import SessionId
-from entrypoints.http.openai.answers import answer, conversation_document
-from entrypoints.http.openai.asked import given_metadata
-from entrypoints.http.openai.given_items import given_items
-from entrypoints.http.openai.items import Item, item_named, items_of
+from entrypoints.http.openai.items import (
+    Item,
+    conversation_name,
+    item_named,
+    items_of,
+    named_conversation,
+)
 from entrypoints.http.openai.lists import check_includes, list_of, page_of, page_wanted
 from entrypoints.http.openai.members import member, read_members, wrong
-from entrypoints.http.openai.names import conversation_name, named_conversation
+from entrypoints.http.openai.requests import given_items, given_metadata
 from entrypoints.http.openai.services import Guest, guest_of, openai_of
+
+
+def answer(document: Any, headers: Mapping[str, str]) -> Response:
+    """A document that nobody caches."""
+    return Response(
+        msgspec.json.encode(document),
+        media_type="application/json",
+        headers={"cache-control": "no-store", **headers},
+    )
+
+
+def conversation_document(conversation: Conversation) -> dict[str, Any]:
+    """A conversation without its items."""
+    return {
+        "id": conversation_name(conversation.id),
+        "object": "conversation",
+        "created_at": int(conversation.created_at.timestamp()),
+        "metadata": dict(conversation.metadata),
+    }
+
 
 MOST_ITEMS: Final = 20
 

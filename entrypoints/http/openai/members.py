@@ -6,8 +6,8 @@ from typing import Any, Final, NoReturn, TypeVar
 import msgspec
 from starlette.requests import Request
 
-from entrypoints.http.body_bytes import read_json
 from entrypoints.http.problems import BadRequest
+from entrypoints.http.requests import read_json
 
 _EMPTY: Final[tuple[Any, ...]] = (None, False, 0, "", [], {})
 _Kind = TypeVar("_Kind")

@@ -9,17 +9,14 @@ from starlette.routing import Route
 
 from domain.model.conversation import Conversation
 from domain.model.turn import TurnEnd, TurnStatus
-from domain.service.turn_reading import ReadTurn, read_turn
-from entrypoints.http.bodies import idempotency_key
-from entrypoints.http.openai.answers import answer
-from entrypoints.http.openai.asked import Asked, asked_of, continuing
+from domain.service.reply_reading import ReadTurn, read_turn
+from entrypoints.http.openai.conversations import answer
 from entrypoints.http.openai.errors import openai_error
 from entrypoints.http.openai.events import ResponseEvents
-from entrypoints.http.openai.following import Entries, awaited, streamed
-from entrypoints.http.openai.items import items_of
+from entrypoints.http.openai.items import items_of, named_response, response_name
 from entrypoints.http.openai.lists import check_includes, page_of, page_wanted, starting_after
 from entrypoints.http.openai.members import lacking, read_members
-from entrypoints.http.openai.names import named_response, response_name
+from entrypoints.http.openai.requests import Asked, asked_of, continuing
 from entrypoints.http.openai.responses import (
     Frame,
     item_status,
@@ -29,10 +26,12 @@ from entrypoints.http.openai.responses import (
     stored_response,
 )
 from entrypoints.http.openai.services import Guest, guest_of, openai_of
+from entrypoints.http.openai.streaming import Entries, awaited, streamed
 from entrypoints.http.problems import problem_of_code
+from entrypoints.http.requests import idempotency_key
 from entrypoints.http.sse import EventStream
-from entrypoints.usecases.given_input import NewInput
-from entrypoints.usecases.start_turn import Started
+from entrypoints.usecases.edit_items import NewInput
+from entrypoints.usecases.open_turn import Started
 
 
 async def create(request: Request) -> Response:

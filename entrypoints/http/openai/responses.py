@@ -12,11 +12,10 @@ from domain.model.conversation import Conversation
 from domain.model.identifiers import MessageId
 from domain.model.message import FinishReason, Part, ToolResultPart, UnknownPart, Usage
 from domain.model.turn import Outcome, TurnEnd, TurnStatus
-from domain.service.leaving_out import reply_parts
-from domain.service.turn_reading import ReadTurn
-from entrypoints.http.openai.items import NOTE_KIND, part_item
-from entrypoints.http.openai.names import response_name
-from entrypoints.http.problem_codes import sentence_of
+from domain.service.item_editing import reply_parts
+from domain.service.reply_reading import ReadTurn
+from entrypoints.http.openai.items import NOTE_KIND, part_item, response_name
+from entrypoints.http.problems import sentence_of
 
 _INCOMPLETE: Final[Mapping[FinishReason, str]] = MappingProxyType(
     {

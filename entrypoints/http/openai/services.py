@@ -8,17 +8,15 @@ from attrs import frozen
 from starlette.requests import Request
 
 from domain.model.identifiers import Owner
-from entrypoints.http.caller import CallerRules, Visitor
-from entrypoints.http.openai.following import Following
+from entrypoints.http.authentication import CallerRules, Visitor
+from entrypoints.http.openai.streaming import Following
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.services import services_of
-from entrypoints.usecases.begin_conversation import BeginConversation
-from entrypoints.usecases.change_conversation import ChangeConversation
+from entrypoints.usecases.conversations import ForgetConversation, ReadHistory
+from entrypoints.usecases.create_response import PutIn
+from entrypoints.usecases.edit_items import BeginConversation, ChangeConversation
+from entrypoints.usecases.ephemeral_reply import ReplyUnkept
 from entrypoints.usecases.follow_turn import FollowTurn
-from entrypoints.usecases.forget_conversation import ForgetConversation
-from entrypoints.usecases.put_in import PutIn
-from entrypoints.usecases.read_history import ReadHistory
-from entrypoints.usecases.reply_unkept import ReplyUnkept
 from entrypoints.usecases.stop_turn import StopTurn
 from ports.clock import Clock
 from ports.errors import ClientKeyInvalid

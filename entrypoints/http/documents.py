@@ -1,0 +1,256 @@
+"""What the native protocol answers: typed documents, from which OpenAPI is generated too.
+
+The domain's values as documents of the native protocol.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+from starlette.responses import Response
+
+from domain.model.conversation import Conversation
+from domain.model.message import (
+    FilePart,
+    Message,
+    Part,
+    ReasoningPart,
+    StepMark,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    UnknownPart,
+    Usage,
+)
+from domain.model.turn import Turn
+from entrypoints.usecases.conversations import History
+
+
+class Answer(Struct, rename="camel", kw_only=True):
+    """A document of the native protocol."""
+
+
+class UsageAnswer(Answer, omit_defaults=True):
+    """What a reply cost, in tokens; a count that the model did not tell is left out."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+class MessageAnswer(Answer):
+    """One message; ``content`` is its plain text, ``parts`` everything."""
+
+    id: str
+    role: Literal["user", "assistant"]
+    content: str
+    parts: list[Any]
+    status: Literal["finished", "interrupted", "failed"]
+    created_at: datetime
+
+
+class TurnAnswer(Answer):
+    """The newest turn; ``error`` is the code of a failure."""
+
+    id: str
+    status: Literal["open", "finished", "interrupted", "failed"]
+    error: str | None
+
+
+class ReplyAnswer(Answer):
+    """A whole turn at once; ``reply`` is null when nothing was said before it was stopped."""
+
+    session_id: str
+    restarted: bool
+    turn_id: str
+    reply: MessageAnswer | None
+    usage: UsageAnswer | None
+    expires_at: datetime
+
+
+class HistoryAnswer(Answer):
+    """A page of a conversation, oldest first; pass ``next`` as ``before`` to read on backwards."""
+
+    session_id: str
+    messages: list[MessageAnswer]
+    turn: TurnAnswer | None
+    expires_at: datetime
+    next: int | None
+
+
+class OpenedAnswer(Answer):
+    """A new conversation with its welcome."""
+
+    session_id: str
+    welcome: str
+    locale: str
+    expires_at: datetime
+
+
+class StoppedAnswer(Answer):
+    """Whether a reply was being written and has been stopped."""
+
+    success: bool
+    stopped: bool
+
+
+class ClientKeyAnswer(Answer):
+    """A new client key: keep it secret, it cannot be had again."""
+
+    client_key: str
+
+
+class HealthAnswer(Answer):
+    """Whether the service can do its work."""
+
+    status: Literal["ok"]
+
+
+class ExportAnswer(Answer):
+    """Everything that is kept about a conversation."""
+
+    format: Annotated[str, Meta(description="`privity-export-1`.")]
+    session_id: str
+    created_at: datetime
+    expires_at: datetime
+    locale: str
+    page_context: Raw | None
+    metadata: dict[str, str]
+    summary: str | None
+    working_memory_from: int
+    turn: dict[str, Any] | None
+    messages: list[dict[str, Any]]
+
+
+class ProblemAnswer(Answer, omit_defaults=True):
+    """A problem (RFC 9457); ``code`` is stable, see docs/http_api.md.
+
+    ``field`` names the offending member of the request, ``turnId`` the turn in progress.
+    """
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    error: dict[str, Any]
+    field: str | None = None
+    turn_id: str | None = None
+
+
+def json_response(
+    document: Answer, *, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    """The document as an answer that nobody caches."""
+    return Response(
+        msgspec.json.encode(document),
+        status_code=status,
+        media_type="application/json",
+        headers={"cache-control": "no-store", **(headers or {})},
+    )
+
+
+def usage_answer(usage: Usage | None) -> UsageAnswer | None:
+    """The usage, absent when nothing was told."""
+    if usage is None:
+        return None
+    return UsageAnswer(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
+
+
+def message_answer(message: Message) -> MessageAnswer:
+    """One message as the native protocol shows it."""
+    return MessageAnswer(
+        id=message.id,
+        role=message.role.value,
+        content=message.text,
+        parts=[part_document(part) for part in message.parts],
+        status=message.status.value,
+        created_at=message.created_at,
+    )
+
+
+def history_answer(history: History) -> HistoryAnswer:
+    """A page of history."""
+    conversation = history.conversation
+    return HistoryAnswer(
+        session_id=conversation.id,
+        messages=[message_answer(message) for message in history.page.messages],
+        turn=_turn_answer(conversation.turn),
+        expires_at=conversation.forgotten_at,
+        next=history.page.next,
+    )
+
+
+def export_answer(conversation: Conversation) -> ExportAnswer:
+    """Everything that is kept; what is only a digest is left out, as it says nothing."""
+    context = conversation.page_context
+    return ExportAnswer(
+        format="privity-export-1",
+        session_id=conversation.id,
+        created_at=conversation.created_at,
+        expires_at=conversation.forgotten_at,
+        locale=conversation.locale,
+        page_context=None if context is None else Raw(context.encode()),
+        metadata=dict(conversation.metadata),
+        summary=conversation.summary,
+        working_memory_from=conversation.working_memory_from,
+        turn=_turn_export(conversation.turn),
+        messages=[_message_export(message) for message in conversation.messages],
+    )
+
+
+def part_document(part: Part) -> Any:  # noqa: PLR0911 - one line a kind of part
+    """A part as JSON."""
+    match part:
+        case TextPart(text):
+            return {"type": "text", "text": text}
+        case ReasoningPart(text):
+            return {"type": "reasoning", "text": text}
+        case ToolCallPart():
+            document = {"type": "tool-call", "toolCallId": part.call_id, "toolName": part.name}
+            return {**document, "arguments": part.arguments}
+        case ToolResultPart():
+            document = {"type": "tool-result", "toolCallId": part.call_id}
+            return {**document, "output": Raw(part.output.encode()), "failed": part.failed}
+        case FilePart():
+            document = {"type": "file", "url": part.url, "mediaType": part.media_type}
+            return document if part.name is None else {**document, "name": part.name}
+        case StepMark():
+            return {"type": "step-start"}
+        case UnknownPart(json):
+            return Raw(json.encode())
+
+
+def _turn_answer(turn: Turn | None) -> TurnAnswer | None:
+    if turn is None:
+        return None
+    return TurnAnswer(id=turn.id, status=turn.status.value, error=turn.error)
+
+
+def _turn_export(turn: Turn | None) -> dict[str, Any] | None:
+    if turn is None:
+        return None
+    return {
+        "id": turn.id,
+        "number": turn.number,
+        "status": turn.status.value,
+        "openedAt": turn.opened_at,
+        "endedAt": turn.ended_at,
+        "replyId": turn.reply_id,
+        "error": turn.error,
+    }
+
+
+def _message_export(message: Message) -> dict[str, Any]:
+    reason = message.finish_reason
+    return {
+        "id": message.id,
+        "number": message.number,
+        "turn": message.turn,
+        "role": message.role.value,
+        "status": message.status.value,
+        "createdAt": message.created_at,
+        "parts": [part_document(part) for part in message.parts],
+        "finishReason": reason.value if reason else None,
+        "usage": usage_answer(message.usage),
+    }

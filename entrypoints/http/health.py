@@ -1,0 +1,31 @@
+"""Health: alive as long as this answers, ready while the service can do its work."""
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from entrypoints.http.documents import HealthAnswer, json_response
+from entrypoints.http.services import services_of
+from ports.errors import ShuttingDown
+
+
+async def live(_: Request) -> Response:
+    """``GET /health/live``: the process answers."""
+    return json_response(HealthAnswer(status="ok"))
+
+
+async def ready(request: Request) -> Response:
+    """``GET /health/ready``: the service takes new turns, and can keep them."""
+    services = services_of(request)
+    if not services.takes_new():
+        raise ShuttingDown
+    await services.readiness.check()
+    return json_response(HealthAnswer(status="ok"))
+
+
+ROUTES: Final = (
+    Route("/health/live", live, methods=["GET"]),
+    Route("/health/ready", ready, methods=["GET"]),
+)

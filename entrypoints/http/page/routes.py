@@ -1,0 +1,47 @@
+"""The chat page: ``GET /`` and the files it and the widget are made of."""
+
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from entrypoints.http.page.assets import FILES, PAGE
+from entrypoints.http.services import services_of
+
+_UNCHANGED: Final = 304
+_NOT_FOUND: Final = 404
+_POLICY: Final = (
+    f"default-src 'none'; script-src 'self'; style-src '{PAGE.style_hash}'; connect-src 'self'; "
+    "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+
+
+async def front_page(request: Request) -> Response:
+    """``GET /``: the page, and a client key for a browser that has none."""
+    callers = services_of(request).callers
+    # A link from anywhere may open the page, and the key it hands out opens nothing yet.
+    visitor = callers.welcome(request)
+    headers = {"cache-control": "no-store", "content-security-policy": _POLICY}
+    given = callers.handed_out(visitor)
+    return Response(PAGE.html, media_type="text/html", headers={**headers, **given})
+
+
+async def page_file(request: Request) -> Response:
+    """``GET /page/{name}``: a file of the page or the widget; 304 when the browser's is right."""
+    file = FILES.get(request.path_params["name"])
+    if file is None:
+        raise HTTPException(_NOT_FOUND)
+    # Without Vary a copy kept for this site would be shown to an embedding one, and refused there.
+    headers = {"cache-control": "no-cache", "etag": file.tag, "vary": "Origin"}
+    if file.tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=_UNCHANGED, headers=headers)
+    return Response(file.content, media_type=file.media_type, headers=headers)
+
+
+ROUTES: Final = (
+    Route("/", front_page, methods=["GET"]),
+    Route("/page/{name}", page_file, methods=["GET"]),
+)

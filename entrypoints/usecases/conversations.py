@@ -1,0 +1,171 @@
+"""Opening a conversation with the assistant's welcome, before anything is said.
+
+Finding the conversation that a client calls by a name of its own.
+
+Reading what was said.
+
+Forgetting a conversation for good.
+"""
+
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from domain.model.conversation import Conversation, last_messages
+from domain.model.errors import ConversationNotFound, InvalidInput
+from domain.model.identifiers import Owner, SessionId, session_id
+from domain.model.turn import Turn
+from domain.service.turn_lifecycle import opened, welcomed
+from entrypoints.usecases.follow_turn import FollowTurn
+from ports.assistant_profile import AssistantProfile
+from ports.client_keys import ClientKeys
+from ports.clock import Clock
+from ports.conversation_store import ConversationStateStore, Page
+from ports.errors import StoredStateUnreadable
+from ports.identifier_source import IdentifierSource
+from ports.rate_limiter import RateLimiter, Share
+from ports.telemetry import Telemetry
+from ports.turn_runner import TurnRunner
+
+
+@frozen(kw_only=True)
+class OpenConversation:
+    """Makes a conversation that holds the welcome and lives one hour until its first message."""
+
+    store: ConversationStateStore
+    profile: AssistantProfile
+    limiter: RateLimiter
+    identifiers: IdentifierSource
+    clock: Clock
+
+    async def __call__(self, owner: Owner, *, address: str, locales: Sequence[str]) -> Conversation:
+        """The new conversation; its locale is the best of ``locales`` that the assistant has.
+
+        Raises:
+            TooManyRequests: this address opened too many.
+            StoreUnavailable: nothing was stored, as far as the store could tell.
+        """
+        await self.limiter.spend(address, Share.NEW)
+        assistant = self.profile.assistant()
+        locale = assistant.locale_for(locales)
+        conversation = welcomed(
+            opened(self.identifiers.session_id(), locale=locale, at=self.clock.now()),
+            self.identifiers.message_id(),
+            assistant.welcomes[locale],
+        )
+        await self.store.create(owner, conversation)
+        return conversation
+
+
+@frozen(kw_only=True)
+class FindConversation:
+    """Tells which session a name means; names of different owners never meet."""
+
+    store: ConversationStateStore
+    keys: ClientKeys
+
+    async def __call__(self, owner: Owner, name: str) -> SessionId:
+        """The session of this owner with that id, else the one that the name stands for.
+
+        The latter need not exist.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        wanted = _as_session_id(name)
+        if wanted is not None and await self._is_there(owner, wanted):
+            return wanted
+        return self.stands_for(owner, name)
+
+    def stands_for(self, owner: Owner, name: str) -> SessionId:
+        """The session that the name stands for, whatever it looks like."""
+        return self.keys.session_named(owner, name)
+
+    async def _is_there(self, owner: Owner, wanted: SessionId) -> bool:
+        try:
+            await self.store.load(owner, wanted, last=1)
+        except ConversationNotFound:
+            return False
+        except StoredStateUnreadable:
+            # Damaged is not absent: it must neither be hidden nor begun anew.
+            return True
+        return True
+
+
+def _as_session_id(name: str) -> SessionId | None:
+    try:
+        return session_id(name)
+    except InvalidInput:
+        return None
+
+
+@frozen(kw_only=True)
+class History:
+    """A conversation's head, and one page of its messages."""
+
+    conversation: Conversation
+    page: Page
+
+
+@frozen(kw_only=True)
+class ReadHistory:
+    """Reads a conversation; that never lengthens its stay."""
+
+    store: ConversationStateStore
+
+    async def __call__(
+        self, owner: Owner, session_id: SessionId, *, before: int | None = None, limit: int
+    ) -> History:
+        """At most ``limit`` messages numbered below ``before``; without it the newest.
+
+        Raises:
+            ConversationNotFound: absent.
+            PortError: the store failed.
+        """
+        if before is None:
+            loaded = await self.store.load(owner, session_id, last=limit)
+            newest = last_messages(loaded, limit)
+            next_ = newest.messages[0].number if newest.earlier else None
+            page = Page(messages=newest.messages, next=next_)
+            return History(conversation=newest, page=page)
+        page = await self.store.page(owner, session_id, before, limit)
+        head = await self.store.load(owner, session_id, last=1)
+        return History(conversation=head, page=page)
+
+    async def whole(self, owner: Owner, session_id: SessionId) -> Conversation:
+        """Everything that is kept about the conversation.
+
+        Raises:
+            ConversationNotFound: absent.
+            PortError: the store failed.
+        """
+        return await self.store.load(owner, session_id)
+
+
+@frozen(kw_only=True)
+class ForgetConversation:
+    """Deletes state and log together; a running reply is thrown away."""
+
+    store: ConversationStateStore
+    follow: FollowTurn
+    runner: TurnRunner
+    telemetry: Telemetry
+
+    async def __call__(self, owner: Owner, session_id: SessionId) -> None:
+        """Forget it; absent or another owner's is no error and changes nothing.
+
+        Raises:
+            StoreUnavailable: it may still be there.
+        """
+        turn = await self._running(owner, session_id)
+        await self.store.forget(owner, session_id)
+        if turn is not None:
+            self.runner.nudge(turn.id)
+        self.telemetry.note("conversation.forgotten", session_id=session_id)
+
+    async def _running(self, owner: Owner, session_id: SessionId) -> Turn | None:
+        try:
+            return await self.follow.running(owner, session_id)
+        except StoredStateUnreadable:
+            # A damaged record can be forgotten all the same.
+            return None

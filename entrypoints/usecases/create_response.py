@@ -1,0 +1,182 @@
+"""Asking for a reply to a list of things said: in a conversation, after one of its turns, anew."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from attrs import frozen
+
+from domain.model.conversation import Conversation
+from domain.model.errors import (
+    ConversationExists,
+    ConversationNotFound,
+    IdempotencyKeyReused,
+    MessageNotFound,
+    TurnNotFound,
+)
+from domain.model.identifiers import Owner, SessionId
+from domain.service.item_editing import Given, is_put_in_again, put_in, up_to_turn
+from domain.service.turn_lifecycle import Opening, has_replied_since, opened, turn_of_request
+from entrypoints.usecases.edit_items import NewInput, size_of, size_of_all, with_ids
+from entrypoints.usecases.open_turn import OnBusy, OpenTurn, Started, StartTurn
+from ports.assistant_profile import AssistantProfile
+from ports.client_keys import ClientKeys
+from ports.conversation_store import ConversationStateStore
+from ports.identifier_source import IdentifierSource
+from ports.rate_limiter import RateLimiter, Share
+
+
+class _GoneOn(Exception):
+    """The turn to be continued is not the newest any more."""
+
+
+@frozen(kw_only=True)
+class PutIn:
+    """Opens a turn with what it is given; the reply is made apart from the request."""
+
+    store: ConversationStateStore
+    start_turn: StartTurn
+    open_turn: OpenTurn
+    profile: AssistantProfile
+    keys: ClientKeys
+    limiter: RateLimiter
+    identifiers: IdentifierSource
+
+    async def __call__(self, owner: Owner, new: NewInput) -> Started:
+        """The turn that replies, once what was put in is safely stored.
+
+        After a turn that is not the newest any more the conversation parts ways: a new one begins
+        with all that was said up to that turn.
+
+        Raises:
+            ConversationNotFound, TurnNotFound: absent.
+            TurnInProgress: the turn to be continued is still open.
+            InvalidInput, NothingToAnswer: what was put in does not fit what is there.
+            IdempotencyKeyReused: the same key with another body.
+            ConversationTooLarge: the conversation has reached its bound.
+            TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
+            PortError: the store failed.
+        """
+        await self.limiter.spend(new.address, Share.STORED, size_of(new.inputs))
+        opening = self.start_turn.opening(new.request)
+        given = with_ids(new.inputs, self.identifiers)
+        tried: list[SessionId] = []
+        open_it = partial(self._opened, owner, new, opening, given, tried)
+        conversation = await self.start_turn(
+            owner, opening, open_it, address=new.address, wishes=new.wishes, tried=tried
+        )
+        if conversation.turn is None:
+            raise AssertionError("what was put in has a turn")
+        return Started(conversation=conversation, turn=conversation.turn)
+
+    async def _opened(
+        self,
+        owner: Owner,
+        new: NewInput,
+        opening: Opening,
+        given: Sequence[Given],
+        tried: list[SessionId],
+    ) -> Conversation:
+        if new.session_id is not None:
+            tried.append(new.session_id)
+            try:
+                return await self._continued(owner, new.session_id, new, opening, given)
+            except _GoneOn:
+                pass
+            except ConversationNotFound:
+                raise (ConversationNotFound if new.after_turn is None else TurnNotFound) from None
+        base = await self._base(owner, new, opening)
+        tried.append(base.id)
+        return await self._begun(owner, new, opening, given, base)
+
+    async def _base(self, owner: Owner, new: NewInput, opening: Opening) -> Conversation:
+        """What a new conversation begins with, not stored yet.
+
+        Raises:
+            TurnNotFound: there is no turn to begin after.
+        """
+        session_id = self._new_id(owner, new)
+        if new.session_id is None:
+            locale = self.profile.assistant().default_locale
+            return opened(session_id, locale=locale, at=opening.at)
+        try:
+            return up_to_turn(
+                await self.store.load(owner, new.session_id),
+                new.after_turn or 0,
+                session_id=session_id,
+                turn_id=self.identifiers.turn_id(),
+                at=opening.at,
+            )
+        except (ConversationNotFound, MessageNotFound):
+            raise TurnNotFound from None
+
+    def _new_id(self, owner: Owner, new: NewInput) -> SessionId:
+        if new.idempotency_key is None:
+            return self.identifiers.session_id()
+        return self.keys.session_for_request(owner, new.idempotency_key)
+
+    async def _begun(
+        self,
+        owner: Owner,
+        new: NewInput,
+        opening: Opening,
+        given: Sequence[Given],
+        base: Conversation,
+    ) -> Conversation:
+        conversation = put_in(base, opening, given, new.note)
+        await self.limiter.spend(new.address, Share.STORED, size_of_all(base))
+        await self.limiter.spend(new.address, Share.NEW)
+        try:
+            await self.store.create(owner, conversation)
+        except ConversationExists:
+            # The id follows from the key: the same request was here before.
+            return await self._met_again(owner, new, opening, given, base)
+        return conversation
+
+    async def _met_again(
+        self,
+        owner: Owner,
+        new: NewInput,
+        opening: Opening,
+        given: Sequence[Given],
+        base: Conversation,
+    ) -> Conversation:
+        number = base.turn.number if base.turn else 0
+
+        def change(known: Conversation) -> Conversation:
+            if turn_of_request(known, new.request):
+                return known
+            if has_replied_since(known, number) or not is_put_in_again(known, given):
+                # The conversation has gone on since: the first reply cannot be played again.
+                raise IdempotencyKeyReused
+            return put_in(known, opening, given, new.note)
+
+        return await self.open_turn(owner, base.id, change, OnBusy.REJECT, opening.turn_id)
+
+    async def _continued(
+        self,
+        owner: Owner,
+        session_id: SessionId,
+        new: NewInput,
+        opening: Opening,
+        given: Sequence[Given],
+    ) -> Conversation:
+        def change(known: Conversation) -> Conversation:
+            if turn_of_request(known, new.request):
+                return known
+            if new.after_turn is not None and not _is_mine(known, opening):
+                _check_newest(known, new.after_turn)
+            return put_in(known, opening, given, new.note)
+
+        return await self.open_turn(owner, session_id, change, OnBusy.REJECT, opening.turn_id)
+
+
+def _check_newest(known: Conversation, number: int) -> None:
+    turn = known.turn
+    if turn is None or turn.number != number:
+        raise _GoneOn
+    if not turn.is_open and all(said.turn != number for said in known.messages):
+        raise TurnNotFound
+
+
+def _is_mine(known: Conversation, opening: Opening) -> bool:
+    return known.turn is not None and known.turn.id == opening.turn_id

@@ -1,0 +1,209 @@
+"""Changing a conversation outside its turns.
+
+Beginning a conversation before anybody is asked to reply in it.
+
+What a caller puts in, before it has its ids.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from attrs import evolve, frozen
+
+from domain.model.conversation import Conversation
+from domain.model.identifiers import MessageId, Owner, SessionId
+from domain.model.message import (
+    Part,
+    ReasoningPart,
+    Role,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    UnknownPart,
+)
+from domain.model.prompt import NO_WISHES, Wishes
+from domain.model.turn import RequestKey
+from domain.service.item_editing import Given, added, described, without_part, without_turn
+from domain.service.turn_lifecycle import opened
+from entrypoints.usecases.open_turn import OnBusy, OpenTurn
+from ports.assistant_profile import AssistantProfile
+from ports.clock import Clock
+from ports.conversation_store import ConversationStateStore
+from ports.identifier_source import IdentifierSource
+from ports.rate_limiter import RateLimiter, Share
+
+
+@frozen(kw_only=True)
+class Input:
+    """One thing said by somebody.
+
+    Attributes:
+        parts: of the assistant's side exactly one, of a user's all of the message.
+    """
+
+    role: Role
+    parts: tuple[Part, ...]
+
+
+@frozen(kw_only=True)
+class NewInput:
+    """What is put in.
+
+    Attributes:
+        session_id: the conversation it belongs to; absent begins a new one.
+        after_turn: number of the turn it follows; absent for the newest.
+        note: kept beside it.
+        address: what limits are counted by.
+        idempotency_key: the caller's own; absent without one.
+        request: the same key as digests, absent with it.
+    """
+
+    inputs: Sequence[Input]
+    address: str
+    session_id: SessionId | None = None
+    after_turn: int | None = None
+    wishes: Wishes = NO_WISHES
+    note: UnknownPart | None = None
+    idempotency_key: str | None = None
+    request: RequestKey | None = None
+
+
+def with_ids(inputs: Sequence[Input], identifiers: IdentifierSource) -> tuple[Given, ...]:
+    """The same with the ids that new messages will have."""
+    return tuple(
+        Given(id=identifiers.message_id(), role=one.role, parts=one.parts) for one in inputs
+    )
+
+
+def size_of(inputs: Sequence[Input]) -> int:
+    """Bytes of UTF-8 that they add to what is stored."""
+    return _size(part for one in inputs for part in one.parts)
+
+
+def size_of_all(conversation: Conversation) -> int:
+    """Bytes of UTF-8 of all that was said in it."""
+    return _size(part for said in conversation.messages for part in said.parts)
+
+
+def _size(parts: Iterable[Part]) -> int:
+    return sum(len(_text_of(part).encode("utf-8", "surrogatepass")) for part in parts)
+
+
+def _text_of(part: Part) -> str:
+    match part:
+        case TextPart(text) | ReasoningPart(text):
+            return text
+        case ToolCallPart():
+            return part.name + part.arguments
+        case ToolResultPart():
+            return part.output
+        case UnknownPart(json):
+            return json
+        case _:
+            return ""
+
+
+@frozen(kw_only=True)
+class ChangeConversation:
+    """Adds, leaves out and describes. While a reply is being written only describing is possible.
+
+    Every method raises ``ConversationNotFound`` when the conversation is absent, and ``PortError``
+    when the store failed.
+    """
+
+    store: ConversationStateStore
+    open_turn: OpenTurn
+    limiter: RateLimiter
+    identifiers: IdentifierSource
+    clock: Clock
+
+    async def add(
+        self, owner: Owner, session_id: SessionId, inputs: Sequence[Input], *, address: str
+    ) -> Conversation:
+        """The whole conversation with ``inputs`` at its end; its stay is restarted.
+
+        Raises:
+            TurnInProgress: a reply is being written.
+            InvalidInput: ``inputs`` do not fit what is there.
+            ConversationTooLarge: it has reached its bound.
+            TooManyRequests: this address stored too much.
+        """
+        await self.limiter.spend(address, Share.STORED, size_of(inputs))
+        given, now = with_ids(inputs, self.identifiers), self.clock.now()
+        return await self.open_turn(
+            owner, session_id, lambda known: added(known, given, now), OnBusy.REJECT, None
+        )
+
+    async def leave_out(
+        self, owner: Owner, session_id: SessionId, message_id: MessageId, place: int | None
+    ) -> Conversation:
+        """The conversation without one part of a message, or without the message.
+
+        Raises:
+            TurnInProgress: a reply is being written.
+            MessageNotFound: there is no such part.
+        """
+        return await self.open_turn(
+            owner,
+            session_id,
+            lambda known: without_part(known, message_id, place),
+            OnBusy.REJECT,
+            None,
+        )
+
+    async def leave_out_turn(self, owner: Owner, session_id: SessionId, number: int) -> None:
+        """Forget one turn; with the last that was said the whole conversation goes.
+
+        Raises:
+            TurnInProgress: a reply is being written.
+            MessageNotFound: there is nothing of such a turn.
+        """
+        left = await self.open_turn(
+            owner, session_id, lambda known: without_turn(known, number), OnBusy.REJECT, None
+        )
+        if _is_empty(left):
+            await self.store.forget_if(owner, session_id, _is_empty)
+
+    async def describe(
+        self, owner: Owner, session_id: SessionId, metadata: Mapping[str, str]
+    ) -> Conversation:
+        """The conversation with ``metadata`` instead of what it had."""
+        return await self.store.update(
+            owner, session_id, lambda known: described(known, dict(metadata)), last=1
+        )
+
+
+def _is_empty(conversation: Conversation) -> bool:
+    said = conversation.messages or conversation.earlier or conversation.open_turn
+    return not said and not conversation.metadata
+
+
+@frozen(kw_only=True)
+class BeginConversation:
+    """Makes a conversation without a welcome; it has its full stay from the beginning."""
+
+    store: ConversationStateStore
+    profile: AssistantProfile
+    limiter: RateLimiter
+    identifiers: IdentifierSource
+    clock: Clock
+
+    async def __call__(
+        self, owner: Owner, inputs: Sequence[Input], metadata: Mapping[str, str], *, address: str
+    ) -> Conversation:
+        """The new conversation, holding ``inputs``.
+
+        Raises:
+            InvalidInput: ``inputs`` do not fit together.
+            ConversationTooLarge: they are too much for one conversation.
+            TooManyRequests: this address began or stored too much.
+            StoreUnavailable: nothing was stored, as far as the store could tell.
+        """
+        now = self.clock.now()
+        locale = self.profile.assistant().default_locale
+        empty = opened(self.identifiers.session_id(), locale=locale, at=now)
+        full = added(empty, with_ids(inputs, self.identifiers), now)
+        await self.limiter.spend(address, Share.STORED, size_of(inputs))
+        await self.limiter.spend(address, Share.NEW)
+        conversation = evolve(full, metadata=metadata)
+        await self.store.create(owner, conversation)
+        return conversation

@@ -1,0 +1,80 @@
+"""Asking for another answer, also to a message that was said anew."""
+
+from attrs import frozen
+
+from domain.model.conversation import Conversation
+from domain.model.identifiers import MessageId, Owner, SessionId
+from domain.model.message import TextPart
+from domain.model.turn import RequestKey
+from domain.service.turn_lifecycle import Opening, answer_again, edit, turn_of_request
+from entrypoints.usecases.open_turn import OnBusy, OpenTurn, Started, StartTurn
+from ports.rate_limiter import RateLimiter, Share
+
+
+@frozen(kw_only=True)
+class Again:
+    """What is to be answered anew.
+
+    Attributes:
+        message_id: a reply to be replaced, or the user message to be answered or said anew; absent
+            for the newest user message.
+        text: what the user message shall say instead; absent leaves it as it is.
+        address: what limits are counted by.
+        request: the Idempotency-Key as digests; absent without one.
+    """
+
+    session_id: SessionId
+    address: str
+    message_id: MessageId | None = None
+    text: TextPart | None = None
+    on_busy: OnBusy = OnBusy.REJECT
+    request: RequestKey | None = None
+
+
+@frozen(kw_only=True)
+class AnswerAgain:
+    """Replaces a reply, or a message and its reply; what is replaced is gone for good."""
+
+    start_turn: StartTurn
+    open_turn: OpenTurn
+    limiter: RateLimiter
+
+    async def __call__(self, owner: Owner, again: Again) -> Started:
+        """The turn that replies anew.
+
+        Raises:
+            ConversationNotFound: absent.
+            MessageNotFound: the named message is not in it, or cannot be said anew.
+            NothingToAnswer: there is no user message.
+            IdempotencyKeyReused: the same key with another body.
+            TurnInProgress, ConversationTooLarge: nothing was changed.
+            TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
+            PortError: the store failed.
+        """
+        size = len(again.text.text.encode()) if again.text else 0
+        await self.limiter.spend(again.address, Share.STORED, size)
+        opening = self.start_turn.opening(again.request)
+
+        async def open_it() -> Conversation:
+            return await self.open_turn(
+                owner,
+                again.session_id,
+                lambda known: _anew(known, again, opening),
+                again.on_busy,
+                opening.turn_id,
+            )
+
+        conversation = await self.start_turn(
+            owner, opening, open_it, address=again.address, tried=[again.session_id]
+        )
+        if conversation.turn is None:
+            raise AssertionError("another answer has a turn")
+        return Started(conversation=conversation, turn=conversation.turn)
+
+
+def _anew(known: Conversation, again: Again, opening: Opening) -> Conversation:
+    if turn_of_request(known, again.request):
+        return known
+    if again.text is None:
+        return answer_again(known, opening, again.message_id)
+    return edit(known, opening, again.message_id, (again.text,))

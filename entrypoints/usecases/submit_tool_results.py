@@ -1,0 +1,81 @@
+"""Going on with a reply once the client has run the tools it asked for."""
+
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from domain.model.conversation import Conversation
+from domain.model.identifiers import Owner, SessionId
+from domain.model.message import ToolResultPart
+from domain.model.turn import RequestKey
+from domain.service.tool_answers import answer_tools, is_going_on_with
+from domain.service.turn_lifecycle import Opening, turn_of_request
+from entrypoints.usecases.open_turn import OnBusy, OpenTurn, Started, StartTurn
+from ports.rate_limiter import RateLimiter, Share
+
+
+@frozen(kw_only=True)
+class ToolAnswers:
+    """What the tools of the last reply answered.
+
+    Attributes:
+        results: of every call that is open; those of calls answered before are left aside.
+        address: what limits are counted by.
+        request: the Idempotency-Key as digests; absent without one.
+    """
+
+    session_id: SessionId
+    results: Sequence[ToolResultPart]
+    address: str
+    on_busy: OnBusy = OnBusy.REJECT
+    request: RequestKey | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of UTF-8 that they add to what is stored."""
+        return sum(len(result.output.encode()) for result in self.results)
+
+
+@frozen(kw_only=True)
+class AnswerTools:
+    """Opens a turn that continues the message which asked for the tools."""
+
+    start_turn: StartTurn
+    open_turn: OpenTurn
+    limiter: RateLimiter
+
+    async def __call__(self, owner: Owner, answers: ToolAnswers) -> Started:
+        """The turn that goes on; the running one when it goes on with these results already.
+
+        Raises:
+            ConversationNotFound: absent.
+            InvalidInput: ``tool_results_unexpected``, the last reply waits for others, or for none.
+            IdempotencyKeyReused: the same key with another body.
+            TurnInProgress, ConversationTooLarge: nothing was changed.
+            TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
+            PortError: the store failed.
+        """
+        await self.limiter.spend(answers.address, Share.STORED, answers.size)
+        opening = self.start_turn.opening(answers.request)
+
+        async def open_it() -> Conversation:
+            return await self.open_turn(
+                owner,
+                answers.session_id,
+                lambda known: _going_on(known, answers, opening),
+                answers.on_busy,
+                opening.turn_id,
+            )
+
+        conversation = await self.start_turn(
+            owner, opening, open_it, address=answers.address, tried=[answers.session_id]
+        )
+        if conversation.turn is None:
+            raise AssertionError("answered tools have a turn")
+        return Started(conversation=conversation, turn=conversation.turn)
+
+
+def _going_on(known: Conversation, answers: ToolAnswers, opening: Opening) -> Conversation:
+    if turn_of_request(known, answers.request) or is_going_on_with(known, answers.results):
+        return known
+    return answer_tools(known, opening, answers.results)
