@@ -20,4 +20,4 @@ test *arguments:
 
 # Kills at random, as long as you like: just faults -- --kills 1000 --seed 7
 faults *arguments:
-    python -W error -m tests.faults.random_run "$@"
+    python -W error -m tests.faults.random_kills "$@"

@@ -1,21 +1,28 @@
-"""Says which servers a run had; ends it where a required one is missing."""
+"""Reports which servers a run had, and stops it where a required one is missing."""
 
 import os
 
 import pytest
 
-from tests.integration.kinds import KINDS, missing
-from tests.requirements import VARIABLE, problems, summary
+from tests.support.redis_kinds import KINDS, missing
+from tests.support.server_requirements import VARIABLE, problems, summary
 
-_KNOWN = (*KINDS, "compose")
+_NAMES = (*KINDS, "compose")
+_NEED_SERVERS = {"browser", "clients", "contract", "e2e", "faults", "integration", "openai_clients"}
+_needed = pytest.StashKey[bool]()
 
 
-def pytest_sessionstart() -> None:
-    found = problems(os.environ.get(VARIABLE, ""), _KNOWN, missing())
-    if found:
+def pytest_collection_finish(session: pytest.Session) -> None:
+    # Looking for servers takes a second and starts Docker's client: only where a test needs one.
+    needed = any(item.path.parent.name in _NEED_SERVERS for item in session.items)
+    session.config.stash[_needed] = needed
+    if needed and (found := problems(os.environ.get(VARIABLE, ""), _NAMES, missing())):
         raise pytest.UsageError(*found)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for line in summary(_KNOWN, missing()):
-        terminalreporter.write_line(line)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if config.stash.get(_needed, False):
+        for line in summary(_NAMES, missing()):
+            terminalreporter.write_line(line)

@@ -123,7 +123,9 @@ def test_code_imports_no_folder_beside_the_four_and_nothing_undeclared() -> None
 
 
 def test_an_import_of_tests_is_seen() -> None:
-    assert third_party(ast.parse("from tests.builders import OWNER")) - declared() == {"tests"}
+    assert third_party(ast.parse("from tests.support.builders import OWNER")) - declared() == {
+        "tests"
+    }
 
 
 def test_the_wheel_carries_the_four_folders_and_import_linter_reads_them() -> None:

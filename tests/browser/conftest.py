@@ -7,10 +7,10 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
-from tests.browser.chromium import MISSING, chromium_or_skip
-from tests.browser.visiting import Chat, Visitor, Visits, visiting
-from tests.e2e.puppet import Puppet
-from tests.servers import Served, served
+from tests.support.browser import Chat, Visitor, Visits, visiting
+from tests.support.chromium import MISSING, chromium_or_skip
+from tests.support.fake_model import Puppet
+from tests.support.service import Served, served
 
 # Containers allow no sandbox within theirs; the sites of tests are all on this machine.
 _ARGUMENTS = ("--no-sandbox", "--host-resolver-rules=MAP *.example 127.0.0.1")

@@ -3,9 +3,8 @@
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.saying import SAY, half_said
-from tests.browser.visiting import Chat, Visitor
-from tests.e2e.puppet import Puppet
+from tests.support.browser import SAY, Chat, Visitor, half_said
+from tests.support.fake_model import Puppet
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 ELSEWHERE = "A reply is being written, asked for in another tab."

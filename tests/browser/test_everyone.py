@@ -8,8 +8,8 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
 
-from tests.browser.visiting import CUT, Chat, Visitor, Visits
-from tests.e2e.puppet import Puppet
+from tests.support.browser import CUT, Chat, Visitor, Visits
+from tests.support.fake_model import Puppet
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 REPLY = (

@@ -3,8 +3,8 @@
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.visiting import Chat
-from tests.e2e.puppet import Puppet
+from tests.support.browser import Chat
+from tests.support.fake_model import Puppet
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 # Made in the page from the module that the page uses.

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.visiting import CUT, Chat, Visitor
-from tests.e2e.puppet import Puppet
+from tests.support.browser import CUT, Chat, Visitor
+from tests.support.fake_model import Puppet
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from playwright.async_api import Route, expect
 
-from tests.browser.visiting import Visitor
+from tests.support.browser import Visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 BYTES = """() => performance.getEntriesByType("resource")

@@ -6,9 +6,9 @@ from typing import Any, Final
 import pytest
 from playwright.async_api import ViewportSize, expect
 
-from tests.browser.embedding import embed, opened
-from tests.browser.visiting import CUT, Chat, Visits
-from tests.e2e.puppet import Puppet
+from tests.support.browser import CUT, Chat, Visits
+from tests.support.embedding_pages import embed, opened
+from tests.support.fake_model import Puppet
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 FOLDER: Final = Path(__file__).parents[2] / "build" / "pictures"

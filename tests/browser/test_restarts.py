@@ -7,10 +7,10 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
-from tests.browser.visiting import CUT, Visitor, visiting
-from tests.e2e.processes import ServerProcess, serving
-from tests.e2e.settings import NEW
-from tests.integration.redis_servers import embedded_binary, free_port, redis_process
+from tests.support.browser import CUT, Visitor, visiting
+from tests.support.processes import ServerProcess, serving
+from tests.support.redis_servers import embedded_binary, free_port, redis_process
+from tests.support.service import NEW
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -3,11 +3,10 @@
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.browser.saying import SAY_AND_WAIT, half_said
-from tests.browser.visiting import CUT, Chat, Visitor, visiting
-from tests.e2e.puppet import Parrot, Puppet
-from tests.integration.proxies import proxy_to
-from tests.servers import Served, served
+from tests.support.browser import CUT, SAY_AND_WAIT, Chat, Visitor, half_said, visiting
+from tests.support.fake_model import Parrot, Puppet
+from tests.support.proxies import proxy_to
+from tests.support.service import Served, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 SESSION = "Promise.resolve(localStorage.getItem('privity.session'))"

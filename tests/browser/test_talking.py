@@ -5,9 +5,9 @@ from playwright.async_api import Browser, expect
 
 from entrypoints.settings import Settings
 from ports.language_model import ModelBusy
-from tests.browser.visiting import CUT, Chat, Visitor, visiting
-from tests.e2e.puppet import Parrot, Puppet
-from tests.servers import served
+from tests.support.browser import CUT, Chat, Visitor, visiting
+from tests.support.fake_model import Parrot, Puppet
+from tests.support.service import served
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

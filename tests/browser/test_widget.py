@@ -7,9 +7,9 @@ import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, expect
 
-from tests.browser.embedding import EMBEDDER, embed, opened, served_by_https
-from tests.browser.visiting import Visitor, visiting
-from tests.e2e.puppet import Puppet
+from tests.support.browser import Visitor, visiting
+from tests.support.embedding_pages import EMBEDDER, embed, opened, served_by_https
+from tests.support.fake_model import Puppet
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 CONTEXT = """data-context='{"question": "q12"}'"""

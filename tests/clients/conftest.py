@@ -5,12 +5,11 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from attrs import evolve
 
-from tests.clients.nodes import HOW, is_there, need_node, running
-from tests.clients.pages import Page
-from tests.e2e.puppet import Puppet
-from tests.e2e.settings import GENEROUS, NEW
-from tests.integration.redis_servers import RedisProcess, embedded_binary, redis_process
-from tests.servers import Served, served
+from tests.support.fake_model import Puppet
+from tests.support.node import HOW, is_there, need_node, running
+from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
+from tests.support.service import GENEROUS, NEW, Served, served
+from tests.support.use_chat_page import Page
 
 
 @pytest.fixture

@@ -2,9 +2,18 @@
 
 import pytest
 
-from tests.clients.pages import Page, ids_of, kinds, shown, text_of
-from tests.clients.talking import begun, exchange, heard, kept
-from tests.e2e.puppet import Puppet
+from tests.support.fake_model import Puppet
+from tests.support.use_chat_page import (
+    Page,
+    begun,
+    exchange,
+    heard,
+    ids_of,
+    kept,
+    kinds,
+    shown,
+    text_of,
+)
 
 ONLY_7 = pytest.mark.parametrize("major", ["7"], indirect=True)
 

@@ -2,9 +2,8 @@
 
 import pytest
 
-from tests.clients.pages import Page, ids_of, shown
-from tests.clients.talking import begun, exchange, heard, kept, replied
-from tests.e2e.puppet import Puppet
+from tests.support.fake_model import Puppet
+from tests.support.use_chat_page import Page, begun, exchange, heard, ids_of, kept, replied, shown
 
 ONLY_7 = pytest.mark.parametrize("major", ["7"], indirect=True)
 

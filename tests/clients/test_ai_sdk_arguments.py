@@ -2,10 +2,9 @@
 
 import pytest
 
-from tests.clients.pages import Page
-from tests.clients.talking import kept
 from tests.clients.test_ai_sdk_parts import call, wait_for_tool
-from tests.e2e.puppet import Puppet
+from tests.support.fake_model import Puppet
+from tests.support.use_chat_page import Page, kept
 
 ONLY_7 = pytest.mark.parametrize("major", ["7"], indirect=True)
 

@@ -6,9 +6,8 @@ import pytest
 
 from domain.model.message import FinishReason, Role, ToolResultPart
 from domain.model.piece import ReasoningPiece, ToolCallPiece
-from tests.clients.pages import Page, State, kinds
-from tests.clients.talking import begun, exchange, kept, replied
-from tests.e2e.puppet import Puppet, Speaking
+from tests.support.fake_model import Puppet, Speaking
+from tests.support.use_chat_page import Page, State, begun, exchange, kept, kinds, replied
 
 ONLY_7 = pytest.mark.parametrize("major", ["7"], indirect=True)
 ASKED = {"city": "Helsinki"}

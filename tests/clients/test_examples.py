@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.architecture.sources import ROOT
-from tests.clients.nodes import EXAMPLE, Node, need_node, running
-from tests.e2e.puppet import Parrot, Puppet
-from tests.servers import Served, served
+from tests.support.fake_model import Parrot, Puppet
+from tests.support.node import EXAMPLE, Node, need_node, running
+from tests.support.service import Served, served
 
 
 @pytest.fixture

@@ -8,9 +8,7 @@ import asyncio
 
 import pytest
 
-from tests.clients.nodes import need_node, running
-from tests.clients.pages import Page
-from tests.clients.recordings import (
+from tests.support.ai_sdk_recordings import (
     RECORDING,
     Asked,
     Names,
@@ -20,9 +18,11 @@ from tests.clients.recordings import (
     say,
     write,
 )
-from tests.e2e.chatting import Person
-from tests.e2e.puppet import Puppet
-from tests.servers import Served
+from tests.support.fake_model import Puppet
+from tests.support.native_client import Person
+from tests.support.node import need_node, running
+from tests.support.service import Served
+from tests.support.use_chat_page import Page
 
 OF_PACKAGES = "use_chat.json"
 

@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from tests.clients.widgets import SORRY, Widget, events
-from tests.e2e.chatting import Person
-from tests.e2e.puppet import Puppet, Speaking
-from tests.servers import Served
+from tests.support.fake_model import Puppet, Speaking
+from tests.support.legacy_widget import SORRY, Widget, events
+from tests.support.native_client import Person
+from tests.support.service import Served
 
 
 @pytest.fixture

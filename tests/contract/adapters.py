@@ -33,11 +33,11 @@ from ports.readiness import Readiness
 from ports.telemetry import Telemetry
 from ports.turn_log import TurnLog
 from ports.turn_runner import TurnRunner
-from tests.clocks import HastyClock, ManualClock, ShiftedClock
-from tests.integration.asking import model_at
-from tests.integration.kinds import Opened, at_hand
-from tests.integration.model_server import a_reply, model_server
-from tests.integration.storing import storing
+from tests.support.clocks import HastyClock, ManualClock, ShiftedClock
+from tests.support.model_client import model_at
+from tests.support.model_server import a_reply, model_server
+from tests.support.redis_kinds import Opened, at_hand
+from tests.support.redis_store import storing
 
 PassTime: TypeAlias = Callable[[timedelta], Awaitable[None]]
 

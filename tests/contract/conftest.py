@@ -8,9 +8,8 @@ from domain.model.turn import Turn
 from ports.conversation_store import ConversationStateStore
 from ports.turn_log import TurnLog
 from ports.turn_runner import TurnRunner
-from tests.builders import OWNER, a_conversation, asked
 from tests.contract.adapters import RUNNERS, STORES, Kept, PassTime
-from tests.contract.turns import turn_of
+from tests.support.builders import OWNER, a_conversation, asked, turn_of
 
 Runners = Callable[[int], TurnRunner]
 

@@ -7,8 +7,8 @@ import pytest
 
 from ports.client_keys import ClientKeys
 from ports.errors import ClientKeyInvalid
-from tests.builders import OWNER, STRANGER
 from tests.contract.adapters import CLIENT_KEYS
+from tests.support.builders import OWNER, STRANGER
 
 NOT_OURS = ["", "ck_", "ck_" + "A" * 64, "ck_" + "é" * 64, "sk-" + "A" * 64, "ck_" + "A" * 6_400]
 

@@ -26,7 +26,7 @@ from domain.model.message import (
 from domain.model.turn import RequestKey
 from domain.service.turn_lifecycle import say
 from ports.conversation_store import ConversationStateStore
-from tests.builders import (
+from tests.support.builders import (
     ID,
     OTHER_ID,
     OWNER,
@@ -39,7 +39,7 @@ from tests.builders import (
     question_id,
     texts_of,
 )
-from tests.contract.changes import hearing
+from tests.support.changes import hearing
 
 
 async def test_what_was_never_there_is_not_found(store: ConversationStateStore) -> None:

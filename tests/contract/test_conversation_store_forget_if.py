@@ -7,8 +7,16 @@ from domain.model.errors import ConversationNotFound
 from ports.conversation_store import ConversationStateStore
 from ports.errors import TurnNotLogged
 from ports.turn_log import TurnLog
-from tests.builders import ID, OTHER_ID, OWNER, STRANGER, after_turns, asked, turn_id
-from tests.contract.turns import AT_ONCE
+from tests.support.builders import (
+    AT_ONCE,
+    ID,
+    OTHER_ID,
+    OWNER,
+    STRANGER,
+    after_turns,
+    asked,
+    turn_id,
+)
 
 
 def always(_: Conversation) -> bool:

@@ -17,7 +17,8 @@ from domain.model.identifiers import Owner, SessionId
 from domain.model.message import FinishReason
 from domain.service.turn_lifecycle import fail, finish, interrupt, settle
 from ports.conversation_store import Change
-from tests.builders import (
+from tests.contract.adapters import STORES, Kept
+from tests.support.builders import (
     ID,
     OTHER_ID,
     OWNER,
@@ -28,8 +29,7 @@ from tests.builders import (
     texts_of,
     turn_id,
 )
-from tests.clocks import NOON
-from tests.contract.adapters import STORES, Kept
+from tests.support.clocks import NOON
 
 IDS = (ID, OTHER_ID)
 owners = st.sampled_from((OWNER, STRANGER))

@@ -7,8 +7,8 @@ import pytest
 from domain.model.errors import ConversationTooLarge
 from domain.model.limits import MAX_REPLY_BYTES
 from ports.conversation_store import ConversationStateStore
-from tests.builders import ID, OWNER, a_conversation, asked, texts_of
-from tests.contract.changes import answering, asking
+from tests.support.builders import ID, OWNER, a_conversation, asked, texts_of
+from tests.support.changes import answering, asking
 
 # What compresses to nothing gets past every bound on what is stored.
 WIDE = "=" * 2 * MAX_REPLY_BYTES

@@ -3,8 +3,8 @@
 import pytest
 
 from ports.conversation_store import ConversationStateStore
-from tests.builders import ID, OWNER, a_conversation, texts_of
-from tests.contract.changes import answering, asking
+from tests.support.builders import ID, OWNER, a_conversation, texts_of
+from tests.support.changes import answering, asking
 
 TURNS = 30
 ALL = [text for n in range(1, TURNS + 1) for text in (f"question {n}", f"answer {n}")]

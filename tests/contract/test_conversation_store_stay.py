@@ -10,7 +10,8 @@ from domain.service.turn_lifecycle import welcomed
 from ports.conversation_store import Change, ConversationStateStore
 from ports.errors import TurnNotLogged
 from ports.turn_log import TurnLog, Writing
-from tests.builders import (
+from tests.contract.adapters import PassTime
+from tests.support.builders import (
     ID,
     OWNER,
     a_conversation,
@@ -20,9 +21,7 @@ from tests.builders import (
     texts_of,
     turn_id,
 )
-from tests.clocks import NOON
-from tests.contract.adapters import PassTime
-from tests.contract.changes import (
+from tests.support.changes import (
     answering,
     asking,
     failing,
@@ -31,6 +30,7 @@ from tests.contract.changes import (
     interrupting,
     settling,
 )
+from tests.support.clocks import NOON
 
 DAY = timedelta(hours=24)
 HOUR = timedelta(hours=1)

@@ -15,7 +15,7 @@ from domain.model.errors import (
     TurnSuperseded,
 )
 from ports.conversation_store import ConversationStateStore
-from tests.builders import (
+from tests.support.builders import (
     ID,
     OTHER_ID,
     OWNER,
@@ -25,7 +25,7 @@ from tests.builders import (
     asked,
     texts_of,
 )
-from tests.contract.changes import answering, asking, hearing, unchanged
+from tests.support.changes import answering, asking, hearing, unchanged
 
 
 async def test_twenty_writers_at_once_lose_no_message(store: ConversationStateStore) -> None:

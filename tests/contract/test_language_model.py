@@ -9,8 +9,8 @@ from domain.model.message import Role, TextPart
 from domain.model.piece import ModelFinished, size_in_bytes
 from domain.model.prompt import Prompt
 from ports.language_model import LanguageModel
-from tests.builders import a_message
 from tests.contract.adapters import MODELS
+from tests.support.builders import a_message
 
 PROMPT = Prompt(
     system="Be brief.",

@@ -3,8 +3,8 @@
 import pytest
 
 from ports.telemetry import Telemetry
-from tests.builders import ID
 from tests.contract.adapters import TELEMETRY
+from tests.support.builders import ID
 
 
 @pytest.fixture(params=sorted(TELEMETRY))

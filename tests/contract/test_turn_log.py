@@ -7,9 +7,18 @@ from domain.model.turn import Outcome, Turn, TurnEnd
 from ports.conversation_store import ConversationStateStore
 from ports.errors import TurnNotLogged
 from ports.turn_log import TurnLog, Writing
-from tests.builders import ID, OTHER_ID, OWNER, STRANGER, turn_id
-from tests.contract.changes import asking, interrupting
-from tests.contract.turns import AT_ONCE, END, numbered, turn_of
+from tests.support.builders import (
+    AT_ONCE,
+    END,
+    ID,
+    OTHER_ID,
+    OWNER,
+    STRANGER,
+    numbered,
+    turn_id,
+    turn_of,
+)
+from tests.support.changes import asking, interrupting
 
 
 async def test_a_turn_that_was_never_opened_has_no_log(log: TurnLog) -> None:

@@ -8,10 +8,19 @@ from domain.model.turn import Turn
 from ports.conversation_store import ConversationStateStore
 from ports.errors import TurnNotLogged
 from ports.turn_log import TurnLog, Writing
-from tests.builders import ID, OWNER, STRANGER, a_conversation, asked, turn_id
 from tests.contract.adapters import PassTime
-from tests.contract.changes import asking, finishing, interrupting
-from tests.contract.turns import AT_ONCE, numbered, turn_of
+from tests.support.builders import (
+    AT_ONCE,
+    ID,
+    OWNER,
+    STRANGER,
+    a_conversation,
+    asked,
+    numbered,
+    turn_id,
+    turn_of,
+)
+from tests.support.changes import asking, finishing, interrupting
 
 TOO_LONG = timedelta(minutes=11)
 

@@ -9,9 +9,8 @@ from domain.model.turn import Turn
 from ports.conversation_store import ConversationStateStore
 from ports.errors import TurnNotLogged
 from ports.turn_log import TurnLog
-from tests.builders import ID, OWNER
 from tests.contract.adapters import PassTime
-from tests.contract.turns import AT_ONCE, BRIEFLY, END, LONG, numbered
+from tests.support.builders import AT_ONCE, BRIEFLY, END, ID, LONG, OWNER, numbered
 
 
 async def test_a_reader_waits_for_the_first_entry_and_no_longer(log: TurnLog, turn: Turn) -> None:

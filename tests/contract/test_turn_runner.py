@@ -9,8 +9,8 @@ from attrs import define, field
 from domain.model.conversation import Conversation
 from ports.errors import TooManyTurns
 from ports.turn_runner import Signals, TurnRunner
-from tests.builders import a_conversation, after_turns, asked, turn_id
 from tests.contract.conftest import Runners
+from tests.support.builders import a_conversation, after_turns, asked, turn_id
 
 OPENED = asked(a_conversation())
 LONG = timedelta(hours=1)

@@ -7,8 +7,8 @@ import pytest
 from domain.model.conversation import Conversation
 from ports.errors import StoreUnavailable
 from ports.turn_runner import TurnRunner
-from tests.builders import turn_id
 from tests.contract.test_turn_runner import Reply, opening
+from tests.support.builders import turn_id
 
 
 async def test_an_opening_with_an_unknown_outcome_is_abandoned_once_the_caller_was_told(

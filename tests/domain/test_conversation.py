@@ -19,8 +19,16 @@ from domain.model.errors import OlderMessagesNeeded
 from domain.model.identifiers import MessageId
 from domain.model.message import Role, TextPart
 from domain.service.turn_lifecycle import opened, welcomed
-from tests.builders import ID, a_conversation, a_message, after_turns, asked, heard, texts_of
-from tests.clocks import NOON
+from tests.support.builders import (
+    ID,
+    a_conversation,
+    a_message,
+    after_turns,
+    asked,
+    heard,
+    texts_of,
+)
+from tests.support.clocks import NOON
 
 HOUR = timedelta(hours=1)
 

@@ -10,8 +10,8 @@ from domain.model.conversation import Conversation
 from domain.model.errors import DomainError
 from domain.model.message import FinishReason, TextPart
 from domain.service.turn_lifecycle import answer_again, edit, fail, finish, interrupt, say, settle
-from tests.builders import a_conversation, an_opening, pieces_of, question_id, turn_id
-from tests.clocks import NOON
+from tests.support.builders import a_conversation, an_opening, pieces_of, question_id, turn_id
+from tests.support.clocks import NOON
 
 Step = tuple[str, int, int]
 steps = st.tuples(

@@ -1,13 +1,122 @@
-"""Which results of tools are news."""
+"""Which results of tools are news.
+
+Turns that the results of tools open.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
-from domain.model.errors import InvalidInput
+from domain.model.conversation import Conversation
+from domain.model.errors import (
+    InvalidInput,
+)
 from domain.model.limits import MAX_TOOL_RESULT_BYTES
-from domain.model.message import ToolResultPart
+from domain.model.message import (
+    FinishReason,
+    MessageStatus,
+    StepMark,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+from domain.model.piece import Piece, TextPiece, ToolCallPiece
 from domain.service.tool_answers import answer_tools, is_going_on_with, still_wanted, tool_result
-from tests.builders import a_conversation, an_opening
-from tests.domain.test_tool_results import results, waiting_for_tools
+from domain.service.turn_lifecycle import fail, finish, interrupt
+from tests.support.builders import (
+    a_conversation,
+    after_turns,
+    an_opening,
+    asked,
+    pieces_of,
+    turn_id,
+)
+from tests.support.clocks import NOON
+
+LATER = NOON + timedelta(hours=3)
+CALLS: list[Piece] = [
+    TextPiece("Wait."),
+    ToolCallPiece(call_id="a", name="look", arguments="{}"),
+    ToolCallPiece(call_id="b", name="look", arguments="{}"),
+]
+
+
+def waiting_for_tools() -> Conversation:
+    return finish(asked(a_conversation()), turn_id(), CALLS, NOON, reason=FinishReason.TOOL_CALLS)
+
+
+def results(*names: str) -> list[ToolResultPart]:
+    return [ToolResultPart(call_id=name, output="1") for name in names]
+
+
+def test_tool_results_continue_the_same_message() -> None:
+    waiting = waiting_for_tools()
+    going_on = answer_tools(waiting, an_opening(2), results("a", "b"))
+    after = finish(going_on, turn_id(2), pieces_of("Found."), LATER, reason=FinishReason.STOP)
+
+    assert len(after.messages) == 2
+    reply = after.messages[-1]
+    assert (reply.id, reply.number) == (waiting.messages[-1].id, waiting.messages[-1].number)
+    assert reply.parts[-4:] == (*results("a", "b"), StepMark(), TextPart("Found."))
+    assert reply.finish_reason is FinishReason.STOP
+    assert [type(part) for part in reply.parts[:3]] == [TextPart, ToolCallPart, ToolCallPart]
+
+
+def test_a_message_that_broke_off_going_on_did_not_end_by_asking_for_tools() -> None:
+    going_on = answer_tools(waiting_for_tools(), an_opening(2), results("a", "b"))
+    after = interrupt(going_on, turn_id(2), pieces_of("Fou"), LATER)
+
+    reply = after.messages[-1]
+    assert (reply.status, reply.finish_reason) == (MessageStatus.INTERRUPTED, None)
+
+
+@pytest.mark.parametrize("names", [(), ("a",), ("a", "b", "c"), ("x",)])
+def test_results_that_were_not_asked_for_are_refused(names: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        answer_tools(waiting_for_tools(), an_opening(2), results(*names))
+
+    assert refused.value.problem == "tool_results_unexpected"
+
+
+def failed_going_on(*said: str) -> Conversation:
+    going_on = answer_tools(waiting_for_tools(), an_opening(2), results("a", "b"))
+    return fail(going_on, turn_id(2), pieces_of(*said), LATER, "model_unavailable")
+
+
+@pytest.mark.parametrize("said", [(), ("Fou",)])
+@pytest.mark.parametrize("names", [("a", "b"), ("b",)])
+def test_the_same_results_go_on_once_more_after_a_failure(
+    said: tuple[str, ...], names: tuple[str, ...]
+) -> None:
+    again = answer_tools(failed_going_on(*said), an_opening(3), results(*names))
+    after = finish(again, turn_id(3), pieces_of("Found."), LATER, reason=FinishReason.STOP)
+
+    assert again.messages[-1].status is MessageStatus.FINISHED
+    assert after.messages[-1].id == failed_going_on().messages[-1].id
+    assert after.messages[-1].parts[3:] == (*results("a", "b"), StepMark(), TextPart("Found."))
+
+
+@pytest.mark.parametrize("names", [(), ("x",), ("a", "x")])
+def test_other_results_do_not_go_on_after_a_failure(names: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidInput):
+        answer_tools(failed_going_on(), an_opening(3), results(*names))
+
+
+@pytest.mark.parametrize("ends", [finish, interrupt])
+def test_what_went_on_well_does_not_go_on_again(ends: Callable[..., Conversation]) -> None:
+    going_on = answer_tools(waiting_for_tools(), an_opening(2), results("a", "b"))
+    reason = {"reason": FinishReason.STOP} if ends is finish else {}
+    after = ends(going_on, turn_id(2), pieces_of("Found."), LATER, **reason)
+
+    with pytest.raises(InvalidInput):
+        answer_tools(after, an_opening(3), results("a", "b"))
+
+
+@pytest.mark.parametrize("known", [a_conversation(), after_turns(1)])
+def test_results_nobody_waits_for_are_refused(known: Conversation) -> None:
+    with pytest.raises(InvalidInput):
+        answer_tools(known, an_opening(2), results("a"))
 
 
 def test_all_results_are_wanted_by_a_message_that_waits() -> None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from domain.model.errors import InvalidInput, TurnSuperseded
 from domain.model.identifiers import TurnId
 from domain.model.turn import Cursor, Turn, TurnStatus, TurnStep, stepped
-from tests.builders import reply_id, turn_id
-from tests.clocks import NOON
+from tests.support.builders import reply_id, turn_id
+from tests.support.clocks import NOON
 
 OPEN = Turn(id=turn_id(), number=1, reply_id=reply_id(), opened_at=NOON)
 LATER = NOON + timedelta(seconds=9)

@@ -5,14 +5,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.chatting import Person
-from tests.e2e.composed import MODEL_KEY, Composed, composed
-from tests.e2e.keeping import Kept
-from tests.e2e.puppet import Parrot, Puppet
-from tests.e2e.settings import GENEROUS
-from tests.integration.kinds import missing
-from tests.integration.redis_servers import RedisProcess, embedded_binary, redis_process
-from tests.servers import Served, served, served_apart
+from tests.support.compose import MODEL_KEY, Composed, composed
+from tests.support.fake_model import Parrot, Puppet
+from tests.support.native_client import Person
+from tests.support.redis_kinds import missing
+from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
+from tests.support.service import GENEROUS, Served, served, served_apart
+from tests.support.untouched_conversation import Kept
 
 
 @pytest.fixture

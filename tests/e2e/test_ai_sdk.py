@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.chatting import Person
-from tests.e2e.keeping import Kept
-from tests.http_client import JSON, Answer
+from tests.support.http_client import JSON, Answer
+from tests.support.native_client import Person
+from tests.support.untouched_conversation import Kept
 
 TEXT = {"type": "text", "text": "Hi"}
 

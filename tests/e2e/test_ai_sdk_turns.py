@@ -7,9 +7,9 @@ from typing import Any
 from domain.model.message import FinishReason
 from domain.model.piece import ToolCallPiece
 from ports.language_model import ModelUnavailable
-from tests.e2e.chatting import Person
-from tests.e2e.events import kinds, text_of
-from tests.e2e.puppet import Puppet
+from tests.support.event_stream import kinds, text_of
+from tests.support.fake_model import Puppet
+from tests.support.native_client import Person
 
 _PATIENCE = 30
 TYPED = {"content_type": "application/json"}

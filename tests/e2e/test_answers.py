@@ -9,11 +9,10 @@ import pytest
 from openapi_spec_validator import validate
 
 from entrypoints.settings import Settings
-from tests.e2e.chatting import Person
-from tests.e2e.puppet import Parrot, Puppet
-from tests.e2e.settings import HTTPS
-from tests.http_client import JSON, Answer
-from tests.servers import Served, served
+from tests.support.fake_model import Parrot, Puppet
+from tests.support.http_client import JSON, Answer
+from tests.support.native_client import Person
+from tests.support.service import HTTPS, Served, served
 
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tests.e2e.chatting import Person
-from tests.e2e.keeping import Kept
-from tests.http_client import Answer
+from tests.support.http_client import Answer
+from tests.support.native_client import Person
+from tests.support.untouched_conversation import Kept
 
 WELL = b'{"message":"Hi","sessionId":"SESSION"}'
 DEEP = b"[" * 60_000

@@ -4,8 +4,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.e2e.chatting import Person
-from tests.e2e.keeping import Kept
+from tests.support.native_client import Person
+from tests.support.untouched_conversation import Kept
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.keeping import Kept
-from tests.http_client import sent
+from tests.support.http_client import sent
+from tests.support.untouched_conversation import Kept
 
 CHUNK = b"20000\r\n" + b" " * 0x20000 + b"\r\n"
 

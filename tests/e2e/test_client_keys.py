@@ -3,10 +3,9 @@
 import pytest
 
 from entrypoints.settings import Settings
-from tests.e2e.chatting import Person, cookie_of
-from tests.e2e.puppet import Parrot
-from tests.e2e.settings import NEW, OLD
-from tests.servers import served
+from tests.support.fake_model import Parrot
+from tests.support.native_client import Person, cookie_of
+from tests.support.service import NEW, OLD, served
 
 
 async def new_bearer(person: Person) -> str:

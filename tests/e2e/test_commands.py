@@ -5,10 +5,10 @@ import base64
 import pytest
 
 from entrypoints.settings import Settings
-from tests.e2e.chatting import Person
-from tests.e2e.processes import ran, ran_here
-from tests.e2e.puppet import Parrot
-from tests.servers import served
+from tests.support.fake_model import Parrot
+from tests.support.native_client import Person
+from tests.support.processes import ran, ran_here
+from tests.support.service import served
 
 
 async def test_a_conversation_in_the_terminal(parrots: str) -> None:

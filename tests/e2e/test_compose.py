@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.e2e.chatting import Person
-from tests.e2e.composed import IMAGE, MODEL_KEY, SERVICES, Composed, found_in_image, told
+from tests.support.compose import IMAGE, MODEL_KEY, SERVICES, Composed, found_in_image, told
+from tests.support.native_client import Person
 
 REFUSALS = ("NOPERM", "ACL failure in script", "The user executing the script can't")
 PLACE = "conversation:state:00000000-0000-4000-8000-000000000000"

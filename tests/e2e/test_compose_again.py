@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.e2e.chatting import Person
-from tests.e2e.composed import Composed, until_it_is_ready
+from tests.support.compose import Composed, until_it_is_ready
+from tests.support.native_client import Person
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.e2e.chatting import Person
-from tests.e2e.office import Program
-from tests.e2e.processes import serving
-from tests.http_client import Answer
+from tests.support.http_client import Answer
+from tests.support.native_client import Person
+from tests.support.processes import serving
+from tests.support.v1_client import Program
 
 SENTENCE = "the-heron-sleeps-standing"
 PROMPT = "only-answer-in-haiku"

@@ -3,9 +3,9 @@
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from tests.e2e.chatting import Person, stay_of
-from tests.e2e.events import kinds, text_of
-from tests.http_client import JSON
+from tests.support.event_stream import kinds, text_of
+from tests.support.http_client import JSON
+from tests.support.native_client import Person, stay_of
 
 STAY = timedelta(hours=24)
 

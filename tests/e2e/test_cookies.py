@@ -5,11 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from entrypoints.settings import Settings
-from tests.e2e.chatting import Person, cookie_of
-from tests.e2e.puppet import Parrot
-from tests.e2e.settings import HTTPS
-from tests.http_client import JSON
-from tests.servers import served
+from tests.support.fake_model import Parrot
+from tests.support.http_client import JSON
+from tests.support.native_client import Person, cookie_of
+from tests.support.service import HTTPS, served
 
 LAX = "Path=/; Max-Age=86400; HttpOnly; SameSite=Lax"
 

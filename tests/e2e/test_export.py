@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from domain.model.piece import ReasoningPiece, ToolCallPiece
-from tests.e2e.chatting import Person, eventually
-from tests.e2e.puppet import Puppet
-from tests.http_client import Answer
+from tests.support.fake_model import Puppet
+from tests.support.http_client import Answer
+from tests.support.native_client import Person, eventually
 
 
 async def exported(person: Person, session_id: str) -> Answer:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.e2e.chatting import Person, stay_of
+from tests.support.native_client import Person, stay_of
 
 
 async def test_the_history_shows_what_was_said(visitor: Person) -> None:

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from tests.e2e.chatting import Person, eventually
-from tests.e2e.events import text_of, without_padding
-from tests.e2e.puppet import Puppet
-from tests.http_client import JSON, Answer
+from tests.support.event_stream import text_of, without_padding
+from tests.support.fake_model import Puppet
+from tests.support.http_client import JSON, Answer
+from tests.support.native_client import Person, eventually
 
 KEY = "a-key-of-mine"
 

@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
-from tests.e2e.chatting import Person, stay_of
-from tests.e2e.in_redis import at, looking_into, served_from, serving_from
-from tests.e2e.processes import serving
-from tests.e2e.redis_bytes import held
-from tests.integration.redis_servers import RedisProcess
+from tests.support.native_client import Person, stay_of
+from tests.support.processes import serving
+from tests.support.redis_contents import held
+from tests.support.redis_servers import RedisProcess
+from tests.support.redis_services import at, looking_into, served_from, serving_from
 
 DAY = 86_400_000
 A_MOMENT = 10_000

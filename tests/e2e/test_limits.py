@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from entrypoints.settings import Settings
-from tests.e2e.chatting import Person
-from tests.e2e.puppet import Parrot
-from tests.http_client import Answer
-from tests.servers import served
+from tests.support.fake_model import Parrot
+from tests.support.http_client import Answer
+from tests.support.native_client import Person
+from tests.support.service import served
 
 Limited = Callable[..., AbstractAsyncContextManager[Person]]
 

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 import pytest
 from attrs import evolve
 
-from tests.e2e.chatting import Person
-from tests.e2e.puppet import Parrot
-from tests.e2e.settings import GENEROUS
-from tests.http_client import Answer
-from tests.servers import served_apart
+from tests.support.fake_model import Parrot
+from tests.support.http_client import Answer
+from tests.support.native_client import Person
+from tests.support.service import GENEROUS, served_apart
 
 PROFILE = """
 system_prompt = "Be kind."

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from entrypoints.settings import Settings
-from tests.e2e.chatting import Person
-from tests.e2e.puppet import Parrot
-from tests.e2e.settings import HTTPS
-from tests.http_client import Answer
-from tests.servers import served, served_apart
+from tests.support.fake_model import Parrot
+from tests.support.http_client import Answer
+from tests.support.native_client import Person
+from tests.support.service import HTTPS, served, served_apart
 
 EMBEDDER = "https://blog.example"
 FORM = "application/x-www-form-urlencoded"

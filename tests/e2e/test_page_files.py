@@ -7,10 +7,9 @@ import pytest
 
 from entrypoints.http.page.assets import FILES
 from entrypoints.settings import Settings
-from tests.e2e.chatting import Person
-from tests.e2e.puppet import Parrot
-from tests.e2e.settings import HTTPS
-from tests.servers import served
+from tests.support.fake_model import Parrot
+from tests.support.native_client import Person
+from tests.support.service import HTTPS, served
 
 EMBEDDER = "https://blog.example"
 TYPES = {

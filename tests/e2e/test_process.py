@@ -4,9 +4,9 @@ import socket
 
 import pytest
 
-from tests.e2e.chatting import Person, eventually
-from tests.e2e.events import kinds, text_of
-from tests.e2e.processes import ran, serving
+from tests.support.event_stream import kinds, text_of
+from tests.support.native_client import Person, eventually
+from tests.support.processes import ran, serving
 
 
 async def test_it_needs_no_setting_and_says_where_it_listens() -> None:

@@ -6,14 +6,14 @@ import signal
 import pytest
 
 from entrypoints import container
-from tests.clocks import HastyClock
-from tests.e2e.chatting import Person, eventually
-from tests.e2e.events import kinds
-from tests.e2e.in_redis import at, looking_into, served_from, serving_from
-from tests.e2e.processes import ran, ran_here, starting
-from tests.e2e.puppet import Puppet
-from tests.integration.redis_servers import RedisProcess, free_port
-from tests.integration.storing import RING
+from tests.support.clocks import HastyClock
+from tests.support.event_stream import kinds
+from tests.support.fake_model import Puppet
+from tests.support.native_client import Person, eventually
+from tests.support.processes import ran, ran_here, starting
+from tests.support.redis_servers import RedisProcess, free_port
+from tests.support.redis_services import at, looking_into, served_from, serving_from
+from tests.support.redis_store import RING
 
 SECRET = "a_planted_password"
 

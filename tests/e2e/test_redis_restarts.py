@@ -2,10 +2,10 @@
 
 import asyncio
 
-from tests.e2e.chatting import Person
-from tests.e2e.in_redis import served_from
-from tests.e2e.talkers import Talker, Tally
-from tests.integration.redis_servers import RedisProcess
+from tests.support.native_client import Person
+from tests.support.redis_servers import RedisProcess
+from tests.support.redis_services import served_from
+from tests.support.steady_users import Talker, Tally
 
 PEOPLE = 12
 KILLS = 3

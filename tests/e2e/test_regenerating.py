@@ -2,8 +2,8 @@
 
 from uuid import uuid4
 
-from tests.e2e.chatting import Person
-from tests.e2e.events import text_of
+from tests.support.event_stream import text_of
+from tests.support.native_client import Person
 
 
 async def test_another_answer_takes_the_place_of_the_last(visitor: Person) -> None:

@@ -6,10 +6,10 @@ from uuid import uuid4
 import pytest
 
 from domain.model.piece import ReasoningPiece, ToolCallPiece
-from tests.e2e.chatting import Person
-from tests.e2e.events import Event, kinds, text_of, without_padding
-from tests.e2e.puppet import Puppet, Speaking
-from tests.http_client import LiveAnswer
+from tests.support.event_stream import Event, kinds, text_of, without_padding
+from tests.support.fake_model import Puppet, Speaking
+from tests.support.http_client import LiveAnswer
+from tests.support.native_client import Person
 
 
 async def begun(live: LiveAnswer, puppet: Puppet, *texts: str) -> tuple[str, Speaking]:

@@ -12,11 +12,11 @@ from attrs import field, frozen
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import NO_FRAME_BEFORE, Kind, Sealer, Unopenable
 from domain.model.identifiers import Owner, SessionId
-from tests.e2e.chatting import Person
-from tests.e2e.in_redis import looking_into, served_from, serving_from
-from tests.e2e.redis_bytes import disguises, held, monitoring, on_disk
-from tests.integration.redis_servers import RedisProcess
-from tests.integration.storing import RING
+from tests.support.native_client import Person
+from tests.support.redis_contents import disguises, held, monitoring, on_disk
+from tests.support.redis_servers import RedisProcess
+from tests.support.redis_services import looking_into, served_from, serving_from
+from tests.support.redis_store import RING
 
 SENTENCE = "Grandmother's kingfisher votes tremendously abstemious underneath Näsijärvi"
 MARK = "all that came before this was seen"

@@ -3,10 +3,10 @@
 import pytest
 
 from ports.language_model import ModelTimedOut
-from tests.e2e.chatting import Person, eventually
-from tests.e2e.events import documents, kinds
-from tests.e2e.puppet import Puppet
-from tests.http_client import Answer
+from tests.support.event_stream import documents, kinds
+from tests.support.fake_model import Puppet
+from tests.support.http_client import Answer
+from tests.support.native_client import Person, eventually
 
 
 async def a_reply(person: Person, puppet: Puppet, *texts: str) -> Answer:

@@ -6,10 +6,10 @@ import pytest
 
 from domain.model.message import FinishReason
 from domain.model.piece import ReasoningPiece, ToolCallPiece
-from tests.e2e.chatting import Person
-from tests.e2e.events import documents, kinds, text_of
-from tests.e2e.puppet import Puppet
-from tests.http_client import Answer
+from tests.support.event_stream import documents, kinds, text_of
+from tests.support.fake_model import Puppet
+from tests.support.http_client import Answer
+from tests.support.native_client import Person
 
 
 async def a_reply(person: Person, puppet: Puppet, *texts: str) -> Answer:

@@ -4,10 +4,10 @@ from uuid import uuid4
 
 import pytest
 
-from tests.e2e.chatting import Person, eventually
-from tests.e2e.events import kinds, text_of
-from tests.e2e.puppet import Puppet, Speaking
-from tests.http_client import LiveAnswer
+from tests.support.event_stream import kinds, text_of
+from tests.support.fake_model import Puppet, Speaking
+from tests.support.http_client import LiveAnswer
+from tests.support.native_client import Person, eventually
 
 
 async def begun(live: LiveAnswer, puppet: Puppet, text: str = "Hel") -> tuple[str, str, Speaking]:

@@ -13,9 +13,9 @@ from domain.model.piece import ModelFinished, Piece, TextPiece
 from domain.model.prompt import Prompt
 from entrypoints.logging_setup import set_up_logging
 from ports.conversation_store import ConversationStateStore
-from tests.e2e.chatting import Person
-from tests.e2e.events import kinds
-from tests.servers import served
+from tests.support.event_stream import kinds
+from tests.support.native_client import Person
+from tests.support.service import served
 
 SENTENCE = "the-heron-sleeps-standing"
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.e2e.office import Program, error_of
+from tests.support.v1_client import Program, error_of
 
 WELL = b'{"input":"Hi","conversation":"CONVERSATION"}'
 DEEP = b"[" * 60_000

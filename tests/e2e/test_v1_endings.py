@@ -7,10 +7,10 @@ import pytest
 from domain.model.message import FinishReason
 from domain.model.piece import ToolCallPiece
 from ports.language_model import ModelBusy, ModelUnavailable
-from tests.e2e.events import kinds
-from tests.e2e.office import Program, error_of
-from tests.e2e.puppet import Puppet
-from tests.servers import Served
+from tests.support.event_stream import kinds
+from tests.support.fake_model import Puppet
+from tests.support.service import Served
+from tests.support.v1_client import Program, error_of
 
 
 @pytest.fixture

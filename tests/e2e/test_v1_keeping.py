@@ -7,10 +7,10 @@ import pytest
 
 from entrypoints.settings import Settings
 from ports.conversation_store import ConversationStateStore
-from tests.e2e.office import Program, error_of
-from tests.e2e.puppet import Parrot
 from tests.e2e.test_unexpected_errors import SENTENCE, LeakyStore
-from tests.servers import served
+from tests.support.fake_model import Parrot
+from tests.support.service import served
+from tests.support.v1_client import Program, error_of
 
 KEYED = {"idempotency_key": "a-key-of-mine"}
 

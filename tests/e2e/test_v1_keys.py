@@ -5,11 +5,10 @@ import hashlib
 import pytest
 
 from entrypoints.settings import Settings
-from tests.e2e.chatting import Person
-from tests.e2e.office import Program, error_of
-from tests.e2e.puppet import Parrot
-from tests.e2e.settings import NEW, OLD
-from tests.servers import served
+from tests.support.fake_model import Parrot
+from tests.support.native_client import Person
+from tests.support.service import NEW, OLD, served
+from tests.support.v1_client import Program, error_of
 
 BODY = {"input": "Hello?"}
 PATHS = [

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from tests.e2e.chatting import eventually
-from tests.e2e.events import kinds
-from tests.e2e.office import Program, error_of, response_id
-from tests.e2e.puppet import Puppet
-from tests.servers import Served
+from tests.support.event_stream import kinds
+from tests.support.fake_model import Puppet
+from tests.support.native_client import eventually
+from tests.support.service import Served
+from tests.support.v1_client import Program, error_of, response_id
 
 DELTA = "response.output_text.delta"
 

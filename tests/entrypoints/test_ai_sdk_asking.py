@@ -9,8 +9,8 @@ from entrypoints.http.ai_sdk.bodies import read_ai_sdk
 from entrypoints.http.ai_sdk.dispatch import Asking, answered, newest_of
 from entrypoints.usecases.open_turn import Started
 from entrypoints.usecases.send_message import NewMessage
-from tests.builders import ID, OWNER, after_turns, asked
-from tests.entrypoints.room import ADDRESS
+from tests.support.builders import ID, OWNER, after_turns, asked
+from tests.support.harness import ADDRESS
 
 SAID = {"id": "u9", "role": "user", "parts": [{"type": "text", "text": "And?"}]}
 

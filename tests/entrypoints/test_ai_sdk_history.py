@@ -21,8 +21,8 @@ from domain.model.message import (
 )
 from entrypoints.http.ai_sdk.history import ai_sdk_history
 from entrypoints.http.ui_message_stream import earlier_chunks
-from tests.builders import a_conversation, a_message, asked, heard, turn_id
-from tests.e2e.events import events_in
+from tests.support.builders import a_conversation, a_message, asked, heard, turn_id
+from tests.support.event_stream import events_in
 
 CALL = ToolCallPart(call_id="a", name="look", arguments='{"at": 1}')
 

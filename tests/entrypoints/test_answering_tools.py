@@ -15,10 +15,10 @@ from entrypoints.usecases.submit_tool_results import AnswerTools, ToolAnswers
 from ports.errors import TooManyRequests
 from ports.language_model import ModelUnavailable
 from ports.rate_limiter import Share
-from tests.builders import OTHER_ID, OWNER
-from tests.e2e.puppet import Puppet
-from tests.entrypoints.doubles import Saying
-from tests.entrypoints.room import ADDRESS, Room, a_room
+from tests.support.builders import OTHER_ID, OWNER
+from tests.support.fake_model import Puppet
+from tests.support.fakes import Saying
+from tests.support.harness import ADDRESS, Room, a_room
 
 CALL = ToolCallPiece(call_id="a", name="look", arguments="{}")
 RESULT = ToolResultPart(call_id="a", output='"rain"')

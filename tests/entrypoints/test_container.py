@@ -26,7 +26,7 @@ from ports.rate_limiter import RateLimiter
 from ports.telemetry import Telemetry
 from ports.turn_log import TurnLog
 from ports.turn_runner import TurnRunner
-from tests.builders import ID, OWNER, a_conversation, asked, turn_id
+from tests.support.builders import ID, OWNER, a_conversation, asked, turn_id
 
 PORTS: tuple[type, ...] = (
     AssistantProfile,

@@ -10,7 +10,7 @@ from domain.model.piece import NumberedPiece, TextPiece
 from domain.model.turn import Outcome, RequestKey, TurnEnd, TurnPolicy
 from domain.service.turn_lifecycle import say
 from entrypoints.usecases.open_turn import OnBusy
-from tests.builders import (
+from tests.support.builders import (
     ID,
     OWNER,
     a_conversation,
@@ -19,8 +19,8 @@ from tests.builders import (
     texts_of,
     turn_id,
 )
-from tests.clocks import ManualClock
-from tests.entrypoints.room import Room, a_room
+from tests.support.clocks import ManualClock
+from tests.support.harness import Room, a_room
 
 POLICY = TurnPolicy()
 HALF = [NumberedPiece(1, TextPiece("Half"))]

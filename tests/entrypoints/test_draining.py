@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from ports.errors import ShuttingDown
-from tests.builders import turn_id
-from tests.entrypoints.a_turn import (
+from tests.support.builders import turn_id
+from tests.support.turn_runner import (
     AT_ONCE,
     LONG,
     Turn,

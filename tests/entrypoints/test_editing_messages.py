@@ -1,7 +1,7 @@
 """Messages that replace an earlier one by its id, however far back it is."""
 
-from tests.builders import OWNER, after_turns, question_id, texts_of
-from tests.entrypoints.room import a_room
+from tests.support.builders import OWNER, after_turns, question_id, texts_of
+from tests.support.harness import a_room
 
 MORE_THAN_AT_HAND = 120
 

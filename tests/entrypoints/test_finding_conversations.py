@@ -7,8 +7,8 @@ import pytest
 from domain.model.errors import ConversationNotFound
 from entrypoints.usecases.conversations import FindConversation
 from ports.errors import StoredStateUnreadable, StoreUnavailable
-from tests.builders import OTHER_ID, OWNER, STRANGER
-from tests.entrypoints.room import Room, a_room
+from tests.support.builders import OTHER_ID, OWNER, STRANGER
+from tests.support.harness import Room, a_room
 
 UUID_OF_SOMEBODY = "6d2a6a4e-6c1e-4f0e-9a0e-3d8b5a3f2c11"
 

@@ -8,10 +8,10 @@ from domain.model.message import FinishReason
 from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Outcome, TurnEnd, TurnPolicy
 from ports.language_model import ModelTimedOut
-from tests.builders import OTHER_ID, OWNER, STRANGER, turn_id
-from tests.e2e.puppet import Puppet
-from tests.entrypoints.doubles import USAGE, Saying
-from tests.entrypoints.room import a_room
+from tests.support.builders import OTHER_ID, OWNER, STRANGER, turn_id
+from tests.support.fake_model import Puppet
+from tests.support.fakes import USAGE, Saying
+from tests.support.harness import a_room
 
 AT_ONCE = timedelta()
 KEPT_AFTER_END = timedelta(minutes=1)

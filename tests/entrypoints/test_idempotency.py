@@ -10,10 +10,10 @@ from domain.model.identifiers import SessionId
 from domain.model.turn import RequestKey
 from entrypoints.usecases.regenerate import Again
 from ports.language_model import ModelBusy
-from tests.builders import OTHER_ID, OWNER, texts_of
-from tests.e2e.puppet import Puppet
-from tests.entrypoints.doubles import Saying
-from tests.entrypoints.room import ADDRESS, a_room
+from tests.support.builders import OTHER_ID, OWNER, texts_of
+from tests.support.fake_model import Puppet
+from tests.support.fakes import Saying
+from tests.support.harness import ADDRESS, a_room
 
 KEY = RequestKey(digest=b"key", body_digest=b"body")
 OTHER_BODY = RequestKey(digest=b"key", body_digest=b"another body")

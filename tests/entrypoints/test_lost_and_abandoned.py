@@ -7,10 +7,10 @@ import pytest
 from domain.model.piece import NumberedPiece, TextPiece
 from domain.model.turn import Outcome, TurnPolicy, TurnStatus
 from ports.errors import StoreUnavailable
-from tests.builders import ID, OWNER, a_conversation, answered, asked, texts_of, turn_id
-from tests.e2e.puppet import Puppet
-from tests.entrypoints.doubles import Saying
-from tests.entrypoints.room import a_room
+from tests.support.builders import ID, OWNER, a_conversation, answered, asked, texts_of, turn_id
+from tests.support.fake_model import Puppet
+from tests.support.fakes import Saying
+from tests.support.harness import a_room
 
 POLICY = TurnPolicy()
 

@@ -20,11 +20,11 @@ from ports.language_model import (
     ModelTimedOut,
     ModelUnavailable,
 )
-from tests.builders import ID, OWNER, a_conversation, after_turns, asked, texts_of, turn_id
-from tests.clocks import HastyClock
-from tests.e2e.puppet import Puppet
-from tests.entrypoints.doubles import USAGE, Beating, Calm, Saying
-from tests.entrypoints.room import WHEN_IT_COMES, Room, a_room
+from tests.support.builders import ID, OWNER, a_conversation, after_turns, asked, texts_of, turn_id
+from tests.support.clocks import HastyClock
+from tests.support.fake_model import Puppet
+from tests.support.fakes import USAGE, Beating, Calm, Saying
+from tests.support.harness import WHEN_IT_COMES, Room, a_room
 
 FAILURES: list[ModelError] = [
     ContentFiltered(),

@@ -14,7 +14,7 @@ from entrypoints.http.middleware import (
     SecurityHeaders,
     UnexpectedErrors,
 )
-from tests.entrypoints.doubles import Notebook
+from tests.support.fakes import Notebook
 
 LOCALES = ("en", "pt-BR")
 WORDS = "planted words"

@@ -17,10 +17,10 @@ from ports.language_model import (
     ModelTimedOut,
     ModelUnavailable,
 )
-from tests.builders import ID, OWNER, after_turns, asked, texts_of, turn_id
-from tests.clocks import NOON
-from tests.entrypoints.doubles import Calm, Saying
-from tests.entrypoints.room import a_room
+from tests.support.builders import ID, OWNER, after_turns, asked, texts_of, turn_id
+from tests.support.clocks import NOON
+from tests.support.fakes import Calm, Saying
+from tests.support.harness import a_room
 
 FAILURES: list[ModelError] = [
     ContentFiltered(),

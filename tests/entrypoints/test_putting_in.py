@@ -12,9 +12,9 @@ from entrypoints.usecases.edit_items import ChangeConversation, Input, NewInput
 from entrypoints.usecases.open_turn import Started
 from ports.errors import TooManyRequests
 from ports.rate_limiter import Share
-from tests.builders import OWNER, STRANGER, texts_of
-from tests.entrypoints.doubles import Saying
-from tests.entrypoints.room import ADDRESS, Room, a_room
+from tests.support.builders import OWNER, STRANGER, texts_of
+from tests.support.fakes import Saying
+from tests.support.harness import ADDRESS, Room, a_room
 
 
 def words(text: str) -> Input:

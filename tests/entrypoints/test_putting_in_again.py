@@ -17,10 +17,10 @@ from entrypoints.usecases.edit_items import ChangeConversation, Input, NewInput
 from entrypoints.usecases.open_turn import Started
 from ports.client_keys import ClientKeys
 from ports.language_model import ModelUnavailable
-from tests.builders import OWNER, a_conversation, an_opening, question_id, texts_of, turn_id
-from tests.clocks import ManualClock
-from tests.entrypoints.doubles import Saying
-from tests.entrypoints.room import ADDRESS, Room, a_room
+from tests.support.builders import OWNER, a_conversation, an_opening, question_id, texts_of, turn_id
+from tests.support.clocks import ManualClock
+from tests.support.fakes import Saying
+from tests.support.harness import ADDRESS, Room, a_room
 
 KEY = RequestKey(digest=b"key", body_digest=b"body")
 CALL = Input(role=Role.ASSISTANT, parts=(ToolCallPart(call_id="a", name="look", arguments="{}"),))

@@ -31,8 +31,16 @@ from entrypoints.http.documents import (
 )
 from entrypoints.usecases.conversations import History
 from ports.conversation_store import Page
-from tests.builders import ID, a_conversation, a_message, an_opening, answered, asked, turn_id
-from tests.clocks import NOON
+from tests.support.builders import (
+    ID,
+    a_conversation,
+    a_message,
+    an_opening,
+    answered,
+    asked,
+    turn_id,
+)
+from tests.support.clocks import NOON
 
 ALSO = "2026-01-02T12:00:00Z"
 TOMORROW = "2026-01-03T12:00:00Z"

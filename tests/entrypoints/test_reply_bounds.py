@@ -6,9 +6,9 @@ from domain.model.limits import MAX_REPLY_BYTES
 from domain.model.message import FinishReason, ReasoningPart, TextPart, ToolCallPart
 from domain.model.piece import Piece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Outcome, TurnEnd
-from tests.builders import ID, OWNER, a_conversation, asked
-from tests.entrypoints.doubles import Calm, Saying
-from tests.entrypoints.room import WHEN_IT_COMES, a_room
+from tests.support.builders import ID, OWNER, a_conversation, asked
+from tests.support.fakes import Calm, Saying
+from tests.support.harness import WHEN_IT_COMES, a_room
 
 KIB = "=" * 1_024
 

@@ -11,7 +11,7 @@ from domain.model.piece import NumberedPiece, Piece, ReasoningPiece, TextPiece, 
 from domain.model.turn import Outcome, TurnEnd
 from entrypoints.http.problems import STATUS_BY_CODE
 from entrypoints.http.ui_message_stream import ReplyChunks
-from tests.builders import reply_id, turn_id
+from tests.support.builders import reply_id, turn_id
 
 TURN = turn_id()
 LATER = datetime(2026, 1, 3, 12, tzinfo=UTC)

@@ -13,9 +13,9 @@ from entrypoints.usecases.follow_turn import FollowTurn
 from ports.assistant_profile import AssistantProfile
 from ports.clock import Clock
 from ports.language_model import LanguageModel
-from tests.builders import OWNER
-from tests.entrypoints.doubles import Saying
-from tests.entrypoints.room import Room, a_room
+from tests.support.builders import OWNER
+from tests.support.fakes import Saying
+from tests.support.harness import Room, a_room
 
 
 def shown(room: Room) -> ReplyStream:

@@ -11,7 +11,7 @@ from domain.model.errors import InvalidInput
 from entrypoints.http.authentication import CallerRules
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import page_wanted, query_session, wanted_locales, wants_json
-from tests.builders import ID
+from tests.support.builders import ID
 
 PEER = "192.0.2.9"
 

@@ -8,11 +8,11 @@ from domain.model.message import MessageStatus
 from domain.model.piece import TextPiece
 from domain.model.turn import Outcome, TurnEnd, TurnPolicy
 from domain.service.turn_lifecycle import settle
-from tests.builders import ID, OWNER, a_conversation, asked, texts_of, turn_id
-from tests.clocks import NOON
-from tests.e2e.puppet import Puppet, Speaking
-from tests.entrypoints.doubles import Calm, Saying
-from tests.entrypoints.room import WHEN_IT_COMES, Room, a_room
+from tests.support.builders import ID, OWNER, a_conversation, asked, texts_of, turn_id
+from tests.support.clocks import NOON
+from tests.support.fake_model import Puppet, Speaking
+from tests.support.fakes import Calm, Saying
+from tests.support.harness import WHEN_IT_COMES, Room, a_room
 
 WITHIN = TurnPolicy().save_within
 A_MOMENT = timedelta(seconds=1)

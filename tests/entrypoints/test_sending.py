@@ -8,11 +8,11 @@ from domain.model.identifiers import MessageId
 from domain.model.message import TextPart
 from entrypoints.usecases.open_turn import MESSAGES_AT_HAND
 from entrypoints.usecases.regenerate import Again
-from tests.builders import ID, OTHER_ID, OWNER, STRANGER, texts_of
-from tests.clocks import NOON
-from tests.e2e.puppet import Parrot, Puppet
-from tests.entrypoints.doubles import Saying
-from tests.entrypoints.room import ADDRESS, a_room
+from tests.support.builders import ID, OTHER_ID, OWNER, STRANGER, texts_of
+from tests.support.clocks import NOON
+from tests.support.fake_model import Parrot, Puppet
+from tests.support.fakes import Saying
+from tests.support.harness import ADDRESS, a_room
 
 
 async def test_a_first_message_begins_a_conversation() -> None:

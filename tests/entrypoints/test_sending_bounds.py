@@ -4,10 +4,10 @@ import pytest
 
 from ports.errors import ShuttingDown, StoreUnavailable, TooManyRequests, TooManyTurns
 from ports.rate_limiter import Share
-from tests.builders import texts_of
-from tests.e2e.puppet import Puppet
-from tests.entrypoints.doubles import Saying
-from tests.entrypoints.room import WHEN_IT_COMES, a_room
+from tests.support.builders import texts_of
+from tests.support.fake_model import Puppet
+from tests.support.fakes import Saying
+from tests.support.harness import WHEN_IT_COMES, a_room
 
 
 async def test_new_conversations_are_counted_by_address() -> None:

@@ -10,15 +10,15 @@ from entrypoints.usecases.open_turn import OnBusy
 from entrypoints.usecases.regenerate import Again
 from entrypoints.usecases.submit_tool_results import AnswerTools, ToolAnswers
 from ports.errors import StoredStateUnreadable
-from tests.builders import (
+from tests.support.builders import (
     OTHER_ID,
     OWNER,
     STRANGER,
     texts_of,
     turn_id,
 )
-from tests.e2e.puppet import Puppet
-from tests.entrypoints.room import ADDRESS, WHEN_IT_COMES, a_room
+from tests.support.fake_model import Puppet
+from tests.support.harness import ADDRESS, WHEN_IT_COMES, a_room
 
 
 async def test_a_reply_makes_way_for_who_interrupts_it() -> None:

@@ -16,9 +16,9 @@ from entrypoints.usecases.ephemeral_reply import ReplyUnkept
 from ports.errors import ShuttingDown, TooManyTurns
 from ports.language_model import ModelBusy
 from ports.turn_log import LogEntry
-from tests.builders import OWNER
-from tests.entrypoints.doubles import Saying
-from tests.entrypoints.room import ADDRESS, WHEN_IT_COMES, Room, a_room
+from tests.support.builders import OWNER
+from tests.support.fakes import Saying
+from tests.support.harness import ADDRESS, WHEN_IT_COMES, Room, a_room
 
 HELLO = NewInput(inputs=(Input(role=Role.USER, parts=(TextPart("Hello?"),)),), address=ADDRESS)
 AT_ONCE = timedelta()

@@ -9,9 +9,9 @@ from domain.model.conversation import Conversation
 from domain.model.errors import ConversationTooLarge
 from domain.model.turn import Outcome, TurnEnd
 from ports.errors import StoredStateUnreadable, TurnNotLogged
-from tests.builders import ID, OWNER, a_conversation, asked, texts_of, turn_id
-from tests.entrypoints.doubles import Calm, Saying
-from tests.entrypoints.room import Room, a_room
+from tests.support.builders import ID, OWNER, a_conversation, asked, texts_of, turn_id
+from tests.support.fakes import Calm, Saying
+from tests.support.harness import Room, a_room
 
 Patch = pytest.MonkeyPatch
 

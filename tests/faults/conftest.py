@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.faults.fleet import Fleet, a_fleet
-from tests.faults.teller import Teller, telling
-from tests.integration.redis_servers import RedisProcess, embedded_binary, redis_process
+from tests.support.fleet import Fleet, a_fleet
+from tests.support.ordered_model import Teller, telling
+from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
 
 LASTING = ("--appendonly", "yes", "--appendfsync", "always")
 

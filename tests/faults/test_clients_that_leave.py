@@ -5,11 +5,11 @@ from any process; everything is kept.
 import asyncio
 from collections import Counter
 
-from tests.e2e.chatting import eventually
-from tests.e2e.events import Event, cursors, text_of
-from tests.faults.fleet import Fleet, meeting
-from tests.faults.teller import an_order, told
-from tests.http_client import LiveAnswer
+from tests.support.event_stream import Event, cursors, text_of
+from tests.support.fleet import Fleet, meeting
+from tests.support.http_client import LiveAnswer
+from tests.support.native_client import eventually
+from tests.support.ordered_model import an_order, told
 
 PIECES = 200
 RELOADS = 100

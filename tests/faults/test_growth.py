@@ -15,11 +15,11 @@ from domain.model.message import FinishReason
 from domain.model.piece import ModelFinished, Piece, TextPiece
 from domain.model.prompt import Prompt
 from entrypoints.settings import Settings
-from tests.e2e.chatting import Person
-from tests.e2e.in_redis import served_from
-from tests.e2e.puppet import USAGE
-from tests.integration.redis_servers import RedisProcess
-from tests.servers import Served, served
+from tests.support.fake_model import USAGE
+from tests.support.native_client import Person
+from tests.support.redis_servers import RedisProcess
+from tests.support.redis_services import served_from
+from tests.support.service import Served, served
 
 FEW: Final = int(os.environ.get("PRIVITY_TEST_TURNS", "2000")) // 10
 MANY: Final = FEW * 10

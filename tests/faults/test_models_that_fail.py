@@ -4,9 +4,9 @@ may be retried; the user message and the pieces so far are kept, marked.
 
 import pytest
 
-from tests.e2e.events import kinds, text_of
-from tests.faults.fleet import Fleet, meeting
-from tests.faults.teller import DIE, FINISH, GARBAGE, HANG, REFUSE, an_order, told
+from tests.support.event_stream import kinds, text_of
+from tests.support.fleet import Fleet, meeting
+from tests.support.ordered_model import DIE, FINISH, GARBAGE, HANG, REFUSE, an_order, told
 
 FAILURES = {
     HANG: (3, "model_timeout", 504),

@@ -3,12 +3,12 @@
 import json
 from typing import Any
 
-from tests.e2e.chatting import Person, eventually
-from tests.e2e.events import text_of
-from tests.e2e.office import Program
-from tests.faults.fleet import Fleet
-from tests.faults.teller import an_order, told
-from tests.http_client import Answer, Client
+from tests.support.event_stream import text_of
+from tests.support.fleet import Fleet
+from tests.support.http_client import Answer, Client
+from tests.support.native_client import Person, eventually
+from tests.support.ordered_model import an_order, told
+from tests.support.v1_client import Program
 
 SLOWLY = 30
 LAST_BATCH = 10

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from tests.e2e.chatting import Person, eventually
-from tests.e2e.events import kinds, text_of
-from tests.faults.fleet import Fleet, meeting
-from tests.faults.teller import an_order, told
+from tests.support.event_stream import kinds, text_of
+from tests.support.fleet import Fleet, meeting
+from tests.support.native_client import Person, eventually
+from tests.support.ordered_model import an_order, told
 
 SLOWLY = 30
 LAST_BATCH = 10

@@ -2,8 +2,7 @@
 
 import secrets
 
-from tests.faults.random_run import run
-from tests.faults.run_result import Plan
+from tests.faults.random_kills import Plan, run
 
 KILLS = 16
 

@@ -6,14 +6,14 @@ import signal
 from asyncio import StreamReader, StreamWriter
 from contextlib import AsyncExitStack
 
-from tests.e2e.chatting import Person, eventually
-from tests.e2e.events import text_of
-from tests.faults.fleet import Fleet, a_fleet, meeting
-from tests.faults.hurried import POLICY
-from tests.faults.teller import Teller, an_order, told
-from tests.http_client import LiveAnswer
-from tests.integration.proxies import listening, proxy_to
-from tests.integration.redis_servers import RedisProcess
+from tests.support.event_stream import text_of
+from tests.support.fast_serve import POLICY
+from tests.support.fleet import Fleet, a_fleet, meeting
+from tests.support.http_client import LiveAnswer
+from tests.support.native_client import Person, eventually
+from tests.support.ordered_model import Teller, an_order, told
+from tests.support.proxies import listening, proxy_to
+from tests.support.redis_servers import RedisProcess
 
 LIVE_TURNS = 50
 A_FREEZE = POLICY.dead_after * 2

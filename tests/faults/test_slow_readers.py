@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 
-from tests.e2e.chatting import a_message, eventually
-from tests.e2e.events import events_in, text_of
-from tests.faults.fleet import Fleet, meeting
-from tests.faults.teller import an_order, told
-from tests.integration.redis_servers import RedisProcess
+from tests.support.event_stream import events_in, text_of
+from tests.support.fleet import Fleet, meeting
+from tests.support.native_client import a_message, eventually
+from tests.support.ordered_model import an_order, told
+from tests.support.redis_servers import RedisProcess
 
 PIECES = 30_000
 """More than the buffers between the two hold, some 6 MB of events, and within a reply's bound."""

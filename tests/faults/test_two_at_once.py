@@ -8,10 +8,10 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
-from tests.e2e.events import kinds, text_of
-from tests.faults.fleet import Fleet, meeting
-from tests.faults.teller import an_order, told
-from tests.integration.redis_servers import RedisProcess
+from tests.support.event_stream import kinds, text_of
+from tests.support.fleet import Fleet, meeting
+from tests.support.ordered_model import an_order, told
+from tests.support.redis_servers import RedisProcess
 
 BOTH = 8
 

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.integration.redis_servers import RedisProcess, embedded_binary, redis_process
-from tests.integration.storing import Storing, storing
+from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
+from tests.support.redis_store import Storing, storing
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,9 @@ from redis.exceptions import ResponseError
 from adapters.encrypted_redis.command_queue import (
     ConnectionTrouble,
 )
-from tests.integration.connecting import connected, echoed, until_it_answers
-from tests.integration.proxies import proxy_to
-from tests.integration.redis_servers import RedisProcess
+from tests.support.proxies import proxy_to
+from tests.support.redis_connections import connected, echoed, until_it_answers
+from tests.support.redis_servers import RedisProcess
 
 
 async def test_everybody_gets_their_own_reply(shared_server: RedisProcess) -> None:

@@ -13,9 +13,9 @@ from adapters.encrypted_redis.command_queue import (
     OutcomeUnknown,
 )
 from adapters.encrypted_redis.multiplexer import Multiplexer
-from tests.integration.connecting import BRIEF, LONG, connected, echoed, until_it_answers
-from tests.integration.proxies import proxy_to
-from tests.integration.redis_servers import RedisProcess
+from tests.support.proxies import proxy_to
+from tests.support.redis_connections import BRIEF, LONG, connected, echoed, until_it_answers
+from tests.support.redis_servers import RedisProcess
 
 
 async def test_a_frozen_server_leaves_the_outcome_unknown_and_late_replies_reach_nobody(

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from tests.e2e.processes import ran_here
-from tests.integration.examining import examined, lines, planned_server, url_of
-from tests.integration.redis_servers import (
+from tests.support.doctor import examined, lines, planned_server, url_of
+from tests.support.processes import ran_here
+from tests.support.redis_servers import (
     RedisProcess,
     embedded_binary,
     free_port,

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 from redis import Redis
 
-from tests.builders import OWNER, a_conversation
-from tests.integration.examining import examined, lines, planned_server, url_of
-from tests.integration.redis_servers import RedisProcess
-from tests.integration.storing import NEWER, RING, Storing, storing
+from tests.support.builders import OWNER, a_conversation
+from tests.support.doctor import examined, lines, planned_server, url_of
+from tests.support.redis_servers import RedisProcess
+from tests.support.redis_store import NEWER, RING, Storing, storing
 
 
 @pytest.fixture(scope="module")

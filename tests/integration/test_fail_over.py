@@ -4,10 +4,10 @@ import asyncio
 from contextlib import suppress
 
 from ports.errors import StoreUnavailable
-from tests.builders import ID, OWNER, a_conversation, asked, texts_of
-from tests.integration.proxies import proxy_to
-from tests.integration.redis_servers import RedisProcess
-from tests.integration.storing import Storing, storing
+from tests.support.builders import ID, OWNER, a_conversation, asked, texts_of
+from tests.support.proxies import proxy_to
+from tests.support.redis_servers import RedisProcess
+from tests.support.redis_store import Storing, storing
 
 
 async def test_the_new_primary_is_found_over_a_new_connection(

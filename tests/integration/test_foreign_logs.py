@@ -7,9 +7,8 @@ import pytest
 from adapters.encrypted_redis.keys_and_scripts import log_key
 from domain.model.turn import Turn
 from ports.errors import StoredStateUnreadable
-from tests.builders import ID, OWNER, a_conversation, asked
-from tests.contract.turns import numbered, turn_of
-from tests.integration.storing import Storing
+from tests.support.builders import ID, OWNER, a_conversation, asked, numbered, turn_of
+from tests.support.redis_store import Storing
 
 AT_ONCE = timedelta()
 FOREIGN = [

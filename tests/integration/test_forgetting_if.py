@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from domain.model.conversation import Conversation
-from tests.builders import ID, OWNER, after_turns, texts_of
-from tests.contract.changes import asking
-from tests.integration.redis_servers import RedisProcess
-from tests.integration.storing import storing
+from tests.support.builders import ID, OWNER, after_turns, texts_of
+from tests.support.changes import asking
+from tests.support.redis_servers import RedisProcess
+from tests.support.redis_store import storing
 
 
 async def test_a_faster_writer_is_asked_about_as_well(

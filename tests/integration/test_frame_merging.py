@@ -7,8 +7,8 @@ from adapters.encrypted_redis.frame_reader import FrameReader, newest_messages
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import Kind, Sealer, header_of
 from domain.service.item_editing import described
-from tests.builders import ID, OWNER, a_conversation, answered, asked, texts_of
-from tests.integration.storing import RING, Storing
+from tests.support.builders import ID, OWNER, a_conversation, answered, asked, texts_of
+from tests.support.redis_store import RING, Storing
 
 TURNS = 40
 MERGED = 8

@@ -10,10 +10,9 @@ from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import Kind, Sealer
 from domain.model.piece import NumberedPiece, TextPiece
 from domain.model.turn import Outcome, TurnEnd
-from tests.builders import ID, OWNER, a_conversation, asked, texts_of
-from tests.contract.changes import finishing
-from tests.contract.turns import turn_of
-from tests.integration.storing import RING, Storing
+from tests.support.builders import ID, OWNER, a_conversation, asked, texts_of, turn_of
+from tests.support.changes import finishing
+from tests.support.redis_store import RING, Storing
 
 PIECES = [NumberedPiece(1, TextPiece("said"))]
 

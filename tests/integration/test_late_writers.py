@@ -9,13 +9,20 @@ from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound, TurnSuperseded
 from domain.model.piece import NumberedPiece, TextPiece
 from domain.model.turn import Outcome, TurnEnd
-from tests.builders import ID, OWNER, STRANGER, a_conversation, answered, asked, texts_of
-from tests.contract.changes import asking, finishing
-from tests.contract.turns import turn_of
-from tests.integration.proxies import Proxy, proxy_to
-from tests.integration.redis_servers import RedisProcess
-from tests.integration.storing import Storing, storing
-from tests.integration.talking import talked
+from tests.support.builders import (
+    ID,
+    OWNER,
+    STRANGER,
+    a_conversation,
+    answered,
+    asked,
+    texts_of,
+    turn_of,
+)
+from tests.support.changes import asking, finishing
+from tests.support.proxies import Proxy, proxy_to
+from tests.support.redis_servers import RedisProcess
+from tests.support.redis_store import Storing, storing, talked
 
 LATE = [NumberedPiece(1, TextPiece("late"))]
 

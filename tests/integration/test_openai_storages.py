@@ -5,12 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 from attrs import evolve
 
-from tests.e2e.office import Program
-from tests.e2e.settings import GENEROUS, NEW
-from tests.integration.redis_servers import RedisProcess
-from tests.openai_clients.clerk import Clerk
-from tests.openai_clients.exchanges import recording, replayed
-from tests.servers import Served, served
+from tests.support.openai_recordings import recording, replayed
+from tests.support.redis_servers import RedisProcess
+from tests.support.service import GENEROUS, NEW, Served, served
+from tests.support.tool_model import Clerk
+from tests.support.v1_client import Program
 
 
 @pytest.fixture(params=["memory", "redis"])

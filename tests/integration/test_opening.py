@@ -7,9 +7,9 @@ import pytest
 import trustme
 
 from adapters.encrypted_redis.connecting import RedisPlace
-from tests.integration.proxies import proxy_to
-from tests.integration.reaching import answers, refusal
-from tests.integration.redis_servers import (
+from tests.support.proxies import proxy_to
+from tests.support.redis_connections import answers, refusal
+from tests.support.redis_servers import (
     RedisProcess,
 )
 

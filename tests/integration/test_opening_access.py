@@ -7,14 +7,14 @@ import pytest
 
 from adapters.encrypted_redis.connecting import RedisPlace, open_redis
 from adapters.system.clock import SystemClock
-from tests.integration.reaching import PASSWORD, QUOTED, answers, opened, refusal
-from tests.integration.redis_servers import (
+from tests.noting import Notes
+from tests.support.redis_connections import PASSWORD, QUOTED, answers, opened, refusal
+from tests.support.redis_servers import (
     RedisProcess,
     embedded_binary,
     free_port,
     redis_process,
 )
-from tests.noting import Notes
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ import pytest
 
 from adapters.encrypted_redis.readiness import RedisReadiness
 from ports.errors import StoreUnavailable
-from tests.builders import OWNER, a_conversation, asked
-from tests.integration.redis_servers import RedisProcess
-from tests.integration.storing import Storing, storing
+from tests.support.builders import OWNER, a_conversation, asked
+from tests.support.redis_servers import RedisProcess
+from tests.support.redis_store import Storing, storing
 
 FULL = {"maxmemory-policy": "noeviction", "maxmemory": "1mb"}
 

@@ -12,12 +12,11 @@ from adapters.encrypted_redis import keys_and_scripts as scripts
 from adapters.encrypted_redis.keys_and_scripts import Script
 from adapters.sealing.sealer import header_of
 from domain.model.turn import Outcome, TurnEnd
-from tests.builders import ID, OWNER, a_conversation, asked
-from tests.contract.changes import finishing
-from tests.contract.turns import numbered, turn_of
-from tests.e2e.redis_bytes import held, raw
-from tests.integration.redis_servers import RedisProcess, embedded_binary, redis_process
-from tests.integration.storing import RING, Storing, storing
+from tests.support.builders import ID, OWNER, a_conversation, asked, numbered, turn_of
+from tests.support.changes import finishing
+from tests.support.redis_contents import held, raw
+from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
+from tests.support.redis_store import RING, Storing, storing
 
 DOCS = Path(__file__).parents[2] / "docs"
 LAYOUT = (DOCS / "redis_layout.md").read_text("utf-8")

@@ -11,8 +11,8 @@ from redis.exceptions import RedisError
 
 from adapters.encrypted_redis.command_queue import Bounds, ConnectionTrouble
 from adapters.encrypted_redis.redis_errors import may_pass, reason_of
-from tests.integration.connecting import connected
-from tests.integration.proxies import Answering, listening
+from tests.support.proxies import Answering, listening
+from tests.support.redis_connections import connected
 
 SOON = Bounds(patience=timedelta(milliseconds=40), lateness=timedelta(milliseconds=40))
 resp = st.sampled_from(

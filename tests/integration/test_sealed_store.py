@@ -5,7 +5,7 @@ import pytest
 from domain.model.errors import ConversationNotFound
 from domain.model.identifiers import Owner
 from ports.errors import StoredStateUnreadable
-from tests.builders import (
+from tests.support.builders import (
     ID,
     OTHER_ID,
     OWNER,
@@ -13,9 +13,8 @@ from tests.builders import (
     asked,
     texts_of,
 )
-from tests.integration.redis_servers import RedisProcess
-from tests.integration.storing import NEWER, Storing, storing
-from tests.integration.talking import talked
+from tests.support.redis_servers import RedisProcess
+from tests.support.redis_store import NEWER, Storing, storing, talked
 
 HEADER_FIELDS = {"key id": 1, "first revision": 13, "last revision": 21, "nonce": 29, "text": 45}
 

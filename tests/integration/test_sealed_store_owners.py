@@ -6,18 +6,17 @@ import pytest
 
 from adapters.sealing.sealer import header_of
 from ports.errors import StoredStateUnreadable
-from tests.builders import (
+from tests.support.builders import (
     ID,
     OWNER,
     STRANGER,
     asked,
     texts_of,
 )
-from tests.clocks import NOON
-from tests.contract.changes import asking, settling
-from tests.integration.redis_servers import RedisProcess
-from tests.integration.storing import NEWER, RING, Storing, storing
-from tests.integration.talking import talked
+from tests.support.changes import asking, settling
+from tests.support.clocks import NOON
+from tests.support.redis_servers import RedisProcess
+from tests.support.redis_store import NEWER, RING, Storing, storing, talked
 
 
 async def test_the_owner_can_forget_a_damaged_record(kept: Storing) -> None:

@@ -8,11 +8,10 @@ from datetime import timedelta
 from domain.model.identifiers import TurnId
 from domain.model.turn import TurnPolicy
 from ports.errors import StoreUnavailable
-from tests.builders import ID, OWNER, a_conversation, asked
-from tests.clocks import ShiftedClock
-from tests.contract.turns import turn_of
-from tests.integration.redis_servers import RedisProcess
-from tests.integration.storing import Storing, storing
+from tests.support.builders import ID, OWNER, a_conversation, asked, turn_of
+from tests.support.clocks import ShiftedClock
+from tests.support.redis_servers import RedisProcess
+from tests.support.redis_store import Storing, storing
 
 DEAD_AFTER = TurnPolicy().dead_after
 

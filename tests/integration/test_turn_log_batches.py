@@ -15,11 +15,10 @@ from adapters.sealing.sealer import Sealer
 from domain.model.piece import NumberedPiece, TextPiece
 from domain.model.turn import Outcome, Turn, TurnEnd
 from ports.turn_log import Writing
-from tests.builders import ID, OWNER, a_conversation, asked
-from tests.clocks import ManualClock
-from tests.contract.turns import numbered, turn_of
-from tests.integration.redis_servers import RedisProcess
-from tests.integration.storing import RING, Storing, storing
+from tests.support.builders import ID, OWNER, a_conversation, asked, numbered, turn_of
+from tests.support.clocks import ManualClock
+from tests.support.redis_servers import RedisProcess
+from tests.support.redis_store import RING, Storing, storing
 
 HEAD = 1
 AT_ONCE = timedelta()

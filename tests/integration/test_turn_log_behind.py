@@ -9,11 +9,10 @@ from adapters.encrypted_redis.keys_and_scripts import log_key
 from adapters.encrypted_redis.turn_log import Batching
 from domain.model.turn import Outcome, Turn, TurnEnd
 from ports.turn_log import LogEntry, Writing
-from tests.builders import ID, OWNER, a_conversation, asked
-from tests.contract.changes import asking, interrupting
-from tests.contract.turns import AT_ONCE, numbered, turn_of
-from tests.integration.redis_servers import RedisProcess
-from tests.integration.storing import Storing, storing
+from tests.support.builders import AT_ONCE, ID, OWNER, a_conversation, asked, numbered, turn_of
+from tests.support.changes import asking, interrupting
+from tests.support.redis_servers import RedisProcess
+from tests.support.redis_store import Storing, storing
 
 AT_ONCE_SENT = Batching(within=timedelta(hours=1), characters=1)
 SELDOM_SENT = Batching(within=timedelta(hours=1), characters=1_000)

@@ -11,12 +11,11 @@ from adapters.encrypted_redis.command_queue import Bounds
 from adapters.encrypted_redis.turn_log import Batching
 from domain.model.errors import TurnInProgress
 from ports.turn_log import Writing
-from tests.builders import ID, OWNER, a_conversation, asked
-from tests.clocks import ManualClock
-from tests.contract.changes import asking
-from tests.contract.turns import AT_ONCE, numbered, turn_of
-from tests.integration.redis_servers import RedisProcess
-from tests.integration.storing import Storing, storing
+from tests.support.builders import AT_ONCE, ID, OWNER, a_conversation, asked, numbered, turn_of
+from tests.support.changes import asking
+from tests.support.clocks import ManualClock
+from tests.support.redis_servers import RedisProcess
+from tests.support.redis_store import Storing, storing
 
 
 async def test_a_redis_that_takes_long_holds_up_no_writer(own_server: RedisProcess) -> None:

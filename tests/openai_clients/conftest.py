@@ -5,10 +5,9 @@ from collections.abc import AsyncIterator, Iterator
 import openai
 import pytest
 
-from tests.e2e.settings import GENEROUS
-from tests.http_client import Client
-from tests.openai_clients.clerk import Clerk
-from tests.servers import served_apart
+from tests.support.http_client import Client
+from tests.support.service import GENEROUS, served_apart
+from tests.support.tool_model import Clerk
 
 
 @pytest.fixture(scope="session")

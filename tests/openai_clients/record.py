@@ -14,14 +14,13 @@ import httpx2
 import openai
 from agents import Agent, OpenAIConversationsSession, RunConfig, Runner
 
-from tests.e2e.settings import GENEROUS
-from tests.http_client import Answer
-from tests.openai_clients.clerk import Clerk
 from tests.openai_clients.conftest import new_key
-from tests.openai_clients.exchanges import FOLDER, Exchange, Names, told
 from tests.openai_clients.test_agents import weather
 from tests.openai_clients.test_responses import LOOK, results
-from tests.servers import served
+from tests.support.http_client import Answer
+from tests.support.openai_recordings import FOLDER, Exchange, Names, told
+from tests.support.service import GENEROUS, served
+from tests.support.tool_model import Clerk
 
 Scene = Callable[[openai.AsyncOpenAI], Awaitable[None]]
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.e2e.office import Program
-from tests.openai_clients.exchanges import FOLDER, Names, recording, replayed
+from tests.support.openai_recordings import FOLDER, Names, recording, replayed
+from tests.support.v1_client import Program
 
 RECORDINGS = sorted(path.stem for path in FOLDER.glob("*.json"))
 

@@ -1,0 +1,115 @@
+"""The assistant's profile as a TOML file."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from adapters.assistant_profile.toml_file import NEUTRAL, ProfileProblem, load_assistant
+from domain.model.message import Usage
+
+EXAMPLE = Path(__file__).parents[3] / "assistant.example.toml"
+WHOLE = 'system_prompt = "Be kind."\n[welcome]\nen = "Hello!"\n'
+
+
+def problems_of(path: Path) -> list[str]:
+    with pytest.raises(ProfileProblem) as problem:
+        load_assistant(path)
+    assert str(problem.value) == "ASSISTANT_FILE: " + " ".join(problem.value.problems)
+    return problem.value.problems
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "assistant.toml"
+
+
+def test_the_example_can_be_used_as_it_is() -> None:
+    assistant = load_assistant(EXAMPLE).assistant()
+
+    usage = Usage(input_tokens=1_000_000, output_tokens=2_000_000)
+    assert assistant.system_prompt.strip().startswith("You are the assistant")
+    assert list(assistant.welcomes) == ["en", "fi", "sv"]
+    assert assistant.cost_of("some-model", usage) == Decimal("1.35")
+
+
+def test_without_a_file_the_assistant_is_neutral() -> None:
+    assert load_assistant(None).assistant() is NEUTRAL
+
+
+def test_prices_may_be_left_out(file: Path) -> None:
+    file.write_text(WHOLE, "utf-8")
+
+    assistant = load_assistant(file).assistant()
+
+    assert (assistant.system_prompt, dict(assistant.prices)) == ("Be kind.", {})
+    assert assistant.default_locale == "en"
+
+
+@pytest.mark.parametrize("price", ["0.15", "1", '"0.15"', "0"])
+def test_a_price_may_be_a_number_or_a_text(file: Path, price: str) -> None:
+    file.write_text(f"{WHOLE}[prices.m]\ninput = {price}\noutput = 1\n", "utf-8")
+
+    known = load_assistant(file).assistant().prices["m"]
+
+    assert (known.input, known.output) == (Decimal(price.strip('"')), Decimal(1))
+
+
+def test_every_problem_is_told_at_once(file: Path) -> None:
+    document = """
+        system_prompt = " "
+        colour = "blue"
+        [welcome]
+        english_please = "Hello!"
+        fi = 3
+        [prices.m]
+        input = 1
+    """
+    file.write_text(document, "utf-8")
+
+    assert problems_of(file) == [
+        "colour is not known.",
+        "system_prompt must be a text.",
+        "welcome.english_please is no language tag.",
+        "welcome.fi must be a text.",
+        'prices."m" must have input and output, in money per million tokens.',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        ('system_prompt = "a"', "welcome must be a table"),
+        ('system_prompt = "a"\nwelcome = "b"', "welcome must be a table"),
+        ('system_prompt = "a"\n[welcome]', "welcome must be a table"),
+        ('system_prompt = 1\n[welcome]\nen = "b"', "system_prompt must be a text."),
+        ('prices = 1\nsystem_prompt = "a"\n[welcome]\nen = "b"', "prices must be a table."),
+    ],
+)
+def test_a_wrong_shape_is_told(file: Path, document: str, problem: str) -> None:
+    file.write_text(document, "utf-8")
+
+    assert len(problems_of(file)) == 1
+    assert problems_of(file)[0].startswith(problem)
+
+
+@pytest.mark.parametrize("price", ["-1", "nan", "inf", '"much"', "true", '""', "[1]"])
+def test_a_price_that_is_none_is_refused(file: Path, price: str) -> None:
+    file.write_text(f"{WHOLE}[prices.m]\ninput = {price}\noutput = 1\n", "utf-8")
+
+    assert len(problems_of(file)) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [(b"= no", "the file is not TOML."), (b"\xff\xfe", "the file is not TOML.")],
+)
+def test_a_file_that_is_no_toml_is_refused(file: Path, content: bytes, problem: str) -> None:
+    file.write_bytes(content)
+
+    assert problems_of(file) == [problem]
+
+
+def test_a_file_that_cannot_be_read_is_refused(file: Path) -> None:
+    assert problems_of(file) == ["the file cannot be read."]
+    assert problems_of(file.parent) == ["the file cannot be read."]

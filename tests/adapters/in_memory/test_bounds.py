@@ -1,0 +1,146 @@
+"""Memory is bounded: whole conversations leave, the longest idle one first; shares are counted."""
+
+from datetime import timedelta
+
+import pytest
+from attrs import evolve
+
+from adapters.in_memory.conversation_store import InMemoryConversationStore, conversation_bytes
+from adapters.in_memory.turn_log import InMemoryTurnLog
+from domain.model.conversation import Conversation
+from domain.model.errors import ConversationNotFound, ConversationTooLarge
+from domain.model.identifiers import SessionId, TurnId
+from domain.model.limits import MAX_CONVERSATION_BYTES
+from domain.model.message import ReasoningPart, ToolCallPart, ToolResultPart, UnknownPart
+from ports.errors import TurnNotLogged
+from tests.support.builders import OWNER, STRANGER, a_conversation, asked, heard, turn_id
+from tests.support.clocks import ManualClock
+
+HOUR = timedelta(hours=1)
+
+
+def named(number: int) -> SessionId:
+    return SessionId(f"00000000-0000-4000-8000-{number:012x}")
+
+
+def one(number: int) -> Conversation:
+    return asked(a_conversation(id=named(number)), "x" * 1_000, number)
+
+
+class Memory:
+    """A store with room for so many conversations."""
+
+    def __init__(self, room_for: int) -> None:
+        clock = ManualClock()
+        self.log = InMemoryTurnLog(clock=clock)
+        most = room_for * conversation_bytes(one(1))
+        self.store = InMemoryConversationStore(clock=clock, log=self.log, max_bytes=most)
+
+    async def kept(self, *numbers: int) -> list[int]:
+        found = []
+        for number in numbers:
+            try:
+                await self.store.load(OWNER, named(number))
+            except ConversationNotFound:
+                continue
+            found.append(number)
+        return found
+
+
+async def filled(room_for: int) -> Memory:
+    memory = Memory(room_for)
+    for number in range(1, room_for + 1):
+        await memory.store.create(OWNER, one(number))
+    return memory
+
+
+async def test_the_longest_idle_conversation_leaves_first() -> None:
+    memory = await filled(3)
+    assert await memory.kept(1, 2, 3) == [1, 2, 3]
+
+    await memory.store.create(OWNER, one(4))
+
+    assert await memory.kept(1, 2, 3, 4) == [2, 3, 4]
+
+
+async def test_a_conversation_that_is_used_is_not_idle() -> None:
+    memory = await filled(3)
+    await memory.store.load(OWNER, named(1))
+    await memory.store.update(OWNER, named(2), lambda known: evolve(known, locale="fi"))
+
+    await memory.store.create(OWNER, one(4))
+
+    assert await memory.kept(1, 2, 3, 4) == [1, 2, 4]
+
+
+async def test_a_stranger_who_looks_keeps_nothing_in_use() -> None:
+    memory = await filled(3)
+    with pytest.raises(ConversationNotFound):
+        await memory.store.load(STRANGER, named(1))
+
+    await memory.store.create(OWNER, one(4))
+
+    assert await memory.kept(1) == []
+
+
+async def test_the_log_leaves_with_its_conversation() -> None:
+    memory = await filled(2)
+    before = await memory.log.silence(OWNER, named(1), turn_id(1))
+
+    await memory.store.create(OWNER, one(3))
+
+    assert before == timedelta()
+    with pytest.raises(TurnNotLogged):
+        await memory.log.silence(OWNER, named(1), turn_id(1))
+    assert await memory.log.silence(OWNER, named(2), TurnId(turn_id(2))) == timedelta()
+
+
+async def test_what_was_forgotten_makes_room() -> None:
+    memory = await filled(3)
+    await memory.store.forget(OWNER, named(3))
+
+    await memory.store.create(OWNER, one(4))
+
+    assert await memory.kept(1, 2, 3, 4) == [1, 2, 4]
+
+
+async def test_a_conversation_that_grows_makes_others_leave_and_never_itself() -> None:
+    memory = await filled(3)
+
+    for _ in range(10):
+        await memory.store.update(OWNER, named(1), lambda known: heard(known, "x" * 1_000))
+
+    assert await memory.kept(1, 2, 3) == [1]
+
+
+async def test_a_conversation_at_its_bound_takes_no_further_turn() -> None:
+    memory = await filled(200)
+    long = heard(a_conversation(id=named(900)), "x" * MAX_CONVERSATION_BYTES)
+    await memory.store.create(OWNER, long)
+
+    with pytest.raises(ConversationTooLarge):
+        await memory.store.update(OWNER, named(900), asked)
+
+    assert (await memory.store.load(OWNER, named(900))).turn is None
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        ReasoningPart("x" * 5_000),
+        ToolCallPart(call_id="c", name="n", arguments="x" * 5_000),
+        ToolResultPart(call_id="c", output="x" * 5_000),
+        UnknownPart("x" * 5_000),
+    ],
+)
+def test_every_kind_of_text_has_its_weight(part: ReasoningPart) -> None:
+    light = conversation_bytes(heard(a_conversation(), parts=()))
+
+    assert conversation_bytes(heard(a_conversation(), parts=(part,))) - light == 5_000
+
+
+def test_weight_is_counted_in_bytes() -> None:
+    light = conversation_bytes(a_conversation())
+    heavy = a_conversation(summary="ä", page_context="ä", metadata={"ä": "\ud800"})
+
+    assert conversation_bytes(heavy) - light == 2 + 2 + 2 + 3

@@ -1,0 +1,102 @@
+"""Shares are counted by address, for an hour, in bounded memory."""
+
+import gc
+from datetime import timedelta
+
+import pytest
+
+from adapters.in_memory import rate_limiter
+from adapters.in_memory.rate_limiter import InMemoryRateLimiter
+from ports.errors import TooManyRequests
+from ports.rate_limiter import Share
+from tests.support.clocks import ManualClock
+
+HOUR = timedelta(hours=1)
+NAMED = "counted for "
+
+
+def a_limiter(clock: ManualClock, most: int = 2) -> InMemoryRateLimiter:
+    per_hour = dict.fromkeys(Share, most)
+    return InMemoryRateLimiter(clock=clock, per_hour=per_hour, pseudonym=NAMED.__add__)
+
+
+@pytest.mark.parametrize(
+    ("one_address", "another", "is_same"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("unknown", "unknown", True),
+        ("unknown", "192.0.2.1", False),
+    ],
+)
+async def test_an_ipv6_site_is_one_caller(one_address: str, another: str, *, is_same: bool) -> None:
+    limiter = a_limiter(ManualClock())
+    await limiter.spend(one_address, Share.NEW, 2)
+
+    if is_same:
+        with pytest.raises(TooManyRequests):
+            await limiter.spend(another, Share.NEW)
+    else:
+        await limiter.spend(another, Share.NEW)
+
+
+async def test_an_hour_later_there_is_room_again() -> None:
+    clock = ManualClock()
+    limiter = a_limiter(clock)
+    await limiter.spend("192.0.2.1", Share.NEW, 2)
+    clock.advance(HOUR / 4)
+    with pytest.raises(TooManyRequests) as refused:
+        await limiter.spend("192.0.2.1", Share.NEW)
+
+    clock.advance(refused.value.retry_after)
+
+    assert refused.value.retry_after == HOUR * 3 / 4
+    await limiter.spend("192.0.2.1", Share.NEW, 2)
+
+
+async def test_what_is_refused_costs_nothing() -> None:
+    limiter = a_limiter(ManualClock())
+    with pytest.raises(TooManyRequests):
+        await limiter.spend("192.0.2.1", Share.STORED, 3)
+
+    await limiter.spend("192.0.2.1", Share.STORED, 2)
+    await limiter.spend("192.0.2.1", Share.NEW, 2)
+
+
+def counted() -> set[str]:
+    """Whose counters are in memory."""
+    gc.collect()
+    found = (one for one in gc.get_objects() if isinstance(one, dict))
+    keys = (key for one in found for key in one if isinstance(key, str) and NAMED in key)
+    return {key.rpartition(NAMED)[2].split("/")[0] for key in keys}
+
+
+async def test_counters_leave_memory_once_their_hour_is_over() -> None:
+    clock = ManualClock()
+    limiter = a_limiter(clock)
+    await limiter.spend("203.0.113.1", Share.NEW)
+    clock.advance(HOUR / 2)
+    await limiter.spend("203.0.113.2", Share.NEW)
+    clock.advance(HOUR / 2)
+    await limiter.spend("203.0.113.1", Share.NEW)
+    clock.advance(HOUR / 2)
+    await limiter.spend("203.0.113.3", Share.NEW)
+
+    ours = {one for one in counted() if one.startswith("203.0.113.")}
+    assert ours == {"203.0.113.1", "203.0.113.3"}
+
+
+async def test_the_oldest_counters_leave_when_there_are_very_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rate_limiter, "MOST_COUNTERS", 3)
+    limiter = a_limiter(ManualClock())
+    for number in (1, 2, 3, 1, 4):
+        await limiter.spend(f"198.51.100.{number}", Share.NEW)
+
+    # Others may be those of a limiter that another test has left to be collected.
+    ours = {one for one in counted() if one.startswith("198.51.100.")}
+    assert ours == {"198.51.100.2", "198.51.100.3", "198.51.100.4"}

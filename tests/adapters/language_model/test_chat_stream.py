@@ -1,0 +1,133 @@
+"""Reading the chunks of a streamed reply."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.language_model.chat_stream import ChatStream
+from domain.model.message import FinishReason, Usage
+from domain.model.piece import ModelFinished, Piece, ReasoningPiece, TextPiece, ToolCallPiece
+from tests.support.model_server import DONE, delta, event, finished, used
+
+WHOLE = b"".join(
+    (
+        b": a comment\n\n",
+        delta(role="assistant", content=""),
+        delta(reasoning_content="Hm"),
+        delta(content="Grüße 🙂"),
+        delta(content="\n\n"),
+        finished(),
+        used(3, 4),
+        DONE,
+    )
+)
+SAID = [ReasoningPiece("Hm"), TextPiece("Grüße 🙂"), TextPiece("\n\n")]
+
+
+def read(*chunks: bytes) -> tuple[list[Piece], ModelFinished]:
+    stream = ChatStream()
+    pieces = [piece for chunk in chunks for piece in stream.feed(chunk)]
+    return pieces, stream.last_word()
+
+
+@settings(max_examples=100, deadline=None)
+@given(cuts=st.sets(st.integers(0, len(WHOLE))))
+def test_it_does_not_matter_where_the_network_cuts(cuts: set[int]) -> None:
+    places = sorted({0, len(WHOLE), *cuts})
+    chunks = [WHOLE[start:end] for start, end in pairwise(places)]
+
+    pieces, last = read(*chunks)
+
+    assert pieces == SAID
+    assert last.usage == Usage(input_tokens=3, output_tokens=4)
+
+
+@pytest.mark.parametrize(
+    "changed", [WHOLE.replace(b"\n", b"\r\n"), WHOLE.replace(b"data: ", b"data:")]
+)
+def test_other_ways_to_write_events_are_understood(changed: bytes) -> None:
+    assert read(changed)[0] == SAID
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        ("stop", FinishReason.STOP),
+        ("length", FinishReason.LENGTH),
+        ("content_filter", FinishReason.CONTENT_FILTER),
+        ("tool_calls", FinishReason.TOOL_CALLS),
+        ("function_call", FinishReason.TOOL_CALLS),
+        ("something_new", FinishReason.OTHER),
+    ],
+)
+def test_finish_reasons_are_told_in_our_words(told: str, reason: FinishReason) -> None:
+    assert read(delta(content="Hi"), finished(told), DONE)[1].reason is reason
+
+
+def test_an_end_without_a_reason_is_an_end() -> None:
+    assert read(delta(content="Hi"), DONE)[1] == ModelFinished(reason=FinishReason.OTHER)
+
+
+def test_nothing_is_heard_after_the_end() -> None:
+    assert read(delta(content="Hi"), DONE, delta(content="again"))[0] == [TextPiece("Hi")]
+
+
+def test_a_refusal_in_words_is_what_the_model_said() -> None:
+    assert read(delta(refusal="No."), finished())[0] == [TextPiece("No.")]
+
+
+def test_thoughts_are_read_under_both_names() -> None:
+    pieces, _ = read(delta(reasoning="a"), delta(reasoning_content="b"), finished())
+
+    assert pieces == [ReasoningPiece("a"), ReasoningPiece("b")]
+
+
+def call(index: int, call_id: str | None, name: str | None, arguments: str) -> bytes:
+    function = {"name": name, "arguments": arguments}
+    return delta(tool_calls=[{"index": index, "id": call_id, "function": function}])
+
+
+def piece(call_id: str, arguments: str, name: str = "look") -> ToolCallPiece:
+    return ToolCallPiece(call_id=call_id, name=name, arguments=arguments)
+
+
+def test_tool_calls_are_told_apart_by_their_index() -> None:
+    pieces, _ = read(
+        call(0, "a", "look", ""),
+        call(1, "b", "look", "{"),
+        call(0, None, None, '{"x":'),
+        call(1, None, None, "}"),
+        call(0, None, None, "1}"),
+        finished("tool_calls"),
+    )
+
+    assert pieces == [
+        piece("a", ""),
+        piece("b", "{"),
+        piece("a", '{"x":'),
+        piece("b", "}"),
+        piece("a", "1}"),
+    ]
+
+
+def test_tool_calls_that_all_have_one_index_are_told_apart_by_their_ids() -> None:
+    pieces, _ = read(call(0, "a", "look", "{}"), call(0, "b", "find", "{}"), finished())
+
+    assert pieces == [piece("a", "{}"), piece("b", "{}", "find")]
+
+
+def test_a_tool_call_without_an_id_gets_one() -> None:
+    pieces, _ = read(call(0, None, "look", "{"), call(0, "", None, "}"), finished())
+
+    assert isinstance(pieces[0], ToolCallPiece)
+    own = pieces[0].call_id
+    assert own
+    assert pieces == [piece(own, "{"), piece(own, "}")]
+
+
+def test_unknown_members_and_empty_chunks_do_no_harm() -> None:
+    odd = event({"id": "1", "object": "x", "choices": None, "usage": None, "new": [1]})
+
+    assert read(odd, b"data:\n\n", WHOLE)[0] == SAID

@@ -1,0 +1,160 @@
+"""Client keys and what is derived from them, checked by a second implementation."""
+
+import base64
+import hashlib
+import hmac
+import os
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.sealing.client_keys import SealedClientKeys
+from adapters.sealing.key_ring import KeyRing
+from domain.model.identifiers import Owner, session_id
+from ports.errors import ClientKeyInvalid
+from tests.support.builders import OWNER, STRANGER
+
+MASTER = bytes(range(32))
+OTHER = bytes(range(100, 132))
+KEY = "ck_b29vb29vb29vb29vb29vb29vb29vb29vb29vb29vb2_dUz45ZmLg3M7UHMxp_Z35"
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+def keys_under(*master_keys: bytes) -> SealedClientKeys:
+    entries = [f"k{n}:{base64.b64encode(key).decode()}" for n, key in enumerate(master_keys)]
+    return SealedClientKeys(ring=KeyRing.parse(",".join(entries)), random_bytes=os.urandom)
+
+
+def sha(key: bytes, message: bytes) -> bytes:
+    return hmac.new(key, message, hashlib.sha256).digest()
+
+
+def key_by_hand(master_key: bytes, secret: bytes) -> str:
+    mac = sha(sha(master_key, b"privity auth\x01"), b"client key" + secret)[:16]
+    return "ck_" + base64.urlsafe_b64encode(secret + mac).decode()
+
+
+def session_by_hand(secret: bytes, kind: bytes, name: str) -> str:
+    """RFC 9562, section 5.8: version in the high half of octet 6, variant atop octet 8."""
+    octets = bytearray(sha(secret, kind + b"\x00" + name.encode())[:16])
+    octets[6] = 0x80 | octets[6] & 0x0F
+    octets[8] = 0x80 | octets[8] & 0x3F
+    return str(UUID(bytes=bytes(octets)))
+
+
+def test_a_client_key_never_changes() -> None:
+    keys = SealedClientKeys(
+        ring=KeyRing.parse(f"a:{base64.b64encode(MASTER).decode()}"),
+        random_bytes=lambda count: b"o" * count,
+    )
+
+    assert keys.issue() == KEY
+    assert keys.authenticate(KEY).owner == OWNER
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_a_second_implementation_makes_the_same_keys(secret: bytes) -> None:
+    caller = keys_under(MASTER).authenticate(key_by_hand(MASTER, secret))
+
+    assert caller.owner == Owner(secret=secret)
+
+
+def test_every_new_key_is_another_owner() -> None:
+    keys = keys_under(MASTER)
+
+    issued = [keys.issue() for _ in range(20)]
+    assert len({keys.authenticate(key).owner for key in issued}) == 20
+    assert {len(key) for key in issued} == {67}
+
+
+def test_a_key_of_an_older_master_key_is_renewed_for_the_same_owner() -> None:
+    issued = keys_under(MASTER).issue()
+    rotating = keys_under(OTHER, MASTER)
+
+    caller = rotating.authenticate(issued)
+
+    assert caller.renewed is not None
+    assert keys_under(OTHER).authenticate(caller.renewed).owner == caller.owner
+    assert rotating.authenticate(caller.renewed).renewed is None
+    assert caller.owner == keys_under(MASTER).authenticate(issued).owner
+    assert caller.renewed not in repr(caller)
+
+
+def test_a_key_of_the_first_master_key_stays() -> None:
+    assert keys_under(MASTER, OTHER).authenticate(KEY).renewed is None
+
+
+def test_a_key_of_a_master_key_that_was_dropped_is_refused() -> None:
+    with pytest.raises(ClientKeyInvalid):
+        keys_under(OTHER).authenticate(KEY)
+
+
+@pytest.mark.parametrize("place", range(len(KEY)))
+def test_a_key_with_any_character_changed_is_refused(place: int) -> None:
+    keys = keys_under(MASTER)
+    for character in ALPHABET + "+/=. \n":
+        if character != KEY[place]:
+            with pytest.raises(ClientKeyInvalid):
+                keys.authenticate(KEY[:place] + character + KEY[place + 1 :])
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        "",
+        "ck_",
+        KEY[3:],
+        KEY[:-1],
+        KEY + "=",
+        KEY + "A",
+        f" {KEY}",
+        f"{KEY}\n",
+        KEY.upper(),
+        KEY.replace("_dUz", "/dUz"),
+        "ck-" + KEY[3:],
+        "ck_" + "ä" * 64,
+        "ck_" + "\ud800" * 64,
+    ],
+)
+def test_a_key_has_one_spelling(spelled: str) -> None:
+    with pytest.raises(ClientKeyInvalid) as refused:
+        keys_under(MASTER).authenticate(spelled)
+
+    assert refused.value.__cause__ is None
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
+
+
+def test_derived_sessions_never_change() -> None:
+    keys = keys_under(MASTER)
+
+    assert keys.session_named(OWNER, "my chat") == "df42d4a1-3326-8732-9d7c-64f845c9795b"
+    assert keys.session_for_request(OWNER, "once") == "30582142-1407-8212-9040-1495781f23b5"
+
+
+@given(st.binary(min_size=32, max_size=32), st.text(alphabet=st.characters(codec="utf-8")))
+def test_derived_sessions_are_version_8_and_follow_from_the_owner_only(
+    secret: bytes, name: str
+) -> None:
+    owner = Owner(secret=secret)
+
+    named = keys_under(MASTER).session_named(owner, name)
+    requested = keys_under(OTHER).session_for_request(owner, name)
+
+    assert named == session_id(session_by_hand(secret, b"chat id", name))
+    assert requested == session_id(session_by_hand(secret, b"idempotency key", name))
+    assert UUID(named).version == UUID(requested).version == 8
+
+
+def test_owners_and_purposes_do_not_share_sessions() -> None:
+    keys = keys_under(MASTER)
+
+    assert keys.session_named(OWNER, "a") != keys.session_named(STRANGER, "a")
+    assert keys.session_named(OWNER, "a") != keys.session_for_request(OWNER, "a")
+    assert keys.session_named(OWNER, "\ud800") != keys.session_named(OWNER, "\ud801")
+
+
+def test_pseudonyms_are_keyed_digests() -> None:
+    assert keys_under(MASTER, OTHER).pseudonym("192.0.2.1") == "bb59c990ae1ccec5"
+    assert keys_under(OTHER, MASTER).pseudonym("192.0.2.1") != "bb59c990ae1ccec5"

@@ -1,0 +1,133 @@
+"""Turns run apart from their callers, and a process that ends lets them finish."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from domain.model.conversation import Conversation
+from ports.errors import StoreUnavailable, TooManyTurns
+from ports.turn_runner import Signals
+from tests.support.builders import a_conversation, asked, turn_id
+from tests.support.fakes import Notebook
+from tests.support.turn_runner import (
+    LONG,
+    Turn,
+    a_runner,
+    a_running_turn,
+    nothing,
+    turns_of_the_loop,
+)
+
+AT_ONCE = timedelta()
+
+
+async def test_the_caller_gets_the_opened_conversation_while_the_reply_runs_on() -> None:
+    runner, turn = a_runner(), Turn()
+    turn.may_open.set()
+
+    opened = await runner.run(turn_id(), turn.opening, turn.replying, nothing)
+
+    await turn.signals
+    assert opened == asked(a_conversation())
+    assert turn.fate == "running"
+    turn.may_end.set()
+    await runner.drain(LONG)
+    assert turn.fate == "done"
+
+
+async def test_a_caller_who_leaves_cancels_neither_part() -> None:
+    runner, turn = a_runner(), Turn()
+    caller = asyncio.create_task(runner.run(turn_id(), turn.opening, turn.replying, nothing))
+    await asyncio.sleep(0)
+
+    caller.cancel()
+    await asyncio.wait([caller])
+    turn.may_open.set()
+    turn.may_end.set()
+    await runner.drain(LONG)
+
+    assert caller.cancelled()
+    assert turn.fate == "done"
+
+
+async def test_a_turn_that_could_not_be_opened_is_the_callers_error_and_frees_its_place() -> None:
+    runner, turn = a_runner(max_turns=1), Turn()
+
+    async def failing() -> Conversation:
+        raise StoreUnavailable("update")
+
+    with pytest.raises(StoreUnavailable):
+        await runner.run(turn_id(), failing, turn.replying, nothing)
+    await asyncio.sleep(0)
+    turn, _ = await a_running_turn(runner)
+
+    assert turn.fate == "running"
+    turn.may_end.set()
+    await runner.drain(LONG)
+
+
+async def test_a_failure_whose_caller_has_left_is_nobodys() -> None:
+    runner, turn = a_runner(), Turn()
+
+    async def failing() -> Conversation:
+        await turn.may_open.wait()
+        raise StoreUnavailable("update")
+
+    caller = asyncio.create_task(runner.run(turn_id(), failing, turn.replying, nothing))
+    await asyncio.sleep(0)
+    caller.cancel()
+    turn.may_open.set()
+    await runner.drain(LONG)
+
+    assert turn.fate == "never begun"
+
+
+async def test_who_joins_a_turn_does_not_make_its_reply_again() -> None:
+    runner, turn = a_runner(), Turn()
+    turn.may_open.set()
+
+    opened = await runner.run(turn_id(2), turn.opening, turn.replying, nothing)
+    await runner.drain(LONG)
+
+    assert opened.open_turn is not None
+    assert turn.fate == "never begun"
+
+
+async def test_no_more_turns_than_the_bound_run_at_once() -> None:
+    runner = a_runner(max_turns=1)
+    turn, _ = await a_running_turn(runner)
+
+    with pytest.raises(TooManyTurns):
+        await runner.run(turn_id(2), Turn().opening, turn.replying, nothing)
+
+    turn.may_end.set()
+    await turns_of_the_loop()
+    second, _ = await a_running_turn(runner)
+    second.may_end.set()
+    await runner.drain(LONG)
+
+
+async def test_a_reply_that_crashes_is_noted_by_its_kind_only() -> None:
+    notebook = Notebook()
+    runner, turn = a_runner(notebook=notebook), Turn()
+    turn.may_open.set()
+
+    async def crashing(_: Conversation, __: Signals) -> None:
+        raise RuntimeError("planted words")
+
+    await runner.run(turn_id(), turn.opening, crashing, nothing)
+    await runner.drain(LONG)
+
+    assert notebook.notes == [("turn.crashed", {"kind": "RuntimeError"})]
+
+
+async def test_who_waits_for_an_opening_that_the_end_cuts_off_is_told() -> None:
+    runner, turn = a_runner(), Turn()
+    caller = asyncio.create_task(runner.run(turn_id(), turn.opening, turn.replying, nothing))
+    await asyncio.sleep(0)
+
+    await runner.drain(AT_ONCE, AT_ONCE)
+
+    with pytest.raises(StoreUnavailable):
+        await caller

@@ -1,0 +1,146 @@
+"""Records: whatever a conversation holds comes back as it was; nothing else is taken for one."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.wire_format.conversation_record import conversation_of, decode_frame, encode_frame
+from adapters.wire_format.turn_piece import decode_entry, encode_entry
+from domain.model.conversation import Conversation
+from domain.model.identifiers import MessageId, TurnId
+from domain.model.message import (
+    FilePart,
+    FinishReason,
+    Message,
+    MessageStatus,
+    ReasoningPart,
+    Role,
+    StepMark,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    UnknownPart,
+    Usage,
+)
+from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
+from domain.model.turn import Outcome, RequestKey, Turn, TurnEnd, TurnStatus
+from tests.support.builders import ID, a_conversation, a_message, after_turns
+
+words = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
+counts = st.none() | st.integers(0, 10**9)
+ids = st.from_regex(r"[A-Za-z0-9_-]{1,64}|msg_[0-9a-f]{16}", fullmatch=True).map(MessageId)
+times = st.datetimes(datetime(2020, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - the zone is named beside
+usages = st.builds(Usage, input_tokens=counts, output_tokens=counts)
+parts = st.one_of(
+    st.builds(TextPart, words),
+    st.builds(ReasoningPart, words),
+    st.builds(ToolCallPart, call_id=words, name=words, arguments=words),
+    st.builds(ToolResultPart, call_id=words, output=words, failed=st.booleans()),
+    st.builds(FilePart, url=words, media_type=words, name=st.none() | words),
+    st.just(StepMark()),
+    st.builds(UnknownPart, words),
+)
+messages = st.builds(
+    Message,
+    id=ids,
+    number=st.integers(1, 10**6),
+    turn=st.integers(0, 10**6),
+    role=st.sampled_from(Role),
+    parts=st.lists(parts, max_size=4).map(tuple),
+    created_at=times,
+    status=st.sampled_from(MessageStatus),
+    finish_reason=st.none() | st.sampled_from(FinishReason),
+    usage=st.none() | usages,
+)
+turns = st.builds(
+    Turn,
+    id=st.from_regex(r"[0-9a-f]{32}", fullmatch=True).map(TurnId),
+    number=st.integers(1, 10**6),
+    reply_id=ids,
+    opened_at=times,
+    status=st.sampled_from(TurnStatus),
+    continues=st.booleans(),
+    request=st.none()
+    | st.builds(RequestKey, digest=st.binary(max_size=32), body_digest=st.binary(max_size=32)),
+    ended_at=st.none() | times,
+    error=st.none() | words,
+)
+conversations = st.builds(
+    Conversation,
+    id=st.just(ID),
+    locale=words,
+    created_at=times,
+    kept_since=times,
+    kept_for=st.sampled_from([timedelta(hours=24), timedelta(hours=1)]),
+    messages=st.lists(messages, max_size=3).map(tuple),
+    next_number=st.integers(1, 10**6),
+    turn=st.none() | turns,
+    working_memory_from=st.integers(1, 10**6),
+    summary=st.none() | words,
+    page_context=st.none() | words,
+    metadata=st.dictionaries(words, words, max_size=3),
+)
+
+
+def stored_and_read(conversation: Conversation) -> Conversation:
+    content = decode_frame(encode_frame(conversation.messages, head=conversation))
+    assert content.head is not None
+    return conversation_of(conversation.id, content.head, content.messages)
+
+
+@settings(max_examples=150, deadline=None)
+@given(conversation=conversations)
+def test_a_conversation_comes_back_as_it_was(conversation: Conversation) -> None:
+    assert stored_and_read(conversation) == conversation
+
+
+def test_a_tail_knows_how_many_messages_precede_it() -> None:
+    whole = after_turns(3)
+    tail = evolve(whole, messages=whole.messages[4:], earlier=4)
+
+    assert stored_and_read(tail) == tail
+
+
+def test_a_frame_that_is_not_the_last_has_no_head() -> None:
+    content = decode_frame(encode_frame([a_message()]))
+
+    assert content.head is None
+    assert content.messages == (a_message(),)
+
+
+pieces = st.one_of(
+    st.builds(TextPiece, words),
+    st.builds(ReasoningPiece, words),
+    st.builds(ToolCallPiece, call_id=words, name=words, arguments=words),
+)
+ends = st.builds(
+    TurnEnd,
+    outcome=st.sampled_from(Outcome),
+    finish_reason=st.none() | st.sampled_from(FinishReason),
+    usage=st.none() | usages,
+    error=st.none() | words,
+    forgotten_at=st.none() | times,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(said=st.lists(pieces, max_size=5), end=st.none() | ends, first=st.integers(1, 10**6))
+def test_a_log_entry_comes_back_as_it_was(said: list[Any], end: TurnEnd | None, first: int) -> None:
+    numbered = [NumberedPiece(number, piece) for number, piece in enumerate(said, first)]
+
+    assert decode_entry(encode_entry(numbered, end)) == [*numbered, *([end] if end else [])]
+
+
+@settings(max_examples=50, deadline=None)
+@given(text=words)
+def test_the_size_of_an_entry_tells_little(text: str) -> None:
+    assert len(encode_entry([NumberedPiece(1, TextPiece(text))])) % 256 == 0
+
+
+def test_times_keep_their_microseconds_and_their_zone() -> None:
+    at = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=UTC)
+
+    assert stored_and_read(a_conversation(kept_since=at)).kept_since == at

@@ -1,0 +1,81 @@
+"""What is not taken for a record."""
+
+from contextlib import suppress
+
+import msgspec
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.wire_format.conversation_record import conversation_of, decode_frame, encode_frame
+from adapters.wire_format.packing import (
+    RECORD_MAX_BYTES,
+    SCHEMA,
+    RecordTooLarge,
+    Unpackable,
+    pack,
+    unpack,
+)
+from domain.model.identifiers import SessionId
+from tests.support.builders import ID, a_conversation, a_message, after_turns
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        b"",
+        b"\0",
+        bytes((SCHEMA + 1, 0)) + b"\x92\xc0\x90",
+        bytes((SCHEMA, 9)) + b"\x92\xc0\x90",
+        bytes((SCHEMA, 0)) + b"\x92\xc0",
+        bytes((SCHEMA, 0)) + msgspec.msgpack.encode({"role": "user", "content": "plain"}),
+        bytes((SCHEMA, 1)) + b"no zstd at all",
+        b'{"role": "user"}',
+    ],
+)
+def test_what_is_no_record_of_a_known_version_is_refused(packed: bytes) -> None:
+    with pytest.raises(Unpackable):
+        decode_frame(packed)
+
+
+def test_the_refusal_of_a_newer_version_names_it() -> None:
+    with pytest.raises(Unpackable, match="schema version 7"):
+        unpack(bytes((7, 0)) + b"later")
+
+
+def test_a_record_that_would_unpack_to_too_much_is_refused() -> None:
+    bomb = pack(bytes(RECORD_MAX_BYTES + 1), most=RECORD_MAX_BYTES + 1)
+
+    assert len(bomb) < 10_000
+    with pytest.raises(Unpackable, match="too large"):
+        unpack(bomb)
+
+
+def test_what_would_be_refused_is_never_packed() -> None:
+    assert unpack(pack(bytes(RECORD_MAX_BYTES))) == bytes(RECORD_MAX_BYTES)
+    with pytest.raises(RecordTooLarge):
+        pack(bytes(RECORD_MAX_BYTES + 1))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_record_or_refused(noise: bytes) -> None:
+    with suppress(Unpackable):
+        decode_frame(bytes((SCHEMA, 1)) + noise)
+
+
+def test_frames_with_the_dictionary_are_smaller_than_without() -> None:
+    conversation = after_turns(8)
+
+    packed = encode_frame(conversation.messages[:2], head=conversation)
+
+    assert len(packed) < 0.8 * len(zstandard.compress(unpack(packed), 19))
+
+
+def test_a_head_that_counts_fewer_messages_than_there_are_is_refused() -> None:
+    content = decode_frame(encode_frame([a_message(1)], head=a_conversation()))
+    assert content.head is not None
+
+    with pytest.raises(Unpackable):
+        conversation_of(SessionId(ID), content.head, content.messages)

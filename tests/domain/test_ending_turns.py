@@ -1,0 +1,169 @@
+"""How turns end, and what each end does to the conversation."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from attrs import evolve
+
+from domain.model.conversation import STAY, Conversation
+from domain.model.errors import TurnSuperseded
+from domain.model.identifiers import TurnId
+from domain.model.message import FinishReason, MessageStatus, Role, Usage
+from domain.model.piece import Piece
+from domain.model.turn import RequestKey, TurnStatus
+from domain.service.turn_lifecycle import fail, finish, interrupt, say, settle
+from tests.support.builders import (
+    a_conversation,
+    after_turns,
+    an_opening,
+    answered,
+    asked,
+    pieces_of,
+    question_id,
+    reply_id,
+    texts_of,
+    turn_id,
+)
+from tests.support.clocks import NOON
+
+LATER = NOON + timedelta(hours=3)
+USAGE = Usage(input_tokens=1, output_tokens=2)
+KEY = RequestKey(digest=b"k", body_digest=b"b")
+Ending = Callable[[Conversation, TurnId, list[Piece]], Conversation]
+
+
+def finishing(known: Conversation, turn: TurnId, pieces: list[Piece]) -> Conversation:
+    return finish(known, turn, pieces, LATER, reason=FinishReason.LENGTH, usage=USAGE)
+
+
+def interrupting(known: Conversation, turn: TurnId, pieces: list[Piece]) -> Conversation:
+    return interrupt(known, turn, pieces, LATER)
+
+
+def failing(known: Conversation, turn: TurnId, pieces: list[Piece]) -> Conversation:
+    return fail(known, turn, pieces, LATER, "model_failed")
+
+
+def settling(known: Conversation, turn: TurnId, pieces: list[Piece]) -> Conversation:
+    return settle(known, turn, pieces, LATER)
+
+
+ENDINGS = [
+    (finishing, "finished"),
+    (interrupting, "interrupted"),
+    (failing, "failed"),
+    (settling, "interrupted"),
+]
+
+
+@pytest.mark.parametrize(("end", "status"), ENDINGS)
+def test_what_was_said_becomes_the_reply(end: Ending, status: str) -> None:
+    after = end(asked(a_conversation()), turn_id(), pieces_of("Hel", "lo"))
+
+    reply = after.messages[-1]
+    assert after.open_turn is None
+    assert after.turn is not None
+    assert (after.turn.status.value, after.turn.ended_at) == (status, LATER)
+    assert (reply.id, reply.text, reply.role) == (reply_id(), "Hello", Role.ASSISTANT)
+    assert (reply.status, reply.turn, reply.number) == (MessageStatus(status), 1, 2)
+    assert reply.created_at == LATER
+
+
+def test_a_finished_reply_knows_why_and_at_what_cost() -> None:
+    reply = finishing(asked(a_conversation()), turn_id(), pieces_of("Hi")).messages[-1]
+
+    assert (reply.finish_reason, reply.usage) == (FinishReason.LENGTH, USAGE)
+
+
+@pytest.mark.parametrize("end", [interrupting, failing, settling])
+def test_nothing_said_leaves_no_message(end: Ending) -> None:
+    assert texts_of(end(asked(a_conversation(), "Hi?"), turn_id(), [])) == ["Hi?"]
+
+
+def test_an_empty_reply_that_is_finished_is_a_message() -> None:
+    assert texts_of(finishing(asked(a_conversation(), "Hi?"), turn_id(), [])) == ["Hi?", ""]
+
+
+@pytest.mark.parametrize(
+    ("end", "forgotten"),
+    [(finishing, LATER), (interrupting, LATER), (failing, LATER), (settling, NOON)],
+)
+def test_every_end_but_settling_restarts_the_stay(end: Ending, forgotten: object) -> None:
+    after = end(asked(a_conversation()), turn_id(), pieces_of("Hi"))
+
+    assert after.forgotten_at - STAY == forgotten
+
+
+@pytest.mark.parametrize("end", [finishing, interrupting, failing, settling])
+def test_an_end_done_twice_is_done_once(end: Ending) -> None:
+    once = end(asked(a_conversation()), turn_id(), pieces_of("Hi"))
+
+    assert end(once, turn_id(), pieces_of("again")) is once
+
+
+@pytest.mark.parametrize("end", [finishing, interrupting, failing, settling])
+@pytest.mark.parametrize("known", [a_conversation(), asked(after_turns(1), number=2)])
+def test_a_turn_that_is_not_the_newest_is_superseded(end: Ending, known: Conversation) -> None:
+    with pytest.raises(TurnSuperseded):
+        end(known, turn_id(1), pieces_of("late"))
+
+
+@pytest.mark.parametrize("end", [interrupting, failing])
+def test_another_end_than_the_first_is_superseded(end: Ending) -> None:
+    with pytest.raises(TurnSuperseded):
+        end(answered(asked(a_conversation())), turn_id(), [])
+
+
+def test_settling_a_turn_that_ended_is_done_already() -> None:
+    ended = answered(asked(a_conversation()))
+
+    assert settling(ended, turn_id(), []) is ended
+
+
+def with_a_key() -> Conversation:
+    return say(a_conversation(), an_opening(request=KEY), question_id(), ())
+
+
+@pytest.mark.parametrize(("said", "kept"), [([], None), (["H"], KEY)])
+def test_a_failure_before_the_first_piece_releases_the_request_key(
+    said: list[str], kept: RequestKey | None
+) -> None:
+    after = failing(with_a_key(), turn_id(), pieces_of(*said))
+
+    assert after.turn is not None
+    assert after.turn.request == kept
+    assert after.turn.error == "model_failed"
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "kept"),
+    [([], TurnStatus.FAILED, None), (["H"], TurnStatus.INTERRUPTED, KEY)],
+)
+def test_a_dead_turn_without_a_piece_has_failed_and_releases_the_request_key(
+    said: list[str], status: TurnStatus, kept: RequestKey | None
+) -> None:
+    after = settling(with_a_key(), turn_id(), pieces_of(*said))
+
+    assert after.turn is not None
+    assert (after.turn.status, after.turn.request) == (status, kept)
+    assert after.turn.error == (None if said else "turn_abandoned")
+    assert after.kept_since == NOON
+
+
+@pytest.mark.parametrize("end", [finishing, interrupting])
+def test_any_other_end_keeps_the_request_key(end: Ending) -> None:
+    after = end(with_a_key(), turn_id(), [])
+
+    assert after.turn is not None
+    assert after.turn.request == KEY
+
+
+def test_what_precedes_the_turn_is_left_as_it_is() -> None:
+    before = asked(after_turns(2), number=3)
+    after = finishing(before, turn_id(3), pieces_of("Hi"))
+
+    assert after.messages[:-1] == before.messages
+    assert evolve(after, messages=(), turn=None, next_number=1, kept_since=NOON) == evolve(
+        before, messages=(), turn=None, next_number=1, kept_since=NOON
+    )

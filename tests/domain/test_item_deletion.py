@@ -1,0 +1,162 @@
+"""A conversation without something that was in it, or up to some point."""
+
+from datetime import timedelta
+
+import pytest
+from attrs import evolve
+
+from domain.model.conversation import Conversation, last_messages
+from domain.model.errors import MessageNotFound, OlderMessagesNeeded, TurnInProgress
+from domain.model.identifiers import MessageId
+from domain.model.message import Role, TextPart, ToolCallPart, ToolResultPart, UnknownPart
+from domain.model.turn import TurnStatus
+from domain.service.item_editing import described, up_to_turn, without_part, without_turn
+from tests.support.builders import (
+    ID,
+    OTHER_ID,
+    a_conversation,
+    after_turns,
+    asked,
+    heard,
+    question_id,
+    reply_id,
+    texts_of,
+    turn_id,
+)
+from tests.support.clocks import NOON
+
+LATER = NOON + timedelta(hours=3)
+CALL = ToolCallPart(call_id="a", name="look", arguments="{}")
+RESULT = ToolResultPart(call_id="a", output="1")
+NOTE = UnknownPart('{"type":"data-note"}')
+NAMED = MessageId("message-1")
+
+
+def of_parts() -> Conversation:
+    parts = (TextPart("One."), CALL, RESULT)
+    return heard(a_conversation(), role=Role.ASSISTANT, parts=parts)
+
+
+def parts_without(*places: int) -> list[object]:
+    known = of_parts()
+    for place in places:
+        known = without_part(known, NAMED, place)
+    return [part for said in known.messages for part in said.parts]
+
+
+def branched(known: Conversation, number: int) -> Conversation:
+    return up_to_turn(known, number, session_id=OTHER_ID, turn_id=turn_id(9), at=LATER)
+
+
+def test_a_message_is_left_out_whole() -> None:
+    known = without_part(after_turns(2), question_id(1), None)
+
+    assert texts_of(known) == ["answer 1", "question 2", "answer 2"]
+    assert without_part(of_parts(), NAMED, None).messages == ()
+
+
+def test_parts_behind_one_that_is_left_out_keep_their_places() -> None:
+    assert parts_without(0) == [TextPart(""), CALL, RESULT]
+    assert parts_without(2) == [TextPart("One."), CALL]
+    assert parts_without(1, 2) == [TextPart("One.")]
+
+
+def test_a_message_goes_with_its_last_part() -> None:
+    assert parts_without(0, 1, 2) == []
+
+
+@pytest.mark.parametrize("place", [-1, 3])
+def test_a_part_that_is_not_there_is_not_found(place: int) -> None:
+    with pytest.raises(MessageNotFound):
+        without_part(of_parts(), NAMED, place)
+
+
+def test_a_part_is_left_out_once() -> None:
+    with pytest.raises(MessageNotFound):
+        parts_without(0, 0)
+
+
+def test_leaving_out_does_not_lengthen_the_stay() -> None:
+    known = after_turns(2)
+
+    assert without_part(known, question_id(1), None).kept_since == known.kept_since
+    assert without_turn(known, 1).kept_since == known.kept_since
+
+
+def test_older_messages_are_asked_for_before_one_is_said_to_be_missing() -> None:
+    tail = last_messages(after_turns(2), 1)
+
+    with pytest.raises(OlderMessagesNeeded):
+        without_part(tail, question_id(1), None)
+    with pytest.raises(OlderMessagesNeeded):
+        without_turn(tail, 2)
+
+
+def test_a_summary_that_tells_of_it_goes_with_it() -> None:
+    known = evolve(after_turns(2), summary="They spoke.", working_memory_from=3)
+
+    assert without_part(known, question_id(1), None).summary is None
+    assert without_part(known, question_id(2), None).summary == "They spoke."
+
+
+def test_nothing_is_left_out_while_a_reply_is_being_written() -> None:
+    known = asked(after_turns(1), number=2)
+
+    with pytest.raises(TurnInProgress):
+        without_part(known, question_id(1), None)
+    with pytest.raises(TurnInProgress):
+        without_turn(known, 1)
+
+
+def test_a_turn_goes_with_its_question_and_its_reply() -> None:
+    assert texts_of(without_turn(after_turns(2), 1)) == ["question 2", "answer 2"]
+
+
+@pytest.mark.parametrize("number", [0, 3])
+def test_a_turn_that_never_was_is_not_found(number: int) -> None:
+    with pytest.raises(MessageNotFound):
+        without_turn(heard(after_turns(2), turn=0), number)
+
+
+def test_a_branch_holds_all_up_to_its_turn_under_an_id_of_its_own() -> None:
+    known = evolve(after_turns(3), metadata={"topic": "tea"})
+    branch = branched(known, 2)
+
+    assert texts_of(branch) == ["question 1", "answer 1", "question 2", "answer 2"]
+    assert (branch.id, known.id) == (OTHER_ID, ID)
+    assert branch.next_number == 5
+    assert branch.turn is not None
+    assert (branch.turn.number, branch.turn.status) == (2, TurnStatus.FINISHED)
+    assert branch.metadata == {}
+    assert branch.kept_since == LATER
+
+
+def test_what_was_put_in_after_a_reply_does_not_come_along() -> None:
+    known = after_turns(1)
+    *before, reply = known.messages
+    waiting = evolve(reply, parts=(CALL, RESULT, NOTE))
+    branch = branched(evolve(known, messages=(*before, waiting)), 1)
+
+    assert branch.messages[-1].parts == (CALL,)
+    assert branch.messages[-1].id == reply_id(1)
+
+
+@pytest.mark.parametrize("number", [0, 4])
+def test_there_is_no_branch_after_a_turn_that_never_was(number: int) -> None:
+    with pytest.raises(MessageNotFound):
+        branched(heard(after_turns(3), turn=0), number)
+
+
+def test_there_is_no_branch_after_a_turn_that_is_open() -> None:
+    known = asked(after_turns(1), number=2)
+
+    assert texts_of(branched(known, 1)) == ["question 1", "answer 1"]
+    with pytest.raises(TurnInProgress):
+        branched(known, 2)
+
+
+def test_other_words_about_it_leave_the_stay_as_it_is() -> None:
+    known = described(after_turns(1), {"topic": "tea"})
+
+    assert known.metadata == {"topic": "tea"}
+    assert known.kept_since == after_turns(1).kept_since

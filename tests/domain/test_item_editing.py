@@ -1,0 +1,188 @@
+"""What is put into a conversation as a list."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+
+from domain.model.conversation import STAY, Conversation
+from domain.model.errors import (
+    ConversationTooLarge,
+    InvalidInput,
+    NothingToAnswer,
+    TurnInProgress,
+)
+from domain.model.identifiers import MessageId
+from domain.model.limits import MAX_CONVERSATION_BYTES
+from domain.model.message import (
+    Part,
+    Role,
+    StepMark,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    UnknownPart,
+)
+from domain.service.item_editing import Given, added, put_in
+from domain.service.turn_lifecycle import fail
+from tests.support.builders import a_conversation, after_turns, an_opening, asked, turn_id
+from tests.support.clocks import NOON
+
+LATER = NOON + timedelta(hours=3)
+CALL = ToolCallPart(call_id="a", name="look", arguments="{}")
+OTHER_CALL = ToolCallPart(call_id="b", name="look", arguments="{}")
+RESULT = ToolResultPart(call_id="a", output='"found"')
+ANOTHER = ToolResultPart(call_id="a", output='"else"')
+OTHER_RESULT = ToolResultPart(call_id="b", output='"lost"')
+NOTE = UnknownPart('{"type":"data-note"}')
+
+
+def given(*parts: Part | str) -> Sequence[Given]:
+    """A user's words are text here, an assistant's a part."""
+    return [_one(at, part) for at, part in enumerate(parts)]
+
+
+def _one(at: int, part: Part | str) -> Given:
+    role = Role.USER if isinstance(part, str) else Role.ASSISTANT
+    said = TextPart(part) if isinstance(part, str) else part
+    return Given(id=MessageId(f"given-{at}"), role=role, parts=(said,))
+
+
+def parts_of(conversation: Conversation) -> list[tuple[Part, ...]]:
+    return [message.parts for message in conversation.messages]
+
+
+def test_what_is_added_comes_back_in_order() -> None:
+    known = added(a_conversation(), given("Hello?", TextPart("Hi!"), "And?"), LATER)
+
+    assert parts_of(known) == [(TextPart("Hello?"),), (TextPart("Hi!"),), (TextPart("And?"),)]
+    assert [said.number for said in known.messages] == [1, 2, 3]
+    assert [said.turn for said in known.messages] == [0, 0, 0]
+
+
+def test_adding_restarts_the_whole_stay() -> None:
+    known = added(a_conversation(), given("Hello?"), LATER)
+
+    assert known.forgotten_at == LATER + STAY
+
+
+def test_calls_stay_with_their_results_in_the_order_they_came() -> None:
+    known = added(a_conversation(), given("?", CALL, OTHER_CALL, RESULT, OTHER_RESULT), LATER)
+
+    assert parts_of(known)[1:] == [(CALL, OTHER_CALL, RESULT, OTHER_RESULT)]
+
+
+def test_what_follows_results_is_another_step_of_the_same_message() -> None:
+    known = added(a_conversation(), given("?", CALL, RESULT, OTHER_CALL, OTHER_RESULT), LATER)
+
+    assert parts_of(known)[1:] == [(CALL, RESULT, StepMark(), OTHER_CALL, OTHER_RESULT)]
+
+
+def test_two_texts_do_not_run_into_each_other() -> None:
+    known = added(a_conversation(), given("?", TextPart("One."), TextPart("Two.")), LATER)
+
+    assert parts_of(known)[1:] == [(TextPart("One."), StepMark(), TextPart("Two."))]
+
+
+def test_words_before_a_call_belong_to_its_step() -> None:
+    known = added(a_conversation(), given("?", TextPart("Wait."), CALL), LATER)
+
+    assert parts_of(known)[1:] == [(TextPart("Wait."), CALL)]
+
+
+def test_a_reply_of_the_model_is_not_mixed_with_what_is_added_to_it() -> None:
+    known = added(after_turns(1), given(TextPart("Added.")), LATER)
+
+    assert parts_of(known)[1:] == [(TextPart("answer 1"),), (TextPart("Added."),)]
+
+
+@pytest.mark.parametrize(
+    "before", [("?",), ("?", OTHER_CALL), ("?", CALL, ANOTHER), ("?", CALL, "!")]
+)
+def test_a_result_nobody_waits_for_is_refused(before: Sequence[Part | str]) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        added(a_conversation(), given(*before, RESULT), LATER)
+
+    assert refused.value.problem == "tool_call_not_found"
+
+
+def test_nothing_is_added_while_a_reply_is_being_written() -> None:
+    with pytest.raises(TurnInProgress):
+        added(asked(a_conversation()), given("And?"), LATER)
+
+
+def test_a_conversation_at_its_bound_takes_nothing_more() -> None:
+    most = TextPart("x" * MAX_CONVERSATION_BYTES)
+
+    with pytest.raises(ConversationTooLarge):
+        added(a_conversation(), given(most), LATER)
+
+
+def test_what_is_put_in_opens_a_turn() -> None:
+    known = put_in(after_turns(1), an_opening(2, at=LATER), given("Hello?", "And?"))
+
+    assert known.open_turn is not None
+    assert (known.open_turn.id, known.open_turn.number) == (turn_id(2), 2)
+    assert [said.turn for said in known.messages[-2:]] == [2, 2]
+    assert known.forgotten_at == LATER + STAY
+
+
+def test_the_same_turn_is_opened_once() -> None:
+    known = put_in(a_conversation(), an_opening(), given("Hello?"))
+
+    assert put_in(known, an_opening(), given("Hello?")) is known
+
+
+def test_no_turn_is_opened_beside_an_open_one() -> None:
+    with pytest.raises(TurnInProgress):
+        put_in(asked(a_conversation()), an_opening(2), given("And?"))
+
+
+def test_results_alone_open_a_turn_whose_reply_is_a_message_of_its_own() -> None:
+    waiting = added(a_conversation(), given("?", CALL), NOON)
+    known = put_in(waiting, an_opening(), given(RESULT))
+
+    assert known.open_turn is not None
+    assert parts_of(known)[-1] == (CALL, RESULT)
+    assert known.open_turn.reply_id != known.messages[-1].id
+
+
+def test_only_the_users_words_count_among_the_turns_messages() -> None:
+    known = put_in(a_conversation(), an_opening(), given(CALL, RESULT, "And?"))
+
+    assert [said.turn for said in known.messages] == [0, 1]
+
+
+def test_a_note_is_kept_beside_the_last_message() -> None:
+    known = put_in(a_conversation(), an_opening(), given("?"), NOTE)
+
+    assert parts_of(known) == [(TextPart("?"), NOTE)]
+
+
+def test_without_a_word_there_is_nothing_to_answer() -> None:
+    with pytest.raises(NothingToAnswer):
+        put_in(a_conversation(), an_opening(), ())
+
+
+def failed(known: Conversation) -> Conversation:
+    return fail(known, turn_id(), (), NOON, "model_busy")
+
+
+def test_the_same_words_after_a_failure_take_the_place_of_the_unanswered_ones() -> None:
+    known = failed(put_in(a_conversation(), an_opening(), given("One", "Two"), NOTE))
+    again = put_in(known, an_opening(2), given("One", "Two"), NOTE)
+    other = put_in(known, an_opening(2), given("Three"))
+
+    assert parts_of(again) == [(TextPart("One"),), (TextPart("Two"), NOTE)]
+    assert [said.turn for said in again.messages] == [2, 2]
+    assert len(other.messages) == 3
+
+
+def test_the_same_results_after_a_failure_are_known_already() -> None:
+    waiting = added(a_conversation(), given("?", CALL), NOON)
+    known = failed(put_in(waiting, an_opening(), given(RESULT)))
+    again = put_in(known, an_opening(2), given(RESULT))
+
+    assert parts_of(again)[-1] == (CALL, RESULT)
+    with pytest.raises(InvalidInput):
+        put_in(known, an_opening(2), given(ANOTHER))

@@ -1,0 +1,71 @@
+"""What people may send, and the names they may give."""
+
+import pytest
+
+from domain.model.errors import InvalidInput
+from domain.model.identifiers import OWNER_SECRET_BYTES, Owner, message_id, session_id
+from domain.model.limits import MAX_MESSAGE_CHARACTERS, MAX_PAGE_CONTEXT_BYTES
+from domain.service.user_input import page_context, user_text
+from tests.support.builders import ID
+
+
+@pytest.mark.parametrize("text", ["a", " a ", "ä" * MAX_MESSAGE_CHARACTERS, "\t🙂\n", "\u202eabc"])
+def test_text_is_taken_exactly_as_typed(text: str) -> None:
+    assert user_text(text).text == text
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "message_empty"),
+        (" \n\t\u3000", "message_empty"),
+        ("a" * (MAX_MESSAGE_CHARACTERS + 1), "message_too_long"),
+        ("a\0b", "message_not_text"),
+        ("a\ud800b", "message_not_text"),
+    ],
+)
+def test_what_is_no_message_is_refused_by_name(text: str, problem: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        user_text(text)
+
+    assert (refused.value.problem, refused.value.field) == (problem, "message")
+
+
+def test_page_context_is_bounded_in_bytes() -> None:
+    fitting = "ä" * (MAX_PAGE_CONTEXT_BYTES // 2)
+
+    assert page_context(fitting) == fitting
+    with pytest.raises(InvalidInput) as refused:
+        page_context(fitting + "a")
+    assert refused.value.problem == "context_too_long"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", ID.upper(), f"{{{ID}}}", ID.replace("-", ""), f"urn:uuid:{ID}", f" {ID}", ID[:-1]],
+)
+def test_a_session_id_has_one_spelling(text: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        session_id(text)
+
+    assert refused.value.problem == "session_id_malformed"
+    assert session_id(ID) == ID
+
+
+@pytest.mark.parametrize("text", ["", "a" * 65, "a b", "ä", "a/b", "a\n"])
+def test_a_message_id_follows_its_grammar(text: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        message_id(text)
+
+    assert refused.value.problem == "message_id_malformed"
+    assert message_id("A-z_09" + "a" * 58)
+
+
+def test_an_owner_never_shows_the_secret() -> None:
+    assert repr(Owner(secret=b"planted" + bytes(25))) == "Owner()"
+
+
+@pytest.mark.parametrize("length", [0, OWNER_SECRET_BYTES - 1, OWNER_SECRET_BYTES + 1])
+def test_an_owners_secret_has_its_length(length: int) -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        Owner(secret=bytes(length))

@@ -1,0 +1,117 @@
+"""Values to start from; every test names only what it is about.
+
+Turns and what is logged of them, for the suites of the turn log.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from attrs import evolve
+
+from domain.model.conversation import Conversation, said
+from domain.model.identifiers import MessageId, Owner, SessionId, TurnId
+from domain.model.message import FinishReason, Message, Role, TextPart, Usage
+from domain.model.piece import NumberedPiece, Piece, TextPiece
+from domain.model.turn import Outcome, RequestKey, Turn, TurnEnd
+from domain.service.turn_lifecycle import Opening, finish, opened, say
+from tests.support.clocks import NOON
+
+OWNER = Owner(secret=b"o" * 32)
+STRANGER = Owner(secret=b"s" * 32)
+ID = SessionId("6f1f4a5e-0c6b-4f0e-9d2a-0a1b2c3d4e5f")
+OTHER_ID = SessionId("7a2b3c4d-5e6f-4a1b-8c2d-3e4f5a6b7c8d")
+
+
+def turn_id(number: int = 1) -> TurnId:
+    return TurnId(f"{number:032x}")
+
+
+def reply_id(number: int = 1) -> MessageId:
+    return MessageId(f"reply-{number}")
+
+
+def question_id(number: int = 1) -> MessageId:
+    return MessageId(f"question-{number}")
+
+
+def an_opening(
+    number: int = 1, *, at: datetime = NOON, request: RequestKey | None = None
+) -> Opening:
+    """What the ``number``-th turn of a conversation brings along."""
+    return Opening(turn_id=turn_id(number), reply_id=reply_id(number), at=at, request=request)
+
+
+def a_conversation(**members: Any) -> Conversation:
+    """An empty one, changed by ``members``."""
+    members = {"id": ID, **members}
+    return evolve(opened(members["id"], locale="en", at=NOON), **members)
+
+
+def a_message(number: int = 1, text: str = "Hello?", **members: Any) -> Message:
+    """The ``number``-th message of a conversation, a user's."""
+    known: dict[str, Any] = {
+        "id": MessageId(f"message-{number}"),
+        "turn": 1,
+        "role": Role.USER,
+        "parts": (TextPart(text),),
+        "created_at": NOON,
+    }
+    return Message(number=number, **{**known, **members})
+
+
+def heard(conversation: Conversation, text: str = "Hello?", **members: Any) -> Conversation:
+    """With one more message that belongs to no turn."""
+    return said(conversation, a_message(conversation.next_number, text, **members))
+
+
+def asked(
+    conversation: Conversation, text: str = "Hello?", number: int = 1, *, at: datetime = NOON
+) -> Conversation:
+    """With its ``number``-th turn opened by a message."""
+    return say(conversation, an_opening(number, at=at), question_id(number), (TextPart(text),))
+
+
+def pieces_of(*texts: str) -> list[Piece]:
+    return [TextPiece(text) for text in texts]
+
+
+def answered(
+    conversation: Conversation, text: str = "Hi!", number: int = 1, *, at: datetime = NOON
+) -> Conversation:
+    """With its ``number``-th turn, which must be open, finished."""
+    return finish(
+        conversation, turn_id(number), pieces_of(text), at, reason=FinishReason.STOP, usage=None
+    )
+
+
+def after_turns(count: int) -> Conversation:
+    """A conversation in which ``count`` questions were asked and answered."""
+    conversation = a_conversation()
+    for number in range(1, count + 1):
+        conversation = asked(conversation, f"question {number}", number)
+        conversation = answered(conversation, f"answer {number}", number)
+    return conversation
+
+
+def texts_of(conversation: Conversation) -> list[str]:
+    return [message.text for message in conversation.messages]
+
+
+AT_ONCE = timedelta()
+BRIEFLY = timedelta(milliseconds=1)
+LONG = timedelta(seconds=20)
+END = TurnEnd(
+    outcome=Outcome.FINISHED,
+    finish_reason=FinishReason.STOP,
+    usage=Usage(input_tokens=1, output_tokens=2),
+    forgotten_at=NOON,
+)
+
+
+def numbered(*texts: str, first: int = 1) -> list[NumberedPiece]:
+    return [NumberedPiece(number, TextPiece(text)) for number, text in enumerate(texts, first)]
+
+
+def turn_of(conversation: Conversation) -> Turn:
+    assert conversation.turn is not None
+    return conversation.turn

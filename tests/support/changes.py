@@ -1,0 +1,45 @@
+"""Changes to a conversation, ready for ``update``."""
+
+from functools import partial
+from typing import Any
+
+from domain.model.conversation import Conversation
+from domain.model.message import FinishReason
+from domain.service.turn_lifecycle import fail, finish, interrupt, settle
+from ports.conversation_store import Change
+from tests.support.builders import answered, asked, heard, pieces_of, turn_id
+from tests.support.clocks import NOON
+
+
+def asking(text: str = "Hello?", number: int = 1, **members: Any) -> Change:
+    return partial(asked, text=text, number=number, **members)
+
+
+def answering(text: str = "Hi!", number: int = 1, **members: Any) -> Change:
+    return partial(answered, text=text, number=number, **members)
+
+
+def hearing(text: str) -> Change:
+    """Another message, of no turn."""
+    return partial(heard, text=text)
+
+
+def finishing(number: int = 1) -> Change:
+    pieces = pieces_of("Hi!")
+    return lambda known: finish(known, turn_id(number), pieces, NOON, reason=FinishReason.STOP)
+
+
+def interrupting(number: int = 1) -> Change:
+    return lambda known: interrupt(known, turn_id(number), pieces_of("H"), NOON)
+
+
+def failing(number: int = 1) -> Change:
+    return lambda known: fail(known, turn_id(number), pieces_of("H"), NOON, "model_failed")
+
+
+def settling(number: int = 1) -> Change:
+    return lambda known: settle(known, turn_id(number), pieces_of("H"), NOON)
+
+
+def unchanged(known: Conversation) -> Conversation:
+    return known

@@ -1,0 +1,139 @@
+"""The services of docker-compose.yml, brought up for real and taken away with all they kept."""
+
+import asyncio
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+from attrs import frozen
+
+from tests.architecture.sources import ROOT
+from tests.support.native_client import Person
+from tests.support.redis_kinds import compose_command
+from tests.support.redis_servers import free_port
+
+# Kept after the tests, so that the next run need not build it from the beginning.
+IMAGE: Final = "privity-under-test"
+SERVICES: Final = ("prepare", "redis", "privity")
+MODEL_KEY: Final = "planted-key-of-a-model-provider"
+_PATIENCE: Final = 300
+_SOON: Final = 60
+
+
+def told(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - commands of our own
+        command, capture_output=True, text=True, check=False, timeout=_PATIENCE
+    )
+
+
+@frozen(kw_only=True)
+class Composed:
+    """One set of services, apart from every other on this machine."""
+
+    project: str
+    port: int
+    model_key_file: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def compose(self, *arguments: str) -> str:
+        """What ``docker-compose`` said; it must have succeeded."""
+        settings = {
+            "PRIVITY_IMAGE": IMAGE,
+            "PRIVITY_PORT": str(self.port),
+            "MODEL_API_KEY_FILE": str(self.model_key_file),
+        }
+        ran = subprocess.run(  # noqa: S603 - a command of our own
+            [*compose_command(), "--project-name", self.project, *arguments],
+            cwd=ROOT,
+            env={**os.environ, **settings},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_PATIENCE,
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout
+
+    def container(self, service: str) -> str:
+        """Its id, running or not."""
+        filters = (f"project={self.project}", f"service={service}")
+        labels = [f"--filter=label=com.docker.compose.{wanted}" for wanted in filters]
+        return told("docker", "ps", "--all", "--quiet", "--no-trunc", *labels).stdout.strip()
+
+    def inspected(self, service: str) -> dict[str, Any]:
+        found: list[dict[str, Any]] = json.loads(
+            told("docker", "inspect", self.container(service)).stdout
+        )
+        return found[0]
+
+    def inside(self, service: str, *command: str) -> subprocess.CompletedProcess[str]:
+        """What a command gave that was run in the container of a service."""
+        return told("docker", "exec", self.container(service), *command)
+
+    def with_secrets_of(self, service: str, script: str) -> None:
+        """Run ``script`` over the volume that lies at /given."""
+        volume = f"{self.project}_{service}_secrets:/given"
+        shell = ("--user", "root", "--volume", volume, "--entrypoint", "sh", IMAGE, "-c", script)
+        ran = told("docker", "run", "--rm", *shell)
+        assert ran.returncode == 0, ran.stderr
+
+    def redis_says(self, password: str, *command: str, tls: bool = True) -> str:
+        """To the user of the service; to nobody known without a password."""
+        trust = ("--tls", "--cacert", "/secrets/ca.pem") if tls else ()
+        user = ("--user", "privity", "--pass", password, "--no-auth-warning") if password else ()
+        ran = self.inside("redis", "redis-cli", "-h", "localhost", *trust, *user, *command)
+        return (ran.stdout + ran.stderr).strip()
+
+    def await_health(self, service: str) -> None:
+        """Return once Docker itself calls it healthy."""
+        container, since = self.container(service), self.inspected(service)["Created"]
+        watching = ["docker", "events", "--since", since, "--until", str(int(time.time()) + _SOON)]
+        wanted = ["--filter", f"container={container}", "--filter", "event=health_status"]
+        with subprocess.Popen([*watching, *wanted], stdout=subprocess.PIPE, text=True) as events:  # noqa: S603
+            assert events.stdout is not None
+            healthy = any("health_status: healthy" in line for line in events.stdout)
+            events.kill()
+        assert healthy, told("docker", "logs", container)
+
+
+@contextmanager
+def composed(model_key_file: Path) -> Iterator[Composed]:
+    """Brought up with one command, healthy."""
+    project = f"privity-test-{uuid4().hex[:8]}"
+    services = Composed(project=project, port=free_port(), model_key_file=model_key_file)
+    try:
+        services.compose("up", "--build", "--detach")
+        services.await_health("privity")
+        yield services
+    finally:
+        services.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+
+
+def found_in_image(needles: list[bytes]) -> list[bytes]:
+    """Which of these lie anywhere in the image: its layers, its history, its configuration."""
+    longest, found, kept = max(map(len, needles)), set[bytes](), b""
+    with subprocess.Popen(["docker", "save", IMAGE], stdout=subprocess.PIPE) as saving:  # noqa: S603, S607
+        assert saving.stdout is not None
+        while block := saving.stdout.read(1 << 20):
+            text = kept + block
+            found |= {needle for needle in needles if needle in text}
+            kept = text[-longest:]
+    assert saving.returncode == 0
+    return sorted(found)
+
+
+async def until_it_is_ready(services: Composed) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(OSError, EOFError):
+                if (await Person(services.url).get("/health/ready")).status == 200:
+                    return

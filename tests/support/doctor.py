@@ -1,0 +1,57 @@
+"""``privity doctor`` before a server that is as the plan wants it, for tests."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.support.processes import Ended, ran_here
+from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
+from tests.support.redis_store import RING
+
+SECRET = "a_planted_password"
+COMMANDS = "+ping +select +eval +evalsha +lrange +lindex +rpush +pttl +pexpire +scan"
+AS_PLANNED = (
+    *("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"),
+    *("--appendonly", "yes"),
+)
+
+
+def examined(url: str, keys: str = RING, **settings: str) -> Ended:
+    return ran_here("doctor", REDIS_URL=url, PRIVITY_KEYS=keys, **settings)
+
+
+def users(directory: Path) -> Path:
+    """The service's own user, once with a look at the settings and once without."""
+    digest = hashlib.sha256(SECRET.encode()).hexdigest()
+    file = directory / "users.acl"
+    file.write_text(
+        f"user default on #{digest} ~* +@all\n"
+        f"user chat on #{digest} ~*conversation:* -@all {COMMANDS} "
+        "+info +time +acl|whoami +config|get +client|no-touch\n"
+        f"user blind on #{digest} ~*conversation:* -@all {COMMANDS}\n"
+    )
+    return file
+
+
+@contextmanager
+def planned_server() -> Iterator[RedisProcess]:
+    with TemporaryDirectory() as directory:
+        aclfile = str(users(Path(directory)))
+        with redis_process(embedded_binary(), *AS_PLANNED, "--aclfile", aclfile) as server:
+            yield server
+
+
+def url_of(server: RedisProcess, user: str = "chat", secret: str = SECRET) -> str:
+    return f"redis://{user}:{secret}@127.0.0.1:{server.port}/0"
+
+
+def lines(ended: Ended) -> dict[str, tuple[str, str]]:
+    """Level and text of every finding."""
+    told = (line.split(maxsplit=1) for line in ended.out.splitlines())
+    return {
+        topic: (level, text)
+        for level, finding in told
+        for topic, _, text in [finding.partition(": ")]
+    }

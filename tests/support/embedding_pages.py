@@ -1,0 +1,60 @@
+"""Pages of other people with the widget in them."""
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trustme
+from playwright.async_api import Route, expect
+
+from entrypoints.settings import Settings
+from tests.support.browser import Chat, Visitor
+from tests.support.fake_model import Puppet
+from tests.support.proxies import proxy_to
+from tests.support.service import served
+
+EMBEDDER = "https://blog.example"
+
+
+async def embed(
+    visitor: Visitor, site: str, source: str, attributes: str = "", style: str = ""
+) -> Chat:
+    """A page of ``site`` with a strict policy and the widget in it, opened."""
+    policy = f"default-src 'none'; script-src {source}; connect-src {source}"
+    policy += "; require-trusted-types-for 'script'"
+    policy += "; style-src 'unsafe-inline'" if style else ""
+    styled = f"<style>{style}</style>" if style else ""
+    page = (
+        '<!doctype html><html lang="en"><head><title>A host page</title>'
+        f"{styled}</head><body><main><h1>A host page</h1></main>"
+        f'<script type="module" src="{source}/page/widget.js" {attributes}></script>'
+        "</body></html>"
+    )
+
+    async def fulfil(route: Route) -> None:
+        headers = {"content-security-policy": policy}
+        await route.fulfill(body=page, content_type="text/html", headers=headers)
+
+    await visitor.context.route(f"{site}/host", fulfil)
+    tab = await visitor.context.new_page()
+    await tab.goto(f"{site}/host")
+    return Chat(tab)
+
+
+async def opened(chat: Chat, label: str = "Chat") -> None:
+    """The widget's panel, opened by its button."""
+    await chat.button(label).click()
+    await expect(chat.messages.first).to_be_visible()
+
+
+@asynccontextmanager
+async def served_by_https(puppet: Puppet, *embedders: str) -> AsyncIterator[str]:
+    """The origin of a service behind TLS which these sites may embed."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("chat.example").configure_cert(tls)
+    async with proxy_to(0, tls) as proxy:
+        origin = f"https://chat.example:{proxy.port}"
+        settings = Settings(public_url=origin, embedding_origins=embedders)
+        async with served(settings, model=puppet) as service:
+            proxy.target = int(service.url.rpartition(":")[2])
+            yield origin

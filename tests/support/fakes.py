@@ -1,0 +1,155 @@
+"""Doubles that tests own: a model with a script, a store that goes away, a notebook, signals."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+
+from domain.model.conversation import Conversation
+from domain.model.identifiers import Owner, SessionId, TurnId
+from domain.model.message import FinishReason, Usage
+from domain.model.piece import ModelFinished, Piece, TextPiece
+from domain.model.prompt import Prompt
+from ports.conversation_store import Change, Condition, ConversationStateStore, Page
+from ports.errors import StoreUnavailable
+from tests.support.clocks import ManualClock
+
+USAGE = Usage(input_tokens=7, output_tokens=3)
+FINISHED = ModelFinished(reason=FinishReason.STOP, usage=USAGE)
+
+
+class Notebook:
+    """Telemetry that remembers."""
+
+    def __init__(self) -> None:
+        self.notes: list[tuple[str, dict[str, str | float | bool | None]]] = []
+
+    def note(self, event: str, **facts: str | float | bool | None) -> None:
+        self.notes.append((event, facts))
+
+    @property
+    def events(self) -> list[str]:
+        return [event for event, _ in self.notes]
+
+
+class Saying:
+    """A model that says all it has to say at once; ``error`` is how it fails then."""
+
+    name = "saying"
+
+    def __init__(self, *texts: str | Piece, error: Exception | None = None) -> None:
+        self._said = [TextPiece(said) if isinstance(said, str) else said for said in texts]
+        self._error = error
+        self.prompts: list[Prompt] = []
+
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
+        self.prompts.append(prompt)
+        for piece in self._said:
+            yield piece
+        if self._error is not None:
+            raise self._error
+        yield FINISHED
+
+
+class ShakyStore:
+    """The store behind it, which takes its time to write, and may be away for a while."""
+
+    def __init__(self, store: ConversationStateStore, clock: ManualClock) -> None:
+        self._store = store
+        self._clock = clock
+        self._back_at = timedelta.min
+        self.lost_answers = 0
+        """How many writes will be done and then look as if they had failed."""
+        self.loads: list[int | None] = []
+        self.refused = 0
+        self._next_load: Exception | None = None
+
+    def fail_next_load(self, error: Exception) -> None:
+        self._next_load = error
+
+    async def at_once(self, owner: Owner, session_id: SessionId) -> Conversation:
+        """The conversation as it is at this very moment."""
+        return await self._store.load(owner, session_id)
+
+    def leave(self, how_long: timedelta) -> None:
+        self._back_at = self._clock.monotonic() + how_long
+
+    async def create(self, owner: Owner, conversation: Conversation) -> None:
+        await self._reached("create")
+        await self._store.create(owner, conversation)
+
+    async def load(
+        self, owner: Owner, session_id: SessionId, last: int | None = None
+    ) -> Conversation:
+        await self._reached("load")
+        if self._next_load is not None:
+            error, self._next_load = self._next_load, None
+            raise error
+        self.loads.append(last)
+        return await self._store.load(owner, session_id, last)
+
+    async def page(
+        self, owner: Owner, session_id: SessionId, before: int | None, limit: int
+    ) -> Page:
+        await self._reached("page")
+        return await self._store.page(owner, session_id, before, limit)
+
+    async def update(
+        self,
+        owner: Owner,
+        session_id: SessionId,
+        change: Change,
+        base: Conversation | None = None,
+        last: int | None = None,
+    ) -> Conversation:
+        await self._reached("update")
+        updated = await self._store.update(owner, session_id, change, base, last)
+        if self.lost_answers:
+            self.lost_answers -= 1
+            raise StoreUnavailable("update")
+        return updated
+
+    async def reopen_log(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
+        await self._reached("log")
+        return await self._store.reopen_log(owner, session_id, turn_id)
+
+    async def forget(self, owner: Owner, session_id: SessionId) -> None:
+        await self._reached("forget")
+        await self._store.forget(owner, session_id)
+
+    async def forget_if(self, owner: Owner, session_id: SessionId, wanted: Condition) -> None:
+        await self._reached("forget")
+        await self._store.forget_if(owner, session_id, wanted)
+
+    async def _reached(self, doing: str) -> None:
+        for _ in range(5):
+            await asyncio.sleep(0)
+        if self._clock.monotonic() < self._back_at:
+            self.refused += 1
+            raise StoreUnavailable(doing)
+
+
+class Calm:
+    """Signals that only nudge: no time passes while one waits."""
+
+    def __init__(self) -> None:
+        self._nudged = asyncio.Event()
+        self.must_end = False
+
+    async def wait(self, at_most: timedelta) -> None:  # noqa: ARG002 - the port's signature
+        await self._nudged.wait()
+        self._nudged.clear()
+
+    def nudge(self) -> None:
+        self._nudged.set()
+
+
+class Beating(Calm):
+    """Signals whose every wait lasts as long as it may."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    async def wait(self, at_most: timedelta) -> None:
+        self._clock.advance(at_most)
+        await asyncio.sleep(0)

@@ -1,0 +1,162 @@
+"""The use cases over the in-memory adapters, wired as the container wires them."""
+
+import asyncio
+import os
+from datetime import timedelta
+from typing import Any
+
+import punq
+from attrs import frozen
+
+from adapters.assistant_profile.toml_file import load_assistant
+from adapters.in_memory.conversation_store import InMemoryConversationStore
+from adapters.in_memory.rate_limiter import InMemoryRateLimiter
+from adapters.in_memory.turn_log import InMemoryTurnLog
+from adapters.sealing.client_keys import SealedClientKeys
+from adapters.sealing.key_ring import KeyRing
+from adapters.system.identifier_source import RandomIdentifiers
+from adapters.system.turn_runner import TaskTurnRunner
+from domain.model.conversation import Conversation
+from domain.model.identifiers import Owner, SessionId
+from domain.model.message import TextPart
+from domain.model.piece import NumberedPiece
+from domain.model.turn import TurnEnd, TurnPolicy
+from domain.service.prompt_building import Budget
+from entrypoints.container import USE_CASES
+from entrypoints.usecases.conversations import ForgetConversation, OpenConversation, ReadHistory
+from entrypoints.usecases.follow_turn import FollowTurn, MissingLogs
+from entrypoints.usecases.open_turn import OpenTurn, Started
+from entrypoints.usecases.regenerate import AnswerAgain
+from entrypoints.usecases.run_turn import MakeReply
+from entrypoints.usecases.send_message import NewMessage, SendMessage
+from entrypoints.usecases.stop_turn import StopTurn
+from ports.assistant_profile import AssistantProfile
+from ports.client_keys import ClientKeys
+from ports.clock import Clock
+from ports.conversation_store import ConversationStateStore
+from ports.identifier_source import IdentifierSource
+from ports.language_model import LanguageModel
+from ports.rate_limiter import RateLimiter, Share
+from ports.telemetry import Telemetry
+from ports.turn_log import LogEntry, TurnLog
+from ports.turn_runner import TurnRunner
+from tests.support.builders import OWNER
+from tests.support.clocks import HastyClock, ManualClock
+from tests.support.fakes import Notebook, Saying, ShakyStore
+
+ADDRESS = "192.0.2.1"
+WHEN_IT_COMES = timedelta(seconds=10)
+_GUARD_SECONDS = 10
+_GENEROUS = {Share.NEW: 1_000, Share.STORED: 10**9}
+
+
+@frozen(kw_only=True)
+class Room:
+    """Where a test talks with a model."""
+
+    clock: ManualClock
+    log: InMemoryTurnLog
+    store: ShakyStore
+    notebook: Notebook
+    runner: TaskTurnRunner
+    container: punq.Container
+
+    def send(self, text: str = "Hello?", **members: Any) -> "asyncio.Task[Started]":
+        """Somebody says ``text``; the task is to be awaited."""
+        message = NewMessage(text=TextPart(text), **{"address": ADDRESS, **members})
+        owner = OWNER
+        return asyncio.create_task(self.container.resolve(SendMessage)(owner, message))
+
+    @property
+    def again(self) -> AnswerAgain:
+        return self.container.resolve(AnswerAgain)
+
+    @property
+    def follow(self) -> FollowTurn:
+        return self.container.resolve(FollowTurn)
+
+    @property
+    def forget(self) -> ForgetConversation:
+        return self.container.resolve(ForgetConversation)
+
+    @property
+    def history(self) -> ReadHistory:
+        return self.container.resolve(ReadHistory)
+
+    @property
+    def make_reply(self) -> MakeReply:
+        return self.container.resolve(MakeReply)
+
+    @property
+    def open_conversation(self) -> OpenConversation:
+        return self.container.resolve(OpenConversation)
+
+    @property
+    def open_turn(self) -> OpenTurn:
+        return self.container.resolve(OpenTurn)
+
+    @property
+    def stop(self) -> StopTurn:
+        return self.container.resolve(StopTurn)
+
+    async def whole_turn(self, started: Started, owner: Owner = OWNER) -> list[LogEntry]:
+        """All that a follower of the turn is told, the end last."""
+        heard: list[LogEntry] = []
+        session_id, turn_id = started.conversation.id, started.turn.id
+        async with asyncio.timeout(_GUARD_SECONDS):
+            while not (heard and isinstance(heard[-1], TurnEnd)):
+                pieces = [one for one in heard if isinstance(one, NumberedPiece)]
+                heard += await self.follow.read(owner, session_id, turn_id, pieces, WHEN_IT_COMES)
+        return heard
+
+    async def end_of(self, started: Started) -> TurnEnd:
+        """How the turn ended."""
+        end = (await self.whole_turn(started))[-1]
+        assert isinstance(end, TurnEnd)
+        return end
+
+    async def stored(self, session_id: SessionId) -> Conversation:
+        """The whole conversation as it is stored."""
+        return await self.store.load(OWNER, session_id)
+
+
+def a_room(
+    model: LanguageModel | None = None,
+    *,
+    clock: ManualClock | None = None,
+    max_turns: int = 8,
+    budget: Budget | None = None,
+    per_hour: dict[Share, int] | None = None,
+) -> Room:
+    """A room; sleeping takes no time in it unless ``clock`` says otherwise."""
+    clock, notebook = clock or HastyClock(), Notebook()
+    log = InMemoryTurnLog(clock=clock)
+    store = ShakyStore(InMemoryConversationStore(clock=clock, log=log), clock)
+    runner = TaskTurnRunner(max_turns=max_turns, telemetry=notebook)
+    keys = SealedClientKeys(ring=KeyRing.random(os.urandom), random_bytes=os.urandom)
+    limiter = InMemoryRateLimiter(
+        clock=clock, per_hour={**_GENEROUS, **(per_hour or {})}, pseudonym=keys.pseudonym
+    )
+    instances: dict[Any, object] = {
+        AssistantProfile: load_assistant(None),
+        Budget: budget or Budget(tokens=8_192, reply_tokens=1_024),
+        ClientKeys: keys,
+        Clock: clock,
+        ConversationStateStore: store,
+        IdentifierSource: RandomIdentifiers(),
+        MissingLogs: MissingLogs(),
+        LanguageModel: model or Saying("Hi!"),
+        RateLimiter: limiter,
+        Telemetry: notebook,
+        TurnLog: log,
+        TurnPolicy: TurnPolicy(),
+        TurnRunner: runner,
+    }
+    container = punq.Container()
+    for port, instance in instances.items():
+        container.register(port, instance=instance)
+    for use_case in USE_CASES:
+        container.register(use_case)
+    return Room(
+        clock=clock, log=log, store=store, notebook=notebook, runner=runner, container=container
+    )

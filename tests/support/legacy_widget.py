@@ -1,0 +1,89 @@
+"""The older widget as far as it talks: what it sends, and how it reads a stream.
+
+Its parser splits at line feeds only, takes a ``type`` within the data for more than the event's
+name, and ignores what it does not know, errors included.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from attrs import define, field
+
+from tests.support.http_client import Answer
+from tests.support.native_client import Person
+
+SORRY = "Sorry, there was an error."
+
+
+@define
+class Widget:
+    """One widget in one browser."""
+
+    person: Person
+    client_id: str = "9a1c7d52-6f0e-4c83-9f4e-2f7b1f6a0c11"
+    session_id: str | None = None
+    shown: list[tuple[str, str]] = field(factory=list)
+    metadata: list[dict[str, Any]] = field(factory=list)
+
+    def body(self, text: str, context: Any = None) -> dict[str, Any]:
+        """As its store writes it: what is undefined is left out."""
+        told = {"sessionId": self.session_id, "questionContext": context}
+        known = {name: value for name, value in told.items() if value is not None}
+        return {"message": text, "clientId": self.client_id, **known}
+
+    async def send(self, text: str, context: Any = None, *, at: str = "/api/chat") -> Answer:
+        answer = await self.person.post(at, self.body(text, context))
+        self.take(text, answer)
+        return answer
+
+    def take(self, text: str, answer: Answer) -> None:
+        """Show a whole answer."""
+        self.shown += [("user", text), ("assistant", "")]
+        if answer.status == 200:
+            for kind, payload in events(answer.body):
+                self._handle(kind, payload)
+        if answer.status != 200 or not answer.clean:
+            self.shown.append(("assistant", SORRY))
+
+    def _handle(self, kind: str, payload: dict[str, Any]) -> None:
+        if kind == "session-id":
+            self.session_id = payload["sessionId"]
+        elif kind == "text-delta":
+            role, said = self.shown[-1]
+            self.shown[-1] = (role, said + payload["delta"])
+        elif kind == "metadata-info":
+            self.metadata.append(payload)
+
+    async def reload(self) -> None:
+        """Show the history, or nothing when it is gone."""
+        self.shown = []
+        if self.session_id is None:
+            return
+        answer = await self.person.get(f"/api/chat?sessionId={self.session_id}")
+        if answer.status == 200:
+            said = answer.document["messages"]
+            self.shown = [(message["role"], message["content"]) for message in said]
+        elif answer.status == 404:
+            self.session_id = None
+
+    async def reset(self) -> None:
+        await self.person.delete(f"/api/chat?sessionId={self.session_id}")
+        self.session_id, self.shown = None, []
+
+
+def events(body: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What its parser makes of a stream."""
+    name, data = "", ""
+    for line in body.decode().split("\n")[:-1]:
+        if line.startswith("event:"):
+            name = line[6:].strip()
+        elif line.startswith("data:"):
+            data += line[5:].lstrip() + "\n"
+        elif not line:
+            raw, name_before, name, data = data.strip(), name, "", ""
+            if raw == "[DONE]":
+                yield "finish", {}
+            elif raw:
+                payload = json.loads(raw)
+                yield payload.get("type") or name_before, payload

@@ -1,0 +1,50 @@
+"""Asking a model over the wire, for tests."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from adapters.language_model.chat_completions import (
+    ChatCompletions,
+    Patience,
+    open_chat_completions,
+)
+from domain.model.piece import ModelFinished, Piece
+from domain.model.prompt import Prompt
+from ports.clock import Clock
+from tests.support.builders import a_message
+from tests.support.clocks import HastyClock
+
+KEY = "sk-planted-key"
+QUESTION = "a planted question"
+PROMPT = Prompt(
+    system="Be brief.", messages=(a_message(text=QUESTION),), locale="en", reply_tokens=64
+)
+LONG = timedelta(hours=1)
+SHORT = timedelta(milliseconds=30)
+
+
+def patience(
+    *, connect: timedelta = LONG, first_piece: timedelta = LONG, silence: timedelta = LONG
+) -> Patience:
+    return Patience(connect=connect, first_piece=first_piece, silence=silence)
+
+
+@asynccontextmanager
+async def model_at(
+    url: str, waiting: Patience | None = None, *, clock: Clock | None = None, key: str | None = KEY
+) -> AsyncIterator[ChatCompletions]:
+    async with open_chat_completions(
+        base_url=url,
+        api_key=key,
+        model="small-1",
+        patience=waiting or patience(),
+        clock=clock or HastyClock(),
+    ) as model:
+        yield model
+
+
+async def said_by(model: ChatCompletions, prompt: Prompt = PROMPT) -> list[Piece | ModelFinished]:
+    async with asyncio.timeout(20):
+        return [said async for said in model.reply(prompt)]

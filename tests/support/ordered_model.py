@@ -1,0 +1,86 @@
+"""A language model that tells what its prompt's last message orders, and fails as ordered.
+
+An order is ``tell <name> <pieces> <pause in ms> <ending>``; the reply is ``<name>.1 <name>.2 …``.
+"""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from aiohttp import web
+from attrs import Factory, define
+
+from tests.support.model_server import DONE, delta, finished, used
+
+FINISH: Final = "finish"
+HANG: Final = "hang"
+DIE: Final = "die"
+GARBAGE: Final = "garbage"
+REFUSE: Final = "refuse"
+
+
+def an_order(name: str, pieces: int, pause: int = 0, ending: str = FINISH) -> str:
+    return f"tell {name} {pieces} {pause} {ending}"
+
+
+def told(name: str, pieces: int) -> str:
+    """The whole reply to such an order."""
+    return "".join(_pieces(name, pieces))
+
+
+def _pieces(name: str, count: int) -> list[str]:
+    return [f"{name}.{number} " for number in range(1, count + 1)]
+
+
+@define
+class Teller:
+    """Counts how often each name was told."""
+
+    url: str = ""
+    asked: Counter[str] = Factory(Counter)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        ordered = json.loads(await request.read())["messages"][-1]["content"]
+        _, name, count, pause, ending = str(ordered).split()
+        self.asked[name] += 1
+        if ending == REFUSE:
+            return web.Response(status=500, text="no")
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        for piece in _pieces(name, int(count)):
+            await response.write(delta(content=piece))
+            await asyncio.sleep(int(pause) / 1000)
+        await _end(request, response, ending)
+        return response
+
+
+async def _end(request: web.Request, response: web.StreamResponse, ending: str) -> None:
+    if ending == FINISH:
+        await response.write(finished() + used(1, 1) + DONE)
+    elif ending == HANG:
+        await asyncio.Future[None]()
+    elif ending == GARBAGE:
+        await response.write(b"data: {\xff\x00 not json\n\n")
+    elif ending == DIE:
+        await response.write(delta(content="half")[:30])
+        assert request.transport is not None
+        # Closed and not aborted: what was said before has to arrive.
+        request.transport.close()
+
+
+@asynccontextmanager
+async def telling() -> AsyncIterator[Teller]:
+    teller = Teller()
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", teller.answer)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        teller.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        yield teller
+    finally:
+        await runner.cleanup()

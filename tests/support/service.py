@@ -1,0 +1,125 @@
+"""The real service, for tests: in this process with parts replaced, or as a process of its own.
+
+Settings that several tests share.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from typing import Any, Final
+
+import punq
+from attrs import frozen
+from starlette.applications import Starlette
+
+from adapters.system.turn_runner import TaskTurnRunner
+from entrypoints.container import opened_container
+from entrypoints.http.app import Opening, create_app
+from entrypoints.http.server import serve
+from entrypoints.settings import Settings
+from ports.language_model import LanguageModel
+
+Replacing = Callable[[punq.Container], None]
+_AT_ONCE = timedelta()
+_SOON = timedelta(seconds=5)
+
+
+@frozen(kw_only=True)
+class Served:
+    """A service that listens."""
+
+    url: str
+    app: Starlette
+
+    @property
+    def runner(self) -> TaskTurnRunner:
+        runner: TaskTurnRunner = self.app.state.runner
+        return runner
+
+
+def opening(replacing: Replacing) -> Opening:
+    """The real container, with parts replaced before anything is resolved from it."""
+
+    @asynccontextmanager
+    async def opened(settings: Settings) -> AsyncIterator[punq.Container]:
+        async with opened_container(settings) as container:
+            replacing(container)
+            yield container
+
+    return opened
+
+
+@asynccontextmanager
+async def served(
+    settings: Settings | None = None,
+    *,
+    model: LanguageModel | None = None,
+    replacing: Replacing | None = None,
+) -> AsyncIterator[Served]:
+    """The app behind the real server on a free port; turns still running at the end are cut off."""
+
+    def replace(container: punq.Container) -> None:
+        if model is not None:
+            container.register(LanguageModel, instance=model)
+        if replacing is not None:
+            replacing(container)
+
+    app = create_app(settings or Settings(), opening(replace))
+    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    stopping = asyncio.Event()
+    server = asyncio.create_task(
+        serve(
+            app,
+            host="127.0.0.1",
+            port=0,
+            max_connections=512,
+            stopping=stopping,
+            announce=listening.set_result,
+            grace=timedelta(seconds=1),
+        )
+    )
+    either: set[asyncio.Future[Any]] = {server, listening}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    if server.done():
+        await server
+    try:
+        yield Served(url=listening.result(), app=app)
+        await app.state.runner.drain(_AT_ONCE, _SOON)
+    finally:
+        stopping.set()
+        await server
+
+
+@contextmanager
+def served_apart(settings: Settings, model: LanguageModel) -> Iterator[str]:
+    """The URL of a service in a thread of its own, for tests with different event loops."""
+    started: Future[tuple[str, Callable[[], object]]] = Future()
+
+    async def serving() -> None:
+        leaving = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        async with served(settings, model=model) as service:
+            started.set_result((service.url, lambda: loop.call_soon_threadsafe(leaving.set)))
+            await leaving.wait()
+
+    with ThreadPoolExecutor(1) as pool:
+        thread = pool.submit(asyncio.run, serving())
+        either: set[Future[Any]] = {started, thread}
+        wait(either, return_when=FIRST_COMPLETED)
+        if thread.done():
+            thread.result()
+        url, leave = started.result()
+        try:
+            yield url
+        finally:
+            leave()
+            thread.result()
+
+
+HTTPS: Final = "https://chat.example"
+OLD: Final = "old:" + "b2xk" * 10 + "b2w="
+NEW: Final = "new:" + "bmV3" * 10 + "bmU="
+GENEROUS: Final = Settings(new_per_hour=1_000_000, stored_bytes_per_hour=10**12)
+"""For a service that many tests share: all of them come from one address."""

@@ -1,0 +1,59 @@
+"""A turn that a test opens, looks at and lets end, and a runner for it."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+from adapters.system.turn_runner import TaskTurnRunner
+from domain.model.conversation import Conversation
+from ports.turn_runner import Signals
+from tests.support.builders import a_conversation, asked, turn_id
+from tests.support.fakes import Notebook
+
+LONG = timedelta(seconds=10)
+AT_ONCE = timedelta()
+
+
+class Turn:
+    """A turn that a test opens, looks at and lets end."""
+
+    def __init__(self) -> None:
+        self.may_open = asyncio.Event()
+        self.may_end = asyncio.Event()
+        self.signals: asyncio.Future[Signals] = asyncio.get_running_loop().create_future()
+        self.fate = "never begun"
+
+    async def opening(self) -> Conversation:
+        await self.may_open.wait()
+        return asked(a_conversation())
+
+    async def replying(self, _: Conversation, signals: Signals) -> None:
+        self.fate = "running"
+        self.signals.set_result(signals)
+        try:
+            await self.may_end.wait()
+        except asyncio.CancelledError:
+            self.fate = "cut off"
+            raise
+        self.fate = "done"
+
+
+async def nothing() -> None:
+    """There is nothing to abandon."""
+
+
+def a_runner(max_turns: int = 8, notebook: Notebook | None = None) -> TaskTurnRunner:
+    return TaskTurnRunner(max_turns=max_turns, telemetry=notebook or Notebook())
+
+
+async def a_running_turn(runner: TaskTurnRunner) -> tuple[Turn, Signals]:
+    turn = Turn()
+    turn.may_open.set()
+    await runner.run(turn_id(), turn.opening, turn.replying, nothing)
+    return turn, await turn.signals
+
+
+async def turns_of_the_loop(until: Callable[[], bool] = lambda: False) -> None:
+    for _ in range(50):
+        if not until():
+            await asyncio.sleep(0)

@@ -1,0 +1,61 @@
+"""What programs do on ``/v1``, as bare requests, for tests."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+
+from tests.support.http_client import Answer, Client, LiveAnswer
+from tests.support.native_client import Person
+
+
+class Program(Client):
+    """An app server that acts for one person."""
+
+    @classmethod
+    async def new(cls, url: str) -> "Program":
+        answer = await Person(url).post("/api/client-key", {})
+        return cls(url, authorization=f"Bearer {answer.document['clientKey']}")
+
+    @property
+    def person(self) -> Person:
+        """The same person, at the native protocol."""
+        return Person(self.url, authorization=self.headers["authorization"])
+
+    async def ask(self, text: str, **members: Any) -> Answer:
+        return await self.post("/v1/responses", {"input": text, **members})
+
+    @asynccontextmanager
+    async def asking(self, text: str, **members: Any) -> AsyncIterator[LiveAnswer]:
+        """A question, and its response while it comes."""
+        body = msgspec.json.encode({"input": text, "stream": True, **members})
+        typed = {"content_type": "application/json"}
+        async with self.open("POST", "/v1/responses", body, **typed) as live:
+            assert live.status == 200, await live.whole()
+            yield live
+
+    async def conversation(self, *texts: str) -> str:
+        items = [{"role": "user", "content": text} for text in texts]
+        answer = await self.post("/v1/conversations", {"items": items})
+        assert answer.status == 200, answer.body
+        return str(answer.document["id"])
+
+    async def response(self, name: str) -> dict[str, Any]:
+        answer = await self.get(f"/v1/responses/{name}")
+        assert answer.status == 200, answer.body
+        return answer.document
+
+
+async def response_id(live: LiveAnswer) -> str:
+    """Of a response that streams; its first event names it."""
+    return str((await live.event()).document["response"]["id"])
+
+
+def error_of(answer: Answer) -> dict[str, Any]:
+    """The error in OpenAI's shape: these members and no others beside them."""
+    assert answer.headers["content-type"] == "application/json", answer.body
+    assert set(answer.document) == {"error"}
+    error: dict[str, Any] = answer.document["error"]
+    assert {"message", "type", "param", "code"} <= set(error)
+    return error
