@@ -1,8 +1,8 @@
-"""A conversation through OpenAI's own Python package: ``python examples/openai_python.py``.
+"""A conversation with OpenAI's Python package: run ``python examples/openai_python.py``.
 
-It needs ``pip install openai`` and a Privity that runs: ``privity serve``, or another one named in
-``PRIVITY_URL``. ``PRIVITY_CLIENT_KEY`` holds the key of the person to act for; without it the
-example asks for a new one, and what is said can be read again by nobody once it has ended.
+It needs ``pip install openai`` and a running Privity: start one with ``privity serve``, or set
+``PRIVITY_URL``. ``PRIVITY_CLIENT_KEY`` is the client key of the user; without it the example
+creates a new key and does not store it.
 """
 
 import json
@@ -15,7 +15,7 @@ URL = os.environ.get("PRIVITY_URL", "http://127.0.0.1:8000")
 
 
 def new_client_key() -> str:
-    """An app server does this once for each person it serves, and keeps the key with them."""
+    """A new client key. An app server creates one per user and stores it with the user's data."""
     headers = {"content-type": "application/json"}
     request = urllib.request.Request(f"{URL}/api/client-key", b"{}", headers, method="POST")
     with urllib.request.urlopen(request) as answer:
@@ -27,12 +27,12 @@ client = OpenAI(
 )
 [model] = client.models.list().data
 
-# The server keeps the conversation: only what is new is sent.
+# The server stores the conversation, so only the new input is sent.
 conversation = client.conversations.create(metadata={"topic": "colours"})
-for said in ("My favourite colour is teal.", "What did I tell you?"):
-    print(f"> {said}")
+for question in ("My favourite colour is teal.", "What did I tell you?"):
+    print(f"> {question}")
     with client.responses.stream(
-        model=model.id, input=said, conversation=conversation.id
+        model=model.id, input=question, conversation=conversation.id
     ) as stream:
         for event in stream:
             if event.type == "response.output_text.delta":
@@ -41,5 +41,5 @@ for said in ("My favourite colour is teal.", "What did I tell you?"):
     print(f"\n({response.id})\n")
 
 items = client.conversations.items.list(conversation.id, order="asc")
-print(f"{len(list(items))} items are kept, for 24 hours, or until now:")
+print(f"{len(list(items))} items are kept for 24 hours, unless deleted now:")
 print(client.conversations.delete(conversation.id).deleted)

@@ -1,7 +1,7 @@
 import { useChat } from '@ai-sdk/react';
 import { createRoot } from 'react-dom/client';
 
-// Any name will do: it means something together with the cookie only.
+// Any id will do: it identifies a chat only together with the cookie.
 const id = (localStorage.chat ??= crypto.randomUUID());
 const json = { 'content-type': 'application/json' };
 
