@@ -67,10 +67,10 @@ async def _rounds(redis: "Redis", talks: dict[int, Talk], rounds: int) -> dict[i
 
 
 async def main(rounds: str = "100") -> None:
-    async with AsyncExitStack() as opened:
-        port = opened.enter_context(redis_server())
-        store = await opened.enter_async_context(sealed_store(port))
-        redis = await opened.enter_async_context(agents_redis(port, 0))
+    async with AsyncExitStack() as new_conversation:
+        port = new_conversation.enter_context(redis_server())
+        store = await new_conversation.enter_async_context(sealed_store(port))
+        redis = await new_conversation.enter_async_context(agents_redis(port, 0))
         to_the_first_core()
         talks = {size: Talk(store, "en") for size in SIZES}
         found = await _rounds(redis, talks, int(rounds))

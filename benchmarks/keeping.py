@@ -21,7 +21,7 @@ from domain.model.conversation import Conversation
 from domain.model.identifiers import Owner, SessionId
 from domain.model.message import FinishReason, TextPart, Usage
 from domain.model.piece import TextPiece
-from domain.service.turn_lifecycle import Opening, finish, opened, say
+from domain.service.turn_lifecycle import NewTurn, add_user_message, finish, new_conversation
 from ports.conversation_store import Change
 
 NAMES = RandomIdentifiers()
@@ -40,8 +40,8 @@ async def sealed_store(port: int) -> AsyncIterator[RedisConversationStore]:
         yield RedisConversationStore(commands=commands, sealer=sealer, log=log, clock=clock)
 
 
-def _opening() -> Opening:
-    return Opening(turn_id=NAMES.turn_id(), reply_id=NAMES.message_id(), at=datetime.now(UTC))
+def _opening() -> NewTurn:
+    return NewTurn(turn_id=NAMES.turn_id(), reply_id=NAMES.message_id(), at=datetime.now(UTC))
 
 
 @define
@@ -53,7 +53,7 @@ class Talk:
     owner: Owner = Factory(lambda: Owner(secret=os.urandom(32)))
     session_id: SessionId = Factory(NAMES.session_id)
     _is_new: bool = True
-    _opening: Opening = Factory(_opening)
+    _opening: NewTurn = Factory(_opening)
     _begun: Conversation | None = None
 
     async def take_turn(self, question: str, reply: str) -> None:
@@ -73,7 +73,7 @@ class Talk:
         self._opening = _opening()
         asking = _asking(self._opening, question)
         if self._is_new:
-            empty = opened(self.session_id, locale=self.locale, at=self._opening.at)
+            empty = new_conversation(self.session_id, locale=self.locale, at=self._opening.at)
             await self.store.create(self.owner, asking(empty))
         else:
             self._begun = await self.store.update(self.owner, self.session_id, asking, last=AT_HAND)
@@ -93,6 +93,8 @@ class Talk:
         return await self.store.update(self.owner, self.session_id, answering, base=begun)
 
 
-def _asking(opening: Opening, question: str) -> Change:
+def _asking(opening: NewTurn, question: str) -> Change:
     parts = (TextPart(question),)
-    return partial(say, opening=opening, message_id=NAMES.message_id(), parts=parts, is_new=True)
+    return partial(
+        add_user_message, opening=opening, message_id=NAMES.message_id(), parts=parts, is_new=True
+    )

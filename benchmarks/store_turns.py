@@ -84,10 +84,12 @@ async def _begin(takes: list[Take], chat: Chat) -> None:
         await _turns(take, chat, range(BEFORE), lambda: True)
 
 
-async def _contenders(port: int, opened: AsyncExitStack) -> list[Contender]:
-    store = await opened.enter_async_context(sealed_store(port))
-    beside = [await opened.enter_async_context(json_redis(port, number)) for number in range(3)]
-    others = await opened.enter_async_context(agents_redis(port, 3))
+async def _contenders(port: int, new_conversation: AsyncExitStack) -> list[Contender]:
+    store = await new_conversation.enter_async_context(sealed_store(port))
+    beside = [
+        await new_conversation.enter_async_context(json_redis(port, number)) for number in range(3)
+    ]
+    others = await new_conversation.enter_async_context(agents_redis(port, 3))
 
     async def ours(chat: Chat) -> Take:
         return Talk(store, chat.language).take_turn
@@ -111,8 +113,8 @@ async def _contenders(port: int, opened: AsyncExitStack) -> list[Contender]:
 async def main(rounds: str = "15") -> None:
     with redis_server() as port:
         to_the_first_core()
-        async with AsyncExitStack() as opened:
-            contenders = await _contenders(port, opened)
+        async with AsyncExitStack() as new_conversation:
+            contenders = await _contenders(port, new_conversation)
             rates = await rates_of(contenders, callers=CALLERS, rounds=int(rounds), seconds=0.5)
     print(table(rates, OURS, WANTED, "turns/s"))
 

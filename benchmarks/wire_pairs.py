@@ -33,7 +33,7 @@ from adapters.encrypted_redis.keys_and_scripts import SPLICE
 from adapters.encrypted_redis.multiplexer import Multiplexer
 from adapters.system.clock import SystemClock
 
-CALLERS, FRAMES, SIZE, STAY = 128, 10, 416, 86_400_000
+CALLERS, FRAMES, SIZE, RETENTION = 128, 10, 416, 86_400_000
 OURS = "the multiplexer"
 WANTED = {
     "tcp": {"redis-py, single connection": 12.0, "redis-py, pool of 50": 6.0, "valkey-glide": 3.0},
@@ -61,7 +61,7 @@ def _commit(caller: int) -> tuple[Any, ...]:
     return ("EVALSHA", SPLICE.digest, "2", key, f"{{{key}}}:turn")
 
 
-_REPLACING_ONE = ("1", str(STAY), "", "", "", "0")
+_REPLACING_ONE = ("1", str(RETENTION), "", "", "", "0")
 _BODY = b"\x07" * (SIZE - 16)
 
 
@@ -189,9 +189,9 @@ async def _seed(send: Send) -> None:
 
 async def _measured(port: int, tls: TlsFiles | None, rounds: int) -> None:
     pairs, at_once = [], []
-    async with AsyncExitStack() as opened:
+    async with AsyncExitStack() as new_conversation:
         for name, client in _clients(port, tls).items():
-            send, both = await opened.enter_async_context(client)
+            send, both = await new_conversation.enter_async_context(client)
             if name == OURS:
                 await _seed(send)
             pairs.append(Contender(name, _pairs(send), nothing))

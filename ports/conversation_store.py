@@ -30,8 +30,9 @@ class ConversationStateStore(Protocol):
     """Keeps conversations sealed off by owner and forgets them in time.
 
     Absent, expired, forgotten and another owner's are one answer: ``ConversationNotFound``.
-    A write that changes ``kept_since`` or ``kept_for`` restarts the stay: ``kept_for`` from that
-    write on. Any other leaves it as it is, and reading never lengthens it. A write whose
+    A write that changes ``retained_since`` or ``retained_for`` restarts the
+    retention: ``retained_for`` from that write on. Any other write leaves it as it is, and reading
+    never extends it. A write whose
     conversation has a newly opened turn opens that turn's log in the same step.
 
     Every method raises ``StoreUnavailable`` when the store does not answer, and

@@ -25,13 +25,13 @@ class Signals(Protocol):
         ...
 
 
-Opening: TypeAlias = Callable[[], Awaitable[Conversation]]
+OpenTurnFn: TypeAlias = Callable[[], Awaitable[Conversation]]
 """Opens a turn and returns the stored conversation."""
 
-Replying: TypeAlias = Callable[[Conversation, Signals], Awaitable[None]]
+ReplyFn: TypeAlias = Callable[[Conversation, Signals], Awaitable[None]]
 """Makes and stores the reply to the conversation's open turn."""
 
-Abandoning: TypeAlias = Callable[[], Awaitable[None]]
+AbandonFn: TypeAlias = Callable[[], Awaitable[None]]
 """Closes a turn whose opening failed with an unknown outcome."""
 
 
@@ -39,19 +39,19 @@ class TurnRunner(Protocol):
     """Runs turns to their end, whatever becomes of the callers."""
 
     async def run(
-        self, turn_id: TurnId, opening: Opening, replying: Replying, abandoning: Abandoning
+        self, turn_id: TurnId, open_turn: OpenTurnFn, reply: ReplyFn, abandon: AbandonFn
     ) -> Conversation:
-        """What ``opening`` returned; ``replying`` then runs on by itself.
+        """What ``open_turn`` returned; ``reply`` then runs on by itself.
 
         When the opened conversation's open turn is not ``turn_id``, nothing is left to run: the
         caller has joined a turn that runs elsewhere. A caller that is cancelled cancels neither
-        part, so an opened turn always has its runner. When ``opening`` raises
-        ``StoreUnavailable``, the turn may be open all the same: ``abandoning`` then runs by itself.
+        part, so an opened turn always has its runner. When ``open_turn`` raises
+        ``StoreUnavailable``, the turn may be open all the same: ``abandon`` then runs by itself.
 
         Raises:
-            TooManyTurns: the bound is reached; ``opening`` was not called.
-            ShuttingDown: no new turns are taken; ``opening`` was not called.
-            Exception: whatever ``opening`` raised.
+            TooManyTurns: the bound is reached; ``open_turn`` was not called.
+            ShuttingDown: no new turns are taken; ``open_turn`` was not called.
+            Exception: whatever ``open_turn`` raised.
         """
         ...
 

@@ -22,7 +22,7 @@ from domain.model.conversation import Conversation
 from domain.model.identifiers import MessageId, SessionId, TurnId
 from domain.model.message import FinishReason, TextPart
 from domain.model.piece import TextPiece
-from domain.service.turn_lifecycle import Opening, finish, opened, say
+from domain.service.turn_lifecycle import NewTurn, add_user_message, finish, new_conversation
 from tools.phrases import PHRASES
 
 TARGET: Final = Path(packing.__file__).with_name("dictionary_0.zdict")
@@ -43,9 +43,11 @@ def _texts() -> list[list[str]]:
 def _turn(chance: random.Random, sentences: list[str], at: datetime) -> Conversation:
     ids = [MessageId(f"msg_{chance.getrandbits(64):016x}") for _ in range(2)]
     turn_id = TurnId(f"{chance.getrandbits(128):032x}")
-    opening = Opening(turn_id=turn_id, reply_id=ids[0], at=at)
-    empty = evolve(opened(SessionId("-"), locale=chance.choice(tuple(PHRASES)), at=at))
-    asked = say(empty, opening, ids[1], (TextPart(" ".join(chance.sample(sentences, 2))),))
+    opening = NewTurn(turn_id=turn_id, reply_id=ids[0], at=at)
+    empty = evolve(new_conversation(SessionId("-"), locale=chance.choice(tuple(PHRASES)), at=at))
+    asked = add_user_message(
+        empty, opening, ids[1], (TextPart(" ".join(chance.sample(sentences, 2))),)
+    )
     reply = [TextPiece(" ".join(chance.sample(sentences, 4)))]
     end = at + timedelta(seconds=chance.uniform(1, 9))
     return finish(asked, opening.turn_id, reply, end, reason=FinishReason.STOP)

@@ -35,7 +35,7 @@ from adapters.encrypted_redis.keys_and_scripts import (
 from adapters.encrypted_redis.redis_client import Commands
 from adapters.encrypted_redis.turn_log import RedisTurnLog
 from adapters.sealing.sealer import Belonging, BoundSealer, Kind, Sealer
-from domain.model.conversation import Conversation, stays_anew
+from domain.model.conversation import Conversation, retention_restarted
 from domain.model.errors import (
     ConversationExists,
     ConversationNotFound,
@@ -208,7 +208,7 @@ class RedisConversationStore:
         """See ``ports.conversation_store.ConversationStateStore.create``."""
         sealer = self._bound(owner, conversation.id)
         write, opening = first_write(conversation, sealer), conversation.open_turn
-        answer = await self._commit(owner, write, opening, conversation.kept_for)
+        answer = await self._commit(owner, write, opening, conversation.retained_for)
         if answer != b"OK":
             raise ConversationExists
         self._known.remember(owner, write.after, sealer)
@@ -327,7 +327,7 @@ class RedisConversationStore:
 
     def _is_to_be_rewritten(self, stored: Stored, changed: Conversation) -> bool:
         """A commit that restarts the stay leaves no frame under an older key behind."""
-        kept_anew = stays_anew(stored.conversation, changed)
+        kept_anew = retention_restarted(stored.conversation, changed)
         return kept_anew and not stored.is_under(self._sealer.key_id)
 
     async def _committed(
@@ -337,7 +337,9 @@ class RedisConversationStore:
         anew = self._is_to_be_rewritten(stored, changed)
         write = next_write(stored, changed, sealer, anew=anew)
         opening = newly_opened(stored.conversation, changed)
-        stay = changed.kept_for if stays_anew(stored.conversation, changed) else AS_IT_IS
+        stay = (
+            changed.retained_for if retention_restarted(stored.conversation, changed) else AS_IT_IS
+        )
         answer = await self._commit(owner, write, opening, stay)
         if answer == b"GONE":
             raise ConversationNotFound

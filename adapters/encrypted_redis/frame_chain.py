@@ -250,8 +250,8 @@ def _unchanged_messages(before: Conversation, after: Conversation) -> int:
 def _write(
     stored: Stored, cut: _Cut, changed: Conversation, sealer: BoundSealer, *, anew: bool = False
 ) -> Write:
-    staying = () if anew else stored.places[: cut.kept]
-    writer = _Writer(sealer, changed, list(staying), stored.before, stored.size_before)
+    with_retention_from = () if anew else stored.places[: cut.kept]
+    writer = _Writer(sealer, changed, list(with_retention_from), stored.before, stored.size_before)
     if anew:
         for place in stored.places[: cut.kept]:
             writer.add(place.first, place.last, place.messages)
@@ -270,7 +270,7 @@ def _write(
     )
     return Write(
         expected=stored.places[-1].tag if stored.places else b"",
-        drop=len(stored.places) - len(staying),
+        drop=len(stored.places) - len(with_retention_from),
         frames=tuple(writer.frames),
         after=after,
     )

@@ -14,7 +14,7 @@ from attrs import define, evolve, field
 
 from adapters.in_memory.expiries import Expiries
 from adapters.in_memory.turn_log import InMemoryTurnLog
-from domain.model.conversation import Conversation, last_messages, stays_anew
+from domain.model.conversation import Conversation, retention_restarted, tail_of
 from domain.model.errors import (
     ConversationExists,
     ConversationNotFound,
@@ -101,7 +101,7 @@ class InMemoryConversationStore:
         self, owner: Owner, session_id: SessionId, last: int | None = None
     ) -> Conversation:
         """See ``ports.conversation_store.ConversationStateStore.load``."""
-        return last_messages(self._record(owner, session_id).conversation, last)
+        return tail_of(self._record(owner, session_id).conversation, last)
 
     async def page(
         self, owner: Owner, session_id: SessionId, before: int | None, limit: int
@@ -123,7 +123,7 @@ class InMemoryConversationStore:
         """See ``ports.conversation_store.ConversationStateStore.update``."""
         record = self._record(owner, session_id)
         whole = record.conversation
-        tail = last_messages(whole, last)
+        tail = tail_of(whole, last)
         try:
             changed = change(tail)
         except OlderMessagesNeeded:
@@ -131,7 +131,7 @@ class InMemoryConversationStore:
             changed = change(whole)
         if changed != tail:
             self._write(owner, record, _rejoined(whole, changed))
-        return last_messages(changed, last)
+        return tail_of(changed, last)
 
     async def reopen_log(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
         """See ``ports.conversation_store.ConversationStateStore.reopen_log``."""
@@ -174,8 +174,8 @@ class InMemoryConversationStore:
         size = conversation_bytes(conversation)
         if opened and size > MAX_CONVERSATION_BYTES:
             raise ConversationTooLarge
-        if before is None or stays_anew(before, conversation):
-            self._expiries.put(conversation.id, self._clock.monotonic() + conversation.kept_for)
+        if before is None or retention_restarted(before, conversation):
+            self._expiries.put(conversation.id, self._clock.monotonic() + conversation.retained_for)
         self._bytes += size - (record.size if record else 0)
         self._records[conversation.id] = _Record(owner, conversation, size)
         self._records.move_to_end(conversation.id)

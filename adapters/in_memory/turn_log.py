@@ -13,7 +13,7 @@ from attrs import define, field
 
 from adapters.in_memory.expiries import Expiries
 from domain.model.identifiers import Owner, SessionId, TurnId
-from domain.model.piece import NumberedPiece, weight
+from domain.model.piece import NumberedPiece, counted_bytes
 from domain.model.turn import Turn, TurnEnd
 from ports.clock import Clock
 from ports.errors import TurnNotLogged
@@ -100,7 +100,7 @@ class InMemoryTurnLog:
         news = [piece for piece in pieces if piece.number > last]
         if news:
             log.pieces.extend(news)
-            log.size += sum(weight(numbered.piece) for numbered in news)
+            log.size += sum(counted_bytes(numbered.piece) for numbered in news)
             log.wake_readers()
         return Writing.STOPPED if log.stopped else Writing.GO_ON
 

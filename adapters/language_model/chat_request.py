@@ -24,28 +24,28 @@ from domain.model.message import (
     ToolCallPart,
     ToolResultPart,
 )
-from domain.model.prompt import Prompt, Tool, Wishes
+from domain.model.prompt import Prompt, ReplyOptions, Tool
 
 HINTS: Final = ("reasoning_effort", "verbosity", "parallel_tool_calls")
 """What a reply can do without."""
 
 
-def wished_members(wishes: Wishes, without: Set[str] = frozenset()) -> dict[str, Any]:
+def wished_members(options: ReplyOptions, without: Set[str] = frozenset()) -> dict[str, Any]:
     """Only what was wished: a server that does not know a member refuses it."""
-    wished = {name: value for name, value in _members(wishes) if value is not None}
+    wished = {name: value for name, value in _members(options) if value is not None}
     return {name: value for name, value in wished.items() if name not in without}
 
 
-def _members(wishes: Wishes) -> Iterator[tuple[str, Any]]:
-    yield "temperature", wishes.temperature
-    yield "top_p", wishes.top_p
-    yield "reasoning_effort", wishes.effort
-    yield "verbosity", wishes.verbosity
-    yield "response_format", None if wishes.format is None else Raw(wishes.format.encode())
-    if wishes.tools:
-        yield "tools", [_tool(tool) for tool in wishes.tools]
-        yield "tool_choice", _choice(wishes.tool_choice)
-        yield "parallel_tool_calls", wishes.parallel_tool_calls
+def _members(options: ReplyOptions) -> Iterator[tuple[str, Any]]:
+    yield "temperature", options.temperature
+    yield "top_p", options.top_p
+    yield "reasoning_effort", options.effort
+    yield "verbosity", options.verbosity
+    yield "response_format", None if options.format is None else Raw(options.format.encode())
+    if options.tools:
+        yield "tools", [_tool(tool) for tool in options.tools]
+        yield "tool_choice", _choice(options.tool_choice)
+        yield "parallel_tool_calls", options.parallel_tool_calls
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def request_body(prompt: Prompt, model: str, without: Set[str] = frozenset()) ->
         sent["max_completion_tokens"] = prompt.reply_tokens
     messages = [{"role": "system", "content": _system(prompt)}, *_spoken(prompt.messages)]
     asked = {"model": model, "messages": messages, "stream": True, **sent}
-    return msgspec.json.encode({**asked, **wished_members(prompt.wishes, without)})
+    return msgspec.json.encode({**asked, **wished_members(prompt.options, without)})
 
 
 def refused_extra(status: int, complaint: bytes, without: Set[str]) -> str | None:

@@ -10,7 +10,7 @@ from domain.model.conversation import Conversation
 from domain.model.identifiers import TurnId
 from ports.errors import ShuttingDown, StoreUnavailable, TooManyTurns
 from ports.telemetry import Telemetry
-from ports.turn_runner import Abandoning, Opening, Replying
+from ports.turn_runner import AbandonFn, OpenTurnFn, ReplyFn
 
 LAST_WORDS: Final = timedelta(seconds=5)
 """How long an interrupted turn has to store what was said so far."""
@@ -48,7 +48,7 @@ class TaskTurnRunner:
         self._draining = False
 
     async def run(
-        self, turn_id: TurnId, opening: Opening, replying: Replying, abandoning: Abandoning
+        self, turn_id: TurnId, open_turn: OpenTurnFn, reply: ReplyFn, abandon: AbandonFn
     ) -> Conversation:
         """See ``ports.turn_runner.TurnRunner.run``."""
         if self._draining:
@@ -60,10 +60,10 @@ class TaskTurnRunner:
         opened.add_done_callback(lambda done: done.cancelled() or done.exception())
         signals = _Signals()
 
-        async def reply(conversation: Conversation) -> None:
-            await replying(conversation, signals)
+        async def reply_with_signals(conversation: Conversation) -> None:
+            await reply(conversation, signals)
 
-        turn = self._turn(turn_id, opening, reply, abandoning, opened)
+        turn = self._turn(turn_id, open_turn, reply_with_signals, abandon, opened)
         task = asyncio.create_task(turn)
         self._running[turn_id] = (task, signals)
         task.add_done_callback(lambda _: self._running.pop(turn_id, None))
@@ -104,20 +104,20 @@ class TaskTurnRunner:
     async def _turn(
         self,
         turn_id: TurnId,
-        opening: Opening,
+        open_turn: OpenTurnFn,
         reply: Callable[[Conversation], Awaitable[None]],
-        abandoning: Abandoning,
+        abandon: AbandonFn,
         opened: "asyncio.Future[Conversation]",
     ) -> None:
         try:
-            conversation = await opening()
+            conversation = await open_turn()
         except BaseException as error:
             # Cancelled at the end of draining: whether it was stored nobody can say.
             opened.set_exception(
                 error if isinstance(error, Exception) else StoreUnavailable("commit")
             )
             if isinstance(error, StoreUnavailable):
-                await self._to_its_end(abandoning())
+                await self._to_its_end(abandon())
             if isinstance(error, Exception):
                 return
             raise

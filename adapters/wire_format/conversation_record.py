@@ -23,7 +23,7 @@ from adapters.wire_format.packing import RECORD_MAX_BYTES, Unpackable, pack, unp
 from domain.model.conversation import Conversation
 from domain.model.identifiers import SessionId, TurnId
 from domain.model.message import Message
-from domain.model.turn import RequestKey, Turn, TurnStatus
+from domain.model.turn import IdempotencyKey, Turn, TurnStatus
 
 _STATUSES = (TurnStatus.OPEN, TurnStatus.FINISHED, TurnStatus.INTERRUPTED, TurnStatus.FAILED)
 
@@ -37,7 +37,7 @@ class TurnRecord(Struct, array_like=True):
     opened_at: int
     status: int
     continues: bool
-    request: tuple[bytes, bytes] | None
+    idempotency: tuple[bytes, bytes] | None
     ended_at: int | None
     error: str | None
 
@@ -52,8 +52,8 @@ class HeadRecord(Struct, array_like=True):
 
     locale: str
     created_at: int
-    kept_since: int
-    kept_for: int
+    retained_since: int
+    retained_for: int
     count: int
     size_before: int
     next_number: int
@@ -131,8 +131,8 @@ def conversation_of(
             id=session_id,
             locale=head.locale,
             created_at=time_of(head.created_at),
-            kept_since=time_of(head.kept_since),
-            kept_for=timedelta(seconds=head.kept_for),
+            retained_since=time_of(head.retained_since),
+            retained_for=timedelta(seconds=head.retained_for),
             messages=messages,
             earlier=head.count - len(messages),
             next_number=head.next_number,
@@ -150,8 +150,8 @@ def _head_record(known: Conversation, size_before: int) -> HeadRecord:
     return HeadRecord(
         known.locale,
         microseconds(known.created_at),
-        microseconds(known.kept_since),
-        int(known.kept_for.total_seconds()),
+        microseconds(known.retained_since),
+        int(known.retained_for.total_seconds()),
         known.earlier + len(known.messages),
         size_before,
         known.next_number,
@@ -164,7 +164,7 @@ def _head_record(known: Conversation, size_before: int) -> HeadRecord:
 
 
 def _turn_record(turn: Turn) -> TurnRecord:
-    request = turn.request
+    idempotency = turn.idempotency
     return TurnRecord(
         bytes.fromhex(turn.id),
         turn.number,
@@ -172,14 +172,14 @@ def _turn_record(turn: Turn) -> TurnRecord:
         microseconds(turn.opened_at),
         _STATUSES.index(turn.status),
         turn.continues,
-        None if request is None else (request.digest, request.body_digest),
+        None if idempotency is None else (idempotency.digest, idempotency.body_digest),
         None if turn.ended_at is None else microseconds(turn.ended_at),
         turn.error,
     )
 
 
 def _turn(record: TurnRecord) -> Turn:
-    request = record.request
+    idempotency = record.idempotency
     return Turn(
         id=TurnId(record.id.hex()),
         number=record.number,
@@ -187,7 +187,9 @@ def _turn(record: TurnRecord) -> Turn:
         opened_at=time_of(record.opened_at),
         status=_STATUSES[record.status],
         continues=record.continues,
-        request=None if request is None else RequestKey(digest=request[0], body_digest=request[1]),
+        idempotency=None
+        if idempotency is None
+        else IdempotencyKey(digest=idempotency[0], body_digest=idempotency[1]),
         ended_at=None if record.ended_at is None else time_of(record.ended_at),
         error=record.error,
     )

@@ -64,7 +64,7 @@ class EndRecord(Struct, array_like=True):
     finish_reason: int | None
     usage: UsageRecord | None
     error: str | None
-    forgotten_at: int | None
+    expires_at: int | None
 
 
 class EntryRecord(Struct, array_like=True):
@@ -130,22 +130,22 @@ def _piece(record: PieceRecord) -> Piece:
 
 
 def _end_record(end: TurnEnd) -> EndRecord:
-    reason, forgotten_at = end.finish_reason, end.forgotten_at
+    reason, expires_at = end.finish_reason, end.expires_at
     return EndRecord(
         _OUTCOMES.index(end.outcome),
         None if reason is None else REASONS.index(reason),
         usage_record(end.usage),
         end.error,
-        None if forgotten_at is None else microseconds(forgotten_at),
+        None if expires_at is None else microseconds(expires_at),
     )
 
 
 def _end(record: EndRecord) -> TurnEnd:
-    reason, forgotten_at = record.finish_reason, record.forgotten_at
+    reason, expires_at = record.finish_reason, record.expires_at
     return TurnEnd(
         outcome=_OUTCOMES[record.outcome],
         finish_reason=None if reason is None else REASONS[reason],
         usage=usage_of(record.usage),
         error=record.error,
-        forgotten_at=None if forgotten_at is None else time_of(forgotten_at),
+        expires_at=None if expires_at is None else time_of(expires_at),
     )

@@ -16,10 +16,10 @@ from domain.model.identifiers import SessionId
 from domain.model.message import Message
 from domain.model.turn import Turn
 
-STAY: Final = timedelta(hours=24)
+RETENTION: Final = timedelta(hours=24)
 """A conversation is forgotten this long after its last turn."""
 
-UNUSED_STAY: Final = timedelta(hours=1)
+UNUSED_RETENTION: Final = timedelta(hours=1)
 """A conversation nobody has spoken in yet is forgotten this long after it was opened."""
 
 
@@ -42,15 +42,15 @@ class Conversation:
         page_context: JSON text about the page the user is on; absent when not told.
         metadata: short words of the client about the conversation, kept as they are.
         created_at: aware UTC.
-        kept_since: when its stay was last restarted, aware UTC.
-        kept_for: how long it stays from then.
+        retained_since: when its stay was last restarted, aware UTC.
+        retained_for: how long it stays from then.
     """
 
     id: SessionId
     locale: str
     created_at: datetime
-    kept_since: datetime
-    kept_for: timedelta = field(default=STAY, validator=in_((STAY, UNUSED_STAY)))
+    retained_since: datetime
+    retained_for: timedelta = field(default=RETENTION, validator=in_((RETENTION, UNUSED_RETENTION)))
     messages: tuple[Message, ...] = ()
     earlier: int = field(default=0, validator=ge(0))
     next_number: int = field(default=1, validator=ge(1))
@@ -61,9 +61,9 @@ class Conversation:
     metadata: Mapping[str, str] = field(factory=dict, converter=_frozen_mapping)
 
     @property
-    def forgotten_at(self) -> datetime:
+    def expires_at(self) -> datetime:
         """When it is forgotten unless another turn restarts its stay."""
-        return self.kept_since + self.kept_for
+        return self.retained_since + self.retained_for
 
     @property
     def open_turn(self) -> Turn | None:
@@ -73,25 +73,36 @@ class Conversation:
     @property
     def working_memory(self) -> tuple[Message, ...]:
         """The loaded messages that the model still sees."""
-        return tuple(said for said in self.messages if said.number >= self.working_memory_from)
+        return tuple(
+            with_message
+            for with_message in self.messages
+            if with_message.number >= self.working_memory_from
+        )
 
     @property
     def forgotten_messages(self) -> tuple[Message, ...]:
         """The loaded messages that only the summary stands for."""
-        return tuple(said for said in self.messages if said.number < self.working_memory_from)
+        return tuple(
+            with_message
+            for with_message in self.messages
+            if with_message.number < self.working_memory_from
+        )
 
 
-def staying(conversation: Conversation, since: datetime) -> Conversation:
+def with_retention_from(conversation: Conversation, since: datetime) -> Conversation:
     """The conversation with its full stay counted from ``since``."""
-    return evolve(conversation, kept_since=since, kept_for=STAY)
+    return evolve(conversation, retained_since=since, retained_for=RETENTION)
 
 
-def stays_anew(before: Conversation, after: Conversation) -> bool:
+def retention_restarted(before: Conversation, after: Conversation) -> bool:
     """Whether the change from ``before`` to ``after`` restarts its stay."""
-    return (before.kept_since, before.kept_for) != (after.kept_since, after.kept_for)
+    return (before.retained_since, before.retained_for) != (
+        after.retained_since,
+        after.retained_for,
+    )
 
 
-def said(conversation: Conversation, message: Message) -> Conversation:
+def with_message(conversation: Conversation, message: Message) -> Conversation:
     """The conversation with one message more, which must carry the next number."""
     if message.number != conversation.next_number:
         raise ValueError("a message gets the conversation's next number")
@@ -102,7 +113,7 @@ def said(conversation: Conversation, message: Message) -> Conversation:
     )
 
 
-def cut(conversation: Conversation, number: int) -> Conversation:
+def truncated(conversation: Conversation, number: int) -> Conversation:
     """The conversation without message ``number`` and all that follow it.
 
     A summary of messages that are cut away would go on telling of them, so it goes as well.
@@ -119,7 +130,7 @@ def cut(conversation: Conversation, number: int) -> Conversation:
     return shorter
 
 
-def last_messages(conversation: Conversation, count: int | None) -> Conversation:
+def tail_of(conversation: Conversation, count: int | None) -> Conversation:
     """The conversation with at most its newest ``count`` messages loaded; ``None`` means as is."""
     excess = 0 if count is None else max(len(conversation.messages) - count, 0)
     if not excess:

@@ -97,18 +97,20 @@ class ConversationTooLarge(DomainError):
 
 
 class TurnInProgress(DomainError):
-    """A turn is open. ``turn_id`` names it.
+    """A turn is open.
 
-    ``gives_way`` tells whether what was asked for could be done if that turn were stopped; if not,
-    stopping it would cost a reply for nothing.
+    Attributes:
+        turn_id: the open turn.
+        can_interrupt: whether the request could succeed once that turn is stopped. If not,
+            stopping it would lose a reply for nothing.
     """
 
     code = "turn_in_progress"
 
-    def __init__(self, turn_id: str, *, gives_way: bool = True) -> None:
+    def __init__(self, turn_id: str, *, can_interrupt: bool = True) -> None:
         super().__init__("A reply is still being written in this conversation.")
         self.turn_id = turn_id
-        self.gives_way = gives_way
+        self.can_interrupt = can_interrupt
 
 
 class TurnSuperseded(DomainError):

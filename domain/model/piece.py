@@ -63,13 +63,13 @@ def size_in_bytes(piece: Piece) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
 
 
-def weight(piece: Piece) -> int:
+def counted_bytes(piece: Piece) -> int:
     """How much a piece counts: all it carries, in bytes of UTF-8, and at least one."""
     names = piece.call_id + piece.name if isinstance(piece, ToolCallPiece) else ""
     return max(1, size_in_bytes(piece) + len(names.encode("utf-8", "surrogatepass")))
 
 
-def put_together(pieces: Iterable[Piece]) -> tuple[Part, ...]:
+def assemble_parts(pieces: Iterable[Piece]) -> tuple[Part, ...]:
     """The parts of a message that consists of ``pieces``.
 
     Neighbouring pieces of one kind become one part; the pieces of one tool call do so even when

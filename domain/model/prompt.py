@@ -25,7 +25,7 @@ class Tool:
 
 
 @frozen(kw_only=True)
-class Wishes:
+class ReplyOptions:
     """For one reply only; they are not kept. What is absent is left to the assistant.
 
     Attributes:
@@ -51,7 +51,7 @@ class Wishes:
     format: str | None = None
 
 
-NO_WISHES = Wishes()
+DEFAULT_OPTIONS = ReplyOptions()
 
 
 @frozen(kw_only=True)
@@ -65,7 +65,7 @@ class Prompt:
         page_context: JSON text about the page the user is on; absent when not told.
         summary: what stands for forgotten messages; absent when none are.
         reply_tokens: upper bound for the reply.
-        wishes: what the caller wishes besides; its instructions are part of ``system`` already.
+        options: what the caller wishes besides; its instructions are part of ``system`` already.
     """
 
     system: str
@@ -74,4 +74,4 @@ class Prompt:
     reply_tokens: int
     page_context: str | None = None
     summary: str | None = None
-    wishes: Wishes = NO_WISHES
+    options: ReplyOptions = DEFAULT_OPTIONS

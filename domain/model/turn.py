@@ -57,7 +57,7 @@ _ENDS_AS: Final[Mapping[TurnStep, TurnStatus]] = MappingProxyType(
 
 
 @frozen(kw_only=True)
-class RequestKey:
+class IdempotencyKey:
     """The caller's Idempotency-Key: kept as digests only.
 
     Attributes:
@@ -77,7 +77,7 @@ class Turn:
         number: position among the conversation's turns, from 1; never used again.
         reply_id: id that the reply has, or will have.
         continues: whether the reply goes on with the message that asked for tools.
-        request: the key it was asked for with; absent without one, or when it was released.
+        idempotency: the key it was asked for with; absent without one, or when it was released.
         ended_at: aware UTC; absent while open.
         error: stable code of why it failed; absent otherwise.
     """
@@ -88,7 +88,7 @@ class Turn:
     opened_at: datetime
     status: TurnStatus = TurnStatus.OPEN
     continues: bool = False
-    request: RequestKey | None = None
+    idempotency: IdempotencyKey | None = None
     ended_at: datetime | None = None
     error: str | None = None
 
@@ -98,7 +98,7 @@ class Turn:
         return self.status is TurnStatus.OPEN
 
 
-def stepped(turn: Turn, step: TurnStep, at: datetime, error: str | None = None) -> Turn:
+def after_step(turn: Turn, step: TurnStep, at: datetime, error: str | None = None) -> Turn:
     """``turn`` after ``step``; the same object when there is nothing left to do.
 
     Raises:
@@ -128,7 +128,7 @@ class TurnEnd:
     Attributes:
         finish_reason, usage: as the model told them; absent unless finished.
         error: stable code; present for failed, gone and not saved.
-        forgotten_at: when the conversation is forgotten if nothing more is said, aware UTC; absent
+        expires_at: when the conversation is forgotten if nothing more is said, aware UTC; absent
             when the turn's outcome was not stored.
     """
 
@@ -136,7 +136,7 @@ class TurnEnd:
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     error: str | None = None
-    forgotten_at: datetime | None = None
+    expires_at: datetime | None = None
 
 
 @frozen
@@ -169,11 +169,11 @@ class TurnPolicy:
     Attributes:
         heartbeat: a running turn gives a sign of life at least this often.
         dead_after: an open turn that was silent for so long has lost its runner.
-        save_within: how long a finished reply is tried to be saved while the store is away.
-        make_way_within: how long a stopped turn may take to end; a dead one is found out before.
+        save_timeout: how long a finished reply is tried to be saved while the store is away.
+        stop_timeout: how long a stopped turn may take to end; a dead one is found out before.
     """
 
     heartbeat: timedelta = timedelta(seconds=1)
     dead_after: timedelta = timedelta(seconds=15)
-    save_within: timedelta = timedelta(seconds=30)
-    make_way_within: timedelta = timedelta(seconds=20)
+    save_timeout: timedelta = timedelta(seconds=30)
+    stop_timeout: timedelta = timedelta(seconds=20)

@@ -13,7 +13,7 @@ from itertools import dropwhile, takewhile
 
 from attrs import evolve, frozen
 
-from domain.model.conversation import Conversation, cut, said, staying
+from domain.model.conversation import Conversation, truncated, with_message, with_retention_from
 from domain.model.errors import (
     ConversationTooLarge,
     InvalidInput,
@@ -34,11 +34,11 @@ from domain.model.message import (
     UnknownPart,
 )
 from domain.model.turn import Turn, TurnStatus
-from domain.service.turn_lifecycle import Opening
+from domain.service.turn_lifecycle import NewTurn
 
 
 @frozen(kw_only=True)
-class Given:
+class NewItem:
     """One thing to be put in.
 
     Attributes:
@@ -51,7 +51,9 @@ class Given:
     parts: tuple[Part, ...]
 
 
-def added(conversation: Conversation, given: Sequence[Given], at: datetime) -> Conversation:
+def append_items(
+    conversation: Conversation, given: Sequence[NewItem], at: datetime
+) -> Conversation:
     """The conversation with ``given`` at its end, outside any turn; its stay is restarted.
 
     Raises:
@@ -64,13 +66,13 @@ def added(conversation: Conversation, given: Sequence[Given], at: datetime) -> C
     longer = _with_all(conversation, given, turn=0, at=at)
     if sum(map(_weight, longer.messages)) > MAX_CONVERSATION_BYTES:
         raise ConversationTooLarge
-    return staying(longer, at)
+    return with_retention_from(longer, at)
 
 
-def put_in(
+def open_turn_with_items(
     conversation: Conversation,
-    opening: Opening,
-    given: Sequence[Given],
+    new_turn: NewTurn,
+    given: Sequence[NewItem],
     note: UnknownPart | None = None,
 ) -> Conversation:
     """``given`` opens a turn; ``note`` is kept with the last message before the reply.
@@ -84,29 +86,29 @@ def put_in(
         InvalidInput: ``tool_call_not_found``, a result of a call that is not waiting for one.
     """
     before = conversation.turn
-    if before is not None and before.id == opening.turn_id:
+    if before is not None and before.id == new_turn.turn_id:
         return conversation
     if before is not None and before.is_open:
         raise TurnInProgress(before.id)
     number = 1 if before is None else before.number + 1
-    if before is not None and is_put_in_again(conversation, given):
-        longer = _once_more(conversation, before.number, number)
+    if before is not None and repeats_failed_items(conversation, given):
+        longer = _retry_failed_items(conversation, before.number, number)
     else:
-        longer = _with_all(conversation, given, turn=number, at=opening.at)
+        longer = _with_all(conversation, given, turn=number, at=new_turn.at)
     if not longer.messages:
         raise NothingToAnswer
     noted = longer if note is None else _extended(longer, note)
     turn = Turn(
-        id=opening.turn_id,
+        id=new_turn.turn_id,
         number=number,
-        reply_id=opening.reply_id,
-        opened_at=opening.at,
-        request=opening.request,
+        reply_id=new_turn.reply_id,
+        opened_at=new_turn.at,
+        idempotency=new_turn.idempotency,
     )
-    return staying(evolve(noted, turn=turn), opening.at)
+    return with_retention_from(evolve(noted, turn=turn), new_turn.at)
 
 
-def is_put_in_again(conversation: Conversation, given: Sequence[Given]) -> bool:
+def repeats_failed_items(conversation: Conversation, given: Sequence[NewItem]) -> bool:
     """Whether the newest turn brought exactly ``given`` and failed before its first piece."""
     turn = conversation.turn
     if turn is None or turn.status is not TurnStatus.FAILED:
@@ -122,14 +124,14 @@ def is_put_in_again(conversation: Conversation, given: Sequence[Given]) -> bool:
 
 
 def _with_all(
-    conversation: Conversation, given: Sequence[Given], *, turn: int, at: datetime
+    conversation: Conversation, given: Sequence[NewItem], *, turn: int, at: datetime
 ) -> Conversation:
     for one in given:
         conversation = _with_one(conversation, one, turn, at)
     return conversation
 
 
-def _with_one(conversation: Conversation, given: Given, turn: int, at: datetime) -> Conversation:
+def _with_one(conversation: Conversation, given: NewItem, turn: int, at: datetime) -> Conversation:
     if given.role is Role.USER:
         return _with_message(conversation, given, turn, at)
     [part] = given.parts
@@ -156,7 +158,7 @@ def _with_result(
     return _extended(conversation, result)
 
 
-def _once_more(conversation: Conversation, failed: int, number: int) -> Conversation:
+def _retry_failed_items(conversation: Conversation, failed: int, number: int) -> Conversation:
     """What the ``failed`` turn brought belongs to turn ``number``; its note is gone."""
     messages = [
         evolve(said, turn=number) if said.turn == failed else said for said in conversation.messages
@@ -168,7 +170,7 @@ def _once_more(conversation: Conversation, failed: int, number: int) -> Conversa
 
 
 def _with_message(
-    conversation: Conversation, given: Given, turn: int, at: datetime
+    conversation: Conversation, given: NewItem, turn: int, at: datetime
 ) -> Conversation:
     message = Message(
         id=given.id,
@@ -178,7 +180,7 @@ def _with_message(
         parts=given.parts,
         created_at=at,
     )
-    return said(conversation, message)
+    return with_message(conversation, message)
 
 
 def _extended(conversation: Conversation, *parts: Part) -> Conversation:
@@ -222,7 +224,7 @@ def without_part(
     changed = evolve(named, parts=kept)
     messages = (changed if said is named else said for said in conversation.messages)
     left = tuple(said for said in messages if said is not changed or kept)
-    return _not_summed_up(evolve(conversation, messages=left), named)
+    return _without_stale_summary(evolve(conversation, messages=left), named)
 
 
 def without_turn(conversation: Conversation, number: int) -> Conversation:
@@ -238,10 +240,10 @@ def without_turn(conversation: Conversation, number: int) -> Conversation:
     if not gone or (conversation.earlier and gone[0] is conversation.messages[0]):
         raise OlderMessagesNeeded if conversation.earlier else MessageNotFound
     left = tuple(said for said in conversation.messages if said not in gone)
-    return _not_summed_up(evolve(conversation, messages=left), gone[0])
+    return _without_stale_summary(evolve(conversation, messages=left), gone[0])
 
 
-def up_to_turn(
+def branch_at_turn(
     conversation: Conversation, number: int, *, session_id: SessionId, turn_id: TurnId, at: datetime
 ) -> Conversation:
     """A new conversation that holds all of this one up to the end of turn ``number``.
@@ -258,7 +260,7 @@ def up_to_turn(
     newest = next((said for said in reversed(conversation.messages) if said.turn == number), None)
     if newest is None or number < 1:
         raise MessageNotFound
-    shorter = cut(conversation, newest.number + 1)
+    shorter = truncated(conversation, newest.number + 1)
     told = evolve(newest, parts=reply_parts(newest)) if newest.role is Role.ASSISTANT else newest
     ended = Turn(
         id=turn_id,
@@ -275,7 +277,7 @@ def up_to_turn(
         next_number=newest.number + 1,
         turn=ended,
         created_at=at,
-        kept_since=at,
+        retained_since=at,
         metadata={},
     )
 
@@ -287,7 +289,7 @@ def reply_parts(reply: Message) -> tuple[Part, ...]:
     return tuple(reversed(tuple(backwards)))
 
 
-def described(conversation: Conversation, metadata: dict[str, str]) -> Conversation:
+def with_metadata(conversation: Conversation, metadata: dict[str, str]) -> Conversation:
     """The conversation with other words of its client about it; the stay is left as it is."""
     return evolve(conversation, metadata=metadata)
 
@@ -307,7 +309,7 @@ def _without(parts: Sequence[Part], place: int) -> tuple[Part, ...]:
     return tuple(kept)
 
 
-def _not_summed_up(conversation: Conversation, gone: Message) -> Conversation:
+def _without_stale_summary(conversation: Conversation, gone: Message) -> Conversation:
     if conversation.summary is None or gone.number >= conversation.working_memory_from:
         return conversation
     return evolve(conversation, working_memory_from=1, summary=None)

@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 
 from domain.model.conversation import Conversation
 from domain.model.message import Message, Role, ToolCallPart, ToolResultPart
-from domain.model.prompt import Prompt, Wishes
+from domain.model.prompt import Prompt, ReplyOptions
 
 
 def _leaves_room(budget: "Budget", _: object, reply_tokens: int) -> None:
@@ -93,22 +93,22 @@ def _beginning_with_a_user(messages: Sequence[Message]) -> tuple[Message, ...]:
 _LEAST_TOKENS = 256
 
 
-def wished_prompt(
-    conversation: Conversation, system: str, budget: Budget, wishes: Wishes
+def build_prompt_with_options(
+    conversation: Conversation, system: str, budget: Budget, options: ReplyOptions
 ) -> Prompt:
     """The prompt; instructions come after the assistant's own, tools take from its room."""
-    instructed = "\n\n".join(filter(None, (system, wishes.instructions)))
-    prompt = build_prompt(conversation, instructed, _narrowed(budget, wishes))
-    return evolve(prompt, wishes=wishes)
+    instructed = "\n\n".join(filter(None, (system, options.instructions)))
+    prompt = build_prompt(conversation, instructed, _narrowed(budget, options))
+    return evolve(prompt, options=options)
 
 
-def _narrowed(budget: Budget, wishes: Wishes) -> Budget:
-    reply_tokens = min(budget.reply_tokens, wishes.reply_tokens or budget.reply_tokens)
-    left = budget.tokens - _options_cost(wishes)
+def _narrowed(budget: Budget, options: ReplyOptions) -> Budget:
+    reply_tokens = min(budget.reply_tokens, options.reply_tokens or budget.reply_tokens)
+    left = budget.tokens - _options_cost(options)
     return Budget(tokens=max(left, _LEAST_TOKENS, reply_tokens + 1), reply_tokens=reply_tokens)
 
 
-def _options_cost(wishes: Wishes) -> int:
-    told = [wishes.format or ""]
-    told += [f"{tool.name}{tool.description}{tool.parameters}" for tool in wishes.tools]
+def _options_cost(options: ReplyOptions) -> int:
+    told = [options.format or ""]
+    told += [f"{tool.name}{tool.description}{tool.parameters}" for tool in options.tools]
     return sum(estimated_tokens(text) for text in told if text)

@@ -22,7 +22,7 @@ from domain.model.message import (
     ToolResultPart,
     UnknownPart,
 )
-from domain.model.piece import Piece, ReasoningPiece, TextPiece, ToolCallPiece, put_together
+from domain.model.piece import Piece, ReasoningPiece, TextPiece, ToolCallPiece, assemble_parts
 from domain.model.turn import Outcome, Turn, TurnEnd, TurnStatus
 
 _Spoken: TypeAlias = TextPart | ReasoningPart | ToolCallPart
@@ -38,23 +38,23 @@ def end_of(conversation: Conversation, turn: Turn) -> TurnEnd:
     """How the newest turn, which has ended, is told to those who follow it."""
     if turn.status is not TurnStatus.FINISHED:
         outcome = Outcome(turn.status.value)
-        return TurnEnd(outcome=outcome, error=turn.error, forgotten_at=conversation.forgotten_at)
+        return TurnEnd(outcome=outcome, error=turn.error, expires_at=conversation.expires_at)
     reply = reply_of(conversation.messages, turn)
     return TurnEnd(
         outcome=Outcome.FINISHED,
         finish_reason=reply.finish_reason if reply else None,
         usage=reply.usage if reply else None,
-        forgotten_at=conversation.forgotten_at,
+        expires_at=conversation.expires_at,
     )
 
 
-def remaining(reply: Message, turn: Turn, heard: Iterable[Piece]) -> tuple[Piece, ...]:
+def unheard(reply: Message, turn: Turn, heard: Iterable[Piece]) -> tuple[Piece, ...]:
     """The pieces, one a part, that this turn's reply has behind those ``heard``.
 
     Empty when it does not begin with what was heard: then it is another reply.
     """
-    spoken = tuple(_spoken(told_of(reply)[1] if turn.continues else reply.parts))
-    begun = put_together(heard)
+    spoken = tuple(_spoken(split_at_last_tool_result(reply)[1] if turn.continues else reply.parts))
+    begun = assemble_parts(heard)
     if len(begun) > len(spoken) or not all(map(_begins, spoken, begun)):
         return ()
     lengths = [*(len(_words(part)) for part in begun), *[0] * (len(spoken) - len(begun))]
@@ -65,7 +65,7 @@ def remaining(reply: Message, turn: Turn, heard: Iterable[Piece]) -> tuple[Piece
     )
 
 
-def told_of(reply: Message) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+def split_at_last_tool_result(reply: Message) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
     """The parts up to the newest result of a tool, and those that a turn added after it."""
     results = (at for at, part in enumerate(reply.parts, 1) if isinstance(part, ToolResultPart))
     newest = max(results, default=0)
@@ -102,7 +102,7 @@ class ReadTurn:
     """One turn.
 
     Attributes:
-        began: aware UTC; of an older turn that only results opened, when its reply was stored.
+        started_at: aware UTC; of an older turn that only results opened, when its reply was stored.
         before: all that was said before the reply, oldest first.
         reply: absent while the turn is open, or when nothing was said.
         status: where the turn stands.
@@ -111,7 +111,7 @@ class ReadTurn:
     """
 
     number: int
-    began: datetime
+    started_at: datetime
     before: tuple[Message, ...]
     reply: Message | None
     status: TurnStatus
@@ -135,7 +135,7 @@ def read_turn(conversation: Conversation, number: int) -> ReadTurn:
     status = newest.status if newest else _status(reply)
     return ReadTurn(
         number=number,
-        began=newest.opened_at if newest else own[0].created_at,
+        started_at=newest.opened_at if newest else own[0].created_at,
         before=before,
         reply=reply,
         status=status,

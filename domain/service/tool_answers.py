@@ -10,7 +10,7 @@ from domain.model.errors import InvalidInput
 from domain.model.limits import MAX_TOOL_RESULT_BYTES
 from domain.model.message import Message, MessageStatus, ToolResultPart
 from domain.model.turn import TurnStatus
-from domain.service.turn_lifecycle import Opening, check_idle, is_opened_by, with_turn
+from domain.service.turn_lifecycle import NewTurn, opened_by, require_no_open_turn, with_open_turn
 
 
 def tool_result(call_id: str, output: str, *, failed: bool = False) -> ToolResultPart:
@@ -40,8 +40,8 @@ def is_going_on_with(conversation: Conversation, results: Sequence[ToolResultPar
     return turn is not None and turn.continues and told
 
 
-def answer_tools(
-    conversation: Conversation, opening: Opening, results: Sequence[ToolResultPart]
+def submit_tool_results(
+    conversation: Conversation, new_turn: NewTurn, results: Sequence[ToolResultPart]
 ) -> Conversation:
     """The tools that the last reply asked for have answered; its message will go on.
 
@@ -52,15 +52,15 @@ def answer_tools(
         TurnInProgress: another turn is open; these results are no reason to stop it.
         InvalidInput: the last message is not waiting for exactly these calls.
     """
-    if is_opened_by(conversation, opening):
+    if opened_by(conversation, new_turn):
         return conversation
-    check_idle(conversation, gives_way=False)
+    require_no_open_turn(conversation, can_interrupt=False)
     last = conversation.messages[-1] if conversation.messages else None
     longer = None if last is None else _going_on(conversation, last, results)
     if longer is None:
         raise InvalidInput("tool_results_unexpected", "These tool results were not asked for.")
     answered = evolve(conversation, messages=(*conversation.messages[:-1], longer))
-    return with_turn(answered, evolve(opening, reply_id=longer.id), continues=True)
+    return with_open_turn(answered, evolve(new_turn, reply_id=longer.id), continues=True)
 
 
 def _going_on(

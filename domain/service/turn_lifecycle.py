@@ -1,18 +1,14 @@
-"""Whose turn it is: how a turn is opened.
+"""Every step of a turn: how it is opened, how it ends, and how a repeated request is recognised.
 
-Three things open a turn: something said (``say``, ``edit``), a wish for another answer
-(``answer_again``), the results of tools the last reply asked for (``tool_answers``). All of them
-are idempotent by the turn's id, and none of them opens a second turn beside an open one. What could
-not be done without that one either is refused first: nobody's reply is stopped for it.
+A turn is opened by a user message (``add_user_message``, ``edit_message``), by a request for
+another reply (``regenerate``), by items (``item_editing``) or by tool results (``tool_answers``).
+Its own runner ends it with ``finish``, ``interrupt`` or ``fail``; ``settle`` ends it after that
+runner died. Every step is idempotent by the turn's id.
 
-How a conversation begins.
+Only one turn is open at a time. A request that would fail even without the open turn is refused
+first, so that no running reply is stopped for it.
 
-How a turn ends: ``finish``, ``interrupt``, ``fail`` by its own runner; ``settle`` by somebody
-else after that runner died. All of them are idempotent by the turn's id.
-
-Every end by the turn's own runner restarts the conversation's stay; settling does not.
-
-Whether a request was here before: retries join the turn they repeat.
+Opening a turn and every end by its own runner restart the retention; settling does not.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +16,13 @@ from datetime import datetime
 
 from attrs import evolve, frozen
 
-from domain.model.conversation import UNUSED_STAY, Conversation, cut, said, staying
+from domain.model.conversation import (
+    UNUSED_RETENTION,
+    Conversation,
+    truncated,
+    with_message,
+    with_retention_from,
+)
 from domain.model.errors import (
     IdempotencyKeyReused,
     InvalidInput,
@@ -41,23 +43,23 @@ from domain.model.message import (
     TextPart,
     Usage,
 )
-from domain.model.piece import Piece, put_together
-from domain.model.turn import RequestKey, Turn, TurnStatus, TurnStep, stepped
+from domain.model.piece import Piece, assemble_parts
+from domain.model.turn import IdempotencyKey, Turn, TurnStatus, TurnStep, after_step
 
 
 @frozen(kw_only=True)
-class Opening:
+class NewTurn:
     """What a new turn brings along from outside: its names, its time, its request key."""
 
     turn_id: TurnId
     reply_id: MessageId
     at: datetime
-    request: RequestKey | None = None
+    idempotency: IdempotencyKey | None = None
 
 
-def say(
+def add_user_message(
     conversation: Conversation,
-    opening: Opening,
+    new_turn: NewTurn,
     message_id: MessageId,
     parts: Sequence[Part],
     *,
@@ -73,22 +75,24 @@ def say(
         InvalidInput: the id belongs to a reply.
         OlderMessagesNeeded: what precedes what is loaded may have the id.
     """
-    if is_opened_by(conversation, opening):
+    if opened_by(conversation, new_turn):
         return conversation
     known = _find(conversation, message_id)
     if known is None and conversation.earlier and not is_new:
         raise OlderMessagesNeeded
     if _is_of_a_reply(conversation, message_id):
         raise InvalidInput("message_id_taken", "This id names a reply.", field="messageId")
-    check_idle(conversation)
+    require_no_open_turn(conversation)
     known = known or _unanswered(conversation, parts)
-    base = conversation if known is None else cut(conversation, known.number)
-    return with_turn(said(base, _user_message(base, opening, message_id, parts)), opening)
+    base = conversation if known is None else truncated(conversation, known.number)
+    return with_open_turn(
+        with_message(base, _user_message(base, new_turn, message_id, parts)), new_turn
+    )
 
 
-def edit(
+def edit_message(
     conversation: Conversation,
-    opening: Opening,
+    new_turn: NewTurn,
     message_id: MessageId | None,
     parts: Sequence[Part],
 ) -> Conversation:
@@ -100,16 +104,16 @@ def edit(
         NothingToAnswer: no id was given and no user message is there.
         OlderMessagesNeeded: it may precede what is loaded.
     """
-    if is_opened_by(conversation, opening):
+    if opened_by(conversation, new_turn):
         return conversation
     asked = _named(conversation, message_id) if message_id else _newest_question(conversation)
     if asked.role is not Role.USER:
         raise MessageNotFound
-    return say(conversation, opening, asked.id, parts, is_new=True)
+    return add_user_message(conversation, new_turn, asked.id, parts, is_new=True)
 
 
-def answer_again(
-    conversation: Conversation, opening: Opening, message_id: MessageId | None = None
+def regenerate(
+    conversation: Conversation, new_turn: NewTurn, message_id: MessageId | None = None
 ) -> Conversation:
     """A turn for another answer: to the named user message, instead of the named reply, or,
     without a name, to the newest user message. What is replaced is gone.
@@ -120,53 +124,53 @@ def answer_again(
         NothingToAnswer: there is no user message to answer.
         OlderMessagesNeeded: the message may precede what is loaded.
     """  # noqa: D205 - the promise is one sentence
-    if is_opened_by(conversation, opening):
+    if opened_by(conversation, new_turn):
         return conversation
     turn = conversation.open_turn
     if turn is not None and turn.reply_id == message_id:
         raise TurnInProgress(turn.id)
     named = _named(conversation, message_id) if message_id else _newest_question(conversation)
     after = named.number + 1 if named.role is Role.USER else named.number
-    shorter = cut(conversation, after)
+    shorter = truncated(conversation, after)
     if not shorter.messages or shorter.messages[-1].role is not Role.USER:
         raise NothingToAnswer
-    check_idle(conversation)
-    return with_turn(shorter, opening)
+    require_no_open_turn(conversation)
+    return with_open_turn(shorter, new_turn)
 
 
-def is_opened_by(conversation: Conversation, opening: Opening) -> bool:
+def opened_by(conversation: Conversation, new_turn: NewTurn) -> bool:
     """Whether this turn was opened already, open or not."""
-    return conversation.turn is not None and conversation.turn.id == opening.turn_id
+    return conversation.turn is not None and conversation.turn.id == new_turn.turn_id
 
 
-def check_idle(conversation: Conversation, *, gives_way: bool = True) -> None:
+def require_no_open_turn(conversation: Conversation, *, can_interrupt: bool = True) -> None:
     """Nothing.
 
     Raises:
-        TurnInProgress: a turn is open; ``gives_way`` tells what its stop would be good for.
+        TurnInProgress: a turn is open; ``can_interrupt`` tells what its stop would be good for.
     """
     if conversation.open_turn is not None:
-        raise TurnInProgress(conversation.open_turn.id, gives_way=gives_way)
+        raise TurnInProgress(conversation.open_turn.id, can_interrupt=can_interrupt)
 
 
-def with_turn(
-    conversation: Conversation, opening: Opening, *, continues: bool = False
+def with_open_turn(
+    conversation: Conversation, new_turn: NewTurn, *, continues: bool = False
 ) -> Conversation:
     """The conversation with a new turn, its stay restarted; ``continues`` as in ``Turn``."""
     before = conversation.turn
     turn = Turn(
-        id=opening.turn_id,
+        id=new_turn.turn_id,
         number=1 if before is None else before.number + 1,
-        reply_id=opening.reply_id,
-        opened_at=opening.at,
+        reply_id=new_turn.reply_id,
+        opened_at=new_turn.at,
         continues=continues,
-        request=opening.request,
+        idempotency=new_turn.idempotency,
     )
-    return staying(evolve(conversation, turn=turn), opening.at)
+    return with_retention_from(evolve(conversation, turn=turn), new_turn.at)
 
 
 def _user_message(
-    conversation: Conversation, opening: Opening, message_id: MessageId, parts: Sequence[Part]
+    conversation: Conversation, new_turn: NewTurn, message_id: MessageId, parts: Sequence[Part]
 ) -> Message:
     return Message(
         id=message_id,
@@ -174,7 +178,7 @@ def _user_message(
         turn=1 if conversation.turn is None else conversation.turn.number + 1,
         role=Role.USER,
         parts=tuple(parts),
-        created_at=opening.at,
+        created_at=new_turn.at,
     )
 
 
@@ -211,14 +215,18 @@ def _newest_question(conversation: Conversation) -> Message:
     raise OlderMessagesNeeded if conversation.earlier else NothingToAnswer
 
 
-def opened(session_id: SessionId, *, locale: str, at: datetime) -> Conversation:
+def new_conversation(session_id: SessionId, *, locale: str, at: datetime) -> Conversation:
     """An empty conversation; it is forgotten soon unless somebody speaks in it."""
     return Conversation(
-        id=session_id, locale=locale, created_at=at, kept_since=at, kept_for=UNUSED_STAY
+        id=session_id,
+        locale=locale,
+        created_at=at,
+        retained_since=at,
+        retained_for=UNUSED_RETENTION,
     )
 
 
-def welcomed(conversation: Conversation, message_id: MessageId, text: str) -> Conversation:
+def with_welcome(conversation: Conversation, message_id: MessageId, text: str) -> Conversation:
     """The conversation with the assistant's welcome as its next message."""
     welcome = Message(
         id=message_id,
@@ -228,7 +236,7 @@ def welcomed(conversation: Conversation, message_id: MessageId, text: str) -> Co
         parts=(TextPart(text),),
         created_at=conversation.created_at,
     )
-    return said(evolve(conversation), welcome)
+    return with_message(conversation, welcome)
 
 
 def finish(
@@ -249,7 +257,7 @@ def finish(
     if ended is conversation:
         return conversation
     reply = evolve(ended.messages[-1], finish_reason=reason, usage=usage)
-    return staying(evolve(ended, messages=(*ended.messages[:-1], reply)), at)
+    return with_retention_from(evolve(ended, messages=(*ended.messages[:-1], reply)), at)
 
 
 def interrupt(
@@ -261,7 +269,7 @@ def interrupt(
         TurnSuperseded: the turn is not, or no longer, the open one.
     """
     ended = _ended(conversation, turn_id, TurnStep.INTERRUPT, pieces, at)
-    return conversation if ended is conversation else staying(ended, at)
+    return conversation if ended is conversation else with_retention_from(ended, at)
 
 
 def fail(
@@ -276,8 +284,8 @@ def fail(
     ended = _ended(conversation, turn_id, TurnStep.FAIL, heard, at, error=error)
     if ended is conversation or ended.turn is None:
         return conversation
-    turn = ended.turn if heard else evolve(ended.turn, request=None)
-    return staying(evolve(ended, turn=turn), at)
+    turn = ended.turn if heard else evolve(ended.turn, idempotency=None)
+    return with_retention_from(evolve(ended, turn=turn), at)
 
 
 def settle(
@@ -294,7 +302,7 @@ def settle(
     heard, turn = tuple(pieces), conversation.open_turn
     if heard or turn is None or turn.id != turn_id:
         return _ended(conversation, turn_id, TurnStep.SETTLE, heard, at)
-    failed = stepped(evolve(turn, request=None), TurnStep.FAIL, at, "turn_abandoned")
+    failed = after_step(evolve(turn, idempotency=None), TurnStep.FAIL, at, "turn_abandoned")
     return _with_reply(evolve(conversation, turn=failed), failed, (), at)
 
 
@@ -309,10 +317,10 @@ def _ended(
 ) -> Conversation:
     if conversation.turn is None or conversation.turn.id != turn_id:
         raise TurnSuperseded
-    turn = stepped(conversation.turn, step, at, error)
+    turn = after_step(conversation.turn, step, at, error)
     if turn is conversation.turn:
         return conversation
-    return _with_reply(evolve(conversation, turn=turn), turn, put_together(pieces), at)
+    return _with_reply(evolve(conversation, turn=turn), turn, assemble_parts(pieces), at)
 
 
 def _with_reply(
@@ -331,7 +339,7 @@ def _with_reply(
         created_at=at,
         status=MessageStatus(turn.status.value),
     )
-    return said(conversation, reply)
+    return with_message(conversation, reply)
 
 
 def _continued(conversation: Conversation, turn: Turn, parts: tuple[Part, ...]) -> Conversation:
@@ -342,18 +350,18 @@ def _continued(conversation: Conversation, turn: Turn, parts: tuple[Part, ...]) 
     return evolve(conversation, messages=(*conversation.messages[:-1], reply))
 
 
-def turn_of_request(conversation: Conversation, request: RequestKey | None) -> Turn | None:
+def turn_for_key(conversation: Conversation, idempotency: IdempotencyKey | None) -> Turn | None:
     """The newest turn if it was asked for with this key, so that a retry joins it; else absent.
 
     Raises:
         IdempotencyKeyReused: the key is the same, the request is not.
     """
     turn = conversation.turn
-    if request is None or turn is None or turn.request is None:
+    if idempotency is None or turn is None or turn.idempotency is None:
         return None
-    if turn.request.digest != request.digest:
+    if turn.idempotency.digest != idempotency.digest:
         return None
-    if turn.request.body_digest != request.body_digest:
+    if turn.idempotency.body_digest != idempotency.body_digest:
         raise IdempotencyKeyReused
     return turn
 

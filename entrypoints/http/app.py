@@ -62,7 +62,7 @@ class Resolver(Protocol):
         ...
 
 
-class Opening(Protocol):
+class ContainerFactory(Protocol):
     """Opens everything for as long as the app serves."""
 
     def __call__(self, settings: Settings) -> AbstractAsyncContextManager[Resolver]:
@@ -70,7 +70,7 @@ class Opening(Protocol):
         ...
 
 
-def create_app(settings: Settings, opening: Opening) -> Starlette:
+def create_app(settings: Settings, opening: ContainerFactory) -> Starlette:
     """The app; nothing is opened before its lifespan begins.
 
     While it serves, ``app.state.runner`` is the turn runner, to be drained before it ends.

@@ -176,7 +176,7 @@ def history_answer(history: History) -> HistoryAnswer:
         session_id=conversation.id,
         messages=[message_answer(message) for message in history.page.messages],
         turn=_turn_answer(conversation.turn),
-        expires_at=conversation.forgotten_at,
+        expires_at=conversation.expires_at,
         next=history.page.next,
     )
 
@@ -188,7 +188,7 @@ def export_answer(conversation: Conversation) -> ExportAnswer:
         format="privity-export-1",
         session_id=conversation.id,
         created_at=conversation.created_at,
-        expires_at=conversation.forgotten_at,
+        expires_at=conversation.expires_at,
         locale=conversation.locale,
         page_context=None if context is None else Raw(context.encode()),
         metadata=dict(conversation.metadata),

@@ -189,5 +189,5 @@ def _document(conversation: Conversation, started: Started, end: TurnEnd) -> Rep
         turn_id=started.turn.id,
         reply=message_answer(reply) if reply else None,
         usage=usage_answer(end.usage),
-        expires_at=conversation.forgotten_at,
+        expires_at=conversation.expires_at,
     )

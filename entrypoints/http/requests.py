@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from domain.model.errors import InvalidInput
 from domain.model.identifiers import SessionId, session_id
-from domain.model.turn import RequestKey
+from domain.model.turn import IdempotencyKey
 from entrypoints.http.problems import BadRequest
 
 MAX_BODY_BYTES: Final = 131_072
@@ -121,7 +121,7 @@ def _field_of(message: str) -> str | None:
     return found["field"] if found else None
 
 
-def idempotency_key(request: Request, raw: bytes) -> tuple[str | None, RequestKey | None]:
+def idempotency_key(request: Request, raw: bytes) -> tuple[str | None, IdempotencyKey | None]:
     """The Idempotency-Key as sent and as digests; both absent without one.
 
     Raises:
@@ -134,7 +134,7 @@ def idempotency_key(request: Request, raw: bytes) -> tuple[str | None, RequestKe
         why = "An Idempotency-Key is 1 to 255 visible ASCII characters."
         raise BadRequest("idempotency_key_malformed", why)
     asked = request.url.path.encode() + b"\0" + raw
-    return key, RequestKey(
+    return key, IdempotencyKey(
         digest=hashlib.sha256(key.encode()).digest(), body_digest=hashlib.sha256(asked).digest()
     )
 

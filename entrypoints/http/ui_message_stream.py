@@ -141,16 +141,16 @@ class ReplyChunks:
 def _finish(end: TurnEnd) -> dict[str, Any]:
     reason = {"finishReason": end.finish_reason.value} if end.finish_reason else {}
     usage = usage_answer(end.usage)
-    metadata = {**({"usage": usage} if usage else {}), **_expires(end.forgotten_at)}
+    metadata = {**({"usage": usage} if usage else {}), **_expires(end.expires_at)}
     return {"type": "finish", **reason, **({"messageMetadata": metadata} if metadata else {})}
 
 
 def _aborted(end: TurnEnd) -> dict[str, Any]:
-    return {"aborted": True, **_expires(end.forgotten_at)}
+    return {"aborted": True, **_expires(end.expires_at)}
 
 
-def _expires(forgotten_at: datetime | None) -> dict[str, Any]:
-    return {} if forgotten_at is None else {"expiresAt": forgotten_at}
+def _expires(expires_at: datetime | None) -> dict[str, Any]:
+    return {} if expires_at is None else {"expiresAt": expires_at}
 
 
 _NEXT_STEP: Final = ({"type": "finish-step"}, {"type": "start-step"})

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from domain.model.conversation import Conversation, last_messages
+from domain.model.conversation import Conversation, tail_of
 from domain.model.errors import ConversationNotFound, InvalidInput
 from domain.model.identifiers import Owner, SessionId, session_id
 from domain.model.turn import Turn
-from domain.service.turn_lifecycle import opened, welcomed
+from domain.service.turn_lifecycle import new_conversation, with_welcome
 from entrypoints.usecases.follow_turn import FollowTurn
 from ports.assistant_profile import AssistantProfile
 from ports.client_keys import ClientKeys
@@ -48,8 +48,8 @@ class OpenConversation:
         await self.limiter.spend(address, Share.NEW)
         assistant = self.profile.assistant()
         locale = assistant.locale_for(locales)
-        conversation = welcomed(
-            opened(self.identifiers.session_id(), locale=locale, at=self.clock.now()),
+        conversation = with_welcome(
+            new_conversation(self.identifiers.session_id(), locale=locale, at=self.clock.now()),
             self.identifiers.message_id(),
             assistant.welcomes[locale],
         )
@@ -124,7 +124,7 @@ class ReadHistory:
         """
         if before is None:
             loaded = await self.store.load(owner, session_id, last=limit)
-            newest = last_messages(loaded, limit)
+            newest = tail_of(loaded, limit)
             next_ = newest.messages[0].number if newest.earlier else None
             page = Page(messages=newest.messages, next=next_)
             return History(conversation=newest, page=page)

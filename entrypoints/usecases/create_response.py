@@ -14,8 +14,13 @@ from domain.model.errors import (
     TurnNotFound,
 )
 from domain.model.identifiers import Owner, SessionId
-from domain.service.item_editing import Given, is_put_in_again, put_in, up_to_turn
-from domain.service.turn_lifecycle import Opening, has_replied_since, opened, turn_of_request
+from domain.service.item_editing import (
+    NewItem,
+    branch_at_turn,
+    open_turn_with_items,
+    repeats_failed_items,
+)
+from domain.service.turn_lifecycle import NewTurn, has_replied_since, new_conversation, turn_for_key
 from entrypoints.usecases.edit_items import NewInput, size_of, size_of_all, with_ids
 from entrypoints.usecases.open_turn import OnBusy, OpenTurn, Started, StartTurn
 from ports.assistant_profile import AssistantProfile
@@ -57,12 +62,12 @@ class PutIn:
             PortError: the store failed.
         """
         await self.limiter.spend(new.address, Share.STORED, size_of(new.inputs))
-        opening = self.start_turn.opening(new.request)
+        new_turn = self.start_turn.new_turn(new.idempotency)
         given = with_ids(new.inputs, self.identifiers)
         tried: list[SessionId] = []
-        open_it = partial(self._opened, owner, new, opening, given, tried)
+        open_it = partial(self._opened, owner, new, new_turn, given, tried)
         conversation = await self.start_turn(
-            owner, opening, open_it, address=new.address, wishes=new.wishes, tried=tried
+            owner, new_turn, open_it, address=new.address, options=new.options, tried=tried
         )
         if conversation.turn is None:
             raise AssertionError("what was put in has a turn")
@@ -72,23 +77,23 @@ class PutIn:
         self,
         owner: Owner,
         new: NewInput,
-        opening: Opening,
-        given: Sequence[Given],
+        new_turn: NewTurn,
+        given: Sequence[NewItem],
         tried: list[SessionId],
     ) -> Conversation:
         if new.session_id is not None:
             tried.append(new.session_id)
             try:
-                return await self._continued(owner, new.session_id, new, opening, given)
+                return await self._continued(owner, new.session_id, new, new_turn, given)
             except _GoneOn:
                 pass
             except ConversationNotFound:
                 raise (ConversationNotFound if new.after_turn is None else TurnNotFound) from None
-        base = await self._base(owner, new, opening)
+        base = await self._base(owner, new, new_turn)
         tried.append(base.id)
-        return await self._begun(owner, new, opening, given, base)
+        return await self._begun(owner, new, new_turn, given, base)
 
-    async def _base(self, owner: Owner, new: NewInput, opening: Opening) -> Conversation:
+    async def _base(self, owner: Owner, new: NewInput, new_turn: NewTurn) -> Conversation:
         """What a new conversation begins with, not stored yet.
 
         Raises:
@@ -97,14 +102,14 @@ class PutIn:
         session_id = self._new_id(owner, new)
         if new.session_id is None:
             locale = self.profile.assistant().default_locale
-            return opened(session_id, locale=locale, at=opening.at)
+            return new_conversation(session_id, locale=locale, at=new_turn.at)
         try:
-            return up_to_turn(
+            return branch_at_turn(
                 await self.store.load(owner, new.session_id),
                 new.after_turn or 0,
                 session_id=session_id,
                 turn_id=self.identifiers.turn_id(),
-                at=opening.at,
+                at=new_turn.at,
             )
         except (ConversationNotFound, MessageNotFound):
             raise TurnNotFound from None
@@ -118,56 +123,56 @@ class PutIn:
         self,
         owner: Owner,
         new: NewInput,
-        opening: Opening,
-        given: Sequence[Given],
+        new_turn: NewTurn,
+        given: Sequence[NewItem],
         base: Conversation,
     ) -> Conversation:
-        conversation = put_in(base, opening, given, new.note)
+        conversation = open_turn_with_items(base, new_turn, given, new.note)
         await self.limiter.spend(new.address, Share.STORED, size_of_all(base))
         await self.limiter.spend(new.address, Share.NEW)
         try:
             await self.store.create(owner, conversation)
         except ConversationExists:
             # The id follows from the key: the same request was here before.
-            return await self._met_again(owner, new, opening, given, base)
+            return await self._met_again(owner, new, new_turn, given, base)
         return conversation
 
     async def _met_again(
         self,
         owner: Owner,
         new: NewInput,
-        opening: Opening,
-        given: Sequence[Given],
+        new_turn: NewTurn,
+        given: Sequence[NewItem],
         base: Conversation,
     ) -> Conversation:
         number = base.turn.number if base.turn else 0
 
         def change(known: Conversation) -> Conversation:
-            if turn_of_request(known, new.request):
+            if turn_for_key(known, new.idempotency):
                 return known
-            if has_replied_since(known, number) or not is_put_in_again(known, given):
+            if has_replied_since(known, number) or not repeats_failed_items(known, given):
                 # The conversation has gone on since: the first reply cannot be played again.
                 raise IdempotencyKeyReused
-            return put_in(known, opening, given, new.note)
+            return open_turn_with_items(known, new_turn, given, new.note)
 
-        return await self.open_turn(owner, base.id, change, OnBusy.REJECT, opening.turn_id)
+        return await self.open_turn(owner, base.id, change, OnBusy.REJECT, new_turn.turn_id)
 
     async def _continued(
         self,
         owner: Owner,
         session_id: SessionId,
         new: NewInput,
-        opening: Opening,
-        given: Sequence[Given],
+        new_turn: NewTurn,
+        given: Sequence[NewItem],
     ) -> Conversation:
         def change(known: Conversation) -> Conversation:
-            if turn_of_request(known, new.request):
+            if turn_for_key(known, new.idempotency):
                 return known
-            if new.after_turn is not None and not _is_mine(known, opening):
+            if new.after_turn is not None and not _is_mine(known, new_turn):
                 _check_newest(known, new.after_turn)
-            return put_in(known, opening, given, new.note)
+            return open_turn_with_items(known, new_turn, given, new.note)
 
-        return await self.open_turn(owner, session_id, change, OnBusy.REJECT, opening.turn_id)
+        return await self.open_turn(owner, session_id, change, OnBusy.REJECT, new_turn.turn_id)
 
 
 def _check_newest(known: Conversation, number: int) -> None:
@@ -178,5 +183,5 @@ def _check_newest(known: Conversation, number: int) -> None:
         raise TurnNotFound
 
 
-def _is_mine(known: Conversation, opening: Opening) -> bool:
-    return known.turn is not None and known.turn.id == opening.turn_id
+def _is_mine(known: Conversation, new_turn: NewTurn) -> bool:
+    return known.turn is not None and known.turn.id == new_turn.turn_id

@@ -20,10 +20,16 @@ from domain.model.message import (
     ToolResultPart,
     UnknownPart,
 )
-from domain.model.prompt import NO_WISHES, Wishes
-from domain.model.turn import RequestKey
-from domain.service.item_editing import Given, added, described, without_part, without_turn
-from domain.service.turn_lifecycle import opened
+from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
+from domain.model.turn import IdempotencyKey
+from domain.service.item_editing import (
+    NewItem,
+    append_items,
+    with_metadata,
+    without_part,
+    without_turn,
+)
+from domain.service.turn_lifecycle import new_conversation
 from entrypoints.usecases.open_turn import OnBusy, OpenTurn
 from ports.assistant_profile import AssistantProfile
 from ports.clock import Clock
@@ -54,23 +60,23 @@ class NewInput:
         note: kept beside it.
         address: what limits are counted by.
         idempotency_key: the caller's own; absent without one.
-        request: the same key as digests, absent with it.
+        idempotency: the same key as digests, absent with it.
     """
 
     inputs: Sequence[Input]
     address: str
     session_id: SessionId | None = None
     after_turn: int | None = None
-    wishes: Wishes = NO_WISHES
+    options: ReplyOptions = DEFAULT_OPTIONS
     note: UnknownPart | None = None
     idempotency_key: str | None = None
-    request: RequestKey | None = None
+    idempotency: IdempotencyKey | None = None
 
 
-def with_ids(inputs: Sequence[Input], identifiers: IdentifierSource) -> tuple[Given, ...]:
+def with_ids(inputs: Sequence[Input], identifiers: IdentifierSource) -> tuple[NewItem, ...]:
     """The same with the ids that new messages will have."""
     return tuple(
-        Given(id=identifiers.message_id(), role=one.role, parts=one.parts) for one in inputs
+        NewItem(id=identifiers.message_id(), role=one.role, parts=one.parts) for one in inputs
     )
 
 
@@ -130,7 +136,7 @@ class ChangeConversation:
         await self.limiter.spend(address, Share.STORED, size_of(inputs))
         given, now = with_ids(inputs, self.identifiers), self.clock.now()
         return await self.open_turn(
-            owner, session_id, lambda known: added(known, given, now), OnBusy.REJECT, None
+            owner, session_id, lambda known: append_items(known, given, now), OnBusy.REJECT, None
         )
 
     async def leave_out(
@@ -168,7 +174,7 @@ class ChangeConversation:
     ) -> Conversation:
         """The conversation with ``metadata`` instead of what it had."""
         return await self.store.update(
-            owner, session_id, lambda known: described(known, dict(metadata)), last=1
+            owner, session_id, lambda known: with_metadata(known, dict(metadata)), last=1
         )
 
 
@@ -200,8 +206,8 @@ class BeginConversation:
         """
         now = self.clock.now()
         locale = self.profile.assistant().default_locale
-        empty = opened(self.identifiers.session_id(), locale=locale, at=now)
-        full = added(empty, with_ids(inputs, self.identifiers), now)
+        empty = new_conversation(self.identifiers.session_id(), locale=locale, at=now)
+        full = append_items(empty, with_ids(inputs, self.identifiers), now)
         await self.limiter.spend(address, Share.STORED, size_of(inputs))
         await self.limiter.spend(address, Share.NEW)
         conversation = evolve(full, metadata=metadata)

@@ -13,11 +13,11 @@ from domain.model.errors import ConversationNotFound, DomainError, MessageNotFou
 from domain.model.identifiers import Owner
 from domain.model.limits import MAX_REPLY_BYTES
 from domain.model.message import FinishReason
-from domain.model.piece import ModelFinished, NumberedPiece, weight
+from domain.model.piece import ModelFinished, NumberedPiece, counted_bytes
 from domain.model.turn import Outcome, TurnEnd
-from domain.service.item_editing import put_in, up_to_turn
-from domain.service.prompt_building import Budget, wished_prompt
-from domain.service.turn_lifecycle import Opening, opened
+from domain.service.item_editing import branch_at_turn, open_turn_with_items
+from domain.service.prompt_building import Budget, build_prompt_with_options
+from domain.service.turn_lifecycle import NewTurn, new_conversation
 from entrypoints.usecases.edit_items import NewInput, with_ids
 from entrypoints.usecases.open_turn import Started, StartTurn
 from ports.assistant_profile import AssistantProfile
@@ -54,9 +54,9 @@ class ReplyUnkept:
             InvalidInput, NothingToAnswer: what was put in does not fit what is there.
             PortError: the store failed.
         """
-        opening = self.start_turn.opening()
-        base = await self._base(owner, new, opening)
-        conversation = put_in(base, opening, with_ids(new.inputs, self.identifiers))
+        new_turn = self.start_turn.new_turn()
+        base = await self._base(owner, new, new_turn)
+        conversation = open_turn_with_items(base, new_turn, with_ids(new.inputs, self.identifiers))
         if conversation.turn is None:
             raise AssertionError("what was put in has a turn")
         return Started(conversation=conversation, turn=conversation.turn)
@@ -74,7 +74,7 @@ class ReplyUnkept:
         heard: asyncio.Queue[LogEntry] = asyncio.Queue()
         leaving = asyncio.Event()
 
-        async def opening() -> Conversation:
+        async def new_turn() -> Conversation:
             return started.conversation
 
         async def replying(conversation: Conversation, signals: Signals) -> None:
@@ -83,7 +83,7 @@ class ReplyUnkept:
         async def abandoning() -> None:
             """Nothing was stored."""
 
-        await self.runner.run(started.turn.id, opening, replying, abandoning)
+        await self.runner.run(started.turn.id, new_turn, replying, abandoning)
 
         def leave() -> None:
             leaving.set()
@@ -91,19 +91,19 @@ class ReplyUnkept:
 
         return _entries(heard, wait, leave)
 
-    async def _base(self, owner: Owner, new: NewInput, opening: Opening) -> Conversation:
+    async def _base(self, owner: Owner, new: NewInput, new_turn: NewTurn) -> Conversation:
         session_id = self.identifiers.session_id()
         if new.session_id is None or new.after_turn is None:
             locale = self.profile.assistant().default_locale
-            return opened(session_id, locale=locale, at=opening.at)
+            return new_conversation(session_id, locale=locale, at=new_turn.at)
         try:
             known = await self.store.load(owner, new.session_id)
-            return up_to_turn(
+            return branch_at_turn(
                 known,
                 new.after_turn,
                 session_id=session_id,
                 turn_id=self.identifiers.turn_id(),
-                at=opening.at,
+                at=new_turn.at,
             )
         except (ConversationNotFound, MessageNotFound):
             raise TurnNotFound from None
@@ -132,13 +132,13 @@ class ReplyUnkept:
         self, conversation: Conversation, new: NewInput, heard: "asyncio.Queue[LogEntry]"
     ) -> ModelFinished | None:
         system = self.profile.assistant().system_prompt
-        prompt = wished_prompt(conversation, system, self.budget, new.wishes)
+        prompt = build_prompt_with_options(conversation, system, self.budget, new.options)
         number = size = 0
         async with aclosing(self.model.reply(prompt)) as reply:
             async for said in reply:
                 if isinstance(said, ModelFinished):
                     return said
-                number, size = number + 1, size + weight(said)
+                number, size = number + 1, size + counted_bytes(said)
                 if size > MAX_REPLY_BYTES:
                     return ModelFinished(reason=FinishReason.LENGTH)
                 heard.put_nowait(NumberedPiece(number, said))

@@ -17,7 +17,7 @@ from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.message import Part
 from domain.model.piece import NumberedPiece
 from domain.model.turn import Outcome, Turn, TurnEnd, TurnPolicy
-from domain.service.reply_reading import end_of, remaining, reply_of, told_of
+from domain.service.reply_reading import end_of, reply_of, split_at_last_tool_result, unheard
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
 from ports.errors import StoreUnavailable, TurnNotLogged
@@ -123,7 +123,7 @@ class FollowTurn:
             except StoreUnavailable:
                 now = self.clock.monotonic()
                 away_since = now if away_since is None else away_since
-                if now - away_since >= self.policy.save_within + self.policy.dead_after:
+                if now - away_since >= self.policy.save_timeout + self.policy.dead_after:
                     raise
                 yield ()
                 await self.clock.sleep(self.policy.heartbeat)
@@ -146,7 +146,7 @@ class FollowTurn:
             return ()
         reply = conversation.messages[-1] if conversation.messages else None
         same = reply is not None and reply.id == turn.reply_id
-        return told_of(reply)[0] if reply and same else ()
+        return split_at_last_tool_result(reply)[0] if reply and same else ()
 
     async def read(
         self,
@@ -206,6 +206,6 @@ def _rest(
     reply = reply_of(conversation.messages, turn)
     if reply is None:
         return ()
-    rest = remaining(reply, turn, (numbered.piece for numbered in heard))
+    rest = unheard(reply, turn, (numbered.piece for numbered in heard))
     first = heard[-1].number + 1 if heard else 1
     return tuple(NumberedPiece(number, piece) for number, piece in enumerate(rest, first))

@@ -17,10 +17,10 @@ from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound, TurnInProgress, TurnSuperseded
 from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.piece import NumberedPiece
-from domain.model.prompt import NO_WISHES, Wishes
-from domain.model.turn import Outcome, RequestKey, Turn, TurnEnd, TurnPolicy
+from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
+from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd, TurnPolicy
 from domain.service.reply_reading import end_of
-from domain.service.turn_lifecycle import Opening, fail, settle
+from domain.service.turn_lifecycle import NewTurn, fail, settle
 from entrypoints.usecases.follow_turn import TurnWatch
 from entrypoints.usecases.run_turn import MakeReply
 from ports.clock import Clock
@@ -57,7 +57,7 @@ class AbandonTurn:
         Its request key is free again, and the same words said again take the unanswered ones'
         place. Nothing is raised: what cannot be closed is settled as a dead process's turn.
         """
-        deadline = self.clock.monotonic() + self.policy.save_within
+        deadline = self.clock.monotonic() + self.policy.save_timeout
         while True:
             try:
                 return await self._closed(owner, session_id, turn_id)
@@ -109,26 +109,26 @@ class StartTurn:
     identifiers: IdentifierSource
     clock: Clock
 
-    def opening(self, request: RequestKey | None = None) -> Opening:
+    def new_turn(self, idempotency: IdempotencyKey | None = None) -> NewTurn:
         """The names and the time of a new turn."""
-        return Opening(
+        return NewTurn(
             turn_id=self.identifiers.turn_id(),
             reply_id=self.identifiers.message_id(),
             at=self.clock.now(),
-            request=request,
+            idempotency=idempotency,
         )
 
     async def __call__(
         self,
         owner: Owner,
-        opening: Opening,
+        new_turn: NewTurn,
         open_it: Callable[[], Awaitable[Conversation]],
         *,
         address: str,
         tried: Sequence[SessionId],
-        wishes: Wishes = NO_WISHES,
+        options: ReplyOptions = DEFAULT_OPTIONS,
     ) -> Conversation:
-        """What ``open_it`` stored; the reply, as ``wishes`` has it, is being made from now on.
+        """What ``open_it`` stored; the reply, as ``options`` has it, is being made from now on.
 
         The last of ``tried`` is where ``open_it`` tried to open the turn: when the store does not
         tell whether it did, the turn is closed there.
@@ -139,16 +139,16 @@ class StartTurn:
         """
 
         async def replying(conversation: Conversation, signals: Signals) -> None:
-            stored = await self.make_reply(owner, conversation, signals, wishes)
+            stored = await self.make_reply(owner, conversation, signals, options)
             # What is said is said: a share that is used up stops the next request, not this reply.
             with suppress(TooManyRequests):
                 await self.limiter.spend(address, Share.STORED, stored)
 
         async def abandoning() -> None:
             for session_id in tried[-1:]:
-                await self.abandon_turn(owner, session_id, opening.turn_id)
+                await self.abandon_turn(owner, session_id, new_turn.turn_id)
 
-        return await self.runner.run(opening.turn_id, open_it, replying, abandoning)
+        return await self.runner.run(new_turn.turn_id, open_it, replying, abandoning)
 
 
 MESSAGES_AT_HAND: Final = 200
@@ -196,7 +196,7 @@ class OpenTurn:
             DomainError: whatever ``change`` raises.
             PortError: the store failed.
         """
-        deadline = self.clock.monotonic() + self.policy.make_way_within
+        deadline = self.clock.monotonic() + self.policy.stop_timeout
         while True:
             try:
                 known = await self.store.update(owner, session_id, change, last=MESSAGES_AT_HAND)
@@ -209,14 +209,14 @@ class OpenTurn:
                 other = TurnId(busy.turn_id)
                 if await self._settled(owner, session_id, other):
                     continue
-                may_stop = on_busy is OnBusy.INTERRUPT and busy.gives_way
+                may_stop = on_busy is OnBusy.INTERRUPT and busy.can_interrupt
                 if not may_stop or self.clock.monotonic() >= deadline:
                     raise
-                await self.make_way(owner, session_id, other)
+                await self.stop_and_wait(owner, session_id, other)
 
-    async def make_way(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
+    async def stop_and_wait(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
         """Stop this turn and wait, within the policy's bound, for its end; whether it has ended."""
-        deadline = self.clock.monotonic() + self.policy.make_way_within
+        deadline = self.clock.monotonic() + self.policy.stop_timeout
         while (left := deadline - self.clock.monotonic()) > _AT_ONCE:
             # Asked for again each time: a log that was lost comes back without it.
             await self.log.stop(owner, session_id, turn_id)

@@ -5,8 +5,8 @@ from attrs import frozen
 from domain.model.conversation import Conversation
 from domain.model.identifiers import MessageId, Owner, SessionId
 from domain.model.message import TextPart
-from domain.model.turn import RequestKey
-from domain.service.turn_lifecycle import Opening, answer_again, edit, turn_of_request
+from domain.model.turn import IdempotencyKey
+from domain.service.turn_lifecycle import NewTurn, edit_message, regenerate, turn_for_key
 from entrypoints.usecases.open_turn import OnBusy, OpenTurn, Started, StartTurn
 from ports.rate_limiter import RateLimiter, Share
 
@@ -20,7 +20,7 @@ class Again:
             for the newest user message.
         text: what the user message shall say instead; absent leaves it as it is.
         address: what limits are counted by.
-        request: the Idempotency-Key as digests; absent without one.
+        idempotency: the Idempotency-Key as digests; absent without one.
     """
 
     session_id: SessionId
@@ -28,7 +28,7 @@ class Again:
     message_id: MessageId | None = None
     text: TextPart | None = None
     on_busy: OnBusy = OnBusy.REJECT
-    request: RequestKey | None = None
+    idempotency: IdempotencyKey | None = None
 
 
 @frozen(kw_only=True)
@@ -53,28 +53,28 @@ class AnswerAgain:
         """
         size = len(again.text.text.encode()) if again.text else 0
         await self.limiter.spend(again.address, Share.STORED, size)
-        opening = self.start_turn.opening(again.request)
+        new_turn = self.start_turn.new_turn(again.idempotency)
 
         async def open_it() -> Conversation:
             return await self.open_turn(
                 owner,
                 again.session_id,
-                lambda known: _anew(known, again, opening),
+                lambda known: _anew(known, again, new_turn),
                 again.on_busy,
-                opening.turn_id,
+                new_turn.turn_id,
             )
 
         conversation = await self.start_turn(
-            owner, opening, open_it, address=again.address, tried=[again.session_id]
+            owner, new_turn, open_it, address=again.address, tried=[again.session_id]
         )
         if conversation.turn is None:
             raise AssertionError("another answer has a turn")
         return Started(conversation=conversation, turn=conversation.turn)
 
 
-def _anew(known: Conversation, again: Again, opening: Opening) -> Conversation:
-    if turn_of_request(known, again.request):
+def _anew(known: Conversation, again: Again, new_turn: NewTurn) -> Conversation:
+    if turn_for_key(known, again.idempotency):
         return known
     if again.text is None:
-        return answer_again(known, opening, again.message_id)
-    return edit(known, opening, again.message_id, (again.text,))
+        return regenerate(known, new_turn, again.message_id)
+    return edit_message(known, new_turn, again.message_id, (again.text,))

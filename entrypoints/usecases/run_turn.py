@@ -18,10 +18,10 @@ from domain.model.errors import ConversationNotFound, DomainError, TurnSupersede
 from domain.model.identifiers import Owner
 from domain.model.limits import MAX_REPLY_BYTES
 from domain.model.message import FinishReason
-from domain.model.piece import ModelFinished, NumberedPiece, Piece, size_in_bytes, weight
-from domain.model.prompt import NO_WISHES, Prompt, Wishes
+from domain.model.piece import ModelFinished, NumberedPiece, Piece, counted_bytes, size_in_bytes
+from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions
 from domain.model.turn import Outcome, Turn, TurnEnd, TurnPolicy
-from domain.service.prompt_building import Budget, sees_all, wished_prompt
+from domain.service.prompt_building import Budget, build_prompt_with_options, sees_all
 from domain.service.turn_lifecycle import fail, finish, interrupt
 from ports.assistant_profile import AssistantProfile
 from ports.clock import Clock
@@ -39,8 +39,8 @@ class RunningTurn:
 
     Attributes:
         conversation: as it was when the turn was opened.
-        wishes: what its caller wishes for the reply.
-        weight: of the pieces together, in bytes.
+        options: what its caller wishes for the reply.
+        counted_bytes: of the pieces together, in bytes.
         logged: how many of the pieces the log has taken.
         writing: what the log answered last.
         finished: the model's last word, absent until it came.
@@ -50,9 +50,9 @@ class RunningTurn:
     owner: Owner = field(repr=False)
     conversation: Conversation = field(repr=False)
     turn: Turn
-    wishes: Wishes = field(default=NO_WISHES, repr=False)
+    options: ReplyOptions = field(default=DEFAULT_OPTIONS, repr=False)
     pieces: list[NumberedPiece] = field(factory=list, repr=False)
-    weight: int = 0
+    counted_bytes: int = 0
     logged: int = 0
     writing: Writing = Writing.GO_ON
     finished: ModelFinished | None = None
@@ -65,11 +65,11 @@ class RunningTurn:
 
     def has_room_for(self, piece: Piece) -> bool:
         """Whether the reply may grow by it."""
-        return self.weight + weight(piece) <= MAX_REPLY_BYTES
+        return self.counted_bytes + counted_bytes(piece) <= MAX_REPLY_BYTES
 
     def hear(self, piece: Piece) -> None:
         """Take one more piece."""
-        self.weight += weight(piece)
+        self.counted_bytes += counted_bytes(piece)
         self.pieces.append(NumberedPiece(len(self.pieces) + 1, piece))
 
 
@@ -110,7 +110,7 @@ class SaveReply:
         """
         change, end = _outcome(run, self.clock.now())
         base: Conversation | None = run.conversation
-        deadline = self.clock.monotonic() + self.policy.save_within
+        deadline = self.clock.monotonic() + self.policy.save_timeout
         while True:
             try:
                 stored = await self.store.update(run.owner, run.conversation.id, change, base=base)
@@ -124,7 +124,7 @@ class SaveReply:
             except (PortError, DomainError):
                 return TurnEnd(outcome=Outcome.NOT_SAVED, error="reply_not_saved")
             else:
-                return evolve(end, forgotten_at=stored.forgotten_at)
+                return evolve(end, expires_at=stored.expires_at)
             base = None
             await self.clock.sleep(_RETRY_PAUSE)
             await self.logged(run)
@@ -168,7 +168,7 @@ class MakeReply:
         owner: Owner,
         conversation: Conversation,
         signals: Signals,
-        wishes: Wishes = NO_WISHES,
+        options: ReplyOptions = DEFAULT_OPTIONS,
     ) -> int:
         """Make, store and announce the reply to the open turn; how many bytes of text it has.
 
@@ -179,7 +179,7 @@ class MakeReply:
             return 0
         began = self.clock.monotonic()
         turn = conversation.open_turn
-        run = RunningTurn(owner=owner, conversation=conversation, turn=turn, wishes=wishes)
+        run = RunningTurn(owner=owner, conversation=conversation, turn=turn, options=options)
         try:
             await self._listen(run, signals)
             end = await self.save_reply(run)
@@ -224,12 +224,12 @@ class MakeReply:
 
     async def _prompt(self, run: RunningTurn) -> Prompt:
         system, known = self.profile.assistant().system_prompt, run.conversation
-        prompt = wished_prompt(known, system, self.budget, run.wishes)
+        prompt = build_prompt_with_options(known, system, self.budget, run.options)
         if not known.earlier or not sees_all(known, prompt):
             return prompt
         # The budget holds more than was at hand.
         whole = await self.store.load(run.owner, known.id)
-        return wished_prompt(whole, system, self.budget, run.wishes)
+        return build_prompt_with_options(whole, system, self.budget, run.options)
 
     def _judge(self, run: RunningTurn, speaking: asyncio.Task[None]) -> None:
         if speaking.cancelled() or (failure := speaking.exception()) is None:

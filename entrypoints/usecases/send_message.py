@@ -15,15 +15,15 @@ from domain.model.errors import (
 )
 from domain.model.identifiers import MessageId, Owner, SessionId
 from domain.model.message import TextPart
-from domain.model.turn import RequestKey
+from domain.model.turn import IdempotencyKey
 from domain.service.turn_lifecycle import (
-    Opening,
-    edit,
+    NewTurn,
+    add_user_message,
+    edit_message,
     is_being_answered,
     is_unanswered,
-    opened,
-    say,
-    turn_of_request,
+    new_conversation,
+    turn_for_key,
 )
 from entrypoints.usecases.open_turn import OnBusy, OpenTurn, Started, StartTurn
 from ports.assistant_profile import AssistantProfile
@@ -46,7 +46,7 @@ class NewMessage:
         locales: wanted, best first; empty leaves the conversation's as it is.
         page_context: JSON text; absent leaves the conversation's as it is.
         idempotency_key: the caller's own; absent without one.
-        request: the same key as digests, absent with it.
+        idempotency: the same key as digests, absent with it.
         address: pseudonym or address that limits are counted by.
     """
 
@@ -61,7 +61,7 @@ class NewMessage:
     page_context: str | None = None
     on_busy: OnBusy = OnBusy.REJECT
     idempotency_key: str | None = None
-    request: RequestKey | None = None
+    idempotency: IdempotencyKey | None = None
 
     @property
     def named(self) -> MessageId:
@@ -102,13 +102,13 @@ class SendMessage:
             PortError: the store failed.
         """
         await self.limiter.spend(message.address, Share.STORED, message.size)
-        opening = self.start_turn.opening(message.request)
+        new_turn = self.start_turn.new_turn(message.idempotency)
         if message.message_id is None:
             message = evolve(message, message_id=self.identifiers.message_id(), is_new=True)
         tried: list[SessionId] = []
-        open_it = partial(self._opened, owner, message, opening, tried)
+        open_it = partial(self._opened, owner, message, new_turn, tried)
         conversation = await self.start_turn(
-            owner, opening, open_it, address=message.address, tried=tried
+            owner, new_turn, open_it, address=message.address, tried=tried
         )
         if conversation.turn is None:
             raise AssertionError("a sent message has a turn")
@@ -116,78 +116,78 @@ class SendMessage:
         return Started(conversation=conversation, turn=conversation.turn, restarted=restarted)
 
     async def _opened(
-        self, owner: Owner, message: NewMessage, opening: Opening, tried: list[SessionId]
+        self, owner: Owner, message: NewMessage, new_turn: NewTurn, tried: list[SessionId]
     ) -> Conversation:
         if message.session_id is not None:
             tried.append(message.session_id)
             with suppress(ConversationNotFound):
-                return await self._continued(owner, message.session_id, message, opening)
+                return await self._continued(owner, message.session_id, message, new_turn)
         if message.begin_as is not None:
             tried.append(message.begin_as)
-            return await self._begun_as(owner, message.begin_as, message, opening)
+            return await self._begun_as(owner, message.begin_as, message, new_turn)
         if message.idempotency_key is None:
             tried.append(self.identifiers.session_id())
-            return await self._begun(owner, tried[-1], message, opening)
+            return await self._begun(owner, tried[-1], message, new_turn)
         tried.append(self.keys.session_for_request(owner, message.idempotency_key))
-        return await self._begun_once(owner, tried[-1], message, opening)
+        return await self._begun_once(owner, tried[-1], message, new_turn)
 
     async def _begun_as(
-        self, owner: Owner, session_id: SessionId, message: NewMessage, opening: Opening
+        self, owner: Owner, session_id: SessionId, message: NewMessage, new_turn: NewTurn
     ) -> Conversation:
         try:
-            return await self._begun(owner, session_id, message, opening)
+            return await self._begun(owner, session_id, message, new_turn)
         except ConversationExists:
             # It was there all the time, or another message was faster.
-            return await self._continued(owner, session_id, message, opening)
+            return await self._continued(owner, session_id, message, new_turn)
 
     async def _begun_once(
-        self, owner: Owner, session_id: SessionId, message: NewMessage, opening: Opening
+        self, owner: Owner, session_id: SessionId, message: NewMessage, new_turn: NewTurn
     ) -> Conversation:
         """A retry of a first message meets its conversation: the id follows from the key."""
         with suppress(ConversationNotFound):
-            return await self._met_again(owner, session_id, message, opening)
+            return await self._met_again(owner, session_id, message, new_turn)
         try:
-            return await self._begun(owner, session_id, message, opening)
+            return await self._begun(owner, session_id, message, new_turn)
         except ConversationExists:
             # The same request was here at the same time, and was faster.
-            return await self._met_again(owner, session_id, message, opening)
+            return await self._met_again(owner, session_id, message, new_turn)
 
     async def _met_again(
-        self, owner: Owner, session_id: SessionId, message: NewMessage, opening: Opening
+        self, owner: Owner, session_id: SessionId, message: NewMessage, new_turn: NewTurn
     ) -> Conversation:
         def change(known: Conversation) -> Conversation:
-            asked = turn_of_request(known, message.request)
+            asked = turn_for_key(known, message.idempotency)
             if asked is None and not is_unanswered(known):
                 # The conversation has gone on since: the first reply cannot be played again.
                 raise IdempotencyKeyReused
-            return known if asked else self._said(known, message, opening)
+            return known if asked else self._said(known, message, new_turn)
 
-        return await self.open_turn(owner, session_id, change, message.on_busy, opening.turn_id)
+        return await self.open_turn(owner, session_id, change, message.on_busy, new_turn.turn_id)
 
     async def _continued(
-        self, owner: Owner, session_id: SessionId, message: NewMessage, opening: Opening
+        self, owner: Owner, session_id: SessionId, message: NewMessage, new_turn: NewTurn
     ) -> Conversation:
         def change(known: Conversation) -> Conversation:
-            if turn_of_request(known, message.request):
+            if turn_for_key(known, message.idempotency):
                 return known
             if is_being_answered(known, message.named, (message.text,)):
                 return known
-            return self._said(known, message, opening)
+            return self._said(known, message, new_turn)
 
-        return await self.open_turn(owner, session_id, change, message.on_busy, opening.turn_id)
+        return await self.open_turn(owner, session_id, change, message.on_busy, new_turn.turn_id)
 
     async def _begun(
-        self, owner: Owner, session_id: SessionId, message: NewMessage, opening: Opening
+        self, owner: Owner, session_id: SessionId, message: NewMessage, new_turn: NewTurn
     ) -> Conversation:
         await self.limiter.spend(message.address, Share.NEW)
         locale = self.profile.assistant().locale_for(message.locales)
-        empty = opened(session_id, locale=locale, at=opening.at)
-        conversation = self._said(empty, message, opening)
+        empty = new_conversation(session_id, locale=locale, at=new_turn.at)
+        conversation = self._said(empty, message, new_turn)
         await self.store.create(owner, conversation)
         return conversation
 
-    def _said(self, known: Conversation, message: NewMessage, opening: Opening) -> Conversation:
-        asked = _asked(known, message, opening)
+    def _said(self, known: Conversation, message: NewMessage, new_turn: NewTurn) -> Conversation:
+        asked = _asked(known, message, new_turn)
         if asked is known:
             return known
         if message.locales:
@@ -197,9 +197,9 @@ class SendMessage:
         return asked
 
 
-def _asked(known: Conversation, message: NewMessage, opening: Opening) -> Conversation:
+def _asked(known: Conversation, message: NewMessage, new_turn: NewTurn) -> Conversation:
     if message.is_edit:
         # A message that never arrived can be edited all the same: it is said for the first time.
         with suppress(MessageNotFound):
-            return edit(known, opening, message.named, (message.text,))
-    return say(known, opening, message.named, (message.text,), is_new=message.is_new)
+            return edit_message(known, new_turn, message.named, (message.text,))
+    return add_user_message(known, new_turn, message.named, (message.text,), is_new=message.is_new)

@@ -28,4 +28,4 @@ class StopTurn:
         turn = await self.follow.running(owner, session_id)
         if turn is None or turn_id not in (None, turn.id):
             return False
-        return await self.open_turn.make_way(owner, session_id, turn.id)
+        return await self.open_turn.stop_and_wait(owner, session_id, turn.id)

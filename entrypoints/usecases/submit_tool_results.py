@@ -7,9 +7,9 @@ from attrs import frozen
 from domain.model.conversation import Conversation
 from domain.model.identifiers import Owner, SessionId
 from domain.model.message import ToolResultPart
-from domain.model.turn import RequestKey
-from domain.service.tool_answers import answer_tools, is_going_on_with
-from domain.service.turn_lifecycle import Opening, turn_of_request
+from domain.model.turn import IdempotencyKey
+from domain.service.tool_answers import is_going_on_with, submit_tool_results
+from domain.service.turn_lifecycle import NewTurn, turn_for_key
 from entrypoints.usecases.open_turn import OnBusy, OpenTurn, Started, StartTurn
 from ports.rate_limiter import RateLimiter, Share
 
@@ -21,14 +21,14 @@ class ToolAnswers:
     Attributes:
         results: of every call that is open; those of calls answered before are left aside.
         address: what limits are counted by.
-        request: the Idempotency-Key as digests; absent without one.
+        idempotency: the Idempotency-Key as digests; absent without one.
     """
 
     session_id: SessionId
     results: Sequence[ToolResultPart]
     address: str
     on_busy: OnBusy = OnBusy.REJECT
-    request: RequestKey | None = None
+    idempotency: IdempotencyKey | None = None
 
     @property
     def size(self) -> int:
@@ -56,26 +56,26 @@ class AnswerTools:
             PortError: the store failed.
         """
         await self.limiter.spend(answers.address, Share.STORED, answers.size)
-        opening = self.start_turn.opening(answers.request)
+        new_turn = self.start_turn.new_turn(answers.idempotency)
 
         async def open_it() -> Conversation:
             return await self.open_turn(
                 owner,
                 answers.session_id,
-                lambda known: _going_on(known, answers, opening),
+                lambda known: _going_on(known, answers, new_turn),
                 answers.on_busy,
-                opening.turn_id,
+                new_turn.turn_id,
             )
 
         conversation = await self.start_turn(
-            owner, opening, open_it, address=answers.address, tried=[answers.session_id]
+            owner, new_turn, open_it, address=answers.address, tried=[answers.session_id]
         )
         if conversation.turn is None:
             raise AssertionError("answered tools have a turn")
         return Started(conversation=conversation, turn=conversation.turn)
 
 
-def _going_on(known: Conversation, answers: ToolAnswers, opening: Opening) -> Conversation:
-    if turn_of_request(known, answers.request) or is_going_on_with(known, answers.results):
+def _going_on(known: Conversation, answers: ToolAnswers, new_turn: NewTurn) -> Conversation:
+    if turn_for_key(known, answers.idempotency) or is_going_on_with(known, answers.results):
         return known
-    return answer_tools(known, opening, answers.results)
+    return submit_tool_results(known, new_turn, answers.results)

@@ -23,8 +23,8 @@ from domain.model.message import (
     UnknownPart,
     Usage,
 )
-from domain.model.turn import RequestKey
-from domain.service.turn_lifecycle import say
+from domain.model.turn import IdempotencyKey
+from domain.service.turn_lifecycle import add_user_message
 from ports.conversation_store import ConversationStateStore
 from tests.support.builders import (
     ID,
@@ -33,8 +33,8 @@ from tests.support.builders import (
     STRANGER,
     a_conversation,
     a_message,
+    a_new_turn,
     after_turns,
-    an_opening,
     asked,
     question_id,
     texts_of,
@@ -69,14 +69,16 @@ ODD_REPLY = a_message(
     finish_reason=FinishReason.LENGTH,
     usage=Usage(input_tokens=None, output_tokens=3),
 )
-REQUEST = RequestKey(digest=b"d" * 32, body_digest=b"b" * 32)
+REQUEST = IdempotencyKey(digest=b"d" * 32, body_digest=b"b" * 32)
 CONVERSATIONS = [
     a_conversation(),
     after_turns(3),
     asked(after_turns(2), "open", 3),
     a_conversation(messages=(ODD_REPLY,), next_number=9),
     a_conversation(summary="Short.", page_context='{"a":1}', metadata={"k": "v"}, locale="fi"),
-    say(a_conversation(), an_opening(request=REQUEST), question_id(), (TextPart("Hi"),)),
+    add_user_message(
+        a_conversation(), a_new_turn(idempotency=REQUEST), question_id(), (TextPart("Hi"),)
+    ),
 ]
 
 

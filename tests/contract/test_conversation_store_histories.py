@@ -77,13 +77,13 @@ class Histories(RuleBasedStateMachine):
 
     @rule(owner=owners, session=ids)
     def create(self, owner: Owner, session: SessionId) -> None:
-        conversation = a_conversation(id=session, created_at=self.now, kept_since=self.now)
+        conversation = a_conversation(id=session, created_at=self.now, retained_since=self.now)
         given = self.outcome(self.kept.store.create(owner, conversation))
         if session in self.known:
             assert given is ConversationExists
         else:
             assert given is None
-            self.known[session] = Entry(owner, conversation, conversation.forgotten_at)
+            self.known[session] = Entry(owner, conversation, conversation.expires_at)
 
     @rule(owner=owners, session=ids, number=numbers)
     def begin(self, owner: Owner, session: SessionId, number: int) -> None:
@@ -116,8 +116,8 @@ class Histories(RuleBasedStateMachine):
         assert given == changed
         if not isinstance(changed, Conversation):
             return
-        if changed.forgotten_at != entry.conversation.forgotten_at:
-            entry.until = self.now + changed.kept_for
+        if changed.expires_at != entry.conversation.expires_at:
+            entry.until = self.now + changed.retained_for
         entry.conversation = changed
 
     @rule(owner=owners, session=ids)

@@ -6,7 +6,7 @@ import pytest
 
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound, TurnSuperseded
-from domain.service.turn_lifecycle import welcomed
+from domain.service.turn_lifecycle import with_welcome
 from ports.conversation_store import Change, ConversationStateStore
 from ports.errors import TurnNotLogged
 from ports.turn_log import TurnLog, Writing
@@ -48,7 +48,7 @@ async def is_there(store: ConversationStateStore) -> bool:
 
 @pytest.mark.parametrize(
     ("conversation", "stay"),
-    [(after_turns(1), DAY), (welcomed(a_conversation(), question_id(), "Hi"), HOUR)],
+    [(after_turns(1), DAY), (with_welcome(a_conversation(), question_id(), "Hi"), HOUR)],
 )
 async def test_a_conversation_stays_until_its_time_and_no_longer(
     store: ConversationStateStore, pass_time: PassTime, conversation: Conversation, stay: timedelta

@@ -7,18 +7,18 @@ from attrs import evolve
 from attrs.exceptions import FrozenInstanceError
 
 from domain.model.conversation import (
-    STAY,
-    UNUSED_STAY,
-    cut,
-    last_messages,
-    said,
-    staying,
-    stays_anew,
+    RETENTION,
+    UNUSED_RETENTION,
+    retention_restarted,
+    tail_of,
+    truncated,
+    with_message,
+    with_retention_from,
 )
 from domain.model.errors import OlderMessagesNeeded
 from domain.model.identifiers import MessageId
 from domain.model.message import Role, TextPart
-from domain.service.turn_lifecycle import opened, welcomed
+from domain.service.turn_lifecycle import new_conversation, with_welcome
 from tests.support.builders import (
     ID,
     a_conversation,
@@ -34,60 +34,60 @@ HOUR = timedelta(hours=1)
 
 
 def test_a_stay_is_a_day_and_an_hour_before_anything_is_said() -> None:
-    assert (timedelta(days=1), HOUR) == (STAY, UNUSED_STAY)
+    assert (timedelta(days=1), HOUR) == (RETENTION, UNUSED_RETENTION)
 
 
 def test_an_opened_conversation_is_empty_and_stays_an_hour() -> None:
-    conversation = opened(ID, locale="fi", at=NOON)
+    conversation = new_conversation(ID, locale="fi", at=NOON)
 
     assert (conversation.messages, conversation.turn) == ((), None)
     assert (conversation.locale, conversation.created_at) == ("fi", NOON)
-    assert conversation.forgotten_at == NOON + HOUR
+    assert conversation.expires_at == NOON + HOUR
 
 
 def test_a_welcome_is_the_assistants_first_message_of_no_turn() -> None:
-    welcome = welcomed(a_conversation(), MessageId("w"), "Hi!").messages[0]
+    welcome = with_welcome(a_conversation(), MessageId("w"), "Hi!").messages[0]
 
     assert (welcome.id, welcome.text, welcome.role) == ("w", "Hi!", Role.ASSISTANT)
     assert (welcome.number, welcome.turn) == (1, 0)
 
 
 def test_staying_counts_from_the_moment_it_is_given() -> None:
-    later = staying(a_conversation(), NOON + HOUR)
+    later = with_retention_from(a_conversation(), NOON + HOUR)
 
-    assert later.forgotten_at == NOON + HOUR + STAY
-    assert stays_anew(a_conversation(), later)
-    assert not stays_anew(later, heard(later))
+    assert later.expires_at == NOON + HOUR + RETENTION
+    assert retention_restarted(a_conversation(), later)
+    assert not retention_restarted(later, heard(later))
 
 
-def test_only_the_two_stays_there_are_can_be_kept() -> None:
-    with pytest.raises(ValueError, match="kept_for"):
-        a_conversation(kept_for=timedelta(days=2))
+def test_only_the_two_retention_periods_are_allowed() -> None:
+    with pytest.raises(ValueError, match="retained_for"):
+        a_conversation(retained_for=timedelta(days=2))
 
 
 def test_a_message_gets_the_next_number() -> None:
     with pytest.raises(ValueError, match="next number"):
-        said(a_conversation(), a_message(2))
+        with_message(a_conversation(), a_message(2))
 
 
 def test_cutting_takes_a_message_and_all_that_follow() -> None:
-    shorter = cut(after_turns(3), 3)
+    shorter = truncated(after_turns(3), 3)
 
     assert texts_of(shorter) == ["question 1", "answer 1"]
     assert shorter.next_number == 7
 
 
 def test_cutting_what_is_not_loaded_needs_older_messages() -> None:
-    tail = last_messages(after_turns(3), 2)
+    tail = tail_of(after_turns(3), 2)
     with pytest.raises(OlderMessagesNeeded):
-        cut(tail, tail.messages[0].number)
+        truncated(tail, tail.messages[0].number)
 
-    assert texts_of(cut(tail, tail.messages[1].number)) == ["question 3"]
+    assert texts_of(truncated(tail, tail.messages[1].number)) == ["question 3"]
 
 
 def summarised(first_seen: int) -> object:
     whole = evolve(after_turns(3), working_memory_from=5, summary="They said hello.")
-    shorter = cut(whole, first_seen)
+    shorter = truncated(whole, first_seen)
     return shorter.working_memory_from, shorter.summary
 
 
@@ -106,11 +106,11 @@ def test_working_memory_and_forgotten_messages_are_views_of_one_history() -> Non
 
 @pytest.mark.parametrize(("count", "earlier"), [(None, 0), (0, 6), (2, 4), (6, 0), (9, 0)])
 def test_a_tail_counts_what_precedes_it(count: int | None, earlier: int) -> None:
-    tail = last_messages(after_turns(3), count)
+    tail = tail_of(after_turns(3), count)
 
     assert tail.earlier == earlier
     assert tail.messages == after_turns(3).messages[earlier:]
-    assert last_messages(tail, 1).earlier == max(earlier, 5)
+    assert tail_of(tail, 1).earlier == max(earlier, 5)
 
 
 def test_values_do_not_change() -> None:

@@ -6,17 +6,17 @@ from datetime import timedelta
 import pytest
 from attrs import evolve
 
-from domain.model.conversation import STAY, Conversation
+from domain.model.conversation import RETENTION, Conversation
 from domain.model.errors import TurnSuperseded
 from domain.model.identifiers import TurnId
 from domain.model.message import FinishReason, MessageStatus, Role, Usage
 from domain.model.piece import Piece
-from domain.model.turn import RequestKey, TurnStatus
-from domain.service.turn_lifecycle import fail, finish, interrupt, say, settle
+from domain.model.turn import IdempotencyKey, TurnStatus
+from domain.service.turn_lifecycle import add_user_message, fail, finish, interrupt, settle
 from tests.support.builders import (
     a_conversation,
+    a_new_turn,
     after_turns,
-    an_opening,
     answered,
     asked,
     pieces_of,
@@ -29,7 +29,7 @@ from tests.support.clocks import NOON
 
 LATER = NOON + timedelta(hours=3)
 USAGE = Usage(input_tokens=1, output_tokens=2)
-KEY = RequestKey(digest=b"k", body_digest=b"b")
+KEY = IdempotencyKey(digest=b"k", body_digest=b"b")
 Ending = Callable[[Conversation, TurnId, list[Piece]], Conversation]
 
 
@@ -92,7 +92,7 @@ def test_an_empty_reply_that_is_finished_is_a_message() -> None:
 def test_every_end_but_settling_restarts_the_stay(end: Ending, forgotten: object) -> None:
     after = end(asked(a_conversation()), turn_id(), pieces_of("Hi"))
 
-    assert after.forgotten_at - STAY == forgotten
+    assert after.expires_at - RETENTION == forgotten
 
 
 @pytest.mark.parametrize("end", [finishing, interrupting, failing, settling])
@@ -122,17 +122,17 @@ def test_settling_a_turn_that_ended_is_done_already() -> None:
 
 
 def with_a_key() -> Conversation:
-    return say(a_conversation(), an_opening(request=KEY), question_id(), ())
+    return add_user_message(a_conversation(), a_new_turn(idempotency=KEY), question_id(), ())
 
 
 @pytest.mark.parametrize(("said", "kept"), [([], None), (["H"], KEY)])
 def test_a_failure_before_the_first_piece_releases_the_request_key(
-    said: list[str], kept: RequestKey | None
+    said: list[str], kept: IdempotencyKey | None
 ) -> None:
     after = failing(with_a_key(), turn_id(), pieces_of(*said))
 
     assert after.turn is not None
-    assert after.turn.request == kept
+    assert after.turn.idempotency == kept
     assert after.turn.error == "model_failed"
 
 
@@ -141,14 +141,14 @@ def test_a_failure_before_the_first_piece_releases_the_request_key(
     [([], TurnStatus.FAILED, None), (["H"], TurnStatus.INTERRUPTED, KEY)],
 )
 def test_a_dead_turn_without_a_piece_has_failed_and_releases_the_request_key(
-    said: list[str], status: TurnStatus, kept: RequestKey | None
+    said: list[str], status: TurnStatus, kept: IdempotencyKey | None
 ) -> None:
     after = settling(with_a_key(), turn_id(), pieces_of(*said))
 
     assert after.turn is not None
-    assert (after.turn.status, after.turn.request) == (status, kept)
+    assert (after.turn.status, after.turn.idempotency) == (status, kept)
     assert after.turn.error == (None if said else "turn_abandoned")
-    assert after.kept_since == NOON
+    assert after.retained_since == NOON
 
 
 @pytest.mark.parametrize("end", [finishing, interrupting])
@@ -156,7 +156,7 @@ def test_any_other_end_keeps_the_request_key(end: Ending) -> None:
     after = end(with_a_key(), turn_id(), [])
 
     assert after.turn is not None
-    assert after.turn.request == KEY
+    assert after.turn.idempotency == KEY
 
 
 def test_what_precedes_the_turn_is_left_as_it_is() -> None:
@@ -164,6 +164,6 @@ def test_what_precedes_the_turn_is_left_as_it_is() -> None:
     after = finishing(before, turn_id(3), pieces_of("Hi"))
 
     assert after.messages[:-1] == before.messages
-    assert evolve(after, messages=(), turn=None, next_number=1, kept_since=NOON) == evolve(
-        before, messages=(), turn=None, next_number=1, kept_since=NOON
+    assert evolve(after, messages=(), turn=None, next_number=1, retained_since=NOON) == evolve(
+        before, messages=(), turn=None, next_number=1, retained_since=NOON
     )

@@ -9,8 +9,16 @@ from hypothesis import strategies as st
 from domain.model.conversation import Conversation
 from domain.model.errors import DomainError
 from domain.model.message import FinishReason, TextPart
-from domain.service.turn_lifecycle import answer_again, edit, fail, finish, interrupt, say, settle
-from tests.support.builders import a_conversation, an_opening, pieces_of, question_id, turn_id
+from domain.service.turn_lifecycle import (
+    add_user_message,
+    edit_message,
+    fail,
+    finish,
+    interrupt,
+    regenerate,
+    settle,
+)
+from tests.support.builders import a_conversation, a_new_turn, pieces_of, question_id, turn_id
 from tests.support.clocks import NOON
 
 Step = tuple[str, int, int]
@@ -24,11 +32,11 @@ steps = st.tuples(
 def done(known: Conversation, step: Step, minute: int) -> Conversation:
     name, number, said = step
     at, pieces = NOON + timedelta(minutes=minute), pieces_of(*["word"] * said)
-    opening, turn, text = an_opening(number, at=at), turn_id(number), (TextPart(f"n {number}"),)
+    new_turn, turn, text = a_new_turn(number, at=at), turn_id(number), (TextPart(f"n {number}"),)
     changes: dict[str, Callable[[], Conversation]] = {
-        "say": lambda: say(known, opening, question_id(number), text),
-        "edit": lambda: edit(known, opening, None, text),
-        "again": lambda: answer_again(known, opening),
+        "say": lambda: add_user_message(known, new_turn, question_id(number), text),
+        "edit": lambda: edit_message(known, new_turn, None, text),
+        "again": lambda: regenerate(known, new_turn),
         "finish": lambda: finish(known, turn, pieces, at, reason=FinishReason.STOP),
         "interrupt": lambda: interrupt(known, turn, pieces, at),
         "fail": lambda: fail(known, turn, pieces, at, "model_failed"),
@@ -51,7 +59,7 @@ def test_what_always_holds(history: list[Step]) -> None:
         assert order == sorted(set(order))
         assert all(number < after.next_number for number in order)
         assert after.next_number >= numbers[-1]
-        assert after.kept_since >= known.kept_since
+        assert after.retained_since >= known.retained_since
         assert done(after, step, minute) == after
         if after.turn is not None:
             assert after.turn.number - turns[-1] in (0, 1)

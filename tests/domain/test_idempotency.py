@@ -4,12 +4,12 @@ import pytest
 
 from domain.model.conversation import Conversation
 from domain.model.errors import IdempotencyKeyReused
-from domain.model.turn import RequestKey
-from domain.service.turn_lifecycle import fail, is_unanswered, say, turn_of_request
+from domain.model.turn import IdempotencyKey
+from domain.service.turn_lifecycle import add_user_message, fail, is_unanswered, turn_for_key
 from tests.support.builders import (
     a_conversation,
+    a_new_turn,
     after_turns,
-    an_opening,
     answered,
     asked,
     pieces_of,
@@ -18,30 +18,30 @@ from tests.support.builders import (
 )
 from tests.support.clocks import NOON
 
-KEY = RequestKey(digest=b"key", body_digest=b"body")
+KEY = IdempotencyKey(digest=b"key", body_digest=b"body")
 
 
-def asked_with(key: RequestKey) -> Conversation:
-    return say(a_conversation(), an_opening(request=key), question_id(), ())
+def asked_with(key: IdempotencyKey) -> Conversation:
+    return add_user_message(a_conversation(), a_new_turn(idempotency=key), question_id(), ())
 
 
 @pytest.mark.parametrize("known", [asked_with(KEY), answered(asked_with(KEY))])
 def test_a_repeated_request_meets_its_turn(known: Conversation) -> None:
-    assert turn_of_request(known, KEY) is known.turn
+    assert turn_for_key(known, KEY) is known.turn
 
 
 def test_another_or_no_key_meets_nothing() -> None:
-    other = RequestKey(digest=b"other", body_digest=b"body")
+    other = IdempotencyKey(digest=b"other", body_digest=b"body")
 
-    assert turn_of_request(asked_with(KEY), other) is None
-    assert turn_of_request(asked_with(KEY), None) is None
-    assert turn_of_request(asked(a_conversation()), KEY) is None
-    assert turn_of_request(a_conversation(), KEY) is None
+    assert turn_for_key(asked_with(KEY), other) is None
+    assert turn_for_key(asked_with(KEY), None) is None
+    assert turn_for_key(asked(a_conversation()), KEY) is None
+    assert turn_for_key(a_conversation(), KEY) is None
 
 
 def test_the_same_key_with_another_request_is_refused() -> None:
     with pytest.raises(IdempotencyKeyReused):
-        turn_of_request(asked_with(KEY), RequestKey(digest=b"key", body_digest=b"changed"))
+        turn_for_key(asked_with(KEY), IdempotencyKey(digest=b"key", body_digest=b"changed"))
 
 
 def test_only_what_was_never_answered_may_be_asked_once_more() -> None:

@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 from attrs import evolve
 
-from domain.model.conversation import Conversation, last_messages
+from domain.model.conversation import Conversation, tail_of
 from domain.model.errors import MessageNotFound, OlderMessagesNeeded, TurnInProgress
 from domain.model.identifiers import MessageId
 from domain.model.message import Role, TextPart, ToolCallPart, ToolResultPart, UnknownPart
 from domain.model.turn import TurnStatus
-from domain.service.item_editing import described, up_to_turn, without_part, without_turn
+from domain.service.item_editing import branch_at_turn, with_metadata, without_part, without_turn
 from tests.support.builders import (
     ID,
     OTHER_ID,
@@ -45,7 +45,7 @@ def parts_without(*places: int) -> list[object]:
 
 
 def branched(known: Conversation, number: int) -> Conversation:
-    return up_to_turn(known, number, session_id=OTHER_ID, turn_id=turn_id(9), at=LATER)
+    return branch_at_turn(known, number, session_id=OTHER_ID, turn_id=turn_id(9), at=LATER)
 
 
 def test_a_message_is_left_out_whole() -> None:
@@ -79,12 +79,12 @@ def test_a_part_is_left_out_once() -> None:
 def test_leaving_out_does_not_lengthen_the_stay() -> None:
     known = after_turns(2)
 
-    assert without_part(known, question_id(1), None).kept_since == known.kept_since
-    assert without_turn(known, 1).kept_since == known.kept_since
+    assert without_part(known, question_id(1), None).retained_since == known.retained_since
+    assert without_turn(known, 1).retained_since == known.retained_since
 
 
 def test_older_messages_are_asked_for_before_one_is_said_to_be_missing() -> None:
-    tail = last_messages(after_turns(2), 1)
+    tail = tail_of(after_turns(2), 1)
 
     with pytest.raises(OlderMessagesNeeded):
         without_part(tail, question_id(1), None)
@@ -128,7 +128,7 @@ def test_a_branch_holds_all_up_to_its_turn_under_an_id_of_its_own() -> None:
     assert branch.turn is not None
     assert (branch.turn.number, branch.turn.status) == (2, TurnStatus.FINISHED)
     assert branch.metadata == {}
-    assert branch.kept_since == LATER
+    assert branch.retained_since == LATER
 
 
 def test_what_was_put_in_after_a_reply_does_not_come_along() -> None:
@@ -156,7 +156,7 @@ def test_there_is_no_branch_after_a_turn_that_is_open() -> None:
 
 
 def test_other_words_about_it_leave_the_stay_as_it_is() -> None:
-    known = described(after_turns(1), {"topic": "tea"})
+    known = with_metadata(after_turns(1), {"topic": "tea"})
 
     assert known.metadata == {"topic": "tea"}
-    assert known.kept_since == after_turns(1).kept_since
+    assert known.retained_since == after_turns(1).retained_since

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain.model.conversation import STAY, Conversation
+from domain.model.conversation import RETENTION, Conversation
 from domain.model.errors import (
     ConversationTooLarge,
     InvalidInput,
@@ -23,9 +23,9 @@ from domain.model.message import (
     ToolResultPart,
     UnknownPart,
 )
-from domain.service.item_editing import Given, added, put_in
+from domain.service.item_editing import NewItem, append_items, open_turn_with_items
 from domain.service.turn_lifecycle import fail
-from tests.support.builders import a_conversation, after_turns, an_opening, asked, turn_id
+from tests.support.builders import a_conversation, a_new_turn, after_turns, asked, turn_id
 from tests.support.clocks import NOON
 
 LATER = NOON + timedelta(hours=3)
@@ -37,15 +37,15 @@ OTHER_RESULT = ToolResultPart(call_id="b", output='"lost"')
 NOTE = UnknownPart('{"type":"data-note"}')
 
 
-def given(*parts: Part | str) -> Sequence[Given]:
+def given(*parts: Part | str) -> Sequence[NewItem]:
     """A user's words are text here, an assistant's a part."""
     return [_one(at, part) for at, part in enumerate(parts)]
 
 
-def _one(at: int, part: Part | str) -> Given:
+def _one(at: int, part: Part | str) -> NewItem:
     role = Role.USER if isinstance(part, str) else Role.ASSISTANT
     said = TextPart(part) if isinstance(part, str) else part
-    return Given(id=MessageId(f"given-{at}"), role=role, parts=(said,))
+    return NewItem(id=MessageId(f"given-{at}"), role=role, parts=(said,))
 
 
 def parts_of(conversation: Conversation) -> list[tuple[Part, ...]]:
@@ -53,7 +53,7 @@ def parts_of(conversation: Conversation) -> list[tuple[Part, ...]]:
 
 
 def test_what_is_added_comes_back_in_order() -> None:
-    known = added(a_conversation(), given("Hello?", TextPart("Hi!"), "And?"), LATER)
+    known = append_items(a_conversation(), given("Hello?", TextPart("Hi!"), "And?"), LATER)
 
     assert parts_of(known) == [(TextPart("Hello?"),), (TextPart("Hi!"),), (TextPart("And?"),)]
     assert [said.number for said in known.messages] == [1, 2, 3]
@@ -61,37 +61,41 @@ def test_what_is_added_comes_back_in_order() -> None:
 
 
 def test_adding_restarts_the_whole_stay() -> None:
-    known = added(a_conversation(), given("Hello?"), LATER)
+    known = append_items(a_conversation(), given("Hello?"), LATER)
 
-    assert known.forgotten_at == LATER + STAY
+    assert known.expires_at == LATER + RETENTION
 
 
 def test_calls_stay_with_their_results_in_the_order_they_came() -> None:
-    known = added(a_conversation(), given("?", CALL, OTHER_CALL, RESULT, OTHER_RESULT), LATER)
+    known = append_items(
+        a_conversation(), given("?", CALL, OTHER_CALL, RESULT, OTHER_RESULT), LATER
+    )
 
     assert parts_of(known)[1:] == [(CALL, OTHER_CALL, RESULT, OTHER_RESULT)]
 
 
 def test_what_follows_results_is_another_step_of_the_same_message() -> None:
-    known = added(a_conversation(), given("?", CALL, RESULT, OTHER_CALL, OTHER_RESULT), LATER)
+    known = append_items(
+        a_conversation(), given("?", CALL, RESULT, OTHER_CALL, OTHER_RESULT), LATER
+    )
 
     assert parts_of(known)[1:] == [(CALL, RESULT, StepMark(), OTHER_CALL, OTHER_RESULT)]
 
 
 def test_two_texts_do_not_run_into_each_other() -> None:
-    known = added(a_conversation(), given("?", TextPart("One."), TextPart("Two.")), LATER)
+    known = append_items(a_conversation(), given("?", TextPart("One."), TextPart("Two.")), LATER)
 
     assert parts_of(known)[1:] == [(TextPart("One."), StepMark(), TextPart("Two."))]
 
 
 def test_words_before_a_call_belong_to_its_step() -> None:
-    known = added(a_conversation(), given("?", TextPart("Wait."), CALL), LATER)
+    known = append_items(a_conversation(), given("?", TextPart("Wait."), CALL), LATER)
 
     assert parts_of(known)[1:] == [(TextPart("Wait."), CALL)]
 
 
 def test_a_reply_of_the_model_is_not_mixed_with_what_is_added_to_it() -> None:
-    known = added(after_turns(1), given(TextPart("Added.")), LATER)
+    known = append_items(after_turns(1), given(TextPart("Added.")), LATER)
 
     assert parts_of(known)[1:] == [(TextPart("answer 1"),), (TextPart("Added."),)]
 
@@ -101,46 +105,46 @@ def test_a_reply_of_the_model_is_not_mixed_with_what_is_added_to_it() -> None:
 )
 def test_a_result_nobody_waits_for_is_refused(before: Sequence[Part | str]) -> None:
     with pytest.raises(InvalidInput) as refused:
-        added(a_conversation(), given(*before, RESULT), LATER)
+        append_items(a_conversation(), given(*before, RESULT), LATER)
 
     assert refused.value.problem == "tool_call_not_found"
 
 
 def test_nothing_is_added_while_a_reply_is_being_written() -> None:
     with pytest.raises(TurnInProgress):
-        added(asked(a_conversation()), given("And?"), LATER)
+        append_items(asked(a_conversation()), given("And?"), LATER)
 
 
 def test_a_conversation_at_its_bound_takes_nothing_more() -> None:
     most = TextPart("x" * MAX_CONVERSATION_BYTES)
 
     with pytest.raises(ConversationTooLarge):
-        added(a_conversation(), given(most), LATER)
+        append_items(a_conversation(), given(most), LATER)
 
 
 def test_what_is_put_in_opens_a_turn() -> None:
-    known = put_in(after_turns(1), an_opening(2, at=LATER), given("Hello?", "And?"))
+    known = open_turn_with_items(after_turns(1), a_new_turn(2, at=LATER), given("Hello?", "And?"))
 
     assert known.open_turn is not None
     assert (known.open_turn.id, known.open_turn.number) == (turn_id(2), 2)
     assert [said.turn for said in known.messages[-2:]] == [2, 2]
-    assert known.forgotten_at == LATER + STAY
+    assert known.expires_at == LATER + RETENTION
 
 
 def test_the_same_turn_is_opened_once() -> None:
-    known = put_in(a_conversation(), an_opening(), given("Hello?"))
+    known = open_turn_with_items(a_conversation(), a_new_turn(), given("Hello?"))
 
-    assert put_in(known, an_opening(), given("Hello?")) is known
+    assert open_turn_with_items(known, a_new_turn(), given("Hello?")) is known
 
 
 def test_no_turn_is_opened_beside_an_open_one() -> None:
     with pytest.raises(TurnInProgress):
-        put_in(asked(a_conversation()), an_opening(2), given("And?"))
+        open_turn_with_items(asked(a_conversation()), a_new_turn(2), given("And?"))
 
 
 def test_results_alone_open_a_turn_whose_reply_is_a_message_of_its_own() -> None:
-    waiting = added(a_conversation(), given("?", CALL), NOON)
-    known = put_in(waiting, an_opening(), given(RESULT))
+    waiting = append_items(a_conversation(), given("?", CALL), NOON)
+    known = open_turn_with_items(waiting, a_new_turn(), given(RESULT))
 
     assert known.open_turn is not None
     assert parts_of(known)[-1] == (CALL, RESULT)
@@ -148,20 +152,20 @@ def test_results_alone_open_a_turn_whose_reply_is_a_message_of_its_own() -> None
 
 
 def test_only_the_users_words_count_among_the_turns_messages() -> None:
-    known = put_in(a_conversation(), an_opening(), given(CALL, RESULT, "And?"))
+    known = open_turn_with_items(a_conversation(), a_new_turn(), given(CALL, RESULT, "And?"))
 
     assert [said.turn for said in known.messages] == [0, 1]
 
 
 def test_a_note_is_kept_beside_the_last_message() -> None:
-    known = put_in(a_conversation(), an_opening(), given("?"), NOTE)
+    known = open_turn_with_items(a_conversation(), a_new_turn(), given("?"), NOTE)
 
     assert parts_of(known) == [(TextPart("?"), NOTE)]
 
 
 def test_without_a_word_there_is_nothing_to_answer() -> None:
     with pytest.raises(NothingToAnswer):
-        put_in(a_conversation(), an_opening(), ())
+        open_turn_with_items(a_conversation(), a_new_turn(), ())
 
 
 def failed(known: Conversation) -> Conversation:
@@ -169,9 +173,9 @@ def failed(known: Conversation) -> Conversation:
 
 
 def test_the_same_words_after_a_failure_take_the_place_of_the_unanswered_ones() -> None:
-    known = failed(put_in(a_conversation(), an_opening(), given("One", "Two"), NOTE))
-    again = put_in(known, an_opening(2), given("One", "Two"), NOTE)
-    other = put_in(known, an_opening(2), given("Three"))
+    known = failed(open_turn_with_items(a_conversation(), a_new_turn(), given("One", "Two"), NOTE))
+    again = open_turn_with_items(known, a_new_turn(2), given("One", "Two"), NOTE)
+    other = open_turn_with_items(known, a_new_turn(2), given("Three"))
 
     assert parts_of(again) == [(TextPart("One"),), (TextPart("Two"), NOTE)]
     assert [said.turn for said in again.messages] == [2, 2]
@@ -179,10 +183,10 @@ def test_the_same_words_after_a_failure_take_the_place_of_the_unanswered_ones() 
 
 
 def test_the_same_results_after_a_failure_are_known_already() -> None:
-    waiting = added(a_conversation(), given("?", CALL), NOON)
-    known = failed(put_in(waiting, an_opening(), given(RESULT)))
-    again = put_in(known, an_opening(2), given(RESULT))
+    waiting = append_items(a_conversation(), given("?", CALL), NOON)
+    known = failed(open_turn_with_items(waiting, a_new_turn(), given(RESULT)))
+    again = open_turn_with_items(known, a_new_turn(2), given(RESULT))
 
     assert parts_of(again)[-1] == (CALL, RESULT)
     with pytest.raises(InvalidInput):
-        put_in(known, an_opening(2), given(ANOTHER))
+        open_turn_with_items(known, a_new_turn(2), given(ANOTHER))

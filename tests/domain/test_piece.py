@@ -9,7 +9,7 @@ from domain.model.piece import (
     ReasoningPiece,
     TextPiece,
     ToolCallPiece,
-    put_together,
+    assemble_parts,
     size_in_bytes,
 )
 
@@ -28,7 +28,7 @@ def call(call_id: str, arguments: str) -> ToolCallPiece:
 def test_neighbours_of_one_kind_become_one_part() -> None:
     said: list[Piece] = [TextPiece("a"), TextPiece("b"), ReasoningPiece("c"), TextPiece("d")]
 
-    assert put_together(said) == (TextPart("ab"), ReasoningPart("c"), TextPart("d"))
+    assert assemble_parts(said) == (TextPart("ab"), ReasoningPart("c"), TextPart("d"))
 
 
 def test_the_pieces_of_a_call_are_joined_across_others() -> None:
@@ -40,7 +40,7 @@ def test_the_pieces_of_a_call_are_joined_across_others() -> None:
         call("b", "]"),
     ]
 
-    assert put_together(said) == (
+    assert assemble_parts(said) == (
         ToolCallPart(call_id="a", name="look", arguments="{}"),
         ToolCallPart(call_id="b", name="look", arguments="[]"),
         TextPart("x"),
@@ -48,7 +48,7 @@ def test_the_pieces_of_a_call_are_joined_across_others() -> None:
 
 
 def test_nothing_makes_nothing() -> None:
-    assert put_together([]) == ()
+    assert assemble_parts([]) == ()
 
 
 def text_of(said: list[Piece], kind: type[Piece]) -> str:
@@ -62,7 +62,7 @@ def text_of(said: list[Piece], kind: type[Piece]) -> str:
 @settings(max_examples=50, deadline=None)
 @given(said=st.lists(pieces, max_size=12))
 def test_no_word_is_lost_or_moved(said: list[Piece]) -> None:
-    parts = put_together(said)
+    parts = assemble_parts(said)
 
     texts = "".join(part.text for part in parts if isinstance(part, TextPart))
     thoughts = "".join(part.text for part in parts if isinstance(part, ReasoningPart))

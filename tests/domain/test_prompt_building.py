@@ -10,15 +10,15 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.model.conversation import Conversation, last_messages
+from domain.model.conversation import Conversation, tail_of
 from domain.model.message import Role
-from domain.model.prompt import NO_WISHES, Prompt, Tool, Wishes
+from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions, Tool
 from domain.service.prompt_building import (
     Budget,
     build_prompt,
+    build_prompt_with_options,
     estimated_tokens,
     sees_all,
-    wished_prompt,
 )
 from tests.support.builders import a_conversation, after_turns, asked
 
@@ -85,7 +85,7 @@ def test_what_is_seen_is_the_end_of_what_was_said_and_fits(turns: int, budget: i
 
 
 def test_it_is_known_whether_all_that_is_loaded_was_seen() -> None:
-    tail = last_messages(asked(after_turns(4), "and now", 5), 4)
+    tail = tail_of(asked(after_turns(4), "and now", 5), 4)
     wide, narrow = (Budget(tokens=256 + room, reply_tokens=256) for room in (99, 3))
 
     assert tail.messages[0].role is Role.ASSISTANT
@@ -103,34 +103,34 @@ BUDGET = Budget(tokens=2_000, reply_tokens=500)
 LARGE = Tool(name="look", parameters='{"type":"object"}', description="x" * 3_000)
 
 
-def prompt(wishes: Wishes, known: Conversation | None = None) -> Prompt:
-    return wished_prompt(known or after_turns(1), "Be short.", BUDGET, wishes)
+def prompt(options: ReplyOptions, known: Conversation | None = None) -> Prompt:
+    return build_prompt_with_options(known or after_turns(1), "Be short.", BUDGET, options)
 
 
 def test_without_wishes_the_prompt_is_the_assistants_own() -> None:
-    assert prompt(NO_WISHES) == build_prompt(after_turns(1), "Be short.", BUDGET)
+    assert prompt(DEFAULT_OPTIONS) == build_prompt(after_turns(1), "Be short.", BUDGET)
 
 
 def test_instructions_come_after_the_assistants_own() -> None:
-    assert prompt(Wishes(instructions="Rhyme.")).system == "Be short.\n\nRhyme."
+    assert prompt(ReplyOptions(instructions="Rhyme.")).system == "Be short.\n\nRhyme."
 
 
 def test_what_is_wished_besides_goes_along() -> None:
-    assert prompt(Wishes(temperature=0.5)).wishes.temperature == 0.5
+    assert prompt(ReplyOptions(temperature=0.5)).options.temperature == 0.5
 
 
 def test_a_reply_may_be_wished_shorter_but_never_longer() -> None:
-    assert prompt(Wishes(reply_tokens=20)).reply_tokens == 20
-    assert prompt(Wishes(reply_tokens=5_000)).reply_tokens == 500
+    assert prompt(ReplyOptions(reply_tokens=20)).reply_tokens == 20
+    assert prompt(ReplyOptions(reply_tokens=5_000)).reply_tokens == 500
 
 
 def test_tools_take_from_the_room_of_what_was_said() -> None:
     long = after_turns(200)
 
-    assert len(prompt(Wishes(tools=(LARGE,)), long).messages) < len(
-        prompt(NO_WISHES, long).messages
+    assert len(prompt(ReplyOptions(tools=(LARGE,)), long).messages) < len(
+        prompt(DEFAULT_OPTIONS, long).messages
     )
 
 
 def test_more_tools_than_fit_still_leave_the_newest_message() -> None:
-    assert len(prompt(Wishes(tools=(LARGE, LARGE, LARGE)), after_turns(3)).messages) >= 1
+    assert len(prompt(ReplyOptions(tools=(LARGE, LARGE, LARGE)), after_turns(3)).messages) >= 1

@@ -22,12 +22,17 @@ from domain.model.message import (
     ToolResultPart,
 )
 from domain.model.piece import Piece, TextPiece, ToolCallPiece
-from domain.service.tool_answers import answer_tools, is_going_on_with, still_wanted, tool_result
+from domain.service.tool_answers import (
+    is_going_on_with,
+    still_wanted,
+    submit_tool_results,
+    tool_result,
+)
 from domain.service.turn_lifecycle import fail, finish, interrupt
 from tests.support.builders import (
     a_conversation,
+    a_new_turn,
     after_turns,
-    an_opening,
     asked,
     pieces_of,
     turn_id,
@@ -52,7 +57,7 @@ def results(*names: str) -> list[ToolResultPart]:
 
 def test_tool_results_continue_the_same_message() -> None:
     waiting = waiting_for_tools()
-    going_on = answer_tools(waiting, an_opening(2), results("a", "b"))
+    going_on = submit_tool_results(waiting, a_new_turn(2), results("a", "b"))
     after = finish(going_on, turn_id(2), pieces_of("Found."), LATER, reason=FinishReason.STOP)
 
     assert len(after.messages) == 2
@@ -64,7 +69,7 @@ def test_tool_results_continue_the_same_message() -> None:
 
 
 def test_a_message_that_broke_off_going_on_did_not_end_by_asking_for_tools() -> None:
-    going_on = answer_tools(waiting_for_tools(), an_opening(2), results("a", "b"))
+    going_on = submit_tool_results(waiting_for_tools(), a_new_turn(2), results("a", "b"))
     after = interrupt(going_on, turn_id(2), pieces_of("Fou"), LATER)
 
     reply = after.messages[-1]
@@ -74,13 +79,13 @@ def test_a_message_that_broke_off_going_on_did_not_end_by_asking_for_tools() -> 
 @pytest.mark.parametrize("names", [(), ("a",), ("a", "b", "c"), ("x",)])
 def test_results_that_were_not_asked_for_are_refused(names: tuple[str, ...]) -> None:
     with pytest.raises(InvalidInput) as refused:
-        answer_tools(waiting_for_tools(), an_opening(2), results(*names))
+        submit_tool_results(waiting_for_tools(), a_new_turn(2), results(*names))
 
     assert refused.value.problem == "tool_results_unexpected"
 
 
 def failed_going_on(*said: str) -> Conversation:
-    going_on = answer_tools(waiting_for_tools(), an_opening(2), results("a", "b"))
+    going_on = submit_tool_results(waiting_for_tools(), a_new_turn(2), results("a", "b"))
     return fail(going_on, turn_id(2), pieces_of(*said), LATER, "model_unavailable")
 
 
@@ -89,7 +94,7 @@ def failed_going_on(*said: str) -> Conversation:
 def test_the_same_results_go_on_once_more_after_a_failure(
     said: tuple[str, ...], names: tuple[str, ...]
 ) -> None:
-    again = answer_tools(failed_going_on(*said), an_opening(3), results(*names))
+    again = submit_tool_results(failed_going_on(*said), a_new_turn(3), results(*names))
     after = finish(again, turn_id(3), pieces_of("Found."), LATER, reason=FinishReason.STOP)
 
     assert again.messages[-1].status is MessageStatus.FINISHED
@@ -100,23 +105,23 @@ def test_the_same_results_go_on_once_more_after_a_failure(
 @pytest.mark.parametrize("names", [(), ("x",), ("a", "x")])
 def test_other_results_do_not_go_on_after_a_failure(names: tuple[str, ...]) -> None:
     with pytest.raises(InvalidInput):
-        answer_tools(failed_going_on(), an_opening(3), results(*names))
+        submit_tool_results(failed_going_on(), a_new_turn(3), results(*names))
 
 
 @pytest.mark.parametrize("ends", [finish, interrupt])
 def test_what_went_on_well_does_not_go_on_again(ends: Callable[..., Conversation]) -> None:
-    going_on = answer_tools(waiting_for_tools(), an_opening(2), results("a", "b"))
+    going_on = submit_tool_results(waiting_for_tools(), a_new_turn(2), results("a", "b"))
     reason = {"reason": FinishReason.STOP} if ends is finish else {}
     after = ends(going_on, turn_id(2), pieces_of("Found."), LATER, **reason)
 
     with pytest.raises(InvalidInput):
-        answer_tools(after, an_opening(3), results("a", "b"))
+        submit_tool_results(after, a_new_turn(3), results("a", "b"))
 
 
 @pytest.mark.parametrize("known", [a_conversation(), after_turns(1)])
 def test_results_nobody_waits_for_are_refused(known: Conversation) -> None:
     with pytest.raises(InvalidInput):
-        answer_tools(known, an_opening(2), results("a"))
+        submit_tool_results(known, a_new_turn(2), results("a"))
 
 
 def test_all_results_are_wanted_by_a_message_that_waits() -> None:
@@ -124,14 +129,14 @@ def test_all_results_are_wanted_by_a_message_that_waits() -> None:
 
 
 def test_results_that_are_there_already_are_no_news() -> None:
-    going_on = answer_tools(waiting_for_tools(), an_opening(2), results("a", "b"))
+    going_on = submit_tool_results(waiting_for_tools(), a_new_turn(2), results("a", "b"))
 
     assert still_wanted(going_on, results("a", "b", "c")) == tuple(results("c"))
 
 
 def test_the_same_results_belong_to_the_turn_that_goes_on_with_them() -> None:
     waiting = waiting_for_tools()
-    going_on = answer_tools(waiting, an_opening(2), results("a", "b"))
+    going_on = submit_tool_results(waiting, a_new_turn(2), results("a", "b"))
 
     assert is_going_on_with(going_on, results("a", "b"))
     assert not is_going_on_with(going_on, results("a", "c"))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain.model.errors import InvalidInput, TurnSuperseded
 from domain.model.identifiers import TurnId
-from domain.model.turn import Cursor, Turn, TurnStatus, TurnStep, stepped
+from domain.model.turn import Cursor, Turn, TurnStatus, TurnStep, after_step
 from tests.support.builders import reply_id, turn_id
 from tests.support.clocks import NOON
 
@@ -40,9 +40,9 @@ def test_every_cell_of_the_table(step: str, status: str, cell: str) -> None:
     turn = in_status(status)
     if cell == SUPERSEDED:
         with pytest.raises(TurnSuperseded):
-            stepped(turn, TurnStep(step), LATER)
+            after_step(turn, TurnStep(step), LATER)
         return
-    after = stepped(turn, TurnStep(step), LATER)
+    after = after_step(turn, TurnStep(step), LATER)
 
     if cell == DONE:
         assert after is turn
@@ -56,7 +56,7 @@ def test_the_table_has_every_step_and_every_status() -> None:
 
 
 def test_a_failure_keeps_its_code() -> None:
-    assert stepped(OPEN, TurnStep.FAIL, LATER, "model_busy").error == "model_busy"
+    assert after_step(OPEN, TurnStep.FAIL, LATER, "model_busy").error == "model_busy"
 
 
 @settings(max_examples=50, deadline=None)

@@ -7,7 +7,7 @@ from tests.support.event_stream import kinds, text_of
 from tests.support.http_client import JSON
 from tests.support.native_client import Person, stay_of
 
-STAY = timedelta(hours=24)
+RETENTION = timedelta(hours=24)
 
 
 async def test_a_first_message_gets_a_reply_and_a_session_id(visitor: Person) -> None:
@@ -93,7 +93,7 @@ async def test_a_reply_comes_whole_as_json_when_that_is_accepted(visitor: Person
     assert (reply["reply"]["role"], reply["reply"]["content"]) == ("assistant", "Whole ")
     assert reply["reply"]["parts"] == [{"type": "text", "text": "Whole "}]
     assert reply["usage"] == {"inputTokens": 7, "outputTokens": 3}
-    assert stay_of(reply) > STAY - timedelta(minutes=1)
+    assert stay_of(reply) > RETENTION - timedelta(minutes=1)
 
 
 async def test_a_welcome_waits_in_an_opened_conversation(visitor: Person) -> None:
@@ -113,7 +113,7 @@ async def test_the_first_message_gives_an_opened_conversation_its_full_stay(
     reply = await visitor.ask("Thank you", opened["sessionId"])
 
     assert (reply["sessionId"], reply["restarted"]) == (opened["sessionId"], False)
-    assert stay_of(reply) > STAY - timedelta(minutes=1)
+    assert stay_of(reply) > RETENTION - timedelta(minutes=1)
     assert len(await visitor.said(opened["sessionId"])) == 3
 
 

@@ -44,7 +44,12 @@ async def test_only_what_is_no_edit_is_known_to_be_new(
     heard: Any = Heard()
     body = read_ai_sdk(msgspec.json.encode({"id": "mine", "messages": [SAID], **members}))
     asking = Asking(
-        owner=OWNER, body=body, newest=newest_of(body), address=ADDRESS, locales=(), request=None
+        owner=OWNER,
+        body=body,
+        newest=newest_of(body),
+        address=ADDRESS,
+        locales=(),
+        idempotency=None,
     )
     await answered(heard, asking)
 

@@ -9,7 +9,7 @@ from domain.model.errors import ConversationNotFound, InvalidInput, TurnInProgre
 from domain.model.message import StepMark, TextPart, ToolCallPart, ToolResultPart
 from domain.model.piece import ModelFinished, NumberedPiece, Piece, TextPiece, ToolCallPiece
 from domain.model.prompt import Prompt
-from domain.model.turn import Outcome, RequestKey
+from domain.model.turn import IdempotencyKey, Outcome
 from entrypoints.usecases.open_turn import Started
 from entrypoints.usecases.submit_tool_results import AnswerTools, ToolAnswers
 from ports.errors import TooManyRequests
@@ -131,15 +131,17 @@ class FailingOnce(Saying):
             yield CALL if len(self.prompts) == 1 and isinstance(said, TextPiece) else said
 
 
-@pytest.mark.parametrize("request_key", [None, RequestKey(digest=b"k", body_digest=b"b")])
-async def test_results_can_be_given_again_after_a_failure(request_key: RequestKey | None) -> None:
+@pytest.mark.parametrize("request_key", [None, IdempotencyKey(digest=b"k", body_digest=b"b")])
+async def test_results_can_be_given_again_after_a_failure(
+    request_key: IdempotencyKey | None,
+) -> None:
     room = a_room(FailingOnce())
     started = await waiting(room)
     answers = ToolAnswers(
         session_id=started.conversation.id,
         results=(RESULT,),
         address=ADDRESS,
-        request=request_key,
+        idempotency=request_key,
     )
     failed = await room.container.resolve(AnswerTools)(OWNER, answers)
     first = await room.end_of(failed)

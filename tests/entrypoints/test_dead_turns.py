@@ -7,14 +7,14 @@ import pytest
 from domain.model.errors import TurnInProgress
 from domain.model.message import MessageStatus, TextPart
 from domain.model.piece import NumberedPiece, TextPiece
-from domain.model.turn import Outcome, RequestKey, TurnEnd, TurnPolicy
-from domain.service.turn_lifecycle import say
+from domain.model.turn import IdempotencyKey, Outcome, TurnEnd, TurnPolicy
+from domain.service.turn_lifecycle import add_user_message
 from entrypoints.usecases.open_turn import OnBusy
 from tests.support.builders import (
     ID,
     OWNER,
     a_conversation,
-    an_opening,
+    a_new_turn,
     question_id,
     texts_of,
     turn_id,
@@ -24,17 +24,17 @@ from tests.support.harness import Room, a_room
 
 POLICY = TurnPolicy()
 HALF = [NumberedPiece(1, TextPiece("Half"))]
-KEY = RequestKey(digest=b"key", body_digest=b"body")
+KEY = IdempotencyKey(digest=b"key", body_digest=b"body")
 A_MOMENT = timedelta(milliseconds=1)
 AT_ONCE = timedelta()
 ABANDONED = TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_abandoned")
 
 
-async def a_dead_turn(*texts: str, request: RequestKey | None = None) -> Room:
+async def a_dead_turn(*texts: str, request: IdempotencyKey | None = None) -> Room:
     """A room in which a process died after it had logged ``texts``."""
     room = a_room(clock=ManualClock())
-    opening = an_opening(request=request)
-    conversation = say(a_conversation(), opening, question_id(), (TextPart("Hello?"),))
+    opening = a_new_turn(idempotency=request)
+    conversation = add_user_message(a_conversation(), opening, question_id(), (TextPart("Hello?"),))
     await room.store.create(OWNER, conversation)
     pieces = [NumberedPiece(number, TextPiece(text)) for number, text in enumerate(texts, 1)]
     assert conversation.turn is not None
@@ -102,9 +102,9 @@ async def test_nothing_is_missing_for_longer_than_the_log_is_in_reach(
 
 async def test_a_retry_of_a_turn_that_died_without_a_piece_is_answered() -> None:
     room = await a_dead_turn(request=KEY)
-    waiting = await room.send("Hello?", session_id=ID, request=KEY)
+    waiting = await room.send("Hello?", session_id=ID, idempotency=KEY)
     room.clock.advance(POLICY.dead_after)
-    retried = await room.send("Hello?", session_id=ID, request=KEY)
+    retried = await room.send("Hello?", session_id=ID, idempotency=KEY)
     await room.whole_turn(retried)
 
     assert (waiting.turn.id, retried.turn.id == turn_id()) == (turn_id(), False)
@@ -114,7 +114,7 @@ async def test_a_retry_of_a_turn_that_died_without_a_piece_is_answered() -> None
 async def test_a_retry_of_a_turn_that_died_with_pieces_plays_them_again() -> None:
     room = await a_dead_turn("Half", request=KEY)
     room.clock.advance(POLICY.dead_after)
-    retried = await room.send("Hello?", session_id=ID, request=KEY)
+    retried = await room.send("Hello?", session_id=ID, idempotency=KEY)
     end = await room.end_of(retried)
 
     assert retried.turn.id == turn_id()

@@ -47,7 +47,7 @@ async def test_a_finished_reply_is_told_one_piece_a_part_when_its_log_is_gone() 
             outcome=Outcome.FINISHED,
             finish_reason=FinishReason.STOP,
             usage=USAGE,
-            forgotten_at=stored.forgotten_at,
+            expires_at=stored.expires_at,
         ),
     ]
 

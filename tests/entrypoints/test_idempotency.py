@@ -7,7 +7,7 @@ import pytest
 
 from domain.model.errors import IdempotencyKeyReused
 from domain.model.identifiers import SessionId
-from domain.model.turn import RequestKey
+from domain.model.turn import IdempotencyKey
 from entrypoints.usecases.regenerate import Again
 from ports.language_model import ModelBusy
 from tests.support.builders import OTHER_ID, OWNER, texts_of
@@ -15,9 +15,9 @@ from tests.support.fake_model import Puppet
 from tests.support.fakes import Saying
 from tests.support.harness import ADDRESS, a_room
 
-KEY = RequestKey(digest=b"key", body_digest=b"body")
-OTHER_BODY = RequestKey(digest=b"key", body_digest=b"another body")
-FIRST: dict[str, Any] = {"idempotency_key": "once", "request": KEY}
+KEY = IdempotencyKey(digest=b"key", body_digest=b"body")
+OTHER_BODY = IdempotencyKey(digest=b"key", body_digest=b"another body")
+FIRST: dict[str, Any] = {"idempotency_key": "once", "idempotency": KEY}
 
 
 async def test_a_repeated_message_joins_its_turn() -> None:
@@ -55,9 +55,9 @@ async def test_the_same_key_with_another_body_is_refused() -> None:
     await room.whole_turn(first)
 
     with pytest.raises(IdempotencyKeyReused):
-        await room.send("Other", idempotency_key="once", request=OTHER_BODY)
+        await room.send("Other", idempotency_key="once", idempotency=OTHER_BODY)
     with pytest.raises(IdempotencyKeyReused):
-        await room.send("Other", session_id=first.conversation.id, request=OTHER_BODY)
+        await room.send("Other", session_id=first.conversation.id, idempotency=OTHER_BODY)
 
     assert texts_of(await room.stored(first.conversation.id)) == ["Hello?", "Hi!"]
 
@@ -123,7 +123,7 @@ async def test_two_messages_at_once_with_one_key_open_one_turn() -> None:
     named: dict[str, SessionId] = {"session_id": begun.conversation.id}
 
     first, second = await asyncio.gather(
-        room.send(request=KEY, **named), room.send(request=KEY, **named)
+        room.send(idempotency=KEY, **named), room.send(idempotency=KEY, **named)
     )
 
     assert first.turn.id == second.turn.id
@@ -145,7 +145,7 @@ async def test_first_messages_with_different_keys_begin_different_conversations(
     room = a_room()
 
     first = await room.send(**FIRST)
-    second = await room.send(idempotency_key="twice", request=KEY)
+    second = await room.send(idempotency_key="twice", idempotency=KEY)
 
     assert first.conversation.id != second.conversation.id
 
@@ -155,7 +155,7 @@ async def test_another_answer_asked_for_twice_is_made_once() -> None:
     room = a_room(model)
     first = await room.send()
     await room.whole_turn(first)
-    again = Again(session_id=first.conversation.id, address=ADDRESS, request=KEY)
+    again = Again(session_id=first.conversation.id, address=ADDRESS, idempotency=KEY)
 
     one, two = await room.again(OWNER, again), await room.again(OWNER, again)
 

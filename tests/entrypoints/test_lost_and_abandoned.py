@@ -57,7 +57,7 @@ async def test_a_turn_opened_behind_a_lost_answer_is_closed_again() -> None:
     room.store.lost_answers = 1
     with pytest.raises(StoreUnavailable):
         await room.send("Hello?", session_id=ID)
-    await room.runner.drain(POLICY.save_within)
+    await room.runner.drain(POLICY.save_timeout)
 
     stored = await room.stored(ID)
     assert texts_of(stored) == ["Hello?"]
@@ -85,8 +85,8 @@ async def test_what_cannot_be_closed_is_left_to_be_settled() -> None:
     sending = room.send("Hello?", session_id=ID)
     with pytest.raises(StoreUnavailable):
         await sending
-    room.store.leave(2 * POLICY.save_within)
-    await room.runner.drain(POLICY.save_within)
+    room.store.leave(2 * POLICY.save_timeout)
+    await room.runner.drain(POLICY.save_timeout)
 
     assert (await room.store.at_once(OWNER, ID)).open_turn is not None
     assert "turn.crashed" not in room.notebook.events
@@ -96,9 +96,9 @@ async def test_a_store_that_is_away_for_a_while_loses_a_follower_nothing() -> No
     room = a_room(Saying("One", "Two"))
     started = await room.send()
     await room.end_of(started)
-    room.clock.advance(POLICY.save_within * 2)
+    room.clock.advance(POLICY.save_timeout * 2)
     room.log.forget(started.conversation.id)
-    room.store.leave(POLICY.save_within / 2)
+    room.store.leave(POLICY.save_timeout / 2)
     heard = [
         entry
         async for entries in room.follow.entries(
@@ -116,7 +116,7 @@ async def test_a_store_that_stays_away_is_told_to_followers() -> None:
     started = await room.send()
     await room.end_of(started)
     room.log.forget(started.conversation.id)
-    room.store.leave(POLICY.save_within * 3)
+    room.store.leave(POLICY.save_timeout * 3)
 
     with pytest.raises(StoreUnavailable):
         async for _ in room.follow.entries(

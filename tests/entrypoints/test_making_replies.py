@@ -62,7 +62,7 @@ async def test_the_pieces_are_logged_in_order_and_stored_as_one_reply() -> None:
             outcome=Outcome.FINISHED,
             finish_reason=FinishReason.STOP,
             usage=USAGE,
-            forgotten_at=stored.forgotten_at,
+            expires_at=stored.expires_at,
         ),
     ]
     assert texts_of(stored) == ["Hello?", "Hi there"]
@@ -110,7 +110,7 @@ async def test_what_the_model_failed_at_is_how_the_turn_ends(failure: ModelError
     assert stored.messages[-1].text == "Well,"
     assert await seen_in_log(room) == [
         NumberedPiece(1, TextPiece("Well,")),
-        TurnEnd(outcome=Outcome.FAILED, error=failure.code, forgotten_at=stored.forgotten_at),
+        TurnEnd(outcome=Outcome.FAILED, error=failure.code, expires_at=stored.expires_at),
     ]
 
 

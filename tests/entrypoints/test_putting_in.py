@@ -21,7 +21,7 @@ def words(text: str) -> Input:
     return Input(role=Role.USER, parts=(TextPart(text),))
 
 
-async def put_in(
+async def open_turn_with_items(
     room: Room, text: str, after: Started | None = None, *, wait: bool = True
 ) -> Started:
     new = NewInput(
@@ -42,8 +42,10 @@ async def stored(room: Room, started: Started) -> Conversation:
 
 async def test_two_who_continue_the_same_turn_at_once_both_get_their_reply() -> None:
     room = a_room()
-    first = await put_in(room, "One")
-    second, third = await asyncio.gather(put_in(room, "Two", first), put_in(room, "Three", first))
+    first = await open_turn_with_items(room, "One")
+    second, third = await asyncio.gather(
+        open_turn_with_items(room, "Two", first), open_turn_with_items(room, "Three", first)
+    )
 
     said = [texts_of(await stored(room, started)) for started in (second, third)]
     assert sorted(said) == [["One", "Hi!", "Three", "Hi!"], ["One", "Hi!", "Two", "Hi!"]]
@@ -52,36 +54,36 @@ async def test_two_who_continue_the_same_turn_at_once_both_get_their_reply() -> 
 
 async def test_a_turn_that_is_still_open_is_not_continued() -> None:
     room = a_room(Saying("Hi!"))
-    first = await put_in(room, "One", wait=False)
+    first = await open_turn_with_items(room, "One", wait=False)
 
     with pytest.raises(TurnInProgress):
-        await put_in(room, "Two", first)
+        await open_turn_with_items(room, "Two", first)
 
 
 async def test_a_copy_counts_as_stored() -> None:
     room = a_room(per_hour={Share.STORED: 2_000})
-    first = await put_in(room, "x" * 900)
-    await put_in(room, "Two", first)
-    await put_in(room, "Three", first)
+    first = await open_turn_with_items(room, "x" * 900)
+    await open_turn_with_items(room, "Two", first)
+    await open_turn_with_items(room, "Three", first)
 
     with pytest.raises(TooManyRequests):
-        await put_in(room, "Four", first)
+        await open_turn_with_items(room, "Four", first)
 
 
 async def test_a_turn_that_was_left_out_is_not_continued() -> None:
     room = a_room()
-    first = await put_in(room, "One")
-    second = await put_in(room, "Two", first)
+    first = await open_turn_with_items(room, "One")
+    second = await open_turn_with_items(room, "Two", first)
     change = room.container.resolve(ChangeConversation)
     await change.leave_out_turn(OWNER, first.conversation.id, second.turn.number)
 
     with pytest.raises(TurnNotFound):
-        await put_in(room, "Three", second)
+        await open_turn_with_items(room, "Three", second)
 
 
 async def test_nobody_continues_anothers_turn() -> None:
     room = a_room()
-    first = await put_in(room, "One")
+    first = await open_turn_with_items(room, "One")
     new = NewInput(
         inputs=(words("Mine?"),),
         address=ADDRESS,

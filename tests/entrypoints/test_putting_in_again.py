@@ -9,20 +9,20 @@ from domain.model.errors import IdempotencyKeyReused
 from domain.model.message import Role, TextPart, ToolCallPart, ToolResultPart
 from domain.model.piece import ModelFinished, Piece
 from domain.model.prompt import Prompt
-from domain.model.turn import Outcome, RequestKey, TurnPolicy
+from domain.model.turn import IdempotencyKey, Outcome, TurnPolicy
 from domain.service import item_editing as adding
-from domain.service.item_editing import Given
+from domain.service.item_editing import NewItem
 from entrypoints.usecases.create_response import PutIn
 from entrypoints.usecases.edit_items import ChangeConversation, Input, NewInput
 from entrypoints.usecases.open_turn import Started
 from ports.client_keys import ClientKeys
 from ports.language_model import ModelUnavailable
-from tests.support.builders import OWNER, a_conversation, an_opening, question_id, texts_of, turn_id
+from tests.support.builders import OWNER, a_conversation, a_new_turn, question_id, texts_of, turn_id
 from tests.support.clocks import ManualClock
 from tests.support.fakes import Saying
 from tests.support.harness import ADDRESS, Room, a_room
 
-KEY = RequestKey(digest=b"key", body_digest=b"body")
+KEY = IdempotencyKey(digest=b"key", body_digest=b"body")
 CALL = Input(role=Role.ASSISTANT, parts=(ToolCallPart(call_id="a", name="look", arguments="{}"),))
 RESULT = Input(role=Role.ASSISTANT, parts=(ToolResultPart(call_id="a", output="rain"),))
 
@@ -45,8 +45,8 @@ def words(text: str) -> Input:
     return Input(role=Role.USER, parts=(TextPart(text),))
 
 
-async def put_in(
-    room: Room, *inputs: Input, after: Started | None = None, key: RequestKey | None = None
+async def open_turn_with_items(
+    room: Room, *inputs: Input, after: Started | None = None, key: IdempotencyKey | None = None
 ) -> Started:
     new = NewInput(
         inputs=inputs,
@@ -54,18 +54,18 @@ async def put_in(
         session_id=after.conversation.id if after else None,
         after_turn=after.turn.number if after else None,
         idempotency_key="key" if key else None,
-        request=key,
+        idempotency=key,
     )
     return await room.container.resolve(PutIn)(OWNER, new)
 
 
 async def test_a_first_request_that_failed_is_answered_when_it_comes_again() -> None:
     room = a_room(FailingOnce())
-    first = await put_in(room, words("One"), key=KEY)
+    first = await open_turn_with_items(room, words("One"), key=KEY)
     failed = await room.end_of(first)
-    again = await put_in(room, words("One"), key=KEY)
+    again = await open_turn_with_items(room, words("One"), key=KEY)
     answered = await room.end_of(again)
-    third = await put_in(room, words("One"), key=KEY)
+    third = await open_turn_with_items(room, words("One"), key=KEY)
 
     assert (failed.outcome, answered.outcome) == (Outcome.FAILED, Outcome.FINISHED)
     assert first.conversation.id == again.conversation.id == third.conversation.id
@@ -77,12 +77,14 @@ async def test_a_first_request_whose_process_died_is_answered_when_it_comes_agai
     room = a_room(Saying("Hi!"), clock=ManualClock())
     keys: ClientKeys = room.container.resolve(ClientKeys)
     session_id = keys.session_for_request(OWNER, "key")
-    given = [Given(id=question_id(), role=Role.USER, parts=(TextPart("One"),))]
-    dead = adding.put_in(a_conversation(id=session_id), an_opening(request=KEY), given)
+    given = [NewItem(id=question_id(), role=Role.USER, parts=(TextPart("One"),))]
+    dead = adding.open_turn_with_items(
+        a_conversation(id=session_id), a_new_turn(idempotency=KEY), given
+    )
     await room.store.create(OWNER, dead)
-    joined = await put_in(room, words("One"), key=KEY)
+    joined = await open_turn_with_items(room, words("One"), key=KEY)
     room.clock.advance(TurnPolicy().dead_after)
-    again = await put_in(room, words("One"), key=KEY)
+    again = await open_turn_with_items(room, words("One"), key=KEY)
     await room.end_of(again)
 
     assert joined.turn.id == turn_id() != again.turn.id
@@ -91,14 +93,14 @@ async def test_a_first_request_whose_process_died_is_answered_when_it_comes_agai
 
 async def test_parting_ways_twice_with_one_key_is_done_once() -> None:
     room = a_room(Saying("Hi!"))
-    first = await put_in(room, words("One"))
+    first = await open_turn_with_items(room, words("One"))
     await room.end_of(first)
-    await room.end_of(await put_in(room, words("Two"), after=first))
+    await room.end_of(await open_turn_with_items(room, words("Two"), after=first))
     both = await asyncio.gather(
-        put_in(room, words("Else"), after=first, key=KEY),
-        put_in(room, words("Else"), after=first, key=KEY),
+        open_turn_with_items(room, words("Else"), after=first, key=KEY),
+        open_turn_with_items(room, words("Else"), after=first, key=KEY),
     )
-    later = await put_in(room, words("Else"), after=first, key=KEY)
+    later = await open_turn_with_items(room, words("Else"), after=first, key=KEY)
     await room.end_of(later)
 
     assert {one.conversation.id for one in (*both, later)} == {later.conversation.id}
@@ -108,12 +110,12 @@ async def test_parting_ways_twice_with_one_key_is_done_once() -> None:
 
 async def test_parting_ways_is_tried_again_after_a_failure() -> None:
     room = a_room(FailingOnce(3))
-    first = await put_in(room, words("One"))
+    first = await open_turn_with_items(room, words("One"))
     await room.end_of(first)
-    await room.end_of(await put_in(room, words("Two"), after=first))
-    failed = await put_in(room, words("Else"), after=first, key=KEY)
+    await room.end_of(await open_turn_with_items(room, words("Two"), after=first))
+    failed = await open_turn_with_items(room, words("Else"), after=first, key=KEY)
     await room.end_of(failed)
-    again = await put_in(room, words("Else"), after=first, key=KEY)
+    again = await open_turn_with_items(room, words("Else"), after=first, key=KEY)
     end = await room.end_of(again)
 
     assert (again.conversation.id, end.outcome) == (failed.conversation.id, Outcome.FINISHED)
@@ -122,26 +124,26 @@ async def test_parting_ways_is_tried_again_after_a_failure() -> None:
 
 async def test_a_first_request_that_others_followed_is_not_answered_again() -> None:
     room = a_room(FailingOnce(3))
-    first = await put_in(room, words("One"), key=KEY)
+    first = await open_turn_with_items(room, words("One"), key=KEY)
     await room.end_of(first)
-    second = await put_in(room, words("Two"), after=first)
+    second = await open_turn_with_items(room, words("Two"), after=first)
     await room.end_of(second)
     with pytest.raises(IdempotencyKeyReused):
-        await put_in(room, words("One"), key=KEY)
-    await room.end_of(await put_in(room, words("One"), after=second))
+        await open_turn_with_items(room, words("One"), key=KEY)
+    await room.end_of(await open_turn_with_items(room, words("One"), after=second))
 
     with pytest.raises(IdempotencyKeyReused):
-        await put_in(room, words("One"), key=KEY)
+        await open_turn_with_items(room, words("One"), key=KEY)
 
 
 async def test_a_first_request_that_other_words_followed_is_not_added_behind_them() -> None:
     room = a_room(Saying(error=ModelUnavailable()))
-    first = await put_in(room, words("One"), key=KEY)
+    first = await open_turn_with_items(room, words("One"), key=KEY)
     await room.end_of(first)
-    await room.end_of(await put_in(room, words("Two"), after=first))
+    await room.end_of(await open_turn_with_items(room, words("Two"), after=first))
 
     with pytest.raises(IdempotencyKeyReused):
-        await put_in(room, words("One"), key=KEY)
+        await open_turn_with_items(room, words("One"), key=KEY)
 
 
 @pytest.mark.parametrize(
@@ -154,12 +156,12 @@ async def test_a_first_request_that_other_words_followed_is_not_added_behind_the
 )
 async def test_what_failed_and_is_put_in_again_is_there_once(inputs: tuple[Input, ...]) -> None:
     room = a_room(FailingOnce(2))
-    first = await put_in(room, words("Hello?"))
+    first = await open_turn_with_items(room, words("Hello?"))
     await room.end_of(first)
-    failed = await put_in(room, *inputs, after=first)
+    failed = await open_turn_with_items(room, *inputs, after=first)
     await room.end_of(failed)
     before = (await room.stored(first.conversation.id)).messages
-    await room.end_of(await put_in(room, *inputs, after=failed))
+    await room.end_of(await open_turn_with_items(room, *inputs, after=failed))
 
     after = (await room.stored(first.conversation.id)).messages
     assert [said.parts for said in after[:-1]] == [said.parts for said in before]
@@ -170,7 +172,7 @@ async def test_leaving_out_the_last_turn_forgets_nothing_that_was_said_meanwhile
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     room = a_room(Saying("Hi!"))
-    first = await put_in(room, words("One"))
+    first = await open_turn_with_items(room, words("One"))
     await room.end_of(first)
     session_id, forget_if = first.conversation.id, room.store.forget_if
 

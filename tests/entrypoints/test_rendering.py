@@ -20,8 +20,8 @@ from domain.model.message import (
     UnknownPart,
     Usage,
 )
-from domain.model.turn import RequestKey
-from domain.service.turn_lifecycle import fail, say
+from domain.model.turn import IdempotencyKey
+from domain.service.turn_lifecycle import add_user_message, fail
 from entrypoints.http.documents import (
     export_answer,
     history_answer,
@@ -35,7 +35,7 @@ from tests.support.builders import (
     ID,
     a_conversation,
     a_message,
-    an_opening,
+    a_new_turn,
     answered,
     asked,
     turn_id,
@@ -142,9 +142,9 @@ def test_an_export_holds_everything_that_is_kept() -> None:
 
 
 def test_an_export_shows_no_digest() -> None:
-    key = RequestKey(digest=b"planted-digest", body_digest=b"planted-body")
-    opening, parts = an_opening(request=key), (TextPart("Hello?"),)
-    conversation = say(a_conversation(), opening, MessageId("question-1"), parts)
+    key = IdempotencyKey(digest=b"planted-digest", body_digest=b"planted-body")
+    opening, parts = a_new_turn(idempotency=key), (TextPart("Hello?"),)
+    conversation = add_user_message(a_conversation(), opening, MessageId("question-1"), parts)
 
     document = rendered(export_answer(conversation))
 

@@ -47,7 +47,7 @@ def call(arguments: str, call_id: str = "c") -> ToolCallPiece:
 def test_a_text_reply_from_its_beginning_to_its_end() -> None:
     usage = Usage(input_tokens=7, output_tokens=3)
     reason = FinishReason.CONTENT_FILTER
-    end = TurnEnd(outcome=Outcome.FINISHED, finish_reason=reason, usage=usage, forgotten_at=LATER)
+    end = TurnEnd(outcome=Outcome.FINISHED, finish_reason=reason, usage=usage, expires_at=LATER)
 
     assert a_turn(TextPiece("Hi"), TextPiece("!"), end=end) == [
         ("", {"type": "start", "messageId": "reply-1", "messageMetadata": {"sessionId": "s"}}),
@@ -129,7 +129,7 @@ def test_arguments_that_are_not_json_are_told_as_an_error() -> None:
 
 
 def test_a_stopped_reply_is_aborted() -> None:
-    end = TurnEnd(outcome=Outcome.INTERRUPTED, forgotten_at=LATER)
+    end = TurnEnd(outcome=Outcome.INTERRUPTED, expires_at=LATER)
 
     metadata = {"aborted": True, "expiresAt": "2026-01-03T12:00:00Z"}
     assert [said for _, said in a_turn(TextPiece("Half"), end=end)][-3:] == [

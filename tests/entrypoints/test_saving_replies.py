@@ -14,7 +14,7 @@ from tests.support.fake_model import Puppet, Speaking
 from tests.support.fakes import Calm, Saying
 from tests.support.harness import WHEN_IT_COMES, Room, a_room
 
-WITHIN = TurnPolicy().save_within
+WITHIN = TurnPolicy().save_timeout
 A_MOMENT = timedelta(seconds=1)
 
 
@@ -49,7 +49,7 @@ async def test_a_reply_is_saved_when_the_store_comes_back_in_time() -> None:
     assert room.store.refused > 10
     assert texts_of(stored) == ["Hello?", "Hi!"]
     assert (await logged_end(room)).outcome is Outcome.FINISHED
-    assert (await logged_end(room)).forgotten_at == stored.forgotten_at
+    assert (await logged_end(room)).expires_at == stored.expires_at
 
 
 async def test_a_reply_that_cannot_be_saved_in_time_says_so() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.model.conversation import STAY, UNUSED_STAY
+from domain.model.conversation import RETENTION, UNUSED_RETENTION
 from domain.model.errors import ConversationNotFound, TurnInProgress
 from domain.model.identifiers import MessageId
 from domain.model.message import TextPart
@@ -24,7 +24,7 @@ async def test_a_first_message_begins_a_conversation() -> None:
     stored = await room.stored(started.conversation.id)
     assert not started.restarted
     assert texts_of(stored) == ["Hello?", "Hi!"]
-    assert stored.kept_for == STAY
+    assert stored.retained_for == RETENTION
 
 
 async def test_a_next_message_goes_on_with_its_conversation() -> None:
@@ -109,7 +109,7 @@ async def test_an_opened_conversation_welcomes_in_the_best_language_and_leaves_s
     stored = await room.stored(opened.id)
     assert stored.locale == "sv"
     assert texts_of(stored) == ["Hej! Vad vill du veta?"]
-    assert stored.forgotten_at == NOON + UNUSED_STAY
+    assert stored.expires_at == NOON + UNUSED_RETENTION
 
 
 async def test_another_answer_takes_the_place_of_the_first() -> None:

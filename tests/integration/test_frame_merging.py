@@ -6,7 +6,7 @@ from functools import partial
 from adapters.encrypted_redis.frame_reader import FrameReader, newest_messages
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import Kind, Sealer, header_of
-from domain.service.item_editing import described
+from domain.service.item_editing import with_metadata
 from tests.support.builders import ID, OWNER, a_conversation, answered, asked, texts_of
 from tests.support.redis_store import RING, Storing
 
@@ -47,7 +47,7 @@ async def test_a_merged_frame_is_not_merged_again(kept: Storing) -> None:
     for number in range(1, TURNS + 1):
         await kept.store.update(OWNER, ID, partial(asked, text="Hello?", number=number))
         await kept.store.update(OWNER, ID, partial(answered, text="Hi!", number=number))
-        await kept.store.update(OWNER, ID, partial(described, metadata={"n": str(number)}))
+        await kept.store.update(OWNER, ID, partial(with_metadata, metadata={"n": str(number)}))
 
     # The empty conversation was a frame of its own.
     headers = [header_of(frame) for frame in await kept.frames()]

@@ -22,7 +22,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 LAYOUT = (DOCS / "redis_layout.md").read_text("utf-8")
 OPERATIONS = (DOCS / "operations.md").read_text("utf-8")
 ROW = re.compile(r"^\| `([^`]+)` \| (\w+) \| [^|]+ \| ([^|]+) \|$", re.MULTILINE)
-STAY = re.compile(r"(\d+) (hours?|minutes?|seconds?)")
+RETENTION = re.compile(r"(\d+) (hours?|minutes?|seconds?)")
 GRANTED = re.compile(r"\+[a-z|]+")
 LENIENCY = timedelta(seconds=5)
 
@@ -34,7 +34,8 @@ def documented() -> dict[str, tuple[str, list[timedelta]]]:
 
 def stays_in(text: str) -> list[timedelta]:
     return [
-        timedelta(**{f"{unit.rstrip('s')}s": int(number)}) for number, unit in STAY.findall(text)
+        timedelta(**{f"{unit.rstrip('s')}s": int(number)})
+        for number, unit in RETENTION.findall(text)
     ]
 
 

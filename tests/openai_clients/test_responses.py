@@ -19,8 +19,8 @@ LOOK: FunctionToolParam = {
 }
 
 
-async def ask(client: AsyncOpenAI, said: Any, **wishes: Any) -> Response:
-    response = await client.responses.create(model="any", input=said, **wishes)
+async def ask(client: AsyncOpenAI, said: Any, **options: Any) -> Response:
+    response = await client.responses.create(model="any", input=said, **options)
     assert isinstance(response, Response)
     return response
 
@@ -43,8 +43,8 @@ async def test_a_question_is_answered(client: AsyncOpenAI) -> None:
 
 
 async def test_a_response_is_kept_as_it_was_given(client: AsyncOpenAI) -> None:
-    wishes = {"instructions": "Rhyme.", "metadata": {"topic": "tea"}, "temperature": 0.5}
-    response = await ask(client, "Hello?", **wishes)
+    options = {"instructions": "Rhyme.", "metadata": {"topic": "tea"}, "temperature": 0.5}
+    response = await ask(client, "Hello?", **options)
     found = await client.responses.retrieve(response.id)
 
     assert found == response

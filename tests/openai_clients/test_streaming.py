@@ -40,8 +40,8 @@ TOOLS = [
 ]
 
 
-async def events(client: AsyncOpenAI, said: str, **wishes: object) -> list[ResponseStreamEvent]:
-    stream = await client.responses.create(model="any", input=said, stream=True, **wishes)  # type: ignore[call-overload]
+async def events(client: AsyncOpenAI, said: str, **options: object) -> list[ResponseStreamEvent]:
+    stream = await client.responses.create(model="any", input=said, stream=True, **options)  # type: ignore[call-overload]
     return [event async for event in stream]
 
 

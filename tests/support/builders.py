@@ -8,12 +8,12 @@ from typing import Any
 
 from attrs import evolve
 
-from domain.model.conversation import Conversation, said
+from domain.model.conversation import Conversation, with_message
 from domain.model.identifiers import MessageId, Owner, SessionId, TurnId
 from domain.model.message import FinishReason, Message, Role, TextPart, Usage
 from domain.model.piece import NumberedPiece, Piece, TextPiece
-from domain.model.turn import Outcome, RequestKey, Turn, TurnEnd
-from domain.service.turn_lifecycle import Opening, finish, opened, say
+from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd
+from domain.service.turn_lifecycle import NewTurn, add_user_message, finish, new_conversation
 from tests.support.clocks import NOON
 
 OWNER = Owner(secret=b"o" * 32)
@@ -34,17 +34,19 @@ def question_id(number: int = 1) -> MessageId:
     return MessageId(f"question-{number}")
 
 
-def an_opening(
-    number: int = 1, *, at: datetime = NOON, request: RequestKey | None = None
-) -> Opening:
+def a_new_turn(
+    number: int = 1, *, at: datetime = NOON, idempotency: IdempotencyKey | None = None
+) -> NewTurn:
     """What the ``number``-th turn of a conversation brings along."""
-    return Opening(turn_id=turn_id(number), reply_id=reply_id(number), at=at, request=request)
+    return NewTurn(
+        turn_id=turn_id(number), reply_id=reply_id(number), at=at, idempotency=idempotency
+    )
 
 
 def a_conversation(**members: Any) -> Conversation:
     """An empty one, changed by ``members``."""
     members = {"id": ID, **members}
-    return evolve(opened(members["id"], locale="en", at=NOON), **members)
+    return evolve(new_conversation(members["id"], locale="en", at=NOON), **members)
 
 
 def a_message(number: int = 1, text: str = "Hello?", **members: Any) -> Message:
@@ -61,14 +63,16 @@ def a_message(number: int = 1, text: str = "Hello?", **members: Any) -> Message:
 
 def heard(conversation: Conversation, text: str = "Hello?", **members: Any) -> Conversation:
     """With one more message that belongs to no turn."""
-    return said(conversation, a_message(conversation.next_number, text, **members))
+    return with_message(conversation, a_message(conversation.next_number, text, **members))
 
 
 def asked(
     conversation: Conversation, text: str = "Hello?", number: int = 1, *, at: datetime = NOON
 ) -> Conversation:
     """With its ``number``-th turn opened by a message."""
-    return say(conversation, an_opening(number, at=at), question_id(number), (TextPart(text),))
+    return add_user_message(
+        conversation, a_new_turn(number, at=at), question_id(number), (TextPart(text),)
+    )
 
 
 def pieces_of(*texts: str) -> list[Piece]:
@@ -104,7 +108,7 @@ END = TurnEnd(
     outcome=Outcome.FINISHED,
     finish_reason=FinishReason.STOP,
     usage=Usage(input_tokens=1, output_tokens=2),
-    forgotten_at=NOON,
+    expires_at=NOON,
 )
 
 

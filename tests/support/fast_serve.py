@@ -14,8 +14,8 @@ POLICY: Final = TurnPolicy(
     heartbeat=timedelta(seconds=0.5),
     # Above what a Redis may take to answer before the connection knows that something is wrong.
     dead_after=timedelta(seconds=4),
-    save_within=timedelta(seconds=4),
-    make_way_within=timedelta(seconds=8),
+    save_timeout=timedelta(seconds=4),
+    stop_timeout=timedelta(seconds=8),
 )
 
 

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 
 from adapters.system.turn_runner import TaskTurnRunner
 from entrypoints.container import opened_container
-from entrypoints.http.app import Opening, create_app
+from entrypoints.http.app import ContainerFactory, create_app
 from entrypoints.http.server import serve
 from entrypoints.settings import Settings
 from ports.language_model import LanguageModel
@@ -39,7 +39,7 @@ class Served:
         return runner
 
 
-def opening(replacing: Replacing) -> Opening:
+def opening(replacing: Replacing) -> ContainerFactory:
     """The real container, with parts replaced before anything is resolved from it."""
 
     @asynccontextmanager

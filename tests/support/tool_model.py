@@ -17,8 +17,8 @@ class Clerk:
 
     async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
         last = prompt.messages[-1]
-        if prompt.wishes.tools and last.role is Role.USER and "look" in last.text:
-            for piece in _looking_up(prompt.wishes.tools[0].name, last.number):
+        if prompt.options.tools and last.role is Role.USER and "look" in last.text:
+            for piece in _looking_up(prompt.options.tools[0].name, last.number):
                 yield piece
             yield ModelFinished(reason=FinishReason.TOOL_CALLS, usage=USAGE)
             return
@@ -42,7 +42,7 @@ def _answer(prompt: Prompt) -> str:
     if found:
         return "Found " + " and ".join(found)
     # An instruction shows that it arrived.
-    told = f"[{prompt.wishes.instructions}] " if prompt.wishes.instructions else ""
+    told = f"[{prompt.options.instructions}] " if prompt.options.instructions else ""
     return told + " / ".join(_heard(prompt.messages))
 
 

@@ -6,7 +6,7 @@ from attrs import evolve, frozen
 
 from domain.model.errors import ConversationNotFound, DomainError, MessageNotFound
 from domain.model.identifiers import MessageId, Owner, SessionId
-from domain.model.turn import RequestKey
+from domain.model.turn import IdempotencyKey
 from domain.service.user_input import page_context
 from entrypoints.http.ai_sdk.bodies import (
     AiSdkBody,
@@ -32,7 +32,7 @@ class Asking:
     Attributes:
         newest: the newest message that was sent; absent without one.
         locales: wanted, best first.
-        request: the Idempotency-Key as digests; absent without one.
+        idempotency: the Idempotency-Key as digests; absent without one.
     """
 
     owner: Owner
@@ -40,7 +40,7 @@ class Asking:
     newest: UiMessage | None
     address: str
     locales: Sequence[str]
-    request: RequestKey | None
+    idempotency: IdempotencyKey | None
 
     @property
     def on_busy(self) -> OnBusy:
@@ -87,7 +87,7 @@ async def _said(services: Services, asking: Asking, newest: UiMessage) -> Starte
         locales=asking.locales,
         page_context=None if context is None else page_context(context),
         on_busy=asking.on_busy,
-        request=asking.request,
+        idempotency=asking.idempotency,
     )
     message = evolve(
         message,
@@ -106,7 +106,7 @@ async def _going_on(services: Services, asking: Asking, newest: UiMessage) -> St
         session_id=await services.find_conversation(asking.owner, asking.body.id),
         address=asking.address,
         on_busy=asking.on_busy,
-        request=asking.request,
+        idempotency=asking.idempotency,
     )
     return await services.answer_tools(asking.owner, answers)
 
@@ -141,5 +141,5 @@ def _wish(asking: Asking, session_id: SessionId, named: MessageId | None) -> Aga
         address=asking.address,
         message_id=named,
         on_busy=asking.on_busy,
-        request=asking.request,
+        idempotency=asking.idempotency,
     )

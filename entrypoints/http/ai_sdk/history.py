@@ -51,7 +51,7 @@ def ai_sdk_history(name: str, conversation: Conversation) -> AiSdkHistoryAnswer:
         session_id=conversation.id,
         messages=[_ui_message(said, conversation) for said in conversation.messages],
         active_stream_id=running.id if running else None,
-        expires_at=conversation.forgotten_at,
+        expires_at=conversation.expires_at,
     )
 
 

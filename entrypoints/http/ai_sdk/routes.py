@@ -45,7 +45,7 @@ async def say(request: Request, visitor: Visitor, raw: bytes) -> Response:
         newest=newest_of(body),
         address=services.callers.address(request),
         locales=wanted_locales(request, body.locale, first=not knows_earlier_words(body)),
-        request=idempotency_key(request, raw)[1],
+        idempotency=idempotency_key(request, raw)[1],
     )
     started = await answered(services, asking)
     headers = services.callers.handed_out(visitor)

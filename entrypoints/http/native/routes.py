@@ -64,7 +64,7 @@ async def say(request: Request, visitor: Visitor, raw: bytes) -> Response:
         page_context=None if context is None else page_context(context),
         on_busy=_on_busy(body.on_busy, OnBusy.INTERRUPT if body.is_of_widget else OnBusy.REJECT),
         idempotency_key=key,
-        request=digests,
+        idempotency=digests,
     )
     started = await services.send_message(visitor.owner, message)
     return await _reply(request, visitor, started)
@@ -82,7 +82,7 @@ async def regenerate(request: Request) -> Response:
         message_id=None if body.message_id is None else message_id(body.message_id),
         text=_maybe_text(body.message),
         on_busy=_on_busy(body.on_busy, OnBusy.REJECT),
-        request=idempotency_key(request, raw)[1],
+        idempotency=idempotency_key(request, raw)[1],
     )
     started = await services.answer_again(visitor.owner, again)
     return await _reply(request, visitor, started)
@@ -134,7 +134,7 @@ async def open_session(request: Request) -> Response:
         session_id=conversation.id,
         welcome=conversation.messages[-1].text,
         locale=conversation.locale,
-        expires_at=conversation.forgotten_at,
+        expires_at=conversation.expires_at,
     )
     handed_out = services.callers.handed_out(visitor)
     return json_response(answer, status=_CREATED, headers=handed_out)

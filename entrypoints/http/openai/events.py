@@ -18,7 +18,7 @@ from domain.model.piece import (
     ReasoningPiece,
     TextPiece,
     ToolCallPiece,
-    put_together,
+    assemble_parts,
 )
 from domain.model.turn import TurnEnd
 from entrypoints.http.openai.items import output_text, part_item, summary
@@ -44,11 +44,11 @@ class _Run:
 
     @property
     def part(self) -> Part:
-        [part] = put_together(self.pieces)
+        [part] = assemble_parts(self.pieces)
         return part
 
     def takes(self, piece: Piece) -> bool:
-        """Whether ``piece`` belongs to it, as ``put_together`` has it."""
+        """Whether ``piece`` belongs to it, as ``assemble_parts`` has it."""
         first = self.pieces[0]
         if isinstance(first, ToolCallPiece) and isinstance(piece, ToolCallPiece):
             return first.call_id == piece.call_id

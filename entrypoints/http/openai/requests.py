@@ -11,7 +11,7 @@ from domain.model.errors import InvalidInput, TurnNotFound
 from domain.model.identifiers import SessionId
 from domain.model.limits import MAX_MESSAGE_CHARACTERS
 from domain.model.message import Part, Role, TextPart, ToolCallPart, ToolResultPart, UnknownPart
-from domain.model.prompt import Tool, Wishes
+from domain.model.prompt import ReplyOptions, Tool
 from domain.service.user_input import user_text
 from entrypoints.http.openai.items import (
     NOTE_KIND,
@@ -130,7 +130,7 @@ _CHOICES: Final = frozenset({"auto", "none", "required"})
 _NO_PARAMETERS: Final = '{"type":"object","properties":{}}'
 
 
-def given_wishes(body: Mapping[str, Any]) -> Wishes:
+def given_wishes(body: Mapping[str, Any]) -> ReplyOptions:
     """The wishes of a body.
 
     Raises:
@@ -140,7 +140,7 @@ def given_wishes(body: Mapping[str, Any]) -> Wishes:
     reasoning = member(body, "reasoning", dict, "an object") or {}
     refuse(reasoning, set(reasoning) & {"mode", "context"})
     text = member(body, "text", dict, "an object") or {}
-    return Wishes(
+    return ReplyOptions(
         instructions=member(body, "instructions", str, "a string"),
         tools=tools,
         tool_choice=_choice(body.get("tool_choice"), tools),
@@ -265,7 +265,7 @@ class Asked:
     """
 
     inputs: Sequence[Input]
-    wishes: Wishes
+    options: ReplyOptions
     session_id: SessionId | None
     after_turn: int | None
     stream: bool
@@ -305,7 +305,7 @@ def asked_of(body: Mapping[str, Any]) -> Asked:
     obfuscated = member(options, "include_obfuscation", bool, "true or false", "stream_options.")
     return Asked(
         inputs=given_items(body.get("input") or [], "input"),
-        wishes=given_wishes(body),
+        options=given_wishes(body),
         session_id=session_id,
         after_turn=after_turn,
         stream=member(body, "stream", bool, "true or false") or False,

@@ -45,10 +45,10 @@ async def create(request: Request) -> Response:
         address=guest.address,
         session_id=asked.session_id,
         after_turn=asked.after_turn,
-        wishes=asked.wishes,
+        options=asked.options,
         note=asked.note,
         idempotency_key=key,
-        request=digests,
+        idempotency=digests,
     )
     following = openai_of(request).following
     with continuing():

@@ -144,7 +144,7 @@ def stored_frame(conversation: Conversation, turn: ReadTurn, model: str) -> Fram
     """What of a stored turn is known before its reply."""
     return Frame(
         id=response_name(conversation.id, turn.number),
-        created_at=turn.began,
+        created_at=turn.started_at,
         model=model,
         echo=_echo(turn.notes),
     )

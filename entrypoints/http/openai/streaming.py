@@ -9,7 +9,7 @@ from attrs import frozen
 
 from domain.model.identifiers import Owner, SessionId
 from domain.model.message import Part
-from domain.model.piece import NumberedPiece, put_together
+from domain.model.piece import NumberedPiece, assemble_parts
 from domain.model.turn import Outcome, Turn, TurnEnd
 from entrypoints.http.openai.events import ResponseEvents
 from entrypoints.http.problems import problem_of
@@ -79,7 +79,7 @@ async def awaited(entries: Entries) -> tuple[Sequence[Part], TurnEnd]:
             heard += some
     pieces = [entry.piece for entry in heard if isinstance(entry, NumberedPiece)]
     end = next(entry for entry in heard if isinstance(entry, TurnEnd))
-    return put_together(pieces), end
+    return assemble_parts(pieces), end
 
 
 def _rendered(entries: Sequence[LogEntry], events: ResponseEvents, clock: Clock) -> bytes:

@@ -9,7 +9,7 @@ from attrs import evolve
 
 from adapters.language_model.chat_request import refused_extra, request_body
 from domain.model.message import Part, Role, TextPart, ToolCallPart, ToolResultPart
-from domain.model.prompt import Tool, Wishes
+from domain.model.prompt import ReplyOptions, Tool
 from tests.support.builders import a_message
 from tests.support.model_client import PROMPT
 
@@ -17,9 +17,9 @@ LOOK = Tool(name="look", parameters='{"type":"object"}', description="Looks.", s
 CALL = ToolCallPart(call_id="c1", name="look", arguments="{}")
 
 
-def sent(wishes: Wishes, without: Set[str] = frozenset()) -> dict[str, Any]:
+def sent(options: ReplyOptions, without: Set[str] = frozenset()) -> dict[str, Any]:
     body: dict[str, Any] = json.loads(
-        request_body(evolve(PROMPT, wishes=wishes), "small-1", without)
+        request_body(evolve(PROMPT, options=options), "small-1", without)
     )
     return body
 
@@ -31,7 +31,7 @@ def spoken(*parts: Part) -> list[dict[str, Any]]:
 
 
 def test_without_wishes_nothing_is_added() -> None:
-    assert set(sent(Wishes())) == {
+    assert set(sent(ReplyOptions())) == {
         "model", "messages", "stream", "store", "stream_options", "max_tokens"
     }  # fmt: skip
 
@@ -43,24 +43,24 @@ def test_tools_are_sent_as_they_were_given() -> None:
         "parameters": {"type": "object"},
         "strict": True,
     }
-    body = sent(Wishes(tools=(LOOK,), tool_choice="required", parallel_tool_calls=False))
+    body = sent(ReplyOptions(tools=(LOOK,), tool_choice="required", parallel_tool_calls=False))
 
     assert body["tools"] == [{"type": "function", "function": function}]
     assert (body["tool_choice"], body["parallel_tool_calls"]) == ("required", False)
 
 
 def test_one_tool_may_be_chosen() -> None:
-    choice = sent(Wishes(tools=(LOOK,), tool_choice="=look"))["tool_choice"]
+    choice = sent(ReplyOptions(tools=(LOOK,), tool_choice="=look"))["tool_choice"]
 
     assert choice == {"type": "function", "function": {"name": "look"}}
 
 
 def test_a_choice_without_tools_is_not_sent() -> None:
-    assert "tool_choice" not in sent(Wishes(tool_choice="auto", parallel_tool_calls=True))
+    assert "tool_choice" not in sent(ReplyOptions(tool_choice="auto", parallel_tool_calls=True))
 
 
 def test_numbers_and_format_are_sent() -> None:
-    body = sent(Wishes(temperature=0, top_p=0.5, format='{"type":"json_object"}'))
+    body = sent(ReplyOptions(temperature=0, top_p=0.5, format='{"type":"json_object"}'))
 
     assert (body["temperature"], body["top_p"]) == (0, 0.5)
     assert body["response_format"] == {"type": "json_object"}
@@ -68,12 +68,12 @@ def test_numbers_and_format_are_sent() -> None:
 
 @pytest.mark.parametrize("name", ["reasoning_effort", "verbosity", "parallel_tool_calls"])
 def test_a_hint_that_a_server_refuses_is_left_out(name: str) -> None:
-    wishes = Wishes(tools=(LOOK,), effort="low", verbosity="low", parallel_tool_calls=True)
+    options = ReplyOptions(tools=(LOOK,), effort="low", verbosity="low", parallel_tool_calls=True)
     complaint = f'{{"error":"unknown parameter \'{name}\'"}}'.encode()
 
-    assert name in sent(wishes)
+    assert name in sent(options)
     assert refused_extra(400, complaint, frozenset()) == name
-    assert name not in sent(wishes, {name})
+    assert name not in sent(options, {name})
 
 
 def test_a_temperature_that_a_server_refuses_is_not_left_out() -> None:

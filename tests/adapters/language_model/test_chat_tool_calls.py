@@ -7,7 +7,7 @@ from attrs import evolve
 
 from adapters.language_model.chat_stream import ChatStream
 from domain.model.message import ToolCallPart, ToolResultPart
-from domain.model.piece import ToolCallPiece, put_together
+from domain.model.piece import ToolCallPiece, assemble_parts
 from ports.language_model import MalformedStream
 from tests.support.builders import a_conversation, heard
 from tests.support.model_client import PROMPT, model_at
@@ -19,7 +19,7 @@ def calls(*told: dict[str, Any], taken: tuple[str, ...] = ()) -> list[ToolCallPa
     stream = ChatStream(taken)
     chunks = [delta(tool_calls=[one]) for one in told]
     pieces = [piece for chunk in (*chunks, finished()) for piece in stream.feed(chunk)]
-    return [part for part in put_together(pieces) if isinstance(part, ToolCallPart)]
+    return [part for part in assemble_parts(pieces) if isinstance(part, ToolCallPart)]
 
 
 def a_call(name: str | None, arguments: str, **members: Any) -> dict[str, Any]:

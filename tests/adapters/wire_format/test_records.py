@@ -26,7 +26,7 @@ from domain.model.message import (
     Usage,
 )
 from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
-from domain.model.turn import Outcome, RequestKey, Turn, TurnEnd, TurnStatus
+from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd, TurnStatus
 from tests.support.builders import ID, a_conversation, a_message, after_turns
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
@@ -63,8 +63,8 @@ turns = st.builds(
     opened_at=times,
     status=st.sampled_from(TurnStatus),
     continues=st.booleans(),
-    request=st.none()
-    | st.builds(RequestKey, digest=st.binary(max_size=32), body_digest=st.binary(max_size=32)),
+    idempotency=st.none()
+    | st.builds(IdempotencyKey, digest=st.binary(max_size=32), body_digest=st.binary(max_size=32)),
     ended_at=st.none() | times,
     error=st.none() | words,
 )
@@ -73,8 +73,8 @@ conversations = st.builds(
     id=st.just(ID),
     locale=words,
     created_at=times,
-    kept_since=times,
-    kept_for=st.sampled_from([timedelta(hours=24), timedelta(hours=1)]),
+    retained_since=times,
+    retained_for=st.sampled_from([timedelta(hours=24), timedelta(hours=1)]),
     messages=st.lists(messages, max_size=3).map(tuple),
     next_number=st.integers(1, 10**6),
     turn=st.none() | turns,
@@ -122,7 +122,7 @@ ends = st.builds(
     finish_reason=st.none() | st.sampled_from(FinishReason),
     usage=st.none() | usages,
     error=st.none() | words,
-    forgotten_at=st.none() | times,
+    expires_at=st.none() | times,
 )
 
 
@@ -143,4 +143,4 @@ def test_the_size_of_an_entry_tells_little(text: str) -> None:
 def test_times_keep_their_microseconds_and_their_zone() -> None:
     at = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=UTC)
 
-    assert stored_and_read(a_conversation(kept_since=at)).kept_since == at
+    assert stored_and_read(a_conversation(retained_since=at)).retained_since == at
