@@ -123,10 +123,7 @@ class Settings:
         "Context window of the model, in tokens (prompt and reply together).",
     )
     model_reply_tokens: int = setting(
-        "MODEL_REPLY_TOKENS",
-        whole_number(16, 1_000_000),
-        1_024,
-        "Maximum length of one reply, in tokens.",
+        "MODEL_REPLY_TOKENS", whole_number(16, 1_000_000), 1_024, "Maximum tokens per reply."
     )
     model_connect_timeout: timedelta = setting(
         "MODEL_CONNECT_SECONDS",
