@@ -1,4 +1,4 @@
-# The service as a non-root user on a file system it cannot write to.
+# The service as a non-root user. It writes no files, so the file system can be read-only.
 ARG PYTHON_IMAGE=python:3.11-slim
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /source

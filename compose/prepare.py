@@ -1,11 +1,11 @@
-"""Makes what the services of docker-compose.yml share, once: certificates, passwords, a master key.
+"""Create what the services of docker-compose.yml share: certificates, a password, a master key.
 
     python3 prepare.py SECRETS_OF_REDIS SECRETS_OF_PRIVITY DATA_OF_REDIS MODEL_API_KEY
 
-Everything is made on first use and kept in two volumes; what is there already is left as it is.
-Taken over each time are the key of the model's provider, which the operator may change, and the
-rights of Redis's users, which a newer release may need more of.
-Each service gets only its own half: Redis never sees the master key.
+Everything is created on first use and kept in two volumes. Later runs replace only two files: the
+model provider's API key, which the operator may have changed, and the permissions of the Redis
+users, because a newer release may need more of them. Each service gets only its own secrets: Redis
+never sees the master key.
 """
 # ruff: noqa: INP001 - a script of its own
 
@@ -77,8 +77,8 @@ def _users(password: str) -> bytes:
     digest = hashlib.sha256(password.encode()).hexdigest()
     keys = "~conversation:state:* ~{conversation:state:*"
     lines = (
-        # Nobody can be this user, but Redis replays its append-only file with the rights it has:
-        # without them every transaction in the file is skipped, and a restart forgets everything.
+        # Nobody can log in as this user, but Redis replays its append-only file with the user's
+        # permissions. Without them it skips every transaction, and a restart forgets everything.
         "user default off resetpass ~* &* +@all",
         f"user privity on #{digest} resetkeys {keys} resetchannels -@all {COMMANDS}",
         "user health on nopass resetkeys resetchannels -@all +ping",
