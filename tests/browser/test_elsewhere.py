@@ -8,7 +8,7 @@ from tests.browser.visiting import Chat, Visitor
 from tests.e2e.puppet import Puppet
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-ELSEWHERE = "A reply is being written, asked for in another tab."
+ELSEWHERE = "A reply requested in another tab is being written."
 
 
 async def test_another_tab_shows_the_same_and_says_that_it_is_written_elsewhere(
