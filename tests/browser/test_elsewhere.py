@@ -7,7 +7,7 @@ from tests.support.browser import SAY, Chat, Visitor, half_said
 from tests.support.fake_model import Puppet
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-ELSEWHERE = "A reply is being written, asked for in another tab."
+ELSEWHERE = "A reply requested in another tab is being written."
 
 
 async def test_another_tab_shows_the_same_and_says_that_it_is_written_elsewhere(

@@ -58,7 +58,7 @@ async def test_axe_finds_nothing(
         speaking.fail()
         await expect(chat.notice).not_to_have_text("")
         failed = await violations(chat)
-        await chat.page.locator(".stay button").first.click()
+        await chat.page.locator(".retention button").first.click()
         asking = await violations(chat)
 
     assert [finished, writing, failed, asking] == [[], [], [], []]

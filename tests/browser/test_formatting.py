@@ -9,9 +9,10 @@ from tests.support.fake_model import Puppet
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 # Made in the page from the module that the page uses.
 RENDER = """async (text) => {
-    const { blocksOf, blockNode } = await import(new URL("page/blocks.js", location.origin + "/"));
+    const module = new URL("page/markdown.js", location.origin + "/");
+    const { splitBlocks, renderBlock } = await import(module);
     const place = document.createElement("div");
-    place.append(...blocksOf(text).map((block) => blockNode(block)));
+    place.append(...splitBlocks(text).map((block) => renderBlock(block)));
     return new XMLSerializer().serializeToString(place)
         .replace(/ xmlns="[^"]*"| dir="(?:auto|ltr)"| class=""| tabindex="0"/g, "")
         .replace(/ target="_blank" rel="noopener noreferrer nofollow"/g, "")

@@ -91,7 +91,9 @@ async def test_forget_now_asks_once_and_then_it_is_gone(
 
     await chat.forget()
 
-    await expect(chat.notice).to_have_text("The conversation is forgotten. Nothing of it is left.")
+    await expect(chat.notice).to_have_text(
+        "The conversation has been forgotten. Nothing of it is left."
+    )
     await expect(chat.messages).to_have_count(0)
     await expect(chat.page.get_by_text("Nothing is kept.")).to_be_visible()
     assert await status_of(chat, session_id) == 404
@@ -137,7 +139,7 @@ async def test_forgetting_in_the_middle_of_a_reply_ends_it(chat: Chat, puppet: P
 
     await chat.forget()
 
-    await expect(chat.notice).to_contain_text("The conversation is forgotten.")
+    await expect(chat.notice).to_contain_text("The conversation has been forgotten.")
     async with asyncio.timeout(15):
         await speaking.left.wait()
     await expect(chat.messages).to_have_count(0)
@@ -152,7 +154,7 @@ async def test_forget_everything_here_gives_the_key_back(
 
     await chat.forget("Forget everything here")
 
-    await expect(chat.notice).to_contain_text("Everything of this browser is forgotten.")
+    await expect(chat.notice).to_contain_text("Everything in this browser has been forgotten.")
     assert await visitor.context.cookies() == []
     assert await chat.evaluate("localStorage.length + sessionStorage.length") == 0
     assert await status_of(chat, session_id) == 404

@@ -30,7 +30,7 @@ async def test_the_question_is_answered_by_keyboard(chat: Chat, puppet: Puppet) 
     await chat.page.keyboard.press("Tab")
     await chat.page.keyboard.press("Enter")
 
-    await expect(chat.notice).to_contain_text("The conversation is forgotten.")
+    await expect(chat.notice).to_contain_text("The conversation has been forgotten.")
 
 
 async def test_a_question_asked_again_at_once_gets_its_own_answer(
@@ -52,4 +52,4 @@ async def test_a_question_asked_again_at_once_gets_its_own_answer(
         }"""
     )
 
-    await expect(chat.notice).to_contain_text("The conversation is forgotten.")
+    await expect(chat.notice).to_contain_text("The conversation has been forgotten.")

@@ -50,7 +50,7 @@ async def test_a_conversation_goes_on_after_a_deploy_and_waits_for_it(
         await server.ended()
 
     await chat.say("Which one was it?")
-    await expect(chat.status).to_have_text("The connection is lost. Trying again …")
+    await expect(chat.status).to_have_text("Connection lost. Trying again …")
     async with started(port, redis_url):
         await expect(chat.replies.last).to_contain_text("teal")
 

@@ -99,7 +99,7 @@ async def test_a_stream_that_is_cut_is_read_on_from_where_it_was(
         chat = await visitor.open()
         speaking = await half_said(chat, puppet)
         proxy.cut()
-        await expect(chat.status).to_have_text("The connection is lost. Trying again …")
+        await expect(chat.status).to_have_text("Connection lost. Trying again …")
 
         speaking.say(" and the second.")
         speaking.finish()

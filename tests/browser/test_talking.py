@@ -158,7 +158,7 @@ async def test_what_is_refused_comes_back_to_be_sent_again(browser: Browser) -> 
 
         await chat.say("y" * 6_000)
 
-        await expect(chat.notice).to_contain_text("That was too much from this place for now.")
+        await expect(chat.notice).to_contain_text("Too many messages from your network.")
         await expect(chat.box).to_have_value("y" * 6_000)
         await expect(chat.said).to_have_count(1)
 

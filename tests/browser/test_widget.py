@@ -92,7 +92,7 @@ async def test_on_another_site_it_exports_and_forgets(
 
     await chat.forget("Forget everything here")
 
-    await expect(chat.notice).to_contain_text("Everything of this browser is forgotten.")
+    await expect(chat.notice).to_contain_text("Everything in this browser has been forgotten.")
     assert await visitor.context.cookies() == []
 
 

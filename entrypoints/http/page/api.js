@@ -1,9 +1,9 @@
-/* The documented HTTP API, and nothing else: see docs/http_api.md. */
+/* The documented HTTP API and nothing else: see docs/http_api.md. */
 
 const BASE = new URL("../", import.meta.url);
-const PROXY_IS_UP = 502;
+const BAD_GATEWAY = 502;
 
-/** The service said no; `code` is one of docs/http_api.md. */
+/** The service refused a request; `code` is one of docs/http_api.md. */
 export class Problem extends Error {
   constructor({ code, detail, turnId }, status, retryAfter) {
     super(detail);
@@ -11,56 +11,58 @@ export class Problem extends Error {
   }
 }
 
-/** The service could not be reached: nothing is known about what was asked. */
+/** The service could not be reached; the request may have had an effect or not. */
 export class Unreachable extends Error {}
 
 let serverClock = null;
 
-/** The time at the server: the visitor's own clock may be wrong, and conversations end by theirs. */
+/** The server's time in milliseconds: the visitor's own clock may be wrong. */
 export function serverNow() {
-  return serverClock ? serverClock.told + performance.now() - serverClock.at : Date.now();
+  return serverClock ? serverClock.date + performance.now() - serverClock.readAt : Date.now();
 }
 
-function learnTime(response) {
-  const told = Date.parse(response.headers.get("date"));
-  if (told) serverClock = { told, at: performance.now() };
+function updateServerClock(response) {
+  const date = Date.parse(response.headers.get("date"));
+  if (date) serverClock = { date, readAt: performance.now() };
 }
 
-async function problemOf(response) {
+async function errorFrom(response) {
   const isProblem = response.headers.get("content-type")?.includes("problem+json");
-  if (!isProblem && response.status >= PROXY_IS_UP) return new Unreachable();
-  const said = isProblem ? await response.json() : { code: "internal_error", detail: "" };
-  if (said.code === "shutting_down") return new Unreachable();
-  return new Problem(said, response.status, Number(response.headers.get("retry-after")));
+  if (!isProblem && response.status >= BAD_GATEWAY) return new Unreachable();
+  const problem = isProblem ? await response.json() : { code: "internal_error", detail: "" };
+  if (problem.code === "shutting_down") return new Unreachable();
+  return new Problem(problem, response.status, Number(response.headers.get("retry-after")));
 }
 
 async function call(method, path, { body, headers, signal } = {}) {
-  const json = body === undefined ? {} : { "content-type": "application/json" };
-  const asked = { method, signal, headers: { ...json, ...headers }, credentials: "include", cache: "no-store" };
-  if (body !== undefined) asked.body = JSON.stringify(body);
+  const type = body ? { "content-type": "application/json" } : {};
+  const content = { body: body && JSON.stringify(body), headers: { ...type, ...headers } };
+  const options = { method, signal, ...content, credentials: "include", cache: "no-store" };
   let response;
   try {
-    response = await fetch(new URL(path, BASE), asked);
+    response = await fetch(new URL(path, BASE), options);
   } catch (error) {
     throw signal?.aborted ? error : new Unreachable();
   }
-  learnTime(response);
-  if (!response.ok) throw await problemOf(response);
+  updateServerClock(response);
+  if (!response.ok) throw await errorFrom(response);
   return response;
 }
 
-const json = async (...asked) => (await call(...asked)).json();
+const json = async (...args) => (await call(...args)).json();
 const stream = { accept: "text/event-stream" };
 
-export const open = (locale) => json("POST", "api/sessions", { body: { locale } });
+const streamReply = (path, body, key, signal) =>
+  call("POST", path, { body, signal, headers: { ...stream, "idempotency-key": key } });
 
-export const say = (body, key, signal) =>
-  call("POST", "api/chat", { body, signal, headers: { ...stream, "idempotency-key": key } });
+export const createSession = (locale) => json("POST", "api/sessions", { body: { locale } });
 
-export const again = (sessionId, body, key, signal) =>
-  call("POST", `api/chat/${sessionId}/regenerate`, { body, signal, headers: { ...stream, "idempotency-key": key } });
+export const sendMessage = (...args) => streamReply("api/chat", ...args);
 
-/** The running reply behind `cursor`; Unreachable also while the service cannot look. */
+export const regenerate = (sessionId, ...args) =>
+  streamReply(`api/chat/${sessionId}/regenerate`, ...args);
+
+/** The rest of the open reply after `cursor`. A 503 is Unreachable here, so that it is retried. */
 export async function resume(sessionId, cursor, signal) {
   const headers = cursor ? { ...stream, "last-event-id": cursor } : stream;
   try {
@@ -70,15 +72,16 @@ export async function resume(sessionId, cursor, signal) {
   }
 }
 
-/** A page of the history; `wanted` may have `before` and `limit`. */
-export const history = (sessionId, wanted = {}) =>
-  json("GET", `api/chat?${new URLSearchParams({ sessionId, ...wanted })}`);
+/** A page of the history; `query` may have `before` and `limit`. */
+export const readHistory = (sessionId, query = {}) =>
+  json("GET", `api/chat?${new URLSearchParams({ sessionId, ...query })}`);
 
 export const stop = (sessionId, turnId) =>
   json("POST", `api/chat/${sessionId}/stop`, { body: turnId ? { turnId } : {} });
 
 export const forget = (sessionId) => call("DELETE", `api/chat/${sessionId}`);
 
-export const exported = async (sessionId) => (await call("GET", `api/chat/${sessionId}/export`)).blob();
+export const exportConversation = async (sessionId) =>
+  (await call("GET", `api/chat/${sessionId}/export`)).blob();
 
-export const giveKeyBack = () => call("DELETE", "api/client-key");
+export const deleteClientKey = () => call("DELETE", "api/client-key");

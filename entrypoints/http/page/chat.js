@@ -1,56 +1,163 @@
-/* The chat, put together from its parts: the same in the page and in the widget. */
+/* The chat, built from its views, for both the page and the widget. */
 
-import { composer } from "./composer.js";
-import { make } from "./dom.js";
+import { announcer } from "./announcer.js";
+import { button, make, setText } from "./dom.js";
 import { logView } from "./log_view.js";
-import { noticeView, statusView } from "./notices.js";
-import { question } from "./question.js";
-import { speaker } from "./speaker.js";
-import { stayView } from "./stay.js";
+import { retentionView } from "./retention.js";
 
-function partsOf(conversation, words) {
-  const { dialog, sure } = question(words);
-  const wishes = {
-    say: (text) => (log.toNewest(), conversation.say(text)),
-    again: (text) => (log.toNewest(), conversation.again(text)),
-    edit: (text) => writing.edit(text),
-    stop: () => conversation.stop(),
-    begin: () => conversation.beginAnew(),
-    dismiss: () => (conversation.dismiss(), writing.focus()),
-    earlier: () => conversation.earlier(),
+const MAX_LENGTH = 8_000;
+
+/** A quiet line about what is happening: writing, waiting, offline. */
+function statusView(words) {
+  const element = make("p", { className: "status", role: "status" });
+  const statusText = ({ waiting, reply }) => {
+    if (!navigator.onLine) return words.offline;
+    if (waiting) return words.waiting;
+    if (!reply) return "";
+    return reply.id && !reply.isOwn ? words.writingElsewhere : words.writing;
   };
-  const log = logView(words, wishes);
-  const writing = composer(words, wishes);
-  const stay = stayView(words, conversation, sure);
-  const views = [log, speaker(), statusView(words), noticeView(words, wishes), writing, stay];
-  return { views, dialog, writing, stay };
+  return { element, update: (conversation) => setText(element, statusText(conversation)) };
+}
+
+const needsNew = ({ canStartNew, code }) =>
+  canStartNew || code.endsWith("_too_large") || code === "model_context_exceeded";
+
+/** What went wrong, and how to continue. `actions` are `regenerate`, `startNew` and `dismiss`. */
+function noticeView(words, actions) {
+  const text = make("p", { role: "alert" });
+  const retry = button(words.retry, () => actions.regenerate());
+  const startNew = button(words.newConversation, actions.startNew);
+  const dismiss = button("×", actions.dismiss, { ariaLabel: words.dismiss, className: "dismiss" });
+  const element = make("div", { className: "notice" }, text, retry, startNew, dismiss);
+
+  function update({ notice, reply }) {
+    const isShown = Boolean(notice) && !reply;
+    // Never hide the alert itself: if it appears together with its text, it is not read aloud.
+    element.classList.toggle("empty", !isShown);
+    setText(text, isShown ? words.problem(notice) : "");
+    retry.hidden = !notice?.canRetry;
+    startNew.hidden = !notice || !needsNew(notice);
+    dismiss.hidden = Boolean(notice?.canStartNew);
+  }
+  return { element, update };
+}
+
+function textBox(words) {
+  const grow = () => {
+    box.style.blockSize = "auto";
+    box.style.blockSize = `${box.scrollHeight + 2}px`;
+  };
+  const labels = { placeholder: words.message, ariaLabel: words.message, enterKeyHint: "send" };
+  // Otherwise browsers keep the text and restore it for the next visitor.
+  const privacy = { autocomplete: "off" };
+  const limits = { rows: 1, maxLength: MAX_LENGTH };
+  const box = make("textarea", { dir: "auto", ...limits, ...privacy, ...labels, oninput: grow });
+  return { box, set: (value) => ((box.value = value), grow()) };
 }
 
 /**
- * Shows a conversation within `place`. Gives what takes it away again, which tells the draft that
- * was being written, and what puts the cursor where one writes.
+ * The message box: Enter sends, Shift+Enter starts a new line.
+ * `actions` are `send`, `regenerate` and `stop`; the first two return whether it was accepted.
  */
-export function show(place, conversation, words, draft = "") {
-  const { views, dialog, writing, stay } = partsOf(conversation, words);
-  const gone = new AbortController();
-  let isDue = false;
+function composer(words, actions) {
+  const { box, set } = textBox(words);
+  const send = make("button", { type: "submit", className: "main" }, words.send);
+  const stop = button(words.stop, actions.stop, { className: "main" });
+  const cancel = button(words.cancel, () => cancelEdit());
+  const editing = make("p", { className: "editing", hidden: true }, words.editing, " ", cancel);
+  const element = make("form", { className: "composer", onsubmit: submit }, editing, box, send, stop);
+  const hasFocus = () => element.contains(element.getRootNode().activeElement);
+  let isWriting = false;
+
+  function cancelEdit() {
+    editing.hidden = true;
+    set("");
+    box.focus();
+  }
+
+  async function submit(event) {
+    event.preventDefault();
+    const text = box.value;
+    if (isWriting || !text.trim()) return;
+    const wasEditing = !editing.hidden;
+    editing.hidden = true;
+    set("");
+    const isAccepted = await (wasEditing ? actions.regenerate(text) : actions.send(text));
+    if (isAccepted || box.value) return;
+    editing.hidden = !wasEditing;
+    set(text);
+  }
+
+  box.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !editing.hidden) cancelEdit();
+    // In an input method editor, Enter confirms the composed text.
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    element.requestSubmit();
+  });
+
+  function update({ reply }) {
+    const hadFocus = hasFocus();
+    isWriting = Boolean(reply);
+    send.hidden = isWriting;
+    stop.hidden = !isWriting;
+    if (hadFocus && !hasFocus()) box.focus();
+  }
+
+  function edit(text) {
+    editing.hidden = false;
+    set(text);
+    box.focus();
+  }
+  return { element, update, edit, set, focus: () => box.focus(), draft: () => box.value };
+}
+
+function buildViews(conversation, words) {
+  const actions = {
+    send: (text) => (log.scrollToNewest(), conversation.send(text)),
+    regenerate: (text) => (log.scrollToNewest(), conversation.regenerate(text)),
+    edit: (text) => input.edit(text),
+    stop: () => conversation.stop(),
+    startNew: () => conversation.startNew(),
+    dismiss: () => (conversation.dismiss(), input.focus()),
+    loadEarlier: () => conversation.loadEarlier(),
+  };
+  const log = logView(words, actions);
+  const input = composer(words, actions);
+  const retention = retentionView(words, conversation);
+  const notice = noticeView(words, actions);
+  const views = [log, announcer(), statusView(words), notice, input, retention];
+  return { views, input, retention };
+}
+
+/**
+ * Shows a conversation in `container`. Returns `remove`, which stops updating it and returns the
+ * unsent draft, and `focus`, which puts the cursor into the message box.
+ */
+export function show(container, conversation, words, draft = "") {
+  const { views, input, retention } = buildViews(conversation, words);
+  const listening = new AbortController();
+  const { signal } = listening;
+  let isScheduled = false;
   const render = () => {
-    isDue = false;
-    if (!gone.signal.aborted) views.forEach((view) => view.update(conversation));
+    isScheduled = false;
+    if (!signal.aborted) views.forEach((view) => view.update(conversation));
   };
-  const due = () => {
-    if (!isDue) requestAnimationFrame(render);
-    isDue = true;
+  const schedule = () => {
+    if (!isScheduled) requestAnimationFrame(render);
+    isScheduled = true;
   };
-  conversation.addEventListener("change", due, { signal: gone.signal });
-  for (const event of ["online", "offline"]) addEventListener(event, due, { signal: gone.signal });
-  place.replaceChildren(make("div", { className: "chat", lang: words.tag, dir: words.direction }, ...views.map((view) => view.element), dialog));
-  writing.set(draft);
+  conversation.addEventListener("change", schedule, { signal });
+  for (const event of ["online", "offline"]) addEventListener(event, schedule, { signal });
+  const attributes = { className: "chat", lang: words.tag, dir: words.direction };
+  const elements = views.map((view) => view.element);
+  container.replaceChildren(make("div", attributes, ...elements, retention.dialog));
+  input.set(draft);
   render();
-  const leave = () => {
-    gone.abort();
-    stay.stop();
-    return writing.draft();
+  const remove = () => {
+    listening.abort();
+    retention.stop();
+    return input.draft();
   };
-  return { leave, focus: writing.focus };
+  return { remove, focus: input.focus };
 }

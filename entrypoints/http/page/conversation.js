@@ -1,199 +1,258 @@
-/* One conversation as this browser knows it. The service owns it; what is here is a view of it.
+/* This browser's view of one conversation, which the service owns.
 
-   status  "opening", "open", or "none": nothing is kept at the service, and a message begins anew
-   notice  what went wrong or came to pass, as {code, …}; the view has the words for it
-   waiting whether the service cannot be reached, and is asked again and again */
+   status  "opening", "open" or "none": nothing is kept, and a message starts a new conversation
+   notice  what happened or went wrong, as {code, …}; words.js has the texts
+   waiting whether the service cannot be reached and is being retried */
 
 import * as api from "./api.js";
-import { beginning, hear, messageOf } from "./reply.js";
+import { applyChunk, emptyReply, messageFrom } from "./reply.js";
 import * as tabs from "./tabs.js";
-import { eventsOf, patiently } from "./turn.js";
-import { Work } from "./work.js";
+import { turnEvents, withRetry } from "./turn.js";
 
-const NOTHING = { messages: [], next: null, expiresAt: null, notice: null, waiting: false };
+const EMPTY = { messages: [], next: null, expiresAt: null, notice: null, waiting: false };
 
-// Not randomUUID, which pages without https do not have.
+// Without https, pages have no randomUUID.
 const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
+const isFromUser = ({ role }) => role === "user";
+
+/** Runs one task at a time; a task gets `signal` and `onWaiting`, see `withRetry`. */
+class TaskRunner {
+  #running = null;
+  #queued = null;
+
+  constructor(onError, onWaiting) {
+    Object.assign(this, { onError, onWaiting });
+  }
+
+  get isRunning() {
+    return this.#running !== null;
+  }
+
+  cancel() {
+    this.#running?.abort();
+    this.#running = null;
+  }
+
+  /** Cancels the running task and runs this one. */
+  async run(task) {
+    this.cancel();
+    const controller = (this.#running = new AbortController());
+    const { signal } = controller;
+    let isWaiting = false;
+    const onWaiting = (waits) => {
+      if (!signal.aborted && waits !== isWaiting) this.onWaiting(waits);
+      isWaiting = waits;
+    };
+    try {
+      await task({ signal, onWaiting });
+    } catch (error) {
+      if (!signal.aborted) this.onError(error);
+    }
+    if (this.#running !== controller) return;
+    this.#running = null;
+    // Not awaited: the caller waits for its own task only.
+    this.#runQueued();
+  }
+
+  /** Runs the task when the running one has ended; only the last one queued is run. */
+  async runNext(task) {
+    this.#queued = task;
+    if (!this.isRunning) await this.#runQueued();
+  }
+
+  async #runQueued() {
+    const task = this.#queued;
+    this.#queued = null;
+    if (task) await this.run(task);
+  }
+}
+
 export class Conversation extends EventTarget {
-  #work = new Work((error) => this.#failed(error), (waiting) => this.#changed({ waiting }));
-  #asking = false;
+  #tasks = new TaskRunner((error) => this.#fail(error), (waiting) => this.#set({ waiting }));
+  #isRequesting = false;
 
   constructor({ locale, context }) {
     super();
-    Object.assign(this, NOTHING, { locale, context, sessionId: null, status: "opening" });
-    tabs.whenTold(() => this.look());
+    Object.assign(this, EMPTY, { locale, context, sessionId: null, status: "opening" });
+    tabs.onChange(() => this.refresh());
   }
 
-  /** The reply that is being written, if one is. */
+  /** The reply that is being written, or null. */
   get reply() {
     const last = this.messages.at(-1);
     return last?.status === "writing" ? last : null;
   }
 
-  #changed(changes) {
+  #set(changes) {
     Object.assign(this, changes);
     this.dispatchEvent(new Event("change"));
   }
 
-  #failed(error) {
+  #fail = (error) => {
     const code = error.code ?? (error instanceof api.Unreachable ? "unreachable" : null);
     if (!code) throw error;
-    if (code === "conversation_not_found") return this.#ended(this.messages.length ? "conversation_gone" : null);
+    if (code === "conversation_not_found") {
+      return this.#end(this.messages.length ? "conversation_gone" : null);
+    }
     const status = this.sessionId ? "open" : "none";
-    // What is being written is followed, and the line that says so says enough.
+    // No notice for an open turn: it is followed, and the status line says so.
     const notice = code === "turn_in_progress" ? null : { code, seconds: error.retryAfter };
-    this.#changed({ status, waiting: false, notice });
-    return notice ?? this.look();
+    this.#set({ status, waiting: false, notice });
+    return notice ?? this.refresh();
+  };
+
+  #end(code) {
+    tabs.removeSession(this.sessionId);
+    const notice = code && { code, canStartNew: true };
+    this.#set({ ...EMPTY, sessionId: null, status: "none", notice });
   }
 
-  #ended(code) {
-    tabs.dropSession(this.sessionId);
-    const notice = code && { code, begin: true };
-    this.#changed({ ...NOTHING, sessionId: null, status: "none", notice });
-  }
-
-  #named(sessionId) {
+  #saveSession(sessionId) {
     Object.assign(this, { sessionId, status: "open" });
-    tabs.keepSession(sessionId);
-    tabs.tell();
+    tabs.saveSession(sessionId);
+    tabs.announceChange();
   }
 
-  /** The conversation this browser has, or a new one with the assistant's welcome. */
-  async begin() {
-    if (tabs.session()) await this.look();
-    if (!this.sessionId && !this.#work.isDoing && !this.notice) await this.beginAnew();
+  /** Opens this browser's conversation, or a new one with the assistant's welcome. */
+  async start() {
+    if (tabs.session()) await this.refresh();
+    if (!this.sessionId && !this.#tasks.isRunning && !this.notice) await this.startNew();
   }
 
-  beginAnew() {
-    return this.#work.doing(async (patience) => {
-      const opened = await patiently(() => api.open(this.locale), patience);
-      const welcome = { role: "assistant", id: null, text: opened.welcome, status: "finished" };
-      this.#named(opened.sessionId);
-      this.#changed({ messages: [welcome], expiresAt: opened.expiresAt, notice: null });
+  startNew() {
+    return this.#tasks.run(async (control) => {
+      const session = await withRetry(() => api.createSession(this.locale), control);
+      const welcome = { role: "assistant", id: null, text: session.welcome, status: "finished" };
+      this.#saveSession(session.sessionId);
+      this.#set({ messages: [welcome], expiresAt: session.expiresAt, notice: null });
     });
   }
 
-  /** Reads what there is, and follows a reply that another tab, or this page before, asked for. */
-  async look() {
-    await this.#work.next((patience) => this.#read(patience));
+  /** Reads the conversation again, and follows a reply if one is being written. */
+  async refresh() {
+    await this.#tasks.runNext((control) => this.#load(control));
   }
 
-  async #read(patience) {
+  async #load(control) {
     const id = tabs.session();
-    if (!id) return this.sessionId && this.#ended("conversation_gone");
+    if (!id) return this.sessionId && this.#end("conversation_gone");
     this.sessionId = id;
-    const { messages, turn, next, expiresAt } = await patiently(() => api.history(id), patience);
-    const failed = turn?.status === "failed" ? { code: turn.error, again: true } : null;
-    const notice = failed ?? (this.notice?.again || this.notice?.begin ? null : this.notice);
-    this.#changed({ status: "open", messages: messages.map(messageOf), next, expiresAt, notice });
+    const { messages, turn, next, expiresAt } = await withRetry(() => api.readHistory(id), control);
+    const failure = turn?.status === "failed" ? { code: turn.error, canRetry: true } : null;
+    const isOutdated = this.notice?.canRetry || this.notice?.canStartNew;
+    const notice = failure ?? (isOutdated ? null : this.notice);
+    this.#set({ status: "open", messages: messages.map(messageFrom), next, expiresAt, notice });
     if (turn?.status !== "open") return undefined;
-    return this.#follow(() => api.resume(id, "", patience.signal), patience);
+    return this.#follow(() => api.resume(id, "", control.signal), control);
   }
 
-  earlier() {
-    const shown = (read) =>
-      this.#changed({ next: read.next, messages: [...read.messages.map(messageOf), ...this.messages] });
-    return api.history(this.sessionId, { before: this.next }).then(shown, (error) => this.#failed(error));
+  loadEarlier() {
+    const prepend = ({ next, messages }) =>
+      this.#set({ next, messages: [...messages.map(messageFrom), ...this.messages] });
+    const reading = api.readHistory(this.sessionId, { before: this.next });
+    return reading.then(prepend, this.#fail);
   }
 
-  async #follow(ask, patience) {
-    const reply = beginning();
-    this.#changed({ messages: [...this.messages, reply] });
-    for await (const event of eventsOf(ask, this.sessionId, patience)) this.#heard(reply, event);
-    if (reply.status === "writing") return this.#read(patience);
-    if (reply.code === "conversation_gone") return this.#ended(reply.code);
+  async #follow(request, control) {
+    const reply = emptyReply();
+    this.#set({ messages: [...this.messages, reply] });
+    for await (const event of turnEvents(request, this.sessionId, control)) this.#apply(event, reply);
+    if (reply.status === "writing") return this.#load(control);
+    if (reply.code === "conversation_gone") return this.#end(reply.code);
     if (!reply.code) return undefined;
-    this.#changed({ notice: { code: reply.code, again: true } });
-    return this.#learnStay();
+    this.#set({ notice: { code: reply.code, canRetry: true } });
+    return this.#refreshExpiry();
   }
 
-  #heard(reply, { name, data }) {
-    if (name === "session-id") this.#met(data);
-    hear(reply, data);
+  #apply({ name, data }, reply) {
+    if (name === "session-id") this.#onSessionId(data);
+    applyChunk(reply, data);
     if (data.type === "start") {
-      if (this.#asking) tabs.keepOwnTurn(reply.turnId);
+      if (this.#isRequesting) tabs.saveOwnTurn(reply.turnId);
       reply.isOwn = reply.turnId === tabs.ownTurn();
     }
-    this.#changed({ expiresAt: data.messageMetadata?.expiresAt ?? this.expiresAt });
+    this.#set({ expiresAt: data.messageMetadata?.expiresAt ?? this.expiresAt });
   }
 
-  /** A turn restarts the stay when it begins; the stream tells the new one only with a good end. */
-  async #learnStay() {
-    const { sessionId, expiresAt } = await api.history(this.sessionId, { limit: 1 }).catch(() => this);
-    if (sessionId === this.sessionId) this.#changed({ expiresAt });
+  /** A new turn restarts retention, but the stream has the new time only if the turn succeeds. */
+  async #refreshExpiry() {
+    const { sessionId, expiresAt } = await api.readHistory(this.sessionId, { limit: 1 }).catch(() => this);
+    if (sessionId === this.sessionId) this.#set({ expiresAt });
   }
 
-  #met({ sessionId, restarted }) {
-    this.#named(sessionId);
-    if (this.messages.filter((message) => message.role === "user").length === 1) this.#learnStay();
-    if (restarted) this.#changed({ messages: this.messages.slice(-2), notice: { code: "restarted" } });
+  #onSessionId({ sessionId, restarted }) {
+    this.#saveSession(sessionId);
+    if (this.messages.filter(isFromUser).length === 1) this.#refreshExpiry();
+    if (restarted) this.#set({ messages: this.messages.slice(-2), notice: { code: "restarted" } });
   }
 
-  /** Says something; whether it was taken. */
-  say(text) {
+  /** Sends a message. Resolves to whether the service accepted it. */
+  send(text) {
     const message = { role: "user", id: null, text, status: "finished" };
-    const members = { sessionId: this.sessionId ?? undefined, locale: this.locale, context: this.context?.() };
+    const sessionId = this.sessionId ?? undefined;
+    const body = { message: text, sessionId, locale: this.locale, context: this.context?.() };
     const key = newKey();
-    return this.#ask([...this.messages, message], (signal) => api.say({ message: text, ...members }, key, signal));
+    return this.#request([...this.messages, message], (signal) => api.sendMessage(body, key, signal));
   }
 
-  /** Asks for another answer to the newest message, which may be said anew; whether it was taken. */
-  again(text) {
-    const at = this.messages.findLastIndex((message) => message.role === "user");
-    const kept = this.messages.slice(0, at + 1);
-    if (text) kept[at] = { ...kept[at], text };
+  /** Asks for another reply to the user's last message, which `text` replaces. Resolves as `send`. */
+  regenerate(text) {
+    const last = this.messages.findLastIndex(isFromUser);
+    const messages = this.messages.slice(0, last + 1);
+    if (text) messages[last] = { ...messages[last], text };
+    const body = text ? { message: text } : {};
     const key = newKey();
-    return this.#ask(kept, (signal) => api.again(this.sessionId, text ? { message: text } : {}, key, signal));
+    return this.#request(messages, (signal) => api.regenerate(this.sessionId, body, key, signal));
   }
 
-  async #ask(messages, request) {
+  async #request(messages, request) {
     const before = this.messages;
-    let isTaken = false;
-    await this.#work.doing(async (patience) => {
-      this.#changed({ messages, notice: null });
-      this.#asking = true;
+    let isAccepted = false;
+    await this.#tasks.run(async (control) => {
+      this.#set({ messages, notice: null });
+      this.#isRequesting = true;
       try {
-        await this.#follow(() => request(patience.signal), patience);
-        isTaken = true;
+        await this.#follow(() => request(control.signal), control);
+        isAccepted = true;
       } finally {
-        this.#asking = false;
-        isTaken ||= Boolean(this.messages.at(-1)?.id);
-        if (!isTaken && this.messages !== before) this.#changed({ messages: before });
+        this.#isRequesting = false;
+        isAccepted ||= Boolean(this.messages.at(-1)?.id);
+        if (!isAccepted && this.messages !== before) this.#set({ messages: before });
       }
     });
-    return isTaken;
+    return isAccepted;
   }
 
-  /** Stops the reply; what was said of it stays. */
+  /** Stops the reply; what has arrived of it is kept. */
   async stop() {
     const turnId = this.reply?.turnId;
-    if (turnId) return api.stop(this.sessionId, turnId).catch((error) => this.#failed(error));
-    // Perhaps it was heard all the same: what is kept will tell.
-    this.#work.leave();
-    return this.look();
+    if (turnId) return api.stop(this.sessionId, turnId).catch(this.#fail);
+    // The service may have the message nevertheless: the history shows it.
+    this.#tasks.cancel();
+    return this.refresh();
   }
 
-  dismiss = () => this.#changed({ notice: null });
+  dismiss = () => this.#set({ notice: null });
 
-  /** Speaks another language from now on; a conversation of which nothing was said begins in it. */
-  speak(locale) {
+  /** Sets the language; a conversation without a user message starts anew in it. */
+  setLocale(locale) {
     this.locale = locale;
-    const isUntouched = this.status === "open" && this.messages.every((message) => message.role !== "user");
-    return isUntouched ? this.beginAnew() : undefined;
+    const isUntouched = this.status === "open" && !this.messages.some(isFromUser);
+    return isUntouched ? this.startNew() : undefined;
   }
 
-  exported() {
-    return api.exported(this.sessionId).catch((error) => this.#failed(error));
+  export() {
+    return api.exportConversation(this.sessionId).catch(this.#fail);
   }
 
-  /** Forgets the conversation for good, and with `everything` gives this browser's key back too. */
+  /** Deletes the conversation, and with `everything` this browser's client key too. */
   forget({ everything }) {
-    return this.#work.doing(async () => {
+    return this.#tasks.run(async () => {
       if (this.sessionId) await api.forget(this.sessionId);
-      if (everything) await api.giveKeyBack().then(tabs.forgetAll);
-      this.#ended(everything ? "everything_forgotten" : "forgotten");
-      tabs.tell();
+      if (everything) await api.deleteClientKey().then(tabs.clear);
+      this.#end(everything ? "everything_forgotten" : "forgotten");
+      tabs.announceChange();
     });
   }
 }

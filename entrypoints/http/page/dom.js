@@ -1,6 +1,6 @@
-/* Making elements. Text only ever becomes text: nothing here parses markup. */
+/* Creates elements. Text stays text: nothing here parses markup. */
 
-/** An element with properties (`on…` are listeners, `aria-…` and others attributes) and children. */
+/** An element; properties `on…` are listeners, `aria-…` and unknown ones are attributes. */
 export function make(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -15,7 +15,7 @@ export function make(tag, properties = {}, ...children) {
 export const button = (label, onclick, properties = {}) =>
   make("button", { type: "button", onclick, ...properties }, label);
 
-/** Sets text only when it differs: a change that changes nothing would be read aloud again. */
-export function tellText(element, text) {
+/** Sets the text only if it differs: screen readers would read it again otherwise. */
+export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

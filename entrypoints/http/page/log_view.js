@@ -1,59 +1,125 @@
-/* The messages, and where the reader is among them. */
+/* The messages, and scrolling in them. */
 
-import { button, make } from "./dom.js";
-import { messageView } from "./message_view.js";
+import { button, make, setText } from "./dom.js";
+import { renderBlock, splitBlocks } from "./markdown.js";
 
-const NEAR_PX = 64;
+const NEAR_END_PX = 64;
 
-/** Keeps the newest in sight, unless the reader went up to read. */
-function following(scroller, newest) {
-  let follows = true;
-  const isNear = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_PX;
-  const keepUp = () => {
-    if (follows) scroller.scrollTop = scroller.scrollHeight;
-    newest.hidden = follows;
+function formattedBody() {
+  let shown = [];
+  const body = make("div", { className: "text" });
+  // Replaces only the blocks that changed, so that a selection in the others survives.
+  const show = (text) => {
+    const blocks = splitBlocks(text);
+    const firstChange = shown.findIndex((block, number) => block !== blocks[number]);
+    const unchanged = firstChange < 0 ? shown.length : firstChange;
+    [...body.children].slice(unchanged).forEach((old) => old.remove());
+    body.append(...blocks.slice(unchanged).map((block) => renderBlock(block)));
+    shown = blocks;
+  };
+  return { body, show };
+}
+
+function plainBody() {
+  const body = make("div", { className: "text", dir: "auto" });
+  return { body, show: (text) => setText(body, text) };
+}
+
+function copyButton(words, text) {
+  const copy = button(words.copy, async () => {
+    await navigator.clipboard.writeText(text());
+    setText(copy, words.copied);
+  });
+  copy.addEventListener("blur", () => setText(copy, words.copy));
+  return copy;
+}
+
+const typingDots = () =>
+  make("span", { className: "dots", ariaHidden: "true" }, make("i"), make("i"), make("i"));
+
+function messageView(words, role, actions) {
+  const isUser = role === "user";
+  const { body, show } = isUser ? plainBody() : formattedBody();
+  let text = "";
+  const copy = navigator.clipboard && !isUser ? [copyButton(words, () => text)] : [];
+  const redo = isUser
+    ? button(words.edit, () => actions.edit(text))
+    : button(words.regenerate, () => actions.regenerate());
+  const ending = make("p", { className: "ending" });
+  const buttons = make("div", { className: "actions" }, ...copy, redo);
+  const typing = typingDots();
+  const author = make("h2", { className: "sr-only" }, isUser ? words.you : words.assistant);
+  const element = make("li", { className: `message ${role}` }, author, body, typing, ending, buttons);
+
+  function update(message, canRedo) {
+    text = message.text;
+    const isWriting = message.status === "writing";
+    show(text);
+    body.ariaBusy = String(isWriting);
+    typing.hidden = !isWriting;
+    setText(ending, (!isWriting && words[message.status]) || "");
+    ending.hidden = !ending.textContent;
+    redo.hidden = !canRedo;
+    buttons.hidden = isWriting || !text || (isUser && !canRedo);
+  }
+  return { element, role, update };
+}
+
+/** Keeps the end in view unless the reader has scrolled up. */
+function autoScroll(scroller, newest) {
+  let isFollowing = true;
+  const follow = () => {
+    if (isFollowing) scroller.scrollTop = scroller.scrollHeight;
+    newest.hidden = isFollowing;
   };
   scroller.addEventListener("scroll", () => {
-    follows = isNear();
-    newest.hidden = follows;
+    const distance = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
+    isFollowing = distance < NEAR_END_PX;
+    newest.hidden = isFollowing;
   });
-  new ResizeObserver(keepUp).observe(scroller);
-  const toNewest = () => {
-    follows = true;
-    keepUp();
+  new ResizeObserver(follow).observe(scroller);
+  const scrollToNewest = () => {
+    isFollowing = true;
+    follow();
   };
-  newest.addEventListener("click", toNewest);
-  return { keepUp, toNewest };
+  newest.addEventListener("click", scrollToNewest);
+  return { follow, scrollToNewest };
 }
 
-/** Which messages may be said or answered anew: the newest of the user, and the reply to it. */
-function mayAnew({ messages, reply }, number) {
-  const asked = messages.findLastIndex((message) => message.role === "user");
-  return !reply && asked >= 0 && number >= asked;
+/** From which message on edit and regenerate are offered: the user's newest. */
+function firstToRedo({ messages, reply }) {
+  const newest = messages.findLastIndex((message) => message.role === "user");
+  return reply || newest < 0 ? messages.length : newest;
 }
 
-export function logView(words, wishes) {
+/** `actions` are `edit`, `regenerate` and `loadEarlier`. */
+export function logView(words, actions) {
   const rows = [];
   const list = make("ol", { className: "messages" });
-  const earlier = button(words.earlier, wishes.earlier, { className: "earlier" });
-  const scroller = make("div", { className: "log", tabIndex: 0, role: "region", ariaLabel: words.conversation }, earlier, list);
+  const earlier = button(words.earlier, actions.loadEarlier, { className: "earlier" });
+  const region = { tabIndex: 0, role: "region", ariaLabel: words.conversation };
+  const scroller = make("div", { className: "log", ...region }, earlier, list);
   const newest = button(words.newest, () => {}, { className: "newest", hidden: true });
-  const { keepUp, toNewest } = following(scroller, newest);
+  const { follow, scrollToNewest } = autoScroll(scroller, newest);
+  const element = make("div", { className: "reading" }, scroller, newest);
+
+  const removeFrom = (number) => rows.splice(number).forEach((old) => old.element.remove());
 
   function row(message, number) {
     if (rows[number]?.role === message.role) return rows[number];
-    rows.splice(number).forEach((old) => old.element.remove());
-    rows[number] = messageView(words, message.role, wishes);
+    removeFrom(number);
+    rows[number] = messageView(words, message.role, actions);
     list.append(rows[number].element);
     return rows[number];
   }
 
   function update(conversation) {
     const { messages, next } = conversation;
-    rows.splice(messages.length).forEach((old) => old.element.remove());
-    messages.forEach((message, number) => row(message, number).update(message, { mayAnew: mayAnew(conversation, number) }));
+    const firstRedo = firstToRedo(conversation);
+    removeFrom(messages.length);
+    messages.forEach((message, number) => row(message, number).update(message, number >= firstRedo));
     earlier.hidden = !next;
-    keepUp();
+    follow();
   }
-  return { element: make("div", { className: "reading" }, scroller, newest), update, toNewest };
+  return { element, update, scrollToNewest };
 }

@@ -4,42 +4,45 @@ import { show } from "./chat.js";
 import { Conversation } from "./conversation.js";
 import { make } from "./dom.js";
 import * as tabs from "./tabs.js";
-import { bestOf, languages, nameOf, wordsOf } from "./words.js";
+import { bestLanguage, languageName, loadLanguages, loadWords } from "./words.js";
 
 const header = document.querySelector("header");
-const place = document.querySelector("main");
+const container = document.querySelector("main");
 
-function languageChoice(words, known, chosen) {
-  const options = known.map((tag) => make("option", { value: tag, selected: tag === words.tag, lang: tag }, nameOf(tag)));
-  const choice = make("select", { ariaLabel: words.language, onchange: () => chosen(choice.value) }, ...options);
-  return choice;
+function languageSelect(words, available, onSelect) {
+  const options = available.map((tag) =>
+    make("option", { value: tag, selected: tag === words.tag, lang: tag }, languageName(tag)));
+  const onchange = () => onSelect(select.value);
+  const select = make("select", { ariaLabel: words.language, onchange }, ...options);
+  return select;
 }
 
-function greet(words, choice) {
+function showHeader(words, select) {
   Object.assign(document.documentElement, { lang: words.tag, dir: words.direction });
   document.title = words.title;
-  header.replaceChildren(make("h1", {}, words.title), choice);
+  header.replaceChildren(make("h1", {}, words.title), select);
 }
 
-async function begin() {
-  const known = await languages();
-  const words = await wordsOf(bestOf([tabs.language(), ...navigator.languages], known));
+async function start() {
+  const available = await loadLanguages();
+  const preferred = [tabs.language(), ...navigator.languages];
+  const words = await loadWords(bestLanguage(preferred, available));
   const conversation = new Conversation({ locale: words.tag });
-  let shown = null;
+  let chat = null;
 
-  function speak(spoken) {
-    const choice = languageChoice(spoken, known, chosen);
-    greet(spoken, choice);
-    shown = show(place, conversation, spoken, shown?.leave());
-    return choice;
+  function render(words) {
+    const select = languageSelect(words, available, changeLanguage);
+    showHeader(words, select);
+    chat = show(container, conversation, words, chat?.remove());
+    return select;
   }
-  async function chosen(tag) {
-    tabs.keepLanguage(tag);
-    speak(await wordsOf(tag)).focus();
-    conversation.speak(tag);
+  async function changeLanguage(tag) {
+    tabs.saveLanguage(tag);
+    render(await loadWords(tag)).focus();
+    conversation.setLocale(tag);
   }
-  speak(words);
-  await conversation.begin();
+  render(words);
+  await conversation.start();
 }
 
-begin();
+start();

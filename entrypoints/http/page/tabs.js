@@ -1,58 +1,58 @@
-/* What the tabs of one browser share: which conversation it is, and that something happened in it.
-   No word of a conversation is kept here or sent from tab to tab: each reads it from the service. */
+/* What the tabs of a browser share: the session id, and messages that the conversation changed.
+   No text of a conversation is stored or sent between tabs: each reads it from the service. */
 
 const SESSION = "privity.session";
 const OWN_TURN = "privity.turn";
 
-// A browser that forbids storage still has a conversation, for as long as its page lives.
-function guarded(storage) {
-  const instead = new Map();
-  const attempt = (stored, otherwise) => {
+// Where the browser forbids storage, values live as long as the page.
+function safeStorage(name) {
+  const fallback = new Map();
+  const attempt = (action, otherwise) => {
     try {
-      return stored(globalThis[storage]);
+      return action(globalThis[name]);
     } catch {
       return otherwise();
     }
   };
   return {
-    get: (name) => attempt((kept) => kept.getItem(name), () => instead.get(name) ?? null),
-    set: (name, value) => attempt((kept) => kept.setItem(name, value), () => instead.set(name, value)),
-    drop: (name) => attempt((kept) => kept.removeItem(name), () => instead.delete(name)),
+    get: (key) => attempt((it) => it.getItem(key), () => fallback.get(key) ?? null),
+    set: (key, value) => attempt((it) => it.setItem(key, value), () => fallback.set(key, value)),
+    remove: (key) => attempt((it) => it.removeItem(key), () => fallback.delete(key)),
   };
 }
 
-const shared = guarded("localStorage");
-const own = guarded("sessionStorage");
+const shared = safeStorage("localStorage");
+const own = safeStorage("sessionStorage");
 const channel = new BroadcastChannel("privity");
 
 export const session = () => shared.get(SESSION);
-export const keepSession = (id) => shared.set(SESSION, id);
+export const saveSession = (id) => shared.set(SESSION, id);
 
-/** Drops this session, not one that another tab has begun since. */
-export const dropSession = (id) => session() === id && shared.drop(SESSION);
+/** Removes this session, but not one that another tab has started since. */
+export const removeSession = (id) => session() === id && shared.remove(SESSION);
 
-/** The turn this tab began: known again after a reload, when others must not be told of it. */
+/** The turn that this tab requested; survives a reload, and other tabs do not see it. */
 export const ownTurn = () => own.get(OWN_TURN);
-export const keepOwnTurn = (id) => own.set(OWN_TURN, id);
+export const saveOwnTurn = (id) => own.set(OWN_TURN, id);
 
 export const language = () => shared.get("privity.language");
-export const keepLanguage = (tag) => shared.set("privity.language", tag);
+export const saveLanguage = (tag) => shared.set("privity.language", tag);
 
-/** Tells the other tabs which conversation it is now, and that there is something new to read. */
-export const tell = () => channel.postMessage(session());
+/** Tells the other tabs that the conversation changed, and which it is now. */
+export const announceChange = () => channel.postMessage(session());
 
-/** Calls `look` when another tab told, or when this one is looked at again. */
-export function whenTold(look) {
-  const seen = () => document.visibilityState === "visible" && look();
+/** Calls `refresh` when another tab announces a change, or when this one becomes visible. */
+export function onChange(refresh) {
   channel.addEventListener("message", ({ data: id }) => {
-    // What another tab stored may be seen here later than its message.
-    if (id) keepSession(id);
-    else shared.drop(SESSION);
-    look();
+    // The message may arrive before the stored id is visible here.
+    if (id) saveSession(id);
+    else shared.remove(SESSION);
+    refresh();
   });
-  document.addEventListener("visibilitychange", seen);
+  document.addEventListener("visibilitychange", () =>
+    document.visibilityState === "visible" && refresh());
 }
 
-export function forgetAll() {
-  for (const name of [SESSION, OWN_TURN]) [shared, own].forEach((kept) => kept.drop(name));
+export function clear() {
+  for (const key of [SESSION, OWN_TURN]) [shared, own].forEach((storage) => storage.remove(key));
 }

@@ -1,15 +1,59 @@
-/* A turn followed to its end, through lost connections and restarts of the service. */
+/* Follows a turn to its end, through lost connections and restarts of the service. */
 
 import { Unreachable, resume } from "./api.js";
-import { eventsIn } from "./events.js";
 
 const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 8_000;
+const MAX_PAUSE_MS = 8_000;
+// The service sends a comment every 4 seconds: a longer silence means a dead connection.
+const SILENCE_MS = 30_000;
 
-/** Resolves after a pause that grows with `tries`, or as soon as the browser is online again. */
-function pause(tries, signal) {
+/** One server-sent event; `data` is parsed if it is a JSON object, and null if missing. */
+function parseEvent(text) {
+  const event = { name: "", id: "", data: null };
+  for (const line of text.split("\n")) {
+    const [field, value] = line.split(/: (.*)/s);
+    if (field === "event") event.name = value;
+    if (field === "id") event.id = value;
+    if (field === "data") event.data = value.startsWith("{") ? JSON.parse(value) : value;
+  }
+  return event;
+}
+
+async function readWithTimeout(reader) {
+  let timer;
+  const silence = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error("silent")), SILENCE_MS);
+  });
+  try {
+    return await Promise.race([reader.read(), silence]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The events of a response. Ends where the response ends, even if it was cut off. */
+async function* readEvents(response, signal) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let pending = "";
+  try {
+    for (;;) {
+      const { value, done } = await readWithTimeout(reader);
+      if (done) return;
+      const texts = (pending + value).split("\n\n");
+      pending = texts.pop();
+      yield* texts.map(parseEvent).filter((event) => event.data !== null);
+    }
+  } catch (error) {
+    if (signal?.aborted) throw error;
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}
+
+/** Resolves after a pause that doubles with each attempt, or when the browser comes online. */
+function pause(attempt, signal) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, Math.min(FIRST_PAUSE_MS * 2 ** tries, LONGEST_PAUSE_MS));
+    const timer = setTimeout(resolve, Math.min(FIRST_PAUSE_MS * 2 ** attempt, MAX_PAUSE_MS));
     const stop = () => {
       clearTimeout(timer);
       reject(signal.reason);
@@ -19,42 +63,41 @@ function pause(tries, signal) {
   });
 }
 
-/** What `ask` gives, asked as often as the service cannot be reached. */
-export async function patiently(ask, { signal, onWaiting }) {
-  for (let tries = 0; ; tries += 1) {
+/** The result of `request`, repeated while the service cannot be reached. */
+export async function withRetry(request, { signal, onWaiting }) {
+  for (let attempt = 0; ; attempt += 1) {
     try {
-      const answer = await ask(signal);
+      const result = await request(signal);
       onWaiting(false);
-      return answer;
+      return result;
     } catch (error) {
       if (!(error instanceof Unreachable)) throw error;
     }
     onWaiting(true);
-    await pause(tries, signal);
+    await pause(attempt, signal);
   }
 }
 
 const isLast = (data) => data === "[DONE]" || data.type === "error";
 
 /**
- * The events of a turn. `ask` begins it, and is asked again while nothing of it was seen: with an
- * Idempotency-Key that joins the same turn. Ends without a last event when the turn is over and only
- * the history knows how.
+ * The events of a turn. `request` is repeated until the first event arrives: its Idempotency-Key
+ * joins the same turn. Ends without a last event if only the history knows how the turn ended.
  */
-export async function* eventsOf(ask, sessionId, patience) {
+export async function* turnEvents(request, sessionId, control) {
   let cursor = "";
-  for (let cuts = 0; ; cuts += 1) {
-    const next = cursor ? () => resume(sessionId, cursor, patience.signal) : ask;
-    const response = await patiently(next, patience);
+  for (let disconnects = 0; ; disconnects += 1) {
+    const next = cursor ? () => resume(sessionId, cursor, control.signal) : request;
+    const response = await withRetry(next, control);
     if (response.status === 204) return;
-    for await (const event of eventsIn(response, patience.signal)) {
-      cuts = 0;
+    for await (const event of readEvents(response, control.signal)) {
+      disconnects = 0;
       cursor = event.id || cursor;
       sessionId = event.data.sessionId ?? sessionId;
       yield event;
       if (isLast(event.data)) return;
     }
-    patience.onWaiting(true);
-    await pause(cuts, patience.signal);
+    control.onWaiting(true);
+    await pause(disconnects, control.signal);
   }
 }

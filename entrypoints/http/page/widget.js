@@ -1,26 +1,30 @@
-/* <privity-chat>: the chat as a button in the corner of another page. See docs/chat_page.md. */
+/* <privity-chat>: the chat behind a button in the corner of another page. See docs/chat_page.md. */
 
-const BUTTON = `
-:host { --button-ink: var(--privity-on-accent, light-dark(#fff, #06201e)); --button: var(--privity-accent, light-dark(#0f6b66, #6fd0c7));
+const LAUNCHER_STYLE = `
+:host {
+  --button-ink: var(--privity-on-accent, light-dark(#fff, #06201e));
+  --button: var(--privity-accent, light-dark(#0f6b66, #6fd0c7));
   color-scheme: light dark; position: fixed; z-index: 2147483000;
-  inset-block-end: var(--privity-bottom, 1rem); inset-inline-end: var(--privity-side, 1rem); }
-.launcher { font: 600 1rem/1 var(--privity-font, system-ui, sans-serif); color: var(--button-ink); background: var(--button);
-  border: 0; border-radius: 2rem; min-block-size: 3rem; padding: 0 1.25rem; cursor: pointer; box-shadow: 0 2px 12px #0004; }
+  inset-block-end: var(--privity-bottom, 1rem); inset-inline-end: var(--privity-side, 1rem);
+}
+.launcher {
+  font: 600 1rem/1 var(--privity-font, system-ui, sans-serif);
+  color: var(--button-ink); background: var(--button);
+  border: 0; border-radius: 2rem; min-block-size: 3rem; padding: 0 1.25rem;
+  cursor: pointer; box-shadow: 0 2px 12px #0004;
+}
 .launcher:focus-visible { outline: 3px solid var(--button); outline-offset: 3px; }`;
 
-const here = (name) => new URL(name, import.meta.url);
+const MODULES = ["chat.js", "conversation.js", "dom.js", "words.js"];
+const urlOf = (name) => new URL(name, import.meta.url);
 const script = [...document.scripts].find((one) => one.src === import.meta.url);
 
-// A sheet made by script needs no exception in the host page's Content-Security-Policy.
-async function sheetOf(text) {
-  return new CSSStyleSheet().replace(await text);
-}
+// A constructed style sheet needs no exception in the host page's Content-Security-Policy.
+const createSheet = async (text) => new CSSStyleSheet().replace(await text);
 
-async function chatStyle() {
-  return (await fetch(here("chat.css"))).text();
-}
+const loadChatStyle = async () => (await fetch(urlOf("chat.css"))).text();
 
-function contextOf(text) {
+function parseContext(text) {
   try {
     return text ? JSON.parse(text) : undefined;
   } catch {
@@ -28,67 +32,78 @@ function contextOf(text) {
   }
 }
 
-async function chatFor(element) {
-  const [{ show }, { Conversation }, { make }, { bestOf, languages, wordsOf }] = await Promise.all(
-    ["chat.js", "conversation.js", "dom.js", "words.js"].map((name) => import(here(name))));
-  const wanted = [element.getAttribute("language"), document.documentElement.lang, ...navigator.languages];
-  const words = await wordsOf(bestOf(wanted, await languages()));
+async function loadChat(element) {
+  const modules = await Promise.all(MODULES.map((name) => import(urlOf(name))));
+  const [{ show }, { Conversation }, { make }, languages] = modules;
+  const hostLanguage = document.documentElement.lang;
+  const preferred = [element.getAttribute("language"), hostLanguage, ...navigator.languages];
+  const tag = languages.bestLanguage(preferred, await languages.loadLanguages());
+  const words = await languages.loadWords(tag);
   const conversation = new Conversation({ locale: words.tag, context: () => element.context });
   return { show, make, words, conversation };
 }
 
 class PrivityChat extends HTMLElement {
+  #context = null;
   #panel = null;
 
-  /** What the assistant may know of the host page: any JSON, sent with each message. */
+  /** What the assistant may know about the host page: any JSON, sent with each message. */
   get context() {
-    return this.given ?? contextOf(this.getAttribute("context"));
+    return this.#context ?? parseContext(this.getAttribute("context"));
   }
 
   set context(value) {
-    this.given = value;
+    this.#context = value;
   }
 
   async connectedCallback() {
     if (this.shadowRoot) return;
     const shadow = this.attachShadow({ mode: "open" });
+    const onclick = () => this.toggle();
     this.launcher = document.createElement("button");
-    Object.assign(this.launcher, { className: "launcher", type: "button", onclick: () => this.toggle() });
+    Object.assign(this.launcher, { className: "launcher", type: "button", onclick });
     this.launcher.textContent = this.getAttribute("label") || "Chat";
     this.launcher.ariaExpanded = "false";
-    shadow.adoptedStyleSheets = [await sheetOf(BUTTON)];
+    shadow.adoptedStyleSheets = [await createSheet(LAUNCHER_STYLE)];
     shadow.append(this.launcher);
-    // Whoever reads the host page keeps the cursor where it is.
+    // Opened by the page, not by the visitor: the cursor stays where it is.
     if (this.hasAttribute("open")) this.toggle({ takesFocus: false });
   }
 
-  /** Opens the chat, or closes it; a reply goes on either way. */
+  /** Opens or closes the chat; a reply continues either way. */
   async toggle({ takesFocus = true } = {}) {
-    this.#panel ??= this.#made();
-    const { panel, shown } = await this.#panel;
+    this.#panel ??= this.#createPanel();
+    const { panel, chat } = await this.#panel;
     panel.hidden = !panel.hidden;
     this.launcher.ariaExpanded = String(!panel.hidden);
-    if (takesFocus) (panel.hidden ? this.launcher : shown).focus();
+    if (takesFocus) (panel.hidden ? this.launcher : chat).focus();
   }
 
-  async #made() {
-    const [{ show, make, words, conversation }, style] = await Promise.all([chatFor(this), sheetOf(chatStyle())]);
-    const close = make("button", { type: "button", className: "close", ariaLabel: words.closeChat, onclick: () => this.toggle() }, "×");
-    const head = make("header", { dir: words.direction }, make("h1", {}, this.getAttribute("label") || words.title), close);
-    const place = make("div", { className: "place" });
-    const panel = make("section", { className: "panel", hidden: true, role: "dialog", ariaLabel: words.title }, head, place);
-    panel.addEventListener("keydown", (event) => event.key === "Escape" && !event.defaultPrevented && this.toggle());
+  async #createPanel() {
+    const loading = [loadChat(this), createSheet(loadChatStyle())];
+    const [{ show, make, words, conversation }, style] = await Promise.all(loading);
+    const onclick = () => this.toggle();
+    const closeLabel = { className: "close", ariaLabel: words.closeChat };
+    const close = make("button", { type: "button", ...closeLabel, onclick }, "×");
+    const title = make("h1", {}, this.getAttribute("label") || words.title);
+    const header = make("header", { dir: words.direction }, title, close);
+    const container = make("div", { className: "container" });
+    const dialog = { hidden: true, role: "dialog", ariaLabel: words.title };
+    const panel = make("section", { className: "panel", ...dialog }, header, container);
+    panel.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && !event.defaultPrevented) this.toggle();
+    });
     this.shadowRoot.adoptedStyleSheets.push(style);
     this.shadowRoot.append(panel);
-    const shown = show(place, conversation, words);
-    conversation.begin();
-    return { panel, shown };
+    const chat = show(container, conversation, words);
+    conversation.start();
+    return { panel, chat };
   }
 }
 
 customElements.define("privity-chat", PrivityChat);
 
-// The script alone is enough: what it was told with data-… becomes the element's attributes.
+// A script tag alone is enough: its data-… attributes become the element's attributes.
 if (script && !document.querySelector("privity-chat")) {
   const element = document.createElement("privity-chat");
   for (const [name, value] of Object.entries(script.dataset)) element.setAttribute(name, value);

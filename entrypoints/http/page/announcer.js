@@ -1,0 +1,41 @@
+/* Announces each paragraph of a reply to screen readers once it is complete. */
+
+import { make } from "./dom.js";
+import { renderBlock, splitBlocks } from "./markdown.js";
+
+// Long enough to be read aloud, but not found as a second copy of the text.
+const REMOVE_AFTER_MS = 10_000;
+
+function announcement(block) {
+  const node = renderBlock(block);
+  node.querySelectorAll("li, br").forEach((part) => part.append("\n"));
+  return make("p", { dir: "auto" }, node.textContent);
+}
+
+export function announcer() {
+  const element = make("div", { className: "sr-only", role: "log" });
+  let current = null;
+  let count = 0;
+
+  function start(reply) {
+    [current, count] = [reply, 0];
+    element.replaceChildren();
+  }
+
+  function finish() {
+    const old = [...element.children];
+    setTimeout(() => old.forEach((one) => one.remove()), REMOVE_AFTER_MS);
+    current = null;
+  }
+
+  function update({ messages, reply }) {
+    if (reply && reply !== current) start(reply);
+    if (!current || !messages.includes(current)) return;
+    const blocks = splitBlocks(current.text);
+    const complete = current === reply ? blocks.slice(0, -1) : blocks;
+    element.append(...complete.slice(count).map(announcement));
+    count = Math.max(count, complete.length);
+    if (!reply) finish();
+  }
+  return { element, update };
+}
