@@ -9,7 +9,7 @@ from functools import partial
 
 from attrs import Factory, define
 
-from adapters.encrypted_redis.connecting import RedisPlace, open_redis
+from adapters.encrypted_redis.connecting import RedisAddress, open_redis
 from adapters.encrypted_redis.conversation_store import RedisConversationStore
 from adapters.encrypted_redis.turn_log import Batching, RedisTurnLog
 from adapters.observability.structured_log import StructuredLog
@@ -33,7 +33,7 @@ AT_HAND = 200
 async def sealed_store(port: int) -> AsyncIterator[RedisConversationStore]:
     """The store as the container wires it."""
     clock = SystemClock()
-    place = RedisPlace(url=f"redis://127.0.0.1:{port}/0")
+    place = RedisAddress(url=f"redis://127.0.0.1:{port}/0")
     async with open_redis(place, clock=clock, telemetry=StructuredLog(str)) as commands:
         sealer = Sealer(ring=KeyRing.random(os.urandom), random_bytes=os.urandom)
         log = RedisTurnLog(commands=commands, sealer=sealer, clock=clock, batching=Batching())

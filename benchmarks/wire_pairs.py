@@ -28,7 +28,7 @@ from rounds import Contender, Work, nothing, rates_of, table
 from servers import TlsFiles, redis_server, tls_files, to_the_first_core
 
 from adapters.encrypted_redis.command_queue import Bounds
-from adapters.encrypted_redis.connecting import RedisPlace
+from adapters.encrypted_redis.connecting import RedisAddress
 from adapters.encrypted_redis.keys_and_scripts import SPLICE
 from adapters.encrypted_redis.multiplexer import Multiplexer
 from adapters.system.clock import SystemClock
@@ -98,7 +98,7 @@ def _at_once(both: Both, first: Send) -> Work:
 
 
 @asynccontextmanager
-async def _multiplexer(place: RedisPlace) -> AsyncIterator[tuple[Send, Both]]:
+async def _multiplexer(place: RedisAddress) -> AsyncIterator[tuple[Send, Both]]:
     connection = Multiplexer(place.connection, Bounds(), SystemClock())
     running = asyncio.create_task(connection.run())
     await connection.call("PING")
@@ -158,7 +158,7 @@ async def _glide(port: int, tls: TlsFiles | None) -> AsyncIterator[tuple[Send, B
 
 def _clients(port: int, tls: TlsFiles | None) -> dict[str, Any]:
     """As their makers ship them: default time-outs, hiredis installed."""
-    place = RedisPlace(
+    place = RedisAddress(
         url=f"redis{'s' if tls else ''}://127.0.0.1:{port}/0", ca_file=tls.ca if tls else None
     )
     how: dict[str, Any] = {"host": "127.0.0.1", "port": port}

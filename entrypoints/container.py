@@ -16,17 +16,17 @@ import punq
 from attrs import frozen
 
 from adapters.assistant_profile.toml_file import load_assistant
-from adapters.encrypted_redis.connecting import RedisPlace, open_redis
+from adapters.encrypted_redis.connecting import RedisAddress, open_redis
 from adapters.encrypted_redis.conversation_store import RedisConversationStore
 from adapters.encrypted_redis.diagnostics import Level, server_findings
 from adapters.encrypted_redis.readiness import RedisReadiness
-from adapters.encrypted_redis.redis_client import Commands
+from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.encrypted_redis.turn_log import Batching, RedisTurnLog
 from adapters.in_memory.conversation_store import InMemoryConversationStore
 from adapters.in_memory.rate_limiter import InMemoryRateLimiter
 from adapters.in_memory.readiness import InMemoryReadiness
 from adapters.in_memory.turn_log import InMemoryTurnLog
-from adapters.language_model.chat_completions import Patience, open_chat_completions
+from adapters.language_model.chat_completions import Timeouts, open_chat_completions
 from adapters.language_model.scripted import ScriptedModel
 from adapters.observability.structured_log import StructuredLog
 from adapters.sealing.client_keys import SealedClientKeys
@@ -39,28 +39,28 @@ from domain.model.turn import TurnPolicy
 from domain.service.prompt_building import Budget
 from entrypoints.settings import Settings, Storage
 from entrypoints.usecases.conversations import (
+    CreateSession,
     FindConversation,
     ForgetConversation,
-    OpenConversation,
     ReadHistory,
 )
-from entrypoints.usecases.create_response import PutIn
-from entrypoints.usecases.edit_items import BeginConversation, ChangeConversation
-from entrypoints.usecases.ephemeral_reply import ReplyUnkept
+from entrypoints.usecases.create_response import CreateResponse
+from entrypoints.usecases.edit_items import CreateConversation, EditItems
+from entrypoints.usecases.ephemeral_reply import EphemeralReply
 from entrypoints.usecases.follow_turn import FollowTurn, MissingLogs, TurnWatch
 from entrypoints.usecases.open_turn import AbandonTurn, OpenTurn, StartTurn
-from entrypoints.usecases.regenerate import AnswerAgain
-from entrypoints.usecases.run_turn import MakeReply, SaveReply
+from entrypoints.usecases.regenerate import Regenerate
+from entrypoints.usecases.run_turn import RunTurn, SaveReply
 from entrypoints.usecases.send_message import SendMessage
 from entrypoints.usecases.stop_turn import StopTurn
-from entrypoints.usecases.submit_tool_results import AnswerTools
+from entrypoints.usecases.submit_tool_results import SubmitToolResults
 from ports.assistant_profile import AssistantProfile
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
 from ports.identifier_source import IdentifierSource
 from ports.language_model import LanguageModel
-from ports.rate_limiter import RateLimiter, Share
+from ports.rate_limiter import Quota, RateLimiter
 from ports.readiness import Readiness
 from ports.telemetry import Telemetry
 from ports.turn_log import TurnLog
@@ -82,7 +82,7 @@ async def opened_storage(
     """The adapters, open until ``stack`` closes them.
 
     Raises:
-        RedisAway: Redis does not answer, or does not let us in.
+        RedisUnreachable: Redis does not answer, or does not let us in.
     """
     if settings.storage is Storage.MEMORY:
         return _in_memory(clock)
@@ -95,16 +95,16 @@ async def opened_storage(
     return OpenedStorage(store=store, log=log, readiness=RedisReadiness(commands))
 
 
-async def _compared(commands: Commands, telemetry: Telemetry) -> None:
+async def _compared(commands: RedisClient, telemetry: Telemetry) -> None:
     """Note what of the server is not as conversations need it; it is the operator's to decide."""
     for finding in await server_findings(commands):
         if finding.level is not Level.GOOD:
-            telemetry.note("redis.setting", topic=finding.topic, found=finding.text)
+            telemetry.emit("redis.setting", topic=finding.topic, found=finding.text)
 
 
-def redis_place(settings: Settings) -> RedisPlace:
+def redis_place(settings: Settings) -> RedisAddress:
     """Where Redis is by the settings."""
-    return RedisPlace(
+    return RedisAddress(
         url=settings.redis_url or "",
         ca_file=settings.redis_ca_file,
         client_cert=settings.redis_client_cert,
@@ -120,19 +120,19 @@ def _in_memory(clock: Clock) -> OpenedStorage:
 
 USE_CASES: Final = (
     AbandonTurn,
-    AnswerAgain,
-    AnswerTools,
+    Regenerate,
+    SubmitToolResults,
     FindConversation,
-    BeginConversation,
-    ChangeConversation,
+    CreateConversation,
+    EditItems,
     FollowTurn,
     ForgetConversation,
-    MakeReply,
-    OpenConversation,
+    RunTurn,
+    CreateSession,
     OpenTurn,
-    PutIn,
+    CreateResponse,
     ReadHistory,
-    ReplyUnkept,
+    EphemeralReply,
     SaveReply,
     SendMessage,
     StartTurn,
@@ -147,8 +147,8 @@ async def opened_container(settings: Settings) -> AsyncIterator[punq.Container]:
     """The container with every adapter open; they are closed in reverse order at the end.
 
     Raises:
-        KeyRingProblem, ProfileProblem, RedisAway: what the operator has to mend; no key or password
-            is shown.
+        KeyRingProblem, ProfileProblem, RedisUnreachable: what the operator has to fix. No message
+            contains a key or password.
     """
     container = punq.Container()
     ring = KeyRing.parse(settings.keys) if settings.keys else KeyRing.random(os.urandom)
@@ -189,7 +189,7 @@ def _budget(settings: Settings) -> Budget:
 def _register_limiter(
     container: punq.Container, settings: Settings, clock: Clock, keys: ClientKeys
 ) -> None:
-    amounts = {Share.NEW: settings.new_per_hour, Share.STORED: settings.stored_bytes_per_hour}
+    amounts = {Quota.NEW: settings.new_per_hour, Quota.STORED: settings.stored_bytes_per_hour}
     limiter: RateLimiter = InMemoryRateLimiter(
         clock=clock, per_hour=amounts, pseudonym=keys.pseudonym
     )
@@ -204,7 +204,7 @@ async def _opened_model(stack: AsyncExitStack, settings: Settings, clock: Clock)
             base_url=settings.model_base_url,
             api_key=settings.model_api_key,
             model=settings.model_name,
-            patience=Patience(
+            patience=Timeouts(
                 connect=settings.model_connect_timeout,
                 first_piece=settings.model_first_piece_timeout,
                 silence=settings.model_silence_timeout,

@@ -215,7 +215,7 @@ class Settings:
         return self.public_url is not None and self.public_url.startswith("https://")
 
 
-def contradictions(settings: Settings) -> Iterator[str]:
+def cross_checks(settings: Settings) -> Iterator[str]:
     """What does not go together, by name; no value is shown."""
     yield from _of_storage(settings)
     yield from _of_the_model(settings)
@@ -294,7 +294,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     problems.extend(_unusable(values))
     if not problems:
         settings = Settings(**values)
-        problems.extend(contradictions(settings))
+        problems.extend(cross_checks(settings))
         if not problems:
             return settings
     raise SettingsProblem(problems)

@@ -13,12 +13,12 @@ class Caller:
 
     Attributes:
         owner: whose conversations it may open.
-        renewed: the same key in its newest form, to be handed out again; absent when the presented
-            one is the newest.
+        reissued_key: the same key signed with the newest master key, to be sent back to the caller;
+            None when the presented one is already the newest.
     """
 
     owner: Owner
-    renewed: str | None = field(default=None, repr=False)
+    reissued_key: str | None = field(default=None, repr=False)
 
 
 class ClientKeys(Protocol):
@@ -36,7 +36,7 @@ class ClientKeys(Protocol):
         """
         ...
 
-    def session_named(self, owner: Owner, chat_id: str) -> SessionId:
+    def session_for_chat_id(self, owner: Owner, chat_id: str) -> SessionId:
         """The session that a client's own chat id names within this owner's space."""
         ...
 

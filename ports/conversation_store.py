@@ -11,7 +11,7 @@ from domain.model.message import Message
 
 Change: TypeAlias = Callable[[Conversation], Conversation]
 """A pure function. It may be called several times; returning its argument changes nothing."""
-Condition: TypeAlias = Callable[[Conversation], bool]
+Predicate: TypeAlias = Callable[[Conversation], bool]
 
 
 @frozen(kw_only=True)
@@ -87,7 +87,7 @@ class ConversationStateStore(Protocol):
         """
         ...
 
-    async def reopen_log(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
+    async def ensure_log(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
         """Whether this turn is still the open one; if so, it has a log, again if that was lost."""
         ...
 
@@ -95,6 +95,6 @@ class ConversationStateStore(Protocol):
         """Delete the conversation and its log for good; absent or another owner's is no error."""
         ...
 
-    async def forget_if(self, owner: Owner, session_id: SessionId, wanted: Condition) -> None:
-        """``forget`` if ``wanted``, which may see the newest messages only, holds by then."""
+    async def forget_if(self, owner: Owner, session_id: SessionId, predicate: Predicate) -> None:
+        """``forget`` if ``predicate``, which may see the newest messages only, holds by then."""
         ...

@@ -4,7 +4,7 @@
     ├── StoreUnavailable             the store did not answer; the outcome may be unknown
     ├── StoredStateUnreadable        something is stored that does not open: never an empty history
     ├── ConversationBusy             too many writers at once
-    ├── TurnNotLogged                this turn has no log (any more)
+    ├── TurnLogNotFound              this turn has no log (any more)
     ├── TooManyTurns                 this process runs as many turns as it may
     ├── ShuttingDown                 this process takes no new turns
     ├── TooManyRequests              the caller used up its share for now
@@ -20,20 +20,20 @@ from typing import ClassVar
 
 
 class PortError(Exception):
-    """The world failed. ``code`` is stable and public, ``sentence`` says it to people."""
+    """The world failed. ``code`` is stable and public, ``message`` says it to people."""
 
     code: ClassVar[str] = "port_error"
-    sentence: ClassVar[str] = "Something this service needs has failed."
+    message: ClassVar[str] = "Something this service needs has failed."
 
     def __init__(self) -> None:
-        super().__init__(self.sentence)
+        super().__init__(self.message)
 
 
 class StoreUnavailable(PortError):
     """The store did not answer; ``doing`` says which operation, in the words of the port."""
 
     code = "store_unavailable"
-    sentence = "The store is unavailable."
+    message = "The store is unavailable."
 
     def __init__(self, doing: str) -> None:
         super().__init__()
@@ -44,42 +44,42 @@ class StoredStateUnreadable(PortError):
     """Something is stored under this id that does not open; it was left as it is."""
 
     code = "stored_state_unreadable"
-    sentence = "The stored conversation cannot be read."
+    message = "The stored conversation cannot be read."
 
 
 class ConversationBusy(PortError):
     """Other writers were faster for too long; nothing was changed."""
 
     code = "conversation_busy"
-    sentence = "Too many changes to this conversation at once."
+    message = "Too many changes to this conversation at once."
 
 
-class TurnNotLogged(PortError):
+class TurnLogNotFound(PortError):
     """The turn has no log: never had one, it has been deleted, or another turn's took its place."""
 
     code = "turn_not_logged"
-    sentence = "This turn has no log."
+    message = "This turn has no log."
 
 
 class TooManyTurns(PortError):
     """This process runs as many turns as it may; nothing was changed."""
 
     code = "too_many_turns"
-    sentence = "Too many replies are being written at the moment."
+    message = "Too many replies are being written at the moment."
 
 
 class ShuttingDown(PortError):
     """This process takes no new turns; nothing was changed."""
 
     code = "shutting_down"
-    sentence = "This server is being restarted."
+    message = "This server is being restarted."
 
 
 class TooManyRequests(PortError):
     """The caller used up its share; there is room again after ``retry_after``."""
 
     code = "too_many_requests"
-    sentence = "Too many requests from your address; please try again later."
+    message = "Too many requests from your address; please try again later."
 
     def __init__(self, retry_after: timedelta) -> None:
         super().__init__()
@@ -90,4 +90,4 @@ class ClientKeyInvalid(PortError):
     """The credential is not a client key of this service."""
 
     code = "client_key_invalid"
-    sentence = "This is not a valid client key; POST /api/client-key issues one."
+    message = "This is not a valid client key; POST /api/client-key issues one."

@@ -48,14 +48,14 @@ class ModelError(PortError):
     """The language model failed."""
 
     code = "model_failed"
-    sentence = "The language model failed."
+    message = "The language model failed."
 
 
 class ModelUnavailable(ModelError):
     """The model's server could not be reached, or answered that it cannot work."""
 
     code = "model_unavailable"
-    sentence = "The language model is not available."
+    message = "The language model is not available."
 
 
 class ModelBusy(ModelError):
@@ -66,7 +66,7 @@ class ModelBusy(ModelError):
     """
 
     code = "model_busy"
-    sentence = "The language model is busy."
+    message = "The language model is busy."
 
     def __init__(self, retry_after: timedelta | None = None) -> None:
         super().__init__()
@@ -77,39 +77,39 @@ class ModelTimedOut(ModelError):
     """The model was silent for too long."""
 
     code = "model_timeout"
-    sentence = "The language model did not answer in time."
+    message = "The language model did not answer in time."
 
 
 class ModelRejectedCredentials(ModelError):
     """The model's server does not accept our credentials: the operator's to mend."""
 
     code = "model_credentials_rejected"
-    sentence = "The language model does not accept this server's credentials."
+    message = "The language model does not accept this server's credentials."
 
 
 class ModelRejectedRequest(ModelError):
     """The model's server finds our request wrong."""
 
     code = "model_request_rejected"
-    sentence = "The language model refused the request."
+    message = "The language model refused the request."
 
 
 class ContextExceeded(ModelError):
     """The prompt is too long for the model."""
 
     code = "model_context_exceeded"
-    sentence = "The conversation is too long for the language model."
+    message = "The conversation is too long for the language model."
 
 
 class ContentFiltered(ModelError):
     """The provider's content filter refused the prompt."""
 
     code = "model_content_filtered"
-    sentence = "The language model's content filter refused to answer."
+    message = "The language model's content filter refused to answer."
 
 
 class MalformedStream(ModelError):
     """The model's server sent what is no reply, or broke off in the middle of one."""
 
     code = "model_stream_malformed"
-    sentence = "The language model's reply was damaged."
+    message = "The language model's reply was damaged."

@@ -4,7 +4,7 @@ from enum import Enum
 from typing import Protocol
 
 
-class Share(Enum):
+class Quota(Enum):
     """What is counted, each by address and hour."""
 
     NEW = "new"
@@ -17,7 +17,7 @@ class Share(Enum):
 class RateLimiter(Protocol):
     """Counts what callers use up."""
 
-    async def spend(self, address: str, share: Share, amount: int = 1) -> None:
+    async def consume(self, address: str, quota: Quota, amount: int = 1) -> None:
         """Take ``amount`` from what ``address`` has left this hour.
 
         Raises:

@@ -6,7 +6,7 @@ from typing import Protocol
 class Telemetry(Protocol):
     """Takes note of events. It never fails and never waits."""
 
-    def note(self, event: str, **facts: str | float | bool | None) -> None:
+    def emit(self, event: str, **fields: str | float | bool | None) -> None:
         """Note an event such as ``turn.finished`` with ids, counts, codes and seconds only.
 
         A ``session_id`` among the facts is replaced by a keyed digest.

@@ -12,10 +12,10 @@ from domain.model.turn import Turn, TurnEnd
 LogEntry: TypeAlias = NumberedPiece | TurnEnd
 
 
-class Writing(Enum):
+class AppendResult(Enum):
     """What the writer of a turn learns with each write."""
 
-    GO_ON = "go on"
+    CONTINUE = "go on"
     STOPPED = "stopped"
     SUPERSEDED = "superseded"
     GONE = "gone"
@@ -31,10 +31,10 @@ class TurnLog(Protocol):
 
     async def append(
         self, owner: Owner, session_id: SessionId, turn: Turn, pieces: Sequence[NumberedPiece]
-    ) -> Writing:
+    ) -> AppendResult:
         """Add pieces, or just a sign of life when there are none.
 
-        Pieces already there are not added twice. Anything but ``GO_ON`` tells the writer to end;
+        Pieces already there are not added twice. Anything but ``CONTINUE`` tells the writer to end;
         ``STOPPED`` pieces are kept, ``SUPERSEDED`` and ``GONE`` ones are not. ``GONE`` is also the
         answer when what precedes these pieces was lost: a log that is opened again takes all.
         """
@@ -57,11 +57,11 @@ class TurnLog(Protocol):
         and any number may read at once.
 
         Raises:
-            TurnNotLogged: this turn has no log.
+            TurnLogNotFound: this turn has no log.
         """
         ...
 
-    def in_reach_for(self) -> timedelta:
+    def healthy_for(self) -> timedelta:
         """For how long this process has reached the logs without trouble; none while it does not.
 
         Nobody was silent for longer, and nothing was missing for longer.
@@ -75,6 +75,6 @@ class TurnLog(Protocol):
         reach, nobody was silent.
 
         Raises:
-            TurnNotLogged: this turn has no log.
+            TurnLogNotFound: this turn has no log.
         """
         ...

@@ -15,12 +15,12 @@ class Signals(Protocol):
         """Return at the next nudge or call to end, or after ``at_most``."""
         ...
 
-    def nudge(self) -> None:
+    def wake(self) -> None:
         """Let a ``wait`` that is under way, or else the next, return at once."""
         ...
 
     @property
-    def must_end(self) -> bool:
+    def shutting_down(self) -> bool:
         """Whether the process shuts down and the turn has to end now."""
         ...
 
@@ -55,6 +55,6 @@ class TurnRunner(Protocol):
         """
         ...
 
-    def nudge(self, turn_id: TurnId) -> None:
+    def wake(self, turn_id: TurnId) -> None:
         """Have this turn look at its log now; nothing happens when it does not run here."""
         ...

@@ -32,13 +32,13 @@ class Bounds:
     """How much and how long callers may wait.
 
     Attributes:
-        patience: for one reply, from the call on; also for a connection.
-        lateness: how late the oldest reply may be before the connection counts as dead.
+        timeout: for one reply, from the call on; also for a connection.
+        grace: how late the oldest reply may be before the connection counts as dead.
         commands, size: unanswered at most, in number and bytes.
     """
 
-    patience: timedelta = timedelta(seconds=2)
-    lateness: timedelta = timedelta(seconds=2)
+    timeout: timedelta = timedelta(seconds=2)
+    grace: timedelta = timedelta(seconds=2)
     commands: int = 1_024
     size: int = 8_000_000
 
@@ -50,14 +50,14 @@ class _Command:
     reply: Reply = field(repr=False)
 
 
-class Waiting:
+class CommandQueue:
     """First come, first sent, first answered."""
 
     def __init__(self, bounds: Bounds) -> None:
         """Nothing waits yet."""
         self._bounds = bounds
-        self._patience = bounds.patience.total_seconds()
-        self._lateness = bounds.lateness.total_seconds()
+        self._patience = bounds.timeout.total_seconds()
+        self._lateness = bounds.grace.total_seconds()
         self._queue: deque[_Command] = deque()
         self._sent: deque[_Command] = deque()
         self._size = 0
@@ -106,7 +106,7 @@ class Waiting:
         else:
             command.reply.set_exception(refusal)
 
-    def give_up(self, now: float) -> bool:
+    def expire(self, now: float) -> bool:
         """Fail what was waited for too long; whether the oldest reply is far too late."""
         for command in self._sent:
             if command.deadline > now:
@@ -117,8 +117,8 @@ class Waiting:
             _fail(self._queue.popleft(), NotSent("not sent in time"), None)
         return bool(self._sent) and self._sent[0].deadline + self._lateness <= now
 
-    def next_look(self, now: float) -> float | None:
-        """When ``give_up`` has something to do again; absent while nothing waits."""
+    def next_deadline(self, now: float) -> float | None:
+        """When ``expire`` has something to do again; absent while nothing waits."""
         coming = (one.deadline for one in (*self._sent, *self._queue) if one.deadline > now)
         due = [next(coming, None)]
         if self._sent:

@@ -19,7 +19,7 @@ from adapters.encrypted_redis.command_queue import (
     ConnectionTrouble,
 )
 from adapters.encrypted_redis.multiplexer import Multiplexer
-from adapters.encrypted_redis.redis_client import Commands
+from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.encrypted_redis.redis_errors import pause_after, reason_of
 from ports.clock import Clock
 from ports.telemetry import Telemetry
@@ -29,12 +29,12 @@ _PORT: Final = 6379
 _FOR_THE_OPERATOR: Final = ("WRONGPASS", "NOPERM", "NOAUTH")
 
 
-class RedisAway(Exception):
+class RedisUnreachable(Exception):
     """Redis did not answer at the start; the message names the place, never a password."""
 
 
 @frozen(kw_only=True)
-class RedisPlace:
+class RedisAddress:
     """Where Redis is and how its certificate is checked.
 
     Attributes:
@@ -79,7 +79,7 @@ class RedisPlace:
             "password": unquote(parts.password) if parts.password else None,
             "protocol": 2,
             "socket_timeout": None,
-            "socket_connect_timeout": Bounds().patience.total_seconds(),
+            "socket_connect_timeout": Bounds().timeout.total_seconds(),
             "driver_info": None,
         }
 
@@ -96,23 +96,23 @@ class RedisPlace:
 
 @asynccontextmanager
 async def open_redis(
-    place: RedisPlace,
+    place: RedisAddress,
     *,
     clock: Clock,
     telemetry: Telemetry,
     within: timedelta = START_WITHIN,
     bounds: Bounds | None = None,
-) -> AsyncIterator[Commands]:
+) -> AsyncIterator[RedisClient]:
     """Commands over one connection, once Redis answers.
 
     Raises:
-        RedisAway: it did not within the time, or does not let us in.
+        RedisUnreachable: it did not within the time, or does not let us in.
     """
     connection = Multiplexer(place.connection, bounds or Bounds(), clock)
     running = asyncio.create_task(connection.run())
     try:
         await _answered(connection, place, clock, within)
-        yield Commands(connection=connection, clock=clock, telemetry=telemetry)
+        yield RedisClient(connection=connection, clock=clock, telemetry=telemetry)
     finally:
         connection.close()
         running.cancel()
@@ -121,7 +121,7 @@ async def open_redis(
 
 
 async def _answered(
-    connection: Multiplexer, place: RedisPlace, clock: Clock, within: timedelta
+    connection: Multiplexer, place: RedisAddress, clock: Clock, within: timedelta
 ) -> None:
     deadline, failures = clock.monotonic() + within, 0
     while True:
@@ -133,9 +133,9 @@ async def _answered(
             failures += 1
             pause = pause_after(failures)
             if reason in _FOR_THE_OPERATOR:
-                raise RedisAway(f"Redis at {place} refuses us ({reason}).") from error
+                raise RedisUnreachable(f"Redis at {place} refuses us ({reason}).") from error
             if clock.monotonic() + pause >= deadline:
-                raise RedisAway(f"Redis at {place} does not answer ({reason}).") from error
+                raise RedisUnreachable(f"Redis at {place} does not answer ({reason}).") from error
             await clock.sleep(pause)
         else:
             return

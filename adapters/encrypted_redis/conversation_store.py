@@ -15,10 +15,10 @@ from typing import Final
 
 from attrs import frozen
 
-from adapters.encrypted_redis.frame_chain import Place, Stored, Write, first_write, next_write
+from adapters.encrypted_redis.frame_chain import FrameInfo, Stored, Write, first_write, next_write
 from adapters.encrypted_redis.frame_reader import (
-    Enough,
     FrameReader,
+    StopReading,
     all_frames,
     enough_to_write,
     messages_below,
@@ -32,9 +32,9 @@ from adapters.encrypted_redis.keys_and_scripts import (
     milliseconds,
     state_key,
 )
-from adapters.encrypted_redis.redis_client import Commands
+from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.encrypted_redis.turn_log import RedisTurnLog
-from adapters.sealing.sealer import Belonging, BoundSealer, Kind, Sealer
+from adapters.sealing.sealer import BoundSealer, Ownership, RecordKind, Sealer
 from domain.model.conversation import Conversation, retention_restarted
 from domain.model.errors import (
     ConversationExists,
@@ -46,17 +46,17 @@ from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.limits import MAX_CONVERSATION_BYTES
 from domain.model.turn import Turn
 from ports.clock import Clock
-from ports.conversation_store import Change, Condition, Page
+from ports.conversation_store import Change, Page, Predicate
 from ports.errors import ConversationBusy, StoredStateUnreadable
 
-AS_IT_IS: Final = timedelta()
+KEEP_TTL: Final = timedelta()
 _NO_LOG: Final = ("", "", "", 0)
 
 
 class Commit:
     """Commits writes. A repeat sends the same bytes and is exact."""
 
-    def __init__(self, commands: Commands, log: RedisTurnLog) -> None:
+    def __init__(self, commands: RedisClient, log: RedisTurnLog) -> None:
         """``log`` seals the heads of the logs that are opened."""
         self._commands = commands
         self._log = log
@@ -64,7 +64,7 @@ class Commit:
     async def __call__(
         self, owner: Owner, write: Write, opening: Turn | None, stay: timedelta
     ) -> bytes:
-        """``OK``, ``CONFLICT``, ``EXISTS`` or ``GONE``; ``stay`` may be ``AS_IT_IS``.
+        """``OK``, ``CONFLICT``, ``EXISTS`` or ``GONE``; ``stay`` may be ``KEEP_TTL``.
 
         Raises:
             ConversationTooLarge: a turn would be opened in a conversation at its bound.
@@ -74,7 +74,7 @@ class Commit:
             raise ConversationTooLarge
         session_id = write.after.conversation.id
         log = _NO_LOG if opening is None else self._log.head(owner, session_id, opening)
-        answer: bytes = await self._commands.run(
+        answer: bytes = await self._commands.run_script(
             "commit",
             SPLICE,
             (state_key(session_id), log_key(session_id)),
@@ -89,14 +89,14 @@ class Commit:
             self._log.opened(owner, session_id, opening)
         return answer
 
-    async def reopen_log(self, owner: Owner, stored: Stored, turn: Turn) -> bytes:
+    async def ensure_log(self, owner: Owner, stored: Stored, turn: Turn) -> bytes:
         """``OK`` or ``OPENED``, or ``CONFLICT`` or ``GONE`` when this is no longer what is stored.
 
         Raises:
             StoreUnavailable: Redis does not answer.
         """
         session_id = stored.conversation.id
-        answer: bytes = await self._commands.run(
+        answer: bytes = await self._commands.run_script(
             "log",
             REOPEN,
             (state_key(session_id), log_key(session_id)),
@@ -117,9 +117,9 @@ class Commit:
         """
         session_id, tag = stored.conversation.id, stored.places[-1].tag
         keys = (state_key(session_id), log_key(session_id))
-        answer: bytes = await self._commands.run("forget", FORGET, keys, tag, repeat=True)
+        answer: bytes = await self._commands.run_script("forget", FORGET, keys, tag, repeat=True)
         if answer == b"OK":
-            self._log.let_go(session_id)
+            self._log.drop_local(session_id)
         return answer
 
 
@@ -135,7 +135,7 @@ class Known:
 
     owner: Owner
     sealer: BoundSealer
-    places: tuple[Place, ...]
+    places: tuple[FrameInfo, ...]
     before: bytes
     size_before: int
     oldest_key: bytes | None
@@ -151,7 +151,7 @@ class Known:
         )
 
 
-class KnownPlaces:
+class ChainCache:
     """Remembers by identity: an equal conversation that was stored elsewhere is not the same."""
 
     def __init__(self) -> None:
@@ -194,7 +194,7 @@ class RedisConversationStore:
     """Keeps conversations as frames that only their owner and the master key open together."""
 
     def __init__(
-        self, *, commands: Commands, sealer: Sealer, log: RedisTurnLog, clock: Clock
+        self, *, commands: RedisClient, sealer: Sealer, log: RedisTurnLog, clock: Clock
     ) -> None:
         """``clock`` bounds how long an update is tried against faster writers."""
         self._commands = commands
@@ -202,7 +202,7 @@ class RedisConversationStore:
         self._log = log
         self._commit = Commit(commands, log)
         self._clock = clock
-        self._known = KnownPlaces()
+        self._known = ChainCache()
 
     async def create(self, owner: Owner, conversation: Conversation) -> None:
         """See ``ports.conversation_store.ConversationStateStore.create``."""
@@ -256,8 +256,8 @@ class RedisConversationStore:
             await self._clock.sleep(_pause(losses))
             stored = await self._read(session_id, sealer, enough_to_write(last))
 
-    async def reopen_log(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
-        """See ``ports.conversation_store.ConversationStateStore.reopen_log``."""
+    async def ensure_log(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
+        """See ``ports.conversation_store.ConversationStateStore.ensure_log``."""
         sealer = self._bound(owner, session_id)
         while True:
             try:
@@ -267,7 +267,7 @@ class RedisConversationStore:
             turn = stored.conversation.open_turn
             if turn is None or turn.id != turn_id:
                 return False
-            if await self._commit.reopen_log(owner, stored, turn) in (b"OK", b"OPENED"):
+            if await self._commit.ensure_log(owner, stored, turn) in (b"OK", b"OPENED"):
                 return True
 
     async def forget(self, owner: Owner, session_id: SessionId) -> None:
@@ -275,32 +275,36 @@ class RedisConversationStore:
         sealer = self._bound(owner, session_id)
         frames = await FrameReader(self._commands, session_id, sealer).newest()
         belongings = {sealer.belonging(frame) for frame in frames}
-        if frames and Belonging.OURS not in belongings:
-            if belongings == {Belonging.ANOTHERS}:
+        if frames and Ownership.MINE not in belongings:
+            if belongings == {Ownership.OTHER}:
                 return
             # Nothing shows that it is this owner's, so it is not this owner's to delete.
             raise StoredStateUnreadable
-        if not frames and not await self._log.is_of(owner, session_id):
+        if not frames and not await self._log.exists_for(owner, session_id):
             return
-        await self._commands.repeatable("forget", "DEL", state_key(session_id), log_key(session_id))
-        self._log.let_go(session_id)
+        await self._commands.call_idempotent(
+            "forget", "DEL", state_key(session_id), log_key(session_id)
+        )
+        self._log.drop_local(session_id)
 
-    async def forget_if(self, owner: Owner, session_id: SessionId, wanted: Condition) -> None:
+    async def forget_if(self, owner: Owner, session_id: SessionId, predicate: Predicate) -> None:
         """See ``ports.conversation_store.ConversationStateStore.forget_if``."""
         sealer = self._bound(owner, session_id)
         with suppress(ConversationNotFound):
             while True:
                 stored = await self._read(session_id, sealer, newest_messages(1))
                 if (
-                    not wanted(stored.conversation)
+                    not predicate(stored.conversation)
                     or await self._commit.forget(stored) != b"CONFLICT"
                 ):
                     return
 
     def _bound(self, owner: Owner, session_id: SessionId) -> BoundSealer:
-        return self._sealer.bound(owner, Kind.STATE, session_id)
+        return self._sealer.bound(owner, RecordKind.STATE, session_id)
 
-    async def _read(self, session_id: SessionId, sealer: BoundSealer, enough: Enough) -> Stored:
+    async def _read(
+        self, session_id: SessionId, sealer: BoundSealer, enough: StopReading
+    ) -> Stored:
         return await FrameReader(self._commands, session_id, sealer).read(enough)
 
     async def _begun(
@@ -334,11 +338,11 @@ class RedisConversationStore:
         self, owner: Owner, stored: Stored, changed: Conversation, sealer: BoundSealer
     ) -> Stored | None:
         """What is stored now; absent when another writer was faster."""
-        anew = self._is_to_be_rewritten(stored, changed)
-        write = next_write(stored, changed, sealer, anew=anew)
+        reseal_all = self._is_to_be_rewritten(stored, changed)
+        write = next_write(stored, changed, sealer, reseal_all=reseal_all)
         opening = newly_opened(stored.conversation, changed)
         stay = (
-            changed.retained_for if retention_restarted(stored.conversation, changed) else AS_IT_IS
+            changed.retained_for if retention_restarted(stored.conversation, changed) else KEEP_TTL
         )
         answer = await self._commit(owner, write, opening, stay)
         if answer == b"GONE":

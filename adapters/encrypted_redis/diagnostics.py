@@ -16,9 +16,9 @@ from typing import Final
 from attrs import frozen
 
 from adapters.encrypted_redis.keys_and_scripts import state_key
-from adapters.encrypted_redis.redis_client import Commands
+from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.sealing.key_ring import KeyRing
-from adapters.sealing.sealer import Unopenable, header_of
+from adapters.sealing.sealer import UnsealError, header_of
 from domain.model.identifiers import SessionId
 from ports.clock import Clock
 
@@ -47,22 +47,22 @@ class Finding:
     text: str
 
 
-async def server_findings(commands: Commands) -> list[Finding]:
+async def server_findings(commands: RedisClient) -> list[Finding]:
     """How the server is set up.
 
     Raises:
         StoreUnavailable: it does not answer.
     """
-    await commands.once("doctor", "PING")
-    told = await commands.asked("INFO")
+    await commands.call_once("doctor", "PING")
+    told = await commands.query_if_allowed("INFO")
     if not isinstance(told, bytes):
         return [Finding(Level.GOOD, "settings", "not readable, declared by you")]
     info = _parsed(told)
-    fsync = await commands.asked("CONFIG", "GET", "appendfsync")
+    fsync = await commands.query_if_allowed("CONFIG", "GET", "appendfsync")
     return [*_version(info), *_memory(info), *_persistence(info), *_fsync(fsync)]
 
 
-async def connection_findings(commands: Commands, clock: Clock) -> list[Finding]:
+async def connection_findings(commands: RedisClient, clock: Clock) -> list[Finding]:
     """Round trip, user, and the server's clock.
 
     Raises:
@@ -126,19 +126,19 @@ def _fsync(reply: object) -> Iterator[Finding]:
         yield Finding(Level.GOOD, "appendfsync", value)
 
 
-async def _round_trip(commands: Commands, clock: Clock) -> Finding:
+async def _round_trip(commands: RedisClient, clock: Clock) -> Finding:
     took: list[timedelta] = []
     for _ in range(_PINGS):
         began = clock.monotonic()
-        await commands.once("doctor", "PING")
+        await commands.call_once("doctor", "PING")
         took.append(clock.monotonic() - began)
     best = min(took)
     level = Level.GOOD if best <= _SLOW else Level.WARNING
     return Finding(level, "round trip", f"{best.total_seconds() * 1000:.2f} ms")
 
 
-async def _user(commands: Commands) -> Finding:
-    name = await commands.asked("ACL", "WHOAMI")
+async def _user(commands: RedisClient) -> Finding:
+    name = await commands.query_if_allowed("ACL", "WHOAMI")
     if not isinstance(name, bytes):
         return Finding(Level.GOOD, "user", "not readable, declared by you")
     if name != b"default":
@@ -146,8 +146,8 @@ async def _user(commands: Commands) -> Finding:
     return Finding(Level.WARNING, "user", "default; give the service an ACL user of its own")
 
 
-async def _time(commands: Commands, clock: Clock) -> Finding:
-    told = await commands.asked("TIME")
+async def _time(commands: RedisClient, clock: Clock) -> Finding:
+    told = await commands.query_if_allowed("TIME")
     if not isinstance(told, list):
         return Finding(Level.GOOD, "clock", "not readable, declared by you")
     skew = abs(datetime.fromtimestamp(int(told[0]) + int(told[1]) / 1_000_000, UTC) - clock.now())
@@ -160,7 +160,7 @@ _PATTERN: Final = state_key(SessionId("*"))
 _RULE: Final = "can go 24 hours after the last process that sealed with it has ended"
 
 
-async def key_findings(commands: Commands, ring: KeyRing) -> list[Finding]:
+async def key_findings(commands: RedisClient, ring: KeyRing) -> list[Finding]:
     """One finding a key; counting needs a server that lets us look without counting as use.
 
     Raises:
@@ -170,7 +170,7 @@ async def key_findings(commands: Commands, ring: KeyRing) -> list[Finding]:
     older = ring.keys[1:]
     if not older:
         return [first]
-    if await commands.asked("CLIENT", "NO-TOUCH", "ON") != b"OK":
+    if await commands.query_if_allowed("CLIENT", "NO-TOUCH", "ON") != b"OK":
         return [first, *(Finding(Level.GOOD, f"key {key.label}", _RULE) for key in older)]
     found = await _frames_by_key(commands)
     counted = [(key.label, found[key.key_id]) for key in older]
@@ -193,15 +193,17 @@ def _strangers(found: Counter[bytes], ring: KeyRing) -> list[Finding]:
     return [Finding(Level.PROBLEM, "keys", text)]
 
 
-async def _frames_by_key(commands: Commands) -> Counter[bytes]:
+async def _frames_by_key(commands: RedisClient) -> Counter[bytes]:
     """How many conversations have their oldest frame under each key."""
     found: Counter[bytes] = Counter()
     cursor = b"0"
     while True:
-        cursor, keys = await commands.repeatable(
+        cursor, keys = await commands.call_idempotent(
             "doctor", "SCAN", cursor, "MATCH", _PATTERN, "COUNT", _AT_ONCE
         )
-        frames = await asyncio.gather(*(commands.asked("LINDEX", key, 0) for key in keys))
+        frames = await asyncio.gather(
+            *(commands.query_if_allowed("LINDEX", key, 0) for key in keys)
+        )
         found.update(_key_id(frame) for frame in frames if isinstance(frame, bytes))
         if cursor == b"0":
             return found
@@ -210,5 +212,5 @@ async def _frames_by_key(commands: Commands) -> Counter[bytes]:
 def _key_id(frame: bytes) -> bytes:
     try:
         return header_of(frame).key_id
-    except Unopenable:
+    except UnsealError:
         return b""

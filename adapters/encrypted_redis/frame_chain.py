@@ -18,7 +18,7 @@ from attrs import frozen
 from adapters.sealing.sealer import (
     NO_FRAME_BEFORE,
     BoundSealer,
-    Unopenable,
+    UnsealError,
     header_of,
     tag_of,
 )
@@ -38,7 +38,7 @@ FIRST_REVISION: Final = 1
 
 
 @frozen
-class Place:
+class FrameInfo:
     """What is known of one stored frame, without its content.
 
     Attributes:
@@ -78,7 +78,7 @@ class Stored:
     """
 
     conversation: Conversation
-    places: tuple[Place, ...]
+    places: tuple[FrameInfo, ...]
     before: bytes
     size_before: int
     oldest_key: bytes | None = None
@@ -104,7 +104,7 @@ class Stored:
 class OpenedFrame:
     """One frame, opened, and the tag it follows."""
 
-    place: Place
+    place: FrameInfo
     content: FrameContent
     before: bytes
 
@@ -113,7 +113,7 @@ def opened(frame: bytes, before: bytes, sealer: BoundSealer) -> OpenedFrame:
     """One frame.
 
     Raises:
-        Unopenable, Unpackable: it is not as it was sealed.
+        UnsealError, DecodeError: it is not as it was sealed.
     """
     content = decode_frame(sealer.open(frame, before=before))
     return OpenedFrame(place_of(frame, len(content.messages)), content, before)
@@ -130,13 +130,13 @@ def joined(
     only behind the tag of the one before.
 
     Raises:
-        Unopenable: the last has no head.
-        Unpackable: the head does not fit the messages.
+        UnsealError: the last has no head.
+        DecodeError: the head does not fit the messages.
     """
     frames = tuple(reversed(newest_first))
     head = frames[-1].content.head
     if head is None:
-        raise Unopenable("the last frame has no head")
+        raise UnsealError("the last frame has no head")
     messages = tuple(said for frame in frames for said in frame.content.messages)
     return Stored(
         conversation=conversation_of(session_id, head, messages),
@@ -148,7 +148,7 @@ def joined(
 
 
 def _key_of(frame: bytes) -> bytes | None:
-    with suppress(Unopenable):
+    with suppress(UnsealError):
         return header_of(frame).key_id
     return None
 
@@ -157,13 +157,13 @@ def _size_before(head: HeadRecord, frames: Sequence[OpenedFrame]) -> int:
     return head.size_before - sum(frame.place.size for frame in frames[:-1])
 
 
-def place_of(frame: bytes, messages: int) -> Place:
+def place_of(frame: bytes, messages: int) -> FrameInfo:
     """What is known of a frame that holds so many messages."""
     header = header_of(frame)
-    return Place(header.first, header.last, tag_of(frame), header.key_id, len(frame), messages)
+    return FrameInfo(header.first, header.last, tag_of(frame), header.key_id, len(frame), messages)
 
 
-MERGED: Final = 8
+FRAMES_PER_MERGE: Final = 8
 """So many single frames become one."""
 MERGED_MAX_BYTES: Final = 500_000
 """As records: a larger one would be read as a whole for little."""
@@ -193,25 +193,25 @@ def first_write(conversation: Conversation, sealer: BoundSealer) -> Write:
 
 
 def next_write(
-    stored: Stored, changed: Conversation, sealer: BoundSealer, *, anew: bool = False
+    stored: Stored, changed: Conversation, sealer: BoundSealer, *, reseal_all: bool = False
 ) -> Write:
     """How a changed conversation is stored: every frame that still holds true stays.
 
-    ``anew`` seals all of them again, for which ``stored`` has to be whole.
+    ``reseal_all`` seals all of them again, for which ``stored`` has to be whole.
 
     Raises:
         ConversationTooLarge: the last turn is too much for one frame, or would be with its reply.
     """
-    kept = _still_true(stored, changed)
+    kept = _reusable_frames(stored, changed)
     # What takes the place of a merged frame is one itself: else the next eight would swallow it.
     revisions = stored.places[kept].revisions if kept < len(stored.places) else 1
-    if changed.open_turn is None and kept >= MERGED - 1 and revisions == 1:
-        last = stored.places[kept - MERGED + 1 : kept]
+    if changed.open_turn is None and kept >= FRAMES_PER_MERGE - 1 and revisions == 1:
+        last = stored.places[kept - FRAMES_PER_MERGE + 1 : kept]
         if all(place.is_single for place in last):
-            cut = _Cut(kept - MERGED + 1, MERGED, most=MERGED_MAX_BYTES)
+            cut = _Cut(kept - FRAMES_PER_MERGE + 1, FRAMES_PER_MERGE, most=MERGED_MAX_BYTES)
             with suppress(ConversationTooLarge):
-                return _write(stored, cut, changed, sealer, anew=anew)
-    return _write(stored, _Cut(kept, revisions), changed, sealer, anew=anew)
+                return _write(stored, cut, changed, sealer, reseal_all=reseal_all)
+    return _write(stored, _Cut(kept, revisions), changed, sealer, reseal_all=reseal_all)
 
 
 @frozen
@@ -223,7 +223,7 @@ class _Cut:
     most: int = RECORD_MAX_BYTES
 
 
-def _still_true(stored: Stored, changed: Conversation) -> int:
+def _reusable_frames(stored: Stored, changed: Conversation) -> int:
     """How many of the loaded frames can stay as they are."""
     unchanged = _unchanged_messages(stored.conversation, changed)
     kept = covered = 0
@@ -248,11 +248,16 @@ def _unchanged_messages(before: Conversation, after: Conversation) -> int:
 
 
 def _write(
-    stored: Stored, cut: _Cut, changed: Conversation, sealer: BoundSealer, *, anew: bool = False
+    stored: Stored,
+    cut: _Cut,
+    changed: Conversation,
+    sealer: BoundSealer,
+    *,
+    reseal_all: bool = False,
 ) -> Write:
-    with_retention_from = () if anew else stored.places[: cut.kept]
+    with_retention_from = () if reseal_all else stored.places[: cut.kept]
     writer = _Writer(sealer, changed, list(with_retention_from), stored.before, stored.size_before)
-    if anew:
+    if reseal_all:
         for place in stored.places[: cut.kept]:
             writer.add(place.first, place.last, place.messages)
     first = _next_revision(stored.places, cut.kept)
@@ -266,7 +271,7 @@ def _write(
         places=tuple(writer.places),
         before=stored.before,
         size_before=stored.size_before,
-        oldest_key=None if anew else stored.oldest_key,
+        oldest_key=None if reseal_all else stored.oldest_key,
     )
     return Write(
         expected=stored.places[-1].tag if stored.places else b"",
@@ -276,7 +281,7 @@ def _write(
     )
 
 
-def _next_revision(places: Sequence[Place], kept: int) -> int:
+def _next_revision(places: Sequence[FrameInfo], kept: int) -> int:
     if kept < len(places):
         return places[kept].first
     return places[-1].last + 1 if places else FIRST_REVISION
@@ -289,7 +294,7 @@ class _Writer:
         self,
         sealer: BoundSealer,
         changed: Conversation,
-        places: list[Place],
+        places: list[FrameInfo],
         before: bytes,
         size_before: int,
     ) -> None:

@@ -3,17 +3,23 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from adapters.encrypted_redis.frame_chain import MERGED, OpenedFrame, Stored, joined, opened
+from adapters.encrypted_redis.frame_chain import (
+    FRAMES_PER_MERGE,
+    OpenedFrame,
+    Stored,
+    joined,
+    opened,
+)
 from adapters.encrypted_redis.keys_and_scripts import state_key
-from adapters.encrypted_redis.redis_client import Commands
+from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.sealing.sealer import (
     NO_FRAME_BEFORE,
-    Belonging,
     BoundSealer,
-    Unopenable,
+    Ownership,
+    UnsealError,
     tag_of,
 )
-from adapters.wire_format.packing import Unpackable
+from adapters.wire_format.packing import DecodeError
 from domain.model.errors import ConversationNotFound
 from domain.model.identifiers import SessionId
 from ports.errors import ConversationBusy, StoredStateUnreadable
@@ -23,24 +29,24 @@ SLICE: Final = 64
 
 _ATTEMPTS: Final = 5
 
-Enough = Callable[[Sequence[OpenedFrame]], bool]
+StopReading = Callable[[Sequence[OpenedFrame]], bool]
 """Whether the frames opened so far, newest first, will do."""
 
 
-class _Shifted(Exception):
+class ConcurrentWrite(Exception):
     """Somebody wrote between two slices."""
 
 
 class FrameReader:
     """Reads one conversation's frames."""
 
-    def __init__(self, commands: Commands, session_id: SessionId, sealer: BoundSealer) -> None:
+    def __init__(self, commands: RedisClient, session_id: SessionId, sealer: BoundSealer) -> None:
         """``sealer`` is bound to the owner and this session."""
         self._commands = commands
         self._session_id = session_id
         self._sealer = sealer
 
-    async def read(self, enough: Enough) -> Stored:
+    async def read(self, enough: StopReading) -> Stored:
         """The newest frames, as many as are needed.
 
         Raises:
@@ -53,9 +59,9 @@ class FrameReader:
             try:
                 found, oldest = await self._backwards(enough)
                 return joined(self._session_id, found, oldest)
-            except _Shifted:
+            except ConcurrentWrite:
                 continue
-            except (Unopenable, Unpackable) as error:
+            except (UnsealError, DecodeError) as error:
                 raise StoredStateUnreadable from error
         raise ConversationBusy
 
@@ -66,12 +72,12 @@ class FrameReader:
     async def _slice(self, newest: int) -> list[bytes]:
         """At most 65 frames, up to the ``newest``-th from the end."""
         key = state_key(self._session_id)
-        frames: list[bytes] = await self._commands.repeatable(
+        frames: list[bytes] = await self._commands.call_idempotent(
             "load", "LRANGE", key, -newest - SLICE, -newest
         )
         return frames
 
-    async def _backwards(self, enough: Enough) -> tuple[list[OpenedFrame], bytes]:
+    async def _backwards(self, enough: StopReading) -> tuple[list[OpenedFrame], bytes]:
         """The frames that are enough, newest first, and the oldest that was seen."""
         frames = await self.newest()
         self._check_found(frames)
@@ -81,7 +87,7 @@ class FrameReader:
             if at == 0 and len(frames) > SLICE:
                 older = await self._slice(seen)
                 if not older or older[-1] != frames[0]:
-                    raise _Shifted
+                    raise ConcurrentWrite
                 frames, at, seen = older, len(older) - 1, seen + len(older) - 1
             before = tag_of(frames[at - 1]) if at else NO_FRAME_BEFORE
             found.append(opened(frames[at], before, self._sealer))
@@ -90,7 +96,7 @@ class FrameReader:
             at -= 1
 
     def _check_found(self, frames: Sequence[bytes]) -> None:
-        if all(self._sealer.belonging(frame) is Belonging.ANOTHERS for frame in frames):
+        if all(self._sealer.belonging(frame) is Ownership.OTHER for frame in frames):
             raise ConversationNotFound
 
 
@@ -99,25 +105,25 @@ def all_frames(_: Sequence[OpenedFrame]) -> bool:
     return False
 
 
-def newest_messages(count: int | None) -> Enough:
+def newest_messages(count: int | None) -> StopReading:
     """Enough once they hold ``count`` messages; ``None``: all."""
     if count is None:
         return all_frames
     return lambda found: sum(frame.place.messages for frame in found) >= count
 
 
-def enough_to_write(last: int | None) -> Enough:
+def enough_to_write(last: int | None) -> StopReading:
     """Enough for ``last`` messages, and to see whether eight frames are to become one."""
     enough = newest_messages(last)
 
     def and_the_singles(found: Sequence[OpenedFrame]) -> bool:
-        has_singles = len(found) >= MERGED or not found[-1].place.is_single
+        has_singles = len(found) >= FRAMES_PER_MERGE or not found[-1].place.is_single
         return has_singles and enough(found)
 
     return and_the_singles
 
 
-def messages_below(number: int, count: int) -> Enough:
+def messages_below(number: int, count: int) -> StopReading:
     """Enough once they hold ``count`` messages numbered below ``number``."""
 
     def enough(found: Sequence[OpenedFrame]) -> bool:

@@ -21,28 +21,28 @@ from adapters.encrypted_redis.keys_and_scripts import (
     log_key,
     milliseconds,
 )
-from adapters.encrypted_redis.redis_client import Commands
-from adapters.sealing.sealer import Belonging, BoundSealer, Kind, Sealer, Unopenable
-from adapters.wire_format.packing import Unpackable
+from adapters.encrypted_redis.redis_client import RedisClient
+from adapters.sealing.sealer import BoundSealer, Ownership, RecordKind, Sealer, UnsealError
+from adapters.wire_format.packing import DecodeError
 from adapters.wire_format.turn_piece import decode_entry, encode_entry
 from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.piece import NumberedPiece
 from domain.model.turn import Turn, TurnEnd
-from ports.errors import StoredStateUnreadable, TurnNotLogged
+from ports.errors import StoredStateUnreadable, TurnLogNotFound
 from ports.turn_log import LogEntry
 
 END_NUMBER: Final = 2**64 - 1
 """No stream takes an entry behind the one with this number, whatever comes late."""
 
 
-class LogEntries:
+class EntrySealer:
     """Seals and opens the entries of one turn's log."""
 
     def __init__(
         self, sealer: Sealer, owner: Owner, session_id: SessionId, turn_id: TurnId
     ) -> None:
         """Keys are derived when they are needed."""
-        self._sealer: BoundSealer = sealer.bound(owner, Kind.TURN, session_id)
+        self._sealer: BoundSealer = sealer.bound(owner, RecordKind.TURN, session_id)
         self._turn = bytes.fromhex(turn_id)
 
     def head(self) -> bytes:
@@ -57,7 +57,7 @@ class LogEntries:
 
     def is_ours(self, head: bytes) -> bool:
         """Whether the log is this owner's, by its head."""
-        return self._sealer.belonging(head) is Belonging.OURS
+        return self._sealer.belonging(head) is Ownership.MINE
 
     def opened(self, number: int, sealed: bytes) -> list[LogEntry]:
         """What the entry ``number`` holds.
@@ -67,7 +67,7 @@ class LogEntries:
         """
         try:
             return decode_entry(self._sealer.open(sealed, before=self._place(number)))
-        except (Unopenable, Unpackable) as error:
+        except (UnsealError, DecodeError) as error:
             raise StoredStateUnreadable from error
 
     def _sealed(self, number: int, record: bytes) -> bytes:
@@ -99,25 +99,25 @@ class Log:
 class LogReader:
     """Reads logs and leaves no trace."""
 
-    def __init__(self, commands: Commands, sealer: Sealer) -> None:
+    def __init__(self, commands: RedisClient, sealer: Sealer) -> None:
         """Entries are opened with ``sealer``."""
         self._commands = commands
         self._sealer = sealer
 
-    async def is_of(self, owner: Owner, session_id: SessionId) -> bool:
+    async def exists_for(self, owner: Owner, session_id: SessionId) -> bool:
         """Whether there is a log, and of this owner.
 
         Raises:
             StoredStateUnreadable: what stands there is no log of ours.
         """
-        entries: list[Any] = await self._commands.repeatable(
+        entries: list[Any] = await self._commands.call_idempotent(
             "follow", "XRANGE", log_key(session_id), "-", "+", "COUNT", 1
         )
         if not entries:
             return False
         try:
             _, turn_id, _, head = entries[0][1]
-            known = LogEntries(self._sealer, owner, session_id, TurnId(turn_id.decode()))
+            known = EntrySealer(self._sealer, owner, session_id, TurnId(turn_id.decode()))
         except ValueError as error:
             raise StoredStateUnreadable from error
         return known.is_ours(head)
@@ -126,15 +126,15 @@ class LogReader:
         """The entries behind piece ``after``, the end last.
 
         Raises:
-            TurnNotLogged: this turn has no log, or it is another owner's.
+            TurnLogNotFound: this turn has no log, or it is another owner's.
             StoredStateUnreadable: an entry does not open, or one before it is missing.
         """
-        answer = await self._commands.run(
+        answer = await self._commands.run_script(
             "follow", READ, (log_key(session_id),), turn_id, after + 1, repeat=True
         )
         if isinstance(answer, bytes):
-            raise TurnNotLogged
-        sealed = LogEntries(self._sealer, owner, session_id, turn_id)
+            raise TurnLogNotFound
+        sealed = EntrySealer(self._sealer, owner, session_id, turn_id)
         try:
             return _log_of(answer, sealed, after)
         except (ValueError, LookupError, TypeError) as error:
@@ -142,10 +142,10 @@ class LogReader:
             raise StoredStateUnreadable from error
 
 
-def _log_of(answer: Sequence[Any], sealed: LogEntries, after: int) -> Log:
+def _log_of(answer: Sequence[Any], sealed: EntrySealer, after: int) -> Log:
     _, head, left, has_ended, entries = answer
     if not sealed.is_ours(head):
-        raise TurnNotLogged
+        raise TurnLogNotFound
     found = [one for entry in entries for one in _opened(sealed, entry)]
     wanted = list(_in_order(found, after))
     return Log(timedelta(milliseconds=left), bool(has_ended), wanted)
@@ -164,7 +164,7 @@ def _in_order(found: Iterable[LogEntry], after: int) -> Iterator[LogEntry]:
             yield one
 
 
-def _opened(sealed: LogEntries, entry: tuple[bytes, list[bytes]]) -> list[LogEntry]:
+def _opened(sealed: EntrySealer, entry: tuple[bytes, list[bytes]]) -> list[LogEntry]:
     entry_id, fields = entry
     return sealed.opened(int(entry_id.partition(b"-")[2]), fields[1])
 
@@ -172,14 +172,14 @@ def _opened(sealed: LogEntries, entry: tuple[bytes, list[bytes]]) -> list[LogEnt
 class LogWriter:
     """Writes to logs. ``behind`` is always the number of the piece that Redis is to have last."""
 
-    def __init__(self, commands: Commands, sealer: Sealer) -> None:
+    def __init__(self, commands: RedisClient, sealer: Sealer) -> None:
         """Entries are sealed with ``sealer``."""
         self._commands = commands
         self._sealer = sealer
 
     def head(self, owner: Owner, session_id: SessionId, turn: Turn) -> tuple[str, str, bytes, int]:
         """What opens the turn's log: turn id, entry id, entry, stay in milliseconds."""
-        entry = LogEntries(self._sealer, owner, session_id, turn.id).head()
+        entry = EntrySealer(self._sealer, owner, session_id, turn.id).head()
         return turn.id, f"{turn.number}-0", entry, milliseconds(RUNNING_STAY)
 
     async def append(
@@ -196,10 +196,10 @@ class LogWriter:
             StoreUnavailable: Redis does not answer.
         """
         number = pieces[-1].number if pieces else ""
-        entries = LogEntries(self._sealer, owner, session_id, turn.id)
+        entries = EntrySealer(self._sealer, owner, session_id, turn.id)
         entry = entries.entry(pieces[-1].number, pieces) if pieces else b""
         key, stay = log_key(session_id), milliseconds(RUNNING_STAY)
-        answer: bytes = await self._commands.run(
+        answer: bytes = await self._commands.run_script(
             "log", APPEND, (key,), turn.id, stay, behind, number, entry, repeat=False
         )
         return answer
@@ -219,10 +219,10 @@ class LogWriter:
         Raises:
             StoreUnavailable: Redis does not answer.
         """
-        entries = LogEntries(self._sealer, owner, session_id, turn.id)
+        entries = EntrySealer(self._sealer, owner, session_id, turn.id)
         entry = entries.entry(END_NUMBER, pieces, end)
         key, stay = log_key(session_id), milliseconds(ENDED_STAY)
-        answer: bytes = await self._commands.run(
+        answer: bytes = await self._commands.run_script(
             "log", END, (key,), turn.id, stay, behind, entry, repeat=True
         )
         return answer
@@ -234,5 +234,5 @@ class LogWriter:
             StoreUnavailable: Redis does not answer.
         """
         key = log_key(session_id)
-        answer: bytes = await self._commands.run("stop", STOP, (key,), turn_id, repeat=True)
+        answer: bytes = await self._commands.run_script("stop", STOP, (key,), turn_id, repeat=True)
         return answer

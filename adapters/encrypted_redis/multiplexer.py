@@ -8,7 +8,7 @@ and are matched to them. The rules:
 - When a connection ends, what was sent fails as ``OutcomeUnknown``, what was not as ``NotSent``.
 - A cancelled caller abandons its reply, never the command.
 - At most 1,024 commands or 8 MB wait; more fail at once.
-- A PING a second tells whether the server answers; ``well_for`` says for how long it has.
+- A PING a second tells whether the server answers; ``healthy_for`` says for how long it has.
 - A lost connection is made anew, ``min(n * 50 ms, 2 s)`` after the n-th failure. Commands wait for
   it; once it has been away for two seconds, new ones fail at once.
 
@@ -31,10 +31,10 @@ from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, 
 from adapters.encrypted_redis.command_queue import (
     Argument,
     Bounds,
+    CommandQueue,
     ConnectionTrouble,
     NotSent,
     Reply,
-    Waiting,
 )
 from adapters.encrypted_redis.redis_errors import pause_after
 from ports.clock import Clock
@@ -44,7 +44,7 @@ _NONE: Final = timedelta()
 
 
 class Multiplexer:
-    """The connection. ``run`` keeps it; made inside a running loop."""
+    """The connection. ``run_script`` keeps it; made inside a running loop."""
 
     def __init__(
         self, connecting: Callable[[], AbstractConnection], bounds: Bounds, clock: Clock
@@ -52,8 +52,8 @@ class Multiplexer:
         """``connecting`` makes a connection that is not yet connected; ``clock`` times pauses."""
         self._connecting = connecting
         self._clock = clock
-        self._patience = bounds.patience.total_seconds()
-        self._waiting = Waiting(bounds)
+        self._patience = bounds.timeout.total_seconds()
+        self._waiting = CommandQueue(bounds)
         self._loop = asyncio.get_running_loop()
         self._has_commands = asyncio.Event()
         self._is_dead = asyncio.Event()
@@ -64,7 +64,7 @@ class Multiplexer:
         self._well_since: timedelta | None = None
 
     @property
-    def well_for(self) -> timedelta:
+    def healthy_for(self) -> timedelta:
         """For how long the server has answered every PING in time; none while it does not."""
         return _NONE if self._well_since is None else self._clock.monotonic() - self._well_since
 
@@ -192,7 +192,7 @@ class Multiplexer:
 
     def _look(self) -> None:
         now = self._loop.time()
-        if self._waiting.give_up(now):
+        if self._waiting.expire(now):
             self._is_dead.set()
-        following = self._waiting.next_look(now)
+        following = self._waiting.next_deadline(now)
         self._timer = None if following is None else self._loop.call_at(following, self._look)

@@ -16,7 +16,7 @@ from ports.telemetry import Telemetry
 _ATTEMPTS: Final = 3
 
 
-class Commands:
+class RedisClient:
     """Sends commands for the store and the log. Repeats only what may be repeated."""
 
     def __init__(self, *, connection: Multiplexer, clock: Clock, telemetry: Telemetry) -> None:
@@ -26,16 +26,16 @@ class Commands:
         self._telemetry = telemetry
 
     @property
-    def well_for(self) -> timedelta:
+    def healthy_for(self) -> timedelta:
         """How long Redis has answered without trouble; none while it does not."""
-        return self._connection.well_for
+        return self._connection.healthy_for
 
     @property
     def is_crowded(self) -> bool:
         """Whether so much waits for Redis that less urgent things should not."""
         return self._connection.is_crowded
 
-    async def repeatable(self, doing: str, *arguments: Argument) -> Any:
+    async def call_idempotent(self, doing: str, *arguments: Argument) -> Any:
         """The reply to a command that may be carried out twice: a read, a delete, an exact commit.
 
         Raises:
@@ -52,13 +52,13 @@ class Commands:
                     raise self._translated(doing, error) from error
                 self._heed(error)
                 await self._clock.sleep(pause_after(attempt))
-        return await self.once(doing, *arguments)
+        return await self.call_once(doing, *arguments)
 
-    async def once(self, doing: str, *arguments: Argument) -> Any:
+    async def call_once(self, doing: str, *arguments: Argument) -> Any:
         """The reply to a command that is sent once.
 
         Raises:
-            StoreUnavailable, StoredStateUnreadable: as for ``repeatable``.
+            StoreUnavailable, StoredStateUnreadable: as for ``call_idempotent``.
         """
         try:
             return await self._connection.call(*arguments)
@@ -66,7 +66,7 @@ class Commands:
             self._heed(error)
             raise self._translated(doing, error) from error
 
-    async def asked(self, *arguments: Argument) -> Any:
+    async def query_if_allowed(self, *arguments: Argument) -> Any:
         """The reply to a question that the server may not answer us; absent when it does not.
 
         Raises:
@@ -79,15 +79,15 @@ class Commands:
         except ConnectionTrouble as error:
             raise self._translated("ask", error) from error
 
-    async def run(
+    async def run_script(
         self, doing: str, script: Script, keys: tuple[str, ...], *arguments: Argument, repeat: bool
     ) -> Any:
         """What the script returned; a server that does not know it (any more) is given it.
 
         Raises:
-            StoreUnavailable, StoredStateUnreadable: as for ``repeatable``.
+            StoreUnavailable, StoredStateUnreadable: as for ``call_idempotent``.
         """
-        send = self.repeatable if repeat else self.once
+        send = self.call_idempotent if repeat else self.call_once
         try:
             return await send(doing, "EVALSHA", script.digest, len(keys), *keys, *arguments)
         except StoreUnavailable as failed:
@@ -104,5 +104,5 @@ class Commands:
         if reason == "WRONGTYPE":
             return StoredStateUnreadable()
         if reason != "NOSCRIPT":
-            self._telemetry.note("store.unavailable", doing=doing, reason=reason)
+            self._telemetry.emit("store.unavailable", doing=doing, reason=reason)
         return StoreUnavailable(doing)

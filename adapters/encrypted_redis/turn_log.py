@@ -16,13 +16,13 @@ from attrs import define, field, frozen
 
 from adapters.encrypted_redis.keys_and_scripts import RUNNING_STAY
 from adapters.encrypted_redis.log_stream import END_NUMBER, LogReader, LogWriter
-from adapters.encrypted_redis.redis_client import Commands
+from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.sealing.sealer import Sealer
 from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.piece import NumberedPiece, size_in_bytes
 from domain.model.turn import Turn, TurnEnd
 from ports.clock import Clock
-from ports.turn_log import LogEntry, Writing
+from ports.turn_log import AppendResult, LogEntry
 
 
 @frozen(kw_only=True)
@@ -34,7 +34,7 @@ class Batching:
 
 
 @define(eq=False)
-class Producing:
+class LocalTurn:
     """One turn's pieces.
 
     Attributes:
@@ -42,7 +42,7 @@ class Producing:
         pieces: all of them, numbered from 1.
         sent: how many of them Redis has.
         flushing: sends what waits when its time has come; absent while nothing waits.
-        flight: what is being sent; it may be over.
+        in_flight: what is being sent; it may be over.
         sent_at: when it was last written to, by the monotonic clock; absent before.
         has_failed: whether it did not answer then, or has not yet.
         writing: what it answered last.
@@ -56,9 +56,9 @@ class Producing:
     sent: int = 0
     sent_at: timedelta | None = None
     has_failed: bool = False
-    writing: Writing = Writing.GO_ON
+    writing: AppendResult = AppendResult.CONTINUE
     flushing: "asyncio.Task[None] | None" = None
-    flight: "asyncio.Task[Writing] | None" = None
+    in_flight: "asyncio.Task[AppendResult] | None" = None
     changed: asyncio.Event = field(factory=asyncio.Event)
 
     def continues_with(self, pieces: Sequence[NumberedPiece]) -> bool:
@@ -83,16 +83,16 @@ class Producing:
             async with asyncio.timeout(at_most.total_seconds()):
                 await self.changed.wait()
 
-    def send(self, sending: Coroutine[Any, Any, Writing]) -> "asyncio.Task[Writing]":
+    def send(self, sending: Coroutine[Any, Any, AppendResult]) -> "asyncio.Task[AppendResult]":
         """Begin to send; only to be called while nothing is in flight."""
-        self.flight = asyncio.create_task(sending)
-        self.flight.add_done_callback(_looked_at)
-        return self.flight
+        self.in_flight = asyncio.create_task(sending)
+        self.in_flight.add_done_callback(_looked_at)
+        return self.in_flight
 
-    async def landed(self) -> None:
+    async def wait_idle(self) -> None:
         """Return when nothing is in flight."""
-        while self.flight is not None and not self.flight.done():
-            await asyncio.wait([self.flight])
+        while self.in_flight is not None and not self.in_flight.done():
+            await asyncio.wait([self.in_flight])
 
     def stop_flushing(self) -> None:
         """Send nothing by itself any more."""
@@ -103,7 +103,7 @@ class Producing:
     @property
     def is_in_flight(self) -> bool:
         """Whether Redis has not answered yet to what was sent last."""
-        return self.flight is not None and not self.flight.done()
+        return self.in_flight is not None and not self.in_flight.done()
 
     @property
     def unsent(self) -> Sequence[NumberedPiece]:
@@ -129,25 +129,25 @@ class Producing:
                 return True
         return False
 
-    def behind(self, after: int) -> list[LogEntry]:
+    def entries_after(self, after: int) -> list[LogEntry]:
         """What there is behind piece ``after``, the end last."""
         pieces: list[LogEntry] = [*self.pieces[after:]]
         return [*pieces, self.end] if self.end else pieces
 
 
-def _looked_at(flight: "asyncio.Task[Writing]") -> None:
+def _looked_at(in_flight: "asyncio.Task[AppendResult]") -> None:
     """Who did not wait for it does not ask how it ended, and asyncio would complain."""
-    if not flight.cancelled():
-        flight.exception()
+    if not in_flight.cancelled():
+        in_flight.exception()
 
 
 _BEHIND: Final = b"BEHIND"
 _WRITINGS: Final = {
-    b"OK": Writing.GO_ON,
-    b"STOPPED": Writing.STOPPED,
-    b"SUPERSEDED": Writing.SUPERSEDED,
-    b"GONE": Writing.GONE,
-    _BEHIND: Writing.GONE,
+    b"OK": AppendResult.CONTINUE,
+    b"STOPPED": AppendResult.STOPPED,
+    b"SUPERSEDED": AppendResult.SUPERSEDED,
+    b"GONE": AppendResult.GONE,
+    _BEHIND: AppendResult.GONE,
 }
 _FIRST_LOOK: Final = timedelta(milliseconds=20)
 _SELDOM: Final = timedelta(milliseconds=320)
@@ -157,7 +157,7 @@ class RedisTurnLog:
     """One stream a conversation, of its newest turn."""
 
     def __init__(
-        self, *, commands: Commands, sealer: Sealer, clock: Clock, batching: Batching
+        self, *, commands: RedisClient, sealer: Sealer, clock: Clock, batching: Batching
     ) -> None:
         """``clock`` tells when a batch is due and waits between two looks at a foreign turn."""
         self._commands = commands
@@ -165,7 +165,7 @@ class RedisTurnLog:
         self._batching = batching
         self._reader = LogReader(commands, sealer)
         self._writer = LogWriter(commands, sealer)
-        self._producing: OrderedDict[SessionId, Producing] = OrderedDict()
+        self._producing: OrderedDict[SessionId, LocalTurn] = OrderedDict()
 
     def head(self, owner: Owner, session_id: SessionId, turn: Turn) -> tuple[str, str, bytes, int]:
         """What opens the turn's log: turn id, entry id, entry, stay in milliseconds."""
@@ -173,27 +173,27 @@ class RedisTurnLog:
 
     def opened(self, owner: Owner, session_id: SessionId, turn: Turn) -> None:
         """Redis has opened the turn's log for a writer in this process."""
-        self.let_go(session_id)
+        self.drop_local(session_id)
         now = self._clock.monotonic()
         oldest = next(iter(self._producing), None)
         if oldest is not None and self._producing[oldest].is_over(now):
-            self.let_go(oldest)
-        self._producing[session_id] = Producing(owner, turn, now)
+            self.drop_local(oldest)
+        self._producing[session_id] = LocalTurn(owner, turn, now)
 
-    def let_go(self, session_id: SessionId) -> None:
+    def drop_local(self, session_id: SessionId) -> None:
         """Keep nothing of this conversation's turn in memory; its followers look at Redis."""
         producing = self._producing.pop(session_id, None)
         if producing is not None:
             producing.stop_flushing()
             producing.wake()
 
-    async def is_of(self, owner: Owner, session_id: SessionId) -> bool:
+    async def exists_for(self, owner: Owner, session_id: SessionId) -> bool:
         """Whether there is a log, and of this owner."""
-        return await self._reader.is_of(owner, session_id)
+        return await self._reader.exists_for(owner, session_id)
 
     async def append(
         self, owner: Owner, session_id: SessionId, turn: Turn, pieces: Sequence[NumberedPiece]
-    ) -> Writing:
+    ) -> AppendResult:
         """See ``ports.turn_log.TurnLog.append``."""
         producing = self._own(owner, session_id, turn.id)
         if producing is None:
@@ -202,22 +202,22 @@ class RedisTurnLog:
             return _WRITINGS[answer]
         producing.alive_at = now = self._clock.monotonic()
         if not producing.continues_with(pieces):
-            return Writing.GONE
+            return AppendResult.GONE
         producing.add(pieces)
         is_due = not pieces or producing.is_due(now, self._batching)
         if producing.is_in_flight or self._commands.is_crowded or not is_due:
             self._flush_soon(session_id, producing)
             return producing.writing
-        flight = producing.send(self._flush(session_id, producing))
+        in_flight = producing.send(self._flush(session_id, producing))
         # A Redis that takes longer holds up nobody: the writer learns of it with its next piece.
-        done, _ = await asyncio.wait([flight], timeout=self._batching.within.total_seconds())
-        return flight.result() if done else producing.writing
+        done, _ = await asyncio.wait([in_flight], timeout=self._batching.within.total_seconds())
+        return in_flight.result() if done else producing.writing
 
-    def _flush_soon(self, session_id: SessionId, producing: Producing) -> None:
+    def _flush_soon(self, session_id: SessionId, producing: LocalTurn) -> None:
         async def later() -> None:
             await self._clock.sleep(self._batching.within)
             # More would only say the same again to a Redis that is late already.
-            await producing.landed()
+            await producing.wait_idle()
             while self._commands.is_crowded:
                 # What is to be stored goes first: it cannot be said again.
                 await self._clock.sleep(self._batching.within)
@@ -228,7 +228,7 @@ class RedisTurnLog:
         if producing.flushing is None:
             producing.flushing = asyncio.create_task(later())
 
-    async def _flush(self, session_id: SessionId, producing: Producing) -> Writing:
+    async def _flush(self, session_id: SessionId, producing: LocalTurn) -> AppendResult:
         owner, turn, behind = producing.owner, producing.turn, producing.sent
         producing.sent_at, producing.has_failed = self._clock.monotonic(), True
         pieces = list(producing.unsent)
@@ -240,7 +240,7 @@ class RedisTurnLog:
             return await self._flush(session_id, producing)
         producing.writing = _WRITINGS[answer]
         producing.sent = max(producing.sent, behind + len(pieces))
-        if producing.writing in (Writing.SUPERSEDED, Writing.GONE):
+        if producing.writing in (AppendResult.SUPERSEDED, AppendResult.GONE):
             self._drop(session_id, producing)
         return producing.writing
 
@@ -260,13 +260,13 @@ class RedisTurnLog:
             ours.end = end
             self._drop(session_id, ours)
 
-    def _drop(self, session_id: SessionId, producing: Producing) -> None:
+    def _drop(self, session_id: SessionId, producing: LocalTurn) -> None:
         if self._producing.get(session_id) is producing:
-            self.let_go(session_id)
+            self.drop_local(session_id)
 
     async def stop(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
         """See ``ports.turn_log.TurnLog.stop``."""
-        if not await self._reader.is_of(owner, session_id):
+        if not await self._reader.exists_for(owner, session_id):
             return False
         return await self._writer.stop(session_id, turn_id) == b"OK"
 
@@ -278,7 +278,7 @@ class RedisTurnLog:
         while True:
             producing = self._own(owner, session_id, turn_id)
             if producing is not None:
-                entries: Sequence[LogEntry] = producing.behind(after)
+                entries: Sequence[LogEntry] = producing.entries_after(after)
             else:
                 log = await self._reader.read(owner, session_id, turn_id, after)
                 entries = log.entries
@@ -287,16 +287,16 @@ class RedisTurnLog:
                 return entries
             if producing is not None:
                 await producing.changed_within(left)
-                entries = producing.behind(after)
+                entries = producing.entries_after(after)
                 if entries:
                     return entries
             else:
                 await self._clock.sleep(min(pause, left))
                 pause = min(pause * 2, _SELDOM)
 
-    def in_reach_for(self) -> timedelta:
-        """See ``ports.turn_log.TurnLog.in_reach_for``."""
-        return self._commands.well_for
+    def healthy_for(self) -> timedelta:
+        """See ``ports.turn_log.TurnLog.healthy_for``."""
+        return self._commands.healthy_for
 
     async def silence(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> timedelta:
         """See ``ports.turn_log.TurnLog.silence``."""
@@ -305,14 +305,14 @@ class RedisTurnLog:
             return self._clock.monotonic() - producing.alive_at
         log = await self._reader.read(owner, session_id, turn_id, END_NUMBER - 1)
         # A Redis that froze makes every turn look silent, also those whose writers live.
-        return min(log.silence, self.in_reach_for())
+        return min(log.silence, self.healthy_for())
 
-    def _own(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> Producing | None:
+    def _own(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> LocalTurn | None:
         producing = self._producing.get(session_id)
         if producing is None or producing.turn.id != turn_id or producing.owner != owner:
             return None
         if not producing.is_over(self._clock.monotonic()):
             return producing
         # Redis has let go of a log whose writer fell silent, and so do we.
-        self.let_go(session_id)
+        self.drop_local(session_id)
         return None

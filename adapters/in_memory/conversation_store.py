@@ -34,7 +34,7 @@ from domain.model.message import (
 )
 from domain.model.turn import Turn
 from ports.clock import Clock
-from ports.conversation_store import Change, Condition, Page
+from ports.conversation_store import Change, Page, Predicate
 
 _HEAD_BYTES: Final = 1_024
 _MESSAGE_BYTES: Final = 512
@@ -133,8 +133,8 @@ class InMemoryConversationStore:
             self._write(owner, record, _rejoined(whole, changed))
         return tail_of(changed, last)
 
-    async def reopen_log(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
-        """See ``ports.conversation_store.ConversationStateStore.reopen_log``."""
+    async def ensure_log(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
+        """See ``ports.conversation_store.ConversationStateStore.ensure_log``."""
         try:
             turn = self._record(owner, session_id).conversation.open_turn
         except ConversationNotFound:
@@ -151,10 +151,10 @@ class InMemoryConversationStore:
         if record is not None and compare_digest(record.owner.secret, owner.secret):
             self._drop(session_id)
 
-    async def forget_if(self, owner: Owner, session_id: SessionId, wanted: Condition) -> None:
+    async def forget_if(self, owner: Owner, session_id: SessionId, predicate: Predicate) -> None:
         """See ``ports.conversation_store.ConversationStateStore.forget_if``."""
         with suppress(ConversationNotFound):
-            if wanted(self._record(owner, session_id).conversation):
+            if predicate(self._record(owner, session_id).conversation):
                 self._drop(session_id)
 
     def _record(self, owner: Owner, session_id: SessionId) -> _Record:

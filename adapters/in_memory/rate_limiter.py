@@ -15,7 +15,7 @@ from limits.aio.strategies import FixedWindowRateLimiter
 
 from ports.clock import Clock
 from ports.errors import TooManyRequests
-from ports.rate_limiter import Share
+from ports.rate_limiter import Quota
 
 _ONE_SITE: Final = 64
 MOST_COUNTERS: Final = 200_000
@@ -83,7 +83,7 @@ class InMemoryRateLimiter:
         self,
         *,
         clock: Clock,
-        per_hour: Mapping[Share, int],
+        per_hour: Mapping[Quota, int],
         pseudonym: Callable[[str], str],
     ) -> None:
         """``pseudonym`` stands in for addresses, which are not kept."""
@@ -91,17 +91,17 @@ class InMemoryRateLimiter:
         self._pseudonym = pseudonym
         self._storage = _ClockedStorage(clock)
         self._strategy = FixedWindowRateLimiter(self._storage)
-        self._items = {share: RateLimitItemPerHour(most) for share, most in per_hour.items()}
+        self._items = {quota: RateLimitItemPerHour(most) for quota, most in per_hour.items()}
 
-    async def spend(self, address: str, share: Share, amount: int = 1) -> None:
-        """See ``ports.rate_limiter.RateLimiter.spend``."""
-        item, name = self._items[share], self._pseudonym(_site(address))
+    async def consume(self, address: str, quota: Quota, amount: int = 1) -> None:
+        """See ``ports.rate_limiter.RateLimiter.consume``."""
+        item, name = self._items[quota], self._pseudonym(_site(address))
         # Asked first: a hit that is refused would be counted all the same.
-        if not await self._strategy.test(item, share.value, name, cost=amount):
-            until = await self._storage.get_expiry(item.key_for(share.value, name))
+        if not await self._strategy.test(item, quota.value, name, cost=amount):
+            until = await self._storage.get_expiry(item.key_for(quota.value, name))
             left = timedelta(seconds=until) - self._clock.monotonic()
             raise TooManyRequests(retry_after=max(left, timedelta(seconds=1)))
-        await self._strategy.hit(item, share.value, name, cost=amount)
+        await self._strategy.hit(item, quota.value, name, cost=amount)
 
 
 def _site(address: str) -> str:

@@ -16,8 +16,8 @@ from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.piece import NumberedPiece, counted_bytes
 from domain.model.turn import Turn, TurnEnd
 from ports.clock import Clock
-from ports.errors import TurnNotLogged
-from ports.turn_log import LogEntry, Writing
+from ports.errors import TurnLogNotFound
+from ports.turn_log import AppendResult, LogEntry
 
 _KEPT_WHILE_RUNNING: Final = timedelta(minutes=10)
 _KEPT_AFTER_END: Final = timedelta(seconds=60)
@@ -88,13 +88,13 @@ class InMemoryTurnLog:
 
     async def append(
         self, owner: Owner, session_id: SessionId, turn: Turn, pieces: Sequence[NumberedPiece]
-    ) -> Writing:
+    ) -> AppendResult:
         """See ``ports.turn_log.TurnLog.append``."""
         log = self._found(owner, session_id)
         if log is None:
-            return Writing.GONE
+            return AppendResult.GONE
         if log.turn_id != turn.id or log.end is not None:
-            return Writing.SUPERSEDED
+            return AppendResult.SUPERSEDED
         self._stay(session_id, log)
         last = log.pieces[-1].number if log.pieces else 0
         news = [piece for piece in pieces if piece.number > last]
@@ -102,7 +102,7 @@ class InMemoryTurnLog:
             log.pieces.extend(news)
             log.size += sum(counted_bytes(numbered.piece) for numbered in news)
             log.wake_readers()
-        return Writing.STOPPED if log.stopped else Writing.GO_ON
+        return AppendResult.STOPPED if log.stopped else AppendResult.CONTINUE
 
     async def end(self, owner: Owner, session_id: SessionId, turn: Turn, end: TurnEnd) -> None:
         """See ``ports.turn_log.TurnLog.end``."""
@@ -137,8 +137,8 @@ class InMemoryTurnLog:
                     entries = self._log_of(owner, session_id, turn_id).behind(after)
         return entries
 
-    def in_reach_for(self) -> timedelta:
-        """See ``ports.turn_log.TurnLog.in_reach_for``."""
+    def healthy_for(self) -> timedelta:
+        """See ``ports.turn_log.TurnLog.healthy_for``."""
         return timedelta.max
 
     async def silence(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> timedelta:
@@ -149,7 +149,7 @@ class InMemoryTurnLog:
     def _log_of(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> _Log:
         log = self._found(owner, session_id)
         if log is None or log.turn_id != turn_id:
-            raise TurnNotLogged
+            raise TurnLogNotFound
         return log
 
     def _found(self, owner: Owner, session_id: SessionId) -> _Log | None:

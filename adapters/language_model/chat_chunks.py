@@ -87,7 +87,7 @@ def text_of(content: Any) -> str:
     return "".join(map(text_of, _each(content, "text")))
 
 
-def thought_of(content: Any) -> str:
+def reasoning_of(content: Any) -> str:
     """What the model thinks aloud in a content that is a list of parts."""
     return "".join(map(text_of, _each(content, "thinking")))
 
@@ -112,7 +112,7 @@ def _count(told: Any) -> int | None:
 
 
 @define
-class WholeCharacters:
+class SurrogateJoiner:
     """One run of text, put together from the strings that come."""
 
     _half: str = ""
@@ -121,15 +121,15 @@ class WholeCharacters:
         """What is whole of it by now; a half whose other half never comes is U+FFFD."""
         text = self._half + text
         self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
-        return mended(text[: len(text) - len(self._half)])
+        return replace_lone_surrogates(text[: len(text) - len(self._half)])
 
     def rest(self) -> str:
         """U+FFFD if only half a character came last."""
         half, self._half = self._half, ""
-        return mended(half)
+        return replace_lone_surrogates(half)
 
 
-def mended(text: str) -> str:
+def replace_lone_surrogates(text: str) -> str:
     """The text with its halves joined, and those that stay alone as U+FFFD."""
     try:
         text.encode()

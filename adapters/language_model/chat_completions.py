@@ -11,7 +11,7 @@ from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 from attrs import frozen
 
 from adapters.language_model.chat_failures import failure_of_status, retry_after
-from adapters.language_model.chat_request import refused_extra, request_body
+from adapters.language_model.chat_request import rejected_parameter, request_body
 from adapters.language_model.chat_stream import ChatStream
 from domain.model.message import ToolCallPart
 from domain.model.piece import ModelFinished, Piece
@@ -28,7 +28,7 @@ _OK: Final = 200
 
 
 @frozen(kw_only=True)
-class Patience:
+class Timeouts:
     """How long a model is waited for.
 
     Attributes:
@@ -50,7 +50,7 @@ class ChatCompletions:
     """
 
     def __init__(
-        self, *, session: ClientSession, url: str, name: str, patience: Patience, clock: Clock
+        self, *, session: ClientSession, url: str, name: str, patience: Timeouts, clock: Clock
     ) -> None:
         """``url`` is the endpoint itself; ``clock`` counts the pauses before repetitions."""
         self.name = name
@@ -63,7 +63,7 @@ class ChatCompletions:
     async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
         """See ``ports.language_model.LanguageModel.reply``."""
         deadline = _now() + self._patience.first_piece.total_seconds()
-        response = await self._answered(prompt, deadline)
+        response = await self._post_with_retries(prompt, deadline)
         stream = ChatStream(_called(prompt))
         try:
             while data := await _read(response, stream, deadline):
@@ -75,25 +75,25 @@ class ChatCompletions:
                     deadline = _now() + self._patience.silence.total_seconds()
             for piece in stream.end():
                 yield piece
-            yield stream.last_word()
+            yield stream.finish()
         finally:
             # Cuts the connection, and with it work that nobody needs, unless all has been read:
             # then the connection is free for the next reply already.
             response.close()
 
-    async def _answered(self, prompt: Prompt, deadline: float) -> ClientResponse:
+    async def _post_with_retries(self, prompt: Prompt, deadline: float) -> ClientResponse:
         for pause in _PAUSES:
             try:
-                return await self._asked(prompt, deadline)
+                return await self._post_dropping_refused(prompt, deadline)
             except (ModelBusy, ModelUnavailable) as failure:
                 asked = failure.retry_after if isinstance(failure, ModelBusy) else None
                 wait = pause if asked is None else asked
                 if _now() + wait.total_seconds() >= deadline:
                     raise
                 await self._clock.sleep(wait)
-        return await self._asked(prompt, deadline)
+        return await self._post_dropping_refused(prompt, deadline)
 
-    async def _asked(self, prompt: Prompt, deadline: float) -> ClientResponse:
+    async def _post_dropping_refused(self, prompt: Prompt, deadline: float) -> ClientResponse:
         without = self._without
         while True:
             response = await self._post(request_body(prompt, self.name, without), deadline)
@@ -102,8 +102,8 @@ class ChatCompletions:
                 self._without = without
                 return response
             wait = retry_after(response.headers, self._clock.now())
-            complaint = await _complaint(response)
-            extra = refused_extra(response.status, complaint, without)
+            complaint = await _error_body(response)
+            extra = rejected_parameter(response.status, complaint, without)
             if extra is None:
                 raise failure_of_status(response.status, wait, complaint)
             without |= {extra}
@@ -123,7 +123,7 @@ class ChatCompletions:
 
 @asynccontextmanager
 async def open_chat_completions(
-    *, base_url: str, api_key: str | None, model: str, patience: Patience, clock: Clock
+    *, base_url: str, api_key: str | None, model: str, patience: Timeouts, clock: Clock
 ) -> AsyncIterator[ChatCompletions]:
     """The model ``model`` at ``base_url``, which ends with ``/v1`` or the like.
 
@@ -167,7 +167,7 @@ async def _read(response: ClientResponse, stream: ChatStream, deadline: float) -
         raise MalformedStream from error
 
 
-async def _complaint(response: ClientResponse) -> bytes:
+async def _error_body(response: ClientResponse) -> bytes:
     """A refusal's body, or what came of it; a longer one is cut."""
     body = bytearray()
     try:

@@ -30,7 +30,7 @@ HINTS: Final = ("reasoning_effort", "verbosity", "parallel_tool_calls")
 """What a reply can do without."""
 
 
-def wished_members(options: ReplyOptions, without: Set[str] = frozenset()) -> dict[str, Any]:
+def option_members(options: ReplyOptions, without: Set[str] = frozenset()) -> dict[str, Any]:
     """Only what was wished: a server that does not know a member refuses it."""
     wished = {name: value for name, value in _members(options) if value is not None}
     return {name: value for name, value in wished.items() if name not in without}
@@ -83,10 +83,10 @@ def request_body(prompt: Prompt, model: str, without: Set[str] = frozenset()) ->
         sent["max_completion_tokens"] = prompt.reply_tokens
     messages = [{"role": "system", "content": _system(prompt)}, *_spoken(prompt.messages)]
     asked = {"model": model, "messages": messages, "stream": True, **sent}
-    return msgspec.json.encode({**asked, **wished_members(prompt.options, without)})
+    return msgspec.json.encode({**asked, **option_members(prompt.options, without)})
 
 
-def refused_extra(status: int, complaint: bytes, without: Set[str]) -> str | None:
+def rejected_parameter(status: int, complaint: bytes, without: Set[str]) -> str | None:
     """The extra that a refusal names, absent when it is about something else."""
     if status not in _REFUSALS:
         return None

@@ -19,10 +19,10 @@ from typing import Final
 from adapters.language_model.chat_chunks import (
     Chunk,
     Delta,
-    WholeCharacters,
+    SurrogateJoiner,
     decoded,
+    reasoning_of,
     text_of,
-    thought_of,
     usage_of,
 )
 from adapters.language_model.chat_failures import failure_in_stream
@@ -51,8 +51,8 @@ class ChatStream:
         """Nothing has come yet; no tool call gets an id that is ``taken``."""
         self._rest = b""
         self._calls = ToolCalls(taken, _new_call_id)
-        self._text = WholeCharacters()
-        self._thought = WholeCharacters()
+        self._text = SurrogateJoiner()
+        self._thought = SurrogateJoiner()
         self._reason: FinishReason | None = None
         self._usage: Usage | None = None
         self._spoken = False
@@ -88,7 +88,7 @@ class ChatStream:
         if half := self._text.rest():
             yield TextPiece(half)
 
-    def last_word(self) -> ModelFinished:
+    def finish(self) -> ModelFinished:
         """How the reply ended, once nothing more comes.
 
         Raises:
@@ -124,7 +124,7 @@ class ChatStream:
                 self._reason = _REASONS.get(choice.finish_reason, FinishReason.OTHER)
 
     def _pieces(self, delta: Delta) -> Iterator[Piece]:
-        told = delta.reasoning_content or text_of(delta.reasoning) or thought_of(delta.content)
+        told = delta.reasoning_content or text_of(delta.reasoning) or reasoning_of(delta.content)
         if told and (thought := self._thought.of(told)):
             yield ReasoningPiece(thought)
         told = text_of(delta.content) or delta.refusal or ""

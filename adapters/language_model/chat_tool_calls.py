@@ -10,7 +10,12 @@ from collections.abc import Callable, Collection
 
 from attrs import define, field
 
-from adapters.language_model.chat_chunks import Function, ToolCall, WholeCharacters, mended
+from adapters.language_model.chat_chunks import (
+    Function,
+    SurrogateJoiner,
+    ToolCall,
+    replace_lone_surrogates,
+)
 from domain.model.piece import ToolCallPiece
 from ports.language_model import MalformedStream
 
@@ -21,7 +26,7 @@ class _Call:
     call_id: str
     name: str
     arguments: str = ""
-    characters: WholeCharacters = field(factory=WholeCharacters)
+    characters: SurrogateJoiner = field(factory=SurrogateJoiner)
 
     def more(self, arguments: str) -> ToolCallPiece:
         whole = self.characters.of(arguments)
@@ -59,7 +64,7 @@ class ToolCalls:
             return known.more(function.arguments) if function.arguments else None
         if not function.name:
             raise MalformedStream
-        call = _Call(told.id or "", self._own_id(told.id), mended(function.name))
+        call = _Call(told.id or "", self._own_id(told.id), replace_lone_surrogates(function.name))
         self._last = call
         if told.index is not None:
             self._by_index[told.index] = call
@@ -71,7 +76,7 @@ class ToolCalls:
         return bool(function.name and function.arguments) and known.is_whole
 
     def _own_id(self, told: str | None) -> str:
-        call_id = mended(told or "")
+        call_id = replace_lone_surrogates(told or "")
         while not call_id or call_id in self._taken:
             call_id = self._new_id()
         self._taken.add(call_id)

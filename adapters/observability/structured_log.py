@@ -18,9 +18,9 @@ class StructuredLog:
         self._pseudonym = pseudonym
         self._log = structlog.get_logger("privity")
 
-    def note(self, event: str, **facts: str | float | bool | None) -> None:
-        """See ``ports.telemetry.Telemetry.note``."""
-        known = {name: fact for name, fact in facts.items() if fact is not None}
+    def emit(self, event: str, **fields: str | float | bool | None) -> None:
+        """See ``ports.telemetry.Telemetry.emit``."""
+        known = {name: fact for name, fact in fields.items() if fact is not None}
         session_id = known.pop("session_id", None)
         if session_id is not None:
             known["session"] = self._pseudonym(str(session_id))

@@ -41,12 +41,14 @@ class SealedClientKeys:
         secret, mac = _taken_apart(client_key)
         for key in self._ring:
             if hmac.compare_digest(mac, _mac(secret, key)):
-                renewed = None if key is self._ring.first else _spelled(secret, self._ring.first)
-                return Caller(owner=Owner(secret=secret), renewed=renewed)
+                reissued_key = (
+                    None if key is self._ring.first else _spelled(secret, self._ring.first)
+                )
+                return Caller(owner=Owner(secret=secret), reissued_key=reissued_key)
         raise ClientKeyInvalid
 
-    def session_named(self, owner: Owner, chat_id: str) -> SessionId:
-        """See ``ports.client_keys.ClientKeys.session_named``."""
+    def session_for_chat_id(self, owner: Owner, chat_id: str) -> SessionId:
+        """See ``ports.client_keys.ClientKeys.session_for_chat_id``."""
         return _derived_session(owner, b"chat id", chat_id)
 
     def session_for_request(self, owner: Owner, idempotency_key: str) -> SessionId:

@@ -43,22 +43,22 @@ _NONCE_BYTES: Final = 12
 _SMALLEST: Final = _HEADER.size + _NONCE_BYTES + TAG_BYTES
 
 
-class Kind(Enum):
+class RecordKind(Enum):
     """What a sealed record is; keys of different kinds are unrelated."""
 
     STATE = b"state"
     TURN = b"turn\0"
 
 
-class Unopenable(Exception):
+class UnsealError(Exception):
     """A frame does not open: damaged, moved, plain, or under a key that is not in the ring."""
 
 
-class Belonging(Enum):
+class Ownership(Enum):
     """Whose a frame says it is, before it is opened."""
 
-    OURS = "ours"
-    ANOTHERS = "another's"
+    MINE = "ours"
+    OTHER = "another's"
     UNKNOWN = "unknown"
     """No frame of ours, or its key is not in the ring."""
 
@@ -86,7 +86,7 @@ class Sealer:
         """The id of the key that seals."""
         return self.ring.first.key_id
 
-    def bound(self, owner: Owner, kind: Kind, session_id: SessionId) -> "BoundSealer":
+    def bound(self, owner: Owner, kind: RecordKind, session_id: SessionId) -> "BoundSealer":
         """The sealer of one owner's records under one session id."""
         return BoundSealer(self, owner, kind, UUID(session_id).bytes)
 
@@ -94,7 +94,7 @@ class Sealer:
 class BoundSealer:
     """Seals and opens records of one owner, one kind, one session; keys are derived when needed."""
 
-    def __init__(self, sealer: Sealer, owner: Owner, kind: Kind, place: bytes) -> None:
+    def __init__(self, sealer: Sealer, owner: Owner, kind: RecordKind, place: bytes) -> None:
         """``place`` is the session id's 16 bytes."""
         self._sealer = sealer
         self._secret = owner.secret
@@ -115,30 +115,30 @@ class BoundSealer:
         """The record that was sealed.
 
         Raises:
-            Unopenable: anything about it is not as it was sealed.
+            UnsealError: anything about it is not as it was sealed.
         """
         key = self._sealer.ring.by_id(header_of(frame).key_id)
         if key is None:
-            raise Unopenable("the key is not in the ring")
+            raise UnsealError("the key is not in the ring")
         nonce = frame[_HEADER.size : _HEADER.size + _NONCE_BYTES]
         sealed = frame[_HEADER.size + _NONCE_BYTES :]
         try:
             bound_to = frame[: _HEADER.size] + self._place + before
             return self._cipher(key).decrypt(nonce, sealed, bound_to)
         except InvalidTag as error:
-            raise Unopenable("it was changed, moved, or sealed for somebody else") from error
+            raise UnsealError("it was changed, moved, or sealed for somebody else") from error
 
-    def belonging(self, frame: bytes) -> Belonging:
+    def belonging(self, frame: bytes) -> Ownership:
         """Whose the frame says it is; only opening it proves anything."""
         try:
             header = header_of(frame)
-        except Unopenable:
-            return Belonging.UNKNOWN
+        except UnsealError:
+            return Ownership.UNKNOWN
         key = self._sealer.ring.by_id(header.key_id)
         if key is None:
-            return Belonging.UNKNOWN
+            return Ownership.UNKNOWN
         is_ours = hmac.compare_digest(header.owner_tag, self._tag(key))
-        return Belonging.OURS if is_ours else Belonging.ANOTHERS
+        return Ownership.MINE if is_ours else Ownership.OTHER
 
     def _tag(self, key: MasterKey) -> bytes:
         tag = self._tags.get(key.key_id)
@@ -163,13 +163,13 @@ def header_of(frame: bytes) -> Header:
     """The header of a frame.
 
     Raises:
-        Unopenable: it is none, or one of an unknown version.
+        UnsealError: it is none, or one of an unknown version.
     """
     if len(frame) < _SMALLEST:
-        raise Unopenable("it is too short")
+        raise UnsealError("it is too short")
     version, key_id, owner_tag, first, last = _HEADER.unpack_from(frame)
     if version != _VERSION:
-        raise Unopenable("its version is not known here")
+        raise UnsealError("its version is not known here")
     return Header(key_id, owner_tag, first, last)
 
 

@@ -12,7 +12,7 @@ from ports.errors import ShuttingDown, StoreUnavailable, TooManyTurns
 from ports.telemetry import Telemetry
 from ports.turn_runner import AbandonFn, OpenTurnFn, ReplyFn
 
-LAST_WORDS: Final = timedelta(seconds=5)
+INTERRUPT_GRACE: Final = timedelta(seconds=5)
 """How long an interrupted turn has to store what was said so far."""
 
 
@@ -21,7 +21,7 @@ class _Signals:
 
     def __init__(self) -> None:
         self._nudged = asyncio.Event()
-        self.must_end = False
+        self.shutting_down = False
 
     async def wait(self, at_most: timedelta) -> None:
         with suppress(TimeoutError):
@@ -29,12 +29,12 @@ class _Signals:
                 await self._nudged.wait()
         self._nudged.clear()
 
-    def nudge(self) -> None:
+    def wake(self) -> None:
         self._nudged.set()
 
     def end(self) -> None:
-        self.must_end = True
-        self.nudge()
+        self.shutting_down = True
+        self.wake()
 
 
 class TaskTurnRunner:
@@ -69,10 +69,10 @@ class TaskTurnRunner:
         task.add_done_callback(lambda _: self._running.pop(turn_id, None))
         return await asyncio.shield(opened)
 
-    def nudge(self, turn_id: TurnId) -> None:
-        """See ``ports.turn_runner.TurnRunner.nudge``."""
+    def wake(self, turn_id: TurnId) -> None:
+        """See ``ports.turn_runner.TurnRunner.wake``."""
         if turn_id in self._running:
-            self._running[turn_id][1].nudge()
+            self._running[turn_id][1].wake()
 
     def takes_new(self) -> bool:
         """Whether new turns are taken."""
@@ -82,17 +82,17 @@ class TaskTurnRunner:
         """Take no new turns from now on."""
         self._draining = True
 
-    async def drain(self, grace: timedelta, last_words: timedelta = LAST_WORDS) -> None:
+    async def drain(self, grace: timedelta, interrupt_grace: timedelta = INTERRUPT_GRACE) -> None:
         """Take no new turns; let the running ones finish within ``grace``, then interrupt them.
 
-        An interrupted turn has ``last_words`` to store what was said so far; whatever still runs
+        An interrupted turn has ``interrupt_grace`` to store what was said so far; whatever still runs
         then is left to be settled by the next writer.
         """
         self.refuse_new()
         await self._wait(grace)
         for _, signals in self._running.values():
             signals.end()
-        await self._wait(last_words)
+        await self._wait(interrupt_grace)
         for task, _ in self._running.values():
             task.cancel()
 
@@ -130,4 +130,4 @@ class TaskTurnRunner:
         try:
             await doing
         except Exception as error:  # noqa: BLE001 - the last stop of a detached task
-            self._telemetry.note("turn.crashed", kind=type(error).__name__)
+            self._telemetry.emit("turn.crashed", kind=type(error).__name__)

@@ -19,7 +19,7 @@ from adapters.wire_format.message_record import (
     short_id,
     time_of,
 )
-from adapters.wire_format.packing import RECORD_MAX_BYTES, Unpackable, pack, unpack
+from adapters.wire_format.packing import RECORD_MAX_BYTES, DecodeError, pack, unpack
 from domain.model.conversation import Conversation
 from domain.model.identifiers import SessionId, TurnId
 from domain.model.message import Message
@@ -106,14 +106,14 @@ def decode_frame(packed: bytes) -> FrameContent:
     """A frame's content.
 
     Raises:
-        Unpackable: it is of no known version, or damaged.
+        DecodeError: it is of no known version, or damaged.
     """
     try:
         record = _decoder.decode(unpack(packed))
         return FrameContent(record.head, tuple([message_of(said) for said in record.messages]))
     except (msgspec.MsgspecError, ValueError, IndexError, TypeError) as error:
         # The cause could repeat what was said.
-        raise Unpackable(type(error).__name__) from None
+        raise DecodeError(type(error).__name__) from None
 
 
 def conversation_of(
@@ -122,10 +122,10 @@ def conversation_of(
     """The conversation with this head and the newest of its messages.
 
     Raises:
-        Unpackable: they do not belong together.
+        DecodeError: they do not belong together.
     """
     if head.count < len(messages):
-        raise Unpackable("more messages than counted")
+        raise DecodeError("more messages than counted")
     try:
         return Conversation(
             id=session_id,
@@ -143,7 +143,7 @@ def conversation_of(
             metadata=head.metadata,
         )
     except (ValueError, IndexError, OverflowError) as error:
-        raise Unpackable(type(error).__name__) from None
+        raise DecodeError(type(error).__name__) from None
 
 
 def _head_record(known: Conversation, size_before: int) -> HeadRecord:

@@ -35,7 +35,7 @@ LEVEL: Final = 9
 """zstd's: a sixth smaller than at 3, for some microseconds a frame."""
 
 
-class Unpackable(Exception):
+class DecodeError(Exception):
     """What is stored is of no known version, or is no record; says nothing of its content."""
 
 
@@ -62,17 +62,17 @@ def unpack(packed: bytes) -> bytes:
     """The record that was packed.
 
     Raises:
-        Unpackable: unknown version or compression, too large, or damaged.
+        DecodeError: unknown version or compression, too large, or damaged.
     """
     if len(packed) < _HEAD_BYTES:
-        raise Unpackable("too short")
+        raise DecodeError("too short")
     schema, compression = packed[0], packed[1]
     if schema != SCHEMA:
-        raise Unpackable(f"schema version {schema} is not known here")
+        raise DecodeError(f"schema version {schema} is not known here")
     if compression == _PLAIN:
         return packed[_HEAD_BYTES:]
     if compression != _ZSTD_0:
-        raise Unpackable(f"compression {compression} is not known here")
+        raise DecodeError(f"compression {compression} is not known here")
     return _decompressed(packed[_HEAD_BYTES:])
 
 
@@ -81,10 +81,10 @@ def _decompressed(small: bytes) -> bytes:
         told = zstandard.get_frame_parameters(small, format=FORMAT_ZSTD1_MAGICLESS)
         # Asked first: zstd would set aside whatever size the frame claims.
         if told.content_size > RECORD_MAX_BYTES:
-            raise Unpackable("too large")
+            raise DecodeError("too large")
         return _decompressor().decompress(small, max_output_size=RECORD_MAX_BYTES)
     except zstandard.ZstdError as error:
-        raise Unpackable("damaged") from error
+        raise DecodeError("damaged") from error
 
 
 @cache

@@ -18,7 +18,7 @@ from adapters.wire_format.message_record import (
     usage_of,
     usage_record,
 )
-from adapters.wire_format.packing import Unpackable, pack, unpack
+from adapters.wire_format.packing import DecodeError, pack, unpack
 from domain.model.piece import NumberedPiece, Piece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Outcome, TurnEnd
 from ports.turn_log import LogEntry
@@ -94,7 +94,7 @@ def decode_entry(padded: bytes) -> list[LogEntry]:
     """An entry's content, the end last.
 
     Raises:
-        Unpackable: it is of no known version, or damaged.
+        DecodeError: it is of no known version, or damaged.
     """
     length = int.from_bytes(padded[:_LENGTH_BYTES], "big")
     try:
@@ -106,7 +106,7 @@ def decode_entry(padded: bytes) -> list[LogEntry]:
         return [*pieces, _end(record.end)] if record.end else pieces
     except (msgspec.MsgspecError, ValueError, IndexError) as error:
         # The cause could repeat what was said.
-        raise Unpackable(type(error).__name__) from None
+        raise DecodeError(type(error).__name__) from None
 
 
 def _piece_record(piece: Piece) -> PieceRecord:

@@ -8,7 +8,7 @@ from typing import Final
 
 import typer
 
-from adapters.encrypted_redis.connecting import RedisAway, open_redis
+from adapters.encrypted_redis.connecting import RedisUnreachable, open_redis
 from adapters.encrypted_redis.diagnostics import (
     Finding,
     Level,
@@ -83,7 +83,7 @@ async def _of_redis(settings: Settings, ring: KeyRing) -> list[Finding]:
                 *await server_findings(commands),
                 *await key_findings(commands, ring),
             ]
-    except RedisAway as away:
+    except RedisUnreachable as away:
         return [Finding(Level.PROBLEM, "Redis", str(away))]
     except StoreUnavailable as failed:
         return [Finding(Level.PROBLEM, "Redis", str(failed))]

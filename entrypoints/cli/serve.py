@@ -11,7 +11,7 @@ import typer
 import uvloop
 
 from adapters.assistant_profile.toml_file import ProfileProblem
-from adapters.encrypted_redis.connecting import RedisAway
+from adapters.encrypted_redis.connecting import RedisUnreachable
 from adapters.sealing.key_ring import KeyRingProblem
 from adapters.system.turn_runner import TaskTurnRunner
 from entrypoints.container import opened_container, redis_place
@@ -62,7 +62,7 @@ def _served(settings: Settings, host: str, port: int) -> int:
         if isinstance(cause, KeyRingProblem | ProfileProblem):
             _complain([str(cause)])
             return _WRONG_SETTINGS
-        if isinstance(cause, RedisAway):
+        if isinstance(cause, RedisUnreachable):
             _complain([str(cause)])
             return _FAILED
         _complain([f"The service could not start ({type(cause).__name__})."])

@@ -17,7 +17,7 @@ from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.errors import DomainError
 from entrypoints.http import chat, health, openapi
 from entrypoints.http.ai_sdk import routes as ai_sdk
-from entrypoints.http.authentication import RENEWED_KEY_HEADER, CallerRules
+from entrypoints.http.authentication import RENEWED_KEY_HEADER, Authenticator
 from entrypoints.http.middleware import LocalePrefix, SecurityHeaders, UnexpectedErrors
 from entrypoints.http.native import routes as native
 from entrypoints.http.openai.errors import is_ours, openai_error
@@ -29,16 +29,16 @@ from entrypoints.http.reply_stream import ReplyStream
 from entrypoints.http.services import Services
 from entrypoints.settings import Settings
 from entrypoints.usecases.conversations import (
+    CreateSession,
     FindConversation,
     ForgetConversation,
-    OpenConversation,
     ReadHistory,
 )
 from entrypoints.usecases.follow_turn import FollowTurn
-from entrypoints.usecases.regenerate import AnswerAgain
+from entrypoints.usecases.regenerate import Regenerate
 from entrypoints.usecases.send_message import SendMessage
 from entrypoints.usecases.stop_turn import StopTurn
-from entrypoints.usecases.submit_tool_results import AnswerTools
+from entrypoints.usecases.submit_tool_results import SubmitToolResults
 from ports.assistant_profile import AssistantProfile
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
@@ -155,17 +155,17 @@ def _methods_at(request: Request) -> Sequence[str]:
 def _services(settings: Settings, container: Resolver) -> Services:
     keys = container.resolve(ClientKeys)  # type: ignore[type-abstract]
     return Services(
-        open_conversation=container.resolve(OpenConversation),
+        create_session=container.resolve(CreateSession),
         send_message=container.resolve(SendMessage),
-        answer_again=container.resolve(AnswerAgain),
-        answer_tools=container.resolve(AnswerTools),
+        regenerate=container.resolve(Regenerate),
+        submit_tool_results=container.resolve(SubmitToolResults),
         find_conversation=container.resolve(FindConversation),
         follow_turn=container.resolve(FollowTurn),
         stop_turn=container.resolve(StopTurn),
         read_history=container.resolve(ReadHistory),
         forget_conversation=container.resolve(ForgetConversation),
         reply_stream=_reply_stream(container),
-        callers=CallerRules(
+        callers=Authenticator(
             keys=keys,
             public_origin=settings.public_url,
             embedding_origins=frozenset(settings.embedding_origins),

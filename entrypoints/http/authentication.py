@@ -32,7 +32,7 @@ class Credential(Enum):
 
 
 @frozen(kw_only=True)
-class Visitor:
+class HttpCaller:
     """A caller, seen from HTTP.
 
     Attributes:
@@ -45,7 +45,7 @@ class Visitor:
 
 
 @frozen(kw_only=True)
-class CallerRules:
+class Authenticator:
     """Recognises callers.
 
     Attributes:
@@ -68,7 +68,7 @@ class CallerRules:
         """The only cookie that is read and written."""
         return _HOST_COOKIE if self._is_https else _PLAIN_COOKIE
 
-    def recognise(self, request: Request) -> Visitor | None:
+    def authenticate(self, request: Request) -> HttpCaller | None:
         """The caller, absent when none is shown or the cookie is not (or no longer) ours.
 
         Raises:
@@ -83,30 +83,32 @@ class CallerRules:
             caller = self.keys.authenticate(cookie)
         except ClientKeyInvalid:
             return None
-        return Visitor(
+        return HttpCaller(
             owner=caller.owner,
             credential=Credential.COOKIE,
-            client_key=caller.renewed or cookie,
+            client_key=caller.reissued_key or cookie,
         )
 
-    def _bearer(self, token: str | None) -> Visitor:
+    def _bearer(self, token: str | None) -> HttpCaller:
         if token is None:
             raise ClientKeyInvalid
         caller = self.keys.authenticate(token)
-        return Visitor(owner=caller.owner, credential=Credential.BEARER, client_key=caller.renewed)
+        return HttpCaller(
+            owner=caller.owner, credential=Credential.BEARER, client_key=caller.reissued_key
+        )
 
-    def welcome(self, request: Request) -> Visitor:
+    def authenticate_or_issue(self, request: Request) -> HttpCaller:
         """The caller; a stranger gets a new key.
 
         Raises:
-            ClientKeyInvalid: as in ``recognise``.
+            ClientKeyInvalid: as in ``authenticate``.
         """
-        known = self.recognise(request)
+        known = self.authenticate(request)
         if known is not None:
             return known
         client_key = self.keys.issue()
         owner = self.keys.authenticate(client_key).owner
-        return Visitor(owner=owner, credential=Credential.NONE, client_key=client_key)
+        return HttpCaller(owner=owner, credential=Credential.NONE, client_key=client_key)
 
     def check_origin(self, request: Request) -> None:
         """Refuse what another site made a browser send; needed for all that changes something.
@@ -132,7 +134,7 @@ class CallerRules:
         host = request.headers.get("host", "").lower()
         return bool(host) and origin in (f"http://{host}", f"https://{host}")
 
-    def handed_out(self, visitor: Visitor) -> dict[str, str]:
+    def key_headers(self, visitor: HttpCaller) -> dict[str, str]:
         """Response headers that give the caller its key, renewing the cookie's 24 hours."""
         if visitor.client_key is None:
             return {}
@@ -140,7 +142,7 @@ class CallerRules:
             return {RENEWED_KEY_HEADER: visitor.client_key}
         return {"set-cookie": self._cookie(visitor.client_key, _COOKIE_SECONDS)}
 
-    def taken_back(self) -> dict[str, str]:
+    def clear_key_headers(self) -> dict[str, str]:
         """Response headers that clear the cookie."""
         return {"set-cookie": self._cookie("", 0)}
 

@@ -17,7 +17,7 @@ async def post_message(request: Request) -> Response:
     """Say something, in the protocol whose body it is."""
     services = services_of(request)
     services.callers.check_origin(request)
-    visitor = services.callers.welcome(request)
+    visitor = services.callers.authenticate_or_issue(request)
     raw = await read_json(request, chat_bound)
     say = ai_sdk.say if is_ai_sdk(raw) else native.say
     return await say(request, visitor, raw)

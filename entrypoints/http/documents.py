@@ -31,14 +31,14 @@ class Answer(Struct, rename="camel", kw_only=True):
     """A document of the native protocol."""
 
 
-class UsageAnswer(Answer, omit_defaults=True):
+class UsageDocument(Answer, omit_defaults=True):
     """What a reply cost, in tokens; a count that the model did not tell is left out."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
 
 
-class MessageAnswer(Answer):
+class MessageDocument(Answer):
     """One message; ``content`` is its plain text, ``parts`` everything."""
 
     id: str
@@ -49,7 +49,7 @@ class MessageAnswer(Answer):
     created_at: datetime
 
 
-class TurnAnswer(Answer):
+class TurnDocument(Answer):
     """The newest turn; ``error`` is the code of a failure."""
 
     id: str
@@ -57,28 +57,28 @@ class TurnAnswer(Answer):
     error: str | None
 
 
-class ReplyAnswer(Answer):
+class ReplyDocument(Answer):
     """A whole turn at once; ``reply`` is null when nothing was said before it was stopped."""
 
     session_id: str
     restarted: bool
     turn_id: str
-    reply: MessageAnswer | None
-    usage: UsageAnswer | None
+    reply: MessageDocument | None
+    usage: UsageDocument | None
     expires_at: datetime
 
 
-class HistoryAnswer(Answer):
+class HistoryDocument(Answer):
     """A page of a conversation, oldest first; pass ``next`` as ``before`` to read on backwards."""
 
     session_id: str
-    messages: list[MessageAnswer]
-    turn: TurnAnswer | None
+    messages: list[MessageDocument]
+    turn: TurnDocument | None
     expires_at: datetime
     next: int | None
 
 
-class OpenedAnswer(Answer):
+class SessionDocument(Answer):
     """A new conversation with its welcome."""
 
     session_id: str
@@ -87,26 +87,26 @@ class OpenedAnswer(Answer):
     expires_at: datetime
 
 
-class StoppedAnswer(Answer):
+class StopDocument(Answer):
     """Whether a reply was being written and has been stopped."""
 
     success: bool
     stopped: bool
 
 
-class ClientKeyAnswer(Answer):
+class ClientKeyDocument(Answer):
     """A new client key: keep it secret, it cannot be had again."""
 
     client_key: str
 
 
-class HealthAnswer(Answer):
+class HealthDocument(Answer):
     """Whether the service can do its work."""
 
     status: Literal["ok"]
 
 
-class ExportAnswer(Answer):
+class ExportDocument(Answer):
     """Everything that is kept about a conversation."""
 
     format: Annotated[str, Meta(description="`privity-export-1`.")]
@@ -122,7 +122,7 @@ class ExportAnswer(Answer):
     messages: list[dict[str, Any]]
 
 
-class ProblemAnswer(Answer, omit_defaults=True):
+class ProblemDocument(Answer, omit_defaults=True):
     """A problem (RFC 9457); ``code`` is stable, see docs/http_api.md.
 
     ``field`` names the offending member of the request, ``turnId`` the turn in progress.
@@ -150,16 +150,16 @@ def json_response(
     )
 
 
-def usage_answer(usage: Usage | None) -> UsageAnswer | None:
+def usage_answer(usage: Usage | None) -> UsageDocument | None:
     """The usage, absent when nothing was told."""
     if usage is None:
         return None
-    return UsageAnswer(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
+    return UsageDocument(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
 
 
-def message_answer(message: Message) -> MessageAnswer:
+def message_document(message: Message) -> MessageDocument:
     """One message as the native protocol shows it."""
-    return MessageAnswer(
+    return MessageDocument(
         id=message.id,
         role=message.role.value,
         content=message.text,
@@ -169,22 +169,22 @@ def message_answer(message: Message) -> MessageAnswer:
     )
 
 
-def history_answer(history: History) -> HistoryAnswer:
+def history_document(history: History) -> HistoryDocument:
     """A page of history."""
     conversation = history.conversation
-    return HistoryAnswer(
+    return HistoryDocument(
         session_id=conversation.id,
-        messages=[message_answer(message) for message in history.page.messages],
+        messages=[message_document(message) for message in history.page.messages],
         turn=_turn_answer(conversation.turn),
         expires_at=conversation.expires_at,
         next=history.page.next,
     )
 
 
-def export_answer(conversation: Conversation) -> ExportAnswer:
+def export_document(conversation: Conversation) -> ExportDocument:
     """Everything that is kept; what is only a digest is left out, as it says nothing."""
     context = conversation.page_context
-    return ExportAnswer(
+    return ExportDocument(
         format="privity-export-1",
         session_id=conversation.id,
         created_at=conversation.created_at,
@@ -221,10 +221,10 @@ def part_document(part: Part) -> Any:  # noqa: PLR0911 - one line a kind of part
             return Raw(json.encode())
 
 
-def _turn_answer(turn: Turn | None) -> TurnAnswer | None:
+def _turn_answer(turn: Turn | None) -> TurnDocument | None:
     if turn is None:
         return None
-    return TurnAnswer(id=turn.id, status=turn.status.value, error=turn.error)
+    return TurnDocument(id=turn.id, status=turn.status.value, error=turn.error)
 
 
 def _turn_export(turn: Turn | None) -> dict[str, Any] | None:

@@ -6,14 +6,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from entrypoints.http.documents import HealthAnswer, json_response
+from entrypoints.http.documents import HealthDocument, json_response
 from entrypoints.http.services import services_of
 from ports.errors import ShuttingDown
 
 
 async def live(_: Request) -> Response:
     """``GET /health/live``: the process answers."""
-    return json_response(HealthAnswer(status="ok"))
+    return json_response(HealthDocument(status="ok"))
 
 
 async def ready(request: Request) -> Response:
@@ -22,7 +22,7 @@ async def ready(request: Request) -> Response:
     if not services.takes_new():
         raise ShuttingDown
     await services.readiness.check()
-    return json_response(HealthAnswer(status="ok"))
+    return json_response(HealthDocument(status="ok"))
 
 
 ROUTES: Final = (

@@ -48,7 +48,7 @@ class UnexpectedErrors:
     """Answers 500 to what nobody expected, and tells operators its kind and place, no more."""
 
     def __init__(self, app: ASGIApp, *, note: Callable[[Scope], Telemetry]) -> None:
-        """``note`` finds the telemetry of a request's app."""
+        """``emit`` finds the telemetry of a request's app."""
         self._app = app
         self._note = note
 
@@ -66,7 +66,7 @@ class UnexpectedErrors:
         except Exception as error:
             if scope["type"] != "http":
                 raise
-            self._note(scope).note("request.failed", kind=type(error).__name__, at=_place(error))
+            self._note(scope).emit("request.failed", kind=type(error).__name__, at=_place(error))
             if not started:
                 problem = problem_of(error)
                 shaped = openai_error if is_ours(scope["path"]) else Problem.response

@@ -17,17 +17,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from entrypoints.http.ai_sdk.bodies import AiSdkBody
-from entrypoints.http.ai_sdk.history import AiSdkHistoryAnswer
+from entrypoints.http.ai_sdk.history import AiSdkHistoryDocument
 from entrypoints.http.documents import (
     Answer,
-    ClientKeyAnswer,
-    ExportAnswer,
-    HealthAnswer,
-    HistoryAnswer,
-    OpenedAnswer,
-    ProblemAnswer,
-    ReplyAnswer,
-    StoppedAnswer,
+    ClientKeyDocument,
+    ExportDocument,
+    HealthDocument,
+    HistoryDocument,
+    ProblemDocument,
+    ReplyDocument,
+    SessionDocument,
+    StopDocument,
 )
 from entrypoints.http.native.bodies import AgainBody, ChatBody, OpenBody, StopBody
 from entrypoints.http.requests import EmptyBody, NativeBody
@@ -65,7 +65,7 @@ OPERATIONS: Final = (
         summary="Say something; the reply streams, or comes whole with Accept: application/json.",
         body=ChatBody,
         other_body=AiSdkBody,
-        answer=ReplyAnswer,
+        answer=ReplyDocument,
         streams=True,
         headers=("Idempotency-Key",),
     ),
@@ -73,7 +73,7 @@ OPERATIONS: Final = (
         method="get",
         path="/api/chat",
         summary="Read what was said, the newest page first.",
-        answer=HistoryAnswer,
+        answer=HistoryDocument,
         query=("sessionId*", "before", "limit"),
     ),
     Operation(
@@ -87,7 +87,7 @@ OPERATIONS: Final = (
         method="get",
         path=_SESSION,
         summary="Read the whole conversation in the shape of the AI SDK.",
-        answer=AiSdkHistoryAnswer,
+        answer=AiSdkHistoryDocument,
     ),
     Operation(
         method="delete", path=_SESSION, summary="Forget a conversation for good.", status=204
@@ -104,14 +104,14 @@ OPERATIONS: Final = (
         path=f"{_SESSION}/stop",
         summary="Stop the reply being written; what was said stays.",
         body=StopBody,
-        answer=StoppedAnswer,
+        answer=StopDocument,
     ),
     Operation(
         method="post",
         path=f"{_SESSION}/regenerate",
         summary="Ask for another answer, also to a message said anew.",
         body=AgainBody,
-        answer=ReplyAnswer,
+        answer=ReplyDocument,
         streams=True,
         headers=("Idempotency-Key",),
     ),
@@ -119,7 +119,7 @@ OPERATIONS: Final = (
         method="get",
         path=f"{_SESSION}/export",
         summary="Everything that is kept about a conversation.",
-        answer=ExportAnswer,
+        answer=ExportDocument,
     ),
     Operation(
         method="post",
@@ -127,7 +127,7 @@ OPERATIONS: Final = (
         summary="Open a conversation with the assistant's welcome.",
         status=201,
         body=OpenBody,
-        answer=OpenedAnswer,
+        answer=SessionDocument,
     ),
     Operation(
         method="post",
@@ -135,11 +135,11 @@ OPERATIONS: Final = (
         summary="Make a client key.",
         status=201,
         body=EmptyBody,
-        answer=ClientKeyAnswer,
+        answer=ClientKeyDocument,
     ),
     Operation(method="delete", path="/api/client-key", summary="Clear the cookie.", status=204),
-    Operation(method="get", path="/health/live", summary="Does it answer?", answer=HealthAnswer),
-    Operation(method="get", path="/health/ready", summary="Can it work?", answer=HealthAnswer),
+    Operation(method="get", path="/health/live", summary="Does it answer?", answer=HealthDocument),
+    Operation(method="get", path="/health/ready", summary="Can it work?", answer=HealthDocument),
 )
 
 
@@ -152,7 +152,7 @@ def document() -> dict[str, Any]:
     """The OpenAPI 3.1 document."""
     bodies = [body for op in OPERATIONS for body in (op.body, op.other_body) if body]
     answers = [op.answer for op in OPERATIONS if op.answer]
-    types = list(dict.fromkeys([*bodies, *answers, ProblemAnswer]))
+    types = list(dict.fromkeys([*bodies, *answers, ProblemDocument]))
     _, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
@@ -181,7 +181,7 @@ def _described(operation: Operation) -> dict[str, Any]:
             str(operation.status): _success(operation),
             "default": {
                 "description": "A problem.",
-                "content": {"application/problem+json": {"schema": _reference(ProblemAnswer)}},
+                "content": {"application/problem+json": {"schema": _reference(ProblemDocument)}},
             },
         },
     }

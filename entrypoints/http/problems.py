@@ -118,7 +118,7 @@ _SENTENCE_BY_CODE: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def sentence_of(code: str) -> str:
+def user_message(code: str) -> str:
     """A sentence for people about ``code``."""
     return _SENTENCE_BY_CODE.get(code) or _PORT_SENTENCES.get(code, "The reply failed.")
 
@@ -128,7 +128,7 @@ def _kinds_of(kind: type[PortError]) -> list[type[PortError]]:
 
 
 _PORT_SENTENCES: Final = MappingProxyType(
-    {kind.code: kind.sentence for kind in (*_kinds_of(PortError), *_kinds_of(ModelError))}
+    {kind.code: kind.message for kind in (*_kinds_of(PortError), *_kinds_of(ModelError))}
 )
 
 
@@ -235,7 +235,7 @@ def problem_of(error: Exception) -> Problem:
 def problem_of_code(code: str) -> Problem:
     """A problem that is known by its code only, such as the end of a turn."""
     retry = _RETRY_SOON if code in CODES_TO_RETRY else None
-    return Problem(code=code, detail=sentence_of(code), retry_after=retry)
+    return Problem(code=code, detail=user_message(code), retry_after=retry)
 
 
 def _retry_after(error: DomainError | PortError) -> timedelta | None:

@@ -13,16 +13,16 @@ from starlette.responses import Response
 from domain.model.conversation import Conversation
 from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.turn import Outcome, Turn, TurnEnd
-from entrypoints.http.documents import ReplyAnswer, json_response, message_answer, usage_answer
+from entrypoints.http.documents import ReplyDocument, json_response, message_document, usage_answer
 from entrypoints.http.problems import Problem, problem_of, problem_of_code
 from entrypoints.http.sse import DONE, HEARTBEAT, StreamBroken, event
-from entrypoints.http.ui_message_stream import ReplyChunks, earlier_chunks
+from entrypoints.http.ui_message_stream import ReplyChunks, prior_steps
 from entrypoints.usecases.conversations import ReadHistory
 from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.open_turn import Started
 from ports.assistant_profile import AssistantProfile
 from ports.clock import Clock
-from ports.errors import PortError, TurnNotLogged
+from ports.errors import PortError, TurnLogNotFound
 from ports.language_model import LanguageModel
 from ports.turn_log import LogEntry
 
@@ -33,7 +33,7 @@ _HEARTBEAT_EVERY: Final = timedelta(seconds=4)
 class Reply:
     """The outcome of a turn that was awaited: a document, or a problem."""
 
-    document: ReplyAnswer | None = None
+    document: ReplyDocument | None = None
     problem: Problem | None = None
 
     def response(self, headers: Mapping[str, str]) -> Response:
@@ -86,7 +86,7 @@ class ReplyStream:
         """A running turn's events behind piece ``after``; ``None`` means from the first chunk."""
         before = b""
         if after is None:
-            before = earlier_chunks(await self.follow.said_before(owner, session_id, turn))
+            before = prior_steps(await self.follow.said_before(owner, session_id, turn))
         async for chunk, _ in self._chunks(owner, session_id, turn, after):
             yield chunk + before
             before = b""
@@ -128,7 +128,7 @@ class ReplyStream:
             async with aclosing(following):
                 async for entries in following:
                     yield entries
-        except TurnNotLogged:
+        except TurnLogNotFound:
             raise StreamBroken from None
         except PortError as error:
             yield (TurnEnd(outcome=Outcome.FAILED, error=problem_of(error).code),)
@@ -179,15 +179,15 @@ def _rendered(
     return b"".join(said), None
 
 
-def _document(conversation: Conversation, started: Started, end: TurnEnd) -> ReplyAnswer:
+def _document(conversation: Conversation, started: Started, end: TurnEnd) -> ReplyDocument:
     # Not the newest message: somebody may have said more by now.
     named = (said for said in conversation.messages if said.id == started.turn.reply_id)
     reply = next(named, None)
-    return ReplyAnswer(
+    return ReplyDocument(
         session_id=conversation.id,
         restarted=started.restarted,
         turn_id=started.turn.id,
-        reply=message_answer(reply) if reply else None,
+        reply=message_document(reply) if reply else None,
         usage=usage_answer(end.usage),
         expires_at=conversation.expires_at,
     )

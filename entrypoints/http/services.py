@@ -7,19 +7,19 @@ from starlette.requests import Request
 
 from domain.model.errors import ConversationNotFound
 from domain.model.identifiers import Owner
-from entrypoints.http.authentication import CallerRules, Visitor
+from entrypoints.http.authentication import Authenticator, HttpCaller
 from entrypoints.http.reply_stream import ReplyStream
 from entrypoints.usecases.conversations import (
+    CreateSession,
     FindConversation,
     ForgetConversation,
-    OpenConversation,
     ReadHistory,
 )
 from entrypoints.usecases.follow_turn import FollowTurn
-from entrypoints.usecases.regenerate import AnswerAgain
+from entrypoints.usecases.regenerate import Regenerate
 from entrypoints.usecases.send_message import SendMessage
 from entrypoints.usecases.stop_turn import StopTurn
-from entrypoints.usecases.submit_tool_results import AnswerTools
+from entrypoints.usecases.submit_tool_results import SubmitToolResults
 from ports.client_keys import ClientKeys
 from ports.rate_limiter import RateLimiter
 from ports.readiness import Readiness
@@ -34,24 +34,24 @@ class Services:
         takes_new: whether new turns are taken.
     """
 
-    open_conversation: OpenConversation
+    create_session: CreateSession
     send_message: SendMessage
-    answer_again: AnswerAgain
-    answer_tools: AnswerTools
+    regenerate: Regenerate
+    submit_tool_results: SubmitToolResults
     find_conversation: FindConversation
     follow_turn: FollowTurn
     stop_turn: StopTurn
     read_history: ReadHistory
     forget_conversation: ForgetConversation
     reply_stream: ReplyStream
-    callers: CallerRules
+    callers: Authenticator
     keys: ClientKeys
     limiter: RateLimiter
     telemetry: Telemetry
     takes_new: Callable[[], bool]
     readiness: Readiness
 
-    def owner_or_absent(self, visitor: Visitor | None) -> Owner:
+    def owner_or_absent(self, visitor: HttpCaller | None) -> Owner:
         """The caller as an owner.
 
         Raises:

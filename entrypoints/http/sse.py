@@ -22,7 +22,7 @@ _PADDED_TO: Final = 64
 _PADDING_HEADROOM: Final = len(b',"obfuscation":""')
 
 _STUCK_AFTER: Final = timedelta(seconds=60)
-LAST_WORDS: Final = timedelta(milliseconds=100)
+BREAK_DELAY: Final = timedelta(milliseconds=100)
 """A browser drops what it has not handed over yet when a transfer breaks, so that comes later."""
 
 HEADERS: Final[Mapping[str, str]] = {
@@ -100,7 +100,7 @@ class EventStream(Response):
                     async with asyncio.timeout(_STUCK_AFTER.total_seconds()):
                         await send({"type": "http.response.body", "body": chunk, "more_body": True})
         except StreamBroken:
-            await asyncio.sleep(LAST_WORDS.total_seconds())
+            await asyncio.sleep(BREAK_DELAY.total_seconds())
             raise
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

@@ -28,7 +28,7 @@ from domain.model.message import (
 from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Cursor, Outcome, TurnEnd
 from entrypoints.http.documents import usage_answer
-from entrypoints.http.problems import sentence_of
+from entrypoints.http.problems import user_message
 from entrypoints.http.sse import event, padded_event
 
 NOT_JSON = "The model's arguments are not JSON."
@@ -93,7 +93,7 @@ class ReplyChunks:
             aborted = {"type": "message-metadata", "messageMetadata": _aborted(end)}
             return closed + event(aborted) + event({"type": "abort"})
         code = end.error or "internal_error"
-        return closed + event({"type": "error", "errorText": sentence_of(code), "code": code})
+        return closed + event({"type": "error", "errorText": user_message(code), "code": code})
 
     def _delta(self, kind: str, text: str, cursor: str) -> bytes:
         before = b"" if self._open == kind else self._closed() + self._begun(kind)
@@ -156,7 +156,7 @@ def _expires(expires_at: datetime | None) -> dict[str, Any]:
 _NEXT_STEP: Final = ({"type": "finish-step"}, {"type": "start-step"})
 
 
-def earlier_chunks(parts: Sequence[Part]) -> bytes:
+def prior_steps(parts: Sequence[Part]) -> bytes:
     """The chunks of these parts; nothing when there are none."""
     told = [chunk for number, part in enumerate(parts, 1) for chunk in _chunks(part, f"e{number}")]
     return b"".join(map(event, (*told, *_NEXT_STEP))) if told else b""

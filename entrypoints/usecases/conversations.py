@@ -23,13 +23,13 @@ from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore, Page
 from ports.errors import StoredStateUnreadable
 from ports.identifier_source import IdentifierSource
-from ports.rate_limiter import RateLimiter, Share
+from ports.rate_limiter import Quota, RateLimiter
 from ports.telemetry import Telemetry
 from ports.turn_runner import TurnRunner
 
 
 @frozen(kw_only=True)
-class OpenConversation:
+class CreateSession:
     """Makes a conversation that holds the welcome and lives one hour until its first message."""
 
     store: ConversationStateStore
@@ -45,7 +45,7 @@ class OpenConversation:
             TooManyRequests: this address opened too many.
             StoreUnavailable: nothing was stored, as far as the store could tell.
         """
-        await self.limiter.spend(address, Share.NEW)
+        await self.limiter.consume(address, Quota.NEW)
         assistant = self.profile.assistant()
         locale = assistant.locale_for(locales)
         conversation = with_welcome(
@@ -75,11 +75,11 @@ class FindConversation:
         wanted = _as_session_id(name)
         if wanted is not None and await self._is_there(owner, wanted):
             return wanted
-        return self.stands_for(owner, name)
+        return self.derived_id(owner, name)
 
-    def stands_for(self, owner: Owner, name: str) -> SessionId:
+    def derived_id(self, owner: Owner, name: str) -> SessionId:
         """The session that the name stands for, whatever it looks like."""
-        return self.keys.session_named(owner, name)
+        return self.keys.session_for_chat_id(owner, name)
 
     async def _is_there(self, owner: Owner, wanted: SessionId) -> bool:
         try:
@@ -160,8 +160,8 @@ class ForgetConversation:
         turn = await self._running(owner, session_id)
         await self.store.forget(owner, session_id)
         if turn is not None:
-            self.runner.nudge(turn.id)
-        self.telemetry.note("conversation.forgotten", session_id=session_id)
+            self.runner.wake(turn.id)
+        self.telemetry.emit("conversation.forgotten", session_id=session_id)
 
     async def _running(self, owner: Owner, session_id: SessionId) -> Turn | None:
         try:

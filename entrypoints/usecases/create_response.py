@@ -21,21 +21,21 @@ from domain.service.item_editing import (
     repeats_failed_items,
 )
 from domain.service.turn_lifecycle import NewTurn, has_replied_since, new_conversation, turn_for_key
-from entrypoints.usecases.edit_items import NewInput, size_of, size_of_all, with_ids
+from entrypoints.usecases.edit_items import ResponseRequest, size_of, size_of_all, with_ids
 from entrypoints.usecases.open_turn import OnBusy, OpenTurn, Started, StartTurn
 from ports.assistant_profile import AssistantProfile
 from ports.client_keys import ClientKeys
 from ports.conversation_store import ConversationStateStore
 from ports.identifier_source import IdentifierSource
-from ports.rate_limiter import RateLimiter, Share
+from ports.rate_limiter import Quota, RateLimiter
 
 
-class _GoneOn(Exception):
+class _NotNewestTurn(Exception):
     """The turn to be continued is not the newest any more."""
 
 
 @frozen(kw_only=True)
-class PutIn:
+class CreateResponse:
     """Opens a turn with what it is given; the reply is made apart from the request."""
 
     store: ConversationStateStore
@@ -46,7 +46,7 @@ class PutIn:
     limiter: RateLimiter
     identifiers: IdentifierSource
 
-    async def __call__(self, owner: Owner, new: NewInput) -> Started:
+    async def __call__(self, owner: Owner, new: ResponseRequest) -> Started:
         """The turn that replies, once what was put in is safely stored.
 
         After a turn that is not the newest any more the conversation parts ways: a new one begins
@@ -61,7 +61,7 @@ class PutIn:
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.
         """
-        await self.limiter.spend(new.address, Share.STORED, size_of(new.inputs))
+        await self.limiter.consume(new.address, Quota.STORED, size_of(new.inputs))
         new_turn = self.start_turn.new_turn(new.idempotency)
         given = with_ids(new.inputs, self.identifiers)
         tried: list[SessionId] = []
@@ -76,7 +76,7 @@ class PutIn:
     async def _opened(
         self,
         owner: Owner,
-        new: NewInput,
+        new: ResponseRequest,
         new_turn: NewTurn,
         given: Sequence[NewItem],
         tried: list[SessionId],
@@ -85,7 +85,7 @@ class PutIn:
             tried.append(new.session_id)
             try:
                 return await self._continued(owner, new.session_id, new, new_turn, given)
-            except _GoneOn:
+            except _NotNewestTurn:
                 pass
             except ConversationNotFound:
                 raise (ConversationNotFound if new.after_turn is None else TurnNotFound) from None
@@ -93,7 +93,7 @@ class PutIn:
         tried.append(base.id)
         return await self._begun(owner, new, new_turn, given, base)
 
-    async def _base(self, owner: Owner, new: NewInput, new_turn: NewTurn) -> Conversation:
+    async def _base(self, owner: Owner, new: ResponseRequest, new_turn: NewTurn) -> Conversation:
         """What a new conversation begins with, not stored yet.
 
         Raises:
@@ -114,7 +114,7 @@ class PutIn:
         except (ConversationNotFound, MessageNotFound):
             raise TurnNotFound from None
 
-    def _new_id(self, owner: Owner, new: NewInput) -> SessionId:
+    def _new_id(self, owner: Owner, new: ResponseRequest) -> SessionId:
         if new.idempotency_key is None:
             return self.identifiers.session_id()
         return self.keys.session_for_request(owner, new.idempotency_key)
@@ -122,25 +122,25 @@ class PutIn:
     async def _begun(
         self,
         owner: Owner,
-        new: NewInput,
+        new: ResponseRequest,
         new_turn: NewTurn,
         given: Sequence[NewItem],
         base: Conversation,
     ) -> Conversation:
         conversation = open_turn_with_items(base, new_turn, given, new.note)
-        await self.limiter.spend(new.address, Share.STORED, size_of_all(base))
-        await self.limiter.spend(new.address, Share.NEW)
+        await self.limiter.consume(new.address, Quota.STORED, size_of_all(base))
+        await self.limiter.consume(new.address, Quota.NEW)
         try:
             await self.store.create(owner, conversation)
         except ConversationExists:
             # The id follows from the key: the same request was here before.
-            return await self._met_again(owner, new, new_turn, given, base)
+            return await self._retry_first(owner, new, new_turn, given, base)
         return conversation
 
-    async def _met_again(
+    async def _retry_first(
         self,
         owner: Owner,
-        new: NewInput,
+        new: ResponseRequest,
         new_turn: NewTurn,
         given: Sequence[NewItem],
         base: Conversation,
@@ -161,7 +161,7 @@ class PutIn:
         self,
         owner: Owner,
         session_id: SessionId,
-        new: NewInput,
+        new: ResponseRequest,
         new_turn: NewTurn,
         given: Sequence[NewItem],
     ) -> Conversation:
@@ -178,7 +178,7 @@ class PutIn:
 def _check_newest(known: Conversation, number: int) -> None:
     turn = known.turn
     if turn is None or turn.number != number:
-        raise _GoneOn
+        raise _NotNewestTurn
     if not turn.is_open and all(said.turn != number for said in known.messages):
         raise TurnNotFound
 

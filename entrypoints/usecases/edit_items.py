@@ -35,11 +35,11 @@ from ports.assistant_profile import AssistantProfile
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
 from ports.identifier_source import IdentifierSource
-from ports.rate_limiter import RateLimiter, Share
+from ports.rate_limiter import Quota, RateLimiter
 
 
 @frozen(kw_only=True)
-class Input:
+class InputItem:
     """One thing said by somebody.
 
     Attributes:
@@ -51,19 +51,19 @@ class Input:
 
 
 @frozen(kw_only=True)
-class NewInput:
+class ResponseRequest:
     """What is put in.
 
     Attributes:
         session_id: the conversation it belongs to; absent begins a new one.
         after_turn: number of the turn it follows; absent for the newest.
-        note: kept beside it.
+        emit: kept beside it.
         address: what limits are counted by.
         idempotency_key: the caller's own; absent without one.
         idempotency: the same key as digests, absent with it.
     """
 
-    inputs: Sequence[Input]
+    inputs: Sequence[InputItem]
     address: str
     session_id: SessionId | None = None
     after_turn: int | None = None
@@ -73,14 +73,14 @@ class NewInput:
     idempotency: IdempotencyKey | None = None
 
 
-def with_ids(inputs: Sequence[Input], identifiers: IdentifierSource) -> tuple[NewItem, ...]:
+def with_ids(inputs: Sequence[InputItem], identifiers: IdentifierSource) -> tuple[NewItem, ...]:
     """The same with the ids that new messages will have."""
     return tuple(
         NewItem(id=identifiers.message_id(), role=one.role, parts=one.parts) for one in inputs
     )
 
 
-def size_of(inputs: Sequence[Input]) -> int:
+def size_of(inputs: Sequence[InputItem]) -> int:
     """Bytes of UTF-8 that they add to what is stored."""
     return _size(part for one in inputs for part in one.parts)
 
@@ -109,7 +109,7 @@ def _text_of(part: Part) -> str:
 
 
 @frozen(kw_only=True)
-class ChangeConversation:
+class EditItems:
     """Adds, leaves out and describes. While a reply is being written only describing is possible.
 
     Every method raises ``ConversationNotFound`` when the conversation is absent, and ``PortError``
@@ -123,7 +123,7 @@ class ChangeConversation:
     clock: Clock
 
     async def add(
-        self, owner: Owner, session_id: SessionId, inputs: Sequence[Input], *, address: str
+        self, owner: Owner, session_id: SessionId, inputs: Sequence[InputItem], *, address: str
     ) -> Conversation:
         """The whole conversation with ``inputs`` at its end; its stay is restarted.
 
@@ -133,13 +133,13 @@ class ChangeConversation:
             ConversationTooLarge: it has reached its bound.
             TooManyRequests: this address stored too much.
         """
-        await self.limiter.spend(address, Share.STORED, size_of(inputs))
+        await self.limiter.consume(address, Quota.STORED, size_of(inputs))
         given, now = with_ids(inputs, self.identifiers), self.clock.now()
         return await self.open_turn(
             owner, session_id, lambda known: append_items(known, given, now), OnBusy.REJECT, None
         )
 
-    async def leave_out(
+    async def delete_item(
         self, owner: Owner, session_id: SessionId, message_id: MessageId, place: int | None
     ) -> Conversation:
         """The conversation without one part of a message, or without the message.
@@ -156,7 +156,7 @@ class ChangeConversation:
             None,
         )
 
-    async def leave_out_turn(self, owner: Owner, session_id: SessionId, number: int) -> None:
+    async def delete_turn(self, owner: Owner, session_id: SessionId, number: int) -> None:
         """Forget one turn; with the last that was said the whole conversation goes.
 
         Raises:
@@ -169,7 +169,7 @@ class ChangeConversation:
         if _is_empty(left):
             await self.store.forget_if(owner, session_id, _is_empty)
 
-    async def describe(
+    async def set_metadata(
         self, owner: Owner, session_id: SessionId, metadata: Mapping[str, str]
     ) -> Conversation:
         """The conversation with ``metadata`` instead of what it had."""
@@ -184,7 +184,7 @@ def _is_empty(conversation: Conversation) -> bool:
 
 
 @frozen(kw_only=True)
-class BeginConversation:
+class CreateConversation:
     """Makes a conversation without a welcome; it has its full stay from the beginning."""
 
     store: ConversationStateStore
@@ -194,7 +194,12 @@ class BeginConversation:
     clock: Clock
 
     async def __call__(
-        self, owner: Owner, inputs: Sequence[Input], metadata: Mapping[str, str], *, address: str
+        self,
+        owner: Owner,
+        inputs: Sequence[InputItem],
+        metadata: Mapping[str, str],
+        *,
+        address: str,
     ) -> Conversation:
         """The new conversation, holding ``inputs``.
 
@@ -208,8 +213,8 @@ class BeginConversation:
         locale = self.profile.assistant().default_locale
         empty = new_conversation(self.identifiers.session_id(), locale=locale, at=now)
         full = append_items(empty, with_ids(inputs, self.identifiers), now)
-        await self.limiter.spend(address, Share.STORED, size_of(inputs))
-        await self.limiter.spend(address, Share.NEW)
+        await self.limiter.consume(address, Quota.STORED, size_of(inputs))
+        await self.limiter.consume(address, Quota.NEW)
         conversation = evolve(full, metadata=metadata)
         await self.store.create(owner, conversation)
         return conversation

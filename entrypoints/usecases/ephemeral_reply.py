@@ -18,7 +18,7 @@ from domain.model.turn import Outcome, TurnEnd
 from domain.service.item_editing import branch_at_turn, open_turn_with_items
 from domain.service.prompt_building import Budget, build_prompt_with_options
 from domain.service.turn_lifecycle import NewTurn, new_conversation
-from entrypoints.usecases.edit_items import NewInput, with_ids
+from entrypoints.usecases.edit_items import ResponseRequest, with_ids
 from entrypoints.usecases.open_turn import Started, StartTurn
 from ports.assistant_profile import AssistantProfile
 from ports.conversation_store import ConversationStateStore
@@ -33,7 +33,7 @@ _LOOK_AGAIN: Final = timedelta(seconds=1)
 
 
 @frozen(kw_only=True)
-class ReplyUnkept:
+class EphemeralReply:
     """Replies within the request that asks; whoever leaves ends the reply."""
 
     store: ConversationStateStore
@@ -45,7 +45,7 @@ class ReplyUnkept:
     identifiers: IdentifierSource
     telemetry: Telemetry
 
-    async def prepared(self, owner: Owner, new: NewInput) -> Started:
+    async def prepare(self, owner: Owner, new: ResponseRequest) -> Started:
         """The turn that would be opened, with nothing stored.
 
         Raises:
@@ -61,8 +61,8 @@ class ReplyUnkept:
             raise AssertionError("what was put in has a turn")
         return Started(conversation=conversation, turn=conversation.turn)
 
-    async def begun(
-        self, started: Started, new: NewInput, wait: timedelta
+    async def start(
+        self, started: Started, new: ResponseRequest, wait: timedelta
     ) -> AsyncGenerator[LogEntry | None, None]:
         """The pieces, and the end; nothing whenever none came within ``wait``.
 
@@ -87,11 +87,11 @@ class ReplyUnkept:
 
         def leave() -> None:
             leaving.set()
-            self.runner.nudge(started.turn.id)
+            self.runner.wake(started.turn.id)
 
         return _entries(heard, wait, leave)
 
-    async def _base(self, owner: Owner, new: NewInput, new_turn: NewTurn) -> Conversation:
+    async def _base(self, owner: Owner, new: ResponseRequest, new_turn: NewTurn) -> Conversation:
         session_id = self.identifiers.session_id()
         if new.session_id is None or new.after_turn is None:
             locale = self.profile.assistant().default_locale
@@ -111,15 +111,15 @@ class ReplyUnkept:
     async def _hand_over(
         self,
         conversation: Conversation,
-        new: NewInput,
+        new: ResponseRequest,
         signals: Signals,
         heard: "asyncio.Queue[LogEntry]",
         leaving: asyncio.Event,
     ) -> None:
         speaking = asyncio.create_task(self._speak(conversation, new, heard))
-        speaking.add_done_callback(lambda _: signals.nudge())
+        speaking.add_done_callback(lambda _: signals.wake())
         try:
-            while not (speaking.done() or leaving.is_set() or signals.must_end):
+            while not (speaking.done() or leaving.is_set() or signals.shutting_down):
                 await signals.wait(_LOOK_AGAIN)
             speaking.cancel()
             await asyncio.wait([speaking])
@@ -129,7 +129,7 @@ class ReplyUnkept:
             heard.put_nowait(self._noted(self._end(speaking)))
 
     async def _speak(
-        self, conversation: Conversation, new: NewInput, heard: "asyncio.Queue[LogEntry]"
+        self, conversation: Conversation, new: ResponseRequest, heard: "asyncio.Queue[LogEntry]"
     ) -> ModelFinished | None:
         system = self.profile.assistant().system_prompt
         prompt = build_prompt_with_options(conversation, system, self.budget, new.options)
@@ -145,7 +145,7 @@ class ReplyUnkept:
         return None
 
     def _noted(self, end: TurnEnd) -> TurnEnd:
-        self.telemetry.note(
+        self.telemetry.emit(
             f"turn.{end.outcome.value}",
             kept=False,
             model=self.model.name,
@@ -164,7 +164,7 @@ class ReplyUnkept:
         last = None if failure else speaking.result()
         if last is None:
             kind = type(failure).__name__
-            self.telemetry.note("turn.crashed", kind=kind)
+            self.telemetry.emit("turn.crashed", kind=kind)
             return TurnEnd(outcome=Outcome.FAILED, error="internal_error")
         return TurnEnd(outcome=Outcome.FINISHED, finish_reason=last.reason, usage=last.usage)
 

@@ -20,7 +20,7 @@ from domain.model.turn import Outcome, Turn, TurnEnd, TurnPolicy
 from domain.service.reply_reading import end_of, reply_of, split_at_last_tool_result, unheard
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
-from ports.errors import StoreUnavailable, TurnNotLogged
+from ports.errors import StoreUnavailable, TurnLogNotFound
 from ports.turn_log import LogEntry, TurnLog
 
 _MOST: Final = 10_000
@@ -71,10 +71,10 @@ class TurnWatch:
     async def _silence(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> timedelta:
         try:
             silence = await self.log.silence(owner, session_id, turn_id)
-        except TurnNotLogged:
+        except TurnLogNotFound:
             # A living writer opens a lost log again, so one that stays away has no writer.
             now = self.clock.monotonic()
-            return min(now - self.missing.since(turn_id, now), self.log.in_reach_for())
+            return min(now - self.missing.since(turn_id, now), self.log.healthy_for())
         self.found(turn_id)
         return silence
 
@@ -111,7 +111,7 @@ class FollowTurn:
         the number of the last piece that the caller has heard of before.
 
         Raises:
-            TurnNotLogged: that piece is gone with its log, and the state numbers none.
+            TurnLogNotFound: that piece is gone with its log, and the state numbers none.
             StoreUnavailable: it was away for longer.
             StoredStateUnreadable: what is logged or stored does not open.
         """
@@ -161,11 +161,11 @@ class FollowTurn:
         """The entries behind those ``heard``, the end last; empty when none came within ``wait``.
 
         Raises:
-            TurnNotLogged: as ``entries``.
+            TurnLogNotFound: as ``entries``.
             StoreUnavailable: neither log nor state could be reached.
         """
         last = heard[-1].number if heard else 0
-        with suppress(TurnNotLogged):
+        with suppress(TurnLogNotFound):
             entries = await self.log.read(owner, session_id, turn_id, last, wait)
             self.watch.found(turn_id)
             if entries or not await self.watch.is_dead(owner, session_id, turn_id):
@@ -174,7 +174,7 @@ class FollowTurn:
             wait = timedelta()
         told = await self._from_state(owner, session_id, turn_id, heard, wait)
         if last < after and any(isinstance(one, NumberedPiece) for one in told):
-            raise TurnNotLogged
+            raise TurnLogNotFound
         return told
 
     async def _from_state(

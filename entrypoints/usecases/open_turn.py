@@ -22,7 +22,7 @@ from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd, TurnPolicy
 from domain.service.reply_reading import end_of
 from domain.service.turn_lifecycle import NewTurn, fail, settle
 from entrypoints.usecases.follow_turn import TurnWatch
-from entrypoints.usecases.run_turn import MakeReply
+from entrypoints.usecases.run_turn import RunTurn
 from ports.clock import Clock
 from ports.conversation_store import Change, ConversationStateStore
 from ports.errors import (
@@ -30,10 +30,10 @@ from ports.errors import (
     StoredStateUnreadable,
     StoreUnavailable,
     TooManyRequests,
-    TurnNotLogged,
+    TurnLogNotFound,
 )
 from ports.identifier_source import IdentifierSource
-from ports.rate_limiter import RateLimiter, Share
+from ports.rate_limiter import Quota, RateLimiter
 from ports.telemetry import Telemetry
 from ports.turn_log import LogEntry, TurnLog
 from ports.turn_runner import Signals, TurnRunner
@@ -103,7 +103,7 @@ class StartTurn:
     """Opens a turn and has its reply made, both apart from the caller."""
 
     runner: TurnRunner
-    make_reply: MakeReply
+    run_turn: RunTurn
     abandon_turn: AbandonTurn
     limiter: RateLimiter
     identifiers: IdentifierSource
@@ -139,10 +139,10 @@ class StartTurn:
         """
 
         async def replying(conversation: Conversation, signals: Signals) -> None:
-            stored = await self.make_reply(owner, conversation, signals, options)
+            stored = await self.run_turn(owner, conversation, signals, options)
             # What is said is said: a share that is used up stops the next request, not this reply.
             with suppress(TooManyRequests):
-                await self.limiter.spend(address, Share.STORED, stored)
+                await self.limiter.consume(address, Quota.STORED, stored)
 
         async def abandoning() -> None:
             for session_id in tried[-1:]:
@@ -151,7 +151,7 @@ class StartTurn:
         return await self.runner.run(new_turn.turn_id, open_it, replying, abandoning)
 
 
-MESSAGES_AT_HAND: Final = 200
+TURN_WINDOW: Final = 200
 """How many messages are loaded for a turn; the model's budget seldom holds more."""
 
 _ONLY_THE_END: Final = 2**53
@@ -199,7 +199,7 @@ class OpenTurn:
         deadline = self.clock.monotonic() + self.policy.stop_timeout
         while True:
             try:
-                known = await self.store.update(owner, session_id, change, last=MESSAGES_AT_HAND)
+                known = await self.store.update(owner, session_id, change, last=TURN_WINDOW)
                 joined = known.open_turn
                 if joined is None or joined.id == turn_id:
                     return known
@@ -220,7 +220,7 @@ class OpenTurn:
         while (left := deadline - self.clock.monotonic()) > _AT_ONCE:
             # Asked for again each time: a log that was lost comes back without it.
             await self.log.stop(owner, session_id, turn_id)
-            self.runner.nudge(turn_id)
+            self.runner.wake(turn_id)
             wait = min(left, self.policy.heartbeat)
             if await self._ended(owner, session_id, turn_id, wait):
                 return True
@@ -234,7 +234,7 @@ class OpenTurn:
         try:
             entries = await self.log.read(owner, session_id, turn_id, _ONLY_THE_END, wait)
             return any(isinstance(entry, TurnEnd) for entry in entries)
-        except TurnNotLogged:
+        except TurnLogNotFound:
             pass
         try:
             turn = (await self.store.load(owner, session_id, last=1)).open_turn
@@ -261,7 +261,7 @@ class OpenTurn:
             return True
         if known.turn is not None:
             await self.log.end(owner, session_id, known.turn, end_of(known, known.turn))
-        self.telemetry.note("turn.settled", session_id=session_id, pieces=len(pieces))
+        self.telemetry.emit("turn.settled", session_id=session_id, pieces=len(pieces))
         return True
 
     async def _logged(
@@ -269,5 +269,5 @@ class OpenTurn:
     ) -> Sequence[LogEntry]:
         try:
             return await self.log.read(owner, session_id, turn_id, 0, _AT_ONCE)
-        except TurnNotLogged:
+        except TurnLogNotFound:
             return ()

@@ -8,11 +8,11 @@ from domain.model.message import TextPart
 from domain.model.turn import IdempotencyKey
 from domain.service.turn_lifecycle import NewTurn, edit_message, regenerate, turn_for_key
 from entrypoints.usecases.open_turn import OnBusy, OpenTurn, Started, StartTurn
-from ports.rate_limiter import RateLimiter, Share
+from ports.rate_limiter import Quota, RateLimiter
 
 
 @frozen(kw_only=True)
-class Again:
+class RegenerateRequest:
     """What is to be answered anew.
 
     Attributes:
@@ -32,14 +32,14 @@ class Again:
 
 
 @frozen(kw_only=True)
-class AnswerAgain:
+class Regenerate:
     """Replaces a reply, or a message and its reply; what is replaced is gone for good."""
 
     start_turn: StartTurn
     open_turn: OpenTurn
     limiter: RateLimiter
 
-    async def __call__(self, owner: Owner, again: Again) -> Started:
+    async def __call__(self, owner: Owner, again: RegenerateRequest) -> Started:
         """The turn that replies anew.
 
         Raises:
@@ -52,7 +52,7 @@ class AnswerAgain:
             PortError: the store failed.
         """
         size = len(again.text.text.encode()) if again.text else 0
-        await self.limiter.spend(again.address, Share.STORED, size)
+        await self.limiter.consume(again.address, Quota.STORED, size)
         new_turn = self.start_turn.new_turn(again.idempotency)
 
         async def open_it() -> Conversation:
@@ -72,7 +72,7 @@ class AnswerAgain:
         return Started(conversation=conversation, turn=conversation.turn)
 
 
-def _anew(known: Conversation, again: Again, new_turn: NewTurn) -> Conversation:
+def _anew(known: Conversation, again: RegenerateRequest, new_turn: NewTurn) -> Conversation:
     if turn_for_key(known, again.idempotency):
         return known
     if again.text is None:

@@ -29,7 +29,7 @@ from ports.conversation_store import Change, ConversationStateStore
 from ports.errors import ConversationBusy, PortError, StoreUnavailable
 from ports.language_model import LanguageModel
 from ports.telemetry import Telemetry
-from ports.turn_log import TurnLog, Writing
+from ports.turn_log import AppendResult, TurnLog
 from ports.turn_runner import Signals
 
 
@@ -41,7 +41,7 @@ class RunningTurn:
         conversation: as it was when the turn was opened.
         options: what its caller wishes for the reply.
         counted_bytes: of the pieces together, in bytes.
-        logged: how many of the pieces the log has taken.
+        logged_count: how many of the pieces the log has taken.
         writing: what the log answered last.
         finished: the model's last word, absent until it came.
         error: stable code of a failure, absent without one.
@@ -51,17 +51,17 @@ class RunningTurn:
     conversation: Conversation = field(repr=False)
     turn: Turn
     options: ReplyOptions = field(default=DEFAULT_OPTIONS, repr=False)
-    pieces: list[NumberedPiece] = field(factory=list, repr=False)
+    numbered: list[NumberedPiece] = field(factory=list, repr=False)
     counted_bytes: int = 0
-    logged: int = 0
-    writing: Writing = Writing.GO_ON
+    logged_count: int = 0
+    writing: AppendResult = AppendResult.CONTINUE
     finished: ModelFinished | None = None
     error: str | None = None
 
     @property
-    def said(self) -> list[Piece]:
+    def pieces(self) -> list[Piece]:
         """The pieces without their numbers."""
-        return [numbered.piece for numbered in self.pieces]
+        return [numbered.piece for numbered in self.numbered]
 
     def has_room_for(self, piece: Piece) -> bool:
         """Whether the reply may grow by it."""
@@ -70,7 +70,7 @@ class RunningTurn:
     def hear(self, piece: Piece) -> None:
         """Take one more piece."""
         self.counted_bytes += counted_bytes(piece)
-        self.pieces.append(NumberedPiece(len(self.pieces) + 1, piece))
+        self.numbered.append(NumberedPiece(len(self.numbered) + 1, piece))
 
 
 _RETRY_PAUSE: Final = timedelta(milliseconds=500)
@@ -85,23 +85,23 @@ class SaveReply:
     clock: Clock
     policy: TurnPolicy
 
-    async def logged(self, run: RunningTurn) -> None:
+    async def log_pending(self, run: RunningTurn) -> None:
         """Log what is not logged yet; without any, a sign of life. A log that is away can wait."""
-        count = len(run.pieces)
-        unsent = run.pieces[run.logged : count]
+        count = len(run.numbered)
+        unsent = run.numbered[run.logged_count : count]
         with suppress(PortError):
             run.writing = await self._written(run, unsent)
-            run.logged = max(run.logged, count)
+            run.logged_count = max(run.logged_count, count)
 
-    async def _written(self, run: RunningTurn, unsent: Sequence[NumberedPiece]) -> Writing:
+    async def _written(self, run: RunningTurn, unsent: Sequence[NumberedPiece]) -> AppendResult:
         session_id = run.conversation.id
         writing = await self.log.append(run.owner, session_id, run.turn, unsent)
-        if writing is not Writing.GONE:
+        if writing is not AppendResult.GONE:
             return writing
         # A log may be lost by itself; gone for good it is only with its conversation.
-        if not await self.store.reopen_log(run.owner, session_id, run.turn.id):
+        if not await self.store.ensure_log(run.owner, session_id, run.turn.id):
             return writing
-        return await self.log.append(run.owner, session_id, run.turn, list(run.pieces))
+        return await self.log.append(run.owner, session_id, run.turn, list(run.numbered))
 
     async def __call__(self, run: RunningTurn) -> TurnEnd:
         """Store the outcome, for a while also against a store that is away; how the turn ended.
@@ -127,16 +127,16 @@ class SaveReply:
                 return evolve(end, expires_at=stored.expires_at)
             base = None
             await self.clock.sleep(_RETRY_PAUSE)
-            await self.logged(run)
+            await self.log_pending(run)
 
-    async def announced(self, run: RunningTurn, end: TurnEnd) -> None:
+    async def close_log(self, run: RunningTurn, end: TurnEnd) -> None:
         """Close the log; one that is away closes by itself, and the reply is safe already."""
         with suppress(PortError):
             await self.log.end(run.owner, run.conversation.id, run.turn, end)
 
 
 def _outcome(run: RunningTurn, at: datetime) -> tuple[Change, TurnEnd]:
-    turn_id, said, last, error = run.turn.id, run.said, run.finished, run.error
+    turn_id, said, last, error = run.turn.id, run.pieces, run.finished, run.error
     if last is not None:
         end = TurnEnd(outcome=Outcome.FINISHED, finish_reason=last.reason, usage=last.usage)
         return (
@@ -151,7 +151,7 @@ def _outcome(run: RunningTurn, at: datetime) -> tuple[Change, TurnEnd]:
 
 
 @frozen(kw_only=True)
-class MakeReply:
+class RunTurn:
     """Runs one turn to its end. It belongs to the turn runner, never to a request."""
 
     store: ConversationStateStore
@@ -186,21 +186,21 @@ class MakeReply:
         except Exception as error:  # noqa: BLE001 - those who follow are told, whatever it was
             self._crashed(error)
             end = TurnEnd(outcome=Outcome.NOT_SAVED, error="internal_error")
-        await self.save_reply.announced(run, end)
+        await self.save_reply.close_log(run, end)
         self._note(run, end, self.clock.monotonic() - began)
-        return sum(map(size_in_bytes, run.said))
+        return sum(map(size_in_bytes, run.pieces))
 
     async def _listen(self, run: RunningTurn, signals: Signals) -> None:
         """Stream the model into the log until it ends, fails, or the turn has to end."""
         speaking = asyncio.create_task(self._speak(run))
-        speaking.add_done_callback(lambda _: signals.nudge())
+        speaking.add_done_callback(lambda _: signals.wake())
         try:
             while not speaking.done():
                 await signals.wait(self.policy.heartbeat)
-                if speaking.done() or signals.must_end:
+                if speaking.done() or signals.shutting_down:
                     break
-                await self.save_reply.logged(run)
-                if run.writing is not Writing.GO_ON:
+                await self.save_reply.log_pending(run)
+                if run.writing is not AppendResult.CONTINUE:
                     break
         finally:
             speaking.cancel()
@@ -218,8 +218,8 @@ class MakeReply:
                     run.finished = ModelFinished(reason=FinishReason.LENGTH)
                     return
                 run.hear(said)
-                await self.save_reply.logged(run)
-                if run.writing is not Writing.GO_ON:
+                await self.save_reply.log_pending(run)
+                if run.writing is not AppendResult.CONTINUE:
                     return
 
     async def _prompt(self, run: RunningTurn) -> Prompt:
@@ -241,16 +241,16 @@ class MakeReply:
             self._crashed(failure)
 
     def _crashed(self, failure: BaseException) -> None:
-        self.telemetry.note("turn.crashed", kind=type(failure).__name__)
+        self.telemetry.emit("turn.crashed", kind=type(failure).__name__)
 
     def _note(self, run: RunningTurn, end: TurnEnd, took: timedelta) -> None:
         usage = end.usage
-        self.telemetry.note(
+        self.telemetry.emit(
             f"turn.{end.outcome.value}",
             session_id=run.conversation.id,
             turn=run.turn.number,
             model=self.model.name,
-            pieces=len(run.pieces),
+            pieces=len(run.numbered),
             error=end.error,
             input_tokens=usage.input_tokens if usage else None,
             output_tokens=usage.output_tokens if usage else None,

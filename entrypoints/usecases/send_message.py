@@ -30,7 +30,7 @@ from ports.assistant_profile import AssistantProfile
 from ports.client_keys import ClientKeys
 from ports.conversation_store import ConversationStateStore
 from ports.identifier_source import IdentifierSource
-from ports.rate_limiter import RateLimiter, Share
+from ports.rate_limiter import Quota, RateLimiter
 
 
 @frozen(kw_only=True)
@@ -101,7 +101,7 @@ class SendMessage:
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.
         """
-        await self.limiter.spend(message.address, Share.STORED, message.size)
+        await self.limiter.consume(message.address, Quota.STORED, message.size)
         new_turn = self.start_turn.new_turn(message.idempotency)
         if message.message_id is None:
             message = evolve(message, message_id=self.identifiers.message_id(), is_new=True)
@@ -145,14 +145,14 @@ class SendMessage:
     ) -> Conversation:
         """A retry of a first message meets its conversation: the id follows from the key."""
         with suppress(ConversationNotFound):
-            return await self._met_again(owner, session_id, message, new_turn)
+            return await self._retry_first(owner, session_id, message, new_turn)
         try:
             return await self._begun(owner, session_id, message, new_turn)
         except ConversationExists:
             # The same request was here at the same time, and was faster.
-            return await self._met_again(owner, session_id, message, new_turn)
+            return await self._retry_first(owner, session_id, message, new_turn)
 
-    async def _met_again(
+    async def _retry_first(
         self, owner: Owner, session_id: SessionId, message: NewMessage, new_turn: NewTurn
     ) -> Conversation:
         def change(known: Conversation) -> Conversation:
@@ -179,7 +179,7 @@ class SendMessage:
     async def _begun(
         self, owner: Owner, session_id: SessionId, message: NewMessage, new_turn: NewTurn
     ) -> Conversation:
-        await self.limiter.spend(message.address, Share.NEW)
+        await self.limiter.consume(message.address, Quota.NEW)
         locale = self.profile.assistant().locale_for(message.locales)
         empty = new_conversation(session_id, locale=locale, at=new_turn.at)
         conversation = self._said(empty, message, new_turn)

@@ -11,11 +11,11 @@ from domain.model.turn import IdempotencyKey
 from domain.service.tool_answers import is_going_on_with, submit_tool_results
 from domain.service.turn_lifecycle import NewTurn, turn_for_key
 from entrypoints.usecases.open_turn import OnBusy, OpenTurn, Started, StartTurn
-from ports.rate_limiter import RateLimiter, Share
+from ports.rate_limiter import Quota, RateLimiter
 
 
 @frozen(kw_only=True)
-class ToolAnswers:
+class ToolResults:
     """What the tools of the last reply answered.
 
     Attributes:
@@ -37,14 +37,14 @@ class ToolAnswers:
 
 
 @frozen(kw_only=True)
-class AnswerTools:
+class SubmitToolResults:
     """Opens a turn that continues the message which asked for the tools."""
 
     start_turn: StartTurn
     open_turn: OpenTurn
     limiter: RateLimiter
 
-    async def __call__(self, owner: Owner, answers: ToolAnswers) -> Started:
+    async def __call__(self, owner: Owner, answers: ToolResults) -> Started:
         """The turn that goes on; the running one when it goes on with these results already.
 
         Raises:
@@ -55,7 +55,7 @@ class AnswerTools:
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.
         """
-        await self.limiter.spend(answers.address, Share.STORED, answers.size)
+        await self.limiter.consume(answers.address, Quota.STORED, answers.size)
         new_turn = self.start_turn.new_turn(answers.idempotency)
 
         async def open_it() -> Conversation:
@@ -75,7 +75,7 @@ class AnswerTools:
         return Started(conversation=conversation, turn=conversation.turn)
 
 
-def _going_on(known: Conversation, answers: ToolAnswers, new_turn: NewTurn) -> Conversation:
+def _going_on(known: Conversation, answers: ToolResults, new_turn: NewTurn) -> Conversation:
     if turn_for_key(known, answers.idempotency) or is_going_on_with(known, answers.results):
         return known
     return submit_tool_results(known, new_turn, answers.results)

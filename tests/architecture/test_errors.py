@@ -17,7 +17,7 @@ from entrypoints.http.problems import (
     EdgeError,
     problem_of,
     problem_of_code,
-    sentence_of,
+    user_message,
 )
 from ports.errors import PortError
 from ports.language_model import ModelError
@@ -123,7 +123,7 @@ def test_every_code_becomes_a_problem_with_a_sentence(code: str) -> None:
     document = problem_of_code(code).document()
 
     assert (document["code"], document["status"]) == (code, STATUS_BY_CODE[code])
-    assert sentence_of(code).endswith(".")
+    assert user_message(code).endswith(".")
 
 
 def test_the_rule_that_was_broken_is_told_instead_of_the_family() -> None:

@@ -28,7 +28,7 @@ from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
 from ports.identifier_source import IdentifierSource
 from ports.language_model import LanguageModel
-from ports.rate_limiter import RateLimiter, Share
+from ports.rate_limiter import Quota, RateLimiter
 from ports.readiness import Readiness
 from ports.telemetry import Telemetry
 from ports.turn_log import TurnLog
@@ -103,7 +103,7 @@ def in_memory_limiter() -> Limited:
     async def pass_time(duration: timedelta) -> None:
         clock.advance(duration)
 
-    amounts = {Share.NEW: 3, Share.STORED: 100}
+    amounts = {Quota.NEW: 3, Quota.STORED: 100}
     limiter = InMemoryRateLimiter(clock=clock, per_hour=amounts, pseudonym=str.upper)
     return Limited(limiter=limiter, pass_time=pass_time)
 

@@ -21,7 +21,7 @@ def keys(request: pytest.FixtureRequest) -> ClientKeys:
 def test_an_issued_key_is_recognised_as_the_newest(keys: ClientKeys) -> None:
     caller = keys.authenticate(keys.issue())
 
-    assert caller.renewed is None
+    assert caller.reissued_key is None
 
 
 def test_every_key_is_another_owners(keys: ClientKeys) -> None:
@@ -46,7 +46,7 @@ def test_what_was_not_issued_here_is_refused(keys: ClientKeys, presented: str) -
         keys.authenticate(presented)
 
 
-@pytest.mark.parametrize("naming", ["session_named", "session_for_request"])
+@pytest.mark.parametrize("naming", ["session_for_chat_id", "session_for_request"])
 def test_a_name_is_one_session_of_one_owner(keys: ClientKeys, naming: str) -> None:
     session = getattr(keys, naming)
 
@@ -56,7 +56,7 @@ def test_a_name_is_one_session_of_one_owner(keys: ClientKeys, naming: str) -> No
 
 
 def test_names_and_requests_never_meet(keys: ClientKeys) -> None:
-    assert keys.session_named(OWNER, "a") != keys.session_for_request(OWNER, "a")
+    assert keys.session_for_chat_id(OWNER, "a") != keys.session_for_request(OWNER, "a")
 
 
 def test_a_pseudonym_stands_for_one_name(keys: ClientKeys) -> None:

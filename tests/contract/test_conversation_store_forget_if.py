@@ -5,7 +5,7 @@ import pytest
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound
 from ports.conversation_store import ConversationStateStore
-from ports.errors import TurnNotLogged
+from ports.errors import TurnLogNotFound
 from ports.turn_log import TurnLog
 from tests.support.builders import (
     AT_ONCE,
@@ -31,7 +31,7 @@ async def test_what_is_wanted_is_forgotten_with_its_log(
 
     with pytest.raises(ConversationNotFound):
         await store.load(OWNER, ID)
-    with pytest.raises(TurnNotLogged):
+    with pytest.raises(TurnLogNotFound):
         await log.read(OWNER, ID, turn_id(2), 0, AT_ONCE)
 
 

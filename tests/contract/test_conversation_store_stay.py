@@ -8,8 +8,8 @@ from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound, TurnSuperseded
 from domain.service.turn_lifecycle import with_welcome
 from ports.conversation_store import Change, ConversationStateStore
-from ports.errors import TurnNotLogged
-from ports.turn_log import TurnLog, Writing
+from ports.errors import TurnLogNotFound
+from ports.turn_log import AppendResult, TurnLog
 from tests.contract.adapters import PassTime
 from tests.support.builders import (
     ID,
@@ -135,7 +135,7 @@ async def test_forgetting_takes_state_and_log_and_can_be_repeated(
     await store.forget(OWNER, ID)
 
     assert not await is_there(store)
-    with pytest.raises(TurnNotLogged):
+    with pytest.raises(TurnLogNotFound):
         await log.read(OWNER, ID, turn_id(), 0, AT_ONCE)
 
 
@@ -164,7 +164,7 @@ async def test_a_turn_of_a_forgotten_conversation_never_reaches_the_one_created_
 
     with pytest.raises(TurnSuperseded):
         await store.update(OWNER, ID, finishing(), base=old)
-    assert await log.append(OWNER, ID, old.turn, []) is Writing.SUPERSEDED
+    assert await log.append(OWNER, ID, old.turn, []) is AppendResult.SUPERSEDED
     assert texts_of(await store.load(OWNER, ID)) == ["new"]
 
 

@@ -14,14 +14,14 @@ def telemetry(request: pytest.FixtureRequest) -> Telemetry:
 
 @pytest.mark.parametrize("event", ["turn.finished", "turn.failed", "turn.crashed", "", "odd %s {"])
 def test_it_takes_any_event_and_never_fails(telemetry: Telemetry, event: str) -> None:
-    telemetry.note(event)
-    telemetry.note(event, session_id=ID, pieces=3, seconds=0.5, error=None, text="odd %d {\n\0")
+    telemetry.emit(event)
+    telemetry.emit(event, session_id=ID, pieces=3, seconds=0.5, error=None, text="odd %d {\n\0")
 
 
 def test_it_never_shows_a_session_id(
     telemetry: Telemetry, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    telemetry.note("turn.finished", session_id=ID)
+    telemetry.emit("turn.finished", session_id=ID)
     told = capsys.readouterr()
 
     assert ID not in told.out + told.err

@@ -5,8 +5,8 @@ import pytest
 from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Outcome, Turn, TurnEnd
 from ports.conversation_store import ConversationStateStore
-from ports.errors import TurnNotLogged
-from ports.turn_log import TurnLog, Writing
+from ports.errors import TurnLogNotFound
+from ports.turn_log import AppendResult, TurnLog
 from tests.support.builders import (
     AT_ONCE,
     END,
@@ -26,7 +26,7 @@ async def test_a_turn_that_was_never_opened_has_no_log(log: TurnLog) -> None:
         log.read(OWNER, ID, turn_id(), 0, AT_ONCE),
         log.silence(OWNER, ID, turn_id()),
     ):
-        with pytest.raises(TurnNotLogged):
+        with pytest.raises(TurnLogNotFound):
             await reading
 
 
@@ -41,8 +41,8 @@ async def test_pieces_of_every_kind_come_back_in_order(log: TurnLog, turn: Turn)
         NumberedPiece(3, ToolCallPiece(call_id="c", name="look", arguments="{")),
     ]
 
-    assert await log.append(OWNER, ID, turn, pieces[:2]) is Writing.GO_ON
-    assert await log.append(OWNER, ID, turn, pieces[2:]) is Writing.GO_ON
+    assert await log.append(OWNER, ID, turn, pieces[:2]) is AppendResult.CONTINUE
+    assert await log.append(OWNER, ID, turn, pieces[2:]) is AppendResult.CONTINUE
     assert await log.read(OWNER, ID, turn.id, 0, AT_ONCE) == pieces
 
 
@@ -68,7 +68,7 @@ async def test_the_end_is_read_last_and_nothing_is_added_after_it(log: TurnLog, 
     late = await log.append(OWNER, ID, turn, numbered("late", first=2))
     await log.end(OWNER, ID, turn, TurnEnd(outcome=Outcome.FAILED, error="late"))
 
-    assert late is Writing.SUPERSEDED
+    assert late is AppendResult.SUPERSEDED
     assert await log.read(OWNER, ID, turn.id, 0, AT_ONCE) == [*numbered("a"), END]
     assert await log.read(OWNER, ID, turn.id, 2**53, AT_ONCE) == [END]
 
@@ -78,8 +78,8 @@ async def test_a_stop_reaches_the_writer_and_its_last_pieces_are_kept(
 ) -> None:
     assert await log.stop(OWNER, ID, turn.id) is True
     assert await log.stop(OWNER, ID, turn.id) is True
-    assert await log.append(OWNER, ID, turn, numbered("last")) is Writing.STOPPED
-    assert await log.append(OWNER, ID, turn, []) is Writing.STOPPED
+    assert await log.append(OWNER, ID, turn, numbered("last")) is AppendResult.STOPPED
+    assert await log.append(OWNER, ID, turn, []) is AppendResult.STOPPED
 
     assert await log.read(OWNER, ID, turn.id, 0, AT_ONCE) == numbered("last")
 
@@ -90,7 +90,7 @@ async def test_only_a_running_turn_of_this_name_and_owner_is_stopped(
     assert await log.stop(OWNER, ID, turn_id(9)) is False
     assert await log.stop(STRANGER, ID, turn.id) is False
     assert await log.stop(OWNER, OTHER_ID, turn.id) is False
-    assert await log.append(OWNER, ID, turn, []) is Writing.GO_ON
+    assert await log.append(OWNER, ID, turn, []) is AppendResult.CONTINUE
     await log.end(OWNER, ID, turn, END)
 
     assert await log.stop(OWNER, ID, turn.id) is False
@@ -104,11 +104,11 @@ async def test_a_newer_turn_takes_the_place_of_an_older_one(
     await store.update(OWNER, ID, interrupting())
     newer = turn_of(await store.update(OWNER, ID, asking("And?", 2)))
 
-    assert await log.append(OWNER, ID, turn, numbered("late", first=2)) is Writing.SUPERSEDED
+    assert await log.append(OWNER, ID, turn, numbered("late", first=2)) is AppendResult.SUPERSEDED
     await log.end(OWNER, ID, turn, END)
-    with pytest.raises(TurnNotLogged):
+    with pytest.raises(TurnLogNotFound):
         await log.read(OWNER, ID, turn.id, 0, AT_ONCE)
-    assert await log.append(OWNER, ID, newer, numbered("new")) is Writing.GO_ON
+    assert await log.append(OWNER, ID, newer, numbered("new")) is AppendResult.CONTINUE
     assert await log.read(OWNER, ID, newer.id, 0, AT_ONCE) == numbered("new")
 
 
@@ -118,10 +118,10 @@ async def test_a_late_writer_never_brings_a_forgotten_log_back(
     await log.append(OWNER, ID, turn, numbered("a"))
     await store.forget(OWNER, ID)
 
-    assert await log.append(OWNER, ID, turn, numbered("late", first=2)) is Writing.GONE
-    assert await log.append(OWNER, ID, turn, []) is Writing.GONE
+    assert await log.append(OWNER, ID, turn, numbered("late", first=2)) is AppendResult.GONE
+    assert await log.append(OWNER, ID, turn, []) is AppendResult.GONE
     await log.end(OWNER, ID, turn, END)
-    with pytest.raises(TurnNotLogged):
+    with pytest.raises(TurnLogNotFound):
         await log.read(OWNER, ID, turn.id, 0, AT_ONCE)
 
 
@@ -131,7 +131,7 @@ async def test_another_owner_finds_no_log(log: TurnLog, turn: Turn) -> None:
         log.read(STRANGER, ID, turn.id, 0, AT_ONCE),
         log.silence(STRANGER, ID, turn.id),
     ):
-        with pytest.raises(TurnNotLogged):
+        with pytest.raises(TurnLogNotFound):
             await reading
 
     assert await log.read(OWNER, ID, turn.id, 0, AT_ONCE) == numbered("mine")

@@ -6,8 +6,8 @@ import pytest
 
 from domain.model.turn import Turn
 from ports.conversation_store import ConversationStateStore
-from ports.errors import TurnNotLogged
-from ports.turn_log import TurnLog, Writing
+from ports.errors import TurnLogNotFound
+from ports.turn_log import AppendResult, TurnLog
 from tests.contract.adapters import PassTime
 from tests.support.builders import (
     AT_ONCE,
@@ -38,7 +38,7 @@ async def turn(store: ConversationStateStore, log: TurnLog, pass_time: PassTime)
 async def is_logged(log: TurnLog, turn: Turn) -> bool:
     try:
         await log.read(OWNER, ID, turn.id, 0, AT_ONCE)
-    except TurnNotLogged:
+    except TurnLogNotFound:
         return False
     return True
 
@@ -46,9 +46,9 @@ async def is_logged(log: TurnLog, turn: Turn) -> bool:
 async def test_a_lost_log_is_opened_again_and_takes_everything_anew(
     store: ConversationStateStore, log: TurnLog, turn: Turn
 ) -> None:
-    assert await log.append(OWNER, ID, turn, numbered("more", first=2)) is Writing.GONE
-    assert await store.reopen_log(OWNER, ID, turn.id) is True
-    assert await log.append(OWNER, ID, turn, numbered("lost", "more")) is Writing.GO_ON
+    assert await log.append(OWNER, ID, turn, numbered("more", first=2)) is AppendResult.GONE
+    assert await store.ensure_log(OWNER, ID, turn.id) is True
+    assert await log.append(OWNER, ID, turn, numbered("lost", "more")) is AppendResult.CONTINUE
 
     assert await log.read(OWNER, ID, turn.id, 0, AT_ONCE) == numbered("lost", "more")
 
@@ -56,13 +56,13 @@ async def test_a_lost_log_is_opened_again_and_takes_everything_anew(
 async def test_a_log_that_is_there_stays_as_it_is(
     store: ConversationStateStore, log: TurnLog, turn: Turn
 ) -> None:
-    await store.reopen_log(OWNER, ID, turn.id)
+    await store.ensure_log(OWNER, ID, turn.id)
     await log.append(OWNER, ID, turn, numbered("kept"))
     await log.stop(OWNER, ID, turn.id)
 
-    assert await store.reopen_log(OWNER, ID, turn.id) is True
+    assert await store.ensure_log(OWNER, ID, turn.id) is True
     assert await log.read(OWNER, ID, turn.id, 0, AT_ONCE) == numbered("kept")
-    assert await log.append(OWNER, ID, turn, []) is Writing.STOPPED
+    assert await log.append(OWNER, ID, turn, []) is AppendResult.STOPPED
 
 
 async def test_nothing_is_opened_for_a_turn_that_has_ended(
@@ -70,7 +70,7 @@ async def test_nothing_is_opened_for_a_turn_that_has_ended(
 ) -> None:
     await store.update(OWNER, ID, finishing())
 
-    assert await store.reopen_log(OWNER, ID, turn.id) is False
+    assert await store.ensure_log(OWNER, ID, turn.id) is False
     assert not await is_logged(log, turn)
 
 
@@ -81,7 +81,7 @@ async def test_nothing_is_opened_for_a_turn_that_another_took_the_place_of(
     newer = turn_of(await store.update(OWNER, ID, asking("And?", 2)))
     await log.append(OWNER, ID, newer, numbered("new"))
 
-    assert await store.reopen_log(OWNER, ID, turn.id) is False
+    assert await store.ensure_log(OWNER, ID, turn.id) is False
     assert await log.read(OWNER, ID, newer.id, 0, AT_ONCE) == numbered("new")
 
 
@@ -90,13 +90,13 @@ async def test_nothing_is_opened_for_what_was_forgotten(
 ) -> None:
     await store.forget(OWNER, ID)
 
-    assert await store.reopen_log(OWNER, ID, turn.id) is False
+    assert await store.ensure_log(OWNER, ID, turn.id) is False
     assert not await is_logged(log, turn)
 
 
 async def test_nothing_is_opened_for_a_stranger_or_a_made_up_turn(
     store: ConversationStateStore, log: TurnLog, turn: Turn
 ) -> None:
-    assert await store.reopen_log(STRANGER, ID, turn.id) is False
-    assert await store.reopen_log(OWNER, ID, turn_id(9)) is False
+    assert await store.ensure_log(STRANGER, ID, turn.id) is False
+    assert await store.ensure_log(OWNER, ID, turn_id(9)) is False
     assert not await is_logged(log, turn)

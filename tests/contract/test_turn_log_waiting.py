@@ -7,7 +7,7 @@ import pytest
 
 from domain.model.turn import Turn
 from ports.conversation_store import ConversationStateStore
-from ports.errors import TurnNotLogged
+from ports.errors import TurnLogNotFound
 from ports.turn_log import TurnLog
 from tests.contract.adapters import PassTime
 from tests.support.builders import AT_ONCE, BRIEFLY, END, ID, LONG, OWNER, numbered
@@ -36,7 +36,7 @@ async def test_a_waiting_reader_learns_that_the_log_is_gone(
     await asyncio.sleep(0)
     await store.forget(OWNER, ID)
 
-    with pytest.raises(TurnNotLogged):
+    with pytest.raises(TurnLogNotFound):
         await reader
 
 
@@ -61,7 +61,7 @@ async def test_a_log_stays_ten_minutes_without_a_sign_of_life(
     assert await log.read(OWNER, ID, turn.id, 0, AT_ONCE) == []
     await pass_time(timedelta(minutes=1))
 
-    with pytest.raises(TurnNotLogged):
+    with pytest.raises(TurnLogNotFound):
         await log.read(OWNER, ID, turn.id, 0, AT_ONCE)
 
 
@@ -73,5 +73,5 @@ async def test_a_log_is_kept_for_a_minute_after_its_end(
     assert await log.read(OWNER, ID, turn.id, 0, AT_ONCE) == [END]
     await pass_time(timedelta(seconds=5))
 
-    with pytest.raises(TurnNotLogged):
+    with pytest.raises(TurnLogNotFound):
         await log.read(OWNER, ID, turn.id, 0, AT_ONCE)

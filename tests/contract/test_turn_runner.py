@@ -125,10 +125,10 @@ async def test_a_nudge_wakes_the_turn_it_names(runner: TurnRunner) -> None:
 
     await runner.run(turn_id(), opening, waiting, nothing)
     await waits.wait()
-    runner.nudge(turn_id(2))
+    runner.wake(turn_id(2))
     await asyncio.sleep(0)
     assert not woke.is_set()
-    runner.nudge(turn_id())
+    runner.wake(turn_id())
 
     async with asyncio.timeout(10):
         await woke.wait()
@@ -143,7 +143,7 @@ async def test_a_nudge_that_comes_early_is_not_lost(runner: TurnRunner) -> None:
         woke.set()
 
     await runner.run(turn_id(), opening, late, nothing)
-    runner.nudge(turn_id())
+    runner.wake(turn_id())
     may_wait.set()
 
     async with asyncio.timeout(10):
@@ -156,7 +156,7 @@ async def test_a_wait_ends_by_itself_and_nobody_has_to_end(runner: TurnRunner) -
 
     async def briefly(_: Conversation, signals: Signals) -> None:
         await signals.wait(timedelta(milliseconds=1))
-        told.append(signals.must_end)
+        told.append(signals.shutting_down)
         done.set()
 
     await runner.run(turn_id(), opening, briefly, nothing)

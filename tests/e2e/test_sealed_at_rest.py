@@ -10,7 +10,7 @@ import pytest
 from attrs import field, frozen
 
 from adapters.sealing.key_ring import KeyRing
-from adapters.sealing.sealer import NO_FRAME_BEFORE, Kind, Sealer, Unopenable
+from adapters.sealing.sealer import NO_FRAME_BEFORE, RecordKind, Sealer, UnsealError
 from domain.model.identifiers import Owner, SessionId
 from tests.support.native_client import Person
 from tests.support.redis_contents import disguises, held, monitoring, on_disk
@@ -64,7 +64,9 @@ def found(planted: str, places: dict[str, bytes]) -> list[tuple[str, bytes]]:
     ]
 
 
-def opened(frame: bytes, secret: bytes, session_id: SessionId, kind: Kind = Kind.STATE) -> bytes:
+def opened(
+    frame: bytes, secret: bytes, session_id: SessionId, kind: RecordKind = RecordKind.STATE
+) -> bytes:
     sealer = Sealer(ring=KeyRing.parse(RING), random_bytes=os.urandom)
     return sealer.bound(Owner(secret=secret), kind, session_id).open(frame, before=NO_FRAME_BEFORE)
 
@@ -120,19 +122,19 @@ async def test_a_dump_and_the_master_key_open_nothing_without_the_client_key(loo
 
     assert opened(loot.frame, loot.secret, loot.session_id)
     for guess in guesses:
-        for kind in Kind:
-            with pytest.raises(Unopenable):
+        for kind in RecordKind:
+            with pytest.raises(UnsealError):
                 opened(loot.frame, guess, loot.session_id, kind)
 
 
 async def test_the_client_key_without_the_master_key_opens_nothing_either(loot: Loot) -> None:
     ring = KeyRing.random(os.urandom)
     sealer = Sealer(ring=ring, random_bytes=os.urandom)
-    bound = sealer.bound(Owner(secret=loot.secret), Kind.STATE, loot.session_id)
+    bound = sealer.bound(Owner(secret=loot.secret), RecordKind.STATE, loot.session_id)
     under_that_key = loot.frame[:1] + ring.first.key_id + loot.frame[5:]
 
     for frame in (loot.frame, under_that_key):
-        with pytest.raises(Unopenable):
+        with pytest.raises(UnsealError):
             bound.open(frame, before=NO_FRAME_BEFORE)
 
 

@@ -42,7 +42,7 @@ async def test_a_failure_is_an_error_event_and_then_an_unclean_end(
     said = ["text-start", "text-delta", "text-end"] if texts else []
     error = answer.events[-1].document
     assert kinds(answer.events) == ["session-id", "start", "start-step", *said, "error"]
-    assert error["errorText"] == ModelTimedOut.sentence
+    assert error["errorText"] == ModelTimedOut.message
     assert error["code"] == "model_timeout"
     assert not answer.clean
 

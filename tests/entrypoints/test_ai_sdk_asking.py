@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from entrypoints.http.ai_sdk.bodies import read_ai_sdk
-from entrypoints.http.ai_sdk.dispatch import Asking, answered, newest_of
+from entrypoints.http.ai_sdk.dispatch import AiSdkRequest, dispatch, newest_of
 from entrypoints.usecases.open_turn import Started
 from entrypoints.usecases.send_message import NewMessage
 from tests.support.builders import ID, OWNER, after_turns, asked
@@ -33,7 +33,7 @@ class Finding:
     async def __call__(self, *_: object) -> str:
         return ID
 
-    def stands_for(self, *_: object) -> str:
+    def derived_id(self, *_: object) -> str:
         return ID
 
 
@@ -43,7 +43,7 @@ async def test_only_what_is_no_edit_is_known_to_be_new(
 ) -> None:
     heard: Any = Heard()
     body = read_ai_sdk(msgspec.json.encode({"id": "mine", "messages": [SAID], **members}))
-    asking = Asking(
+    asking = AiSdkRequest(
         owner=OWNER,
         body=body,
         newest=newest_of(body),
@@ -51,7 +51,7 @@ async def test_only_what_is_no_edit_is_known_to_be_new(
         locales=(),
         idempotency=None,
     )
-    await answered(heard, asking)
+    await dispatch(heard, asking)
 
     [message] = heard.messages
     assert (message.message_id, message.is_edit, message.is_new) == ("u9", is_edit, not is_edit)

@@ -20,7 +20,7 @@ from domain.model.message import (
     UnknownPart,
 )
 from entrypoints.http.ai_sdk.history import ai_sdk_history
-from entrypoints.http.ui_message_stream import earlier_chunks
+from entrypoints.http.ui_message_stream import prior_steps
 from tests.support.builders import a_conversation, a_message, asked, heard, turn_id
 from tests.support.event_stream import events_in
 
@@ -136,7 +136,7 @@ def test_what_stood_before_is_told_again_without_calling_a_tool() -> None:
     other = ToolCallPart(call_id="b", name="look", arguments="")
     told = (TextPart("Hi"), CALL, result, StepMark(), ReasoningPart("Hm"), other, failed)
 
-    events = events_in(earlier_chunks((*told, UnknownPart("{}"))))
+    events = events_in(prior_steps((*told, UnknownPart("{}"))))
 
     assert [event.kind for event in events] == [
         *("text-start", "text-delta", "text-end"),
@@ -146,4 +146,4 @@ def test_what_stood_before_is_told_again_without_calling_a_tool() -> None:
         *("tool-input-start", "tool-input-delta", "tool-output-error"),
         *("finish-step", "start-step"),
     ]
-    assert earlier_chunks(()) == b""
+    assert prior_steps(()) == b""

@@ -11,10 +11,10 @@ from domain.model.piece import ModelFinished, NumberedPiece, Piece, TextPiece, T
 from domain.model.prompt import Prompt
 from domain.model.turn import IdempotencyKey, Outcome
 from entrypoints.usecases.open_turn import Started
-from entrypoints.usecases.submit_tool_results import AnswerTools, ToolAnswers
+from entrypoints.usecases.submit_tool_results import SubmitToolResults, ToolResults
 from ports.errors import TooManyRequests
 from ports.language_model import ModelUnavailable
-from ports.rate_limiter import Share
+from ports.rate_limiter import Quota
 from tests.support.builders import OTHER_ID, OWNER
 from tests.support.fake_model import Puppet
 from tests.support.fakes import Saying
@@ -26,10 +26,10 @@ KEPT_AFTER_END = timedelta(minutes=1)
 
 
 async def answering(room: Room, started: Started, *results: ToolResultPart) -> Started:
-    answers = ToolAnswers(
+    answers = ToolResults(
         session_id=started.conversation.id, results=results or (RESULT,), address=ADDRESS
     )
-    return await room.container.resolve(AnswerTools)(OWNER, answers)
+    return await room.container.resolve(SubmitToolResults)(OWNER, answers)
 
 
 async def waiting(room: Room) -> Started:
@@ -137,15 +137,15 @@ async def test_results_can_be_given_again_after_a_failure(
 ) -> None:
     room = a_room(FailingOnce())
     started = await waiting(room)
-    answers = ToolAnswers(
+    answers = ToolResults(
         session_id=started.conversation.id,
         results=(RESULT,),
         address=ADDRESS,
         idempotency=request_key,
     )
-    failed = await room.container.resolve(AnswerTools)(OWNER, answers)
+    failed = await room.container.resolve(SubmitToolResults)(OWNER, answers)
     first = await room.end_of(failed)
-    second = await room.end_of(await room.container.resolve(AnswerTools)(OWNER, answers))
+    second = await room.end_of(await room.container.resolve(SubmitToolResults)(OWNER, answers))
 
     reply = (await room.stored(started.conversation.id)).messages[-1]
     assert (first.outcome, second.outcome) == (Outcome.FAILED, Outcome.FINISHED)
@@ -154,14 +154,14 @@ async def test_results_can_be_given_again_after_a_failure(
 
 async def test_results_to_what_is_gone_find_nothing() -> None:
     room = a_room()
-    answers = ToolAnswers(session_id=OTHER_ID, results=(RESULT,), address=ADDRESS)
+    answers = ToolResults(session_id=OTHER_ID, results=(RESULT,), address=ADDRESS)
 
     with pytest.raises(ConversationNotFound):
-        await room.container.resolve(AnswerTools)(OWNER, answers)
+        await room.container.resolve(SubmitToolResults)(OWNER, answers)
 
 
 async def test_results_count_as_stored() -> None:
-    room = a_room(Saying("Wait.", CALL), per_hour={Share.STORED: 100})
+    room = a_room(Saying("Wait.", CALL), per_hour={Quota.STORED: 100})
     started = await waiting(room)
 
     with pytest.raises(TooManyRequests):

@@ -53,7 +53,7 @@ def test_a_new_client_key_is_one_of_the_ring() -> None:
 
     keys = SealedClientKeys(ring=KeyRing.parse(KEY), random_bytes=bytes)
     assert made.exit_code == 0
-    assert keys.authenticate(made.stdout.strip()).renewed is None
+    assert keys.authenticate(made.stdout.strip()).reissued_key is None
 
 
 def test_a_client_key_without_a_ring_would_be_of_no_use() -> None:

@@ -51,7 +51,7 @@ async def test_the_next_writer_settles_a_dead_turn_with_its_pieces() -> None:
     stored = await room.stored(ID)
     assert texts_of(stored) == ["Hello?", "Half of", "Still there?", "Hi!"]
     assert stored.messages[1].status is MessageStatus.INTERRUPTED
-    assert room.notebook.notes[0] == ("turn.settled", {"session_id": ID, "pieces": 2})
+    assert room.telemetry.emitted[0] == ("turn.settled", {"session_id": ID, "pieces": 2})
 
 
 async def test_a_lost_log_is_silent_from_when_it_was_first_seen_missing() -> None:
@@ -74,7 +74,7 @@ async def test_a_log_that_was_read_since_is_not_missing_since_before() -> None:
     room.log.forget(ID)
     with pytest.raises(TurnInProgress):
         await room.send("Still there?", session_id=ID)
-    await room.store.reopen_log(OWNER, ID, turn_id())
+    await room.store.ensure_log(OWNER, ID, turn_id())
     turn = (await room.stored(ID)).open_turn
     assert turn is not None
     await room.log.append(OWNER, ID, turn, HALF)
@@ -92,9 +92,9 @@ async def test_nothing_is_missing_for_longer_than_the_log_is_in_reach(
     room.log.forget(ID)
     await room.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE)
     room.clock.advance(2 * POLICY.dead_after)
-    monkeypatch.setattr(room.log, "in_reach_for", lambda: POLICY.dead_after - A_MOMENT)
+    monkeypatch.setattr(room.log, "healthy_for", lambda: POLICY.dead_after - A_MOMENT)
     before = await room.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE)
-    monkeypatch.setattr(room.log, "in_reach_for", lambda: POLICY.dead_after)
+    monkeypatch.setattr(room.log, "healthy_for", lambda: POLICY.dead_after)
 
     assert before == ()
     assert await room.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE) == (ABANDONED,)

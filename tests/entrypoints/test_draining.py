@@ -38,7 +38,7 @@ async def test_a_process_that_ends_lets_its_turns_finish() -> None:
     await draining
 
     assert turn.fate == "done"
-    assert not signals.must_end
+    assert not signals.shutting_down
 
 
 async def test_a_turn_that_is_not_done_in_time_has_to_say_its_last_words() -> None:
@@ -47,11 +47,11 @@ async def test_a_turn_that_is_not_done_in_time_has_to_say_its_last_words() -> No
     draining = asyncio.create_task(runner.drain(AT_ONCE, last_words=LONG))
 
     await signals.wait(LONG)
-    must_end = signals.must_end
+    shutting_down = signals.shutting_down
     turn.may_end.set()
     await draining
 
-    assert must_end
+    assert shutting_down
     assert turn.fate == "done"
 
 
@@ -72,16 +72,16 @@ async def test_a_nudge_wakes_who_waits_and_is_not_lost_when_nobody_does() -> Non
     await turns_of_the_loop()
     assert not waiting.done()
 
-    runner.nudge(turn_id())
+    runner.wake(turn_id())
     await waiting
-    runner.nudge(turn_id())
+    runner.wake(turn_id())
     await signals.wait(LONG)
     used_up = asyncio.create_task(signals.wait(LONG))
     await turns_of_the_loop()
 
     assert not used_up.done()
-    runner.nudge(turn_id(99))
-    signals.nudge()
+    runner.wake(turn_id(99))
+    signals.wake()
     await used_up
     turn.may_end.set()
     await runner.drain(LONG)
@@ -93,6 +93,6 @@ async def test_a_wait_ends_by_itself() -> None:
 
     await signals.wait(AT_ONCE)
 
-    assert not signals.must_end
+    assert not signals.shutting_down
     turn.may_end.set()
     await runner.drain(LONG)

@@ -21,7 +21,7 @@ async def test_a_name_always_means_the_same_session_which_nobody_else_has() -> N
     find = finding(a_room())
 
     mine = await find(OWNER, "chat")
-    assert mine == await find(OWNER, "chat") == find.stands_for(OWNER, "chat")
+    assert mine == await find(OWNER, "chat") == find.derived_id(OWNER, "chat")
     assert mine not in (await find(STRANGER, "chat"), await find(OWNER, "Chat"))
     assert UUID(mine).version == 8
 
@@ -38,7 +38,7 @@ async def test_a_session_of_ones_own_is_meant_by_its_id() -> None:
 async def test_an_id_that_is_no_session_of_ones_own_is_a_name_like_any(name: str) -> None:
     find = finding(a_room())
 
-    assert await find(OWNER, name) == find.stands_for(OWNER, name) != name
+    assert await find(OWNER, name) == find.derived_id(OWNER, name) != name
 
 
 async def test_a_name_that_cannot_be_a_session_costs_no_look() -> None:
@@ -66,7 +66,7 @@ async def test_a_store_that_is_away_is_no_absence() -> None:
 
 async def test_a_conversation_begins_under_the_id_that_was_told() -> None:
     room = a_room()
-    named = finding(room).stands_for(OWNER, "chat")
+    named = finding(room).derived_id(OWNER, "chat")
     started = await room.send(session_id=named, begin_as=named)
     await room.end_of(started)
     again = await room.send(session_id=named, begin_as=named)
@@ -78,7 +78,7 @@ async def test_a_conversation_begins_under_the_id_that_was_told() -> None:
 
 async def test_a_session_that_went_meanwhile_is_begun_under_the_told_id() -> None:
     room = a_room()
-    named = finding(room).stands_for(OWNER, OTHER_ID)
+    named = finding(room).derived_id(OWNER, OTHER_ID)
     begun = await room.send(session_id=OTHER_ID, begin_as=named)
     await room.end_of(begun)
     again = await room.send(session_id=OTHER_ID, begin_as=named)

@@ -8,7 +8,7 @@ import pytest
 from domain.model.errors import IdempotencyKeyReused
 from domain.model.identifiers import SessionId
 from domain.model.turn import IdempotencyKey
-from entrypoints.usecases.regenerate import Again
+from entrypoints.usecases.regenerate import RegenerateRequest
 from ports.language_model import ModelBusy
 from tests.support.builders import OTHER_ID, OWNER, texts_of
 from tests.support.fake_model import Puppet
@@ -155,7 +155,7 @@ async def test_another_answer_asked_for_twice_is_made_once() -> None:
     room = a_room(model)
     first = await room.send()
     await room.whole_turn(first)
-    again = Again(session_id=first.conversation.id, address=ADDRESS, idempotency=KEY)
+    again = RegenerateRequest(session_id=first.conversation.id, address=ADDRESS, idempotency=KEY)
 
     one, two = await room.again(OWNER, again), await room.again(OWNER, again)
 

@@ -89,7 +89,7 @@ async def test_what_cannot_be_closed_is_left_to_be_settled() -> None:
     await room.runner.drain(POLICY.save_timeout)
 
     assert (await room.store.at_once(OWNER, ID)).open_turn is not None
-    assert "turn.crashed" not in room.notebook.events
+    assert "turn.crashed" not in room.telemetry.events
 
 
 async def test_a_store_that_is_away_for_a_while_loses_a_follower_nothing() -> None:

@@ -52,7 +52,7 @@ async def seen_in_log(room: Room) -> list[object]:
 async def test_the_pieces_are_logged_in_order_and_stored_as_one_reply() -> None:
     room = a_room(Saying("Hi", " there"))
 
-    size = await room.make_reply(OWNER, await a_turn(room), Calm())
+    size = await room.run_turn(OWNER, await a_turn(room), Calm())
 
     stored = await room.stored(ID)
     assert await seen_in_log(room) == [
@@ -82,7 +82,7 @@ async def test_whoever_sees_the_end_finds_the_reply_in_the_history() -> None:
         return await room.store.at_once(OWNER, ID)
 
     follower = asyncio.create_task(following())
-    await room.make_reply(OWNER, conversation, Calm())
+    await room.run_turn(OWNER, conversation, Calm())
 
     assert texts_of(await follower) == ["Hello?", "Hi!"]
 
@@ -91,7 +91,7 @@ async def test_a_call_of_a_tool_is_stored_as_one() -> None:
     halves = [ToolCallPiece(call_id="c", name="look", arguments=half) for half in ('{"a"', ":1}")]
     room = a_room(Saying(*halves))
 
-    await room.make_reply(OWNER, await a_turn(room), Calm())
+    await room.run_turn(OWNER, await a_turn(room), Calm())
 
     reply = (await room.stored(ID)).messages[-1]
     assert reply.parts == (ToolCallPart(call_id="c", name="look", arguments='{"a":1}'),)
@@ -101,7 +101,7 @@ async def test_a_call_of_a_tool_is_stored_as_one() -> None:
 async def test_what_the_model_failed_at_is_how_the_turn_ends(failure: ModelError) -> None:
     room = a_room(Saying("Well,", error=failure))
 
-    await room.make_reply(OWNER, await a_turn(room), Calm())
+    await room.run_turn(OWNER, await a_turn(room), Calm())
 
     stored = await room.stored(ID)
     assert stored.turn is not None
@@ -117,21 +117,21 @@ async def test_what_the_model_failed_at_is_how_the_turn_ends(failure: ModelError
 async def test_a_crash_is_an_internal_error_and_its_words_are_told_to_nobody() -> None:
     room = a_room(Saying("Oh", error=RuntimeError("planted words")))
 
-    await room.make_reply(OWNER, await a_turn(room, "planted question"), Calm())
+    await room.run_turn(OWNER, await a_turn(room, "planted question"), Calm())
 
     stored = await room.stored(ID)
     assert stored.turn is not None
     assert stored.turn.error == "internal_error"
-    assert room.notebook.notes[0] == ("turn.crashed", {"kind": "RuntimeError"})
-    assert "planted" not in str(room.notebook.notes)
+    assert room.telemetry.emitted[0] == ("turn.crashed", {"kind": "RuntimeError"})
+    assert "planted" not in str(room.telemetry.emitted)
 
 
 async def test_operators_learn_counts_and_codes() -> None:
     room = a_room(Saying("Hi", "!"))
 
-    await room.make_reply(OWNER, await a_turn(room), Calm())
+    await room.run_turn(OWNER, await a_turn(room), Calm())
 
-    assert room.notebook.notes == [
+    assert room.telemetry.emitted == [
         (
             "turn.finished",
             {
@@ -151,7 +151,7 @@ async def test_operators_learn_counts_and_codes() -> None:
 async def test_a_model_that_is_silent_does_not_look_dead() -> None:
     clock, puppet = HastyClock(), Puppet()
     room = a_room(puppet, clock=clock)
-    making = asyncio.create_task(room.make_reply(OWNER, await a_turn(room), Beating(clock)))
+    making = asyncio.create_task(room.run_turn(OWNER, await a_turn(room), Beating(clock)))
     speaking = await puppet.asked()
     began = clock.monotonic()
     for _ in range(500):
@@ -168,13 +168,13 @@ async def test_a_model_that_is_silent_does_not_look_dead() -> None:
 async def test_a_process_that_has_to_end_keeps_what_was_said_so_far() -> None:
     puppet, signals = Puppet(), Calm()
     room = a_room(puppet)
-    making = asyncio.create_task(room.make_reply(OWNER, await a_turn(room), signals))
+    making = asyncio.create_task(room.run_turn(OWNER, await a_turn(room), signals))
     speaking = await puppet.asked()
     speaking.say("Half of")
     await room.log.read(OWNER, ID, turn_id(), 0, WHEN_IT_COMES)
 
-    signals.must_end = True
-    signals.nudge()
+    signals.shutting_down = True
+    signals.wake()
     await making
 
     stored = await room.stored(ID)
@@ -186,6 +186,6 @@ async def test_a_process_that_has_to_end_keeps_what_was_said_so_far() -> None:
 async def test_a_conversation_without_an_open_turn_gets_no_reply() -> None:
     model = Saying("Hi!")
 
-    size = await a_room(model).make_reply(OWNER, after_turns(1), Calm())
+    size = await a_room(model).run_turn(OWNER, after_turns(1), Calm())
 
     assert (size, model.prompts) == (0, [])

@@ -14,7 +14,7 @@ from entrypoints.http.middleware import (
     SecurityHeaders,
     UnexpectedErrors,
 )
-from tests.support.fakes import Notebook
+from tests.support.fakes import RecordingTelemetry
 
 LOCALES = ("en", "pt-BR")
 WORDS = "planted words"
@@ -120,11 +120,11 @@ async def crash_in_mid_answer(scope: Scope, receive: Receive, send: Send) -> Non
 
 
 async def test_an_unexpected_error_is_answered_and_noted_by_its_place_only() -> None:
-    notebook = Notebook()
+    telemetry = RecordingTelemetry()
 
-    sent = await answered(UnexpectedErrors(crash, note=lambda _: notebook), http())
+    sent = await answered(UnexpectedErrors(crash, note=lambda _: telemetry), http())
 
-    [(event, facts)] = notebook.notes
+    [(event, facts)] = telemetry.emitted
     line = crash.__code__.co_firstlineno + 1
     assert sent[0]["status"] == 500
     assert b'"code":"internal_error"' in sent[1]["body"]
@@ -136,18 +136,18 @@ async def test_an_unexpected_error_is_answered_and_noted_by_its_place_only() -> 
 
 
 async def test_an_answer_that_has_begun_is_only_cut_off() -> None:
-    notebook = Notebook()
+    telemetry = RecordingTelemetry()
 
-    sent = await answered(UnexpectedErrors(crash_in_mid_answer, note=lambda _: notebook), http())
+    sent = await answered(UnexpectedErrors(crash_in_mid_answer, note=lambda _: telemetry), http())
 
     assert [message["type"] for message in sent] == ["http.response.start"]
-    assert notebook.events == ["request.failed"]
+    assert telemetry.events == ["request.failed"]
 
 
 async def test_an_error_outside_of_requests_is_passed_on() -> None:
-    notebook = Notebook()
+    telemetry = RecordingTelemetry()
 
     with pytest.raises(RuntimeError):
-        await answered(UnexpectedErrors(crash, note=lambda _: notebook), {"type": "lifespan"})
+        await answered(UnexpectedErrors(crash, note=lambda _: telemetry), {"type": "lifespan"})
 
-    assert notebook.notes == []
+    assert telemetry.emitted == []

@@ -70,7 +70,7 @@ async def test_a_store_that_fails_while_the_prompt_is_made_fails_the_turn() -> N
     tail = await room.store.load(OWNER, ID, last=200)
     room.store.fail_next_load(StoreUnavailable("load"))
 
-    await room.make_reply(OWNER, tail, Calm())
+    await room.run_turn(OWNER, tail, Calm())
 
     stored = await room.stored(ID)
     assert stored.turn is not None

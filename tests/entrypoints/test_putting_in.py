@@ -7,30 +7,30 @@ import pytest
 from domain.model.conversation import Conversation
 from domain.model.errors import TurnInProgress, TurnNotFound
 from domain.model.message import Role, TextPart
-from entrypoints.usecases.create_response import PutIn
-from entrypoints.usecases.edit_items import ChangeConversation, Input, NewInput
+from entrypoints.usecases.create_response import CreateResponse
+from entrypoints.usecases.edit_items import EditItems, InputItem, ResponseRequest
 from entrypoints.usecases.open_turn import Started
 from ports.errors import TooManyRequests
-from ports.rate_limiter import Share
+from ports.rate_limiter import Quota
 from tests.support.builders import OWNER, STRANGER, texts_of
 from tests.support.fakes import Saying
 from tests.support.harness import ADDRESS, Room, a_room
 
 
-def words(text: str) -> Input:
-    return Input(role=Role.USER, parts=(TextPart(text),))
+def words(text: str) -> InputItem:
+    return InputItem(role=Role.USER, parts=(TextPart(text),))
 
 
 async def open_turn_with_items(
     room: Room, text: str, after: Started | None = None, *, wait: bool = True
 ) -> Started:
-    new = NewInput(
+    new = ResponseRequest(
         inputs=(words(text),),
         address=ADDRESS,
         session_id=after.conversation.id if after else None,
         after_turn=after.turn.number if after else None,
     )
-    started = await room.container.resolve(PutIn)(OWNER, new)
+    started = await room.container.resolve(CreateResponse)(OWNER, new)
     if wait:
         await room.end_of(started)
     return started
@@ -61,7 +61,7 @@ async def test_a_turn_that_is_still_open_is_not_continued() -> None:
 
 
 async def test_a_copy_counts_as_stored() -> None:
-    room = a_room(per_hour={Share.STORED: 2_000})
+    room = a_room(per_hour={Quota.STORED: 2_000})
     first = await open_turn_with_items(room, "x" * 900)
     await open_turn_with_items(room, "Two", first)
     await open_turn_with_items(room, "Three", first)
@@ -74,8 +74,8 @@ async def test_a_turn_that_was_left_out_is_not_continued() -> None:
     room = a_room()
     first = await open_turn_with_items(room, "One")
     second = await open_turn_with_items(room, "Two", first)
-    change = room.container.resolve(ChangeConversation)
-    await change.leave_out_turn(OWNER, first.conversation.id, second.turn.number)
+    change = room.container.resolve(EditItems)
+    await change.delete_turn(OWNER, first.conversation.id, second.turn.number)
 
     with pytest.raises(TurnNotFound):
         await open_turn_with_items(room, "Three", second)
@@ -84,7 +84,7 @@ async def test_a_turn_that_was_left_out_is_not_continued() -> None:
 async def test_nobody_continues_anothers_turn() -> None:
     room = a_room()
     first = await open_turn_with_items(room, "One")
-    new = NewInput(
+    new = ResponseRequest(
         inputs=(words("Mine?"),),
         address=ADDRESS,
         session_id=first.conversation.id,
@@ -92,4 +92,4 @@ async def test_nobody_continues_anothers_turn() -> None:
     )
 
     with pytest.raises(TurnNotFound):
-        await room.container.resolve(PutIn)(STRANGER, new)
+        await room.container.resolve(CreateResponse)(STRANGER, new)

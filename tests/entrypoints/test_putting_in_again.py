@@ -12,8 +12,8 @@ from domain.model.prompt import Prompt
 from domain.model.turn import IdempotencyKey, Outcome, TurnPolicy
 from domain.service import item_editing as adding
 from domain.service.item_editing import NewItem
-from entrypoints.usecases.create_response import PutIn
-from entrypoints.usecases.edit_items import ChangeConversation, Input, NewInput
+from entrypoints.usecases.create_response import CreateResponse
+from entrypoints.usecases.edit_items import EditItems, InputItem, ResponseRequest
 from entrypoints.usecases.open_turn import Started
 from ports.client_keys import ClientKeys
 from ports.language_model import ModelUnavailable
@@ -23,8 +23,10 @@ from tests.support.fakes import Saying
 from tests.support.harness import ADDRESS, Room, a_room
 
 KEY = IdempotencyKey(digest=b"key", body_digest=b"body")
-CALL = Input(role=Role.ASSISTANT, parts=(ToolCallPart(call_id="a", name="look", arguments="{}"),))
-RESULT = Input(role=Role.ASSISTANT, parts=(ToolResultPart(call_id="a", output="rain"),))
+CALL = InputItem(
+    role=Role.ASSISTANT, parts=(ToolCallPart(call_id="a", name="look", arguments="{}"),)
+)
+RESULT = InputItem(role=Role.ASSISTANT, parts=(ToolResultPart(call_id="a", output="rain"),))
 
 
 class FailingOnce(Saying):
@@ -41,14 +43,14 @@ class FailingOnce(Saying):
             yield said
 
 
-def words(text: str) -> Input:
-    return Input(role=Role.USER, parts=(TextPart(text),))
+def words(text: str) -> InputItem:
+    return InputItem(role=Role.USER, parts=(TextPart(text),))
 
 
 async def open_turn_with_items(
-    room: Room, *inputs: Input, after: Started | None = None, key: IdempotencyKey | None = None
+    room: Room, *inputs: InputItem, after: Started | None = None, key: IdempotencyKey | None = None
 ) -> Started:
-    new = NewInput(
+    new = ResponseRequest(
         inputs=inputs,
         address=ADDRESS,
         session_id=after.conversation.id if after else None,
@@ -56,7 +58,7 @@ async def open_turn_with_items(
         idempotency_key="key" if key else None,
         idempotency=key,
     )
-    return await room.container.resolve(PutIn)(OWNER, new)
+    return await room.container.resolve(CreateResponse)(OWNER, new)
 
 
 async def test_a_first_request_that_failed_is_answered_when_it_comes_again() -> None:
@@ -154,7 +156,7 @@ async def test_a_first_request_that_other_words_followed_is_not_added_behind_the
         (words("One"), CALL, RESULT, words("And?"), words("Still there?")),
     ],
 )
-async def test_what_failed_and_is_put_in_again_is_there_once(inputs: tuple[Input, ...]) -> None:
+async def test_what_failed_and_is_put_in_again_is_there_once(inputs: tuple[InputItem, ...]) -> None:
     room = a_room(FailingOnce(2))
     first = await open_turn_with_items(room, words("Hello?"))
     await room.end_of(first)
@@ -181,6 +183,6 @@ async def test_leaving_out_the_last_turn_forgets_nothing_that_was_said_meanwhile
         await forget_if(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(room.store, "forget_if", meanwhile)
-    await room.container.resolve(ChangeConversation).leave_out_turn(OWNER, session_id, 1)
+    await room.container.resolve(EditItems).delete_turn(OWNER, session_id, 1)
 
     assert texts_of(await room.stored(session_id)) == ["Two", "Hi!"]

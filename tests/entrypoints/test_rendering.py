@@ -23,9 +23,9 @@ from domain.model.message import (
 from domain.model.turn import IdempotencyKey
 from domain.service.turn_lifecycle import add_user_message, fail
 from entrypoints.http.documents import (
-    export_answer,
-    history_answer,
-    message_answer,
+    export_document,
+    history_document,
+    message_document,
     part_document,
     usage_answer,
 )
@@ -83,7 +83,7 @@ def test_a_message_shows_its_text_and_all_its_parts() -> None:
     parts = (ReasoningPart("Hm"), TextPart("Hi"), TextPart("!"))
     message = a_message(role=Role.ASSISTANT, parts=parts, status=MessageStatus.INTERRUPTED)
 
-    assert rendered(message_answer(message)) == {
+    assert rendered(message_document(message)) == {
         "id": "message-1",
         "role": "assistant",
         "content": "Hi!",
@@ -101,7 +101,7 @@ def test_a_page_of_history_shows_when_all_is_forgotten() -> None:
     failed = fail(asked(a_conversation()), turn_id(), [], NOON, "model_busy")
     history = History(conversation=failed, page=Page(messages=failed.messages, next=7))
 
-    document = rendered(history_answer(history))
+    document = rendered(history_document(history))
 
     assert document["sessionId"] == ID
     assert [message["content"] for message in document["messages"]] == ["Hello?"]
@@ -112,7 +112,7 @@ def test_a_page_of_history_shows_when_all_is_forgotten() -> None:
 def test_a_conversation_without_a_turn_has_none_to_show() -> None:
     history = History(conversation=a_conversation(), page=Page(messages=(), next=None))
 
-    assert rendered(history_answer(history))["turn"] is None
+    assert rendered(history_document(history))["turn"] is None
 
 
 def test_an_export_holds_everything_that_is_kept() -> None:
@@ -120,7 +120,7 @@ def test_an_export_holds_everything_that_is_kept() -> None:
         page_context='{"page": 1}', metadata={"a": "b"}, summary="s", working_memory_from=2
     )
 
-    document = rendered(export_answer(answered(asked(known))))
+    document = rendered(export_document(answered(asked(known))))
 
     assert document["format"] == "privity-export-1"
     assert (document["createdAt"], document["expiresAt"]) == (ALSO, TOMORROW)
@@ -146,7 +146,7 @@ def test_an_export_shows_no_digest() -> None:
     opening, parts = a_new_turn(idempotency=key), (TextPart("Hello?"),)
     conversation = add_user_message(a_conversation(), opening, MessageId("question-1"), parts)
 
-    document = rendered(export_answer(conversation))
+    document = rendered(export_document(conversation))
 
     assert "planted" not in str(document)
     assert set(document["turn"]) == {

@@ -30,7 +30,7 @@ async def test_it_ends_with_the_reason_length(piece: Piece, kept: object) -> Non
     room = a_room(Saying(*[piece] * 300))
     await room.store.create(OWNER, asked(a_conversation()))
 
-    await room.make_reply(OWNER, asked(a_conversation()), Calm())
+    await room.run_turn(OWNER, asked(a_conversation()), Calm())
 
     stored = await room.stored(ID)
     assert stored.turn is not None
@@ -44,7 +44,7 @@ async def test_one_that_just_fits_is_whole() -> None:
     room = a_room(Saying("=" * MAX_REPLY_BYTES))
     await room.store.create(OWNER, asked(a_conversation()))
 
-    assert await room.make_reply(OWNER, asked(a_conversation()), Calm()) == MAX_REPLY_BYTES
+    assert await room.run_turn(OWNER, asked(a_conversation()), Calm()) == MAX_REPLY_BYTES
     assert (await room.stored(ID)).messages[-1].text == "=" * MAX_REPLY_BYTES
 
 
@@ -52,7 +52,7 @@ async def test_pieces_that_carry_nothing_have_an_end_as_well() -> None:
     room = a_room(Saying(*[TextPiece("")] * (MAX_REPLY_BYTES + 9)))
     await room.store.create(OWNER, asked(a_conversation()))
 
-    await room.make_reply(OWNER, asked(a_conversation()), Calm())
+    await room.run_turn(OWNER, asked(a_conversation()), Calm())
 
     stored = await room.stored(ID)
     assert stored.messages[-1].finish_reason is FinishReason.LENGTH

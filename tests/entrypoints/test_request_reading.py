@@ -8,7 +8,7 @@ from starlette.requests import Request
 from adapters.sealing.client_keys import SealedClientKeys
 from adapters.sealing.key_ring import KeyRing
 from domain.model.errors import InvalidInput
-from entrypoints.http.authentication import CallerRules
+from entrypoints.http.authentication import Authenticator
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import page_wanted, query_session, wanted_locales, wants_json
 from tests.support.builders import ID
@@ -22,9 +22,9 @@ def a_request(query: str = "", **headers: str) -> Request:
     return Request({**scope, "state": {}})
 
 
-def rules(proxies: int) -> CallerRules:
+def rules(proxies: int) -> Authenticator:
     keys = SealedClientKeys(ring=KeyRing.random(os.urandom), random_bytes=os.urandom)
-    return CallerRules(
+    return Authenticator(
         keys=keys, public_origin=None, embedding_origins=frozenset(), proxies=proxies
     )
 

@@ -31,7 +31,7 @@ async def logged_end(room: Room, number: int = 1) -> TurnEnd:
 
 
 async def half_a_reply(room: Room, puppet: Puppet) -> tuple["asyncio.Task[int]", Speaking]:
-    making = asyncio.create_task(room.make_reply(OWNER, await a_turn(room), Calm()))
+    making = asyncio.create_task(room.run_turn(OWNER, await a_turn(room), Calm()))
     speaking = await puppet.asked()
     speaking.say("Half of")
     await room.log.read(OWNER, ID, turn_id(), 0, WHEN_IT_COMES)
@@ -43,7 +43,7 @@ async def test_a_reply_is_saved_when_the_store_comes_back_in_time() -> None:
     conversation = await a_turn(room)
     room.store.leave(WITHIN - A_MOMENT)
 
-    await room.make_reply(OWNER, conversation, Calm())
+    await room.run_turn(OWNER, conversation, Calm())
 
     stored = await room.stored(ID)
     assert room.store.refused > 10
@@ -57,17 +57,17 @@ async def test_a_reply_that_cannot_be_saved_in_time_says_so() -> None:
     conversation = await a_turn(room)
     room.store.leave(WITHIN + A_MOMENT)
 
-    await room.make_reply(OWNER, conversation, Calm())
+    await room.run_turn(OWNER, conversation, Calm())
 
     assert await logged_end(room) == TurnEnd(outcome=Outcome.NOT_SAVED, error="reply_not_saved")
-    assert room.notebook.events == ["turn.not-saved"]
+    assert room.telemetry.events == ["turn.not-saved"]
 
 
 async def test_a_turn_does_not_look_dead_while_its_reply_waits_for_the_store() -> None:
     room = a_room(Saying("Hi!"))
     conversation = await a_turn(room)
     room.store.leave(WITHIN - A_MOMENT)
-    making = asyncio.create_task(room.make_reply(OWNER, conversation, Calm()))
+    making = asyncio.create_task(room.run_turn(OWNER, conversation, Calm()))
     longest = timedelta()
     while not making.done():
         longest = max(longest, await room.log.silence(OWNER, ID, turn_id()))
@@ -81,7 +81,7 @@ async def test_a_reply_whose_saving_only_seemed_to_fail_is_stored_once() -> None
     conversation = await a_turn(room)
     room.store.lost_answers = 2
 
-    await room.make_reply(OWNER, conversation, Calm())
+    await room.run_turn(OWNER, conversation, Calm())
 
     assert texts_of(await room.stored(ID)) == ["Hello?", "Hi!"]
     assert (await logged_end(room)).outcome is Outcome.FINISHED
@@ -100,7 +100,7 @@ async def test_a_conversation_forgotten_in_mid_reply_is_not_brought_back() -> No
     await room.runner.drain(WHEN_IT_COMES)
     assert (await following)[-1] == gone
     assert await room.whole_turn(started) == [gone]
-    assert room.notebook.events == ["conversation.forgotten", "turn.gone"]
+    assert room.telemetry.events == ["conversation.forgotten", "turn.gone"]
 
 
 async def test_a_conversation_forgotten_before_the_last_word_is_not_brought_back() -> None:
@@ -112,8 +112,8 @@ async def test_a_conversation_forgotten_before_the_last_word_is_not_brought_back
     speaking.finish()
     await making
 
-    assert room.notebook.notes[-1][0] == "turn.gone"
-    assert room.notebook.notes[-1][1]["error"] == "conversation_gone"
+    assert room.telemetry.emitted[-1][0] == "turn.gone"
+    assert room.telemetry.emitted[-1][1]["error"] == "conversation_gone"
     assert await room.follow.running(OWNER, ID) is None
 
 
@@ -134,4 +134,4 @@ async def test_a_turn_that_others_have_settled_writes_no_more() -> None:
     assert stored.messages[1].status is MessageStatus.INTERRUPTED
     assert stored.open_turn is not None
     assert await room.log.read(OWNER, ID, turn_id(2), 0, timedelta()) == []
-    assert room.notebook.notes[-1][1]["error"] == "turn_superseded"
+    assert room.telemetry.emitted[-1][1]["error"] == "turn_superseded"

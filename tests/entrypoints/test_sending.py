@@ -6,8 +6,8 @@ from domain.model.conversation import RETENTION, UNUSED_RETENTION
 from domain.model.errors import ConversationNotFound, TurnInProgress
 from domain.model.identifiers import MessageId
 from domain.model.message import TextPart
-from entrypoints.usecases.open_turn import MESSAGES_AT_HAND
-from entrypoints.usecases.regenerate import Again
+from entrypoints.usecases.open_turn import TURN_WINDOW
+from entrypoints.usecases.regenerate import RegenerateRequest
 from tests.support.builders import ID, OTHER_ID, OWNER, STRANGER, texts_of
 from tests.support.clocks import NOON
 from tests.support.fake_model import Parrot, Puppet
@@ -58,7 +58,7 @@ async def test_another_owners_conversation_is_as_good_as_none() -> None:
 
     with pytest.raises(ConversationNotFound):
         await room.history(STRANGER, theirs.conversation.id, limit=10)
-    again = Again(session_id=theirs.conversation.id, address=ADDRESS)
+    again = RegenerateRequest(session_id=theirs.conversation.id, address=ADDRESS)
     with pytest.raises(ConversationNotFound):
         await room.again(STRANGER, again)
 
@@ -104,7 +104,7 @@ async def test_a_message_sent_again_under_its_id_takes_the_place_of_the_first() 
 async def test_an_opened_conversation_welcomes_in_the_best_language_and_leaves_soon() -> None:
     room = a_room()
 
-    opened = await room.open_conversation(OWNER, address=ADDRESS, locales=["de", "sv-FI"])
+    opened = await room.create_session(OWNER, address=ADDRESS, locales=["de", "sv-FI"])
 
     stored = await room.stored(opened.id)
     assert stored.locale == "sv"
@@ -117,7 +117,9 @@ async def test_another_answer_takes_the_place_of_the_first() -> None:
     first = await room.send("One")
     await room.whole_turn(first)
 
-    again = Again(session_id=first.conversation.id, address=ADDRESS, text=TextPart("Two"))
+    again = RegenerateRequest(
+        session_id=first.conversation.id, address=ADDRESS, text=TextPart("Two")
+    )
     await room.whole_turn(await room.again(OWNER, again))
 
     assert texts_of(await room.stored(first.conversation.id)) == ["Two", "Two "]
@@ -155,7 +157,7 @@ async def test_an_id_that_is_older_than_what_is_at_hand_is_known_all_the_same() 
     first = await room.send("first", message_id=MessageId("mine"))
     await room.end_of(first)
     session_id = first.conversation.id
-    for _ in range(MESSAGES_AT_HAND // 2):
+    for _ in range(TURN_WINDOW // 2):
         await room.end_of(await room.send("more", session_id=session_id))
     await room.end_of(await room.send("anew", session_id=session_id, message_id=MessageId("mine")))
 

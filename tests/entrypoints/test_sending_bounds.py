@@ -3,7 +3,7 @@
 import pytest
 
 from ports.errors import ShuttingDown, StoreUnavailable, TooManyRequests, TooManyTurns
-from ports.rate_limiter import Share
+from ports.rate_limiter import Quota
 from tests.support.builders import texts_of
 from tests.support.fake_model import Puppet
 from tests.support.fakes import Saying
@@ -11,7 +11,7 @@ from tests.support.harness import WHEN_IT_COMES, a_room
 
 
 async def test_new_conversations_are_counted_by_address() -> None:
-    room = a_room(per_hour={Share.NEW: 1})
+    room = a_room(per_hour={Quota.NEW: 1})
     await room.send()
 
     with pytest.raises(TooManyRequests):
@@ -21,7 +21,7 @@ async def test_new_conversations_are_counted_by_address() -> None:
 
 async def test_a_message_that_is_more_than_the_share_changes_nothing() -> None:
     model = Saying("Hi!")
-    room = a_room(model, per_hour={Share.STORED: 10})
+    room = a_room(model, per_hour={Quota.STORED: 10})
 
     with pytest.raises(TooManyRequests):
         await room.send("12345", page_context='"6789"')
@@ -30,7 +30,7 @@ async def test_a_message_that_is_more_than_the_share_changes_nothing() -> None:
 
 
 async def test_replies_count_as_stored_but_are_never_cut_short_by_it() -> None:
-    room = a_room(Saying("12345"), per_hour={Share.STORED: 11})
+    room = a_room(Saying("12345"), per_hour={Quota.STORED: 11})
     first = await room.send("12345")
     await room.whole_turn(first)
     await room.runner.drain(WHEN_IT_COMES)

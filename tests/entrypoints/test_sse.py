@@ -120,7 +120,7 @@ async def test_a_stream_breaks_only_when_its_last_words_have_had_time_to_arrive(
         yield b"data: 1\n\n"
         raise StreamBroken
 
-    monkeypatch.setattr(sse, "LAST_WORDS", timedelta(hours=1))
+    monkeypatch.setattr(sse, "BREAK_DELAY", timedelta(hours=1))
     client = Client()
     streaming = asyncio.create_task(EventStream(chunks())(SCOPE, client.receive, client.send))
     for _ in range(100):

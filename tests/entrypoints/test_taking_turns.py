@@ -7,8 +7,8 @@ from domain.model.identifiers import MessageId
 from domain.model.message import MessageStatus, ToolResultPart
 from domain.model.turn import Outcome
 from entrypoints.usecases.open_turn import OnBusy
-from entrypoints.usecases.regenerate import Again
-from entrypoints.usecases.submit_tool_results import AnswerTools, ToolAnswers
+from entrypoints.usecases.regenerate import RegenerateRequest
+from entrypoints.usecases.submit_tool_results import SubmitToolResults, ToolResults
 from ports.errors import StoredStateUnreadable
 from tests.support.builders import (
     OTHER_ID,
@@ -48,13 +48,13 @@ async def test_no_reply_makes_way_for_what_cannot_be_done(which: str) -> None:
     session_id, on_busy = first.conversation.id, OnBusy.INTERRUPT
     result = ToolResultPart(call_id="unknown", output="1")
     asking = {
-        "results": lambda: room.container.resolve(AnswerTools)(
+        "results": lambda: room.container.resolve(SubmitToolResults)(
             OWNER,
-            ToolAnswers(session_id=session_id, results=(result,), address=ADDRESS, on_busy=on_busy),
+            ToolResults(session_id=session_id, results=(result,), address=ADDRESS, on_busy=on_busy),
         ),
         "again": lambda: room.again(
             OWNER,
-            Again(
+            RegenerateRequest(
                 session_id=session_id,
                 message_id=MessageId("unknown"),
                 address=ADDRESS,
@@ -145,5 +145,5 @@ async def test_what_cannot_be_read_can_be_forgotten() -> None:
 
     await room.forget(OWNER, started.conversation.id)
 
-    assert "conversation.forgotten" in room.notebook.events
+    assert "conversation.forgotten" in room.telemetry.events
     assert await room.follow.running(OWNER, started.conversation.id) is None

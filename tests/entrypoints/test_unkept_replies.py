@@ -11,8 +11,8 @@ from domain.model.message import Role, TextPart
 from domain.model.piece import ModelFinished, NumberedPiece, Piece, TextPiece
 from domain.model.prompt import Prompt
 from domain.model.turn import Outcome, TurnEnd
-from entrypoints.usecases.edit_items import Input, NewInput
-from entrypoints.usecases.ephemeral_reply import ReplyUnkept
+from entrypoints.usecases.edit_items import InputItem, ResponseRequest
+from entrypoints.usecases.ephemeral_reply import EphemeralReply
 from ports.errors import ShuttingDown, TooManyTurns
 from ports.language_model import ModelBusy
 from ports.turn_log import LogEntry
@@ -20,7 +20,9 @@ from tests.support.builders import OWNER
 from tests.support.fakes import Saying
 from tests.support.harness import ADDRESS, WHEN_IT_COMES, Room, a_room
 
-HELLO = NewInput(inputs=(Input(role=Role.USER, parts=(TextPart("Hello?"),)),), address=ADDRESS)
+HELLO = ResponseRequest(
+    inputs=(InputItem(role=Role.USER, parts=(TextPart("Hello?"),)),), address=ADDRESS
+)
 AT_ONCE = timedelta()
 
 
@@ -37,8 +39,8 @@ class Waiting:
 async def begun(
     room: Room, wait: timedelta = WHEN_IT_COMES
 ) -> AsyncGenerator[LogEntry | None, None]:
-    unkept = room.container.resolve(ReplyUnkept)
-    return await unkept.begun(await unkept.prepared(OWNER, HELLO), HELLO, wait)
+    unkept = room.container.resolve(EphemeralReply)
+    return await unkept.start(await unkept.prepare(OWNER, HELLO), HELLO, wait)
 
 
 async def whole(room: Room) -> list[LogEntry | None]:
@@ -55,7 +57,7 @@ async def test_it_ends_with_the_models_last_word_and_is_noted_as_not_kept() -> N
     ]  # fmt: skip
     assert isinstance(end, TurnEnd)
     assert end.outcome is Outcome.FINISHED
-    [(event, facts)] = room.notebook.notes
+    [(event, facts)] = room.telemetry.emitted
     assert (event, facts["kept"], facts["output_tokens"]) == ("turn.finished", False, 3)
 
 
@@ -67,7 +69,7 @@ async def test_it_fails_with_the_reason_and_none_of_the_words(error: Exception, 
     end = (await whole(room))[-1]
 
     assert end == TurnEnd(outcome=Outcome.FAILED, error=code)
-    assert "Hello?" not in repr(room.notebook.notes)
+    assert "Hello?" not in repr(room.telemetry.emitted)
 
 
 async def test_it_says_so_when_nothing_comes() -> None:
@@ -111,7 +113,7 @@ async def test_it_ends_also_when_its_task_is_cut_off() -> None:
 
 
 async def test_without_a_word_there_is_nothing_to_answer() -> None:
-    silent = NewInput(inputs=(), address=ADDRESS)
+    silent = ResponseRequest(inputs=(), address=ADDRESS)
 
     with pytest.raises(NothingToAnswer):
-        await a_room().container.resolve(ReplyUnkept).prepared(OWNER, silent)
+        await a_room().container.resolve(EphemeralReply).prepare(OWNER, silent)

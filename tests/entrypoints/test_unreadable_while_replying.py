@@ -8,7 +8,7 @@ import pytest
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationTooLarge
 from domain.model.turn import Outcome, TurnEnd
-from ports.errors import StoredStateUnreadable, TurnNotLogged
+from ports.errors import StoredStateUnreadable, TurnLogNotFound
 from tests.support.builders import ID, OWNER, a_conversation, asked, texts_of, turn_id
 from tests.support.fakes import Calm, Saying
 from tests.support.harness import Room, a_room
@@ -43,7 +43,7 @@ async def test_a_reply_that_cannot_be_stored_ends_by_saying_so(
     conversation = await a_turn(room)
     monkeypatch.setattr(room.store, "update", failing(error))
 
-    await room.make_reply(OWNER, conversation, Calm())
+    await room.run_turn(OWNER, conversation, Calm())
 
     assert await logged_end(room) == TurnEnd(outcome=Outcome.NOT_SAVED, error="reply_not_saved")
 
@@ -53,13 +53,13 @@ async def test_a_defect_while_storing_is_noted_and_told(monkeypatch: Patch) -> N
     conversation = await a_turn(room)
     monkeypatch.setattr(room.store, "update", failing(KeyError("a secret")))
 
-    await room.make_reply(OWNER, conversation, Calm())
+    await room.run_turn(OWNER, conversation, Calm())
 
     assert await logged_end(room) == TurnEnd(outcome=Outcome.NOT_SAVED, error="internal_error")
-    assert room.notebook.notes[0] == ("turn.crashed", {"kind": "KeyError"})
+    assert room.telemetry.emitted[0] == ("turn.crashed", {"kind": "KeyError"})
 
 
-@pytest.mark.parametrize("error", [StoredStateUnreadable(), TurnNotLogged()])
+@pytest.mark.parametrize("error", [StoredStateUnreadable(), TurnLogNotFound()])
 async def test_a_log_that_fails_takes_nothing_from_the_reply(
     error: Exception, monkeypatch: Patch
 ) -> None:
@@ -68,7 +68,7 @@ async def test_a_log_that_fails_takes_nothing_from_the_reply(
     monkeypatch.setattr(room.log, "append", failing(error))
     monkeypatch.setattr(room.log, "end", failing(error))
 
-    await room.make_reply(OWNER, conversation, Calm())
+    await room.run_turn(OWNER, conversation, Calm())
 
     assert texts_of(await room.stored(ID)) == ["Hello?", "Hi!"]
-    assert room.notebook.events == ["turn.finished"]
+    assert room.telemetry.events == ["turn.finished"]

@@ -21,7 +21,7 @@ from tests.support.redis_servers import RedisProcess
 async def test_a_frozen_server_leaves_the_outcome_unknown_and_late_replies_reach_nobody(
     own_server: RedisProcess,
 ) -> None:
-    async with connected(own_server.port, Bounds(patience=BRIEF, lateness=LONG)) as connection:
+    async with connected(own_server.port, Bounds(timeout=BRIEF, grace=LONG)) as connection:
         await until_it_answers(connection)
         own_server.signal(signal.SIGSTOP)
         with pytest.raises(OutcomeUnknown):
@@ -35,7 +35,7 @@ async def test_a_frozen_server_leaves_the_outcome_unknown_and_late_replies_reach
 async def test_a_server_that_freezes_for_a_while_is_not_well_before_it_answers_again(
     own_server: RedisProcess,
 ) -> None:
-    async with connected(own_server.port, Bounds(patience=BRIEF, lateness=LONG)) as connection:
+    async with connected(own_server.port, Bounds(timeout=BRIEF, grace=LONG)) as connection:
         await _until(connection, is_well=True)
         own_server.signal(signal.SIGSTOP)
         await _until(connection, is_well=False)
@@ -46,7 +46,7 @@ async def test_a_server_that_freezes_for_a_while_is_not_well_before_it_answers_a
 async def test_a_server_that_stays_frozen_loses_its_connection(own_server: RedisProcess) -> None:
     async with (
         proxy_to(own_server.port) as proxy,
-        connected(proxy.port, Bounds(patience=BRIEF, lateness=BRIEF)) as connection,
+        connected(proxy.port, Bounds(timeout=BRIEF, grace=BRIEF)) as connection,
     ):
         await until_it_answers(connection)
         own_server.signal(signal.SIGSTOP)
@@ -76,7 +76,7 @@ async def test_a_killed_server_is_trouble_until_it_is_back(own_server: RedisProc
 async def test_once_it_was_away_for_long_new_commands_fail_at_once(
     own_server: RedisProcess,
 ) -> None:
-    async with connected(own_server.port, Bounds(patience=BRIEF, lateness=LONG)) as connection:
+    async with connected(own_server.port, Bounds(timeout=BRIEF, grace=LONG)) as connection:
         await until_it_answers(connection)
         own_server.kill()
         async with asyncio.timeout(20):
@@ -89,7 +89,7 @@ async def test_once_it_was_away_for_long_new_commands_fail_at_once(
 
 
 async def test_more_than_the_bound_fails_at_once(shared_server: RedisProcess) -> None:
-    bounds = Bounds(patience=LONG, lateness=LONG, commands=10)
+    bounds = Bounds(timeout=LONG, grace=LONG, commands=10)
     async with connected(shared_server.port, bounds) as connection:
         replies = [connection.call("ECHO", n) for n in range(10)]
         with pytest.raises(NotSent):
@@ -122,6 +122,6 @@ async def _refused_at_once(connection: Multiplexer) -> NotSent:
 async def _until(connection: Multiplexer, *, is_well: bool) -> None:
     """Return once the connection knows about it."""
     async with asyncio.timeout(15):
-        while bool(connection.well_for) is not is_well:
+        while bool(connection.healthy_for) is not is_well:
             await echoed(connection, 1)
             await asyncio.sleep(0)

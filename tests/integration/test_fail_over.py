@@ -18,7 +18,7 @@ async def test_the_new_primary_is_found_over_a_new_connection(
         storing(f"redis://127.0.0.1:{name.port}/0") as ours,
         storing(own_server.url) as former,
     ):
-        await ours.commands.repeatable("test", "PING")
+        await ours.commands.call_idempotent("test", "PING")
         await former.redis.replicaof("127.0.0.1", "1")
         name.target = int(kept.redis.connection_pool.connection_kwargs["port"])
         await asyncio.wait_for(_stored(ours), 20)

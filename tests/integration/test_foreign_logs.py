@@ -34,13 +34,13 @@ async def test_another_head_is_unreadable(kept: Storing, fields: dict[str, str |
     await kept.redis.xadd(log_key(ID), fields, "1-0")  # type: ignore[arg-type] # invariant
 
     with pytest.raises(StoredStateUnreadable):
-        await kept.log.is_of(OWNER, ID)
+        await kept.log.exists_for(OWNER, ID)
 
 
 async def test_an_entry_without_content_is_unreadable(kept: Storing) -> None:
     turn = await logged(kept)
     await kept.redis.xadd(log_key(ID), {"d": "nothing sealed"}, "1-9")
-    kept.log.let_go(ID)
+    kept.log.drop_local(ID)
 
     with pytest.raises(StoredStateUnreadable):
         await kept.log.read(OWNER, ID, turn.id, 0, AT_ONCE)
@@ -48,7 +48,7 @@ async def test_an_entry_without_content_is_unreadable(kept: Storing) -> None:
 
 async def test_a_log_from_which_an_entry_was_taken_is_unreadable(kept: Storing) -> None:
     turn = await logged(kept)
-    kept.log.let_go(ID)
+    kept.log.drop_local(ID)
     await kept.redis.xdel(log_key(ID), "1-2")
 
     with pytest.raises(StoredStateUnreadable):

@@ -17,7 +17,7 @@ async def test_a_faster_writer_is_asked_about_as_well(
     async with storing(shared_server.url) as kept, storing(shared_server.url) as other:
         await kept.redis.flushdb()
         await kept.store.create(OWNER, after_turns(1))
-        run, seen = kept.commands.run, list[str]()
+        run, seen = kept.commands.run_script, list[str]()
 
         async def late(doing: str, *arguments: Any, **options: Any) -> Any:
             if doing == "forget" and len(seen) == 1:
@@ -28,7 +28,7 @@ async def test_a_faster_writer_is_asked_about_as_well(
             seen.append(known.messages[-1].text)
             return known.messages[-1].text != "Meanwhile"
 
-        monkeypatch.setattr(kept.commands, "run", late)
+        monkeypatch.setattr(kept.commands, "run_script", late)
         await kept.store.forget_if(OWNER, ID, wanted)
 
         assert seen == ["answer 1", "Meanwhile"]

@@ -5,13 +5,13 @@ from functools import partial
 
 from adapters.encrypted_redis.frame_reader import FrameReader, newest_messages
 from adapters.sealing.key_ring import KeyRing
-from adapters.sealing.sealer import Kind, Sealer, header_of
+from adapters.sealing.sealer import RecordKind, Sealer, header_of
 from domain.service.item_editing import with_metadata
 from tests.support.builders import ID, OWNER, a_conversation, answered, asked, texts_of
 from tests.support.redis_store import RING, Storing
 
 TURNS = 40
-MERGED = 8
+FRAMES_PER_MERGE = 8
 
 
 async def talked_by_the_tail(kept: Storing) -> None:
@@ -27,14 +27,14 @@ async def talked_by_the_tail(kept: Storing) -> None:
 async def test_eight_become_one_also_when_fewer_messages_are_asked_for(kept: Storing) -> None:
     await talked_by_the_tail(kept)
 
-    assert len(await kept.frames()) <= TURNS // MERGED + MERGED
+    assert len(await kept.frames()) <= TURNS // FRAMES_PER_MERGE + FRAMES_PER_MERGE
     assert len(texts_of(await kept.store.load(OWNER, ID))) == 2 * TURNS
 
 
 async def test_the_size_of_all_is_known_from_the_newest_frames(kept: Storing) -> None:
     await talked_by_the_tail(kept)
     sealer = Sealer(ring=KeyRing.parse(RING), random_bytes=os.urandom)
-    bound = sealer.bound(OWNER, Kind.STATE, ID)
+    bound = sealer.bound(OWNER, RecordKind.STATE, ID)
     stored = await FrameReader(kept.commands, ID, bound).read(newest_messages(1))
 
     assert not stored.is_whole
@@ -52,4 +52,4 @@ async def test_a_merged_frame_is_not_merged_again(kept: Storing) -> None:
     # The empty conversation was a frame of its own.
     headers = [header_of(frame) for frame in await kept.frames()]
     spans = [header.last - header.first + 1 for header in headers]
-    assert spans == [*[MERGED] * (TURNS // MERGED), 1]
+    assert spans == [*[FRAMES_PER_MERGE] * (TURNS // FRAMES_PER_MERGE), 1]

@@ -7,7 +7,7 @@ from adapters.encrypted_redis.conversation_store import Commit
 from adapters.encrypted_redis.frame_reader import FrameReader, newest_messages
 from adapters.encrypted_redis.keys_and_scripts import log_key
 from adapters.sealing.key_ring import KeyRing
-from adapters.sealing.sealer import Kind, Sealer
+from adapters.sealing.sealer import RecordKind, Sealer
 from domain.model.piece import NumberedPiece, TextPiece
 from domain.model.turn import Outcome, TurnEnd
 from tests.support.builders import ID, OWNER, a_conversation, asked, texts_of, turn_of
@@ -58,13 +58,13 @@ async def test_a_log_is_opened_again_for_exactly_what_was_read(kept: Storing) ->
     conversation = asked(a_conversation())
     await kept.store.create(OWNER, conversation)
     sealer = Sealer(ring=KeyRing.parse(RING), random_bytes=os.urandom)
-    reader = FrameReader(kept.commands, ID, sealer.bound(OWNER, Kind.STATE, ID))
+    reader = FrameReader(kept.commands, ID, sealer.bound(OWNER, RecordKind.STATE, ID))
     read, commit = await reader.read(newest_messages(1)), Commit(kept.commands, kept.log)
     await kept.redis.delete(log_key(ID))
     await kept.store.update(OWNER, ID, finishing())
-    overtaken = await commit.reopen_log(OWNER, read, turn_of(conversation))
+    overtaken = await commit.ensure_log(OWNER, read, turn_of(conversation))
     await kept.store.forget(OWNER, ID)
-    forgotten = await commit.reopen_log(OWNER, read, turn_of(conversation))
+    forgotten = await commit.ensure_log(OWNER, read, turn_of(conversation))
 
     assert (overtaken, forgotten) == (b"CONFLICT", b"GONE")
     assert await kept.redis.keys("*") == []

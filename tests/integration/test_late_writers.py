@@ -37,7 +37,7 @@ async def proxy(shared_server: RedisProcess) -> AsyncIterator[Proxy]:
 async def over_proxy(proxy: Proxy) -> AsyncIterator[Storing]:
     """A second process, so to say, over a network that may lose answers."""
     async with storing(f"redis://127.0.0.1:{proxy.port}/0") as storing_over_it:
-        await storing_over_it.commands.repeatable("test", "PING")
+        await storing_over_it.commands.call_idempotent("test", "PING")
         yield storing_over_it
 
 
@@ -155,7 +155,7 @@ async def test_redis_itself_refuses_pieces_behind_the_end_and_of_older_turns(
     turn = turn_of(await _opened(kept))
     await kept.log.end(OWNER, ID, turn, TurnEnd(outcome=Outcome.FINISHED))
     for number in (turn.number, turn.number - 1):
-        refused = await kept.commands.asked(
+        refused = await kept.commands.query_if_allowed(
             *("XADD", log_key(ID), "NOMKSTREAM", f"{number}-7", "d", "late")
         )
         assert refused is None
@@ -168,7 +168,7 @@ async def _opened(kept: Storing) -> Conversation:
 
 
 async def _spliced(kept: Storing, expected: bytes, frame: bytes) -> bytes:
-    answer: bytes = await kept.commands.run(
+    answer: bytes = await kept.commands.run_script(
         "test",
         SPLICE,
         (state_key(ID), log_key(ID)),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from adapters.encrypted_redis.connecting import RedisPlace
+from adapters.encrypted_redis.connecting import RedisAddress
 from tests.support.proxies import proxy_to
 from tests.support.redis_connections import answers, refusal
 from tests.support.redis_servers import (
@@ -40,14 +40,14 @@ async def test_tls_with_a_certificate_for_this_host(
     shared_server: RedisProcess, authority: trustme.CA, ca_file: Path, name: str
 ) -> None:
     async with proxy_to(shared_server.port, server_side(authority, name)) as proxy:
-        assert await answers(RedisPlace(url=f"rediss://{name}:{proxy.port}/0", ca_file=ca_file))
+        assert await answers(RedisAddress(url=f"rediss://{name}:{proxy.port}/0", ca_file=ca_file))
 
 
 async def test_a_certificate_for_another_host_is_refused(
     shared_server: RedisProcess, authority: trustme.CA, ca_file: Path
 ) -> None:
     async with proxy_to(shared_server.port, server_side(authority, "elsewhere.example")) as proxy:
-        place = RedisPlace(url=f"rediss://localhost:{proxy.port}/0", ca_file=ca_file)
+        place = RedisAddress(url=f"rediss://localhost:{proxy.port}/0", ca_file=ca_file)
 
         assert "does not answer" in await refusal(place)
 
@@ -57,7 +57,7 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(
 ) -> None:
     async with proxy_to(shared_server.port, server_side(authority, "localhost")) as proxy:
         assert "does not answer" in await refusal(
-            RedisPlace(url=f"rediss://localhost:{proxy.port}/0")
+            RedisAddress(url=f"rediss://localhost:{proxy.port}/0")
         )
 
 
@@ -72,11 +72,11 @@ async def test_a_client_certificate_is_shown_where_one_is_asked_for(
         url = f"rediss://localhost:{proxy.port}/0"
 
         assert await answers(
-            RedisPlace(
+            RedisAddress(
                 url=url,
                 ca_file=ca_file,
                 client_cert=tmp_path / "client.pem",
                 client_key=tmp_path / "client.key",
             )
         )
-        assert "does not answer" in await refusal(RedisPlace(url=url, ca_file=ca_file))
+        assert "does not answer" in await refusal(RedisAddress(url=url, ca_file=ca_file))

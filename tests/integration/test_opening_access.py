@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.encrypted_redis.connecting import RedisPlace, open_redis
+from adapters.encrypted_redis.connecting import RedisAddress, open_redis
 from adapters.system.clock import SystemClock
-from tests.noting import Notes
+from tests.support.fakes import RecordingTelemetry
 from tests.support.redis_connections import PASSWORD, QUOTED, answers, opened, refusal
 from tests.support.redis_servers import (
     RedisProcess,
@@ -49,17 +49,20 @@ async def test_passwords_users_databases_addresses_and_sockets(
     socket = next(option for option in guarded.options if str(option).endswith("redis.sock"))
 
     assert await answers(
-        RedisPlace(url=url.format(secret=SECRET, port=guarded.port, socket=socket))
+        RedisAddress(url=url.format(secret=SECRET, port=guarded.port, socket=socket))
     )
 
 
 async def test_the_database_number_is_heeded(shared_server: RedisProcess) -> None:
     base = f"redis://127.0.0.1:{shared_server.port}"
-    async with opened(RedisPlace(url=f"{base}/5")) as five, opened(RedisPlace(url=base)) as zero:
-        await five.once("test", "SET", "only-here", "1")
+    async with (
+        opened(RedisAddress(url=f"{base}/5")) as five,
+        opened(RedisAddress(url=base)) as zero,
+    ):
+        await five.call_once("test", "SET", "only-here", "1")
 
-        assert await zero.once("test", "EXISTS", "only-here") == 0
-        assert await five.once("test", "DEL", "only-here") == 1
+        assert await zero.call_once("test", "EXISTS", "only-here") == 0
+        assert await five.call_once("test", "DEL", "only-here") == 1
 
 
 @pytest.mark.parametrize(
@@ -68,21 +71,21 @@ async def test_the_database_number_is_heeded(shared_server: RedisProcess) -> Non
 async def test_who_is_not_let_in_is_told_at_once_and_no_password_is_shown(
     guarded: RedisProcess, credentials: str, reason: str
 ) -> None:
-    told = await refusal(RedisPlace(url=f"redis://{credentials}127.0.0.1:{guarded.port}/0"))
+    told = await refusal(RedisAddress(url=f"redis://{credentials}127.0.0.1:{guarded.port}/0"))
 
     assert told == f"Redis at 127.0.0.1:{guarded.port} refuses us ({reason})."
 
 
 async def test_a_redis_that_is_not_there_is_named_without_its_password() -> None:
     port = free_port()
-    told = await refusal(RedisPlace(url=f"redis://user:{SECRET}@localhost:{port}/0"))
+    told = await refusal(RedisAddress(url=f"redis://user:{SECRET}@localhost:{port}/0"))
 
     assert told.startswith(f"Redis at localhost:{port} does not answer")
     assert SECRET not in told
 
 
 def test_a_place_shows_no_password() -> None:
-    place = RedisPlace(url=f"rediss://user:{QUOTED}@[2001:db8::1]/4")
+    place = RedisAddress(url=f"rediss://user:{QUOTED}@[2001:db8::1]/4")
 
     assert str(place) == "[2001:db8::1]:6379"
     assert "planted" not in repr(place)
@@ -102,7 +105,7 @@ async def test_a_redis_that_comes_within_the_time_is_waited_for(own_server: Redi
                 own_server.start()
             await super().sleep(duration)
 
-    place = RedisPlace(url=own_server.url)
-    async with open_redis(place, clock=StartingClock(), telemetry=Notes()) as commands:
-        assert await commands.once("test", "PING") == b"PONG"
+    place = RedisAddress(url=own_server.url)
+    async with open_redis(place, clock=StartingClock(), telemetry=RecordingTelemetry()) as commands:
+        assert await commands.call_once("test", "PING") == b"PONG"
     assert StartingClock.pauses >= 3

@@ -141,4 +141,4 @@ async def test_a_user_with_these_commands_on_these_keys_can_do_everything(
 
         assert ours.notes.events == []
         for forbidden in (("KEYS", "*"), ("FLUSHALL",), ("SET", "other", "1"), ("MONITOR",)):
-            assert await ours.commands.asked(*forbidden) is None
+            assert await ours.commands.query_if_allowed(*forbidden) is None

@@ -14,7 +14,7 @@ from adapters.encrypted_redis.redis_errors import may_pass, reason_of
 from tests.support.proxies import Answering, listening
 from tests.support.redis_connections import connected
 
-SOON = Bounds(patience=timedelta(milliseconds=40), lateness=timedelta(milliseconds=40))
+SOON = Bounds(timeout=timedelta(milliseconds=40), grace=timedelta(milliseconds=40))
 resp = st.sampled_from(
     [
         *(b"+OK\r\n", b":1\r\n", b"$2\r\nhi\r\n", b"$-1\r\n", b"*1\r\n$1\r\na\r\n", b"*-1\r\n"),

@@ -59,7 +59,7 @@ async def _open_turn(kept: Storing) -> TurnId:
 async def _until(kept: Storing, *, is_well: bool) -> None:
     """Return once the connection knows about it."""
     async with asyncio.timeout(20):
-        while (kept.commands.well_for > timedelta()) is not is_well:
+        while (kept.commands.healthy_for > timedelta()) is not is_well:
             with suppress(StoreUnavailable):
-                await kept.commands.once("test", "PING")
+                await kept.commands.call_once("test", "PING")
             await asyncio.sleep(0)

@@ -8,13 +8,13 @@ from datetime import timedelta
 import pytest
 
 from adapters.encrypted_redis.keys_and_scripts import log_key
-from adapters.encrypted_redis.log_stream import LogEntries
+from adapters.encrypted_redis.log_stream import EntrySealer
 from adapters.encrypted_redis.turn_log import Batching
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import Sealer
 from domain.model.piece import NumberedPiece, TextPiece
 from domain.model.turn import Outcome, Turn, TurnEnd
-from ports.turn_log import Writing
+from ports.turn_log import AppendResult
 from tests.support.builders import ID, OWNER, a_conversation, asked, numbered, turn_of
 from tests.support.clocks import ManualClock
 from tests.support.redis_servers import RedisProcess
@@ -116,7 +116,7 @@ async def test_entries_show_the_size_of_no_piece(batching: Storing, turn: Turn) 
         piece = NumberedPiece(number, TextPiece(text))
         await batching.log.append(OWNER, ID, turn, [piece])
         # A sign of life sends what waits.
-        assert await batching.log.append(OWNER, ID, turn, []) is Writing.GO_ON
+        assert await batching.log.append(OWNER, ID, turn, []) is AppendResult.CONTINUE
         newest = (await batching.redis.xrevrange(log_key(ID), count=1) or [])[0]
         sizes.add(len((newest[1] or {})[b"d"]))
 
@@ -126,7 +126,7 @@ async def test_entries_show_the_size_of_no_piece(batching: Storing, turn: Turn) 
 async def test_a_piece_that_was_sent_twice_is_read_once(
     batching: Storing, turn: Turn, shared_server: RedisProcess
 ) -> None:
-    again = LogEntries(_sealer(), OWNER, ID, turn.id).entry(2, numbered("first", "second"))
+    again = EntrySealer(_sealer(), OWNER, ID, turn.id).entry(2, numbered("first", "second"))
     await batching.redis.xadd(log_key(ID), {"d": again}, id=f"{turn.number}-2")
     async with storing(shared_server.url) as other:
         whole = await other.log.read(OWNER, ID, turn.id, 0, AT_ONCE)

@@ -8,7 +8,7 @@ import pytest
 from adapters.encrypted_redis.keys_and_scripts import log_key
 from adapters.encrypted_redis.turn_log import Batching
 from domain.model.turn import Outcome, Turn, TurnEnd
-from ports.turn_log import LogEntry, Writing
+from ports.turn_log import AppendResult, LogEntry
 from tests.support.builders import AT_ONCE, ID, OWNER, a_conversation, asked, numbered, turn_of
 from tests.support.changes import asking, interrupting
 from tests.support.redis_servers import RedisProcess
@@ -50,7 +50,7 @@ async def test_what_was_lost_is_written_again_before_the_next_piece(
 ) -> None:
     after = await writing.log.append(OWNER, ID, turn, numbered("five", first=5))
 
-    assert after is Writing.GO_ON
+    assert after is AppendResult.CONTINUE
     assert await read_elsewhere(shared_server, turn) == numbered(
         "one", "two", "three", "four", "five"
     )
@@ -59,7 +59,7 @@ async def test_what_was_lost_is_written_again_before_the_next_piece(
 async def test_a_sign_of_life_brings_back_what_was_lost(
     writing: Storing, turn: Turn, shared_server: RedisProcess
 ) -> None:
-    assert await writing.log.append(OWNER, ID, turn, []) is Writing.GO_ON
+    assert await writing.log.append(OWNER, ID, turn, []) is AppendResult.CONTINUE
 
     assert await read_elsewhere(shared_server, turn) == numbered("one", "two", "three", "four")
 
@@ -79,7 +79,7 @@ async def test_a_writer_that_holds_only_the_rest_is_told_that_the_log_is_gone(
     async with storing(shared_server.url) as other:
         late = await other.log.append(OWNER, ID, turn, numbered("five", first=5))
 
-    assert late is Writing.GONE
+    assert late is AppendResult.GONE
     assert await read_elsewhere(shared_server, turn) == numbered("one", "two")
 
 
@@ -88,11 +88,11 @@ async def test_what_comes_before_the_beginning_of_a_log_opened_again_waits_for_i
 ) -> None:
     await writing.redis.delete(log_key(ID))
     await writing.log.append(OWNER, ID, turn, [])
-    assert await writing.store.reopen_log(OWNER, ID, turn.id) is True
+    assert await writing.store.ensure_log(OWNER, ID, turn.id) is True
     early = await writing.log.append(OWNER, ID, turn, numbered("three", first=3))
     whole = await writing.log.append(OWNER, ID, turn, numbered("one", "two", "three"))
 
-    assert (early, whole) == (Writing.GONE, Writing.GO_ON)
+    assert (early, whole) == (AppendResult.GONE, AppendResult.CONTINUE)
     assert await read_elsewhere(shared_server, turn) == numbered("one", "two", "three")
 
 
@@ -101,8 +101,8 @@ async def test_a_log_whose_opening_was_not_heard_of_is_opened_for_its_writer(
 ) -> None:
     await writing.redis.delete(log_key(ID))
     async with storing(shared_server.url) as unheard:
-        await unheard.store.reopen_log(OWNER, ID, turn.id)
-    await writing.store.reopen_log(OWNER, ID, turn.id)
+        await unheard.store.ensure_log(OWNER, ID, turn.id)
+    await writing.store.ensure_log(OWNER, ID, turn.id)
     await writing.log.append(OWNER, ID, turn, numbered("one"))
     await writing.redis.delete(log_key(ID))
 
@@ -125,6 +125,6 @@ async def test_a_late_writer_takes_nothing_from_the_turn_that_took_its_place(
         here = await kept.log.read(OWNER, ID, newer.id, 0, AT_ONCE)
         await kept.log.end(OWNER, ID, newer, END)
 
-    assert late is Writing.SUPERSEDED
+    assert late is AppendResult.SUPERSEDED
     assert here == numbered("a", "waits", "c")
     assert await read_elsewhere(shared_server, newer) == [*numbered("a", "waits", "c"), END]

@@ -10,7 +10,7 @@ import pytest
 from adapters.encrypted_redis.command_queue import Bounds
 from adapters.encrypted_redis.turn_log import Batching
 from domain.model.errors import TurnInProgress
-from ports.turn_log import Writing
+from ports.turn_log import AppendResult
 from tests.support.builders import AT_ONCE, ID, OWNER, a_conversation, asked, numbered, turn_of
 from tests.support.changes import asking
 from tests.support.clocks import ManualClock
@@ -29,7 +29,7 @@ async def test_a_redis_that_takes_long_holds_up_no_writer(own_server: RedisProce
         heard = await kept.log.read(OWNER, ID, turn.id, 0, AT_ONCE)
         own_server.signal(signal.SIGCONT)
 
-    assert (first, second) == (Writing.GO_ON, Writing.GO_ON)
+    assert (first, second) == (AppendResult.CONTINUE, AppendResult.CONTINUE)
     assert heard == numbered("first", "second")
 
 
@@ -61,7 +61,7 @@ async def test_what_is_logged_leaves_room_for_what_is_stored(
         conversation = asked(a_conversation())
         await kept.store.create(OWNER, conversation)
         own_server.signal(signal.SIGSTOP)
-        waiting = [asyncio.create_task(kept.commands.once("ask", "PING")) for _ in range(10)]
+        waiting = [asyncio.create_task(kept.commands.call_once("ask", "PING")) for _ in range(10)]
         await asyncio.sleep(0)
         sent = _counted(kept, monkeypatch)
         await kept.log.append(OWNER, ID, turn_of(conversation), numbered("first"))
@@ -85,11 +85,11 @@ async def test_what_is_logged_leaves_room_for_what_is_stored(
 def _counted(kept: Storing, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is sent for the log from now on, a line each."""
     sent: list[str] = []
-    run = kept.commands.run
+    run = kept.commands.run_script
 
     async def counting(doing: str, *arguments: Any, **options: Any) -> Any:
         sent.append(doing)
         return await run(doing, *arguments, **options)
 
-    monkeypatch.setattr(kept.commands, "run", counting)
+    monkeypatch.setattr(kept.commands, "run_script", counting)
     return sent

@@ -1,15 +1,16 @@
-"""Doubles that tests own: a model with a script, a store that goes away, a notebook, signals."""
+"""Doubles that tests own: a model with a script, a store that goes away, a telemetry, signals."""
 
 import asyncio
 from collections.abc import AsyncGenerator
 from datetime import timedelta
+from typing import TypeAlias
 
 from domain.model.conversation import Conversation
 from domain.model.identifiers import Owner, SessionId, TurnId
 from domain.model.message import FinishReason, Usage
 from domain.model.piece import ModelFinished, Piece, TextPiece
 from domain.model.prompt import Prompt
-from ports.conversation_store import Change, Condition, ConversationStateStore, Page
+from ports.conversation_store import Change, ConversationStateStore, Page, Predicate
 from ports.errors import StoreUnavailable
 from tests.support.clocks import ManualClock
 
@@ -17,18 +18,24 @@ USAGE = Usage(input_tokens=7, output_tokens=3)
 FINISHED = ModelFinished(reason=FinishReason.STOP, usage=USAGE)
 
 
-class Notebook:
-    """Telemetry that remembers."""
+Fields: TypeAlias = dict[str, str | float | bool | None]
+
+
+class RecordingTelemetry:
+    """Telemetry that keeps every event with its fields."""
 
     def __init__(self) -> None:
-        self.notes: list[tuple[str, dict[str, str | float | bool | None]]] = []
+        self.emitted: list[tuple[str, Fields]] = []
 
-    def note(self, event: str, **facts: str | float | bool | None) -> None:
-        self.notes.append((event, facts))
+    def emit(self, event: str, **fields: str | float | bool | None) -> None:
+        self.emitted.append((event, fields))
 
     @property
     def events(self) -> list[str]:
-        return [event for event, _ in self.notes]
+        return [event for event, _ in self.emitted]
+
+    def fields_of(self, event: str) -> list[Fields]:
+        return [fields for name, fields in self.emitted if name == event]
 
 
 class Saying:
@@ -108,17 +115,17 @@ class ShakyStore:
             raise StoreUnavailable("update")
         return updated
 
-    async def reopen_log(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
+    async def ensure_log(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
         await self._reached("log")
-        return await self._store.reopen_log(owner, session_id, turn_id)
+        return await self._store.ensure_log(owner, session_id, turn_id)
 
     async def forget(self, owner: Owner, session_id: SessionId) -> None:
         await self._reached("forget")
         await self._store.forget(owner, session_id)
 
-    async def forget_if(self, owner: Owner, session_id: SessionId, wanted: Condition) -> None:
+    async def forget_if(self, owner: Owner, session_id: SessionId, predicate: Predicate) -> None:
         await self._reached("forget")
-        await self._store.forget_if(owner, session_id, wanted)
+        await self._store.forget_if(owner, session_id, predicate)
 
     async def _reached(self, doing: str) -> None:
         for _ in range(5):
@@ -133,13 +140,13 @@ class Calm:
 
     def __init__(self) -> None:
         self._nudged = asyncio.Event()
-        self.must_end = False
+        self.shutting_down = False
 
     async def wait(self, at_most: timedelta) -> None:  # noqa: ARG002 - the port's signature
         await self._nudged.wait()
         self._nudged.clear()
 
-    def nudge(self) -> None:
+    def wake(self) -> None:
         self._nudged.set()
 
 

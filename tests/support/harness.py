@@ -23,11 +23,11 @@ from domain.model.piece import NumberedPiece
 from domain.model.turn import TurnEnd, TurnPolicy
 from domain.service.prompt_building import Budget
 from entrypoints.container import USE_CASES
-from entrypoints.usecases.conversations import ForgetConversation, OpenConversation, ReadHistory
+from entrypoints.usecases.conversations import CreateSession, ForgetConversation, ReadHistory
 from entrypoints.usecases.follow_turn import FollowTurn, MissingLogs
 from entrypoints.usecases.open_turn import OpenTurn, Started
-from entrypoints.usecases.regenerate import AnswerAgain
-from entrypoints.usecases.run_turn import MakeReply
+from entrypoints.usecases.regenerate import Regenerate
+from entrypoints.usecases.run_turn import RunTurn
 from entrypoints.usecases.send_message import NewMessage, SendMessage
 from entrypoints.usecases.stop_turn import StopTurn
 from ports.assistant_profile import AssistantProfile
@@ -36,18 +36,18 @@ from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
 from ports.identifier_source import IdentifierSource
 from ports.language_model import LanguageModel
-from ports.rate_limiter import RateLimiter, Share
+from ports.rate_limiter import Quota, RateLimiter
 from ports.telemetry import Telemetry
 from ports.turn_log import LogEntry, TurnLog
 from ports.turn_runner import TurnRunner
 from tests.support.builders import OWNER
 from tests.support.clocks import HastyClock, ManualClock
-from tests.support.fakes import Notebook, Saying, ShakyStore
+from tests.support.fakes import RecordingTelemetry, Saying, ShakyStore
 
 ADDRESS = "192.0.2.1"
 WHEN_IT_COMES = timedelta(seconds=10)
 _GUARD_SECONDS = 10
-_GENEROUS = {Share.NEW: 1_000, Share.STORED: 10**9}
+_GENEROUS = {Quota.NEW: 1_000, Quota.STORED: 10**9}
 
 
 @frozen(kw_only=True)
@@ -57,7 +57,7 @@ class Room:
     clock: ManualClock
     log: InMemoryTurnLog
     store: ShakyStore
-    notebook: Notebook
+    telemetry: RecordingTelemetry
     runner: TaskTurnRunner
     container: punq.Container
 
@@ -68,8 +68,8 @@ class Room:
         return asyncio.create_task(self.container.resolve(SendMessage)(owner, message))
 
     @property
-    def again(self) -> AnswerAgain:
-        return self.container.resolve(AnswerAgain)
+    def again(self) -> Regenerate:
+        return self.container.resolve(Regenerate)
 
     @property
     def follow(self) -> FollowTurn:
@@ -84,12 +84,12 @@ class Room:
         return self.container.resolve(ReadHistory)
 
     @property
-    def make_reply(self) -> MakeReply:
-        return self.container.resolve(MakeReply)
+    def run_turn(self) -> RunTurn:
+        return self.container.resolve(RunTurn)
 
     @property
-    def open_conversation(self) -> OpenConversation:
-        return self.container.resolve(OpenConversation)
+    def create_session(self) -> CreateSession:
+        return self.container.resolve(CreateSession)
 
     @property
     def open_turn(self) -> OpenTurn:
@@ -126,13 +126,13 @@ def a_room(
     clock: ManualClock | None = None,
     max_turns: int = 8,
     budget: Budget | None = None,
-    per_hour: dict[Share, int] | None = None,
+    per_hour: dict[Quota, int] | None = None,
 ) -> Room:
     """A room; sleeping takes no time in it unless ``clock`` says otherwise."""
-    clock, notebook = clock or HastyClock(), Notebook()
+    clock, telemetry = clock or HastyClock(), RecordingTelemetry()
     log = InMemoryTurnLog(clock=clock)
     store = ShakyStore(InMemoryConversationStore(clock=clock, log=log), clock)
-    runner = TaskTurnRunner(max_turns=max_turns, telemetry=notebook)
+    runner = TaskTurnRunner(max_turns=max_turns, telemetry=telemetry)
     keys = SealedClientKeys(ring=KeyRing.random(os.urandom), random_bytes=os.urandom)
     limiter = InMemoryRateLimiter(
         clock=clock, per_hour={**_GENEROUS, **(per_hour or {})}, pseudonym=keys.pseudonym
@@ -147,7 +147,7 @@ def a_room(
         MissingLogs: MissingLogs(),
         LanguageModel: model or Saying("Hi!"),
         RateLimiter: limiter,
-        Telemetry: notebook,
+        Telemetry: telemetry,
         TurnLog: log,
         TurnPolicy: TurnPolicy(),
         TurnRunner: runner,
@@ -158,5 +158,5 @@ def a_room(
     for use_case in USE_CASES:
         container.register(use_case)
     return Room(
-        clock=clock, log=log, store=store, notebook=notebook, runner=runner, container=container
+        clock=clock, log=log, store=store, telemetry=telemetry, runner=runner, container=container
     )

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from adapters.language_model.chat_completions import (
     ChatCompletions,
-    Patience,
+    Timeouts,
     open_chat_completions,
 )
 from domain.model.piece import ModelFinished, Piece
@@ -27,13 +27,13 @@ SHORT = timedelta(milliseconds=30)
 
 def patience(
     *, connect: timedelta = LONG, first_piece: timedelta = LONG, silence: timedelta = LONG
-) -> Patience:
-    return Patience(connect=connect, first_piece=first_piece, silence=silence)
+) -> Timeouts:
+    return Timeouts(connect=connect, first_piece=first_piece, silence=silence)
 
 
 @asynccontextmanager
 async def model_at(
-    url: str, waiting: Patience | None = None, *, clock: Clock | None = None, key: str | None = KEY
+    url: str, waiting: Timeouts | None = None, *, clock: Clock | None = None, key: str | None = KEY
 ) -> AsyncIterator[ChatCompletions]:
     async with open_chat_completions(
         base_url=url,

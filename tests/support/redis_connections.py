@@ -13,12 +13,12 @@ from redis.asyncio import Connection
 from redis.exceptions import RedisError
 
 from adapters.encrypted_redis.command_queue import Bounds, ConnectionTrouble
-from adapters.encrypted_redis.connecting import RedisAway, RedisPlace, open_redis
+from adapters.encrypted_redis.connecting import RedisAddress, RedisUnreachable, open_redis
 from adapters.encrypted_redis.multiplexer import Multiplexer
-from adapters.encrypted_redis.redis_client import Commands
+from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.system.clock import SystemClock
-from tests.noting import Notes
 from tests.support.clocks import HastyClock
+from tests.support.fakes import RecordingTelemetry
 
 BRIEF = timedelta(milliseconds=60)
 LONG = timedelta(seconds=20)
@@ -31,9 +31,7 @@ async def connected(port: int, bounds: Bounds | None = None) -> AsyncIterator[Mu
             host="127.0.0.1", port=port, protocol=2, socket_timeout=None, driver_info=None
         )
 
-    connection = Multiplexer(
-        connecting, bounds or Bounds(patience=LONG, lateness=LONG), SystemClock()
-    )
+    connection = Multiplexer(connecting, bounds or Bounds(timeout=LONG, grace=LONG), SystemClock())
     running = asyncio.create_task(connection.run())
     try:
         yield connection
@@ -67,25 +65,25 @@ QUOTED = "a%20planted%20password"
 
 
 @asynccontextmanager
-async def opened(place: RedisPlace, seconds: float = 20) -> AsyncIterator[Commands]:
+async def opened(place: RedisAddress, seconds: float = 20) -> AsyncIterator[RedisClient]:
     """A clock whose pauses take no time counts the patience."""
     async with open_redis(
         place,
         clock=HastyClock() if seconds == 0 else SystemClock(),
-        telemetry=Notes(),
+        telemetry=RecordingTelemetry(),
         within=timedelta(seconds=seconds or 30),
     ) as commands:
         yield commands
 
 
-async def answers(place: RedisPlace) -> bool:
+async def answers(place: RedisAddress) -> bool:
     async with opened(place) as commands:
-        return bool(await commands.once("test", "PING") == b"PONG")
+        return bool(await commands.call_once("test", "PING") == b"PONG")
 
 
-async def refusal(place: RedisPlace) -> str:
+async def refusal(place: RedisAddress) -> str:
     """What the operator reads."""
-    with pytest.raises(RedisAway) as caught:
+    with pytest.raises(RedisUnreachable) as caught:
         async with opened(place, seconds=0):
             pass
     return str(caught.value)

@@ -15,7 +15,7 @@ from attrs import frozen
 from testcontainers.community.redis import RedisContainer
 from testcontainers.core.config import testcontainers_config
 
-from adapters.encrypted_redis.connecting import RedisPlace
+from adapters.encrypted_redis.connecting import RedisAddress
 from tests.integration.engine import PYTHON_IMAGE, REDIS_IMAGE, ran, why_no_images
 from tests.support.proxies import proxy_to
 from tests.support.redis_servers import (
@@ -25,7 +25,7 @@ from tests.support.redis_servers import (
     server_of,
 )
 
-Opened = AbstractAsyncContextManager[RedisPlace]
+Opened = AbstractAsyncContextManager[RedisAddress]
 HOST: Final = "localhost"
 
 # Ryuk would be one more image to have; what is started here is ended here.
@@ -85,35 +85,35 @@ def certificates() -> Certificates:
 
 
 @asynccontextmanager
-async def embedded() -> AsyncIterator[RedisPlace]:
-    yield RedisPlace(url=server_of(embedded_binary()).url)
+async def embedded() -> AsyncIterator[RedisAddress]:
+    yield RedisAddress(url=server_of(embedded_binary()).url)
 
 
 @asynccontextmanager
-async def embedded_behind_tls() -> AsyncIterator[RedisPlace]:
+async def embedded_behind_tls() -> AsyncIterator[RedisAddress]:
     """The embedded Valkey cannot do TLS, so something before it does."""
     made = certificates()
     async with proxy_to(server_of(embedded_binary()).port, made.context) as proxy:
-        yield RedisPlace(url=f"rediss://{HOST}:{proxy.port}/0", ca_file=made.ca_file)
+        yield RedisAddress(url=f"rediss://{HOST}:{proxy.port}/0", ca_file=made.ca_file)
 
 
 @asynccontextmanager
-async def installed() -> AsyncIterator[RedisPlace]:
-    yield RedisPlace(url=server_of(_installed_binary()).url)
+async def installed() -> AsyncIterator[RedisAddress]:
+    yield RedisAddress(url=server_of(_installed_binary()).url)
 
 
 @asynccontextmanager
-async def installed_with_tls() -> AsyncIterator[RedisPlace]:
+async def installed_with_tls() -> AsyncIterator[RedisAddress]:
     made, port = certificates(), _port_of_tls()
     server_of(_installed_binary(), "--tls-port", str(port), *made.options)
-    yield RedisPlace(url=f"rediss://{HOST}:{port}/0", ca_file=made.ca_file)
+    yield RedisAddress(url=f"rediss://{HOST}:{port}/0", ca_file=made.ca_file)
 
 
 @asynccontextmanager
-async def contained() -> AsyncIterator[RedisPlace]:
+async def contained() -> AsyncIterator[RedisAddress]:
     container = _container()
     host, port = container.get_container_host_ip(), container.get_exposed_port(container.port)
-    yield RedisPlace(url=f"redis://{host}:{port}/0")
+    yield RedisAddress(url=f"redis://{host}:{port}/0")
 
 
 def _installed_binary() -> str:

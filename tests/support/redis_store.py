@@ -16,19 +16,19 @@ from attrs import frozen
 from redis.asyncio import Redis
 
 from adapters.encrypted_redis.command_queue import Bounds
-from adapters.encrypted_redis.connecting import RedisPlace
+from adapters.encrypted_redis.connecting import RedisAddress
 from adapters.encrypted_redis.conversation_store import RedisConversationStore
 from adapters.encrypted_redis.keys_and_scripts import log_key, state_key
 from adapters.encrypted_redis.multiplexer import Multiplexer
-from adapters.encrypted_redis.redis_client import Commands
+from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.encrypted_redis.turn_log import Batching, RedisTurnLog
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import Sealer
 from adapters.system.clock import SystemClock
 from domain.model.identifiers import Owner, SessionId
 from ports.clock import Clock
-from tests.noting import Notes
 from tests.support.builders import ID, OWNER, a_conversation, answered, asked
+from tests.support.fakes import RecordingTelemetry
 
 RING = "first:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 NEWER = "second:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="
@@ -40,9 +40,9 @@ class Storing:
 
     store: RedisConversationStore
     log: RedisTurnLog
-    commands: Commands
+    commands: RedisClient
     redis: "Redis"
-    notes: Notes
+    notes: RecordingTelemetry
 
     async def frames(self, session_id: SessionId = ID) -> list[bytes]:
         found = await self.redis.lrange(state_key(session_id), 0, -1)
@@ -87,11 +87,11 @@ async def storing(
 ) -> AsyncIterator[Storing]:
     """Adapters over the server at ``url``, written through unless ``batching`` says otherwise."""
     own = clock or SystemClock()
-    place = RedisPlace(url=url, ca_file=ca_file)
+    place = RedisAddress(url=url, ca_file=ca_file)
     connection = Multiplexer(place.connection, bounds or Bounds(), own)
     running = asyncio.create_task(connection.run())
-    notes = Notes()
-    commands = Commands(connection=connection, clock=own, telemetry=notes)
+    notes = RecordingTelemetry()
+    commands = RedisClient(connection=connection, clock=own, telemetry=notes)
     sealer = Sealer(ring=KeyRing.parse(ring), random_bytes=os.urandom)
     log = RedisTurnLog(
         commands=commands, sealer=sealer, clock=own, batching=batching or Batching(characters=0)

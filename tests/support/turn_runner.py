@@ -8,7 +8,7 @@ from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.conversation import Conversation
 from ports.turn_runner import Signals
 from tests.support.builders import a_conversation, asked, turn_id
-from tests.support.fakes import Notebook
+from tests.support.fakes import RecordingTelemetry
 
 LONG = timedelta(seconds=10)
 AT_ONCE = timedelta()
@@ -42,8 +42,8 @@ async def nothing() -> None:
     """There is nothing to abandon."""
 
 
-def a_runner(max_turns: int = 8, notebook: Notebook | None = None) -> TaskTurnRunner:
-    return TaskTurnRunner(max_turns=max_turns, telemetry=notebook or Notebook())
+def a_runner(max_turns: int = 8, telemetry: RecordingTelemetry | None = None) -> TaskTurnRunner:
+    return TaskTurnRunner(max_turns=max_turns, telemetry=telemetry or RecordingTelemetry())
 
 
 async def a_running_turn(runner: TaskTurnRunner) -> tuple[Turn, Signals]:

@@ -123,7 +123,7 @@ def newest_message(body: AiSdkBody) -> UiMessage | None:
     return parse(bytes(newest), UiMessage)
 
 
-def knows_earlier_words(body: AiSdkBody) -> bool:
+def has_earlier_user_message(body: AiSdkBody) -> bool:
     """Whether the client shows something that its user said before the newest message."""
     return any(_is_users(raw) for raw in body.messages[:-1])
 
@@ -162,7 +162,7 @@ class _Tool(Struct, rename="camel"):
     error_text: str = ""
 
 
-def words_of(message: UiMessage) -> TextPart:
+def text_of(message: UiMessage) -> TextPart:
     """Its text, the parts one below the other.
 
     Raises:
@@ -190,7 +190,7 @@ def tool_results_of(message: UiMessage) -> Sequence[ToolResultPart]:
     return tuple(result for result in results if result is not None)
 
 
-def kept_id(told: str) -> MessageId | None:
+def storable_id(told: str) -> MessageId | None:
     """The id to keep a message under; absent when the client gave none.
 
     One that is malformed is replaced by a digest, so that the client may go on using it.

@@ -11,22 +11,22 @@ from domain.service.user_input import page_context
 from entrypoints.http.ai_sdk.bodies import (
     AiSdkBody,
     UiMessage,
-    kept_id,
-    knows_earlier_words,
+    has_earlier_user_message,
     newest_message,
+    storable_id,
+    text_of,
     tool_results_of,
-    words_of,
 )
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.services import Services
 from entrypoints.usecases.open_turn import OnBusy, Started
-from entrypoints.usecases.regenerate import Again
+from entrypoints.usecases.regenerate import RegenerateRequest
 from entrypoints.usecases.send_message import NewMessage
-from entrypoints.usecases.submit_tool_results import ToolAnswers
+from entrypoints.usecases.submit_tool_results import ToolResults
 
 
 @frozen(kw_only=True)
-class Asking:
+class AiSdkRequest:
     """One request, read.
 
     Attributes:
@@ -48,7 +48,7 @@ class Asking:
         return OnBusy(self.body.on_busy or OnBusy.INTERRUPT)
 
 
-async def answered(services: Services, asking: Asking) -> Started:
+async def dispatch(services: Services, asking: AiSdkRequest) -> Started:
     """The turn that answers.
 
     Raises:
@@ -73,14 +73,14 @@ def newest_of(body: AiSdkBody) -> UiMessage | None:
     return newest
 
 
-async def _said(services: Services, asking: Asking, newest: UiMessage) -> Started:
+async def _said(services: Services, asking: AiSdkRequest, newest: UiMessage) -> Started:
     body, owner = asking.body, asking.owner
     context = body.page_context
     is_edit = body.message_id is not None and body.message_id == newest.id
     message = NewMessage(
-        text=words_of(newest),
+        text=text_of(newest),
         address=asking.address,
-        message_id=kept_id(newest.id),
+        message_id=storable_id(newest.id),
         # Its client tells of an edit, and makes an id for everything else that is said.
         is_new=not is_edit,
         is_edit=is_edit,
@@ -92,26 +92,26 @@ async def _said(services: Services, asking: Asking, newest: UiMessage) -> Starte
     message = evolve(
         message,
         session_id=await services.find_conversation(owner, body.id),
-        begin_as=services.find_conversation.stands_for(owner, body.id),
+        begin_as=services.find_conversation.derived_id(owner, body.id),
     )
     started = await services.send_message(owner, message)
     # A client that shows more than the first turn shows what has been forgotten here.
     is_first = started.turn.number == 1
-    return evolve(started, restarted=is_first and knows_earlier_words(body))
+    return evolve(started, restarted=is_first and has_earlier_user_message(body))
 
 
-async def _going_on(services: Services, asking: Asking, newest: UiMessage) -> Started:
-    answers = ToolAnswers(
+async def _going_on(services: Services, asking: AiSdkRequest, newest: UiMessage) -> Started:
+    answers = ToolResults(
         results=tool_results_of(newest),
         session_id=await services.find_conversation(asking.owner, asking.body.id),
         address=asking.address,
         on_busy=asking.on_busy,
         idempotency=asking.idempotency,
     )
-    return await services.answer_tools(asking.owner, answers)
+    return await services.submit_tool_results(asking.owner, answers)
 
 
-async def _again(services: Services, asking: Asking) -> Started:
+async def _again(services: Services, asking: AiSdkRequest) -> Started:
     """Another answer: instead of the named reply, else to the newest words that were sent.
 
     Words that never arrived here are said now.
@@ -120,7 +120,7 @@ async def _again(services: Services, asking: Asking) -> Started:
     absent: DomainError = MessageNotFound()
     for named in _candidates(asking):
         try:
-            return await services.answer_again(asking.owner, _wish(asking, session_id, named))
+            return await services.regenerate(asking.owner, _wish(asking, session_id, named))
         except (ConversationNotFound, MessageNotFound) as error:
             absent = error
     if asking.newest is not None:
@@ -128,15 +128,17 @@ async def _again(services: Services, asking: Asking) -> Started:
     raise absent
 
 
-def _candidates(asking: Asking) -> Sequence[MessageId | None]:
-    told = kept_id(asking.body.message_id or "")
-    said = kept_id(asking.newest.id) if asking.newest else None
+def _candidates(asking: AiSdkRequest) -> Sequence[MessageId | None]:
+    told = storable_id(asking.body.message_id or "")
+    said = storable_id(asking.newest.id) if asking.newest else None
     named = [name for name in dict.fromkeys((told, said)) if name is not None]
     return named or [None]
 
 
-def _wish(asking: Asking, session_id: SessionId, named: MessageId | None) -> Again:
-    return Again(
+def _wish(
+    asking: AiSdkRequest, session_id: SessionId, named: MessageId | None
+) -> RegenerateRequest:
+    return RegenerateRequest(
         session_id=session_id,
         address=asking.address,
         message_id=named,

@@ -31,7 +31,7 @@ from entrypoints.http.ui_message_stream import NOT_JSON, tool_input
 _STEP = {"type": "step-start"}
 
 
-class AiSdkHistoryAnswer(Answer):
+class AiSdkHistoryDocument(Answer):
     """A chat in the AI SDK's shape; ``messages`` are its UI messages."""
 
     id: Annotated[str, Meta(description="As in the path.")]
@@ -43,10 +43,10 @@ class AiSdkHistoryAnswer(Answer):
     expires_at: datetime
 
 
-def ai_sdk_history(name: str, conversation: Conversation) -> AiSdkHistoryAnswer:
+def ai_sdk_history(name: str, conversation: Conversation) -> AiSdkHistoryDocument:
     """The whole conversation, under the name it was asked for by."""
     running = conversation.open_turn
-    return AiSdkHistoryAnswer(
+    return AiSdkHistoryDocument(
         id=name,
         session_id=conversation.id,
         messages=[_ui_message(said, conversation) for said in conversation.messages],

@@ -8,10 +8,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from domain.model.identifiers import Owner
-from entrypoints.http.ai_sdk.bodies import knows_earlier_words, read_ai_sdk
-from entrypoints.http.ai_sdk.dispatch import Asking, answered, newest_of
+from entrypoints.http.ai_sdk.bodies import has_earlier_user_message, read_ai_sdk
+from entrypoints.http.ai_sdk.dispatch import AiSdkRequest, dispatch, newest_of
 from entrypoints.http.ai_sdk.history import ai_sdk_history
-from entrypoints.http.authentication import Visitor
+from entrypoints.http.authentication import HttpCaller
 from entrypoints.http.documents import json_response
 from entrypoints.http.reply_stream import ReplyStream
 from entrypoints.http.requests import idempotency_key, path_name, wanted_locales, wants_json
@@ -35,20 +35,20 @@ async def ai_sdk_stream(
         hello = None
 
 
-async def say(request: Request, visitor: Visitor, raw: bytes) -> Response:
+async def say(request: Request, visitor: HttpCaller, raw: bytes) -> Response:
     """A message, an edit, a wish for another answer, or results of tools, by ``useChat``."""
     services = services_of(request)
     body = read_ai_sdk(raw)
-    asking = Asking(
+    asking = AiSdkRequest(
         owner=visitor.owner,
         body=body,
         newest=newest_of(body),
         address=services.callers.address(request),
-        locales=wanted_locales(request, body.locale, first=not knows_earlier_words(body)),
+        locales=wanted_locales(request, body.locale, first=not has_earlier_user_message(body)),
         idempotency=idempotency_key(request, raw)[1],
     )
-    started = await answered(services, asking)
-    headers = services.callers.handed_out(visitor)
+    started = await dispatch(services, asking)
+    headers = services.callers.key_headers(visitor)
     if wants_json(request):
         reply = await services.reply_stream.awaited(visitor.owner, started)
         return reply.response(headers)
@@ -59,7 +59,7 @@ async def say(request: Request, visitor: Visitor, raw: bytes) -> Response:
 async def get_chat(request: Request) -> Response:
     """``GET /api/chat/{id}``: the whole chat as UI messages."""
     services = services_of(request)
-    owner = services.owner_or_absent(services.callers.recognise(request))
+    owner = services.owner_or_absent(services.callers.authenticate(request))
     name = path_name(request)
     wanted = await services.find_conversation(owner, name)
     conversation = await services.read_history.whole(owner, wanted)

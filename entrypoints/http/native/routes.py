@@ -16,13 +16,13 @@ from domain.model.identifiers import TurnId, message_id, session_id
 from domain.model.message import TextPart
 from domain.model.turn import Cursor
 from domain.service.user_input import page_context, user_text
-from entrypoints.http.authentication import Visitor
+from entrypoints.http.authentication import HttpCaller
 from entrypoints.http.documents import (
-    ClientKeyAnswer,
-    OpenedAnswer,
-    StoppedAnswer,
-    export_answer,
-    history_answer,
+    ClientKeyDocument,
+    SessionDocument,
+    StopDocument,
+    export_document,
+    history_document,
     json_response,
 )
 from entrypoints.http.native.bodies import AgainBody, ChatBody, OpenBody, StopBody
@@ -41,15 +41,15 @@ from entrypoints.http.requests import (
 from entrypoints.http.services import services_of
 from entrypoints.http.sse import EventStream
 from entrypoints.usecases.open_turn import OnBusy, Started
-from entrypoints.usecases.regenerate import Again
+from entrypoints.usecases.regenerate import RegenerateRequest
 from entrypoints.usecases.send_message import NewMessage
-from ports.rate_limiter import Share
+from ports.rate_limiter import Quota
 
 _NOTHING: Final = 204
 _CREATED: Final = 201
 
 
-async def say(request: Request, visitor: Visitor, raw: bytes) -> Response:
+async def say(request: Request, visitor: HttpCaller, raw: bytes) -> Response:
     """A message in the native protocol; its reply streams, or comes whole as JSON."""
     services = services_of(request)
     check_size(raw)
@@ -74,9 +74,9 @@ async def regenerate(request: Request) -> Response:
     """``POST /api/chat/{id}/regenerate``: another answer, also to a message said anew."""
     services = services_of(request)
     services.callers.check_origin(request)
-    visitor = services.callers.welcome(request)
+    visitor = services.callers.authenticate_or_issue(request)
     body, raw = await read_body(request, AgainBody)
-    again = Again(
+    again = RegenerateRequest(
         session_id=await services.find_conversation(visitor.owner, path_name(request)),
         address=services.callers.address(request),
         message_id=None if body.message_id is None else message_id(body.message_id),
@@ -84,14 +84,14 @@ async def regenerate(request: Request) -> Response:
         on_busy=_on_busy(body.on_busy, OnBusy.REJECT),
         idempotency=idempotency_key(request, raw)[1],
     )
-    started = await services.answer_again(visitor.owner, again)
+    started = await services.regenerate(visitor.owner, again)
     return await _reply(request, visitor, started)
 
 
 async def resume(request: Request) -> Response:
     """``GET /api/chat/{id}/stream``: the running reply, from its first chunk or a cursor on."""
     services = services_of(request)
-    visitor = services.callers.recognise(request)
+    visitor = services.callers.authenticate(request)
     seen = request.headers.get("last-event-id")
     cursor = Cursor.parse(seen) if seen else None
     if visitor is None:
@@ -108,7 +108,7 @@ async def stop(request: Request) -> Response:
     """``POST /api/chat/{id}/stop``: stop the running reply; what was said stays."""
     services = services_of(request)
     services.callers.check_origin(request)
-    visitor = services.callers.recognise(request)
+    visitor = services.callers.authenticate(request)
     body, _ = await read_body(request, StopBody)
     named = body.turn_id or body.active_stream_id
     turn_id = None if named is None else TurnId(named)
@@ -116,33 +116,33 @@ async def stop(request: Request) -> Response:
     if visitor is not None:
         wanted = await services.find_conversation(visitor.owner, path_name(request))
         stopped = await services.stop_turn(visitor.owner, wanted, turn_id)
-    return json_response(StoppedAnswer(success=True, stopped=stopped))
+    return json_response(StopDocument(success=True, stopped=stopped))
 
 
 async def open_session(request: Request) -> Response:
     """``POST /api/sessions``: an empty conversation with the assistant's welcome."""
     services = services_of(request)
     services.callers.check_origin(request)
-    visitor = services.callers.welcome(request)
+    visitor = services.callers.authenticate_or_issue(request)
     body, _ = await read_body(request, OpenBody)
-    conversation = await services.open_conversation(
+    conversation = await services.create_session(
         visitor.owner,
         address=services.callers.address(request),
         locales=wanted_locales(request, body.locale, first=True),
     )
-    answer = OpenedAnswer(
+    answer = SessionDocument(
         session_id=conversation.id,
         welcome=conversation.messages[-1].text,
         locale=conversation.locale,
         expires_at=conversation.expires_at,
     )
-    handed_out = services.callers.handed_out(visitor)
-    return json_response(answer, status=_CREATED, headers=handed_out)
+    key_headers = services.callers.key_headers(visitor)
+    return json_response(answer, status=_CREATED, headers=key_headers)
 
 
-async def _reply(request: Request, visitor: Visitor, started: Started) -> Response:
+async def _reply(request: Request, visitor: HttpCaller, started: Started) -> Response:
     services = services_of(request)
-    headers = services.callers.handed_out(visitor)
+    headers = services.callers.key_headers(visitor)
     if not wants_json(request):
         stream = services.reply_stream.native(visitor.owner, started)
         return EventStream(stream, headers=_streamed(headers, started))
@@ -165,19 +165,19 @@ def _maybe_text(text: str | None) -> TextPart | None:
 async def get_history(request: Request) -> Response:
     """``GET /api/chat?sessionId=``: a page of what was said."""
     services = services_of(request)
-    visitor = services.callers.recognise(request)
+    visitor = services.callers.authenticate(request)
     wanted = query_session(request)
     before, limit = page_wanted(request)
     owner = services.owner_or_absent(visitor)
     history = await services.read_history(owner, wanted, before=before, limit=limit)
-    return json_response(history_answer(history))
+    return json_response(history_document(history))
 
 
 async def forget(request: Request) -> Response:
     """``DELETE /api/chat?sessionId=``: forget it for good."""
     services = services_of(request)
     services.callers.check_origin(request)
-    visitor = services.callers.recognise(request)
+    visitor = services.callers.authenticate(request)
     wanted = query_session(request)
     if visitor is not None:
         await services.forget_conversation(visitor.owner, wanted)
@@ -188,7 +188,7 @@ async def forget_named(request: Request) -> Response:
     """``DELETE /api/chat/{id}``: forget it for good."""
     services = services_of(request)
     services.callers.check_origin(request)
-    visitor = services.callers.recognise(request)
+    visitor = services.callers.authenticate(request)
     if visitor is not None:
         wanted = await services.find_conversation(visitor.owner, path_name(request))
         await services.forget_conversation(visitor.owner, wanted)
@@ -198,28 +198,28 @@ async def forget_named(request: Request) -> Response:
 async def export(request: Request) -> Response:
     """``GET /api/chat/{id}/export``: everything that is kept, as a file."""
     services = services_of(request)
-    owner = services.owner_or_absent(services.callers.recognise(request))
+    owner = services.owner_or_absent(services.callers.authenticate(request))
     wanted = await services.find_conversation(owner, path_name(request))
     conversation = await services.read_history.whole(owner, wanted)
     disposition = {"content-disposition": 'attachment; filename="conversation.json"'}
-    return json_response(export_answer(conversation), headers=disposition)
+    return json_response(export_document(conversation), headers=disposition)
 
 
 async def issue(request: Request) -> Response:
     """Make a new client key, for use as a bearer; the cookie stays as it is."""
     services = services_of(request)
     services.callers.check_origin(request)
-    services.callers.recognise(request)
+    services.callers.authenticate(request)
     await read_body(request, EmptyBody)
-    await services.limiter.spend(services.callers.address(request), Share.NEW)
-    return json_response(ClientKeyAnswer(client_key=services.keys.issue()), status=_CREATED)
+    await services.limiter.consume(services.callers.address(request), Quota.NEW)
+    return json_response(ClientKeyDocument(client_key=services.keys.issue()), status=_CREATED)
 
 
 async def take_back(request: Request) -> Response:
     """Clear the cookie: nothing of this browser can be read any more."""
     services = services_of(request)
     services.callers.check_origin(request)
-    return Response(status_code=_NOTHING, headers=services.callers.taken_back())
+    return Response(status_code=_NOTHING, headers=services.callers.clear_key_headers())
 
 
 ROUTES: Final = (

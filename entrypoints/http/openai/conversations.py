@@ -15,15 +15,15 @@ from domain.model.conversation import Conversation
 from domain.model.identifiers import SessionId
 from entrypoints.http.openai.items import (
     Item,
-    conversation_name,
+    conversation_id,
     item_named,
     items_of,
     named_conversation,
 )
 from entrypoints.http.openai.lists import check_includes, list_of, page_of, page_wanted
-from entrypoints.http.openai.members import member, read_members, wrong
-from entrypoints.http.openai.requests import given_items, given_metadata
-from entrypoints.http.openai.services import Guest, guest_of, openai_of
+from entrypoints.http.openai.members import invalid, member, read_members
+from entrypoints.http.openai.requests import parse_items, parse_metadata
+from entrypoints.http.openai.services import ApiCaller, guest_of, openai_of
 
 
 def answer(document: Any, headers: Mapping[str, str]) -> Response:
@@ -38,7 +38,7 @@ def answer(document: Any, headers: Mapping[str, str]) -> Response:
 def conversation_document(conversation: Conversation) -> dict[str, Any]:
     """A conversation without its items."""
     return {
-        "id": conversation_name(conversation.id),
+        "id": conversation_id(conversation.id),
         "object": "conversation",
         "created_at": int(conversation.created_at.timestamp()),
         "metadata": dict(conversation.metadata),
@@ -52,10 +52,10 @@ async def create(request: Request) -> Response:
     """Begin a conversation, perhaps with items in it."""
     guest = guest_of(request)
     body, _ = await read_members(request)
-    conversation = await openai_of(request).begin_conversation(
+    conversation = await openai_of(request).create_conversation(
         guest.owner,
-        given_items(member(body, "items", list, "a list") or [], "items", most=MOST_ITEMS),
-        given_metadata(body),
+        parse_items(member(body, "items", list, "a list") or [], "items", most=MOST_ITEMS),
+        parse_metadata(body),
         address=guest.address,
     )
     return answer(conversation_document(conversation), guest.headers)
@@ -73,9 +73,9 @@ async def update(request: Request) -> Response:
     guest = guest_of(request)
     body, _ = await read_members(request)
     if "metadata" not in body:
-        wrong("metadata", "given")
-    changed = await openai_of(request).change_conversation.describe(
-        guest.owner, _named(request), given_metadata(body)
+        invalid("metadata", "given")
+    changed = await openai_of(request).edit_items.set_metadata(
+        guest.owner, _named(request), parse_metadata(body)
     )
     return answer(conversation_document(changed), guest.headers)
 
@@ -85,7 +85,7 @@ async def delete(request: Request) -> Response:
     guest = guest_of(request)
     session_id = _named(request)
     await openai_of(request).forget_conversation(guest.owner, session_id)
-    name = conversation_name(session_id)
+    name = conversation_id(session_id)
     document = {"id": name, "object": "conversation.deleted", "deleted": True}
     return answer(document, guest.headers)
 
@@ -95,10 +95,10 @@ async def add_items(request: Request) -> Response:
     guest = guest_of(request)
     check_includes(request)
     body, _ = await read_members(request)
-    given = given_items(body.get("items"), "items", most=MOST_ITEMS)
+    given = parse_items(body.get("items"), "items", most=MOST_ITEMS)
     if not given or isinstance(body.get("items"), str):
-        wrong("items", f"a list of 1 to {MOST_ITEMS} items")
-    conversation = await openai_of(request).change_conversation.add(
+        invalid("items", f"a list of 1 to {MOST_ITEMS} items")
+    conversation = await openai_of(request).edit_items.add(
         guest.owner, _named(request), given, address=guest.address
     )
     # Items only ever join at the end, so the newest are those that were put in.
@@ -124,13 +124,13 @@ async def delete_item(request: Request) -> Response:
     """Leave one item out; that does not lengthen its stay."""
     guest = guest_of(request)
     named = item_named(await _items(request, guest), request.path_params["item"])
-    conversation = await openai_of(request).change_conversation.leave_out(
+    conversation = await openai_of(request).edit_items.delete_item(
         guest.owner, _named(request), named.message_id, named.place
     )
     return answer(conversation_document(conversation), guest.headers)
 
 
-async def _items(request: Request, guest: Guest) -> list[Item]:
+async def _items(request: Request, guest: ApiCaller) -> list[Item]:
     conversation = await openai_of(request).read_history.whole(guest.owner, _named(request))
     return items_of(conversation.messages)
 

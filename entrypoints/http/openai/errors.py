@@ -1,12 +1,14 @@
 """Problems in OpenAI's shape: ``{"error": {message, type, param, code}}``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 from starlette.responses import Response
 
-from entrypoints.http.problems import Problem
+from domain.model.errors import TurnNotFound
+from entrypoints.http.problems import BadRequest, Problem
 
 PREFIX = "/v1/"
 
@@ -46,3 +48,22 @@ def _turn_of(problem: Problem) -> str | None:
 
 
 _OWN = frozenset({"content-type", "content-length"})
+
+
+@contextmanager
+def continuing() -> Iterator[None]:
+    """Report a turn that does not exist as the previous response that was named.
+
+    Raises:
+        BadRequest: ``previous_response_not_found``.
+    """
+    try:
+        yield
+    except TurnNotFound:
+        raise previous_not_found() from None
+
+
+def previous_not_found() -> BadRequest:
+    """There is no response that could be continued."""
+    why = "The previous response is not there, or has been forgotten."
+    return BadRequest("previous_response_not_found", why, field="previous_response_id")

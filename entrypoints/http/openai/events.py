@@ -22,7 +22,7 @@ from domain.model.piece import (
 )
 from domain.model.turn import TurnEnd
 from entrypoints.http.openai.items import output_text, part_item, summary
-from entrypoints.http.openai.responses import Frame, item_status, status_of
+from entrypoints.http.openai.responses import ResponseSkeleton, item_status, status_of
 from entrypoints.http.sse import DONE, event, padded_event
 
 _ENDINGS: Final = {
@@ -59,7 +59,12 @@ class ResponseEvents:
     """Renders one response, entry by entry, from its beginning."""
 
     def __init__(
-        self, frame: Frame, reply_id: MessageId, *, obfuscated: bool = True, after: int = -1
+        self,
+        frame: ResponseSkeleton,
+        reply_id: MessageId,
+        *,
+        obfuscated: bool = True,
+        after: int = -1,
     ) -> None:
         """``obfuscated``: the sizes of deltas tell nothing; events up to ``after`` are left out."""
         self._after = after

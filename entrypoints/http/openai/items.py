@@ -35,12 +35,12 @@ _RESPONSE: Final = re.compile(r"resp_([0-9a-f]{32})([0-9a-f]{8})")
 _OURS: Final = "msg_"
 
 
-def conversation_name(session_id: SessionId) -> str:
+def conversation_id(session_id: SessionId) -> str:
     """What the conversation is called."""
     return f"conv_{UUID(session_id).hex}"
 
 
-def response_name(session_id: SessionId, turn: int) -> str:
+def response_id(session_id: SessionId, turn: int) -> str:
     """What the reply of this turn is called."""
     return f"resp_{UUID(session_id).hex}{turn:08x}"
 
@@ -74,7 +74,7 @@ def message_name(message_id: MessageId) -> str:
     return _OURS + message_id.removeprefix(_OURS)
 
 
-def part_name(kind: str, message_id: MessageId, place: int) -> str:
+def part_id(kind: str, message_id: MessageId, place: int) -> str:
     """What an item is called that is one part of a message."""
     return f"{kind}_{message_id.removeprefix(_OURS)}_{place}"
 
@@ -124,19 +124,19 @@ def part_item(
     """A part of the assistant's side; absent when it is no item."""
     match part:
         case TextPart(text) if text:
-            named = part_name("msg", message_id, place)
+            named = part_id("msg", message_id, place)
             return _message(named, "assistant", [output_text(text)], status)
         case ReasoningPart(text):
-            named = part_name("rs", message_id, place)
+            named = part_id("rs", message_id, place)
             return {"id": named, "type": "reasoning", "summary": [summary(text)], "status": status}
         case ToolCallPart():
-            named = part_name("fc", message_id, place)
+            named = part_id("fc", message_id, place)
             called = {"call_id": part.call_id, "name": part.name, "arguments": part.arguments}
             return {"id": named, "type": "function_call", **called, "status": status}
         case ToolResultPart():
-            return _result(part_name("fco", message_id, place), part)
+            return _result(part_id("fco", message_id, place), part)
         case UnknownPart(json):
-            return _kept(part_name("rs", message_id, place), json)
+            return _kept(part_id("rs", message_id, place), json)
         case _:
             return None
 

@@ -32,22 +32,22 @@ async def read_members(request: Request) -> tuple[dict[str, Any], bytes]:
     return body, raw
 
 
-def wrong(path: str, expected: str) -> NoReturn:
+def invalid(path: str, expected: str) -> NoReturn:
     """Refuse a member, saying what is expected."""
     raise BadRequest("body_invalid", f"'{path}' must be {expected}.", field=path)
 
 
-def lacking(path: str, instead: str = "") -> NoReturn:
+def unsupported(path: str, instead: str = "") -> NoReturn:
     """Refuse a member that OpenAI defines and this service does not have."""
     why = f"'{path}' is not supported by this service.{' ' if instead else ''}{instead}"
     raise BadRequest("parameter_unsupported", why, field=path)
 
 
-def refuse(body: Mapping[str, Any], names: Iterable[str]) -> None:
+def reject_unsupported(body: Mapping[str, Any], names: Iterable[str]) -> None:
     """Refuse what we lack, unless it is empty and so asks for nothing."""
     for name in names:
         if body.get(name) not in _EMPTY:
-            lacking(name)
+            unsupported(name)
 
 
 def member(
@@ -63,7 +63,7 @@ def member(
         return None
     is_number = kind is float and isinstance(value, int) and not isinstance(value, bool)
     if not (isinstance(value, kind) or is_number) or (kind is int and isinstance(value, bool)):
-        wrong(path + name, expected)
+        invalid(path + name, expected)
     found: _Kind = value
     return found
 
@@ -74,7 +74,7 @@ def required(
     """A member of this kind that has to be there."""
     value = member(body, name, kind, expected, path)
     if value is None:
-        wrong(path + name, expected)
+        invalid(path + name, expected)
     return value
 
 
@@ -82,5 +82,5 @@ def one_of(body: Mapping[str, Any], name: str, words: Set[str], path: str = "") 
     """A member that is one of ``words``, absent without it."""
     value = member(body, name, str, "a string", path)
     if value is not None and value not in words:
-        lacking(path + name, f"Known: {', '.join(sorted(words))}.")
+        unsupported(path + name, f"Known: {', '.join(sorted(words))}.")
     return value

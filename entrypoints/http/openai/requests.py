@@ -1,33 +1,40 @@
 """The body of ``POST /v1/responses``: its items and its options."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
 from attrs import field, frozen
 
-from domain.model.errors import InvalidInput, TurnNotFound
+from domain.model.errors import InvalidInput
 from domain.model.identifiers import SessionId
 from domain.model.limits import MAX_MESSAGE_CHARACTERS
 from domain.model.message import Part, Role, TextPart, ToolCallPart, ToolResultPart, UnknownPart
 from domain.model.prompt import ReplyOptions, Tool
 from domain.service.user_input import user_text
+from entrypoints.http.openai.errors import continuing
 from entrypoints.http.openai.items import (
     NOTE_KIND,
-    conversation_name,
+    conversation_id,
     named_conversation,
     named_response,
 )
-from entrypoints.http.openai.members import lacking, member, one_of, refuse, required, wrong
+from entrypoints.http.openai.members import (
+    invalid,
+    member,
+    one_of,
+    reject_unsupported,
+    required,
+    unsupported,
+)
 from entrypoints.http.problems import BadRequest
-from entrypoints.usecases.edit_items import Input
+from entrypoints.usecases.edit_items import InputItem
 
 _TEXTS: Final = ("input_text", "output_text", "text")
 _USE_INSTRUCTIONS: Final = "Use 'instructions' for what is not the user's or the assistant's."
 
 
-def given_items(items: Any, path: str, *, most: int | None = None) -> Sequence[Input]:
+def parse_items(items: Any, path: str, *, most: int | None = None) -> Sequence[InputItem]:
     """The items of a list, one input each; a string is one message of the user.
 
     Raises:
@@ -37,15 +44,15 @@ def given_items(items: Any, path: str, *, most: int | None = None) -> Sequence[I
     if isinstance(items, str):
         return [_user([_text(items, path)])]
     if not isinstance(items, list):
-        wrong(path, "a string or a list of items")
+        invalid(path, "a string or a list of items")
     if most is not None and len(items) > most:
-        wrong(path, f"a list of at most {most} items")
+        invalid(path, f"a list of at most {most} items")
     return [given for at, item in enumerate(items) for given in _item(item, f"{path}[{at}]")]
 
 
-def _item(item: Any, path: str) -> Iterator[Input]:
+def _item(item: Any, path: str) -> Iterator[InputItem]:
     if not isinstance(item, dict):
-        wrong(path, "an object")
+        invalid(path, "an object")
     match item.get("type", "message"):
         case "message":
             yield from _message(item, path)
@@ -56,13 +63,13 @@ def _item(item: Any, path: str) -> Iterator[Input]:
         case "reasoning":
             yield _assistant(UnknownPart(msgspec.json.encode(item).decode()))
         case _:
-            lacking(f"{path}.type")
+            unsupported(f"{path}.type")
 
 
-def _message(item: Mapping[str, Any], path: str) -> Iterator[Input]:
+def _message(item: Mapping[str, Any], path: str) -> Iterator[InputItem]:
     role = required(item, "role", str, "a string", f"{path}.")
     if role not in ("user", "assistant"):
-        lacking(f"{path}.role", _USE_INSTRUCTIONS)
+        unsupported(f"{path}.role", _USE_INSTRUCTIONS)
     texts = _texts(item.get("content"), f"{path}.content")
     if role == "user":
         yield _user(texts)
@@ -74,7 +81,7 @@ def _texts(content: Any, path: str) -> list[TextPart]:
     if isinstance(content, str):
         return [_text(content, path)]
     if not isinstance(content, list) or not content:
-        wrong(path, "a string or a list of content parts")
+        invalid(path, "a string or a list of content parts")
     texts = [_text_of(part, f"{path}[{at}]") for at, part in enumerate(content)]
     if sum(len(part.text) for part in texts) > MAX_MESSAGE_CHARACTERS:
         why = f"A message has at most {MAX_MESSAGE_CHARACTERS:,} characters."
@@ -84,9 +91,9 @@ def _texts(content: Any, path: str) -> list[TextPart]:
 
 def _text_of(part: Any, path: str) -> TextPart:
     if not isinstance(part, dict):
-        wrong(path, "an object")
+        invalid(path, "an object")
     if part.get("type") not in _TEXTS:
-        lacking(f"{path}.type", "Only text is understood.")
+        unsupported(f"{path}.type", "Only text is understood.")
     return _text(required(part, "text", str, "a string", f"{path}."), f"{path}.text")
 
 
@@ -113,16 +120,16 @@ def _result(item: Mapping[str, Any], path: str) -> Part:
         for at, part in enumerate(output):
             _text_of(part, f"{path}.output[{at}]")
     elif not isinstance(output, str):
-        wrong(f"{path}.output", "a string or a list of texts")
+        invalid(f"{path}.output", "a string or a list of texts")
     return ToolResultPart(call_id=call_id, output=msgspec.json.encode(output).decode())
 
 
-def _user(texts: Sequence[TextPart]) -> Input:
-    return Input(role=Role.USER, parts=tuple(texts))
+def _user(texts: Sequence[TextPart]) -> InputItem:
+    return InputItem(role=Role.USER, parts=tuple(texts))
 
 
-def _assistant(part: Part) -> Input:
-    return Input(role=Role.ASSISTANT, parts=(part,))
+def _assistant(part: Part) -> InputItem:
+    return InputItem(role=Role.ASSISTANT, parts=(part,))
 
 
 _LEAST_TOKENS: Final = 16
@@ -130,7 +137,7 @@ _CHOICES: Final = frozenset({"auto", "none", "required"})
 _NO_PARAMETERS: Final = '{"type":"object","properties":{}}'
 
 
-def given_wishes(body: Mapping[str, Any]) -> ReplyOptions:
+def parse_options(body: Mapping[str, Any]) -> ReplyOptions:
     """The wishes of a body.
 
     Raises:
@@ -138,7 +145,7 @@ def given_wishes(body: Mapping[str, Any]) -> ReplyOptions:
     """
     tools = _tools(body)
     reasoning = member(body, "reasoning", dict, "an object") or {}
-    refuse(reasoning, set(reasoning) & {"mode", "context"})
+    reject_unsupported(reasoning, set(reasoning) & {"mode", "context"})
     text = member(body, "text", dict, "an object") or {}
     return ReplyOptions(
         instructions=member(body, "instructions", str, "a string"),
@@ -161,9 +168,9 @@ def _tools(body: Mapping[str, Any]) -> tuple[Tool, ...]:
 
 def _tool(tool: Any, path: str) -> Tool:
     if not isinstance(tool, dict):
-        wrong(path, "an object")
+        invalid(path, "an object")
     if tool.get("type") != "function":
-        lacking(f"{path}.type", "Only function tools are.")
+        unsupported(f"{path}.type", "Only function tools are.")
     within = f"{path}."
     parameters = member(tool, "parameters", dict, "an object", within)
     schema = msgspec.json.encode(parameters).decode() if parameters else _NO_PARAMETERS
@@ -179,24 +186,24 @@ def _choice(choice: Any, tools: Sequence[Tool]) -> str | None:
     if choice is None or (isinstance(choice, str) and choice in _CHOICES):
         return choice
     if not isinstance(choice, dict) or choice.get("type") != "function":
-        lacking("tool_choice", "Known: auto, none, required, or one function.")
+        unsupported("tool_choice", "Known: auto, none, required, or one function.")
     name = required(choice, "name", str, "a string", "tool_choice.")
     if name not in {tool.name for tool in tools}:
-        wrong("tool_choice.name", "the name of one of the tools")
+        invalid("tool_choice.name", "the name of one of the tools")
     return f"={name}"
 
 
 def _reply_tokens(body: Mapping[str, Any]) -> int | None:
     tokens = member(body, "max_output_tokens", int, "a whole number")
     if tokens is not None and tokens < _LEAST_TOKENS:
-        wrong("max_output_tokens", f"at least {_LEAST_TOKENS}")
+        invalid("max_output_tokens", f"at least {_LEAST_TOKENS}")
     return tokens
 
 
 def _between(body: Mapping[str, Any], name: str, most: float) -> float | None:
     number = member(body, name, float, "a number")
     if number is not None and not 0 <= number <= most:
-        wrong(name, f"a number from 0 to {most:g}")
+        invalid(name, f"a number from 0 to {most:g}")
     return number
 
 
@@ -253,7 +260,7 @@ _PAIRS, _NAME_CHARACTERS, _VALUE_CHARACTERS = 16, 64, 512
 
 
 @frozen(kw_only=True)
-class Asked:
+class ParsedResponseRequest:
     """What a client asks for.
 
     Attributes:
@@ -264,7 +271,7 @@ class Asked:
         tools: as they were sent; repeated by the first answer only.
     """
 
-    inputs: Sequence[Input]
+    inputs: Sequence[InputItem]
     options: ReplyOptions
     session_id: SessionId | None
     after_turn: int | None
@@ -283,13 +290,13 @@ class Asked:
         return UnknownPart(msgspec.json.encode({"type": NOTE_KIND, "data": self.echo}).decode())
 
 
-def asked_of(body: Mapping[str, Any]) -> Asked:
+def parse_response_request(body: Mapping[str, Any]) -> ParsedResponseRequest:
     """What ``body`` asks for.
 
     Raises:
         BadRequest: something of it is not understood, or this service cannot heed it.
     """
-    refuse(body, LACKING)
+    reject_unsupported(body, LACKING)
     one_of(body, "truncation", {"auto"})
     one_of(body, "service_tier", {"auto", "default"})
     member(body, "model", str, "a string")
@@ -298,14 +305,14 @@ def asked_of(body: Mapping[str, Any]) -> Asked:
     store = member(body, "store", bool, "true or false") is not False
     background = member(body, "background", bool, "true or false") is True
     if not store and body.get("conversation") is not None:
-        lacking("store", "In a conversation everything is kept.")
+        unsupported("store", "In a conversation everything is kept.")
     if not store and background:
-        lacking("store", "What runs in the background has to be kept.")
+        unsupported("store", "What runs in the background has to be kept.")
     options = member(body, "stream_options", dict, "an object") or {}
     obfuscated = member(options, "include_obfuscation", bool, "true or false", "stream_options.")
-    return Asked(
-        inputs=given_items(body.get("input") or [], "input"),
-        options=given_wishes(body),
+    return ParsedResponseRequest(
+        inputs=parse_items(body.get("input") or [], "input"),
+        options=parse_options(body),
         session_id=session_id,
         after_turn=after_turn,
         stream=member(body, "stream", bool, "true or false") or False,
@@ -317,7 +324,7 @@ def asked_of(body: Mapping[str, Any]) -> Asked:
     )
 
 
-def given_metadata(body: Mapping[str, Any]) -> Mapping[str, str]:
+def parse_metadata(body: Mapping[str, Any]) -> Mapping[str, str]:
     """The member ``metadata``; empty without it.
 
     Raises:
@@ -329,7 +336,7 @@ def given_metadata(body: Mapping[str, Any]) -> Mapping[str, str]:
         "characters at most"
     )
     if len(metadata) > _PAIRS or not all(_is_pair(*pair) for pair in metadata.items()):
-        wrong("metadata", expected)
+        invalid("metadata", expected)
     return metadata
 
 
@@ -361,34 +368,19 @@ def _previous(name: str) -> tuple[SessionId, int]:
         return named_response(name)
 
 
-@contextmanager
-def continuing() -> Iterator[None]:
-    """Within it a turn that is not there is the previous response that was named."""
-    try:
-        yield
-    except TurnNotFound:
-        raise previous_not_found() from None
-
-
-def previous_not_found() -> BadRequest:
-    """There is no response that could be continued."""
-    why = "The previous response is not there, or has been forgotten."
-    return BadRequest("previous_response_not_found", why, field="previous_response_id")
-
-
 def _conversation(conversation: Any) -> SessionId:
     if isinstance(conversation, dict):
         conversation = required(conversation, "id", str, "a string", "conversation.")
     if not isinstance(conversation, str):
-        wrong("conversation", "an id or an object with one")
+        invalid("conversation", "an id or an object with one")
     return named_conversation(conversation)
 
 
 def _echo(body: Mapping[str, Any], session_id: SessionId | None) -> dict[str, Any]:
-    given_metadata(body)
+    parse_metadata(body)
     echo = {name: body[name] for name in ECHOED if body.get(name) not in (None, {}, [])}
     if not echo.get("background"):
         echo.pop("background", None)
     if body.get("conversation") is not None and session_id is not None:
-        echo["conversation"] = {"id": conversation_name(session_id)}
+        echo["conversation"] = {"id": conversation_id(session_id)}
     return echo

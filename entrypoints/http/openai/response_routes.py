@@ -11,26 +11,29 @@ from domain.model.conversation import Conversation
 from domain.model.turn import TurnEnd, TurnStatus
 from domain.service.reply_reading import ReadTurn, read_turn
 from entrypoints.http.openai.conversations import answer
-from entrypoints.http.openai.errors import openai_error
+from entrypoints.http.openai.errors import continuing, openai_error
 from entrypoints.http.openai.events import ResponseEvents
-from entrypoints.http.openai.items import items_of, named_response, response_name
+from entrypoints.http.openai.items import items_of, named_response, response_id
 from entrypoints.http.openai.lists import check_includes, page_of, page_wanted, starting_after
-from entrypoints.http.openai.members import lacking, read_members
-from entrypoints.http.openai.requests import Asked, asked_of, continuing
+from entrypoints.http.openai.members import read_members, unsupported
+from entrypoints.http.openai.requests import (
+    ParsedResponseRequest,
+    parse_response_request,
+)
 from entrypoints.http.openai.responses import (
-    Frame,
+    ResponseSkeleton,
     item_status,
     output_items,
     status_of,
     stored_frame,
     stored_response,
 )
-from entrypoints.http.openai.services import Guest, guest_of, openai_of
+from entrypoints.http.openai.services import ApiCaller, guest_of, openai_of
 from entrypoints.http.openai.streaming import Entries, awaited, streamed
 from entrypoints.http.problems import problem_of_code
 from entrypoints.http.requests import idempotency_key
 from entrypoints.http.sse import EventStream
-from entrypoints.usecases.edit_items import NewInput
+from entrypoints.usecases.edit_items import ResponseRequest
 from entrypoints.usecases.open_turn import Started
 
 
@@ -38,9 +41,9 @@ async def create(request: Request) -> Response:
     """Ask for a reply: as events, or whole."""
     guest = guest_of(request)
     body, raw = await read_members(request)
-    asked = asked_of(body)
+    asked = parse_response_request(body)
     key, digests = idempotency_key(request, raw)
-    new = NewInput(
+    new = ResponseRequest(
         inputs=asked.inputs,
         address=guest.address,
         session_id=asked.session_id,
@@ -53,10 +56,10 @@ async def create(request: Request) -> Response:
     following = openai_of(request).following
     with continuing():
         if asked.store:
-            started = await openai_of(request).put_in(guest.owner, new)
-            entries = following.kept(guest.owner, started.conversation.id, started.turn)
+            started = await openai_of(request).create_response(guest.owner, new)
+            entries = following.stored(guest.owner, started.conversation.id, started.turn)
         else:
-            started, entries = await following.once(guest.owner, evolve(new, note=None))
+            started, entries = await following.ephemeral(guest.owner, evolve(new, note=None))
     return await _reply(request, guest, asked, started, entries)
 
 
@@ -85,8 +88,8 @@ async def delete(request: Request) -> Response:
     """Forget a turn: what was put in and what was replied."""
     guest = guest_of(request)
     session_id, number = named_response(request.path_params["id"])
-    await openai_of(request).change_conversation.leave_out_turn(guest.owner, session_id, number)
-    name = response_name(session_id, number)
+    await openai_of(request).edit_items.delete_turn(guest.owner, session_id, number)
+    name = response_id(session_id, number)
     return answer({"id": name, "object": "response", "deleted": True}, guest.headers)
 
 
@@ -98,39 +101,45 @@ async def input_items(request: Request) -> Response:
     return answer(page_of(items_of(turn.before), wanted), guest.headers)
 
 
-async def _stored(request: Request, guest: Guest) -> tuple[Conversation, ReadTurn]:
+async def _stored(request: Request, guest: ApiCaller) -> tuple[Conversation, ReadTurn]:
     session_id, number = named_response(request.path_params["id"])
     conversation = await openai_of(request).read_history.whole(guest.owner, session_id)
     return conversation, read_turn(conversation, number)
 
 
-def _told(request: Request, guest: Guest, conversation: Conversation, turn: ReadTurn) -> Response:
+def _told(
+    request: Request, guest: ApiCaller, conversation: Conversation, turn: ReadTurn
+) -> Response:
     model = openai_of(request).model.name
     return answer(stored_response(conversation, turn, model), guest.headers)
 
 
 def _replayed(
-    request: Request, guest: Guest, conversation: Conversation, read: ReadTurn
+    request: Request, guest: ApiCaller, conversation: Conversation, read: ReadTurn
 ) -> Response:
     services, turn = openai_of(request), conversation.open_turn
     if turn is None or read.status is not TurnStatus.OPEN:
-        lacking("stream", "The response has ended; retrieve it whole.")
+        unsupported("stream", "The response has ended; retrieve it whole.")
     events = ResponseEvents(
         stored_frame(conversation, read, services.model.name),
         turn.reply_id,
         obfuscated=request.query_params.get("include_obfuscation") != "false",
         after=starting_after(request),
     )
-    entries = services.following.kept(guest.owner, conversation.id, turn)
+    entries = services.following.stored(guest.owner, conversation.id, turn)
     return EventStream(streamed(entries, events, services.clock), headers=guest.headers)
 
 
 async def _reply(
-    request: Request, guest: Guest, asked: Asked, started: Started, entries: Entries
+    request: Request,
+    guest: ApiCaller,
+    asked: ParsedResponseRequest,
+    started: Started,
+    entries: Entries,
 ) -> Response:
     services = openai_of(request)
-    frame = Frame(
-        id=response_name(started.conversation.id, started.turn.number),
+    frame = ResponseSkeleton(
+        id=response_id(started.conversation.id, started.turn.number),
         created_at=started.turn.opened_at,
         model=services.model.name,
         echo=asked.echo,

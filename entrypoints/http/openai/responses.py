@@ -14,8 +14,8 @@ from domain.model.message import FinishReason, Part, ToolResultPart, UnknownPart
 from domain.model.turn import Outcome, TurnEnd, TurnStatus
 from domain.service.item_editing import reply_parts
 from domain.service.reply_reading import ReadTurn
-from entrypoints.http.openai.items import NOTE_KIND, part_item, response_name
-from entrypoints.http.problems import sentence_of
+from entrypoints.http.openai.items import NOTE_KIND, part_item, response_id
+from entrypoints.http.problems import user_message
 
 _INCOMPLETE: Final[Mapping[FinishReason, str]] = MappingProxyType(
     {
@@ -54,7 +54,7 @@ _DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
 
 
 @frozen(kw_only=True)
-class Frame:
+class ResponseSkeleton:
     """What of a response is known before its reply.
 
     Attributes:
@@ -140,10 +140,10 @@ def stored_response(conversation: Conversation, turn: ReadTurn, model: str) -> d
     return frame.ended(end, output, reply.created_at)
 
 
-def stored_frame(conversation: Conversation, turn: ReadTurn, model: str) -> Frame:
+def stored_frame(conversation: Conversation, turn: ReadTurn, model: str) -> ResponseSkeleton:
     """What of a stored turn is known before its reply."""
-    return Frame(
-        id=response_name(conversation.id, turn.number),
+    return ResponseSkeleton(
+        id=response_id(conversation.id, turn.number),
         created_at=turn.started_at,
         model=model,
         echo=_echo(turn.notes),
@@ -179,7 +179,7 @@ def _echo(notes: Sequence[UnknownPart]) -> Mapping[str, Any]:
 def _error(end: TurnEnd) -> dict[str, Any]:
     code = end.error or "internal_error"
     known = {"model_busy": "rate_limit_exceeded", "model_content_filtered": "invalid_prompt"}
-    return {"code": known.get(code, "server_error"), "message": sentence_of(code)}
+    return {"code": known.get(code, "server_error"), "message": user_message(code)}
 
 
 def _incomplete(end: TurnEnd) -> dict[str, Any]:

@@ -8,14 +8,14 @@ from attrs import frozen
 from starlette.requests import Request
 
 from domain.model.identifiers import Owner
-from entrypoints.http.authentication import CallerRules, Visitor
+from entrypoints.http.authentication import Authenticator, HttpCaller
 from entrypoints.http.openai.streaming import Following
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.services import services_of
 from entrypoints.usecases.conversations import ForgetConversation, ReadHistory
-from entrypoints.usecases.create_response import PutIn
-from entrypoints.usecases.edit_items import BeginConversation, ChangeConversation
-from entrypoints.usecases.ephemeral_reply import ReplyUnkept
+from entrypoints.usecases.create_response import CreateResponse
+from entrypoints.usecases.edit_items import CreateConversation, EditItems
+from entrypoints.usecases.ephemeral_reply import EphemeralReply
 from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.stop_turn import StopTurn
 from ports.clock import Clock
@@ -43,11 +43,11 @@ class OpenAIServices:
         allowed: digests of the keys that may come, in hexadecimal; empty lets every key of ours in.
     """
 
-    begin_conversation: BeginConversation
-    change_conversation: ChangeConversation
+    create_conversation: CreateConversation
+    edit_items: EditItems
     read_history: ReadHistory
     forget_conversation: ForgetConversation
-    put_in: PutIn
+    create_response: CreateResponse
     stop_turn: StopTurn
     following: Following
     model: LanguageModel
@@ -56,7 +56,7 @@ class OpenAIServices:
 
 
 @frozen(kw_only=True)
-class Guest:
+class ApiCaller:
     """An authenticated caller.
 
     Attributes:
@@ -72,14 +72,14 @@ class Guest:
 def openai_services(container: Resolver, allowed: frozenset[str]) -> OpenAIServices:
     """The services, resolved once."""
     return OpenAIServices(
-        begin_conversation=container.resolve(BeginConversation),
-        change_conversation=container.resolve(ChangeConversation),
+        create_conversation=container.resolve(CreateConversation),
+        edit_items=container.resolve(EditItems),
         read_history=container.resolve(ReadHistory),
         forget_conversation=container.resolve(ForgetConversation),
-        put_in=container.resolve(PutIn),
+        create_response=container.resolve(CreateResponse),
         stop_turn=container.resolve(StopTurn),
         following=Following(
-            follow=container.resolve(FollowTurn), unkept=container.resolve(ReplyUnkept)
+            follow=container.resolve(FollowTurn), unkept=container.resolve(EphemeralReply)
         ),
         model=container.resolve(LanguageModel),  # type: ignore[type-abstract]
         clock=container.resolve(Clock),  # type: ignore[type-abstract]
@@ -93,7 +93,7 @@ def openai_of(request: Request) -> OpenAIServices:
     return services
 
 
-def guest_of(request: Request) -> Guest:
+def guest_of(request: Request) -> ApiCaller:
     """Who is calling. Only a bearer counts, so no page of another site can call unasked.
 
     Raises:
@@ -102,10 +102,10 @@ def guest_of(request: Request) -> Guest:
     """
     callers = services_of(request).callers
     visitor = _shown(request, callers)
-    return Guest(
+    return ApiCaller(
         owner=visitor.owner,
         address=callers.address(request),
-        headers=callers.handed_out(visitor),
+        headers=callers.key_headers(visitor),
     )
 
 
@@ -114,9 +114,9 @@ def digest_of(client_key: str) -> str:
     return hashlib.sha256(client_key[:_DIGESTED_CHARACTERS].encode()).hexdigest()
 
 
-def _shown(request: Request, callers: CallerRules) -> Visitor:
+def _shown(request: Request, callers: Authenticator) -> HttpCaller:
     authorization = request.headers.get("authorization")
-    visitor = callers.recognise(request) if authorization is not None else None
+    visitor = callers.authenticate(request) if authorization is not None else None
     if authorization is None or visitor is None:
         raise ClientKeyInvalid
     allowed = openai_of(request).allowed

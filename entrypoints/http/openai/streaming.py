@@ -14,8 +14,8 @@ from domain.model.turn import Outcome, Turn, TurnEnd
 from entrypoints.http.openai.events import ResponseEvents
 from entrypoints.http.problems import problem_of
 from entrypoints.http.sse import HEARTBEAT
-from entrypoints.usecases.edit_items import NewInput
-from entrypoints.usecases.ephemeral_reply import ReplyUnkept
+from entrypoints.usecases.edit_items import ResponseRequest
+from entrypoints.usecases.ephemeral_reply import EphemeralReply
 from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.open_turn import Started
 from ports.clock import Clock
@@ -33,9 +33,9 @@ class Following:
     """Tells what a turn says, whether it is kept or not."""
 
     follow: FollowTurn
-    unkept: ReplyUnkept
+    unkept: EphemeralReply
 
-    async def kept(self, owner: Owner, session_id: SessionId, turn: Turn) -> Entries:
+    async def stored(self, owner: Owner, session_id: SessionId, turn: Turn) -> Entries:
         """The entries of a turn that is stored."""
         following = self.follow.entries(owner, session_id, turn.id, _HEARTBEAT_EVERY)
         try:
@@ -45,14 +45,14 @@ class Following:
         except PortError as error:
             yield (TurnEnd(outcome=Outcome.FAILED, error=problem_of(error).code),)
 
-    async def once(self, owner: Owner, new: NewInput) -> tuple[Started, Entries]:
+    async def ephemeral(self, owner: Owner, new: ResponseRequest) -> tuple[Started, Entries]:
         """A turn of which nothing is kept, and its entries.
 
         Raises:
-            DomainError, PortError: see ``ReplyUnkept``; the model was not asked.
+            DomainError, PortError: see ``EphemeralReply``; the model was not asked.
         """
-        started = await self.unkept.prepared(owner, new)
-        return started, _one_by_one(await self.unkept.begun(started, new, _HEARTBEAT_EVERY))
+        started = await self.unkept.prepare(owner, new)
+        return started, _one_by_one(await self.unkept.start(started, new, _HEARTBEAT_EVERY))
 
 
 async def _one_by_one(entries: AsyncGenerator[LogEntry | None, None]) -> Entries:

@@ -23,9 +23,9 @@ async def front_page(request: Request) -> Response:
     """``GET /``: the page, and a client key for a browser that has none."""
     callers = services_of(request).callers
     # A link from anywhere may open the page, and the key it hands out opens nothing yet.
-    visitor = callers.welcome(request)
+    visitor = callers.authenticate_or_issue(request)
     headers = {"cache-control": "no-store", "content-security-policy": _POLICY}
-    given = callers.handed_out(visitor)
+    given = callers.key_headers(visitor)
     return Response(PAGE.html, media_type="text/html", headers={**headers, **given})
 
 

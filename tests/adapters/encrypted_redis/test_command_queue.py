@@ -12,15 +12,13 @@ from redis.exceptions import InvalidResponse, ResponseError
 
 from adapters.encrypted_redis.command_queue import (
     Bounds,
+    CommandQueue,
     ConnectionTrouble,
     NotSent,
     OutcomeUnknown,
-    Waiting,
 )
 
-BOUNDS = Bounds(
-    patience=timedelta(seconds=2), lateness=timedelta(seconds=2), commands=6, size=1_000
-)
+BOUNDS = Bounds(timeout=timedelta(seconds=2), grace=timedelta(seconds=2), commands=6, size=1_000)
 
 
 class WaitingMachine(RuleBasedStateMachine):
@@ -29,7 +27,7 @@ class WaitingMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.waiting = Waiting(BOUNDS)
+        self.waiting = CommandQueue(BOUNDS)
         self.now = 0.0
         self.count = 0
         self.queued: list[tuple[int, float]] = []
@@ -83,7 +81,7 @@ class WaitingMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.5, 1.0, 2.0, 3.0]))
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
-        is_dead = self.waiting.give_up(self.now)
+        is_dead = self.waiting.expire(self.now)
         for number, deadline in self.sent:
             if deadline <= self.now:
                 self._expect(number, OutcomeUnknown)
@@ -122,7 +120,7 @@ class WaitingMachine(RuleBasedStateMachine):
     def somebody_looks_in_time(self) -> None:
         waiting = [deadline for _, deadline in (*self.sent, *self.queued)]
         coming = [deadline for deadline in waiting if deadline > self.now]
-        look = self.waiting.next_look(self.now)
+        look = self.waiting.next_deadline(self.now)
         if coming:
             assert look is not None
             assert look <= min(coming)
@@ -133,7 +131,7 @@ TestWaiting.settings = settings(max_examples=60, stateful_step_count=40, deadlin
 
 
 async def test_more_bytes_than_the_bound_fail_at_once() -> None:
-    waiting, loop = Waiting(BOUNDS), asyncio.get_running_loop()
+    waiting, loop = CommandQueue(BOUNDS), asyncio.get_running_loop()
     waiting.add(b"x" * 900, 0, loop.create_future())
 
     with pytest.raises(NotSent):
@@ -141,7 +139,7 @@ async def test_more_bytes_than_the_bound_fail_at_once() -> None:
 
 
 async def test_an_answer_makes_room_again() -> None:
-    waiting, loop = Waiting(BOUNDS), asyncio.get_running_loop()
+    waiting, loop = CommandQueue(BOUNDS), asyncio.get_running_loop()
     waiting.add(b"x" * 900, 0, loop.create_future())
     waiting.send()
     waiting.answer(b"OK", None)
@@ -150,7 +148,7 @@ async def test_an_answer_makes_room_again() -> None:
 
 
 async def test_the_cause_of_a_lost_connection_is_kept() -> None:
-    waiting, cause = Waiting(BOUNDS), OSError("cut")
+    waiting, cause = CommandQueue(BOUNDS), OSError("cut")
     reply = waiting.add(b"GET", 0, asyncio.get_running_loop().create_future())
     waiting.fail_all(cause)
 

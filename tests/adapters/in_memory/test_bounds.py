@@ -12,7 +12,7 @@ from domain.model.errors import ConversationNotFound, ConversationTooLarge
 from domain.model.identifiers import SessionId, TurnId
 from domain.model.limits import MAX_CONVERSATION_BYTES
 from domain.model.message import ReasoningPart, ToolCallPart, ToolResultPart, UnknownPart
-from ports.errors import TurnNotLogged
+from ports.errors import TurnLogNotFound
 from tests.support.builders import OWNER, STRANGER, a_conversation, asked, heard, turn_id
 from tests.support.clocks import ManualClock
 
@@ -90,7 +90,7 @@ async def test_the_log_leaves_with_its_conversation() -> None:
     await memory.store.create(OWNER, one(3))
 
     assert before == timedelta()
-    with pytest.raises(TurnNotLogged):
+    with pytest.raises(TurnLogNotFound):
         await memory.log.silence(OWNER, named(1), turn_id(1))
     assert await memory.log.silence(OWNER, named(2), TurnId(turn_id(2))) == timedelta()
 

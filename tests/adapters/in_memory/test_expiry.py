@@ -12,7 +12,7 @@ from adapters.in_memory.turn_log import InMemoryTurnLog
 from domain.model.identifiers import SessionId
 from domain.model.message import TextPart
 from domain.model.piece import TextPiece
-from ports.errors import TurnNotLogged
+from ports.errors import TurnLogNotFound
 from tests.support.builders import (
     AT_ONCE,
     END,
@@ -64,7 +64,7 @@ class Memory:
         for number in numbers:
             try:
                 await self.log.read(OWNER, named(number), turn_id(), 0, AT_ONCE)
-            except TurnNotLogged:
+            except TurnLogNotFound:
                 continue
             found.append(number)
         return found

@@ -8,7 +8,7 @@ import pytest
 from adapters.in_memory import rate_limiter
 from adapters.in_memory.rate_limiter import InMemoryRateLimiter
 from ports.errors import TooManyRequests
-from ports.rate_limiter import Share
+from ports.rate_limiter import Quota
 from tests.support.clocks import ManualClock
 
 HOUR = timedelta(hours=1)
@@ -16,7 +16,7 @@ NAMED = "counted for "
 
 
 def a_limiter(clock: ManualClock, most: int = 2) -> InMemoryRateLimiter:
-    per_hour = dict.fromkeys(Share, most)
+    per_hour = dict.fromkeys(Quota, most)
     return InMemoryRateLimiter(clock=clock, per_hour=per_hour, pseudonym=NAMED.__add__)
 
 
@@ -34,36 +34,36 @@ def a_limiter(clock: ManualClock, most: int = 2) -> InMemoryRateLimiter:
 )
 async def test_an_ipv6_site_is_one_caller(one_address: str, another: str, *, is_same: bool) -> None:
     limiter = a_limiter(ManualClock())
-    await limiter.spend(one_address, Share.NEW, 2)
+    await limiter.consume(one_address, Quota.NEW, 2)
 
     if is_same:
         with pytest.raises(TooManyRequests):
-            await limiter.spend(another, Share.NEW)
+            await limiter.consume(another, Quota.NEW)
     else:
-        await limiter.spend(another, Share.NEW)
+        await limiter.consume(another, Quota.NEW)
 
 
 async def test_an_hour_later_there_is_room_again() -> None:
     clock = ManualClock()
     limiter = a_limiter(clock)
-    await limiter.spend("192.0.2.1", Share.NEW, 2)
+    await limiter.consume("192.0.2.1", Quota.NEW, 2)
     clock.advance(HOUR / 4)
     with pytest.raises(TooManyRequests) as refused:
-        await limiter.spend("192.0.2.1", Share.NEW)
+        await limiter.consume("192.0.2.1", Quota.NEW)
 
     clock.advance(refused.value.retry_after)
 
     assert refused.value.retry_after == HOUR * 3 / 4
-    await limiter.spend("192.0.2.1", Share.NEW, 2)
+    await limiter.consume("192.0.2.1", Quota.NEW, 2)
 
 
 async def test_what_is_refused_costs_nothing() -> None:
     limiter = a_limiter(ManualClock())
     with pytest.raises(TooManyRequests):
-        await limiter.spend("192.0.2.1", Share.STORED, 3)
+        await limiter.consume("192.0.2.1", Quota.STORED, 3)
 
-    await limiter.spend("192.0.2.1", Share.STORED, 2)
-    await limiter.spend("192.0.2.1", Share.NEW, 2)
+    await limiter.consume("192.0.2.1", Quota.STORED, 2)
+    await limiter.consume("192.0.2.1", Quota.NEW, 2)
 
 
 def counted() -> set[str]:
@@ -77,13 +77,13 @@ def counted() -> set[str]:
 async def test_counters_leave_memory_once_their_hour_is_over() -> None:
     clock = ManualClock()
     limiter = a_limiter(clock)
-    await limiter.spend("203.0.113.1", Share.NEW)
+    await limiter.consume("203.0.113.1", Quota.NEW)
     clock.advance(HOUR / 2)
-    await limiter.spend("203.0.113.2", Share.NEW)
+    await limiter.consume("203.0.113.2", Quota.NEW)
     clock.advance(HOUR / 2)
-    await limiter.spend("203.0.113.1", Share.NEW)
+    await limiter.consume("203.0.113.1", Quota.NEW)
     clock.advance(HOUR / 2)
-    await limiter.spend("203.0.113.3", Share.NEW)
+    await limiter.consume("203.0.113.3", Quota.NEW)
 
     ours = {one for one in counted() if one.startswith("203.0.113.")}
     assert ours == {"203.0.113.1", "203.0.113.3"}
@@ -95,7 +95,7 @@ async def test_the_oldest_counters_leave_when_there_are_very_many(
     monkeypatch.setattr(rate_limiter, "MOST_COUNTERS", 3)
     limiter = a_limiter(ManualClock())
     for number in (1, 2, 3, 1, 4):
-        await limiter.spend(f"198.51.100.{number}", Share.NEW)
+        await limiter.consume(f"198.51.100.{number}", Quota.NEW)
 
     # Others may be those of a limiter that another test has left to be collected.
     ours = {one for one in counted() if one.startswith("198.51.100.")}

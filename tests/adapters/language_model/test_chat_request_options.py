@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from adapters.language_model.chat_request import refused_extra, request_body
+from adapters.language_model.chat_request import rejected_parameter, request_body
 from domain.model.message import Part, Role, TextPart, ToolCallPart, ToolResultPart
 from domain.model.prompt import ReplyOptions, Tool
 from tests.support.builders import a_message
@@ -72,12 +72,12 @@ def test_a_hint_that_a_server_refuses_is_left_out(name: str) -> None:
     complaint = f'{{"error":"unknown parameter \'{name}\'"}}'.encode()
 
     assert name in sent(options)
-    assert refused_extra(400, complaint, frozenset()) == name
+    assert rejected_parameter(400, complaint, frozenset()) == name
     assert name not in sent(options, {name})
 
 
 def test_a_temperature_that_a_server_refuses_is_not_left_out() -> None:
-    assert refused_extra(400, b"unknown parameter 'temperature'", frozenset()) is None
+    assert rejected_parameter(400, b"unknown parameter 'temperature'", frozenset()) is None
 
 
 @pytest.mark.parametrize(

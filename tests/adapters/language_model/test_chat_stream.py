@@ -29,7 +29,7 @@ SAID = [ReasoningPiece("Hm"), TextPiece("Grüße 🙂"), TextPiece("\n\n")]
 def read(*chunks: bytes) -> tuple[list[Piece], ModelFinished]:
     stream = ChatStream()
     pieces = [piece for chunk in chunks for piece in stream.feed(chunk)]
-    return pieces, stream.last_word()
+    return pieces, stream.finish()
 
 
 @settings(max_examples=100, deadline=None)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from adapters.language_model.chat_chunks import WholeCharacters
+from adapters.language_model.chat_chunks import SurrogateJoiner
 from adapters.language_model.chat_stream import ChatStream
 from domain.model.message import FinishReason, Usage
 from domain.model.piece import (
@@ -28,7 +28,7 @@ LONE = "\ufffd"
 def read(*chunks: bytes) -> tuple[list[Piece], ModelFinished]:
     stream = ChatStream()
     pieces = [piece for chunk in chunks for piece in stream.feed(chunk)]
-    return [*pieces, *stream.end()], stream.last_word()
+    return [*pieces, *stream.end()], stream.finish()
 
 
 def more(arguments: str, name: str | None = None, **members: Any) -> bytes:
@@ -142,7 +142,7 @@ def test_half_a_character_that_stays_alone_is_marked() -> None:
 @given(st.lists(st.text(st.characters(codec=None), max_size=3), max_size=6))
 @example(["\ud83d", "", "\ude00"])
 def test_no_half_ever_gets_through(texts: list[str]) -> None:
-    characters = WholeCharacters()
+    characters = SurrogateJoiner()
     said = "".join([*map(characters.of, texts), characters.rest()])
 
     joined = "".join(texts).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

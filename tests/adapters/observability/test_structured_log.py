@@ -13,7 +13,7 @@ def a_log() -> StructuredLog:
 
 def test_a_session_id_is_replaced_by_its_digest() -> None:
     with capture_logs() as lines:
-        a_log().note("turn.finished", session_id=ID, pieces=3, seconds=0.5)
+        a_log().emit("turn.finished", session_id=ID, pieces=3, seconds=0.5)
 
     assert lines == [
         {
@@ -29,7 +29,7 @@ def test_a_session_id_is_replaced_by_its_digest() -> None:
 
 def test_what_is_absent_is_not_logged() -> None:
     with capture_logs() as lines:
-        a_log().note("turn.finished", session_id=None, error=None, pieces=0, stopped=False)
+        a_log().emit("turn.finished", session_id=None, error=None, pieces=0, stopped=False)
 
     assert lines == [{"event": "turn.finished", "log_level": "info", "pieces": 0, "stopped": False}]
 
@@ -49,6 +49,6 @@ def test_what_is_absent_is_not_logged() -> None:
 )
 def test_what_has_to_be_looked_at_is_louder(event: str, level: str) -> None:
     with capture_logs() as lines:
-        a_log().note(event)
+        a_log().emit(event)
 
     assert [line["log_level"] for line in lines] == [level]

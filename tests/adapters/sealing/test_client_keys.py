@@ -75,15 +75,15 @@ def test_a_key_of_an_older_master_key_is_renewed_for_the_same_owner() -> None:
 
     caller = rotating.authenticate(issued)
 
-    assert caller.renewed is not None
-    assert keys_under(OTHER).authenticate(caller.renewed).owner == caller.owner
-    assert rotating.authenticate(caller.renewed).renewed is None
+    assert caller.reissued_key is not None
+    assert keys_under(OTHER).authenticate(caller.reissued_key).owner == caller.owner
+    assert rotating.authenticate(caller.reissued_key).reissued_key is None
     assert caller.owner == keys_under(MASTER).authenticate(issued).owner
-    assert caller.renewed not in repr(caller)
+    assert caller.reissued_key not in repr(caller)
 
 
 def test_a_key_of_the_first_master_key_stays() -> None:
-    assert keys_under(MASTER, OTHER).authenticate(KEY).renewed is None
+    assert keys_under(MASTER, OTHER).authenticate(KEY).reissued_key is None
 
 
 def test_a_key_of_a_master_key_that_was_dropped_is_refused() -> None:
@@ -129,7 +129,7 @@ def test_a_key_has_one_spelling(spelled: str) -> None:
 def test_derived_sessions_never_change() -> None:
     keys = keys_under(MASTER)
 
-    assert keys.session_named(OWNER, "my chat") == "df42d4a1-3326-8732-9d7c-64f845c9795b"
+    assert keys.session_for_chat_id(OWNER, "my chat") == "df42d4a1-3326-8732-9d7c-64f845c9795b"
     assert keys.session_for_request(OWNER, "once") == "30582142-1407-8212-9040-1495781f23b5"
 
 
@@ -139,7 +139,7 @@ def test_derived_sessions_are_version_8_and_follow_from_the_owner_only(
 ) -> None:
     owner = Owner(secret=secret)
 
-    named = keys_under(MASTER).session_named(owner, name)
+    named = keys_under(MASTER).session_for_chat_id(owner, name)
     requested = keys_under(OTHER).session_for_request(owner, name)
 
     assert named == session_id(session_by_hand(secret, b"chat id", name))
@@ -150,9 +150,9 @@ def test_derived_sessions_are_version_8_and_follow_from_the_owner_only(
 def test_owners_and_purposes_do_not_share_sessions() -> None:
     keys = keys_under(MASTER)
 
-    assert keys.session_named(OWNER, "a") != keys.session_named(STRANGER, "a")
-    assert keys.session_named(OWNER, "a") != keys.session_for_request(OWNER, "a")
-    assert keys.session_named(OWNER, "\ud800") != keys.session_named(OWNER, "\ud801")
+    assert keys.session_for_chat_id(OWNER, "a") != keys.session_for_chat_id(STRANGER, "a")
+    assert keys.session_for_chat_id(OWNER, "a") != keys.session_for_request(OWNER, "a")
+    assert keys.session_for_chat_id(OWNER, "\ud800") != keys.session_for_chat_id(OWNER, "\ud801")
 
 
 def test_pseudonyms_are_keyed_digests() -> None:

@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.ciphers.modes import GCM
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import (
     NO_FRAME_BEFORE,
-    Belonging,
     BoundSealer,
-    Kind,
+    Ownership,
+    RecordKind,
     Sealer,
-    Unopenable,
+    UnsealError,
     header_of,
     tag_of,
 )
@@ -41,7 +41,10 @@ def a_sealer(ring: str = RING) -> Sealer:
 
 
 def bound(
-    ring: str = RING, owner: Owner = OWNER, kind: Kind = Kind.STATE, session: SessionId = ID
+    ring: str = RING,
+    owner: Owner = OWNER,
+    kind: RecordKind = RecordKind.STATE,
+    session: SessionId = ID,
 ) -> BoundSealer:
     return a_sealer(ring).bound(owner, kind, session)
 
@@ -90,18 +93,18 @@ def test_a_frame_opens_for_its_owner_in_its_place() -> None:
     [
         bound(owner=STRANGER),
         bound(session=OTHER_ID),
-        bound(kind=Kind.TURN),
+        bound(kind=RecordKind.TURN),
         bound(ring=NEWER),
         bound(ring=NEWER.replace("second", "first")),
     ],
 )
 def test_a_frame_opens_for_nobody_and_nowhere_else(other: BoundSealer) -> None:
-    with pytest.raises(Unopenable):
+    with pytest.raises(UnsealError):
         other.open(a_frame(), before=NO_FRAME_BEFORE)
 
 
 def test_a_frame_opens_only_behind_the_one_it_was_written_behind() -> None:
-    with pytest.raises(Unopenable):
+    with pytest.raises(UnsealError):
         bound().open(a_frame(), before=bytes(range(16)))
 
 
@@ -110,29 +113,29 @@ def test_a_frame_with_any_byte_changed_does_not_open(place: int) -> None:
     frame = bytearray(a_frame())
     frame[place] ^= 1
 
-    with pytest.raises(Unopenable):
+    with pytest.raises(UnsealError):
         bound().open(bytes(frame), before=NO_FRAME_BEFORE)
 
 
 @pytest.mark.parametrize("length", range(len(a_frame())))
 def test_a_frame_cut_short_does_not_open(length: int) -> None:
-    with pytest.raises(Unopenable):
+    with pytest.raises(UnsealError):
         bound().open(a_frame()[:length], before=NO_FRAME_BEFORE)
 
 
 def test_plaintext_does_not_open() -> None:
-    with pytest.raises(Unopenable):
+    with pytest.raises(UnsealError):
         bound().open(RECORD * 9, before=NO_FRAME_BEFORE)
 
 
 def test_a_frame_says_whose_it_is_before_it_is_opened() -> None:
     frame = a_frame()
 
-    assert bound().belonging(frame) is Belonging.OURS
-    assert bound(owner=STRANGER).belonging(frame) is Belonging.ANOTHERS
-    assert bound(session=OTHER_ID).belonging(frame) is Belonging.ANOTHERS
-    assert bound(ring=NEWER).belonging(frame) is Belonging.UNKNOWN
-    assert bound().belonging(RECORD) is Belonging.UNKNOWN
+    assert bound().belonging(frame) is Ownership.MINE
+    assert bound(owner=STRANGER).belonging(frame) is Ownership.OTHER
+    assert bound(session=OTHER_ID).belonging(frame) is Ownership.OTHER
+    assert bound(ring=NEWER).belonging(frame) is Ownership.UNKNOWN
+    assert bound().belonging(RECORD) is Ownership.UNKNOWN
 
 
 def test_an_older_key_still_opens_and_the_first_one_seals() -> None:

@@ -9,7 +9,7 @@ from domain.model.conversation import Conversation
 from ports.errors import StoreUnavailable, TooManyTurns
 from ports.turn_runner import Signals
 from tests.support.builders import a_conversation, asked, turn_id
-from tests.support.fakes import Notebook
+from tests.support.fakes import RecordingTelemetry
 from tests.support.turn_runner import (
     LONG,
     Turn,
@@ -109,8 +109,8 @@ async def test_no_more_turns_than_the_bound_run_at_once() -> None:
 
 
 async def test_a_reply_that_crashes_is_noted_by_its_kind_only() -> None:
-    notebook = Notebook()
-    runner, turn = a_runner(notebook=notebook), Turn()
+    telemetry = RecordingTelemetry()
+    runner, turn = a_runner(telemetry=telemetry), Turn()
     turn.may_open.set()
 
     async def crashing(_: Conversation, __: Signals) -> None:
@@ -119,7 +119,7 @@ async def test_a_reply_that_crashes_is_noted_by_its_kind_only() -> None:
     await runner.run(turn_id(), turn.opening, crashing, nothing)
     await runner.drain(LONG)
 
-    assert notebook.notes == [("turn.crashed", {"kind": "RuntimeError"})]
+    assert telemetry.emitted == [("turn.crashed", {"kind": "RuntimeError"})]
 
 
 async def test_who_waits_for_an_opening_that_the_end_cuts_off_is_told() -> None:

@@ -12,8 +12,8 @@ from adapters.wire_format.conversation_record import conversation_of, decode_fra
 from adapters.wire_format.packing import (
     RECORD_MAX_BYTES,
     SCHEMA,
+    DecodeError,
     RecordTooLarge,
-    Unpackable,
     pack,
     unpack,
 )
@@ -35,12 +35,12 @@ from tests.support.builders import ID, a_conversation, a_message, after_turns
     ],
 )
 def test_what_is_no_record_of_a_known_version_is_refused(packed: bytes) -> None:
-    with pytest.raises(Unpackable):
+    with pytest.raises(DecodeError):
         decode_frame(packed)
 
 
 def test_the_refusal_of_a_newer_version_names_it() -> None:
-    with pytest.raises(Unpackable, match="schema version 7"):
+    with pytest.raises(DecodeError, match="schema version 7"):
         unpack(bytes((7, 0)) + b"later")
 
 
@@ -48,7 +48,7 @@ def test_a_record_that_would_unpack_to_too_much_is_refused() -> None:
     bomb = pack(bytes(RECORD_MAX_BYTES + 1), most=RECORD_MAX_BYTES + 1)
 
     assert len(bomb) < 10_000
-    with pytest.raises(Unpackable, match="too large"):
+    with pytest.raises(DecodeError, match="too large"):
         unpack(bomb)
 
 
@@ -61,7 +61,7 @@ def test_what_would_be_refused_is_never_packed() -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_record_or_refused(noise: bytes) -> None:
-    with suppress(Unpackable):
+    with suppress(DecodeError):
         decode_frame(bytes((SCHEMA, 1)) + noise)
 
 
@@ -77,5 +77,5 @@ def test_a_head_that_counts_fewer_messages_than_there_are_is_refused() -> None:
     content = decode_frame(encode_frame([a_message(1)], head=a_conversation()))
     assert content.head is not None
 
-    with pytest.raises(Unpackable):
+    with pytest.raises(DecodeError):
         conversation_of(SessionId(ID), content.head, content.messages)
