@@ -44,7 +44,7 @@ async def test_a_process_that_ends_lets_its_turns_finish() -> None:
 async def test_a_turn_that_is_not_done_in_time_has_to_say_its_last_words() -> None:
     runner = a_runner()
     turn, signals = await a_running_turn(runner)
-    draining = asyncio.create_task(runner.drain(AT_ONCE, last_words=LONG))
+    draining = asyncio.create_task(runner.drain(AT_ONCE, interrupt_grace=LONG))
 
     await signals.wait(LONG)
     shutting_down = signals.shutting_down
@@ -59,7 +59,7 @@ async def test_a_turn_without_last_words_is_cut_off() -> None:
     runner = a_runner()
     turn, _ = await a_running_turn(runner)
 
-    await runner.drain(AT_ONCE, last_words=AT_ONCE)
+    await runner.drain(AT_ONCE, interrupt_grace=AT_ONCE)
     await turns_of_the_loop()
 
     assert turn.fate == "cut off"
