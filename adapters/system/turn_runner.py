@@ -85,8 +85,8 @@ class TaskTurnRunner:
     async def drain(self, grace: timedelta, interrupt_grace: timedelta = INTERRUPT_GRACE) -> None:
         """Take no new turns; let the running ones finish within ``grace``, then interrupt them.
 
-        An interrupted turn has ``interrupt_grace`` to store its pieces. A turn that still runs after
-        that is left open; the next writer settles it.
+        An interrupted turn has ``interrupt_grace`` to store its pieces. A turn that still runs
+        after that is left open; the next writer settles it.
         """
         self.refuse_new()
         await self._wait(grace)

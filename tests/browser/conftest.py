@@ -9,8 +9,8 @@ from playwright.async_api import Browser, async_playwright
 
 from tests.support.browser import Chat, Visitor, Visits, visiting
 from tests.support.chromium import MISSING, chromium_or_skip
-from tests.support.fake_model import Puppet
-from tests.support.service import Served, served
+from tests.support.fake_model import FakeModel
+from tests.support.service import RunningService, running_service
 
 # Containers allow no sandbox within theirs; the sites of tests are all on this machine.
 _ARGUMENTS = ("--no-sandbox", "--host-resolver-rules=MAP *.example 127.0.0.1")
@@ -26,18 +26,18 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-def puppet() -> Puppet:
-    return Puppet()
+def fake_model() -> FakeModel:
+    return FakeModel()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def service(browser: Browser, puppet: Puppet) -> AsyncIterator[Served]:  # noqa: ARG001 - without a browser nothing is served
-    async with served(model=puppet) as service:
+async def service(browser: Browser, fake_model: FakeModel) -> AsyncIterator[RunningService]:  # noqa: ARG001 - without a browser nothing is served
+    async with running_service(model=fake_model) as service:
         yield service
 
 
 @pytest.fixture
-def visits(browser: Browser, service: Served) -> Visits:
+def visits(browser: Browser, service: RunningService) -> Visits:
     """Visits to the service, for tests that choose the browser's options."""
     return partial(visiting, browser, service.url)
 

@@ -9,7 +9,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
 
 from tests.support.browser import CUT, Chat, Visitor, Visits
-from tests.support.fake_model import Puppet
+from tests.support.fake_model import FakeModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 REPLY = (
@@ -27,13 +27,13 @@ async def violations(chat: Chat) -> Sequence[str]:
     ]
 
 
-async def talked(chat: Chat, puppet: Puppet, reply: str = REPLY) -> None:
+async def talked(chat: Chat, fake_model: FakeModel, reply: str = REPLY) -> None:
     """A question and an answer with everything in it."""
     await chat.box.fill("Hello")
     await chat.box.press("Enter")
-    speaking = await puppet.asked()
-    speaking.say(reply)
-    speaking.finish()
+    model_reply = await fake_model.next_reply()
+    model_reply.say(reply)
+    model_reply.finish()
     await expect(chat.messages.last.locator(".actions")).to_be_visible()
 
 
@@ -41,21 +41,21 @@ async def talked(chat: Chat, puppet: Puppet, reply: str = REPLY) -> None:
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 @pytest.mark.parametrize("locale", ["en-GB", "ar"])
 async def test_axe_finds_nothing(
-    visits: Visits, puppet: Puppet, scheme: Any, size: Any, locale: str
+    visits: Visits, fake_model: FakeModel, scheme: Any, size: Any, locale: str
 ) -> None:
     options = {"color_scheme": scheme, "viewport": size, "locale": locale}
     async with visits(**options) as visitor:
         visitor.forgive(CUT)
         chat = await visitor.open()
-        await talked(chat, puppet)
+        await talked(chat, fake_model)
         finished = await violations(chat)
         await chat.box.fill("Again")
         await chat.box.press("Enter")
-        speaking = await puppet.asked()
-        speaking.say("So")
+        model_reply = await fake_model.next_reply()
+        model_reply.say("So")
         await expect(chat.replies.last).to_have_text("So")
         writing = await violations(chat)
-        speaking.fail()
+        model_reply.fail()
         await expect(chat.notice).not_to_have_text("")
         failed = await violations(chat)
         await chat.page.locator(".retention button").first.click()
@@ -64,8 +64,8 @@ async def test_axe_finds_nothing(
     assert [finished, writing, failed, asking] == [[], [], [], []]
 
 
-async def test_everything_is_reached_by_keyboard(chat: Chat, puppet: Puppet) -> None:
-    await talked(chat, puppet, "Yes")
+async def test_everything_is_reached_by_keyboard(chat: Chat, fake_model: FakeModel) -> None:
+    await talked(chat, fake_model, "Yes")
     reached = []
     await chat.page.locator("body").evaluate("body => document.activeElement.blur()")
     for _ in range(12):
@@ -80,7 +80,7 @@ async def test_everything_is_reached_by_keyboard(chat: Chat, puppet: Puppet) -> 
 
 
 async def test_replies_are_read_aloud_by_whole_paragraphs_each_once(
-    chat: Chat, puppet: Puppet
+    chat: Chat, fake_model: FakeModel
 ) -> None:
     await chat.evaluate(
         """() => {
@@ -92,11 +92,11 @@ async def test_replies_are_read_aloud_by_whole_paragraphs_each_once(
         }"""
     )
     await chat.say("Hello")
-    speaking = await puppet.asked()
+    model_reply = await fake_model.next_reply()
     for piece in ("The ", "first", ".\n\n", "- one", "\n- two", "\n\nThe ", "last."):
-        speaking.say(piece)
+        model_reply.say(piece)
         await expect(chat.replies.last).to_contain_text(piece.strip("\n- ") or "first")
-    speaking.finish()
+    model_reply.finish()
     await expect(chat.button("Send")).to_be_visible()
 
     heard = await chat.evaluate("globalThis.heard")
@@ -107,12 +107,14 @@ async def test_replies_are_read_aloud_by_whole_paragraphs_each_once(
     )
 
 
-async def test_enlarged_to_200_percent_nothing_is_lost(visits: Visits, puppet: Puppet) -> None:
+async def test_enlarged_to_200_percent_nothing_is_lost(
+    visits: Visits, fake_model: FakeModel
+) -> None:
     # What 1280 by 800 is when everything is twice as large; then the narrowest that WCAG asks for.
     for size in ({"width": 640, "height": 400}, {"width": 320, "height": 480}):
         async with visits(viewport=size) as visitor:
             chat = await visitor.open()
-            await talked(chat, puppet, "word " * 80 + "\n\n```\n" + "long " * 60 + "\n```")
+            await talked(chat, fake_model, "word " * 80 + "\n\n```\n" + "long " * 60 + "\n```")
             width = await chat.evaluate("document.documentElement.scrollWidth")
 
             log = chat.page.get_by_role("region", name="Conversation")
@@ -123,11 +125,11 @@ async def test_enlarged_to_200_percent_nothing_is_lost(visits: Visits, puppet: P
             await expect(chat.messages.last).to_be_in_viewport()
 
 
-async def test_those_who_want_no_motion_get_none(visits: Visits, puppet: Puppet) -> None:
+async def test_those_who_want_no_motion_get_none(visits: Visits, fake_model: FakeModel) -> None:
     async with visits(reduced_motion="reduce") as visitor:
         chat = await visitor.open()
         await chat.say("Hello")
-        await puppet.asked()
+        await fake_model.next_reply()
         await expect(chat.page.locator(".dots:visible")).to_have_count(1)
 
         assert await chat.evaluate("document.getAnimations().length") == 0
@@ -158,11 +160,11 @@ async def test_the_page_speaks_the_visitors_language(
 
 
 async def test_from_right_to_left_everything_is_on_the_other_side(
-    visits: Visits, puppet: Puppet
+    visits: Visits, fake_model: FakeModel
 ) -> None:
     async with visits(locale="ar") as visitor:
         chat = await visitor.open()
-        await talked(chat, puppet, "Left to right, even so.")
+        await talked(chat, fake_model, "Left to right, even so.")
         said, send = await chat.said.last.bounding_box(), await chat.button("إرسال").bounding_box()
         box = await chat.page.locator("textarea").bounding_box()
 

@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.support.browser import Chat
-from tests.support.fake_model import Puppet
+from tests.support.fake_model import FakeModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 # Made in the page from the module that the page uses.
@@ -73,11 +73,11 @@ async def test_what_looks_dangerous_stays_text(chat: Chat) -> None:
     assert not any(tag in html for html in shown for tag in ("<a", "<img", "<script", "href"))
 
 
-async def test_links_open_elsewhere_and_tell_nothing(chat: Chat, puppet: Puppet) -> None:
+async def test_links_open_elsewhere_and_tell_nothing(chat: Chat, fake_model: FakeModel) -> None:
     await chat.say("Where?")
-    speaking = await puppet.asked()
-    speaking.say("[Here](https://e.org/) or <img src=x onerror=alert(1)>")
-    speaking.finish()
+    model_reply = await fake_model.next_reply()
+    model_reply.say("[Here](https://e.org/) or <img src=x onerror=alert(1)>")
+    model_reply.finish()
     await chat.sees_reply("Here or <img src=x onerror=alert(1)>")
 
     link = chat.page.get_by_role("link", name="Here")
@@ -99,15 +99,15 @@ async def test_text_made_to_be_slow_is_not(chat: Chat, text: str) -> None:
     assert seconds < 2
 
 
-async def test_what_stands_already_is_not_made_anew(chat: Chat, puppet: Puppet) -> None:
+async def test_what_stands_already_is_not_made_anew(chat: Chat, fake_model: FakeModel) -> None:
     await chat.say("Two paragraphs, please")
-    speaking = await puppet.asked()
-    speaking.say("The first.\n\nThe second")
+    model_reply = await fake_model.next_reply()
+    model_reply.say("The first.\n\nThe second")
     first = chat.replies.last.get_by_text("The first.")
     await first.evaluate("node => { node.id = 'marked'; }")
 
-    speaking.say(" goes on.")
-    speaking.finish()
+    model_reply.say(" goes on.")
+    model_reply.finish()
 
     await chat.sees_reply("The first.The second goes on.")
     await expect(first).to_have_attribute("id", "marked")

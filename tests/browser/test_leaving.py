@@ -10,17 +10,17 @@ import pytest
 from playwright.async_api import expect
 
 from tests.support.browser import CUT, Chat, Visitor
-from tests.support.fake_model import Puppet
+from tests.support.fake_model import FakeModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def told(chat: Chat, puppet: Puppet) -> str:
+async def told(chat: Chat, fake_model: FakeModel) -> str:
     """A secret and an answer; gives the session id."""
     await chat.say("My secret")
-    speaking = await puppet.asked()
-    speaking.say("It is safe.")
-    speaking.finish()
+    model_reply = await fake_model.next_reply()
+    model_reply.say("It is safe.")
+    model_reply.finish()
     await chat.sees_reply("It is safe.")
     return str(await chat.evaluate("localStorage.getItem('privity.session')"))
 
@@ -49,28 +49,28 @@ async def test_it_says_how_long_the_conversation_stays_by_the_servers_clock(
 
 
 async def test_a_turn_lengthens_the_stay_when_it_begins_also_if_it_fails(
-    visitor: Visitor, chat: Chat, puppet: Puppet
+    visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     visitor.forgive(CUT)
     await expect(chat.left).to_contain_text("Forgotten in 59 min")
     await chat.say("Hello")
-    speaking = await puppet.asked()
+    model_reply = await fake_model.next_reply()
     await expect(chat.left).to_contain_text("Forgotten in 23 hr 59 min.")
 
     async with chat.page.expect_request(lambda asked: asked.url.endswith("&limit=1")):
-        speaking.fail()
+        model_reply.fail()
 
     await expect(chat.notice).not_to_have_text("")
     await expect(chat.left).to_contain_text("Forgotten in 23 hr 59 min.")
 
 
 async def test_what_the_clock_has_ended_is_looked_for_no_more(
-    visitor: Visitor, puppet: Puppet
+    visitor: Visitor, fake_model: FakeModel
 ) -> None:
     visitor.forgive("404")
     await visitor.context.clock.install()
     chat = await visitor.open()
-    session_id = await told(chat, puppet)
+    session_id = await told(chat, fake_model)
     await chat.evaluate("id => fetch(`api/chat/${id}`, {method: 'DELETE'})", session_id)
 
     await chat.page.clock.fast_forward("24:00:01")
@@ -80,10 +80,10 @@ async def test_what_the_clock_has_ended_is_looked_for_no_more(
 
 
 async def test_forget_now_asks_once_and_then_it_is_gone(
-    visitor: Visitor, chat: Chat, puppet: Puppet
+    visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     visitor.forgive("404")
-    session_id = await told(chat, puppet)
+    session_id = await told(chat, fake_model)
     await chat.button("Forget now").click()
     await expect(chat.button("Keep")).to_be_focused()
     await chat.button("Keep").click()
@@ -100,25 +100,27 @@ async def test_forget_now_asks_once_and_then_it_is_gone(
     assert "secret" not in await chat.page.content()
 
 
-async def test_after_forgetting_a_new_conversation_begins(chat: Chat, puppet: Puppet) -> None:
-    before = await told(chat, puppet)
+async def test_after_forgetting_a_new_conversation_begins(
+    chat: Chat, fake_model: FakeModel
+) -> None:
+    before = await told(chat, fake_model)
     await chat.forget()
     await chat.button("New conversation").click()
     await expect(chat.replies).to_have_text(["Hello! What would you like to know?"])
 
-    after = await told(chat, puppet)
+    after = await told(chat, fake_model)
 
     assert after != before
     await expect(chat.said).to_have_text(["My secret"])
 
 
 async def test_forgetting_in_one_tab_forgets_in_the_other(
-    visitor: Visitor, chat: Chat, puppet: Puppet
+    visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     # The other tab may be reading just then.
     visitor.forgive("404")
     other = await visitor.open()
-    await told(chat, puppet)
+    await told(chat, fake_model)
     await other.sees_reply("It is safe.")
 
     await chat.forget()
@@ -131,25 +133,27 @@ async def test_forgetting_in_one_tab_forgets_in_the_other(
         await expect(tab.notice).to_have_text("")
 
 
-async def test_forgetting_in_the_middle_of_a_reply_ends_it(chat: Chat, puppet: Puppet) -> None:
+async def test_forgetting_in_the_middle_of_a_reply_ends_it(
+    chat: Chat, fake_model: FakeModel
+) -> None:
     await chat.say("Hello")
-    speaking = await puppet.asked()
-    speaking.say("I will")
+    model_reply = await fake_model.next_reply()
+    model_reply.say("I will")
     await expect(chat.replies.last).to_have_text("I will")
 
     await chat.forget()
 
     await expect(chat.notice).to_contain_text("The conversation has been forgotten.")
     async with asyncio.timeout(15):
-        await speaking.left.wait()
+        await model_reply.left.wait()
     await expect(chat.messages).to_have_count(0)
 
 
 async def test_forget_everything_here_gives_the_key_back(
-    visitor: Visitor, chat: Chat, puppet: Puppet
+    visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     visitor.forgive("404")
-    session_id = await told(chat, puppet)
+    session_id = await told(chat, fake_model)
     assert [cookie["name"] for cookie in await visitor.context.cookies()] == ["privity"]
 
     await chat.forget("Forget everything here")
@@ -161,8 +165,8 @@ async def test_forget_everything_here_gives_the_key_back(
     await expect(chat.messages).to_have_count(0)
 
 
-async def test_a_conversation_is_taken_along_as_a_file(chat: Chat, puppet: Puppet) -> None:
-    session_id = await told(chat, puppet)
+async def test_a_conversation_is_taken_along_as_a_file(chat: Chat, fake_model: FakeModel) -> None:
+    session_id = await told(chat, fake_model)
 
     async with chat.page.expect_download() as download:
         await chat.button("Export").click()
@@ -175,10 +179,10 @@ async def test_a_conversation_is_taken_along_as_a_file(chat: Chat, puppet: Puppe
 
 
 async def test_what_could_not_be_forgotten_is_not_said_to_be(
-    visitor: Visitor, chat: Chat, puppet: Puppet
+    visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     visitor.forgive("ERR_INTERNET_DISCONNECTED")
-    session_id = await told(chat, puppet)
+    session_id = await told(chat, fake_model)
     await visitor.context.set_offline(True)
 
     await chat.forget()

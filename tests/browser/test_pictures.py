@@ -8,7 +8,7 @@ from playwright.async_api import ViewportSize, expect
 
 from tests.support.browser import CUT, Chat, Visits
 from tests.support.embedding_pages import embed, opened
-from tests.support.fake_model import Puppet
+from tests.support.fake_model import FakeModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 FOLDER: Final = Path(__file__).parents[2] / "build" / "pictures"
@@ -40,17 +40,17 @@ ANSWERED: Final = {
 }
 
 
-async def talk(chat: Chat, puppet: Puppet, locale: str) -> None:
+async def talk(chat: Chat, fake_model: FakeModel, locale: str) -> None:
     """An answered question, and another whose answer is being written."""
     for number, (asked, answered) in enumerate(zip(ASKED[locale], ANSWERED[locale], strict=True)):
         box = chat.page.locator("textarea")
         await box.fill(asked)
         await box.press("Enter")
-        speaking = await puppet.asked()
-        speaking.say(answered)
+        model_reply = await fake_model.next_reply()
+        model_reply.say(answered)
         await expect(chat.replies.last.locator("strong, em")).to_be_visible()
         if number == 0:
-            speaking.finish()
+            model_reply.finish()
             await expect(chat.messages.last.locator(".actions")).to_be_visible()
 
 
@@ -65,28 +65,28 @@ async def take(chat: Chat, name: str) -> None:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("locale", ASKED)
 async def test_the_page(
-    visits: Visits, puppet: Puppet, scheme: Any, size: str, locale: str
+    visits: Visits, fake_model: FakeModel, scheme: Any, size: str, locale: str
 ) -> None:
     options = {"color_scheme": scheme, "viewport": SIZES[size], "locale": locale}
     async with visits(**options) as visitor:
         chat = await visitor.open()
-        await talk(chat, puppet, locale)
+        await talk(chat, fake_model, locale)
         await take(chat, f"page-{locale[:2]}-{size}-{scheme}")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 async def test_troubles_and_questions(
-    visits: Visits, puppet: Puppet, scheme: Any, size: str
+    visits: Visits, fake_model: FakeModel, scheme: Any, size: str
 ) -> None:
     options = {"color_scheme": scheme, "viewport": SIZES[size]}
     async with visits(**options) as visitor:
         visitor.forgive(CUT)
         chat = await visitor.open()
         await chat.say("Hello")
-        speaking = await puppet.asked()
-        speaking.say("I wanted to")
-        speaking.fail()
+        model_reply = await fake_model.next_reply()
+        model_reply.say("I wanted to")
+        model_reply.fail()
         await expect(chat.notice).not_to_have_text("")
         await take(chat, f"trouble-{size}-{scheme}")
         await chat.button("Forget everything here").click()
@@ -98,7 +98,7 @@ async def test_troubles_and_questions(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-async def test_the_widget(visits: Visits, puppet: Puppet, scheme: Any, size: str) -> None:
+async def test_the_widget(visits: Visits, fake_model: FakeModel, scheme: Any, size: str) -> None:
     options = {"color_scheme": scheme, "viewport": SIZES[size]}
     async with visits(**options) as visitor:
         style = ":root { color-scheme: light dark; } body { font: 1rem system-ui; margin: 2rem; }"
@@ -106,5 +106,5 @@ async def test_the_widget(visits: Visits, puppet: Puppet, scheme: Any, size: str
         await expect(chat.button("Ask us")).to_be_visible()
         await take(chat, f"widget-closed-{size}-{scheme}")
         await opened(chat, "Ask us")
-        await talk(chat, puppet, "en-GB")
+        await talk(chat, fake_model, "en-GB")
         await take(chat, f"widget-{size}-{scheme}")

@@ -4,22 +4,22 @@ import pytest
 from playwright.async_api import expect
 
 from tests.support.browser import Chat
-from tests.support.fake_model import Puppet
+from tests.support.fake_model import FakeModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def talked(chat: Chat, puppet: Puppet) -> None:
+async def talked(chat: Chat, fake_model: FakeModel) -> None:
     await chat.box.fill("Hello")
     await chat.box.press("Enter")
-    speaking = await puppet.asked()
-    speaking.say("Yes")
-    speaking.finish()
+    model_reply = await fake_model.next_reply()
+    model_reply.say("Yes")
+    model_reply.finish()
     await expect(chat.messages.last.locator(".actions")).to_be_visible()
 
 
-async def test_the_question_is_answered_by_keyboard(chat: Chat, puppet: Puppet) -> None:
-    await talked(chat, puppet)
+async def test_the_question_is_answered_by_keyboard(chat: Chat, fake_model: FakeModel) -> None:
+    await talked(chat, fake_model)
     await chat.button("Forget now").focus()
     await chat.page.keyboard.press("Enter")
     await expect(chat.button("Keep")).to_be_focused()
@@ -34,9 +34,9 @@ async def test_the_question_is_answered_by_keyboard(chat: Chat, puppet: Puppet) 
 
 
 async def test_a_question_asked_again_at_once_gets_its_own_answer(
-    chat: Chat, puppet: Puppet
+    chat: Chat, fake_model: FakeModel
 ) -> None:
-    await talked(chat, puppet)
+    await talked(chat, fake_model)
     await chat.evaluate(
         """async () => {
             const press = (name) => [...document.querySelectorAll("button")]

@@ -4,33 +4,33 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from tests.support.browser import CUT, SAY_AND_WAIT, Chat, Visitor, half_said, visiting
-from tests.support.fake_model import Parrot, Puppet
+from tests.support.fake_model import EchoModel, FakeModel
 from tests.support.proxies import proxy_to
-from tests.support.service import Served, served
+from tests.support.service import RunningService, running_service
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 SESSION = "Promise.resolve(localStorage.getItem('privity.session'))"
 
 
 async def test_a_reload_in_the_middle_of_a_reply_goes_on_with_it(
-    chat: Chat, puppet: Puppet
+    chat: Chat, fake_model: FakeModel
 ) -> None:
-    speaking = await half_said(chat, puppet)
+    model_reply = await half_said(chat, fake_model)
 
     await chat.page.reload()
 
     await expect(chat.replies.last).to_have_text("The first half,")
     await expect(chat.status).to_have_text("The assistant is writing …")
-    speaking.say(" and the second.")
-    speaking.finish()
+    model_reply.say(" and the second.")
+    model_reply.finish()
     await chat.sees_reply("The first half, and the second.")
     await expect(chat.said).to_have_text(["Hello"])
-    assert puppet.times_asked == 1
+    assert fake_model.times_asked == 1
 
 
-async def test_a_reload_afterwards_shows_what_was_said(chat: Chat, puppet: Puppet) -> None:
-    speaking = await half_said(chat, puppet)
-    speaking.finish()
+async def test_a_reload_afterwards_shows_what_was_said(chat: Chat, fake_model: FakeModel) -> None:
+    model_reply = await half_said(chat, fake_model)
+    model_reply.finish()
     await chat.sees_reply("The first half,")
 
     await chat.page.reload()
@@ -40,16 +40,16 @@ async def test_a_reload_afterwards_shows_what_was_said(chat: Chat, puppet: Puppe
 
 
 async def test_what_is_said_in_a_forgotten_conversation_begins_a_new_one(
-    chat: Chat, puppet: Puppet
+    chat: Chat, fake_model: FakeModel
 ) -> None:
-    speaking = await half_said(chat, puppet)
-    speaking.finish()
+    model_reply = await half_said(chat, fake_model)
+    model_reply.finish()
     await chat.sees_reply("The first half,")
     await chat.evaluate(f"{SESSION}.then(id => fetch(`api/chat/${{id}}`, {{method: 'DELETE'}}))")
 
     await chat.say("Still there?")
 
-    again = await puppet.asked()
+    again = await fake_model.next_reply()
     again.finish()
     await expect(chat.notice).to_contain_text("This is a new one.")
     await expect(chat.said).to_have_text(["Still there?"])
@@ -57,7 +57,10 @@ async def test_what_is_said_in_a_forgotten_conversation_begins_a_new_one(
 
 
 async def test_a_long_conversation_is_read_back_page_by_page(browser: Browser) -> None:
-    async with served(model=Parrot()) as service, visiting(browser, service.url) as visitor:
+    async with (
+        running_service(model=EchoModel()) as service,
+        visiting(browser, service.url) as visitor,
+    ):
         chat = await visitor.open()
         for number in range(51):
             await chat.evaluate(SAY_AND_WAIT, f"Message {number}")
@@ -71,24 +74,24 @@ async def test_a_long_conversation_is_read_back_page_by_page(browser: Browser) -
 
 
 async def test_without_a_network_it_says_so_and_catches_up_afterwards(
-    visitor: Visitor, chat: Chat, puppet: Puppet
+    visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     visitor.forgive("ERR_INTERNET_DISCONNECTED")
-    speaking = await half_said(chat, puppet)
+    model_reply = await half_said(chat, fake_model)
 
     await visitor.context.set_offline(True)
     await expect(chat.status).to_contain_text("You are offline.")
-    speaking.say(" and the second.")
-    speaking.finish()
+    model_reply.say(" and the second.")
+    model_reply.finish()
     await visitor.context.set_offline(False)
 
     await chat.sees_reply("The first half, and the second.")
     await expect(chat.status).to_have_text("")
-    assert puppet.times_asked == 1
+    assert fake_model.times_asked == 1
 
 
 async def test_a_stream_that_is_cut_is_read_on_from_where_it_was(
-    browser: Browser, service: Served, puppet: Puppet
+    browser: Browser, service: RunningService, fake_model: FakeModel
 ) -> None:
     port = int(service.url.rpartition(":")[2])
     async with (
@@ -97,21 +100,21 @@ async def test_a_stream_that_is_cut_is_read_on_from_where_it_was(
     ):
         visitor.forgive(CUT, "ERR_CONNECTION")
         chat = await visitor.open()
-        speaking = await half_said(chat, puppet)
+        model_reply = await half_said(chat, fake_model)
         proxy.cut()
         await expect(chat.status).to_have_text("Connection lost. Trying again …")
 
-        speaking.say(" and the second.")
-        speaking.finish()
+        model_reply.say(" and the second.")
+        model_reply.finish()
 
         await chat.sees_reply("The first half, and the second.")
         cursors = [seen.headers.get("last-event-id", "") for seen in visitor.requests]
         assert [cursor.partition(".")[2] for cursor in cursors if cursor] == ["1"]
-        assert puppet.times_asked == 1
+        assert fake_model.times_asked == 1
 
 
 async def test_what_is_said_without_a_network_is_sent_once_when_it_is_back(
-    visitor: Visitor, chat: Chat, puppet: Puppet
+    visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     visitor.forgive("ERR_INTERNET_DISCONNECTED")
     await visitor.context.set_offline(True)
@@ -121,11 +124,11 @@ async def test_what_is_said_without_a_network_is_sent_once_when_it_is_back(
 
     await visitor.context.set_offline(False)
 
-    speaking = await puppet.asked()
-    speaking.say("Here.")
-    speaking.finish()
+    model_reply = await fake_model.next_reply()
+    model_reply.say("Here.")
+    model_reply.finish()
     await chat.sees_reply("Here.")
-    assert puppet.times_asked == 1
+    assert fake_model.times_asked == 1
 
 
 async def test_words_that_were_taken_back_before_they_were_sent_are_in_the_box_again(
@@ -142,11 +145,13 @@ async def test_words_that_were_taken_back_before_they_were_sent_are_in_the_box_a
     await visitor.context.set_offline(False)
 
 
-async def test_nothing_that_was_said_is_kept_in_the_browser(chat: Chat, puppet: Puppet) -> None:
+async def test_nothing_that_was_said_is_kept_in_the_browser(
+    chat: Chat, fake_model: FakeModel
+) -> None:
     await chat.say("My secret is teal.")
-    speaking = await puppet.asked()
-    speaking.say("I keep it.")
-    speaking.finish()
+    model_reply = await fake_model.next_reply()
+    model_reply.say("I keep it.")
+    model_reply.finish()
     await chat.sees_reply("I keep it.")
     await chat.box.fill("And another secret")
 

@@ -6,23 +6,23 @@ from playwright.async_api import Browser, expect
 from entrypoints.settings import Settings
 from ports.language_model import ModelBusy
 from tests.support.browser import CUT, Chat, Visitor, visiting
-from tests.support.fake_model import Parrot, Puppet
-from tests.support.service import served
+from tests.support.fake_model import EchoModel, FakeModel
+from tests.support.service import running_service
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_a_reply_is_read_while_it_is_written(chat: Chat, puppet: Puppet) -> None:
+async def test_a_reply_is_read_while_it_is_written(chat: Chat, fake_model: FakeModel) -> None:
     await chat.say("Hello")
-    speaking = await puppet.asked()
+    model_reply = await fake_model.next_reply()
     await expect(chat.status).to_have_text("The assistant is writing …")
-    speaking.say("It is", " coming")
+    model_reply.say("It is", " coming")
 
     await expect(chat.replies.last).to_have_text("It is coming")
     await expect(chat.button("Stop")).to_be_visible()
 
-    speaking.say(" now.")
-    speaking.finish()
+    model_reply.say(" now.")
+    model_reply.finish()
     await chat.sees_reply("It is coming now.")
     await expect(chat.status).to_have_text("")
     await expect(chat.said).to_have_text(["Hello"])
@@ -33,13 +33,13 @@ async def test_the_assistant_begins_in_the_language_of_the_visitor(chat: Chat) -
     await expect(chat.replies).to_have_text(["Hello! What would you like to know?"])
 
 
-async def test_shift_and_enter_begin_a_new_line(chat: Chat, puppet: Puppet) -> None:
+async def test_shift_and_enter_begin_a_new_line(chat: Chat, fake_model: FakeModel) -> None:
     await chat.box.press_sequentially("One")
     await chat.box.press("Shift+Enter")
     await chat.box.press_sequentially("two")
     await chat.box.press("Enter")
 
-    prompt = (await puppet.asked()).prompt
+    prompt = (await fake_model.next_reply()).prompt
     assert prompt.messages[-1].text == "One\ntwo"
     await expect(chat.box).to_have_value("")
 
@@ -50,10 +50,12 @@ async def test_blanks_are_not_sent(chat: Chat) -> None:
     await expect(chat.messages).to_have_count(1)
 
 
-async def test_a_reply_is_stopped_and_what_was_said_stays(chat: Chat, puppet: Puppet) -> None:
+async def test_a_reply_is_stopped_and_what_was_said_stays(
+    chat: Chat, fake_model: FakeModel
+) -> None:
     await chat.say("Hello")
-    speaking = await puppet.asked()
-    speaking.say("So far")
+    model_reply = await fake_model.next_reply()
+    model_reply.say("So far")
     await expect(chat.replies.last).to_have_text("So far")
 
     await chat.button("Stop").click()
@@ -63,13 +65,15 @@ async def test_a_reply_is_stopped_and_what_was_said_stays(chat: Chat, puppet: Pu
     await expect(chat.box).to_be_focused()
 
 
-async def test_another_answer_takes_the_place_of_the_first(chat: Chat, puppet: Puppet) -> None:
+async def test_another_answer_takes_the_place_of_the_first(
+    chat: Chat, fake_model: FakeModel
+) -> None:
     await chat.say("Hello")
-    first = await puppet.asked()
+    first = await fake_model.next_reply()
     first.say("First")
     first.finish()
     await chat.button("Answer again").click()
-    second = await puppet.asked()
+    second = await fake_model.next_reply()
     second.say("Second")
     second.finish()
 
@@ -78,9 +82,9 @@ async def test_another_answer_takes_the_place_of_the_first(chat: Chat, puppet: P
     assert [said.text for said in second.prompt.messages][-1] == "Hello"
 
 
-async def test_the_last_message_is_said_anew(chat: Chat, puppet: Puppet) -> None:
+async def test_the_last_message_is_said_anew(chat: Chat, fake_model: FakeModel) -> None:
     await chat.say("Helo")
-    first = await puppet.asked()
+    first = await fake_model.next_reply()
     first.say("What?")
     first.finish()
     await chat.sees_reply("What?")
@@ -90,7 +94,7 @@ async def test_the_last_message_is_said_anew(chat: Chat, puppet: Puppet) -> None
 
     await chat.say("Hello")
 
-    second = await puppet.asked()
+    second = await fake_model.next_reply()
     second.say("Hello!")
     second.finish()
     await chat.sees_reply("Hello!")
@@ -98,9 +102,9 @@ async def test_the_last_message_is_said_anew(chat: Chat, puppet: Puppet) -> None
     assert "Helo" not in [said.text for said in second.prompt.messages]
 
 
-async def test_an_edit_is_left_with_escape(chat: Chat, puppet: Puppet) -> None:
+async def test_an_edit_is_left_with_escape(chat: Chat, fake_model: FakeModel) -> None:
     await chat.say("Hello")
-    (await puppet.asked()).finish()
+    (await fake_model.next_reply()).finish()
     await expect(chat.button("Send")).to_be_visible()
     await chat.said.last.hover()
     await chat.button("Edit").click()
@@ -111,12 +115,12 @@ async def test_an_edit_is_left_with_escape(chat: Chat, puppet: Puppet) -> None:
     await expect(chat.button("Cancel")).to_be_hidden()
 
 
-async def test_a_reply_is_copied(visitor: Visitor, chat: Chat, puppet: Puppet) -> None:
+async def test_a_reply_is_copied(visitor: Visitor, chat: Chat, fake_model: FakeModel) -> None:
     await visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
     await chat.say("Hello")
-    speaking = await puppet.asked()
-    speaking.say("**Copy** me")
-    speaking.finish()
+    model_reply = await fake_model.next_reply()
+    model_reply.say("**Copy** me")
+    model_reply.finish()
     await chat.sees_reply("Copy me")
 
     await chat.messages.last.get_by_role("button", name="Copy").click()
@@ -126,18 +130,18 @@ async def test_a_reply_is_copied(visitor: Visitor, chat: Chat, puppet: Puppet) -
 
 
 async def test_a_failing_model_is_told_in_words_with_a_way_on(
-    visitor: Visitor, chat: Chat, puppet: Puppet
+    visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     visitor.forgive(CUT)
     await chat.say("Hello")
-    speaking = await puppet.asked()
-    speaking.say("I wanted")
-    speaking.fail(ModelBusy())
+    model_reply = await fake_model.next_reply()
+    model_reply.say("I wanted")
+    model_reply.fail(ModelBusy())
     await expect(chat.notice).to_have_text("The assistant is busy. Try again in a moment.")
 
     await chat.button("Try again").click()
 
-    again = await puppet.asked()
+    again = await fake_model.next_reply()
     again.say("Here I am.")
     again.finish()
     await chat.sees_reply("Here I am.")
@@ -148,7 +152,7 @@ async def test_a_failing_model_is_told_in_words_with_a_way_on(
 async def test_what_is_refused_comes_back_to_be_sent_again(browser: Browser) -> None:
     sparing = Settings(stored_bytes_per_hour=15_000)
     async with (
-        served(sparing, model=Parrot()) as service,
+        running_service(sparing, model=EchoModel()) as service,
         visiting(browser, service.url) as visitor,
     ):
         visitor.forgive("429")
@@ -163,17 +167,17 @@ async def test_what_is_refused_comes_back_to_be_sent_again(browser: Browser) -> 
         await expect(chat.said).to_have_count(1)
 
 
-async def test_a_reader_who_went_up_is_left_there(chat: Chat, puppet: Puppet) -> None:
+async def test_a_reader_who_went_up_is_left_there(chat: Chat, fake_model: FakeModel) -> None:
     await chat.say("Tell me much")
-    speaking = await puppet.asked()
-    speaking.say(*(f"Paragraph {number}.\n\n" for number in range(40)))
+    model_reply = await fake_model.next_reply()
+    model_reply.say(*(f"Paragraph {number}.\n\n" for number in range(40)))
     await expect(chat.replies.last).to_contain_text("Paragraph 39.")
     log = chat.page.get_by_role("region", name="Conversation")
     await expect(chat.replies.last.get_by_text("Paragraph 39.")).to_be_in_viewport()
 
     await log.evaluate("log => { log.scrollTop = 0; }")
     await expect(chat.button("Newest")).to_be_visible()
-    speaking.say("And one more.")
+    model_reply.say("And one more.")
     await expect(chat.replies.last).to_contain_text("And one more.")
 
     assert await log.evaluate("log => log.scrollTop") == 0

@@ -9,17 +9,17 @@ from playwright.async_api import Browser, expect
 
 from tests.support.browser import Visitor, visiting
 from tests.support.embedding_pages import EMBEDDER, embed, opened, served_by_https
-from tests.support.fake_model import Puppet
+from tests.support.fake_model import FakeModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 CONTEXT = """data-context='{"question": "q12"}'"""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def abroad(browser: Browser, puppet: Puppet) -> AsyncIterator[tuple[Visitor, str]]:
+async def abroad(browser: Browser, fake_model: FakeModel) -> AsyncIterator[tuple[Visitor, str]]:
     """Somebody on another site that may embed the service, and the service's origin."""
     async with (
-        served_by_https(puppet, EMBEDDER) as origin,
+        served_by_https(fake_model, EMBEDDER) as origin,
         visiting(browser, origin, ignore_https_errors=True) as visitor,
     ):
         # Everything here is on one machine, which sites elsewhere may reach with leave only.
@@ -27,7 +27,9 @@ async def abroad(browser: Browser, puppet: Puppet) -> AsyncIterator[tuple[Visito
         yield visitor, origin
 
 
-async def test_on_the_same_site_one_line_gives_a_chat(visitor: Visitor, puppet: Puppet) -> None:
+async def test_on_the_same_site_one_line_gives_a_chat(
+    visitor: Visitor, fake_model: FakeModel
+) -> None:
     chat = await embed(visitor, visitor.url, visitor.url, 'data-label="Ask us"')
     await expect(chat.messages).to_have_count(0)
     await opened(chat, "Ask us")
@@ -35,9 +37,9 @@ async def test_on_the_same_site_one_line_gives_a_chat(visitor: Visitor, puppet: 
 
     await chat.say("Hello")
 
-    speaking = await puppet.asked()
-    speaking.say("Hello, **host**.")
-    speaking.finish()
+    model_reply = await fake_model.next_reply()
+    model_reply.say("Hello, **host**.")
+    model_reply.finish()
     await chat.sees_reply("Hello, host.")
     await chat.page.keyboard.press("Escape")
     await expect(chat.box).to_be_hidden()
@@ -53,22 +55,22 @@ async def test_nothing_is_asked_of_the_service_before_it_is_opened(visitor: Visi
 
 
 async def test_on_another_site_it_keeps_its_conversation_over_a_reload(
-    abroad: tuple[Visitor, str], puppet: Puppet
+    abroad: tuple[Visitor, str], fake_model: FakeModel
 ) -> None:
     visitor, origin = abroad
     chat = await embed(visitor, EMBEDDER, origin)
     await opened(chat)
     await chat.say("Hello")
-    speaking = await puppet.asked()
-    speaking.say("Half")
+    model_reply = await fake_model.next_reply()
+    model_reply.say("Half")
     await expect(chat.replies.last).to_have_text("Half")
 
     await chat.page.reload()
     await opened(chat)
 
     await expect(chat.replies.last).to_have_text("Half")
-    speaking.say(" and half.")
-    speaking.finish()
+    model_reply.say(" and half.")
+    model_reply.finish()
     await chat.sees_reply("Half and half.")
     await expect(chat.left).to_contain_text("Forgotten in 2")
     [cookie] = await visitor.context.cookies()
@@ -78,13 +80,13 @@ async def test_on_another_site_it_keeps_its_conversation_over_a_reload(
 
 
 async def test_on_another_site_it_exports_and_forgets(
-    abroad: tuple[Visitor, str], puppet: Puppet
+    abroad: tuple[Visitor, str], fake_model: FakeModel
 ) -> None:
     visitor, origin = abroad
     chat = await embed(visitor, EMBEDDER, origin)
     await opened(chat)
     await chat.say("Hello")
-    (await puppet.asked()).finish()
+    (await fake_model.next_reply()).finish()
     await expect(chat.button("Send")).to_be_visible()
     async with chat.page.expect_download() as download:
         await chat.button("Export").click()
@@ -109,18 +111,18 @@ async def test_a_site_that_is_not_listed_gets_no_widget(
 
 
 async def test_the_host_page_tells_the_assistant_where_the_visitor_is(
-    visitor: Visitor, puppet: Puppet
+    visitor: Visitor, fake_model: FakeModel
 ) -> None:
     chat = await embed(visitor, visitor.url, visitor.url, CONTEXT)
     await opened(chat)
     await chat.say("What is this?")
-    first = await puppet.asked()
+    first = await fake_model.next_reply()
     first.finish()
     await expect(chat.button("Send")).to_be_visible()
     told = "document.querySelector('privity-chat').context = {question: 'q13'}"
     await chat.evaluate(told)
     await chat.say("And this?")
-    second = await puppet.asked()
+    second = await fake_model.next_reply()
 
     assert "q12" in repr(first.prompt)
     assert "q13" in repr(second.prompt)

@@ -5,16 +5,16 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from attrs import evolve
 
-from tests.support.fake_model import Puppet
+from tests.support.fake_model import FakeModel
 from tests.support.node import HOW, is_there, need_node, running
 from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
-from tests.support.service import GENEROUS, NEW, Served, served
+from tests.support.service import GENEROUS, NEW, RunningService, running_service
 from tests.support.use_chat_page import Page
 
 
 @pytest.fixture
-def puppet() -> Puppet:
-    return Puppet()
+def fake_model() -> FakeModel:
+    return FakeModel()
 
 
 @pytest.fixture(scope="session")
@@ -25,10 +25,10 @@ def redis() -> Iterator[RedisProcess]:
 
 
 @pytest.fixture
-async def service(puppet: Puppet, redis: RedisProcess) -> AsyncIterator[Served]:
+async def service(fake_model: FakeModel, redis: RedisProcess) -> AsyncIterator[RunningService]:
     """A service that keeps conversations in Redis, and whose model says what the test tells it."""
     settings = evolve(GENEROUS, redis_url=redis.url, keys=NEW)
-    async with served(settings, model=puppet) as service:
+    async with running_service(settings, model=fake_model) as service:
         yield service
 
 
@@ -39,7 +39,7 @@ def major(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def page(service: Served, major: str) -> AsyncIterator[Page]:
+async def page(service: RunningService, major: str) -> AsyncIterator[Page]:
     """A page with ``useChat``, in a browser that has not been here before."""
     need_node()
     async with running("driver.mjs", service.url, major) as node:
@@ -47,7 +47,7 @@ async def page(service: Served, major: str) -> AsyncIterator[Page]:
 
 
 @pytest.fixture
-async def another_page(service: Served, major: str) -> AsyncIterator[Page]:
+async def another_page(service: RunningService, major: str) -> AsyncIterator[Page]:
     """The same page in somebody else's browser."""
     need_node()
     async with running("driver.mjs", service.url, major) as node:

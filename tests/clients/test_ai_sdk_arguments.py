@@ -3,18 +3,18 @@
 import pytest
 
 from tests.clients.test_ai_sdk_parts import call, wait_for_tool
-from tests.support.fake_model import Puppet
-from tests.support.use_chat_page import Page, kept
+from tests.support.fake_model import FakeModel
+from tests.support.use_chat_page import Page, stored_state
 
 ONLY_7 = pytest.mark.parametrize("major", ["7"], indirect=True)
 
 
 async def test_arguments_that_are_no_json_are_an_error_of_that_call(
-    page: Page, puppet: Puppet
+    page: Page, fake_model: FakeModel
 ) -> None:
     await page.open()
-    state = await wait_for_tool(page, puppet, call("call_1", '{"city": "Helsinki'))
-    history = await kept(page)
+    state = await wait_for_tool(page, fake_model, call("call_1", '{"city": "Helsinki'))
+    history = await stored_state(page)
 
     shown, read = (told["messages"][-1]["parts"][-1] for told in (state, history))
     assert shown["state"] == read["state"] == "output-error"
@@ -34,10 +34,10 @@ async def test_arguments_that_are_no_json_are_an_error_of_that_call(
 )
 @ONLY_7
 async def test_arguments_that_the_client_would_refuse_do_not_end_the_reply(
-    page: Page, puppet: Puppet, arguments: str
+    page: Page, fake_model: FakeModel, arguments: str
 ) -> None:
     await page.open()
-    state = await wait_for_tool(page, puppet, call("call_1", arguments))
+    state = await wait_for_tool(page, fake_model, call("call_1", arguments))
 
     assert (state["status"], state["errors"]) == ("ready", [])
     assert state["messages"][-1]["parts"][-1]["state"] == "output-error"

@@ -5,8 +5,17 @@ from typing import Any
 
 import pytest
 
-from tests.support.fake_model import Puppet
-from tests.support.use_chat_page import Page, begun, exchange, heard, ids_of, kept, replied, shown
+from tests.support.fake_model import FakeModel
+from tests.support.use_chat_page import (
+    Page,
+    exchange,
+    ids_of,
+    prompt_texts,
+    shown,
+    start_exchange,
+    stored_state,
+    with_reply,
+)
 
 ONLY_7 = pytest.mark.parametrize("major", ["7"], indirect=True)
 JSON = {"content-type": "application/json"}
@@ -18,28 +27,28 @@ async def stop(page: Page, **members: Any) -> dict[str, Any]:
     return await page.fetch("/api/chat/here/stop", method="POST", headers=JSON, body=body)
 
 
-async def test_a_reload_shows_the_rest_of_a_reply(page: Page, puppet: Puppet) -> None:
+async def test_a_reload_shows_the_rest_of_a_reply(page: Page, fake_model: FakeModel) -> None:
     await page.open(id="here")
-    await exchange(page, puppet, "One", "First")
-    speaking = await begun(page, puppet, "Two", "Sec")
-    history = await kept(page)
+    await exchange(page, fake_model, "One", "First")
+    model_reply = await start_exchange(page, fake_model, "Two", "Sec")
+    history = await stored_state(page)
     await page.open(id="here", messages=history["messages"], resume=True)
     await page.until(status="streaming", text="Sec")
-    speaking.say("ond")
-    speaking.finish()
+    model_reply.say("ond")
+    model_reply.finish()
     state = await page.until(status="ready", text="Second")
 
     assert history["activeStreamId"] is not None
     assert shown(state)[2:] == [("user", "Two"), ("assistant", "Second")]
-    assert ids_of(state) == ids_of(await kept(page))
+    assert ids_of(state) == ids_of(await stored_state(page))
     assert state["errors"] == []
 
 
-async def test_coming_back_to_nothing_is_no_error(page: Page, puppet: Puppet) -> None:
+async def test_coming_back_to_nothing_is_no_error(page: Page, fake_model: FakeModel) -> None:
     await page.open(id="here", resume=True)
     await page.until(status="ready", answered=1)
-    await exchange(page, puppet, "One", "First")
-    await page.open(id="here", messages=(await kept(page))["messages"], resume=True)
+    await exchange(page, fake_model, "One", "First")
+    await page.open(id="here", messages=(await stored_state(page))["messages"], resume=True)
     state = await page.until(status="ready", answered=1)
 
     assert [request["status"] for request in state["requests"]] == [204]
@@ -49,113 +58,120 @@ async def test_coming_back_to_nothing_is_no_error(page: Page, puppet: Puppet) ->
 
 @ONLY_7
 async def test_a_page_that_react_mounts_twice_shows_a_reply_once(
-    page: Page, puppet: Puppet
+    page: Page, fake_model: FakeModel
 ) -> None:
     await page.open(id="here")
-    speaking = await begun(page, puppet, "One", "Fir")
-    history = await kept(page)
+    model_reply = await start_exchange(page, fake_model, "One", "Fir")
+    history = await stored_state(page)
     await page.open(id="here", messages=history["messages"], resume=True, strict=True)
     await page.until(status="streaming", text="Fir")
-    speaking.say("st")
-    speaking.finish()
+    model_reply.say("st")
+    model_reply.finish()
     state = await page.until(status="ready", text="First")
 
     assert shown(state) == [("user", "One"), ("assistant", "First")]
-    assert puppet.times_asked == 1
+    assert fake_model.times_asked == 1
 
 
 @ONLY_7
 async def test_a_reply_that_the_page_already_shows_in_part_is_not_doubled(
-    page: Page, puppet: Puppet
+    page: Page, fake_model: FakeModel
 ) -> None:
     await page.open(id="here")
-    speaking = await begun(page, puppet, "One", "Fir")
+    model_reply = await start_exchange(page, fake_model, "One", "Fir")
     partly = (await page.state())["messages"]
     await page.open(id="here", messages=partly, resume=True)
     await page.until(status="streaming")
-    speaking.say("st")
-    speaking.finish()
+    model_reply.say("st")
+    model_reply.finish()
     state = await page.until(status="ready", text="First")
 
     assert shown(state) == [("user", "One"), ("assistant", "First")]
 
 
-async def test_hanging_up_leaves_the_reply_going(page: Page, puppet: Puppet) -> None:
+async def test_hanging_up_leaves_the_reply_going(page: Page, fake_model: FakeModel) -> None:
     await page.open(id="here")
-    speaking = await begun(page, puppet, "One", "Fir")
+    model_reply = await start_exchange(page, fake_model, "One", "Fir")
     await page.stop()
     hung_up = await page.until(status="ready")
-    speaking.say("st")
-    await page.open(id="here", messages=(await kept(page))["messages"], resume=True)
+    model_reply.say("st")
+    await page.open(id="here", messages=(await stored_state(page))["messages"], resume=True)
     await page.until(status="streaming", text="First")
-    speaking.finish()
+    model_reply.finish()
     state = await page.until(status="ready", text="First")
 
     assert hung_up["finishes"][-1].get("isAbort", True)
     assert shown(state) == [("user", "One"), ("assistant", "First")]
 
 
-async def test_a_reply_can_be_stopped_for_good(page: Page, puppet: Puppet) -> None:
+async def test_a_reply_can_be_stopped_for_good(page: Page, fake_model: FakeModel) -> None:
     await page.open(id="here")
-    speaking = await begun(page, puppet, "One", "Fir")
-    running = (await kept(page))["activeStreamId"]
+    model_reply = await start_exchange(page, fake_model, "One", "Fir")
+    running = (await stored_state(page))["activeStreamId"]
     stopped = await stop(page, activeStreamId=running)
     state = await page.until(status="ready")
-    await speaking.left.wait()
+    await model_reply.left.wait()
 
     assert stopped["body"] == {"success": True, "stopped": True}
     assert state["errors"] == []
     assert state["messages"][-1]["metadata"]["aborted"] is True
-    history = await kept(page)
+    history = await stored_state(page)
     assert (history["activeStreamId"], shown(history)[-1]) == (None, ("assistant", "Fir"))
     assert history["messages"][-1]["metadata"]["aborted"] is True
     assert state["messages"][-1]["parts"] == history["messages"][-1]["parts"]
 
 
 @ONLY_7
-async def test_a_late_stop_leaves_the_next_reply_alone(page: Page, puppet: Puppet) -> None:
+async def test_a_late_stop_leaves_the_next_reply_alone(page: Page, fake_model: FakeModel) -> None:
     await page.open(id="here")
-    speaking = await begun(page, puppet, "One", "Fir")
+    model_reply = await start_exchange(page, fake_model, "One", "Fir")
     stopped = await stop(page, activeStreamId="0" * 32, assistantMessage={"parts": []})
-    speaking.say("st")
-    speaking.finish()
+    model_reply.say("st")
+    model_reply.finish()
     await page.until(status="ready", text="First")
 
     assert stopped["body"] == {"success": True, "stopped": False}
 
 
 @ONLY_7
-async def test_a_new_message_makes_a_running_reply_give_way(page: Page, puppet: Puppet) -> None:
+async def test_a_new_message_makes_a_running_reply_give_way(
+    page: Page, fake_model: FakeModel
+) -> None:
     await page.open(id="here")
-    await begun(page, puppet, "One", "Fir")
+    await start_exchange(page, fake_model, "One", "Fir")
     await page.stop()
     await page.until(status="ready")
     await page.send("Two")
-    speaking = await replied(page, puppet, "Second")
+    model_reply = await with_reply(page, fake_model, "Second")
 
-    assert heard(speaking) == [("user", "One"), ("assistant", "Fir"), ("user", "Two")]
+    assert prompt_texts(model_reply) == [("user", "One"), ("assistant", "Fir"), ("user", "Two")]
     assert (await page.state())["errors"] == []
 
 
 @ONLY_7
-async def test_an_app_may_have_new_messages_refused_instead(page: Page, puppet: Puppet) -> None:
+async def test_an_app_may_have_new_messages_refused_instead(
+    page: Page, fake_model: FakeModel
+) -> None:
     await page.open(id="here")
-    speaking = await begun(page, puppet, "One", "Fir")
+    model_reply = await start_exchange(page, fake_model, "One", "Fir")
     await page.stop()
     await page.until(status="ready")
     await page.send("Two", body={"onBusy": "reject"})
     state = await page.until(status="error")
-    speaking.finish()
+    model_reply.finish()
 
     assert "A reply is still being written in this conversation." in state["error"]
     assert state["requests"][-1]["status"] == 409
-    assert [said["role"] for said in (await kept(page))["messages"]][:2] == ["user", "assistant"]
+    assert [said["role"] for said in (await stored_state(page))["messages"]][:2] == [
+        "user",
+        "assistant",
+    ]
 
 
 @ONLY_7
-async def test_what_was_deleted_is_gone(page: Page, puppet: Puppet) -> None:
+async def test_what_was_deleted_is_gone(page: Page, fake_model: FakeModel) -> None:
     await page.open(id="here")
-    await exchange(page, puppet, "One", "First")
+    await exchange(page, fake_model, "One", "First")
     deleted = [await page.fetch("/api/chat/here", method="DELETE") for _ in range(2)]
     read = await page.fetch("/api/chat/here")
     await page.open(id="here", resume=True)

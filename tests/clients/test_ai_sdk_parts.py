@@ -6,8 +6,16 @@ import pytest
 
 from domain.model.message import FinishReason, Role, ToolResultPart
 from domain.model.piece import ReasoningPiece, ToolCallPiece
-from tests.support.fake_model import Puppet, Speaking
-from tests.support.use_chat_page import Page, State, begun, exchange, kept, kinds, replied
+from tests.support.fake_model import FakeModel, ModelReply
+from tests.support.use_chat_page import (
+    Page,
+    State,
+    exchange,
+    kinds,
+    start_exchange,
+    stored_state,
+    with_reply,
+)
 
 ONLY_7 = pytest.mark.parametrize("major", ["7"], indirect=True)
 ASKED = {"city": "Helsinki"}
@@ -17,12 +25,12 @@ def call(name: str = "call_1", arguments: str = '{"city": "Helsinki"}') -> ToolC
     return ToolCallPiece(call_id=name, name="weather", arguments=arguments)
 
 
-async def wait_for_tool(page: Page, puppet: Puppet, *calls: ToolCallPiece) -> State:
+async def wait_for_tool(page: Page, fake_model: FakeModel, *calls: ToolCallPiece) -> State:
     """The page once the reply has asked for a tool and ended."""
-    speaking = await begun(page, puppet, "How is the weather?", "I look")
+    model_reply = await start_exchange(page, fake_model, "How is the weather?", "I look")
     for asked in calls or (call("call_1", '{"city": '), call("call_1", '"Helsinki"}')):
-        speaking.give(asked)
-    speaking.finish(FinishReason.TOOL_CALLS)
+        model_reply.give(asked)
+    model_reply.finish(FinishReason.TOOL_CALLS)
     return await page.until(status="ready", text="Helsinki")
 
 
@@ -31,9 +39,9 @@ async def answer(page: Page, **output: Any) -> None:
     await page.answer_tool(tool="weather", toolCallId="call_1", **told)
 
 
-def results(speaking: Speaking) -> list[ToolResultPart]:
+def results(model_reply: ModelReply) -> list[ToolResultPart]:
     """What the model is told that tools answered."""
-    said = [message for message in speaking.prompt.messages if message.role is Role.ASSISTANT]
+    said = [message for message in model_reply.prompt.messages if message.role is Role.ASSISTANT]
     return [part for message in said for part in message.parts if isinstance(part, ToolResultPart)]
 
 
@@ -44,15 +52,17 @@ def plain(message: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-async def test_a_tool_of_the_client_continues_the_same_message(page: Page, puppet: Puppet) -> None:
+async def test_a_tool_of_the_client_continues_the_same_message(
+    page: Page, fake_model: FakeModel
+) -> None:
     await page.open(automatic=True)
-    waiting = await wait_for_tool(page, puppet)
+    waiting = await wait_for_tool(page, fake_model)
     await answer(page)
-    speaking = await replied(page, puppet, "It is clear")
+    model_reply = await with_reply(page, fake_model, "It is clear")
     state = await page.state()
 
     assert waiting["toolCalls"] == ["call_1"]
-    assert results(speaking) == [ToolResultPart(call_id="call_1", output='{"sky":"clear"}')]
+    assert results(model_reply) == [ToolResultPart(call_id="call_1", output='{"sky":"clear"}')]
     assert len(state["messages"]) == 2
     assert kinds(state["messages"][-1]) == [
         *("step-start", "text", "tool-weather", "step-start", "text"),
@@ -61,13 +71,13 @@ async def test_a_tool_of_the_client_continues_the_same_message(page: Page, puppe
     assert state["toolCalls"] == ["call_1"]
 
 
-async def test_the_history_looks_as_what_was_streamed(page: Page, puppet: Puppet) -> None:
+async def test_the_history_looks_as_what_was_streamed(page: Page, fake_model: FakeModel) -> None:
     await page.open(automatic=True)
-    await wait_for_tool(page, puppet)
-    waiting = await kept(page)
+    await wait_for_tool(page, fake_model)
+    waiting = await stored_state(page)
     await answer(page)
-    await replied(page, puppet, "It is clear")
-    state, history = await page.state(), await kept(page)
+    await with_reply(page, fake_model, "It is clear")
+    state, history = await page.state(), await stored_state(page)
 
     await page.validate(history["messages"])
     await page.validate(waiting["messages"])
@@ -75,62 +85,68 @@ async def test_the_history_looks_as_what_was_streamed(page: Page, puppet: Puppet
     assert waiting["messages"][-1]["parts"][-1]["state"] == "input-available"
 
 
-async def test_a_tool_that_failed_is_told_as_such(page: Page, puppet: Puppet) -> None:
+async def test_a_tool_that_failed_is_told_as_such(page: Page, fake_model: FakeModel) -> None:
     await page.open(automatic=True)
-    await wait_for_tool(page, puppet)
+    await wait_for_tool(page, fake_model)
     await answer(page, state="output-error", errorText="No network")
-    speaking = await replied(page, puppet, "I cannot tell")
-    state, history = await page.state(), await kept(page)
+    model_reply = await with_reply(page, fake_model, "I cannot tell")
+    state, history = await page.state(), await stored_state(page)
 
     told = ToolResultPart(call_id="call_1", output='"No network"', failed=True)
-    assert results(speaking) == [told]
+    assert results(model_reply) == [told]
     assert plain(history["messages"][-1]) == plain(state["messages"][-1])
     await page.validate(history["messages"])
 
 
 @ONLY_7
-async def test_tools_can_be_asked_for_twice_within_one_message(page: Page, puppet: Puppet) -> None:
+async def test_tools_can_be_asked_for_twice_within_one_message(
+    page: Page, fake_model: FakeModel
+) -> None:
     await page.open(automatic=True)
-    await wait_for_tool(page, puppet)
+    await wait_for_tool(page, fake_model)
     await answer(page)
-    speaking = await puppet.asked()
-    speaking.give(call("call_2", '{"city": "Turku"}'))
-    speaking.finish(FinishReason.TOOL_CALLS)
+    model_reply = await fake_model.next_reply()
+    model_reply.give(call("call_2", '{"city": "Turku"}'))
+    model_reply.finish(FinishReason.TOOL_CALLS)
     await page.until(status="ready", text="Turku")
     await page.answer_tool(tool="weather", toolCallId="call_2", output="rain")
-    speaking = await replied(page, puppet, "Clear, and rain")
+    model_reply = await with_reply(page, fake_model, "Clear, and rain")
 
-    assert [result.call_id for result in results(speaking)] == ["call_1", "call_2"]
-    assert plain((await kept(page))["messages"][-1]) == plain((await page.state())["messages"][-1])
+    assert [result.call_id for result in results(model_reply)] == ["call_1", "call_2"]
+    assert plain((await stored_state(page))["messages"][-1]) == plain(
+        (await page.state())["messages"][-1]
+    )
 
 
 async def test_a_reload_while_a_message_continues_shows_all_of_it(
-    page: Page, puppet: Puppet
+    page: Page, fake_model: FakeModel
 ) -> None:
     await page.open(id="here", automatic=True)
-    await wait_for_tool(page, puppet)
+    await wait_for_tool(page, fake_model)
     await answer(page)
-    speaking = await puppet.asked()
-    speaking.say("It is")
+    model_reply = await fake_model.next_reply()
+    model_reply.say("It is")
     await page.until(status="streaming", text="It is")
-    await page.open(id="here", messages=(await kept(page))["messages"], resume=True, automatic=True)
+    await page.open(
+        id="here", messages=(await stored_state(page))["messages"], resume=True, automatic=True
+    )
     await page.until(status="streaming", text="It is")
-    speaking.say(" clear")
-    speaking.finish()
+    model_reply.say(" clear")
+    model_reply.finish()
     state = await page.until(status="ready", text="It is clear")
 
-    assert plain(state["messages"][-1]) == plain((await kept(page))["messages"][-1])
+    assert plain(state["messages"][-1]) == plain((await stored_state(page))["messages"][-1])
     assert state["toolCalls"] == []
     assert state["errors"] == []
 
 
 @ONLY_7
 async def test_results_nobody_asked_for_are_refused_and_change_nothing(
-    page: Page, puppet: Puppet
+    page: Page, fake_model: FakeModel
 ) -> None:
     await page.open(automatic=True)
-    state = await wait_for_tool(page, puppet)
-    before = await kept(page)
+    state = await wait_for_tool(page, fake_model)
+    before = await stored_state(page)
     invented = {"type": "tool-weather", "toolCallId": "call_9", "state": "output-available"}
     mine = state["messages"][-1]
     await page.show(
@@ -144,19 +160,21 @@ async def test_results_nobody_asked_for_are_refused_and_change_nothing(
 
     assert "These tool results were not asked for." in refused["error"]
     assert refused["requests"][-1]["status"] == 409
-    assert await kept(page) == before
+    assert await stored_state(page) == before
 
 
-async def test_what_the_model_thinks_is_a_part_of_its_own(page: Page, puppet: Puppet) -> None:
+async def test_what_the_model_thinks_is_a_part_of_its_own(
+    page: Page, fake_model: FakeModel
+) -> None:
     await page.open()
     await page.send("Why?")
-    speaking = await puppet.asked()
-    speaking.give(ReasoningPiece("Let me "))
-    speaking.give(ReasoningPiece("see"))
-    speaking.say("Because")
-    speaking.finish()
+    model_reply = await fake_model.next_reply()
+    model_reply.give(ReasoningPiece("Let me "))
+    model_reply.give(ReasoningPiece("see"))
+    model_reply.say("Because")
+    model_reply.finish()
     state = await page.until(status="ready", text="Because")
-    history = await kept(page)
+    history = await stored_state(page)
 
     assert kinds(state["messages"][-1]) == ["step-start", "reasoning", "text"]
     assert state["messages"][-1]["parts"][1]["text"] == "Let me see"
@@ -165,10 +183,10 @@ async def test_what_the_model_thinks_is_a_part_of_its_own(page: Page, puppet: Pu
 
 
 @ONLY_7
-async def test_a_chat_can_go_on_without_its_tools(page: Page, puppet: Puppet) -> None:
+async def test_a_chat_can_go_on_without_its_tools(page: Page, fake_model: FakeModel) -> None:
     await page.open()
-    await wait_for_tool(page, puppet)
-    speaking = await exchange(page, puppet, "Never mind", "As you wish")
+    await wait_for_tool(page, fake_model)
+    model_reply = await exchange(page, fake_model, "Never mind", "As you wish")
 
-    assert results(speaking) == []
-    assert len((await kept(page))["messages"]) == 4
+    assert results(model_reply) == []
+    assert len((await stored_state(page))["messages"]) == 4

@@ -18,10 +18,10 @@ from tests.support.ai_sdk_recordings import (
     say,
     write,
 )
-from tests.support.fake_model import Puppet
-from tests.support.native_client import Person
+from tests.support.fake_model import FakeModel
+from tests.support.native_client import NativeClient
 from tests.support.node import need_node, running
-from tests.support.service import Served
+from tests.support.service import RunningService
 from tests.support.use_chat_page import Page
 
 OF_PACKAGES = "use_chat.json"
@@ -29,13 +29,13 @@ OF_PACKAGES = "use_chat.json"
 
 @pytest.mark.parametrize("name", [OF_PACKAGES, "use_chat_app.json", "widget.json"])
 async def test_what_was_recorded_is_answered_the_same(
-    service: Served, puppet: Puppet, name: str
+    service: RunningService, fake_model: FakeModel, name: str
 ) -> None:
     recorded, names = read(name), Names()
-    person = Person(service.url)
+    client = NativeClient(service.url)
     for exchange in recorded["exchanges"]:
         asked = Asked.of(exchange)
-        answer, _ = await asyncio.gather(played(person, asked, names), say(puppet, asked))
+        answer, _ = await asyncio.gather(played(client, asked, names), say(fake_model, asked))
         told = names.hidden(rendered(answer))
         if RECORDING:
             exchange["answer"] = told
@@ -47,7 +47,7 @@ async def test_what_was_recorded_is_answered_the_same(
 
 @pytest.mark.parametrize("major", ["7", "6", "5"])
 async def test_the_recorded_requests_are_those_of_the_packages(
-    service: Served, puppet: Puppet, major: str
+    service: RunningService, fake_model: FakeModel, major: str
 ) -> None:
     need_node()
     recorded, names = read(OF_PACKAGES), Names()
@@ -58,7 +58,7 @@ async def test_the_recorded_requests_are_those_of_the_packages(
             asked = exchange.get("reply") is not None
             await page.act(exchange["does"])
             if asked:
-                await say(puppet, Asked.of({"request": BLANK, **exchange}))
+                await say(fake_model, Asked.of({"request": BLANK, **exchange}))
             state = await page.until(status="ready", answered=count)
             request = names.hidden(state["requests"][-1])
             made = {member: request[member] for member in BLANK}

@@ -5,37 +5,39 @@ import json
 
 import pytest
 
-from tests.support.fake_model import Puppet, Speaking
+from tests.support.fake_model import FakeModel, ModelReply
 from tests.support.legacy_widget import SORRY, Widget, events
-from tests.support.native_client import Person
-from tests.support.service import Served
+from tests.support.native_client import NativeClient
+from tests.support.service import RunningService
 
 
 @pytest.fixture
-def widget(service: Served) -> Widget:
-    return Widget(Person(service.url))
+def widget(service: RunningService) -> Widget:
+    return Widget(NativeClient(service.url))
 
 
-async def replied(puppet: Puppet, *words: str) -> Speaking:
-    speaking = await puppet.asked()
-    speaking.say(*words)
-    speaking.finish()
-    return speaking
+async def with_reply(fake_model: FakeModel, *words: str) -> ModelReply:
+    model_reply = await fake_model.next_reply()
+    model_reply.say(*words)
+    model_reply.finish()
+    return model_reply
 
 
-async def test_a_reply_is_shown_and_the_session_is_kept(widget: Widget, puppet: Puppet) -> None:
-    await asyncio.gather(widget.send("Hello?"), replied(puppet, "Hi", " there"))
+async def test_a_reply_is_shown_and_the_session_is_kept(
+    widget: Widget, fake_model: FakeModel
+) -> None:
+    await asyncio.gather(widget.send("Hello?"), with_reply(fake_model, "Hi", " there"))
     first = widget.session_id
-    _, speaking = await asyncio.gather(widget.send("And?"), replied(puppet, "Well"))
+    _, model_reply = await asyncio.gather(widget.send("And?"), with_reply(fake_model, "Well"))
 
     assert widget.shown[1::2] == [("assistant", "Hi there"), ("assistant", "Well")]
     assert first == widget.session_id
-    assert [said.text for said in speaking.prompt.messages] == ["Hello?", "Hi there", "And?"]
+    assert [said.text for said in model_reply.prompt.messages] == ["Hello?", "Hi there", "And?"]
     assert [set(told) for told in widget.metadata] == [{"cost", "latency", "timestamp"}] * 2
 
 
-async def test_the_events_come_in_the_order_it_knows(widget: Widget, puppet: Puppet) -> None:
-    answer, _ = await asyncio.gather(widget.send("Hello?"), replied(puppet, "Hi"))
+async def test_the_events_come_in_the_order_it_knows(widget: Widget, fake_model: FakeModel) -> None:
+    answer, _ = await asyncio.gather(widget.send("Hello?"), with_reply(fake_model, "Hi"))
 
     kinds = [kind for kind, _ in events(answer.body)]
     assert (kinds[0], kinds[-3:]) == ("session-id", ["finish", "finish", "metadata-info"])
@@ -43,8 +45,10 @@ async def test_the_events_come_in_the_order_it_knows(widget: Widget, puppet: Pup
     assert b"\r" not in answer.body
 
 
-async def test_a_reload_shows_the_history_until_it_is_reset(widget: Widget, puppet: Puppet) -> None:
-    await asyncio.gather(widget.send("Hello?"), replied(puppet, "Hi"))
+async def test_a_reload_shows_the_history_until_it_is_reset(
+    widget: Widget, fake_model: FakeModel
+) -> None:
+    await asyncio.gather(widget.send("Hello?"), with_reply(fake_model, "Hi"))
     shown = list(widget.shown)
     await widget.reload()
     reloaded, session_id = list(widget.shown), widget.session_id
@@ -56,22 +60,22 @@ async def test_a_reload_shows_the_history_until_it_is_reset(widget: Widget, pupp
     assert (widget.shown, widget.session_id) == ([], None)
 
 
-async def test_a_session_that_is_gone_is_replaced(widget: Widget, puppet: Puppet) -> None:
-    await asyncio.gather(widget.send("Hello?"), replied(puppet, "Hi"))
+async def test_a_session_that_is_gone_is_replaced(widget: Widget, fake_model: FakeModel) -> None:
+    await asyncio.gather(widget.send("Hello?"), with_reply(fake_model, "Hi"))
     gone = widget.session_id
     await widget.reset()
     widget.session_id = gone
-    await asyncio.gather(widget.send("Still there?"), replied(puppet, "Anew"))
+    await asyncio.gather(widget.send("Still there?"), with_reply(fake_model, "Anew"))
 
     assert widget.session_id not in (None, gone)
     assert widget.shown[-1] == ("assistant", "Anew")
 
 
-async def test_a_reply_that_fails_shows_an_error(widget: Widget, puppet: Puppet) -> None:
+async def test_a_reply_that_fails_shows_an_error(widget: Widget, fake_model: FakeModel) -> None:
     async def failing() -> None:
-        speaking = await puppet.asked()
-        speaking.say("Hi")
-        speaking.fail()
+        model_reply = await fake_model.next_reply()
+        model_reply.say("Hi")
+        model_reply.fail()
 
     await asyncio.gather(widget.send("Hello?"), failing())
 
@@ -85,19 +89,25 @@ async def test_what_is_refused_shows_an_error(widget: Widget) -> None:
     assert widget.shown[-1] == ("assistant", SORRY)
 
 
-async def test_the_question_of_the_page_reaches_the_model(widget: Widget, puppet: Puppet) -> None:
+async def test_the_question_of_the_page_reaches_the_model(
+    widget: Widget, fake_model: FakeModel
+) -> None:
     question = {"questionId": "q1", "questionText": "Should taxes rise?"}
-    _, speaking = await asyncio.gather(widget.send("Why?", question), replied(puppet, "Hm"))
+    _, model_reply = await asyncio.gather(
+        widget.send("Why?", question), with_reply(fake_model, "Hm")
+    )
 
-    assert json.loads(speaking.prompt.page_context or "null") == question
+    assert json.loads(model_reply.prompt.page_context or "null") == question
 
 
-async def test_a_new_message_makes_a_running_reply_give_way(widget: Widget, puppet: Puppet) -> None:
-    async with widget.person.saying("One", clientId=widget.client_id) as live:
+async def test_a_new_message_makes_a_running_reply_give_way(
+    widget: Widget, fake_model: FakeModel
+) -> None:
+    async with widget.client.streaming("One", clientId=widget.client_id) as live:
         widget.session_id = (await live.event()).document["sessionId"]
-        (await puppet.asked()).say("Fir")
+        (await fake_model.next_reply()).say("Fir")
         await live.until("text-delta")
-        second, _ = await asyncio.gather(widget.send("Two"), replied(puppet, "Second"))
+        second, _ = await asyncio.gather(widget.send("Two"), with_reply(fake_model, "Second"))
         first = await live.whole()
     await widget.reload()
 
@@ -105,17 +115,21 @@ async def test_a_new_message_makes_a_running_reply_give_way(widget: Widget, pupp
     assert [said for _, said in widget.shown] == ["One", "Fir", "Two", "Second"]
 
 
-async def test_nobody_else_reads_it_by_its_session(widget: Widget, puppet: Puppet) -> None:
-    await asyncio.gather(widget.send("Hello?"), replied(puppet, "Hi"))
-    thief = Widget(Person(widget.person.url), session_id=widget.session_id)
+async def test_nobody_else_reads_it_by_its_session(widget: Widget, fake_model: FakeModel) -> None:
+    await asyncio.gather(widget.send("Hello?"), with_reply(fake_model, "Hi"))
+    thief = Widget(NativeClient(widget.client.url), session_id=widget.session_id)
     await thief.reload()
 
     assert (thief.shown, thief.session_id) == ([], None)
 
 
-async def test_it_talks_under_the_prefix_of_a_language(widget: Widget, puppet: Puppet) -> None:
+async def test_it_talks_under_the_prefix_of_a_language(
+    widget: Widget, fake_model: FakeModel
+) -> None:
     at = "/en/api/chat"
-    _, speaking = await asyncio.gather(widget.send("Hello?", at=at), replied(puppet, "Hi"))
+    _, model_reply = await asyncio.gather(
+        widget.send("Hello?", at=at), with_reply(fake_model, "Hi")
+    )
 
-    assert speaking.prompt.locale == "en"
+    assert model_reply.prompt.locale == "en"
     assert widget.shown[-1] == ("assistant", "Hi")

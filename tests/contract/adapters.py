@@ -37,13 +37,13 @@ from tests.support.clocks import HastyClock, ManualClock, ShiftedClock
 from tests.support.model_client import model_at
 from tests.support.model_server import a_reply, model_server
 from tests.support.redis_kinds import Opened, at_hand
-from tests.support.redis_store import storing
+from tests.support.redis_store import redis_harness
 
 PassTime: TypeAlias = Callable[[timedelta], Awaitable[None]]
 
 
 @frozen(kw_only=True)
-class Kept:
+class StoreHarness:
     """A store and its logs, empty, and a way to let time pass for them."""
 
     store: ConversationStateStore
@@ -52,25 +52,29 @@ class Kept:
 
 
 @asynccontextmanager
-async def in_memory() -> AsyncIterator[Kept]:
+async def in_memory() -> AsyncIterator[StoreHarness]:
     clock = ManualClock()
     log = InMemoryTurnLog(clock=clock)
 
     async def pass_time(duration: timedelta) -> None:
         clock.advance(duration)
 
-    yield Kept(store=InMemoryConversationStore(clock=clock, log=log), log=log, pass_time=pass_time)
+    yield StoreHarness(
+        store=InMemoryConversationStore(clock=clock, log=log), log=log, pass_time=pass_time
+    )
 
 
-def in_redis(opened: Callable[[], Opened]) -> Callable[[], AbstractAsyncContextManager[Kept]]:
+def in_redis(
+    opened: Callable[[], Opened],
+) -> Callable[[], AbstractAsyncContextManager[StoreHarness]]:
     """Over a real server, empty at the beginning; all that use it come one after the other."""
 
     @asynccontextmanager
-    async def kept() -> AsyncIterator[Kept]:
+    async def harness() -> AsyncIterator[StoreHarness]:
         clock = ShiftedClock()
         async with (
             opened() as place,
-            storing(place.url, clock=clock, ca_file=place.ca_file) as redis,
+            redis_harness(place.url, clock=clock, ca_file=place.ca_file) as redis,
         ):
             await redis.redis.flushdb()
 
@@ -78,12 +82,12 @@ def in_redis(opened: Callable[[], Opened]) -> Callable[[], AbstractAsyncContextM
                 clock.advance(duration)
                 await redis.pass_time(duration)
 
-            yield Kept(store=redis.store, log=redis.log, pass_time=pass_time)
+            yield StoreHarness(store=redis.store, log=redis.log, pass_time=pass_time)
 
-    return kept
+    return harness
 
 
-STORES: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[Kept]]]] = {
+STORES: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[StoreHarness]]]] = {
     "memory": in_memory,
     **{name: in_redis(opened) for name, opened in at_hand().items()},
 }
@@ -131,8 +135,8 @@ def redis_that_answers(
 ) -> Callable[[], AbstractAsyncContextManager[Readiness]]:
     @asynccontextmanager
     async def answering() -> AsyncIterator[Readiness]:
-        async with opened() as place, storing(place.url, ca_file=place.ca_file) as redis:
-            yield RedisReadiness(redis.commands)
+        async with opened() as place, redis_harness(place.url, ca_file=place.ca_file) as redis:
+            yield RedisReadiness(redis.client)
 
     return answering
 

@@ -8,31 +8,31 @@ from domain.model.turn import Turn
 from ports.conversation_store import ConversationStateStore
 from ports.turn_log import TurnLog
 from ports.turn_runner import TurnRunner
-from tests.contract.adapters import RUNNERS, STORES, Kept, PassTime
-from tests.support.builders import OWNER, a_conversation, asked, turn_of
+from tests.contract.adapters import RUNNERS, STORES, PassTime, StoreHarness
+from tests.support.builders import OWNER, a_conversation, turn_of, with_question
 
 Runners = Callable[[int], TurnRunner]
 
 
 @pytest.fixture(params=sorted(STORES))
-async def kept(request: pytest.FixtureRequest) -> AsyncIterator[Kept]:
-    async with STORES[request.param]() as kept:
-        yield kept
+async def harness(request: pytest.FixtureRequest) -> AsyncIterator[StoreHarness]:
+    async with STORES[request.param]() as harness:
+        yield harness
 
 
 @pytest.fixture
-def store(kept: Kept) -> ConversationStateStore:
-    return kept.store
+def store(harness: StoreHarness) -> ConversationStateStore:
+    return harness.store
 
 
 @pytest.fixture
-def log(kept: Kept) -> TurnLog:
-    return kept.log
+def log(harness: StoreHarness) -> TurnLog:
+    return harness.log
 
 
 @pytest.fixture
-def pass_time(kept: Kept) -> PassTime:
-    return kept.pass_time
+def pass_time(harness: StoreHarness) -> PassTime:
+    return harness.pass_time
 
 
 @pytest.fixture(params=sorted(RUNNERS))
@@ -49,6 +49,6 @@ def runner(runners: Runners) -> TurnRunner:
 @pytest.fixture
 async def turn(store: ConversationStateStore) -> Turn:
     """An open turn."""
-    conversation = asked(a_conversation())
+    conversation = with_question(a_conversation())
     await store.create(OWNER, conversation)
     return turn_of(conversation)

@@ -35,9 +35,9 @@ from tests.support.builders import (
     a_message,
     a_new_turn,
     after_turns,
-    asked,
     question_id,
     texts_of,
+    with_question,
 )
 from tests.support.changes import hearing
 
@@ -73,7 +73,7 @@ REQUEST = IdempotencyKey(digest=b"d" * 32, body_digest=b"b" * 32)
 CONVERSATIONS = [
     a_conversation(),
     after_turns(3),
-    asked(after_turns(2), "open", 3),
+    with_question(after_turns(2), "open", 3),
     a_conversation(messages=(ODD_REPLY,), next_number=9),
     a_conversation(summary="Short.", page_context='{"a":1}', metadata={"k": "v"}, locale="fi"),
     add_user_message(

@@ -14,8 +14,8 @@ from tests.support.builders import (
     OWNER,
     STRANGER,
     after_turns,
-    asked,
     turn_id,
+    with_question,
 )
 
 
@@ -26,7 +26,7 @@ def always(_: Conversation) -> bool:
 async def test_what_is_wanted_is_forgotten_with_its_log(
     store: ConversationStateStore, log: TurnLog
 ) -> None:
-    await store.create(OWNER, asked(after_turns(1), "And?", 2))
+    await store.create(OWNER, with_question(after_turns(1), "And?", 2))
     await store.forget_if(OWNER, ID, lambda known: known.messages[-1].text == "And?")
 
     with pytest.raises(ConversationNotFound):

@@ -17,17 +17,17 @@ from domain.model.identifiers import Owner, SessionId
 from domain.model.message import FinishReason
 from domain.service.turn_lifecycle import fail, finish, interrupt, settle
 from ports.conversation_store import Change
-from tests.contract.adapters import STORES, Kept
+from tests.contract.adapters import STORES, StoreHarness
 from tests.support.builders import (
     ID,
     OTHER_ID,
     OWNER,
     STRANGER,
     a_conversation,
-    asked,
     pieces_of,
     texts_of,
     turn_id,
+    with_question,
 )
 from tests.support.clocks import NOON
 
@@ -56,7 +56,7 @@ class Histories(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.stack = AsyncExitStack()
         opening = self.stack.enter_async_context(STORES[self.adapter]())
-        self.kept: Kept = self.runner.run(self._get(opening))
+        self.harness: StoreHarness = self.runner.run(self._get(opening))
         self.known: dict[SessionId, Entry] = {}
         self.now = NOON
 
@@ -78,7 +78,7 @@ class Histories(RuleBasedStateMachine):
     @rule(owner=owners, session=ids)
     def create(self, owner: Owner, session: SessionId) -> None:
         conversation = a_conversation(id=session, created_at=self.now, retained_since=self.now)
-        given = self.outcome(self.kept.store.create(owner, conversation))
+        given = self.outcome(self.harness.store.create(owner, conversation))
         if session in self.known:
             assert given is ConversationExists
         else:
@@ -88,7 +88,9 @@ class Histories(RuleBasedStateMachine):
     @rule(owner=owners, session=ids, number=numbers)
     def begin(self, owner: Owner, session: SessionId, number: int) -> None:
         now = self.now
-        self._update(owner, session, lambda c: asked(c, f"question {number}", number, at=now))
+        self._update(
+            owner, session, lambda c: with_question(c, f"question {number}", number, at=now)
+        )
 
     @rule(
         owner=owners,
@@ -107,7 +109,7 @@ class Histories(RuleBasedStateMachine):
         self._update(owner, session, steps[step])
 
     def _update(self, owner: Owner, session: SessionId, change: Change) -> None:
-        given = self.outcome(self.kept.store.update(owner, session, change))
+        given = self.outcome(self.harness.store.update(owner, session, change))
         entry = self.known.get(session)
         if entry is None or entry.owner != owner:
             assert given is ConversationNotFound
@@ -122,19 +124,19 @@ class Histories(RuleBasedStateMachine):
 
     @rule(owner=owners, session=ids)
     def forget(self, owner: Owner, session: SessionId) -> None:
-        assert self.outcome(self.kept.store.forget(owner, session)) is None
+        assert self.outcome(self.harness.store.forget(owner, session)) is None
         if session in self.known and self.known[session].owner == owner:
             del self.known[session]
 
     @rule(minutes=st.sampled_from([1, 59, 61, 12 * 60, 24 * 60]))
     def pass_time(self, minutes: int) -> None:
         self.now += timedelta(minutes=minutes)
-        self.runner.run(self._get(self.kept.pass_time(timedelta(minutes=minutes))))
+        self.runner.run(self._get(self.harness.pass_time(timedelta(minutes=minutes))))
         self.known = {name: entry for name, entry in self.known.items() if entry.until > self.now}
 
     @rule(owner=owners, session=ids, limit=st.integers(1, 5))
     def page(self, owner: Owner, session: SessionId, limit: int) -> None:
-        given = self.outcome(self.kept.store.page(owner, session, None, limit))
+        given = self.outcome(self.harness.store.page(owner, session, None, limit))
         entry = self.known.get(session)
         if entry is None or entry.owner != owner:
             assert given is ConversationNotFound
@@ -149,7 +151,7 @@ class Histories(RuleBasedStateMachine):
                 entry = self.known.get(session)
                 is_theirs = entry is not None and entry.owner == owner
                 expected = entry.conversation if entry and is_theirs else ConversationNotFound
-                assert self.outcome(self.kept.store.load(owner, session)) == expected
+                assert self.outcome(self.harness.store.load(owner, session)) == expected
 
 
 def _outcome_of(change: Change, known: Conversation) -> Conversation | type[DomainError]:

@@ -7,7 +7,7 @@ import pytest
 from domain.model.errors import ConversationTooLarge
 from domain.model.limits import MAX_REPLY_BYTES
 from ports.conversation_store import ConversationStateStore
-from tests.support.builders import ID, OWNER, a_conversation, asked, texts_of
+from tests.support.builders import ID, OWNER, a_conversation, texts_of, with_question
 from tests.support.changes import answering, asking
 
 # What compresses to nothing gets past every bound on what is stored.
@@ -30,13 +30,13 @@ async def test_turns_that_were_acknowledged_are_read(store: ConversationStateSto
 
 @pytest.mark.parametrize("size", [3_900_000, 4_100_000, 9_000_000])
 async def test_one_turn_is_refused_or_read(store: ConversationStateStore, size: int) -> None:
-    await store.create(OWNER, asked(a_conversation()))
-    kept = ["Hello?"]
+    await store.create(OWNER, with_question(a_conversation()))
+    harness = ["Hello?"]
     with suppress(ConversationTooLarge):
         await store.update(OWNER, ID, answering("=" * size))
-        kept = ["Hello?", "=" * size]
+        harness = ["Hello?", "=" * size]
 
-    assert texts_of(await store.load(OWNER, ID)) == kept
+    assert texts_of(await store.load(OWNER, ID)) == harness
 
 
 async def test_a_turn_that_is_opened_can_be_ended(store: ConversationStateStore) -> None:

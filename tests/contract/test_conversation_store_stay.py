@@ -16,10 +16,10 @@ from tests.support.builders import (
     OWNER,
     a_conversation,
     after_turns,
-    asked,
     question_id,
     texts_of,
     turn_id,
+    with_question,
 )
 from tests.support.changes import (
     answering,
@@ -99,7 +99,7 @@ async def test_the_beginning_of_a_turn_restarts_the_stay(
 async def test_only_steps_that_restart_the_stay_do(
     store: ConversationStateStore, pass_time: PassTime, change: Change, *, restarts: bool
 ) -> None:
-    await store.create(OWNER, asked(a_conversation()))
+    await store.create(OWNER, with_question(a_conversation()))
     await pass_time(HOUR)
     await store.update(OWNER, ID, change)
     await pass_time(DAY - A_SECOND)
@@ -130,7 +130,7 @@ async def test_an_id_whose_time_is_over_can_be_created_again(
 async def test_forgetting_takes_state_and_log_and_can_be_repeated(
     store: ConversationStateStore, log: TurnLog
 ) -> None:
-    await store.create(OWNER, asked(a_conversation()))
+    await store.create(OWNER, with_question(a_conversation()))
     await store.forget(OWNER, ID)
     await store.forget(OWNER, ID)
 
@@ -160,7 +160,7 @@ async def test_a_turn_of_a_forgotten_conversation_never_reaches_the_one_created_
     old = await store.update(OWNER, ID, asking("old"))
     assert old.turn is not None
     await store.forget(OWNER, ID)
-    await store.create(OWNER, asked(a_conversation(), "new", 2))
+    await store.create(OWNER, with_question(a_conversation(), "new", 2))
 
     with pytest.raises(TurnSuperseded):
         await store.update(OWNER, ID, finishing(), base=old)

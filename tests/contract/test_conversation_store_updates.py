@@ -22,8 +22,8 @@ from tests.support.builders import (
     STRANGER,
     a_conversation,
     after_turns,
-    asked,
     texts_of,
+    with_question,
 )
 from tests.support.changes import answering, asking, hearing, unchanged
 
@@ -41,7 +41,7 @@ async def test_an_update_returns_what_is_stored(store: ConversationStateStore) -
     await store.create(OWNER, after_turns(1))
     changed = await store.update(OWNER, ID, asking("And?", 2))
 
-    assert changed == asked(after_turns(1), "And?", 2)
+    assert changed == with_question(after_turns(1), "And?", 2)
     assert await store.load(OWNER, ID) == changed
 
 

@@ -15,10 +15,10 @@ from tests.support.builders import (
     OWNER,
     STRANGER,
     a_conversation,
-    asked,
     numbered,
     turn_id,
     turn_of,
+    with_question,
 )
 from tests.support.changes import asking, finishing, interrupting
 
@@ -28,7 +28,7 @@ TOO_LONG = timedelta(minutes=11)
 @pytest.fixture
 async def turn(store: ConversationStateStore, log: TurnLog, pass_time: PassTime) -> Turn:
     """An open turn whose log was lost; the conversation is still there."""
-    conversation = asked(a_conversation())
+    conversation = with_question(a_conversation())
     await store.create(OWNER, conversation)
     await log.append(OWNER, ID, turn_of(conversation), numbered("lost"))
     await pass_time(TOO_LONG)

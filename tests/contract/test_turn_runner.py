@@ -10,9 +10,9 @@ from domain.model.conversation import Conversation
 from ports.errors import TooManyTurns
 from ports.turn_runner import Signals, TurnRunner
 from tests.contract.conftest import Runners
-from tests.support.builders import a_conversation, after_turns, asked, turn_id
+from tests.support.builders import a_conversation, after_turns, turn_id, with_question
 
-OPENED = asked(a_conversation())
+OPENED = with_question(a_conversation())
 LONG = timedelta(hours=1)
 
 
@@ -81,7 +81,7 @@ async def test_what_opening_raises_reaches_the_caller(runner: TurnRunner) -> Non
     assert reply.given == []
 
 
-@pytest.mark.parametrize("joined", [asked(a_conversation(), number=9), after_turns(1)])
+@pytest.mark.parametrize("joined", [with_question(a_conversation(), number=9), after_turns(1)])
 async def test_a_turn_that_is_not_this_one_is_joined_and_not_run(
     runner: TurnRunner, joined: Conversation
 ) -> None:

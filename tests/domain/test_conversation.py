@@ -24,9 +24,9 @@ from tests.support.builders import (
     a_conversation,
     a_message,
     after_turns,
-    asked,
-    heard,
     texts_of,
+    with_question,
+    with_user_message,
 )
 from tests.support.clocks import NOON
 
@@ -57,7 +57,7 @@ def test_staying_counts_from_the_moment_it_is_given() -> None:
 
     assert later.expires_at == NOON + HOUR + RETENTION
     assert retention_restarted(a_conversation(), later)
-    assert not retention_restarted(later, heard(later))
+    assert not retention_restarted(later, with_user_message(later))
 
 
 def test_only_the_two_retention_periods_are_allowed() -> None:
@@ -138,4 +138,4 @@ def test_a_message_tells_its_text_in_order() -> None:
     message = a_message(parts=(TextPart("a"), TextPart("b")))
 
     assert message.text == "ab"
-    assert asked(a_conversation(), "Hi").messages[0].open_tool_calls == ()
+    assert with_question(a_conversation(), "Hi").messages[0].open_tool_calls == ()

@@ -17,13 +17,13 @@ from tests.support.builders import (
     a_conversation,
     a_new_turn,
     after_turns,
-    answered,
-    asked,
     pieces_of,
     question_id,
     reply_id,
     texts_of,
     turn_id,
+    with_answer,
+    with_question,
 )
 from tests.support.clocks import NOON
 
@@ -59,7 +59,7 @@ ENDINGS = [
 
 @pytest.mark.parametrize(("end", "status"), ENDINGS)
 def test_what_was_said_becomes_the_reply(end: Ending, status: str) -> None:
-    after = end(asked(a_conversation()), turn_id(), pieces_of("Hel", "lo"))
+    after = end(with_question(a_conversation()), turn_id(), pieces_of("Hel", "lo"))
 
     reply = after.messages[-1]
     assert after.open_turn is None
@@ -71,18 +71,18 @@ def test_what_was_said_becomes_the_reply(end: Ending, status: str) -> None:
 
 
 def test_a_finished_reply_knows_why_and_at_what_cost() -> None:
-    reply = finishing(asked(a_conversation()), turn_id(), pieces_of("Hi")).messages[-1]
+    reply = finishing(with_question(a_conversation()), turn_id(), pieces_of("Hi")).messages[-1]
 
     assert (reply.finish_reason, reply.usage) == (FinishReason.LENGTH, USAGE)
 
 
 @pytest.mark.parametrize("end", [interrupting, failing, settling])
 def test_nothing_said_leaves_no_message(end: Ending) -> None:
-    assert texts_of(end(asked(a_conversation(), "Hi?"), turn_id(), [])) == ["Hi?"]
+    assert texts_of(end(with_question(a_conversation(), "Hi?"), turn_id(), [])) == ["Hi?"]
 
 
 def test_an_empty_reply_that_is_finished_is_a_message() -> None:
-    assert texts_of(finishing(asked(a_conversation(), "Hi?"), turn_id(), [])) == ["Hi?", ""]
+    assert texts_of(finishing(with_question(a_conversation(), "Hi?"), turn_id(), [])) == ["Hi?", ""]
 
 
 @pytest.mark.parametrize(
@@ -90,20 +90,20 @@ def test_an_empty_reply_that_is_finished_is_a_message() -> None:
     [(finishing, LATER), (interrupting, LATER), (failing, LATER), (settling, NOON)],
 )
 def test_every_end_but_settling_restarts_the_stay(end: Ending, forgotten: object) -> None:
-    after = end(asked(a_conversation()), turn_id(), pieces_of("Hi"))
+    after = end(with_question(a_conversation()), turn_id(), pieces_of("Hi"))
 
     assert after.expires_at - RETENTION == forgotten
 
 
 @pytest.mark.parametrize("end", [finishing, interrupting, failing, settling])
 def test_an_end_done_twice_is_done_once(end: Ending) -> None:
-    once = end(asked(a_conversation()), turn_id(), pieces_of("Hi"))
+    once = end(with_question(a_conversation()), turn_id(), pieces_of("Hi"))
 
     assert end(once, turn_id(), pieces_of("again")) is once
 
 
 @pytest.mark.parametrize("end", [finishing, interrupting, failing, settling])
-@pytest.mark.parametrize("known", [a_conversation(), asked(after_turns(1), number=2)])
+@pytest.mark.parametrize("known", [a_conversation(), with_question(after_turns(1), number=2)])
 def test_a_turn_that_is_not_the_newest_is_superseded(end: Ending, known: Conversation) -> None:
     with pytest.raises(TurnSuperseded):
         end(known, turn_id(1), pieces_of("late"))
@@ -112,11 +112,11 @@ def test_a_turn_that_is_not_the_newest_is_superseded(end: Ending, known: Convers
 @pytest.mark.parametrize("end", [interrupting, failing])
 def test_another_end_than_the_first_is_superseded(end: Ending) -> None:
     with pytest.raises(TurnSuperseded):
-        end(answered(asked(a_conversation())), turn_id(), [])
+        end(with_answer(with_question(a_conversation())), turn_id(), [])
 
 
 def test_settling_a_turn_that_ended_is_done_already() -> None:
-    ended = answered(asked(a_conversation()))
+    ended = with_answer(with_question(a_conversation()))
 
     assert settling(ended, turn_id(), []) is ended
 
@@ -160,7 +160,7 @@ def test_any_other_end_keeps_the_request_key(end: Ending) -> None:
 
 
 def test_what_precedes_the_turn_is_left_as_it_is() -> None:
-    before = asked(after_turns(2), number=3)
+    before = with_question(after_turns(2), number=3)
     after = finishing(before, turn_id(3), pieces_of("Hi"))
 
     assert after.messages[:-1] == before.messages

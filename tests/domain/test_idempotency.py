@@ -10,11 +10,11 @@ from tests.support.builders import (
     a_conversation,
     a_new_turn,
     after_turns,
-    answered,
-    asked,
     pieces_of,
     question_id,
     turn_id,
+    with_answer,
+    with_question,
 )
 from tests.support.clocks import NOON
 
@@ -25,7 +25,7 @@ def asked_with(key: IdempotencyKey) -> Conversation:
     return add_user_message(a_conversation(), a_new_turn(idempotency=key), question_id(), ())
 
 
-@pytest.mark.parametrize("known", [asked_with(KEY), answered(asked_with(KEY))])
+@pytest.mark.parametrize("known", [asked_with(KEY), with_answer(asked_with(KEY))])
 def test_a_repeated_request_meets_its_turn(known: Conversation) -> None:
     assert turn_for_key(known, KEY) is known.turn
 
@@ -35,7 +35,7 @@ def test_another_or_no_key_meets_nothing() -> None:
 
     assert turn_for_key(asked_with(KEY), other) is None
     assert turn_for_key(asked_with(KEY), None) is None
-    assert turn_for_key(asked(a_conversation()), KEY) is None
+    assert turn_for_key(with_question(a_conversation()), KEY) is None
     assert turn_for_key(a_conversation(), KEY) is None
 
 
@@ -45,11 +45,11 @@ def test_the_same_key_with_another_request_is_refused() -> None:
 
 
 def test_only_what_was_never_answered_may_be_asked_once_more() -> None:
-    failed = fail(asked(a_conversation()), turn_id(), [], NOON, "model_busy")
-    broken = fail(asked(a_conversation()), turn_id(), pieces_of("H"), NOON, "model_failed")
+    failed = fail(with_question(a_conversation()), turn_id(), [], NOON, "model_busy")
+    broken = fail(with_question(a_conversation()), turn_id(), pieces_of("H"), NOON, "model_failed")
 
     assert is_unanswered(a_conversation())
     assert is_unanswered(failed)
     assert not is_unanswered(broken)
-    assert not is_unanswered(asked(a_conversation()))
+    assert not is_unanswered(with_question(a_conversation()))
     assert not is_unanswered(after_turns(1))

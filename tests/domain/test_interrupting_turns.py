@@ -14,10 +14,10 @@ from tests.support.builders import (
     a_conversation,
     a_new_turn,
     after_turns,
-    asked,
     question_id,
     reply_id,
     texts_of,
+    with_question,
 )
 
 Change = Callable[[Conversation], Conversation]
@@ -36,7 +36,7 @@ HELLO = (TextPart("Hello!"),)
 )
 def test_what_could_not_be_done_later_either_stops_no_reply(bad: Change) -> None:
     with pytest.raises((InvalidInput, MessageNotFound)):
-        bad(asked(after_turns(1), "And?", 2))
+        bad(with_question(after_turns(1), "And?", 2))
 
 
 @pytest.mark.parametrize(
@@ -52,14 +52,14 @@ def test_what_could_not_be_done_later_either_stops_no_reply(bad: Change) -> None
 )
 def test_a_reply_gives_way_to_what_could_be_done_without_it(other: Change) -> None:
     with pytest.raises(TurnInProgress) as busy:
-        other(asked(after_turns(1), "And?", 2))
+        other(with_question(after_turns(1), "And?", 2))
 
     assert busy.value.can_interrupt
 
 
 def test_no_reply_gives_way_to_results_of_tools() -> None:
     with pytest.raises(TurnInProgress) as busy:
-        submit_tool_results(asked(a_conversation()), a_new_turn(2), ())
+        submit_tool_results(with_question(a_conversation()), a_new_turn(2), ())
 
     assert not busy.value.can_interrupt
 

@@ -16,12 +16,12 @@ from tests.support.builders import (
     OTHER_ID,
     a_conversation,
     after_turns,
-    asked,
-    heard,
     question_id,
     reply_id,
     texts_of,
     turn_id,
+    with_question,
+    with_user_message,
 )
 from tests.support.clocks import NOON
 
@@ -34,7 +34,7 @@ NAMED = MessageId("message-1")
 
 def of_parts() -> Conversation:
     parts = (TextPart("One."), CALL, RESULT)
-    return heard(a_conversation(), role=Role.ASSISTANT, parts=parts)
+    return with_user_message(a_conversation(), role=Role.ASSISTANT, parts=parts)
 
 
 def parts_without(*places: int) -> list[object]:
@@ -100,7 +100,7 @@ def test_a_summary_that_tells_of_it_goes_with_it() -> None:
 
 
 def test_nothing_is_left_out_while_a_reply_is_being_written() -> None:
-    known = asked(after_turns(1), number=2)
+    known = with_question(after_turns(1), number=2)
 
     with pytest.raises(TurnInProgress):
         without_part(known, question_id(1), None)
@@ -115,7 +115,7 @@ def test_a_turn_goes_with_its_question_and_its_reply() -> None:
 @pytest.mark.parametrize("number", [0, 3])
 def test_a_turn_that_never_was_is_not_found(number: int) -> None:
     with pytest.raises(MessageNotFound):
-        without_turn(heard(after_turns(2), turn=0), number)
+        without_turn(with_user_message(after_turns(2), turn=0), number)
 
 
 def test_a_branch_holds_all_up_to_its_turn_under_an_id_of_its_own() -> None:
@@ -144,11 +144,11 @@ def test_what_was_put_in_after_a_reply_does_not_come_along() -> None:
 @pytest.mark.parametrize("number", [0, 4])
 def test_there_is_no_branch_after_a_turn_that_never_was(number: int) -> None:
     with pytest.raises(MessageNotFound):
-        branched(heard(after_turns(3), turn=0), number)
+        branched(with_user_message(after_turns(3), turn=0), number)
 
 
 def test_there_is_no_branch_after_a_turn_that_is_open() -> None:
-    known = asked(after_turns(1), number=2)
+    known = with_question(after_turns(1), number=2)
 
     assert texts_of(branched(known, 1)) == ["question 1", "answer 1"]
     with pytest.raises(TurnInProgress):

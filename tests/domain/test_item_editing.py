@@ -25,7 +25,7 @@ from domain.model.message import (
 )
 from domain.service.item_editing import NewItem, append_items, open_turn_with_items
 from domain.service.turn_lifecycle import fail
-from tests.support.builders import a_conversation, a_new_turn, after_turns, asked, turn_id
+from tests.support.builders import a_conversation, a_new_turn, after_turns, turn_id, with_question
 from tests.support.clocks import NOON
 
 LATER = NOON + timedelta(hours=3)
@@ -112,7 +112,7 @@ def test_a_result_nobody_waits_for_is_refused(before: Sequence[Part | str]) -> N
 
 def test_nothing_is_added_while_a_reply_is_being_written() -> None:
     with pytest.raises(TurnInProgress):
-        append_items(asked(a_conversation()), given("And?"), LATER)
+        append_items(with_question(a_conversation()), given("And?"), LATER)
 
 
 def test_a_conversation_at_its_bound_takes_nothing_more() -> None:
@@ -139,7 +139,7 @@ def test_the_same_turn_is_opened_once() -> None:
 
 def test_no_turn_is_opened_beside_an_open_one() -> None:
     with pytest.raises(TurnInProgress):
-        open_turn_with_items(asked(a_conversation()), a_new_turn(2), given("And?"))
+        open_turn_with_items(with_question(a_conversation()), a_new_turn(2), given("And?"))
 
 
 def test_results_alone_open_a_turn_whose_reply_is_a_message_of_its_own() -> None:

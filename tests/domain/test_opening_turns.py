@@ -36,13 +36,13 @@ from tests.support.builders import (
     a_conversation,
     a_new_turn,
     after_turns,
-    answered,
-    asked,
     pieces_of,
     question_id,
     reply_id,
     texts_of,
     turn_id,
+    with_answer,
+    with_question,
 )
 from tests.support.clocks import NOON
 
@@ -63,7 +63,7 @@ def test_a_message_opens_a_turn_and_is_kept_as_it_was_said() -> None:
 
 
 def test_a_turn_restarts_the_stay() -> None:
-    after = asked(new_conversation(ID, locale="en", at=NOON), at=LATER)
+    after = with_question(new_conversation(ID, locale="en", at=NOON), at=LATER)
 
     assert after.expires_at == LATER + RETENTION
 
@@ -79,7 +79,9 @@ def test_a_turn_restarts_the_stay() -> None:
 )
 @pytest.mark.parametrize("ended", [True, False])
 def test_opening_the_same_turn_again_changes_nothing(again: Change, *, ended: bool) -> None:
-    known = answered(asked(a_conversation())) if ended else asked(a_conversation())
+    known = (
+        with_answer(with_question(a_conversation())) if ended else with_question(a_conversation())
+    )
 
     assert again(known) is known
 
@@ -95,7 +97,7 @@ def test_opening_the_same_turn_again_changes_nothing(again: Change, *, ended: bo
 )
 def test_an_open_turn_takes_no_second_one(other: Change) -> None:
     with pytest.raises(TurnInProgress) as busy:
-        other(asked(a_conversation()))
+        other(with_question(a_conversation()))
 
     assert busy.value.turn_id == turn_id()
 
@@ -115,7 +117,7 @@ def test_the_id_of_a_reply_is_taken() -> None:
 
 
 def failed_at_once(text: str = "Hello!") -> Conversation:
-    return fail(asked(a_conversation(), text), turn_id(), [], NOON, "model_busy")
+    return fail(with_question(a_conversation(), text), turn_id(), [], NOON, "model_busy")
 
 
 def test_the_same_words_after_a_failure_take_the_place_of_the_unanswered_ones() -> None:
@@ -132,7 +134,9 @@ def test_other_words_after_a_failure_are_added() -> None:
 
 
 def test_the_same_words_after_a_failed_reply_are_added() -> None:
-    known = fail(asked(a_conversation(), "Hello!"), turn_id(), pieces_of("H"), NOON, "model_failed")
+    known = fail(
+        with_question(a_conversation(), "Hello!"), turn_id(), pieces_of("H"), NOON, "model_failed"
+    )
 
     assert texts_of(add_user_message(known, a_new_turn(2), question_id(2), HELLO)) == [
         "Hello!",
@@ -142,7 +146,7 @@ def test_the_same_words_after_a_failed_reply_are_added() -> None:
 
 
 def test_the_same_words_after_a_stopped_turn_are_added() -> None:
-    known = interrupt(asked(a_conversation(), "Hello!"), turn_id(), [], NOON)
+    known = interrupt(with_question(a_conversation(), "Hello!"), turn_id(), [], NOON)
 
     assert texts_of(add_user_message(known, a_new_turn(2), question_id(2), HELLO)) == [
         "Hello!",
@@ -177,7 +181,7 @@ def test_another_answer_takes_the_place_of_what_followed(
     assert texts_of(after) == texts
     assert after.open_turn is not None
     assert after.open_turn.number == 3
-    assert texts_of(answered(after, "anew", 3)) == [*texts, "anew"]
+    assert texts_of(with_answer(after, "anew", 3)) == [*texts, "anew"]
 
 
 WELCOMED = with_welcome(a_conversation(), MessageId("w"), "Hi")
@@ -208,5 +212,5 @@ def test_numbers_are_never_used_again() -> None:
     after = regenerate(after_turns(2), a_new_turn(3), question_id(1))
 
     assert after.next_number == 5
-    assert answered(after, "anew", 3).messages[-1].number == 5
+    assert with_answer(after, "anew", 3).messages[-1].number == 5
     assert evolve(after).next_number == 5

@@ -20,7 +20,7 @@ from domain.service.prompt_building import (
     estimated_tokens,
     sees_all,
 )
-from tests.support.builders import a_conversation, after_turns, asked
+from tests.support.builders import a_conversation, after_turns, with_question
 
 SYSTEM = "Be brief."
 
@@ -31,7 +31,7 @@ def words(text: str) -> int:
 
 def seen(budget: int, turns: int = 4, **members: Any) -> list[str]:
     """The texts in a prompt of at most ``budget`` words beside the reply's 100."""
-    conversation = evolve(asked(after_turns(turns), "and now", turns + 1), **members)
+    conversation = evolve(with_question(after_turns(turns), "and now", turns + 1), **members)
     room = Budget(tokens=budget + 256, reply_tokens=256)
     return [said.text for said in build_prompt(conversation, SYSTEM, room, words).messages]
 
@@ -59,7 +59,9 @@ def test_forgotten_messages_are_not_seen() -> None:
 
 
 def test_the_prompt_carries_what_else_is_known() -> None:
-    conversation = evolve(asked(a_conversation()), page_context="{}", summary="Short.", locale="fi")
+    conversation = evolve(
+        with_question(a_conversation()), page_context="{}", summary="Short.", locale="fi"
+    )
     prompt = build_prompt(conversation, SYSTEM, Budget(tokens=4_096, reply_tokens=64))
 
     assert (prompt.system, prompt.locale, prompt.reply_tokens) == (SYSTEM, "fi", 64)
@@ -76,7 +78,7 @@ def test_a_budget_leaves_room_for_question_and_reply(tokens: int, reply: int) ->
 @given(turns=st.integers(0, 12), budget=st.integers(1, 60))
 def test_what_is_seen_is_the_end_of_what_was_said_and_fits(turns: int, budget: int) -> None:
     told = seen(budget, turns)
-    conversation = asked(after_turns(turns), "and now", turns + 1)
+    conversation = with_question(after_turns(turns), "and now", turns + 1)
     texts = [said.text for said in conversation.messages]
 
     assert told == texts[-len(told) :]
@@ -85,7 +87,7 @@ def test_what_is_seen_is_the_end_of_what_was_said_and_fits(turns: int, budget: i
 
 
 def test_it_is_known_whether_all_that_is_loaded_was_seen() -> None:
-    tail = tail_of(asked(after_turns(4), "and now", 5), 4)
+    tail = tail_of(with_question(after_turns(4), "and now", 5), 4)
     wide, narrow = (Budget(tokens=256 + room, reply_tokens=256) for room in (99, 3))
 
     assert tail.messages[0].role is Role.ASSISTANT

@@ -10,7 +10,7 @@ from domain.model.turn import TurnStatus
 from domain.service.item_editing import without_turn
 from domain.service.reply_reading import read_turn
 from domain.service.turn_lifecycle import fail, interrupt
-from tests.support.builders import after_turns, asked, heard, pieces_of, turn_id
+from tests.support.builders import after_turns, pieces_of, turn_id, with_question, with_user_message
 from tests.support.clocks import NOON
 
 ONE, TWO = UnknownPart('{"note":1}'), UnknownPart('{"note":2}')
@@ -32,25 +32,25 @@ def test_a_turn_is_all_that_was_said_before_and_its_reply() -> None:
 
 
 def test_an_open_turn_has_no_reply_yet() -> None:
-    turn = read_turn(asked(after_turns(1), number=2), 2)
+    turn = read_turn(with_question(after_turns(1), number=2), 2)
 
     assert (turn.status, turn.reply) == (TurnStatus.OPEN, None)
     assert turn.before[-1].text == "Hello?"
 
 
 def test_a_turn_that_failed_tells_why() -> None:
-    failed = fail(asked(after_turns(1), number=2), turn_id(2), (), NOON, "model_busy")
+    failed = fail(with_question(after_turns(1), number=2), turn_id(2), (), NOON, "model_busy")
     turn = read_turn(failed, 2)
 
     assert (turn.status, turn.reply, turn.error) == (TurnStatus.FAILED, None, "model_busy")
 
 
 def test_an_older_turn_is_known_by_what_it_left() -> None:
-    stopped = interrupt(asked(after_turns(1), number=2), turn_id(2), pieces_of("Wel"), NOON)
-    silent = interrupt(asked(after_turns(1), number=2), turn_id(2), (), NOON)
+    stopped = interrupt(with_question(after_turns(1), number=2), turn_id(2), pieces_of("Wel"), NOON)
+    silent = interrupt(with_question(after_turns(1), number=2), turn_id(2), (), NOON)
 
     for known, reply in ((stopped, "Wel"), (silent, None)):
-        turn = read_turn(asked(known, number=3), 2)
+        turn = read_turn(with_question(known, number=3), 2)
         assert turn.status is TurnStatus.INTERRUPTED
         assert (turn.reply.text if turn.reply else None) == reply
 
@@ -58,7 +58,7 @@ def test_an_older_turn_is_known_by_what_it_left() -> None:
 @pytest.mark.parametrize("number", [-1, 0, 3])
 def test_a_turn_that_never_was_is_not_found(number: int) -> None:
     with pytest.raises(TurnNotFound):
-        read_turn(heard(after_turns(2), turn=0), number)
+        read_turn(with_user_message(after_turns(2), turn=0), number)
 
 
 def test_a_turn_that_was_left_out_is_not_found() -> None:

@@ -33,9 +33,9 @@ from tests.support.builders import (
     a_conversation,
     a_new_turn,
     after_turns,
-    asked,
     pieces_of,
     turn_id,
+    with_question,
 )
 from tests.support.clocks import NOON
 
@@ -48,7 +48,9 @@ CALLS: list[Piece] = [
 
 
 def waiting_for_tools() -> Conversation:
-    return finish(asked(a_conversation()), turn_id(), CALLS, NOON, reason=FinishReason.TOOL_CALLS)
+    return finish(
+        with_question(a_conversation()), turn_id(), CALLS, NOON, reason=FinishReason.TOOL_CALLS
+    )
 
 
 def results(*names: str) -> list[ToolResultPart]:

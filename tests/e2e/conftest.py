@@ -6,49 +6,54 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.support.compose import MODEL_KEY, Composed, composed
-from tests.support.fake_model import Parrot, Puppet
-from tests.support.native_client import Person
+from tests.support.fake_model import EchoModel, FakeModel
+from tests.support.native_client import NativeClient
 from tests.support.redis_kinds import missing
 from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
-from tests.support.service import GENEROUS, Served, served, served_apart
-from tests.support.untouched_conversation import Kept
+from tests.support.service import (
+    GENEROUS,
+    RunningService,
+    running_service,
+    running_service_in_thread,
+)
+from tests.support.untouched_conversation import UntouchedConversation
 
 
 @pytest.fixture
-def puppet() -> Puppet:
-    return Puppet()
+def fake_model() -> FakeModel:
+    return FakeModel()
 
 
 @pytest.fixture
-async def service(puppet: Puppet) -> AsyncIterator[Served]:
+async def service(fake_model: FakeModel) -> AsyncIterator[RunningService]:
     """A service whose model says what the test tells it."""
-    async with served(model=puppet) as service:
+    async with running_service(model=fake_model) as service:
         yield service
 
 
 @pytest.fixture
-def person(service: Served) -> Person:
+def client(service: RunningService) -> NativeClient:
     """Somebody who talks to the puppet."""
-    return Person(service.url)
+    return NativeClient(service.url)
 
 
 @pytest.fixture(scope="session")
-def parrots() -> Iterator[str]:
+def echo_service() -> Iterator[str]:
     """A service for everybody, whose model is a parrot."""
-    with served_apart(GENEROUS, Parrot()) as url:
+    with running_service_in_thread(GENEROUS, EchoModel()) as url:
         yield url
 
 
 @pytest.fixture
-def visitor(parrots: str) -> Person:
+def echo_client(echo_service: str) -> NativeClient:
     """Somebody new who talks to the parrot, which repeats all it was told."""
-    return Person(parrots)
+    return NativeClient(echo_service)
 
 
 @pytest.fixture
-async def kept(visitor: Person) -> Kept:
+async def untouched(echo_client: NativeClient) -> UntouchedConversation:
     """A conversation with the parrot that nothing bad may change."""
-    return await Kept.of(visitor)
+    return await UntouchedConversation.of(echo_client)
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.support.http_client import JSON, Answer
-from tests.support.native_client import Person
-from tests.support.untouched_conversation import Kept
+from tests.support.native_client import NativeClient
+from tests.support.untouched_conversation import UntouchedConversation
 
 TEXT = {"type": "text", "text": "Hi"}
 
@@ -77,7 +77,7 @@ REFUSED: dict[str, tuple[Any, int, str]] = {
 TO_THE_OWNER_ONLY = {"results nobody waits for", "no results"}
 
 
-async def posted(who: Person, document: Any) -> Answer:
+async def posted(who: NativeClient, document: Any) -> Answer:
     return await who.post("/api/chat", document)
 
 
@@ -87,100 +87,110 @@ async def posted(who: Person, document: Any) -> Answer:
     ids=[name for name in REFUSED if name not in TO_THE_OWNER_ONLY],
 )
 async def test_a_bad_message_is_refused_and_touches_nothing(
-    kept: Kept, document: dict[str, Any], status: int, code: str
+    untouched: UntouchedConversation, document: dict[str, Any], status: int, code: str
 ) -> None:
-    named = json.loads(json.dumps(document).replace("SESSION", kept.session_id))
+    named = json.loads(json.dumps(document).replace("SESSION", untouched.session_id))
 
-    told = await kept.refusal(lambda who: posted(who, named))
+    told = await untouched.refusal(lambda who: posted(who, named))
 
     assert told == (status, code)
 
 
 @pytest.mark.parametrize("name", sorted(TO_THE_OWNER_ONLY))
-async def test_results_are_taken_only_where_they_were_asked_for(kept: Kept, name: str) -> None:
+async def test_results_are_taken_only_where_they_were_asked_for(
+    untouched: UntouchedConversation, name: str
+) -> None:
     document, status, code = REFUSED[name]
-    named = {**document, "id": kept.session_id}
+    named = {**document, "id": untouched.session_id}
 
-    refused = await posted(kept.person, named)
-    unknown = await posted(Person(kept.person.url), named)
+    refused = await posted(untouched.client, named)
+    unknown = await posted(NativeClient(untouched.client.url), named)
 
     assert (refused.status, refused.code) == (status, code)
     assert (unknown.status, unknown.code) == (404, "conversation_not_found")
-    await kept.is_unchanged()
+    await untouched.is_unchanged()
 
 
-async def test_a_problem_has_the_shape_that_the_ai_sdk_knows(kept: Kept) -> None:
-    answer = await posted(kept.person, body(message({"type": "text", "text": 5}), id="mine"))
+async def test_a_problem_has_the_shape_that_the_ai_sdk_knows(
+    untouched: UntouchedConversation,
+) -> None:
+    answer = await posted(untouched.client, body(message({"type": "text", "text": 5}), id="mine"))
 
     told = answer.document["error"]
     assert (told["code"], told["type"]) == ("body_invalid", "invalid_request_error")
     assert told["message"] == answer.document["detail"]
 
 
-async def test_what_is_shown_of_earlier_messages_is_never_looked_at(visitor: Person) -> None:
+async def test_what_is_shown_of_earlier_messages_is_never_looked_at(
+    echo_client: NativeClient,
+) -> None:
     nonsense: list[Any] = [7, None, {"role": 1}, {"role": "user"}, [[]], "Hi"]
 
-    answer = await posted(visitor, body(*nonsense, message(), id="mine"))
+    answer = await posted(echo_client, body(*nonsense, message(), id="mine"))
 
     assert answer.status == 200
 
 
-async def test_a_chat_much_longer_than_its_newest_message_is_taken(visitor: Person) -> None:
+async def test_a_chat_much_longer_than_its_newest_message_is_taken(
+    echo_client: NativeClient,
+) -> None:
     shown = [message({"type": "text", "text": "a" * 8_000}) for _ in range(100)]
 
-    answer = await posted(visitor, body(*shown, message(), id="mine"))
+    answer = await posted(echo_client, body(*shown, message(), id="mine"))
 
     assert answer.status == 200
     assert answer.events[0].document["messageMetadata"]["restarted"] is True
 
 
-async def test_members_of_the_app_are_ignored_and_ours_are_heard(visitor: Person) -> None:
+async def test_members_of_the_app_are_ignored_and_ours_are_heard(echo_client: NativeClient) -> None:
     ours = {"context": {"page": 1}, "locale": "en"}
-    answer = await posted(visitor, body(id="mine", **ours, temperature=2, user={"deep": []}))
-    export = (await visitor.get("/api/chat/mine/export")).document
+    answer = await posted(echo_client, body(id="mine", **ours, temperature=2, user={"deep": []}))
+    export = (await echo_client.get("/api/chat/mine/export")).document
 
     assert answer.status == 200
     assert (export["pageContext"], export["locale"]) == ({"page": 1}, "en")
 
 
-async def test_it_may_be_answered_as_a_document(visitor: Person) -> None:
-    answer = await visitor.post("/api/chat", body(id="mine"), **JSON)
+async def test_it_may_be_answered_as_a_document(echo_client: NativeClient) -> None:
+    answer = await echo_client.post("/api/chat", body(id="mine"), **JSON)
 
     assert answer.document["reply"]["content"] == "Hi "
     assert answer.document["restarted"] is False
 
 
-async def test_the_same_request_twice_is_one_turn(visitor: Person) -> None:
+async def test_the_same_request_twice_is_one_turn(echo_client: NativeClient) -> None:
     twice = [
-        await visitor.post("/api/chat", body(id="mine"), idempotency_key="k") for _ in range(2)
+        await echo_client.post("/api/chat", body(id="mine"), idempotency_key="k") for _ in range(2)
     ]
-    history = (await visitor.get("/api/chat/mine")).document
+    history = (await echo_client.get("/api/chat/mine")).document
 
     turns = {answer.events[0].document["messageMetadata"]["turnId"] for answer in twice}
     assert (len(turns), len(history["messages"])) == (1, 2)
 
 
-async def test_names_in_every_path_are_the_clients(visitor: Person) -> None:
-    await posted(visitor, body(id="mine"))
-    again = await visitor.post("/api/chat/mine/regenerate", {})
-    stopped = await visitor.post("/api/chat/mine/stop", {})
-    resumed = await visitor.get("/api/chat/mine/stream")
-    forgotten = await visitor.delete("/api/chat/mine")
+async def test_names_in_every_path_are_the_clients(echo_client: NativeClient) -> None:
+    await posted(echo_client, body(id="mine"))
+    again = await echo_client.post("/api/chat/mine/regenerate", {})
+    stopped = await echo_client.post("/api/chat/mine/stop", {})
+    resumed = await echo_client.get("/api/chat/mine/stream")
+    forgotten = await echo_client.delete("/api/chat/mine")
 
     statuses = [answer.status for answer in (again, stopped, resumed, forgotten)]
     assert statuses == [200, 200, 204, 204]
-    assert (await visitor.get("/api/chat/mine")).status == 404
+    assert (await echo_client.get("/api/chat/mine")).status == 404
 
 
 @pytest.mark.parametrize("named", [{}, {"messageId": "nobody"}], ids=["unnamed", "unknown"])
 async def test_another_answer_is_to_the_words_that_are_kept(
-    visitor: Person, named: dict[str, str]
+    echo_client: NativeClient, named: dict[str, str]
 ) -> None:
-    await posted(visitor, body(id="mine"))
-    await posted(visitor, body(message(id="u2"), id="mine"))
+    await posted(echo_client, body(id="mine"))
+    await posted(echo_client, body(message(id="u2"), id="mine"))
     other = message({"type": "text", "text": "Forged"})
-    answer = await posted(visitor, body(other, id="mine", trigger="regenerate-message", **named))
-    history = (await visitor.get("/api/chat/mine")).document
+    answer = await posted(
+        echo_client, body(other, id="mine", trigger="regenerate-message", **named)
+    )
+    history = (await echo_client.get("/api/chat/mine")).document
 
     assert answer.status == 200
     told = [said["parts"][-1]["text"] for said in history["messages"]]

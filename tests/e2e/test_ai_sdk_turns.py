@@ -8,8 +8,8 @@ from domain.model.message import FinishReason
 from domain.model.piece import ToolCallPiece
 from ports.language_model import ModelUnavailable
 from tests.support.event_stream import kinds, text_of
-from tests.support.fake_model import Puppet
-from tests.support.native_client import Person
+from tests.support.fake_model import FakeModel
+from tests.support.native_client import NativeClient
 
 _PATIENCE = 30
 TYPED = {"content_type": "application/json"}
@@ -25,98 +25,106 @@ def answering(output: str) -> dict[str, Any]:
     return {"id": "mine", "messages": [{"id": "x", "role": "assistant", "parts": [tool]}]}
 
 
-async def run_twice(person: Person, puppet: Puppet, document: dict[str, Any]) -> list[str]:
+async def run_twice(
+    client: NativeClient, fake_model: FakeModel, document: dict[str, Any]
+) -> list[str]:
     """What two of the same request are told, the second sent while the first is answered."""
     body = json.dumps(document).encode()
     async with (
         asyncio.timeout(_PATIENCE),
-        person.open("POST", "/api/chat", body, **TYPED) as first,
-        person.open("POST", "/api/chat", body, **TYPED) as second,
+        client.open("POST", "/api/chat", body, **TYPED) as first,
+        client.open("POST", "/api/chat", body, **TYPED) as second,
     ):
-        speaking = await puppet.asked()
-        speaking.say("Once")
-        speaking.finish()
+        model_reply = await fake_model.next_reply()
+        model_reply.say("Once")
+        model_reply.finish()
         answers = [await live.whole() for live in (first, second)]
     return [text_of(answer.events) for answer in answers]
 
 
-async def test_a_message_sent_twice_is_answered_once(person: Person, puppet: Puppet) -> None:
-    told = await run_twice(person, puppet, saying("Hello?"))
+async def test_a_message_sent_twice_is_answered_once(
+    client: NativeClient, fake_model: FakeModel
+) -> None:
+    told = await run_twice(client, fake_model, saying("Hello?"))
 
-    history = (await person.get("/api/chat/mine")).document
+    history = (await client.get("/api/chat/mine")).document
     assert told == ["Once", "Once"]
-    assert (puppet.times_asked, len(history["messages"])) == (1, 2)
+    assert (fake_model.times_asked, len(history["messages"])) == (1, 2)
 
 
-async def test_results_of_tools_sent_twice_go_on_once(person: Person, puppet: Puppet) -> None:
+async def test_results_of_tools_sent_twice_go_on_once(
+    client: NativeClient, fake_model: FakeModel
+) -> None:
     async def asking() -> None:
-        speaking = await puppet.asked()
-        speaking.give(ToolCallPiece(call_id="a", name="look", arguments="{}"))
-        speaking.finish(FinishReason.TOOL_CALLS)
+        model_reply = await fake_model.next_reply()
+        model_reply.give(ToolCallPiece(call_id="a", name="look", arguments="{}"))
+        model_reply.finish(FinishReason.TOOL_CALLS)
 
-    await asyncio.gather(person.post("/api/chat", saying("Look!")), asking())
-    told = await run_twice(person, puppet, answering("rain"))
+    await asyncio.gather(client.post("/api/chat", saying("Look!")), asking())
+    told = await run_twice(client, fake_model, answering("rain"))
 
     assert told == ["Once", "Once"]
-    assert puppet.times_asked == 2
+    assert fake_model.times_asked == 2
 
 
 async def test_results_of_tools_can_be_given_again_after_a_failure(
-    person: Person, puppet: Puppet
+    client: NativeClient, fake_model: FakeModel
 ) -> None:
-    async def speaking(*said: ToolCallPiece | str, fails: bool = False) -> None:
-        told = await puppet.asked()
+    async def model_reply(*said: ToolCallPiece | str, fails: bool = False) -> None:
+        told = await fake_model.next_reply()
         for one in said:
             told.say(one) if isinstance(one, str) else told.give(one)
         told.fail(ModelUnavailable()) if fails else told.finish()
 
     look = ToolCallPiece(call_id="a", name="look", arguments="{}")
-    await asyncio.gather(person.post("/api/chat", saying("Look!")), speaking(look))
+    await asyncio.gather(client.post("/api/chat", saying("Look!")), model_reply(look))
     failed, _ = await asyncio.gather(
-        person.post("/api/chat", answering("rain")), speaking(fails=True)
+        client.post("/api/chat", answering("rain")), model_reply(fails=True)
     )
-    again, _ = await asyncio.gather(person.post("/api/chat", answering("rain")), speaking("Wet."))
+    again, _ = await asyncio.gather(
+        client.post("/api/chat", answering("rain")), model_reply("Wet.")
+    )
 
-    history = (await person.get("/api/chat/mine")).document
+    history = (await client.get("/api/chat/mine")).document
     assert "error" in kinds(failed.events)
     assert (again.status, text_of(again.events)) == (200, "Wet.")
     assert len(history["messages"]) == 2
 
 
 async def test_other_words_under_the_same_id_are_another_message(
-    person: Person, puppet: Puppet
+    client: NativeClient, fake_model: FakeModel
 ) -> None:
     body = json.dumps(saying("Hello?")).encode()
-    async with person.open("POST", "/api/chat", body, **TYPED) as first:
-        await puppet.asked()
-        second = asyncio.create_task(person.post("/api/chat", saying("Hello!")))
-        speaking = await puppet.asked()
-        speaking.say("Hi")
-        speaking.finish()
+    async with client.open("POST", "/api/chat", body, **TYPED) as first:
+        await fake_model.next_reply()
+        second = asyncio.create_task(client.post("/api/chat", saying("Hello!")))
+        model_reply = await fake_model.next_reply()
+        model_reply.say("Hi")
+        model_reply.finish()
         await first.whole()
         answer = await second
 
-    history = (await person.get("/api/chat/mine")).document
+    history = (await client.get("/api/chat/mine")).document
     assert text_of(answer.events) == "Hi"
     assert [said["parts"][-1]["text"] for said in history["messages"]] == ["Hello!", "Hi"]
 
 
 async def test_first_messages_at_once_meet_in_one_conversation(
-    person: Person, puppet: Puppet
+    client: NativeClient, fake_model: FakeModel
 ) -> None:
-    async def speaking() -> None:
+    async def model_reply() -> None:
         for _ in range(2):
-            said = await puppet.asked()
+            said = await fake_model.next_reply()
             said.say("Hi")
             said.finish()
 
-    await person.get("/")
+    await client.get("/")
     first, second, _ = await asyncio.gather(
-        person.post("/api/chat", saying("One", "u1")),
-        person.post("/api/chat", saying("Two", "u2")),
-        speaking(),
+        client.post("/api/chat", saying("One", "u1")),
+        client.post("/api/chat", saying("Two", "u2")),
+        model_reply(),
     )
-    history = (await person.get("/api/chat/mine")).document
+    history = (await client.get("/api/chat/mine")).document
 
     sessions = {answer.headers["x-session-id"] for answer in (first, second)}
     assert sessions == {history["sessionId"]}

@@ -9,39 +9,39 @@ import pytest
 from openapi_spec_validator import validate
 
 from entrypoints.settings import Settings
-from tests.support.fake_model import Parrot, Puppet
+from tests.support.fake_model import EchoModel, FakeModel
 from tests.support.http_client import JSON, Answer
-from tests.support.native_client import Person
-from tests.support.service import HTTPS, Served, served
+from tests.support.native_client import NativeClient
+from tests.support.service import HTTPS, RunningService, running_service
 
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
-async def every_kind_of_answer(person: Person) -> dict[str, Answer]:
+async def every_kind_of_answer(client: NativeClient) -> dict[str, Answer]:
     """One of each: pages, documents, streams, nothing, and refusals."""
-    said = await person.say("Hi")
+    said = await client.say("Hi")
     where = f"/api/chat/{said.session_id}"
     return {
-        "the front page": await person.get("/"),
-        "openapi": await person.get("/openapi.json"),
-        "health": await person.get("/health/live"),
+        "the front page": await client.get("/"),
+        "openapi": await client.get("/openapi.json"),
+        "health": await client.get("/health/live"),
         "a stream": said,
-        "a reply": await person.post("/api/chat", {"message": "Hi"}, **JSON),
-        "a welcome": await person.post("/api/sessions", {}),
-        "history": await person.history(said.session_id),
-        "an export": await person.get(f"{where}/export"),
-        "nothing": await person.get(f"{where}/stream"),
-        "a refusal": await person.post("/api/chat", {}),
-        "a stranger's refusal": await person.get(f"/api/chat?sessionId={uuid4()}"),
-        "a client key": await person.post("/api/client-key", {}),
-        "forgetting": await person.delete(where),
-        "an unknown address": await person.get("/nope"),
-        "a wrong method": await person.call("PUT", "/"),
+        "a reply": await client.post("/api/chat", {"message": "Hi"}, **JSON),
+        "a welcome": await client.post("/api/sessions", {}),
+        "history": await client.history(said.session_id),
+        "an export": await client.get(f"{where}/export"),
+        "nothing": await client.get(f"{where}/stream"),
+        "a refusal": await client.post("/api/chat", {}),
+        "a stranger's refusal": await client.get(f"/api/chat?sessionId={uuid4()}"),
+        "a client key": await client.post("/api/client-key", {}),
+        "forgetting": await client.delete(where),
+        "an unknown address": await client.get("/nope"),
+        "a wrong method": await client.call("PUT", "/"),
     }
 
 
-async def test_every_answer_keeps_browsers_careful(visitor: Person) -> None:
-    answers = await every_kind_of_answer(visitor)
+async def test_every_answer_keeps_browsers_careful(echo_client: NativeClient) -> None:
+    answers = await every_kind_of_answer(echo_client)
 
     for name, answer in answers.items():
         said = answer.headers
@@ -53,8 +53,8 @@ async def test_every_answer_keeps_browsers_careful(visitor: Person) -> None:
         assert "server" not in said, name
 
 
-async def test_nothing_but_the_page_may_load_anything(visitor: Person) -> None:
-    answers = await every_kind_of_answer(visitor)
+async def test_nothing_but_the_page_may_load_anything(echo_client: NativeClient) -> None:
+    answers = await every_kind_of_answer(echo_client)
 
     del answers["the front page"]
     assert {answer.headers["content-security-policy"] for answer in answers.values()} == {
@@ -62,8 +62,8 @@ async def test_nothing_but_the_page_may_load_anything(visitor: Person) -> None:
     }
 
 
-async def test_what_has_content_is_cached_by_nobody(visitor: Person) -> None:
-    answers = await every_kind_of_answer(visitor)
+async def test_what_has_content_is_cached_by_nobody(echo_client: NativeClient) -> None:
+    answers = await every_kind_of_answer(echo_client)
 
     open_to_all = {"openapi"}
     cached = {
@@ -75,15 +75,17 @@ async def test_what_has_content_is_cached_by_nobody(visitor: Person) -> None:
 
 
 async def test_by_https_browsers_never_come_by_http_again() -> None:
-    async with served(Settings(public_url=HTTPS), model=Parrot()) as service:
-        answers = await every_kind_of_answer(Person(service.url))
+    async with running_service(Settings(public_url=HTTPS), model=EchoModel()) as service:
+        answers = await every_kind_of_answer(NativeClient(service.url))
 
     seen = {answer.headers["strict-transport-security"] for answer in answers.values()}
     assert seen == {"max-age=31536000; includeSubDomains"}
 
 
-async def test_the_front_page_may_run_what_it_brings_and_nothing_else(visitor: Person) -> None:
-    answer = await visitor.get("/")
+async def test_the_front_page_may_run_what_it_brings_and_nothing_else(
+    echo_client: NativeClient,
+) -> None:
+    answer = await echo_client.get("/")
 
     page, policy = answer.body.decode(), answer.headers["content-security-policy"]
     inline = re.findall(r"<(?:style|script)>(.*?)</(?:style|script)>", page, re.DOTALL)
@@ -96,15 +98,17 @@ async def test_the_front_page_may_run_what_it_brings_and_nothing_else(visitor: P
 
 
 @pytest.mark.parametrize("host", ["<b>", '"><script>alert(1)</script>', "evil.example"])
-async def test_the_front_page_repeats_no_markup(visitor: Person, host: str) -> None:
-    page = (await visitor.get("/", host=host)).body
+async def test_the_front_page_repeats_no_markup(echo_client: NativeClient, host: str) -> None:
+    page = (await echo_client.get("/", host=host)).body
 
     assert b"<b>" not in page
     assert b"alert" not in page
 
 
-async def test_the_description_is_valid_and_names_every_operation(visitor: Person) -> None:
-    answer = await visitor.get("/openapi.json")
+async def test_the_description_is_valid_and_names_every_operation(
+    echo_client: NativeClient,
+) -> None:
+    answer = await echo_client.get("/openapi.json")
 
     validate(answer.document)
     assert answer.headers["content-type"] == "application/json"
@@ -114,11 +118,11 @@ async def test_the_description_is_valid_and_names_every_operation(visitor: Perso
     )
 
 
-async def test_every_described_operation_is_there(visitor: Person) -> None:
-    paths = (await visitor.get("/openapi.json")).document["paths"]
+async def test_every_described_operation_is_there(echo_client: NativeClient) -> None:
+    paths = (await echo_client.get("/openapi.json")).document["paths"]
 
     found = {
-        (method, path): (await visitor.call(method.upper(), path.format(id=uuid4()))).status
+        (method, path): (await echo_client.call(method.upper(), path.format(id=uuid4()))).status
         for path, operations in paths.items()
         for method in operations
     }
@@ -128,22 +132,22 @@ async def test_every_described_operation_is_there(visitor: Person) -> None:
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
-async def test_a_healthy_service_says_so(visitor: Person, path: str) -> None:
-    answer = await visitor.get(path)
+async def test_a_healthy_service_says_so(echo_client: NativeClient, path: str) -> None:
+    answer = await echo_client.get(path)
 
     assert (answer.status, answer.document) == (200, {"status": "ok"})
 
 
 async def test_a_leaving_service_is_alive_but_not_ready(
-    service: Served, person: Person, puppet: Puppet
+    service: RunningService, client: NativeClient, fake_model: FakeModel
 ) -> None:
-    async with person.saying("Hello?") as live:
-        speaking = await puppet.asked()
+    async with client.streaming("Hello?") as live:
+        model_reply = await fake_model.next_reply()
         service.runner.refuse_new()
-        alive, ready = await person.get("/health/live"), await person.get("/health/ready")
-        refused = await person.say("And?")
-        speaking.say("Bye")
-        speaking.finish()
+        alive, ready = await client.get("/health/live"), await client.get("/health/ready")
+        refused = await client.say("And?")
+        model_reply.say("Bye")
+        model_reply.finish()
         answer = await live.whole()
 
     assert alive.status == 200

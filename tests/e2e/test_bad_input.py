@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tests.support.http_client import Answer
-from tests.support.native_client import Person
-from tests.support.untouched_conversation import Kept
+from tests.support.native_client import NativeClient
+from tests.support.untouched_conversation import UntouchedConversation
 
 WELL = b'{"message":"Hi","sessionId":"SESSION"}'
 DEEP = b"[" * 60_000
@@ -94,18 +94,18 @@ TABLE = {
 }
 
 
-async def posted(who: Person, body: bytes, **headers: str) -> Answer:
+async def posted(who: NativeClient, body: bytes, **headers: str) -> Answer:
     typed = {"content_type": "application/json", **headers}
     return await who.call("POST", "/api/chat", body, **typed)
 
 
 @pytest.mark.parametrize(("body", "status", "code"), TABLE.values(), ids=TABLE)
 async def test_a_bad_message_is_refused_and_touches_nothing(
-    kept: Kept, body: bytes, status: int, code: str
+    untouched: UntouchedConversation, body: bytes, status: int, code: str
 ) -> None:
-    body = body.replace(b"SESSION", kept.session_id.encode())
+    body = body.replace(b"SESSION", untouched.session_id.encode())
 
-    told = await kept.refusal(lambda who: posted(who, body))
+    told = await untouched.refusal(lambda who: posted(who, body))
 
     assert told == (status, code)
 
@@ -122,16 +122,16 @@ async def test_a_bad_message_is_refused_and_touches_nothing(
         "text/plain; application/json",
     ],
 )
-async def test_only_json_is_taken(kept: Kept, kind: str) -> None:
-    body = WELL.replace(b"SESSION", kept.session_id.encode())
+async def test_only_json_is_taken(untouched: UntouchedConversation, kind: str) -> None:
+    body = WELL.replace(b"SESSION", untouched.session_id.encode())
 
-    told = await kept.refusal(lambda who: posted(who, body, content_type=kind))
+    told = await untouched.refusal(lambda who: posted(who, body, content_type=kind))
 
     assert told == (415, "unsupported_media_type")
 
 
-async def test_a_body_of_no_kind_is_not_taken(kept: Kept) -> None:
-    told = await kept.refusal(lambda who: who.call("POST", "/api/chat", WELL))
+async def test_a_body_of_no_kind_is_not_taken(untouched: UntouchedConversation) -> None:
+    told = await untouched.refusal(lambda who: who.call("POST", "/api/chat", WELL))
 
     assert told == (415, "unsupported_media_type")
 
@@ -151,35 +151,41 @@ async def test_a_body_of_no_kind_is_not_taken(kept: Kept) -> None:
     ],
     ids=lambda text: text[:12],
 )
-async def test_a_session_id_that_is_none_begins_nothing(kept: Kept, session_id: str) -> None:
+async def test_a_session_id_that_is_none_begins_nothing(
+    untouched: UntouchedConversation, session_id: str
+) -> None:
     body = json.dumps({"message": "Hi", "sessionId": session_id}).encode()
 
-    told = await kept.refusal(lambda who: posted(who, body))
+    told = await untouched.refusal(lambda who: posted(who, body))
 
     assert told == (400, "session_id_malformed")
 
 
 @pytest.mark.parametrize("key", ["", "two words", "x" * 256, "schl\xfcssel", "a\tb"])
-async def test_an_idempotency_key_is_visible_ascii(kept: Kept, key: str) -> None:
-    body = WELL.replace(b"SESSION", kept.session_id.encode())
+async def test_an_idempotency_key_is_visible_ascii(
+    untouched: UntouchedConversation, key: str
+) -> None:
+    body = WELL.replace(b"SESSION", untouched.session_id.encode())
 
-    told = await kept.refusal(lambda who: posted(who, body, idempotency_key=key))
+    told = await untouched.refusal(lambda who: posted(who, body, idempotency_key=key))
 
     assert told == (400, "idempotency_key_malformed")
 
 
-async def test_a_problem_names_the_field_and_never_what_was_in_it(kept: Kept) -> None:
-    body = with_members(b'"onBusy":"PLANTED"').replace(b"SESSION", kept.session_id.encode())
+async def test_a_problem_names_the_field_and_never_what_was_in_it(
+    untouched: UntouchedConversation,
+) -> None:
+    body = with_members(b'"onBusy":"PLANTED"').replace(b"SESSION", untouched.session_id.encode())
 
-    answer = await posted(kept.person, body)
+    answer = await posted(untouched.client, body)
 
     assert answer.document["field"] == answer.document["error"]["param"] == "onBusy"
     assert b"PLANTED" not in answer.body
 
 
-async def test_the_longest_message_and_context_are_taken(kept: Kept) -> None:
+async def test_the_longest_message_and_context_are_taken(untouched: UntouchedConversation) -> None:
     longest = {"message": "\U0001f600" * 8_000, "context": "a" * 8_190}
 
-    answer = await Person(kept.person.url).post("/api/chat", longest)
+    answer = await NativeClient(untouched.client.url).post("/api/chat", longest)
 
     assert answer.status == 200

@@ -4,8 +4,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support.native_client import Person
-from tests.support.untouched_conversation import Kept
+from tests.support.native_client import NativeClient
+from tests.support.untouched_conversation import UntouchedConversation
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,8 @@ from tests.support.untouched_conversation import Kept
         "/%ff",
     ],
 )
-async def test_an_unknown_address_is_404(kept: Kept, path: str) -> None:
-    told = await kept.refusal(lambda who: who.get(path))
+async def test_an_unknown_address_is_404(untouched: UntouchedConversation, path: str) -> None:
+    told = await untouched.refusal(lambda who: who.get(path))
 
     assert told == (404, "not_found")
 
@@ -47,12 +47,12 @@ async def test_an_unknown_address_is_404(kept: Kept, path: str) -> None:
     ],
 )
 async def test_a_wrong_method_is_405_and_says_which_are_right(
-    kept: Kept, method: str, path: str, allowed: set[str]
+    untouched: UntouchedConversation, method: str, path: str, allowed: set[str]
 ) -> None:
-    path = path.format(kept.session_id)
-    answer = await kept.person.call(method, path)
+    path = path.format(untouched.session_id)
+    answer = await untouched.client.call(method, path)
 
-    told = await kept.refusal(lambda who: who.call(method, path))
+    told = await untouched.refusal(lambda who: who.call(method, path))
 
     assert told == (405, "method_not_allowed")
     assert set(answer.headers["allow"].split(", ")) == allowed
@@ -67,10 +67,12 @@ async def test_a_wrong_method_is_405_and_says_which_are_right(
     ],
     ids=lambda query: query[:20],
 )
-async def test_a_page_that_cannot_be_is_refused(kept: Kept, query: str) -> None:
-    path = f"/api/chat?sessionId={kept.session_id}&{query}"
+async def test_a_page_that_cannot_be_is_refused(
+    untouched: UntouchedConversation, query: str
+) -> None:
+    path = f"/api/chat?sessionId={untouched.session_id}&{query}"
 
-    told = await kept.refusal(lambda who: who.get(path))
+    told = await untouched.refusal(lambda who: who.get(path))
 
     assert told == (400, "invalid_input")
 
@@ -90,38 +92,42 @@ async def test_a_page_that_cannot_be_is_refused(kept: Kept, query: str) -> None:
     ids=lambda text: text[:20],
 )
 async def test_reading_and_forgetting_need_a_session(
-    kept: Kept, method: str, query: str, code: str
+    untouched: UntouchedConversation, method: str, query: str, code: str
 ) -> None:
-    told = await kept.refusal(lambda who: who.call(method, f"/api/chat{query}"))
+    told = await untouched.refusal(lambda who: who.call(method, f"/api/chat{query}"))
 
     assert told == (400, code)
 
 
 @pytest.mark.parametrize("name", ["x", "6D2A6A4E-6C1E-4F0E-9A0E-3D8B5A3F2C11", "%00", "%ff"])
-async def test_a_name_in_the_path_that_names_nothing_changes_nothing(kept: Kept, name: str) -> None:
+async def test_a_name_in_the_path_that_names_nothing_changes_nothing(
+    untouched: UntouchedConversation, name: str
+) -> None:
     told = {
-        await kept.refusal(lambda who: who.get(f"/api/chat/{name}")),
-        await kept.refusal(lambda who: who.get(f"/api/chat/{name}/export")),
-        await kept.refusal(lambda who: who.post(f"/api/chat/{name}/regenerate", {})),
+        await untouched.refusal(lambda who: who.get(f"/api/chat/{name}")),
+        await untouched.refusal(lambda who: who.get(f"/api/chat/{name}/export")),
+        await untouched.refusal(lambda who: who.post(f"/api/chat/{name}/regenerate", {})),
     }
-    forgotten = await kept.person.delete(f"/api/chat/{name}")
-    resumed = await kept.person.get(f"/api/chat/{name}/stream")
-    stopped = await kept.person.post(f"/api/chat/{name}/stop", {})
+    forgotten = await untouched.client.delete(f"/api/chat/{name}")
+    resumed = await untouched.client.get(f"/api/chat/{name}/stream")
+    stopped = await untouched.client.post(f"/api/chat/{name}/stop", {})
 
     assert told == {(404, "conversation_not_found")}
     assert (forgotten.status, resumed.status) == (204, 204)
     assert stopped.document == {"success": True, "stopped": False}
-    await kept.is_unchanged()
+    await untouched.is_unchanged()
 
 
 @pytest.mark.parametrize(
     "cursor",
     ["x", ".", ".1", "a.", "a.-1", "a.x", "a.\xb9", "a." + "9" * 19, "a.1.", "a.1e3"],
 )
-async def test_a_cursor_that_is_none_resumes_nothing(kept: Kept, cursor: str) -> None:
-    path = f"/api/chat/{kept.session_id}/stream"
+async def test_a_cursor_that_is_none_resumes_nothing(
+    untouched: UntouchedConversation, cursor: str
+) -> None:
+    path = f"/api/chat/{untouched.session_id}/stream"
 
-    told = await kept.refusal(lambda who: who.get(path, last_event_id=cursor))
+    told = await untouched.refusal(lambda who: who.get(path, last_event_id=cursor))
 
     assert told == (400, "cursor_malformed")
 
@@ -144,11 +150,11 @@ async def test_a_cursor_that_is_none_resumes_nothing(kept: Kept, cursor: str) ->
     ],
 )
 async def test_a_bad_wish_for_a_reply_changes_nothing(
-    kept: Kept, action: str, body: object, code: str
+    untouched: UntouchedConversation, action: str, body: object, code: str
 ) -> None:
-    path = f"/api/chat/{kept.session_id}/{action}"
+    path = f"/api/chat/{untouched.session_id}/{action}"
 
-    told = await kept.refusal(lambda who: who.post(path, body))
+    told = await untouched.refusal(lambda who: who.post(path, body))
 
     assert told == (400, code)
 
@@ -156,9 +162,9 @@ async def test_a_bad_wish_for_a_reply_changes_nothing(
 @pytest.mark.parametrize("path", ["/api/sessions", "/api/client-key"])
 @pytest.mark.parametrize("body", [{"message": "Hi"}, [], None, 1])
 async def test_what_takes_next_to_nothing_takes_nothing_else(
-    kept: Kept, path: str, body: object
+    untouched: UntouchedConversation, path: str, body: object
 ) -> None:
-    told = await kept.refusal(lambda who: who.post(path, body))
+    told = await untouched.refusal(lambda who: who.post(path, body))
 
     assert told == (400, "body_invalid")
 
@@ -166,15 +172,21 @@ async def test_what_takes_next_to_nothing_takes_nothing_else(
 @pytest.mark.parametrize(
     "origin", ["", "x", "null", "http://", "http://[", "http://]", "http://a:b"]
 )
-async def test_an_origin_that_is_none_is_another_site(kept: Kept, origin: str) -> None:
-    told = await kept.refusal(lambda who: who.post("/api/chat", {"message": "Hi"}, origin=origin))
+async def test_an_origin_that_is_none_is_another_site(
+    untouched: UntouchedConversation, origin: str
+) -> None:
+    told = await untouched.refusal(
+        lambda who: who.post("/api/chat", {"message": "Hi"}, origin=origin)
+    )
 
     assert told == (403, "cross_site_request")
 
 
 @pytest.mark.parametrize("host", ["[", "]", "a b", "a/b?c#d", "evil.example:x", "\xff", ""])
-async def test_a_host_that_is_none_does_no_harm(kept: Kept, host: str) -> None:
-    stranger = Person(kept.person.url)
+async def test_a_host_that_is_none_does_no_harm(
+    untouched: UntouchedConversation, host: str
+) -> None:
+    stranger = NativeClient(untouched.client.url)
 
     page = await stranger.get("/", host=host)
     said = await stranger.post(
@@ -182,10 +194,12 @@ async def test_a_host_that_is_none_does_no_harm(kept: Kept, host: str) -> None:
     )
 
     assert {page.status, said.status} in ({200}, {400})
-    await kept.is_unchanged()
+    await untouched.is_unchanged()
 
 
-async def test_a_slash_too_many_never_leads_to_the_host_that_was_named(kept: Kept) -> None:
-    answer = await kept.person.get("/openapi.json/", host="evil.example")
+async def test_a_slash_too_many_never_leads_to_the_host_that_was_named(
+    untouched: UntouchedConversation,
+) -> None:
+    answer = await untouched.client.get("/openapi.json/", host="evil.example")
 
     assert "evil.example" not in answer.headers.get("location", "")

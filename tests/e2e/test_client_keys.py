@@ -3,42 +3,42 @@
 import pytest
 
 from entrypoints.settings import Settings
-from tests.support.fake_model import Parrot
-from tests.support.native_client import Person, cookie_of
-from tests.support.service import NEW, OLD, served
+from tests.support.fake_model import EchoModel
+from tests.support.native_client import NativeClient, cookie_of
+from tests.support.service import NEW, OLD, running_service
 
 
-async def new_bearer(person: Person) -> str:
-    answer = await Person(person.url).post("/api/client-key", {})
+async def new_bearer(client: NativeClient) -> str:
+    answer = await NativeClient(client.url).post("/api/client-key", {})
     assert answer.status == 201, answer.body
     return f"Bearer {answer.document['clientKey']}"
 
 
-async def test_a_client_key_is_a_bearer_and_gets_no_cookie(visitor: Person) -> None:
-    program = Person(visitor.url, authorization=await new_bearer(visitor))
+async def test_a_client_key_is_a_bearer_and_gets_no_cookie(echo_client: NativeClient) -> None:
+    program = NativeClient(echo_client.url, authorization=await new_bearer(echo_client))
 
     answers = [await program.get("/"), await program.say("One")]
     session_id = answers[1].session_id
 
-    assert await program.said(session_id) == [("user", "One"), ("assistant", "One ")]
+    assert await program.transcript(session_id) == [("user", "One"), ("assistant", "One ")]
     assert not any("set-cookie" in answer.headers for answer in answers)
     assert not any("privity-client-key" in answer.headers for answer in answers)
 
 
-async def test_cookie_and_bearer_are_the_same_thing(visitor: Person) -> None:
-    answer = await visitor.say("Mine")
+async def test_cookie_and_bearer_are_the_same_thing(echo_client: NativeClient) -> None:
+    answer = await echo_client.say("Mine")
 
-    program = Person(visitor.url, authorization=f"bearer {cookie_of(answer)[1]}")
+    program = NativeClient(echo_client.url, authorization=f"bearer {cookie_of(answer)[1]}")
 
     assert (await program.history(answer.session_id)).status == 200
 
 
-async def test_with_a_bearer_the_cookie_is_not_looked_at(visitor: Person) -> None:
-    session_id = (await visitor.say("Mine")).session_id
+async def test_with_a_bearer_the_cookie_is_not_looked_at(echo_client: NativeClient) -> None:
+    session_id = (await echo_client.say("Mine")).session_id
 
     where = f"/api/chat?sessionId={session_id}"
-    other = await visitor.get(where, authorization=await new_bearer(visitor))
-    forged = await visitor.get(where, authorization="Bearer x")
+    other = await echo_client.get(where, authorization=await new_bearer(echo_client))
+    forged = await echo_client.get(where, authorization="Bearer x")
 
     assert [other.status, forged.status] == [404, 401]
 
@@ -57,43 +57,45 @@ async def test_with_a_bearer_the_cookie_is_not_looked_at(visitor: Person) -> Non
     ],
     ids=lambda text: text[:12],
 )
-async def test_a_forged_bearer_is_refused(visitor: Person, forged: str) -> None:
-    session_id = (await visitor.say("Mine")).session_id
-    before = (await visitor.history(session_id)).body
+async def test_a_forged_bearer_is_refused(echo_client: NativeClient, forged: str) -> None:
+    session_id = (await echo_client.say("Mine")).session_id
+    before = (await echo_client.history(session_id)).body
 
     calls = (
-        visitor.post("/api/chat", {"message": "Hi"}, authorization=forged),
-        visitor.delete(f"/api/chat/{session_id}", authorization=forged),
-        visitor.get(f"/api/chat/{session_id}/stream", authorization=forged),
+        echo_client.post("/api/chat", {"message": "Hi"}, authorization=forged),
+        echo_client.delete(f"/api/chat/{session_id}", authorization=forged),
+        echo_client.get(f"/api/chat/{session_id}/stream", authorization=forged),
     )
     answers = [await call for call in calls]
 
     told = {(a.status, a.code, a.headers["www-authenticate"]) for a in answers}
     assert told == {(401, "client_key_invalid", "Bearer")}
     assert not any("set-cookie" in answer.headers for answer in answers)
-    assert (await visitor.history(session_id)).body == before
+    assert (await echo_client.history(session_id)).body == before
 
 
-async def test_a_bearer_changed_by_one_character_is_refused(visitor: Person) -> None:
-    bearer = await new_bearer(visitor)
+async def test_a_bearer_changed_by_one_character_is_refused(echo_client: NativeClient) -> None:
+    bearer = await new_bearer(echo_client)
     other = "A" if bearer[-1] != "A" else "B"
 
-    answer = await visitor.get("/", authorization=bearer[:-1] + other)
+    answer = await echo_client.get("/", authorization=bearer[:-1] + other)
 
     assert (answer.status, answer.code) == (401, "client_key_invalid")
 
 
 async def test_a_key_under_an_older_master_key_is_renewed() -> None:
-    async with served(Settings(keys=OLD), model=Parrot()) as older:
-        bearer = await new_bearer(Person(older.url))
-    async with served(Settings(keys=f"{NEW},{OLD}"), model=Parrot()) as service:
-        before = Person(service.url, authorization=bearer)
+    async with running_service(Settings(keys=OLD), model=EchoModel()) as older:
+        bearer = await new_bearer(NativeClient(older.url))
+    async with running_service(Settings(keys=f"{NEW},{OLD}"), model=EchoModel()) as service:
+        before = NativeClient(service.url, authorization=bearer)
         answer = await before.say("Hi")
-        after = Person(service.url, authorization=f"Bearer {answer.headers['privity-client-key']}")
+        after = NativeClient(
+            service.url, authorization=f"Bearer {answer.headers['privity-client-key']}"
+        )
         again = await after.say("Again", answer.session_id)
-        visitor = Person(service.url)
-        visitor.cookie = f"privity={bearer.removeprefix('Bearer ')}"
-        cookie = cookie_of(await visitor.say("Me too", answer.session_id))[1]
+        echo_client = NativeClient(service.url)
+        echo_client.cookie = f"privity={bearer.removeprefix('Bearer ')}"
+        cookie = cookie_of(await echo_client.say("Me too", answer.session_id))[1]
 
     assert "set-cookie" not in answer.headers
     assert again.session_id == answer.session_id
@@ -102,9 +104,9 @@ async def test_a_key_under_an_older_master_key_is_renewed() -> None:
 
 
 async def test_a_key_under_a_dropped_master_key_is_refused() -> None:
-    async with served(Settings(keys=OLD), model=Parrot()) as older:
-        bearer = await new_bearer(Person(older.url))
-    async with served(Settings(keys=NEW), model=Parrot()) as service:
-        answer = await Person(service.url, authorization=bearer).say("Hi")
+    async with running_service(Settings(keys=OLD), model=EchoModel()) as older:
+        bearer = await new_bearer(NativeClient(older.url))
+    async with running_service(Settings(keys=NEW), model=EchoModel()) as service:
+        answer = await NativeClient(service.url, authorization=bearer).say("Hi")
 
     assert (answer.status, answer.code) == (401, "client_key_invalid")

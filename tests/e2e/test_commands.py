@@ -5,16 +5,16 @@ import base64
 import pytest
 
 from entrypoints.settings import Settings
-from tests.support.fake_model import Parrot
-from tests.support.native_client import Person
+from tests.support.fake_model import EchoModel
+from tests.support.native_client import NativeClient
 from tests.support.processes import ran, ran_here
-from tests.support.service import served
+from tests.support.service import running_service
 
 
-async def test_a_conversation_in_the_terminal(parrots: str) -> None:
+async def test_a_conversation_in_the_terminal(echo_service: str) -> None:
     lines = ["I am Ada", "Who am I?", "/new", "Who am I now?", "/quit", "Never said"]
 
-    ended = await ran("chat", "--url", parrots, said="\n".join(lines))
+    ended = await ran("chat", "--url", echo_service, said="\n".join(lines))
 
     assert (ended.code, ended.err) == (0, "")
     assert "I am Ada / Who am I? " in ended.out
@@ -22,17 +22,17 @@ async def test_a_conversation_in_the_terminal(parrots: str) -> None:
     assert "Never said" not in ended.out
 
 
-def test_a_conversation_in_the_terminal_ends_with_its_input(parrots: str) -> None:
-    ended = ran_here("chat", "--url", parrots, said="Hello there")
+def test_a_conversation_in_the_terminal_ends_with_its_input(echo_service: str) -> None:
+    ended = ran_here("chat", "--url", echo_service, said="Hello there")
 
     assert (ended.code, ended.err) == (0, "")
     assert "Hello there " in ended.out
 
 
-async def test_asking_again_and_forgetting_in_the_terminal(parrots: str) -> None:
+async def test_asking_again_and_forgetting_in_the_terminal(echo_service: str) -> None:
     lines = ["One", "/again", "x" * 8_001, "/forget", "Two", "/nonsense"]
 
-    ended = await ran("chat", "--url", parrots, said="\n".join(lines))
+    ended = await ran("chat", "--url", echo_service, said="\n".join(lines))
 
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.count("> One \n") == 2
@@ -51,8 +51,8 @@ def test_a_terminal_without_a_server_is_told_how_to_start_one() -> None:
     )
 
 
-def test_a_forged_client_key_is_refused_in_the_terminal(parrots: str) -> None:
-    ended = ran_here("chat", "--url", parrots, said="Hi", PRIVITY_CLIENT_KEY="ck_PLANTED")
+def test_a_forged_client_key_is_refused_in_the_terminal(echo_service: str) -> None:
+    ended = ran_here("chat", "--url", echo_service, said="Hi", PRIVITY_CLIENT_KEY="ck_PLANTED")
 
     assert "client key" in ended.out.lower()
     assert "PLANTED" not in ended.out + ended.err
@@ -62,8 +62,8 @@ async def test_a_new_master_key_makes_client_keys_that_work() -> None:
     master_key = ran_here("new-key", "spring").out.strip()
     client_key = ran_here("new-client-key", PRIVITY_KEYS=master_key).out.strip()
 
-    async with served(Settings(keys=master_key), model=Parrot()) as service:
-        answer = await Person(service.url, authorization=f"Bearer {client_key}").say("Hi")
+    async with running_service(Settings(keys=master_key), model=EchoModel()) as service:
+        answer = await NativeClient(service.url, authorization=f"Bearer {client_key}").say("Hi")
 
     label, _, encoded = master_key.partition(":")
     assert (label, len(base64.b64decode(encoded))) == ("spring", 32)

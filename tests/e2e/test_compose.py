@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.support.compose import IMAGE, MODEL_KEY, SERVICES, Composed, found_in_image, told
-from tests.support.native_client import Person
+from tests.support.native_client import NativeClient
 
 REFUSALS = ("NOPERM", "ACL failure in script", "The user executing the script can't")
 PLACE = "conversation:state:00000000-0000-4000-8000-000000000000"
@@ -19,11 +19,11 @@ def secrets(services: Composed, password: str) -> list[str]:
 
 
 async def test_a_turn_is_taken_and_remembered(services: Composed) -> None:
-    person = Person(services.url)
-    first = await person.ask("My favourite colour is teal.")
-    await person.ask("What did I tell you?", first["sessionId"])
+    client = NativeClient(services.url)
+    first = await client.ask("My favourite colour is teal.")
+    await client.ask("What did I tell you?", first["sessionId"])
 
-    said = await person.said(first["sessionId"])
+    said = await client.transcript(first["sessionId"])
     assert [role for role, _ in said] == ["user", "assistant"] * 2
     assert said[0] == ("user", "My favourite colour is teal.")
 

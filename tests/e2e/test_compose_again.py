@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.compose import Composed, until_it_is_ready
-from tests.support.native_client import Person
+from tests.support.native_client import NativeClient
 
 
 @pytest.mark.parametrize(
@@ -12,13 +12,13 @@ from tests.support.native_client import Person
 async def test_a_conversation_outlives_the_service(
     services: Composed, again: tuple[str, ...]
 ) -> None:
-    person = Person(services.url)
-    session = (await person.ask("Remember me."))["sessionId"]
-    before = await person.said(session)
+    client = NativeClient(services.url)
+    session = (await client.ask("Remember me."))["sessionId"]
+    before = await client.transcript(session)
     services.compose(again[0], "--timeout", "5", *again[1:])
     await until_it_is_ready(services)
 
-    assert await person.said(session) == before
+    assert await client.transcript(session) == before
 
 
 async def test_the_rights_of_the_service_are_written_anew(

@@ -9,9 +9,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.support.http_client import Answer
-from tests.support.native_client import Person
+from tests.support.native_client import NativeClient
 from tests.support.processes import serving
-from tests.support.v1_client import Program
+from tests.support.v1_client import V1Client
 
 SENTENCE = "the-heron-sleeps-standing"
 PROMPT = "only-answer-in-haiku"
@@ -56,32 +56,32 @@ async def leaky_model() -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
 
 
-async def bad_requests(person: Person, session_id: str) -> list[Answer]:
+async def bad_requests(client: NativeClient, session_id: str) -> list[Answer]:
     """Planted words wherever a request has room for them."""
     typed = {"content_type": "application/json"}
     planted = SENTENCE.encode()
-    forged = Person(person.url, authorization=f"Bearer ck_{SENTENCE}")
+    forged = NativeClient(client.url, authorization=f"Bearer ck_{SENTENCE}")
     return [
-        await person.call("POST", "/api/chat", b'{"message":"%b' % planted, **typed),
-        await person.call("POST", "/api/chat", planted, content_type=f"text/{SENTENCE}"),
-        await person.post("/api/chat", {"extra": SENTENCE}),
-        await person.post("/api/chat", {"message": "Hi", "onBusy": SENTENCE}),
-        await person.post("/api/chat", {"message": "Hi", "sessionId": SENTENCE}),
-        await person.post("/api/chat", {"message": f"{SENTENCE}\0"}),
-        await person.post("/api/chat", {"message": SENTENCE * 500}),
-        await person.post("/api/chat", {"message": "Hi"}, idempotency_key=f"{SENTENCE} "),
-        await person.post("/api/chat", {"message": "Hi"}, origin=f"https://{SENTENCE}"),
-        await person.post("/api/chat", {"message": "Hi"}, origin=f"https://[{SENTENCE}"),
-        await person.post(f"/api/chat/{session_id}/regenerate", {"messageId": SENTENCE}),
-        await person.get(f"/api/chat/{session_id}/stream", last_event_id=SENTENCE),
-        await person.get(f"/api/chat?sessionId={session_id}&before={SENTENCE}"),
-        await person.get(f"/api/{SENTENCE}?{SENTENCE}={SENTENCE}"),
-        await person.call("PUT", "/api/chat", planted, **typed),
+        await client.call("POST", "/api/chat", b'{"message":"%b' % planted, **typed),
+        await client.call("POST", "/api/chat", planted, content_type=f"text/{SENTENCE}"),
+        await client.post("/api/chat", {"extra": SENTENCE}),
+        await client.post("/api/chat", {"message": "Hi", "onBusy": SENTENCE}),
+        await client.post("/api/chat", {"message": "Hi", "sessionId": SENTENCE}),
+        await client.post("/api/chat", {"message": f"{SENTENCE}\0"}),
+        await client.post("/api/chat", {"message": SENTENCE * 500}),
+        await client.post("/api/chat", {"message": "Hi"}, idempotency_key=f"{SENTENCE} "),
+        await client.post("/api/chat", {"message": "Hi"}, origin=f"https://{SENTENCE}"),
+        await client.post("/api/chat", {"message": "Hi"}, origin=f"https://[{SENTENCE}"),
+        await client.post(f"/api/chat/{session_id}/regenerate", {"messageId": SENTENCE}),
+        await client.get(f"/api/chat/{session_id}/stream", last_event_id=SENTENCE),
+        await client.get(f"/api/chat?sessionId={session_id}&before={SENTENCE}"),
+        await client.get(f"/api/{SENTENCE}?{SENTENCE}={SENTENCE}"),
+        await client.call("PUT", "/api/chat", planted, **typed),
         await forged.say("Hi"),
     ]
 
 
-async def refused_by(office: Program) -> list[Answer]:
+async def refused_by(office: V1Client) -> list[Answer]:
     """Planted words in requests of OpenAI's clients."""
     answered = await office.ask(SENTENCE, instructions=SENTENCE, metadata={"a": SENTENCE})
     assert answered.status == 200
@@ -93,11 +93,11 @@ async def refused_by(office: Program) -> list[Answer]:
     ]
 
 
-async def garbage(person: Person) -> None:
+async def garbage(client: NativeClient) -> None:
     """Bytes that are no request at all."""
-    address = urlsplit(person.url)
+    address = urlsplit(client.url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
-    writer.write(f"{SENTENCE} {SENTENCE}\r\nCookie: {person.cookie}\r\n\r\n".encode())
+    writer.write(f"{SENTENCE} {SENTENCE}\r\nCookie: {client.cookie}\r\n\r\n".encode())
     await reader.read()
     writer.close()
     await writer.wait_closed()
@@ -117,20 +117,20 @@ async def test_neither_log_nor_errors_hold_what_was_said_or_a_secret(tmp_path: P
             PRIVITY_LOG_LEVEL="debug",
         ) as server,
     ):
-        person = Person(server.url)
-        good = await person.say(SENTENCE, context=SENTENCE)
-        again = await person.post(f"/api/chat/{good.session_id}/regenerate", {})
-        failed = [await person.say(f"{SENTENCE} {how}") for how in ("fail at once", "refuse me")]
-        broken = await person.say(f"{SENTENCE} break")
-        client_key = (await person.post("/api/client-key", {})).document["clientKey"]
-        program = await Person(server.url, authorization=f"Bearer {client_key}").say(SENTENCE)
-        bad = await bad_requests(person, good.session_id)
-        bad += await refused_by(Program(server.url, authorization=f"Bearer {client_key}"))
-        await garbage(person)
+        client = NativeClient(server.url)
+        good = await client.say(SENTENCE, context=SENTENCE)
+        again = await client.post(f"/api/chat/{good.session_id}/regenerate", {})
+        failed = [await client.say(f"{SENTENCE} {how}") for how in ("fail at once", "refuse me")]
+        broken = await client.say(f"{SENTENCE} break")
+        client_key = (await client.post("/api/client-key", {})).document["clientKey"]
+        program = await NativeClient(server.url, authorization=f"Bearer {client_key}").say(SENTENCE)
+        bad = await bad_requests(client, good.session_id)
+        bad += await refused_by(V1Client(server.url, authorization=f"Bearer {client_key}"))
+        await garbage(client)
         server.terminate()
         ended = await server.ended()
 
-    cookie = str(person.cookie).partition("=")[2]
+    cookie = str(client.cookie).partition("=")[2]
     secrets = (SENTENCE, PROMPT, MODEL_KEY, MASTER_KEY, client_key, cookie, good.session_id)
     logged = ended.out + ended.err
     assert SENTENCE.encode() in good.body

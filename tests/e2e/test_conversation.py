@@ -5,13 +5,13 @@ from uuid import UUID, uuid4
 
 from tests.support.event_stream import kinds, text_of
 from tests.support.http_client import JSON
-from tests.support.native_client import Person, stay_of
+from tests.support.native_client import NativeClient, stay_of
 
 RETENTION = timedelta(hours=24)
 
 
-async def test_a_first_message_gets_a_reply_and_a_session_id(visitor: Person) -> None:
-    answer = await visitor.say("Good morning")
+async def test_a_first_message_gets_a_reply_and_a_session_id(echo_client: NativeClient) -> None:
+    answer = await echo_client.say("Good morning")
 
     assert answer.status == 200
     assert UUID(answer.session_id).version == 4
@@ -19,58 +19,67 @@ async def test_a_first_message_gets_a_reply_and_a_session_id(visitor: Person) ->
     assert text_of(answer.events) == "Good morning "
 
 
-async def test_a_second_message_is_answered_with_the_first_in_mind(visitor: Person) -> None:
-    session_id = (await visitor.say("I am Ada")).session_id
+async def test_a_second_message_is_answered_with_the_first_in_mind(
+    echo_client: NativeClient,
+) -> None:
+    session_id = (await echo_client.say("I am Ada")).session_id
 
-    answer = await visitor.say("Who am I?", session_id)
+    answer = await echo_client.say("Who am I?", session_id)
 
     assert answer.session_id == session_id
     assert text_of(answer.events) == "I am Ada / Who am I? "
 
 
-async def test_what_was_forgotten_is_gone_for_good(visitor: Person) -> None:
-    session_id = (await visitor.say("Forget me")).session_id
+async def test_what_was_forgotten_is_gone_for_good(echo_client: NativeClient) -> None:
+    session_id = (await echo_client.say("Forget me")).session_id
 
-    forgotten = await visitor.delete(f"/api/chat?sessionId={session_id}")
+    forgotten = await echo_client.delete(f"/api/chat?sessionId={session_id}")
 
     assert (forgotten.status, forgotten.body) == (204, b"")
-    history = await visitor.history(session_id)
+    history = await echo_client.history(session_id)
     assert (history.status, history.code) == (404, "conversation_not_found")
 
 
-async def test_forgetting_twice_or_by_path_is_the_same(visitor: Person) -> None:
-    session_id = (await visitor.say("Forget me")).session_id
+async def test_forgetting_twice_or_by_path_is_the_same(echo_client: NativeClient) -> None:
+    session_id = (await echo_client.say("Forget me")).session_id
 
-    answers = [await visitor.delete(f"/api/chat/{session_id}") for _ in range(2)]
+    answers = [await echo_client.delete(f"/api/chat/{session_id}") for _ in range(2)]
 
     assert [answer.status for answer in answers] == [204, 204]
-    assert (await visitor.history(session_id)).status == 404
+    assert (await echo_client.history(session_id)).status == 404
 
 
-async def test_an_unknown_id_begins_a_new_conversation_that_says_so(visitor: Person) -> None:
+async def test_an_unknown_id_begins_a_new_conversation_that_says_so(
+    echo_client: NativeClient,
+) -> None:
     unknown = str(uuid4())
 
-    answer = await visitor.say("Hello?", unknown)
+    answer = await echo_client.say("Hello?", unknown)
 
     assert answer.session_id != unknown
     assert answer.events[0].document["restarted"] is True
-    assert (await visitor.history(unknown)).status == 404
+    assert (await echo_client.history(unknown)).status == 404
 
 
-async def test_a_message_to_a_forgotten_conversation_is_not_lost(visitor: Person) -> None:
-    session_id = (await visitor.say("Old")).session_id
-    await visitor.delete(f"/api/chat/{session_id}")
+async def test_a_message_to_a_forgotten_conversation_is_not_lost(echo_client: NativeClient) -> None:
+    session_id = (await echo_client.say("Old")).session_id
+    await echo_client.delete(f"/api/chat/{session_id}")
 
-    reply = await visitor.ask("New", session_id)
+    reply = await echo_client.ask("New", session_id)
 
     assert reply["restarted"] is True
-    assert await visitor.said(reply["sessionId"]) == [("user", "New"), ("assistant", "New ")]
+    assert await echo_client.transcript(reply["sessionId"]) == [
+        ("user", "New"),
+        ("assistant", "New "),
+    ]
 
 
-async def test_a_foreign_id_opens_nothing_and_leaves_the_other_unchanged(visitor: Person) -> None:
-    session_id = (await visitor.say("Mine")).session_id
-    before = (await visitor.history(session_id)).body
-    stranger = Person(visitor.url)
+async def test_a_foreign_id_opens_nothing_and_leaves_the_other_unchanged(
+    echo_client: NativeClient,
+) -> None:
+    session_id = (await echo_client.say("Mine")).session_id
+    before = (await echo_client.history(session_id)).body
+    stranger = NativeClient(echo_client.url)
 
     answer = await stranger.say("Yours?", session_id)
 
@@ -79,11 +88,11 @@ async def test_a_foreign_id_opens_nothing_and_leaves_the_other_unchanged(visitor
     assert (await stranger.history(session_id)).status == 404
     assert (await stranger.get(f"/api/chat/{session_id}/export")).status == 404
     assert (await stranger.delete(f"/api/chat/{session_id}")).status == 204
-    assert (await visitor.history(session_id)).body == before
+    assert (await echo_client.history(session_id)).body == before
 
 
-async def test_a_reply_comes_whole_as_json_when_that_is_accepted(visitor: Person) -> None:
-    answer = await visitor.post("/api/chat", {"message": "Whole"}, **JSON)
+async def test_a_reply_comes_whole_as_json_when_that_is_accepted(echo_client: NativeClient) -> None:
+    answer = await echo_client.post("/api/chat", {"message": "Whole"}, **JSON)
 
     reply = answer.document
     assert answer.headers["content-type"] == "application/json"
@@ -96,29 +105,29 @@ async def test_a_reply_comes_whole_as_json_when_that_is_accepted(visitor: Person
     assert stay_of(reply) > RETENTION - timedelta(minutes=1)
 
 
-async def test_a_welcome_waits_in_an_opened_conversation(visitor: Person) -> None:
-    answer = await visitor.post("/api/sessions", {})
+async def test_a_welcome_waits_in_an_opened_conversation(echo_client: NativeClient) -> None:
+    answer = await echo_client.post("/api/sessions", {})
 
     opened = answer.document
     assert answer.status == 201
     assert stay_of(opened) <= timedelta(hours=1)
-    assert await visitor.said(opened["sessionId"]) == [("assistant", opened["welcome"])]
+    assert await echo_client.transcript(opened["sessionId"]) == [("assistant", opened["welcome"])]
 
 
 async def test_the_first_message_gives_an_opened_conversation_its_full_stay(
-    visitor: Person,
+    echo_client: NativeClient,
 ) -> None:
-    opened = (await visitor.post("/api/sessions", {})).document
+    opened = (await echo_client.post("/api/sessions", {})).document
 
-    reply = await visitor.ask("Thank you", opened["sessionId"])
+    reply = await echo_client.ask("Thank you", opened["sessionId"])
 
     assert (reply["sessionId"], reply["restarted"]) == (opened["sessionId"], False)
     assert stay_of(reply) > RETENTION - timedelta(minutes=1)
-    assert len(await visitor.said(opened["sessionId"])) == 3
+    assert len(await echo_client.transcript(opened["sessionId"])) == 3
 
 
-async def test_every_event_of_a_stream_is_one_that_clients_know(visitor: Person) -> None:
-    answer = await visitor.say("Hi")
+async def test_every_event_of_a_stream_is_one_that_clients_know(echo_client: NativeClient) -> None:
+    answer = await echo_client.say("Hi")
 
     assert kinds(answer.events) == [
         "session-id",

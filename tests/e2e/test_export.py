@@ -3,21 +3,21 @@
 from datetime import datetime
 
 from domain.model.piece import ReasoningPiece, ToolCallPiece
-from tests.support.fake_model import Puppet
+from tests.support.fake_model import FakeModel
 from tests.support.http_client import Answer
-from tests.support.native_client import Person, eventually
+from tests.support.native_client import NativeClient, eventually
 
 
-async def exported(person: Person, session_id: str) -> Answer:
-    answer = await person.get(f"/api/chat/{session_id}/export")
+async def exported(client: NativeClient, session_id: str) -> Answer:
+    answer = await client.get(f"/api/chat/{session_id}/export")
     assert answer.status == 200, answer.body
     return answer
 
 
-async def test_an_export_is_one_document_to_be_kept_as_a_file(visitor: Person) -> None:
-    session_id = (await visitor.say("Hi")).session_id
+async def test_an_export_is_one_document_to_be_kept_as_a_file(echo_client: NativeClient) -> None:
+    session_id = (await echo_client.say("Hi")).session_id
 
-    answer = await exported(visitor, session_id)
+    answer = await exported(echo_client, session_id)
 
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["content-disposition"] == 'attachment; filename="conversation.json"'
@@ -27,17 +27,19 @@ async def test_an_export_is_one_document_to_be_kept_as_a_file(visitor: Person) -
     }
 
 
-async def test_an_export_holds_every_part_of_a_reply(person: Person, puppet: Puppet) -> None:
-    async with person.saying("Count", context={"page": "start"}) as live:
+async def test_an_export_holds_every_part_of_a_reply(
+    client: NativeClient, fake_model: FakeModel
+) -> None:
+    async with client.streaming("Count", context={"page": "start"}) as live:
         session_id = (await live.event()).document["sessionId"]
-        speaking = await puppet.asked()
-        speaking.give(ReasoningPiece("Hm"))
-        speaking.say("Well")
-        speaking.give(ToolCallPiece(call_id="c1", name="count", arguments='{"n":1}'))
-        speaking.finish()
+        model_reply = await fake_model.next_reply()
+        model_reply.give(ReasoningPiece("Hm"))
+        model_reply.say("Well")
+        model_reply.give(ToolCallPiece(call_id="c1", name="count", arguments='{"n":1}'))
+        model_reply.finish()
         await live.whole()
 
-    export = (await exported(person, session_id)).document
+    export = (await exported(client, session_id)).document
     asked, reply = export["messages"]
     assert export["pageContext"] == {"page": "start"}
     assert asked["parts"] == [{"type": "text", "text": "Count"}]
@@ -47,39 +49,39 @@ async def test_an_export_holds_every_part_of_a_reply(person: Person, puppet: Pup
     assert (reply["finishReason"], reply["status"]) == ("stop", "finished")
 
 
-async def test_an_export_is_never_cut_into_pages(visitor: Person) -> None:
-    session_id = (await visitor.say("0")).session_id
+async def test_an_export_is_never_cut_into_pages(echo_client: NativeClient) -> None:
+    session_id = (await echo_client.say("0")).session_id
     for number in range(1, 51):
-        await visitor.say(str(number), session_id)
+        await echo_client.say(str(number), session_id)
 
-    messages = (await exported(visitor, session_id)).document["messages"]
+    messages = (await exported(echo_client, session_id)).document["messages"]
 
     assert [said["number"] for said in messages] == list(range(1, 103))
     asked = [said["parts"][0]["text"] for said in messages if said["role"] == "user"]
     assert asked == [str(number) for number in range(51)]
 
 
-async def test_an_export_says_what_failed(person: Person, puppet: Puppet) -> None:
-    async with person.saying("Hello?") as live:
+async def test_an_export_says_what_failed(client: NativeClient, fake_model: FakeModel) -> None:
+    async with client.streaming("Hello?") as live:
         session_id = (await live.event()).document["sessionId"]
-        speaking = await puppet.asked()
-        speaking.say("Hel")
+        model_reply = await fake_model.next_reply()
+        model_reply.say("Hel")
         await live.until("text-delta")
-        speaking.fail()
-        await eventually(lambda: person.has_ended(session_id))
+        model_reply.fail()
+        await eventually(lambda: client.has_ended(session_id))
 
-    export = (await exported(person, session_id)).document
+    export = (await exported(client, session_id)).document
     assert (export["turn"]["status"], export["turn"]["error"]) == ("failed", "model_failed")
     assert export["messages"][-1]["status"] == "failed"
     assert export["messages"][-1]["parts"] == [{"type": "text", "text": "Hel"}]
 
 
-async def test_an_export_does_not_lengthen_the_stay(visitor: Person) -> None:
-    session_id = (await visitor.say("Hi")).session_id
-    before = (await visitor.history(session_id)).document["expiresAt"]
+async def test_an_export_does_not_lengthen_the_stay(echo_client: NativeClient) -> None:
+    session_id = (await echo_client.say("Hi")).session_id
+    before = (await echo_client.history(session_id)).document["expiresAt"]
 
-    export = (await exported(visitor, session_id)).document
+    export = (await exported(echo_client, session_id)).document
 
     assert export["expiresAt"] == before
-    assert (await visitor.history(session_id)).document["expiresAt"] == before
+    assert (await echo_client.history(session_id)).document["expiresAt"] == before
     assert datetime.fromisoformat(export["createdAt"]) < datetime.fromisoformat(before)

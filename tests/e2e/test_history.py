@@ -4,14 +4,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.support.native_client import Person, stay_of
+from tests.support.native_client import NativeClient, stay_of
 
 
-async def test_the_history_shows_what_was_said(visitor: Person) -> None:
-    session_id = (await visitor.say("One")).session_id
-    await visitor.say("Two", session_id)
+async def test_the_history_shows_what_was_said(echo_client: NativeClient) -> None:
+    session_id = (await echo_client.say("One")).session_id
+    await echo_client.say("Two", session_id)
 
-    assert await visitor.said(session_id) == [
+    assert await echo_client.transcript(session_id) == [
         ("user", "One"),
         ("assistant", "One "),
         ("user", "Two"),
@@ -20,11 +20,11 @@ async def test_the_history_shows_what_was_said(visitor: Person) -> None:
 
 
 async def test_the_history_names_parts_times_the_turn_and_the_end_of_the_stay(
-    visitor: Person,
+    echo_client: NativeClient,
 ) -> None:
-    answer = await visitor.say("One")
+    answer = await echo_client.say("One")
 
-    history = (await visitor.history(answer.session_id)).document
+    history = (await echo_client.history(answer.session_id)).document
     reply = history["messages"][-1]
     start = answer.events[1].document
     assert history["sessionId"] == answer.session_id
@@ -37,11 +37,11 @@ async def test_the_history_names_parts_times_the_turn_and_the_end_of_the_stay(
     assert history["next"] is None
 
 
-async def test_an_export_holds_all_that_is_kept(visitor: Person) -> None:
+async def test_an_export_holds_all_that_is_kept(echo_client: NativeClient) -> None:
     context = {"page": "start", "deep": [1, None]}
-    session_id = (await visitor.say("Export me", locale="en", context=context)).session_id
+    session_id = (await echo_client.say("Export me", locale="en", context=context)).session_id
 
-    answer = await visitor.get(f"/api/chat/{session_id}/export")
+    answer = await echo_client.get(f"/api/chat/{session_id}/export")
 
     export = answer.document
     assert "attachment" in answer.headers["content-disposition"]
@@ -53,13 +53,13 @@ async def test_an_export_holds_all_that_is_kept(visitor: Person) -> None:
     assert (export["turn"]["number"], export["turn"]["status"]) == (1, "finished")
 
 
-async def test_the_history_is_paged_backwards(visitor: Person) -> None:
-    session_id = (await visitor.say("One")).session_id
+async def test_the_history_is_paged_backwards(echo_client: NativeClient) -> None:
+    session_id = (await echo_client.say("One")).session_id
     for text in ("Two", "Three"):
-        await visitor.say(text, session_id)
+        await echo_client.say(text, session_id)
 
-    newest = (await visitor.history(session_id, limit=4)).document
-    oldest = (await visitor.history(session_id, limit=4, before=newest["next"])).document
+    newest = (await echo_client.history(session_id, limit=4)).document
+    oldest = (await echo_client.history(session_id, limit=4, before=newest["next"])).document
 
     read = [said["content"] for said in oldest["messages"] + newest["messages"]]
     assert read == ["One", "One ", "Two", "One / Two ", "Three", "One / Two / Three "]
@@ -67,10 +67,10 @@ async def test_the_history_is_paged_backwards(visitor: Person) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/chat/{}/export", "/api/chat?sessionId={}"])
-async def test_strangers_without_a_key_find_nothing(visitor: Person, path: str) -> None:
-    session_id = (await visitor.say("Mine")).session_id
+async def test_strangers_without_a_key_find_nothing(echo_client: NativeClient, path: str) -> None:
+    session_id = (await echo_client.say("Mine")).session_id
 
-    answer = await Person(visitor.url).get(path.format(session_id))
+    answer = await NativeClient(echo_client.url).get(path.format(session_id))
 
     assert (answer.status, answer.code) == (404, "conversation_not_found")
     assert "set-cookie" not in answer.headers

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from entrypoints.settings import Settings
-from tests.support.fake_model import Parrot
+from tests.support.fake_model import EchoModel
 from tests.support.http_client import Answer
-from tests.support.native_client import Person
-from tests.support.service import served
+from tests.support.native_client import NativeClient
+from tests.support.service import running_service
 
-Limited = Callable[..., AbstractAsyncContextManager[Person]]
+Limited = Callable[..., AbstractAsyncContextManager[NativeClient]]
 
 
 @pytest.fixture
@@ -20,9 +20,9 @@ def limited() -> Limited:
     """Somebody whose service has these settings."""
 
     @asynccontextmanager
-    async def opened(**settings: Any) -> AsyncIterator[Person]:
-        async with served(Settings(**settings), model=Parrot()) as service:
-            yield Person(service.url)
+    async def opened(**settings: Any) -> AsyncIterator[NativeClient]:
+        async with running_service(Settings(**settings), model=EchoModel()) as service:
+            yield NativeClient(service.url)
 
     return opened
 
@@ -37,15 +37,15 @@ def is_refused(answer: Answer) -> bool:
 
 
 async def test_new_conversations_and_keys_share_one_allowance(limited: Limited) -> None:
-    async with limited(new_per_hour=3) as person:
-        session_id = (await person.say("One")).session_id
-        begun = [await person.post("/api/sessions", {}), await person.post("/api/client-key", {})]
+    async with limited(new_per_hour=3) as client:
+        session_id = (await client.say("One")).session_id
+        begun = [await client.post("/api/sessions", {}), await client.post("/api/client-key", {})]
         refused = [
-            await Person(person.url).say("Four"),
-            await person.post("/api/sessions", {}),
-            await person.post("/api/client-key", {}),
+            await NativeClient(client.url).say("Four"),
+            await client.post("/api/sessions", {}),
+            await client.post("/api/client-key", {}),
         ]
-        going_on = await person.say("Two", session_id)
+        going_on = await client.say("Two", session_id)
 
     assert [answer.status for answer in begun] == [201, 201]
     assert all(is_refused(answer) for answer in refused)
@@ -53,60 +53,60 @@ async def test_new_conversations_and_keys_share_one_allowance(limited: Limited) 
 
 
 async def test_a_conversation_that_may_not_begin_is_not_begun(limited: Limited) -> None:
-    async with limited(new_per_hour=1) as person:
-        session_id = (await person.say("One")).session_id
-        before = (await person.history(session_id)).body
-        await person.say("Two")
-        after = (await person.history(session_id)).body
+    async with limited(new_per_hour=1) as client:
+        session_id = (await client.say("One")).session_id
+        before = (await client.history(session_id)).body
+        await client.say("Two")
+        after = (await client.history(session_id)).body
 
     assert after == before
 
 
 async def test_what_is_stored_is_counted_in_bytes(limited: Limited) -> None:
-    async with limited(stored_bytes_per_hour=100) as person:
-        session_id = (await person.say("x" * 40)).session_id
-        before = (await person.history(session_id)).body
-        refused = await person.say("\U0001f600" * 16, session_id)
-        after = (await person.history(session_id)).body
+    async with limited(stored_bytes_per_hour=100) as client:
+        session_id = (await client.say("x" * 40)).session_id
+        before = (await client.history(session_id)).body
+        refused = await client.say("\U0001f600" * 16, session_id)
+        after = (await client.history(session_id)).body
 
     assert is_refused(refused)
     assert after == before
 
 
 async def test_page_context_counts_as_stored(limited: Limited) -> None:
-    async with limited(stored_bytes_per_hour=100) as person:
-        answer = await person.say("Hi", context="x" * 100)
+    async with limited(stored_bytes_per_hour=100) as client:
+        answer = await client.say("Hi", context="x" * 100)
 
     assert is_refused(answer)
 
 
 async def test_a_refused_message_costs_nothing(limited: Limited) -> None:
-    async with limited(stored_bytes_per_hour=100) as person:
-        refused = [await person.say("x" * 101) for _ in range(3)]
-        answer = await person.say("x" * 40)
+    async with limited(stored_bytes_per_hour=100) as client:
+        refused = [await client.say("x" * 101) for _ in range(3)]
+        answer = await client.say("x" * 40)
 
     assert all(is_refused(one) for one in refused)
     assert answer.status == 200
 
 
-async def statuses(person: Person, *forwarded: str) -> list[int]:
+async def statuses(client: NativeClient, *forwarded: str) -> list[int]:
     return [
-        (await person.post("/api/sessions", {}, x_forwarded_for=chain)).status
+        (await client.post("/api/sessions", {}, x_forwarded_for=chain)).status
         for chain in forwarded
     ]
 
 
 async def test_without_proxies_nobody_says_what_their_address_is(limited: Limited) -> None:
-    async with limited(new_per_hour=1) as person:
-        seen = await statuses(person, "192.0.2.1", "192.0.2.2")
+    async with limited(new_per_hour=1) as client:
+        seen = await statuses(client, "192.0.2.1", "192.0.2.2")
 
     assert seen == [201, 429]
 
 
 async def test_behind_a_proxy_the_address_is_what_the_proxy_saw(limited: Limited) -> None:
-    async with limited(new_per_hour=1, proxies=1) as person:
+    async with limited(new_per_hour=1, proxies=1) as client:
         seen = await statuses(
-            person,
+            client,
             "192.0.2.1",
             "192.0.2.2",
             "192.0.2.9, 192.0.2.1",
@@ -117,9 +117,9 @@ async def test_behind_a_proxy_the_address_is_what_the_proxy_saw(limited: Limited
 
 
 async def test_a_proxy_may_add_a_line_of_its_own(limited: Limited) -> None:
-    async with limited(new_per_hour=1, proxies=1) as person:
+    async with limited(new_per_hour=1, proxies=1) as client:
         seen = await statuses(
-            person,
+            client,
             "192.0.2.8\r\nX-Forwarded-For: 192.0.2.1",
             "192.0.2.9\r\nX-Forwarded-For: 192.0.2.1",
         )
@@ -128,23 +128,23 @@ async def test_a_proxy_may_add_a_line_of_its_own(limited: Limited) -> None:
 
 
 async def test_behind_two_proxies_the_last_but_one_counts(limited: Limited) -> None:
-    async with limited(new_per_hour=1, proxies=2) as person:
+    async with limited(new_per_hour=1, proxies=2) as client:
         seen = await statuses(
-            person, "192.0.2.1, 10.0.0.1", "192.0.2.1, 10.0.0.2", "6.6.6.6, 192.0.2.2, 10.0.0.1"
+            client, "192.0.2.1, 10.0.0.1", "192.0.2.1, 10.0.0.2", "6.6.6.6, 192.0.2.2, 10.0.0.1"
         )
 
     assert seen == [201, 429, 201]
 
 
 async def test_an_address_that_is_none_counts_as_the_peer(limited: Limited) -> None:
-    async with limited(new_per_hour=1, proxies=1) as person:
-        seen = await statuses(person, "unknown", "", "a" * 10_000, "\xff")
+    async with limited(new_per_hour=1, proxies=1) as client:
+        seen = await statuses(client, "unknown", "", "a" * 10_000, "\xff")
 
     assert seen == [201, 429, 429, 429]
 
 
 async def test_addresses_of_one_ipv6_site_count_as_one(limited: Limited) -> None:
-    async with limited(new_per_hour=1, proxies=1) as person:
-        seen = await statuses(person, "2001:db8::1", "2001:db8::2", "[2001:db8:0:1::1]")
+    async with limited(new_per_hour=1, proxies=1) as client:
+        seen = await statuses(client, "2001:db8::1", "2001:db8::2", "[2001:db8:0:1::1]")
 
     assert seen == [201, 429, 201]

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 from attrs import evolve
 
-from tests.support.fake_model import Parrot
+from tests.support.fake_model import EchoModel
 from tests.support.http_client import Answer
-from tests.support.native_client import Person
-from tests.support.service import GENEROUS, served_apart
+from tests.support.native_client import NativeClient
+from tests.support.service import GENEROUS, running_service_in_thread
 
 PROFILE = """
 system_prompt = "Be kind."
@@ -25,14 +25,14 @@ def polyglots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A service whose assistant knows English, Finnish and Portuguese."""
     file = tmp_path_factory.mktemp("profile") / "assistant.toml"
     file.write_text(PROFILE)
-    with served_apart(evolve(GENEROUS, assistant_file=file), Parrot()) as url:
+    with running_service_in_thread(evolve(GENEROUS, assistant_file=file), EchoModel()) as url:
         yield url
 
 
 @pytest.fixture
-def speaker(polyglots: str) -> Person:
+def speaker(polyglots: str) -> NativeClient:
     """Somebody who talks to that assistant."""
-    return Person(polyglots)
+    return NativeClient(polyglots)
 
 
 def welcome(answer: Answer) -> tuple[str, str]:
@@ -51,7 +51,7 @@ def welcome(answer: Answer) -> tuple[str, str]:
     ],
 )
 async def test_the_body_names_the_language_of_the_welcome(
-    speaker: Person, wanted: str | None, spoken: tuple[str, str]
+    speaker: NativeClient, wanted: str | None, spoken: tuple[str, str]
 ) -> None:
     answer = await speaker.post("/api/sessions", {"locale": wanted})
 
@@ -70,7 +70,7 @@ async def test_the_body_names_the_language_of_the_welcome(
     ],
 )
 async def test_the_browser_names_the_language_of_a_first_message(
-    speaker: Person, accepted: str, locale: str
+    speaker: NativeClient, accepted: str, locale: str
 ) -> None:
     answer = await speaker.post("/api/chat", {"message": "Hi"}, accept_language=accepted)
 
@@ -79,7 +79,7 @@ async def test_the_browser_names_the_language_of_a_first_message(
 
 
 async def test_the_path_goes_before_the_browser_and_the_body_before_the_path(
-    speaker: Person,
+    speaker: NativeClient,
 ) -> None:
     by_path = await speaker.post("/fi/api/sessions", {}, accept_language="pt-BR")
     by_body = await speaker.post("/fi/api/sessions", {"locale": "pt-BR"})
@@ -88,7 +88,7 @@ async def test_the_path_goes_before_the_browser_and_the_body_before_the_path(
     assert welcome(by_body) == ("pt-BR", "Bem-vindo")
 
 
-async def test_every_route_is_there_behind_a_known_prefix(speaker: Person) -> None:
+async def test_every_route_is_there_behind_a_known_prefix(speaker: NativeClient) -> None:
     session_id = (await speaker.post("/fi/api/chat", {"message": "Moi"})).session_id
 
     history = await speaker.get(f"/FI/api/chat?sessionId={session_id}")
@@ -99,7 +99,7 @@ async def test_every_route_is_there_behind_a_known_prefix(speaker: Person) -> No
 
 
 @pytest.mark.parametrize("prefix", ["/sv", "/api", "/fi/en", "//", "/%66%69x"])
-async def test_an_unknown_prefix_is_404(speaker: Person, prefix: str) -> None:
+async def test_an_unknown_prefix_is_404(speaker: NativeClient, prefix: str) -> None:
     answer = await speaker.post(f"{prefix}/api/chat", {"message": "Hej"})
 
     assert (answer.status, answer.code) == (404, "not_found")
@@ -107,7 +107,7 @@ async def test_an_unknown_prefix_is_404(speaker: Person, prefix: str) -> None:
 
 
 async def test_a_later_message_keeps_the_language_unless_it_names_another(
-    speaker: Person,
+    speaker: NativeClient,
 ) -> None:
     session_id = (await speaker.say("Moi", locale="fi")).session_id
     where = f"/api/chat/{session_id}/export"
@@ -122,7 +122,7 @@ async def test_a_later_message_keeps_the_language_unless_it_names_another(
     assert (kept, changed) == ("fi", "pt-BR")
 
 
-async def test_the_ai_sdk_may_name_a_language_too(speaker: Person) -> None:
+async def test_the_ai_sdk_may_name_a_language_too(speaker: NativeClient) -> None:
     said = {"id": "u1", "role": "user", "parts": [{"type": "text", "text": "Hi"}]}
     await speaker.post("/api/chat", {"id": "mine", "messages": [said], "locale": "fi"})
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from entrypoints.settings import Settings
-from tests.support.fake_model import Parrot
+from tests.support.fake_model import EchoModel
 from tests.support.http_client import Answer
-from tests.support.native_client import Person
-from tests.support.service import HTTPS, served, served_apart
+from tests.support.native_client import NativeClient
+from tests.support.service import HTTPS, running_service, running_service_in_thread
 
 EMBEDDER = "https://blog.example"
 FORM = "application/x-www-form-urlencoded"
@@ -18,28 +18,28 @@ FORM = "application/x-www-form-urlencoded"
 def embeddable() -> Iterator[str]:
     """A service that another site may embed."""
     settings = Settings(public_url=HTTPS, embedding_origins=(EMBEDDER,))
-    with served_apart(settings, Parrot()) as url:
+    with running_service_in_thread(settings, EchoModel()) as url:
         yield url
 
 
 @pytest.fixture
-def embedded(embeddable: str) -> Person:
+def embedded(embeddable: str) -> NativeClient:
     """Somebody who meets that service on the other site."""
-    return Person(embeddable)
+    return NativeClient(embeddable)
 
 
-async def unsafe_calls(person: Person, session_id: str, **headers: str) -> list[Answer]:
+async def unsafe_calls(client: NativeClient, session_id: str, **headers: str) -> list[Answer]:
     """All that changes something, as another site may try it."""
     return [
-        await person.post("/api/chat", {"message": "Hi", "sessionId": session_id}, **headers),
-        await person.call("POST", "/api/chat", b"message=Hi", content_type=FORM, **headers),
-        await person.post("/api/sessions", {}, **headers),
-        await person.post("/api/client-key", {}, **headers),
-        await person.delete("/api/client-key", **headers),
-        await person.post(f"/api/chat/{session_id}/stop", {}, **headers),
-        await person.post(f"/api/chat/{session_id}/regenerate", {}, **headers),
-        await person.delete(f"/api/chat/{session_id}", **headers),
-        await person.delete(f"/api/chat?sessionId={session_id}", **headers),
+        await client.post("/api/chat", {"message": "Hi", "sessionId": session_id}, **headers),
+        await client.call("POST", "/api/chat", b"message=Hi", content_type=FORM, **headers),
+        await client.post("/api/sessions", {}, **headers),
+        await client.post("/api/client-key", {}, **headers),
+        await client.delete("/api/client-key", **headers),
+        await client.post(f"/api/chat/{session_id}/stop", {}, **headers),
+        await client.post(f"/api/chat/{session_id}/regenerate", {}, **headers),
+        await client.delete(f"/api/chat/{session_id}", **headers),
+        await client.delete(f"/api/chat?sessionId={session_id}", **headers),
     ]
 
 
@@ -59,69 +59,73 @@ async def unsafe_calls(person: Person, session_id: str, **headers: str) -> list[
     ids=str,
 )
 async def test_another_site_touches_nothing_and_gets_nothing(
-    visitor: Person, headers: dict[str, str]
+    echo_client: NativeClient, headers: dict[str, str]
 ) -> None:
-    session_id = (await visitor.say("Mine")).session_id
-    before = (await visitor.history(session_id)).body
+    session_id = (await echo_client.say("Mine")).session_id
+    before = (await echo_client.history(session_id)).body
 
-    owner = await unsafe_calls(visitor, session_id, **headers)
-    stranger = await unsafe_calls(Person(visitor.url), session_id, **headers)
+    owner = await unsafe_calls(echo_client, session_id, **headers)
+    stranger = await unsafe_calls(NativeClient(echo_client.url), session_id, **headers)
 
     told = {(answer.status, answer.code) for answer in owner + stranger}
     assert told == {(403, "cross_site_request")}
     assert not any("set-cookie" in answer.headers for answer in owner + stranger)
     assert not any("access-control-allow-origin" in answer.headers for answer in owner)
-    assert (await visitor.history(session_id)).body == before
+    assert (await echo_client.history(session_id)).body == before
 
 
-async def test_our_own_pages_and_programs_are_let_in(visitor: Person) -> None:
+async def test_our_own_pages_and_programs_are_let_in(echo_client: NativeClient) -> None:
     evil = "https://evil.example"
     named: list[dict[str, str]] = [
         {},
         {"sec_fetch_site": "same-origin"},
         {"sec_fetch_site": "none"},
-        {"origin": visitor.url},
-        {"origin": visitor.url, "sec_fetch_site": "same-site"},
-        {"origin": visitor.url.upper()},
+        {"origin": echo_client.url},
+        {"origin": echo_client.url, "sec_fetch_site": "same-site"},
+        {"origin": echo_client.url.upper()},
         {"origin": evil, "sec_fetch_site": "same-origin"},
     ]
 
-    answers = [await visitor.post("/api/chat", {"message": "Hi"}, **one) for one in named]
+    answers = [await echo_client.post("/api/chat", {"message": "Hi"}, **one) for one in named]
 
     assert {answer.status for answer in answers} == {200}
 
 
-async def test_a_bearer_comes_from_no_browser_and_so_from_anywhere(visitor: Person) -> None:
-    key = (await visitor.post("/api/client-key", {})).document["clientKey"]
-    program = Person(visitor.url, authorization=f"Bearer {key}")
+async def test_a_bearer_comes_from_no_browser_and_so_from_anywhere(
+    echo_client: NativeClient,
+) -> None:
+    key = (await echo_client.post("/api/client-key", {})).document["clientKey"]
+    program = NativeClient(echo_client.url, authorization=f"Bearer {key}")
 
     answer = await program.post("/api/chat", {"message": "Hi"}, origin="https://evil.example")
 
     assert answer.status == 200
 
 
-async def test_a_password_that_browsers_add_by_themselves_is_no_bearer(visitor: Person) -> None:
-    session_id = (await visitor.say("Mine")).session_id
+async def test_a_password_that_browsers_add_by_themselves_is_no_bearer(
+    echo_client: NativeClient,
+) -> None:
+    session_id = (await echo_client.say("Mine")).session_id
     added = {"authorization": "Basic Y2tfOng=", "origin": "https://evil.example"}
 
-    answers = await unsafe_calls(visitor, session_id, **added)
+    answers = await unsafe_calls(echo_client, session_id, **added)
 
     assert {answer.status for answer in answers} <= {401, 403}
     assert not any("set-cookie" in answer.headers for answer in answers)
 
 
 async def test_with_a_public_address_only_that_is_ours() -> None:
-    async with served(Settings(public_url=HTTPS), model=Parrot()) as service:
-        person = Person(service.url)
+    async with running_service(Settings(public_url=HTTPS), model=EchoModel()) as service:
+        client = NativeClient(service.url)
         answers = [
-            await person.post("/api/chat", {"message": "Hi"}, origin=origin)
+            await client.post("/api/chat", {"message": "Hi"}, origin=origin)
             for origin in (HTTPS, service.url, HTTPS.replace("https", "http"), f"{HTTPS}.evil")
         ]
 
     assert [answer.status for answer in answers] == [200, 403, 403, 403]
 
 
-async def test_a_site_on_the_list_may_embed(embedded: Person) -> None:
+async def test_a_site_on_the_list_may_embed(embedded: NativeClient) -> None:
     body = {"message": "Hi"}
 
     answer = await embedded.post("/api/chat", body, origin=EMBEDDER, sec_fetch_site="cross-site")
@@ -136,7 +140,7 @@ async def test_a_site_on_the_list_may_embed(embedded: Person) -> None:
     assert answer.headers["set-cookie"].endswith("; HttpOnly; SameSite=None; Partitioned; Secure")
 
 
-async def test_a_site_on_the_list_may_read_problems_too(embedded: Person) -> None:
+async def test_a_site_on_the_list_may_read_problems_too(embedded: NativeClient) -> None:
     answer = await embedded.post("/api/chat", {}, origin=EMBEDDER)
 
     assert (answer.status, answer.code) == (400, "body_invalid")
@@ -144,7 +148,7 @@ async def test_a_site_on_the_list_may_read_problems_too(embedded: Person) -> Non
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", f"{EMBEDDER}.evil", "null"])
-async def test_a_site_off_the_list_may_not(embedded: Person, origin: str) -> None:
+async def test_a_site_off_the_list_may_not(embedded: NativeClient, origin: str) -> None:
     answer = await embedded.post("/api/chat", {"message": "Hi"}, origin=origin)
 
     assert (answer.status, answer.code) == (403, "cross_site_request")
@@ -153,7 +157,7 @@ async def test_a_site_off_the_list_may_not(embedded: Person, origin: str) -> Non
 
 @pytest.mark.parametrize(("origin", "allowed"), [(EMBEDDER, EMBEDDER), ("https://evil", None)])
 async def test_a_browser_that_asks_first_is_told(
-    embedded: Person, origin: str, allowed: str | None
+    embedded: NativeClient, origin: str, allowed: str | None
 ) -> None:
     wanted = {
         "access_control_request_method": "POST",
@@ -167,10 +171,10 @@ async def test_a_browser_that_asks_first_is_told(
     assert "set-cookie" not in answer.headers
 
 
-async def test_without_a_list_nobody_is_told(visitor: Person) -> None:
+async def test_without_a_list_nobody_is_told(echo_client: NativeClient) -> None:
     wanted = {"access_control_request_method": "POST"}
 
-    answer = await visitor.call("OPTIONS", "/api/chat", origin=EMBEDDER, **wanted)
+    answer = await echo_client.call("OPTIONS", "/api/chat", origin=EMBEDDER, **wanted)
 
     assert (answer.status, answer.code) == (405, "method_not_allowed")
     assert "access-control-allow-origin" not in answer.headers

@@ -7,9 +7,9 @@ import pytest
 
 from entrypoints.http.page.assets import FILES
 from entrypoints.settings import Settings
-from tests.support.fake_model import Parrot
-from tests.support.native_client import Person
-from tests.support.service import HTTPS, served
+from tests.support.fake_model import EchoModel
+from tests.support.native_client import NativeClient
+from tests.support.service import HTTPS, running_service
 
 EMBEDDER = "https://blog.example"
 TYPES = {
@@ -23,9 +23,9 @@ TYPES = {
 
 @pytest.mark.parametrize(("name", "media_type"), TYPES.items())
 async def test_a_file_has_its_type_and_is_asked_for_again(
-    visitor: Person, name: str, media_type: str
+    echo_client: NativeClient, name: str, media_type: str
 ) -> None:
-    answer = await visitor.get(f"/page/{name}")
+    answer = await echo_client.get(f"/page/{name}")
 
     assert (answer.status, answer.body) == (200, FILES[name].content)
     assert answer.headers["content-type"] == media_type
@@ -33,11 +33,13 @@ async def test_a_file_has_its_type_and_is_asked_for_again(
     assert "set-cookie" not in answer.headers
 
 
-async def test_a_file_that_the_browser_has_is_not_sent_again(visitor: Person) -> None:
-    first = await visitor.get("/page/main.js")
+async def test_a_file_that_the_browser_has_is_not_sent_again(echo_client: NativeClient) -> None:
+    first = await echo_client.get("/page/main.js")
 
-    again = await visitor.get("/page/main.js", if_none_match=f'W/"old", {first.headers["etag"]}')
-    older = await visitor.get("/page/main.js", if_none_match='"old"')
+    again = await echo_client.get(
+        "/page/main.js", if_none_match=f'W/"old", {first.headers["etag"]}'
+    )
+    older = await echo_client.get("/page/main.js", if_none_match='"old"')
 
     assert (again.status, again.body, again.headers["etag"]) == (304, b"", first.headers["etag"])
     assert (older.status, older.body) == (200, first.body)
@@ -47,16 +49,16 @@ async def test_a_file_that_the_browser_has_is_not_sent_again(visitor: Person) ->
     "name",
     ["index.html", "", "gone.js", "__init__.py", "..%2fapp.py", "words.xx.json", "a/main.js"],
 )
-async def test_what_is_no_file_of_the_page_is_404(visitor: Person, name: str) -> None:
-    answer = await visitor.get(f"/page/{name}")
+async def test_what_is_no_file_of_the_page_is_404(echo_client: NativeClient, name: str) -> None:
+    answer = await echo_client.get(f"/page/{name}")
 
     assert (answer.status, answer.code) == (404, "not_found")
 
 
 async def test_the_page_may_load_its_own_scripts_and_ask_its_own_service_only(
-    visitor: Person,
+    echo_client: NativeClient,
 ) -> None:
-    policy = (await visitor.get("/")).headers["content-security-policy"]
+    policy = (await echo_client.get("/")).headers["content-security-policy"]
     allowed = dict(rule.split(" ", 1) for rule in policy.split("; "))
     [style] = allowed.pop("style-src").split()
 
@@ -74,8 +76,8 @@ async def test_the_page_may_load_its_own_scripts_and_ask_its_own_service_only(
     }
 
 
-async def test_the_first_paint_waits_for_the_document_only(visitor: Person) -> None:
-    page = (await visitor.get("/")).body.decode()
+async def test_the_first_paint_waits_for_the_document_only(echo_client: NativeClient) -> None:
+    page = (await echo_client.get("/")).body.decode()
 
     assert "<style>:root" in page
     assert 'rel="stylesheet"' not in page
@@ -83,11 +85,11 @@ async def test_the_first_paint_waits_for_the_document_only(visitor: Person) -> N
     assert '<link rel="modulepreload" href="page/chat.js">' in page
 
 
-async def test_every_answer_tells_the_time_to_count_down_from(visitor: Person) -> None:
+async def test_every_answer_tells_the_time_to_count_down_from(echo_client: NativeClient) -> None:
     # The header is told in whole seconds, and made once a second.
     before = datetime.now(UTC) - timedelta(seconds=3)
     paths = ("/page/main.js", "/api/chat", "/gone")
-    answers = [await visitor.get(path) for path in paths] + [await visitor.say("Hi")]
+    answers = [await echo_client.get(path) for path in paths] + [await echo_client.say("Hi")]
 
     told = [parsedate_to_datetime(answer.headers["date"]) for answer in answers]
 
@@ -96,10 +98,10 @@ async def test_every_answer_tells_the_time_to_count_down_from(visitor: Person) -
 
 async def test_a_listed_site_may_load_the_widget_and_no_other() -> None:
     settings = Settings(public_url=HTTPS, embedding_origins=(EMBEDDER,))
-    async with served(settings, model=Parrot()) as service:
-        person = Person(service.url)
-        listed = await person.get("/page/widget.js", origin=EMBEDDER)
-        other = await person.get("/page/widget.js", origin="https://evil.example")
+    async with running_service(settings, model=EchoModel()) as service:
+        client = NativeClient(service.url)
+        listed = await client.get("/page/widget.js", origin=EMBEDDER)
+        other = await client.get("/page/widget.js", origin="https://evil.example")
 
     assert listed.headers["access-control-allow-origin"] == EMBEDDER
     assert "date" in listed.headers["access-control-expose-headers"]

@@ -5,13 +5,13 @@ import socket
 import pytest
 
 from tests.support.event_stream import kinds, text_of
-from tests.support.native_client import Person, eventually
+from tests.support.native_client import NativeClient, eventually
 from tests.support.processes import ran, serving
 
 
 async def test_it_needs_no_setting_and_says_where_it_listens() -> None:
     async with serving() as server:
-        answer = await Person(server.url).get("/health/ready")
+        answer = await NativeClient(server.url).get("/health/ready")
         server.terminate()
         ended = await server.ended()
 
@@ -24,17 +24,17 @@ async def test_it_needs_no_setting_and_says_where_it_listens() -> None:
 
 async def test_a_deploy_lets_running_replies_finish_and_takes_no_new_ones() -> None:
     async with serving() as server:
-        person = Person(server.url)
+        client = NativeClient(server.url)
 
         async def is_leaving() -> bool:
-            return (await person.get("/health/ready")).status == 503
+            return (await client.get("/health/ready")).status == 503
 
-        async with person.saying("Hello") as live:
+        async with client.streaming("Hello") as live:
             session_id = (await live.until("text-delta"))[0].document["sessionId"]
             server.terminate()
             await eventually(is_leaving)
-            refused = [await person.say("And?"), await person.say("And?", session_id)]
-            alive = await person.get("/health/live")
+            refused = [await client.say("And?"), await client.say("And?", session_id)]
+            alive = await client.get("/health/live")
             answer = await live.whole()
         ended = await server.ended()
 
@@ -50,7 +50,7 @@ async def test_a_deploy_lets_running_replies_finish_and_takes_no_new_ones() -> N
 async def test_a_reply_that_outlives_the_grace_is_interrupted_cleanly() -> None:
     async with (
         serving(PRIVITY_SHUTDOWN_SECONDS="0") as server,
-        Person(server.url).saying("Hello") as live,
+        NativeClient(server.url).streaming("Hello") as live,
     ):
         await live.until("text-delta")
         server.terminate()

@@ -8,8 +8,8 @@ import pytest
 from entrypoints import container
 from tests.support.clocks import HastyClock
 from tests.support.event_stream import kinds
-from tests.support.fake_model import Puppet
-from tests.support.native_client import Person, eventually
+from tests.support.fake_model import FakeModel
+from tests.support.native_client import NativeClient, eventually
 from tests.support.processes import ran, ran_here, starting
 from tests.support.redis_servers import RedisProcess, free_port
 from tests.support.redis_services import at, looking_into, served_from, serving_from
@@ -68,23 +68,23 @@ async def test_every_call_is_told_so_and_all_is_well_when_it_is_back(
     own_server: RedisProcess,
 ) -> None:
     async with served_from(own_server) as service:
-        person = Person(service.url)
-        session_id = (await person.ask("Before"))["sessionId"]
+        client = NativeClient(service.url)
+        session_id = (await client.ask("Before"))["sessionId"]
         own_server.kill()
         refused = await asyncio.gather(
-            person.say("First"),
-            person.say("Meanwhile", session_id),
-            person.history(session_id),
-            person.delete(f"/api/chat?sessionId={session_id}"),
-            person.post(f"/api/chat/{session_id}/regenerate", {}),
-            person.post(f"/api/chat/{session_id}/stop", {}),
-            person.post("/api/sessions", {}),
-            person.get(f"/api/chat/{session_id}/export"),
+            client.say("First"),
+            client.say("Meanwhile", session_id),
+            client.history(session_id),
+            client.delete(f"/api/chat?sessionId={session_id}"),
+            client.post(f"/api/chat/{session_id}/regenerate", {}),
+            client.post(f"/api/chat/{session_id}/stop", {}),
+            client.post("/api/sessions", {}),
+            client.get(f"/api/chat/{session_id}/export"),
         )
-        health = [(await person.get(f"/health/{kind}")).status for kind in ("ready", "live")]
+        health = [(await client.get(f"/health/{kind}")).status for kind in ("ready", "live")]
         own_server.start()
-        await eventually(lambda: is_ready(person))
-        after = await person.ask("After", session_id)
+        await eventually(lambda: is_ready(client))
+        after = await client.ask("After", session_id)
 
     assert {(one.status, one.code) for one in refused} == {(503, "store_unavailable")}
     assert all(int(one.headers["retry-after"]) > 0 for one in refused)
@@ -95,53 +95,56 @@ async def test_every_call_is_told_so_and_all_is_well_when_it_is_back(
 
 async def test_a_frozen_redis_is_no_reason_to_wait_for_ever(own_server: RedisProcess) -> None:
     async with served_from(own_server) as service:
-        person = Person(service.url)
-        session_id = (await person.ask("Before"))["sessionId"]
+        client = NativeClient(service.url)
+        session_id = (await client.ask("Before"))["sessionId"]
         own_server.signal(signal.SIGSTOP)
-        refused = await person.say("Meanwhile", session_id)
+        refused = await client.say("Meanwhile", session_id)
         own_server.signal(signal.SIGCONT)
-        await eventually(lambda: is_ready(person))
+        await eventually(lambda: is_ready(client))
 
         assert (refused.status, refused.code) == (503, "store_unavailable")
-        assert (await person.say("After", session_id)).status in (200, 409)
+        assert (await client.say("After", session_id)).status in (200, 409)
 
 
 async def test_a_reply_goes_on_while_redis_is_away_and_is_saved_when_it_is_back(
-    own_server: RedisProcess, puppet: Puppet
+    own_server: RedisProcess, fake_model: FakeModel
 ) -> None:
-    async with served_from(own_server, puppet) as service:
-        person = Person(service.url)
-        async with person.saying("Hello") as live:
-            speaking = await puppet.asked()
-            speaking.say("one ")
+    async with served_from(own_server, fake_model) as service:
+        client = NativeClient(service.url)
+        async with client.streaming("Hello") as live:
+            model_reply = await fake_model.next_reply()
+            model_reply.say("one ")
             await live.until("text-delta")
             own_server.kill()
-            speaking.say("two ")
+            model_reply.say("two ")
             told = await live.until("text-delta")
-            speaking.say("three")
-            speaking.finish()
+            model_reply.say("three")
+            model_reply.finish()
             own_server.start()
             whole = await live.whole()
         session_id = whole.session_id
 
         assert told[-1].document["delta"] == "two "
         assert kinds(whole.events)[-4:] == ["finish-step", "finish", "[DONE]", "metadata-info"]
-        assert await person.said(session_id) == [("user", "Hello"), ("assistant", "one two three")]
+        assert await client.transcript(session_id) == [
+            ("user", "Hello"),
+            ("assistant", "one two three"),
+        ]
 
 
 async def test_a_restart_of_both_loses_nothing(own_server: RedisProcess) -> None:
     async with serving_from(own_server) as service:
-        person = Person(service.url)
-        session_id = (await person.ask("Before"))["sessionId"]
-        said = await person.said(session_id)
+        client = NativeClient(service.url)
+        session_id = (await client.ask("Before"))["sessionId"]
+        said = await client.transcript(session_id)
         own_server.kill()
     own_server.start()
     async with serving_from(own_server) as service:
-        assert await at(service.url, person).said(session_id) == said
+        assert await at(service.url, client).transcript(session_id) == said
 
 
-async def is_ready(person: Person) -> bool:
-    return (await person.get("/health/ready")).status == 200
+async def is_ready(client: NativeClient) -> bool:
+    return (await client.get("/health/ready")).status == 200
 
 
 async def test_a_signal_while_it_waits_for_redis_ends_it_quietly() -> None:

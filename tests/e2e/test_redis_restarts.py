@@ -2,10 +2,10 @@
 
 import asyncio
 
-from tests.support.native_client import Person
+from tests.support.native_client import NativeClient
 from tests.support.redis_servers import RedisProcess
 from tests.support.redis_services import served_from
-from tests.support.steady_users import Talker, Tally
+from tests.support.steady_users import SteadyUser, Tally
 
 PEOPLE = 12
 KILLS = 3
@@ -16,7 +16,9 @@ AWAY = "503 store_unavailable"
 async def test_redis_killed_and_restarted_under_load(own_server: RedisProcess) -> None:
     tally, enough = Tally(), asyncio.Event()
     async with served_from(own_server) as service:
-        talkers = [Talker(Person(service.url), f"person{n}", tally) for n in range(PEOPLE)]
+        talkers = [
+            SteadyUser(NativeClient(service.url), f"person{n}", tally) for n in range(PEOPLE)
+        ]
         talking = [asyncio.create_task(talker.talk(enough.is_set)) for talker in talkers]
         for _ in range(KILLS):
             await tally.more("saved", BETWEEN_KILLS)
@@ -27,7 +29,7 @@ async def test_redis_killed_and_restarted_under_load(own_server: RedisProcess) -
         enough.set()
         await asyncio.gather(*talking)
         lost = [await talker.lost() for talker in talkers]
-        said = [await talker.person.said(str(talker.session_id)) for talker in talkers]
+        said = [await talker.client.transcript(str(talker.session_id)) for talker in talkers]
 
     assert lost == [[]] * PEOPLE
     # A message whose begin was lost with its answer may be there and open when it is said again.

@@ -7,19 +7,19 @@ import pytest
 
 from domain.model.piece import ReasoningPiece, ToolCallPiece
 from tests.support.event_stream import Event, kinds, text_of, without_padding
-from tests.support.fake_model import Puppet, Speaking
+from tests.support.fake_model import FakeModel, ModelReply
 from tests.support.http_client import LiveAnswer
-from tests.support.native_client import Person
+from tests.support.native_client import NativeClient
 
 
-async def begun(live: LiveAnswer, puppet: Puppet, *texts: str) -> tuple[str, Speaking]:
+async def begun(live: LiveAnswer, fake_model: FakeModel, *texts: str) -> tuple[str, ModelReply]:
     """The session and the reply, once its pieces have been seen."""
     session_id = str((await live.event()).document["sessionId"])
-    speaking = await puppet.asked()
-    speaking.say(*texts)
+    model_reply = await fake_model.next_reply()
+    model_reply.say(*texts)
     for _ in texts:
         await live.until("text-delta")
-    return session_id, speaking
+    return session_id, model_reply
 
 
 def chunks_only(events: list[Event]) -> list[Event]:
@@ -28,14 +28,14 @@ def chunks_only(events: list[Event]) -> list[Event]:
 
 
 async def test_resuming_begins_with_the_first_chunk_and_goes_on_live(
-    person: Person, puppet: Puppet
+    client: NativeClient, fake_model: FakeModel
 ) -> None:
-    async with person.saying("Hello?") as live:
-        session_id, speaking = await begun(live, puppet, "Hel", "lo ")
-        async with person.resuming(session_id) as resumed:
+    async with client.streaming("Hello?") as live:
+        session_id, model_reply = await begun(live, fake_model, "Hel", "lo ")
+        async with client.resume(session_id) as resumed:
             await resumed.until("text-delta")
-            speaking.say("again")
-            speaking.finish()
+            model_reply.say("again")
+            model_reply.finish()
             first, second = await live.whole(), await resumed.whole()
 
     assert without_padding(second.events) == without_padding(chunks_only(first.events))
@@ -43,21 +43,21 @@ async def test_resuming_begins_with_the_first_chunk_and_goes_on_live(
 
 
 async def test_resuming_behind_any_cursor_gives_exactly_the_rest(
-    person: Person, puppet: Puppet
+    client: NativeClient, fake_model: FakeModel
 ) -> None:
-    async with person.saying("Hello?") as live:
-        session_id, speaking = await begun(live, puppet)
-        speaking.give(ReasoningPiece("Hm"))
-        speaking.say("One ", "two")
-        speaking.give(ToolCallPiece(call_id="c1", name="count", arguments="{}"))
-        speaking.say("three")
+    async with client.streaming("Hello?") as live:
+        session_id, model_reply = await begun(live, fake_model)
+        model_reply.give(ReasoningPiece("Hm"))
+        model_reply.say("One ", "two")
+        model_reply.give(ToolCallPiece(call_id="c1", name="count", arguments="{}"))
+        model_reply.say("three")
         seen = await live.until("tool-input-delta") + await live.until("text-delta")
         cursors = [event.cursor for event in seen if event.cursor]
         async with AsyncExitStack() as open_streams:
-            streams = [person.resuming(session_id, cursor) for cursor in cursors]
+            streams = [client.resume(session_id, cursor) for cursor in cursors]
             resumed = [await open_streams.enter_async_context(stream) for stream in streams]
-            speaking.say(" four")
-            speaking.finish()
+            model_reply.say(" four")
+            model_reply.finish()
             rests = [without_padding((await stream.whole()).events) for stream in resumed]
         whole = without_padding(chunks_only((await live.whole()).events))
 
@@ -67,36 +67,40 @@ async def test_resuming_behind_any_cursor_gives_exactly_the_rest(
 
 
 async def test_any_number_may_follow_and_leave_without_a_trace(
-    person: Person, puppet: Puppet
+    client: NativeClient, fake_model: FakeModel
 ) -> None:
-    async with person.saying("Hello?") as live:
-        session_id, speaking = await begun(live, puppet, "Hel")
-        async with person.resuming(session_id) as one, person.resuming(session_id) as two:
-            async with person.resuming(session_id) as leaving:
+    async with client.streaming("Hello?") as live:
+        session_id, model_reply = await begun(live, fake_model, "Hel")
+        async with client.resume(session_id) as one, client.resume(session_id) as two:
+            async with client.resume(session_id) as leaving:
                 await leaving.until("text-delta")
-            speaking.say("lo")
-            speaking.finish()
+            model_reply.say("lo")
+            model_reply.finish()
             answers = [await follower.whole() for follower in (live, one, two)]
 
     assert [text_of(answer.events) for answer in answers] == ["Hello"] * 3
 
 
-async def test_a_resumed_stream_never_names_the_session(person: Person, puppet: Puppet) -> None:
-    async with person.saying("Hello?") as live:
-        session_id, speaking = await begun(live, puppet, "Hi")
-        async with person.resuming(session_id) as resumed:
-            speaking.finish()
+async def test_a_resumed_stream_never_names_the_session(
+    client: NativeClient, fake_model: FakeModel
+) -> None:
+    async with client.streaming("Hello?") as live:
+        session_id, model_reply = await begun(live, fake_model, "Hi")
+        async with client.resume(session_id) as resumed:
+            model_reply.finish()
             events = (await resumed.whole()).events
 
     assert kinds(events)[0] == "start"
     assert kinds(events)[-1] == "[DONE]"
 
 
-async def test_a_resumed_stream_breaks_off_with_the_reply(person: Person, puppet: Puppet) -> None:
-    async with person.saying("Hello?") as live:
-        session_id, speaking = await begun(live, puppet, "Hi")
-        async with person.resuming(session_id) as resumed:
-            speaking.fail()
+async def test_a_resumed_stream_breaks_off_with_the_reply(
+    client: NativeClient, fake_model: FakeModel
+) -> None:
+    async with client.streaming("Hello?") as live:
+        session_id, model_reply = await begun(live, fake_model, "Hi")
+        async with client.resume(session_id) as resumed:
+            model_reply.fail()
             answer = await resumed.whole()
 
     assert kinds(answer.events)[-1] == "error"
@@ -104,35 +108,37 @@ async def test_a_resumed_stream_breaks_off_with_the_reply(person: Person, puppet
 
 
 async def test_nothing_is_resumed_once_the_reply_is_in_the_history(
-    person: Person, puppet: Puppet
+    client: NativeClient, fake_model: FakeModel
 ) -> None:
-    async with person.saying("Hello?") as live:
-        session_id, speaking = await begun(live, puppet, "Hi")
-        speaking.finish()
+    async with client.streaming("Hello?") as live:
+        session_id, model_reply = await begun(live, fake_model, "Hi")
+        model_reply.finish()
         cursor = [event.cursor for event in (await live.whole()).events if event.cursor][-1]
 
-    idle = await person.get(f"/api/chat/{session_id}/stream")
-    behind = await person.get(f"/api/chat/{session_id}/stream", last_event_id=cursor)
+    idle = await client.get(f"/api/chat/{session_id}/stream")
+    behind = await client.get(f"/api/chat/{session_id}/stream", last_event_id=cursor)
     assert [(answer.status, answer.body) for answer in (idle, behind)] == [(204, b"")] * 2
 
 
-async def test_a_cursor_of_an_older_turn_resumes_nothing(person: Person, puppet: Puppet) -> None:
-    async with person.saying("One?") as live:
-        session_id, speaking = await begun(live, puppet, "One")
-        speaking.finish()
+async def test_a_cursor_of_an_older_turn_resumes_nothing(
+    client: NativeClient, fake_model: FakeModel
+) -> None:
+    async with client.streaming("One?") as live:
+        session_id, model_reply = await begun(live, fake_model, "One")
+        model_reply.finish()
         old = [event.cursor for event in (await live.whole()).events if event.cursor][-1]
 
-    async with person.saying("Two?", session_id) as live:
-        await begun(live, puppet, "Two")
-        answer = await person.get(f"/api/chat/{session_id}/stream", last_event_id=old)
+    async with client.streaming("Two?", session_id) as live:
+        await begun(live, fake_model, "Two")
+        answer = await client.get(f"/api/chat/{session_id}/stream", last_event_id=old)
 
     assert (answer.status, answer.body) == (204, b"")
 
 
-async def test_a_running_reply_is_nobody_elses(person: Person, puppet: Puppet) -> None:
-    stranger, nobody = Person(person.url), Person(person.url)
-    async with person.saying("Hello?") as live, stranger.saying("Me too") as other:
-        session_id, _ = await begun(live, puppet, "Hi")
+async def test_a_running_reply_is_nobody_elses(client: NativeClient, fake_model: FakeModel) -> None:
+    stranger, nobody = NativeClient(client.url), NativeClient(client.url)
+    async with client.streaming("Hello?") as live, stranger.streaming("Me too") as other:
+        session_id, _ = await begun(live, fake_model, "Hi")
         await other.event()
         answers = [await who.get(f"/api/chat/{session_id}/stream") for who in (stranger, nobody)]
 
@@ -141,9 +147,11 @@ async def test_a_running_reply_is_nobody_elses(person: Person, puppet: Puppet) -
 
 
 @pytest.mark.parametrize("before", ["/", "/health/live"], ids=["with a key", "without one"])
-async def test_an_unknown_conversation_has_nothing_to_resume(person: Person, before: str) -> None:
-    await person.get(before)
+async def test_an_unknown_conversation_has_nothing_to_resume(
+    client: NativeClient, before: str
+) -> None:
+    await client.get(before)
 
-    answer = await person.get(f"/api/chat/{uuid4()}/stream")
+    answer = await client.get(f"/api/chat/{uuid4()}/stream")
 
     assert (answer.status, answer.body) == (204, b"")

@@ -12,7 +12,7 @@ from attrs import field, frozen
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import NO_FRAME_BEFORE, RecordKind, Sealer, UnsealError
 from domain.model.identifiers import Owner, SessionId
-from tests.support.native_client import Person
+from tests.support.native_client import NativeClient
 from tests.support.redis_contents import disguises, held, monitoring, on_disk
 from tests.support.redis_servers import RedisProcess
 from tests.support.redis_services import looking_into, served_from, serving_from
@@ -34,19 +34,19 @@ class Loot:
 @pytest.fixture
 async def loot(shared_server: RedisProcess) -> Loot:
     async with served_from(shared_server) as service, looking_into(shared_server) as redis:
-        person = Person(service.url)
-        session_id = (await person.ask(SENTENCE))["sessionId"]
+        client = NativeClient(service.url)
+        session_id = (await client.ask(SENTENCE))["sessionId"]
         frame = await redis.lindex(f"conversation:state:{session_id}", 0)
     assert isinstance(frame, bytes)
-    return Loot(session_id=session_id, frame=frame, secret=secret_in(str(person.cookie)))
+    return Loot(session_id=session_id, frame=frame, secret=secret_in(str(client.cookie)))
 
 
-async def talked(person: Person) -> str:
+async def talked(client: NativeClient) -> str:
     """Everything that puts words into a conversation; its session id."""
-    first = await person.ask(SENTENCE, context=SENTENCE)
+    first = await client.ask(SENTENCE, context=SENTENCE)
     assert SENTENCE in first["reply"]["content"]
     session_id = str(first["sessionId"])
-    await person.post(f"/api/chat/{session_id}/regenerate", {"message": SENTENCE})
+    await client.post(f"/api/chat/{session_id}/regenerate", {"message": SENTENCE})
     return session_id
 
 
@@ -79,9 +79,9 @@ async def test_what_was_said_and_both_halves_of_the_key_are_nowhere(
         monitoring(own_server) as monitor,
         serving_from(own_server, PRIVITY_LOG_LEVEL="debug") as service,
     ):
-        person = Person(service.url)
-        session_id = await talked(person)
-        async with person.saying(SENTENCE, session_id, key="a-planted-key") as live:
+        client = NativeClient(service.url)
+        session_id = await talked(client)
+        async with client.streaming(SENTENCE, session_id, key="a-planted-key") as live:
             await live.until("text-delta")
             during = await held(redis)
             await live.whole()
@@ -103,7 +103,7 @@ async def test_what_was_said_and_both_halves_of_the_key_are_nowhere(
     ]
     assert len(during) == 2
     assert found(SENTENCE, places) == []
-    assert halves_found(secret_in(str(person.cookie)), places) == []
+    assert halves_found(secret_in(str(client.cookie)), places) == []
 
 
 def halves_found(secret: bytes, places: dict[str, bytes]) -> list[str]:

@@ -4,22 +4,22 @@ import pytest
 
 from ports.language_model import ModelTimedOut
 from tests.support.event_stream import documents, kinds
-from tests.support.fake_model import Puppet
+from tests.support.fake_model import FakeModel
 from tests.support.http_client import Answer
-from tests.support.native_client import Person, eventually
+from tests.support.native_client import NativeClient, eventually
 
 
-async def a_reply(person: Person, puppet: Puppet, *texts: str) -> Answer:
+async def a_reply(client: NativeClient, fake_model: FakeModel, *texts: str) -> Answer:
     """A finished reply of these pieces, which are ready together."""
-    async with person.saying("Go on") as live:
-        speaking = await puppet.asked()
-        speaking.say(*texts)
-        speaking.finish()
+    async with client.streaming("Go on") as live:
+        model_reply = await fake_model.next_reply()
+        model_reply.say(*texts)
+        model_reply.finish()
         return await live.whole()
 
 
-async def test_done_comes_before_the_metadata(person: Person, puppet: Puppet) -> None:
-    answer = await a_reply(person, puppet, "Hi")
+async def test_done_comes_before_the_metadata(client: NativeClient, fake_model: FakeModel) -> None:
+    answer = await a_reply(client, fake_model, "Hi")
 
     info = answer.events[-1].document
     assert kinds(answer.events)[-2:] == ["[DONE]", "metadata-info"]
@@ -31,12 +31,12 @@ async def test_done_comes_before_the_metadata(person: Person, puppet: Puppet) ->
 
 @pytest.mark.parametrize("texts", [(), ("Hel",)])
 async def test_a_failure_is_an_error_event_and_then_an_unclean_end(
-    person: Person, puppet: Puppet, texts: tuple[str, ...]
+    client: NativeClient, fake_model: FakeModel, texts: tuple[str, ...]
 ) -> None:
-    async with person.saying("Hello?") as live:
-        speaking = await puppet.asked()
-        speaking.say(*texts)
-        speaking.fail(ModelTimedOut())
+    async with client.streaming("Hello?") as live:
+        model_reply = await fake_model.next_reply()
+        model_reply.say(*texts)
+        model_reply.fail(ModelTimedOut())
         answer = await live.whole()
 
     said = ["text-start", "text-delta", "text-end"] if texts else []
@@ -47,33 +47,35 @@ async def test_a_failure_is_an_error_event_and_then_an_unclean_end(
     assert not answer.clean
 
 
-async def test_a_stopped_reply_ends_cleanly_with_abort(person: Person, puppet: Puppet) -> None:
-    async with person.saying("Hello?") as live:
+async def test_a_stopped_reply_ends_cleanly_with_abort(
+    client: NativeClient, fake_model: FakeModel
+) -> None:
+    async with client.streaming("Hello?") as live:
         session_id = (await live.event()).document["sessionId"]
-        (await puppet.asked()).say("Hel")
+        (await fake_model.next_reply()).say("Hel")
         await live.until("text-delta")
-        await person.stop(session_id)
+        await client.stop(session_id)
         answer = await live.whole()
 
     ending = ["text-end", "message-metadata", "abort", "[DONE]", "metadata-info"]
     assert kinds(answer.events)[-5:] == ending
     assert documents(answer.events, "message-metadata")[0]["messageMetadata"] == {
         "aborted": True,
-        "expiresAt": (await person.history(session_id)).document["expiresAt"],
+        "expiresAt": (await client.history(session_id)).document["expiresAt"],
     }
     assert answer.clean
 
 
 async def test_a_client_that_leaves_finds_the_finished_reply(
-    person: Person, puppet: Puppet
+    client: NativeClient, fake_model: FakeModel
 ) -> None:
-    async with person.saying("Hello?") as live:
+    async with client.streaming("Hello?") as live:
         session_id = (await live.event()).document["sessionId"]
-        speaking = await puppet.asked()
-        speaking.say("Hel")
+        model_reply = await fake_model.next_reply()
+        model_reply.say("Hel")
         await live.until("text-delta")
-    speaking.say("lo")
-    speaking.finish()
-    await eventually(lambda: person.has_ended(session_id))
+    model_reply.say("lo")
+    model_reply.finish()
+    await eventually(lambda: client.has_ended(session_id))
 
-    assert await person.said(session_id) == [("user", "Hello?"), ("assistant", "Hello")]
+    assert await client.transcript(session_id) == [("user", "Hello?"), ("assistant", "Hello")]

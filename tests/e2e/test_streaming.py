@@ -7,22 +7,22 @@ import pytest
 from domain.model.message import FinishReason
 from domain.model.piece import ReasoningPiece, ToolCallPiece
 from tests.support.event_stream import documents, kinds, text_of
-from tests.support.fake_model import Puppet
+from tests.support.fake_model import FakeModel
 from tests.support.http_client import Answer
-from tests.support.native_client import Person
+from tests.support.native_client import NativeClient
 
 
-async def a_reply(person: Person, puppet: Puppet, *texts: str) -> Answer:
+async def a_reply(client: NativeClient, fake_model: FakeModel, *texts: str) -> Answer:
     """A finished reply of these pieces, which are ready together."""
-    async with person.saying("Go on") as live:
-        speaking = await puppet.asked()
-        speaking.say(*texts)
-        speaking.finish()
+    async with client.streaming("Go on") as live:
+        model_reply = await fake_model.next_reply()
+        model_reply.say(*texts)
+        model_reply.finish()
         return await live.whole()
 
 
-async def test_the_events_come_in_this_order(person: Person, puppet: Puppet) -> None:
-    answer = await a_reply(person, puppet, "One ", "two")
+async def test_the_events_come_in_this_order(client: NativeClient, fake_model: FakeModel) -> None:
+    answer = await a_reply(client, fake_model, "One ", "two")
 
     assert kinds(answer.events) == [
         "session-id",
@@ -41,9 +41,9 @@ async def test_the_events_come_in_this_order(person: Person, puppet: Puppet) -> 
 
 
 async def test_lines_end_with_lf_only_and_the_last_event_is_whole(
-    person: Person, puppet: Puppet
+    client: NativeClient, fake_model: FakeModel
 ) -> None:
-    answer = await a_reply(person, puppet, "line\r\nline\n\nline\u2028\x85")
+    answer = await a_reply(client, fake_model, "line\r\nline\n\nline\u2028\x85")
 
     assert b"\r" not in answer.body
     assert answer.body.endswith(b"}\n\n")
@@ -51,9 +51,9 @@ async def test_lines_end_with_lf_only_and_the_last_event_is_whole(
 
 
 async def test_the_headers_keep_proxies_from_touching_the_stream(
-    person: Person, puppet: Puppet
+    client: NativeClient, fake_model: FakeModel
 ) -> None:
-    answer = await a_reply(person, puppet, "Hi")
+    answer = await a_reply(client, fake_model, "Hi")
 
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert answer.headers["cache-control"] == "no-store, no-transform"
@@ -63,17 +63,19 @@ async def test_the_headers_keep_proxies_from_touching_the_stream(
     assert "content-length" not in answer.headers
 
 
-async def test_the_first_events_come_before_the_model_says_anything(person: Person) -> None:
-    async with person.saying("Hello?") as live:
+async def test_the_first_events_come_before_the_model_says_anything(client: NativeClient) -> None:
+    async with client.streaming("Hello?") as live:
         events = await live.until("start-step")
 
     assert kinds(events) == ["session-id", "start", "start-step"]
 
 
-async def test_the_ids_are_those_of_turn_and_history(person: Person, puppet: Puppet) -> None:
-    answer = await a_reply(person, puppet, "One ", "two")
+async def test_the_ids_are_those_of_turn_and_history(
+    client: NativeClient, fake_model: FakeModel
+) -> None:
+    answer = await a_reply(client, fake_model, "One ", "two")
 
-    history = (await person.history(answer.session_id)).document
+    history = (await client.history(answer.session_id)).document
     start = answer.events[1].document
     cursors = [event.cursor for event in answer.events if event.cursor]
     assert start["messageId"] == history["messages"][-1]["id"]
@@ -88,9 +90,11 @@ async def test_the_ids_are_those_of_turn_and_history(person: Person, puppet: Pup
     }
 
 
-async def test_the_sizes_of_pieces_tell_nothing(person: Person, puppet: Puppet) -> None:
+async def test_the_sizes_of_pieces_tell_nothing(
+    client: NativeClient, fake_model: FakeModel
+) -> None:
     words = [*("a" * length for length in range(1, 140, 3)), "ä\n€\U0001f600", '"' * 9]
-    answer = await a_reply(person, puppet, *words)
+    answer = await a_reply(client, fake_model, *words)
 
     deltas = [event for event in answer.events if event.kind == "text-delta"]
     assert [event.document["delta"] for event in deltas] == words
@@ -98,24 +102,24 @@ async def test_the_sizes_of_pieces_tell_nothing(person: Person, puppet: Puppet) 
 
 
 async def test_pieces_that_are_ready_together_leave_in_one_chunk(
-    person: Person, puppet: Puppet
+    client: NativeClient, fake_model: FakeModel
 ) -> None:
-    answer = await a_reply(person, puppet, *"abcdefgh")
+    answer = await a_reply(client, fake_model, *"abcdefgh")
 
     assert sum(b"text-delta" in chunk for chunk in answer.chunks) == 1
 
 
 async def test_thoughts_and_tool_calls_are_parts_of_their_own(
-    person: Person, puppet: Puppet
+    client: NativeClient, fake_model: FakeModel
 ) -> None:
-    async with person.saying("Count") as live:
-        speaking = await puppet.asked()
-        speaking.give(ReasoningPiece("Hm"))
-        speaking.say("Well")
+    async with client.streaming("Count") as live:
+        model_reply = await fake_model.next_reply()
+        model_reply.give(ReasoningPiece("Hm"))
+        model_reply.say("Well")
         for arguments in ('{"n":', "1}"):
-            speaking.give(ToolCallPiece(call_id="c1", name="count", arguments=arguments))
-        speaking.give(ToolCallPiece(call_id="c2", name="count", arguments="{broken"))
-        speaking.finish(FinishReason.TOOL_CALLS)
+            model_reply.give(ToolCallPiece(call_id="c1", name="count", arguments=arguments))
+        model_reply.give(ToolCallPiece(call_id="c2", name="count", arguments="{broken"))
+        model_reply.finish(FinishReason.TOOL_CALLS)
         events = (await live.whole()).events
 
     assert kinds(events)[3:-4] == [
@@ -130,17 +134,17 @@ async def test_thoughts_and_tool_calls_are_parts_of_their_own(
 
 
 async def test_a_silent_model_is_bridged_by_heartbeats(
-    person: Person, puppet: Puppet, monkeypatch: pytest.MonkeyPatch
+    client: NativeClient, fake_model: FakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     every = timedelta(milliseconds=10)
     monkeypatch.setattr("entrypoints.http.reply_stream._HEARTBEAT_EVERY", every)
 
-    async with person.saying("Hello?") as live:
+    async with client.streaming("Hello?") as live:
         await live.until(": ping")
         await live.until(": ping")
-        speaking = await puppet.asked()
-        speaking.say("Here")
-        speaking.finish()
+        model_reply = await fake_model.next_reply()
+        model_reply.say("Here")
+        model_reply.finish()
         answer = await live.whole()
 
     assert text_of(answer.events) == "Here"

@@ -5,100 +5,106 @@ from uuid import uuid4
 import pytest
 
 from tests.support.event_stream import kinds, text_of
-from tests.support.fake_model import Puppet, Speaking
+from tests.support.fake_model import FakeModel, ModelReply
 from tests.support.http_client import LiveAnswer
-from tests.support.native_client import Person, eventually
+from tests.support.native_client import NativeClient, eventually
 
 
-async def begun(live: LiveAnswer, puppet: Puppet, text: str = "Hel") -> tuple[str, str, Speaking]:
+async def begun(
+    live: LiveAnswer, fake_model: FakeModel, text: str = "Hel"
+) -> tuple[str, str, ModelReply]:
     """The session, the turn and the reply, once ``text`` of it has been seen."""
     session_id = str((await live.event()).document["sessionId"])
     turn_id = str((await live.event()).document["messageMetadata"]["turnId"])
-    speaking = await puppet.asked()
-    speaking.say(text)
+    model_reply = await fake_model.next_reply()
+    model_reply.say(text)
     await live.until("text-delta")
-    return session_id, turn_id, speaking
+    return session_id, turn_id, model_reply
 
 
 async def test_stopping_keeps_what_was_said_and_leaves_the_model(
-    person: Person, puppet: Puppet
+    client: NativeClient, fake_model: FakeModel
 ) -> None:
-    async with person.saying("Hello?") as live:
-        session_id, turn_id, speaking = await begun(live, puppet)
-        stopped = await person.stop(session_id, turn_id)
+    async with client.streaming("Hello?") as live:
+        session_id, turn_id, model_reply = await begun(live, fake_model)
+        stopped = await client.stop(session_id, turn_id)
 
     assert stopped == {"success": True, "stopped": True}
-    assert speaking.left.is_set()
-    assert await person.said(session_id) == [("user", "Hello?"), ("assistant", "Hel")]
-    reply = (await person.history(session_id)).document["messages"][-1]
+    assert model_reply.left.is_set()
+    assert await client.transcript(session_id) == [("user", "Hello?"), ("assistant", "Hel")]
+    reply = (await client.history(session_id)).document["messages"][-1]
     assert reply["status"] == "interrupted"
-    assert (await person.turn(session_id))["status"] == "interrupted"
+    assert (await client.turn(session_id))["status"] == "interrupted"
 
 
 async def test_a_reply_stopped_before_its_first_piece_leaves_no_message(
-    person: Person, puppet: Puppet
+    client: NativeClient, fake_model: FakeModel
 ) -> None:
-    async with person.saying("Hello?") as live:
+    async with client.streaming("Hello?") as live:
         session_id = (await live.event()).document["sessionId"]
-        await puppet.asked()
-        await person.stop(session_id)
+        await fake_model.next_reply()
+        await client.stop(session_id)
         answer = await live.whole()
 
     assert kinds(answer.events)[-3:] == ["abort", "[DONE]", "metadata-info"]
-    assert await person.said(session_id) == [("user", "Hello?")]
+    assert await client.transcript(session_id) == [("user", "Hello?")]
 
 
-async def test_a_late_stop_never_hits_the_next_turn(person: Person, puppet: Puppet) -> None:
-    async with person.saying("Hello?") as live:
-        session_id, _, speaking = await begun(live, puppet)
-        stopped = await person.stop(session_id, turn_id="0" * 32)
-        speaking.say("lo")
-        speaking.finish()
+async def test_a_late_stop_never_hits_the_next_turn(
+    client: NativeClient, fake_model: FakeModel
+) -> None:
+    async with client.streaming("Hello?") as live:
+        session_id, _, model_reply = await begun(live, fake_model)
+        stopped = await client.stop(session_id, turn_id="0" * 32)
+        model_reply.say("lo")
+        model_reply.finish()
         answer = await live.whole()
 
     assert stopped == {"success": True, "stopped": False}
     assert text_of(answer.events) == "Hello"
 
 
-async def test_only_the_owner_stops_a_reply(person: Person, puppet: Puppet) -> None:
-    stranger = Person(person.url)
+async def test_only_the_owner_stops_a_reply(client: NativeClient, fake_model: FakeModel) -> None:
+    stranger = NativeClient(client.url)
     await stranger.get("/")
-    async with person.saying("Hello?") as live:
-        session_id, turn_id, _ = await begun(live, puppet)
-        stopped = [await who.stop(session_id, turn_id) for who in (stranger, Person(person.url))]
+    async with client.streaming("Hello?") as live:
+        session_id, turn_id, _ = await begun(live, fake_model)
+        stopped = [
+            await who.stop(session_id, turn_id) for who in (stranger, NativeClient(client.url))
+        ]
 
         assert [answer["stopped"] for answer in stopped] == [False, False]
-        assert (await person.turn(session_id))["status"] == "open"
+        assert (await client.turn(session_id))["status"] == "open"
 
 
-async def test_stopping_nothing_is_no_error(person: Person) -> None:
-    await person.get("/")
+async def test_stopping_nothing_is_no_error(client: NativeClient) -> None:
+    await client.get("/")
 
-    assert await person.stop(str(uuid4())) == {"success": True, "stopped": False}
+    assert await client.stop(str(uuid4())) == {"success": True, "stopped": False}
 
 
 async def test_a_second_message_is_rejected_while_a_reply_is_written(
-    person: Person, puppet: Puppet
+    client: NativeClient, fake_model: FakeModel
 ) -> None:
-    async with person.saying("Hello?") as live:
-        session_id, turn_id, _ = await begun(live, puppet)
-        answer = await person.say("And?", session_id)
+    async with client.streaming("Hello?") as live:
+        session_id, turn_id, _ = await begun(live, fake_model)
+        answer = await client.say("And?", session_id)
 
         assert (answer.status, answer.code) == (409, "turn_in_progress")
         assert answer.document["turnId"] == turn_id
         assert answer.headers["x-should-retry"] == "false"
         assert "set-cookie" not in answer.headers
-        assert await person.said(session_id) == [("user", "Hello?")]
+        assert await client.transcript(session_id) == [("user", "Hello?")]
 
 
 @pytest.mark.parametrize("members", [{"onBusy": "interrupt"}, {"clientId": "w1"}])
 async def test_a_second_message_interrupts_when_asked_to_and_from_the_widget(
-    person: Person, puppet: Puppet, members: dict[str, str]
+    client: NativeClient, fake_model: FakeModel, members: dict[str, str]
 ) -> None:
-    async with person.saying("Hello?") as live:
-        session_id, _, first = await begun(live, puppet)
-        async with person.saying("And?", session_id, **members) as next_live:
-            second = await puppet.asked()
+    async with client.streaming("Hello?") as live:
+        session_id, _, first = await begun(live, fake_model)
+        async with client.streaming("And?", session_id, **members) as next_live:
+            second = await fake_model.next_reply()
             second.say("Yes")
             second.finish()
             answers = [await live.whole(), await next_live.whole()]
@@ -106,7 +112,7 @@ async def test_a_second_message_interrupts_when_asked_to_and_from_the_widget(
     assert "abort" in kinds(answers[0].events)
     assert text_of(answers[1].events) == "Yes"
     assert first.left.is_set()
-    assert await person.said(session_id) == [
+    assert await client.transcript(session_id) == [
         ("user", "Hello?"),
         ("assistant", "Hel"),
         ("user", "And?"),
@@ -114,37 +120,39 @@ async def test_a_second_message_interrupts_when_asked_to_and_from_the_widget(
     ]
 
 
-async def test_a_widget_may_still_ask_to_be_rejected(person: Person, puppet: Puppet) -> None:
-    async with person.saying("Hello?") as live:
-        session_id, _, _ = await begun(live, puppet)
-        answer = await person.say("And?", session_id, questionContext={}, onBusy="reject")
+async def test_a_widget_may_still_ask_to_be_rejected(
+    client: NativeClient, fake_model: FakeModel
+) -> None:
+    async with client.streaming("Hello?") as live:
+        session_id, _, _ = await begun(live, fake_model)
+        answer = await client.say("And?", session_id, questionContext={}, onBusy="reject")
 
     assert answer.code == "turn_in_progress"
 
 
 async def test_forgetting_while_a_reply_is_written_ends_it_and_nothing_comes_back(
-    person: Person, puppet: Puppet
+    client: NativeClient, fake_model: FakeModel
 ) -> None:
-    async with person.saying("Hello?") as live:
-        session_id, _, speaking = await begun(live, puppet)
-        await person.delete(f"/api/chat/{session_id}")
+    async with client.streaming("Hello?") as live:
+        session_id, _, model_reply = await begun(live, fake_model)
+        await client.delete(f"/api/chat/{session_id}")
         answer = await live.whole()
-        await speaking.left.wait()
+        await model_reply.left.wait()
 
     assert kinds(answer.events)[-1] == "error"
     assert answer.events[-1].document["code"] == "conversation_gone"
     assert not answer.clean
-    assert (await person.history(session_id)).status == 404
+    assert (await client.history(session_id)).status == 404
 
 
 async def test_a_failed_reply_is_marked_and_what_came_of_it_stays(
-    person: Person, puppet: Puppet
+    client: NativeClient, fake_model: FakeModel
 ) -> None:
-    async with person.saying("Hello?") as live:
-        session_id, _, speaking = await begun(live, puppet)
-        speaking.fail()
-        await eventually(lambda: person.has_ended(session_id))
+    async with client.streaming("Hello?") as live:
+        session_id, _, model_reply = await begun(live, fake_model)
+        model_reply.fail()
+        await eventually(lambda: client.has_ended(session_id))
 
-    history = (await person.history(session_id)).document
+    history = (await client.history(session_id)).document
     assert history["messages"][-1]["status"] == "failed"
     assert (history["turn"]["status"], history["turn"]["error"]) == ("failed", "model_failed")

@@ -14,8 +14,8 @@ from domain.model.prompt import Prompt
 from entrypoints.logging_setup import set_up_logging
 from ports.conversation_store import ConversationStateStore
 from tests.support.event_stream import kinds
-from tests.support.native_client import Person
-from tests.support.service import served
+from tests.support.native_client import NativeClient
+from tests.support.service import running_service
 
 SENTENCE = "the-heron-sleeps-standing"
 
@@ -57,8 +57,8 @@ async def test_a_request_that_fails_unexpectedly_tells_nothing(logged: Callable[
     def leaking(container: punq.Container) -> None:
         container.register(ConversationStateStore, instance=LeakyStore())
 
-    async with served(replacing=leaking) as service:
-        answer = await Person(service.url).say(SENTENCE)
+    async with running_service(replacing=leaking) as service:
+        answer = await NativeClient(service.url).say(SENTENCE)
 
     log = logged()
     assert (answer.status, answer.code) == (500, "internal_error")
@@ -68,10 +68,10 @@ async def test_a_request_that_fails_unexpectedly_tells_nothing(logged: Callable[
 
 
 async def test_a_reply_that_fails_unexpectedly_tells_nothing(logged: Callable[[], str]) -> None:
-    async with served(model=LeakyModel()) as service:
-        person = Person(service.url)
-        answer = await person.say(SENTENCE)
-        turn = await person.turn(answer.session_id)
+    async with running_service(model=LeakyModel()) as service:
+        client = NativeClient(service.url)
+        answer = await client.say(SENTENCE)
+        turn = await client.turn(answer.session_id)
 
     assert kinds(answer.events)[-1] == "error"
     assert not answer.clean

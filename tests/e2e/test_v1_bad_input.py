@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.support.v1_client import Program, error_of
+from tests.support.v1_client import V1Client, error_of
 
 WELL = b'{"input":"Hi","conversation":"CONVERSATION"}'
 DEEP = b"[" * 60_000
@@ -54,12 +54,12 @@ BODIES = {
 
 
 @pytest.fixture
-async def program(parrots: str) -> Program:
-    return await Program.new(parrots)
+async def program(echo_service: str) -> V1Client:
+    return await V1Client.new(echo_service)
 
 
 @pytest.mark.parametrize("name", BODIES)
-async def test_a_bad_body_is_refused_and_changes_nothing(program: Program, name: str) -> None:
+async def test_a_bad_body_is_refused_and_changes_nothing(program: V1Client, name: str) -> None:
     body, code = BODIES[name]
     conversation = await program.conversation("Keep me")
     typed = {"content_type": "application/json"}
@@ -72,7 +72,7 @@ async def test_a_bad_body_is_refused_and_changes_nothing(program: Program, name:
     assert len(items.document["data"]) == 1
 
 
-async def test_a_body_of_another_kind_is_refused(program: Program) -> None:
+async def test_a_body_of_another_kind_is_refused(program: V1Client) -> None:
     refused = await program.call("POST", "/v1/responses", WELL, content_type="text/plain")
 
     assert (refused.status, error_of(refused)["code"]) == (415, "unsupported_media_type")
@@ -92,7 +92,7 @@ async def test_a_body_of_another_kind_is_refused(program: Program) -> None:
     ],
 )
 async def test_what_is_not_there_is_told_in_openais_shape(
-    program: Program, method: str, path: str, status: int
+    program: V1Client, method: str, path: str, status: int
 ) -> None:
     refused = await program.call(method, path)
 
@@ -100,7 +100,7 @@ async def test_what_is_not_there_is_told_in_openais_shape(
     assert error_of(refused)["message"].endswith(".")
 
 
-async def test_a_bad_body_says_nothing_of_what_was_in_it(program: Program) -> None:
+async def test_a_bad_body_says_nothing_of_what_was_in_it(program: V1Client) -> None:
     planted = "the-heron-sleeps-standing"
     bodies = [
         {"input": [{"role": planted, "content": planted}]},

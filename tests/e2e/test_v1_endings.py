@@ -8,24 +8,24 @@ from domain.model.message import FinishReason
 from domain.model.piece import ToolCallPiece
 from ports.language_model import ModelBusy, ModelUnavailable
 from tests.support.event_stream import kinds
-from tests.support.fake_model import Puppet
-from tests.support.service import Served
-from tests.support.v1_client import Program, error_of
+from tests.support.fake_model import FakeModel
+from tests.support.service import RunningService
+from tests.support.v1_client import V1Client, error_of
 
 
 @pytest.fixture
-async def program(service: Served) -> Program:
-    return await Program.new(service.url)
+async def program(service: RunningService) -> V1Client:
+    return await V1Client.new(service.url)
 
 
 @pytest.mark.parametrize("store", [True, False])
 async def test_a_model_that_fails_ends_the_stream_with_the_reason(
-    program: Program, puppet: Puppet, *, store: bool
+    program: V1Client, fake_model: FakeModel, *, store: bool
 ) -> None:
     async with program.asking("One", store=store) as live:
-        speaking = await puppet.asked()
-        speaking.say("Hel")
-        speaking.fail(ModelBusy())
+        model_reply = await fake_model.next_reply()
+        model_reply.say("Hel")
+        model_reply.fail(ModelBusy())
         answer = await live.whole()
 
     failed = answer.events[-2].document["response"]
@@ -41,21 +41,21 @@ async def test_a_model_that_fails_ends_the_stream_with_the_reason(
 
 
 async def test_a_model_that_fails_is_an_error_when_nothing_streams(
-    program: Program, puppet: Puppet
+    program: V1Client, fake_model: FakeModel
 ) -> None:
     asking = asyncio.create_task(program.ask("One"))
-    (await puppet.asked()).fail(ModelUnavailable())
+    (await fake_model.next_reply()).fail(ModelUnavailable())
     refused = await asking
 
     assert (refused.status, error_of(refused)["code"]) == (502, "model_unavailable")
     assert refused.headers["x-should-retry"] == "false"
 
 
-async def test_a_reply_that_was_cut_short_says_so(program: Program, puppet: Puppet) -> None:
+async def test_a_reply_that_was_cut_short_says_so(program: V1Client, fake_model: FakeModel) -> None:
     asking = asyncio.create_task(program.ask("One"))
-    speaking = await puppet.asked()
-    speaking.say("Hel")
-    speaking.finish(FinishReason.LENGTH)
+    model_reply = await fake_model.next_reply()
+    model_reply.say("Hel")
+    model_reply.finish(FinishReason.LENGTH)
     document = (await asking).document
 
     assert document["status"] == "incomplete"
@@ -65,13 +65,13 @@ async def test_a_reply_that_was_cut_short_says_so(program: Program, puppet: Pupp
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_arguments_of_two_calls_may_come_interleaved(
-    program: Program, puppet: Puppet, *, stream: bool
+    program: V1Client, fake_model: FakeModel, *, stream: bool
 ) -> None:
     asking = asyncio.create_task(program.ask("One", stream=stream))
-    speaking = await puppet.asked()
+    model_reply = await fake_model.next_reply()
     for call_id, arguments in (("a", '{"x"'), ("b", "{"), ("a", ":1}"), ("b", "}")):
-        speaking.give(ToolCallPiece(call_id=call_id, name="look", arguments=arguments))
-    speaking.finish(FinishReason.TOOL_CALLS)
+        model_reply.give(ToolCallPiece(call_id=call_id, name="look", arguments=arguments))
+    model_reply.finish(FinishReason.TOOL_CALLS)
     answer = await asking
     document = answer.events[-2].document["response"] if stream else answer.document
 
@@ -81,15 +81,17 @@ async def test_arguments_of_two_calls_may_come_interleaved(
     assert await program.response(document["id"]) == document
 
 
-async def test_a_retry_after_a_failure_is_answered(program: Program, puppet: Puppet) -> None:
+async def test_a_retry_after_a_failure_is_answered(
+    program: V1Client, fake_model: FakeModel
+) -> None:
     keyed = {"idempotency_key": "retried"}
     failing = asyncio.create_task(program.post("/v1/responses", {"input": "One"}, **keyed))
-    (await puppet.asked()).fail(ModelUnavailable())
+    (await fake_model.next_reply()).fail(ModelUnavailable())
     failed = await failing
     retrying = asyncio.create_task(program.post("/v1/responses", {"input": "One"}, **keyed))
-    speaking = await puppet.asked()
-    speaking.say("Hi")
-    speaking.finish()
+    model_reply = await fake_model.next_reply()
+    model_reply.say("Hi")
+    model_reply.finish()
     answered = await retrying
 
     assert (failed.status, answered.status) == (502, 200)

@@ -6,29 +6,29 @@ from datetime import timedelta
 import pytest
 
 from tests.support.event_stream import kinds
-from tests.support.fake_model import Puppet
+from tests.support.fake_model import FakeModel
 from tests.support.native_client import eventually
-from tests.support.service import Served
-from tests.support.v1_client import Program, error_of, response_id
+from tests.support.service import RunningService
+from tests.support.v1_client import V1Client, error_of, response_id
 
 DELTA = "response.output_text.delta"
 
 
 @pytest.fixture
-async def program(service: Served) -> Program:
-    return await Program.new(service.url)
+async def program(service: RunningService) -> V1Client:
+    return await V1Client.new(service.url)
 
 
 async def test_a_second_question_is_refused_while_the_first_is_answered(
-    program: Program, puppet: Puppet
+    program: V1Client, fake_model: FakeModel
 ) -> None:
     conversation = await program.conversation()
     async with program.asking("One", conversation=conversation) as live:
-        speaking = await puppet.asked()
+        model_reply = await fake_model.next_reply()
         second = await program.ask("Two", conversation=conversation)
         items = {"items": [{"role": "user", "content": "Two"}]}
         added = await program.post(f"/v1/conversations/{conversation}/items", items)
-        speaking.finish()
+        model_reply.finish()
         await live.whole()
 
     for refused in (second, added):
@@ -38,12 +38,12 @@ async def test_a_second_question_is_refused_while_the_first_is_answered(
 
 
 async def test_a_stream_has_neither_ids_nor_events_without_data(
-    program: Program, puppet: Puppet
+    program: V1Client, fake_model: FakeModel
 ) -> None:
     async with program.asking("One") as live:
-        speaking = await puppet.asked()
-        speaking.say("Hel", "lo")
-        speaking.finish()
+        model_reply = await fake_model.next_reply()
+        model_reply.say("Hel", "lo")
+        model_reply.finish()
         answer = await live.whole()
 
     assert [event.cursor for event in answer.events if event.cursor] == []
@@ -53,26 +53,26 @@ async def test_a_stream_has_neither_ids_nor_events_without_data(
     assert answer.clean
 
 
-async def test_deltas_are_padded(program: Program, puppet: Puppet) -> None:
+async def test_deltas_are_padded(program: V1Client, fake_model: FakeModel) -> None:
     async with program.asking("One") as live:
-        speaking = await puppet.asked()
-        speaking.say("a")
+        model_reply = await fake_model.next_reply()
+        model_reply.say("a")
         short = (await live.until(DELTA))[-1]
-        speaking.say("b" * 20)
+        model_reply.say("b" * 20)
         long = (await live.until(DELTA))[-1]
-        speaking.finish()
+        model_reply.finish()
         await live.whole()
 
     assert (len(short.raw) % 64, len(long.raw) % 64) == (0, 0)
 
 
-async def test_leaving_does_not_stop_what_is_kept(program: Program, puppet: Puppet) -> None:
+async def test_leaving_does_not_stop_what_is_kept(program: V1Client, fake_model: FakeModel) -> None:
     async with program.asking("One") as live:
         name = await response_id(live)
-        speaking = await puppet.asked()
+        model_reply = await fake_model.next_reply()
     assert (await program.response(name))["status"] == "in_progress"
-    speaking.say("Hello")
-    speaking.finish()
+    model_reply.say("Hello")
+    model_reply.finish()
 
     async def has_ended() -> bool:
         return bool((await program.response(name))["status"] == "completed")
@@ -80,22 +80,22 @@ async def test_leaving_does_not_stop_what_is_kept(program: Program, puppet: Pupp
     await eventually(has_ended)
 
 
-async def test_leaving_ends_what_is_not_kept(program: Program, puppet: Puppet) -> None:
+async def test_leaving_ends_what_is_not_kept(program: V1Client, fake_model: FakeModel) -> None:
     async with program.asking("One", store=False) as live:
-        speaking = await puppet.asked()
-        speaking.say("Hel")
+        model_reply = await fake_model.next_reply()
+        model_reply.say("Hel")
         await live.until(DELTA)
 
     async with asyncio.timeout(10):
-        await speaking.left.wait()
+        await model_reply.left.wait()
 
 
 async def test_a_deploy_ends_what_is_not_kept(
-    program: Program, puppet: Puppet, service: Served
+    program: V1Client, fake_model: FakeModel, service: RunningService
 ) -> None:
     async with program.asking("One", store=False) as live:
-        speaking = await puppet.asked()
-        speaking.say("Hel")
+        model_reply = await fake_model.next_reply()
+        model_reply.say("Hel")
         await live.until(DELTA)
         await service.runner.drain(timedelta(), timedelta(seconds=5))
         answer = await live.whole()
@@ -105,11 +105,13 @@ async def test_a_deploy_ends_what_is_not_kept(
     assert (refused.status, error_of(refused)["code"]) == (503, "shutting_down")
 
 
-async def test_a_background_response_is_looked_for_later(program: Program, puppet: Puppet) -> None:
+async def test_a_background_response_is_looked_for_later(
+    program: V1Client, fake_model: FakeModel
+) -> None:
     answer = await program.ask("One", background=True, metadata={"topic": "tea"})
-    speaking = await puppet.asked()
-    speaking.say("Hello")
-    speaking.finish()
+    model_reply = await fake_model.next_reply()
+    model_reply.say("Hello")
+    model_reply.finish()
     name = answer.document["id"]
 
     async def has_ended() -> bool:
@@ -121,10 +123,10 @@ async def test_a_background_response_is_looked_for_later(program: Program, puppe
     assert (await program.response(name))["background"] is True
 
 
-async def test_cancelling_keeps_what_was_said(program: Program, puppet: Puppet) -> None:
+async def test_cancelling_keeps_what_was_said(program: V1Client, fake_model: FakeModel) -> None:
     async with program.asking("One") as live:
         name = await response_id(live)
-        (await puppet.asked()).say("Hel")
+        (await fake_model.next_reply()).say("Hel")
         await live.until(DELTA)
         cancelled = await program.post(f"/v1/responses/{name}/cancel", {})
         answer = await live.whole()
@@ -139,12 +141,12 @@ async def test_cancelling_keeps_what_was_said(program: Program, puppet: Puppet) 
 
 
 async def test_a_running_response_is_followed_behind_any_event(
-    program: Program, puppet: Puppet
+    program: V1Client, fake_model: FakeModel
 ) -> None:
     async with program.asking("One") as live:
         name = await response_id(live)
-        speaking = await puppet.asked()
-        speaking.say("Hel")
+        model_reply = await fake_model.next_reply()
+        model_reply.say("Hel")
         await live.until(DELTA)
         path = f"/v1/responses/{name}?stream=true"
         async with (
@@ -152,8 +154,8 @@ async def test_a_running_response_is_followed_behind_any_event(
             program.open("GET", f"{path}&starting_after=4") as rest,
         ):
             first = await all_of_it.event()
-            speaking.say("lo")
-            speaking.finish()
+            model_reply.say("lo")
+            model_reply.finish()
             whole, tail = await all_of_it.whole(), await rest.whole()
         original = await live.whole()
 
@@ -166,11 +168,11 @@ async def test_a_running_response_is_followed_behind_any_event(
 
 
 async def test_an_ended_response_is_retrieved_whole_instead(
-    program: Program, puppet: Puppet
+    program: V1Client, fake_model: FakeModel
 ) -> None:
     async with program.asking("One") as live:
         name = await response_id(live)
-        (await puppet.asked()).finish()
+        (await fake_model.next_reply()).finish()
         await live.whole()
     refused = await program.get(f"/v1/responses/{name}?stream=true")
 

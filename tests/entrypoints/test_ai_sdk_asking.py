@@ -9,7 +9,7 @@ from entrypoints.http.ai_sdk.bodies import read_ai_sdk
 from entrypoints.http.ai_sdk.dispatch import AiSdkRequest, dispatch, newest_of
 from entrypoints.usecases.open_turn import Started
 from entrypoints.usecases.send_message import NewMessage
-from tests.support.builders import ID, OWNER, after_turns, asked
+from tests.support.builders import ID, OWNER, after_turns, with_question
 from tests.support.harness import ADDRESS
 
 SAID = {"id": "u9", "role": "user", "parts": [{"type": "text", "text": "And?"}]}
@@ -24,7 +24,7 @@ class Heard:
 
     async def send_message(self, _: object, message: NewMessage) -> Started:
         self.messages.append(message)
-        conversation = asked(after_turns(1), number=2)
+        conversation = with_question(after_turns(1), number=2)
         assert conversation.turn is not None
         return Started(conversation=conversation, turn=conversation.turn)
 

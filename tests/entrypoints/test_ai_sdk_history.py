@@ -21,7 +21,13 @@ from domain.model.message import (
 )
 from entrypoints.http.ai_sdk.history import ai_sdk_history
 from entrypoints.http.ui_message_stream import prior_steps
-from tests.support.builders import a_conversation, a_message, asked, heard, turn_id
+from tests.support.builders import (
+    a_conversation,
+    a_message,
+    turn_id,
+    with_question,
+    with_user_message,
+)
 from tests.support.event_stream import events_in
 
 CALL = ToolCallPart(call_id="a", name="look", arguments='{"at": 1}')
@@ -124,7 +130,7 @@ def test_the_metadata_says_what_became_of_a_reply(status: MessageStatus, told: s
 
 
 def test_a_running_turn_is_named() -> None:
-    running = asked(heard(a_conversation()))
+    running = with_question(with_user_message(a_conversation()))
 
     assert ai_sdk_history("mine", running).active_stream_id == turn_id()
     assert ai_sdk_history("mine", a_conversation()).active_stream_id is None

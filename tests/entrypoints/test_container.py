@@ -26,7 +26,7 @@ from ports.rate_limiter import RateLimiter
 from ports.telemetry import Telemetry
 from ports.turn_log import TurnLog
 from ports.turn_runner import TurnRunner
-from tests.support.builders import ID, OWNER, a_conversation, asked, turn_id
+from tests.support.builders import ID, OWNER, a_conversation, turn_id, with_question
 
 PORTS: tuple[type, ...] = (
     AssistantProfile,
@@ -73,7 +73,9 @@ async def test_there_is_one_of_each(kind: type) -> None:
 
 async def test_a_turn_is_logged_where_its_followers_read() -> None:
     async with opened_container(Settings()) as container:
-        await container.resolve(ConversationStateStore).create(OWNER, asked(a_conversation()))
+        await container.resolve(ConversationStateStore).create(
+            OWNER, with_question(a_conversation())
+        )
 
         entries = await container.resolve(TurnLog).read(OWNER, ID, turn_id(), 0, timedelta())
 

@@ -20,7 +20,7 @@ from tests.support.builders import (
     turn_id,
 )
 from tests.support.clocks import ManualClock
-from tests.support.harness import Room, a_room
+from tests.support.harness import Harness, a_harness
 
 POLICY = TurnPolicy()
 HALF = [NumberedPiece(1, TextPiece("Half"))]
@@ -30,131 +30,133 @@ AT_ONCE = timedelta()
 ABANDONED = TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_abandoned")
 
 
-async def a_dead_turn(*texts: str, request: IdempotencyKey | None = None) -> Room:
+async def a_dead_turn(*texts: str, request: IdempotencyKey | None = None) -> Harness:
     """A room in which a process died after it had logged ``texts``."""
-    room = a_room(clock=ManualClock())
+    harness = a_harness(clock=ManualClock())
     opening = a_new_turn(idempotency=request)
     conversation = add_user_message(a_conversation(), opening, question_id(), (TextPart("Hello?"),))
-    await room.store.create(OWNER, conversation)
+    await harness.store.create(OWNER, conversation)
     pieces = [NumberedPiece(number, TextPiece(text)) for number, text in enumerate(texts, 1)]
     assert conversation.turn is not None
-    await room.log.append(OWNER, ID, conversation.turn, pieces)
-    return room
+    await harness.log.append(OWNER, ID, conversation.turn, pieces)
+    return harness
 
 
 async def test_the_next_writer_settles_a_dead_turn_with_its_pieces() -> None:
-    room = await a_dead_turn("Half", " of")
-    room.clock.advance(POLICY.dead_after)
+    harness = await a_dead_turn("Half", " of")
+    harness.clock.advance(POLICY.dead_after)
 
-    await room.whole_turn(await room.send("Still there?", session_id=ID))
+    await harness.whole_turn(await harness.send("Still there?", session_id=ID))
 
-    stored = await room.stored(ID)
+    stored = await harness.stored(ID)
     assert texts_of(stored) == ["Hello?", "Half of", "Still there?", "Hi!"]
     assert stored.messages[1].status is MessageStatus.INTERRUPTED
-    assert room.telemetry.emitted[0] == ("turn.settled", {"session_id": ID, "pieces": 2})
+    assert harness.telemetry.emitted[0] == ("turn.settled", {"session_id": ID, "pieces": 2})
 
 
 async def test_a_lost_log_is_silent_from_when_it_was_first_seen_missing() -> None:
-    room = await a_dead_turn()
-    room.log.forget(ID)
+    harness = await a_dead_turn()
+    harness.log.forget(ID)
     with pytest.raises(TurnInProgress):
-        await room.send("Still there?", session_id=ID)
-    room.clock.advance(POLICY.dead_after - A_MOMENT)
+        await harness.send("Still there?", session_id=ID)
+    harness.clock.advance(POLICY.dead_after - A_MOMENT)
     with pytest.raises(TurnInProgress):
-        await room.send("Still there?", session_id=ID)
-    room.clock.advance(A_MOMENT)
+        await harness.send("Still there?", session_id=ID)
+    harness.clock.advance(A_MOMENT)
 
-    await room.whole_turn(await room.send("Still there?", session_id=ID))
+    await harness.whole_turn(await harness.send("Still there?", session_id=ID))
 
-    assert texts_of(await room.stored(ID)) == ["Hello?", "Still there?", "Hi!"]
+    assert texts_of(await harness.stored(ID)) == ["Hello?", "Still there?", "Hi!"]
 
 
 async def test_a_log_that_was_read_since_is_not_missing_since_before() -> None:
-    room = await a_dead_turn("Half")
-    room.log.forget(ID)
+    harness = await a_dead_turn("Half")
+    harness.log.forget(ID)
     with pytest.raises(TurnInProgress):
-        await room.send("Still there?", session_id=ID)
-    await room.store.ensure_log(OWNER, ID, turn_id())
-    turn = (await room.stored(ID)).open_turn
+        await harness.send("Still there?", session_id=ID)
+    await harness.store.ensure_log(OWNER, ID, turn_id())
+    turn = (await harness.stored(ID)).open_turn
     assert turn is not None
-    await room.log.append(OWNER, ID, turn, HALF)
-    await room.follow.read(OWNER, ID, turn_id(), (), AT_ONCE)
-    room.clock.advance(POLICY.dead_after)
-    room.log.forget(ID)
+    await harness.log.append(OWNER, ID, turn, HALF)
+    await harness.follow.read(OWNER, ID, turn_id(), (), AT_ONCE)
+    harness.clock.advance(POLICY.dead_after)
+    harness.log.forget(ID)
 
-    assert await room.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE) == ()
+    assert await harness.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE) == ()
 
 
 async def test_nothing_is_missing_for_longer_than_the_log_is_in_reach(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    room = await a_dead_turn("Half")
-    room.log.forget(ID)
-    await room.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE)
-    room.clock.advance(2 * POLICY.dead_after)
-    monkeypatch.setattr(room.log, "healthy_for", lambda: POLICY.dead_after - A_MOMENT)
-    before = await room.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE)
-    monkeypatch.setattr(room.log, "healthy_for", lambda: POLICY.dead_after)
+    harness = await a_dead_turn("Half")
+    harness.log.forget(ID)
+    await harness.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE)
+    harness.clock.advance(2 * POLICY.dead_after)
+    monkeypatch.setattr(harness.log, "healthy_for", lambda: POLICY.dead_after - A_MOMENT)
+    before = await harness.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE)
+    monkeypatch.setattr(harness.log, "healthy_for", lambda: POLICY.dead_after)
 
     assert before == ()
-    assert await room.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE) == (ABANDONED,)
+    assert await harness.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE) == (ABANDONED,)
 
 
 async def test_a_retry_of_a_turn_that_died_without_a_piece_is_answered() -> None:
-    room = await a_dead_turn(request=KEY)
-    waiting = await room.send("Hello?", session_id=ID, idempotency=KEY)
-    room.clock.advance(POLICY.dead_after)
-    retried = await room.send("Hello?", session_id=ID, idempotency=KEY)
-    await room.whole_turn(retried)
+    harness = await a_dead_turn(request=KEY)
+    waiting = await harness.send("Hello?", session_id=ID, idempotency=KEY)
+    harness.clock.advance(POLICY.dead_after)
+    retried = await harness.send("Hello?", session_id=ID, idempotency=KEY)
+    await harness.whole_turn(retried)
 
     assert (waiting.turn.id, retried.turn.id == turn_id()) == (turn_id(), False)
-    assert texts_of(await room.stored(ID)) == ["Hello?", "Hi!"]
+    assert texts_of(await harness.stored(ID)) == ["Hello?", "Hi!"]
 
 
 async def test_a_retry_of_a_turn_that_died_with_pieces_plays_them_again() -> None:
-    room = await a_dead_turn("Half", request=KEY)
-    room.clock.advance(POLICY.dead_after)
-    retried = await room.send("Hello?", session_id=ID, idempotency=KEY)
-    end = await room.end_of(retried)
+    harness = await a_dead_turn("Half", request=KEY)
+    harness.clock.advance(POLICY.dead_after)
+    retried = await harness.send("Hello?", session_id=ID, idempotency=KEY)
+    end = await harness.end_of(retried)
 
     assert retried.turn.id == turn_id()
     assert end.outcome is Outcome.INTERRUPTED
-    assert texts_of(await room.stored(ID)) == ["Hello?", "Half"]
+    assert texts_of(await harness.stored(ID)) == ["Hello?", "Half"]
 
 
 @pytest.mark.parametrize("on_busy", OnBusy)
 async def test_what_could_not_be_saved_is_settled_by_the_next_writer_at_once(
     on_busy: OnBusy,
 ) -> None:
-    room = await a_dead_turn("Half")
-    turn = (await room.stored(ID)).turn
+    harness = await a_dead_turn("Half")
+    turn = (await harness.stored(ID)).turn
     assert turn is not None
-    await room.log.end(OWNER, ID, turn, TurnEnd(outcome=Outcome.NOT_SAVED, error="reply_not_saved"))
+    await harness.log.end(
+        OWNER, ID, turn, TurnEnd(outcome=Outcome.NOT_SAVED, error="reply_not_saved")
+    )
 
-    await room.whole_turn(await room.send("Still there?", session_id=ID, on_busy=on_busy))
+    await harness.whole_turn(await harness.send("Still there?", session_id=ID, on_busy=on_busy))
 
-    assert texts_of(await room.stored(ID)) == ["Hello?", "Half", "Still there?", "Hi!"]
+    assert texts_of(await harness.stored(ID)) == ["Hello?", "Half", "Still there?", "Hi!"]
 
 
 async def test_a_turn_that_is_only_slow_is_not_settled() -> None:
-    room = await a_dead_turn("Half")
-    room.clock.advance(POLICY.dead_after - A_MOMENT)
+    harness = await a_dead_turn("Half")
+    harness.clock.advance(POLICY.dead_after - A_MOMENT)
 
     with pytest.raises(TurnInProgress) as busy:
-        await room.send("Still there?", session_id=ID)
+        await harness.send("Still there?", session_id=ID)
 
     assert busy.value.turn_id == turn_id()
-    assert texts_of(await room.stored(ID)) == ["Hello?"]
+    assert texts_of(await harness.stored(ID)) == ["Hello?"]
 
 
 async def test_followers_of_a_dead_turn_learn_that_it_was_abandoned() -> None:
-    room = await a_dead_turn("Half")
-    heard = await room.follow.read(OWNER, ID, turn_id(), (), AT_ONCE)
-    room.clock.advance(POLICY.dead_after - A_MOMENT)
-    before = await room.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE)
-    room.clock.advance(A_MOMENT)
+    harness = await a_dead_turn("Half")
+    heard = await harness.follow.read(OWNER, ID, turn_id(), (), AT_ONCE)
+    harness.clock.advance(POLICY.dead_after - A_MOMENT)
+    before = await harness.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE)
+    harness.clock.advance(A_MOMENT)
 
-    after = await room.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE)
+    after = await harness.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE)
 
     assert heard == HALF
     assert (before, after) == ([], (ABANDONED,))

@@ -1,29 +1,31 @@
 """Messages that replace an earlier one by its id, however far back it is."""
 
 from tests.support.builders import OWNER, after_turns, question_id, texts_of
-from tests.support.harness import a_room
+from tests.support.harness import a_harness
 
 MORE_THAN_AT_HAND = 120
 
 
 async def test_an_edit_finds_its_message_however_far_back_it_is() -> None:
-    room = a_room()
+    harness = a_harness()
     known = after_turns(MORE_THAN_AT_HAND)
-    await room.store.create(OWNER, known)
-    started = await room.send("Anew", session_id=known.id, message_id=question_id(), is_edit=True)
-    await room.end_of(started)
+    await harness.store.create(OWNER, known)
+    started = await harness.send(
+        "Anew", session_id=known.id, message_id=question_id(), is_edit=True
+    )
+    await harness.end_of(started)
 
-    assert texts_of(await room.stored(known.id)) == ["Anew", "Hi!"]
+    assert texts_of(await harness.stored(known.id)) == ["Anew", "Hi!"]
 
 
 async def test_an_edit_of_what_never_arrived_is_said_for_the_first_time() -> None:
-    room = a_room()
+    harness = a_harness()
     known = after_turns(1)
-    await room.store.create(OWNER, known)
+    await harness.store.create(OWNER, known)
     named = question_id(9)
-    started = await room.send("New", session_id=known.id, message_id=named, is_edit=True)
-    await room.end_of(started)
+    started = await harness.send("New", session_id=known.id, message_id=named, is_edit=True)
+    await harness.end_of(started)
 
-    stored = await room.stored(known.id)
+    stored = await harness.stored(known.id)
     assert texts_of(stored) == ["question 1", "answer 1", "New", "Hi!"]
     assert stored.messages[2].id == named

@@ -8,17 +8,17 @@ from domain.model.errors import ConversationNotFound
 from entrypoints.usecases.conversations import FindConversation
 from ports.errors import StoredStateUnreadable, StoreUnavailable
 from tests.support.builders import OTHER_ID, OWNER, STRANGER
-from tests.support.harness import Room, a_room
+from tests.support.harness import Harness, a_harness
 
 UUID_OF_SOMEBODY = "6d2a6a4e-6c1e-4f0e-9a0e-3d8b5a3f2c11"
 
 
-def finding(room: Room) -> FindConversation:
-    return room.container.resolve(FindConversation)
+def finding(harness: Harness) -> FindConversation:
+    return harness.container.resolve(FindConversation)
 
 
 async def test_a_name_always_means_the_same_session_which_nobody_else_has() -> None:
-    find = finding(a_room())
+    find = finding(a_harness())
 
     mine = await find(OWNER, "chat")
     assert mine == await find(OWNER, "chat") == find.derived_id(OWNER, "chat")
@@ -27,49 +27,49 @@ async def test_a_name_always_means_the_same_session_which_nobody_else_has() -> N
 
 
 async def test_a_session_of_ones_own_is_meant_by_its_id() -> None:
-    room = a_room()
-    session_id = (await room.send()).conversation.id
+    harness = a_harness()
+    session_id = (await harness.send()).conversation.id
 
-    assert await finding(room)(OWNER, session_id) == session_id
-    assert await finding(room)(STRANGER, session_id) != session_id
+    assert await finding(harness)(OWNER, session_id) == session_id
+    assert await finding(harness)(STRANGER, session_id) != session_id
 
 
 @pytest.mark.parametrize("name", [UUID_OF_SOMEBODY, OTHER_ID])
 async def test_an_id_that_is_no_session_of_ones_own_is_a_name_like_any(name: str) -> None:
-    find = finding(a_room())
+    find = finding(a_harness())
 
     assert await find(OWNER, name) == find.derived_id(OWNER, name) != name
 
 
 async def test_a_name_that_cannot_be_a_session_costs_no_look() -> None:
-    room = a_room()
-    await finding(room)(OWNER, "chat")
+    harness = a_harness()
+    await finding(harness)(OWNER, "chat")
 
-    assert room.store.loads == []
+    assert harness.store.loads == []
 
 
 async def test_what_is_damaged_is_still_there() -> None:
-    room = a_room()
-    session_id = (await room.send()).conversation.id
-    room.store.fail_next_load(StoredStateUnreadable())
+    harness = a_harness()
+    session_id = (await harness.send()).conversation.id
+    harness.store.fail_next_load(StoredStateUnreadable())
 
-    assert await finding(room)(OWNER, session_id) == session_id
+    assert await finding(harness)(OWNER, session_id) == session_id
 
 
 async def test_a_store_that_is_away_is_no_absence() -> None:
-    room = a_room()
-    room.store.fail_next_load(StoreUnavailable("load"))
+    harness = a_harness()
+    harness.store.fail_next_load(StoreUnavailable("load"))
 
     with pytest.raises(StoreUnavailable):
-        await finding(room)(OWNER, UUID_OF_SOMEBODY)
+        await finding(harness)(OWNER, UUID_OF_SOMEBODY)
 
 
 async def test_a_conversation_begins_under_the_id_that_was_told() -> None:
-    room = a_room()
-    named = finding(room).derived_id(OWNER, "chat")
-    started = await room.send(session_id=named, begin_as=named)
-    await room.end_of(started)
-    again = await room.send(session_id=named, begin_as=named)
+    harness = a_harness()
+    named = finding(harness).derived_id(OWNER, "chat")
+    started = await harness.send(session_id=named, begin_as=named)
+    await harness.end_of(started)
+    again = await harness.send(session_id=named, begin_as=named)
 
     assert started.conversation.id == again.conversation.id == named
     assert (started.restarted, again.restarted) == (False, False)
@@ -77,13 +77,13 @@ async def test_a_conversation_begins_under_the_id_that_was_told() -> None:
 
 
 async def test_a_session_that_went_meanwhile_is_begun_under_the_told_id() -> None:
-    room = a_room()
-    named = finding(room).derived_id(OWNER, OTHER_ID)
-    begun = await room.send(session_id=OTHER_ID, begin_as=named)
-    await room.end_of(begun)
-    again = await room.send(session_id=OTHER_ID, begin_as=named)
+    harness = a_harness()
+    named = finding(harness).derived_id(OWNER, OTHER_ID)
+    begun = await harness.send(session_id=OTHER_ID, begin_as=named)
+    await harness.end_of(begun)
+    again = await harness.send(session_id=OTHER_ID, begin_as=named)
 
     assert begun.conversation.id == again.conversation.id == named
     assert again.turn.number == 2
     with pytest.raises(ConversationNotFound):
-        await room.stored(OTHER_ID)
+        await harness.stored(OTHER_ID)

@@ -20,11 +20,19 @@ from ports.language_model import (
     ModelTimedOut,
     ModelUnavailable,
 )
-from tests.support.builders import ID, OWNER, a_conversation, after_turns, asked, texts_of, turn_id
+from tests.support.builders import (
+    ID,
+    OWNER,
+    a_conversation,
+    after_turns,
+    texts_of,
+    turn_id,
+    with_question,
+)
 from tests.support.clocks import HastyClock
-from tests.support.fake_model import Puppet
-from tests.support.fakes import USAGE, Beating, Calm, Saying
-from tests.support.harness import WHEN_IT_COMES, Room, a_room
+from tests.support.fake_model import FakeModel
+from tests.support.fakes import USAGE, FakeSignals, InstantModel, TickingSignals
+from tests.support.harness import WHEN_IT_COMES, Harness, a_harness
 
 FAILURES: list[ModelError] = [
     ContentFiltered(),
@@ -39,23 +47,23 @@ FAILURES: list[ModelError] = [
 ]
 
 
-async def a_turn(room: Room, text: str = "Hello?") -> Conversation:
-    conversation = asked(a_conversation(), text)
-    await room.store.create(OWNER, conversation)
+async def a_turn(harness: Harness, text: str = "Hello?") -> Conversation:
+    conversation = with_question(a_conversation(), text)
+    await harness.store.create(OWNER, conversation)
     return conversation
 
 
-async def seen_in_log(room: Room) -> list[object]:
-    return list(await room.log.read(OWNER, ID, turn_id(), 0, timedelta()))
+async def seen_in_log(harness: Harness) -> list[object]:
+    return list(await harness.log.read(OWNER, ID, turn_id(), 0, timedelta()))
 
 
 async def test_the_pieces_are_logged_in_order_and_stored_as_one_reply() -> None:
-    room = a_room(Saying("Hi", " there"))
+    harness = a_harness(InstantModel("Hi", " there"))
 
-    size = await room.run_turn(OWNER, await a_turn(room), Calm())
+    size = await harness.run_turn(OWNER, await a_turn(harness), FakeSignals())
 
-    stored = await room.stored(ID)
-    assert await seen_in_log(room) == [
+    stored = await harness.stored(ID)
+    assert await seen_in_log(harness) == [
         NumberedPiece(1, TextPiece("Hi")),
         NumberedPiece(2, TextPiece(" there")),
         TurnEnd(
@@ -71,67 +79,67 @@ async def test_the_pieces_are_logged_in_order_and_stored_as_one_reply() -> None:
 
 
 async def test_whoever_sees_the_end_finds_the_reply_in_the_history() -> None:
-    room = a_room(Saying("Hi!"))
-    conversation = await a_turn(room)
+    harness = a_harness(InstantModel("Hi!"))
+    conversation = await a_turn(harness)
 
     async def following() -> Conversation:
-        async for entries in room.follow.entries(OWNER, ID, turn_id(), WHEN_IT_COMES):
+        async for entries in harness.follow.entries(OWNER, ID, turn_id(), WHEN_IT_COMES):
             if entries and isinstance(entries[-1], TurnEnd):
                 break
         # Read behind the shaky store's back: at this very moment.
-        return await room.store.at_once(OWNER, ID)
+        return await harness.store.at_once(OWNER, ID)
 
     follower = asyncio.create_task(following())
-    await room.run_turn(OWNER, conversation, Calm())
+    await harness.run_turn(OWNER, conversation, FakeSignals())
 
     assert texts_of(await follower) == ["Hello?", "Hi!"]
 
 
 async def test_a_call_of_a_tool_is_stored_as_one() -> None:
     halves = [ToolCallPiece(call_id="c", name="look", arguments=half) for half in ('{"a"', ":1}")]
-    room = a_room(Saying(*halves))
+    harness = a_harness(InstantModel(*halves))
 
-    await room.run_turn(OWNER, await a_turn(room), Calm())
+    await harness.run_turn(OWNER, await a_turn(harness), FakeSignals())
 
-    reply = (await room.stored(ID)).messages[-1]
+    reply = (await harness.stored(ID)).messages[-1]
     assert reply.parts == (ToolCallPart(call_id="c", name="look", arguments='{"a":1}'),)
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.code)
 async def test_what_the_model_failed_at_is_how_the_turn_ends(failure: ModelError) -> None:
-    room = a_room(Saying("Well,", error=failure))
+    harness = a_harness(InstantModel("Well,", error=failure))
 
-    await room.run_turn(OWNER, await a_turn(room), Calm())
+    await harness.run_turn(OWNER, await a_turn(harness), FakeSignals())
 
-    stored = await room.stored(ID)
+    stored = await harness.stored(ID)
     assert stored.turn is not None
     assert (stored.turn.status, stored.turn.error) == (TurnStatus.FAILED, failure.code)
     assert stored.messages[-1].status is MessageStatus.FAILED
     assert stored.messages[-1].text == "Well,"
-    assert await seen_in_log(room) == [
+    assert await seen_in_log(harness) == [
         NumberedPiece(1, TextPiece("Well,")),
         TurnEnd(outcome=Outcome.FAILED, error=failure.code, expires_at=stored.expires_at),
     ]
 
 
 async def test_a_crash_is_an_internal_error_and_its_words_are_told_to_nobody() -> None:
-    room = a_room(Saying("Oh", error=RuntimeError("planted words")))
+    harness = a_harness(InstantModel("Oh", error=RuntimeError("planted words")))
 
-    await room.run_turn(OWNER, await a_turn(room, "planted question"), Calm())
+    await harness.run_turn(OWNER, await a_turn(harness, "planted question"), FakeSignals())
 
-    stored = await room.stored(ID)
+    stored = await harness.stored(ID)
     assert stored.turn is not None
     assert stored.turn.error == "internal_error"
-    assert room.telemetry.emitted[0] == ("turn.crashed", {"kind": "RuntimeError"})
-    assert "planted" not in str(room.telemetry.emitted)
+    assert harness.telemetry.emitted[0] == ("turn.crashed", {"kind": "RuntimeError"})
+    assert "planted" not in str(harness.telemetry.emitted)
 
 
 async def test_operators_learn_counts_and_codes() -> None:
-    room = a_room(Saying("Hi", "!"))
+    harness = a_harness(InstantModel("Hi", "!"))
 
-    await room.run_turn(OWNER, await a_turn(room), Calm())
+    await harness.run_turn(OWNER, await a_turn(harness), FakeSignals())
 
-    assert room.telemetry.emitted == [
+    assert harness.telemetry.emitted == [
         (
             "turn.finished",
             {
@@ -149,43 +157,45 @@ async def test_operators_learn_counts_and_codes() -> None:
 
 
 async def test_a_model_that_is_silent_does_not_look_dead() -> None:
-    clock, puppet = HastyClock(), Puppet()
-    room = a_room(puppet, clock=clock)
-    making = asyncio.create_task(room.run_turn(OWNER, await a_turn(room), Beating(clock)))
-    speaking = await puppet.asked()
+    clock, fake_model = HastyClock(), FakeModel()
+    harness = a_harness(fake_model, clock=clock)
+    making = asyncio.create_task(
+        harness.run_turn(OWNER, await a_turn(harness), TickingSignals(clock))
+    )
+    model_reply = await fake_model.next_reply()
     began = clock.monotonic()
     for _ in range(500):
         await asyncio.sleep(0)
 
-    silence = await room.log.silence(OWNER, ID, turn_id())
+    silence = await harness.log.silence(OWNER, ID, turn_id())
 
-    speaking.finish()
+    model_reply.finish()
     await making
     assert clock.monotonic() - began > TurnPolicy().dead_after
     assert silence <= timedelta(seconds=1)
 
 
 async def test_a_process_that_has_to_end_keeps_what_was_said_so_far() -> None:
-    puppet, signals = Puppet(), Calm()
-    room = a_room(puppet)
-    making = asyncio.create_task(room.run_turn(OWNER, await a_turn(room), signals))
-    speaking = await puppet.asked()
-    speaking.say("Half of")
-    await room.log.read(OWNER, ID, turn_id(), 0, WHEN_IT_COMES)
+    fake_model, signals = FakeModel(), FakeSignals()
+    harness = a_harness(fake_model)
+    making = asyncio.create_task(harness.run_turn(OWNER, await a_turn(harness), signals))
+    model_reply = await fake_model.next_reply()
+    model_reply.say("Half of")
+    await harness.log.read(OWNER, ID, turn_id(), 0, WHEN_IT_COMES)
 
     signals.shutting_down = True
     signals.wake()
     await making
 
-    stored = await room.stored(ID)
-    assert speaking.left.is_set()
+    stored = await harness.stored(ID)
+    assert model_reply.left.is_set()
     assert texts_of(stored) == ["Hello?", "Half of"]
     assert stored.messages[-1].status is MessageStatus.INTERRUPTED
 
 
 async def test_a_conversation_without_an_open_turn_gets_no_reply() -> None:
-    model = Saying("Hi!")
+    model = InstantModel("Hi!")
 
-    size = await a_room(model).run_turn(OWNER, after_turns(1), Calm())
+    size = await a_harness(model).run_turn(OWNER, after_turns(1), FakeSignals())
 
     assert (size, model.prompts) == (0, [])

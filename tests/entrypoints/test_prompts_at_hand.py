@@ -17,10 +17,10 @@ from ports.language_model import (
     ModelTimedOut,
     ModelUnavailable,
 )
-from tests.support.builders import ID, OWNER, after_turns, asked, texts_of, turn_id
+from tests.support.builders import ID, OWNER, after_turns, texts_of, turn_id, with_question
 from tests.support.clocks import NOON
-from tests.support.fakes import Calm, Saying
-from tests.support.harness import a_room
+from tests.support.fakes import FakeSignals, InstantModel
+from tests.support.harness import a_harness
 
 FAILURES: list[ModelError] = [
     ContentFiltered(),
@@ -36,42 +36,44 @@ FAILURES: list[ModelError] = [
 
 
 def with_an_unanswered_question(conversation: Conversation) -> Conversation:
-    return interrupt(asked(conversation, "Never mind.", 900), turn_id(900), [], NOON)
+    return interrupt(with_question(conversation, "Never mind.", 900), turn_id(900), [], NOON)
 
 
 @pytest.mark.parametrize(
     "before", [after_turns(150), with_an_unanswered_question(after_turns(150))]
 )
 async def test_a_budget_above_what_is_at_hand_loads_more(before: Conversation) -> None:
-    model = Saying("Hi!")
-    room = a_room(model, budget=Budget(tokens=10_000_000, reply_tokens=64))
-    await room.store.create(OWNER, before)
+    model = InstantModel("Hi!")
+    harness = a_harness(model, budget=Budget(tokens=10_000_000, reply_tokens=64))
+    await harness.store.create(OWNER, before)
 
-    await room.whole_turn(await room.send("And now?", session_id=ID))
+    await harness.whole_turn(await harness.send("And now?", session_id=ID))
 
     told = [message.text for message in model.prompts[0].messages]
     assert told == [*texts_of(before), "And now?"]
 
 
 async def test_a_budget_below_what_is_at_hand_loads_nothing_more() -> None:
-    model = Saying("Hi!")
-    room = a_room(model, budget=Budget(tokens=600, reply_tokens=64))
-    await room.store.create(OWNER, after_turns(150))
+    model = InstantModel("Hi!")
+    harness = a_harness(model, budget=Budget(tokens=600, reply_tokens=64))
+    await harness.store.create(OWNER, after_turns(150))
 
-    await room.whole_turn(await room.send("And now?", session_id=ID))
+    await harness.whole_turn(await harness.send("And now?", session_id=ID))
 
     assert 1 < len(model.prompts[0].messages) < 200
-    assert None not in room.store.loads
+    assert None not in harness.store.loads
 
 
 async def test_a_store_that_fails_while_the_prompt_is_made_fails_the_turn() -> None:
-    room = a_room(budget=Budget(tokens=10_000_000, reply_tokens=64))
-    await room.store.create(OWNER, asked(with_an_unanswered_question(after_turns(150)), number=901))
-    tail = await room.store.load(OWNER, ID, last=200)
-    room.store.fail_next_load(StoreUnavailable("load"))
+    harness = a_harness(budget=Budget(tokens=10_000_000, reply_tokens=64))
+    await harness.store.create(
+        OWNER, with_question(with_an_unanswered_question(after_turns(150)), number=901)
+    )
+    tail = await harness.store.load(OWNER, ID, last=200)
+    harness.store.fail_next_load(StoreUnavailable("load"))
 
-    await room.run_turn(OWNER, tail, Calm())
+    await harness.run_turn(OWNER, tail, FakeSignals())
 
-    stored = await room.stored(ID)
+    stored = await harness.stored(ID)
     assert stored.turn is not None
     assert stored.turn.error == "store_unavailable"

@@ -36,9 +36,9 @@ from tests.support.builders import (
     a_conversation,
     a_message,
     a_new_turn,
-    answered,
-    asked,
     turn_id,
+    with_answer,
+    with_question,
 )
 from tests.support.clocks import NOON
 
@@ -98,7 +98,7 @@ def test_a_message_shows_its_text_and_all_its_parts() -> None:
 
 
 def test_a_page_of_history_shows_when_all_is_forgotten() -> None:
-    failed = fail(asked(a_conversation()), turn_id(), [], NOON, "model_busy")
+    failed = fail(with_question(a_conversation()), turn_id(), [], NOON, "model_busy")
     history = History(conversation=failed, page=Page(messages=failed.messages, next=7))
 
     document = rendered(history_document(history))
@@ -120,7 +120,7 @@ def test_an_export_holds_everything_that_is_kept() -> None:
         page_context='{"page": 1}', metadata={"a": "b"}, summary="s", working_memory_from=2
     )
 
-    document = rendered(export_document(answered(asked(known))))
+    document = rendered(export_document(with_answer(with_question(known))))
 
     assert document["format"] == "privity-export-1"
     assert (document["createdAt"], document["expiresAt"]) == (ALSO, TOMORROW)

@@ -6,9 +6,9 @@ from domain.model.limits import MAX_REPLY_BYTES
 from domain.model.message import FinishReason, ReasoningPart, TextPart, ToolCallPart
 from domain.model.piece import Piece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Outcome, TurnEnd
-from tests.support.builders import ID, OWNER, a_conversation, asked
-from tests.support.fakes import Calm, Saying
-from tests.support.harness import WHEN_IT_COMES, a_room
+from tests.support.builders import ID, OWNER, a_conversation, with_question
+from tests.support.fakes import FakeSignals, InstantModel
+from tests.support.harness import WHEN_IT_COMES, a_harness
 
 KIB = "=" * 1_024
 
@@ -27,32 +27,35 @@ def a_call(arguments: str) -> ToolCallPiece:
     ],
 )
 async def test_it_ends_with_the_reason_length(piece: Piece, kept: object) -> None:
-    room = a_room(Saying(*[piece] * 300))
-    await room.store.create(OWNER, asked(a_conversation()))
+    harness = a_harness(InstantModel(*[piece] * 300))
+    await harness.store.create(OWNER, with_question(a_conversation()))
 
-    await room.run_turn(OWNER, asked(a_conversation()), Calm())
+    await harness.run_turn(OWNER, with_question(a_conversation()), FakeSignals())
 
-    stored = await room.stored(ID)
+    stored = await harness.stored(ID)
     assert stored.turn is not None
-    end = (await room.log.read(OWNER, ID, stored.turn.id, 256, WHEN_IT_COMES))[-1]
+    end = (await harness.log.read(OWNER, ID, stored.turn.id, 256, WHEN_IT_COMES))[-1]
     assert isinstance(end, TurnEnd)
     assert (end.outcome, end.finish_reason) == (Outcome.FINISHED, FinishReason.LENGTH)
     assert stored.messages[-1].parts == (kept,)
 
 
 async def test_one_that_just_fits_is_whole() -> None:
-    room = a_room(Saying("=" * MAX_REPLY_BYTES))
-    await room.store.create(OWNER, asked(a_conversation()))
+    harness = a_harness(InstantModel("=" * MAX_REPLY_BYTES))
+    await harness.store.create(OWNER, with_question(a_conversation()))
 
-    assert await room.run_turn(OWNER, asked(a_conversation()), Calm()) == MAX_REPLY_BYTES
-    assert (await room.stored(ID)).messages[-1].text == "=" * MAX_REPLY_BYTES
+    assert (
+        await harness.run_turn(OWNER, with_question(a_conversation()), FakeSignals())
+        == MAX_REPLY_BYTES
+    )
+    assert (await harness.stored(ID)).messages[-1].text == "=" * MAX_REPLY_BYTES
 
 
 async def test_pieces_that_carry_nothing_have_an_end_as_well() -> None:
-    room = a_room(Saying(*[TextPiece("")] * (MAX_REPLY_BYTES + 9)))
-    await room.store.create(OWNER, asked(a_conversation()))
+    harness = a_harness(InstantModel(*[TextPiece("")] * (MAX_REPLY_BYTES + 9)))
+    await harness.store.create(OWNER, with_question(a_conversation()))
 
-    await room.run_turn(OWNER, asked(a_conversation()), Calm())
+    await harness.run_turn(OWNER, with_question(a_conversation()), FakeSignals())
 
-    stored = await room.stored(ID)
+    stored = await harness.stored(ID)
     assert stored.messages[-1].finish_reason is FinishReason.LENGTH

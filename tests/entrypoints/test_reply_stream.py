@@ -14,13 +14,13 @@ from ports.assistant_profile import AssistantProfile
 from ports.clock import Clock
 from ports.language_model import LanguageModel
 from tests.support.builders import OWNER
-from tests.support.fakes import Saying
-from tests.support.harness import Room, a_room
+from tests.support.fakes import InstantModel
+from tests.support.harness import Harness, a_harness
 
 
-def shown(room: Room) -> ReplyStream:
+def shown(harness: Harness) -> ReplyStream:
     def resolved(wanted: Any) -> Any:
-        return room.container.resolve(wanted)
+        return harness.container.resolve(wanted)
 
     return ReplyStream(
         follow=resolved(FollowTurn),
@@ -34,15 +34,15 @@ def shown(room: Room) -> ReplyStream:
 async def test_who_waited_gets_the_reply_though_somebody_said_more_by_then(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    room = a_room(Saying("Hi!"))
-    started = await room.send()
+    harness = a_harness(InstantModel("Hi!"))
+    started = await harness.send()
 
     async def meanwhile(_: ReadHistory, owner: Owner, session_id: SessionId) -> Conversation:
-        await room.send("More!", session_id=session_id)
-        return await room.store.load(owner, session_id)
+        await harness.send("More!", session_id=session_id)
+        return await harness.store.load(owner, session_id)
 
     monkeypatch.setattr(ReadHistory, "whole", meanwhile)
-    reply = (await shown(room).awaited(OWNER, started)).document
+    reply = (await shown(harness).awaited(OWNER, started)).document
 
     assert reply is not None
     assert reply.reply is not None
@@ -54,24 +54,24 @@ async def test_who_waited_gets_the_reply_though_somebody_said_more_by_then(
 async def test_who_resumes_behind_what_nobody_has_any_more_is_not_told_that_all_is_well(
     after: int,
 ) -> None:
-    room = a_room(Saying("One", " two", " three"))
-    started = await room.send()
-    await room.end_of(started)
-    room.log.forget(started.conversation.id)
+    harness = a_harness(InstantModel("One", " two", " three"))
+    started = await harness.send()
+    await harness.end_of(started)
+    harness.log.forget(started.conversation.id)
 
-    stream = shown(room).resumed(OWNER, started.conversation.id, started.turn, after)
+    stream = shown(harness).resumed(OWNER, started.conversation.id, started.turn, after)
     assert await anext(stream) == b": resumed\n\n"
     with pytest.raises(StreamBroken):
         await anext(stream)
 
 
 async def test_who_resumes_from_the_beginning_is_told_all_without_a_log() -> None:
-    room = a_room(Saying("One", " two", " three"))
-    started = await room.send()
-    await room.end_of(started)
-    room.log.forget(started.conversation.id)
+    harness = a_harness(InstantModel("One", " two", " three"))
+    started = await harness.send()
+    await harness.end_of(started)
+    harness.log.forget(started.conversation.id)
 
-    stream = shown(room).resumed(OWNER, started.conversation.id, started.turn, None)
+    stream = shown(harness).resumed(OWNER, started.conversation.id, started.turn, None)
     told = b"".join([chunk async for chunk in stream])
 
     assert b'"delta":"One two three"' in told

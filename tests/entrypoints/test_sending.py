@@ -10,67 +10,67 @@ from entrypoints.usecases.open_turn import TURN_WINDOW
 from entrypoints.usecases.regenerate import RegenerateRequest
 from tests.support.builders import ID, OTHER_ID, OWNER, STRANGER, texts_of
 from tests.support.clocks import NOON
-from tests.support.fake_model import Parrot, Puppet
-from tests.support.fakes import Saying
-from tests.support.harness import ADDRESS, a_room
+from tests.support.fake_model import EchoModel, FakeModel
+from tests.support.fakes import InstantModel
+from tests.support.harness import ADDRESS, a_harness
 
 
 async def test_a_first_message_begins_a_conversation() -> None:
-    room = a_room(Saying("Hi!"))
+    harness = a_harness(InstantModel("Hi!"))
 
-    started = await room.send()
-    await room.whole_turn(started)
+    started = await harness.send()
+    await harness.whole_turn(started)
 
-    stored = await room.stored(started.conversation.id)
+    stored = await harness.stored(started.conversation.id)
     assert not started.restarted
     assert texts_of(stored) == ["Hello?", "Hi!"]
     assert stored.retained_for == RETENTION
 
 
 async def test_a_next_message_goes_on_with_its_conversation() -> None:
-    room = a_room(Parrot())
-    first = await room.send("One")
-    await room.whole_turn(first)
+    harness = a_harness(EchoModel())
+    first = await harness.send("One")
+    await harness.whole_turn(first)
 
-    second = await room.send("Two", session_id=first.conversation.id)
-    await room.whole_turn(second)
+    second = await harness.send("Two", session_id=first.conversation.id)
+    await harness.whole_turn(second)
 
-    stored = await room.stored(first.conversation.id)
+    stored = await harness.stored(first.conversation.id)
     assert not second.restarted
     assert texts_of(stored) == ["One", "One ", "Two", "One / Two "]
 
 
 async def test_an_unknown_session_id_begins_a_new_conversation_under_another_id() -> None:
-    room = a_room()
+    harness = a_harness()
 
-    started = await room.send(session_id=OTHER_ID)
+    started = await harness.send(session_id=OTHER_ID)
 
     assert started.restarted
     assert started.conversation.id != OTHER_ID
     with pytest.raises(ConversationNotFound):
-        await room.stored(OTHER_ID)
+        await harness.stored(OTHER_ID)
 
 
 async def test_another_owners_conversation_is_as_good_as_none() -> None:
-    room = a_room()
-    theirs = await room.send()
-    await room.whole_turn(theirs)
+    harness = a_harness()
+    theirs = await harness.send()
+    await harness.whole_turn(theirs)
 
     with pytest.raises(ConversationNotFound):
-        await room.history(STRANGER, theirs.conversation.id, limit=10)
+        await harness.history(STRANGER, theirs.conversation.id, limit=10)
     again = RegenerateRequest(session_id=theirs.conversation.id, address=ADDRESS)
     with pytest.raises(ConversationNotFound):
-        await room.again(STRANGER, again)
+        await harness.again(STRANGER, again)
 
 
 async def test_page_and_language_are_kept_until_another_message_tells_new_ones() -> None:
-    model = Saying("Hi!")
-    room = a_room(model)
-    first = await room.send(page_context='{"page":1}', locales=["fi-FI", "en"])
-    await room.whole_turn(first)
+    model = InstantModel("Hi!")
+    harness = a_harness(model)
+    first = await harness.send(page_context='{"page":1}', locales=["fi-FI", "en"])
+    await harness.whole_turn(first)
     session_id = first.conversation.id
     for members in ({}, {"page_context": '{"page":2}', "locales": ["sv"]}, {}):
-        await room.whole_turn(await room.send("More", session_id=session_id, **members))
+        await harness.whole_turn(await harness.send("More", session_id=session_id, **members))
 
     told = [(prompt.page_context, prompt.locale) for prompt in model.prompts]
     assert told == [
@@ -82,58 +82,58 @@ async def test_page_and_language_are_kept_until_another_message_tells_new_ones()
 
 
 async def test_a_message_keeps_the_id_its_client_gave_it() -> None:
-    room = a_room()
+    harness = a_harness()
 
-    started = await room.send(message_id=MessageId("mine"))
+    started = await harness.send(message_id=MessageId("mine"))
 
     assert started.conversation.messages[0].id == "mine"
 
 
 async def test_a_message_sent_again_under_its_id_takes_the_place_of_the_first() -> None:
-    room = a_room(Parrot())
+    harness = a_harness(EchoModel())
     mine = MessageId("mine")
-    first = await room.send("Typo", message_id=mine)
-    await room.whole_turn(first)
+    first = await harness.send("Typo", message_id=mine)
+    await harness.whole_turn(first)
 
     session_id = first.conversation.id
-    await room.whole_turn(await room.send("Text", session_id=session_id, message_id=mine))
+    await harness.whole_turn(await harness.send("Text", session_id=session_id, message_id=mine))
 
-    assert texts_of(await room.stored(session_id)) == ["Text", "Text "]
+    assert texts_of(await harness.stored(session_id)) == ["Text", "Text "]
 
 
 async def test_an_opened_conversation_welcomes_in_the_best_language_and_leaves_soon() -> None:
-    room = a_room()
+    harness = a_harness()
 
-    opened = await room.create_session(OWNER, address=ADDRESS, locales=["de", "sv-FI"])
+    opened = await harness.create_session(OWNER, address=ADDRESS, locales=["de", "sv-FI"])
 
-    stored = await room.stored(opened.id)
+    stored = await harness.stored(opened.id)
     assert stored.locale == "sv"
     assert texts_of(stored) == ["Hej! Vad vill du veta?"]
     assert stored.expires_at == NOON + UNUSED_RETENTION
 
 
 async def test_another_answer_takes_the_place_of_the_first() -> None:
-    room = a_room(Parrot())
-    first = await room.send("One")
-    await room.whole_turn(first)
+    harness = a_harness(EchoModel())
+    first = await harness.send("One")
+    await harness.whole_turn(first)
 
     again = RegenerateRequest(
         session_id=first.conversation.id, address=ADDRESS, text=TextPart("Two")
     )
-    await room.whole_turn(await room.again(OWNER, again))
+    await harness.whole_turn(await harness.again(OWNER, again))
 
-    assert texts_of(await room.stored(first.conversation.id)) == ["Two", "Two "]
+    assert texts_of(await harness.stored(first.conversation.id)) == ["Two", "Two "]
 
 
 async def test_history_is_read_page_by_page_from_the_newest() -> None:
-    room = a_room(Saying("Hi!"))
-    first = await room.send("One")
-    await room.whole_turn(first)
+    harness = a_harness(InstantModel("Hi!"))
+    first = await harness.send("One")
+    await harness.whole_turn(first)
     session_id = first.conversation.id
-    await room.whole_turn(await room.send("Two", session_id=session_id))
+    await harness.whole_turn(await harness.send("Two", session_id=session_id))
 
-    newest = await room.history(OWNER, session_id, limit=3)
-    oldest = await room.history(OWNER, session_id, before=newest.page.next, limit=3)
+    newest = await harness.history(OWNER, session_id, limit=3)
+    oldest = await harness.history(OWNER, session_id, before=newest.page.next, limit=3)
 
     assert [message.text for message in newest.page.messages] == ["Hi!", "Two", "Hi!"]
     assert [message.text for message in oldest.page.messages] == ["One"]
@@ -141,24 +141,26 @@ async def test_history_is_read_page_by_page_from_the_newest() -> None:
 
 
 async def test_one_conversation_stays_open_while_another_is_answered() -> None:
-    puppet = Puppet()
-    room = a_room(puppet)
-    first, second = await room.send("One"), await room.send("Two")
+    fake_model = FakeModel()
+    harness = a_harness(fake_model)
+    first, second = await harness.send("One"), await harness.send("Two")
 
     with pytest.raises(TurnInProgress) as busy:
-        await room.send("Three", session_id=first.conversation.id)
+        await harness.send("Three", session_id=first.conversation.id)
 
     assert busy.value.turn_id == first.turn.id
     assert second.conversation.id not in (first.conversation.id, ID)
 
 
 async def test_an_id_that_is_older_than_what_is_at_hand_is_known_all_the_same() -> None:
-    room = a_room(Saying("Hi!"))
-    first = await room.send("first", message_id=MessageId("mine"))
-    await room.end_of(first)
+    harness = a_harness(InstantModel("Hi!"))
+    first = await harness.send("first", message_id=MessageId("mine"))
+    await harness.end_of(first)
     session_id = first.conversation.id
     for _ in range(TURN_WINDOW // 2):
-        await room.end_of(await room.send("more", session_id=session_id))
-    await room.end_of(await room.send("anew", session_id=session_id, message_id=MessageId("mine")))
+        await harness.end_of(await harness.send("more", session_id=session_id))
+    await harness.end_of(
+        await harness.send("anew", session_id=session_id, message_id=MessageId("mine"))
+    )
 
-    assert texts_of(await room.stored(session_id)) == ["anew", "Hi!"]
+    assert texts_of(await harness.stored(session_id)) == ["anew", "Hi!"]

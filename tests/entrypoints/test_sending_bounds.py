@@ -5,67 +5,67 @@ import pytest
 from ports.errors import ShuttingDown, StoreUnavailable, TooManyRequests, TooManyTurns
 from ports.rate_limiter import Quota
 from tests.support.builders import texts_of
-from tests.support.fake_model import Puppet
-from tests.support.fakes import Saying
-from tests.support.harness import WHEN_IT_COMES, a_room
+from tests.support.fake_model import FakeModel
+from tests.support.fakes import InstantModel
+from tests.support.harness import WHEN_IT_COMES, a_harness
 
 
 async def test_new_conversations_are_counted_by_address() -> None:
-    room = a_room(per_hour={Quota.NEW: 1})
-    await room.send()
+    harness = a_harness(per_hour={Quota.NEW: 1})
+    await harness.send()
 
     with pytest.raises(TooManyRequests):
-        await room.send()
-    await room.send(address="192.0.2.2")
+        await harness.send()
+    await harness.send(address="192.0.2.2")
 
 
 async def test_a_message_that_is_more_than_the_share_changes_nothing() -> None:
-    model = Saying("Hi!")
-    room = a_room(model, per_hour={Quota.STORED: 10})
+    model = InstantModel("Hi!")
+    harness = a_harness(model, per_hour={Quota.STORED: 10})
 
     with pytest.raises(TooManyRequests):
-        await room.send("12345", page_context='"6789"')
+        await harness.send("12345", page_context='"6789"')
 
     assert model.prompts == []
 
 
 async def test_replies_count_as_stored_but_are_never_cut_short_by_it() -> None:
-    room = a_room(Saying("12345"), per_hour={Quota.STORED: 11})
-    first = await room.send("12345")
-    await room.whole_turn(first)
-    await room.runner.drain(WHEN_IT_COMES)
+    harness = a_harness(InstantModel("12345"), per_hour={Quota.STORED: 11})
+    first = await harness.send("12345")
+    await harness.whole_turn(first)
+    await harness.runner.drain(WHEN_IT_COMES)
 
-    stored = await room.stored(first.conversation.id)
+    stored = await harness.stored(first.conversation.id)
     assert texts_of(stored) == ["12345", "12345"]
     with pytest.raises(TooManyRequests):
-        await room.send("12")
+        await harness.send("12")
 
 
 async def test_a_process_with_no_room_for_a_turn_changes_nothing() -> None:
-    puppet = Puppet()
-    room = a_room(puppet, max_turns=1)
-    first = await room.send()
-    await puppet.asked()
+    fake_model = FakeModel()
+    harness = a_harness(fake_model, max_turns=1)
+    first = await harness.send()
+    await fake_model.next_reply()
 
     with pytest.raises(TooManyTurns):
-        await room.send("Next", session_id=first.conversation.id)
-    assert texts_of(await room.stored(first.conversation.id)) == ["Hello?"]
+        await harness.send("Next", session_id=first.conversation.id)
+    assert texts_of(await harness.stored(first.conversation.id)) == ["Hello?"]
 
 
 async def test_a_process_that_ends_takes_no_message() -> None:
-    room = a_room()
-    room.runner.refuse_new()
+    harness = a_harness()
+    harness.runner.refuse_new()
 
     with pytest.raises(ShuttingDown):
-        await room.send()
+        await harness.send()
 
 
 async def test_a_store_that_is_away_refuses_the_message_before_anything_streams() -> None:
-    model = Saying("Hi!")
-    room = a_room(model)
-    room.store.leave(WHEN_IT_COMES)
+    model = InstantModel("Hi!")
+    harness = a_harness(model)
+    harness.store.leave(WHEN_IT_COMES)
 
     with pytest.raises(StoreUnavailable):
-        await room.send()
+        await harness.send()
 
     assert model.prompts == []

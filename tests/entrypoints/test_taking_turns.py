@@ -17,22 +17,22 @@ from tests.support.builders import (
     texts_of,
     turn_id,
 )
-from tests.support.fake_model import Puppet
-from tests.support.harness import ADDRESS, WHEN_IT_COMES, a_room
+from tests.support.fake_model import FakeModel
+from tests.support.harness import ADDRESS, WHEN_IT_COMES, a_harness
 
 
 async def test_a_reply_makes_way_for_who_interrupts_it() -> None:
-    puppet = Puppet()
-    room = a_room(puppet)
-    first = await room.send()
-    speaking = await puppet.asked()
-    speaking.say("Half of")
-    await room.log.read(OWNER, first.conversation.id, first.turn.id, 0, WHEN_IT_COMES)
+    fake_model = FakeModel()
+    harness = a_harness(fake_model)
+    first = await harness.send()
+    model_reply = await fake_model.next_reply()
+    model_reply.say("Half of")
+    await harness.log.read(OWNER, first.conversation.id, first.turn.id, 0, WHEN_IT_COMES)
 
-    second = await room.send("Wait!", session_id=first.conversation.id, on_busy=OnBusy.INTERRUPT)
+    second = await harness.send("Wait!", session_id=first.conversation.id, on_busy=OnBusy.INTERRUPT)
 
-    stored = await room.stored(first.conversation.id)
-    assert speaking.left.is_set()
+    stored = await harness.stored(first.conversation.id)
+    assert model_reply.left.is_set()
     assert second.turn.number == 2
     assert texts_of(stored) == ["Hello?", "Half of", "Wait!"]
     assert stored.messages[1].status is MessageStatus.INTERRUPTED
@@ -40,19 +40,19 @@ async def test_a_reply_makes_way_for_who_interrupts_it() -> None:
 
 @pytest.mark.parametrize("which", ["results", "again"])
 async def test_no_reply_makes_way_for_what_cannot_be_done(which: str) -> None:
-    puppet = Puppet()
-    room = a_room(puppet)
-    first = await room.send()
-    speaking = await puppet.asked()
-    speaking.say("Half of")
+    fake_model = FakeModel()
+    harness = a_harness(fake_model)
+    first = await harness.send()
+    model_reply = await fake_model.next_reply()
+    model_reply.say("Half of")
     session_id, on_busy = first.conversation.id, OnBusy.INTERRUPT
     result = ToolResultPart(call_id="unknown", output="1")
     asking = {
-        "results": lambda: room.container.resolve(SubmitToolResults)(
+        "results": lambda: harness.container.resolve(SubmitToolResults)(
             OWNER,
             ToolResults(session_id=session_id, results=(result,), address=ADDRESS, on_busy=on_busy),
         ),
-        "again": lambda: room.again(
+        "again": lambda: harness.again(
             OWNER,
             RegenerateRequest(
                 session_id=session_id,
@@ -64,86 +64,86 @@ async def test_no_reply_makes_way_for_what_cannot_be_done(which: str) -> None:
     }
     with pytest.raises((TurnInProgress, MessageNotFound)):
         await asking[which]()
-    speaking.say(" it all")
-    speaking.finish()
+    model_reply.say(" it all")
+    model_reply.finish()
 
-    assert (await room.end_of(first)).outcome is Outcome.FINISHED
-    assert texts_of(await room.stored(session_id)) == ["Hello?", "Half of it all"]
+    assert (await harness.end_of(first)).outcome is Outcome.FINISHED
+    assert texts_of(await harness.stored(session_id)) == ["Hello?", "Half of it all"]
 
 
 async def test_stopping_keeps_what_was_said_so_far() -> None:
-    puppet = Puppet()
-    room = a_room(puppet)
-    started = await room.send()
+    fake_model = FakeModel()
+    harness = a_harness(fake_model)
+    started = await harness.send()
     session_id = started.conversation.id
-    speaking = await puppet.asked()
-    speaking.say("Half of")
-    await room.log.read(OWNER, session_id, started.turn.id, 0, WHEN_IT_COMES)
+    model_reply = await fake_model.next_reply()
+    model_reply.say("Half of")
+    await harness.log.read(OWNER, session_id, started.turn.id, 0, WHEN_IT_COMES)
 
-    was_stopped = await room.stop(OWNER, session_id)
+    was_stopped = await harness.stop(OWNER, session_id)
 
     assert was_stopped
-    assert speaking.left.is_set()
-    assert texts_of(await room.stored(session_id)) == ["Hello?", "Half of"]
-    assert (await room.end_of(started)).outcome is Outcome.INTERRUPTED
+    assert model_reply.left.is_set()
+    assert texts_of(await harness.stored(session_id)) == ["Hello?", "Half of"]
+    assert (await harness.end_of(started)).outcome is Outcome.INTERRUPTED
 
 
 async def test_a_late_stop_never_hits_the_next_turn() -> None:
-    puppet = Puppet()
-    room = a_room(puppet)
-    started = await room.send()
-    speaking = await puppet.asked()
+    fake_model = FakeModel()
+    harness = a_harness(fake_model)
+    started = await harness.send()
+    model_reply = await fake_model.next_reply()
 
-    was_stopped = await room.stop(OWNER, started.conversation.id, turn_id(99))
+    was_stopped = await harness.stop(OWNER, started.conversation.id, turn_id(99))
 
-    speaking.finish()
+    model_reply.finish()
     assert not was_stopped
-    assert (await room.end_of(started)).outcome is Outcome.FINISHED
+    assert (await harness.end_of(started)).outcome is Outcome.FINISHED
 
 
 async def test_nothing_is_stopped_where_nothing_runs() -> None:
-    room = a_room()
-    started = await room.send()
-    await room.whole_turn(started)
+    harness = a_harness()
+    started = await harness.send()
+    await harness.whole_turn(started)
 
-    assert not await room.stop(OWNER, started.conversation.id)
-    assert not await room.stop(OWNER, OTHER_ID)
+    assert not await harness.stop(OWNER, started.conversation.id)
+    assert not await harness.stop(OWNER, OTHER_ID)
 
 
 async def test_a_stranger_stops_and_forgets_nothing() -> None:
-    puppet = Puppet()
-    room = a_room(puppet)
-    started = await room.send()
-    speaking = await puppet.asked()
+    fake_model = FakeModel()
+    harness = a_harness(fake_model)
+    started = await harness.send()
+    model_reply = await fake_model.next_reply()
 
-    was_stopped = await room.stop(STRANGER, started.conversation.id)
-    await room.forget(STRANGER, started.conversation.id)
+    was_stopped = await harness.stop(STRANGER, started.conversation.id)
+    await harness.forget(STRANGER, started.conversation.id)
 
-    speaking.say("Hi!")
-    speaking.finish()
+    model_reply.say("Hi!")
+    model_reply.finish()
     assert not was_stopped
-    assert (await room.end_of(started)).outcome is Outcome.FINISHED
-    assert texts_of(await room.stored(started.conversation.id)) == ["Hello?", "Hi!"]
+    assert (await harness.end_of(started)).outcome is Outcome.FINISHED
+    assert texts_of(await harness.stored(started.conversation.id)) == ["Hello?", "Hi!"]
 
 
 async def test_forgetting_twice_is_no_error() -> None:
-    room = a_room()
-    started = await room.send()
-    await room.whole_turn(started)
+    harness = a_harness()
+    started = await harness.send()
+    await harness.whole_turn(started)
 
-    await room.forget(OWNER, started.conversation.id)
-    await room.forget(OWNER, started.conversation.id)
+    await harness.forget(OWNER, started.conversation.id)
+    await harness.forget(OWNER, started.conversation.id)
 
-    assert await room.follow.running(OWNER, started.conversation.id) is None
+    assert await harness.follow.running(OWNER, started.conversation.id) is None
 
 
 async def test_what_cannot_be_read_can_be_forgotten() -> None:
-    room = a_room()
-    started = await room.send()
-    await room.whole_turn(started)
-    room.store.fail_next_load(StoredStateUnreadable())
+    harness = a_harness()
+    started = await harness.send()
+    await harness.whole_turn(started)
+    harness.store.fail_next_load(StoredStateUnreadable())
 
-    await room.forget(OWNER, started.conversation.id)
+    await harness.forget(OWNER, started.conversation.id)
 
-    assert "conversation.forgotten" in room.telemetry.events
-    assert await room.follow.running(OWNER, started.conversation.id) is None
+    assert "conversation.forgotten" in harness.telemetry.events
+    assert await harness.follow.running(OWNER, started.conversation.id) is None

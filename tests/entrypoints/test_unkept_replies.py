@@ -17,8 +17,8 @@ from ports.errors import ShuttingDown, TooManyTurns
 from ports.language_model import ModelBusy
 from ports.turn_log import LogEntry
 from tests.support.builders import OWNER
-from tests.support.fakes import Saying
-from tests.support.harness import ADDRESS, WHEN_IT_COMES, Room, a_room
+from tests.support.fakes import InstantModel
+from tests.support.harness import ADDRESS, WHEN_IT_COMES, Harness, a_harness
 
 HELLO = ResponseRequest(
     inputs=(InputItem(role=Role.USER, parts=(TextPart("Hello?"),)),), address=ADDRESS
@@ -37,27 +37,27 @@ class Waiting:
 
 
 async def begun(
-    room: Room, wait: timedelta = WHEN_IT_COMES
+    harness: Harness, wait: timedelta = WHEN_IT_COMES
 ) -> AsyncGenerator[LogEntry | None, None]:
-    unkept = room.container.resolve(EphemeralReply)
+    unkept = harness.container.resolve(EphemeralReply)
     return await unkept.start(await unkept.prepare(OWNER, HELLO), HELLO, wait)
 
 
-async def whole(room: Room) -> list[LogEntry | None]:
+async def whole(harness: Harness) -> list[LogEntry | None]:
     async with asyncio.timeout(10):
-        return [entry async for entry in await begun(room)]
+        return [entry async for entry in await begun(harness)]
 
 
 async def test_it_ends_with_the_models_last_word_and_is_noted_as_not_kept() -> None:
-    room = a_room(Saying("Hel", "lo"))
-    *said, end = await whole(room)
+    harness = a_harness(InstantModel("Hel", "lo"))
+    *said, end = await whole(harness)
 
     assert [one.piece for one in said if isinstance(one, NumberedPiece)] == [
         TextPiece("Hel"), TextPiece("lo")
     ]  # fmt: skip
     assert isinstance(end, TurnEnd)
     assert end.outcome is Outcome.FINISHED
-    [(event, facts)] = room.telemetry.emitted
+    [(event, facts)] = harness.telemetry.emitted
     assert (event, facts["kept"], facts["output_tokens"]) == ("turn.finished", False, 3)
 
 
@@ -65,15 +65,15 @@ async def test_it_ends_with_the_models_last_word_and_is_noted_as_not_kept() -> N
     ("error", "code"), [(ModelBusy(), "model_busy"), (KeyError("Hello?"), "internal_error")]
 )
 async def test_it_fails_with_the_reason_and_none_of_the_words(error: Exception, code: str) -> None:
-    room = a_room(Saying("Hel", error=error))
-    end = (await whole(room))[-1]
+    harness = a_harness(InstantModel("Hel", error=error))
+    end = (await whole(harness))[-1]
 
     assert end == TurnEnd(outcome=Outcome.FAILED, error=code)
-    assert "Hello?" not in repr(room.telemetry.emitted)
+    assert "Hello?" not in repr(harness.telemetry.emitted)
 
 
 async def test_it_says_so_when_nothing_comes() -> None:
-    entries = await begun(a_room(Waiting()), wait=timedelta(milliseconds=1))
+    entries = await begun(a_harness(Waiting()), wait=timedelta(milliseconds=1))
     async with asyncio.timeout(10):
         while await anext(entries) is not None:
             pass
@@ -81,32 +81,32 @@ async def test_it_says_so_when_nothing_comes() -> None:
 
 
 async def test_it_counts_among_the_turns_that_run_at_once() -> None:
-    room = a_room(Waiting(), max_turns=1)
-    entries = await begun(room)
+    harness = a_harness(Waiting(), max_turns=1)
+    entries = await begun(harness)
     await anext(entries)
 
     with pytest.raises(TooManyTurns):
-        await begun(room)
+        await begun(harness)
     await entries.aclose()
 
 
 async def test_it_ends_with_the_service() -> None:
-    room = a_room(Waiting())
-    entries = await begun(room)
+    harness = a_harness(Waiting())
+    entries = await begun(harness)
     await anext(entries)
     async with asyncio.timeout(10):
-        await room.runner.drain(AT_ONCE, timedelta(minutes=1))
+        await harness.runner.drain(AT_ONCE, timedelta(minutes=1))
 
     assert await anext(entries) == TurnEnd(outcome=Outcome.INTERRUPTED)
     with pytest.raises(ShuttingDown):
-        await begun(room)
+        await begun(harness)
 
 
 async def test_it_ends_also_when_its_task_is_cut_off() -> None:
-    room = a_room(Waiting())
-    entries = await begun(room)
+    harness = a_harness(Waiting())
+    entries = await begun(harness)
     await anext(entries)
-    await room.runner.drain(AT_ONCE, AT_ONCE)
+    await harness.runner.drain(AT_ONCE, AT_ONCE)
 
     async with asyncio.timeout(10):
         assert await anext(entries) == TurnEnd(outcome=Outcome.INTERRUPTED)
@@ -116,4 +116,4 @@ async def test_without_a_word_there_is_nothing_to_answer() -> None:
     silent = ResponseRequest(inputs=(), address=ADDRESS)
 
     with pytest.raises(NothingToAnswer):
-        await a_room().container.resolve(EphemeralReply).prepare(OWNER, silent)
+        await a_harness().container.resolve(EphemeralReply).prepare(OWNER, silent)

@@ -9,21 +9,21 @@ from domain.model.conversation import Conversation
 from domain.model.errors import ConversationTooLarge
 from domain.model.turn import Outcome, TurnEnd
 from ports.errors import StoredStateUnreadable, TurnLogNotFound
-from tests.support.builders import ID, OWNER, a_conversation, asked, texts_of, turn_id
-from tests.support.fakes import Calm, Saying
-from tests.support.harness import Room, a_room
+from tests.support.builders import ID, OWNER, a_conversation, texts_of, turn_id, with_question
+from tests.support.fakes import FakeSignals, InstantModel
+from tests.support.harness import Harness, a_harness
 
 Patch = pytest.MonkeyPatch
 
 
-async def a_turn(room: Room) -> Conversation:
-    conversation = asked(a_conversation())
-    await room.store.create(OWNER, conversation)
+async def a_turn(harness: Harness) -> Conversation:
+    conversation = with_question(a_conversation())
+    await harness.store.create(OWNER, conversation)
     return conversation
 
 
-async def logged_end(room: Room) -> TurnEnd:
-    entries = await room.log.read(OWNER, ID, turn_id(), 0, timedelta())
+async def logged_end(harness: Harness) -> TurnEnd:
+    entries = await harness.log.read(OWNER, ID, turn_id(), 0, timedelta())
     assert isinstance(entries[-1], TurnEnd)
     return entries[-1]
 
@@ -39,36 +39,36 @@ def failing(error: Exception) -> Any:
 async def test_a_reply_that_cannot_be_stored_ends_by_saying_so(
     error: Exception, monkeypatch: Patch
 ) -> None:
-    room = a_room(Saying("Hi!"))
-    conversation = await a_turn(room)
-    monkeypatch.setattr(room.store, "update", failing(error))
+    harness = a_harness(InstantModel("Hi!"))
+    conversation = await a_turn(harness)
+    monkeypatch.setattr(harness.store, "update", failing(error))
 
-    await room.run_turn(OWNER, conversation, Calm())
+    await harness.run_turn(OWNER, conversation, FakeSignals())
 
-    assert await logged_end(room) == TurnEnd(outcome=Outcome.NOT_SAVED, error="reply_not_saved")
+    assert await logged_end(harness) == TurnEnd(outcome=Outcome.NOT_SAVED, error="reply_not_saved")
 
 
 async def test_a_defect_while_storing_is_noted_and_told(monkeypatch: Patch) -> None:
-    room = a_room(Saying("Hi!"))
-    conversation = await a_turn(room)
-    monkeypatch.setattr(room.store, "update", failing(KeyError("a secret")))
+    harness = a_harness(InstantModel("Hi!"))
+    conversation = await a_turn(harness)
+    monkeypatch.setattr(harness.store, "update", failing(KeyError("a secret")))
 
-    await room.run_turn(OWNER, conversation, Calm())
+    await harness.run_turn(OWNER, conversation, FakeSignals())
 
-    assert await logged_end(room) == TurnEnd(outcome=Outcome.NOT_SAVED, error="internal_error")
-    assert room.telemetry.emitted[0] == ("turn.crashed", {"kind": "KeyError"})
+    assert await logged_end(harness) == TurnEnd(outcome=Outcome.NOT_SAVED, error="internal_error")
+    assert harness.telemetry.emitted[0] == ("turn.crashed", {"kind": "KeyError"})
 
 
 @pytest.mark.parametrize("error", [StoredStateUnreadable(), TurnLogNotFound()])
 async def test_a_log_that_fails_takes_nothing_from_the_reply(
     error: Exception, monkeypatch: Patch
 ) -> None:
-    room = a_room(Saying("Hi!"))
-    conversation = await a_turn(room)
-    monkeypatch.setattr(room.log, "append", failing(error))
-    monkeypatch.setattr(room.log, "end", failing(error))
+    harness = a_harness(InstantModel("Hi!"))
+    conversation = await a_turn(harness)
+    monkeypatch.setattr(harness.log, "append", failing(error))
+    monkeypatch.setattr(harness.log, "end", failing(error))
 
-    await room.run_turn(OWNER, conversation, Calm())
+    await harness.run_turn(OWNER, conversation, FakeSignals())
 
-    assert texts_of(await room.stored(ID)) == ["Hello?", "Hi!"]
-    assert room.telemetry.events == ["turn.finished"]
+    assert texts_of(await harness.stored(ID)) == ["Hello?", "Hi!"]
+    assert harness.telemetry.events == ["turn.finished"]

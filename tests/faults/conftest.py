@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.support.fleet import Fleet, a_fleet
-from tests.support.ordered_model import Teller, telling
+from tests.support.ordered_model import OrderedModel, ordered_model_server
 from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
 
 LASTING = ("--appendonly", "yes", "--appendfsync", "always")
@@ -18,12 +18,12 @@ def redis() -> Iterator[RedisProcess]:
 
 
 @pytest.fixture
-async def teller() -> AsyncIterator[Teller]:
-    async with telling() as teller:
-        yield teller
+async def ordered_model() -> AsyncIterator[OrderedModel]:
+    async with ordered_model_server() as ordered_model:
+        yield ordered_model
 
 
 @pytest.fixture
-async def fleet(redis: RedisProcess, teller: Teller) -> AsyncIterator[Fleet]:
-    async with a_fleet(redis.url, teller) as fleet:
+async def fleet(redis: RedisProcess, ordered_model: OrderedModel) -> AsyncIterator[Fleet]:
+    async with a_fleet(redis.url, ordered_model) as fleet:
         yield fleet

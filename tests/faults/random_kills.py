@@ -24,11 +24,11 @@ from redis.asyncio import Redis
 
 from tests.faults.conftest import LASTING
 from tests.support.fleet import Fleet
-from tests.support.native_client import Person
-from tests.support.ordered_model import telling
+from tests.support.native_client import NativeClient
+from tests.support.ordered_model import ordered_model_server
 from tests.support.processes import ServerProcess
 from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
-from tests.support.retrying_users import Speaker, Talk
+from tests.support.retrying_users import RetryingUser, Talk
 
 
 @frozen(kw_only=True)
@@ -110,15 +110,15 @@ async def run(plan: Plan) -> Result:
     chance = random.Random(plan.seed)
     async with AsyncExitStack() as stack:
         redis = stack.enter_context(redis_process(embedded_binary(), *LASTING))
-        teller = await stack.enter_async_context(telling())
+        ordered_model = await stack.enter_async_context(ordered_model_server())
         services = await stack.enter_async_context(AsyncExitStack())
-        service = Service(Fleet(redis.url, teller, services))
+        service = Service(Fleet(redis.url, ordered_model, services))
         service.running += await asyncio.gather(
             *(service.fleet.one() for _ in range(plan.processes))
         )
         outcomes: Counter[str] = Counter()
         speakers = [
-            Speaker(f"p{number}", await _client_key(service), random.Random(number), outcomes)
+            RetryingUser(f"p{number}", await _client_key(service), random.Random(number), outcomes)
             for number in range(plan.people)
         ]
         over = asyncio.Event()
@@ -136,11 +136,11 @@ async def run(plan: Plan) -> Result:
 
 
 async def _client_key(service: Service) -> str:
-    answer = await Person(service.urls[0]).post("/api/client-key", {})
+    answer = await NativeClient(service.urls[0]).post("/api/client-key", {})
     return str(answer.document["clientKey"])
 
 
-async def _talk(speaker: Speaker, service: Service, over: asyncio.Event) -> None:
+async def _talk(speaker: RetryingUser, service: Service, over: asyncio.Event) -> None:
     while not over.is_set():
         await speaker.speak(service)
 
@@ -157,7 +157,7 @@ async def _kill(
 
 
 async def _judged(
-    speakers: list[Speaker], service: Service, redis: RedisProcess, outcomes: Counter[str]
+    speakers: list[RetryingUser], service: Service, redis: RedisProcess, outcomes: Counter[str]
 ) -> Result:
     stuck = [speaker.name for speaker in speakers if not await _speaks_on(speaker, service)]
     talks = [(speaker, talk) for speaker in speakers for talk in speaker.talks]
@@ -185,12 +185,12 @@ async def _judged(
 
 
 def _asked_again(talk: Talk, service: Service) -> list[str]:
-    counts = service.fleet.teller.asked
+    counts = service.fleet.ordered_model.asked
     names = [asked.split()[1] for asked, _ in talk.acknowledged]
     return [name for name in names if counts[name] != 1]
 
 
-async def _speaks_on(speaker: Speaker, service: Service) -> bool:
+async def _speaks_on(speaker: RetryingUser, service: Service) -> bool:
     try:
         async with asyncio.timeout(_PATIENCE):
             await speaker.speak(service)

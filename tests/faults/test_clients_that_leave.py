@@ -21,23 +21,23 @@ async def session_of(live: LiveAnswer) -> str:
 
 async def test_who_returns_after_the_reply_finds_it_whole_in_any_process(fleet: Fleet) -> None:
     one, other = await asyncio.gather(fleet.one(), fleet.one())
-    person = meeting(one)
-    async with person.saying(an_order("left", 20, 5)) as live:
+    client = meeting(one)
+    async with client.streaming(an_order("left", 20, 5)) as live:
         session_id = await session_of(live)
-    returned = meeting(other, person)
+    returned = meeting(other, client)
     await eventually(lambda: returned.has_ended(session_id))
 
-    assert (await returned.said(session_id))[-1] == ("assistant", told("left", 20))
-    assert fleet.teller.asked["left"] == 1
+    assert (await returned.transcript(session_id))[-1] == ("assistant", told("left", 20))
+    assert fleet.ordered_model.asked["left"] == 1
 
 
 async def test_who_returns_before_its_end_gets_the_rest_from_any_process(fleet: Fleet) -> None:
     one, other = await asyncio.gather(fleet.one(), fleet.one())
-    person = meeting(one)
-    async with person.saying(an_order("rest", 60, 20)) as live:
+    client = meeting(one)
+    async with client.streaming(an_order("rest", 60, 20)) as live:
         seen = await live.until("text-delta")
     session_id = str(seen[0].document["sessionId"])
-    async with meeting(other, person).resuming(session_id, cursors(seen)[-1]) as resumed:
+    async with meeting(other, client).resume(session_id, cursors(seen)[-1]) as resumed:
         rest = (await resumed.whole()).events
 
     assert text_of(seen) + text_of(rest) == told("rest", 60)
@@ -45,19 +45,19 @@ async def test_who_returns_before_its_end_gets_the_rest_from_any_process(fleet: 
 
 async def test_a_browser_reloaded_at_every_second_piece_shows_the_same_text(fleet: Fleet) -> None:
     processes = await asyncio.gather(fleet.one(), fleet.one())
-    person = meeting(processes[0])
-    async with person.saying(an_order("reload", PIECES, 15)) as live:
+    client = meeting(processes[0])
+    async with client.streaming(an_order("reload", PIECES, 15)) as live:
         seen, reloads = await live.until("text-delta"), 0
         session_id = str(seen[0].document["sessionId"])
         while True:
-            person = meeting(processes[reloads % 2], person)
-            async with person.resuming(session_id, cursors(seen)[-1]) as again:
+            client = meeting(processes[reloads % 2], client)
+            async with client.resume(session_id, cursors(seen)[-1]) as again:
                 if again.status != 200:
                     break
                 seen += await two_pieces(again)
             reloads += 1
         whole = text_of((await live.whole()).events)
-    [_, (_, shown)] = await person.said(session_id)
+    [_, (_, shown)] = await client.transcript(session_id)
 
     # A reply that is over is shown from the history, which goes on from where the reader was.
     assert whole == told("reload", PIECES) == shown
@@ -78,12 +78,12 @@ async def two_pieces(live: LiveAnswer) -> list[Event]:
 
 async def test_a_hundred_reloads_during_one_reply_cost_it_nothing(fleet: Fleet) -> None:
     service = await fleet.one()
-    person = meeting(service)
-    async with person.saying(an_order("hundred", 100, 20)) as live:
+    client = meeting(service)
+    async with client.streaming(an_order("hundred", 100, 20)) as live:
         session_id = await session_of(live)
         met: Counter[int] = Counter()
         for _ in range(RELOADS):
-            async with person.resuming(session_id) as again:
+            async with client.resume(session_id) as again:
                 met[again.status] += 1
         whole = await live.whole()
 
@@ -91,4 +91,4 @@ async def test_a_hundred_reloads_during_one_reply_cost_it_nothing(fleet: Fleet) 
     # On a slow machine the last of them may come when it is over.
     assert met[200] > RELOADS / 2
     assert text_of(whole.events) == told("hundred", 100)
-    assert fleet.teller.asked["hundred"] == 1
+    assert fleet.ordered_model.asked["hundred"] == 1

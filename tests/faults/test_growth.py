@@ -16,10 +16,10 @@ from domain.model.piece import ModelFinished, Piece, TextPiece
 from domain.model.prompt import Prompt
 from entrypoints.settings import Settings
 from tests.support.fake_model import USAGE
-from tests.support.native_client import Person
+from tests.support.native_client import NativeClient
 from tests.support.redis_servers import RedisProcess
 from tests.support.redis_services import served_from
-from tests.support.service import Served, served
+from tests.support.service import RunningService, running_service
 
 FEW: Final = int(os.environ.get("PRIVITY_TEST_TURNS", "2000")) // 10
 MANY: Final = FEW * 10
@@ -41,14 +41,14 @@ class Echo:
 
 
 @asynccontextmanager
-async def in_memory(_: RedisProcess) -> AsyncIterator[Served]:
+async def in_memory(_: RedisProcess) -> AsyncIterator[RunningService]:
     generous = Settings(new_per_hour=1_000_000, stored_bytes_per_hour=10**12)
-    async with served(generous, model=Echo()) as service:
+    async with running_service(generous, model=Echo()) as service:
         yield service
 
 
 @asynccontextmanager
-async def in_redis(redis: RedisProcess) -> AsyncIterator[Served]:
+async def in_redis(redis: RedisProcess) -> AsyncIterator[RunningService]:
     async with served_from(redis, Echo()) as service:
         yield service
 
@@ -67,7 +67,7 @@ async def test_memory_and_tasks_stay_within_a_tenth(redis: RedisProcess) -> None
 @pytest.mark.parametrize(("kept", "forgets"), [(in_redis, False), (in_memory, True)])
 async def test_no_turn_leaves_anything_behind(
     redis: RedisProcess,
-    kept: Callable[[RedisProcess], AbstractAsyncContextManager[Served]],
+    kept: Callable[[RedisProcess], AbstractAsyncContextManager[RunningService]],
     *,
     forgets: bool,
 ) -> None:
@@ -92,12 +92,12 @@ async def turns(url: str, count: int, *, forgets: bool = False) -> None:
 
 
 async def a_conversation(url: str, *, forgets: bool) -> None:
-    person = Person(url)
-    session_id = (await person.ask("Hello"))["sessionId"]
+    client = NativeClient(url)
+    session_id = (await client.ask("Hello"))["sessionId"]
     for _ in range(9):
-        await person.ask("And?", session_id)
+        await client.ask("And?", session_id)
     if forgets:
-        assert (await person.delete(f"/api/chat?sessionId={session_id}")).status == 204
+        assert (await client.delete(f"/api/chat?sessionId={session_id}")).status == 204
 
 
 def traced() -> int:

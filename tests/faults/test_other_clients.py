@@ -6,9 +6,9 @@ from typing import Any
 from tests.support.event_stream import text_of
 from tests.support.fleet import Fleet
 from tests.support.http_client import Answer, Client
-from tests.support.native_client import Person, eventually
+from tests.support.native_client import NativeClient, eventually
 from tests.support.ordered_model import an_order, told
-from tests.support.v1_client import Program
+from tests.support.v1_client import V1Client
 
 SLOWLY = 30
 LAST_BATCH = 10
@@ -24,7 +24,7 @@ SAID: dict[str, Any] = {
 async def killed_mid_stream(fleet: Fleet, client: type[Client], path: str, body: Any) -> Client:
     """Somebody at another process, after the one that answered was killed."""
     survivor, victim = await fleet.one(), await fleet.one()
-    bearer = (await Person(survivor.url).post("/api/client-key", {})).document["clientKey"]
+    bearer = (await NativeClient(survivor.url).post("/api/client-key", {})).document["clientKey"]
     met = client(victim.url, authorization=f"Bearer {bearer}")
     async with met.open("POST", path, json.dumps(body).encode(), **ONCE) as live:
         while f"dead.{SLOWLY} " not in (await live.event()).data:
@@ -38,25 +38,25 @@ def is_kept(text: str) -> bool:
 
 
 async def test_the_ai_sdk_is_told_what_was_kept_when_it_sends_again(fleet: Fleet) -> None:
-    person = await killed_mid_stream(fleet, Person, "/api/chat", SAID)
+    client = await killed_mid_stream(fleet, NativeClient, "/api/chat", SAID)
     answers: list[Answer] = []
 
     async def has_been_settled() -> bool:
-        answers.append(await person.post("/api/chat", SAID, **ONCE))
+        answers.append(await client.post("/api/chat", SAID, **ONCE))
         return answers[-1].clean and '"abort"' in answers[-1].events[-2].data
 
     await eventually(has_been_settled)
-    history = (await person.get("/api/chat/mine")).document
+    history = (await client.get("/api/chat/mine")).document
 
     assert is_kept(text_of(answers[-1].events))
     assert [said["role"] for said in history["messages"]] == ["user", "assistant"]
     assert is_kept(history["messages"][-1]["parts"][-1]["text"])
-    assert fleet.teller.asked == {"dead": 1}
+    assert fleet.ordered_model.asked == {"dead": 1}
 
 
 async def test_openais_client_is_told_what_was_kept_when_it_sends_again(fleet: Fleet) -> None:
     body = {"input": ORDER, "stream": True}
-    program = await killed_mid_stream(fleet, Program, "/v1/responses", body)
+    program = await killed_mid_stream(fleet, V1Client, "/v1/responses", body)
     answers: list[Answer] = []
 
     async def has_been_settled() -> bool:
@@ -67,4 +67,4 @@ async def test_openais_client_is_told_what_was_kept_when_it_sends_again(fleet: F
     response = answers[-1].events[-2].document["response"]
 
     assert is_kept(response["output"][0]["content"][0]["text"])
-    assert fleet.teller.asked == {"dead": 1}
+    assert fleet.ordered_model.asked == {"dead": 1}

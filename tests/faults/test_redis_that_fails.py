@@ -10,8 +10,8 @@ from tests.support.event_stream import text_of
 from tests.support.fast_serve import POLICY
 from tests.support.fleet import Fleet, a_fleet, meeting
 from tests.support.http_client import LiveAnswer
-from tests.support.native_client import Person, eventually
-from tests.support.ordered_model import Teller, an_order, told
+from tests.support.native_client import NativeClient, eventually
+from tests.support.ordered_model import OrderedModel, an_order, told
 from tests.support.proxies import listening, proxy_to
 from tests.support.redis_servers import RedisProcess
 
@@ -27,8 +27,8 @@ async def begun(live: LiveAnswer) -> str:
 async def test_a_reply_goes_on_while_redis_is_away_and_is_saved_in_time(
     fleet: Fleet, redis: RedisProcess
 ) -> None:
-    person = meeting(await fleet.one())
-    async with person.saying(an_order("away", 40, 20)) as live:
+    client = meeting(await fleet.one())
+    async with client.streaming(an_order("away", 40, 20)) as live:
         session_id = await begun(live)
         redis.kill()
         while "away.40 " not in (await live.event()).data:
@@ -40,28 +40,28 @@ async def test_a_reply_goes_on_while_redis_is_away_and_is_saved_in_time(
 
     assert text_of(answer.events) == told("away", 40)
     assert answer.clean
-    assert (await person.said(session_id))[-1][1] == told("away", 40)
+    assert (await client.transcript(session_id))[-1][1] == told("away", 40)
 
 
 async def test_a_reply_that_cannot_be_saved_says_so_and_is_in_the_callers_hands(
     fleet: Fleet, redis: RedisProcess
 ) -> None:
-    person = meeting(await fleet.one())
-    async with person.saying(an_order("lost", 40, 20)) as live:
+    client = meeting(await fleet.one())
+    async with client.streaming(an_order("lost", 40, 20)) as live:
         session_id = await begun(live)
         redis.kill()
         answer = await live.whole()
     redis.start()
-    await eventually(lambda: takes_turns(person, session_id))
+    await eventually(lambda: takes_turns(client, session_id))
 
     assert text_of(answer.events) == told("lost", 40)
     assert answer.events[-1].document["code"] == "reply_not_saved"
     assert not answer.clean
-    assert (await person.said(session_id))[0] == ("user", an_order("lost", 40, 20))
+    assert (await client.transcript(session_id))[0] == ("user", an_order("lost", 40, 20))
 
 
-async def takes_turns(person: Person, session_id: str) -> bool:
-    answer = await person.say(an_order("next", 1), session_id)
+async def takes_turns(client: NativeClient, session_id: str) -> bool:
+    answer = await client.say(an_order("next", 1), session_id)
     if answer.status != 200:
         await asyncio.sleep(0.1)
     return answer.status == 200
@@ -74,7 +74,7 @@ async def test_a_frozen_redis_makes_no_live_turn_look_dead(
     people = [meeting(one) for _ in range(LIVE_TURNS)]
     async with AsyncExitStack() as stack:
         order = an_order("live", 80, 200)
-        talking = [await stack.enter_async_context(person.saying(order)) for person in people]
+        talking = [await stack.enter_async_context(client.streaming(order)) for client in people]
         sessions = await asyncio.gather(*map(begun, talking))
         # Nothing of theirs may be on its way: it would be their sign of life after the thaw.
         os.kill(one.pid, signal.SIGSTOP)
@@ -82,7 +82,7 @@ async def test_a_frozen_redis_makes_no_live_turn_look_dead(
         # Time that Redis itself has to see pass.
         await asyncio.sleep(A_FREEZE.total_seconds())
         redis.signal(signal.SIGCONT)
-        intruders = [meeting(other, person) for person in people]
+        intruders = [meeting(other, client) for client in people]
         refused = await asyncio.gather(*map(refusal, intruders, sessions))
         os.kill(one.pid, signal.SIGCONT)
         answers = await asyncio.gather(*(live.whole() for live in talking))
@@ -92,7 +92,7 @@ async def test_a_frozen_redis_makes_no_live_turn_look_dead(
     assert {text_of(answer.events) for answer in answers} == {told("live", 80)}
 
 
-async def refusal(intruder: Person, session_id: str) -> str:
+async def refusal(intruder: NativeClient, session_id: str) -> str:
     """Why another turn is refused, once Redis answers again."""
     while True:
         answer = await intruder.say(an_order("intruder", 1), session_id)
@@ -100,37 +100,44 @@ async def refusal(intruder: Person, session_id: str) -> str:
             return answer.code if answer.status == 409 else f"taken: {answer.status}"
 
 
-async def test_a_cut_network_loses_nothing(redis: RedisProcess, teller: Teller) -> None:
+async def test_a_cut_network_loses_nothing(
+    redis: RedisProcess, ordered_model: OrderedModel
+) -> None:
     async with proxy_to(redis.port) as proxy:
         url = f"redis://127.0.0.1:{proxy.port}/0"
-        async with a_fleet(url, teller) as fleet:
-            person = meeting(await fleet.one())
-            async with person.saying(an_order("cut", 60, 20)) as live:
+        async with a_fleet(url, ordered_model) as fleet:
+            client = meeting(await fleet.one())
+            async with client.streaming(an_order("cut", 60, 20)) as live:
                 session_id = await begun(live)
                 for _ in range(10):
                     proxy.cut()
                     await live.until("text-delta")
                 answer = await live.whole()
-            said = await person.said(session_id)
+            said = await client.transcript(session_id)
 
     assert text_of(answer.events) == told("cut", 60)
     assert said[-1] == ("assistant", told("cut", 60))
 
 
-async def test_a_slow_network_delays_and_loses_nothing(redis: RedisProcess, teller: Teller) -> None:
+async def test_a_slow_network_delays_and_loses_nothing(
+    redis: RedisProcess, ordered_model: OrderedModel
+) -> None:
     async def slowly(reader: StreamReader, writer: StreamWriter) -> None:
         upstream, sending = await asyncio.open_connection("127.0.0.1", redis.port)
         await asyncio.gather(_delayed(reader, sending), _delayed(upstream, writer))
 
-    async with listening(slowly) as port, a_fleet(f"redis://127.0.0.1:{port}/0", teller) as fleet:
+    async with (
+        listening(slowly) as port,
+        a_fleet(f"redis://127.0.0.1:{port}/0", ordered_model) as fleet,
+    ):
         one, other = await asyncio.gather(fleet.one(), fleet.one())
-        person = meeting(one)
-        async with person.saying(an_order("slow", 150, 30)) as live:
+        client = meeting(one)
+        async with client.streaming(an_order("slow", 150, 30)) as live:
             session_id = await begun(live)
-            async with meeting(other, person).resuming(session_id) as resumed:
+            async with meeting(other, client).resume(session_id) as resumed:
                 followed = await resumed.whole()
             answer = await live.whole()
-        said = await person.said(session_id)
+        said = await client.transcript(session_id)
 
     assert text_of(answer.events) == text_of(followed.events) == told("slow", 150)
     assert said[-1] == ("assistant", told("slow", 150))

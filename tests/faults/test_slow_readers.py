@@ -21,8 +21,8 @@ async def test_a_reader_who_is_slower_than_the_log_is_kept_misses_nothing(
     fleet: Fleet, redis: RedisProcess
 ) -> None:
     service = await fleet.one()
-    person, key = meeting(service), "slow"
-    bearer = str((await person.post("/api/client-key", {})).document["clientKey"])
+    client, key = meeting(service), "slow"
+    bearer = str((await client.post("/api/client-key", {})).document["clientKey"])
     order = an_order("s", PIECES)
     reader, writer = await connected_narrowly(service.url)
     body = json.dumps(a_message(order)).encode()

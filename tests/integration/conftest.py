@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
-from tests.support.redis_store import Storing, storing
+from tests.support.redis_store import RedisHarness, redis_harness
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +23,7 @@ def own_server() -> Iterator[RedisProcess]:
 
 
 @pytest.fixture
-async def kept(shared_server: RedisProcess) -> AsyncIterator[Storing]:
-    async with storing(shared_server.url) as kept:
-        await kept.redis.flushdb()
-        yield kept
+async def harness(shared_server: RedisProcess) -> AsyncIterator[RedisHarness]:
+    async with redis_harness(shared_server.url) as harness:
+        await harness.redis.flushdb()
+        yield harness

@@ -10,7 +10,7 @@ from redis import Redis
 from tests.support.builders import OWNER, a_conversation
 from tests.support.doctor import examined, lines, planned_server, url_of
 from tests.support.redis_servers import RedisProcess
-from tests.support.redis_store import NEWER, RING, Storing, storing
+from tests.support.redis_store import NEWER, RING, RedisHarness, redis_harness
 
 
 @pytest.fixture(scope="module")
@@ -19,22 +19,24 @@ def planned() -> Iterator[RedisProcess]:
         yield server
 
 
-def having(server: RedisProcess, ring: str, does: Callable[[Storing], Awaitable[None]]) -> None:
+def having(
+    server: RedisProcess, ring: str, does: Callable[[RedisHarness], Awaitable[None]]
+) -> None:
     """Do something with what is stored, under this ring."""
 
     async def doing() -> None:
-        async with storing(url_of(server, "default"), ring) as kept:
-            await kept.redis.flushdb()
-            await does(kept)
+        async with redis_harness(url_of(server, "default"), ring) as harness:
+            await harness.redis.flushdb()
+            await does(harness)
 
     asyncio.run(doing())
 
 
-async def a_conversation_kept(kept: Storing) -> None:
-    await kept.store.create(OWNER, a_conversation())
+async def a_conversation_kept(harness: RedisHarness) -> None:
+    await harness.store.create(OWNER, a_conversation())
 
 
-async def nothing(_: Storing) -> None:
+async def nothing(_: RedisHarness) -> None:
     pass
 
 

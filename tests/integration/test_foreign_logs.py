@@ -7,8 +7,8 @@ import pytest
 from adapters.encrypted_redis.keys_and_scripts import log_key
 from domain.model.turn import Turn
 from ports.errors import StoredStateUnreadable
-from tests.support.builders import ID, OWNER, a_conversation, asked, numbered, turn_of
-from tests.support.redis_store import Storing
+from tests.support.builders import ID, OWNER, a_conversation, numbered, turn_of, with_question
+from tests.support.redis_store import RedisHarness
 
 AT_ONCE = timedelta()
 FOREIGN = [
@@ -19,37 +19,39 @@ FOREIGN = [
 ]
 
 
-async def logged(kept: Storing) -> Turn:
+async def logged(harness: RedisHarness) -> Turn:
     """The open turn of a conversation, with four pieces in its log."""
-    conversation = asked(a_conversation())
+    conversation = with_question(a_conversation())
     turn = turn_of(conversation)
-    await kept.store.create(OWNER, conversation)
+    await harness.store.create(OWNER, conversation)
     for first in (1, 3):
-        await kept.log.append(OWNER, ID, turn, numbered("so ", "many ", first=first))
+        await harness.log.append(OWNER, ID, turn, numbered("so ", "many ", first=first))
     return turn
 
 
 @pytest.mark.parametrize("fields", FOREIGN)
-async def test_another_head_is_unreadable(kept: Storing, fields: dict[str, str | bytes]) -> None:
-    await kept.redis.xadd(log_key(ID), fields, "1-0")  # type: ignore[arg-type] # invariant
+async def test_another_head_is_unreadable(
+    harness: RedisHarness, fields: dict[str, str | bytes]
+) -> None:
+    await harness.redis.xadd(log_key(ID), fields, "1-0")  # type: ignore[arg-type] # invariant
 
     with pytest.raises(StoredStateUnreadable):
-        await kept.log.exists_for(OWNER, ID)
+        await harness.log.exists_for(OWNER, ID)
 
 
-async def test_an_entry_without_content_is_unreadable(kept: Storing) -> None:
-    turn = await logged(kept)
-    await kept.redis.xadd(log_key(ID), {"d": "nothing sealed"}, "1-9")
-    kept.log.drop_local(ID)
-
-    with pytest.raises(StoredStateUnreadable):
-        await kept.log.read(OWNER, ID, turn.id, 0, AT_ONCE)
-
-
-async def test_a_log_from_which_an_entry_was_taken_is_unreadable(kept: Storing) -> None:
-    turn = await logged(kept)
-    kept.log.drop_local(ID)
-    await kept.redis.xdel(log_key(ID), "1-2")
+async def test_an_entry_without_content_is_unreadable(harness: RedisHarness) -> None:
+    turn = await logged(harness)
+    await harness.redis.xadd(log_key(ID), {"d": "nothing sealed"}, "1-9")
+    harness.log.drop_local(ID)
 
     with pytest.raises(StoredStateUnreadable):
-        await kept.log.read(OWNER, ID, turn.id, 0, AT_ONCE)
+        await harness.log.read(OWNER, ID, turn.id, 0, AT_ONCE)
+
+
+async def test_a_log_from_which_an_entry_was_taken_is_unreadable(harness: RedisHarness) -> None:
+    turn = await logged(harness)
+    harness.log.drop_local(ID)
+    await harness.redis.xdel(log_key(ID), "1-2")
+
+    with pytest.raises(StoredStateUnreadable):
+        await harness.log.read(OWNER, ID, turn.id, 0, AT_ONCE)

@@ -8,16 +8,19 @@ from domain.model.conversation import Conversation
 from tests.support.builders import ID, OWNER, after_turns, texts_of
 from tests.support.changes import asking
 from tests.support.redis_servers import RedisProcess
-from tests.support.redis_store import storing
+from tests.support.redis_store import redis_harness
 
 
 async def test_a_faster_writer_is_asked_about_as_well(
     shared_server: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with storing(shared_server.url) as kept, storing(shared_server.url) as other:
-        await kept.redis.flushdb()
-        await kept.store.create(OWNER, after_turns(1))
-        run, seen = kept.commands.run_script, list[str]()
+    async with (
+        redis_harness(shared_server.url) as harness,
+        redis_harness(shared_server.url) as other,
+    ):
+        await harness.redis.flushdb()
+        await harness.store.create(OWNER, after_turns(1))
+        run, seen = harness.client.run_script, list[str]()
 
         async def late(doing: str, *arguments: Any, **options: Any) -> Any:
             if doing == "forget" and len(seen) == 1:
@@ -28,8 +31,8 @@ async def test_a_faster_writer_is_asked_about_as_well(
             seen.append(known.messages[-1].text)
             return known.messages[-1].text != "Meanwhile"
 
-        monkeypatch.setattr(kept.commands, "run_script", late)
-        await kept.store.forget_if(OWNER, ID, wanted)
+        monkeypatch.setattr(harness.client, "run_script", late)
+        await harness.store.forget_if(OWNER, ID, wanted)
 
         assert seen == ["answer 1", "Meanwhile"]
         assert texts_of(await other.store.load(OWNER, ID))[-1] == "Meanwhile"

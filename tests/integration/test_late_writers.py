@@ -14,15 +14,15 @@ from tests.support.builders import (
     OWNER,
     STRANGER,
     a_conversation,
-    answered,
-    asked,
     texts_of,
     turn_of,
+    with_answer,
+    with_question,
 )
 from tests.support.changes import asking, finishing
 from tests.support.proxies import Proxy, proxy_to
 from tests.support.redis_servers import RedisProcess
-from tests.support.redis_store import Storing, storing, talked
+from tests.support.redis_store import RedisHarness, redis_harness, with_turns
 
 LATE = [NumberedPiece(1, TextPiece("late"))]
 
@@ -34,141 +34,145 @@ async def proxy(shared_server: RedisProcess) -> AsyncIterator[Proxy]:
 
 
 @pytest.fixture
-async def over_proxy(proxy: Proxy) -> AsyncIterator[Storing]:
+async def over_proxy(proxy: Proxy) -> AsyncIterator[RedisHarness]:
     """A second process, so to say, over a network that may lose answers."""
-    async with storing(f"redis://127.0.0.1:{proxy.port}/0") as storing_over_it:
-        await storing_over_it.commands.call_idempotent("test", "PING")
+    async with redis_harness(f"redis://127.0.0.1:{proxy.port}/0") as storing_over_it:
+        await storing_over_it.client.call_idempotent("test", "PING")
         yield storing_over_it
 
 
-async def commits(kept: Storing) -> int:
+async def commits(harness: RedisHarness) -> int:
     """How many scripts the server has run."""
-    told = await kept.redis.info("commandstats")
+    told = await harness.redis.info("commandstats")
     return int(told["cmdstat_evalsha"]["calls"])
 
 
 async def test_a_commit_whose_answer_was_lost_is_repeated_and_changes_nothing_twice(
-    kept: Storing, over_proxy: Storing, proxy: Proxy
+    harness: RedisHarness, over_proxy: RedisHarness, proxy: Proxy
 ) -> None:
-    await talked(kept, 1)
-    before, run = await kept.frames(), await commits(kept)
+    await with_turns(harness, 1)
+    before, run = await harness.frames(), await commits(harness)
     known = await over_proxy.store.load(OWNER, ID)
     proxy.answers_to_lose = 1
     await over_proxy.store.update(OWNER, ID, asking("once", 2), base=known)
 
     assert proxy.answers_to_lose == 0
-    assert await commits(kept) == run + 2
-    assert len(await kept.frames()) == len(before) + 1
-    assert texts_of(await kept.store.load(OWNER, ID)) == ["question 1", "answer 1", "once"]
-    assert await kept.redis.xlen(log_key(ID)) == 1
+    assert await commits(harness) == run + 2
+    assert len(await harness.frames()) == len(before) + 1
+    assert texts_of(await harness.store.load(OWNER, ID)) == ["question 1", "answer 1", "once"]
+    assert await harness.redis.xlen(log_key(ID)) == 1
 
 
 async def test_a_creation_whose_answer_was_lost_has_been_made_once(
-    kept: Storing, over_proxy: Storing, proxy: Proxy
+    harness: RedisHarness, over_proxy: RedisHarness, proxy: Proxy
 ) -> None:
-    await talked(kept, 1)
-    await kept.store.forget(OWNER, ID)
+    await with_turns(harness, 1)
+    await harness.store.forget(OWNER, ID)
     proxy.answers_to_lose = 1
-    await over_proxy.store.create(OWNER, asked(a_conversation()))
+    await over_proxy.store.create(OWNER, with_question(a_conversation()))
 
-    assert len(await kept.frames()) == 1
+    assert len(await harness.frames()) == 1
 
 
 async def test_a_finish_that_another_writer_overtook_is_still_done_once(
-    kept: Storing, over_proxy: Storing
+    harness: RedisHarness, over_proxy: RedisHarness
 ) -> None:
-    await kept.store.create(OWNER, asked(a_conversation()))
+    await harness.store.create(OWNER, with_question(a_conversation()))
     known = await over_proxy.store.load(OWNER, ID)
-    await kept.store.update(OWNER, ID, lambda c: answered(c, "first"))
+    await harness.store.update(OWNER, ID, lambda c: with_answer(c, "first"))
     after = await over_proxy.store.update(OWNER, ID, finishing(), base=known)
 
     assert texts_of(after) == ["Hello?", "first"]
 
 
 async def test_a_forgotten_id_that_is_used_again_never_receives_the_old_reply(
-    kept: Storing,
+    harness: RedisHarness,
 ) -> None:
-    old = await _opened(kept)
-    await kept.store.forget(OWNER, ID)
-    await kept.store.create(OWNER, asked(a_conversation(), "something else", 2))
+    old = await _opened(harness)
+    await harness.store.forget(OWNER, ID)
+    await harness.store.create(OWNER, with_question(a_conversation(), "something else", 2))
     with pytest.raises(TurnSuperseded):
-        await kept.store.update(OWNER, ID, finishing(), base=old)
-    await kept.log.append(OWNER, ID, turn_of(old), LATE)
-    await kept.log.end(OWNER, ID, turn_of(old), TurnEnd(outcome=Outcome.FINISHED))
+        await harness.store.update(OWNER, ID, finishing(), base=old)
+    await harness.log.append(OWNER, ID, turn_of(old), LATE)
+    await harness.log.end(OWNER, ID, turn_of(old), TurnEnd(outcome=Outcome.FINISHED))
 
-    assert texts_of(await kept.store.load(OWNER, ID)) == ["something else"]
-    assert await kept.redis.xlen(log_key(ID)) == 1
+    assert texts_of(await harness.store.load(OWNER, ID)) == ["something else"]
+    assert await harness.redis.xlen(log_key(ID)) == 1
 
 
 async def test_the_very_bytes_of_an_old_commit_change_nothing_of_a_new_conversation(
-    kept: Storing,
+    harness: RedisHarness,
 ) -> None:
-    old = await _opened(kept)
-    before = (await kept.frames())[-1]
-    await kept.store.update(OWNER, ID, finishing(), base=old)
-    late = (await kept.frames())[-1]
-    await kept.store.forget(OWNER, ID)
-    answers = [await _spliced(kept, before[-16:], late)]
-    await kept.store.create(OWNER, asked(a_conversation(), "something else", 2))
-    answers.append(await _spliced(kept, before[-16:], late))
+    old = await _opened(harness)
+    before = (await harness.frames())[-1]
+    await harness.store.update(OWNER, ID, finishing(), base=old)
+    late = (await harness.frames())[-1]
+    await harness.store.forget(OWNER, ID)
+    answers = [await _spliced(harness, before[-16:], late)]
+    await harness.store.create(OWNER, with_question(a_conversation(), "something else", 2))
+    answers.append(await _spliced(harness, before[-16:], late))
 
     assert answers == [b"GONE", b"CONFLICT"]
-    assert texts_of(await kept.store.load(OWNER, ID)) == ["something else"]
+    assert texts_of(await harness.store.load(OWNER, ID)) == ["something else"]
 
 
-async def test_a_late_finish_brings_no_key_back(kept: Storing) -> None:
-    old = await _opened(kept)
-    await kept.store.forget(OWNER, ID)
+async def test_a_late_finish_brings_no_key_back(harness: RedisHarness) -> None:
+    old = await _opened(harness)
+    await harness.store.forget(OWNER, ID)
     with pytest.raises(ConversationNotFound):
-        await kept.store.update(OWNER, ID, finishing(), base=old)
+        await harness.store.update(OWNER, ID, finishing(), base=old)
 
-    assert await kept.redis.keys("*") == []
+    assert await harness.redis.keys("*") == []
 
 
 @pytest.mark.parametrize("only_the_log", [True, False])
-async def test_a_late_log_entry_brings_no_key_back(kept: Storing, *, only_the_log: bool) -> None:
-    turn = turn_of(await _opened(kept))
-    await kept.redis.delete(log_key(ID), *([] if only_the_log else [state_key(ID)]))
-    left = await kept.redis.keys("*")
-    await kept.log.append(OWNER, ID, turn, LATE)
-    await kept.log.append(OWNER, ID, turn, [])
-    await kept.log.stop(OWNER, ID, turn.id)
-    await kept.log.end(OWNER, ID, turn, TurnEnd(outcome=Outcome.FINISHED))
+async def test_a_late_log_entry_brings_no_key_back(
+    harness: RedisHarness, *, only_the_log: bool
+) -> None:
+    turn = turn_of(await _opened(harness))
+    await harness.redis.delete(log_key(ID), *([] if only_the_log else [state_key(ID)]))
+    left = await harness.redis.keys("*")
+    await harness.log.append(OWNER, ID, turn, LATE)
+    await harness.log.append(OWNER, ID, turn, [])
+    await harness.log.stop(OWNER, ID, turn.id)
+    await harness.log.end(OWNER, ID, turn, TurnEnd(outcome=Outcome.FINISHED))
 
-    assert await kept.redis.keys("*") == left
+    assert await harness.redis.keys("*") == left
 
 
-async def test_forgetting_takes_a_log_along_whose_conversation_was_evicted(kept: Storing) -> None:
-    await _opened(kept)
-    await kept.redis.delete(state_key(ID))
-    await kept.store.forget(STRANGER, ID)
-    left = await kept.redis.keys("*")
-    await kept.store.forget(OWNER, ID)
+async def test_forgetting_takes_a_log_along_whose_conversation_was_evicted(
+    harness: RedisHarness,
+) -> None:
+    await _opened(harness)
+    await harness.redis.delete(state_key(ID))
+    await harness.store.forget(STRANGER, ID)
+    left = await harness.redis.keys("*")
+    await harness.store.forget(OWNER, ID)
 
     assert left == [log_key(ID).encode()]
-    assert await kept.redis.keys("*") == []
+    assert await harness.redis.keys("*") == []
 
 
 async def test_redis_itself_refuses_pieces_behind_the_end_and_of_older_turns(
-    kept: Storing,
+    harness: RedisHarness,
 ) -> None:
-    turn = turn_of(await _opened(kept))
-    await kept.log.end(OWNER, ID, turn, TurnEnd(outcome=Outcome.FINISHED))
+    turn = turn_of(await _opened(harness))
+    await harness.log.end(OWNER, ID, turn, TurnEnd(outcome=Outcome.FINISHED))
     for number in (turn.number, turn.number - 1):
-        refused = await kept.commands.query_if_allowed(
+        refused = await harness.client.query_if_allowed(
             *("XADD", log_key(ID), "NOMKSTREAM", f"{number}-7", "d", "late")
         )
         assert refused is None
 
 
-async def _opened(kept: Storing) -> Conversation:
-    conversation = asked(a_conversation())
-    await kept.store.create(OWNER, conversation)
+async def _opened(harness: RedisHarness) -> Conversation:
+    conversation = with_question(a_conversation())
+    await harness.store.create(OWNER, conversation)
     return conversation
 
 
-async def _spliced(kept: Storing, expected: bytes, frame: bytes) -> bytes:
-    answer: bytes = await kept.commands.run_script(
+async def _spliced(harness: RedisHarness, expected: bytes, frame: bytes) -> bytes:
+    answer: bytes = await harness.client.run_script(
         "test",
         SPLICE,
         (state_key(ID), log_key(ID)),

@@ -7,31 +7,31 @@ from attrs import evolve
 
 from tests.support.openai_recordings import recording, replayed
 from tests.support.redis_servers import RedisProcess
-from tests.support.service import GENEROUS, NEW, Served, served
+from tests.support.service import GENEROUS, NEW, RunningService, running_service
 from tests.support.tool_model import Clerk
-from tests.support.v1_client import Program
+from tests.support.v1_client import V1Client
 
 
 @pytest.fixture(params=["memory", "redis"])
 async def office(
     shared_server: RedisProcess, request: pytest.FixtureRequest
-) -> AsyncIterator[Served]:
+) -> AsyncIterator[RunningService]:
     """A service whose conversations lie here or there."""
     url = shared_server.url if request.param == "redis" else None
     settings = evolve(GENEROUS, redis_url=url, keys=NEW)
-    async with served(settings, model=Clerk()) as service:
+    async with running_service(settings, model=Clerk()) as service:
         yield service
 
 
 @pytest.mark.parametrize("name", ["conversations", "responses", "sessions", "streams", "tools"])
-async def test_recorded_exchanges_are_answered_alike(office: Served, name: str) -> None:
+async def test_recorded_exchanges_are_answered_alike(office: RunningService, name: str) -> None:
     known = recording(name)
 
-    assert await replayed(await Program.new(office.url), known) == known
+    assert await replayed(await V1Client.new(office.url), known) == known
 
 
-async def test_items_are_put_in_and_left_out_far_from_the_end(office: Served) -> None:
-    program = await Program.new(office.url)
+async def test_items_are_put_in_and_left_out_far_from_the_end(office: RunningService) -> None:
+    program = await V1Client.new(office.url)
     conversation = await program.conversation(*(f"{number}" for number in range(20)))
     path = f"/v1/conversations/{conversation}/items"
     for number in range(20, 240, 20):

@@ -12,11 +12,11 @@ from adapters.encrypted_redis import keys_and_scripts as scripts
 from adapters.encrypted_redis.keys_and_scripts import Script
 from adapters.sealing.sealer import header_of
 from domain.model.turn import Outcome, TurnEnd
-from tests.support.builders import ID, OWNER, a_conversation, asked, numbered, turn_of
+from tests.support.builders import ID, OWNER, a_conversation, numbered, turn_of, with_question
 from tests.support.changes import finishing
 from tests.support.redis_contents import held, raw
 from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
-from tests.support.redis_store import RING, Storing, storing
+from tests.support.redis_store import RING, RedisHarness, redis_harness
 
 DOCS = Path(__file__).parents[2] / "docs"
 LAYOUT = (DOCS / "redis_layout.md").read_text("utf-8")
@@ -50,26 +50,26 @@ def commands_in(script: Script) -> set[str]:
     return {"|".join(filter(None, names)).lower() for names in called}
 
 
-async def lying_there(kept: Storing) -> dict[str, tuple[str, timedelta]]:
+async def lying_there(harness: RedisHarness) -> dict[str, tuple[str, timedelta]]:
     """Type and stay of every key, as the page would name it."""
     return {
         str(key, "ascii").replace(ID, "<sessionId>"): (
-            str(raw(await kept.redis.type(key)), "ascii"),
-            timedelta(milliseconds=await kept.redis.pttl(key)),
+            str(raw(await harness.redis.type(key)), "ascii"),
+            timedelta(milliseconds=await harness.redis.pttl(key)),
         )
-        for key in await held(kept.redis)
+        for key in await held(harness.redis)
     }
 
 
-async def test_keys_types_and_stays_are_as_documented(kept: Storing) -> None:
+async def test_keys_types_and_stays_are_as_documented(harness: RedisHarness) -> None:
     wanted = documented()
-    await kept.store.create(OWNER, a_conversation())
-    empty = await lying_there(kept)
-    running = await kept.store.update(OWNER, ID, asked)
-    during = await lying_there(kept)
-    await kept.store.update(OWNER, ID, finishing(), base=running)
-    await kept.log.end(OWNER, ID, turn_of(running), TurnEnd(outcome=Outcome.FINISHED))
-    after = await lying_there(kept)
+    await harness.store.create(OWNER, a_conversation())
+    empty = await lying_there(harness)
+    running = await harness.store.update(OWNER, ID, with_question)
+    during = await lying_there(harness)
+    await harness.store.update(OWNER, ID, finishing(), base=running)
+    await harness.log.end(OWNER, ID, turn_of(running), TurnEnd(outcome=Outcome.FINISHED))
+    after = await lying_there(harness)
 
     assert during.keys() == after.keys() == wanted.keys()
     [(state, (kind, left))] = empty.items()
@@ -85,19 +85,19 @@ def within(left: timedelta, stay: timedelta) -> bool:
     return stay - LENIENCY < left <= stay
 
 
-async def test_ids_and_header_are_as_documented(kept: Storing) -> None:
-    running = asked(a_conversation())
-    await kept.store.create(OWNER, running)
+async def test_ids_and_header_are_as_documented(harness: RedisHarness) -> None:
+    running = with_question(a_conversation())
+    await harness.store.create(OWNER, running)
     turn = turn_of(running)
-    await kept.log.append(OWNER, ID, turn, numbered("a", "b"))
-    await kept.log.stop(OWNER, ID, turn.id)
-    await kept.log.end(OWNER, ID, turn, TurnEnd(outcome=Outcome.FINISHED))
+    await harness.log.append(OWNER, ID, turn, numbered("a", "b"))
+    await harness.log.stop(OWNER, ID, turn.id)
+    await harness.log.end(OWNER, ID, turn, TurnEnd(outcome=Outcome.FINISHED))
     [log] = [name for name in documented() if name.endswith(":turn")]
     key = log.replace("<sessionId>", ID)
-    entries: list[Any] = await kept.redis.xrange(key) or []
+    entries: list[Any] = await harness.redis.xrange(key) or []
     ids = [str(entry[0], "ascii") for entry in entries]
-    groups = await kept.redis.xinfo_groups(key)
-    [frame] = await kept.frames()
+    groups = await harness.redis.xinfo_groups(key)
+    [frame] = await harness.frames()
 
     end = re.findall(r"`<turn>-(\d+)`", LAYOUT)
     assert ids == [f"{turn.number}-{number}" for number in ("0", "2", end[-1])]
@@ -127,8 +127,8 @@ async def test_a_user_with_these_commands_on_these_keys_can_do_everything(
     guarded: RedisProcess,
 ) -> None:
     url = guarded.url.replace("//", "//chat:any@")
-    async with storing(url, RING) as ours:
-        running = asked(a_conversation())
+    async with redis_harness(url, RING) as ours:
+        running = with_question(a_conversation())
         await ours.store.create(OWNER, running)
         turn = turn_of(running)
         await ours.log.append(OWNER, ID, turn, numbered("a"))
@@ -139,6 +139,6 @@ async def test_a_user_with_these_commands_on_these_keys_can_do_everything(
         await ours.store.page(OWNER, ID, None, 10)
         await ours.store.forget(OWNER, ID)
 
-        assert ours.notes.events == []
+        assert ours.telemetry.events == []
         for forbidden in (("KEYS", "*"), ("FLUSHALL",), ("SET", "other", "1"), ("MONITOR",)):
-            assert await ours.commands.query_if_allowed(*forbidden) is None
+            assert await ours.client.query_if_allowed(*forbidden) is None

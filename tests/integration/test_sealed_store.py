@@ -10,142 +10,144 @@ from tests.support.builders import (
     OTHER_ID,
     OWNER,
     a_conversation,
-    asked,
     texts_of,
+    with_question,
 )
 from tests.support.redis_servers import RedisProcess
-from tests.support.redis_store import NEWER, Storing, storing, talked
+from tests.support.redis_store import NEWER, RedisHarness, redis_harness, with_turns
 
 HEADER_FIELDS = {"key id": 1, "first revision": 13, "last revision": 21, "nonce": 29, "text": 45}
 
 
-async def is_unreadable(kept: Storing, owner: Owner = OWNER) -> bool:
+async def is_unreadable(harness: RedisHarness, owner: Owner = OWNER) -> bool:
     """Whether every way to it says so, and the stored bytes stay as they are."""
-    before = await kept.frames()
+    before = await harness.frames()
     for reading in (
-        lambda: kept.store.load(owner, ID),
-        lambda: kept.store.page(owner, ID, None, 10),
-        lambda: kept.store.update(owner, ID, lambda c: asked(c, "more", 99)),
+        lambda: harness.store.load(owner, ID),
+        lambda: harness.store.page(owner, ID, None, 10),
+        lambda: harness.store.update(owner, ID, lambda c: with_question(c, "more", 99)),
     ):
         with pytest.raises(StoredStateUnreadable):
             await reading()
-    return await kept.frames() == before
+    return await harness.frames() == before
 
 
 @pytest.mark.parametrize("field", HEADER_FIELDS)
 @pytest.mark.parametrize("at", [0, 1, -1])
-async def test_a_changed_frame_is_unreadable(kept: Storing, field: str, at: int) -> None:
-    await talked(kept, 3)
-    frames = await kept.frames()
+async def test_a_changed_frame_is_unreadable(harness: RedisHarness, field: str, at: int) -> None:
+    await with_turns(harness, 3)
+    frames = await harness.frames()
     changed = bytearray(frames[at])
     changed[HEADER_FIELDS[field]] ^= 1
     frames[at] = bytes(changed)
-    await kept.put(frames)
+    await harness.put(frames)
 
-    assert await is_unreadable(kept)
+    assert await is_unreadable(harness)
 
 
 @pytest.mark.parametrize("bit", range(0, 8, 3))
-async def test_a_changed_tag_is_unreadable(kept: Storing, bit: int) -> None:
-    await talked(kept, 2)
-    frames = await kept.frames()
+async def test_a_changed_tag_is_unreadable(harness: RedisHarness, bit: int) -> None:
+    await with_turns(harness, 2)
+    frames = await harness.frames()
     frames[-1] = frames[-1][:-1] + bytes([frames[-1][-1] ^ (1 << bit)])
-    await kept.put(frames)
+    await harness.put(frames)
 
-    assert await is_unreadable(kept)
+    assert await is_unreadable(harness)
 
 
 @pytest.mark.parametrize("length", [0, 5, 28, 40, 60])
-async def test_a_frame_cut_short_is_unreadable(kept: Storing, length: int) -> None:
-    await talked(kept, 2)
-    frames = await kept.frames()
-    await kept.put([*frames[:-1], frames[-1][:length]])
+async def test_a_frame_cut_short_is_unreadable(harness: RedisHarness, length: int) -> None:
+    await with_turns(harness, 2)
+    frames = await harness.frames()
+    await harness.put([*frames[:-1], frames[-1][:length]])
 
-    assert await is_unreadable(kept)
+    assert await is_unreadable(harness)
 
 
 @pytest.mark.parametrize("missing", [0, 1, 2])
-async def test_a_missing_frame_before_the_last_is_unreadable(kept: Storing, missing: int) -> None:
-    await talked(kept, 3)
-    frames = await kept.frames()
+async def test_a_missing_frame_before_the_last_is_unreadable(
+    harness: RedisHarness, missing: int
+) -> None:
+    await with_turns(harness, 3)
+    frames = await harness.frames()
     del frames[missing]
-    await kept.put(frames)
+    await harness.put(frames)
 
-    assert await is_unreadable(kept)
+    assert await is_unreadable(harness)
 
 
-async def test_frames_in_another_order_are_unreadable(kept: Storing) -> None:
-    await talked(kept, 3)
-    first, second, *rest = await kept.frames()
-    await kept.put([second, first, *rest])
+async def test_frames_in_another_order_are_unreadable(harness: RedisHarness) -> None:
+    await with_turns(harness, 3)
+    first, second, *rest = await harness.frames()
+    await harness.put([second, first, *rest])
 
-    assert await is_unreadable(kept)
+    assert await is_unreadable(harness)
 
 
 async def test_a_frame_of_another_conversation_of_the_same_owner_is_unreadable(
-    kept: Storing,
+    harness: RedisHarness,
 ) -> None:
-    await talked(kept, 2)
-    await kept.store.create(OWNER, a_conversation(id=OTHER_ID))
-    strange = (await kept.frames(OTHER_ID))[0]
-    await kept.put([*(await kept.frames()), strange])
+    await with_turns(harness, 2)
+    await harness.store.create(OWNER, a_conversation(id=OTHER_ID))
+    strange = (await harness.frames(OTHER_ID))[0]
+    await harness.put([*(await harness.frames()), strange])
 
-    assert await is_unreadable(kept)
+    assert await is_unreadable(harness)
 
 
 @pytest.mark.parametrize("plain", [b"", b'{"role": "user", "content": "hello"}', b"x" * 200])
-async def test_added_plaintext_is_unreadable(kept: Storing, plain: bytes) -> None:
-    await talked(kept, 2)
-    await kept.put([*(await kept.frames()), plain])
+async def test_added_plaintext_is_unreadable(harness: RedisHarness, plain: bytes) -> None:
+    await with_turns(harness, 2)
+    await harness.put([*(await harness.frames()), plain])
 
-    assert await is_unreadable(kept)
-
-
-async def test_plaintext_in_the_place_of_everything_is_unreadable(kept: Storing) -> None:
-    await kept.put([b'{"messages": []}'])
-
-    assert await is_unreadable(kept)
+    assert await is_unreadable(harness)
 
 
-async def test_a_value_of_another_type_is_unreadable(kept: Storing) -> None:
-    await kept.redis.set(f"conversation:state:{ID}", '{"messages": []}', px=60_000)
+async def test_plaintext_in_the_place_of_everything_is_unreadable(harness: RedisHarness) -> None:
+    await harness.put([b'{"messages": []}'])
+
+    assert await is_unreadable(harness)
+
+
+async def test_a_value_of_another_type_is_unreadable(harness: RedisHarness) -> None:
+    await harness.redis.set(f"conversation:state:{ID}", '{"messages": []}', px=60_000)
 
     with pytest.raises(StoredStateUnreadable):
-        await kept.store.load(OWNER, ID)
+        await harness.store.load(OWNER, ID)
     with pytest.raises(StoredStateUnreadable):
-        await kept.store.create(OWNER, a_conversation())
+        await harness.store.create(OWNER, a_conversation())
 
 
 async def test_a_key_that_is_not_in_the_ring_is_unreadable(
-    kept: Storing, shared_server: RedisProcess
+    harness: RedisHarness, shared_server: RedisProcess
 ) -> None:
-    await talked(kept, 2)
+    await with_turns(harness, 2)
     for ring in (NEWER, NEWER.replace("second", "first")):
-        async with storing(shared_server.url, ring) as other:
+        async with redis_harness(shared_server.url, ring) as other:
             assert await is_unreadable(other)
 
 
-async def test_the_owner_tag_of_the_only_frame_changed_is_not_found(kept: Storing) -> None:
-    await kept.store.create(OWNER, a_conversation())
-    frame = bytearray((await kept.frames())[0])
+async def test_the_owner_tag_of_the_only_frame_changed_is_not_found(harness: RedisHarness) -> None:
+    await harness.store.create(OWNER, a_conversation())
+    frame = bytearray((await harness.frames())[0])
     frame[6] ^= 1
-    await kept.put([bytes(frame)])
+    await harness.put([bytes(frame)])
 
     with pytest.raises(ConversationNotFound):
-        await kept.store.load(OWNER, ID)
-    assert await kept.frames() == [bytes(frame)]
+        await harness.store.load(OWNER, ID)
+    assert await harness.frames() == [bytes(frame)]
 
 
-async def test_a_whole_record_moved_elsewhere_is_not_found_there(kept: Storing) -> None:
-    await talked(kept, 2)
-    await kept.put(await kept.frames(), OTHER_ID)
+async def test_a_whole_record_moved_elsewhere_is_not_found_there(harness: RedisHarness) -> None:
+    await with_turns(harness, 2)
+    await harness.put(await harness.frames(), OTHER_ID)
 
     with pytest.raises(ConversationNotFound):
-        await kept.store.load(OWNER, OTHER_ID)
+        await harness.store.load(OWNER, OTHER_ID)
 
 
-async def test_a_record_without_its_last_frame_is_an_older_one(kept: Storing) -> None:
-    await talked(kept, 2)
-    await kept.put((await kept.frames())[:-1])
+async def test_a_record_without_its_last_frame_is_an_older_one(harness: RedisHarness) -> None:
+    await with_turns(harness, 2)
+    await harness.put((await harness.frames())[:-1])
 
-    assert texts_of(await kept.store.load(OWNER, ID)) == ["question 1", "answer 1"]
+    assert texts_of(await harness.store.load(OWNER, ID)) == ["question 1", "answer 1"]

@@ -10,59 +10,61 @@ from tests.support.builders import (
     ID,
     OWNER,
     STRANGER,
-    asked,
     texts_of,
+    with_question,
 )
 from tests.support.changes import asking, settling
 from tests.support.clocks import NOON
 from tests.support.redis_servers import RedisProcess
-from tests.support.redis_store import NEWER, RING, Storing, storing, talked
+from tests.support.redis_store import NEWER, RING, RedisHarness, redis_harness, with_turns
 
 
-async def test_the_owner_can_forget_a_damaged_record(kept: Storing) -> None:
-    await talked(kept, 2)
-    frames = await kept.frames()
-    await kept.put([*frames[:-1], frames[-1][:-1]])
+async def test_the_owner_can_forget_a_damaged_record(harness: RedisHarness) -> None:
+    await with_turns(harness, 2)
+    frames = await harness.frames()
+    await harness.put([*frames[:-1], frames[-1][:-1]])
 
-    await kept.store.forget(OWNER, ID)
+    await harness.store.forget(OWNER, ID)
 
-    assert await kept.frames() == []
+    assert await harness.frames() == []
 
 
-async def test_a_stranger_cannot_forget_a_damaged_record(kept: Storing) -> None:
-    await talked(kept, 2)
-    frames = await kept.frames()
-    await kept.put([*frames[:-1], frames[-1][:10]])
+async def test_a_stranger_cannot_forget_a_damaged_record(harness: RedisHarness) -> None:
+    await with_turns(harness, 2)
+    frames = await harness.frames()
+    await harness.put([*frames[:-1], frames[-1][:10]])
 
     with pytest.raises(StoredStateUnreadable):
-        await kept.store.forget(STRANGER, ID)
-    assert len(await kept.frames()) == len(frames)
+        await harness.store.forget(STRANGER, ID)
+    assert len(await harness.frames()) == len(frames)
 
 
 async def test_a_commit_that_restarts_the_stay_leaves_no_frame_under_an_older_key(
-    kept: Storing, shared_server: RedisProcess
+    harness: RedisHarness, shared_server: RedisProcess
 ) -> None:
-    await talked(kept, 70)
-    before = await kept.store.load(OWNER, ID)
-    async with storing(shared_server.url, f"{NEWER},{RING}") as rotated:
+    await with_turns(harness, 70)
+    before = await harness.store.load(OWNER, ID)
+    async with redis_harness(shared_server.url, f"{NEWER},{RING}") as rotated:
         later = NOON + timedelta(hours=1)
-        await rotated.store.update(OWNER, ID, lambda c: asked(c, "anew", 71, at=later), last=4)
+        await rotated.store.update(
+            OWNER, ID, lambda c: with_question(c, "anew", 71, at=later), last=4
+        )
         frames = await rotated.frames()
         after = await rotated.store.load(OWNER, ID)
 
     assert len({header_of(frame).key_id for frame in frames}) == 1
     assert texts_of(after) == [*texts_of(before), "anew"]
-    async with storing(shared_server.url, NEWER) as newest:
+    async with redis_harness(shared_server.url, NEWER) as newest:
         assert texts_of(await newest.store.load(OWNER, ID)) == texts_of(after)
 
 
 async def test_a_frame_under_an_older_key_is_noticed_behind_those_that_were_opened(
-    kept: Storing, shared_server: RedisProcess
+    harness: RedisHarness, shared_server: RedisProcess
 ) -> None:
     """Settling seals under the newer key and leaves the stay, so older frames stay under theirs."""
-    await talked(kept, 22)
-    await kept.store.update(OWNER, ID, asking("unanswered", 23))
-    async with storing(shared_server.url, f"{NEWER},{RING}") as rotated:
+    await with_turns(harness, 22)
+    await harness.store.update(OWNER, ID, asking("unanswered", 23))
+    async with redis_harness(shared_server.url, f"{NEWER},{RING}") as rotated:
         await rotated.store.update(OWNER, ID, settling(23))
         mixed = {header_of(frame).key_id for frame in await rotated.frames()}
         known = await rotated.store.load(OWNER, ID, last=1)

@@ -15,10 +15,10 @@ from adapters.sealing.sealer import Sealer
 from domain.model.piece import NumberedPiece, TextPiece
 from domain.model.turn import Outcome, Turn, TurnEnd
 from ports.turn_log import AppendResult
-from tests.support.builders import ID, OWNER, a_conversation, asked, numbered, turn_of
+from tests.support.builders import ID, OWNER, a_conversation, numbered, turn_of, with_question
 from tests.support.clocks import ManualClock
 from tests.support.redis_servers import RedisProcess
-from tests.support.redis_store import RING, Storing, storing
+from tests.support.redis_store import RING, RedisHarness, redis_harness
 
 HEAD = 1
 AT_ONCE = timedelta()
@@ -30,33 +30,33 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-async def batching(shared_server: RedisProcess, clock: ManualClock) -> AsyncIterator[Storing]:
-    async with storing(shared_server.url, clock=clock, batching=Batching()) as kept:
-        await kept.redis.flushdb()
-        yield kept
+async def batching(shared_server: RedisProcess, clock: ManualClock) -> AsyncIterator[RedisHarness]:
+    async with redis_harness(shared_server.url, clock=clock, batching=Batching()) as harness:
+        await harness.redis.flushdb()
+        yield harness
 
 
 @pytest.fixture
-async def turn(batching: Storing) -> Turn:
+async def turn(batching: RedisHarness) -> Turn:
     """An open turn whose first piece has left."""
-    conversation = asked(a_conversation())
+    conversation = with_question(a_conversation())
     await batching.store.create(OWNER, conversation)
     await batching.log.append(OWNER, ID, turn_of(conversation), numbered("first"))
     return turn_of(conversation)
 
 
-async def entries(kept: Storing) -> int:
+async def entries(harness: RedisHarness) -> int:
     """How many Redis has, besides the head."""
-    return int(await kept.redis.xlen(log_key(ID))) - HEAD
+    return int(await harness.redis.xlen(log_key(ID))) - HEAD
 
 
-async def test_the_first_piece_leaves_at_once(batching: Storing, turn: Turn) -> None:
+async def test_the_first_piece_leaves_at_once(batching: RedisHarness, turn: Turn) -> None:
     assert turn.is_open
     assert await entries(batching) == 1
 
 
 async def test_pieces_within_100_ms_and_256_characters_leave_together(
-    batching: Storing, turn: Turn, clock: ManualClock
+    batching: RedisHarness, turn: Turn, clock: ManualClock
 ) -> None:
     for number in range(2, 12):
         await batching.log.append(OWNER, ID, turn, numbered("x" * 20, first=number))
@@ -68,7 +68,7 @@ async def test_pieces_within_100_ms_and_256_characters_leave_together(
     assert await entries(batching) == 2
 
 
-async def test_256_characters_leave_at_once(batching: Storing, turn: Turn) -> None:
+async def test_256_characters_leave_at_once(batching: RedisHarness, turn: Turn) -> None:
     await batching.log.append(OWNER, ID, turn, numbered("x" * 255, first=2))
     below = await entries(batching)
     await batching.log.append(OWNER, ID, turn, numbered("x", first=3))
@@ -77,7 +77,7 @@ async def test_256_characters_leave_at_once(batching: Storing, turn: Turn) -> No
 
 
 async def test_a_follower_in_this_process_has_a_piece_before_redis_has_it(
-    batching: Storing, turn: Turn
+    batching: RedisHarness, turn: Turn
 ) -> None:
     second = numbered("second", first=2)
     reading = asyncio.create_task(batching.log.read(OWNER, ID, turn.id, 1, timedelta(seconds=20)))
@@ -89,28 +89,28 @@ async def test_a_follower_in_this_process_has_a_piece_before_redis_has_it(
 
 
 async def test_a_process_that_dies_loses_no_more_than_its_last_batch(
-    batching: Storing, turn: Turn, shared_server: RedisProcess
+    batching: RedisHarness, turn: Turn, shared_server: RedisProcess
 ) -> None:
     await batching.log.append(OWNER, ID, turn, numbered("unsent", first=2))
-    async with storing(shared_server.url) as other:
+    async with redis_harness(shared_server.url) as other:
         left = await other.log.read(OWNER, ID, turn.id, 0, AT_ONCE)
 
     assert left == numbered("first")
 
 
 async def test_the_end_brings_along_what_was_not_sent(
-    batching: Storing, turn: Turn, shared_server: RedisProcess
+    batching: RedisHarness, turn: Turn, shared_server: RedisProcess
 ) -> None:
     end = TurnEnd(outcome=Outcome.FINISHED)
     await batching.log.append(OWNER, ID, turn, numbered("unsent", first=2))
     await batching.log.end(OWNER, ID, turn, end)
-    async with storing(shared_server.url) as other:
+    async with redis_harness(shared_server.url) as other:
         left = await other.log.read(OWNER, ID, turn.id, 0, AT_ONCE)
 
     assert left == [*numbered("first", "unsent"), end]
 
 
-async def test_entries_show_the_size_of_no_piece(batching: Storing, turn: Turn) -> None:
+async def test_entries_show_the_size_of_no_piece(batching: RedisHarness, turn: Turn) -> None:
     sizes = set()
     for number, text in enumerate(["a", "no", "yes", "maybe", "certainly not"], 2):
         piece = NumberedPiece(number, TextPiece(text))
@@ -124,11 +124,11 @@ async def test_entries_show_the_size_of_no_piece(batching: Storing, turn: Turn) 
 
 
 async def test_a_piece_that_was_sent_twice_is_read_once(
-    batching: Storing, turn: Turn, shared_server: RedisProcess
+    batching: RedisHarness, turn: Turn, shared_server: RedisProcess
 ) -> None:
     again = EntrySealer(_sealer(), OWNER, ID, turn.id).entry(2, numbered("first", "second"))
     await batching.redis.xadd(log_key(ID), {"d": again}, id=f"{turn.number}-2")
-    async with storing(shared_server.url) as other:
+    async with redis_harness(shared_server.url) as other:
         whole = await other.log.read(OWNER, ID, turn.id, 0, AT_ONCE)
         rest = await other.log.read(OWNER, ID, turn.id, 1, AT_ONCE)
 
@@ -140,8 +140,8 @@ def _sealer() -> Sealer:
     return Sealer(ring=KeyRing.parse(RING), random_bytes=os.urandom)
 
 
-async def _grown(kept: Storing) -> None:
+async def _grown(harness: RedisHarness) -> None:
     """Return once another entry has come."""
     async with asyncio.timeout(20):
-        while await entries(kept) == 1:
+        while await entries(harness) == 1:
             pass

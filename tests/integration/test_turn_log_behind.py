@@ -9,10 +9,18 @@ from adapters.encrypted_redis.keys_and_scripts import log_key
 from adapters.encrypted_redis.turn_log import Batching
 from domain.model.turn import Outcome, Turn, TurnEnd
 from ports.turn_log import AppendResult, LogEntry
-from tests.support.builders import AT_ONCE, ID, OWNER, a_conversation, asked, numbered, turn_of
+from tests.support.builders import (
+    AT_ONCE,
+    ID,
+    OWNER,
+    a_conversation,
+    numbered,
+    turn_of,
+    with_question,
+)
 from tests.support.changes import asking, interrupting
 from tests.support.redis_servers import RedisProcess
-from tests.support.redis_store import Storing, storing
+from tests.support.redis_store import RedisHarness, redis_harness
 
 AT_ONCE_SENT = Batching(within=timedelta(hours=1), characters=1)
 SELDOM_SENT = Batching(within=timedelta(hours=1), characters=1_000)
@@ -20,16 +28,16 @@ END = TurnEnd(outcome=Outcome.FINISHED)
 
 
 @pytest.fixture
-async def writing(shared_server: RedisProcess) -> AsyncIterator[Storing]:
-    async with storing(shared_server.url, batching=AT_ONCE_SENT) as kept:
-        await kept.redis.flushdb()
-        yield kept
+async def writing(shared_server: RedisProcess) -> AsyncIterator[RedisHarness]:
+    async with redis_harness(shared_server.url, batching=AT_ONCE_SENT) as harness:
+        await harness.redis.flushdb()
+        yield harness
 
 
 @pytest.fixture
-async def turn(writing: Storing) -> Turn:
+async def turn(writing: RedisHarness) -> Turn:
     """An open turn with four pieces, of which Redis has lost the last two."""
-    conversation = asked(a_conversation())
+    conversation = with_question(a_conversation())
     await writing.store.create(OWNER, conversation)
     turn = turn_of(conversation)
     await writing.log.append(OWNER, ID, turn, numbered("one", "two"))
@@ -41,12 +49,12 @@ async def turn(writing: Storing) -> Turn:
 
 
 async def read_elsewhere(server: RedisProcess, turn: Turn) -> list[LogEntry]:
-    async with storing(server.url) as other:
+    async with redis_harness(server.url) as other:
         return [*await other.log.read(OWNER, ID, turn.id, 0, AT_ONCE)]
 
 
 async def test_what_was_lost_is_written_again_before_the_next_piece(
-    writing: Storing, turn: Turn, shared_server: RedisProcess
+    writing: RedisHarness, turn: Turn, shared_server: RedisProcess
 ) -> None:
     after = await writing.log.append(OWNER, ID, turn, numbered("five", first=5))
 
@@ -57,7 +65,7 @@ async def test_what_was_lost_is_written_again_before_the_next_piece(
 
 
 async def test_a_sign_of_life_brings_back_what_was_lost(
-    writing: Storing, turn: Turn, shared_server: RedisProcess
+    writing: RedisHarness, turn: Turn, shared_server: RedisProcess
 ) -> None:
     assert await writing.log.append(OWNER, ID, turn, []) is AppendResult.CONTINUE
 
@@ -65,7 +73,7 @@ async def test_a_sign_of_life_brings_back_what_was_lost(
 
 
 async def test_the_end_brings_back_what_was_lost(
-    writing: Storing, turn: Turn, shared_server: RedisProcess
+    writing: RedisHarness, turn: Turn, shared_server: RedisProcess
 ) -> None:
     await writing.log.end(OWNER, ID, turn, END)
 
@@ -76,7 +84,7 @@ async def test_the_end_brings_back_what_was_lost(
 async def test_a_writer_that_holds_only_the_rest_is_told_that_the_log_is_gone(
     turn: Turn, shared_server: RedisProcess
 ) -> None:
-    async with storing(shared_server.url) as other:
+    async with redis_harness(shared_server.url) as other:
         late = await other.log.append(OWNER, ID, turn, numbered("five", first=5))
 
     assert late is AppendResult.GONE
@@ -84,7 +92,7 @@ async def test_a_writer_that_holds_only_the_rest_is_told_that_the_log_is_gone(
 
 
 async def test_what_comes_before_the_beginning_of_a_log_opened_again_waits_for_it(
-    writing: Storing, turn: Turn, shared_server: RedisProcess
+    writing: RedisHarness, turn: Turn, shared_server: RedisProcess
 ) -> None:
     await writing.redis.delete(log_key(ID))
     await writing.log.append(OWNER, ID, turn, [])
@@ -97,10 +105,10 @@ async def test_what_comes_before_the_beginning_of_a_log_opened_again_waits_for_i
 
 
 async def test_a_log_whose_opening_was_not_heard_of_is_opened_for_its_writer(
-    writing: Storing, turn: Turn, shared_server: RedisProcess
+    writing: RedisHarness, turn: Turn, shared_server: RedisProcess
 ) -> None:
     await writing.redis.delete(log_key(ID))
-    async with storing(shared_server.url) as unheard:
+    async with redis_harness(shared_server.url) as unheard:
         await unheard.store.ensure_log(OWNER, ID, turn.id)
     await writing.store.ensure_log(OWNER, ID, turn.id)
     await writing.log.append(OWNER, ID, turn, numbered("one"))
@@ -113,17 +121,17 @@ async def test_a_log_whose_opening_was_not_heard_of_is_opened_for_its_writer(
 async def test_a_late_writer_takes_nothing_from_the_turn_that_took_its_place(
     shared_server: RedisProcess,
 ) -> None:
-    async with storing(shared_server.url, batching=SELDOM_SENT) as kept:
-        await kept.redis.flushdb()
-        await kept.store.create(OWNER, asked(a_conversation()))
-        older = turn_of(await kept.store.update(OWNER, ID, interrupting()))
-        newer = turn_of(await kept.store.update(OWNER, ID, asking("And?", 2)))
-        await kept.log.append(OWNER, ID, newer, numbered("a"))
-        await kept.log.append(OWNER, ID, newer, numbered("waits", first=2))
-        late = await kept.log.append(OWNER, ID, older, numbered("late"))
-        await kept.log.append(OWNER, ID, newer, numbered("c", first=3))
-        here = await kept.log.read(OWNER, ID, newer.id, 0, AT_ONCE)
-        await kept.log.end(OWNER, ID, newer, END)
+    async with redis_harness(shared_server.url, batching=SELDOM_SENT) as harness:
+        await harness.redis.flushdb()
+        await harness.store.create(OWNER, with_question(a_conversation()))
+        older = turn_of(await harness.store.update(OWNER, ID, interrupting()))
+        newer = turn_of(await harness.store.update(OWNER, ID, asking("And?", 2)))
+        await harness.log.append(OWNER, ID, newer, numbered("a"))
+        await harness.log.append(OWNER, ID, newer, numbered("waits", first=2))
+        late = await harness.log.append(OWNER, ID, older, numbered("late"))
+        await harness.log.append(OWNER, ID, newer, numbered("c", first=3))
+        here = await harness.log.read(OWNER, ID, newer.id, 0, AT_ONCE)
+        await harness.log.end(OWNER, ID, newer, END)
 
     assert late is AppendResult.SUPERSEDED
     assert here == numbered("a", "waits", "c")

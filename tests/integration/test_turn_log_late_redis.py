@@ -11,22 +11,30 @@ from adapters.encrypted_redis.command_queue import Bounds
 from adapters.encrypted_redis.turn_log import Batching
 from domain.model.errors import TurnInProgress
 from ports.turn_log import AppendResult
-from tests.support.builders import AT_ONCE, ID, OWNER, a_conversation, asked, numbered, turn_of
+from tests.support.builders import (
+    AT_ONCE,
+    ID,
+    OWNER,
+    a_conversation,
+    numbered,
+    turn_of,
+    with_question,
+)
 from tests.support.changes import asking
 from tests.support.clocks import ManualClock
 from tests.support.redis_servers import RedisProcess
-from tests.support.redis_store import Storing, storing
+from tests.support.redis_store import RedisHarness, redis_harness
 
 
 async def test_a_redis_that_takes_long_holds_up_no_writer(own_server: RedisProcess) -> None:
-    async with storing(own_server.url, batching=Batching()) as kept:
-        conversation = asked(a_conversation())
-        await kept.store.create(OWNER, conversation)
+    async with redis_harness(own_server.url, batching=Batching()) as harness:
+        conversation = with_question(a_conversation())
+        await harness.store.create(OWNER, conversation)
         turn = turn_of(conversation)
         own_server.signal(signal.SIGSTOP)
-        first = await kept.log.append(OWNER, ID, turn, numbered("first"))
-        second = await kept.log.append(OWNER, ID, turn, numbered("second", first=2))
-        heard = await kept.log.read(OWNER, ID, turn.id, 0, AT_ONCE)
+        first = await harness.log.append(OWNER, ID, turn, numbered("first"))
+        second = await harness.log.append(OWNER, ID, turn, numbered("second", first=2))
+        heard = await harness.log.read(OWNER, ID, turn.id, 0, AT_ONCE)
         own_server.signal(signal.SIGCONT)
 
     assert (first, second) == (AppendResult.CONTINUE, AppendResult.CONTINUE)
@@ -37,14 +45,14 @@ async def test_a_redis_that_takes_long_is_told_each_thing_once(
     own_server: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = ManualClock()
-    async with storing(own_server.url, clock=clock, batching=Batching()) as kept:
-        conversation = asked(a_conversation())
-        await kept.store.create(OWNER, conversation)
-        sent = _counted(kept, monkeypatch)
+    async with redis_harness(own_server.url, clock=clock, batching=Batching()) as harness:
+        conversation = with_question(a_conversation())
+        await harness.store.create(OWNER, conversation)
+        sent = _counted(harness, monkeypatch)
         own_server.signal(signal.SIGSTOP)
         for number in range(1, 21):
             piece = numbered("x" * 300, first=number)
-            await kept.log.append(OWNER, ID, turn_of(conversation), piece)
+            await harness.log.append(OWNER, ID, turn_of(conversation), piece)
             clock.advance(timedelta(milliseconds=200))
             await asyncio.sleep(0)
         count = len(sent)
@@ -57,16 +65,18 @@ async def test_what_is_logged_leaves_room_for_what_is_stored(
     own_server: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few, clock = Bounds(commands=20), ManualClock()
-    async with storing(own_server.url, bounds=few, clock=clock, batching=Batching()) as kept:
-        conversation = asked(a_conversation())
-        await kept.store.create(OWNER, conversation)
+    async with redis_harness(
+        own_server.url, bounds=few, clock=clock, batching=Batching()
+    ) as harness:
+        conversation = with_question(a_conversation())
+        await harness.store.create(OWNER, conversation)
         own_server.signal(signal.SIGSTOP)
-        waiting = [asyncio.create_task(kept.commands.call_once("ask", "PING")) for _ in range(10)]
+        waiting = [asyncio.create_task(harness.client.call_once("ask", "PING")) for _ in range(10)]
         await asyncio.sleep(0)
-        sent = _counted(kept, monkeypatch)
-        await kept.log.append(OWNER, ID, turn_of(conversation), numbered("first"))
-        await kept.log.append(OWNER, ID, turn_of(conversation), [])
-        storing_it = asyncio.create_task(kept.store.update(OWNER, ID, asking("And?", 2)))
+        sent = _counted(harness, monkeypatch)
+        await harness.log.append(OWNER, ID, turn_of(conversation), numbered("first"))
+        await harness.log.append(OWNER, ID, turn_of(conversation), [])
+        storing_it = asyncio.create_task(harness.store.update(OWNER, ID, asking("And?", 2)))
         for _ in range(10):
             clock.advance(timedelta(milliseconds=200))
             await asyncio.sleep(0)
@@ -75,21 +85,21 @@ async def test_what_is_logged_leaves_room_for_what_is_stored(
         with pytest.raises(TurnInProgress):
             await storing_it
         await asyncio.gather(*waiting)
-        async with asyncio.timeout(20), storing(own_server.url) as other:
+        async with asyncio.timeout(20), redis_harness(own_server.url) as other:
             while not await other.log.read(OWNER, ID, turn_of(conversation).id, 0, AT_ONCE):
                 clock.advance(timedelta(milliseconds=200))
 
     assert meanwhile == []
 
 
-def _counted(kept: Storing, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def _counted(harness: RedisHarness, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is sent for the log from now on, a line each."""
     sent: list[str] = []
-    run = kept.commands.run_script
+    run = harness.client.run_script
 
     async def counting(doing: str, *arguments: Any, **options: Any) -> Any:
         sent.append(doing)
         return await run(doing, *arguments, **options)
 
-    monkeypatch.setattr(kept.commands, "run_script", counting)
+    monkeypatch.setattr(harness.client, "run_script", counting)
     return sent

@@ -6,14 +6,14 @@ import openai
 import pytest
 
 from tests.support.http_client import Client
-from tests.support.service import GENEROUS, served_apart
+from tests.support.service import GENEROUS, running_service_in_thread
 from tests.support.tool_model import Clerk
 
 
 @pytest.fixture(scope="session")
 def office() -> Iterator[str]:
     """A service whose model is a clerk."""
-    with served_apart(GENEROUS, Clerk()) as url:
+    with running_service_in_thread(GENEROUS, Clerk()) as url:
         yield url
 
 

@@ -19,7 +19,7 @@ from tests.openai_clients.test_agents import weather
 from tests.openai_clients.test_responses import LOOK, results
 from tests.support.http_client import Answer
 from tests.support.openai_recordings import FOLDER, Exchange, Names, told
-from tests.support.service import GENEROUS, served
+from tests.support.service import GENEROUS, running_service
 from tests.support.tool_model import Clerk
 
 Scene = Callable[[openai.AsyncOpenAI], Awaitable[None]]
@@ -142,7 +142,7 @@ async def recorded(url: str, scene: Scene) -> dict[str, Any]:
 
 
 async def main() -> None:
-    async with served(GENEROUS, model=Clerk()) as service:
+    async with running_service(GENEROUS, model=Clerk()) as service:
         for name, scene in SCENES.items():
             document = await recorded(service.url, scene)
             text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"

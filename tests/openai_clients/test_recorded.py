@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.support.openai_recordings import FOLDER, Names, recording, replayed
-from tests.support.v1_client import Program
+from tests.support.v1_client import V1Client
 
 RECORDINGS = sorted(path.stem for path in FOLDER.glob("*.json"))
 
@@ -13,7 +13,7 @@ RECORDINGS = sorted(path.stem for path in FOLDER.glob("*.json"))
 @pytest.mark.parametrize("name", RECORDINGS)
 async def test_a_recorded_exchange_is_answered_as_it_was(office: str, name: str) -> None:
     known = recording(name)
-    today = await replayed(await Program.new(office), known)
+    today = await replayed(await V1Client.new(office), known)
 
     assert [one.document() for one in today] == [one.document() for one in known]
 

@@ -15,9 +15,9 @@ from attrs import define, field, frozen
 
 from domain.model.message import FinishReason
 from domain.model.piece import Piece, ReasoningPiece, TextPiece, ToolCallPiece
-from tests.support.fake_model import Puppet
+from tests.support.fake_model import FakeModel
 from tests.support.http_client import Answer
-from tests.support.native_client import Person
+from tests.support.native_client import NativeClient
 
 FOLDER: Final = Path(__file__).parents[1] / "clients" / "recorded"
 RECORDING: Final = os.environ.get("PRIVITY_RECORD") == "1"
@@ -83,17 +83,17 @@ def piece(kind: str, *told: str) -> Piece:
     return ReasoningPiece(*told) if kind == "reasoning" else TextPiece(*told)
 
 
-async def say(puppet: Puppet, asked: Asked) -> None:
+async def say(fake_model: FakeModel, asked: Asked) -> None:
     """Have the puppet reply as it did."""
     if asked.reply is None:
         return
-    speaking = await puppet.asked()
+    model_reply = await fake_model.next_reply()
     for told in asked.reply:
-        speaking.give(piece(*told))
+        model_reply.give(piece(*told))
     if asked.finish == FAILED:
-        speaking.fail()
+        model_reply.fail()
     else:
-        speaking.finish(FinishReason(asked.finish))
+        model_reply.finish(FinishReason(asked.finish))
 
 
 def rendered(answer: Answer) -> dict[str, Any]:
@@ -114,12 +114,12 @@ def _event(event: Any) -> dict[str, Any]:
     return {**{name: value for name, value in named.items() if value}, "data": told}
 
 
-async def played(person: Person, asked: Asked, names: Names) -> Answer:
+async def played(client: NativeClient, asked: Asked, names: Names) -> Answer:
     """The answer that this service gives to a recorded request."""
     path, body = names.shown(asked.path), names.shown(asked.body)
     if asked.method != "POST":
-        return await person.call(asked.method, path)
-    return await person.post(path, body)
+        return await client.call(asked.method, path)
+    return await client.post(path, body)
 
 
 def read(name: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from playwright.async_api import (
     expect,
 )
 
-from tests.support.fake_model import Puppet, Speaking
+from tests.support.fake_model import FakeModel, ModelReply
 
 # A failed reply ends like that on purpose; see docs/http_api.md.
 CUT: Final = "ERR_INCOMPLETE_CHUNKED_ENCODING"
@@ -125,10 +125,10 @@ SAY = """(message) => {
 SAY_AND_WAIT = SAY.replace(".then(() => true)", ".then((answer) => answer.text())")
 
 
-async def half_said(chat: Chat, puppet: Puppet) -> Speaking:
+async def half_said(chat: Chat, fake_model: FakeModel) -> ModelReply:
     """A reply in the middle."""
     await chat.say("Hello")
-    speaking = await puppet.asked()
-    speaking.say("The first half,")
+    model_reply = await fake_model.next_reply()
+    model_reply.say("The first half,")
     await expect(chat.replies.last).to_have_text("The first half,")
-    return speaking
+    return model_reply

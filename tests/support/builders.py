@@ -61,12 +61,14 @@ def a_message(number: int = 1, text: str = "Hello?", **members: Any) -> Message:
     return Message(number=number, **{**known, **members})
 
 
-def heard(conversation: Conversation, text: str = "Hello?", **members: Any) -> Conversation:
+def with_user_message(
+    conversation: Conversation, text: str = "Hello?", **members: Any
+) -> Conversation:
     """With one more message that belongs to no turn."""
     return with_message(conversation, a_message(conversation.next_number, text, **members))
 
 
-def asked(
+def with_question(
     conversation: Conversation, text: str = "Hello?", number: int = 1, *, at: datetime = NOON
 ) -> Conversation:
     """With its ``number``-th turn opened by a message."""
@@ -79,7 +81,7 @@ def pieces_of(*texts: str) -> list[Piece]:
     return [TextPiece(text) for text in texts]
 
 
-def answered(
+def with_answer(
     conversation: Conversation, text: str = "Hi!", number: int = 1, *, at: datetime = NOON
 ) -> Conversation:
     """With its ``number``-th turn, which must be open, finished."""
@@ -92,8 +94,8 @@ def after_turns(count: int) -> Conversation:
     """A conversation in which ``count`` questions were asked and answered."""
     conversation = a_conversation()
     for number in range(1, count + 1):
-        conversation = asked(conversation, f"question {number}", number)
-        conversation = answered(conversation, f"answer {number}", number)
+        conversation = with_question(conversation, f"question {number}", number)
+        conversation = with_answer(conversation, f"answer {number}", number)
     return conversation
 
 

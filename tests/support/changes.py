@@ -7,21 +7,21 @@ from domain.model.conversation import Conversation
 from domain.model.message import FinishReason
 from domain.service.turn_lifecycle import fail, finish, interrupt, settle
 from ports.conversation_store import Change
-from tests.support.builders import answered, asked, heard, pieces_of, turn_id
+from tests.support.builders import pieces_of, turn_id, with_answer, with_question, with_user_message
 from tests.support.clocks import NOON
 
 
 def asking(text: str = "Hello?", number: int = 1, **members: Any) -> Change:
-    return partial(asked, text=text, number=number, **members)
+    return partial(with_question, text=text, number=number, **members)
 
 
 def answering(text: str = "Hi!", number: int = 1, **members: Any) -> Change:
-    return partial(answered, text=text, number=number, **members)
+    return partial(with_answer, text=text, number=number, **members)
 
 
 def hearing(text: str) -> Change:
     """Another message, of no turn."""
-    return partial(heard, text=text)
+    return partial(with_user_message, text=text)
 
 
 def finishing(number: int = 1) -> Change:

@@ -14,7 +14,7 @@ from uuid import uuid4
 from attrs import frozen
 
 from tests.architecture.sources import ROOT
-from tests.support.native_client import Person
+from tests.support.native_client import NativeClient
 from tests.support.redis_kinds import compose_command
 from tests.support.redis_servers import free_port
 
@@ -135,5 +135,5 @@ async def until_it_is_ready(services: Composed) -> None:
     async with asyncio.timeout(60):
         while True:
             with suppress(OSError, EOFError):
-                if (await Person(services.url).get("/health/ready")).status == 200:
+                if (await NativeClient(services.url).get("/health/ready")).status == 200:
                     return

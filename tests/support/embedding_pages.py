@@ -9,9 +9,9 @@ from playwright.async_api import Route, expect
 
 from entrypoints.settings import Settings
 from tests.support.browser import Chat, Visitor
-from tests.support.fake_model import Puppet
+from tests.support.fake_model import FakeModel
 from tests.support.proxies import proxy_to
-from tests.support.service import served
+from tests.support.service import running_service
 
 EMBEDDER = "https://blog.example"
 
@@ -48,13 +48,13 @@ async def opened(chat: Chat, label: str = "Chat") -> None:
 
 
 @asynccontextmanager
-async def served_by_https(puppet: Puppet, *embedders: str) -> AsyncIterator[str]:
+async def served_by_https(fake_model: FakeModel, *embedders: str) -> AsyncIterator[str]:
     """The origin of a service behind TLS which these sites may embed."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("chat.example").configure_cert(tls)
     async with proxy_to(0, tls) as proxy:
         origin = f"https://chat.example:{proxy.port}"
         settings = Settings(public_url=origin, embedding_origins=embedders)
-        async with served(settings, model=puppet) as service:
+        async with running_service(settings, model=fake_model) as service:
             proxy.target = int(service.url.rpartition(":")[2])
             yield origin

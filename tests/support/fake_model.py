@@ -11,7 +11,7 @@ from ports.language_model import ModelError
 USAGE = Usage(input_tokens=7, output_tokens=3)
 
 
-class Parrot:
+class EchoModel:
     """Repeats every message of the user it can see, a word at a time and at once."""
 
     name = "parrot"
@@ -23,7 +23,7 @@ class Parrot:
         yield ModelFinished(reason=FinishReason.STOP, usage=USAGE)
 
 
-class Speaking:
+class ModelReply:
     """One reply of a puppet; silent until it is told something."""
 
     def __init__(self, prompt: Prompt) -> None:
@@ -52,29 +52,29 @@ class Speaking:
         return told
 
 
-class Puppet:
+class FakeModel:
     """Replies only what it is told; ``asked`` gives its replies as they are asked for."""
 
     name = "puppet"
 
     def __init__(self) -> None:
-        self._asked: asyncio.Queue[Speaking] = asyncio.Queue()
+        self._asked: asyncio.Queue[ModelReply] = asyncio.Queue()
         self.times_asked = 0
 
-    async def asked(self) -> Speaking:
+    async def next_reply(self) -> ModelReply:
         """The next reply that somebody waits for."""
         async with asyncio.timeout(10):
             return await self._asked.get()
 
     async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
-        speaking = Speaking(prompt)
+        model_reply = ModelReply(prompt)
         self.times_asked += 1
-        self._asked.put_nowait(speaking)
+        self._asked.put_nowait(model_reply)
         try:
             while True:
-                said = await speaking.next()
+                said = await model_reply.next()
                 yield said
                 if isinstance(said, ModelFinished):
                     return
         finally:
-            speaking.left.set()
+            model_reply.left.set()

@@ -38,7 +38,7 @@ class RecordingTelemetry:
         return [fields for name, fields in self.emitted if name == event]
 
 
-class Saying:
+class InstantModel:
     """A model that says all it has to say at once; ``error`` is how it fails then."""
 
     name = "saying"
@@ -57,7 +57,7 @@ class Saying:
         yield FINISHED
 
 
-class ShakyStore:
+class FlakyStore:
     """The store behind it, which takes its time to write, and may be away for a while."""
 
     def __init__(self, store: ConversationStateStore, clock: ManualClock) -> None:
@@ -135,7 +135,7 @@ class ShakyStore:
             raise StoreUnavailable(doing)
 
 
-class Calm:
+class FakeSignals:
     """Signals that only nudge: no time passes while one waits."""
 
     def __init__(self) -> None:
@@ -150,7 +150,7 @@ class Calm:
         self._nudged.set()
 
 
-class Beating(Calm):
+class TickingSignals(FakeSignals):
     """Signals whose every wait lasts as long as it may."""
 
     def __init__(self, clock: ManualClock) -> None:

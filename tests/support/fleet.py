@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from attrs import define
 
-from tests.support.native_client import Person
-from tests.support.ordered_model import Teller
+from tests.support.native_client import NativeClient
+from tests.support.ordered_model import OrderedModel
 from tests.support.processes import ServerProcess, serving
 from tests.support.redis_store import RING
 
@@ -18,7 +18,7 @@ class Fleet:
     """Processes of one service."""
 
     redis_url: str
-    teller: Teller
+    ordered_model: OrderedModel
     _stack: AsyncExitStack
 
     async def one(self, **settings: str) -> ServerProcess:
@@ -26,7 +26,7 @@ class Fleet:
         known = {
             "REDIS_URL": self.redis_url,
             "PRIVITY_KEYS": RING,
-            "MODEL_BASE_URL": self.teller.url,
+            "MODEL_BASE_URL": self.ordered_model.url,
             "MODEL_NAME": "teller",
             "MODEL_SILENCE_SECONDS": "10",
             "PRIVITY_NEW_PER_HOUR": "1000000",
@@ -36,13 +36,13 @@ class Fleet:
 
 
 @asynccontextmanager
-async def a_fleet(redis_url: str, teller: Teller) -> AsyncIterator[Fleet]:
+async def a_fleet(redis_url: str, ordered_model: OrderedModel) -> AsyncIterator[Fleet]:
     async with AsyncExitStack() as stack:
-        yield Fleet(redis_url, teller, stack)
+        yield Fleet(redis_url, ordered_model, stack)
 
 
-def meeting(service: ServerProcess, person: Person | None = None) -> Person:
+def meeting(service: ServerProcess, client: NativeClient | None = None) -> NativeClient:
     """The same browser, or a new one, led to this process."""
-    met = Person(service.url)
-    met.cookie = person.cookie if person else None
+    met = NativeClient(service.url)
+    met.cookie = client.cookie if client else None
     return met

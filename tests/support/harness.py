@@ -42,7 +42,7 @@ from ports.turn_log import LogEntry, TurnLog
 from ports.turn_runner import TurnRunner
 from tests.support.builders import OWNER
 from tests.support.clocks import HastyClock, ManualClock
-from tests.support.fakes import RecordingTelemetry, Saying, ShakyStore
+from tests.support.fakes import FlakyStore, InstantModel, RecordingTelemetry
 
 ADDRESS = "192.0.2.1"
 WHEN_IT_COMES = timedelta(seconds=10)
@@ -51,12 +51,12 @@ _GENEROUS = {Quota.NEW: 1_000, Quota.STORED: 10**9}
 
 
 @frozen(kw_only=True)
-class Room:
+class Harness:
     """Where a test talks with a model."""
 
     clock: ManualClock
     log: InMemoryTurnLog
-    store: ShakyStore
+    store: FlakyStore
     telemetry: RecordingTelemetry
     runner: TaskTurnRunner
     container: punq.Container
@@ -120,18 +120,18 @@ class Room:
         return await self.store.load(OWNER, session_id)
 
 
-def a_room(
+def a_harness(
     model: LanguageModel | None = None,
     *,
     clock: ManualClock | None = None,
     max_turns: int = 8,
     budget: Budget | None = None,
     per_hour: dict[Quota, int] | None = None,
-) -> Room:
+) -> Harness:
     """A room; sleeping takes no time in it unless ``clock`` says otherwise."""
     clock, telemetry = clock or HastyClock(), RecordingTelemetry()
     log = InMemoryTurnLog(clock=clock)
-    store = ShakyStore(InMemoryConversationStore(clock=clock, log=log), clock)
+    store = FlakyStore(InMemoryConversationStore(clock=clock, log=log), clock)
     runner = TaskTurnRunner(max_turns=max_turns, telemetry=telemetry)
     keys = SealedClientKeys(ring=KeyRing.random(os.urandom), random_bytes=os.urandom)
     limiter = InMemoryRateLimiter(
@@ -145,7 +145,7 @@ def a_room(
         ConversationStateStore: store,
         IdentifierSource: RandomIdentifiers(),
         MissingLogs: MissingLogs(),
-        LanguageModel: model or Saying("Hi!"),
+        LanguageModel: model or InstantModel("Hi!"),
         RateLimiter: limiter,
         Telemetry: telemetry,
         TurnLog: log,
@@ -157,6 +157,6 @@ def a_room(
         container.register(port, instance=instance)
     for use_case in USE_CASES:
         container.register(use_case)
-    return Room(
+    return Harness(
         clock=clock, log=log, store=store, telemetry=telemetry, runner=runner, container=container
     )

@@ -11,7 +11,7 @@ from typing import Any
 from attrs import define, field
 
 from tests.support.http_client import Answer
-from tests.support.native_client import Person
+from tests.support.native_client import NativeClient
 
 SORRY = "Sorry, there was an error."
 
@@ -20,7 +20,7 @@ SORRY = "Sorry, there was an error."
 class Widget:
     """One widget in one browser."""
 
-    person: Person
+    client: NativeClient
     client_id: str = "9a1c7d52-6f0e-4c83-9f4e-2f7b1f6a0c11"
     session_id: str | None = None
     shown: list[tuple[str, str]] = field(factory=list)
@@ -33,7 +33,7 @@ class Widget:
         return {"message": text, "clientId": self.client_id, **known}
 
     async def send(self, text: str, context: Any = None, *, at: str = "/api/chat") -> Answer:
-        answer = await self.person.post(at, self.body(text, context))
+        answer = await self.client.post(at, self.body(text, context))
         self.take(text, answer)
         return answer
 
@@ -60,7 +60,7 @@ class Widget:
         self.shown = []
         if self.session_id is None:
             return
-        answer = await self.person.get(f"/api/chat?sessionId={self.session_id}")
+        answer = await self.client.get(f"/api/chat?sessionId={self.session_id}")
         if answer.status == 200:
             said = answer.document["messages"]
             self.shown = [(message["role"], message["content"]) for message in said]
@@ -68,7 +68,7 @@ class Widget:
             self.session_id = None
 
     async def reset(self) -> None:
-        await self.person.delete(f"/api/chat?sessionId={self.session_id}")
+        await self.client.delete(f"/api/chat?sessionId={self.session_id}")
         self.session_id, self.shown = None, []
 
 

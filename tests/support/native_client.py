@@ -10,7 +10,7 @@ from typing import Any
 from tests.support.http_client import JSON, Answer, Client, LiveAnswer
 
 
-class Person(Client):
+class NativeClient(Client):
     """Somebody at a browser."""
 
     async def say(self, text: str, session_id: str | None = None, **members: Any) -> Answer:
@@ -24,7 +24,7 @@ class Person(Client):
         return answer.document
 
     @asynccontextmanager
-    async def saying(
+    async def streaming(
         self, text: str, session_id: str | None = None, *, key: str = "", **members: Any
     ) -> AsyncIterator[LiveAnswer]:
         """A message, and its reply while it comes; ``key`` is the Idempotency-Key."""
@@ -36,7 +36,7 @@ class Person(Client):
             yield live
 
     @asynccontextmanager
-    async def resuming(self, session_id: str, cursor: str = "") -> AsyncIterator[LiveAnswer]:
+    async def resume(self, session_id: str, cursor: str = "") -> AsyncIterator[LiveAnswer]:
         """The running reply from its first chunk, or behind a cursor."""
         seen = {"last_event_id": cursor} if cursor else {}
         async with self.open("GET", f"/api/chat/{session_id}/stream", **seen) as live:
@@ -52,7 +52,7 @@ class Person(Client):
         wanted = "".join(f"&{name}={value}" for name, value in query.items())
         return await self.get(f"/api/chat?sessionId={session_id}{wanted}")
 
-    async def said(self, session_id: str) -> list[tuple[str, str]]:
+    async def transcript(self, session_id: str) -> list[tuple[str, str]]:
         """Who said what, as the history has it."""
         answer = await self.history(session_id)
         assert answer.status == 200, answer.body

@@ -36,7 +36,7 @@ def _pieces(name: str, count: int) -> list[str]:
 
 
 @define
-class Teller:
+class OrderedModel:
     """Counts how often each name was told."""
 
     url: str = ""
@@ -72,15 +72,15 @@ async def _end(request: web.Request, response: web.StreamResponse, ending: str) 
 
 
 @asynccontextmanager
-async def telling() -> AsyncIterator[Teller]:
-    teller = Teller()
+async def ordered_model_server() -> AsyncIterator[OrderedModel]:
+    ordered_model = OrderedModel()
     app = web.Application()
-    app.router.add_post("/v1/chat/completions", teller.answer)
+    app.router.add_post("/v1/chat/completions", ordered_model.answer)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        teller.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-        yield teller
+        ordered_model.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        yield ordered_model
     finally:
         await runner.cleanup()

@@ -7,12 +7,12 @@ from redis.asyncio import Redis
 
 from entrypoints.settings import Settings
 from ports.language_model import LanguageModel
-from tests.support.fake_model import Parrot
-from tests.support.native_client import Person
+from tests.support.fake_model import EchoModel
+from tests.support.native_client import NativeClient
 from tests.support.processes import ServerProcess, serving
 from tests.support.redis_servers import RedisProcess
 from tests.support.redis_store import RING
-from tests.support.service import Served, served
+from tests.support.service import RunningService, running_service
 
 
 @asynccontextmanager
@@ -25,9 +25,9 @@ async def serving_from(server: RedisProcess, **settings: str) -> AsyncIterator[S
 @asynccontextmanager
 async def served_from(
     server: RedisProcess, model: LanguageModel | None = None
-) -> AsyncIterator[Served]:
+) -> AsyncIterator[RunningService]:
     """The service in this process; a parrot replies unless another model is given."""
-    async with served(settings_for(server.url), model=model or Parrot()) as service:
+    async with running_service(settings_for(server.url), model=model or EchoModel()) as service:
         yield service
 
 
@@ -46,8 +46,8 @@ async def looking_into(server: RedisProcess) -> "AsyncIterator[Redis]":
         await redis.aclose()
 
 
-def at(url: str, person: Person) -> Person:
+def at(url: str, client: NativeClient) -> NativeClient:
     """The same browser at another address."""
-    moved = Person(url)
-    moved.cookie = person.cookie
+    moved = NativeClient(url)
+    moved.cookie = client.cookie
     return moved

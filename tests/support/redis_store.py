@@ -27,7 +27,7 @@ from adapters.sealing.sealer import Sealer
 from adapters.system.clock import SystemClock
 from domain.model.identifiers import Owner, SessionId
 from ports.clock import Clock
-from tests.support.builders import ID, OWNER, a_conversation, answered, asked
+from tests.support.builders import ID, OWNER, a_conversation, with_answer, with_question
 from tests.support.fakes import RecordingTelemetry
 
 RING = "first:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
@@ -35,14 +35,14 @@ NEWER = "second:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="
 
 
 @frozen(kw_only=True)
-class Storing:
+class RedisHarness:
     """The adapters, and a plain client beside them."""
 
     store: RedisConversationStore
     log: RedisTurnLog
-    commands: RedisClient
+    client: RedisClient
     redis: "Redis"
-    notes: RecordingTelemetry
+    telemetry: RecordingTelemetry
 
     async def frames(self, session_id: SessionId = ID) -> list[bytes]:
         found = await self.redis.lrange(state_key(session_id), 0, -1)
@@ -76,7 +76,7 @@ class Storing:
 
 
 @asynccontextmanager
-async def storing(
+async def redis_harness(
     url: str,
     ring: str = RING,
     *,
@@ -84,7 +84,7 @@ async def storing(
     batching: Batching | None = None,
     clock: Clock | None = None,
     ca_file: Path | None = None,
-) -> AsyncIterator[Storing]:
+) -> AsyncIterator[RedisHarness]:
     """Adapters over the server at ``url``, written through unless ``batching`` says otherwise."""
     own = clock or SystemClock()
     place = RedisAddress(url=url, ca_file=ca_file)
@@ -100,7 +100,7 @@ async def storing(
     trusted: dict[str, Any] = {"ssl_ca_certs": str(ca_file)} if ca_file else {}
     redis = Redis.from_url(url, protocol=2, **trusted)
     try:
-        yield Storing(store=store, log=log, commands=commands, redis=redis, notes=notes)
+        yield RedisHarness(store=store, log=log, client=commands, redis=redis, telemetry=notes)
     finally:
         await redis.aclose()
         connection.close()
@@ -109,11 +109,13 @@ async def storing(
             await running
 
 
-async def talked(kept: Storing, turns: int, owner: Owner = OWNER) -> None:
+async def with_turns(harness: RedisHarness, turns: int, owner: Owner = OWNER) -> None:
     """A conversation of so many turns."""
-    await kept.store.create(owner, a_conversation())
+    await harness.store.create(owner, a_conversation())
     for number in range(1, turns + 1):
-        await kept.store.update(owner, ID, partial(asked, text=f"question {number}", number=number))
-        await kept.store.update(
-            owner, ID, partial(answered, text=f"answer {number}", number=number)
+        await harness.store.update(
+            owner, ID, partial(with_question, text=f"question {number}", number=number)
+        )
+        await harness.store.update(
+            owner, ID, partial(with_answer, text=f"answer {number}", number=number)
         )

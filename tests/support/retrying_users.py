@@ -9,7 +9,7 @@ from attrs import Factory, define
 
 from tests.support.event_stream import kinds, text_of
 from tests.support.http_client import Answer
-from tests.support.native_client import Person
+from tests.support.native_client import NativeClient
 from tests.support.ordered_model import an_order, told
 
 PIECES: Final = 6
@@ -34,7 +34,7 @@ class Talk:
 
 
 @define
-class Speaker:
+class RetryingUser:
     """Somebody who says one message after the other, each under a key of its own."""
 
     name: str
@@ -42,14 +42,14 @@ class Speaker:
     chance: random.Random
     outcomes: Counter[str]
     talks: list[Talk] = Factory(lambda: [Talk()])
-    said: int = 0
+    sent: int = 0
 
     async def speak(self, service: Service) -> None:
         """One message, repeated until its turn has ended."""
-        self.said += 1
-        if self.said % LONG_ENOUGH == 0:
+        self.sent += 1
+        if self.sent % LONG_ENOUGH == 0:
             self.talks.append(Talk())
-        name = f"{self.name}-{self.said}"
+        name = f"{self.name}-{self.sent}"
         while not await self._has_ended(service, name):  # noqa: ASYNC110 - as people wait
             await asyncio.sleep(self.chance.uniform(0.02, 0.3))
 
@@ -65,11 +65,11 @@ class Speaker:
         return outcome in ("acknowledged", "interrupted")
 
     async def _asked(self, service: Service, name: str) -> Answer:
-        person = self.at(self.chance.choice(service.urls))
+        client = self.at(self.chance.choice(service.urls))
         talk = self.talks[-1]
         named = {} if talk.session_id is None else {"sessionId": talk.session_id}
         body = {"message": an_order(name, PIECES, PAUSE), **named}
-        return await person.post("/api/chat", body, idempotency_key=f"key-{name}")
+        return await client.post("/api/chat", body, idempotency_key=f"key-{name}")
 
     def _outcome(self, answer: Answer, name: str) -> str:
         if answer.status != 200:
@@ -85,13 +85,13 @@ class Speaker:
         talk.acknowledged.append((an_order(name, PIECES, PAUSE), told(name, PIECES)))
         return "acknowledged"
 
-    def at(self, url: str) -> Person:
-        return Person(url, authorization=f"Bearer {self.bearer}")
+    def at(self, url: str) -> NativeClient:
+        return NativeClient(url, authorization=f"Bearer {self.bearer}")
 
     async def kept(self, talk: Talk, service: Service) -> list[tuple[str, str]]:
         """Every question that is stored, with the reply behind it, empty where there is none."""
-        person = self.at(service.urls[0])
-        history = (await person.history(str(talk.session_id), limit=500)).document
+        client = self.at(service.urls[0])
+        history = (await client.history(str(talk.session_id), limit=500)).document
         messages = [(said["role"], said["content"]) for said in history["messages"]]
         behind = [*messages[1:], ("user", "")]
         return [

@@ -27,7 +27,7 @@ _SOON = timedelta(seconds=5)
 
 
 @frozen(kw_only=True)
-class Served:
+class RunningService:
     """A service that listens."""
 
     url: str
@@ -52,12 +52,12 @@ def opening(replacing: Replacing) -> ContainerFactory:
 
 
 @asynccontextmanager
-async def served(
+async def running_service(
     settings: Settings | None = None,
     *,
     model: LanguageModel | None = None,
     replacing: Replacing | None = None,
-) -> AsyncIterator[Served]:
+) -> AsyncIterator[RunningService]:
     """The app behind the real server on a free port; turns still running at the end are cut off."""
 
     def replace(container: punq.Container) -> None:
@@ -85,7 +85,7 @@ async def served(
     if server.done():
         await server
     try:
-        yield Served(url=listening.result(), app=app)
+        yield RunningService(url=listening.result(), app=app)
         await app.state.runner.drain(_AT_ONCE, _SOON)
     finally:
         stopping.set()
@@ -93,14 +93,14 @@ async def served(
 
 
 @contextmanager
-def served_apart(settings: Settings, model: LanguageModel) -> Iterator[str]:
+def running_service_in_thread(settings: Settings, model: LanguageModel) -> Iterator[str]:
     """The URL of a service in a thread of its own, for tests with different event loops."""
     started: Future[tuple[str, Callable[[], object]]] = Future()
 
     async def serving() -> None:
         leaving = asyncio.Event()
         loop = asyncio.get_running_loop()
-        async with served(settings, model=model) as service:
+        async with running_service(settings, model=model) as service:
             started.set_result((service.url, lambda: loop.call_soon_threadsafe(leaving.set)))
             await leaving.wait()
 

@@ -9,7 +9,7 @@ from attrs import Factory, define
 
 from tests.support.event_stream import kinds, text_of
 from tests.support.http_client import Answer
-from tests.support.native_client import Person
+from tests.support.native_client import NativeClient
 
 _PATIENCE = 60
 
@@ -34,10 +34,10 @@ class Tally:
 
 
 @define
-class Talker:
+class SteadyUser:
     """Somebody with one conversation."""
 
-    person: Person
+    client: NativeClient
     name: str
     tally: Tally
     session_id: str | None = None
@@ -51,7 +51,7 @@ class Talker:
 
     async def say(self, text: str) -> str:
         """How it ended."""
-        answer = await self.person.say(text, self.session_id)
+        answer = await self.client.say(text, self.session_id)
         if answer.status != 200:
             return f"{answer.status} {answer.code}"
         self.session_id = answer.session_id
@@ -62,7 +62,7 @@ class Talker:
 
     async def lost(self) -> list[tuple[str, str]]:
         """What was acknowledged and is not, in this order, in the history exactly once."""
-        kept = replies_in(await self.person.said(str(self.session_id)))
+        kept = replies_in(await self.client.transcript(str(self.session_id)))
         return [] if [one for one in kept if one in self.heard] == self.heard else self.heard
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.conversation import Conversation
 from ports.turn_runner import Signals
-from tests.support.builders import a_conversation, asked, turn_id
+from tests.support.builders import a_conversation, turn_id, with_question
 from tests.support.fakes import RecordingTelemetry
 
 LONG = timedelta(seconds=10)
@@ -25,7 +25,7 @@ class Turn:
 
     async def opening(self) -> Conversation:
         await self.may_open.wait()
-        return asked(a_conversation())
+        return with_question(a_conversation())
 
     async def replying(self, _: Conversation, signals: Signals) -> None:
         self.fate = "running"

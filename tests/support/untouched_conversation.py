@@ -5,31 +5,31 @@ from collections.abc import Awaitable, Callable
 from attrs import frozen
 
 from tests.support.http_client import Answer
-from tests.support.native_client import Person
+from tests.support.native_client import NativeClient
 
-Sending = Callable[[Person], Awaitable[Answer]]
+Sending = Callable[[NativeClient], Awaitable[Answer]]
 
 
 @frozen(kw_only=True)
-class Kept:
+class UntouchedConversation:
     """Somebody with a conversation, and its history as it was in the beginning."""
 
-    person: Person
+    client: NativeClient
     session_id: str
     history: bytes
 
     @classmethod
-    async def of(cls, person: Person) -> "Kept":
-        session_id = (await person.say("Keep me")).session_id
-        history = (await person.history(session_id)).body
-        return cls(person=person, session_id=session_id, history=history)
+    async def of(cls, client: NativeClient) -> "UntouchedConversation":
+        session_id = (await client.say("Keep me")).session_id
+        history = (await client.history(session_id)).body
+        return cls(client=client, session_id=session_id, history=history)
 
     async def refusal(self, send: Sending) -> tuple[int, str]:
         """Status and code that the owner and a stranger get alike; that it did nothing is seen to.
 
         Messages, turn and end of stay are as they were, and nobody was given a cookie.
         """
-        answers = [await send(who) for who in (self.person, Person(self.person.url))]
+        answers = [await send(who) for who in (self.client, NativeClient(self.client.url))]
         told = {(answer.status, answer.code) for answer in answers}
         assert len(told) == 1, told
         assert not any("set-cookie" in answer.headers for answer in answers)
@@ -37,4 +37,4 @@ class Kept:
         return told.pop()
 
     async def is_unchanged(self) -> None:
-        assert (await self.person.history(self.session_id)).body == self.history
+        assert (await self.client.history(self.session_id)).body == self.history

@@ -6,7 +6,7 @@ Exchanges on a page, for tests.
 from collections.abc import Sequence
 from typing import Any
 
-from tests.support.fake_model import Puppet, Speaking
+from tests.support.fake_model import FakeModel, ModelReply
 from tests.support.node import Node
 
 State = dict[str, Any]
@@ -79,31 +79,31 @@ def ids_of(state: State) -> list[str]:
     return [message["id"] for message in state["messages"]]
 
 
-async def exchange(page: Page, puppet: Puppet, said: str, *reply: str) -> Speaking:
+async def exchange(page: Page, fake_model: FakeModel, said: str, *reply: str) -> ModelReply:
     """Something said on the page, and the whole reply to it."""
     await page.send(said)
-    return await replied(page, puppet, *reply)
+    return await with_reply(page, fake_model, *reply)
 
 
-async def replied(page: Page, puppet: Puppet, *reply: str) -> Speaking:
+async def with_reply(page: Page, fake_model: FakeModel, *reply: str) -> ModelReply:
     """The whole reply to what was just asked on the page."""
-    speaking = await puppet.asked()
-    speaking.say(*reply)
-    speaking.finish()
+    model_reply = await fake_model.next_reply()
+    model_reply.say(*reply)
+    model_reply.finish()
     await page.until(status="ready", text=reply[-1])
-    return speaking
+    return model_reply
 
 
-async def begun(page: Page, puppet: Puppet, said: str, *reply: str) -> Speaking:
+async def start_exchange(page: Page, fake_model: FakeModel, said: str, *reply: str) -> ModelReply:
     """Something said on the page, and a reply that goes on after these words."""
     await page.send(said)
-    speaking = await puppet.asked()
-    speaking.say(*reply)
+    model_reply = await fake_model.next_reply()
+    model_reply.say(*reply)
     await page.until(status="streaming", text=reply[-1])
-    return speaking
+    return model_reply
 
 
-async def kept(page: Page) -> State:
+async def stored_state(page: Page) -> State:
     """The conversation of this page as the service keeps it, for the client to start from."""
     answer = await page.fetch(f"/api/chat/{(await page.state())['id']}")
     assert answer["status"] == 200, answer
@@ -111,6 +111,6 @@ async def kept(page: Page) -> State:
     return body
 
 
-def heard(speaking: Speaking) -> list[tuple[str, str]]:
+def prompt_texts(model_reply: ModelReply) -> list[tuple[str, str]]:
     """What the model was told."""
-    return [(said.role.value, said.text) for said in speaking.prompt.messages]
+    return [(said.role.value, said.text) for said in model_reply.prompt.messages]

@@ -7,21 +7,21 @@ from typing import Any
 import msgspec
 
 from tests.support.http_client import Answer, Client, LiveAnswer
-from tests.support.native_client import Person
+from tests.support.native_client import NativeClient
 
 
-class Program(Client):
+class V1Client(Client):
     """An app server that acts for one person."""
 
     @classmethod
-    async def new(cls, url: str) -> "Program":
-        answer = await Person(url).post("/api/client-key", {})
+    async def new(cls, url: str) -> "V1Client":
+        answer = await NativeClient(url).post("/api/client-key", {})
         return cls(url, authorization=f"Bearer {answer.document['clientKey']}")
 
     @property
-    def person(self) -> Person:
+    def client(self) -> NativeClient:
         """The same person, at the native protocol."""
-        return Person(self.url, authorization=self.headers["authorization"])
+        return NativeClient(self.url, authorization=self.headers["authorization"])
 
     async def ask(self, text: str, **members: Any) -> Answer:
         return await self.post("/v1/responses", {"input": text, **members})

@@ -13,7 +13,14 @@ from domain.model.identifiers import SessionId, TurnId
 from domain.model.limits import MAX_CONVERSATION_BYTES
 from domain.model.message import ReasoningPart, ToolCallPart, ToolResultPart, UnknownPart
 from ports.errors import TurnLogNotFound
-from tests.support.builders import OWNER, STRANGER, a_conversation, asked, heard, turn_id
+from tests.support.builders import (
+    OWNER,
+    STRANGER,
+    a_conversation,
+    turn_id,
+    with_question,
+    with_user_message,
+)
 from tests.support.clocks import ManualClock
 
 HOUR = timedelta(hours=1)
@@ -24,7 +31,7 @@ def named(number: int) -> SessionId:
 
 
 def one(number: int) -> Conversation:
-    return asked(a_conversation(id=named(number)), "x" * 1_000, number)
+    return with_question(a_conversation(id=named(number)), "x" * 1_000, number)
 
 
 class Memory:
@@ -108,18 +115,20 @@ async def test_a_conversation_that_grows_makes_others_leave_and_never_itself() -
     memory = await filled(3)
 
     for _ in range(10):
-        await memory.store.update(OWNER, named(1), lambda known: heard(known, "x" * 1_000))
+        await memory.store.update(
+            OWNER, named(1), lambda known: with_user_message(known, "x" * 1_000)
+        )
 
     assert await memory.kept(1, 2, 3) == [1]
 
 
 async def test_a_conversation_at_its_bound_takes_no_further_turn() -> None:
     memory = await filled(200)
-    long = heard(a_conversation(id=named(900)), "x" * MAX_CONVERSATION_BYTES)
+    long = with_user_message(a_conversation(id=named(900)), "x" * MAX_CONVERSATION_BYTES)
     await memory.store.create(OWNER, long)
 
     with pytest.raises(ConversationTooLarge):
-        await memory.store.update(OWNER, named(900), asked)
+        await memory.store.update(OWNER, named(900), with_question)
 
     assert (await memory.store.load(OWNER, named(900))).turn is None
 
@@ -134,9 +143,9 @@ async def test_a_conversation_at_its_bound_takes_no_further_turn() -> None:
     ],
 )
 def test_every_kind_of_text_has_its_weight(part: ReasoningPart) -> None:
-    light = conversation_bytes(heard(a_conversation(), parts=()))
+    light = conversation_bytes(with_user_message(a_conversation(), parts=()))
 
-    assert conversation_bytes(heard(a_conversation(), parts=(part,))) - light == 5_000
+    assert conversation_bytes(with_user_message(a_conversation(), parts=(part,))) - light == 5_000
 
 
 def test_weight_is_counted_in_bytes() -> None:

@@ -18,10 +18,10 @@ from tests.support.builders import (
     END,
     OWNER,
     a_conversation,
-    asked,
     numbered,
     turn_id,
     turn_of,
+    with_question,
 )
 from tests.support.changes import answering, asking
 from tests.support.clocks import NOON, ManualClock
@@ -51,7 +51,7 @@ class Memory:
     async def talk(self, number: int, *, ends: bool = True) -> None:
         """A conversation, its one turn logged."""
         session_id = named(number)
-        conversation = asked(a_conversation(id=session_id), f"{SECRET} {number}")
+        conversation = with_question(a_conversation(id=session_id), f"{SECRET} {number}")
         await self.store.create(OWNER, conversation)
         pieces = numbered(f"{SECRET} {number}")
         await self.log.append(OWNER, session_id, turn_of(conversation), pieces)
@@ -100,7 +100,7 @@ async def test_a_minute_after_its_end_a_log_is_dropped_with_the_next_that_opens(
         await memory.talk(number)
     before = alive(TextPiece)
     memory.clock.advance(timedelta(seconds=60))
-    await memory.store.create(OWNER, asked(a_conversation(id=named(99))))
+    await memory.store.create(OWNER, with_question(a_conversation(id=named(99))))
 
     assert (before, alive(TextPiece)) == (20, 0)
 

@@ -9,7 +9,7 @@ from adapters.language_model.chat_stream import ChatStream
 from domain.model.message import ToolCallPart, ToolResultPart
 from domain.model.piece import ToolCallPiece, assemble_parts
 from ports.language_model import MalformedStream
-from tests.support.builders import a_conversation, heard
+from tests.support.builders import a_conversation, with_user_message
 from tests.support.model_client import PROMPT, model_at
 from tests.support.model_server import DONE, Play, delta, finished, model_server
 
@@ -77,7 +77,7 @@ def test_what_belongs_to_no_call_is_malformed() -> None:
 async def test_ids_of_the_conversation_are_known_to_the_client() -> None:
     call = ToolCallPart(call_id="call_0", name="look", arguments="{}")
     result = ToolResultPart(call_id="call_0", output="1")
-    before = heard(a_conversation(), parts=(call, result)).messages[-1]
+    before = with_user_message(a_conversation(), parts=(call, result)).messages[-1]
     prompt = evolve(PROMPT, messages=(*PROMPT.messages, before))
     again = delta(tool_calls=[a_call("look", "{}", index=0, id="call_0")])
     play = Play(parts=(again, finished("tool_calls"), DONE))

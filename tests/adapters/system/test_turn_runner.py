@@ -8,7 +8,7 @@ import pytest
 from domain.model.conversation import Conversation
 from ports.errors import StoreUnavailable, TooManyTurns
 from ports.turn_runner import Signals
-from tests.support.builders import a_conversation, asked, turn_id
+from tests.support.builders import a_conversation, turn_id, with_question
 from tests.support.fakes import RecordingTelemetry
 from tests.support.turn_runner import (
     LONG,
@@ -29,7 +29,7 @@ async def test_the_caller_gets_the_opened_conversation_while_the_reply_runs_on()
     opened = await runner.run(turn_id(), turn.opening, turn.replying, nothing)
 
     await turn.signals
-    assert opened == asked(a_conversation())
+    assert opened == with_question(a_conversation())
     assert turn.fate == "running"
     turn.may_end.set()
     await runner.drain(LONG)
