@@ -8,7 +8,7 @@ from openai.types.responses.response_create_params import (
     ResponseCreateParamsStreaming,
 )
 
-from entrypoints.http.openai.requests import LACKING
+from entrypoints.http.openai.bodies import LACKING
 from entrypoints.http.openai.routes import ROUTES
 from tests.architecture.test_docs import documented_routes, page, rows
 

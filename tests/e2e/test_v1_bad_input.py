@@ -112,6 +112,11 @@ async def test_a_bad_body_says_nothing_of_what_was_in_it(program: V1Client) -> N
         {"input": "Hi", "truncation": planted},
         {"input": "Hi", "text": {"format": {"type": planted}}},
         {"input": [{"type": "function_call_output", "call_id": planted, "output": planted}]},
+        {"input": "Hi", "truncation": f"x' - at `$.{planted}`"},
+        {"input": "Hi", "metadata": {planted: planted * 30}},
+        {"input": "Hi", "metadata": {f"{planted}\0": ""}},
+        {"input": "Hi", "temperature": planted},
+        {"input": [{"type": f"{planted} - at `$.x`", planted: planted}]},
     ]
     answers = [await program.post("/v1/responses", body) for body in bodies]
 

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from domain.model.conversation import Conversation
 from domain.model.identifiers import SessionId
+from entrypoints.http.openai.bodies import ConversationBody, ItemsBody, MetadataBody, parse
 from entrypoints.http.openai.items import (
     Item,
     conversation_id,
@@ -21,9 +22,9 @@ from entrypoints.http.openai.items import (
     named_conversation,
 )
 from entrypoints.http.openai.lists import check_includes, list_of, page_of, page_wanted
-from entrypoints.http.openai.members import invalid, member, read_members
-from entrypoints.http.openai.requests import parse_items, parse_metadata
+from entrypoints.http.openai.requests import input_items
 from entrypoints.http.openai.services import ApiCaller, guest_of, openai_of
+from entrypoints.http.requests import read_body
 
 
 def answer(document: Any, headers: Mapping[str, str]) -> Response:
@@ -45,17 +46,15 @@ def conversation_document(conversation: Conversation) -> dict[str, Any]:
     }
 
 
-MOST_ITEMS: Final = 20
-
-
 async def create(request: Request) -> Response:
     """Begin a conversation, perhaps with items in it."""
     guest = guest_of(request)
-    body, _ = await read_members(request)
+    members, _ = await read_body(request, dict)
+    body = parse(members, ConversationBody)
     conversation = await openai_of(request).create_conversation(
         guest.owner,
-        parse_items(member(body, "items", list, "a list") or [], "items", most=MOST_ITEMS),
-        parse_metadata(body),
+        input_items(body.items or (), members.get("items") or (), "items"),
+        body.metadata or {},
         address=guest.address,
     )
     return answer(conversation_document(conversation), guest.headers)
@@ -71,11 +70,10 @@ async def retrieve(request: Request) -> Response:
 async def update(request: Request) -> Response:
     """Replace its metadata; that does not lengthen its stay."""
     guest = guest_of(request)
-    body, _ = await read_members(request)
-    if "metadata" not in body:
-        invalid("metadata", "given")
+    members, _ = await read_body(request, dict)
+    metadata = parse(members, MetadataBody).metadata or {}
     changed = await openai_of(request).edit_items.set_metadata(
-        guest.owner, _named(request), parse_metadata(body)
+        guest.owner, _named(request), metadata
     )
     return answer(conversation_document(changed), guest.headers)
 
@@ -94,15 +92,13 @@ async def add_items(request: Request) -> Response:
     """Put items at its end; its stay is restarted."""
     guest = guest_of(request)
     check_includes(request)
-    body, _ = await read_members(request)
-    given = parse_items(body.get("items"), "items", most=MOST_ITEMS)
-    if not given or isinstance(body.get("items"), str):
-        invalid("items", f"a list of 1 to {MOST_ITEMS} items")
+    members, _ = await read_body(request, dict)
+    inputs = input_items(parse(members, ItemsBody).items, members["items"], "items")
     conversation = await openai_of(request).edit_items.add(
-        guest.owner, _named(request), given, address=guest.address
+        guest.owner, _named(request), inputs, address=guest.address
     )
     # Items only ever join at the end, so the newest are those that were put in.
-    return answer(list_of(items_of(conversation.messages)[-len(given) :]), guest.headers)
+    return answer(list_of(items_of(conversation.messages)[-len(inputs) :]), guest.headers)
 
 
 async def list_items(request: Request) -> Response:

@@ -67,3 +67,14 @@ def previous_not_found() -> BadRequest:
     """There is no response that could be continued."""
     why = "The previous response is not there, or has been forgotten."
     return BadRequest("previous_response_not_found", why, field="previous_response_id")
+
+
+def invalid(path: str, expected: str) -> BadRequest:
+    """A member or parameter that is not what is expected."""
+    return BadRequest("body_invalid", f"Invalid '{path}': expected {expected}.", field=path)
+
+
+def unsupported(path: str, why: str | None = None) -> BadRequest:
+    """What OpenAI defines and this service does not support."""
+    why = why or f"'{path}' is not supported by this service."
+    return BadRequest("parameter_unsupported", why, field=path)

@@ -6,8 +6,8 @@ from typing import Any, Final
 from attrs import frozen
 from starlette.requests import Request
 
+from entrypoints.http.openai.errors import invalid, unsupported
 from entrypoints.http.openai.items import Item, item_named
-from entrypoints.http.openai.members import invalid, unsupported
 
 _PAGE, _LONGEST_PAGE = 20, 100
 _DIGITS: Final = 9
@@ -38,16 +38,16 @@ def page_wanted(request: Request) -> PageWanted:
     limit, order = query.get("limit", str(_PAGE)), query.get("order", "desc")
     is_number = limit.isascii() and limit.isdigit() and len(limit) <= len(str(_LONGEST_PAGE))
     if not (is_number and 1 <= int(limit) <= _LONGEST_PAGE):
-        invalid("limit", f"a whole number from 1 to {_LONGEST_PAGE}")
+        raise invalid("limit", f"a whole number from 1 to {_LONGEST_PAGE}")
     if order not in _ORDERS:
-        invalid("order", "asc or desc")
+        raise invalid("order", "asc or desc")
     return PageWanted(after=query.get("after"), limit=int(limit), oldest_first=order == "asc")
 
 
 def check_includes(request: Request) -> None:
     """Refuse wishes for more than there is."""
     if any(name in request.query_params for name in ("include", "include[]")):
-        unsupported("include")
+        raise unsupported("include")
 
 
 def starting_after(request: Request) -> int:
@@ -60,7 +60,7 @@ def starting_after(request: Request) -> int:
     if seen is None:
         return -1
     if not (seen.isascii() and seen.isdigit() and len(seen) <= _DIGITS):
-        invalid("starting_after", "a whole number")
+        raise invalid("starting_after", "a whole number")
     return int(seen)
 
 

@@ -11,15 +11,11 @@ from domain.model.conversation import Conversation
 from domain.model.turn import TurnEnd, TurnStatus
 from domain.service.reply_reading import ReadTurn, read_turn
 from entrypoints.http.openai.conversations import answer
-from entrypoints.http.openai.errors import continuing, openai_error
+from entrypoints.http.openai.errors import continuing, openai_error, unsupported
 from entrypoints.http.openai.events import ResponseEvents
 from entrypoints.http.openai.items import items_of, named_response, response_id
 from entrypoints.http.openai.lists import check_includes, page_of, page_wanted, starting_after
-from entrypoints.http.openai.members import read_members, unsupported
-from entrypoints.http.openai.requests import (
-    ParsedResponseRequest,
-    parse_response_request,
-)
+from entrypoints.http.openai.requests import ResponseParameters, parse_response_parameters
 from entrypoints.http.openai.responses import (
     ResponseSkeleton,
     item_status,
@@ -31,7 +27,7 @@ from entrypoints.http.openai.responses import (
 from entrypoints.http.openai.services import ApiCaller, guest_of, openai_of
 from entrypoints.http.openai.streaming import Entries, awaited, streamed
 from entrypoints.http.problems import problem_of_code
-from entrypoints.http.requests import idempotency_key
+from entrypoints.http.requests import idempotency_key, read_body
 from entrypoints.http.sse import EventStream
 from entrypoints.usecases.edit_items import ResponseRequest
 from entrypoints.usecases.open_turn import Started
@@ -40,8 +36,8 @@ from entrypoints.usecases.open_turn import Started
 async def create(request: Request) -> Response:
     """Ask for a reply: as events, or whole."""
     guest = guest_of(request)
-    body, raw = await read_members(request)
-    asked = parse_response_request(body)
+    members, raw = await read_body(request, dict)
+    asked = parse_response_parameters(members)
     key, digests = idempotency_key(request, raw)
     new = ResponseRequest(
         inputs=asked.inputs,
@@ -119,7 +115,7 @@ def _replayed(
 ) -> Response:
     services, turn = openai_of(request), conversation.open_turn
     if turn is None or read.status is not TurnStatus.OPEN:
-        unsupported("stream", "The response has ended; retrieve it whole.")
+        raise unsupported("stream", "The response has ended; retrieve it whole.")
     events = ResponseEvents(
         stored_frame(conversation, read, services.model.name),
         turn.reply_id,
@@ -133,7 +129,7 @@ def _replayed(
 async def _reply(
     request: Request,
     guest: ApiCaller,
-    asked: ParsedResponseRequest,
+    asked: ResponseParameters,
     started: Started,
     entries: Entries,
 ) -> Response:
