@@ -6,11 +6,11 @@ Client keys: ``POST`` and ``DELETE /api/client-key``.
 """
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from domain.model.identifiers import TurnId, message_id, session_id
 from domain.model.message import TextPart
@@ -19,6 +19,9 @@ from domain.service.user_input import page_context, user_text
 from entrypoints.http.authentication import HttpCaller
 from entrypoints.http.documents import (
     ClientKeyDocument,
+    ExportDocument,
+    HistoryDocument,
+    ReplyDocument,
     SessionDocument,
     StopDocument,
     export_document,
@@ -26,6 +29,7 @@ from entrypoints.http.documents import (
     json_response,
 )
 from entrypoints.http.native.bodies import AgainBody, ChatBody, OpenBody, StopBody
+from entrypoints.http.openapi import EVENT_STREAM, Endpoint, Positive
 from entrypoints.http.requests import (
     EmptyBody,
     check_size,
@@ -223,14 +227,82 @@ async def take_back(request: Request) -> Response:
 
 
 ROUTES: Final = (
-    Route("/api/chat/{id}/stream", resume, methods=["GET"]),
-    Route("/api/chat/{id}/stop", stop, methods=["POST"]),
-    Route("/api/chat/{id}/regenerate", regenerate, methods=["POST"]),
-    Route("/api/sessions", open_session, methods=["POST"]),
-    Route("/api/chat", get_history, methods=["GET"]),
-    Route("/api/chat", forget, methods=["DELETE"]),
-    Route("/api/chat/{id}", forget_named, methods=["DELETE"]),
-    Route("/api/chat/{id}/export", export, methods=["GET"]),
-    Route("/api/client-key", issue, methods=["POST"]),
-    Route("/api/client-key", take_back, methods=["DELETE"]),
+    Endpoint(
+        "/api/chat/{id}/stream",
+        resume,
+        "GET",
+        summary="Follow the reply being written; 204 when none is.",
+        answers={HTTPStatus.OK: [EVENT_STREAM], HTTPStatus.NO_CONTENT: []},
+        headers=["Last-Event-ID"],
+    ),
+    Endpoint(
+        "/api/chat/{id}/stop",
+        stop,
+        "POST",
+        summary="Stop the reply being written; what was said stays.",
+        body=[StopBody],
+        answers={HTTPStatus.OK: [StopDocument]},
+    ),
+    Endpoint(
+        "/api/chat/{id}/regenerate",
+        regenerate,
+        "POST",
+        summary="Ask for another answer, also to a message said anew.",
+        body=[AgainBody],
+        answers={HTTPStatus.OK: [EVENT_STREAM, ReplyDocument]},
+        headers=["Idempotency-Key"],
+    ),
+    Endpoint(
+        "/api/sessions",
+        open_session,
+        "POST",
+        summary="Open a conversation with the assistant's welcome.",
+        body=[OpenBody],
+        answers={HTTPStatus.CREATED: [SessionDocument]},
+    ),
+    Endpoint(
+        "/api/chat",
+        get_history,
+        "GET",
+        summary="Read what was said, the newest page first.",
+        answers={HTTPStatus.OK: [HistoryDocument]},
+        query={"sessionId*": str, "before": Positive, "limit": Positive},
+    ),
+    Endpoint(
+        "/api/chat",
+        forget,
+        "DELETE",
+        summary="Forget a conversation for good.",
+        answers={HTTPStatus.NO_CONTENT: []},
+        query={"sessionId*": str},
+    ),
+    Endpoint(
+        "/api/chat/{id}",
+        forget_named,
+        "DELETE",
+        summary="Forget a conversation for good.",
+        answers={HTTPStatus.NO_CONTENT: []},
+    ),
+    Endpoint(
+        "/api/chat/{id}/export",
+        export,
+        "GET",
+        summary="Everything that is kept about a conversation.",
+        answers={HTTPStatus.OK: [ExportDocument]},
+    ),
+    Endpoint(
+        "/api/client-key",
+        issue,
+        "POST",
+        summary="Make a client key.",
+        body=[EmptyBody],
+        answers={HTTPStatus.CREATED: [ClientKeyDocument]},
+    ),
+    Endpoint(
+        "/api/client-key",
+        take_back,
+        "DELETE",
+        summary="Clear the cookie.",
+        answers={HTTPStatus.NO_CONTENT: []},
+    ),
 )

@@ -29,8 +29,8 @@ from entrypoints.http.openai.errors import continuing, invalid, unsupported
 from entrypoints.http.openai.items import (
     NOTE_KIND,
     conversation_id,
-    named_conversation,
-    named_response,
+    session_of_conversation,
+    turn_of_response,
 )
 from entrypoints.http.problems import BadRequest
 from entrypoints.usecases.edit_items import InputItem
@@ -234,10 +234,10 @@ def _continued(body: ResponseBody) -> tuple[SessionId | None, int | None]:
             why = "'previous_response_id' and 'conversation' cannot be combined."
             raise BadRequest("body_invalid", why, field="previous_response_id")
         with continuing():
-            return named_response(body.previous_response_id)
+            return turn_of_response(body.previous_response_id)
     if conversation is None:
         return None, None
-    return named_conversation(
+    return session_of_conversation(
         conversation if isinstance(conversation, str) else conversation.id
     ), None
 

@@ -25,65 +25,63 @@ from ports.turn_log import LogEntry
 _HEARTBEAT_EVERY: Final = timedelta(seconds=4)
 
 Entries = AsyncGenerator[Sequence[LogEntry], None]
-"""What a turn says, as it comes, the end last; empty ones while it says nothing."""
+"""The entries of a turn as they come, its end last; an empty batch while the model is silent."""
 
 
 @frozen(kw_only=True)
 class Following:
-    """Tells what a turn says, whether it is kept or not."""
+    """The entries of a turn, whether it is stored or not."""
 
-    follow: FollowTurn
-    unkept: EphemeralReply
+    follow_turn: FollowTurn
+    ephemeral_reply: EphemeralReply
 
     async def stored(self, owner: Owner, session_id: SessionId, turn: Turn) -> Entries:
-        """The entries of a turn that is stored."""
-        following = self.follow.entries(owner, session_id, turn.id, _HEARTBEAT_EVERY)
+        """The entries of a stored turn; a port that fails ends it as failed."""
+        batches = self.follow_turn.entries(owner, session_id, turn.id, _HEARTBEAT_EVERY)
         try:
-            async with aclosing(following):
-                async for entries in following:
-                    yield entries
+            async with aclosing(batches):
+                async for batch in batches:
+                    yield batch
         except PortError as error:
             yield (TurnEnd(outcome=Outcome.FAILED, error=problem_of(error).code),)
 
     async def ephemeral(self, owner: Owner, new: ResponseRequest) -> tuple[Started, Entries]:
-        """A turn of which nothing is kept, and its entries.
+        """A turn that is not stored, and its entries.
 
         Raises:
-            DomainError, PortError: see ``EphemeralReply``; the model was not asked.
+            DomainError, PortError: see ``EphemeralReply``; the model was not called.
         """
-        started = await self.unkept.prepare(owner, new)
-        return started, _one_by_one(await self.unkept.start(started, new, _HEARTBEAT_EVERY))
+        started = await self.ephemeral_reply.prepare(owner, new)
+        entries = await self.ephemeral_reply.start(started, new, _HEARTBEAT_EVERY)
+        return started, _batches(entries)
 
 
-async def _one_by_one(entries: AsyncGenerator[LogEntry | None, None]) -> Entries:
-    async with aclosing(entries) as coming:
-        async for entry in coming:
-            yield () if entry is None else (entry,)
-
-
-async def streamed(
+async def event_stream(
     entries: Entries, events: ResponseEvents, clock: Clock
 ) -> AsyncGenerator[bytes, None]:
     """The response as events."""
-    yield events.beginning() or HEARTBEAT
-    async with aclosing(entries) as coming:
-        async for some in coming:
-            yield _rendered(some, events, clock) or HEARTBEAT
+    yield events.start() or HEARTBEAT
+    async with aclosing(entries):
+        async for batch in entries:
+            yield b"".join(_rendered(entry, events, clock) for entry in batch) or HEARTBEAT
 
 
-async def awaited(entries: Entries) -> tuple[Sequence[Part], TurnEnd]:
-    """What the model said, and how the turn ended."""
-    heard: list[LogEntry] = []
-    async with aclosing(entries) as coming:
-        async for some in coming:
-            heard += some
-    pieces = [entry.piece for entry in heard if isinstance(entry, NumberedPiece)]
-    end = next(entry for entry in heard if isinstance(entry, TurnEnd))
+async def collect(entries: Entries) -> tuple[Sequence[Part], TurnEnd]:
+    """The parts that the model wrote, and the end of the turn."""
+    collected: list[LogEntry] = []
+    async with aclosing(entries):
+        async for batch in entries:
+            collected += batch
+    pieces = [entry.piece for entry in collected if isinstance(entry, NumberedPiece)]
+    end = next(entry for entry in collected if isinstance(entry, TurnEnd))
     return assemble_parts(pieces), end
 
 
-def _rendered(entries: Sequence[LogEntry], events: ResponseEvents, clock: Clock) -> bytes:
-    return b"".join(
-        events.ending(entry, clock.now()) if isinstance(entry, TurnEnd) else events.of(entry)
-        for entry in entries
-    )
+async def _batches(entries: AsyncGenerator[LogEntry | None, None]) -> Entries:
+    async with aclosing(entries):
+        async for entry in entries:
+            yield () if entry is None else (entry,)
+
+
+def _rendered(entry: LogEntry, events: ResponseEvents, clock: Clock) -> bytes:
+    return events.end(entry, clock.now()) if isinstance(entry, TurnEnd) else events.piece(entry)
