@@ -181,6 +181,7 @@ _EMPTY: Final[tuple[Any, ...]] = (None, False, 0, "", [], {})
 _USE_INSTRUCTIONS: Final = " Use 'instructions' for what neither the user nor the assistant wrote."
 # What a list holds that is not declared here may be something that OpenAI defines.
 _SHAPE: Final = re.compile(r".*\]\.type")
+# msgspec's messages say what is wrong and where; where nothing is said it is the body as a whole.
 _VALIDATION_ERROR: Final = re.compile(
     r"(?P<what>.*?)(?: - at `(?:key` in `)?\$\.?(?P<path>[\w.\[\]]*?)(?:\[\.\.\.\])?`)?", re.DOTALL
 )
@@ -242,6 +243,7 @@ def _refusal(message: str) -> BadRequest:
     if what.startswith("Invalid") or _SHAPE.fullmatch(path):
         hint = _USE_INSTRUCTIONS if path.endswith(".role") else ""
         return unsupported(path, f"This value of '{path}' is not supported by this service.{hint}")
-    if lacks:
-        return BadRequest("body_invalid", f"'{path}' is missing.", field=path)
-    return invalid(path, what.removeprefix("Expected ") if what.startswith("Expected") else "")
+    if what.startswith("Expected "):
+        return invalid(path, what.removeprefix("Expected "))
+    why = f"'{path}' is missing." if lacks else "The body is not what is expected here."
+    return BadRequest("body_invalid", why, field=path)
