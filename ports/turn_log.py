@@ -5,7 +5,7 @@ from datetime import timedelta
 from enum import Enum
 from typing import Protocol, TypeAlias
 
-from domain.model.identifiers import Owner, SessionId, TurnId
+from domain.model.identifiers import ConversationRef, TurnRef
 from domain.model.piece import NumberedPiece
 from domain.model.turn import Turn, TurnEnd
 
@@ -30,7 +30,7 @@ class TurnLog(Protocol):
     """
 
     async def append(
-        self, owner: Owner, session_id: SessionId, turn: Turn, pieces: Sequence[NumberedPiece]
+        self, ref: ConversationRef, turn: Turn, pieces: Sequence[NumberedPiece]
     ) -> AppendResult:
         """Add pieces, or just a sign of life when there are none.
 
@@ -40,17 +40,15 @@ class TurnLog(Protocol):
         """
         ...
 
-    async def end(self, owner: Owner, session_id: SessionId, turn: Turn, end: TurnEnd) -> None:
+    async def end(self, ref: ConversationRef, turn: Turn, end: TurnEnd) -> None:
         """Close the log; nothing is added after it. No error when it is gone or superseded."""
         ...
 
-    async def stop(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
+    async def stop(self, turn_ref: TurnRef) -> bool:
         """Ask the writer of this turn to stop; whether such a turn was still running."""
         ...
 
-    async def read(
-        self, owner: Owner, session_id: SessionId, turn_id: TurnId, after: int, wait: timedelta
-    ) -> Sequence[LogEntry]:
+    async def read(self, turn_ref: TurnRef, after: int, wait: timedelta) -> Sequence[LogEntry]:
         """The entries behind piece ``after`` (0: all), the end last.
 
         Waits up to ``wait`` for the first of them; empty when none came. Reading leaves no trace
@@ -68,7 +66,7 @@ class TurnLog(Protocol):
         """
         ...
 
-    async def silence(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> timedelta:
+    async def silence(self, turn_ref: TurnRef) -> timedelta:
         """How long the writer of this open turn has given no sign of life.
 
         Only time during which this process could have seen one counts: while the log was out of

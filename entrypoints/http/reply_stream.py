@@ -11,7 +11,7 @@ from attrs import frozen
 from starlette.responses import Response
 
 from domain.model.conversation import Conversation
-from domain.model.identifiers import Owner, SessionId, TurnId
+from domain.model.identifiers import ConversationRef, Owner, TurnRef
 from domain.model.turn import Outcome, Turn, TurnEnd
 from entrypoints.http.documents import ReplyDocument, json_response, message_document, usage_answer
 from entrypoints.http.problems import Problem, problem_of, problem_of_code
@@ -59,7 +59,9 @@ class ReplyStream:
         session_id = started.conversation.id
         hello = {"sessionId": session_id, "restarted": started.restarted}
         yield event(hello, name="session-id")
-        async for chunk, end in self._chunks(owner, session_id, started.turn, None):
+        async for chunk, end in self._chunks(
+            ConversationRef(owner, session_id), started.turn, None
+        ):
             yield chunk
             if end is not None:
                 info = self._info(end, self.clock.monotonic() - began)
@@ -75,26 +77,27 @@ class ReplyStream:
         """
         session_id = started.conversation.id
         try:
-            async for chunk, _ in self._chunks(owner, session_id, started.turn, None, told=told):
+            async for chunk, _ in self._chunks(
+                ConversationRef(owner, session_id), started.turn, None, told=told
+            ):
                 yield chunk
         except StreamBroken:
             yield DONE
 
     async def resumed(
-        self, owner: Owner, session_id: SessionId, turn: Turn, after: int | None
+        self, ref: ConversationRef, turn: Turn, after: int | None
     ) -> AsyncGenerator[bytes, None]:
         """A running turn's events behind piece ``after``; ``None`` means from the first chunk."""
         before = b""
         if after is None:
-            before = prior_steps(await self.follow.said_before(owner, session_id, turn))
-        async for chunk, _ in self._chunks(owner, session_id, turn, after):
+            before = prior_steps(await self.follow.said_before(ref, turn))
+        async for chunk, _ in self._chunks(ref, turn, after):
             yield chunk + before
             before = b""
 
     async def _chunks(
         self,
-        owner: Owner,
-        session_id: SessionId,
+        ref: ConversationRef,
         turn: Turn,
         after: int | None,
         told: Mapping[str, object] = MappingProxyType({}),
@@ -106,10 +109,10 @@ class ReplyStream:
                 Without one when nobody knows any more what is behind piece ``after``: who asks
                 again is sent to the history.
         """
-        metadata = {"sessionId": session_id, **told, "turnId": turn.id}
+        metadata = {"sessionId": ref.session_id, **told, "turnId": turn.id}
         chunks = ReplyChunks(turn.id, turn.reply_id, metadata)
         yield (chunks.beginning() if after is None else b": resumed\n\n"), None
-        async for entries in self._entries(owner, session_id, turn.id, after or 0):
+        async for entries in self._entries(TurnRef(ref, turn.id), after or 0):
             said, end = _rendered(chunks, entries, after or 0)
             if end is not None:
                 if _failed(end):
@@ -120,10 +123,10 @@ class ReplyStream:
             yield said or HEARTBEAT, None
 
     async def _entries(
-        self, owner: Owner, session_id: SessionId, turn_id: TurnId, after: int
+        self, turn_ref: TurnRef, after: int
     ) -> AsyncGenerator[Sequence[LogEntry], None]:
         """Batches of the turn's entries; a failure is an end like any other."""
-        following = self.follow.entries(owner, session_id, turn_id, _HEARTBEAT_EVERY, after=after)
+        following = self.follow.entries(turn_ref, _HEARTBEAT_EVERY, after=after)
         try:
             async with aclosing(following):
                 async for entries in following:
@@ -144,14 +147,14 @@ class ReplyStream:
     async def awaited(self, owner: Owner, started: Started) -> Reply:
         """The whole reply at once."""
         session_id, turn_id = started.conversation.id, started.turn.id
-        end = await self._end(owner, session_id, turn_id)
+        end = await self._end(TurnRef(ConversationRef(owner, session_id), turn_id))
         if end.outcome in (Outcome.FINISHED, Outcome.INTERRUPTED) and end.error is None:
-            conversation = await self.history.whole(owner, session_id)
+            conversation = await self.history.whole(ConversationRef(owner, session_id))
             return Reply(document=_document(conversation, started, end))
         return Reply(problem=problem_of_code(end.error or "internal_error"))
 
-    async def _end(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> TurnEnd:
-        following = self.follow.entries(owner, session_id, turn_id, _HEARTBEAT_EVERY)
+    async def _end(self, turn_ref: TurnRef) -> TurnEnd:
+        following = self.follow.entries(turn_ref, _HEARTBEAT_EVERY)
         async with aclosing(following):
             async for entries in following:
                 if entries and isinstance(entries[-1], TurnEnd):

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound, DomainError, MessageNotFound, TurnNotFound
-from domain.model.identifiers import Owner
+from domain.model.identifiers import ConversationRef, Owner
 from domain.model.limits import MAX_REPLY_BYTES
 from domain.model.message import FinishReason
 from domain.model.piece import ModelFinished, NumberedPiece, counted_bytes
@@ -97,7 +97,7 @@ class EphemeralReply:
             locale = self.profile.assistant().default_locale
             return new_conversation(session_id, locale=locale, at=new_turn.at)
         try:
-            known = await self.store.load(owner, new.session_id)
+            known = await self.store.load(ConversationRef(owner, new.session_id))
             return branch_at_turn(
                 known,
                 new.after_turn,

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from domain.model.identifiers import ConversationRef, TurnRef
 from domain.model.message import FinishReason
 from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Outcome, TurnEnd, TurnPolicy
@@ -28,7 +29,10 @@ async def test_any_number_may_follow_from_anywhere() -> None:
     session_id, turn = started.conversation.id, started.turn.id
     pieces = [one for one in whole if isinstance(one, NumberedPiece)]
     tails = [
-        await harness.follow.read(OWNER, session_id, turn, pieces[:n], AT_ONCE) for n in range(4)
+        await harness.follow.read(
+            TurnRef(ConversationRef(OWNER, session_id), turn), pieces[:n], AT_ONCE
+        )
+        for n in range(4)
     ]
 
     assert tails == [whole[0:], whole[1:], whole[2:], whole[3:]]
@@ -73,7 +77,9 @@ async def test_a_slow_follower_gets_the_rest_from_the_state_when_the_log_is_gone
 
     session_id, turn = started.conversation.id, started.turn.id
     pieces = [NumberedPiece(number, TextPiece(text)) for number, text in enumerate(heard, 1)]
-    told = await harness.follow.read(OWNER, session_id, turn, pieces, AT_ONCE)
+    told = await harness.follow.read(
+        TurnRef(ConversationRef(OWNER, session_id), turn), pieces, AT_ONCE
+    )
 
     first = len(heard) + 1
     assert list(told[:-1]) == [NumberedPiece(n, TextPiece(s)) for n, s in enumerate(rest, first)]
@@ -106,10 +112,14 @@ async def test_strangers_and_the_absent_are_told_the_same() -> None:
     (await fake_model.next_reply()).say("Secret")
 
     session_id, turn = started.conversation.id, started.turn.id
-    assert await harness.follow.running(STRANGER, session_id) is None
-    assert await harness.follow.running(OWNER, OTHER_ID) is None
-    assert await harness.follow.read(STRANGER, session_id, turn, (), AT_ONCE) == (GONE,)
-    assert await harness.follow.read(OWNER, OTHER_ID, turn_id(), (), AT_ONCE) == (GONE,)
+    assert await harness.follow.running(ConversationRef(STRANGER, session_id)) is None
+    assert await harness.follow.running(ConversationRef(OWNER, OTHER_ID)) is None
+    assert await harness.follow.read(
+        TurnRef(ConversationRef(STRANGER, session_id), turn), (), AT_ONCE
+    ) == (GONE,)
+    assert await harness.follow.read(
+        TurnRef(ConversationRef(OWNER, OTHER_ID), turn_id()), (), AT_ONCE
+    ) == (GONE,)
 
 
 async def test_an_open_turn_without_a_log_is_waited_for() -> None:
@@ -119,7 +129,9 @@ async def test_an_open_turn_without_a_log_is_waited_for() -> None:
     before = harness.clock.monotonic()
 
     session_id, turn = started.conversation.id, started.turn.id
-    heard = await harness.follow.read(OWNER, session_id, turn, (), timedelta(seconds=10))
+    heard = await harness.follow.read(
+        TurnRef(ConversationRef(OWNER, session_id), turn), (), timedelta(seconds=10)
+    )
 
     assert heard == ()
     assert harness.clock.monotonic() - before == TurnPolicy().heartbeat

@@ -4,12 +4,14 @@ from datetime import timedelta
 
 import pytest
 
+from domain.model.identifiers import ConversationRef, TurnRef
 from domain.model.piece import NumberedPiece, TextPiece
 from domain.model.turn import Outcome, TurnPolicy, TurnStatus
 from ports.errors import StoreUnavailable
 from tests.support.builders import (
     ID,
     OWNER,
+    REF,
     a_conversation,
     texts_of,
     turn_id,
@@ -30,7 +32,7 @@ async def test_a_living_writer_opens_a_lost_log_again_with_all_its_pieces() -> N
     model_reply = await fake_model.next_reply()
     model_reply.say("One")
     following = harness.follow.entries(
-        OWNER, started.conversation.id, started.turn.id, POLICY.heartbeat
+        TurnRef(ConversationRef(OWNER, started.conversation.id), started.turn.id), POLICY.heartbeat
     )
     heard = list(await anext(following))
     harness.log.forget(started.conversation.id)
@@ -51,7 +53,7 @@ async def test_a_forgotten_conversation_gets_no_log_back() -> None:
     started = await harness.send()
     model_reply = await fake_model.next_reply()
     model_reply.say("One")
-    await harness.store.forget(OWNER, started.conversation.id)
+    await harness.store.forget(ConversationRef(OWNER, started.conversation.id))
     model_reply.say("Two")
     model_reply.finish()
 
@@ -96,7 +98,7 @@ async def test_what_cannot_be_closed_is_left_to_be_settled() -> None:
     harness.store.leave(2 * POLICY.save_timeout)
     await harness.runner.drain(POLICY.save_timeout)
 
-    assert (await harness.store.at_once(OWNER, ID)).open_turn is not None
+    assert (await harness.store.at_once(REF)).open_turn is not None
     assert "turn.crashed" not in harness.telemetry.events
 
 
@@ -110,7 +112,8 @@ async def test_a_store_that_is_away_for_a_while_loses_a_follower_nothing() -> No
     heard = [
         entry
         async for entries in harness.follow.entries(
-            OWNER, started.conversation.id, started.turn.id, POLICY.heartbeat
+            TurnRef(ConversationRef(OWNER, started.conversation.id), started.turn.id),
+            POLICY.heartbeat,
         )
         for entry in entries
     ]
@@ -128,7 +131,8 @@ async def test_a_store_that_stays_away_is_told_to_followers() -> None:
 
     with pytest.raises(StoreUnavailable):
         async for _ in harness.follow.entries(
-            OWNER, started.conversation.id, started.turn.id, POLICY.heartbeat
+            TurnRef(ConversationRef(OWNER, started.conversation.id), started.turn.id),
+            POLICY.heartbeat,
         ):
             pass
 
@@ -136,9 +140,9 @@ async def test_a_store_that_stays_away_is_told_to_followers() -> None:
 async def test_an_end_that_was_saved_and_not_announced_is_told_by_the_state() -> None:
     harness = a_harness()
     await harness.store.create(OWNER, with_question(a_conversation()))
-    await harness.store.update(OWNER, ID, with_answer)
+    await harness.store.update(REF, with_answer)
     harness.clock.advance(POLICY.dead_after)
 
-    [*_, end] = await harness.follow.read(OWNER, ID, turn_id(), (), timedelta())
+    [*_, end] = await harness.follow.read(TurnRef(REF, turn_id()), (), timedelta())
     assert not isinstance(end, NumberedPiece)
     assert (end.outcome, end.error) == (Outcome.FINISHED, None)

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from domain.model.conversation import Conversation
+from domain.model.identifiers import TurnRef
 from domain.model.message import FinishReason, MessageStatus, ToolCallPart
 from domain.model.piece import NumberedPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Outcome, TurnEnd, TurnPolicy, TurnStatus
@@ -23,6 +24,7 @@ from ports.language_model import (
 from tests.support.builders import (
     ID,
     OWNER,
+    REF,
     a_conversation,
     after_turns,
     texts_of,
@@ -54,7 +56,7 @@ async def a_turn(harness: Harness, text: str = "Hello?") -> Conversation:
 
 
 async def seen_in_log(harness: Harness) -> list[object]:
-    return list(await harness.log.read(OWNER, ID, turn_id(), 0, timedelta()))
+    return list(await harness.log.read(TurnRef(REF, turn_id()), 0, timedelta()))
 
 
 async def test_the_pieces_are_logged_in_order_and_stored_as_one_reply() -> None:
@@ -83,11 +85,11 @@ async def test_whoever_sees_the_end_finds_the_reply_in_the_history() -> None:
     conversation = await a_turn(harness)
 
     async def following() -> Conversation:
-        async for entries in harness.follow.entries(OWNER, ID, turn_id(), WHEN_IT_COMES):
+        async for entries in harness.follow.entries(TurnRef(REF, turn_id()), WHEN_IT_COMES):
             if entries and isinstance(entries[-1], TurnEnd):
                 break
         # Read behind the shaky store's back: at this very moment.
-        return await harness.store.at_once(OWNER, ID)
+        return await harness.store.at_once(REF)
 
     follower = asyncio.create_task(following())
     await harness.run_turn(OWNER, conversation, FakeSignals())
@@ -167,7 +169,7 @@ async def test_a_model_that_is_silent_does_not_look_dead() -> None:
     for _ in range(500):
         await asyncio.sleep(0)
 
-    silence = await harness.log.silence(OWNER, ID, turn_id())
+    silence = await harness.log.silence(TurnRef(REF, turn_id()))
 
     model_reply.finish()
     await making
@@ -181,7 +183,7 @@ async def test_a_process_that_has_to_end_keeps_what_was_said_so_far() -> None:
     making = asyncio.create_task(harness.run_turn(OWNER, await a_turn(harness), signals))
     model_reply = await fake_model.next_reply()
     model_reply.say("Half of")
-    await harness.log.read(OWNER, ID, turn_id(), 0, WHEN_IT_COMES)
+    await harness.log.read(TurnRef(REF, turn_id()), 0, WHEN_IT_COMES)
 
     signals.shutting_down = True
     signals.wake()

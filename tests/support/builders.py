@@ -9,7 +9,7 @@ from typing import Any
 from attrs import evolve
 
 from domain.model.conversation import Conversation, with_message
-from domain.model.identifiers import MessageId, Owner, SessionId, TurnId
+from domain.model.identifiers import ConversationRef, MessageId, Owner, SessionId, TurnId
 from domain.model.message import FinishReason, Message, Role, TextPart, Usage
 from domain.model.piece import NumberedPiece, Piece, TextPiece
 from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd
@@ -19,6 +19,7 @@ from tests.support.clocks import NOON
 OWNER = Owner(secret=b"o" * 32)
 STRANGER = Owner(secret=b"s" * 32)
 ID = SessionId("6f1f4a5e-0c6b-4f0e-9d2a-0a1b2c3d4e5f")
+REF = ConversationRef(OWNER, ID)
 OTHER_ID = SessionId("7a2b3c4d-5e6f-4a1b-8c2d-3e4f5a6b7c8d")
 
 

@@ -17,7 +17,7 @@ from adapters.sealing.key_ring import KeyRing
 from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.conversation import Conversation
-from domain.model.identifiers import Owner, SessionId
+from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnRef
 from domain.model.message import TextPart
 from domain.model.piece import NumberedPiece
 from domain.model.turn import TurnEnd, TurnPolicy
@@ -106,7 +106,9 @@ class Harness:
         async with asyncio.timeout(_GUARD_SECONDS):
             while not (heard and isinstance(heard[-1], TurnEnd)):
                 pieces = [one for one in heard if isinstance(one, NumberedPiece)]
-                heard += await self.follow.read(owner, session_id, turn_id, pieces, WHEN_IT_COMES)
+                heard += await self.follow.read(
+                    TurnRef(ConversationRef(owner, session_id), turn_id), pieces, WHEN_IT_COMES
+                )
         return heard
 
     async def end_of(self, started: Started) -> TurnEnd:
@@ -117,7 +119,7 @@ class Harness:
 
     async def stored(self, session_id: SessionId) -> Conversation:
         """The whole conversation as it is stored."""
-        return await self.store.load(OWNER, session_id)
+        return await self.store.load(ConversationRef(OWNER, session_id))
 
 
 def a_harness(

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from domain.model.conversation import Conversation
-from domain.model.identifiers import SessionId
+from domain.model.identifiers import ConversationRef, SessionId
 from entrypoints.http.openai.items import (
     Item,
     conversation_id,
@@ -64,7 +64,9 @@ async def create(request: Request) -> Response:
 async def retrieve(request: Request) -> Response:
     """A conversation without its items."""
     guest = guest_of(request)
-    history = await openai_of(request).read_history(guest.owner, _named(request), limit=1)
+    history = await openai_of(request).read_history(
+        ConversationRef(guest.owner, _named(request)), limit=1
+    )
     return answer(conversation_document(history.conversation), guest.headers)
 
 
@@ -75,7 +77,7 @@ async def update(request: Request) -> Response:
     if "metadata" not in body:
         invalid("metadata", "given")
     changed = await openai_of(request).edit_items.set_metadata(
-        guest.owner, _named(request), parse_metadata(body)
+        ConversationRef(guest.owner, _named(request)), parse_metadata(body)
     )
     return answer(conversation_document(changed), guest.headers)
 
@@ -84,7 +86,7 @@ async def delete(request: Request) -> Response:
     """Forget it for good. What is not there is deleted already."""
     guest = guest_of(request)
     session_id = _named(request)
-    await openai_of(request).forget_conversation(guest.owner, session_id)
+    await openai_of(request).forget_conversation(ConversationRef(guest.owner, session_id))
     name = conversation_id(session_id)
     document = {"id": name, "object": "conversation.deleted", "deleted": True}
     return answer(document, guest.headers)
@@ -99,7 +101,7 @@ async def add_items(request: Request) -> Response:
     if not given or isinstance(body.get("items"), str):
         invalid("items", f"a list of 1 to {MOST_ITEMS} items")
     conversation = await openai_of(request).edit_items.add(
-        guest.owner, _named(request), given, address=guest.address
+        ConversationRef(guest.owner, _named(request)), given, address=guest.address
     )
     # Items only ever join at the end, so the newest are those that were put in.
     return answer(list_of(items_of(conversation.messages)[-len(given) :]), guest.headers)
@@ -125,13 +127,15 @@ async def delete_item(request: Request) -> Response:
     guest = guest_of(request)
     named = item_named(await _items(request, guest), request.path_params["item"])
     conversation = await openai_of(request).edit_items.delete_item(
-        guest.owner, _named(request), named.message_id, named.place
+        ConversationRef(guest.owner, _named(request)), named.message_id, named.place
     )
     return answer(conversation_document(conversation), guest.headers)
 
 
 async def _items(request: Request, guest: ApiCaller) -> list[Item]:
-    conversation = await openai_of(request).read_history.whole(guest.owner, _named(request))
+    conversation = await openai_of(request).read_history.whole(
+        ConversationRef(guest.owner, _named(request))
+    )
     return items_of(conversation.messages)
 
 

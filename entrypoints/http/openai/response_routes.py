@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from domain.model.conversation import Conversation
+from domain.model.identifiers import ConversationRef
 from domain.model.turn import TurnEnd, TurnStatus
 from domain.service.reply_reading import ReadTurn, read_turn
 from entrypoints.http.openai.conversations import answer
@@ -57,7 +58,9 @@ async def create(request: Request) -> Response:
     with continuing():
         if asked.store:
             started = await openai_of(request).create_response(guest.owner, new)
-            entries = following.stored(guest.owner, started.conversation.id, started.turn)
+            entries = following.stored(
+                ConversationRef(guest.owner, started.conversation.id), started.turn
+            )
         else:
             started, entries = await following.ephemeral(guest.owner, evolve(new, note=None))
     return await _reply(request, guest, asked, started, entries)
@@ -79,7 +82,9 @@ async def cancel(request: Request) -> Response:
     conversation, turn = await _stored(request, guest)
     running = conversation.open_turn
     if running is not None and turn.status is TurnStatus.OPEN:
-        await openai_of(request).stop_turn(guest.owner, conversation.id, running.id)
+        await openai_of(request).stop_turn(
+            ConversationRef(guest.owner, conversation.id), running.id
+        )
         conversation, turn = await _stored(request, guest)
     return _told(request, guest, conversation, turn)
 
@@ -88,7 +93,9 @@ async def delete(request: Request) -> Response:
     """Forget a turn: what was put in and what was replied."""
     guest = guest_of(request)
     session_id, number = named_response(request.path_params["id"])
-    await openai_of(request).edit_items.delete_turn(guest.owner, session_id, number)
+    await openai_of(request).edit_items.delete_turn(
+        ConversationRef(guest.owner, session_id), number
+    )
     name = response_id(session_id, number)
     return answer({"id": name, "object": "response", "deleted": True}, guest.headers)
 
@@ -103,7 +110,9 @@ async def input_items(request: Request) -> Response:
 
 async def _stored(request: Request, guest: ApiCaller) -> tuple[Conversation, ReadTurn]:
     session_id, number = named_response(request.path_params["id"])
-    conversation = await openai_of(request).read_history.whole(guest.owner, session_id)
+    conversation = await openai_of(request).read_history.whole(
+        ConversationRef(guest.owner, session_id)
+    )
     return conversation, read_turn(conversation, number)
 
 
@@ -126,7 +135,7 @@ def _replayed(
         obfuscated=request.query_params.get("include_obfuscation") != "false",
         after=starting_after(request),
     )
-    entries = services.following.stored(guest.owner, conversation.id, turn)
+    entries = services.following.stored(ConversationRef(guest.owner, conversation.id), turn)
     return EventStream(streamed(entries, events, services.clock), headers=guest.headers)
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import frozen
 
-from domain.model.identifiers import Owner, SessionId
+from domain.model.identifiers import ConversationRef, Owner, TurnRef
 from domain.model.message import Part
 from domain.model.piece import NumberedPiece, assemble_parts
 from domain.model.turn import Outcome, Turn, TurnEnd
@@ -35,9 +35,9 @@ class Following:
     follow: FollowTurn
     unkept: EphemeralReply
 
-    async def stored(self, owner: Owner, session_id: SessionId, turn: Turn) -> Entries:
+    async def stored(self, ref: ConversationRef, turn: Turn) -> Entries:
         """The entries of a turn that is stored."""
-        following = self.follow.entries(owner, session_id, turn.id, _HEARTBEAT_EVERY)
+        following = self.follow.entries(TurnRef(ref, turn.id), _HEARTBEAT_EVERY)
         try:
             async with aclosing(following):
                 async for entries in following:
