@@ -274,7 +274,7 @@ class RedisConversationStore:
         """See ``ports.conversation_store.ConversationStateStore.forget``."""
         sealer = self._bound(owner, session_id)
         frames = await FrameReader(self._commands, session_id, sealer).newest()
-        belongings = {sealer.belonging(frame) for frame in frames}
+        belongings = {sealer.ownership(frame) for frame in frames}
         if frames and Ownership.MINE not in belongings:
             if belongings == {Ownership.OTHER}:
                 return

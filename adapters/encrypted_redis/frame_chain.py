@@ -115,7 +115,7 @@ def opened(frame: bytes, before: bytes, sealer: BoundSealer) -> OpenedFrame:
     Raises:
         UnsealError, DecodeError: it is not as it was sealed.
     """
-    content = decode_frame(sealer.open(frame, before=before))
+    content = decode_frame(sealer.unseal(frame, before=before))
     return OpenedFrame(place_of(frame, len(content.messages)), content, before)
 
 
