@@ -318,7 +318,7 @@ class _Writer:
             RecordTooLarge: together they have more than ``most`` bytes.
         """
         said = self._changed.messages[self._written :]
-        record = encode_frame(said, head=self._changed, size_before=self._size, most=most)
+        record = encode_frame(said, head=self._changed, size_before=self._size, max_bytes=most)
         self._push(record, first, last, len(said))
 
     def _push(self, record: bytes, first: int, last: int, messages: int) -> None:
