@@ -75,14 +75,12 @@ def load_assistant(path: Path | None) -> TomlAssistantProfile:
 
 
 def _problems(document: Mapping[str, Any]) -> list[str]:
-    unknown = [f"{key} is not a known key." for key in document if key not in _KEYS]
-    is_prompt = _is_text(document.get("system_prompt"))
-    return [
-        *unknown,
-        *([] if is_prompt else ["system_prompt must be a non-empty string."]),
-        *_welcome_problems(document.get("welcome")),
-        *_price_problems(document.get("prices", {})),
-    ]
+    problems = [f"{key} is not a known key." for key in document if key not in _KEYS]
+    if not _is_text(document.get("system_prompt")):
+        problems.append("system_prompt must be a non-empty string.")
+    problems += _welcome_problems(document.get("welcome"))
+    problems += _price_problems(document.get("prices", {}))
+    return problems
 
 
 def _welcome_problems(welcome: Any) -> list[str]:
