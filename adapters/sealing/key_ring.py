@@ -113,7 +113,8 @@ def _parsed(entry: str) -> MasterKey:
     if not colon or not _LABEL.fullmatch(label):
         # The entry may be a key without a label, so no part of it is shown.
         raise KeyRingProblem(
-            "PRIVITY_KEYS: each entry is label:base64; a label is 1 to 32 of A-Za-z0-9_.-"
+            "PRIVITY_KEYS: each entry is label:base64, and a label has "
+            "1 to 32 characters of A-Za-z0-9_.-"
         )
     master_key = _decoded(label, encoded.strip())
     if len(master_key) != KEY_BYTES:
