@@ -57,7 +57,7 @@ class EntrySealer:
 
     def is_ours(self, head: bytes) -> bool:
         """Whether the log is this owner's, by its head."""
-        return self._sealer.belonging(head) is Ownership.MINE
+        return self._sealer.ownership(head) is Ownership.MINE
 
     def opened(self, number: int, sealed: bytes) -> list[LogEntry]:
         """What the entry ``number`` holds.
@@ -66,7 +66,7 @@ class EntrySealer:
             StoredStateUnreadable: it is not as it was sealed.
         """
         try:
-            return decode_entry(self._sealer.open(sealed, before=self._place(number)))
+            return decode_entry(self._sealer.unseal(sealed, before=self._place(number)))
         except (UnsealError, DecodeError) as error:
             raise StoredStateUnreadable from error
 
