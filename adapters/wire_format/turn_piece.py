@@ -21,7 +21,7 @@ from adapters.wire_format.message_record import (
 from adapters.wire_format.packing import DecodeError, pack, unpack
 from domain.model.piece import NumberedPiece, Piece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Outcome, TurnEnd
-from ports.turn_log import LogEntry
+from ports.turn_log import Batch
 
 _PADDED_TO: Final = 256
 _LENGTH_BYTES: Final = 4
@@ -90,8 +90,8 @@ def encode_entry(pieces: Sequence[NumberedPiece], end: TurnEnd | None = None) ->
     return len(packed).to_bytes(_LENGTH_BYTES, "big") + packed + bytes(padding)
 
 
-def decode_entry(padded: bytes) -> list[LogEntry]:
-    """An entry's content, the end last.
+def decode_entry(padded: bytes) -> Batch:
+    """An entry's content.
 
     Raises:
         DecodeError: it is of no known version, or damaged.
@@ -99,11 +99,11 @@ def decode_entry(padded: bytes) -> list[LogEntry]:
     length = int.from_bytes(padded[:_LENGTH_BYTES], "big")
     try:
         record = _decoder.decode(unpack(padded[_LENGTH_BYTES : _LENGTH_BYTES + length]))
-        pieces: list[LogEntry] = [
+        pieces = [
             NumberedPiece(number, _piece(piece))
             for number, piece in enumerate(record.pieces, record.first)
         ]
-        return [*pieces, _end(record.end)] if record.end else pieces
+        return Batch(pieces=pieces, end=_end(record.end) if record.end else None)
     except (msgspec.MsgspecError, ValueError, IndexError) as error:
         # The cause could repeat what was said.
         raise DecodeError(type(error).__name__) from None

@@ -27,6 +27,7 @@ from domain.model.message import (
 )
 from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd, TurnStatus
+from ports.turn_log import Batch
 from tests.support.builders import ID, a_conversation, a_message, after_turns
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
@@ -131,7 +132,7 @@ ends = st.builds(
 def test_a_log_entry_comes_back_as_it_was(said: list[Any], end: TurnEnd | None, first: int) -> None:
     numbered = [NumberedPiece(number, piece) for number, piece in enumerate(said, first)]
 
-    assert decode_entry(encode_entry(numbered, end)) == [*numbered, *([end] if end else [])]
+    assert decode_entry(encode_entry(numbered, end)) == Batch(pieces=numbered, end=end)
 
 
 @settings(max_examples=50, deadline=None)
