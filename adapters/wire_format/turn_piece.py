@@ -24,7 +24,7 @@ from adapters.wire_format.message_record import (
 from adapters.wire_format.packing import DecodeError, pack, unpack
 from domain.model.piece import NumberedPiece, Piece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Outcome, TurnEnd
-from ports.turn_log import LogEntry
+from ports.turn_log import Batch
 
 _PADDED_TO_BYTES: Final = 256
 _LENGTH_BYTES: Final = 4
@@ -93,8 +93,8 @@ def encode_entry(pieces: Sequence[NumberedPiece], end: TurnEnd | None = None) ->
     return len(packed).to_bytes(_LENGTH_BYTES, "big") + packed + bytes(padding)
 
 
-def decode_entry(padded: bytes) -> list[LogEntry]:
-    """The pieces in an entry, and after them its end, if it has one.
+def decode_entry(padded: bytes) -> Batch:
+    """The pieces in an entry, and its end if it has one.
 
     Raises:
         DecodeError: its version is unknown or it is damaged.
@@ -102,11 +102,11 @@ def decode_entry(padded: bytes) -> list[LogEntry]:
     length = int.from_bytes(padded[:_LENGTH_BYTES], "big")
     try:
         record = _decoder.decode(unpack(padded[_LENGTH_BYTES : _LENGTH_BYTES + length]))
-        pieces: list[LogEntry] = [
+        pieces = [
             NumberedPiece(number, _piece(piece))
             for number, piece in enumerate(record.pieces, record.first)
         ]
-        return [*pieces, _end(record.end)] if record.end else pieces
+        return Batch(pieces=pieces, end=_end(record.end) if record.end else None)
     except (msgspec.MsgspecError, ValueError, IndexError) as error:
         # The cause may contain message text.
         raise DecodeError(type(error).__name__) from None

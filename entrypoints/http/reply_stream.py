@@ -1,6 +1,6 @@
 """Following a turn into a response: as a stream of events, or as one document."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import timedelta
 from time import time
@@ -24,7 +24,7 @@ from ports.assistant_profile import AssistantProfile
 from ports.clock import Clock
 from ports.errors import PortError, TurnLogNotFound
 from ports.language_model import LanguageModel
-from ports.turn_log import LogEntry
+from ports.turn_log import Batch
 
 _HEARTBEAT_EVERY: Final = timedelta(seconds=4)
 
@@ -112,29 +112,27 @@ class ReplyStream:
         metadata = {"sessionId": ref.session_id, **told, "turnId": turn.id}
         chunks = ReplyChunks(turn.id, turn.reply_id, metadata)
         yield (chunks.beginning() if after is None else b": resumed\n\n"), None
-        async for entries in self._entries(TurnRef(ref, turn.id), after or 0):
-            said, end = _rendered(chunks, entries, after or 0)
-            if end is not None:
-                if _failed(end):
-                    yield said + chunks.ending(end), None
-                    raise StreamBroken
-                yield said + chunks.ending(end) + DONE, end
-                return
-            yield said or HEARTBEAT, None
+        async for batch in self._batches(TurnRef(ref, turn.id), after or 0):
+            rendered = _rendered(chunks, batch, after or 0)
+            if batch.end is None:
+                yield rendered or HEARTBEAT, None
+            elif batch.end.is_complete:
+                yield rendered + chunks.ending(batch.end) + DONE, batch.end
+            else:
+                yield rendered + chunks.ending(batch.end), None
+                raise StreamBroken
 
-    async def _entries(
-        self, turn_ref: TurnRef, after: int
-    ) -> AsyncGenerator[Sequence[LogEntry], None]:
-        """Batches of the turn's entries; a failure is an end like any other."""
-        following = self.follow.entries(turn_ref, _HEARTBEAT_EVERY, after=after)
+    async def _batches(self, turn_ref: TurnRef, after: int) -> AsyncGenerator[Batch, None]:
+        """The turn as it comes; a failure is an end like any other."""
+        following = self.follow.batches(turn_ref, _HEARTBEAT_EVERY, after=after)
         try:
             async with aclosing(following):
-                async for entries in following:
-                    yield entries
+                async for batch in following:
+                    yield batch
         except TurnLogNotFound:
             raise StreamBroken from None
         except PortError as error:
-            yield (TurnEnd(outcome=Outcome.FAILED, error=problem_of(error).code),)
+            yield Batch(end=TurnEnd(outcome=Outcome.FAILED, error=problem_of(error).code))
 
     def _info(self, end: TurnEnd, took: timedelta) -> dict[str, object]:
         cost = self.profile.assistant().cost_of(self.model.name, end.usage)
@@ -148,38 +146,25 @@ class ReplyStream:
         """The whole reply at once."""
         session_id, turn_id = started.conversation.id, started.turn.id
         end = await self._end(TurnRef(ConversationRef(owner, session_id), turn_id))
-        if end.outcome in (Outcome.FINISHED, Outcome.INTERRUPTED) and end.error is None:
+        if end.is_complete:
             conversation = await self.history.whole(ConversationRef(owner, session_id))
             return Reply(document=_document(conversation, started, end))
         return Reply(problem=problem_of_code(end.error or "internal_error"))
 
     async def _end(self, turn_ref: TurnRef) -> TurnEnd:
-        following = self.follow.entries(turn_ref, _HEARTBEAT_EVERY)
+        following = self.follow.batches(turn_ref, _HEARTBEAT_EVERY)
         async with aclosing(following):
-            async for entries in following:
-                if entries and isinstance(entries[-1], TurnEnd):
-                    return entries[-1]
+            async for batch in following:
+                if batch.end is not None:
+                    return batch.end
         raise AssertionError("a turn has an end")
 
 
-def _failed(end: TurnEnd) -> bool:
-    return end.outcome is not Outcome.FINISHED and (
-        end.outcome is not Outcome.INTERRUPTED or end.error is not None
-    )
-
-
-def _rendered(
-    chunks: ReplyChunks, entries: Sequence[LogEntry], after: int
-) -> tuple[bytes, TurnEnd | None]:
-    """The chunks of those entries that are behind ``after``, and the end if it came."""
-    said: list[bytes] = []
-    for entry in entries:
-        if isinstance(entry, TurnEnd):
-            return b"".join(said), entry
-        rendered = chunks.of(entry)
-        if entry.number > after:
-            said.append(rendered)
-    return b"".join(said), None
+def _rendered(chunks: ReplyChunks, batch: Batch, after: int) -> bytes:
+    """The chunks of those pieces that come after piece ``after``."""
+    # All are rendered: the chunks of a piece depend on the pieces before it.
+    rendered = [(piece.number, chunks.of(piece)) for piece in batch.pieces]
+    return b"".join(chunk for number, chunk in rendered if number > after)
 
 
 def _document(conversation: Conversation, started: Started, end: TurnEnd) -> ReplyDocument:

@@ -30,7 +30,7 @@ from entrypoints.http.openai.responses import (
     stored_response,
 )
 from entrypoints.http.openai.services import ApiCaller, guest_of, openai_of
-from entrypoints.http.openai.streaming import Entries, awaited, streamed
+from entrypoints.http.openai.streaming import Batches, awaited, streamed
 from entrypoints.http.problems import problem_of_code
 from entrypoints.http.requests import idempotency_key
 from entrypoints.http.sse import EventStream
@@ -58,12 +58,12 @@ async def create(request: Request) -> Response:
     with continuing():
         if asked.store:
             started = await openai_of(request).create_response(guest.owner, new)
-            entries = following.stored(
+            batches = following.stored(
                 ConversationRef(guest.owner, started.conversation.id), started.turn
             )
         else:
-            started, entries = await following.ephemeral(guest.owner, evolve(new, note=None))
-    return await _reply(request, guest, asked, started, entries)
+            started, batches = await following.ephemeral(guest.owner, evolve(new, note=None))
+    return await _reply(request, guest, asked, started, batches)
 
 
 async def retrieve(request: Request) -> Response:
@@ -135,8 +135,8 @@ def _replayed(
         obfuscated=request.query_params.get("include_obfuscation") != "false",
         after=starting_after(request),
     )
-    entries = services.following.stored(ConversationRef(guest.owner, conversation.id), turn)
-    return EventStream(streamed(entries, events, services.clock), headers=guest.headers)
+    batches = services.following.stored(ConversationRef(guest.owner, conversation.id), turn)
+    return EventStream(streamed(batches, events, services.clock), headers=guest.headers)
 
 
 async def _reply(
@@ -144,7 +144,7 @@ async def _reply(
     guest: ApiCaller,
     asked: ParsedResponseRequest,
     started: Started,
-    entries: Entries,
+    batches: Batches,
 ) -> Response:
     services = openai_of(request)
     frame = ResponseSkeleton(
@@ -158,10 +158,10 @@ async def _reply(
     reply_id = started.turn.reply_id
     if asked.stream:
         events = ResponseEvents(frame, reply_id, obfuscated=asked.obfuscated)
-        return EventStream(streamed(entries, events, services.clock), headers=guest.headers)
+        return EventStream(streamed(batches, events, services.clock), headers=guest.headers)
     if asked.background:
         return answer(frame.document("in_progress"), guest.headers)
-    parts, end = await awaited(entries)
+    parts, end = await awaited(batches)
     if status_of(end) == "failed":
         return _failed(end)
     output = output_items(reply_id, parts, item_status(end))

@@ -27,6 +27,7 @@ from domain.model.message import (
 )
 from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd, TurnStatus
+from ports.turn_log import Batch
 from tests.support.builders import ID, a_conversation, a_message, after_turns
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
@@ -133,7 +134,7 @@ def test_a_log_entry_is_decoded_as_it_was_encoded(
 ) -> None:
     numbered = [NumberedPiece(number, piece) for number, piece in enumerate(batch, first)]
 
-    assert decode_entry(encode_entry(numbered, end)) == [*numbered, *([end] if end else [])]
+    assert decode_entry(encode_entry(numbered, end)) == Batch(pieces=numbered, end=end)
 
 
 @settings(max_examples=50, deadline=None)
