@@ -7,7 +7,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from domain.model.identifiers import Owner
+from domain.model.identifiers import ConversationRef, Owner
 from entrypoints.http.ai_sdk.bodies import has_earlier_user_message, read_ai_sdk
 from entrypoints.http.ai_sdk.dispatch import AiSdkRequest, dispatch, newest_of
 from entrypoints.http.ai_sdk.history import AiSdkHistoryDocument, ai_sdk_history
@@ -63,7 +63,7 @@ async def get_chat(request: Request) -> Response:
     owner = services.owner_or_absent(services.callers.authenticate(request))
     name = path_name(request)
     wanted = await services.find_conversation(owner, name)
-    conversation = await services.read_history.whole(owner, wanted)
+    conversation = await services.read_history.whole(ConversationRef(owner, wanted))
     return json_response(ai_sdk_history(name, conversation))
 
 

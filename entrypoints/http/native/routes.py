@@ -12,7 +12,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from domain.model.identifiers import TurnId, message_id, session_id
+from domain.model.identifiers import ConversationRef, TurnId, message_id, session_id
 from domain.model.message import TextPart
 from domain.model.turn import Cursor
 from domain.service.user_input import page_context, user_text
@@ -101,11 +101,13 @@ async def resume(request: Request) -> Response:
     if visitor is None:
         return Response(status_code=_NOTHING)
     wanted = await services.find_conversation(visitor.owner, path_name(request))
-    turn = await services.follow_turn.running(visitor.owner, wanted)
+    turn = await services.follow_turn.running(ConversationRef(visitor.owner, wanted))
     if turn is None or (cursor is not None and cursor.turn_id != turn.id):
         return Response(status_code=_NOTHING)
     after = cursor.number if cursor else None
-    return EventStream(services.reply_stream.resumed(visitor.owner, wanted, turn, after))
+    return EventStream(
+        services.reply_stream.resumed(ConversationRef(visitor.owner, wanted), turn, after)
+    )
 
 
 async def stop(request: Request) -> Response:
@@ -119,7 +121,7 @@ async def stop(request: Request) -> Response:
     stopped = False
     if visitor is not None:
         wanted = await services.find_conversation(visitor.owner, path_name(request))
-        stopped = await services.stop_turn(visitor.owner, wanted, turn_id)
+        stopped = await services.stop_turn(ConversationRef(visitor.owner, wanted), turn_id)
     return json_response(StopDocument(success=True, stopped=stopped))
 
 
@@ -173,7 +175,9 @@ async def get_history(request: Request) -> Response:
     wanted = query_session(request)
     before, limit = page_wanted(request)
     owner = services.owner_or_absent(visitor)
-    history = await services.read_history(owner, wanted, before=before, limit=limit)
+    history = await services.read_history(
+        ConversationRef(owner, wanted), before=before, limit=limit
+    )
     return json_response(history_document(history))
 
 
@@ -184,7 +188,7 @@ async def forget(request: Request) -> Response:
     visitor = services.callers.authenticate(request)
     wanted = query_session(request)
     if visitor is not None:
-        await services.forget_conversation(visitor.owner, wanted)
+        await services.forget_conversation(ConversationRef(visitor.owner, wanted))
     return Response(status_code=_NOTHING)
 
 
@@ -195,7 +199,7 @@ async def forget_named(request: Request) -> Response:
     visitor = services.callers.authenticate(request)
     if visitor is not None:
         wanted = await services.find_conversation(visitor.owner, path_name(request))
-        await services.forget_conversation(visitor.owner, wanted)
+        await services.forget_conversation(ConversationRef(visitor.owner, wanted))
     return Response(status_code=_NOTHING)
 
 
@@ -204,7 +208,7 @@ async def export(request: Request) -> Response:
     services = services_of(request)
     owner = services.owner_or_absent(services.callers.authenticate(request))
     wanted = await services.find_conversation(owner, path_name(request))
-    conversation = await services.read_history.whole(owner, wanted)
+    conversation = await services.read_history.whole(ConversationRef(owner, wanted))
     disposition = {"content-disposition": 'attachment; filename="conversation.json"'}
     return json_response(export_document(conversation), headers=disposition)
 

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from domain.model.conversation import Conversation
-from domain.model.identifiers import SessionId
+from domain.model.identifiers import ConversationRef, SessionId
 from entrypoints.http.documents import json_response
 from entrypoints.http.openai.bodies import ConversationBody, ItemsBody, MetadataBody, parse
 from entrypoints.http.openai.documents import (
@@ -50,7 +50,7 @@ async def create(request: Request) -> Response:
 async def retrieve(request: Request) -> Response:
     """``GET /v1/conversations/{id}``: the conversation without its items."""
     caller = api_caller(request)
-    history = await openai_of(request).read_history(caller.owner, _session_id(request), limit=1)
+    history = await openai_of(request).read_history(_ref(request, caller), limit=1)
     return _conversation(history.conversation, caller)
 
 
@@ -60,7 +60,7 @@ async def update(request: Request) -> Response:
     members, _ = await read_body(request, dict)
     metadata = parse(members, MetadataBody).metadata or {}
     edit_items = openai_of(request).edit_items
-    conversation = await edit_items.set_metadata(caller.owner, _session_id(request), metadata)
+    conversation = await edit_items.set_metadata(_ref(request, caller), metadata)
     return _conversation(conversation, caller)
 
 
@@ -68,7 +68,7 @@ async def delete(request: Request) -> Response:
     """``DELETE /v1/conversations/{id}``: forget it for good; one that does not exist is deleted."""
     caller = api_caller(request)
     session_id = _session_id(request)
-    await openai_of(request).forget_conversation(caller.owner, session_id)
+    await openai_of(request).forget_conversation(ConversationRef(caller.owner, session_id))
     document = DeletedDocument(id=conversation_id(session_id), object="conversation.deleted")
     return json_response(document, headers=caller.headers)
 
@@ -80,7 +80,7 @@ async def add_items(request: Request) -> Response:
     members, _ = await read_body(request, dict)
     inputs = input_items(parse(members, ItemsBody).items, members["items"], "items")
     conversation = await openai_of(request).edit_items.add(
-        caller.owner, _session_id(request), inputs, address=caller.address
+        _ref(request, caller), inputs, address=caller.address
     )
     # Items are only ever appended, so the newest are those of this request.
     newest = items_of(conversation.messages)[-len(inputs) :]
@@ -107,15 +107,18 @@ async def delete_item(request: Request) -> Response:
     caller = api_caller(request)
     item = find_item(await _items(request, caller), request.path_params["item"])
     conversation = await openai_of(request).edit_items.delete_item(
-        caller.owner, _session_id(request), item.message_id, item.place
+        _ref(request, caller), item.message_id, item.place
     )
     return _conversation(conversation, caller)
 
 
 async def _items(request: Request, caller: ApiCaller) -> list[Item]:
-    read_history = openai_of(request).read_history
-    conversation = await read_history.whole(caller.owner, _session_id(request))
+    conversation = await openai_of(request).read_history.whole(_ref(request, caller))
     return items_of(conversation.messages)
+
+
+def _ref(request: Request, caller: ApiCaller) -> ConversationRef:
+    return ConversationRef(caller.owner, _session_id(request))
 
 
 def _session_id(request: Request) -> SessionId:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from domain.model.conversation import Conversation
+from domain.model.identifiers import ConversationRef
 from domain.model.turn import TurnEnd, TurnStatus
 from domain.service.reply_reading import ReadTurn, read_turn
 from entrypoints.http.documents import json_response
@@ -34,7 +35,7 @@ from entrypoints.http.openai.responses import (
     stored_skeleton,
 )
 from entrypoints.http.openai.services import ApiCaller, ApiEndpoint, api_caller, openai_of
-from entrypoints.http.openai.streaming import Entries, collect, event_stream
+from entrypoints.http.openai.streaming import Batches, collect, event_stream
 from entrypoints.http.openapi import EVENT_STREAM
 from entrypoints.http.problems import problem_of_code
 from entrypoints.http.requests import idempotency_key, read_body
@@ -63,10 +64,11 @@ async def create(request: Request) -> Response:
     with continuing():
         if parameters.store:
             started = await openai_of(request).create_response(caller.owner, new)
-            entries = following.stored(caller.owner, started.conversation.id, started.turn)
+            ref = ConversationRef(caller.owner, started.conversation.id)
+            batches = following.stored(ref, started.turn)
         else:
-            started, entries = await following.ephemeral(caller.owner, evolve(new, note=None))
-    return await _reply(request, caller, parameters, started, entries)
+            started, batches = await following.ephemeral(caller.owner, evolve(new, note=None))
+    return await _reply(request, caller, parameters, started, batches)
 
 
 async def retrieve(request: Request) -> Response:
@@ -85,7 +87,8 @@ async def cancel(request: Request) -> Response:
     conversation, turn = await _stored_turn(request, caller)
     running = conversation.open_turn
     if running is not None and turn.status is TurnStatus.OPEN:
-        await openai_of(request).stop_turn(caller.owner, conversation.id, running.id)
+        ref = ConversationRef(caller.owner, conversation.id)
+        await openai_of(request).stop_turn(ref, running.id)
         conversation, turn = await _stored_turn(request, caller)
     return _response(request, caller, conversation, turn)
 
@@ -94,7 +97,8 @@ async def delete(request: Request) -> Response:
     """``DELETE /v1/responses/{id}``: forget one turn, its input and its reply."""
     caller = api_caller(request)
     session_id, number = turn_of_response(request.path_params["id"])
-    await openai_of(request).edit_items.delete_turn(caller.owner, session_id, number)
+    ref = ConversationRef(caller.owner, session_id)
+    await openai_of(request).edit_items.delete_turn(ref, number)
     document = DeletedDocument(id=response_id(session_id, number), object="response")
     return json_response(document, headers=caller.headers)
 
@@ -109,7 +113,8 @@ async def input_items(request: Request) -> Response:
 
 async def _stored_turn(request: Request, caller: ApiCaller) -> tuple[Conversation, ReadTurn]:
     session_id, number = turn_of_response(request.path_params["id"])
-    conversation = await openai_of(request).read_history.whole(caller.owner, session_id)
+    ref = ConversationRef(caller.owner, session_id)
+    conversation = await openai_of(request).read_history.whole(ref)
     return conversation, read_turn(conversation, number)
 
 
@@ -132,8 +137,8 @@ def _followed(
         obfuscated=request.query_params.get("include_obfuscation") != "false",
         after=starting_after(request),
     )
-    entries = services.following.stored(caller.owner, conversation.id, turn)
-    return EventStream(event_stream(entries, events, services.clock), headers=caller.headers)
+    batches = services.following.stored(ConversationRef(caller.owner, conversation.id), turn)
+    return EventStream(event_stream(batches, events, services.clock), headers=caller.headers)
 
 
 async def _reply(
@@ -141,7 +146,7 @@ async def _reply(
     caller: ApiCaller,
     parameters: ResponseParameters,
     started: Started,
-    entries: Entries,
+    batches: Batches,
 ) -> Response:
     services = openai_of(request)
     skeleton = ResponseSkeleton(
@@ -155,10 +160,10 @@ async def _reply(
     reply_id = started.turn.reply_id
     if parameters.stream:
         events = ResponseEvents(skeleton, reply_id, obfuscated=parameters.obfuscated)
-        return EventStream(event_stream(entries, events, services.clock), headers=caller.headers)
+        return EventStream(event_stream(batches, events, services.clock), headers=caller.headers)
     if parameters.background:
         return json_response(skeleton.document("in_progress"), headers=caller.headers)
-    parts, end = await collect(entries)
+    parts, end = await collect(batches)
     if status_of(end) == "failed":
         return _failed(end)
     output = output_items(reply_id, parts, item_status(end))

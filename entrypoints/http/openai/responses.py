@@ -79,11 +79,11 @@ class ResponseSkeleton:
 
 def status_of(end: TurnEnd) -> ResponseStatus:
     """The status of a response whose turn ended so."""
-    if end.outcome is Outcome.FINISHED:
-        return "incomplete" if end.finish_reason in _INCOMPLETE_REASONS else "completed"
-    if end.outcome is Outcome.INTERRUPTED and end.error is None:
+    if not end.is_complete:
+        return "failed"
+    if end.outcome is Outcome.INTERRUPTED:
         return "cancelled"
-    return "failed"
+    return "incomplete" if end.finish_reason in _INCOMPLETE_REASONS else "completed"
 
 
 def item_status(end: TurnEnd) -> str:

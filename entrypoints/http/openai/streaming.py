@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import frozen
 
-from domain.model.identifiers import Owner, SessionId
+from domain.model.identifiers import ConversationRef, Owner, TurnRef
 from domain.model.message import Part
 from domain.model.piece import NumberedPiece, assemble_parts
 from domain.model.turn import Outcome, Turn, TurnEnd
@@ -20,68 +20,62 @@ from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.open_turn import Started
 from ports.clock import Clock
 from ports.errors import PortError
-from ports.turn_log import LogEntry
+from ports.turn_log import Batch
 
 _HEARTBEAT_EVERY: Final = timedelta(seconds=4)
 
-Entries = AsyncGenerator[Sequence[LogEntry], None]
-"""The entries of a turn as they come, its end last; an empty batch while the model is silent."""
+Batches = AsyncGenerator[Batch, None]
+"""The batches of a turn as they come, until its end; empty ones while the model is silent."""
 
 
 @frozen(kw_only=True)
 class Following:
-    """The entries of a turn, whether it is stored or not."""
+    """The batches of a turn, whether it is stored or not."""
 
     follow_turn: FollowTurn
     ephemeral_reply: EphemeralReply
 
-    async def stored(self, owner: Owner, session_id: SessionId, turn: Turn) -> Entries:
-        """The entries of a stored turn; a port that fails ends it as failed."""
-        batches = self.follow_turn.entries(owner, session_id, turn.id, _HEARTBEAT_EVERY)
+    async def stored(self, ref: ConversationRef, turn: Turn) -> Batches:
+        """The batches of a stored turn; a port that fails ends it as failed."""
+        batches = self.follow_turn.batches(TurnRef(ref, turn.id), _HEARTBEAT_EVERY)
         try:
             async with aclosing(batches):
                 async for batch in batches:
                     yield batch
         except PortError as error:
-            yield (TurnEnd(outcome=Outcome.FAILED, error=problem_of(error).code),)
+            yield Batch(end=TurnEnd(outcome=Outcome.FAILED, error=problem_of(error).code))
 
-    async def ephemeral(self, owner: Owner, new: ResponseRequest) -> tuple[Started, Entries]:
-        """A turn that is not stored, and its entries.
+    async def ephemeral(self, owner: Owner, new: ResponseRequest) -> tuple[Started, Batches]:
+        """A turn that is not stored, and its batches.
 
         Raises:
             DomainError, PortError: see ``EphemeralReply``; the model was not called.
         """
         started = await self.ephemeral_reply.prepare(owner, new)
-        entries = await self.ephemeral_reply.start(started, new, _HEARTBEAT_EVERY)
-        return started, _batches(entries)
+        return started, await self.ephemeral_reply.start(started, new, _HEARTBEAT_EVERY)
 
 
 async def event_stream(
-    entries: Entries, events: ResponseEvents, clock: Clock
+    batches: Batches, events: ResponseEvents, clock: Clock
 ) -> AsyncGenerator[bytes, None]:
     """The response as events."""
     yield events.start() or HEARTBEAT
-    async with aclosing(entries):
-        async for batch in entries:
-            yield b"".join(_rendered(entry, events, clock) for entry in batch) or HEARTBEAT
+    async with aclosing(batches):
+        async for batch in batches:
+            yield _rendered(batch, events, clock) or HEARTBEAT
 
 
-async def collect(entries: Entries) -> tuple[Sequence[Part], TurnEnd]:
+async def collect(batches: Batches) -> tuple[Sequence[Part], TurnEnd]:
     """The parts that the model wrote, and the end of the turn."""
-    collected: list[LogEntry] = []
-    async with aclosing(entries):
-        async for batch in entries:
-            collected += batch
-    pieces = [entry.piece for entry in collected if isinstance(entry, NumberedPiece)]
-    end = next(entry for entry in collected if isinstance(entry, TurnEnd))
-    return assemble_parts(pieces), end
+    pieces: list[NumberedPiece] = []
+    async with aclosing(batches):
+        async for batch in batches:
+            pieces += batch.pieces
+            if batch.end is not None:
+                return assemble_parts(numbered.piece for numbered in pieces), batch.end
+    raise AssertionError("a turn has an end")
 
 
-async def _batches(entries: AsyncGenerator[LogEntry | None, None]) -> Entries:
-    async with aclosing(entries):
-        async for entry in entries:
-            yield () if entry is None else (entry,)
-
-
-def _rendered(entry: LogEntry, events: ResponseEvents, clock: Clock) -> bytes:
-    return events.end(entry, clock.now()) if isinstance(entry, TurnEnd) else events.piece(entry)
+def _rendered(batch: Batch, events: ResponseEvents, clock: Clock) -> bytes:
+    pieces = b"".join(map(events.piece, batch.pieces))
+    return pieces if batch.end is None else pieces + events.end(batch.end, clock.now())
