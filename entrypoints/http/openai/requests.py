@@ -237,9 +237,8 @@ def _continued(body: ResponseBody) -> tuple[SessionId | None, int | None]:
             return turn_of_response(body.previous_response_id)
     if conversation is None:
         return None, None
-    return session_of_conversation(
-        conversation if isinstance(conversation, str) else conversation.id
-    ), None
+    name = conversation if isinstance(conversation, str) else conversation.id
+    return session_of_conversation(name), None
 
 
 def _echo(members: Mapping[str, Any], session_id: SessionId | None) -> dict[str, Any]:
