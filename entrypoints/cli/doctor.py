@@ -20,7 +20,7 @@ from adapters.observability.structured_log import StructuredLog
 from adapters.sealing.client_keys import SealedClientKeys
 from adapters.sealing.key_ring import KeyRing, KeyRingProblem
 from adapters.system.clock import SystemClock
-from entrypoints.container import redis_place
+from entrypoints.container import redis_address
 from entrypoints.settings import Settings, SettingsProblem, Storage, read_settings
 from ports.errors import StoreUnavailable
 
@@ -70,7 +70,7 @@ def _of_address(settings: Settings) -> Iterator[Finding]:
 
 
 async def _of_redis(settings: Settings, ring: KeyRing) -> list[Finding]:
-    clock, place = SystemClock(), redis_place(settings)
+    clock, place = SystemClock(), redis_address(settings)
     keys = SealedClientKeys(ring=ring, random_bytes=os.urandom)
     telemetry = StructuredLog(keys.pseudonym)
     try:

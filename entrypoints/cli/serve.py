@@ -14,7 +14,7 @@ from adapters.assistant_profile.toml_file import ProfileProblem
 from adapters.encrypted_redis.connecting import RedisUnreachable
 from adapters.sealing.key_ring import KeyRingProblem
 from adapters.system.turn_runner import TaskTurnRunner
-from entrypoints.container import opened_container, redis_place
+from entrypoints.container import open_container, redis_address
 from entrypoints.http.app import create_app
 from entrypoints.http.server import StartupFailed
 from entrypoints.http.server import serve as serve_app
@@ -76,7 +76,7 @@ def _served(settings: Settings, host: str, port: int) -> int:
 
 
 async def _serve(settings: Settings, host: str, port: int) -> None:
-    app = create_app(settings, opened_container)
+    app = create_app(settings, open_container)
     asked, stopping = asyncio.Event(), asyncio.Event()
     _on_signals(asked, stopping)
     server = asyncio.create_task(
@@ -133,7 +133,7 @@ def _announce(settings: Settings, address: str) -> None:
 def _kept_in(settings: Settings) -> str:
     if settings.storage is Storage.MEMORY:
         return "Conversations are kept in memory only: a restart forgets them all."
-    return f"Conversations are kept, sealed, in Redis at {redis_place(settings)}."
+    return f"Conversations are kept, sealed, in Redis at {redis_address(settings)}."
 
 
 def _complain(problems: list[str]) -> None:

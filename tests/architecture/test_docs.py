@@ -8,7 +8,7 @@ import pytest
 from starlette.routing import Route
 
 from entrypoints.cli.main import app as command_line
-from entrypoints.container import opened_container
+from entrypoints.container import open_container
 from entrypoints.http.app import create_app
 from entrypoints.http.openai.errors import is_ours
 from entrypoints.http.openapi import OPERATIONS, document
@@ -43,7 +43,7 @@ def documented_routes(text: str) -> set[tuple[str, str]]:
 
 
 def real_routes() -> set[tuple[str, str]]:
-    routes = create_app(Settings(), opened_container).routes
+    routes = create_app(Settings(), open_container).routes
     assert all(isinstance(route, Route) for route in routes)
     return {
         (method, route.path)

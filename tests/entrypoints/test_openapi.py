@@ -6,7 +6,7 @@ import msgspec
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.routing import Route
 
-from entrypoints.container import opened_container
+from entrypoints.container import open_container
 from entrypoints.http.app import create_app
 from entrypoints.http.openai.errors import is_ours
 from entrypoints.http.openapi import OPERATIONS, document
@@ -16,7 +16,7 @@ PAGES = {("get", "/"), ("get", "/page/{name}"), ("get", "/openapi.json")}
 
 
 def routed() -> set[tuple[str, str]]:
-    routes = create_app(Settings(), opened_container).routes
+    routes = create_app(Settings(), open_container).routes
     return {
         (method.lower(), route.path)
         for route in routes

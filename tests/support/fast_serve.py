@@ -24,5 +24,5 @@ def _hurry(container: punq.Container) -> None:
 
 
 def main() -> None:
-    vars(serve)["opened_container"] = opening(_hurry)
+    vars(serve)["open_container"] = opening(_hurry)
     run()
