@@ -151,12 +151,12 @@ async def _open_storage(
     if settings.storage is Storage.MEMORY:
         return _in_memory_storage(clock)
     address = redis_address(settings)
-    redis = await stack.enter_async_context(open_redis(address, clock=clock, telemetry=telemetry))
-    await _emit_server_findings(redis, telemetry)
+    client = await stack.enter_async_context(open_redis(address, clock=clock, telemetry=telemetry))
+    await _emit_server_findings(client, telemetry)
     sealer = Sealer(ring=ring, random_bytes=os.urandom)
-    log = RedisTurnLog(commands=redis, sealer=sealer, clock=clock, batching=Batching())
-    store = RedisConversationStore(commands=redis, sealer=sealer, log=log, clock=clock)
-    return _Storage(store=store, log=log, readiness=RedisReadiness(redis))
+    log = RedisTurnLog(commands=client, sealer=sealer, clock=clock, batching=Batching())
+    store = RedisConversationStore(commands=client, sealer=sealer, log=log, clock=clock)
+    return _Storage(store=store, log=log, readiness=RedisReadiness(client))
 
 
 def _in_memory_storage(clock: Clock) -> _Storage:
@@ -165,9 +165,9 @@ def _in_memory_storage(clock: Clock) -> _Storage:
     return _Storage(store=store, log=log, readiness=InMemoryReadiness())
 
 
-async def _emit_server_findings(redis: RedisClient, telemetry: Telemetry) -> None:
+async def _emit_server_findings(client: RedisClient, telemetry: Telemetry) -> None:
     """Log unsuitable settings of the server. Whether to change them is the operator's decision."""
-    for finding in await server_findings(redis):
+    for finding in await server_findings(client):
         if finding.level is not Level.GOOD:
             telemetry.emit("redis.setting", topic=finding.topic, found=finding.text)
 
