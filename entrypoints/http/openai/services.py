@@ -22,7 +22,6 @@ from ports.errors import ClientKeyInvalid
 from ports.language_model import LanguageModel
 
 
-
 class ApiEndpoint(Endpoint):
     """A route of ``/v1``: it requires a client key as bearer, and has OpenAI's problems."""
 
