@@ -98,8 +98,8 @@ def _at_once(both: Both, first: Send) -> Work:
 
 
 @asynccontextmanager
-async def _multiplexer(place: RedisAddress) -> AsyncIterator[tuple[Send, Both]]:
-    connection = Multiplexer(place.connection, Bounds(), SystemClock())
+async def _multiplexer(address: RedisAddress) -> AsyncIterator[tuple[Send, Both]]:
+    connection = Multiplexer(address.connection, Bounds(), SystemClock())
     running = asyncio.create_task(connection.run())
     await connection.call("PING")
 

@@ -87,17 +87,17 @@ async def opened_storage(
     if settings.storage is Storage.MEMORY:
         return _in_memory(clock)
     place = redis_place(settings)
-    commands = await stack.enter_async_context(open_redis(place, clock=clock, telemetry=telemetry))
-    await _compared(commands, telemetry)
+    client = await stack.enter_async_context(open_redis(place, clock=clock, telemetry=telemetry))
+    await _compared(client, telemetry)
     sealer = Sealer(ring=ring, random_bytes=os.urandom)
-    log = RedisTurnLog(commands=commands, sealer=sealer, clock=clock, batching=Batching())
-    store = RedisConversationStore(commands=commands, sealer=sealer, log=log, clock=clock)
-    return OpenedStorage(store=store, log=log, readiness=RedisReadiness(commands))
+    log = RedisTurnLog(client=client, sealer=sealer, clock=clock, batching=Batching())
+    store = RedisConversationStore(client=client, sealer=sealer, log=log, clock=clock)
+    return OpenedStorage(store=store, log=log, readiness=RedisReadiness(client))
 
 
-async def _compared(commands: RedisClient, telemetry: Telemetry) -> None:
+async def _compared(client: RedisClient, telemetry: Telemetry) -> None:
     """Note what of the server is not as conversations need it; it is the operator's to decide."""
-    for finding in await server_findings(commands):
+    for finding in await server_findings(client):
         if finding.level is not Level.GOOD:
             telemetry.emit("redis.setting", topic=finding.topic, found=finding.text)
 

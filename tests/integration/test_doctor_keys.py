@@ -48,16 +48,16 @@ def test_an_old_key_is_needed_as_long_as_something_is_sealed_under_it(
     having(planned, RING, nothing)
     free = lines(examined(url_of(planned), f"{NEWER},{RING}"))
 
-    assert needed["key second"] == ("ok", "seals")
-    assert needed["key first"] == ("ok", "still needed by 1 conversations")
-    assert free["key first"][1].startswith("not in use now")
+    assert needed["key 'second'"] == ("ok", "active")
+    assert needed["key 'first'"] == ("ok", "still needed by 1 conversations")
+    assert free["key 'first'"][1].startswith("not in use; can be removed")
 
 
 def test_where_use_would_be_counted_nothing_is_counted(planned: RedisProcess) -> None:
     having(planned, RING, a_conversation_kept)
     told = lines(examined(url_of(planned, "blind"), f"{NEWER},{RING}"))
 
-    assert told["key first"][1].startswith("can go 24 hours after")
+    assert told["key 'first'"][1].startswith("can be removed 24 hours after")
 
 
 def test_a_key_that_was_dropped_too_early_is_a_problem(planned: RedisProcess) -> None:

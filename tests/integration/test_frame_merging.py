@@ -47,8 +47,8 @@ async def test_the_size_of_all_is_known_from_the_newest_frames(harness: RedisHar
     bound = sealer.bound(OWNER, RecordKind.STATE, ID)
     stored = await FrameReader(harness.client, ID, bound).read(newest_messages(1))
 
-    assert not stored.is_whole
-    assert stored.size == sum(map(len, await harness.frames()))
+    assert not stored.chain.is_whole
+    assert stored.chain.size == sum(map(len, await harness.frames()))
 
 
 async def test_a_merged_frame_is_not_merged_again(harness: RedisHarness) -> None:

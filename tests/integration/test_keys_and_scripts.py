@@ -3,7 +3,7 @@
 import os
 from datetime import timedelta
 
-from adapters.encrypted_redis.conversation_store import Commit
+from adapters.encrypted_redis.conversation_store import StateWriter
 from adapters.encrypted_redis.frame_reader import FrameReader, newest_messages
 from adapters.encrypted_redis.keys_and_scripts import log_key
 from adapters.sealing.key_ring import KeyRing
@@ -60,12 +60,12 @@ async def test_a_log_is_opened_again_for_exactly_what_was_read(harness: RedisHar
     await harness.store.create(OWNER, conversation)
     sealer = Sealer(ring=KeyRing.parse(RING), random_bytes=os.urandom)
     reader = FrameReader(harness.client, ID, sealer.bound(OWNER, RecordKind.STATE, ID))
-    read, commit = await reader.read(newest_messages(1)), Commit(harness.client, harness.log)
+    stored, writer = await reader.read(newest_messages(1)), StateWriter(harness.client, harness.log)
     await harness.redis.delete(log_key(ID))
     await harness.store.update(REF, finishing())
-    overtaken = await commit.ensure_log(OWNER, read, turn_of(conversation))
+    overtaken = await writer.ensure_log(REF, stored, turn_of(conversation))
     await harness.store.forget(REF)
-    forgotten = await commit.ensure_log(OWNER, read, turn_of(conversation))
+    forgotten = await writer.ensure_log(REF, stored, turn_of(conversation))
 
     assert (overtaken, forgotten) == (b"CONFLICT", b"GONE")
     assert await harness.redis.keys("*") == []

@@ -16,7 +16,7 @@ from testcontainers.community.redis import RedisContainer
 from testcontainers.core.config import testcontainers_config
 
 from adapters.encrypted_redis.connecting import RedisAddress
-from tests.integration.engine import PYTHON_IMAGE, REDIS_IMAGE, ran, why_no_images
+from tests.support.docker_engine import PYTHON_IMAGE, REDIS_IMAGE, ran, why_no_images
 from tests.support.proxies import proxy_to
 from tests.support.redis_servers import (
     embedded_binary,

@@ -91,16 +91,16 @@ async def redis_harness(
     connection = Multiplexer(place.connection, bounds or Bounds(), own)
     running = asyncio.create_task(connection.run())
     notes = RecordingTelemetry()
-    commands = RedisClient(connection=connection, clock=own, telemetry=notes)
+    client = RedisClient(connection=connection, clock=own, telemetry=notes)
     sealer = Sealer(ring=KeyRing.parse(ring), random_bytes=os.urandom)
     log = RedisTurnLog(
-        commands=commands, sealer=sealer, clock=own, batching=batching or Batching(characters=0)
+        client=client, sealer=sealer, clock=own, batching=batching or Batching(max_bytes=0)
     )
-    store = RedisConversationStore(commands=commands, sealer=sealer, log=log, clock=own)
+    store = RedisConversationStore(client=client, sealer=sealer, log=log, clock=own)
     trusted: dict[str, Any] = {"ssl_ca_certs": str(ca_file)} if ca_file else {}
     redis = Redis.from_url(url, protocol=2, **trusted)
     try:
-        yield RedisHarness(store=store, log=log, client=commands, redis=redis, telemetry=notes)
+        yield RedisHarness(store=store, log=log, client=client, redis=redis, telemetry=notes)
     finally:
         await redis.aclose()
         connection.close()

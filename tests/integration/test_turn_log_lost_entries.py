@@ -24,8 +24,8 @@ from tests.support.changes import asking, interrupting
 from tests.support.redis_servers import RedisProcess
 from tests.support.redis_store import RedisHarness, redis_harness
 
-AT_ONCE_SENT = Batching(within=timedelta(hours=1), characters=1)
-SELDOM_SENT = Batching(within=timedelta(hours=1), characters=1_000)
+AT_ONCE_SENT = Batching(within=timedelta(hours=1), max_bytes=1)
+SELDOM_SENT = Batching(within=timedelta(hours=1), max_bytes=1_000)
 END = TurnEnd(outcome=Outcome.FINISHED)
 
 

@@ -73,7 +73,7 @@ async def test_who_is_not_let_in_is_told_at_once_and_no_password_is_shown(
 ) -> None:
     told = await refusal(RedisAddress(url=f"redis://{credentials}127.0.0.1:{guarded.port}/0"))
 
-    assert told == f"Redis at 127.0.0.1:{guarded.port} refuses us ({reason})."
+    assert told == f"Redis at 127.0.0.1:{guarded.port} denied access ({reason})."
 
 
 async def test_a_redis_that_is_not_there_is_named_without_its_password() -> None:
