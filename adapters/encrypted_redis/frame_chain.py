@@ -36,7 +36,7 @@ from domain.model.conversation import Conversation
 from domain.model.errors import ConversationTooLarge
 from domain.model.identifiers import SessionId
 
-FIRST_REVISION: Final = 1
+_FIRST_REVISION: Final = 1
 FRAMES_PER_MERGE: Final = 8
 MERGED_MAX_BYTES: Final = 500_000
 """Most bytes of a merged record: readers of a few messages would unseal all of a larger one."""
@@ -290,7 +290,7 @@ def _write(
 def _next_revision(frames: Sequence[FrameInfo], kept: int) -> int:
     if kept < len(frames):
         return frames[kept].first
-    return frames[-1].last + 1 if frames else FIRST_REVISION
+    return frames[-1].last + 1 if frames else _FIRST_REVISION
 
 
 class _FrameWriter:

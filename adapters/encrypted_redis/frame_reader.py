@@ -24,7 +24,7 @@ from domain.model.errors import ConversationNotFound
 from domain.model.identifiers import SessionId
 from ports.errors import ConversationBusy, StoredStateUnreadable
 
-SLICE: Final = 64
+_SLICE: Final = 64
 """Frames in one reply. One more is read with them, for the tag that the oldest follows."""
 
 _ATTEMPTS: Final = 5
@@ -78,7 +78,7 @@ class FrameReader:
         """At most 65 frames, up to the ``newest``-th from the end."""
         key = state_key(self._session_id)
         frames: list[bytes] = await self._client.call_idempotent(
-            "load", "LRANGE", key, -newest - SLICE, -newest
+            "load", "LRANGE", key, -newest - _SLICE, -newest
         )
         return frames
 
@@ -90,7 +90,7 @@ class FrameReader:
         unsealed: list[UnsealedFrame] = []
         index, count = len(frames) - 1, len(frames)
         while True:
-            if index == 0 and len(frames) > SLICE:
+            if index == 0 and len(frames) > _SLICE:
                 older = await self._slice(count)
                 if not older or older[-1] != frames[0]:
                     raise ConcurrentWrite
