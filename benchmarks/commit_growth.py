@@ -16,7 +16,7 @@ from contextlib import AsyncExitStack
 
 import uvloop
 from chats import EXCHANGES, chats
-from keeping import AT_HAND, Talk, sealed_store
+from keeping import TURN_WINDOW, Talk, sealed_store
 from peers import agents_redis
 from redis.asyncio import Redis
 from servers import redis_server, to_the_first_core
@@ -48,10 +48,10 @@ Took = tuple[float, float]
 
 async def _timed(talk: Talk) -> Took:
     """On average of eight turns."""
-    known = await talk.store.load(ConversationRef(talk.owner, talk.session_id), AT_HAND)
+    conversation = await talk.store.load(ConversationRef(talk.owner, talk.session_id), TURN_WINDOW)
     began, cpu = time.perf_counter(), time.process_time()
     for number in range(TURNS):
-        known = await talk.continued(known, *_exchange(number))
+        conversation = await talk.continue_from(conversation, *_exchange(number))
     each = 1e6 / TURNS / 2
     return (time.perf_counter() - began) * each, (time.process_time() - cpu) * each
 

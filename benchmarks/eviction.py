@@ -1,11 +1,11 @@
-"""Who goes when 100 MB are full, and what is left of a turn whose conversation went.
+"""What is evicted when 100 MB are full, and what is left of a turn whose conversation was evicted.
 
     python benchmarks/eviction.py
 
-redis-server with maxmemory 100mb and allkeys-lru holds 14,000 conversations, idle for between a
-day and nothing (RESTORE … IDLETIME), fifty of them in the middle of a turn. Then 6,000 newer ones
-come. Counted: which were evicted. Then one state is deleted by hand, as eviction would do it, while
-the log of its turn stays.
+redis-server with maxmemory 100mb and allkeys-lru holds 14,000 conversations that have been idle for
+0 to 24 hours (RESTORE … IDLETIME), and fifty that are in a turn. Then 6,000 new ones are added, and
+the evicted ones are counted. Last, one state is deleted, as eviction would do it, while the log of
+its turn remains.
 """
 # ruff: noqa: INP001 - a script
 
@@ -23,11 +23,11 @@ from adapters.encrypted_redis.conversation_store import RedisConversationStore
 from domain.model.errors import ConversationNotFound
 from domain.model.identifiers import ConversationRef
 
-OLD, NEW, DAY, AT_ONCE = 14_000, 6_000, 86_400, 500
+OLD, NEW, DAY, PER_PIPELINE = 14_000, 6_000, 86_400, 500
 FULL = ("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
 
 
-async def _written(store: RedisConversationStore, redis: "Redis") -> list[bytes]:
+async def _dumps(store: RedisConversationStore, redis: "Redis") -> list[bytes]:
     values = []
     for chat in chats():
         talk = Talk(store, chat.language)
@@ -38,12 +38,12 @@ async def _written(store: RedisConversationStore, redis: "Redis") -> list[bytes]
     return values
 
 
-async def _added(redis: "Redis", values: list[bytes], idle: list[int]) -> list[bytes]:
-    """The keys of as many conversations, so many seconds idle."""
+async def _add(redis: "Redis", values: list[bytes], idle: list[int]) -> list[bytes]:
+    """Add one conversation per number in ``idle``, that many seconds idle; returns their keys."""
     keys = [f"conversation:state:{uuid4()}".encode() for _ in idle]
-    for start in range(0, len(keys), AT_ONCE):
+    for start in range(0, len(keys), PER_PIPELINE):
         async with redis.pipeline(transaction=False) as pipeline:
-            for number in range(start, min(start + AT_ONCE, len(keys))):
+            for number in range(start, min(start + PER_PIPELINE, len(keys))):
                 value = values[number % len(values)]
                 pipeline.restore(keys[number], DAY * 1_000, value, idletime=idle[number])
             await pipeline.execute()
@@ -63,7 +63,7 @@ async def _without_its_state(redis: "Redis", talk: Talk) -> None:
     try:
         await talk.store.load(ConversationRef(talk.owner, talk.session_id))
     except ConversationNotFound:
-        print("its state: ConversationNotFound, so the next message begins anew (restarted)")
+        print("its state: ConversationNotFound, so the next message starts a new conversation")
     try:
         await talk.end(chats()[0].exchanges[0][1])
     except ConversationNotFound:
@@ -75,11 +75,11 @@ async def _without_its_state(redis: "Redis", talk: Talk) -> None:
 async def main() -> None:
     with redis_server(*FULL) as port:
         async with sealed_store(port) as store, agents_redis(port, 0) as redis:
-            values = await _written(store, redis)
+            values = await _dumps(store, redis)
             idle = [DAY - DAY * number // OLD for number in range(OLD)]
-            old = await _added(redis, values, idle)
+            old = await _add(redis, values, idle)
             talks = [await _in_a_turn(store) for _ in range(50)]
-            new = await _added(redis, values, [0] * NEW)
+            new = await _add(redis, values, [0] * NEW)
             there = set(await redis.keys("*"))
             gone = [rank for rank, key in enumerate(old) if key not in there]
             print(f"evicted: {sum(key not in there for key in new)} of the new ones, of the old")

@@ -1,4 +1,4 @@
-"""Privity's store over a real server, and turns to take with it."""
+"""Privity's store on a real server, and turns to run with it."""
 # ruff: noqa: INP001 - imported by scripts
 
 import os
@@ -24,9 +24,9 @@ from domain.model.piece import TextPiece
 from domain.service.turn_lifecycle import NewTurn, add_user_message, finish, new_conversation
 from ports.conversation_store import Change
 
-NAMES = RandomIdentifiers()
-AT_HAND = 200
-"""Messages that a use case asks for when it opens a turn."""
+IDENTIFIERS = RandomIdentifiers()
+TURN_WINDOW = 200
+"""How many messages a use case loads when it opens a turn."""
 
 
 @asynccontextmanager
@@ -40,67 +40,73 @@ async def sealed_store(port: int) -> AsyncIterator[RedisConversationStore]:
         yield RedisConversationStore(client=client, sealer=sealer, log=log, clock=clock)
 
 
-def _opening() -> NewTurn:
-    return NewTurn(turn_id=NAMES.turn_id(), reply_id=NAMES.message_id(), at=datetime.now(UTC))
+def _new_turn() -> NewTurn:
+    return NewTurn(
+        turn_id=IDENTIFIERS.turn_id(), reply_id=IDENTIFIERS.message_id(), at=datetime.now(UTC)
+    )
 
 
 @define
 class Talk:
-    """Somebody and their conversation, which begins with the first turn, as in a use case."""
+    """One user's conversation, which is created by its first turn, as in a use case."""
 
     store: RedisConversationStore
     locale: str
     owner: Owner = Factory(lambda: Owner(secret=os.urandom(32)))
-    session_id: SessionId = Factory(NAMES.session_id)
+    session_id: SessionId = Factory(IDENTIFIERS.session_id)
     _is_new: bool = True
-    _opening: NewTurn = Factory(_opening)
-    _begun: Conversation | None = None
+    _turn: NewTurn = Factory(_new_turn)
+    _open: Conversation | None = None
 
     async def take_turn(self, question: str, reply: str) -> None:
-        """Question and reply, each durable when it is acknowledged."""
+        """Store the question and the reply, one after the other."""
         await self.begin(question)
         await self.end(reply)
 
-    async def continued(self, known: Conversation, question: str, reply: str) -> Conversation:
-        """The same without a read; the conversation after it."""
-        self._opening = _opening()
-        asking = _asking(self._opening, question)
-        self._begun = await self.store.update(
-            ConversationRef(self.owner, self.session_id), asking, base=known
+    async def continue_from(self, base: Conversation, question: str, reply: str) -> Conversation:
+        """The same without a read; returns the conversation after the turn."""
+        self._turn = _new_turn()
+        asking = _asking(self._turn, question)
+        self._open = await self.store.update(
+            ConversationRef(self.owner, self.session_id), asking, base=base
         )
         return await self.end(reply)
 
     async def begin(self, question: str) -> None:
-        """The first half of a turn."""
-        self._opening = _opening()
-        asking = _asking(self._opening, question)
+        """Store the question."""
+        self._turn = _new_turn()
+        asking = _asking(self._turn, question)
         if self._is_new:
-            empty = new_conversation(self.session_id, locale=self.locale, at=self._opening.at)
+            empty = new_conversation(self.session_id, locale=self.locale, at=self._turn.at)
             await self.store.create(self.owner, asking(empty))
         else:
-            self._begun = await self.store.update(
-                ConversationRef(self.owner, self.session_id), asking, last=AT_HAND
+            self._open = await self.store.update(
+                ConversationRef(self.owner, self.session_id), asking, last=TURN_WINDOW
             )
         self._is_new = False
 
     async def end(self, reply: str) -> Conversation:
-        """The second half."""
+        """Store the reply."""
         answering: Change = partial(
             finish,
-            turn_id=self._opening.turn_id,
+            turn_id=self._turn.turn_id,
             pieces=(TextPiece(reply),),
             at=datetime.now(UTC),
             reason=FinishReason.STOP,
             usage=Usage(input_tokens=len(reply), output_tokens=len(reply)),
         )
-        begun, self._begun = self._begun, None
+        base, self._open = self._open, None
         return await self.store.update(
-            ConversationRef(self.owner, self.session_id), answering, base=begun
+            ConversationRef(self.owner, self.session_id), answering, base=base
         )
 
 
-def _asking(opening: NewTurn, question: str) -> Change:
+def _asking(new_turn: NewTurn, question: str) -> Change:
     parts = (TextPart(question),)
     return partial(
-        add_user_message, opening=opening, message_id=NAMES.message_id(), parts=parts, is_new=True
+        add_user_message,
+        new_turn=new_turn,
+        message_id=IDENTIFIERS.message_id(),
+        parts=parts,
+        is_new=True,
     )

@@ -1,15 +1,15 @@
-"""Load + commit pairs a second over one connection: the multiplexer against clients of Redis.
+"""Load + commit pairs per second over one connection: the multiplexer and other Redis clients.
 
     pip install valkey-glide
     python benchmarks/wire_pairs.py [tcp|tls] [ROUNDS]
 
-128 callers, each with a list of ten frames of 416 bytes. A pair is LRANGE of the newest 65, then,
-with the tag that it brought, our splice script by EVALSHA, which puts one frame in the place of the
-last. The same for everybody, one after the other: a commit needs what its load brought. redis-py
-makes plain calls, which for one command are quicker than a pipeline of one.
+128 callers, each with a list of ten frames of 416 bytes. A pair is an LRANGE of the newest 65, then
+our splice script by EVALSHA, which replaces the last frame and names its tag. The two follow each
+other, because a commit needs the reply to its load. redis-py makes plain calls, which are faster
+than a pipeline of one command.
 
-"both at once" needs no tag from the load: every caller sends both commands together (redis-py in
-one pipeline, valkey-glide in one batch), which spares a round trip but is not how a store works.
+In "both at once", every caller sends both commands together (redis-py in one pipeline, valkey-glide
+in one batch). That saves a round trip, but a store cannot work that way.
 """
 # ruff: noqa: INP001 - a script
 
@@ -35,7 +35,7 @@ from adapters.system.clock import SystemClock
 
 CALLERS, FRAMES, SIZE, RETENTION = 128, 10, 416, 86_400_000
 OURS = "the multiplexer"
-WANTED = {
+TARGETS = {
     "tcp": {"redis-py, single connection": 12.0, "redis-py, pool of 50": 6.0, "valkey-glide": 3.0},
     "tls": {"redis-py, single connection": 9.0, "redis-py, pool of 50": 5.0},
 }
@@ -56,7 +56,7 @@ def _load(caller: int) -> tuple[Any, ...]:
 
 
 def _commit(caller: int) -> tuple[Any, ...]:
-    """Lacks the expected tag and what follows it."""
+    """The command up to the expected tag and what follows it."""
     key = _key(caller)
     return ("EVALSHA", SPLICE.digest, "2", key, f"{{{key}}}:turn")
 
@@ -65,7 +65,7 @@ _REPLACING_ONE = ("1", str(RETENTION), "", "", "", "0")
 _BODY = b"\x07" * (SIZE - 16)
 
 
-def _after(tag: bytes) -> bytes:
+def _next_tag(tag: bytes) -> bytes:
     return (int.from_bytes(tag, "big") + 1).to_bytes(16, "big")
 
 
@@ -74,7 +74,7 @@ def _pairs(send: Send) -> Work:
         done, load, commit = 0, _load(caller), _commit(caller)
         while goes_on():
             tag = (await send(*load))[-1][-16:]
-            answer = await send(*commit, tag, *_REPLACING_ONE, _BODY + _after(tag))
+            answer = await send(*commit, tag, *_REPLACING_ONE, _BODY + _next_tag(tag))
             assert answer == b"OK"
             done += 1
         return done
@@ -87,7 +87,7 @@ def _at_once(both: Both, first: Send) -> Work:
         done, load, commit = 0, _load(caller), _commit(caller)
         tag = (await first(*load))[-1][-16:]
         while goes_on():
-            following = _after(tag)
+            following = _next_tag(tag)
             whole = (*commit, tag, *_REPLACING_ONE, _BODY + following)
             _, answer = await both(load, whole)
             assert answer == b"OK"
@@ -157,23 +157,23 @@ async def _glide(port: int, tls: TlsFiles | None) -> AsyncIterator[tuple[Send, B
 
 
 def _clients(port: int, tls: TlsFiles | None) -> dict[str, Any]:
-    """As their makers ship them: default time-outs, hiredis installed."""
-    place = RedisAddress(
+    """Each with its default timeouts; hiredis is installed."""
+    address = RedisAddress(
         url=f"redis{'s' if tls else ''}://127.0.0.1:{port}/0", ca_file=tls.ca if tls else None
     )
-    how: dict[str, Any] = {"host": "127.0.0.1", "port": port}
+    options: dict[str, Any] = {"host": "127.0.0.1", "port": port}
     secure = {"ssl_ca_certs": str(tls.ca)} if tls else {}
-    # Its pipelines take further connections, of which it would allow 100.
-    how_single = {**how, "max_connections": 2 * CALLERS, "single_connection_client": True}
-    single = Redis(**how_single, ssl=tls is not None, **secure)
+    # Its pipelines take connections of their own; by default it would allow 100.
+    single_options = {**options, "max_connections": 2 * CALLERS, "single_connection_client": True}
+    single = Redis(**single_options, ssl=tls is not None, **secure)
     pool: Any = BlockingConnectionPool(
         max_connections=50,
         timeout=None,
-        **how,
+        **options,
         **({"connection_class": SSLConnection, **secure} if tls else {}),
     )
     return {
-        OURS: _multiplexer(place),
+        OURS: _multiplexer(address),
         "redis-py, single connection": _redis_py(single),
         "redis-py, pool of 50": _redis_py(Redis(connection_pool=pool)),
         "valkey-glide": _glide(port, tls),
@@ -187,20 +187,20 @@ async def _seed(send: Send) -> None:
         await send("RPUSH", _key(caller), *frames)
 
 
-async def _measured(port: int, tls: TlsFiles | None, rounds: int) -> None:
+async def _measure(port: int, tls: TlsFiles | None, rounds: int) -> None:
     pairs, at_once = [], []
-    async with AsyncExitStack() as new_conversation:
+    async with AsyncExitStack() as stack:
         for name, client in _clients(port, tls).items():
-            send, both = await new_conversation.enter_async_context(client)
+            send, both = await stack.enter_async_context(client)
             if name == OURS:
                 await _seed(send)
             pairs.append(Contender(name, _pairs(send), nothing))
             at_once.append(Contender(name, _at_once(both, send), nothing))
         to_the_first_core()
-        wanted = WANTED["tls" if tls else "tcp"]
+        targets = TARGETS["tls" if tls else "tcp"]
         for heading, contenders in (("one after the other", pairs), ("both at once", at_once)):
             rates = await rates_of(contenders, callers=CALLERS, rounds=rounds, seconds=0.5)
-            print(f"\n{heading}\n\n{table(rates, OURS, wanted, 'pairs/s')}", flush=True)
+            print(f"\n{heading}\n\n{table(rates, OURS, targets, 'pairs/s')}", flush=True)
 
 
 async def main(transport: str = "tcp", rounds: str = "15") -> None:
@@ -208,7 +208,7 @@ async def main(transport: str = "tcp", rounds: str = "15") -> None:
         tls = tls_files(Path(directory)) if transport == "tls" else None
         options = tls.options if tls else ()
         with redis_server(*options, tls=tls is not None) as port:
-            await _measured(port, tls, int(rounds))
+            await _measure(port, tls, int(rounds))
 
 
 if __name__ == "__main__":

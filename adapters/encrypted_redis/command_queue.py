@@ -59,14 +59,14 @@ class CommandQueue:
         self._bounds = bounds
         self._timeout = bounds.timeout.total_seconds()
         self._grace = bounds.grace.total_seconds()
-        self._queue: deque[_Command] = deque()
+        self._unsent: deque[_Command] = deque()
         self._sent: deque[_Command] = deque()
         self._size = 0
 
     @property
     def is_crowded(self) -> bool:
         """Whether half of the bound on commands, or on their bytes, is used up."""
-        count = len(self._queue) + len(self._sent)
+        count = len(self._unsent) + len(self._sent)
         return 2 * count >= self._bounds.commands or 2 * self._size >= self._bounds.size
 
     def add(self, packed: bytes, now: float, reply: Reply) -> Reply:
@@ -76,18 +76,18 @@ class CommandQueue:
             NotSent: the bound on commands, or on their bytes, is reached.
         """
         size = self._size + len(packed)
-        count = len(self._queue) + len(self._sent)
+        count = len(self._unsent) + len(self._sent)
         if count >= self._bounds.commands or size > self._bounds.size:
             raise NotSent("too many commands wait")
-        self._queue.append(_Command(packed, now + self._timeout, reply))
+        self._unsent.append(_Command(packed, now + self._timeout, reply))
         self._size = size
         return reply
 
     def send(self) -> list[bytes]:
         """Take all unsent commands, to be sent now; from here on their outcome is uncertain."""
-        commands = [command.packed for command in self._queue]
-        self._sent.extend(self._queue)
-        self._queue.clear()
+        commands = [command.packed for command in self._unsent]
+        self._sent.extend(self._unsent)
+        self._unsent.clear()
         return commands
 
     def answer(self, reply: Any, error: RedisError | None) -> None:
@@ -113,14 +113,14 @@ class CommandQueue:
             if command.deadline > now:
                 break
             _fail(command, OutcomeUnknown("no reply in time"), None)
-        while self._queue and self._queue[0].deadline <= now:
-            self._size -= len(self._queue[0].packed)
-            _fail(self._queue.popleft(), NotSent("not sent in time"), None)
+        while self._unsent and self._unsent[0].deadline <= now:
+            self._size -= len(self._unsent[0].packed)
+            _fail(self._unsent.popleft(), NotSent("not sent in time"), None)
         return bool(self._sent) and self._sent[0].deadline + self._grace <= now
 
     def next_deadline(self, now: float) -> float | None:
         """When ``expire`` must be called again; None if no command waits."""
-        commands = (*self._sent, *self._queue)
+        commands = (*self._sent, *self._unsent)
         deadlines = [next((one.deadline for one in commands if one.deadline > now), None)]
         if self._sent:
             deadlines.append(self._sent[0].deadline + self._grace)
@@ -130,10 +130,10 @@ class CommandQueue:
         """Fail all commands: the outcome of the sent ones is unknown, the others were not sent."""
         for command in self._sent:
             _fail(command, OutcomeUnknown("the connection ended"), cause)
-        for command in self._queue:
+        for command in self._unsent:
             _fail(command, NotSent("there is no connection"), cause)
         self._sent.clear()
-        self._queue.clear()
+        self._unsent.clear()
         self._size = 0
 
 

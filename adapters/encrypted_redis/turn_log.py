@@ -61,13 +61,13 @@ class LocalTurn:
 
     Attributes:
         writer: writes its log in Redis.
-        alive_at: when its writer last gave a sign of life, by the monotonic clock.
+        alive_at: when it last got pieces or a sign of life, by the monotonic clock.
         on_close: called when this turn has ended, or Redis no longer accepts its pieces.
         pieces: all of them, numbered from 1.
         end: None until the turn has ended.
         sent: how many of the pieces Redis has.
         sent_at: when the last batch was sent, by the monotonic clock; None before the first.
-        has_failed: whether the last batch has not been answered.
+        has_failed: whether Redis has not replied to the last batch.
         result: the latest result that Redis returned.
         scheduled: sends the next batch when it is due; None if none is scheduled.
         in_flight: the last batch that was sent; it may be done. None before the first.
@@ -134,7 +134,7 @@ class LocalTurn:
         return [*pieces, self._end] if self._end else pieces
 
     def is_over(self, now: timedelta) -> bool:
-        """Whether its writer has been silent for as long as Redis keeps its log."""
+        """Whether nothing was sent for as long as Redis keeps its log."""
         last = self.alive_at if self._sent_at is None else self._sent_at
         return now - last >= RUNNING_TTL
 
@@ -341,7 +341,7 @@ class RedisTurnLog:
             return None
         if not local.is_over(self._clock.monotonic()):
             return local
-        # Redis has deleted the log of a writer that fell silent.
+        # By now Redis has deleted its log.
         local.close()
         return None
 
