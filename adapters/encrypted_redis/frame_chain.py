@@ -3,8 +3,8 @@
 - A turn is one frame. When a turn has ended and eight unmerged frames are at the end, those eight
   are merged into one.
 - The last frame also carries the head: everything of the conversation but its messages.
-- Every frame that was ever written has a revision, counted from 1. A merged frame spans the
-  revisions of the frames it replaces.
+- Frames have revisions, counted from 1. A merged frame spans the revisions of the frames it
+  replaces.
 - Each frame is bound to the tag of the frame before it, so none can be missing between two frames
   that open.
 - A write keeps the frames that are still true and replaces those after them.
@@ -83,7 +83,7 @@ class FrameChain:
         before: tag of the frame that precedes them, zeros if none does.
         size_before: bytes of all frames that precede them.
         oldest_key: key id of the oldest frame that was read, unsealed or not; no frame is sealed
-            with an older key. None if ``frames`` are known to be all, or it has no valid header.
+            with an older key. None if all were just written, or it has no valid header.
     """
 
     frames: tuple[FrameInfo, ...]

@@ -72,8 +72,8 @@ async def test_after_a_cut_a_call_fails_or_gets_the_right_reply_and_later_calls_
 
     assert replies == [b"%d" % n for n in range(50)]
     assert all(
-        isinstance(result, ConnectionTrouble) or result == b"%d" % (place % 50)
-        for place, result in enumerate(results)
+        isinstance(result, ConnectionTrouble) or result == b"%d" % (index % 50)
+        for index, result in enumerate(results)
     )
 
 
