@@ -154,8 +154,8 @@ async def _open_storage(
     client = await stack.enter_async_context(open_redis(address, clock=clock, telemetry=telemetry))
     await _emit_server_findings(client, telemetry)
     sealer = Sealer(ring=ring, random_bytes=os.urandom)
-    log = RedisTurnLog(commands=client, sealer=sealer, clock=clock, batching=Batching())
-    store = RedisConversationStore(commands=client, sealer=sealer, log=log, clock=clock)
+    log = RedisTurnLog(client=client, sealer=sealer, clock=clock, batching=Batching())
+    store = RedisConversationStore(client=client, sealer=sealer, log=log, clock=clock)
     return _Storage(store=store, log=log, readiness=RedisReadiness(client))
 
 
