@@ -1,4 +1,4 @@
-"""Health: alive as long as this answers, ready while the service can do its work."""
+"""Health checks: ``/health/live`` for the process, ``/health/ready`` for new work."""
 
 from typing import Final
 
@@ -12,12 +12,12 @@ from ports.errors import ShuttingDown
 
 
 async def live(_: Request) -> Response:
-    """``GET /health/live``: the process answers."""
+    """``GET /health/live``: the process responds."""
     return json_response(HealthDocument(status="ok"))
 
 
 async def ready(request: Request) -> Response:
-    """``GET /health/ready``: the service takes new turns, and can keep them."""
+    """``GET /health/ready``: the service accepts new turns and can store them."""
     services = services_of(request)
     if not services.takes_new():
         raise ShuttingDown

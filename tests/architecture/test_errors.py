@@ -12,8 +12,7 @@ import pytest
 
 from domain.model.errors import DomainError, InvalidInput
 from entrypoints.http.problems import (
-    CODES_TO_RETRY,
-    STATUS_BY_CODE,
+    PROBLEM_TYPES,
     EdgeError,
     problem_of,
     problem_of_code,
@@ -92,8 +91,8 @@ def test_an_error_without_a_code_of_its_own_is_seen() -> None:
     assert shared_codes([DomainError, Silent]) == {"domain_error": ["DomainError", "Silent"]}
 
 
-def test_every_code_has_a_status_and_no_status_is_left_over() -> None:
-    assert codes_in_use() == set(STATUS_BY_CODE)
+def test_every_code_in_use_has_a_problem_type_and_no_problem_type_is_unused() -> None:
+    assert codes_in_use() == set(PROBLEM_TYPES)
 
 
 @pytest.mark.parametrize(
@@ -110,20 +109,35 @@ def test_a_code_is_seen_where_it_is_written_down(planted: str) -> None:
     assert [*named_codes(ast.parse(planted))] == ["made_up"]
 
 
-def test_every_status_is_one_of_an_error() -> None:
-    assert {code for code, status in STATUS_BY_CODE.items() if not 400 <= status <= 504} == set()
+def test_every_status_is_an_error_status() -> None:
+    statuses = {problem_type.status for problem_type in PROBLEM_TYPES.values()}
+
+    assert {status for status in statuses if not 400 <= status <= 504} == set()
 
 
-def test_only_what_has_a_status_of_coming_back_is_to_be_retried() -> None:
-    assert {STATUS_BY_CODE[code] for code in CODES_TO_RETRY} == {503}
+def test_only_service_unavailable_can_be_retried() -> None:
+    retryable = [problem_type for problem_type in PROBLEM_TYPES.values() if problem_type.can_retry]
+
+    assert {problem_type.status for problem_type in retryable} == {503}
 
 
-@pytest.mark.parametrize("code", STATUS_BY_CODE)
-def test_every_code_becomes_a_problem_with_a_sentence(code: str) -> None:
+@pytest.mark.parametrize("code", PROBLEM_TYPES)
+def test_every_code_has_one_sentence_in_documents_and_streams(code: str) -> None:
     document = problem_of_code(code).document()
 
-    assert (document["code"], document["status"]) == (code, STATUS_BY_CODE[code])
-    assert user_message(code).endswith(".")
+    assert (document["code"], document["status"]) == (code, PROBLEM_TYPES[code].status)
+    assert document["detail"] == user_message(code) == PROBLEM_TYPES[code].message
+    assert re.fullmatch(r"[A-Z][^\n]*\.", user_message(code))
+
+
+def test_no_two_codes_share_a_sentence() -> None:
+    messages = Counter(problem_type.message for problem_type in PROBLEM_TYPES.values())
+
+    assert [message for message, times in messages.items() if times > 1] == []
+
+
+def test_an_unknown_code_still_has_a_sentence() -> None:
+    assert user_message("of_another_release") == "The reply failed."
 
 
 def test_the_rule_that_was_broken_is_told_instead_of_the_family() -> None:

@@ -60,7 +60,7 @@ async def test_a_body_that_comes_too_slowly_is_not_waited_for(
     untouched: UntouchedConversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     within = timedelta(milliseconds=50)
-    monkeypatch.setattr("entrypoints.http.requests.BODY_WITHIN", within)
+    monkeypatch.setattr("entrypoints.http.requests.BODY_TIMEOUT", within)
 
     async with connected(untouched) as (reader, writer):
         writer.write(head_of(untouched, "Content-Length: 100") + b'{"message":')

@@ -137,7 +137,7 @@ async def test_a_silent_model_is_bridged_by_heartbeats(
     client: NativeClient, fake_model: FakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     every = timedelta(milliseconds=10)
-    monkeypatch.setattr("entrypoints.http.reply_stream._HEARTBEAT_EVERY", every)
+    monkeypatch.setattr("entrypoints.http.reply_stream.HEARTBEAT_INTERVAL", every)
 
     async with client.streaming("Hello?") as live:
         await live.until(": ping")

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from entrypoints.http.ai_sdk.bodies import read_ai_sdk
-from entrypoints.http.ai_sdk.dispatch import AiSdkRequest, dispatch, newest_of
+from entrypoints.http.ai_sdk.bodies import newest_message, read_ai_sdk
+from entrypoints.http.ai_sdk.dispatch import AiSdkRequest, dispatch
 from entrypoints.usecases.open_turn import Started
 from entrypoints.usecases.send_message import NewMessage
 from tests.support.builders import ID, OWNER, after_turns, with_question
@@ -46,7 +46,7 @@ async def test_only_what_is_no_edit_is_known_to_be_new(
     asking = AiSdkRequest(
         owner=OWNER,
         body=body,
-        newest=newest_of(body),
+        newest=newest_message(body),
         address=ADDRESS,
         locales=(),
         idempotency=None,

@@ -10,8 +10,7 @@ from starlette.exceptions import HTTPException
 
 from domain.model.errors import DomainError, InvalidInput, TurnInProgress
 from entrypoints.http.problems import (
-    CODES_TO_RETRY,
-    STATUS_BY_CODE,
+    PROBLEM_TYPES,
     BadRequest,
     CrossSiteRequest,
     EdgeError,
@@ -59,10 +58,11 @@ def test_every_error_has_a_whole_document(error: Exception) -> None:
     code = document["code"]
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["cache-control"] == "no-store"
-    assert answer.status_code == document["status"] == STATUS_BY_CODE[code]
+    assert answer.status_code == document["status"] == PROBLEM_TYPES[code].status
     assert document["type"] == f"urn:privity:problem:{code}"
     assert document["title"]
-    assert document["detail"] == str(error) != ""
+    specific = isinstance(error, InvalidInput | EdgeError)
+    assert document["detail"] == (str(error) if specific else PROBLEM_TYPES[code].message) != ""
     kind = "server_error" if answer.status_code >= 500 else "invalid_request_error"
     assert document["error"] == {
         "message": document["detail"],
@@ -133,9 +133,9 @@ def test_who_may_come_back_is_told_when(error: Exception, seconds: str) -> None:
     assert headers_of(problem_of(error))["retry-after"] == seconds
 
 
-@pytest.mark.parametrize("code", STATUS_BY_CODE)
+@pytest.mark.parametrize("code", PROBLEM_TYPES)
 def test_only_what_passes_is_to_be_retried(code: str) -> None:
-    assert ("retry-after" in headers_of(problem_of_code(code))) is (code in CODES_TO_RETRY)
+    assert ("retry-after" in headers_of(problem_of_code(code))) is PROBLEM_TYPES[code].can_retry
 
 
 def test_who_is_not_recognised_is_told_how_to_be() -> None:

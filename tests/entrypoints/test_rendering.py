@@ -27,7 +27,7 @@ from entrypoints.http.documents import (
     history_document,
     message_document,
     part_document,
-    usage_answer,
+    usage_document,
 )
 from entrypoints.usecases.conversations import History
 from ports.conversation_store import Page
@@ -161,5 +161,5 @@ def test_an_export_shows_no_digest() -> None:
 
 
 def test_a_count_the_model_did_not_tell_is_left_out() -> None:
-    assert usage_answer(None) is None
-    assert rendered(usage_answer(Usage(output_tokens=3))) == {"outputTokens": 3}
+    assert usage_document(None) is None
+    assert rendered(usage_document(Usage(output_tokens=3))) == {"outputTokens": 3}

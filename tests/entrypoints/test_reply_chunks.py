@@ -9,7 +9,7 @@ import pytest
 from domain.model.message import FinishReason, Usage
 from domain.model.piece import NumberedPiece, Piece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Outcome, TurnEnd
-from entrypoints.http.problems import STATUS_BY_CODE
+from entrypoints.http.problems import PROBLEM_TYPES
 from entrypoints.http.ui_message_stream import ReplyChunks
 from tests.support.builders import reply_id, turn_id
 
@@ -158,7 +158,7 @@ def test_a_reply_that_failed_ends_with_its_error(outcome: Outcome, error: str | 
     assert last["errorText"].endswith(".")
 
 
-@pytest.mark.parametrize("code", STATUS_BY_CODE)
+@pytest.mark.parametrize("code", PROBLEM_TYPES)
 def test_a_sentence_for_people_is_never_empty(code: str) -> None:
     last = a_turn(end=TurnEnd(outcome=Outcome.FAILED, error=code))[-1][1]
 

@@ -10,7 +10,7 @@ from adapters.sealing.key_ring import KeyRing
 from domain.model.errors import InvalidInput
 from entrypoints.http.authentication import Authenticator
 from entrypoints.http.problems import BadRequest
-from entrypoints.http.requests import page_wanted, query_session, wanted_locales, wants_json
+from entrypoints.http.requests import page_query, preferred_locales, query_session, wants_json
 from tests.support.builders import ID
 
 PEER = "192.0.2.9"
@@ -59,16 +59,16 @@ def test_a_first_message_is_answered_in_the_browsers_language(
 ) -> None:
     request = a_request(accept_language=header)
 
-    assert list(wanted_locales(request, None, first=True)) == locales
-    assert list(wanted_locales(request, None, first=False)) == []
+    assert list(preferred_locales(request, None, is_first=True)) == locales
+    assert list(preferred_locales(request, None, is_first=False)) == []
 
 
 def test_a_language_that_was_told_comes_before_the_browsers() -> None:
     request = a_request(accept_language="fi")
     request.state.locale = "sv"
 
-    assert list(wanted_locales(request, "de", first=True)) == ["de", "sv"]
-    assert list(wanted_locales(request, None, first=False)) == ["sv"]
+    assert list(preferred_locales(request, "de", is_first=True)) == ["de", "sv"]
+    assert list(preferred_locales(request, None, is_first=False)) == ["sv"]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_language_that_was_told_comes_before_the_browsers() -> None:
     [("", (None, 100)), ("before=7&limit=500", (7, 500)), (f"before={2**53}", (2**53, 100))],
 )
 def test_a_page_is_wanted(query: str, page: tuple[int | None, int]) -> None:
-    assert page_wanted(a_request(query)) == page
+    assert page_query(a_request(query)) == page
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_page_is_wanted(query: str, page: tuple[int | None, int]) -> None:
 )
 def test_a_page_that_cannot_be_is_refused_by_name(query: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        page_wanted(a_request(query))
+        page_query(a_request(query))
 
     assert refused.value.field == query.partition("=")[0]
 
