@@ -32,7 +32,7 @@ async def talked(chat: Chat, fake_model: FakeModel, reply: str = REPLY) -> None:
     await chat.box.fill("Hello")
     await chat.box.press("Enter")
     model_reply = await fake_model.next_reply()
-    model_reply.say(reply)
+    model_reply.send_text(reply)
     model_reply.finish()
     await expect(chat.messages.last.locator(".actions")).to_be_visible()
 
@@ -45,14 +45,14 @@ async def test_axe_finds_nothing(
 ) -> None:
     options = {"color_scheme": scheme, "viewport": size, "locale": locale}
     async with visits(**options) as visitor:
-        visitor.forgive(CUT)
+        visitor.expect_problems(CUT)
         chat = await visitor.open()
         await talked(chat, fake_model)
         finished = await violations(chat)
         await chat.box.fill("Again")
         await chat.box.press("Enter")
         model_reply = await fake_model.next_reply()
-        model_reply.say("So")
+        model_reply.send_text("So")
         await expect(chat.replies.last).to_have_text("So")
         writing = await violations(chat)
         model_reply.fail()
@@ -91,10 +91,10 @@ async def test_replies_are_read_aloud_by_whole_paragraphs_each_once(
                 .observe(live, {childList: true, subtree: true, characterData: true});
         }"""
     )
-    await chat.say("Hello")
+    await chat.send("Hello")
     model_reply = await fake_model.next_reply()
     for piece in ("The ", "first", ".\n\n", "- one", "\n- two", "\n\nThe ", "last."):
-        model_reply.say(piece)
+        model_reply.send_text(piece)
         await expect(chat.replies.last).to_contain_text(piece.strip("\n- ") or "first")
     model_reply.finish()
     await expect(chat.button("Send")).to_be_visible()
@@ -128,7 +128,7 @@ async def test_enlarged_to_200_percent_nothing_is_lost(
 async def test_those_who_want_no_motion_get_none(visits: Visits, fake_model: FakeModel) -> None:
     async with visits(reduced_motion="reduce") as visitor:
         chat = await visitor.open()
-        await chat.say("Hello")
+        await chat.send("Hello")
         await fake_model.next_reply()
         await expect(chat.page.locator(".dots:visible")).to_have_count(1)
 
@@ -165,7 +165,10 @@ async def test_from_right_to_left_everything_is_on_the_other_side(
     async with visits(locale="ar") as visitor:
         chat = await visitor.open()
         await talked(chat, fake_model, "Left to right, even so.")
-        said, send = await chat.said.last.bounding_box(), await chat.button("إرسال").bounding_box()
+        said, send = (
+            await chat.questions.last.bounding_box(),
+            await chat.button("إرسال").bounding_box(),
+        )
         box = await chat.page.locator("textarea").bounding_box()
 
     assert said

@@ -74,11 +74,11 @@ async def test_what_looks_dangerous_stays_text(chat: Chat) -> None:
 
 
 async def test_links_open_elsewhere_and_tell_nothing(chat: Chat, fake_model: FakeModel) -> None:
-    await chat.say("Where?")
+    await chat.send("Where?")
     model_reply = await fake_model.next_reply()
-    model_reply.say("[Here](https://e.org/) or <img src=x onerror=alert(1)>")
+    model_reply.send_text("[Here](https://e.org/) or <img src=x onerror=alert(1)>")
     model_reply.finish()
-    await chat.sees_reply("Here or <img src=x onerror=alert(1)>")
+    await chat.expect_reply("Here or <img src=x onerror=alert(1)>")
 
     link = chat.page.get_by_role("link", name="Here")
 
@@ -100,14 +100,14 @@ async def test_text_made_to_be_slow_is_not(chat: Chat, text: str) -> None:
 
 
 async def test_what_stands_already_is_not_made_anew(chat: Chat, fake_model: FakeModel) -> None:
-    await chat.say("Two paragraphs, please")
+    await chat.send("Two paragraphs, please")
     model_reply = await fake_model.next_reply()
-    model_reply.say("The first.\n\nThe second")
+    model_reply.send_text("The first.\n\nThe second")
     first = chat.replies.last.get_by_text("The first.")
     await first.evaluate("node => { node.id = 'marked'; }")
 
-    model_reply.say(" goes on.")
+    model_reply.send_text(" goes on.")
     model_reply.finish()
 
-    await chat.sees_reply("The first.The second goes on.")
+    await chat.expect_reply("The first.The second goes on.")
     await expect(first).to_have_attribute("id", "marked")

@@ -17,11 +17,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 async def told(chat: Chat, fake_model: FakeModel) -> str:
     """A secret and an answer; gives the session id."""
-    await chat.say("My secret")
+    await chat.send("My secret")
     model_reply = await fake_model.next_reply()
-    model_reply.say("It is safe.")
+    model_reply.send_text("It is safe.")
     model_reply.finish()
-    await chat.sees_reply("It is safe.")
+    await chat.expect_reply("It is safe.")
     return str(await chat.evaluate("localStorage.getItem('privity.session')"))
 
 
@@ -41,33 +41,33 @@ async def test_it_says_how_long_the_conversation_stays_by_the_servers_clock(
     await visitor.context.clock.install(time=datetime(2001, 1, 1, tzinfo=UTC))
     chat = await visitor.open()
     await expect(chat.page.get_by_text("Sealed to this browser.")).to_be_visible()
-    await expect(chat.left).to_contain_text("Forgotten in 59 min")
+    await expect(chat.timer).to_contain_text("Forgotten in 59 min")
 
     await chat.page.clock.fast_forward("05:00")
 
-    await expect(chat.left).to_contain_text("Forgotten in 54 min")
+    await expect(chat.timer).to_contain_text("Forgotten in 54 min")
 
 
 async def test_a_turn_lengthens_the_stay_when_it_begins_also_if_it_fails(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
-    visitor.forgive(CUT)
-    await expect(chat.left).to_contain_text("Forgotten in 59 min")
-    await chat.say("Hello")
+    visitor.expect_problems(CUT)
+    await expect(chat.timer).to_contain_text("Forgotten in 59 min")
+    await chat.send("Hello")
     model_reply = await fake_model.next_reply()
-    await expect(chat.left).to_contain_text("Forgotten in 23 hr 59 min.")
+    await expect(chat.timer).to_contain_text("Forgotten in 23 hr 59 min.")
 
     async with chat.page.expect_request(lambda asked: asked.url.endswith("&limit=1")):
         model_reply.fail()
 
     await expect(chat.notice).not_to_have_text("")
-    await expect(chat.left).to_contain_text("Forgotten in 23 hr 59 min.")
+    await expect(chat.timer).to_contain_text("Forgotten in 23 hr 59 min.")
 
 
 async def test_what_the_clock_has_ended_is_looked_for_no_more(
     visitor: Visitor, fake_model: FakeModel
 ) -> None:
-    visitor.forgive("404")
+    visitor.expect_problems("404")
     await visitor.context.clock.install()
     chat = await visitor.open()
     session_id = await told(chat, fake_model)
@@ -82,7 +82,7 @@ async def test_what_the_clock_has_ended_is_looked_for_no_more(
 async def test_forget_now_asks_once_and_then_it_is_gone(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
-    visitor.forgive("404")
+    visitor.expect_problems("404")
     session_id = await told(chat, fake_model)
     await chat.button("Forget now").click()
     await expect(chat.button("Keep")).to_be_focused()
@@ -111,17 +111,17 @@ async def test_after_forgetting_a_new_conversation_begins(
     after = await told(chat, fake_model)
 
     assert after != before
-    await expect(chat.said).to_have_text(["My secret"])
+    await expect(chat.questions).to_have_text(["My secret"])
 
 
 async def test_forgetting_in_one_tab_forgets_in_the_other(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     # The other tab may be reading just then.
-    visitor.forgive("404")
+    visitor.expect_problems("404")
     other = await visitor.open()
     await told(chat, fake_model)
-    await other.sees_reply("It is safe.")
+    await other.expect_reply("It is safe.")
 
     await chat.forget()
 
@@ -136,23 +136,23 @@ async def test_forgetting_in_one_tab_forgets_in_the_other(
 async def test_forgetting_in_the_middle_of_a_reply_ends_it(
     chat: Chat, fake_model: FakeModel
 ) -> None:
-    await chat.say("Hello")
+    await chat.send("Hello")
     model_reply = await fake_model.next_reply()
-    model_reply.say("I will")
+    model_reply.send_text("I will")
     await expect(chat.replies.last).to_have_text("I will")
 
     await chat.forget()
 
     await expect(chat.notice).to_contain_text("The conversation has been forgotten.")
     async with asyncio.timeout(15):
-        await model_reply.left.wait()
+        await model_reply.closed.wait()
     await expect(chat.messages).to_have_count(0)
 
 
 async def test_forget_everything_here_gives_the_key_back(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
-    visitor.forgive("404")
+    visitor.expect_problems("404")
     session_id = await told(chat, fake_model)
     assert [cookie["name"] for cookie in await visitor.context.cookies()] == ["privity"]
 
@@ -181,13 +181,13 @@ async def test_a_conversation_is_taken_along_as_a_file(chat: Chat, fake_model: F
 async def test_what_could_not_be_forgotten_is_not_said_to_be(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
-    visitor.forgive("ERR_INTERNET_DISCONNECTED")
+    visitor.expect_problems("ERR_INTERNET_DISCONNECTED")
     session_id = await told(chat, fake_model)
     await visitor.context.set_offline(True)
 
     await chat.forget()
 
     await expect(chat.notice).to_contain_text("nothing was changed")
-    await expect(chat.said).to_have_text(["My secret"])
+    await expect(chat.questions).to_have_text(["My secret"])
     await visitor.context.set_offline(False)
     assert await status_of(chat, session_id) == 200

@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import ViewportSize, expect
 
 from tests.support.browser import CUT, Chat, Visits
-from tests.support.embedding_pages import embed, opened
+from tests.support.embedding_pages import embed, open_panel
 from tests.support.fake_model import FakeModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -47,7 +47,7 @@ async def talk(chat: Chat, fake_model: FakeModel, locale: str) -> None:
         await box.fill(asked)
         await box.press("Enter")
         model_reply = await fake_model.next_reply()
-        model_reply.say(answered)
+        model_reply.send_text(answered)
         await expect(chat.replies.last.locator("strong, em")).to_be_visible()
         if number == 0:
             model_reply.finish()
@@ -81,11 +81,11 @@ async def test_troubles_and_questions(
 ) -> None:
     options = {"color_scheme": scheme, "viewport": SIZES[size]}
     async with visits(**options) as visitor:
-        visitor.forgive(CUT)
+        visitor.expect_problems(CUT)
         chat = await visitor.open()
-        await chat.say("Hello")
+        await chat.send("Hello")
         model_reply = await fake_model.next_reply()
-        model_reply.say("I wanted to")
+        model_reply.send_text("I wanted to")
         model_reply.fail()
         await expect(chat.notice).not_to_have_text("")
         await take(chat, f"trouble-{size}-{scheme}")
@@ -105,6 +105,6 @@ async def test_the_widget(visits: Visits, fake_model: FakeModel, scheme: Any, si
         chat = await embed(visitor, visitor.url, visitor.url, 'data-label="Ask us"', style)
         await expect(chat.button("Ask us")).to_be_visible()
         await take(chat, f"widget-closed-{size}-{scheme}")
-        await opened(chat, "Ask us")
+        await open_panel(chat, "Ask us")
         await talk(chat, fake_model, "en-GB")
         await take(chat, f"widget-{size}-{scheme}")

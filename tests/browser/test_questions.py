@@ -13,7 +13,7 @@ async def talked(chat: Chat, fake_model: FakeModel) -> None:
     await chat.box.fill("Hello")
     await chat.box.press("Enter")
     model_reply = await fake_model.next_reply()
-    model_reply.say("Yes")
+    model_reply.send_text("Yes")
     model_reply.finish()
     await expect(chat.messages.last.locator(".actions")).to_be_visible()
 

@@ -30,7 +30,7 @@ def port() -> int:
 async def restarted(browser: Browser, port: int) -> AsyncIterator[Visitor]:
     """Somebody who visits a service that comes and goes."""
     async with visiting(browser, f"http://127.0.0.1:{port}") as visitor:
-        visitor.forgive("ERR_CONNECTION_REFUSED", CUT, "503")
+        visitor.expect_problems("ERR_CONNECTION_REFUSED", CUT, "503")
         yield visitor
 
 
@@ -43,19 +43,19 @@ async def test_a_conversation_goes_on_after_a_deploy_and_waits_for_it(
 ) -> None:
     async with started(port, redis_url) as server:
         chat = await restarted.open()
-        await chat.say("My colour is teal.")
+        await chat.send("My colour is teal.")
         await expect(chat.replies.last).to_contain_text("Say something else")
         await expect(chat.button("Send")).to_be_visible()
         server.terminate()
         await server.ended()
 
-    await chat.say("Which one was it?")
+    await chat.send("Which one was it?")
     await expect(chat.status).to_have_text("Connection lost. Trying again …")
     async with started(port, redis_url):
         await expect(chat.replies.last).to_contain_text("teal")
 
         await expect(chat.button("Send")).to_be_visible()
-        await expect(chat.said).to_have_text(["My colour is teal.", "Which one was it?"])
+        await expect(chat.questions).to_have_text(["My colour is teal.", "Which one was it?"])
 
 
 async def test_a_reply_whose_process_was_killed_is_asked_for_again(
@@ -63,7 +63,7 @@ async def test_a_reply_whose_process_was_killed_is_asked_for_again(
 ) -> None:
     async with started(port, redis_url) as server:
         chat = await restarted.open()
-        await chat.say("Hello")
+        await chat.send("Hello")
         await expect(chat.replies.last).to_contain_text("I am")
         server.kill()
         await server.ended()
@@ -74,4 +74,4 @@ async def test_a_reply_whose_process_was_killed_is_asked_for_again(
         await chat.button("Try again").click()
 
         await expect(chat.replies.last).to_contain_text("Say something else")
-        await expect(chat.said).to_have_text(["Hello"])
+        await expect(chat.questions).to_have_text(["Hello"])

@@ -8,7 +8,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, expect
 
 from tests.support.browser import Visitor, visiting
-from tests.support.embedding_pages import EMBEDDER, embed, opened, served_by_https
+from tests.support.embedding_pages import EMBEDDER, embed, open_panel, served_by_https
 from tests.support.fake_model import FakeModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -32,15 +32,15 @@ async def test_on_the_same_site_one_line_gives_a_chat(
 ) -> None:
     chat = await embed(visitor, visitor.url, visitor.url, 'data-label="Ask us"')
     await expect(chat.messages).to_have_count(0)
-    await opened(chat, "Ask us")
+    await open_panel(chat, "Ask us")
     await expect(chat.box).to_be_focused()
 
-    await chat.say("Hello")
+    await chat.send("Hello")
 
     model_reply = await fake_model.next_reply()
-    model_reply.say("Hello, **host**.")
+    model_reply.send_text("Hello, **host**.")
     model_reply.finish()
-    await chat.sees_reply("Hello, host.")
+    await chat.expect_reply("Hello, host.")
     await chat.page.keyboard.press("Escape")
     await expect(chat.box).to_be_hidden()
     await expect(chat.button("Ask us")).to_be_focused()
@@ -59,20 +59,20 @@ async def test_on_another_site_it_keeps_its_conversation_over_a_reload(
 ) -> None:
     visitor, origin = abroad
     chat = await embed(visitor, EMBEDDER, origin)
-    await opened(chat)
-    await chat.say("Hello")
+    await open_panel(chat)
+    await chat.send("Hello")
     model_reply = await fake_model.next_reply()
-    model_reply.say("Half")
+    model_reply.send_text("Half")
     await expect(chat.replies.last).to_have_text("Half")
 
     await chat.page.reload()
-    await opened(chat)
+    await open_panel(chat)
 
     await expect(chat.replies.last).to_have_text("Half")
-    model_reply.say(" and half.")
+    model_reply.send_text(" and half.")
     model_reply.finish()
-    await chat.sees_reply("Half and half.")
-    await expect(chat.left).to_contain_text("Forgotten in 2")
+    await chat.expect_reply("Half and half.")
+    await expect(chat.timer).to_contain_text("Forgotten in 2")
     [cookie] = await visitor.context.cookies()
     assert (cookie["name"], cookie["sameSite"]) == ("__Host-privity", "None")
     assert cookie["httpOnly"]
@@ -84,8 +84,8 @@ async def test_on_another_site_it_exports_and_forgets(
 ) -> None:
     visitor, origin = abroad
     chat = await embed(visitor, EMBEDDER, origin)
-    await opened(chat)
-    await chat.say("Hello")
+    await open_panel(chat)
+    await chat.send("Hello")
     (await fake_model.next_reply()).finish()
     await expect(chat.button("Send")).to_be_visible()
     async with chat.page.expect_download() as download:
@@ -102,7 +102,7 @@ async def test_a_site_that_is_not_listed_gets_no_widget(
     abroad: tuple[Visitor, str],
 ) -> None:
     visitor, origin = abroad
-    visitor.forgive("blocked by CORS policy", "ERR_FAILED")
+    visitor.expect_problems("blocked by CORS policy", "ERR_FAILED")
 
     chat = await embed(visitor, "https://evil.example", origin)
 
@@ -114,14 +114,14 @@ async def test_the_host_page_tells_the_assistant_where_the_visitor_is(
     visitor: Visitor, fake_model: FakeModel
 ) -> None:
     chat = await embed(visitor, visitor.url, visitor.url, CONTEXT)
-    await opened(chat)
-    await chat.say("What is this?")
+    await open_panel(chat)
+    await chat.send("What is this?")
     first = await fake_model.next_reply()
     first.finish()
     await expect(chat.button("Send")).to_be_visible()
     told = "document.querySelector('privity-chat').context = {question: 'q13'}"
     await chat.evaluate(told)
-    await chat.say("And this?")
+    await chat.send("And this?")
     second = await fake_model.next_reply()
 
     assert "q12" in repr(first.prompt)

@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from tests.support.fake_model import FakeModel
-from tests.support.node import HOW, is_there, need_node, running
+from tests.support.node import HOW, is_installed, need_node, running
 from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
 from tests.support.service import GENEROUS, NEW, RunningService, running_service
 from tests.support.use_chat_page import Page
@@ -55,5 +55,5 @@ async def another_page(service: RunningService, major: str) -> AsyncIterator[Pag
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not is_there():
+    if not is_installed():
         terminalreporter.write_line(f"The npm packages were NOT tried. To try them: {HOW}")

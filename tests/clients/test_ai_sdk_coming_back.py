@@ -8,13 +8,13 @@ import pytest
 from tests.support.fake_model import FakeModel
 from tests.support.use_chat_page import (
     Page,
+    complete_reply,
     exchange,
     ids_of,
     prompt_texts,
     shown,
     start_exchange,
     stored_state,
-    with_reply,
 )
 
 ONLY_7 = pytest.mark.parametrize("major", ["7"], indirect=True)
@@ -34,7 +34,7 @@ async def test_a_reload_shows_the_rest_of_a_reply(page: Page, fake_model: FakeMo
     history = await stored_state(page)
     await page.open(id="here", messages=history["messages"], resume=True)
     await page.until(status="streaming", text="Sec")
-    model_reply.say("ond")
+    model_reply.send_text("ond")
     model_reply.finish()
     state = await page.until(status="ready", text="Second")
 
@@ -65,12 +65,12 @@ async def test_a_page_that_react_mounts_twice_shows_a_reply_once(
     history = await stored_state(page)
     await page.open(id="here", messages=history["messages"], resume=True, strict=True)
     await page.until(status="streaming", text="Fir")
-    model_reply.say("st")
+    model_reply.send_text("st")
     model_reply.finish()
     state = await page.until(status="ready", text="First")
 
     assert shown(state) == [("user", "One"), ("assistant", "First")]
-    assert fake_model.times_asked == 1
+    assert fake_model.call_count == 1
 
 
 @ONLY_7
@@ -82,7 +82,7 @@ async def test_a_reply_that_the_page_already_shows_in_part_is_not_doubled(
     partly = (await page.state())["messages"]
     await page.open(id="here", messages=partly, resume=True)
     await page.until(status="streaming")
-    model_reply.say("st")
+    model_reply.send_text("st")
     model_reply.finish()
     state = await page.until(status="ready", text="First")
 
@@ -94,7 +94,7 @@ async def test_hanging_up_leaves_the_reply_going(page: Page, fake_model: FakeMod
     model_reply = await start_exchange(page, fake_model, "One", "Fir")
     await page.stop()
     hung_up = await page.until(status="ready")
-    model_reply.say("st")
+    model_reply.send_text("st")
     await page.open(id="here", messages=(await stored_state(page))["messages"], resume=True)
     await page.until(status="streaming", text="First")
     model_reply.finish()
@@ -110,7 +110,7 @@ async def test_a_reply_can_be_stopped_for_good(page: Page, fake_model: FakeModel
     running = (await stored_state(page))["activeStreamId"]
     stopped = await stop(page, activeStreamId=running)
     state = await page.until(status="ready")
-    await model_reply.left.wait()
+    await model_reply.closed.wait()
 
     assert stopped["body"] == {"success": True, "stopped": True}
     assert state["errors"] == []
@@ -126,7 +126,7 @@ async def test_a_late_stop_leaves_the_next_reply_alone(page: Page, fake_model: F
     await page.open(id="here")
     model_reply = await start_exchange(page, fake_model, "One", "Fir")
     stopped = await stop(page, activeStreamId="0" * 32, assistantMessage={"parts": []})
-    model_reply.say("st")
+    model_reply.send_text("st")
     model_reply.finish()
     await page.until(status="ready", text="First")
 
@@ -142,7 +142,7 @@ async def test_a_new_message_makes_a_running_reply_give_way(
     await page.stop()
     await page.until(status="ready")
     await page.send("Two")
-    model_reply = await with_reply(page, fake_model, "Second")
+    model_reply = await complete_reply(page, fake_model, "Second")
 
     assert prompt_texts(model_reply) == [("user", "One"), ("assistant", "Fir"), ("user", "Two")]
     assert (await page.state())["errors"] == []

@@ -10,11 +10,11 @@ from tests.support.fake_model import FakeModel, ModelReply
 from tests.support.use_chat_page import (
     Page,
     State,
+    complete_reply,
     exchange,
     kinds,
     start_exchange,
     stored_state,
-    with_reply,
 )
 
 ONLY_7 = pytest.mark.parametrize("major", ["7"], indirect=True)
@@ -29,7 +29,7 @@ async def wait_for_tool(page: Page, fake_model: FakeModel, *calls: ToolCallPiece
     """The page once the reply has asked for a tool and ended."""
     model_reply = await start_exchange(page, fake_model, "How is the weather?", "I look")
     for asked in calls or (call("call_1", '{"city": '), call("call_1", '"Helsinki"}')):
-        model_reply.give(asked)
+        model_reply.send(asked)
     model_reply.finish(FinishReason.TOOL_CALLS)
     return await page.until(status="ready", text="Helsinki")
 
@@ -58,7 +58,7 @@ async def test_a_tool_of_the_client_continues_the_same_message(
     await page.open(automatic=True)
     waiting = await wait_for_tool(page, fake_model)
     await answer(page)
-    model_reply = await with_reply(page, fake_model, "It is clear")
+    model_reply = await complete_reply(page, fake_model, "It is clear")
     state = await page.state()
 
     assert waiting["toolCalls"] == ["call_1"]
@@ -76,7 +76,7 @@ async def test_the_history_looks_as_what_was_streamed(page: Page, fake_model: Fa
     await wait_for_tool(page, fake_model)
     waiting = await stored_state(page)
     await answer(page)
-    await with_reply(page, fake_model, "It is clear")
+    await complete_reply(page, fake_model, "It is clear")
     state, history = await page.state(), await stored_state(page)
 
     await page.validate(history["messages"])
@@ -89,7 +89,7 @@ async def test_a_tool_that_failed_is_told_as_such(page: Page, fake_model: FakeMo
     await page.open(automatic=True)
     await wait_for_tool(page, fake_model)
     await answer(page, state="output-error", errorText="No network")
-    model_reply = await with_reply(page, fake_model, "I cannot tell")
+    model_reply = await complete_reply(page, fake_model, "I cannot tell")
     state, history = await page.state(), await stored_state(page)
 
     told = ToolResultPart(call_id="call_1", output='"No network"', failed=True)
@@ -106,11 +106,11 @@ async def test_tools_can_be_asked_for_twice_within_one_message(
     await wait_for_tool(page, fake_model)
     await answer(page)
     model_reply = await fake_model.next_reply()
-    model_reply.give(call("call_2", '{"city": "Turku"}'))
+    model_reply.send(call("call_2", '{"city": "Turku"}'))
     model_reply.finish(FinishReason.TOOL_CALLS)
     await page.until(status="ready", text="Turku")
     await page.answer_tool(tool="weather", toolCallId="call_2", output="rain")
-    model_reply = await with_reply(page, fake_model, "Clear, and rain")
+    model_reply = await complete_reply(page, fake_model, "Clear, and rain")
 
     assert [result.call_id for result in results(model_reply)] == ["call_1", "call_2"]
     assert plain((await stored_state(page))["messages"][-1]) == plain(
@@ -125,13 +125,13 @@ async def test_a_reload_while_a_message_continues_shows_all_of_it(
     await wait_for_tool(page, fake_model)
     await answer(page)
     model_reply = await fake_model.next_reply()
-    model_reply.say("It is")
+    model_reply.send_text("It is")
     await page.until(status="streaming", text="It is")
     await page.open(
         id="here", messages=(await stored_state(page))["messages"], resume=True, automatic=True
     )
     await page.until(status="streaming", text="It is")
-    model_reply.say(" clear")
+    model_reply.send_text(" clear")
     model_reply.finish()
     state = await page.until(status="ready", text="It is clear")
 
@@ -169,9 +169,9 @@ async def test_what_the_model_thinks_is_a_part_of_its_own(
     await page.open()
     await page.send("Why?")
     model_reply = await fake_model.next_reply()
-    model_reply.give(ReasoningPiece("Let me "))
-    model_reply.give(ReasoningPiece("see"))
-    model_reply.say("Because")
+    model_reply.send(ReasoningPiece("Let me "))
+    model_reply.send(ReasoningPiece("see"))
+    model_reply.send_text("Because")
     model_reply.finish()
     state = await page.until(status="ready", text="Because")
     history = await stored_state(page)

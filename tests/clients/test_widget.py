@@ -18,7 +18,7 @@ def widget(service: RunningService) -> Widget:
 
 async def with_reply(fake_model: FakeModel, *words: str) -> ModelReply:
     model_reply = await fake_model.next_reply()
-    model_reply.say(*words)
+    model_reply.send_text(*words)
     model_reply.finish()
     return model_reply
 
@@ -74,7 +74,7 @@ async def test_a_session_that_is_gone_is_replaced(widget: Widget, fake_model: Fa
 async def test_a_reply_that_fails_shows_an_error(widget: Widget, fake_model: FakeModel) -> None:
     async def failing() -> None:
         model_reply = await fake_model.next_reply()
-        model_reply.say("Hi")
+        model_reply.send_text("Hi")
         model_reply.fail()
 
     await asyncio.gather(widget.send("Hello?"), failing())
@@ -105,7 +105,7 @@ async def test_a_new_message_makes_a_running_reply_give_way(
 ) -> None:
     async with widget.client.streaming("One", clientId=widget.client_id) as live:
         widget.session_id = (await live.event()).document["sessionId"]
-        (await fake_model.next_reply()).say("Fir")
+        (await fake_model.next_reply()).send_text("Fir")
         await live.until("text-delta")
         second, _ = await asyncio.gather(widget.send("Two"), with_reply(fake_model, "Second"))
         first = await live.whole()

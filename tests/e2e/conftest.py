@@ -53,7 +53,7 @@ def echo_client(echo_service: str) -> NativeClient:
 @pytest.fixture
 async def untouched(echo_client: NativeClient) -> UntouchedConversation:
     """A conversation with the parrot that nothing bad may change."""
-    return await UntouchedConversation.of(echo_client)
+    return await UntouchedConversation.create(echo_client)
 
 
 @pytest.fixture(scope="session")

@@ -91,7 +91,7 @@ async def test_a_bad_message_is_refused_and_touches_nothing(
 ) -> None:
     named = json.loads(json.dumps(document).replace("SESSION", untouched.session_id))
 
-    told = await untouched.refusal(lambda who: posted(who, named))
+    told = await untouched.rejection(lambda who: posted(who, named))
 
     assert told == (status, code)
 
@@ -108,7 +108,7 @@ async def test_results_are_taken_only_where_they_were_asked_for(
 
     assert (refused.status, refused.code) == (status, code)
     assert (unknown.status, unknown.code) == (404, "conversation_not_found")
-    await untouched.is_unchanged()
+    await untouched.assert_unchanged()
 
 
 async def test_a_problem_has_the_shape_that_the_ai_sdk_knows(

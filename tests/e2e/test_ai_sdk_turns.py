@@ -36,7 +36,7 @@ async def run_twice(
         client.open("POST", "/api/chat", body, **TYPED) as second,
     ):
         model_reply = await fake_model.next_reply()
-        model_reply.say("Once")
+        model_reply.send_text("Once")
         model_reply.finish()
         answers = [await live.whole() for live in (first, second)]
     return [text_of(answer.events) for answer in answers]
@@ -49,7 +49,7 @@ async def test_a_message_sent_twice_is_answered_once(
 
     history = (await client.get("/api/chat/mine")).document
     assert told == ["Once", "Once"]
-    assert (fake_model.times_asked, len(history["messages"])) == (1, 2)
+    assert (fake_model.call_count, len(history["messages"])) == (1, 2)
 
 
 async def test_results_of_tools_sent_twice_go_on_once(
@@ -57,14 +57,14 @@ async def test_results_of_tools_sent_twice_go_on_once(
 ) -> None:
     async def asking() -> None:
         model_reply = await fake_model.next_reply()
-        model_reply.give(ToolCallPiece(call_id="a", name="look", arguments="{}"))
+        model_reply.send(ToolCallPiece(call_id="a", name="look", arguments="{}"))
         model_reply.finish(FinishReason.TOOL_CALLS)
 
     await asyncio.gather(client.post("/api/chat", saying("Look!")), asking())
     told = await run_twice(client, fake_model, answering("rain"))
 
     assert told == ["Once", "Once"]
-    assert fake_model.times_asked == 2
+    assert fake_model.call_count == 2
 
 
 async def test_results_of_tools_can_be_given_again_after_a_failure(
@@ -73,7 +73,7 @@ async def test_results_of_tools_can_be_given_again_after_a_failure(
     async def model_reply(*said: ToolCallPiece | str, fails: bool = False) -> None:
         told = await fake_model.next_reply()
         for one in said:
-            told.say(one) if isinstance(one, str) else told.give(one)
+            told.send_text(one) if isinstance(one, str) else told.send(one)
         told.fail(ModelUnavailable()) if fails else told.finish()
 
     look = ToolCallPiece(call_id="a", name="look", arguments="{}")
@@ -99,7 +99,7 @@ async def test_other_words_under_the_same_id_are_another_message(
         await fake_model.next_reply()
         second = asyncio.create_task(client.post("/api/chat", saying("Hello!")))
         model_reply = await fake_model.next_reply()
-        model_reply.say("Hi")
+        model_reply.send_text("Hi")
         model_reply.finish()
         await first.whole()
         answer = await second
@@ -115,7 +115,7 @@ async def test_first_messages_at_once_meet_in_one_conversation(
     async def model_reply() -> None:
         for _ in range(2):
             said = await fake_model.next_reply()
-            said.say("Hi")
+            said.send_text("Hi")
             said.finish()
 
     await client.get("/")

@@ -19,7 +19,7 @@ API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 async def every_kind_of_answer(client: NativeClient) -> dict[str, Answer]:
     """One of each: pages, documents, streams, nothing, and refusals."""
-    said = await client.say("Hi")
+    said = await client.send("Hi")
     where = f"/api/chat/{said.session_id}"
     return {
         "the front page": await client.get("/"),
@@ -145,8 +145,8 @@ async def test_a_leaving_service_is_alive_but_not_ready(
         model_reply = await fake_model.next_reply()
         service.runner.refuse_new()
         alive, ready = await client.get("/health/live"), await client.get("/health/ready")
-        refused = await client.say("And?")
-        model_reply.say("Bye")
+        refused = await client.send("And?")
+        model_reply.send_text("Bye")
         model_reply.finish()
         answer = await live.whole()
 

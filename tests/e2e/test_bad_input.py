@@ -105,7 +105,7 @@ async def test_a_bad_message_is_refused_and_touches_nothing(
 ) -> None:
     body = body.replace(b"SESSION", untouched.session_id.encode())
 
-    told = await untouched.refusal(lambda who: posted(who, body))
+    told = await untouched.rejection(lambda who: posted(who, body))
 
     assert told == (status, code)
 
@@ -125,13 +125,13 @@ async def test_a_bad_message_is_refused_and_touches_nothing(
 async def test_only_json_is_taken(untouched: UntouchedConversation, kind: str) -> None:
     body = WELL.replace(b"SESSION", untouched.session_id.encode())
 
-    told = await untouched.refusal(lambda who: posted(who, body, content_type=kind))
+    told = await untouched.rejection(lambda who: posted(who, body, content_type=kind))
 
     assert told == (415, "unsupported_media_type")
 
 
 async def test_a_body_of_no_kind_is_not_taken(untouched: UntouchedConversation) -> None:
-    told = await untouched.refusal(lambda who: who.call("POST", "/api/chat", WELL))
+    told = await untouched.rejection(lambda who: who.call("POST", "/api/chat", WELL))
 
     assert told == (415, "unsupported_media_type")
 
@@ -156,7 +156,7 @@ async def test_a_session_id_that_is_none_begins_nothing(
 ) -> None:
     body = json.dumps({"message": "Hi", "sessionId": session_id}).encode()
 
-    told = await untouched.refusal(lambda who: posted(who, body))
+    told = await untouched.rejection(lambda who: posted(who, body))
 
     assert told == (400, "session_id_malformed")
 
@@ -167,7 +167,7 @@ async def test_an_idempotency_key_is_visible_ascii(
 ) -> None:
     body = WELL.replace(b"SESSION", untouched.session_id.encode())
 
-    told = await untouched.refusal(lambda who: posted(who, body, idempotency_key=key))
+    told = await untouched.rejection(lambda who: posted(who, body, idempotency_key=key))
 
     assert told == (400, "idempotency_key_malformed")
 

@@ -28,7 +28,7 @@ from tests.support.untouched_conversation import UntouchedConversation
     ],
 )
 async def test_an_unknown_address_is_404(untouched: UntouchedConversation, path: str) -> None:
-    told = await untouched.refusal(lambda who: who.get(path))
+    told = await untouched.rejection(lambda who: who.get(path))
 
     assert told == (404, "not_found")
 
@@ -52,7 +52,7 @@ async def test_a_wrong_method_is_405_and_says_which_are_right(
     path = path.format(untouched.session_id)
     answer = await untouched.client.call(method, path)
 
-    told = await untouched.refusal(lambda who: who.call(method, path))
+    told = await untouched.rejection(lambda who: who.call(method, path))
 
     assert told == (405, "method_not_allowed")
     assert set(answer.headers["allow"].split(", ")) == allowed
@@ -72,7 +72,7 @@ async def test_a_page_that_cannot_be_is_refused(
 ) -> None:
     path = f"/api/chat?sessionId={untouched.session_id}&{query}"
 
-    told = await untouched.refusal(lambda who: who.get(path))
+    told = await untouched.rejection(lambda who: who.get(path))
 
     assert told == (400, "invalid_input")
 
@@ -94,7 +94,7 @@ async def test_a_page_that_cannot_be_is_refused(
 async def test_reading_and_forgetting_need_a_session(
     untouched: UntouchedConversation, method: str, query: str, code: str
 ) -> None:
-    told = await untouched.refusal(lambda who: who.call(method, f"/api/chat{query}"))
+    told = await untouched.rejection(lambda who: who.call(method, f"/api/chat{query}"))
 
     assert told == (400, code)
 
@@ -104,9 +104,9 @@ async def test_a_name_in_the_path_that_names_nothing_changes_nothing(
     untouched: UntouchedConversation, name: str
 ) -> None:
     told = {
-        await untouched.refusal(lambda who: who.get(f"/api/chat/{name}")),
-        await untouched.refusal(lambda who: who.get(f"/api/chat/{name}/export")),
-        await untouched.refusal(lambda who: who.post(f"/api/chat/{name}/regenerate", {})),
+        await untouched.rejection(lambda who: who.get(f"/api/chat/{name}")),
+        await untouched.rejection(lambda who: who.get(f"/api/chat/{name}/export")),
+        await untouched.rejection(lambda who: who.post(f"/api/chat/{name}/regenerate", {})),
     }
     forgotten = await untouched.client.delete(f"/api/chat/{name}")
     resumed = await untouched.client.get(f"/api/chat/{name}/stream")
@@ -115,7 +115,7 @@ async def test_a_name_in_the_path_that_names_nothing_changes_nothing(
     assert told == {(404, "conversation_not_found")}
     assert (forgotten.status, resumed.status) == (204, 204)
     assert stopped.document == {"success": True, "stopped": False}
-    await untouched.is_unchanged()
+    await untouched.assert_unchanged()
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ async def test_a_cursor_that_is_none_resumes_nothing(
 ) -> None:
     path = f"/api/chat/{untouched.session_id}/stream"
 
-    told = await untouched.refusal(lambda who: who.get(path, last_event_id=cursor))
+    told = await untouched.rejection(lambda who: who.get(path, last_event_id=cursor))
 
     assert told == (400, "cursor_malformed")
 
@@ -154,7 +154,7 @@ async def test_a_bad_wish_for_a_reply_changes_nothing(
 ) -> None:
     path = f"/api/chat/{untouched.session_id}/{action}"
 
-    told = await untouched.refusal(lambda who: who.post(path, body))
+    told = await untouched.rejection(lambda who: who.post(path, body))
 
     assert told == (400, code)
 
@@ -164,7 +164,7 @@ async def test_a_bad_wish_for_a_reply_changes_nothing(
 async def test_what_takes_next_to_nothing_takes_nothing_else(
     untouched: UntouchedConversation, path: str, body: object
 ) -> None:
-    told = await untouched.refusal(lambda who: who.post(path, body))
+    told = await untouched.rejection(lambda who: who.post(path, body))
 
     assert told == (400, "body_invalid")
 
@@ -175,7 +175,7 @@ async def test_what_takes_next_to_nothing_takes_nothing_else(
 async def test_an_origin_that_is_none_is_another_site(
     untouched: UntouchedConversation, origin: str
 ) -> None:
-    told = await untouched.refusal(
+    told = await untouched.rejection(
         lambda who: who.post("/api/chat", {"message": "Hi"}, origin=origin)
     )
 
@@ -194,7 +194,7 @@ async def test_a_host_that_is_none_does_no_harm(
     )
 
     assert {page.status, said.status} in ({200}, {400})
-    await untouched.is_unchanged()
+    await untouched.assert_unchanged()
 
 
 async def test_a_slash_too_many_never_leads_to_the_host_that_was_named(

@@ -17,7 +17,7 @@ async def new_bearer(client: NativeClient) -> str:
 async def test_a_client_key_is_a_bearer_and_gets_no_cookie(echo_client: NativeClient) -> None:
     program = NativeClient(echo_client.url, authorization=await new_bearer(echo_client))
 
-    answers = [await program.get("/"), await program.say("One")]
+    answers = [await program.get("/"), await program.send("One")]
     session_id = answers[1].session_id
 
     assert await program.transcript(session_id) == [("user", "One"), ("assistant", "One ")]
@@ -26,7 +26,7 @@ async def test_a_client_key_is_a_bearer_and_gets_no_cookie(echo_client: NativeCl
 
 
 async def test_cookie_and_bearer_are_the_same_thing(echo_client: NativeClient) -> None:
-    answer = await echo_client.say("Mine")
+    answer = await echo_client.send("Mine")
 
     program = NativeClient(echo_client.url, authorization=f"bearer {cookie_of(answer)[1]}")
 
@@ -34,7 +34,7 @@ async def test_cookie_and_bearer_are_the_same_thing(echo_client: NativeClient) -
 
 
 async def test_with_a_bearer_the_cookie_is_not_looked_at(echo_client: NativeClient) -> None:
-    session_id = (await echo_client.say("Mine")).session_id
+    session_id = (await echo_client.send("Mine")).session_id
 
     where = f"/api/chat?sessionId={session_id}"
     other = await echo_client.get(where, authorization=await new_bearer(echo_client))
@@ -58,7 +58,7 @@ async def test_with_a_bearer_the_cookie_is_not_looked_at(echo_client: NativeClie
     ids=lambda text: text[:12],
 )
 async def test_a_forged_bearer_is_refused(echo_client: NativeClient, forged: str) -> None:
-    session_id = (await echo_client.say("Mine")).session_id
+    session_id = (await echo_client.send("Mine")).session_id
     before = (await echo_client.history(session_id)).body
 
     calls = (
@@ -88,14 +88,14 @@ async def test_a_key_under_an_older_master_key_is_renewed() -> None:
         bearer = await new_bearer(NativeClient(older.url))
     async with running_service(Settings(keys=f"{NEW},{OLD}"), model=EchoModel()) as service:
         before = NativeClient(service.url, authorization=bearer)
-        answer = await before.say("Hi")
+        answer = await before.send("Hi")
         after = NativeClient(
             service.url, authorization=f"Bearer {answer.headers['privity-client-key']}"
         )
-        again = await after.say("Again", answer.session_id)
+        again = await after.send("Again", answer.session_id)
         echo_client = NativeClient(service.url)
         echo_client.cookie = f"privity={bearer.removeprefix('Bearer ')}"
-        cookie = cookie_of(await echo_client.say("Me too", answer.session_id))[1]
+        cookie = cookie_of(await echo_client.send("Me too", answer.session_id))[1]
 
     assert "set-cookie" not in answer.headers
     assert again.session_id == answer.session_id
@@ -107,6 +107,6 @@ async def test_a_key_under_a_dropped_master_key_is_refused() -> None:
     async with running_service(Settings(keys=OLD), model=EchoModel()) as older:
         bearer = await new_bearer(NativeClient(older.url))
     async with running_service(Settings(keys=NEW), model=EchoModel()) as service:
-        answer = await NativeClient(service.url, authorization=bearer).say("Hi")
+        answer = await NativeClient(service.url, authorization=bearer).send("Hi")
 
     assert (answer.status, answer.code) == (401, "client_key_invalid")

@@ -63,7 +63,7 @@ async def test_a_new_master_key_makes_client_keys_that_work() -> None:
     client_key = ran_here("new-client-key", PRIVITY_KEYS=master_key).out.strip()
 
     async with running_service(Settings(keys=master_key), model=EchoModel()) as service:
-        answer = await NativeClient(service.url, authorization=f"Bearer {client_key}").say("Hi")
+        answer = await NativeClient(service.url, authorization=f"Bearer {client_key}").send("Hi")
 
     label, _, encoded = master_key.partition(":")
     assert (label, len(base64.b64decode(encoded))) == ("spring", 32)

@@ -20,8 +20,8 @@ def secrets(services: Composed, password: str) -> list[str]:
 
 async def test_a_turn_is_taken_and_remembered(services: Composed) -> None:
     client = NativeClient(services.url)
-    first = await client.ask("My favourite colour is teal.")
-    await client.ask("What did I tell you?", first["sessionId"])
+    first = await client.send_for_document("My favourite colour is teal.")
+    await client.send_for_document("What did I tell you?", first["sessionId"])
 
     said = await client.transcript(first["sessionId"])
     assert [role for role, _ in said] == ["user", "assistant"] * 2

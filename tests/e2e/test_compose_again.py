@@ -13,7 +13,7 @@ async def test_a_conversation_outlives_the_service(
     services: Composed, again: tuple[str, ...]
 ) -> None:
     client = NativeClient(services.url)
-    session = (await client.ask("Remember me."))["sessionId"]
+    session = (await client.send_for_document("Remember me."))["sessionId"]
     before = await client.transcript(session)
     services.compose(again[0], "--timeout", "5", *again[1:])
     await until_it_is_ready(services)

@@ -77,7 +77,7 @@ async def bad_requests(client: NativeClient, session_id: str) -> list[Answer]:
         await client.get(f"/api/chat?sessionId={session_id}&before={SENTENCE}"),
         await client.get(f"/api/{SENTENCE}?{SENTENCE}={SENTENCE}"),
         await client.call("PUT", "/api/chat", planted, **typed),
-        await forged.say("Hi"),
+        await forged.send("Hi"),
     ]
 
 
@@ -118,12 +118,14 @@ async def test_neither_log_nor_errors_hold_what_was_said_or_a_secret(tmp_path: P
         ) as server,
     ):
         client = NativeClient(server.url)
-        good = await client.say(SENTENCE, context=SENTENCE)
+        good = await client.send(SENTENCE, context=SENTENCE)
         again = await client.post(f"/api/chat/{good.session_id}/regenerate", {})
-        failed = [await client.say(f"{SENTENCE} {how}") for how in ("fail at once", "refuse me")]
-        broken = await client.say(f"{SENTENCE} break")
+        failed = [await client.send(f"{SENTENCE} {how}") for how in ("fail at once", "refuse me")]
+        broken = await client.send(f"{SENTENCE} break")
         client_key = (await client.post("/api/client-key", {})).document["clientKey"]
-        program = await NativeClient(server.url, authorization=f"Bearer {client_key}").say(SENTENCE)
+        program = await NativeClient(server.url, authorization=f"Bearer {client_key}").send(
+            SENTENCE
+        )
         bad = await bad_requests(client, good.session_id)
         bad += await refused_by(V1Client(server.url, authorization=f"Bearer {client_key}"))
         await garbage(client)

@@ -36,21 +36,21 @@ async def test_a_reply_as_json_gives_the_cookie_too(echo_client: NativeClient) -
 
 
 async def test_every_turn_renews_the_stay_of_the_same_cookie(echo_client: NativeClient) -> None:
-    first = cookie_of(await echo_client.say("One"))
+    first = cookie_of(await echo_client.send("One"))
 
-    second = cookie_of(await echo_client.say("Two"))
+    second = cookie_of(await echo_client.send("Two"))
 
     assert second == first
 
 
 async def test_by_https_only_a_secure_cookie_of_the_host_is_given(secure: NativeClient) -> None:
-    name, key, attributes = cookie_of(await secure.say("Hi"))
+    name, key, attributes = cookie_of(await secure.send("Hi"))
 
     assert (name, key[:3], attributes) == ("__Host-privity", "ck_", f"{LAX}; Secure")
 
 
 async def test_by_https_a_plain_cookie_is_not_read(secure: NativeClient) -> None:
-    answer = await secure.say("Mine")
+    answer = await secure.send("Mine")
     key = cookie_of(answer)[1]
 
     plain = NativeClient(secure.url, cookie=f"privity={key}")
@@ -61,7 +61,7 @@ async def test_by_https_a_plain_cookie_is_not_read(secure: NativeClient) -> None
 
 
 async def test_by_http_a_cookie_of_the_host_is_not_read(echo_client: NativeClient) -> None:
-    answer = await echo_client.say("Mine")
+    answer = await echo_client.send("Mine")
     reader = NativeClient(echo_client.url, cookie=f"__Host-privity={cookie_of(answer)[1]}")
 
     assert (await reader.history(answer.session_id)).status == 404
@@ -76,7 +76,7 @@ async def test_the_front_page_gives_a_cookie_and_keeps_one(echo_client: NativeCl
 
 
 async def test_reading_never_gives_a_cookie(echo_client: NativeClient) -> None:
-    session_id = (await echo_client.say("Hi")).session_id
+    session_id = (await echo_client.send("Hi")).session_id
     paths = (
         *(f"/api/chat?sessionId={session_id}", f"/api/chat/{session_id}/export"),
         *(f"/api/chat/{session_id}/stream", "/openapi.json", "/health/live", "/health/ready"),
@@ -93,7 +93,7 @@ async def test_reading_never_gives_a_cookie(echo_client: NativeClient) -> None:
 
 
 async def test_stopping_and_forgetting_give_no_cookie(echo_client: NativeClient) -> None:
-    session_id = (await echo_client.say("Hi")).session_id
+    session_id = (await echo_client.send("Hi")).session_id
 
     answers = [
         await call
@@ -109,7 +109,7 @@ async def test_stopping_and_forgetting_give_no_cookie(echo_client: NativeClient)
 
 
 async def test_giving_the_key_back_leaves_nothing_to_be_read(echo_client: NativeClient) -> None:
-    session_id = (await echo_client.say("Mine")).session_id
+    session_id = (await echo_client.send("Mine")).session_id
 
     answer = await echo_client.delete("/api/client-key")
 
@@ -124,7 +124,7 @@ async def test_a_forged_cookie_counts_as_none_and_is_replaced(
 ) -> None:
     echo_client.cookie = f"privity={value}"
 
-    answer = await echo_client.say("Hi")
+    answer = await echo_client.send("Hi")
 
     assert answer.status == 200
     assert cookie_of(answer)[1] not in ("", value)
@@ -136,10 +136,10 @@ async def test_a_cookie_of_an_older_process_goes_on_with_a_new_conversation(
 ) -> None:
     async with running_service(model=EchoModel()) as older:
         before = NativeClient(older.url)
-        session_id = (await before.say("Old")).session_id
+        session_id = (await before.send("Old")).session_id
     echo_client.cookie = before.cookie
 
-    reply = await echo_client.ask("New", session_id)
+    reply = await echo_client.send_for_document("New", session_id)
 
     assert reply["restarted"] is True
     assert echo_client.cookie != before.cookie

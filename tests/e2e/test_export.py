@@ -15,7 +15,7 @@ async def exported(client: NativeClient, session_id: str) -> Answer:
 
 
 async def test_an_export_is_one_document_to_be_kept_as_a_file(echo_client: NativeClient) -> None:
-    session_id = (await echo_client.say("Hi")).session_id
+    session_id = (await echo_client.send("Hi")).session_id
 
     answer = await exported(echo_client, session_id)
 
@@ -33,9 +33,9 @@ async def test_an_export_holds_every_part_of_a_reply(
     async with client.streaming("Count", context={"page": "start"}) as live:
         session_id = (await live.event()).document["sessionId"]
         model_reply = await fake_model.next_reply()
-        model_reply.give(ReasoningPiece("Hm"))
-        model_reply.say("Well")
-        model_reply.give(ToolCallPiece(call_id="c1", name="count", arguments='{"n":1}'))
+        model_reply.send(ReasoningPiece("Hm"))
+        model_reply.send_text("Well")
+        model_reply.send(ToolCallPiece(call_id="c1", name="count", arguments='{"n":1}'))
         model_reply.finish()
         await live.whole()
 
@@ -50,9 +50,9 @@ async def test_an_export_holds_every_part_of_a_reply(
 
 
 async def test_an_export_is_never_cut_into_pages(echo_client: NativeClient) -> None:
-    session_id = (await echo_client.say("0")).session_id
+    session_id = (await echo_client.send("0")).session_id
     for number in range(1, 51):
-        await echo_client.say(str(number), session_id)
+        await echo_client.send(str(number), session_id)
 
     messages = (await exported(echo_client, session_id)).document["messages"]
 
@@ -65,7 +65,7 @@ async def test_an_export_says_what_failed(client: NativeClient, fake_model: Fake
     async with client.streaming("Hello?") as live:
         session_id = (await live.event()).document["sessionId"]
         model_reply = await fake_model.next_reply()
-        model_reply.say("Hel")
+        model_reply.send_text("Hel")
         await live.until("text-delta")
         model_reply.fail()
         await eventually(lambda: client.has_ended(session_id))
@@ -77,7 +77,7 @@ async def test_an_export_says_what_failed(client: NativeClient, fake_model: Fake
 
 
 async def test_an_export_does_not_lengthen_the_stay(echo_client: NativeClient) -> None:
-    session_id = (await echo_client.say("Hi")).session_id
+    session_id = (await echo_client.send("Hi")).session_id
     before = (await echo_client.history(session_id)).document["expiresAt"]
 
     export = (await exported(echo_client, session_id)).document

@@ -4,12 +4,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.support.native_client import NativeClient, stay_of
+from tests.support.native_client import NativeClient, retention_left
 
 
 async def test_the_history_shows_what_was_said(echo_client: NativeClient) -> None:
-    session_id = (await echo_client.say("One")).session_id
-    await echo_client.say("Two", session_id)
+    session_id = (await echo_client.send("One")).session_id
+    await echo_client.send("Two", session_id)
 
     assert await echo_client.transcript(session_id) == [
         ("user", "One"),
@@ -22,7 +22,7 @@ async def test_the_history_shows_what_was_said(echo_client: NativeClient) -> Non
 async def test_the_history_names_parts_times_the_turn_and_the_end_of_the_stay(
     echo_client: NativeClient,
 ) -> None:
-    answer = await echo_client.say("One")
+    answer = await echo_client.send("One")
 
     history = (await echo_client.history(answer.session_id)).document
     reply = history["messages"][-1]
@@ -33,13 +33,13 @@ async def test_the_history_names_parts_times_the_turn_and_the_end_of_the_stay(
     assert datetime.fromisoformat(reply["createdAt"]).utcoffset() == timedelta(0)
     assert history["turn"]["id"] == start["messageMetadata"]["turnId"]
     assert (history["turn"]["status"], history["turn"]["error"]) == ("finished", None)
-    assert timedelta(hours=23, minutes=59) < stay_of(history) <= timedelta(hours=24)
+    assert timedelta(hours=23, minutes=59) < retention_left(history) <= timedelta(hours=24)
     assert history["next"] is None
 
 
 async def test_an_export_holds_all_that_is_kept(echo_client: NativeClient) -> None:
     context = {"page": "start", "deep": [1, None]}
-    session_id = (await echo_client.say("Export me", locale="en", context=context)).session_id
+    session_id = (await echo_client.send("Export me", locale="en", context=context)).session_id
 
     answer = await echo_client.get(f"/api/chat/{session_id}/export")
 
@@ -54,9 +54,9 @@ async def test_an_export_holds_all_that_is_kept(echo_client: NativeClient) -> No
 
 
 async def test_the_history_is_paged_backwards(echo_client: NativeClient) -> None:
-    session_id = (await echo_client.say("One")).session_id
+    session_id = (await echo_client.send("One")).session_id
     for text in ("Two", "Three"):
-        await echo_client.say(text, session_id)
+        await echo_client.send(text, session_id)
 
     newest = (await echo_client.history(session_id, limit=4)).document
     oldest = (await echo_client.history(session_id, limit=4, before=newest["next"])).document
@@ -68,7 +68,7 @@ async def test_the_history_is_paged_backwards(echo_client: NativeClient) -> None
 
 @pytest.mark.parametrize("path", ["/api/chat/{}/export", "/api/chat?sessionId={}"])
 async def test_strangers_without_a_key_find_nothing(echo_client: NativeClient, path: str) -> None:
-    session_id = (await echo_client.say("Mine")).session_id
+    session_id = (await echo_client.send("Mine")).session_id
 
     answer = await NativeClient(echo_client.url).get(path.format(session_id))
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from tests.support.native_client import NativeClient, stay_of
+from tests.support.native_client import NativeClient, retention_left
 from tests.support.processes import serving
 from tests.support.redis_contents import held
 from tests.support.redis_servers import RedisProcess
@@ -16,8 +16,8 @@ FIRST, SECOND, THIRD = "I live in Turku.", "I ride a bicycle.", "What do you kno
 async def test_the_context_is_kept_from_message_to_message(shared_server: RedisProcess) -> None:
     async with served_from(shared_server) as service:
         client = NativeClient(service.url)
-        first = await client.ask(FIRST)
-        second = await client.ask(SECOND, first["sessionId"])
+        first = await client.send_for_document(FIRST)
+        second = await client.send_for_document(SECOND, first["sessionId"])
 
     assert second["restarted"] is False
     assert FIRST in second["reply"]["content"]
@@ -26,15 +26,15 @@ async def test_the_context_is_kept_from_message_to_message(shared_server: RedisP
 async def test_the_context_survives_a_service_that_is_killed(shared_server: RedisProcess) -> None:
     async with serving_from(shared_server) as service:
         client = NativeClient(service.url)
-        session_id = (await client.ask(FIRST))["sessionId"]
-        await client.ask(SECOND, session_id)
+        session_id = (await client.send_for_document(FIRST))["sessionId"]
+        await client.send_for_document(SECOND, session_id)
         before = (await client.history(session_id)).document["messages"]
         service.kill()
         await service.ended()
     async with serving_from(shared_server) as service:
         client = at(service.url, client)
         after = (await client.history(session_id)).document["messages"]
-        third = await client.ask(THIRD, session_id)
+        third = await client.send_for_document(THIRD, session_id)
 
     assert after == before
     assert third["sessionId"] == session_id
@@ -46,12 +46,12 @@ async def test_without_redis_it_works_and_a_restart_forgets() -> None:
     keys = {"REDIS_ENABLED": "false", "PRIVITY_KEYS": "first:" + "b2xk" * 10 + "b2w="}
     async with serving(**keys) as service:
         client = NativeClient(service.url)
-        session_id = (await client.ask(FIRST))["sessionId"]
-        second = await client.ask(SECOND, session_id)
+        session_id = (await client.send_for_document(FIRST))["sessionId"]
+        second = await client.send_for_document(SECOND, session_id)
     async with serving(**keys) as service:
         client = at(service.url, client)
         gone = await client.history(session_id)
-        third = await client.ask(THIRD, session_id)
+        third = await client.send_for_document(THIRD, session_id)
 
     assert FIRST in second["reply"]["content"]
     assert (gone.status, gone.code) == (404, "conversation_not_found")
@@ -63,7 +63,7 @@ async def test_the_flag_leaves_a_redis_alone_that_is_named(shared_server: RedisP
     async with looking_into(shared_server) as redis:
         await redis.flushdb()
         async with serving_from(shared_server, REDIS_ENABLED="false") as service:
-            await NativeClient(service.url).ask(FIRST)
+            await NativeClient(service.url).send_for_document(FIRST)
 
         assert await redis.dbsize() == 0
 
@@ -74,12 +74,12 @@ async def test_the_key_is_as_planned_and_stays_a_day_from_each_turn(
     async with served_from(shared_server) as service, looking_into(shared_server) as redis:
         await redis.flushdb()
         client = NativeClient(service.url)
-        session_id = (await client.ask(FIRST))["sessionId"]
+        session_id = (await client.send_for_document(FIRST))["sessionId"]
         key = f"conversation:state:{session_id}"
         names = {str(name, "ascii") for name in await held(redis)}
         first = await redis.pttl(key)
         await redis.pexpire(key, DAY // 2)
-        await client.ask(SECOND, session_id)
+        await client.send_for_document(SECOND, session_id)
         second = await redis.pttl(key)
 
     assert names == {key, f"{{{key}}}:turn"}
@@ -90,7 +90,7 @@ async def test_the_key_is_as_planned_and_stays_a_day_from_each_turn(
 async def test_reading_leaves_the_stay_as_it_is(shared_server: RedisProcess) -> None:
     async with served_from(shared_server) as service, looking_into(shared_server) as redis:
         client = NativeClient(service.url)
-        session_id = (await client.ask(FIRST))["sessionId"]
+        session_id = (await client.send_for_document(FIRST))["sessionId"]
         key = f"conversation:state:{session_id}"
         await redis.pexpire(key, DAY // 2)
         before = await redis.pexpiretime(key)
@@ -110,9 +110,11 @@ async def test_forgetting_leaves_no_key_and_the_answer_names_the_end_of_the_stay
     async with served_from(shared_server) as service, looking_into(shared_server) as redis:
         await redis.flushdb()
         client = NativeClient(service.url)
-        said = await client.ask(FIRST)
+        said = await client.send_for_document(FIRST)
         forgotten = await client.delete(f"/api/chat?sessionId={said['sessionId']}")
 
-        assert timedelta(hours=24) - timedelta(minutes=1) < stay_of(said) <= timedelta(hours=24)
+        assert (
+            timedelta(hours=24) - timedelta(minutes=1) < retention_left(said) <= timedelta(hours=24)
+        )
         assert forgotten.status == 204
         assert await redis.dbsize() == 0

@@ -38,14 +38,14 @@ def is_refused(answer: Answer) -> bool:
 
 async def test_new_conversations_and_keys_share_one_allowance(limited: Limited) -> None:
     async with limited(new_per_hour=3) as client:
-        session_id = (await client.say("One")).session_id
+        session_id = (await client.send("One")).session_id
         begun = [await client.post("/api/sessions", {}), await client.post("/api/client-key", {})]
         refused = [
-            await NativeClient(client.url).say("Four"),
+            await NativeClient(client.url).send("Four"),
             await client.post("/api/sessions", {}),
             await client.post("/api/client-key", {}),
         ]
-        going_on = await client.say("Two", session_id)
+        going_on = await client.send("Two", session_id)
 
     assert [answer.status for answer in begun] == [201, 201]
     assert all(is_refused(answer) for answer in refused)
@@ -54,9 +54,9 @@ async def test_new_conversations_and_keys_share_one_allowance(limited: Limited) 
 
 async def test_a_conversation_that_may_not_begin_is_not_begun(limited: Limited) -> None:
     async with limited(new_per_hour=1) as client:
-        session_id = (await client.say("One")).session_id
+        session_id = (await client.send("One")).session_id
         before = (await client.history(session_id)).body
-        await client.say("Two")
+        await client.send("Two")
         after = (await client.history(session_id)).body
 
     assert after == before
@@ -64,9 +64,9 @@ async def test_a_conversation_that_may_not_begin_is_not_begun(limited: Limited) 
 
 async def test_what_is_stored_is_counted_in_bytes(limited: Limited) -> None:
     async with limited(stored_bytes_per_hour=100) as client:
-        session_id = (await client.say("x" * 40)).session_id
+        session_id = (await client.send("x" * 40)).session_id
         before = (await client.history(session_id)).body
-        refused = await client.say("\U0001f600" * 16, session_id)
+        refused = await client.send("\U0001f600" * 16, session_id)
         after = (await client.history(session_id)).body
 
     assert is_refused(refused)
@@ -75,15 +75,15 @@ async def test_what_is_stored_is_counted_in_bytes(limited: Limited) -> None:
 
 async def test_page_context_counts_as_stored(limited: Limited) -> None:
     async with limited(stored_bytes_per_hour=100) as client:
-        answer = await client.say("Hi", context="x" * 100)
+        answer = await client.send("Hi", context="x" * 100)
 
     assert is_refused(answer)
 
 
 async def test_a_refused_message_costs_nothing(limited: Limited) -> None:
     async with limited(stored_bytes_per_hour=100) as client:
-        refused = [await client.say("x" * 101) for _ in range(3)]
-        answer = await client.say("x" * 40)
+        refused = [await client.send("x" * 101) for _ in range(3)]
+        answer = await client.send("x" * 40)
 
     assert all(is_refused(one) for one in refused)
     assert answer.status == 200

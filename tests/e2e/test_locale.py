@@ -109,14 +109,14 @@ async def test_an_unknown_prefix_is_404(speaker: NativeClient, prefix: str) -> N
 async def test_a_later_message_keeps_the_language_unless_it_names_another(
     speaker: NativeClient,
 ) -> None:
-    session_id = (await speaker.say("Moi", locale="fi")).session_id
+    session_id = (await speaker.send("Moi", locale="fi")).session_id
     where = f"/api/chat/{session_id}/export"
 
     await speaker.post(
         "/api/chat", {"message": "Hi", "sessionId": session_id}, accept_language="en"
     )
     kept = (await speaker.get(where)).document["locale"]
-    await speaker.say("Olá", session_id, locale="pt-BR")
+    await speaker.send("Olá", session_id, locale="pt-BR")
     changed = (await speaker.get(where)).document["locale"]
 
     assert (kept, changed) == ("fi", "pt-BR")

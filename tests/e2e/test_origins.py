@@ -61,7 +61,7 @@ async def unsafe_calls(client: NativeClient, session_id: str, **headers: str) ->
 async def test_another_site_touches_nothing_and_gets_nothing(
     echo_client: NativeClient, headers: dict[str, str]
 ) -> None:
-    session_id = (await echo_client.say("Mine")).session_id
+    session_id = (await echo_client.send("Mine")).session_id
     before = (await echo_client.history(session_id)).body
 
     owner = await unsafe_calls(echo_client, session_id, **headers)
@@ -105,7 +105,7 @@ async def test_a_bearer_comes_from_no_browser_and_so_from_anywhere(
 async def test_a_password_that_browsers_add_by_themselves_is_no_bearer(
     echo_client: NativeClient,
 ) -> None:
-    session_id = (await echo_client.say("Mine")).session_id
+    session_id = (await echo_client.send("Mine")).session_id
     added = {"authorization": "Basic Y2tfOng=", "origin": "https://evil.example"}
 
     answers = await unsafe_calls(echo_client, session_id, **added)

@@ -89,7 +89,7 @@ async def test_every_answer_tells_the_time_to_count_down_from(echo_client: Nativ
     # The header is told in whole seconds, and made once a second.
     before = datetime.now(UTC) - timedelta(seconds=3)
     paths = ("/page/main.js", "/api/chat", "/gone")
-    answers = [await echo_client.get(path) for path in paths] + [await echo_client.say("Hi")]
+    answers = [await echo_client.get(path) for path in paths] + [await echo_client.send("Hi")]
 
     told = [parsedate_to_datetime(answer.headers["date"]) for answer in answers]
 

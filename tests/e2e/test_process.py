@@ -33,7 +33,7 @@ async def test_a_deploy_lets_running_replies_finish_and_takes_no_new_ones() -> N
             session_id = (await live.until("text-delta"))[0].document["sessionId"]
             server.terminate()
             await eventually(is_leaving)
-            refused = [await client.say("And?"), await client.say("And?", session_id)]
+            refused = [await client.send("And?"), await client.send("And?", session_id)]
             alive = await client.get("/health/live")
             answer = await live.whole()
         ended = await server.ended()

@@ -69,11 +69,11 @@ async def test_every_call_is_told_so_and_all_is_well_when_it_is_back(
 ) -> None:
     async with served_from(own_server) as service:
         client = NativeClient(service.url)
-        session_id = (await client.ask("Before"))["sessionId"]
+        session_id = (await client.send_for_document("Before"))["sessionId"]
         own_server.kill()
         refused = await asyncio.gather(
-            client.say("First"),
-            client.say("Meanwhile", session_id),
+            client.send("First"),
+            client.send("Meanwhile", session_id),
             client.history(session_id),
             client.delete(f"/api/chat?sessionId={session_id}"),
             client.post(f"/api/chat/{session_id}/regenerate", {}),
@@ -84,7 +84,7 @@ async def test_every_call_is_told_so_and_all_is_well_when_it_is_back(
         health = [(await client.get(f"/health/{kind}")).status for kind in ("ready", "live")]
         own_server.start()
         await eventually(lambda: is_ready(client))
-        after = await client.ask("After", session_id)
+        after = await client.send_for_document("After", session_id)
 
     assert {(one.status, one.code) for one in refused} == {(503, "store_unavailable")}
     assert all(int(one.headers["retry-after"]) > 0 for one in refused)
@@ -96,14 +96,14 @@ async def test_every_call_is_told_so_and_all_is_well_when_it_is_back(
 async def test_a_frozen_redis_is_no_reason_to_wait_for_ever(own_server: RedisProcess) -> None:
     async with served_from(own_server) as service:
         client = NativeClient(service.url)
-        session_id = (await client.ask("Before"))["sessionId"]
+        session_id = (await client.send_for_document("Before"))["sessionId"]
         own_server.signal(signal.SIGSTOP)
-        refused = await client.say("Meanwhile", session_id)
+        refused = await client.send("Meanwhile", session_id)
         own_server.signal(signal.SIGCONT)
         await eventually(lambda: is_ready(client))
 
         assert (refused.status, refused.code) == (503, "store_unavailable")
-        assert (await client.say("After", session_id)).status in (200, 409)
+        assert (await client.send("After", session_id)).status in (200, 409)
 
 
 async def test_a_reply_goes_on_while_redis_is_away_and_is_saved_when_it_is_back(
@@ -113,12 +113,12 @@ async def test_a_reply_goes_on_while_redis_is_away_and_is_saved_when_it_is_back(
         client = NativeClient(service.url)
         async with client.streaming("Hello") as live:
             model_reply = await fake_model.next_reply()
-            model_reply.say("one ")
+            model_reply.send_text("one ")
             await live.until("text-delta")
             own_server.kill()
-            model_reply.say("two ")
+            model_reply.send_text("two ")
             told = await live.until("text-delta")
-            model_reply.say("three")
+            model_reply.send_text("three")
             model_reply.finish()
             own_server.start()
             whole = await live.whole()
@@ -135,7 +135,7 @@ async def test_a_reply_goes_on_while_redis_is_away_and_is_saved_when_it_is_back(
 async def test_a_restart_of_both_loses_nothing(own_server: RedisProcess) -> None:
     async with serving_from(own_server) as service:
         client = NativeClient(service.url)
-        session_id = (await client.ask("Before"))["sessionId"]
+        session_id = (await client.send_for_document("Before"))["sessionId"]
         said = await client.transcript(session_id)
         own_server.kill()
     own_server.start()

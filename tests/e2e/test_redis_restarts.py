@@ -21,11 +21,11 @@ async def test_redis_killed_and_restarted_under_load(own_server: RedisProcess) -
         ]
         talking = [asyncio.create_task(talker.talk(enough.is_set)) for talker in talkers]
         for _ in range(KILLS):
-            await tally.more("saved", BETWEEN_KILLS)
+            await tally.wait_for_more("saved", BETWEEN_KILLS)
             own_server.kill()
-            await tally.more(AWAY, 1)
+            await tally.wait_for_more(AWAY, 1)
             own_server.start()
-        await tally.more("saved", BETWEEN_KILLS)
+        await tally.wait_for_more("saved", BETWEEN_KILLS)
         enough.set()
         await asyncio.gather(*talking)
         lost = [await talker.lost() for talker in talkers]

@@ -7,7 +7,7 @@ from tests.support.native_client import NativeClient
 
 
 async def test_another_answer_takes_the_place_of_the_last(echo_client: NativeClient) -> None:
-    session_id = (await echo_client.say("One")).session_id
+    session_id = (await echo_client.send("One")).session_id
     before = (await echo_client.history(session_id)).document["messages"]
 
     again = await echo_client.post(f"/api/chat/{session_id}/regenerate", {})
@@ -20,8 +20,8 @@ async def test_another_answer_takes_the_place_of_the_last(echo_client: NativeCli
 
 
 async def test_an_older_reply_is_replaced_with_all_that_followed(echo_client: NativeClient) -> None:
-    session_id = (await echo_client.say("One")).session_id
-    await echo_client.say("Two", session_id)
+    session_id = (await echo_client.send("One")).session_id
+    await echo_client.send("Two", session_id)
     older = (await echo_client.history(session_id)).document["messages"][1]["id"]
 
     await echo_client.post(f"/api/chat/{session_id}/regenerate", {"messageId": older})
@@ -30,8 +30,8 @@ async def test_an_older_reply_is_replaced_with_all_that_followed(echo_client: Na
 
 
 async def test_a_message_said_anew_replaces_all_that_followed(echo_client: NativeClient) -> None:
-    session_id = (await echo_client.say("Onne")).session_id
-    await echo_client.say("Two", session_id)
+    session_id = (await echo_client.send("Onne")).session_id
+    await echo_client.send("Two", session_id)
     typo = (await echo_client.history(session_id)).document["messages"][0]["id"]
 
     body = {"messageId": typo, "message": "One"}
@@ -41,8 +41,8 @@ async def test_a_message_said_anew_replaces_all_that_followed(echo_client: Nativ
 
 
 async def test_the_newest_message_is_said_anew_without_a_name(echo_client: NativeClient) -> None:
-    session_id = (await echo_client.say("One")).session_id
-    await echo_client.say("Tow", session_id)
+    session_id = (await echo_client.send("One")).session_id
+    await echo_client.send("Tow", session_id)
 
     await echo_client.post(f"/api/chat/{session_id}/regenerate", {"message": "Two"})
 

@@ -16,7 +16,7 @@ async def begun(live: LiveAnswer, fake_model: FakeModel, *texts: str) -> tuple[s
     """The session and the reply, once its pieces have been seen."""
     session_id = str((await live.event()).document["sessionId"])
     model_reply = await fake_model.next_reply()
-    model_reply.say(*texts)
+    model_reply.send_text(*texts)
     for _ in texts:
         await live.until("text-delta")
     return session_id, model_reply
@@ -34,7 +34,7 @@ async def test_resuming_begins_with_the_first_chunk_and_goes_on_live(
         session_id, model_reply = await begun(live, fake_model, "Hel", "lo ")
         async with client.resume(session_id) as resumed:
             await resumed.until("text-delta")
-            model_reply.say("again")
+            model_reply.send_text("again")
             model_reply.finish()
             first, second = await live.whole(), await resumed.whole()
 
@@ -47,16 +47,16 @@ async def test_resuming_behind_any_cursor_gives_exactly_the_rest(
 ) -> None:
     async with client.streaming("Hello?") as live:
         session_id, model_reply = await begun(live, fake_model)
-        model_reply.give(ReasoningPiece("Hm"))
-        model_reply.say("One ", "two")
-        model_reply.give(ToolCallPiece(call_id="c1", name="count", arguments="{}"))
-        model_reply.say("three")
+        model_reply.send(ReasoningPiece("Hm"))
+        model_reply.send_text("One ", "two")
+        model_reply.send(ToolCallPiece(call_id="c1", name="count", arguments="{}"))
+        model_reply.send_text("three")
         seen = await live.until("tool-input-delta") + await live.until("text-delta")
         cursors = [event.cursor for event in seen if event.cursor]
         async with AsyncExitStack() as open_streams:
             streams = [client.resume(session_id, cursor) for cursor in cursors]
             resumed = [await open_streams.enter_async_context(stream) for stream in streams]
-            model_reply.say(" four")
+            model_reply.send_text(" four")
             model_reply.finish()
             rests = [without_padding((await stream.whole()).events) for stream in resumed]
         whole = without_padding(chunks_only((await live.whole()).events))
@@ -74,7 +74,7 @@ async def test_any_number_may_follow_and_leave_without_a_trace(
         async with client.resume(session_id) as one, client.resume(session_id) as two:
             async with client.resume(session_id) as leaving:
                 await leaving.until("text-delta")
-            model_reply.say("lo")
+            model_reply.send_text("lo")
             model_reply.finish()
             answers = [await follower.whole() for follower in (live, one, two)]
 

@@ -35,7 +35,7 @@ class Loot:
 async def loot(shared_server: RedisProcess) -> Loot:
     async with served_from(shared_server) as service, looking_into(shared_server) as redis:
         client = NativeClient(service.url)
-        session_id = (await client.ask(SENTENCE))["sessionId"]
+        session_id = (await client.send_for_document(SENTENCE))["sessionId"]
         frame = await redis.lindex(f"conversation:state:{session_id}", 0)
     assert isinstance(frame, bytes)
     return Loot(session_id=session_id, frame=frame, secret=secret_in(str(client.cookie)))
@@ -43,7 +43,7 @@ async def loot(shared_server: RedisProcess) -> Loot:
 
 async def talked(client: NativeClient) -> str:
     """Everything that puts words into a conversation; its session id."""
-    first = await client.ask(SENTENCE, context=SENTENCE)
+    first = await client.send_for_document(SENTENCE, context=SENTENCE)
     assert SENTENCE in first["reply"]["content"]
     session_id = str(first["sessionId"])
     await client.post(f"/api/chat/{session_id}/regenerate", {"message": SENTENCE})

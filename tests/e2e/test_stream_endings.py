@@ -13,7 +13,7 @@ async def a_reply(client: NativeClient, fake_model: FakeModel, *texts: str) -> A
     """A finished reply of these pieces, which are ready together."""
     async with client.streaming("Go on") as live:
         model_reply = await fake_model.next_reply()
-        model_reply.say(*texts)
+        model_reply.send_text(*texts)
         model_reply.finish()
         return await live.whole()
 
@@ -35,7 +35,7 @@ async def test_a_failure_is_an_error_event_and_then_an_unclean_end(
 ) -> None:
     async with client.streaming("Hello?") as live:
         model_reply = await fake_model.next_reply()
-        model_reply.say(*texts)
+        model_reply.send_text(*texts)
         model_reply.fail(ModelTimedOut())
         answer = await live.whole()
 
@@ -52,7 +52,7 @@ async def test_a_stopped_reply_ends_cleanly_with_abort(
 ) -> None:
     async with client.streaming("Hello?") as live:
         session_id = (await live.event()).document["sessionId"]
-        (await fake_model.next_reply()).say("Hel")
+        (await fake_model.next_reply()).send_text("Hel")
         await live.until("text-delta")
         await client.stop(session_id)
         answer = await live.whole()
@@ -72,9 +72,9 @@ async def test_a_client_that_leaves_finds_the_finished_reply(
     async with client.streaming("Hello?") as live:
         session_id = (await live.event()).document["sessionId"]
         model_reply = await fake_model.next_reply()
-        model_reply.say("Hel")
+        model_reply.send_text("Hel")
         await live.until("text-delta")
-    model_reply.say("lo")
+    model_reply.send_text("lo")
     model_reply.finish()
     await eventually(lambda: client.has_ended(session_id))
 

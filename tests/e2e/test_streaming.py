@@ -16,7 +16,7 @@ async def a_reply(client: NativeClient, fake_model: FakeModel, *texts: str) -> A
     """A finished reply of these pieces, which are ready together."""
     async with client.streaming("Go on") as live:
         model_reply = await fake_model.next_reply()
-        model_reply.say(*texts)
+        model_reply.send_text(*texts)
         model_reply.finish()
         return await live.whole()
 
@@ -114,11 +114,11 @@ async def test_thoughts_and_tool_calls_are_parts_of_their_own(
 ) -> None:
     async with client.streaming("Count") as live:
         model_reply = await fake_model.next_reply()
-        model_reply.give(ReasoningPiece("Hm"))
-        model_reply.say("Well")
+        model_reply.send(ReasoningPiece("Hm"))
+        model_reply.send_text("Well")
         for arguments in ('{"n":', "1}"):
-            model_reply.give(ToolCallPiece(call_id="c1", name="count", arguments=arguments))
-        model_reply.give(ToolCallPiece(call_id="c2", name="count", arguments="{broken"))
+            model_reply.send(ToolCallPiece(call_id="c1", name="count", arguments=arguments))
+        model_reply.send(ToolCallPiece(call_id="c2", name="count", arguments="{broken"))
         model_reply.finish(FinishReason.TOOL_CALLS)
         events = (await live.whole()).events
 
@@ -143,7 +143,7 @@ async def test_a_silent_model_is_bridged_by_heartbeats(
         await live.until(": ping")
         await live.until(": ping")
         model_reply = await fake_model.next_reply()
-        model_reply.say("Here")
+        model_reply.send_text("Here")
         model_reply.finish()
         answer = await live.whole()
 

@@ -17,7 +17,7 @@ async def begun(
     session_id = str((await live.event()).document["sessionId"])
     turn_id = str((await live.event()).document["messageMetadata"]["turnId"])
     model_reply = await fake_model.next_reply()
-    model_reply.say(text)
+    model_reply.send_text(text)
     await live.until("text-delta")
     return session_id, turn_id, model_reply
 
@@ -30,7 +30,7 @@ async def test_stopping_keeps_what_was_said_and_leaves_the_model(
         stopped = await client.stop(session_id, turn_id)
 
     assert stopped == {"success": True, "stopped": True}
-    assert model_reply.left.is_set()
+    assert model_reply.closed.is_set()
     assert await client.transcript(session_id) == [("user", "Hello?"), ("assistant", "Hel")]
     reply = (await client.history(session_id)).document["messages"][-1]
     assert reply["status"] == "interrupted"
@@ -56,7 +56,7 @@ async def test_a_late_stop_never_hits_the_next_turn(
     async with client.streaming("Hello?") as live:
         session_id, _, model_reply = await begun(live, fake_model)
         stopped = await client.stop(session_id, turn_id="0" * 32)
-        model_reply.say("lo")
+        model_reply.send_text("lo")
         model_reply.finish()
         answer = await live.whole()
 
@@ -88,7 +88,7 @@ async def test_a_second_message_is_rejected_while_a_reply_is_written(
 ) -> None:
     async with client.streaming("Hello?") as live:
         session_id, turn_id, _ = await begun(live, fake_model)
-        answer = await client.say("And?", session_id)
+        answer = await client.send("And?", session_id)
 
         assert (answer.status, answer.code) == (409, "turn_in_progress")
         assert answer.document["turnId"] == turn_id
@@ -105,13 +105,13 @@ async def test_a_second_message_interrupts_when_asked_to_and_from_the_widget(
         session_id, _, first = await begun(live, fake_model)
         async with client.streaming("And?", session_id, **members) as next_live:
             second = await fake_model.next_reply()
-            second.say("Yes")
+            second.send_text("Yes")
             second.finish()
             answers = [await live.whole(), await next_live.whole()]
 
     assert "abort" in kinds(answers[0].events)
     assert text_of(answers[1].events) == "Yes"
-    assert first.left.is_set()
+    assert first.closed.is_set()
     assert await client.transcript(session_id) == [
         ("user", "Hello?"),
         ("assistant", "Hel"),
@@ -125,7 +125,7 @@ async def test_a_widget_may_still_ask_to_be_rejected(
 ) -> None:
     async with client.streaming("Hello?") as live:
         session_id, _, _ = await begun(live, fake_model)
-        answer = await client.say("And?", session_id, questionContext={}, onBusy="reject")
+        answer = await client.send("And?", session_id, questionContext={}, onBusy="reject")
 
     assert answer.code == "turn_in_progress"
 
@@ -137,7 +137,7 @@ async def test_forgetting_while_a_reply_is_written_ends_it_and_nothing_comes_bac
         session_id, _, model_reply = await begun(live, fake_model)
         await client.delete(f"/api/chat/{session_id}")
         answer = await live.whole()
-        await model_reply.left.wait()
+        await model_reply.closed.wait()
 
     assert kinds(answer.events)[-1] == "error"
     assert answer.events[-1].document["code"] == "conversation_gone"

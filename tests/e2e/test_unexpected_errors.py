@@ -58,7 +58,7 @@ async def test_a_request_that_fails_unexpectedly_tells_nothing(logged: Callable[
         container.register(ConversationStateStore, instance=LeakyStore())
 
     async with running_service(replacing=leaking) as service:
-        answer = await NativeClient(service.url).say(SENTENCE)
+        answer = await NativeClient(service.url).send(SENTENCE)
 
     log = logged()
     assert (answer.status, answer.code) == (500, "internal_error")
@@ -70,7 +70,7 @@ async def test_a_request_that_fails_unexpectedly_tells_nothing(logged: Callable[
 async def test_a_reply_that_fails_unexpectedly_tells_nothing(logged: Callable[[], str]) -> None:
     async with running_service(model=LeakyModel()) as service:
         client = NativeClient(service.url)
-        answer = await client.say(SENTENCE)
+        answer = await client.send(SENTENCE)
         turn = await client.turn(answer.session_id)
 
     assert kinds(answer.events)[-1] == "error"

@@ -93,9 +93,9 @@ async def turns(url: str, count: int, *, forgets: bool = False) -> None:
 
 async def a_conversation(url: str, *, forgets: bool) -> None:
     client = NativeClient(url)
-    session_id = (await client.ask("Hello"))["sessionId"]
+    session_id = (await client.send_for_document("Hello"))["sessionId"]
     for _ in range(9):
-        await client.ask("And?", session_id)
+        await client.send_for_document("And?", session_id)
     if forgets:
         assert (await client.delete(f"/api/chat?sessionId={session_id}")).status == 204
 

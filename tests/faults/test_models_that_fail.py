@@ -24,11 +24,11 @@ async def test_a_model_that_fails_is_told_and_what_it_said_is_kept(
     client = meeting(await fleet.one(MODEL_SILENCE_SECONDS="1"))
     # What comes in the same moment as a break is lost with it, so the pieces have time to arrive.
     order = an_order("broken", 3, 200, ending)
-    answer = await client.say(order)
+    answer = await client.send(order)
     session_id = answer.session_id
     history = (await client.history(session_id)).document
     as_json = await client.post("/api/chat", {"message": order}, accept="application/json")
-    retried = await client.say(an_order("mended", 2, 0, FINISH), session_id)
+    retried = await client.send(an_order("mended", 2, 0, FINISH), session_id)
 
     assert not answer.clean
     assert kinds(answer.events)[-1] == "error"

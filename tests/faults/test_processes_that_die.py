@@ -44,7 +44,7 @@ async def test_the_next_writer_settles_with_all_pieces_but_those_of_the_last_bat
 
 
 async def is_settled(client: NativeClient, session_id: str) -> bool:
-    answer = await client.say(an_order("alive", 2), session_id)
+    answer = await client.send(an_order("alive", 2), session_id)
     if answer.status == 409:
         await asyncio.sleep(0.2)
     return answer.status == 200
@@ -65,7 +65,7 @@ async def test_a_follower_in_another_process_gets_an_interrupted_end(fleet: Flee
 async def test_who_interrupts_a_dead_turn_waits_for_nobody_else(fleet: Fleet) -> None:
     client = meeting(await fleet.one())
     session_id = await killed_mid_stream(fleet, client, an_order("dead", 500, 20), SLOWLY)
-    answer = await client.say(an_order("alive", 2), session_id, onBusy="interrupt")
+    answer = await client.send(an_order("alive", 2), session_id, onBusy="interrupt")
 
     assert text_of(answer.events) == told("alive", 2)
 

@@ -61,7 +61,7 @@ async def test_a_reply_that_cannot_be_saved_says_so_and_is_in_the_callers_hands(
 
 
 async def takes_turns(client: NativeClient, session_id: str) -> bool:
-    answer = await client.say(an_order("next", 1), session_id)
+    answer = await client.send(an_order("next", 1), session_id)
     if answer.status != 200:
         await asyncio.sleep(0.1)
     return answer.status == 200
@@ -95,7 +95,7 @@ async def test_a_frozen_redis_makes_no_live_turn_look_dead(
 async def refusal(intruder: NativeClient, session_id: str) -> str:
     """Why another turn is refused, once Redis answers again."""
     while True:
-        answer = await intruder.say(an_order("intruder", 1), session_id)
+        answer = await intruder.send(an_order("intruder", 1), session_id)
         if answer.status != 503:
             return answer.code if answer.status == 409 else f"taken: {answer.status}"
 

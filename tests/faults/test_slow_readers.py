@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from tests.support.event_stream import events_in, text_of
 from tests.support.fleet import Fleet, meeting
-from tests.support.native_client import a_message, eventually
+from tests.support.native_client import eventually, message_body
 from tests.support.ordered_model import an_order, told
 from tests.support.redis_servers import RedisProcess
 
@@ -25,7 +25,7 @@ async def test_a_reader_who_is_slower_than_the_log_is_kept_misses_nothing(
     bearer = str((await client.post("/api/client-key", {})).document["clientKey"])
     order = an_order("s", PIECES)
     reader, writer = await connected_narrowly(service.url)
-    body = json.dumps(a_message(order)).encode()
+    body = json.dumps(message_body(order)).encode()
     writer.write(
         b"POST /api/chat HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
         b"Content-Type: application/json\r\nAuthorization: Bearer %s\r\n"

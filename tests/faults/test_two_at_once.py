@@ -23,7 +23,7 @@ async def test_one_of_two_tabs_is_refused_and_both_show_the_same(fleet: Fleet) -
         seen = await live.until("text-delta")
         session_id = str(seen[0].document["sessionId"])
         second = meeting(other, first)
-        refused = await second.say(an_order("second", 2), session_id)
+        refused = await second.send(an_order("second", 2), session_id)
         turn = await first.turn(session_id)
         whole = await live.whole()
 
@@ -40,7 +40,7 @@ async def test_a_second_tab_may_interrupt_the_first(fleet: Fleet) -> None:
         seen = await live.until("text-delta")
         session_id = str(seen[0].document["sessionId"])
         second = meeting(other, first)
-        answer = await second.say(an_order("second", 2), session_id, onBusy="interrupt")
+        answer = await second.send(an_order("second", 2), session_id, onBusy="interrupt")
         interrupted = await live.whole()
     said = await first.transcript(session_id)
 
@@ -131,7 +131,7 @@ async def test_a_log_that_is_evicted_comes_back(fleet: Fleet, redis: RedisProces
 
 async def test_what_is_replaced_is_gone_from_redis(fleet: Fleet, redis: RedisProcess) -> None:
     client = meeting(await fleet.one())
-    first = await client.say(an_order("replaced", 30))
+    first = await client.send(an_order("replaced", 30))
     session_id = first.session_id
     async with Redis.from_url(redis.url) as looking:
         key = f"conversation:state:{session_id}"

@@ -89,7 +89,7 @@ async def say(fake_model: FakeModel, asked: Asked) -> None:
         return
     model_reply = await fake_model.next_reply()
     for told in asked.reply:
-        model_reply.give(piece(*told))
+        model_reply.send(piece(*told))
     if asked.finish == FAILED:
         model_reply.fail()
     else:
