@@ -80,11 +80,11 @@ def codes_in_use() -> set[str]:
     return {kind.code for kind in coded()} | {code for tree in trees for code in named_codes(tree)}
 
 
-def test_every_error_has_a_code_of_its_own() -> None:
+def test_every_error_has_its_own_code() -> None:
     assert shared_codes(coded()) == {}
 
 
-def test_an_error_without_a_code_of_its_own_is_seen() -> None:
+def test_an_error_without_its_own_code_is_found() -> None:
     class Silent(DomainError):
         pass
 
@@ -105,7 +105,7 @@ def test_every_code_in_use_has_a_problem_type_and_no_problem_type_is_unused() ->
         'Problem(code="made_up", detail="Why.")',
     ],
 )
-def test_a_code_is_seen_where_it_is_written_down(planted: str) -> None:
+def test_a_code_is_found_wherever_it_is_written(planted: str) -> None:
     assert [*named_codes(ast.parse(planted))] == ["made_up"]
 
 
@@ -140,7 +140,7 @@ def test_an_unknown_code_still_has_a_sentence() -> None:
     assert user_message("of_another_release") == "The reply failed."
 
 
-def test_the_rule_that_was_broken_is_told_instead_of_the_family() -> None:
+def test_invalid_input_has_the_code_of_the_broken_rule() -> None:
     assert problem_of(InvalidInput("message_empty", "The message is empty.")).status == 400
 
 
@@ -160,12 +160,12 @@ def test_the_drawn_tree_begins_with_its_root(module: str) -> None:
     assert first == TREES[module].__name__
 
 
-def test_a_class_missing_from_its_drawing_is_seen() -> None:
+def test_a_class_missing_from_its_drawing_is_found() -> None:
     module = ModuleType("planted", "Errors.\n\n    Root\n    ├── One   first\n    └── Two   last\n")
 
     assert drawn_children(module) == ["One", "Two"]
 
 
 @pytest.mark.parametrize("kind", coded(), ids=lambda kind: kind.__name__)
-def test_every_error_says_what_it_means(kind: type[Exception]) -> None:
+def test_every_error_has_its_own_docstring(kind: type[Exception]) -> None:
     assert inspect.getdoc(kind) != inspect.getdoc(kind.__bases__[0])

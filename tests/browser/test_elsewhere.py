@@ -10,7 +10,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 ELSEWHERE = "A reply requested in another tab is being written."
 
 
-async def test_another_tab_shows_the_same_and_says_that_it_is_written_elsewhere(
+async def test_another_tab_shows_the_running_reply_and_says_where_it_was_requested(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     model_reply = await start_reply(chat, fake_model)
@@ -26,7 +26,7 @@ async def test_another_tab_shows_the_same_and_says_that_it_is_written_elsewhere(
         await tab.expect_reply("The first half, and the second.")
 
 
-async def test_a_tab_that_was_open_before_follows_what_another_asks(
+async def test_an_open_tab_follows_a_reply_requested_in_another_tab(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     other = await visitor.open()
@@ -45,7 +45,7 @@ async def test_a_tab_that_was_open_before_follows_what_another_asks(
     assert not model_reply.prompt.messages[-1].text.startswith("And")
 
 
-async def test_what_is_said_while_another_reply_is_written_waits_in_the_box(
+async def test_a_message_sent_during_another_reply_stays_in_the_box(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     visitor.expect_problems("409")

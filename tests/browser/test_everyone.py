@@ -40,7 +40,7 @@ async def talked(chat: Chat, fake_model: FakeModel, reply: str = REPLY) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 @pytest.mark.parametrize("locale", ["en-GB", "ar"])
-async def test_axe_finds_nothing(
+async def test_axe_finds_no_violations(
     visits: Visits, fake_model: FakeModel, scheme: Any, size: Any, locale: str
 ) -> None:
     options = {"color_scheme": scheme, "viewport": size, "locale": locale}
@@ -64,7 +64,7 @@ async def test_axe_finds_nothing(
     assert [finished, writing, failed, asking] == [[], [], [], []]
 
 
-async def test_everything_is_reached_by_keyboard(chat: Chat, fake_model: FakeModel) -> None:
+async def test_every_control_is_reachable_by_keyboard(chat: Chat, fake_model: FakeModel) -> None:
     await talked(chat, fake_model, "Yes")
     reached = []
     await chat.page.locator("body").evaluate("body => document.activeElement.blur()")
@@ -79,7 +79,7 @@ async def test_everything_is_reached_by_keyboard(chat: Chat, fake_model: FakeMod
     assert {"Send", "Forget now", "Export", "Forget everything here"} <= {*reached}
 
 
-async def test_replies_are_read_aloud_by_whole_paragraphs_each_once(
+async def test_screen_readers_announce_each_complete_paragraph_once(
     chat: Chat, fake_model: FakeModel
 ) -> None:
     await chat.evaluate(
@@ -107,9 +107,7 @@ async def test_replies_are_read_aloud_by_whole_paragraphs_each_once(
     )
 
 
-async def test_enlarged_to_200_percent_nothing_is_lost(
-    visits: Visits, fake_model: FakeModel
-) -> None:
+async def test_nothing_is_lost_at_200_percent_zoom(visits: Visits, fake_model: FakeModel) -> None:
     # What 1280 by 800 is when everything is twice as large; then the narrowest that WCAG asks for.
     for size in ({"width": 640, "height": 400}, {"width": 320, "height": 480}):
         async with visits(viewport=size) as visitor:
@@ -125,7 +123,7 @@ async def test_enlarged_to_200_percent_nothing_is_lost(
             await expect(chat.messages.last).to_be_in_viewport()
 
 
-async def test_those_who_want_no_motion_get_none(visits: Visits, fake_model: FakeModel) -> None:
+async def test_reduced_motion_is_respected(visits: Visits, fake_model: FakeModel) -> None:
     async with visits(reduced_motion="reduce") as visitor:
         chat = await visitor.open()
         await chat.send("Hello")
@@ -144,7 +142,7 @@ async def test_those_who_want_no_motion_get_none(visits: Visits, fake_model: Fak
         ("de-DE", "en", "Send", "Hello! What would you like to know?"),
     ],
 )
-async def test_the_page_speaks_the_visitors_language(
+async def test_the_page_uses_the_visitors_language(
     visits: Visits, locale: str, tag: str, send: str, welcome: str
 ) -> None:
     async with visits(locale=locale) as visitor:
@@ -159,7 +157,7 @@ async def test_the_page_speaks_the_visitors_language(
         ]
 
 
-async def test_from_right_to_left_everything_is_on_the_other_side(
+async def test_a_right_to_left_language_mirrors_the_layout(
     visits: Visits, fake_model: FakeModel
 ) -> None:
     async with visits(locale="ar") as visitor:
@@ -178,7 +176,7 @@ async def test_from_right_to_left_everything_is_on_the_other_side(
     assert send["x"] < box["x"]
 
 
-async def test_another_language_is_chosen_and_kept(visitor: Visitor, chat: Chat) -> None:
+async def test_a_chosen_language_is_remembered(visitor: Visitor, chat: Chat) -> None:
     await chat.box.fill("A draft")
     await chat.page.get_by_label("Language").select_option("fi")
 

@@ -35,7 +35,7 @@ async def status_of(chat: Chat, session_id: str) -> int:
     return int(await chat.evaluate(asked, session_id))
 
 
-async def test_it_says_how_long_the_conversation_stays_by_the_servers_clock(
+async def test_the_timer_counts_down_by_the_servers_clock(
     visitor: Visitor,
 ) -> None:
     await visitor.context.clock.install(time=datetime(2001, 1, 1, tzinfo=UTC))
@@ -48,7 +48,7 @@ async def test_it_says_how_long_the_conversation_stays_by_the_servers_clock(
     await expect(chat.timer).to_contain_text("Forgotten in 54 min")
 
 
-async def test_a_turn_lengthens_the_stay_when_it_begins_also_if_it_fails(
+async def test_a_turn_extends_the_retention_when_it_begins_even_if_it_fails(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     visitor.expect_problems(CUT)
@@ -64,7 +64,7 @@ async def test_a_turn_lengthens_the_stay_when_it_begins_also_if_it_fails(
     await expect(chat.timer).to_contain_text("Forgotten in 23 hr 59 min.")
 
 
-async def test_what_the_clock_has_ended_is_looked_for_no_more(
+async def test_an_expired_conversation_is_not_requested_again(
     visitor: Visitor, fake_model: FakeModel
 ) -> None:
     visitor.expect_problems("404")
@@ -79,7 +79,7 @@ async def test_what_the_clock_has_ended_is_looked_for_no_more(
     await expect(chat.messages).to_have_count(0)
 
 
-async def test_forget_now_asks_once_and_then_it_is_gone(
+async def test_forget_now_deletes_after_one_confirmation(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     visitor.expect_problems("404")
@@ -114,7 +114,7 @@ async def test_after_forgetting_a_new_conversation_begins(
     await expect(chat.questions).to_have_text(["My secret"])
 
 
-async def test_forgetting_in_one_tab_forgets_in_the_other(
+async def test_forgetting_in_one_tab_clears_the_other_tab(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     # The other tab may be reading just then.
@@ -133,9 +133,7 @@ async def test_forgetting_in_one_tab_forgets_in_the_other(
         await expect(tab.notice).to_have_text("")
 
 
-async def test_forgetting_in_the_middle_of_a_reply_ends_it(
-    chat: Chat, fake_model: FakeModel
-) -> None:
+async def test_forgetting_during_a_reply_ends_it(chat: Chat, fake_model: FakeModel) -> None:
     await chat.send("Hello")
     model_reply = await fake_model.next_reply()
     model_reply.send_text("I will")
@@ -149,7 +147,7 @@ async def test_forgetting_in_the_middle_of_a_reply_ends_it(
     await expect(chat.messages).to_have_count(0)
 
 
-async def test_forget_everything_here_gives_the_key_back(
+async def test_forget_everything_deletes_the_client_key(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     visitor.expect_problems("404")
@@ -165,7 +163,7 @@ async def test_forget_everything_here_gives_the_key_back(
     await expect(chat.messages).to_have_count(0)
 
 
-async def test_a_conversation_is_taken_along_as_a_file(chat: Chat, fake_model: FakeModel) -> None:
+async def test_a_conversation_is_exported_as_a_file(chat: Chat, fake_model: FakeModel) -> None:
     session_id = await told(chat, fake_model)
 
     async with chat.page.expect_download() as download:
@@ -178,7 +176,7 @@ async def test_a_conversation_is_taken_along_as_a_file(chat: Chat, fake_model: F
     assert document["messages"][1]["parts"] == [{"type": "text", "text": "My secret"}]
 
 
-async def test_what_could_not_be_forgotten_is_not_said_to_be(
+async def test_a_failed_deletion_is_not_reported_as_done(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     visitor.expect_problems("ERR_INTERNET_DISCONNECTED")

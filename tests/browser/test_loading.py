@@ -15,14 +15,14 @@ BYTES = """() => performance.getEntriesByType("resource")
 PAINTED = "performance.getEntriesByName('first-contentful-paint').length"
 
 
-async def test_a_visit_loads_less_than_60_kb_and_nothing_from_elsewhere(visitor: Visitor) -> None:
+async def test_a_visit_loads_less_than_60_kb_and_nothing_from_other_sites(visitor: Visitor) -> None:
     chat = await visitor.open()
 
     assert 40_000 < await chat.evaluate(BYTES) < 60_000
     assert [seen.url for seen in visitor.requests if not seen.url.startswith(visitor.url)] == []
 
 
-async def test_the_first_paint_needs_the_document_only(visitor: Visitor) -> None:
+async def test_the_first_paint_needs_only_the_document(visitor: Visitor) -> None:
     held: asyncio.Queue[Route] = asyncio.Queue()
     await visitor.context.route("**/page/*", held.put)
     page = await visitor.context.new_page()

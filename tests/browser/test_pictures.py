@@ -76,7 +76,7 @@ async def test_the_page(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-async def test_troubles_and_questions(
+async def test_errors_and_dialogs(
     visits: Visits, fake_model: FakeModel, scheme: Any, size: str
 ) -> None:
     options = {"color_scheme": scheme, "viewport": SIZES[size]}

@@ -18,7 +18,7 @@ async def talked(chat: Chat, fake_model: FakeModel) -> None:
     await expect(chat.messages.last.locator(".actions")).to_be_visible()
 
 
-async def test_the_question_is_answered_by_keyboard(chat: Chat, fake_model: FakeModel) -> None:
+async def test_the_confirmation_works_by_keyboard(chat: Chat, fake_model: FakeModel) -> None:
     await talked(chat, fake_model)
     await chat.button("Forget now").focus()
     await chat.page.keyboard.press("Enter")
@@ -33,7 +33,7 @@ async def test_the_question_is_answered_by_keyboard(chat: Chat, fake_model: Fake
     await expect(chat.notice).to_contain_text("The conversation has been forgotten.")
 
 
-async def test_a_question_asked_again_at_once_gets_its_own_answer(
+async def test_a_confirmation_opened_again_at_once_gets_its_own_answer(
     chat: Chat, fake_model: FakeModel
 ) -> None:
     await talked(chat, fake_model)

@@ -38,7 +38,7 @@ def started(port: int, redis_url: str) -> AbstractAsyncContextManager[ServerProc
     return serving(port=str(port), REDIS_URL=redis_url, PRIVITY_KEYS=NEW)
 
 
-async def test_a_conversation_goes_on_after_a_deploy_and_waits_for_it(
+async def test_the_page_waits_for_a_deploy_and_continues_the_conversation(
     restarted: Visitor, port: int, redis_url: str
 ) -> None:
     async with started(port, redis_url) as server:
@@ -58,7 +58,7 @@ async def test_a_conversation_goes_on_after_a_deploy_and_waits_for_it(
         await expect(chat.questions).to_have_text(["My colour is teal.", "Which one was it?"])
 
 
-async def test_a_reply_whose_process_was_killed_is_asked_for_again(
+async def test_a_reply_whose_process_was_killed_can_be_requested_again(
     restarted: Visitor, port: int, redis_url: str
 ) -> None:
     async with started(port, redis_url) as server:

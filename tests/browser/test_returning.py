@@ -12,9 +12,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 SESSION = "Promise.resolve(localStorage.getItem('privity.session'))"
 
 
-async def test_a_reload_in_the_middle_of_a_reply_goes_on_with_it(
-    chat: Chat, fake_model: FakeModel
-) -> None:
+async def test_a_reload_during_a_reply_continues_it(chat: Chat, fake_model: FakeModel) -> None:
     model_reply = await start_reply(chat, fake_model)
 
     await chat.page.reload()
@@ -28,7 +26,7 @@ async def test_a_reload_in_the_middle_of_a_reply_goes_on_with_it(
     assert fake_model.call_count == 1
 
 
-async def test_a_reload_afterwards_shows_what_was_said(chat: Chat, fake_model: FakeModel) -> None:
+async def test_a_reload_shows_the_history(chat: Chat, fake_model: FakeModel) -> None:
     model_reply = await start_reply(chat, fake_model)
     model_reply.finish()
     await chat.expect_reply("The first half,")
@@ -39,7 +37,7 @@ async def test_a_reload_afterwards_shows_what_was_said(chat: Chat, fake_model: F
     await expect(chat.messages).to_have_count(3)
 
 
-async def test_what_is_said_in_a_forgotten_conversation_begins_a_new_one(
+async def test_a_message_to_a_forgotten_conversation_begins_a_new_one(
     chat: Chat, fake_model: FakeModel
 ) -> None:
     model_reply = await start_reply(chat, fake_model)
@@ -56,7 +54,7 @@ async def test_what_is_said_in_a_forgotten_conversation_begins_a_new_one(
     assert len(again.prompt.messages) == 1
 
 
-async def test_a_long_conversation_is_read_back_page_by_page(browser: Browser) -> None:
+async def test_a_long_conversation_is_loaded_page_by_page(browser: Browser) -> None:
     async with (
         running_service(model=EchoModel()) as service,
         visiting(browser, service.url) as visitor,
@@ -73,7 +71,7 @@ async def test_a_long_conversation_is_read_back_page_by_page(browser: Browser) -
         await expect(chat.button("Earlier messages")).to_be_hidden()
 
 
-async def test_without_a_network_it_says_so_and_catches_up_afterwards(
+async def test_the_page_says_that_it_is_offline_and_catches_up_afterwards(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     visitor.expect_problems("ERR_INTERNET_DISCONNECTED")
@@ -90,7 +88,7 @@ async def test_without_a_network_it_says_so_and_catches_up_afterwards(
     assert fake_model.call_count == 1
 
 
-async def test_a_stream_that_is_cut_is_read_on_from_where_it_was(
+async def test_a_broken_stream_is_resumed_where_it_broke(
     browser: Browser, service: RunningService, fake_model: FakeModel
 ) -> None:
     port = int(service.url.rpartition(":")[2])
@@ -113,7 +111,7 @@ async def test_a_stream_that_is_cut_is_read_on_from_where_it_was(
         assert fake_model.call_count == 1
 
 
-async def test_what_is_said_without_a_network_is_sent_once_when_it_is_back(
+async def test_a_message_sent_offline_is_sent_once_when_the_network_is_back(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     visitor.expect_problems("ERR_INTERNET_DISCONNECTED")
@@ -131,7 +129,7 @@ async def test_what_is_said_without_a_network_is_sent_once_when_it_is_back(
     assert fake_model.call_count == 1
 
 
-async def test_words_that_were_taken_back_before_they_were_sent_are_in_the_box_again(
+async def test_a_message_cancelled_before_it_was_sent_returns_to_the_box(
     visitor: Visitor, chat: Chat
 ) -> None:
     visitor.expect_problems("ERR_INTERNET_DISCONNECTED")
@@ -145,9 +143,7 @@ async def test_words_that_were_taken_back_before_they_were_sent_are_in_the_box_a
     await visitor.context.set_offline(False)
 
 
-async def test_nothing_that_was_said_is_kept_in_the_browser(
-    chat: Chat, fake_model: FakeModel
-) -> None:
+async def test_no_message_is_stored_in_the_browser(chat: Chat, fake_model: FakeModel) -> None:
     await chat.send("My secret is teal.")
     model_reply = await fake_model.next_reply()
     model_reply.send_text("I keep it.")

@@ -12,7 +12,7 @@ from tests.support.service import running_service
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_a_reply_is_read_while_it_is_written(chat: Chat, fake_model: FakeModel) -> None:
+async def test_a_reply_is_shown_while_it_streams(chat: Chat, fake_model: FakeModel) -> None:
     await chat.send("Hello")
     model_reply = await fake_model.next_reply()
     await expect(chat.status).to_have_text("The assistant is writing …")
@@ -28,12 +28,12 @@ async def test_a_reply_is_read_while_it_is_written(chat: Chat, fake_model: FakeM
     await expect(chat.questions).to_have_text(["Hello"])
 
 
-async def test_the_assistant_begins_in_the_language_of_the_visitor(chat: Chat) -> None:
+async def test_the_welcome_is_in_the_visitors_language(chat: Chat) -> None:
     await expect(chat.messages).to_have_count(1)
     await expect(chat.replies).to_have_text(["Hello! What would you like to know?"])
 
 
-async def test_shift_and_enter_begin_a_new_line(chat: Chat, fake_model: FakeModel) -> None:
+async def test_shift_enter_inserts_a_new_line(chat: Chat, fake_model: FakeModel) -> None:
     await chat.box.press_sequentially("One")
     await chat.box.press("Shift+Enter")
     await chat.box.press_sequentially("two")
@@ -44,15 +44,13 @@ async def test_shift_and_enter_begin_a_new_line(chat: Chat, fake_model: FakeMode
     await expect(chat.box).to_have_value("")
 
 
-async def test_blanks_are_not_sent(chat: Chat) -> None:
+async def test_a_blank_message_is_not_sent(chat: Chat) -> None:
     await chat.send("  \n ")
 
     await expect(chat.messages).to_have_count(1)
 
 
-async def test_a_reply_is_stopped_and_what_was_said_stays(
-    chat: Chat, fake_model: FakeModel
-) -> None:
+async def test_a_stopped_reply_keeps_its_text(chat: Chat, fake_model: FakeModel) -> None:
     await chat.send("Hello")
     model_reply = await fake_model.next_reply()
     model_reply.send_text("So far")
@@ -65,9 +63,7 @@ async def test_a_reply_is_stopped_and_what_was_said_stays(
     await expect(chat.box).to_be_focused()
 
 
-async def test_another_answer_takes_the_place_of_the_first(
-    chat: Chat, fake_model: FakeModel
-) -> None:
+async def test_another_reply_replaces_the_first(chat: Chat, fake_model: FakeModel) -> None:
     await chat.send("Hello")
     first = await fake_model.next_reply()
     first.send_text("First")
@@ -82,7 +78,7 @@ async def test_another_answer_takes_the_place_of_the_first(
     assert [said.text for said in second.prompt.messages][-1] == "Hello"
 
 
-async def test_the_last_message_is_said_anew(chat: Chat, fake_model: FakeModel) -> None:
+async def test_the_last_message_can_be_edited(chat: Chat, fake_model: FakeModel) -> None:
     await chat.send("Helo")
     first = await fake_model.next_reply()
     first.send_text("What?")
@@ -102,7 +98,7 @@ async def test_the_last_message_is_said_anew(chat: Chat, fake_model: FakeModel) 
     assert "Helo" not in [said.text for said in second.prompt.messages]
 
 
-async def test_an_edit_is_left_with_escape(chat: Chat, fake_model: FakeModel) -> None:
+async def test_escape_cancels_an_edit(chat: Chat, fake_model: FakeModel) -> None:
     await chat.send("Hello")
     (await fake_model.next_reply()).finish()
     await expect(chat.button("Send")).to_be_visible()
@@ -115,7 +111,7 @@ async def test_an_edit_is_left_with_escape(chat: Chat, fake_model: FakeModel) ->
     await expect(chat.button("Cancel")).to_be_hidden()
 
 
-async def test_a_reply_is_copied(visitor: Visitor, chat: Chat, fake_model: FakeModel) -> None:
+async def test_a_reply_can_be_copied(visitor: Visitor, chat: Chat, fake_model: FakeModel) -> None:
     await visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
     await chat.send("Hello")
     model_reply = await fake_model.next_reply()
@@ -129,7 +125,7 @@ async def test_a_reply_is_copied(visitor: Visitor, chat: Chat, fake_model: FakeM
     assert await chat.evaluate("navigator.clipboard.readText()") == "**Copy** me"
 
 
-async def test_a_failing_model_is_told_in_words_with_a_way_on(
+async def test_a_failing_model_is_explained_and_can_be_retried(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     visitor.expect_problems(CUT)
@@ -149,7 +145,7 @@ async def test_a_failing_model_is_told_in_words_with_a_way_on(
     await expect(chat.questions).to_have_text(["Hello"])
 
 
-async def test_what_is_refused_comes_back_to_be_sent_again(browser: Browser) -> None:
+async def test_a_rejected_message_returns_to_the_box(browser: Browser) -> None:
     sparing = Settings(stored_bytes_per_hour=15_000)
     async with (
         running_service(sparing, model=EchoModel()) as service,
@@ -167,7 +163,7 @@ async def test_what_is_refused_comes_back_to_be_sent_again(browser: Browser) -> 
         await expect(chat.questions).to_have_count(1)
 
 
-async def test_a_reader_who_went_up_is_left_there(chat: Chat, fake_model: FakeModel) -> None:
+async def test_a_reader_who_scrolled_up_stays_there(chat: Chat, fake_model: FakeModel) -> None:
     await chat.send("Tell me much")
     model_reply = await fake_model.next_reply()
     model_reply.send_text(*(f"Paragraph {number}.\n\n" for number in range(40)))

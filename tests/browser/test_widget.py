@@ -27,7 +27,7 @@ async def abroad(browser: Browser, fake_model: FakeModel) -> AsyncIterator[tuple
         yield visitor, origin
 
 
-async def test_on_the_same_site_one_line_gives_a_chat(
+async def test_one_line_embeds_the_chat_on_the_same_site(
     visitor: Visitor, fake_model: FakeModel
 ) -> None:
     chat = await embed(visitor, visitor.url, visitor.url, 'data-label="Ask us"')
@@ -47,14 +47,14 @@ async def test_on_the_same_site_one_line_gives_a_chat(
     assert (await Axe().run(chat.page)).violations_count == 0
 
 
-async def test_nothing_is_asked_of_the_service_before_it_is_opened(visitor: Visitor) -> None:
+async def test_the_widget_sends_no_request_before_it_is_opened(visitor: Visitor) -> None:
     chat = await embed(visitor, visitor.url, visitor.url)
     await expect(chat.button("Chat")).to_be_visible()
 
     assert [seen.url.rpartition("/")[2] for seen in visitor.requests] == ["host", "widget.js"]
 
 
-async def test_on_another_site_it_keeps_its_conversation_over_a_reload(
+async def test_on_another_site_the_conversation_survives_a_reload(
     abroad: tuple[Visitor, str], fake_model: FakeModel
 ) -> None:
     visitor, origin = abroad
@@ -79,7 +79,7 @@ async def test_on_another_site_it_keeps_its_conversation_over_a_reload(
     assert cookie["secure"]
 
 
-async def test_on_another_site_it_exports_and_forgets(
+async def test_on_another_site_the_widget_exports_and_forgets(
     abroad: tuple[Visitor, str], fake_model: FakeModel
 ) -> None:
     visitor, origin = abroad
@@ -98,7 +98,7 @@ async def test_on_another_site_it_exports_and_forgets(
     assert await visitor.context.cookies() == []
 
 
-async def test_a_site_that_is_not_listed_gets_no_widget(
+async def test_an_unlisted_site_gets_no_widget(
     abroad: tuple[Visitor, str],
 ) -> None:
     visitor, origin = abroad
@@ -110,9 +110,7 @@ async def test_a_site_that_is_not_listed_gets_no_widget(
     await expect(chat.button("Chat")).to_have_count(0)
 
 
-async def test_the_host_page_tells_the_assistant_where_the_visitor_is(
-    visitor: Visitor, fake_model: FakeModel
-) -> None:
+async def test_the_host_page_sends_page_context(visitor: Visitor, fake_model: FakeModel) -> None:
     chat = await embed(visitor, visitor.url, visitor.url, CONTEXT)
     await open_panel(chat)
     await chat.send("What is this?")
@@ -142,7 +140,7 @@ async def test_the_host_page_chooses_colours_language_and_place(visitor: Visitor
     assert box["x"] + box["width"] == 1280 - 48
 
 
-async def test_an_open_widget_leaves_the_cursor_to_the_host_page(visitor: Visitor) -> None:
+async def test_an_open_widget_does_not_take_the_focus_from_the_host_page(visitor: Visitor) -> None:
     chat = await embed(visitor, visitor.url, visitor.url, "data-open")
 
     await expect(chat.messages).to_have_count(1)

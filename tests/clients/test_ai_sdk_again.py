@@ -39,7 +39,7 @@ async def test_an_edit_replaces_the_message_and_all_after_it(
 
 
 @pytest.mark.parametrize("named", [False, True], ids=["the newest", "by its id"])
-async def test_a_reply_can_be_asked_for_again(
+async def test_a_reply_can_be_regenerated(
     page: Page, fake_model: FakeModel, *, named: bool
 ) -> None:
     await page.open()
@@ -54,7 +54,7 @@ async def test_a_reply_can_be_asked_for_again(
 
 
 @ONLY_7
-async def test_an_older_reply_can_be_asked_for_again_and_what_followed_is_gone(
+async def test_regenerating_an_older_reply_deletes_what_followed(
     page: Page, fake_model: FakeModel
 ) -> None:
     await page.open()
@@ -66,7 +66,7 @@ async def test_an_older_reply_can_be_asked_for_again_and_what_followed_is_gone(
     assert shown(await stored_state(page)) == [("user", "One"), ("assistant", "Anew")]
 
 
-async def test_a_reply_that_failed_is_an_error_and_can_be_tried_again(
+async def test_a_failed_reply_is_an_error_and_can_be_retried(
     page: Page, fake_model: FakeModel
 ) -> None:
     await page.open()
@@ -83,7 +83,7 @@ async def test_a_reply_that_failed_is_an_error_and_can_be_tried_again(
 
 
 @ONLY_7
-async def test_a_message_that_never_arrived_is_sent_by_trying_again(
+async def test_regenerating_sends_a_message_that_never_arrived(
     page: Page, fake_model: FakeModel
 ) -> None:
     lost = {"id": "lost", "role": "user", "parts": [{"type": "text", "text": "Two"}]}
@@ -112,7 +112,7 @@ async def test_a_message_that_never_arrived_can_be_edited(
 
 
 @ONLY_7
-async def test_ids_that_cannot_be_kept_still_serve_the_client(
+async def test_malformed_message_ids_still_work_for_the_client(
     page: Page, fake_model: FakeModel
 ) -> None:
     odd = {"id": "chat:1/ä", "role": "user", "parts": [{"type": "text", "text": "One"}]}

@@ -44,7 +44,9 @@ async def test_a_reload_shows_the_rest_of_a_reply(page: Page, fake_model: FakeMo
     assert state["errors"] == []
 
 
-async def test_coming_back_to_nothing_is_no_error(page: Page, fake_model: FakeModel) -> None:
+async def test_resuming_without_a_running_reply_is_no_error(
+    page: Page, fake_model: FakeModel
+) -> None:
     await page.open(id="here", resume=True)
     await page.until(status="ready", answered=1)
     await exchange(page, fake_model, "One", "First")
@@ -74,7 +76,7 @@ async def test_a_page_that_react_mounts_twice_shows_a_reply_once(
 
 
 @ONLY_7
-async def test_a_reply_that_the_page_already_shows_in_part_is_not_doubled(
+async def test_a_reply_that_the_page_shows_in_part_is_not_duplicated(
     page: Page, fake_model: FakeModel
 ) -> None:
     await page.open(id="here")
@@ -89,7 +91,7 @@ async def test_a_reply_that_the_page_already_shows_in_part_is_not_doubled(
     assert shown(state) == [("user", "One"), ("assistant", "First")]
 
 
-async def test_hanging_up_leaves_the_reply_going(page: Page, fake_model: FakeModel) -> None:
+async def test_disconnecting_does_not_stop_the_reply(page: Page, fake_model: FakeModel) -> None:
     await page.open(id="here")
     model_reply = await start_exchange(page, fake_model, "One", "Fir")
     await page.stop()
@@ -122,7 +124,7 @@ async def test_a_reply_can_be_stopped_for_good(page: Page, fake_model: FakeModel
 
 
 @ONLY_7
-async def test_a_late_stop_leaves_the_next_reply_alone(page: Page, fake_model: FakeModel) -> None:
+async def test_a_late_stop_does_not_stop_the_next_reply(page: Page, fake_model: FakeModel) -> None:
     await page.open(id="here")
     model_reply = await start_exchange(page, fake_model, "One", "Fir")
     stopped = await stop(page, activeStreamId="0" * 32, assistantMessage={"parts": []})
@@ -134,9 +136,7 @@ async def test_a_late_stop_leaves_the_next_reply_alone(page: Page, fake_model: F
 
 
 @ONLY_7
-async def test_a_new_message_makes_a_running_reply_give_way(
-    page: Page, fake_model: FakeModel
-) -> None:
+async def test_a_new_message_interrupts_a_running_reply(page: Page, fake_model: FakeModel) -> None:
     await page.open(id="here")
     await start_exchange(page, fake_model, "One", "Fir")
     await page.stop()
@@ -149,7 +149,7 @@ async def test_a_new_message_makes_a_running_reply_give_way(
 
 
 @ONLY_7
-async def test_an_app_may_have_new_messages_refused_instead(
+async def test_an_app_can_have_new_messages_rejected_instead(
     page: Page, fake_model: FakeModel
 ) -> None:
     await page.open(id="here")
@@ -169,7 +169,7 @@ async def test_an_app_may_have_new_messages_refused_instead(
 
 
 @ONLY_7
-async def test_what_was_deleted_is_gone(page: Page, fake_model: FakeModel) -> None:
+async def test_a_deleted_chat_is_gone(page: Page, fake_model: FakeModel) -> None:
     await page.open(id="here")
     await exchange(page, fake_model, "One", "First")
     deleted = [await page.fetch("/api/chat/here", method="DELETE") for _ in range(2)]

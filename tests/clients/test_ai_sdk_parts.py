@@ -52,7 +52,7 @@ def plain(message: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-async def test_a_tool_of_the_client_continues_the_same_message(
+async def test_a_client_side_tool_continues_the_same_message(
     page: Page, fake_model: FakeModel
 ) -> None:
     await page.open(automatic=True)
@@ -71,7 +71,7 @@ async def test_a_tool_of_the_client_continues_the_same_message(
     assert state["toolCalls"] == ["call_1"]
 
 
-async def test_the_history_looks_as_what_was_streamed(page: Page, fake_model: FakeModel) -> None:
+async def test_the_history_equals_the_streamed_message(page: Page, fake_model: FakeModel) -> None:
     await page.open(automatic=True)
     await wait_for_tool(page, fake_model)
     waiting = await stored_state(page)
@@ -85,7 +85,7 @@ async def test_the_history_looks_as_what_was_streamed(page: Page, fake_model: Fa
     assert waiting["messages"][-1]["parts"][-1]["state"] == "input-available"
 
 
-async def test_a_tool_that_failed_is_told_as_such(page: Page, fake_model: FakeModel) -> None:
+async def test_a_failed_tool_is_reported_as_failed(page: Page, fake_model: FakeModel) -> None:
     await page.open(automatic=True)
     await wait_for_tool(page, fake_model)
     await answer(page, state="output-error", errorText="No network")
@@ -99,9 +99,7 @@ async def test_a_tool_that_failed_is_told_as_such(page: Page, fake_model: FakeMo
 
 
 @ONLY_7
-async def test_tools_can_be_asked_for_twice_within_one_message(
-    page: Page, fake_model: FakeModel
-) -> None:
+async def test_one_message_can_call_tools_twice(page: Page, fake_model: FakeModel) -> None:
     await page.open(automatic=True)
     await wait_for_tool(page, fake_model)
     await answer(page)
@@ -141,7 +139,7 @@ async def test_a_reload_while_a_message_continues_shows_all_of_it(
 
 
 @ONLY_7
-async def test_results_nobody_asked_for_are_refused_and_change_nothing(
+async def test_unexpected_tool_results_are_rejected_and_change_nothing(
     page: Page, fake_model: FakeModel
 ) -> None:
     await page.open(automatic=True)
@@ -163,9 +161,7 @@ async def test_results_nobody_asked_for_are_refused_and_change_nothing(
     assert await stored_state(page) == before
 
 
-async def test_what_the_model_thinks_is_a_part_of_its_own(
-    page: Page, fake_model: FakeModel
-) -> None:
+async def test_reasoning_is_a_separate_part(page: Page, fake_model: FakeModel) -> None:
     await page.open()
     await page.send("Why?")
     model_reply = await fake_model.next_reply()
@@ -183,7 +179,7 @@ async def test_what_the_model_thinks_is_a_part_of_its_own(
 
 
 @ONLY_7
-async def test_a_chat_can_go_on_without_its_tools(page: Page, fake_model: FakeModel) -> None:
+async def test_a_chat_can_continue_without_tool_results(page: Page, fake_model: FakeModel) -> None:
     await page.open()
     await wait_for_tool(page, fake_model)
     model_reply = await exchange(page, fake_model, "Never mind", "As you wish")

@@ -23,7 +23,7 @@ async def page(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> Asyn
         yield node
 
 
-async def test_the_page_chats_and_is_still_there_after_a_reload(
+async def test_the_example_page_chats_and_survives_a_reload(
     page: Node, fake_model: FakeModel
 ) -> None:
     await page.call("until", text="Send")
@@ -41,7 +41,9 @@ async def test_the_page_chats_and_is_still_there_after_a_reload(
     assert "user: Hello?" in whole
 
 
-async def test_the_page_stops_a_reply_and_forgets(page: Node, fake_model: FakeModel) -> None:
+async def test_the_example_page_stops_a_reply_and_forgets(
+    page: Node, fake_model: FakeModel
+) -> None:
     await page.call("send", text="Hello?")
     model_reply = await fake_model.next_reply()
     model_reply.send_text("Hi")

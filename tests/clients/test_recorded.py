@@ -28,7 +28,7 @@ OF_PACKAGES = "use_chat.json"
 
 
 @pytest.mark.parametrize("name", [OF_PACKAGES, "use_chat_app.json", "widget.json"])
-async def test_what_was_recorded_is_answered_the_same(
+async def test_recorded_requests_get_the_recorded_responses(
     service: RunningService, fake_model: FakeModel, name: str
 ) -> None:
     recorded, names = read(name), Names()
@@ -46,7 +46,7 @@ async def test_what_was_recorded_is_answered_the_same(
 
 
 @pytest.mark.parametrize("major", ["7", "6", "5"])
-async def test_the_recorded_requests_are_those_of_the_packages(
+async def test_the_packages_still_send_the_recorded_requests(
     service: RunningService, fake_model: FakeModel, major: str
 ) -> None:
     need_node()

@@ -86,7 +86,7 @@ async def posted(who: NativeClient, document: Any) -> Answer:
     [told for name, told in REFUSED.items() if name not in TO_THE_OWNER_ONLY],
     ids=[name for name in REFUSED if name not in TO_THE_OWNER_ONLY],
 )
-async def test_a_bad_message_is_refused_and_touches_nothing(
+async def test_a_bad_message_is_rejected_and_changes_nothing(
     untouched: UntouchedConversation, document: dict[str, Any], status: int, code: str
 ) -> None:
     named = json.loads(json.dumps(document).replace("SESSION", untouched.session_id))
@@ -97,7 +97,7 @@ async def test_a_bad_message_is_refused_and_touches_nothing(
 
 
 @pytest.mark.parametrize("name", sorted(TO_THE_OWNER_ONLY))
-async def test_results_are_taken_only_where_they_were_asked_for(
+async def test_tool_results_are_accepted_only_where_a_call_waits(
     untouched: UntouchedConversation, name: str
 ) -> None:
     document, status, code = REFUSED[name]
@@ -111,7 +111,7 @@ async def test_results_are_taken_only_where_they_were_asked_for(
     await untouched.assert_unchanged()
 
 
-async def test_a_problem_has_the_shape_that_the_ai_sdk_knows(
+async def test_a_problem_includes_the_shape_that_the_ai_sdk_knows(
     untouched: UntouchedConversation,
 ) -> None:
     answer = await posted(untouched.client, body(message({"type": "text", "text": 5}), id="mine"))
@@ -121,7 +121,7 @@ async def test_a_problem_has_the_shape_that_the_ai_sdk_knows(
     assert told["message"] == answer.document["detail"]
 
 
-async def test_what_is_shown_of_earlier_messages_is_never_looked_at(
+async def test_earlier_messages_in_the_body_are_never_read(
     echo_client: NativeClient,
 ) -> None:
     nonsense: list[Any] = [7, None, {"role": 1}, {"role": "user"}, [[]], "Hi"]
@@ -131,7 +131,7 @@ async def test_what_is_shown_of_earlier_messages_is_never_looked_at(
     assert answer.status == 200
 
 
-async def test_a_chat_much_longer_than_its_newest_message_is_taken(
+async def test_a_chat_much_longer_than_its_newest_message_is_accepted(
     echo_client: NativeClient,
 ) -> None:
     shown = [message({"type": "text", "text": "a" * 8_000}) for _ in range(100)]
@@ -142,7 +142,9 @@ async def test_a_chat_much_longer_than_its_newest_message_is_taken(
     assert answer.events[0].document["messageMetadata"]["restarted"] is True
 
 
-async def test_members_of_the_app_are_ignored_and_ours_are_heard(echo_client: NativeClient) -> None:
+async def test_the_apps_members_are_ignored_and_privitys_are_used(
+    echo_client: NativeClient,
+) -> None:
     ours = {"context": {"page": 1}, "locale": "en"}
     answer = await posted(echo_client, body(id="mine", **ours, temperature=2, user={"deep": []}))
     export = (await echo_client.get("/api/chat/mine/export")).document
@@ -151,7 +153,7 @@ async def test_members_of_the_app_are_ignored_and_ours_are_heard(echo_client: Na
     assert (export["pageContext"], export["locale"]) == ({"page": 1}, "en")
 
 
-async def test_it_may_be_answered_as_a_document(echo_client: NativeClient) -> None:
+async def test_the_reply_can_be_a_document(echo_client: NativeClient) -> None:
     answer = await echo_client.post("/api/chat", body(id="mine"), **JSON)
 
     assert answer.document["reply"]["content"] == "Hi "
@@ -168,7 +170,7 @@ async def test_the_same_request_twice_is_one_turn(echo_client: NativeClient) -> 
     assert (len(turns), len(history["messages"])) == (1, 2)
 
 
-async def test_names_in_every_path_are_the_clients(echo_client: NativeClient) -> None:
+async def test_every_path_accepts_the_clients_chat_id(echo_client: NativeClient) -> None:
     await posted(echo_client, body(id="mine"))
     again = await echo_client.post("/api/chat/mine/regenerate", {})
     stopped = await echo_client.post("/api/chat/mine/stop", {})
@@ -181,7 +183,7 @@ async def test_names_in_every_path_are_the_clients(echo_client: NativeClient) ->
 
 
 @pytest.mark.parametrize("named", [{}, {"messageId": "nobody"}], ids=["unnamed", "unknown"])
-async def test_another_answer_is_to_the_words_that_are_kept(
+async def test_regenerating_answers_the_stored_message(
     echo_client: NativeClient, named: dict[str, str]
 ) -> None:
     await posted(echo_client, body(id="mine"))

@@ -52,7 +52,7 @@ async def test_a_message_sent_twice_is_answered_once(
     assert (fake_model.call_count, len(history["messages"])) == (1, 2)
 
 
-async def test_results_of_tools_sent_twice_go_on_once(
+async def test_tool_results_sent_twice_continue_the_reply_once(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async def asking() -> None:
@@ -67,7 +67,7 @@ async def test_results_of_tools_sent_twice_go_on_once(
     assert fake_model.call_count == 2
 
 
-async def test_results_of_tools_can_be_given_again_after_a_failure(
+async def test_tool_results_can_be_sent_again_after_a_failure(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async def model_reply(*said: ToolCallPiece | str, fails: bool = False) -> None:
@@ -91,7 +91,7 @@ async def test_results_of_tools_can_be_given_again_after_a_failure(
     assert len(history["messages"]) == 2
 
 
-async def test_other_words_under_the_same_id_are_another_message(
+async def test_another_text_under_the_same_id_is_another_message(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     body = json.dumps(saying("Hello?")).encode()
@@ -109,7 +109,7 @@ async def test_other_words_under_the_same_id_are_another_message(
     assert [said["parts"][-1]["text"] for said in history["messages"]] == ["Hello!", "Hi"]
 
 
-async def test_first_messages_at_once_meet_in_one_conversation(
+async def test_simultaneous_first_messages_share_one_conversation(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async def model_reply() -> None:

@@ -100,7 +100,7 @@ async def posted(who: NativeClient, body: bytes, **headers: str) -> Answer:
 
 
 @pytest.mark.parametrize(("body", "status", "code"), TABLE.values(), ids=TABLE)
-async def test_a_bad_message_is_refused_and_touches_nothing(
+async def test_a_bad_message_is_rejected_and_changes_nothing(
     untouched: UntouchedConversation, body: bytes, status: int, code: str
 ) -> None:
     body = body.replace(b"SESSION", untouched.session_id.encode())
@@ -122,7 +122,7 @@ async def test_a_bad_message_is_refused_and_touches_nothing(
         "text/plain; application/json",
     ],
 )
-async def test_only_json_is_taken(untouched: UntouchedConversation, kind: str) -> None:
+async def test_only_json_is_accepted(untouched: UntouchedConversation, kind: str) -> None:
     body = WELL.replace(b"SESSION", untouched.session_id.encode())
 
     told = await untouched.rejection(lambda who: posted(who, body, content_type=kind))
@@ -130,7 +130,7 @@ async def test_only_json_is_taken(untouched: UntouchedConversation, kind: str) -
     assert told == (415, "unsupported_media_type")
 
 
-async def test_a_body_of_no_kind_is_not_taken(untouched: UntouchedConversation) -> None:
+async def test_a_body_without_a_content_type_is_rejected(untouched: UntouchedConversation) -> None:
     told = await untouched.rejection(lambda who: who.call("POST", "/api/chat", WELL))
 
     assert told == (415, "unsupported_media_type")
@@ -151,7 +151,7 @@ async def test_a_body_of_no_kind_is_not_taken(untouched: UntouchedConversation) 
     ],
     ids=lambda text: text[:12],
 )
-async def test_a_session_id_that_is_none_begins_nothing(
+async def test_a_malformed_session_id_begins_no_conversation(
     untouched: UntouchedConversation, session_id: str
 ) -> None:
     body = json.dumps({"message": "Hi", "sessionId": session_id}).encode()
@@ -183,7 +183,9 @@ async def test_a_problem_names_the_field_and_never_what_was_in_it(
     assert b"PLANTED" not in answer.body
 
 
-async def test_the_longest_message_and_context_are_taken(untouched: UntouchedConversation) -> None:
+async def test_the_longest_message_and_context_are_accepted(
+    untouched: UntouchedConversation,
+) -> None:
     longest = {"message": "\U0001f600" * 8_000, "context": "a" * 8_190}
 
     answer = await NativeClient(untouched.client.url).post("/api/chat", longest)

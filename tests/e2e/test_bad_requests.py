@@ -46,7 +46,7 @@ async def test_an_unknown_address_is_404(untouched: UntouchedConversation, path:
         ("DELETE", "/", {"GET", "HEAD"}),
     ],
 )
-async def test_a_wrong_method_is_405_and_says_which_are_right(
+async def test_a_wrong_method_is_405_and_lists_the_allowed_ones(
     untouched: UntouchedConversation, method: str, path: str, allowed: set[str]
 ) -> None:
     path = path.format(untouched.session_id)
@@ -67,7 +67,7 @@ async def test_a_wrong_method_is_405_and_says_which_are_right(
     ],
     ids=lambda query: query[:20],
 )
-async def test_a_page_that_cannot_be_is_refused(
+async def test_invalid_paging_parameters_are_rejected(
     untouched: UntouchedConversation, query: str
 ) -> None:
     path = f"/api/chat?sessionId={untouched.session_id}&{query}"
@@ -91,7 +91,7 @@ async def test_a_page_that_cannot_be_is_refused(
     ],
     ids=lambda text: text[:20],
 )
-async def test_reading_and_forgetting_need_a_session(
+async def test_reading_and_forgetting_require_a_session_id(
     untouched: UntouchedConversation, method: str, query: str, code: str
 ) -> None:
     told = await untouched.rejection(lambda who: who.call(method, f"/api/chat{query}"))
@@ -100,7 +100,7 @@ async def test_reading_and_forgetting_need_a_session(
 
 
 @pytest.mark.parametrize("name", ["x", "6D2A6A4E-6C1E-4F0E-9A0E-3D8B5A3F2C11", "%00", "%ff"])
-async def test_a_name_in_the_path_that_names_nothing_changes_nothing(
+async def test_an_unknown_id_in_the_path_changes_nothing(
     untouched: UntouchedConversation, name: str
 ) -> None:
     told = {
@@ -122,7 +122,7 @@ async def test_a_name_in_the_path_that_names_nothing_changes_nothing(
     "cursor",
     ["x", ".", ".1", "a.", "a.-1", "a.x", "a.\xb9", "a." + "9" * 19, "a.1.", "a.1e3"],
 )
-async def test_a_cursor_that_is_none_resumes_nothing(
+async def test_a_malformed_cursor_resumes_nothing(
     untouched: UntouchedConversation, cursor: str
 ) -> None:
     path = f"/api/chat/{untouched.session_id}/stream"
@@ -149,7 +149,7 @@ async def test_a_cursor_that_is_none_resumes_nothing(
         ("regenerate", {"sessionId": "x"}, "body_invalid"),
     ],
 )
-async def test_a_bad_wish_for_a_reply_changes_nothing(
+async def test_a_malformed_stop_or_regenerate_changes_nothing(
     untouched: UntouchedConversation, action: str, body: object, code: str
 ) -> None:
     path = f"/api/chat/{untouched.session_id}/{action}"
@@ -161,7 +161,7 @@ async def test_a_bad_wish_for_a_reply_changes_nothing(
 
 @pytest.mark.parametrize("path", ["/api/sessions", "/api/client-key"])
 @pytest.mark.parametrize("body", [{"message": "Hi"}, [], None, 1])
-async def test_what_takes_next_to_nothing_takes_nothing_else(
+async def test_routes_with_an_empty_body_reject_anything_else(
     untouched: UntouchedConversation, path: str, body: object
 ) -> None:
     told = await untouched.rejection(lambda who: who.post(path, body))
@@ -172,7 +172,7 @@ async def test_what_takes_next_to_nothing_takes_nothing_else(
 @pytest.mark.parametrize(
     "origin", ["", "x", "null", "http://", "http://[", "http://]", "http://a:b"]
 )
-async def test_an_origin_that_is_none_is_another_site(
+async def test_a_malformed_origin_counts_as_another_site(
     untouched: UntouchedConversation, origin: str
 ) -> None:
     told = await untouched.rejection(
@@ -183,7 +183,7 @@ async def test_an_origin_that_is_none_is_another_site(
 
 
 @pytest.mark.parametrize("host", ["[", "]", "a b", "a/b?c#d", "evil.example:x", "\xff", ""])
-async def test_a_host_that_is_none_does_no_harm(
+async def test_a_malformed_host_changes_nothing(
     untouched: UntouchedConversation, host: str
 ) -> None:
     stranger = NativeClient(untouched.client.url)
@@ -197,7 +197,7 @@ async def test_a_host_that_is_none_does_no_harm(
     await untouched.assert_unchanged()
 
 
-async def test_a_slash_too_many_never_leads_to_the_host_that_was_named(
+async def test_a_trailing_slash_never_redirects_to_the_named_host(
     untouched: UntouchedConversation,
 ) -> None:
     answer = await untouched.client.get("/openapi.json/", host="evil.example")

@@ -56,7 +56,7 @@ async def test_a_body_that_never_ends_is_cut_off(
     await untouched.assert_unchanged()
 
 
-async def test_a_body_that_comes_too_slowly_is_not_waited_for(
+async def test_a_slow_body_times_out(
     untouched: UntouchedConversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     within = timedelta(milliseconds=50)
@@ -72,7 +72,7 @@ async def test_a_body_that_comes_too_slowly_is_not_waited_for(
     await untouched.assert_unchanged()
 
 
-async def test_a_body_that_breaks_off_is_no_message(untouched: UntouchedConversation) -> None:
+async def test_an_incomplete_body_is_not_a_message(untouched: UntouchedConversation) -> None:
     body = b'{"message":"Hi","sessionId":"%b"}' % untouched.session_id.encode()
 
     async with connected(untouched) as (reader, writer):
@@ -84,7 +84,7 @@ async def test_a_body_that_breaks_off_is_no_message(untouched: UntouchedConversa
     await untouched.assert_unchanged()
 
 
-async def test_bytes_behind_a_body_are_no_part_of_it(untouched: UntouchedConversation) -> None:
+async def test_bytes_after_a_body_are_not_part_of_it(untouched: UntouchedConversation) -> None:
     body = b'{"message":" ","sessionId":"%b"}' % untouched.session_id.encode()
     whole = head_of(untouched, f"Content-Length: {len(body)}") + body
 
@@ -110,7 +110,7 @@ async def test_bytes_behind_a_body_are_no_part_of_it(untouched: UntouchedConvers
     ],
     ids=lambda lines: lines[0],
 )
-async def test_a_request_that_can_be_read_in_two_ways_is_not_read(
+async def test_an_ambiguous_request_is_rejected(
     untouched: UntouchedConversation, lines: tuple[str, ...]
 ) -> None:
     async with send_raw(untouched.client.url, head_of(untouched, *lines) + b"0\r\n\r\n") as live:
@@ -134,7 +134,7 @@ async def test_a_head_that_never_ends_is_cut_off(untouched: UntouchedConversatio
     await untouched.assert_unchanged()
 
 
-async def test_a_head_that_comes_too_slowly_is_not_waited_for(
+async def test_a_slow_head_times_out(
     untouched: UntouchedConversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("entrypoints.http.server.HEAD_SECONDS", 0.05)

@@ -14,7 +14,7 @@ async def new_bearer(client: NativeClient) -> str:
     return f"Bearer {answer.document['clientKey']}"
 
 
-async def test_a_client_key_is_a_bearer_and_gets_no_cookie(echo_client: NativeClient) -> None:
+async def test_a_client_key_as_bearer_token_gets_no_cookie(echo_client: NativeClient) -> None:
     program = NativeClient(echo_client.url, authorization=await new_bearer(echo_client))
 
     answers = [await program.get("/"), await program.send("One")]
@@ -25,7 +25,7 @@ async def test_a_client_key_is_a_bearer_and_gets_no_cookie(echo_client: NativeCl
     assert not any("privity-client-key" in answer.headers for answer in answers)
 
 
-async def test_cookie_and_bearer_are_the_same_thing(echo_client: NativeClient) -> None:
+async def test_cookie_and_bearer_token_are_the_same_key(echo_client: NativeClient) -> None:
     answer = await echo_client.send("Mine")
 
     program = NativeClient(echo_client.url, authorization=f"bearer {cookie_of(answer)[1]}")
@@ -33,7 +33,7 @@ async def test_cookie_and_bearer_are_the_same_thing(echo_client: NativeClient) -
     assert (await program.history(answer.session_id)).status == 200
 
 
-async def test_with_a_bearer_the_cookie_is_not_looked_at(echo_client: NativeClient) -> None:
+async def test_a_bearer_token_hides_the_cookie(echo_client: NativeClient) -> None:
     session_id = (await echo_client.send("Mine")).session_id
 
     where = f"/api/chat?sessionId={session_id}"
@@ -57,7 +57,7 @@ async def test_with_a_bearer_the_cookie_is_not_looked_at(echo_client: NativeClie
     ],
     ids=lambda text: text[:12],
 )
-async def test_a_forged_bearer_is_refused(echo_client: NativeClient, forged: str) -> None:
+async def test_a_forged_bearer_token_is_rejected(echo_client: NativeClient, forged: str) -> None:
     session_id = (await echo_client.send("Mine")).session_id
     before = (await echo_client.history(session_id)).body
 
@@ -74,7 +74,9 @@ async def test_a_forged_bearer_is_refused(echo_client: NativeClient, forged: str
     assert (await echo_client.history(session_id)).body == before
 
 
-async def test_a_bearer_changed_by_one_character_is_refused(echo_client: NativeClient) -> None:
+async def test_a_bearer_token_changed_by_one_character_is_rejected(
+    echo_client: NativeClient,
+) -> None:
     bearer = await new_bearer(echo_client)
     other = "A" if bearer[-1] != "A" else "B"
 
@@ -83,7 +85,7 @@ async def test_a_bearer_changed_by_one_character_is_refused(echo_client: NativeC
     assert (answer.status, answer.code) == (401, "client_key_invalid")
 
 
-async def test_a_key_under_an_older_master_key_is_renewed() -> None:
+async def test_a_key_under_an_older_master_key_is_reissued() -> None:
     async with running_service(Settings(keys=OLD), model=EchoModel()) as older:
         bearer = await new_bearer(NativeClient(older.url))
     async with running_service(Settings(keys=f"{NEW},{OLD}"), model=EchoModel()) as service:
@@ -103,7 +105,7 @@ async def test_a_key_under_an_older_master_key_is_renewed() -> None:
     assert cookie == answer.headers["privity-client-key"]
 
 
-async def test_a_key_under_a_dropped_master_key_is_refused() -> None:
+async def test_a_key_under_a_removed_master_key_is_rejected() -> None:
     async with running_service(Settings(keys=OLD), model=EchoModel()) as older:
         bearer = await new_bearer(NativeClient(older.url))
     async with running_service(Settings(keys=NEW), model=EchoModel()) as service:

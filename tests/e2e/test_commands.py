@@ -29,7 +29,7 @@ def test_a_conversation_in_the_terminal_ends_with_its_input(echo_service: str) -
     assert "Hello there " in ended.out
 
 
-async def test_asking_again_and_forgetting_in_the_terminal(echo_service: str) -> None:
+async def test_regenerating_and_forgetting_in_the_terminal(echo_service: str) -> None:
     lines = ["One", "/again", "x" * 8_001, "/forget", "Two", "/nonsense"]
 
     ended = await ran("chat", "--url", echo_service, said="\n".join(lines))
@@ -42,7 +42,7 @@ async def test_asking_again_and_forgetting_in_the_terminal(echo_service: str) ->
     assert ended.out.count("/again asks for another answer") == 2
 
 
-def test_a_terminal_without_a_server_is_told_how_to_start_one() -> None:
+def test_the_terminal_without_a_server_says_how_to_start_one() -> None:
     ended = ran_here("chat", "--url", "http://127.0.0.1:1")
 
     assert ended.code == 1
@@ -51,7 +51,7 @@ def test_a_terminal_without_a_server_is_told_how_to_start_one() -> None:
     )
 
 
-def test_a_forged_client_key_is_refused_in_the_terminal(echo_service: str) -> None:
+def test_a_forged_client_key_is_rejected_in_the_terminal(echo_service: str) -> None:
     ended = ran_here("chat", "--url", echo_service, said="Hi", PRIVITY_CLIENT_KEY="ck_PLANTED")
 
     assert "client key" in ended.out.lower()
@@ -84,7 +84,7 @@ def test_no_two_master_keys_are_the_same() -> None:
         (("new-client-key",), {"PRIVITY_KEYS": "first:PLANTED"}),
     ],
 )
-def test_a_key_that_cannot_be_made_is_told_in_one_line(
+def test_a_key_that_cannot_be_created_is_a_one_line_error(
     arguments: tuple[str, ...], settings: dict[str, str]
 ) -> None:
     ended = ran_here(*arguments, **settings)
@@ -96,14 +96,14 @@ def test_a_key_that_cannot_be_made_is_told_in_one_line(
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("serve", "--help"), ("chat", "--help")])
-def test_help_is_there(arguments: tuple[str, ...]) -> None:
+def test_every_command_has_help(arguments: tuple[str, ...]) -> None:
     ended = ran_here(*arguments)
 
     assert (ended.code, ended.err) == (0, "")
     assert "Usage: " in ended.out
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_is_printed() -> None:
     ended = ran_here("--version")
 
     assert (ended.code, ended.err) == (0, "")

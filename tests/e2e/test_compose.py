@@ -18,7 +18,7 @@ def secrets(services: Composed, password: str) -> list[str]:
     return [password, keys.partition(":")[2], key.splitlines()[1], MODEL_KEY]
 
 
-async def test_a_turn_is_taken_and_remembered(services: Composed) -> None:
+async def test_a_turn_is_stored_and_remembered(services: Composed) -> None:
     client = NativeClient(services.url)
     first = await client.send_for_document("My favourite colour is teal.")
     await client.send_for_document("What did I tell you?", first["sessionId"])
@@ -28,14 +28,14 @@ async def test_a_turn_is_taken_and_remembered(services: Composed) -> None:
     assert said[0] == ("user", "My favourite colour is teal.")
 
 
-def test_the_doctor_finds_nothing(services: Composed) -> None:
+def test_the_doctor_finds_no_problems(services: Composed) -> None:
     examined = services.inside("privity", "privity", "doctor")
 
     assert examined.returncode == 0, examined.stdout + examined.stderr
     assert "certificate and host name are checked" in examined.stdout
 
 
-def test_redis_keeps_what_the_plan_says(services: Composed, password: str) -> None:
+def test_redis_has_the_planned_settings(services: Composed, password: str) -> None:
     settings = ["maxmemory", "maxmemory-policy", "appendonly", "port", "tls-port"]
     given = services.redis_says(password, "CONFIG", "GET", *settings).split()
 
@@ -48,13 +48,13 @@ def test_redis_keeps_what_the_plan_says(services: Composed, password: str) -> No
     }
 
 
-def test_redis_speaks_nothing_but_tls(services: Composed, password: str) -> None:
+def test_redis_accepts_only_tls(services: Composed, password: str) -> None:
     assert services.redis_says(password, "PING") == "PONG"
     assert "PONG" not in services.redis_says(password, "PING", tls=False)
     assert services.inspected("redis")["HostConfig"]["PortBindings"] in ({}, None)
 
 
-def test_nobody_reaches_redis_without_a_password(services: Composed) -> None:
+def test_redis_requires_a_password(services: Composed) -> None:
     assert "NOAUTH" in services.redis_says("", "PING")
     assert "WRONGPASS" in services.redis_says("a-guess", "PING")
     assert "WRONGPASS" in services.redis_says("", "AUTH", "default", "")
@@ -92,7 +92,7 @@ def test_the_service_may_do_in_redis_only_what_it_needs(
 
 
 @pytest.mark.parametrize("service", ["privity", "redis"])
-def test_a_service_has_no_rights_it_could_lose(services: Composed, service: str) -> None:
+def test_a_service_runs_without_privileges(services: Composed, service: str) -> None:
     status = services.inside(service, "cat", "/proc/1/status").stdout
     facts = dict(line.split(":\t", 1) for line in status.splitlines())
     declared = services.inspected(service)["HostConfig"]
@@ -118,7 +118,7 @@ def test_the_port_is_open_to_this_machine_only(services: Composed) -> None:
     assert [where["HostIp"] for where in bound] == ["127.0.0.1"]
 
 
-def test_no_secret_is_in_what_docker_tells(services: Composed, secrets: list[str]) -> None:
+def test_docker_inspect_shows_no_secret(services: Composed, secrets: list[str]) -> None:
     told_of = [json.dumps(services.inspected(service)) for service in SERVICES]
     told_of.append(told("docker", "inspect", IMAGE).stdout)
 
@@ -136,7 +136,7 @@ def test_the_key_of_the_model_reaches_the_service_as_a_file(services: Composed) 
     assert services.inside("privity", "cat", "/secrets/model-api-key").stdout == MODEL_KEY
 
 
-def test_nothing_lies_in_a_volume_without_a_name(services: Composed) -> None:
+def test_every_volume_has_a_name(services: Composed) -> None:
     mounts = services.inspected("redis")["Mounts"]
 
     assert {mount["Destination"]: mount["Name"] for mount in mounts} == {

@@ -21,7 +21,7 @@ async def test_a_conversation_outlives_the_service(
     assert await client.transcript(session) == before
 
 
-async def test_the_rights_of_the_service_are_written_anew(
+async def test_the_redis_permissions_of_the_service_are_rewritten(
     services: Composed, password: str
 ) -> None:
     """A newer release may need more of them than were given when all this was made."""

@@ -103,7 +103,7 @@ async def garbage(client: NativeClient) -> None:
     await writer.wait_closed()
 
 
-async def test_neither_log_nor_errors_hold_what_was_said_or_a_secret(tmp_path: Path) -> None:
+async def test_neither_logs_nor_errors_contain_messages_or_secrets(tmp_path: Path) -> None:
     profile = tmp_path / "assistant.toml"
     profile.write_text(f'system_prompt = "{PROMPT}"\nwelcome = {{ en = "Hi" }}\n')
     async with (

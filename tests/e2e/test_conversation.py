@@ -19,7 +19,7 @@ async def test_a_first_message_gets_a_reply_and_a_session_id(echo_client: Native
     assert text_of(answer.events) == "Good morning "
 
 
-async def test_a_second_message_is_answered_with_the_first_in_mind(
+async def test_the_model_sees_the_first_message_when_it_answers_the_second(
     echo_client: NativeClient,
 ) -> None:
     session_id = (await echo_client.send("I am Ada")).session_id
@@ -30,7 +30,7 @@ async def test_a_second_message_is_answered_with_the_first_in_mind(
     assert text_of(answer.events) == "I am Ada / Who am I? "
 
 
-async def test_what_was_forgotten_is_gone_for_good(echo_client: NativeClient) -> None:
+async def test_a_forgotten_conversation_is_gone_for_good(echo_client: NativeClient) -> None:
     session_id = (await echo_client.send("Forget me")).session_id
 
     forgotten = await echo_client.delete(f"/api/chat?sessionId={session_id}")
@@ -49,7 +49,7 @@ async def test_forgetting_twice_or_by_path_is_the_same(echo_client: NativeClient
     assert (await echo_client.history(session_id)).status == 404
 
 
-async def test_an_unknown_id_begins_a_new_conversation_that_says_so(
+async def test_an_unknown_session_id_begins_a_new_conversation_and_says_so(
     echo_client: NativeClient,
 ) -> None:
     unknown = str(uuid4())
@@ -74,7 +74,7 @@ async def test_a_message_to_a_forgotten_conversation_is_not_lost(echo_client: Na
     ]
 
 
-async def test_a_foreign_id_opens_nothing_and_leaves_the_other_unchanged(
+async def test_another_users_session_id_opens_nothing_and_changes_nothing(
     echo_client: NativeClient,
 ) -> None:
     session_id = (await echo_client.send("Mine")).session_id
@@ -91,7 +91,9 @@ async def test_a_foreign_id_opens_nothing_and_leaves_the_other_unchanged(
     assert (await echo_client.history(session_id)).body == before
 
 
-async def test_a_reply_comes_whole_as_json_when_that_is_accepted(echo_client: NativeClient) -> None:
+async def test_a_reply_is_one_json_document_if_only_json_is_accepted(
+    echo_client: NativeClient,
+) -> None:
     answer = await echo_client.post("/api/chat", {"message": "Whole"}, **JSON)
 
     reply = answer.document
@@ -105,7 +107,7 @@ async def test_a_reply_comes_whole_as_json_when_that_is_accepted(echo_client: Na
     assert retention_left(reply) > RETENTION - timedelta(minutes=1)
 
 
-async def test_a_welcome_waits_in_an_opened_conversation(echo_client: NativeClient) -> None:
+async def test_a_new_session_begins_with_the_welcome(echo_client: NativeClient) -> None:
     answer = await echo_client.post("/api/sessions", {})
 
     opened = answer.document
@@ -114,7 +116,7 @@ async def test_a_welcome_waits_in_an_opened_conversation(echo_client: NativeClie
     assert await echo_client.transcript(opened["sessionId"]) == [("assistant", opened["welcome"])]
 
 
-async def test_the_first_message_gives_an_opened_conversation_its_full_stay(
+async def test_the_first_message_extends_a_new_session_to_the_full_retention(
     echo_client: NativeClient,
 ) -> None:
     opened = (await echo_client.post("/api/sessions", {})).document
@@ -126,7 +128,7 @@ async def test_the_first_message_gives_an_opened_conversation_its_full_stay(
     assert len(await echo_client.transcript(opened["sessionId"])) == 3
 
 
-async def test_every_event_of_a_stream_is_one_that_clients_know(echo_client: NativeClient) -> None:
+async def test_a_stream_has_only_events_that_clients_know(echo_client: NativeClient) -> None:
     answer = await echo_client.send("Hi")
 
     assert kinds(answer.events) == [

@@ -21,7 +21,7 @@ async def secure() -> AsyncIterator[NativeClient]:
 
 
 @pytest.mark.parametrize("path", ["/api/chat", "/api/sessions"])
-async def test_a_first_post_gives_a_cookie(echo_client: NativeClient, path: str) -> None:
+async def test_the_first_post_sets_a_cookie(echo_client: NativeClient, path: str) -> None:
     body = {"message": "Hi"} if path == "/api/chat" else {}
 
     name, key, attributes = cookie_of(await echo_client.post(path, body))
@@ -29,13 +29,13 @@ async def test_a_first_post_gives_a_cookie(echo_client: NativeClient, path: str)
     assert (name, key[:3], attributes) == ("privity", "ck_", LAX)
 
 
-async def test_a_reply_as_json_gives_the_cookie_too(echo_client: NativeClient) -> None:
+async def test_a_reply_as_json_sets_the_cookie_too(echo_client: NativeClient) -> None:
     answer = await echo_client.post("/api/chat", {"message": "Hi"}, **JSON)
 
     assert cookie_of(answer)[0] == "privity"
 
 
-async def test_every_turn_renews_the_stay_of_the_same_cookie(echo_client: NativeClient) -> None:
+async def test_every_turn_renews_the_same_cookie(echo_client: NativeClient) -> None:
     first = cookie_of(await echo_client.send("One"))
 
     second = cookie_of(await echo_client.send("Two"))
@@ -43,13 +43,13 @@ async def test_every_turn_renews_the_stay_of_the_same_cookie(echo_client: Native
     assert second == first
 
 
-async def test_by_https_only_a_secure_cookie_of_the_host_is_given(secure: NativeClient) -> None:
+async def test_https_sets_only_a_secure_host_cookie(secure: NativeClient) -> None:
     name, key, attributes = cookie_of(await secure.send("Hi"))
 
     assert (name, key[:3], attributes) == ("__Host-privity", "ck_", f"{LAX}; Secure")
 
 
-async def test_by_https_a_plain_cookie_is_not_read(secure: NativeClient) -> None:
+async def test_https_ignores_a_plain_cookie(secure: NativeClient) -> None:
     answer = await secure.send("Mine")
     key = cookie_of(answer)[1]
 
@@ -60,14 +60,14 @@ async def test_by_https_a_plain_cookie_is_not_read(secure: NativeClient) -> None
     assert (await of_host.history(answer.session_id)).status == 200
 
 
-async def test_by_http_a_cookie_of_the_host_is_not_read(echo_client: NativeClient) -> None:
+async def test_http_ignores_a_host_cookie(echo_client: NativeClient) -> None:
     answer = await echo_client.send("Mine")
     reader = NativeClient(echo_client.url, cookie=f"__Host-privity={cookie_of(answer)[1]}")
 
     assert (await reader.history(answer.session_id)).status == 404
 
 
-async def test_the_front_page_gives_a_cookie_and_keeps_one(echo_client: NativeClient) -> None:
+async def test_the_front_page_sets_a_cookie_once(echo_client: NativeClient) -> None:
     first = cookie_of(await echo_client.get("/"))
     second = cookie_of(await echo_client.get("/"))
 
@@ -75,7 +75,7 @@ async def test_the_front_page_gives_a_cookie_and_keeps_one(echo_client: NativeCl
     assert first[2] == LAX
 
 
-async def test_reading_never_gives_a_cookie(echo_client: NativeClient) -> None:
+async def test_reading_never_sets_a_cookie(echo_client: NativeClient) -> None:
     session_id = (await echo_client.send("Hi")).session_id
     paths = (
         *(f"/api/chat?sessionId={session_id}", f"/api/chat/{session_id}/export"),
@@ -92,7 +92,7 @@ async def test_reading_never_gives_a_cookie(echo_client: NativeClient) -> None:
     assert not any("set-cookie" in answer.headers for answer in answers)
 
 
-async def test_stopping_and_forgetting_give_no_cookie(echo_client: NativeClient) -> None:
+async def test_stopping_and_forgetting_set_no_cookie(echo_client: NativeClient) -> None:
     session_id = (await echo_client.send("Hi")).session_id
 
     answers = [
@@ -108,7 +108,7 @@ async def test_stopping_and_forgetting_give_no_cookie(echo_client: NativeClient)
     assert not any("set-cookie" in answer.headers for answer in answers)
 
 
-async def test_giving_the_key_back_leaves_nothing_to_be_read(echo_client: NativeClient) -> None:
+async def test_deleting_the_client_key_leaves_nothing_readable(echo_client: NativeClient) -> None:
     session_id = (await echo_client.send("Mine")).session_id
 
     answer = await echo_client.delete("/api/client-key")
@@ -131,7 +131,7 @@ async def test_a_forged_cookie_counts_as_none_and_is_replaced(
     assert len(await echo_client.transcript(answer.session_id)) == 2
 
 
-async def test_a_cookie_of_an_older_process_goes_on_with_a_new_conversation(
+async def test_a_cookie_of_an_earlier_process_begins_a_new_conversation(
     echo_client: NativeClient,
 ) -> None:
     async with running_service(model=EchoModel()) as older:

@@ -14,7 +14,7 @@ async def exported(client: NativeClient, session_id: str) -> Answer:
     return answer
 
 
-async def test_an_export_is_one_document_to_be_kept_as_a_file(echo_client: NativeClient) -> None:
+async def test_an_export_is_one_document_to_save_as_a_file(echo_client: NativeClient) -> None:
     session_id = (await echo_client.send("Hi")).session_id
 
     answer = await exported(echo_client, session_id)
@@ -49,7 +49,7 @@ async def test_an_export_holds_every_part_of_a_reply(
     assert (reply["finishReason"], reply["status"]) == ("stop", "finished")
 
 
-async def test_an_export_is_never_cut_into_pages(echo_client: NativeClient) -> None:
+async def test_an_export_is_never_paged(echo_client: NativeClient) -> None:
     session_id = (await echo_client.send("0")).session_id
     for number in range(1, 51):
         await echo_client.send(str(number), session_id)
@@ -61,7 +61,7 @@ async def test_an_export_is_never_cut_into_pages(echo_client: NativeClient) -> N
     assert asked == [str(number) for number in range(51)]
 
 
-async def test_an_export_says_what_failed(client: NativeClient, fake_model: FakeModel) -> None:
+async def test_an_export_names_what_failed(client: NativeClient, fake_model: FakeModel) -> None:
     async with client.streaming("Hello?") as live:
         session_id = (await live.event()).document["sessionId"]
         model_reply = await fake_model.next_reply()
@@ -76,7 +76,7 @@ async def test_an_export_says_what_failed(client: NativeClient, fake_model: Fake
     assert export["messages"][-1]["parts"] == [{"type": "text", "text": "Hel"}]
 
 
-async def test_an_export_does_not_lengthen_the_stay(echo_client: NativeClient) -> None:
+async def test_an_export_does_not_extend_the_retention(echo_client: NativeClient) -> None:
     session_id = (await echo_client.send("Hi")).session_id
     before = (await echo_client.history(session_id)).document["expiresAt"]
 

@@ -7,7 +7,7 @@ import pytest
 from tests.support.native_client import NativeClient, retention_left
 
 
-async def test_the_history_shows_what_was_said(echo_client: NativeClient) -> None:
+async def test_the_history_shows_all_messages(echo_client: NativeClient) -> None:
     session_id = (await echo_client.send("One")).session_id
     await echo_client.send("Two", session_id)
 
@@ -19,7 +19,7 @@ async def test_the_history_shows_what_was_said(echo_client: NativeClient) -> Non
     ]
 
 
-async def test_the_history_names_parts_times_the_turn_and_the_end_of_the_stay(
+async def test_the_history_has_parts_times_the_turn_and_the_expiry(
     echo_client: NativeClient,
 ) -> None:
     answer = await echo_client.send("One")
@@ -37,7 +37,7 @@ async def test_the_history_names_parts_times_the_turn_and_the_end_of_the_stay(
     assert history["next"] is None
 
 
-async def test_an_export_holds_all_that_is_kept(echo_client: NativeClient) -> None:
+async def test_an_export_contains_everything_stored(echo_client: NativeClient) -> None:
     context = {"page": "start", "deep": [1, None]}
     session_id = (await echo_client.send("Export me", locale="en", context=context)).session_id
 
@@ -67,7 +67,7 @@ async def test_the_history_is_paged_backwards(echo_client: NativeClient) -> None
 
 
 @pytest.mark.parametrize("path", ["/api/chat/{}/export", "/api/chat?sessionId={}"])
-async def test_strangers_without_a_key_find_nothing(echo_client: NativeClient, path: str) -> None:
+async def test_callers_without_a_key_find_nothing(echo_client: NativeClient, path: str) -> None:
     session_id = (await echo_client.send("Mine")).session_id
 
     answer = await NativeClient(echo_client.url).get(path.format(session_id))

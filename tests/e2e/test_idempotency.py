@@ -51,7 +51,7 @@ async def test_a_retry_after_the_end_replays_the_same_reply(
     assert fake_model.call_count == 1
 
 
-async def test_two_at_the_same_time_are_one_turn(
+async def test_two_simultaneous_requests_are_one_turn(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     await client.get("/")
@@ -65,7 +65,7 @@ async def test_two_at_the_same_time_are_one_turn(
     assert fake_model.call_count == 1
 
 
-async def test_the_same_key_with_another_body_is_refused(echo_client: NativeClient) -> None:
+async def test_the_same_key_with_another_body_is_rejected(echo_client: NativeClient) -> None:
     await echo_client.get("/")
     first = await keyed(echo_client, "Hello?")
 
@@ -75,7 +75,7 @@ async def test_the_same_key_with_another_body_is_refused(echo_client: NativeClie
     assert len(await echo_client.transcript(first.session_id)) == 2
 
 
-async def test_the_same_key_with_another_body_is_refused_within_a_conversation(
+async def test_the_same_key_with_another_body_is_rejected_within_a_conversation(
     echo_client: NativeClient,
 ) -> None:
     session_id = (await echo_client.send("Before")).session_id
@@ -89,7 +89,7 @@ async def test_the_same_key_with_another_body_is_refused_within_a_conversation(
     assert len(await echo_client.transcript(session_id)) == 4
 
 
-async def test_the_key_of_a_first_message_is_used_up_when_the_conversation_goes_on(
+async def test_the_key_of_a_first_message_is_spent_when_the_conversation_continues(
     echo_client: NativeClient,
 ) -> None:
     await echo_client.get("/")
@@ -104,7 +104,7 @@ async def test_the_key_of_a_first_message_is_used_up_when_the_conversation_goes_
     assert len(await echo_client.transcript(first.session_id)) == 4
 
 
-async def test_a_retry_of_a_first_message_never_speaks_twice_in_a_longer_conversation(
+async def test_a_retry_of_a_first_message_is_never_added_to_a_longer_conversation(
     echo_client: NativeClient,
 ) -> None:
     await echo_client.get("/")
@@ -117,7 +117,7 @@ async def test_a_retry_of_a_first_message_never_speaks_twice_in_a_longer_convers
     assert await echo_client.transcript(first.session_id) == before
 
 
-async def test_two_people_may_use_the_same_key(echo_client: NativeClient) -> None:
+async def test_two_users_may_use_the_same_key(echo_client: NativeClient) -> None:
     other = NativeClient(echo_client.url)
     await echo_client.get("/")
     await other.get("/")
@@ -128,7 +128,7 @@ async def test_two_people_may_use_the_same_key(echo_client: NativeClient) -> Non
     assert first.session_id != second.session_id
 
 
-async def test_a_failure_before_the_first_piece_frees_the_key(
+async def test_a_failure_before_the_first_piece_releases_the_key(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     await client.get("/")
@@ -166,7 +166,7 @@ async def test_a_failure_after_the_first_piece_keeps_the_key(
     assert fake_model.call_count == 1
 
 
-async def test_another_answer_can_be_asked_for_once(echo_client: NativeClient) -> None:
+async def test_a_retried_regeneration_runs_once(echo_client: NativeClient) -> None:
     session_id = (await echo_client.send("Hello?")).session_id
     where = f"/api/chat/{session_id}/regenerate"
     first = (await echo_client.post(where, {}, idempotency_key=KEY, **JSON)).document

@@ -13,7 +13,7 @@ A_MOMENT = 10_000
 FIRST, SECOND, THIRD = "I live in Turku.", "I ride a bicycle.", "What do you know of me?"
 
 
-async def test_the_context_is_kept_from_message_to_message(shared_server: RedisProcess) -> None:
+async def test_the_page_context_stays_in_effect(shared_server: RedisProcess) -> None:
     async with served_from(shared_server) as service:
         client = NativeClient(service.url)
         first = await client.send_for_document(FIRST)
@@ -23,7 +23,7 @@ async def test_the_context_is_kept_from_message_to_message(shared_server: RedisP
     assert FIRST in second["reply"]["content"]
 
 
-async def test_the_context_survives_a_service_that_is_killed(shared_server: RedisProcess) -> None:
+async def test_the_page_context_survives_a_killed_service(shared_server: RedisProcess) -> None:
     async with serving_from(shared_server) as service:
         client = NativeClient(service.url)
         session_id = (await client.send_for_document(FIRST))["sessionId"]
@@ -42,7 +42,7 @@ async def test_the_context_survives_a_service_that_is_killed(shared_server: Redi
     assert SECOND in third["reply"]["content"]
 
 
-async def test_without_redis_it_works_and_a_restart_forgets() -> None:
+async def test_without_redis_a_restart_forgets() -> None:
     keys = {"REDIS_ENABLED": "false", "PRIVITY_KEYS": "first:" + "b2xk" * 10 + "b2w="}
     async with serving(**keys) as service:
         client = NativeClient(service.url)
@@ -59,7 +59,7 @@ async def test_without_redis_it_works_and_a_restart_forgets() -> None:
     assert FIRST not in third["reply"]["content"]
 
 
-async def test_the_flag_leaves_a_redis_alone_that_is_named(shared_server: RedisProcess) -> None:
+async def test_redis_enabled_false_ignores_the_redis_url(shared_server: RedisProcess) -> None:
     async with looking_into(shared_server) as redis:
         await redis.flushdb()
         async with serving_from(shared_server, REDIS_ENABLED="false") as service:
@@ -68,7 +68,7 @@ async def test_the_flag_leaves_a_redis_alone_that_is_named(shared_server: RedisP
         assert await redis.dbsize() == 0
 
 
-async def test_the_key_is_as_planned_and_stays_a_day_from_each_turn(
+async def test_the_redis_key_is_as_documented_and_expires_a_day_after_each_turn(
     shared_server: RedisProcess,
 ) -> None:
     async with served_from(shared_server) as service, looking_into(shared_server) as redis:
@@ -87,7 +87,7 @@ async def test_the_key_is_as_planned_and_stays_a_day_from_each_turn(
     assert DAY - A_MOMENT < second <= DAY
 
 
-async def test_reading_leaves_the_stay_as_it_is(shared_server: RedisProcess) -> None:
+async def test_reading_does_not_extend_the_retention(shared_server: RedisProcess) -> None:
     async with served_from(shared_server) as service, looking_into(shared_server) as redis:
         client = NativeClient(service.url)
         session_id = (await client.send_for_document(FIRST))["sessionId"]
@@ -104,7 +104,7 @@ async def test_reading_leaves_the_stay_as_it_is(shared_server: RedisProcess) -> 
         assert await redis.pexpiretime(key) == before
 
 
-async def test_forgetting_leaves_no_key_and_the_answer_names_the_end_of_the_stay(
+async def test_forgetting_leaves_no_redis_key_and_replies_name_the_expiry(
     shared_server: RedisProcess,
 ) -> None:
     async with served_from(shared_server) as service, looking_into(shared_server) as redis:

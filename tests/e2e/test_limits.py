@@ -36,7 +36,7 @@ def is_refused(answer: Answer) -> bool:
     return True
 
 
-async def test_new_conversations_and_keys_share_one_allowance(limited: Limited) -> None:
+async def test_new_conversations_and_client_keys_share_one_quota(limited: Limited) -> None:
     async with limited(new_per_hour=3) as client:
         session_id = (await client.send("One")).session_id
         begun = [await client.post("/api/sessions", {}), await client.post("/api/client-key", {})]
@@ -52,7 +52,7 @@ async def test_new_conversations_and_keys_share_one_allowance(limited: Limited) 
     assert going_on.session_id == session_id
 
 
-async def test_a_conversation_that_may_not_begin_is_not_begun(limited: Limited) -> None:
+async def test_a_conversation_over_the_quota_is_not_created(limited: Limited) -> None:
     async with limited(new_per_hour=1) as client:
         session_id = (await client.send("One")).session_id
         before = (await client.history(session_id)).body
@@ -80,7 +80,7 @@ async def test_page_context_counts_as_stored(limited: Limited) -> None:
     assert is_refused(answer)
 
 
-async def test_a_refused_message_costs_nothing(limited: Limited) -> None:
+async def test_a_rejected_message_uses_no_quota(limited: Limited) -> None:
     async with limited(stored_bytes_per_hour=100) as client:
         refused = [await client.send("x" * 101) for _ in range(3)]
         answer = await client.send("x" * 40)
@@ -96,7 +96,7 @@ async def statuses(client: NativeClient, *forwarded: str) -> list[int]:
     ]
 
 
-async def test_without_proxies_nobody_says_what_their_address_is(limited: Limited) -> None:
+async def test_without_proxies_x_forwarded_for_is_ignored(limited: Limited) -> None:
     async with limited(new_per_hour=1) as client:
         seen = await statuses(client, "192.0.2.1", "192.0.2.2")
 
@@ -116,7 +116,7 @@ async def test_behind_a_proxy_the_address_is_what_the_proxy_saw(limited: Limited
     assert seen == [201, 201, 429, 201]
 
 
-async def test_a_proxy_may_add_a_line_of_its_own(limited: Limited) -> None:
+async def test_a_proxy_may_add_a_second_header(limited: Limited) -> None:
     async with limited(new_per_hour=1, proxies=1) as client:
         seen = await statuses(
             client,
@@ -127,7 +127,7 @@ async def test_a_proxy_may_add_a_line_of_its_own(limited: Limited) -> None:
     assert seen == [201, 429]
 
 
-async def test_behind_two_proxies_the_last_but_one_counts(limited: Limited) -> None:
+async def test_behind_two_proxies_the_second_to_last_address_counts(limited: Limited) -> None:
     async with limited(new_per_hour=1, proxies=2) as client:
         seen = await statuses(
             client, "192.0.2.1, 10.0.0.1", "192.0.2.1, 10.0.0.2", "6.6.6.6, 192.0.2.2, 10.0.0.1"
@@ -136,14 +136,14 @@ async def test_behind_two_proxies_the_last_but_one_counts(limited: Limited) -> N
     assert seen == [201, 429, 201]
 
 
-async def test_an_address_that_is_none_counts_as_the_peer(limited: Limited) -> None:
+async def test_a_malformed_address_counts_as_the_peer(limited: Limited) -> None:
     async with limited(new_per_hour=1, proxies=1) as client:
         seen = await statuses(client, "unknown", "", "a" * 10_000, "\xff")
 
     assert seen == [201, 429, 429, 429]
 
 
-async def test_addresses_of_one_ipv6_site_count_as_one(limited: Limited) -> None:
+async def test_addresses_of_one_ipv6_network_count_as_one(limited: Limited) -> None:
     async with limited(new_per_hour=1, proxies=1) as client:
         seen = await statuses(client, "2001:db8::1", "2001:db8::2", "[2001:db8:0:1::1]")
 

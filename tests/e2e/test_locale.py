@@ -50,7 +50,7 @@ def welcome(answer: Answer) -> tuple[str, str]:
         (None, ("en", "Welcome")),
     ],
 )
-async def test_the_body_names_the_language_of_the_welcome(
+async def test_the_body_sets_the_language_of_the_welcome(
     speaker: NativeClient, wanted: str | None, spoken: tuple[str, str]
 ) -> None:
     answer = await speaker.post("/api/sessions", {"locale": wanted})
@@ -69,7 +69,7 @@ async def test_the_body_names_the_language_of_the_welcome(
         (",;;q=,=" + "x," * 500, "en"),
     ],
 )
-async def test_the_browser_names_the_language_of_a_first_message(
+async def test_the_browser_sets_the_language_of_a_first_message(
     speaker: NativeClient, accepted: str, locale: str
 ) -> None:
     answer = await speaker.post("/api/chat", {"message": "Hi"}, accept_language=accepted)
@@ -78,7 +78,7 @@ async def test_the_browser_names_the_language_of_a_first_message(
     assert export.document["locale"] == locale
 
 
-async def test_the_path_goes_before_the_browser_and_the_body_before_the_path(
+async def test_the_body_wins_over_the_path_and_the_path_over_the_browser(
     speaker: NativeClient,
 ) -> None:
     by_path = await speaker.post("/fi/api/sessions", {}, accept_language="pt-BR")
@@ -88,7 +88,7 @@ async def test_the_path_goes_before_the_browser_and_the_body_before_the_path(
     assert welcome(by_body) == ("pt-BR", "Bem-vindo")
 
 
-async def test_every_route_is_there_behind_a_known_prefix(speaker: NativeClient) -> None:
+async def test_every_route_exists_under_a_known_prefix(speaker: NativeClient) -> None:
     session_id = (await speaker.post("/fi/api/chat", {"message": "Moi"})).session_id
 
     history = await speaker.get(f"/FI/api/chat?sessionId={session_id}")
@@ -122,7 +122,7 @@ async def test_a_later_message_keeps_the_language_unless_it_names_another(
     assert (kept, changed) == ("fi", "pt-BR")
 
 
-async def test_the_ai_sdk_may_name_a_language_too(speaker: NativeClient) -> None:
+async def test_the_ai_sdk_body_can_set_the_language_too(speaker: NativeClient) -> None:
     said = {"id": "u1", "role": "user", "parts": [{"type": "text", "text": "Hi"}]}
     await speaker.post("/api/chat", {"id": "mine", "messages": [said], "locale": "fi"})
 

@@ -9,7 +9,7 @@ from tests.support.native_client import NativeClient, eventually
 from tests.support.processes import ran, serving
 
 
-async def test_it_needs_no_setting_and_says_where_it_listens() -> None:
+async def test_serve_needs_no_settings_and_prints_its_url() -> None:
     async with serving() as server:
         answer = await NativeClient(server.url).get("/health/ready")
         server.terminate()
@@ -22,7 +22,7 @@ async def test_it_needs_no_setting_and_says_where_it_listens() -> None:
     assert f"privity chat --url {server.url}" in ended.out
 
 
-async def test_a_deploy_lets_running_replies_finish_and_takes_no_new_ones() -> None:
+async def test_a_shutdown_lets_running_replies_finish_and_accepts_no_new_ones() -> None:
     async with serving() as server:
         client = NativeClient(server.url)
 
@@ -47,7 +47,7 @@ async def test_a_deploy_lets_running_replies_finish_and_takes_no_new_ones() -> N
     assert ended.code == 0
 
 
-async def test_a_reply_that_outlives_the_grace_is_interrupted_cleanly() -> None:
+async def test_a_reply_that_outlasts_the_grace_period_is_interrupted_cleanly() -> None:
     async with (
         serving(PRIVITY_SHUTDOWN_SECONDS="0") as server,
         NativeClient(server.url).streaming("Hello") as live,
@@ -63,7 +63,7 @@ async def test_a_reply_that_outlives_the_grace_is_interrupted_cleanly() -> None:
     assert ended.code == 0
 
 
-async def test_a_port_in_use_is_told_in_one_line() -> None:
+async def test_a_port_in_use_is_a_one_line_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         ended = await ran("serve", "--port", port)
@@ -88,7 +88,7 @@ WRONG = {
 }
 
 
-async def test_wrong_settings_are_named_all_at_once_and_never_shown() -> None:
+async def test_all_wrong_settings_are_named_at_once_without_their_values() -> None:
     ended = await ran("serve", "--port", "0", **WRONG)
 
     missed = [name for name in WRONG if name not in ended.err]
@@ -98,7 +98,7 @@ async def test_wrong_settings_are_named_all_at_once_and_never_shown() -> None:
 
 
 @pytest.mark.parametrize("name", ["PRIVITY_KEYS", "ASSISTANT_FILE"])
-async def test_what_is_found_wrong_only_later_is_told_as_shortly(name: str) -> None:
+async def test_a_late_startup_failure_is_a_one_line_error(name: str) -> None:
     ended = await ran("serve", "--port", "0", **{name: WRONG[name]})
 
     assert (ended.code, ended.out) == (2, "")
@@ -107,7 +107,7 @@ async def test_what_is_found_wrong_only_later_is_told_as_shortly(name: str) -> N
     assert name in ended.err
 
 
-async def test_beyond_this_machine_memory_is_spelled_out() -> None:
+async def test_in_memory_storage_beyond_this_machine_must_be_explicit() -> None:
     ended = await ran("serve", "--host", "0.0.0.0", "--port", "0")  # noqa: S104 - the subject
 
     assert (ended.code, ended.out) == (2, "")

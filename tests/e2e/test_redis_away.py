@@ -18,7 +18,7 @@ from tests.support.redis_store import RING
 SECRET = "a_planted_password"
 
 
-def test_a_start_without_redis_ends_with_one_line_that_names_the_host(
+def test_a_start_without_redis_is_a_one_line_error_with_the_host(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(container, "SystemClock", HastyClock)
@@ -54,7 +54,7 @@ async def test_a_start_with_a_wrong_password_ends_at_once(own_server: RedisProce
         ({"REDIS_URL": "rediss://redis.example:6379"}, "PRIVITY_KEYS"),
     ],
 )
-async def test_settings_that_would_leave_conversations_open_are_refused(
+async def test_settings_that_would_expose_conversations_are_rejected(
     settings: dict[str, str], named: str
 ) -> None:
     keys = {} if named == "PRIVITY_KEYS" else {"PRIVITY_KEYS": RING}
@@ -64,7 +64,7 @@ async def test_settings_that_would_leave_conversations_open_are_refused(
     assert named in ended.err
 
 
-async def test_every_call_is_told_so_and_all_is_well_when_it_is_back(
+async def test_every_call_fails_clearly_and_recovers_with_redis(
     own_server: RedisProcess,
 ) -> None:
     async with served_from(own_server) as service:
@@ -93,7 +93,7 @@ async def test_every_call_is_told_so_and_all_is_well_when_it_is_back(
     assert after["reply"]["content"].split() == ["Before", "/", "After"]
 
 
-async def test_a_frozen_redis_is_no_reason_to_wait_for_ever(own_server: RedisProcess) -> None:
+async def test_a_frozen_redis_times_out(own_server: RedisProcess) -> None:
     async with served_from(own_server) as service:
         client = NativeClient(service.url)
         session_id = (await client.send_for_document("Before"))["sessionId"]
@@ -106,7 +106,7 @@ async def test_a_frozen_redis_is_no_reason_to_wait_for_ever(own_server: RedisPro
         assert (await client.send("After", session_id)).status in (200, 409)
 
 
-async def test_a_reply_goes_on_while_redis_is_away_and_is_saved_when_it_is_back(
+async def test_a_reply_continues_while_redis_is_down_and_is_saved_afterwards(
     own_server: RedisProcess, fake_model: FakeModel
 ) -> None:
     async with served_from(own_server, fake_model) as service:
@@ -147,7 +147,7 @@ async def is_ready(client: NativeClient) -> bool:
     return (await client.get("/health/ready")).status == 200
 
 
-async def test_a_signal_while_it_waits_for_redis_ends_it_quietly() -> None:
+async def test_a_signal_during_the_wait_for_redis_ends_the_process_quietly() -> None:
     met = asyncio.Event()
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

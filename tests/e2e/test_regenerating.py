@@ -6,7 +6,7 @@ from tests.support.event_stream import text_of
 from tests.support.native_client import NativeClient
 
 
-async def test_another_answer_takes_the_place_of_the_last(echo_client: NativeClient) -> None:
+async def test_regenerating_replaces_the_last_reply(echo_client: NativeClient) -> None:
     session_id = (await echo_client.send("One")).session_id
     before = (await echo_client.history(session_id)).document["messages"]
 
@@ -19,7 +19,9 @@ async def test_another_answer_takes_the_place_of_the_last(echo_client: NativeCli
     assert after[1]["id"] != before[1]["id"]
 
 
-async def test_an_older_reply_is_replaced_with_all_that_followed(echo_client: NativeClient) -> None:
+async def test_regenerating_an_older_reply_replaces_it_and_what_followed(
+    echo_client: NativeClient,
+) -> None:
     session_id = (await echo_client.send("One")).session_id
     await echo_client.send("Two", session_id)
     older = (await echo_client.history(session_id)).document["messages"][1]["id"]
@@ -29,7 +31,7 @@ async def test_an_older_reply_is_replaced_with_all_that_followed(echo_client: Na
     assert await echo_client.transcript(session_id) == [("user", "One"), ("assistant", "One ")]
 
 
-async def test_a_message_said_anew_replaces_all_that_followed(echo_client: NativeClient) -> None:
+async def test_an_edited_message_replaces_all_that_followed(echo_client: NativeClient) -> None:
     session_id = (await echo_client.send("Onne")).session_id
     await echo_client.send("Two", session_id)
     typo = (await echo_client.history(session_id)).document["messages"][0]["id"]
@@ -40,7 +42,7 @@ async def test_a_message_said_anew_replaces_all_that_followed(echo_client: Nativ
     assert await echo_client.transcript(session_id) == [("user", "One"), ("assistant", "One ")]
 
 
-async def test_the_newest_message_is_said_anew_without_a_name(echo_client: NativeClient) -> None:
+async def test_the_newest_message_can_be_edited_without_its_id(echo_client: NativeClient) -> None:
     session_id = (await echo_client.send("One")).session_id
     await echo_client.send("Tow", session_id)
 
@@ -50,7 +52,7 @@ async def test_the_newest_message_is_said_anew_without_a_name(echo_client: Nativ
     assert said == ["One", "One ", "Two", "One / Two "]
 
 
-async def test_there_is_no_other_answer_to_what_is_not_there(echo_client: NativeClient) -> None:
+async def test_an_unknown_message_cannot_be_regenerated(echo_client: NativeClient) -> None:
     opened = (await echo_client.post("/api/sessions", {})).document["sessionId"]
     welcome = (await echo_client.history(opened)).document["messages"][0]["id"]
 

@@ -27,7 +27,7 @@ def chunks_only(events: list[Event]) -> list[Event]:
     return [event for event in events if event.name not in ("session-id", "metadata-info")]
 
 
-async def test_resuming_begins_with_the_first_chunk_and_goes_on_live(
+async def test_resuming_begins_with_the_first_chunk_and_continues_live(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
@@ -42,7 +42,7 @@ async def test_resuming_begins_with_the_first_chunk_and_goes_on_live(
     assert second.clean
 
 
-async def test_resuming_behind_any_cursor_gives_exactly_the_rest(
+async def test_resuming_after_any_cursor_gives_exactly_the_rest(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
@@ -66,7 +66,7 @@ async def test_resuming_behind_any_cursor_gives_exactly_the_rest(
     assert rests == [whole[places.index(cursor) + 1 :] for cursor in cursors]
 
 
-async def test_any_number_may_follow_and_leave_without_a_trace(
+async def test_any_number_of_readers_may_follow_and_leave(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
@@ -107,9 +107,7 @@ async def test_a_resumed_stream_breaks_off_with_the_reply(
     assert not answer.clean
 
 
-async def test_nothing_is_resumed_once_the_reply_is_in_the_history(
-    client: NativeClient, fake_model: FakeModel
-) -> None:
+async def test_a_saved_reply_is_not_resumed(client: NativeClient, fake_model: FakeModel) -> None:
     async with client.streaming("Hello?") as live:
         session_id, model_reply = await begun(live, fake_model, "Hi")
         model_reply.finish()
@@ -120,7 +118,7 @@ async def test_nothing_is_resumed_once_the_reply_is_in_the_history(
     assert [(answer.status, answer.body) for answer in (idle, behind)] == [(204, b"")] * 2
 
 
-async def test_a_cursor_of_an_older_turn_resumes_nothing(
+async def test_a_cursor_of_an_earlier_turn_resumes_nothing(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("One?") as live:
@@ -135,7 +133,9 @@ async def test_a_cursor_of_an_older_turn_resumes_nothing(
     assert (answer.status, answer.body) == (204, b"")
 
 
-async def test_a_running_reply_is_nobody_elses(client: NativeClient, fake_model: FakeModel) -> None:
+async def test_another_user_cannot_follow_a_running_reply(
+    client: NativeClient, fake_model: FakeModel
+) -> None:
     stranger, nobody = NativeClient(client.url), NativeClient(client.url)
     async with client.streaming("Hello?") as live, stranger.streaming("Me too") as other:
         session_id, _ = await begun(live, fake_model, "Hi")

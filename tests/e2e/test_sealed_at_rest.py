@@ -71,7 +71,7 @@ def opened(
     return sealer.bound(Owner(secret=secret), kind, session_id).open(frame, before=NO_FRAME_BEFORE)
 
 
-async def test_what_was_said_and_both_halves_of_the_key_are_nowhere(
+async def test_neither_messages_nor_keys_are_in_redis(
     own_server: RedisProcess,
 ) -> None:
     async with (
@@ -116,7 +116,7 @@ def halves_found(secret: bytes, places: dict[str, bytes]) -> list[str]:
     return [name for name in places for needle in needles if needle in places[name]]
 
 
-async def test_a_dump_and_the_master_key_open_nothing_without_the_client_key(loot: Loot) -> None:
+async def test_a_dump_and_the_master_key_reveal_nothing_without_the_client_key(loot: Loot) -> None:
     master_key = base64.b64decode(RING.partition(":")[2])
     guesses = [bytes(32), master_key, os.urandom(32), loot.frame[5:13] * 4]
 
@@ -127,7 +127,7 @@ async def test_a_dump_and_the_master_key_open_nothing_without_the_client_key(loo
                 opened(loot.frame, guess, loot.session_id, kind)
 
 
-async def test_the_client_key_without_the_master_key_opens_nothing_either(loot: Loot) -> None:
+async def test_the_client_key_without_the_master_key_reveals_nothing_either(loot: Loot) -> None:
     ring = KeyRing.random(os.urandom)
     sealer = Sealer(ring=ring, random_bytes=os.urandom)
     bound = sealer.bound(Owner(secret=loot.secret), RecordKind.STATE, loot.session_id)
@@ -138,7 +138,7 @@ async def test_the_client_key_without_the_master_key_opens_nothing_either(loot: 
             bound.open(frame, before=NO_FRAME_BEFORE)
 
 
-async def test_the_search_finds_what_lies_there_in_clear(own_server: RedisProcess) -> None:
+async def test_the_search_finds_plaintext(own_server: RedisProcess) -> None:
     async with looking_into(own_server) as redis, monitoring(own_server) as monitor:
         await redis.rpush("list", SENTENCE)
         await redis.xadd("stream", {"d": base64.b64encode(SENTENCE.encode())})

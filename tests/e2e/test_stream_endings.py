@@ -30,7 +30,7 @@ async def test_done_comes_before_the_metadata(client: NativeClient, fake_model: 
 
 
 @pytest.mark.parametrize("texts", [(), ("Hel",)])
-async def test_a_failure_is_an_error_event_and_then_an_unclean_end(
+async def test_a_failure_is_an_error_event_and_a_broken_transfer(
     client: NativeClient, fake_model: FakeModel, texts: tuple[str, ...]
 ) -> None:
     async with client.streaming("Hello?") as live:
@@ -66,7 +66,7 @@ async def test_a_stopped_reply_ends_cleanly_with_abort(
     assert answer.clean
 
 
-async def test_a_client_that_leaves_finds_the_finished_reply(
+async def test_a_client_that_disconnects_finds_the_finished_reply(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:

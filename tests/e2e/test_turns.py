@@ -22,7 +22,7 @@ async def begun(
     return session_id, turn_id, model_reply
 
 
-async def test_stopping_keeps_what_was_said_and_leaves_the_model(
+async def test_stopping_keeps_the_text_so_far_and_closes_the_model(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
@@ -50,7 +50,7 @@ async def test_a_reply_stopped_before_its_first_piece_leaves_no_message(
     assert await client.transcript(session_id) == [("user", "Hello?")]
 
 
-async def test_a_late_stop_never_hits_the_next_turn(
+async def test_a_late_stop_does_not_stop_the_next_turn(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
@@ -98,7 +98,7 @@ async def test_a_second_message_is_rejected_while_a_reply_is_written(
 
 
 @pytest.mark.parametrize("members", [{"onBusy": "interrupt"}, {"clientId": "w1"}])
-async def test_a_second_message_interrupts_when_asked_to_and_from_the_widget(
+async def test_a_second_message_interrupts_if_requested_or_from_the_widget(
     client: NativeClient, fake_model: FakeModel, members: dict[str, str]
 ) -> None:
     async with client.streaming("Hello?") as live:
@@ -120,7 +120,7 @@ async def test_a_second_message_interrupts_when_asked_to_and_from_the_widget(
     ]
 
 
-async def test_a_widget_may_still_ask_to_be_rejected(
+async def test_a_widget_can_still_choose_reject(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
@@ -130,7 +130,7 @@ async def test_a_widget_may_still_ask_to_be_rejected(
     assert answer.code == "turn_in_progress"
 
 
-async def test_forgetting_while_a_reply_is_written_ends_it_and_nothing_comes_back(
+async def test_forgetting_during_a_reply_ends_it_and_nothing_comes_back(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
@@ -145,7 +145,7 @@ async def test_forgetting_while_a_reply_is_written_ends_it_and_nothing_comes_bac
     assert (await client.history(session_id)).status == 404
 
 
-async def test_a_failed_reply_is_marked_and_what_came_of_it_stays(
+async def test_a_failed_reply_is_marked_and_keeps_its_text(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:

@@ -53,7 +53,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
     root.setLevel(level)
 
 
-async def test_a_request_that_fails_unexpectedly_tells_nothing(logged: Callable[[], str]) -> None:
+async def test_an_unexpected_error_of_a_request_reveals_nothing(logged: Callable[[], str]) -> None:
     def leaking(container: punq.Container) -> None:
         container.register(ConversationStateStore, instance=LeakyStore())
 
@@ -67,7 +67,7 @@ async def test_a_request_that_fails_unexpectedly_tells_nothing(logged: Callable[
     assert '"kind": "RuntimeError", "at": "test_unexpected_errors.py:' in log
 
 
-async def test_a_reply_that_fails_unexpectedly_tells_nothing(logged: Callable[[], str]) -> None:
+async def test_an_unexpected_error_of_a_reply_reveals_nothing(logged: Callable[[], str]) -> None:
     async with running_service(model=LeakyModel()) as service:
         client = NativeClient(service.url)
         answer = await client.send(SENTENCE)
@@ -79,7 +79,7 @@ async def test_a_reply_that_fails_unexpectedly_tells_nothing(logged: Callable[[]
     assert SENTENCE not in answer.body.decode() + logged()
 
 
-async def test_what_libraries_raise_is_reduced_to_its_kind(logged: Callable[[], str]) -> None:
+async def test_library_exceptions_are_logged_only_by_class(logged: Callable[[], str]) -> None:
     try:
         int(SENTENCE)
     except ValueError:

@@ -38,7 +38,7 @@ class Finding:
 
 
 @pytest.mark.parametrize(("members", "is_edit"), [({}, False), ({"messageId": "u9"}, True)])
-async def test_only_what_is_no_edit_is_known_to_be_new(
+async def test_every_message_except_an_edit_is_new(
     members: dict[str, Any], *, is_edit: bool
 ) -> None:
     heard: Any = Heard()

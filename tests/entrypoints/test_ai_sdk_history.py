@@ -69,7 +69,7 @@ def parts(*parts: Part, **members: Any) -> list[dict[str, Any]]:
         (UnknownPart('{"type":"new"}'), {"type": "data-unknown", "data": {"type": "new"}}),
     ],
 )
-def test_each_kind_of_part_has_its_counterpart(part: Part, told: dict[str, Any]) -> None:
+def test_every_kind_of_part_has_its_counterpart(part: Part, told: dict[str, Any]) -> None:
     assert parts(part) == [told]
 
 
@@ -99,7 +99,7 @@ def test_a_call_and_its_result_are_one_part(
     assert parts(CALL, *result) == [{**asked_with, **told}]
 
 
-def test_a_result_of_broken_arguments_is_shown_all_the_same() -> None:
+def test_a_result_of_a_call_with_broken_arguments_is_shown() -> None:
     broken = ToolCallPart(call_id="a", name="look", arguments='{"at"')
 
     told = parts(broken, ToolResultPart(call_id="a", output="1"))
@@ -123,20 +123,20 @@ def test_only_a_reply_begins_with_a_step() -> None:
         (MessageStatus.FAILED, {"failed"}),
     ],
 )
-def test_the_metadata_says_what_became_of_a_reply(status: MessageStatus, told: set[str]) -> None:
+def test_the_metadata_has_the_status_of_a_reply(status: MessageStatus, told: set[str]) -> None:
     metadata = shown(a_message(role=Role.ASSISTANT, status=status))["metadata"]
 
     assert set(metadata) == {"sessionId", "createdAt"} | told
 
 
-def test_a_running_turn_is_named() -> None:
+def test_the_document_names_the_running_turn() -> None:
     running = with_question(with_user_message(a_conversation()))
 
     assert ai_sdk_history("mine", running).active_stream_id == turn_id()
     assert ai_sdk_history("mine", a_conversation()).active_stream_id is None
 
 
-def test_what_stood_before_is_told_again_without_calling_a_tool() -> None:
+def test_prior_steps_are_streamed_again_without_calling_a_tool() -> None:
     result = ToolResultPart(call_id="a", output="1")
     failed = ToolResultPart(call_id="b", output='"No"', failed=True)
     other = ToolCallPart(call_id="b", name="look", arguments="")

@@ -71,7 +71,7 @@ def test_a_text_reply_from_its_beginning_to_its_end() -> None:
     ]
 
 
-def test_each_kind_of_piece_gets_a_part_of_its_own() -> None:
+def test_every_change_of_kind_begins_a_new_part() -> None:
     pieces = (ReasoningPiece("Hm"), TextPiece("Hi"), call("{}"), TextPiece("Done"))
 
     assert kinds(*pieces) == [
@@ -94,7 +94,7 @@ def test_each_kind_of_piece_gets_a_part_of_its_own() -> None:
     ]
 
 
-def test_parts_have_ids_of_their_own() -> None:
+def test_parts_have_distinct_ids() -> None:
     pieces = (TextPiece("a"), ReasoningPiece("b"), TextPiece("c"))
     deltas = [said for _, said in a_turn(*pieces) if said["type"].endswith("-delta")]
 
@@ -107,7 +107,7 @@ def test_only_the_last_chunk_of_a_piece_carries_its_cursor() -> None:
     assert [cursor for cursor in cursors if cursor] == [f"{TURN}.{n}" for n in range(4)]
 
 
-def test_calls_of_tools_may_be_interleaved() -> None:
+def test_tool_calls_may_be_interleaved() -> None:
     told = a_turn(call('{"a"', "c1"), call("", "c2"), call(":1}", "c1"))
 
     named = {"toolName": "look"}
@@ -122,7 +122,7 @@ def test_calls_of_tools_may_be_interleaved() -> None:
     ]
 
 
-def test_arguments_that_are_not_json_are_told_as_an_error() -> None:
+def test_arguments_that_are_not_json_become_an_error_chunk() -> None:
     broken = next(said for _, said in a_turn(call("{oh")) if said["type"] == "tool-input-error")
 
     assert (broken["input"], broken["errorText"]) == ("{oh", "The model's arguments are not JSON.")
@@ -150,7 +150,7 @@ def test_a_stopped_reply_is_aborted() -> None:
         (Outcome.FAILED, None),
     ],
 )
-def test_a_reply_that_failed_ends_with_its_error(outcome: Outcome, error: str | None) -> None:
+def test_a_failed_reply_ends_with_its_error(outcome: Outcome, error: str | None) -> None:
     last = a_turn(TextPiece("Half"), end=TurnEnd(outcome=outcome, error=error))[-1][1]
 
     assert last["type"] == "error"
@@ -176,14 +176,14 @@ def test_a_sentence_for_people_is_never_empty(code: str) -> None:
         TurnEnd(outcome=Outcome.FAILED),
     ],
 )
-def test_what_is_absent_is_left_out_and_never_null(end: TurnEnd) -> None:
+def test_missing_values_are_left_out_and_never_null(end: TurnEnd) -> None:
     # The widget's parser refuses null where it expects a member to be absent.
     raw = ReplyChunks(TURN, reply_id(), {}).ending(end)
 
     assert b"null" not in raw
 
 
-def test_the_same_log_gives_the_same_chunks_to_everybody() -> None:
+def test_the_same_log_always_gives_the_same_chunks() -> None:
     pieces = (TextPiece("a"), call("{}"), ReasoningPiece("b"))
 
     assert a_turn(*pieces) == a_turn(*pieces)

@@ -31,7 +31,7 @@ def shown(harness: Harness) -> ReplyStream:
     )
 
 
-async def test_who_waited_gets_the_reply_though_somebody_said_more_by_then(
+async def test_an_awaited_reply_is_that_of_its_own_turn_despite_a_later_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     harness = a_harness(InstantModel("Hi!"))
@@ -51,7 +51,7 @@ async def test_who_waited_gets_the_reply_though_somebody_said_more_by_then(
 
 
 @pytest.mark.parametrize("after", [1, 2, 3])
-async def test_who_resumes_behind_what_nobody_has_any_more_is_not_told_that_all_is_well(
+async def test_resuming_after_a_lost_piece_breaks_the_stream(
     after: int,
 ) -> None:
     harness = a_harness(InstantModel("One", " two", " three"))
@@ -67,7 +67,7 @@ async def test_who_resumes_behind_what_nobody_has_any_more_is_not_told_that_all_
         await anext(stream)
 
 
-async def test_who_resumes_from_the_beginning_is_told_all_without_a_log() -> None:
+async def test_resuming_from_the_beginning_works_without_a_log() -> None:
     harness = a_harness(InstantModel("One", " two", " three"))
     started = await harness.send()
     await harness.end_of(started)

@@ -40,7 +40,7 @@ def rules(proxies: int) -> Authenticator:
         ("", False),
     ],
 )
-def test_json_is_given_to_who_asks_for_nothing_else(accept: str, *, is_json: bool) -> None:
+def test_json_is_sent_only_if_no_stream_is_accepted(accept: str, *, is_json: bool) -> None:
     assert wants_json(a_request(accept=accept)) is is_json
 
 
@@ -54,16 +54,14 @@ def test_json_is_given_to_who_asks_for_nothing_else(accept: str, *, is_json: boo
         (",".join(["fi"] * 100), ["fi"] * 32),
     ],
 )
-def test_a_first_message_is_answered_in_the_browsers_language(
-    header: str, locales: list[str]
-) -> None:
+def test_a_first_message_prefers_the_browsers_languages(header: str, locales: list[str]) -> None:
     request = a_request(accept_language=header)
 
     assert list(preferred_locales(request, None, is_first=True)) == locales
     assert list(preferred_locales(request, None, is_first=False)) == []
 
 
-def test_a_language_that_was_told_comes_before_the_browsers() -> None:
+def test_an_explicit_language_comes_before_the_browsers() -> None:
     request = a_request(accept_language="fi")
     request.state.locale = "sv"
 
@@ -75,7 +73,7 @@ def test_a_language_that_was_told_comes_before_the_browsers() -> None:
     ("query", "page"),
     [("", (None, 100)), ("before=7&limit=500", (7, 500)), (f"before={2**53}", (2**53, 100))],
 )
-def test_a_page_is_wanted(query: str, page: tuple[int | None, int]) -> None:
+def test_paging_parameters_are_parsed(query: str, page: tuple[int | None, int]) -> None:
     assert page_query(a_request(query)) == page
 
 
@@ -94,14 +92,14 @@ def test_a_page_is_wanted(query: str, page: tuple[int | None, int]) -> None:
         "before=" + "9" * 5_000,
     ],
 )
-def test_a_page_that_cannot_be_is_refused_by_name(query: str) -> None:
+def test_an_invalid_paging_parameter_is_named(query: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         page_query(a_request(query))
 
     assert refused.value.field == query.partition("=")[0]
 
 
-def test_a_conversation_is_named_by_the_query() -> None:
+def test_the_query_holds_the_session_id() -> None:
     assert query_session(a_request(f"sessionId={ID}")) == ID
     with pytest.raises(BadRequest) as missing:
         query_session(a_request("sessionId="))
@@ -125,5 +123,5 @@ def test_a_conversation_is_named_by_the_query() -> None:
         (1, "a lie", PEER),
     ],
 )
-def test_only_our_own_proxies_are_believed(proxies: int, forwarded: str, address: str) -> None:
+def test_only_trusted_proxies_are_believed(proxies: int, forwarded: str, address: str) -> None:
     assert rules(proxies).address(a_request(x_forwarded_for=forwarded)) == address
