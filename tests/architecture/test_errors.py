@@ -1,4 +1,4 @@
-"""Every error has a code of its own, every code a status, and the drawn trees tell the truth."""
+"""Every error has a code of its own, every code a status, and the drawn trees match the classes."""
 
 import ast
 import importlib
@@ -34,18 +34,18 @@ DRAWN = re.compile(r"^ *[├└]── (\w+)", re.MULTILINE)
 CODE = re.compile(r"[a-z]+(_[a-z]+)+")
 
 for _path in python_files(*FOLDERS):
-    importlib.import_module(module_name(_path))  # So that no subclass is missed.
+    importlib.import_module(module_name(_path))  # Imported, so that no subclass is missed.
 
 
 def family(root: type[Exception]) -> Iterator[type[Exception]]:
-    """``root`` and all below it, but for those that other tests made."""
+    """``root`` and all below it, except classes that other tests define."""
     yield root
     for child in root.__subclasses__():
         if child.__module__.split(".")[0] in FOLDERS:
             yield from family(child)
 
 
-def coded() -> list[type[DomainError | PortError]]:
+def errors_with_codes() -> list[type[DomainError | PortError]]:
     return [kind for root in (DomainError, PortError) for kind in family(root)]  # type: ignore[misc]
 
 
@@ -63,7 +63,7 @@ def drawn_children(module: ModuleType) -> list[str]:
 
 
 def named_codes(tree: ast.AST) -> Iterator[str]:
-    """The codes that calls in ``tree`` write down: as their first word, or as code= or error=."""
+    """The codes that calls in ``tree`` name: as their first argument, or as code= or error=."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
@@ -77,11 +77,13 @@ def named_codes(tree: ast.AST) -> Iterator[str]:
 
 def codes_in_use() -> set[str]:
     trees = [parsed(path) for path in python_files(*FOLDERS)]
-    return {kind.code for kind in coded()} | {code for tree in trees for code in named_codes(tree)}
+    return {kind.code for kind in errors_with_codes()} | {
+        code for tree in trees for code in named_codes(tree)
+    }
 
 
 def test_every_error_has_its_own_code() -> None:
-    assert shared_codes(coded()) == {}
+    assert shared_codes(errors_with_codes()) == {}
 
 
 def test_an_error_without_its_own_code_is_found() -> None:
@@ -166,6 +168,6 @@ def test_a_class_missing_from_its_drawing_is_found() -> None:
     assert drawn_children(module) == ["One", "Two"]
 
 
-@pytest.mark.parametrize("kind", coded(), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", errors_with_codes(), ids=lambda kind: kind.__name__)
 def test_every_error_has_its_own_docstring(kind: type[Exception]) -> None:
     assert inspect.getdoc(kind) != inspect.getdoc(kind.__bases__[0])

@@ -84,9 +84,9 @@ async def test_screen_readers_announce_each_complete_paragraph_once(
 ) -> None:
     await chat.evaluate(
         """() => {
-            globalThis.heard = [];
+            globalThis.announced = [];
             const live = document.querySelector("[role=log]");
-            new MutationObserver((seen) => seen.forEach((one) => globalThis.heard.push(
+            new MutationObserver((seen) => seen.forEach((one) => globalThis.announced.push(
                 ...[...one.addedNodes].map((node) => node.textContent))))
                 .observe(live, {childList: true, subtree: true, characterData: true});
         }"""
@@ -99,9 +99,13 @@ async def test_screen_readers_announce_each_complete_paragraph_once(
     model_reply.finish()
     await expect(chat.button("Send")).to_be_visible()
 
-    heard = await chat.evaluate("globalThis.heard")
+    announced = await chat.evaluate("globalThis.announced")
 
-    assert [text.split() for text in heard] == [["The", "first."], ["one", "two"], ["The", "last."]]
+    assert [text.split() for text in announced] == [
+        ["The", "first."],
+        ["one", "two"],
+        ["The", "last."],
+    ]
     assert (
         await chat.page.locator("[aria-live], [role=log], [role=status], [role=alert]").count() == 3
     )
@@ -163,16 +167,16 @@ async def test_a_right_to_left_language_mirrors_the_layout(
     async with visits(locale="ar") as visitor:
         chat = await visitor.open()
         await talked(chat, fake_model, "Left to right, even so.")
-        said, send = (
+        question, send = (
             await chat.questions.last.bounding_box(),
             await chat.button("إرسال").bounding_box(),
         )
         box = await chat.page.locator("textarea").bounding_box()
 
-    assert said
+    assert question
     assert send
     assert box
-    assert said["x"] < 640 < said["x"] + 640
+    assert question["x"] < 640 < question["x"] + 640
     assert send["x"] < box["x"]
 
 

@@ -15,7 +15,7 @@ from tests.support.fake_model import FakeModel
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def told(chat: Chat, fake_model: FakeModel) -> str:
+async def exchange(chat: Chat, fake_model: FakeModel) -> str:
     """A secret and an answer; gives the session id."""
     await chat.send("My secret")
     model_reply = await fake_model.next_reply()
@@ -31,8 +31,8 @@ def parsed(path: Path) -> Any:
 
 async def status_of(chat: Chat, session_id: str) -> int:
     """What the service answers this browser about the conversation."""
-    asked = "id => fetch(`api/chat?sessionId=${id}`).then(answer => answer.status)"
-    return int(await chat.evaluate(asked, session_id))
+    fetch_status = "id => fetch(`api/chat?sessionId=${id}`).then(answer => answer.status)"
+    return int(await chat.evaluate(fetch_status, session_id))
 
 
 async def test_the_timer_counts_down_by_the_servers_clock(
@@ -57,7 +57,7 @@ async def test_a_turn_extends_the_retention_when_it_begins_even_if_it_fails(
     model_reply = await fake_model.next_reply()
     await expect(chat.timer).to_contain_text("Forgotten in 23 hr 59 min.")
 
-    async with chat.page.expect_request(lambda asked: asked.url.endswith("&limit=1")):
+    async with chat.page.expect_request(lambda request: request.url.endswith("&limit=1")):
         model_reply.fail()
 
     await expect(chat.notice).not_to_have_text("")
@@ -70,7 +70,7 @@ async def test_an_expired_conversation_is_not_requested_again(
     visitor.expect_problems("404")
     await visitor.context.clock.install()
     chat = await visitor.open()
-    session_id = await told(chat, fake_model)
+    session_id = await exchange(chat, fake_model)
     await chat.evaluate("id => fetch(`api/chat/${id}`, {method: 'DELETE'})", session_id)
 
     await chat.page.clock.fast_forward("24:00:01")
@@ -83,7 +83,7 @@ async def test_forget_now_deletes_after_one_confirmation(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     visitor.expect_problems("404")
-    session_id = await told(chat, fake_model)
+    session_id = await exchange(chat, fake_model)
     await chat.button("Forget now").click()
     await expect(chat.button("Keep")).to_be_focused()
     await chat.button("Keep").click()
@@ -103,12 +103,12 @@ async def test_forget_now_deletes_after_one_confirmation(
 async def test_after_forgetting_a_new_conversation_begins(
     chat: Chat, fake_model: FakeModel
 ) -> None:
-    before = await told(chat, fake_model)
+    before = await exchange(chat, fake_model)
     await chat.forget()
     await chat.button("New conversation").click()
     await expect(chat.replies).to_have_text(["Hello! What would you like to know?"])
 
-    after = await told(chat, fake_model)
+    after = await exchange(chat, fake_model)
 
     assert after != before
     await expect(chat.questions).to_have_text(["My secret"])
@@ -120,7 +120,7 @@ async def test_forgetting_in_one_tab_clears_the_other_tab(
     # The other tab may be reading just then.
     visitor.expect_problems("404")
     other = await visitor.open()
-    await told(chat, fake_model)
+    await exchange(chat, fake_model)
     await other.expect_reply("It is safe.")
 
     await chat.forget()
@@ -151,7 +151,7 @@ async def test_forget_everything_deletes_the_client_key(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     visitor.expect_problems("404")
-    session_id = await told(chat, fake_model)
+    session_id = await exchange(chat, fake_model)
     assert [cookie["name"] for cookie in await visitor.context.cookies()] == ["privity"]
 
     await chat.forget("Forget everything here")
@@ -164,7 +164,7 @@ async def test_forget_everything_deletes_the_client_key(
 
 
 async def test_a_conversation_is_exported_as_a_file(chat: Chat, fake_model: FakeModel) -> None:
-    session_id = await told(chat, fake_model)
+    session_id = await exchange(chat, fake_model)
 
     async with chat.page.expect_download() as download:
         await chat.button("Export").click()
@@ -180,7 +180,7 @@ async def test_a_failed_deletion_is_not_reported_as_done(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     visitor.expect_problems("ERR_INTERNET_DISCONNECTED")
-    session_id = await told(chat, fake_model)
+    session_id = await exchange(chat, fake_model)
     await visitor.context.set_offline(True)
 
     await chat.forget()

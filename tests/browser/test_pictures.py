@@ -16,11 +16,11 @@ SIZES: Final[dict[str, ViewportSize]] = {
     "390x844": {"width": 390, "height": 844},
     "1280x800": {"width": 1280, "height": 800},
 }
-ASKED: Final = {
+QUESTIONS: Final = {
     "en-GB": ("How do I vote from abroad?", "And what do I need to bring?"),
     "ar": ("كيف أصوّت من الخارج؟", "وماذا أحضر معي؟"),
 }
-ANSWERED: Final = {
+REPLIES: Final = {
     "en-GB": (
         (
             "There are **two ways**:\n\n1. At an embassy, in the week before election day.\n"
@@ -42,12 +42,14 @@ ANSWERED: Final = {
 
 async def talk(chat: Chat, fake_model: FakeModel, locale: str) -> None:
     """An answered question, and another whose answer is being written."""
-    for number, (asked, answered) in enumerate(zip(ASKED[locale], ANSWERED[locale], strict=True)):
+    for number, (question, reply) in enumerate(
+        zip(QUESTIONS[locale], REPLIES[locale], strict=True)
+    ):
         box = chat.page.locator("textarea")
-        await box.fill(asked)
+        await box.fill(question)
         await box.press("Enter")
         model_reply = await fake_model.next_reply()
-        model_reply.send_text(answered)
+        model_reply.send_text(reply)
         await expect(chat.replies.last.locator("strong, em")).to_be_visible()
         if number == 0:
             model_reply.finish()
@@ -63,7 +65,7 @@ async def take(chat: Chat, name: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("locale", ASKED)
+@pytest.mark.parametrize("locale", QUESTIONS)
 async def test_the_page(
     visits: Visits, fake_model: FakeModel, scheme: Any, size: str, locale: str
 ) -> None:

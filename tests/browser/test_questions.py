@@ -9,7 +9,7 @@ from tests.support.fake_model import FakeModel
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def talked(chat: Chat, fake_model: FakeModel) -> None:
+async def exchange(chat: Chat, fake_model: FakeModel) -> None:
     await chat.box.fill("Hello")
     await chat.box.press("Enter")
     model_reply = await fake_model.next_reply()
@@ -19,7 +19,7 @@ async def talked(chat: Chat, fake_model: FakeModel) -> None:
 
 
 async def test_the_confirmation_works_by_keyboard(chat: Chat, fake_model: FakeModel) -> None:
-    await talked(chat, fake_model)
+    await exchange(chat, fake_model)
     await chat.button("Forget now").focus()
     await chat.page.keyboard.press("Enter")
     await expect(chat.button("Keep")).to_be_focused()
@@ -36,18 +36,18 @@ async def test_the_confirmation_works_by_keyboard(chat: Chat, fake_model: FakeMo
 async def test_a_confirmation_opened_again_at_once_gets_its_own_answer(
     chat: Chat, fake_model: FakeModel
 ) -> None:
-    await talked(chat, fake_model)
+    await exchange(chat, fake_model)
     await chat.evaluate(
         """async () => {
             const press = (name) => [...document.querySelectorAll("button")]
                 .find((one) => one.textContent.trim() === name).click();
             press("Forget now");
             const dialog = document.querySelector("dialog");
-            const told = new Promise((next) =>
+            const closed = new Promise((next) =>
                 dialog.addEventListener("close", () => setTimeout(next)));
             dialog.close();
             press("Forget now");
-            await told;
+            await closed;
             press("Forget");
         }"""
     )

@@ -75,7 +75,7 @@ async def test_another_reply_replaces_the_first(chat: Chat, fake_model: FakeMode
 
     await chat.expect_reply("Second")
     await expect(chat.replies).to_have_count(2)
-    assert [said.text for said in second.prompt.messages][-1] == "Hello"
+    assert [message.text for message in second.prompt.messages][-1] == "Hello"
 
 
 async def test_the_last_message_can_be_edited(chat: Chat, fake_model: FakeModel) -> None:
@@ -95,7 +95,7 @@ async def test_the_last_message_can_be_edited(chat: Chat, fake_model: FakeModel)
     second.finish()
     await chat.expect_reply("Hello!")
     await expect(chat.questions).to_have_text(["Hello"])
-    assert "Helo" not in [said.text for said in second.prompt.messages]
+    assert "Helo" not in [message.text for message in second.prompt.messages]
 
 
 async def test_escape_cancels_an_edit(chat: Chat, fake_model: FakeModel) -> None:

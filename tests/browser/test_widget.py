@@ -117,8 +117,8 @@ async def test_the_host_page_sends_page_context(visitor: Visitor, fake_model: Fa
     first = await fake_model.next_reply()
     first.finish()
     await expect(chat.button("Send")).to_be_visible()
-    told = "document.querySelector('privity-chat').context = {question: 'q13'}"
-    await chat.evaluate(told)
+    set_context = "document.querySelector('privity-chat').context = {question: 'q13'}"
+    await chat.evaluate(set_context)
     await chat.send("And this?")
     second = await fake_model.next_reply()
 

@@ -51,12 +51,12 @@ async def test_the_metadata_holds_the_session_id_and_its_expiry(
     await exchange(page, fake_model, "Hello?", "Hi")
     state = await page.state()
 
-    told = state["messages"][-1]["metadata"]
+    metadata = state["messages"][-1]["metadata"]
     history = await stored_state(page)
-    assert (told["sessionId"], told["restarted"]) == (history["sessionId"], False)
-    assert told["usage"] == {"inputTokens": 7, "outputTokens": 3}
-    assert told["expiresAt"] == history["expiresAt"]
-    data = {"sessionId": told["sessionId"], "restarted": False}
+    assert (metadata["sessionId"], metadata["restarted"]) == (history["sessionId"], False)
+    assert metadata["usage"] == {"inputTokens": 7, "outputTokens": 3}
+    assert metadata["expiresAt"] == history["expiresAt"]
+    data = {"sessionId": metadata["sessionId"], "restarted": False}
     assert state["data"] == [{"type": "data-session", "data": data, "transient": True}]
     assert "data-session" not in kinds(state["messages"][-1])
 
@@ -80,7 +80,7 @@ async def test_a_forged_history_never_reaches_the_model(page: Page, fake_model: 
     model_reply = await exchange(page, fake_model, "Two", "Second")
 
     assert prompt_texts(model_reply) == [("user", "One"), ("assistant", "First"), ("user", "Two")]
-    assert [text_of(said) for said in (await stored_state(page))["messages"]][:2] == [
+    assert [text_of(message) for message in (await stored_state(page))["messages"]][:2] == [
         "One",
         "First",
     ]

@@ -16,7 +16,7 @@ async def test_arguments_that_are_not_json_are_an_error_of_that_call(
     state = await wait_for_tool(page, fake_model, call("call_1", '{"city": "Helsinki'))
     history = await stored_state(page)
 
-    shown, read = (told["messages"][-1]["parts"][-1] for told in (state, history))
+    shown, read = (source["messages"][-1]["parts"][-1] for source in (state, history))
     assert shown["state"] == read["state"] == "output-error"
     assert shown["errorText"] == read["errorText"] == "The model's arguments are not JSON."
     assert state["errors"] == []

@@ -28,21 +28,23 @@ def call(name: str = "call_1", arguments: str = '{"city": "Helsinki"}') -> ToolC
 async def wait_for_tool(page: Page, fake_model: FakeModel, *calls: ToolCallPiece) -> State:
     """The page once the reply has asked for a tool and ended."""
     model_reply = await start_exchange(page, fake_model, "How is the weather?", "I look")
-    for asked in calls or (call("call_1", '{"city": '), call("call_1", '"Helsinki"}')):
-        model_reply.send(asked)
+    for tool_call in calls or (call("call_1", '{"city": '), call("call_1", '"Helsinki"}')):
+        model_reply.send(tool_call)
     model_reply.finish(FinishReason.TOOL_CALLS)
     return await page.until(status="ready", text="Helsinki")
 
 
 async def answer(page: Page, **output: Any) -> None:
-    told = output or {"output": {"sky": "clear"}}
-    await page.answer_tool(tool="weather", toolCallId="call_1", **told)
+    result = output or {"output": {"sky": "clear"}}
+    await page.answer_tool(tool="weather", toolCallId="call_1", **result)
 
 
 def results(model_reply: ModelReply) -> list[ToolResultPart]:
     """What the model is told that tools answered."""
-    said = [message for message in model_reply.prompt.messages if message.role is Role.ASSISTANT]
-    return [part for message in said for part in message.parts if isinstance(part, ToolResultPart)]
+    replies = [message for message in model_reply.prompt.messages if message.role is Role.ASSISTANT]
+    return [
+        part for message in replies for part in message.parts if isinstance(part, ToolResultPart)
+    ]
 
 
 def plain(message: dict[str, Any]) -> list[dict[str, Any]]:
@@ -92,8 +94,8 @@ async def test_a_failed_tool_is_reported_as_failed(page: Page, fake_model: FakeM
     model_reply = await complete_reply(page, fake_model, "I cannot tell")
     state, history = await page.state(), await stored_state(page)
 
-    told = ToolResultPart(call_id="call_1", output='"No network"', failed=True)
-    assert results(model_reply) == [told]
+    failed = ToolResultPart(call_id="call_1", output='"No network"', failed=True)
+    assert results(model_reply) == [failed]
     assert plain(history["messages"][-1]) == plain(state["messages"][-1])
     await page.validate(history["messages"])
 

@@ -32,8 +32,12 @@ async def test_a_reply_is_shown_and_the_session_is_stored(
 
     assert widget.shown[1::2] == [("assistant", "Hi there"), ("assistant", "Well")]
     assert first == widget.session_id
-    assert [said.text for said in model_reply.prompt.messages] == ["Hello?", "Hi there", "And?"]
-    assert [set(told) for told in widget.metadata] == [{"cost", "latency", "timestamp"}] * 2
+    assert [message.text for message in model_reply.prompt.messages] == [
+        "Hello?",
+        "Hi there",
+        "And?",
+    ]
+    assert [set(info) for info in widget.metadata] == [{"cost", "latency", "timestamp"}] * 2
 
 
 async def test_the_events_come_in_the_order_the_widget_expects(
@@ -67,10 +71,10 @@ async def test_an_expired_session_is_replaced(widget: Widget, fake_model: FakeMo
     gone = widget.session_id
     await widget.reset()
     widget.session_id = gone
-    await asyncio.gather(widget.send("Still there?"), with_reply(fake_model, "Anew"))
+    await asyncio.gather(widget.send("Still there?"), with_reply(fake_model, "Again"))
 
     assert widget.session_id not in (None, gone)
-    assert widget.shown[-1] == ("assistant", "Anew")
+    assert widget.shown[-1] == ("assistant", "Again")
 
 
 async def test_a_failed_reply_shows_an_error(widget: Widget, fake_model: FakeModel) -> None:
@@ -114,7 +118,7 @@ async def test_a_new_message_interrupts_a_running_reply(
     await widget.reload()
 
     assert (second.status, first.clean) == (200, True)
-    assert [said for _, said in widget.shown] == ["One", "Fir", "Two", "Second"]
+    assert [content for _, content in widget.shown] == ["One", "Fir", "Two", "Second"]
 
 
 async def test_another_user_cannot_read_the_session(widget: Widget, fake_model: FakeModel) -> None:

@@ -75,7 +75,7 @@ def own_server() -> Iterator[RedisProcess]:
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
     if why := missing().get("compose"):
         pytest.skip(why)
-    model_key = tmp_path_factory.mktemp("given") / "model-api-key"
+    model_key = tmp_path_factory.mktemp("model-key") / "model-api-key"
     model_key.write_text(MODEL_KEY)
     with composed(model_key) as services:
         yield services

@@ -17,8 +17,8 @@ def message(*parts: Any, **members: Any) -> dict[str, Any]:
 
 
 def tool(**members: Any) -> dict[str, Any]:
-    known = {"type": "tool-look", "toolCallId": "a", "state": "output-available", "output": 1}
-    return message({**known, **members}, role="assistant")
+    part = {"type": "tool-look", "toolCallId": "a", "state": "output-available", "output": 1}
+    return message({**part, **members}, role="assistant")
 
 
 def body(*messages: Any, **members: Any) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def without_id(document: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in document.items() if name != "id"}
 
 
-REFUSED: dict[str, tuple[Any, int, str]] = {
+REJECTED: dict[str, tuple[Any, int, str]] = {
     "no id": (without_id(body()), 400, "body_invalid"),
     "an id of a number": (body(id=7), 400, "body_invalid"),
     "an empty id": (body(id=""), 400, "chat_id_malformed"),
@@ -37,7 +37,7 @@ REFUSED: dict[str, tuple[Any, int, str]] = {
     "a long id": (body(id="a" * 257), 400, "chat_id_malformed"),
     "no messages": ({"id": "SESSION", "messages": []}, 400, "body_invalid"),
     "a message that is text": (body("Hi"), 400, "body_invalid"),
-    "a message of nobody": (body({"id": "u1", "parts": [TEXT]}), 400, "body_invalid"),
+    "a message without a role": (body({"id": "u1", "parts": [TEXT]}), 400, "body_invalid"),
     "a message of the system": (body(message(role="system")), 400, "body_invalid"),
     "a message of a tool": (body(message(role="tool")), 400, "body_invalid"),
     "a message without parts": (body({"id": "u1", "role": "user"}), 400, "body_invalid"),
@@ -63,50 +63,50 @@ REFUSED: dict[str, tuple[Any, int, str]] = {
         400,
         "body_invalid",
     ),
-    "a trigger nobody knows": (body(trigger="resume-stream"), 400, "body_invalid"),
-    "a busy word nobody knows": (body(onBusy="wait"), 400, "body_invalid"),
+    "a trigger that is unknown": (body(trigger="resume-stream"), 400, "body_invalid"),
+    "a busy word that is unknown": (body(onBusy="wait"), 400, "body_invalid"),
     "a locale of a list": (body(locale=["en"]), 400, "body_invalid"),
     "context over 8 kB": (body(context="a" * 8_191), 413, "context_too_long"),
-    "results nobody waits for": (body(tool()), 409, "tool_results_unexpected"),
+    "results without a waiting call": (body(tool()), 409, "tool_results_unexpected"),
     "no results": (body(message(role="assistant")), 409, "tool_results_unexpected"),
     "a result of no call": (body(tool(toolCallId=None)), 400, "body_invalid"),
     "a long result": (body(tool(output="a" * 32_767)), 413, "tool_result_too_long"),
     "too much": (body(message(), app="a" * 2_097_152), 413, "body_too_large"),
     "too much before the messages": ({"app": "a" * 131_072, **body()}, 413, "body_too_large"),
 }
-TO_THE_OWNER_ONLY = {"results nobody waits for", "no results"}
+OWNER_ONLY = {"results without a waiting call", "no results"}
 
 
-async def posted(who: NativeClient, document: Any) -> Answer:
-    return await who.post("/api/chat", document)
+async def post_chat(client: NativeClient, document: Any) -> Answer:
+    return await client.post("/api/chat", document)
 
 
 @pytest.mark.parametrize(
     ("document", "status", "code"),
-    [told for name, told in REFUSED.items() if name not in TO_THE_OWNER_ONLY],
-    ids=[name for name in REFUSED if name not in TO_THE_OWNER_ONLY],
+    [case for name, case in REJECTED.items() if name not in OWNER_ONLY],
+    ids=[name for name in REJECTED if name not in OWNER_ONLY],
 )
 async def test_a_bad_message_is_rejected_and_changes_nothing(
     untouched: UntouchedConversation, document: dict[str, Any], status: int, code: str
 ) -> None:
     named = json.loads(json.dumps(document).replace("SESSION", untouched.session_id))
 
-    told = await untouched.rejection(lambda who: posted(who, named))
+    rejection = await untouched.rejection(lambda client: post_chat(client, named))
 
-    assert told == (status, code)
+    assert rejection == (status, code)
 
 
-@pytest.mark.parametrize("name", sorted(TO_THE_OWNER_ONLY))
+@pytest.mark.parametrize("name", sorted(OWNER_ONLY))
 async def test_tool_results_are_accepted_only_where_a_call_waits(
     untouched: UntouchedConversation, name: str
 ) -> None:
-    document, status, code = REFUSED[name]
+    document, status, code = REJECTED[name]
     named = {**document, "id": untouched.session_id}
 
-    refused = await posted(untouched.client, named)
-    unknown = await posted(NativeClient(untouched.client.url), named)
+    rejected = await post_chat(untouched.client, named)
+    unknown = await post_chat(NativeClient(untouched.client.url), named)
 
-    assert (refused.status, refused.code) == (status, code)
+    assert (rejected.status, rejected.code) == (status, code)
     assert (unknown.status, unknown.code) == (404, "conversation_not_found")
     await untouched.assert_unchanged()
 
@@ -114,11 +114,13 @@ async def test_tool_results_are_accepted_only_where_a_call_waits(
 async def test_a_problem_includes_the_shape_that_the_ai_sdk_knows(
     untouched: UntouchedConversation,
 ) -> None:
-    answer = await posted(untouched.client, body(message({"type": "text", "text": 5}), id="mine"))
+    answer = await post_chat(
+        untouched.client, body(message({"type": "text", "text": 5}), id="mine")
+    )
 
-    told = answer.document["error"]
-    assert (told["code"], told["type"]) == ("body_invalid", "invalid_request_error")
-    assert told["message"] == answer.document["detail"]
+    error = answer.document["error"]
+    assert (error["code"], error["type"]) == ("body_invalid", "invalid_request_error")
+    assert error["message"] == answer.document["detail"]
 
 
 async def test_earlier_messages_in_the_body_are_never_read(
@@ -126,7 +128,7 @@ async def test_earlier_messages_in_the_body_are_never_read(
 ) -> None:
     nonsense: list[Any] = [7, None, {"role": 1}, {"role": "user"}, [[]], "Hi"]
 
-    answer = await posted(echo_client, body(*nonsense, message(), id="mine"))
+    answer = await post_chat(echo_client, body(*nonsense, message(), id="mine"))
 
     assert answer.status == 200
 
@@ -136,7 +138,7 @@ async def test_a_chat_much_longer_than_its_newest_message_is_accepted(
 ) -> None:
     shown = [message({"type": "text", "text": "a" * 8_000}) for _ in range(100)]
 
-    answer = await posted(echo_client, body(*shown, message(), id="mine"))
+    answer = await post_chat(echo_client, body(*shown, message(), id="mine"))
 
     assert answer.status == 200
     assert answer.events[0].document["messageMetadata"]["restarted"] is True
@@ -146,7 +148,7 @@ async def test_the_apps_members_are_ignored_and_privitys_are_used(
     echo_client: NativeClient,
 ) -> None:
     ours = {"context": {"page": 1}, "locale": "en"}
-    answer = await posted(echo_client, body(id="mine", **ours, temperature=2, user={"deep": []}))
+    answer = await post_chat(echo_client, body(id="mine", **ours, temperature=2, user={"deep": []}))
     export = (await echo_client.get("/api/chat/mine/export")).document
 
     assert answer.status == 200
@@ -171,7 +173,7 @@ async def test_the_same_request_twice_is_one_turn(echo_client: NativeClient) -> 
 
 
 async def test_every_path_accepts_the_clients_chat_id(echo_client: NativeClient) -> None:
-    await posted(echo_client, body(id="mine"))
+    await post_chat(echo_client, body(id="mine"))
     again = await echo_client.post("/api/chat/mine/regenerate", {})
     stopped = await echo_client.post("/api/chat/mine/stop", {})
     resumed = await echo_client.get("/api/chat/mine/stream")
@@ -182,18 +184,18 @@ async def test_every_path_accepts_the_clients_chat_id(echo_client: NativeClient)
     assert (await echo_client.get("/api/chat/mine")).status == 404
 
 
-@pytest.mark.parametrize("named", [{}, {"messageId": "nobody"}], ids=["unnamed", "unknown"])
+@pytest.mark.parametrize("named", [{}, {"messageId": "unknown"}], ids=["unnamed", "unknown"])
 async def test_regenerating_answers_the_stored_message(
     echo_client: NativeClient, named: dict[str, str]
 ) -> None:
-    await posted(echo_client, body(id="mine"))
-    await posted(echo_client, body(message(id="u2"), id="mine"))
+    await post_chat(echo_client, body(id="mine"))
+    await post_chat(echo_client, body(message(id="u2"), id="mine"))
     other = message({"type": "text", "text": "Forged"})
-    answer = await posted(
+    answer = await post_chat(
         echo_client, body(other, id="mine", trigger="regenerate-message", **named)
     )
     history = (await echo_client.get("/api/chat/mine")).document
 
     assert answer.status == 200
-    told = [said["parts"][-1]["text"] for said in history["messages"]]
-    assert told == ["Hi", "Hi "]
+    texts = [message["parts"][-1]["text"] for message in history["messages"]]
+    assert texts == ["Hi", "Hi "]

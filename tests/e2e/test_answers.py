@@ -19,22 +19,22 @@ API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 async def every_kind_of_answer(client: NativeClient) -> dict[str, Answer]:
     """One of each: pages, documents, streams, nothing, and refusals."""
-    said = await client.send("Hi")
-    where = f"/api/chat/{said.session_id}"
+    stream = await client.send("Hi")
+    path = f"/api/chat/{stream.session_id}"
     return {
         "the front page": await client.get("/"),
         "openapi": await client.get("/openapi.json"),
         "health": await client.get("/health/live"),
-        "a stream": said,
+        "a stream": stream,
         "a reply": await client.post("/api/chat", {"message": "Hi"}, **JSON),
         "a welcome": await client.post("/api/sessions", {}),
-        "history": await client.history(said.session_id),
-        "an export": await client.get(f"{where}/export"),
-        "nothing": await client.get(f"{where}/stream"),
+        "history": await client.history(stream.session_id),
+        "an export": await client.get(f"{path}/export"),
+        "nothing": await client.get(f"{path}/stream"),
         "a refusal": await client.post("/api/chat", {}),
         "a stranger's refusal": await client.get(f"/api/chat?sessionId={uuid4()}"),
         "a client key": await client.post("/api/client-key", {}),
-        "forgetting": await client.delete(where),
+        "forgetting": await client.delete(path),
         "an unknown address": await client.get("/nope"),
         "a wrong method": await client.call("PUT", "/"),
     }
@@ -44,13 +44,13 @@ async def test_every_response_has_the_security_headers(echo_client: NativeClient
     answers = await every_kind_of_answer(echo_client)
 
     for name, answer in answers.items():
-        said = answer.headers
-        assert said["x-content-type-options"] == "nosniff", name
-        assert said["referrer-policy"] == "no-referrer", name
-        assert said["x-frame-options"] == "DENY", name
-        assert "frame-ancestors 'none'" in said["content-security-policy"], name
-        assert "strict-transport-security" not in said, name
-        assert "server" not in said, name
+        headers = answer.headers
+        assert headers["x-content-type-options"] == "nosniff", name
+        assert headers["referrer-policy"] == "no-referrer", name
+        assert headers["x-frame-options"] == "DENY", name
+        assert "frame-ancestors 'none'" in headers["content-security-policy"], name
+        assert "strict-transport-security" not in headers, name
+        assert "server" not in headers, name
 
 
 async def test_only_the_page_may_load_resources(echo_client: NativeClient) -> None:
@@ -128,7 +128,7 @@ async def test_every_described_operation_exists(echo_client: NativeClient) -> No
     }
 
     assert found
-    assert not [where for where, status in found.items() if status == 405 or status >= 500]
+    assert not [path for path, status in found.items() if status == 405 or status >= 500]
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])

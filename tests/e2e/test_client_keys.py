@@ -1,4 +1,4 @@
-"""The bearer of a program: a client key, and what becomes of it."""
+"""Client keys as bearer tokens."""
 
 import pytest
 
@@ -36,9 +36,9 @@ async def test_cookie_and_bearer_token_are_the_same_key(echo_client: NativeClien
 async def test_a_bearer_token_hides_the_cookie(echo_client: NativeClient) -> None:
     session_id = (await echo_client.send("Mine")).session_id
 
-    where = f"/api/chat?sessionId={session_id}"
-    other = await echo_client.get(where, authorization=await new_bearer(echo_client))
-    forged = await echo_client.get(where, authorization="Bearer x")
+    path = f"/api/chat?sessionId={session_id}"
+    other = await echo_client.get(path, authorization=await new_bearer(echo_client))
+    forged = await echo_client.get(path, authorization="Bearer x")
 
     assert [other.status, forged.status] == [404, 401]
 
@@ -68,8 +68,8 @@ async def test_a_forged_bearer_token_is_rejected(echo_client: NativeClient, forg
     )
     answers = [await call for call in calls]
 
-    told = {(a.status, a.code, a.headers["www-authenticate"]) for a in answers}
-    assert told == {(401, "client_key_invalid", "Bearer")}
+    rejections = {(a.status, a.code, a.headers["www-authenticate"]) for a in answers}
+    assert rejections == {(401, "client_key_invalid", "Bearer")}
     assert not any("set-cookie" in answer.headers for answer in answers)
     assert (await echo_client.history(session_id)).body == before
 

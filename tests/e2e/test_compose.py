@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from tests.support.compose import IMAGE, MODEL_KEY, SERVICES, Composed, found_in_image, told
+from tests.support.compose import IMAGE, MODEL_KEY, SERVICES, Composed, found_in_image, run
 from tests.support.native_client import NativeClient
 
-REFUSALS = ("NOPERM", "ACL failure in script", "The user executing the script can't")
-PLACE = "conversation:state:00000000-0000-4000-8000-000000000000"
+ACL_ERRORS = ("NOPERM", "ACL failure in script", "The user executing the script can't")
+KEY = "conversation:state:00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
@@ -23,9 +23,9 @@ async def test_a_turn_is_stored_and_remembered(services: Composed) -> None:
     first = await client.send_for_document("My favourite colour is teal.")
     await client.send_for_document("What did I tell you?", first["sessionId"])
 
-    said = await client.transcript(first["sessionId"])
-    assert [role for role, _ in said] == ["user", "assistant"] * 2
-    assert said[0] == ("user", "My favourite colour is teal.")
+    transcript = await client.transcript(first["sessionId"])
+    assert [role for role, _ in transcript] == ["user", "assistant"] * 2
+    assert transcript[0] == ("user", "My favourite colour is teal.")
 
 
 def test_the_doctor_finds_no_problems(services: Composed) -> None:
@@ -37,9 +37,9 @@ def test_the_doctor_finds_no_problems(services: Composed) -> None:
 
 def test_redis_has_the_planned_settings(services: Composed, password: str) -> None:
     settings = ["maxmemory", "maxmemory-policy", "appendonly", "port", "tls-port"]
-    given = services.redis_says(password, "CONFIG", "GET", *settings).split()
+    settings_found = services.redis_says(password, "CONFIG", "GET", *settings).split()
 
-    assert dict(zip(given[::2], given[1::2], strict=True)) == {
+    assert dict(zip(settings_found[::2], settings_found[1::2], strict=True)) == {
         "maxmemory": str(100 * 1024 * 1024),
         "maxmemory-policy": "allkeys-lru",
         "appendonly": "yes",
@@ -74,7 +74,7 @@ def test_redis_requires_a_password(services: Composed) -> None:
         "SAVE",
         "REPLICAOF localhost 1",
         "MODULE LIST",
-        f"GET {PLACE}",
+        f"GET {KEY}",
         "LRANGE other 0 -1",
         "DEL other",
         "EVAL return(1) 1 other",
@@ -87,8 +87,8 @@ def test_the_service_may_do_in_redis_only_what_it_needs(
 ) -> None:
     answer = services.redis_says(password, *command.split())
 
-    assert any(refusal in answer for refusal in REFUSALS), answer
-    assert services.redis_says(password, "LRANGE", PLACE, "0", "-1") == ""
+    assert any(error in answer for error in ACL_ERRORS), answer
+    assert services.redis_says(password, "LRANGE", KEY, "0", "-1") == ""
 
 
 @pytest.mark.parametrize("service", ["privity", "redis"])
@@ -119,17 +119,17 @@ def test_the_port_is_open_to_this_machine_only(services: Composed) -> None:
 
 
 def test_docker_inspect_shows_no_secret(services: Composed, secrets: list[str]) -> None:
-    told_of = [json.dumps(services.inspected(service)) for service in SERVICES]
-    told_of.append(told("docker", "inspect", IMAGE).stdout)
+    descriptions = [json.dumps(services.inspected(service)) for service in SERVICES]
+    descriptions.append(run("docker", "inspect", IMAGE).stdout)
 
     assert all(len(secret) > 20 for secret in secrets)
-    assert [secret for secret in secrets for text in told_of if secret in text] == []
+    assert [secret for secret in secrets for text in descriptions if secret in text] == []
 
 
 def test_no_secret_is_in_the_image(secrets: list[str]) -> None:
-    there, absent = b"conversation:state:", [secret.encode() for secret in secrets]
+    marker, secret_bytes = b"conversation:state:", [secret.encode() for secret in secrets]
 
-    assert found_in_image([there, *absent]) == [there]
+    assert found_in_image([marker, *secret_bytes]) == [marker]
 
 
 def test_the_key_of_the_model_reaches_the_service_as_a_file(services: Composed) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.compose import Composed, until_it_is_ready
+from tests.support.compose import Composed, wait_until_ready
 from tests.support.native_client import NativeClient
 
 
@@ -16,7 +16,7 @@ async def test_a_conversation_outlives_the_service(
     session = (await client.send_for_document("Remember me."))["sessionId"]
     before = await client.transcript(session)
     services.compose(again[0], "--timeout", "5", *again[1:])
-    await until_it_is_ready(services)
+    await wait_until_ready(services)
 
     assert await client.transcript(session) == before
 
@@ -25,8 +25,8 @@ async def test_the_redis_permissions_of_the_service_are_rewritten(
     services: Composed, password: str
 ) -> None:
     """A newer release may need more of them than were given when all this was made."""
-    services.with_secrets_of("redis", "echo 'user default off' > /given/users.acl")
+    services.with_secrets_of("redis", "echo 'user default off' > /secrets/users.acl")
     services.compose("up", "--detach", "--force-recreate", "--timeout", "5")
-    await until_it_is_ready(services)
+    await wait_until_ready(services)
 
     assert services.redis_says(password, "PING") == "PONG"

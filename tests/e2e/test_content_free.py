@@ -21,14 +21,14 @@ SAID = b'data: {"choices":[{"index":0,"delta":{"content":"the-heron-sleeps-stand
 DONE = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 
 
-def _plays(asked: bytes) -> tuple[int, bytes]:
+def _plays(body: bytes) -> tuple[int, bytes]:
     """What the model does about a request: it may fail, and then repeats all it was told."""
-    if b"fail at once" in asked:
-        return 500, asked
-    if b"refuse me" in asked:
-        return 400, asked
-    if b"break" in asked:
-        return 200, SAID + b"data: {" + asked + b"\n\n"
+    if b"fail at once" in body:
+        return 500, body
+    if b"refuse me" in body:
+        return 400, body
+    if b"break" in body:
+        return 200, SAID + b"data: {" + body + b"\n\n"
     return 200, SAID + DONE
 
 
@@ -141,7 +141,7 @@ async def test_neither_logs_nor_errors_contain_messages_or_secrets(tmp_path: Pat
     assert "turn.failed" in logged
     assert [secret for secret in secrets if secret in logged] == []
     assert all(answer.status >= 400 for answer in bad)
-    told = b"".join(answer.body for answer in (*failed, *bad)).decode()
-    assert [secret for secret in secrets[:-1] if secret in told] == []
+    responses = b"".join(answer.body for answer in (*failed, *bad)).decode()
+    assert [secret for secret in secrets[:-1] if secret in responses] == []
     assert PROMPT.encode() not in broken.body
     assert MODEL_KEY.encode() not in broken.body

@@ -1,4 +1,4 @@
-"""The cookie of a browser: when it is given, what it says, when it is read."""
+"""The cookie of a browser: when it is set, what it contains, when it is read."""
 
 from collections.abc import AsyncIterator
 
@@ -15,7 +15,7 @@ LAX = "Path=/; Max-Age=86400; HttpOnly; SameSite=Lax"
 
 @pytest.fixture
 async def secure() -> AsyncIterator[NativeClient]:
-    """Somebody who reaches the service by https."""
+    """Somebody client reaches the service by https."""
     async with running_service(Settings(public_url=HTTPS), model=EchoModel()) as service:
         yield NativeClient(service.url, origin=HTTPS)
 
@@ -83,9 +83,9 @@ async def test_reading_never_sets_a_cookie(echo_client: NativeClient) -> None:
     )
 
     answers = [
-        await who.get(path)
+        await client.get(path)
         for path in paths
-        for who in (echo_client, NativeClient(echo_client.url))
+        for client in (echo_client, NativeClient(echo_client.url))
     ]
 
     assert {answer.status for answer in answers} == {200, 204, 404}
@@ -97,11 +97,11 @@ async def test_stopping_and_forgetting_set_no_cookie(echo_client: NativeClient) 
 
     answers = [
         await call
-        for who in (echo_client, NativeClient(echo_client.url))
+        for client in (echo_client, NativeClient(echo_client.url))
         for call in (
-            who.post(f"/api/chat/{session_id}/stop", {}),
-            who.delete(f"/api/chat/{session_id}"),
-            who.post("/api/client-key", {}),
+            client.post(f"/api/chat/{session_id}/stop", {}),
+            client.delete(f"/api/chat/{session_id}"),
+            client.post("/api/client-key", {}),
         )
     ]
 

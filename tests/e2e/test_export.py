@@ -40,9 +40,9 @@ async def test_an_export_holds_every_part_of_a_reply(
         await live.whole()
 
     export = (await exported(client, session_id)).document
-    asked, reply = export["messages"]
+    question, reply = export["messages"]
     assert export["pageContext"] == {"page": "start"}
-    assert asked["parts"] == [{"type": "text", "text": "Count"}]
+    assert question["parts"] == [{"type": "text", "text": "Count"}]
     assert [part["type"] for part in reply["parts"]] == ["reasoning", "text", "tool-call"]
     assert [part.get("text") for part in reply["parts"]] == ["Hm", "Well", None]
     assert reply["usage"] == {"inputTokens": 7, "outputTokens": 3}
@@ -56,9 +56,9 @@ async def test_an_export_is_never_paged(echo_client: NativeClient) -> None:
 
     messages = (await exported(echo_client, session_id)).document["messages"]
 
-    assert [said["number"] for said in messages] == list(range(1, 103))
-    asked = [said["parts"][0]["text"] for said in messages if said["role"] == "user"]
-    assert asked == [str(number) for number in range(51)]
+    assert [message["number"] for message in messages] == list(range(1, 103))
+    questions = [message["parts"][0]["text"] for message in messages if message["role"] == "user"]
+    assert questions == [str(number) for number in range(51)]
 
 
 async def test_an_export_names_what_failed(client: NativeClient, fake_model: FakeModel) -> None:

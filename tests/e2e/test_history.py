@@ -48,8 +48,11 @@ async def test_an_export_contains_everything_stored(echo_client: NativeClient) -
     assert answer.headers["cache-control"] == "no-store"
     assert (export["format"], export["sessionId"]) == ("privity-export-1", session_id)
     assert export["pageContext"] == context
-    assert [said["parts"][0]["text"] for said in export["messages"]] == ["Export me", "Export me "]
-    assert [said["number"] for said in export["messages"]] == [1, 2]
+    assert [message["parts"][0]["text"] for message in export["messages"]] == [
+        "Export me",
+        "Export me ",
+    ]
+    assert [message["number"] for message in export["messages"]] == [1, 2]
     assert (export["turn"]["number"], export["turn"]["status"]) == (1, "finished")
 
 
@@ -61,7 +64,7 @@ async def test_the_history_is_paged_backwards(echo_client: NativeClient) -> None
     newest = (await echo_client.history(session_id, limit=4)).document
     oldest = (await echo_client.history(session_id, limit=4, before=newest["next"])).document
 
-    read = [said["content"] for said in oldest["messages"] + newest["messages"]]
+    read = [message["content"] for message in oldest["messages"] + newest["messages"]]
     assert read == ["One", "One ", "Two", "One / Two ", "Three", "One / Two / Three "]
     assert (len(newest["messages"]), oldest["next"]) == (4, None)
 

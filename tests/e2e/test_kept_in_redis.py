@@ -6,7 +6,12 @@ from tests.support.native_client import NativeClient, retention_left
 from tests.support.processes import serving
 from tests.support.redis_contents import held
 from tests.support.redis_servers import RedisProcess
-from tests.support.redis_services import at, looking_into, served_from, serving_from
+from tests.support.redis_services import (
+    redis_client,
+    running_service_with_redis,
+    same_user_at,
+    serving_with_redis,
+)
 
 DAY = 86_400_000
 A_MOMENT = 10_000
@@ -14,7 +19,7 @@ FIRST, SECOND, THIRD = "I live in Turku.", "I ride a bicycle.", "What do you kno
 
 
 async def test_the_page_context_stays_in_effect(shared_server: RedisProcess) -> None:
-    async with served_from(shared_server) as service:
+    async with running_service_with_redis(shared_server) as service:
         client = NativeClient(service.url)
         first = await client.send_for_document(FIRST)
         second = await client.send_for_document(SECOND, first["sessionId"])
@@ -24,15 +29,15 @@ async def test_the_page_context_stays_in_effect(shared_server: RedisProcess) -> 
 
 
 async def test_the_page_context_survives_a_killed_service(shared_server: RedisProcess) -> None:
-    async with serving_from(shared_server) as service:
+    async with serving_with_redis(shared_server) as service:
         client = NativeClient(service.url)
         session_id = (await client.send_for_document(FIRST))["sessionId"]
         await client.send_for_document(SECOND, session_id)
         before = (await client.history(session_id)).document["messages"]
         service.kill()
         await service.ended()
-    async with serving_from(shared_server) as service:
-        client = at(service.url, client)
+    async with serving_with_redis(shared_server) as service:
+        client = same_user_at(service.url, client)
         after = (await client.history(session_id)).document["messages"]
         third = await client.send_for_document(THIRD, session_id)
 
@@ -49,7 +54,7 @@ async def test_without_redis_a_restart_forgets() -> None:
         session_id = (await client.send_for_document(FIRST))["sessionId"]
         second = await client.send_for_document(SECOND, session_id)
     async with serving(**keys) as service:
-        client = at(service.url, client)
+        client = same_user_at(service.url, client)
         gone = await client.history(session_id)
         third = await client.send_for_document(THIRD, session_id)
 
@@ -60,9 +65,9 @@ async def test_without_redis_a_restart_forgets() -> None:
 
 
 async def test_redis_enabled_false_ignores_the_redis_url(shared_server: RedisProcess) -> None:
-    async with looking_into(shared_server) as redis:
+    async with redis_client(shared_server) as redis:
         await redis.flushdb()
-        async with serving_from(shared_server, REDIS_ENABLED="false") as service:
+        async with serving_with_redis(shared_server, REDIS_ENABLED="false") as service:
             await NativeClient(service.url).send_for_document(FIRST)
 
         assert await redis.dbsize() == 0
@@ -71,7 +76,10 @@ async def test_redis_enabled_false_ignores_the_redis_url(shared_server: RedisPro
 async def test_the_redis_key_is_as_documented_and_expires_a_day_after_each_turn(
     shared_server: RedisProcess,
 ) -> None:
-    async with served_from(shared_server) as service, looking_into(shared_server) as redis:
+    async with (
+        running_service_with_redis(shared_server) as service,
+        redis_client(shared_server) as redis,
+    ):
         await redis.flushdb()
         client = NativeClient(service.url)
         session_id = (await client.send_for_document(FIRST))["sessionId"]
@@ -88,7 +96,10 @@ async def test_the_redis_key_is_as_documented_and_expires_a_day_after_each_turn(
 
 
 async def test_reading_does_not_extend_the_retention(shared_server: RedisProcess) -> None:
-    async with served_from(shared_server) as service, looking_into(shared_server) as redis:
+    async with (
+        running_service_with_redis(shared_server) as service,
+        redis_client(shared_server) as redis,
+    ):
         client = NativeClient(service.url)
         session_id = (await client.send_for_document(FIRST))["sessionId"]
         key = f"conversation:state:{session_id}"
@@ -107,14 +118,19 @@ async def test_reading_does_not_extend_the_retention(shared_server: RedisProcess
 async def test_forgetting_leaves_no_redis_key_and_replies_name_the_expiry(
     shared_server: RedisProcess,
 ) -> None:
-    async with served_from(shared_server) as service, looking_into(shared_server) as redis:
+    async with (
+        running_service_with_redis(shared_server) as service,
+        redis_client(shared_server) as redis,
+    ):
         await redis.flushdb()
         client = NativeClient(service.url)
-        said = await client.send_for_document(FIRST)
-        forgotten = await client.delete(f"/api/chat?sessionId={said['sessionId']}")
+        reply = await client.send_for_document(FIRST)
+        forgotten = await client.delete(f"/api/chat?sessionId={reply['sessionId']}")
 
         assert (
-            timedelta(hours=24) - timedelta(minutes=1) < retention_left(said) <= timedelta(hours=24)
+            timedelta(hours=24) - timedelta(minutes=1)
+            < retention_left(reply)
+            <= timedelta(hours=24)
         )
         assert forgotten.status == 204
         assert await redis.dbsize() == 0

@@ -39,7 +39,7 @@ def is_refused(answer: Answer) -> bool:
 async def test_new_conversations_and_client_keys_share_one_quota(limited: Limited) -> None:
     async with limited(new_per_hour=3) as client:
         session_id = (await client.send("One")).session_id
-        begun = [await client.post("/api/sessions", {}), await client.post("/api/client-key", {})]
+        created = [await client.post("/api/sessions", {}), await client.post("/api/client-key", {})]
         refused = [
             await NativeClient(client.url).send("Four"),
             await client.post("/api/sessions", {}),
@@ -47,7 +47,7 @@ async def test_new_conversations_and_client_keys_share_one_quota(limited: Limite
         ]
         going_on = await client.send("Two", session_id)
 
-    assert [answer.status for answer in begun] == [201, 201]
+    assert [answer.status for answer in created] == [201, 201]
     assert all(is_refused(answer) for answer in refused)
     assert going_on.session_id == session_id
 

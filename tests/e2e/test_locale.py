@@ -41,7 +41,7 @@ def welcome(answer: Answer) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "spoken"),
+    ("locale", "expected"),
     [
         ("fi", ("fi", "Tervetuloa")),
         ("FI-fi", ("fi", "Tervetuloa")),
@@ -51,11 +51,11 @@ def welcome(answer: Answer) -> tuple[str, str]:
     ],
 )
 async def test_the_body_sets_the_language_of_the_welcome(
-    speaker: NativeClient, wanted: str | None, spoken: tuple[str, str]
+    speaker: NativeClient, locale: str | None, expected: tuple[str, str]
 ) -> None:
-    answer = await speaker.post("/api/sessions", {"locale": wanted})
+    answer = await speaker.post("/api/sessions", {"locale": locale})
 
-    assert welcome(answer) == spoken
+    assert welcome(answer) == expected
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ async def test_a_later_message_keeps_the_language_unless_it_names_another(
 
 
 async def test_the_ai_sdk_body_can_set_the_language_too(speaker: NativeClient) -> None:
-    said = {"id": "u1", "role": "user", "parts": [{"type": "text", "text": "Hi"}]}
-    await speaker.post("/api/chat", {"id": "mine", "messages": [said], "locale": "fi"})
+    message = {"id": "u1", "role": "user", "parts": [{"type": "text", "text": "Hi"}]}
+    await speaker.post("/api/chat", {"id": "mine", "messages": [message], "locale": "fi"})
 
     assert (await speaker.get("/api/chat/mine/export")).document["locale"] == "fi"

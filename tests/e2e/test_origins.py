@@ -67,8 +67,8 @@ async def test_a_cross_site_request_changes_nothing_and_gets_nothing(
     owner = await unsafe_calls(echo_client, session_id, **headers)
     stranger = await unsafe_calls(NativeClient(echo_client.url), session_id, **headers)
 
-    told = {(answer.status, answer.code) for answer in owner + stranger}
-    assert told == {(403, "cross_site_request")}
+    rejections = {(answer.status, answer.code) for answer in owner + stranger}
+    assert rejections == {(403, "cross_site_request")}
     assert not any("set-cookie" in answer.headers for answer in owner + stranger)
     assert not any("access-control-allow-origin" in answer.headers for answer in owner)
     assert (await echo_client.history(session_id)).body == before
@@ -159,12 +159,12 @@ async def test_an_unlisted_site_may_not_embed(embedded: NativeClient, origin: st
 async def test_a_preflight_from_a_listed_site_is_answered(
     embedded: NativeClient, origin: str, allowed: str | None
 ) -> None:
-    wanted = {
+    preflight = {
         "access_control_request_method": "POST",
         "access_control_request_headers": "content-type,idempotency-key",
     }
 
-    answer = await embedded.call("OPTIONS", "/api/chat", origin=origin, **wanted)
+    answer = await embedded.call("OPTIONS", "/api/chat", origin=origin, **preflight)
 
     assert answer.headers.get("access-control-allow-origin") == allowed
     assert (answer.status < 300) is (allowed is not None)
@@ -172,9 +172,9 @@ async def test_a_preflight_from_a_listed_site_is_answered(
 
 
 async def test_without_a_list_no_preflight_is_allowed(echo_client: NativeClient) -> None:
-    wanted = {"access_control_request_method": "POST"}
+    preflight = {"access_control_request_method": "POST"}
 
-    answer = await echo_client.call("OPTIONS", "/api/chat", origin=EMBEDDER, **wanted)
+    answer = await echo_client.call("OPTIONS", "/api/chat", origin=EMBEDDER, **preflight)
 
     assert (answer.status, answer.code) == (405, "method_not_allowed")
     assert "access-control-allow-origin" not in answer.headers

@@ -86,14 +86,14 @@ async def test_the_first_paint_waits_only_for_the_document(echo_client: NativeCl
 
 
 async def test_every_response_has_a_date(echo_client: NativeClient) -> None:
-    # The header is told in whole seconds, and made once a second.
+    # The header is dates in whole seconds, and made once a second.
     before = datetime.now(UTC) - timedelta(seconds=3)
     paths = ("/page/main.js", "/api/chat", "/gone")
     answers = [await echo_client.get(path) for path in paths] + [await echo_client.send("Hi")]
 
-    told = [parsedate_to_datetime(answer.headers["date"]) for answer in answers]
+    dates = [parsedate_to_datetime(answer.headers["date"]) for answer in answers]
 
-    assert all(before <= time <= datetime.now(UTC) for time in told)
+    assert all(before <= time <= datetime.now(UTC) for time in dates)
 
 
 async def test_only_a_listed_site_may_load_the_widget() -> None:

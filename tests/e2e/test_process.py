@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.event_stream import kinds, text_of
 from tests.support.native_client import NativeClient, eventually
-from tests.support.processes import ran, serving
+from tests.support.processes import run_cli, serving
 
 
 async def test_serve_needs_no_settings_and_prints_its_url() -> None:
@@ -66,7 +66,7 @@ async def test_a_reply_that_outlasts_the_grace_period_is_interrupted_cleanly() -
 async def test_a_port_in_use_is_a_one_line_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        ended = await ran("serve", "--port", port)
+        ended = await run_cli("serve", "--port", port)
 
     assert ended.code == 1
     assert ended.out == ""
@@ -89,7 +89,7 @@ WRONG = {
 
 
 async def test_all_wrong_settings_are_named_at_once_without_their_values() -> None:
-    ended = await ran("serve", "--port", "0", **WRONG)
+    ended = await run_cli("serve", "--port", "0", **WRONG)
 
     missed = [name for name in WRONG if name not in ended.err]
     assert (ended.code, ended.out) == (2, "")
@@ -99,7 +99,7 @@ async def test_all_wrong_settings_are_named_at_once_without_their_values() -> No
 
 @pytest.mark.parametrize("name", ["PRIVITY_KEYS", "ASSISTANT_FILE"])
 async def test_a_late_startup_failure_is_a_one_line_error(name: str) -> None:
-    ended = await ran("serve", "--port", "0", **{name: WRONG[name]})
+    ended = await run_cli("serve", "--port", "0", **{name: WRONG[name]})
 
     assert (ended.code, ended.out) == (2, "")
     assert "PLANTED" not in ended.err
@@ -108,7 +108,7 @@ async def test_a_late_startup_failure_is_a_one_line_error(name: str) -> None:
 
 
 async def test_in_memory_storage_beyond_this_machine_must_be_explicit() -> None:
-    ended = await ran("serve", "--host", "0.0.0.0", "--port", "0")  # noqa: S104 - the subject
+    ended = await run_cli("serve", "--host", "0.0.0.0", "--port", "0")  # noqa: S104 - the subject
 
     assert (ended.code, ended.out) == (2, "")
     assert "REDIS_ENABLED=false" in ended.err

@@ -10,9 +10,14 @@ from tests.support.clocks import HastyClock
 from tests.support.event_stream import kinds
 from tests.support.fake_model import FakeModel
 from tests.support.native_client import NativeClient, eventually
-from tests.support.processes import ran, ran_here, starting
+from tests.support.processes import run_cli, run_cli_in_process, starting
 from tests.support.redis_servers import RedisProcess, free_port
-from tests.support.redis_services import at, looking_into, served_from, serving_from
+from tests.support.redis_services import (
+    redis_client,
+    running_service_with_redis,
+    same_user_at,
+    serving_with_redis,
+)
 from tests.support.redis_store import RING
 
 SECRET = "a_planted_password"
@@ -26,7 +31,7 @@ def test_a_start_without_redis_is_a_one_line_error_with_the_host(
     monkeypatch.setattr("entrypoints.cli.serve.set_up_logging", lambda _: None)
     url = f"redis://user:{SECRET}@localhost:{free_port()}/0"
 
-    ended = ran_here("serve", "--port", "0", REDIS_URL=url, PRIVITY_KEYS=RING)
+    ended = run_cli_in_process("serve", "--port", "0", REDIS_URL=url, PRIVITY_KEYS=RING)
 
     assert (ended.code, ended.out) == (1, "")
     assert len(ended.err.splitlines()) == 1
@@ -35,11 +40,11 @@ def test_a_start_without_redis_is_a_one_line_error_with_the_host(
 
 
 async def test_a_start_with_a_wrong_password_ends_at_once(own_server: RedisProcess) -> None:
-    async with looking_into(own_server) as redis:
+    async with redis_client(own_server) as redis:
         await redis.acl_setuser("chat", enabled=True, passwords=["+another"], keys=["*"])
     url = own_server.url.replace("//", f"//chat:{SECRET}@")
 
-    ended = await ran("serve", "--port", "0", REDIS_URL=url, PRIVITY_KEYS=RING)
+    ended = await run_cli("serve", "--port", "0", REDIS_URL=url, PRIVITY_KEYS=RING)
 
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.splitlines()[-1].endswith(f":{own_server.port} refuses us (WRONGPASS).")
@@ -58,7 +63,7 @@ async def test_settings_that_would_expose_conversations_are_rejected(
     settings: dict[str, str], named: str
 ) -> None:
     keys = {} if named == "PRIVITY_KEYS" else {"PRIVITY_KEYS": RING}
-    ended = await ran("serve", "--port", "0", **settings, **keys)
+    ended = await run_cli("serve", "--port", "0", **settings, **keys)
 
     assert (ended.code, ended.out) == (2, "")
     assert named in ended.err
@@ -67,7 +72,7 @@ async def test_settings_that_would_expose_conversations_are_rejected(
 async def test_every_call_fails_clearly_and_recovers_with_redis(
     own_server: RedisProcess,
 ) -> None:
-    async with served_from(own_server) as service:
+    async with running_service_with_redis(own_server) as service:
         client = NativeClient(service.url)
         session_id = (await client.send_for_document("Before"))["sessionId"]
         own_server.kill()
@@ -94,7 +99,7 @@ async def test_every_call_fails_clearly_and_recovers_with_redis(
 
 
 async def test_a_frozen_redis_times_out(own_server: RedisProcess) -> None:
-    async with served_from(own_server) as service:
+    async with running_service_with_redis(own_server) as service:
         client = NativeClient(service.url)
         session_id = (await client.send_for_document("Before"))["sessionId"]
         own_server.signal(signal.SIGSTOP)
@@ -109,7 +114,7 @@ async def test_a_frozen_redis_times_out(own_server: RedisProcess) -> None:
 async def test_a_reply_continues_while_redis_is_down_and_is_saved_afterwards(
     own_server: RedisProcess, fake_model: FakeModel
 ) -> None:
-    async with served_from(own_server, fake_model) as service:
+    async with running_service_with_redis(own_server, fake_model) as service:
         client = NativeClient(service.url)
         async with client.streaming("Hello") as live:
             model_reply = await fake_model.next_reply()
@@ -117,14 +122,14 @@ async def test_a_reply_continues_while_redis_is_down_and_is_saved_afterwards(
             await live.until("text-delta")
             own_server.kill()
             model_reply.send_text("two ")
-            told = await live.until("text-delta")
+            events = await live.until("text-delta")
             model_reply.send_text("three")
             model_reply.finish()
             own_server.start()
             whole = await live.whole()
         session_id = whole.session_id
 
-        assert told[-1].document["delta"] == "two "
+        assert events[-1].document["delta"] == "two "
         assert kinds(whole.events)[-4:] == ["finish-step", "finish", "[DONE]", "metadata-info"]
         assert await client.transcript(session_id) == [
             ("user", "Hello"),
@@ -133,14 +138,14 @@ async def test_a_reply_continues_while_redis_is_down_and_is_saved_afterwards(
 
 
 async def test_a_restart_of_both_loses_nothing(own_server: RedisProcess) -> None:
-    async with serving_from(own_server) as service:
+    async with serving_with_redis(own_server) as service:
         client = NativeClient(service.url)
         session_id = (await client.send_for_document("Before"))["sessionId"]
-        said = await client.transcript(session_id)
+        transcript = await client.transcript(session_id)
         own_server.kill()
     own_server.start()
-    async with serving_from(own_server) as service:
-        assert await at(service.url, client).transcript(session_id) == said
+    async with serving_with_redis(own_server) as service:
+        assert await same_user_at(service.url, client).transcript(session_id) == transcript
 
 
 async def is_ready(client: NativeClient) -> bool:

@@ -14,7 +14,7 @@ async def test_regenerating_replaces_the_last_reply(echo_client: NativeClient) -
 
     after = (await echo_client.history(session_id)).document["messages"]
     assert text_of(again.events) == "One "
-    assert [said["content"] for said in after] == ["One", "One "]
+    assert [message["content"] for message in after] == ["One", "One "]
     assert after[0] == before[0]
     assert after[1]["id"] != before[1]["id"]
 
@@ -48,8 +48,8 @@ async def test_the_newest_message_can_be_edited_without_its_id(echo_client: Nati
 
     await echo_client.post(f"/api/chat/{session_id}/regenerate", {"message": "Two"})
 
-    said = [text for _, text in await echo_client.transcript(session_id)]
-    assert said == ["One", "One ", "Two", "One / Two "]
+    texts = [text for _, text in await echo_client.transcript(session_id)]
+    assert texts == ["One", "One ", "Two", "One / Two "]
 
 
 async def test_an_unknown_message_cannot_be_regenerated(echo_client: NativeClient) -> None:
@@ -64,4 +64,4 @@ async def test_an_unknown_message_cannot_be_regenerated(echo_client: NativeClien
     assert await again(opened) == (409, "nothing_to_answer")
     assert await again(opened, messageId=welcome) == (409, "nothing_to_answer")
     assert await again(opened, messageId=welcome, message="Me") == (404, "message_not_found")
-    assert await again(opened, messageId="nobody") == (404, "message_not_found")
+    assert await again(opened, messageId="unknown") == (404, "message_not_found")

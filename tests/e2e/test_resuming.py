@@ -12,7 +12,9 @@ from tests.support.http_client import LiveAnswer
 from tests.support.native_client import NativeClient
 
 
-async def begun(live: LiveAnswer, fake_model: FakeModel, *texts: str) -> tuple[str, ModelReply]:
+async def start_reply(
+    live: LiveAnswer, fake_model: FakeModel, *texts: str
+) -> tuple[str, ModelReply]:
     """The session and the reply, once its pieces have been seen."""
     session_id = str((await live.event()).document["sessionId"])
     model_reply = await fake_model.next_reply()
@@ -31,7 +33,7 @@ async def test_resuming_begins_with_the_first_chunk_and_continues_live(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, model_reply = await begun(live, fake_model, "Hel", "lo ")
+        session_id, model_reply = await start_reply(live, fake_model, "Hel", "lo ")
         async with client.resume(session_id) as resumed:
             await resumed.until("text-delta")
             model_reply.send_text("again")
@@ -46,7 +48,7 @@ async def test_resuming_after_any_cursor_gives_exactly_the_rest(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, model_reply = await begun(live, fake_model)
+        session_id, model_reply = await start_reply(live, fake_model)
         model_reply.send(ReasoningPiece("Hm"))
         model_reply.send_text("One ", "two")
         model_reply.send(ToolCallPiece(call_id="c1", name="count", arguments="{}"))
@@ -70,7 +72,7 @@ async def test_any_number_of_readers_may_follow_and_leave(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, model_reply = await begun(live, fake_model, "Hel")
+        session_id, model_reply = await start_reply(live, fake_model, "Hel")
         async with client.resume(session_id) as one, client.resume(session_id) as two:
             async with client.resume(session_id) as leaving:
                 await leaving.until("text-delta")
@@ -85,7 +87,7 @@ async def test_a_resumed_stream_never_names_the_session(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, model_reply = await begun(live, fake_model, "Hi")
+        session_id, model_reply = await start_reply(live, fake_model, "Hi")
         async with client.resume(session_id) as resumed:
             model_reply.finish()
             events = (await resumed.whole()).events
@@ -98,7 +100,7 @@ async def test_a_resumed_stream_breaks_off_with_the_reply(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, model_reply = await begun(live, fake_model, "Hi")
+        session_id, model_reply = await start_reply(live, fake_model, "Hi")
         async with client.resume(session_id) as resumed:
             model_reply.fail()
             answer = await resumed.whole()
@@ -109,7 +111,7 @@ async def test_a_resumed_stream_breaks_off_with_the_reply(
 
 async def test_a_saved_reply_is_not_resumed(client: NativeClient, fake_model: FakeModel) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, model_reply = await begun(live, fake_model, "Hi")
+        session_id, model_reply = await start_reply(live, fake_model, "Hi")
         model_reply.finish()
         cursor = [event.cursor for event in (await live.whole()).events if event.cursor][-1]
 
@@ -122,12 +124,12 @@ async def test_a_cursor_of_an_earlier_turn_resumes_nothing(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("One?") as live:
-        session_id, model_reply = await begun(live, fake_model, "One")
+        session_id, model_reply = await start_reply(live, fake_model, "One")
         model_reply.finish()
         old = [event.cursor for event in (await live.whole()).events if event.cursor][-1]
 
     async with client.streaming("Two?", session_id) as live:
-        await begun(live, fake_model, "Two")
+        await start_reply(live, fake_model, "Two")
         answer = await client.get(f"/api/chat/{session_id}/stream", last_event_id=old)
 
     assert (answer.status, answer.body) == (204, b"")
@@ -136,11 +138,13 @@ async def test_a_cursor_of_an_earlier_turn_resumes_nothing(
 async def test_another_user_cannot_follow_a_running_reply(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
-    stranger, nobody = NativeClient(client.url), NativeClient(client.url)
+    stranger, keyless = NativeClient(client.url), NativeClient(client.url)
     async with client.streaming("Hello?") as live, stranger.streaming("Me too") as other:
-        session_id, _ = await begun(live, fake_model, "Hi")
+        session_id, _ = await start_reply(live, fake_model, "Hi")
         await other.event()
-        answers = [await who.get(f"/api/chat/{session_id}/stream") for who in (stranger, nobody)]
+        answers = [
+            await caller.get(f"/api/chat/{session_id}/stream") for caller in (stranger, keyless)
+        ]
 
     assert [answer.status for answer in answers] == [204, 204]
     assert all("set-cookie" not in answer.headers for answer in answers)

@@ -15,7 +15,11 @@ from domain.model.identifiers import Owner, SessionId
 from tests.support.native_client import NativeClient
 from tests.support.redis_contents import disguises, held, monitoring, on_disk
 from tests.support.redis_servers import RedisProcess
-from tests.support.redis_services import looking_into, served_from, serving_from
+from tests.support.redis_services import (
+    redis_client,
+    running_service_with_redis,
+    serving_with_redis,
+)
 from tests.support.redis_store import RING
 
 SENTENCE = "Grandmother's kingfisher votes tremendously abstemious underneath Näsijärvi"
@@ -33,7 +37,10 @@ class Loot:
 
 @pytest.fixture
 async def loot(shared_server: RedisProcess) -> Loot:
-    async with served_from(shared_server) as service, looking_into(shared_server) as redis:
+    async with (
+        running_service_with_redis(shared_server) as service,
+        redis_client(shared_server) as redis,
+    ):
         client = NativeClient(service.url)
         session_id = (await client.send_for_document(SENTENCE))["sessionId"]
         frame = await redis.lindex(f"conversation:state:{session_id}", 0)
@@ -75,9 +82,9 @@ async def test_neither_messages_nor_keys_are_in_redis(
     own_server: RedisProcess,
 ) -> None:
     async with (
-        looking_into(own_server) as redis,
+        redis_client(own_server) as redis,
         monitoring(own_server) as monitor,
-        serving_from(own_server, PRIVITY_LOG_LEVEL="debug") as service,
+        serving_with_redis(own_server, PRIVITY_LOG_LEVEL="debug") as service,
     ):
         client = NativeClient(service.url)
         session_id = await talked(client)
@@ -139,7 +146,7 @@ async def test_the_client_key_without_the_master_key_reveals_nothing_either(loot
 
 
 async def test_the_search_finds_plaintext(own_server: RedisProcess) -> None:
-    async with looking_into(own_server) as redis, monitoring(own_server) as monitor:
+    async with redis_client(own_server) as redis, monitoring(own_server) as monitor:
         await redis.rpush("list", SENTENCE)
         await redis.xadd("stream", {"d": base64.b64encode(SENTENCE.encode())})
         await monitor.has_seen(redis, MARK)

@@ -39,9 +39,9 @@ async def test_a_failure_is_an_error_event_and_a_broken_transfer(
         model_reply.fail(ModelTimedOut())
         answer = await live.whole()
 
-    said = ["text-start", "text-delta", "text-end"] if texts else []
+    text_events = ["text-start", "text-delta", "text-end"] if texts else []
     error = answer.events[-1].document
-    assert kinds(answer.events) == ["session-id", "start", "start-step", *said, "error"]
+    assert kinds(answer.events) == ["session-id", "start", "start-step", *text_events, "error"]
     assert error["errorText"] == ModelTimedOut.message
     assert error["code"] == "model_timeout"
     assert not answer.clean

@@ -10,7 +10,7 @@ from tests.support.http_client import LiveAnswer
 from tests.support.native_client import NativeClient, eventually
 
 
-async def begun(
+async def start_reply(
     live: LiveAnswer, fake_model: FakeModel, text: str = "Hel"
 ) -> tuple[str, str, ModelReply]:
     """The session, the turn and the reply, once ``text`` of it has been seen."""
@@ -26,7 +26,7 @@ async def test_stopping_keeps_the_text_so_far_and_closes_the_model(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, turn_id, model_reply = await begun(live, fake_model)
+        session_id, turn_id, model_reply = await start_reply(live, fake_model)
         stopped = await client.stop(session_id, turn_id)
 
     assert stopped == {"success": True, "stopped": True}
@@ -54,7 +54,7 @@ async def test_a_late_stop_does_not_stop_the_next_turn(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, _, model_reply = await begun(live, fake_model)
+        session_id, _, model_reply = await start_reply(live, fake_model)
         stopped = await client.stop(session_id, turn_id="0" * 32)
         model_reply.send_text("lo")
         model_reply.finish()
@@ -68,7 +68,7 @@ async def test_only_the_owner_stops_a_reply(client: NativeClient, fake_model: Fa
     stranger = NativeClient(client.url)
     await stranger.get("/")
     async with client.streaming("Hello?") as live:
-        session_id, turn_id, _ = await begun(live, fake_model)
+        session_id, turn_id, _ = await start_reply(live, fake_model)
         stopped = [
             await who.stop(session_id, turn_id) for who in (stranger, NativeClient(client.url))
         ]
@@ -87,7 +87,7 @@ async def test_a_second_message_is_rejected_while_a_reply_is_written(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, turn_id, _ = await begun(live, fake_model)
+        session_id, turn_id, _ = await start_reply(live, fake_model)
         answer = await client.send("And?", session_id)
 
         assert (answer.status, answer.code) == (409, "turn_in_progress")
@@ -102,7 +102,7 @@ async def test_a_second_message_interrupts_if_requested_or_from_the_widget(
     client: NativeClient, fake_model: FakeModel, members: dict[str, str]
 ) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, _, first = await begun(live, fake_model)
+        session_id, _, first = await start_reply(live, fake_model)
         async with client.streaming("And?", session_id, **members) as next_live:
             second = await fake_model.next_reply()
             second.send_text("Yes")
@@ -124,7 +124,7 @@ async def test_a_widget_can_still_choose_reject(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, _, _ = await begun(live, fake_model)
+        session_id, _, _ = await start_reply(live, fake_model)
         answer = await client.send("And?", session_id, questionContext={}, onBusy="reject")
 
     assert answer.code == "turn_in_progress"
@@ -134,7 +134,7 @@ async def test_forgetting_during_a_reply_ends_it_and_nothing_comes_back(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, _, model_reply = await begun(live, fake_model)
+        session_id, _, model_reply = await start_reply(live, fake_model)
         await client.delete(f"/api/chat/{session_id}")
         answer = await live.whole()
         await model_reply.closed.wait()
@@ -149,7 +149,7 @@ async def test_a_failed_reply_is_marked_and_keeps_its_text(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, _, model_reply = await begun(live, fake_model)
+        session_id, _, model_reply = await start_reply(live, fake_model)
         model_reply.fail()
         await eventually(lambda: client.has_ended(session_id))
 

@@ -1,4 +1,4 @@
-"""What every request passes through."""
+"""The middleware that every request passes through."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ from entrypoints.http.middleware import (
 from tests.support.fakes import RecordingTelemetry
 
 LOCALES = ("en", "pt-BR")
-WORDS = "planted words"
+TEXT = "planted text"
 
 
 def http(path: str = "/api/chat") -> Scope:
@@ -42,7 +42,7 @@ def headers_of(sent: list[Message]) -> Mapping[str, str]:
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with the path and the locale it was given."""
+    """Responds with the path and the locale of the request."""
     locale = getattr(Request(scope).state, "locale", "none")
     await PlainTextResponse(f"{scope['path']} {scope['raw_path'].decode()} {locale}")(
         scope, receive, send
@@ -111,7 +111,7 @@ async def test_a_response_may_set_its_own_policy() -> None:
 
 
 async def crash(*_: Any) -> None:
-    raise RuntimeError(WORDS)
+    raise RuntimeError(TEXT)
 
 
 async def crash_in_mid_answer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -132,7 +132,7 @@ async def test_an_unexpected_error_is_answered_and_logged_only_by_its_source_lin
         "request.failed",
         {"kind": "RuntimeError", "at": f"test_middleware.py:{line}"},
     )
-    assert WORDS not in str(sent)
+    assert TEXT not in str(sent)
 
 
 async def test_a_response_that_has_begun_is_only_cut_off() -> None:

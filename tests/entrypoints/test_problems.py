@@ -1,4 +1,4 @@
-"""Every way to fail has a status and a document, and shows nothing of anybody else's words."""
+"""Every way to fail has a status and a document, and repeats no text of users or libraries."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -22,12 +22,12 @@ from ports.errors import PortError, StoreUnavailable, TooManyRequests
 from ports.language_model import ModelBusy
 
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
-    "InvalidInput": ("message_empty", "Say something."),
+    "InvalidInput": ("message_empty", "The message is empty."),
     "TurnInProgress": ("t1",),
     "StoreUnavailable": ("load",),
     "TooManyRequests": (timedelta(seconds=90),),
-    "EdgeError": ("bad_request", "Oh."),
-    "BadRequest": ("body_not_json", "No JSON."),
+    "EdgeError": ("bad_request", "Bad."),
+    "BadRequest": ("body_not_json", "Not JSON."),
 }
 OURS = ("domain", "ports", "entrypoints")
 
@@ -41,7 +41,7 @@ def family(root: type[Exception]) -> Iterator[type[Exception]]:
 
 def errors() -> list[Exception]:
     kinds = [kind for root in (DomainError, PortError, EdgeError) for kind in family(root)]
-    # The bare root is never raised, and has no words.
+    # The bare root is never raised, and has no message.
     kinds.remove(DomainError)
     return [kind(*ARGUMENTS.get(kind.__name__, ())) for kind in kinds]
 
@@ -101,7 +101,7 @@ def test_starlettes_exceptions_become_problems(status: int, code: str) -> None:
 
 
 def test_the_offending_member_is_named() -> None:
-    problem = problem_of(InvalidInput("message_empty", "Say something.", field="message"))
+    problem = problem_of(InvalidInput("message_empty", "The message is empty.", field="message"))
 
     document: Any = problem.document()
     assert document["code"] == "message_empty"
@@ -109,7 +109,7 @@ def test_the_offending_member_is_named() -> None:
 
 
 def test_a_problem_of_the_whole_request_names_no_member() -> None:
-    assert "field" not in problem_of(BadRequest("body_not_json", "No JSON.")).document()
+    assert "field" not in problem_of(BadRequest("body_not_json", "Not JSON.")).document()
 
 
 def test_turn_in_progress_names_the_turn_and_is_not_retried_automatically() -> None:

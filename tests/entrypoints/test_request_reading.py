@@ -1,4 +1,4 @@
-"""What is read from a request's headers and parameters: wishes, pages, addresses."""
+"""What is read from a request: headers, parameters and the address."""
 
 import os
 
@@ -22,7 +22,7 @@ def a_request(query: str = "", **headers: str) -> Request:
     return Request({**scope, "state": {}})
 
 
-def rules(proxies: int) -> Authenticator:
+def an_authenticator(proxies: int) -> Authenticator:
     keys = SealedClientKeys(ring=KeyRing.random(os.urandom), random_bytes=os.urandom)
     return Authenticator(
         keys=keys, public_origin=None, embedding_origins=frozenset(), proxies=proxies
@@ -93,10 +93,10 @@ def test_paging_parameters_are_parsed(query: str, page: tuple[int | None, int]) 
     ],
 )
 def test_an_invalid_paging_parameter_is_named(query: str) -> None:
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInput) as error:
         page_query(a_request(query))
 
-    assert refused.value.field == query.partition("=")[0]
+    assert error.value.field == query.partition("=")[0]
 
 
 def test_the_query_holds_the_session_id() -> None:
@@ -120,8 +120,8 @@ def test_the_query_holds_the_session_id() -> None:
         (2, "203.0.113.1, 198.51.100.1, 198.51.100.2", "198.51.100.1"),
         (2, "198.51.100.1", PEER),
         (1, "[2001:db8::1]", "2001:db8::1"),
-        (1, "a lie", PEER),
+        (1, "not an address", PEER),
     ],
 )
 def test_only_trusted_proxies_are_believed(proxies: int, forwarded: str, address: str) -> None:
-    assert rules(proxies).address(a_request(x_forwarded_for=forwarded)) == address
+    assert an_authenticator(proxies).address(a_request(x_forwarded_for=forwarded)) == address

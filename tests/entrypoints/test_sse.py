@@ -18,7 +18,7 @@ SCOPE: Scope = {"type": "http"}
 
 
 class Client:
-    """The other end of a response: keeps what it is sent, and leaves when told to."""
+    """The other end of a response: records what is sent, and disconnects once ``leaves`` is set."""
 
     def __init__(self) -> None:
         self.sent: list[Message] = []

@@ -6,7 +6,7 @@ import pytest
 from redis import Redis
 
 from tests.support.doctor import examined, lines, planned_server, url_of
-from tests.support.processes import ran_here
+from tests.support.processes import run_cli_in_process
 from tests.support.redis_servers import (
     RedisProcess,
     embedded_binary,
@@ -89,7 +89,7 @@ def test_wrong_settings_are_all_named_and_no_server_is_asked() -> None:
 
 
 def test_memory_needs_no_server() -> None:
-    ended = ran_here("doctor", REDIS_ENABLED="false")
+    ended = run_cli_in_process("doctor", REDIS_ENABLED="false")
 
     assert lines(ended)["storage"] == ("ok", "memory; a restart forgets everything")
     assert ended.code == 0

@@ -162,7 +162,7 @@ async def test_an_app_can_have_new_messages_rejected_instead(
 
     assert "A reply is still being written in this conversation." in state["error"]
     assert state["requests"][-1]["status"] == 409
-    assert [said["role"] for said in (await stored_state(page))["messages"]][:2] == [
+    assert [message["role"] for message in (await stored_state(page))["messages"]][:2] == [
         "user",
         "assistant",
     ]

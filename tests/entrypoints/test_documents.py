@@ -116,11 +116,11 @@ def test_a_conversation_without_a_turn_shows_null() -> None:
 
 
 def test_an_export_document_contains_everything_stored() -> None:
-    known = a_conversation(
+    conversation = a_conversation(
         page_context='{"page": 1}', metadata={"a": "b"}, summary="s", working_memory_from=2
     )
 
-    document = rendered(export_document(with_answer(with_question(known))))
+    document = rendered(export_document(with_answer(with_question(conversation))))
 
     assert document["format"] == "privity-export-1"
     assert (document["createdAt"], document["expiresAt"]) == (ALSO, TOMORROW)

@@ -19,7 +19,7 @@ DONE = TurnEnd(outcome=Outcome.FINISHED)
 
 
 def parsed(raw: bytes) -> list[tuple[str, dict[str, Any]]]:
-    """Cursor and document of each event, the random padding taken away."""
+    """Cursor and document of each event, without the random padding."""
     found = []
     for block in raw.decode().split("\n\n")[:-1]:
         fields = dict(line.split(": ", 1) for line in block.split("\n"))
@@ -32,8 +32,8 @@ def parsed(raw: bytes) -> list[tuple[str, dict[str, Any]]]:
 def a_turn(*pieces: Piece, end: TurnEnd = DONE) -> list[tuple[str, dict[str, Any]]]:
     chunks = ReplyChunks(TURN, reply_id(), {"sessionId": "s"})
     numbered = [NumberedPiece(number, piece) for number, piece in enumerate(pieces, 1)]
-    said = b"".join(chunks.of(piece) for piece in numbered)
-    return parsed(chunks.beginning() + said + chunks.ending(end))
+    content = b"".join(chunks.of(piece) for piece in numbered)
+    return parsed(chunks.beginning() + content + chunks.ending(end))
 
 
 def kinds(*pieces: Piece, end: TurnEnd = DONE) -> list[str]:
@@ -96,9 +96,9 @@ def test_every_change_of_kind_begins_a_new_part() -> None:
 
 def test_parts_have_distinct_ids() -> None:
     pieces = (TextPiece("a"), ReasoningPiece("b"), TextPiece("c"))
-    deltas = [said for _, said in a_turn(*pieces) if said["type"].endswith("-delta")]
+    deltas = [document for _, document in a_turn(*pieces) if document["type"].endswith("-delta")]
 
-    assert [said["id"] for said in deltas] == ["p1", "p2", "p3"]
+    assert [document["id"] for document in deltas] == ["p1", "p2", "p3"]
 
 
 def test_only_the_last_chunk_of_a_piece_carries_its_cursor() -> None:
@@ -108,22 +108,24 @@ def test_only_the_last_chunk_of_a_piece_carries_its_cursor() -> None:
 
 
 def test_tool_calls_may_be_interleaved() -> None:
-    told = a_turn(call('{"a"', "c1"), call("", "c2"), call(":1}", "c1"))
+    chunks = a_turn(call('{"a"', "c1"), call("", "c2"), call(":1}", "c1"))
 
-    named = {"toolName": "look"}
-    assert [document for _, document in told[2:-2]] == [
-        {"type": "tool-input-start", "toolCallId": "c1", **named},
+    name = {"toolName": "look"}
+    assert [document for _, document in chunks[2:-2]] == [
+        {"type": "tool-input-start", "toolCallId": "c1", **name},
         {"type": "tool-input-delta", "toolCallId": "c1", "inputTextDelta": '{"a"'},
-        {"type": "tool-input-start", "toolCallId": "c2", **named},
+        {"type": "tool-input-start", "toolCallId": "c2", **name},
         {"type": "tool-input-delta", "toolCallId": "c2", "inputTextDelta": ""},
         {"type": "tool-input-delta", "toolCallId": "c1", "inputTextDelta": ":1}"},
-        {"type": "tool-input-available", "toolCallId": "c1", **named, "input": {"a": 1}},
-        {"type": "tool-input-available", "toolCallId": "c2", **named, "input": {}},
+        {"type": "tool-input-available", "toolCallId": "c1", **name, "input": {"a": 1}},
+        {"type": "tool-input-available", "toolCallId": "c2", **name, "input": {}},
     ]
 
 
 def test_arguments_that_are_not_json_become_an_error_chunk() -> None:
-    broken = next(said for _, said in a_turn(call("{oh")) if said["type"] == "tool-input-error")
+    broken = next(
+        document for _, document in a_turn(call("{oh")) if document["type"] == "tool-input-error"
+    )
 
     assert (broken["input"], broken["errorText"]) == ("{oh", "The model's arguments are not JSON.")
 
@@ -132,7 +134,7 @@ def test_a_stopped_reply_is_aborted() -> None:
     end = TurnEnd(outcome=Outcome.INTERRUPTED, expires_at=LATER)
 
     metadata = {"aborted": True, "expiresAt": "2026-01-03T12:00:00Z"}
-    assert [said for _, said in a_turn(TextPiece("Half"), end=end)][-3:] == [
+    assert [document for _, document in a_turn(TextPiece("Half"), end=end)][-3:] == [
         {"type": "text-end", "id": "p1"},
         {"type": "message-metadata", "messageMetadata": metadata},
         {"type": "abort"},
