@@ -26,7 +26,7 @@ from ports.language_model import ModelBusy
 
 @frozen
 class ProblemType:
-    """What is known about a code, whatever raised it.
+    """The status and the message of a code, the same wherever it occurs.
 
     Attributes:
         message: a sentence for people.
@@ -257,8 +257,8 @@ def user_message(code: str) -> str:
 
     A stored turn may carry the code of another release, so an unknown code gets a general one.
     """
-    known = PROBLEM_TYPES.get(code)
-    return "The reply failed." if known is None else known.message
+    problem_type = PROBLEM_TYPES.get(code)
+    return "The reply failed." if problem_type is None else problem_type.message
 
 
 def problem_of(error: Exception) -> Problem:

@@ -69,7 +69,7 @@ def default_body_limit(_: bytes) -> int:
 async def read_json(request: Request, limit: Callable[[bytes], int] = default_body_limit) -> bytes:
     """The bytes of a body whose content type is JSON; they are not parsed.
 
-    ``limit`` returns the size limit of a body that begins with these bytes. It is asked only about
+    ``limit`` returns the size limit of a body that begins with these bytes. It is called only for
     bodies larger than ``MAX_BODY_BYTES``.
 
     Raises:

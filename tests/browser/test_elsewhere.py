@@ -1,4 +1,4 @@
-"""The same conversation in several tabs, and in programs beside them."""
+"""The same conversation in several tabs, and in a program at the same time."""
 
 import pytest
 from playwright.async_api import expect
@@ -49,7 +49,7 @@ async def test_a_message_sent_during_another_reply_stays_in_the_box(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     visitor.expect_problems("409")
-    # Somebody with the same key who tells no tab of it.
+    # A program with the same client key, of which no tab is notified.
     await chat.evaluate(SEND, "From a program")
     model_reply = await fake_model.next_reply()
 

@@ -1,4 +1,4 @@
-"""For everyone: by keyboard, by ear, enlarged, without motion, from right to left."""
+"""Accessibility: keyboard, screen reader, zoom, reduced motion, right to left, languages."""
 
 import re
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ async def violations(chat: Chat) -> Sequence[str]:
 
 
 async def talked(chat: Chat, fake_model: FakeModel, reply: str = REPLY) -> None:
-    """A question and an answer with everything in it."""
+    """A question, and a reply that uses every kind of formatting."""
     await chat.box.fill("Hello")
     await chat.box.press("Enter")
     model_reply = await fake_model.next_reply()
@@ -112,7 +112,7 @@ async def test_screen_readers_announce_each_complete_paragraph_once(
 
 
 async def test_nothing_is_lost_at_200_percent_zoom(visits: Visits, fake_model: FakeModel) -> None:
-    # What 1280 by 800 is when everything is twice as large; then the narrowest that WCAG asks for.
+    # 1280 by 800 at 200 percent zoom; then the narrowest viewport that WCAG requires.
     for size in ({"width": 640, "height": 400}, {"width": 320, "height": 480}):
         async with visits(viewport=size) as visitor:
             chat = await visitor.open()

@@ -1,4 +1,4 @@
-"""Replies are lightly formatted, and never become anything else than text."""
+"""Replies are lightly formatted, and can never contain anything but text."""
 
 import pytest
 from playwright.async_api import expect
@@ -7,7 +7,7 @@ from tests.support.browser import Chat
 from tests.support.fake_model import FakeModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-# Made in the page from the module that the page uses.
+# Renders in the page, with the module that the page uses.
 RENDER = """async (text) => {
     const module = new URL("page/markdown.js", location.origin + "/");
     const { splitBlocks, renderBlock } = await import(module);

@@ -1,4 +1,4 @@
-"""How long a conversation stays, taking it along, and forgetting it."""
+"""Retention, export and deletion of a conversation."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def exchange(chat: Chat, fake_model: FakeModel) -> str:
-    """A secret and an answer; gives the session id."""
+    """A message and its reply; returns the session id."""
     await chat.send("My secret")
     model_reply = await fake_model.next_reply()
     model_reply.send_text("It is safe.")
@@ -30,7 +30,7 @@ def parsed(path: Path) -> Any:
 
 
 async def status_of(chat: Chat, session_id: str) -> int:
-    """What the service answers this browser about the conversation."""
+    """The status of the conversation's history for this browser."""
     fetch_status = "id => fetch(`api/chat?sessionId=${id}`).then(answer => answer.status)"
     return int(await chat.evaluate(fetch_status, session_id))
 
@@ -117,7 +117,7 @@ async def test_after_forgetting_a_new_conversation_begins(
 async def test_forgetting_in_one_tab_clears_the_other_tab(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
-    # The other tab may be reading just then.
+    # The other tab may be loading the history at that moment.
     visitor.expect_problems("404")
     other = await visitor.open()
     await exchange(chat, fake_model)

@@ -1,4 +1,4 @@
-"""What a visit loads, from where, and what is painted before."""
+"""What a visit loads, from where, and what the first paint needs."""
 
 import asyncio
 
@@ -28,7 +28,7 @@ async def test_the_first_paint_needs_only_the_document(visitor: Visitor) -> None
     page = await visitor.context.new_page()
     await page.goto(visitor.url, wait_until="commit")
 
-    # Asked for from here: what polls within the page is refused by its policy.
+    # Polled from here: the page's policy forbids playwright's polling inside the page.
     async with asyncio.timeout(20):
         while not await page.evaluate(PAINTED):
             pass

@@ -1,4 +1,4 @@
-"""Pictures of the page, to be looked at: build/pictures, by size, colours and language."""
+"""Screenshots of the page for human review, in build/pictures, by size, colours and language."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -41,7 +41,7 @@ REPLIES: Final = {
 
 
 async def talk(chat: Chat, fake_model: FakeModel, locale: str) -> None:
-    """An answered question, and another whose answer is being written."""
+    """An answered question, and another one whose reply is being written."""
     for number, (question, reply) in enumerate(
         zip(QUESTIONS[locale], REPLIES[locale], strict=True)
     ):

@@ -1,4 +1,4 @@
-"""The question before something is gone for good."""
+"""The confirmation before something is deleted for good."""
 
 import pytest
 from playwright.async_api import expect

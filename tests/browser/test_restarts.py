@@ -1,4 +1,4 @@
-"""A service that is restarted in the middle of a conversation, kept in Redis."""
+"""A service with Redis that is restarted in the middle of a conversation."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -28,7 +28,7 @@ def port() -> int:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def restarted(browser: Browser, port: int) -> AsyncIterator[Visitor]:
-    """Somebody who visits a service that comes and goes."""
+    """A visitor of a service that is restarted."""
     async with visiting(browser, f"http://127.0.0.1:{port}") as visitor:
         visitor.expect_problems("ERR_CONNECTION_REFUSED", CUT, "503")
         yield visitor
@@ -69,7 +69,7 @@ async def test_a_reply_whose_process_was_killed_can_be_requested_again(
         await server.ended()
 
     async with started(port, redis_url):
-        # It is told dead after 15 seconds of silence.
+        # A turn counts as dead after 15 seconds of silence.
         await expect(chat.notice).to_have_text("The reply was cut off. Try again.", timeout=40_000)
         await chat.button("Try again").click()
 

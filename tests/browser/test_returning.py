@@ -1,4 +1,4 @@
-"""Going away in the middle and coming back: reloads, lost connections, other tabs."""
+"""Returning to a conversation: reloads, lost connections, other tabs."""
 
 import pytest
 from playwright.async_api import Browser, expect

@@ -1,4 +1,4 @@
-"""Saying something and reading the answer."""
+"""Sending messages and reading replies."""
 
 import pytest
 from playwright.async_api import Browser, expect

@@ -1,4 +1,4 @@
-"""The widget in pages of other people: of this site and of others."""
+"""The widget in host pages on the same site and on other sites."""
 
 from collections.abc import AsyncIterator
 
@@ -17,12 +17,12 @@ CONTEXT = """data-context='{"question": "q12"}'"""
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def abroad(browser: Browser, fake_model: FakeModel) -> AsyncIterator[tuple[Visitor, str]]:
-    """Somebody on another site that may embed the service, and the service's origin."""
+    """A visitor on another site that may embed the service, and the service's origin."""
     async with (
         served_by_https(fake_model, EMBEDDER) as origin,
         visiting(browser, origin, ignore_https_errors=True) as visitor,
     ):
-        # Everything here is on one machine, which sites elsewhere may reach with leave only.
+        # All sites are on this machine; browsers restrict access from public sites to local ones.
         await visitor.context.grant_permissions(["local-network-access"], origin=EMBEDDER)
         yield visitor, origin
 

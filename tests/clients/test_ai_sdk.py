@@ -1,4 +1,4 @@
-"""``useChat`` with its transport as it comes, against the real service: saying something."""
+"""``useChat`` with its own transport against the real service: sending messages."""
 
 import pytest
 

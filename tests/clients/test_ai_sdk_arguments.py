@@ -1,4 +1,4 @@
-"""``useChat``: arguments of tool calls that are of no use."""
+"""``useChat``: unusable arguments of tool calls."""
 
 import pytest
 

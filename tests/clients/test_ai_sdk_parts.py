@@ -1,4 +1,4 @@
-"""``useChat``: thinking, tools of the client, and a history that looks as what was streamed."""
+"""``useChat``: reasoning, client-side tools, and a history equal to what was streamed."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def call(name: str = "call_1", arguments: str = '{"city": "Helsinki"}') -> ToolC
 
 
 async def wait_for_tool(page: Page, fake_model: FakeModel, *calls: ToolCallPiece) -> State:
-    """The page once the reply has asked for a tool and ended."""
+    """The page after a reply that ended with a tool call."""
     model_reply = await start_exchange(page, fake_model, "How is the weather?", "I look")
     for tool_call in calls or (call("call_1", '{"city": '), call("call_1", '"Helsinki"}')):
         model_reply.send(tool_call)
@@ -40,7 +40,7 @@ async def answer(page: Page, **output: Any) -> None:
 
 
 def results(model_reply: ModelReply) -> list[ToolResultPart]:
-    """What the model is told that tools answered."""
+    """The tool results in the model's prompt."""
     replies = [message for message in model_reply.prompt.messages if message.role is Role.ASSISTANT]
     return [
         part for message in replies for part in message.parts if isinstance(part, ToolResultPart)
@@ -48,7 +48,7 @@ def results(model_reply: ModelReply) -> list[ToolResultPart]:
 
 
 def plain(message: dict[str, Any]) -> list[dict[str, Any]]:
-    """Its parts without what only a stream has: the name of a part within it."""
+    """The message's parts without members that only a stream has, such as part ids."""
     return [
         {name: value for name, value in part.items() if name != "id"} for part in message["parts"]
     ]

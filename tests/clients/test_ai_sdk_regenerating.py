@@ -1,4 +1,4 @@
-"""``useChat``: saying it anew, asking again, and trying once more what went wrong."""
+"""``useChat``: editing, regenerating, and retrying failed requests."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""``useChat``: stopping, leaving, and coming back to a reply that goes on."""
+"""``useChat``: stopping, disconnecting, and resuming a running reply."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ JSON = {"content-type": "application/json"}
 
 
 async def stop(page: Page, **members: Any) -> dict[str, Any]:
-    """What the app asks the service beyond the packages."""
+    """Requests that the app itself sends to the service."""
     body = json.dumps(members)
     return await page.fetch("/api/chat/here/stop", method="POST", headers=JSON, body=body)
 

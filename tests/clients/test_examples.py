@@ -15,7 +15,7 @@ from tests.support.service import RunningService, running_service
 
 @pytest.fixture
 async def page(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Node]:
-    """The example page, served by its own tool."""
+    """The example page, served by its own build tool."""
     need_node()
     monkeypatch.setenv("PRIVITY_URL", service.url)
     async with running("example.mjs", str(EXAMPLE)) as node:

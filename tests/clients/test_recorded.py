@@ -1,4 +1,4 @@
-"""Recorded exchanges: the formats stay as they are, also where there is no Node.js.
+"""Recorded exchanges guard the formats, even without Node.js.
 
 To record again, after an intended change: ``PRIVITY_RECORD=1 pytest tests/clients``, with the
 npm packages installed.

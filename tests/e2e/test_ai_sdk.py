@@ -1,4 +1,4 @@
-"""Bodies of the AI SDK that no package sends: each is answered clearly, and nothing is touched."""
+"""Malformed AI SDK bodies: each gets a clear problem, and nothing is changed."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Requests of the AI SDK that meet a turn which is open already."""
+"""AI SDK requests while a turn is already open."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What every answer says to browsers, and the pages that describe the service."""
+"""The headers of every response, and the pages that describe the service."""
 
 import re
 from base64 import b64encode
@@ -18,7 +18,7 @@ API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
 async def every_kind_of_answer(client: NativeClient) -> dict[str, Answer]:
-    """One of each: pages, documents, streams, nothing, and refusals."""
+    """One response of each kind: pages, documents, streams, empty ones and problems."""
     stream = await client.send("Hi")
     path = f"/api/chat/{stream.session_id}"
     return {

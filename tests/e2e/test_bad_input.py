@@ -1,4 +1,4 @@
-"""Bad messages: each is answered clearly, and nothing is touched."""
+"""Bad messages: each gets a clear problem, and nothing is changed."""
 
 import json
 
@@ -14,7 +14,7 @@ NESTED = DEEP + b"]" * 60_000
 
 
 def with_members(members: bytes) -> bytes:
-    """A message to the kept conversation, with further members."""
+    """A message to the untouched conversation, with further members."""
     return WELL[:-1] + b"," + members + b"}"
 
 
@@ -23,7 +23,7 @@ def with_text(text: str) -> bytes:
 
 
 def saying(value: bytes) -> bytes:
-    """A message to the kept conversation whose text is this JSON."""
+    """A message to the untouched conversation; its text is this JSON."""
     return b'{"message":%b,"sessionId":"SESSION"}' % value
 
 

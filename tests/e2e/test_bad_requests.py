@@ -1,4 +1,4 @@
-"""Bad paths, methods, parameters and headers: each is answered clearly, and nothing is touched."""
+"""Bad paths, methods, parameters and headers: each gets a clear problem, and nothing is changed."""
 
 from uuid import uuid4
 

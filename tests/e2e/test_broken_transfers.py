@@ -1,4 +1,4 @@
-"""Requests that break off, never end or come too slowly."""
+"""Requests that break off, never end or arrive too slowly."""
 
 import asyncio
 from asyncio import StreamReader, StreamWriter

@@ -1,4 +1,4 @@
-"""The services of docker-compose.yml, as an operator gets them with one command."""
+"""The services of docker-compose.yml, as one command starts them."""
 
 import json
 
@@ -106,7 +106,7 @@ def test_a_service_runs_without_privileges(services: Composed, service: str) -> 
 
 @pytest.mark.parametrize("folder", ["/", "/tmp", "/opt/privity", "/secrets"])  # noqa: S108
 def test_the_service_can_write_nowhere(services: Composed, folder: str) -> None:
-    # Changing a mode meets the file system before it meets whose the folder is.
+    # chmod checks whether the file system is read-only before it checks the owner.
     ran = services.inside("privity", "chmod", "777", folder)
 
     assert "Read-only file system" in ran.stderr

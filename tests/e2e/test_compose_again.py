@@ -1,4 +1,4 @@
-"""The services of docker-compose.yml, restarted, and brought up over what there is."""
+"""The services of docker-compose.yml, restarted and recreated over existing volumes."""
 
 import pytest
 
@@ -24,7 +24,7 @@ async def test_a_conversation_outlives_the_service(
 async def test_the_redis_permissions_of_the_service_are_rewritten(
     services: Composed, password: str
 ) -> None:
-    """A newer release may need more of them than were given when all this was made."""
+    """A newer release may need more permissions than those written when the volume was created."""
     services.with_secrets_of("redis", "echo 'user default off' > /secrets/users.acl")
     services.compose("up", "--detach", "--force-recreate", "--timeout", "5")
     await wait_until_ready(services)

@@ -1,4 +1,4 @@
-"""What people say, what operators keep secret and who may read it is never logged or repeated."""
+"""Messages, operators' secrets and client keys are never logged or repeated."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ DONE = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\nda
 
 
 def _plays(body: bytes) -> tuple[int, bytes]:
-    """What the model does about a request: it may fail, and then repeats all it was told."""
+    """The model server's response; if it fails, it repeats the whole request."""
     if b"fail at once" in body:
         return 500, body
     if b"refuse me" in body:
@@ -50,14 +50,14 @@ async def _answer(reader: StreamReader, writer: StreamWriter) -> None:
 
 @asynccontextmanager
 async def leaky_model() -> AsyncIterator[str]:
-    """A model server whose errors repeat everything."""
+    """A model server whose errors repeat the whole request."""
     server = await asyncio.start_server(_answer, "127.0.0.1", 0)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
 
 
 async def bad_requests(client: NativeClient, session_id: str) -> list[Answer]:
-    """Planted words wherever a request has room for them."""
+    """Requests with the planted text in every possible place."""
     typed = {"content_type": "application/json"}
     planted = SENTENCE.encode()
     forged = NativeClient(client.url, authorization=f"Bearer ck_{SENTENCE}")
@@ -82,7 +82,7 @@ async def bad_requests(client: NativeClient, session_id: str) -> list[Answer]:
 
 
 async def refused_by(office: V1Client) -> list[Answer]:
-    """Planted words in requests of OpenAI's clients."""
+    """OpenAI requests with the planted text."""
     answered = await office.ask(SENTENCE, instructions=SENTENCE, metadata={"a": SENTENCE})
     assert answered.status == 200
     return [
@@ -94,7 +94,7 @@ async def refused_by(office: V1Client) -> list[Answer]:
 
 
 async def garbage(client: NativeClient) -> None:
-    """Bytes that are no request at all."""
+    """Bytes that are not an HTTP request."""
     address = urlsplit(client.url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     writer.write(f"{SENTENCE} {SENTENCE}\r\nCookie: {client.cookie}\r\n\r\n".encode())

@@ -15,7 +15,7 @@ LAX = "Path=/; Max-Age=86400; HttpOnly; SameSite=Lax"
 
 @pytest.fixture
 async def secure() -> AsyncIterator[NativeClient]:
-    """Somebody client reaches the service by https."""
+    """A client that reaches the service by https."""
     async with running_service(Settings(public_url=HTTPS), model=EchoModel()) as service:
         yield NativeClient(service.url, origin=HTTPS)
 

@@ -1,4 +1,4 @@
-"""An export is one document with everything that is kept."""
+"""An export is one document with everything that is stored."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Reading and exporting what was said."""
+"""Reading and exporting a conversation."""
 
 from datetime import datetime, timedelta
 

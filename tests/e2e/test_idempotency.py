@@ -1,4 +1,4 @@
-"""The same request twice is one turn, as long as it says so with an Idempotency-Key."""
+"""The same request twice is one turn if it has an Idempotency-Key."""
 
 import asyncio
 

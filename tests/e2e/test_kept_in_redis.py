@@ -1,4 +1,4 @@
-"""Conversations in Redis through HTTP: what survives, what does not, under which key, how long."""
+"""Conversations in Redis: what survives a restart, their keys and their expiry."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""How much one address may begin and store in an hour."""
+"""The hourly quotas of one address."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -17,7 +17,7 @@ Limited = Callable[..., AbstractAsyncContextManager[NativeClient]]
 
 @pytest.fixture
 def limited() -> Limited:
-    """Somebody whose service has these settings."""
+    """A client of a service with these settings."""
 
     @asynccontextmanager
     async def opened(**settings: Any) -> AsyncIterator[NativeClient]:

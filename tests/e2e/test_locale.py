@@ -1,4 +1,4 @@
-"""Which language the assistant speaks: the body, the path, the browser, in this order."""
+"""The assistant's language is taken from the body, the path or the browser, in this order."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ pt-BR = "Bem-vindo"
 
 @pytest.fixture(scope="module")
 def polyglots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A service whose assistant knows English, Finnish and Portuguese."""
+    """A service whose assistant has welcomes in English, Finnish and Portuguese."""
     file = tmp_path_factory.mktemp("profile") / "assistant.toml"
     file.write_text(PROFILE)
     with running_service_in_thread(evolve(GENEROUS, assistant_file=file), EchoModel()) as url:
@@ -31,7 +31,7 @@ def polyglots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def speaker(polyglots: str) -> NativeClient:
-    """Somebody who talks to that assistant."""
+    """A client of that service."""
     return NativeClient(polyglots)
 
 

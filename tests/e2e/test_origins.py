@@ -1,4 +1,4 @@
-"""Which sites may make a browser call."""
+"""Which sites may call the service from a browser."""
 
 from collections.abc import Iterator
 
@@ -24,12 +24,12 @@ def embeddable() -> Iterator[str]:
 
 @pytest.fixture
 def embedded(embeddable: str) -> NativeClient:
-    """Somebody who meets that service on the other site."""
+    """A browser on a page of the other site."""
     return NativeClient(embeddable)
 
 
 async def unsafe_calls(client: NativeClient, session_id: str, **headers: str) -> list[Answer]:
-    """All that changes something, as another site may try it."""
+    """Every state-changing request, as another site could try it."""
     return [
         await client.post("/api/chat", {"message": "Hi", "sessionId": session_id}, **headers),
         await client.call("POST", "/api/chat", b"message=Hi", content_type=FORM, **headers),

@@ -1,4 +1,4 @@
-"""The files of the chat page: their types, how long browsers keep them, who may load them."""
+"""The files of the chat page: media types, caching, and which sites may load them."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -86,7 +86,7 @@ async def test_the_first_paint_waits_only_for_the_document(echo_client: NativeCl
 
 
 async def test_every_response_has_a_date(echo_client: NativeClient) -> None:
-    # The header is dates in whole seconds, and made once a second.
+    # uvicorn renews the Date header once per second.
     before = datetime.now(UTC) - timedelta(seconds=3)
     paths = ("/page/main.js", "/api/chat", "/gone")
     answers = [await echo_client.get(path) for path in paths] + [await echo_client.send("Hi")]

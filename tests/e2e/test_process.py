@@ -1,4 +1,4 @@
-"""``privity serve`` as a process: how it starts, and how it ends."""
+"""``privity serve`` as a process: startup and shutdown."""
 
 import socket
 

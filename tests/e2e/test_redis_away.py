@@ -1,4 +1,4 @@
-"""A Redis that is not there: an error at once, never memory instead, and no restart needed."""
+"""An unavailable Redis: immediate errors, no fallback to memory, and recovery without a restart."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""Redis killed and started again under load: nothing acknowledged is lost, nothing is mixed up."""
+"""Redis killed and restarted under load: nothing acknowledged is lost, nothing is mixed up."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Another answer, also to a message said anew."""
+"""Regenerating replies, and editing messages."""
 
 from uuid import uuid4
 

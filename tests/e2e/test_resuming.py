@@ -1,4 +1,4 @@
-"""Coming back to a reply that is still being written."""
+"""Resuming a reply that is still being written."""
 
 from contextlib import AsyncExitStack
 from uuid import uuid4
@@ -15,7 +15,7 @@ from tests.support.native_client import NativeClient
 async def start_reply(
     live: LiveAnswer, fake_model: FakeModel, *texts: str
 ) -> tuple[str, ModelReply]:
-    """The session and the reply, once its pieces have been seen."""
+    """The session id and the model's reply, once the client has received the pieces."""
     session_id = str((await live.event()).document["sessionId"])
     model_reply = await fake_model.next_reply()
     model_reply.send_text(*texts)
@@ -25,7 +25,7 @@ async def start_reply(
 
 
 def chunks_only(events: list[Event]) -> list[Event]:
-    """What resuming repeats: all but the frame of the native protocol."""
+    """The events that resuming repeats: all except those only the first request gets."""
     return [event for event in events if event.name not in ("session-id", "metadata-info")]
 
 

@@ -1,6 +1,6 @@
-"""What was said is nowhere in Redis, on its disk, on the wire to it or in the log.
+"""Message text is nowhere in Redis, on its disk, on the wire to it or in the log.
 
-And who has all of that and the master key, but no client key, opens nothing.
+All of that together with the master key reveals nothing without the client key.
 """
 
 import base64
@@ -28,7 +28,7 @@ MARK = "all that came before this was seen"
 
 @frozen(kw_only=True)
 class Loot:
-    """What a stolen Redis gives, and beside it what only the client holds."""
+    """The contents of a stolen Redis, and the client's secrets."""
 
     session_id: SessionId
     frame: bytes
@@ -49,7 +49,7 @@ async def loot(shared_server: RedisProcess) -> Loot:
 
 
 async def talked(client: NativeClient) -> str:
-    """Everything that puts words into a conversation; its session id."""
+    """Store text in every part of a conversation; returns its session id."""
     first = await client.send_for_document(SENTENCE, context=SENTENCE)
     assert SENTENCE in first["reply"]["content"]
     session_id = str(first["sessionId"])
@@ -58,7 +58,7 @@ async def talked(client: NativeClient) -> str:
 
 
 def secret_in(cookie: str) -> bytes:
-    """The client's half: what the cookie's client key begins with."""
+    """The client's secret: the first part of the client key in the cookie."""
     return base64.urlsafe_b64decode(cookie.partition("=ck_")[2])[:32]
 
 

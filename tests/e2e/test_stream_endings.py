@@ -1,4 +1,4 @@
-"""How a stream ends: whole, stopped, broken off, or with nobody there."""
+"""How a stream ends: complete, stopped, broken off, or without a reader."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.support.native_client import NativeClient, eventually
 
 
 async def a_reply(client: NativeClient, fake_model: FakeModel, *texts: str) -> Answer:
-    """A finished reply of these pieces, which are ready together."""
+    """A finished reply of these pieces, all available at once."""
     async with client.streaming("Go on") as live:
         model_reply = await fake_model.next_reply()
         model_reply.send_text(*texts)

@@ -1,4 +1,4 @@
-"""What a streamed reply looks like on the wire."""
+"""A streamed reply as it is sent."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from tests.support.native_client import NativeClient
 
 
 async def a_reply(client: NativeClient, fake_model: FakeModel, *texts: str) -> Answer:
-    """A finished reply of these pieces, which are ready together."""
+    """A finished reply of these pieces, all available at once."""
     async with client.streaming("Go on") as live:
         model_reply = await fake_model.next_reply()
         model_reply.send_text(*texts)

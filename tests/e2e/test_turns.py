@@ -1,4 +1,4 @@
-"""One turn at a time: stopping it, waiting for it, taking its place, asking again."""
+"""One turn at a time: stopping, rejecting, interrupting and forgetting it."""
 
 from uuid import uuid4
 
@@ -13,7 +13,7 @@ from tests.support.native_client import NativeClient, eventually
 async def start_reply(
     live: LiveAnswer, fake_model: FakeModel, text: str = "Hel"
 ) -> tuple[str, str, ModelReply]:
-    """The session, the turn and the reply, once ``text`` of it has been seen."""
+    """The session id, the turn id and the model's reply, once the client has received ``text``."""
     session_id = str((await live.event()).document["sessionId"])
     turn_id = str((await live.event()).document["messageMetadata"]["turnId"])
     model_reply = await fake_model.next_reply()

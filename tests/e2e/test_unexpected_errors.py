@@ -1,4 +1,4 @@
-"""What nobody expected: told by its kind and place, never by its words."""
+"""Unexpected errors are logged by class and source line, never by message."""
 
 import logging
 import sys
@@ -21,7 +21,7 @@ SENTENCE = "the-heron-sleeps-standing"
 
 
 class LeakyStore:
-    """Fails with what people said in its words."""
+    """Fails with an error that quotes the user's message."""
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[object]]:
         async def failing(*_: object, **__: object) -> object:
@@ -31,7 +31,7 @@ class LeakyStore:
 
 
 class LeakyModel:
-    """Says something, and fails with what people said in its words."""
+    """Streams a piece, then fails with an error that quotes the user's message."""
 
     name = "leaky"
 
@@ -42,7 +42,7 @@ class LeakyModel:
 
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
-    """What a service at debug level has logged so far."""
+    """Returns what a service at debug level has logged so far."""
     stderr, root = StringIO(), logging.getLogger()
     monkeypatch.setattr(sys, "stderr", stderr)
     handlers, level = root.handlers[:], root.level
