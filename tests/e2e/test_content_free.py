@@ -123,11 +123,10 @@ async def test_neither_logs_nor_errors_contain_messages_or_secrets(tmp_path: Pat
         failed = [await client.send(f"{SENTENCE} {how}") for how in ("fail at once", "refuse me")]
         broken = await client.send(f"{SENTENCE} break")
         client_key = (await client.post("/api/client-key", {})).document["clientKey"]
-        program = await NativeClient(server.url, authorization=f"Bearer {client_key}").send(
-            SENTENCE
-        )
+        bearer = f"Bearer {client_key}"
+        program = await NativeClient(server.url, authorization=bearer).send(SENTENCE)
         bad = await bad_requests(client, good.session_id)
-        bad += await refused_by(V1Client(server.url, authorization=f"Bearer {client_key}"))
+        bad += await refused_by(V1Client(server.url, authorization=bearer))
         await garbage(client)
         server.terminate()
         ended = await server.ended()
