@@ -278,7 +278,7 @@ class RedisConversationStore:
         """See ``ports.conversation_store.ConversationStateStore.forget``."""
         sealer = self._bound(ref)
         frames = await FrameReader(self._commands, ref.session_id, sealer).newest()
-        belongings = {sealer.belonging(frame) for frame in frames}
+        belongings = {sealer.ownership(frame) for frame in frames}
         if frames and Ownership.MINE not in belongings:
             if belongings == {Ownership.OTHER}:
                 return

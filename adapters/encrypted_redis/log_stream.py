@@ -29,7 +29,7 @@ from domain.model.identifiers import ConversationRef, SessionId, TurnId, TurnRef
 from domain.model.piece import NumberedPiece
 from domain.model.turn import Turn, TurnEnd
 from ports.errors import StoredStateUnreadable, TurnLogNotFound
-from ports.turn_log import LogEntry
+from ports.turn_log import Batch
 
 END_NUMBER: Final = 2**64 - 1
 """No stream takes an entry behind the one with this number, whatever comes late."""
@@ -57,16 +57,16 @@ class EntrySealer:
 
     def is_ours(self, head: bytes) -> bool:
         """Whether the log is this owner's, by its head."""
-        return self._sealer.belonging(head) is Ownership.MINE
+        return self._sealer.ownership(head) is Ownership.MINE
 
-    def opened(self, number: int, sealed: bytes) -> list[LogEntry]:
+    def opened(self, number: int, sealed: bytes) -> Batch:
         """What the entry ``number`` holds.
 
         Raises:
             StoredStateUnreadable: it is not as it was sealed.
         """
         try:
-            return decode_entry(self._sealer.open(sealed, before=self._place(number)))
+            return decode_entry(self._sealer.unseal(sealed, before=self._place(number)))
         except (UnsealError, DecodeError) as error:
             raise StoredStateUnreadable from error
 
@@ -88,7 +88,7 @@ class Log:
 
     left: timedelta
     has_ended: bool
-    entries: Sequence[LogEntry]
+    batch: Batch
 
     @property
     def silence(self) -> timedelta:
@@ -151,25 +151,24 @@ def _log_of(answer: Sequence[Any], sealed: EntrySealer, after: int) -> Log:
     _, head, left, has_ended, entries = answer
     if not sealed.is_ours(head):
         raise TurnLogNotFound
-    found = [one for entry in entries for one in _opened(sealed, entry)]
-    wanted = list(_in_order(found, after))
-    return Log(timedelta(milliseconds=left), bool(has_ended), wanted)
+    batches = [_opened(sealed, entry) for entry in entries]
+    pieces = _in_order((piece for batch in batches for piece in batch.pieces), after)
+    end = batches[-1].end if batches else None
+    return Log(timedelta(milliseconds=left), bool(has_ended), Batch(pieces=pieces, end=end))
 
 
-def _in_order(found: Iterable[LogEntry], after: int) -> Iterator[LogEntry]:
+def _in_order(pieces: Iterable[NumberedPiece], after: int) -> Iterator[NumberedPiece]:
     """Each piece behind ``after`` once: one that was sent and not acknowledged is sent again."""
-    for one in found:
-        if isinstance(one, TurnEnd):
-            yield one
-        elif one.number > after + 1:
+    for piece in pieces:
+        if piece.number > after + 1:
             # What was lost is written again before anything is put behind it.
             raise StoredStateUnreadable
-        elif one.number > after:
-            after = one.number
-            yield one
+        if piece.number > after:
+            after = piece.number
+            yield piece
 
 
-def _opened(sealed: EntrySealer, entry: tuple[bytes, list[bytes]]) -> list[LogEntry]:
+def _opened(sealed: EntrySealer, entry: tuple[bytes, list[bytes]]) -> Batch:
     entry_id, fields = entry
     return sealed.opened(int(entry_id.partition(b"-")[2]), fields[1])
 

@@ -22,7 +22,7 @@ from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnRef
 from domain.model.piece import NumberedPiece, size_in_bytes
 from domain.model.turn import Turn, TurnEnd
 from ports.clock import Clock
-from ports.turn_log import AppendResult, LogEntry
+from ports.turn_log import AppendResult, Batch
 
 
 @frozen(kw_only=True)
@@ -129,10 +129,9 @@ class LocalTurn:
                 return True
         return False
 
-    def entries_after(self, after: int) -> list[LogEntry]:
-        """What there is behind piece ``after``, the end last."""
-        pieces: list[LogEntry] = [*self.pieces[after:]]
-        return [*pieces, self.end] if self.end else pieces
+    def batch_after(self, after: int) -> Batch:
+        """The pieces after piece ``after``, and the end if there is one."""
+        return Batch(pieces=self.pieces[after:], end=self.end)
 
 
 def _looked_at(in_flight: "asyncio.Task[AppendResult]") -> None:
@@ -270,24 +269,23 @@ class RedisTurnLog:
             return False
         return await self._writer.stop(turn_ref.conversation.session_id, turn_ref.turn_id) == b"OK"
 
-    async def read(self, turn_ref: TurnRef, after: int, wait: timedelta) -> Sequence[LogEntry]:
+    async def read(self, turn_ref: TurnRef, after: int, wait: timedelta) -> Batch:
         """See ``ports.turn_log.TurnLog.read``."""
         deadline, pause = self._clock.monotonic() + wait, _FIRST_LOOK
         while True:
             producing = self._own(turn_ref)
             if producing is not None:
-                entries: Sequence[LogEntry] = producing.entries_after(after)
+                batch = producing.batch_after(after)
             else:
-                log = await self._reader.read(turn_ref, after)
-                entries = log.entries
+                batch = (await self._reader.read(turn_ref, after)).batch
             left = deadline - self._clock.monotonic()
-            if entries or left <= timedelta():
-                return entries
+            if not batch.is_empty or left <= timedelta():
+                return batch
             if producing is not None:
                 await producing.changed_within(left)
-                entries = producing.entries_after(after)
-                if entries:
-                    return entries
+                batch = producing.batch_after(after)
+                if not batch.is_empty:
+                    return batch
             else:
                 await self._clock.sleep(min(pause, left))
                 pause = min(pause * 2, _SELDOM)

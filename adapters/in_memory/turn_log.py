@@ -17,7 +17,7 @@ from domain.model.piece import NumberedPiece, counted_bytes
 from domain.model.turn import Turn, TurnEnd
 from ports.clock import Clock
 from ports.errors import TurnLogNotFound
-from ports.turn_log import AppendResult, LogEntry
+from ports.turn_log import AppendResult, Batch
 
 _KEPT_WHILE_RUNNING: Final = timedelta(minutes=10)
 _KEPT_AFTER_END: Final = timedelta(seconds=60)
@@ -41,15 +41,14 @@ class _Log:
         self.changed.set()
         self.changed = asyncio.Event()
 
-    def behind(self, after: int) -> list[LogEntry]:
-        # A writer may begin anew behind what was lost, so places are not positions.
-        pieces = (piece for piece in self.pieces[-(self._last - after) :] if piece.number > after)
-        entries: list[LogEntry] = list(pieces) if self._last > after else []
-        return [*entries, self.end] if self.end else entries
-
     @property
-    def _last(self) -> int:
+    def last_number(self) -> int:
         return self.pieces[-1].number if self.pieces else 0
+
+    def after(self, number: int) -> Batch:
+        # After a lost log, numbering may have gaps, so a piece number is not a list index.
+        newest = self.pieces[-max(self.last_number - number, 1) :]
+        return Batch(pieces=(piece for piece in newest if piece.number > number), end=self.end)
 
 
 class InMemoryTurnLog:
@@ -96,8 +95,7 @@ class InMemoryTurnLog:
         if log.turn_id != turn.id or log.end is not None:
             return AppendResult.SUPERSEDED
         self._stay(ref.session_id, log)
-        last = log.pieces[-1].number if log.pieces else 0
-        news = [piece for piece in pieces if piece.number > last]
+        news = [piece for piece in pieces if piece.number > log.last_number]
         if news:
             log.pieces.extend(news)
             log.size += sum(counted_bytes(numbered.piece) for numbered in news)
@@ -122,18 +120,18 @@ class InMemoryTurnLog:
         log.stopped = True
         return True
 
-    async def read(self, turn_ref: TurnRef, after: int, wait: timedelta) -> Sequence[LogEntry]:
+    async def read(self, turn_ref: TurnRef, after: int, wait: timedelta) -> Batch:
         """See ``ports.turn_log.TurnLog.read``."""
         log = self._log_of(turn_ref)
-        entries = log.behind(after)
-        if entries or not wait:
-            return entries
+        batch = log.after(after)
+        if not batch.is_empty or not wait:
+            return batch
         with suppress(TimeoutError):
             async with asyncio.timeout(wait.total_seconds()):
-                while not entries:
+                while batch.is_empty:
                     await log.changed.wait()
-                    entries = self._log_of(turn_ref).behind(after)
-        return entries
+                    batch = self._log_of(turn_ref).after(after)
+        return batch
 
     def healthy_for(self) -> timedelta:
         """See ``ports.turn_log.TurnLog.healthy_for``."""

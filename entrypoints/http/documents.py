@@ -3,8 +3,10 @@
 The OpenAPI document is generated from the same types.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -28,18 +30,18 @@ from domain.model.turn import Turn
 from entrypoints.usecases.conversations import History
 
 
-class Answer(Struct, rename="camel", kw_only=True):
+class Document(Struct, rename="camel", kw_only=True):
     """A JSON document in a response."""
 
 
-class UsageDocument(Answer, omit_defaults=True):
+class UsageDocument(Document, omit_defaults=True):
     """The tokens that a reply used; a count that the model did not report is left out."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
 
 
-class MessageDocument(Answer):
+class MessageDocument(Document):
     """One message; ``content`` is its plain text, ``parts`` is everything."""
 
     id: str
@@ -50,7 +52,7 @@ class MessageDocument(Answer):
     created_at: datetime
 
 
-class TurnDocument(Answer):
+class TurnDocument(Document):
     """The newest turn; ``error`` is the code of its failure, or null."""
 
     id: str
@@ -58,7 +60,7 @@ class TurnDocument(Answer):
     error: str | None
 
 
-class ReplyDocument(Answer):
+class ReplyDocument(Document):
     """A turn that has ended; ``reply`` is null if it was stopped before the first piece."""
 
     session_id: str
@@ -69,7 +71,7 @@ class ReplyDocument(Answer):
     expires_at: datetime
 
 
-class HistoryDocument(Answer):
+class HistoryDocument(Document):
     """A page of messages, oldest first; pass ``next`` as ``before`` to get the page before it."""
 
     session_id: str
@@ -79,7 +81,7 @@ class HistoryDocument(Answer):
     next: int | None
 
 
-class SessionDocument(Answer):
+class SessionDocument(Document):
     """A new conversation and its welcome."""
 
     session_id: str
@@ -88,26 +90,26 @@ class SessionDocument(Answer):
     expires_at: datetime
 
 
-class StopDocument(Answer):
+class StopDocument(Document):
     """``stopped``: whether a reply was being written and has been stopped."""
 
     success: bool
     stopped: bool
 
 
-class ClientKeyDocument(Answer):
+class ClientKeyDocument(Document):
     """A new client key: store it safely, it cannot be retrieved again."""
 
     client_key: str
 
 
-class HealthDocument(Answer):
+class HealthDocument(Document):
     """The service is healthy; if it is not, the response is a problem."""
 
     status: Literal["ok"]
 
 
-class ExportDocument(Answer):
+class ExportDocument(Document):
     """Everything that is stored about a conversation."""
 
     format: Annotated[str, Meta(description="`privity-export-1`.")]
@@ -123,7 +125,7 @@ class ExportDocument(Answer):
     messages: list[dict[str, Any]]
 
 
-class ProblemDocument(Answer, omit_defaults=True):
+class ProblemDocument(Document, omit_defaults=True):
     """A problem (RFC 9457); ``code`` is stable, see docs/http_api.md.
 
     ``field`` names the offending member of the request, ``turnId`` the turn in progress.
@@ -140,14 +142,17 @@ class ProblemDocument(Answer, omit_defaults=True):
 
 
 def json_response(
-    document: Answer, *, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None
+    document: Struct | Mapping[str, Any],
+    *,
+    status: int = HTTPStatus.OK,
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> Response:
     """A JSON response that must not be cached."""
     return Response(
         msgspec.json.encode(document),
         status_code=status,
         media_type="application/json",
-        headers={"cache-control": "no-store", **(headers or {})},
+        headers={"cache-control": "no-store", **headers},
     )
 
 

@@ -1,6 +1,6 @@
 """Turns a running turn into a response: a stream of events, or one document."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import timedelta
 from time import time
@@ -28,7 +28,7 @@ from ports.assistant_profile import AssistantProfile
 from ports.clock import Clock
 from ports.errors import PortError, TurnLogNotFound
 from ports.language_model import LanguageModel
-from ports.turn_log import LogEntry
+from ports.turn_log import Batch
 
 
 @frozen(kw_only=True)
@@ -118,33 +118,15 @@ class ReplyStream:
         start = {"sessionId": ref.session_id, **metadata, "turnId": turn.id}
         chunks = ReplyChunks(turn.id, turn.reply_id, start)
         yield (chunks.beginning() if after is None else b": resumed\n\n"), None
-        async for entries in self._entries(TurnRef(ref, turn.id), after or 0):
-            said, end = _rendered(chunks, entries, after or 0)
-            if end is not None:
-                if _failed(end):
-                    yield said + chunks.ending(end), None
-                    raise StreamBroken
-                yield said + chunks.ending(end) + DONE, end
-                return
-            yield said or HEARTBEAT, None
-
-    async def _entries(
-        self, turn_ref: TurnRef, after: int
-    ) -> AsyncGenerator[Sequence[LogEntry], None]:
-        """Batches of the turn's entries; a PortError becomes a failed end.
-
-        Raises:
-            StreamBroken: the pieces after ``after`` are gone.
-        """
-        following = self.follow.entries(turn_ref, HEARTBEAT_INTERVAL, after=after)
-        try:
-            async with aclosing(following):
-                async for entries in following:
-                    yield entries
-        except TurnLogNotFound:
-            raise StreamBroken from None
-        except PortError as error:
-            yield (TurnEnd(outcome=Outcome.FAILED, error=problem_of(error).code),)
+        async for batch in turn_batches(self.follow, TurnRef(ref, turn.id), after or 0):
+            rendered = _rendered(chunks, batch, after or 0)
+            if batch.end is None:
+                yield rendered or HEARTBEAT, None
+            elif batch.end.is_complete:
+                yield rendered + chunks.ending(batch.end) + DONE, batch.end
+            else:
+                yield rendered + chunks.ending(batch.end), None
+                raise StreamBroken
 
     def _info(self, end: TurnEnd, latency: timedelta) -> dict[str, object]:
         cost = self.profile.assistant().cost_of(self.model.name, end.usage)
@@ -163,38 +145,44 @@ class ReplyStream:
         """
         ref = ConversationRef(owner, started.conversation.id)
         end = await self._end(TurnRef(ref, started.turn.id))
-        if end.outcome in (Outcome.FINISHED, Outcome.INTERRUPTED) and end.error is None:
+        if end.is_complete:
             conversation = await self.history.whole(ref)
             return Reply(document=_document(conversation, started, end))
         return Reply(problem=problem_of_code(end.error or "internal_error"))
 
     async def _end(self, turn_ref: TurnRef) -> TurnEnd:
-        following = self.follow.entries(turn_ref, HEARTBEAT_INTERVAL)
+        following = self.follow.batches(turn_ref, HEARTBEAT_INTERVAL)
         async with aclosing(following):
-            async for entries in following:
-                if entries and isinstance(entries[-1], TurnEnd):
-                    return entries[-1]
+            async for batch in following:
+                if batch.end is not None:
+                    return batch.end
         raise AssertionError("a turn has an end")
 
 
-def _failed(end: TurnEnd) -> bool:
-    return end.outcome is not Outcome.FINISHED and (
-        end.outcome is not Outcome.INTERRUPTED or end.error is not None
-    )
+async def turn_batches(
+    follow: FollowTurn, turn_ref: TurnRef, after: int = 0
+) -> AsyncGenerator[Batch, None]:
+    """The turn in batches as it is streamed; a PortError becomes a failed end.
+
+    Raises:
+        StreamBroken: the pieces after ``after`` are gone; never raised if that is 0.
+    """
+    batches = follow.batches(turn_ref, HEARTBEAT_INTERVAL, after=after)
+    try:
+        async with aclosing(batches):
+            async for batch in batches:
+                yield batch
+    except TurnLogNotFound:
+        raise StreamBroken from None
+    except PortError as error:
+        yield Batch(end=TurnEnd(outcome=Outcome.FAILED, error=problem_of(error).code))
 
 
-def _rendered(
-    chunks: ReplyChunks, entries: Sequence[LogEntry], after: int
-) -> tuple[bytes, TurnEnd | None]:
-    """The chunks of the pieces after ``after``, and the end if the entries contain it."""
-    said: list[bytes] = []
-    for entry in entries:
-        if isinstance(entry, TurnEnd):
-            return b"".join(said), entry
-        rendered = chunks.of(entry)
-        if entry.number > after:
-            said.append(rendered)
-    return b"".join(said), None
+def _rendered(chunks: ReplyChunks, batch: Batch, after: int) -> bytes:
+    """The chunks of those pieces that come after piece ``after``."""
+    # All are rendered: the chunks of a piece depend on the pieces before it.
+    rendered = [(piece.number, chunks.of(piece)) for piece in batch.pieces]
+    return b"".join(chunk for number, chunk in rendered if number > after)
 
 
 def _document(conversation: Conversation, started: Started, end: TurnEnd) -> ReplyDocument:

@@ -71,14 +71,14 @@ class ReplyChunks:
     def ending(self, end: TurnEnd) -> bytes:
         """The chunks after the last piece; a stream without them is incomplete."""
         closing = b"".join((self._close_part(), *map(event, self._complete_calls())))
+        if not end.is_complete:
+            code = end.error or "internal_error"
+            return closing + event({"type": "error", "errorText": user_message(code), "code": code})
         if end.outcome is Outcome.FINISHED:
             return closing + event({"type": "finish-step"}) + event(_finish(end))
-        if end.outcome is Outcome.INTERRUPTED and end.error is None:
-            metadata = {"aborted": True, **_expiry(end.expires_at)}
-            aborted = {"type": "message-metadata", "messageMetadata": metadata}
-            return closing + event(aborted) + event({"type": "abort"})
-        code = end.error or "internal_error"
-        return closing + event({"type": "error", "errorText": user_message(code), "code": code})
+        metadata = {"aborted": True, **_expiry(end.expires_at)}
+        aborted = {"type": "message-metadata", "messageMetadata": metadata}
+        return closing + event(aborted) + event({"type": "abort"})
 
     def _delta(self, kind: str, text: str, cursor: str) -> bytes:
         before = b""

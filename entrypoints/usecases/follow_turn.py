@@ -21,7 +21,7 @@ from domain.service.reply_reading import end_of, reply_of, split_at_last_tool_re
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
 from ports.errors import StoreUnavailable, TurnLogNotFound
-from ports.turn_log import LogEntry, TurnLog
+from ports.turn_log import Batch, TurnLog
 
 _MOST: Final = 10_000
 
@@ -96,14 +96,10 @@ class FollowTurn:
         except ConversationNotFound:
             return None
 
-    async def entries(
-        self,
-        turn_ref: TurnRef,
-        heartbeat: timedelta,
-        *,
-        after: int = 0,
-    ) -> AsyncGenerator[Sequence[LogEntry], None]:
-        """All of a turn as it comes, its end last; an empty batch after each silent ``heartbeat``.
+    async def batches(
+        self, turn_ref: TurnRef, heartbeat: timedelta, *, after: int = 0
+    ) -> AsyncGenerator[Batch, None]:
+        """The turn as it comes, until its end; an empty batch after each silent ``heartbeat``.
 
         A store that is away is waited for longer than a reply is tried to be saved. ``after`` is
         the number of the last piece that the caller has heard of before.
@@ -117,20 +113,20 @@ class FollowTurn:
         away_since: timedelta | None = None
         while True:
             try:
-                entries = await self.read(turn_ref, heard, heartbeat, after=after)
+                batch = await self.read(turn_ref, heard, heartbeat, after=after)
             except StoreUnavailable:
                 now = self.clock.monotonic()
                 away_since = now if away_since is None else away_since
                 if now - away_since >= self.policy.save_timeout + self.policy.dead_after:
                     raise
-                yield ()
+                yield Batch()
                 await self.clock.sleep(self.policy.heartbeat)
                 continue
             away_since = None
-            yield entries
-            heard += (entry for entry in entries if isinstance(entry, NumberedPiece))
-            if entries and isinstance(entries[-1], TurnEnd):
+            yield batch
+            if batch.end is not None:
                 return
+            heard += batch.pieces
 
     async def said_before(self, ref: ConversationRef, turn: Turn) -> tuple[Part, ...]:
         """What its reply held before this turn went on with it; empty for a reply of its own."""
@@ -151,45 +147,45 @@ class FollowTurn:
         wait: timedelta,
         *,
         after: int = 0,
-    ) -> Sequence[LogEntry]:
-        """The entries behind those ``heard``, the end last; empty when none came within ``wait``.
+    ) -> Batch:
+        """What follows the pieces ``heard``; an empty batch when nothing came within ``wait``.
 
         Raises:
-            TurnLogNotFound: as ``entries``.
+            TurnLogNotFound: as ``batches``.
             StoreUnavailable: neither log nor state could be reached.
         """
         last = heard[-1].number if heard else 0
         with suppress(TurnLogNotFound):
-            entries = await self.log.read(turn_ref, last, wait)
+            batch = await self.log.read(turn_ref, last, wait)
             self.watch.found(turn_ref.turn_id)
-            if entries or not await self.watch.is_dead(turn_ref):
-                return entries
+            if not batch.is_empty or not await self.watch.is_dead(turn_ref):
+                return batch
             # It may have ended well and not have said so: the state tells.
             wait = timedelta()
-        told = await self._from_state(turn_ref, heard, wait)
-        if last < after and any(isinstance(one, NumberedPiece) for one in told):
+        batch = await self._from_state(turn_ref, heard, wait)
+        if last < after and batch.pieces:
             raise TurnLogNotFound
-        return told
+        return batch
 
     async def _from_state(
         self,
         turn_ref: TurnRef,
         heard: Sequence[NumberedPiece],
         wait: timedelta,
-    ) -> Sequence[LogEntry]:
+    ) -> Batch:
         try:
             conversation = await self.store.load(turn_ref.conversation, last=1)
         except ConversationNotFound:
-            return (TurnEnd(outcome=Outcome.GONE, error="conversation_gone"),)
+            return Batch(end=TurnEnd(outcome=Outcome.GONE, error="conversation_gone"))
         turn = conversation.turn
         if turn is None or turn.id != turn_ref.turn_id:
-            return (TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_superseded"),)
+            return Batch(end=TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_superseded"))
         if not turn.is_open:
-            return (*_rest(conversation, turn, heard), end_of(conversation, turn))
+            return Batch(pieces=_rest(conversation, turn, heard), end=end_of(conversation, turn))
         if await self.watch.is_dead(turn_ref):
-            return (TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_abandoned"),)
+            return Batch(end=TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_abandoned"))
         await self.clock.sleep(min(wait, self.policy.heartbeat))
-        return ()
+        return Batch()
 
 
 def _rest(

@@ -16,7 +16,6 @@ from attrs import frozen
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound, TurnInProgress, TurnSuperseded
 from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnId, TurnRef
-from domain.model.piece import NumberedPiece
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
 from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd, TurnPolicy
 from domain.service.reply_reading import end_of
@@ -35,7 +34,7 @@ from ports.errors import (
 from ports.identifier_source import IdentifierSource
 from ports.rate_limiter import Quota, RateLimiter
 from ports.telemetry import Telemetry
-from ports.turn_log import LogEntry, TurnLog
+from ports.turn_log import Batch, TurnLog
 from ports.turn_runner import Signals, TurnRunner
 
 _RETRY_PAUSE: Final = timedelta(milliseconds=500)
@@ -231,8 +230,7 @@ class OpenTurn:
 
     async def _ended(self, turn_ref: TurnRef, wait: timedelta) -> bool:
         try:
-            entries = await self.log.read(turn_ref, _ONLY_THE_END, wait)
-            return any(isinstance(entry, TurnEnd) for entry in entries)
+            return (await self.log.read(turn_ref, _ONLY_THE_END, wait)).end is not None
         except TurnLogNotFound:
             pass
         try:
@@ -245,12 +243,11 @@ class OpenTurn:
         return True
 
     async def _settled(self, turn_ref: TurnRef) -> bool:
-        entries = await self._logged(turn_ref)
+        batch = await self._logged(turn_ref)
         # An end that was announced and never stored leaves nobody to wait for.
-        has_ended = any(isinstance(entry, TurnEnd) for entry in entries)
-        if not has_ended and not await self.watch.is_dead(turn_ref):
+        if batch.end is None and not await self.watch.is_dead(turn_ref):
             return False
-        pieces = [entry.piece for entry in entries if isinstance(entry, NumberedPiece)]
+        pieces = [numbered.piece for numbered in batch.pieces]
         now = self.clock.now()
         try:
             known = await self.store.update(
@@ -265,8 +262,8 @@ class OpenTurn:
         )
         return True
 
-    async def _logged(self, turn_ref: TurnRef) -> Sequence[LogEntry]:
+    async def _logged(self, turn_ref: TurnRef) -> Batch:
         try:
             return await self.log.read(turn_ref, 0, _AT_ONCE)
         except TurnLogNotFound:
-            return ()
+            return Batch()

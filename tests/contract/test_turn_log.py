@@ -7,7 +7,7 @@ from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCal
 from domain.model.turn import Outcome, Turn, TurnEnd
 from ports.conversation_store import ConversationStateStore
 from ports.errors import TurnLogNotFound
-from ports.turn_log import AppendResult, TurnLog
+from ports.turn_log import AppendResult, Batch, TurnLog
 from tests.support.builders import (
     AT_ONCE,
     END,
@@ -16,6 +16,7 @@ from tests.support.builders import (
     OWNER,
     REF,
     STRANGER,
+    batch_of,
     numbered,
     turn_id,
     turn_of,
@@ -33,7 +34,7 @@ async def test_a_turn_that_was_never_opened_has_no_log(log: TurnLog) -> None:
 
 
 async def test_a_log_is_opened_with_its_turn(log: TurnLog, turn: Turn) -> None:
-    assert await log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == []
+    assert await log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == Batch()
 
 
 async def test_pieces_of_every_kind_come_back_in_order(log: TurnLog, turn: Turn) -> None:
@@ -45,7 +46,7 @@ async def test_pieces_of_every_kind_come_back_in_order(log: TurnLog, turn: Turn)
 
     assert await log.append(REF, turn, pieces[:2]) is AppendResult.CONTINUE
     assert await log.append(REF, turn, pieces[2:]) is AppendResult.CONTINUE
-    assert await log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == pieces
+    assert await log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == Batch(pieces=pieces)
 
 
 @pytest.mark.parametrize("after", range(6))
@@ -53,7 +54,9 @@ async def test_reading_begins_behind_any_piece(log: TurnLog, turn: Turn, after: 
     await log.append(REF, turn, numbered("a", "b", "c"))
     await log.append(REF, turn, numbered("d", "e", first=4))
 
-    assert await log.read(TurnRef(REF, turn.id), after, AT_ONCE) == numbered(*"abcde")[after:]
+    assert await log.read(TurnRef(REF, turn.id), after, AT_ONCE) == Batch(
+        pieces=numbered(*"abcde")[after:]
+    )
 
 
 async def test_pieces_already_there_are_not_added_twice(log: TurnLog, turn: Turn) -> None:
@@ -61,7 +64,7 @@ async def test_pieces_already_there_are_not_added_twice(log: TurnLog, turn: Turn
     await log.append(REF, turn, numbered("a", "b"))
     await log.append(REF, turn, numbered("a", "b", "c"))
 
-    assert await log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == numbered("a", "b", "c")
+    assert await log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == batch_of("a", "b", "c")
 
 
 async def test_the_end_is_read_last_and_nothing_is_added_after_it(log: TurnLog, turn: Turn) -> None:
@@ -71,8 +74,8 @@ async def test_the_end_is_read_last_and_nothing_is_added_after_it(log: TurnLog, 
     await log.end(REF, turn, TurnEnd(outcome=Outcome.FAILED, error="late"))
 
     assert late is AppendResult.SUPERSEDED
-    assert await log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == [*numbered("a"), END]
-    assert await log.read(TurnRef(REF, turn.id), 2**53, AT_ONCE) == [END]
+    assert await log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == batch_of("a", end=END)
+    assert await log.read(TurnRef(REF, turn.id), 2**53, AT_ONCE) == Batch(end=END)
 
 
 async def test_a_stop_reaches_the_writer_and_its_last_pieces_are_kept(
@@ -83,7 +86,7 @@ async def test_a_stop_reaches_the_writer_and_its_last_pieces_are_kept(
     assert await log.append(REF, turn, numbered("last")) is AppendResult.STOPPED
     assert await log.append(REF, turn, []) is AppendResult.STOPPED
 
-    assert await log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == numbered("last")
+    assert await log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == batch_of("last")
 
 
 async def test_only_a_running_turn_of_this_name_and_owner_is_stopped(
@@ -111,7 +114,7 @@ async def test_a_newer_turn_takes_the_place_of_an_older_one(
     with pytest.raises(TurnLogNotFound):
         await log.read(TurnRef(REF, turn.id), 0, AT_ONCE)
     assert await log.append(REF, newer, numbered("new")) is AppendResult.CONTINUE
-    assert await log.read(TurnRef(REF, newer.id), 0, AT_ONCE) == numbered("new")
+    assert await log.read(TurnRef(REF, newer.id), 0, AT_ONCE) == batch_of("new")
 
 
 async def test_a_late_writer_never_brings_a_forgotten_log_back(
@@ -136,4 +139,4 @@ async def test_another_owner_finds_no_log(log: TurnLog, turn: Turn) -> None:
         with pytest.raises(TurnLogNotFound):
             await reading
 
-    assert await log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == numbered("mine")
+    assert await log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == batch_of("mine")

@@ -17,6 +17,7 @@ from tests.support.builders import (
     REF,
     STRANGER,
     a_conversation,
+    batch_of,
     numbered,
     turn_id,
     turn_of,
@@ -52,7 +53,7 @@ async def test_a_lost_log_is_opened_again_and_takes_everything_anew(
     assert await store.ensure_log(TurnRef(REF, turn.id)) is True
     assert await log.append(REF, turn, numbered("lost", "more")) is AppendResult.CONTINUE
 
-    assert await log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == numbered("lost", "more")
+    assert await log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == batch_of("lost", "more")
 
 
 async def test_a_log_that_is_there_stays_as_it_is(
@@ -63,7 +64,7 @@ async def test_a_log_that_is_there_stays_as_it_is(
     await log.stop(TurnRef(REF, turn.id))
 
     assert await store.ensure_log(TurnRef(REF, turn.id)) is True
-    assert await log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == numbered("kept")
+    assert await log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == batch_of("kept")
     assert await log.append(REF, turn, []) is AppendResult.STOPPED
 
 
@@ -84,7 +85,7 @@ async def test_nothing_is_opened_for_a_turn_that_another_took_the_place_of(
     await log.append(REF, newer, numbered("new"))
 
     assert await store.ensure_log(TurnRef(REF, turn.id)) is False
-    assert await log.read(TurnRef(REF, newer.id), 0, AT_ONCE) == numbered("new")
+    assert await log.read(TurnRef(REF, newer.id), 0, AT_ONCE) == batch_of("new")
 
 
 async def test_nothing_is_opened_for_what_was_forgotten(

@@ -9,9 +9,9 @@ from domain.model.identifiers import TurnRef
 from domain.model.turn import Turn
 from ports.conversation_store import ConversationStateStore
 from ports.errors import TurnLogNotFound
-from ports.turn_log import TurnLog
+from ports.turn_log import Batch, TurnLog
 from tests.contract.adapters import PassTime
-from tests.support.builders import AT_ONCE, BRIEFLY, END, LONG, REF, numbered
+from tests.support.builders import AT_ONCE, BRIEFLY, END, LONG, REF, batch_of, numbered
 
 
 async def test_a_reader_waits_for_the_first_entry_and_no_longer(log: TurnLog, turn: Turn) -> None:
@@ -20,14 +20,14 @@ async def test_a_reader_waits_for_the_first_entry_and_no_longer(log: TurnLog, tu
     ]
     await asyncio.sleep(0)
     await log.append(REF, turn, numbered("a"))
-    assert await asyncio.gather(*readers[:2]) == [numbered("a")] * 2
+    assert await asyncio.gather(*readers[:2]) == [batch_of("a")] * 2
     await log.end(REF, turn, END)
 
-    assert await readers[2] == [END]
+    assert await readers[2] == Batch(end=END)
 
 
 async def test_a_reader_who_waits_in_vain_gets_nothing(log: TurnLog, turn: Turn) -> None:
-    assert await log.read(TurnRef(REF, turn.id), 0, BRIEFLY) == []
+    assert await log.read(TurnRef(REF, turn.id), 0, BRIEFLY) == Batch()
 
 
 async def test_a_waiting_reader_learns_that_the_log_is_gone(
@@ -59,7 +59,7 @@ async def test_a_log_stays_ten_minutes_without_a_sign_of_life(
     await pass_time(timedelta(minutes=9))
     await log.append(REF, turn, [])
     await pass_time(timedelta(minutes=9))
-    assert await log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == []
+    assert await log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == Batch()
     await pass_time(timedelta(minutes=1))
 
     with pytest.raises(TurnLogNotFound):
@@ -71,7 +71,7 @@ async def test_a_log_is_kept_for_a_minute_after_its_end(
 ) -> None:
     await log.end(REF, turn, END)
     await pass_time(timedelta(seconds=55))
-    assert await log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == [END]
+    assert await log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == Batch(end=END)
     await pass_time(timedelta(seconds=5))
 
     with pytest.raises(TurnLogNotFound):

@@ -81,15 +81,15 @@ async def bad_requests(client: NativeClient, session_id: str) -> list[Answer]:
     ]
 
 
-async def refused_by(office: V1Client) -> list[Answer]:
+async def refused_by(program: V1Client) -> list[Answer]:
     """OpenAI requests with the planted text."""
-    answered = await office.ask(SENTENCE, instructions=SENTENCE, metadata={"a": SENTENCE})
+    answered = await program.ask(SENTENCE, instructions=SENTENCE, metadata={"a": SENTENCE})
     assert answered.status == 200
     return [
-        await office.ask(f"{SENTENCE} fail at once", store=False),
-        await office.ask(f"{SENTENCE} refuse me"),
-        await office.ask(SENTENCE, tools=[{"type": SENTENCE}]),
-        await office.post("/v1/responses", {"input": [{"role": SENTENCE}]}),
+        await program.ask(f"{SENTENCE} fail at once", store=False),
+        await program.ask(f"{SENTENCE} refuse me"),
+        await program.ask(SENTENCE, tools=[{"type": SENTENCE}]),
+        await program.post("/v1/responses", {"input": [{"role": SENTENCE}]}),
     ]
 
 
@@ -142,5 +142,4 @@ async def test_neither_logs_nor_errors_contain_messages_or_secrets(tmp_path: Pat
     assert all(answer.status >= 400 for answer in bad)
     responses = b"".join(answer.body for answer in (*failed, *bad)).decode()
     assert [secret for secret in secrets[:-1] if secret in responses] == []
-    assert PROMPT.encode() not in broken.body
-    assert MODEL_KEY.encode() not in broken.body
+    assert [secret for secret in (PROMPT, MODEL_KEY) if secret.encode() in broken.body] == []

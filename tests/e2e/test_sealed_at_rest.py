@@ -75,7 +75,9 @@ def opened(
     frame: bytes, secret: bytes, session_id: SessionId, kind: RecordKind = RecordKind.STATE
 ) -> bytes:
     sealer = Sealer(ring=KeyRing.parse(RING), random_bytes=os.urandom)
-    return sealer.bound(Owner(secret=secret), kind, session_id).open(frame, before=NO_FRAME_BEFORE)
+    return sealer.bound(Owner(secret=secret), kind, session_id).unseal(
+        frame, before=NO_FRAME_BEFORE
+    )
 
 
 async def test_neither_messages_nor_keys_are_in_redis(
@@ -142,7 +144,7 @@ async def test_the_client_key_without_the_master_key_reveals_nothing_either(loot
 
     for frame in (loot.frame, under_that_key):
         with pytest.raises(UnsealError):
-            bound.open(frame, before=NO_FRAME_BEFORE)
+            bound.unseal(frame, before=NO_FRAME_BEFORE)
 
 
 async def test_the_search_finds_plaintext(own_server: RedisProcess) -> None:

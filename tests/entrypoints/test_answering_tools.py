@@ -67,8 +67,7 @@ async def test_only_what_it_adds_is_told_when_its_log_is_gone() -> None:
     await harness.end_of(going_on)
     harness.clock.advance(KEPT_AFTER_END)
 
-    told = await harness.whole_turn(going_on)
-    assert told[:-1] == [NumberedPiece(1, TextPiece("Rain"))]
+    assert (await harness.whole_turn(going_on)).pieces == (NumberedPiece(1, TextPiece("Rain")),)
 
 
 async def test_what_the_message_held_before_is_known_while_it_goes_on() -> None:

@@ -7,16 +7,17 @@ import pytest
 from domain.model.errors import TurnInProgress
 from domain.model.identifiers import TurnRef
 from domain.model.message import MessageStatus, TextPart
-from domain.model.piece import NumberedPiece, TextPiece
 from domain.model.turn import IdempotencyKey, Outcome, TurnEnd, TurnPolicy
 from domain.service.turn_lifecycle import add_user_message
 from entrypoints.usecases.open_turn import OnBusy
+from ports.turn_log import Batch
 from tests.support.builders import (
     ID,
     OWNER,
     REF,
     a_conversation,
     a_new_turn,
+    numbered,
     question_id,
     texts_of,
     turn_id,
@@ -25,7 +26,7 @@ from tests.support.clocks import ManualClock
 from tests.support.harness import Harness, a_harness
 
 POLICY = TurnPolicy()
-HALF = [NumberedPiece(1, TextPiece("Half"))]
+HALF = numbered("Half")
 KEY = IdempotencyKey(digest=b"key", body_digest=b"body")
 A_MOMENT = timedelta(milliseconds=1)
 AT_ONCE = timedelta()
@@ -38,9 +39,8 @@ async def a_dead_turn(*texts: str, request: IdempotencyKey | None = None) -> Har
     opening = a_new_turn(idempotency=request)
     conversation = add_user_message(a_conversation(), opening, question_id(), (TextPart("Hello?"),))
     await harness.store.create(OWNER, conversation)
-    pieces = [NumberedPiece(number, TextPiece(text)) for number, text in enumerate(texts, 1)]
     assert conversation.turn is not None
-    await harness.log.append(REF, conversation.turn, pieces)
+    await harness.log.append(REF, conversation.turn, numbered(*texts))
     return harness
 
 
@@ -84,7 +84,7 @@ async def test_a_log_that_was_read_since_is_not_missing_since_before() -> None:
     harness.clock.advance(POLICY.dead_after)
     harness.log.forget(ID)
 
-    assert await harness.follow.read(TurnRef(REF, turn_id()), HALF, AT_ONCE) == ()
+    assert await harness.follow.read(TurnRef(REF, turn_id()), HALF, AT_ONCE) == Batch()
 
 
 async def test_nothing_is_missing_for_longer_than_the_log_is_in_reach(
@@ -98,8 +98,8 @@ async def test_nothing_is_missing_for_longer_than_the_log_is_in_reach(
     before = await harness.follow.read(TurnRef(REF, turn_id()), HALF, AT_ONCE)
     monkeypatch.setattr(harness.log, "healthy_for", lambda: POLICY.dead_after)
 
-    assert before == ()
-    assert await harness.follow.read(TurnRef(REF, turn_id()), HALF, AT_ONCE) == (ABANDONED,)
+    assert before == Batch()
+    assert await harness.follow.read(TurnRef(REF, turn_id()), HALF, AT_ONCE) == Batch(end=ABANDONED)
 
 
 async def test_a_retry_of_a_turn_that_died_without_a_piece_is_answered() -> None:
@@ -158,5 +158,5 @@ async def test_followers_of_a_dead_turn_learn_that_it_was_abandoned() -> None:
 
     after = await harness.follow.read(TurnRef(REF, turn_id()), HALF, AT_ONCE)
 
-    assert heard == HALF
-    assert (before, after) == ([], (ABANDONED,))
+    assert heard == Batch(pieces=HALF)
+    assert (before, after) == (Batch(), Batch(end=ABANDONED))

@@ -5,7 +5,6 @@ from datetime import timedelta
 import pytest
 
 from domain.model.identifiers import ConversationRef, TurnRef
-from domain.model.piece import NumberedPiece, TextPiece
 from domain.model.turn import Outcome, TurnPolicy, TurnStatus
 from ports.errors import StoreUnavailable
 from tests.support.builders import (
@@ -13,6 +12,7 @@ from tests.support.builders import (
     OWNER,
     REF,
     a_conversation,
+    numbered,
     texts_of,
     turn_id,
     with_answer,
@@ -31,19 +31,17 @@ async def test_a_living_writer_opens_a_lost_log_again_with_all_its_pieces() -> N
     started = await harness.send()
     model_reply = await fake_model.next_reply()
     model_reply.send_text("One")
-    following = harness.follow.entries(
+    following = harness.follow.batches(
         TurnRef(ConversationRef(OWNER, started.conversation.id), started.turn.id), POLICY.heartbeat
     )
-    heard = list(await anext(following))
+    pieces = [*(await anext(following)).pieces]
     harness.log.forget(started.conversation.id)
     model_reply.send_text("Two")
     model_reply.finish()
-    async for entries in following:
-        heard += entries
+    async for batch in following:
+        pieces += batch.pieces
 
-    pieces = [one for one in heard if isinstance(one, NumberedPiece)]
-    assert pieces == [NumberedPiece(1, TextPiece("One")), NumberedPiece(2, TextPiece("Two"))]
-    assert heard[-1] not in pieces
+    assert pieces == numbered("One", "Two")
     assert texts_of(await harness.stored(started.conversation.id)) == ["Hello?", "OneTwo"]
 
 
@@ -109,17 +107,13 @@ async def test_a_store_that_is_away_for_a_while_loses_a_follower_nothing() -> No
     harness.clock.advance(POLICY.save_timeout * 2)
     harness.log.forget(started.conversation.id)
     harness.store.leave(POLICY.save_timeout / 2)
-    heard = [
-        entry
-        async for entries in harness.follow.entries(
-            TurnRef(ConversationRef(OWNER, started.conversation.id), started.turn.id),
-            POLICY.heartbeat,
-        )
-        for entry in entries
-    ]
+    turn_ref = TurnRef(ConversationRef(OWNER, started.conversation.id), started.turn.id)
+    following = harness.follow.batches(turn_ref, POLICY.heartbeat)
+    *silent, last = [batch async for batch in following]
 
-    assert heard[0] == NumberedPiece(1, TextPiece("OneTwo"))
-    assert len(heard) == 2
+    assert all(batch.is_empty for batch in silent)
+    assert last.pieces == tuple(numbered("OneTwo"))
+    assert last.end is not None
 
 
 async def test_a_store_that_stays_away_is_told_to_followers() -> None:
@@ -130,7 +124,7 @@ async def test_a_store_that_stays_away_is_told_to_followers() -> None:
     harness.store.leave(POLICY.save_timeout * 3)
 
     with pytest.raises(StoreUnavailable):
-        async for _ in harness.follow.entries(
+        async for _ in harness.follow.batches(
             TurnRef(ConversationRef(OWNER, started.conversation.id), started.turn.id),
             POLICY.heartbeat,
         ):
@@ -143,6 +137,6 @@ async def test_an_end_that_was_saved_and_not_announced_is_told_by_the_state() ->
     await harness.store.update(REF, with_answer)
     harness.clock.advance(POLICY.dead_after)
 
-    [*_, end] = await harness.follow.read(TurnRef(REF, turn_id()), (), timedelta())
-    assert not isinstance(end, NumberedPiece)
+    end = (await harness.follow.read(TurnRef(REF, turn_id()), (), timedelta())).end
+    assert end is not None
     assert (end.outcome, end.error) == (Outcome.FINISHED, None)

@@ -9,6 +9,7 @@ from domain.model.message import MessageStatus
 from domain.model.piece import TextPiece
 from domain.model.turn import Outcome, TurnEnd, TurnPolicy
 from domain.service.turn_lifecycle import settle
+from ports.turn_log import Batch
 from tests.support.builders import ID, OWNER, REF, a_conversation, texts_of, turn_id, with_question
 from tests.support.clocks import NOON
 from tests.support.fake_model import FakeModel, ModelReply
@@ -26,9 +27,9 @@ async def a_turn(harness: Harness) -> Conversation:
 
 
 async def logged_end(harness: Harness, number: int = 1) -> TurnEnd:
-    entries = await harness.log.read(TurnRef(REF, turn_id(number)), 0, timedelta())
-    assert isinstance(entries[-1], TurnEnd)
-    return entries[-1]
+    end = (await harness.log.read(TurnRef(REF, turn_id(number)), 0, timedelta())).end
+    assert end is not None
+    return end
 
 
 async def half_a_reply(
@@ -101,8 +102,8 @@ async def test_a_conversation_forgotten_in_mid_reply_is_not_brought_back() -> No
 
     gone = TurnEnd(outcome=Outcome.GONE, error="conversation_gone")
     await harness.runner.drain(WHEN_IT_COMES)
-    assert (await following)[-1] == gone
-    assert await harness.whole_turn(started) == [gone]
+    assert (await following).end == gone
+    assert await harness.whole_turn(started) == Batch(end=gone)
     assert harness.telemetry.events == ["conversation.forgotten", "turn.gone"]
 
 
@@ -136,5 +137,5 @@ async def test_a_turn_that_others_have_settled_writes_no_more() -> None:
     assert texts_of(stored) == ["Hello?", "Half of", "Next?"]
     assert stored.messages[1].status is MessageStatus.INTERRUPTED
     assert stored.open_turn is not None
-    assert await harness.log.read(TurnRef(REF, turn_id(2)), 0, timedelta()) == []
+    assert await harness.log.read(TurnRef(REF, turn_id(2)), 0, timedelta()) == Batch()
     assert harness.telemetry.emitted[-1][1]["error"] == "turn_superseded"

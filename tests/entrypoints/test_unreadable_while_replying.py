@@ -24,9 +24,9 @@ async def a_turn(harness: Harness) -> Conversation:
 
 
 async def logged_end(harness: Harness) -> TurnEnd:
-    entries = await harness.log.read(TurnRef(REF, turn_id()), 0, timedelta())
-    assert isinstance(entries[-1], TurnEnd)
-    return entries[-1]
+    end = (await harness.log.read(TurnRef(REF, turn_id()), 0, timedelta())).end
+    assert end is not None
+    return end
 
 
 def failing(error: Exception) -> Any:

@@ -16,7 +16,16 @@ from domain.model.identifiers import TurnRef
 from domain.model.piece import NumberedPiece, TextPiece
 from domain.model.turn import Outcome, Turn, TurnEnd
 from ports.turn_log import AppendResult
-from tests.support.builders import ID, OWNER, REF, a_conversation, numbered, turn_of, with_question
+from tests.support.builders import (
+    ID,
+    OWNER,
+    REF,
+    a_conversation,
+    batch_of,
+    numbered,
+    turn_of,
+    with_question,
+)
 from tests.support.clocks import ManualClock
 from tests.support.redis_servers import RedisProcess
 from tests.support.redis_store import RING, RedisHarness, redis_harness
@@ -87,7 +96,7 @@ async def test_a_follower_in_this_process_has_a_piece_before_redis_has_it(
     await asyncio.sleep(0)
     await batching.log.append(REF, turn, second)
 
-    assert await reading == second
+    assert await reading == batch_of("second", first=2)
     assert await entries(batching) == 1
 
 
@@ -98,7 +107,7 @@ async def test_a_process_that_dies_loses_no_more_than_its_last_batch(
     async with redis_harness(shared_server.url) as other:
         left = await other.log.read(TurnRef(REF, turn.id), 0, AT_ONCE)
 
-    assert left == numbered("first")
+    assert left == batch_of("first")
 
 
 async def test_the_end_brings_along_what_was_not_sent(
@@ -110,7 +119,7 @@ async def test_the_end_brings_along_what_was_not_sent(
     async with redis_harness(shared_server.url) as other:
         left = await other.log.read(TurnRef(REF, turn.id), 0, AT_ONCE)
 
-    assert left == [*numbered("first", "unsent"), end]
+    assert left == batch_of("first", "unsent", end=end)
 
 
 async def test_entries_show_the_size_of_no_piece(batching: RedisHarness, turn: Turn) -> None:
@@ -135,8 +144,8 @@ async def test_a_piece_that_was_sent_twice_is_read_once(
         whole = await other.log.read(TurnRef(REF, turn.id), 0, AT_ONCE)
         rest = await other.log.read(TurnRef(REF, turn.id), 1, AT_ONCE)
 
-    assert whole == numbered("first", "second")
-    assert rest == numbered("second", first=2)
+    assert whole == batch_of("first", "second")
+    assert rest == batch_of("second", first=2)
 
 
 def _sealer() -> Sealer:

@@ -9,13 +9,14 @@ from adapters.encrypted_redis.keys_and_scripts import log_key
 from adapters.encrypted_redis.turn_log import Batching
 from domain.model.identifiers import TurnRef
 from domain.model.turn import Outcome, Turn, TurnEnd
-from ports.turn_log import AppendResult, LogEntry
+from ports.turn_log import AppendResult, Batch
 from tests.support.builders import (
     AT_ONCE,
     ID,
     OWNER,
     REF,
     a_conversation,
+    batch_of,
     numbered,
     turn_of,
     with_question,
@@ -50,9 +51,9 @@ async def turn(writing: RedisHarness) -> Turn:
     return turn
 
 
-async def read_elsewhere(server: RedisProcess, turn: Turn) -> list[LogEntry]:
+async def read_elsewhere(server: RedisProcess, turn: Turn) -> Batch:
     async with redis_harness(server.url) as other:
-        return [*await other.log.read(TurnRef(REF, turn.id), 0, AT_ONCE)]
+        return await other.log.read(TurnRef(REF, turn.id), 0, AT_ONCE)
 
 
 async def test_what_was_lost_is_written_again_before_the_next_piece(
@@ -61,7 +62,7 @@ async def test_what_was_lost_is_written_again_before_the_next_piece(
     after = await writing.log.append(REF, turn, numbered("five", first=5))
 
     assert after is AppendResult.CONTINUE
-    assert await read_elsewhere(shared_server, turn) == numbered(
+    assert await read_elsewhere(shared_server, turn) == batch_of(
         "one", "two", "three", "four", "five"
     )
 
@@ -71,7 +72,7 @@ async def test_a_sign_of_life_brings_back_what_was_lost(
 ) -> None:
     assert await writing.log.append(REF, turn, []) is AppendResult.CONTINUE
 
-    assert await read_elsewhere(shared_server, turn) == numbered("one", "two", "three", "four")
+    assert await read_elsewhere(shared_server, turn) == batch_of("one", "two", "three", "four")
 
 
 async def test_the_end_brings_back_what_was_lost(
@@ -80,7 +81,7 @@ async def test_the_end_brings_back_what_was_lost(
     await writing.log.end(REF, turn, END)
 
     whole = numbered("one", "two", "three", "four")
-    assert await read_elsewhere(shared_server, turn) == [*whole, END]
+    assert await read_elsewhere(shared_server, turn) == Batch(pieces=whole, end=END)
 
 
 async def test_a_writer_that_holds_only_the_rest_is_told_that_the_log_is_gone(
@@ -90,7 +91,7 @@ async def test_a_writer_that_holds_only_the_rest_is_told_that_the_log_is_gone(
         late = await other.log.append(REF, turn, numbered("five", first=5))
 
     assert late is AppendResult.GONE
-    assert await read_elsewhere(shared_server, turn) == numbered("one", "two")
+    assert await read_elsewhere(shared_server, turn) == batch_of("one", "two")
 
 
 async def test_what_comes_before_the_beginning_of_a_log_opened_again_waits_for_it(
@@ -103,7 +104,7 @@ async def test_what_comes_before_the_beginning_of_a_log_opened_again_waits_for_i
     whole = await writing.log.append(REF, turn, numbered("one", "two", "three"))
 
     assert (early, whole) == (AppendResult.GONE, AppendResult.CONTINUE)
-    assert await read_elsewhere(shared_server, turn) == numbered("one", "two", "three")
+    assert await read_elsewhere(shared_server, turn) == batch_of("one", "two", "three")
 
 
 async def test_a_log_whose_opening_was_not_heard_of_is_opened_for_its_writer(
@@ -117,7 +118,7 @@ async def test_a_log_whose_opening_was_not_heard_of_is_opened_for_its_writer(
     await writing.redis.delete(log_key(ID))
 
     # Who follows in the writer's process reads what the writer holds.
-    assert await writing.log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == numbered("one")
+    assert await writing.log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == batch_of("one")
 
 
 async def test_a_late_writer_takes_nothing_from_the_turn_that_took_its_place(
@@ -136,5 +137,5 @@ async def test_a_late_writer_takes_nothing_from_the_turn_that_took_its_place(
         await harness.log.end(REF, newer, END)
 
     assert late is AppendResult.SUPERSEDED
-    assert here == numbered("a", "waits", "c")
-    assert await read_elsewhere(shared_server, newer) == [*numbered("a", "waits", "c"), END]
+    assert here == batch_of("a", "waits", "c")
+    assert await read_elsewhere(shared_server, newer) == batch_of("a", "waits", "c", end=END)

@@ -17,6 +17,7 @@ from tests.support.builders import (
     OWNER,
     REF,
     a_conversation,
+    batch_of,
     numbered,
     turn_of,
     with_question,
@@ -39,7 +40,7 @@ async def test_a_redis_that_takes_long_holds_up_no_writer(own_server: RedisProce
         own_server.signal(signal.SIGCONT)
 
     assert (first, second) == (AppendResult.CONTINUE, AppendResult.CONTINUE)
-    assert heard == numbered("first", "second")
+    assert heard == batch_of("first", "second")
 
 
 async def test_a_redis_that_takes_long_is_told_each_thing_once(
@@ -87,7 +88,8 @@ async def test_what_is_logged_leaves_room_for_what_is_stored(
             await storing_it
         await asyncio.gather(*waiting)
         async with asyncio.timeout(20), redis_harness(own_server.url) as other:
-            while not await other.log.read(TurnRef(REF, turn_of(conversation).id), 0, AT_ONCE):
+            turn_ref = TurnRef(REF, turn_of(conversation).id)
+            while (await other.log.read(turn_ref, 0, AT_ONCE)).is_empty:
                 clock.advance(timedelta(milliseconds=200))
 
     assert meanwhile == []

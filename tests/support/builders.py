@@ -14,6 +14,7 @@ from domain.model.message import FinishReason, Message, Role, TextPart, Usage
 from domain.model.piece import NumberedPiece, Piece, TextPiece
 from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd
 from domain.service.turn_lifecycle import NewTurn, add_user_message, finish, new_conversation
+from ports.turn_log import Batch
 from tests.support.clocks import NOON
 
 OWNER = Owner(secret=b"o" * 32)
@@ -117,6 +118,10 @@ END = TurnEnd(
 
 def numbered(*texts: str, first: int = 1) -> list[NumberedPiece]:
     return [NumberedPiece(number, TextPiece(text)) for number, text in enumerate(texts, first)]
+
+
+def batch_of(*texts: str, first: int = 1, end: TurnEnd | None = None) -> Batch:
+    return Batch(pieces=numbered(*texts, first=first), end=end)
 
 
 def turn_of(conversation: Conversation) -> Turn:

@@ -24,13 +24,13 @@ from domain.model.message import (
     ToolResultPart,
     UnknownPart,
 )
-from entrypoints.http.documents import Answer, usage_document
+from entrypoints.http.documents import Document, usage_document
 from entrypoints.http.ui_message_stream import NOT_JSON, tool_error_text, tool_input
 
 _STEP = {"type": "step-start"}
 
 
-class AiSdkHistoryDocument(Answer):
+class AiSdkHistoryDocument(Document):
     """A conversation in the AI SDK's format; ``messages`` are UI messages."""
 
     id: Annotated[str, Meta(description="The id in the path.")]

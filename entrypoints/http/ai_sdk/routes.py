@@ -1,18 +1,19 @@
 """The routes for the AI SDK's ``useChat``. See docs/clients.md."""
 
 from collections.abc import AsyncGenerator
+from http import HTTPStatus
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from domain.model.identifiers import ConversationRef, Owner
 from entrypoints.http.ai_sdk.bodies import has_earlier_user_message, newest_message, read_ai_sdk
 from entrypoints.http.ai_sdk.dispatch import AiSdkRequest, dispatch
-from entrypoints.http.ai_sdk.history import ai_sdk_history
+from entrypoints.http.ai_sdk.history import AiSdkHistoryDocument, ai_sdk_history
 from entrypoints.http.authentication import HttpCaller
 from entrypoints.http.documents import json_response
+from entrypoints.http.openapi import Endpoint
 from entrypoints.http.reply_stream import ReplyStream
 from entrypoints.http.requests import idempotency_key, path_id, preferred_locales, wants_json
 from entrypoints.http.services import require_owner, services_of
@@ -68,4 +69,12 @@ async def get_chat(request: Request) -> Response:
     return json_response(ai_sdk_history(chat_id, conversation))
 
 
-ROUTES: Final = (Route("/api/chat/{id}", get_chat, methods=["GET"]),)
+ROUTES: Final = (
+    Endpoint(
+        "/api/chat/{id}",
+        get_chat,
+        "GET",
+        summary="Read the whole conversation in the AI SDK's format.",
+        answers={HTTPStatus.OK: [AiSdkHistoryDocument]},
+    ),
+)

@@ -5,7 +5,6 @@ from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from domain.model.identifiers import ConversationRef, Owner, TurnId, message_id, session_id
 from domain.model.turn import Cursor
@@ -13,6 +12,9 @@ from domain.service.user_input import user_text
 from entrypoints.http.authentication import HttpCaller
 from entrypoints.http.documents import (
     ClientKeyDocument,
+    ExportDocument,
+    HistoryDocument,
+    ReplyDocument,
     SessionDocument,
     StopDocument,
     export_document,
@@ -20,6 +22,7 @@ from entrypoints.http.documents import (
     json_response,
 )
 from entrypoints.http.native.bodies import AgainBody, ChatBody, OpenBody, StopBody
+from entrypoints.http.openapi import EVENT_STREAM, Endpoint, Positive
 from entrypoints.http.requests import (
     EmptyBody,
     check_size,
@@ -210,14 +213,82 @@ async def _conversation_in_path(request: Request, owner: Owner) -> ConversationR
 
 
 ROUTES: Final = (
-    Route("/api/chat/{id}/stream", resume, methods=["GET"]),
-    Route("/api/chat/{id}/stop", stop, methods=["POST"]),
-    Route("/api/chat/{id}/regenerate", regenerate, methods=["POST"]),
-    Route("/api/sessions", create_session, methods=["POST"]),
-    Route("/api/chat", get_history, methods=["GET"]),
-    Route("/api/chat", forget, methods=["DELETE"]),
-    Route("/api/chat/{id}", forget_by_id, methods=["DELETE"]),
-    Route("/api/chat/{id}/export", export, methods=["GET"]),
-    Route("/api/client-key", create_client_key, methods=["POST"]),
-    Route("/api/client-key", delete_client_key, methods=["DELETE"]),
+    Endpoint(
+        "/api/chat/{id}/stream",
+        resume,
+        "GET",
+        summary="Follow the reply being written; 204 if there is none.",
+        answers={HTTPStatus.OK: [EVENT_STREAM], HTTPStatus.NO_CONTENT: []},
+        headers=["Last-Event-ID"],
+    ),
+    Endpoint(
+        "/api/chat/{id}/stop",
+        stop,
+        "POST",
+        summary="Stop the reply being written; the text written so far is kept.",
+        body=[StopBody],
+        answers={HTTPStatus.OK: [StopDocument]},
+    ),
+    Endpoint(
+        "/api/chat/{id}/regenerate",
+        regenerate,
+        "POST",
+        summary="Ask for another reply, optionally to an edited message.",
+        body=[AgainBody],
+        answers={HTTPStatus.OK: [EVENT_STREAM, ReplyDocument]},
+        headers=["Idempotency-Key"],
+    ),
+    Endpoint(
+        "/api/sessions",
+        create_session,
+        "POST",
+        summary="Create a conversation that begins with the assistant's welcome.",
+        body=[OpenBody],
+        answers={HTTPStatus.CREATED: [SessionDocument]},
+    ),
+    Endpoint(
+        "/api/chat",
+        get_history,
+        "GET",
+        summary="Read the messages, the newest page first.",
+        answers={HTTPStatus.OK: [HistoryDocument]},
+        query={"sessionId*": str, "before": Positive, "limit": Positive},
+    ),
+    Endpoint(
+        "/api/chat",
+        forget,
+        "DELETE",
+        summary="Forget a conversation for good.",
+        answers={HTTPStatus.NO_CONTENT: []},
+        query={"sessionId*": str},
+    ),
+    Endpoint(
+        "/api/chat/{id}",
+        forget_by_id,
+        "DELETE",
+        summary="Forget a conversation for good.",
+        answers={HTTPStatus.NO_CONTENT: []},
+    ),
+    Endpoint(
+        "/api/chat/{id}/export",
+        export,
+        "GET",
+        summary="Export everything that is stored about a conversation.",
+        answers={HTTPStatus.OK: [ExportDocument]},
+    ),
+    Endpoint(
+        "/api/client-key",
+        create_client_key,
+        "POST",
+        summary="Create a client key.",
+        body=[EmptyBody],
+        answers={HTTPStatus.CREATED: [ClientKeyDocument]},
+    ),
+    Endpoint(
+        "/api/client-key",
+        delete_client_key,
+        "DELETE",
+        summary="Clear the cookie.",
+        answers={HTTPStatus.NO_CONTENT: []},
+    ),
 )

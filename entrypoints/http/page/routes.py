@@ -6,8 +6,8 @@ from typing import Final
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from entrypoints.http.openapi import Endpoint
 from entrypoints.http.page.assets import FILES, PAGE
 from entrypoints.http.services import services_of
 
@@ -45,6 +45,19 @@ async def page_file(request: Request) -> Response:
 
 
 ROUTES: Final = (
-    Route("/", front_page, methods=["GET"]),
-    Route("/page/{name}", page_file, methods=["GET"]),
+    Endpoint(
+        "/",
+        front_page,
+        "GET",
+        summary="The chat page, for people.",
+        answers={HTTPStatus.OK: ["text/html"]},
+    ),
+    Endpoint(
+        "/page/{name}",
+        page_file,
+        "GET",
+        summary="A file of the chat page or of the widget.",
+        answers={HTTPStatus.OK: ["*/*"], HTTPStatus.NOT_MODIFIED: []},
+        headers=["If-None-Match"],
+    ),
 )
