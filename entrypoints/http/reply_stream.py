@@ -55,7 +55,7 @@ class ReplyStream:
     model: LanguageModel
     clock: Clock
 
-    async def native(self, owner: Owner, started: Started) -> AsyncGenerator[bytes, None]:
+    async def native_events(self, owner: Owner, started: Started) -> AsyncGenerator[bytes, None]:
         """The events of a new turn: ``session-id``, its chunks, ``[DONE]``, ``metadata-info``.
 
         Raises:
@@ -71,7 +71,7 @@ class ReplyStream:
                 info = self._info(end, self.clock.monotonic() - started_at)
                 yield event(info, name="metadata-info")
 
-    async def turn(
+    async def turn_events(
         self, owner: Owner, started: Started, metadata: Mapping[str, object]
     ) -> AsyncGenerator[bytes, None]:
         """The chunks of a new turn and ``[DONE]``; ``start`` gets ``metadata``.
@@ -86,7 +86,7 @@ class ReplyStream:
         except StreamBroken:
             yield DONE
 
-    async def resumed(
+    async def resume(
         self, ref: ConversationRef, turn: Turn, after: int | None
     ) -> AsyncGenerator[bytes, None]:
         """The events of a running turn after piece ``after``; None starts at the first chunk.
@@ -136,7 +136,7 @@ class ReplyStream:
             "timestamp": round(time() * 1000),
         }
 
-    async def awaited(self, owner: Owner, started: Started) -> Reply:
+    async def await_reply(self, owner: Owner, started: Started) -> Reply:
         """The reply of a new turn, once the turn has ended.
 
         Raises:

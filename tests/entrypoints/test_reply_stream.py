@@ -42,7 +42,7 @@ async def test_an_awaited_reply_is_that_of_its_own_turn_despite_a_later_turn(
         return await harness.store.load(ref)
 
     monkeypatch.setattr(ReadHistory, "whole", send_another_message_first)
-    reply = (await a_reply_stream(harness).awaited(OWNER, started)).document
+    reply = (await a_reply_stream(harness).await_reply(OWNER, started)).document
 
     assert reply is not None
     assert reply.reply is not None
@@ -59,7 +59,7 @@ async def test_resuming_after_a_lost_piece_breaks_the_stream(
     await harness.end_of(started)
     harness.log.forget(started.conversation.id)
 
-    stream = a_reply_stream(harness).resumed(
+    stream = a_reply_stream(harness).resume(
         ConversationRef(OWNER, started.conversation.id), started.turn, after
     )
     assert await anext(stream) == b": resumed\n\n"
@@ -73,7 +73,7 @@ async def test_resuming_from_the_beginning_works_without_a_log() -> None:
     await harness.end_of(started)
     harness.log.forget(started.conversation.id)
 
-    stream = a_reply_stream(harness).resumed(
+    stream = a_reply_stream(harness).resume(
         ConversationRef(OWNER, started.conversation.id), started.turn, None
     )
     stream_bytes = b"".join([chunk async for chunk in stream])

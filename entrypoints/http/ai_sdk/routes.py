@@ -38,7 +38,7 @@ async def send_message(request: Request, caller: HttpCaller, raw: bytes) -> Resp
     started = await dispatch(services, ai_sdk_request)
     headers = services.callers.key_headers(caller)
     if wants_json(request):
-        reply = await services.reply_stream.awaited(caller.owner, started)
+        reply = await services.reply_stream.await_reply(caller.owner, started)
         return reply.response(headers)
     stream = ai_sdk_stream(services.reply_stream, caller.owner, started)
     return EventStream(stream, headers={**headers, "x-session-id": started.conversation.id})
@@ -54,7 +54,7 @@ async def ai_sdk_stream(
     """
     metadata = {"sessionId": started.conversation.id, "restarted": started.restarted}
     session = event({"type": "data-session", "data": metadata, "transient": True})
-    async for chunk in stream.turn(owner, started, metadata):
+    async for chunk in stream.turn_events(owner, started, metadata):
         yield chunk + session
         session = b""
 

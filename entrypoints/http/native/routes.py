@@ -129,9 +129,9 @@ async def _reply(request: Request, caller: HttpCaller, started: Started) -> Resp
     services = services_of(request)
     headers = services.callers.key_headers(caller)
     if wants_json(request):
-        reply = await services.reply_stream.awaited(caller.owner, started)
+        reply = await services.reply_stream.await_reply(caller.owner, started)
         return reply.response(headers)
-    stream = services.reply_stream.native(caller.owner, started)
+    stream = services.reply_stream.native_events(caller.owner, started)
     return EventStream(stream, headers={**headers, "x-session-id": started.conversation.id})
 
 
@@ -148,7 +148,7 @@ async def resume(request: Request) -> Response:
     if turn is None or (cursor is not None and cursor.turn_id != turn.id):
         return Response(status_code=HTTPStatus.NO_CONTENT)
     after = cursor.number if cursor else None
-    return EventStream(services.reply_stream.resumed(ref, turn, after))
+    return EventStream(services.reply_stream.resume(ref, turn, after))
 
 
 async def stop(request: Request) -> Response:
