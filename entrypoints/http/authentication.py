@@ -1,8 +1,8 @@
-"""Who is calling: the bearer or the cookie, and whether another site made the browser call.
+"""Who is calling: a bearer token or a cookie, and whether another site made the browser call.
 
-``Authorization``, when present, is the only credential looked at. A cookie that does not
-authenticate counts as no cookie. A new key is made for those who come without one, and given to
-them only with the success of a request that passed the origin check.
+If ``Authorization`` is present, the cookie is ignored. A cookie that does not authenticate counts
+as no cookie. A caller without a key gets a new one, but only in the successful response to a
+request that passed the origin check.
 """
 
 from enum import Enum
@@ -19,12 +19,12 @@ from ports.errors import ClientKeyInvalid
 
 _PLAIN_COOKIE: Final = "privity"
 _HOST_COOKIE: Final = "__Host-privity"
-_COOKIE_SECONDS: Final = 24 * 60 * 60
+_COOKIE_MAX_AGE: Final = 24 * 60 * 60
 RENEWED_KEY_HEADER: Final = "Privity-Client-Key"
 
 
 class Credential(Enum):
-    """What the caller showed."""
+    """What the caller authenticated with."""
 
     NONE = "none"
     COOKIE = "cookie"
@@ -33,10 +33,10 @@ class Credential(Enum):
 
 @frozen(kw_only=True)
 class HttpCaller:
-    """A caller, seen from HTTP.
+    """An authenticated caller.
 
     Attributes:
-        client_key: the key to be handed out with a success; absent when the one shown is to stay.
+        client_key: the key to send with a successful response; None if the caller keeps theirs.
     """
 
     owner: Owner
@@ -46,12 +46,13 @@ class HttpCaller:
 
 @frozen(kw_only=True)
 class Authenticator:
-    """Recognises callers.
+    """Authenticates callers, checks origins and hands out client keys.
 
     Attributes:
-        public_origin: ours as users see it; absent in development, where the Host header tells.
-        embedding_origins: other sites that may call us from their pages.
-        proxies: how many trusted proxies append to X-Forwarded-For.
+        public_origin: the origin of this service as browsers see it; None in development, where
+            the Host header is used instead.
+        embedding_origins: other sites that may call this service from their pages.
+        proxies: the number of trusted proxies that append to X-Forwarded-For.
     """
 
     keys: ClientKeys
@@ -65,17 +66,17 @@ class Authenticator:
 
     @property
     def cookie_name(self) -> str:
-        """The only cookie that is read and written."""
+        """The name of the only cookie that is read and written."""
         return _HOST_COOKIE if self._is_https else _PLAIN_COOKIE
 
     def authenticate(self, request: Request) -> HttpCaller | None:
-        """The caller, absent when none is shown or the cookie is not (or no longer) ours.
+        """The caller; None without a credential, or if the cookie is not (or no longer) valid.
 
         Raises:
-            ClientKeyInvalid: the bearer is no client key of ours.
+            ClientKeyInvalid: the ``Authorization`` header holds no client key of this service.
         """
         if "authorization" in request.headers:
-            return self._bearer(_token(request))
+            return self._bearer(_bearer_token(request))
         cookie = request.cookies.get(self.cookie_name)
         if cookie is None:
             return None
@@ -98,35 +99,37 @@ class Authenticator:
         )
 
     def authenticate_or_issue(self, request: Request) -> HttpCaller:
-        """The caller; a stranger gets a new key.
+        """The caller; without a valid credential, a new caller with a new key.
 
         Raises:
             ClientKeyInvalid: as in ``authenticate``.
         """
-        known = self.authenticate(request)
-        if known is not None:
-            return known
+        caller = self.authenticate(request)
+        if caller is not None:
+            return caller
         client_key = self.keys.issue()
         owner = self.keys.authenticate(client_key).owner
         return HttpCaller(owner=owner, credential=Credential.NONE, client_key=client_key)
 
     def check_origin(self, request: Request) -> None:
-        """Refuse what another site made a browser send; needed for all that changes something.
+        """Reject a request that another site made a browser send.
+
+        Every route that changes something calls this before it changes anything.
 
         Raises:
-            CrossSiteRequest: nothing was touched.
+            CrossSiteRequest: another site initiated the request.
         """
-        if _token(request) is not None:
-            # A browser never adds a bearer by itself, so no other site can make it do so.
+        if _bearer_token(request) is not None:
+            # A browser never adds a bearer token by itself, so no other site can make it do so.
             return
         site = request.headers.get("sec-fetch-site")
         origin = request.headers.get("origin")
         if site in ("same-origin", "none") or (site is None and origin is None):
             return
-        if origin is None or not self._is_ours(origin.lower(), request):
+        if origin is None or not self._is_allowed(origin.lower(), request):
             raise CrossSiteRequest
 
-    def _is_ours(self, origin: str, request: Request) -> bool:
+    def _is_allowed(self, origin: str, request: Request) -> bool:
         if origin in self.embedding_origins:
             return True
         if self.public_origin is not None:
@@ -134,26 +137,27 @@ class Authenticator:
         host = request.headers.get("host", "").lower()
         return bool(host) and origin in (f"http://{host}", f"https://{host}")
 
-    def key_headers(self, visitor: HttpCaller) -> dict[str, str]:
-        """Response headers that give the caller its key, renewing the cookie's 24 hours."""
-        if visitor.client_key is None:
+    def key_headers(self, caller: HttpCaller) -> dict[str, str]:
+        """Response headers that send the caller its key; a cookie is renewed for 24 hours."""
+        if caller.client_key is None:
             return {}
-        if visitor.credential is Credential.BEARER:
-            return {RENEWED_KEY_HEADER: visitor.client_key}
-        return {"set-cookie": self._cookie(visitor.client_key, _COOKIE_SECONDS)}
+        if caller.credential is Credential.BEARER:
+            return {RENEWED_KEY_HEADER: caller.client_key}
+        return {"set-cookie": self._cookie(caller.client_key, _COOKIE_MAX_AGE)}
 
     def clear_key_headers(self) -> dict[str, str]:
         """Response headers that clear the cookie."""
         return {"set-cookie": self._cookie("", 0)}
 
-    def _cookie(self, value: str, seconds: int) -> str:
-        site = "None; Partitioned" if self.embedding_origins else "Lax"
+    def _cookie(self, value: str, max_age: int) -> str:
+        # Built by hand: Starlette's set_cookie(partitioned=True) requires Python 3.14.
+        same_site = "None; Partitioned" if self.embedding_origins else "Lax"
         secure = "; Secure" if self._is_https else ""
-        attributes = f"Path=/; Max-Age={seconds}; HttpOnly; SameSite={site}{secure}"
+        attributes = f"Path=/; Max-Age={max_age}; HttpOnly; SameSite={same_site}{secure}"
         return f"{self.cookie_name}={value}; {attributes}"
 
     def address(self, request: Request) -> str:
-        """The address that limits are counted by: the peer's, or what our own proxies saw."""
+        """The address that limits count by: the peer's, or the one that the trusted proxies saw."""
         peer = request.client.host if request.client else "unknown"
         if not self.proxies:
             return peer
@@ -161,16 +165,16 @@ class Authenticator:
         hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
         if len(hops) < self.proxies:
             return peer
-        return _plain_address(hops[-self.proxies]) or peer
+        return _ip_address(hops[-self.proxies]) or peer
 
 
-def _token(request: Request) -> str | None:
-    """What was shown as a bearer; absent without one, or with another kind of credential."""
+def _bearer_token(request: Request) -> str | None:
+    """The bearer token; None without one, or with another authentication scheme."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def _plain_address(text: str) -> str | None:
+def _ip_address(text: str) -> str | None:
     try:
         return str(ip_address(text.strip("[]")))
     except ValueError:

@@ -1,4 +1,4 @@
-"""``POST /api/chat``: one address for several client protocols, told apart by their bodies."""
+"""``POST /api/chat``: one address for two client protocols, distinguished by their bodies."""
 
 from http import HTTPStatus
 from typing import Final
@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from entrypoints.http.ai_sdk import routes as ai_sdk
-from entrypoints.http.ai_sdk.bodies import AiSdkBody, chat_bound, is_ai_sdk
+from entrypoints.http.ai_sdk.bodies import AiSdkBody, chat_body_limit, is_ai_sdk
 from entrypoints.http.documents import ReplyDocument
 from entrypoints.http.native import routes as native
 from entrypoints.http.native.bodies import ChatBody
@@ -17,13 +17,13 @@ from entrypoints.http.services import services_of
 
 
 async def post_message(request: Request) -> Response:
-    """Say something, in the protocol whose body it is."""
+    """``POST /api/chat``: send a message, in the protocol that its body is in."""
     services = services_of(request)
     services.callers.check_origin(request)
-    visitor = services.callers.authenticate_or_issue(request)
-    raw = await read_json(request, chat_bound)
-    say = ai_sdk.say if is_ai_sdk(raw) else native.say
-    return await say(request, visitor, raw)
+    caller = services.callers.authenticate_or_issue(request)
+    raw = await read_json(request, chat_body_limit)
+    send_message = ai_sdk.send_message if is_ai_sdk(raw) else native.send_message
+    return await send_message(request, caller, raw)
 
 
 ROUTES: Final = (
@@ -31,7 +31,7 @@ ROUTES: Final = (
         "/api/chat",
         post_message,
         "POST",
-        summary="Say something; the reply streams, or comes whole with Accept: application/json.",
+        summary="Send a message; the reply streams, or is JSON with Accept: application/json.",
         body=[ChatBody, AiSdkBody],
         answers={HTTPStatus.OK: [EVENT_STREAM, ReplyDocument]},
         headers=["Idempotency-Key"],

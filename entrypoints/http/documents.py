@@ -1,10 +1,11 @@
-"""What the native protocol answers: typed documents, from which OpenAPI is generated too.
+"""The JSON documents that the service responds with, and how the domain's values become them.
 
-The domain's values as documents of the native protocol.
+The OpenAPI document is generated from the same types.
 """
 
 from collections.abc import Mapping
 from datetime import datetime
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -29,19 +30,19 @@ from domain.model.turn import Turn
 from entrypoints.usecases.conversations import History
 
 
-class Answer(Struct, rename="camel", kw_only=True):
-    """A document of the native protocol."""
+class Document(Struct, rename="camel", kw_only=True):
+    """A JSON document in a response."""
 
 
-class UsageDocument(Answer, omit_defaults=True):
-    """What a reply cost, in tokens; a count that the model did not tell is left out."""
+class UsageDocument(Document, omit_defaults=True):
+    """The tokens that a reply used; a count that the model did not report is left out."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
 
 
-class MessageDocument(Answer):
-    """One message; ``content`` is its plain text, ``parts`` everything."""
+class MessageDocument(Document):
+    """One message; ``content`` is its plain text, ``parts`` is everything."""
 
     id: str
     role: Literal["user", "assistant"]
@@ -51,16 +52,16 @@ class MessageDocument(Answer):
     created_at: datetime
 
 
-class TurnDocument(Answer):
-    """The newest turn; ``error`` is the code of a failure."""
+class TurnDocument(Document):
+    """The newest turn; ``error`` is the code of its failure, or null."""
 
     id: str
     status: Literal["open", "finished", "interrupted", "failed"]
     error: str | None
 
 
-class ReplyDocument(Answer):
-    """A whole turn at once; ``reply`` is null when nothing was said before it was stopped."""
+class ReplyDocument(Document):
+    """A turn that has ended; ``reply`` is null if it was stopped before the first piece."""
 
     session_id: str
     restarted: bool
@@ -70,8 +71,8 @@ class ReplyDocument(Answer):
     expires_at: datetime
 
 
-class HistoryDocument(Answer):
-    """A page of a conversation, oldest first; pass ``next`` as ``before`` to read on backwards."""
+class HistoryDocument(Document):
+    """A page of messages, oldest first; pass ``next`` as ``before`` to get the page before it."""
 
     session_id: str
     messages: list[MessageDocument]
@@ -80,8 +81,8 @@ class HistoryDocument(Answer):
     next: int | None
 
 
-class SessionDocument(Answer):
-    """A new conversation with its welcome."""
+class SessionDocument(Document):
+    """A new conversation and its welcome."""
 
     session_id: str
     welcome: str
@@ -89,27 +90,27 @@ class SessionDocument(Answer):
     expires_at: datetime
 
 
-class StopDocument(Answer):
-    """Whether a reply was being written and has been stopped."""
+class StopDocument(Document):
+    """``stopped``: whether a reply was being written and has been stopped."""
 
     success: bool
     stopped: bool
 
 
-class ClientKeyDocument(Answer):
-    """A new client key: keep it secret, it cannot be had again."""
+class ClientKeyDocument(Document):
+    """A new client key: store it safely, it cannot be retrieved again."""
 
     client_key: str
 
 
-class HealthDocument(Answer):
-    """Whether the service can do its work."""
+class HealthDocument(Document):
+    """The service is healthy; if it is not, the response is a problem."""
 
     status: Literal["ok"]
 
 
-class ExportDocument(Answer):
-    """Everything that is kept about a conversation."""
+class ExportDocument(Document):
+    """Everything that is stored about a conversation."""
 
     format: Annotated[str, Meta(description="`privity-export-1`.")]
     session_id: str
@@ -124,7 +125,7 @@ class ExportDocument(Answer):
     messages: list[dict[str, Any]]
 
 
-class ProblemDocument(Answer, omit_defaults=True):
+class ProblemDocument(Document, omit_defaults=True):
     """A problem (RFC 9457); ``code`` is stable, see docs/http_api.md.
 
     ``field`` names the offending member of the request, ``turnId`` the turn in progress.
@@ -143,10 +144,10 @@ class ProblemDocument(Answer, omit_defaults=True):
 def json_response(
     document: Struct | Mapping[str, Any],
     *,
-    status: int = 200,
+    status: int = HTTPStatus.OK,
     headers: Mapping[str, str] = MappingProxyType({}),
 ) -> Response:
-    """The document as an answer that nobody caches."""
+    """A JSON response that must not be cached."""
     return Response(
         msgspec.json.encode(document),
         status_code=status,
@@ -155,15 +156,15 @@ def json_response(
     )
 
 
-def usage_answer(usage: Usage | None) -> UsageDocument | None:
-    """The usage, absent when nothing was told."""
+def usage_document(usage: Usage | None) -> UsageDocument | None:
+    """The usage; None if the model reported none."""
     if usage is None:
         return None
     return UsageDocument(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
 
 
 def message_document(message: Message) -> MessageDocument:
-    """One message as the native protocol shows it."""
+    """A message."""
     return MessageDocument(
         id=message.id,
         role=message.role.value,
@@ -175,19 +176,19 @@ def message_document(message: Message) -> MessageDocument:
 
 
 def history_document(history: History) -> HistoryDocument:
-    """A page of history."""
+    """A page of messages, with the newest turn."""
     conversation = history.conversation
     return HistoryDocument(
         session_id=conversation.id,
         messages=[message_document(message) for message in history.page.messages],
-        turn=_turn_answer(conversation.turn),
+        turn=_turn_document(conversation.turn),
         expires_at=conversation.expires_at,
         next=history.page.next,
     )
 
 
 def export_document(conversation: Conversation) -> ExportDocument:
-    """Everything that is kept; what is only a digest is left out, as it says nothing."""
+    """Everything that is stored, except digests, which mean nothing to a reader."""
     context = conversation.page_context
     return ExportDocument(
         format="privity-export-1",
@@ -204,7 +205,7 @@ def export_document(conversation: Conversation) -> ExportDocument:
     )
 
 
-def part_document(part: Part) -> Any:  # noqa: PLR0911 - one line a kind of part
+def part_document(part: Part) -> Any:  # noqa: PLR0911 - one case per kind of part
     """A part as JSON."""
     match part:
         case TextPart(text):
@@ -226,7 +227,7 @@ def part_document(part: Part) -> Any:  # noqa: PLR0911 - one line a kind of part
             return Raw(json.encode())
 
 
-def _turn_answer(turn: Turn | None) -> TurnDocument | None:
+def _turn_document(turn: Turn | None) -> TurnDocument | None:
     if turn is None:
         return None
     return TurnDocument(id=turn.id, status=turn.status.value, error=turn.error)
@@ -257,5 +258,5 @@ def _message_export(message: Message) -> dict[str, Any]:
         "createdAt": message.created_at,
         "parts": [part_document(part) for part in message.parts],
         "finishReason": reason.value if reason else None,
-        "usage": usage_answer(message.usage),
+        "usage": usage_document(message.usage),
     }

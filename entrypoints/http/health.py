@@ -1,4 +1,4 @@
-"""Health: alive as long as this answers, ready while the service can do its work."""
+"""Health checks: ``/health/live`` for the process, ``/health/ready`` for new work."""
 
 from http import HTTPStatus
 from typing import Final
@@ -13,12 +13,12 @@ from ports.errors import ShuttingDown
 
 
 async def live(_: Request) -> Response:
-    """``GET /health/live``: the process answers."""
+    """``GET /health/live``: the process responds."""
     return json_response(HealthDocument(status="ok"))
 
 
 async def ready(request: Request) -> Response:
-    """``GET /health/ready``: the service takes new turns, and can keep them."""
+    """``GET /health/ready``: the service accepts new turns and can store them."""
     services = services_of(request)
     if not services.takes_new():
         raise ShuttingDown
@@ -29,6 +29,12 @@ async def ready(request: Request) -> Response:
 _HEALTHY: Final = {HTTPStatus.OK: [HealthDocument]}
 
 ROUTES: Final = (
-    Endpoint("/health/live", live, "GET", summary="Does it answer?", answers=_HEALTHY),
-    Endpoint("/health/ready", ready, "GET", summary="Can it work?", answers=_HEALTHY),
+    Endpoint("/health/live", live, "GET", summary="Does the process respond?", answers=_HEALTHY),
+    Endpoint(
+        "/health/ready",
+        ready,
+        "GET",
+        summary="Does the service accept new messages?",
+        answers=_HEALTHY,
+    ),
 )

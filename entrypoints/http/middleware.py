@@ -1,4 +1,4 @@
-"""What every request passes through. Pure ASGI: nothing stands between a stream and its end."""
+"""ASGI middleware for every request. Written as pure ASGI, so that no stream is buffered."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -11,7 +11,7 @@ from entrypoints.http.problems import Problem, problem_of
 from ports.telemetry import Telemetry
 
 API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
-_EVERYWHERE: Final[Mapping[str, str]] = {
+_SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "x-frame-options": "DENY",
@@ -22,12 +22,12 @@ _ONE_YEAR: Final = "max-age=31536000; includeSubDomains"
 
 
 class SecurityHeaders:
-    """Adds the headers that keep browsers careful, unless an answer brings its own."""
+    """Adds security headers for browsers; a response keeps those it sets itself."""
 
     def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
-        """With ``is_https`` browsers are told to never come by http again."""
+        """With ``is_https``, browsers are told to use only https from now on (HSTS)."""
         self._app = app
-        self._headers = {**_EVERYWHERE, "content-security-policy": API_POLICY}
+        self._headers = {**_SECURITY_HEADERS, "content-security-policy": API_POLICY}
         if is_https:
             self._headers["strict-transport-security"] = _ONE_YEAR
 
@@ -45,7 +45,7 @@ class SecurityHeaders:
 
 
 class UnexpectedErrors:
-    """Answers 500 to what nobody expected, and tells operators its kind and place, no more."""
+    """Answers unexpected errors with 500, and logs only their class and source line."""
 
     def __init__(
         self,
@@ -57,9 +57,9 @@ class UnexpectedErrors:
         """Pass requests on to ``app``.
 
         Args:
-            app: what serves them.
-            telemetry: finds the telemetry of a request's app.
-            render: makes the response to a problem at a path.
+            app: the next application.
+            telemetry: returns the telemetry to use for a request.
+            render: returns the response for a problem at a path.
         """
         self._app = app
         self._telemetry = telemetry
@@ -69,13 +69,13 @@ class UnexpectedErrors:
         """Serve one request."""
         started = False
 
-        async def watching_send(message: Message) -> None:
+        async def send_and_track(message: Message) -> None:
             nonlocal started
             started = started or message["type"] == "http.response.start"
             await send(message)
 
         try:
-            await self._app(scope, receive, watching_send)
+            await self._app(scope, receive, send_and_track)
         except Exception as error:
             if scope["type"] != "http":
                 raise
@@ -88,7 +88,7 @@ class UnexpectedErrors:
 
 
 def _place(error: Exception) -> str:
-    """File and line of the innermost frame: a traceback's text could repeat what was said."""
+    """File and line of the innermost frame; a full traceback could quote message text."""
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
@@ -100,25 +100,25 @@ def _place(error: Exception) -> str:
 class LocalePrefix:
     """Serves ``/{lang}/api/…`` as ``/api/…`` for the assistant's own locales.
 
-    The locale is left in ``scope["state"]["locale"]``.
+    The locale is stored in ``scope["state"]["locale"]``.
     """
 
     def __init__(self, app: ASGIApp, *, locales: Callable[[Scope], Sequence[str]]) -> None:
-        """``locales`` finds the assistant's locales for a request."""
+        """``locales`` returns the assistant's locales for a request."""
         self._app = app
         self._locales = locales
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "http":
-            first, slash, rest = scope["path"][1:].partition("/")
-            if slash and rest.startswith("api/"):
-                scope = self._unprefixed(scope, first, "/" + rest)
+            first, _, rest = scope["path"][1:].partition("/")
+            if rest.startswith("api/"):
+                scope = self._without_prefix(scope, first, "/" + rest)
         await self._app(scope, receive, send)
 
-    def _unprefixed(self, scope: Scope, first: str, path: str) -> Scope:
-        known = {locale.lower(): locale for locale in self._locales(scope)}
-        locale = known.get(first.lower())
+    def _without_prefix(self, scope: Scope, prefix: str, path: str) -> Scope:
+        locales = {locale.lower(): locale for locale in self._locales(scope)}
+        locale = locales.get(prefix.lower())
         if locale is None:
             return scope
         state = {**scope.get("state", {}), "locale": locale}

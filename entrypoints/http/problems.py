@@ -1,157 +1,186 @@
 """Every way a request can fail, as problem+json (RFC 9457) with a stable ``code``.
 
-    EdgeError                  what only HTTP knows of; the caller's to mend
+    EdgeError                  HTTP itself rejects the request; the caller can fix it
     ├── CrossSiteRequest       another site made the browser send it
     └── BadRequest             the body, a header or a parameter is wrong
 
-The member ``error`` repeats the problem in the shape that AI SDK users know.
-
-Every stable code a caller may meet: its status, its sentence, whether to come back.
+``PROBLEM_TYPES`` holds the status and the message of every code. Problem documents and the error
+events of streams both take them from there.
 """
 
 from collections.abc import Mapping
 from datetime import timedelta
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final
 
 import msgspec
-from attrs import frozen
+from attrs import evolve, frozen
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from domain.model.errors import DomainError, InvalidInput, TurnInProgress
 from ports.errors import PortError, TooManyRequests
-from ports.language_model import ModelBusy, ModelError
+from ports.language_model import ModelBusy
 
-STATUS_BY_CODE: Final[Mapping[str, int]] = MappingProxyType(
+
+@frozen
+class ProblemType:
+    """The status and the message of a code, the same wherever it occurs.
+
+    Attributes:
+        message: a sentence for people.
+        can_retry: whether the same request can succeed in a moment.
+    """
+
+    status: int
+    message: str
+    can_retry: bool = False
+
+
+PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
     {
-        # what was sent
-        "invalid_input": 400,
-        "bad_request": 400,
-        "body_not_json": 400,
-        "body_invalid": 400,
-        "body_incomplete": 400,
-        "message_empty": 400,
-        "message_not_text": 400,
-        "message_too_long": 413,
-        "context_too_long": 413,
-        "parameter_unsupported": 400,
-        "previous_response_not_found": 400,
-        "tool_call_not_found": 400,
-        "session_id_missing": 400,
-        "session_id_malformed": 400,
-        "chat_id_malformed": 400,
-        "message_id_malformed": 400,
-        "message_id_taken": 409,
-        "cursor_malformed": 400,
-        "idempotency_key_malformed": 400,
-        "tool_results_unexpected": 409,
-        "tool_result_too_long": 413,
-        "client_key_invalid": 401,
-        "client_key_not_allowed": 403,
-        "cross_site_request": 403,
-        "not_found": 404,
-        "conversation_not_found": 404,
-        "message_not_found": 404,
-        "turn_not_found": 404,
-        "model_not_found": 404,
-        "method_not_allowed": 405,
-        "body_too_slow": 408,
-        "conversation_exists": 409,
-        "turn_in_progress": 409,
-        "turn_superseded": 409,
-        "nothing_to_answer": 409,
-        "conversation_gone": 410,
-        "conversation_too_large": 413,
-        "body_too_large": 413,
-        "unsupported_media_type": 415,
-        "idempotency_key_reused": 422,
-        "too_many_requests": 429,
-        # what failed here
-        "internal_error": 500,
-        "domain_error": 500,
-        "port_error": 500,
-        "older_messages_needed": 500,
-        "stored_state_unreadable": 500,
-        "store_unavailable": 503,
-        "conversation_busy": 503,
-        "turn_not_logged": 503,
-        "too_many_turns": 503,
-        "too_many_connections": 503,
-        "shutting_down": 503,
-        "reply_not_saved": 503,
-        # what failed at the model
-        "model_failed": 502,
-        "model_unavailable": 502,
-        "model_credentials_rejected": 502,
-        "model_request_rejected": 502,
-        "model_context_exceeded": 502,
-        "model_content_filtered": 502,
-        "model_stream_malformed": 502,
-        "model_busy": 503,
-        "model_timeout": 504,
-        "turn_abandoned": 502,
+        # The request is wrong.
+        "invalid_input": ProblemType(400, "The input is not valid."),
+        "bad_request": ProblemType(400, "The request cannot be understood."),
+        "body_not_json": ProblemType(400, "The body is not valid JSON."),
+        "body_invalid": ProblemType(400, "The body does not have the expected members."),
+        "body_incomplete": ProblemType(400, "The connection broke before the body was complete."),
+        "message_empty": ProblemType(400, "The message is empty."),
+        "message_not_text": ProblemType(
+            400, "The message contains NUL or unpaired surrogate characters."
+        ),
+        "message_too_long": ProblemType(413, "The message is too long."),
+        "context_too_long": ProblemType(413, "The page context is too long."),
+        "parameter_unsupported": ProblemType(400, "This parameter is not supported."),
+        "previous_response_not_found": ProblemType(
+            400, "The previous response does not exist, or has been forgotten."
+        ),
+        "tool_call_not_found": ProblemType(400, "No tool call is waiting for this result."),
+        "session_id_missing": ProblemType(400, "A session id is required."),
+        "session_id_malformed": ProblemType(400, "A session id is a lower-case UUID."),
+        "chat_id_malformed": ProblemType(400, "A chat id has 1 to 256 characters and no slash."),
+        "message_id_malformed": ProblemType(
+            400, "A message id has 1 to 64 characters from A-Za-z0-9_-."
+        ),
+        "message_id_taken": ProblemType(
+            409, "The id of this message is already the id of a reply."
+        ),
+        "cursor_malformed": ProblemType(400, "Last-Event-ID is not the id of an event."),
+        "idempotency_key_malformed": ProblemType(
+            400, "An Idempotency-Key is 1 to 255 visible ASCII characters."
+        ),
+        "tool_results_unexpected": ProblemType(
+            409, "The reply is not waiting for these tool results."
+        ),
+        "tool_result_too_long": ProblemType(413, "The tool result is too long."),
+        "client_key_invalid": ProblemType(
+            401, "This is not a valid client key; POST /api/client-key issues one."
+        ),
+        "client_key_not_allowed": ProblemType(403, "This client key is not allowed here."),
+        "cross_site_request": ProblemType(403, "Requests from other sites are not accepted."),
+        "not_found": ProblemType(404, "There is nothing at this address."),
+        "conversation_not_found": ProblemType(
+            404, "There is no such conversation, or it has been forgotten."
+        ),
+        "message_not_found": ProblemType(404, "The conversation has no such message."),
+        "turn_not_found": ProblemType(404, "There is no such turn, or it has been forgotten."),
+        "model_not_found": ProblemType(404, "There is no such model."),
+        "method_not_allowed": ProblemType(405, "This address does not support the method."),
+        "body_too_slow": ProblemType(408, "The body did not arrive in time."),
+        "conversation_exists": ProblemType(409, "A conversation with this id already exists."),
+        "turn_in_progress": ProblemType(
+            409, "A reply is still being written in this conversation."
+        ),
+        "turn_superseded": ProblemType(409, "Another message replaced this reply."),
+        "nothing_to_answer": ProblemType(409, "There is no message to answer."),
+        "conversation_gone": ProblemType(
+            410, "This conversation was forgotten while the reply was being written."
+        ),
+        "conversation_too_large": ProblemType(
+            413, "This conversation has reached its size limit; please start a new one."
+        ),
+        "body_too_large": ProblemType(413, "The body is too large."),
+        "unsupported_media_type": ProblemType(415, "The body must be application/json."),
+        "idempotency_key_reused": ProblemType(
+            422, "This Idempotency-Key was already used with another request."
+        ),
+        "too_many_requests": ProblemType(
+            429, "Too many requests from your address; please try again later."
+        ),
+        # The service failed.
+        "internal_error": ProblemType(500, "Something went wrong on our side."),
+        "domain_error": ProblemType(500, "The request cannot be carried out."),
+        "port_error": ProblemType(500, "Something this service needs has failed."),
+        "older_messages_needed": ProblemType(500, "Older messages are needed to decide."),
+        "stored_state_unreadable": ProblemType(500, "The stored conversation cannot be read."),
+        "store_unavailable": ProblemType(
+            503, "The conversation store is unavailable; please try again.", can_retry=True
+        ),
+        "conversation_busy": ProblemType(
+            503, "Too many changes to this conversation at once; please try again.", can_retry=True
+        ),
+        "turn_not_logged": ProblemType(503, "The stream of this turn no longer exists."),
+        "too_many_turns": ProblemType(
+            503,
+            "Too many replies are being written at the moment; please try again.",
+            can_retry=True,
+        ),
+        "too_many_connections": ProblemType(
+            503, "This server has reached its connection limit; please try again.", can_retry=True
+        ),
+        "shutting_down": ProblemType(
+            503, "This server is being restarted; please try again.", can_retry=True
+        ),
+        "reply_not_saved": ProblemType(
+            503, "The reply could not be saved; please send your message again."
+        ),
+        # The model failed.
+        "model_failed": ProblemType(502, "The language model failed."),
+        "model_unavailable": ProblemType(502, "The language model is not available."),
+        "model_credentials_rejected": ProblemType(
+            502, "The language model does not accept this server's credentials."
+        ),
+        "model_request_rejected": ProblemType(502, "The language model rejected the request."),
+        "model_context_exceeded": ProblemType(
+            502, "The conversation is too long for the language model."
+        ),
+        "model_content_filtered": ProblemType(
+            502, "The language model's content filter refused to answer."
+        ),
+        "model_stream_malformed": ProblemType(
+            502, "The language model's reply was malformed or broke off."
+        ),
+        "model_busy": ProblemType(503, "The language model is busy.", can_retry=True),
+        "model_timeout": ProblemType(504, "The language model did not answer in time."),
+        "turn_abandoned": ProblemType(502, "The reply broke off; please ask again."),
     }
 )
-
-CODES_TO_RETRY: Final = frozenset(
-    {
-        "store_unavailable",
-        "conversation_busy",
-        "too_many_turns",
-        "shutting_down",
-        "model_busy",
-        "too_many_connections",
-    }
-)
-
-_SENTENCE_BY_CODE: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "conversation_gone": "This conversation was forgotten while the reply was being written.",
-        "reply_not_saved": "The reply could not be saved; please send your message again.",
-        "turn_superseded": "Another message took the place of this reply.",
-        "turn_abandoned": "The reply broke off; please ask again.",
-        "store_unavailable": "The conversation cannot be reached at the moment.",
-        "too_many_connections": "This server has no room for another connection.",
-        "internal_error": "Something went wrong on our side.",
-    }
-)
-
-
-def user_message(code: str) -> str:
-    """A sentence for people about ``code``."""
-    return _SENTENCE_BY_CODE.get(code) or _PORT_SENTENCES.get(code, "The reply failed.")
-
-
-def _kinds_of(kind: type[PortError]) -> list[type[PortError]]:
-    return [kind, *(found for sub in kind.__subclasses__() for found in _kinds_of(sub))]
-
-
-_PORT_SENTENCES: Final = MappingProxyType(
-    {kind.code: kind.message for kind in (*_kinds_of(PortError), *_kinds_of(ModelError))}
-)
-
 
 _RETRY_SOON: Final = timedelta(seconds=2)
 _UNREAD_BODY: Final = frozenset({"body_too_large", "body_too_slow"})
-_SERVER_FAULT: Final = 500
-_UNAUTHORIZED: Final = 401
 
 
 class EdgeError(Exception):
-    """A request that HTTP itself finds wrong; nothing was changed."""
+    """HTTP itself rejects the request; nothing was changed.
 
-    def __init__(self, code: str, why: str, *, field: str | None = None) -> None:
-        super().__init__(why)
+    Attributes:
+        code: a key of ``PROBLEM_TYPES``.
+        field: the offending member of the request; None if it is the request as a whole.
+    """
+
+    def __init__(self, code: str, why: str | None = None, *, field: str | None = None) -> None:
+        """``why`` replaces the message of the code with a more precise one."""
+        super().__init__(user_message(code) if why is None else why)
         self.code = code
         self.field = field
 
 
 class CrossSiteRequest(EdgeError):
-    """Another site made the browser send this."""
+    """Another site made the browser send this request."""
 
     def __init__(self) -> None:
-        super().__init__("cross_site_request", "Requests from other sites are not accepted.")
+        super().__init__("cross_site_request")
 
 
 class BadRequest(EdgeError):
@@ -163,11 +192,11 @@ class Problem:
     """One problem, ready to be sent.
 
     Attributes:
-        code: stable, see ``STATUS_BY_CODE``.
-        detail: a sentence for people; never what they wrote.
-        field: the offending member of the request, absent when it is the whole.
+        code: a key of ``PROBLEM_TYPES``.
+        detail: a sentence for people; never repeats what they wrote.
+        field: the offending member of the request; None if it is the request as a whole.
         extra: further members of the document.
-        retry_after: when to come back; absent when that would not help.
+        retry_after: when to try again; None if that would not help.
     """
 
     code: str
@@ -179,12 +208,12 @@ class Problem:
     @property
     def status(self) -> int:
         """The HTTP status."""
-        return STATUS_BY_CODE[self.code]
+        return PROBLEM_TYPES[self.code].status
 
     def document(self) -> dict[str, object]:
-        """The problem+json members."""
-        kind = "server_error" if self.status >= _SERVER_FAULT else "invalid_request_error"
-        error = {"message": self.detail, "type": kind, "code": self.code, "param": self.field}
+        """The members of the problem+json document."""
+        is_ours = self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        kind = "server_error" if is_ours else "invalid_request_error"
         return {
             "type": f"urn:privity:problem:{self.code}",
             "title": self.code.replace("_", " ").capitalize(),
@@ -193,21 +222,27 @@ class Problem:
             "detail": self.detail,
             **({"field": self.field} if self.field else {}),
             **self.extra,
-            "error": error,
+            # The same problem in the shape that AI SDK users know.
+            "error": {
+                "message": self.detail,
+                "type": kind,
+                "code": self.code,
+                "param": self.field,
+            },
         }
 
     def response(self) -> Response:
-        """The whole answer."""
+        """The response, with the headers that clients and proxies act on."""
         headers = {"cache-control": "no-store"}
         if self.retry_after is not None:
             headers["retry-after"] = str(max(1, round(self.retry_after.total_seconds())))
         if self.code in _UNREAD_BODY:
-            # The rest of the body still comes; another request cannot follow it.
+            # The rest of the body is still arriving, so this connection cannot carry a new request.
             headers["connection"] = "close"
-        if self.status == _UNAUTHORIZED:
+        if self.status == HTTPStatus.UNAUTHORIZED:
             headers["www-authenticate"] = "Bearer"
         if self.code == "turn_in_progress":
-            # The openai client would repeat a 409 by itself.
+            # The openai client would otherwise repeat a 409 on its own.
             headers["x-should-retry"] = "false"
         return Response(
             msgspec.json.encode(self.document()),
@@ -217,36 +252,45 @@ class Problem:
         )
 
 
+def user_message(code: str) -> str:
+    """A sentence for people about ``code``.
+
+    A stored turn may carry the code of another release, so an unknown code gets a general one.
+    """
+    problem_type = PROBLEM_TYPES.get(code)
+    return "The reply failed." if problem_type is None else problem_type.message
+
+
 def problem_of(error: Exception) -> Problem:
-    """What the caller is told about ``error``; nothing of an error that is not ours."""
+    """``error`` as the caller sees it; an unexpected error shows nothing of itself."""
     if isinstance(error, InvalidInput):
         return Problem(code=error.problem, detail=str(error), field=error.field)
-    if isinstance(error, TurnInProgress):
-        return Problem(code=error.code, detail=str(error), extra={"turnId": error.turn_id})
     if isinstance(error, EdgeError):
         return Problem(code=error.code, detail=str(error), field=error.field)
     if isinstance(error, DomainError | PortError):
-        return Problem(code=error.code, detail=str(error), retry_after=_retry_after(error))
+        return _with_details(problem_of_code(error.code), error)
     if isinstance(error, HTTPException):
-        return _of_http(error)
+        return _problem_of_status(error.status_code)
     return problem_of_code("internal_error")
 
 
 def problem_of_code(code: str) -> Problem:
-    """A problem that is known by its code only, such as the end of a turn."""
-    retry = _RETRY_SOON if code in CODES_TO_RETRY else None
-    return Problem(code=code, detail=user_message(code), retry_after=retry)
+    """The problem that has only a code, such as the end of a turn."""
+    retry_after = _RETRY_SOON if PROBLEM_TYPES[code].can_retry else None
+    return Problem(code=code, detail=user_message(code), retry_after=retry_after)
 
 
-def _retry_after(error: DomainError | PortError) -> timedelta | None:
+def _with_details(problem: Problem, error: DomainError | PortError) -> Problem:
+    if isinstance(error, TurnInProgress):
+        return evolve(problem, extra={"turnId": error.turn_id})
     if isinstance(error, TooManyRequests | ModelBusy) and error.retry_after is not None:
-        return error.retry_after
-    return _RETRY_SOON if error.code in CODES_TO_RETRY else None
+        return evolve(problem, retry_after=error.retry_after)
+    return problem
 
 
-def _of_http(error: HTTPException) -> Problem:
-    if error.status_code == STATUS_BY_CODE["not_found"]:
-        return Problem(code="not_found", detail="There is nothing at this address.")
-    if error.status_code == STATUS_BY_CODE["method_not_allowed"]:
-        return Problem(code="method_not_allowed", detail="This address has no such method.")
-    return Problem(code="bad_request", detail="The request cannot be understood.")
+def _problem_of_status(status: int) -> Problem:
+    if status == HTTPStatus.NOT_FOUND:
+        return problem_of_code("not_found")
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        return problem_of_code("method_not_allowed")
+    return problem_of_code("bad_request")

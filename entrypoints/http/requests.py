@@ -1,10 +1,6 @@
-"""The bytes of a body: JSON by its own account, bounded in size and time.
+"""Reading a request: its body, its path and query parameters, and its headers.
 
-What every protocol takes of a body: parsed strictly into a type, its errors told without content.
-
-What stands in paths and query strings.
-
-What a request's headers wish for: a representation, a language.
+Shared by all protocols. No error repeats what was sent.
 """
 
 import asyncio
@@ -12,93 +8,103 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Raw, Struct
 from starlette.requests import ClientDisconnect, Request
 
 from domain.model.errors import InvalidInput
 from domain.model.identifiers import SessionId, session_id
 from domain.model.turn import IdempotencyKey
+from domain.service.user_input import page_context
 from entrypoints.http.problems import BadRequest
 
 MAX_BODY_BYTES: Final = 131_072
-BODY_WITHIN: Final = timedelta(seconds=10)
+BODY_TIMEOUT: Final = timedelta(seconds=10)
 
+Body = TypeVar("Body")
+LocaleMember = Annotated[str, Meta(max_length=64, description="A BCP 47 tag.")]
+PageContextMember = Annotated[
+    Raw, Meta(description="JSON about the page the user is on; at most 8 kB.")
+]
+OnBusyChoice = Literal["reject", "interrupt"]
+OnBusyMember = Annotated[
+    OnBusyChoice | None, Meta(description="What to do about a reply still being written.")
+]
 
-def check_size(raw: bytes | bytearray, most: int = MAX_BODY_BYTES) -> None:
-    """Refuse more than ``most`` bytes.
-
-    Raises:
-        BadRequest: ``body_too_large``.
-    """
-    if len(raw) > most:
-        raise BadRequest("body_too_large", f"A body has at most {most:,} bytes.")
-
-
-def usual_bound(_: bytes) -> int:
-    """How many bytes a body may have, whatever it begins with."""
-    return MAX_BODY_BYTES
-
-
-async def read_json(request: Request, bound: Callable[[bytes], int] = usual_bound) -> bytes:
-    """The bytes of a body that says it is JSON; ``bound`` tells by its beginning how many at most.
-
-    Raises:
-        BadRequest: it says it is something else, is too large, or broke off.
-    """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise BadRequest("unsupported_media_type", "Bodies are application/json.")
-    return await _bytes_of(request, bound)
-
-
-async def _bytes_of(request: Request, bound: Callable[[bytes], int]) -> bytes:
-    read = bytearray()
-    try:
-        async with asyncio.timeout(BODY_WITHIN.total_seconds()):
-            async for chunk in request.stream():
-                read += chunk
-                if len(read) > MAX_BODY_BYTES:
-                    check_size(read, bound(bytes(read[:MAX_BODY_BYTES])))
-    except TimeoutError:
-        raise BadRequest("body_too_slow", "The body did not arrive in time.") from None
-    except ClientDisconnect:
-        raise BadRequest("body_incomplete", "The body broke off.") from None
-    return bytes(read)
-
-
-_IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
-_PATH_IN_ERROR: Final = re.compile(r" - at `\$\.?(?P<field>[A-Za-z]{1,32})[^`]*`$")
+_FIELD_PATH: Final = re.compile(r" - at `\$\.?(?P<field>[A-Za-z]{1,32})[^`]*`$")
 _UNKNOWN_FIELD: Final = re.compile(r"unknown field `(?P<field>[A-Za-z0-9_-]{1,32})`")
-
-OnBusyWord = Literal["reject", "interrupt"]
+_IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_DEFAULT_PAGE: Final = 100
+_MAX_PAGE: Final = 500
+_MAX_NUMBER: Final = 2**53
+_MAX_DIGITS: Final = len(str(_MAX_NUMBER))
+_MAX_ACCEPTED_LANGUAGES: Final = 32
 
 
 class NativeBody(Struct, forbid_unknown_fields=True, rename="camel"):
-    """A body of the native protocol: members it does not know are refused."""
+    """A body of the native protocol: unknown members are rejected."""
 
 
 class EmptyBody(NativeBody):
     """Nothing; ``{}`` or no bytes."""
 
 
-Body = TypeVar("Body")
-
-
 async def read_body(request: Request, kind: type[Body]) -> tuple[Body, bytes]:
-    """The parsed body, and its bytes.
+    """The parsed body, and its bytes; an empty body counts as ``{}``.
 
     Raises:
-        BadRequest: what is wrong with it; nothing of its content is repeated.
+        BadRequest: as ``read_json`` and ``parse``.
     """
     raw = await read_json(request)
     return parse(raw or b"{}", kind), raw
 
 
+def default_body_limit(_: bytes) -> int:
+    """The size limit of a body, in bytes, whatever it begins with."""
+    return MAX_BODY_BYTES
+
+
+async def read_json(request: Request, limit: Callable[[bytes], int] = default_body_limit) -> bytes:
+    """The bytes of a body whose content type is JSON; they are not parsed.
+
+    ``limit`` returns the size limit of a body that begins with these bytes. It is called only for
+    bodies larger than ``MAX_BODY_BYTES``.
+
+    Raises:
+        BadRequest: ``unsupported_media_type``, ``body_too_large``, ``body_too_slow`` or
+            ``body_incomplete``.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise BadRequest("unsupported_media_type")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT.total_seconds()):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BODY_BYTES:
+                    check_size(body, limit(bytes(body[:MAX_BODY_BYTES])))
+    except TimeoutError:
+        raise BadRequest("body_too_slow") from None
+    except ClientDisconnect:
+        raise BadRequest("body_incomplete") from None
+    return bytes(body)
+
+
+def check_size(raw: bytes | bytearray, limit: int = MAX_BODY_BYTES) -> None:
+    """Reject a body of more than ``limit`` bytes.
+
+    Raises:
+        BadRequest: ``body_too_large``.
+    """
+    if len(raw) > limit:
+        raise BadRequest("body_too_large", f"The body can have at most {limit:,} bytes.")
+
+
 def parse(raw: bytes, kind: type[Body]) -> Body:
-    """The body that ``raw`` holds.
+    """``raw`` decoded from JSON as a ``kind``.
 
     Raises:
         BadRequest: ``body_not_json`` or ``body_invalid``.
@@ -106,23 +112,43 @@ def parse(raw: bytes, kind: type[Body]) -> Body:
     try:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
-        # The cause may repeat what was sent.
-        raise BadRequest(
-            "body_invalid", "The body is not what is expected here.", field=_field_of(str(error))
-        ) from None
+        # Without the cause, which may repeat what was sent.
+        raise BadRequest("body_invalid", field=_invalid_field(str(error))) from None
     except RecursionError:
         raise BadRequest("body_invalid", "The body is nested too deeply.") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise BadRequest("body_not_json", "The body is not valid JSON.") from None
+        raise BadRequest("body_not_json") from None
 
 
-def _field_of(message: str) -> str | None:
-    found = _UNKNOWN_FIELD.search(message) or _PATH_IN_ERROR.search(message)
-    return found["field"] if found else None
+def _invalid_field(validation_error: str) -> str | None:
+    match = _UNKNOWN_FIELD.search(validation_error) or _FIELD_PATH.search(validation_error)
+    return match["field"] if match else None
+
+
+def is_missing(member: Raw) -> bool:
+    """Whether an optional member was left out, or is null."""
+    return bytes(member) in (b"", b"null")
+
+
+def read_page_context(member: Raw) -> str | None:
+    """The page context as JSON text; None if the member was left out or is null.
+
+    Raises:
+        BadRequest: ``body_not_json``, it is not UTF-8.
+        InvalidInput: ``context_too_long``.
+    """
+    if is_missing(member):
+        return None
+    try:
+        return page_context(bytes(member).decode())
+    except UnicodeDecodeError:
+        raise BadRequest("body_not_json") from None
 
 
 def idempotency_key(request: Request, raw: bytes) -> tuple[str | None, IdempotencyKey | None]:
-    """The Idempotency-Key as sent and as digests; both absent without one.
+    """The Idempotency-Key as it was sent, and as digests of key and request.
+
+    Both are None without the header.
 
     Raises:
         BadRequest: ``idempotency_key_malformed``.
@@ -131,82 +157,81 @@ def idempotency_key(request: Request, raw: bytes) -> tuple[str | None, Idempoten
     if key is None:
         return None, None
     if not _IDEMPOTENCY_KEY.fullmatch(key):
-        why = "An Idempotency-Key is 1 to 255 visible ASCII characters."
-        raise BadRequest("idempotency_key_malformed", why)
-    asked = request.url.path.encode() + b"\0" + raw
+        raise BadRequest("idempotency_key_malformed")
+    path_and_body = request.url.path.encode() + b"\0" + raw
     return key, IdempotencyKey(
-        digest=hashlib.sha256(key.encode()).digest(), body_digest=hashlib.sha256(asked).digest()
+        digest=hashlib.sha256(key.encode()).digest(),
+        body_digest=hashlib.sha256(path_and_body).digest(),
     )
 
 
-_PAGE: Final = 100
-_LONGEST_PAGE: Final = 500
-_HIGHEST_NUMBER: Final = 2**53
-
-
-def path_name(request: Request) -> str:
-    """What the path calls the conversation: its session id, or the client's own name for it."""
-    name: str = request.path_params["id"]
-    return name
+def path_id(request: Request) -> str:
+    """The conversation's id in the path: a session id, or the client's own chat id."""
+    conversation: str = request.path_params["id"]
+    return conversation
 
 
 def query_session(request: Request) -> SessionId:
-    """The conversation that ``sessionId`` names.
+    """The session id in the query parameter ``sessionId``.
 
     Raises:
         BadRequest: ``session_id_missing``.
         InvalidInput: ``session_id_malformed``.
     """
-    wanted = request.query_params.get("sessionId")
-    if not wanted:
-        raise BadRequest("session_id_missing", "Which conversation?", field="sessionId")
-    return session_id(wanted)
+    text = request.query_params.get("sessionId")
+    if not text:
+        why = "The query parameter `sessionId` is required."
+        raise BadRequest("session_id_missing", why, field="sessionId")
+    return session_id(text)
 
 
-def page_wanted(request: Request) -> tuple[int | None, int]:
-    """``before``, absent for the newest page, and ``limit``.
+def page_query(request: Request) -> tuple[int | None, int]:
+    """The query parameters ``before`` (None for the newest page) and ``limit``.
 
     Raises:
-        InvalidInput: one of them is no whole number, or out of bounds.
+        InvalidInput: one of them is not a whole number, or out of range.
     """
     before = request.query_params.get("before")
-    limit = request.query_params.get("limit", str(_PAGE))
+    limit = request.query_params.get("limit", str(_DEFAULT_PAGE))
     return (
-        None if before is None else _whole(before, "before", _HIGHEST_NUMBER),
-        _whole(limit, "limit", _LONGEST_PAGE),
+        None if before is None else _whole_number(before, "before", _MAX_NUMBER),
+        _whole_number(limit, "limit", _MAX_PAGE),
     )
 
 
-def _whole(text: str, name: str, most: int) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 17 and 1 <= int(text) <= most):  # noqa: PLR2004 - digits of 2**53
-        raise InvalidInput("invalid_input", f"{name} is a whole number from 1.", field=name)
+def _whole_number(text: str, name: str, maximum: int) -> int:
+    is_number = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+    if not (is_number and 1 <= int(text) <= maximum):
+        why = f"`{name}` must be a whole number from 1 to {maximum}."
+        raise InvalidInput("invalid_input", why, field=name)
     return int(text)
 
 
 def wants_json(request: Request) -> bool:
-    """Whether a whole JSON document is asked for instead of a stream."""
+    """Whether the caller accepts a JSON document but no event stream."""
     accepted = request.headers.get("accept", "").lower()
     return "application/json" in accepted and "text/event-stream" not in accepted
 
 
-def wanted_locales(request: Request, in_body: str | None, *, first: bool) -> Sequence[str]:
-    """Wanted locales, best first: the body's, the path prefix's, and for a first message the
-    browser's. Empty when a later message names none.
-    """  # noqa: D205 - the promise is one sentence
-    told = [tag for tag in (in_body, getattr(request.state, "locale", None)) if tag]
-    if told or not first:
-        return told
+def preferred_locales(request: Request, in_body: str | None, *, is_first: bool) -> Sequence[str]:
+    """The caller's language tags, best first: that of the body, then that of the path prefix.
+
+    Without either, a first message has those of the Accept-Language header; a later one has none.
+    """
+    tags = [tag for tag in (in_body, getattr(request.state, "locale", None)) if tag]
+    if tags or not is_first:
+        return tags
     return _accepted_languages(request.headers.get("accept-language", ""))
 
 
 def _accepted_languages(header: str) -> Sequence[str]:
     """The tags of an Accept-Language header (RFC 9110, section 12.5.4), best first."""
-    weighted = [_weighted(item) for item in header.split(",")[:32]]
+    weighted = [_tag_and_weight(item) for item in header.split(",")[:_MAX_ACCEPTED_LANGUAGES]]
     ordered = sorted(weighted, key=lambda item: -item[1])
     return [tag for tag, weight in ordered if tag and tag != "*" and weight > 0]
 
 
-def _weighted(item: str) -> tuple[str, float]:
+def _tag_and_weight(item: str) -> tuple[str, float]:
     tag, _, quality = item.partition(";")
     _, _, number = quality.partition("=")
     try:

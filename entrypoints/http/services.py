@@ -1,4 +1,4 @@
-"""What the routes work with, put together when the service starts."""
+"""The use cases and ports that the routes work with, assembled at startup."""
 
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -33,10 +33,10 @@ _Kind = TypeVar("_Kind", bound=AttrsInstance)
 
 @frozen(kw_only=True)
 class Services:
-    """One of each.
+    """One instance of each, shared by all requests.
 
     Attributes:
-        takes_new: whether new turns are taken.
+        takes_new: whether this process still accepts new turns.
     """
 
     create_session: CreateSession
@@ -56,15 +56,16 @@ class Services:
     takes_new: Callable[[], bool]
     readiness: Readiness
 
-    def owner_or_absent(self, visitor: HttpCaller | None) -> Owner:
-        """The caller as an owner.
 
-        Raises:
-            ConversationNotFound: a stranger owns nothing.
-        """
-        if visitor is None:
-            raise ConversationNotFound
-        return visitor.owner
+def require_owner(caller: HttpCaller | None) -> Owner:
+    """The caller as the owner of conversations.
+
+    Raises:
+        ConversationNotFound: there is no caller, so there is no conversation of theirs.
+    """
+    if caller is None:
+        raise ConversationNotFound
+    return caller.owner
 
 
 def services_of(request: Request) -> Services:

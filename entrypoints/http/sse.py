@@ -1,7 +1,7 @@
-"""Server-sent events: LF line ends, first bytes at once, a heartbeat while nothing happens.
+"""Server-sent events with LF line endings, and a response that streams them.
 
-Written by hand because the widget's parser needs LF only, and because an ended stream must be told
-from a broken one: see ``EventStream``.
+Written by hand because the widget's parser accepts only LF, and because clients must be able to
+tell a complete stream from a broken one: see ``EventStream``.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Final
 
 import msgspec
@@ -18,12 +19,13 @@ from starlette.types import Receive, Scope, Send
 
 HEARTBEAT: Final = b": ping\n\n"
 DONE: Final = b"data: [DONE]\n\n"
-_PADDED_TO: Final = 64
-_PADDING_HEADROOM: Final = len(b',"obfuscation":""')
-
-_STUCK_AFTER: Final = timedelta(seconds=60)
+HEARTBEAT_INTERVAL: Final = timedelta(seconds=4)
 BREAK_DELAY: Final = timedelta(milliseconds=100)
-"""A browser drops what it has not handed over yet when a transfer breaks, so that comes later."""
+"""When a transfer breaks, a browser drops events it has not yet delivered, so wait before that."""
+
+_PADDED_SIZE: Final = 64
+_PADDING_MEMBER_BYTES: Final = len(b',"obfuscation":""')
+_SEND_TIMEOUT: Final = timedelta(seconds=60)
 
 HEADERS: Final[Mapping[str, str]] = {
     "cache-control": "no-store, no-transform",
@@ -33,43 +35,44 @@ HEADERS: Final[Mapping[str, str]] = {
 
 
 class StreamBroken(Exception):
-    """Raised by the events of a stream that must not end cleanly: clients take that for success."""
+    """Raised by a stream that must not end cleanly: clients would take a clean end for success."""
 
 
 def event(document: Mapping[str, object], *, name: str = "", cursor: str = "") -> bytes:
-    """One event; ``cursor`` becomes its ``id``, at which a client may resume."""
-    return _framed(msgspec.json.encode(document), name, cursor)
+    """One event; ``cursor`` becomes its ``id``, after which a client can resume."""
+    return _frame(msgspec.json.encode(document), name, cursor)
 
 
 def padded_event(document: Mapping[str, object], *, name: str = "", cursor: str = "") -> bytes:
-    """One event padded with random characters to a multiple of 64 bytes.
+    """One event, padded with random characters to a multiple of 64 bytes.
 
-    The sizes of streamed pieces give topics away, even through TLS.
+    The sizes of streamed pieces reveal topics, even through TLS.
     """
-    plain = _framed(msgspec.json.encode(document), name, cursor)
-    missing = -(len(plain) + _PADDING_HEADROOM) % _PADDED_TO
+    body = msgspec.json.encode(document)
+    unpadded_size = len(_frame(body, name, cursor)) + _PADDING_MEMBER_BYTES
+    missing = -unpadded_size % _PADDED_SIZE
     padding = os.urandom((missing + 1) // 2).hex()[:missing]
-    body = msgspec.json.encode(document)[:-1] + b',"obfuscation":"' + padding.encode() + b'"}'
-    return _framed(body, name, cursor)
+    padded = body[:-1] + b',"obfuscation":"' + padding.encode() + b'"}'
+    return _frame(padded, name, cursor)
 
 
-def _framed(body: bytes, name: str, cursor: str) -> bytes:
+def _frame(body: bytes, name: str, cursor: str) -> bytes:
     head = (f"event: {name}\n" if name else "") + (f"id: {cursor}\n" if cursor else "")
     return head.encode() + b"data: " + body + b"\n\n"
 
 
 class EventStream(Response):
-    """Streams chunks of events until they end, break, or the client leaves.
+    """Streams events until they end, break off, or the client disconnects.
 
-    Following is all it does: leaving early costs nobody anything. A stream whose events raise
-    ``StreamBroken`` ends without its last chunk, so that the transfer counts as broken.
+    If the events raise ``StreamBroken``, the response ends without its last chunk, so that the
+    client sees a broken transfer. A disconnecting client only closes the generator of the events.
     """
 
     def __init__(
         self, chunks: AsyncGenerator[bytes, None], *, headers: Mapping[str, str] | None = None
     ) -> None:
-        """``chunks`` are sent as they are, each holding one or more whole events."""
-        self.status_code = 200
+        """Each of ``chunks`` is sent as it is; it holds one or more complete events."""
+        self.status_code = HTTPStatus.OK
         self.media_type = "text/event-stream"
         self.background: BackgroundTask | None = None
         self._chunks = chunks
@@ -78,18 +81,23 @@ class EventStream(Response):
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
-        """Answer one request."""
-        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-        await send(start)
+        """Send the response."""
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": self.raw_headers,
+            }
+        )
         relay = asyncio.create_task(self._relay(send))
-        watcher = asyncio.create_task(_until_gone(receive))
+        watcher = asyncio.create_task(_wait_for_disconnect(receive))
         try:
             await asyncio.wait({relay, watcher}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             watcher.cancel()
             relay.cancel()
             await asyncio.wait({relay, watcher})
-        # Returning without a last chunk is how this server ends a transfer uncleanly.
+        # If the app returns without a last chunk, the server breaks the transfer off.
         with suppress(asyncio.CancelledError, StreamBroken, TimeoutError):
             relay.result()
 
@@ -97,7 +105,7 @@ class EventStream(Response):
         try:
             async with aclosing(self._chunks) as chunks:
                 async for chunk in chunks:
-                    async with asyncio.timeout(_STUCK_AFTER.total_seconds()):
+                    async with asyncio.timeout(_SEND_TIMEOUT.total_seconds()):
                         await send({"type": "http.response.body", "body": chunk, "more_body": True})
         except StreamBroken:
             await asyncio.sleep(BREAK_DELAY.total_seconds())
@@ -105,6 +113,6 @@ class EventStream(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _until_gone(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

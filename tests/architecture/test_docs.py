@@ -12,7 +12,7 @@ from entrypoints.container import open_container
 from entrypoints.http.app import create_app
 from entrypoints.http.openai.errors import PREFIX
 from entrypoints.http.openapi import document
-from entrypoints.http.problems import STATUS_BY_CODE
+from entrypoints.http.problems import PROBLEM_TYPES
 from entrypoints.settings import Settings, setting_infos
 from tests.architecture.sources import PYPROJECT, ROOT, own_files
 
@@ -93,15 +93,17 @@ def test_nothing_in_the_example_is_set_and_its_values_are_well_formed() -> None:
 def test_every_problem_code_is_documented_with_its_status_and_none_is_invented() -> None:
     table = rows(page("docs/http_api.md"), under="Problems")
 
-    assert {row[0].strip("`"): int(row[1]) for row in table} == STATUS_BY_CODE
-    assert len(table) == len(STATUS_BY_CODE)
+    assert {row[0].strip("`"): int(row[1]) for row in table} == {
+        code: problem_type.status for code, problem_type in PROBLEM_TYPES.items()
+    }
+    assert len(table) == len(PROBLEM_TYPES)
 
 
 def test_every_code_the_page_speaks_of_exists() -> None:
     text = page("docs/http_api.md")
     spoken = re.findall(r"`([a-z]+(?:_[a-z]+)+)`", text)
 
-    assert set(spoken) - set(STATUS_BY_CODE) == set()
+    assert set(spoken) - set(PROBLEM_TYPES) == set()
 
 
 def test_the_documented_routes_are_the_real_ones() -> None:

@@ -1,4 +1,4 @@
-"""Every error has a code of its own, every code a status, and the drawn trees tell the truth."""
+"""Every error has a code of its own, every code a status, and the drawn trees match the classes."""
 
 import ast
 import importlib
@@ -12,8 +12,7 @@ import pytest
 
 from domain.model.errors import DomainError, InvalidInput
 from entrypoints.http.problems import (
-    CODES_TO_RETRY,
-    STATUS_BY_CODE,
+    PROBLEM_TYPES,
     EdgeError,
     problem_of,
     problem_of_code,
@@ -35,18 +34,18 @@ DRAWN = re.compile(r"^ *[├└]── (\w+)", re.MULTILINE)
 CODE = re.compile(r"[a-z]+(_[a-z]+)+")
 
 for _path in python_files(*FOLDERS):
-    importlib.import_module(module_name(_path))  # So that no subclass is missed.
+    importlib.import_module(module_name(_path))  # Imported, so that no subclass is missed.
 
 
 def family(root: type[Exception]) -> Iterator[type[Exception]]:
-    """``root`` and all below it, but for those that other tests made."""
+    """``root`` and all below it, except classes that other tests define."""
     yield root
     for child in root.__subclasses__():
         if child.__module__.split(".")[0] in FOLDERS:
             yield from family(child)
 
 
-def coded() -> list[type[DomainError | PortError]]:
+def errors_with_codes() -> list[type[DomainError | PortError]]:
     return [kind for root in (DomainError, PortError) for kind in family(root)]  # type: ignore[misc]
 
 
@@ -64,7 +63,7 @@ def drawn_children(module: ModuleType) -> list[str]:
 
 
 def named_codes(tree: ast.AST) -> Iterator[str]:
-    """The codes that calls in ``tree`` write down: as their first word, or as code= or error=."""
+    """The codes that calls in ``tree`` name: as their first argument, or as code= or error=."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
@@ -78,22 +77,24 @@ def named_codes(tree: ast.AST) -> Iterator[str]:
 
 def codes_in_use() -> set[str]:
     trees = [parsed(path) for path in python_files(*FOLDERS)]
-    return {kind.code for kind in coded()} | {code for tree in trees for code in named_codes(tree)}
+    return {kind.code for kind in errors_with_codes()} | {
+        code for tree in trees for code in named_codes(tree)
+    }
 
 
-def test_every_error_has_a_code_of_its_own() -> None:
-    assert shared_codes(coded()) == {}
+def test_every_error_has_its_own_code() -> None:
+    assert shared_codes(errors_with_codes()) == {}
 
 
-def test_an_error_without_a_code_of_its_own_is_seen() -> None:
+def test_an_error_without_its_own_code_is_found() -> None:
     class Silent(DomainError):
         pass
 
     assert shared_codes([DomainError, Silent]) == {"domain_error": ["DomainError", "Silent"]}
 
 
-def test_every_code_has_a_status_and_no_status_is_left_over() -> None:
-    assert codes_in_use() == set(STATUS_BY_CODE)
+def test_every_code_in_use_has_a_problem_type_and_no_problem_type_is_unused() -> None:
+    assert codes_in_use() == set(PROBLEM_TYPES)
 
 
 @pytest.mark.parametrize(
@@ -106,27 +107,42 @@ def test_every_code_has_a_status_and_no_status_is_left_over() -> None:
         'Problem(code="made_up", detail="Why.")',
     ],
 )
-def test_a_code_is_seen_where_it_is_written_down(planted: str) -> None:
+def test_a_code_is_found_wherever_it_is_written(planted: str) -> None:
     assert [*named_codes(ast.parse(planted))] == ["made_up"]
 
 
-def test_every_status_is_one_of_an_error() -> None:
-    assert {code for code, status in STATUS_BY_CODE.items() if not 400 <= status <= 504} == set()
+def test_every_status_is_an_error_status() -> None:
+    statuses = {problem_type.status for problem_type in PROBLEM_TYPES.values()}
+
+    assert {status for status in statuses if not 400 <= status <= 504} == set()
 
 
-def test_only_what_has_a_status_of_coming_back_is_to_be_retried() -> None:
-    assert {STATUS_BY_CODE[code] for code in CODES_TO_RETRY} == {503}
+def test_only_service_unavailable_can_be_retried() -> None:
+    retryable = [problem_type for problem_type in PROBLEM_TYPES.values() if problem_type.can_retry]
+
+    assert {problem_type.status for problem_type in retryable} == {503}
 
 
-@pytest.mark.parametrize("code", STATUS_BY_CODE)
-def test_every_code_becomes_a_problem_with_a_sentence(code: str) -> None:
+@pytest.mark.parametrize("code", PROBLEM_TYPES)
+def test_every_code_has_one_sentence_in_documents_and_streams(code: str) -> None:
     document = problem_of_code(code).document()
 
-    assert (document["code"], document["status"]) == (code, STATUS_BY_CODE[code])
-    assert user_message(code).endswith(".")
+    assert (document["code"], document["status"]) == (code, PROBLEM_TYPES[code].status)
+    assert document["detail"] == user_message(code) == PROBLEM_TYPES[code].message
+    assert re.fullmatch(r"[A-Z][^\n]*\.", user_message(code))
 
 
-def test_the_rule_that_was_broken_is_told_instead_of_the_family() -> None:
+def test_no_two_codes_share_a_sentence() -> None:
+    messages = Counter(problem_type.message for problem_type in PROBLEM_TYPES.values())
+
+    assert [message for message, times in messages.items() if times > 1] == []
+
+
+def test_an_unknown_code_still_has_a_sentence() -> None:
+    assert user_message("of_another_release") == "The reply failed."
+
+
+def test_invalid_input_has_the_code_of_the_broken_rule() -> None:
     assert problem_of(InvalidInput("message_empty", "The message is empty.")).status == 400
 
 
@@ -146,12 +162,12 @@ def test_the_drawn_tree_begins_with_its_root(module: str) -> None:
     assert first == TREES[module].__name__
 
 
-def test_a_class_missing_from_its_drawing_is_seen() -> None:
+def test_a_class_missing_from_its_drawing_is_found() -> None:
     module = ModuleType("planted", "Errors.\n\n    Root\n    ├── One   first\n    └── Two   last\n")
 
     assert drawn_children(module) == ["One", "Two"]
 
 
-@pytest.mark.parametrize("kind", coded(), ids=lambda kind: kind.__name__)
-def test_every_error_says_what_it_means(kind: type[Exception]) -> None:
+@pytest.mark.parametrize("kind", errors_with_codes(), ids=lambda kind: kind.__name__)
+def test_every_error_has_its_own_docstring(kind: type[Exception]) -> None:
     assert inspect.getdoc(kind) != inspect.getdoc(kind.__bases__[0])

@@ -12,7 +12,7 @@ from tests.support.chromium import MISSING, chromium_or_skip
 from tests.support.fake_model import FakeModel
 from tests.support.service import RunningService, running_service
 
-# Containers allow no sandbox within theirs; the sites of tests are all on this machine.
+# Chromium's sandbox does not work in containers; all test sites are on this machine.
 _ARGUMENTS = ("--no-sandbox", "--host-resolver-rules=MAP *.example 127.0.0.1")
 
 
@@ -38,7 +38,7 @@ async def service(browser: Browser, fake_model: FakeModel) -> AsyncIterator[Runn
 
 @pytest.fixture
 def visits(browser: Browser, service: RunningService) -> Visits:
-    """Visits to the service, for tests that choose the browser's options."""
+    """Opens browsers for tests that choose the browser's options."""
     return partial(visiting, browser, service.url)
 
 
@@ -54,7 +54,7 @@ async def chat(visitor: Visitor) -> Chat:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """A run that tried no browser says so where nobody overlooks it."""
+    """Say clearly in the summary that no browser was tested."""
     skipped = terminalreporter.stats.get("skipped", [])
     untried = [report for report in skipped if MISSING in str(report.longrepr)]
     if untried:

@@ -1,4 +1,4 @@
-"""For everyone: by keyboard, by ear, enlarged, without motion, from right to left."""
+"""Accessibility: keyboard, screen reader, zoom, reduced motion, right to left, languages."""
 
 import re
 from collections.abc import Sequence
@@ -28,11 +28,11 @@ async def violations(chat: Chat) -> Sequence[str]:
 
 
 async def talked(chat: Chat, fake_model: FakeModel, reply: str = REPLY) -> None:
-    """A question and an answer with everything in it."""
+    """A question, and a reply that uses every kind of formatting."""
     await chat.box.fill("Hello")
     await chat.box.press("Enter")
     model_reply = await fake_model.next_reply()
-    model_reply.say(reply)
+    model_reply.send_text(reply)
     model_reply.finish()
     await expect(chat.messages.last.locator(".actions")).to_be_visible()
 
@@ -40,19 +40,19 @@ async def talked(chat: Chat, fake_model: FakeModel, reply: str = REPLY) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 @pytest.mark.parametrize("locale", ["en-GB", "ar"])
-async def test_axe_finds_nothing(
+async def test_axe_finds_no_violations(
     visits: Visits, fake_model: FakeModel, scheme: Any, size: Any, locale: str
 ) -> None:
     options = {"color_scheme": scheme, "viewport": size, "locale": locale}
     async with visits(**options) as visitor:
-        visitor.forgive(CUT)
+        visitor.expect_problems(CUT)
         chat = await visitor.open()
         await talked(chat, fake_model)
         finished = await violations(chat)
         await chat.box.fill("Again")
         await chat.box.press("Enter")
         model_reply = await fake_model.next_reply()
-        model_reply.say("So")
+        model_reply.send_text("So")
         await expect(chat.replies.last).to_have_text("So")
         writing = await violations(chat)
         model_reply.fail()
@@ -64,7 +64,7 @@ async def test_axe_finds_nothing(
     assert [finished, writing, failed, asking] == [[], [], [], []]
 
 
-async def test_everything_is_reached_by_keyboard(chat: Chat, fake_model: FakeModel) -> None:
+async def test_every_control_is_reachable_by_keyboard(chat: Chat, fake_model: FakeModel) -> None:
     await talked(chat, fake_model, "Yes")
     reached = []
     await chat.page.locator("body").evaluate("body => document.activeElement.blur()")
@@ -79,38 +79,40 @@ async def test_everything_is_reached_by_keyboard(chat: Chat, fake_model: FakeMod
     assert {"Send", "Forget now", "Export", "Forget everything here"} <= {*reached}
 
 
-async def test_replies_are_read_aloud_by_whole_paragraphs_each_once(
+async def test_screen_readers_announce_each_complete_paragraph_once(
     chat: Chat, fake_model: FakeModel
 ) -> None:
     await chat.evaluate(
         """() => {
-            globalThis.heard = [];
+            globalThis.announced = [];
             const live = document.querySelector("[role=log]");
-            new MutationObserver((seen) => seen.forEach((one) => globalThis.heard.push(
+            new MutationObserver((seen) => seen.forEach((one) => globalThis.announced.push(
                 ...[...one.addedNodes].map((node) => node.textContent))))
                 .observe(live, {childList: true, subtree: true, characterData: true});
         }"""
     )
-    await chat.say("Hello")
+    await chat.send("Hello")
     model_reply = await fake_model.next_reply()
     for piece in ("The ", "first", ".\n\n", "- one", "\n- two", "\n\nThe ", "last."):
-        model_reply.say(piece)
+        model_reply.send_text(piece)
         await expect(chat.replies.last).to_contain_text(piece.strip("\n- ") or "first")
     model_reply.finish()
     await expect(chat.button("Send")).to_be_visible()
 
-    heard = await chat.evaluate("globalThis.heard")
+    announced = await chat.evaluate("globalThis.announced")
 
-    assert [text.split() for text in heard] == [["The", "first."], ["one", "two"], ["The", "last."]]
+    assert [text.split() for text in announced] == [
+        ["The", "first."],
+        ["one", "two"],
+        ["The", "last."],
+    ]
     assert (
         await chat.page.locator("[aria-live], [role=log], [role=status], [role=alert]").count() == 3
     )
 
 
-async def test_enlarged_to_200_percent_nothing_is_lost(
-    visits: Visits, fake_model: FakeModel
-) -> None:
-    # What 1280 by 800 is when everything is twice as large; then the narrowest that WCAG asks for.
+async def test_nothing_is_lost_at_200_percent_zoom(visits: Visits, fake_model: FakeModel) -> None:
+    # 1280 by 800 at 200 percent zoom; then the narrowest viewport that WCAG requires.
     for size in ({"width": 640, "height": 400}, {"width": 320, "height": 480}):
         async with visits(viewport=size) as visitor:
             chat = await visitor.open()
@@ -125,10 +127,10 @@ async def test_enlarged_to_200_percent_nothing_is_lost(
             await expect(chat.messages.last).to_be_in_viewport()
 
 
-async def test_those_who_want_no_motion_get_none(visits: Visits, fake_model: FakeModel) -> None:
+async def test_reduced_motion_is_respected(visits: Visits, fake_model: FakeModel) -> None:
     async with visits(reduced_motion="reduce") as visitor:
         chat = await visitor.open()
-        await chat.say("Hello")
+        await chat.send("Hello")
         await fake_model.next_reply()
         await expect(chat.page.locator(".dots:visible")).to_have_count(1)
 
@@ -144,7 +146,7 @@ async def test_those_who_want_no_motion_get_none(visits: Visits, fake_model: Fak
         ("de-DE", "en", "Send", "Hello! What would you like to know?"),
     ],
 )
-async def test_the_page_speaks_the_visitors_language(
+async def test_the_page_uses_the_visitors_language(
     visits: Visits, locale: str, tag: str, send: str, welcome: str
 ) -> None:
     async with visits(locale=locale) as visitor:
@@ -159,23 +161,26 @@ async def test_the_page_speaks_the_visitors_language(
         ]
 
 
-async def test_from_right_to_left_everything_is_on_the_other_side(
+async def test_a_right_to_left_language_mirrors_the_layout(
     visits: Visits, fake_model: FakeModel
 ) -> None:
     async with visits(locale="ar") as visitor:
         chat = await visitor.open()
         await talked(chat, fake_model, "Left to right, even so.")
-        said, send = await chat.said.last.bounding_box(), await chat.button("إرسال").bounding_box()
+        question, send = (
+            await chat.questions.last.bounding_box(),
+            await chat.button("إرسال").bounding_box(),
+        )
         box = await chat.page.locator("textarea").bounding_box()
 
-    assert said
+    assert question
     assert send
     assert box
-    assert said["x"] < 640 < said["x"] + 640
+    assert question["x"] < 640 < question["x"] + 640
     assert send["x"] < box["x"]
 
 
-async def test_another_language_is_chosen_and_kept(visitor: Visitor, chat: Chat) -> None:
+async def test_a_chosen_language_is_remembered(visitor: Visitor, chat: Chat) -> None:
     await chat.box.fill("A draft")
     await chat.page.get_by_label("Language").select_option("fi")
 

@@ -1,4 +1,4 @@
-"""Replies are lightly formatted, and never become anything else than text."""
+"""Replies are lightly formatted, and can never contain anything but text."""
 
 import pytest
 from playwright.async_api import expect
@@ -7,7 +7,7 @@ from tests.support.browser import Chat
 from tests.support.fake_model import FakeModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-# Made in the page from the module that the page uses.
+# Renders in the page, with the module that the page uses.
 RENDER = """async (text) => {
     const module = new URL("page/markdown.js", location.origin + "/");
     const { splitBlocks, renderBlock } = await import(module);
@@ -67,18 +67,20 @@ async def test_light_formatting_becomes_elements(chat: Chat) -> None:
     assert shown == FORMATTED
 
 
-async def test_what_looks_dangerous_stays_text(chat: Chat) -> None:
+async def test_dangerous_markup_stays_text(chat: Chat) -> None:
     shown = [await rendered(chat, text) for text in HARMLESS]
 
     assert not any(tag in html for html in shown for tag in ("<a", "<img", "<script", "href"))
 
 
-async def test_links_open_elsewhere_and_tell_nothing(chat: Chat, fake_model: FakeModel) -> None:
-    await chat.say("Where?")
+async def test_links_open_in_a_new_tab_and_send_no_referrer(
+    chat: Chat, fake_model: FakeModel
+) -> None:
+    await chat.send("Where?")
     model_reply = await fake_model.next_reply()
-    model_reply.say("[Here](https://e.org/) or <img src=x onerror=alert(1)>")
+    model_reply.send_text("[Here](https://e.org/) or <img src=x onerror=alert(1)>")
     model_reply.finish()
-    await chat.sees_reply("Here or <img src=x onerror=alert(1)>")
+    await chat.expect_reply("Here or <img src=x onerror=alert(1)>")
 
     link = chat.page.get_by_role("link", name="Here")
 
@@ -89,7 +91,7 @@ async def test_links_open_elsewhere_and_tell_nothing(chat: Chat, fake_model: Fak
 @pytest.mark.parametrize(
     "text", ["*" * 8_000, "**a " * 2_000, "[" * 8_000, "- " * 4_000, "`" * 8_000, "_a_" * 2_700]
 )
-async def test_text_made_to_be_slow_is_not(chat: Chat, text: str) -> None:
+async def test_adversarial_text_renders_quickly(chat: Chat, text: str) -> None:
     seconds = await chat.evaluate(
         f"async (text) => {{ const began = performance.now(); await ({RENDER})(text);"
         " return (performance.now() - began) / 1000; }",
@@ -99,15 +101,17 @@ async def test_text_made_to_be_slow_is_not(chat: Chat, text: str) -> None:
     assert seconds < 2
 
 
-async def test_what_stands_already_is_not_made_anew(chat: Chat, fake_model: FakeModel) -> None:
-    await chat.say("Two paragraphs, please")
+async def test_rendered_paragraphs_are_not_rendered_again(
+    chat: Chat, fake_model: FakeModel
+) -> None:
+    await chat.send("Two paragraphs, please")
     model_reply = await fake_model.next_reply()
-    model_reply.say("The first.\n\nThe second")
+    model_reply.send_text("The first.\n\nThe second")
     first = chat.replies.last.get_by_text("The first.")
     await first.evaluate("node => { node.id = 'marked'; }")
 
-    model_reply.say(" goes on.")
+    model_reply.send_text(" goes on.")
     model_reply.finish()
 
-    await chat.sees_reply("The first.The second goes on.")
+    await chat.expect_reply("The first.The second goes on.")
     await expect(first).to_have_attribute("id", "marked")

@@ -1,4 +1,4 @@
-"""How long a conversation stays, taking it along, and forgetting it."""
+"""Retention, export and deletion of a conversation."""
 
 import asyncio
 import json
@@ -15,13 +15,13 @@ from tests.support.fake_model import FakeModel
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def told(chat: Chat, fake_model: FakeModel) -> str:
-    """A secret and an answer; gives the session id."""
-    await chat.say("My secret")
+async def exchange(chat: Chat, fake_model: FakeModel) -> str:
+    """A message and its reply; returns the session id."""
+    await chat.send("My secret")
     model_reply = await fake_model.next_reply()
-    model_reply.say("It is safe.")
+    model_reply.send_text("It is safe.")
     model_reply.finish()
-    await chat.sees_reply("It is safe.")
+    await chat.expect_reply("It is safe.")
     return str(await chat.evaluate("localStorage.getItem('privity.session')"))
 
 
@@ -30,47 +30,47 @@ def parsed(path: Path) -> Any:
 
 
 async def status_of(chat: Chat, session_id: str) -> int:
-    """What the service answers this browser about the conversation."""
-    asked = "id => fetch(`api/chat?sessionId=${id}`).then(answer => answer.status)"
-    return int(await chat.evaluate(asked, session_id))
+    """The status of the conversation's history for this browser."""
+    fetch_status = "id => fetch(`api/chat?sessionId=${id}`).then(answer => answer.status)"
+    return int(await chat.evaluate(fetch_status, session_id))
 
 
-async def test_it_says_how_long_the_conversation_stays_by_the_servers_clock(
+async def test_the_timer_counts_down_by_the_servers_clock(
     visitor: Visitor,
 ) -> None:
     await visitor.context.clock.install(time=datetime(2001, 1, 1, tzinfo=UTC))
     chat = await visitor.open()
     await expect(chat.page.get_by_text("Sealed to this browser.")).to_be_visible()
-    await expect(chat.left).to_contain_text("Forgotten in 59 min")
+    await expect(chat.timer).to_contain_text("Forgotten in 59 min")
 
     await chat.page.clock.fast_forward("05:00")
 
-    await expect(chat.left).to_contain_text("Forgotten in 54 min")
+    await expect(chat.timer).to_contain_text("Forgotten in 54 min")
 
 
-async def test_a_turn_lengthens_the_stay_when_it_begins_also_if_it_fails(
+async def test_a_turn_extends_the_retention_when_it_begins_even_if_it_fails(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
-    visitor.forgive(CUT)
-    await expect(chat.left).to_contain_text("Forgotten in 59 min")
-    await chat.say("Hello")
+    visitor.expect_problems(CUT)
+    await expect(chat.timer).to_contain_text("Forgotten in 59 min")
+    await chat.send("Hello")
     model_reply = await fake_model.next_reply()
-    await expect(chat.left).to_contain_text("Forgotten in 23 hr 59 min.")
+    await expect(chat.timer).to_contain_text("Forgotten in 23 hr 59 min.")
 
-    async with chat.page.expect_request(lambda asked: asked.url.endswith("&limit=1")):
+    async with chat.page.expect_request(lambda request: request.url.endswith("&limit=1")):
         model_reply.fail()
 
     await expect(chat.notice).not_to_have_text("")
-    await expect(chat.left).to_contain_text("Forgotten in 23 hr 59 min.")
+    await expect(chat.timer).to_contain_text("Forgotten in 23 hr 59 min.")
 
 
-async def test_what_the_clock_has_ended_is_looked_for_no_more(
+async def test_an_expired_conversation_is_not_requested_again(
     visitor: Visitor, fake_model: FakeModel
 ) -> None:
-    visitor.forgive("404")
+    visitor.expect_problems("404")
     await visitor.context.clock.install()
     chat = await visitor.open()
-    session_id = await told(chat, fake_model)
+    session_id = await exchange(chat, fake_model)
     await chat.evaluate("id => fetch(`api/chat/${id}`, {method: 'DELETE'})", session_id)
 
     await chat.page.clock.fast_forward("24:00:01")
@@ -79,11 +79,11 @@ async def test_what_the_clock_has_ended_is_looked_for_no_more(
     await expect(chat.messages).to_have_count(0)
 
 
-async def test_forget_now_asks_once_and_then_it_is_gone(
+async def test_forget_now_deletes_after_one_confirmation(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
-    visitor.forgive("404")
-    session_id = await told(chat, fake_model)
+    visitor.expect_problems("404")
+    session_id = await exchange(chat, fake_model)
     await chat.button("Forget now").click()
     await expect(chat.button("Keep")).to_be_focused()
     await chat.button("Keep").click()
@@ -103,25 +103,25 @@ async def test_forget_now_asks_once_and_then_it_is_gone(
 async def test_after_forgetting_a_new_conversation_begins(
     chat: Chat, fake_model: FakeModel
 ) -> None:
-    before = await told(chat, fake_model)
+    before = await exchange(chat, fake_model)
     await chat.forget()
     await chat.button("New conversation").click()
     await expect(chat.replies).to_have_text(["Hello! What would you like to know?"])
 
-    after = await told(chat, fake_model)
+    after = await exchange(chat, fake_model)
 
     assert after != before
-    await expect(chat.said).to_have_text(["My secret"])
+    await expect(chat.questions).to_have_text(["My secret"])
 
 
-async def test_forgetting_in_one_tab_forgets_in_the_other(
+async def test_forgetting_in_one_tab_clears_the_other_tab(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
-    # The other tab may be reading just then.
-    visitor.forgive("404")
+    # The other tab may be loading the history at that moment.
+    visitor.expect_problems("404")
     other = await visitor.open()
-    await told(chat, fake_model)
-    await other.sees_reply("It is safe.")
+    await exchange(chat, fake_model)
+    await other.expect_reply("It is safe.")
 
     await chat.forget()
 
@@ -133,27 +133,25 @@ async def test_forgetting_in_one_tab_forgets_in_the_other(
         await expect(tab.notice).to_have_text("")
 
 
-async def test_forgetting_in_the_middle_of_a_reply_ends_it(
-    chat: Chat, fake_model: FakeModel
-) -> None:
-    await chat.say("Hello")
+async def test_forgetting_during_a_reply_ends_it(chat: Chat, fake_model: FakeModel) -> None:
+    await chat.send("Hello")
     model_reply = await fake_model.next_reply()
-    model_reply.say("I will")
+    model_reply.send_text("I will")
     await expect(chat.replies.last).to_have_text("I will")
 
     await chat.forget()
 
     await expect(chat.notice).to_contain_text("The conversation has been forgotten.")
     async with asyncio.timeout(15):
-        await model_reply.left.wait()
+        await model_reply.closed.wait()
     await expect(chat.messages).to_have_count(0)
 
 
-async def test_forget_everything_here_gives_the_key_back(
+async def test_forget_everything_deletes_the_client_key(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
-    visitor.forgive("404")
-    session_id = await told(chat, fake_model)
+    visitor.expect_problems("404")
+    session_id = await exchange(chat, fake_model)
     assert [cookie["name"] for cookie in await visitor.context.cookies()] == ["privity"]
 
     await chat.forget("Forget everything here")
@@ -165,8 +163,8 @@ async def test_forget_everything_here_gives_the_key_back(
     await expect(chat.messages).to_have_count(0)
 
 
-async def test_a_conversation_is_taken_along_as_a_file(chat: Chat, fake_model: FakeModel) -> None:
-    session_id = await told(chat, fake_model)
+async def test_a_conversation_is_exported_as_a_file(chat: Chat, fake_model: FakeModel) -> None:
+    session_id = await exchange(chat, fake_model)
 
     async with chat.page.expect_download() as download:
         await chat.button("Export").click()
@@ -178,16 +176,16 @@ async def test_a_conversation_is_taken_along_as_a_file(chat: Chat, fake_model: F
     assert document["messages"][1]["parts"] == [{"type": "text", "text": "My secret"}]
 
 
-async def test_what_could_not_be_forgotten_is_not_said_to_be(
+async def test_a_failed_deletion_is_not_reported_as_done(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
-    visitor.forgive("ERR_INTERNET_DISCONNECTED")
-    session_id = await told(chat, fake_model)
+    visitor.expect_problems("ERR_INTERNET_DISCONNECTED")
+    session_id = await exchange(chat, fake_model)
     await visitor.context.set_offline(True)
 
     await chat.forget()
 
     await expect(chat.notice).to_contain_text("nothing was changed")
-    await expect(chat.said).to_have_text(["My secret"])
+    await expect(chat.questions).to_have_text(["My secret"])
     await visitor.context.set_offline(False)
     assert await status_of(chat, session_id) == 200

@@ -1,4 +1,4 @@
-"""What a visit loads, from where, and what is painted before."""
+"""What a visit loads, from where, and what the first paint needs."""
 
 import asyncio
 
@@ -15,20 +15,20 @@ BYTES = """() => performance.getEntriesByType("resource")
 PAINTED = "performance.getEntriesByName('first-contentful-paint').length"
 
 
-async def test_a_visit_loads_less_than_60_kb_and_nothing_from_elsewhere(visitor: Visitor) -> None:
+async def test_a_visit_loads_less_than_60_kb_and_nothing_from_other_sites(visitor: Visitor) -> None:
     chat = await visitor.open()
 
     assert 40_000 < await chat.evaluate(BYTES) < 60_000
     assert [seen.url for seen in visitor.requests if not seen.url.startswith(visitor.url)] == []
 
 
-async def test_the_first_paint_needs_the_document_only(visitor: Visitor) -> None:
+async def test_the_first_paint_needs_only_the_document(visitor: Visitor) -> None:
     held: asyncio.Queue[Route] = asyncio.Queue()
     await visitor.context.route("**/page/*", held.put)
     page = await visitor.context.new_page()
     await page.goto(visitor.url, wait_until="commit")
 
-    # Asked for from here: what polls within the page is refused by its policy.
+    # Polled from here: the page's policy forbids playwright's polling inside the page.
     async with asyncio.timeout(20):
         while not await page.evaluate(PAINTED):
             pass

@@ -1,4 +1,4 @@
-"""Pictures of the page, to be looked at: build/pictures, by size, colours and language."""
+"""Screenshots of the page for human review, in build/pictures, by size, colours and language."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import ViewportSize, expect
 
 from tests.support.browser import CUT, Chat, Visits
-from tests.support.embedding_pages import embed, opened
+from tests.support.embedding_pages import embed, open_panel
 from tests.support.fake_model import FakeModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -16,11 +16,11 @@ SIZES: Final[dict[str, ViewportSize]] = {
     "390x844": {"width": 390, "height": 844},
     "1280x800": {"width": 1280, "height": 800},
 }
-ASKED: Final = {
+QUESTIONS: Final = {
     "en-GB": ("How do I vote from abroad?", "And what do I need to bring?"),
     "ar": ("كيف أصوّت من الخارج؟", "وماذا أحضر معي؟"),
 }
-ANSWERED: Final = {
+REPLIES: Final = {
     "en-GB": (
         (
             "There are **two ways**:\n\n1. At an embassy, in the week before election day.\n"
@@ -41,13 +41,15 @@ ANSWERED: Final = {
 
 
 async def talk(chat: Chat, fake_model: FakeModel, locale: str) -> None:
-    """An answered question, and another whose answer is being written."""
-    for number, (asked, answered) in enumerate(zip(ASKED[locale], ANSWERED[locale], strict=True)):
+    """An answered question, and another one whose reply is being written."""
+    for number, (question, reply) in enumerate(
+        zip(QUESTIONS[locale], REPLIES[locale], strict=True)
+    ):
         box = chat.page.locator("textarea")
-        await box.fill(asked)
+        await box.fill(question)
         await box.press("Enter")
         model_reply = await fake_model.next_reply()
-        model_reply.say(answered)
+        model_reply.send_text(reply)
         await expect(chat.replies.last.locator("strong, em")).to_be_visible()
         if number == 0:
             model_reply.finish()
@@ -63,7 +65,7 @@ async def take(chat: Chat, name: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("locale", ASKED)
+@pytest.mark.parametrize("locale", QUESTIONS)
 async def test_the_page(
     visits: Visits, fake_model: FakeModel, scheme: Any, size: str, locale: str
 ) -> None:
@@ -76,16 +78,16 @@ async def test_the_page(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-async def test_troubles_and_questions(
+async def test_errors_and_dialogs(
     visits: Visits, fake_model: FakeModel, scheme: Any, size: str
 ) -> None:
     options = {"color_scheme": scheme, "viewport": SIZES[size]}
     async with visits(**options) as visitor:
-        visitor.forgive(CUT)
+        visitor.expect_problems(CUT)
         chat = await visitor.open()
-        await chat.say("Hello")
+        await chat.send("Hello")
         model_reply = await fake_model.next_reply()
-        model_reply.say("I wanted to")
+        model_reply.send_text("I wanted to")
         model_reply.fail()
         await expect(chat.notice).not_to_have_text("")
         await take(chat, f"trouble-{size}-{scheme}")
@@ -105,6 +107,6 @@ async def test_the_widget(visits: Visits, fake_model: FakeModel, scheme: Any, si
         chat = await embed(visitor, visitor.url, visitor.url, 'data-label="Ask us"', style)
         await expect(chat.button("Ask us")).to_be_visible()
         await take(chat, f"widget-closed-{size}-{scheme}")
-        await opened(chat, "Ask us")
+        await open_panel(chat, "Ask us")
         await talk(chat, fake_model, "en-GB")
         await take(chat, f"widget-{size}-{scheme}")

@@ -1,4 +1,4 @@
-"""The question before something is gone for good."""
+"""The confirmation before something is deleted for good."""
 
 import pytest
 from playwright.async_api import expect
@@ -9,17 +9,17 @@ from tests.support.fake_model import FakeModel
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def talked(chat: Chat, fake_model: FakeModel) -> None:
+async def exchange(chat: Chat, fake_model: FakeModel) -> None:
     await chat.box.fill("Hello")
     await chat.box.press("Enter")
     model_reply = await fake_model.next_reply()
-    model_reply.say("Yes")
+    model_reply.send_text("Yes")
     model_reply.finish()
     await expect(chat.messages.last.locator(".actions")).to_be_visible()
 
 
-async def test_the_question_is_answered_by_keyboard(chat: Chat, fake_model: FakeModel) -> None:
-    await talked(chat, fake_model)
+async def test_the_confirmation_works_by_keyboard(chat: Chat, fake_model: FakeModel) -> None:
+    await exchange(chat, fake_model)
     await chat.button("Forget now").focus()
     await chat.page.keyboard.press("Enter")
     await expect(chat.button("Keep")).to_be_focused()
@@ -33,21 +33,21 @@ async def test_the_question_is_answered_by_keyboard(chat: Chat, fake_model: Fake
     await expect(chat.notice).to_contain_text("The conversation has been forgotten.")
 
 
-async def test_a_question_asked_again_at_once_gets_its_own_answer(
+async def test_a_confirmation_opened_again_at_once_gets_its_own_answer(
     chat: Chat, fake_model: FakeModel
 ) -> None:
-    await talked(chat, fake_model)
+    await exchange(chat, fake_model)
     await chat.evaluate(
         """async () => {
             const press = (name) => [...document.querySelectorAll("button")]
                 .find((one) => one.textContent.trim() === name).click();
             press("Forget now");
             const dialog = document.querySelector("dialog");
-            const told = new Promise((next) =>
+            const closed = new Promise((next) =>
                 dialog.addEventListener("close", () => setTimeout(next)));
             dialog.close();
             press("Forget now");
-            await told;
+            await closed;
             press("Forget");
         }"""
     )

@@ -1,4 +1,4 @@
-"""A service that is restarted in the middle of a conversation, kept in Redis."""
+"""A service with Redis that is restarted in the middle of a conversation."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -28,9 +28,9 @@ def port() -> int:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def restarted(browser: Browser, port: int) -> AsyncIterator[Visitor]:
-    """Somebody who visits a service that comes and goes."""
+    """A visitor of a service that is restarted."""
     async with visiting(browser, f"http://127.0.0.1:{port}") as visitor:
-        visitor.forgive("ERR_CONNECTION_REFUSED", CUT, "503")
+        visitor.expect_problems("ERR_CONNECTION_REFUSED", CUT, "503")
         yield visitor
 
 
@@ -38,40 +38,40 @@ def started(port: int, redis_url: str) -> AbstractAsyncContextManager[ServerProc
     return serving(port=str(port), REDIS_URL=redis_url, PRIVITY_KEYS=NEW)
 
 
-async def test_a_conversation_goes_on_after_a_deploy_and_waits_for_it(
+async def test_the_page_waits_for_a_deploy_and_continues_the_conversation(
     restarted: Visitor, port: int, redis_url: str
 ) -> None:
     async with started(port, redis_url) as server:
         chat = await restarted.open()
-        await chat.say("My colour is teal.")
+        await chat.send("My colour is teal.")
         await expect(chat.replies.last).to_contain_text("Say something else")
         await expect(chat.button("Send")).to_be_visible()
         server.terminate()
         await server.ended()
 
-    await chat.say("Which one was it?")
+    await chat.send("Which one was it?")
     await expect(chat.status).to_have_text("Connection lost. Trying again …")
     async with started(port, redis_url):
         await expect(chat.replies.last).to_contain_text("teal")
 
         await expect(chat.button("Send")).to_be_visible()
-        await expect(chat.said).to_have_text(["My colour is teal.", "Which one was it?"])
+        await expect(chat.questions).to_have_text(["My colour is teal.", "Which one was it?"])
 
 
-async def test_a_reply_whose_process_was_killed_is_asked_for_again(
+async def test_a_reply_whose_process_was_killed_can_be_requested_again(
     restarted: Visitor, port: int, redis_url: str
 ) -> None:
     async with started(port, redis_url) as server:
         chat = await restarted.open()
-        await chat.say("Hello")
+        await chat.send("Hello")
         await expect(chat.replies.last).to_contain_text("I am")
         server.kill()
         await server.ended()
 
     async with started(port, redis_url):
-        # It is told dead after 15 seconds of silence.
+        # A turn counts as dead after 15 seconds of silence.
         await expect(chat.notice).to_have_text("The reply was cut off. Try again.", timeout=40_000)
         await chat.button("Try again").click()
 
         await expect(chat.replies.last).to_contain_text("Say something else")
-        await expect(chat.said).to_have_text(["Hello"])
+        await expect(chat.questions).to_have_text(["Hello"])

@@ -1,9 +1,9 @@
-"""Going away in the middle and coming back: reloads, lost connections, other tabs."""
+"""Returning to a conversation: reloads, lost connections, other tabs."""
 
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.support.browser import CUT, SAY_AND_WAIT, Chat, Visitor, half_said, visiting
+from tests.support.browser import CUT, SEND_AND_WAIT, Chat, Visitor, start_reply, visiting
 from tests.support.fake_model import EchoModel, FakeModel
 from tests.support.proxies import proxy_to
 from tests.support.service import RunningService, running_service
@@ -12,85 +12,83 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 SESSION = "Promise.resolve(localStorage.getItem('privity.session'))"
 
 
-async def test_a_reload_in_the_middle_of_a_reply_goes_on_with_it(
-    chat: Chat, fake_model: FakeModel
-) -> None:
-    model_reply = await half_said(chat, fake_model)
+async def test_a_reload_during_a_reply_continues_it(chat: Chat, fake_model: FakeModel) -> None:
+    model_reply = await start_reply(chat, fake_model)
 
     await chat.page.reload()
 
     await expect(chat.replies.last).to_have_text("The first half,")
     await expect(chat.status).to_have_text("The assistant is writing …")
-    model_reply.say(" and the second.")
+    model_reply.send_text(" and the second.")
     model_reply.finish()
-    await chat.sees_reply("The first half, and the second.")
-    await expect(chat.said).to_have_text(["Hello"])
-    assert fake_model.times_asked == 1
+    await chat.expect_reply("The first half, and the second.")
+    await expect(chat.questions).to_have_text(["Hello"])
+    assert fake_model.call_count == 1
 
 
-async def test_a_reload_afterwards_shows_what_was_said(chat: Chat, fake_model: FakeModel) -> None:
-    model_reply = await half_said(chat, fake_model)
+async def test_a_reload_shows_the_history(chat: Chat, fake_model: FakeModel) -> None:
+    model_reply = await start_reply(chat, fake_model)
     model_reply.finish()
-    await chat.sees_reply("The first half,")
+    await chat.expect_reply("The first half,")
 
     await chat.page.reload()
 
-    await chat.sees_reply("The first half,")
+    await chat.expect_reply("The first half,")
     await expect(chat.messages).to_have_count(3)
 
 
-async def test_what_is_said_in_a_forgotten_conversation_begins_a_new_one(
+async def test_a_message_to_a_forgotten_conversation_begins_a_new_one(
     chat: Chat, fake_model: FakeModel
 ) -> None:
-    model_reply = await half_said(chat, fake_model)
+    model_reply = await start_reply(chat, fake_model)
     model_reply.finish()
-    await chat.sees_reply("The first half,")
+    await chat.expect_reply("The first half,")
     await chat.evaluate(f"{SESSION}.then(id => fetch(`api/chat/${{id}}`, {{method: 'DELETE'}}))")
 
-    await chat.say("Still there?")
+    await chat.send("Still there?")
 
     again = await fake_model.next_reply()
     again.finish()
     await expect(chat.notice).to_contain_text("This is a new one.")
-    await expect(chat.said).to_have_text(["Still there?"])
+    await expect(chat.questions).to_have_text(["Still there?"])
     assert len(again.prompt.messages) == 1
 
 
-async def test_a_long_conversation_is_read_back_page_by_page(browser: Browser) -> None:
+async def test_a_long_conversation_is_loaded_page_by_page(browser: Browser) -> None:
     async with (
         running_service(model=EchoModel()) as service,
         visiting(browser, service.url) as visitor,
     ):
         chat = await visitor.open()
         for number in range(51):
-            await chat.evaluate(SAY_AND_WAIT, f"Message {number}")
+            await chat.evaluate(SEND_AND_WAIT, f"Message {number}")
         await chat.page.reload()
         await expect(chat.messages).to_have_count(100)
         await chat.button("Earlier messages").click()
 
         await expect(chat.messages).to_have_count(103)
-        await expect(chat.said.first).to_have_text("Message 0")
+        await expect(chat.questions.first).to_have_text("Message 0")
         await expect(chat.button("Earlier messages")).to_be_hidden()
 
 
-async def test_without_a_network_it_says_so_and_catches_up_afterwards(
+async def test_the_page_says_that_it_is_offline_and_catches_up_afterwards(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
-    visitor.forgive("ERR_INTERNET_DISCONNECTED")
-    model_reply = await half_said(chat, fake_model)
+    visitor.expect_problems("ERR_INTERNET_DISCONNECTED")
+    model_reply = await start_reply(chat, fake_model)
 
     await visitor.context.set_offline(True)
     await expect(chat.status).to_contain_text("You are offline.")
-    model_reply.say(" and the second.")
+    model_reply.send_text(" and the second.")
     model_reply.finish()
     await visitor.context.set_offline(False)
 
-    await chat.sees_reply("The first half, and the second.")
+    await chat.expect_reply("The first half, and the second.")
     await expect(chat.status).to_have_text("")
-    assert fake_model.times_asked == 1
+    assert fake_model.call_count == 1
 
 
-async def test_a_stream_that_is_cut_is_read_on_from_where_it_was(
+async def test_a_broken_stream_is_resumed_where_it_broke(
     browser: Browser, service: RunningService, fake_model: FakeModel
 ) -> None:
     port = int(service.url.rpartition(":")[2])
@@ -98,61 +96,59 @@ async def test_a_stream_that_is_cut_is_read_on_from_where_it_was(
         proxy_to(port) as proxy,
         visiting(browser, f"http://127.0.0.1:{proxy.port}") as visitor,
     ):
-        visitor.forgive(CUT, "ERR_CONNECTION")
+        visitor.expect_problems(CUT, "ERR_CONNECTION")
         chat = await visitor.open()
-        model_reply = await half_said(chat, fake_model)
+        model_reply = await start_reply(chat, fake_model)
         proxy.cut()
         await expect(chat.status).to_have_text("Connection lost. Trying again …")
 
-        model_reply.say(" and the second.")
+        model_reply.send_text(" and the second.")
         model_reply.finish()
 
-        await chat.sees_reply("The first half, and the second.")
+        await chat.expect_reply("The first half, and the second.")
         cursors = [seen.headers.get("last-event-id", "") for seen in visitor.requests]
         assert [cursor.partition(".")[2] for cursor in cursors if cursor] == ["1"]
-        assert fake_model.times_asked == 1
+        assert fake_model.call_count == 1
 
 
-async def test_what_is_said_without_a_network_is_sent_once_when_it_is_back(
+async def test_a_message_sent_offline_is_sent_once_when_the_network_is_back(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
-    visitor.forgive("ERR_INTERNET_DISCONNECTED")
+    visitor.expect_problems("ERR_INTERNET_DISCONNECTED")
     await visitor.context.set_offline(True)
-    await chat.say("Hello?")
-    await expect(chat.said).to_have_text(["Hello?"])
+    await chat.send("Hello?")
+    await expect(chat.questions).to_have_text(["Hello?"])
     await expect(chat.status).to_contain_text("You are offline.")
 
     await visitor.context.set_offline(False)
 
     model_reply = await fake_model.next_reply()
-    model_reply.say("Here.")
+    model_reply.send_text("Here.")
     model_reply.finish()
-    await chat.sees_reply("Here.")
-    assert fake_model.times_asked == 1
+    await chat.expect_reply("Here.")
+    assert fake_model.call_count == 1
 
 
-async def test_words_that_were_taken_back_before_they_were_sent_are_in_the_box_again(
+async def test_a_message_cancelled_before_it_was_sent_returns_to_the_box(
     visitor: Visitor, chat: Chat
 ) -> None:
-    visitor.forgive("ERR_INTERNET_DISCONNECTED")
+    visitor.expect_problems("ERR_INTERNET_DISCONNECTED")
     await visitor.context.set_offline(True)
-    await chat.say("Hello?")
+    await chat.send("Hello?")
 
     await chat.button("Stop").click()
 
     await expect(chat.box).to_have_value("Hello?")
-    await expect(chat.said).to_have_count(0)
+    await expect(chat.questions).to_have_count(0)
     await visitor.context.set_offline(False)
 
 
-async def test_nothing_that_was_said_is_kept_in_the_browser(
-    chat: Chat, fake_model: FakeModel
-) -> None:
-    await chat.say("My secret is teal.")
+async def test_no_message_is_stored_in_the_browser(chat: Chat, fake_model: FakeModel) -> None:
+    await chat.send("My secret is teal.")
     model_reply = await fake_model.next_reply()
-    model_reply.say("I keep it.")
+    model_reply.send_text("I keep it.")
     model_reply.finish()
-    await chat.sees_reply("I keep it.")
+    await chat.expect_reply("I keep it.")
     await chat.box.fill("And another secret")
 
     kept = await chat.evaluate(

@@ -1,4 +1,4 @@
-"""Saying something and reading the answer."""
+"""Sending messages and reading replies."""
 
 import pytest
 from playwright.async_api import Browser, expect
@@ -12,28 +12,28 @@ from tests.support.service import running_service
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_a_reply_is_read_while_it_is_written(chat: Chat, fake_model: FakeModel) -> None:
-    await chat.say("Hello")
+async def test_a_reply_is_shown_while_it_streams(chat: Chat, fake_model: FakeModel) -> None:
+    await chat.send("Hello")
     model_reply = await fake_model.next_reply()
     await expect(chat.status).to_have_text("The assistant is writing …")
-    model_reply.say("It is", " coming")
+    model_reply.send_text("It is", " coming")
 
     await expect(chat.replies.last).to_have_text("It is coming")
     await expect(chat.button("Stop")).to_be_visible()
 
-    model_reply.say(" now.")
+    model_reply.send_text(" now.")
     model_reply.finish()
-    await chat.sees_reply("It is coming now.")
+    await chat.expect_reply("It is coming now.")
     await expect(chat.status).to_have_text("")
-    await expect(chat.said).to_have_text(["Hello"])
+    await expect(chat.questions).to_have_text(["Hello"])
 
 
-async def test_the_assistant_begins_in_the_language_of_the_visitor(chat: Chat) -> None:
+async def test_the_welcome_is_in_the_visitors_language(chat: Chat) -> None:
     await expect(chat.messages).to_have_count(1)
     await expect(chat.replies).to_have_text(["Hello! What would you like to know?"])
 
 
-async def test_shift_and_enter_begin_a_new_line(chat: Chat, fake_model: FakeModel) -> None:
+async def test_shift_enter_inserts_a_new_line(chat: Chat, fake_model: FakeModel) -> None:
     await chat.box.press_sequentially("One")
     await chat.box.press("Shift+Enter")
     await chat.box.press_sequentially("two")
@@ -44,69 +44,65 @@ async def test_shift_and_enter_begin_a_new_line(chat: Chat, fake_model: FakeMode
     await expect(chat.box).to_have_value("")
 
 
-async def test_blanks_are_not_sent(chat: Chat) -> None:
-    await chat.say("  \n ")
+async def test_a_blank_message_is_not_sent(chat: Chat) -> None:
+    await chat.send("  \n ")
 
     await expect(chat.messages).to_have_count(1)
 
 
-async def test_a_reply_is_stopped_and_what_was_said_stays(
-    chat: Chat, fake_model: FakeModel
-) -> None:
-    await chat.say("Hello")
+async def test_a_stopped_reply_keeps_its_text(chat: Chat, fake_model: FakeModel) -> None:
+    await chat.send("Hello")
     model_reply = await fake_model.next_reply()
-    model_reply.say("So far")
+    model_reply.send_text("So far")
     await expect(chat.replies.last).to_have_text("So far")
 
     await chat.button("Stop").click()
 
     await expect(chat.messages.last).to_contain_text("Stopped.")
-    await chat.sees_reply("So far")
+    await chat.expect_reply("So far")
     await expect(chat.box).to_be_focused()
 
 
-async def test_another_answer_takes_the_place_of_the_first(
-    chat: Chat, fake_model: FakeModel
-) -> None:
-    await chat.say("Hello")
+async def test_another_reply_replaces_the_first(chat: Chat, fake_model: FakeModel) -> None:
+    await chat.send("Hello")
     first = await fake_model.next_reply()
-    first.say("First")
+    first.send_text("First")
     first.finish()
     await chat.button("Answer again").click()
     second = await fake_model.next_reply()
-    second.say("Second")
+    second.send_text("Second")
     second.finish()
 
-    await chat.sees_reply("Second")
+    await chat.expect_reply("Second")
     await expect(chat.replies).to_have_count(2)
-    assert [said.text for said in second.prompt.messages][-1] == "Hello"
+    assert [message.text for message in second.prompt.messages][-1] == "Hello"
 
 
-async def test_the_last_message_is_said_anew(chat: Chat, fake_model: FakeModel) -> None:
-    await chat.say("Helo")
+async def test_the_last_message_can_be_edited(chat: Chat, fake_model: FakeModel) -> None:
+    await chat.send("Helo")
     first = await fake_model.next_reply()
-    first.say("What?")
+    first.send_text("What?")
     first.finish()
-    await chat.sees_reply("What?")
-    await chat.said.last.hover()
+    await chat.expect_reply("What?")
+    await chat.questions.last.hover()
     await chat.button("Edit").click()
     await expect(chat.box).to_have_value("Helo")
 
-    await chat.say("Hello")
+    await chat.send("Hello")
 
     second = await fake_model.next_reply()
-    second.say("Hello!")
+    second.send_text("Hello!")
     second.finish()
-    await chat.sees_reply("Hello!")
-    await expect(chat.said).to_have_text(["Hello"])
-    assert "Helo" not in [said.text for said in second.prompt.messages]
+    await chat.expect_reply("Hello!")
+    await expect(chat.questions).to_have_text(["Hello"])
+    assert "Helo" not in [message.text for message in second.prompt.messages]
 
 
-async def test_an_edit_is_left_with_escape(chat: Chat, fake_model: FakeModel) -> None:
-    await chat.say("Hello")
+async def test_escape_cancels_an_edit(chat: Chat, fake_model: FakeModel) -> None:
+    await chat.send("Hello")
     (await fake_model.next_reply()).finish()
     await expect(chat.button("Send")).to_be_visible()
-    await chat.said.last.hover()
+    await chat.questions.last.hover()
     await chat.button("Edit").click()
 
     await chat.box.press("Escape")
@@ -115,13 +111,13 @@ async def test_an_edit_is_left_with_escape(chat: Chat, fake_model: FakeModel) ->
     await expect(chat.button("Cancel")).to_be_hidden()
 
 
-async def test_a_reply_is_copied(visitor: Visitor, chat: Chat, fake_model: FakeModel) -> None:
+async def test_a_reply_can_be_copied(visitor: Visitor, chat: Chat, fake_model: FakeModel) -> None:
     await visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    await chat.say("Hello")
+    await chat.send("Hello")
     model_reply = await fake_model.next_reply()
-    model_reply.say("**Copy** me")
+    model_reply.send_text("**Copy** me")
     model_reply.finish()
-    await chat.sees_reply("Copy me")
+    await chat.expect_reply("Copy me")
 
     await chat.messages.last.get_by_role("button", name="Copy").click()
 
@@ -129,55 +125,55 @@ async def test_a_reply_is_copied(visitor: Visitor, chat: Chat, fake_model: FakeM
     assert await chat.evaluate("navigator.clipboard.readText()") == "**Copy** me"
 
 
-async def test_a_failing_model_is_told_in_words_with_a_way_on(
+async def test_a_failing_model_is_explained_and_can_be_retried(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
-    visitor.forgive(CUT)
-    await chat.say("Hello")
+    visitor.expect_problems(CUT)
+    await chat.send("Hello")
     model_reply = await fake_model.next_reply()
-    model_reply.say("I wanted")
+    model_reply.send_text("I wanted")
     model_reply.fail(ModelBusy())
     await expect(chat.notice).to_have_text("The assistant is busy. Try again in a moment.")
 
     await chat.button("Try again").click()
 
     again = await fake_model.next_reply()
-    again.say("Here I am.")
+    again.send_text("Here I am.")
     again.finish()
-    await chat.sees_reply("Here I am.")
+    await chat.expect_reply("Here I am.")
     await expect(chat.notice).to_have_text("")
-    await expect(chat.said).to_have_text(["Hello"])
+    await expect(chat.questions).to_have_text(["Hello"])
 
 
-async def test_what_is_refused_comes_back_to_be_sent_again(browser: Browser) -> None:
+async def test_a_rejected_message_returns_to_the_box(browser: Browser) -> None:
     sparing = Settings(stored_bytes_per_hour=15_000)
     async with (
         running_service(sparing, model=EchoModel()) as service,
         visiting(browser, service.url) as visitor,
     ):
-        visitor.forgive("429")
+        visitor.expect_problems("429")
         chat = await visitor.open()
-        await chat.say("x" * 6_000)
-        await chat.sees_reply("x" * 6_000)
+        await chat.send("x" * 6_000)
+        await chat.expect_reply("x" * 6_000)
 
-        await chat.say("y" * 6_000)
+        await chat.send("y" * 6_000)
 
         await expect(chat.notice).to_contain_text("Too many messages from your network.")
         await expect(chat.box).to_have_value("y" * 6_000)
-        await expect(chat.said).to_have_count(1)
+        await expect(chat.questions).to_have_count(1)
 
 
-async def test_a_reader_who_went_up_is_left_there(chat: Chat, fake_model: FakeModel) -> None:
-    await chat.say("Tell me much")
+async def test_a_reader_who_scrolled_up_stays_there(chat: Chat, fake_model: FakeModel) -> None:
+    await chat.send("Tell me much")
     model_reply = await fake_model.next_reply()
-    model_reply.say(*(f"Paragraph {number}.\n\n" for number in range(40)))
+    model_reply.send_text(*(f"Paragraph {number}.\n\n" for number in range(40)))
     await expect(chat.replies.last).to_contain_text("Paragraph 39.")
     log = chat.page.get_by_role("region", name="Conversation")
     await expect(chat.replies.last.get_by_text("Paragraph 39.")).to_be_in_viewport()
 
     await log.evaluate("log => { log.scrollTop = 0; }")
     await expect(chat.button("Newest")).to_be_visible()
-    model_reply.say("And one more.")
+    model_reply.send_text("And one more.")
     await expect(chat.replies.last).to_contain_text("And one more.")
 
     assert await log.evaluate("log => log.scrollTop") == 0

@@ -1,4 +1,4 @@
-"""The widget in pages of other people: of this site and of others."""
+"""The widget in host pages on the same site and on other sites."""
 
 from collections.abc import AsyncIterator
 
@@ -8,7 +8,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, expect
 
 from tests.support.browser import Visitor, visiting
-from tests.support.embedding_pages import EMBEDDER, embed, opened, served_by_https
+from tests.support.embedding_pages import EMBEDDER, embed, open_panel, served_by_https
 from tests.support.fake_model import FakeModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -17,75 +17,75 @@ CONTEXT = """data-context='{"question": "q12"}'"""
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def abroad(browser: Browser, fake_model: FakeModel) -> AsyncIterator[tuple[Visitor, str]]:
-    """Somebody on another site that may embed the service, and the service's origin."""
+    """A visitor on another site that may embed the service, and the service's origin."""
     async with (
         served_by_https(fake_model, EMBEDDER) as origin,
         visiting(browser, origin, ignore_https_errors=True) as visitor,
     ):
-        # Everything here is on one machine, which sites elsewhere may reach with leave only.
+        # All sites are on this machine; browsers restrict access from public sites to local ones.
         await visitor.context.grant_permissions(["local-network-access"], origin=EMBEDDER)
         yield visitor, origin
 
 
-async def test_on_the_same_site_one_line_gives_a_chat(
+async def test_one_line_embeds_the_chat_on_the_same_site(
     visitor: Visitor, fake_model: FakeModel
 ) -> None:
     chat = await embed(visitor, visitor.url, visitor.url, 'data-label="Ask us"')
     await expect(chat.messages).to_have_count(0)
-    await opened(chat, "Ask us")
+    await open_panel(chat, "Ask us")
     await expect(chat.box).to_be_focused()
 
-    await chat.say("Hello")
+    await chat.send("Hello")
 
     model_reply = await fake_model.next_reply()
-    model_reply.say("Hello, **host**.")
+    model_reply.send_text("Hello, **host**.")
     model_reply.finish()
-    await chat.sees_reply("Hello, host.")
+    await chat.expect_reply("Hello, host.")
     await chat.page.keyboard.press("Escape")
     await expect(chat.box).to_be_hidden()
     await expect(chat.button("Ask us")).to_be_focused()
     assert (await Axe().run(chat.page)).violations_count == 0
 
 
-async def test_nothing_is_asked_of_the_service_before_it_is_opened(visitor: Visitor) -> None:
+async def test_the_widget_sends_no_request_before_it_is_opened(visitor: Visitor) -> None:
     chat = await embed(visitor, visitor.url, visitor.url)
     await expect(chat.button("Chat")).to_be_visible()
 
     assert [seen.url.rpartition("/")[2] for seen in visitor.requests] == ["host", "widget.js"]
 
 
-async def test_on_another_site_it_keeps_its_conversation_over_a_reload(
+async def test_on_another_site_the_conversation_survives_a_reload(
     abroad: tuple[Visitor, str], fake_model: FakeModel
 ) -> None:
     visitor, origin = abroad
     chat = await embed(visitor, EMBEDDER, origin)
-    await opened(chat)
-    await chat.say("Hello")
+    await open_panel(chat)
+    await chat.send("Hello")
     model_reply = await fake_model.next_reply()
-    model_reply.say("Half")
+    model_reply.send_text("Half")
     await expect(chat.replies.last).to_have_text("Half")
 
     await chat.page.reload()
-    await opened(chat)
+    await open_panel(chat)
 
     await expect(chat.replies.last).to_have_text("Half")
-    model_reply.say(" and half.")
+    model_reply.send_text(" and half.")
     model_reply.finish()
-    await chat.sees_reply("Half and half.")
-    await expect(chat.left).to_contain_text("Forgotten in 2")
+    await chat.expect_reply("Half and half.")
+    await expect(chat.timer).to_contain_text("Forgotten in 2")
     [cookie] = await visitor.context.cookies()
     assert (cookie["name"], cookie["sameSite"]) == ("__Host-privity", "None")
     assert cookie["httpOnly"]
     assert cookie["secure"]
 
 
-async def test_on_another_site_it_exports_and_forgets(
+async def test_on_another_site_the_widget_exports_and_forgets(
     abroad: tuple[Visitor, str], fake_model: FakeModel
 ) -> None:
     visitor, origin = abroad
     chat = await embed(visitor, EMBEDDER, origin)
-    await opened(chat)
-    await chat.say("Hello")
+    await open_panel(chat)
+    await chat.send("Hello")
     (await fake_model.next_reply()).finish()
     await expect(chat.button("Send")).to_be_visible()
     async with chat.page.expect_download() as download:
@@ -98,11 +98,11 @@ async def test_on_another_site_it_exports_and_forgets(
     assert await visitor.context.cookies() == []
 
 
-async def test_a_site_that_is_not_listed_gets_no_widget(
+async def test_an_unlisted_site_gets_no_widget(
     abroad: tuple[Visitor, str],
 ) -> None:
     visitor, origin = abroad
-    visitor.forgive("blocked by CORS policy", "ERR_FAILED")
+    visitor.expect_problems("blocked by CORS policy", "ERR_FAILED")
 
     chat = await embed(visitor, "https://evil.example", origin)
 
@@ -110,18 +110,16 @@ async def test_a_site_that_is_not_listed_gets_no_widget(
     await expect(chat.button("Chat")).to_have_count(0)
 
 
-async def test_the_host_page_tells_the_assistant_where_the_visitor_is(
-    visitor: Visitor, fake_model: FakeModel
-) -> None:
+async def test_the_host_page_sends_page_context(visitor: Visitor, fake_model: FakeModel) -> None:
     chat = await embed(visitor, visitor.url, visitor.url, CONTEXT)
-    await opened(chat)
-    await chat.say("What is this?")
+    await open_panel(chat)
+    await chat.send("What is this?")
     first = await fake_model.next_reply()
     first.finish()
     await expect(chat.button("Send")).to_be_visible()
-    told = "document.querySelector('privity-chat').context = {question: 'q13'}"
-    await chat.evaluate(told)
-    await chat.say("And this?")
+    set_context = "document.querySelector('privity-chat').context = {question: 'q13'}"
+    await chat.evaluate(set_context)
+    await chat.send("And this?")
     second = await fake_model.next_reply()
 
     assert "q12" in repr(first.prompt)
@@ -142,7 +140,7 @@ async def test_the_host_page_chooses_colours_language_and_place(visitor: Visitor
     assert box["x"] + box["width"] == 1280 - 48
 
 
-async def test_an_open_widget_leaves_the_cursor_to_the_host_page(visitor: Visitor) -> None:
+async def test_an_open_widget_does_not_take_the_focus_from_the_host_page(visitor: Visitor) -> None:
     chat = await embed(visitor, visitor.url, visitor.url, "data-open")
 
     await expect(chat.messages).to_have_count(1)

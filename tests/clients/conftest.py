@@ -1,4 +1,4 @@
-"""Pages with ``useChat``, and a word about what was not tried."""
+"""Pages with ``useChat``; the summary says if the npm packages were not tested."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from tests.support.fake_model import FakeModel
-from tests.support.node import HOW, is_there, need_node, running
+from tests.support.node import HOW, is_installed, need_node, running
 from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
 from tests.support.service import GENEROUS, NEW, RunningService, running_service
 from tests.support.use_chat_page import Page
@@ -19,14 +19,14 @@ def fake_model() -> FakeModel:
 
 @pytest.fixture(scope="session")
 def redis() -> Iterator[RedisProcess]:
-    """A server for all of these tests: each has client keys of its own."""
+    """One server for all of these tests; each test has its own client keys."""
     with redis_process(embedded_binary()) as server:
         yield server
 
 
 @pytest.fixture
 async def service(fake_model: FakeModel, redis: RedisProcess) -> AsyncIterator[RunningService]:
-    """A service that keeps conversations in Redis, and whose model says what the test tells it."""
+    """A service that stores conversations in Redis, and whose model is controlled by the test."""
     settings = evolve(GENEROUS, redis_url=redis.url, keys=NEW)
     async with running_service(settings, model=fake_model) as service:
         yield service
@@ -34,13 +34,13 @@ async def service(fake_model: FakeModel, redis: RedisProcess) -> AsyncIterator[R
 
 @pytest.fixture(params=["7", "6", "5"])
 def major(request: pytest.FixtureRequest) -> str:
-    """The major version of ``ai``; a test may ask for some of them only."""
+    """The major version of ``ai``; a test may limit itself to some of them."""
     return str(request.param)
 
 
 @pytest.fixture
 async def page(service: RunningService, major: str) -> AsyncIterator[Page]:
-    """A page with ``useChat``, in a browser that has not been here before."""
+    """A page with ``useChat``, in a new browser."""
     need_node()
     async with running("driver.mjs", service.url, major) as node:
         yield Page(node)
@@ -48,12 +48,12 @@ async def page(service: RunningService, major: str) -> AsyncIterator[Page]:
 
 @pytest.fixture
 async def another_page(service: RunningService, major: str) -> AsyncIterator[Page]:
-    """The same page in somebody else's browser."""
+    """The same page in another user's browser."""
     need_node()
     async with running("driver.mjs", service.url, major) as node:
         yield Page(node)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not is_there():
+    if not is_installed():
         terminalreporter.write_line(f"The npm packages were NOT tried. To try them: {HOW}")

@@ -1,4 +1,4 @@
-"""``useChat``: arguments of tool calls that are of no use."""
+"""``useChat``: unusable arguments of tool calls."""
 
 import pytest
 
@@ -9,14 +9,14 @@ from tests.support.use_chat_page import Page, stored_state
 ONLY_7 = pytest.mark.parametrize("major", ["7"], indirect=True)
 
 
-async def test_arguments_that_are_no_json_are_an_error_of_that_call(
+async def test_arguments_that_are_not_json_are_an_error_of_that_call(
     page: Page, fake_model: FakeModel
 ) -> None:
     await page.open()
     state = await wait_for_tool(page, fake_model, call("call_1", '{"city": "Helsinki'))
     history = await stored_state(page)
 
-    shown, read = (told["messages"][-1]["parts"][-1] for told in (state, history))
+    shown, read = (source["messages"][-1]["parts"][-1] for source in (state, history))
     assert shown["state"] == read["state"] == "output-error"
     assert shown["errorText"] == read["errorText"] == "The model's arguments are not JSON."
     assert state["errors"] == []
@@ -33,7 +33,7 @@ async def test_arguments_that_are_no_json_are_an_error_of_that_call(
     ids=["plain", "escaped", "by the constructor"],
 )
 @ONLY_7
-async def test_arguments_that_the_client_would_refuse_do_not_end_the_reply(
+async def test_arguments_that_the_client_would_reject_do_not_end_the_reply(
     page: Page, fake_model: FakeModel, arguments: str
 ) -> None:
     await page.open()

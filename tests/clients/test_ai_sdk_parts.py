@@ -1,4 +1,4 @@
-"""``useChat``: thinking, tools of the client, and a history that looks as what was streamed."""
+"""``useChat``: reasoning, client-side tools, and a history equal to what was streamed."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from tests.support.fake_model import FakeModel, ModelReply
 from tests.support.use_chat_page import (
     Page,
     State,
+    complete_reply,
     exchange,
     kinds,
     start_exchange,
     stored_state,
-    with_reply,
 )
 
 ONLY_7 = pytest.mark.parametrize("major", ["7"], indirect=True)
@@ -26,39 +26,41 @@ def call(name: str = "call_1", arguments: str = '{"city": "Helsinki"}') -> ToolC
 
 
 async def wait_for_tool(page: Page, fake_model: FakeModel, *calls: ToolCallPiece) -> State:
-    """The page once the reply has asked for a tool and ended."""
+    """The page after a reply that ended with a tool call."""
     model_reply = await start_exchange(page, fake_model, "How is the weather?", "I look")
-    for asked in calls or (call("call_1", '{"city": '), call("call_1", '"Helsinki"}')):
-        model_reply.give(asked)
+    for tool_call in calls or (call("call_1", '{"city": '), call("call_1", '"Helsinki"}')):
+        model_reply.send(tool_call)
     model_reply.finish(FinishReason.TOOL_CALLS)
     return await page.until(status="ready", text="Helsinki")
 
 
 async def answer(page: Page, **output: Any) -> None:
-    told = output or {"output": {"sky": "clear"}}
-    await page.answer_tool(tool="weather", toolCallId="call_1", **told)
+    result = output or {"output": {"sky": "clear"}}
+    await page.answer_tool(tool="weather", toolCallId="call_1", **result)
 
 
 def results(model_reply: ModelReply) -> list[ToolResultPart]:
-    """What the model is told that tools answered."""
-    said = [message for message in model_reply.prompt.messages if message.role is Role.ASSISTANT]
-    return [part for message in said for part in message.parts if isinstance(part, ToolResultPart)]
+    """The tool results in the model's prompt."""
+    replies = [message for message in model_reply.prompt.messages if message.role is Role.ASSISTANT]
+    return [
+        part for message in replies for part in message.parts if isinstance(part, ToolResultPart)
+    ]
 
 
 def plain(message: dict[str, Any]) -> list[dict[str, Any]]:
-    """Its parts without what only a stream has: the name of a part within it."""
+    """The message's parts without members that only a stream has, such as part ids."""
     return [
         {name: value for name, value in part.items() if name != "id"} for part in message["parts"]
     ]
 
 
-async def test_a_tool_of_the_client_continues_the_same_message(
+async def test_a_client_side_tool_continues_the_same_message(
     page: Page, fake_model: FakeModel
 ) -> None:
     await page.open(automatic=True)
     waiting = await wait_for_tool(page, fake_model)
     await answer(page)
-    model_reply = await with_reply(page, fake_model, "It is clear")
+    model_reply = await complete_reply(page, fake_model, "It is clear")
     state = await page.state()
 
     assert waiting["toolCalls"] == ["call_1"]
@@ -71,12 +73,12 @@ async def test_a_tool_of_the_client_continues_the_same_message(
     assert state["toolCalls"] == ["call_1"]
 
 
-async def test_the_history_looks_as_what_was_streamed(page: Page, fake_model: FakeModel) -> None:
+async def test_the_history_equals_the_streamed_message(page: Page, fake_model: FakeModel) -> None:
     await page.open(automatic=True)
     await wait_for_tool(page, fake_model)
     waiting = await stored_state(page)
     await answer(page)
-    await with_reply(page, fake_model, "It is clear")
+    await complete_reply(page, fake_model, "It is clear")
     state, history = await page.state(), await stored_state(page)
 
     await page.validate(history["messages"])
@@ -85,32 +87,30 @@ async def test_the_history_looks_as_what_was_streamed(page: Page, fake_model: Fa
     assert waiting["messages"][-1]["parts"][-1]["state"] == "input-available"
 
 
-async def test_a_tool_that_failed_is_told_as_such(page: Page, fake_model: FakeModel) -> None:
+async def test_a_failed_tool_is_reported_as_failed(page: Page, fake_model: FakeModel) -> None:
     await page.open(automatic=True)
     await wait_for_tool(page, fake_model)
     await answer(page, state="output-error", errorText="No network")
-    model_reply = await with_reply(page, fake_model, "I cannot tell")
+    model_reply = await complete_reply(page, fake_model, "I cannot tell")
     state, history = await page.state(), await stored_state(page)
 
-    told = ToolResultPart(call_id="call_1", output='"No network"', failed=True)
-    assert results(model_reply) == [told]
+    failed = ToolResultPart(call_id="call_1", output='"No network"', failed=True)
+    assert results(model_reply) == [failed]
     assert plain(history["messages"][-1]) == plain(state["messages"][-1])
     await page.validate(history["messages"])
 
 
 @ONLY_7
-async def test_tools_can_be_asked_for_twice_within_one_message(
-    page: Page, fake_model: FakeModel
-) -> None:
+async def test_one_message_can_call_tools_twice(page: Page, fake_model: FakeModel) -> None:
     await page.open(automatic=True)
     await wait_for_tool(page, fake_model)
     await answer(page)
     model_reply = await fake_model.next_reply()
-    model_reply.give(call("call_2", '{"city": "Turku"}'))
+    model_reply.send(call("call_2", '{"city": "Turku"}'))
     model_reply.finish(FinishReason.TOOL_CALLS)
     await page.until(status="ready", text="Turku")
     await page.answer_tool(tool="weather", toolCallId="call_2", output="rain")
-    model_reply = await with_reply(page, fake_model, "Clear, and rain")
+    model_reply = await complete_reply(page, fake_model, "Clear, and rain")
 
     assert [result.call_id for result in results(model_reply)] == ["call_1", "call_2"]
     assert plain((await stored_state(page))["messages"][-1]) == plain(
@@ -125,13 +125,13 @@ async def test_a_reload_while_a_message_continues_shows_all_of_it(
     await wait_for_tool(page, fake_model)
     await answer(page)
     model_reply = await fake_model.next_reply()
-    model_reply.say("It is")
+    model_reply.send_text("It is")
     await page.until(status="streaming", text="It is")
     await page.open(
         id="here", messages=(await stored_state(page))["messages"], resume=True, automatic=True
     )
     await page.until(status="streaming", text="It is")
-    model_reply.say(" clear")
+    model_reply.send_text(" clear")
     model_reply.finish()
     state = await page.until(status="ready", text="It is clear")
 
@@ -141,7 +141,7 @@ async def test_a_reload_while_a_message_continues_shows_all_of_it(
 
 
 @ONLY_7
-async def test_results_nobody_asked_for_are_refused_and_change_nothing(
+async def test_unexpected_tool_results_are_rejected_and_change_nothing(
     page: Page, fake_model: FakeModel
 ) -> None:
     await page.open(automatic=True)
@@ -163,15 +163,13 @@ async def test_results_nobody_asked_for_are_refused_and_change_nothing(
     assert await stored_state(page) == before
 
 
-async def test_what_the_model_thinks_is_a_part_of_its_own(
-    page: Page, fake_model: FakeModel
-) -> None:
+async def test_reasoning_is_a_separate_part(page: Page, fake_model: FakeModel) -> None:
     await page.open()
     await page.send("Why?")
     model_reply = await fake_model.next_reply()
-    model_reply.give(ReasoningPiece("Let me "))
-    model_reply.give(ReasoningPiece("see"))
-    model_reply.say("Because")
+    model_reply.send(ReasoningPiece("Let me "))
+    model_reply.send(ReasoningPiece("see"))
+    model_reply.send_text("Because")
     model_reply.finish()
     state = await page.until(status="ready", text="Because")
     history = await stored_state(page)
@@ -183,7 +181,7 @@ async def test_what_the_model_thinks_is_a_part_of_its_own(
 
 
 @ONLY_7
-async def test_a_chat_can_go_on_without_its_tools(page: Page, fake_model: FakeModel) -> None:
+async def test_a_chat_can_continue_without_tool_results(page: Page, fake_model: FakeModel) -> None:
     await page.open()
     await wait_for_tool(page, fake_model)
     model_reply = await exchange(page, fake_model, "Never mind", "As you wish")

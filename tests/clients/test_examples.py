@@ -15,44 +15,46 @@ from tests.support.service import RunningService, running_service
 
 @pytest.fixture
 async def page(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Node]:
-    """The example page, served by its own tool."""
+    """The example page, served by its own build tool."""
     need_node()
     monkeypatch.setenv("PRIVITY_URL", service.url)
     async with running("example.mjs", str(EXAMPLE)) as node:
-        await node.ask("open")
+        await node.call("open")
         yield node
 
 
-async def test_the_page_chats_and_is_still_there_after_a_reload(
+async def test_the_example_page_chats_and_survives_a_reload(
     page: Node, fake_model: FakeModel
 ) -> None:
-    await page.ask("until", text="Send")
-    await page.ask("send", text="Hello?")
+    await page.call("until", text="Send")
+    await page.call("send", text="Hello?")
     model_reply = await fake_model.next_reply()
-    model_reply.say("Hi")
-    streaming = await page.ask("until", text="assistant: Hi")
-    await page.ask("open")
-    await page.ask("until", text="assistant: Hi")
-    model_reply.say(" there")
+    model_reply.send_text("Hi")
+    streaming = await page.call("until", text="assistant: Hi")
+    await page.call("open")
+    await page.call("until", text="assistant: Hi")
+    model_reply.send_text(" there")
     model_reply.finish()
-    whole = await page.ask("until", text="assistant: Hi there", without="Stop")
+    whole = await page.call("until", text="assistant: Hi there", without="Stop")
 
     assert "Stop" in streaming
     assert "user: Hello?" in whole
 
 
-async def test_the_page_stops_a_reply_and_forgets(page: Node, fake_model: FakeModel) -> None:
-    await page.ask("send", text="Hello?")
+async def test_the_example_page_stops_a_reply_and_forgets(
+    page: Node, fake_model: FakeModel
+) -> None:
+    await page.call("send", text="Hello?")
     model_reply = await fake_model.next_reply()
-    model_reply.say("Hi")
-    await page.ask("until", text="assistant: Hi")
-    await page.ask("press", name="Stop")
-    await model_reply.left.wait()
-    stopped = await page.ask("until", text="Send", without="Stop")
-    await page.ask("press", name="Forget")
-    await page.ask("until", without="Hello?")
-    await page.ask("open")
-    reloaded = await page.ask("until", text="Send")
+    model_reply.send_text("Hi")
+    await page.call("until", text="assistant: Hi")
+    await page.call("press", name="Stop")
+    await model_reply.closed.wait()
+    stopped = await page.call("until", text="Send", without="Stop")
+    await page.call("press", name="Forget")
+    await page.call("until", without="Hello?")
+    await page.call("open")
+    reloaded = await page.call("until", text="Send")
 
     assert "assistant: Hi" in stopped
     assert "Hello?" not in reloaded

@@ -1,6 +1,6 @@
-"""Recorded exchanges: the formats stay as they are, also where there is no Node.js.
+"""Recorded exchanges guard the formats, even without Node.js.
 
-To record anew, after a change that is meant: ``PRIVITY_RECORD=1 pytest tests/clients``, with the
+To record again, after an intended change: ``PRIVITY_RECORD=1 pytest tests/clients``, with the
 npm packages installed.
 """
 
@@ -10,12 +10,12 @@ import pytest
 
 from tests.support.ai_sdk_recordings import (
     RECORDING,
-    Asked,
     Names,
-    played,
+    RecordedRequest,
     read,
     rendered,
-    say,
+    replay,
+    reply_as_recorded,
     write,
 )
 from tests.support.fake_model import FakeModel
@@ -28,25 +28,27 @@ OF_PACKAGES = "use_chat.json"
 
 
 @pytest.mark.parametrize("name", [OF_PACKAGES, "use_chat_app.json", "widget.json"])
-async def test_what_was_recorded_is_answered_the_same(
+async def test_recorded_requests_get_the_recorded_responses(
     service: RunningService, fake_model: FakeModel, name: str
 ) -> None:
     recorded, names = read(name), Names()
     client = NativeClient(service.url)
     for exchange in recorded["exchanges"]:
-        asked = Asked.of(exchange)
-        answer, _ = await asyncio.gather(played(client, asked, names), say(fake_model, asked))
-        told = names.hidden(rendered(answer))
+        request = RecordedRequest.of(exchange)
+        answer, _ = await asyncio.gather(
+            replay(client, request, names), reply_as_recorded(fake_model, request)
+        )
+        response = names.hidden(rendered(answer))
         if RECORDING:
-            exchange["answer"] = told
+            exchange["answer"] = response
 
-        assert told == exchange["answer"], exchange["title"]
+        assert response == exchange["answer"], exchange["title"]
     if RECORDING:
         write(name, recorded)
 
 
 @pytest.mark.parametrize("major", ["7", "6", "5"])
-async def test_the_recorded_requests_are_those_of_the_packages(
+async def test_the_packages_still_send_the_recorded_requests(
     service: RunningService, fake_model: FakeModel, major: str
 ) -> None:
     need_node()
@@ -55,10 +57,12 @@ async def test_the_recorded_requests_are_those_of_the_packages(
         page = Page(node)
         await page.open(id="recorded", automatic=True)
         for count, exchange in enumerate(recorded["exchanges"], 1):
-            asked = exchange.get("reply") is not None
+            needs_reply = exchange.get("reply") is not None
             await page.act(exchange["does"])
-            if asked:
-                await say(fake_model, Asked.of({"request": BLANK, **exchange}))
+            if needs_reply:
+                await reply_as_recorded(
+                    fake_model, RecordedRequest.of({"request": BLANK, **exchange})
+                )
             state = await page.until(status="ready", answered=count)
             request = names.hidden(state["requests"][-1])
             made = {member: request[member] for member in BLANK}

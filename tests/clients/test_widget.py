@@ -18,12 +18,12 @@ def widget(service: RunningService) -> Widget:
 
 async def with_reply(fake_model: FakeModel, *words: str) -> ModelReply:
     model_reply = await fake_model.next_reply()
-    model_reply.say(*words)
+    model_reply.send_text(*words)
     model_reply.finish()
     return model_reply
 
 
-async def test_a_reply_is_shown_and_the_session_is_kept(
+async def test_a_reply_is_shown_and_the_session_is_stored(
     widget: Widget, fake_model: FakeModel
 ) -> None:
     await asyncio.gather(widget.send("Hello?"), with_reply(fake_model, "Hi", " there"))
@@ -32,11 +32,17 @@ async def test_a_reply_is_shown_and_the_session_is_kept(
 
     assert widget.shown[1::2] == [("assistant", "Hi there"), ("assistant", "Well")]
     assert first == widget.session_id
-    assert [said.text for said in model_reply.prompt.messages] == ["Hello?", "Hi there", "And?"]
-    assert [set(told) for told in widget.metadata] == [{"cost", "latency", "timestamp"}] * 2
+    assert [message.text for message in model_reply.prompt.messages] == [
+        "Hello?",
+        "Hi there",
+        "And?",
+    ]
+    assert [set(info) for info in widget.metadata] == [{"cost", "latency", "timestamp"}] * 2
 
 
-async def test_the_events_come_in_the_order_it_knows(widget: Widget, fake_model: FakeModel) -> None:
+async def test_the_events_come_in_the_order_the_widget_expects(
+    widget: Widget, fake_model: FakeModel
+) -> None:
     answer, _ = await asyncio.gather(widget.send("Hello?"), with_reply(fake_model, "Hi"))
 
     kinds = [kind for kind, _ in events(answer.body)]
@@ -45,7 +51,7 @@ async def test_the_events_come_in_the_order_it_knows(widget: Widget, fake_model:
     assert b"\r" not in answer.body
 
 
-async def test_a_reload_shows_the_history_until_it_is_reset(
+async def test_a_reload_shows_the_history_until_a_reset(
     widget: Widget, fake_model: FakeModel
 ) -> None:
     await asyncio.gather(widget.send("Hello?"), with_reply(fake_model, "Hi"))
@@ -60,21 +66,21 @@ async def test_a_reload_shows_the_history_until_it_is_reset(
     assert (widget.shown, widget.session_id) == ([], None)
 
 
-async def test_a_session_that_is_gone_is_replaced(widget: Widget, fake_model: FakeModel) -> None:
+async def test_an_expired_session_is_replaced(widget: Widget, fake_model: FakeModel) -> None:
     await asyncio.gather(widget.send("Hello?"), with_reply(fake_model, "Hi"))
     gone = widget.session_id
     await widget.reset()
     widget.session_id = gone
-    await asyncio.gather(widget.send("Still there?"), with_reply(fake_model, "Anew"))
+    await asyncio.gather(widget.send("Still there?"), with_reply(fake_model, "Again"))
 
     assert widget.session_id not in (None, gone)
-    assert widget.shown[-1] == ("assistant", "Anew")
+    assert widget.shown[-1] == ("assistant", "Again")
 
 
-async def test_a_reply_that_fails_shows_an_error(widget: Widget, fake_model: FakeModel) -> None:
+async def test_a_failed_reply_shows_an_error(widget: Widget, fake_model: FakeModel) -> None:
     async def failing() -> None:
         model_reply = await fake_model.next_reply()
-        model_reply.say("Hi")
+        model_reply.send_text("Hi")
         model_reply.fail()
 
     await asyncio.gather(widget.send("Hello?"), failing())
@@ -82,14 +88,14 @@ async def test_a_reply_that_fails_shows_an_error(widget: Widget, fake_model: Fak
     assert widget.shown[-2:] == [("assistant", "Hi"), ("assistant", SORRY)]
 
 
-async def test_what_is_refused_shows_an_error(widget: Widget) -> None:
+async def test_a_rejected_message_shows_an_error(widget: Widget) -> None:
     answer = await widget.send("x" * 8_001)
 
     assert (answer.status, answer.code) == (413, "message_too_long")
     assert widget.shown[-1] == ("assistant", SORRY)
 
 
-async def test_the_question_of_the_page_reaches_the_model(
+async def test_the_question_context_reaches_the_model(
     widget: Widget, fake_model: FakeModel
 ) -> None:
     question = {"questionId": "q1", "questionText": "Should taxes rise?"}
@@ -100,22 +106,22 @@ async def test_the_question_of_the_page_reaches_the_model(
     assert json.loads(model_reply.prompt.page_context or "null") == question
 
 
-async def test_a_new_message_makes_a_running_reply_give_way(
+async def test_a_new_message_interrupts_a_running_reply(
     widget: Widget, fake_model: FakeModel
 ) -> None:
     async with widget.client.streaming("One", clientId=widget.client_id) as live:
         widget.session_id = (await live.event()).document["sessionId"]
-        (await fake_model.next_reply()).say("Fir")
+        (await fake_model.next_reply()).send_text("Fir")
         await live.until("text-delta")
         second, _ = await asyncio.gather(widget.send("Two"), with_reply(fake_model, "Second"))
         first = await live.whole()
     await widget.reload()
 
     assert (second.status, first.clean) == (200, True)
-    assert [said for _, said in widget.shown] == ["One", "Fir", "Two", "Second"]
+    assert [content for _, content in widget.shown] == ["One", "Fir", "Two", "Second"]
 
 
-async def test_nobody_else_reads_it_by_its_session(widget: Widget, fake_model: FakeModel) -> None:
+async def test_another_user_cannot_read_the_session(widget: Widget, fake_model: FakeModel) -> None:
     await asyncio.gather(widget.send("Hello?"), with_reply(fake_model, "Hi"))
     thief = Widget(NativeClient(widget.client.url), session_id=widget.session_id)
     await thief.reload()
@@ -123,7 +129,7 @@ async def test_nobody_else_reads_it_by_its_session(widget: Widget, fake_model: F
     assert (thief.shown, thief.session_id) == ([], None)
 
 
-async def test_it_talks_under_the_prefix_of_a_language(
+async def test_the_widget_works_under_a_language_prefix(
     widget: Widget, fake_model: FakeModel
 ) -> None:
     at = "/en/api/chat"

@@ -1,4 +1,4 @@
-"""Services and people for the end-to-end tests."""
+"""Services and clients for the end-to-end tests."""
 
 from collections.abc import AsyncIterator, Iterator
 from urllib.parse import urlsplit
@@ -26,34 +26,34 @@ def fake_model() -> FakeModel:
 
 @pytest.fixture
 async def service(fake_model: FakeModel) -> AsyncIterator[RunningService]:
-    """A service whose model says what the test tells it."""
+    """A service whose model is controlled by the test."""
     async with running_service(model=fake_model) as service:
         yield service
 
 
 @pytest.fixture
 def client(service: RunningService) -> NativeClient:
-    """Somebody who talks to the puppet."""
+    """A client of the service with the fake model."""
     return NativeClient(service.url)
 
 
 @pytest.fixture(scope="session")
 def echo_service() -> Iterator[str]:
-    """A service for everybody, whose model is a parrot."""
+    """One service for all tests, whose model echoes."""
     with running_service_in_thread(GENEROUS, EchoModel()) as url:
         yield url
 
 
 @pytest.fixture
 def echo_client(echo_service: str) -> NativeClient:
-    """Somebody new who talks to the parrot, which repeats all it was told."""
+    """A new client of the shared service, whose model repeats every user message."""
     return NativeClient(echo_service)
 
 
 @pytest.fixture
 async def untouched(echo_client: NativeClient) -> UntouchedConversation:
-    """A conversation with the parrot that nothing bad may change."""
-    return await UntouchedConversation.of(echo_client)
+    """A conversation of the shared service that no rejected request may change."""
+    return await UntouchedConversation.create(echo_client)
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +65,7 @@ def shared_server() -> Iterator[RedisProcess]:
 
 @pytest.fixture
 def own_server() -> Iterator[RedisProcess]:
-    """A Redis that a test may kill, and that keeps what it has acknowledged."""
+    """A Redis that a test may kill; it persists every write that it acknowledges."""
     lasting = ("--appendonly", "yes", "--appendfsync", "always")
     with redis_process(embedded_binary(), *lasting) as server:
         yield server
@@ -75,7 +75,7 @@ def own_server() -> Iterator[RedisProcess]:
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
     if why := missing().get("compose"):
         pytest.skip(why)
-    model_key = tmp_path_factory.mktemp("given") / "model-api-key"
+    model_key = tmp_path_factory.mktemp("model-key") / "model-api-key"
     model_key.write_text(MODEL_KEY)
     with composed(model_key) as services:
         yield services
@@ -83,6 +83,6 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
 
 @pytest.fixture(scope="session")
 def password(services: Composed) -> str:
-    """Of the user that the service is to Redis."""
+    """The password of the service's Redis user."""
     url = services.inside("privity", "cat", "/secrets/redis-url").stdout
     return urlsplit(url).password or ""

@@ -1,4 +1,4 @@
-"""Bodies of the AI SDK that no package sends: each is answered clearly, and nothing is touched."""
+"""Malformed AI SDK bodies: each gets a clear problem, and nothing is changed."""
 
 import json
 from typing import Any
@@ -17,8 +17,8 @@ def message(*parts: Any, **members: Any) -> dict[str, Any]:
 
 
 def tool(**members: Any) -> dict[str, Any]:
-    known = {"type": "tool-look", "toolCallId": "a", "state": "output-available", "output": 1}
-    return message({**known, **members}, role="assistant")
+    part = {"type": "tool-look", "toolCallId": "a", "state": "output-available", "output": 1}
+    return message({**part, **members}, role="assistant")
 
 
 def body(*messages: Any, **members: Any) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def without_id(document: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in document.items() if name != "id"}
 
 
-REFUSED: dict[str, tuple[Any, int, str]] = {
+REJECTED: dict[str, tuple[Any, int, str]] = {
     "no id": (without_id(body()), 400, "body_invalid"),
     "an id of a number": (body(id=7), 400, "body_invalid"),
     "an empty id": (body(id=""), 400, "chat_id_malformed"),
@@ -37,7 +37,7 @@ REFUSED: dict[str, tuple[Any, int, str]] = {
     "a long id": (body(id="a" * 257), 400, "chat_id_malformed"),
     "no messages": ({"id": "SESSION", "messages": []}, 400, "body_invalid"),
     "a message that is text": (body("Hi"), 400, "body_invalid"),
-    "a message of nobody": (body({"id": "u1", "parts": [TEXT]}), 400, "body_invalid"),
+    "a message without a role": (body({"id": "u1", "parts": [TEXT]}), 400, "body_invalid"),
     "a message of the system": (body(message(role="system")), 400, "body_invalid"),
     "a message of a tool": (body(message(role="tool")), 400, "body_invalid"),
     "a message without parts": (body({"id": "u1", "role": "user"}), 400, "body_invalid"),
@@ -63,95 +63,99 @@ REFUSED: dict[str, tuple[Any, int, str]] = {
         400,
         "body_invalid",
     ),
-    "a trigger nobody knows": (body(trigger="resume-stream"), 400, "body_invalid"),
-    "a busy word nobody knows": (body(onBusy="wait"), 400, "body_invalid"),
+    "a trigger that is unknown": (body(trigger="resume-stream"), 400, "body_invalid"),
+    "a busy word that is unknown": (body(onBusy="wait"), 400, "body_invalid"),
     "a locale of a list": (body(locale=["en"]), 400, "body_invalid"),
     "context over 8 kB": (body(context="a" * 8_191), 413, "context_too_long"),
-    "results nobody waits for": (body(tool()), 409, "tool_results_unexpected"),
+    "results without a waiting call": (body(tool()), 409, "tool_results_unexpected"),
     "no results": (body(message(role="assistant")), 409, "tool_results_unexpected"),
     "a result of no call": (body(tool(toolCallId=None)), 400, "body_invalid"),
     "a long result": (body(tool(output="a" * 32_767)), 413, "tool_result_too_long"),
     "too much": (body(message(), app="a" * 2_097_152), 413, "body_too_large"),
     "too much before the messages": ({"app": "a" * 131_072, **body()}, 413, "body_too_large"),
 }
-TO_THE_OWNER_ONLY = {"results nobody waits for", "no results"}
+OWNER_ONLY = {"results without a waiting call", "no results"}
 
 
-async def posted(who: NativeClient, document: Any) -> Answer:
-    return await who.post("/api/chat", document)
+async def post_chat(client: NativeClient, document: Any) -> Answer:
+    return await client.post("/api/chat", document)
 
 
 @pytest.mark.parametrize(
     ("document", "status", "code"),
-    [told for name, told in REFUSED.items() if name not in TO_THE_OWNER_ONLY],
-    ids=[name for name in REFUSED if name not in TO_THE_OWNER_ONLY],
+    [case for name, case in REJECTED.items() if name not in OWNER_ONLY],
+    ids=[name for name in REJECTED if name not in OWNER_ONLY],
 )
-async def test_a_bad_message_is_refused_and_touches_nothing(
+async def test_a_bad_message_is_rejected_and_changes_nothing(
     untouched: UntouchedConversation, document: dict[str, Any], status: int, code: str
 ) -> None:
     named = json.loads(json.dumps(document).replace("SESSION", untouched.session_id))
 
-    told = await untouched.refusal(lambda who: posted(who, named))
+    rejection = await untouched.rejection(lambda client: post_chat(client, named))
 
-    assert told == (status, code)
+    assert rejection == (status, code)
 
 
-@pytest.mark.parametrize("name", sorted(TO_THE_OWNER_ONLY))
-async def test_results_are_taken_only_where_they_were_asked_for(
+@pytest.mark.parametrize("name", sorted(OWNER_ONLY))
+async def test_tool_results_are_accepted_only_where_a_call_waits(
     untouched: UntouchedConversation, name: str
 ) -> None:
-    document, status, code = REFUSED[name]
+    document, status, code = REJECTED[name]
     named = {**document, "id": untouched.session_id}
 
-    refused = await posted(untouched.client, named)
-    unknown = await posted(NativeClient(untouched.client.url), named)
+    rejected = await post_chat(untouched.client, named)
+    unknown = await post_chat(NativeClient(untouched.client.url), named)
 
-    assert (refused.status, refused.code) == (status, code)
+    assert (rejected.status, rejected.code) == (status, code)
     assert (unknown.status, unknown.code) == (404, "conversation_not_found")
-    await untouched.is_unchanged()
+    await untouched.assert_unchanged()
 
 
-async def test_a_problem_has_the_shape_that_the_ai_sdk_knows(
+async def test_a_problem_includes_the_shape_that_the_ai_sdk_knows(
     untouched: UntouchedConversation,
 ) -> None:
-    answer = await posted(untouched.client, body(message({"type": "text", "text": 5}), id="mine"))
+    answer = await post_chat(
+        untouched.client, body(message({"type": "text", "text": 5}), id="mine")
+    )
 
-    told = answer.document["error"]
-    assert (told["code"], told["type"]) == ("body_invalid", "invalid_request_error")
-    assert told["message"] == answer.document["detail"]
+    error = answer.document["error"]
+    assert (error["code"], error["type"]) == ("body_invalid", "invalid_request_error")
+    assert error["message"] == answer.document["detail"]
 
 
-async def test_what_is_shown_of_earlier_messages_is_never_looked_at(
+async def test_earlier_messages_in_the_body_are_never_read(
     echo_client: NativeClient,
 ) -> None:
     nonsense: list[Any] = [7, None, {"role": 1}, {"role": "user"}, [[]], "Hi"]
 
-    answer = await posted(echo_client, body(*nonsense, message(), id="mine"))
+    answer = await post_chat(echo_client, body(*nonsense, message(), id="mine"))
 
     assert answer.status == 200
 
 
-async def test_a_chat_much_longer_than_its_newest_message_is_taken(
+async def test_a_chat_much_longer_than_its_newest_message_is_accepted(
     echo_client: NativeClient,
 ) -> None:
     shown = [message({"type": "text", "text": "a" * 8_000}) for _ in range(100)]
 
-    answer = await posted(echo_client, body(*shown, message(), id="mine"))
+    answer = await post_chat(echo_client, body(*shown, message(), id="mine"))
 
     assert answer.status == 200
     assert answer.events[0].document["messageMetadata"]["restarted"] is True
 
 
-async def test_members_of_the_app_are_ignored_and_ours_are_heard(echo_client: NativeClient) -> None:
+async def test_the_apps_members_are_ignored_and_privitys_are_used(
+    echo_client: NativeClient,
+) -> None:
     ours = {"context": {"page": 1}, "locale": "en"}
-    answer = await posted(echo_client, body(id="mine", **ours, temperature=2, user={"deep": []}))
+    answer = await post_chat(echo_client, body(id="mine", **ours, temperature=2, user={"deep": []}))
     export = (await echo_client.get("/api/chat/mine/export")).document
 
     assert answer.status == 200
     assert (export["pageContext"], export["locale"]) == ({"page": 1}, "en")
 
 
-async def test_it_may_be_answered_as_a_document(echo_client: NativeClient) -> None:
+async def test_the_reply_can_be_a_document(echo_client: NativeClient) -> None:
     answer = await echo_client.post("/api/chat", body(id="mine"), **JSON)
 
     assert answer.document["reply"]["content"] == "Hi "
@@ -168,8 +172,8 @@ async def test_the_same_request_twice_is_one_turn(echo_client: NativeClient) -> 
     assert (len(turns), len(history["messages"])) == (1, 2)
 
 
-async def test_names_in_every_path_are_the_clients(echo_client: NativeClient) -> None:
-    await posted(echo_client, body(id="mine"))
+async def test_every_path_accepts_the_clients_chat_id(echo_client: NativeClient) -> None:
+    await post_chat(echo_client, body(id="mine"))
     again = await echo_client.post("/api/chat/mine/regenerate", {})
     stopped = await echo_client.post("/api/chat/mine/stop", {})
     resumed = await echo_client.get("/api/chat/mine/stream")
@@ -180,18 +184,18 @@ async def test_names_in_every_path_are_the_clients(echo_client: NativeClient) ->
     assert (await echo_client.get("/api/chat/mine")).status == 404
 
 
-@pytest.mark.parametrize("named", [{}, {"messageId": "nobody"}], ids=["unnamed", "unknown"])
-async def test_another_answer_is_to_the_words_that_are_kept(
+@pytest.mark.parametrize("named", [{}, {"messageId": "unknown"}], ids=["unnamed", "unknown"])
+async def test_regenerating_answers_the_stored_message(
     echo_client: NativeClient, named: dict[str, str]
 ) -> None:
-    await posted(echo_client, body(id="mine"))
-    await posted(echo_client, body(message(id="u2"), id="mine"))
+    await post_chat(echo_client, body(id="mine"))
+    await post_chat(echo_client, body(message(id="u2"), id="mine"))
     other = message({"type": "text", "text": "Forged"})
-    answer = await posted(
+    answer = await post_chat(
         echo_client, body(other, id="mine", trigger="regenerate-message", **named)
     )
     history = (await echo_client.get("/api/chat/mine")).document
 
     assert answer.status == 200
-    told = [said["parts"][-1]["text"] for said in history["messages"]]
-    assert told == ["Hi", "Hi "]
+    texts = [message["parts"][-1]["text"] for message in history["messages"]]
+    assert texts == ["Hi", "Hi "]

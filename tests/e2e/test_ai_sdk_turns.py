@@ -1,4 +1,4 @@
-"""Requests of the AI SDK that meet a turn which is open already."""
+"""AI SDK requests while a turn is already open."""
 
 import asyncio
 import json
@@ -11,16 +11,16 @@ from tests.support.event_stream import kinds, text_of
 from tests.support.fake_model import FakeModel
 from tests.support.native_client import NativeClient
 
-_PATIENCE = 30
+_TIMEOUT = 30
 TYPED = {"content_type": "application/json"}
 
 
-def saying(text: str, message_id: str = "u1") -> dict[str, Any]:
-    said = {"id": message_id, "role": "user", "parts": [{"type": "text", "text": text}]}
-    return {"id": "mine", "messages": [said]}
+def message_body(text: str, message_id: str = "u1") -> dict[str, Any]:
+    message = {"id": message_id, "role": "user", "parts": [{"type": "text", "text": text}]}
+    return {"id": "mine", "messages": [message]}
 
 
-def answering(output: str) -> dict[str, Any]:
+def tool_result_body(output: str) -> dict[str, Any]:
     tool = {"type": "tool-look", "toolCallId": "a", "state": "output-available", "output": output}
     return {"id": "mine", "messages": [{"id": "x", "role": "assistant", "parts": [tool]}]}
 
@@ -28,15 +28,15 @@ def answering(output: str) -> dict[str, Any]:
 async def run_twice(
     client: NativeClient, fake_model: FakeModel, document: dict[str, Any]
 ) -> list[str]:
-    """What two of the same request are told, the second sent while the first is answered."""
+    """The replies to the same request sent twice, the second before the first is answered."""
     body = json.dumps(document).encode()
     async with (
-        asyncio.timeout(_PATIENCE),
+        asyncio.timeout(_TIMEOUT),
         client.open("POST", "/api/chat", body, **TYPED) as first,
         client.open("POST", "/api/chat", body, **TYPED) as second,
     ):
         model_reply = await fake_model.next_reply()
-        model_reply.say("Once")
+        model_reply.send_text("Once")
         model_reply.finish()
         answers = [await live.whole() for live in (first, second)]
     return [text_of(answer.events) for answer in answers]
@@ -45,44 +45,44 @@ async def run_twice(
 async def test_a_message_sent_twice_is_answered_once(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
-    told = await run_twice(client, fake_model, saying("Hello?"))
+    replies = await run_twice(client, fake_model, message_body("Hello?"))
 
     history = (await client.get("/api/chat/mine")).document
-    assert told == ["Once", "Once"]
-    assert (fake_model.times_asked, len(history["messages"])) == (1, 2)
+    assert replies == ["Once", "Once"]
+    assert (fake_model.call_count, len(history["messages"])) == (1, 2)
 
 
-async def test_results_of_tools_sent_twice_go_on_once(
+async def test_tool_results_sent_twice_continue_the_reply_once(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
-    async def asking() -> None:
+    async def call_tool() -> None:
         model_reply = await fake_model.next_reply()
-        model_reply.give(ToolCallPiece(call_id="a", name="look", arguments="{}"))
+        model_reply.send(ToolCallPiece(call_id="a", name="look", arguments="{}"))
         model_reply.finish(FinishReason.TOOL_CALLS)
 
-    await asyncio.gather(client.post("/api/chat", saying("Look!")), asking())
-    told = await run_twice(client, fake_model, answering("rain"))
+    await asyncio.gather(client.post("/api/chat", message_body("Look!")), call_tool())
+    replies = await run_twice(client, fake_model, tool_result_body("rain"))
 
-    assert told == ["Once", "Once"]
-    assert fake_model.times_asked == 2
+    assert replies == ["Once", "Once"]
+    assert fake_model.call_count == 2
 
 
-async def test_results_of_tools_can_be_given_again_after_a_failure(
+async def test_tool_results_can_be_sent_again_after_a_failure(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
-    async def model_reply(*said: ToolCallPiece | str, fails: bool = False) -> None:
-        told = await fake_model.next_reply()
-        for one in said:
-            told.say(one) if isinstance(one, str) else told.give(one)
-        told.fail(ModelUnavailable()) if fails else told.finish()
+    async def reply_with(*pieces: ToolCallPiece | str, fails: bool = False) -> None:
+        model_reply = await fake_model.next_reply()
+        for piece in pieces:
+            model_reply.send_text(piece) if isinstance(piece, str) else model_reply.send(piece)
+        model_reply.fail(ModelUnavailable()) if fails else model_reply.finish()
 
     look = ToolCallPiece(call_id="a", name="look", arguments="{}")
-    await asyncio.gather(client.post("/api/chat", saying("Look!")), model_reply(look))
+    await asyncio.gather(client.post("/api/chat", message_body("Look!")), reply_with(look))
     failed, _ = await asyncio.gather(
-        client.post("/api/chat", answering("rain")), model_reply(fails=True)
+        client.post("/api/chat", tool_result_body("rain")), reply_with(fails=True)
     )
     again, _ = await asyncio.gather(
-        client.post("/api/chat", answering("rain")), model_reply("Wet.")
+        client.post("/api/chat", tool_result_body("rain")), reply_with("Wet.")
     )
 
     history = (await client.get("/api/chat/mine")).document
@@ -91,41 +91,41 @@ async def test_results_of_tools_can_be_given_again_after_a_failure(
     assert len(history["messages"]) == 2
 
 
-async def test_other_words_under_the_same_id_are_another_message(
+async def test_another_text_under_the_same_id_is_another_message(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
-    body = json.dumps(saying("Hello?")).encode()
+    body = json.dumps(message_body("Hello?")).encode()
     async with client.open("POST", "/api/chat", body, **TYPED) as first:
         await fake_model.next_reply()
-        second = asyncio.create_task(client.post("/api/chat", saying("Hello!")))
+        second = asyncio.create_task(client.post("/api/chat", message_body("Hello!")))
         model_reply = await fake_model.next_reply()
-        model_reply.say("Hi")
+        model_reply.send_text("Hi")
         model_reply.finish()
         await first.whole()
         answer = await second
 
     history = (await client.get("/api/chat/mine")).document
     assert text_of(answer.events) == "Hi"
-    assert [said["parts"][-1]["text"] for said in history["messages"]] == ["Hello!", "Hi"]
+    assert [message["parts"][-1]["text"] for message in history["messages"]] == ["Hello!", "Hi"]
 
 
-async def test_first_messages_at_once_meet_in_one_conversation(
+async def test_simultaneous_first_messages_share_one_conversation(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async def model_reply() -> None:
         for _ in range(2):
-            said = await fake_model.next_reply()
-            said.say("Hi")
-            said.finish()
+            reply = await fake_model.next_reply()
+            reply.send_text("Hi")
+            reply.finish()
 
     await client.get("/")
     first, second, _ = await asyncio.gather(
-        client.post("/api/chat", saying("One", "u1")),
-        client.post("/api/chat", saying("Two", "u2")),
+        client.post("/api/chat", message_body("One", "u1")),
+        client.post("/api/chat", message_body("Two", "u2")),
         model_reply(),
     )
     history = (await client.get("/api/chat/mine")).document
 
     sessions = {answer.headers["x-session-id"] for answer in (first, second)}
     assert sessions == {history["sessionId"]}
-    assert {said["id"] for said in history["messages"]} >= {"u1", "u2"}
+    assert {message["id"] for message in history["messages"]} >= {"u1", "u2"}

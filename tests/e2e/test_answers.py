@@ -1,4 +1,4 @@
-"""What every answer says to browsers, and the pages that describe the service."""
+"""The headers of every response, and the pages that describe the service."""
 
 import re
 from base64 import b64encode
@@ -18,42 +18,42 @@ API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
 async def every_kind_of_answer(client: NativeClient) -> dict[str, Answer]:
-    """One of each: pages, documents, streams, nothing, and refusals."""
-    said = await client.say("Hi")
-    where = f"/api/chat/{said.session_id}"
+    """One response of each kind: pages, documents, streams, empty ones and problems."""
+    stream = await client.send("Hi")
+    path = f"/api/chat/{stream.session_id}"
     return {
         "the front page": await client.get("/"),
         "openapi": await client.get("/openapi.json"),
         "health": await client.get("/health/live"),
-        "a stream": said,
+        "a stream": stream,
         "a reply": await client.post("/api/chat", {"message": "Hi"}, **JSON),
         "a welcome": await client.post("/api/sessions", {}),
-        "history": await client.history(said.session_id),
-        "an export": await client.get(f"{where}/export"),
-        "nothing": await client.get(f"{where}/stream"),
+        "history": await client.history(stream.session_id),
+        "an export": await client.get(f"{path}/export"),
+        "nothing": await client.get(f"{path}/stream"),
         "a refusal": await client.post("/api/chat", {}),
         "a stranger's refusal": await client.get(f"/api/chat?sessionId={uuid4()}"),
         "a client key": await client.post("/api/client-key", {}),
-        "forgetting": await client.delete(where),
+        "forgetting": await client.delete(path),
         "an unknown address": await client.get("/nope"),
         "a wrong method": await client.call("PUT", "/"),
     }
 
 
-async def test_every_answer_keeps_browsers_careful(echo_client: NativeClient) -> None:
+async def test_every_response_has_the_security_headers(echo_client: NativeClient) -> None:
     answers = await every_kind_of_answer(echo_client)
 
     for name, answer in answers.items():
-        said = answer.headers
-        assert said["x-content-type-options"] == "nosniff", name
-        assert said["referrer-policy"] == "no-referrer", name
-        assert said["x-frame-options"] == "DENY", name
-        assert "frame-ancestors 'none'" in said["content-security-policy"], name
-        assert "strict-transport-security" not in said, name
-        assert "server" not in said, name
+        headers = answer.headers
+        assert headers["x-content-type-options"] == "nosniff", name
+        assert headers["referrer-policy"] == "no-referrer", name
+        assert headers["x-frame-options"] == "DENY", name
+        assert "frame-ancestors 'none'" in headers["content-security-policy"], name
+        assert "strict-transport-security" not in headers, name
+        assert "server" not in headers, name
 
 
-async def test_nothing_but_the_page_may_load_anything(echo_client: NativeClient) -> None:
+async def test_only_the_page_may_load_resources(echo_client: NativeClient) -> None:
     answers = await every_kind_of_answer(echo_client)
 
     del answers["the front page"]
@@ -62,7 +62,7 @@ async def test_nothing_but_the_page_may_load_anything(echo_client: NativeClient)
     }
 
 
-async def test_what_has_content_is_cached_by_nobody(echo_client: NativeClient) -> None:
+async def test_responses_with_content_are_never_cached(echo_client: NativeClient) -> None:
     answers = await every_kind_of_answer(echo_client)
 
     open_to_all = {"openapi"}
@@ -74,7 +74,7 @@ async def test_what_has_content_is_cached_by_nobody(echo_client: NativeClient) -
     assert cached == open_to_all
 
 
-async def test_by_https_browsers_never_come_by_http_again() -> None:
+async def test_https_responses_set_hsts() -> None:
     async with running_service(Settings(public_url=HTTPS), model=EchoModel()) as service:
         answers = await every_kind_of_answer(NativeClient(service.url))
 
@@ -82,7 +82,7 @@ async def test_by_https_browsers_never_come_by_http_again() -> None:
     assert seen == {"max-age=31536000; includeSubDomains"}
 
 
-async def test_the_front_page_may_run_what_it_brings_and_nothing_else(
+async def test_the_front_page_allows_only_its_own_style_and_scripts(
     echo_client: NativeClient,
 ) -> None:
     answer = await echo_client.get("/")
@@ -98,14 +98,14 @@ async def test_the_front_page_may_run_what_it_brings_and_nothing_else(
 
 
 @pytest.mark.parametrize("host", ["<b>", '"><script>alert(1)</script>', "evil.example"])
-async def test_the_front_page_repeats_no_markup(echo_client: NativeClient, host: str) -> None:
+async def test_the_front_page_reflects_no_markup(echo_client: NativeClient, host: str) -> None:
     page = (await echo_client.get("/", host=host)).body
 
     assert b"<b>" not in page
     assert b"alert" not in page
 
 
-async def test_the_description_is_valid_and_names_every_operation(
+async def test_the_openapi_document_is_valid_and_names_every_operation(
     echo_client: NativeClient,
 ) -> None:
     answer = await echo_client.get("/openapi.json")
@@ -118,7 +118,7 @@ async def test_the_description_is_valid_and_names_every_operation(
     )
 
 
-async def test_every_described_operation_is_there(echo_client: NativeClient) -> None:
+async def test_every_described_operation_exists(echo_client: NativeClient) -> None:
     paths = (await echo_client.get("/openapi.json")).document["paths"]
 
     found = {
@@ -132,25 +132,25 @@ async def test_every_described_operation_is_there(echo_client: NativeClient) -> 
     }
 
     assert found
-    assert not [where for where, status in found.items() if status == 405 or status >= 500]
+    assert not [path for path, status in found.items() if status == 405 or status >= 500]
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
-async def test_a_healthy_service_says_so(echo_client: NativeClient, path: str) -> None:
+async def test_a_healthy_service_is_live_and_ready(echo_client: NativeClient, path: str) -> None:
     answer = await echo_client.get(path)
 
     assert (answer.status, answer.document) == (200, {"status": "ok"})
 
 
-async def test_a_leaving_service_is_alive_but_not_ready(
+async def test_a_service_shutting_down_is_live_but_not_ready(
     service: RunningService, client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
         model_reply = await fake_model.next_reply()
         service.runner.refuse_new()
         alive, ready = await client.get("/health/live"), await client.get("/health/ready")
-        refused = await client.say("And?")
-        model_reply.say("Bye")
+        refused = await client.send("And?")
+        model_reply.send_text("Bye")
         model_reply.finish()
         answer = await live.whole()
 

@@ -1,4 +1,4 @@
-"""Bad messages: each is answered clearly, and nothing is touched."""
+"""Bad messages: each gets a clear problem, and nothing is changed."""
 
 import json
 
@@ -14,7 +14,7 @@ NESTED = DEEP + b"]" * 60_000
 
 
 def with_members(members: bytes) -> bytes:
-    """A message to the kept conversation, with further members."""
+    """A message to the untouched conversation, with further members."""
     return WELL[:-1] + b"," + members + b"}"
 
 
@@ -23,7 +23,7 @@ def with_text(text: str) -> bytes:
 
 
 def saying(value: bytes) -> bytes:
-    """A message to the kept conversation whose text is this JSON."""
+    """A message to the untouched conversation; its text is this JSON."""
     return b'{"message":%b,"sessionId":"SESSION"}' % value
 
 
@@ -61,7 +61,7 @@ NOT_EXPECTED = {
     "a busy word nobody knows": with_members(b'"onBusy":"wait"'),
     "a locale of a list": with_members(b'"locale":["en"]'),
     "a locale without an end": with_members(b'"locale":"%b"' % (b"e" * 65)),
-    "context told twice": with_members(b'"context":1,"questionContext":2'),
+    "context rejection twice": with_members(b'"context":1,"questionContext":2'),
     "deep nesting": NESTED,
     "deep nesting without an end": DEEP,
     "a deeply nested message": saying(NESTED),
@@ -94,20 +94,20 @@ TABLE = {
 }
 
 
-async def posted(who: NativeClient, body: bytes, **headers: str) -> Answer:
+async def post_chat(client: NativeClient, body: bytes, **headers: str) -> Answer:
     typed = {"content_type": "application/json", **headers}
-    return await who.call("POST", "/api/chat", body, **typed)
+    return await client.call("POST", "/api/chat", body, **typed)
 
 
 @pytest.mark.parametrize(("body", "status", "code"), TABLE.values(), ids=TABLE)
-async def test_a_bad_message_is_refused_and_touches_nothing(
+async def test_a_bad_message_is_rejected_and_changes_nothing(
     untouched: UntouchedConversation, body: bytes, status: int, code: str
 ) -> None:
     body = body.replace(b"SESSION", untouched.session_id.encode())
 
-    told = await untouched.refusal(lambda who: posted(who, body))
+    rejection = await untouched.rejection(lambda client: post_chat(client, body))
 
-    assert told == (status, code)
+    assert rejection == (status, code)
 
 
 @pytest.mark.parametrize(
@@ -122,18 +122,18 @@ async def test_a_bad_message_is_refused_and_touches_nothing(
         "text/plain; application/json",
     ],
 )
-async def test_only_json_is_taken(untouched: UntouchedConversation, kind: str) -> None:
+async def test_only_json_is_accepted(untouched: UntouchedConversation, kind: str) -> None:
     body = WELL.replace(b"SESSION", untouched.session_id.encode())
 
-    told = await untouched.refusal(lambda who: posted(who, body, content_type=kind))
+    rejection = await untouched.rejection(lambda client: post_chat(client, body, content_type=kind))
 
-    assert told == (415, "unsupported_media_type")
+    assert rejection == (415, "unsupported_media_type")
 
 
-async def test_a_body_of_no_kind_is_not_taken(untouched: UntouchedConversation) -> None:
-    told = await untouched.refusal(lambda who: who.call("POST", "/api/chat", WELL))
+async def test_a_body_without_a_content_type_is_rejected(untouched: UntouchedConversation) -> None:
+    rejection = await untouched.rejection(lambda client: client.call("POST", "/api/chat", WELL))
 
-    assert told == (415, "unsupported_media_type")
+    assert rejection == (415, "unsupported_media_type")
 
 
 @pytest.mark.parametrize(
@@ -151,14 +151,14 @@ async def test_a_body_of_no_kind_is_not_taken(untouched: UntouchedConversation) 
     ],
     ids=lambda text: text[:12],
 )
-async def test_a_session_id_that_is_none_begins_nothing(
+async def test_a_malformed_session_id_begins_no_conversation(
     untouched: UntouchedConversation, session_id: str
 ) -> None:
     body = json.dumps({"message": "Hi", "sessionId": session_id}).encode()
 
-    told = await untouched.refusal(lambda who: posted(who, body))
+    rejection = await untouched.rejection(lambda client: post_chat(client, body))
 
-    assert told == (400, "session_id_malformed")
+    assert rejection == (400, "session_id_malformed")
 
 
 @pytest.mark.parametrize("key", ["", "two words", "x" * 256, "schl\xfcssel", "a\tb"])
@@ -167,9 +167,11 @@ async def test_an_idempotency_key_is_visible_ascii(
 ) -> None:
     body = WELL.replace(b"SESSION", untouched.session_id.encode())
 
-    told = await untouched.refusal(lambda who: posted(who, body, idempotency_key=key))
+    rejection = await untouched.rejection(
+        lambda client: post_chat(client, body, idempotency_key=key)
+    )
 
-    assert told == (400, "idempotency_key_malformed")
+    assert rejection == (400, "idempotency_key_malformed")
 
 
 async def test_a_problem_names_the_field_and_never_what_was_in_it(
@@ -177,13 +179,15 @@ async def test_a_problem_names_the_field_and_never_what_was_in_it(
 ) -> None:
     body = with_members(b'"onBusy":"PLANTED"').replace(b"SESSION", untouched.session_id.encode())
 
-    answer = await posted(untouched.client, body)
+    answer = await post_chat(untouched.client, body)
 
     assert answer.document["field"] == answer.document["error"]["param"] == "onBusy"
     assert b"PLANTED" not in answer.body
 
 
-async def test_the_longest_message_and_context_are_taken(untouched: UntouchedConversation) -> None:
+async def test_the_longest_message_and_context_are_accepted(
+    untouched: UntouchedConversation,
+) -> None:
     longest = {"message": "\U0001f600" * 8_000, "context": "a" * 8_190}
 
     answer = await NativeClient(untouched.client.url).post("/api/chat", longest)

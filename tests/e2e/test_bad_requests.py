@@ -1,4 +1,4 @@
-"""Bad paths, methods, parameters and headers: each is answered clearly, and nothing is touched."""
+"""Bad paths, methods, parameters and headers: each gets a clear problem, and nothing is changed."""
 
 from uuid import uuid4
 
@@ -28,9 +28,9 @@ from tests.support.untouched_conversation import UntouchedConversation
     ],
 )
 async def test_an_unknown_address_is_404(untouched: UntouchedConversation, path: str) -> None:
-    told = await untouched.refusal(lambda who: who.get(path))
+    rejection = await untouched.rejection(lambda client: client.get(path))
 
-    assert told == (404, "not_found")
+    assert rejection == (404, "not_found")
 
 
 @pytest.mark.parametrize(
@@ -46,15 +46,15 @@ async def test_an_unknown_address_is_404(untouched: UntouchedConversation, path:
         ("DELETE", "/", {"GET", "HEAD"}),
     ],
 )
-async def test_a_wrong_method_is_405_and_says_which_are_right(
+async def test_a_wrong_method_is_405_and_lists_the_allowed_ones(
     untouched: UntouchedConversation, method: str, path: str, allowed: set[str]
 ) -> None:
     path = path.format(untouched.session_id)
     answer = await untouched.client.call(method, path)
 
-    told = await untouched.refusal(lambda who: who.call(method, path))
+    rejection = await untouched.rejection(lambda client: client.call(method, path))
 
-    assert told == (405, "method_not_allowed")
+    assert rejection == (405, "method_not_allowed")
     assert set(answer.headers["allow"].split(", ")) == allowed
 
 
@@ -67,14 +67,14 @@ async def test_a_wrong_method_is_405_and_says_which_are_right(
     ],
     ids=lambda query: query[:20],
 )
-async def test_a_page_that_cannot_be_is_refused(
+async def test_invalid_paging_parameters_are_rejected(
     untouched: UntouchedConversation, query: str
 ) -> None:
     path = f"/api/chat?sessionId={untouched.session_id}&{query}"
 
-    told = await untouched.refusal(lambda who: who.get(path))
+    rejection = await untouched.rejection(lambda client: client.get(path))
 
-    assert told == (400, "invalid_input")
+    assert rejection == (400, "invalid_input")
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
@@ -91,45 +91,45 @@ async def test_a_page_that_cannot_be_is_refused(
     ],
     ids=lambda text: text[:20],
 )
-async def test_reading_and_forgetting_need_a_session(
+async def test_reading_and_forgetting_require_a_session_id(
     untouched: UntouchedConversation, method: str, query: str, code: str
 ) -> None:
-    told = await untouched.refusal(lambda who: who.call(method, f"/api/chat{query}"))
+    rejection = await untouched.rejection(lambda client: client.call(method, f"/api/chat{query}"))
 
-    assert told == (400, code)
+    assert rejection == (400, code)
 
 
 @pytest.mark.parametrize("name", ["x", "6D2A6A4E-6C1E-4F0E-9A0E-3D8B5A3F2C11", "%00", "%ff"])
-async def test_a_name_in_the_path_that_names_nothing_changes_nothing(
+async def test_an_unknown_id_in_the_path_changes_nothing(
     untouched: UntouchedConversation, name: str
 ) -> None:
-    told = {
-        await untouched.refusal(lambda who: who.get(f"/api/chat/{name}")),
-        await untouched.refusal(lambda who: who.get(f"/api/chat/{name}/export")),
-        await untouched.refusal(lambda who: who.post(f"/api/chat/{name}/regenerate", {})),
+    rejections = {
+        await untouched.rejection(lambda client: client.get(f"/api/chat/{name}")),
+        await untouched.rejection(lambda client: client.get(f"/api/chat/{name}/export")),
+        await untouched.rejection(lambda client: client.post(f"/api/chat/{name}/regenerate", {})),
     }
     forgotten = await untouched.client.delete(f"/api/chat/{name}")
     resumed = await untouched.client.get(f"/api/chat/{name}/stream")
     stopped = await untouched.client.post(f"/api/chat/{name}/stop", {})
 
-    assert told == {(404, "conversation_not_found")}
+    assert rejections == {(404, "conversation_not_found")}
     assert (forgotten.status, resumed.status) == (204, 204)
     assert stopped.document == {"success": True, "stopped": False}
-    await untouched.is_unchanged()
+    await untouched.assert_unchanged()
 
 
 @pytest.mark.parametrize(
     "cursor",
     ["x", ".", ".1", "a.", "a.-1", "a.x", "a.\xb9", "a." + "9" * 19, "a.1.", "a.1e3"],
 )
-async def test_a_cursor_that_is_none_resumes_nothing(
+async def test_a_malformed_cursor_resumes_nothing(
     untouched: UntouchedConversation, cursor: str
 ) -> None:
     path = f"/api/chat/{untouched.session_id}/stream"
 
-    told = await untouched.refusal(lambda who: who.get(path, last_event_id=cursor))
+    rejection = await untouched.rejection(lambda client: client.get(path, last_event_id=cursor))
 
-    assert told == (400, "cursor_malformed")
+    assert rejection == (400, "cursor_malformed")
 
 
 @pytest.mark.parametrize(
@@ -149,55 +149,55 @@ async def test_a_cursor_that_is_none_resumes_nothing(
         ("regenerate", {"sessionId": "x"}, "body_invalid"),
     ],
 )
-async def test_a_bad_wish_for_a_reply_changes_nothing(
+async def test_a_malformed_stop_or_regenerate_changes_nothing(
     untouched: UntouchedConversation, action: str, body: object, code: str
 ) -> None:
     path = f"/api/chat/{untouched.session_id}/{action}"
 
-    told = await untouched.refusal(lambda who: who.post(path, body))
+    rejection = await untouched.rejection(lambda client: client.post(path, body))
 
-    assert told == (400, code)
+    assert rejection == (400, code)
 
 
 @pytest.mark.parametrize("path", ["/api/sessions", "/api/client-key"])
 @pytest.mark.parametrize("body", [{"message": "Hi"}, [], None, 1])
-async def test_what_takes_next_to_nothing_takes_nothing_else(
+async def test_routes_with_an_empty_body_reject_anything_else(
     untouched: UntouchedConversation, path: str, body: object
 ) -> None:
-    told = await untouched.refusal(lambda who: who.post(path, body))
+    rejection = await untouched.rejection(lambda client: client.post(path, body))
 
-    assert told == (400, "body_invalid")
+    assert rejection == (400, "body_invalid")
 
 
 @pytest.mark.parametrize(
     "origin", ["", "x", "null", "http://", "http://[", "http://]", "http://a:b"]
 )
-async def test_an_origin_that_is_none_is_another_site(
+async def test_a_malformed_origin_counts_as_another_site(
     untouched: UntouchedConversation, origin: str
 ) -> None:
-    told = await untouched.refusal(
-        lambda who: who.post("/api/chat", {"message": "Hi"}, origin=origin)
+    rejection = await untouched.rejection(
+        lambda client: client.post("/api/chat", {"message": "Hi"}, origin=origin)
     )
 
-    assert told == (403, "cross_site_request")
+    assert rejection == (403, "cross_site_request")
 
 
 @pytest.mark.parametrize("host", ["[", "]", "a b", "a/b?c#d", "evil.example:x", "\xff", ""])
-async def test_a_host_that_is_none_does_no_harm(
+async def test_a_malformed_host_changes_nothing(
     untouched: UntouchedConversation, host: str
 ) -> None:
     stranger = NativeClient(untouched.client.url)
 
     page = await stranger.get("/", host=host)
-    said = await stranger.post(
+    answer = await stranger.post(
         "/api/chat", {"message": "Hi"}, host=host, idempotency_key=str(uuid4())
     )
 
-    assert {page.status, said.status} in ({200}, {400})
-    await untouched.is_unchanged()
+    assert {page.status, answer.status} in ({200}, {400})
+    await untouched.assert_unchanged()
 
 
-async def test_a_slash_too_many_never_leads_to_the_host_that_was_named(
+async def test_a_trailing_slash_never_redirects_to_the_named_host(
     untouched: UntouchedConversation,
 ) -> None:
     answer = await untouched.client.get("/openapi.json/", host="evil.example")

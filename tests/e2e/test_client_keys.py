@@ -1,4 +1,4 @@
-"""The bearer of a program: a client key, and what becomes of it."""
+"""Client keys as bearer tokens."""
 
 import pytest
 
@@ -14,10 +14,10 @@ async def new_bearer(client: NativeClient) -> str:
     return f"Bearer {answer.document['clientKey']}"
 
 
-async def test_a_client_key_is_a_bearer_and_gets_no_cookie(echo_client: NativeClient) -> None:
+async def test_a_client_key_as_bearer_token_gets_no_cookie(echo_client: NativeClient) -> None:
     program = NativeClient(echo_client.url, authorization=await new_bearer(echo_client))
 
-    answers = [await program.get("/"), await program.say("One")]
+    answers = [await program.get("/"), await program.send("One")]
     session_id = answers[1].session_id
 
     assert await program.transcript(session_id) == [("user", "One"), ("assistant", "One ")]
@@ -25,20 +25,20 @@ async def test_a_client_key_is_a_bearer_and_gets_no_cookie(echo_client: NativeCl
     assert not any("privity-client-key" in answer.headers for answer in answers)
 
 
-async def test_cookie_and_bearer_are_the_same_thing(echo_client: NativeClient) -> None:
-    answer = await echo_client.say("Mine")
+async def test_cookie_and_bearer_token_are_the_same_key(echo_client: NativeClient) -> None:
+    answer = await echo_client.send("Mine")
 
     program = NativeClient(echo_client.url, authorization=f"bearer {cookie_of(answer)[1]}")
 
     assert (await program.history(answer.session_id)).status == 200
 
 
-async def test_with_a_bearer_the_cookie_is_not_looked_at(echo_client: NativeClient) -> None:
-    session_id = (await echo_client.say("Mine")).session_id
+async def test_a_bearer_token_hides_the_cookie(echo_client: NativeClient) -> None:
+    session_id = (await echo_client.send("Mine")).session_id
 
-    where = f"/api/chat?sessionId={session_id}"
-    other = await echo_client.get(where, authorization=await new_bearer(echo_client))
-    forged = await echo_client.get(where, authorization="Bearer x")
+    path = f"/api/chat?sessionId={session_id}"
+    other = await echo_client.get(path, authorization=await new_bearer(echo_client))
+    forged = await echo_client.get(path, authorization="Bearer x")
 
     assert [other.status, forged.status] == [404, 401]
 
@@ -57,8 +57,8 @@ async def test_with_a_bearer_the_cookie_is_not_looked_at(echo_client: NativeClie
     ],
     ids=lambda text: text[:12],
 )
-async def test_a_forged_bearer_is_refused(echo_client: NativeClient, forged: str) -> None:
-    session_id = (await echo_client.say("Mine")).session_id
+async def test_a_forged_bearer_token_is_rejected(echo_client: NativeClient, forged: str) -> None:
+    session_id = (await echo_client.send("Mine")).session_id
     before = (await echo_client.history(session_id)).body
 
     calls = (
@@ -68,13 +68,15 @@ async def test_a_forged_bearer_is_refused(echo_client: NativeClient, forged: str
     )
     answers = [await call for call in calls]
 
-    told = {(a.status, a.code, a.headers["www-authenticate"]) for a in answers}
-    assert told == {(401, "client_key_invalid", "Bearer")}
+    rejections = {(a.status, a.code, a.headers["www-authenticate"]) for a in answers}
+    assert rejections == {(401, "client_key_invalid", "Bearer")}
     assert not any("set-cookie" in answer.headers for answer in answers)
     assert (await echo_client.history(session_id)).body == before
 
 
-async def test_a_bearer_changed_by_one_character_is_refused(echo_client: NativeClient) -> None:
+async def test_a_bearer_token_changed_by_one_character_is_rejected(
+    echo_client: NativeClient,
+) -> None:
     bearer = await new_bearer(echo_client)
     other = "A" if bearer[-1] != "A" else "B"
 
@@ -83,19 +85,19 @@ async def test_a_bearer_changed_by_one_character_is_refused(echo_client: NativeC
     assert (answer.status, answer.code) == (401, "client_key_invalid")
 
 
-async def test_a_key_under_an_older_master_key_is_renewed() -> None:
+async def test_a_key_under_an_older_master_key_is_reissued() -> None:
     async with running_service(Settings(keys=OLD), model=EchoModel()) as older:
         bearer = await new_bearer(NativeClient(older.url))
     async with running_service(Settings(keys=f"{NEW},{OLD}"), model=EchoModel()) as service:
         before = NativeClient(service.url, authorization=bearer)
-        answer = await before.say("Hi")
+        answer = await before.send("Hi")
         after = NativeClient(
             service.url, authorization=f"Bearer {answer.headers['privity-client-key']}"
         )
-        again = await after.say("Again", answer.session_id)
+        again = await after.send("Again", answer.session_id)
         echo_client = NativeClient(service.url)
         echo_client.cookie = f"privity={bearer.removeprefix('Bearer ')}"
-        cookie = cookie_of(await echo_client.say("Me too", answer.session_id))[1]
+        cookie = cookie_of(await echo_client.send("Me too", answer.session_id))[1]
 
     assert "set-cookie" not in answer.headers
     assert again.session_id == answer.session_id
@@ -103,10 +105,10 @@ async def test_a_key_under_an_older_master_key_is_renewed() -> None:
     assert cookie == answer.headers["privity-client-key"]
 
 
-async def test_a_key_under_a_dropped_master_key_is_refused() -> None:
+async def test_a_key_under_a_removed_master_key_is_rejected() -> None:
     async with running_service(Settings(keys=OLD), model=EchoModel()) as older:
         bearer = await new_bearer(NativeClient(older.url))
     async with running_service(Settings(keys=NEW), model=EchoModel()) as service:
-        answer = await NativeClient(service.url, authorization=bearer).say("Hi")
+        answer = await NativeClient(service.url, authorization=bearer).send("Hi")
 
     assert (answer.status, answer.code) == (401, "client_key_invalid")

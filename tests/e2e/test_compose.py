@@ -1,14 +1,14 @@
-"""The services of docker-compose.yml, as an operator gets them with one command."""
+"""The services of docker-compose.yml, as one command starts them."""
 
 import json
 
 import pytest
 
-from tests.support.compose import IMAGE, MODEL_KEY, SERVICES, Composed, found_in_image, told
+from tests.support.compose import IMAGE, MODEL_KEY, SERVICES, Composed, found_in_image, run
 from tests.support.native_client import NativeClient
 
-REFUSALS = ("NOPERM", "ACL failure in script", "The user executing the script can't")
-PLACE = "conversation:state:00000000-0000-4000-8000-000000000000"
+ACL_ERRORS = ("NOPERM", "ACL failure in script", "The user executing the script can't")
+KEY = "conversation:state:00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
@@ -18,28 +18,28 @@ def secrets(services: Composed, password: str) -> list[str]:
     return [password, keys.partition(":")[2], key.splitlines()[1], MODEL_KEY]
 
 
-async def test_a_turn_is_taken_and_remembered(services: Composed) -> None:
+async def test_a_turn_is_stored_and_remembered(services: Composed) -> None:
     client = NativeClient(services.url)
-    first = await client.ask("My favourite colour is teal.")
-    await client.ask("What did I tell you?", first["sessionId"])
+    first = await client.send_for_document("My favourite colour is teal.")
+    await client.send_for_document("What did I tell you?", first["sessionId"])
 
-    said = await client.transcript(first["sessionId"])
-    assert [role for role, _ in said] == ["user", "assistant"] * 2
-    assert said[0] == ("user", "My favourite colour is teal.")
+    transcript = await client.transcript(first["sessionId"])
+    assert [role for role, _ in transcript] == ["user", "assistant"] * 2
+    assert transcript[0] == ("user", "My favourite colour is teal.")
 
 
-def test_the_doctor_finds_nothing(services: Composed) -> None:
+def test_the_doctor_finds_no_problems(services: Composed) -> None:
     examined = services.inside("privity", "privity", "doctor")
 
     assert examined.returncode == 0, examined.stdout + examined.stderr
     assert "certificate and host name are checked" in examined.stdout
 
 
-def test_redis_keeps_what_the_plan_says(services: Composed, password: str) -> None:
+def test_redis_has_the_planned_settings(services: Composed, password: str) -> None:
     settings = ["maxmemory", "maxmemory-policy", "appendonly", "port", "tls-port"]
-    given = services.redis_says(password, "CONFIG", "GET", *settings).split()
+    settings_found = services.redis_says(password, "CONFIG", "GET", *settings).split()
 
-    assert dict(zip(given[::2], given[1::2], strict=True)) == {
+    assert dict(zip(settings_found[::2], settings_found[1::2], strict=True)) == {
         "maxmemory": str(100 * 1024 * 1024),
         "maxmemory-policy": "allkeys-lru",
         "appendonly": "yes",
@@ -48,13 +48,13 @@ def test_redis_keeps_what_the_plan_says(services: Composed, password: str) -> No
     }
 
 
-def test_redis_speaks_nothing_but_tls(services: Composed, password: str) -> None:
+def test_redis_accepts_only_tls(services: Composed, password: str) -> None:
     assert services.redis_says(password, "PING") == "PONG"
     assert "PONG" not in services.redis_says(password, "PING", tls=False)
     assert services.inspected("redis")["HostConfig"]["PortBindings"] in ({}, None)
 
 
-def test_nobody_reaches_redis_without_a_password(services: Composed) -> None:
+def test_redis_requires_a_password(services: Composed) -> None:
     assert "NOAUTH" in services.redis_says("", "PING")
     assert "WRONGPASS" in services.redis_says("a-guess", "PING")
     assert "WRONGPASS" in services.redis_says("", "AUTH", "default", "")
@@ -74,7 +74,7 @@ def test_nobody_reaches_redis_without_a_password(services: Composed) -> None:
         "SAVE",
         "REPLICAOF localhost 1",
         "MODULE LIST",
-        f"GET {PLACE}",
+        f"GET {KEY}",
         "LRANGE other 0 -1",
         "DEL other",
         "EVAL return(1) 1 other",
@@ -87,12 +87,12 @@ def test_the_service_may_do_in_redis_only_what_it_needs(
 ) -> None:
     answer = services.redis_says(password, *command.split())
 
-    assert any(refusal in answer for refusal in REFUSALS), answer
-    assert services.redis_says(password, "LRANGE", PLACE, "0", "-1") == ""
+    assert any(error in answer for error in ACL_ERRORS), answer
+    assert services.redis_says(password, "LRANGE", KEY, "0", "-1") == ""
 
 
 @pytest.mark.parametrize("service", ["privity", "redis"])
-def test_a_service_has_no_rights_it_could_lose(services: Composed, service: str) -> None:
+def test_a_service_runs_without_privileges(services: Composed, service: str) -> None:
     status = services.inside(service, "cat", "/proc/1/status").stdout
     facts = dict(line.split(":\t", 1) for line in status.splitlines())
     declared = services.inspected(service)["HostConfig"]
@@ -106,7 +106,7 @@ def test_a_service_has_no_rights_it_could_lose(services: Composed, service: str)
 
 @pytest.mark.parametrize("folder", ["/", "/tmp", "/opt/privity", "/secrets"])  # noqa: S108
 def test_the_service_can_write_nowhere(services: Composed, folder: str) -> None:
-    # Changing a mode meets the file system before it meets whose the folder is.
+    # chmod checks whether the file system is read-only before it checks the owner.
     ran = services.inside("privity", "chmod", "777", folder)
 
     assert "Read-only file system" in ran.stderr
@@ -118,25 +118,25 @@ def test_the_port_is_open_to_this_machine_only(services: Composed) -> None:
     assert [where["HostIp"] for where in bound] == ["127.0.0.1"]
 
 
-def test_no_secret_is_in_what_docker_tells(services: Composed, secrets: list[str]) -> None:
-    told_of = [json.dumps(services.inspected(service)) for service in SERVICES]
-    told_of.append(told("docker", "inspect", IMAGE).stdout)
+def test_docker_inspect_shows_no_secret(services: Composed, secrets: list[str]) -> None:
+    descriptions = [json.dumps(services.inspected(service)) for service in SERVICES]
+    descriptions.append(run("docker", "inspect", IMAGE).stdout)
 
     assert all(len(secret) > 20 for secret in secrets)
-    assert [secret for secret in secrets for text in told_of if secret in text] == []
+    assert [secret for secret in secrets for text in descriptions if secret in text] == []
 
 
 def test_no_secret_is_in_the_image(secrets: list[str]) -> None:
-    there, absent = b"conversation:state:", [secret.encode() for secret in secrets]
+    marker, secret_bytes = b"conversation:state:", [secret.encode() for secret in secrets]
 
-    assert found_in_image([there, *absent]) == [there]
+    assert found_in_image([marker, *secret_bytes]) == [marker]
 
 
 def test_the_key_of_the_model_reaches_the_service_as_a_file(services: Composed) -> None:
     assert services.inside("privity", "cat", "/secrets/model-api-key").stdout == MODEL_KEY
 
 
-def test_nothing_lies_in_a_volume_without_a_name(services: Composed) -> None:
+def test_every_volume_has_a_name(services: Composed) -> None:
     mounts = services.inspected("redis")["Mounts"]
 
     assert {mount["Destination"]: mount["Name"] for mount in mounts} == {

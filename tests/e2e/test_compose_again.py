@@ -1,8 +1,8 @@
-"""The services of docker-compose.yml, restarted, and brought up over what there is."""
+"""The services of docker-compose.yml, restarted and recreated over existing volumes."""
 
 import pytest
 
-from tests.support.compose import Composed, until_it_is_ready
+from tests.support.compose import Composed, wait_until_ready
 from tests.support.native_client import NativeClient
 
 
@@ -13,20 +13,20 @@ async def test_a_conversation_outlives_the_service(
     services: Composed, again: tuple[str, ...]
 ) -> None:
     client = NativeClient(services.url)
-    session = (await client.ask("Remember me."))["sessionId"]
+    session = (await client.send_for_document("Remember me."))["sessionId"]
     before = await client.transcript(session)
     services.compose(again[0], "--timeout", "5", *again[1:])
-    await until_it_is_ready(services)
+    await wait_until_ready(services)
 
     assert await client.transcript(session) == before
 
 
-async def test_the_rights_of_the_service_are_written_anew(
+async def test_the_redis_permissions_of_the_service_are_rewritten(
     services: Composed, password: str
 ) -> None:
-    """A newer release may need more of them than were given when all this was made."""
-    services.with_secrets_of("redis", "echo 'user default off' > /given/users.acl")
+    """A newer release may need more permissions than those written when the volume was created."""
+    services.with_secrets_of("redis", "echo 'user default off' > /secrets/users.acl")
     services.compose("up", "--detach", "--force-recreate", "--timeout", "5")
-    await until_it_is_ready(services)
+    await wait_until_ready(services)
 
     assert services.redis_says(password, "PING") == "PONG"

@@ -1,4 +1,4 @@
-"""What people say, what operators keep secret and who may read it is never logged or repeated."""
+"""Messages, operators' secrets and client keys are never logged or repeated."""
 
 import asyncio
 import json
@@ -21,14 +21,14 @@ SAID = b'data: {"choices":[{"index":0,"delta":{"content":"the-heron-sleeps-stand
 DONE = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 
 
-def _plays(asked: bytes) -> tuple[int, bytes]:
-    """What the model does about a request: it may fail, and then repeats all it was told."""
-    if b"fail at once" in asked:
-        return 500, asked
-    if b"refuse me" in asked:
-        return 400, asked
-    if b"break" in asked:
-        return 200, SAID + b"data: {" + asked + b"\n\n"
+def _plays(body: bytes) -> tuple[int, bytes]:
+    """The model server's response; if it fails, it repeats the whole request."""
+    if b"fail at once" in body:
+        return 500, body
+    if b"refuse me" in body:
+        return 400, body
+    if b"break" in body:
+        return 200, SAID + b"data: {" + body + b"\n\n"
     return 200, SAID + DONE
 
 
@@ -50,14 +50,14 @@ async def _answer(reader: StreamReader, writer: StreamWriter) -> None:
 
 @asynccontextmanager
 async def leaky_model() -> AsyncIterator[str]:
-    """A model server whose errors repeat everything."""
+    """A model server whose errors repeat the whole request."""
     server = await asyncio.start_server(_answer, "127.0.0.1", 0)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
 
 
 async def bad_requests(client: NativeClient, session_id: str) -> list[Answer]:
-    """Planted words wherever a request has room for them."""
+    """Requests with the planted text in every possible place."""
     typed = {"content_type": "application/json"}
     planted = SENTENCE.encode()
     forged = NativeClient(client.url, authorization=f"Bearer ck_{SENTENCE}")
@@ -77,12 +77,12 @@ async def bad_requests(client: NativeClient, session_id: str) -> list[Answer]:
         await client.get(f"/api/chat?sessionId={session_id}&before={SENTENCE}"),
         await client.get(f"/api/{SENTENCE}?{SENTENCE}={SENTENCE}"),
         await client.call("PUT", "/api/chat", planted, **typed),
-        await forged.say("Hi"),
+        await forged.send("Hi"),
     ]
 
 
 async def refused_by(program: V1Client) -> list[Answer]:
-    """Planted words in requests of OpenAI's clients."""
+    """OpenAI requests with the planted text."""
     answered = await program.ask(SENTENCE, instructions=SENTENCE, metadata={"a": SENTENCE})
     assert answered.status == 200
     return [
@@ -94,7 +94,7 @@ async def refused_by(program: V1Client) -> list[Answer]:
 
 
 async def garbage(client: NativeClient) -> None:
-    """Bytes that are no request at all."""
+    """Bytes that are not an HTTP request."""
     address = urlsplit(client.url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     writer.write(f"{SENTENCE} {SENTENCE}\r\nCookie: {client.cookie}\r\n\r\n".encode())
@@ -103,7 +103,7 @@ async def garbage(client: NativeClient) -> None:
     await writer.wait_closed()
 
 
-async def test_neither_log_nor_errors_hold_what_was_said_or_a_secret(tmp_path: Path) -> None:
+async def test_neither_logs_nor_errors_contain_messages_or_secrets(tmp_path: Path) -> None:
     profile = tmp_path / "assistant.toml"
     profile.write_text(f'system_prompt = "{PROMPT}"\nwelcome = {{ en = "Hi" }}\n')
     async with (
@@ -118,14 +118,15 @@ async def test_neither_log_nor_errors_hold_what_was_said_or_a_secret(tmp_path: P
         ) as server,
     ):
         client = NativeClient(server.url)
-        good = await client.say(SENTENCE, context=SENTENCE)
+        good = await client.send(SENTENCE, context=SENTENCE)
         again = await client.post(f"/api/chat/{good.session_id}/regenerate", {})
-        failed = [await client.say(f"{SENTENCE} {how}") for how in ("fail at once", "refuse me")]
-        broken = await client.say(f"{SENTENCE} break")
+        failed = [await client.send(f"{SENTENCE} {how}") for how in ("fail at once", "refuse me")]
+        broken = await client.send(f"{SENTENCE} break")
         client_key = (await client.post("/api/client-key", {})).document["clientKey"]
-        program = await NativeClient(server.url, authorization=f"Bearer {client_key}").say(SENTENCE)
+        bearer = f"Bearer {client_key}"
+        program = await NativeClient(server.url, authorization=bearer).send(SENTENCE)
         bad = await bad_requests(client, good.session_id)
-        bad += await refused_by(V1Client(server.url, authorization=f"Bearer {client_key}"))
+        bad += await refused_by(V1Client(server.url, authorization=bearer))
         await garbage(client)
         server.terminate()
         ended = await server.ended()
@@ -139,7 +140,6 @@ async def test_neither_log_nor_errors_hold_what_was_said_or_a_secret(tmp_path: P
     assert "turn.failed" in logged
     assert [secret for secret in secrets if secret in logged] == []
     assert all(answer.status >= 400 for answer in bad)
-    told = b"".join(answer.body for answer in (*failed, *bad)).decode()
-    assert [secret for secret in secrets[:-1] if secret in told] == []
-    assert PROMPT.encode() not in broken.body
-    assert MODEL_KEY.encode() not in broken.body
+    responses = b"".join(answer.body for answer in (*failed, *bad)).decode()
+    assert [secret for secret in secrets[:-1] if secret in responses] == []
+    assert [secret for secret in (PROMPT, MODEL_KEY) if secret.encode() in broken.body] == []

@@ -5,13 +5,13 @@ from uuid import UUID, uuid4
 
 from tests.support.event_stream import kinds, text_of
 from tests.support.http_client import JSON
-from tests.support.native_client import NativeClient, stay_of
+from tests.support.native_client import NativeClient, retention_left
 
 RETENTION = timedelta(hours=24)
 
 
 async def test_a_first_message_gets_a_reply_and_a_session_id(echo_client: NativeClient) -> None:
-    answer = await echo_client.say("Good morning")
+    answer = await echo_client.send("Good morning")
 
     assert answer.status == 200
     assert UUID(answer.session_id).version == 4
@@ -19,19 +19,19 @@ async def test_a_first_message_gets_a_reply_and_a_session_id(echo_client: Native
     assert text_of(answer.events) == "Good morning "
 
 
-async def test_a_second_message_is_answered_with_the_first_in_mind(
+async def test_the_model_sees_the_first_message_when_it_answers_the_second(
     echo_client: NativeClient,
 ) -> None:
-    session_id = (await echo_client.say("I am Ada")).session_id
+    session_id = (await echo_client.send("I am Ada")).session_id
 
-    answer = await echo_client.say("Who am I?", session_id)
+    answer = await echo_client.send("Who am I?", session_id)
 
     assert answer.session_id == session_id
     assert text_of(answer.events) == "I am Ada / Who am I? "
 
 
-async def test_what_was_forgotten_is_gone_for_good(echo_client: NativeClient) -> None:
-    session_id = (await echo_client.say("Forget me")).session_id
+async def test_a_forgotten_conversation_is_gone_for_good(echo_client: NativeClient) -> None:
+    session_id = (await echo_client.send("Forget me")).session_id
 
     forgotten = await echo_client.delete(f"/api/chat?sessionId={session_id}")
 
@@ -41,7 +41,7 @@ async def test_what_was_forgotten_is_gone_for_good(echo_client: NativeClient) ->
 
 
 async def test_forgetting_twice_or_by_path_is_the_same(echo_client: NativeClient) -> None:
-    session_id = (await echo_client.say("Forget me")).session_id
+    session_id = (await echo_client.send("Forget me")).session_id
 
     answers = [await echo_client.delete(f"/api/chat/{session_id}") for _ in range(2)]
 
@@ -49,12 +49,12 @@ async def test_forgetting_twice_or_by_path_is_the_same(echo_client: NativeClient
     assert (await echo_client.history(session_id)).status == 404
 
 
-async def test_an_unknown_id_begins_a_new_conversation_that_says_so(
+async def test_an_unknown_session_id_begins_a_new_conversation_and_says_so(
     echo_client: NativeClient,
 ) -> None:
     unknown = str(uuid4())
 
-    answer = await echo_client.say("Hello?", unknown)
+    answer = await echo_client.send("Hello?", unknown)
 
     assert answer.session_id != unknown
     assert answer.events[0].document["restarted"] is True
@@ -62,10 +62,10 @@ async def test_an_unknown_id_begins_a_new_conversation_that_says_so(
 
 
 async def test_a_message_to_a_forgotten_conversation_is_not_lost(echo_client: NativeClient) -> None:
-    session_id = (await echo_client.say("Old")).session_id
+    session_id = (await echo_client.send("Old")).session_id
     await echo_client.delete(f"/api/chat/{session_id}")
 
-    reply = await echo_client.ask("New", session_id)
+    reply = await echo_client.send_for_document("New", session_id)
 
     assert reply["restarted"] is True
     assert await echo_client.transcript(reply["sessionId"]) == [
@@ -74,14 +74,14 @@ async def test_a_message_to_a_forgotten_conversation_is_not_lost(echo_client: Na
     ]
 
 
-async def test_a_foreign_id_opens_nothing_and_leaves_the_other_unchanged(
+async def test_another_users_session_id_opens_nothing_and_changes_nothing(
     echo_client: NativeClient,
 ) -> None:
-    session_id = (await echo_client.say("Mine")).session_id
+    session_id = (await echo_client.send("Mine")).session_id
     before = (await echo_client.history(session_id)).body
     stranger = NativeClient(echo_client.url)
 
-    answer = await stranger.say("Yours?", session_id)
+    answer = await stranger.send("Yours?", session_id)
 
     assert answer.events[0].document["restarted"] is True
     assert text_of(answer.events) == "Yours? "
@@ -91,7 +91,9 @@ async def test_a_foreign_id_opens_nothing_and_leaves_the_other_unchanged(
     assert (await echo_client.history(session_id)).body == before
 
 
-async def test_a_reply_comes_whole_as_json_when_that_is_accepted(echo_client: NativeClient) -> None:
+async def test_a_reply_is_one_json_document_if_only_json_is_accepted(
+    echo_client: NativeClient,
+) -> None:
     answer = await echo_client.post("/api/chat", {"message": "Whole"}, **JSON)
 
     reply = answer.document
@@ -102,32 +104,32 @@ async def test_a_reply_comes_whole_as_json_when_that_is_accepted(echo_client: Na
     assert (reply["reply"]["role"], reply["reply"]["content"]) == ("assistant", "Whole ")
     assert reply["reply"]["parts"] == [{"type": "text", "text": "Whole "}]
     assert reply["usage"] == {"inputTokens": 7, "outputTokens": 3}
-    assert stay_of(reply) > RETENTION - timedelta(minutes=1)
+    assert retention_left(reply) > RETENTION - timedelta(minutes=1)
 
 
-async def test_a_welcome_waits_in_an_opened_conversation(echo_client: NativeClient) -> None:
+async def test_a_new_session_begins_with_the_welcome(echo_client: NativeClient) -> None:
     answer = await echo_client.post("/api/sessions", {})
 
     opened = answer.document
     assert answer.status == 201
-    assert stay_of(opened) <= timedelta(hours=1)
+    assert retention_left(opened) <= timedelta(hours=1)
     assert await echo_client.transcript(opened["sessionId"]) == [("assistant", opened["welcome"])]
 
 
-async def test_the_first_message_gives_an_opened_conversation_its_full_stay(
+async def test_the_first_message_extends_a_new_session_to_the_full_retention(
     echo_client: NativeClient,
 ) -> None:
     opened = (await echo_client.post("/api/sessions", {})).document
 
-    reply = await echo_client.ask("Thank you", opened["sessionId"])
+    reply = await echo_client.send_for_document("Thank you", opened["sessionId"])
 
     assert (reply["sessionId"], reply["restarted"]) == (opened["sessionId"], False)
-    assert stay_of(reply) > RETENTION - timedelta(minutes=1)
+    assert retention_left(reply) > RETENTION - timedelta(minutes=1)
     assert len(await echo_client.transcript(opened["sessionId"])) == 3
 
 
-async def test_every_event_of_a_stream_is_one_that_clients_know(echo_client: NativeClient) -> None:
-    answer = await echo_client.say("Hi")
+async def test_a_stream_has_only_events_that_clients_know(echo_client: NativeClient) -> None:
+    answer = await echo_client.send("Hi")
 
     assert kinds(answer.events) == [
         "session-id",

@@ -1,4 +1,4 @@
-"""The cookie of a browser: when it is given, what it says, when it is read."""
+"""The cookie of a browser: when it is set, what it contains, when it is read."""
 
 from collections.abc import AsyncIterator
 
@@ -15,13 +15,13 @@ LAX = "Path=/; Max-Age=86400; HttpOnly; SameSite=Lax"
 
 @pytest.fixture
 async def secure() -> AsyncIterator[NativeClient]:
-    """Somebody who reaches the service by https."""
+    """A client that reaches the service by https."""
     async with running_service(Settings(public_url=HTTPS), model=EchoModel()) as service:
         yield NativeClient(service.url, origin=HTTPS)
 
 
 @pytest.mark.parametrize("path", ["/api/chat", "/api/sessions"])
-async def test_a_first_post_gives_a_cookie(echo_client: NativeClient, path: str) -> None:
+async def test_the_first_post_sets_a_cookie(echo_client: NativeClient, path: str) -> None:
     body = {"message": "Hi"} if path == "/api/chat" else {}
 
     name, key, attributes = cookie_of(await echo_client.post(path, body))
@@ -29,28 +29,28 @@ async def test_a_first_post_gives_a_cookie(echo_client: NativeClient, path: str)
     assert (name, key[:3], attributes) == ("privity", "ck_", LAX)
 
 
-async def test_a_reply_as_json_gives_the_cookie_too(echo_client: NativeClient) -> None:
+async def test_a_reply_as_json_sets_the_cookie_too(echo_client: NativeClient) -> None:
     answer = await echo_client.post("/api/chat", {"message": "Hi"}, **JSON)
 
     assert cookie_of(answer)[0] == "privity"
 
 
-async def test_every_turn_renews_the_stay_of_the_same_cookie(echo_client: NativeClient) -> None:
-    first = cookie_of(await echo_client.say("One"))
+async def test_every_turn_renews_the_same_cookie(echo_client: NativeClient) -> None:
+    first = cookie_of(await echo_client.send("One"))
 
-    second = cookie_of(await echo_client.say("Two"))
+    second = cookie_of(await echo_client.send("Two"))
 
     assert second == first
 
 
-async def test_by_https_only_a_secure_cookie_of_the_host_is_given(secure: NativeClient) -> None:
-    name, key, attributes = cookie_of(await secure.say("Hi"))
+async def test_https_sets_only_a_secure_host_cookie(secure: NativeClient) -> None:
+    name, key, attributes = cookie_of(await secure.send("Hi"))
 
     assert (name, key[:3], attributes) == ("__Host-privity", "ck_", f"{LAX}; Secure")
 
 
-async def test_by_https_a_plain_cookie_is_not_read(secure: NativeClient) -> None:
-    answer = await secure.say("Mine")
+async def test_https_ignores_a_plain_cookie(secure: NativeClient) -> None:
+    answer = await secure.send("Mine")
     key = cookie_of(answer)[1]
 
     plain = NativeClient(secure.url, cookie=f"privity={key}")
@@ -60,14 +60,14 @@ async def test_by_https_a_plain_cookie_is_not_read(secure: NativeClient) -> None
     assert (await of_host.history(answer.session_id)).status == 200
 
 
-async def test_by_http_a_cookie_of_the_host_is_not_read(echo_client: NativeClient) -> None:
-    answer = await echo_client.say("Mine")
+async def test_http_ignores_a_host_cookie(echo_client: NativeClient) -> None:
+    answer = await echo_client.send("Mine")
     reader = NativeClient(echo_client.url, cookie=f"__Host-privity={cookie_of(answer)[1]}")
 
     assert (await reader.history(answer.session_id)).status == 404
 
 
-async def test_the_front_page_gives_a_cookie_and_keeps_one(echo_client: NativeClient) -> None:
+async def test_the_front_page_sets_a_cookie_once(echo_client: NativeClient) -> None:
     first = cookie_of(await echo_client.get("/"))
     second = cookie_of(await echo_client.get("/"))
 
@@ -75,41 +75,41 @@ async def test_the_front_page_gives_a_cookie_and_keeps_one(echo_client: NativeCl
     assert first[2] == LAX
 
 
-async def test_reading_never_gives_a_cookie(echo_client: NativeClient) -> None:
-    session_id = (await echo_client.say("Hi")).session_id
+async def test_reading_never_sets_a_cookie(echo_client: NativeClient) -> None:
+    session_id = (await echo_client.send("Hi")).session_id
     paths = (
         *(f"/api/chat?sessionId={session_id}", f"/api/chat/{session_id}/export"),
         *(f"/api/chat/{session_id}/stream", "/openapi.json", "/health/live", "/health/ready"),
     )
 
     answers = [
-        await who.get(path)
+        await client.get(path)
         for path in paths
-        for who in (echo_client, NativeClient(echo_client.url))
+        for client in (echo_client, NativeClient(echo_client.url))
     ]
 
     assert {answer.status for answer in answers} == {200, 204, 404}
     assert not any("set-cookie" in answer.headers for answer in answers)
 
 
-async def test_stopping_and_forgetting_give_no_cookie(echo_client: NativeClient) -> None:
-    session_id = (await echo_client.say("Hi")).session_id
+async def test_stopping_and_forgetting_set_no_cookie(echo_client: NativeClient) -> None:
+    session_id = (await echo_client.send("Hi")).session_id
 
     answers = [
         await call
-        for who in (echo_client, NativeClient(echo_client.url))
+        for client in (echo_client, NativeClient(echo_client.url))
         for call in (
-            who.post(f"/api/chat/{session_id}/stop", {}),
-            who.delete(f"/api/chat/{session_id}"),
-            who.post("/api/client-key", {}),
+            client.post(f"/api/chat/{session_id}/stop", {}),
+            client.delete(f"/api/chat/{session_id}"),
+            client.post("/api/client-key", {}),
         )
     ]
 
     assert not any("set-cookie" in answer.headers for answer in answers)
 
 
-async def test_giving_the_key_back_leaves_nothing_to_be_read(echo_client: NativeClient) -> None:
-    session_id = (await echo_client.say("Mine")).session_id
+async def test_deleting_the_client_key_leaves_nothing_readable(echo_client: NativeClient) -> None:
+    session_id = (await echo_client.send("Mine")).session_id
 
     answer = await echo_client.delete("/api/client-key")
 
@@ -124,22 +124,22 @@ async def test_a_forged_cookie_counts_as_none_and_is_replaced(
 ) -> None:
     echo_client.cookie = f"privity={value}"
 
-    answer = await echo_client.say("Hi")
+    answer = await echo_client.send("Hi")
 
     assert answer.status == 200
     assert cookie_of(answer)[1] not in ("", value)
     assert len(await echo_client.transcript(answer.session_id)) == 2
 
 
-async def test_a_cookie_of_an_older_process_goes_on_with_a_new_conversation(
+async def test_a_cookie_of_an_earlier_process_begins_a_new_conversation(
     echo_client: NativeClient,
 ) -> None:
     async with running_service(model=EchoModel()) as older:
         before = NativeClient(older.url)
-        session_id = (await before.say("Old")).session_id
+        session_id = (await before.send("Old")).session_id
     echo_client.cookie = before.cookie
 
-    reply = await echo_client.ask("New", session_id)
+    reply = await echo_client.send_for_document("New", session_id)
 
     assert reply["restarted"] is True
     assert echo_client.cookie != before.cookie

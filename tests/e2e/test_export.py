@@ -1,4 +1,4 @@
-"""An export is one document with everything that is kept."""
+"""An export is one document with everything that is stored."""
 
 from datetime import datetime
 
@@ -14,8 +14,8 @@ async def exported(client: NativeClient, session_id: str) -> Answer:
     return answer
 
 
-async def test_an_export_is_one_document_to_be_kept_as_a_file(echo_client: NativeClient) -> None:
-    session_id = (await echo_client.say("Hi")).session_id
+async def test_an_export_is_one_document_to_save_as_a_file(echo_client: NativeClient) -> None:
+    session_id = (await echo_client.send("Hi")).session_id
 
     answer = await exported(echo_client, session_id)
 
@@ -33,39 +33,39 @@ async def test_an_export_holds_every_part_of_a_reply(
     async with client.streaming("Count", context={"page": "start"}) as live:
         session_id = (await live.event()).document["sessionId"]
         model_reply = await fake_model.next_reply()
-        model_reply.give(ReasoningPiece("Hm"))
-        model_reply.say("Well")
-        model_reply.give(ToolCallPiece(call_id="c1", name="count", arguments='{"n":1}'))
+        model_reply.send(ReasoningPiece("Hm"))
+        model_reply.send_text("Well")
+        model_reply.send(ToolCallPiece(call_id="c1", name="count", arguments='{"n":1}'))
         model_reply.finish()
         await live.whole()
 
     export = (await exported(client, session_id)).document
-    asked, reply = export["messages"]
+    question, reply = export["messages"]
     assert export["pageContext"] == {"page": "start"}
-    assert asked["parts"] == [{"type": "text", "text": "Count"}]
+    assert question["parts"] == [{"type": "text", "text": "Count"}]
     assert [part["type"] for part in reply["parts"]] == ["reasoning", "text", "tool-call"]
     assert [part.get("text") for part in reply["parts"]] == ["Hm", "Well", None]
     assert reply["usage"] == {"inputTokens": 7, "outputTokens": 3}
     assert (reply["finishReason"], reply["status"]) == ("stop", "finished")
 
 
-async def test_an_export_is_never_cut_into_pages(echo_client: NativeClient) -> None:
-    session_id = (await echo_client.say("0")).session_id
+async def test_an_export_is_never_paged(echo_client: NativeClient) -> None:
+    session_id = (await echo_client.send("0")).session_id
     for number in range(1, 51):
-        await echo_client.say(str(number), session_id)
+        await echo_client.send(str(number), session_id)
 
     messages = (await exported(echo_client, session_id)).document["messages"]
 
-    assert [said["number"] for said in messages] == list(range(1, 103))
-    asked = [said["parts"][0]["text"] for said in messages if said["role"] == "user"]
-    assert asked == [str(number) for number in range(51)]
+    assert [message["number"] for message in messages] == list(range(1, 103))
+    questions = [message["parts"][0]["text"] for message in messages if message["role"] == "user"]
+    assert questions == [str(number) for number in range(51)]
 
 
-async def test_an_export_says_what_failed(client: NativeClient, fake_model: FakeModel) -> None:
+async def test_an_export_names_what_failed(client: NativeClient, fake_model: FakeModel) -> None:
     async with client.streaming("Hello?") as live:
         session_id = (await live.event()).document["sessionId"]
         model_reply = await fake_model.next_reply()
-        model_reply.say("Hel")
+        model_reply.send_text("Hel")
         await live.until("text-delta")
         model_reply.fail()
         await eventually(lambda: client.has_ended(session_id))
@@ -76,8 +76,8 @@ async def test_an_export_says_what_failed(client: NativeClient, fake_model: Fake
     assert export["messages"][-1]["parts"] == [{"type": "text", "text": "Hel"}]
 
 
-async def test_an_export_does_not_lengthen_the_stay(echo_client: NativeClient) -> None:
-    session_id = (await echo_client.say("Hi")).session_id
+async def test_an_export_does_not_extend_the_retention(echo_client: NativeClient) -> None:
+    session_id = (await echo_client.send("Hi")).session_id
     before = (await echo_client.history(session_id)).document["expiresAt"]
 
     export = (await exported(echo_client, session_id)).document

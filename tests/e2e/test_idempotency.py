@@ -1,4 +1,4 @@
-"""The same request twice is one turn, as long as it says so with an Idempotency-Key."""
+"""The same request twice is one turn if it has an Idempotency-Key."""
 
 import asyncio
 
@@ -21,17 +21,17 @@ async def test_a_retry_joins_the_running_reply(client: NativeClient, fake_model:
     async with client.streaming("Hello?", key=KEY) as live:
         await live.event()
         model_reply = await fake_model.next_reply()
-        model_reply.say("Hel")
+        model_reply.send_text("Hel")
         await live.until("text-delta")
         async with client.streaming("Hello?", key=KEY) as retry:
             await retry.until("text-delta")
-            model_reply.say("lo")
+            model_reply.send_text("lo")
             model_reply.finish()
             first, second = await live.whole(), await retry.whole()
 
     assert without_padding(first.events)[:-1] == without_padding(second.events)[:-1]
     assert text_of(second.events) == "Hello"
-    assert fake_model.times_asked == 1
+    assert fake_model.call_count == 1
     assert len(await client.transcript(first.session_id)) == 2
 
 
@@ -41,31 +41,31 @@ async def test_a_retry_after_the_end_replays_the_same_reply(
     await client.get("/")
     async with client.streaming("Hello?", key=KEY) as live:
         model_reply = await fake_model.next_reply()
-        model_reply.say("Hello")
+        model_reply.send_text("Hello")
         model_reply.finish()
         first = await live.whole()
 
     second = await keyed(client, "Hello?")
 
     assert without_padding(second.events)[:-1] == without_padding(first.events)[:-1]
-    assert fake_model.times_asked == 1
+    assert fake_model.call_count == 1
 
 
-async def test_two_at_the_same_time_are_one_turn(
+async def test_two_simultaneous_requests_are_one_turn(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     await client.get("/")
     both = [asyncio.create_task(keyed(client, "Hello?")) for _ in range(2)]
     model_reply = await fake_model.next_reply()
-    model_reply.say("Hello")
+    model_reply.send_text("Hello")
     model_reply.finish()
 
     first, second = [await answer for answer in both]
     assert first.session_id == second.session_id
-    assert fake_model.times_asked == 1
+    assert fake_model.call_count == 1
 
 
-async def test_the_same_key_with_another_body_is_refused(echo_client: NativeClient) -> None:
+async def test_the_same_key_with_another_body_is_rejected(echo_client: NativeClient) -> None:
     await echo_client.get("/")
     first = await keyed(echo_client, "Hello?")
 
@@ -75,10 +75,10 @@ async def test_the_same_key_with_another_body_is_refused(echo_client: NativeClie
     assert len(await echo_client.transcript(first.session_id)) == 2
 
 
-async def test_the_same_key_with_another_body_is_refused_within_a_conversation(
+async def test_the_same_key_with_another_body_is_rejected_within_a_conversation(
     echo_client: NativeClient,
 ) -> None:
-    session_id = (await echo_client.say("Before")).session_id
+    session_id = (await echo_client.send("Before")).session_id
     await keyed(echo_client, "Hello?", session_id)
 
     again = await keyed(echo_client, "Hello?", session_id)
@@ -89,7 +89,7 @@ async def test_the_same_key_with_another_body_is_refused_within_a_conversation(
     assert len(await echo_client.transcript(session_id)) == 4
 
 
-async def test_the_key_of_a_first_message_is_used_up_when_the_conversation_goes_on(
+async def test_the_key_of_a_first_message_is_spent_when_the_conversation_continues(
     echo_client: NativeClient,
 ) -> None:
     await echo_client.get("/")
@@ -104,12 +104,12 @@ async def test_the_key_of_a_first_message_is_used_up_when_the_conversation_goes_
     assert len(await echo_client.transcript(first.session_id)) == 4
 
 
-async def test_a_retry_of_a_first_message_never_speaks_twice_in_a_longer_conversation(
+async def test_a_retry_of_a_first_message_is_never_added_to_a_longer_conversation(
     echo_client: NativeClient,
 ) -> None:
     await echo_client.get("/")
     first = await keyed(echo_client, "Hello?")
-    await echo_client.say("And?", first.session_id)
+    await echo_client.send("And?", first.session_id)
     before = await echo_client.transcript(first.session_id)
 
     await keyed(echo_client, "Hello?")
@@ -117,7 +117,7 @@ async def test_a_retry_of_a_first_message_never_speaks_twice_in_a_longer_convers
     assert await echo_client.transcript(first.session_id) == before
 
 
-async def test_two_people_may_use_the_same_key(echo_client: NativeClient) -> None:
+async def test_two_users_may_use_the_same_key(echo_client: NativeClient) -> None:
     other = NativeClient(echo_client.url)
     await echo_client.get("/")
     await other.get("/")
@@ -128,7 +128,7 @@ async def test_two_people_may_use_the_same_key(echo_client: NativeClient) -> Non
     assert first.session_id != second.session_id
 
 
-async def test_a_failure_before_the_first_piece_frees_the_key(
+async def test_a_failure_before_the_first_piece_releases_the_key(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     await client.get("/")
@@ -139,7 +139,7 @@ async def test_a_failure_before_the_first_piece_frees_the_key(
 
     async with client.streaming("Hello?", key=KEY) as live:
         model_reply = await fake_model.next_reply()
-        model_reply.say("Hello")
+        model_reply.send_text("Hello")
         model_reply.finish()
         answer = await live.whole()
 
@@ -155,7 +155,7 @@ async def test_a_failure_after_the_first_piece_keeps_the_key(
     async with client.streaming("Hello?", key=KEY) as live:
         session_id = (await live.event()).document["sessionId"]
         model_reply = await fake_model.next_reply()
-        model_reply.say("Hel")
+        model_reply.send_text("Hel")
         model_reply.fail()
         await eventually(lambda: client.has_ended(session_id))
 
@@ -163,11 +163,11 @@ async def test_a_failure_after_the_first_piece_keeps_the_key(
 
     assert text_of(retry.events) == "Hel"
     assert not retry.clean
-    assert fake_model.times_asked == 1
+    assert fake_model.call_count == 1
 
 
-async def test_another_answer_can_be_asked_for_once(echo_client: NativeClient) -> None:
-    session_id = (await echo_client.say("Hello?")).session_id
+async def test_a_retried_regeneration_runs_once(echo_client: NativeClient) -> None:
+    session_id = (await echo_client.send("Hello?")).session_id
     where = f"/api/chat/{session_id}/regenerate"
     first = (await echo_client.post(where, {}, idempotency_key=KEY, **JSON)).document
 

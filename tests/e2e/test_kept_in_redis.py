@@ -1,40 +1,45 @@
-"""Conversations in Redis through HTTP: what survives, what does not, under which key, how long."""
+"""Conversations in Redis: what survives a restart, their keys and their expiry."""
 
 from datetime import timedelta
 
-from tests.support.native_client import NativeClient, stay_of
+from tests.support.native_client import NativeClient, retention_left
 from tests.support.processes import serving
 from tests.support.redis_contents import held
 from tests.support.redis_servers import RedisProcess
-from tests.support.redis_services import at, looking_into, served_from, serving_from
+from tests.support.redis_services import (
+    redis_client,
+    running_service_with_redis,
+    same_user_at,
+    serving_with_redis,
+)
 
 DAY = 86_400_000
 A_MOMENT = 10_000
 FIRST, SECOND, THIRD = "I live in Turku.", "I ride a bicycle.", "What do you know of me?"
 
 
-async def test_the_context_is_kept_from_message_to_message(shared_server: RedisProcess) -> None:
-    async with served_from(shared_server) as service:
+async def test_the_page_context_stays_in_effect(shared_server: RedisProcess) -> None:
+    async with running_service_with_redis(shared_server) as service:
         client = NativeClient(service.url)
-        first = await client.ask(FIRST)
-        second = await client.ask(SECOND, first["sessionId"])
+        first = await client.send_for_document(FIRST)
+        second = await client.send_for_document(SECOND, first["sessionId"])
 
     assert second["restarted"] is False
     assert FIRST in second["reply"]["content"]
 
 
-async def test_the_context_survives_a_service_that_is_killed(shared_server: RedisProcess) -> None:
-    async with serving_from(shared_server) as service:
+async def test_the_page_context_survives_a_killed_service(shared_server: RedisProcess) -> None:
+    async with serving_with_redis(shared_server) as service:
         client = NativeClient(service.url)
-        session_id = (await client.ask(FIRST))["sessionId"]
-        await client.ask(SECOND, session_id)
+        session_id = (await client.send_for_document(FIRST))["sessionId"]
+        await client.send_for_document(SECOND, session_id)
         before = (await client.history(session_id)).document["messages"]
         service.kill()
         await service.ended()
-    async with serving_from(shared_server) as service:
-        client = at(service.url, client)
+    async with serving_with_redis(shared_server) as service:
+        client = same_user_at(service.url, client)
         after = (await client.history(session_id)).document["messages"]
-        third = await client.ask(THIRD, session_id)
+        third = await client.send_for_document(THIRD, session_id)
 
     assert after == before
     assert third["sessionId"] == session_id
@@ -42,16 +47,16 @@ async def test_the_context_survives_a_service_that_is_killed(shared_server: Redi
     assert SECOND in third["reply"]["content"]
 
 
-async def test_without_redis_it_works_and_a_restart_forgets() -> None:
+async def test_without_redis_a_restart_forgets() -> None:
     keys = {"REDIS_ENABLED": "false", "PRIVITY_KEYS": "first:" + "b2xk" * 10 + "b2w="}
     async with serving(**keys) as service:
         client = NativeClient(service.url)
-        session_id = (await client.ask(FIRST))["sessionId"]
-        second = await client.ask(SECOND, session_id)
+        session_id = (await client.send_for_document(FIRST))["sessionId"]
+        second = await client.send_for_document(SECOND, session_id)
     async with serving(**keys) as service:
-        client = at(service.url, client)
+        client = same_user_at(service.url, client)
         gone = await client.history(session_id)
-        third = await client.ask(THIRD, session_id)
+        third = await client.send_for_document(THIRD, session_id)
 
     assert FIRST in second["reply"]["content"]
     assert (gone.status, gone.code) == (404, "conversation_not_found")
@@ -59,27 +64,30 @@ async def test_without_redis_it_works_and_a_restart_forgets() -> None:
     assert FIRST not in third["reply"]["content"]
 
 
-async def test_the_flag_leaves_a_redis_alone_that_is_named(shared_server: RedisProcess) -> None:
-    async with looking_into(shared_server) as redis:
+async def test_redis_enabled_false_ignores_the_redis_url(shared_server: RedisProcess) -> None:
+    async with redis_client(shared_server) as redis:
         await redis.flushdb()
-        async with serving_from(shared_server, REDIS_ENABLED="false") as service:
-            await NativeClient(service.url).ask(FIRST)
+        async with serving_with_redis(shared_server, REDIS_ENABLED="false") as service:
+            await NativeClient(service.url).send_for_document(FIRST)
 
         assert await redis.dbsize() == 0
 
 
-async def test_the_key_is_as_planned_and_stays_a_day_from_each_turn(
+async def test_the_redis_key_is_as_documented_and_expires_a_day_after_each_turn(
     shared_server: RedisProcess,
 ) -> None:
-    async with served_from(shared_server) as service, looking_into(shared_server) as redis:
+    async with (
+        running_service_with_redis(shared_server) as service,
+        redis_client(shared_server) as redis,
+    ):
         await redis.flushdb()
         client = NativeClient(service.url)
-        session_id = (await client.ask(FIRST))["sessionId"]
+        session_id = (await client.send_for_document(FIRST))["sessionId"]
         key = f"conversation:state:{session_id}"
         names = {str(name, "ascii") for name in await held(redis)}
         first = await redis.pttl(key)
         await redis.pexpire(key, DAY // 2)
-        await client.ask(SECOND, session_id)
+        await client.send_for_document(SECOND, session_id)
         second = await redis.pttl(key)
 
     assert names == {key, f"{{{key}}}:turn"}
@@ -87,10 +95,13 @@ async def test_the_key_is_as_planned_and_stays_a_day_from_each_turn(
     assert DAY - A_MOMENT < second <= DAY
 
 
-async def test_reading_leaves_the_stay_as_it_is(shared_server: RedisProcess) -> None:
-    async with served_from(shared_server) as service, looking_into(shared_server) as redis:
+async def test_reading_does_not_extend_the_retention(shared_server: RedisProcess) -> None:
+    async with (
+        running_service_with_redis(shared_server) as service,
+        redis_client(shared_server) as redis,
+    ):
         client = NativeClient(service.url)
-        session_id = (await client.ask(FIRST))["sessionId"]
+        session_id = (await client.send_for_document(FIRST))["sessionId"]
         key = f"conversation:state:{session_id}"
         await redis.pexpire(key, DAY // 2)
         before = await redis.pexpiretime(key)
@@ -104,15 +115,22 @@ async def test_reading_leaves_the_stay_as_it_is(shared_server: RedisProcess) -> 
         assert await redis.pexpiretime(key) == before
 
 
-async def test_forgetting_leaves_no_key_and_the_answer_names_the_end_of_the_stay(
+async def test_forgetting_leaves_no_redis_key_and_replies_name_the_expiry(
     shared_server: RedisProcess,
 ) -> None:
-    async with served_from(shared_server) as service, looking_into(shared_server) as redis:
+    async with (
+        running_service_with_redis(shared_server) as service,
+        redis_client(shared_server) as redis,
+    ):
         await redis.flushdb()
         client = NativeClient(service.url)
-        said = await client.ask(FIRST)
-        forgotten = await client.delete(f"/api/chat?sessionId={said['sessionId']}")
+        reply = await client.send_for_document(FIRST)
+        forgotten = await client.delete(f"/api/chat?sessionId={reply['sessionId']}")
 
-        assert timedelta(hours=24) - timedelta(minutes=1) < stay_of(said) <= timedelta(hours=24)
+        assert (
+            timedelta(hours=24) - timedelta(minutes=1)
+            < retention_left(reply)
+            <= timedelta(hours=24)
+        )
         assert forgotten.status == 204
         assert await redis.dbsize() == 0

@@ -1,4 +1,4 @@
-"""How much one address may begin and store in an hour."""
+"""The hourly quotas of one address."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -17,7 +17,7 @@ Limited = Callable[..., AbstractAsyncContextManager[NativeClient]]
 
 @pytest.fixture
 def limited() -> Limited:
-    """Somebody whose service has these settings."""
+    """A client of a service with these settings."""
 
     @asynccontextmanager
     async def opened(**settings: Any) -> AsyncIterator[NativeClient]:
@@ -36,27 +36,27 @@ def is_refused(answer: Answer) -> bool:
     return True
 
 
-async def test_new_conversations_and_keys_share_one_allowance(limited: Limited) -> None:
+async def test_new_conversations_and_client_keys_share_one_quota(limited: Limited) -> None:
     async with limited(new_per_hour=3) as client:
-        session_id = (await client.say("One")).session_id
-        begun = [await client.post("/api/sessions", {}), await client.post("/api/client-key", {})]
+        session_id = (await client.send("One")).session_id
+        created = [await client.post("/api/sessions", {}), await client.post("/api/client-key", {})]
         refused = [
-            await NativeClient(client.url).say("Four"),
+            await NativeClient(client.url).send("Four"),
             await client.post("/api/sessions", {}),
             await client.post("/api/client-key", {}),
         ]
-        going_on = await client.say("Two", session_id)
+        going_on = await client.send("Two", session_id)
 
-    assert [answer.status for answer in begun] == [201, 201]
+    assert [answer.status for answer in created] == [201, 201]
     assert all(is_refused(answer) for answer in refused)
     assert going_on.session_id == session_id
 
 
-async def test_a_conversation_that_may_not_begin_is_not_begun(limited: Limited) -> None:
+async def test_a_conversation_over_the_quota_is_not_created(limited: Limited) -> None:
     async with limited(new_per_hour=1) as client:
-        session_id = (await client.say("One")).session_id
+        session_id = (await client.send("One")).session_id
         before = (await client.history(session_id)).body
-        await client.say("Two")
+        await client.send("Two")
         after = (await client.history(session_id)).body
 
     assert after == before
@@ -64,9 +64,9 @@ async def test_a_conversation_that_may_not_begin_is_not_begun(limited: Limited) 
 
 async def test_what_is_stored_is_counted_in_bytes(limited: Limited) -> None:
     async with limited(stored_bytes_per_hour=100) as client:
-        session_id = (await client.say("x" * 40)).session_id
+        session_id = (await client.send("x" * 40)).session_id
         before = (await client.history(session_id)).body
-        refused = await client.say("\U0001f600" * 16, session_id)
+        refused = await client.send("\U0001f600" * 16, session_id)
         after = (await client.history(session_id)).body
 
     assert is_refused(refused)
@@ -75,15 +75,15 @@ async def test_what_is_stored_is_counted_in_bytes(limited: Limited) -> None:
 
 async def test_page_context_counts_as_stored(limited: Limited) -> None:
     async with limited(stored_bytes_per_hour=100) as client:
-        answer = await client.say("Hi", context="x" * 100)
+        answer = await client.send("Hi", context="x" * 100)
 
     assert is_refused(answer)
 
 
-async def test_a_refused_message_costs_nothing(limited: Limited) -> None:
+async def test_a_rejected_message_uses_no_quota(limited: Limited) -> None:
     async with limited(stored_bytes_per_hour=100) as client:
-        refused = [await client.say("x" * 101) for _ in range(3)]
-        answer = await client.say("x" * 40)
+        refused = [await client.send("x" * 101) for _ in range(3)]
+        answer = await client.send("x" * 40)
 
     assert all(is_refused(one) for one in refused)
     assert answer.status == 200
@@ -96,7 +96,7 @@ async def statuses(client: NativeClient, *forwarded: str) -> list[int]:
     ]
 
 
-async def test_without_proxies_nobody_says_what_their_address_is(limited: Limited) -> None:
+async def test_without_proxies_x_forwarded_for_is_ignored(limited: Limited) -> None:
     async with limited(new_per_hour=1) as client:
         seen = await statuses(client, "192.0.2.1", "192.0.2.2")
 
@@ -116,7 +116,7 @@ async def test_behind_a_proxy_the_address_is_what_the_proxy_saw(limited: Limited
     assert seen == [201, 201, 429, 201]
 
 
-async def test_a_proxy_may_add_a_line_of_its_own(limited: Limited) -> None:
+async def test_a_proxy_may_add_a_second_header(limited: Limited) -> None:
     async with limited(new_per_hour=1, proxies=1) as client:
         seen = await statuses(
             client,
@@ -127,7 +127,7 @@ async def test_a_proxy_may_add_a_line_of_its_own(limited: Limited) -> None:
     assert seen == [201, 429]
 
 
-async def test_behind_two_proxies_the_last_but_one_counts(limited: Limited) -> None:
+async def test_behind_two_proxies_the_second_to_last_address_counts(limited: Limited) -> None:
     async with limited(new_per_hour=1, proxies=2) as client:
         seen = await statuses(
             client, "192.0.2.1, 10.0.0.1", "192.0.2.1, 10.0.0.2", "6.6.6.6, 192.0.2.2, 10.0.0.1"
@@ -136,14 +136,14 @@ async def test_behind_two_proxies_the_last_but_one_counts(limited: Limited) -> N
     assert seen == [201, 429, 201]
 
 
-async def test_an_address_that_is_none_counts_as_the_peer(limited: Limited) -> None:
+async def test_a_malformed_address_counts_as_the_peer(limited: Limited) -> None:
     async with limited(new_per_hour=1, proxies=1) as client:
         seen = await statuses(client, "unknown", "", "a" * 10_000, "\xff")
 
     assert seen == [201, 429, 429, 429]
 
 
-async def test_addresses_of_one_ipv6_site_count_as_one(limited: Limited) -> None:
+async def test_addresses_of_one_ipv6_network_count_as_one(limited: Limited) -> None:
     async with limited(new_per_hour=1, proxies=1) as client:
         seen = await statuses(client, "2001:db8::1", "2001:db8::2", "[2001:db8:0:1::1]")
 

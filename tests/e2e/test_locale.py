@@ -1,4 +1,4 @@
-"""Which language the assistant speaks: the body, the path, the browser, in this order."""
+"""The assistant's language is taken from the body, the path or the browser, in this order."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ pt-BR = "Bem-vindo"
 
 @pytest.fixture(scope="module")
 def polyglots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A service whose assistant knows English, Finnish and Portuguese."""
+    """A service whose assistant has welcomes in English, Finnish and Portuguese."""
     file = tmp_path_factory.mktemp("profile") / "assistant.toml"
     file.write_text(PROFILE)
     with running_service_in_thread(evolve(GENEROUS, assistant_file=file), EchoModel()) as url:
@@ -31,7 +31,7 @@ def polyglots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def speaker(polyglots: str) -> NativeClient:
-    """Somebody who talks to that assistant."""
+    """A client of that service."""
     return NativeClient(polyglots)
 
 
@@ -41,7 +41,7 @@ def welcome(answer: Answer) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "spoken"),
+    ("locale", "expected"),
     [
         ("fi", ("fi", "Tervetuloa")),
         ("FI-fi", ("fi", "Tervetuloa")),
@@ -50,12 +50,12 @@ def welcome(answer: Answer) -> tuple[str, str]:
         (None, ("en", "Welcome")),
     ],
 )
-async def test_the_body_names_the_language_of_the_welcome(
-    speaker: NativeClient, wanted: str | None, spoken: tuple[str, str]
+async def test_the_body_sets_the_language_of_the_welcome(
+    speaker: NativeClient, locale: str | None, expected: tuple[str, str]
 ) -> None:
-    answer = await speaker.post("/api/sessions", {"locale": wanted})
+    answer = await speaker.post("/api/sessions", {"locale": locale})
 
-    assert welcome(answer) == spoken
+    assert welcome(answer) == expected
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ async def test_the_body_names_the_language_of_the_welcome(
         (",;;q=,=" + "x," * 500, "en"),
     ],
 )
-async def test_the_browser_names_the_language_of_a_first_message(
+async def test_the_browser_sets_the_language_of_a_first_message(
     speaker: NativeClient, accepted: str, locale: str
 ) -> None:
     answer = await speaker.post("/api/chat", {"message": "Hi"}, accept_language=accepted)
@@ -78,7 +78,7 @@ async def test_the_browser_names_the_language_of_a_first_message(
     assert export.document["locale"] == locale
 
 
-async def test_the_path_goes_before_the_browser_and_the_body_before_the_path(
+async def test_the_body_wins_over_the_path_and_the_path_over_the_browser(
     speaker: NativeClient,
 ) -> None:
     by_path = await speaker.post("/fi/api/sessions", {}, accept_language="pt-BR")
@@ -88,7 +88,7 @@ async def test_the_path_goes_before_the_browser_and_the_body_before_the_path(
     assert welcome(by_body) == ("pt-BR", "Bem-vindo")
 
 
-async def test_every_route_is_there_behind_a_known_prefix(speaker: NativeClient) -> None:
+async def test_every_route_exists_under_a_known_prefix(speaker: NativeClient) -> None:
     session_id = (await speaker.post("/fi/api/chat", {"message": "Moi"})).session_id
 
     history = await speaker.get(f"/FI/api/chat?sessionId={session_id}")
@@ -109,21 +109,21 @@ async def test_an_unknown_prefix_is_404(speaker: NativeClient, prefix: str) -> N
 async def test_a_later_message_keeps_the_language_unless_it_names_another(
     speaker: NativeClient,
 ) -> None:
-    session_id = (await speaker.say("Moi", locale="fi")).session_id
+    session_id = (await speaker.send("Moi", locale="fi")).session_id
     where = f"/api/chat/{session_id}/export"
 
     await speaker.post(
         "/api/chat", {"message": "Hi", "sessionId": session_id}, accept_language="en"
     )
     kept = (await speaker.get(where)).document["locale"]
-    await speaker.say("Olá", session_id, locale="pt-BR")
+    await speaker.send("Olá", session_id, locale="pt-BR")
     changed = (await speaker.get(where)).document["locale"]
 
     assert (kept, changed) == ("fi", "pt-BR")
 
 
-async def test_the_ai_sdk_may_name_a_language_too(speaker: NativeClient) -> None:
-    said = {"id": "u1", "role": "user", "parts": [{"type": "text", "text": "Hi"}]}
-    await speaker.post("/api/chat", {"id": "mine", "messages": [said], "locale": "fi"})
+async def test_the_ai_sdk_body_can_set_the_language_too(speaker: NativeClient) -> None:
+    message = {"id": "u1", "role": "user", "parts": [{"type": "text", "text": "Hi"}]}
+    await speaker.post("/api/chat", {"id": "mine", "messages": [message], "locale": "fi"})
 
     assert (await speaker.get("/api/chat/mine/export")).document["locale"] == "fi"

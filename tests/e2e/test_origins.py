@@ -1,4 +1,4 @@
-"""Which sites may make a browser call."""
+"""Which sites may call the service from a browser."""
 
 from collections.abc import Iterator
 
@@ -24,12 +24,12 @@ def embeddable() -> Iterator[str]:
 
 @pytest.fixture
 def embedded(embeddable: str) -> NativeClient:
-    """Somebody who meets that service on the other site."""
+    """A browser on a page of the other site."""
     return NativeClient(embeddable)
 
 
 async def unsafe_calls(client: NativeClient, session_id: str, **headers: str) -> list[Answer]:
-    """All that changes something, as another site may try it."""
+    """Every state-changing request, as another site could try it."""
     return [
         await client.post("/api/chat", {"message": "Hi", "sessionId": session_id}, **headers),
         await client.call("POST", "/api/chat", b"message=Hi", content_type=FORM, **headers),
@@ -58,23 +58,23 @@ async def unsafe_calls(client: NativeClient, session_id: str, **headers: str) ->
     ],
     ids=str,
 )
-async def test_another_site_touches_nothing_and_gets_nothing(
+async def test_a_cross_site_request_changes_nothing_and_gets_nothing(
     echo_client: NativeClient, headers: dict[str, str]
 ) -> None:
-    session_id = (await echo_client.say("Mine")).session_id
+    session_id = (await echo_client.send("Mine")).session_id
     before = (await echo_client.history(session_id)).body
 
     owner = await unsafe_calls(echo_client, session_id, **headers)
     stranger = await unsafe_calls(NativeClient(echo_client.url), session_id, **headers)
 
-    told = {(answer.status, answer.code) for answer in owner + stranger}
-    assert told == {(403, "cross_site_request")}
+    rejections = {(answer.status, answer.code) for answer in owner + stranger}
+    assert rejections == {(403, "cross_site_request")}
     assert not any("set-cookie" in answer.headers for answer in owner + stranger)
     assert not any("access-control-allow-origin" in answer.headers for answer in owner)
     assert (await echo_client.history(session_id)).body == before
 
 
-async def test_our_own_pages_and_programs_are_let_in(echo_client: NativeClient) -> None:
+async def test_own_pages_and_programs_are_accepted(echo_client: NativeClient) -> None:
     evil = "https://evil.example"
     named: list[dict[str, str]] = [
         {},
@@ -91,7 +91,7 @@ async def test_our_own_pages_and_programs_are_let_in(echo_client: NativeClient) 
     assert {answer.status for answer in answers} == {200}
 
 
-async def test_a_bearer_comes_from_no_browser_and_so_from_anywhere(
+async def test_a_bearer_token_is_accepted_from_any_origin(
     echo_client: NativeClient,
 ) -> None:
     key = (await echo_client.post("/api/client-key", {})).document["clientKey"]
@@ -102,10 +102,10 @@ async def test_a_bearer_comes_from_no_browser_and_so_from_anywhere(
     assert answer.status == 200
 
 
-async def test_a_password_that_browsers_add_by_themselves_is_no_bearer(
+async def test_basic_authentication_does_not_skip_the_origin_check(
     echo_client: NativeClient,
 ) -> None:
-    session_id = (await echo_client.say("Mine")).session_id
+    session_id = (await echo_client.send("Mine")).session_id
     added = {"authorization": "Basic Y2tfOng=", "origin": "https://evil.example"}
 
     answers = await unsafe_calls(echo_client, session_id, **added)
@@ -114,7 +114,7 @@ async def test_a_password_that_browsers_add_by_themselves_is_no_bearer(
     assert not any("set-cookie" in answer.headers for answer in answers)
 
 
-async def test_with_a_public_address_only_that_is_ours() -> None:
+async def test_with_a_public_url_only_that_origin_is_accepted() -> None:
     async with running_service(Settings(public_url=HTTPS), model=EchoModel()) as service:
         client = NativeClient(service.url)
         answers = [
@@ -125,7 +125,7 @@ async def test_with_a_public_address_only_that_is_ours() -> None:
     assert [answer.status for answer in answers] == [200, 403, 403, 403]
 
 
-async def test_a_site_on_the_list_may_embed(embedded: NativeClient) -> None:
+async def test_a_listed_site_may_embed(embedded: NativeClient) -> None:
     body = {"message": "Hi"}
 
     answer = await embedded.post("/api/chat", body, origin=EMBEDDER, sec_fetch_site="cross-site")
@@ -140,7 +140,7 @@ async def test_a_site_on_the_list_may_embed(embedded: NativeClient) -> None:
     assert answer.headers["set-cookie"].endswith("; HttpOnly; SameSite=None; Partitioned; Secure")
 
 
-async def test_a_site_on_the_list_may_read_problems_too(embedded: NativeClient) -> None:
+async def test_a_listed_site_may_read_problems_too(embedded: NativeClient) -> None:
     answer = await embedded.post("/api/chat", {}, origin=EMBEDDER)
 
     assert (answer.status, answer.code) == (400, "body_invalid")
@@ -148,7 +148,7 @@ async def test_a_site_on_the_list_may_read_problems_too(embedded: NativeClient) 
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", f"{EMBEDDER}.evil", "null"])
-async def test_a_site_off_the_list_may_not(embedded: NativeClient, origin: str) -> None:
+async def test_an_unlisted_site_may_not_embed(embedded: NativeClient, origin: str) -> None:
     answer = await embedded.post("/api/chat", {"message": "Hi"}, origin=origin)
 
     assert (answer.status, answer.code) == (403, "cross_site_request")
@@ -156,25 +156,25 @@ async def test_a_site_off_the_list_may_not(embedded: NativeClient, origin: str) 
 
 
 @pytest.mark.parametrize(("origin", "allowed"), [(EMBEDDER, EMBEDDER), ("https://evil", None)])
-async def test_a_browser_that_asks_first_is_told(
+async def test_a_preflight_from_a_listed_site_is_answered(
     embedded: NativeClient, origin: str, allowed: str | None
 ) -> None:
-    wanted = {
+    preflight = {
         "access_control_request_method": "POST",
         "access_control_request_headers": "content-type,idempotency-key",
     }
 
-    answer = await embedded.call("OPTIONS", "/api/chat", origin=origin, **wanted)
+    answer = await embedded.call("OPTIONS", "/api/chat", origin=origin, **preflight)
 
     assert answer.headers.get("access-control-allow-origin") == allowed
     assert (answer.status < 300) is (allowed is not None)
     assert "set-cookie" not in answer.headers
 
 
-async def test_without_a_list_nobody_is_told(echo_client: NativeClient) -> None:
-    wanted = {"access_control_request_method": "POST"}
+async def test_without_a_list_no_preflight_is_allowed(echo_client: NativeClient) -> None:
+    preflight = {"access_control_request_method": "POST"}
 
-    answer = await echo_client.call("OPTIONS", "/api/chat", origin=EMBEDDER, **wanted)
+    answer = await echo_client.call("OPTIONS", "/api/chat", origin=EMBEDDER, **preflight)
 
     assert (answer.status, answer.code) == (405, "method_not_allowed")
     assert "access-control-allow-origin" not in answer.headers

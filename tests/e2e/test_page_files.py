@@ -1,4 +1,4 @@
-"""The files of the chat page: their types, how long browsers keep them, who may load them."""
+"""The files of the chat page: media types, caching, and which sites may load them."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -22,7 +22,7 @@ TYPES = {
 
 
 @pytest.mark.parametrize(("name", "media_type"), TYPES.items())
-async def test_a_file_has_its_type_and_is_asked_for_again(
+async def test_a_file_has_its_media_type_and_is_revalidated(
     echo_client: NativeClient, name: str, media_type: str
 ) -> None:
     answer = await echo_client.get(f"/page/{name}")
@@ -33,7 +33,7 @@ async def test_a_file_has_its_type_and_is_asked_for_again(
     assert "set-cookie" not in answer.headers
 
 
-async def test_a_file_that_the_browser_has_is_not_sent_again(echo_client: NativeClient) -> None:
+async def test_a_cached_file_is_not_sent_again(echo_client: NativeClient) -> None:
     first = await echo_client.get("/page/main.js")
 
     again = await echo_client.get(
@@ -49,13 +49,13 @@ async def test_a_file_that_the_browser_has_is_not_sent_again(echo_client: Native
     "name",
     ["index.html", "", "gone.js", "__init__.py", "..%2fapp.py", "words.xx.json", "a/main.js"],
 )
-async def test_what_is_no_file_of_the_page_is_404(echo_client: NativeClient, name: str) -> None:
+async def test_an_unknown_page_file_is_404(echo_client: NativeClient, name: str) -> None:
     answer = await echo_client.get(f"/page/{name}")
 
     assert (answer.status, answer.code) == (404, "not_found")
 
 
-async def test_the_page_may_load_its_own_scripts_and_ask_its_own_service_only(
+async def test_the_page_may_load_only_its_own_scripts_and_call_only_its_own_service(
     echo_client: NativeClient,
 ) -> None:
     policy = (await echo_client.get("/")).headers["content-security-policy"]
@@ -76,7 +76,7 @@ async def test_the_page_may_load_its_own_scripts_and_ask_its_own_service_only(
     }
 
 
-async def test_the_first_paint_waits_for_the_document_only(echo_client: NativeClient) -> None:
+async def test_the_first_paint_waits_only_for_the_document(echo_client: NativeClient) -> None:
     page = (await echo_client.get("/")).body.decode()
 
     assert "<style>:root" in page
@@ -85,18 +85,18 @@ async def test_the_first_paint_waits_for_the_document_only(echo_client: NativeCl
     assert '<link rel="modulepreload" href="page/chat.js">' in page
 
 
-async def test_every_answer_tells_the_time_to_count_down_from(echo_client: NativeClient) -> None:
-    # The header is told in whole seconds, and made once a second.
+async def test_every_response_has_a_date(echo_client: NativeClient) -> None:
+    # uvicorn renews the Date header once per second.
     before = datetime.now(UTC) - timedelta(seconds=3)
     paths = ("/page/main.js", "/api/chat", "/gone")
-    answers = [await echo_client.get(path) for path in paths] + [await echo_client.say("Hi")]
+    answers = [await echo_client.get(path) for path in paths] + [await echo_client.send("Hi")]
 
-    told = [parsedate_to_datetime(answer.headers["date"]) for answer in answers]
+    dates = [parsedate_to_datetime(answer.headers["date"]) for answer in answers]
 
-    assert all(before <= time <= datetime.now(UTC) for time in told)
+    assert all(before <= time <= datetime.now(UTC) for time in dates)
 
 
-async def test_a_listed_site_may_load_the_widget_and_no_other() -> None:
+async def test_only_a_listed_site_may_load_the_widget() -> None:
     settings = Settings(public_url=HTTPS, embedding_origins=(EMBEDDER,))
     async with running_service(settings, model=EchoModel()) as service:
         client = NativeClient(service.url)

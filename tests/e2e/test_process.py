@@ -1,4 +1,4 @@
-"""``privity serve`` as a process: how it starts, and how it ends."""
+"""``privity serve`` as a process: startup and shutdown."""
 
 import socket
 
@@ -6,10 +6,10 @@ import pytest
 
 from tests.support.event_stream import kinds, text_of
 from tests.support.native_client import NativeClient, eventually
-from tests.support.processes import ran, serving
+from tests.support.processes import run_cli, serving
 
 
-async def test_it_needs_no_setting_and_says_where_it_listens() -> None:
+async def test_serve_needs_no_settings_and_prints_its_url() -> None:
     async with serving() as server:
         answer = await NativeClient(server.url).get("/health/ready")
         server.terminate()
@@ -22,7 +22,7 @@ async def test_it_needs_no_setting_and_says_where_it_listens() -> None:
     assert f"privity chat --url {server.url}" in ended.out
 
 
-async def test_a_deploy_lets_running_replies_finish_and_takes_no_new_ones() -> None:
+async def test_a_shutdown_lets_running_replies_finish_and_accepts_no_new_ones() -> None:
     async with serving() as server:
         client = NativeClient(server.url)
 
@@ -33,7 +33,7 @@ async def test_a_deploy_lets_running_replies_finish_and_takes_no_new_ones() -> N
             session_id = (await live.until("text-delta"))[0].document["sessionId"]
             server.terminate()
             await eventually(is_leaving)
-            refused = [await client.say("And?"), await client.say("And?", session_id)]
+            refused = [await client.send("And?"), await client.send("And?", session_id)]
             alive = await client.get("/health/live")
             answer = await live.whole()
         ended = await server.ended()
@@ -47,7 +47,7 @@ async def test_a_deploy_lets_running_replies_finish_and_takes_no_new_ones() -> N
     assert ended.code == 0
 
 
-async def test_a_reply_that_outlives_the_grace_is_interrupted_cleanly() -> None:
+async def test_a_reply_that_outlasts_the_grace_period_is_interrupted_cleanly() -> None:
     async with (
         serving(PRIVITY_SHUTDOWN_SECONDS="0") as server,
         NativeClient(server.url).streaming("Hello") as live,
@@ -63,10 +63,10 @@ async def test_a_reply_that_outlives_the_grace_is_interrupted_cleanly() -> None:
     assert ended.code == 0
 
 
-async def test_a_port_in_use_is_told_in_one_line() -> None:
+async def test_a_port_in_use_is_a_one_line_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        ended = await ran("serve", "--port", port)
+        ended = await run_cli("serve", "--port", port)
 
     assert ended.code == 1
     assert ended.out == ""
@@ -88,8 +88,8 @@ WRONG = {
 }
 
 
-async def test_wrong_settings_are_named_all_at_once_and_never_shown() -> None:
-    ended = await ran("serve", "--port", "0", **WRONG)
+async def test_all_wrong_settings_are_named_at_once_without_their_values() -> None:
+    ended = await run_cli("serve", "--port", "0", **WRONG)
 
     missed = [name for name in WRONG if name not in ended.err]
     assert (ended.code, ended.out) == (2, "")
@@ -98,8 +98,8 @@ async def test_wrong_settings_are_named_all_at_once_and_never_shown() -> None:
 
 
 @pytest.mark.parametrize("name", ["PRIVITY_KEYS", "ASSISTANT_FILE"])
-async def test_what_is_found_wrong_only_later_is_told_as_shortly(name: str) -> None:
-    ended = await ran("serve", "--port", "0", **{name: WRONG[name]})
+async def test_a_late_startup_failure_is_a_one_line_error(name: str) -> None:
+    ended = await run_cli("serve", "--port", "0", **{name: WRONG[name]})
 
     assert (ended.code, ended.out) == (2, "")
     assert "PLANTED" not in ended.err
@@ -107,8 +107,8 @@ async def test_what_is_found_wrong_only_later_is_told_as_shortly(name: str) -> N
     assert name in ended.err
 
 
-async def test_beyond_this_machine_memory_is_spelled_out() -> None:
-    ended = await ran("serve", "--host", "0.0.0.0", "--port", "0")  # noqa: S104 - the subject
+async def test_in_memory_storage_beyond_this_machine_must_be_explicit() -> None:
+    ended = await run_cli("serve", "--host", "0.0.0.0", "--port", "0")  # noqa: S104 - the subject
 
     assert (ended.code, ended.out) == (2, "")
     assert "REDIS_ENABLED=false" in ended.err

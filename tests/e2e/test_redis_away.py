@@ -1,4 +1,4 @@
-"""A Redis that is not there: an error at once, never memory instead, and no restart needed."""
+"""An unavailable Redis: immediate errors, no fallback to memory, and recovery without a restart."""
 
 import asyncio
 import signal
@@ -10,15 +10,20 @@ from tests.support.clocks import HastyClock
 from tests.support.event_stream import kinds
 from tests.support.fake_model import FakeModel
 from tests.support.native_client import NativeClient, eventually
-from tests.support.processes import ran, ran_here, starting
+from tests.support.processes import run_cli, run_cli_in_process, starting
 from tests.support.redis_servers import RedisProcess, free_port
-from tests.support.redis_services import at, looking_into, served_from, serving_from
+from tests.support.redis_services import (
+    redis_client,
+    running_service_with_redis,
+    same_user_at,
+    serving_with_redis,
+)
 from tests.support.redis_store import RING
 
 SECRET = "a_planted_password"
 
 
-def test_a_start_without_redis_ends_with_one_line_that_names_the_host(
+def test_a_start_without_redis_is_a_one_line_error_with_the_host(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(container, "SystemClock", HastyClock)
@@ -26,7 +31,7 @@ def test_a_start_without_redis_ends_with_one_line_that_names_the_host(
     monkeypatch.setattr("entrypoints.cli.serve.set_up_logging", lambda _: None)
     url = f"redis://user:{SECRET}@localhost:{free_port()}/0"
 
-    ended = ran_here("serve", "--port", "0", REDIS_URL=url, PRIVITY_KEYS=RING)
+    ended = run_cli_in_process("serve", "--port", "0", REDIS_URL=url, PRIVITY_KEYS=RING)
 
     assert (ended.code, ended.out) == (1, "")
     assert len(ended.err.splitlines()) == 1
@@ -35,11 +40,11 @@ def test_a_start_without_redis_ends_with_one_line_that_names_the_host(
 
 
 async def test_a_start_with_a_wrong_password_ends_at_once(own_server: RedisProcess) -> None:
-    async with looking_into(own_server) as redis:
+    async with redis_client(own_server) as redis:
         await redis.acl_setuser("chat", enabled=True, passwords=["+another"], keys=["*"])
     url = own_server.url.replace("//", f"//chat:{SECRET}@")
 
-    ended = await ran("serve", "--port", "0", REDIS_URL=url, PRIVITY_KEYS=RING)
+    ended = await run_cli("serve", "--port", "0", REDIS_URL=url, PRIVITY_KEYS=RING)
 
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.splitlines()[-1].endswith(f":{own_server.port} denied access (WRONGPASS).")
@@ -54,26 +59,26 @@ async def test_a_start_with_a_wrong_password_ends_at_once(own_server: RedisProce
         ({"REDIS_URL": "rediss://redis.example:6379"}, "PRIVITY_KEYS"),
     ],
 )
-async def test_settings_that_would_leave_conversations_open_are_refused(
+async def test_settings_that_would_expose_conversations_are_rejected(
     settings: dict[str, str], named: str
 ) -> None:
     keys = {} if named == "PRIVITY_KEYS" else {"PRIVITY_KEYS": RING}
-    ended = await ran("serve", "--port", "0", **settings, **keys)
+    ended = await run_cli("serve", "--port", "0", **settings, **keys)
 
     assert (ended.code, ended.out) == (2, "")
     assert named in ended.err
 
 
-async def test_every_call_is_told_so_and_all_is_well_when_it_is_back(
+async def test_every_call_fails_clearly_and_recovers_with_redis(
     own_server: RedisProcess,
 ) -> None:
-    async with served_from(own_server) as service:
+    async with running_service_with_redis(own_server) as service:
         client = NativeClient(service.url)
-        session_id = (await client.ask("Before"))["sessionId"]
+        session_id = (await client.send_for_document("Before"))["sessionId"]
         own_server.kill()
         refused = await asyncio.gather(
-            client.say("First"),
-            client.say("Meanwhile", session_id),
+            client.send("First"),
+            client.send("Meanwhile", session_id),
             client.history(session_id),
             client.delete(f"/api/chat?sessionId={session_id}"),
             client.post(f"/api/chat/{session_id}/regenerate", {}),
@@ -84,7 +89,7 @@ async def test_every_call_is_told_so_and_all_is_well_when_it_is_back(
         health = [(await client.get(f"/health/{kind}")).status for kind in ("ready", "live")]
         own_server.start()
         await eventually(lambda: is_ready(client))
-        after = await client.ask("After", session_id)
+        after = await client.send_for_document("After", session_id)
 
     assert {(one.status, one.code) for one in refused} == {(503, "store_unavailable")}
     assert all(int(one.headers["retry-after"]) > 0 for one in refused)
@@ -93,38 +98,38 @@ async def test_every_call_is_told_so_and_all_is_well_when_it_is_back(
     assert after["reply"]["content"].split() == ["Before", "/", "After"]
 
 
-async def test_a_frozen_redis_is_no_reason_to_wait_for_ever(own_server: RedisProcess) -> None:
-    async with served_from(own_server) as service:
+async def test_a_frozen_redis_times_out(own_server: RedisProcess) -> None:
+    async with running_service_with_redis(own_server) as service:
         client = NativeClient(service.url)
-        session_id = (await client.ask("Before"))["sessionId"]
+        session_id = (await client.send_for_document("Before"))["sessionId"]
         own_server.signal(signal.SIGSTOP)
-        refused = await client.say("Meanwhile", session_id)
+        refused = await client.send("Meanwhile", session_id)
         own_server.signal(signal.SIGCONT)
         await eventually(lambda: is_ready(client))
 
         assert (refused.status, refused.code) == (503, "store_unavailable")
-        assert (await client.say("After", session_id)).status in (200, 409)
+        assert (await client.send("After", session_id)).status in (200, 409)
 
 
-async def test_a_reply_goes_on_while_redis_is_away_and_is_saved_when_it_is_back(
+async def test_a_reply_continues_while_redis_is_down_and_is_saved_afterwards(
     own_server: RedisProcess, fake_model: FakeModel
 ) -> None:
-    async with served_from(own_server, fake_model) as service:
+    async with running_service_with_redis(own_server, fake_model) as service:
         client = NativeClient(service.url)
         async with client.streaming("Hello") as live:
             model_reply = await fake_model.next_reply()
-            model_reply.say("one ")
+            model_reply.send_text("one ")
             await live.until("text-delta")
             own_server.kill()
-            model_reply.say("two ")
-            told = await live.until("text-delta")
-            model_reply.say("three")
+            model_reply.send_text("two ")
+            events = await live.until("text-delta")
+            model_reply.send_text("three")
             model_reply.finish()
             own_server.start()
             whole = await live.whole()
         session_id = whole.session_id
 
-        assert told[-1].document["delta"] == "two "
+        assert events[-1].document["delta"] == "two "
         assert kinds(whole.events)[-4:] == ["finish-step", "finish", "[DONE]", "metadata-info"]
         assert await client.transcript(session_id) == [
             ("user", "Hello"),
@@ -133,21 +138,21 @@ async def test_a_reply_goes_on_while_redis_is_away_and_is_saved_when_it_is_back(
 
 
 async def test_a_restart_of_both_loses_nothing(own_server: RedisProcess) -> None:
-    async with serving_from(own_server) as service:
+    async with serving_with_redis(own_server) as service:
         client = NativeClient(service.url)
-        session_id = (await client.ask("Before"))["sessionId"]
-        said = await client.transcript(session_id)
+        session_id = (await client.send_for_document("Before"))["sessionId"]
+        transcript = await client.transcript(session_id)
         own_server.kill()
     own_server.start()
-    async with serving_from(own_server) as service:
-        assert await at(service.url, client).transcript(session_id) == said
+    async with serving_with_redis(own_server) as service:
+        assert await same_user_at(service.url, client).transcript(session_id) == transcript
 
 
 async def is_ready(client: NativeClient) -> bool:
     return (await client.get("/health/ready")).status == 200
 
 
-async def test_a_signal_while_it_waits_for_redis_ends_it_quietly() -> None:
+async def test_a_signal_during_the_wait_for_redis_ends_the_process_quietly() -> None:
     met = asyncio.Event()
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""Coming back to a reply that is still being written."""
+"""Resuming a reply that is still being written."""
 
 from contextlib import AsyncExitStack
 from uuid import uuid4
@@ -12,29 +12,31 @@ from tests.support.http_client import LiveAnswer
 from tests.support.native_client import NativeClient
 
 
-async def begun(live: LiveAnswer, fake_model: FakeModel, *texts: str) -> tuple[str, ModelReply]:
-    """The session and the reply, once its pieces have been seen."""
+async def start_reply(
+    live: LiveAnswer, fake_model: FakeModel, *texts: str
+) -> tuple[str, ModelReply]:
+    """The session id and the model's reply, once the client has received the pieces."""
     session_id = str((await live.event()).document["sessionId"])
     model_reply = await fake_model.next_reply()
-    model_reply.say(*texts)
+    model_reply.send_text(*texts)
     for _ in texts:
         await live.until("text-delta")
     return session_id, model_reply
 
 
 def chunks_only(events: list[Event]) -> list[Event]:
-    """What resuming repeats: all but the frame of the native protocol."""
+    """The events that resuming repeats: all except those only the first request gets."""
     return [event for event in events if event.name not in ("session-id", "metadata-info")]
 
 
-async def test_resuming_begins_with_the_first_chunk_and_goes_on_live(
+async def test_resuming_begins_with_the_first_chunk_and_continues_live(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, model_reply = await begun(live, fake_model, "Hel", "lo ")
+        session_id, model_reply = await start_reply(live, fake_model, "Hel", "lo ")
         async with client.resume(session_id) as resumed:
             await resumed.until("text-delta")
-            model_reply.say("again")
+            model_reply.send_text("again")
             model_reply.finish()
             first, second = await live.whole(), await resumed.whole()
 
@@ -42,21 +44,21 @@ async def test_resuming_begins_with_the_first_chunk_and_goes_on_live(
     assert second.clean
 
 
-async def test_resuming_behind_any_cursor_gives_exactly_the_rest(
+async def test_resuming_after_any_cursor_gives_exactly_the_rest(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, model_reply = await begun(live, fake_model)
-        model_reply.give(ReasoningPiece("Hm"))
-        model_reply.say("One ", "two")
-        model_reply.give(ToolCallPiece(call_id="c1", name="count", arguments="{}"))
-        model_reply.say("three")
+        session_id, model_reply = await start_reply(live, fake_model)
+        model_reply.send(ReasoningPiece("Hm"))
+        model_reply.send_text("One ", "two")
+        model_reply.send(ToolCallPiece(call_id="c1", name="count", arguments="{}"))
+        model_reply.send_text("three")
         seen = await live.until("tool-input-delta") + await live.until("text-delta")
         cursors = [event.cursor for event in seen if event.cursor]
         async with AsyncExitStack() as open_streams:
             streams = [client.resume(session_id, cursor) for cursor in cursors]
             resumed = [await open_streams.enter_async_context(stream) for stream in streams]
-            model_reply.say(" four")
+            model_reply.send_text(" four")
             model_reply.finish()
             rests = [without_padding((await stream.whole()).events) for stream in resumed]
         whole = without_padding(chunks_only((await live.whole()).events))
@@ -66,15 +68,15 @@ async def test_resuming_behind_any_cursor_gives_exactly_the_rest(
     assert rests == [whole[places.index(cursor) + 1 :] for cursor in cursors]
 
 
-async def test_any_number_may_follow_and_leave_without_a_trace(
+async def test_any_number_of_readers_may_follow_and_leave(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, model_reply = await begun(live, fake_model, "Hel")
+        session_id, model_reply = await start_reply(live, fake_model, "Hel")
         async with client.resume(session_id) as one, client.resume(session_id) as two:
             async with client.resume(session_id) as leaving:
                 await leaving.until("text-delta")
-            model_reply.say("lo")
+            model_reply.send_text("lo")
             model_reply.finish()
             answers = [await follower.whole() for follower in (live, one, two)]
 
@@ -85,7 +87,7 @@ async def test_a_resumed_stream_never_names_the_session(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, model_reply = await begun(live, fake_model, "Hi")
+        session_id, model_reply = await start_reply(live, fake_model, "Hi")
         async with client.resume(session_id) as resumed:
             model_reply.finish()
             events = (await resumed.whole()).events
@@ -98,7 +100,7 @@ async def test_a_resumed_stream_breaks_off_with_the_reply(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, model_reply = await begun(live, fake_model, "Hi")
+        session_id, model_reply = await start_reply(live, fake_model, "Hi")
         async with client.resume(session_id) as resumed:
             model_reply.fail()
             answer = await resumed.whole()
@@ -107,11 +109,9 @@ async def test_a_resumed_stream_breaks_off_with_the_reply(
     assert not answer.clean
 
 
-async def test_nothing_is_resumed_once_the_reply_is_in_the_history(
-    client: NativeClient, fake_model: FakeModel
-) -> None:
+async def test_a_saved_reply_is_not_resumed(client: NativeClient, fake_model: FakeModel) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, model_reply = await begun(live, fake_model, "Hi")
+        session_id, model_reply = await start_reply(live, fake_model, "Hi")
         model_reply.finish()
         cursor = [event.cursor for event in (await live.whole()).events if event.cursor][-1]
 
@@ -120,27 +120,31 @@ async def test_nothing_is_resumed_once_the_reply_is_in_the_history(
     assert [(answer.status, answer.body) for answer in (idle, behind)] == [(204, b"")] * 2
 
 
-async def test_a_cursor_of_an_older_turn_resumes_nothing(
+async def test_a_cursor_of_an_earlier_turn_resumes_nothing(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("One?") as live:
-        session_id, model_reply = await begun(live, fake_model, "One")
+        session_id, model_reply = await start_reply(live, fake_model, "One")
         model_reply.finish()
         old = [event.cursor for event in (await live.whole()).events if event.cursor][-1]
 
     async with client.streaming("Two?", session_id) as live:
-        await begun(live, fake_model, "Two")
+        await start_reply(live, fake_model, "Two")
         answer = await client.get(f"/api/chat/{session_id}/stream", last_event_id=old)
 
     assert (answer.status, answer.body) == (204, b"")
 
 
-async def test_a_running_reply_is_nobody_elses(client: NativeClient, fake_model: FakeModel) -> None:
-    stranger, nobody = NativeClient(client.url), NativeClient(client.url)
+async def test_another_user_cannot_follow_a_running_reply(
+    client: NativeClient, fake_model: FakeModel
+) -> None:
+    stranger, keyless = NativeClient(client.url), NativeClient(client.url)
     async with client.streaming("Hello?") as live, stranger.streaming("Me too") as other:
-        session_id, _ = await begun(live, fake_model, "Hi")
+        session_id, _ = await start_reply(live, fake_model, "Hi")
         await other.event()
-        answers = [await who.get(f"/api/chat/{session_id}/stream") for who in (stranger, nobody)]
+        answers = [
+            await caller.get(f"/api/chat/{session_id}/stream") for caller in (stranger, keyless)
+        ]
 
     assert [answer.status for answer in answers] == [204, 204]
     assert all("set-cookie" not in answer.headers for answer in answers)

@@ -1,6 +1,6 @@
-"""What was said is nowhere in Redis, on its disk, on the wire to it or in the log.
+"""Message text is nowhere in Redis, on its disk, on the wire to it or in the log.
 
-And who has all of that and the master key, but no client key, opens nothing.
+All of that together with the master key reveals nothing without the client key.
 """
 
 import base64
@@ -15,7 +15,11 @@ from domain.model.identifiers import Owner, SessionId
 from tests.support.native_client import NativeClient
 from tests.support.redis_contents import disguises, held, monitoring, on_disk
 from tests.support.redis_servers import RedisProcess
-from tests.support.redis_services import looking_into, served_from, serving_from
+from tests.support.redis_services import (
+    redis_client,
+    running_service_with_redis,
+    serving_with_redis,
+)
 from tests.support.redis_store import RING
 
 SENTENCE = "Grandmother's kingfisher votes tremendously abstemious underneath Näsijärvi"
@@ -24,7 +28,7 @@ MARK = "all that came before this was seen"
 
 @frozen(kw_only=True)
 class Loot:
-    """What a stolen Redis gives, and beside it what only the client holds."""
+    """The contents of a stolen Redis, and the client's secrets."""
 
     session_id: SessionId
     frame: bytes
@@ -33,17 +37,20 @@ class Loot:
 
 @pytest.fixture
 async def loot(shared_server: RedisProcess) -> Loot:
-    async with served_from(shared_server) as service, looking_into(shared_server) as redis:
+    async with (
+        running_service_with_redis(shared_server) as service,
+        redis_client(shared_server) as redis,
+    ):
         client = NativeClient(service.url)
-        session_id = (await client.ask(SENTENCE))["sessionId"]
+        session_id = (await client.send_for_document(SENTENCE))["sessionId"]
         frame = await redis.lindex(f"conversation:state:{session_id}", 0)
     assert isinstance(frame, bytes)
     return Loot(session_id=session_id, frame=frame, secret=secret_in(str(client.cookie)))
 
 
 async def talked(client: NativeClient) -> str:
-    """Everything that puts words into a conversation; its session id."""
-    first = await client.ask(SENTENCE, context=SENTENCE)
+    """Store text in every part of a conversation; returns its session id."""
+    first = await client.send_for_document(SENTENCE, context=SENTENCE)
     assert SENTENCE in first["reply"]["content"]
     session_id = str(first["sessionId"])
     await client.post(f"/api/chat/{session_id}/regenerate", {"message": SENTENCE})
@@ -51,7 +58,7 @@ async def talked(client: NativeClient) -> str:
 
 
 def secret_in(cookie: str) -> bytes:
-    """The client's half: what the cookie's client key begins with."""
+    """The client's secret: the first part of the client key in the cookie."""
     return base64.urlsafe_b64decode(cookie.partition("=ck_")[2])[:32]
 
 
@@ -73,13 +80,13 @@ def opened(
     )
 
 
-async def test_what_was_said_and_both_halves_of_the_key_are_nowhere(
+async def test_neither_messages_nor_keys_are_in_redis(
     own_server: RedisProcess,
 ) -> None:
     async with (
-        looking_into(own_server) as redis,
+        redis_client(own_server) as redis,
         monitoring(own_server) as monitor,
-        serving_from(own_server, PRIVITY_LOG_LEVEL="debug") as service,
+        serving_with_redis(own_server, PRIVITY_LOG_LEVEL="debug") as service,
     ):
         client = NativeClient(service.url)
         session_id = await talked(client)
@@ -118,7 +125,7 @@ def halves_found(secret: bytes, places: dict[str, bytes]) -> list[str]:
     return [name for name in places for needle in needles if needle in places[name]]
 
 
-async def test_a_dump_and_the_master_key_open_nothing_without_the_client_key(loot: Loot) -> None:
+async def test_a_dump_and_the_master_key_reveal_nothing_without_the_client_key(loot: Loot) -> None:
     master_key = base64.b64decode(RING.partition(":")[2])
     guesses = [bytes(32), master_key, os.urandom(32), loot.frame[5:13] * 4]
 
@@ -129,7 +136,7 @@ async def test_a_dump_and_the_master_key_open_nothing_without_the_client_key(loo
                 opened(loot.frame, guess, loot.session_id, kind)
 
 
-async def test_the_client_key_without_the_master_key_opens_nothing_either(loot: Loot) -> None:
+async def test_the_client_key_without_the_master_key_reveals_nothing_either(loot: Loot) -> None:
     ring = KeyRing.random(os.urandom)
     sealer = Sealer(ring=ring, random_bytes=os.urandom)
     bound = sealer.bound(Owner(secret=loot.secret), RecordKind.STATE, loot.session_id)
@@ -140,8 +147,8 @@ async def test_the_client_key_without_the_master_key_opens_nothing_either(loot: 
             bound.unseal(frame, before=NO_FRAME_BEFORE)
 
 
-async def test_the_search_finds_what_lies_there_in_clear(own_server: RedisProcess) -> None:
-    async with looking_into(own_server) as redis, monitoring(own_server) as monitor:
+async def test_the_search_finds_plaintext(own_server: RedisProcess) -> None:
+    async with redis_client(own_server) as redis, monitoring(own_server) as monitor:
         await redis.rpush("list", SENTENCE)
         await redis.xadd("stream", {"d": base64.b64encode(SENTENCE.encode())})
         await monitor.has_seen(redis, MARK)

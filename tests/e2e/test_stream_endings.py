@@ -1,4 +1,4 @@
-"""How a stream ends: whole, stopped, broken off, or with nobody there."""
+"""How a stream ends: complete, stopped, broken off, or without a reader."""
 
 import pytest
 
@@ -10,10 +10,10 @@ from tests.support.native_client import NativeClient, eventually
 
 
 async def a_reply(client: NativeClient, fake_model: FakeModel, *texts: str) -> Answer:
-    """A finished reply of these pieces, which are ready together."""
+    """A finished reply of these pieces, all available at once."""
     async with client.streaming("Go on") as live:
         model_reply = await fake_model.next_reply()
-        model_reply.say(*texts)
+        model_reply.send_text(*texts)
         model_reply.finish()
         return await live.whole()
 
@@ -30,18 +30,18 @@ async def test_done_comes_before_the_metadata(client: NativeClient, fake_model: 
 
 
 @pytest.mark.parametrize("texts", [(), ("Hel",)])
-async def test_a_failure_is_an_error_event_and_then_an_unclean_end(
+async def test_a_failure_is_an_error_event_and_a_broken_transfer(
     client: NativeClient, fake_model: FakeModel, texts: tuple[str, ...]
 ) -> None:
     async with client.streaming("Hello?") as live:
         model_reply = await fake_model.next_reply()
-        model_reply.say(*texts)
+        model_reply.send_text(*texts)
         model_reply.fail(ModelTimedOut())
         answer = await live.whole()
 
-    said = ["text-start", "text-delta", "text-end"] if texts else []
+    text_events = ["text-start", "text-delta", "text-end"] if texts else []
     error = answer.events[-1].document
-    assert kinds(answer.events) == ["session-id", "start", "start-step", *said, "error"]
+    assert kinds(answer.events) == ["session-id", "start", "start-step", *text_events, "error"]
     assert error["errorText"] == ModelTimedOut.message
     assert error["code"] == "model_timeout"
     assert not answer.clean
@@ -52,7 +52,7 @@ async def test_a_stopped_reply_ends_cleanly_with_abort(
 ) -> None:
     async with client.streaming("Hello?") as live:
         session_id = (await live.event()).document["sessionId"]
-        (await fake_model.next_reply()).say("Hel")
+        (await fake_model.next_reply()).send_text("Hel")
         await live.until("text-delta")
         await client.stop(session_id)
         answer = await live.whole()
@@ -66,15 +66,15 @@ async def test_a_stopped_reply_ends_cleanly_with_abort(
     assert answer.clean
 
 
-async def test_a_client_that_leaves_finds_the_finished_reply(
+async def test_a_client_that_disconnects_finds_the_finished_reply(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
         session_id = (await live.event()).document["sessionId"]
         model_reply = await fake_model.next_reply()
-        model_reply.say("Hel")
+        model_reply.send_text("Hel")
         await live.until("text-delta")
-    model_reply.say("lo")
+    model_reply.send_text("lo")
     model_reply.finish()
     await eventually(lambda: client.has_ended(session_id))
 

@@ -1,4 +1,4 @@
-"""What a streamed reply looks like on the wire."""
+"""A streamed reply as it is sent."""
 
 from datetime import timedelta
 
@@ -13,10 +13,10 @@ from tests.support.native_client import NativeClient
 
 
 async def a_reply(client: NativeClient, fake_model: FakeModel, *texts: str) -> Answer:
-    """A finished reply of these pieces, which are ready together."""
+    """A finished reply of these pieces, all available at once."""
     async with client.streaming("Go on") as live:
         model_reply = await fake_model.next_reply()
-        model_reply.say(*texts)
+        model_reply.send_text(*texts)
         model_reply.finish()
         return await live.whole()
 
@@ -40,7 +40,7 @@ async def test_the_events_come_in_this_order(client: NativeClient, fake_model: F
     assert answer.clean
 
 
-async def test_lines_end_with_lf_only_and_the_last_event_is_whole(
+async def test_lines_end_with_lf_only_and_the_last_event_is_complete(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     answer = await a_reply(client, fake_model, "line\r\nline\n\nline\u2028\x85")
@@ -50,7 +50,7 @@ async def test_lines_end_with_lf_only_and_the_last_event_is_whole(
     assert text_of(answer.events) == "line\r\nline\n\nline\u2028\x85"
 
 
-async def test_the_headers_keep_proxies_from_touching_the_stream(
+async def test_the_headers_keep_proxies_from_changing_the_stream(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     answer = await a_reply(client, fake_model, "Hi")
@@ -63,7 +63,7 @@ async def test_the_headers_keep_proxies_from_touching_the_stream(
     assert "content-length" not in answer.headers
 
 
-async def test_the_first_events_come_before_the_model_says_anything(client: NativeClient) -> None:
+async def test_the_first_events_come_before_the_models_first_piece(client: NativeClient) -> None:
     async with client.streaming("Hello?") as live:
         events = await live.until("start-step")
 
@@ -90,7 +90,7 @@ async def test_the_ids_are_those_of_turn_and_history(
     }
 
 
-async def test_the_sizes_of_pieces_tell_nothing(
+async def test_the_sizes_of_pieces_reveal_nothing(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     words = [*("a" * length for length in range(1, 140, 3)), "ä\n€\U0001f600", '"' * 9]
@@ -101,7 +101,7 @@ async def test_the_sizes_of_pieces_tell_nothing(
     assert {len(event.raw) % 64 for event in deltas} == {0}
 
 
-async def test_pieces_that_are_ready_together_leave_in_one_chunk(
+async def test_pieces_that_are_ready_together_are_sent_in_one_chunk(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     answer = await a_reply(client, fake_model, *"abcdefgh")
@@ -109,16 +109,16 @@ async def test_pieces_that_are_ready_together_leave_in_one_chunk(
     assert sum(b"text-delta" in chunk for chunk in answer.chunks) == 1
 
 
-async def test_thoughts_and_tool_calls_are_parts_of_their_own(
+async def test_reasoning_and_tool_calls_are_separate_parts(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Count") as live:
         model_reply = await fake_model.next_reply()
-        model_reply.give(ReasoningPiece("Hm"))
-        model_reply.say("Well")
+        model_reply.send(ReasoningPiece("Hm"))
+        model_reply.send_text("Well")
         for arguments in ('{"n":', "1}"):
-            model_reply.give(ToolCallPiece(call_id="c1", name="count", arguments=arguments))
-        model_reply.give(ToolCallPiece(call_id="c2", name="count", arguments="{broken"))
+            model_reply.send(ToolCallPiece(call_id="c1", name="count", arguments=arguments))
+        model_reply.send(ToolCallPiece(call_id="c2", name="count", arguments="{broken"))
         model_reply.finish(FinishReason.TOOL_CALLS)
         events = (await live.whole()).events
 
@@ -133,17 +133,17 @@ async def test_thoughts_and_tool_calls_are_parts_of_their_own(
     assert documents(events, "finish")[0]["finishReason"] == "tool-calls"
 
 
-async def test_a_silent_model_is_bridged_by_heartbeats(
+async def test_heartbeats_are_sent_while_the_model_is_silent(
     client: NativeClient, fake_model: FakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     every = timedelta(milliseconds=10)
-    monkeypatch.setattr("entrypoints.http.reply_stream._HEARTBEAT_EVERY", every)
+    monkeypatch.setattr("entrypoints.http.reply_stream.HEARTBEAT_INTERVAL", every)
 
     async with client.streaming("Hello?") as live:
         await live.until(": ping")
         await live.until(": ping")
         model_reply = await fake_model.next_reply()
-        model_reply.say("Here")
+        model_reply.send_text("Here")
         model_reply.finish()
         answer = await live.whole()
 

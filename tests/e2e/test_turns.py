@@ -1,4 +1,4 @@
-"""One turn at a time: stopping it, waiting for it, taking its place, asking again."""
+"""One turn at a time: stopping, rejecting, interrupting and forgetting it."""
 
 from uuid import uuid4
 
@@ -10,27 +10,27 @@ from tests.support.http_client import LiveAnswer
 from tests.support.native_client import NativeClient, eventually
 
 
-async def begun(
+async def start_reply(
     live: LiveAnswer, fake_model: FakeModel, text: str = "Hel"
 ) -> tuple[str, str, ModelReply]:
-    """The session, the turn and the reply, once ``text`` of it has been seen."""
+    """The session id, the turn id and the model's reply, once the client has received ``text``."""
     session_id = str((await live.event()).document["sessionId"])
     turn_id = str((await live.event()).document["messageMetadata"]["turnId"])
     model_reply = await fake_model.next_reply()
-    model_reply.say(text)
+    model_reply.send_text(text)
     await live.until("text-delta")
     return session_id, turn_id, model_reply
 
 
-async def test_stopping_keeps_what_was_said_and_leaves_the_model(
+async def test_stopping_keeps_the_text_so_far_and_closes_the_model(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, turn_id, model_reply = await begun(live, fake_model)
+        session_id, turn_id, model_reply = await start_reply(live, fake_model)
         stopped = await client.stop(session_id, turn_id)
 
     assert stopped == {"success": True, "stopped": True}
-    assert model_reply.left.is_set()
+    assert model_reply.closed.is_set()
     assert await client.transcript(session_id) == [("user", "Hello?"), ("assistant", "Hel")]
     reply = (await client.history(session_id)).document["messages"][-1]
     assert reply["status"] == "interrupted"
@@ -50,13 +50,13 @@ async def test_a_reply_stopped_before_its_first_piece_leaves_no_message(
     assert await client.transcript(session_id) == [("user", "Hello?")]
 
 
-async def test_a_late_stop_never_hits_the_next_turn(
+async def test_a_late_stop_does_not_stop_the_next_turn(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, _, model_reply = await begun(live, fake_model)
+        session_id, _, model_reply = await start_reply(live, fake_model)
         stopped = await client.stop(session_id, turn_id="0" * 32)
-        model_reply.say("lo")
+        model_reply.send_text("lo")
         model_reply.finish()
         answer = await live.whole()
 
@@ -68,7 +68,7 @@ async def test_only_the_owner_stops_a_reply(client: NativeClient, fake_model: Fa
     stranger = NativeClient(client.url)
     await stranger.get("/")
     async with client.streaming("Hello?") as live:
-        session_id, turn_id, _ = await begun(live, fake_model)
+        session_id, turn_id, _ = await start_reply(live, fake_model)
         stopped = [
             await who.stop(session_id, turn_id) for who in (stranger, NativeClient(client.url))
         ]
@@ -87,8 +87,8 @@ async def test_a_second_message_is_rejected_while_a_reply_is_written(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, turn_id, _ = await begun(live, fake_model)
-        answer = await client.say("And?", session_id)
+        session_id, turn_id, _ = await start_reply(live, fake_model)
+        answer = await client.send("And?", session_id)
 
         assert (answer.status, answer.code) == (409, "turn_in_progress")
         assert answer.document["turnId"] == turn_id
@@ -98,20 +98,20 @@ async def test_a_second_message_is_rejected_while_a_reply_is_written(
 
 
 @pytest.mark.parametrize("members", [{"onBusy": "interrupt"}, {"clientId": "w1"}])
-async def test_a_second_message_interrupts_when_asked_to_and_from_the_widget(
+async def test_a_second_message_interrupts_if_requested_or_from_the_widget(
     client: NativeClient, fake_model: FakeModel, members: dict[str, str]
 ) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, _, first = await begun(live, fake_model)
+        session_id, _, first = await start_reply(live, fake_model)
         async with client.streaming("And?", session_id, **members) as next_live:
             second = await fake_model.next_reply()
-            second.say("Yes")
+            second.send_text("Yes")
             second.finish()
             answers = [await live.whole(), await next_live.whole()]
 
     assert "abort" in kinds(answers[0].events)
     assert text_of(answers[1].events) == "Yes"
-    assert first.left.is_set()
+    assert first.closed.is_set()
     assert await client.transcript(session_id) == [
         ("user", "Hello?"),
         ("assistant", "Hel"),
@@ -120,24 +120,24 @@ async def test_a_second_message_interrupts_when_asked_to_and_from_the_widget(
     ]
 
 
-async def test_a_widget_may_still_ask_to_be_rejected(
+async def test_a_widget_can_still_choose_reject(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, _, _ = await begun(live, fake_model)
-        answer = await client.say("And?", session_id, questionContext={}, onBusy="reject")
+        session_id, _, _ = await start_reply(live, fake_model)
+        answer = await client.send("And?", session_id, questionContext={}, onBusy="reject")
 
     assert answer.code == "turn_in_progress"
 
 
-async def test_forgetting_while_a_reply_is_written_ends_it_and_nothing_comes_back(
+async def test_forgetting_during_a_reply_ends_it_and_nothing_comes_back(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, _, model_reply = await begun(live, fake_model)
+        session_id, _, model_reply = await start_reply(live, fake_model)
         await client.delete(f"/api/chat/{session_id}")
         answer = await live.whole()
-        await model_reply.left.wait()
+        await model_reply.closed.wait()
 
     assert kinds(answer.events)[-1] == "error"
     assert answer.events[-1].document["code"] == "conversation_gone"
@@ -145,11 +145,11 @@ async def test_forgetting_while_a_reply_is_written_ends_it_and_nothing_comes_bac
     assert (await client.history(session_id)).status == 404
 
 
-async def test_a_failed_reply_is_marked_and_what_came_of_it_stays(
+async def test_a_failed_reply_is_marked_and_keeps_its_text(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
     async with client.streaming("Hello?") as live:
-        session_id, _, model_reply = await begun(live, fake_model)
+        session_id, _, model_reply = await start_reply(live, fake_model)
         model_reply.fail()
         await eventually(lambda: client.has_ended(session_id))
 

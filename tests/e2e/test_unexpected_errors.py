@@ -1,4 +1,4 @@
-"""What nobody expected: told by its kind and place, never by its words."""
+"""Unexpected errors are logged by class and source line, never by message."""
 
 import logging
 import sys
@@ -21,7 +21,7 @@ SENTENCE = "the-heron-sleeps-standing"
 
 
 class LeakyStore:
-    """Fails with what people said in its words."""
+    """Fails with an error that quotes the user's message."""
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[object]]:
         async def failing(*_: object, **__: object) -> object:
@@ -31,7 +31,7 @@ class LeakyStore:
 
 
 class LeakyModel:
-    """Says something, and fails with what people said in its words."""
+    """Streams a piece, then fails with an error that quotes the user's message."""
 
     name = "leaky"
 
@@ -42,7 +42,7 @@ class LeakyModel:
 
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
-    """What a service at debug level has logged so far."""
+    """Returns what a service at debug level has logged so far."""
     stderr, root = StringIO(), logging.getLogger()
     monkeypatch.setattr(sys, "stderr", stderr)
     handlers, level = root.handlers[:], root.level
@@ -53,12 +53,12 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
     root.setLevel(level)
 
 
-async def test_a_request_that_fails_unexpectedly_tells_nothing(logged: Callable[[], str]) -> None:
+async def test_an_unexpected_error_of_a_request_reveals_nothing(logged: Callable[[], str]) -> None:
     def leaking(container: punq.Container) -> None:
         container.register(ConversationStateStore, instance=LeakyStore())
 
     async with running_service(replacing=leaking) as service:
-        answer = await NativeClient(service.url).say(SENTENCE)
+        answer = await NativeClient(service.url).send(SENTENCE)
 
     log = logged()
     assert (answer.status, answer.code) == (500, "internal_error")
@@ -67,10 +67,10 @@ async def test_a_request_that_fails_unexpectedly_tells_nothing(logged: Callable[
     assert '"kind": "RuntimeError", "at": "test_unexpected_errors.py:' in log
 
 
-async def test_a_reply_that_fails_unexpectedly_tells_nothing(logged: Callable[[], str]) -> None:
+async def test_an_unexpected_error_of_a_reply_reveals_nothing(logged: Callable[[], str]) -> None:
     async with running_service(model=LeakyModel()) as service:
         client = NativeClient(service.url)
-        answer = await client.say(SENTENCE)
+        answer = await client.send(SENTENCE)
         turn = await client.turn(answer.session_id)
 
     assert kinds(answer.events)[-1] == "error"
@@ -79,7 +79,7 @@ async def test_a_reply_that_fails_unexpectedly_tells_nothing(logged: Callable[[]
     assert SENTENCE not in answer.body.decode() + logged()
 
 
-async def test_what_libraries_raise_is_reduced_to_its_kind(logged: Callable[[], str]) -> None:
+async def test_library_exceptions_are_logged_only_by_class(logged: Callable[[], str]) -> None:
     try:
         int(SENTENCE)
     except ValueError:

@@ -24,7 +24,7 @@ async def test_a_model_that_fails_ends_the_stream_with_the_reason(
 ) -> None:
     async with program.asking("One", store=store) as live:
         model_reply = await fake_model.next_reply()
-        model_reply.say("Hel")
+        model_reply.send_text("Hel")
         model_reply.fail(ModelBusy())
         answer = await live.whole()
 
@@ -54,7 +54,7 @@ async def test_a_model_that_fails_is_an_error_when_nothing_streams(
 async def test_a_truncated_reply_is_incomplete(program: V1Client, fake_model: FakeModel) -> None:
     asking = asyncio.create_task(program.ask("One"))
     model_reply = await fake_model.next_reply()
-    model_reply.say("Hel")
+    model_reply.send_text("Hel")
     model_reply.finish(FinishReason.LENGTH)
     document = (await asking).document
 
@@ -70,7 +70,7 @@ async def test_arguments_of_two_calls_can_be_interleaved(
     asking = asyncio.create_task(program.ask("One", stream=stream))
     model_reply = await fake_model.next_reply()
     for call_id, arguments in (("a", '{"x"'), ("b", "{"), ("a", ":1}"), ("b", "}")):
-        model_reply.give(ToolCallPiece(call_id=call_id, name="look", arguments=arguments))
+        model_reply.send(ToolCallPiece(call_id=call_id, name="look", arguments=arguments))
     model_reply.finish(FinishReason.TOOL_CALLS)
     answer = await asking
     document = answer.events[-2].document["response"] if stream else answer.document
@@ -90,7 +90,7 @@ async def test_a_retry_after_a_failure_is_answered(
     failed = await failing
     retrying = asyncio.create_task(program.post("/v1/responses", {"input": "One"}, **keyed))
     model_reply = await fake_model.next_reply()
-    model_reply.say("Hi")
+    model_reply.send_text("Hi")
     model_reply.finish()
     answered = await retrying
 

@@ -45,7 +45,7 @@ async def test_a_caller_without_a_key_is_not_given_one(echo_service: str) -> Non
 async def test_both_protocols_show_the_same_conversation(echo_service: str) -> None:
     program = await V1Client.new(echo_service)
     first = (await program.ask("One")).document
-    session_id = (await program.client.say("Two")).session_id
+    session_id = (await program.client.send("Two")).session_id
     hexadecimal = session_id.replace("-", "")
     items = await program.get(f"/v1/conversations/conv_{hexadecimal}/items?order=asc")
     response = await program.response(f"resp_{hexadecimal}00000001")
@@ -64,7 +64,7 @@ async def test_only_keys_on_the_operators_list_are_accepted() -> None:
             await V1Client(service.url, authorization=who.headers["authorization"]).ask("Hi")
             for who in (listed, other)
         ]
-        native = await NativeClient(service.url, authorization=other.headers["authorization"]).say(
+        native = await NativeClient(service.url, authorization=other.headers["authorization"]).send(
             "Hi"
         )
 

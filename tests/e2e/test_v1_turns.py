@@ -42,7 +42,7 @@ async def test_a_stream_has_neither_ids_nor_events_without_data(
 ) -> None:
     async with program.asking("One") as live:
         model_reply = await fake_model.next_reply()
-        model_reply.say("Hel", "lo")
+        model_reply.send_text("Hel", "lo")
         model_reply.finish()
         answer = await live.whole()
 
@@ -56,9 +56,9 @@ async def test_a_stream_has_neither_ids_nor_events_without_data(
 async def test_deltas_are_padded(program: V1Client, fake_model: FakeModel) -> None:
     async with program.asking("One") as live:
         model_reply = await fake_model.next_reply()
-        model_reply.say("a")
+        model_reply.send_text("a")
         short = (await live.until(DELTA))[-1]
-        model_reply.say("b" * 20)
+        model_reply.send_text("b" * 20)
         long = (await live.until(DELTA))[-1]
         model_reply.finish()
         await live.whole()
@@ -73,7 +73,7 @@ async def test_a_lost_connection_does_not_stop_a_stored_reply(
         name = await response_id(live)
         model_reply = await fake_model.next_reply()
     assert (await program.response(name))["status"] == "in_progress"
-    model_reply.say("Hello")
+    model_reply.send_text("Hello")
     model_reply.finish()
 
     async def has_ended() -> bool:
@@ -87,11 +87,11 @@ async def test_a_lost_connection_ends_a_reply_that_is_not_stored(
 ) -> None:
     async with program.asking("One", store=False) as live:
         model_reply = await fake_model.next_reply()
-        model_reply.say("Hel")
+        model_reply.send_text("Hel")
         await live.until(DELTA)
 
     async with asyncio.timeout(10):
-        await model_reply.left.wait()
+        await model_reply.closed.wait()
 
 
 async def test_a_deploy_ends_a_reply_that_is_not_stored(
@@ -99,7 +99,7 @@ async def test_a_deploy_ends_a_reply_that_is_not_stored(
 ) -> None:
     async with program.asking("One", store=False) as live:
         model_reply = await fake_model.next_reply()
-        model_reply.say("Hel")
+        model_reply.send_text("Hel")
         await live.until(DELTA)
         await service.runner.drain(timedelta(), timedelta(seconds=5))
         answer = await live.whole()
@@ -114,7 +114,7 @@ async def test_a_background_response_is_retrieved_later(
 ) -> None:
     answer = await program.ask("One", background=True, metadata={"topic": "tea"})
     model_reply = await fake_model.next_reply()
-    model_reply.say("Hello")
+    model_reply.send_text("Hello")
     model_reply.finish()
     name = answer.document["id"]
 
@@ -132,7 +132,7 @@ async def test_cancelling_keeps_the_text_written_so_far(
 ) -> None:
     async with program.asking("One") as live:
         name = await response_id(live)
-        (await fake_model.next_reply()).say("Hel")
+        (await fake_model.next_reply()).send_text("Hel")
         await live.until(DELTA)
         cancelled = await program.post(f"/v1/responses/{name}/cancel", {})
         answer = await live.whole()
@@ -152,7 +152,7 @@ async def test_a_running_response_is_followed_after_any_event(
     async with program.asking("One") as live:
         name = await response_id(live)
         model_reply = await fake_model.next_reply()
-        model_reply.say("Hel")
+        model_reply.send_text("Hel")
         await live.until(DELTA)
         path = f"/v1/responses/{name}?stream=true"
         async with (
@@ -160,7 +160,7 @@ async def test_a_running_response_is_followed_after_any_event(
             program.open("GET", f"{path}&starting_after=4") as rest,
         ):
             first = await all_of_it.event()
-            model_reply.say("lo")
+            model_reply.send_text("lo")
             model_reply.finish()
             whole, tail = await all_of_it.whole(), await rest.whole()
         original = await live.whole()

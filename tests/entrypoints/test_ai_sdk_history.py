@@ -1,4 +1,4 @@
-"""Parts of messages in the AI SDK's shape: its history, and what is told again."""
+"""Parts of messages in the AI SDK's shape: its history, and the prior steps of a resumed reply."""
 
 import json
 from typing import Any
@@ -37,18 +37,18 @@ def shown(message: Message) -> dict[str, Any]:
     conversation = a_conversation(messages=(message,), next_number=2)
     history = json.loads(msgspec.json.encode(ai_sdk_history("mine", conversation)))
     assert history["id"] == "mine"
-    said: dict[str, Any] = history["messages"][0]
-    return said
+    message_document: dict[str, Any] = history["messages"][0]
+    return message_document
 
 
 def parts(*parts: Part, **members: Any) -> list[dict[str, Any]]:
     message = a_message(parts=parts, role=Role.ASSISTANT, **members)
-    told: list[dict[str, Any]] = shown(message)["parts"]
-    return told[1:] if message.turn else told
+    documents: list[dict[str, Any]] = shown(message)["parts"]
+    return documents[1:] if message.turn else documents
 
 
 @pytest.mark.parametrize(
-    ("part", "told"),
+    ("part", "expected"),
     [
         (TextPart("Hi"), {"type": "text", "text": "Hi", "state": "done"}),
         (ReasoningPart("Hm"), {"type": "reasoning", "text": "Hm", "state": "done"}),
@@ -69,12 +69,12 @@ def parts(*parts: Part, **members: Any) -> list[dict[str, Any]]:
         (UnknownPart('{"type":"new"}'), {"type": "data-unknown", "data": {"type": "new"}}),
     ],
 )
-def test_each_kind_of_part_has_its_counterpart(part: Part, told: dict[str, Any]) -> None:
-    assert parts(part) == [told]
+def test_every_kind_of_part_has_its_counterpart(part: Part, expected: dict[str, Any]) -> None:
+    assert parts(part) == [expected]
 
 
 @pytest.mark.parametrize(
-    ("result", "told"),
+    ("result", "expected"),
     [
         ((), {"state": "input-available"}),
         (
@@ -92,18 +92,18 @@ def test_each_kind_of_part_has_its_counterpart(part: Part, told: dict[str, Any])
     ],
 )
 def test_a_call_and_its_result_are_one_part(
-    result: tuple[ToolResultPart, ...], told: dict[str, Any]
+    result: tuple[ToolResultPart, ...], expected: dict[str, Any]
 ) -> None:
-    asked_with = {"type": "tool-look", "toolCallId": "a", "input": {"at": 1}}
+    call = {"type": "tool-look", "toolCallId": "a", "input": {"at": 1}}
 
-    assert parts(CALL, *result) == [{**asked_with, **told}]
+    assert parts(CALL, *result) == [{**call, **expected}]
 
 
-def test_a_result_of_broken_arguments_is_shown_all_the_same() -> None:
+def test_a_result_of_a_call_with_broken_arguments_is_shown() -> None:
     broken = ToolCallPart(call_id="a", name="look", arguments='{"at"')
 
-    told = parts(broken, ToolResultPart(call_id="a", output="1"))
-    assert (told[0]["rawInput"], told[0]["output"]) == ('{"at"', 1)
+    [part] = parts(broken, ToolResultPart(call_id="a", output="1"))
+    assert (part["rawInput"], part["output"]) == ('{"at"', 1)
     assert parts(broken)[0]["state"] == "output-error"
 
 
@@ -111,38 +111,38 @@ def test_only_a_reply_begins_with_a_step() -> None:
     welcome = a_message(role=Role.ASSISTANT, turn=0)
     reply = a_message(role=Role.ASSISTANT)
 
-    begins = [shown(said)["parts"][0]["type"] for said in (welcome, reply, a_message())]
-    assert begins == ["text", "step-start", "text"]
+    first_types = [shown(message)["parts"][0]["type"] for message in (welcome, reply, a_message())]
+    assert first_types == ["text", "step-start", "text"]
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "expected"),
     [
         (MessageStatus.FINISHED, set()),
         (MessageStatus.INTERRUPTED, {"aborted"}),
         (MessageStatus.FAILED, {"failed"}),
     ],
 )
-def test_the_metadata_says_what_became_of_a_reply(status: MessageStatus, told: set[str]) -> None:
+def test_the_metadata_has_the_status_of_a_reply(status: MessageStatus, expected: set[str]) -> None:
     metadata = shown(a_message(role=Role.ASSISTANT, status=status))["metadata"]
 
-    assert set(metadata) == {"sessionId", "createdAt"} | told
+    assert set(metadata) == {"sessionId", "createdAt"} | expected
 
 
-def test_a_running_turn_is_named() -> None:
+def test_the_document_names_the_running_turn() -> None:
     running = with_question(with_user_message(a_conversation()))
 
     assert ai_sdk_history("mine", running).active_stream_id == turn_id()
     assert ai_sdk_history("mine", a_conversation()).active_stream_id is None
 
 
-def test_what_stood_before_is_told_again_without_calling_a_tool() -> None:
+def test_prior_steps_are_streamed_again_without_calling_a_tool() -> None:
     result = ToolResultPart(call_id="a", output="1")
     failed = ToolResultPart(call_id="b", output='"No"', failed=True)
     other = ToolCallPart(call_id="b", name="look", arguments="")
-    told = (TextPart("Hi"), CALL, result, StepMark(), ReasoningPart("Hm"), other, failed)
+    prior = (TextPart("Hi"), CALL, result, StepMark(), ReasoningPart("Hm"), other, failed)
 
-    events = events_in(prior_steps((*told, UnknownPart("{}"))))
+    events = events_in(prior_steps((*prior, UnknownPart("{}"))))
 
     assert [event.kind for event in events] == [
         *("text-start", "text-delta", "text-end"),

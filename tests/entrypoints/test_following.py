@@ -108,7 +108,7 @@ async def test_strangers_and_the_absent_are_told_the_same() -> None:
     fake_model = FakeModel()
     harness = a_harness(fake_model)
     started = await harness.send()
-    (await fake_model.next_reply()).say("Secret")
+    (await fake_model.next_reply()).send_text("Secret")
 
     session_id, turn = started.conversation.id, started.turn.id
     assert await harness.follow.running(ConversationRef(STRANGER, session_id)) is None

@@ -27,13 +27,13 @@ async def test_a_repeated_message_joins_its_turn() -> None:
     model_reply = await fake_model.next_reply()
 
     second = await harness.send(**FIRST)
-    model_reply.say("Hi!")
+    model_reply.send_text("Hi!")
     model_reply.finish()
 
     assert second.turn.id == first.turn.id
     assert await harness.whole_turn(second) == await harness.whole_turn(first)
     assert texts_of(await harness.stored(first.conversation.id)) == ["Hello?", "Hi!"]
-    assert fake_model.times_asked == 1
+    assert fake_model.call_count == 1
 
 
 async def test_a_repeated_message_gets_the_reply_that_is_finished_already() -> None:
@@ -83,7 +83,7 @@ async def test_a_key_is_free_again_after_a_failure_without_a_piece(*, is_first: 
     named = {} if is_first else {"session_id": first.conversation.id}
     second = await harness.send(**FIRST, **named)
     model_reply = await fake_model.next_reply()
-    model_reply.say("Hi!")
+    model_reply.send_text("Hi!")
     model_reply.finish()
     await harness.whole_turn(second)
 

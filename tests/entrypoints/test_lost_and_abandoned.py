@@ -30,13 +30,13 @@ async def test_a_living_writer_opens_a_lost_log_again_with_all_its_pieces() -> N
     harness = a_harness(fake_model)
     started = await harness.send()
     model_reply = await fake_model.next_reply()
-    model_reply.say("One")
+    model_reply.send_text("One")
     following = harness.follow.batches(
         TurnRef(ConversationRef(OWNER, started.conversation.id), started.turn.id), POLICY.heartbeat
     )
     pieces = [*(await anext(following)).pieces]
     harness.log.forget(started.conversation.id)
-    model_reply.say("Two")
+    model_reply.send_text("Two")
     model_reply.finish()
     async for batch in following:
         pieces += batch.pieces
@@ -50,9 +50,9 @@ async def test_a_forgotten_conversation_gets_no_log_back() -> None:
     harness = a_harness(fake_model)
     started = await harness.send()
     model_reply = await fake_model.next_reply()
-    model_reply.say("One")
+    model_reply.send_text("One")
     await harness.store.forget(ConversationRef(OWNER, started.conversation.id))
-    model_reply.say("Two")
+    model_reply.send_text("Two")
     model_reply.finish()
 
     end = await harness.end_of(started)

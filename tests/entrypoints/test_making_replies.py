@@ -179,7 +179,7 @@ async def test_a_process_that_has_to_end_keeps_what_was_said_so_far() -> None:
     harness = a_harness(fake_model)
     making = asyncio.create_task(harness.run_turn(OWNER, await a_turn(harness), signals))
     model_reply = await fake_model.next_reply()
-    model_reply.say("Half of")
+    model_reply.send_text("Half of")
     await harness.log.read(TurnRef(REF, turn_id()), 0, WHEN_IT_COMES)
 
     signals.shutting_down = True
@@ -187,7 +187,7 @@ async def test_a_process_that_has_to_end_keeps_what_was_said_so_far() -> None:
     await making
 
     stored = await harness.stored(ID)
-    assert model_reply.left.is_set()
+    assert model_reply.closed.is_set()
     assert texts_of(stored) == ["Hello?", "Half of"]
     assert stored.messages[-1].status is MessageStatus.INTERRUPTED
 

@@ -1,4 +1,4 @@
-"""What every request passes through."""
+"""The middleware that every request passes through."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ from entrypoints.http.problems import Problem
 from tests.support.fakes import RecordingTelemetry
 
 LOCALES = ("en", "pt-BR")
-WORDS = "planted words"
+TEXT = "planted text"
 
 
 def http(path: str = "/api/chat") -> Scope:
@@ -43,7 +43,7 @@ def headers_of(sent: list[Message]) -> Mapping[str, str]:
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with the path and the locale it was given."""
+    """Responds with the path and the locale of the request."""
     locale = getattr(Request(scope).state, "locale", "none")
     await PlainTextResponse(f"{scope['path']} {scope['raw_path'].decode()} {locale}")(
         scope, receive, send
@@ -69,7 +69,7 @@ def localized() -> ASGIApp:
         ("/", "/", "none"),
     ],
 )
-async def test_a_locale_of_ours_before_the_api_is_taken_off(
+async def test_a_known_locale_before_the_api_is_removed(
     path: str, served: str, locale: str
 ) -> None:
     sent = await answered(localized(), http(path))
@@ -77,7 +77,7 @@ async def test_a_locale_of_ours_before_the_api_is_taken_off(
     assert sent[1]["body"].decode() == f"{served} {served} {locale}"
 
 
-async def test_taking_a_locale_off_leaves_the_scope_of_others_alone() -> None:
+async def test_removing_a_locale_leaves_the_original_scope_unchanged() -> None:
     state = {"services": 1}
     scope = {**http("/en/api/chat"), "state": state}
 
@@ -86,7 +86,7 @@ async def test_taking_a_locale_off_leaves_the_scope_of_others_alone() -> None:
     assert (scope["path"], state) == ("/en/api/chat", {"services": 1})
 
 
-async def test_every_answer_is_careful() -> None:
+async def test_every_response_gets_the_security_headers() -> None:
     headers = headers_of(await answered(SecurityHeaders(echo, is_https=False), http()))
 
     assert headers["x-content-type-options"] == "nosniff"
@@ -97,13 +97,13 @@ async def test_every_answer_is_careful() -> None:
     assert "strict-transport-security" not in headers
 
 
-async def test_who_came_by_https_is_kept_there() -> None:
+async def test_https_sets_strict_transport_security() -> None:
     headers = headers_of(await answered(SecurityHeaders(echo, is_https=True), http()))
 
     assert headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
 
 
-async def test_an_answer_may_bring_its_own_policy() -> None:
+async def test_a_response_may_set_its_own_policy() -> None:
     own = Response(headers={"content-security-policy": "default-src 'self'"})
 
     headers = headers_of(await answered(SecurityHeaders(own, is_https=False), http()))
@@ -116,7 +116,7 @@ def rendered(problem: Problem, _: str) -> Response:
 
 
 async def crash(*_: Any) -> None:
-    raise RuntimeError(WORDS)
+    raise RuntimeError(TEXT)
 
 
 async def crash_in_mid_answer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -124,7 +124,7 @@ async def crash_in_mid_answer(scope: Scope, receive: Receive, send: Send) -> Non
     await crash(scope, receive, send)
 
 
-async def test_an_unexpected_error_is_answered_and_noted_by_its_place_only() -> None:
+async def test_an_unexpected_error_is_answered_and_logged_only_by_its_source_line() -> None:
     telemetry = RecordingTelemetry()
 
     sent = await answered(
@@ -139,10 +139,10 @@ async def test_an_unexpected_error_is_answered_and_noted_by_its_place_only() -> 
         "request.failed",
         {"kind": "RuntimeError", "at": f"test_middleware.py:{line}"},
     )
-    assert WORDS not in str(sent)
+    assert TEXT not in str(sent)
 
 
-async def test_an_answer_that_has_begun_is_only_cut_off() -> None:
+async def test_a_response_that_has_begun_is_only_cut_off() -> None:
     telemetry = RecordingTelemetry()
 
     sent = await answered(
@@ -154,7 +154,7 @@ async def test_an_answer_that_has_begun_is_only_cut_off() -> None:
     assert telemetry.events == ["request.failed"]
 
 
-async def test_an_error_outside_of_requests_is_passed_on() -> None:
+async def test_an_error_outside_of_requests_is_raised() -> None:
     telemetry = RecordingTelemetry()
 
     with pytest.raises(RuntimeError):

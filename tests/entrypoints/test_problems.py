@@ -1,4 +1,4 @@
-"""Every way to fail has a status and a document, and shows nothing of anybody else's words."""
+"""Every way to fail has a status and a document, and repeats no text of users or libraries."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,8 +10,7 @@ from starlette.exceptions import HTTPException
 
 from domain.model.errors import DomainError, InvalidInput, TurnInProgress
 from entrypoints.http.problems import (
-    CODES_TO_RETRY,
-    STATUS_BY_CODE,
+    PROBLEM_TYPES,
     BadRequest,
     CrossSiteRequest,
     EdgeError,
@@ -23,12 +22,12 @@ from ports.errors import PortError, StoreUnavailable, TooManyRequests
 from ports.language_model import ModelBusy
 
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
-    "InvalidInput": ("message_empty", "Say something."),
+    "InvalidInput": ("message_empty", "The message is empty."),
     "TurnInProgress": ("t1",),
     "StoreUnavailable": ("load",),
     "TooManyRequests": (timedelta(seconds=90),),
-    "EdgeError": ("bad_request", "Oh."),
-    "BadRequest": ("body_not_json", "No JSON."),
+    "EdgeError": ("bad_request", "Bad."),
+    "BadRequest": ("body_not_json", "Not JSON."),
 }
 OURS = ("domain", "ports", "entrypoints")
 
@@ -42,7 +41,7 @@ def family(root: type[Exception]) -> Iterator[type[Exception]]:
 
 def errors() -> list[Exception]:
     kinds = [kind for root in (DomainError, PortError, EdgeError) for kind in family(root)]
-    # The bare root is never raised, and has no words.
+    # The bare root is never raised, and has no message.
     kinds.remove(DomainError)
     return [kind(*ARGUMENTS.get(kind.__name__, ())) for kind in kinds]
 
@@ -52,17 +51,18 @@ def headers_of(problem: Problem) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("error", errors(), ids=lambda error: type(error).__name__)
-def test_every_error_has_a_whole_document(error: Exception) -> None:
+def test_every_error_has_a_complete_document(error: Exception) -> None:
     answer = problem_of(error).response()
 
     document = msgspec.json.decode(bytes(answer.body))
     code = document["code"]
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["cache-control"] == "no-store"
-    assert answer.status_code == document["status"] == STATUS_BY_CODE[code]
+    assert answer.status_code == document["status"] == PROBLEM_TYPES[code].status
     assert document["type"] == f"urn:privity:problem:{code}"
     assert document["title"]
-    assert document["detail"] == str(error) != ""
+    specific = isinstance(error, InvalidInput | EdgeError)
+    assert document["detail"] == (str(error) if specific else PROBLEM_TYPES[code].message) != ""
     kind = "server_error" if answer.status_code >= 500 else "invalid_request_error"
     assert document["error"] == {
         "message": document["detail"],
@@ -75,7 +75,7 @@ def test_every_error_has_a_whole_document(error: Exception) -> None:
 @pytest.mark.parametrize(
     "error", [RuntimeError("planted"), ValueError("planted"), KeyError("planted")]
 )
-def test_nothing_of_an_error_that_is_not_ours_is_shown(error: Exception) -> None:
+def test_an_unexpected_error_shows_nothing_of_itself(error: Exception) -> None:
     answer = problem_of(error).response()
 
     assert answer.status_code == 500
@@ -93,7 +93,7 @@ def test_causes_are_not_shown() -> None:
 @pytest.mark.parametrize(
     ("status", "code"), [(404, "not_found"), (405, "method_not_allowed"), (400, "bad_request")]
 )
-def test_what_starlette_raises_gets_our_words(status: int, code: str) -> None:
+def test_starlettes_exceptions_become_problems(status: int, code: str) -> None:
     problem = problem_of(HTTPException(status, detail="planted"))
 
     assert (problem.status, problem.code) == (status, code)
@@ -101,7 +101,7 @@ def test_what_starlette_raises_gets_our_words(status: int, code: str) -> None:
 
 
 def test_the_offending_member_is_named() -> None:
-    problem = problem_of(InvalidInput("message_empty", "Say something.", field="message"))
+    problem = problem_of(InvalidInput("message_empty", "The message is empty.", field="message"))
 
     document: Any = problem.document()
     assert document["code"] == "message_empty"
@@ -109,10 +109,10 @@ def test_the_offending_member_is_named() -> None:
 
 
 def test_a_problem_of_the_whole_request_names_no_member() -> None:
-    assert "field" not in problem_of(BadRequest("body_not_json", "No JSON.")).document()
+    assert "field" not in problem_of(BadRequest("body_not_json", "Not JSON.")).document()
 
 
-def test_a_turn_in_progress_is_named_and_not_to_be_retried_by_machines() -> None:
+def test_turn_in_progress_names_the_turn_and_is_not_retried_automatically() -> None:
     problem = problem_of(TurnInProgress("t1"))
 
     assert problem.document()["turnId"] == "t1"
@@ -129,15 +129,15 @@ def test_a_turn_in_progress_is_named_and_not_to_be_retried_by_machines() -> None
         (StoreUnavailable("load"), "2"),
     ],
 )
-def test_who_may_come_back_is_told_when(error: Exception, seconds: str) -> None:
+def test_retry_after_says_when_to_retry(error: Exception, seconds: str) -> None:
     assert headers_of(problem_of(error))["retry-after"] == seconds
 
 
-@pytest.mark.parametrize("code", STATUS_BY_CODE)
-def test_only_what_passes_is_to_be_retried(code: str) -> None:
-    assert ("retry-after" in headers_of(problem_of_code(code))) is (code in CODES_TO_RETRY)
+@pytest.mark.parametrize("code", PROBLEM_TYPES)
+def test_only_temporary_problems_have_retry_after(code: str) -> None:
+    assert ("retry-after" in headers_of(problem_of_code(code))) is PROBLEM_TYPES[code].can_retry
 
 
-def test_who_is_not_recognised_is_told_how_to_be() -> None:
+def test_an_invalid_client_key_gets_www_authenticate() -> None:
     assert headers_of(problem_of_code("client_key_invalid"))["www-authenticate"] == "Bearer"
     assert "www-authenticate" not in headers_of(problem_of(CrossSiteRequest()))

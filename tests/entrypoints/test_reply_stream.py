@@ -1,4 +1,4 @@
-"""What is shown of a turn when others were faster, or its log is gone."""
+"""A turn as a response if there is a later turn, or if its log is gone."""
 
 from typing import Any
 
@@ -18,31 +18,31 @@ from tests.support.fakes import InstantModel
 from tests.support.harness import Harness, a_harness
 
 
-def shown(harness: Harness) -> ReplyStream:
-    def resolved(wanted: Any) -> Any:
-        return harness.container.resolve(wanted)
+def a_reply_stream(harness: Harness) -> ReplyStream:
+    def resolve(service: Any) -> Any:
+        return harness.container.resolve(service)
 
     return ReplyStream(
-        follow=resolved(FollowTurn),
-        history=resolved(ReadHistory),
-        profile=resolved(AssistantProfile),
-        model=resolved(LanguageModel),
-        clock=resolved(Clock),
+        follow=resolve(FollowTurn),
+        history=resolve(ReadHistory),
+        profile=resolve(AssistantProfile),
+        model=resolve(LanguageModel),
+        clock=resolve(Clock),
     )
 
 
-async def test_who_waited_gets_the_reply_though_somebody_said_more_by_then(
+async def test_an_awaited_reply_is_that_of_its_own_turn_despite_a_later_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     harness = a_harness(InstantModel("Hi!"))
     started = await harness.send()
 
-    async def meanwhile(_: ReadHistory, ref: ConversationRef) -> Conversation:
+    async def send_another_message_first(_: ReadHistory, ref: ConversationRef) -> Conversation:
         await harness.send("More!", session_id=ref.session_id)
         return await harness.store.load(ref)
 
-    monkeypatch.setattr(ReadHistory, "whole", meanwhile)
-    reply = (await shown(harness).awaited(OWNER, started)).document
+    monkeypatch.setattr(ReadHistory, "whole", send_another_message_first)
+    reply = (await a_reply_stream(harness).await_reply(OWNER, started)).document
 
     assert reply is not None
     assert reply.reply is not None
@@ -51,7 +51,7 @@ async def test_who_waited_gets_the_reply_though_somebody_said_more_by_then(
 
 
 @pytest.mark.parametrize("after", [1, 2, 3])
-async def test_who_resumes_behind_what_nobody_has_any_more_is_not_told_that_all_is_well(
+async def test_resuming_after_a_lost_piece_breaks_the_stream(
     after: int,
 ) -> None:
     harness = a_harness(InstantModel("One", " two", " three"))
@@ -59,7 +59,7 @@ async def test_who_resumes_behind_what_nobody_has_any_more_is_not_told_that_all_
     await harness.end_of(started)
     harness.log.forget(started.conversation.id)
 
-    stream = shown(harness).resumed(
+    stream = a_reply_stream(harness).resume(
         ConversationRef(OWNER, started.conversation.id), started.turn, after
     )
     assert await anext(stream) == b": resumed\n\n"
@@ -67,16 +67,16 @@ async def test_who_resumes_behind_what_nobody_has_any_more_is_not_told_that_all_
         await anext(stream)
 
 
-async def test_who_resumes_from_the_beginning_is_told_all_without_a_log() -> None:
+async def test_resuming_from_the_beginning_works_without_a_log() -> None:
     harness = a_harness(InstantModel("One", " two", " three"))
     started = await harness.send()
     await harness.end_of(started)
     harness.log.forget(started.conversation.id)
 
-    stream = shown(harness).resumed(
+    stream = a_reply_stream(harness).resume(
         ConversationRef(OWNER, started.conversation.id), started.turn, None
     )
-    told = b"".join([chunk async for chunk in stream])
+    stream_bytes = b"".join([chunk async for chunk in stream])
 
-    assert b'"delta":"One two three"' in told
-    assert told.endswith(b"data: [DONE]\n\n")
+    assert b'"delta":"One two three"' in stream_bytes
+    assert stream_bytes.endswith(b"data: [DONE]\n\n")

@@ -1,4 +1,4 @@
-"""What is read from a request's headers and parameters: wishes, pages, addresses."""
+"""What is read from a request: headers, parameters and the address."""
 
 import os
 
@@ -10,7 +10,7 @@ from adapters.sealing.key_ring import KeyRing
 from domain.model.errors import InvalidInput
 from entrypoints.http.authentication import Authenticator
 from entrypoints.http.problems import BadRequest
-from entrypoints.http.requests import page_wanted, query_session, wanted_locales, wants_json
+from entrypoints.http.requests import page_query, preferred_locales, query_session, wants_json
 from tests.support.builders import ID
 
 PEER = "192.0.2.9"
@@ -22,7 +22,7 @@ def a_request(query: str = "", **headers: str) -> Request:
     return Request({**scope, "state": {}})
 
 
-def rules(proxies: int) -> Authenticator:
+def an_authenticator(proxies: int) -> Authenticator:
     keys = SealedClientKeys(ring=KeyRing.random(os.urandom), random_bytes=os.urandom)
     return Authenticator(
         keys=keys, public_origin=None, embedding_origins=frozenset(), proxies=proxies
@@ -40,7 +40,7 @@ def rules(proxies: int) -> Authenticator:
         ("", False),
     ],
 )
-def test_json_is_given_to_who_asks_for_nothing_else(accept: str, *, is_json: bool) -> None:
+def test_json_is_sent_only_if_no_stream_is_accepted(accept: str, *, is_json: bool) -> None:
     assert wants_json(a_request(accept=accept)) is is_json
 
 
@@ -54,29 +54,27 @@ def test_json_is_given_to_who_asks_for_nothing_else(accept: str, *, is_json: boo
         (",".join(["fi"] * 100), ["fi"] * 32),
     ],
 )
-def test_a_first_message_is_answered_in_the_browsers_language(
-    header: str, locales: list[str]
-) -> None:
+def test_a_first_message_prefers_the_browsers_languages(header: str, locales: list[str]) -> None:
     request = a_request(accept_language=header)
 
-    assert list(wanted_locales(request, None, first=True)) == locales
-    assert list(wanted_locales(request, None, first=False)) == []
+    assert list(preferred_locales(request, None, is_first=True)) == locales
+    assert list(preferred_locales(request, None, is_first=False)) == []
 
 
-def test_a_language_that_was_told_comes_before_the_browsers() -> None:
+def test_an_explicit_language_comes_before_the_browsers() -> None:
     request = a_request(accept_language="fi")
     request.state.locale = "sv"
 
-    assert list(wanted_locales(request, "de", first=True)) == ["de", "sv"]
-    assert list(wanted_locales(request, None, first=False)) == ["sv"]
+    assert list(preferred_locales(request, "de", is_first=True)) == ["de", "sv"]
+    assert list(preferred_locales(request, None, is_first=False)) == ["sv"]
 
 
 @pytest.mark.parametrize(
     ("query", "page"),
     [("", (None, 100)), ("before=7&limit=500", (7, 500)), (f"before={2**53}", (2**53, 100))],
 )
-def test_a_page_is_wanted(query: str, page: tuple[int | None, int]) -> None:
-    assert page_wanted(a_request(query)) == page
+def test_paging_parameters_are_parsed(query: str, page: tuple[int | None, int]) -> None:
+    assert page_query(a_request(query)) == page
 
 
 @pytest.mark.parametrize(
@@ -94,14 +92,14 @@ def test_a_page_is_wanted(query: str, page: tuple[int | None, int]) -> None:
         "before=" + "9" * 5_000,
     ],
 )
-def test_a_page_that_cannot_be_is_refused_by_name(query: str) -> None:
-    with pytest.raises(InvalidInput) as refused:
-        page_wanted(a_request(query))
+def test_an_invalid_paging_parameter_is_named(query: str) -> None:
+    with pytest.raises(InvalidInput) as error:
+        page_query(a_request(query))
 
-    assert refused.value.field == query.partition("=")[0]
+    assert error.value.field == query.partition("=")[0]
 
 
-def test_a_conversation_is_named_by_the_query() -> None:
+def test_the_query_holds_the_session_id() -> None:
     assert query_session(a_request(f"sessionId={ID}")) == ID
     with pytest.raises(BadRequest) as missing:
         query_session(a_request("sessionId="))
@@ -122,8 +120,8 @@ def test_a_conversation_is_named_by_the_query() -> None:
         (2, "203.0.113.1, 198.51.100.1, 198.51.100.2", "198.51.100.1"),
         (2, "198.51.100.1", PEER),
         (1, "[2001:db8::1]", "2001:db8::1"),
-        (1, "a lie", PEER),
+        (1, "not an address", PEER),
     ],
 )
-def test_only_our_own_proxies_are_believed(proxies: int, forwarded: str, address: str) -> None:
-    assert rules(proxies).address(a_request(x_forwarded_for=forwarded)) == address
+def test_only_trusted_proxies_are_believed(proxies: int, forwarded: str, address: str) -> None:
+    assert an_authenticator(proxies).address(a_request(x_forwarded_for=forwarded)) == address

@@ -37,7 +37,7 @@ async def half_a_reply(
 ) -> tuple["asyncio.Task[int]", ModelReply]:
     making = asyncio.create_task(harness.run_turn(OWNER, await a_turn(harness), FakeSignals()))
     model_reply = await fake_model.next_reply()
-    model_reply.say("Half of")
+    model_reply.send_text("Half of")
     await harness.log.read(TurnRef(REF, turn_id()), 0, WHEN_IT_COMES)
     return making, model_reply
 
@@ -95,7 +95,7 @@ async def test_a_conversation_forgotten_in_mid_reply_is_not_brought_back() -> No
     fake_model = FakeModel()
     harness = a_harness(fake_model)
     started = await harness.send()
-    (await fake_model.next_reply()).say("Half of")
+    (await fake_model.next_reply()).send_text("Half of")
     following = asyncio.create_task(harness.whole_turn(started))
 
     await harness.forget(ConversationRef(OWNER, started.conversation.id))
@@ -129,11 +129,11 @@ async def test_a_turn_that_others_have_settled_writes_no_more() -> None:
     await harness.store.update(REF, lambda known: settle(known, turn_id(), heard, NOON))
     await harness.store.update(REF, lambda known: with_question(known, "Next?", 2))
 
-    model_reply.say(" something late")
+    model_reply.send_text(" something late")
     await making
 
     stored = await harness.stored(ID)
-    assert model_reply.left.is_set()
+    assert model_reply.closed.is_set()
     assert texts_of(stored) == ["Hello?", "Half of", "Next?"]
     assert stored.messages[1].status is MessageStatus.INTERRUPTED
     assert stored.open_turn is not None

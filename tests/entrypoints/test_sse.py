@@ -18,7 +18,7 @@ SCOPE: Scope = {"type": "http"}
 
 
 class Client:
-    """The other end of a response: keeps what it is sent, and leaves when told to."""
+    """The other end of a response: records what is sent, and disconnects once ``leaves`` is set."""
 
     def __init__(self) -> None:
         self.sent: list[Message] = []
@@ -63,18 +63,18 @@ def test_a_padded_event_has_a_multiple_of_64_bytes(delta: str, cursor: str) -> N
     assert len(padding) < 64
 
 
-def test_pieces_of_similar_length_have_one_size() -> None:
+def test_pieces_of_similar_length_have_the_same_size() -> None:
     sizes = {len(padded_event({"delta": "x" * length})) for length in range(1, 25)}
 
     assert sizes == {64}
 
 
-def test_padding_is_never_the_same() -> None:
+def test_padding_is_random() -> None:
     assert padded_event({"delta": ""}) != padded_event({"delta": ""})
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\r\nb", "\r", "\n\n", "data: x\n\n"])
-def test_what_was_said_cannot_break_an_event(text: str) -> None:
+def test_text_cannot_break_an_event(text: str) -> None:
     raw = event({"delta": text})
 
     assert b"\r" not in raw
@@ -113,7 +113,7 @@ async def test_a_broken_stream_has_no_last_chunk() -> None:
     assert not client.ended_well
 
 
-async def test_a_stream_breaks_only_when_its_last_words_have_had_time_to_arrive(
+async def test_a_broken_stream_first_gives_its_last_event_time_to_arrive(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def chunks() -> AsyncGenerator[bytes, None]:
@@ -133,7 +133,7 @@ async def test_a_stream_breaks_only_when_its_last_words_have_had_time_to_arrive(
     assert not has_broken
 
 
-async def test_a_client_who_leaves_closes_the_events() -> None:
+async def test_a_disconnecting_client_closes_the_events() -> None:
     closed = asyncio.Event()
 
     async def chunks() -> AsyncGenerator[bytes, None]:

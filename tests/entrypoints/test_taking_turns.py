@@ -26,7 +26,7 @@ async def test_a_reply_makes_way_for_who_interrupts_it() -> None:
     harness = a_harness(fake_model)
     first = await harness.send()
     model_reply = await fake_model.next_reply()
-    model_reply.say("Half of")
+    model_reply.send_text("Half of")
     await harness.log.read(
         TurnRef(ConversationRef(OWNER, first.conversation.id), first.turn.id), 0, WHEN_IT_COMES
     )
@@ -34,7 +34,7 @@ async def test_a_reply_makes_way_for_who_interrupts_it() -> None:
     second = await harness.send("Wait!", session_id=first.conversation.id, on_busy=OnBusy.INTERRUPT)
 
     stored = await harness.stored(first.conversation.id)
-    assert model_reply.left.is_set()
+    assert model_reply.closed.is_set()
     assert second.turn.number == 2
     assert texts_of(stored) == ["Hello?", "Half of", "Wait!"]
     assert stored.messages[1].status is MessageStatus.INTERRUPTED
@@ -46,7 +46,7 @@ async def test_no_reply_makes_way_for_what_cannot_be_done(which: str) -> None:
     harness = a_harness(fake_model)
     first = await harness.send()
     model_reply = await fake_model.next_reply()
-    model_reply.say("Half of")
+    model_reply.send_text("Half of")
     session_id, on_busy = first.conversation.id, OnBusy.INTERRUPT
     result = ToolResultPart(call_id="unknown", output="1")
     asking = {
@@ -66,7 +66,7 @@ async def test_no_reply_makes_way_for_what_cannot_be_done(which: str) -> None:
     }
     with pytest.raises((TurnInProgress, MessageNotFound)):
         await asking[which]()
-    model_reply.say(" it all")
+    model_reply.send_text(" it all")
     model_reply.finish()
 
     assert (await harness.end_of(first)).outcome is Outcome.FINISHED
@@ -79,7 +79,7 @@ async def test_stopping_keeps_what_was_said_so_far() -> None:
     started = await harness.send()
     session_id = started.conversation.id
     model_reply = await fake_model.next_reply()
-    model_reply.say("Half of")
+    model_reply.send_text("Half of")
     await harness.log.read(
         TurnRef(ConversationRef(OWNER, session_id), started.turn.id), 0, WHEN_IT_COMES
     )
@@ -87,7 +87,7 @@ async def test_stopping_keeps_what_was_said_so_far() -> None:
     was_stopped = await harness.stop(ConversationRef(OWNER, session_id))
 
     assert was_stopped
-    assert model_reply.left.is_set()
+    assert model_reply.closed.is_set()
     assert texts_of(await harness.stored(session_id)) == ["Hello?", "Half of"]
     assert (await harness.end_of(started)).outcome is Outcome.INTERRUPTED
 
@@ -123,7 +123,7 @@ async def test_a_stranger_stops_and_forgets_nothing() -> None:
     was_stopped = await harness.stop(ConversationRef(STRANGER, started.conversation.id))
     await harness.forget(ConversationRef(STRANGER, started.conversation.id))
 
-    model_reply.say("Hi!")
+    model_reply.send_text("Hi!")
     model_reply.finish()
     assert not was_stopped
     assert (await harness.end_of(started)).outcome is Outcome.FINISHED

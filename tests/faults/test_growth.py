@@ -18,7 +18,7 @@ from entrypoints.settings import Settings
 from tests.support.fake_model import USAGE
 from tests.support.native_client import NativeClient
 from tests.support.redis_servers import RedisProcess
-from tests.support.redis_services import served_from
+from tests.support.redis_services import running_service_with_redis
 from tests.support.service import RunningService, running_service
 
 FEW: Final = int(os.environ.get("PRIVITY_TEST_TURNS", "2000")) // 10
@@ -49,7 +49,7 @@ async def in_memory(_: RedisProcess) -> AsyncIterator[RunningService]:
 
 @asynccontextmanager
 async def in_redis(redis: RedisProcess) -> AsyncIterator[RunningService]:
-    async with served_from(redis, OneWordModel()) as service:
+    async with running_service_with_redis(redis, OneWordModel()) as service:
         yield service
 
 
@@ -93,9 +93,9 @@ async def take_turns(url: str, count: int, *, forgets: bool = False) -> None:
 
 async def take_ten_turns(url: str, *, forgets: bool) -> None:
     client = NativeClient(url)
-    session_id = (await client.ask("Hello"))["sessionId"]
+    session_id = (await client.send_for_document("Hello"))["sessionId"]
     for _ in range(9):
-        await client.ask("And?", session_id)
+        await client.send_for_document("And?", session_id)
     if forgets:
         assert (await client.delete(f"/api/chat?sessionId={session_id}")).status == 204
 

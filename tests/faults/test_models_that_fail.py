@@ -24,11 +24,11 @@ async def test_a_failure_of_the_model_is_reported_and_its_pieces_are_kept(
     client = client_of(await fleet.start(MODEL_SILENCE_SECONDS="1"))
     # Pieces that arrive together with the failure are lost, so they get time to arrive.
     message = instruction("broken", 3, 200, ending)
-    answer = await client.say(message)
+    answer = await client.send(message)
     session_id = answer.session_id
     history = (await client.history(session_id)).document
     as_json = await client.post("/api/chat", {"message": message}, accept="application/json")
-    retried = await client.say(instruction("retried", 2, 0, FINISH), session_id)
+    retried = await client.send(instruction("retried", 2, 0, FINISH), session_id)
 
     assert not answer.clean
     assert kinds(answer.events)[-1] == "error"

@@ -45,7 +45,7 @@ async def test_the_next_writer_settles_with_all_pieces_except_the_last_batch(
 
 
 async def is_settled(client: NativeClient, session_id: str) -> bool:
-    answer = await client.say(instruction("alive", 2), session_id)
+    answer = await client.send(instruction("alive", 2), session_id)
     if answer.status == 409:
         await asyncio.sleep(0.2)
     return answer.status == 200
@@ -66,7 +66,7 @@ async def test_a_follower_in_another_process_gets_an_interrupted_end(fleet: Flee
 async def test_a_dead_turn_can_be_interrupted_without_waiting(fleet: Fleet) -> None:
     client = client_of(await fleet.start())
     session_id = await killed_mid_stream(fleet, client, instruction("dead", 500, 20), READ_PIECES)
-    answer = await client.say(instruction("alive", 2), session_id, onBusy="interrupt")
+    answer = await client.send(instruction("alive", 2), session_id, onBusy="interrupt")
 
     assert text_of(answer.events) == reply_to("alive", 2)
 

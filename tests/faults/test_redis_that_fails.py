@@ -61,7 +61,7 @@ async def test_a_reply_that_cannot_be_saved_is_delivered_and_reported(
 
 
 async def accepts_turns(client: NativeClient, session_id: str) -> bool:
-    answer = await client.say(instruction("next", 1), session_id)
+    answer = await client.send(instruction("next", 1), session_id)
     if answer.status != 200:
         await asyncio.sleep(0.1)
     return answer.status == 200
@@ -96,7 +96,7 @@ async def test_a_frozen_redis_makes_no_running_turn_look_dead(
 async def refusal(intruder: NativeClient, session_id: str) -> str:
     """The code with which another turn is refused, once Redis responds again."""
     while True:
-        answer = await intruder.say(instruction("intruder", 1), session_id)
+        answer = await intruder.send(instruction("intruder", 1), session_id)
         if answer.status != 503:
             return answer.code if answer.status == 409 else f"accepted: {answer.status}"
 

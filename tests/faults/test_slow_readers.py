@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from tests.support.event_stream import events_in, text_of
 from tests.support.fleet import Fleet, client_of
 from tests.support.instructed_model import instruction, reply_to
-from tests.support.native_client import a_message, eventually
+from tests.support.native_client import message_body, eventually
 from tests.support.redis_servers import RedisProcess
 
 PIECES = 30_000
@@ -24,7 +24,7 @@ async def test_a_client_that_reads_after_the_log_has_expired_misses_nothing(
     client, key = client_of(service), "slow"
     client_key = str((await client.post("/api/client-key", {})).document["clientKey"])
     reader, writer = await connect_with_small_buffers(service.url)
-    body = json.dumps(a_message(instruction("s", PIECES))).encode()
+    body = json.dumps(message_body(instruction("s", PIECES))).encode()
     writer.write(
         b"POST /api/chat HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
         b"Content-Type: application/json\r\nAuthorization: Bearer %s\r\n"

@@ -20,7 +20,7 @@ async def test_one_of_two_tabs_is_refused_and_both_have_the_same_history(fleet: 
         seen = await live.until("text-delta")
         session_id = str(seen[0].document["sessionId"])
         second = client_of(other, first)
-        refused = await second.say(instruction("second", 2), session_id)
+        refused = await second.send(instruction("second", 2), session_id)
         turn = await first.turn(session_id)
         whole = await live.whole()
 
@@ -37,7 +37,7 @@ async def test_a_second_tab_can_interrupt_the_first(fleet: Fleet) -> None:
         seen = await live.until("text-delta")
         session_id = str(seen[0].document["sessionId"])
         second = client_of(other, first)
-        answer = await second.say(instruction("second", 2), session_id, onBusy="interrupt")
+        answer = await second.send(instruction("second", 2), session_id, onBusy="interrupt")
         interrupted = await live.whole()
     messages = await first.transcript(session_id)
 
@@ -128,7 +128,7 @@ async def test_an_evicted_log_is_written_again(fleet: Fleet, redis: RedisProcess
 
 async def test_a_replaced_message_is_gone_from_redis(fleet: Fleet, redis: RedisProcess) -> None:
     client = client_of(await fleet.start())
-    first = await client.say(instruction("replaced", 30))
+    first = await client.send(instruction("replaced", 30))
     session_id = first.session_id
     async with Redis.from_url(redis.url) as direct:
         key = f"conversation:state:{session_id}"

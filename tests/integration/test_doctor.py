@@ -6,7 +6,7 @@ import pytest
 from redis import Redis
 
 from tests.support.doctor import findings, recommended_server, run_doctor, url_of
-from tests.support.processes import ran_here
+from tests.support.processes import run_cli_in_process
 from tests.support.redis_servers import RedisProcess, embedded_binary, free_port, redis_process
 
 
@@ -84,7 +84,7 @@ def test_wrong_settings_are_all_named_and_no_server_is_contacted() -> None:
 
 
 def test_in_memory_storage_needs_no_server() -> None:
-    ended = ran_here("doctor", REDIS_ENABLED="false")
+    ended = run_cli_in_process("doctor", REDIS_ENABLED="false")
 
     assert findings(ended)["storage"] == ("ok", "memory; a restart forgets everything")
     assert ended.code == 0

@@ -1,7 +1,7 @@
-"""Exchanges as they were recorded: what a client sent, what the model said, what was answered.
+"""Recorded exchanges: what a client sent, what the model replied, what the service responded.
 
-Names that are made anew each time (ids, times) are numbered in the order in which they come, so a
-recording can be played to another service and its answers compared.
+Values that differ each time (ids, times) are numbered in the order in which they appear, so a
+recording can be replayed to another service and the responses compared.
 """
 
 import json
@@ -21,46 +21,46 @@ from tests.support.native_client import NativeClient
 
 FOLDER: Final = Path(__file__).parents[1] / "clients" / "recorded"
 RECORDING: Final = os.environ.get("PRIVITY_RECORD") == "1"
-_MADE_ANEW: Final = {
+_VARYING: Final = {
     "message": r"msg_[0-9a-f]{16}",
     "session": r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     "turn": r"\b[0-9a-f]{32}\b",
     "time": r"\d{4}-\d\d-\d\dT[0-9:.]+Z",
 }
-_ANY: Final = re.compile("|".join(f"(?P<{kind}>{how})" for kind, how in _MADE_ANEW.items()))
+_ANY: Final = re.compile("|".join(f"(?P<{kind}>{how})" for kind, how in _VARYING.items()))
 FAILED: Final = "failed"
-_FIGURES: Final = re.compile(r'("(?:latency|timestamp)": ?)\d+')
+_MEASUREMENTS: Final = re.compile(r'("(?:latency|timestamp)": ?)\d+')
 
 
 @define
 class Names:
-    """Numbers for names that are made anew."""
+    """Numbers for values that differ each time."""
 
-    known: dict[str, str] = field(factory=dict)
+    numbers: dict[str, str] = field(factory=dict)
 
     def hidden(self, document: Any) -> Any:
-        """The document with numbers instead of names."""
+        """The document with numbers instead of values."""
         text = _ANY.sub(self._number, json.dumps(document))
-        return json.loads(_FIGURES.sub(r"\g<1>0", text))
+        return json.loads(_MEASUREMENTS.sub(r"\g<1>0", text))
 
     def shown(self, document: Any) -> Any:
-        """The document with the names that belong to its numbers by now."""
+        """The document with the values that belong to its numbers in this run."""
         text = json.dumps(document)
-        for name, number in self.known.items():
-            text = text.replace(f"<{number}>", name)
+        for value, number in self.numbers.items():
+            text = text.replace(f"<{number}>", value)
         return json.loads(text)
 
-    def _number(self, found: re.Match[str]) -> str:
-        kind = found.lastgroup
+    def _number(self, match: re.Match[str]) -> str:
+        kind = match.lastgroup
         if kind == "time":
             return "<time>"
-        same = [known for known in self.known.values() if known.startswith(f"{kind} ")]
-        return "<" + self.known.setdefault(found[0], f"{kind} {len(same) + 1}") + ">"
+        same_kind = [name for name in self.numbers.values() if name.startswith(f"{kind} ")]
+        return "<" + self.numbers.setdefault(match[0], f"{kind} {len(same_kind) + 1}") + ">"
 
 
 @frozen(kw_only=True)
-class Asked:
-    """A request as it was recorded, and what the model said, if it was asked."""
+class RecordedRequest:
+    """A recorded request, and the model's reply if the model was called."""
 
     method: str
     path: str
@@ -69,35 +69,34 @@ class Asked:
     finish: str
 
     @classmethod
-    def of(cls, recorded: Mapping[str, Any]) -> "Asked":
-        reply, finish = recorded.get("reply"), recorded.get("finish", "stop")
-        request = recorded["request"]
-        return cls(**request, reply=reply, finish=finish)
+    def of(cls, exchange: Mapping[str, Any]) -> "RecordedRequest":
+        reply, finish = exchange.get("reply"), exchange.get("finish", "stop")
+        return cls(**exchange["request"], reply=reply, finish=finish)
 
 
-def piece(kind: str, *told: str) -> Piece:
-    """What the model says, from a recording."""
+def piece(kind: str, *content: str) -> Piece:
+    """A piece of the model's recorded reply."""
     if kind == "call":
-        call_id, name, arguments = told
+        call_id, name, arguments = content
         return ToolCallPiece(call_id=call_id, name=name, arguments=arguments)
-    return ReasoningPiece(*told) if kind == "reasoning" else TextPiece(*told)
+    return ReasoningPiece(*content) if kind == "reasoning" else TextPiece(*content)
 
 
-async def say(fake_model: FakeModel, asked: Asked) -> None:
-    """Have the puppet reply as it did."""
-    if asked.reply is None:
+async def reply_as_recorded(fake_model: FakeModel, request: RecordedRequest) -> None:
+    """Give the model's recorded reply."""
+    if request.reply is None:
         return
     model_reply = await fake_model.next_reply()
-    for told in asked.reply:
-        model_reply.give(piece(*told))
-    if asked.finish == FAILED:
+    for recorded_piece in request.reply:
+        model_reply.send(piece(*recorded_piece))
+    if request.finish == FAILED:
         model_reply.fail()
     else:
-        model_reply.finish(FinishReason(asked.finish))
+        model_reply.finish(FinishReason(request.finish))
 
 
 def rendered(answer: Answer) -> dict[str, Any]:
-    """An answer without what is random or a matter of taste."""
+    """The parts of a response that must not differ."""
     kind = answer.headers.get("content-type", "").partition(";")[0]
     if kind != "text/event-stream":
         body = json.loads(answer.body) if answer.body else None
@@ -107,18 +106,18 @@ def rendered(answer: Answer) -> dict[str, Any]:
 
 
 def _event(event: Any) -> dict[str, Any]:
-    told = event.data if event.data == "[DONE]" else dict(event.document)
-    if isinstance(told, dict):
-        told.pop("obfuscation", None)
-    named = {"event": event.name, "id": event.cursor}
-    return {**{name: value for name, value in named.items() if value}, "data": told}
+    data = event.data if event.data == "[DONE]" else dict(event.document)
+    if isinstance(data, dict):
+        data.pop("obfuscation", None)
+    fields = {"event": event.name, "id": event.cursor}
+    return {**{name: value for name, value in fields.items() if value}, "data": data}
 
 
-async def played(client: NativeClient, asked: Asked, names: Names) -> Answer:
-    """The answer that this service gives to a recorded request."""
-    path, body = names.shown(asked.path), names.shown(asked.body)
-    if asked.method != "POST":
-        return await client.call(asked.method, path)
+async def replay(client: NativeClient, request: RecordedRequest, names: Names) -> Answer:
+    """The service's response to a recorded request."""
+    path, body = names.shown(request.path), names.shown(request.body)
+    if request.method != "POST":
+        return await client.call(request.method, path)
     return await client.post(path, body)
 
 

@@ -1,7 +1,4 @@
-"""A visitor at a browser: what they do in the chat, and what they see of it.
-
-What several tests of the chat page say.
-"""
+"""A visitor with a browser: the chat page's controls, and what goes wrong in the browser."""
 
 import re
 from collections.abc import AsyncIterator, Callable
@@ -20,7 +17,7 @@ from playwright.async_api import (
 
 from tests.support.fake_model import FakeModel, ModelReply
 
-# A failed reply ends like that on purpose; see docs/http_api.md.
+# The server ends a failed reply like this on purpose; see docs/http_api.md.
 CUT: Final = "ERR_INCOMPLETE_CHUNKED_ENCODING"
 _BOX: Final = re.compile("your message|viestisi|meddelande|رسالتك", re.IGNORECASE)
 _PATIENCE_MS: Final = 15_000
@@ -28,27 +25,27 @@ expect.set_options(timeout=_PATIENCE_MS)
 
 
 class Chat:
-    """One tab with the chat in it."""
+    """One tab that shows the chat."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
         self.box = page.get_by_role("textbox", name=_BOX)
         self.messages = page.locator(".message")
         self.replies = page.locator(".message.assistant .text")
-        self.said = page.locator(".message.user .text")
+        self.questions = page.locator(".message.user .text")
         self.status = page.locator(".status")
         self.notice = page.locator(".notice [role=alert]")
-        self.left = page.get_by_role("timer")
+        self.timer = page.get_by_role("timer")
 
     def button(self, name: str) -> Locator:
         return self.page.get_by_role("button", name=name, exact=True)
 
-    async def say(self, text: str) -> None:
+    async def send(self, text: str) -> None:
         await self.box.fill(text)
         await self.box.press("Enter")
 
-    async def sees_reply(self, text: str) -> None:
-        """The newest reply is this, and whole."""
+    async def expect_reply(self, text: str) -> None:
+        """Wait until the newest reply is this text and complete."""
         await expect(self.replies.last).to_have_text(text)
         await expect(self.button("Send")).to_be_visible()
 
@@ -56,19 +53,19 @@ class Chat:
         await self.button(name).click()
         await self.page.locator("dialog[open] .main").click()
 
-    async def evaluate(self, code: str, given: object = None) -> Any:
-        return await self.page.evaluate(code, given)
+    async def evaluate(self, code: str, argument: object = None) -> Any:
+        return await self.page.evaluate(code, argument)
 
 
 class Visitor:
-    """Somebody with a browser of their own; what goes wrong in it is kept in ``problems``."""
+    """A user with a separate browser profile; ``problems`` collects its errors and warnings."""
 
     def __init__(self, context: BrowserContext, url: str) -> None:
         self.context = context
         self.url = url
         self.problems: list[str] = []
         self.requests: list[Request] = []
-        self._forgiven: list[str] = []
+        self._expected: list[str] = []
         context.on("console", self._console)
         context.on("weberror", lambda problem: self.problems.append(str(problem.error)))
         context.on("request", self._request)
@@ -80,18 +77,20 @@ class Visitor:
     def _request(self, request: Request) -> None:
         self.requests.append(request)
 
-    def forgive(self, *texts: str) -> None:
-        """Expect the browser to complain of this: it does for every answer that is no success."""
-        self._forgiven += texts
+    def expect_problems(self, *texts: str) -> None:
+        """Accept problems with these texts: browsers report every unsuccessful response."""
+        self._expected += texts
 
     @property
-    def unforgiven(self) -> list[str]:
+    def unexpected_problems(self) -> list[str]:
         return [
-            told for told in self.problems if not any(known in told for known in self._forgiven)
+            problem
+            for problem in self.problems
+            if not any(text in problem for text in self._expected)
         ]
 
     async def open(self, path: str = "/") -> Chat:
-        """A new tab with the chat, ready to be written in."""
+        """A new tab with the chat, ready for input."""
         page = await self.context.new_page()
         page.set_default_timeout(_PATIENCE_MS)
         await page.goto(self.url + path)
@@ -101,34 +100,34 @@ class Visitor:
 
 
 Visits = Callable[..., AbstractAsyncContextManager[Visitor]]
-"""Lets somebody new visit; takes options of a browser context."""
+"""Opens a browser for a new visitor; takes options of a browser context."""
 
 
 @asynccontextmanager
 async def visiting(browser: Browser, url: str, **options: Any) -> AsyncIterator[Visitor]:
-    """A new visitor, who must have seen nothing go wrong in the end."""
+    """A new visitor; fails at the end if the browser reported an unexpected problem."""
     context = await browser.new_context(**{"locale": "en-GB", **options})
     try:
         visitor = Visitor(context, url)
         yield visitor
-        assert visitor.unforgiven == [], visitor.unforgiven
+        assert visitor.unexpected_problems == []
     finally:
         await context.close()
 
 
-SAY = """(message) => {
+SEND = """(message) => {
     const sessionId = localStorage.getItem("privity.session");
     const headers = {"content-type": "application/json"};
     const body = JSON.stringify({message, sessionId});
     return fetch("api/chat", {method: "POST", headers, body}).then(() => true);
 }"""
-SAY_AND_WAIT = SAY.replace(".then(() => true)", ".then((answer) => answer.text())")
+SEND_AND_WAIT = SEND.replace(".then(() => true)", ".then((answer) => answer.text())")
 
 
-async def half_said(chat: Chat, fake_model: FakeModel) -> ModelReply:
-    """A reply in the middle."""
-    await chat.say("Hello")
+async def start_reply(chat: Chat, fake_model: FakeModel) -> ModelReply:
+    """A reply of which the page shows the first half."""
+    await chat.send("Hello")
     model_reply = await fake_model.next_reply()
-    model_reply.say("The first half,")
+    model_reply.send_text("The first half,")
     await expect(chat.replies.last).to_have_text("The first half,")
     return model_reply

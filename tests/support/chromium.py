@@ -1,4 +1,4 @@
-"""The system's Chromium, and what happens where there is none."""
+"""Finds the system's Chromium."""
 
 import os
 import shutil
@@ -9,15 +9,15 @@ import pytest
 REQUIRED: Final = "PRIVITY_TEST_BROWSER"
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MISSING: Final = (
-    f"no Chromium on the path ({', '.join(_NAMES)}): the page was not tried in a browser"
+    f"no Chromium on the path ({', '.join(_NAMES)}): the page was not tested in a browser"
 )
 
 
 def chromium_or_skip() -> str:
-    """The path of the browser; without one the test is skipped, or fails where it is required."""
-    found = next(filter(None, map(shutil.which, _NAMES)), None)
-    if found is not None:
-        return found
+    """The path of the browser; without one the test is skipped, or fails if it is required."""
+    path = next(filter(None, map(shutil.which, _NAMES)), None)
+    if path is not None:
+        return path
     if os.environ.get(REQUIRED) == "required":
-        pytest.fail(f"{MISSING}, and {REQUIRED} says that it must be", pytrace=False)
+        pytest.fail(f"{MISSING}, although {REQUIRED} requires it", pytrace=False)
     pytest.skip(MISSING)

@@ -1,4 +1,4 @@
-"""The services of docker-compose.yml, brought up for real and taken away with all they kept."""
+"""The services of docker-compose.yml, really started, and removed with their volumes."""
 
 import asyncio
 import json
@@ -18,23 +18,23 @@ from tests.support.native_client import NativeClient
 from tests.support.redis_kinds import compose_command
 from tests.support.redis_servers import free_port
 
-# Kept after the tests, so that the next run need not build it from the beginning.
+# Kept after the tests, so that the next run does not build it from scratch.
 IMAGE: Final = "privity-under-test"
 SERVICES: Final = ("prepare", "redis", "privity")
 MODEL_KEY: Final = "planted-key-of-a-model-provider"
-_PATIENCE: Final = 300
-_SOON: Final = 60
+_TIMEOUT: Final = 300
+_HEALTHY_WITHIN_SECONDS: Final = 60
 
 
-def told(*command: str) -> subprocess.CompletedProcess[str]:
+def run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - commands of our own
-        command, capture_output=True, text=True, check=False, timeout=_PATIENCE
+        command, capture_output=True, text=True, check=False, timeout=_TIMEOUT
     )
 
 
 @frozen(kw_only=True)
 class Composed:
-    """One set of services, apart from every other on this machine."""
+    """One set of services, separate from every other on this machine."""
 
     project: str
     port: int
@@ -45,69 +45,76 @@ class Composed:
         return f"http://127.0.0.1:{self.port}"
 
     def compose(self, *arguments: str) -> str:
-        """What ``docker-compose`` said; it must have succeeded."""
+        """The output of ``docker-compose``, which must succeed."""
         settings = {
             "PRIVITY_IMAGE": IMAGE,
             "PRIVITY_PORT": str(self.port),
             "MODEL_API_KEY_FILE": str(self.model_key_file),
         }
-        ran = subprocess.run(  # noqa: S603 - a command of our own
+        result = subprocess.run(  # noqa: S603 - a command of our own
             [*compose_command(), "--project-name", self.project, *arguments],
             cwd=ROOT,
             env={**os.environ, **settings},
             capture_output=True,
             text=True,
             check=False,
-            timeout=_PATIENCE,
+            timeout=_TIMEOUT,
         )
-        assert ran.returncode == 0, ran.stdout + ran.stderr
-        return ran.stdout
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
 
     def container(self, service: str) -> str:
-        """Its id, running or not."""
+        """The id of the service's container, running or not."""
         filters = (f"project={self.project}", f"service={service}")
-        labels = [f"--filter=label=com.docker.compose.{wanted}" for wanted in filters]
-        return told("docker", "ps", "--all", "--quiet", "--no-trunc", *labels).stdout.strip()
+        labels = [f"--filter=label=com.docker.compose.{label}" for label in filters]
+        return run("docker", "ps", "--all", "--quiet", "--no-trunc", *labels).stdout.strip()
 
     def inspected(self, service: str) -> dict[str, Any]:
         found: list[dict[str, Any]] = json.loads(
-            told("docker", "inspect", self.container(service)).stdout
+            run("docker", "inspect", self.container(service)).stdout
         )
         return found[0]
 
     def inside(self, service: str, *command: str) -> subprocess.CompletedProcess[str]:
-        """What a command gave that was run in the container of a service."""
-        return told("docker", "exec", self.container(service), *command)
+        """Run a command in the container of a service."""
+        return run("docker", "exec", self.container(service), *command)
 
     def with_secrets_of(self, service: str, script: str) -> None:
-        """Run ``script`` over the volume that lies at /given."""
-        volume = f"{self.project}_{service}_secrets:/given"
+        """Run ``script`` with the service's secrets mounted at /secrets."""
+        volume = f"{self.project}_{service}_secrets:/secrets"
         shell = ("--user", "root", "--volume", volume, "--entrypoint", "sh", IMAGE, "-c", script)
-        ran = told("docker", "run", "--rm", *shell)
-        assert ran.returncode == 0, ran.stderr
+        result = run("docker", "run", "--rm", *shell)
+        assert result.returncode == 0, result.stderr
 
     def redis_says(self, password: str, *command: str, tls: bool = True) -> str:
-        """To the user of the service; to nobody known without a password."""
+        """The answer of redis-cli as the service's user; without a password, as no user."""
         trust = ("--tls", "--cacert", "/secrets/ca.pem") if tls else ()
         user = ("--user", "privity", "--pass", password, "--no-auth-warning") if password else ()
-        ran = self.inside("redis", "redis-cli", "-h", "localhost", *trust, *user, *command)
-        return (ran.stdout + ran.stderr).strip()
+        result = self.inside("redis", "redis-cli", "-h", "localhost", *trust, *user, *command)
+        return (result.stdout + result.stderr).strip()
 
     def await_health(self, service: str) -> None:
-        """Return once Docker itself calls it healthy."""
+        """Wait until Docker reports the service as healthy."""
         container, since = self.container(service), self.inspected(service)["Created"]
-        watching = ["docker", "events", "--since", since, "--until", str(int(time.time()) + _SOON)]
-        wanted = ["--filter", f"container={container}", "--filter", "event=health_status"]
-        with subprocess.Popen([*watching, *wanted], stdout=subprocess.PIPE, text=True) as events:  # noqa: S603
+        watching = [
+            "docker",
+            "events",
+            "--since",
+            since,
+            "--until",
+            str(int(time.time()) + _HEALTHY_WITHIN_SECONDS),
+        ]
+        filters = ["--filter", f"container={container}", "--filter", "event=health_status"]
+        with subprocess.Popen([*watching, *filters], stdout=subprocess.PIPE, text=True) as events:  # noqa: S603
             assert events.stdout is not None
             healthy = any("health_status: healthy" in line for line in events.stdout)
             events.kill()
-        assert healthy, told("docker", "logs", container)
+        assert healthy, run("docker", "logs", container)
 
 
 @contextmanager
 def composed(model_key_file: Path) -> Iterator[Composed]:
-    """Brought up with one command, healthy."""
+    """The services, started with one command and healthy."""
     project = f"privity-test-{uuid4().hex[:8]}"
     services = Composed(project=project, port=free_port(), model_key_file=model_key_file)
     try:
@@ -119,19 +126,19 @@ def composed(model_key_file: Path) -> Iterator[Composed]:
 
 
 def found_in_image(needles: list[bytes]) -> list[bytes]:
-    """Which of these lie anywhere in the image: its layers, its history, its configuration."""
-    longest, found, kept = max(map(len, needles)), set[bytes](), b""
+    """Those needles that occur anywhere in the image: its layers, history or configuration."""
+    longest, found, overlap = max(map(len, needles)), set[bytes](), b""
     with subprocess.Popen(["docker", "save", IMAGE], stdout=subprocess.PIPE) as saving:  # noqa: S603, S607
         assert saving.stdout is not None
         while block := saving.stdout.read(1 << 20):
-            text = kept + block
+            text = overlap + block
             found |= {needle for needle in needles if needle in text}
-            kept = text[-longest:]
+            overlap = text[-longest:]
     assert saving.returncode == 0
     return sorted(found)
 
 
-async def until_it_is_ready(services: Composed) -> None:
+async def wait_until_ready(services: Composed) -> None:
     async with asyncio.timeout(60):
         while True:
             with suppress(OSError, EOFError):

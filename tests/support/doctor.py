@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.support.processes import Ended, ran_here
+from tests.support.processes import Ended, run_cli_in_process
 from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
 from tests.support.redis_store import RING
 
@@ -19,7 +19,7 @@ RECOMMENDED = (
 
 
 def run_doctor(url: str, keys: str = RING, **settings: str) -> Ended:
-    return ran_here("doctor", REDIS_URL=url, PRIVITY_KEYS=keys, **settings)
+    return run_cli_in_process("doctor", REDIS_URL=url, PRIVITY_KEYS=keys, **settings)
 
 
 def acl_file(directory: Path) -> Path:

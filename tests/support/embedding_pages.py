@@ -1,4 +1,4 @@
-"""Pages of other people with the widget in them."""
+"""Pages of other sites that embed the widget."""
 
 import ssl
 from collections.abc import AsyncIterator
@@ -19,14 +19,14 @@ EMBEDDER = "https://blog.example"
 async def embed(
     visitor: Visitor, site: str, source: str, attributes: str = "", style: str = ""
 ) -> Chat:
-    """A page of ``site`` with a strict policy and the widget in it, opened."""
+    """Open a page of ``site`` that has a strict policy and embeds the widget."""
     policy = f"default-src 'none'; script-src {source}; connect-src {source}"
     policy += "; require-trusted-types-for 'script'"
     policy += "; style-src 'unsafe-inline'" if style else ""
-    styled = f"<style>{style}</style>" if style else ""
+    style_element = f"<style>{style}</style>" if style else ""
     page = (
         '<!doctype html><html lang="en"><head><title>A host page</title>'
-        f"{styled}</head><body><main><h1>A host page</h1></main>"
+        f"{style_element}</head><body><main><h1>A host page</h1></main>"
         f'<script type="module" src="{source}/page/widget.js" {attributes}></script>'
         "</body></html>"
     )
@@ -41,15 +41,15 @@ async def embed(
     return Chat(tab)
 
 
-async def opened(chat: Chat, label: str = "Chat") -> None:
-    """The widget's panel, opened by its button."""
+async def open_panel(chat: Chat, label: str = "Chat") -> None:
+    """Open the widget's panel with its button."""
     await chat.button(label).click()
     await expect(chat.messages.first).to_be_visible()
 
 
 @asynccontextmanager
 async def served_by_https(fake_model: FakeModel, *embedders: str) -> AsyncIterator[str]:
-    """The origin of a service behind TLS which these sites may embed."""
+    """The origin of a service behind TLS that these sites may embed."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("chat.example").configure_cert(tls)
     async with proxy_to(0, tls) as proxy:

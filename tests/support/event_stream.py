@@ -1,4 +1,4 @@
-"""Reading event streams, byte by byte as they came."""
+"""Parses event streams and keeps the raw bytes of each event."""
 
 import json
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from attrs import frozen
 
 @frozen(kw_only=True)
 class Event:
-    """One event of a stream, or a comment, with the very bytes it came as."""
+    """One event of a stream, or a comment; ``raw`` is exactly what was received."""
 
     raw: bytes
     name: str = ""
@@ -23,7 +23,7 @@ class Event:
 
     @property
     def kind(self) -> str:
-        """Its name, its chunk type, ``[DONE]`` or, of a comment, the whole comment."""
+        """Its name, its chunk type or ``[DONE]``; for a comment, the whole comment."""
         if not self.data:
             return self.raw.decode().strip()
         return self.data if self.data == "[DONE]" else self.name or str(self.document["type"])
@@ -37,9 +37,9 @@ def event_of(raw: bytes) -> Event:
 
 
 def events_in(body: bytes) -> list[Event]:
-    *whole, rest = body.split(b"\n\n")
-    assert rest == b"", "a stream ends with a whole event"
-    return [event_of(raw + b"\n\n") for raw in whole]
+    *complete, rest = body.split(b"\n\n")
+    assert rest == b"", "a stream must end with a complete event"
+    return [event_of(raw + b"\n\n") for raw in complete]
 
 
 def kinds(events: Sequence[Event]) -> list[str]:
@@ -60,11 +60,11 @@ def documents(events: list[Event], kind: str) -> list[dict[str, object]]:
 
 
 def without_padding(events: Sequence[Event]) -> list[tuple[str, dict[str, Any] | str]]:
-    """Cursor and chunk of each; what is random, and comments, left out."""
-    return [(event.cursor, _plain(event)) for event in events if event.data]
+    """Cursor and chunk of each event, without random padding and without comments."""
+    return [(event.cursor, _chunk(event)) for event in events if event.data]
 
 
-def _plain(event: Event) -> dict[str, Any] | str:
+def _chunk(event: Event) -> dict[str, Any] | str:
     if not event.data.startswith("{"):
         return event.data
     return {name: value for name, value in event.document.items() if name != "obfuscation"}

@@ -1,4 +1,4 @@
-"""Language models that do what a test tells them."""
+"""Language models that tests control."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -12,69 +12,69 @@ USAGE = Usage(input_tokens=7, output_tokens=3)
 
 
 class EchoModel:
-    """Repeats every message of the user it can see, a word at a time and at once."""
+    """Repeats every user message it can see, word by word and without waiting."""
 
-    name = "parrot"
+    name = "echo"
 
     async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
-        heard = [said.text for said in prompt.messages if said.role is Role.USER]
-        for word in " / ".join(heard).split(" "):
+        texts = [message.text for message in prompt.messages if message.role is Role.USER]
+        for word in " / ".join(texts).split(" "):
             yield TextPiece(f"{word} ")
         yield ModelFinished(reason=FinishReason.STOP, usage=USAGE)
 
 
 class ModelReply:
-    """One reply of a puppet; silent until it is told something."""
+    """One reply of a ``FakeModel``; it streams only what the test sends."""
 
     def __init__(self, prompt: Prompt) -> None:
         self.prompt = prompt
-        self.left = asyncio.Event()
+        self.closed = asyncio.Event()
         """Set once the service has closed the reply."""
-        self._told: asyncio.Queue[Piece | ModelFinished | Exception] = asyncio.Queue()
+        self._queue: asyncio.Queue[Piece | ModelFinished | Exception] = asyncio.Queue()
 
-    def say(self, *texts: str) -> None:
+    def send_text(self, *texts: str) -> None:
         for text in texts:
-            self.give(TextPiece(text))
+            self.send(TextPiece(text))
 
-    def give(self, piece: Piece) -> None:
-        self._told.put_nowait(piece)
+    def send(self, piece: Piece) -> None:
+        self._queue.put_nowait(piece)
 
     def finish(self, reason: FinishReason = FinishReason.STOP) -> None:
-        self._told.put_nowait(ModelFinished(reason=reason, usage=USAGE))
+        self._queue.put_nowait(ModelFinished(reason=reason, usage=USAGE))
 
     def fail(self, error: Exception | None = None) -> None:
-        self._told.put_nowait(error or ModelError())
+        self._queue.put_nowait(error or ModelError())
 
     async def next(self) -> Piece | ModelFinished:
-        told = await self._told.get()
-        if isinstance(told, Exception):
-            raise told
-        return told
+        item = await self._queue.get()
+        if isinstance(item, Exception):
+            raise item
+        return item
 
 
 class FakeModel:
-    """Replies only what it is told; ``asked`` gives its replies as they are asked for."""
+    """A model whose replies the test takes with ``next_reply`` and fills itself."""
 
-    name = "puppet"
+    name = "fake"
 
     def __init__(self) -> None:
-        self._asked: asyncio.Queue[ModelReply] = asyncio.Queue()
-        self.times_asked = 0
+        self._replies: asyncio.Queue[ModelReply] = asyncio.Queue()
+        self.call_count = 0
 
     async def next_reply(self) -> ModelReply:
-        """The next reply that somebody waits for."""
+        """The next reply that the service asks for."""
         async with asyncio.timeout(10):
-            return await self._asked.get()
+            return await self._replies.get()
 
     async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
         model_reply = ModelReply(prompt)
-        self.times_asked += 1
-        self._asked.put_nowait(model_reply)
+        self.call_count += 1
+        self._replies.put_nowait(model_reply)
         try:
             while True:
-                said = await model_reply.next()
-                yield said
-                if isinstance(said, ModelFinished):
+                item = await model_reply.next()
+                yield item
+                if isinstance(item, ModelFinished):
                     return
         finally:
-            model_reply.left.set()
+            model_reply.closed.set()

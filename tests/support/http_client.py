@@ -1,7 +1,7 @@
-"""An HTTP/1.1 client for tests that shows exactly what came.
+"""An HTTP/1.1 client for tests that shows exactly what was received.
 
-Written by hand because aiohttp throws away the last events of a transfer that breaks off, and
-because bad requests have to be sent as they are.
+Written by hand because aiohttp discards the last events of a transfer that breaks off, and because
+tests send malformed requests.
 """
 
 import asyncio
@@ -17,12 +17,12 @@ from attrs import frozen
 from tests.support.event_stream import Event, event_of, events_in
 
 JSON = {"accept": "application/json"}
-_PATIENCE = 30
+_TIMEOUT = 30
 
 
 @frozen(kw_only=True)
 class Answer:
-    """A whole answer; not ``clean`` when the transfer broke off."""
+    """A complete response; ``clean`` is False if the transfer broke off."""
 
     status: int
     headers: Mapping[str, str]
@@ -50,12 +50,12 @@ class Answer:
 
     @property
     def session_id(self) -> str:
-        """Of a streamed reply to a message."""
+        """The session id in the first event of a stream."""
         return str(self.events[0].document["sessionId"])
 
 
 class LiveAnswer:
-    """An answer while it comes."""
+    """A response that is still being received."""
 
     def __init__(self, status: int, headers: Mapping[str, str], reader: StreamReader) -> None:
         self.status = status
@@ -67,8 +67,12 @@ class LiveAnswer:
         self._chunks: list[bytes] = []
 
     async def chunk(self) -> bytes:
-        """The next chunk of the transfer, empty at its end; IncompleteReadError if it broke off."""
-        async with asyncio.timeout(_PATIENCE):
+        """The next chunk of the transfer; empty at its end.
+
+        Raises:
+            IncompleteReadError: the transfer broke off.
+        """
+        async with asyncio.timeout(_TIMEOUT):
             size = int(await self._line(), 16) if self._chunked else self._length
             data = await self._reader.readexactly(size)
             if self._chunked:
@@ -81,7 +85,11 @@ class LiveAnswer:
         return await self._reader.readuntil(b"\r\n")
 
     async def event(self) -> Event:
-        """The next event of a stream; EOFError at its end."""
+        """The next event of a stream.
+
+        Raises:
+            EOFError: the stream has ended.
+        """
         while b"\n\n" not in self._pending:
             chunk = await self.chunk()
             if not chunk:
@@ -91,14 +99,14 @@ class LiveAnswer:
         return event_of(raw + b"\n\n")
 
     async def until(self, kind: str) -> list[Event]:
-        """The events up to the next of this kind, which is the last of them."""
+        """The events up to and including the next one of this kind."""
         events = [await self.event()]
         while events[-1].kind != kind:
             events.append(await self.event())
         return events
 
     async def whole(self) -> Answer:
-        """The answer from its beginning to its end."""
+        """The complete response, including what was read before."""
         clean = True
         try:
             while await self.chunk():
@@ -110,19 +118,19 @@ class LiveAnswer:
 
 
 @asynccontextmanager
-async def sent(url: str, request: bytes) -> AsyncIterator[LiveAnswer]:
-    """The answer to these very bytes, on a connection of its own."""
+async def send_raw(url: str, request: bytes) -> AsyncIterator[LiveAnswer]:
+    """The response to exactly these bytes, sent on a new connection."""
     address = urlsplit(url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     try:
         writer.write(request)
-        yield await _answer(reader)
+        yield await _read_head(reader)
     finally:
-        await _closed(writer)
+        await _close(writer)
 
 
-async def _answer(reader: StreamReader) -> LiveAnswer:
-    async with asyncio.timeout(_PATIENCE):
+async def _read_head(reader: StreamReader) -> LiveAnswer:
+    async with asyncio.timeout(_TIMEOUT):
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     status, *lines = head.strip().split("\r\n")
     pairs = (line.split(": ", 1) for line in lines)
@@ -131,37 +139,37 @@ async def _answer(reader: StreamReader) -> LiveAnswer:
     )
 
 
-async def _closed(writer: StreamWriter) -> None:
+async def _close(writer: StreamWriter) -> None:
     writer.close()
     with suppress(ConnectionError):
         await writer.wait_closed()
 
 
 class Client:
-    """Calls one server; like a browser it keeps the cookie it is given."""
+    """Calls one server; like a browser it keeps the cookie that the server sets."""
 
     def __init__(self, url: str, **headers: str) -> None:
-        """``headers`` go with every request, ``_`` standing for ``-``."""
+        """``headers`` are sent with every request; ``_`` in a name stands for ``-``."""
         self.url = url
-        self.headers = {"host": urlsplit(url).netloc, **_named(headers)}
+        self.headers = {"host": urlsplit(url).netloc, **_header_names(headers)}
         self.cookie: str | None = None
 
     @asynccontextmanager
     async def open(
         self, method: str, path: str, body: bytes | None = None, /, **headers: str
     ) -> AsyncIterator[LiveAnswer]:
-        kept = {"cookie": self.cookie} if self.cookie else {}
+        cookie = {"cookie": self.cookie} if self.cookie else {}
         length = {} if body is None else {"content-length": str(len(body))}
-        named = {**self.headers, **kept, **length, **_named(headers)}
-        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {named[name]}" for name in named)]
+        sent = {**self.headers, **cookie, **length, **_header_names(headers)}
+        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {sent[name]}" for name in sent)]
         request = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + (body or b"")
-        async with sent(self.url, request) as live:
+        async with send_raw(self.url, request) as live:
             self._keep_cookie(live.headers.get("set-cookie"))
             yield live
 
-    def _keep_cookie(self, given: str | None) -> None:
-        if given is not None:
-            self.cookie = None if "Max-Age=0" in given else given.partition(";")[0]
+    def _keep_cookie(self, set_cookie: str | None) -> None:
+        if set_cookie is not None:
+            self.cookie = None if "Max-Age=0" in set_cookie else set_cookie.partition(";")[0]
 
     async def call(
         self, method: str, path: str, body: bytes | None = None, /, **headers: str
@@ -176,9 +184,9 @@ class Client:
         return await self.call("DELETE", path, **headers)
 
     async def post(self, path: str, document: object, **headers: str) -> Answer:
-        typed = {"content_type": "application/json", **headers}
-        return await self.call("POST", path, json.dumps(document).encode(), **typed)
+        headers = {"content_type": "application/json", **headers}
+        return await self.call("POST", path, json.dumps(document).encode(), **headers)
 
 
-def _named(headers: Mapping[str, str]) -> dict[str, str]:
+def _header_names(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.replace("_", "-"): value for name, value in headers.items()}

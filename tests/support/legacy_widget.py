@@ -1,7 +1,7 @@
-"""The older widget as far as it talks: what it sends, and how it reads a stream.
+"""The protocol side of the older widget: what it sends, and how it reads a stream.
 
-Its parser splits at line feeds only, takes a ``type`` within the data for more than the event's
-name, and ignores what it does not know, errors included.
+Its parser splits at line feeds only, prefers a ``type`` in the data to the event's name, and
+ignores unknown events, including errors.
 """
 
 import json
@@ -27,18 +27,18 @@ class Widget:
     metadata: list[dict[str, Any]] = field(factory=list)
 
     def body(self, text: str, context: Any = None) -> dict[str, Any]:
-        """As its store writes it: what is undefined is left out."""
-        told = {"sessionId": self.session_id, "questionContext": context}
-        known = {name: value for name, value in told.items() if value is not None}
-        return {"message": text, "clientId": self.client_id, **known}
+        """The body as the widget writes it: undefined members are left out."""
+        optional = {"sessionId": self.session_id, "questionContext": context}
+        defined = {name: value for name, value in optional.items() if value is not None}
+        return {"message": text, "clientId": self.client_id, **defined}
 
     async def send(self, text: str, context: Any = None, *, at: str = "/api/chat") -> Answer:
         answer = await self.client.post(at, self.body(text, context))
-        self.take(text, answer)
+        self.show(text, answer)
         return answer
 
-    def take(self, text: str, answer: Answer) -> None:
-        """Show a whole answer."""
+    def show(self, text: str, answer: Answer) -> None:
+        """Show a message and the complete response to it."""
         self.shown += [("user", text), ("assistant", "")]
         if answer.status == 200:
             for kind, payload in events(answer.body):
@@ -50,20 +50,20 @@ class Widget:
         if kind == "session-id":
             self.session_id = payload["sessionId"]
         elif kind == "text-delta":
-            role, said = self.shown[-1]
-            self.shown[-1] = (role, said + payload["delta"])
+            role, content = self.shown[-1]
+            self.shown[-1] = (role, content + payload["delta"])
         elif kind == "metadata-info":
             self.metadata.append(payload)
 
     async def reload(self) -> None:
-        """Show the history, or nothing when it is gone."""
+        """Show the history, or nothing if it is gone."""
         self.shown = []
         if self.session_id is None:
             return
         answer = await self.client.get(f"/api/chat?sessionId={self.session_id}")
         if answer.status == 200:
-            said = answer.document["messages"]
-            self.shown = [(message["role"], message["content"]) for message in said]
+            messages = answer.document["messages"]
+            self.shown = [(message["role"], message["content"]) for message in messages]
         elif answer.status == 404:
             self.session_id = None
 
@@ -73,7 +73,7 @@ class Widget:
 
 
 def events(body: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What its parser makes of a stream."""
+    """The events that the widget's parser reads from a stream."""
     name, data = "", ""
     for line in body.decode().split("\n")[:-1]:
         if line.startswith("event:"):
@@ -81,9 +81,9 @@ def events(body: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
         elif line.startswith("data:"):
             data += line[5:].lstrip() + "\n"
         elif not line:
-            raw, name_before, name, data = data.strip(), name, "", ""
+            raw, event_name, name, data = data.strip(), name, "", ""
             if raw == "[DONE]":
                 yield "finish", {}
             elif raw:
                 payload = json.loads(raw)
-                yield payload.get("type") or name_before, payload
+                yield payload.get("type") or event_name, payload

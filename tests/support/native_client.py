@@ -1,4 +1,4 @@
-"""What people do with the native protocol, for tests."""
+"""A client of the native protocol."""
 
 import asyncio
 import json
@@ -11,15 +11,17 @@ from tests.support.http_client import JSON, Answer, Client, LiveAnswer
 
 
 class NativeClient(Client):
-    """Somebody at a browser."""
+    """One user, in one browser."""
 
-    async def say(self, text: str, session_id: str | None = None, **members: Any) -> Answer:
-        """A message, and its whole streamed reply."""
-        return await self.post("/api/chat", a_message(text, session_id, members))
+    async def send(self, text: str, session_id: str | None = None, **members: Any) -> Answer:
+        """Send a message and read its whole stream."""
+        return await self.post("/api/chat", message_body(text, session_id, members))
 
-    async def ask(self, text: str, session_id: str | None = None, **members: Any) -> dict[str, Any]:
-        """A message, and its reply as a document."""
-        answer = await self.post("/api/chat", a_message(text, session_id, members), **JSON)
+    async def send_for_document(
+        self, text: str, session_id: str | None = None, **members: Any
+    ) -> dict[str, Any]:
+        """Send a message and get its reply as one JSON document."""
+        answer = await self.post("/api/chat", message_body(text, session_id, members), **JSON)
         assert answer.status == 200, answer.body
         return answer.document
 
@@ -27,39 +29,39 @@ class NativeClient(Client):
     async def streaming(
         self, text: str, session_id: str | None = None, *, key: str = "", **members: Any
     ) -> AsyncIterator[LiveAnswer]:
-        """A message, and its reply while it comes; ``key`` is the Idempotency-Key."""
-        body = json.dumps(a_message(text, session_id, members)).encode()
-        named = {"idempotency_key": key} if key else {}
-        headers = {"content_type": "application/json", **named}
+        """Send a message and read its stream as it comes; ``key`` is the Idempotency-Key."""
+        body = json.dumps(message_body(text, session_id, members)).encode()
+        key_header = {"idempotency_key": key} if key else {}
+        headers = {"content_type": "application/json", **key_header}
         async with self.open("POST", "/api/chat", body, **headers) as live:
             assert live.status == 200, await live.whole()
             yield live
 
     @asynccontextmanager
     async def resume(self, session_id: str, cursor: str = "") -> AsyncIterator[LiveAnswer]:
-        """The running reply from its first chunk, or behind a cursor."""
-        seen = {"last_event_id": cursor} if cursor else {}
-        async with self.open("GET", f"/api/chat/{session_id}/stream", **seen) as live:
+        """The running reply from its first chunk, or after a cursor."""
+        headers = {"last_event_id": cursor} if cursor else {}
+        async with self.open("GET", f"/api/chat/{session_id}/stream", **headers) as live:
             yield live
 
     async def stop(self, session_id: str, turn_id: str | None = None) -> dict[str, Any]:
-        named = {} if turn_id is None else {"turnId": turn_id}
-        answer = await self.post(f"/api/chat/{session_id}/stop", named)
+        body = {} if turn_id is None else {"turnId": turn_id}
+        answer = await self.post(f"/api/chat/{session_id}/stop", body)
         assert answer.status == 200, answer.body
         return answer.document
 
-    async def history(self, session_id: str, **query: object) -> Answer:
-        wanted = "".join(f"&{name}={value}" for name, value in query.items())
-        return await self.get(f"/api/chat?sessionId={session_id}{wanted}")
+    async def history(self, session_id: str, **parameters: object) -> Answer:
+        query = "".join(f"&{name}={value}" for name, value in parameters.items())
+        return await self.get(f"/api/chat?sessionId={session_id}{query}")
 
     async def transcript(self, session_id: str) -> list[tuple[str, str]]:
-        """Who said what, as the history has it."""
+        """Role and text of each message in the history."""
         answer = await self.history(session_id)
         assert answer.status == 200, answer.body
-        return [(said["role"], said["content"]) for said in answer.document["messages"]]
+        return [(message["role"], message["content"]) for message in answer.document["messages"]]
 
     async def turn(self, session_id: str) -> dict[str, Any]:
-        """The newest turn, as the history has it."""
+        """The newest turn in the history."""
         turn: dict[str, Any] = (await self.history(session_id)).document["turn"]
         return turn
 
@@ -68,28 +70,28 @@ class NativeClient(Client):
         return bool((await self.turn(session_id))["status"] != "open")
 
 
-def a_message(
+def message_body(
     text: str, session_id: str | None = None, members: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    named = {} if session_id is None else {"sessionId": session_id}
-    return {"message": text, **named, **(members or {})}
+    session = {} if session_id is None else {"sessionId": session_id}
+    return {"message": text, **session, **(members or {})}
 
 
 def cookie_of(answer: Answer) -> tuple[str, str, str]:
-    """Name, value and attributes of the cookie that was given."""
+    """Name, value and attributes of the cookie that the answer sets."""
     pair, _, attributes = answer.headers["set-cookie"].partition("; ")
     name, _, value = pair.partition("=")
     return name, value, attributes
 
 
-def stay_of(document: Mapping[str, Any]) -> timedelta:
-    """How long the conversation of this document still stays."""
+def retention_left(document: Mapping[str, Any]) -> timedelta:
+    """The time until the conversation of this document expires."""
     expires = datetime.fromisoformat(document["expiresAt"])
     return expires - datetime.now(expires.tzinfo)
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Return once ``holds`` does; for what only a request can tell."""
+    """Return once ``holds`` returns True; for what only a request can find out."""
     async with asyncio.timeout(10):
         while not await holds():
             pass

@@ -17,13 +17,13 @@ from entrypoints.cli.main import app
 
 _ROOT = Path(__file__).parents[2]
 _RUN = "from entrypoints.cli.main import run; run()"
-_OURS = ("PRIVITY_", "MODEL_", "REDIS_", "ASSISTANT_")
-_PATIENCE = 30
+_SETTING_PREFIXES = ("PRIVITY_", "MODEL_", "REDIS_", "ASSISTANT_")
+_TIMEOUT = 30
 
 
 @frozen(kw_only=True)
 class Ended:
-    """What a process left behind."""
+    """Exit code and output of a process that has ended."""
 
     code: int
     out: str
@@ -31,18 +31,18 @@ class Ended:
 
 
 class ServerProcess:
-    """A server that listens."""
+    """A running ``privity serve``."""
 
     def __init__(self, process: Process, url: str, first_line: bytes) -> None:
         self.url = url
         self._process = process
         self._first_line = first_line
-        # Read all the time: a full pipe would stop the server.
+        # Read continuously: a full pipe would block the server.
         self._out = asyncio.create_task(_reader(process.stdout).read())
         self._err = asyncio.create_task(_reader(process.stderr).read())
 
     def terminate(self) -> None:
-        """As a deploy does it."""
+        """Send SIGTERM, as a deployment does."""
         self._process.terminate()
 
     @property
@@ -50,13 +50,13 @@ class ServerProcess:
         return self._process.pid
 
     def kill(self) -> None:
-        """Unless it has ended by itself."""
+        """Kill the process unless it has already ended."""
         if self._process.returncode is None:
             self._process.kill()
 
     async def ended(self) -> Ended:
-        """Its end, which must not take long."""
-        async with asyncio.timeout(_PATIENCE):
+        """Wait for the process to end."""
+        async with asyncio.timeout(_TIMEOUT):
             out, err, code = await asyncio.gather(self._out, self._err, self._process.wait())
         return Ended(code=code, out=(self._first_line + out).decode(), err=err.decode())
 
@@ -65,9 +65,9 @@ class ServerProcess:
 async def serving(
     program: str = _RUN, port: str = "0", **settings: str
 ) -> AsyncIterator[ServerProcess]:
-    """``privity serve`` on this port, or a free one; ``program`` is run by Python instead of it."""
-    process = await _started("serve", "--port", port, settings=settings, program=program)
-    async with asyncio.timeout(_PATIENCE):
+    """``privity serve`` on this port or a free one; ``program`` is Python code to run instead."""
+    process = await _start("serve", "--port", port, settings=settings, program=program)
+    async with asyncio.timeout(_TIMEOUT):
         line = await _reader(process.stdout).readline()
     server = ServerProcess(process, line.decode().strip().rpartition(" ")[2], line)
     try:
@@ -79,8 +79,8 @@ async def serving(
 
 @asynccontextmanager
 async def starting(**settings: str) -> AsyncIterator[ServerProcess]:
-    """``privity serve`` that may never come to listen."""
-    server = ServerProcess(await _started("serve", "--port", "0", settings=settings), "", b"")
+    """``privity serve`` that may never start to listen."""
+    server = ServerProcess(await _start("serve", "--port", "0", settings=settings), "", b"")
     try:
         yield server
     finally:
@@ -88,16 +88,16 @@ async def starting(**settings: str) -> AsyncIterator[ServerProcess]:
         await server.ended()
 
 
-async def ran(*arguments: str, said: str = "", **settings: str) -> Ended:
-    """``privity`` with these arguments, told this on its standard input."""
-    process = await _started(*arguments, settings=settings)
-    async with asyncio.timeout(_PATIENCE):
-        out, err = await process.communicate(said.encode())
+async def run_cli(*arguments: str, stdin: str = "", **settings: str) -> Ended:
+    """Run ``privity`` with these arguments and this standard input."""
+    process = await _start(*arguments, settings=settings)
+    async with asyncio.timeout(_TIMEOUT):
+        out, err = await process.communicate(stdin.encode())
     assert process.returncode is not None
     return Ended(code=process.returncode, out=out.decode(), err=err.decode())
 
 
-async def _started(*arguments: str, settings: Mapping[str, str], program: str = _RUN) -> Process:
+async def _start(*arguments: str, settings: Mapping[str, str], program: str = _RUN) -> Process:
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", program, *arguments),
         stdin=PIPE,
@@ -108,19 +108,21 @@ async def _started(*arguments: str, settings: Mapping[str, str], program: str = 
     )
 
 
-def ran_here(*arguments: str, said: str = "", **settings: str) -> Ended:
+def run_cli_in_process(*arguments: str, stdin: str = "", **settings: str) -> Ended:
     """The same in this process, which is faster; for commands that do not serve."""
     with pytest.MonkeyPatch.context() as patch:
         for name in set(os.environ) - set(_environment()):
             patch.delenv(name)
-        result = CliRunner().invoke(app, arguments, input=said, env={"COLUMNS": "100", **settings})
+        result = CliRunner().invoke(app, arguments, input=stdin, env={"COLUMNS": "100", **settings})
     assert result.exception is None or isinstance(result.exception, SystemExit)
     return Ended(code=result.exit_code, out=result.stdout, err=result.stderr)
 
 
 def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-    return {**kept, "COLUMNS": "100"}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(_SETTING_PREFIXES)
+    }
+    return {**inherited, "COLUMNS": "100"}
 
 
 def _reader(stream: StreamReader | None) -> StreamReader:

@@ -1,4 +1,4 @@
-"""Services whose conversations lie in a real Redis, for tests."""
+"""Services that store conversations in a real Redis."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,29 +16,29 @@ from tests.support.service import RunningService, running_service
 
 
 @asynccontextmanager
-async def serving_from(server: RedisProcess, **settings: str) -> AsyncIterator[ServerProcess]:
-    """``privity serve`` as a process of its own, over this server."""
+async def serving_with_redis(server: RedisProcess, **settings: str) -> AsyncIterator[ServerProcess]:
+    """``privity serve`` in its own process, with this Redis."""
     async with serving(REDIS_URL=server.url, PRIVITY_KEYS=RING, **settings) as service:
         yield service
 
 
 @asynccontextmanager
-async def served_from(
+async def running_service_with_redis(
     server: RedisProcess, model: LanguageModel | None = None
 ) -> AsyncIterator[RunningService]:
-    """The service in this process; a parrot replies unless another model is given."""
+    """The service in this process, by default with an ``EchoModel``."""
     async with running_service(settings_for(server.url), model=model or EchoModel()) as service:
         yield service
 
 
 def settings_for(url: str) -> Settings:
-    """Nobody is turned away by a limit: all who ask come from one address."""
+    """Settings with generous limits, because all tests come from one address."""
     return Settings(redis_url=url, keys=RING, new_per_hour=1_000_000, stored_bytes_per_hour=10**12)
 
 
 @asynccontextmanager
-async def looking_into(server: RedisProcess) -> "AsyncIterator[Redis]":
-    """A plain client beside the service."""
+async def redis_client(server: RedisProcess) -> "AsyncIterator[Redis]":
+    """A plain Redis client, separate from the service's."""
     redis = Redis.from_url(server.url, protocol=2)
     try:
         yield redis
@@ -46,8 +46,8 @@ async def looking_into(server: RedisProcess) -> "AsyncIterator[Redis]":
         await redis.aclose()
 
 
-def at(url: str, client: NativeClient) -> NativeClient:
-    """The same browser at another address."""
+def same_user_at(url: str, client: NativeClient) -> NativeClient:
+    """The same browser, calling another address."""
     moved = NativeClient(url)
     moved.cookie = client.cookie
     return moved

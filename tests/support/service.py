@@ -1,7 +1,4 @@
-"""The real service, for tests: in this process with parts replaced, or as a process of its own.
-
-Settings that several tests share.
-"""
+"""The real service in this process, with parts replaced, and settings that several tests share."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -21,14 +18,14 @@ from entrypoints.http.server import serve
 from entrypoints.settings import Settings
 from ports.language_model import LanguageModel
 
-Replacing = Callable[[punq.Container], None]
-_AT_ONCE = timedelta()
+ReplaceParts = Callable[[punq.Container], None]
+_NO_TIME = timedelta()
 _SOON = timedelta(seconds=5)
 
 
 @frozen(kw_only=True)
 class RunningService:
-    """A service that listens."""
+    """A service that is listening."""
 
     url: str
     app: Starlette
@@ -39,7 +36,7 @@ class RunningService:
         return runner
 
 
-def opening(replacing: Replacing) -> ContainerFactory:
+def opening(replacing: ReplaceParts) -> ContainerFactory:
     """The real container, with parts replaced before anything is resolved from it."""
 
     @asynccontextmanager
@@ -56,9 +53,9 @@ async def running_service(
     settings: Settings | None = None,
     *,
     model: LanguageModel | None = None,
-    replacing: Replacing | None = None,
+    replacing: ReplaceParts | None = None,
 ) -> AsyncIterator[RunningService]:
-    """The app behind the real server on a free port; turns still running at the end are cut off."""
+    """The app on the real server and a free port; turns still running at the end are cut off."""
 
     def replace(container: punq.Container) -> None:
         if model is not None:
@@ -86,7 +83,7 @@ async def running_service(
         await server
     try:
         yield RunningService(url=listening.result(), app=app)
-        await app.state.runner.drain(_AT_ONCE, _SOON)
+        await app.state.runner.drain(_NO_TIME, _SOON)
     finally:
         stopping.set()
         await server
@@ -94,7 +91,7 @@ async def running_service(
 
 @contextmanager
 def running_service_in_thread(settings: Settings, model: LanguageModel) -> Iterator[str]:
-    """The URL of a service in a thread of its own, for tests with different event loops."""
+    """The URL of a service in its own thread, for tests with different event loops."""
     started: Future[tuple[str, Callable[[], object]]] = Future()
 
     async def serving() -> None:
@@ -122,4 +119,4 @@ HTTPS: Final = "https://chat.example"
 OLD: Final = "old:" + "b2xk" * 10 + "b2w="
 NEW: Final = "new:" + "bmV3" * 10 + "bmU="
 GENEROUS: Final = Settings(new_per_hour=1_000_000, stored_bytes_per_hour=10**12)
-"""For a service that many tests share: all of them come from one address."""
+"""For a service that many tests share, because all of them come from one address."""

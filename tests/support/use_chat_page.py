@@ -1,7 +1,4 @@
-"""What people do on a page with ``useChat``, for tests.
-
-Exchanges on a page, for tests.
-"""
+"""A page with ``useChat``: what its user does, and what the page shows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,58 +10,58 @@ State = dict[str, Any]
 
 
 class Page:
-    """A page in a browser, with the hook and its transport as they come from npm."""
+    """A page in a browser, with the hook and its transport from npm."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
 
     async def open(self, *, strict: bool = False, automatic: bool = False, **options: Any) -> None:
-        """Open or reload it; ``options`` are those of the hook."""
-        await self._node.ask("open", options=options, strict=strict, automatic=automatic)
-        await self._node.ask("until", **({} if options.get("resume") else {"status": "ready"}))
+        """Open or reload the page; ``options`` are those of the hook."""
+        await self._node.call("open", options=options, strict=strict, automatic=automatic)
+        await self._node.call("until", **({} if options.get("resume") else {"status": "ready"}))
 
     async def send(self, text: str, *, body: dict[str, Any] | None = None, **more: Any) -> None:
-        """Say something; ``body`` is what the app adds to the request."""
-        await self._node.ask("send", message={"text": text, **more}, options={"body": body or {}})
+        """Send a message; ``body`` is what the app adds to the request."""
+        await self._node.call("send", message={"text": text, **more}, options={"body": body or {}})
 
-    async def act(self, does: dict[str, Any]) -> None:
-        """Do what a recording says."""
-        await self._node.ask(**does)
+    async def act(self, action: dict[str, Any]) -> None:
+        """Repeat a recorded action."""
+        await self._node.call(**action)
 
     async def regenerate(self, **options: Any) -> None:
-        await self._node.ask("regenerate", options=options)
+        await self._node.call("regenerate", options=options)
 
     async def answer_tool(self, **output: Any) -> None:
-        await self._node.ask("tool", output=output)
+        await self._node.call("tool", output=output)
 
     async def stop(self) -> None:
-        await self._node.ask("stop")
+        await self._node.call("stop")
 
     async def show(self, messages: Sequence[Any]) -> None:
-        await self._node.ask("show", messages=messages)
+        await self._node.call("show", messages=messages)
 
-    async def until(self, **wanted: Any) -> State:
-        """What it shows once it does: a ``status``, a ``text`` in the last message, and so on."""
-        state: State = await self._node.ask("until", **wanted)
+    async def until(self, **conditions: Any) -> State:
+        """Wait for a ``status``, a ``text`` in the last message, and so on; return the state."""
+        state: State = await self._node.call("until", **conditions)
         return state
 
     async def state(self) -> State:
-        state: State = await self._node.ask("state")
+        state: State = await self._node.call("state")
         return state
 
     async def fetch(self, path: str, **init: Any) -> dict[str, Any]:
-        """What the app itself asks, such as the history."""
-        answer: dict[str, Any] = await self._node.ask("fetch", path=path, init=init)
+        """The response to a request of the app itself, such as for the history."""
+        answer: dict[str, Any] = await self._node.call("fetch", path=path, init=init)
         return answer
 
     async def validate(self, messages: Sequence[Any]) -> None:
-        """Have the package's own validation look at messages."""
-        await self._node.ask("validate", messages=messages)
+        """Check messages with the package's own validation."""
+        await self._node.call("validate", messages=messages)
 
 
 def shown(state: State) -> list[tuple[str, str]]:
-    """Who says what on the page."""
-    return [(said["role"], text_of(said)) for said in state["messages"]]
+    """Role and text of each message on the page."""
+    return [(message["role"], text_of(message)) for message in state["messages"]]
 
 
 def text_of(message: dict[str, Any]) -> str:
@@ -79,32 +76,32 @@ def ids_of(state: State) -> list[str]:
     return [message["id"] for message in state["messages"]]
 
 
-async def exchange(page: Page, fake_model: FakeModel, said: str, *reply: str) -> ModelReply:
-    """Something said on the page, and the whole reply to it."""
-    await page.send(said)
-    return await with_reply(page, fake_model, *reply)
+async def exchange(page: Page, fake_model: FakeModel, text: str, *reply: str) -> ModelReply:
+    """Send a message on the page and give it a complete reply."""
+    await page.send(text)
+    return await complete_reply(page, fake_model, *reply)
 
 
-async def with_reply(page: Page, fake_model: FakeModel, *reply: str) -> ModelReply:
-    """The whole reply to what was just asked on the page."""
+async def complete_reply(page: Page, fake_model: FakeModel, *reply: str) -> ModelReply:
+    """Give the request that the page just sent a complete reply."""
     model_reply = await fake_model.next_reply()
-    model_reply.say(*reply)
+    model_reply.send_text(*reply)
     model_reply.finish()
     await page.until(status="ready", text=reply[-1])
     return model_reply
 
 
-async def start_exchange(page: Page, fake_model: FakeModel, said: str, *reply: str) -> ModelReply:
-    """Something said on the page, and a reply that goes on after these words."""
-    await page.send(said)
+async def start_exchange(page: Page, fake_model: FakeModel, text: str, *reply: str) -> ModelReply:
+    """Send a message on the page and begin a reply that is not complete yet."""
+    await page.send(text)
     model_reply = await fake_model.next_reply()
-    model_reply.say(*reply)
+    model_reply.send_text(*reply)
     await page.until(status="streaming", text=reply[-1])
     return model_reply
 
 
 async def stored_state(page: Page) -> State:
-    """The conversation of this page as the service keeps it, for the client to start from."""
+    """The conversation of this page as the service stores it, for the client to start from."""
     answer = await page.fetch(f"/api/chat/{(await page.state())['id']}")
     assert answer["status"] == 200, answer
     body: State = answer["body"]
@@ -112,5 +109,5 @@ async def stored_state(page: Page) -> State:
 
 
 def prompt_texts(model_reply: ModelReply) -> list[tuple[str, str]]:
-    """What the model was told."""
-    return [(said.role.value, said.text) for said in model_reply.prompt.messages]
+    """Role and text of each message in the prompt."""
+    return [(message.role.value, message.text) for message in model_reply.prompt.messages]

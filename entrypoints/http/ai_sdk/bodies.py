@@ -1,9 +1,7 @@
 """What the AI SDK's ``DefaultChatTransport`` posts. Source: ``HttpChatTransport`` of ``ai`` 5 to 7.
 
-The server owns the history, so only the newest message of what is sent is looked at. Members that
-are not known here are the app's own and are ignored.
-
-What the newest message of the AI SDK's body says: words, or the results of tools.
+The server owns the history, so it reads only the newest message that was sent: its text, or the
+results of tools. Unknown members belong to the app and are ignored.
 """
 
 import hashlib
@@ -19,18 +17,25 @@ from domain.model.message import TextPart, ToolResultPart
 from domain.service.tool_answers import tool_result
 from domain.service.user_input import user_text
 from entrypoints.http.problems import BadRequest
-from entrypoints.http.requests import MAX_BODY_BYTES, OnBusyWord, parse
+from entrypoints.http.requests import (
+    MAX_BODY_BYTES,
+    LocaleMember,
+    OnBusyMember,
+    PageContextMember,
+    parse,
+)
 
 MAX_AI_SDK_BODY_BYTES: Final = 2_097_152
-"""The client sends the whole chat each time, though only its newest message counts."""
+"""The client sends the whole chat each time, although only its newest message counts."""
 
-_LONGEST_CHAT_ID: Final = 256
+_MAX_CHAT_ID: Final = 256
+_ID_DIGITS: Final = 32
 
 
 class AiSdkBody(Struct, rename="camel"):
     """A message of `useChat`; other members are ignored."""
 
-    id: Annotated[str, Meta(description="The client's name for the chat, or a session id.")]
+    id: Annotated[str, Meta(description="The client's id for the chat, or a session id.")]
     messages: Annotated[list[Raw], Meta(description="UI messages; only the newest counts.")] = (
         msgspec.field(default_factory=list)
     )
@@ -41,63 +46,67 @@ class AiSdkBody(Struct, rename="camel"):
     message_id: Annotated[
         str | None, Meta(description="The message that is edited, continued or replaced.")
     ] = None
-    locale: Annotated[str, Meta(max_length=64, description="A BCP 47 tag.")] | None = None
-    context: Annotated[
-        Raw, Meta(description="JSON about the page the user is on; at most 8 kB.")
-    ] = msgspec.field(default_factory=Raw)
-    on_busy: Annotated[
-        OnBusyWord | None, Meta(description="What to do about a reply still being written.")
-    ] = None
+    locale: LocaleMember | None = None
+    context: PageContextMember = msgspec.field(default_factory=Raw)
+    on_busy: OnBusyMember = None
 
     @property
     def is_regeneration(self) -> bool:
-        """Whether another answer is wanted instead of something said."""
+        """Whether another reply is requested instead of a new message being sent."""
         return self.trigger == "regenerate-message"
-
-    @property
-    def page_context(self) -> str | None:
-        """JSON text about the page, absent when not told."""
-        return _text(self.context) if self.context not in (Raw(b""), Raw(b"null")) else None
 
 
 class UiMessage(Struct):
-    """A message as the client keeps it."""
+    """A message in the client's format."""
 
     role: Literal["user", "assistant", "system"]
     parts: list[Raw]
     id: str = ""
 
 
-class _Shape(Struct):
-    """Enough of a body to tell whose it is."""
+class _BodyOutline(Struct):
+    """Enough of a body to recognise its protocol."""
 
     message: Raw = msgspec.field(default_factory=Raw)
     messages: Raw = msgspec.field(default_factory=Raw)
 
 
-class _Speaker(Struct):
-    """Enough of a message to tell who spoke."""
-
+class _MessageRole(Struct):
     role: str
 
 
-def chat_bound(beginning: bytes) -> int:
-    """How many bytes a body may have that begins like this: a long one must show its messages."""
+class _PartType(Struct):
+    type: str
+
+
+class _TextPart(Struct):
+    text: str
+
+
+class _ToolPart(Struct, rename="camel"):
+    tool_call_id: str
+    state: str = ""
+    output: Raw = msgspec.field(default_factory=lambda: Raw(b"null"))
+    error_text: str = ""
+
+
+def chat_body_limit(beginning: bytes) -> int:
+    """The size limit of a body that begins like this: larger if ``messages`` is in sight."""
     return MAX_AI_SDK_BODY_BYTES if b'"messages"' in beginning else MAX_BODY_BYTES
 
 
 def is_ai_sdk(raw: bytes) -> bool:
     """Whether this is the AI SDK's body: its ``message`` is an object, or ``messages`` a list."""
     try:
-        shape = msgspec.json.decode(raw, type=_Shape)
+        outline = msgspec.json.decode(raw, type=_BodyOutline)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
-    message, messages = bytes(shape.message), bytes(shape.messages)
+    message, messages = bytes(outline.message), bytes(outline.messages)
     return message.startswith(b"{") or (messages.startswith(b"[") and not message)
 
 
 def read_ai_sdk(raw: bytes) -> AiSdkBody:
-    """The body that ``raw`` holds.
+    """The parsed body.
 
     Raises:
         BadRequest: ``body_not_json`` or ``body_invalid``.
@@ -105,125 +114,99 @@ def read_ai_sdk(raw: bytes) -> AiSdkBody:
     """
     body = parse(raw, AiSdkBody)
     # A slash would make the paths with this id ambiguous.
-    if not 0 < len(body.id) <= _LONGEST_CHAT_ID or "/" in body.id:
-        why = f"The id of a chat has 1 to {_LONGEST_CHAT_ID} characters, and no slash."
+    if not 0 < len(body.id) <= _MAX_CHAT_ID or "/" in body.id:
+        why = f"A chat id has 1 to {_MAX_CHAT_ID} characters and no slash."
         raise InvalidInput("chat_id_malformed", why, field="id")
     return body
 
 
 def newest_message(body: AiSdkBody) -> UiMessage | None:
-    """The newest message that was sent; absent when there is none.
+    """The newest message in the body; None if there is none.
+
+    If the body requests another reply, only a user message counts.
 
     Raises:
-        BadRequest: it is no message.
+        BadRequest: the message is malformed.
     """
     newest = body.message if bytes(body.message) else body.messages[-1] if body.messages else None
     if newest is None:
         return None
-    return parse(bytes(newest), UiMessage)
+    message = parse(bytes(newest), UiMessage)
+    return None if body.is_regeneration and message.role != "user" else message
 
 
 def has_earlier_user_message(body: AiSdkBody) -> bool:
-    """Whether the client shows something that its user said before the newest message."""
-    return any(_is_users(raw) for raw in body.messages[:-1])
+    """Whether the client shows a user message before the newest message."""
+    return any(_is_user_message(raw) for raw in body.messages[:-1])
 
 
-def _is_users(raw: Raw) -> bool:
+def _is_user_message(raw: Raw) -> bool:
     try:
-        return msgspec.json.decode(raw, type=_Speaker).role == "user"
+        return msgspec.json.decode(raw, type=_MessageRole).role == "user"
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
 
 
-def _text(raw: Raw) -> str:
-    try:
-        return bytes(raw).decode()
-    except UnicodeDecodeError:
-        raise BadRequest("body_not_json", "The body is not valid JSON.") from None
-
-
-_ID_DIGITS: Final = 32
-_SPEAKING: Final = "text"
-_NO_FILES: Final = "Messages are text; files are not taken."
-
-
-class _Kind(Struct):
-    type: str
-
-
-class _Words(Struct):
-    text: str
-
-
-class _Tool(Struct, rename="camel"):
-    tool_call_id: str
-    state: str = ""
-    output: Raw = msgspec.field(default_factory=lambda: Raw(b"null"))
-    error_text: str = ""
-
-
 def text_of(message: UiMessage) -> TextPart:
-    """Its text, the parts one below the other.
+    """The text of the message; several text parts are joined by newlines.
 
     Raises:
         BadRequest: a part is malformed, or a file.
-        InvalidInput: the text cannot be taken.
+        InvalidInput: as ``user_text``.
     """
     texts: list[str] = []
-    for kind, raw in _kinds(message):
+    for kind, raw in _parts(message):
         if kind == "file":
-            raise BadRequest("body_invalid", _NO_FILES, field="parts")
-        if kind == _SPEAKING:
-            texts.append(parse(raw, _Words).text)
+            why = "Messages contain only text; files are not accepted."
+            raise BadRequest("body_invalid", why, field="parts")
+        if kind == "text":
+            texts.append(parse(raw, _TextPart).text)
     return user_text("\n".join(texts))
 
 
 def tool_results_of(message: UiMessage) -> Sequence[ToolResultPart]:
-    """The results that it holds, of whatever calls.
+    """All tool results in the message, including those that the server already has.
 
     Raises:
         BadRequest: a part is malformed.
-        InvalidInput: a result is too long.
+        InvalidInput: ``tool_result_too_long``.
     """
-    tools = (raw for kind, raw in _kinds(message) if _is_tool(kind))
-    results = (_result(parse(raw, _Tool)) for raw in tools)
+    tools = (raw for kind, raw in _parts(message) if _is_tool(kind))
+    results = (_result(parse(raw, _ToolPart)) for raw in tools)
     return tuple(result for result in results if result is not None)
-
-
-def storable_id(told: str) -> MessageId | None:
-    """The id to keep a message under; absent when the client gave none.
-
-    One that is malformed is replaced by a digest, so that the client may go on using it.
-    """
-    if not told:
-        return None
-    try:
-        return message_id(told)
-    except InvalidInput:
-        digest = hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
-        return MessageId(digest[:_ID_DIGITS])
-
-
-def _kinds(message: UiMessage) -> Iterator[tuple[str, bytes]]:
-    for raw in message.parts:
-        yield parse(bytes(raw), _Kind).type, bytes(raw)
 
 
 def _is_tool(kind: str) -> bool:
     return kind.startswith("tool-") or kind == "dynamic-tool"
 
 
-def _result(tool: _Tool) -> ToolResultPart | None:
+def _parts(message: UiMessage) -> Iterator[tuple[str, bytes]]:
+    for raw in message.parts:
+        yield parse(bytes(raw), _PartType).type, bytes(raw)
+
+
+def _result(tool: _ToolPart) -> ToolResultPart | None:
     match tool.state:
         case "output-available":
-            return tool_result(tool.tool_call_id, _json(tool.output))
+            # Decoded completely, to be sure that what is stored can be sent as JSON again.
+            output = msgspec.json.encode(parse(bytes(tool.output), object)).decode()
+            return tool_result(tool.tool_call_id, output)
         case "output-error":
-            why = msgspec.json.encode(tool.error_text).decode()
-            return tool_result(tool.tool_call_id, why, failed=True)
+            error = msgspec.json.encode(tool.error_text).decode()
+            return tool_result(tool.tool_call_id, error, failed=True)
         case _:
             return None
 
 
-def _json(raw: Raw) -> str:
-    # Decoded whole, as what is kept is shown again as JSON.
-    return msgspec.json.encode(parse(bytes(raw), object)).decode()
+def storable_id(client_id: str) -> MessageId | None:
+    """The id to store a message under; None if the client sent none.
+
+    A malformed id is replaced by its digest, so that the client can keep using it.
+    """
+    if not client_id:
+        return None
+    try:
+        return message_id(client_id)
+    except InvalidInput:
+        digest = hashlib.sha256(client_id.encode("utf-8", "surrogatepass")).hexdigest()
+        return MessageId(digest[:_ID_DIGITS])

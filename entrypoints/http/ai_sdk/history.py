@@ -1,14 +1,13 @@
-"""What was said, as the AI SDK's UI messages: what a page hydrates ``useChat`` from.
+"""A conversation as the AI SDK's UI messages, from which a page initialises ``useChat``.
 
-The parts are those that the client would have built from the stream. A member that is absent is
-left out, as its validation refuses null.
+The parts are those that the client would have built from the stream. A member without a value is
+left out, because the AI SDK's validation rejects null.
 """
 
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any
 
-import msgspec
 from msgspec import Meta, Raw
 
 from domain.model.conversation import Conversation
@@ -25,16 +24,16 @@ from domain.model.message import (
     ToolResultPart,
     UnknownPart,
 )
-from entrypoints.http.documents import Answer, usage_answer
-from entrypoints.http.ui_message_stream import NOT_JSON, tool_input
+from entrypoints.http.documents import Document, usage_document
+from entrypoints.http.ui_message_stream import NOT_JSON, tool_error_text, tool_input
 
 _STEP = {"type": "step-start"}
 
 
-class AiSdkHistoryDocument(Answer):
-    """A chat in the AI SDK's shape; ``messages`` are its UI messages."""
+class AiSdkHistoryDocument(Document):
+    """A conversation in the AI SDK's format; ``messages`` are UI messages."""
 
-    id: Annotated[str, Meta(description="As in the path.")]
+    id: Annotated[str, Meta(description="The id in the path.")]
     session_id: str
     messages: list[dict[str, Any]]
     active_stream_id: Annotated[
@@ -43,14 +42,14 @@ class AiSdkHistoryDocument(Answer):
     expires_at: datetime
 
 
-def ai_sdk_history(name: str, conversation: Conversation) -> AiSdkHistoryDocument:
-    """The whole conversation, under the name it was asked for by."""
-    running = conversation.open_turn
+def ai_sdk_history(chat_id: str, conversation: Conversation) -> AiSdkHistoryDocument:
+    """The whole conversation; ``chat_id`` is the id that the client uses for it."""
+    open_turn = conversation.open_turn
     return AiSdkHistoryDocument(
-        id=name,
+        id=chat_id,
         session_id=conversation.id,
-        messages=[_ui_message(said, conversation) for said in conversation.messages],
-        active_stream_id=running.id if running else None,
+        messages=[_ui_message(message, conversation) for message in conversation.messages],
+        active_stream_id=open_turn.id if open_turn else None,
         expires_at=conversation.expires_at,
     )
 
@@ -65,7 +64,7 @@ def _ui_message(message: Message, conversation: Conversation) -> dict[str, Any]:
 
 
 def _metadata(message: Message, conversation: Conversation) -> dict[str, Any]:
-    usage = usage_answer(message.usage)
+    usage = usage_document(message.usage)
     return {
         "sessionId": conversation.id,
         "createdAt": message.created_at,
@@ -94,8 +93,8 @@ def _ui_part(part: Part, results: dict[str, ToolResultPart]) -> Iterator[dict[st
         case ToolResultPart():
             return
         case FilePart():
-            named = {} if part.name is None else {"filename": part.name}
-            yield {"type": "file", "url": part.url, "mediaType": part.media_type, **named}
+            name = {} if part.name is None else {"filename": part.name}
+            yield {"type": "file", "url": part.url, "mediaType": part.media_type, **name}
         case StepMark():
             yield _STEP
         case UnknownPart(json):
@@ -103,20 +102,15 @@ def _ui_part(part: Part, results: dict[str, ToolResultPart]) -> Iterator[dict[st
 
 
 def _tool(call: ToolCallPart, result: ToolResultPart | None) -> dict[str, Any]:
-    tool = {"type": f"tool-{call.name}", "toolCallId": call.call_id}
+    tool: dict[str, Any] = {"type": f"tool-{call.name}", "toolCallId": call.call_id}
     try:
-        asked = {"input": tool_input(call.arguments)}
+        tool["input"] = tool_input(call.arguments)
     except ValueError:
-        asked = {"rawInput": call.arguments}
+        tool["rawInput"] = call.arguments
         if result is None:
-            return {**tool, "state": "output-error", **asked, "errorText": NOT_JSON}
+            return {**tool, "state": "output-error", "errorText": NOT_JSON}
     if result is None:
-        return {**tool, "state": "input-available", **asked}
+        return {**tool, "state": "input-available"}
     if result.failed:
-        return {**tool, "state": "output-error", **asked, "errorText": _reason(result)}
-    return {**tool, "state": "output-available", **asked, "output": Raw(result.output.encode())}
-
-
-def _reason(result: ToolResultPart) -> str:
-    told = msgspec.json.decode(result.output)
-    return told if isinstance(told, str) else result.output
+        return {**tool, "state": "output-error", "errorText": tool_error_text(result)}
+    return {**tool, "state": "output-available", "output": Raw(result.output.encode())}

@@ -1,4 +1,4 @@
-"""Routes for the AI SDK's ``useChat``. See docs/clients.md."""
+"""The routes for the AI SDK's ``useChat``. See docs/clients.md."""
 
 from collections.abc import AsyncGenerator
 from http import HTTPStatus
@@ -8,63 +8,65 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from domain.model.identifiers import ConversationRef, Owner
-from entrypoints.http.ai_sdk.bodies import has_earlier_user_message, read_ai_sdk
-from entrypoints.http.ai_sdk.dispatch import AiSdkRequest, dispatch, newest_of
+from entrypoints.http.ai_sdk.bodies import has_earlier_user_message, newest_message, read_ai_sdk
+from entrypoints.http.ai_sdk.dispatch import AiSdkRequest, dispatch
 from entrypoints.http.ai_sdk.history import AiSdkHistoryDocument, ai_sdk_history
 from entrypoints.http.authentication import HttpCaller
 from entrypoints.http.documents import json_response
 from entrypoints.http.openapi import Endpoint
 from entrypoints.http.reply_stream import ReplyStream
-from entrypoints.http.requests import idempotency_key, path_name, wanted_locales, wants_json
-from entrypoints.http.services import services_of
+from entrypoints.http.requests import idempotency_key, path_id, preferred_locales, wants_json
+from entrypoints.http.services import require_owner, services_of
 from entrypoints.http.sse import EventStream, event
 from entrypoints.usecases.open_turn import Started
+
+
+async def send_message(request: Request, caller: HttpCaller, raw: bytes) -> Response:
+    """A new or edited message, a request for another reply, or tool results, from ``useChat``."""
+    services = services_of(request)
+    body = read_ai_sdk(raw)
+    ai_sdk_request = AiSdkRequest(
+        owner=caller.owner,
+        body=body,
+        newest=newest_message(body),
+        address=services.callers.address(request),
+        locales=preferred_locales(
+            request, body.locale, is_first=not has_earlier_user_message(body)
+        ),
+        idempotency=idempotency_key(request, raw)[1],
+    )
+    started = await dispatch(services, ai_sdk_request)
+    headers = services.callers.key_headers(caller)
+    if wants_json(request):
+        reply = await services.reply_stream.await_reply(caller.owner, started)
+        return reply.response(headers)
+    stream = ai_sdk_stream(services.reply_stream, caller.owner, started)
+    return EventStream(stream, headers={**headers, "x-session-id": started.conversation.id})
 
 
 async def ai_sdk_stream(
     stream: ReplyStream, owner: Owner, started: Started
 ) -> AsyncGenerator[bytes, None]:
-    """The events of a turn that was just opened, or joined.
+    """The events of a turn that was just opened or joined.
 
-    The session id stands in the metadata of ``start``, which stays with the message, and in a
-    transient part, which only reaches ``onData``.
+    The session id is sent twice: in the metadata of ``start``, which the client stores with the
+    message, and in a transient part, which only its ``onData`` receives.
     """
-    told = {"sessionId": started.conversation.id, "restarted": started.restarted}
-    hello: bytes | None = event({"type": "data-session", "data": told, "transient": True})
-    async for chunk in stream.turn(owner, started, told):
-        yield chunk + (hello or b"")
-        hello = None
-
-
-async def say(request: Request, visitor: HttpCaller, raw: bytes) -> Response:
-    """A message, an edit, a wish for another answer, or results of tools, by ``useChat``."""
-    services = services_of(request)
-    body = read_ai_sdk(raw)
-    asking = AiSdkRequest(
-        owner=visitor.owner,
-        body=body,
-        newest=newest_of(body),
-        address=services.callers.address(request),
-        locales=wanted_locales(request, body.locale, first=not has_earlier_user_message(body)),
-        idempotency=idempotency_key(request, raw)[1],
-    )
-    started = await dispatch(services, asking)
-    headers = services.callers.key_headers(visitor)
-    if wants_json(request):
-        reply = await services.reply_stream.awaited(visitor.owner, started)
-        return reply.response(headers)
-    stream = ai_sdk_stream(services.reply_stream, visitor.owner, started)
-    return EventStream(stream, headers={**headers, "x-session-id": started.conversation.id})
+    metadata = {"sessionId": started.conversation.id, "restarted": started.restarted}
+    session = event({"type": "data-session", "data": metadata, "transient": True})
+    async for chunk in stream.turn_events(owner, started, metadata):
+        yield chunk + session
+        session = b""
 
 
 async def get_chat(request: Request) -> Response:
-    """``GET /api/chat/{id}``: the whole chat as UI messages."""
+    """``GET /api/chat/{id}``: the whole conversation as UI messages."""
     services = services_of(request)
-    owner = services.owner_or_absent(services.callers.authenticate(request))
-    name = path_name(request)
-    wanted = await services.find_conversation(owner, name)
-    conversation = await services.read_history.whole(ConversationRef(owner, wanted))
-    return json_response(ai_sdk_history(name, conversation))
+    owner = require_owner(services.callers.authenticate(request))
+    chat_id = path_id(request)
+    session_id = await services.find_conversation(owner, chat_id)
+    conversation = await services.read_history.whole(ConversationRef(owner, session_id))
+    return json_response(ai_sdk_history(chat_id, conversation))
 
 
 ROUTES: Final = (
@@ -72,7 +74,7 @@ ROUTES: Final = (
         "/api/chat/{id}",
         get_chat,
         "GET",
-        summary="Read the whole conversation in the shape of the AI SDK.",
+        summary="Read the whole conversation in the AI SDK's format.",
         answers={HTTPStatus.OK: [AiSdkHistoryDocument]},
     ),
 )

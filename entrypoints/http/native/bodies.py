@@ -1,86 +1,90 @@
-"""What the native protocol takes: typed bodies, parsed strictly, bounded in size and time.
+"""The bodies of the native protocol. The OpenAPI document is generated from these types."""
 
-The OpenAPI document is generated from these same types.
-"""
-
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Raw
 
 from entrypoints.http.problems import BadRequest
-from entrypoints.http.requests import NativeBody, OnBusyWord
-
-_ABSENT: Final = (Raw(b""), Raw(b"null"))
+from entrypoints.http.requests import (
+    LocaleMember,
+    NativeBody,
+    OnBusyChoice,
+    OnBusyMember,
+    PageContextMember,
+    is_missing,
+    read_page_context,
+)
 
 
 class ChatBody(NativeBody):
     """A message to the assistant."""
 
-    message: Annotated[str, Meta(description="What the user says; at most 8,000 characters.")]
+    message: Annotated[str, Meta(description="The user's message; at most 8,000 characters.")]
     session_id: Annotated[
-        str | None, Meta(description="The conversation; absent begins a new one.")
+        str | None, Meta(description="The conversation; if omitted, a new one begins.")
     ] = None
-    locale: Annotated[str, Meta(max_length=64, description="A BCP 47 tag.")] | None = None
-    context: Annotated[
-        Raw, Meta(description="JSON about the page the user is on; at most 8 kB.")
-    ] = msgspec.field(default_factory=Raw)
-    question_context: Annotated[Raw, Meta(description="Another name of `context`.")] = (
-        msgspec.field(default_factory=Raw)
+    locale: LocaleMember | None = None
+    context: PageContextMember = msgspec.field(default_factory=Raw)
+    question_context: Annotated[Raw, Meta(description="Alias of `context`.")] = msgspec.field(
+        default_factory=Raw
     )
     client_id: Annotated[Any, Meta(description="Ignored.")] = None
-    on_busy: Annotated[
-        OnBusyWord | None, Meta(description="What to do about a reply still being written.")
-    ] = None
+    on_busy: OnBusyMember = None
 
     @property
-    def is_of_widget(self) -> bool:
-        """Whether the older widget sent it: only that names its client or the page's question."""
-        return self.client_id is not None or self.question_context not in _ABSENT
+    def is_from_widget(self) -> bool:
+        """Whether the older widget sent it: only that sends `clientId` or `questionContext`."""
+        return self.client_id is not None or not is_missing(self.question_context)
 
     @property
     def page_context(self) -> str | None:
-        """JSON text about the page, absent when not told.
+        """The page context as JSON text; None if none was sent.
 
         Raises:
-            BadRequest: it was told twice, or is no text.
+            BadRequest: ``body_invalid``, it was sent twice; ``body_not_json``, it is not UTF-8.
+            InvalidInput: ``context_too_long``.
         """
-        told = [raw for raw in (self.context, self.question_context) if raw not in _ABSENT]
-        if len(told) > 1:
-            raise BadRequest("body_invalid", "Send context or questionContext.", field="context")
-        try:
-            return bytes(told[0]).decode() if told else None
-        except UnicodeDecodeError:
-            raise BadRequest("body_not_json", "The body is not valid JSON.") from None
+        if is_missing(self.context):
+            return read_page_context(self.question_context)
+        if not is_missing(self.question_context):
+            why = "Send either `context` or `questionContext`, not both."
+            raise BadRequest("body_invalid", why, field="context")
+        return read_page_context(self.context)
 
 
 class AgainBody(NativeBody):
-    """A wish for another answer."""
+    """A request for another reply."""
 
     message_id: Annotated[
         str | None,
-        Meta(description="A reply to replace, or a user message; absent: the newest of the user."),
+        Meta(
+            description="A reply to replace, or a user message to answer again; if omitted, the "
+            "newest user message."
+        ),
     ] = None
-    message: Annotated[str | None, Meta(description="What the user message shall say instead.")] = (
-        None
-    )
-    on_busy: OnBusyWord | None = None
+    message: Annotated[str | None, Meta(description="New text for that user message.")] = None
+    on_busy: OnBusyChoice | None = None
 
 
 class StopBody(NativeBody):
-    """A wish that the reply being written stops."""
+    """A request to stop the reply being written."""
 
     turn_id: (
-        Annotated[str, Meta(max_length=64, description="Only this turn; absent: whichever runs.")]
+        Annotated[
+            str, Meta(max_length=64, description="Stop only this turn; if omitted, the open one.")
+        ]
         | None
     ) = None
     active_stream_id: (
-        Annotated[str, Meta(max_length=64, description="Another name of `turnId`.")] | None
+        Annotated[str, Meta(max_length=64, description="Alias of `turnId`.")] | None
     ) = None
-    assistant_message: Annotated[Any, Meta(description="Ignored: the server knows better.")] = None
+    assistant_message: Annotated[
+        Any, Meta(description="Ignored; the server has its own copy of the reply.")
+    ] = None
 
 
 class OpenBody(NativeBody):
-    """A wish for a conversation with a welcome in it."""
+    """A request for a conversation that begins with the assistant's welcome."""
 
-    locale: Annotated[str, Meta(max_length=64, description="A BCP 47 tag.")] | None = None
+    locale: LocaleMember | None = None

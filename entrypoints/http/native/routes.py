@@ -1,21 +1,14 @@
-"""Saying something and following the reply, in the native protocol. See docs/http_api.md.
+"""The routes of the native protocol. See docs/http_api.md."""
 
-Reading, exporting and forgetting what was said, in the native protocol.
-
-Client keys: ``POST`` and ``DELETE /api/client-key``.
-"""
-
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from domain.model.identifiers import ConversationRef, TurnId, message_id, session_id
-from domain.model.message import TextPart
+from domain.model.identifiers import ConversationRef, Owner, TurnId, message_id, session_id
 from domain.model.turn import Cursor
-from domain.service.user_input import page_context, user_text
+from domain.service.user_input import user_text
 from entrypoints.http.authentication import HttpCaller
 from entrypoints.http.documents import (
     ClientKeyDocument,
@@ -34,200 +27,189 @@ from entrypoints.http.requests import (
     EmptyBody,
     check_size,
     idempotency_key,
-    page_wanted,
+    page_query,
     parse,
-    path_name,
+    path_id,
+    preferred_locales,
     query_session,
     read_body,
-    wanted_locales,
     wants_json,
 )
-from entrypoints.http.services import services_of
+from entrypoints.http.services import require_owner, services_of
 from entrypoints.http.sse import EventStream
 from entrypoints.usecases.open_turn import OnBusy, Started
 from entrypoints.usecases.regenerate import RegenerateRequest
 from entrypoints.usecases.send_message import NewMessage
 from ports.rate_limiter import Quota
 
-_NOTHING: Final = 204
-_CREATED: Final = 201
 
-
-async def say(request: Request, visitor: HttpCaller, raw: bytes) -> Response:
-    """A message in the native protocol; its reply streams, or comes whole as JSON."""
-    services = services_of(request)
-    check_size(raw)
-    body = parse(raw or b"{}", ChatBody)
-    key, digests = idempotency_key(request, raw)
-    context = body.page_context
-    message = NewMessage(
-        text=user_text(body.message),
-        address=services.callers.address(request),
-        session_id=None if body.session_id is None else session_id(body.session_id),
-        locales=wanted_locales(request, body.locale, first=body.session_id is None),
-        page_context=None if context is None else page_context(context),
-        on_busy=_on_busy(body.on_busy, OnBusy.INTERRUPT if body.is_of_widget else OnBusy.REJECT),
-        idempotency_key=key,
-        idempotency=digests,
-    )
-    started = await services.send_message(visitor.owner, message)
-    return await _reply(request, visitor, started)
-
-
-async def regenerate(request: Request) -> Response:
-    """``POST /api/chat/{id}/regenerate``: another answer, also to a message said anew."""
-    services = services_of(request)
-    services.callers.check_origin(request)
-    visitor = services.callers.authenticate_or_issue(request)
-    body, raw = await read_body(request, AgainBody)
-    again = RegenerateRequest(
-        session_id=await services.find_conversation(visitor.owner, path_name(request)),
-        address=services.callers.address(request),
-        message_id=None if body.message_id is None else message_id(body.message_id),
-        text=_maybe_text(body.message),
-        on_busy=_on_busy(body.on_busy, OnBusy.REJECT),
-        idempotency=idempotency_key(request, raw)[1],
-    )
-    started = await services.regenerate(visitor.owner, again)
-    return await _reply(request, visitor, started)
-
-
-async def resume(request: Request) -> Response:
-    """``GET /api/chat/{id}/stream``: the running reply, from its first chunk or a cursor on."""
-    services = services_of(request)
-    visitor = services.callers.authenticate(request)
-    seen = request.headers.get("last-event-id")
-    cursor = Cursor.parse(seen) if seen else None
-    if visitor is None:
-        return Response(status_code=_NOTHING)
-    wanted = await services.find_conversation(visitor.owner, path_name(request))
-    turn = await services.follow_turn.running(ConversationRef(visitor.owner, wanted))
-    if turn is None or (cursor is not None and cursor.turn_id != turn.id):
-        return Response(status_code=_NOTHING)
-    after = cursor.number if cursor else None
-    return EventStream(
-        services.reply_stream.resumed(ConversationRef(visitor.owner, wanted), turn, after)
-    )
-
-
-async def stop(request: Request) -> Response:
-    """``POST /api/chat/{id}/stop``: stop the running reply; what was said stays."""
-    services = services_of(request)
-    services.callers.check_origin(request)
-    visitor = services.callers.authenticate(request)
-    body, _ = await read_body(request, StopBody)
-    named = body.turn_id or body.active_stream_id
-    turn_id = None if named is None else TurnId(named)
-    stopped = False
-    if visitor is not None:
-        wanted = await services.find_conversation(visitor.owner, path_name(request))
-        stopped = await services.stop_turn(ConversationRef(visitor.owner, wanted), turn_id)
-    return json_response(StopDocument(success=True, stopped=stopped))
-
-
-async def open_session(request: Request) -> Response:
-    """``POST /api/sessions``: an empty conversation with the assistant's welcome."""
-    services = services_of(request)
-    services.callers.check_origin(request)
-    visitor = services.callers.authenticate_or_issue(request)
-    body, _ = await read_body(request, OpenBody)
-    conversation = await services.create_session(
-        visitor.owner,
-        address=services.callers.address(request),
-        locales=wanted_locales(request, body.locale, first=True),
-    )
-    answer = SessionDocument(
-        session_id=conversation.id,
-        welcome=conversation.messages[-1].text,
-        locale=conversation.locale,
-        expires_at=conversation.expires_at,
-    )
-    key_headers = services.callers.key_headers(visitor)
-    return json_response(answer, status=_CREATED, headers=key_headers)
-
-
-async def _reply(request: Request, visitor: HttpCaller, started: Started) -> Response:
-    services = services_of(request)
-    headers = services.callers.key_headers(visitor)
-    if not wants_json(request):
-        stream = services.reply_stream.native(visitor.owner, started)
-        return EventStream(stream, headers=_streamed(headers, started))
-    reply = await services.reply_stream.awaited(visitor.owner, started)
-    return reply.response(headers)
-
-
-def _streamed(headers: Mapping[str, str], started: Started) -> dict[str, str]:
-    return {**headers, "x-session-id": started.conversation.id}
-
-
-def _on_busy(wanted: str | None, default: OnBusy) -> OnBusy:
-    return OnBusy(wanted) if wanted else default
-
-
-def _maybe_text(text: str | None) -> TextPart | None:
-    return None if text is None else user_text(text)
-
-
-async def get_history(request: Request) -> Response:
-    """``GET /api/chat?sessionId=``: a page of what was said."""
-    services = services_of(request)
-    visitor = services.callers.authenticate(request)
-    wanted = query_session(request)
-    before, limit = page_wanted(request)
-    owner = services.owner_or_absent(visitor)
-    history = await services.read_history(
-        ConversationRef(owner, wanted), before=before, limit=limit
-    )
-    return json_response(history_document(history))
-
-
-async def forget(request: Request) -> Response:
-    """``DELETE /api/chat?sessionId=``: forget it for good."""
-    services = services_of(request)
-    services.callers.check_origin(request)
-    visitor = services.callers.authenticate(request)
-    wanted = query_session(request)
-    if visitor is not None:
-        await services.forget_conversation(ConversationRef(visitor.owner, wanted))
-    return Response(status_code=_NOTHING)
-
-
-async def forget_named(request: Request) -> Response:
-    """``DELETE /api/chat/{id}``: forget it for good."""
-    services = services_of(request)
-    services.callers.check_origin(request)
-    visitor = services.callers.authenticate(request)
-    if visitor is not None:
-        wanted = await services.find_conversation(visitor.owner, path_name(request))
-        await services.forget_conversation(ConversationRef(visitor.owner, wanted))
-    return Response(status_code=_NOTHING)
-
-
-async def export(request: Request) -> Response:
-    """``GET /api/chat/{id}/export``: everything that is kept, as a file."""
-    services = services_of(request)
-    owner = services.owner_or_absent(services.callers.authenticate(request))
-    wanted = await services.find_conversation(owner, path_name(request))
-    conversation = await services.read_history.whole(ConversationRef(owner, wanted))
-    disposition = {"content-disposition": 'attachment; filename="conversation.json"'}
-    return json_response(export_document(conversation), headers=disposition)
-
-
-async def issue(request: Request) -> Response:
-    """Make a new client key, for use as a bearer; the cookie stays as it is."""
+async def create_client_key(request: Request) -> Response:
+    """``POST /api/client-key``: a new client key to use as a bearer token; no cookie changes."""
     services = services_of(request)
     services.callers.check_origin(request)
     services.callers.authenticate(request)
     await read_body(request, EmptyBody)
     await services.limiter.consume(services.callers.address(request), Quota.NEW)
-    return json_response(ClientKeyDocument(client_key=services.keys.issue()), status=_CREATED)
+    document = ClientKeyDocument(client_key=services.keys.issue())
+    return json_response(document, status=HTTPStatus.CREATED)
 
 
-async def take_back(request: Request) -> Response:
-    """Clear the cookie: nothing of this browser can be read any more."""
+async def delete_client_key(request: Request) -> Response:
+    """``DELETE /api/client-key``: clear the cookie."""
     services = services_of(request)
     services.callers.check_origin(request)
-    return Response(status_code=_NOTHING, headers=services.callers.clear_key_headers())
+    return Response(status_code=HTTPStatus.NO_CONTENT, headers=services.callers.clear_key_headers())
+
+
+async def create_session(request: Request) -> Response:
+    """``POST /api/sessions``: a new conversation that begins with the assistant's welcome."""
+    services = services_of(request)
+    services.callers.check_origin(request)
+    caller = services.callers.authenticate_or_issue(request)
+    body, _ = await read_body(request, OpenBody)
+    conversation = await services.create_session(
+        caller.owner,
+        address=services.callers.address(request),
+        locales=preferred_locales(request, body.locale, is_first=True),
+    )
+    document = SessionDocument(
+        session_id=conversation.id,
+        welcome=conversation.messages[-1].text,
+        locale=conversation.locale,
+        expires_at=conversation.expires_at,
+    )
+    return json_response(
+        document, status=HTTPStatus.CREATED, headers=services.callers.key_headers(caller)
+    )
+
+
+async def send_message(request: Request, caller: HttpCaller, raw: bytes) -> Response:
+    """A message in the native protocol; its reply is streamed, or sent as JSON when complete."""
+    services = services_of(request)
+    check_size(raw)
+    body = parse(raw or b"{}", ChatBody)
+    key, idempotency = idempotency_key(request, raw)
+    message = NewMessage(
+        text=user_text(body.message),
+        address=services.callers.address(request),
+        session_id=None if body.session_id is None else session_id(body.session_id),
+        locales=preferred_locales(request, body.locale, is_first=body.session_id is None),
+        page_context=body.page_context,
+        on_busy=_on_busy(body.on_busy, OnBusy.INTERRUPT if body.is_from_widget else OnBusy.REJECT),
+        idempotency_key=key,
+        idempotency=idempotency,
+    )
+    started = await services.send_message(caller.owner, message)
+    return await _reply(request, caller, started)
+
+
+async def regenerate(request: Request) -> Response:
+    """``POST /api/chat/{id}/regenerate``: another reply, optionally to an edited message."""
+    services = services_of(request)
+    services.callers.check_origin(request)
+    caller = services.callers.authenticate_or_issue(request)
+    body, raw = await read_body(request, AgainBody)
+    regeneration = RegenerateRequest(
+        session_id=await services.find_conversation(caller.owner, path_id(request)),
+        address=services.callers.address(request),
+        message_id=None if body.message_id is None else message_id(body.message_id),
+        text=None if body.message is None else user_text(body.message),
+        on_busy=_on_busy(body.on_busy, OnBusy.REJECT),
+        idempotency=idempotency_key(request, raw)[1],
+    )
+    started = await services.regenerate(caller.owner, regeneration)
+    return await _reply(request, caller, started)
+
+
+def _on_busy(member: str | None, default: OnBusy) -> OnBusy:
+    return OnBusy(member) if member else default
+
+
+async def _reply(request: Request, caller: HttpCaller, started: Started) -> Response:
+    services = services_of(request)
+    headers = services.callers.key_headers(caller)
+    if wants_json(request):
+        reply = await services.reply_stream.await_reply(caller.owner, started)
+        return reply.response(headers)
+    stream = services.reply_stream.native_events(caller.owner, started)
+    return EventStream(stream, headers={**headers, "x-session-id": started.conversation.id})
+
+
+async def resume(request: Request) -> Response:
+    """``GET /api/chat/{id}/stream``: the running reply, from its first chunk or after a cursor."""
+    services = services_of(request)
+    caller = services.callers.authenticate(request)
+    last_event_id = request.headers.get("last-event-id")
+    cursor = Cursor.parse(last_event_id) if last_event_id else None
+    if caller is None:
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+    ref = await _conversation_in_path(request, caller.owner)
+    turn = await services.follow_turn.running(ref)
+    if turn is None or (cursor is not None and cursor.turn_id != turn.id):
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+    after = cursor.number if cursor else None
+    return EventStream(services.reply_stream.resume(ref, turn, after))
+
+
+async def stop(request: Request) -> Response:
+    """``POST /api/chat/{id}/stop``: stop the running reply; what it has so far is kept."""
+    services = services_of(request)
+    services.callers.check_origin(request)
+    caller = services.callers.authenticate(request)
+    body, _ = await read_body(request, StopBody)
+    turn_id = body.turn_id or body.active_stream_id
+    stopped = False
+    if caller is not None:
+        ref = await _conversation_in_path(request, caller.owner)
+        stopped = await services.stop_turn(ref, None if turn_id is None else TurnId(turn_id))
+    return json_response(StopDocument(success=True, stopped=stopped))
+
+
+async def get_history(request: Request) -> Response:
+    """``GET /api/chat?sessionId=``: a page of messages."""
+    services = services_of(request)
+    caller = services.callers.authenticate(request)
+    session = query_session(request)
+    before, limit = page_query(request)
+    ref = ConversationRef(require_owner(caller), session)
+    history = await services.read_history(ref, before=before, limit=limit)
+    return json_response(history_document(history))
+
+
+async def export(request: Request) -> Response:
+    """``GET /api/chat/{id}/export``: everything that is stored, as a file."""
+    services = services_of(request)
+    owner = require_owner(services.callers.authenticate(request))
+    conversation = await services.read_history.whole(await _conversation_in_path(request, owner))
+    disposition = {"content-disposition": 'attachment; filename="conversation.json"'}
+    return json_response(export_document(conversation), headers=disposition)
+
+
+async def forget(request: Request) -> Response:
+    """``DELETE /api/chat?sessionId=``: forget the conversation for good."""
+    services = services_of(request)
+    services.callers.check_origin(request)
+    caller = services.callers.authenticate(request)
+    session = query_session(request)
+    if caller is not None:
+        await services.forget_conversation(ConversationRef(caller.owner, session))
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+async def forget_by_id(request: Request) -> Response:
+    """``DELETE /api/chat/{id}``: forget the conversation for good."""
+    services = services_of(request)
+    services.callers.check_origin(request)
+    caller = services.callers.authenticate(request)
+    if caller is not None:
+        ref = await _conversation_in_path(request, caller.owner)
+        await services.forget_conversation(ref)
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+async def _conversation_in_path(request: Request, owner: Owner) -> ConversationRef:
+    session = await services_of(request).find_conversation(owner, path_id(request))
+    return ConversationRef(owner, session)
 
 
 ROUTES: Final = (
@@ -235,7 +217,7 @@ ROUTES: Final = (
         "/api/chat/{id}/stream",
         resume,
         "GET",
-        summary="Follow the reply being written; 204 when none is.",
+        summary="Follow the reply being written; 204 if there is none.",
         answers={HTTPStatus.OK: [EVENT_STREAM], HTTPStatus.NO_CONTENT: []},
         headers=["Last-Event-ID"],
     ),
@@ -243,7 +225,7 @@ ROUTES: Final = (
         "/api/chat/{id}/stop",
         stop,
         "POST",
-        summary="Stop the reply being written; what was said stays.",
+        summary="Stop the reply being written; the text written so far is kept.",
         body=[StopBody],
         answers={HTTPStatus.OK: [StopDocument]},
     ),
@@ -251,16 +233,16 @@ ROUTES: Final = (
         "/api/chat/{id}/regenerate",
         regenerate,
         "POST",
-        summary="Ask for another answer, also to a message said anew.",
+        summary="Ask for another reply, optionally to an edited message.",
         body=[AgainBody],
         answers={HTTPStatus.OK: [EVENT_STREAM, ReplyDocument]},
         headers=["Idempotency-Key"],
     ),
     Endpoint(
         "/api/sessions",
-        open_session,
+        create_session,
         "POST",
-        summary="Open a conversation with the assistant's welcome.",
+        summary="Create a conversation that begins with the assistant's welcome.",
         body=[OpenBody],
         answers={HTTPStatus.CREATED: [SessionDocument]},
     ),
@@ -268,7 +250,7 @@ ROUTES: Final = (
         "/api/chat",
         get_history,
         "GET",
-        summary="Read what was said, the newest page first.",
+        summary="Read the messages, the newest page first.",
         answers={HTTPStatus.OK: [HistoryDocument]},
         query={"sessionId*": str, "before": Positive, "limit": Positive},
     ),
@@ -282,7 +264,7 @@ ROUTES: Final = (
     ),
     Endpoint(
         "/api/chat/{id}",
-        forget_named,
+        forget_by_id,
         "DELETE",
         summary="Forget a conversation for good.",
         answers={HTTPStatus.NO_CONTENT: []},
@@ -291,20 +273,20 @@ ROUTES: Final = (
         "/api/chat/{id}/export",
         export,
         "GET",
-        summary="Everything that is kept about a conversation.",
+        summary="Export everything that is stored about a conversation.",
         answers={HTTPStatus.OK: [ExportDocument]},
     ),
     Endpoint(
         "/api/client-key",
-        issue,
+        create_client_key,
         "POST",
-        summary="Make a client key.",
+        summary="Create a client key.",
         body=[EmptyBody],
         answers={HTTPStatus.CREATED: [ClientKeyDocument]},
     ),
     Endpoint(
         "/api/client-key",
-        take_back,
+        delete_client_key,
         "DELETE",
         summary="Clear the cookie.",
         answers={HTTPStatus.NO_CONTENT: []},

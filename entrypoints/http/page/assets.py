@@ -1,7 +1,7 @@
-"""The chat page's own files, read once from the package: small, static, and never stale.
+"""The static files of the chat page and the widget, read from the package once at import.
 
-Browsers keep them and ask each time whether they are still right (an entity tag each), so that
-modules of two releases never meet in one page.
+Each has an entity tag. Browsers cache a file but revalidate it every time, so that one page never
+mixes modules of two releases.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ _MEDIA_TYPES: Final[Mapping[str, str]] = {
 }
 _FOLDER: Final = resources.files("entrypoints.http") / "page"
 _WORDS: Final = re.compile(r"words\.([A-Za-z0-9-]+)\.json")
-_NOT_AT_ONCE: Final = "widget.js"
+_NOT_PRELOADED: Final = "widget.js"
 
 
 @frozen(kw_only=True)
 class PageFile:
-    """One file as it is served."""
+    """One file as it is served; ``tag`` is its entity tag."""
 
     content: bytes
     media_type: str
@@ -40,8 +40,8 @@ class Page:
     """The document at ``/``.
 
     Attributes:
-        html: with the style in it, so that the first paint waits for nothing else.
-        style_hash: allows that style, and no other, in a Content-Security-Policy.
+        html: includes the style sheet, so that the first paint needs no further request.
+        style_hash: the source expression that allows only this style in a Content-Security-Policy.
     """
 
     html: str
@@ -60,16 +60,15 @@ def _is_served(entry: Traversable) -> bool:
 
 def _read() -> dict[str, PageFile]:
     names = sorted(entry.name for entry in _FOLDER.iterdir() if _is_served(entry))
-    found = {name: _file((_FOLDER / name).read_bytes(), name) for name in names}
-    tags = [match[1] for name in names if (match := _WORDS.fullmatch(name))]
-    # Listed here, so that another language is one file and no line anywhere else.
-    listed = json.dumps(tags).encode()
-    return {**found, "languages.json": _file(listed, "languages.json")}
+    files = {name: _file((_FOLDER / name).read_bytes(), name) for name in names}
+    # Generated, so that a new language needs only its words file.
+    languages = [match[1] for name in names if (match := _WORDS.fullmatch(name))]
+    return {**files, "languages.json": _file(json.dumps(languages).encode(), "languages.json")}
 
 
 def _preloads(names: Sequence[str]) -> str:
-    """One line a module: without them each import would be found a round trip later."""
-    modules = [name for name in names if name.endswith(".js") and name != _NOT_AT_ONCE]
+    """One preload link per module; without them each import costs another round trip."""
+    modules = [name for name in names if name.endswith(".js") and name != _NOT_PRELOADED]
     return "\n".join(f'<link rel="modulepreload" href="page/{name}">' for name in modules)
 
 

@@ -1,4 +1,4 @@
-"""The chat page: ``GET /`` and the files it and the widget are made of."""
+"""``GET /``, the chat page, and the files of the page and the widget."""
 
 from http import HTTPStatus
 from typing import Final
@@ -21,19 +21,23 @@ _POLICY: Final = (
 async def front_page(request: Request) -> Response:
     """``GET /``: the page, and a client key for a browser that has none."""
     callers = services_of(request).callers
-    # A link from anywhere may open the page, and the key it hands out opens nothing yet.
-    visitor = callers.authenticate_or_issue(request)
-    headers = {"cache-control": "no-store", "content-security-policy": _POLICY}
-    given = callers.key_headers(visitor)
-    return Response(PAGE.html, media_type="text/html", headers={**headers, **given})
+    # No origin check: any site may link here, and a new key does not own any conversation yet.
+    caller = callers.authenticate_or_issue(request)
+    headers = {
+        "cache-control": "no-store",
+        "content-security-policy": _POLICY,
+        **callers.key_headers(caller),
+    }
+    return Response(PAGE.html, media_type="text/html", headers=headers)
 
 
 async def page_file(request: Request) -> Response:
-    """``GET /page/{name}``: a file of the page or the widget; 304 when the browser's is right."""
+    """``GET /page/{name}``: a file of the page or the widget; 304 if the browser has it already."""
     file = FILES.get(request.path_params["name"])
     if file is None:
         raise HTTPException(HTTPStatus.NOT_FOUND)
-    # Without Vary a copy kept for this site would be shown to an embedding one, and refused there.
+    # Without Vary, a browser would reuse this site's copy on an embedding site, where it lacks the
+    # CORS headers and is blocked.
     headers = {"cache-control": "no-cache", "etag": file.tag, "vary": "Origin"}
     if file.tag in request.headers.get("if-none-match", ""):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)

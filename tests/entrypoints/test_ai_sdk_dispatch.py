@@ -1,26 +1,26 @@
-"""What the AI SDK's client tells of a message, as the use cases hear it."""
+"""How a body of the AI SDK becomes a message for the use case."""
 
 from typing import Any
 
 import msgspec
 import pytest
 
-from entrypoints.http.ai_sdk.bodies import read_ai_sdk
-from entrypoints.http.ai_sdk.dispatch import AiSdkRequest, dispatch, newest_of
+from entrypoints.http.ai_sdk.bodies import newest_message, read_ai_sdk
+from entrypoints.http.ai_sdk.dispatch import AiSdkRequest, dispatch
 from entrypoints.usecases.open_turn import Started
 from entrypoints.usecases.send_message import NewMessage
 from tests.support.builders import ID, OWNER, after_turns, with_question
 from tests.support.harness import ADDRESS
 
-SAID = {"id": "u9", "role": "user", "parts": [{"type": "text", "text": "And?"}]}
+MESSAGE = {"id": "u9", "role": "user", "parts": [{"type": "text", "text": "And?"}]}
 
 
-class Heard:
-    """Services that only listen."""
+class RecordingServices:
+    """Services that only record the messages."""
 
     def __init__(self) -> None:
         self.messages: list[NewMessage] = []
-        self.find_conversation = Finding()
+        self.find_conversation = FixedConversation()
 
     async def send_message(self, _: object, message: NewMessage) -> Started:
         self.messages.append(message)
@@ -29,7 +29,7 @@ class Heard:
         return Started(conversation=conversation, turn=conversation.turn)
 
 
-class Finding:
+class FixedConversation:
     async def __call__(self, *_: object) -> str:
         return ID
 
@@ -38,20 +38,20 @@ class Finding:
 
 
 @pytest.mark.parametrize(("members", "is_edit"), [({}, False), ({"messageId": "u9"}, True)])
-async def test_only_what_is_no_edit_is_known_to_be_new(
+async def test_every_message_except_an_edit_is_new(
     members: dict[str, Any], *, is_edit: bool
 ) -> None:
-    heard: Any = Heard()
-    body = read_ai_sdk(msgspec.json.encode({"id": "mine", "messages": [SAID], **members}))
-    asking = AiSdkRequest(
+    services: Any = RecordingServices()
+    body = read_ai_sdk(msgspec.json.encode({"id": "mine", "messages": [MESSAGE], **members}))
+    request = AiSdkRequest(
         owner=OWNER,
         body=body,
-        newest=newest_of(body),
+        newest=newest_message(body),
         address=ADDRESS,
         locales=(),
         idempotency=None,
     )
-    await dispatch(heard, asking)
+    await dispatch(services, request)
 
-    [message] = heard.messages
+    [message] = services.messages
     assert (message.message_id, message.is_edit, message.is_new) == ("u9", is_edit, not is_edit)

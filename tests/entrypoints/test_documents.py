@@ -27,7 +27,7 @@ from entrypoints.http.documents import (
     history_document,
     message_document,
     part_document,
-    usage_answer,
+    usage_document,
 )
 from entrypoints.usecases.conversations import History
 from ports.conversation_store import Page
@@ -97,7 +97,7 @@ def test_a_message_shows_its_text_and_all_its_parts() -> None:
     }
 
 
-def test_a_page_of_history_shows_when_all_is_forgotten() -> None:
+def test_a_page_of_history_shows_the_expiry() -> None:
     failed = fail(with_question(a_conversation()), turn_id(), [], NOON, "model_busy")
     history = History(conversation=failed, page=Page(messages=failed.messages, next=7))
 
@@ -109,18 +109,18 @@ def test_a_page_of_history_shows_when_all_is_forgotten() -> None:
     assert (document["expiresAt"], document["next"]) == (TOMORROW, 7)
 
 
-def test_a_conversation_without_a_turn_has_none_to_show() -> None:
+def test_a_conversation_without_a_turn_shows_null() -> None:
     history = History(conversation=a_conversation(), page=Page(messages=(), next=None))
 
     assert rendered(history_document(history))["turn"] is None
 
 
-def test_an_export_holds_everything_that_is_kept() -> None:
-    known = a_conversation(
+def test_an_export_document_contains_everything_stored() -> None:
+    conversation = a_conversation(
         page_context='{"page": 1}', metadata={"a": "b"}, summary="s", working_memory_from=2
     )
 
-    document = rendered(export_document(with_answer(with_question(known))))
+    document = rendered(export_document(with_answer(with_question(conversation))))
 
     assert document["format"] == "privity-export-1"
     assert (document["createdAt"], document["expiresAt"]) == (ALSO, TOMORROW)
@@ -160,6 +160,6 @@ def test_an_export_shows_no_digest() -> None:
     }
 
 
-def test_a_count_the_model_did_not_tell_is_left_out() -> None:
-    assert usage_answer(None) is None
-    assert rendered(usage_answer(Usage(output_tokens=3))) == {"outputTokens": 3}
+def test_a_count_that_the_model_did_not_report_is_left_out() -> None:
+    assert usage_document(None) is None
+    assert rendered(usage_document(Usage(output_tokens=3))) == {"outputTokens": 3}

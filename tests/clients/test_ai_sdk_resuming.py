@@ -1,4 +1,4 @@
-"""``useChat``: stopping, leaving, and coming back to a reply that goes on."""
+"""``useChat``: stopping, disconnecting, and resuming a running reply."""
 
 import json
 from typing import Any
@@ -8,13 +8,13 @@ import pytest
 from tests.support.fake_model import FakeModel
 from tests.support.use_chat_page import (
     Page,
+    complete_reply,
     exchange,
     ids_of,
     prompt_texts,
     shown,
     start_exchange,
     stored_state,
-    with_reply,
 )
 
 ONLY_7 = pytest.mark.parametrize("major", ["7"], indirect=True)
@@ -22,7 +22,7 @@ JSON = {"content-type": "application/json"}
 
 
 async def stop(page: Page, **members: Any) -> dict[str, Any]:
-    """What the app asks the service beyond the packages."""
+    """Requests that the app itself sends to the service."""
     body = json.dumps(members)
     return await page.fetch("/api/chat/here/stop", method="POST", headers=JSON, body=body)
 
@@ -34,7 +34,7 @@ async def test_a_reload_shows_the_rest_of_a_reply(page: Page, fake_model: FakeMo
     history = await stored_state(page)
     await page.open(id="here", messages=history["messages"], resume=True)
     await page.until(status="streaming", text="Sec")
-    model_reply.say("ond")
+    model_reply.send_text("ond")
     model_reply.finish()
     state = await page.until(status="ready", text="Second")
 
@@ -44,7 +44,9 @@ async def test_a_reload_shows_the_rest_of_a_reply(page: Page, fake_model: FakeMo
     assert state["errors"] == []
 
 
-async def test_coming_back_to_nothing_is_no_error(page: Page, fake_model: FakeModel) -> None:
+async def test_resuming_without_a_running_reply_is_no_error(
+    page: Page, fake_model: FakeModel
+) -> None:
     await page.open(id="here", resume=True)
     await page.until(status="ready", answered=1)
     await exchange(page, fake_model, "One", "First")
@@ -65,16 +67,16 @@ async def test_a_page_that_react_mounts_twice_shows_a_reply_once(
     history = await stored_state(page)
     await page.open(id="here", messages=history["messages"], resume=True, strict=True)
     await page.until(status="streaming", text="Fir")
-    model_reply.say("st")
+    model_reply.send_text("st")
     model_reply.finish()
     state = await page.until(status="ready", text="First")
 
     assert shown(state) == [("user", "One"), ("assistant", "First")]
-    assert fake_model.times_asked == 1
+    assert fake_model.call_count == 1
 
 
 @ONLY_7
-async def test_a_reply_that_the_page_already_shows_in_part_is_not_doubled(
+async def test_a_reply_that_the_page_shows_in_part_is_not_duplicated(
     page: Page, fake_model: FakeModel
 ) -> None:
     await page.open(id="here")
@@ -82,19 +84,19 @@ async def test_a_reply_that_the_page_already_shows_in_part_is_not_doubled(
     partly = (await page.state())["messages"]
     await page.open(id="here", messages=partly, resume=True)
     await page.until(status="streaming")
-    model_reply.say("st")
+    model_reply.send_text("st")
     model_reply.finish()
     state = await page.until(status="ready", text="First")
 
     assert shown(state) == [("user", "One"), ("assistant", "First")]
 
 
-async def test_hanging_up_leaves_the_reply_going(page: Page, fake_model: FakeModel) -> None:
+async def test_disconnecting_does_not_stop_the_reply(page: Page, fake_model: FakeModel) -> None:
     await page.open(id="here")
     model_reply = await start_exchange(page, fake_model, "One", "Fir")
     await page.stop()
     hung_up = await page.until(status="ready")
-    model_reply.say("st")
+    model_reply.send_text("st")
     await page.open(id="here", messages=(await stored_state(page))["messages"], resume=True)
     await page.until(status="streaming", text="First")
     model_reply.finish()
@@ -110,7 +112,7 @@ async def test_a_reply_can_be_stopped_for_good(page: Page, fake_model: FakeModel
     running = (await stored_state(page))["activeStreamId"]
     stopped = await stop(page, activeStreamId=running)
     state = await page.until(status="ready")
-    await model_reply.left.wait()
+    await model_reply.closed.wait()
 
     assert stopped["body"] == {"success": True, "stopped": True}
     assert state["errors"] == []
@@ -122,11 +124,11 @@ async def test_a_reply_can_be_stopped_for_good(page: Page, fake_model: FakeModel
 
 
 @ONLY_7
-async def test_a_late_stop_leaves_the_next_reply_alone(page: Page, fake_model: FakeModel) -> None:
+async def test_a_late_stop_does_not_stop_the_next_reply(page: Page, fake_model: FakeModel) -> None:
     await page.open(id="here")
     model_reply = await start_exchange(page, fake_model, "One", "Fir")
     stopped = await stop(page, activeStreamId="0" * 32, assistantMessage={"parts": []})
-    model_reply.say("st")
+    model_reply.send_text("st")
     model_reply.finish()
     await page.until(status="ready", text="First")
 
@@ -134,22 +136,20 @@ async def test_a_late_stop_leaves_the_next_reply_alone(page: Page, fake_model: F
 
 
 @ONLY_7
-async def test_a_new_message_makes_a_running_reply_give_way(
-    page: Page, fake_model: FakeModel
-) -> None:
+async def test_a_new_message_interrupts_a_running_reply(page: Page, fake_model: FakeModel) -> None:
     await page.open(id="here")
     await start_exchange(page, fake_model, "One", "Fir")
     await page.stop()
     await page.until(status="ready")
     await page.send("Two")
-    model_reply = await with_reply(page, fake_model, "Second")
+    model_reply = await complete_reply(page, fake_model, "Second")
 
     assert prompt_texts(model_reply) == [("user", "One"), ("assistant", "Fir"), ("user", "Two")]
     assert (await page.state())["errors"] == []
 
 
 @ONLY_7
-async def test_an_app_may_have_new_messages_refused_instead(
+async def test_an_app_can_have_new_messages_rejected_instead(
     page: Page, fake_model: FakeModel
 ) -> None:
     await page.open(id="here")
@@ -162,14 +162,14 @@ async def test_an_app_may_have_new_messages_refused_instead(
 
     assert "A reply is still being written in this conversation." in state["error"]
     assert state["requests"][-1]["status"] == 409
-    assert [said["role"] for said in (await stored_state(page))["messages"]][:2] == [
+    assert [message["role"] for message in (await stored_state(page))["messages"]][:2] == [
         "user",
         "assistant",
     ]
 
 
 @ONLY_7
-async def test_what_was_deleted_is_gone(page: Page, fake_model: FakeModel) -> None:
+async def test_a_deleted_chat_is_gone(page: Page, fake_model: FakeModel) -> None:
     await page.open(id="here")
     await exchange(page, fake_model, "One", "First")
     deleted = [await page.fetch("/api/chat/here", method="DELETE") for _ in range(2)]

@@ -9,7 +9,7 @@ import pytest
 from domain.model.message import FinishReason, Usage
 from domain.model.piece import NumberedPiece, Piece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Outcome, TurnEnd
-from entrypoints.http.problems import STATUS_BY_CODE
+from entrypoints.http.problems import PROBLEM_TYPES
 from entrypoints.http.ui_message_stream import ReplyChunks
 from tests.support.builders import reply_id, turn_id
 
@@ -19,7 +19,7 @@ DONE = TurnEnd(outcome=Outcome.FINISHED)
 
 
 def parsed(raw: bytes) -> list[tuple[str, dict[str, Any]]]:
-    """Cursor and document of each event, the random padding taken away."""
+    """Cursor and document of each event, without the random padding."""
     found = []
     for block in raw.decode().split("\n\n")[:-1]:
         fields = dict(line.split(": ", 1) for line in block.split("\n"))
@@ -32,8 +32,8 @@ def parsed(raw: bytes) -> list[tuple[str, dict[str, Any]]]:
 def a_turn(*pieces: Piece, end: TurnEnd = DONE) -> list[tuple[str, dict[str, Any]]]:
     chunks = ReplyChunks(TURN, reply_id(), {"sessionId": "s"})
     numbered = [NumberedPiece(number, piece) for number, piece in enumerate(pieces, 1)]
-    said = b"".join(chunks.of(piece) for piece in numbered)
-    return parsed(chunks.beginning() + said + chunks.ending(end))
+    content = b"".join(chunks.of(piece) for piece in numbered)
+    return parsed(chunks.beginning() + content + chunks.ending(end))
 
 
 def kinds(*pieces: Piece, end: TurnEnd = DONE) -> list[str]:
@@ -71,7 +71,7 @@ def test_a_text_reply_from_its_beginning_to_its_end() -> None:
     ]
 
 
-def test_each_kind_of_piece_gets_a_part_of_its_own() -> None:
+def test_every_change_of_kind_begins_a_new_part() -> None:
     pieces = (ReasoningPiece("Hm"), TextPiece("Hi"), call("{}"), TextPiece("Done"))
 
     assert kinds(*pieces) == [
@@ -94,11 +94,11 @@ def test_each_kind_of_piece_gets_a_part_of_its_own() -> None:
     ]
 
 
-def test_parts_have_ids_of_their_own() -> None:
+def test_parts_have_distinct_ids() -> None:
     pieces = (TextPiece("a"), ReasoningPiece("b"), TextPiece("c"))
-    deltas = [said for _, said in a_turn(*pieces) if said["type"].endswith("-delta")]
+    deltas = [document for _, document in a_turn(*pieces) if document["type"].endswith("-delta")]
 
-    assert [said["id"] for said in deltas] == ["p1", "p2", "p3"]
+    assert [document["id"] for document in deltas] == ["p1", "p2", "p3"]
 
 
 def test_only_the_last_chunk_of_a_piece_carries_its_cursor() -> None:
@@ -107,23 +107,25 @@ def test_only_the_last_chunk_of_a_piece_carries_its_cursor() -> None:
     assert [cursor for cursor in cursors if cursor] == [f"{TURN}.{n}" for n in range(4)]
 
 
-def test_calls_of_tools_may_be_interleaved() -> None:
-    told = a_turn(call('{"a"', "c1"), call("", "c2"), call(":1}", "c1"))
+def test_tool_calls_may_be_interleaved() -> None:
+    chunks = a_turn(call('{"a"', "c1"), call("", "c2"), call(":1}", "c1"))
 
-    named = {"toolName": "look"}
-    assert [document for _, document in told[2:-2]] == [
-        {"type": "tool-input-start", "toolCallId": "c1", **named},
+    name = {"toolName": "look"}
+    assert [document for _, document in chunks[2:-2]] == [
+        {"type": "tool-input-start", "toolCallId": "c1", **name},
         {"type": "tool-input-delta", "toolCallId": "c1", "inputTextDelta": '{"a"'},
-        {"type": "tool-input-start", "toolCallId": "c2", **named},
+        {"type": "tool-input-start", "toolCallId": "c2", **name},
         {"type": "tool-input-delta", "toolCallId": "c2", "inputTextDelta": ""},
         {"type": "tool-input-delta", "toolCallId": "c1", "inputTextDelta": ":1}"},
-        {"type": "tool-input-available", "toolCallId": "c1", **named, "input": {"a": 1}},
-        {"type": "tool-input-available", "toolCallId": "c2", **named, "input": {}},
+        {"type": "tool-input-available", "toolCallId": "c1", **name, "input": {"a": 1}},
+        {"type": "tool-input-available", "toolCallId": "c2", **name, "input": {}},
     ]
 
 
-def test_arguments_that_are_not_json_are_told_as_an_error() -> None:
-    broken = next(said for _, said in a_turn(call("{oh")) if said["type"] == "tool-input-error")
+def test_arguments_that_are_not_json_become_an_error_chunk() -> None:
+    broken = next(
+        document for _, document in a_turn(call("{oh")) if document["type"] == "tool-input-error"
+    )
 
     assert (broken["input"], broken["errorText"]) == ("{oh", "The model's arguments are not JSON.")
 
@@ -132,7 +134,7 @@ def test_a_stopped_reply_is_aborted() -> None:
     end = TurnEnd(outcome=Outcome.INTERRUPTED, expires_at=LATER)
 
     metadata = {"aborted": True, "expiresAt": "2026-01-03T12:00:00Z"}
-    assert [said for _, said in a_turn(TextPiece("Half"), end=end)][-3:] == [
+    assert [document for _, document in a_turn(TextPiece("Half"), end=end)][-3:] == [
         {"type": "text-end", "id": "p1"},
         {"type": "message-metadata", "messageMetadata": metadata},
         {"type": "abort"},
@@ -150,7 +152,7 @@ def test_a_stopped_reply_is_aborted() -> None:
         (Outcome.FAILED, None),
     ],
 )
-def test_a_reply_that_failed_ends_with_its_error(outcome: Outcome, error: str | None) -> None:
+def test_a_failed_reply_ends_with_its_error(outcome: Outcome, error: str | None) -> None:
     last = a_turn(TextPiece("Half"), end=TurnEnd(outcome=outcome, error=error))[-1][1]
 
     assert last["type"] == "error"
@@ -158,7 +160,7 @@ def test_a_reply_that_failed_ends_with_its_error(outcome: Outcome, error: str | 
     assert last["errorText"].endswith(".")
 
 
-@pytest.mark.parametrize("code", STATUS_BY_CODE)
+@pytest.mark.parametrize("code", PROBLEM_TYPES)
 def test_a_sentence_for_people_is_never_empty(code: str) -> None:
     last = a_turn(end=TurnEnd(outcome=Outcome.FAILED, error=code))[-1][1]
 
@@ -176,14 +178,14 @@ def test_a_sentence_for_people_is_never_empty(code: str) -> None:
         TurnEnd(outcome=Outcome.FAILED),
     ],
 )
-def test_what_is_absent_is_left_out_and_never_null(end: TurnEnd) -> None:
+def test_missing_values_are_left_out_and_never_null(end: TurnEnd) -> None:
     # The widget's parser refuses null where it expects a member to be absent.
     raw = ReplyChunks(TURN, reply_id(), {}).ending(end)
 
     assert b"null" not in raw
 
 
-def test_the_same_log_gives_the_same_chunks_to_everybody() -> None:
+def test_the_same_log_always_gives_the_same_chunks() -> None:
     pieces = (TextPiece("a"), call("{}"), ReasoningPiece("b"))
 
     assert a_turn(*pieces) == a_turn(*pieces)

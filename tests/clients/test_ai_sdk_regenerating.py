@@ -1,17 +1,17 @@
-"""``useChat``: saying it anew, asking again, and trying once more what went wrong."""
+"""``useChat``: editing, regenerating, and retrying failed requests."""
 
 import pytest
 
 from tests.support.fake_model import FakeModel
 from tests.support.use_chat_page import (
     Page,
+    complete_reply,
     exchange,
     ids_of,
     prompt_texts,
     shown,
     start_exchange,
     stored_state,
-    with_reply,
 )
 
 ONLY_7 = pytest.mark.parametrize("major", ["7"], indirect=True)
@@ -25,7 +25,7 @@ async def test_an_edit_replaces_the_message_and_all_after_it(
     await exchange(page, fake_model, "Two", "Second")
     first = (await page.state())["messages"][0]["id"]
     await page.send("Eins", messageId=first)
-    model_reply = await with_reply(page, fake_model, "Erstens")
+    model_reply = await complete_reply(page, fake_model, "Erstens")
 
     assert prompt_texts(model_reply) == [("user", "Eins")]
     state = await page.state()
@@ -39,14 +39,14 @@ async def test_an_edit_replaces_the_message_and_all_after_it(
 
 
 @pytest.mark.parametrize("named", [False, True], ids=["the newest", "by its id"])
-async def test_a_reply_can_be_asked_for_again(
+async def test_a_reply_can_be_regenerated(
     page: Page, fake_model: FakeModel, *, named: bool
 ) -> None:
     await page.open()
     await exchange(page, fake_model, "One", "First")
     reply = (await page.state())["messages"][-1]["id"]
     await page.regenerate(**({"messageId": reply} if named else {}))
-    model_reply = await with_reply(page, fake_model, "Anew")
+    model_reply = await complete_reply(page, fake_model, "Anew")
 
     assert prompt_texts(model_reply) == [("user", "One")]
     assert shown(await page.state()) == [("user", "One"), ("assistant", "Anew")]
@@ -54,19 +54,19 @@ async def test_a_reply_can_be_asked_for_again(
 
 
 @ONLY_7
-async def test_an_older_reply_can_be_asked_for_again_and_what_followed_is_gone(
+async def test_regenerating_an_older_reply_deletes_what_followed(
     page: Page, fake_model: FakeModel
 ) -> None:
     await page.open()
     await exchange(page, fake_model, "One", "First")
     await exchange(page, fake_model, "Two", "Second")
     await page.regenerate(messageId=(await page.state())["messages"][1]["id"])
-    await with_reply(page, fake_model, "Anew")
+    await complete_reply(page, fake_model, "Anew")
 
     assert shown(await stored_state(page)) == [("user", "One"), ("assistant", "Anew")]
 
 
-async def test_a_reply_that_failed_is_an_error_and_can_be_tried_again(
+async def test_a_failed_reply_is_an_error_and_can_be_retried(
     page: Page, fake_model: FakeModel
 ) -> None:
     await page.open()
@@ -74,7 +74,7 @@ async def test_a_reply_that_failed_is_an_error_and_can_be_tried_again(
     model_reply.fail()
     failed = await page.until(status="error")
     await page.regenerate()
-    again = await with_reply(page, fake_model, "First")
+    again = await complete_reply(page, fake_model, "First")
 
     assert failed["error"] == "The language model failed."
     assert prompt_texts(again) == [("user", "One")]
@@ -83,7 +83,7 @@ async def test_a_reply_that_failed_is_an_error_and_can_be_tried_again(
 
 
 @ONLY_7
-async def test_a_message_that_never_arrived_is_sent_by_trying_again(
+async def test_regenerating_sends_a_message_that_never_arrived(
     page: Page, fake_model: FakeModel
 ) -> None:
     lost = {"id": "lost", "role": "user", "parts": [{"type": "text", "text": "Two"}]}
@@ -91,7 +91,7 @@ async def test_a_message_that_never_arrived_is_sent_by_trying_again(
     await exchange(page, fake_model, "One", "First")
     await page.show([*(await page.state())["messages"], lost])
     await page.regenerate()
-    model_reply = await with_reply(page, fake_model, "Second")
+    model_reply = await complete_reply(page, fake_model, "Second")
 
     assert prompt_texts(model_reply) == [("user", "One"), ("assistant", "First"), ("user", "Two")]
     assert ids_of(await stored_state(page)) == ids_of(await page.state())
@@ -106,22 +106,22 @@ async def test_a_message_that_never_arrived_can_be_edited(
     await exchange(page, fake_model, "One", "First")
     await page.show([*(await page.state())["messages"], lost])
     await page.send("Two", messageId="lost")
-    model_reply = await with_reply(page, fake_model, "Second")
+    model_reply = await complete_reply(page, fake_model, "Second")
 
     assert prompt_texts(model_reply) == [("user", "One"), ("assistant", "First"), ("user", "Two")]
 
 
 @ONLY_7
-async def test_ids_that_cannot_be_kept_still_serve_the_client(
+async def test_malformed_message_ids_still_work_for_the_client(
     page: Page, fake_model: FakeModel
 ) -> None:
     odd = {"id": "chat:1/ä", "role": "user", "parts": [{"type": "text", "text": "One"}]}
     await page.open()
     await page.show([odd])
     await page.regenerate()
-    await with_reply(page, fake_model, "First")
+    await complete_reply(page, fake_model, "First")
     await page.send("Eins", messageId="chat:1/ä")
-    model_reply = await with_reply(page, fake_model, "Erstens")
+    model_reply = await complete_reply(page, fake_model, "Erstens")
 
     assert prompt_texts(model_reply) == [("user", "Eins")]
     assert len((await stored_state(page))["messages"]) == 2
