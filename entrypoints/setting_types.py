@@ -146,7 +146,7 @@ def log_level(text: str) -> str:
 TEXT: Final = ("text", str)
 PATH: Final = ("a path", Path)
 URL: Final = ("an http or https URL without user, password or query", _plain_http_url)
-REDIS_URL: Final = ("redis://, rediss:// or unix://, without options", _redis_url)
+REDIS_URL: Final = ("a redis://, rediss:// or unix:// URL without options", _redis_url)
 ALLOW: Final = ("allow", _allow)
 FLAG: Final = ("true or false", _flag)
 ORIGIN: Final = ("an origin such as https://chat.example.org", _origin)
