@@ -1,7 +1,7 @@
-# The same gates here and in CI.
+# The same gates run here and in CI.
 set positional-arguments
 
-# Everything that must hold before a commit.
+# All gates. They must be green before a commit.
 check: lint types contracts test
 
 lint:
@@ -14,10 +14,14 @@ types:
 contracts:
     lint-imports
 
-# Tests with branch coverage; arguments go to pytest.
+# Tests with branch coverage. Arguments are passed to pytest.
 test *arguments:
     pytest --cov --cov-report=term-missing "$@"
 
-# Kills at random, as long as you like: just faults -- --kills 1000 --seed 7
+# Kills processes and Redis at random: just faults -- --kills 1000 --seed 7
 faults *arguments:
     python -W error -m tests.faults.random_kills "$@"
+
+# Sizes of files, classes and functions: a report without a limit.
+shape:
+    python -m tools.shape

@@ -1,7 +1,9 @@
-"""granian's embedded server against uvicorn: the same app, the same loop (uvloop), loopback.
+"""Compares granian's embedded server with uvicorn: the same app, uvloop, loopback.
 
-Run: `python benchmarks/asgi_servers.py`; needs wrk and about a minute. Rounds are interleaved in
-changing order and compared by ratio: absolute numbers of a shared machine mean little.
+    python benchmarks/asgi_servers.py
+
+Needs wrk (apt-get install wrk) and takes about a minute. Rounds are interleaved in changing order
+and compared as ratios, because absolute numbers mean little on a shared machine.
 """
 # ruff: noqa: INP001, S603 - a script, which runs wrk and itself
 
@@ -34,9 +36,9 @@ CHUNKS = {
     "/sse/5": [b"".join(EVENTS[n : n + 5]) for n in range(0, 20, 5)],
 }
 WORKLOADS = {
-    "hello JSON": "/hello",
-    "SSE, 20 events, 5 in a chunk": "/sse/5",
-    "SSE, 20 events, 1 in a chunk": "/sse/1",
+    "small response": "/hello",
+    "20 events, five per chunk": "/sse/5",
+    "20 events, one per chunk": "/sse/1",
 }
 SERVERS = ("uvicorn", "granian")
 ROUNDS, SECONDS, CONNECTIONS = 4, 2, 64
@@ -44,11 +46,11 @@ ROUNDS, SECONDS, CONNECTIONS = 4, 2, 64
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What one server did under one run of wrk.
+    """What one run of wrk measured.
 
     Attributes:
-        per_second: answers; above zero.
-        cpu_us: processor time of the server process for one answer, in microseconds.
+        per_second: responses per second; above zero.
+        cpu_us: CPU time of the server process per response, in microseconds.
         p99_ms: 99th percentile of the latency, in milliseconds.
     """
 
@@ -58,9 +60,9 @@ class Load:
 
 
 async def app(scope: Event, receive: Receive, send: Send) -> None:
-    """Answers each path of CHUNKS; a stream has no length, as ours have none."""
+    """Serves the paths of CHUNKS. Streams have no content length, as in Privity."""
     if scope["type"] == "lifespan":
-        await live(receive, send)
+        await lifespan(receive, send)
         return
     chunks = CHUNKS[scope["path"]]
     kind = b"application/json" if len(chunks) == 1 else b"text/event-stream"
@@ -73,14 +75,14 @@ async def app(scope: Event, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": chunks[-1]})
 
 
-async def live(receive: Receive, send: Send) -> None:
-    for moment in ("startup", "shutdown"):
+async def lifespan(receive: Receive, send: Send) -> None:
+    for phase in ("startup", "shutdown"):
         await receive()
-        await send({"type": f"lifespan.{moment}.complete"})
+        await send({"type": f"lifespan.{phase}.complete"})
 
 
 async def serve_uvicorn(port: int) -> None:
-    import uvicorn  # noqa: PLC0415 - each process loads its own server only
+    import uvicorn  # noqa: PLC0415 - each process imports only its own server
 
     config = uvicorn.Config(
         app, port=port, http="httptools", ws="none", access_log=False, log_level="warning"
@@ -101,7 +103,7 @@ async def serve_granian(port: int) -> None:
 
 
 def serve(name: str, port: int) -> None:
-    """The server process: this script calls itself."""
+    """Run in the server process: the script calls itself."""
     import uvloop  # noqa: PLC0415
 
     entry = {"uvicorn": serve_uvicorn, "granian": serve_granian}[name]
@@ -124,8 +126,8 @@ def running(name: str) -> Iterator[tuple[int, int]]:
 
 
 def wait_until_open(port: int) -> None:
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
             return
         time.sleep(0.05)
@@ -145,30 +147,35 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def loaded(pid: int, port: int, path: str) -> Load:
+def measure(pid: int, port: int, path: str) -> Load:
     wrk = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency"]
     before = cpu_seconds(pid)
-    done = subprocess.run(
+    wrk_run = subprocess.run(
         [*pinned(first=False), *wrk, f"http://127.0.0.1:{port}{path}"],
         capture_output=True, text=True, check=True, timeout=SECONDS + 20,
     )  # fmt: skip
     used = cpu_seconds(pid) - before
-    answers = re.search(r"(\d+) requests in", done.stdout)
-    p99 = re.search(r"99%\s+([\d.]+)(us|ms|s)\b", done.stdout)
-    if answers is None or p99 is None or "Non-2xx" in done.stdout or "Socket err" in done.stdout:
-        raise SystemExit(f"wrk met errors on {path}:\n{done.stdout}")
-    count, scale = int(answers[1]), {"us": 0.001, "ms": 1.0, "s": 1000.0}[p99[2]]
+    responses = re.search(r"(\d+) requests in", wrk_run.stdout)
+    p99 = re.search(r"99%\s+([\d.]+)(us|ms|s)\b", wrk_run.stdout)
+    if (
+        responses is None
+        or p99 is None
+        or "Non-2xx" in wrk_run.stdout
+        or "Socket err" in wrk_run.stdout
+    ):
+        raise SystemExit(f"wrk reports errors for {path}:\n{wrk_run.stdout}")
+    count, scale = int(responses[1]), {"us": 0.001, "ms": 1.0, "s": 1000.0}[p99[2]]
     return Load(per_second=count / SECONDS, cpu_us=used / count * 1e6, p99_ms=float(p99[1]) * scale)
 
 
 def row(label: str, rounds: list[dict[str, Load]]) -> str:
     def ratio(of: Callable[[Load], float]) -> str:
-        each = sorted(of(one["granian"]) / of(one["uvicorn"]) for one in rounds)
+        each = sorted(of(loads["granian"]) / of(loads["uvicorn"]) for loads in rounds)
         return f"{statistics.median(each):.2f} ({each[0]:.2f}-{each[-1]:.2f})"
 
     def both(of: Callable[[Load], float]) -> str:
         return " / ".join(
-            f"{statistics.median(of(o[name]) for o in rounds):,.0f}" for name in SERVERS
+            f"{statistics.median(of(loads[name]) for loads in rounds):,.0f}" for name in SERVERS
         )
 
     rate, cpu, p99 = attrgetter("per_second"), attrgetter("cpu_us"), attrgetter("p99_ms")
@@ -181,15 +188,17 @@ def row(label: str, rounds: list[dict[str, Load]]) -> str:
 def main() -> None:
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is missing: apt-get install wrk")
-    print("| workload | answers/s uvicorn / granian | granian ÷ uvicorn | CPU ÷ | p99 ÷ | CPU us |")
-    print("|---|---|---|---|---|---|")
+    print(
+        "| response | responses/s, uvicorn / granian | granian's rate, × uvicorn's "
+        "| CPU, × uvicorn's | p99, × uvicorn's | CPU µs per response |\n|---|---|---|---|---|---|"
+    )
     with running("uvicorn") as uvicorn, running("granian") as granian:
-        places = {"uvicorn": uvicorn, "granian": granian}
+        servers = {"uvicorn": uvicorn, "granian": granian}
         for label, path in WORKLOADS.items():
             rounds: list[dict[str, Load]] = []
-            for turn in range(ROUNDS):
-                order = SERVERS if turn % 2 == 0 else SERVERS[::-1]
-                rounds.append({name: loaded(*places[name], path) for name in order})
+            for number in range(ROUNDS):
+                order = SERVERS if number % 2 == 0 else SERVERS[::-1]
+                rounds.append({name: measure(*servers[name], path) for name in order})
             print(row(label, rounds), flush=True)
 
 

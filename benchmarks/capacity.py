@@ -1,12 +1,12 @@
-"""How many conversations of ten exchanges lie in 100 MB of Redis, and who goes when it is full.
+"""How many conversations of ten exchanges fit into 100 MB of Redis.
 
     pip install 'openai-agents[redis,encrypt]'
     python benchmarks/capacity.py
 
-redis-server with maxmemory 100mb and allkeys-lru, as Compose runs it. Of the chats in ``texts/``
-twenty conversations each are written by the real stores, then restored under new names until the
-first key is evicted. No turn logs: they are gone a minute after the turn. A conversation weighs
-what MEMORY USAGE says of its keys.
+redis-server has maxmemory 100mb and allkeys-lru, as in Compose. The real stores write twenty
+conversations of each chat in ``texts/``. These are restored under new names until Redis evicts the
+first key. Turn logs are left out, because they expire a minute after the turn. The size of a
+conversation is the MEMORY USAGE of its keys.
 """
 # ruff: noqa: INP001 - a script
 
@@ -17,33 +17,35 @@ from uuid import uuid4
 import uvloop
 from attrs import frozen
 from chats import Chat, chats
-from keeping import Talk, sealed_store
-from peers import STAY_SECONDS, AgentsKeeper, JsonKeeper, agents_redis
+from other_stores import RETENTION_SECONDS, AgentsStore, JsonStore, agents_redis
+from privity_store import StoredChat, sealed_store
 from redis.asyncio import Redis
 from servers import redis_server
 
-EACH = 20
-AT_ONCE = 10
-"""Few: what a client is sending counts as used memory."""
+COPIES = 20
+BATCH = 10
+"""Small, because commands that are being received count as used memory."""
 
 FULL = ("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
-WANTED = {"JSON, SETEX": 2.2, "openai-agents, EncryptedSession over RedisSession": 3.5}
+GOALS = {"JSON, SETEX": 2.2, "openai-agents, EncryptedSession over RedisSession": 3.5}
+
+OURS = "Privity"
 
 Take = Callable[[str, str], Awaitable[None]]
 Stored = dict[bytes, bytes]
-"""One conversation: its keys, the session id replaced by ``*``, and what RESTORE takes."""
+"""One conversation: the values for RESTORE by key, in which ``*`` stands for the session id."""
 
 
 @frozen
-class Held:
-    """What one way of storing came to."""
+class Capacity:
+    """The average bytes of a conversation, and how many fit into the memory."""
 
-    weight: int
+    size: int
     count: int
 
 
-async def _written(redis: "Redis", take: Take, name: str, chat: Chat) -> tuple[Stored, int]:
-    """A conversation and its weight."""
+async def _write(redis: "Redis", take: Take, name: str, chat: Chat) -> tuple[Stored, int]:
+    """The stored conversation and its size in bytes."""
     for question, reply in chat.exchanges:
         await take(question, reply)
     keys = [key for key in await redis.keys(f"*{name}*") if not key.endswith(b":turn")]
@@ -51,67 +53,69 @@ async def _written(redis: "Redis", take: Take, name: str, chat: Chat) -> tuple[S
     return stored, sum([await redis.memory_usage(key, samples=0) for key in keys])
 
 
-async def _filled(redis: "Redis", conversations: Sequence[Stored]) -> int:
-    """How many there are when the first key is evicted."""
+async def _fill(redis: "Redis", conversations: Sequence[Stored]) -> int:
+    """Restore copies until the first key is evicted; returns how many there are."""
     await redis.flushall()
     count = 0
     while not (await redis.info("stats"))["evicted_keys"]:
         async with redis.pipeline(transaction=False) as pipeline:
-            for stored in conversations[count % len(conversations) :][:AT_ONCE]:
+            for stored in conversations[count % len(conversations) :][:BATCH]:
                 name = str(uuid4()).encode()
                 for key, value in stored.items():
-                    pipeline.restore(key.replace(b"*", name), STAY_SECONDS * 1_000, value)
+                    pipeline.restore(key.replace(b"*", name), RETENTION_SECONDS * 1_000, value)
             await pipeline.execute()
-        count += AT_ONCE
+        count += BATCH
     return count
 
 
-async def _held(redis: "Redis", talk: Callable[[Chat], tuple[Take, str]]) -> Held:
-    found, weights = [], []
-    for chat in chats() * EACH:
-        stored, weight = await _written(redis, *talk(chat), chat)
-        found.append(stored)
-        weights.append(weight)
-    return Held(round(statistics.mean(weights)), await _filled(redis, found))
+async def _capacity(redis: "Redis", new_chat: Callable[[Chat], tuple[Take, str]]) -> Capacity:
+    conversations, sizes = [], []
+    for chat in chats() * COPIES:
+        stored, size = await _write(redis, *new_chat(chat), chat)
+        conversations.append(stored)
+        sizes.append(size)
+    return Capacity(round(statistics.mean(sizes)), await _fill(redis, conversations))
 
 
-async def _ours(port: int) -> Held:
+async def _ours(port: int) -> Capacity:
     async with sealed_store(port) as store, agents_redis(port, 0) as redis:
 
-        def talk(chat: Chat) -> tuple[Take, str]:
-            new = Talk(store, chat.language)
-            return new.take_turn, new.session_id
+        def new_chat(chat: Chat) -> tuple[Take, str]:
+            stored = StoredChat(store, chat.language)
+            return stored.take_turn, stored.session_id
 
-        return await _held(redis, talk)
+        return await _capacity(redis, new_chat)
 
 
-async def _theirs(port: int, keeping: Callable[["Redis"], JsonKeeper | AgentsKeeper]) -> Held:
+async def _theirs(port: int, open_store: Callable[["Redis"], JsonStore | AgentsStore]) -> Capacity:
     async with agents_redis(port, 0) as redis:
-        keeper = keeping(redis)
+        their_store = open_store(redis)
 
-        def talk(_: Chat) -> tuple[Take, str]:
+        def new_chat(_: Chat) -> tuple[Take, str]:
             name = str(uuid4())
-            return lambda question, reply: keeper.take_turn(name, question, reply), name
+            return lambda question, reply: their_store.take_turn(name, question, reply), name
 
-        return await _held(redis, talk)
+        return await _capacity(redis, new_chat)
 
 
 async def main() -> None:
-    held: dict[str, Held] = {}
+    capacities: dict[str, Capacity] = {}
     with redis_server(*FULL) as port:
-        held["Privity"] = await _ours(port)
+        capacities[OURS] = await _ours(port)
     with redis_server(*FULL) as port:
-        held["JSON, SETEX"] = await _theirs(port, JsonKeeper)
+        capacities["JSON, SETEX"] = await _theirs(port, JsonStore)
     with redis_server(*FULL) as port:
-        held["openai-agents, EncryptedSession over RedisSession"] = await _theirs(
-            port, AgentsKeeper
+        capacities["openai-agents, EncryptedSession over RedisSession"] = await _theirs(
+            port, AgentsStore
         )
     size = statistics.mean(chat.size for chat in chats())
-    print(f"plain text of one: {size:,.0f} bytes\n")
-    print("| | bytes each | held in 100 MB | ours over it | wanted |\n|---|---|---|---|---|")
-    for name, one in held.items():
-        compared = f"{held['Privity'].count / one.count:.2f} | {WANTED.get(name, '')}"
-        print(f"| {name} | {one.weight:,} | {one.count:,} | {compared} |")
+    print(f"plain text of one conversation: {size:,.0f} bytes\n")
+    print("| | bytes each | fit into 100 MB | Privity fits, × theirs | goal |")
+    print("|---|---|---|---|---|")
+    for name, capacity in capacities.items():
+        ratio = f"{capacities[OURS].count / capacity.count:.2f}" if name != OURS else ""
+        goal = GOALS.get(name, "")
+        print(f"| {name} | {capacity.size:,} | {capacity.count:,} | {ratio} | {goal} |")
 
 
 if __name__ == "__main__":

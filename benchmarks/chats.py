@@ -1,8 +1,8 @@
-"""Chats to measure with, ten exchanges each, in five languages.
+"""Chats for the benchmarks: ten exchanges each, in five languages.
 
-Written for this by a language model in both roles: everyday questions and answers of ordinary
-length, with lists, quotes and numbers. None of it, neither sentence nor subject, was among what the
-compression dictionary was trained with, and Italian was not among its languages.
+A language model wrote both roles for this purpose: everyday questions and answers of ordinary
+length, with lists, quotes and numbers. The compression dictionary was trained on none of these
+texts and subjects, and on no Italian at all.
 """
 # ruff: noqa: INP001 - imported by scripts
 
@@ -16,7 +16,7 @@ EXCHANGES = 10
 
 @frozen
 class Chat:
-    """What was said: the questions and, at the same places, the replies."""
+    """Pairs of question and reply."""
 
     language: str
     exchanges: tuple[tuple[str, str], ...]
@@ -29,11 +29,11 @@ class Chat:
 
 @cache
 def chats() -> tuple[Chat, ...]:
-    """One of each language."""
+    """One chat per language."""
     return tuple(_read(file) for file in sorted((Path(__file__).parent / "texts").glob("*.txt")))
 
 
 def _read(file: Path) -> Chat:
-    said = file.read_text().rstrip("\n").split("\n---\n")
-    assert len(said) == 2 * EXCHANGES, file
-    return Chat(file.stem, tuple(zip(said[::2], said[1::2], strict=True)))
+    messages = file.read_text().rstrip("\n").split("\n---\n")
+    assert len(messages) == 2 * EXCHANGES, file
+    return Chat(file.stem, tuple(zip(messages[::2], messages[1::2], strict=True)))

@@ -1,11 +1,10 @@
-"""What a commit costs in a conversation of 2,000 messages, over what it costs in one of 20.
+"""The cost of a commit in a conversation of 2,000 messages, compared with one of 20.
 
     python benchmarks/commit_growth.py [ROUNDS]
 
-One caller. Both conversations take eight turns in every round, of which one merges frames, and go
-back to where they were. Timed are the commits alone: ``update`` with begin and with finish, each on
-the conversation in the caller's hands, of which the newest 200 messages are loaded, as a use case
-does.
+One caller. In each round both conversations take eight turns, of which one merges frames, and are
+then restored. Only the commits are timed: the two ``update`` calls of a turn. As in a use case, the
+newest 200 messages of the conversation are already loaded.
 """
 # ruff: noqa: INP001 - a script
 
@@ -16,79 +15,84 @@ from contextlib import AsyncExitStack
 
 import uvloop
 from chats import EXCHANGES, chats
-from keeping import AT_HAND, Talk, sealed_store
-from peers import agents_redis
+from other_stores import agents_redis
+from privity_store import TURN_WINDOW, StoredChat, sealed_store
 from redis.asyncio import Redis
-from servers import redis_server, to_the_first_core
+from servers import bind_to_first_core, redis_server
 
 from domain.model.identifiers import ConversationRef
 
 SIZES = (20, 2_000)
 TURNS = 8
-LONGEST = 100
-"""Characters of a message: with longer ones no conversation may have 2,000."""
+MAX_CHARACTERS = 100
+"""Of a message. With longer ones, 2,000 messages would exceed the limit of a conversation."""
 
 
 def _exchange(number: int) -> tuple[str, str]:
     question, reply = chats()[1].exchanges[number % EXCHANGES]
-    at = number * 7 % 300
-    return question[:LONGEST], reply[at : at + LONGEST] or reply[:LONGEST]
+    start = number * 7 % 300
+    return question[:MAX_CHARACTERS], reply[start : start + MAX_CHARACTERS] or reply[
+        :MAX_CHARACTERS
+    ]
 
 
-async def _grown(talk: Talk, messages: int) -> str:
-    """Its key, once it has so many messages."""
+async def _grow(chat: StoredChat, messages: int) -> str:
+    """Take turns until the conversation has so many messages; returns its key."""
     for number in range(messages // 2):
-        await talk.take_turn(*_exchange(number))
-    return f"conversation:state:{talk.session_id}"
+        await chat.take_turn(*_exchange(number))
+    return f"conversation:state:{chat.session_id}"
 
 
-Took = tuple[float, float]
-"""Microseconds of one commit: by the clock, and of this process's CPU."""
+Cost = tuple[float, float]
+"""Microseconds of one commit: elapsed, and CPU time of this process."""
 
 
-async def _timed(talk: Talk) -> Took:
-    """On average of eight turns."""
-    known = await talk.store.load(ConversationRef(talk.owner, talk.session_id), AT_HAND)
-    began, cpu = time.perf_counter(), time.process_time()
+async def _measure(chat: StoredChat) -> Cost:
+    """The average over the commits of eight turns."""
+    ref = ConversationRef(chat.owner, chat.session_id)
+    conversation = await chat.store.load(ref, TURN_WINDOW)
+    start, cpu = time.perf_counter(), time.process_time()
     for number in range(TURNS):
-        known = await talk.continued(known, *_exchange(number))
+        conversation = await chat.take_turn_on(conversation, *_exchange(number))
     each = 1e6 / TURNS / 2
-    return (time.perf_counter() - began) * each, (time.process_time() - cpu) * each
+    return (time.perf_counter() - start) * each, (time.process_time() - cpu) * each
 
 
-async def _rounds(redis: "Redis", talks: dict[int, Talk], rounds: int) -> dict[int, list[Took]]:
-    keys = {size: await _grown(talk, size) for size, talk in talks.items()}
+async def _rounds(
+    redis: "Redis", by_size: dict[int, StoredChat], rounds: int
+) -> dict[int, list[Cost]]:
+    keys = {size: await _grow(chat, size) for size, chat in by_size.items()}
     for key in keys.values():
-        await redis.copy(key, f"begun:{key}")
-    found: dict[int, list[Took]] = {size: [] for size in SIZES}
+        await redis.copy(key, f"saved:{key}")
+    costs: dict[int, list[Cost]] = {size: [] for size in SIZES}
     for number in range(rounds + 1):
         for size in SIZES if number % 2 else SIZES[::-1]:
-            await redis.copy(f"begun:{keys[size]}", keys[size], replace=True)
-            found[size].append(await _timed(talks[size]))
-    return {size: times[1:] for size, times in found.items()}
+            await redis.copy(f"saved:{keys[size]}", keys[size], replace=True)
+            costs[size].append(await _measure(by_size[size]))
+    return {size: each[1:] for size, each in costs.items()}
 
 
 async def main(rounds: str = "100") -> None:
-    async with AsyncExitStack() as new_conversation:
-        port = new_conversation.enter_context(redis_server())
-        store = await new_conversation.enter_async_context(sealed_store(port))
-        redis = await new_conversation.enter_async_context(agents_redis(port, 0))
-        to_the_first_core()
-        talks = {size: Talk(store, "en") for size in SIZES}
-        found = await _rounds(redis, talks, int(rounds))
+    async with AsyncExitStack() as stack:
+        port = stack.enter_context(redis_server())
+        store = await stack.enter_async_context(sealed_store(port))
+        redis = await stack.enter_async_context(agents_redis(port, 0))
+        bind_to_first_core()
+        by_size = {size: StoredChat(store, "en") for size in SIZES}
+        costs = await _rounds(redis, by_size, int(rounds))
     print(
-        "| | 20 messages | 2,000 messages | ratio | quartiles | wanted |\n|---|---|---|---|---|---|"
+        "| | 20 messages | 2,000 messages | ratio | quartiles | goal |\n|---|---|---|---|---|---|"
     )
-    for what, at in (("µs a commit", 0), ("of them CPU of the client", 1)):
-        print(_row(what, *([took[at] for took in found[size]] for size in SIZES)))
+    elapsed, cpu = ([[cost[at] for cost in costs[size]] for size in SIZES] for at in (0, 1))
+    print(_row("µs per commit", *elapsed, goal="at most 1.3"))
+    print(_row("of these, CPU of the client", *cpu))
 
 
-def _row(what: str, small: list[float], large: list[float]) -> str:
-    low, middle, high = statistics.quantiles(
-        [two / one for one, two in zip(small, large, strict=True)], n=4
-    )
-    cells = (f"{statistics.median(one):,.0f}" for one in (small, large))
-    return f"| {what} | {' | '.join(cells)} | {middle:.2f} | {low:.2f} to {high:.2f} | 1.3 |"
+def _row(name: str, small: list[float], large: list[float], *, goal: str = "") -> str:
+    ratios = [two / one for one, two in zip(small, large, strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    cells = " | ".join(f"{statistics.median(one):,.0f}" for one in (small, large))
+    return f"| {name} | {cells} | {middle:.2f} | {low:.2f} to {high:.2f} | {goal} |"
 
 
 if __name__ == "__main__":

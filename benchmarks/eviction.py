@@ -1,11 +1,11 @@
-"""Who goes when 100 MB are full, and what is left of a turn whose conversation went.
+"""What Redis evicts when 100 MB are full, and what happens to a turn whose state is evicted.
 
     python benchmarks/eviction.py
 
-redis-server with maxmemory 100mb and allkeys-lru holds 14,000 conversations, idle for between a
-day and nothing (RESTORE … IDLETIME), fifty of them in the middle of a turn. Then 6,000 newer ones
-come. Counted: which were evicted. Then one state is deleted by hand, as eviction would do it, while
-the log of its turn stays.
+redis-server with maxmemory 100mb and allkeys-lru holds 14,000 conversations, idle for between 24
+hours and nothing (RESTORE … IDLETIME), and fifty more in the middle of a turn. Then 6,000 new ones
+are added, and the evicted ones are counted. Finally one state is deleted by hand, as eviction would
+delete it, while the log of its turn remains.
 """
 # ruff: noqa: INP001 - a script
 
@@ -14,8 +14,8 @@ from uuid import uuid4
 
 import uvloop
 from chats import chats
-from keeping import Talk, sealed_store
-from peers import agents_redis
+from other_stores import agents_redis
+from privity_store import StoredChat, sealed_store
 from redis.asyncio import Redis
 from servers import redis_server
 
@@ -23,73 +23,88 @@ from adapters.encrypted_redis.conversation_store import RedisConversationStore
 from domain.model.errors import ConversationNotFound
 from domain.model.identifiers import ConversationRef
 
-OLD, NEW, DAY, AT_ONCE = 14_000, 6_000, 86_400, 500
+OLD, NEW, RUNNING, DAY, BATCH = 14_000, 6_000, 50, 86_400, 500
 FULL = ("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
 
 
-async def _written(store: RedisConversationStore, redis: "Redis") -> list[bytes]:
+async def _stored_values(store: RedisConversationStore, redis: "Redis") -> list[bytes]:
+    """The value of one conversation of each chat, as DUMP returns it."""
     values = []
     for chat in chats():
-        talk = Talk(store, chat.language)
+        stored = StoredChat(store, chat.language)
         for question, reply in chat.exchanges:
-            await talk.take_turn(question, reply)
-        values.append(await redis.dump(f"conversation:state:{talk.session_id}"))
+            await stored.take_turn(question, reply)
+        values.append(await redis.dump(f"conversation:state:{stored.session_id}"))
     await redis.flushall()
     return values
 
 
-async def _added(redis: "Redis", values: list[bytes], idle: list[int]) -> list[bytes]:
-    """The keys of as many conversations, so many seconds idle."""
+async def _add(redis: "Redis", values: list[bytes], idle: list[int]) -> list[bytes]:
+    """Add a conversation for each number of idle seconds; returns their keys."""
     keys = [f"conversation:state:{uuid4()}".encode() for _ in idle]
-    for start in range(0, len(keys), AT_ONCE):
+    for start in range(0, len(keys), BATCH):
         async with redis.pipeline(transaction=False) as pipeline:
-            for number in range(start, min(start + AT_ONCE, len(keys))):
+            for number in range(start, min(start + BATCH, len(keys))):
                 value = values[number % len(values)]
                 pipeline.restore(keys[number], DAY * 1_000, value, idletime=idle[number])
             await pipeline.execute()
     return keys
 
 
-async def _in_a_turn(store: RedisConversationStore) -> Talk:
-    talk = Talk(store, "en")
-    await talk.begin(chats()[0].exchanges[0][0])
-    return talk
+async def _running_turn(store: RedisConversationStore) -> StoredChat:
+    chat = StoredChat(store, "en")
+    await chat.begin(chats()[0].exchanges[0][0])
+    return chat
 
 
-async def _without_its_state(redis: "Redis", talk: Talk) -> None:
-    await redis.delete(f"conversation:state:{talk.session_id}")
-    log = f"{{conversation:state:{talk.session_id}}}:turn"
-    print(f"its log is there: {bool(await redis.exists(log))}, for {await redis.ttl(log)} s more")
+async def _delete_state(redis: "Redis", chat: StoredChat) -> None:
+    """Delete the state of a running turn, and print what remains possible."""
+    ref = ConversationRef(chat.owner, chat.session_id)
+    await redis.delete(f"conversation:state:{chat.session_id}")
+    log = f"{{conversation:state:{chat.session_id}}}:turn"
+    print(f"the log exists: {bool(await redis.exists(log))}, for {await redis.ttl(log)} s more")
     try:
-        await talk.store.load(ConversationRef(talk.owner, talk.session_id))
+        await chat.store.load(ref)
     except ConversationNotFound:
-        print("its state: ConversationNotFound, so the next message begins anew (restarted)")
+        print("load: ConversationNotFound, so the next message starts a new conversation")
     try:
-        await talk.end(chats()[0].exchanges[0][1])
+        await chat.end(chats()[0].exchanges[0][1])
     except ConversationNotFound:
-        print("its reply: ConversationNotFound, so the stream ends with conversation_gone")
-    await talk.store.forget(ConversationRef(talk.owner, talk.session_id))
-    print(f"its log after forget: {'still there' if await redis.exists(log) else 'gone'}")
+        print("reply: ConversationNotFound, so the stream ends with conversation_gone")
+    await chat.store.forget(ref)
+    print(f"the log exists after forget: {bool(await redis.exists(log))}")
+
+
+def _report(old: list[bytes], new: list[bytes], idle: list[int], remaining: set[bytes]) -> None:
+    """The table of docs/capacity.md, but for the running turns."""
+    evicted = [rank for rank, key in enumerate(old) if key not in remaining]
+    spared = sum(key in remaining for key in old[: evicted[-1]])
+    print("| | |\n|---|---|")
+    print(f"| evicted | {len(evicted):,} |")
+    median = idle[round(statistics.median(evicted))] / 3_600
+    print(f"| idle time of the evicted conversations, median | {median:.1f} hours |")
+    shortest = idle[evicted[-1]] / 3_600
+    print(f"| shortest idle time of an evicted conversation | {shortest:.1f} hours |")
+    print(f"| conversations idle for longer than that, but not evicted | {spared:,} |")
+    print(f"| new conversations evicted | {sum(key not in remaining for key in new)} |")
 
 
 async def main() -> None:
     with redis_server(*FULL) as port:
         async with sealed_store(port) as store, agents_redis(port, 0) as redis:
-            values = await _written(store, redis)
+            values = await _stored_values(store, redis)
             idle = [DAY - DAY * number // OLD for number in range(OLD)]
-            old = await _added(redis, values, idle)
-            talks = [await _in_a_turn(store) for _ in range(50)]
-            new = await _added(redis, values, [0] * NEW)
-            there = set(await redis.keys("*"))
-            gone = [rank for rank, key in enumerate(old) if key not in there]
-            print(f"evicted: {sum(key not in there for key in new)} of the new ones, of the old")
-            print(f"{len(gone):,}, whose median idle time was", end=" ")
-            print(f"{idle[round(statistics.median(gone))] / 3_600:.1f} h, the least idle of them")
-            print(f"{idle[gone[-1]] / 3_600:.1f} h; idle for longer than that and still there:")
-            print(f"{sum(key in there for key in old[: gone[-1]]):,}. Of 50 in a turn, with state:")
-            states = [f"conversation:state:{talk.session_id}".encode() in there for talk in talks]
-            print(f"{sum(states)}, with log: {sum(key.endswith(b':turn') for key in there)}")
-            await _without_its_state(redis, talks[0])
+            old = await _add(redis, values, idle)
+            running = [await _running_turn(store) for _ in range(RUNNING)]
+            new = await _add(redis, values, [0] * NEW)
+            remaining = set(await redis.keys("*"))
+            _report(old, new, idle, remaining)
+            states = [f"conversation:state:{chat.session_id}".encode() for chat in running]
+            kept = sum(state in remaining for state in states)
+            logs = sum(key.endswith(b":turn") for key in remaining)
+            print(f"| of the {RUNNING} in the middle of a turn, kept with state | {kept} |")
+            print(f"| of these, with log | {logs} |\n")
+            await _delete_state(redis, running[0])
 
 
 if __name__ == "__main__":

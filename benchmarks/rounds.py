@@ -1,7 +1,7 @@
-"""Interleaved rounds: what is compared runs in turns, in random order, in the same minute.
+"""Interleaved rounds: in each round all contenders run one after the other, in random order.
 
-The machine may be shared. So a ratio is taken within a round, where both sides met the same
-neighbours, and the median over the rounds counts, with its quartiles beside it.
+The machine may be shared. So ratios are taken within a round, where all contenders meet the same
+load, and the result is the median over the rounds with its quartiles.
 """
 # ruff: noqa: INP001 - imported by scripts
 
@@ -14,12 +14,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from attrs import frozen
 
 Work = Callable[[int, Callable[[], bool]], Awaitable[int]]
-"""What one caller, numbered, does until it is told to stop; how often it did it."""
+"""Runs as the caller with this number while the function returns True; returns the count."""
 
 
 @frozen
 class Contender:
-    """One way to do the work; ``prepare`` runs before each of its rounds, off the clock."""
+    """One way to do the work; ``prepare`` runs before each of its rounds and is not timed."""
 
     name: str
     work: Work
@@ -28,11 +28,12 @@ class Contender:
 
 @frozen
 class Round:
-    """What one contender did in one round.
+    """The result of one contender in one round.
 
     Attributes:
-        rate: times a second.
-        cpu: microseconds of this process for each, all threads; steadier than the rate.
+        rate: per second.
+        cpu: CPU time of this process with all threads, in microseconds for each. It varies less
+            than the rate.
     """
 
     rate: float
@@ -40,32 +41,32 @@ class Round:
 
 
 Rounds = Mapping[str, Sequence[Round]]
-"""Per contender, round by round."""
+"""By contender, in the order of the rounds."""
 
 
 async def rates_of(
     contenders: Sequence[Contender], *, callers: int, rounds: int, seconds: float
 ) -> Rounds:
-    """The first round only warms up; before it every caller has its connection."""
-    found: dict[str, list[Round]] = {one.name: [] for one in contenders}
-    for one in contenders:
-        await one.prepare()
-        await asyncio.gather(*(one.work(caller, _twice()) for caller in range(callers)))
+    """Run ``rounds`` rounds, after one that only warms up and opens the connections."""
+    results: dict[str, list[Round]] = {contender.name: [] for contender in contenders}
+    for contender in contenders:
+        await contender.prepare()
+        await asyncio.gather(*(contender.work(caller, _twice()) for caller in range(callers)))
     for number in range(rounds + 1):
-        for one in random.sample(contenders, len(contenders)):
-            await one.prepare()
-            took = await _round(one.work, callers, seconds)
+        for contender in random.sample(contenders, len(contenders)):
+            await contender.prepare()
+            result = await _round(contender.work, callers, seconds)
             if number:
-                found[one.name].append(took)
-    return found
+                results[contender.name].append(result)
+    return results
 
 
 async def _round(work: Work, callers: int, seconds: float) -> Round:
-    began, cpu = time.perf_counter(), time.process_time()
-    goes_on = _until(began + seconds)
-    count = sum(await asyncio.gather(*(work(caller, goes_on) for caller in range(callers))))
+    start, cpu = time.perf_counter(), time.process_time()
+    may_continue = _until(start + seconds)
+    count = sum(await asyncio.gather(*(work(caller, may_continue) for caller in range(callers))))
     cpu = time.process_time() - cpu
-    return Round(count / (time.perf_counter() - began), cpu * 1e6 / count)
+    return Round(count / (time.perf_counter() - start), cpu * 1e6 / count)
 
 
 def _twice() -> Callable[[], bool]:
@@ -77,32 +78,33 @@ def _until(end: float) -> Callable[[], bool]:
     return lambda: time.perf_counter() < end
 
 
-def table(found: Rounds, ours: str, wanted: Mapping[str, float], unit: str) -> str:
-    """The rows for docs/performance.md."""
+def table(results: Rounds, ours: str, goals: Mapping[str, float], unit: str) -> str:
+    """The table for docs/performance.md; ``unit`` is what a contender does, in the singular."""
+    measured = f"{unit}s/s | CPU µs per {unit}"
     lines = [
-        f"| | {unit} | CPU µs each | its CPU over ours | our rate over its | quartiles | wanted |",
+        f"| | {measured} | CPU, × Privity's | Privity's rate, × theirs | quartiles | goal |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name, rounds in found.items():
+    for name, rounds in results.items():
         rate = statistics.median(one.rate for one in rounds)
         cpu = statistics.median(one.cpu for one in rounds)
         cells = [name, f"{rate:,.0f}", f"{cpu:,.0f}"]
-        cells += [""] * 4 if name == ours else _compared(found[ours], rounds, wanted.get(name))
+        cells += [""] * 4 if name == ours else _ratios(results[ours], rounds, goals.get(name))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _compared(ours: Sequence[Round], other: Sequence[Round], wanted: float | None) -> list[str]:
-    cpu = statistics.median(two.cpu / one.cpu for one, two in zip(ours, other, strict=True))
-    ratios = [one.rate / two.rate for one, two in zip(ours, other, strict=True)]
-    low, middle, high = statistics.quantiles(ratios, n=4)
+def _ratios(ours: Sequence[Round], theirs: Sequence[Round], goal: float | None) -> list[str]:
+    cpu = statistics.median(their.cpu / our.cpu for our, their in zip(ours, theirs, strict=True))
+    rates = [our.rate / their.rate for our, their in zip(ours, theirs, strict=True)]
+    low, middle, high = statistics.quantiles(rates, n=4)
     return [
         f"{cpu:.1f}",
         f"{middle:.2f}",
         f"{low:.2f} to {high:.2f}",
-        "" if wanted is None else f"{wanted:g}",
+        "" if goal is None else f"{goal:g}",
     ]
 
 
 async def nothing() -> None:
-    """For contenders that need no preparation."""
+    """The preparation of contenders that need none."""

@@ -1,7 +1,7 @@
-"""A redis-server of our own for one benchmark, on a free port of the loopback.
+"""A redis-server for one benchmark, on a free loopback port.
 
-It has the machine's last core to itself, the measured client the first: left to the scheduler they
-push each other aside. Threads that a client made before (valkey-glide's) run where they like.
+The server runs on the last core and the measured client on the first, so that they do not take CPU
+from each other. Threads that a client has started before (valkey-glide's) are not bound to a core.
 """
 # ruff: noqa: INP001 - imported by scripts
 
@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 import trustme
 from attrs import frozen
 
-_PATIENCE = 20
+_TIMEOUT = 20
 
 
 @frozen
@@ -31,13 +31,13 @@ class TlsFiles:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """What makes redis-server speak TLS with it and ask clients for none."""
+        """Options of redis-server: TLS with this certificate, no client certificates."""
         files = ("--tls-cert-file", str(self.certificate), "--tls-key-file", str(self.key))
         return (*files, "--tls-ca-cert-file", str(self.ca), "--tls-auth-clients", "no")
 
 
 def tls_files(directory: Path) -> TlsFiles:
-    """New ones, in this directory."""
+    """New files in ``directory``."""
     authority = trustme.CA()
     issued = authority.issue_cert("127.0.0.1", "localhost")
     files = TlsFiles(directory / "ca.pem", directory / "server.pem", directory / "server.key")
@@ -50,14 +50,14 @@ def tls_files(directory: Path) -> TlsFiles:
 
 @contextmanager
 def redis_server(*options: str, tls: bool = False) -> Iterator[int]:
-    """Its port; it writes nothing to disk."""
+    """A server that writes nothing to disk; yields its port."""
     binary = shutil.which("redis-server")
     assert binary is not None, "redis-server is not installed"
     with TemporaryDirectory(prefix="privity-redis-") as directory:
         port = _free_port()
         listen = ("--port", "0", "--tls-port", str(port)) if tls else ("--port", str(port))
         quiet = ("--save", "", "--appendonly", "no", "--dir", directory, "--bind", "127.0.0.1")
-        process = subprocess.Popen(  # noqa: S603 - a server of our own
+        process = subprocess.Popen(  # noqa: S603 - our own server
             [binary, *listen, *quiet, *options], stdout=subprocess.DEVNULL
         )
         os.sched_setaffinity(process.pid, {_cores()[-1]})
@@ -69,8 +69,8 @@ def redis_server(*options: str, tls: bool = False) -> Iterator[int]:
             process.wait()
 
 
-def to_the_first_core() -> None:
-    """Bind the calling thread, and all that it makes from now on."""
+def bind_to_first_core() -> None:
+    """Bind the calling thread, and all threads that it starts from now on, to the first core."""
     os.sched_setaffinity(0, {_cores()[0]})
 
 
@@ -86,7 +86,7 @@ def _free_port() -> int:
 
 
 def _await_listening(port: int) -> None:
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _TIMEOUT
     while time.monotonic() < deadline:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return

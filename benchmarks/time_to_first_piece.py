@@ -1,9 +1,9 @@
-"""How much later the first piece of a reply comes through Privity than straight from the model.
+"""The time to the first piece of a reply, through Privity and directly from the model server.
 
     python benchmarks/time_to_first_piece.py MODEL_BASE_URL MODEL_NAME PRIVITY_URL [ROUNDS]
 
-Both ways are asked in turns, in random order, with the same system prompt and new questions, so
-that neither finds the other's prompt in the model server's cache.
+Each round sends a request both ways, in random order, with the same system prompt and a new
+question, so that no prompt is in the cache of the model server.
 """
 # ruff: noqa: INP001 - a script
 
@@ -20,56 +20,57 @@ import aiohttp
 
 from adapters.assistant_profile.toml_file import NEUTRAL
 
-Way = Callable[[str], Awaitable[tuple[float, float]]]
+Ask = Callable[[str], Awaitable[tuple[float, float]]]
+"""Sends a question; returns the seconds to the first piece and to the end."""
 
 
 def _question(number: int) -> str:
-    return f"Question {number} of {random.random()}: name one city in one short sentence."  # noqa: S311 - only to be new
+    return f"Question {number} of {random.random()}: name one city in one short sentence."  # noqa: S311 - makes it new
 
 
-async def _timed(
+async def _measure(
     session: aiohttp.ClientSession, url: str, body: object, mark: bytes
 ) -> tuple[float, float]:
-    """Seconds to the first event that holds ``mark``, and to the end."""
-    began, first = time.perf_counter(), 0.0
+    """The seconds to the first line that contains ``mark``, and to the end."""
+    start, first = time.perf_counter(), 0.0
     async with session.post(url, json=body) as response:
         assert response.status == 200, await response.text()
         async for line in response.content:
             if not first and mark in line:
-                first = time.perf_counter() - began
-    return first, time.perf_counter() - began
+                first = time.perf_counter() - start
+    return first, time.perf_counter() - start
 
 
 @asynccontextmanager
-async def _ways(model_url: str, name: str, privity_url: str) -> AsyncIterator[dict[str, Way]]:
+async def _ways(model_url: str, name: str, privity_url: str) -> AsyncIterator[dict[str, Ask]]:
     language = "Answer in the language with the tag en, unless the user writes in another."
     system = {"role": "system", "content": f"{NEUTRAL.system_prompt}\n\n{language}"}
     async with aiohttp.ClientSession() as session:
 
-        async def straight(text: str) -> tuple[float, float]:
-            said = [system, {"role": "user", "content": text}]
-            body = {"model": name, "messages": said, "stream": True, "max_tokens": 48}
-            return await _timed(session, f"{model_url}/chat/completions", body, b'"content"')
+        async def direct(text: str) -> tuple[float, float]:
+            messages = [system, {"role": "user", "content": text}]
+            body = {"model": name, "messages": messages, "stream": True, "max_tokens": 48}
+            return await _measure(session, f"{model_url}/chat/completions", body, b'"content"')
 
         async def privity(text: str) -> tuple[float, float]:
-            return await _timed(
+            return await _measure(
                 session, f"{privity_url}/api/chat", {"message": text}, b"text-delta"
             )
 
-        yield {"straight": straight, "privity": privity}
+        yield {"direct": direct, "privity": privity}
 
 
 async def main(model_url: str, name: str, privity_url: str, rounds: str = "10") -> None:
-    figures: dict[str, list[tuple[float, float]]] = {"straight": [], "privity": []}
+    results: dict[str, list[tuple[float, float]]] = {"direct": [], "privity": []}
     async with _ways(model_url, name, privity_url) as ways:
         for number in range(int(rounds) + 1):
             for way in random.sample(sorted(ways), 2):
-                took = await ways[way](_question(number))
+                seconds = await ways[way](_question(number))
                 if number:  # the first round only warms up
-                    figures[way].append(took)
-    medians = {way: statistics.median(first for first, _ in rows) for way, rows in figures.items()}
+                    results[way].append(seconds)
+    medians = {way: statistics.median(first for first, _ in rows) for way, rows in results.items()}
     print(json.dumps({"median seconds to the first piece": medians}, indent=1))
-    print(f"privity / straight: {medians['privity'] / medians['straight']:.3f}")
+    print(f"privity / direct: {medians['privity'] / medians['direct']:.3f}")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""Load + commit pairs a second over one connection: the multiplexer against clients of Redis.
+"""Pairs of load and commit per second: the multiplexer compared with other Redis clients.
 
     pip install valkey-glide
     python benchmarks/wire_pairs.py [tcp|tls] [ROUNDS]
 
-128 callers, each with a list of ten frames of 416 bytes. A pair is LRANGE of the newest 65, then,
-with the tag that it brought, our splice script by EVALSHA, which puts one frame in the place of the
-last. The same for everybody, one after the other: a commit needs what its load brought. redis-py
-makes plain calls, which for one command are quicker than a pipeline of one.
+128 callers, each with a list of ten frames of 416 bytes. A pair is LRANGE of the newest 65 frames,
+then the splice script with EVALSHA, which replaces the last frame and needs the tag that LRANGE
+returned. All clients run the same pairs. redis-py makes plain calls, which for one command are
+faster than a pipeline.
 
-"both at once" needs no tag from the load: every caller sends both commands together (redis-py in
-one pipeline, valkey-glide in one batch), which spares a round trip but is not how a store works.
+"both at once" needs no tag from the load: each caller sends both commands together (redis-py in one
+pipeline, valkey-glide in one batch). That saves a round trip, but a store cannot work like that.
 """
 # ruff: noqa: INP001 - a script
 
@@ -25,7 +25,7 @@ from typing import Any
 import uvloop
 from redis.asyncio import BlockingConnectionPool, Redis, SSLConnection
 from rounds import Contender, Work, nothing, rates_of, table
-from servers import TlsFiles, redis_server, tls_files, to_the_first_core
+from servers import TlsFiles, bind_to_first_core, redis_server, tls_files
 
 from adapters.encrypted_redis.command_queue import Bounds
 from adapters.encrypted_redis.connecting import RedisAddress
@@ -35,16 +35,16 @@ from adapters.system.clock import SystemClock
 
 CALLERS, FRAMES, SIZE, RETENTION = 128, 10, 416, 86_400_000
 OURS = "the multiplexer"
-WANTED = {
+GOALS = {
     "tcp": {"redis-py, single connection": 12.0, "redis-py, pool of 50": 6.0, "valkey-glide": 3.0},
     "tls": {"redis-py, single connection": 9.0, "redis-py, pool of 50": 5.0},
 }
 
 Send = Callable[..., Awaitable[Any]]
-"""One command, its reply."""
+"""Sends one command; returns its reply."""
 
 Both = Callable[[tuple[Any, ...], tuple[Any, ...]], Awaitable[Any]]
-"""Two commands at once, their replies."""
+"""Sends two commands at once; returns their replies."""
 
 
 def _key(caller: int) -> str:
@@ -56,7 +56,7 @@ def _load(caller: int) -> tuple[Any, ...]:
 
 
 def _commit(caller: int) -> tuple[Any, ...]:
-    """Lacks the expected tag and what follows it."""
+    """The commit up to the expected tag; the other arguments follow."""
     key = _key(caller)
     return ("EVALSHA", SPLICE.digest, "2", key, f"{{{key}}}:turn")
 
@@ -70,9 +70,9 @@ def _after(tag: bytes) -> bytes:
 
 
 def _pairs(send: Send) -> Work:
-    async def work(caller: int, goes_on: Callable[[], bool]) -> int:
+    async def work(caller: int, may_continue: Callable[[], bool]) -> int:
         done, load, commit = 0, _load(caller), _commit(caller)
-        while goes_on():
+        while may_continue():
             tag = (await send(*load))[-1][-16:]
             answer = await send(*commit, tag, *_REPLACING_ONE, _BODY + _after(tag))
             assert answer == b"OK"
@@ -83,10 +83,10 @@ def _pairs(send: Send) -> Work:
 
 
 def _at_once(both: Both, first: Send) -> Work:
-    async def work(caller: int, goes_on: Callable[[], bool]) -> int:
+    async def work(caller: int, may_continue: Callable[[], bool]) -> int:
         done, load, commit = 0, _load(caller), _commit(caller)
         tag = (await first(*load))[-1][-16:]
-        while goes_on():
+        while may_continue():
             following = _after(tag)
             whole = (*commit, tag, *_REPLACING_ONE, _BODY + following)
             _, answer = await both(load, whole)
@@ -128,7 +128,7 @@ async def _redis_py(client: "Redis") -> AsyncIterator[tuple[Send, Both]]:
 
 @asynccontextmanager
 async def _glide(port: int, tls: TlsFiles | None) -> AsyncIterator[tuple[Send, Both]]:
-    import glide  # noqa: PLC0415 - only this script needs it
+    import glide  # noqa: PLC0415 - imported only if used
 
     advanced = None
     if tls is not None:
@@ -157,13 +157,13 @@ async def _glide(port: int, tls: TlsFiles | None) -> AsyncIterator[tuple[Send, B
 
 
 def _clients(port: int, tls: TlsFiles | None) -> dict[str, Any]:
-    """As their makers ship them: default time-outs, hiredis installed."""
+    """The clients with their default time-outs; hiredis is installed."""
     place = RedisAddress(
         url=f"redis{'s' if tls else ''}://127.0.0.1:{port}/0", ca_file=tls.ca if tls else None
     )
     how: dict[str, Any] = {"host": "127.0.0.1", "port": port}
     secure = {"ssl_ca_certs": str(tls.ca)} if tls else {}
-    # Its pipelines take further connections, of which it would allow 100.
+    # Even the single client opens more connections for pipelines, by default at most 100.
     how_single = {**how, "max_connections": 2 * CALLERS, "single_connection_client": True}
     single = Redis(**how_single, ssl=tls is not None, **secure)
     pool: Any = BlockingConnectionPool(
@@ -189,18 +189,18 @@ async def _seed(send: Send) -> None:
 
 async def _measured(port: int, tls: TlsFiles | None, rounds: int) -> None:
     pairs, at_once = [], []
-    async with AsyncExitStack() as new_conversation:
+    async with AsyncExitStack() as stack:
         for name, client in _clients(port, tls).items():
-            send, both = await new_conversation.enter_async_context(client)
+            send, both = await stack.enter_async_context(client)
             if name == OURS:
                 await _seed(send)
             pairs.append(Contender(name, _pairs(send), nothing))
             at_once.append(Contender(name, _at_once(both, send), nothing))
-        to_the_first_core()
-        wanted = WANTED["tls" if tls else "tcp"]
+        bind_to_first_core()
+        goals = GOALS["tls" if tls else "tcp"]
         for heading, contenders in (("one after the other", pairs), ("both at once", at_once)):
             rates = await rates_of(contenders, callers=CALLERS, rounds=rounds, seconds=0.5)
-            print(f"\n{heading}\n\n{table(rates, OURS, wanted, 'pairs/s')}", flush=True)
+            print(f"\n{heading}\n\n{table(rates, OURS, goals, 'pair')}", flush=True)
 
 
 async def main(transport: str = "tcp", rounds: str = "15") -> None:

@@ -1,13 +1,13 @@
 """Create what the services of docker-compose.yml share: certificates, a password, a master key.
 
-    python3 prepare.py SECRETS_OF_REDIS SECRETS_OF_PRIVITY DATA_OF_REDIS MODEL_API_KEY
+    python3 prepare.py REDIS_SECRETS PRIVITY_SECRETS REDIS_DATA MODEL_API_KEY_FILE
 
 Everything is created on first use and kept in two volumes. Later runs replace only two files: the
 model provider's API key, which the operator may have changed, and the permissions of the Redis
 users, because a newer release may need more of them. Each service gets only its own secrets: Redis
 never sees the master key.
 """
-# ruff: noqa: INP001 - a script of its own
+# ruff: noqa: INP001 - a script
 
 import base64
 import hashlib
@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 HOST = "redis"
-YEARS = timedelta(days=3650)
+VALIDITY = timedelta(days=3650)
 REDIS_USER = (999, 1000)
 PRIVITY_USER = (10001, 10001)
 COMMANDS = (
@@ -50,7 +50,7 @@ def _certificate(
         .public_key(public)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + YEARS)
+        .not_valid_after(now + VALIDITY)
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
     )
     if not ca:
@@ -59,11 +59,11 @@ def _certificate(
     return builder.sign(signer, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
-def _private(key: ec.EllipticCurvePrivateKey) -> bytes:
+def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def _keep(directory: Path, files: dict[str, bytes], owner: tuple[int, int]) -> None:
+def _write_files(directory: Path, files: dict[str, bytes], owner: tuple[int, int]) -> None:
     for name, content in files.items():
         path = directory / name
         path.write_bytes(content)
@@ -73,12 +73,13 @@ def _keep(directory: Path, files: dict[str, bytes], owner: tuple[int, int]) -> N
     directory.chmod(0o500)
 
 
-def _users(password: str) -> bytes:
+def _acl_file(password: str) -> bytes:
     digest = hashlib.sha256(password.encode()).hexdigest()
     keys = "~conversation:state:* ~{conversation:state:*"
     lines = (
-        # Nobody can log in as this user, but Redis replays its append-only file with the user's
-        # permissions. Without them it skips every transaction, and a restart forgets everything.
+        # This user has no password and cannot log in. But Redis replays its append-only file with
+        # the user's permissions: without them it skips all transactions, and a restart forgets
+        # everything.
         "user default off resetpass ~* &* +@all",
         f"user privity on #{digest} resetkeys {keys} resetchannels -@all {COMMANDS}",
         "user health on nopass resetkeys resetchannels -@all +ping",
@@ -86,34 +87,31 @@ def _users(password: str) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def _password_in(url: str) -> str:
-    return urlsplit(url).password or ""
-
-
-def main(of_redis: Path, of_privity: Path, data: Path, model_key: Path) -> None:
-    os.chown(data, *REDIS_USER)
-    _keep(of_privity, {"model-api-key": model_key.read_bytes()}, PRIVITY_USER)
-    known = of_privity / "redis-url"
-    if known.exists():
-        _keep(of_redis, {"users.acl": _users(_password_in(known.read_text()))}, REDIS_USER)
+def main(redis_secrets: Path, privity_secrets: Path, redis_data: Path, model_api_key: Path) -> None:
+    os.chown(redis_data, *REDIS_USER)
+    _write_files(privity_secrets, {"model-api-key": model_api_key.read_bytes()}, PRIVITY_USER)
+    redis_url = privity_secrets / "redis-url"
+    if redis_url.exists():
+        password = urlsplit(redis_url.read_text()).password or ""
+        _write_files(redis_secrets, {"users.acl": _acl_file(password)}, REDIS_USER)
         return
-    authority, server = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    trusted = _certificate("privity compose", authority.public_key(), authority, ca=True)
+    ca_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    ca_pem = _certificate("privity compose", ca_key.public_key(), ca_key, ca=True)
     password = secrets.token_urlsafe(32)
     master_key = base64.b64encode(secrets.token_bytes(32)).decode()
     for_redis = {
-        "ca.pem": trusted,
-        "redis.pem": _certificate(HOST, server.public_key(), authority, ca=False),
-        "redis.key": _private(server),
-        "users.acl": _users(password),
+        "ca.pem": ca_pem,
+        "redis.pem": _certificate(HOST, server_key.public_key(), ca_key, ca=False),
+        "redis.key": _private_pem(server_key),
+        "users.acl": _acl_file(password),
     }
     for_privity = {
-        "ca.pem": trusted,
+        "ca.pem": ca_pem,
         "keys": f"first:{master_key}".encode(),
         "redis-url": f"rediss://privity:{password}@{HOST}:6379/0".encode(),
     }
-    _keep(of_redis, for_redis, REDIS_USER)
-    _keep(of_privity, for_privity, PRIVITY_USER)
+    _write_files(redis_secrets, for_redis, REDIS_USER)
+    _write_files(privity_secrets, for_privity, PRIVITY_USER)
 
 
 if __name__ == "__main__":

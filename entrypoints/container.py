@@ -1,9 +1,8 @@
-"""Everything put together: adapters opened in order, use cases wired by punq.
+"""The container: opens the adapters in order, registers each under its port, wires the use cases.
 
-punq's default scope is transient, so every opened adapter is registered as an instance; it does not
-check instances against protocols, so each is named with its port's type first and mypy tells.
-
-Which adapters keep conversations: opened by the settings, closed with the stack.
+punq creates a new object for each use unless an instance is registered, so every adapter is. It
+does not check an instance against a protocol, so each is first assigned to a variable of its port's
+type, where mypy does.
 """
 
 import os
@@ -12,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
+import attrs
 import punq
 from attrs import frozen
 
@@ -37,23 +37,10 @@ from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.turn import TurnPolicy
 from domain.service.prompt_building import Budget
+from entrypoints.http.openai.services import OpenAIServices
+from entrypoints.http.services import Services
 from entrypoints.settings import Settings, Storage
-from entrypoints.usecases.conversations import (
-    CreateSession,
-    FindConversation,
-    ForgetConversation,
-    ReadHistory,
-)
-from entrypoints.usecases.create_response import CreateResponse
-from entrypoints.usecases.edit_items import CreateConversation, EditItems
-from entrypoints.usecases.ephemeral_reply import EphemeralReply
-from entrypoints.usecases.follow_turn import FollowTurn, MissingLogs, TurnWatch
-from entrypoints.usecases.open_turn import AbandonTurn, OpenTurn, StartTurn
-from entrypoints.usecases.regenerate import Regenerate
-from entrypoints.usecases.run_turn import RunTurn, SaveReply
-from entrypoints.usecases.send_message import SendMessage
-from entrypoints.usecases.stop_turn import StopTurn
-from entrypoints.usecases.submit_tool_results import SubmitToolResults
+from entrypoints.usecases.follow_turn import MissingLogs
 from ports.assistant_profile import AssistantProfile
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
@@ -66,89 +53,33 @@ from ports.telemetry import Telemetry
 from ports.turn_log import TurnLog
 from ports.turn_runner import TurnRunner
 
-
-@frozen(kw_only=True)
-class OpenedStorage:
-    """What keeps conversations."""
-
-    store: ConversationStateStore
-    log: TurnLog
-    readiness: Readiness
-
-
-async def opened_storage(
-    stack: AsyncExitStack, settings: Settings, ring: KeyRing, clock: Clock, telemetry: Telemetry
-) -> OpenedStorage:
-    """The adapters, open until ``stack`` closes them.
-
-    Raises:
-        RedisUnreachable: Redis does not answer, or does not let us in.
-    """
-    if settings.storage is Storage.MEMORY:
-        return _in_memory(clock)
-    place = redis_place(settings)
-    commands = await stack.enter_async_context(open_redis(place, clock=clock, telemetry=telemetry))
-    await _compared(commands, telemetry)
-    sealer = Sealer(ring=ring, random_bytes=os.urandom)
-    log = RedisTurnLog(commands=commands, sealer=sealer, clock=clock, batching=Batching())
-    store = RedisConversationStore(commands=commands, sealer=sealer, log=log, clock=clock)
-    return OpenedStorage(store=store, log=log, readiness=RedisReadiness(commands))
-
-
-async def _compared(commands: RedisClient, telemetry: Telemetry) -> None:
-    """Note what of the server is not as conversations need it; it is the operator's to decide."""
-    for finding in await server_findings(commands):
-        if finding.level is not Level.GOOD:
-            telemetry.emit("redis.setting", topic=finding.topic, found=finding.text)
-
-
-def redis_place(settings: Settings) -> RedisAddress:
-    """Where Redis is by the settings."""
-    return RedisAddress(
-        url=settings.redis_url or "",
-        ca_file=settings.redis_ca_file,
-        client_cert=settings.redis_client_cert,
-        client_key=settings.redis_client_key,
-    )
-
-
-def _in_memory(clock: Clock) -> OpenedStorage:
-    log = InMemoryTurnLog(clock=clock)
-    store = InMemoryConversationStore(clock=clock, log=log)
-    return OpenedStorage(store=store, log=log, readiness=InMemoryReadiness())
-
-
-USE_CASES: Final = (
-    AbandonTurn,
-    Regenerate,
-    SubmitToolResults,
-    FindConversation,
-    CreateConversation,
-    EditItems,
-    FollowTurn,
-    ForgetConversation,
-    RunTurn,
-    CreateSession,
-    OpenTurn,
-    CreateResponse,
-    ReadHistory,
-    EphemeralReply,
-    SaveReply,
-    SendMessage,
-    StartTurn,
-    StopTurn,
-    TurnWatch,
-)
 _WORD_PAUSE: Final = timedelta(milliseconds=40)
+"""Between two words of the scripted model."""
+
+
+def _use_cases_of(*kinds: type) -> set[type]:
+    """The use cases in the annotations of ``kinds``, and those that these need in turn."""
+    fields = [field.type for kind in kinds for field in attrs.fields(kind)]
+    parts = [kind for kind in fields if kind is not None and attrs.has(kind)]
+    if not parts:
+        return set()
+    used = {kind for kind in parts if kind.__module__.startswith("entrypoints.usecases.")}
+    return used | _use_cases_of(*parts)
+
+
+USE_CASES: Final = tuple(
+    sorted(_use_cases_of(Services, OpenAIServices), key=lambda use_case: use_case.__name__)
+)
+"""Every use case that a route needs, directly or through another use case."""
 
 
 @asynccontextmanager
-async def opened_container(settings: Settings) -> AsyncIterator[punq.Container]:
-    """The container with every adapter open; they are closed in reverse order at the end.
+async def open_container(settings: Settings) -> AsyncIterator[punq.Container]:
+    """The container with every adapter open; on exit they are closed in reverse order.
 
     Raises:
         KeyRingProblem, ProfileProblem, RedisUnreachable: what the operator has to fix. No message
-            contains a key or password.
+            contains a key or a password.
     """
     container = punq.Container()
     ring = KeyRing.parse(settings.keys) if settings.keys else KeyRing.random(os.urandom)
@@ -169,34 +100,79 @@ async def opened_container(settings: Settings) -> AsyncIterator[punq.Container]:
     container.register(TurnPolicy, instance=TurnPolicy())
     container.register(MissingLogs, instance=MissingLogs())
     container.register(Budget, instance=_budget(settings))
+    container.register(RateLimiter, instance=_rate_limiter(settings, clock, keys))
     for use_case in USE_CASES:
         container.register(use_case)
-    _register_limiter(container, settings, clock, keys)
     async with AsyncExitStack() as stack:
-        storage = await opened_storage(stack, settings, ring, clock, telemetry)
+        storage = await _open_storage(stack, settings, ring, clock, telemetry)
         container.register(ConversationStateStore, instance=storage.store)
         container.register(TurnLog, instance=storage.log)
         container.register(Readiness, instance=storage.readiness)
-        model = await _opened_model(stack, settings, clock)
-        container.register(LanguageModel, instance=model)
+        container.register(LanguageModel, instance=await _open_model(stack, settings, clock))
         yield container
+
+
+def redis_address(settings: Settings) -> RedisAddress:
+    """The address and certificates of Redis in ``settings``."""
+    return RedisAddress(
+        url=settings.redis_url or "",
+        ca_file=settings.redis_ca_file,
+        client_cert=settings.redis_client_cert,
+        client_key=settings.redis_client_key,
+    )
 
 
 def _budget(settings: Settings) -> Budget:
     return Budget(tokens=settings.model_context_tokens, reply_tokens=settings.model_reply_tokens)
 
 
-def _register_limiter(
-    container: punq.Container, settings: Settings, clock: Clock, keys: ClientKeys
-) -> None:
-    amounts = {Quota.NEW: settings.new_per_hour, Quota.STORED: settings.stored_bytes_per_hour}
-    limiter: RateLimiter = InMemoryRateLimiter(
-        clock=clock, per_hour=amounts, pseudonym=keys.pseudonym
-    )
-    container.register(RateLimiter, instance=limiter)
+def _rate_limiter(settings: Settings, clock: Clock, keys: ClientKeys) -> RateLimiter:
+    per_hour = {Quota.NEW: settings.new_per_hour, Quota.STORED: settings.stored_bytes_per_hour}
+    return InMemoryRateLimiter(clock=clock, per_hour=per_hour, pseudonym=keys.pseudonym)
 
 
-async def _opened_model(stack: AsyncExitStack, settings: Settings, clock: Clock) -> LanguageModel:
+@frozen(kw_only=True)
+class _Storage:
+    """The adapters that store conversations and the logs of their turns."""
+
+    store: ConversationStateStore
+    log: TurnLog
+    readiness: Readiness
+
+
+async def _open_storage(
+    stack: AsyncExitStack, settings: Settings, ring: KeyRing, clock: Clock, telemetry: Telemetry
+) -> _Storage:
+    """The storage that ``settings`` choose; ``stack`` closes it.
+
+    Raises:
+        RedisUnreachable: Redis does not answer, or rejects the credentials.
+    """
+    if settings.storage is Storage.MEMORY:
+        return _in_memory_storage(clock)
+    address = redis_address(settings)
+    client = await stack.enter_async_context(open_redis(address, clock=clock, telemetry=telemetry))
+    await _emit_server_findings(client, telemetry)
+    sealer = Sealer(ring=ring, random_bytes=os.urandom)
+    log = RedisTurnLog(client=client, sealer=sealer, clock=clock, batching=Batching())
+    store = RedisConversationStore(client=client, sealer=sealer, log=log, clock=clock)
+    return _Storage(store=store, log=log, readiness=RedisReadiness(client))
+
+
+def _in_memory_storage(clock: Clock) -> _Storage:
+    log = InMemoryTurnLog(clock=clock)
+    store = InMemoryConversationStore(clock=clock, log=log)
+    return _Storage(store=store, log=log, readiness=InMemoryReadiness())
+
+
+async def _emit_server_findings(client: RedisClient, telemetry: Telemetry) -> None:
+    """Log unsuitable settings of the server. Whether to change them is the operator's decision."""
+    for finding in await server_findings(client):
+        if finding.level is not Level.GOOD:
+            telemetry.emit("redis.setting", topic=finding.topic, found=finding.text)
+
+
+async def _open_model(stack: AsyncExitStack, settings: Settings, clock: Clock) -> LanguageModel:
     if settings.model_base_url is None or settings.model_name is None:
         return ScriptedModel(clock=clock, pause=_WORD_PAUSE)
     return await stack.enter_async_context(

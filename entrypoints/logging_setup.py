@@ -1,4 +1,4 @@
-"""How the process logs: structlog for our events, and what libraries say reduced to its kind."""
+"""Logging of the process: events of ours and of libraries, none with the text of an exception."""
 
 import logging
 import sys
@@ -8,12 +8,15 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 
 def set_up_logging(level: str) -> None:
-    """Log to standard error from ``level`` on: lines for people on a terminal, else JSON."""
+    """Log to standard error from ``level`` up, libraries from warning up.
+
+    The format is readable lines on a terminal, JSON otherwise.
+    """
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _kind_of_error,
+        _without_exception_text,
     ]
     structlog.configure(
         processors=[*shared, _renderer()],
@@ -28,14 +31,14 @@ def set_up_logging(level: str) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer()],
         )
     )
-    # What failed is told by the command, in one line and in our words.
-    logging.getLogger("uvicorn.error").addFilter(_is_not_about_the_start)
+    # The command itself reports a failed start, in one line.
+    logging.getLogger("uvicorn.error").addFilter(_is_not_failed_start)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(number, logging.WARNING))
 
 
-def _is_not_about_the_start(record: logging.LogRecord) -> bool:
+def _is_not_failed_start(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith("Application startup failed")
 
 
@@ -45,9 +48,9 @@ def _renderer() -> Processor:
     return structlog.processors.JSONRenderer()
 
 
-def _kind_of_error(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """A library's exception becomes its kind: its text could repeat what was said."""
-    raised = event.pop("exc_info", None)
-    if isinstance(raised, tuple) and raised[0] is not None:
-        event["kind"] = raised[0].__name__
+def _without_exception_text(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Replaces an exception by its class name: its text could contain message content."""
+    exc_info = event.pop("exc_info", None)
+    if isinstance(exc_info, tuple) and exc_info[0] is not None:
+        event["kind"] = exc_info[0].__name__
     return event

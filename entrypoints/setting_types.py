@@ -1,4 +1,4 @@
-"""How a setting is declared: its name, what it expects, how its text is understood."""
+"""How a setting is declared: its name, its meaning, and how its text is parsed."""
 
 import re
 from collections.abc import Callable
@@ -11,19 +11,23 @@ import attrs
 from attrs import frozen
 
 INFO: Final = "privity"
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+"""The key of a field's ``SettingInfo`` in its metadata."""
 
-Kind: TypeAlias = tuple[str, Callable[[str], Any]]
-"""What a value looks like, in words, and how it is parsed; ValueError or KeyError refuse it."""
+SettingType: TypeAlias = tuple[str, Callable[[str], Any]]
+"""What a value looks like, in words, and its parser, which raises ValueError or KeyError."""
+
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @frozen(kw_only=True)
 class SettingInfo:
-    """What is known about one setting.
+    """The declaration of one setting.
 
     Attributes:
         expects: what a value looks like, in words.
-        shown_default: as the documentation shows it.
+        parse: raises ValueError or KeyError if the text is not such a value.
+        secret: whether the value can also be read from a file, and is never shown.
+        shown_default: the default as the documentation shows it.
     """
 
     name: str
@@ -36,13 +40,17 @@ class SettingInfo:
 
 def setting(
     name: str,
-    kind: Kind,
+    kind: SettingType,
     default: Any,
     meaning: str,
     *,
     secret: bool = False,
     shown: str | None = None,
 ) -> Any:
+    """An attrs field for the setting ``name``.
+
+    ``shown`` is the default as the documentation shows it, if that differs from its text.
+    """
     expects, parse = kind
     info = SettingInfo(
         name=name,
@@ -61,6 +69,44 @@ def _shown(default: Any) -> str:
     return "" if default in (None, ()) else str(default)
 
 
+def whole_number(low: int, high: int) -> SettingType:
+    """An int from ``low`` to ``high``, both included."""
+
+    def parse(text: str) -> int:
+        number = int(text)
+        if not low <= number <= high:
+            raise ValueError
+        return number
+
+    return f"a whole number from {low} to {high}", parse
+
+
+def seconds(low: float, high: float) -> SettingType:
+    """A timedelta from ``low`` to ``high`` seconds, both included."""
+
+    def parse(text: str) -> timedelta:
+        number = float(text)
+        if not low <= number <= high:
+            raise ValueError
+        return timedelta(seconds=number)
+
+    return f"seconds from {low:g} to {high:g}", parse
+
+
+def _flag(text: str) -> bool:
+    return {"true": True, "false": False, "1": True, "0": False}[text.lower()]
+
+
+def _allow(text: str) -> bool:
+    return {"allow": True}[text.lower()]
+
+
+def _log_level(text: str) -> str:
+    if text.lower() not in ("debug", "info", "warning", "error"):
+        raise ValueError
+    return text.lower()
+
+
 def _http_url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -70,28 +116,10 @@ def _http_url(text: str) -> str:
 
 def _plain_http_url(text: str) -> str:
     parts = urlsplit(_http_url(text))
-    # A password in a URL ends up in places where it can be read.
+    # URLs end up in logs and error messages, so they must not contain a password.
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError
     return text.rstrip("/")
-
-
-def _redis_url(text: str) -> str:
-    parts = urlsplit(text)
-    is_socket = parts.scheme == "unix"
-    if parts.scheme not in ("redis", "rediss", "unix") or parts.fragment:
-        raise ValueError
-    # Options of other clients, such as switching certificate checks off, are not taken.
-    if parts.query and not (is_socket and parts.query.removeprefix("db=").isdecimal()):
-        raise ValueError
-    if not is_socket and not (parts.hostname and (parts.path.strip("/") or "0").isdecimal()):
-        raise ValueError
-    _ = parts.port  # raises for what is no port
-    return text
-
-
-def _allow(text: str) -> bool:
-    return {"allow": True}[text.lower()]
 
 
 def _origin(text: str) -> str:
@@ -105,50 +133,35 @@ def _origins(text: str) -> tuple[str, ...]:
     return tuple(_origin(item.strip()) for item in text.split(",") if item.strip())
 
 
+def _redis_url(text: str) -> str:
+    parts = urlsplit(text)
+    is_socket = parts.scheme == "unix"
+    if parts.scheme not in ("redis", "rediss", "unix") or parts.fragment:
+        raise ValueError
+    # Options could switch off certificate checks. Only a socket's database number is allowed.
+    if parts.query and not (is_socket and parts.query.removeprefix("db=").isdecimal()):
+        raise ValueError
+    if not is_socket and not (parts.hostname and (parts.path.strip("/") or "0").isdecimal()):
+        raise ValueError
+    _ = parts.port  # raises ValueError if it is not a port number
+    return text
+
+
 def _digests(text: str) -> tuple[str, ...]:
     digests = tuple(item.strip().lower() for item in text.split(",") if item.strip())
-    # None at all would let everybody in.
+    # An empty list would accept every client key.
     if not digests or not all(_DIGEST.fullmatch(digest) for digest in digests):
         raise ValueError
     return digests
 
 
-def _flag(text: str) -> bool:
-    return {"true": True, "false": False, "1": True, "0": False}[text.lower()]
-
-
-def whole_number(low: int, high: int) -> Kind:
-    def parse(text: str) -> int:
-        number = int(text)
-        if not low <= number <= high:
-            raise ValueError
-        return number
-
-    return f"a whole number from {low} to {high}", parse
-
-
-def seconds(low: float, high: float) -> Kind:
-    def parse(text: str) -> timedelta:
-        number = float(text)
-        if not low <= number <= high:
-            raise ValueError
-        return timedelta(seconds=number)
-
-    return f"seconds from {low:g} to {high:g}", parse
-
-
-def log_level(text: str) -> str:
-    if text.lower() not in ("debug", "info", "warning", "error"):
-        raise ValueError
-    return text.lower()
-
-
 TEXT: Final = ("text", str)
 PATH: Final = ("a path", Path)
-URL: Final = ("an http or https URL without user, password or query", _plain_http_url)
-REDIS_URL: Final = ("a redis://, rediss:// or unix:// URL without options", _redis_url)
-ALLOW: Final = ("allow", _allow)
 FLAG: Final = ("true or false", _flag)
+ALLOW: Final = ("allow", _allow)
+LOG_LEVEL: Final = ("debug, info, warning or error", _log_level)
+URL: Final = ("an http or https URL without user, password or query", _plain_http_url)
 ORIGIN: Final = ("an origin such as https://chat.example.org", _origin)
 ORIGINS: Final = ("origins such as https://example.org, separated by commas", _origins)
+REDIS_URL: Final = ("a redis://, rediss:// or unix:// URL without options", _redis_url)
 DIGESTS: Final = ("SHA-256 digests in hexadecimal, separated by commas", _digests)

@@ -1,10 +1,6 @@
-"""All settings, in the order of the documentation. ``settings_reader`` reads them.
+"""The settings: declared, read from the environment, and checked against each other.
 
-Reading the settings: once, from the environment, checked as a whole.
-
-Every secret may also be given as the path of a file that holds it, in ``NAME_FILE``.
-
-Settings that each are right and do not go together.
+Each secret can also be read from a file, whose path is the value of ``NAME_FILE``.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,6 +21,7 @@ from entrypoints.setting_types import (
     DIGESTS,
     FLAG,
     INFO,
+    LOG_LEVEL,
     ORIGIN,
     ORIGINS,
     PATH,
@@ -32,7 +29,6 @@ from entrypoints.setting_types import (
     TEXT,
     URL,
     SettingInfo,
-    log_level,
     seconds,
     setting,
     whole_number,
@@ -40,7 +36,7 @@ from entrypoints.setting_types import (
 
 
 class Storage(Enum):
-    """Where conversations live."""
+    """Where conversations are stored."""
 
     MEMORY = "memory"
     REDIS = "redis"
@@ -48,7 +44,7 @@ class Storage(Enum):
 
 @frozen(kw_only=True)
 class Settings:
-    """All settings. See docs/settings.md, which is compared with this class by a test."""
+    """All settings, in the order of docs/settings.md. A test compares that page with this class."""
 
     redis_url: str | None = setting(
         "REDIS_URL",
@@ -203,69 +199,30 @@ class Settings:
     )
     log_level: str = setting(
         "PRIVITY_LOG_LEVEL",
-        ("debug, info, warning or error", log_level),
+        LOG_LEVEL,
         "info",
         "Lowest level that is logged. Message text is never logged.",
     )
 
     @property
     def storage(self) -> Storage:
-        """Where conversations live by these settings."""
-        enabled = self.redis_enabled is not False and self.redis_url is not None
-        return Storage.REDIS if enabled else Storage.MEMORY
+        """Redis if ``REDIS_URL`` is set and ``REDIS_ENABLED`` is not false."""
+        has_redis = self.redis_url is not None and self.redis_enabled is not False
+        return Storage.REDIS if has_redis else Storage.MEMORY
 
     @property
     def is_https(self) -> bool:
-        """Whether users reach the service by https."""
+        """Whether the public URL is an https URL."""
         return self.public_url is not None and self.public_url.startswith("https://")
 
 
-def cross_checks(settings: Settings) -> Iterator[str]:
-    """What does not go together, by name; no value is shown."""
-    yield from _of_storage(settings)
-    yield from _of_the_model(settings)
-    if settings.embedding_origins and not settings.is_https:
-        yield "PRIVITY_EMBEDDING_ORIGINS needs an https PRIVITY_PUBLIC_URL."
-
-
-def is_loopback(host: str) -> bool:
-    """Whether this names the machine itself."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _of_storage(settings: Settings) -> Iterator[str]:
-    if settings.redis_enabled and settings.redis_url is None:
-        yield "REDIS_ENABLED is true, but REDIS_URL is not set."
-    if (settings.redis_client_cert is None) != (settings.redis_client_key is None):
-        yield "REDIS_CLIENT_CERT and REDIS_CLIENT_KEY go together."
-    if settings.storage is not Storage.REDIS:
-        return
-    if not settings.keys:
-        yield "Redis needs PRIVITY_KEYS: make a key with `privity new-key` and keep it."
-    if _is_in_the_clear(settings):
-        yield "REDIS_URL leaves this machine without TLS: use rediss:// or REDIS_PLAINTEXT=allow."
-
-
-def _is_in_the_clear(settings: Settings) -> bool:
-    parts = urlsplit(settings.redis_url or "")
-    is_elsewhere = parts.scheme == "redis" and not is_loopback(parts.hostname or "")
-    return is_elsewhere and not settings.redis_plaintext
-
-
-def _of_the_model(settings: Settings) -> Iterator[str]:
-    if settings.model_base_url and not settings.model_name:
-        yield "MODEL_BASE_URL is set, but MODEL_NAME is not."
-    if settings.model_name and not settings.model_base_url:
-        yield "MODEL_NAME is set, but MODEL_BASE_URL is not."
-    if settings.model_reply_tokens >= settings.model_context_tokens:
-        yield "MODEL_REPLY_TOKENS must be below MODEL_CONTEXT_TOKENS."
-
-
 class SettingsProblem(Exception):
-    """The settings do not work together. Says every problem at once, by name, without a value."""
+    """The settings are unusable.
+
+    Attributes:
+        problems: one sentence for each problem. They name settings and never show a value, which
+            may be a secret.
+    """
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -278,35 +235,64 @@ def setting_infos() -> tuple[SettingInfo, ...]:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """The settings that ``environment`` holds; empty values count as absent.
+    """The settings in ``environment``; an empty value counts as not set.
 
     Raises:
-        SettingsProblem: naming everything that is wrong.
+        SettingsProblem: with every problem at once.
     """
-    problems: list[str] = []
-    values: dict[str, Any] = {}
-    for field in attrs.fields(Settings):
-        info: SettingInfo = field.metadata[INFO]
-        try:
-            text = _text_of(info, environment)
-            if text:
-                values[field.name] = info.parse(text)
-        except (ValueError, KeyError):
-            # The cause would show the value, which may be a secret.
-            problems.append(f"{info.name}: expected {info.expects}.")
-        except OSError:
-            problems.append(f"{info.name}_FILE: cannot be read.")
-    problems.extend(_unusable(values))
+    values, problems = _parsed_values(environment)
+    problems += _content_problems(values)
     if not problems:
         settings = Settings(**values)
-        problems.extend(cross_checks(settings))
+        problems += cross_checks(settings)
         if not problems:
             return settings
     raise SettingsProblem(problems)
 
 
-def _unusable(values: Mapping[str, Any]) -> Iterator[str]:
-    """What only shows when it is looked into: the keys and the assistant's file."""
+def cross_checks(settings: Settings) -> Iterator[str]:
+    """Problems between settings that are valid one by one, as sentences without a value."""
+    yield from _storage_problems(settings)
+    yield from _model_problems(settings)
+    if settings.embedding_origins and not settings.is_https:
+        yield "PRIVITY_EMBEDDING_ORIGINS needs a PRIVITY_PUBLIC_URL with https."
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is ``localhost`` or a loopback address."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _parsed_values(environment: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """The values by field name, and the problems of those that could not be parsed."""
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for field in attrs.fields(Settings):
+        info: SettingInfo = field.metadata[INFO]
+        try:
+            text = _raw_text(info, environment)
+            if text:
+                values[field.name] = info.parse(text)
+        except (ValueError, KeyError):
+            # Not chained: the exception's text would show the value, which may be a secret.
+            problems.append(f"{info.name}: expected {info.expects}.")
+        except OSError:
+            problems.append(f"{info.name}_FILE: the file cannot be read.")
+    return values, problems
+
+
+def _raw_text(info: SettingInfo, environment: Mapping[str, str]) -> str:
+    path = environment.get(f"{info.name}_FILE", "") if info.secret else ""
+    if path:
+        return Path(path).read_text(encoding="utf-8").strip()
+    return environment.get(info.name, "").strip()
+
+
+def _content_problems(values: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong inside the key ring and the assistant file."""
     try:
         if "keys" in values:
             KeyRing.parse(values["keys"])
@@ -318,8 +304,31 @@ def _unusable(values: Mapping[str, Any]) -> Iterator[str]:
         yield str(problem)
 
 
-def _text_of(info: SettingInfo, environment: Mapping[str, str]) -> str:
-    path = environment.get(f"{info.name}_FILE", "") if info.secret else ""
-    if path:
-        return Path(path).read_text(encoding="utf-8").strip()
-    return environment.get(info.name, "").strip()
+def _storage_problems(settings: Settings) -> Iterator[str]:
+    if settings.redis_enabled and settings.redis_url is None:
+        yield "REDIS_ENABLED is true, but REDIS_URL is not set."
+    if (settings.redis_client_cert is None) != (settings.redis_client_key is None):
+        yield "REDIS_CLIENT_CERT and REDIS_CLIENT_KEY must be set together."
+    if settings.storage is not Storage.REDIS:
+        return
+    if not settings.keys:
+        yield "Redis needs PRIVITY_KEYS. Create a key with `privity new-key` and store it safely."
+    if _is_plaintext_to_remote(settings) and not settings.redis_plaintext:
+        yield (
+            "REDIS_URL connects to a remote Redis without TLS. Use rediss://, or set "
+            "REDIS_PLAINTEXT=allow."
+        )
+
+
+def _is_plaintext_to_remote(settings: Settings) -> bool:
+    parts = urlsplit(settings.redis_url or "")
+    return parts.scheme == "redis" and not is_loopback(parts.hostname or "")
+
+
+def _model_problems(settings: Settings) -> Iterator[str]:
+    if settings.model_base_url and not settings.model_name:
+        yield "MODEL_BASE_URL is set, but MODEL_NAME is not."
+    if settings.model_name and not settings.model_base_url:
+        yield "MODEL_NAME is set, but MODEL_BASE_URL is not."
+    if settings.model_reply_tokens >= settings.model_context_tokens:
+        yield "MODEL_REPLY_TOKENS must be less than MODEL_CONTEXT_TOKENS."

@@ -1,6 +1,6 @@
-"""The commands that wait for their replies, in order: some still to be sent, some sent.
+"""The commands that wait for their replies, in order: the ones already sent, then the unsent ones.
 
-Time comes in as a number of seconds; nothing here reads a clock, waits, or touches a socket.
+Time is passed in, as a number of seconds: nothing here reads a clock, waits, or touches a socket.
 """
 
 import asyncio
@@ -20,21 +20,22 @@ class ConnectionTrouble(Exception):
 
 
 class NotSent(ConnectionTrouble):
-    """The command never left: nothing has changed."""
+    """The command was never sent: nothing has changed."""
 
 
 class OutcomeUnknown(ConnectionTrouble):
-    """The command left, its reply did not come: it may have been carried out."""
+    """The command was sent and got no reply: it may have been carried out."""
 
 
 @frozen(kw_only=True)
 class Bounds:
-    """How much and how long callers may wait.
+    """How long callers wait, and how many.
 
     Attributes:
-        timeout: for one reply, from the call on; also for a connection.
+        timeout: for one reply, from the call on; also for making a connection.
         grace: how late the oldest reply may be before the connection counts as dead.
-        commands, size: unanswered at most, in number and bytes.
+        commands: most commands without a reply.
+        size: most bytes of commands without a reply.
     """
 
     timeout: timedelta = timedelta(seconds=2)
@@ -51,92 +52,92 @@ class _Command:
 
 
 class CommandQueue:
-    """First come, first sent, first answered."""
+    """Commands are sent, and replies assigned to them, in the order in which they were added."""
 
     def __init__(self, bounds: Bounds) -> None:
-        """Nothing waits yet."""
+        """Empty at first."""
         self._bounds = bounds
-        self._patience = bounds.timeout.total_seconds()
-        self._lateness = bounds.grace.total_seconds()
-        self._queue: deque[_Command] = deque()
+        self._timeout = bounds.timeout.total_seconds()
+        self._grace = bounds.grace.total_seconds()
+        self._unsent: deque[_Command] = deque()
         self._sent: deque[_Command] = deque()
         self._size = 0
 
     @property
     def is_crowded(self) -> bool:
-        """Whether half of what may wait does."""
-        count = len(self._queue) + len(self._sent)
+        """Whether half of the bound on commands, or on their bytes, is used up."""
+        count = len(self._unsent) + len(self._sent)
         return 2 * count >= self._bounds.commands or 2 * self._size >= self._bounds.size
 
     def add(self, packed: bytes, now: float, reply: Reply) -> Reply:
-        """Let a command, as it goes over the wire, wait for its ``reply``, which is returned.
+        """Queue a command, packed for the wire; returns ``reply``, the future of its reply.
 
         Raises:
-            NotSent: too much waits already.
+            NotSent: the bound on commands, or on their bytes, is reached.
         """
         size = self._size + len(packed)
-        count = len(self._queue) + len(self._sent)
+        count = len(self._unsent) + len(self._sent)
         if count >= self._bounds.commands or size > self._bounds.size:
-            raise NotSent("too much waits")
-        self._queue.append(_Command(packed, now + self._patience, reply))
+            raise NotSent("too many commands wait")
+        self._unsent.append(_Command(packed, now + self._timeout, reply))
         self._size = size
         return reply
 
     def send(self) -> list[bytes]:
-        """The commands that are to be sent now; from here on their outcome is uncertain."""
-        commands = [command.packed for command in self._queue]
-        self._sent.extend(self._queue)
-        self._queue.clear()
+        """Take all unsent commands, to be sent now; from here on their outcome is uncertain."""
+        commands = [command.packed for command in self._unsent]
+        self._sent.extend(self._unsent)
+        self._unsent.clear()
         return commands
 
-    def answer(self, reply: Any, refusal: RedisError | None) -> None:
-        """Give the oldest command that was sent its reply, or its refusal.
+    def answer(self, reply: Any, error: RedisError | None) -> None:
+        """Pass a reply, or an error that the server replied with, to the oldest sent command.
 
         Raises:
-            InvalidResponse: nobody waits for one.
+            InvalidResponse: no command waits for a reply.
         """
         if not self._sent:
-            raise InvalidResponse("a reply nobody asked for")
+            raise InvalidResponse("a reply to no command")
         command = self._sent.popleft()
         self._size -= len(command.packed)
         if command.reply.done():
             return
-        if refusal is None:
+        if error is None:
             command.reply.set_result(reply)
         else:
-            command.reply.set_exception(refusal)
+            command.reply.set_exception(error)
 
     def expire(self, now: float) -> bool:
-        """Fail what was waited for too long; whether the oldest reply is far too late."""
+        """Fail the commands whose time is up; returns whether the connection counts as dead."""
         for command in self._sent:
             if command.deadline > now:
                 break
             _fail(command, OutcomeUnknown("no reply in time"), None)
-        while self._queue and self._queue[0].deadline <= now:
-            self._size -= len(self._queue[0].packed)
-            _fail(self._queue.popleft(), NotSent("not sent in time"), None)
-        return bool(self._sent) and self._sent[0].deadline + self._lateness <= now
+        while self._unsent and self._unsent[0].deadline <= now:
+            self._size -= len(self._unsent[0].packed)
+            _fail(self._unsent.popleft(), NotSent("not sent in time"), None)
+        return bool(self._sent) and self._sent[0].deadline + self._grace <= now
 
     def next_deadline(self, now: float) -> float | None:
-        """When ``expire`` has something to do again; absent while nothing waits."""
-        coming = (one.deadline for one in (*self._sent, *self._queue) if one.deadline > now)
-        due = [next(coming, None)]
+        """When ``expire`` must be called again; None if no command waits."""
+        commands = (*self._sent, *self._unsent)
+        deadlines = [next((one.deadline for one in commands if one.deadline > now), None)]
         if self._sent:
-            due.append(self._sent[0].deadline + self._lateness)
-        return min((moment for moment in due if moment is not None and moment > now), default=None)
+            deadlines.append(self._sent[0].deadline + self._grace)
+        return min((one for one in deadlines if one is not None and one > now), default=None)
 
     def fail_all(self, cause: BaseException | None) -> None:
-        """The connection ended: what was sent is uncertain, what was not never left."""
+        """Fail all commands: the outcome of the sent ones is unknown, the others were not sent."""
         for command in self._sent:
             _fail(command, OutcomeUnknown("the connection ended"), cause)
-        for command in self._queue:
+        for command in self._unsent:
             _fail(command, NotSent("there is no connection"), cause)
         self._sent.clear()
-        self._queue.clear()
+        self._unsent.clear()
         self._size = 0
 
 
-def _fail(command: _Command, trouble: ConnectionTrouble, cause: BaseException | None) -> None:
+def _fail(command: _Command, error: ConnectionTrouble, cause: BaseException | None) -> None:
     if not command.reply.done():
-        trouble.__cause__ = cause
-        command.reply.set_exception(trouble)
+        error.__cause__ = cause
+        command.reply.set_exception(error)

@@ -1,4 +1,8 @@
-"""Opening the one connection: where Redis is, how it is spoken to, waiting for it at the start."""
+"""Connecting to Redis: its address, how its certificate is checked, waiting for it at the start.
+
+``rediss://`` checks the server's certificate and host name, and no option of the URL can switch
+that off. Neither an error's text nor a ``repr`` shows the URL's password.
+"""
 
 import asyncio
 import ssl
@@ -7,17 +11,13 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from attrs import field, frozen
-from redis.asyncio import Connection, SSLConnection, UnixDomainSocketConnection
-from redis.asyncio.connection import AbstractConnection
+from redis.asyncio import Connection, SSLConnection
+from redis.asyncio.connection import AbstractConnection, parse_url
 from redis.exceptions import RedisError
 
-from adapters.encrypted_redis.command_queue import (
-    Bounds,
-    ConnectionTrouble,
-)
+from adapters.encrypted_redis.command_queue import Bounds, ConnectionTrouble
 from adapters.encrypted_redis.multiplexer import Multiplexer
 from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.encrypted_redis.redis_errors import pause_after, reason_of
@@ -25,12 +25,12 @@ from ports.clock import Clock
 from ports.telemetry import Telemetry
 
 START_WITHIN: Final = timedelta(seconds=30)
-_PORT: Final = 6379
-_FOR_THE_OPERATOR: Final = ("WRONGPASS", "NOPERM", "NOAUTH")
+_DENIED: Final = ("WRONGPASS", "NOPERM", "NOAUTH")
+_FROM_URL: Final = ("host", "port", "path", "db", "username", "password")
 
 
 class RedisUnreachable(Exception):
-    """Redis did not answer at the start; the message names the place, never a password."""
+    """Redis did not answer at the start; the message names the address, never a password."""
 
 
 @frozen(kw_only=True)
@@ -39,8 +39,8 @@ class RedisAddress:
 
     Attributes:
         url: ``redis://``, ``rediss://`` or ``unix://``, with user, password and database number.
-        ca_file: certificates that may have signed the server's; absent: the system's.
-        client_cert, client_key: shown to the server, PEM files; absent: none.
+        ca_file: CA certificates for verifying the server, PEM; None for those of the system.
+        client_cert, client_key: what we present to the server, PEM files; None for nothing.
     """
 
     url: str = field(repr=False)
@@ -50,40 +50,30 @@ class RedisAddress:
 
     def __str__(self) -> str:
         """Host and port, or the socket's path."""
-        parts = urlsplit(self.url)
-        if parts.scheme == "unix":
-            return parts.path
-        host = parts.hostname or "localhost"
-        return f"{f'[{host}]' if ':' in host else host}:{parts.port or _PORT}"
+        parsed = parse_url(self.url)
+        if "path" in parsed:
+            return parsed["path"]
+        host = parsed.get("host", "localhost")
+        return f"{f'[{host}]' if ':' in host else host}:{parsed.get('port', 6379)}"
 
     def connection(self) -> AbstractConnection:
         """A connection to it that is not yet connected."""
-        parts = urlsplit(self.url)
-        if parts.scheme == "unix":
-            database = parse_qs(parts.query).get("db", ["0"])[0]
-            known = {**self._common(database), "path": unquote(parts.path)}
-            return UnixDomainSocketConnection(**known)
-        known = self._common(parts.path.strip("/") or "0")
-        known |= {"host": parts.hostname or "localhost", "port": parts.port or _PORT}
-        return (
-            SSLConnection(**known, **self._tls())
-            if parts.scheme == "rediss"
-            else Connection(**known)
-        )
-
-    def _common(self, database: str) -> dict[str, Any]:
-        parts = urlsplit(self.url)
-        return {
-            "db": int(database),
-            "username": unquote(parts.username) if parts.username else None,
-            "password": unquote(parts.password) if parts.password else None,
+        parsed: dict[str, Any] = {**parse_url(self.url)}
+        kind = parsed.get("connection_class", Connection)
+        # Other options of the URL could switch off certificate checks.
+        options: dict[str, Any] = {name: parsed[name] for name in _FROM_URL if name in parsed}
+        options |= {
             "protocol": 2,
             "socket_timeout": None,
             "socket_connect_timeout": Bounds().timeout.total_seconds(),
             "driver_info": None,
         }
+        connection: AbstractConnection = kind(**options, **self._tls(kind))
+        return connection
 
-    def _tls(self) -> dict[str, Any]:
+    def _tls(self, kind: type[AbstractConnection]) -> dict[str, Any]:
+        if kind is not SSLConnection:
+            return {}
         return {
             "ssl_cert_reqs": "required",
             "ssl_check_hostname": True,
@@ -96,22 +86,22 @@ class RedisAddress:
 
 @asynccontextmanager
 async def open_redis(
-    place: RedisAddress,
+    address: RedisAddress,
     *,
     clock: Clock,
     telemetry: Telemetry,
     within: timedelta = START_WITHIN,
     bounds: Bounds | None = None,
 ) -> AsyncIterator[RedisClient]:
-    """Commands over one connection, once Redis answers.
+    """A client over one connection, once Redis answers.
 
     Raises:
-        RedisUnreachable: it did not within the time, or does not let us in.
+        RedisUnreachable: it did not answer within ``within``, or denied access.
     """
-    connection = Multiplexer(place.connection, bounds or Bounds(), clock)
+    connection = Multiplexer(address.connection, bounds or Bounds(), clock)
     running = asyncio.create_task(connection.run())
     try:
-        await _answered(connection, place, clock, within)
+        await _wait_for_answer(connection, address, clock, within)
         yield RedisClient(connection=connection, clock=clock, telemetry=telemetry)
     finally:
         connection.close()
@@ -120,22 +110,22 @@ async def open_redis(
             await running
 
 
-async def _answered(
-    connection: Multiplexer, place: RedisAddress, clock: Clock, within: timedelta
+async def _wait_for_answer(
+    connection: Multiplexer, address: RedisAddress, clock: Clock, within: timedelta
 ) -> None:
     deadline, failures = clock.monotonic() + within, 0
     while True:
         try:
             await connection.call("PING")
         except (ConnectionTrouble, RedisError) as error:
-            cause = error.__cause__ if isinstance(error, ConnectionTrouble) else error
+            cause = error.__cause__ if isinstance(error, ConnectionTrouble) else None
             reason = reason_of(cause or error)
+            if reason in _DENIED:
+                raise RedisUnreachable(f"Redis at {address} denied access ({reason}).") from error
             failures += 1
             pause = pause_after(failures)
-            if reason in _FOR_THE_OPERATOR:
-                raise RedisUnreachable(f"Redis at {place} refuses us ({reason}).") from error
             if clock.monotonic() + pause >= deadline:
-                raise RedisUnreachable(f"Redis at {place} does not answer ({reason}).") from error
+                raise RedisUnreachable(f"Redis at {address} does not answer ({reason}).") from error
             await clock.sleep(pause)
         else:
             return

@@ -1,11 +1,4 @@
-"""Conversations in Redis, as lists of sealed frames. See ``docs/redis_layout.md``.
-
-Carrying out a write: state, stay and, when it opens a turn, its log, in one step.
-
-Where the frames of conversations in callers' hands stand, so that a write needs no read before.
-
-No content is kept here, and nothing outlives the conversation it is about.
-"""
+"""Conversations in Redis, as lists of sealed frames. See ``docs/redis_layout.md``."""
 
 import random
 import weakref
@@ -15,7 +8,13 @@ from typing import Final
 
 from attrs import frozen
 
-from adapters.encrypted_redis.frame_chain import FrameInfo, Stored, Write, first_write, next_write
+from adapters.encrypted_redis.frame_chain import (
+    FrameChain,
+    Stored,
+    Write,
+    first_write,
+    next_write,
+)
 from adapters.encrypted_redis.frame_reader import (
     FrameReader,
     StopReading,
@@ -42,7 +41,7 @@ from domain.model.errors import (
     ConversationTooLarge,
     OlderMessagesNeeded,
 )
-from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnRef
+from domain.model.identifiers import ConversationRef, Owner, TurnRef
 from domain.model.limits import MAX_CONVERSATION_BYTES
 from domain.model.turn import Turn
 from ports.clock import Clock
@@ -50,187 +49,55 @@ from ports.conversation_store import Change, Page, Predicate
 from ports.errors import ConversationBusy, StoredStateUnreadable
 
 KEEP_TTL: Final = timedelta()
-_NO_LOG: Final = ("", "", "", 0)
+"""A commit with this ttl leaves the conversation's ttl as it is."""
 
-
-class Commit:
-    """Commits writes. A repeat sends the same bytes and is exact."""
-
-    def __init__(self, commands: RedisClient, log: RedisTurnLog) -> None:
-        """``log`` seals the heads of the logs that are opened."""
-        self._commands = commands
-        self._log = log
-
-    async def __call__(
-        self, owner: Owner, write: Write, opening: Turn | None, stay: timedelta
-    ) -> bytes:
-        """``OK``, ``CONFLICT``, ``EXISTS`` or ``GONE``; ``stay`` may be ``KEEP_TTL``.
-
-        Raises:
-            ConversationTooLarge: a turn would be opened in a conversation at its bound.
-            StoreUnavailable: Redis does not answer.
-        """
-        if opening is not None and write.after.size > MAX_CONVERSATION_BYTES:
-            raise ConversationTooLarge
-        session_id = write.after.conversation.id
-        log = (
-            _NO_LOG
-            if opening is None
-            else self._log.head(ConversationRef(owner, session_id), opening)
-        )
-        answer: bytes = await self._commands.run_script(
-            "commit",
-            SPLICE,
-            (state_key(session_id), log_key(session_id)),
-            write.expected,
-            write.drop,
-            milliseconds(stay),
-            *log,
-            *write.frames,
-            repeat=True,
-        )
-        if opening and answer == b"OK":
-            self._log.opened(ConversationRef(owner, session_id), opening)
-        return answer
-
-    async def ensure_log(self, owner: Owner, stored: Stored, turn: Turn) -> bytes:
-        """``OK`` or ``OPENED``, or ``CONFLICT`` or ``GONE`` when this is no longer what is stored.
-
-        Raises:
-            StoreUnavailable: Redis does not answer.
-        """
-        session_id = stored.conversation.id
-        answer: bytes = await self._commands.run_script(
-            "log",
-            REOPEN,
-            (state_key(session_id), log_key(session_id)),
-            stored.places[-1].tag,
-            *self._log.head(ConversationRef(owner, session_id), turn),
-            repeat=True,
-        )
-        if answer == b"OPENED":
-            # What Redis had of the turn is lost: it is to get all of it again.
-            self._log.opened(ConversationRef(owner, session_id), turn)
-        return answer
-
-    async def forget(self, stored: Stored) -> bytes:
-        """``OK`` or ``GONE``, or ``CONFLICT`` when this is no longer what is stored.
-
-        Raises:
-            StoreUnavailable: Redis does not answer.
-        """
-        session_id, tag = stored.conversation.id, stored.places[-1].tag
-        keys = (state_key(session_id), log_key(session_id))
-        answer: bytes = await self._commands.run_script("forget", FORGET, keys, tag, repeat=True)
-        if answer == b"OK":
-            self._log.drop_local(session_id)
-        return answer
-
-
-def newly_opened(before: Conversation, after: Conversation) -> Turn | None:
-    """The turn that this change opens, absent when it opens none."""
-    turn, known = after.open_turn, before.turn
-    return turn if turn is not None and (known is None or known.id != turn.id) else None
-
-
-@frozen(kw_only=True)
-class Known:
-    """What is known of one conversation's frames, and who may open them."""
-
-    owner: Owner
-    sealer: BoundSealer
-    places: tuple[FrameInfo, ...]
-    before: bytes
-    size_before: int
-    oldest_key: bytes | None
-
-    def stored(self, conversation: Conversation) -> Stored:
-        """The same with the conversation that is stored there."""
-        return Stored(
-            conversation=conversation,
-            places=self.places,
-            before=self.before,
-            size_before=self.size_before,
-            oldest_key=self.oldest_key,
-        )
-
-
-class ChainCache:
-    """Remembers by identity: an equal conversation that was stored elsewhere is not the same."""
-
-    def __init__(self) -> None:
-        """Nothing is known yet."""
-        self._known: dict[int, tuple[weakref.ref[Conversation], Known]] = {}
-
-    def remember(self, owner: Owner, stored: Stored, sealer: BoundSealer) -> Conversation:
-        """The conversation, about which more is known from now on."""
-        conversation = stored.conversation
-        name = id(conversation)
-        gone = weakref.ref(conversation, lambda _: self._known.pop(name, None))
-        known = Known(
-            owner=owner,
-            sealer=sealer,
-            places=stored.places,
-            before=stored.before,
-            size_before=stored.size_before,
-            oldest_key=stored.oldest_key,
-        )
-        self._known[name] = (gone, known)
-        return conversation
-
-    def of(self, conversation: Conversation | None, owner: Owner) -> Known | None:
-        """What is known of it; absent when it never came from here, or for this owner."""
-        if conversation is None:
-            return None
-        found = self._known.get(id(conversation))
-        if found is None or found[0]() is not conversation or found[1].owner != owner:
-            return None
-        return found[1]
-
-
-_TRY_FOR: Final = timedelta(seconds=5)
-_PAUSE: Final = timedelta(milliseconds=2)
+_UPDATE_TIMEOUT: Final = timedelta(seconds=5)
+_SHORTEST_PAUSE: Final = timedelta(milliseconds=2)
 _LONGEST_PAUSE: Final = timedelta(milliseconds=100)
-_BEYOND_ALL: Final = 2**63
+_ABOVE_ALL_NUMBERS: Final = 2**63
+_NO_LOG: Final = ("", "", "", 0)
 
 
 class RedisConversationStore:
     """Keeps conversations as frames that only their owner and the master key open together."""
 
     def __init__(
-        self, *, commands: RedisClient, sealer: Sealer, log: RedisTurnLog, clock: Clock
+        self, *, client: RedisClient, sealer: Sealer, log: RedisTurnLog, clock: Clock
     ) -> None:
-        """``clock`` bounds how long an update is tried against faster writers."""
-        self._commands = commands
+        """``clock`` bounds how long an update competes with other writers."""
+        self._client = client
         self._sealer = sealer
         self._log = log
-        self._commit = Commit(commands, log)
+        self._writer = StateWriter(client, log)
         self._clock = clock
-        self._known = ChainCache()
+        self._chains = ChainCache()
 
     async def create(self, owner: Owner, conversation: Conversation) -> None:
         """See ``ports.conversation_store.ConversationStateStore.create``."""
-        sealer = self._bound(ConversationRef(owner, conversation.id))
-        write, opening = first_write(conversation, sealer), conversation.open_turn
-        answer = await self._commit(owner, write, opening, conversation.retained_for)
-        if answer != b"OK":
+        ref = ConversationRef(owner, conversation.id)
+        sealer = self._sealer_for(ref)
+        write = first_write(conversation, sealer)
+        reply = await self._writer.commit(
+            ref, write, conversation.open_turn, conversation.retained_for
+        )
+        if reply != b"OK":
             raise ConversationExists
-        self._known.remember(owner, write.after, sealer)
+        self._chains.remember(owner, write.after, sealer)
 
     async def load(self, ref: ConversationRef, last: int | None = None) -> Conversation:
         """See ``ports.conversation_store.ConversationStateStore.load``."""
-        sealer = self._bound(ref)
-        stored = await self._read(ref.session_id, sealer, newest_messages(last))
-        return self._known.remember(ref.owner, stored, sealer)
+        sealer = self._sealer_for(ref)
+        stored = await self._read(ref, sealer, newest_messages(last))
+        return self._chains.remember(ref.owner, stored, sealer)
 
     async def page(self, ref: ConversationRef, before: int | None, limit: int) -> Page:
         """See ``ports.conversation_store.ConversationStateStore.page``."""
-        number = _BEYOND_ALL if before is None else before
-        sealer = self._bound(ref)
-        stored = await self._read(ref.session_id, sealer, messages_below(number, limit))
-        older = [said for said in stored.conversation.messages if said.number < number]
-        shown = tuple(older[-limit:])
-        return Page(messages=shown, next=shown[0].number if len(shown) < len(older) else None)
+        number = _ABOVE_ALL_NUMBERS if before is None else before
+        stored = await self._read(ref, self._sealer_for(ref), messages_below(number, limit))
+        older = [message for message in stored.conversation.messages if message.number < number]
+        messages = tuple(older[-limit:])
+        has_more = len(messages) < len(older)
+        return Page(messages=messages, next=messages[0].number if has_more else None)
 
     async def update(
         self,
@@ -240,120 +107,236 @@ class RedisConversationStore:
         last: int | None = None,
     ) -> Conversation:
         """See ``ports.conversation_store.ConversationStateStore.update``."""
-        deadline, losses = self._clock.monotonic() + _TRY_FOR, 0
-        stored, sealer = await self._begun(ref, base, last)
+        deadline, conflicts = self._clock.monotonic() + _UPDATE_TIMEOUT, 0
+        cached = self._chains.find(ref, base)
+        if base is not None and cached is not None:
+            stored, sealer = Stored(base, cached.chain), cached.sealer
+        else:
+            sealer = self._sealer_for(ref)
+            stored = await self._read(ref, sealer, enough_to_write(last))
         while True:
-            stored, changed = await self._changed(stored, sealer, change)
-            if changed == stored.conversation:
-                return self._known.remember(ref.owner, stored, sealer)
-            written = await self._committed(ref.owner, stored, changed, sealer)
+            stored, changed = await self._apply(change, ref, stored, sealer)
+            if changed != stored.conversation:
+                written = await self._commit(ref, stored, changed, sealer)
+            else:
+                written = stored
             if written is not None:
-                return self._known.remember(ref.owner, written, sealer)
-            losses += 1
+                return self._chains.remember(ref.owner, written, sealer)
+            conflicts += 1
             if self._clock.monotonic() >= deadline:
                 raise ConversationBusy
-            await self._clock.sleep(_pause(losses))
-            stored = await self._read(ref.session_id, sealer, enough_to_write(last))
+            await self._clock.sleep(_pause_after(conflicts))
+            stored = await self._read(ref, sealer, enough_to_write(last))
 
     async def ensure_log(self, turn_ref: TurnRef) -> bool:
         """See ``ports.conversation_store.ConversationStateStore.ensure_log``."""
-        sealer = self._bound(turn_ref.conversation)
+        ref = turn_ref.conversation
+        sealer = self._sealer_for(ref)
         while True:
             try:
-                stored = await self._read(
-                    turn_ref.conversation.session_id, sealer, newest_messages(1)
-                )
+                stored = await self._read(ref, sealer, newest_messages(1))
             except ConversationNotFound:
                 return False
             turn = stored.conversation.open_turn
             if turn is None or turn.id != turn_ref.turn_id:
                 return False
-            if await self._commit.ensure_log(turn_ref.conversation.owner, stored, turn) in (
-                b"OK",
-                b"OPENED",
-            ):
+            if await self._writer.ensure_log(ref, stored, turn) in (b"OK", b"OPENED"):
                 return True
 
     async def forget(self, ref: ConversationRef) -> None:
         """See ``ports.conversation_store.ConversationStateStore.forget``."""
-        sealer = self._bound(ref)
-        frames = await FrameReader(self._commands, ref.session_id, sealer).newest()
-        belongings = {sealer.ownership(frame) for frame in frames}
-        if frames and Ownership.MINE not in belongings:
-            if belongings == {Ownership.OTHER}:
+        sealer = self._sealer_for(ref)
+        frames = await FrameReader(self._client, ref.session_id, sealer).newest()
+        owners = {sealer.ownership(frame) for frame in frames}
+        if frames and Ownership.MINE not in owners:
+            if owners == {Ownership.OTHER}:
                 return
-            # Nothing shows that it is this owner's, so it is not this owner's to delete.
+            # Nothing shows that it is this owner's, so this owner may not delete it.
             raise StoredStateUnreadable
         if not frames and not await self._log.exists_for(ref):
             return
-        await self._commands.call_idempotent(
+        await self._client.call_idempotent(
             "forget", "DEL", state_key(ref.session_id), log_key(ref.session_id)
         )
         self._log.drop_local(ref.session_id)
 
     async def forget_if(self, ref: ConversationRef, predicate: Predicate) -> None:
         """See ``ports.conversation_store.ConversationStateStore.forget_if``."""
-        sealer = self._bound(ref)
+        sealer = self._sealer_for(ref)
         with suppress(ConversationNotFound):
             while True:
-                stored = await self._read(ref.session_id, sealer, newest_messages(1))
-                if (
-                    not predicate(stored.conversation)
-                    or await self._commit.forget(stored) != b"CONFLICT"
-                ):
+                stored = await self._read(ref, sealer, newest_messages(1))
+                if not predicate(stored.conversation):
+                    return
+                if await self._writer.forget(ref, stored) != b"CONFLICT":
                     return
 
-    def _bound(self, ref: ConversationRef) -> BoundSealer:
+    def _sealer_for(self, ref: ConversationRef) -> BoundSealer:
         return self._sealer.bound(ref.owner, RecordKind.STATE, ref.session_id)
 
     async def _read(
-        self, session_id: SessionId, sealer: BoundSealer, enough: StopReading
+        self, ref: ConversationRef, sealer: BoundSealer, is_enough: StopReading
     ) -> Stored:
-        return await FrameReader(self._commands, session_id, sealer).read(enough)
+        return await FrameReader(self._client, ref.session_id, sealer).read(is_enough)
 
-    async def _begun(
-        self, ref: ConversationRef, base: Conversation | None, last: int | None
-    ) -> tuple[Stored, BoundSealer]:
-        known = self._known.of(base, ref.owner)
-        if base is not None and known is not None and base.id == ref.session_id:
-            return known.stored(base), known.sealer
-        sealer = self._bound(ref)
-        return await self._read(ref.session_id, sealer, enough_to_write(last)), sealer
-
-    async def _changed(
-        self, stored: Stored, sealer: BoundSealer, change: Change
+    async def _apply(
+        self, change: Change, ref: ConversationRef, stored: Stored, sealer: BoundSealer
     ) -> tuple[Stored, Conversation]:
+        """What is stored, and the conversation after ``change``; reads all frames if needed."""
         try:
             changed = change(stored.conversation)
-            if stored.is_whole or not self._is_to_be_rewritten(stored, changed):
+            if stored.chain.is_whole or not self._must_reseal(stored, changed):
                 return stored, changed
         except OlderMessagesNeeded:
-            if stored.is_whole:
+            if stored.chain.is_whole:
                 raise
-        whole = await self._read(stored.conversation.id, sealer, all_frames)
+        whole = await self._read(ref, sealer, all_frames)
         return whole, change(whole.conversation)
 
-    def _is_to_be_rewritten(self, stored: Stored, changed: Conversation) -> bool:
-        """A commit that restarts the stay leaves no frame under an older key behind."""
-        kept_anew = retention_restarted(stored.conversation, changed)
-        return kept_anew and not stored.is_under(self._sealer.key_id)
+    def _must_reseal(self, stored: Stored, changed: Conversation) -> bool:
+        """Whether all frames are to be sealed again.
 
-    async def _committed(
-        self, owner: Owner, stored: Stored, changed: Conversation, sealer: BoundSealer
+        A commit that restarts the retention leaves no frame under an older key, so that a key can
+        be removed 24 hours after it was last used.
+        """
+        is_restarted = retention_restarted(stored.conversation, changed)
+        return is_restarted and not stored.chain.is_sealed_with(self._sealer.key_id)
+
+    async def _commit(
+        self, ref: ConversationRef, stored: Stored, changed: Conversation, sealer: BoundSealer
     ) -> Stored | None:
-        """What is stored now; absent when another writer was faster."""
-        reseal_all = self._is_to_be_rewritten(stored, changed)
+        """What is stored now; None if another writer was faster."""
+        reseal_all = self._must_reseal(stored, changed)
         write = next_write(stored, changed, sealer, reseal_all=reseal_all)
-        opening = newly_opened(stored.conversation, changed)
-        stay = (
-            changed.retained_for if retention_restarted(stored.conversation, changed) else KEEP_TTL
-        )
-        answer = await self._commit(owner, write, opening, stay)
-        if answer == b"GONE":
+        is_restarted = retention_restarted(stored.conversation, changed)
+        ttl = changed.retained_for if is_restarted else KEEP_TTL
+        new_turn = newly_opened(stored.conversation, changed)
+        reply = await self._writer.commit(ref, write, new_turn, ttl)
+        if reply == b"GONE":
             raise ConversationNotFound
-        return write.after if answer == b"OK" else None
+        return write.after if reply == b"OK" else None
 
 
-def _pause(losses: int) -> timedelta:
-    longest: timedelta = min(_PAUSE * (1 << min(losses, 10)), _LONGEST_PAUSE)
+def _pause_after(conflicts: int) -> timedelta:
+    longest: timedelta = min(_SHORTEST_PAUSE * (1 << min(conflicts, 10)), _LONGEST_PAUSE)
     return longest * random.random()  # noqa: S311 - only keeps writers apart
+
+
+def newly_opened(before: Conversation, after: Conversation) -> Turn | None:
+    """The turn that this change opens; None if it opens none."""
+    turn, previous = after.open_turn, before.turn
+    return turn if turn is not None and (previous is None or previous.id != turn.id) else None
+
+
+class StateWriter:
+    """Changes a conversation and its log together, each time with one script.
+
+    Sending the same call again is safe: what was already done is recognised and not repeated.
+    """
+
+    def __init__(self, client: RedisClient, log: RedisTurnLog) -> None:
+        """``log`` learns which turns are opened, and which are forgotten."""
+        self._client = client
+        self._log = log
+
+    async def commit(
+        self, ref: ConversationRef, write: Write, new_turn: Turn | None, ttl: timedelta
+    ) -> bytes:
+        """``OK``, ``CONFLICT``, ``EXISTS`` or ``GONE``; opens the log of ``new_turn``.
+
+        Raises:
+            ConversationTooLarge: a turn would be opened in a conversation at its size limit.
+            StoreUnavailable: Redis did not answer.
+        """
+        if new_turn is not None and write.after.chain.size > MAX_CONVERSATION_BYTES:
+            raise ConversationTooLarge
+        log_writer = None if new_turn is None else self._log.writer(ref, new_turn)
+        reply: bytes = await self._client.run_script(
+            "commit",
+            SPLICE,
+            (state_key(ref.session_id), log_key(ref.session_id)),
+            write.expected,
+            write.drop,
+            milliseconds(ttl),
+            *(_NO_LOG if log_writer is None else log_writer.head()),
+            *write.frames,
+            repeat=True,
+        )
+        if log_writer is not None and reply == b"OK":
+            self._log.add_local(log_writer)
+        return reply
+
+    async def ensure_log(self, ref: ConversationRef, stored: Stored, turn: Turn) -> bytes:
+        """``OK`` if the turn has a log, ``OPENED`` if it was opened again.
+
+        ``CONFLICT`` or ``GONE`` if ``stored`` is no longer what is stored.
+
+        Raises:
+            StoreUnavailable: Redis did not answer.
+        """
+        log_writer = self._log.writer(ref, turn)
+        reply: bytes = await self._client.run_script(
+            "log",
+            REOPEN,
+            (state_key(ref.session_id), log_key(ref.session_id)),
+            stored.chain.frames[-1].tag,
+            *log_writer.head(),
+            repeat=True,
+        )
+        if reply == b"OPENED":
+            # Redis lost what it had of the turn, so it must get all pieces again.
+            self._log.add_local(log_writer)
+        return reply
+
+    async def forget(self, ref: ConversationRef, stored: Stored) -> bytes:
+        """``OK`` or ``GONE``; ``CONFLICT`` if ``stored`` is no longer what is stored.
+
+        Raises:
+            StoreUnavailable: Redis did not answer.
+        """
+        keys = (state_key(ref.session_id), log_key(ref.session_id))
+        reply: bytes = await self._client.run_script(
+            "forget", FORGET, keys, stored.chain.frames[-1].tag, repeat=True
+        )
+        if reply == b"OK":
+            self._log.drop_local(ref.session_id)
+        return reply
+
+
+@frozen
+class CachedChain:
+    """The frames of a conversation, and the sealer of its owner, with its keys derived."""
+
+    owner: Owner
+    chain: FrameChain
+    sealer: BoundSealer
+
+
+class ChainCache:
+    """The frames of conversations that callers hold, so that a write needs no read before it.
+
+    Conversations are found by identity: an equal one that was stored elsewhere is not the same. No
+    content is kept, and an entry is dropped together with its conversation.
+    """
+
+    def __init__(self) -> None:
+        """Empty at first."""
+        self._cached: dict[int, tuple[weakref.ref[Conversation], CachedChain]] = {}
+
+    def remember(self, owner: Owner, stored: Stored, sealer: BoundSealer) -> Conversation:
+        """The conversation in ``stored``, whose frames ``find`` returns from now on."""
+        conversation = stored.conversation
+        key = id(conversation)
+        reference = weakref.ref(conversation, lambda _: self._cached.pop(key, None))
+        self._cached[key] = (reference, CachedChain(owner, stored.chain, sealer))
+        return conversation
+
+    def find(self, ref: ConversationRef, conversation: Conversation | None) -> CachedChain | None:
+        """What was remembered of this very object; None if it is not of ``ref``."""
+        if conversation is None or conversation.id != ref.session_id:
+            return None
+        entry = self._cached.get(id(conversation))
+        if entry is None:
+            return None
+        reference, cached = entry
+        return cached if reference() is conversation and cached.owner == ref.owner else None

@@ -1,9 +1,7 @@
-"""What is found out about a Redis: whether it is set up as these conversations need it.
+"""Whether a Redis is set up as conversations need it, and which master keys are still in use.
 
-The settings are those of the plan: 100 MB, allkeys-lru, appendonly. They are read where the server
-lets us; nothing here counts as use of a key.
-
-Which master keys conversations are still sealed under, so that an old one can go.
+100 MB of memory, allkeys-lru and appendonly are recommended. Settings that our user may not read
+are left to the operator. Nothing here counts as a use of a key, or changes one.
 """
 
 import asyncio
@@ -22,16 +20,20 @@ from adapters.sealing.sealer import UnsealError, header_of
 from domain.model.identifiers import SessionId
 from ports.clock import Clock
 
-_OLDEST: Final = (6, 2)
-_WANTED_BYTES: Final = 100_000_000
-_POLICY: Final = "allkeys-lru"
-_SKEW: Final = timedelta(seconds=5)
-_SLOW: Final = timedelta(milliseconds=20)
+_OLDEST_VERSION: Final = (6, 2)
+_RECOMMENDED_BYTES: Final = 100_000_000
+_RECOMMENDED_POLICY: Final = "allkeys-lru"
+_MOST_SKEW: Final = timedelta(seconds=5)
+_SLOWEST_ROUND_TRIP: Final = timedelta(milliseconds=20)
 _PINGS: Final = 5
+_SCAN_COUNT: Final = 500
+_STATE_KEYS: Final = state_key(SessionId("*"))
+_UNREADABLE: Final = "could not be read; please verify"
+_REMOVAL: Final = "can be removed 24 hours after the last process that sealed with it has ended"
 
 
 class Level(IntEnum):
-    """How bad a finding is; also the exit code it leads to."""
+    """How bad a finding is. The value is the exit code that it leads to."""
 
     GOOD = 0
     WARNING = 1
@@ -40,70 +42,72 @@ class Level(IntEnum):
 
 @frozen
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     level: Level
     topic: str
     text: str
 
 
-async def server_findings(commands: RedisClient) -> list[Finding]:
+async def server_findings(client: RedisClient) -> list[Finding]:
     """How the server is set up.
 
     Raises:
-        StoreUnavailable: it does not answer.
+        StoreUnavailable: Redis did not answer.
     """
-    await commands.call_once("doctor", "PING")
-    told = await commands.query_if_allowed("INFO")
-    if not isinstance(told, bytes):
-        return [Finding(Level.GOOD, "settings", "not readable, declared by you")]
-    info = _parsed(told)
-    fsync = await commands.query_if_allowed("CONFIG", "GET", "appendfsync")
+    await client.call_once("doctor", "PING")
+    reply = await client.query_if_allowed("INFO")
+    if not isinstance(reply, bytes):
+        return [Finding(Level.GOOD, "settings", _UNREADABLE)]
+    info = _parse_info(reply)
+    fsync = await client.query_if_allowed("CONFIG", "GET", "appendfsync")
     return [*_version(info), *_memory(info), *_persistence(info), *_fsync(fsync)]
 
 
-async def connection_findings(commands: RedisClient, clock: Clock) -> list[Finding]:
-    """Round trip, user, and the server's clock.
+async def connection_findings(client: RedisClient, clock: Clock) -> list[Finding]:
+    """Round-trip time, user, and the server's clock.
 
     Raises:
-        StoreUnavailable: it does not answer.
+        StoreUnavailable: Redis did not answer.
     """
-    return [await _round_trip(commands, clock), await _user(commands), await _time(commands, clock)]
+    return [await _round_trip(client, clock), await _user(client), await _time(client, clock)]
 
 
-def _parsed(info: bytes) -> Mapping[str, str]:
-    lines = (line.partition(":") for line in info.decode("utf-8", "replace").splitlines())
+def _parse_info(reply: bytes) -> Mapping[str, str]:
+    lines = (line.partition(":") for line in reply.decode("utf-8", "replace").splitlines())
     return {name: value for name, colon, value in lines if colon}
 
 
 def _version(info: Mapping[str, str]) -> Iterator[Finding]:
     text = info.get("redis_version", "")
     numbers = tuple(int(part) for part in text.split(".")[:2] if part.isdecimal())
-    if numbers >= _OLDEST:
+    if numbers >= _OLDEST_VERSION:
         yield Finding(Level.GOOD, "version", text)
     else:
-        yield Finding(Level.PROBLEM, "version", f"{text or 'unknown'}; needed is 6.2 or newer")
+        yield Finding(Level.PROBLEM, "version", f"{text or 'unknown'}; 6.2 or newer is required")
 
 
 def _memory(info: Mapping[str, str]) -> Iterator[Finding]:
     limit = int(info.get("maxmemory", "0"))
     if limit == 0:
-        yield Finding(Level.WARNING, "maxmemory", "no limit; set 100mb or what you can spare")
-    elif limit < _WANTED_BYTES:
-        yield Finding(Level.WARNING, "maxmemory", f"{limit:,} bytes; planned are 100 MB")
+        yield Finding(Level.WARNING, "maxmemory", "no limit; 100 MB is recommended")
+    elif limit < _RECOMMENDED_BYTES:
+        yield Finding(Level.WARNING, "maxmemory", f"{limit:,} bytes; 100 MB is recommended")
     else:
         yield Finding(Level.GOOD, "maxmemory", f"{limit:,} bytes")
     policy = info.get("maxmemory_policy", "unknown")
-    level = Level.GOOD if policy == _POLICY else Level.WARNING
-    hint = "" if policy == _POLICY else f"; with {_POLICY} the longest idle conversation goes first"
-    yield Finding(level, "maxmemory-policy", policy + hint)
+    if policy == _RECOMMENDED_POLICY:
+        yield Finding(Level.GOOD, "maxmemory-policy", policy)
+    else:
+        hint = f"{_RECOMMENDED_POLICY} is recommended: it evicts the longest idle first"
+        yield Finding(Level.WARNING, "maxmemory-policy", f"{policy}; {hint}")
 
 
 def _persistence(info: Mapping[str, str]) -> Iterator[Finding]:
     if info.get("aof_enabled") == "1":
         yield Finding(Level.GOOD, "appendonly", "yes")
     else:
-        yield Finding(Level.WARNING, "appendonly", "no; a restart of Redis forgets what came last")
+        yield Finding(Level.WARNING, "appendonly", "no; a Redis restart loses recent writes")
     failing = [
         name
         for name in ("aof_last_write_status", "aof_last_bgrewrite_status", "rdb_last_bgsave_status")
@@ -117,96 +121,93 @@ def _persistence(info: Mapping[str, str]) -> Iterator[Finding]:
 
 def _fsync(reply: object) -> Iterator[Finding]:
     if not isinstance(reply, list) or len(reply) != 2:  # noqa: PLR2004 - a name and its value
-        yield Finding(Level.GOOD, "appendfsync", "not readable, declared by you")
+        yield Finding(Level.GOOD, "appendfsync", _UNREADABLE)
         return
     value = reply[1].decode()
     if value == "no":
-        yield Finding(Level.WARNING, "appendfsync", "no; a crash may lose half a minute")
+        yield Finding(Level.WARNING, "appendfsync", "no; a crash may lose the last half minute")
     else:
         yield Finding(Level.GOOD, "appendfsync", value)
 
 
-async def _round_trip(commands: RedisClient, clock: Clock) -> Finding:
-    took: list[timedelta] = []
+async def _round_trip(client: RedisClient, clock: Clock) -> Finding:
+    durations: list[timedelta] = []
     for _ in range(_PINGS):
-        began = clock.monotonic()
-        await commands.call_once("doctor", "PING")
-        took.append(clock.monotonic() - began)
-    best = min(took)
-    level = Level.GOOD if best <= _SLOW else Level.WARNING
+        start = clock.monotonic()
+        await client.call_once("doctor", "PING")
+        durations.append(clock.monotonic() - start)
+    best = min(durations)
+    level = Level.GOOD if best <= _SLOWEST_ROUND_TRIP else Level.WARNING
     return Finding(level, "round trip", f"{best.total_seconds() * 1000:.2f} ms")
 
 
-async def _user(commands: RedisClient) -> Finding:
-    name = await commands.query_if_allowed("ACL", "WHOAMI")
+async def _user(client: RedisClient) -> Finding:
+    name = await client.query_if_allowed("ACL", "WHOAMI")
     if not isinstance(name, bytes):
-        return Finding(Level.GOOD, "user", "not readable, declared by you")
+        return Finding(Level.GOOD, "user", _UNREADABLE)
     if name != b"default":
         return Finding(Level.GOOD, "user", name.decode("utf-8", "replace"))
-    return Finding(Level.WARNING, "user", "default; give the service an ACL user of its own")
+    return Finding(Level.WARNING, "user", "default; an ACL user of its own is recommended")
 
 
-async def _time(commands: RedisClient, clock: Clock) -> Finding:
-    told = await commands.query_if_allowed("TIME")
-    if not isinstance(told, list):
-        return Finding(Level.GOOD, "clock", "not readable, declared by you")
-    skew = abs(datetime.fromtimestamp(int(told[0]) + int(told[1]) / 1_000_000, UTC) - clock.now())
-    level = Level.GOOD if skew <= _SKEW else Level.WARNING
+async def _time(client: RedisClient, clock: Clock) -> Finding:
+    reply = await client.query_if_allowed("TIME")
+    if not isinstance(reply, list):
+        return Finding(Level.GOOD, "clock", _UNREADABLE)
+    seconds, microseconds = map(int, reply)
+    skew = abs(datetime.fromtimestamp(seconds + microseconds / 1_000_000, UTC) - clock.now())
+    level = Level.GOOD if skew <= _MOST_SKEW else Level.WARNING
     return Finding(level, "clock", f"{skew.total_seconds():.1f} s apart")
 
 
-_AT_ONCE: Final = 500
-_PATTERN: Final = state_key(SessionId("*"))
-_RULE: Final = "can go 24 hours after the last process that sealed with it has ended"
+async def key_findings(client: RedisClient, ring: KeyRing) -> list[Finding]:
+    """One finding per master key, and one if conversations need a key that is not in the ring.
 
-
-async def key_findings(commands: RedisClient, ring: KeyRing) -> list[Finding]:
-    """One finding a key; counting needs a server that lets us look without counting as use.
+    Without CLIENT NO-TOUCH the conversations are not counted, because that would count as use.
 
     Raises:
-        StoreUnavailable: Redis does not answer.
+        StoreUnavailable: Redis did not answer.
     """
-    first = Finding(Level.GOOD, f"key {ring.first.label}", "seals")
+    first = Finding(Level.GOOD, f"key '{ring.first.label}'", "active")
     older = ring.keys[1:]
     if not older:
         return [first]
-    if await commands.query_if_allowed("CLIENT", "NO-TOUCH", "ON") != b"OK":
-        return [first, *(Finding(Level.GOOD, f"key {key.label}", _RULE) for key in older)]
-    found = await _frames_by_key(commands)
-    counted = [(key.label, found[key.key_id]) for key in older]
+    if await client.query_if_allowed("CLIENT", "NO-TOUCH", "ON") != b"OK":
+        return [first, *(Finding(Level.GOOD, f"key '{key.label}'", _REMOVAL) for key in older)]
+    counts = await _oldest_keys(client)
     return [
         first,
-        *(Finding(Level.GOOD, f"key {label}", _verdict(count)) for label, count in counted),
-        *_strangers(found, ring),
+        *(
+            Finding(Level.GOOD, f"key '{key.label}'", _use_of_key(counts[key.key_id]))
+            for key in older
+        ),
+        *_missing_keys(counts, ring),
     ]
 
 
-def _verdict(count: int) -> str:
-    return f"still needed by {count:,} conversations" if count else f"not in use now; {_RULE}"
+def _use_of_key(count: int) -> str:
+    return f"still needed by {count:,} conversations" if count else f"not in use; {_REMOVAL}"
 
 
-def _strangers(found: Counter[bytes], ring: KeyRing) -> list[Finding]:
-    unknown = sum(count for key_id, count in found.items() if ring.by_id(key_id) is None)
-    if not unknown:
-        return []
-    text = f"{unknown:,} conversations are under a key that is not in PRIVITY_KEYS"
-    return [Finding(Level.PROBLEM, "keys", text)]
+def _missing_keys(counts: Counter[bytes], ring: KeyRing) -> Iterator[Finding]:
+    missing = sum(count for key_id, count in counts.items() if ring.by_id(key_id) is None)
+    if missing:
+        text = f"{missing:,} conversations are sealed with a key that is not in PRIVITY_KEYS"
+        yield Finding(Level.PROBLEM, "keys", text)
 
 
-async def _frames_by_key(commands: RedisClient) -> Counter[bytes]:
-    """How many conversations have their oldest frame under each key."""
-    found: Counter[bytes] = Counter()
+async def _oldest_keys(client: RedisClient) -> Counter[bytes]:
+    """How many conversations have their oldest frame sealed with each key, by key id."""
+    counts: Counter[bytes] = Counter()
     cursor = b"0"
     while True:
-        cursor, keys = await commands.call_idempotent(
-            "doctor", "SCAN", cursor, "MATCH", _PATTERN, "COUNT", _AT_ONCE
+        cursor, keys = await client.call_idempotent(
+            "doctor", "SCAN", cursor, "MATCH", _STATE_KEYS, "COUNT", _SCAN_COUNT
         )
-        frames = await asyncio.gather(
-            *(commands.query_if_allowed("LINDEX", key, 0) for key in keys)
-        )
-        found.update(_key_id(frame) for frame in frames if isinstance(frame, bytes))
+        frames = await asyncio.gather(*(client.query_if_allowed("LINDEX", key, 0) for key in keys))
+        counts.update(_key_id(frame) for frame in frames if isinstance(frame, bytes))
         if cursor == b"0":
-            return found
+            return counts
 
 
 def _key_id(frame: bytes) -> bytes:

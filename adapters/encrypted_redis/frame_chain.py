@@ -1,10 +1,13 @@
-"""A conversation as a list of frames: opening what is stored, deciding what to write.
+"""A conversation as a chain of sealed frames: unsealing what is stored, planning what to write.
 
-A turn is one frame; when a turn has ended and eight single frames stand at the end, they become
-one. The last frame carries the head. Revisions count the frames there ever were: a merged frame
-holds as many as it was made of. Nothing here waits or touches Redis.
-
-Deciding what to write: every frame that still holds true stays, the others are replaced.
+- A turn is one frame. When a turn has ended and eight unmerged frames are at the end, those eight
+  are merged into one.
+- The last frame also carries the head: everything of the conversation but its messages.
+- Frames have revisions, counted from 1. A merged frame spans the revisions of the frames it
+  replaces.
+- Each frame is bound to the tag of the frame before it, so none can be missing between two frames
+  that open.
+- A write keeps the frames that are still true and replaces those after them.
 
 Nothing here waits or touches Redis.
 """
@@ -24,7 +27,6 @@ from adapters.sealing.sealer import (
 )
 from adapters.wire_format.conversation_record import (
     FrameContent,
-    HeadRecord,
     conversation_of,
     decode_frame,
     encode_frame,
@@ -34,16 +36,22 @@ from domain.model.conversation import Conversation
 from domain.model.errors import ConversationTooLarge
 from domain.model.identifiers import SessionId
 
-FIRST_REVISION: Final = 1
+_FIRST_REVISION: Final = 1
+FRAMES_PER_MERGE: Final = 8
+MERGED_MAX_BYTES: Final = 500_000
+"""Most bytes of a merged record: readers of a few messages would unseal all of a larger one."""
+OPENING_MAX_BYTES: Final = 1_000_000
+"""Most bytes of a record with an open turn: with the reply added, it must stay readable."""
 
 
 @frozen
 class FrameInfo:
-    """What is known of one stored frame, without its content.
+    """One stored frame, without its content.
 
     Attributes:
         first, last: its revisions.
-        tag: what the frame after it follows.
+        tag: what binds the frame after it to this one.
+        key_id: the master key it is sealed with.
         size: in bytes, sealed.
         messages: how many it holds.
     """
@@ -62,26 +70,26 @@ class FrameInfo:
 
     @property
     def revisions(self) -> int:
-        """How many it holds."""
+        """How many revisions it spans."""
         return self.last - self.first + 1
 
 
-@frozen(kw_only=True)
-class Stored:
-    """The newest frames of a conversation, opened.
+@frozen
+class FrameChain:
+    """The newest frames of a conversation, without their content.
 
     Attributes:
-        before: tag of the frame that precedes them, zeros when none does.
-        size_before: bytes of the frames that precede them.
-        oldest_key: id of the key of the oldest frame that was seen and not opened; no frame has an
-            older key. Absent when all were opened, or it does not tell.
+        frames: oldest first.
+        before: tag of the frame that precedes them, zeros if none does.
+        size_before: bytes of all frames that precede them.
+        oldest_key: key id of the oldest frame that was read, unsealed or not; no frame is sealed
+            with an older key. None if all were just written, or it has no valid header.
     """
 
-    conversation: Conversation
-    places: tuple[FrameInfo, ...]
+    frames: tuple[FrameInfo, ...]
     before: bytes
     size_before: int
-    oldest_key: bytes | None = None
+    oldest_key: bytes | None
 
     @property
     def is_whole(self) -> bool:
@@ -91,92 +99,88 @@ class Stored:
     @property
     def size(self) -> int:
         """Bytes of all frames of the conversation."""
-        return self.size_before + sum(place.size for place in self.places)
+        return self.size_before + sum(frame.size for frame in self.frames)
 
-    def is_under(self, key_id: bytes) -> bool:
-        """Whether all frames are sealed under this key, as far as they were seen."""
+    def is_sealed_with(self, key_id: bytes) -> bool:
+        """Whether every frame that was read is sealed with this key."""
         return self.oldest_key in (key_id, None) and all(
-            place.key_id == key_id for place in self.places
+            frame.key_id == key_id for frame in self.frames
         )
 
 
-@frozen
-class OpenedFrame:
-    """One frame, opened, and the tag it follows."""
+_NO_FRAMES: Final = FrameChain(frames=(), before=NO_FRAME_BEFORE, size_before=0, oldest_key=None)
 
-    place: FrameInfo
+
+@frozen
+class Stored:
+    """A conversation, as far as it was loaded, and the frames that hold it."""
+
+    conversation: Conversation
+    chain: FrameChain
+
+
+@frozen
+class UnsealedFrame:
+    """One frame with its content, and the tag of the frame before it."""
+
+    info: FrameInfo
     content: FrameContent
     before: bytes
 
 
-def opened(frame: bytes, before: bytes, sealer: BoundSealer) -> OpenedFrame:
-    """One frame.
+def unseal(frame: bytes, before: bytes, sealer: BoundSealer) -> UnsealedFrame:
+    """The frame that follows the one with the tag ``before``.
 
     Raises:
-        UnsealError, DecodeError: it is not as it was sealed.
+        UnsealError: it was changed or moved, or its key is not in the ring.
+        DecodeError: its content is of no known version.
     """
     content = decode_frame(sealer.unseal(frame, before=before))
-    return OpenedFrame(place_of(frame, len(content.messages)), content, before)
+    return UnsealedFrame(frame_info(frame, len(content.messages)), content, before)
 
 
-def joined(
-    session_id: SessionId, newest_first: Sequence[OpenedFrame], oldest: bytes = b""
-) -> Stored:
-    """The conversation that these neighbouring frames, the last of its list, hold.
+def assemble(session_id: SessionId, newest_first: Sequence[UnsealedFrame], oldest: bytes) -> Stored:
+    """The conversation of these neighbouring frames, which end with the last of the list.
 
-    ``oldest`` is the oldest frame that was seen, as it is stored.
-
-    That none is missing between them, or before the first of all, is known already: each opened
-    only behind the tag of the one before.
+    ``oldest`` is the oldest frame that was read, still sealed.
 
     Raises:
-        UnsealError: the last has no head.
+        UnsealError: the last frame has no head.
         DecodeError: the head does not fit the messages.
     """
-    frames = tuple(reversed(newest_first))
+    frames = newest_first[::-1]
     head = frames[-1].content.head
     if head is None:
         raise UnsealError("the last frame has no head")
-    messages = tuple(said for frame in frames for said in frame.content.messages)
-    return Stored(
-        conversation=conversation_of(session_id, head, messages),
-        places=tuple(frame.place for frame in frames),
+    messages = tuple(message for frame in frames for message in frame.content.messages)
+    chain = FrameChain(
+        frames=tuple(frame.info for frame in frames),
         before=frames[0].before,
-        size_before=_size_before(head, frames),
-        oldest_key=_key_of(oldest),
+        # The head counts all frames before its own, and so those that are loaded as well.
+        size_before=head.size_before - sum(frame.info.size for frame in frames[:-1]),
+        oldest_key=_key_id_of(oldest),
     )
+    return Stored(conversation_of(session_id, head, messages), chain)
 
 
-def _key_of(frame: bytes) -> bytes | None:
+def _key_id_of(frame: bytes) -> bytes | None:
     with suppress(UnsealError):
         return header_of(frame).key_id
     return None
 
 
-def _size_before(head: HeadRecord, frames: Sequence[OpenedFrame]) -> int:
-    return head.size_before - sum(frame.place.size for frame in frames[:-1])
-
-
-def place_of(frame: bytes, messages: int) -> FrameInfo:
-    """What is known of a frame that holds so many messages."""
+def frame_info(frame: bytes, messages: int) -> FrameInfo:
+    """What a sealed frame shows without being unsealed; ``messages`` is how many it holds."""
     header = header_of(frame)
     return FrameInfo(header.first, header.last, tag_of(frame), header.key_id, len(frame), messages)
 
 
-FRAMES_PER_MERGE: Final = 8
-"""So many single frames become one."""
-MERGED_MAX_BYTES: Final = 500_000
-"""As records: a larger one would be read as a whole for little."""
-OPENING_MAX_BYTES: Final = 1_000_000
-"""The record in which a turn is opened: whatever its reply brings, it stays readable."""
-
-
 @frozen(kw_only=True)
 class Write:
-    """One commit: take ``drop`` frames off the end, put ``frames`` there instead.
+    """One commit: remove ``drop`` frames from the end, append ``frames``.
 
     Attributes:
-        expected: tag of the last frame it is meant for; empty when none is there yet.
+        expected: tag that the last stored frame must have; empty if nothing may be stored yet.
         after: what is stored once it is carried out.
     """
 
@@ -187,55 +191,56 @@ class Write:
 
 
 def first_write(conversation: Conversation, sealer: BoundSealer) -> Write:
-    """How a new conversation is stored."""
-    empty = Stored(conversation=conversation, places=(), before=NO_FRAME_BEFORE, size_before=0)
-    return _write(empty, _Cut(0, 1), conversation, sealer)
+    """How to store a new conversation."""
+    return _write(Stored(conversation, _NO_FRAMES), _Cut(0, 1), conversation, sealer)
 
 
 def next_write(
     stored: Stored, changed: Conversation, sealer: BoundSealer, *, reseal_all: bool = False
 ) -> Write:
-    """How a changed conversation is stored: every frame that still holds true stays.
+    """How to store a changed conversation: frames that are still true are kept.
 
-    ``reseal_all`` seals all of them again, for which ``stored`` has to be whole.
+    ``reseal_all`` seals every frame again, with the newest key; ``stored`` must be whole.
 
     Raises:
-        ConversationTooLarge: the last turn is too much for one frame, or would be with its reply.
+        ConversationTooLarge: the last turn does not fit one frame, or would not with its reply.
     """
-    kept = _reusable_frames(stored, changed)
-    # What takes the place of a merged frame is one itself: else the next eight would swallow it.
-    revisions = stored.places[kept].revisions if kept < len(stored.places) else 1
-    if changed.open_turn is None and kept >= FRAMES_PER_MERGE - 1 and revisions == 1:
-        last = stored.places[kept - FRAMES_PER_MERGE + 1 : kept]
-        if all(place.is_single for place in last):
-            cut = _Cut(kept - FRAMES_PER_MERGE + 1, FRAMES_PER_MERGE, most=MERGED_MAX_BYTES)
-            with suppress(ConversationTooLarge):
-                return _write(stored, cut, changed, sealer, reseal_all=reseal_all)
+    frames, kept = stored.chain.frames, _reusable_frames(stored, changed)
+    # A frame that replaces a merged frame keeps its revision span; otherwise it would be merged
+    # again.
+    revisions = frames[kept].revisions if kept < len(frames) else 1
+    first = kept - FRAMES_PER_MERGE + 1
+    may_merge = changed.open_turn is None and revisions == 1 and first >= 0
+    if may_merge and all(frame.is_single for frame in frames[first:kept]):
+        merged = _Cut(first, FRAMES_PER_MERGE, max_bytes=MERGED_MAX_BYTES)
+        with suppress(ConversationTooLarge):
+            return _write(stored, merged, changed, sealer, reseal_all=reseal_all)
     return _write(stored, _Cut(kept, revisions), changed, sealer, reseal_all=reseal_all)
 
 
 @frozen
 class _Cut:
-    """How many frames stay, how many revisions the one behind them holds, and how much at most."""
+    """How many frames are kept; how many revisions, and bytes at most, the one after them has."""
 
     kept: int
     revisions: int
-    most: int = RECORD_MAX_BYTES
+    max_bytes: int = RECORD_MAX_BYTES
 
 
 def _reusable_frames(stored: Stored, changed: Conversation) -> int:
-    """How many of the loaded frames can stay as they are."""
+    """How many of the loaded frames are still true."""
     unchanged = _unchanged_messages(stored.conversation, changed)
+    frames = stored.chain.frames
     kept = covered = 0
-    for place in stored.places:
-        covered += place.messages
+    for frame in frames:
+        covered += frame.messages
         if covered > unchanged:
             break
         kept += 1
     before, after = stored.conversation.turn, changed.turn
     is_same_turn = (before and before.id) == (after and after.id)
-    # What goes on with a turn takes the place of its frame, so that a turn is one frame.
-    return min(kept, len(stored.places) - 1) if is_same_turn else kept
+    # A turn is one frame, so what continues a turn replaces its frame.
+    return min(kept, len(frames) - 1) if is_same_turn else kept
 
 
 def _unchanged_messages(before: Conversation, after: Conversation) -> int:
@@ -255,75 +260,75 @@ def _write(
     *,
     reseal_all: bool = False,
 ) -> Write:
-    with_retention_from = () if reseal_all else stored.places[: cut.kept]
-    writer = _Writer(sealer, changed, list(with_retention_from), stored.before, stored.size_before)
-    if reseal_all:
-        for place in stored.places[: cut.kept]:
-            writer.add(place.first, place.last, place.messages)
-    first = _next_revision(stored.places, cut.kept)
-    most = min(cut.most, OPENING_MAX_BYTES) if changed.open_turn is not None else cut.most
+    chain, frames = stored.chain, stored.chain.frames
+    kept = () if reseal_all else frames[: cut.kept]
+    writer = _FrameWriter(sealer, changed, chain, kept)
+    for frame in frames[len(kept) : cut.kept]:
+        writer.add(frame.first, frame.last, frame.messages)
+    first = _next_revision(frames, cut.kept)
+    max_bytes = cut.max_bytes
+    if changed.open_turn is not None:
+        max_bytes = min(max_bytes, OPENING_MAX_BYTES)
     try:
-        writer.add_last(first, first + cut.revisions - 1, most)
+        writer.add_last(first, first + cut.revisions - 1, max_bytes)
     except RecordTooLarge as error:
         raise ConversationTooLarge from error
-    after = Stored(
-        conversation=changed,
-        places=tuple(writer.places),
-        before=stored.before,
-        size_before=stored.size_before,
-        oldest_key=None if reseal_all else stored.oldest_key,
+    after = FrameChain(
+        frames=tuple(writer.infos),
+        before=chain.before,
+        size_before=chain.size_before,
+        oldest_key=None if reseal_all else chain.oldest_key,
     )
     return Write(
-        expected=stored.places[-1].tag if stored.places else b"",
-        drop=len(stored.places) - len(with_retention_from),
-        frames=tuple(writer.frames),
-        after=after,
+        expected=frames[-1].tag if frames else b"",
+        drop=len(frames) - len(kept),
+        frames=tuple(writer.sealed),
+        after=Stored(changed, after),
     )
 
 
-def _next_revision(places: Sequence[FrameInfo], kept: int) -> int:
-    if kept < len(places):
-        return places[kept].first
-    return places[-1].last + 1 if places else FIRST_REVISION
+def _next_revision(frames: Sequence[FrameInfo], kept: int) -> int:
+    if kept < len(frames):
+        return frames[kept].first
+    return frames[-1].last + 1 if frames else _FIRST_REVISION
 
 
-class _Writer:
-    """Seals frames behind those that stay."""
+class _FrameWriter:
+    """Seals new frames after those that are kept."""
 
     def __init__(
         self,
         sealer: BoundSealer,
         changed: Conversation,
-        places: list[FrameInfo],
-        before: bytes,
-        size_before: int,
+        chain: FrameChain,
+        kept: Sequence[FrameInfo],
     ) -> None:
-        self.places = places
-        self.frames: list[bytes] = []
+        self.infos = list(kept)
+        self.sealed: list[bytes] = []
         self._sealer = sealer
         self._changed = changed
-        self._before = places[-1].tag if places else before
-        self._size = size_before + sum(place.size for place in places)
-        self._written = sum(place.messages for place in places)
+        self._before = kept[-1].tag if kept else chain.before
+        self._size = chain.size_before + sum(frame.size for frame in kept)
+        self._written = sum(frame.messages for frame in kept)
 
     def add(self, first: int, last: int, messages: int) -> None:
-        """A frame without a head, of the next ``messages``."""
-        said = self._changed.messages[self._written : self._written + messages]
-        self._push(encode_frame(said), first, last, messages)
+        """Seal the next ``messages`` as a frame without a head."""
+        batch = self._changed.messages[self._written : self._written + messages]
+        self._push(encode_frame(batch), first, last, messages)
 
-    def add_last(self, first: int, last: int, most: int) -> None:
-        """The last frame: all messages that are left, and the head.
+    def add_last(self, first: int, last: int, max_bytes: int) -> None:
+        """Seal the messages that are left, and the head, as the last frame.
 
         Raises:
-            RecordTooLarge: together they have more than ``most`` bytes.
+            RecordTooLarge: together they have more than ``max_bytes``.
         """
-        said = self._changed.messages[self._written :]
-        record = encode_frame(said, head=self._changed, size_before=self._size, max_bytes=most)
-        self._push(record, first, last, len(said))
+        rest = self._changed.messages[self._written :]
+        record = encode_frame(rest, head=self._changed, size_before=self._size, max_bytes=max_bytes)
+        self._push(record, first, last, len(rest))
 
     def _push(self, record: bytes, first: int, last: int, messages: int) -> None:
         frame = self._sealer.seal(record, span=(first, last), before=self._before)
-        self.frames.append(frame)
-        self.places.append(place_of(frame, messages))
+        self.sealed.append(frame)
+        self.infos.append(frame_info(frame, messages))
         self._before, self._size = tag_of(frame), self._size + len(frame)
         self._written += messages

@@ -1,14 +1,12 @@
-"""The scripts that Redis runs for us, each in one step. What they compare and write is sealed.
+"""The keys in Redis, and the scripts that write and read them, each in one step.
 
-Tags take the place of versions: the last 16 bytes of the last frame change with every write.
+    conversation:state:<sessionId>            list    sealed frames       24 h after the last turn
+    {conversation:state:<sessionId>}:turn     stream  sealed log entries  10 min; 60 s after the end
 
-The names of keys in Redis, and how long they stay.
+Only the part between the braces is hashed, so in a cluster both keys of a conversation are in one
+slot. The only other key is one that a readiness check writes and deletes in the same script.
 
-    conversation:state:<sessionId>            list    sealed frames       24 h from the last turn
-    {conversation:state:<sessionId>}:turn     stream  sealed log entries  10 min; 60 s from the end
-
-The braces put both keys of a conversation into one slot of a cluster: the part between them is all
-is hashed. No other key is written, but for one that a readiness check writes and deletes itself.
+Tags serve as versions: the last 16 bytes of the last frame change with every write.
 """
 
 import hashlib
@@ -19,10 +17,29 @@ from attrs import frozen
 
 from domain.model.identifiers import SessionId
 
+RUNNING_TTL: Final = timedelta(minutes=10)
+ENDED_TTL: Final = timedelta(seconds=60)
+READINESS_KEY: Final = "conversation:state:ready"
+
+
+def state_key(session_id: SessionId) -> str:
+    """The list of a conversation's frames."""
+    return f"conversation:state:{session_id}"
+
+
+def log_key(session_id: SessionId) -> str:
+    """The stream that logs a conversation's newest turn."""
+    return f"{{{state_key(session_id)}}}:turn"
+
+
+def milliseconds(duration: timedelta) -> int:
+    """``duration`` in whole milliseconds, the unit of PEXPIRE."""
+    return duration // timedelta(milliseconds=1)
+
 
 @frozen
 class Script:
-    """A script and the digest it is called by."""
+    """A Lua script and its SHA-1 digest, by which EVALSHA calls it."""
 
     text: str
     digest: str
@@ -33,7 +50,7 @@ def _script(text: str) -> Script:
 
 
 SPLICE: Final = _script("""
--- KEYS: state, log. ARGV: expected tag or '', frames to drop, ttl in ms or 0 to leave it,
+-- KEYS: state, log. ARGV: expected tag or '', number of frames to drop, ttl in ms or 0 to keep it,
 -- turn id or '' to open no log, log id, log entry, log ttl, frames to push ...
 local call = redis.call
 local last = call('LINDEX', KEYS[1], -1)
@@ -44,7 +61,7 @@ if last and string.sub(last, -16) ~= ARGV[1] then return 'CONFLICT' end
 local ttl = tonumber(ARGV[3])
 if ttl == 0 then
   ttl = call('PTTL', KEYS[1])
-  -- In its last millisecond a key has 0 left; one below 0 has no end, and is to have one.
+  -- 0 means less than a millisecond is left. Below 0 the key never expires, so give it a ttl.
   if ttl == 0 then ttl = 1 elseif ttl < 0 then ttl = 86400000 end
 end
 if ARGV[2] == '1' and #ARGV == 8 then
@@ -67,10 +84,10 @@ REOPEN: Final = _script("""
 local last = redis.call('LINDEX', KEYS[1], -1)
 if not last then return 'GONE' end
 if string.sub(last, -16) ~= ARGV[1] then return 'CONFLICT' end
-local known = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 2)
--- One that holds nothing yet counts as opened now: the answer to that may have been lost.
-if #known == 1 and known[1][2][2] == ARGV[2] then return 'OPENED' end
-if #known == 0 then
+local entries = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 2)
+-- A log with nothing but its head counts as opened now: the reply to that may have been lost.
+if #entries == 1 and entries[1][2][2] == ARGV[2] then return 'OPENED' end
+if #entries == 0 then
   redis.call('XADD', KEYS[2], ARGV[3], 't', ARGV[2], 'd', ARGV[4])
   redis.call('PEXPIRE', KEYS[2], ARGV[5])
   return 'OPENED'
@@ -88,7 +105,7 @@ return 'OK'
 """)
 
 READY: Final = _script("""
--- KEYS: one that nobody uses. Nothing is left, but a server that takes no writes refuses this one.
+-- KEYS: a key used by nothing else. Leaves nothing, but fails where writes are refused.
 redis.call('RPUSH', KEYS[1], '')
 redis.call('DEL', KEYS[1])
 return 'OK'
@@ -110,13 +127,13 @@ APPEND: Final = _script(
 -- KEYS: log. ARGV: turn id, ttl in ms, number of the piece before these, number of the last one
 -- or '' for a sign of life, entry
 if ended then return 'SUPERSEDED' end
--- A server that came back without its last second: nothing is put behind what is missing.
+-- A server that restarted without its latest entries: add nothing after the gap.
 if count < tonumber(ARGV[3]) then return 'BEHIND' end
 if ARGV[4] ~= '' and count < tonumber(ARGV[4]) then
   redis.call('XADD', KEYS[1], 'NOMKSTREAM', turn .. '-' .. ARGV[4], 'd', ARGV[5])
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
--- A stop is a consumer group: part of the stream, gone with it, and it takes no entry's id.
+-- A stop is a consumer group: it is deleted with the stream, and uses up no entry id.
 if #redis.call('XINFO', 'GROUPS', KEYS[1]) > 0 then return 'STOPPED' end
 return 'OK'
 """
@@ -149,28 +166,8 @@ return 'OK'
 READ: Final = _script(
     _HEAD
     + """
--- KEYS: log. ARGV: turn id, number of the first piece wanted
+-- KEYS: log. ARGV: turn id, number of the first piece to return
 local entries = redis.call('XRANGE', KEYS[1], turn .. '-' .. ARGV[2], '+')
 return {head[1], head[2][4], redis.call('PTTL', KEYS[1]), ended and 1 or 0, entries}
 """
 )
-
-
-RUNNING_STAY: Final = timedelta(minutes=10)
-ENDED_STAY: Final = timedelta(seconds=60)
-NOBODYS_KEY: Final = "conversation:state:ready"
-
-
-def state_key(session_id: SessionId) -> str:
-    """The list of a conversation's frames."""
-    return f"conversation:state:{session_id}"
-
-
-def log_key(session_id: SessionId) -> str:
-    """The stream of its newest turn's log."""
-    return f"{{{state_key(session_id)}}}:turn"
-
-
-def milliseconds(stay: timedelta) -> int:
-    """A stay as Redis counts it."""
-    return stay // timedelta(milliseconds=1)

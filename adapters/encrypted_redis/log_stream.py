@@ -1,8 +1,14 @@
-"""Log entries, sealed: each is bound to its turn and to its own number within it.
+"""A turn's log in Redis: a stream of sealed entries.
 
-Reading turn logs: who may, what there is, and how long the writer has been silent.
+    entry id              content
+    ───────────────────   ─────────────────────────────────────────────────────────────
+    <turn number>-0       the head: no pieces; beside it the turn's random id, unsealed
+    <turn number>-<n>     a batch of pieces, the last of them with number n
+    <turn number>-2⁶⁴-1   the pieces that were not yet sent, and the turn's end
 
-Writing turn logs: which entries Redis gets, and what it says to them.
+Each entry is sealed for its owner, together with the turn's id and its own number, so it opens only
+where it was written. A batch whose reply was lost may be sent again, so a piece can be in two
+entries; it is returned once.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,10 +20,9 @@ from attrs import frozen
 from adapters.encrypted_redis.keys_and_scripts import (
     APPEND,
     END,
-    ENDED_STAY,
+    ENDED_TTL,
     READ,
-    RUNNING_STAY,
-    STOP,
+    RUNNING_TTL,
     log_key,
     milliseconds,
 )
@@ -25,56 +30,73 @@ from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.sealing.sealer import BoundSealer, Ownership, RecordKind, Sealer, UnsealError
 from adapters.wire_format.packing import DecodeError
 from adapters.wire_format.turn_piece import decode_entry, encode_entry
-from domain.model.identifiers import ConversationRef, SessionId, TurnId, TurnRef
+from domain.model.identifiers import ConversationRef, TurnId, TurnRef
 from domain.model.piece import NumberedPiece
 from domain.model.turn import Turn, TurnEnd
 from ports.errors import StoredStateUnreadable, TurnLogNotFound
 from ports.turn_log import Batch
 
 END_NUMBER: Final = 2**64 - 1
-"""No stream takes an entry behind the one with this number, whatever comes late."""
+"""The highest number an entry id can have: Redis accepts no later entry of the turn after it."""
 
 
-class EntrySealer:
-    """Seals and opens the entries of one turn's log."""
+class LogWriter:
+    """Writes one turn's log. Its replies are the words of the scripts in ``keys_and_scripts``."""
 
-    def __init__(self, sealer: Sealer, turn_ref: TurnRef) -> None:
-        """Keys are derived when they are needed."""
-        self._sealer: BoundSealer = sealer.bound(
-            turn_ref.conversation.owner, RecordKind.TURN, turn_ref.conversation.session_id
-        )
-        self._turn = bytes.fromhex(turn_ref.turn_id)
+    def __init__(
+        self, client: RedisClient, sealer: Sealer, ref: ConversationRef, turn: Turn
+    ) -> None:
+        """Entries are sealed with ``sealer`` for the owner in ``ref``."""
+        self.ref = ref
+        self.turn = turn
+        self._client = client
+        self._key = log_key(ref.session_id)
+        self._entries = EntrySealer(sealer, TurnRef(ref, turn.id))
 
-    def head(self) -> bytes:
-        """The entry that opens a log: it holds nothing and says whose it is."""
-        return self._sealed(0, b"")
+    @property
+    def is_crowded(self) -> bool:
+        """Whether half of the connection's bound is used, so that entries should wait."""
+        return self._client.is_crowded
 
-    def entry(
-        self, number: int, pieces: Sequence[NumberedPiece], end: TurnEnd | None = None
-    ) -> bytes:
-        """The entry ``number`` with these pieces."""
-        return self._sealed(number, encode_entry(pieces, end))
+    def head(self) -> tuple[str, str, bytes, int]:
+        """What SPLICE and REOPEN need: turn id, entry id, sealed head, ttl in milliseconds."""
+        entry_id = f"{self.turn.number}-0"
+        return self.turn.id, entry_id, self._entries.head(), milliseconds(RUNNING_TTL)
 
-    def is_ours(self, head: bytes) -> bool:
-        """Whether the log is this owner's, by its head."""
-        return self._sealer.ownership(head) is Ownership.MINE
+    async def append(self, pieces: Sequence[NumberedPiece], after: int) -> bytes:
+        """Write pieces directly after piece ``after``; without pieces, only renew the ttl.
 
-    def opened(self, number: int, sealed: bytes) -> Batch:
-        """What the entry ``number`` holds.
+        Returns:
+            ``OK``, ``STOPPED``, ``SUPERSEDED`` or ``GONE``; ``BEHIND`` if Redis lacks piece
+            ``after``.
 
         Raises:
-            StoredStateUnreadable: it is not as it was sealed.
+            StoreUnavailable: Redis did not answer.
         """
-        try:
-            return decode_entry(self._sealer.unseal(sealed, before=self._place(number)))
-        except (UnsealError, DecodeError) as error:
-            raise StoredStateUnreadable from error
+        number = pieces[-1].number if pieces else ""
+        entry = self._entries.entry(pieces[-1].number, pieces) if pieces else b""
+        ttl = milliseconds(RUNNING_TTL)
+        reply: bytes = await self._client.run_script(
+            "log", APPEND, (self._key,), self.turn.id, ttl, after, number, entry, repeat=False
+        )
+        return reply
 
-    def _sealed(self, number: int, record: bytes) -> bytes:
-        return self._sealer.seal(record, span=(number, number), before=self._place(number))
+    async def end(
+        self, end: TurnEnd, pieces: Sequence[NumberedPiece] = (), after: int = 0
+    ) -> bytes:
+        """Write the end, with ``pieces`` that directly follow piece ``after``.
 
-    def _place(self, number: int) -> bytes:
-        return self._turn + number.to_bytes(8, "big")
+        Returns:
+            ``OK``, ``SUPERSEDED`` or ``GONE``; ``BEHIND`` if Redis lacks piece ``after``.
+
+        Raises:
+            StoreUnavailable: Redis did not answer.
+        """
+        entry, ttl = self._entries.entry(END_NUMBER, pieces, end), milliseconds(ENDED_TTL)
+        reply: bytes = await self._client.run_script(
+            "log", END, (self._key,), self.turn.id, ttl, after, entry, repeat=True
+        )
+        return reply
 
 
 @frozen
@@ -82,54 +104,57 @@ class Log:
     """What was read of a log.
 
     Attributes:
-        left: how long it stays if nothing more is written.
-        has_ended: whether its end stands in it, read or not.
+        ttl: time until it expires if nothing more is written.
+        has_ended: whether it contains the turn's end, even if that was not read.
+        batch: the pieces that were read, and the end if it was read.
     """
 
-    left: timedelta
+    ttl: timedelta
     has_ended: bool
     batch: Batch
 
     @property
     def silence(self) -> timedelta:
-        """How long its writer gave no sign of life, on Redis's clock."""
-        return (ENDED_STAY if self.has_ended else RUNNING_STAY) - self.left
+        """Time since the last write, by Redis's clock: every write restarts the ttl."""
+        return (ENDED_TTL if self.has_ended else RUNNING_TTL) - self.ttl
 
 
 class LogReader:
-    """Reads logs and leaves no trace."""
+    """Reads logs without changing anything, and only for their owner."""
 
-    def __init__(self, commands: RedisClient, sealer: Sealer) -> None:
-        """Entries are opened with ``sealer``."""
-        self._commands = commands
+    def __init__(self, client: RedisClient, sealer: Sealer) -> None:
+        """Entries are unsealed with ``sealer``."""
+        self._client = client
         self._sealer = sealer
 
     async def exists_for(self, ref: ConversationRef) -> bool:
-        """Whether there is a log, and of this owner.
+        """Whether the conversation has a log of this owner.
 
         Raises:
-            StoredStateUnreadable: what stands there is no log of ours.
+            StoredStateUnreadable: what is stored there is not one of our logs.
+            StoreUnavailable: Redis did not answer.
         """
-        entries: list[Any] = await self._commands.call_idempotent(
+        entries: list[Any] = await self._client.call_idempotent(
             "follow", "XRANGE", log_key(ref.session_id), "-", "+", "COUNT", 1
         )
         if not entries:
             return False
         try:
             _, turn_id, _, head = entries[0][1]
-            known = EntrySealer(self._sealer, TurnRef(ref, TurnId(turn_id.decode())))
+            sealer = EntrySealer(self._sealer, TurnRef(ref, TurnId(turn_id.decode())))
         except ValueError as error:
             raise StoredStateUnreadable from error
-        return known.is_ours(head)
+        return sealer.is_mine(head)
 
     async def read(self, turn_ref: TurnRef, after: int) -> Log:
-        """The entries behind piece ``after``, the end last.
+        """The pieces after piece ``after``, and the end if it is there.
 
         Raises:
             TurnLogNotFound: this turn has no log, or it is another owner's.
             StoredStateUnreadable: an entry does not open, or one before it is missing.
+            StoreUnavailable: Redis did not answer.
         """
-        answer = await self._commands.run_script(
+        reply = await self._client.run_script(
             "follow",
             READ,
             (log_key(turn_ref.conversation.session_id),),
@@ -137,104 +162,80 @@ class LogReader:
             after + 1,
             repeat=True,
         )
-        if isinstance(answer, bytes):
+        if isinstance(reply, bytes):
             raise TurnLogNotFound
-        sealed = EntrySealer(self._sealer, TurnRef(turn_ref.conversation, turn_ref.turn_id))
         try:
-            return _log_of(answer, sealed, after)
+            return _log_of(reply, EntrySealer(self._sealer, turn_ref), after)
         except (ValueError, LookupError, TypeError) as error:
-            # Somebody else wrote it.
+            # Its fields are not as we write them.
             raise StoredStateUnreadable from error
 
 
-def _log_of(answer: Sequence[Any], sealed: EntrySealer, after: int) -> Log:
-    _, head, left, has_ended, entries = answer
-    if not sealed.is_ours(head):
+def _log_of(reply: Sequence[Any], sealer: "EntrySealer", after: int) -> Log:
+    _, head, ttl, has_ended, sealed_entries = reply
+    if not sealer.is_mine(head):
         raise TurnLogNotFound
-    batches = [_opened(sealed, entry) for entry in entries]
+    batches = [
+        sealer.unseal(int(entry_id.partition(b"-")[2]), fields[1])
+        for entry_id, fields in sealed_entries
+    ]
     pieces = _in_order((piece for batch in batches for piece in batch.pieces), after)
     end = batches[-1].end if batches else None
-    return Log(timedelta(milliseconds=left), bool(has_ended), Batch(pieces=pieces, end=end))
+    return Log(timedelta(milliseconds=ttl), bool(has_ended), Batch(pieces=pieces, end=end))
 
 
 def _in_order(pieces: Iterable[NumberedPiece], after: int) -> Iterator[NumberedPiece]:
-    """Each piece behind ``after`` once: one that was sent and not acknowledged is sent again."""
+    """Each piece after ``after`` once: batches whose reply was lost are sent again."""
     for piece in pieces:
         if piece.number > after + 1:
-            # What was lost is written again before anything is put behind it.
+            # The writer fills a gap before it adds anything after it, so this one was made.
             raise StoredStateUnreadable
         if piece.number > after:
             after = piece.number
             yield piece
 
 
-def _opened(sealed: EntrySealer, entry: tuple[bytes, list[bytes]]) -> Batch:
-    entry_id, fields = entry
-    return sealed.opened(int(entry_id.partition(b"-")[2]), fields[1])
+class EntrySealer:
+    """Seals and unseals the entries of one turn's log."""
 
-
-class LogWriter:
-    """Writes to logs. ``behind`` is always the number of the piece that Redis is to have last."""
-
-    def __init__(self, commands: RedisClient, sealer: Sealer) -> None:
-        """Entries are sealed with ``sealer``."""
-        self._commands = commands
-        self._sealer = sealer
-
-    def head(self, ref: ConversationRef, turn: Turn) -> tuple[str, str, bytes, int]:
-        """What opens the turn's log: turn id, entry id, entry, stay in milliseconds."""
-        entry = EntrySealer(self._sealer, TurnRef(ref, turn.id)).head()
-        return turn.id, f"{turn.number}-0", entry, milliseconds(RUNNING_STAY)
-
-    async def append(
-        self,
-        ref: ConversationRef,
-        turn: Turn,
-        pieces: Sequence[NumberedPiece],
-        behind: int,
-    ) -> bytes:
-        """``OK``, ``STOPPED``, ``SUPERSEDED``, ``GONE``; or ``BEHIND`` when it has lost some.
+    def __init__(self, sealer: Sealer, turn_ref: TurnRef) -> None:
+        """The key is derived when it is first needed.
 
         Raises:
-            StoreUnavailable: Redis does not answer.
+            ValueError: the turn's id is not hexadecimal.
         """
-        number = pieces[-1].number if pieces else ""
-        entries = EntrySealer(self._sealer, TurnRef(ref, turn.id))
-        entry = entries.entry(pieces[-1].number, pieces) if pieces else b""
-        key, stay = log_key(ref.session_id), milliseconds(RUNNING_STAY)
-        answer: bytes = await self._commands.run_script(
-            "log", APPEND, (key,), turn.id, stay, behind, number, entry, repeat=False
+        self._sealer: BoundSealer = sealer.bound(
+            turn_ref.conversation.owner, RecordKind.TURN, turn_ref.conversation.session_id
         )
-        return answer
+        self._turn = bytes.fromhex(turn_ref.turn_id)
 
-    async def end(
-        self,
-        ref: ConversationRef,
-        turn: Turn,
-        end: TurnEnd,
-        *,
-        pieces: Sequence[NumberedPiece] = (),
-        behind: int = 0,
+    def head(self) -> bytes:
+        """The entry that opens a log: it has no content and shows whose log it is."""
+        return self._seal(0, b"")
+
+    def entry(
+        self, number: int, pieces: Sequence[NumberedPiece], end: TurnEnd | None = None
     ) -> bytes:
-        """``OK``, ``SUPERSEDED`` or ``GONE``; or ``BEHIND`` when it has lost some.
+        """The sealed entry ``number`` with these pieces."""
+        return self._seal(number, encode_entry(pieces, end))
+
+    def is_mine(self, head: bytes) -> bool:
+        """Whether the log with this head is the owner's."""
+        return self._sealer.ownership(head) is Ownership.MINE
+
+    def unseal(self, number: int, sealed: bytes) -> Batch:
+        """The content of entry ``number``.
 
         Raises:
-            StoreUnavailable: Redis does not answer.
+            StoredStateUnreadable: it was changed, or moved here from elsewhere.
         """
-        entries = EntrySealer(self._sealer, TurnRef(ref, turn.id))
-        entry = entries.entry(END_NUMBER, pieces, end)
-        key, stay = log_key(ref.session_id), milliseconds(ENDED_STAY)
-        answer: bytes = await self._commands.run_script(
-            "log", END, (key,), turn.id, stay, behind, entry, repeat=True
-        )
-        return answer
+        try:
+            return decode_entry(self._sealer.unseal(sealed, before=self._position(number)))
+        except (UnsealError, DecodeError) as error:
+            raise StoredStateUnreadable from error
 
-    async def stop(self, session_id: SessionId, turn_id: TurnId) -> bytes:
-        """``OK``, ``ENDED``, ``SUPERSEDED`` or ``GONE``.
+    def _seal(self, number: int, record: bytes) -> bytes:
+        return self._sealer.seal(record, span=(number, number), before=self._position(number))
 
-        Raises:
-            StoreUnavailable: Redis does not answer.
-        """
-        key = log_key(session_id)
-        answer: bytes = await self._commands.run_script("stop", STOP, (key,), turn_id, repeat=True)
-        return answer
+    def _position(self, number: int) -> bytes:
+        return self._turn + number.to_bytes(8, "big")

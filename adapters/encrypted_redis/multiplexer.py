@@ -1,20 +1,22 @@
 """One connection that any number of callers share at full duplex.
 
-Commands that are asked for in one tick of the loop leave in one write; replies come in their order
-and are matched to them. The rules:
+Commands that are called in one tick of the event loop are sent in one write. Redis replies in
+order, so each reply belongs to the oldest command without one. The rules:
 
-- A command has two seconds. Its late reply is dropped in its turn.
-- When the oldest reply is two seconds late, the connection is closed.
-- When a connection ends, what was sent fails as ``OutcomeUnknown``, what was not as ``NotSent``.
-- A cancelled caller abandons its reply, never the command.
-- At most 1,024 commands or 8 MB wait; more fail at once.
-- A PING a second tells whether the server answers; ``healthy_for`` says for how long it has.
-- A lost connection is made anew, ``min(n * 50 ms, 2 s)`` after the n-th failure. Commands wait for
-  it; once it has been away for two seconds, new ones fail at once.
+- A command has two seconds. If its reply comes later, it is dropped.
+- If the oldest reply is two seconds late, the connection is closed.
+- When a connection ends, commands that were sent fail with ``OutcomeUnknown``, the others with
+  ``NotSent``.
+- A caller that is cancelled abandons its reply; the command is still carried out.
+- At most 1,024 commands or 8 MB wait for replies. More fail at once.
+- One PING per second checks that the server answers; ``healthy_for`` says for how long it has.
+- A lost connection is replaced, ``min(n * 50 ms, 2 s)`` after the n-th failure. Commands wait for
+  the new one; after two seconds without a connection, new commands fail at once.
 
-Only public methods of redis-py's ``Connection`` are used, with its own retries, time-outs and
-notifications off: its pool lends a connection to one caller at a time, and its single connection
-takes turns. Commands are packed by hiredis: redis-py's own packing took half of the time.
+Only public methods of redis-py's ``Connection`` are used, without its retries, timeouts and
+notifications: its pool lends a connection to one caller at a time, and its single-connection
+client serves one caller after the other. hiredis packs the commands, because packing them with
+redis-py took half of the time.
 """
 
 import asyncio
@@ -40,100 +42,101 @@ from adapters.encrypted_redis.redis_errors import pause_after
 from ports.clock import Clock
 
 _PING_EVERY: Final = timedelta(seconds=1)
-_NONE: Final = timedelta()
 
 
 class Multiplexer:
-    """The connection. ``run_script`` keeps it; made inside a running loop."""
+    """The shared connection: ``run`` keeps it open. To be created inside a running event loop."""
 
     def __init__(
-        self, connecting: Callable[[], AbstractConnection], bounds: Bounds, clock: Clock
+        self, new_connection: Callable[[], AbstractConnection], bounds: Bounds, clock: Clock
     ) -> None:
-        """``connecting`` makes a connection that is not yet connected; ``clock`` times pauses."""
-        self._connecting = connecting
+        """``new_connection`` returns one that is not yet connected; ``clock`` times pauses."""
+        self._new_connection = new_connection
         self._clock = clock
-        self._patience = bounds.timeout.total_seconds()
-        self._waiting = CommandQueue(bounds)
+        self._timeout = bounds.timeout.total_seconds()
+        self._queue = CommandQueue(bounds)
         self._loop = asyncio.get_running_loop()
         self._has_commands = asyncio.Event()
         self._is_dead = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
-        self._away_since: float | None = None
-        self._trouble: BaseException | None = None
-        self._well_since: timedelta | None = None
+        self._lost_at: float | None = None
+        self._last_error: BaseException | None = None
+        self._healthy_since: timedelta | None = None
 
     @property
     def healthy_for(self) -> timedelta:
-        """For how long the server has answered every PING in time; none while it does not."""
-        return _NONE if self._well_since is None else self._clock.monotonic() - self._well_since
+        """For how long the server has answered every PING in time; zero while it does not."""
+        if self._healthy_since is None:
+            return timedelta()
+        return self._clock.monotonic() - self._healthy_since
 
     @property
     def is_crowded(self) -> bool:
-        """Whether half of what may wait does."""
-        return self._waiting.is_crowded
+        """Whether half of the bound on commands, or on their bytes, is used up."""
+        return self._queue.is_crowded
 
     def call(self, *arguments: Argument) -> Reply:
-        """The reply to a command, to be awaited.
+        """Send a command; returns the future of its reply.
 
         Raises:
-            NotSent: at once, when too much waits already, or the connection has been away for as
-                long as a command may take, or was closed for good.
+            NotSent: at once, if too many commands wait, if there has been no connection for as
+                long as a command may take, or after ``close``.
 
-        The reply raises:
-            NotSent, OutcomeUnknown: none came.
-            RedisError: the server refused the command.
+        The future raises:
+            NotSent, OutcomeUnknown: no reply came.
+            RedisError: the server replied with an error.
         """
         if self._is_closed:
-            raise NotSent("closed")
+            raise NotSent("the connection was closed")
         now = self._loop.time()
-        if self._away_since is not None and now - self._away_since >= self._patience:
-            raise NotSent("there is no connection") from self._trouble
-        packed = pack_command(arguments)  # type: ignore[arg-type]  # typed as if it took one only
-        reply = self._waiting.add(packed, now, self._loop.create_future())
+        if self._lost_at is not None and now - self._lost_at >= self._timeout:
+            raise NotSent("there is no connection") from self._last_error
+        packed = pack_command(arguments)  # type: ignore[arg-type]  # typed for one argument
+        reply = self._queue.add(packed, now, self._loop.create_future())
         self._has_commands.set()
-        self._look_by(now + self._patience)
+        self._expire_by(now + self._timeout)
         return reply
 
     async def run(self) -> None:
-        """Keep a connection open and serve callers over it until cancelled."""
+        """Keep a connection open, and serve callers over it, until cancelled."""
         failures = 0
         while True:
-            connection = self._connecting()
+            connection = self._new_connection()
             try:
-                async with asyncio.timeout(self._patience):
+                async with asyncio.timeout(self._timeout):
                     await connection.connect()  # type: ignore[no-untyped-call]
-                failures, self._away_since = 0, None
+                failures, self._lost_at = 0, None
                 await self._serve(connection)
-            except Exception as error:  # noqa: BLE001 - whatever it was, nobody may wait for ever
+            except Exception as error:  # noqa: BLE001 - whatever it was, no caller may wait for ever
                 failures += 1
-                self._lost(error)
+                self._lose(error)
             finally:
                 with suppress(RedisError, OSError, TimeoutError):
-                    # TLS takes leave of the other side, which only the last connection waits for.
-                    async with asyncio.timeout(self._patience):
+                    # A graceful TLS shutdown waits for the peer, so only do it on final close.
+                    async with asyncio.timeout(self._timeout):
                         await connection.disconnect(nowait=not self._is_closed)
             await self._clock.sleep(pause_after(failures))
 
-    def renew(self) -> None:
-        """Make the connection anew: its name may lead elsewhere by now."""
+    def reconnect(self) -> None:
+        """Replace the connection: the host name may lead to another server by now."""
         self._is_dead.set()
 
     def close(self) -> None:
-        """Take no more commands; what waits fails."""
+        """Accept no more commands, and fail those that wait."""
         self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
-        self._waiting.fail_all(None)
+        self._queue.fail_all(None)
 
-    def _lost(self, error: Exception) -> None:
-        if self._away_since is None:
-            self._away_since = self._loop.time()
-        self._trouble, self._well_since = error, None
-        self._waiting.fail_all(error)
+    def _lose(self, error: Exception) -> None:
+        if self._lost_at is None:
+            self._lost_at = self._loop.time()
+        self._last_error, self._healthy_since = error, None
+        self._queue.fail_all(error)
 
     async def _serve(self, connection: AbstractConnection) -> None:
-        """Returns never; raises what ended the connection."""
+        """Serve callers over ``connection``. Never returns; raises what ended the connection."""
         self._is_dead.clear()
         tasks = [
             asyncio.create_task(self._write(connection)),
@@ -149,13 +152,13 @@ class Multiplexer:
             await asyncio.gather(*tasks, return_exceptions=True)
         for task in done:
             task.result()
-        raise ConnectionAbortedError("too late, or no longer the right server")
+        raise ConnectionAbortedError("replies were too late, or it is to be replaced")
 
     async def _write(self, connection: AbstractConnection) -> None:
         while True:
             await self._has_commands.wait()
             self._has_commands.clear()
-            packed = b"".join(self._waiting.send())
+            packed = b"".join(self._queue.send())
             await connection.send_packed_command(packed, check_health=False)
 
     async def _ping(self) -> None:
@@ -163,36 +166,37 @@ class Multiplexer:
             try:
                 await self.call("PING")
             except (ConnectionTrouble, RedisError):
-                self._well_since = None
+                self._healthy_since = None
             else:
-                # Not from the connection on: a frozen server is connected to as well.
-                self._well_since = self._well_since or self._clock.monotonic()
+                # Count from the first PONG: a frozen server still accepts connections.
+                self._healthy_since = self._healthy_since or self._clock.monotonic()
             await self._clock.sleep(_PING_EVERY)
 
     async def _read(self, connection: AbstractConnection) -> None:
-        read, answer = connection.read_response, self._waiting.answer
+        read, answer = connection.read_response, self._queue.answer
         while True:
-            refusal: RedisError | None = None
+            error: RedisError | None = None
             reply: Any = None
             try:
                 reply = await read(
                     disable_decoding=True, timeout=math.inf, disconnect_on_error=False
                 )
-            except (ResponseError, BusyLoadingError, AuthenticationError) as refused:
-                refusal = refused
-            answer(reply, refusal)
+            except (ResponseError, BusyLoadingError, AuthenticationError) as caught:
+                error = caught
+            answer(reply, error)
 
-    def _look_by(self, moment: float) -> None:
-        """Look at the latest then; what is late already may have put the next look further off."""
+    def _expire_by(self, moment: float) -> None:
+        """Expire commands at ``moment`` at the latest."""
         if self._timer is not None:
             if self._timer.when() <= moment:
                 return
+            # It was set for the grace of a late reply, which is further off.
             self._timer.cancel()
-        self._timer = self._loop.call_at(moment, self._look)
+        self._timer = self._loop.call_at(moment, self._expire)
 
-    def _look(self) -> None:
+    def _expire(self) -> None:
         now = self._loop.time()
-        if self._waiting.expire(now):
+        if self._queue.expire(now):
             self._is_dead.set()
-        following = self._waiting.next_deadline(now)
-        self._timer = None if following is None else self._loop.call_at(following, self._look)
+        deadline = self._queue.next_deadline(now)
+        self._timer = None if deadline is None else self._loop.call_at(deadline, self._expire)

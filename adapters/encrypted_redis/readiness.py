@@ -1,19 +1,19 @@
-"""Whether Redis takes our writes."""
+"""Whether Redis accepts our writes."""
 
-from adapters.encrypted_redis.keys_and_scripts import NOBODYS_KEY, READY
+from adapters.encrypted_redis.keys_and_scripts import READINESS_KEY, READY
 from adapters.encrypted_redis.redis_client import RedisClient
 
 
 class RedisReadiness:
-    """Ready when Redis takes a write over the one connection.
+    """Ready if Redis carries out a write over the one connection.
 
-    An answered PING would not do: a full server, one that cannot persist and a replica answer it.
+    A PING would not do: a full server, one that cannot persist, and a replica all answer it.
     """
 
-    def __init__(self, commands: RedisClient) -> None:
-        """Asks over the connection that everything goes over."""
-        self._commands = commands
+    def __init__(self, client: RedisClient) -> None:
+        """Checks the connection that the store and the log use."""
+        self._client = client
 
     async def check(self) -> None:
         """See ``ports.readiness.Readiness.check``."""
-        await self._commands.run_script("ready", READY, (NOBODYS_KEY,), repeat=False)
+        await self._client.run_script("ready", READY, (READINESS_KEY,), repeat=False)

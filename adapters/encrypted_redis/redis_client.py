@@ -1,4 +1,4 @@
-"""Commands over the one connection: which are repeated, and what their failures mean to callers."""
+"""Redis commands and scripts: which are repeated, and what their failures mean to callers."""
 
 from datetime import timedelta
 from typing import Any, Final
@@ -17,57 +17,56 @@ _ATTEMPTS: Final = 3
 
 
 class RedisClient:
-    """Sends commands for the store and the log. Repeats only what may be repeated."""
+    """Sends commands over the one connection. Repeats only what may be carried out twice."""
 
     def __init__(self, *, connection: Multiplexer, clock: Clock, telemetry: Telemetry) -> None:
-        """Pauses between repetitions are taken by ``clock``."""
+        """``clock`` times the pauses between attempts."""
         self._connection = connection
         self._clock = clock
         self._telemetry = telemetry
 
     @property
     def healthy_for(self) -> timedelta:
-        """How long Redis has answered without trouble; none while it does not."""
+        """For how long Redis has answered every PING in time; zero while it does not."""
         return self._connection.healthy_for
 
     @property
     def is_crowded(self) -> bool:
-        """Whether so much waits for Redis that less urgent things should not."""
+        """Whether half of the connection's bound is used up, so that less urgent commands wait."""
         return self._connection.is_crowded
 
     async def call_idempotent(self, doing: str, *arguments: Argument) -> Any:
         """The reply to a command that may be carried out twice: a read, a delete, an exact commit.
 
         Raises:
-            StoreUnavailable: no reply, or a refusal, also when repeated.
-            StoredStateUnreadable: something of another type stands there.
+            StoreUnavailable: no attempt got a reply other than an error.
+            StoredStateUnreadable: the key holds a value of another type.
         """
         for attempt in range(1, _ATTEMPTS):
             try:
                 return await self._connection.call(*arguments)
-            except ConnectionTrouble:
-                await self._clock.sleep(pause_after(attempt))
-            except RedisError as error:
+            except (ConnectionTrouble, RedisError) as error:
                 if not may_pass(error):
                     raise self._translated(doing, error) from error
-                self._heed(error)
-                await self._clock.sleep(pause_after(attempt))
+                self._reconnect_if_readonly(error)
+            await self._clock.sleep(pause_after(attempt))
         return await self.call_once(doing, *arguments)
 
     async def call_once(self, doing: str, *arguments: Argument) -> Any:
         """The reply to a command that is sent once.
 
         Raises:
-            StoreUnavailable, StoredStateUnreadable: as for ``call_idempotent``.
+            StoreUnavailable: there was no reply other than an error.
+            StoredStateUnreadable: the key holds a value of another type.
         """
         try:
             return await self._connection.call(*arguments)
         except (ConnectionTrouble, RedisError) as error:
-            self._heed(error)
+            self._reconnect_if_readonly(error)
             raise self._translated(doing, error) from error
 
     async def query_if_allowed(self, *arguments: Argument) -> Any:
-        """The reply to a question that the server may not answer us; absent when it does not.
+        """The reply to a command that our user may not be allowed; None if it is refused.
 
         Raises:
             StoreUnavailable: there was no reply at all.
@@ -82,22 +81,25 @@ class RedisClient:
     async def run_script(
         self, doing: str, script: Script, keys: tuple[str, ...], *arguments: Argument, repeat: bool
     ) -> Any:
-        """What the script returned; a server that does not know it (any more) is given it.
+        """What the script returned; its text is sent if the server does not know its digest.
+
+        ``repeat`` says whether it may be carried out twice.
 
         Raises:
-            StoreUnavailable, StoredStateUnreadable: as for ``call_idempotent``.
+            StoreUnavailable: there was no reply other than an error.
+            StoredStateUnreadable: a key holds a value of another type.
         """
         send = self.call_idempotent if repeat else self.call_once
         try:
             return await send(doing, "EVALSHA", script.digest, len(keys), *keys, *arguments)
-        except StoreUnavailable as failed:
-            if not isinstance(failed.__cause__, NoScriptError):
+        except StoreUnavailable as error:
+            if not isinstance(error.__cause__, NoScriptError):
                 raise
         return await send(doing, "EVAL", script.text, len(keys), *keys, *arguments)
 
-    def _heed(self, error: Exception) -> None:
+    def _reconnect_if_readonly(self, error: Exception) -> None:
         if reason_of(error) == READONLY:
-            self._connection.renew()
+            self._connection.reconnect()
 
     def _translated(self, doing: str, error: Exception) -> StoreUnavailable | StoredStateUnreadable:
         reason = reason_of(error)

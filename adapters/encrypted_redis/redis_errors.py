@@ -1,11 +1,12 @@
-"""What Redis's refusals mean, and which of them may pass.
+"""What the errors that Redis replies with mean, and which of them may pass.
 
-LOADING, MASTERDOWN, CLUSTERDOWN, TRYAGAIN   not there yet: tried again
-READONLY                                     a replica now: tried again over a new connection
-BUSY                                         a script holds it up: tried again
-OOM, MISCONF                                 it takes no writes: full, or cannot persist
-NOPERM, NOAUTH, WRONGPASS                    the operator's to mend
-WRONGTYPE                                    something else stands under our key
+LOADING, MASTERDOWN, CLUSTERDOWN, TRYAGAIN   not ready yet: retried
+READONLY                                     it is now a replica: retried on a new connection
+BUSY                                         a script is running for too long: retried
+OOM, MISCONF                                 it accepts no writes: full, or cannot persist
+NOPERM, NOAUTH, WRONGPASS                    the operator must fix the user or its password
+WRONGTYPE                                    the key holds a value of another type
+NOSCRIPT                                     the script's text must be sent
 """
 
 from datetime import timedelta
@@ -15,25 +16,26 @@ from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
     NoPermissionError,
-    RedisError,
     ResponseError,
 )
+
+from adapters.encrypted_redis.command_queue import ConnectionTrouble
 
 READONLY: Final = "READONLY"
 _PASSING: Final = ("LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", READONLY, "BUSY")
 _LASTING: Final = ("OOM", "MISCONF", "NOPERM", "NOAUTH", "WRONGPASS", "WRONGTYPE", "NOSCRIPT")
 
-_STEP: Final = timedelta(milliseconds=50)
-_LONGEST: Final = timedelta(seconds=2)
+_PAUSE_STEP: Final = timedelta(milliseconds=50)
+_LONGEST_PAUSE: Final = timedelta(seconds=2)
 
 
 def pause_after(failures: int) -> timedelta:
     """How long to wait before the next attempt."""
-    return min(failures * _STEP, _LONGEST)
+    return min(failures * _PAUSE_STEP, _LONGEST_PAUSE)
 
 
 def reason_of(error: BaseException) -> str:
-    """A refusal's first word, or the kind of the failure; never more of its text."""
+    """The code of an error reply, or the exception's type; never more of its text."""
     if isinstance(error, BusyLoadingError):
         return "LOADING"
     if isinstance(error, NoPermissionError):
@@ -45,15 +47,15 @@ def reason_of(error: BaseException) -> str:
     return type(error).__name__
 
 
-def may_pass(error: RedisError) -> bool:
-    """Whether the same command may succeed in a moment."""
-    return reason_of(error) in _PASSING
+def may_pass(error: Exception) -> bool:
+    """Whether the same command may succeed a moment later."""
+    return isinstance(error, ConnectionTrouble) or reason_of(error) in _PASSING
 
 
 def _first_word(error: ResponseError) -> str:
-    # redis-py takes the code off the text of errors it has a class for.
+    # redis-py removes the code from the text of errors that have a class of their own.
     name = type(error).__name__
-    known = {
+    codes = {
         "ReadOnlyError": READONLY,
         "MasterDownError": "MASTERDOWN",
         "ClusterDownError": "CLUSTERDOWN",
@@ -61,7 +63,7 @@ def _first_word(error: ResponseError) -> str:
         "OutOfMemoryError": "OOM",
         "NoScriptError": "NOSCRIPT",
     }
-    if name in known:
-        return known[name]
+    if name in codes:
+        return codes[name]
     word = str(error).partition(" ")[0]
     return word if word in (*_PASSING, *_LASTING) else "refused"

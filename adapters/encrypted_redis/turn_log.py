@@ -1,318 +1,351 @@
 """Turn logs in Redis, as streams of sealed entries. See ``docs/redis_layout.md``.
 
-A turn whose pieces this process produces: followers here are fed from memory at once, the log in
-Redis in batches.
+The pieces of a turn that this process produces are also kept in memory, as a ``LocalTurn``:
+followers in this process get each piece at once, and Redis gets the pieces in batches.
+
+    event                         idle        scheduled   in flight
+    ───────────────────────────   ─────────   ─────────   ───────────────────────────
+    append, the batch is due      in flight   in flight   the next batch is scheduled
+    append, it is not yet due     scheduled   scheduled   the next batch is scheduled
+    100 ms have passed                        in flight   the next batch goes on waiting
+    Redis replies                                         idle, or scheduled
+
+A batch is due 100 ms after the one before, or when it has 256 bytes of text; a sign of life, which
+is an append without pieces, is due at once. A batch that could not be sent is not due before its
+100 ms, so that it is not sealed again for every piece. While half of the connection's bound is used
+up, no batch is sent: the store's writes go first.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from attrs import define, field, frozen
 
-from adapters.encrypted_redis.keys_and_scripts import RUNNING_STAY
+from adapters.encrypted_redis.keys_and_scripts import RUNNING_TTL, STOP, log_key
 from adapters.encrypted_redis.log_stream import END_NUMBER, LogReader, LogWriter
 from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.sealing.sealer import Sealer
-from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnRef
+from domain.model.identifiers import ConversationRef, SessionId, TurnId, TurnRef
 from domain.model.piece import NumberedPiece, size_in_bytes
 from domain.model.turn import Turn, TurnEnd
 from ports.clock import Clock
 from ports.turn_log import AppendResult, Batch
 
-
-@frozen(kw_only=True)
-class Batching:
-    """How long and how much pieces may wait in memory before Redis gets them."""
-
-    within: timedelta = timedelta(milliseconds=100)
-    characters: int = 256
-
-
-@define(eq=False)
-class LocalTurn:
-    """One turn's pieces.
-
-    Attributes:
-        alive_at: when its writer gave the last sign of life, by the monotonic clock.
-        pieces: all of them, numbered from 1.
-        sent: how many of them Redis has.
-        flushing: sends what waits when its time has come; absent while nothing waits.
-        in_flight: what is being sent; it may be over.
-        sent_at: when it was last written to, by the monotonic clock; absent before.
-        has_failed: whether it did not answer then, or has not yet.
-        writing: what it answered last.
-    """
-
-    owner: Owner = field(repr=False)
-    turn: Turn
-    alive_at: timedelta
-    pieces: list[NumberedPiece] = field(factory=list, repr=False)
-    end: TurnEnd | None = None
-    sent: int = 0
-    sent_at: timedelta | None = None
-    has_failed: bool = False
-    writing: AppendResult = AppendResult.CONTINUE
-    flushing: "asyncio.Task[None] | None" = None
-    in_flight: "asyncio.Task[AppendResult] | None" = None
-    changed: asyncio.Event = field(factory=asyncio.Event)
-
-    def continues_with(self, pieces: Sequence[NumberedPiece]) -> bool:
-        """Whether nothing is missing between what is here and these."""
-        return not pieces or pieces[0].number <= len(self.pieces) + 1
-
-    def add(self, pieces: Sequence[NumberedPiece]) -> None:
-        """Take those that are new, and wake who follows."""
-        news = [piece for piece in pieces if piece.number > len(self.pieces)]
-        if news:
-            self.pieces.extend(news)
-            self.wake()
-
-    def wake(self) -> None:
-        """Let everybody who waits look again."""
-        self.changed.set()
-        self.changed = asyncio.Event()
-
-    async def changed_within(self, at_most: timedelta) -> None:
-        """Return when something new has come, at the latest after ``at_most``."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(at_most.total_seconds()):
-                await self.changed.wait()
-
-    def send(self, sending: Coroutine[Any, Any, AppendResult]) -> "asyncio.Task[AppendResult]":
-        """Begin to send; only to be called while nothing is in flight."""
-        self.in_flight = asyncio.create_task(sending)
-        self.in_flight.add_done_callback(_looked_at)
-        return self.in_flight
-
-    async def wait_idle(self) -> None:
-        """Return when nothing is in flight."""
-        while self.in_flight is not None and not self.in_flight.done():
-            await asyncio.wait([self.in_flight])
-
-    def stop_flushing(self) -> None:
-        """Send nothing by itself any more."""
-        if self.flushing is not None:
-            self.flushing.cancel()
-            self.flushing = None
-
-    @property
-    def is_in_flight(self) -> bool:
-        """Whether Redis has not answered yet to what was sent last."""
-        return self.in_flight is not None and not self.in_flight.done()
-
-    @property
-    def unsent(self) -> Sequence[NumberedPiece]:
-        """What Redis does not have yet."""
-        return self.pieces[self.sent :]
-
-    def is_due(self, now: timedelta, batching: Batching) -> bool:
-        """Whether what is unsent has waited for as long, or is as much, as it may."""
-        if self.sent_at is None or now - self.sent_at >= batching.within:
-            return True
-        # What could not be sent just now is not sealed again for every piece.
-        return not self.has_failed and self._has_unsent(batching.characters)
-
-    def is_over(self, now: timedelta) -> bool:
-        """Whether its writer has been silent for as long as Redis keeps a log."""
-        last = self.alive_at if self.sent_at is None else self.sent_at
-        return now - last >= RUNNING_STAY
-
-    def _has_unsent(self, size: int) -> bool:
-        for numbered in self.unsent:
-            size -= size_in_bytes(numbered.piece)
-            if size <= 0:
-                return True
-        return False
-
-    def batch_after(self, after: int) -> Batch:
-        """The pieces after piece ``after``, and the end if there is one."""
-        return Batch(pieces=self.pieces[after:], end=self.end)
-
-
-def _looked_at(in_flight: "asyncio.Task[AppendResult]") -> None:
-    """Who did not wait for it does not ask how it ended, and asyncio would complain."""
-    if not in_flight.cancelled():
-        in_flight.exception()
-
-
 _BEHIND: Final = b"BEHIND"
-_WRITINGS: Final = {
+_RESULTS: Final = {
     b"OK": AppendResult.CONTINUE,
     b"STOPPED": AppendResult.STOPPED,
     b"SUPERSEDED": AppendResult.SUPERSEDED,
     b"GONE": AppendResult.GONE,
     _BEHIND: AppendResult.GONE,
 }
-_FIRST_LOOK: Final = timedelta(milliseconds=20)
-_SELDOM: Final = timedelta(milliseconds=320)
+_FIRST_PAUSE: Final = timedelta(milliseconds=20)
+_LONGEST_PAUSE: Final = timedelta(milliseconds=320)
+
+
+@frozen(kw_only=True)
+class Batching:
+    """How long, and up to how many bytes of text, pieces wait in memory before Redis gets them."""
+
+    within: timedelta = timedelta(milliseconds=100)
+    max_bytes: int = 256
+
+
+@define(eq=False, kw_only=True)
+class LocalTurn:
+    """A turn whose pieces this process produces. The module's docstring has its states.
+
+    Attributes:
+        writer: writes its log in Redis.
+        alive_at: when it last got pieces or a sign of life, by the monotonic clock.
+        on_close: called when this turn has ended, or Redis no longer accepts its pieces.
+        pieces: all of them, numbered from 1.
+        end: None until the turn has ended.
+        sent: how many of the pieces Redis has.
+        sent_at: when the last batch was sent, by the monotonic clock; None before the first.
+        has_failed: whether Redis has not replied to the last batch.
+        result: the latest result that Redis returned.
+        scheduled: sends the next batch when it is due; None if none is scheduled.
+        in_flight: the last batch that was sent; it may be done. None before the first.
+        changed: set, and replaced, whenever followers should look again.
+    """
+
+    writer: LogWriter = field(repr=False)
+    alive_at: timedelta
+    _clock: Clock = field(repr=False)
+    _batching: Batching
+    _on_close: Callable[["LocalTurn"], None] = field(repr=False)
+    _pieces: list[NumberedPiece] = field(factory=list, init=False, repr=False)
+    _end: TurnEnd | None = field(default=None, init=False)
+    _sent: int = field(default=0, init=False)
+    _sent_at: timedelta | None = field(default=None, init=False)
+    _has_failed: bool = field(default=False, init=False)
+    _result: AppendResult = field(default=AppendResult.CONTINUE, init=False)
+    _scheduled: "asyncio.Task[None] | None" = field(default=None, init=False)
+    _in_flight: "asyncio.Task[AppendResult] | None" = field(default=None, init=False)
+    _changed: asyncio.Event = field(factory=asyncio.Event, init=False, repr=False)
+
+    async def append(self, pieces: Sequence[NumberedPiece]) -> AppendResult:
+        """See ``ports.turn_log.TurnLog.append``. Waits for Redis for 100 ms at most."""
+        now = self.alive_at = self._clock.monotonic()
+        if pieces and pieces[0].number > len(self._pieces) + 1:
+            return AppendResult.GONE
+        self._add(pieces)
+        if self.is_in_flight or self.writer.is_crowded or (pieces and not self._is_due(now)):
+            self._schedule()
+            return self._result
+        flush = self._start_flush()
+        # A slow Redis delays no writer: it gets this result with its next append.
+        done, _ = await asyncio.wait([flush], timeout=self._batching.within.total_seconds())
+        return flush.result() if done else self._result
+
+    async def end(self, end: TurnEnd) -> None:
+        """See ``ports.turn_log.TurnLog.end``."""
+        self._cancel_scheduled()
+        try:
+            reply = await self.writer.end(end, self._pieces[self._sent :], self._sent)
+            if reply == _BEHIND:
+                await self.writer.end(end, self._pieces)
+        finally:
+            # Followers in this process get the end even if Redis cannot be reached.
+            self._end = end
+            self.close()
+
+    async def read(self, after: int, wait: timedelta) -> Batch:
+        """The pieces after piece ``after`` and the end; empty if none came within ``wait``.
+
+        May return an empty batch earlier, when this turn was closed.
+        """
+        batch = self.batch_after(after)
+        if batch.is_empty and wait > timedelta():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait.total_seconds()):
+                    await self._changed.wait()
+            batch = self.batch_after(after)
+        return batch
+
+    def batch_after(self, after: int) -> Batch:
+        """The pieces after piece ``after``, and the end if there is one."""
+        return Batch(pieces=self._pieces[after:], end=self._end)
+
+    def is_over(self, now: timedelta) -> bool:
+        """Whether nothing was sent for as long as Redis keeps its log."""
+        last = self.alive_at if self._sent_at is None else self._sent_at
+        return now - last >= RUNNING_TTL
+
+    def close(self) -> None:
+        """Schedule no more batches, and let followers look for the turn in Redis."""
+        self._cancel_scheduled()
+        self._on_close(self)
+        self._wake_followers()
+
+    @property
+    def is_in_flight(self) -> bool:
+        """Whether Redis has not yet replied to the last batch."""
+        return self._in_flight is not None and not self._in_flight.done()
+
+    async def wait_idle(self) -> None:
+        """Return when no batch is in flight."""
+        while self._in_flight is not None and not self._in_flight.done():
+            await asyncio.wait([self._in_flight])
+
+    def _add(self, pieces: Sequence[NumberedPiece]) -> None:
+        count = len(self._pieces)
+        self._pieces += [piece for piece in pieces if piece.number > count]
+        if len(self._pieces) > count:
+            self._wake_followers()
+
+    def _wake_followers(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _is_due(self, now: timedelta) -> bool:
+        if self._sent_at is None or now - self._sent_at >= self._batching.within:
+            return True
+        return not self._has_failed and self._is_full()
+
+    def _is_full(self) -> bool:
+        room = self._batching.max_bytes
+        for numbered in self._pieces[self._sent :]:
+            room -= size_in_bytes(numbered.piece)
+            if room <= 0:
+                return True
+        return False
+
+    def _schedule(self) -> None:
+        if self._scheduled is None:
+            self._scheduled = asyncio.create_task(self._flush_later())
+
+    def _cancel_scheduled(self) -> None:
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+            self._scheduled = None
+
+    async def _flush_later(self) -> None:
+        await self._clock.sleep(self._batching.within)
+        # Don't queue a second batch while Redis still owes a reply to the first.
+        await self.wait_idle()
+        while self.writer.is_crowded:
+            await self._clock.sleep(self._batching.within)
+        self._scheduled = None
+        # The writer gets the result with its next append.
+        self._start_flush()
+
+    def _start_flush(self) -> "asyncio.Task[AppendResult]":
+        self._cancel_scheduled()
+        self._in_flight = asyncio.create_task(self._flush())
+        self._in_flight.add_done_callback(_retrieve_exception)
+        return self._in_flight
+
+    async def _flush(self) -> AppendResult:
+        """Send the pieces that Redis does not have, or a sign of life if it has all."""
+        reply = await self._send_unsent()
+        if reply == _BEHIND:
+            # Redis restarted without its latest entries, so it gets all pieces again.
+            self._sent = 0
+            reply = await self._send_unsent()
+        self._result = _RESULTS[reply]
+        if self._result in (AppendResult.SUPERSEDED, AppendResult.GONE):
+            self.close()
+        return self._result
+
+    async def _send_unsent(self) -> bytes:
+        self._sent_at, self._has_failed = self._clock.monotonic(), True
+        count = len(self._pieces)
+        reply = await self.writer.append(self._pieces[self._sent :], self._sent)
+        self._has_failed = False
+        self._sent = count
+        return reply
+
+
+def _retrieve_exception(flush: "asyncio.Task[AppendResult]") -> None:
+    """Keep asyncio from reporting a failure that no writer waited for."""
+    if not flush.cancelled():
+        flush.exception()
 
 
 class RedisTurnLog:
-    """One stream a conversation, of its newest turn."""
+    """One stream per conversation, for its newest turn."""
 
     def __init__(
-        self, *, commands: RedisClient, sealer: Sealer, clock: Clock, batching: Batching
+        self, *, client: RedisClient, sealer: Sealer, clock: Clock, batching: Batching
     ) -> None:
-        """``clock`` tells when a batch is due and waits between two looks at a foreign turn."""
-        self._commands = commands
+        """``clock`` times batches, and pauses between two reads of another process's turn."""
+        self._client = client
+        self._sealer = sealer
         self._clock = clock
         self._batching = batching
-        self._reader = LogReader(commands, sealer)
-        self._writer = LogWriter(commands, sealer)
-        self._producing: OrderedDict[SessionId, LocalTurn] = OrderedDict()
+        self._reader = LogReader(client, sealer)
+        self._local_turns: OrderedDict[SessionId, LocalTurn] = OrderedDict()
 
-    def head(self, ref: ConversationRef, turn: Turn) -> tuple[str, str, bytes, int]:
-        """What opens the turn's log: turn id, entry id, entry, stay in milliseconds."""
-        return self._writer.head(ref, turn)
+    def writer(self, ref: ConversationRef, turn: Turn) -> LogWriter:
+        """The writer of this turn's log."""
+        return LogWriter(self._client, self._sealer, ref, turn)
 
-    def opened(self, ref: ConversationRef, turn: Turn) -> None:
-        """Redis has opened the turn's log for a writer in this process."""
-        self.drop_local(ref.session_id)
+    def add_local(self, writer: LogWriter) -> None:
+        """Keep this turn's pieces in memory: Redis has opened its log for this process."""
+        session_id = writer.ref.session_id
+        self.drop_local(session_id)
         now = self._clock.monotonic()
-        oldest = next(iter(self._producing), None)
-        if oldest is not None and self._producing[oldest].is_over(now):
-            self.drop_local(oldest)
-        self._producing[ref.session_id] = LocalTurn(ref.owner, turn, now)
+        oldest = next(iter(self._local_turns.values()), None)
+        if oldest is not None and oldest.is_over(now):
+            oldest.close()
+        self._local_turns[session_id] = LocalTurn(
+            writer=writer,
+            alive_at=now,
+            clock=self._clock,
+            batching=self._batching,
+            on_close=self._forget,
+        )
 
     def drop_local(self, session_id: SessionId) -> None:
-        """Keep nothing of this conversation's turn in memory; its followers look at Redis."""
-        producing = self._producing.pop(session_id, None)
-        if producing is not None:
-            producing.stop_flushing()
-            producing.wake()
+        """Keep nothing of this conversation's turn in memory; its followers look in Redis."""
+        local = self._local_turns.get(session_id)
+        if local is not None:
+            local.close()
 
     async def exists_for(self, ref: ConversationRef) -> bool:
-        """Whether there is a log, and of this owner."""
+        """Whether the conversation has a log of this owner.
+
+        Raises:
+            StoredStateUnreadable: what is stored there is not one of our logs.
+            StoreUnavailable: Redis did not answer.
+        """
         return await self._reader.exists_for(ref)
 
     async def append(
         self, ref: ConversationRef, turn: Turn, pieces: Sequence[NumberedPiece]
     ) -> AppendResult:
         """See ``ports.turn_log.TurnLog.append``."""
-        producing = self._own(TurnRef(ref, turn.id))
-        if producing is None:
-            behind = pieces[0].number - 1 if pieces else 0
-            answer = await self._writer.append(ref, turn, pieces, behind)
-            return _WRITINGS[answer]
-        producing.alive_at = now = self._clock.monotonic()
-        if not producing.continues_with(pieces):
-            return AppendResult.GONE
-        producing.add(pieces)
-        is_due = not pieces or producing.is_due(now, self._batching)
-        if producing.is_in_flight or self._commands.is_crowded or not is_due:
-            self._flush_soon(ref.session_id, producing)
-            return producing.writing
-        in_flight = producing.send(self._flush(ref.session_id, producing))
-        # A Redis that takes longer holds up nobody: the writer learns of it with its next piece.
-        done, _ = await asyncio.wait([in_flight], timeout=self._batching.within.total_seconds())
-        return in_flight.result() if done else producing.writing
-
-    def _flush_soon(self, session_id: SessionId, producing: LocalTurn) -> None:
-        async def later() -> None:
-            await self._clock.sleep(self._batching.within)
-            # More would only say the same again to a Redis that is late already.
-            await producing.wait_idle()
-            while self._commands.is_crowded:
-                # What is to be stored goes first: it cannot be said again.
-                await self._clock.sleep(self._batching.within)
-            producing.flushing = None
-            # The writer learns of its outcome with its next piece or sign of life.
-            producing.send(self._flush(session_id, producing))
-
-        if producing.flushing is None:
-            producing.flushing = asyncio.create_task(later())
-
-    async def _flush(self, session_id: SessionId, producing: LocalTurn) -> AppendResult:
-        owner, turn, behind = producing.owner, producing.turn, producing.sent
-        producing.sent_at, producing.has_failed = self._clock.monotonic(), True
-        pieces = list(producing.unsent)
-        answer = await self._writer.append(ConversationRef(owner, session_id), turn, pieces, behind)
-        producing.has_failed = False
-        if answer == _BEHIND:
-            # Redis came back without some of what it had, and gets all of it again.
-            producing.sent = 0
-            return await self._flush(session_id, producing)
-        producing.writing = _WRITINGS[answer]
-        producing.sent = max(producing.sent, behind + len(pieces))
-        if producing.writing in (AppendResult.SUPERSEDED, AppendResult.GONE):
-            self._drop(session_id, producing)
-        return producing.writing
+        local = self._local(ref, turn.id)
+        if local is not None:
+            return await local.append(pieces)
+        after = pieces[0].number - 1 if pieces else 0
+        return _RESULTS[await self.writer(ref, turn).append(pieces, after)]
 
     async def end(self, ref: ConversationRef, turn: Turn, end: TurnEnd) -> None:
         """See ``ports.turn_log.TurnLog.end``."""
-        ours = self._own(TurnRef(ref, turn.id))
-        if ours is None:
-            await self._writer.end(ref, turn, end)
-            return
-        ours.stop_flushing()
-        try:
-            ending = partial(self._writer.end, ref, turn, end)
-            if await ending(pieces=ours.unsent, behind=ours.sent) == _BEHIND:
-                await ending(pieces=ours.pieces)
-        finally:
-            # Those who follow here need not wait for a log that is away.
-            ours.end = end
-            self._drop(ref.session_id, ours)
-
-    def _drop(self, session_id: SessionId, producing: LocalTurn) -> None:
-        if self._producing.get(session_id) is producing:
-            self.drop_local(session_id)
+        local = self._local(ref, turn.id)
+        if local is not None:
+            await local.end(end)
+        else:
+            await self.writer(ref, turn).end(end)
 
     async def stop(self, turn_ref: TurnRef) -> bool:
         """See ``ports.turn_log.TurnLog.stop``."""
         if not await self._reader.exists_for(turn_ref.conversation):
             return False
-        return await self._writer.stop(turn_ref.conversation.session_id, turn_ref.turn_id) == b"OK"
+        key = log_key(turn_ref.conversation.session_id)
+        reply = await self._client.run_script("stop", STOP, (key,), turn_ref.turn_id, repeat=True)
+        return bool(reply == b"OK")
 
     async def read(self, turn_ref: TurnRef, after: int, wait: timedelta) -> Batch:
         """See ``ports.turn_log.TurnLog.read``."""
-        deadline, pause = self._clock.monotonic() + wait, _FIRST_LOOK
+        deadline, pause = self._clock.monotonic() + wait, _FIRST_PAUSE
         while True:
-            producing = self._own(turn_ref)
-            if producing is not None:
-                batch = producing.batch_after(after)
+            local = self._local(turn_ref.conversation, turn_ref.turn_id)
+            if local is not None:
+                batch = await local.read(after, deadline - self._clock.monotonic())
             else:
                 batch = (await self._reader.read(turn_ref, after)).batch
             left = deadline - self._clock.monotonic()
             if not batch.is_empty or left <= timedelta():
                 return batch
-            if producing is not None:
-                await producing.changed_within(left)
-                batch = producing.batch_after(after)
-                if not batch.is_empty:
-                    return batch
-            else:
+            if local is None:
                 await self._clock.sleep(min(pause, left))
-                pause = min(pause * 2, _SELDOM)
+                pause = min(pause * 2, _LONGEST_PAUSE)
 
     def healthy_for(self) -> timedelta:
         """See ``ports.turn_log.TurnLog.healthy_for``."""
-        return self._commands.healthy_for
+        return self._client.healthy_for
 
     async def silence(self, turn_ref: TurnRef) -> timedelta:
         """See ``ports.turn_log.TurnLog.silence``."""
-        producing = self._own(turn_ref)
-        if producing is not None:
-            return self._clock.monotonic() - producing.alive_at
+        local = self._local(turn_ref.conversation, turn_ref.turn_id)
+        if local is not None:
+            return self._clock.monotonic() - local.alive_at
         log = await self._reader.read(turn_ref, END_NUMBER - 1)
-        # A Redis that froze makes every turn look silent, also those whose writers live.
+        # A frozen Redis makes every turn look silent, even those whose writers are alive.
         return min(log.silence, self.healthy_for())
 
-    def _own(self, turn_ref: TurnRef) -> LocalTurn | None:
-        producing = self._producing.get(turn_ref.conversation.session_id)
-        if (
-            producing is None
-            or producing.turn.id != turn_ref.turn_id
-            or producing.owner != turn_ref.conversation.owner
-        ):
+    def _local(self, ref: ConversationRef, turn_id: TurnId) -> LocalTurn | None:
+        local = self._local_turns.get(ref.session_id)
+        if local is None:
             return None
-        if not producing.is_over(self._clock.monotonic()):
-            return producing
-        # Redis has let go of a log whose writer fell silent, and so do we.
-        self.drop_local(turn_ref.conversation.session_id)
+        if local.writer.turn.id != turn_id or local.writer.ref.owner != ref.owner:
+            return None
+        if not local.is_over(self._clock.monotonic()):
+            return local
+        # By now Redis has deleted its log.
+        local.close()
         return None
+
+    def _forget(self, local: LocalTurn) -> None:
+        # By now a newer turn of the conversation may have taken its place.
+        session_id = local.writer.ref.session_id
+        if self._local_turns.get(session_id) is local:
+            del self._local_turns[session_id]

@@ -1,4 +1,4 @@
-"""``privity chat``: a conversation in the terminal, through the documented API only."""
+"""``privity chat``: a conversation in the terminal. It uses only the documented API."""
 
 import asyncio
 import signal
@@ -32,25 +32,30 @@ async def events_of(chunks: AsyncIterable[bytes]) -> AsyncIterator[ServerEvent]:
                 yield ServerEvent(name=event.name, document=document)
 
 
-_HELP: Final = "/new begins again, /again asks for another answer, /forget forgets, /quit leaves."
+_HELP: Final = (
+    "/new starts a new conversation, /again regenerates the last reply, "
+    "/forget deletes the conversation, /quit exits."
+)
 _FAILED: Final = 1
-_SUCCESS: Final = 300
 
 Write: TypeAlias = Callable[[str], None]
 
 
 class RequestRefused(Exception):
-    """The server answered with a problem; the text is its sentence for people."""
+    """The server answered with a problem; ``str()`` is its text for users."""
 
 
 def chat(
-    url: Annotated[str, typer.Option(help="Where the server is.")] = "http://127.0.0.1:8000",
+    url: Annotated[str, typer.Option(help="URL of the server.")] = "http://127.0.0.1:8000",
     client_key: Annotated[
         str | None,
-        typer.Option(envvar="PRIVITY_CLIENT_KEY", help="Yours; a new one is made without it."),
+        typer.Option(
+            envvar="PRIVITY_CLIENT_KEY",
+            help="Your client key; a new one is created if omitted.",
+        ),
     ] = None,
 ) -> None:
-    """Talk to a running server.
+    """Chat with a running server.
 
     Ctrl-C stops a reply that is being written; /help lists the commands.
     """
@@ -59,35 +64,41 @@ def chat(
 
 
 async def _chat(url: str, client_key: str | None) -> int:
+    """Chat until the end of the input; returns the exit status."""
     async with aiohttp.ClientSession() as http:
         try:
             key = client_key or await _new_client_key(http, url)
-            await Talk(http, url, key, _write).run(_ask)
+            await TerminalChat(http, url, key, _write).run(_read_line)
         except RequestRefused as refused:
-            return _complain(str(refused))
+            return _failed(str(refused))
         except aiohttp.ClientError:
-            return _complain(f"No Privity answers at {url}; start one with: privity serve")
+            return _failed(f"Cannot reach a Privity server at {url}. Start one: privity serve")
     return 0
 
 
-def _complain(why: str) -> int:
+def _failed(why: str) -> int:
     typer.secho(f"privity: {why}", err=True, fg=typer.colors.RED)
     return _FAILED
 
 
 async def _new_client_key(http: aiohttp.ClientSession, url: str) -> str:
-    async with http.post(f"{url}/api/client-key", json={}) as answer:
-        document = await _document(answer)
-    return str(document["clientKey"])
+    async with http.post(f"{url}/api/client-key", json={}) as response:
+        return str((await _document(response))["clientKey"])
 
 
-async def _document(answer: aiohttp.ClientResponse) -> dict[str, Any]:
+async def _document(response: aiohttp.ClientResponse) -> dict[str, Any]:
+    """The JSON body, empty if it is not JSON.
+
+    Raises:
+        RequestRefused: the response is an error.
+    """
     try:
-        document: dict[str, Any] = await answer.json(content_type=None)
+        document: dict[str, Any] = await response.json(content_type=None)
     except ValueError:
         document = {}
-    if answer.status >= _SUCCESS:
-        raise RequestRefused(document.get("detail", f"The server answered {answer.status}."))
+    if not response.ok:
+        default = f"The server answered with status {response.status}."
+        raise RequestRefused(document.get("detail", default))
     return document
 
 
@@ -95,93 +106,93 @@ def _write(text: str) -> None:
     typer.echo(text, nl=False)
 
 
-async def _ask() -> str | None:
-    """A line from the terminal; absent at its end."""
+async def _read_line() -> str | None:
+    """A line from the terminal; None at the end of the input."""
     try:
         return (await asyncio.to_thread(input, "\nyou > ")).strip()
     except EOFError:
         return None
 
 
-class Talk:
-    """One conversation; it follows the server when that begins a new one."""
+class TerminalChat:
+    """One conversation at a time. If the server starts a new one, the next message goes there."""
 
     def __init__(
         self, http: aiohttp.ClientSession, url: str, client_key: str, write: Write
     ) -> None:
-        """``write`` gets the text of replies as they come."""
+        """``write`` gets the text of replies as it arrives."""
         self._http = http
         self._url = url
         self._headers = {"authorization": f"Bearer {client_key}"}
         self._write = write
         self.session_id: str | None = None
 
-    async def run(self, ask: Callable[[], Any]) -> None:
-        """Ask for lines and answer them until there are no more."""
+    async def run(self, read_line: Callable[[], Any]) -> None:
+        """Send lines until ``read_line`` returns None or the user quits."""
         self._write(_HELP + "\n")
-        while (line := await ask()) is not None and line != "/quit":
+        while (line := await read_line()) is not None and line != "/quit":
             try:
-                await self._take(line)
+                await self._handle(line)
             except RequestRefused as refused:
                 self._write(f"({refused})\n")
 
-    async def _take(self, line: str) -> None:
+    async def _handle(self, line: str) -> None:
         if line == "/forget":
             await self._forget()
         elif line == "/new":
             self.session_id = None
-            self._write("(A new conversation; the one before is kept until it expires.)\n")
+            self._write("(New conversation. The previous one is kept until it expires.)\n")
         elif line == "/again" and self.session_id:
             await self._stream(f"/api/chat/{self.session_id}/regenerate", {})
         elif line.startswith("/"):
             self._write(_HELP + "\n")
         elif line:
-            named = {"sessionId": self.session_id} if self.session_id else {}
-            await self._stream("/api/chat", {"message": line, **named})
+            session = {"sessionId": self.session_id} if self.session_id else {}
+            await self._stream("/api/chat", {"message": line, **session})
 
     async def _forget(self) -> None:
         if self.session_id is not None:
-            where = f"{self._url}/api/chat/{self.session_id}"
-            async with self._http.delete(where, headers=self._headers) as answer:
-                if answer.status >= _SUCCESS:
-                    await _document(answer)
+            url = f"{self._url}/api/chat/{self.session_id}"
+            async with self._http.delete(url, headers=self._headers) as response:
+                if not response.ok:
+                    await _document(response)
         self.session_id = None
         self._write("(Forgotten.)\n")
 
     async def _stream(self, path: str, body: dict[str, Any]) -> None:
-        stopping: set[asyncio.Task[None]] = set()
-        begun = asyncio.Event()
+        stops: set[asyncio.Task[None]] = set()
+        started = asyncio.Event()
 
         async def stop() -> None:
-            # Before its first event there is no reply that could be stopped.
-            await begun.wait()
+            # Before the first event there is no reply to stop.
+            await started.wait()
             await self._stop()
 
-        def interrupted() -> None:
-            stopping.add(asyncio.create_task(stop()))
+        def on_interrupt() -> None:
+            stops.add(asyncio.create_task(stop()))
 
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGINT, interrupted)
+        loop.add_signal_handler(signal.SIGINT, on_interrupt)
         try:
-            where = f"{self._url}{path}"
-            async with self._http.post(where, json=body, headers=self._headers) as answer:
-                if answer.status >= _SUCCESS:
-                    await _document(answer)
-                async for event in events_of(answer.content.iter_any()):
+            url = f"{self._url}{path}"
+            async with self._http.post(url, json=body, headers=self._headers) as response:
+                if not response.ok:
+                    await _document(response)
+                async for event in events_of(response.content.iter_any()):
                     self._show(event)
-                    begun.set()
+                    started.set()
         except aiohttp.ClientPayloadError:
-            self._write("\n(The reply broke off.)")
+            self._write("\n(The reply was cut off.)")
         finally:
             loop.remove_signal_handler(signal.SIGINT)
-            begun.set()
-            await asyncio.gather(*stopping, return_exceptions=True)
+            started.set()
+            await asyncio.gather(*stops, return_exceptions=True)
         self._write("\n")
 
     async def _stop(self) -> None:
         if self.session_id is not None:
-            where = f"{self._url}/api/chat/{self.session_id}/stop"
-            async with self._http.post(where, json={}, headers=self._headers):
+            url = f"{self._url}/api/chat/{self.session_id}/stop"
+            async with self._http.post(url, json={}, headers=self._headers):
                 pass
 
     def _show(self, event: ServerEvent) -> None:
@@ -189,7 +200,7 @@ class Talk:
         if event.name == "session-id":
             self.session_id = document["sessionId"]
             if document.get("restarted"):
-                self._write("(The conversation had been forgotten; this is a new one.)\n")
+                self._write("(The conversation no longer exists. This is a new one.)\n")
         elif document.get("type") == "text-delta":
             self._write(document["delta"])
         elif document.get("type") == "error":

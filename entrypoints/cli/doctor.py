@@ -1,8 +1,7 @@
-"""``privity doctor``."""
+"""``privity doctor``: checks the settings and Redis."""
 
 import asyncio
 import os
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
@@ -20,11 +19,11 @@ from adapters.observability.structured_log import StructuredLog
 from adapters.sealing.client_keys import SealedClientKeys
 from adapters.sealing.key_ring import KeyRing, KeyRingProblem
 from adapters.system.clock import SystemClock
-from entrypoints.container import redis_place
+from entrypoints.container import redis_address
 from entrypoints.settings import Settings, SettingsProblem, Storage, read_settings
 from ports.errors import StoreUnavailable
 
-_PATIENCE: Final = timedelta(seconds=5)
+_TIMEOUT: Final = timedelta(seconds=5)
 _MARKS: Final = {Level.GOOD: "ok", Level.WARNING: "warning", Level.PROBLEM: "problem"}
 _COLOURS: Final = {
     Level.GOOD: typer.colors.GREEN,
@@ -34,18 +33,18 @@ _COLOURS: Final = {
 
 
 def doctor() -> None:
-    """Look at the settings and at Redis, and say what is not as it should be.
+    """Check settings and Redis and report problems.
 
-    Ends with 0 when all is well, 1 after a warning, 2 after a problem. Changes nothing.
+    Exits with 0 if everything is fine, 1 after a warning, 2 after a problem. Changes nothing.
     """
-    found = _examined()
-    for finding in found:
+    findings = _findings()
+    for finding in findings:
         mark = typer.style(f"{_MARKS[finding.level]:8}", fg=_COLOURS[finding.level])
         typer.echo(f"{mark} {finding.topic}: {finding.text}")
-    raise typer.Exit(max((finding.level for finding in found), default=Level.GOOD).value)
+    raise typer.Exit(max((finding.level for finding in findings), default=Level.GOOD).value)
 
 
-def _examined() -> list[Finding]:
+def _findings() -> list[Finding]:
     try:
         settings = read_settings(os.environ)
         ring = KeyRing.parse(settings.keys) if settings.keys else KeyRing.random(os.urandom)
@@ -53,37 +52,31 @@ def _examined() -> list[Finding]:
         return [Finding(Level.PROBLEM, "settings", text) for text in problem.problems]
     except KeyRingProblem as problem:
         return [Finding(Level.PROBLEM, "settings", str(problem))]
-    settled = Finding(Level.GOOD, "settings", "they work together")
+    valid = Finding(Level.GOOD, "settings", "valid")
     if settings.storage is Storage.MEMORY:
-        return [settled, Finding(Level.GOOD, "storage", "memory; a restart forgets everything")]
-    return [settled, *_of_address(settings), *asyncio.run(_of_redis(settings, ring))]
+        return [valid, Finding(Level.GOOD, "storage", "memory; a restart forgets everything")]
+    return [valid, _tls_finding(settings), *asyncio.run(_redis_findings(settings, ring))]
 
 
-def _of_address(settings: Settings) -> Iterator[Finding]:
-    url = settings.redis_url or ""
-    if url.startswith("rediss://"):
-        yield Finding(Level.GOOD, "TLS", "certificate and host name are checked")
-    elif settings.redis_plaintext:
-        yield Finding(Level.WARNING, "TLS", "none; REDIS_PLAINTEXT says that the network is safe")
-    else:
-        yield Finding(Level.GOOD, "TLS", "none, and Redis is on this machine")
+def _tls_finding(settings: Settings) -> Finding:
+    if (settings.redis_url or "").startswith("rediss://"):
+        return Finding(Level.GOOD, "TLS", "certificate and host name are checked")
+    if settings.redis_plaintext:
+        return Finding(Level.WARNING, "TLS", "not used; REDIS_PLAINTEXT allows it")
+    return Finding(Level.GOOD, "TLS", "not used; Redis is on this machine")
 
 
-async def _of_redis(settings: Settings, ring: KeyRing) -> list[Finding]:
-    clock, place = SystemClock(), redis_place(settings)
+async def _redis_findings(settings: Settings, ring: KeyRing) -> list[Finding]:
+    clock, address = SystemClock(), redis_address(settings)
     keys = SealedClientKeys(ring=ring, random_bytes=os.urandom)
     telemetry = StructuredLog(keys.pseudonym)
     try:
-        async with open_redis(
-            place, clock=clock, telemetry=telemetry, within=_PATIENCE
-        ) as commands:
+        async with open_redis(address, clock=clock, telemetry=telemetry, within=_TIMEOUT) as redis:
             return [
-                Finding(Level.GOOD, "Redis", f"answers at {place}"),
-                *await connection_findings(commands, clock),
-                *await server_findings(commands),
-                *await key_findings(commands, ring),
+                Finding(Level.GOOD, "Redis", f"answers at {address}"),
+                *await connection_findings(redis, clock),
+                *await server_findings(redis),
+                *await key_findings(redis, ring),
             ]
-    except RedisUnreachable as away:
-        return [Finding(Level.PROBLEM, "Redis", str(away))]
-    except StoreUnavailable as failed:
-        return [Finding(Level.PROBLEM, "Redis", str(failed))]
+    except (RedisUnreachable, StoreUnavailable) as error:
+        return [Finding(Level.PROBLEM, "Redis", str(error))]

@@ -13,12 +13,12 @@ _WRONG_SETTINGS: Final = 2
 
 
 def new_key(
-    label: Annotated[str, typer.Argument(help="What people call the key.")] = "first",
+    label: Annotated[str, typer.Argument(help="A name for the key.")] = "first",
 ) -> None:
-    """Make a master key for PRIVITY_KEYS.
+    """Create a master key for PRIVITY_KEYS.
 
-    Keep it like a password. To rotate, add the new key behind the old one, roll out, move it to
-    the front, roll out, and drop the old one 24 hours later.
+    Store it like a password. To rotate, add the new key after the old one and deploy. Then move it
+    to the front and deploy. Remove the old key 24 hours later.
     """
     entry = f"{label}:{new_master_key(os.urandom)}"
     try:
@@ -29,14 +29,14 @@ def new_key(
 
 
 def new_client_key() -> None:
-    """Make a client key under PRIVITY_KEYS, for an app server to act for one person.
+    """Create a client key under PRIVITY_KEYS, for a server that acts for one user.
 
-    Only its holder can open that person's conversations; it is not stored anywhere.
+    Only its holder can open that user's conversations. It is not stored anywhere.
     """
     try:
         settings = read_settings(os.environ)
         if settings.keys is None:
-            _fail("PRIVITY_KEYS is not set; without it a key works in one process only.")
+            _fail("PRIVITY_KEYS is not set. Without it, a client key is valid in one process only.")
         ring = KeyRing.parse(settings.keys)
     except (SettingsProblem, KeyRingProblem) as problem:
         _fail(str(problem))

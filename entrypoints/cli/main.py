@@ -11,9 +11,6 @@ from entrypoints.cli.serve import serve
 
 app = typer.Typer(
     name="privity",
-    help="A chat backend that keeps what people tell it to itself.\n\n"
-    "Begin with `privity serve`; it needs no setting at all. Settings come from the environment, "
-    "see docs/settings.md.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -30,9 +27,9 @@ app.command("new-client-key")(new_client_key)
 def version(
     *, show: Annotated[bool, typer.Option("--version", help="Show the version.")] = False
 ) -> None:
-    """A chat backend that keeps what people tell it to itself.
+    """A self-hosted chat backend that keeps conversations private.
 
-    Begin with `privity serve`; it needs no setting at all. Settings come from the environment,
+    Start with `privity serve`; no settings are required. All settings are environment variables,
     see docs/settings.md.
     """
     if show:

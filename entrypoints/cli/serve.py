@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 from contextlib import suppress
+from datetime import timedelta
 from typing import Annotated, Final
 
 import typer
@@ -14,7 +15,7 @@ from adapters.assistant_profile.toml_file import ProfileProblem
 from adapters.encrypted_redis.connecting import RedisUnreachable
 from adapters.sealing.key_ring import KeyRingProblem
 from adapters.system.turn_runner import TaskTurnRunner
-from entrypoints.container import opened_container, redis_place
+from entrypoints.container import open_container, redis_address
 from entrypoints.http.app import create_app
 from entrypoints.http.server import StartupFailed
 from entrypoints.http.server import serve as serve_app
@@ -27,58 +28,62 @@ _FAILED: Final = 1
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 picks a free one.")] = 8000,
 ) -> None:
-    """Serve the chat.
+    """Start the service.
 
-    With no setting at all it keeps conversations in memory, answers from a built-in script and
-    listens on this machine only. SIGTERM lets running replies finish first.
+    Without settings it keeps conversations in memory, answers from a built-in script and listens
+    on this machine only. On SIGTERM, running replies may finish; a second signal ends them.
     """
     try:
         settings = read_settings(os.environ)
         _check_address(settings, host)
     except SettingsProblem as problem:
-        _complain(problem.problems)
+        _print_errors(problem.problems)
         raise typer.Exit(_WRONG_SETTINGS) from None
-    # A core dump would hold conversations in the clear.
+    # A core dump would contain conversations in plaintext.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     set_up_logging(settings.log_level)
-    raise typer.Exit(_served(settings, host, port))
+    raise typer.Exit(_run(settings, host, port))
 
 
 def _check_address(settings: Settings, host: str) -> None:
-    spelled_out = settings.redis_enabled is False
-    if settings.storage is Storage.MEMORY and not spelled_out and not is_loopback(host):
-        why = "Beyond this machine, memory must be spelled out: set REDIS_ENABLED=false."
+    chose_memory = settings.redis_enabled is False
+    if settings.storage is Storage.MEMORY and not chose_memory and not is_loopback(host):
+        why = (
+            f"Refusing to listen on {host or 'all addresses'} with in-memory storage. Set "
+            "REDIS_URL, or REDIS_ENABLED=false if losing all conversations at restart is fine."
+        )
         raise SettingsProblem([why])
 
 
-def _served(settings: Settings, host: str, port: int) -> int:
+def _run(settings: Settings, host: str, port: int) -> int:
+    """Serve until a signal; returns the exit status."""
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(settings, host, port))
     except StartupFailed as failed:
         cause = failed.__cause__
         if isinstance(cause, KeyRingProblem | ProfileProblem):
-            _complain([str(cause)])
+            _print_errors([str(cause)])
             return _WRONG_SETTINGS
         if isinstance(cause, RedisUnreachable):
-            _complain([str(cause)])
+            _print_errors([str(cause)])
             return _FAILED
-        _complain([f"The service could not start ({type(cause).__name__})."])
+        _print_errors([f"The service could not start ({type(cause).__name__})."])
         return _FAILED
     except OSError as error:
-        # asyncio's own words would name the address again.
+        # str(error) would repeat the address.
         why = os.strerror(error.errno) if error.errno else type(error).__name__
-        _complain([f"Cannot listen on {host} port {port}: {why}."])
+        _print_errors([f"Cannot listen on {host} port {port}: {why}."])
         return _FAILED
     return 0
 
 
 async def _serve(settings: Settings, host: str, port: int) -> None:
-    app = create_app(settings, opened_container)
-    asked, stopping = asyncio.Event(), asyncio.Event()
-    _on_signals(asked, stopping)
+    app = create_app(settings, open_container)
+    signalled, stopping = asyncio.Event(), asyncio.Event()
+    _handle_signals(signalled, stopping)
     server = asyncio.create_task(
         serve_app(
             app,
@@ -86,56 +91,61 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
             port=port,
             max_connections=settings.max_connections,
             stopping=stopping,
-            announce=lambda at: _announce(settings, at),
+            announce=lambda address: _announce(settings, address),
         )
     )
-    waiting = asyncio.create_task(asked.wait())
-    await asyncio.wait({server, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    runner: TaskTurnRunner | None = getattr(app.state, "runner", None)
-    if runner is None and not server.done():
-        # It still waits for what it needs, and nobody was promised anything yet.
-        server.cancel()
-        with suppress(asyncio.CancelledError):
-            await server
-        return
-    if runner is not None and not server.done():
-        drain = runner.drain(settings.shutdown_grace)
-        await asyncio.wait(
-            {asyncio.create_task(drain), asyncio.create_task(stopping.wait())},
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        stopping.set()
+    first_signal = asyncio.create_task(signalled.wait())
+    await asyncio.wait({server, first_signal}, return_when=asyncio.FIRST_COMPLETED)
+    first_signal.cancel()
+    if not server.done():
+        runner: TaskTurnRunner | None = getattr(app.state, "runner", None)
+        if runner is None:
+            # The service is still starting, so no turn is running that could be drained.
+            server.cancel()
+            with suppress(asyncio.CancelledError):
+                await server
+            return
+        await _drain(runner, settings.shutdown_grace, stopping)
     await server
 
 
-def _on_signals(asked: asyncio.Event, stopping: asyncio.Event) -> None:
-    """The first signal drains, a second one ends at once."""
+def _handle_signals(signalled: asyncio.Event, stopping: asyncio.Event) -> None:
+    """SIGTERM and SIGINT set ``signalled`` the first time and ``stopping`` the second."""
 
-    def heard() -> None:
-        if asked.is_set():
+    def on_signal() -> None:
+        if signalled.is_set():
             stopping.set()
-        asked.set()
+        signalled.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, heard)
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+
+
+async def _drain(runner: TaskTurnRunner, grace: timedelta, stopping: asyncio.Event) -> None:
+    """Let running turns finish within ``grace`` or until ``stopping``, then set ``stopping``."""
+    drained = asyncio.create_task(runner.drain(grace))
+    second_signal = asyncio.create_task(stopping.wait())
+    await asyncio.wait({drained, second_signal}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.set()
 
 
 def _announce(settings: Settings, address: str) -> None:
     model = settings.model_name or "a built-in script (not a language model)"
+    local_address = address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
     typer.echo(f"Privity is listening on {address}")
-    typer.echo(_kept_in(settings))
+    typer.echo(_storage_line(settings))
     typer.echo(f"Replies come from {model}.")
-    here = address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
-    typer.echo(f"Open {settings.public_url or here} or run: privity chat --url {here}")
+    typer.echo(
+        f"Open {settings.public_url or local_address} or run: privity chat --url {local_address}"
+    )
 
 
-def _kept_in(settings: Settings) -> str:
+def _storage_line(settings: Settings) -> str:
     if settings.storage is Storage.MEMORY:
-        return "Conversations are kept in memory only: a restart forgets them all."
-    return f"Conversations are kept, sealed, in Redis at {redis_place(settings)}."
+        return "Conversations are kept in memory only. A restart forgets all of them."
+    return f"Conversations are sealed and stored in Redis at {redis_address(settings)}."
 
 
-def _complain(problems: list[str]) -> None:
+def _print_errors(problems: list[str]) -> None:
     for problem in problems:
         typer.secho(f"privity: {problem}", err=True, fg=typer.colors.RED)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -29,29 +29,11 @@ from entrypoints.http.openapi import openapi_endpoint
 from entrypoints.http.page import routes as front_page
 from entrypoints.http.problems import EdgeError, Problem, problem_of
 from entrypoints.http.reply_stream import ReplyStream
-from entrypoints.http.services import Services
+from entrypoints.http.services import Resolver, Services, resolve_fields
 from entrypoints.settings import Settings
-from entrypoints.usecases.conversations import (
-    CreateSession,
-    FindConversation,
-    ForgetConversation,
-    ReadHistory,
-)
-from entrypoints.usecases.follow_turn import FollowTurn
-from entrypoints.usecases.regenerate import Regenerate
-from entrypoints.usecases.send_message import SendMessage
-from entrypoints.usecases.stop_turn import StopTurn
-from entrypoints.usecases.submit_tool_results import SubmitToolResults
-from ports.assistant_profile import AssistantProfile
-from ports.client_keys import ClientKeys
-from ports.clock import Clock
 from ports.errors import PortError
-from ports.language_model import LanguageModel
-from ports.rate_limiter import RateLimiter
-from ports.readiness import Readiness
 from ports.telemetry import Telemetry
 
-_Wanted = TypeVar("_Wanted")
 _EXPOSED: Final = ("x-session-id", "retry-after", "date", RENEWED_KEY_HEADER)
 _ALLOWED: Final = ("content-type", "authorization", "idempotency-key", "last-event-id")
 _ROUTES: Final = (
@@ -62,14 +44,6 @@ _ROUTES: Final = (
     *OPENAI_ROUTES,
     *front_page.ROUTES,
 )
-
-
-class Resolver(Protocol):
-    """Gives what was wired: the container, seen from here."""
-
-    def resolve(self, service_key: type[_Wanted]) -> _Wanted:
-        """The one instance, or a new use case over it."""
-        ...
 
 
 class ContainerFactory(Protocol):
@@ -91,7 +65,7 @@ def create_app(settings: Settings, opening: ContainerFactory) -> Starlette:
         async with opening(settings) as container:
             services = _services(settings, container)
             app.state.runner = container.resolve(TaskTurnRunner)
-            assistant = container.resolve(AssistantProfile).assistant()  # type: ignore[type-abstract]
+            assistant = services.reply_stream.profile.assistant()
             v1 = openai_services(container, frozenset(settings.api_key_digests))
             yield {"services": services, "assistant": assistant, "openai": v1}
 
@@ -158,37 +132,17 @@ def _methods_at(request: Request) -> Sequence[str]:
 
 
 def _services(settings: Settings, container: Resolver) -> Services:
-    keys = container.resolve(ClientKeys)  # type: ignore[type-abstract]
-    return Services(
-        create_session=container.resolve(CreateSession),
-        send_message=container.resolve(SendMessage),
-        regenerate=container.resolve(Regenerate),
-        submit_tool_results=container.resolve(SubmitToolResults),
-        find_conversation=container.resolve(FindConversation),
-        follow_turn=container.resolve(FollowTurn),
-        stop_turn=container.resolve(StopTurn),
-        read_history=container.resolve(ReadHistory),
-        forget_conversation=container.resolve(ForgetConversation),
-        reply_stream=_reply_stream(container),
-        callers=Authenticator(
-            keys=keys,
-            public_origin=settings.public_url,
-            embedding_origins=frozenset(settings.embedding_origins),
-            proxies=settings.proxies,
-        ),
-        keys=keys,
-        limiter=container.resolve(RateLimiter),  # type: ignore[type-abstract]
-        telemetry=container.resolve(Telemetry),  # type: ignore[type-abstract]
-        readiness=container.resolve(Readiness),  # type: ignore[type-abstract]
-        takes_new=container.resolve(TaskTurnRunner).takes_new,
+    callers = resolve_fields(
+        container,
+        Authenticator,
+        public_origin=settings.public_url,
+        embedding_origins=frozenset(settings.embedding_origins),
+        proxies=settings.proxies,
     )
-
-
-def _reply_stream(container: Resolver) -> ReplyStream:
-    return ReplyStream(
-        follow=container.resolve(FollowTurn),
-        history=container.resolve(ReadHistory),
-        profile=container.resolve(AssistantProfile),  # type: ignore[type-abstract]
-        model=container.resolve(LanguageModel),  # type: ignore[type-abstract]
-        clock=container.resolve(Clock),  # type: ignore[type-abstract]
+    return resolve_fields(
+        container,
+        Services,
+        reply_stream=resolve_fields(container, ReplyStream),
+        callers=callers,
+        takes_new=container.resolve(TaskTurnRunner).takes_new,
     )

@@ -1,8 +1,10 @@
 """What the routes work with, put together when the service starts."""
 
 from collections.abc import Callable
+from typing import Protocol, TypeVar
 
-from attrs import frozen
+import attrs
+from attrs import AttrsInstance, frozen
 from starlette.requests import Request
 
 from domain.model.errors import ConversationNotFound
@@ -24,6 +26,9 @@ from ports.client_keys import ClientKeys
 from ports.rate_limiter import RateLimiter
 from ports.readiness import Readiness
 from ports.telemetry import Telemetry
+
+_Service = TypeVar("_Service")
+_Kind = TypeVar("_Kind", bound=AttrsInstance)
 
 
 @frozen(kw_only=True)
@@ -66,3 +71,21 @@ def services_of(request: Request) -> Services:
     """The services of the app that serves this request."""
     services: Services = request.state.services
     return services
+
+
+class Resolver(Protocol):
+    """The container, as the app sees it."""
+
+    def resolve(self, service_key: type[_Service]) -> _Service:
+        """The registered instance, or a new use case wired with registered instances."""
+        ...
+
+
+def resolve_fields(container: Resolver, kind: type[_Kind], **given: object) -> _Kind:
+    """A ``kind`` whose fields are ``given`` by name, or else resolved by their annotations."""
+    resolved = {
+        field.name: container.resolve(field.type)
+        for field in attrs.fields(kind)
+        if field.name not in given and field.type is not None
+    }
+    return kind(**given, **resolved)

@@ -1,5 +1,5 @@
-// Page and service have to be one site, or the browser keeps the cookie to itself. In production the
-// same is done by the proxy in front of both.
+// Page and service must be on the same site, otherwise the browser does not send the cookie. In
+// production, the reverse proxy in front of both does the same.
 export default {
   server: { proxy: { '/api': process.env.PRIVITY_URL ?? 'http://127.0.0.1:8000' } },
 };

@@ -1,8 +1,7 @@
-"""The project's own files, for tests that read them."""
+"""The files of the project and their syntax trees, for tests that read them."""
 
 import ast
 import os
-import statistics
 import subprocess
 import sys
 import tomllib
@@ -23,7 +22,7 @@ def python_files(*folders: str, root: Path = ROOT) -> Sequence[Path]:
 
 
 def own_files(root: Path = ROOT) -> Iterator[Path]:
-    """Everything that belongs to the project: what .gitignore does not name."""
+    """Every file that .gitignore does not exclude."""
     ignored = [line.strip("/ ") for line in (root / ".gitignore").read_text("utf-8").splitlines()]
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if not _is_ignored(name, [".git", *ignored]))
@@ -50,15 +49,15 @@ def module_name(path: Path, root: Path = ROOT) -> str:
 
 
 def imported(tree: ast.AST) -> set[str]:
-    """Every name an import statement brings in, dotted; relative ones begin with a dot."""
-    found: set[str] = set()
+    """The dotted name of everything that is imported; a relative name starts with a dot."""
+    names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
+            names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = "." * node.level + (f"{node.module}." if node.module else "")
-            found.update(f"{base}{alias.name}" for alias in node.names)
-    return found
+            names.update(f"{base}{alias.name}" for alias in node.names)
+    return names
 
 
 def functions(tree: ast.AST) -> Iterator[Function]:
@@ -67,21 +66,32 @@ def functions(tree: ast.AST) -> Iterator[Function]:
             yield node
 
 
-def length(function: Function) -> int:
-    """Lines of a function without its docstring."""
-    lines = (function.end_lineno or function.lineno) - function.lineno + 1
-    first = function.body[0]
-    if ast.get_docstring(function) is None:
-        return lines
-    return lines - ((first.end_lineno or first.lineno) - first.lineno + 1)
+def classes(tree: ast.AST) -> Iterator[ast.ClassDef]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            yield node
 
 
-def median_and_ninth_decile(lengths: Sequence[int]) -> tuple[float, float]:
-    return statistics.median(lengths), statistics.quantiles(lengths, n=10)[-1]
+def file_lines(path: Path) -> int:
+    return len(path.read_text("utf-8").splitlines())
+
+
+def class_lines(kind: ast.ClassDef) -> int:
+    return _lines(kind)
+
+
+def function_lines(function: Function) -> int:
+    """The lines of a function without its docstring."""
+    docstring = _lines(function.body[0]) if ast.get_docstring(function) is not None else 0
+    return _lines(function) - docstring
+
+
+def _lines(node: ast.stmt) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
 
 
 def run_python(code: str, *arguments: str, root: Path = ROOT) -> "subprocess.CompletedProcess[str]":
-    """Run ``code`` in a Python of its own that sees the packages under ``root``, and no caches."""
+    """Run ``code`` in a new Python process with the packages under ``root`` and without caches."""
     environment = {**os.environ, "PYTHONPATH": str(root), "COVERAGE_PROCESS_START": ""}
     return subprocess.run(  # noqa: S603 - our own interpreter, our own code
         [sys.executable, "-B", "-c", code, *arguments],

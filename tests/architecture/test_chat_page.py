@@ -1,4 +1,4 @@
-"""The chat page stays small, safe and in every language whole."""
+"""The chat page stays small and safe, and is complete in every language."""
 
 import json
 import re
@@ -9,10 +9,10 @@ import pytest
 
 from entrypoints.http.page.assets import FILES, PAGE
 from tests.architecture.sources import ROOT
-from tests.architecture.test_shape import MAX_FILE_LINES, too_long
+from tests.architecture.test_shape import MAX_FILE_LINES, long_files
 
 FOLDER: Final = ROOT / "entrypoints" / "http" / "page"
-MOST_BYTES: Final = 60_000
+MAX_BYTES: Final = 60_000
 MODULES: Final = sorted(FOLDER.glob("*.js"))
 TABLES: Final = {
     path.name.split(".")[1]: json.loads(path.read_text("utf-8"))
@@ -28,9 +28,9 @@ RTL: Final = {"ar", "fa", "he", "ur"}
 
 
 def flat(table: Mapping[str, Any]) -> dict[str, str]:
-    """Every sentence by its name, those within ``problems`` too."""
-    inner = {f"problems.{name}": text for name, text in table["problems"].items()}
-    return {**{name: text for name, text in table.items() if name != "problems"}, **inner}
+    """Every text by its name, including those in ``problems``."""
+    problems = {f"problems.{name}": text for name, text in table["problems"].items()}
+    return {**{name: text for name, text in table.items() if name != "problems"}, **problems}
 
 
 def placeholders(table: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -42,24 +42,24 @@ def used_words() -> set[str]:
     return set(re.findall(r"\bwords\.(\w+)", code))
 
 
-def weight(tag: str) -> int:
-    """Bytes that one visit to the page loads, with the words of this language."""
-    without = {
+def loaded_bytes(tag: str) -> int:
+    """The bytes that a visit to the page loads in this language."""
+    not_loaded = {
         "widget.js",
         "chat.css",
         *(f"words.{other}.json" for other in TABLES if other != tag),
     }
-    files = sum(len(file.content) for name, file in FILES.items() if name not in without)
+    files = sum(len(file.content) for name, file in FILES.items() if name not in not_loaded)
     return len(PAGE.html.encode()) + files
 
 
 @pytest.mark.parametrize("tag", TABLES)
-def test_a_visit_weighs_less_than_60_kb_in_every_language(tag: str) -> None:
-    assert weight(tag) < MOST_BYTES
+def test_a_visit_loads_less_than_60_kb_in_every_language(tag: str) -> None:
+    assert loaded_bytes(tag) < MAX_BYTES
 
 
 def test_no_file_of_the_page_is_longer_than_400_lines() -> None:
-    assert too_long([path for path in FOLDER.iterdir() if path.is_file()], MAX_FILE_LINES) == {}
+    assert long_files([path for path in FOLDER.iterdir() if path.is_file()], MAX_FILE_LINES) == {}
 
 
 def test_nothing_in_the_page_turns_text_into_markup_or_code() -> None:
@@ -69,21 +69,21 @@ def test_nothing_in_the_page_turns_text_into_markup_or_code() -> None:
 
 
 @pytest.mark.parametrize("planted", ["a.innerHTML = b", "eval(x)", 'setTimeout("x()")'])
-def test_what_turns_text_into_markup_or_code_is_seen(planted: str) -> None:
+def test_code_that_turns_text_into_markup_or_code_is_found(planted: str) -> None:
     assert MARKUP.search(planted)
 
 
-def test_only_one_module_touches_what_the_browser_keeps() -> None:
+def test_only_one_module_uses_the_storage_of_the_browser() -> None:
     found = [path.name for path in MODULES if STORAGE.search(path.read_text("utf-8"))]
 
     assert found == ["tabs.js"]
 
 
-def test_modules_import_what_is_served_and_nothing_else() -> None:
-    named = {name for path in MODULES for name in IMPORT.findall(path.read_text("utf-8"))}
+def test_modules_import_only_files_that_are_served() -> None:
+    names = {name for path in MODULES for name in IMPORT.findall(path.read_text("utf-8"))}
 
-    assert named
-    assert {name.removeprefix("./") for name in named} <= set(FILES)
+    assert names
+    assert {name.removeprefix("./") for name in names} <= set(FILES)
 
 
 def test_every_language_is_served_and_listed() -> None:
@@ -92,23 +92,23 @@ def test_every_language_is_served_and_listed() -> None:
 
 
 @pytest.mark.parametrize("tag", TABLES)
-def test_every_language_says_everything(tag: str) -> None:
+def test_every_language_has_every_text_and_placeholder(tag: str) -> None:
     assert placeholders(TABLES[tag]) == placeholders(TABLES["en"])
     assert all(text.strip() for text in flat(TABLES[tag]).values())
     assert TABLES[tag]["direction"] == ("rtl" if tag in RTL else "ltr")
 
 
-def test_a_missing_sentence_and_a_lost_placeholder_are_seen() -> None:
-    whole = {"a": "in {time}", "problems": {"b": "No."}}
+def test_a_missing_text_and_a_lost_placeholder_are_found() -> None:
+    complete = {"a": "in {time}", "problems": {"b": "No."}}
 
-    assert placeholders(whole) != placeholders({"problems": {"b": "No."}})
-    assert placeholders(whole) != placeholders({"a": "soon", "problems": {"b": "No."}})
+    assert placeholders(complete) != placeholders({"problems": {"b": "No."}})
+    assert placeholders(complete) != placeholders({"a": "soon", "problems": {"b": "No."}})
 
 
-def test_every_word_the_page_uses_is_in_the_tables_and_none_is_left_over() -> None:
-    made = {"tag", "duration", "problem", "direction", "js"}
-    # Named by the status of a message.
+def test_every_text_the_page_uses_is_in_the_tables_and_none_is_unused() -> None:
+    computed = {"tag", "duration", "problem", "direction", "js"}
+    # Looked up by the status of a message.
     by_status = {"interrupted", "failed"}
-    known = set(TABLES["en"]) - {"direction", "problems"}
+    texts = set(TABLES["en"]) - {"direction", "problems"}
 
-    assert used_words() - made == known - by_status
+    assert used_words() - computed == texts - by_status

@@ -8,7 +8,7 @@ import pytest
 from starlette.routing import Route
 
 from entrypoints.cli.main import app as command_line
-from entrypoints.container import opened_container
+from entrypoints.container import open_container
 from entrypoints.http.app import create_app
 from entrypoints.http.openai.errors import PREFIX
 from entrypoints.http.openapi import document
@@ -16,7 +16,7 @@ from entrypoints.http.problems import STATUS_BY_CODE
 from entrypoints.settings import Settings, setting_infos
 from tests.architecture.sources import PYPROJECT, ROOT, own_files
 
-ROUTES: Final = create_app(Settings(), opened_container).routes
+ROUTES: Final = create_app(Settings(), open_container).routes
 HEADING = re.compile(r"^### `([A-Z]+) (/[^`]*)`$", re.MULTILINE)
 EXAMPLE = re.compile(r"^#([A-Z_]+)=(.*)$", re.MULTILINE)
 COMMAND = re.compile(r"\bprivity ([a-z][a-z-]*)")

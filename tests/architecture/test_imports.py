@@ -1,4 +1,4 @@
-"""The domain stays pure, every import runs the right way, and importing opens nothing."""
+"""The domain is pure, imports point inwards, and importing a module opens nothing."""
 
 import ast
 import re
@@ -30,9 +30,9 @@ OUTSIDE_WORLD = {
     *("os", "pathlib", "io", "socket", "ssl", "http", "urllib.request", "logging", "tempfile"),
     *("uuid.uuid1", "uuid.uuid4", "uuid.uuid6", "uuid.uuid7", "datetime.datetime.now"),
 }
-ASKS_THE_CLOCK = {"now", "utcnow", "today", "urandom", "uuid1", "uuid4"}
-TALKS = {"open", "print", "input"}
-Waiting = ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith
+CLOCK_AND_RANDOMNESS = {"now", "utcnow", "today", "urandom", "uuid1", "uuid4"}
+INPUT_AND_OUTPUT = {"open", "print", "input"}
+Awaiting = ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith
 
 
 def is_within(name: str, allowed: set[str]) -> bool:
@@ -40,19 +40,19 @@ def is_within(name: str, allowed: set[str]) -> bool:
 
 
 def foreign_imports(tree: ast.AST, allowed: set[str]) -> list[str]:
-    known = allowed | set(sys.stdlib_module_names)
-    return sorted(name for name in imported(tree) if not is_within(name, known))
+    permitted = allowed | set(sys.stdlib_module_names)
+    return sorted(name for name in imported(tree) if not is_within(name, permitted))
 
 
 def impurities(tree: ast.AST) -> Iterator[str]:
-    """What in ``tree`` waits, or asks the clock, chance or the world outside."""
+    """Everything in ``tree`` that awaits or uses the clock, randomness or the outside world."""
     yield from (name for name in imported(tree) if is_within(name, OUTSIDE_WORLD))
     for node in ast.walk(tree):
-        if isinstance(node, Waiting):
+        if isinstance(node, Awaiting):
             yield type(node).__name__
-        elif isinstance(node, ast.Attribute) and node.attr in ASKS_THE_CLOCK:
+        elif isinstance(node, ast.Attribute) and node.attr in CLOCK_AND_RANDOMNESS:
             yield node.attr
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in TALKS:
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in INPUT_AND_OUTPUT:
             yield ast.unparse(node.func)
 
 
@@ -76,7 +76,7 @@ def test_the_inner_circles_import_only_what_they_may(folder: str) -> None:
     assert foreign == {}
 
 
-def test_a_foreign_import_is_seen_wherever_it_hides() -> None:
+def test_a_foreign_import_is_found_anywhere_in_a_file() -> None:
     hidden = "import attrs\ndef f():\n    from starlette.routing import Route\nimport adapters.x"
     relative = "from . import message"
 
@@ -87,7 +87,7 @@ def test_a_foreign_import_is_seen_wherever_it_hides() -> None:
     assert foreign_imports(ast.parse(relative), MAY_IMPORT["domain"]) == [".message"]
 
 
-def test_nothing_in_the_domain_waits_or_asks_the_clock_or_chance() -> None:
+def test_the_domain_neither_awaits_nor_uses_clock_or_randomness() -> None:
     impure = {short(path): [*impurities(parsed(path))] for path in python_files("domain")}
 
     assert {path: found for path, found in impure.items() if found} == {}
@@ -107,12 +107,12 @@ def test_nothing_in_the_domain_waits_or_asks_the_clock_or_chance() -> None:
         "open('x')",
     ],
 )
-def test_what_waits_or_asks_is_seen(planted: str) -> None:
+def test_an_impurity_is_found(planted: str) -> None:
     assert [*impurities(ast.parse(planted))] != []
 
 
-def test_code_imports_no_folder_beside_the_four_and_nothing_undeclared() -> None:
-    # A fifth folder looks external to import-linter; arrows could be smuggled through it.
+def test_the_product_imports_only_its_four_folders_and_declared_dependencies() -> None:
+    # import-linter would take a fifth folder for an external package without layers.
     undeclared = {
         short(path): names
         for path in python_files(*FOLDERS)
@@ -122,13 +122,13 @@ def test_code_imports_no_folder_beside_the_four_and_nothing_undeclared() -> None
     assert undeclared == {}
 
 
-def test_an_import_of_tests_is_seen() -> None:
+def test_an_import_of_tests_is_found() -> None:
     assert third_party(ast.parse("from tests.support.builders import OWNER")) - declared() == {
         "tests"
     }
 
 
-def test_the_wheel_carries_the_four_folders_and_import_linter_reads_them() -> None:
+def test_the_wheel_and_import_linter_have_the_same_four_folders() -> None:
     wheel = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 
     assert wheel == PYPROJECT["tool"]["importlinter"]["root_packages"] == [*FOLDERS]
@@ -137,32 +137,32 @@ def test_the_wheel_carries_the_four_folders_and_import_linter_reads_them() -> No
 
 IMPORTING = """
 import _thread, importlib, os, sys, threading
-seen = []
+opened = []
 def hook(event, args):
     if event == "open":
         path, mode, flags = args
         # Python itself opens its null device for a process without a terminal.
         if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) and path != os.devnull:
-            seen.append(f"{event} {path}")
+            opened.append(f"{event} {path}")
     elif event in ("socket.connect", "socket.bind", "socket.getaddrinfo", "subprocess.Popen",
                    "os.system", "os.fork", "os.posix_spawn"):
-        seen.append(event)
-def start_thread(*given, start=_thread.start_new_thread, **named):
-    seen.append("thread")
-    return start(*given, **named)
+        opened.append(event)
+def start_thread(*args, start=_thread.start_new_thread, **kwargs):
+    opened.append("thread")
+    return start(*args, **kwargs)
 # Python 3.11 has no audit event for threads.
 _thread.start_new_thread = threading._start_new_thread = start_thread
 sys.addaudithook(hook)
 for name in sys.argv[1:]:
     importlib.import_module(name)
-print(*seen, sep="\\n")
+print(*opened, sep="\\n")
 """
 
 
 def opened_by_importing(modules: Sequence[str], root: Path = ROOT) -> list[str]:
-    done = run_python(IMPORTING, *modules, root=root)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split("\n")[:-1] if done.stdout.strip() else []
+    process = run_python(IMPORTING, *modules, root=root)
+    assert process.returncode == 0, process.stderr
+    return process.stdout.split("\n")[:-1] if process.stdout.strip() else []
 
 
 def test_importing_any_module_opens_nothing() -> None:
@@ -179,7 +179,7 @@ def test_importing_any_module_opens_nothing() -> None:
         "open('written', 'w')",
     ],
 )
-def test_a_module_that_opens_something_when_imported_is_seen(planted: str, tmp_path: Path) -> None:
+def test_a_module_that_opens_something_on_import_is_found(planted: str, tmp_path: Path) -> None:
     (tmp_path / "planted.py").write_text(planted)
 
     assert opened_by_importing(["planted"], tmp_path) != []

@@ -1,4 +1,4 @@
-"""The pages hold together: links lead somewhere, decisions are decided, commands are there."""
+"""The documentation is consistent: links work, decisions have a status, commands are marked."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ MARKED = re.compile(r"<!-- (\w+) -->\n```sh\n(.+?)```\n<!-- end -->", re.DOTALL)
 FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 INDEXED = re.compile(r"^- \[(\d{4}) [^]]+\]\(([\w.-]+)\)", re.MULTILINE)
 STATUS = re.compile(r"^- Status: (.+)$", re.MULTILINE)
-# In pieces, so that this file does not find itself.
+# Concatenated, so that this file does not match itself.
 PLACES = ["/wo" + "rk/", "/fa" + "rm/", ".libr" + "ary", "shared/" + "hooks"]
 
 PAGES = [path for path in own_files() if path.suffix == ".md"]
@@ -22,11 +22,11 @@ DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 
 
 def dead_links(text: str, folder: Path) -> list[str]:
-    found = [link for link in LINK.findall(text) if "://" not in link]
-    return [link for link in found if not _leads_somewhere(link, text, folder)]
+    links = [link for link in LINK.findall(text) if "://" not in link]
+    return [link for link in links if not _exists(link, text, folder)]
 
 
-def _leads_somewhere(link: str, text: str, folder: Path) -> bool:
+def _exists(link: str, text: str, folder: Path) -> bool:
     target, _, anchor = link.partition("#")
     if target:
         return (folder / target).exists()
@@ -35,10 +35,12 @@ def _leads_somewhere(link: str, text: str, folder: Path) -> bool:
 
 
 def missing_paths(text: str) -> list[str]:
-    """Paths in code that begin with a folder of ours and name nothing."""
-    ours = {path.name for path in ROOT.iterdir() if path.is_dir()}
-    named = [path for path in IN_CODE.findall(FENCED.sub("", text)) if path.split("/")[0] in ours]
-    return [path for path in named if not (ROOT / path).exists()]
+    """Paths in code that start with a folder of the project and do not exist."""
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir()}
+    paths = [
+        path for path in IN_CODE.findall(FENCED.sub("", text)) if path.split("/")[0] in folders
+    ]
+    return [path for path in paths if not (ROOT / path).exists()]
 
 
 def marked_commands(text: str) -> dict[str, str]:
@@ -55,16 +57,16 @@ def places_in(paths: Sequence[Path]) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=short)
-def test_every_link_leads_somewhere(path: Path) -> None:
+def test_every_link_has_a_target(path: Path) -> None:
     assert dead_links(path.read_text("utf-8"), path.parent) == []
 
 
 @pytest.mark.parametrize("path", PAGES, ids=short)
-def test_every_path_that_a_page_names_exists(path: Path) -> None:
+def test_every_path_on_a_page_exists(path: Path) -> None:
     assert missing_paths(path.read_text("utf-8")) == []
 
 
-def test_dead_links_and_missing_paths_are_seen() -> None:
+def test_dead_links_and_missing_paths_are_found() -> None:
     text = (
         "# Here\n[a](#here) [b](#there) [c](docs/gone.md) [d](https://e.org) `ports/gone.py` `a/b`"
     )
@@ -73,7 +75,7 @@ def test_dead_links_and_missing_paths_are_seen() -> None:
     assert missing_paths(text) == ["ports/gone.py"]
 
 
-def test_every_decision_is_in_the_index_and_every_entry_is_there() -> None:
+def test_the_index_lists_exactly_the_decisions() -> None:
     index = (ROOT / "docs" / "decisions" / "README.md").read_text("utf-8")
     listed = INDEXED.findall(index)
 
@@ -82,7 +84,7 @@ def test_every_decision_is_in_the_index_and_every_entry_is_there() -> None:
 
 
 @pytest.mark.parametrize("path", DECISIONS, ids=short)
-def test_every_decision_is_decided(path: Path) -> None:
+def test_every_decision_has_a_final_status(path: Path) -> None:
     [status] = STATUS.findall(path.read_text("utf-8"))
 
     assert status == "Accepted" or re.fullmatch(r"Superseded by \d{4}", status)
@@ -96,17 +98,17 @@ def test_the_readme_has_its_marked_commands() -> None:
     assert "pytest" in marked["tests"]
 
 
-def test_contributing_promises_the_same_test_command() -> None:
+def test_contributing_has_the_same_test_command() -> None:
     marked = marked_commands((ROOT / "README.md").read_text("utf-8"))
 
     assert marked["tests"] in (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 
 
-def test_a_marker_without_its_command_is_seen() -> None:
+def test_a_marker_without_a_command_is_not_a_command() -> None:
     assert marked_commands("<!-- run -->\n\n<!-- end -->\n") == {}
 
 
-def test_the_changelog_tells_of_this_version_or_the_next() -> None:
+def test_the_changelog_starts_with_this_version_or_the_next() -> None:
     headings = re.findall(
         r"^## \[?([\w.]+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE
     )
@@ -114,12 +116,12 @@ def test_the_changelog_tells_of_this_version_or_the_next() -> None:
     assert headings[0] in ("Unreleased", PYPROJECT["project"]["version"])
 
 
-def test_no_file_names_the_place_where_it_was_written() -> None:
+def test_no_file_names_the_workplace() -> None:
     assert places_in([*own_files()]) == {}
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_such_a_place_is_seen(place: str, tmp_path: Path) -> None:
+def test_a_name_of_the_workplace_is_found(place: str, tmp_path: Path) -> None:
     path = tmp_path / "note.txt"
     path.write_text(f"see {place}x")
 

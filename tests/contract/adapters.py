@@ -36,7 +36,7 @@ from ports.turn_runner import TurnRunner
 from tests.support.clocks import HastyClock, ManualClock, ShiftedClock
 from tests.support.model_client import model_at
 from tests.support.model_server import a_reply, model_server
-from tests.support.redis_kinds import Opened, at_hand
+from tests.support.redis_kinds import OpenServer, available
 from tests.support.redis_store import redis_harness
 
 PassTime: TypeAlias = Callable[[timedelta], Awaitable[None]]
@@ -65,16 +65,16 @@ async def in_memory() -> AsyncIterator[StoreHarness]:
 
 
 def in_redis(
-    opened: Callable[[], Opened],
+    open_server: Callable[[], OpenServer],
 ) -> Callable[[], AbstractAsyncContextManager[StoreHarness]]:
-    """Over a real server, empty at the beginning; all that use it come one after the other."""
+    """Over a real server, which is emptied first: tests use it one after the other."""
 
     @asynccontextmanager
     async def harness() -> AsyncIterator[StoreHarness]:
         clock = ShiftedClock()
         async with (
-            opened() as place,
-            redis_harness(place.url, clock=clock, ca_file=place.ca_file) as redis,
+            open_server() as address,
+            redis_harness(address.url, clock=clock, ca_file=address.ca_file) as redis,
         ):
             await redis.redis.flushdb()
 
@@ -89,7 +89,7 @@ def in_redis(
 
 STORES: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[StoreHarness]]]] = {
     "memory": in_memory,
-    **{name: in_redis(opened) for name, opened in at_hand().items()},
+    **{name: in_redis(server) for name, server in available().items()},
 }
 
 
@@ -131,11 +131,14 @@ async def over_http() -> AsyncIterator[LanguageModel]:
 
 
 def redis_that_answers(
-    opened: Callable[[], Opened],
+    open_server: Callable[[], OpenServer],
 ) -> Callable[[], AbstractAsyncContextManager[Readiness]]:
     @asynccontextmanager
     async def answering() -> AsyncIterator[Readiness]:
-        async with opened() as place, redis_harness(place.url, ca_file=place.ca_file) as redis:
+        async with (
+            open_server() as server,
+            redis_harness(server.url, ca_file=server.ca_file) as redis,
+        ):
             yield RedisReadiness(redis.client)
 
     return answering
@@ -165,7 +168,7 @@ PROFILES: Final[Mapping[str, Callable[[], AssistantProfile]]] = {
 TELEMETRY: Final[Mapping[str, Callable[[], Telemetry]]] = {"log": lambda: StructuredLog(_hidden)}
 READY: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[Readiness]]]] = {
     "memory": memory_that_is_there,
-    **{name: redis_that_answers(opened) for name, opened in at_hand().items()},
+    **{name: redis_that_answers(server) for name, server in available().items()},
 }
 RUNNERS: Final[Mapping[str, Callable[[int], TurnRunner]]] = {"tasks": task_runner}
 

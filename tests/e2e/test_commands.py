@@ -39,7 +39,7 @@ async def test_asking_again_and_forgetting_in_the_terminal(echo_service: str) ->
     assert "(A message has at most 8,000 characters.)" in ended.out
     assert "(Forgotten.)" in ended.out
     assert "> Two \n" in ended.out
-    assert ended.out.count("/again asks for another answer") == 2
+    assert ended.out.count("/again regenerates the last reply") == 2
 
 
 def test_a_terminal_without_a_server_is_told_how_to_start_one() -> None:
@@ -47,7 +47,7 @@ def test_a_terminal_without_a_server_is_told_how_to_start_one() -> None:
 
     assert ended.code == 1
     assert ended.err == (
-        "privity: No Privity answers at http://127.0.0.1:1; start one with: privity serve\n"
+        "privity: Cannot reach a Privity server at http://127.0.0.1:1. Start one: privity serve\n"
     )
 
 

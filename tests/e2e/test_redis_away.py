@@ -42,7 +42,7 @@ async def test_a_start_with_a_wrong_password_ends_at_once(own_server: RedisProce
     ended = await ran("serve", "--port", "0", REDIS_URL=url, PRIVITY_KEYS=RING)
 
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err.splitlines()[-1].endswith(f":{own_server.port} refuses us (WRONGPASS).")
+    assert ended.err.splitlines()[-1].endswith(f":{own_server.port} denied access (WRONGPASS).")
     assert SECRET not in ended.err
 
 

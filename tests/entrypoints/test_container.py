@@ -1,4 +1,4 @@
-"""Everything is put together once, and nothing is forgotten in silence."""
+"""The container wires every use case, with one instance of each port, and misses none."""
 
 import inspect
 from datetime import timedelta
@@ -15,7 +15,7 @@ from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.identifiers import TurnRef
 from domain.model.turn import TurnPolicy
 from domain.service.prompt_building import Budget
-from entrypoints.container import USE_CASES, opened_container
+from entrypoints.container import USE_CASES, open_container
 from entrypoints.settings import Settings
 from ports.assistant_profile import AssistantProfile
 from ports.client_keys import ClientKeys
@@ -45,18 +45,18 @@ NEEDED: tuple[type, ...] = (*PORTS, Budget, TurnPolicy, TaskTurnRunner)
 
 
 def parts_of(use_case: object) -> dict[type, object]:
-    """Every part of a use case by its declared type, those of its own use cases included."""
-    declared = inspect.get_annotations(type(use_case))
-    found = {kind: getattr(use_case, name) for name, kind in declared.items()}
-    for part in list(found.values()):
+    """The fields of a use case by their type, including those of the use cases among them."""
+    annotations = inspect.get_annotations(type(use_case))
+    parts = {kind: getattr(use_case, name) for name, kind in annotations.items()}
+    for part in list(parts.values()):
         if isinstance(part, USE_CASES):
-            found.update(parts_of(part))
-    return found
+            parts.update(parts_of(part))
+    return parts
 
 
 @pytest.mark.parametrize("use_case", USE_CASES)
-async def test_every_use_case_works_with_the_same_parts(use_case: type) -> None:
-    async with opened_container(Settings()) as container:
+async def test_all_use_cases_share_the_same_instances(use_case: type) -> None:
+    async with open_container(Settings()) as container:
         parts = parts_of(container.resolve(use_case))
 
         shared = {kind: part for kind, part in parts.items() if kind not in USE_CASES}
@@ -67,13 +67,13 @@ async def test_every_use_case_works_with_the_same_parts(use_case: type) -> None:
 
 
 @pytest.mark.parametrize("kind", NEEDED)
-async def test_there_is_one_of_each(kind: type) -> None:
-    async with opened_container(Settings()) as container:
+async def test_there_is_one_instance_of_each(kind: type) -> None:
+    async with open_container(Settings()) as container:
         assert container.resolve(kind) is container.resolve(kind)
 
 
-async def test_a_turn_is_logged_where_its_followers_read() -> None:
-    async with opened_container(Settings()) as container:
+async def test_a_new_conversation_opens_its_turn_in_the_log_that_is_read() -> None:
+    async with open_container(Settings()) as container:
         await container.resolve(ConversationStateStore).create(
             OWNER, with_question(a_conversation())
         )
@@ -83,38 +83,38 @@ async def test_a_turn_is_logged_where_its_followers_read() -> None:
     assert batch.is_empty
 
 
-async def test_the_runner_that_drains_is_the_one_that_runs() -> None:
-    async with opened_container(Settings()) as container:
+async def test_the_runner_that_drains_is_the_runner_of_the_use_cases() -> None:
+    async with open_container(Settings()) as container:
         runner: object = container.resolve(TaskTurnRunner)
 
         assert container.resolve(TurnRunner) is runner
 
 
 @pytest.mark.parametrize("use_case", USE_CASES)
-def test_a_use_case_has_no_defaults_that_could_stand_in_for_a_port(use_case: type) -> None:
+def test_a_use_case_has_no_default_that_could_replace_a_port(use_case: type) -> None:
     parameters = inspect.signature(use_case).parameters.values()
 
-    assert [each.name for each in parameters if each.default is not inspect.Parameter.empty] == []
+    assert [one.name for one in parameters if one.default is not inspect.Parameter.empty] == []
 
 
 @pytest.mark.parametrize("missing", PORTS)
-async def test_a_port_that_is_missing_is_an_error(missing: type) -> None:
-    async with opened_container(Settings()) as container:
+async def test_a_missing_port_is_an_error(missing: type) -> None:
+    async with open_container(Settings()) as container:
         users = [case for case in USE_CASES if missing in parts_of(container.resolve(case))]
-        poorer = punq.Container()
+        incomplete = punq.Container()
         for kind in NEEDED:
             if kind is not missing:
-                poorer.register(kind, instance=container.resolve(kind))
+                incomplete.register(kind, instance=container.resolve(kind))
     for use_case in USE_CASES:
-        poorer.register(use_case)
+        incomplete.register(use_case)
 
     assert users
     for use_case in users:
         with pytest.raises(punq.MissingDependencyError):
-            poorer.resolve(use_case)
+            incomplete.resolve(use_case)
 
 
-def test_every_use_case_of_the_folder_is_wired() -> None:
+def test_every_file_of_use_cases_is_wired() -> None:
     folder = Path(inspect.getfile(USE_CASES[0])).parent
     wired = {Path(inspect.getfile(case)).stem for case in USE_CASES}
 
@@ -124,9 +124,9 @@ def test_every_use_case_of_the_folder_is_wired() -> None:
 async def test_the_settings_choose_the_model() -> None:
     settings = Settings(model_base_url="http://model.test/v1", model_name="small")
 
-    async with opened_container(Settings()) as container:
+    async with open_container(Settings()) as container:
         scripted: object = container.resolve(LanguageModel)
-    async with opened_container(settings) as container:
+    async with open_container(settings) as container:
         real: object = container.resolve(LanguageModel)
 
     assert isinstance(scripted, ScriptedModel)
@@ -134,15 +134,15 @@ async def test_the_settings_choose_the_model() -> None:
     assert real.name == "small"
 
 
-async def test_the_settings_bound_what_the_model_sees() -> None:
+async def test_the_settings_choose_the_token_budget() -> None:
     settings = Settings(model_context_tokens=4_000, model_reply_tokens=500)
 
-    async with opened_container(settings) as container:
+    async with open_container(settings) as container:
         assert container.resolve(Budget) == Budget(tokens=4_000, reply_tokens=500)
 
 
-async def test_what_the_operator_has_to_mend_is_raised_as_such(tmp_path: Path) -> None:
+async def test_invalid_keys_and_an_unreadable_profile_are_raised_as_such(tmp_path: Path) -> None:
     with pytest.raises(KeyRingProblem):
-        await opened_container(Settings(keys="first:planted")).__aenter__()
+        await open_container(Settings(keys="first:planted")).__aenter__()
     with pytest.raises(ProfileProblem):
-        await opened_container(Settings(assistant_file=tmp_path / "absent")).__aenter__()
+        await open_container(Settings(assistant_file=tmp_path / "absent")).__aenter__()

@@ -8,13 +8,13 @@ import msgspec
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.routing import Route
 
-from entrypoints.container import opened_container
+from entrypoints.container import open_container
 from entrypoints.http.app import create_app
 from entrypoints.http.openai.errors import PREFIX
 from entrypoints.http.openapi import document
 from entrypoints.settings import Settings
 
-ROUTES = create_app(Settings(), opened_container).routes
+ROUTES = create_app(Settings(), open_container).routes
 DOCUMENT: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document(ROUTES)))
 
 

@@ -1,4 +1,4 @@
-"""What every setting takes, and how the settings are read."""
+"""Which values every setting accepts, and how the settings are read."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -12,9 +12,8 @@ EXAMPLE = str(Path(__file__).parents[2] / "assistant.example.toml")
 
 MODEL = {"MODEL_BASE_URL": "http://model.test/v1", "MODEL_NAME": "small"}
 HTTPS = {"PRIVITY_PUBLIC_URL": "https://chat.test"}
-LARGE = {"MODEL_CONTEXT_TOKENS": "10000000"}
 
-TAKEN: list[tuple[str, str, str, object]] = [
+ACCEPTED: list[tuple[str, str, str, object]] = [
     ("PRIVITY_KEYS", KEYS, "keys", KEYS),
     ("PRIVITY_PUBLIC_URL", "https://Chat.test:8443", "public_url", "https://chat.test:8443"),
     ("PRIVITY_PUBLIC_URL", "http://chat.test/", "public_url", "http://chat.test"),
@@ -45,7 +44,7 @@ TAKEN: list[tuple[str, str, str, object]] = [
     ("REDIS_CA_FILE", "/ca.pem", "redis_ca_file", Path("/ca.pem")),
     ("REDIS_PLAINTEXT", "Allow", "redis_plaintext", True),
 ]
-REFUSED: list[tuple[str, str]] = [
+REJECTED: list[tuple[str, str]] = [
     ("REDIS_URL", "http://r.test"),
     ("REDIS_URL", "rediss://r.test/0?ssl_cert_reqs=none"),
     ("REDIS_URL", "rediss://r.test/zero"),
@@ -86,23 +85,27 @@ REFUSED: list[tuple[str, str]] = [
     ("PRIVITY_SHUTDOWN_SECONDS", "-1"),
     ("PRIVITY_LOG_LEVEL", "loud"),
 ]
-PATHS = {"REDIS_CA_FILE", "REDIS_CLIENT_CERT", "REDIS_CLIENT_KEY"}
-TEXTS = PATHS | {"PRIVITY_KEYS", "MODEL_API_KEY", "MODEL_NAME", "ASSISTANT_FILE"}
-TOGETHER = {"MODEL_BASE_URL", "MODEL_NAME", "PRIVITY_EMBEDDING_ORIGINS", "REDIS_URL"} | {
-    "REDIS_CLIENT_CERT",
-    "REDIS_CLIENT_KEY",
+ANY_TEXT = {
+    *("REDIS_CA_FILE", "REDIS_CLIENT_CERT", "REDIS_CLIENT_KEY", "ASSISTANT_FILE"),
+    *("PRIVITY_KEYS", "MODEL_API_KEY", "MODEL_NAME"),
 }
+"""Settings whose parser rejects nothing."""
+NEED_OTHERS = {
+    *("MODEL_BASE_URL", "MODEL_NAME", "PRIVITY_EMBEDDING_ORIGINS"),
+    *("REDIS_URL", "REDIS_CLIENT_CERT", "REDIS_CLIENT_KEY"),
+}
+"""Settings that are not valid alone."""
 
 
-@pytest.mark.parametrize(("name", "text", "member", "value"), TAKEN)
-def test_a_setting_is_taken(name: str, text: str, member: str, value: object) -> None:
+@pytest.mark.parametrize(("name", "text", "member", "value"), ACCEPTED)
+def test_a_valid_value_is_accepted(name: str, text: str, member: str, value: object) -> None:
     settings = read_settings({name: f" {text} "})
 
     assert getattr(settings, member) == value
 
 
-@pytest.mark.parametrize(("name", "text"), REFUSED)
-def test_a_setting_is_refused_by_name_and_without_its_value(name: str, text: str) -> None:
+@pytest.mark.parametrize(("name", "text"), REJECTED)
+def test_an_invalid_value_is_rejected_by_name_and_not_shown(name: str, text: str) -> None:
     with pytest.raises(SettingsProblem) as problem:
         read_settings({name: text})
 
@@ -110,7 +113,7 @@ def test_a_setting_is_refused_by_name_and_without_its_value(name: str, text: str
     assert problem.value.problems == [f"{name}: expected {expects}."]
 
 
-def test_settings_that_need_each_other_are_taken_together() -> None:
+def test_settings_that_need_each_other_are_accepted_together() -> None:
     origins = "https://A.test, https://b.test:8443,"
 
     settings = read_settings({**MODEL, **HTTPS, "PRIVITY_EMBEDDING_ORIGINS": origins})
@@ -120,11 +123,11 @@ def test_settings_that_need_each_other_are_taken_together() -> None:
     assert settings.is_https
 
 
-def test_every_setting_is_tried_here() -> None:
+def test_every_setting_is_tested_here() -> None:
     names = {info.name for info in setting_infos()}
 
-    assert {name for name, *_ in TAKEN} | TOGETHER == names
-    assert {name for name, _ in REFUSED} | TEXTS == names
+    assert {name for name, *_ in ACCEPTED} | NEED_OTHERS == names
+    assert {name for name, _ in REJECTED} | ANY_TEXT == names
 
 
 def test_nothing_needs_to_be_set() -> None:
@@ -132,7 +135,7 @@ def test_nothing_needs_to_be_set() -> None:
     assert read_settings({"UNRELATED": "x"}) == Settings()
 
 
-def test_empty_counts_as_absent() -> None:
+def test_an_empty_value_counts_as_not_set() -> None:
     names = [info.name for info in setting_infos()]
 
     assert read_settings(dict.fromkeys(names, "")) == Settings()
@@ -148,20 +151,20 @@ def test_empty_counts_as_absent() -> None:
         ({"REDIS_ENABLED": "false", "REDIS_URL": "redis://r.test"}, Storage.MEMORY),
     ],
 )
-def test_conversations_live_in_memory(environment: dict[str, str], storage: Storage) -> None:
+def test_conversations_are_kept_in_memory(environment: dict[str, str], storage: Storage) -> None:
     assert read_settings(environment).storage is storage
 
 
 @pytest.mark.parametrize("enabled", [None, True])
-def test_a_url_is_enough_for_redis(enabled: bool | None) -> None:  # noqa: FBT001 - a parameter
+def test_a_url_alone_selects_redis(enabled: bool | None) -> None:  # noqa: FBT001 - a parameter
     assert Settings(redis_url="redis://r.test", redis_enabled=enabled).storage is Storage.REDIS
     assert Settings(redis_enabled=enabled).storage is Storage.MEMORY
 
 
-def test_largest_numbers_are_taken() -> None:
+def test_the_largest_numbers_are_accepted() -> None:
     settings = read_settings(
         {
-            **LARGE,
+            "MODEL_CONTEXT_TOKENS": "10000000",
             "MODEL_REPLY_TOKENS": "1000000",
             "PRIVITY_STORED_BYTES_PER_HOUR": "1000000000000",
         }

@@ -1,4 +1,4 @@
-"""What operators are told about their settings, and what nobody is."""
+"""Which problems of the settings are reported, and that no value is shown."""
 
 from pathlib import Path
 
@@ -7,18 +7,20 @@ import pytest
 from entrypoints.settings import Settings, SettingsProblem, read_settings, setting_infos
 
 SECRETS = ("REDIS_URL", "PRIVITY_KEYS", "MODEL_API_KEY")
-NO_KEYS = "Redis needs PRIVITY_KEYS: make a key with `privity new-key` and keep it."
-NO_TLS = "REDIS_URL leaves this machine without TLS: use rediss:// or REDIS_PLAINTEXT=allow."
-NO_PAIR = "REDIS_CLIENT_CERT and REDIS_CLIENT_KEY go together."
+NO_KEYS = "Redis needs PRIVITY_KEYS. Create a key with `privity new-key` and store it safely."
+NO_TLS = (
+    "REDIS_URL connects to a remote Redis without TLS. Use rediss://, or set REDIS_PLAINTEXT=allow."
+)
+INCOMPLETE_PAIR = "REDIS_CLIENT_CERT and REDIS_CLIENT_KEY must be set together."
 
 KEYS = "first:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 
 
 def problems_of(environment: dict[str, str]) -> list[str]:
-    with pytest.raises(SettingsProblem) as problem:
+    with pytest.raises(SettingsProblem) as raised:
         read_settings(environment)
-    assert str(problem.value) == "\n".join(problem.value.problems)
-    return problem.value.problems
+    assert str(raised.value) == "\n".join(raised.value.problems)
+    return raised.value.problems
 
 
 @pytest.mark.parametrize(
@@ -28,34 +30,34 @@ def problems_of(environment: dict[str, str]) -> list[str]:
         ({"REDIS_URL": "rediss://r.test"}, NO_KEYS),
         ({"REDIS_URL": "redis://[::1]:1/0", "REDIS_ENABLED": "1"}, NO_KEYS),
         ({"REDIS_URL": "redis://r.test", "PRIVITY_KEYS": KEYS}, NO_TLS),
-        ({"REDIS_CLIENT_CERT": "/client.pem"}, NO_PAIR),
+        ({"REDIS_CLIENT_CERT": "/client.pem"}, INCOMPLETE_PAIR),
         (
             {"PRIVITY_EMBEDDING_ORIGINS": "https://a.test"},
-            "PRIVITY_EMBEDDING_ORIGINS needs an https PRIVITY_PUBLIC_URL.",
+            "PRIVITY_EMBEDDING_ORIGINS needs a PRIVITY_PUBLIC_URL with https.",
         ),
         (
             {
                 "PRIVITY_EMBEDDING_ORIGINS": "https://a.test",
                 "PRIVITY_PUBLIC_URL": "http://chat.test",
             },
-            "PRIVITY_EMBEDDING_ORIGINS needs an https PRIVITY_PUBLIC_URL.",
+            "PRIVITY_EMBEDDING_ORIGINS needs a PRIVITY_PUBLIC_URL with https.",
         ),
         ({"MODEL_BASE_URL": "http://m.test"}, "MODEL_BASE_URL is set, but MODEL_NAME is not."),
         ({"MODEL_NAME": "small"}, "MODEL_NAME is set, but MODEL_BASE_URL is not."),
         (
             {"MODEL_CONTEXT_TOKENS": "1024"},
-            "MODEL_REPLY_TOKENS must be below MODEL_CONTEXT_TOKENS.",
+            "MODEL_REPLY_TOKENS must be less than MODEL_CONTEXT_TOKENS.",
         ),
     ],
 )
-def test_settings_that_contradict_each_other_are_refused(
+def test_settings_that_do_not_fit_together_are_rejected(
     environment: dict[str, str], problem: str
 ) -> None:
     assert problems_of(environment) == [problem]
 
 
-def test_every_problem_is_told_at_once_by_name() -> None:
-    told = problems_of(
+def test_every_problem_is_reported_at_once_by_name() -> None:
+    problems = problems_of(
         {
             "PRIVITY_PROXIES": "planted-1",
             "MODEL_BASE_URL": "http://planted:2@m.test",
@@ -64,23 +66,25 @@ def test_every_problem_is_told_at_once_by_name() -> None:
         }
     )
 
-    assert [line.partition(":")[0] for line in told] == [
+    assert [problem.partition(":")[0] for problem in problems] == [
         "PRIVITY_KEYS_FILE",
         "PRIVITY_PROXIES",
         "MODEL_BASE_URL",
         "PRIVITY_LOG_LEVEL",
     ]
-    assert "planted" not in str(told)
+    assert "planted" not in str(problems)
 
 
-def test_all_contradictions_are_told_at_once() -> None:
-    told = problems_of({"REDIS_ENABLED": "true", "MODEL_NAME": "a", "MODEL_REPLY_TOKENS": "9000"})
+def test_all_failed_cross_checks_are_reported_at_once() -> None:
+    problems = problems_of(
+        {"REDIS_ENABLED": "true", "MODEL_NAME": "a", "MODEL_REPLY_TOKENS": "9000"}
+    )
 
-    assert len(told) == 3
+    assert len(problems) == 3
 
 
-def test_no_value_is_shown_also_not_as_a_cause() -> None:
-    environment = dict.fromkeys((each.name for each in setting_infos()), "planted")
+def test_no_value_is_shown_not_even_as_a_cause() -> None:
+    environment = dict.fromkeys((info.name for info in setting_infos()), "planted")
 
     with pytest.raises(SettingsProblem) as problem:
         read_settings(environment)
@@ -91,31 +95,31 @@ def test_no_value_is_shown_also_not_as_a_cause() -> None:
 
 
 @pytest.mark.parametrize("name", SECRETS)
-def test_a_secret_may_be_given_as_a_file(name: str, tmp_path: Path) -> None:
+def test_a_secret_can_be_read_from_a_file(name: str, tmp_path: Path) -> None:
     secret = "redis://localhost" if name == "REDIS_URL" else KEYS
     (tmp_path / "secret").write_text(f" {secret}\n", "utf-8")
     environment = {f"{name}_FILE": str(tmp_path / "secret"), "REDIS_ENABLED": "false"}
 
-    settings = read_settings({**environment, name: "passed over"})
+    settings = read_settings({**environment, name: "ignored"})
 
     assert secret in (settings.redis_url, settings.keys, settings.model_api_key)
 
 
 @pytest.mark.parametrize("name", SECRETS)
-def test_an_empty_file_counts_as_absent(name: str, tmp_path: Path) -> None:
+def test_an_empty_file_counts_as_not_set(name: str, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("\n", "utf-8")
 
     assert read_settings({f"{name}_FILE": str(tmp_path / "secret")}) == Settings()
 
 
 @pytest.mark.parametrize("name", SECRETS)
-def test_a_file_that_cannot_be_read_is_told_without_its_path(name: str, tmp_path: Path) -> None:
-    told = problems_of({f"{name}_FILE": str(tmp_path / "planted")})
+def test_an_unreadable_file_is_reported_without_its_path(name: str, tmp_path: Path) -> None:
+    problems = problems_of({f"{name}_FILE": str(tmp_path / "planted")})
 
-    assert told == [f"{name}_FILE: cannot be read."]
+    assert problems == [f"{name}_FILE: the file cannot be read."]
 
 
-def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"\xff\xfe")
 
     assert problems_of({"PRIVITY_KEYS_FILE": str(tmp_path / "secret")}) == [
@@ -123,7 +127,7 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     ]
 
 
-def test_what_is_no_secret_is_not_read_from_files(tmp_path: Path) -> None:
+def test_only_secrets_are_read_from_files(tmp_path: Path) -> None:
     (tmp_path / "name").write_text("x", "utf-8")
     plain = [info.name for info in setting_infos() if not info.secret]
 
@@ -132,7 +136,7 @@ def test_what_is_no_secret_is_not_read_from_files(tmp_path: Path) -> None:
     assert settings == Settings()
 
 
-def test_settings_shown_show_no_secret() -> None:
+def test_the_repr_of_settings_shows_no_secret() -> None:
     settings = Settings(redis_url="planted-1", keys="planted-2", model_api_key="planted-3")
 
     assert "planted" not in repr(settings)

@@ -1,13 +1,11 @@
-"""Many people, several processes, one Redis, and kills at random: what was acknowledged is kept.
+"""Several users and processes, one Redis, and random kills: every acknowledged turn survives.
 
     just faults -- --kills 1000 --seed 7
 
-Everybody says one message after the other, each under an Idempotency-Key of its own, and repeats it
-at any process until it is acknowledged. Meanwhile processes and Redis (appendfsync always) are
-killed and started again. Afterwards every acknowledged turn is there exactly once, in order, no
-conversation is stuck, and no key is without an end.
-
-How a run of kills at random goes, and what came out.
+Each user sends one message after the other, each with its own Idempotency-Key, and repeats it to
+any process until it is acknowledged. Meanwhile processes and Redis (appendfsync always) are killed
+and started again. Afterwards every acknowledged turn must be stored exactly once and in order,
+every conversation must accept another turn, and every key must have a time to live.
 """
 
 import argparse
@@ -22,117 +20,124 @@ from typing import Final
 from attrs import Factory, define, frozen
 from redis.asyncio import Redis
 
-from tests.faults.conftest import LASTING
+from tests.faults.conftest import DURABLE
 from tests.support.fleet import Fleet
+from tests.support.instructed_model import instructed_model_server
 from tests.support.native_client import NativeClient
-from tests.support.ordered_model import ordered_model_server
 from tests.support.processes import ServerProcess
 from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
-from tests.support.retrying_users import RetryingUser, Talk
+from tests.support.retrying_users import AcknowledgedConversation, RetryingUser
+
+_TIMEOUT: Final = 120
 
 
 @frozen(kw_only=True)
 class Plan:
-    """How the run goes."""
+    """What a run does.
+
+    Attributes:
+        only_redis: kill only Redis, never a process.
+        pause: mean time between two kills, in seconds.
+    """
 
     seed: int
     kills: int
-    spares_processes: bool = False
+    only_redis: bool = False
     processes: int = 3
-    people: int = 12
-    between: float = 0.3
+    users: int = 12
+    pause: float = 0.3
 
 
 @frozen(kw_only=True)
 class Result:
-    """What came out.
+    """The outcome of a run.
 
     Attributes:
-        lost, doubled: acknowledged turns that are not there, or more than once, or out of order.
-        stuck: conversations that took no further turn.
-        endless: keys without an end of their stay.
-        asked_again: acknowledged turns for which the model was asked more than once. It may only
-            be when a process died before the first piece: such a turn has failed.
-        deaths: how many processes were killed.
+        lost: acknowledged questions that are not stored.
+        duplicated: users with a turn that is stored twice or out of order.
+        stuck: users whose conversation accepts no further turn.
+        without_ttl: keys without a time to live.
+        model_called_again: acknowledged turns with more than one request to the model. That is only
+            correct if a process died before the first piece: such a turn has failed.
     """
 
     acknowledged: int
     outcomes: Counter[str]
     lost: list[str]
-    doubled: list[str]
+    duplicated: list[str]
     stuck: list[str]
-    endless: list[str]
-    asked_again: list[str]
-    deaths: int
+    without_ttl: list[str]
+    model_called_again: list[str]
+    killed_processes: int
 
     def lines(self) -> list[str]:
-        """For people."""
-        found = {
+        """The report."""
+        counts = {
             "acknowledged turns": self.acknowledged,
-            "of them lost": len(self.lost),
-            "doubled or out of order": len(self.doubled),
-            "stuck conversations": len(self.stuck),
-            "keys without an end": len(self.endless),
-            f"asked again, after {self.deaths} deaths of processes": len(self.asked_again),
+            "of these, lost": len(self.lost),
+            "stored twice, or out of order": len(self.duplicated),
+            "conversations that accept no further turn": len(self.stuck),
+            "keys without a time to live": len(self.without_ttl),
+            "killed processes": self.killed_processes,
+            "turns with a second request to the model": len(self.model_called_again),
         }
-        return [*(f"{count:6} {what}" for what, count in found.items()), f"{dict(self.outcomes)}"]
+        return [*(f"{count:6} {name}" for name, count in counts.items()), f"{dict(self.outcomes)}"]
 
     @property
-    def is_good(self) -> bool:
-        paid_twice = self.asked_again and not self.deaths
-        return not (self.lost or self.doubled or self.stuck or self.endless or paid_twice)
-
-
-_PATIENCE: Final = 120
+    def is_correct(self) -> bool:
+        wrongly_called_again = self.model_called_again and not self.killed_processes
+        return not (
+            self.lost or self.duplicated or self.stuck or self.without_ttl or wrongly_called_again
+        )
 
 
 @define
 class Service:
-    """The processes, which come and go."""
+    """The running processes of the service."""
 
     fleet: Fleet
     running: list[ServerProcess] = Factory(list)
-    deaths: int = 0
+    killed: int = 0
 
     @property
     def urls(self) -> list[str]:
         return [process.url for process in self.running]
 
     async def replace(self, victim: ServerProcess) -> None:
-        self.deaths += 1
+        self.killed += 1
         victim.kill()
         await victim.ended()
-        self.running[self.running.index(victim)] = await self.fleet.one()
+        self.running[self.running.index(victim)] = await self.fleet.start()
 
 
 async def run(plan: Plan) -> Result:
-    """The whole run."""
-    chance = random.Random(plan.seed)
+    """Carry out the plan."""
+    rng = random.Random(plan.seed)
     async with AsyncExitStack() as stack:
-        redis = stack.enter_context(redis_process(embedded_binary(), *LASTING))
-        ordered_model = await stack.enter_async_context(ordered_model_server())
-        services = await stack.enter_async_context(AsyncExitStack())
-        service = Service(Fleet(redis.url, ordered_model, services))
-        service.running += await asyncio.gather(
-            *(service.fleet.one() for _ in range(plan.processes))
-        )
+        redis = stack.enter_context(redis_process(embedded_binary(), *DURABLE))
+        model = await stack.enter_async_context(instructed_model_server())
+        processes = await stack.enter_async_context(AsyncExitStack())
+        service = Service(Fleet(redis.url, model, processes))
+        starting = (service.fleet.start() for _ in range(plan.processes))
+        service.running += await asyncio.gather(*starting)
         outcomes: Counter[str] = Counter()
-        speakers = [
+        users = [
             RetryingUser(f"p{number}", await _client_key(service), random.Random(number), outcomes)
-            for number in range(plan.people)
+            for number in range(plan.users)
         ]
         over = asyncio.Event()
-        talking = [asyncio.create_task(_talk(speaker, service, over)) for speaker in speakers]
+        tasks = [asyncio.create_task(_send_until(over, user, service)) for user in users]
         for _ in range(plan.kills):
-            await asyncio.sleep(chance.uniform(0, 2 * plan.between))
-            await _kill(chance, service, redis, spares_processes=plan.spares_processes)
+            await asyncio.sleep(rng.uniform(0, 2 * plan.pause))
+            await _kill(rng, service, redis, only_redis=plan.only_redis)
         over.set()
-        # While Redis is killed all the time nobody can tell who is dead; once it is not, all go on.
-        done, stuck = await asyncio.wait(talking, timeout=_PATIENCE)
+        # While Redis is killed again and again, no process can judge which turns are dead. So users
+        # may have to wait until the kills are over.
+        done, stuck = await asyncio.wait(tasks, timeout=_TIMEOUT)
         for task in stuck:
             task.cancel()
         await asyncio.gather(*done)
-        return await _judged(speakers, service, redis, outcomes)
+        return await _result(users, service, redis, outcomes)
 
 
 async def _client_key(service: Service) -> str:
@@ -140,76 +145,78 @@ async def _client_key(service: Service) -> str:
     return str(answer.document["clientKey"])
 
 
-async def _talk(speaker: RetryingUser, service: Service, over: asyncio.Event) -> None:
+async def _send_until(over: asyncio.Event, user: RetryingUser, service: Service) -> None:
     while not over.is_set():
-        await speaker.speak(service)
+        await user.send_next(service)
 
 
 async def _kill(
-    chance: random.Random, service: Service, redis: RedisProcess, *, spares_processes: bool
+    rng: random.Random, service: Service, redis: RedisProcess, *, only_redis: bool
 ) -> None:
-    if spares_processes or chance.random() < 0.5:
+    if only_redis or rng.random() < 0.5:
         redis.kill()
-        await asyncio.sleep(chance.uniform(0, 0.2))
+        await asyncio.sleep(rng.uniform(0, 0.2))
         await asyncio.to_thread(redis.start)
     else:
-        await service.replace(chance.choice(service.running))
+        await service.replace(rng.choice(service.running))
 
 
-async def _judged(
-    speakers: list[RetryingUser], service: Service, redis: RedisProcess, outcomes: Counter[str]
+async def _result(
+    users: list[RetryingUser], service: Service, redis: RedisProcess, outcomes: Counter[str]
 ) -> Result:
-    stuck = [speaker.name for speaker in speakers if not await _speaks_on(speaker, service)]
-    talks = [(speaker, talk) for speaker in speakers for talk in speaker.talks]
+    stuck = [user.name for user in users if not await _can_continue(user, service)]
     lost: list[str] = []
-    doubled: list[str] = []
-    for speaker, talk in talks:
-        kept = await speaker.kept(talk, service)
-        lost += [asked for asked, _ in talk.acknowledged if asked not in dict(kept)]
-        if [pair for pair in kept if pair in talk.acknowledged] != talk.acknowledged:
-            doubled.append(speaker.name)
-        if len(dict(kept)) != len(kept):
-            doubled.append(speaker.name)
-    async with Redis.from_url(redis.url) as looking:
-        endless = [str(key) for key in await looking.keys("*") if await looking.pttl(key) < 0]
+    duplicated: list[str] = []
+    for user in users:
+        for conversation in user.conversations:
+            stored = await user.stored_turns(conversation, service)
+            questions = [question for question, _ in stored]
+            lost += [question for question, _ in conversation.turns if question not in questions]
+            in_order = [turn for turn in stored if turn in conversation.turns] == conversation.turns
+            if not in_order or len(set(questions)) != len(questions):
+                duplicated.append(user.name)
+    async with Redis.from_url(redis.url) as direct:
+        without_ttl = [str(key) for key in await direct.keys("*") if await direct.pttl(key) < 0]
+    conversations = [conversation for user in users for conversation in user.conversations]
     return Result(
-        acknowledged=sum(len(talk.acknowledged) for _, talk in talks),
+        acknowledged=sum(len(conversation.turns) for conversation in conversations),
         outcomes=outcomes,
         lost=lost,
-        doubled=doubled,
+        duplicated=duplicated,
         stuck=stuck,
-        endless=endless,
-        asked_again=[asked for _, talk in talks for asked in _asked_again(talk, service)],
-        deaths=service.deaths,
+        without_ttl=without_ttl,
+        model_called_again=_called_again(conversations, service),
+        killed_processes=service.killed,
     )
 
 
-def _asked_again(talk: Talk, service: Service) -> list[str]:
-    counts = service.fleet.ordered_model.asked
-    names = [asked.split()[1] for asked, _ in talk.acknowledged]
-    return [name for name in names if counts[name] != 1]
+def _called_again(conversations: list[AcknowledgedConversation], service: Service) -> list[str]:
+    requests = service.fleet.model.requests
+    questions = [question for one in conversations for question, _ in one.turns]
+    names = [question.split()[1] for question in questions]
+    return [name for name in names if requests[name] != 1]
 
 
-async def _speaks_on(speaker: RetryingUser, service: Service) -> bool:
+async def _can_continue(user: RetryingUser, service: Service) -> bool:
     try:
-        async with asyncio.timeout(_PATIENCE):
-            await speaker.speak(service)
+        async with asyncio.timeout(_TIMEOUT):
+            await user.send_next(service)
     except TimeoutError:
         return False
     return True
 
 
 def main() -> None:
-    """Run it, and print what came out."""
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument("--kills", type=int, default=20)
-    arguments.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
-    wanted = arguments.parse_args([said for said in sys.argv[1:] if said != "--"])
-    print(f"seed {wanted.seed}, {wanted.kills} kills", flush=True)  # noqa: T201
-    result = asyncio.run(run(Plan(seed=wanted.seed, kills=wanted.kills)))
+    """Run from the command line, and print the result."""
+    parser = argparse.ArgumentParser(prog="just faults --")
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
+    options = parser.parse_args([argument for argument in sys.argv[1:] if argument != "--"])
+    print(f"seed {options.seed}, {options.kills} kills", flush=True)  # noqa: T201
+    result = asyncio.run(run(Plan(seed=options.seed, kills=options.kills)))
     for line in result.lines():
         print(line)  # noqa: T201
-    sys.exit(0 if result.is_good else 1)
+    sys.exit(0 if result.is_correct else 1)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""Row: the client goes away mid-stream. On return: the finished reply, or the rest of the stream,
-from any process; everything is kept.
+"""The client disconnects mid-stream. When it returns, it gets the finished reply or the rest of the
+stream, from any process.
 """
 
 import asyncio
 from collections import Counter
 
 from tests.support.event_stream import Event, cursors, text_of
-from tests.support.fleet import Fleet, meeting
+from tests.support.fleet import Fleet, client_of
 from tests.support.http_client import LiveAnswer
+from tests.support.instructed_model import instruction, reply_to
 from tests.support.native_client import eventually
-from tests.support.ordered_model import an_order, told
 
 PIECES = 200
 RELOADS = 100
@@ -19,38 +19,44 @@ async def session_of(live: LiveAnswer) -> str:
     return str((await live.until("text-delta"))[0].document["sessionId"])
 
 
-async def test_who_returns_after_the_reply_finds_it_whole_in_any_process(fleet: Fleet) -> None:
-    one, other = await asyncio.gather(fleet.one(), fleet.one())
-    client = meeting(one)
-    async with client.streaming(an_order("left", 20, 5)) as live:
+async def test_a_client_that_returns_late_finds_the_reply_in_any_process(
+    fleet: Fleet,
+) -> None:
+    one, other = await asyncio.gather(fleet.start(), fleet.start())
+    client = client_of(one)
+    async with client.streaming(instruction("left", 20, 5)) as live:
         session_id = await session_of(live)
-    returned = meeting(other, client)
-    await eventually(lambda: returned.has_ended(session_id))
+    returning = client_of(other, client)
+    await eventually(lambda: returning.has_ended(session_id))
 
-    assert (await returned.transcript(session_id))[-1] == ("assistant", told("left", 20))
-    assert fleet.ordered_model.asked["left"] == 1
+    assert (await returning.transcript(session_id))[-1] == ("assistant", reply_to("left", 20))
+    assert fleet.model.requests["left"] == 1
 
 
-async def test_who_returns_before_its_end_gets_the_rest_from_any_process(fleet: Fleet) -> None:
-    one, other = await asyncio.gather(fleet.one(), fleet.one())
-    client = meeting(one)
-    async with client.streaming(an_order("rest", 60, 20)) as live:
+async def test_a_client_that_returns_early_gets_the_rest_from_any_process(
+    fleet: Fleet,
+) -> None:
+    one, other = await asyncio.gather(fleet.start(), fleet.start())
+    client = client_of(one)
+    async with client.streaming(instruction("rest", 60, 20)) as live:
         seen = await live.until("text-delta")
     session_id = str(seen[0].document["sessionId"])
-    async with meeting(other, client).resume(session_id, cursors(seen)[-1]) as resumed:
+    async with client_of(other, client).resume(session_id, cursors(seen)[-1]) as resumed:
         rest = (await resumed.whole()).events
 
-    assert text_of(seen) + text_of(rest) == told("rest", 60)
+    assert text_of(seen) + text_of(rest) == reply_to("rest", 60)
 
 
-async def test_a_browser_reloaded_at_every_second_piece_shows_the_same_text(fleet: Fleet) -> None:
-    processes = await asyncio.gather(fleet.one(), fleet.one())
-    client = meeting(processes[0])
-    async with client.streaming(an_order("reload", PIECES, 15)) as live:
+async def test_a_browser_reloaded_every_two_pieces_shows_the_same_text(
+    fleet: Fleet,
+) -> None:
+    processes = await asyncio.gather(fleet.start(), fleet.start())
+    client = client_of(processes[0])
+    async with client.streaming(instruction("reload", PIECES, 15)) as live:
         seen, reloads = await live.until("text-delta"), 0
         session_id = str(seen[0].document["sessionId"])
         while True:
-            client = meeting(processes[reloads % 2], client)
+            client = client_of(processes[reloads % 2], client)
             async with client.resume(session_id, cursors(seen)[-1]) as again:
                 if again.status != 200:
                     break
@@ -59,14 +65,14 @@ async def test_a_browser_reloaded_at_every_second_piece_shows_the_same_text(flee
         whole = text_of((await live.whole()).events)
     [_, (_, shown)] = await client.transcript(session_id)
 
-    # A reply that is over is shown from the history, which goes on from where the reader was.
-    assert whole == told("reload", PIECES) == shown
+    # A finished reply is shown from the history, which starts with the text already seen.
+    assert whole == reply_to("reload", PIECES) == shown
     assert shown.startswith(text_of(seen))
     assert reloads >= PIECES // 4
 
 
 async def two_pieces(live: LiveAnswer) -> list[Event]:
-    """As much as a page shows before it is reloaded; less at the end."""
+    """The events up to the second piece; fewer at the end of the stream."""
     seen: list[Event] = []
     try:
         for _ in range(2):
@@ -76,19 +82,18 @@ async def two_pieces(live: LiveAnswer) -> list[Event]:
     return seen
 
 
-async def test_a_hundred_reloads_during_one_reply_cost_it_nothing(fleet: Fleet) -> None:
-    service = await fleet.one()
-    client = meeting(service)
-    async with client.streaming(an_order("hundred", 100, 20)) as live:
+async def test_a_hundred_reloads_during_a_reply_do_not_change_it(fleet: Fleet) -> None:
+    client = client_of(await fleet.start())
+    async with client.streaming(instruction("hundred", 100, 20)) as live:
         session_id = await session_of(live)
-        met: Counter[int] = Counter()
+        statuses: Counter[int] = Counter()
         for _ in range(RELOADS):
             async with client.resume(session_id) as again:
-                met[again.status] += 1
+                statuses[again.status] += 1
         whole = await live.whole()
 
-    assert set(met) <= {200, 204}
-    # On a slow machine the last of them may come when it is over.
-    assert met[200] > RELOADS / 2
-    assert text_of(whole.events) == told("hundred", 100)
-    assert fleet.ordered_model.asked["hundred"] == 1
+    assert set(statuses) <= {200, 204}
+    # On a slow machine the last reloads may come after the end of the reply.
+    assert statuses[200] > RELOADS / 2
+    assert text_of(whole.events) == reply_to("hundred", 100)
+    assert fleet.model.requests["hundred"] == 1

@@ -1,4 +1,4 @@
-"""Nothing piles up: memory and tasks of the process after many turns are as after few."""
+"""Memory use and task count of the process do not grow with the number of turns."""
 
 import asyncio
 import gc
@@ -23,17 +23,17 @@ from tests.support.service import RunningService, running_service
 
 FEW: Final = int(os.environ.get("PRIVITY_TEST_TURNS", "2000")) // 10
 MANY: Final = FEW * 10
-AT_ONCE: Final = 10
-A_HUNDRED: Final = 100
-A_FEW_BYTES: Final = 250
-"""Less than anything that is kept of a turn would take."""
+CONCURRENT: Final = 10
+HUNDRED: Final = 100
+FEW_BYTES: Final = 250
+"""Less than anything retained from a turn would take."""
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
-class Echo:
-    """Says one word, at once."""
+class OneWordModel:
+    """Replies with one word, immediately."""
 
-    name = "echo"
+    name = "one-word"
 
     async def reply(self, _: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
         yield TextPiece("word")
@@ -43,55 +43,55 @@ class Echo:
 @asynccontextmanager
 async def in_memory(_: RedisProcess) -> AsyncIterator[RunningService]:
     generous = Settings(new_per_hour=1_000_000, stored_bytes_per_hour=10**12)
-    async with running_service(generous, model=Echo()) as service:
+    async with running_service(generous, model=OneWordModel()) as service:
         yield service
 
 
 @asynccontextmanager
 async def in_redis(redis: RedisProcess) -> AsyncIterator[RunningService]:
-    async with served_from(redis, Echo()) as service:
+    async with served_from(redis, OneWordModel()) as service:
         yield service
 
 
-async def test_memory_and_tasks_stay_within_a_tenth(redis: RedisProcess) -> None:
+async def test_memory_and_tasks_grow_by_less_than_a_tenth(redis: RedisProcess) -> None:
     async with in_redis(redis) as service:
-        await turns(service.url, FEW)
-        few = footprint()
-        await turns(service.url, MANY - FEW)
-        many = footprint()
+        await take_turns(service.url, FEW)
+        before = footprint()
+        await take_turns(service.url, MANY - FEW)
+        after = footprint()
 
-    assert many[0] <= few[0] * 1.1
-    assert many[1] <= few[1]
+    assert after[0] <= before[0] * 1.1
+    assert after[1] <= before[1]
 
 
-@pytest.mark.parametrize(("kept", "forgets"), [(in_redis, False), (in_memory, True)])
-async def test_no_turn_leaves_anything_behind(
+@pytest.mark.parametrize(("storage", "forgets"), [(in_redis, False), (in_memory, True)])
+async def test_a_turn_leaves_nothing_in_memory(
     redis: RedisProcess,
-    kept: Callable[[RedisProcess], AbstractAsyncContextManager[RunningService]],
+    storage: Callable[[RedisProcess], AbstractAsyncContextManager[RunningService]],
     *,
     forgets: bool,
 ) -> None:
-    async with kept(redis) as service:
-        await turns(service.url, A_HUNDRED, forgets=forgets)
+    async with storage(redis) as service:
+        await take_turns(service.url, HUNDRED, forgets=forgets)
         tracemalloc.start()
         try:
-            await turns(service.url, A_HUNDRED, forgets=forgets)
+            await take_turns(service.url, HUNDRED, forgets=forgets)
             before = traced()
-            await turns(service.url, 10 * A_HUNDRED, forgets=forgets)
+            await take_turns(service.url, 10 * HUNDRED, forgets=forgets)
             after = traced()
         finally:
             tracemalloc.stop()
 
-    assert (after - before) / (10 * A_HUNDRED) < A_FEW_BYTES
+    assert (after - before) / (10 * HUNDRED) < FEW_BYTES
 
 
-async def turns(url: str, count: int, *, forgets: bool = False) -> None:
-    """So many, in conversations of ten, which stay unless somebody forgets them."""
-    for _ in range(count // (10 * AT_ONCE)):
-        await asyncio.gather(*(a_conversation(url, forgets=forgets) for _ in range(AT_ONCE)))
+async def take_turns(url: str, count: int, *, forgets: bool = False) -> None:
+    """Take ``count`` turns in conversations of ten turns, and forget each one if ``forgets``."""
+    for _ in range(count // (10 * CONCURRENT)):
+        await asyncio.gather(*(take_ten_turns(url, forgets=forgets) for _ in range(CONCURRENT)))
 
 
-async def a_conversation(url: str, *, forgets: bool) -> None:
+async def take_ten_turns(url: str, *, forgets: bool) -> None:
     client = NativeClient(url)
     session_id = (await client.ask("Hello"))["sessionId"]
     for _ in range(9):
@@ -101,13 +101,13 @@ async def a_conversation(url: str, *, forgets: bool) -> None:
 
 
 def traced() -> int:
-    """Bytes that were taken since tracing began, and not given back."""
+    """The bytes allocated since tracing started and not freed."""
     gc.collect()
     return tracemalloc.get_traced_memory()[0]
 
 
 def footprint() -> tuple[int, int]:
-    """Bytes in memory, and tasks."""
+    """The resident memory in bytes, and the number of tasks."""
     gc.collect()
     resident = int(Path("/proc/self/statm").read_text("ascii").split()[1])
     return resident * _PAGE, len(asyncio.all_tasks())

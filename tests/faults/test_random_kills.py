@@ -1,4 +1,4 @@
-"""A short run of kills at random; the long one is ``just faults -- --kills 1000``."""
+"""A short run of random kills. A long one is ``just faults -- --kills 1000``."""
 
 import secrets
 
@@ -7,20 +7,20 @@ from tests.faults.random_kills import Plan, run
 KILLS = 16
 
 
-async def test_while_only_redis_is_killed_every_turn_is_paid_for_once() -> None:
-    plan = Plan(seed=secrets.randbelow(1_000_000), kills=KILLS, spares_processes=True)
-    print(f"seed {plan.seed}")  # noqa: T201 - to repeat a run that failed
+async def test_while_only_redis_is_killed_the_model_is_called_once_per_turn() -> None:
+    plan = Plan(seed=secrets.randbelow(1_000_000), kills=KILLS, only_redis=True)
+    print(f"seed {plan.seed}")  # noqa: T201 - to repeat a failed run
     result = await run(plan)
 
     assert result.acknowledged > KILLS
-    assert (result.asked_again, result.deaths) == ([], 0)
-    assert result.is_good, result.lines()
+    assert (result.model_called_again, result.killed_processes) == ([], 0)
+    assert result.is_correct, result.lines()
 
 
-async def test_what_was_acknowledged_survives_kills_at_random() -> None:
+async def test_acknowledged_turns_survive_random_kills() -> None:
     plan = Plan(seed=secrets.randbelow(1_000_000), kills=KILLS)
-    print(f"seed {plan.seed}")  # noqa: T201 - to repeat a run that failed
+    print(f"seed {plan.seed}")  # noqa: T201 - to repeat a failed run
     result = await run(plan)
 
     assert result.acknowledged > KILLS
-    assert result.is_good, result.lines()
+    assert result.is_correct, result.lines()

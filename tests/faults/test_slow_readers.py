@@ -1,4 +1,4 @@
-"""A client that reads a byte now and then holds up nobody, and in the end has read everything."""
+"""A client that reads very slowly still gets the whole reply."""
 
 import asyncio
 import json
@@ -8,57 +8,56 @@ from urllib.parse import urlsplit
 from redis.asyncio import Redis
 
 from tests.support.event_stream import events_in, text_of
-from tests.support.fleet import Fleet, meeting
+from tests.support.fleet import Fleet, client_of
+from tests.support.instructed_model import instruction, reply_to
 from tests.support.native_client import a_message, eventually
-from tests.support.ordered_model import an_order, told
 from tests.support.redis_servers import RedisProcess
 
 PIECES = 30_000
-"""More than the buffers between the two hold, some 6 MB of events, and within a reply's bound."""
+"""About 6 MB of events: more than the buffers in between hold, less than the limit of a reply."""
 
 
-async def test_a_reader_who_is_slower_than_the_log_is_kept_misses_nothing(
+async def test_a_client_that_reads_after_the_log_has_expired_misses_nothing(
     fleet: Fleet, redis: RedisProcess
 ) -> None:
-    service = await fleet.one()
-    client, key = meeting(service), "slow"
-    bearer = str((await client.post("/api/client-key", {})).document["clientKey"])
-    order = an_order("s", PIECES)
-    reader, writer = await connected_narrowly(service.url)
-    body = json.dumps(a_message(order)).encode()
+    service = await fleet.start()
+    client, key = client_of(service), "slow"
+    client_key = str((await client.post("/api/client-key", {})).document["clientKey"])
+    reader, writer = await connect_with_small_buffers(service.url)
+    body = json.dumps(a_message(instruction("s", PIECES))).encode()
     writer.write(
         b"POST /api/chat HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
         b"Content-Type: application/json\r\nAuthorization: Bearer %s\r\n"
         b"Idempotency-Key: %s\r\nContent-Length: %d\r\n\r\n%s"
-        % (bearer.encode(), key.encode(), len(body), body)
+        % (client_key.encode(), key.encode(), len(body), body)
     )
     head = await reader.readuntil(b"sessionId")
     head += await reader.readexactly(60)
     session_id = head.decode().rpartition('":"')[2][:36]
-    owner = meeting(service)
-    owner.headers["authorization"] = f"Bearer {bearer}"
-    await eventually(lambda: owner.has_ended(session_id))
-    async with Redis.from_url(redis.url) as looking:
-        # As a minute later.
-        await looking.delete(f"{{conversation:state:{session_id}}}:turn")
+    fast_client = client_of(service)
+    fast_client.headers["authorization"] = f"Bearer {client_key}"
+    await eventually(lambda: fast_client.has_ended(session_id))
+    async with Redis.from_url(redis.url) as direct:
+        # The log expires a minute after the turn.
+        await direct.delete(f"{{conversation:state:{session_id}}}:turn")
     rest = await reader.read()
     writer.close()
 
-    assert text_of(events_in(unchunked(head + rest))) == told("s", PIECES)
+    assert text_of(events_in(unchunked(head + rest))) == reply_to("s", PIECES)
 
 
-async def connected_narrowly(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection that takes in little before it is read from."""
+async def connect_with_small_buffers(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection that receives little until it is read."""
     address = urlsplit(url)
-    narrow = socket.socket()
-    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-    narrow.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(narrow, (address.hostname, address.port))
-    return await asyncio.open_connection(sock=narrow, limit=4_096)
+    small = socket.socket()
+    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    small.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(small, (address.hostname, address.port))
+    return await asyncio.open_connection(sock=small, limit=4_096)
 
 
 def unchunked(answer: bytes) -> bytes:
-    """The body of an answer that came in chunks."""
+    """The body of a response with chunked transfer encoding."""
     rest, body = answer.partition(b"\r\n\r\n")[2], b""
     while rest:
         size, _, rest = rest.partition(b"\r\n")

@@ -1,7 +1,4 @@
-"""Rows: two tabs at once; the same request twice; a conversation forgotten or evicted mid-turn.
-
-Each in two processes.
-"""
+"""Two tabs or requests at once, and a conversation that disappears mid-turn, in two processes."""
 
 import asyncio
 
@@ -9,57 +6,57 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.support.event_stream import kinds, text_of
-from tests.support.fleet import Fleet, meeting
-from tests.support.ordered_model import an_order, told
+from tests.support.fleet import Fleet, client_of
+from tests.support.instructed_model import instruction, reply_to
 from tests.support.redis_servers import RedisProcess
 
-BOTH = 8
+REQUESTS = 8
 
 
-async def test_one_of_two_tabs_is_refused_and_both_show_the_same(fleet: Fleet) -> None:
-    one, other = await asyncio.gather(fleet.one(), fleet.one())
-    first = meeting(one)
-    async with first.streaming(an_order("first", 40, 20)) as live:
+async def test_one_of_two_tabs_is_refused_and_both_have_the_same_history(fleet: Fleet) -> None:
+    one, other = await asyncio.gather(fleet.start(), fleet.start())
+    first = client_of(one)
+    async with first.streaming(instruction("first", 40, 20)) as live:
         seen = await live.until("text-delta")
         session_id = str(seen[0].document["sessionId"])
-        second = meeting(other, first)
-        refused = await second.say(an_order("second", 2), session_id)
+        second = client_of(other, first)
+        refused = await second.say(instruction("second", 2), session_id)
         turn = await first.turn(session_id)
         whole = await live.whole()
 
     assert (refused.status, refused.code) == (409, "turn_in_progress")
     assert refused.document["turnId"] == turn["id"]
-    assert text_of(whole.events) == told("first", 40)
+    assert text_of(whole.events) == reply_to("first", 40)
     assert await first.transcript(session_id) == await second.transcript(session_id)
 
 
-async def test_a_second_tab_may_interrupt_the_first(fleet: Fleet) -> None:
-    one, other = await asyncio.gather(fleet.one(), fleet.one())
-    first = meeting(one)
-    async with first.streaming(an_order("first", 400, 20)) as live:
+async def test_a_second_tab_can_interrupt_the_first(fleet: Fleet) -> None:
+    one, other = await asyncio.gather(fleet.start(), fleet.start())
+    first = client_of(one)
+    async with first.streaming(instruction("first", 400, 20)) as live:
         seen = await live.until("text-delta")
         session_id = str(seen[0].document["sessionId"])
-        second = meeting(other, first)
-        answer = await second.say(an_order("second", 2), session_id, onBusy="interrupt")
+        second = client_of(other, first)
+        answer = await second.say(instruction("second", 2), session_id, onBusy="interrupt")
         interrupted = await live.whole()
-    said = await first.transcript(session_id)
+    messages = await first.transcript(session_id)
 
     assert kinds(interrupted.events)[-3] == "abort"
-    assert text_of(answer.events) == told("second", 2)
-    assert [text for _, text in said] == [
-        an_order("first", 400, 20),
+    assert text_of(answer.events) == reply_to("second", 2)
+    assert [text for _, text in messages] == [
+        instruction("first", 400, 20),
         text_of(interrupted.events),
-        an_order("second", 2),
-        told("second", 2),
+        instruction("second", 2),
+        reply_to("second", 2),
     ]
 
 
-async def test_a_stop_reaches_the_process_that_writes(fleet: Fleet) -> None:
-    one, other = await asyncio.gather(fleet.one(), fleet.one())
-    client = meeting(one)
-    async with client.streaming(an_order("stopped", 400, 20)) as live:
+async def test_a_stop_reaches_the_process_that_runs_the_turn(fleet: Fleet) -> None:
+    one, other = await asyncio.gather(fleet.start(), fleet.start())
+    client = client_of(one)
+    async with client.streaming(instruction("stopped", 400, 20)) as live:
         seen = await live.until("text-delta")
-        stopped = await meeting(other, client).stop(str(seen[0].document["sessionId"]))
+        stopped = await client_of(other, client).stop(str(seen[0].document["sessionId"]))
         whole = await live.whole()
 
     assert stopped["stopped"] is True
@@ -67,43 +64,43 @@ async def test_a_stop_reaches_the_process_that_writes(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-async def test_the_same_request_in_both_processes_is_one_turn_and_one_bill(
+async def test_the_same_request_in_both_processes_is_one_turn_and_one_model_request(
     fleet: Fleet, *, is_first: bool
 ) -> None:
-    processes = await asyncio.gather(fleet.one(), fleet.one())
-    client = meeting(processes[0])
+    processes = await asyncio.gather(fleet.start(), fleet.start())
+    client = client_of(processes[0])
     key = (await client.post("/api/client-key", {})).document["clientKey"]
-    program = {"authorization": f"Bearer {key}", "idempotency_key": "the-same"}
-    body: dict[str, object] = {"message": an_order("once", 20, 10)}
+    headers = {"authorization": f"Bearer {key}", "idempotency_key": "the-same"}
+    body: dict[str, object] = {"message": instruction("once", 20, 10)}
     if not is_first:
-        before = await client.post("/api/chat", {"message": an_order("zero", 1)}, **program)
+        before = await client.post("/api/chat", {"message": instruction("zero", 1)}, **headers)
         body["sessionId"] = before.session_id
-        program["idempotency_key"] = "another"
+        headers["idempotency_key"] = "another"
     answers = await asyncio.gather(
-        *(meeting(processes[n % 2]).post("/api/chat", body, **program) for n in range(BOTH))
+        *(client_of(processes[n % 2]).post("/api/chat", body, **headers) for n in range(REQUESTS))
     )
 
-    assert {text_of(answer.events) for answer in answers} == {told("once", 20)}
+    assert {text_of(answer.events) for answer in answers} == {reply_to("once", 20)}
     assert len({answer.session_id for answer in answers}) == 1
-    assert fleet.ordered_model.asked["once"] == 1
+    assert fleet.model.requests["once"] == 1
 
 
 @pytest.mark.parametrize("how", ["forgotten", "evicted"])
-async def test_what_is_gone_mid_turn_stays_gone(
+async def test_a_conversation_that_is_gone_mid_turn_stays_gone(
     fleet: Fleet, redis: RedisProcess, how: str
 ) -> None:
-    one, other = await asyncio.gather(fleet.one(), fleet.one())
-    client = meeting(one)
-    async with Redis.from_url(redis.url) as looking:
-        async with client.streaming(an_order("gone", 60, 20)) as live:
+    one, other = await asyncio.gather(fleet.start(), fleet.start())
+    client = client_of(one)
+    async with Redis.from_url(redis.url) as direct:
+        async with client.streaming(instruction("gone", 60, 20)) as live:
             seen = await live.until("text-delta")
             session_id = str(seen[0].document["sessionId"])
             if how == "forgotten":
-                await meeting(other, client).delete(f"/api/chat?sessionId={session_id}")
+                await client_of(other, client).delete(f"/api/chat?sessionId={session_id}")
             else:
-                await looking.delete(f"conversation:state:{session_id}")
+                await direct.delete(f"conversation:state:{session_id}")
             whole = await live.whole()
-        left = [key for key in await looking.keys("*") if b"turn" not in key]
+        left = [key for key in await direct.keys("*") if b"turn" not in key]
 
     assert whole.events[-1].document["code"] == "conversation_gone"
     assert not whole.clean
@@ -111,38 +108,38 @@ async def test_what_is_gone_mid_turn_stays_gone(
     assert (await client.history(session_id)).status == 404
 
 
-async def test_a_log_that_is_evicted_comes_back(fleet: Fleet, redis: RedisProcess) -> None:
-    one, other = await asyncio.gather(fleet.one(), fleet.one())
-    client = meeting(one)
+async def test_an_evicted_log_is_written_again(fleet: Fleet, redis: RedisProcess) -> None:
+    one, other = await asyncio.gather(fleet.start(), fleet.start())
+    client = client_of(one)
     async with (
-        Redis.from_url(redis.url) as looking,
-        client.streaming(an_order("back", 60, 20)) as live,
+        Redis.from_url(redis.url) as direct,
+        client.streaming(instruction("back", 60, 20)) as live,
     ):
         seen = await live.until("text-delta")
         session_id = str(seen[0].document["sessionId"])
-        async with meeting(other, client).resume(session_id) as resumed:
+        async with client_of(other, client).resume(session_id) as resumed:
             await resumed.until("text-delta")
-            await looking.delete(f"{{conversation:state:{session_id}}}:turn")
+            await direct.delete(f"{{conversation:state:{session_id}}}:turn")
             followed = await resumed.whole()
         whole = await live.whole()
 
-    assert text_of(followed.events) == text_of(whole.events) == told("back", 60)
+    assert text_of(followed.events) == text_of(whole.events) == reply_to("back", 60)
 
 
-async def test_what_is_replaced_is_gone_from_redis(fleet: Fleet, redis: RedisProcess) -> None:
-    client = meeting(await fleet.one())
-    first = await client.say(an_order("replaced", 30))
+async def test_a_replaced_message_is_gone_from_redis(fleet: Fleet, redis: RedisProcess) -> None:
+    client = client_of(await fleet.start())
+    first = await client.say(instruction("replaced", 30))
     session_id = first.session_id
-    async with Redis.from_url(redis.url) as looking:
+    async with Redis.from_url(redis.url) as direct:
         key = f"conversation:state:{session_id}"
-        before = await looking.lrange(key, 0, -1)
-        body = {"message": an_order("short", 1)}
+        before = await direct.lrange(key, 0, -1)
+        body = {"message": instruction("short", 1)}
         await client.post(f"/api/chat/{session_id}/regenerate", body)
-        after = await looking.lrange(key, 0, -1)
+        after = await direct.lrange(key, 0, -1)
 
     assert not set(before) & set(after)
     assert sum(map(len, after)) < sum(map(len, before))
     assert await client.transcript(session_id) == [
-        ("user", an_order("short", 1)),
-        ("assistant", told("short", 1)),
+        ("user", instruction("short", 1)),
+        ("assistant", reply_to("short", 1)),
     ]

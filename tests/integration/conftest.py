@@ -1,4 +1,4 @@
-"""Servers that the tests of Redis share."""
+"""Servers and adapters for the tests against a real Redis."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -10,7 +10,7 @@ from tests.support.redis_store import RedisHarness, redis_harness
 
 @pytest.fixture(scope="session")
 def shared_server() -> Iterator[RedisProcess]:
-    """One server for all tests that leave it as they found it."""
+    """One server for all tests that leave it as it was."""
     with redis_process(embedded_binary()) as server:
         yield server
 

@@ -1,6 +1,4 @@
-"""What somebody else put where a turn's log belongs is unreadable, whatever it looks like."""
-
-from datetime import timedelta
+"""A value that we did not write, under the key of a turn's log, is unreadable."""
 
 import pytest
 
@@ -8,10 +6,18 @@ from adapters.encrypted_redis.keys_and_scripts import log_key
 from domain.model.identifiers import TurnRef
 from domain.model.turn import Turn
 from ports.errors import StoredStateUnreadable
-from tests.support.builders import ID, OWNER, REF, a_conversation, numbered, turn_of, with_question
+from tests.support.builders import (
+    AT_ONCE,
+    ID,
+    OWNER,
+    REF,
+    a_conversation,
+    numbered,
+    turn_of,
+    with_question,
+)
 from tests.support.redis_store import RedisHarness
 
-AT_ONCE = timedelta()
 FOREIGN = [
     {"t": "x"},
     {"t": "not hex", "d": "sealed?"},
@@ -20,7 +26,7 @@ FOREIGN = [
 ]
 
 
-async def logged(harness: RedisHarness) -> Turn:
+async def with_log(harness: RedisHarness) -> Turn:
     """The open turn of a conversation, with four pieces in its log."""
     conversation = with_question(a_conversation())
     turn = turn_of(conversation)
@@ -31,7 +37,7 @@ async def logged(harness: RedisHarness) -> Turn:
 
 
 @pytest.mark.parametrize("fields", FOREIGN)
-async def test_another_head_is_unreadable(
+async def test_a_foreign_first_entry_is_unreadable(
     harness: RedisHarness, fields: dict[str, str | bytes]
 ) -> None:
     await harness.redis.xadd(log_key(ID), fields, "1-0")  # type: ignore[arg-type] # invariant
@@ -40,8 +46,8 @@ async def test_another_head_is_unreadable(
         await harness.log.exists_for(REF)
 
 
-async def test_an_entry_without_content_is_unreadable(harness: RedisHarness) -> None:
-    turn = await logged(harness)
+async def test_an_entry_that_is_not_sealed_is_unreadable(harness: RedisHarness) -> None:
+    turn = await with_log(harness)
     await harness.redis.xadd(log_key(ID), {"d": "nothing sealed"}, "1-9")
     harness.log.drop_local(ID)
 
@@ -49,8 +55,8 @@ async def test_an_entry_without_content_is_unreadable(harness: RedisHarness) -> 
         await harness.log.read(TurnRef(REF, turn.id), 0, AT_ONCE)
 
 
-async def test_a_log_from_which_an_entry_was_taken_is_unreadable(harness: RedisHarness) -> None:
-    turn = await logged(harness)
+async def test_a_log_with_a_missing_entry_is_unreadable(harness: RedisHarness) -> None:
+    turn = await with_log(harness)
     harness.log.drop_local(ID)
     await harness.redis.xdel(log_key(ID), "1-2")
 

@@ -1,4 +1,4 @@
-"""Frames of a conversation of which only the newest messages are at hand."""
+"""How frames are merged, also when only the newest messages are loaded."""
 
 import os
 from functools import partial
@@ -22,37 +22,37 @@ TURNS = 40
 FRAMES_PER_MERGE = 8
 
 
-async def talked_by_the_tail(harness: RedisHarness) -> None:
-    """As the service does it: each turn begins with a read of some messages only."""
+async def take_turns_on_the_tail(harness: RedisHarness) -> None:
+    """As the service does it: each turn loads only the newest messages."""
     await harness.store.create(OWNER, a_conversation())
     for number in range(1, TURNS + 1):
         begin = partial(with_question, text=f"question {number}", number=number)
-        known = await harness.store.update(REF, begin, last=2)
+        conversation = await harness.store.update(REF, begin, last=2)
         finish = partial(with_answer, text=f"answer {number}", number=number)
-        await harness.store.update(REF, finish, base=known)
+        await harness.store.update(REF, finish, base=conversation)
 
 
-async def test_eight_become_one_also_when_fewer_messages_are_asked_for(
+async def test_eight_frames_are_merged_even_if_fewer_messages_are_loaded(
     harness: RedisHarness,
 ) -> None:
-    await talked_by_the_tail(harness)
+    await take_turns_on_the_tail(harness)
 
     assert len(await harness.frames()) <= TURNS // FRAMES_PER_MERGE + FRAMES_PER_MERGE
     assert len(texts_of(await harness.store.load(REF))) == 2 * TURNS
 
 
-async def test_the_size_of_all_is_known_from_the_newest_frames(harness: RedisHarness) -> None:
-    await talked_by_the_tail(harness)
+async def test_the_newest_frames_give_the_size_of_all_frames(harness: RedisHarness) -> None:
+    await take_turns_on_the_tail(harness)
     sealer = Sealer(ring=KeyRing.parse(RING), random_bytes=os.urandom)
     bound = sealer.bound(OWNER, RecordKind.STATE, ID)
     stored = await FrameReader(harness.client, ID, bound).read(newest_messages(1))
 
-    assert not stored.is_whole
-    assert stored.size == sum(map(len, await harness.frames()))
+    assert not stored.chain.is_whole
+    assert stored.chain.size == sum(map(len, await harness.frames()))
 
 
 async def test_a_merged_frame_is_not_merged_again(harness: RedisHarness) -> None:
-    """Nor when it was written anew, with other metadata, since."""
+    """Not even if it was replaced since, because the metadata changed."""
     await harness.store.create(OWNER, a_conversation())
     for number in range(1, TURNS + 1):
         await harness.store.update(REF, partial(with_question, text="Hello?", number=number))

@@ -1,9 +1,9 @@
-"""Every key has an end, and scripts that the server lost are given to it again."""
+"""Every key expires, and scripts that the server has lost are sent again."""
 
 import os
 from datetime import timedelta
 
-from adapters.encrypted_redis.conversation_store import Commit
+from adapters.encrypted_redis.conversation_store import StateWriter
 from adapters.encrypted_redis.frame_reader import FrameReader, newest_messages
 from adapters.encrypted_redis.keys_and_scripts import log_key
 from adapters.sealing.key_ring import KeyRing
@@ -15,10 +15,10 @@ from tests.support.builders import ID, OWNER, REF, a_conversation, texts_of, tur
 from tests.support.changes import finishing
 from tests.support.redis_store import RING, RedisHarness
 
-PIECES = [NumberedPiece(1, TextPiece("said"))]
+PIECES = [NumberedPiece(1, TextPiece("text"))]
 
 
-async def test_scripts_that_the_server_lost_are_given_to_it_again(harness: RedisHarness) -> None:
+async def test_scripts_that_the_server_has_lost_are_sent_again(harness: RedisHarness) -> None:
     conversation = with_question(a_conversation())
     await harness.store.create(OWNER, conversation)
     turn = turn_of(conversation)
@@ -36,36 +36,38 @@ async def test_scripts_that_the_server_lost_are_given_to_it_again(harness: Redis
     assert harness.telemetry.events == []
 
 
-async def test_every_key_has_an_end(harness: RedisHarness) -> None:
-    async def ends() -> list[bool]:
+async def test_every_key_expires(harness: RedisHarness) -> None:
+    async def expire() -> list[bool]:
         return [await harness.redis.pttl(key) > 0 for key in await harness.redis.keys("*")]
 
     conversation = with_question(a_conversation())
     await harness.store.create(OWNER, conversation)
     turn = turn_of(conversation)
-    seen = [await ends()]
+    seen = [await expire()]
     for _ in range(2):
         await harness.log.append(REF, turn, PIECES)
-        seen.append(await ends())
+        seen.append(await expire())
     await harness.store.update(REF, lambda c: c)
     await harness.store.update(REF, finishing())
     await harness.log.end(REF, turn, TurnEnd(outcome=Outcome.FINISHED))
-    seen.append(await ends())
+    seen.append(await expire())
 
     assert seen == [[True, True]] * 4
 
 
-async def test_a_log_is_opened_again_for_exactly_what_was_read(harness: RedisHarness) -> None:
+async def test_a_log_is_not_reopened_for_a_conversation_that_changed_since(
+    harness: RedisHarness,
+) -> None:
     conversation = with_question(a_conversation())
     await harness.store.create(OWNER, conversation)
     sealer = Sealer(ring=KeyRing.parse(RING), random_bytes=os.urandom)
     reader = FrameReader(harness.client, ID, sealer.bound(OWNER, RecordKind.STATE, ID))
-    read, commit = await reader.read(newest_messages(1)), Commit(harness.client, harness.log)
+    stored, writer = await reader.read(newest_messages(1)), StateWriter(harness.client, harness.log)
     await harness.redis.delete(log_key(ID))
     await harness.store.update(REF, finishing())
-    overtaken = await commit.ensure_log(OWNER, read, turn_of(conversation))
+    overtaken = await writer.ensure_log(REF, stored, turn_of(conversation))
     await harness.store.forget(REF)
-    forgotten = await commit.ensure_log(OWNER, read, turn_of(conversation))
+    forgotten = await writer.ensure_log(REF, stored, turn_of(conversation))
 
     assert (overtaken, forgotten) == (b"CONFLICT", b"GONE")
     assert await harness.redis.keys("*") == []

@@ -1,4 +1,4 @@
-"""Writes whose answers were lost, that come late, or twice, against a real server."""
+"""Writes whose replies were lost, that arrive late, or twice."""
 
 from collections.abc import AsyncIterator
 
@@ -37,35 +37,35 @@ async def proxy(shared_server: RedisProcess) -> AsyncIterator[Proxy]:
 
 @pytest.fixture
 async def over_proxy(proxy: Proxy) -> AsyncIterator[RedisHarness]:
-    """A second process, so to say, over a network that may lose answers."""
-    async with redis_harness(f"redis://127.0.0.1:{proxy.port}/0") as storing_over_it:
-        await storing_over_it.client.call_idempotent("test", "PING")
-        yield storing_over_it
+    """The adapters of a second process, on a network that may lose replies."""
+    async with redis_harness(f"redis://127.0.0.1:{proxy.port}/0") as harness:
+        await harness.client.call_idempotent("test", "PING")
+        yield harness
 
 
-async def commits(harness: RedisHarness) -> int:
+async def script_calls(harness: RedisHarness) -> int:
     """How many scripts the server has run."""
-    told = await harness.redis.info("commandstats")
-    return int(told["cmdstat_evalsha"]["calls"])
+    stats = await harness.redis.info("commandstats")
+    return int(stats["cmdstat_evalsha"]["calls"])
 
 
-async def test_a_commit_whose_answer_was_lost_is_repeated_and_changes_nothing_twice(
+async def test_a_commit_whose_reply_was_lost_is_repeated_and_applied_once(
     harness: RedisHarness, over_proxy: RedisHarness, proxy: Proxy
 ) -> None:
     await with_turns(harness, 1)
-    before, run = await harness.frames(), await commits(harness)
-    known = await over_proxy.store.load(REF)
+    before, calls = await harness.frames(), await script_calls(harness)
+    base = await over_proxy.store.load(REF)
     proxy.answers_to_lose = 1
-    await over_proxy.store.update(REF, asking("once", 2), base=known)
+    await over_proxy.store.update(REF, asking("once", 2), base=base)
 
     assert proxy.answers_to_lose == 0
-    assert await commits(harness) == run + 2
+    assert await script_calls(harness) == calls + 2
     assert len(await harness.frames()) == len(before) + 1
     assert texts_of(await harness.store.load(REF)) == ["question 1", "answer 1", "once"]
     assert await harness.redis.xlen(log_key(ID)) == 1
 
 
-async def test_a_creation_whose_answer_was_lost_has_been_made_once(
+async def test_a_creation_whose_reply_was_lost_is_applied_once(
     harness: RedisHarness, over_proxy: RedisHarness, proxy: Proxy
 ) -> None:
     await with_turns(harness, 1)
@@ -76,21 +76,21 @@ async def test_a_creation_whose_answer_was_lost_has_been_made_once(
     assert len(await harness.frames()) == 1
 
 
-async def test_a_finish_that_another_writer_overtook_is_still_done_once(
+async def test_a_turn_that_another_writer_finished_first_is_finished_once(
     harness: RedisHarness, over_proxy: RedisHarness
 ) -> None:
     await harness.store.create(OWNER, with_question(a_conversation()))
-    known = await over_proxy.store.load(REF)
+    base = await over_proxy.store.load(REF)
     await harness.store.update(REF, lambda c: with_answer(c, "first"))
-    after = await over_proxy.store.update(REF, finishing(), base=known)
+    after = await over_proxy.store.update(REF, finishing(), base=base)
 
     assert texts_of(after) == ["Hello?", "first"]
 
 
-async def test_a_forgotten_id_that_is_used_again_never_receives_the_old_reply(
+async def test_a_new_conversation_under_a_forgotten_id_never_gets_the_old_reply(
     harness: RedisHarness,
 ) -> None:
-    old = await _opened(harness)
+    old = await _open_conversation(harness)
     await harness.store.forget(REF)
     await harness.store.create(OWNER, with_question(a_conversation(), "something else", 2))
     with pytest.raises(TurnSuperseded):
@@ -102,24 +102,24 @@ async def test_a_forgotten_id_that_is_used_again_never_receives_the_old_reply(
     assert await harness.redis.xlen(log_key(ID)) == 1
 
 
-async def test_the_very_bytes_of_an_old_commit_change_nothing_of_a_new_conversation(
+async def test_the_bytes_of_an_old_commit_change_nothing_in_a_new_conversation(
     harness: RedisHarness,
 ) -> None:
-    old = await _opened(harness)
+    old = await _open_conversation(harness)
     before = (await harness.frames())[-1]
     await harness.store.update(REF, finishing(), base=old)
     late = (await harness.frames())[-1]
     await harness.store.forget(REF)
-    answers = [await _spliced(harness, before[-16:], late)]
+    answers = [await _splice(harness, before[-16:], late)]
     await harness.store.create(OWNER, with_question(a_conversation(), "something else", 2))
-    answers.append(await _spliced(harness, before[-16:], late))
+    answers.append(await _splice(harness, before[-16:], late))
 
     assert answers == [b"GONE", b"CONFLICT"]
     assert texts_of(await harness.store.load(REF)) == ["something else"]
 
 
-async def test_a_late_finish_brings_no_key_back(harness: RedisHarness) -> None:
-    old = await _opened(harness)
+async def test_a_late_finish_creates_no_key(harness: RedisHarness) -> None:
+    old = await _open_conversation(harness)
     await harness.store.forget(REF)
     with pytest.raises(ConversationNotFound):
         await harness.store.update(REF, finishing(), base=old)
@@ -128,52 +128,52 @@ async def test_a_late_finish_brings_no_key_back(harness: RedisHarness) -> None:
 
 
 @pytest.mark.parametrize("only_the_log", [True, False])
-async def test_a_late_log_entry_brings_no_key_back(
+async def test_a_late_log_entry_creates_no_key(
     harness: RedisHarness, *, only_the_log: bool
 ) -> None:
-    turn = turn_of(await _opened(harness))
+    turn = turn_of(await _open_conversation(harness))
     await harness.redis.delete(log_key(ID), *([] if only_the_log else [state_key(ID)]))
-    left = await harness.redis.keys("*")
+    remaining = await harness.redis.keys("*")
     await harness.log.append(REF, turn, LATE)
     await harness.log.append(REF, turn, [])
     await harness.log.stop(TurnRef(REF, turn.id))
     await harness.log.end(REF, turn, TurnEnd(outcome=Outcome.FINISHED))
 
-    assert await harness.redis.keys("*") == left
+    assert await harness.redis.keys("*") == remaining
 
 
-async def test_forgetting_takes_a_log_along_whose_conversation_was_evicted(
+async def test_forgetting_deletes_the_log_of_an_evicted_conversation(
     harness: RedisHarness,
 ) -> None:
-    await _opened(harness)
+    await _open_conversation(harness)
     await harness.redis.delete(state_key(ID))
     await harness.store.forget(ConversationRef(STRANGER, ID))
-    left = await harness.redis.keys("*")
+    remaining = await harness.redis.keys("*")
     await harness.store.forget(REF)
 
-    assert left == [log_key(ID).encode()]
+    assert remaining == [log_key(ID).encode()]
     assert await harness.redis.keys("*") == []
 
 
-async def test_redis_itself_refuses_pieces_behind_the_end_and_of_older_turns(
+async def test_redis_itself_rejects_pieces_after_the_end_and_of_older_turns(
     harness: RedisHarness,
 ) -> None:
-    turn = turn_of(await _opened(harness))
+    turn = turn_of(await _open_conversation(harness))
     await harness.log.end(REF, turn, TurnEnd(outcome=Outcome.FINISHED))
     for number in (turn.number, turn.number - 1):
-        refused = await harness.client.query_if_allowed(
+        reply = await harness.client.query_if_allowed(
             *("XADD", log_key(ID), "NOMKSTREAM", f"{number}-7", "d", "late")
         )
-        assert refused is None
+        assert reply is None
 
 
-async def _opened(harness: RedisHarness) -> Conversation:
+async def _open_conversation(harness: RedisHarness) -> Conversation:
     conversation = with_question(a_conversation())
     await harness.store.create(OWNER, conversation)
     return conversation
 
 
-async def _spliced(harness: RedisHarness, expected: bytes, frame: bytes) -> bytes:
+async def _splice(harness: RedisHarness, expected: bytes, frame: bytes) -> bytes:
     answer: bytes = await harness.client.run_script(
         "test",
         SPLICE,

@@ -1,4 +1,4 @@
-"""What the documentation says of Redis is what lies there and what the service asks for."""
+"""The documentation on Redis matches what is stored there and which commands the service uses."""
 
 import re
 from collections.abc import Iterator
@@ -25,15 +25,15 @@ OPERATIONS = (DOCS / "operations.md").read_text("utf-8")
 ROW = re.compile(r"^\| `([^`]+)` \| (\w+) \| [^|]+ \| ([^|]+) \|$", re.MULTILINE)
 RETENTION = re.compile(r"(\d+) (hours?|minutes?|seconds?)")
 GRANTED = re.compile(r"\+[a-z|]+")
-LENIENCY = timedelta(seconds=5)
+TOLERANCE = timedelta(seconds=5)
 
 
 def documented() -> dict[str, tuple[str, list[timedelta]]]:
-    """Type and stays of every key, by its name."""
-    return {name: (kind, stays_in(stays)) for name, kind, stays in ROW.findall(LAYOUT)}
+    """Type and expiry times of every key, by its name."""
+    return {name: (kind, durations_in(expiry)) for name, kind, expiry in ROW.findall(LAYOUT)}
 
 
-def stays_in(text: str) -> list[timedelta]:
+def durations_in(text: str) -> list[timedelta]:
     return [
         timedelta(**{f"{unit.rstrip('s')}s": int(number)})
         for number, unit in RETENTION.findall(text)
@@ -41,7 +41,7 @@ def stays_in(text: str) -> list[timedelta]:
 
 
 def documented_commands() -> set[str]:
-    """What the service's user is allowed, as the page has it in its list."""
+    """The commands of the list of what the service's user needs."""
     section = OPERATIONS.partition("The user needs these commands")[2].partition("From Redis")[0]
     return {granted.removeprefix("+") for granted in GRANTED.findall(section)}
 
@@ -51,8 +51,8 @@ def commands_in(script: Script) -> set[str]:
     return {"|".join(filter(None, names)).lower() for names in called}
 
 
-async def lying_there(harness: RedisHarness) -> dict[str, tuple[str, timedelta]]:
-    """Type and stay of every key, as the page would name it."""
+async def stored_keys(harness: RedisHarness) -> dict[str, tuple[str, timedelta]]:
+    """Type and remaining time of every key, named as in the documentation."""
     return {
         str(key, "ascii").replace(ID, "<sessionId>"): (
             str(raw(await harness.redis.type(key)), "ascii"),
@@ -62,28 +62,28 @@ async def lying_there(harness: RedisHarness) -> dict[str, tuple[str, timedelta]]
     }
 
 
-async def test_keys_types_and_stays_are_as_documented(harness: RedisHarness) -> None:
-    wanted = documented()
+async def test_keys_types_and_expiry_times_are_as_documented(harness: RedisHarness) -> None:
+    expected = documented()
     await harness.store.create(OWNER, a_conversation())
-    empty = await lying_there(harness)
+    empty = await stored_keys(harness)
     running = await harness.store.update(REF, with_question)
-    during = await lying_there(harness)
+    during = await stored_keys(harness)
     await harness.store.update(REF, finishing(), base=running)
     await harness.log.end(REF, turn_of(running), TurnEnd(outcome=Outcome.FINISHED))
-    after = await lying_there(harness)
+    after = await stored_keys(harness)
 
-    assert during.keys() == after.keys() == wanted.keys()
+    assert during.keys() == after.keys() == expected.keys()
     [(state, (kind, left))] = empty.items()
-    assert (kind, within(left, wanted[state][1][1])) == ("list", True)
+    assert (kind, within(left, expected[state][1][1])) == ("list", True)
     for stage, found in enumerate((during, after)):
         for name, (kind, left) in found.items():
-            stays = wanted[name][1]
-            assert kind == wanted[name][0]
-            assert within(left, stays[stage if kind == "stream" else 0])
+            durations = expected[name][1]
+            assert kind == expected[name][0]
+            assert within(left, durations[stage if kind == "stream" else 0])
 
 
-def within(left: timedelta, stay: timedelta) -> bool:
-    return stay - LENIENCY < left <= stay
+def within(left: timedelta, duration: timedelta) -> bool:
+    return duration - TOLERANCE < left <= duration
 
 
 async def test_ids_and_header_are_as_documented(harness: RedisHarness) -> None:
@@ -108,23 +108,23 @@ async def test_ids_and_header_are_as_documented(harness: RedisHarness) -> None:
 
 
 def test_the_documented_commands_are_those_the_scripts_run() -> None:
-    known = {name: one for name, one in vars(scripts).items() if isinstance(one, Script)}
-    run = set().union(*(commands_in(one) for one in known.values()))
+    found = {name: one for name, one in vars(scripts).items() if isinstance(one, Script)}
+    run = set().union(*(commands_in(script) for script in found.values()))
 
-    assert known.keys() >= {"SPLICE", "APPEND", "END", "STOP", "READ"}
+    assert found.keys() >= {"SPLICE", "APPEND", "END", "STOP", "READ"}
     assert run - documented_commands() == set()
 
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[RedisProcess]:
-    """A server whose only user may do what the page says, on the keys that it says."""
+    """A server whose user may run only the documented commands, on the documented keys."""
     granted = " ".join(f"+{command}" for command in sorted(documented_commands()))
     user = f"chat on nopass ~conversation:state:* ~{{conversation:state:* -@all {granted}"
     with redis_process(embedded_binary(), "--user", *user.split()) as server:
         yield server
 
 
-async def test_a_user_with_these_commands_on_these_keys_can_do_everything(
+async def test_a_user_with_the_documented_commands_on_these_keys_can_do_everything(
     guarded: RedisProcess,
 ) -> None:
     url = guarded.url.replace("//", "//chat:any@")

@@ -1,4 +1,4 @@
-"""What lies in Redis: sealed, in its place, or not accepted, and never overwritten by us."""
+"""Whatever is not as it was sealed, and where, is unreadable, and is never overwritten."""
 
 import pytest
 
@@ -21,9 +21,9 @@ HEADER_FIELDS = {"key id": 1, "first revision": 13, "last revision": 21, "nonce"
 
 
 async def is_unreadable(harness: RedisHarness, owner: Owner = OWNER) -> bool:
-    """Whether every way to it says so, and the stored bytes stay as they are."""
+    """Whether every operation reports it, and the stored bytes stay as they are."""
     before = await harness.frames()
-    for reading in (
+    for operation in (
         lambda: harness.store.load(ConversationRef(owner, ID)),
         lambda: harness.store.page(ConversationRef(owner, ID), None, 10),
         lambda: harness.store.update(
@@ -31,7 +31,7 @@ async def is_unreadable(harness: RedisHarness, owner: Owner = OWNER) -> bool:
         ),
     ):
         with pytest.raises(StoredStateUnreadable):
-            await reading()
+            await operation()
     return await harness.frames() == before
 
 
@@ -59,7 +59,7 @@ async def test_a_changed_tag_is_unreadable(harness: RedisHarness, bit: int) -> N
 
 
 @pytest.mark.parametrize("length", [0, 5, 28, 40, 60])
-async def test_a_frame_cut_short_is_unreadable(harness: RedisHarness, length: int) -> None:
+async def test_a_truncated_frame_is_unreadable(harness: RedisHarness, length: int) -> None:
     await with_turns(harness, 2)
     frames = await harness.frames()
     await harness.put([*frames[:-1], frames[-1][:length]])
@@ -92,8 +92,8 @@ async def test_a_frame_of_another_conversation_of_the_same_owner_is_unreadable(
 ) -> None:
     await with_turns(harness, 2)
     await harness.store.create(OWNER, a_conversation(id=OTHER_ID))
-    strange = (await harness.frames(OTHER_ID))[0]
-    await harness.put([*(await harness.frames()), strange])
+    foreign = (await harness.frames(OTHER_ID))[0]
+    await harness.put([*(await harness.frames()), foreign])
 
     assert await is_unreadable(harness)
 
@@ -106,7 +106,7 @@ async def test_added_plaintext_is_unreadable(harness: RedisHarness, plain: bytes
     assert await is_unreadable(harness)
 
 
-async def test_plaintext_in_the_place_of_everything_is_unreadable(harness: RedisHarness) -> None:
+async def test_plaintext_instead_of_all_frames_is_unreadable(harness: RedisHarness) -> None:
     await harness.put([b'{"messages": []}'])
 
     assert await is_unreadable(harness)
@@ -121,7 +121,7 @@ async def test_a_value_of_another_type_is_unreadable(harness: RedisHarness) -> N
         await harness.store.create(OWNER, a_conversation())
 
 
-async def test_a_key_that_is_not_in_the_ring_is_unreadable(
+async def test_a_conversation_whose_key_is_not_in_the_ring_is_unreadable(
     harness: RedisHarness, shared_server: RedisProcess
 ) -> None:
     await with_turns(harness, 2)
@@ -130,7 +130,7 @@ async def test_a_key_that_is_not_in_the_ring_is_unreadable(
             assert await is_unreadable(other)
 
 
-async def test_the_owner_tag_of_the_only_frame_changed_is_not_found(harness: RedisHarness) -> None:
+async def test_an_only_frame_with_a_changed_owner_tag_is_not_found(harness: RedisHarness) -> None:
     await harness.store.create(OWNER, a_conversation())
     frame = bytearray((await harness.frames())[0])
     frame[6] ^= 1
@@ -141,7 +141,9 @@ async def test_the_owner_tag_of_the_only_frame_changed_is_not_found(harness: Red
     assert await harness.frames() == [bytes(frame)]
 
 
-async def test_a_whole_record_moved_elsewhere_is_not_found_there(harness: RedisHarness) -> None:
+async def test_a_conversation_moved_to_another_key_is_not_found_there(
+    harness: RedisHarness,
+) -> None:
     await with_turns(harness, 2)
     await harness.put(await harness.frames(), OTHER_ID)
 
@@ -149,7 +151,9 @@ async def test_a_whole_record_moved_elsewhere_is_not_found_there(harness: RedisH
         await harness.store.load(ConversationRef(OWNER, OTHER_ID))
 
 
-async def test_a_record_without_its_last_frame_is_an_older_one(harness: RedisHarness) -> None:
+async def test_a_conversation_without_its_last_frame_is_an_older_version_of_it(
+    harness: RedisHarness,
+) -> None:
     await with_turns(harness, 2)
     await harness.put((await harness.frames())[:-1])
 

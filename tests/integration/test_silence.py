@@ -1,7 +1,8 @@
-"""A Redis that freezes makes every turn look silent; none of them is taken for dead."""
+"""A frozen Redis makes every turn look silent; none of them counts as dead."""
 
 import asyncio
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 
@@ -16,39 +17,41 @@ from tests.support.redis_store import RedisHarness, redis_harness
 DEAD_AFTER = TurnPolicy().dead_after
 
 
-async def test_silence_is_counted_while_redis_answers(own_server: RedisProcess) -> None:
+async def test_silence_counts_while_redis_answers(own_server: RedisProcess) -> None:
     clock = ShiftedClock()
     async with (
         redis_harness(own_server.url) as harness,
         redis_harness(own_server.url, clock=clock) as other,
     ):
         turn = await _open_turn(harness)
-        await _until(other, is_well=True)
+        await _until_healthy(other)
         clock.advance(DEAD_AFTER)
         await harness.pass_time(DEAD_AFTER)
 
         assert await other.log.silence(TurnRef(REF, turn)) >= DEAD_AFTER
 
 
-async def test_silence_while_redis_was_frozen_is_nobodys(own_server: RedisProcess) -> None:
+async def test_silence_while_redis_was_frozen_does_not_count(own_server: RedisProcess) -> None:
     clock = ShiftedClock()
     async with (
         redis_harness(own_server.url) as harness,
         redis_harness(own_server.url, clock=clock) as other,
     ):
         turn = await _open_turn(harness)
-        await _until(other, is_well=True)
+        await _until_healthy(other)
         clock.advance(2 * DEAD_AFTER)
         await harness.pass_time(2 * DEAD_AFTER)
         own_server.signal(signal.SIGSTOP)
-        await _until(other, is_well=False)
+        await _until_unhealthy(other)
         own_server.signal(signal.SIGCONT)
-        await _until(other, is_well=True)
+        await _until_healthy(other)
 
         assert await other.log.silence(TurnRef(REF, turn)) < DEAD_AFTER
 
 
-async def test_a_process_that_has_just_come_has_seen_no_silence(own_server: RedisProcess) -> None:
+async def test_silence_before_this_process_connected_does_not_count(
+    own_server: RedisProcess,
+) -> None:
     async with redis_harness(own_server.url) as harness, redis_harness(own_server.url) as other:
         turn = await _open_turn(harness)
         await harness.pass_time(2 * DEAD_AFTER)
@@ -62,10 +65,18 @@ async def _open_turn(harness: RedisHarness) -> TurnId:
     return turn_of(conversation).id
 
 
-async def _until(harness: RedisHarness, *, is_well: bool) -> None:
-    """Return once the connection knows about it."""
+async def _until_healthy(harness: RedisHarness) -> None:
+    await _until(lambda: harness.client.healthy_for > timedelta(), harness)
+
+
+async def _until_unhealthy(harness: RedisHarness) -> None:
+    await _until(lambda: harness.client.healthy_for == timedelta(), harness)
+
+
+async def _until(holds: Callable[[], bool], harness: RedisHarness) -> None:
+    """Return once the connection has noticed."""
     async with asyncio.timeout(20):
-        while (harness.client.healthy_for > timedelta()) is not is_well:
+        while not holds():
             with suppress(StoreUnavailable):
                 await harness.client.call_once("test", "PING")
             await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""When pieces leave for Redis, and that nobody in the same process waits for it."""
+"""When pieces are sent to Redis, and that followers in the same process do not wait for that."""
 
 import asyncio
 import os
@@ -17,6 +17,7 @@ from domain.model.piece import NumberedPiece, TextPiece
 from domain.model.turn import Outcome, Turn, TurnEnd
 from ports.turn_log import AppendResult
 from tests.support.builders import (
+    AT_ONCE,
     ID,
     OWNER,
     REF,
@@ -28,10 +29,9 @@ from tests.support.builders import (
 )
 from tests.support.clocks import ManualClock
 from tests.support.redis_servers import RedisProcess
-from tests.support.redis_store import RING, RedisHarness, redis_harness
+from tests.support.redis_store import RING, RedisHarness, count_scripts, redis_harness
 
 HEAD = 1
-AT_ONCE = timedelta()
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ async def batching(shared_server: RedisProcess, clock: ManualClock) -> AsyncIter
 
 @pytest.fixture
 async def turn(batching: RedisHarness) -> Turn:
-    """An open turn whose first piece has left."""
+    """An open turn whose first piece was sent."""
     conversation = with_question(a_conversation())
     await batching.store.create(OWNER, conversation)
     await batching.log.append(REF, turn_of(conversation), numbered("first"))
@@ -56,29 +56,29 @@ async def turn(batching: RedisHarness) -> Turn:
 
 
 async def entries(harness: RedisHarness) -> int:
-    """How many Redis has, besides the head."""
+    """How many entries Redis has, besides the head."""
     return int(await harness.redis.xlen(log_key(ID))) - HEAD
 
 
-async def test_the_first_piece_leaves_at_once(batching: RedisHarness, turn: Turn) -> None:
+async def test_the_first_piece_is_sent_at_once(batching: RedisHarness, turn: Turn) -> None:
     assert turn.is_open
     assert await entries(batching) == 1
 
 
-async def test_pieces_within_100_ms_and_256_characters_leave_together(
+async def test_pieces_within_100_ms_and_256_bytes_are_sent_together(
     batching: RedisHarness, turn: Turn, clock: ManualClock
 ) -> None:
     for number in range(2, 12):
         await batching.log.append(REF, turn, numbered("x" * 20, first=number))
     waiting = await entries(batching)
     clock.advance(timedelta(milliseconds=100))
-    await _grown(batching)
+    await _until_two_entries(batching)
 
     assert waiting == 1
     assert await entries(batching) == 2
 
 
-async def test_256_characters_leave_at_once(batching: RedisHarness, turn: Turn) -> None:
+async def test_256_bytes_are_sent_at_once(batching: RedisHarness, turn: Turn) -> None:
     await batching.log.append(REF, turn, numbered("x" * 255, first=2))
     below = await entries(batching)
     await batching.log.append(REF, turn, numbered("x", first=3))
@@ -86,17 +86,29 @@ async def test_256_characters_leave_at_once(batching: RedisHarness, turn: Turn) 
     assert (below, await entries(batching)) == (1, 2)
 
 
-async def test_a_follower_in_this_process_has_a_piece_before_redis_has_it(
+async def test_a_batch_that_is_sent_early_leaves_nothing_scheduled(
+    batching: RedisHarness, turn: Turn, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await batching.log.append(REF, turn, numbered("scheduled", first=2))
+    sent = count_scripts(batching, monkeypatch)
+    await batching.log.append(REF, turn, numbered("x" * 256, first=3))
+    clock.advance(timedelta(seconds=1))
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+    assert sent == ["log"]
+    assert await entries(batching) == 2
+
+
+async def test_a_follower_in_this_process_gets_a_piece_before_redis(
     batching: RedisHarness, turn: Turn
 ) -> None:
     second = numbered("second", first=2)
-    reading = asyncio.create_task(
-        batching.log.read(TurnRef(REF, turn.id), 1, timedelta(seconds=20))
-    )
+    read = asyncio.create_task(batching.log.read(TurnRef(REF, turn.id), 1, timedelta(seconds=20)))
     await asyncio.sleep(0)
     await batching.log.append(REF, turn, second)
 
-    assert await reading == batch_of("second", first=2)
+    assert await read == batch_of("second", first=2)
     assert await entries(batching) == 1
 
 
@@ -105,29 +117,31 @@ async def test_a_process_that_dies_loses_no_more_than_its_last_batch(
 ) -> None:
     await batching.log.append(REF, turn, numbered("unsent", first=2))
     async with redis_harness(shared_server.url) as other:
-        left = await other.log.read(TurnRef(REF, turn.id), 0, AT_ONCE)
+        found = await other.log.read(TurnRef(REF, turn.id), 0, AT_ONCE)
 
-    assert left == batch_of("first")
+    assert found == batch_of("first")
 
 
-async def test_the_end_brings_along_what_was_not_sent(
+async def test_the_end_is_sent_with_the_pieces_that_were_not_sent(
     batching: RedisHarness, turn: Turn, shared_server: RedisProcess
 ) -> None:
     end = TurnEnd(outcome=Outcome.FINISHED)
     await batching.log.append(REF, turn, numbered("unsent", first=2))
     await batching.log.end(REF, turn, end)
     async with redis_harness(shared_server.url) as other:
-        left = await other.log.read(TurnRef(REF, turn.id), 0, AT_ONCE)
+        found = await other.log.read(TurnRef(REF, turn.id), 0, AT_ONCE)
 
-    assert left == batch_of("first", "unsent", end=end)
+    assert found == batch_of("first", "unsent", end=end)
 
 
-async def test_entries_show_the_size_of_no_piece(batching: RedisHarness, turn: Turn) -> None:
+async def test_the_size_of_an_entry_does_not_reveal_the_size_of_a_piece(
+    batching: RedisHarness, turn: Turn
+) -> None:
     sizes = set()
     for number, text in enumerate(["a", "no", "yes", "maybe", "certainly not"], 2):
         piece = NumberedPiece(number, TextPiece(text))
         await batching.log.append(REF, turn, [piece])
-        # A sign of life sends what waits.
+        # A sign of life sends the pieces that wait.
         assert await batching.log.append(REF, turn, []) is AppendResult.CONTINUE
         newest = (await batching.redis.xrevrange(log_key(ID), count=1) or [])[0]
         sizes.add(len((newest[1] or {})[b"d"]))
@@ -152,8 +166,8 @@ def _sealer() -> Sealer:
     return Sealer(ring=KeyRing.parse(RING), random_bytes=os.urandom)
 
 
-async def _grown(harness: RedisHarness) -> None:
-    """Return once another entry has come."""
+async def _until_two_entries(harness: RedisHarness) -> None:
+    """Return once Redis has another entry."""
     async with asyncio.timeout(20):
         while await entries(harness) == 1:
             pass

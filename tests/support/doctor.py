@@ -1,4 +1,4 @@
-"""``privity doctor`` before a server that is as the plan wants it, for tests."""
+"""``privity doctor`` in tests, and a server with the recommended settings."""
 
 import hashlib
 from collections.abc import Iterator
@@ -12,18 +12,18 @@ from tests.support.redis_store import RING
 
 SECRET = "a_planted_password"
 COMMANDS = "+ping +select +eval +evalsha +lrange +lindex +rpush +pttl +pexpire +scan"
-AS_PLANNED = (
+RECOMMENDED = (
     *("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"),
     *("--appendonly", "yes"),
 )
 
 
-def examined(url: str, keys: str = RING, **settings: str) -> Ended:
+def run_doctor(url: str, keys: str = RING, **settings: str) -> Ended:
     return ran_here("doctor", REDIS_URL=url, PRIVITY_KEYS=keys, **settings)
 
 
-def users(directory: Path) -> Path:
-    """The service's own user, once with a look at the settings and once without."""
+def acl_file(directory: Path) -> Path:
+    """The service's user ``chat``, and ``blind``, which may not read the settings."""
     digest = hashlib.sha256(SECRET.encode()).hexdigest()
     file = directory / "users.acl"
     file.write_text(
@@ -36,10 +36,10 @@ def users(directory: Path) -> Path:
 
 
 @contextmanager
-def planned_server() -> Iterator[RedisProcess]:
+def recommended_server() -> Iterator[RedisProcess]:
     with TemporaryDirectory() as directory:
-        aclfile = str(users(Path(directory)))
-        with redis_process(embedded_binary(), *AS_PLANNED, "--aclfile", aclfile) as server:
+        users = str(acl_file(Path(directory)))
+        with redis_process(embedded_binary(), *RECOMMENDED, "--aclfile", users) as server:
             yield server
 
 
@@ -47,11 +47,11 @@ def url_of(server: RedisProcess, user: str = "chat", secret: str = SECRET) -> st
     return f"redis://{user}:{secret}@127.0.0.1:{server.port}/0"
 
 
-def lines(ended: Ended) -> dict[str, tuple[str, str]]:
-    """Level and text of every finding."""
-    told = (line.split(maxsplit=1) for line in ended.out.splitlines())
+def findings(ended: Ended) -> dict[str, tuple[str, str]]:
+    """Level and text of every finding, by topic."""
+    printed = (line.split(maxsplit=1) for line in ended.out.splitlines())
     return {
         topic: (level, text)
-        for level, finding in told
+        for level, finding in printed
         for topic, _, text in [finding.partition(": ")]
     }

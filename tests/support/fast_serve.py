@@ -1,4 +1,4 @@
-"""``privity serve``, whose turns live by shorter times; all else is as people run it."""
+"""``privity serve`` with shorter timeouts of turns; everything else is as in production."""
 
 from datetime import timedelta
 from typing import Final
@@ -12,17 +12,17 @@ from tests.support.service import opening
 
 POLICY: Final = TurnPolicy(
     heartbeat=timedelta(seconds=0.5),
-    # Above what a Redis may take to answer before the connection knows that something is wrong.
+    # Longer than Redis may take to answer before the connection counts as broken.
     dead_after=timedelta(seconds=4),
     save_timeout=timedelta(seconds=4),
     stop_timeout=timedelta(seconds=8),
 )
 
 
-def _hurry(container: punq.Container) -> None:
+def _use_short_timeouts(container: punq.Container) -> None:
     container.register(TurnPolicy, instance=POLICY)
 
 
 def main() -> None:
-    vars(serve)["opened_container"] = opening(_hurry)
+    vars(serve)["open_container"] = opening(_use_short_timeouts)
     run()

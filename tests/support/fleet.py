@@ -1,16 +1,16 @@
-"""Service processes over one Redis, and one person's browser that may meet any of them."""
+"""Several processes of the service over one Redis, and a browser that can use any of them."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from attrs import define
 
+from tests.support.instructed_model import InstructedModel
 from tests.support.native_client import NativeClient
-from tests.support.ordered_model import OrderedModel
 from tests.support.processes import ServerProcess, serving
 from tests.support.redis_store import RING
 
-HURRIED = "from tests.support.fast_serve import main; main()"
+FAST_SERVE = "from tests.support.fast_serve import main; main()"
 
 
 @define
@@ -18,31 +18,33 @@ class Fleet:
     """Processes of one service."""
 
     redis_url: str
-    ordered_model: OrderedModel
+    model: InstructedModel
     _stack: AsyncExitStack
 
-    async def one(self, **settings: str) -> ServerProcess:
-        """One more process; it is ended with the fleet."""
-        known = {
+    async def start(self, **settings: str) -> ServerProcess:
+        """One more process; it ends with the fleet."""
+        defaults = {
             "REDIS_URL": self.redis_url,
             "PRIVITY_KEYS": RING,
-            "MODEL_BASE_URL": self.ordered_model.url,
-            "MODEL_NAME": "teller",
+            "MODEL_BASE_URL": self.model.url,
+            "MODEL_NAME": "instructed",
             "MODEL_SILENCE_SECONDS": "10",
             "PRIVITY_NEW_PER_HOUR": "1000000",
             "PRIVITY_STORED_BYTES_PER_HOUR": "1000000000000",
         }
-        return await self._stack.enter_async_context(serving(HURRIED, **{**known, **settings}))
+        return await self._stack.enter_async_context(
+            serving(FAST_SERVE, **{**defaults, **settings})
+        )
 
 
 @asynccontextmanager
-async def a_fleet(redis_url: str, ordered_model: OrderedModel) -> AsyncIterator[Fleet]:
+async def running_fleet(redis_url: str, model: InstructedModel) -> AsyncIterator[Fleet]:
     async with AsyncExitStack() as stack:
-        yield Fleet(redis_url, ordered_model, stack)
+        yield Fleet(redis_url, model, stack)
 
 
-def meeting(service: ServerProcess, client: NativeClient | None = None) -> NativeClient:
-    """The same browser, or a new one, led to this process."""
-    met = NativeClient(service.url)
-    met.cookie = client.cookie if client else None
-    return met
+def client_of(process: ServerProcess, same_user: NativeClient | None = None) -> NativeClient:
+    """A client of this process, with the cookie of ``same_user`` if there is one."""
+    client = NativeClient(process.url)
+    client.cookie = same_user.cookie if same_user else None
+    return client

@@ -1,4 +1,4 @@
-"""Networks that misbehave when a test tells them to."""
+"""Servers and proxies that fail when a test tells them to."""
 
 import asyncio
 import ssl
@@ -14,7 +14,7 @@ Answering = Callable[[StreamReader, StreamWriter], Awaitable[None]]
 
 @define
 class Proxy:
-    """Relays between clients and a server until it is told to cut."""
+    """Relays between clients and a server until ``cut``."""
 
     target: int
     port: int = 0
@@ -26,30 +26,32 @@ class Proxy:
         self.accepted += 1
         relaying = asyncio.ensure_future(self._relay(reader, writer))
         self._open[relaying] = asyncio.current_task()
-        # Here and not in the task, which a cut may end before it begins.
-        async with _broken_off(writer):
+        # Not in the task, which a cut may end before it starts.
+        async with _aborted(writer):
             with suppress(asyncio.CancelledError):
                 await relaying
 
     async def _relay(self, reader: StreamReader, writer: StreamWriter) -> None:
         upstream, sending = await asyncio.open_connection("127.0.0.1", self.target)
-        async with _broken_off(sending):
-            await asyncio.gather(_pump(reader, sending), _pump(upstream, writer, self._loses_it))
+        async with _aborted(sending):
+            await asyncio.gather(
+                _pump(reader, sending), _pump(upstream, writer, self._loses_answer)
+            )
 
-    def _loses_it(self) -> bool:
-        """Whether this answer gets lost, and with it the connection."""
+    def _loses_answer(self) -> bool:
+        """Whether this answer is lost, and the connection with it."""
         if not self.answers_to_lose:
             return False
         self.answers_to_lose -= 1
         return True
 
     def cut(self) -> None:
-        """Break off everything that is open."""
+        """Abort all open connections."""
         for relaying in self._open:
             relaying.cancel()
 
     async def ended(self) -> None:
-        """Return once nothing is open."""
+        """Abort all connections, and return once they are closed."""
         self.cut()
         if serving := [task for task in self._open.values() if task is not None]:
             await asyncio.wait(serving)
@@ -68,7 +70,7 @@ async def _pump(
 
 
 @asynccontextmanager
-async def _broken_off(writer: StreamWriter) -> AsyncIterator[None]:
+async def _aborted(writer: StreamWriter) -> AsyncIterator[None]:
     try:
         yield
     finally:
@@ -80,12 +82,12 @@ async def _broken_off(writer: StreamWriter) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def listening(answering: Answering, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """A server on a free port, which is yielded."""
+    """Run a server; yields its port."""
     server = await asyncio.start_server(answering, "127.0.0.1", 0, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        # Asked before the end, since afterwards Python 3.11 says at once that all is closed.
+        # Called before close(), because after it Python 3.11 returns at once.
         closing = asyncio.ensure_future(server.wait_closed())
         await asyncio.sleep(0)
         server.close()
@@ -95,7 +97,7 @@ async def listening(answering: Answering, tls: ssl.SSLContext | None = None) -> 
 
 @asynccontextmanager
 async def proxy_to(port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[Proxy]:
-    """A proxy before a server; with ``tls`` its clients come encrypted."""
+    """A proxy in front of a server; with ``tls`` its clients must connect with TLS."""
     proxy = Proxy(port)
     async with listening(proxy.serve, tls) as own:
         proxy.port = own

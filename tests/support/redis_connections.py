@@ -1,7 +1,4 @@
-"""A connection for tests, and calls over it.
-
-Reaching a Redis as the service does, and what an operator reads when that fails.
-"""
+"""Connections to Redis for tests: a bare one, and a client as the service opens it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,6 +14,7 @@ from adapters.encrypted_redis.connecting import RedisAddress, RedisUnreachable, 
 from adapters.encrypted_redis.multiplexer import Multiplexer
 from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.system.clock import SystemClock
+from ports.clock import Clock
 from tests.support.clocks import HastyClock
 from tests.support.fakes import RecordingTelemetry
 
@@ -26,12 +24,14 @@ LONG = timedelta(seconds=20)
 
 @asynccontextmanager
 async def connected(port: int, bounds: Bounds | None = None) -> AsyncIterator[Multiplexer]:
-    def connecting() -> Connection:
+    def new_connection() -> Connection:
         return Connection(
             host="127.0.0.1", port=port, protocol=2, socket_timeout=None, driver_info=None
         )
 
-    connection = Multiplexer(connecting, bounds or Bounds(timeout=LONG, grace=LONG), SystemClock())
+    connection = Multiplexer(
+        new_connection, bounds or Bounds(timeout=LONG, grace=LONG), SystemClock()
+    )
     running = asyncio.create_task(connection.run())
     try:
         yield connection
@@ -45,8 +45,8 @@ async def connected(port: int, bounds: Bounds | None = None) -> AsyncIterator[Mu
 async def echoed(connection: Multiplexer, number: int) -> bytes | ConnectionTrouble:
     try:
         reply: bytes = await connection.call("ECHO", number)
-    except ConnectionTrouble as trouble:
-        return trouble
+    except ConnectionTrouble as error:
+        return error
     return reply
 
 
@@ -56,34 +56,28 @@ async def until_it_answers(connection: Multiplexer) -> None:
             with suppress(ConnectionTrouble, RedisError):
                 await connection.call("PING")
                 return
-            # A call that fails at once leaves the connection no time.
+            # A call that fails at once never lets the connection run.
             await asyncio.sleep(0)
 
 
-PASSWORD = "a planted password"
-QUOTED = "a%20planted%20password"
-
-
 @asynccontextmanager
-async def opened(place: RedisAddress, seconds: float = 20) -> AsyncIterator[RedisClient]:
-    """A clock whose pauses take no time counts the patience."""
+async def connected_client(
+    address: RedisAddress, clock: Clock | None = None
+) -> AsyncIterator[RedisClient]:
     async with open_redis(
-        place,
-        clock=HastyClock() if seconds == 0 else SystemClock(),
-        telemetry=RecordingTelemetry(),
-        within=timedelta(seconds=seconds or 30),
-    ) as commands:
-        yield commands
+        address, clock=clock or SystemClock(), telemetry=RecordingTelemetry()
+    ) as client:
+        yield client
 
 
-async def answers(place: RedisAddress) -> bool:
-    async with opened(place) as commands:
-        return bool(await commands.call_once("test", "PING") == b"PONG")
+async def answers(address: RedisAddress) -> bool:
+    async with connected_client(address) as client:
+        return bool(await client.call_once("test", "PING") == b"PONG")
 
 
-async def refusal(place: RedisAddress) -> str:
-    """What the operator reads."""
+async def connect_error(address: RedisAddress) -> str:
+    """What the operator reads. No time passes while the connection is retried."""
     with pytest.raises(RedisUnreachable) as caught:
-        async with opened(place, seconds=0):
+        async with connected_client(address, HastyClock()):
             pass
     return str(caught.value)

@@ -1,4 +1,4 @@
-"""All that a Redis holds, has written and has been told, for tests that search it."""
+"""Everything that a Redis stores, wrote to disk and was sent, for tests that search it."""
 
 import asyncio
 import base64
@@ -23,7 +23,7 @@ class Monitor:
     seen: bytearray = field(factory=bytearray)
 
     async def has_seen(self, redis: "Redis", mark: str) -> None:
-        """Return once a command sent now was seen, and with it all before."""
+        """Return once a command sent now, and with it all earlier ones, was seen."""
         await redis.echo(mark)
         async with asyncio.timeout(20):
             while mark.encode() not in self.seen:
@@ -43,7 +43,7 @@ async def monitoring(server: RedisProcess) -> AsyncIterator[Monitor]:
 
 
 async def held(redis: "Redis") -> dict[bytes, bytes]:
-    """What every key holds, member by member, and as it would be copied elsewhere."""
+    """The members of every key, preceded by its DUMP."""
     return {key: b"".join(await _members(redis, key)) for key in map(raw, await redis.keys("*"))}
 
 
@@ -63,7 +63,7 @@ def raw(value: bytes | str) -> bytes:
 
 
 async def on_disk(redis: "Redis", directory: Path) -> bytes:
-    """AOF and RDB, written out now."""
+    """The contents of the AOF and the RDB file, written now."""
     await redis.save()
     return await asyncio.to_thread(_all_files, directory)
 
@@ -77,13 +77,13 @@ def _all_files(directory: Path) -> bytes:
 
 
 def disguises(planted: str) -> Iterator[bytes]:
-    """The ways in which plain text would lie about."""
+    """The forms in which plaintext could be found."""
     plain = planted.encode()
     yield from (plain, plain.lower(), plain.upper(), plain[::-1], plain.hex().encode())
     yield from (planted.encode("utf-16-le"), planted.encode("utf-16-be"))
     yield json.dumps(planted).strip('"').encode()
     for shift in range(3):
-        # Three shifts, since base64 looks different at each; its ends depend on neighbours.
+        # Base64 differs at each of three offsets, and its ends depend on the neighbouring bytes.
         yield base64.b64encode(b" " * shift + plain)[4:-4]
-    # A compressor may leave only parts of a repeated sentence as they are.
+    # A compressor may leave only parts of a repeated sentence unchanged.
     yield from (word.encode() for word in planted.split() if len(word) > 7)

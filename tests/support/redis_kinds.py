@@ -1,4 +1,4 @@
-"""The kinds of servers the suites run over, and which of them this machine has."""
+"""The kinds of servers that the suites run against, and which of them this machine has."""
 
 import atexit
 import shutil
@@ -16,7 +16,7 @@ from testcontainers.community.redis import RedisContainer
 from testcontainers.core.config import testcontainers_config
 
 from adapters.encrypted_redis.connecting import RedisAddress
-from tests.integration.engine import PYTHON_IMAGE, REDIS_IMAGE, ran, why_no_images
+from tests.support.docker_engine import PYTHON_IMAGE, REDIS_IMAGE, ran, why_no_images
 from tests.support.proxies import proxy_to
 from tests.support.redis_servers import (
     embedded_binary,
@@ -25,10 +25,10 @@ from tests.support.redis_servers import (
     server_of,
 )
 
-Opened = AbstractAsyncContextManager[RedisAddress]
+OpenServer = AbstractAsyncContextManager[RedisAddress]
 HOST: Final = "localhost"
 
-# Ryuk would be one more image to have; what is started here is ended here.
+# Ryuk would need another image. The container is stopped here when the process exits.
 testcontainers_config.ryuk_disabled = True
 
 
@@ -37,17 +37,17 @@ class Kind:
     """A kind of server.
 
     Attributes:
-        opened: where it is; one server for all tests of this process.
-        missing: why this machine has none; empty when it has one.
+        open: yields its address; all tests of this process share one server.
+        missing: why this machine has none; empty if it has one.
     """
 
-    opened: Callable[[], Opened]
+    open: Callable[[], OpenServer]
     missing: Callable[[], str] = lambda: ""
 
 
 @frozen(kw_only=True)
 class Certificates:
-    """An authority of our own, and what it gave the server on this machine."""
+    """A CA for tests, and the server certificate that it issued for this machine."""
 
     authority: trustme.CA
     directory: Path
@@ -58,14 +58,16 @@ class Certificates:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """For a server that speaks TLS itself."""
+        """Options of a server that does TLS itself."""
         files = {"ca-cert": "ca.pem", "cert": "server.pem", "key": "server.key"}
-        named = ((f"--tls-{what}-file", str(self.directory / at)) for what, at in files.items())
-        return (*(word for pair in named for word in pair), "--tls-auth-clients", "no")
+        options = [
+            (f"--tls-{name}-file", str(self.directory / file)) for name, file in files.items()
+        ]
+        return (*(word for option in options for word in option), "--tls-auth-clients", "no")
 
     @property
     def context(self) -> ssl.SSLContext:
-        """For what stands before a server that does not."""
+        """The context of a TLS proxy in front of a server."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.directory / "server.pem", self.directory / "server.key")
         return context
@@ -73,15 +75,15 @@ class Certificates:
 
 @cache
 def certificates() -> Certificates:
-    """Once for all tests of this process, since making them takes a while."""
-    opened = TemporaryDirectory(prefix="privity-certificates-")
-    atexit.register(opened.cleanup)
-    made = Certificates(authority=trustme.CA(), directory=Path(opened.name))
-    ours = made.authority.issue_cert(HOST)
-    made.authority.cert_pem.write_to_path(str(made.ca_file))
-    ours.cert_chain_pems[0].write_to_path(str(made.directory / "server.pem"))
-    ours.private_key_pem.write_to_path(str(made.directory / "server.key"))
-    return made
+    """Issued once per process, because that takes a while."""
+    directory = TemporaryDirectory(prefix="privity-certificates-")
+    atexit.register(directory.cleanup)
+    issued = Certificates(authority=trustme.CA(), directory=Path(directory.name))
+    server = issued.authority.issue_cert(HOST)
+    issued.authority.cert_pem.write_to_path(str(issued.ca_file))
+    server.cert_chain_pems[0].write_to_path(str(issued.directory / "server.pem"))
+    server.private_key_pem.write_to_path(str(issued.directory / "server.key"))
+    return issued
 
 
 @asynccontextmanager
@@ -91,10 +93,10 @@ async def embedded() -> AsyncIterator[RedisAddress]:
 
 @asynccontextmanager
 async def embedded_behind_tls() -> AsyncIterator[RedisAddress]:
-    """The embedded Valkey cannot do TLS, so something before it does."""
-    made = certificates()
-    async with proxy_to(server_of(embedded_binary()).port, made.context) as proxy:
-        yield RedisAddress(url=f"rediss://{HOST}:{proxy.port}/0", ca_file=made.ca_file)
+    """The embedded Valkey cannot do TLS, so a proxy in front of it does."""
+    issued = certificates()
+    async with proxy_to(server_of(embedded_binary()).port, issued.context) as proxy:
+        yield RedisAddress(url=f"rediss://{HOST}:{proxy.port}/0", ca_file=issued.ca_file)
 
 
 @asynccontextmanager
@@ -104,9 +106,9 @@ async def installed() -> AsyncIterator[RedisAddress]:
 
 @asynccontextmanager
 async def installed_with_tls() -> AsyncIterator[RedisAddress]:
-    made, port = certificates(), _port_of_tls()
-    server_of(_installed_binary(), "--tls-port", str(port), *made.options)
-    yield RedisAddress(url=f"rediss://{HOST}:{port}/0", ca_file=made.ca_file)
+    issued, port = certificates(), _tls_port()
+    server_of(_installed_binary(), "--tls-port", str(port), *issued.options)
+    yield RedisAddress(url=f"rediss://{HOST}:{port}/0", ca_file=issued.ca_file)
 
 
 @asynccontextmanager
@@ -117,12 +119,12 @@ async def contained() -> AsyncIterator[RedisAddress]:
 
 
 def _installed_binary() -> str:
-    found = redis_binary()
-    assert found is not None
-    return found
+    binary = redis_binary()
+    assert binary is not None
+    return binary
 
 
-_port_of_tls = cache(free_port)
+_tls_port = cache(free_port)
 
 
 @cache
@@ -138,7 +140,7 @@ def why_no_redis() -> str:
 
 @cache
 def compose_command() -> tuple[str, ...]:
-    """Either of the two that there are; empty when there is none."""
+    """The command of either version of Compose; empty if neither is installed."""
     if shutil.which("docker-compose"):
         return ("docker-compose",)
     plugin = ("docker", "compose")
@@ -146,25 +148,26 @@ def compose_command() -> tuple[str, ...]:
 
 
 def why_no_compose() -> str:
-    absent = "" if compose_command() else "docker-compose is not installed"
-    return absent or why_no_images(REDIS_IMAGE, PYTHON_IMAGE)
+    missing_command = "" if compose_command() else "docker-compose is not installed"
+    return missing_command or why_no_images(REDIS_IMAGE, PYTHON_IMAGE)
 
 
 KINDS: Final[Mapping[str, Kind]] = {
-    "valkey": Kind(opened=embedded),
-    "valkey-tls": Kind(opened=embedded_behind_tls),
-    "redis": Kind(opened=installed, missing=why_no_redis),
-    "redis-tls": Kind(opened=installed_with_tls, missing=why_no_redis),
-    "container": Kind(opened=contained, missing=lambda: why_no_images(REDIS_IMAGE)),
+    "valkey": Kind(open=embedded),
+    "valkey-tls": Kind(open=embedded_behind_tls),
+    "redis": Kind(open=installed, missing=why_no_redis),
+    "redis-tls": Kind(open=installed_with_tls, missing=why_no_redis),
+    "container": Kind(open=contained, missing=lambda: why_no_images(REDIS_IMAGE)),
 }
 
 
 @cache
 def missing() -> Mapping[str, str]:
-    """What this machine lacks, and why; the services of docker-compose.yml count as one."""
-    asked = {name: kind.missing() for name, kind in KINDS.items()} | {"compose": why_no_compose()}
-    return {name: why for name, why in asked.items() if why}
+    """Why each missing kind is missing, by name; ``compose`` is docker-compose.yml."""
+    reasons = {name: kind.missing() for name, kind in KINDS.items()}
+    reasons["compose"] = why_no_compose()
+    return {name: reason for name, reason in reasons.items() if reason}
 
 
-def at_hand() -> Mapping[str, Callable[[], Opened]]:
-    return {name: kind.opened for name, kind in KINDS.items() if name not in missing()}
+def available() -> Mapping[str, Callable[[], OpenServer]]:
+    return {name: kind.open for name, kind in KINDS.items() if name not in missing()}

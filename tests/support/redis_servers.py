@@ -1,6 +1,5 @@
-"""Server processes for tests: the embedded Valkey, or Redis as the system has it."""
+"""Server processes for tests: the embedded Valkey, or the installed Redis."""
 
-import asyncio
 import atexit
 import shutil
 import socket
@@ -20,7 +19,7 @@ _PATIENCE = 20
 
 @define
 class RedisProcess:
-    """A server process of our own, on one port and one directory for all its lives."""
+    """A server process that can be killed and started again, on the same port and directory."""
 
     binary: str
     directory: Path
@@ -39,7 +38,7 @@ class RedisProcess:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        _await_answer(self.port)
+        _wait_for_answer(self.port)
 
     def signal(self, number: int) -> None:
         """Send a signal, such as SIGSTOP."""
@@ -47,7 +46,7 @@ class RedisProcess:
         self._process.send_signal(number)
 
     def kill(self) -> None:
-        """End it without warning."""
+        """Kill it without warning."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -66,7 +65,7 @@ def embedded_binary() -> str:
 
 
 def redis_binary() -> str | None:
-    """Redis as the system has it, absent when it has none."""
+    """The installed ``redis-server``; None if there is none."""
     return shutil.which("redis-server")
 
 
@@ -81,31 +80,21 @@ def redis_process(binary: str, *options: str) -> Iterator[RedisProcess]:
             server.kill()
 
 
-def _await_answer(port: int) -> None:
-    """Blocks; a server is there in some hundredths of a second."""
+def _wait_for_answer(port: int) -> None:
+    """Blocks; a server needs some hundredths of a second to start."""
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as asking:
-            asking.sendall(b"PING\r\n")
-            if asking.recv(64).startswith((b"+PONG", b"-NOAUTH")):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as client:
+            client.sendall(b"PING\r\n")
+            if client.recv(64).startswith((b"+PONG", b"-NOAUTH")):
                 return
     raise TimeoutError(f"no server on port {port}")
 
 
-async def answered(port: int) -> None:
-    """Return once something listens on the port."""
-    async with asyncio.timeout(_PATIENCE):
-        while True:
-            with suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                return
-
-
 @cache
 def server_of(binary: str, *options: str) -> RedisProcess:
-    """One server for all tests of this process, ended with it."""
-    opened = redis_process(binary, *options)
-    server = opened.__enter__()
-    atexit.register(opened.__exit__, None, None, None)
+    """One server for all tests of this process, killed when it exits."""
+    context = redis_process(binary, *options)
+    server = context.__enter__()
+    atexit.register(context.__exit__, None, None, None)
     return server

@@ -1,7 +1,4 @@
-"""A store over a real server, for tests, and a look at what lies in it.
-
-Conversations in a real store, for tests.
-"""
+"""The adapters over a real server, for tests, and what they stored there."""
 
 import asyncio
 import os
@@ -12,13 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from attrs import frozen
 from redis.asyncio import Redis
 
 from adapters.encrypted_redis.command_queue import Bounds
 from adapters.encrypted_redis.connecting import RedisAddress
 from adapters.encrypted_redis.conversation_store import RedisConversationStore
-from adapters.encrypted_redis.keys_and_scripts import log_key, state_key
+from adapters.encrypted_redis.keys_and_scripts import state_key
 from adapters.encrypted_redis.multiplexer import Multiplexer
 from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.encrypted_redis.turn_log import Batching, RedisTurnLog
@@ -49,20 +47,15 @@ class RedisHarness:
         return [frame for frame in found if isinstance(frame, bytes)]
 
     async def put(self, frames: list[bytes], session_id: SessionId = ID) -> None:
-        """Replace what is stored, keeping its stay."""
+        """Replace the frames, with the full retention."""
         key = state_key(session_id)
         await self.redis.delete(key)
         if frames:
             await self.redis.rpush(key, *frames)
             await self.redis.pexpire(key, 86_400_000)
 
-    async def stay(self, session_id: SessionId = ID) -> int:
-        """Milliseconds."""
-        left: int = await self.redis.pttl(state_key(session_id))
-        return left
-
     async def pass_time(self, duration: timedelta) -> None:
-        """Take so much from the stay of every key; what has none left is gone."""
+        """Shorten the remaining time of every key; delete the keys that have none left."""
         passed = duration // timedelta(milliseconds=1)
         for key in await self.redis.keys("*"):
             left = await self.redis.pttl(key) - passed
@@ -70,9 +63,6 @@ class RedisHarness:
                 await self.redis.pexpire(key, left)
             else:
                 await self.redis.delete(key)
-
-    async def has_log(self, session_id: SessionId = ID) -> bool:
-        return bool(await self.redis.exists(log_key(session_id)))
 
 
 @asynccontextmanager
@@ -85,22 +75,22 @@ async def redis_harness(
     clock: Clock | None = None,
     ca_file: Path | None = None,
 ) -> AsyncIterator[RedisHarness]:
-    """Adapters over the server at ``url``, written through unless ``batching`` says otherwise."""
-    own = clock or SystemClock()
-    place = RedisAddress(url=url, ca_file=ca_file)
-    connection = Multiplexer(place.connection, bounds or Bounds(), own)
+    """Adapters over the server at ``url``; without ``batching`` every piece is sent at once."""
+    clock = clock or SystemClock()
+    address = RedisAddress(url=url, ca_file=ca_file)
+    connection = Multiplexer(address.connection, bounds or Bounds(), clock)
     running = asyncio.create_task(connection.run())
-    notes = RecordingTelemetry()
-    commands = RedisClient(connection=connection, clock=own, telemetry=notes)
+    telemetry = RecordingTelemetry()
+    client = RedisClient(connection=connection, clock=clock, telemetry=telemetry)
     sealer = Sealer(ring=KeyRing.parse(ring), random_bytes=os.urandom)
     log = RedisTurnLog(
-        commands=commands, sealer=sealer, clock=own, batching=batching or Batching(characters=0)
+        client=client, sealer=sealer, clock=clock, batching=batching or Batching(max_bytes=0)
     )
-    store = RedisConversationStore(commands=commands, sealer=sealer, log=log, clock=own)
-    trusted: dict[str, Any] = {"ssl_ca_certs": str(ca_file)} if ca_file else {}
-    redis = Redis.from_url(url, protocol=2, **trusted)
+    store = RedisConversationStore(client=client, sealer=sealer, log=log, clock=clock)
+    tls: dict[str, Any] = {"ssl_ca_certs": str(ca_file)} if ca_file else {}
+    redis = Redis.from_url(url, protocol=2, **tls)
     try:
-        yield RedisHarness(store=store, log=log, client=commands, redis=redis, telemetry=notes)
+        yield RedisHarness(store=store, log=log, client=client, redis=redis, telemetry=telemetry)
     finally:
         await redis.aclose()
         connection.close()
@@ -110,7 +100,7 @@ async def redis_harness(
 
 
 async def with_turns(harness: RedisHarness, turns: int, owner: Owner = OWNER) -> None:
-    """A conversation of so many turns."""
+    """Store a conversation of so many turns."""
     await harness.store.create(owner, a_conversation())
     for number in range(1, turns + 1):
         await harness.store.update(
@@ -120,3 +110,16 @@ async def with_turns(harness: RedisHarness, turns: int, owner: Owner = OWNER) ->
         await harness.store.update(
             ConversationRef(owner, ID), partial(with_answer, text=f"answer {number}", number=number)
         )
+
+
+def count_scripts(harness: RedisHarness, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The operation of every script that is run from now on."""
+    operations: list[str] = []
+    run_script = harness.client.run_script
+
+    async def counting(doing: str, *arguments: Any, **options: Any) -> Any:
+        operations.append(doing)
+        return await run_script(doing, *arguments, **options)
+
+    monkeypatch.setattr(harness.client, "run_script", counting)
+    return operations

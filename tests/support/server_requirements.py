@@ -1,4 +1,4 @@
-"""Which servers a machine must have, so that a missing one is an error where it matters."""
+"""Which servers a test run requires, so that a missing one is an error instead of a skip."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
@@ -8,16 +8,19 @@ ALL: Final = "all"
 
 
 def problems(required: str, known: Collection[str], missing: Mapping[str, str]) -> Sequence[str]:
-    """A line for each server that is required and not there, or not known at all."""
-    names = [name for part in required.split(",") if (name := part.strip())]
-    wanted = sorted(known) if ALL in names else names
+    """A line for each required server that is missing or unknown.
+
+    ``required`` is the value of ``VARIABLE``; ``missing`` has the reason for each missing server.
+    """
+    listed = [name for part in required.split(",") if (name := part.strip())]
+    names = sorted(known) if ALL in listed else listed
     unknown = f"is none of {', '.join([ALL, *sorted(known)])}"
-    reasons = {name: missing.get(name, "") if name in known else unknown for name in wanted}
+    reasons = {name: missing.get(name, "") if name in known else unknown for name in names}
     return [f"{VARIABLE}: {name}: {reason}" for name, reason in reasons.items() if reason]
 
 
 def summary(known: Collection[str], missing: Mapping[str, str]) -> Sequence[str]:
-    """What the tests of this run had, and what they did without."""
+    """The lines at the end of a run: the servers it used, and those it ran without."""
     used = ", ".join(sorted(set(known) - set(missing)))
-    absent = [f"servers absent: {name}: {why}" for name, why in sorted(missing.items())]
-    return [f"servers at hand: {used}", *absent]
+    absent = [f"servers missing: {name}: {why}" for name, why in sorted(missing.items())]
+    return [f"servers used: {used}", *absent]

@@ -15,7 +15,7 @@ from attrs import frozen
 from starlette.applications import Starlette
 
 from adapters.system.turn_runner import TaskTurnRunner
-from entrypoints.container import opened_container
+from entrypoints.container import open_container
 from entrypoints.http.app import ContainerFactory, create_app
 from entrypoints.http.server import serve
 from entrypoints.settings import Settings
@@ -44,7 +44,7 @@ def opening(replacing: Replacing) -> ContainerFactory:
 
     @asynccontextmanager
     async def opened(settings: Settings) -> AsyncIterator[punq.Container]:
-        async with opened_container(settings) as container:
+        async with open_container(settings) as container:
             replacing(container)
             yield container
 

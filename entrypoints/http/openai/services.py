@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import ClassVar, Final, Protocol, TypeVar
+from typing import ClassVar, Final
 
 from attrs import frozen
 from starlette.requests import Request
@@ -12,20 +12,14 @@ from entrypoints.http.openai.documents import ErrorDocument
 from entrypoints.http.openai.streaming import Following
 from entrypoints.http.openapi import Endpoint
 from entrypoints.http.problems import BadRequest
-from entrypoints.http.services import services_of
+from entrypoints.http.services import Resolver, resolve_fields, services_of
 from entrypoints.usecases.conversations import ForgetConversation, ReadHistory
 from entrypoints.usecases.create_response import CreateResponse
 from entrypoints.usecases.edit_items import CreateConversation, EditItems
-from entrypoints.usecases.ephemeral_reply import EphemeralReply
-from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.stop_turn import StopTurn
 from ports.clock import Clock
 from ports.errors import ClientKeyInvalid
 from ports.language_model import LanguageModel
-
-_Service = TypeVar("_Service")
-# "ck_" and 252 of the 256 random bits: what follows changes when a key is re-issued.
-_DIGESTED_CHARACTERS: Final = 45
 
 
 class ApiEndpoint(Endpoint):
@@ -35,12 +29,8 @@ class ApiEndpoint(Endpoint):
     security: ClassVar = [{"clientKey": []}]
 
 
-class Resolver(Protocol):
-    """What this module needs of the container."""
-
-    def resolve(self, service_key: type[_Service]) -> _Service:
-        """The one instance, or a new use case over it."""
-        ...
+# "ck_" and 252 of the 256 random bits: the rest changes when a key is signed anew.
+_DIGESTED_CHARACTERS: Final = 45
 
 
 @frozen(kw_only=True)
@@ -79,19 +69,10 @@ class ApiCaller:
 
 def openai_services(container: Resolver, allowed: frozenset[str]) -> OpenAIServices:
     """The services, resolved once."""
-    return OpenAIServices(
-        create_conversation=container.resolve(CreateConversation),
-        edit_items=container.resolve(EditItems),
-        read_history=container.resolve(ReadHistory),
-        forget_conversation=container.resolve(ForgetConversation),
-        create_response=container.resolve(CreateResponse),
-        stop_turn=container.resolve(StopTurn),
-        following=Following(
-            follow_turn=container.resolve(FollowTurn),
-            ephemeral_reply=container.resolve(EphemeralReply),
-        ),
-        model=container.resolve(LanguageModel),  # type: ignore[type-abstract]
-        clock=container.resolve(Clock),  # type: ignore[type-abstract]
+    return resolve_fields(
+        container,
+        OpenAIServices,
+        following=resolve_fields(container, Following),
         allowed=allowed,
     )
 

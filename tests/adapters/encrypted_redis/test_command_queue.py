@@ -1,4 +1,4 @@
-"""Commands that wait for replies, driven at random against a plain model."""
+"""The command queue, driven at random against a simple model."""
 
 import asyncio
 from datetime import timedelta
@@ -21,13 +21,13 @@ from adapters.encrypted_redis.command_queue import (
 BOUNDS = Bounds(timeout=timedelta(seconds=2), grace=timedelta(seconds=2), commands=6, size=1_000)
 
 
-class WaitingMachine(RuleBasedStateMachine):
-    """Every reply reaches the command it belongs to, whatever happens in between."""
+class CommandQueueMachine(RuleBasedStateMachine):
+    """Every reply reaches its own command, whatever happens in between."""
 
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.waiting = CommandQueue(BOUNDS)
+        self.queue = CommandQueue(BOUNDS)
         self.now = 0.0
         self.count = 0
         self.queued: list[tuple[int, float]] = []
@@ -47,29 +47,29 @@ class WaitingMachine(RuleBasedStateMachine):
         reply = self.loop.create_future()
         if len(self.queued) + len(self.sent) == BOUNDS.commands:
             with pytest.raises(NotSent):
-                self.waiting.add(b"%d" % self.count, self.now, reply)
+                self.queue.add(b"%d" % self.count, self.now, reply)
             return
-        self.waiting.add(b"%d" % self.count, self.now, reply)
+        self.queue.add(b"%d" % self.count, self.now, reply)
         self.queued.append((self.count, self.now + 2))
         self.replies[self.count] = reply
         self.count += 1
 
     @rule()
     def send(self) -> None:
-        assert [int(packed) for packed in self.waiting.send()] == [n for n, _ in self.queued]
+        assert [int(packed) for packed in self.queue.send()] == [n for n, _ in self.queued]
         self.sent += self.queued
         self.queued = []
 
-    @rule(refused=st.booleans())
-    def answer(self, *, refused: bool) -> None:
+    @rule(is_error=st.booleans())
+    def answer(self, *, is_error: bool) -> None:
         if not self.sent:
             with pytest.raises(InvalidResponse):
-                self.waiting.answer(b"?", None)
+                self.queue.answer(b"?", None)
             return
         number, _ = self.sent.pop(0)
-        self._expect(number, ResponseError if refused else f"reply {number}")
-        refusal = ResponseError("no") if refused else None
-        self.waiting.answer(f"reply {number}", refusal)
+        self._expect(number, ResponseError if is_error else f"reply {number}")
+        error = ResponseError("no") if is_error else None
+        self.queue.answer(f"reply {number}", error)
 
     @precondition(lambda self: self.replies)
     @rule(data=st.data())
@@ -81,7 +81,7 @@ class WaitingMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.5, 1.0, 2.0, 3.0]))
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
-        is_dead = self.waiting.expire(self.now)
+        is_dead = self.queue.expire(self.now)
         for number, deadline in self.sent:
             if deadline <= self.now:
                 self._expect(number, OutcomeUnknown)
@@ -93,7 +93,7 @@ class WaitingMachine(RuleBasedStateMachine):
 
     @rule()
     def lose_the_connection(self) -> None:
-        self.waiting.fail_all(OSError("cut"))
+        self.queue.fail_all(OSError("cut"))
         for number, _ in self.sent:
             self._expect(number, OutcomeUnknown)
         for number, _ in self.queued:
@@ -105,7 +105,7 @@ class WaitingMachine(RuleBasedStateMachine):
             self.expected.setdefault(number, outcome)
 
     @invariant()
-    def everybody_got_what_is_theirs(self) -> None:
+    def every_command_got_its_own_outcome(self) -> None:
         for number, reply in self.replies.items():
             if number in self.cancelled:
                 assert reply.cancelled()
@@ -117,40 +117,40 @@ class WaitingMachine(RuleBasedStateMachine):
                 assert type(reply.exception()) is self.expected[number]
 
     @invariant()
-    def somebody_looks_in_time(self) -> None:
-        waiting = [deadline for _, deadline in (*self.sent, *self.queued)]
-        coming = [deadline for deadline in waiting if deadline > self.now]
-        look = self.waiting.next_deadline(self.now)
+    def the_next_deadline_is_not_missed(self) -> None:
+        deadlines = [deadline for _, deadline in (*self.sent, *self.queued)]
+        coming = [deadline for deadline in deadlines if deadline > self.now]
+        next_deadline = self.queue.next_deadline(self.now)
         if coming:
-            assert look is not None
-            assert look <= min(coming)
+            assert next_deadline is not None
+            assert next_deadline <= min(coming)
 
 
-TestWaiting = WaitingMachine.TestCase
-TestWaiting.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestCommandQueue = CommandQueueMachine.TestCase
+TestCommandQueue.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
 async def test_more_bytes_than_the_bound_fail_at_once() -> None:
-    waiting, loop = CommandQueue(BOUNDS), asyncio.get_running_loop()
-    waiting.add(b"x" * 900, 0, loop.create_future())
+    queue, loop = CommandQueue(BOUNDS), asyncio.get_running_loop()
+    queue.add(b"x" * 900, 0, loop.create_future())
 
     with pytest.raises(NotSent):
-        waiting.add(b"x" * 101, 0, loop.create_future())
+        queue.add(b"x" * 101, 0, loop.create_future())
 
 
-async def test_an_answer_makes_room_again() -> None:
-    waiting, loop = CommandQueue(BOUNDS), asyncio.get_running_loop()
-    waiting.add(b"x" * 900, 0, loop.create_future())
-    waiting.send()
-    waiting.answer(b"OK", None)
+async def test_a_reply_makes_room_for_another_command() -> None:
+    queue, loop = CommandQueue(BOUNDS), asyncio.get_running_loop()
+    queue.add(b"x" * 900, 0, loop.create_future())
+    queue.send()
+    queue.answer(b"OK", None)
 
-    assert not waiting.add(b"x" * 900, 0, loop.create_future()).done()
+    assert not queue.add(b"x" * 900, 0, loop.create_future()).done()
 
 
-async def test_the_cause_of_a_lost_connection_is_kept() -> None:
-    waiting, cause = CommandQueue(BOUNDS), OSError("cut")
-    reply = waiting.add(b"GET", 0, asyncio.get_running_loop().create_future())
-    waiting.fail_all(cause)
+async def test_the_error_has_the_cause_of_the_lost_connection() -> None:
+    queue, cause = CommandQueue(BOUNDS), OSError("cut")
+    reply = queue.add(b"GET", 0, asyncio.get_running_loop().create_future())
+    queue.fail_all(cause)
 
     with pytest.raises(ConnectionTrouble) as caught:
         await reply

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Callable
 
 import pytest
 from redis.exceptions import RedisError
@@ -18,7 +19,7 @@ from tests.support.redis_connections import BRIEF, LONG, connected, echoed, unti
 from tests.support.redis_servers import RedisProcess
 
 
-async def test_a_frozen_server_leaves_the_outcome_unknown_and_late_replies_reach_nobody(
+async def test_a_frozen_server_leaves_the_outcome_unknown_and_its_late_reply_is_dropped(
     own_server: RedisProcess,
 ) -> None:
     async with connected(own_server.port, Bounds(timeout=BRIEF, grace=LONG)) as connection:
@@ -32,15 +33,15 @@ async def test_a_frozen_server_leaves_the_outcome_unknown_and_late_replies_reach
         assert await connection.call("ECHO", "thawed") == b"thawed"
 
 
-async def test_a_server_that_freezes_for_a_while_is_not_well_before_it_answers_again(
+async def test_a_frozen_server_is_unhealthy_until_it_answers_again(
     own_server: RedisProcess,
 ) -> None:
     async with connected(own_server.port, Bounds(timeout=BRIEF, grace=LONG)) as connection:
-        await _until(connection, is_well=True)
+        await _until_healthy(connection)
         own_server.signal(signal.SIGSTOP)
-        await _until(connection, is_well=False)
+        await _until_unhealthy(connection)
         own_server.signal(signal.SIGCONT)
-        await _until(connection, is_well=True)
+        await _until_healthy(connection)
 
 
 async def test_a_server_that_stays_frozen_loses_its_connection(own_server: RedisProcess) -> None:
@@ -59,7 +60,7 @@ async def test_a_server_that_stays_frozen_loses_its_connection(own_server: Redis
         assert proxy.accepted > 1
 
 
-async def test_a_killed_server_is_trouble_until_it_is_back(own_server: RedisProcess) -> None:
+async def test_calls_fail_while_the_server_is_dead(own_server: RedisProcess) -> None:
     async with connected(own_server.port) as connection:
         await until_it_answers(connection)
         own_server.kill()
@@ -73,22 +74,22 @@ async def test_a_killed_server_is_trouble_until_it_is_back(own_server: RedisProc
         assert await connection.call("ECHO", "back") == b"back"
 
 
-async def test_once_it_was_away_for_long_new_commands_fail_at_once(
+async def test_after_a_long_absence_new_commands_fail_at_once(
     own_server: RedisProcess,
 ) -> None:
     async with connected(own_server.port, Bounds(timeout=BRIEF, grace=LONG)) as connection:
         await until_it_answers(connection)
         own_server.kill()
         async with asyncio.timeout(20):
-            refused = await _refused_at_once(connection)
+            failure = await _immediate_failure(connection)
         own_server.start()
         await until_it_answers(connection)
 
-        assert isinstance(refused.__cause__, RedisError)
+        assert isinstance(failure.__cause__, RedisError)
         assert await connection.call("ECHO", "back") == b"back"
 
 
-async def test_more_than_the_bound_fails_at_once(shared_server: RedisProcess) -> None:
+async def test_commands_above_the_bound_fail_at_once(shared_server: RedisProcess) -> None:
     bounds = Bounds(timeout=LONG, grace=LONG, commands=10)
     async with connected(shared_server.port, bounds) as connection:
         replies = [connection.call("ECHO", n) for n in range(10)]
@@ -99,7 +100,7 @@ async def test_more_than_the_bound_fails_at_once(shared_server: RedisProcess) ->
         assert await connection.call("ECHO", 11) == b"11"
 
 
-async def test_a_closed_connection_takes_nothing_more(shared_server: RedisProcess) -> None:
+async def test_a_closed_connection_accepts_no_commands(shared_server: RedisProcess) -> None:
     async with connected(shared_server.port) as connection:
         waiting = connection.call("PING")
     with pytest.raises(ConnectionTrouble):
@@ -108,20 +109,28 @@ async def test_a_closed_connection_takes_nothing_more(shared_server: RedisProces
         connection.call("PING")
 
 
-async def _refused_at_once(connection: Multiplexer) -> NotSent:
-    """How the first command is refused that is not even waited with."""
+async def _immediate_failure(connection: Multiplexer) -> NotSent:
+    """The error of the first command that is not queued."""
     while True:
         try:
             reply = connection.call("PING")
-        except NotSent as refused:
-            return refused
+        except NotSent as failure:
+            return failure
         await asyncio.wait([reply])
         assert isinstance(reply.exception(), ConnectionTrouble)
 
 
-async def _until(connection: Multiplexer, *, is_well: bool) -> None:
-    """Return once the connection knows about it."""
+async def _until_healthy(connection: Multiplexer) -> None:
+    await _until(lambda: bool(connection.healthy_for), connection)
+
+
+async def _until_unhealthy(connection: Multiplexer) -> None:
+    await _until(lambda: not connection.healthy_for, connection)
+
+
+async def _until(holds: Callable[[], bool], connection: Multiplexer) -> None:
+    """Return once the connection has noticed."""
     async with asyncio.timeout(15):
-        while bool(connection.healthy_for) is not is_well:
+        while not holds():
             await echoed(connection, 1)
             await asyncio.sleep(0)

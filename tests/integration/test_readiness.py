@@ -1,4 +1,4 @@
-"""A Redis that answers and takes no writes keeps no conversations, so nobody is sent here."""
+"""A Redis that answers but accepts no writes is not ready."""
 
 import pytest
 
@@ -39,7 +39,7 @@ async def test_a_replica_is_not_ready(own_server: RedisProcess) -> None:
         assert not await is_ready(harness)
 
 
-async def test_asking_leaves_nothing_behind(harness: RedisHarness) -> None:
+async def test_the_check_leaves_no_key(harness: RedisHarness) -> None:
     assert await is_ready(harness)
 
     assert await harness.redis.dbsize() == 0

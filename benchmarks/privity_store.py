@@ -1,4 +1,4 @@
-"""Privity's store over a real server, and turns to take with it."""
+"""Privity's store over a real server, and a conversation to take turns in."""
 # ruff: noqa: INP001 - imported by scripts
 
 import os
@@ -24,9 +24,9 @@ from domain.model.piece import TextPiece
 from domain.service.turn_lifecycle import NewTurn, add_user_message, finish, new_conversation
 from ports.conversation_store import Change
 
-NAMES = RandomIdentifiers()
-AT_HAND = 200
-"""Messages that a use case asks for when it opens a turn."""
+IDENTIFIERS = RandomIdentifiers()
+TURN_WINDOW = 200
+"""The number of newest messages that a use case loads when it opens a turn."""
 
 
 @asynccontextmanager
@@ -34,73 +34,79 @@ async def sealed_store(port: int) -> AsyncIterator[RedisConversationStore]:
     """The store as the container wires it."""
     clock = SystemClock()
     place = RedisAddress(url=f"redis://127.0.0.1:{port}/0")
-    async with open_redis(place, clock=clock, telemetry=StructuredLog(str)) as commands:
+    async with open_redis(place, clock=clock, telemetry=StructuredLog(str)) as client:
         sealer = Sealer(ring=KeyRing.random(os.urandom), random_bytes=os.urandom)
-        log = RedisTurnLog(commands=commands, sealer=sealer, clock=clock, batching=Batching())
-        yield RedisConversationStore(commands=commands, sealer=sealer, log=log, clock=clock)
+        log = RedisTurnLog(client=client, sealer=sealer, clock=clock, batching=Batching())
+        yield RedisConversationStore(client=client, sealer=sealer, log=log, clock=clock)
 
 
-def _opening() -> NewTurn:
-    return NewTurn(turn_id=NAMES.turn_id(), reply_id=NAMES.message_id(), at=datetime.now(UTC))
+def _new_turn() -> NewTurn:
+    return NewTurn(
+        turn_id=IDENTIFIERS.turn_id(), reply_id=IDENTIFIERS.message_id(), at=datetime.now(UTC)
+    )
 
 
 @define
-class Talk:
-    """Somebody and their conversation, which begins with the first turn, as in a use case."""
+class StoredChat:
+    """A user and a conversation, which is created by its first turn, as in a use case."""
 
     store: RedisConversationStore
     locale: str
     owner: Owner = Factory(lambda: Owner(secret=os.urandom(32)))
-    session_id: SessionId = Factory(NAMES.session_id)
+    session_id: SessionId = Factory(IDENTIFIERS.session_id)
     _is_new: bool = True
-    _opening: NewTurn = Factory(_opening)
-    _begun: Conversation | None = None
+    _turn: NewTurn = Factory(_new_turn)
+    _open: Conversation | None = None
 
     async def take_turn(self, question: str, reply: str) -> None:
-        """Question and reply, each durable when it is acknowledged."""
+        """Store a question and its reply in two commits, each acknowledged."""
         await self.begin(question)
         await self.end(reply)
 
-    async def continued(self, known: Conversation, question: str, reply: str) -> Conversation:
-        """The same without a read; the conversation after it."""
-        self._opening = _opening()
-        asking = _asking(self._opening, question)
-        self._begun = await self.store.update(
-            ConversationRef(self.owner, self.session_id), asking, base=known
+    async def take_turn_on(self, loaded: Conversation, question: str, reply: str) -> Conversation:
+        """The same on a loaded conversation, without a read; returns it after the turn."""
+        self._turn = _new_turn()
+        change = _with_question(self._turn, question)
+        self._open = await self.store.update(
+            ConversationRef(self.owner, self.session_id), change, base=loaded
         )
         return await self.end(reply)
 
     async def begin(self, question: str) -> None:
-        """The first half of a turn."""
-        self._opening = _opening()
-        asking = _asking(self._opening, question)
+        """Store the question, which opens the turn."""
+        self._turn = _new_turn()
+        change = _with_question(self._turn, question)
         if self._is_new:
-            empty = new_conversation(self.session_id, locale=self.locale, at=self._opening.at)
-            await self.store.create(self.owner, asking(empty))
+            empty = new_conversation(self.session_id, locale=self.locale, at=self._turn.at)
+            await self.store.create(self.owner, change(empty))
         else:
-            self._begun = await self.store.update(
-                ConversationRef(self.owner, self.session_id), asking, last=AT_HAND
+            self._open = await self.store.update(
+                ConversationRef(self.owner, self.session_id), change, last=TURN_WINDOW
             )
         self._is_new = False
 
     async def end(self, reply: str) -> Conversation:
-        """The second half."""
-        answering: Change = partial(
+        """Store the reply, which ends the turn."""
+        change: Change = partial(
             finish,
-            turn_id=self._opening.turn_id,
+            turn_id=self._turn.turn_id,
             pieces=(TextPiece(reply),),
             at=datetime.now(UTC),
             reason=FinishReason.STOP,
             usage=Usage(input_tokens=len(reply), output_tokens=len(reply)),
         )
-        begun, self._begun = self._begun, None
+        opened, self._open = self._open, None
         return await self.store.update(
-            ConversationRef(self.owner, self.session_id), answering, base=begun
+            ConversationRef(self.owner, self.session_id), change, base=opened
         )
 
 
-def _asking(opening: NewTurn, question: str) -> Change:
+def _with_question(turn: NewTurn, question: str) -> Change:
     parts = (TextPart(question),)
     return partial(
-        add_user_message, opening=opening, message_id=NAMES.message_id(), parts=parts, is_new=True
+        add_user_message,
+        new_turn=turn,
+        message_id=IDENTIFIERS.message_id(),
+        parts=parts,
+        is_new=True,
     )

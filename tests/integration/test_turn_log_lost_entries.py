@@ -1,4 +1,4 @@
-"""A Redis that came back without what it had last: nothing is read with a hole in it."""
+"""A Redis that restarted without its latest entries: no log is read with a gap."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -25,14 +25,14 @@ from tests.support.changes import asking, interrupting
 from tests.support.redis_servers import RedisProcess
 from tests.support.redis_store import RedisHarness, redis_harness
 
-AT_ONCE_SENT = Batching(within=timedelta(hours=1), characters=1)
-SELDOM_SENT = Batching(within=timedelta(hours=1), characters=1_000)
+SENT_AT_ONCE = Batching(within=timedelta(hours=1), max_bytes=1)
+SENT_RARELY = Batching(within=timedelta(hours=1), max_bytes=1_000)
 END = TurnEnd(outcome=Outcome.FINISHED)
 
 
 @pytest.fixture
 async def writing(shared_server: RedisProcess) -> AsyncIterator[RedisHarness]:
-    async with redis_harness(shared_server.url, batching=AT_ONCE_SENT) as harness:
+    async with redis_harness(shared_server.url, batching=SENT_AT_ONCE) as harness:
         await harness.redis.flushdb()
         yield harness
 
@@ -44,10 +44,10 @@ async def turn(writing: RedisHarness) -> Turn:
     await writing.store.create(OWNER, conversation)
     turn = turn_of(conversation)
     await writing.log.append(REF, turn, numbered("one", "two"))
-    fsynced = await writing.redis.dump(log_key(ID))
+    synced = await writing.redis.dump(log_key(ID))
     await writing.log.append(REF, turn, numbered("three", "four", first=3))
-    assert fsynced is not None
-    await writing.redis.restore(log_key(ID), 600_000, fsynced, replace=True)
+    assert synced is not None
+    await writing.redis.restore(log_key(ID), 600_000, synced, replace=True)
     return turn
 
 
@@ -56,7 +56,7 @@ async def read_elsewhere(server: RedisProcess, turn: Turn) -> Batch:
         return await other.log.read(TurnRef(REF, turn.id), 0, AT_ONCE)
 
 
-async def test_what_was_lost_is_written_again_before_the_next_piece(
+async def test_lost_pieces_are_written_again_before_the_next_piece(
     writing: RedisHarness, turn: Turn, shared_server: RedisProcess
 ) -> None:
     after = await writing.log.append(REF, turn, numbered("five", first=5))
@@ -67,7 +67,7 @@ async def test_what_was_lost_is_written_again_before_the_next_piece(
     )
 
 
-async def test_a_sign_of_life_brings_back_what_was_lost(
+async def test_a_sign_of_life_writes_lost_pieces_again(
     writing: RedisHarness, turn: Turn, shared_server: RedisProcess
 ) -> None:
     assert await writing.log.append(REF, turn, []) is AppendResult.CONTINUE
@@ -75,7 +75,7 @@ async def test_a_sign_of_life_brings_back_what_was_lost(
     assert await read_elsewhere(shared_server, turn) == batch_of("one", "two", "three", "four")
 
 
-async def test_the_end_brings_back_what_was_lost(
+async def test_the_end_writes_lost_pieces_again(
     writing: RedisHarness, turn: Turn, shared_server: RedisProcess
 ) -> None:
     await writing.log.end(REF, turn, END)
@@ -84,7 +84,7 @@ async def test_the_end_brings_back_what_was_lost(
     assert await read_elsewhere(shared_server, turn) == Batch(pieces=whole, end=END)
 
 
-async def test_a_writer_that_holds_only_the_rest_is_told_that_the_log_is_gone(
+async def test_the_log_is_gone_for_a_writer_without_the_lost_pieces(
     turn: Turn, shared_server: RedisProcess
 ) -> None:
     async with redis_harness(shared_server.url) as other:
@@ -94,7 +94,7 @@ async def test_a_writer_that_holds_only_the_rest_is_told_that_the_log_is_gone(
     assert await read_elsewhere(shared_server, turn) == batch_of("one", "two")
 
 
-async def test_what_comes_before_the_beginning_of_a_log_opened_again_waits_for_it(
+async def test_a_reopened_log_accepts_nothing_before_its_first_piece(
     writing: RedisHarness, turn: Turn, shared_server: RedisProcess
 ) -> None:
     await writing.redis.delete(log_key(ID))
@@ -107,24 +107,24 @@ async def test_what_comes_before_the_beginning_of_a_log_opened_again_waits_for_i
     assert await read_elsewhere(shared_server, turn) == batch_of("one", "two", "three")
 
 
-async def test_a_log_whose_opening_was_not_heard_of_is_opened_for_its_writer(
+async def test_a_log_that_another_process_reopened_is_reopened_for_its_writer(
     writing: RedisHarness, turn: Turn, shared_server: RedisProcess
 ) -> None:
     await writing.redis.delete(log_key(ID))
-    async with redis_harness(shared_server.url) as unheard:
-        await unheard.store.ensure_log(TurnRef(REF, turn.id))
+    async with redis_harness(shared_server.url) as other:
+        await other.store.ensure_log(TurnRef(REF, turn.id))
     await writing.store.ensure_log(TurnRef(REF, turn.id))
     await writing.log.append(REF, turn, numbered("one"))
     await writing.redis.delete(log_key(ID))
 
-    # Who follows in the writer's process reads what the writer holds.
+    # Followers in the writer's process read from its memory.
     assert await writing.log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == batch_of("one")
 
 
-async def test_a_late_writer_takes_nothing_from_the_turn_that_took_its_place(
+async def test_a_late_writer_of_an_older_turn_changes_nothing_in_the_newer_one(
     shared_server: RedisProcess,
 ) -> None:
-    async with redis_harness(shared_server.url, batching=SELDOM_SENT) as harness:
+    async with redis_harness(shared_server.url, batching=SENT_RARELY) as harness:
         await harness.redis.flushdb()
         await harness.store.create(OWNER, with_question(a_conversation()))
         older = turn_of(await harness.store.update(REF, interrupting()))

@@ -1,4 +1,4 @@
-"""What a Docker engine has: asked of the ``docker`` command, which pulls nothing here."""
+"""Which images the Docker engine has. Nothing is pulled."""
 
 import subprocess
 from functools import cache
@@ -11,28 +11,28 @@ _PATIENCE: Final = 20
 
 @cache
 def why_no_images(*names: str) -> str:
-    """Why containers of these images cannot be run here; empty when they can."""
+    """Why containers of these images cannot be run here; empty if they can."""
     return next((why for name in names if (why := _why_no_image(name))), "")
 
 
 def _why_no_image(name: str) -> str:
     try:
-        asked = ran("docker", "image", "inspect", name)
+        ended = ran("docker", "image", "inspect", name)
     except FileNotFoundError:
         return "docker is not installed"
     except subprocess.TimeoutExpired:
         return "the Docker engine does not answer"
-    if asked.returncode == 0:
+    if ended.returncode == 0:
         return ""
     return (
         f"the Docker engine has no {name}"
-        if "no such image" in asked.stderr.lower()
+        if "no such image" in ended.stderr.lower()
         else "no Docker engine answers"
     )
 
 
 def ran(*command: str) -> subprocess.CompletedProcess[str]:
-    """A short question to the engine."""
+    """Run a short command and capture its output."""
     return subprocess.run(  # noqa: S603 - commands of our own
         command, capture_output=True, text=True, check=False, timeout=_PATIENCE
     )

@@ -1,4 +1,4 @@
-"""A primary that has become a replica, behind a name that leads elsewhere by now."""
+"""A primary that became a replica, and whose host name leads to the new primary by now."""
 
 import asyncio
 from contextlib import suppress
@@ -10,24 +10,24 @@ from tests.support.redis_servers import RedisProcess
 from tests.support.redis_store import RedisHarness, redis_harness
 
 
-async def test_the_new_primary_is_found_over_a_new_connection(
+async def test_a_new_connection_reaches_the_new_primary(
     harness: RedisHarness, own_server: RedisProcess
 ) -> None:
     async with (
-        proxy_to(own_server.port) as name,
-        redis_harness(f"redis://127.0.0.1:{name.port}/0") as ours,
+        proxy_to(own_server.port) as proxy,
+        redis_harness(f"redis://127.0.0.1:{proxy.port}/0") as ours,
         redis_harness(own_server.url) as former,
     ):
         await ours.client.call_idempotent("test", "PING")
         await former.redis.replicaof("127.0.0.1", "1")
-        name.target = int(harness.redis.connection_pool.connection_kwargs["port"])
-        await asyncio.wait_for(_stored(ours), 20)
+        proxy.target = int(harness.redis.connection_pool.connection_kwargs["port"])
+        await asyncio.wait_for(_create(ours), 20)
 
         assert texts_of(await harness.store.load(REF)) == ["Hello?"]
-        assert name.accepted == 2
+        assert proxy.accepted == 2
 
 
-async def _stored(ours: RedisHarness) -> None:
+async def _create(ours: RedisHarness) -> None:
     while True:
         with suppress(StoreUnavailable):
             await ours.store.create(OWNER, with_question(a_conversation()))

@@ -1,4 +1,4 @@
-"""Ways to reach Redis: TLS and whom to trust, passwords and users, sockets, databases, patience."""
+"""Connecting with TLS: whose certificates are trusted, and what we present."""
 
 import ssl
 from pathlib import Path
@@ -8,10 +8,8 @@ import trustme
 
 from adapters.encrypted_redis.connecting import RedisAddress
 from tests.support.proxies import proxy_to
-from tests.support.redis_connections import answers, refusal
-from tests.support.redis_servers import (
-    RedisProcess,
-)
+from tests.support.redis_connections import answers, connect_error
+from tests.support.redis_servers import RedisProcess
 
 
 @pytest.fixture(scope="module")
@@ -26,17 +24,19 @@ def ca_file(authority: trustme.CA, tmp_path: Path) -> Path:
     return file
 
 
-def server_side(authority: trustme.CA, name: str, *, asks: bool = False) -> ssl.SSLContext:
+def server_side(
+    authority: trustme.CA, name: str, *, requires_client: bool = False
+) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(name).configure_cert(context)
-    if asks:
+    if requires_client:
         authority.configure_trust(context)
         context.verify_mode = ssl.CERT_REQUIRED
     return context
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
-async def test_tls_with_a_certificate_for_this_host(
+async def test_a_certificate_for_this_host_is_accepted(
     shared_server: RedisProcess, authority: trustme.CA, ca_file: Path, name: str
 ) -> None:
     async with proxy_to(shared_server.port, server_side(authority, name)) as proxy:
@@ -47,28 +47,45 @@ async def test_a_certificate_for_another_host_is_refused(
     shared_server: RedisProcess, authority: trustme.CA, ca_file: Path
 ) -> None:
     async with proxy_to(shared_server.port, server_side(authority, "elsewhere.example")) as proxy:
-        place = RedisAddress(url=f"rediss://localhost:{proxy.port}/0", ca_file=ca_file)
+        address = RedisAddress(url=f"rediss://localhost:{proxy.port}/0", ca_file=ca_file)
 
-        assert "does not answer" in await refusal(place)
+        assert "does not answer" in await connect_error(address)
 
 
 async def test_a_certificate_of_an_unknown_authority_is_refused(
     shared_server: RedisProcess, authority: trustme.CA
 ) -> None:
     async with proxy_to(shared_server.port, server_side(authority, "localhost")) as proxy:
-        assert "does not answer" in await refusal(
+        assert "does not answer" in await connect_error(
             RedisAddress(url=f"rediss://localhost:{proxy.port}/0")
         )
 
 
-async def test_a_client_certificate_is_shown_where_one_is_asked_for(
+@pytest.mark.parametrize(("name", "is_trusted"), [("localhost", False), ("other.example", True)])
+async def test_no_option_of_the_url_switches_certificate_checks_off(
+    shared_server: RedisProcess,
+    authority: trustme.CA,
+    ca_file: Path,
+    name: str,
+    *,
+    is_trusted: bool,
+) -> None:
+    async with proxy_to(shared_server.port, server_side(authority, name)) as proxy:
+        options = "ssl_cert_reqs=none&ssl_check_hostname=false"
+        url = f"rediss://localhost:{proxy.port}/0?{options}"
+        address = RedisAddress(url=url, ca_file=ca_file if is_trusted else None)
+
+        assert "does not answer" in await connect_error(address)
+
+
+async def test_a_client_certificate_is_presented_where_the_server_requires_one(
     shared_server: RedisProcess, authority: trustme.CA, ca_file: Path, tmp_path: Path
 ) -> None:
-    ours = authority.issue_cert("privity")
-    ours.cert_chain_pems[0].write_to_path(str(tmp_path / "client.pem"))
-    ours.private_key_pem.write_to_path(str(tmp_path / "client.key"))
-    asking = server_side(authority, "localhost", asks=True)
-    async with proxy_to(shared_server.port, asking) as proxy:
+    client = authority.issue_cert("privity")
+    client.cert_chain_pems[0].write_to_path(str(tmp_path / "client.pem"))
+    client.private_key_pem.write_to_path(str(tmp_path / "client.key"))
+    requiring = server_side(authority, "localhost", requires_client=True)
+    async with proxy_to(shared_server.port, requiring) as proxy:
         url = f"rediss://localhost:{proxy.port}/0"
 
         assert await answers(
@@ -79,4 +96,4 @@ async def test_a_client_certificate_is_shown_where_one_is_asked_for(
                 client_key=tmp_path / "client.key",
             )
         )
-        assert "does not answer" in await refusal(RedisAddress(url=url, ca_file=ca_file))
+        assert "does not answer" in await connect_error(RedisAddress(url=url, ca_file=ca_file))

@@ -1,4 +1,4 @@
-"""OpenAI's clients are answered alike wherever conversations lie."""
+"""OpenAI's clients get the same answers from both stores."""
 
 from collections.abc import AsyncIterator
 
@@ -16,7 +16,7 @@ from tests.support.v1_client import V1Client
 async def service(
     shared_server: RedisProcess, request: pytest.FixtureRequest
 ) -> AsyncIterator[RunningService]:
-    """A service whose conversations lie here or there."""
+    """A service with either store."""
     url = shared_server.url if request.param == "redis" else None
     settings = evolve(GENEROUS, redis_url=url, keys=NEW)
     async with running_service(settings, model=ToolModel()) as running:
@@ -24,25 +24,23 @@ async def service(
 
 
 @pytest.mark.parametrize("name", ["conversations", "responses", "sessions", "streams", "tools"])
-async def test_recorded_exchanges_are_answered_alike_by_every_storage(
-    service: RunningService, name: str
-) -> None:
+async def test_recorded_exchanges_get_the_same_answers(service: RunningService, name: str) -> None:
     recorded = recording(name)
 
     assert await replayed(await V1Client.new(service.url), recorded) == recorded
 
 
 async def test_items_are_added_and_deleted_far_from_the_end(service: RunningService) -> None:
-    program = await V1Client.new(service.url)
-    conversation = await program.conversation(*(f"{number}" for number in range(20)))
+    client = await V1Client.new(service.url)
+    conversation = await client.conversation(*(f"{number}" for number in range(20)))
     path = f"/v1/conversations/{conversation}/items"
     for number in range(20, 240, 20):
         items = [{"role": "user", "content": f"{n}"} for n in range(number, number + 20)]
-        assert (await program.post(path, {"items": items})).status == 200
-    oldest = (await program.get(f"{path}?order=asc&limit=3")).document["data"]
-    deleted = await program.delete(f"{path}/{oldest[1]['id']}")
-    answered = await program.ask("240", conversation=conversation)
-    left = (await program.get(f"{path}?order=asc&limit=2")).document["data"]
+        assert (await client.post(path, {"items": items})).status == 200
+    oldest = (await client.get(f"{path}?order=asc&limit=3")).document["data"]
+    deleted = await client.delete(f"{path}/{oldest[1]['id']}")
+    response = await client.ask("240", conversation=conversation)
+    remaining = (await client.get(f"{path}?order=asc&limit=2")).document["data"]
 
-    assert (deleted.status, answered.status) == (200, 200)
-    assert left == [oldest[0], oldest[2]]
+    assert (deleted.status, response.status) == (200, 200)
+    assert remaining == [oldest[0], oldest[2]]

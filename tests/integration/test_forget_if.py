@@ -1,4 +1,4 @@
-"""Forgetting on a condition while others write: nothing they said goes with it."""
+"""Forgetting on a condition while others write: a message they add is not deleted unseen."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tests.support.redis_servers import RedisProcess
 from tests.support.redis_store import redis_harness
 
 
-async def test_a_faster_writer_is_asked_about_as_well(
+async def test_the_predicate_sees_what_a_faster_writer_added(
     shared_server: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with (
@@ -22,17 +22,17 @@ async def test_a_faster_writer_is_asked_about_as_well(
         await harness.store.create(OWNER, after_turns(1))
         run, seen = harness.client.run_script, list[str]()
 
-        async def late(doing: str, *arguments: Any, **options: Any) -> Any:
+        async def run_late(doing: str, *arguments: Any, **options: Any) -> Any:
             if doing == "forget" and len(seen) == 1:
                 await other.store.update(REF, asking("Meanwhile", 2))
             return await run(doing, *arguments, **options)
 
-        def wanted(known: Conversation) -> bool:
-            seen.append(known.messages[-1].text)
-            return known.messages[-1].text != "Meanwhile"
+        def predicate(conversation: Conversation) -> bool:
+            seen.append(conversation.messages[-1].text)
+            return conversation.messages[-1].text != "Meanwhile"
 
-        monkeypatch.setattr(harness.client, "run_script", late)
-        await harness.store.forget_if(REF, wanted)
+        monkeypatch.setattr(harness.client, "run_script", run_late)
+        await harness.store.forget_if(REF, predicate)
 
         assert seen == ["answer 1", "Meanwhile"]
         assert texts_of(await other.store.load(REF))[-1] == "Meanwhile"

@@ -1,4 +1,4 @@
-"""The one connection, over a real server and networks that misbehave."""
+"""The one connection, over a real server and unreliable networks."""
 
 import asyncio
 import random
@@ -6,15 +6,13 @@ import random
 import pytest
 from redis.exceptions import ResponseError
 
-from adapters.encrypted_redis.command_queue import (
-    ConnectionTrouble,
-)
+from adapters.encrypted_redis.command_queue import ConnectionTrouble
 from tests.support.proxies import proxy_to
 from tests.support.redis_connections import connected, echoed, until_it_answers
 from tests.support.redis_servers import RedisProcess
 
 
-async def test_everybody_gets_their_own_reply(shared_server: RedisProcess) -> None:
+async def test_every_caller_gets_its_own_reply(shared_server: RedisProcess) -> None:
     async with connected(shared_server.port) as connection:
         replies = await asyncio.gather(*(echoed(connection, n) for n in range(1_000)))
 
@@ -29,35 +27,35 @@ async def test_all_callers_share_one_connection(shared_server: RedisProcess) -> 
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_callers_who_leave_take_no_one_elses_reply_along(
+async def test_cancelled_callers_do_not_take_the_replies_of_others(
     shared_server: RedisProcess, seed: int
 ) -> None:
     chance = random.Random(seed)
     async with connected(shared_server.port) as connection:
         tasks = [asyncio.create_task(echoed(connection, n)) for n in range(300)]
         await asyncio.sleep(0)
-        left = {n for n in range(300) if chance.random() < 0.3 and tasks[n].cancel()}
+        cancelled = {n for n in range(300) if chance.random() < 0.3 and tasks[n].cancel()}
         await asyncio.wait(tasks)
         await connection.call("PING")
 
-    assert left
-    assert all(tasks[n].result() == b"%d" % n for n in set(range(300)) - left)
+    assert cancelled
+    assert all(tasks[n].result() == b"%d" % n for n in set(range(300)) - cancelled)
 
 
-async def test_a_caller_who_leaves_abandons_the_reply_and_not_the_command(
+async def test_a_cancelled_caller_abandons_the_reply_and_not_the_command(
     shared_server: RedisProcess,
 ) -> None:
     async with connected(shared_server.port) as connection:
-        await connection.call("DEL", "left")
-        reply = connection.call("SET", "left", "behind")
+        await connection.call("DEL", "key")
+        reply = connection.call("SET", "key", "value")
         reply.cancel()
 
-        assert await connection.call("GET", "left") == b"behind"
-        await connection.call("DEL", "left")
+        assert await connection.call("GET", "key") == b"value"
+        await connection.call("DEL", "key")
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_a_cut_gives_trouble_or_the_right_reply_and_then_all_is_well(
+async def test_after_a_cut_a_call_fails_or_gets_the_right_reply_and_later_calls_succeed(
     shared_server: RedisProcess, seed: int
 ) -> None:
     chance = random.Random(seed)
@@ -74,12 +72,12 @@ async def test_a_cut_gives_trouble_or_the_right_reply_and_then_all_is_well(
 
     assert replies == [b"%d" % n for n in range(50)]
     assert all(
-        isinstance(result, ConnectionTrouble) or result == b"%d" % (place % 50)
-        for place, result in enumerate(results)
+        isinstance(result, ConnectionTrouble) or result == b"%d" % (index % 50)
+        for index, result in enumerate(results)
     )
 
 
-async def test_a_refusal_reaches_only_who_asked(shared_server: RedisProcess) -> None:
+async def test_an_error_reply_reaches_only_its_caller(shared_server: RedisProcess) -> None:
     async with connected(shared_server.port) as connection:
         first, refused, last = (
             connection.call("ECHO", "a"),

@@ -1,6 +1,7 @@
-"""A language model that tells what its prompt's last message orders, and fails as ordered.
+"""A model server that does what the last message of the prompt says, including how it fails.
 
-An order is ``tell <name> <pieces> <pause in ms> <ending>``; the reply is ``<name>.1 <name>.2 …``.
+An instruction is ``tell <name> <pieces> <pause in ms> <ending>``; its reply is
+``<name>.1 <name>.2 …``.
 """
 
 import asyncio
@@ -22,12 +23,12 @@ GARBAGE: Final = "garbage"
 REFUSE: Final = "refuse"
 
 
-def an_order(name: str, pieces: int, pause: int = 0, ending: str = FINISH) -> str:
+def instruction(name: str, pieces: int, pause: int = 0, ending: str = FINISH) -> str:
     return f"tell {name} {pieces} {pause} {ending}"
 
 
-def told(name: str, pieces: int) -> str:
-    """The whole reply to such an order."""
+def reply_to(name: str, pieces: int) -> str:
+    """The whole reply to such an instruction."""
     return "".join(_pieces(name, pieces))
 
 
@@ -36,16 +37,16 @@ def _pieces(name: str, count: int) -> list[str]:
 
 
 @define
-class OrderedModel:
-    """Counts how often each name was told."""
+class InstructedModel:
+    """Counts its requests by the name in the instruction."""
 
     url: str = ""
-    asked: Counter[str] = Factory(Counter)
+    requests: Counter[str] = Factory(Counter)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        ordered = json.loads(await request.read())["messages"][-1]["content"]
-        _, name, count, pause, ending = str(ordered).split()
-        self.asked[name] += 1
+        message = json.loads(await request.read())["messages"][-1]["content"]
+        _, name, count, pause, ending = str(message).split()
+        self.requests[name] += 1
         if ending == REFUSE:
             return web.Response(status=500, text="no")
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
@@ -67,20 +68,20 @@ async def _end(request: web.Request, response: web.StreamResponse, ending: str) 
     elif ending == DIE:
         await response.write(delta(content="half")[:30])
         assert request.transport is not None
-        # Closed and not aborted: what was said before has to arrive.
+        # Closed, not aborted, so that the pieces before it arrive.
         request.transport.close()
 
 
 @asynccontextmanager
-async def ordered_model_server() -> AsyncIterator[OrderedModel]:
-    ordered_model = OrderedModel()
+async def instructed_model_server() -> AsyncIterator[InstructedModel]:
+    model = InstructedModel()
     app = web.Application()
-    app.router.add_post("/v1/chat/completions", ordered_model.answer)
+    app.router.add_post("/v1/chat/completions", model.answer)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        ordered_model.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-        yield ordered_model
+        model.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        yield model
     finally:
         await runner.cleanup()

@@ -1,4 +1,4 @@
-"""Who is let in, and how long a Redis that is not there is waited for."""
+"""Connecting as a user, to a database or a socket, and waiting for a Redis that is not there."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -8,13 +8,10 @@ import pytest
 from adapters.encrypted_redis.connecting import RedisAddress, open_redis
 from adapters.system.clock import SystemClock
 from tests.support.fakes import RecordingTelemetry
-from tests.support.redis_connections import PASSWORD, QUOTED, answers, opened, refusal
-from tests.support.redis_servers import (
-    RedisProcess,
-    embedded_binary,
-    free_port,
-    redis_process,
-)
+from tests.support.redis_connections import answers, connect_error, connected_client
+from tests.support.redis_servers import RedisProcess, embedded_binary, free_port, redis_process
+
+SECRET = "a_planted_password"
 
 
 @pytest.fixture(scope="module")
@@ -22,16 +19,13 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
     """A server with a password, an ACL user, a socket, and every loopback address."""
     users = tmp_path_factory.mktemp("acl") / "users.acl"
     users.write_text(
-        f"user default on >{PASSWORD.replace(' ', '_')} ~* +@all\n"
-        f"user chat on >{PASSWORD.replace(' ', '_')} ~conversation:* -@all +ping +select\n"
+        f"user default on >{SECRET} ~* +@all\n"
+        f"user chat on >{SECRET} ~conversation:* -@all +ping +select\n"
     )
     socket = users.with_name("redis.sock")
     options = ("--aclfile", str(users), "--unixsocket", str(socket), "--bind", "127.0.0.1", "::1")
     with redis_process(embedded_binary(), *options) as server:
         yield server
-
-
-SECRET = PASSWORD.replace(" ", "_")
 
 
 @pytest.mark.parametrize(
@@ -43,7 +37,7 @@ SECRET = PASSWORD.replace(" ", "_")
         "unix://:{secret}@{socket}?db=2",
     ],
 )
-async def test_passwords_users_databases_addresses_and_sockets(
+async def test_passwords_users_databases_addresses_and_sockets_are_taken_from_the_url(
     guarded: RedisProcess, url: str
 ) -> None:
     socket = next(option for option in guarded.options if str(option).endswith("redis.sock"))
@@ -53,11 +47,11 @@ async def test_passwords_users_databases_addresses_and_sockets(
     )
 
 
-async def test_the_database_number_is_heeded(shared_server: RedisProcess) -> None:
+async def test_the_database_number_is_taken_from_the_url(shared_server: RedisProcess) -> None:
     base = f"redis://127.0.0.1:{shared_server.port}"
     async with (
-        opened(RedisAddress(url=f"{base}/5")) as five,
-        opened(RedisAddress(url=base)) as zero,
+        connected_client(RedisAddress(url=f"{base}/5")) as five,
+        connected_client(RedisAddress(url=base)) as zero,
     ):
         await five.call_once("test", "SET", "only-here", "1")
 
@@ -68,30 +62,32 @@ async def test_the_database_number_is_heeded(shared_server: RedisProcess) -> Non
 @pytest.mark.parametrize(
     ("credentials", "reason"), [(":wrong-secret@", "WRONGPASS"), ("", "NOAUTH")]
 )
-async def test_who_is_not_let_in_is_told_at_once_and_no_password_is_shown(
+async def test_denied_access_is_reported_at_once_and_no_password_is_shown(
     guarded: RedisProcess, credentials: str, reason: str
 ) -> None:
-    told = await refusal(RedisAddress(url=f"redis://{credentials}127.0.0.1:{guarded.port}/0"))
+    error = await connect_error(
+        RedisAddress(url=f"redis://{credentials}127.0.0.1:{guarded.port}/0")
+    )
 
-    assert told == f"Redis at 127.0.0.1:{guarded.port} refuses us ({reason})."
+    assert error == f"Redis at 127.0.0.1:{guarded.port} denied access ({reason})."
 
 
-async def test_a_redis_that_is_not_there_is_named_without_its_password() -> None:
+async def test_a_redis_that_does_not_answer_is_named_without_its_password() -> None:
     port = free_port()
-    told = await refusal(RedisAddress(url=f"redis://user:{SECRET}@localhost:{port}/0"))
+    error = await connect_error(RedisAddress(url=f"redis://user:{SECRET}@localhost:{port}/0"))
 
-    assert told.startswith(f"Redis at localhost:{port} does not answer")
-    assert SECRET not in told
-
-
-def test_a_place_shows_no_password() -> None:
-    place = RedisAddress(url=f"rediss://user:{QUOTED}@[2001:db8::1]/4")
-
-    assert str(place) == "[2001:db8::1]:6379"
-    assert "planted" not in repr(place)
+    assert error.startswith(f"Redis at localhost:{port} does not answer")
+    assert SECRET not in error
 
 
-async def test_a_redis_that_comes_within_the_time_is_waited_for(own_server: RedisProcess) -> None:
+def test_an_address_shows_no_password() -> None:
+    address = RedisAddress(url="rediss://user:a%20planted%20password@[2001:db8::1]/4")
+
+    assert str(address) == "[2001:db8::1]:6379"
+    assert "planted" not in repr(address)
+
+
+async def test_a_redis_that_starts_late_is_waited_for(own_server: RedisProcess) -> None:
     own_server.kill()
 
     class StartingClock(SystemClock):
@@ -105,7 +101,7 @@ async def test_a_redis_that_comes_within_the_time_is_waited_for(own_server: Redi
                 own_server.start()
             await super().sleep(duration)
 
-    place = RedisAddress(url=own_server.url)
-    async with open_redis(place, clock=StartingClock(), telemetry=RecordingTelemetry()) as commands:
-        assert await commands.call_once("test", "PING") == b"PONG"
+    address = RedisAddress(url=own_server.url)
+    async with open_redis(address, clock=StartingClock(), telemetry=RecordingTelemetry()) as client:
+        assert await client.call_once("test", "PING") == b"PONG"
     assert StartingClock.pauses >= 3
