@@ -57,8 +57,8 @@ class Settings:
         "REDIS_ENABLED",
         FLAG,
         None,
-        "`false` keeps conversations in memory, even if REDIS_URL is set.",
-        shown="true",
+        "`false` keeps conversations in memory, even if REDIS_URL is set. `true` needs REDIS_URL.",
+        shown="true if REDIS_URL is set",
     )
     redis_ca_file: Path | None = setting(
         "REDIS_CA_FILE",
@@ -84,9 +84,10 @@ class Settings:
         "PRIVITY_KEYS",
         TEXT,
         None,
-        "Master keys, `label:base64,…`. The first seals, all open. `privity new-key` creates one.",
+        "Master keys, `label:base64,…`. The first one encrypts, and each one can decrypt. "
+        "`privity new-key` creates one.",
         secret=True,
-        shown="random per process",
+        shown="in memory: random per process; with Redis: required",
     )
     public_url: str | None = setting(
         "PRIVITY_PUBLIC_URL",
@@ -135,7 +136,10 @@ class Settings:
         "Context window of the model, in tokens (prompt and reply together).",
     )
     model_reply_tokens: int = setting(
-        "MODEL_REPLY_TOKENS", whole_number(16, 1_000_000), 1_024, "Maximum tokens per reply."
+        "MODEL_REPLY_TOKENS",
+        whole_number(16, 1_000_000),
+        1_024,
+        "Maximum tokens per reply. A reply also ends at 262,144 bytes, about 60,000 tokens.",
     )
     model_connect_timeout: timedelta = setting(
         "MODEL_CONNECT_SECONDS",
@@ -147,7 +151,7 @@ class Settings:
         "MODEL_FIRST_PIECE_SECONDS",
         seconds(1, 600),
         timedelta(seconds=60),
-        "Maximum wait from the request to the first piece of the reply.",
+        "Maximum wait from the request to the first piece (chunk) of the reply.",
     )
     model_silence_timeout: timedelta = setting(
         "MODEL_SILENCE_SECONDS",
@@ -159,7 +163,7 @@ class Settings:
         "ASSISTANT_FILE",
         PATH,
         None,
-        "TOML file with the assistant's prompt, welcome messages and prices.",
+        "TOML file with the assistant's prompt and welcome messages, and the prices of models.",
         shown="a neutral assistant",
     )
     max_turns: int = setting(
@@ -172,13 +176,14 @@ class Settings:
         "PRIVITY_MAX_CONNECTIONS",
         whole_number(16, 1_000_000),
         8_192,
-        "Maximum number of requests one process serves at once, including open streams.",
+        "Maximum number of open connections per process, idle ones included.",
     )
     new_per_hour: int = setting(
         "PRIVITY_NEW_PER_HOUR",
         whole_number(1, 10_000_000),
         120,
-        "Maximum number of new conversations and client keys per address and hour.",
+        "Maximum number of new conversations and client keys, counted together, per address and "
+        "hour.",
     )
     stored_bytes_per_hour: int = setting(
         "PRIVITY_STORED_BYTES_PER_HOUR",
