@@ -189,8 +189,8 @@ def main() -> None:
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is missing: apt-get install wrk")
     print(
-        "| response | responses/s, uvicorn / granian | granian's rate, × uvicorn's "
-        "| CPU, × uvicorn's | p99, × uvicorn's | CPU µs per response |\n|---|---|---|---|---|---|"
+        "| response | responses/s, uvicorn / granian | granian's rate ÷ uvicorn's "
+        "| CPU ÷ uvicorn's | p99 ÷ uvicorn's | CPU µs per response |\n|---|---|---|---|---|---|"
     )
     with running("uvicorn") as uvicorn, running("granian") as granian:
         servers = {"uvicorn": uvicorn, "granian": granian}

@@ -110,7 +110,7 @@ async def main() -> None:
         )
     size = statistics.mean(chat.size for chat in chats())
     print(f"plain text of one conversation: {size:,.0f} bytes\n")
-    print("| | bytes each | fit into 100 MB | Privity fits, × theirs | goal |")
+    print("| | bytes each | fit into 100 MB | Privity's number ÷ theirs | goal |")
     print("|---|---|---|---|---|")
     for name, capacity in capacities.items():
         ratio = f"{capacities[OURS].count / capacity.count:.2f}" if name != OURS else ""

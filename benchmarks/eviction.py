@@ -102,7 +102,7 @@ async def main() -> None:
             states = [f"conversation:state:{chat.session_id}".encode() for chat in running]
             kept = sum(state in remaining for state in states)
             logs = sum(key.endswith(b":turn") for key in remaining)
-            print(f"| of the {RUNNING} in the middle of a turn, kept with state | {kept} |")
+            print(f"| of the {RUNNING} in the middle of a turn, kept completely | {kept} |")
             print(f"| of these, with log | {logs} |\n")
             await _delete_state(redis, running[0])
 

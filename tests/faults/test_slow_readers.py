@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from tests.support.event_stream import events_in, text_of
 from tests.support.fleet import Fleet, client_of
 from tests.support.instructed_model import instruction, reply_to
-from tests.support.native_client import message_body, eventually
+from tests.support.native_client import eventually, message_body
 from tests.support.redis_servers import RedisProcess
 
 PIECES = 30_000
