@@ -81,7 +81,8 @@ async def main(rounds: str = "100") -> None:
         by_size = {size: StoredChat(store, "en") for size in SIZES}
         costs = await _rounds(redis, by_size, int(rounds))
     print(
-        "| | 20 messages | 2,000 messages | ratio | quartiles of the ratio | goal |\n|---|---|---|---|---|---|"
+        "| | 20 messages | 2,000 messages | ratio | quartiles of the ratio | goal |\n"
+        "|---|---|---|---|---|---|"
     )
     elapsed, cpu = ([[cost[at] for cost in costs[size]] for size in SIZES] for at in (0, 1))
     print(_row("µs per commit", *elapsed, goal="at most 1.3"))
