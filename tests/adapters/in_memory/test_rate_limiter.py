@@ -92,7 +92,7 @@ async def test_counters_leave_memory_once_their_hour_is_over() -> None:
 async def test_the_oldest_counters_leave_when_there_are_very_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rate_limiter, "MOST_COUNTERS", 3)
+    monkeypatch.setattr(rate_limiter, "MAX_COUNTERS", 3)
     limiter = a_limiter(ManualClock())
     for number in (1, 2, 3, 1, 4):
         await limiter.consume(f"198.51.100.{number}", Quota.NEW)
