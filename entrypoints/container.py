@@ -35,6 +35,7 @@ from adapters.sealing.sealer import Sealer
 from adapters.system.clock import SystemClock
 from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
+from domain.model.assistant import Assistant
 from domain.model.turn import TurnPolicy
 from domain.service.prompt_building import Budget
 from entrypoints.settings import Settings, Storage
@@ -44,7 +45,7 @@ from entrypoints.usecases.conversations import (
     ForgetConversation,
     ReadHistory,
 )
-from entrypoints.usecases.create_response import CreateResponse
+from entrypoints.usecases.create_response import BaseConversation, CreateResponse
 from entrypoints.usecases.edit_items import CreateConversation, EditItems
 from entrypoints.usecases.ephemeral_reply import EphemeralReply
 from entrypoints.usecases.follow_turn import FollowTurn, MissingLogs, TurnWatch
@@ -53,8 +54,8 @@ from entrypoints.usecases.regenerate import Regenerate
 from entrypoints.usecases.run_turn import RunTurn, SaveReply
 from entrypoints.usecases.send_message import SendMessage
 from entrypoints.usecases.stop_turn import StopTurn
+from entrypoints.usecases.stream_reply import StreamReply
 from entrypoints.usecases.submit_tool_results import SubmitToolResults
-from ports.assistant_profile import AssistantProfile
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
@@ -120,6 +121,8 @@ def _in_memory(clock: Clock) -> OpenedStorage:
 
 USE_CASES: Final = (
     AbandonTurn,
+    BaseConversation,
+    StreamReply,
     Regenerate,
     SubmitToolResults,
     FindConversation,
@@ -155,14 +158,13 @@ async def opened_container(settings: Settings) -> AsyncIterator[punq.Container]:
     keys: ClientKeys = SealedClientKeys(ring=ring, random_bytes=os.urandom)
     clock: Clock = SystemClock()
     telemetry: Telemetry = StructuredLog(keys.pseudonym)
-    profile: AssistantProfile = load_assistant(settings.assistant_file)
     identifiers: IdentifierSource = RandomIdentifiers()
     runner = TaskTurnRunner(max_turns=settings.max_turns, telemetry=telemetry)
     turn_runner: TurnRunner = runner
     container.register(ClientKeys, instance=keys)
     container.register(Clock, instance=clock)
     container.register(Telemetry, instance=telemetry)
-    container.register(AssistantProfile, instance=profile)
+    container.register(Assistant, instance=load_assistant(settings.assistant_file))
     container.register(IdentifierSource, instance=identifiers)
     container.register(TurnRunner, instance=turn_runner)
     container.register(TaskTurnRunner, instance=runner)

@@ -18,6 +18,8 @@ stable ``code``; no message carries what people wrote, a key or a URL's password
 from datetime import timedelta
 from typing import ClassVar
 
+from domain.model.identifiers import TurnRef
+
 
 class PortError(Exception):
     """The world failed. ``code`` is stable and public, ``message`` says it to people."""
@@ -30,7 +32,12 @@ class PortError(Exception):
 
 
 class StoreUnavailable(PortError):
-    """The store did not answer; ``doing`` says which operation, in the words of the port."""
+    """The store did not answer; what was to be written may be stored all the same.
+
+    Attributes:
+        doing: the operation, in the words of the port.
+        turn_ref: the turn that may have been opened; None if none was being opened.
+    """
 
     code = "store_unavailable"
     message = "The store is unavailable."
@@ -38,6 +45,7 @@ class StoreUnavailable(PortError):
     def __init__(self, doing: str) -> None:
         super().__init__()
         self.doing = doing
+        self.turn_ref: TurnRef | None = None
 
 
 class StoredStateUnreadable(PortError):

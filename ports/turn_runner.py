@@ -6,6 +6,7 @@ from typing import Protocol, TypeAlias
 
 from domain.model.conversation import Conversation
 from domain.model.identifiers import TurnId
+from ports.errors import StoreUnavailable
 
 
 class Signals(Protocol):
@@ -31,8 +32,8 @@ OpenTurnFn: TypeAlias = Callable[[], Awaitable[Conversation]]
 ReplyFn: TypeAlias = Callable[[Conversation, Signals], Awaitable[None]]
 """Makes and stores the reply to the conversation's open turn."""
 
-AbandonFn: TypeAlias = Callable[[], Awaitable[None]]
-"""Closes a turn whose opening failed with an unknown outcome."""
+AbandonFn: TypeAlias = Callable[[StoreUnavailable], Awaitable[None]]
+"""Closes a turn whose opening failed with this error: it may be open all the same."""
 
 
 class TurnRunner(Protocol):

@@ -35,7 +35,7 @@ from adapters.encrypted_redis.keys_and_scripts import (
 from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.encrypted_redis.turn_log import RedisTurnLog
 from adapters.sealing.sealer import BoundSealer, Ownership, RecordKind, Sealer
-from domain.model.conversation import Conversation, retention_restarted
+from domain.model.conversation import Conversation, newly_opened, retention_restarted
 from domain.model.errors import (
     ConversationExists,
     ConversationNotFound,
@@ -125,12 +125,6 @@ class Commit:
         if answer == b"OK":
             self._log.drop_local(session_id)
         return answer
-
-
-def newly_opened(before: Conversation, after: Conversation) -> Turn | None:
-    """The turn that this change opens, absent when it opens none."""
-    turn, known = after.open_turn, before.turn
-    return turn if turn is not None and (known is None or known.id != turn.id) else None
 
 
 @frozen(kw_only=True)

@@ -19,7 +19,7 @@ from adapters.encrypted_redis.log_stream import END_NUMBER, LogReader, LogWriter
 from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.sealing.sealer import Sealer
 from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnRef
-from domain.model.piece import NumberedPiece, size_in_bytes
+from domain.model.piece import NumberedPiece, piece_bytes
 from domain.model.turn import Turn, TurnEnd
 from ports.clock import Clock
 from ports.turn_log import AppendResult, Batch
@@ -124,7 +124,7 @@ class LocalTurn:
 
     def _has_unsent(self, size: int) -> bool:
         for numbered in self.unsent:
-            size -= size_in_bytes(numbered.piece)
+            size -= piece_bytes(numbered.piece)
             if size <= 0:
                 return True
         return False

@@ -41,7 +41,10 @@ def _members(options: ReplyOptions) -> Iterator[tuple[str, Any]]:
     yield "top_p", options.top_p
     yield "reasoning_effort", options.effort
     yield "verbosity", options.verbosity
-    yield "response_format", None if options.format is None else Raw(options.format.encode())
+    yield (
+        "response_format",
+        None if options.response_format is None else Raw(options.response_format.encode()),
+    )
     if options.tools:
         yield "tools", [_tool(tool) for tool in options.tools]
         yield "tool_choice", _choice(options.tool_choice)

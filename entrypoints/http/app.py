@@ -14,6 +14,7 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from adapters.system.turn_runner import TaskTurnRunner
+from domain.model.assistant import Assistant
 from domain.model.errors import DomainError
 from entrypoints.http import chat, health, openapi
 from entrypoints.http.ai_sdk import routes as ai_sdk
@@ -39,7 +40,6 @@ from entrypoints.usecases.regenerate import Regenerate
 from entrypoints.usecases.send_message import SendMessage
 from entrypoints.usecases.stop_turn import StopTurn
 from entrypoints.usecases.submit_tool_results import SubmitToolResults
-from ports.assistant_profile import AssistantProfile
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
 from ports.errors import PortError
@@ -81,7 +81,7 @@ def create_app(settings: Settings, opening: ContainerFactory) -> Starlette:
         async with opening(settings) as container:
             services = _services(settings, container)
             app.state.runner = container.resolve(TaskTurnRunner)
-            assistant = container.resolve(AssistantProfile).assistant()  # type: ignore[type-abstract]
+            assistant = container.resolve(Assistant)
             v1 = openai_services(container, frozenset(settings.api_key_digests))
             yield {"services": services, "assistant": assistant, "openai": v1}
 
@@ -183,7 +183,7 @@ def _reply_stream(container: Resolver) -> ReplyStream:
     return ReplyStream(
         follow=container.resolve(FollowTurn),
         history=container.resolve(ReadHistory),
-        profile=container.resolve(AssistantProfile),  # type: ignore[type-abstract]
+        assistant=container.resolve(Assistant),
         model=container.resolve(LanguageModel),  # type: ignore[type-abstract]
         clock=container.resolve(Clock),  # type: ignore[type-abstract]
     )

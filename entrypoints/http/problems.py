@@ -132,6 +132,16 @@ _PORT_SENTENCES: Final = MappingProxyType(
 )
 
 
+_MEMBER_BY_FIELD: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "session_id": "sessionId",
+        "message_id": "messageId",
+        "page_context": "context",
+        "items": "input",
+    }
+)
+"""What requests call the fields that the domain names."""
+
 _RETRY_SOON: Final = timedelta(seconds=2)
 _UNREAD_BODY: Final = frozenset({"body_too_large", "body_too_slow"})
 _SERVER_FAULT: Final = 500
@@ -220,7 +230,8 @@ class Problem:
 def problem_of(error: Exception) -> Problem:
     """What the caller is told about ``error``; nothing of an error that is not ours."""
     if isinstance(error, InvalidInput):
-        return Problem(code=error.problem, detail=str(error), field=error.field)
+        field = _MEMBER_BY_FIELD.get(error.field or "", error.field)
+        return Problem(code=error.problem, detail=str(error), field=field)
     if isinstance(error, TurnInProgress):
         return Problem(code=error.code, detail=str(error), extra={"turnId": error.turn_id})
     if isinstance(error, EdgeError):

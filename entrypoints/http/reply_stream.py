@@ -10,6 +10,7 @@ from typing import Final
 from attrs import frozen
 from starlette.responses import Response
 
+from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
 from domain.model.identifiers import ConversationRef, Owner, TurnRef
 from domain.model.turn import Outcome, Turn, TurnEnd
@@ -20,7 +21,6 @@ from entrypoints.http.ui_message_stream import ReplyChunks, prior_steps
 from entrypoints.usecases.conversations import ReadHistory
 from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.open_turn import Started
-from ports.assistant_profile import AssistantProfile
 from ports.clock import Clock
 from ports.errors import PortError, TurnLogNotFound
 from ports.language_model import LanguageModel
@@ -49,7 +49,7 @@ class ReplyStream:
 
     follow: FollowTurn
     history: ReadHistory
-    profile: AssistantProfile
+    assistant: Assistant
     model: LanguageModel
     clock: Clock
 
@@ -90,7 +90,7 @@ class ReplyStream:
         """A running turn's events behind piece ``after``; ``None`` means from the first chunk."""
         before = b""
         if after is None:
-            before = prior_steps(await self.follow.said_before(ref, turn))
+            before = prior_steps(await self.follow.prior_parts(ref, turn))
         async for chunk, _ in self._chunks(ref, turn, after):
             yield chunk + before
             before = b""
@@ -135,7 +135,7 @@ class ReplyStream:
             yield Batch(end=TurnEnd(outcome=Outcome.FAILED, error=problem_of(error).code))
 
     def _info(self, end: TurnEnd, took: timedelta) -> dict[str, object]:
-        cost = self.profile.assistant().cost_of(self.model.name, end.usage)
+        cost = self.assistant.cost_of(self.model.name, end.usage)
         return {
             "cost": None if cost is None else float(cost),
             "latency": round(took.total_seconds() * 1000),

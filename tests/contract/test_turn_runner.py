@@ -7,7 +7,7 @@ import pytest
 from attrs import define, field
 
 from domain.model.conversation import Conversation
-from ports.errors import TooManyTurns
+from ports.errors import StoreUnavailable, TooManyTurns
 from ports.turn_runner import Signals, TurnRunner
 from tests.contract.conftest import Runners
 from tests.support.builders import a_conversation, after_turns, turn_id, with_question
@@ -36,7 +36,7 @@ async def opening() -> Conversation:
     return OPENED
 
 
-async def nothing() -> None:
+async def nothing(_: StoreUnavailable) -> None:
     """There is nothing to abandon."""
 
 

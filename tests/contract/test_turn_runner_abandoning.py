@@ -19,7 +19,7 @@ async def test_an_opening_with_an_unknown_outcome_is_abandoned_once_the_caller_w
     async def away() -> Conversation:
         raise StoreUnavailable("update")
 
-    async def abandoning() -> None:
+    async def abandoning(_: StoreUnavailable) -> None:
         await told.wait()
         abandoned.set()
 
@@ -36,7 +36,7 @@ async def test_an_opening_that_was_refused_leaves_nothing_to_abandon(runner: Tur
     async def refused() -> Conversation:
         raise ValueError("refused")
 
-    async def abandoning() -> None:
+    async def abandoning(_: StoreUnavailable) -> None:
         abandoned.append("abandoned")
 
     with pytest.raises(ValueError, match="refused"):

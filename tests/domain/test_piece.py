@@ -1,5 +1,6 @@
 """Replies put together from pieces."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,7 +11,7 @@ from domain.model.piece import (
     TextPiece,
     ToolCallPiece,
     assemble_parts,
-    size_in_bytes,
+    piece_bytes,
 )
 
 words = st.text(max_size=5)
@@ -75,5 +76,14 @@ def test_no_word_is_lost_or_moved(said: list[Piece]) -> None:
         assert len(whole) == bool(called)
 
 
-def test_the_size_is_that_of_utf_8() -> None:
-    assert [size_in_bytes(TextPiece("ä🙂")), size_in_bytes(call("a", "{}"))] == [6, 2]
+@pytest.mark.parametrize(
+    ("piece", "size"),
+    [
+        (TextPiece("ä🙂"), 6),
+        (TextPiece(""), 0),
+        (ReasoningPiece("\ud800"), 3),
+        (ToolCallPiece(call_id="äb", name="look", arguments="{}"), 9),
+    ],
+)
+def test_the_size_of_a_piece_is_all_its_text_in_utf_8(piece: Piece, size: int) -> None:
+    assert piece_bytes(piece) == size

@@ -16,7 +16,6 @@ from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions, Tool
 from domain.service.prompt_building import (
     Budget,
     build_prompt,
-    build_prompt_with_options,
     estimated_tokens,
     sees_all,
 )
@@ -106,7 +105,7 @@ LARGE = Tool(name="look", parameters='{"type":"object"}', description="x" * 3_00
 
 
 def prompt(options: ReplyOptions, known: Conversation | None = None) -> Prompt:
-    return build_prompt_with_options(known or after_turns(1), "Be short.", BUDGET, options)
+    return build_prompt(known or after_turns(1), "Be short.", BUDGET, options=options)
 
 
 def test_without_wishes_the_prompt_is_the_assistants_own() -> None:

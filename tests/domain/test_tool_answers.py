@@ -23,8 +23,8 @@ from domain.model.message import (
 )
 from domain.model.piece import Piece, TextPiece, ToolCallPiece
 from domain.service.tool_answers import (
-    is_going_on_with,
-    still_wanted,
+    is_continuing_with,
+    missing_results,
     submit_tool_results,
     tool_result,
 )
@@ -127,24 +127,24 @@ def test_results_nobody_waits_for_are_refused(known: Conversation) -> None:
 
 
 def test_all_results_are_wanted_by_a_message_that_waits() -> None:
-    assert still_wanted(waiting_for_tools(), results("a", "b")) == tuple(results("a", "b"))
+    assert missing_results(waiting_for_tools(), results("a", "b")) == tuple(results("a", "b"))
 
 
 def test_results_that_are_there_already_are_no_news() -> None:
     going_on = submit_tool_results(waiting_for_tools(), a_new_turn(2), results("a", "b"))
 
-    assert still_wanted(going_on, results("a", "b", "c")) == tuple(results("c"))
+    assert missing_results(going_on, results("a", "b", "c")) == tuple(results("c"))
 
 
 def test_the_same_results_belong_to_the_turn_that_goes_on_with_them() -> None:
     waiting = waiting_for_tools()
     going_on = submit_tool_results(waiting, a_new_turn(2), results("a", "b"))
 
-    assert is_going_on_with(going_on, results("a", "b"))
-    assert not is_going_on_with(going_on, results("a", "c"))
-    assert not is_going_on_with(going_on, [])
-    assert not is_going_on_with(waiting, results("a", "b"))
-    assert not is_going_on_with(a_conversation(), results("a"))
+    assert is_continuing_with(going_on, results("a", "b"))
+    assert not is_continuing_with(going_on, results("a", "c"))
+    assert not is_continuing_with(going_on, [])
+    assert not is_continuing_with(waiting, results("a", "b"))
+    assert not is_continuing_with(a_conversation(), results("a"))
 
 
 def test_a_result_has_a_bound() -> None:

@@ -79,16 +79,16 @@ async def test_what_the_message_held_before_is_known_while_it_goes_on() -> None:
     asking.finish()
     await harness.end_of(started)
     session_id = started.conversation.id
-    before = await harness.follow.said_before(ConversationRef(OWNER, session_id), started.turn)
+    before = await harness.follow.prior_parts(ConversationRef(OWNER, session_id), started.turn)
     going_on = await answering(harness, started)
-    held = await harness.follow.said_before(ConversationRef(OWNER, session_id), going_on.turn)
+    held = await harness.follow.prior_parts(ConversationRef(OWNER, session_id), going_on.turn)
     (await fake_model.next_reply()).finish()
     await harness.end_of(going_on)
 
     assert before == ()
     assert held == (ToolCallPart(call_id="a", name="look", arguments="{}"), RESULT)
     await harness.forget(ConversationRef(OWNER, session_id))
-    assert await harness.follow.said_before(ConversationRef(OWNER, session_id), going_on.turn) == ()
+    assert await harness.follow.prior_parts(ConversationRef(OWNER, session_id), going_on.turn) == ()
 
 
 async def test_results_nobody_asked_for_change_nothing() -> None:

@@ -8,8 +8,8 @@ from domain.model.conversation import Conversation
 from domain.model.errors import TurnInProgress, TurnNotFound
 from domain.model.identifiers import ConversationRef
 from domain.model.message import Role, TextPart
-from entrypoints.usecases.create_response import CreateResponse
-from entrypoints.usecases.edit_items import EditItems, InputItem, ResponseRequest
+from entrypoints.usecases.create_response import CreateResponse, InputItem, ResponseRequest
+from entrypoints.usecases.edit_items import EditItems
 from entrypoints.usecases.open_turn import Started
 from ports.errors import TooManyRequests
 from ports.rate_limiter import Quota

@@ -13,8 +13,8 @@ from domain.model.prompt import Prompt
 from domain.model.turn import IdempotencyKey, Outcome, TurnPolicy
 from domain.service import item_editing as adding
 from domain.service.item_editing import NewItem
-from entrypoints.usecases.create_response import CreateResponse
-from entrypoints.usecases.edit_items import EditItems, InputItem, ResponseRequest
+from entrypoints.usecases.create_response import CreateResponse, InputItem, ResponseRequest
+from entrypoints.usecases.edit_items import EditItems
 from entrypoints.usecases.open_turn import Started
 from ports.client_keys import ClientKeys
 from ports.language_model import ModelUnavailable

@@ -11,7 +11,7 @@ from domain.model.message import Role, TextPart
 from domain.model.piece import ModelFinished, Piece, TextPiece
 from domain.model.prompt import Prompt
 from domain.model.turn import Outcome, TurnEnd
-from entrypoints.usecases.edit_items import InputItem, ResponseRequest
+from entrypoints.usecases.create_response import InputItem, ResponseRequest
 from entrypoints.usecases.ephemeral_reply import EphemeralReply
 from ports.errors import ShuttingDown, TooManyTurns
 from ports.language_model import ModelBusy

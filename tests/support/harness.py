@@ -16,6 +16,7 @@ from adapters.sealing.client_keys import SealedClientKeys
 from adapters.sealing.key_ring import KeyRing
 from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
+from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
 from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnRef
 from domain.model.message import TextPart
@@ -29,7 +30,6 @@ from entrypoints.usecases.regenerate import Regenerate
 from entrypoints.usecases.run_turn import RunTurn
 from entrypoints.usecases.send_message import NewMessage, SendMessage
 from entrypoints.usecases.stop_turn import StopTurn
-from ports.assistant_profile import AssistantProfile
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
@@ -137,7 +137,7 @@ def a_harness(
         clock=clock, per_hour={**_GENEROUS, **(per_hour or {})}, pseudonym=keys.pseudonym
     )
     instances: dict[Any, object] = {
-        AssistantProfile: load_assistant(None),
+        Assistant: load_assistant(None),
         Budget: budget or Budget(tokens=8_192, reply_tokens=1_024),
         ClientKeys: keys,
         Clock: clock,

@@ -28,7 +28,7 @@ from entrypoints.http.openai.members import (
     unsupported,
 )
 from entrypoints.http.problems import BadRequest
-from entrypoints.usecases.edit_items import InputItem
+from entrypoints.usecases.create_response import InputItem
 
 _TEXTS: Final = ("input_text", "output_text", "text")
 _USE_INSTRUCTIONS: Final = "Use 'instructions' for what is not the user's or the assistant's."
@@ -157,7 +157,7 @@ def parse_options(body: Mapping[str, Any]) -> ReplyOptions:
         top_p=_between(body, "top_p", 1),
         effort=member(reasoning, "effort", str, "a string", "reasoning."),
         verbosity=member(text, "verbosity", str, "a string", "text."),
-        format=_format(member(text, "format", dict, "an object", "text.") or {}),
+        response_format=_format(member(text, "format", dict, "an object", "text.") or {}),
     )
 
 

@@ -34,7 +34,7 @@ from entrypoints.http.openai.streaming import Batches, awaited, streamed
 from entrypoints.http.problems import problem_of_code
 from entrypoints.http.requests import idempotency_key
 from entrypoints.http.sse import EventStream
-from entrypoints.usecases.edit_items import ResponseRequest
+from entrypoints.usecases.create_response import ResponseRequest
 from entrypoints.usecases.open_turn import Started
 
 

@@ -14,7 +14,7 @@ from domain.model.turn import Outcome, Turn, TurnEnd
 from entrypoints.http.openai.events import ResponseEvents
 from entrypoints.http.problems import problem_of
 from entrypoints.http.sse import HEARTBEAT
-from entrypoints.usecases.edit_items import ResponseRequest
+from entrypoints.usecases.create_response import ResponseRequest
 from entrypoints.usecases.ephemeral_reply import EphemeralReply
 from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.open_turn import Started

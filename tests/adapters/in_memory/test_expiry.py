@@ -154,6 +154,6 @@ def test_putting_off_takes_no_memory() -> None:
     for hour in range(1_000):
         expiries.put(named(1), timedelta(hours=hour))
 
-    assert len(gc.get_referents(expiries._looks)) == 1
+    assert len(gc.get_referents(expiries._heap)) == 1
     assert list(expiries.due(timedelta(hours=998))) == []
     assert list(expiries.due(timedelta(hours=999))) == [named(1)]
