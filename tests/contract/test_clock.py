@@ -18,9 +18,9 @@ def test_the_time_is_aware_utc(clock: Clock) -> None:
 
 
 def test_durations_never_go_back(clock: Clock) -> None:
-    told = [clock.monotonic() for _ in range(100)]
+    times = [clock.monotonic() for _ in range(100)]
 
-    assert told == sorted(told)
+    assert times == sorted(times)
 
 
 async def test_sleep_takes_its_time(clock: Clock) -> None:

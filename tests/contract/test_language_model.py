@@ -30,7 +30,7 @@ async def model(request: pytest.FixtureRequest) -> AsyncIterator[LanguageModel]:
         yield model
 
 
-async def test_pieces_come_first_and_the_last_word_last(model: LanguageModel) -> None:
+async def test_pieces_come_first_and_the_finish_last(model: LanguageModel) -> None:
     *pieces, last = [piece async for piece in model.reply(PROMPT)]
 
     assert isinstance(last, ModelFinished)
@@ -46,7 +46,7 @@ async def test_no_piece_is_empty(model: LanguageModel) -> None:
     )
 
 
-async def test_a_reply_can_be_left_and_the_next_one_is_whole(model: LanguageModel) -> None:
+async def test_a_reply_can_be_closed_early_and_the_next_one_is_whole(model: LanguageModel) -> None:
     left = model.reply(PROMPT)
     await anext(left)
     await left.aclose()
@@ -55,7 +55,7 @@ async def test_a_reply_can_be_left_and_the_next_one_is_whole(model: LanguageMode
     assert isinstance(last, ModelFinished)
 
 
-async def test_context_and_summary_are_taken(model: LanguageModel) -> None:
+async def test_context_and_summary_are_accepted(model: LanguageModel) -> None:
     prompt = evolve(PROMPT, page_context='{"a":1}', summary="Short.")
     *_, last = [piece async for piece in model.reply(prompt)]
 

@@ -22,6 +22,6 @@ def test_it_never_shows_a_session_id(
     telemetry: Telemetry, capsys: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.emit("turn.finished", session_id=ID)
-    told = capsys.readouterr()
+    output = capsys.readouterr()
 
-    assert ID not in told.out + told.err
+    assert ID not in output.out + output.err

@@ -59,9 +59,7 @@ async def test_who_resumes_behind_what_nobody_has_any_more_is_not_told_that_all_
     await harness.end_of(started)
     harness.log.forget(started.conversation.id)
 
-    stream = shown(harness).resumed(
-        ConversationRef(OWNER, started.conversation.id), started.turn, after
-    )
+    stream = shown(harness).resumed(started.ref, started.turn, after)
     assert await anext(stream) == b": resumed\n\n"
     with pytest.raises(StreamBroken):
         await anext(stream)
@@ -73,9 +71,7 @@ async def test_who_resumes_from_the_beginning_is_told_all_without_a_log() -> Non
     await harness.end_of(started)
     harness.log.forget(started.conversation.id)
 
-    stream = shown(harness).resumed(
-        ConversationRef(OWNER, started.conversation.id), started.turn, None
-    )
+    stream = shown(harness).resumed(started.ref, started.turn, None)
     told = b"".join([chunk async for chunk in stream])
 
     assert b'"delta":"One two three"' in told

@@ -1,4 +1,4 @@
-"""A turn that a test opens, looks at and lets end, and a runner for it."""
+"""A turn that a test opens, observes and ends, and a runner for it."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Memory is bounded: whole conversations leave, the longest idle one first; shares are counted."""
+"""Memory is bounded: the conversations that were idle for longest are evicted whole."""
 
 from datetime import timedelta
 
@@ -74,7 +74,7 @@ async def test_a_conversation_that_is_used_is_not_idle() -> None:
     memory = await filled(3)
     await memory.store.load(ConversationRef(OWNER, named(1)))
     await memory.store.update(
-        ConversationRef(OWNER, named(2)), lambda known: evolve(known, locale="fi")
+        ConversationRef(OWNER, named(2)), lambda conversation: evolve(conversation, locale="fi")
     )
 
     await memory.store.create(OWNER, one(4))
@@ -82,7 +82,7 @@ async def test_a_conversation_that_is_used_is_not_idle() -> None:
     assert await memory.kept(1, 2, 3, 4) == [1, 2, 4]
 
 
-async def test_a_stranger_who_looks_keeps_nothing_in_use() -> None:
+async def test_another_owners_read_does_not_count_as_use() -> None:
     memory = await filled(3)
     with pytest.raises(ConversationNotFound):
         await memory.store.load(ConversationRef(STRANGER, named(1)))
@@ -121,7 +121,8 @@ async def test_a_conversation_that_grows_makes_others_leave_and_never_itself() -
 
     for _ in range(10):
         await memory.store.update(
-            ConversationRef(OWNER, named(1)), lambda known: with_user_message(known, "x" * 1_000)
+            ConversationRef(OWNER, named(1)),
+            lambda conversation: with_user_message(conversation, "x" * 1_000),
         )
 
     assert await memory.kept(1, 2, 3) == [1]
