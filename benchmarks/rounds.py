@@ -82,8 +82,10 @@ def table(results: Rounds, ours: str, goals: Mapping[str, float], unit: str) -> 
     """The table for docs/performance.md; ``unit`` is what a contender does, in the singular."""
     measured = f"{unit}s/s | CPU µs per {unit}"
     lines = [
-        f"| | {measured} | CPU ÷ Privity's | Privity's rate ÷ theirs "
-        "| quartiles of the rate's ratio | goal |",
+        (
+            f"| | {measured} | CPU ÷ Privity's | Privity's rate ÷ theirs "
+            "| quartiles of the rate's ratio | goal |"
+        ),
         "|---|---|---|---|---|---|---|",
     ]
     for name, rounds in results.items():

@@ -35,13 +35,13 @@ from adapters.sealing.sealer import Sealer
 from adapters.system.clock import SystemClock
 from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
+from domain.model.assistant import Assistant
 from domain.model.turn import TurnPolicy
 from domain.service.prompt_building import Budget
 from entrypoints.http.openai.services import OpenAIServices
 from entrypoints.http.services import Services
 from entrypoints.settings import Settings, Storage
 from entrypoints.usecases.follow_turn import MissingLogs
-from ports.assistant_profile import AssistantProfile
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
@@ -86,14 +86,13 @@ async def open_container(settings: Settings) -> AsyncIterator[punq.Container]:
     keys: ClientKeys = SealedClientKeys(ring=ring, random_bytes=os.urandom)
     clock: Clock = SystemClock()
     telemetry: Telemetry = StructuredLog(keys.pseudonym)
-    profile: AssistantProfile = load_assistant(settings.assistant_file)
     identifiers: IdentifierSource = RandomIdentifiers()
     runner = TaskTurnRunner(max_turns=settings.max_turns, telemetry=telemetry)
     turn_runner: TurnRunner = runner
     container.register(ClientKeys, instance=keys)
     container.register(Clock, instance=clock)
     container.register(Telemetry, instance=telemetry)
-    container.register(AssistantProfile, instance=profile)
+    container.register(Assistant, instance=load_assistant(settings.assistant_file))
     container.register(IdentifierSource, instance=identifiers)
     container.register(TurnRunner, instance=turn_runner)
     container.register(TaskTurnRunner, instance=runner)

@@ -1,1 +1,1 @@
-"""What the core needs from the world, one need a file. Adapters fulfil these; nobody inherits."""
+"""What the core needs from the world, one port per file. Adapters implement them structurally."""

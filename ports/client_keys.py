@@ -1,4 +1,4 @@
-"""Who is calling: client keys, and the names that follow from them."""
+"""Client keys: who is calling, and the ids derived from a caller's key."""
 
 from typing import Protocol
 
@@ -12,9 +12,9 @@ class Caller:
     """An authenticated caller.
 
     Attributes:
-        owner: whose conversations it may open.
-        reissued_key: the same key signed with the newest master key, to be sent back to the caller;
-            None when the presented one is already the newest.
+        owner: whose conversations the caller may open.
+        reissued_key: the same client key signed with the newest master key, to be returned to the
+            caller; None if the presented key is signed with the newest already.
     """
 
     owner: Owner
@@ -22,28 +22,28 @@ class Caller:
 
 
 class ClientKeys(Protocol):
-    """Makes client keys and recognises its own. Nothing is stored; no method waits."""
+    """Issues client keys and authenticates them. Nothing is stored, and no method waits."""
 
     def issue(self) -> str:
         """A new client key: ``ck_`` and 64 characters of ``A-Za-z0-9_-``."""
         ...
 
     def authenticate(self, client_key: str) -> Caller:
-        """Whose key this is.
+        """The caller who holds this key.
 
         Raises:
-            ClientKeyInvalid: it was not made under any key of the ring.
+            ClientKeyInvalid: it was not signed with any configured master key.
         """
         ...
 
     def session_for_chat_id(self, owner: Owner, chat_id: str) -> SessionId:
-        """The session that a client's own chat id names within this owner's space."""
+        """The session id derived from a client's own chat id, different for each owner."""
         ...
 
     def session_for_request(self, owner: Owner, idempotency_key: str) -> SessionId:
-        """The session of a first message that was sent with this Idempotency-Key."""
+        """The session id of a first message sent with this Idempotency-Key."""
         ...
 
     def pseudonym(self, name: str) -> str:
-        """A keyed digest of 16 hex digits that stands for ``name`` in logs and limits."""
+        """A keyed digest of 16 hex digits that replaces ``name`` in logs and quotas."""
         ...

@@ -1,18 +1,18 @@
-"""What time it is."""
+"""The time."""
 
 from datetime import datetime, timedelta
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells and spends time."""
+    """Reads the time and waits."""
 
     def now(self) -> datetime:
-        """The time, aware UTC. It may jump; measure durations with ``monotonic``."""
+        """The time, aware UTC. It may jump: measure durations with ``monotonic``."""
         ...
 
     def monotonic(self) -> timedelta:
-        """Time since some fixed moment; it never goes back."""
+        """The time since a fixed moment; it never goes back."""
         ...
 
     async def sleep(self, duration: timedelta) -> None:

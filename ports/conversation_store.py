@@ -1,4 +1,4 @@
-"""Where conversations live between requests."""
+"""Where conversations are stored between requests."""
 
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
@@ -11,15 +11,16 @@ from domain.model.message import Message
 
 Change: TypeAlias = Callable[[Conversation], Conversation]
 """A pure function. It may be called several times; returning its argument changes nothing."""
+
 Predicate: TypeAlias = Callable[[Conversation], bool]
 
 
 @frozen(kw_only=True)
 class Page:
-    """Some neighbouring messages, oldest first.
+    """Neighbouring messages, oldest first.
 
     Attributes:
-        next: pass it as ``before`` to get the page before this one; absent on the oldest page.
+        next: ``before`` of the page before this one; None on the oldest page.
     """
 
     messages: tuple[Message, ...]
@@ -27,38 +28,40 @@ class Page:
 
 
 class ConversationStateStore(Protocol):
-    """Keeps conversations sealed off by owner and forgets them in time.
+    """Stores conversations, each readable by its owner only, and forgets them in time.
 
-    Absent, expired, forgotten and another owner's are one answer: ``ConversationNotFound``.
-    A write that changes ``retained_since`` or ``retained_for`` restarts the
-    retention: ``retained_for`` from that write on. Any other write leaves it as it is, and reading
-    never extends it. A write whose
-    conversation has a newly opened turn opens that turn's log in the same step.
+    A conversation that is missing, expired, forgotten or another owner's is always
+    ``ConversationNotFound``.
 
-    Every method raises ``StoreUnavailable`` when the store does not answer, and
-    ``StoredStateUnreadable`` when what is stored does not open.
+    A write that changes ``retained_since`` or ``retained_for`` restarts the retention: the
+    conversation expires ``retained_for`` after that write. Other writes and reads leave it as it
+    is. A write that opens a turn opens the turn's log in the same step.
+
+    Every method raises ``StoreUnavailable`` if the store does not answer, and
+    ``StoredStateUnreadable`` if what is stored does not open.
     """
 
     async def create(self, owner: Owner, conversation: Conversation) -> None:
         """Store a conversation under a new id.
 
         Raises:
-            ConversationExists: the id is taken, by whomever; what is there stays.
+            ConversationExists: the id is taken, by any owner; nothing was changed.
         """
         ...
 
     async def load(self, ref: ConversationRef, last: int | None = None) -> Conversation:
-        """The conversation with at least its newest ``last`` messages; ``None`` means all.
+        """The conversation with at least its newest ``last`` messages; None: with all messages.
 
         Raises:
-            ConversationNotFound: absent.
+            ConversationNotFound: it does not exist.
         """
         ...
 
     async def page(self, ref: ConversationRef, before: int | None, limit: int) -> Page:
-        """At most ``limit`` (from 1) messages numbered below ``before``; ``None``: the newest.
+        """At most ``limit`` (from 1) messages numbered below ``before``; None: the newest.
 
-        Raises ``ConversationNotFound`` when absent.
+        Raises:
+            ConversationNotFound: it does not exist.
         """
         ...
 
@@ -69,27 +72,34 @@ class ConversationStateStore(Protocol):
         base: Conversation | None = None,
         last: int | None = None,
     ) -> Conversation:
-        """The conversation after ``change``, stored without losing anybody's update.
+        """The conversation after ``change``; concurrent updates are never lost.
 
-        ``base`` is what the caller saw last and spares the read when nobody wrote since. When the
-        change raises ``OlderMessagesNeeded`` it is called again with all messages; any other error
-        of it is passed on, and nothing is changed.
+        ``base`` is what the caller read last; it saves reading if nobody wrote since. ``change``
+        gets at least the newest ``last`` messages. If it raises ``OlderMessagesNeeded`` it is
+        called again with all messages. Any other error it raises is passed on, and nothing is
+        changed.
 
         Raises:
-            ConversationNotFound: absent; a forgotten conversation is never brought back.
-            ConversationTooLarge: it could take no turn, or could not be read again.
-            ConversationBusy: other writers were faster for too long.
+            ConversationNotFound: it does not exist; a forgotten conversation is never restored.
+            ConversationTooLarge: it has reached its size limit and takes no further turn.
+            ConversationBusy: too many concurrent updates.
         """
         ...
 
     async def ensure_log(self, turn_ref: TurnRef) -> bool:
-        """Whether this turn is still the open one; if so, it has a log, again if that was lost."""
+        """Open the turn's log again if it was lost.
+
+        Returns True if this is the open turn, which then has a log, and False otherwise.
+        """
         ...
 
     async def forget(self, ref: ConversationRef) -> None:
-        """Delete the conversation and its log for good; absent or another owner's is no error."""
+        """Delete the conversation and its log; no error if it does not exist."""
         ...
 
     async def forget_if(self, ref: ConversationRef, predicate: Predicate) -> None:
-        """``forget`` if ``predicate``, which may see the newest messages only, holds by then."""
+        """Forget the conversation if ``predicate`` holds at that moment.
+
+        ``predicate`` may get only the newest messages.
+        """
         ...

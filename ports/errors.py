@@ -1,26 +1,28 @@
-"""What the world failed at.
+"""Failures that the caller did not cause.
 
-    PortError                        the world failed; nothing the caller sent was wrong
+    PortError                        something this service needs has failed
     ├── StoreUnavailable             the store did not answer; the outcome may be unknown
-    ├── StoredStateUnreadable        something is stored that does not open: never an empty history
-    ├── ConversationBusy             too many writers at once
+    ├── StoredStateUnreadable        what is stored does not open; it is not treated as missing
+    ├── ConversationBusy             too many concurrent updates
     ├── TurnLogNotFound              this turn has no log (any more)
     ├── TooManyTurns                 this process runs as many turns as it may
-    ├── ShuttingDown                 this process takes no new turns
-    ├── TooManyRequests              the caller used up its share for now
-    ├── ClientKeyInvalid             the credential was not made by this service
+    ├── ShuttingDown                 this process accepts no new turns
+    ├── TooManyRequests              the caller has used up a quota
+    ├── ClientKeyInvalid             the client key was not issued by this service
     └── ModelError                   the language model failed: see ports.language_model
 
-The other root, ``domain.model.errors.DomainError``, is the caller's to mend. Every class has a
-stable ``code``; no message carries what people wrote, a key or a URL's password.
+The other root, ``domain.model.errors.DomainError``, is for errors that the caller can act on. Every
+class has a stable ``code``; no message contains what people wrote, a key or a password.
 """
 
 from datetime import timedelta
 from typing import ClassVar
 
+from domain.model.identifiers import TurnRef
+
 
 class PortError(Exception):
-    """The world failed. ``code`` is stable and public, ``message`` says it to people."""
+    """Something failed. ``code`` is stable and public, ``message`` is a sentence for people."""
 
     code: ClassVar[str] = "port_error"
     message: ClassVar[str] = "Something this service needs has failed."
@@ -30,7 +32,12 @@ class PortError(Exception):
 
 
 class StoreUnavailable(PortError):
-    """The store did not answer; ``doing`` says which operation, in the words of the port."""
+    """The store did not answer; what was to be written may be stored all the same.
+
+    Attributes:
+        doing: the operation, in the words of the port.
+        turn_ref: the turn that may have been opened; None if none was being opened.
+    """
 
     code = "store_unavailable"
     message = "The store is unavailable."
@@ -38,24 +45,25 @@ class StoreUnavailable(PortError):
     def __init__(self, doing: str) -> None:
         super().__init__()
         self.doing = doing
+        self.turn_ref: TurnRef | None = None
 
 
 class StoredStateUnreadable(PortError):
-    """Something is stored under this id that does not open; it was left as it is."""
+    """What is stored under this id does not open; it was not changed."""
 
     code = "stored_state_unreadable"
     message = "The stored conversation cannot be read."
 
 
 class ConversationBusy(PortError):
-    """Other writers were faster for too long; nothing was changed."""
+    """Too many concurrent updates; nothing was changed."""
 
     code = "conversation_busy"
     message = "Too many changes to this conversation at once."
 
 
 class TurnLogNotFound(PortError):
-    """The turn has no log: never had one, it has been deleted, or another turn's took its place."""
+    """The turn has no log: it never had one, it was deleted, or a newer turn replaced it."""
 
     code = "turn_not_logged"
     message = "This turn has no log."
@@ -69,14 +77,14 @@ class TooManyTurns(PortError):
 
 
 class ShuttingDown(PortError):
-    """This process takes no new turns; nothing was changed."""
+    """This process accepts no new turns; nothing was changed."""
 
     code = "shutting_down"
     message = "This server is being restarted."
 
 
 class TooManyRequests(PortError):
-    """The caller used up its share; there is room again after ``retry_after``."""
+    """The caller has used up a quota; the quota is free again after ``retry_after``."""
 
     code = "too_many_requests"
     message = "Too many requests from your address; please try again later."

@@ -1,4 +1,4 @@
-"""Where new names come from."""
+"""New ids."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ from domain.model.identifiers import MessageId, SessionId, TurnId
 
 
 class IdentifierSource(Protocol):
-    """Makes names nobody can guess and nobody had before."""
+    """Makes ids that are unique and cannot be guessed."""
 
     def session_id(self) -> SessionId:
         """A new session id: UUID version 4."""

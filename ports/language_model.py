@@ -1,16 +1,14 @@
-"""Who writes the replies.
-
-What the language model failed at.
+"""The language model, and how it can fail.
 
     ModelError                   the language model failed
     ├── ModelUnavailable         no connection, or a 5xx answer
     ├── ModelBusy                429
-    ├── ModelTimedOut            silent for too long
+    ├── ModelTimedOut            it was silent for too long
     ├── ModelRejectedCredentials 401 or 403
     ├── ModelRejectedRequest     any other 4xx
     ├── ContextExceeded          the prompt is too long for the model
-    ├── ContentFiltered          the provider's filter refused
-    └── MalformedStream          it sent what is not a reply
+    ├── ContentFiltered          the provider's content filter refused the prompt
+    └── MalformedStream          it sent something that is not a reply
 
 A branch of ``ports.errors.PortError``.
 """
@@ -29,17 +27,17 @@ class LanguageModel(Protocol):
 
     @property
     def name(self) -> str:
-        """What the model is called in prices, logs and metadata."""
+        """The model's name in prices, logs and metadata."""
         ...
 
     def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
         """Stream the reply: pieces as they come, none of them empty, then ``ModelFinished``.
 
-        Closing the generator closes the connection to the model at once. A failure before the
-        first piece may have been retried; after it, never.
+        Closing the generator closes the connection to the model at once. Only failures before the
+        first piece are retried.
 
         Raises:
-            ModelError: one of its kinds, see ``ports.language_model``.
+            ModelError: one of its subclasses in this module.
         """
         ...
 
@@ -52,17 +50,17 @@ class ModelError(PortError):
 
 
 class ModelUnavailable(ModelError):
-    """The model's server could not be reached, or answered that it cannot work."""
+    """The model server could not be reached, or answered with a server error."""
 
     code = "model_unavailable"
     message = "The language model is not available."
 
 
 class ModelBusy(ModelError):
-    """The model's server has no room.
+    """The model server accepts no more requests for now.
 
     Attributes:
-        retry_after: when it says to come back; absent when it does not.
+        retry_after: the wait it asks for; None if it names none.
     """
 
     code = "model_busy"
@@ -81,14 +79,14 @@ class ModelTimedOut(ModelError):
 
 
 class ModelRejectedCredentials(ModelError):
-    """The model's server does not accept our credentials: the operator's to mend."""
+    """The model server does not accept our credentials; the operator has to fix this."""
 
     code = "model_credentials_rejected"
     message = "The language model does not accept this server's credentials."
 
 
 class ModelRejectedRequest(ModelError):
-    """The model's server finds our request wrong."""
+    """The model server rejects our request as invalid."""
 
     code = "model_request_rejected"
     message = "The language model refused the request."
@@ -109,7 +107,7 @@ class ContentFiltered(ModelError):
 
 
 class MalformedStream(ModelError):
-    """The model's server sent what is no reply, or broke off in the middle of one."""
+    """The model server sent something that is not a reply, or broke off in the middle of one."""
 
     code = "model_stream_malformed"
     message = "The language model's reply was damaged."

@@ -1,27 +1,27 @@
-"""How much one address may ask for, so that nobody evicts everybody."""
+"""Quotas per address, so that one client cannot evict everyone else's conversations."""
 
 from enum import Enum
 from typing import Protocol
 
 
 class Quota(Enum):
-    """What is counted, each by address and hour."""
+    """What is counted, per address and hour."""
 
     NEW = "new"
     """New conversations and client keys, by number."""
 
     STORED = "stored"
-    """What is stored, in bytes."""
+    """Stored text, in bytes."""
 
 
 class RateLimiter(Protocol):
-    """Counts what callers use up."""
+    """Counts what each address uses."""
 
     async def consume(self, address: str, quota: Quota, amount: int = 1) -> None:
         """Take ``amount`` from what ``address`` has left this hour.
 
         Raises:
-            TooManyRequests: it is used up; nothing was taken.
+            TooManyRequests: less than ``amount`` is left; nothing was taken.
             StoreUnavailable: the count cannot be reached.
         """
         ...

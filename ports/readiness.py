@@ -1,15 +1,15 @@
-"""Whether what the service stands on can be reached."""
+"""Whether the service can store conversations right now."""
 
 from typing import Protocol
 
 
 class Readiness(Protocol):
-    """Tells whether conversations can be kept right now."""
+    """Checks the store."""
 
     async def check(self) -> None:
-        """Return when they can.
+        """Return if conversations can be stored.
 
         Raises:
-            StoreUnavailable: the store does not answer, or does not let us write.
+            StoreUnavailable: the store does not answer, or does not accept writes.
         """
         ...

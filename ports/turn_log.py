@@ -1,4 +1,4 @@
-"""What a running turn has streamed so far, for everybody who follows it."""
+"""Turn logs: what a running turn has streamed so far, for everyone who follows it."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -34,7 +34,7 @@ class Batch:
 
 
 class AppendResult(Enum):
-    """What the writer of a turn learns with each write."""
+    """What an append tells the writer."""
 
     CONTINUE = "go on"
     STOPPED = "stopped"
@@ -43,30 +43,31 @@ class AppendResult(Enum):
 
 
 class TurnLog(Protocol):
-    """One log a conversation, of its newest turn; opened by the store with the turn itself.
+    """One log per conversation, of its newest turn; the store opens it together with the turn.
 
-    A log is kept for a minute after its end. A late writer never brings a deleted log back and
-    never writes into another turn's. Every method raises ``StoreUnavailable`` when the log cannot
-    be reached.
+    A log is deleted one minute after its end, and ten minutes after its writer's last sign of
+    life. A late writer never restores a deleted log and never writes into another turn's. Every
+    method raises ``StoreUnavailable`` if the log cannot be reached.
     """
 
     async def append(
         self, ref: ConversationRef, turn: Turn, pieces: Sequence[NumberedPiece]
     ) -> AppendResult:
-        """Add pieces, or just a sign of life when there are none.
+        """Add pieces, or only a sign of life if there are none.
 
-        Pieces already there are not added twice. Anything but ``CONTINUE`` tells the writer to end;
-        ``STOPPED`` pieces are kept, ``SUPERSEDED`` and ``GONE`` ones are not. ``GONE`` is also the
-        answer when what precedes these pieces was lost: a log that is opened again takes all.
+        Pieces that are logged already are not added twice. Any result but ``CONTINUE`` tells the
+        writer to end. With ``STOPPED`` these pieces are logged, with ``SUPERSEDED`` and ``GONE``
+        they are not. ``GONE`` is also the result if earlier pieces were lost: the writer then has
+        the log opened again and sends all pieces.
         """
         ...
 
     async def end(self, ref: ConversationRef, turn: Turn, end: TurnEnd) -> None:
-        """Close the log; nothing is added after it. No error when it is gone or superseded."""
+        """Close the log; nothing is added afterwards. No error if it is gone or superseded."""
         ...
 
     async def stop(self, turn_ref: TurnRef) -> bool:
-        """Ask the writer of this turn to stop; whether such a turn was still running."""
+        """Ask the writer of this turn to stop; True if the turn's log was still open."""
         ...
 
     async def read(self, turn_ref: TurnRef, after: int, wait: timedelta) -> Batch:
@@ -81,17 +82,16 @@ class TurnLog(Protocol):
         ...
 
     def healthy_for(self) -> timedelta:
-        """For how long this process has reached the logs without trouble; none while it does not.
+        """How long this process has been in uninterrupted contact with the logs; zero if it is not.
 
-        Nobody was silent for longer, and nothing was missing for longer.
+        A writer's silence can only be judged for this long.
         """
         ...
 
     async def silence(self, turn_ref: TurnRef) -> timedelta:
         """How long the writer of this open turn has given no sign of life.
 
-        Only time during which this process could have seen one counts: while the log was out of
-        reach, nobody was silent.
+        Time in which this process could not reach the log does not count.
 
         Raises:
             TurnLogNotFound: this turn has no log.

@@ -7,8 +7,6 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import frozen
-
 from domain.model.assistant import Assistant, Price
 
 _LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
@@ -38,25 +36,14 @@ class ProfileProblem(ValueError):
         self.problems = problems
 
 
-@frozen
-class TomlAssistantProfile:
-    """A profile read when the service started."""
-
-    profile: Assistant
-
-    def assistant(self) -> Assistant:
-        """See ``ports.assistant_profile.AssistantProfile.assistant``."""
-        return self.profile
-
-
-def load_assistant(path: Path | None) -> TomlAssistantProfile:
-    """Read the profile in the file at ``path``; a neutral profile if ``path`` is None.
+def load_assistant(path: Path | None) -> Assistant:
+    """The assistant declared in the file at ``path``; a neutral one if ``path`` is None.
 
     Raises:
         ProfileProblem: the file cannot be read or its content is invalid.
     """
     if path is None:
-        return TomlAssistantProfile(NEUTRAL)
+        return NEUTRAL
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -67,10 +54,8 @@ def load_assistant(path: Path | None) -> TomlAssistantProfile:
     if problems:
         raise ProfileProblem(problems)
     prices = {name: _price(price) for name, price in document.get("prices", {}).items()}
-    return TomlAssistantProfile(
-        Assistant(
-            system_prompt=document["system_prompt"], welcomes=document["welcome"], prices=prices
-        )
+    return Assistant(
+        system_prompt=document["system_prompt"], welcomes=document["welcome"], prices=prices
     )
 
 

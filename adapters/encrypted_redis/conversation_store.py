@@ -34,7 +34,7 @@ from adapters.encrypted_redis.keys_and_scripts import (
 from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.encrypted_redis.turn_log import RedisTurnLog
 from adapters.sealing.sealer import BoundSealer, Ownership, RecordKind, Sealer
-from domain.model.conversation import Conversation, retention_restarted
+from domain.model.conversation import Conversation, newly_opened, retention_restarted
 from domain.model.errors import (
     ConversationExists,
     ConversationNotFound,
@@ -220,12 +220,6 @@ class RedisConversationStore:
 def _pause_after(conflicts: int) -> timedelta:
     longest: timedelta = min(_SHORTEST_PAUSE * (1 << min(conflicts, 10)), _LONGEST_PAUSE)
     return longest * random.random()  # noqa: S311 - only keeps writers apart
-
-
-def newly_opened(before: Conversation, after: Conversation) -> Turn | None:
-    """The turn that this change opens; None if it opens none."""
-    turn, previous = after.open_turn, before.turn
-    return turn if turn is not None and (previous is None or previous.id != turn.id) else None
 
 
 class StateWriter:

@@ -30,7 +30,7 @@ from adapters.encrypted_redis.log_stream import END_NUMBER, LogReader, LogWriter
 from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.sealing.sealer import Sealer
 from domain.model.identifiers import ConversationRef, SessionId, TurnId, TurnRef
-from domain.model.piece import NumberedPiece, size_in_bytes
+from domain.model.piece import NumberedPiece, piece_bytes
 from domain.model.turn import Turn, TurnEnd
 from ports.clock import Clock
 from ports.turn_log import AppendResult, Batch
@@ -171,7 +171,7 @@ class LocalTurn:
     def _is_full(self) -> bool:
         room = self._batching.max_bytes
         for numbered in self._pieces[self._sent :]:
-            room -= size_in_bytes(numbered.piece)
+            room -= piece_bytes(numbered.piece)
             if room <= 0:
                 return True
         return False

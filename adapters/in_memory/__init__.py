@@ -1,1 +1,1 @@
-"""Everything in this process: for development, and the reference reading of each contract."""
+"""Storage in this process's memory: for development, and the reference for each contract."""

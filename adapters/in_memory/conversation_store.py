@@ -1,8 +1,6 @@
-"""Conversations in this process's memory: the reference reading of ``ports.conversation_store``.
+"""Conversations in this process's memory: the reference implementation of the store port.
 
 Nothing awaits between reading a conversation and writing it, so one event loop needs no locks.
-
-How much a conversation weighs, cheaply estimated.
 """
 
 from collections import OrderedDict
@@ -14,7 +12,7 @@ from attrs import define, evolve, field
 
 from adapters.in_memory.expiries import Expiries
 from adapters.in_memory.turn_log import InMemoryTurnLog
-from domain.model.conversation import Conversation, retention_restarted, tail_of
+from domain.model.conversation import Conversation, newly_opened, retention_restarted, tail_of
 from domain.model.errors import (
     ConversationExists,
     ConversationNotFound,
@@ -23,56 +21,22 @@ from domain.model.errors import (
 )
 from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnRef
 from domain.model.limits import MAX_CONVERSATION_BYTES
-from domain.model.message import (
-    Message,
-    Part,
-    ReasoningPart,
-    TextPart,
-    ToolCallPart,
-    ToolResultPart,
-    UnknownPart,
-)
-from domain.model.turn import Turn
 from ports.clock import Clock
 from ports.conversation_store import Change, Page, Predicate
 
+MAX_BYTES: Final = 100_000_000
 _HEAD_BYTES: Final = 1_024
 _MESSAGE_BYTES: Final = 512
 
 
-def conversation_bytes(conversation: Conversation) -> int:
-    """Its texts in UTF-8, and a constant for what holds them together."""
-    head = (conversation.summary or "") + (conversation.page_context or "")
-    words = "".join(key + value for key, value in conversation.metadata.items())
-    said = sum(map(_message_bytes, conversation.messages))
-    return _HEAD_BYTES + len((head + words).encode("utf-8", "surrogatepass")) + said
-
-
-def _message_bytes(message: Message) -> int:
-    text = "".join(map(_text_of, message.parts))
-    return _MESSAGE_BYTES + len(text.encode("utf-8", "surrogatepass"))
-
-
-def _text_of(part: Part) -> str:
-    match part:
-        case TextPart(text) | ReasoningPart(text):
-            return text
-        case ToolCallPart():
-            return part.arguments
-        case ToolResultPart():
-            return part.output
-        case UnknownPart(json):
-            return json
-        case _:
-            return ""
-
-
-MAX_BYTES: Final = 100_000_000
+def estimated_bytes(conversation: Conversation) -> int:
+    """Roughly how much memory a conversation takes: its text, and a constant for each object."""
+    return _HEAD_BYTES + _MESSAGE_BYTES * len(conversation.messages) + conversation.text_bytes
 
 
 @define
 class _Record:
-    """One conversation, always whole."""
+    """One conversation with all its messages."""
 
     owner: Owner = field(repr=False)
     conversation: Conversation = field(repr=False)
@@ -80,7 +44,7 @@ class _Record:
 
 
 class InMemoryConversationStore:
-    """Keeps whole conversations, the longest idle one first to go when there is no room."""
+    """Stores whole conversations; evicts those that were idle for longest to make room."""
 
     def __init__(self, *, clock: Clock, log: InMemoryTurnLog, max_bytes: int = MAX_BYTES) -> None:
         """``max_bytes`` bounds the estimated size of all conversations together."""
@@ -93,7 +57,7 @@ class InMemoryConversationStore:
 
     async def create(self, owner: Owner, conversation: Conversation) -> None:
         """See ``ports.conversation_store.ConversationStateStore.create``."""
-        if self._alive(conversation.id) is not None:
+        if self._unexpired(conversation.id) is not None:
             raise ConversationExists
         self._write(owner, None, conversation)
 
@@ -104,7 +68,7 @@ class InMemoryConversationStore:
     async def page(self, ref: ConversationRef, before: int | None, limit: int) -> Page:
         """See ``ports.conversation_store.ConversationStateStore.page``."""
         messages = self._record(ref).conversation.messages
-        older = tuple(said for said in messages if before is None or said.number < before)
+        older = tuple(one for one in messages if before is None or one.number < before)
         shown = older[-limit:]
         return Page(messages=shown, next=shown[0].number if len(shown) < len(older) else None)
 
@@ -118,14 +82,14 @@ class InMemoryConversationStore:
         """See ``ports.conversation_store.ConversationStateStore.update``."""
         record = self._record(ref)
         whole = record.conversation
-        tail = tail_of(whole, last)
+        loaded = tail_of(whole, last)
         try:
-            changed = change(tail)
+            changed = change(loaded)
         except OlderMessagesNeeded:
-            tail = whole
+            loaded = whole
             changed = change(whole)
-        if changed != tail:
-            self._write(ref.owner, record, _rejoined(whole, changed))
+        if changed != loaded:
+            self._write(ref.owner, record, _with_older_messages(changed, whole))
         return tail_of(changed, last)
 
     async def ensure_log(self, turn_ref: TurnRef) -> bool:
@@ -136,14 +100,14 @@ class InMemoryConversationStore:
             return False
         if turn is None or turn.id != turn_ref.turn_id:
             return False
-        if not self._log.is_there(turn_ref.conversation):
+        if not self._log.exists_for(turn_ref.conversation):
             self._log.open(turn_ref.conversation, turn)
         return True
 
     async def forget(self, ref: ConversationRef) -> None:
         """See ``ports.conversation_store.ConversationStateStore.forget``."""
-        record = self._alive(ref.session_id)
-        if record is not None and compare_digest(record.owner.secret, ref.owner.secret):
+        with suppress(ConversationNotFound):
+            self._record(ref)
             self._drop(ref.session_id)
 
     async def forget_if(self, ref: ConversationRef, predicate: Predicate) -> None:
@@ -153,20 +117,22 @@ class InMemoryConversationStore:
                 self._drop(ref.session_id)
 
     def _record(self, ref: ConversationRef) -> _Record:
-        record = self._alive(ref.session_id)
+        record = self._unexpired(ref.session_id)
         if record is None or not compare_digest(record.owner.secret, ref.owner.secret):
             raise ConversationNotFound
         self._records.move_to_end(ref.session_id)
         return record
 
-    def _alive(self, session_id: SessionId) -> _Record | None:
-        self._drop_expired()
+    def _unexpired(self, session_id: SessionId) -> _Record | None:
+        # All that have expired are dropped, also those that nobody asks for: nothing is sealed.
+        for expired in self._expiries.due(self._clock.monotonic()):
+            self._drop(expired)
         return self._records.get(session_id)
 
     def _write(self, owner: Owner, record: _Record | None, conversation: Conversation) -> None:
         before = record.conversation if record else None
-        opened = _newly_opened(before, conversation)
-        size = conversation_bytes(conversation)
+        opened = newly_opened(before, conversation)
+        size = estimated_bytes(conversation)
         if opened and size > MAX_CONVERSATION_BYTES:
             raise ConversationTooLarge
         if before is None or retention_restarted(before, conversation):
@@ -176,16 +142,8 @@ class InMemoryConversationStore:
         self._records.move_to_end(conversation.id)
         if opened:
             self._log.open(ConversationRef(owner, conversation.id), opened)
-        self._make_room()
-
-    def _make_room(self) -> None:
         while self._bytes > self._max_bytes and len(self._records) > 1:
             self._drop(next(iter(self._records)))
-
-    def _drop_expired(self) -> None:
-        """Also those that nobody asks for any more: what is said here is not sealed."""
-        for session_id in self._expiries.due(self._clock.monotonic()):
-            self._drop(session_id)
 
     def _drop(self, session_id: SessionId) -> None:
         self._expiries.remove(session_id)
@@ -193,14 +151,7 @@ class InMemoryConversationStore:
         self._log.forget(session_id)
 
 
-def _newly_opened(before: Conversation | None, after: Conversation) -> Turn | None:
-    """The turn that this write opens, absent when it opens none."""
-    turn = after.open_turn
-    known = before.turn if before else None
-    return turn if turn is not None and (known is None or known.id != turn.id) else None
-
-
-def _rejoined(whole: Conversation, changed: Conversation) -> Conversation:
-    """The changed tail behind the messages that were not loaded for it."""
+def _with_older_messages(changed: Conversation, whole: Conversation) -> Conversation:
+    """The changed conversation with the messages that were not loaded for the change."""
     older = whole.messages[: changed.earlier]
     return evolve(changed, messages=(*older, *changed.messages), earlier=0)

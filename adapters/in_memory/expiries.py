@@ -1,4 +1,4 @@
-"""When things expire, the next one first."""
+"""Expiry times, and which of them have passed."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,37 +11,41 @@ from domain.model.identifiers import SessionId
 
 @define
 class Expiries:
-    """The time of each conversation's expiry. Putting it off costs nothing until it would come."""
+    """When each conversation expires.
 
-    _at: dict[SessionId, timedelta] = field(factory=dict)
-    _looks: list[tuple[timedelta, SessionId]] = field(factory=list)
-    _next_look: dict[SessionId, timedelta] = field(factory=dict)
+    The heap may hold times that are too early. ``due`` corrects them when they come up, so that
+    postponing an expiry costs nothing.
+    """
+
+    _expires_at: dict[SessionId, timedelta] = field(factory=dict)
+    _heap: list[tuple[timedelta, SessionId]] = field(factory=list)
+    _in_heap: dict[SessionId, timedelta] = field(factory=dict)
 
     def put(self, session_id: SessionId, at: timedelta) -> None:
-        """It expires at ``at``, whatever was said before."""
-        self._at[session_id] = at
-        known = self._next_look.get(session_id)
-        if known is None or at < known:
-            self._look(session_id, at)
+        """Set or replace the expiry."""
+        self._expires_at[session_id] = at
+        scheduled = self._in_heap.get(session_id)
+        if scheduled is None or at < scheduled:
+            self._schedule(session_id, at)
 
     def remove(self, session_id: SessionId) -> None:
-        """It expires no more; absent is no error."""
-        self._at.pop(session_id, None)
+        """Remove the expiry; no error if there is none."""
+        self._expires_at.pop(session_id, None)
 
     def due(self, now: timedelta) -> Iterator[SessionId]:
-        """Those that have expired by now, each once."""
-        while self._looks and self._looks[0][0] <= now:
-            looked_at, session_id = heappop(self._looks)
-            if self._next_look.get(session_id) != looked_at:
+        """Those that have expired by ``now``, each once."""
+        while self._heap and self._heap[0][0] <= now:
+            scheduled, session_id = heappop(self._heap)
+            if self._in_heap.get(session_id) != scheduled:
                 continue
-            del self._next_look[session_id]
-            at = self._at.get(session_id)
+            del self._in_heap[session_id]
+            at = self._expires_at.get(session_id)
             if at is not None and at > now:
-                self._look(session_id, at)
+                self._schedule(session_id, at)
             elif at is not None:
-                del self._at[session_id]
+                del self._expires_at[session_id]
                 yield session_id
 
-    def _look(self, session_id: SessionId, at: timedelta) -> None:
-        self._next_look[session_id] = at
-        heappush(self._looks, (at, session_id))
+    def _schedule(self, session_id: SessionId, at: timedelta) -> None:
+        self._in_heap[session_id] = at
+        heappush(self._heap, (at, session_id))

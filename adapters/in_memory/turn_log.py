@@ -1,6 +1,6 @@
-"""Turn logs in this process's memory: the reference reading of ``ports.turn_log``.
+"""Turn logs in this process's memory: the reference implementation of the turn log port.
 
-Nothing awaits between looking at a log and changing it, so one event loop needs no locks.
+Nothing awaits between reading a log and changing it, so one event loop needs no locks.
 """
 
 import asyncio
@@ -13,20 +13,20 @@ from attrs import define, field
 
 from adapters.in_memory.expiries import Expiries
 from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnId, TurnRef
-from domain.model.piece import NumberedPiece, counted_bytes
+from domain.model.piece import NumberedPiece, piece_bytes
 from domain.model.turn import Turn, TurnEnd
 from ports.clock import Clock
 from ports.errors import TurnLogNotFound
 from ports.turn_log import AppendResult, Batch
 
-_KEPT_WHILE_RUNNING: Final = timedelta(minutes=10)
-_KEPT_AFTER_END: Final = timedelta(seconds=60)
+_RETAINED_WHILE_RUNNING: Final = timedelta(minutes=10)
+_RETAINED_AFTER_END: Final = timedelta(seconds=60)
 MAX_ENDED_BYTES: Final = 50_000_000
 
 
 @define
 class _Log:
-    """One turn's log; ``changed`` wakes those who wait for more."""
+    """One turn's log; ``changed`` wakes its waiting readers."""
 
     owner: Owner
     turn_id: TurnId
@@ -52,10 +52,10 @@ class _Log:
 
 
 class InMemoryTurnLog:
-    """One log a conversation, of its newest turn.
+    """One log per conversation, of its newest turn.
 
-    How many run at once is the runner's to bound, and each is bounded by its reply. Those that have
-    ended leave, the first one first, when they hold more than ``max_ended_bytes`` together.
+    The runner bounds how many turns run at once, and each reply is bounded. Logs of ended turns
+    are evicted, the oldest first, when they hold more than ``max_ended_bytes`` together.
     """
 
     def __init__(self, *, clock: Clock, max_ended_bytes: int = MAX_ENDED_BYTES) -> None:
@@ -67,18 +67,18 @@ class InMemoryTurnLog:
         self._ended: dict[SessionId, int] = {}
 
     def open(self, ref: ConversationRef, turn: Turn) -> None:
-        """Begin the log of a new turn; whoever read the old turn's learns that it is gone."""
+        """Open the log of a new turn; readers of the previous turn's log find it gone."""
         self._forget_expired()
         self.forget(ref.session_id)
         log = self._logs[ref.session_id] = _Log(ref.owner, turn.id, self._clock.monotonic())
-        self._stay(ref.session_id, log)
+        self._keep_alive(ref.session_id, log)
 
-    def is_there(self, ref: ConversationRef) -> bool:
-        """Whether there is a log, and of this owner."""
-        return self._found(ref) is not None
+    def exists_for(self, ref: ConversationRef) -> bool:
+        """Whether this owner's conversation has a log."""
+        return self._find(ref) is not None
 
     def forget(self, session_id: SessionId) -> None:
-        """Delete the log; absent is no error."""
+        """Delete the log; no error if there is none."""
         log = self._logs.pop(session_id, None)
         self._ended.pop(session_id, None)
         self._expiries.remove(session_id)
@@ -89,32 +89,32 @@ class InMemoryTurnLog:
         self, ref: ConversationRef, turn: Turn, pieces: Sequence[NumberedPiece]
     ) -> AppendResult:
         """See ``ports.turn_log.TurnLog.append``."""
-        log = self._found(ref)
+        log = self._find(ref)
         if log is None:
             return AppendResult.GONE
         if log.turn_id != turn.id or log.end is not None:
             return AppendResult.SUPERSEDED
-        self._stay(ref.session_id, log)
-        news = [piece for piece in pieces if piece.number > log.last_number]
-        if news:
-            log.pieces.extend(news)
-            log.size += sum(counted_bytes(numbered.piece) for numbered in news)
+        self._keep_alive(ref.session_id, log)
+        new = [piece for piece in pieces if piece.number > log.last_number]
+        if new:
+            log.pieces.extend(new)
+            log.size += sum(piece_bytes(numbered.piece) for numbered in new)
             log.wake_readers()
         return AppendResult.STOPPED if log.stopped else AppendResult.CONTINUE
 
     async def end(self, ref: ConversationRef, turn: Turn, end: TurnEnd) -> None:
         """See ``ports.turn_log.TurnLog.end``."""
-        log = self._found(ref)
+        log = self._find(ref)
         if log is not None and log.turn_id == turn.id and log.end is None:
             log.end = end
-            self._stay(ref.session_id, log)
+            self._keep_alive(ref.session_id, log)
             log.wake_readers()
             self._ended[ref.session_id] = log.size
             self._make_room()
 
     async def stop(self, turn_ref: TurnRef) -> bool:
         """See ``ports.turn_log.TurnLog.stop``."""
-        log = self._found(turn_ref.conversation)
+        log = self._find(turn_ref.conversation)
         if log is None or log.turn_id != turn_ref.turn_id or log.end is not None:
             return False
         log.stopped = True
@@ -143,25 +143,24 @@ class InMemoryTurnLog:
         return self._clock.monotonic() - log.alive_at
 
     def _log_of(self, turn_ref: TurnRef) -> _Log:
-        log = self._found(turn_ref.conversation)
+        log = self._find(turn_ref.conversation)
         if log is None or log.turn_id != turn_ref.turn_id:
             raise TurnLogNotFound
         return log
 
-    def _found(self, ref: ConversationRef) -> _Log | None:
+    def _find(self, ref: ConversationRef) -> _Log | None:
         self._forget_expired()
         log = self._logs.get(ref.session_id)
         return log if log is not None and log.owner == ref.owner else None
 
     def _forget_expired(self) -> None:
-        """Also those that nobody reads any more."""
         for expired in self._expiries.due(self._clock.monotonic()):
             self.forget(expired)
 
-    def _stay(self, session_id: SessionId, log: _Log) -> None:
+    def _keep_alive(self, session_id: SessionId, log: _Log) -> None:
         log.alive_at = self._clock.monotonic()
-        kept = _KEPT_AFTER_END if log.end else _KEPT_WHILE_RUNNING
-        self._expiries.put(session_id, log.alive_at + kept)
+        retained_for = _RETAINED_AFTER_END if log.end else _RETAINED_WHILE_RUNNING
+        self._expiries.put(session_id, log.alive_at + retained_for)
 
     def _make_room(self) -> None:
         while sum(self._ended.values()) > self._max_ended_bytes and len(self._ended) > 1:

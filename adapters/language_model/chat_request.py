@@ -83,7 +83,9 @@ def _option_parameters(options: ReplyOptions) -> dict[str, Any]:
         "top_p": options.top_p,
         "reasoning_effort": options.effort,
         "verbosity": options.verbosity,
-        "response_format": None if options.format is None else Raw(options.format.encode()),
+        "response_format": None
+        if options.response_format is None
+        else Raw(options.response_format.encode()),
     }
     if options.tools:
         parameters |= {

@@ -1,4 +1,4 @@
-"""The turn runner: one asyncio task a turn, apart from the requests."""
+"""The turn runner: one asyncio task per turn, apart from the requests."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,24 +13,24 @@ from ports.telemetry import Telemetry
 from ports.turn_runner import AbandonFn, OpenTurnFn, ReplyFn
 
 INTERRUPT_GRACE: Final = timedelta(seconds=5)
-"""How long an interrupted turn has to store what was said so far."""
+"""How long an interrupted turn has to store its reply so far."""
 
 
 class _Signals:
     """Wakes one running turn."""
 
     def __init__(self) -> None:
-        self._nudged = asyncio.Event()
+        self._woken = asyncio.Event()
         self.shutting_down = False
 
     async def wait(self, at_most: timedelta) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(at_most.total_seconds()):
-                await self._nudged.wait()
-        self._nudged.clear()
+                await self._woken.wait()
+        self._woken.clear()
 
     def wake(self) -> None:
-        self._nudged.set()
+        self._woken.set()
 
     def end(self) -> None:
         self.shutting_down = True
@@ -56,15 +56,18 @@ class TaskTurnRunner:
         if len(self._running) >= self._max_turns:
             raise TooManyTurns
         opened: asyncio.Future[Conversation] = asyncio.get_running_loop().create_future()
-        # A caller who left does not look at the failure, and asyncio would complain of it.
+        # A caller that left never reads the failure; asyncio would log it as never retrieved.
         opened.add_done_callback(lambda done: done.cancelled() or done.exception())
         signals = _Signals()
-
-        async def reply_with_signals(conversation: Conversation) -> None:
-            await reply(conversation, signals)
-
-        turn = self._turn(turn_id, open_turn, reply_with_signals, abandon, opened)
-        task = asyncio.create_task(turn)
+        task = asyncio.create_task(
+            self._run_turn(
+                turn_id,
+                open_turn,
+                lambda conversation: reply(conversation, signals),
+                abandon,
+                opened,
+            )
+        )
         self._running[turn_id] = (task, signals)
         task.add_done_callback(lambda _: self._running.pop(turn_id, None))
         return await asyncio.shield(opened)
@@ -75,15 +78,15 @@ class TaskTurnRunner:
             self._running[turn_id][1].wake()
 
     def takes_new(self) -> bool:
-        """Whether new turns are taken."""
+        """Whether new turns are accepted."""
         return not self._draining
 
     def refuse_new(self) -> None:
-        """Take no new turns from now on."""
+        """Accept no new turns from now on."""
         self._draining = True
 
     async def drain(self, grace: timedelta, interrupt_grace: timedelta = INTERRUPT_GRACE) -> None:
-        """Take no new turns; let the running ones finish within ``grace``, then interrupt them.
+        """Accept no new turns; let the running ones finish within ``grace``, then interrupt them.
 
         An interrupted turn has ``interrupt_grace`` to store its pieces. A turn that still runs
         after that is left open; the next writer settles it.
@@ -101,7 +104,7 @@ class TaskTurnRunner:
         if tasks:
             await asyncio.wait(tasks, timeout=at_most.total_seconds())
 
-    async def _turn(
+    async def _run_turn(
         self,
         turn_id: TurnId,
         open_turn: OpenTurnFn,
@@ -111,23 +114,23 @@ class TaskTurnRunner:
     ) -> None:
         try:
             conversation = await open_turn()
-        except BaseException as error:
-            # Cancelled at the end of draining: whether it was stored nobody can say.
-            opened.set_exception(
-                error if isinstance(error, Exception) else StoreUnavailable("commit")
-            )
-            if isinstance(error, StoreUnavailable):
-                await self._to_its_end(abandon())
-            if isinstance(error, Exception):
-                return
+        except StoreUnavailable as error:
+            opened.set_exception(error)
+            await self._run_detached(abandon(error))
+        except Exception as error:  # noqa: BLE001 - the caller gets it
+            opened.set_exception(error)
+        except BaseException:
+            # Draining cancelled this task: nobody knows whether the turn was stored.
+            opened.set_exception(StoreUnavailable("commit"))
             raise
-        opened.set_result(conversation)
-        turn = conversation.open_turn
-        if turn is not None and turn.id == turn_id:
-            await self._to_its_end(reply(conversation))
+        else:
+            opened.set_result(conversation)
+            turn = conversation.open_turn
+            if turn is not None and turn.id == turn_id:
+                await self._run_detached(reply(conversation))
 
-    async def _to_its_end(self, doing: Awaitable[None]) -> None:
+    async def _run_detached(self, work: Awaitable[None]) -> None:
         try:
-            await doing
-        except Exception as error:  # noqa: BLE001 - the last stop of a detached task
+            await work
+        except Exception as error:  # noqa: BLE001 - nobody awaits this task
             self._telemetry.emit("turn.crashed", kind=type(error).__name__)

@@ -1,6 +1,6 @@
-"""A conversation: its head, and a contiguous tail of its messages.
+"""A conversation: its state, its newest messages, and how long it is retained.
 
-How long a conversation is kept. The stay is a promise to users and therefore no setting.
+Retention is a promise to users and therefore not a setting.
 """
 
 from collections.abc import Mapping
@@ -11,16 +11,16 @@ from typing import Final
 from attrs import evolve, field, frozen
 from attrs.validators import ge, in_
 
-from domain.model.errors import OlderMessagesNeeded
-from domain.model.identifiers import SessionId
-from domain.model.message import Message
+from domain.model.errors import MessageNotFound, OlderMessagesNeeded
+from domain.model.identifiers import MessageId, SessionId
+from domain.model.message import Message, utf8_length
 from domain.model.turn import Turn
 
 RETENTION: Final = timedelta(hours=24)
-"""A conversation is forgotten this long after its last turn."""
+"""How long a conversation is retained after its last turn."""
 
 UNUSED_RETENTION: Final = timedelta(hours=1)
-"""A conversation nobody has spoken in yet is forgotten this long after it was opened."""
+"""How long a conversation is retained in which no turn was ever opened."""
 
 
 def _frozen_mapping(values: Mapping[str, str]) -> Mapping[str, str]:
@@ -29,21 +29,21 @@ def _frozen_mapping(values: Mapping[str, str]) -> Mapping[str, str]:
 
 @frozen(kw_only=True)
 class Conversation:
-    """What was said under one session id, as far as it was loaded.
+    """The conversation of one session id, as far as it was loaded.
 
     Attributes:
-        messages: the newest messages, oldest first; all of them when ``earlier`` is 0.
+        messages: the newest messages, oldest first; all of them if ``earlier`` is 0.
         earlier: how many messages precede the first of ``messages``.
-        next_number: number that the next message gets; numbers are never used again.
-        turn: the newest turn, open or ended; absent before the first.
+        next_number: number of the next message; numbers are never reused.
+        turn: the newest turn, open or ended; None before the first.
         working_memory_from: number of the first message that the model still sees.
-        summary: lossy summary of the forgotten messages; absent while none is forgotten.
-        locale: BCP 47 tag of the assistant's words to the user.
-        page_context: JSON text about the page the user is on; absent when not told.
-        metadata: short words of the client about the conversation, kept as they are.
+        summary: lossy summary of the messages before that; None if there are none.
+        locale: BCP 47 tag of the language in which the assistant addresses the user.
+        page_context: JSON text about the page the user is on; None if the client sent none.
+        metadata: the client's own notes on the conversation, stored unchanged.
         created_at: aware UTC.
-        retained_since: when its stay was last restarted, aware UTC.
-        retained_for: how long it stays from then.
+        retained_since: when its retention was last restarted, aware UTC.
+        retained_for: how long it is retained from then on.
     """
 
     id: SessionId
@@ -62,48 +62,87 @@ class Conversation:
 
     @property
     def expires_at(self) -> datetime:
-        """When it is forgotten unless another turn restarts its stay."""
+        """When it is forgotten, unless its retention is restarted before."""
         return self.retained_since + self.retained_for
 
     @property
     def open_turn(self) -> Turn | None:
-        """The turn whose reply is still to come, absent when nothing runs."""
+        """The turn whose reply is still being written; None if there is none."""
         return self.turn if self.turn is not None and self.turn.is_open else None
+
+    @property
+    def next_turn_number(self) -> int:
+        """Number of the next turn."""
+        return 1 if self.turn is None else self.turn.number + 1
 
     @property
     def working_memory(self) -> tuple[Message, ...]:
         """The loaded messages that the model still sees."""
-        return tuple(
-            with_message
-            for with_message in self.messages
-            if with_message.number >= self.working_memory_from
-        )
+        first = self.working_memory_from
+        return tuple(message for message in self.messages if message.number >= first)
 
     @property
     def forgotten_messages(self) -> tuple[Message, ...]:
         """The loaded messages that only the summary stands for."""
-        return tuple(
-            with_message
-            for with_message in self.messages
-            if with_message.number < self.working_memory_from
+        first = self.working_memory_from
+        return tuple(message for message in self.messages if message.number < first)
+
+    @property
+    def text_bytes(self) -> int:
+        """Bytes of all loaded text: messages, summary, page context and metadata."""
+        texts = (
+            self.summary or "",
+            self.page_context or "",
+            *self.metadata,
+            *self.metadata.values(),
         )
+        return sum(map(utf8_length, texts)) + sum(message.text_bytes for message in self.messages)
+
+
+def find_message(conversation: Conversation, message_id: MessageId) -> Message | None:
+    """The loaded message with this id; None if no loaded message has it."""
+    return next((message for message in conversation.messages if message.id == message_id), None)
+
+
+def message_of(conversation: Conversation, message_id: MessageId) -> Message:
+    """The message with this id.
+
+    Raises:
+        MessageNotFound: the conversation has no such message.
+        OlderMessagesNeeded: it may precede the loaded messages.
+    """
+    message = find_message(conversation, message_id)
+    if message is not None:
+        return message
+    raise OlderMessagesNeeded if conversation.earlier else MessageNotFound
 
 
 def with_retention_from(conversation: Conversation, since: datetime) -> Conversation:
-    """The conversation with its full stay counted from ``since``."""
+    """The conversation with its full retention counted from ``since``."""
     return evolve(conversation, retained_since=since, retained_for=RETENTION)
 
 
 def retention_restarted(before: Conversation, after: Conversation) -> bool:
-    """Whether the change from ``before`` to ``after`` restarts its stay."""
+    """Whether the change from ``before`` to ``after`` restarts the retention."""
     return (before.retained_since, before.retained_for) != (
         after.retained_since,
         after.retained_for,
     )
 
 
+def newly_opened(before: Conversation | None, after: Conversation) -> Turn | None:
+    """The turn that the change from ``before`` to ``after`` opens; None if it opens none.
+
+    ``before`` is None for a conversation that is new.
+    """
+    turn = after.open_turn
+    previous = before.turn if before else None
+    is_new = turn is not None and (previous is None or previous.id != turn.id)
+    return turn if is_new else None
+
+
 def with_message(conversation: Conversation, message: Message) -> Conversation:
-    """The conversation with one message more, which must carry the next number."""
+    """The conversation with one more message, which must have the next number."""
     if message.number != conversation.next_number:
         raise ValueError("a message gets the conversation's next number")
     return evolve(
@@ -116,10 +155,10 @@ def with_message(conversation: Conversation, message: Message) -> Conversation:
 def truncated(conversation: Conversation, number: int) -> Conversation:
     """The conversation without message ``number`` and all that follow it.
 
-    A summary of messages that are cut away would go on telling of them, so it goes as well.
+    A summary that covers any of the removed messages is removed too.
 
     Raises:
-        OlderMessagesNeeded: the message precedes what is loaded.
+        OlderMessagesNeeded: the message is not loaded.
     """
     kept = tuple(message for message in conversation.messages if message.number < number)
     if not kept and conversation.earlier:
@@ -131,7 +170,7 @@ def truncated(conversation: Conversation, number: int) -> Conversation:
 
 
 def tail_of(conversation: Conversation, count: int | None) -> Conversation:
-    """The conversation with at most its newest ``count`` messages loaded; ``None`` means as is."""
+    """The conversation with at most its newest ``count`` messages loaded; None: unchanged."""
     excess = 0 if count is None else max(len(conversation.messages) - count, 0)
     if not excess:
         return conversation

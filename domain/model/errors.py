@@ -1,20 +1,20 @@
-"""What a caller can do something about.
+"""Errors that the caller can act on.
 
     DomainError                      the caller can act
-    ├── InvalidInput                 what was sent cannot be accepted as it is
-    ├── ConversationNotFound         absent, expired, forgotten or another owner's: one answer
-    ├── ConversationExists           an id is created once
-    ├── MessageNotFound              the named message is not (or no longer) part of it
-    ├── TurnNotFound                 the named turn is not (or no longer) part of it
-    ├── NothingToAnswer              there is no user message a reply could be made for
-    ├── ConversationTooLarge         it has reached its bound
-    ├── TurnInProgress               a turn is open, and it takes no second one
+    ├── InvalidInput                 the input breaks a rule
+    ├── ConversationNotFound         missing, expired, forgotten or another owner's: all look alike
+    ├── ConversationExists           the session id is taken
+    ├── MessageNotFound              the conversation has no such message (any more)
+    ├── TurnNotFound                 the conversation has no such turn (any more)
+    ├── NothingToAnswer              there is no user message to reply to
+    ├── ConversationTooLarge         the conversation has reached its size limit
+    ├── TurnInProgress               a turn is open; only one can be
     ├── TurnSuperseded               the turn is no longer the open one
-    ├── IdempotencyKeyReused         the same key with another body
-    └── OlderMessagesNeeded          the tail is too short to decide: load more, ask again
+    ├── IdempotencyKeyReused         the same Idempotency-Key with another request
+    └── OlderMessagesNeeded          too few messages are loaded to decide
 
-The other root, ``ports.errors.PortError``, is the world's fault. Every class has a stable ``code``;
-no message ever carries what people wrote.
+The other root, ``ports.errors.PortError``, is for failures that the caller did not cause. Every
+class has a stable ``code``; no message ever repeats what people wrote.
 """
 
 from typing import ClassVar
@@ -27,11 +27,11 @@ class DomainError(Exception):
 
 
 class InvalidInput(DomainError):
-    """What was sent cannot be accepted; nothing was changed.
+    """The input breaks a rule; nothing was changed.
 
     Attributes:
         problem: stable code of the rule that was broken, such as ``message_empty``.
-        field: name of the offending field, absent when it is the whole.
+        field: the domain's name of the offending field; None if it is the whole input.
     """
 
     code = "invalid_input"
@@ -43,7 +43,7 @@ class InvalidInput(DomainError):
 
 
 class ConversationNotFound(DomainError):
-    """There is no such conversation for this owner."""
+    """This owner has no such conversation."""
 
     code = "conversation_not_found"
 
@@ -52,7 +52,7 @@ class ConversationNotFound(DomainError):
 
 
 class ConversationExists(DomainError):
-    """A conversation with this id is already there; it was left as it is."""
+    """A conversation with this id exists; it was not changed."""
 
     code = "conversation_exists"
 
@@ -61,7 +61,7 @@ class ConversationExists(DomainError):
 
 
 class MessageNotFound(DomainError):
-    """The named message is not part of the conversation."""
+    """The conversation has no such message."""
 
     code = "message_not_found"
 
@@ -70,7 +70,7 @@ class MessageNotFound(DomainError):
 
 
 class TurnNotFound(DomainError):
-    """The named turn is not part of the conversation, or there is no such conversation."""
+    """The conversation has no such turn, or does not exist."""
 
     code = "turn_not_found"
 
@@ -79,7 +79,7 @@ class TurnNotFound(DomainError):
 
 
 class NothingToAnswer(DomainError):
-    """The conversation holds no user message that could be answered (again)."""
+    """The conversation has no user message to reply to."""
 
     code = "nothing_to_answer"
 
@@ -88,7 +88,7 @@ class NothingToAnswer(DomainError):
 
 
 class ConversationTooLarge(DomainError):
-    """The conversation has reached its bound; a new one has to be started."""
+    """The conversation has reached its size limit; the user has to start a new one."""
 
     code = "conversation_too_large"
 
@@ -101,8 +101,8 @@ class TurnInProgress(DomainError):
 
     Attributes:
         turn_id: the open turn.
-        can_interrupt: whether the request could succeed once that turn is stopped. If not,
-            stopping it would lose a reply for nothing.
+        can_interrupt: whether the request could succeed after that turn was stopped. If not,
+            stopping it would only lose a reply.
     """
 
     code = "turn_in_progress"
@@ -114,7 +114,7 @@ class TurnInProgress(DomainError):
 
 
 class TurnSuperseded(DomainError):
-    """The turn is no longer the open one: its late writer must stop."""
+    """The turn is no longer the open one; its writer must stop."""
 
     code = "turn_superseded"
 
@@ -123,7 +123,7 @@ class TurnSuperseded(DomainError):
 
 
 class IdempotencyKeyReused(DomainError):
-    """The Idempotency-Key was used before with another body."""
+    """The Idempotency-Key was used before with another request."""
 
     code = "idempotency_key_reused"
 
@@ -132,7 +132,7 @@ class IdempotencyKeyReused(DomainError):
 
 
 class OlderMessagesNeeded(DomainError):
-    """The loaded tail is too short to decide; the store loads more and asks again."""
+    """Too few messages are loaded to decide; the store loads all and repeats the change."""
 
     code = "older_messages_needed"
 

@@ -1,4 +1,4 @@
-"""Names of things. All of them are made by the server, except a user message's own id."""
+"""Ids and references. The server makes all ids, except those that clients give user messages."""
 
 import re
 from typing import Final, NewType
@@ -10,13 +10,13 @@ from attrs.validators import instance_of
 from domain.model.errors import InvalidInput
 
 SessionId = NewType("SessionId", str)
-"""Names a conversation: a UUID (version 4 or 8) in its canonical lower-case form."""
+"""Id of a conversation: a UUID (version 4 or 8) in its canonical lower-case form."""
 
 TurnId = NewType("TurnId", str)
-"""Names one turn of one conversation: random, 32 hex digits."""
+"""Id of a turn: random, 32 hex digits."""
 
 MessageId = NewType("MessageId", str)
-"""Names a message within its conversation: 1 to 64 of ``A-Za-z0-9_-``."""
+"""Id of a message within its conversation: 1 to 64 of ``A-Za-z0-9_-``."""
 
 OWNER_SECRET_BYTES: Final = 32
 
@@ -25,7 +25,7 @@ _MESSAGE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 @frozen(kw_only=True)
 class Owner:
-    """Who holds the client key. Knowing a session id without being its owner opens nothing.
+    """The holder of a client key. A session id without its owner's key opens nothing.
 
     Attributes:
         secret: the client's half of the key, 32 bytes; never shown, logged or stored.
@@ -41,9 +41,9 @@ class Owner:
 
 @frozen
 class ConversationRef:
-    """One conversation of one owner: what every read and write of it names.
+    """A reference to one conversation of one owner.
 
-    The two travel together, so that no call can leave out whose conversation it is.
+    The owner and the session id travel together, so that no call can omit the owner.
     """
 
     owner: Owner
@@ -52,7 +52,7 @@ class ConversationRef:
 
 @frozen
 class TurnRef:
-    """One turn of one conversation."""
+    """A reference to one turn of one conversation."""
 
     conversation: ConversationRef
     turn_id: TurnId
@@ -62,14 +62,15 @@ def session_id(text: str) -> SessionId:
     """``text`` as a session id.
 
     Raises:
-        InvalidInput: ``session_id_malformed``, it is no UUID in canonical form.
+        InvalidInput: ``session_id_malformed``, it is not a UUID in canonical lower-case form.
     """
     try:
         canonical = str(UUID(text))
     except ValueError:
         canonical = ""
     if not text or canonical != text:
-        raise InvalidInput("session_id_malformed", "A session id is a UUID.", field="sessionId")
+        why = "A session id is a UUID in lower case."
+        raise InvalidInput("session_id_malformed", why, field="session_id")
     return SessionId(text)
 
 
@@ -80,7 +81,6 @@ def message_id(text: str) -> MessageId:
         InvalidInput: ``message_id_malformed``, it is not 1 to 64 of ``A-Za-z0-9_-``.
     """
     if not _MESSAGE_ID.fullmatch(text):
-        raise InvalidInput(
-            "message_id_malformed", "A message id is 1 to 64 of A-Z a-z 0-9 _ -.", field="messageId"
-        )
+        why = "A message id is 1 to 64 of A-Z a-z 0-9 _ -."
+        raise InvalidInput("message_id_malformed", why, field="message_id")
     return MessageId(text)

@@ -1,4 +1,4 @@
-"""One utterance of a role, its content in typed parts."""
+"""One message of a conversation, its content in typed parts."""
 
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -11,14 +11,14 @@ from domain.model.identifiers import MessageId
 
 
 class Role(Enum):
-    """Who spoke. The system prompt is the assistant profile's and never part of a conversation."""
+    """Who wrote a message. The system prompt belongs to the assistant, never to a conversation."""
 
     USER = "user"
     ASSISTANT = "assistant"
 
 
 class MessageStatus(Enum):
-    """How a message came to its end; a user's is always finished."""
+    """How a message ended; a user's is always finished."""
 
     FINISHED = "finished"
     INTERRUPTED = "interrupted"
@@ -37,7 +37,7 @@ class FinishReason(Enum):
 
 @frozen(kw_only=True)
 class Usage:
-    """What one reply cost the model, in tokens; a count the model did not tell is absent."""
+    """Tokens of one reply; None for a count that the model did not report."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -45,21 +45,21 @@ class Usage:
 
 @frozen
 class TextPart:
-    """Plain text as said."""
+    """Plain text, exactly as written."""
 
     text: str
 
 
 @frozen
 class ReasoningPart:
-    """What the model thought aloud; never sent back to it."""
+    """The model's reasoning; never sent back to it."""
 
     text: str
 
 
 @frozen(kw_only=True)
 class ToolCallPart:
-    """The model asks its client to run a tool.
+    """A tool that the model asks the client to run.
 
     Attributes:
         arguments: JSON text exactly as the model wrote it; it may be malformed.
@@ -72,11 +72,11 @@ class ToolCallPart:
 
 @frozen(kw_only=True)
 class ToolResultPart:
-    """What a tool answered.
+    """What a tool returned.
 
     Attributes:
         output: JSON text.
-        failed: whether the tool reports an error.
+        failed: True if the tool reports an error.
     """
 
     call_id: str
@@ -86,7 +86,7 @@ class ToolResultPart:
 
 @frozen(kw_only=True)
 class FilePart:
-    """A reference to a file; its bytes are never kept here."""
+    """A reference to a file; the file itself is never stored here."""
 
     url: str
     media_type: str
@@ -95,12 +95,12 @@ class FilePart:
 
 @frozen
 class StepMark:
-    """Where another call of the model begins within one reply."""
+    """Marks where the next call of the model begins within one reply."""
 
 
 @frozen
 class UnknownPart:
-    """A part of a kind not known here, kept without loss as JSON text."""
+    """A part of an unknown kind, stored unchanged as JSON text."""
 
     json: str
 
@@ -110,6 +110,26 @@ Part: TypeAlias = (
 )
 
 
+def utf8_length(text: str) -> int:
+    """Bytes of ``text`` in UTF-8; an unpaired surrogate counts as three."""
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def text_bytes(part: Part) -> int:
+    """Bytes of all text in a part, names and ids included: what every size limit counts."""
+    match part:
+        case TextPart(text) | ReasoningPart(text) | UnknownPart(text):
+            return utf8_length(text)
+        case ToolCallPart():
+            return utf8_length(part.call_id + part.name + part.arguments)
+        case ToolResultPart():
+            return utf8_length(part.call_id + part.output)
+        case FilePart():
+            return utf8_length(part.url + part.media_type + (part.name or ""))
+        case StepMark():
+            return 0
+
+
 def _is_utc(_: object, __: object, value: datetime) -> None:
     if value.tzinfo is not UTC and value.utcoffset() != timedelta(0):
         raise ValueError("times are aware UTC")
@@ -117,13 +137,13 @@ def _is_utc(_: object, __: object, value: datetime) -> None:
 
 @frozen(kw_only=True)
 class Message:
-    """One utterance.
+    """One message.
 
     Attributes:
-        number: position in the conversation's life, from 1; never used again after a cut.
-        turn: number of the turn it came with; 0 for a welcome.
+        number: position in the conversation, from 1; never reused, even after a truncation.
+        turn: number of the turn that brought it; 0 if it came outside a turn, such as a welcome.
         created_at: aware UTC.
-        finish_reason, usage: of a reply; absent otherwise, or when the model did not tell.
+        finish_reason, usage: of a reply; None otherwise, or if the model did not report them.
     """
 
     id: MessageId
@@ -138,12 +158,17 @@ class Message:
 
     @property
     def text(self) -> str:
-        """All of its plain text, in order."""
+        """All its plain text, in order."""
         return "".join(part.text for part in self.parts if isinstance(part, TextPart))
 
     @property
+    def text_bytes(self) -> int:
+        """Bytes of the text in all its parts."""
+        return sum(map(text_bytes, self.parts))
+
+    @property
     def open_tool_calls(self) -> tuple[ToolCallPart, ...]:
-        """The calls that have no result yet."""
+        """The tool calls that have no result yet."""
         answered = {part.call_id for part in self.parts if isinstance(part, ToolResultPart)}
         calls = (part for part in self.parts if isinstance(part, ToolCallPart))
         return tuple(call for call in calls if call.call_id not in answered)

@@ -1,4 +1,4 @@
-"""What a model streams, and how a reply is put together from it."""
+"""The pieces that a model streams, and how a reply is assembled from them."""
 
 from collections.abc import Iterable
 from typing import TypeAlias
@@ -12,6 +12,7 @@ from domain.model.message import (
     TextPart,
     ToolCallPart,
     Usage,
+    utf8_length,
 )
 
 
@@ -24,14 +25,14 @@ class TextPiece:
 
 @frozen
 class ReasoningPiece:
-    """More of what the model thinks aloud."""
+    """More of the model's reasoning."""
 
     text: str
 
 
 @frozen(kw_only=True)
 class ToolCallPiece:
-    """More of a tool call: its first piece names the tool, all carry more of the arguments."""
+    """More of a tool call's arguments; each piece repeats the call's id and the tool's name."""
 
     call_id: str
     name: str
@@ -43,7 +44,7 @@ Piece: TypeAlias = TextPiece | ReasoningPiece | ToolCallPiece
 
 @frozen(kw_only=True)
 class ModelFinished:
-    """The model's last word; nothing follows it."""
+    """The end of the model's stream; nothing follows it."""
 
     reason: FinishReason
     usage: Usage | None = None
@@ -51,29 +52,26 @@ class ModelFinished:
 
 @frozen
 class NumberedPiece:
-    """A piece with its place in the turn, counted from 1: what a cursor points at."""
+    """A piece with its position in the turn, from 1: what a cursor points at."""
 
     number: int
     piece: Piece
 
 
-def size_in_bytes(piece: Piece) -> int:
-    """How much text a piece carries, in bytes of UTF-8."""
-    text = piece.arguments if isinstance(piece, ToolCallPiece) else piece.text
-    return len(text.encode("utf-8", "surrogatepass"))
-
-
-def counted_bytes(piece: Piece) -> int:
-    """How much a piece counts: all it carries, in bytes of UTF-8, and at least one."""
-    names = piece.call_id + piece.name if isinstance(piece, ToolCallPiece) else ""
-    return max(1, size_in_bytes(piece) + len(names.encode("utf-8", "surrogatepass")))
+def piece_bytes(piece: Piece) -> int:
+    """Bytes of all text in a piece, name and id included, as ``text_bytes`` counts a part."""
+    match piece:
+        case TextPiece(text) | ReasoningPiece(text):
+            return utf8_length(text)
+        case ToolCallPiece():
+            return utf8_length(piece.call_id + piece.name + piece.arguments)
 
 
 def assemble_parts(pieces: Iterable[Piece]) -> tuple[Part, ...]:
     """The parts of a message that consists of ``pieces``.
 
-    Neighbouring pieces of one kind become one part; the pieces of one tool call do so even when
-    those of another call stand between them.
+    Neighbouring pieces of one kind become one part. The pieces of one tool call become one part
+    even if pieces of other calls stand between them.
     """
     runs: list[list[Piece]] = []
     for piece in pieces:
@@ -87,11 +85,11 @@ def assemble_parts(pieces: Iterable[Piece]) -> tuple[Part, ...]:
 
 def _run_of(runs: list[list[Piece]], piece: Piece) -> list[Piece] | None:
     if isinstance(piece, ToolCallPiece):
-        return next((run for run in runs if _same_call(run[0], piece)), None)
+        return next((run for run in runs if _is_same_call(run[0], piece)), None)
     return runs[-1] if runs and type(runs[-1][0]) is type(piece) else None
 
 
-def _same_call(first: Piece, piece: ToolCallPiece) -> bool:
+def _is_same_call(first: Piece, piece: ToolCallPiece) -> bool:
     return isinstance(first, ToolCallPiece) and first.call_id == piece.call_id
 
 

@@ -1,7 +1,6 @@
-"""What a language model is asked with.
+"""What a language model gets: the prompt, and the caller's options for one reply."""
 
-What a caller wishes for one reply, beyond what the assistant is anyway.
-"""
+from typing import Final
 
 from attrs import field, frozen
 from attrs.validators import ge, optional
@@ -11,11 +10,11 @@ from domain.model.message import Message
 
 @frozen(kw_only=True)
 class Tool:
-    """A tool that the caller runs if the model asks for it.
+    """A tool that the client runs if the model calls it.
 
     Attributes:
         parameters: JSON Schema of its arguments, as JSON text.
-        strict: whether the arguments must match it exactly; absent leaves it to the model's server.
+        strict: whether the arguments must match the schema exactly; None: the model server decides.
     """
 
     name: str
@@ -26,17 +25,17 @@ class Tool:
 
 @frozen(kw_only=True)
 class ReplyOptions:
-    """For one reply only; they are not kept. What is absent is left to the assistant.
+    """Options for one reply; they are not stored. None leaves an option to the assistant.
 
     Attributes:
         instructions: added to the assistant's own.
         tool_choice: ``auto``, ``none``, ``required``, or ``=`` and the name of one of the tools.
-        parallel_tool_calls: whether several tools may be asked for at once.
-        reply_tokens: upper bound of the reply; the assistant's own bound holds as well.
-        temperature, top_p: as the model's server takes them.
-        effort: how hard the model should think, in the words of its server.
-        verbosity: how wordy it should be, in the words of its server.
-        format: JSON Schema wrapper that the text must follow, as JSON text.
+        parallel_tool_calls: whether several tools may be called at once.
+        reply_tokens: upper bound for the reply; the assistant's own bound holds as well.
+        temperature, top_p: as the model server takes them.
+        effort: how much the model should reason, as the model server takes it.
+        verbosity: how wordy the reply should be, as the model server takes it.
+        response_format: JSON Schema wrapper that the text must follow, as JSON text.
     """
 
     instructions: str | None = None
@@ -48,24 +47,24 @@ class ReplyOptions:
     top_p: float | None = None
     effort: str | None = None
     verbosity: str | None = None
-    format: str | None = None
+    response_format: str | None = None
 
 
-DEFAULT_OPTIONS = ReplyOptions()
+DEFAULT_OPTIONS: Final = ReplyOptions()
 
 
 @frozen(kw_only=True)
 class Prompt:
-    """One question to a language model.
+    """One request to a language model.
 
     Attributes:
-        system: what the assistant is and how it speaks.
-        messages: what was said, oldest first; the last is what is to be answered.
-        locale: BCP 47 tag the reply should be in unless the user writes otherwise.
-        page_context: JSON text about the page the user is on; absent when not told.
-        summary: what stands for forgotten messages; absent when none are.
+        system: the system prompt, with the caller's instructions.
+        messages: the messages, oldest first; the last is the one to reply to.
+        locale: BCP 47 tag of the reply's language, unless the user writes in another.
+        page_context: JSON text about the page the user is on; None if the client sent none.
+        summary: stands for forgotten messages; None if there are none.
         reply_tokens: upper bound for the reply.
-        options: what the caller wishes besides; its instructions are part of ``system`` already.
+        options: the caller's options.
     """
 
     system: str

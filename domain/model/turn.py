@@ -1,4 +1,4 @@
-"""One turn: what was put in, and the reply to it.
+"""One turn: the input and the reply to it.
 
     step        open          finished      interrupted   failed
     ─────────   ───────────   ───────────   ───────────   ───────────
@@ -7,11 +7,9 @@
     fail        failed        superseded    superseded    (done)
     settle      interrupted   (done)        (done)        (done)
 
-``(done)`` changes nothing and succeeds, so a step may be repeated after a lost answer;
-``superseded`` refuses: somebody else has ended this turn. Settling closes what a dead process left
-open, so whoever ended the turn before has already done its work.
-
-The times a turn lives by.
+``(done)`` changes nothing and succeeds, so a step can be repeated after a lost response.
+``superseded`` raises: the turn was ended in another way. ``settle`` closes a turn that a dead
+process left open, so it has nothing to do if the turn has ended in any way.
 """
 
 from collections.abc import Mapping
@@ -29,7 +27,7 @@ from domain.model.message import FinishReason, Usage
 
 
 class TurnStatus(Enum):
-    """Where a turn stands. Only ``OPEN`` can change."""
+    """The state of a turn. Only ``OPEN`` can change."""
 
     OPEN = "open"
     FINISHED = "finished"
@@ -38,7 +36,7 @@ class TurnStatus(Enum):
 
 
 class TurnStep(Enum):
-    """What ends a turn."""
+    """A step that ends a turn."""
 
     FINISH = "finish"
     INTERRUPT = "interrupt"
@@ -58,11 +56,11 @@ _ENDS_AS: Final[Mapping[TurnStep, TurnStatus]] = MappingProxyType(
 
 @frozen(kw_only=True)
 class IdempotencyKey:
-    """The caller's Idempotency-Key: kept as digests only.
+    """The client's Idempotency-Key, stored as digests only.
 
     Attributes:
-        digest: names the key within its owner.
-        body_digest: tells whether the same key came with the same request.
+        digest: of the key, per owner.
+        body_digest: of the request; another one with the same key is an error.
     """
 
     digest: bytes
@@ -76,10 +74,10 @@ class Turn:
     Attributes:
         number: position among the conversation's turns, from 1; never used again.
         reply_id: id that the reply has, or will have.
-        continues: whether the reply goes on with the message that asked for tools.
-        idempotency: the key it was asked for with; absent without one, or when it was released.
-        ended_at: aware UTC; absent while open.
-        error: stable code of why it failed; absent otherwise.
+        continues: True if the reply continues the message that called tools.
+        idempotency: the key of its request; None without one, or after it was freed.
+        ended_at: aware UTC; None while open.
+        error: stable code of the failure; None if it did not fail.
     """
 
     id: TurnId
@@ -94,12 +92,12 @@ class Turn:
 
     @property
     def is_open(self) -> bool:
-        """Whether its reply is still to come."""
+        """Whether its reply is still being written."""
         return self.status is TurnStatus.OPEN
 
 
 def after_step(turn: Turn, step: TurnStep, at: datetime, error: str | None = None) -> Turn:
-    """``turn`` after ``step``; the same object when there is nothing left to do.
+    """``turn`` after ``step``; the same object if there is nothing left to do.
 
     Raises:
         TurnSuperseded: it has ended in another way.
@@ -112,7 +110,7 @@ def after_step(turn: Turn, step: TurnStep, at: datetime, error: str | None = Non
 
 
 class Outcome(Enum):
-    """How a turn's log closes."""
+    """How a turn ended for those who follow it."""
 
     FINISHED = "finished"
     INTERRUPTED = "interrupted"
@@ -126,10 +124,10 @@ class TurnEnd:
     """How a turn ended; the last thing in its log.
 
     Attributes:
-        finish_reason, usage: as the model told them; absent unless finished.
-        error: stable code; present for failed, gone and not saved.
-        expires_at: when the conversation is forgotten if nothing more is said, aware UTC; absent
-            when the turn's outcome was not stored.
+        finish_reason, usage: as the model reported them; None unless finished.
+        error: stable code; None if the reply is complete.
+        expires_at: when the conversation expires unless its retention is restarted, aware UTC;
+            None if the outcome was not stored.
     """
 
     outcome: Outcome
@@ -147,7 +145,7 @@ class TurnEnd:
 
 @frozen
 class Cursor:
-    """A place in a turn: everything up to piece ``number`` has been seen; written ``id.number``."""
+    """A position in a turn: after piece ``number``. Written as ``id.number``."""
 
     turn_id: TurnId
     number: int = field(validator=ge(0))
@@ -157,7 +155,7 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
-        """The cursor that was written as ``text``.
+        """The cursor written as ``text``.
 
         Raises:
             InvalidInput: ``cursor_malformed``.
@@ -170,13 +168,13 @@ class Cursor:
 
 @frozen(kw_only=True)
 class TurnPolicy:
-    """How patient turns are.
+    """The times that turns keep.
 
     Attributes:
         heartbeat: a running turn gives a sign of life at least this often.
-        dead_after: an open turn that was silent for so long has lost its runner.
-        save_timeout: how long a finished reply is tried to be saved while the store is away.
-        stop_timeout: how long a stopped turn may take to end; a dead one is found out before.
+        dead_after: an open turn that was silent for this long has lost its runner.
+        save_timeout: how long saving a reply is retried while the store cannot be reached.
+        stop_timeout: how long a stopped turn may take to end; longer than ``dead_after``.
     """
 
     heartbeat: timedelta = timedelta(seconds=1)

@@ -1,26 +1,30 @@
-"""What is put into a conversation as a list: by itself, or as the input of a turn.
+"""Adds and deletes single items: outside a turn, or as the input of one.
 
-What a user says becomes a message. What belongs to the assistant's side (its words, its calls, what
-tools answered) joins the assistant's message before it, so that calls stay with their results, and
-everything can be read in the order in which it was put in.
-
-A conversation without something that was in it, or only up to some point.
+A user's item becomes a message. An item of the assistant's side (its text, its tool calls, their
+results) joins the assistant's message before it, so that calls stay with their results and all
+items keep their order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import dropwhile, takewhile
+from typing import Final
 
 from attrs import evolve, frozen
 
-from domain.model.conversation import Conversation, truncated, with_message, with_retention_from
+from domain.model.conversation import (
+    Conversation,
+    message_of,
+    truncated,
+    with_message,
+    with_retention_from,
+)
 from domain.model.errors import (
     ConversationTooLarge,
     InvalidInput,
     MessageNotFound,
     NothingToAnswer,
     OlderMessagesNeeded,
-    TurnInProgress,
 )
 from domain.model.identifiers import MessageId, SessionId, TurnId
 from domain.model.limits import MAX_CONVERSATION_BYTES
@@ -34,16 +38,16 @@ from domain.model.message import (
     UnknownPart,
 )
 from domain.model.turn import Turn, TurnStatus
-from domain.service.turn_lifecycle import NewTurn
+from domain.service.turn_lifecycle import NewTurn, opened_by, require_no_open_turn, with_open_turn
 
 
 @frozen(kw_only=True)
 class NewItem:
-    """One thing to be put in.
+    """An item to add.
 
     Attributes:
-        id: of the message it becomes, if it becomes one of its own.
-        parts: of an assistant's exactly one.
+        id: of the message it becomes, if it becomes a message of its own.
+        parts: of the assistant exactly one; of a user all parts of the message.
     """
 
     id: MessageId
@@ -51,20 +55,22 @@ class NewItem:
     parts: tuple[Part, ...]
 
 
+# Adding
+
+
 def append_items(
-    conversation: Conversation, given: Sequence[NewItem], at: datetime
+    conversation: Conversation, items: Sequence[NewItem], at: datetime
 ) -> Conversation:
-    """The conversation with ``given`` at its end, outside any turn; its stay is restarted.
+    """The conversation with ``items`` at its end, outside any turn; its retention is restarted.
 
     Raises:
-        TurnInProgress: a reply is being written, whose place would be unclear.
-        InvalidInput: ``tool_call_not_found``, a result of a call that is not waiting for one.
-        ConversationTooLarge: it has reached its bound.
+        TurnInProgress: a reply is being written.
+        InvalidInput: ``tool_call_not_found``, no tool call waits for a result among the items.
+        ConversationTooLarge: it has reached its size limit.
     """
-    if conversation.open_turn is not None:
-        raise TurnInProgress(conversation.open_turn.id)
-    longer = _with_all(conversation, given, turn=0, at=at)
-    if sum(map(_weight, longer.messages)) > MAX_CONVERSATION_BYTES:
+    require_no_open_turn(conversation)
+    longer = _with_items(conversation, items, turn=0, at=at)
+    if longer.text_bytes >= MAX_CONVERSATION_BYTES:
         raise ConversationTooLarge
     return with_retention_from(longer, at)
 
@@ -72,115 +78,109 @@ def append_items(
 def open_turn_with_items(
     conversation: Conversation,
     new_turn: NewTurn,
-    given: Sequence[NewItem],
+    items: Sequence[NewItem],
     note: UnknownPart | None = None,
 ) -> Conversation:
-    """``given`` opens a turn; ``note`` is kept with the last message before the reply.
+    """The conversation with ``items`` and a new turn; ``note`` joins the last message.
 
-    Idempotent by the turn's id. What is put in again after a turn that failed without a piece is
-    there already, and belongs to the new turn.
+    The same items sent again after their turn failed without a piece are not added again: they
+    belong to the new turn.
 
     Raises:
         TurnInProgress: another turn is open.
-        NothingToAnswer: nothing was ever said.
-        InvalidInput: ``tool_call_not_found``, a result of a call that is not waiting for one.
+        NothingToAnswer: there are no messages.
+        InvalidInput: ``tool_call_not_found``, no tool call waits for a result among the items.
     """
-    before = conversation.turn
-    if before is not None and before.id == new_turn.turn_id:
+    if opened_by(conversation, new_turn):
         return conversation
-    if before is not None and before.is_open:
-        raise TurnInProgress(before.id)
-    number = 1 if before is None else before.number + 1
-    if before is not None and repeats_failed_items(conversation, given):
-        longer = _retry_failed_items(conversation, before.number, number)
+    require_no_open_turn(conversation)
+    if repeats_failed_items(conversation, items):
+        longer = _retry_failed_items(conversation)
     else:
-        longer = _with_all(conversation, given, turn=number, at=new_turn.at)
+        turn = conversation.next_turn_number
+        longer = _with_items(conversation, items, turn=turn, at=new_turn.at)
     if not longer.messages:
         raise NothingToAnswer
-    noted = longer if note is None else _extended(longer, note)
-    turn = Turn(
-        id=new_turn.turn_id,
-        number=number,
-        reply_id=new_turn.reply_id,
-        opened_at=new_turn.at,
-        idempotency=new_turn.idempotency,
-    )
-    return with_retention_from(evolve(noted, turn=turn), new_turn.at)
+    return with_open_turn(longer if note is None else _extended(longer, note), new_turn)
 
 
-def repeats_failed_items(conversation: Conversation, given: Sequence[NewItem]) -> bool:
-    """Whether the newest turn brought exactly ``given`` and failed before its first piece."""
+def repeats_failed_items(conversation: Conversation, items: Sequence[NewItem]) -> bool:
+    """Whether the newest turn had exactly these items and failed before its first piece."""
     turn = conversation.turn
     if turn is None or turn.status is not TurnStatus.FAILED:
         return False
-    there = [
-        (said.role, part) if said.role is Role.ASSISTANT or said.turn == turn.number else None
-        for said in conversation.messages
-        for part in said.parts
+    stored = [
+        (message.role, part)
+        if message.role is Role.ASSISTANT or message.turn == turn.number
+        else None
+        for message in conversation.messages
+        for part in message.parts
         if not isinstance(part, UnknownPart | StepMark)
     ]
-    wanted = [(one.role, part) for one in given for part in one.parts]
-    return bool(wanted) and there[-len(wanted) :] == wanted
+    sent = [(item.role, part) for item in items for part in item.parts]
+    return bool(sent) and stored[-len(sent) :] == sent
 
 
-def _with_all(
-    conversation: Conversation, given: Sequence[NewItem], *, turn: int, at: datetime
+def _with_items(
+    conversation: Conversation, items: Sequence[NewItem], *, turn: int, at: datetime
 ) -> Conversation:
-    for one in given:
-        conversation = _with_one(conversation, one, turn, at)
+    for item in items:
+        conversation = _with_item(conversation, item, turn, at)
     return conversation
 
 
-def _with_one(conversation: Conversation, given: NewItem, turn: int, at: datetime) -> Conversation:
-    if given.role is Role.USER:
-        return _with_message(conversation, given, turn, at)
-    [part] = given.parts
+def _with_item(conversation: Conversation, item: NewItem, turn: int, at: datetime) -> Conversation:
+    if item.role is Role.USER:
+        return _with_new_message(conversation, item, turn, at)
+    [part] = item.parts
     last = conversation.messages[-1] if conversation.messages else None
     if isinstance(part, ToolResultPart):
         return _with_result(conversation, last, part)
     if last is None or last.role is Role.USER or last.turn:
-        # Not counted among a turn's messages: only what the model said is its reply.
-        return _with_message(conversation, given, 0, at)
+        # Turn 0: only what the model itself replies belongs to the turn.
+        return _with_new_message(conversation, item, 0, at)
     mark = (StepMark(),) if _begins_a_step(last.parts, part) else ()
     return _extended(conversation, *mark, part)
+
+
+def _with_new_message(
+    conversation: Conversation, item: NewItem, turn: int, at: datetime
+) -> Conversation:
+    message = Message(
+        id=item.id,
+        number=conversation.next_number,
+        turn=turn,
+        role=item.role,
+        parts=item.parts,
+        created_at=at,
+    )
+    return with_message(conversation, message)
 
 
 def _with_result(
     conversation: Conversation, last: Message | None, result: ToolResultPart
 ) -> Conversation:
     if last is not None and result in last.parts:
-        # A retry, after the model failed: it is known already.
+        # Sent again after the model failed.
         return conversation
-    waiting = {call.call_id for call in last.open_tool_calls} if last else set()
-    if result.call_id not in waiting:
+    open_ids = {call.call_id for call in last.open_tool_calls} if last else set()
+    if result.call_id not in open_ids:
         why = "No tool call is waiting for this result."
-        raise InvalidInput("tool_call_not_found", why, field="input")
+        raise InvalidInput("tool_call_not_found", why, field="items")
     return _extended(conversation, result)
 
 
-def _retry_failed_items(conversation: Conversation, failed: int, number: int) -> Conversation:
-    """What the ``failed`` turn brought belongs to turn ``number``; its note is gone."""
+def _retry_failed_items(conversation: Conversation) -> Conversation:
+    """The newest turn's items belong to the next turn; the failed turn's note is removed."""
+    failed = conversation.turn.number if conversation.turn else 0
     messages = [
-        evolve(said, turn=number) if said.turn == failed else said for said in conversation.messages
+        evolve(message, turn=conversation.next_turn_number) if message.turn == failed else message
+        for message in conversation.messages
     ]
     last = messages[-1]
     notes = tuple(takewhile(lambda part: isinstance(part, UnknownPart), reversed(last.parts)))
     messages[-1] = evolve(last, parts=last.parts[: len(last.parts) - len(notes)])
     return evolve(conversation, messages=tuple(messages))
-
-
-def _with_message(
-    conversation: Conversation, given: NewItem, turn: int, at: datetime
-) -> Conversation:
-    message = Message(
-        id=given.id,
-        number=conversation.next_number,
-        turn=turn,
-        role=given.role,
-        parts=given.parts,
-        created_at=at,
-    )
-    return with_message(conversation, message)
 
 
 def _extended(conversation: Conversation, *parts: Part) -> Conversation:
@@ -190,82 +190,83 @@ def _extended(conversation: Conversation, *parts: Part) -> Conversation:
 
 
 def _begins_a_step(parts: Sequence[Part], part: Part) -> bool:
-    """Results end a step of the model; two texts in one step would run into each other."""
+    """Whether ``part`` belongs to the model's next step.
+
+    Tool results end a step, and so does a text before another text: in one step the two would
+    become one.
+    """
     step = tuple(takewhile(lambda one: not isinstance(one, StepMark), reversed(parts)))
     ending = (ToolResultPart, TextPart) if isinstance(part, TextPart) else (ToolResultPart,)
     return any(isinstance(one, ending) for one in step)
 
 
-def _weight(message: Message) -> int:
-    return sum(len(str(part).encode("utf-8", "surrogatepass")) for part in message.parts)
+# Deleting
 
-
-_NOTHING = TextPart("")
-"""Keeps the place of a part that was left out, so that those behind it keep theirs."""
+_DELETED: Final = TextPart("")
+"""Stands in for a deleted part, so that the parts after it keep their places."""
 
 
 def without_part(
     conversation: Conversation, message_id: MessageId, place: int | None
 ) -> Conversation:
-    """The conversation without one part of a message, or, without a place, without all of it.
+    """The conversation without part ``place`` of a message; None removes the whole message.
 
-    The stay is left as it is. A summary that tells of the message goes as well.
+    The retention is not restarted. A summary that covers the message is removed too.
 
     Raises:
         TurnInProgress: a reply is being written.
         MessageNotFound: there is no such message or part.
-        OlderMessagesNeeded: it may precede what is loaded.
+        OlderMessagesNeeded: the message may precede the loaded ones.
     """
-    _check_idle(conversation)
-    named = next((said for said in conversation.messages if said.id == message_id), None)
-    if named is None:
-        raise OlderMessagesNeeded if conversation.earlier else MessageNotFound
-    kept = () if place is None else _without(named.parts, place)
-    changed = evolve(named, parts=kept)
-    messages = (changed if said is named else said for said in conversation.messages)
-    left = tuple(said for said in messages if said is not changed or kept)
-    return _without_stale_summary(evolve(conversation, messages=left), named)
+    require_no_open_turn(conversation)
+    message = message_of(conversation, message_id)
+    kept = () if place is None else _without_place(message.parts, place)
+    index = conversation.messages.index(message)
+    changed = (evolve(message, parts=kept),) if kept else ()
+    messages = (*conversation.messages[:index], *changed, *conversation.messages[index + 1 :])
+    return _without_stale_summary(evolve(conversation, messages=messages), message)
 
 
 def without_turn(conversation: Conversation, number: int) -> Conversation:
-    """The conversation without what was said and replied in one turn; the stay is left as it is.
+    """The conversation without the input and the reply of a turn; retention is not restarted.
 
     Raises:
         TurnInProgress: a reply is being written.
-        MessageNotFound: nothing of such a turn is there.
-        OlderMessagesNeeded: it may precede what is loaded.
+        MessageNotFound: no message belongs to such a turn.
+        OlderMessagesNeeded: some may precede the loaded messages.
     """
-    _check_idle(conversation)
-    gone = [said for said in conversation.messages if said.turn == number and number]
-    if not gone or (conversation.earlier and gone[0] is conversation.messages[0]):
+    require_no_open_turn(conversation)
+    removed = [message for message in conversation.messages if message.turn == number and number]
+    if not removed or (conversation.earlier and removed[0] is conversation.messages[0]):
         raise OlderMessagesNeeded if conversation.earlier else MessageNotFound
-    left = tuple(said for said in conversation.messages if said not in gone)
-    return _without_stale_summary(evolve(conversation, messages=left), gone[0])
+    kept = tuple(message for message in conversation.messages if message not in removed)
+    return _without_stale_summary(evolve(conversation, messages=kept), removed[0])
 
 
 def branch_at_turn(
     conversation: Conversation, number: int, *, session_id: SessionId, turn_id: TurnId, at: datetime
 ) -> Conversation:
-    """A new conversation that holds all of this one up to the end of turn ``number``.
+    """A new conversation that holds all messages of this one up to the end of turn ``number``.
 
     Raises:
-        MessageNotFound: nothing of such a turn is there.
+        MessageNotFound: no message belongs to such a turn.
         TurnInProgress: its reply is still being written.
-        OlderMessagesNeeded: something precedes what is loaded.
+        OlderMessagesNeeded: not all messages are loaded.
     """
     if conversation.earlier:
         raise OlderMessagesNeeded
     if conversation.open_turn is not None and conversation.open_turn.number == number:
-        raise TurnInProgress(conversation.open_turn.id)
-    newest = next((said for said in reversed(conversation.messages) if said.turn == number), None)
-    if newest is None or number < 1:
+        require_no_open_turn(conversation)
+    last = next((one for one in reversed(conversation.messages) if one.turn == number), None)
+    if last is None or number < 1:
         raise MessageNotFound
-    shorter = truncated(conversation, newest.number + 1)
-    told = evolve(newest, parts=reply_parts(newest)) if newest.role is Role.ASSISTANT else newest
-    ended = Turn(
+    shorter = truncated(conversation, last.number + 1)
+    if last.role is Role.ASSISTANT:
+        last = evolve(last, parts=reply_parts(last))
+    turn = Turn(
         id=turn_id,
         number=number,
-        reply_id=newest.id,
+        reply_id=last.id,
         opened_at=at,
         ended_at=at,
         status=TurnStatus.FINISHED,
@@ -273,9 +274,9 @@ def branch_at_turn(
     return evolve(
         shorter,
         id=session_id,
-        messages=(*shorter.messages[:-1], told),
-        next_number=newest.number + 1,
-        turn=ended,
+        messages=(*shorter.messages[:-1], last),
+        next_number=last.number + 1,
+        turn=turn,
         created_at=at,
         retained_since=at,
         metadata={},
@@ -283,33 +284,28 @@ def branch_at_turn(
 
 
 def reply_parts(reply: Message) -> tuple[Part, ...]:
-    """What the model said, without what was put in after it."""
-    later = (ToolResultPart, UnknownPart)
-    backwards = dropwhile(lambda part: isinstance(part, later), reversed(reply.parts))
+    """The parts that the model made, without the results and notes that were added after it."""
+    added = (ToolResultPart, UnknownPart)
+    backwards = dropwhile(lambda part: isinstance(part, added), reversed(reply.parts))
     return tuple(reversed(tuple(backwards)))
 
 
-def with_metadata(conversation: Conversation, metadata: dict[str, str]) -> Conversation:
-    """The conversation with other words of its client about it; the stay is left as it is."""
+def with_metadata(conversation: Conversation, metadata: Mapping[str, str]) -> Conversation:
+    """The conversation with ``metadata`` in place of its own; retention is not restarted."""
     return evolve(conversation, metadata=metadata)
 
 
-def _check_idle(conversation: Conversation) -> None:
-    if conversation.open_turn is not None:
-        raise TurnInProgress(conversation.open_turn.id)
-
-
-def _without(parts: Sequence[Part], place: int) -> tuple[Part, ...]:
-    if not 0 <= place < len(parts) or parts[place] == _NOTHING:
+def _without_place(parts: Sequence[Part], place: int) -> tuple[Part, ...]:
+    if not 0 <= place < len(parts) or parts[place] == _DELETED:
         raise MessageNotFound
     kept = [*parts]
-    kept[place] = _NOTHING
-    while kept and kept[-1] in (_NOTHING, StepMark()):
+    kept[place] = _DELETED
+    while kept and kept[-1] in (_DELETED, StepMark()):
         kept.pop()
     return tuple(kept)
 
 
-def _without_stale_summary(conversation: Conversation, gone: Message) -> Conversation:
-    if conversation.summary is None or gone.number >= conversation.working_memory_from:
+def _without_stale_summary(conversation: Conversation, removed: Message) -> Conversation:
+    if conversation.summary is None or removed.number >= conversation.working_memory_from:
         return conversation
     return evolve(conversation, working_memory_from=1, summary=None)

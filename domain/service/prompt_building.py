@@ -1,21 +1,17 @@
-"""What of a conversation the model gets to see.
-
-A prompt that heeds what the caller wishes for this reply.
-"""
+"""Builds the prompt: which part of a conversation the model sees."""
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate, takewhile
+from typing import Final
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from domain.model.conversation import Conversation
-from domain.model.message import Message, Role, ToolCallPart, ToolResultPart
-from domain.model.prompt import Prompt, ReplyOptions
+from domain.model.message import Message, Role, ToolCallPart, ToolResultPart, utf8_length
+from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions
 
-
-def _leaves_room(budget: "Budget", _: object, reply_tokens: int) -> None:
-    if not 0 < reply_tokens < budget.tokens:
-        raise ValueError("reply_tokens is above 0 and below tokens")
+_MIN_TOKENS: Final = 256
+"""No useful prompt fits into fewer."""
 
 
 @frozen(kw_only=True)
@@ -24,21 +20,26 @@ class Budget:
 
     Attributes:
         tokens: upper bound for one prompt together with its reply; at least 256.
-        reply_tokens: part of it kept free for the reply; smaller than tokens.
+        reply_tokens: the part of it reserved for the reply; smaller than ``tokens``.
     """
 
     tokens: int = field()
-    reply_tokens: int = field(validator=_leaves_room)
+    reply_tokens: int = field()
 
     @tokens.validator
-    def _is_useful(self, _: object, tokens: int) -> None:
-        if tokens < 256:  # noqa: PLR2004 - below it no real prompt fits
-            raise ValueError("tokens is at least 256")
+    def _has_enough(self, _: object, tokens: int) -> None:
+        if tokens < _MIN_TOKENS:
+            raise ValueError(f"tokens is at least {_MIN_TOKENS}")
+
+    @reply_tokens.validator
+    def _leaves_room(self, _: object, reply_tokens: int) -> None:
+        if not 0 < reply_tokens < self.tokens:
+            raise ValueError("reply_tokens is above 0 and below tokens")
 
 
 def estimated_tokens(text: str) -> int:
-    """A cautious guess for any language: three bytes of UTF-8 a token, and one to begin with."""
-    return len(text.encode("utf-8", "surrogatepass")) // 3 + 1
+    """A cautious estimate for any language: one token, and one per three bytes of UTF-8."""
+    return utf8_length(text) // 3 + 1
 
 
 def build_prompt(
@@ -46,34 +47,46 @@ def build_prompt(
     system: str,
     budget: Budget,
     count_tokens: Callable[[str], int] = estimated_tokens,
+    *,
+    options: ReplyOptions = DEFAULT_OPTIONS,
 ) -> Prompt:
-    """The newest messages that fit the budget, beginning with a user's; always at least the newest.
+    """The newest messages that fit the budget, starting with a user's; at least the newest one.
 
-    Page context and summary count as part of the system prompt.
+    The options' instructions follow ``system``. System prompt, page context, summary, tools and
+    response format leave less room for messages.
     """
-    fixed = sum(map(count_tokens, filter(None, (system, *_background(conversation)))))
-    room = budget.tokens - budget.reply_tokens - fixed
+    instructed = "\n\n".join(filter(None, (system, options.instructions)))
+    background = (instructed, conversation.page_context, conversation.summary)
+    fixed = sum(count_tokens(text) for text in background if text)
+    remaining = _without_options(budget, options)
+    room = remaining.tokens - remaining.reply_tokens - fixed
     newest_first = tuple(reversed(conversation.working_memory))
     costs = accumulate(_cost(message, count_tokens) for message in newest_first)
-    fitting = len(tuple(takewhile(lambda spent: spent <= room, costs)))
+    fitting = len(tuple(takewhile(lambda cost: cost <= room, costs)))
     chosen = tuple(reversed(newest_first[: max(fitting, 1)]))
     return Prompt(
-        system=system,
-        messages=_beginning_with_a_user(chosen),
+        system=instructed,
+        messages=_from_first_user(chosen),
         page_context=conversation.page_context,
         summary=conversation.summary,
         locale=conversation.locale,
-        reply_tokens=budget.reply_tokens,
+        reply_tokens=remaining.reply_tokens,
+        options=options,
     )
 
 
 def sees_all(conversation: Conversation, prompt: Prompt) -> bool:
-    """Whether no loaded message was left out of ``prompt`` for want of room."""
-    return prompt.messages[:1] == _beginning_with_a_user(conversation.working_memory)[:1]
+    """Whether ``prompt`` had room for every loaded message."""
+    return prompt.messages[:1] == _from_first_user(conversation.working_memory)[:1]
 
 
-def _background(conversation: Conversation) -> tuple[str | None, str | None]:
-    return conversation.page_context, conversation.summary
+def _without_options(budget: Budget, options: ReplyOptions) -> Budget:
+    """What of the budget is left beside the tools and the response format."""
+    reply_tokens = min(budget.reply_tokens, options.reply_tokens or budget.reply_tokens)
+    tools = [f"{tool.name}{tool.description}{tool.parameters}" for tool in options.tools]
+    texts = [options.response_format or "", *tools]
+    left = budget.tokens - sum(estimated_tokens(text) for text in texts if text)
+    return Budget(tokens=max(left, _MIN_TOKENS, reply_tokens + 1), reply_tokens=reply_tokens)
 
 
 def _cost(message: Message, count_tokens: Callable[[str], int]) -> int:
@@ -85,30 +98,6 @@ def _cost(message: Message, count_tokens: Callable[[str], int]) -> int:
     return count_tokens(message.text) + sum(map(count_tokens, tools))
 
 
-def _beginning_with_a_user(messages: Sequence[Message]) -> tuple[Message, ...]:
-    first = next((i for i, said in enumerate(messages) if said.role is Role.USER), 0)
+def _from_first_user(messages: Sequence[Message]) -> tuple[Message, ...]:
+    first = next((i for i, message in enumerate(messages) if message.role is Role.USER), 0)
     return tuple(messages[first:])
-
-
-_LEAST_TOKENS = 256
-
-
-def build_prompt_with_options(
-    conversation: Conversation, system: str, budget: Budget, options: ReplyOptions
-) -> Prompt:
-    """The prompt; instructions come after the assistant's own, tools take from its room."""
-    instructed = "\n\n".join(filter(None, (system, options.instructions)))
-    prompt = build_prompt(conversation, instructed, _narrowed(budget, options))
-    return evolve(prompt, options=options)
-
-
-def _narrowed(budget: Budget, options: ReplyOptions) -> Budget:
-    reply_tokens = min(budget.reply_tokens, options.reply_tokens or budget.reply_tokens)
-    left = budget.tokens - _options_cost(options)
-    return Budget(tokens=max(left, _LEAST_TOKENS, reply_tokens + 1), reply_tokens=reply_tokens)
-
-
-def _options_cost(options: ReplyOptions) -> int:
-    told = [options.format or ""]
-    told += [f"{tool.name}{tool.description}{tool.parameters}" for tool in options.tools]
-    return sum(estimated_tokens(text) for text in told if text)

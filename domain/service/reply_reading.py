@@ -1,7 +1,4 @@
-"""Telling the rest of a stored reply to somebody who has heard its beginning.
-
-What one turn of a conversation consisted of.
-"""
+"""Reads turns out of a stored conversation: their pieces, their end, their input and reply."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -25,17 +22,17 @@ from domain.model.message import (
 from domain.model.piece import Piece, ReasoningPiece, TextPiece, ToolCallPiece, assemble_parts
 from domain.model.turn import Outcome, Turn, TurnEnd, TurnStatus
 
-_Spoken: TypeAlias = TextPart | ReasoningPart | ToolCallPart
+_ModelPart: TypeAlias = TextPart | ReasoningPart | ToolCallPart
 
 
 def reply_of(messages: Sequence[Message], turn: Turn) -> Message | None:
-    """The reply of the newest turn; absent while that is open, and when nothing was said."""
-    last = messages[-1:]
-    return last[0] if last and last[0].id == turn.reply_id and not turn.is_open else None
+    """The reply of the newest turn; None while that is open, and if it has no reply."""
+    last = messages[-1] if messages else None
+    return last if last and last.id == turn.reply_id and not turn.is_open else None
 
 
 def end_of(conversation: Conversation, turn: Turn) -> TurnEnd:
-    """How the newest turn, which has ended, is told to those who follow it."""
+    """How the newest turn, which must have ended, ended for those who follow it."""
     if turn.status is not TurnStatus.FINISHED:
         outcome = Outcome(turn.status.value)
         return TurnEnd(outcome=outcome, error=turn.error, expires_at=conversation.expires_at)
@@ -48,66 +45,70 @@ def end_of(conversation: Conversation, turn: Turn) -> TurnEnd:
     )
 
 
-def unheard(reply: Message, turn: Turn, heard: Iterable[Piece]) -> tuple[Piece, ...]:
-    """The pieces, one a part, that this turn's reply has behind those ``heard``.
+def unheard(reply: Message, turn: Turn, pieces: Iterable[Piece]) -> tuple[Piece, ...]:
+    """What this turn's reply has after ``pieces``, as one piece per part.
 
-    Empty when it does not begin with what was heard: then it is another reply.
+    Empty if the reply does not begin with ``pieces``: then it is another reply.
     """
-    spoken = tuple(_spoken(split_at_last_tool_result(reply)[1] if turn.continues else reply.parts))
-    begun = assemble_parts(heard)
-    if len(begun) > len(spoken) or not all(map(_begins, spoken, begun)):
+    own_parts = split_at_last_tool_result(reply)[1] if turn.continues else reply.parts
+    parts = tuple(_model_parts(own_parts))
+    seen = assemble_parts(pieces)
+    if len(seen) > len(parts) or not all(map(_begins_with, parts, seen)):
         return ()
-    lengths = [*(len(_words(part)) for part in begun), *[0] * (len(spoken) - len(begun))]
+    lengths = [*(len(_text_of(part)) for part in seen), *[0] * (len(parts) - len(seen))]
     return tuple(
-        _piece(part, length)
-        for part, length in zip(spoken, lengths, strict=True)
-        if length < len(_words(part))
+        _piece_after(part, length)
+        for part, length in zip(parts, lengths, strict=True)
+        if length < len(_text_of(part))
     )
 
 
 def split_at_last_tool_result(reply: Message) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
-    """The parts up to the newest result of a tool, and those that a turn added after it."""
-    results = (at for at, part in enumerate(reply.parts, 1) if isinstance(part, ToolResultPart))
-    newest = max(results, default=0)
-    return reply.parts[:newest], reply.parts[newest:]
+    """The parts up to the last tool result, and the parts that a turn added after it."""
+    results = (i for i, part in enumerate(reply.parts, 1) if isinstance(part, ToolResultPart))
+    split = max(results, default=0)
+    return reply.parts[:split], reply.parts[split:]
 
 
-def _spoken(parts: Iterable[Part]) -> Iterator[_Spoken]:
+def _model_parts(parts: Iterable[Part]) -> Iterator[_ModelPart]:
     return (part for part in parts if isinstance(part, TextPart | ReasoningPart | ToolCallPart))
 
 
-def _words(part: Part) -> str:
+def _text_of(part: Part) -> str:
     if isinstance(part, ToolCallPart):
         return part.arguments
     return part.text if isinstance(part, TextPart | ReasoningPart) else ""
 
 
-def _begins(part: _Spoken, begun: Part) -> bool:
-    if isinstance(part, ToolCallPart) and isinstance(begun, ToolCallPart):
-        return part.call_id == begun.call_id and part.arguments.startswith(begun.arguments)
-    return type(part) is type(begun) and _words(part).startswith(_words(begun))
+def _begins_with(part: _ModelPart, seen: Part) -> bool:
+    if isinstance(part, ToolCallPart) and isinstance(seen, ToolCallPart):
+        return part.call_id == seen.call_id and part.arguments.startswith(seen.arguments)
+    return type(part) is type(seen) and _text_of(part).startswith(_text_of(seen))
 
 
-def _piece(part: _Spoken, length: int) -> Piece:
-    """What the part has behind so many characters."""
-    if isinstance(part, ToolCallPart):
-        more = part.arguments[length:]
-        return ToolCallPiece(call_id=part.call_id, name=part.name, arguments=more)
-    rest = part.text[length:]
-    return TextPiece(rest) if isinstance(part, TextPart) else ReasoningPiece(rest)
+def _piece_after(part: _ModelPart, length: int) -> Piece:
+    """The rest of the part after its first ``length`` characters."""
+    rest = _text_of(part)[length:]
+    match part:
+        case ToolCallPart():
+            return ToolCallPiece(call_id=part.call_id, name=part.name, arguments=rest)
+        case TextPart():
+            return TextPiece(rest)
+        case ReasoningPart():
+            return ReasoningPiece(rest)
 
 
 @frozen(kw_only=True)
 class ReadTurn:
-    """One turn.
+    """One turn of a stored conversation.
 
     Attributes:
-        started_at: aware UTC; of an older turn that only results opened, when its reply was stored.
-        before: all that was said before the reply, oldest first.
-        reply: absent while the turn is open, or when nothing was said.
-        status: where the turn stands.
-        error: stable code of why it failed, as far as it is known.
-        notes: what was kept beside its input, newest first.
+        started_at: aware UTC; for an older turn without user input, when its reply was stored.
+        before: all messages before the reply, oldest first.
+        reply: None while the turn is open, and if it has no reply.
+        status: the state of the turn.
+        error: stable code of its failure, as far as it is known; else None.
+        notes: the unknown parts stored with its input, newest first.
     """
 
     number: int
@@ -120,34 +121,36 @@ class ReadTurn:
 
 
 def read_turn(conversation: Conversation, number: int) -> ReadTurn:
-    """Turn ``number`` of a conversation that is loaded whole.
+    """Turn ``number`` of a conversation of which all messages are loaded.
 
     Raises:
-        TurnNotFound: nothing of it is there.
+        TurnNotFound: nothing of the turn is stored.
     """
     newest = conversation.turn if conversation.turn and conversation.turn.number == number else None
-    own = [said for said in conversation.messages if said.turn == number]
-    if number < 1 or not (own or (newest is not None and newest.is_open)):
+    messages = [message for message in conversation.messages if message.turn == number]
+    if number < 1 or not (messages or (newest is not None and newest.is_open)):
         raise TurnNotFound
-    reply = own[-1] if own and own[-1].role is Role.ASSISTANT else None
-    end = _end_of(conversation, own[-1] if own else None, reply)
-    before = conversation.messages[:end]
-    status = newest.status if newest else _status(reply)
+    last = messages[-1] if messages else None
+    reply = last if last is not None and last.role is Role.ASSISTANT else None
+    before = _messages_before_reply(conversation, last, reply)
     return ReadTurn(
         number=number,
-        started_at=newest.opened_at if newest else own[0].created_at,
+        started_at=newest.opened_at if newest else messages[0].created_at,
         before=before,
         reply=reply,
-        status=status,
+        status=newest.status if newest else _status(reply),
         error=newest.error if newest else None,
         notes=_notes(before),
     )
 
 
-def _end_of(conversation: Conversation, last: Message | None, reply: Message | None) -> int:
+def _messages_before_reply(
+    conversation: Conversation, last: Message | None, reply: Message | None
+) -> tuple[Message, ...]:
     if last is None:
-        return len(conversation.messages)
-    return conversation.messages.index(last) + (0 if reply else 1)
+        return conversation.messages
+    place = conversation.messages.index(last)
+    return conversation.messages[: place if reply else place + 1]
 
 
 def _status(reply: Message | None) -> TurnStatus:
@@ -162,10 +165,10 @@ def _status(reply: Message | None) -> TurnStatus:
 
 
 def _notes(before: tuple[Message, ...]) -> tuple[UnknownPart, ...]:
-    """Those since the reply before, in which they stand behind what the model said."""
-    found: list[UnknownPart] = []
-    for said in reversed(before):
-        found += [part for part in reversed(said.parts) if isinstance(part, UnknownPart)]
-        if said.role is Role.ASSISTANT and said.turn:
+    """The notes since the previous reply; they are stored after that reply's own parts."""
+    notes: list[UnknownPart] = []
+    for message in reversed(before):
+        notes += [part for part in reversed(message.parts) if isinstance(part, UnknownPart)]
+        if message.role is Role.ASSISTANT and message.turn:
             break
-    return tuple(found)
+    return tuple(notes)

@@ -19,6 +19,8 @@ from attrs import evolve, frozen
 from domain.model.conversation import (
     UNUSED_RETENTION,
     Conversation,
+    find_message,
+    message_of,
     truncated,
     with_message,
     with_retention_from,
@@ -47,176 +49,8 @@ from domain.model.piece import Piece, assemble_parts
 from domain.model.turn import IdempotencyKey, Turn, TurnStatus, TurnStep, after_step
 
 
-@frozen(kw_only=True)
-class NewTurn:
-    """What a new turn brings along from outside: its names, its time, its request key."""
-
-    turn_id: TurnId
-    reply_id: MessageId
-    at: datetime
-    idempotency: IdempotencyKey | None = None
-
-
-def add_user_message(
-    conversation: Conversation,
-    new_turn: NewTurn,
-    message_id: MessageId,
-    parts: Sequence[Part],
-    *,
-    is_new: bool = False,
-) -> Conversation:
-    """A user message opens a turn; one with a known id replaces that message and all after it.
-
-    The same words said again after a turn that failed without a piece take the place of the
-    unanswered ones. ``is_new`` tells that the id was made for this message: no older one has it.
-
-    Raises:
-        TurnInProgress: another turn is open.
-        InvalidInput: the id belongs to a reply.
-        OlderMessagesNeeded: what precedes what is loaded may have the id.
-    """
-    if opened_by(conversation, new_turn):
-        return conversation
-    known = _find(conversation, message_id)
-    if known is None and conversation.earlier and not is_new:
-        raise OlderMessagesNeeded
-    if _is_of_a_reply(conversation, message_id):
-        raise InvalidInput("message_id_taken", "This id names a reply.", field="messageId")
-    require_no_open_turn(conversation)
-    known = known or _unanswered(conversation, parts)
-    base = conversation if known is None else truncated(conversation, known.number)
-    return with_open_turn(
-        with_message(base, _user_message(base, new_turn, message_id, parts)), new_turn
-    )
-
-
-def edit_message(
-    conversation: Conversation,
-    new_turn: NewTurn,
-    message_id: MessageId | None,
-    parts: Sequence[Part],
-) -> Conversation:
-    """The named user message, or the newest, is said anew; all after it is gone.
-
-    Raises:
-        TurnInProgress: another turn is open.
-        MessageNotFound: no user message has this id.
-        NothingToAnswer: no id was given and no user message is there.
-        OlderMessagesNeeded: it may precede what is loaded.
-    """
-    if opened_by(conversation, new_turn):
-        return conversation
-    asked = _named(conversation, message_id) if message_id else _newest_question(conversation)
-    if asked.role is not Role.USER:
-        raise MessageNotFound
-    return add_user_message(conversation, new_turn, asked.id, parts, is_new=True)
-
-
-def regenerate(
-    conversation: Conversation, new_turn: NewTurn, message_id: MessageId | None = None
-) -> Conversation:
-    """A turn for another answer: to the named user message, instead of the named reply, or,
-    without a name, to the newest user message. What is replaced is gone.
-
-    Raises:
-        TurnInProgress: another turn is open.
-        MessageNotFound: no message has this id.
-        NothingToAnswer: there is no user message to answer.
-        OlderMessagesNeeded: the message may precede what is loaded.
-    """  # noqa: D205 - the promise is one sentence
-    if opened_by(conversation, new_turn):
-        return conversation
-    turn = conversation.open_turn
-    if turn is not None and turn.reply_id == message_id:
-        raise TurnInProgress(turn.id)
-    named = _named(conversation, message_id) if message_id else _newest_question(conversation)
-    after = named.number + 1 if named.role is Role.USER else named.number
-    shorter = truncated(conversation, after)
-    if not shorter.messages or shorter.messages[-1].role is not Role.USER:
-        raise NothingToAnswer
-    require_no_open_turn(conversation)
-    return with_open_turn(shorter, new_turn)
-
-
-def opened_by(conversation: Conversation, new_turn: NewTurn) -> bool:
-    """Whether this turn was opened already, open or not."""
-    return conversation.turn is not None and conversation.turn.id == new_turn.turn_id
-
-
-def require_no_open_turn(conversation: Conversation, *, can_interrupt: bool = True) -> None:
-    """Nothing.
-
-    Raises:
-        TurnInProgress: a turn is open; ``can_interrupt`` tells what its stop would be good for.
-    """
-    if conversation.open_turn is not None:
-        raise TurnInProgress(conversation.open_turn.id, can_interrupt=can_interrupt)
-
-
-def with_open_turn(
-    conversation: Conversation, new_turn: NewTurn, *, continues: bool = False
-) -> Conversation:
-    """The conversation with a new turn, its stay restarted; ``continues`` as in ``Turn``."""
-    before = conversation.turn
-    turn = Turn(
-        id=new_turn.turn_id,
-        number=1 if before is None else before.number + 1,
-        reply_id=new_turn.reply_id,
-        opened_at=new_turn.at,
-        continues=continues,
-        idempotency=new_turn.idempotency,
-    )
-    return with_retention_from(evolve(conversation, turn=turn), new_turn.at)
-
-
-def _user_message(
-    conversation: Conversation, new_turn: NewTurn, message_id: MessageId, parts: Sequence[Part]
-) -> Message:
-    return Message(
-        id=message_id,
-        number=conversation.next_number,
-        turn=1 if conversation.turn is None else conversation.turn.number + 1,
-        role=Role.USER,
-        parts=tuple(parts),
-        created_at=new_turn.at,
-    )
-
-
-def _find(conversation: Conversation, message_id: MessageId) -> Message | None:
-    return next((said for said in conversation.messages if said.id == message_id), None)
-
-
-def _is_of_a_reply(conversation: Conversation, message_id: MessageId) -> bool:
-    known, turn = _find(conversation, message_id), conversation.open_turn
-    being_written = turn is not None and turn.reply_id == message_id
-    return being_written or (known is not None and known.role is not Role.USER)
-
-
-def _unanswered(conversation: Conversation, parts: Sequence[Part]) -> Message | None:
-    turn, last = conversation.turn, conversation.messages[-1:]
-    if turn is None or turn.status is not TurnStatus.FAILED or not last:
-        return None
-    asked = last[0]
-    return asked if asked.role is Role.USER and asked.parts == tuple(parts) else None
-
-
-def _named(conversation: Conversation, message_id: MessageId) -> Message:
-    named = _find(conversation, message_id)
-    if named is not None:
-        return named
-    raise OlderMessagesNeeded if conversation.earlier else MessageNotFound
-
-
-def _newest_question(conversation: Conversation) -> Message:
-    questions = (said for said in reversed(conversation.messages) if said.role is Role.USER)
-    newest = next(questions, None)
-    if newest is not None:
-        return newest
-    raise OlderMessagesNeeded if conversation.earlier else NothingToAnswer
-
-
 def new_conversation(session_id: SessionId, *, locale: str, at: datetime) -> Conversation:
-    """An empty conversation; it is forgotten soon unless somebody speaks in it."""
+    """An empty conversation; it expires after an hour unless a turn is opened in it."""
     return Conversation(
         id=session_id,
         locale=locale,
@@ -239,6 +73,174 @@ def with_welcome(conversation: Conversation, message_id: MessageId, text: str) -
     return with_message(conversation, welcome)
 
 
+# Opening a turn
+
+
+@frozen(kw_only=True)
+class NewTurn:
+    """What a new turn gets from outside the domain: its ids, its time, its Idempotency-Key."""
+
+    turn_id: TurnId
+    reply_id: MessageId
+    at: datetime
+    idempotency: IdempotencyKey | None = None
+
+
+def add_user_message(
+    conversation: Conversation,
+    new_turn: NewTurn,
+    message_id: MessageId,
+    parts: Sequence[Part],
+    *,
+    is_new: bool = False,
+) -> Conversation:
+    """The conversation with a user message and a new turn.
+
+    A message with the id of an earlier one replaces it and everything after it. The same message
+    sent again after its turn failed without a reply replaces the unanswered one. ``is_new`` means
+    that the id was made for this message, so no older message has it.
+
+    Raises:
+        TurnInProgress: another turn is open.
+        InvalidInput: ``message_id_taken``, the id belongs to a reply.
+        OlderMessagesNeeded: a message that is not loaded may have the id.
+    """
+    if opened_by(conversation, new_turn):
+        return conversation
+    replaced = find_message(conversation, message_id)
+    if replaced is None and conversation.earlier and not is_new:
+        raise OlderMessagesNeeded
+    if _is_of_a_reply(conversation, message_id):
+        why = "This id belongs to a reply."
+        raise InvalidInput("message_id_taken", why, field="message_id")
+    require_no_open_turn(conversation)
+    replaced = replaced or _unanswered(conversation, parts)
+    base = conversation if replaced is None else truncated(conversation, replaced.number)
+    message = Message(
+        id=message_id,
+        number=base.next_number,
+        turn=base.next_turn_number,
+        role=Role.USER,
+        parts=tuple(parts),
+        created_at=new_turn.at,
+    )
+    return with_open_turn(with_message(base, message), new_turn)
+
+
+def edit_message(
+    conversation: Conversation,
+    new_turn: NewTurn,
+    message_id: MessageId | None,
+    parts: Sequence[Part],
+) -> Conversation:
+    """The conversation up to a user message, with new parts for it, and a new turn.
+
+    ``message_id`` names the message; None means the newest user message.
+
+    Raises:
+        TurnInProgress: another turn is open.
+        MessageNotFound: no user message has this id.
+        NothingToAnswer: there is no user message.
+        OlderMessagesNeeded: the message may precede the loaded ones.
+    """
+    if opened_by(conversation, new_turn):
+        return conversation
+    edited = _message_or_newest(conversation, message_id)
+    if edited.role is not Role.USER:
+        raise MessageNotFound
+    return add_user_message(conversation, new_turn, edited.id, parts, is_new=True)
+
+
+def regenerate(
+    conversation: Conversation, new_turn: NewTurn, message_id: MessageId | None = None
+) -> Conversation:
+    """The conversation up to a user message, and a new turn that replies to it again.
+
+    ``message_id`` names that user message, or the reply to replace; None means the newest user
+    message. Everything after the user message is removed.
+
+    Raises:
+        TurnInProgress: another turn is open.
+        MessageNotFound: no message has this id.
+        NothingToAnswer: there is no user message to reply to.
+        OlderMessagesNeeded: the message may precede the loaded ones.
+    """
+    if opened_by(conversation, new_turn):
+        return conversation
+    turn = conversation.open_turn
+    if turn is not None and turn.reply_id == message_id:
+        raise TurnInProgress(turn.id)
+    named = _message_or_newest(conversation, message_id)
+    first_removed = named.number + 1 if named.role is Role.USER else named.number
+    shorter = truncated(conversation, first_removed)
+    if not shorter.messages or shorter.messages[-1].role is not Role.USER:
+        raise NothingToAnswer
+    require_no_open_turn(conversation)
+    return with_open_turn(shorter, new_turn)
+
+
+def opened_by(conversation: Conversation, new_turn: NewTurn) -> bool:
+    """Whether the newest turn, open or ended, is this one."""
+    return conversation.turn is not None and conversation.turn.id == new_turn.turn_id
+
+
+def require_no_open_turn(conversation: Conversation, *, can_interrupt: bool = True) -> None:
+    """Raise if a turn is open.
+
+    Raises:
+        TurnInProgress: a turn is open; ``can_interrupt`` is passed on.
+    """
+    if conversation.open_turn is not None:
+        raise TurnInProgress(conversation.open_turn.id, can_interrupt=can_interrupt)
+
+
+def with_open_turn(
+    conversation: Conversation, new_turn: NewTurn, *, continues: bool = False
+) -> Conversation:
+    """The conversation with a new open turn and its retention restarted.
+
+    ``continues`` as in ``Turn``.
+    """
+    turn = Turn(
+        id=new_turn.turn_id,
+        number=conversation.next_turn_number,
+        reply_id=new_turn.reply_id,
+        opened_at=new_turn.at,
+        continues=continues,
+        idempotency=new_turn.idempotency,
+    )
+    return with_retention_from(evolve(conversation, turn=turn), new_turn.at)
+
+
+def _is_of_a_reply(conversation: Conversation, message_id: MessageId) -> bool:
+    message, turn = find_message(conversation, message_id), conversation.open_turn
+    if turn is not None and turn.reply_id == message_id:
+        return True
+    return message is not None and message.role is not Role.USER
+
+
+def _unanswered(conversation: Conversation, parts: Sequence[Part]) -> Message | None:
+    """The last message, if its turn failed without a reply and its parts are these."""
+    turn = conversation.turn
+    if turn is None or turn.status is not TurnStatus.FAILED or not conversation.messages:
+        return None
+    last = conversation.messages[-1]
+    return last if last.role is Role.USER and last.parts == tuple(parts) else None
+
+
+def _message_or_newest(conversation: Conversation, message_id: MessageId | None) -> Message:
+    """The message with this id; the newest user message for None."""
+    if message_id is not None:
+        return message_of(conversation, message_id)
+    for message in reversed(conversation.messages):
+        if message.role is Role.USER:
+            return message
+    raise OlderMessagesNeeded if conversation.earlier else NothingToAnswer
+
+
+# Ending a turn
+
+
 def finish(
     conversation: Conversation,
     turn_id: TurnId,
@@ -248,7 +250,7 @@ def finish(
     reason: FinishReason,
     usage: Usage | None = None,
 ) -> Conversation:
-    """The reply is whole.
+    """The turn has finished, and its whole reply is a message.
 
     Raises:
         TurnSuperseded: the turn is not, or no longer, the open one.
@@ -263,7 +265,7 @@ def finish(
 def interrupt(
     conversation: Conversation, turn_id: TurnId, pieces: Iterable[Piece], at: datetime
 ) -> Conversation:
-    """The reply was stopped; the pieces so far stay, none leave no message.
+    """The turn was interrupted. Its pieces so far are a message; without any there is none.
 
     Raises:
         TurnSuperseded: the turn is not, or no longer, the open one.
@@ -275,33 +277,33 @@ def interrupt(
 def fail(
     conversation: Conversation, turn_id: TurnId, pieces: Iterable[Piece], at: datetime, error: str
 ) -> Conversation:
-    """The model failed; before its first piece the request key is free again for a retry.
+    """The turn has failed. Without a piece its Idempotency-Key is freed for a retry.
 
     Raises:
         TurnSuperseded: the turn is not, or no longer, the open one.
     """
-    heard = tuple(pieces)
-    ended = _ended(conversation, turn_id, TurnStep.FAIL, heard, at, error=error)
+    pieces = tuple(pieces)
+    ended = _ended(conversation, turn_id, TurnStep.FAIL, pieces, at, error=error)
     if ended is conversation or ended.turn is None:
         return conversation
-    turn = ended.turn if heard else evolve(ended.turn, idempotency=None)
+    turn = ended.turn if pieces else evolve(ended.turn, idempotency=None)
     return with_retention_from(evolve(ended, turn=turn), at)
 
 
 def settle(
     conversation: Conversation, turn_id: TurnId, pieces: Iterable[Piece], at: datetime
 ) -> Conversation:
-    """Close what a dead process left open, with the pieces its log still has.
+    """The turn that a dead process left open is interrupted, with the pieces its log still has.
 
-    The stay is left as it is: nobody spoke. Without a piece the turn has failed, and its request
-    key is free again for a retry.
+    The retention is not restarted: nobody wrote. Without a piece the turn has failed, and its
+    Idempotency-Key is freed for a retry.
 
     Raises:
         TurnSuperseded: another turn has been opened since.
     """
-    heard, turn = tuple(pieces), conversation.open_turn
-    if heard or turn is None or turn.id != turn_id:
-        return _ended(conversation, turn_id, TurnStep.SETTLE, heard, at)
+    pieces, turn = tuple(pieces), conversation.open_turn
+    if pieces or turn is None or turn.id != turn_id:
+        return _ended(conversation, turn_id, TurnStep.SETTLE, pieces, at)
     failed = after_step(evolve(turn, idempotency=None), TurnStep.FAIL, at, "turn_abandoned")
     return _with_reply(evolve(conversation, turn=failed), failed, (), at)
 
@@ -343,18 +345,21 @@ def _with_reply(
 
 
 def _continued(conversation: Conversation, turn: Turn, parts: tuple[Part, ...]) -> Conversation:
-    asked = conversation.messages[-1]
+    last = conversation.messages[-1]
     marked = (StepMark(), *parts) if parts else ()
     status = MessageStatus(turn.status.value)
-    reply = evolve(asked, parts=(*asked.parts, *marked), status=status, finish_reason=None)
+    reply = evolve(last, parts=(*last.parts, *marked), status=status, finish_reason=None)
     return evolve(conversation, messages=(*conversation.messages[:-1], reply))
 
 
+# Recognising a repeated request
+
+
 def turn_for_key(conversation: Conversation, idempotency: IdempotencyKey | None) -> Turn | None:
-    """The newest turn if it was asked for with this key, so that a retry joins it; else absent.
+    """The newest turn if its request had this key, so that a retry joins it; else None.
 
     Raises:
-        IdempotencyKeyReused: the key is the same, the request is not.
+        IdempotencyKeyReused: the key is the same, but the request is not.
     """
     turn = conversation.turn
     if idempotency is None or turn is None or turn.idempotency is None:
@@ -367,21 +372,25 @@ def turn_for_key(conversation: Conversation, idempotency: IdempotencyKey | None)
 
 
 def has_replied_since(conversation: Conversation, number: int) -> bool:
-    """Whether the model has replied in a turn after turn ``number``."""
-    return any(said.role is Role.ASSISTANT and said.turn > number for said in conversation.messages)
+    """Whether a turn after turn ``number`` has a reply."""
+    return any(
+        message.role is Role.ASSISTANT and message.turn > number
+        for message in conversation.messages
+    )
 
 
 def is_unanswered(conversation: Conversation) -> bool:
-    """Whether no reply was ever begun in it, so that its first message may be sent once more."""
+    """Whether it has no reply, not even an unfinished one: its first message can be sent again."""
     turn = conversation.turn
     has_failed = turn is None or turn.status is TurnStatus.FAILED
-    return has_failed and all(said.role is Role.USER for said in conversation.messages)
+    return has_failed and all(message.role is Role.USER for message in conversation.messages)
 
 
 def is_being_answered(
     conversation: Conversation, message_id: MessageId, parts: Sequence[Part]
 ) -> bool:
-    """Whether the open turn replies to this very message, so that one sent twice joins it."""
-    newest = conversation.messages[-1:]
-    said_already = bool(newest) and (newest[0].id, newest[0].parts) == (message_id, tuple(parts))
-    return conversation.open_turn is not None and said_already
+    """Whether the open turn replies to this very message: sent twice, the message joins it."""
+    if conversation.open_turn is None or not conversation.messages:
+        return False
+    last = conversation.messages[-1]
+    return (last.id, last.parts) == (message_id, tuple(parts))

@@ -15,6 +15,7 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from adapters.system.turn_runner import TaskTurnRunner
+from domain.model.assistant import Assistant
 from domain.model.errors import DomainError
 from entrypoints.http import chat, health
 from entrypoints.http.ai_sdk import routes as ai_sdk
@@ -65,7 +66,7 @@ def create_app(settings: Settings, opening: ContainerFactory) -> Starlette:
         async with opening(settings) as container:
             services = _services(settings, container)
             app.state.runner = container.resolve(TaskTurnRunner)
-            assistant = services.reply_stream.profile.assistant()
+            assistant = container.resolve(Assistant)
             v1 = openai_services(container, frozenset(settings.api_key_digests))
             yield {"services": services, "assistant": assistant, "openai": v1}
 

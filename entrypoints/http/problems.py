@@ -157,6 +157,16 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
     }
 )
 
+_MEMBER_BY_FIELD: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "session_id": "sessionId",
+        "message_id": "messageId",
+        "page_context": "context",
+        "items": "input",
+    }
+)
+"""What requests call the fields that the domain names."""
+
 _RETRY_SOON: Final = timedelta(seconds=2)
 _UNREAD_BODY: Final = frozenset({"body_too_large", "body_too_slow"})
 
@@ -264,7 +274,8 @@ def user_message(code: str) -> str:
 def problem_of(error: Exception) -> Problem:
     """``error`` as the caller sees it; an unexpected error shows nothing of itself."""
     if isinstance(error, InvalidInput):
-        return Problem(code=error.problem, detail=str(error), field=error.field)
+        field = _MEMBER_BY_FIELD.get(error.field or "", error.field)
+        return Problem(code=error.problem, detail=str(error), field=field)
     if isinstance(error, EdgeError):
         return Problem(code=error.code, detail=str(error), field=error.field)
     if isinstance(error, DomainError | PortError):

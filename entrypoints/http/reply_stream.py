@@ -9,6 +9,7 @@ from types import MappingProxyType
 from attrs import frozen
 from starlette.responses import Response
 
+from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
 from domain.model.identifiers import ConversationRef, Owner, TurnRef
 from domain.model.turn import Outcome, Turn, TurnEnd
@@ -24,7 +25,6 @@ from entrypoints.http.ui_message_stream import ReplyChunks, prior_steps
 from entrypoints.usecases.conversations import ReadHistory
 from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.open_turn import Started
-from ports.assistant_profile import AssistantProfile
 from ports.clock import Clock
 from ports.errors import PortError, TurnLogNotFound
 from ports.language_model import LanguageModel
@@ -51,7 +51,7 @@ class ReplyStream:
 
     follow: FollowTurn
     history: ReadHistory
-    profile: AssistantProfile
+    assistant: Assistant
     model: LanguageModel
     clock: Clock
 
@@ -96,7 +96,7 @@ class ReplyStream:
         """
         before = b""
         if after is None:
-            before = prior_steps(await self.follow.said_before(ref, turn))
+            before = prior_steps(await self.follow.prior_parts(ref, turn))
         async for chunk, _ in self._chunks(ref, turn, after):
             yield chunk + before
             before = b""
@@ -129,7 +129,7 @@ class ReplyStream:
                 raise StreamBroken
 
     def _info(self, end: TurnEnd, latency: timedelta) -> dict[str, object]:
-        cost = self.profile.assistant().cost_of(self.model.name, end.usage)
+        cost = self.assistant.cost_of(self.model.name, end.usage)
         return {
             "cost": None if cost is None else float(cost),
             "latency": round(latency.total_seconds() * 1000),

@@ -1,23 +1,16 @@
-"""Opening a conversation with the assistant's welcome, before anything is said.
-
-Finding the conversation that a client calls by a name of its own.
-
-Reading what was said.
-
-Forgetting a conversation for good.
-"""
+"""Creates, finds, reads and forgets conversations."""
 
 from collections.abc import Sequence
 
 from attrs import frozen
 
+from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation, tail_of
 from domain.model.errors import ConversationNotFound, InvalidInput
 from domain.model.identifiers import ConversationRef, Owner, SessionId, session_id
 from domain.model.turn import Turn
 from domain.service.turn_lifecycle import new_conversation, with_welcome
 from entrypoints.usecases.follow_turn import FollowTurn
-from ports.assistant_profile import AssistantProfile
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore, Page
@@ -30,10 +23,10 @@ from ports.turn_runner import TurnRunner
 
 @frozen(kw_only=True)
 class CreateSession:
-    """Makes a conversation that holds the welcome and lives one hour until its first message."""
+    """Creates a conversation with the welcome; it expires after one hour without a message."""
 
     store: ConversationStateStore
-    profile: AssistantProfile
+    assistant: Assistant
     limiter: RateLimiter
     identifiers: IdentifierSource
     clock: Clock
@@ -42,16 +35,15 @@ class CreateSession:
         """The new conversation; its locale is the best of ``locales`` that the assistant has.
 
         Raises:
-            TooManyRequests: this address opened too many.
-            StoreUnavailable: nothing was stored, as far as the store could tell.
+            TooManyRequests: this address created too many.
+            StoreUnavailable: the store did not answer.
         """
         await self.limiter.consume(address, Quota.NEW)
-        assistant = self.profile.assistant()
-        locale = assistant.locale_for(locales)
+        locale = self.assistant.locale_for(locales)
         conversation = with_welcome(
             new_conversation(self.identifiers.session_id(), locale=locale, at=self.clock.now()),
             self.identifiers.message_id(),
-            assistant.welcomes[locale],
+            self.assistant.welcomes[locale],
         )
         await self.store.create(owner, conversation)
         return conversation
@@ -59,49 +51,44 @@ class CreateSession:
 
 @frozen(kw_only=True)
 class FindConversation:
-    """Tells which session a name means; names of different owners never meet."""
+    """Finds the session that a client's name for it means; names are separate for each owner."""
 
     store: ConversationStateStore
     keys: ClientKeys
 
     async def __call__(self, owner: Owner, name: str) -> SessionId:
-        """The session of this owner with that id, else the one that the name stands for.
+        """The owner's session with this id if it exists, else the one derived from the name.
 
-        The latter need not exist.
+        The derived session need not exist.
 
         Raises:
-            StoreUnavailable: the store does not answer.
+            StoreUnavailable: the store did not answer.
         """
-        wanted = _as_session_id(name)
-        if wanted is not None and await self._is_there(owner, wanted):
-            return wanted
-        return self.derived_id(owner, name)
+        try:
+            known_id = session_id(name)
+        except InvalidInput:
+            return self.derived_id(owner, name)
+        exists = await self._exists(ConversationRef(owner, known_id))
+        return known_id if exists else self.derived_id(owner, name)
 
     def derived_id(self, owner: Owner, name: str) -> SessionId:
-        """The session that the name stands for, whatever it looks like."""
+        """The session id derived from the name, whatever the name looks like."""
         return self.keys.session_for_chat_id(owner, name)
 
-    async def _is_there(self, owner: Owner, wanted: SessionId) -> bool:
+    async def _exists(self, ref: ConversationRef) -> bool:
         try:
-            await self.store.load(ConversationRef(owner, wanted), last=1)
+            await self.store.load(ref, last=1)
         except ConversationNotFound:
             return False
         except StoredStateUnreadable:
-            # Damaged is not absent: it must neither be hidden nor begun anew.
+            # A damaged conversation exists: it must be neither hidden nor created again.
             return True
         return True
 
 
-def _as_session_id(name: str) -> SessionId | None:
-    try:
-        return session_id(name)
-    except InvalidInput:
-        return None
-
-
 @frozen(kw_only=True)
 class History:
-    """A conversation's head, and one page of its messages."""
+    """A conversation without its older messages, and one page of messages."""
 
     conversation: Conversation
     page: Page
@@ -109,34 +96,31 @@ class History:
 
 @frozen(kw_only=True)
 class ReadHistory:
-    """Reads a conversation; that never lengthens its stay."""
+    """Reads a conversation; reading never extends its retention."""
 
     store: ConversationStateStore
 
     async def __call__(
         self, ref: ConversationRef, *, before: int | None = None, limit: int
     ) -> History:
-        """At most ``limit`` messages numbered below ``before``; without it the newest.
+        """At most ``limit`` messages numbered below ``before``; None: the newest.
 
         Raises:
-            ConversationNotFound: absent.
+            ConversationNotFound: it does not exist.
             PortError: the store failed.
         """
         if before is None:
-            loaded = await self.store.load(ref, last=limit)
-            newest = tail_of(loaded, limit)
+            newest = tail_of(await self.store.load(ref, last=limit), limit)
             next_ = newest.messages[0].number if newest.earlier else None
-            page = Page(messages=newest.messages, next=next_)
-            return History(conversation=newest, page=page)
+            return History(conversation=newest, page=Page(messages=newest.messages, next=next_))
         page = await self.store.page(ref, before, limit)
-        head = await self.store.load(ref, last=1)
-        return History(conversation=head, page=page)
+        return History(conversation=await self.store.load(ref, last=1), page=page)
 
     async def whole(self, ref: ConversationRef) -> Conversation:
-        """Everything that is kept about the conversation.
+        """The conversation with all its messages.
 
         Raises:
-            ConversationNotFound: absent.
+            ConversationNotFound: it does not exist.
             PortError: the store failed.
         """
         return await self.store.load(ref)
@@ -144,7 +128,7 @@ class ReadHistory:
 
 @frozen(kw_only=True)
 class ForgetConversation:
-    """Deletes state and log together; a running reply is thrown away."""
+    """Deletes a conversation and its log for good; a running reply is discarded."""
 
     store: ConversationStateStore
     follow: FollowTurn
@@ -152,10 +136,10 @@ class ForgetConversation:
     telemetry: Telemetry
 
     async def __call__(self, ref: ConversationRef) -> None:
-        """Forget it; absent or another owner's is no error and changes nothing.
+        """Forget the conversation; no error if it does not exist or belongs to another owner.
 
         Raises:
-            StoreUnavailable: it may still be there.
+            StoreUnavailable: it may still exist.
         """
         turn = await self._running(ref)
         await self.store.forget(ref)
@@ -167,5 +151,5 @@ class ForgetConversation:
         try:
             return await self.follow.running(ref)
         except StoredStateUnreadable:
-            # A damaged record can be forgotten all the same.
+            # A damaged conversation can be forgotten all the same.
             return None

@@ -1,10 +1,12 @@
-"""Asking for a reply to a list of things said: in a conversation, after one of its turns, anew."""
+"""Asks for a reply to items: in a conversation, after one of its turns, or in a new one."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 
 from attrs import frozen
 
+from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
 from domain.model.errors import (
     ConversationExists,
@@ -14,177 +16,224 @@ from domain.model.errors import (
     TurnNotFound,
 )
 from domain.model.identifiers import ConversationRef, Owner, SessionId
+from domain.model.message import Part, Role, UnknownPart, text_bytes
+from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
+from domain.model.turn import IdempotencyKey
 from domain.service.item_editing import (
     NewItem,
     branch_at_turn,
     open_turn_with_items,
     repeats_failed_items,
 )
-from domain.service.turn_lifecycle import NewTurn, has_replied_since, new_conversation, turn_for_key
-from entrypoints.usecases.edit_items import ResponseRequest, size_of, size_of_all, with_ids
-from entrypoints.usecases.open_turn import OnBusy, OpenTurn, Started, StartTurn
-from ports.assistant_profile import AssistantProfile
+from domain.service.turn_lifecycle import (
+    NewTurn,
+    has_replied_since,
+    new_conversation,
+    opened_by,
+)
+from entrypoints.usecases.open_turn import OpenTurn, Started, StartTurn
 from ports.client_keys import ClientKeys
 from ports.conversation_store import ConversationStateStore
 from ports.identifier_source import IdentifierSource
 from ports.rate_limiter import Quota, RateLimiter
 
 
-class _NotNewestTurn(Exception):
-    """The turn to be continued is not the newest any more."""
+@frozen(kw_only=True)
+class InputItem:
+    """An item that has no id yet.
+
+    Attributes:
+        parts: of the assistant exactly one; of a user all parts of the message.
+    """
+
+    role: Role
+    parts: tuple[Part, ...]
 
 
 @frozen(kw_only=True)
-class CreateResponse:
-    """Opens a turn with what it is given; the reply is made apart from the request."""
+class ResponseRequest:
+    """A request for a reply.
+
+    Attributes:
+        inputs: the items to reply to, after those that are stored.
+        address: what quotas are counted by.
+        session_id: the conversation to continue; None creates one.
+        after_turn: number of the turn to continue; None for the newest.
+        note: stored with the last message before the reply.
+        idempotency_key: the client's own; None without one.
+        idempotency: the same key as digests; None without one.
+    """
+
+    inputs: Sequence[InputItem]
+    address: str
+    session_id: SessionId | None = None
+    after_turn: int | None = None
+    options: ReplyOptions = DEFAULT_OPTIONS
+    note: UnknownPart | None = None
+    idempotency_key: str | None = None
+    idempotency: IdempotencyKey | None = None
+
+
+class _NotNewestTurn(Exception):
+    """The turn to continue is no longer the newest."""
+
+
+@frozen(kw_only=True)
+class BaseConversation:
+    """Makes the conversation that a response begins with."""
 
     store: ConversationStateStore
-    start_turn: StartTurn
-    open_turn: OpenTurn
-    profile: AssistantProfile
-    keys: ClientKeys
-    limiter: RateLimiter
+    assistant: Assistant
     identifiers: IdentifierSource
 
-    async def __call__(self, owner: Owner, new: ResponseRequest) -> Started:
-        """The turn that replies, once what was put in is safely stored.
-
-        After a turn that is not the newest any more the conversation parts ways: a new one begins
-        with all that was said up to that turn.
+    async def __call__(
+        self, owner: Owner, request: ResponseRequest, session_id: SessionId, at: datetime
+    ) -> Conversation:
+        """A conversation that is not stored yet: empty, or a copy up to the turn to continue.
 
         Raises:
-            ConversationNotFound, TurnNotFound: absent.
-            TurnInProgress: the turn to be continued is still open.
-            InvalidInput, NothingToAnswer: what was put in does not fit what is there.
-            IdempotencyKeyReused: the same key with another body.
-            ConversationTooLarge: the conversation has reached its bound.
-            TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
+            TurnNotFound: the turn to continue does not exist.
+            TurnInProgress: its reply is still being written.
             PortError: the store failed.
         """
-        await self.limiter.consume(new.address, Quota.STORED, size_of(new.inputs))
-        new_turn = self.start_turn.new_turn(new.idempotency)
-        given = with_ids(new.inputs, self.identifiers)
-        tried: list[SessionId] = []
-        open_it = partial(self._opened, owner, new, new_turn, given, tried)
-        conversation = await self.start_turn(
-            owner, new_turn, open_it, address=new.address, options=new.options, tried=tried
-        )
-        if conversation.turn is None:
-            raise AssertionError("what was put in has a turn")
-        return Started(conversation=conversation, turn=conversation.turn)
-
-    async def _opened(
-        self,
-        owner: Owner,
-        new: ResponseRequest,
-        new_turn: NewTurn,
-        given: Sequence[NewItem],
-        tried: list[SessionId],
-    ) -> Conversation:
-        if new.session_id is not None:
-            tried.append(new.session_id)
-            try:
-                return await self._continued(
-                    ConversationRef(owner, new.session_id), new, new_turn, given
-                )
-            except _NotNewestTurn:
-                pass
-            except ConversationNotFound:
-                raise (ConversationNotFound if new.after_turn is None else TurnNotFound) from None
-        base = await self._base(owner, new, new_turn)
-        tried.append(base.id)
-        return await self._begun(owner, new, new_turn, given, base)
-
-    async def _base(self, owner: Owner, new: ResponseRequest, new_turn: NewTurn) -> Conversation:
-        """What a new conversation begins with, not stored yet.
-
-        Raises:
-            TurnNotFound: there is no turn to begin after.
-        """
-        session_id = self._new_id(owner, new)
-        if new.session_id is None:
-            locale = self.profile.assistant().default_locale
-            return new_conversation(session_id, locale=locale, at=new_turn.at)
+        if request.session_id is None or request.after_turn is None:
+            locale = self.assistant.default_locale
+            return new_conversation(session_id, locale=locale, at=at)
         try:
             return branch_at_turn(
-                await self.store.load(ConversationRef(owner, new.session_id)),
-                new.after_turn or 0,
+                await self.store.load(ConversationRef(owner, request.session_id)),
+                request.after_turn,
                 session_id=session_id,
                 turn_id=self.identifiers.turn_id(),
-                at=new_turn.at,
+                at=at,
             )
         except (ConversationNotFound, MessageNotFound):
             raise TurnNotFound from None
 
-    def _new_id(self, owner: Owner, new: ResponseRequest) -> SessionId:
-        if new.idempotency_key is None:
-            return self.identifiers.session_id()
-        return self.keys.session_for_request(owner, new.idempotency_key)
 
-    async def _begun(
-        self,
-        owner: Owner,
-        new: ResponseRequest,
-        new_turn: NewTurn,
-        given: Sequence[NewItem],
-        base: Conversation,
-    ) -> Conversation:
-        conversation = open_turn_with_items(base, new_turn, given, new.note)
-        await self.limiter.consume(new.address, Quota.STORED, size_of_all(base))
-        await self.limiter.consume(new.address, Quota.NEW)
-        try:
-            await self.store.create(owner, conversation)
-        except ConversationExists:
-            # The id follows from the key: the same request was here before.
-            return await self._retry_first(owner, new, new_turn, given, base)
-        return conversation
+@frozen(kw_only=True)
+class _Attempt:
+    """One request with the ids of everything it may store."""
 
-    async def _retry_first(
-        self,
-        owner: Owner,
-        new: ResponseRequest,
-        new_turn: NewTurn,
-        given: Sequence[NewItem],
-        base: Conversation,
-    ) -> Conversation:
-        number = base.turn.number if base.turn else 0
+    owner: Owner
+    request: ResponseRequest
+    new_turn: NewTurn
+    items: Sequence[NewItem]
 
-        def change(known: Conversation) -> Conversation:
-            if turn_for_key(known, new.idempotency):
-                return known
-            if has_replied_since(known, number) or not repeats_failed_items(known, given):
-                # The conversation has gone on since: the first reply cannot be played again.
-                raise IdempotencyKeyReused
-            return open_turn_with_items(known, new_turn, given, new.note)
+    def with_turn(self, conversation: Conversation) -> Conversation:
+        """The conversation with the items and the open turn."""
+        return open_turn_with_items(conversation, self.new_turn, self.items, self.request.note)
 
-        return await self.open_turn(
-            ConversationRef(owner, base.id), change, OnBusy.REJECT, new_turn.turn_id
+
+@frozen(kw_only=True)
+class CreateResponse:
+    """Opens a turn with items; the reply is written apart from the request."""
+
+    start_turn: StartTurn
+    open_turn: OpenTurn
+    base_conversation: BaseConversation
+    keys: ClientKeys
+    limiter: RateLimiter
+    identifiers: IdentifierSource
+
+    async def __call__(self, owner: Owner, request: ResponseRequest) -> Started:
+        """The turn that replies; the items are stored.
+
+        To continue a turn that is not the newest creates a new conversation with all messages up
+        to that turn.
+
+        Raises:
+            ConversationNotFound, TurnNotFound: it does not exist.
+            TurnInProgress: the turn to continue is still open.
+            InvalidInput, NothingToAnswer: the items do not fit the conversation.
+            IdempotencyKeyReused: the same key with another request.
+            ConversationTooLarge: the conversation has reached its size limit.
+            TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
+            PortError: the store failed.
+        """
+        await self.limiter.consume(request.address, Quota.STORED, text_bytes_of(request.inputs))
+        new_turn = self.start_turn.new_turn(request.idempotency)
+        items = with_ids(request.inputs, self.identifiers)
+        attempt = _Attempt(owner=owner, request=request, new_turn=new_turn, items=items)
+        return await self.start_turn(
+            owner,
+            new_turn,
+            partial(self._open, attempt),
+            address=request.address,
+            options=request.options,
         )
 
-    async def _continued(
-        self,
-        ref: ConversationRef,
-        new: ResponseRequest,
-        new_turn: NewTurn,
-        given: Sequence[NewItem],
-    ) -> Conversation:
-        def change(known: Conversation) -> Conversation:
-            if turn_for_key(known, new.idempotency):
-                return known
-            if new.after_turn is not None and not _is_mine(known, new_turn):
-                _check_newest(known, new.after_turn)
-            return open_turn_with_items(known, new_turn, given, new.note)
+    async def _open(self, attempt: _Attempt) -> Conversation:
+        request = attempt.request
+        if request.session_id is not None:
+            try:
+                return await self._continue(
+                    ConversationRef(attempt.owner, request.session_id), attempt
+                )
+            except _NotNewestTurn:
+                pass
+            except ConversationNotFound:
+                if request.after_turn is None:
+                    raise
+                raise TurnNotFound from None
+        session_id = self._new_session_id(attempt)
+        base = await self.base_conversation(attempt.owner, request, session_id, attempt.new_turn.at)
+        return await self._create(base, attempt)
 
-        return await self.open_turn(ref, change, OnBusy.REJECT, new_turn.turn_id)
+    def _new_session_id(self, attempt: _Attempt) -> SessionId:
+        if attempt.request.idempotency_key is None:
+            return self.identifiers.session_id()
+        return self.keys.session_for_request(attempt.owner, attempt.request.idempotency_key)
+
+    async def _continue(self, ref: ConversationRef, attempt: _Attempt) -> Conversation:
+        def change(conversation: Conversation) -> Conversation:
+            after_turn = attempt.request.after_turn
+            if after_turn is not None and not opened_by(conversation, attempt.new_turn):
+                _require_newest(conversation, after_turn)
+            return attempt.with_turn(conversation)
+
+        return await self.open_turn(ref, attempt.new_turn, change)
+
+    async def _create(self, base: Conversation, attempt: _Attempt) -> Conversation:
+        conversation = attempt.with_turn(base)
+        await self.limiter.consume(attempt.request.address, Quota.STORED, base.text_bytes)
+        await self.limiter.consume(attempt.request.address, Quota.NEW)
+        try:
+            return await self.open_turn.create(attempt.owner, conversation, attempt.new_turn)
+        except ConversationExists:
+            # The id follows from the Idempotency-Key: this is a repeated request.
+            return await self._retry_first(base, attempt)
+
+    async def _retry_first(self, base: Conversation, attempt: _Attempt) -> Conversation:
+        base_number = base.turn.number if base.turn else 0
+
+        def change(conversation: Conversation) -> Conversation:
+            has_gone_on = has_replied_since(conversation, base_number)
+            if has_gone_on or not repeats_failed_items(conversation, attempt.items):
+                # The first reply can no longer be replayed.
+                raise IdempotencyKeyReused
+            return attempt.with_turn(conversation)
+
+        return await self.open_turn(
+            ConversationRef(attempt.owner, base.id), attempt.new_turn, change
+        )
 
 
-def _check_newest(known: Conversation, number: int) -> None:
-    turn = known.turn
+def _require_newest(conversation: Conversation, number: int) -> None:
+    turn = conversation.turn
     if turn is None or turn.number != number:
         raise _NotNewestTurn
-    if not turn.is_open and all(said.turn != number for said in known.messages):
+    if not turn.is_open and all(message.turn != number for message in conversation.messages):
         raise TurnNotFound
 
 
-def _is_mine(known: Conversation, new_turn: NewTurn) -> bool:
-    return known.turn is not None and known.turn.id == new_turn.turn_id
+def with_ids(inputs: Sequence[InputItem], identifiers: IdentifierSource) -> tuple[NewItem, ...]:
+    """The items with the ids that new messages will have."""
+    return tuple(
+        NewItem(id=identifiers.message_id(), role=item.role, parts=item.parts) for item in inputs
+    )
+
+
+def text_bytes_of(inputs: Sequence[InputItem]) -> int:
+    """Bytes of text that the items add to what is stored."""
+    return sum(text_bytes(part) for item in inputs for part in item.parts)

@@ -1,37 +1,21 @@
-"""Changing a conversation outside its turns.
+"""Creates and edits conversations item by item, outside their turns."""
 
-Beginning a conversation before anybody is asked to reply in it.
+from collections.abc import Mapping, Sequence
 
-What a caller puts in, before it has its ids.
-"""
+from attrs import frozen
 
-from collections.abc import Iterable, Mapping, Sequence
-
-from attrs import evolve, frozen
-
+from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
-from domain.model.identifiers import ConversationRef, MessageId, Owner, SessionId
-from domain.model.message import (
-    Part,
-    ReasoningPart,
-    Role,
-    TextPart,
-    ToolCallPart,
-    ToolResultPart,
-    UnknownPart,
-)
-from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
-from domain.model.turn import IdempotencyKey
+from domain.model.identifiers import ConversationRef, MessageId, Owner
 from domain.service.item_editing import (
-    NewItem,
     append_items,
     with_metadata,
     without_part,
     without_turn,
 )
 from domain.service.turn_lifecycle import new_conversation
-from entrypoints.usecases.open_turn import OnBusy, OpenTurn
-from ports.assistant_profile import AssistantProfile
+from entrypoints.usecases.create_response import InputItem, text_bytes_of, with_ids
+from entrypoints.usecases.open_turn import OpenTurn
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
 from ports.identifier_source import IdentifierSource
@@ -39,153 +23,11 @@ from ports.rate_limiter import Quota, RateLimiter
 
 
 @frozen(kw_only=True)
-class InputItem:
-    """One thing said by somebody.
-
-    Attributes:
-        parts: of the assistant's side exactly one, of a user's all of the message.
-    """
-
-    role: Role
-    parts: tuple[Part, ...]
-
-
-@frozen(kw_only=True)
-class ResponseRequest:
-    """What is put in.
-
-    Attributes:
-        session_id: the conversation it belongs to; absent begins a new one.
-        after_turn: number of the turn it follows; absent for the newest.
-        emit: kept beside it.
-        address: what limits are counted by.
-        idempotency_key: the caller's own; absent without one.
-        idempotency: the same key as digests, absent with it.
-    """
-
-    inputs: Sequence[InputItem]
-    address: str
-    session_id: SessionId | None = None
-    after_turn: int | None = None
-    options: ReplyOptions = DEFAULT_OPTIONS
-    note: UnknownPart | None = None
-    idempotency_key: str | None = None
-    idempotency: IdempotencyKey | None = None
-
-
-def with_ids(inputs: Sequence[InputItem], identifiers: IdentifierSource) -> tuple[NewItem, ...]:
-    """The same with the ids that new messages will have."""
-    return tuple(
-        NewItem(id=identifiers.message_id(), role=one.role, parts=one.parts) for one in inputs
-    )
-
-
-def size_of(inputs: Sequence[InputItem]) -> int:
-    """Bytes of UTF-8 that they add to what is stored."""
-    return _size(part for one in inputs for part in one.parts)
-
-
-def size_of_all(conversation: Conversation) -> int:
-    """Bytes of UTF-8 of all that was said in it."""
-    return _size(part for said in conversation.messages for part in said.parts)
-
-
-def _size(parts: Iterable[Part]) -> int:
-    return sum(len(_text_of(part).encode("utf-8", "surrogatepass")) for part in parts)
-
-
-def _text_of(part: Part) -> str:
-    match part:
-        case TextPart(text) | ReasoningPart(text):
-            return text
-        case ToolCallPart():
-            return part.name + part.arguments
-        case ToolResultPart():
-            return part.output
-        case UnknownPart(json):
-            return json
-        case _:
-            return ""
-
-
-@frozen(kw_only=True)
-class EditItems:
-    """Adds, leaves out and describes. While a reply is being written only describing is possible.
-
-    Every method raises ``ConversationNotFound`` when the conversation is absent, and ``PortError``
-    when the store failed.
-    """
-
-    store: ConversationStateStore
-    open_turn: OpenTurn
-    limiter: RateLimiter
-    identifiers: IdentifierSource
-    clock: Clock
-
-    async def add(
-        self, ref: ConversationRef, inputs: Sequence[InputItem], *, address: str
-    ) -> Conversation:
-        """The whole conversation with ``inputs`` at its end; its stay is restarted.
-
-        Raises:
-            TurnInProgress: a reply is being written.
-            InvalidInput: ``inputs`` do not fit what is there.
-            ConversationTooLarge: it has reached its bound.
-            TooManyRequests: this address stored too much.
-        """
-        await self.limiter.consume(address, Quota.STORED, size_of(inputs))
-        given, now = with_ids(inputs, self.identifiers), self.clock.now()
-        return await self.open_turn(
-            ref, lambda known: append_items(known, given, now), OnBusy.REJECT, None
-        )
-
-    async def delete_item(
-        self, ref: ConversationRef, message_id: MessageId, place: int | None
-    ) -> Conversation:
-        """The conversation without one part of a message, or without the message.
-
-        Raises:
-            TurnInProgress: a reply is being written.
-            MessageNotFound: there is no such part.
-        """
-        return await self.open_turn(
-            ref,
-            lambda known: without_part(known, message_id, place),
-            OnBusy.REJECT,
-            None,
-        )
-
-    async def delete_turn(self, ref: ConversationRef, number: int) -> None:
-        """Forget one turn; with the last that was said the whole conversation goes.
-
-        Raises:
-            TurnInProgress: a reply is being written.
-            MessageNotFound: there is nothing of such a turn.
-        """
-        left = await self.open_turn(
-            ref, lambda known: without_turn(known, number), OnBusy.REJECT, None
-        )
-        if _is_empty(left):
-            await self.store.forget_if(ref, _is_empty)
-
-    async def set_metadata(self, ref: ConversationRef, metadata: Mapping[str, str]) -> Conversation:
-        """The conversation with ``metadata`` instead of what it had."""
-        return await self.store.update(
-            ref, lambda known: with_metadata(known, dict(metadata)), last=1
-        )
-
-
-def _is_empty(conversation: Conversation) -> bool:
-    said = conversation.messages or conversation.earlier or conversation.open_turn
-    return not said and not conversation.metadata
-
-
-@frozen(kw_only=True)
 class CreateConversation:
-    """Makes a conversation without a welcome; it has its full stay from the beginning."""
+    """Creates a conversation without a welcome; its retention is the full one from the start."""
 
     store: ConversationStateStore
-    profile: AssistantProfile
+    assistant: Assistant
     limiter: RateLimiter
     identifiers: IdentifierSource
     clock: Clock
@@ -202,16 +44,84 @@ class CreateConversation:
 
         Raises:
             InvalidInput: ``inputs`` do not fit together.
-            ConversationTooLarge: they are too much for one conversation.
-            TooManyRequests: this address began or stored too much.
-            StoreUnavailable: nothing was stored, as far as the store could tell.
+            ConversationTooLarge: they are too large for one conversation.
+            TooManyRequests: this address created or stored too much.
+            StoreUnavailable: the store did not answer.
         """
-        now = self.clock.now()
-        locale = self.profile.assistant().default_locale
+        now, locale = self.clock.now(), self.assistant.default_locale
         empty = new_conversation(self.identifiers.session_id(), locale=locale, at=now)
-        full = append_items(empty, with_ids(inputs, self.identifiers), now)
-        await self.limiter.consume(address, Quota.STORED, size_of(inputs))
+        filled = append_items(empty, with_ids(inputs, self.identifiers), now)
+        await self.limiter.consume(address, Quota.STORED, text_bytes_of(inputs))
         await self.limiter.consume(address, Quota.NEW)
-        conversation = evolve(full, metadata=metadata)
+        conversation = with_metadata(filled, metadata)
         await self.store.create(owner, conversation)
         return conversation
+
+
+@frozen(kw_only=True)
+class EditItems:
+    """Adds and deletes items. While a turn is open only the metadata can be changed.
+
+    Every method raises ``ConversationNotFound`` if the conversation does not exist, and
+    ``PortError`` if the store failed.
+    """
+
+    store: ConversationStateStore
+    open_turn: OpenTurn
+    limiter: RateLimiter
+    identifiers: IdentifierSource
+    clock: Clock
+
+    async def add(
+        self, ref: ConversationRef, inputs: Sequence[InputItem], *, address: str
+    ) -> Conversation:
+        """The conversation with ``inputs`` at its end; its retention is restarted.
+
+        Raises:
+            TurnInProgress: a reply is being written.
+            InvalidInput: ``inputs`` do not fit the conversation.
+            ConversationTooLarge: it has reached its size limit.
+            TooManyRequests: this address stored too much.
+        """
+        await self.limiter.consume(address, Quota.STORED, text_bytes_of(inputs))
+        items, now = with_ids(inputs, self.identifiers), self.clock.now()
+        return await self.open_turn.edit(
+            ref, lambda conversation: append_items(conversation, items, now)
+        )
+
+    async def delete_item(
+        self, ref: ConversationRef, message_id: MessageId, place: int | None
+    ) -> Conversation:
+        """The conversation without part ``place`` of a message; None deletes the whole message.
+
+        Raises:
+            TurnInProgress: a reply is being written.
+            MessageNotFound: there is no such message or part.
+        """
+        return await self.open_turn.edit(
+            ref, lambda conversation: without_part(conversation, message_id, place)
+        )
+
+    async def delete_turn(self, ref: ConversationRef, number: int) -> None:
+        """Delete one turn; a conversation that holds nothing else is forgotten.
+
+        Raises:
+            TurnInProgress: a reply is being written.
+            MessageNotFound: there is no such turn.
+        """
+        remaining = await self.open_turn.edit(
+            ref, lambda conversation: without_turn(conversation, number)
+        )
+        if _is_empty(remaining):
+            await self.store.forget_if(ref, _is_empty)
+
+    async def set_metadata(self, ref: ConversationRef, metadata: Mapping[str, str]) -> Conversation:
+        """The conversation with ``metadata`` in place of its own."""
+        return await self.store.update(
+            ref, lambda conversation: with_metadata(conversation, metadata), last=1
+        )
+
+
+def _is_empty(conversation: Conversation) -> bool:
+    has_messages = conversation.messages or conversation.earlier
+    return not has_messages and conversation.open_turn is None and not conversation.metadata

@@ -1,17 +1,17 @@
-"""Starting a turn: what every way of asking for a reply has in common.
+"""Starts a turn: what all requests for a reply have in common.
 
-Opening a turn when another may still be open: rejecting, making it stop, settling a dead one.
-
-Closing a turn that may have been opened although its opening seemed to fail.
+``StartTurn`` runs the whole turn apart from the request. ``OpenTurn`` stores the turn as open, once
+no other turn is: it rejects the request, or stops the other turn, or settles a turn whose process
+died. ``AbandonTurn`` closes a turn that may have been opened although the request failed.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import Enum
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound, TurnInProgress, TurnSuperseded
@@ -19,8 +19,9 @@ from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnId, 
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
 from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd, TurnPolicy
 from domain.service.reply_reading import end_of
-from domain.service.turn_lifecycle import NewTurn, fail, settle
+from domain.service.turn_lifecycle import NewTurn, fail, settle, turn_for_key
 from entrypoints.usecases.follow_turn import TurnWatch
+from entrypoints.usecases.retrying import retrying
 from entrypoints.usecases.run_turn import RunTurn
 from ports.clock import Clock
 from ports.conversation_store import Change, ConversationStateStore
@@ -37,49 +38,33 @@ from ports.telemetry import Telemetry
 from ports.turn_log import Batch, TurnLog
 from ports.turn_runner import Signals, TurnRunner
 
-_RETRY_PAUSE: Final = timedelta(milliseconds=500)
-_ERROR: Final = StoreUnavailable.code
+TURN_WINDOW: Final = 200
+"""How many messages are loaded for a turn; the model's budget seldom holds more."""
+
+_AFTER_ALL_PIECES: Final = 2**53
+_AT_ONCE: Final = timedelta()
+
+
+class OnBusy(Enum):
+    """What to do if another reply is still being written."""
+
+    REJECT = "reject"
+    INTERRUPT = "interrupt"
 
 
 @frozen(kw_only=True)
-class AbandonTurn:
-    """Fails a turn that nobody runs, so that nobody waits for it."""
+class TurnRequest:
+    """What every request for a turn in a stored conversation says.
 
-    store: ConversationStateStore
-    log: TurnLog
-    clock: Clock
-    policy: TurnPolicy
+    Attributes:
+        address: what quotas are counted by.
+        idempotency: the Idempotency-Key as digests; None without one.
+    """
 
-    async def __call__(self, turn_ref: TurnRef) -> None:
-        """Close the turn if it is there and open; tried as long as a reply would be.
-
-        Its request key is free again, and the same words said again take the unanswered ones'
-        place. Nothing is raised: what cannot be closed is settled as a dead process's turn.
-        """
-        deadline = self.clock.monotonic() + self.policy.save_timeout
-        while True:
-            try:
-                return await self._closed(turn_ref)
-            except (ConversationNotFound, StoredStateUnreadable):
-                return None
-            except (StoreUnavailable, ConversationBusy):
-                if self.clock.monotonic() >= deadline:
-                    return None
-            await self.clock.sleep(_RETRY_PAUSE)
-
-    async def _closed(self, turn_ref: TurnRef) -> None:
-        at = self.clock.now()
-        known = await self.store.update(
-            turn_ref.conversation, lambda known: _abandoned(known, turn_ref.turn_id, at), last=1
-        )
-        if known.turn is not None and known.turn.id == turn_ref.turn_id:
-            end = TurnEnd(outcome=Outcome.FAILED, error=_ERROR)
-            await self.log.end(turn_ref.conversation, known.turn, end)
-
-
-def _abandoned(known: Conversation, turn_id: TurnId, at: datetime) -> Conversation:
-    turn = known.open_turn
-    return known if turn is None or turn.id != turn_id else fail(known, turn_id, (), at, _ERROR)
+    session_id: SessionId
+    address: str
+    on_busy: OnBusy = OnBusy.REJECT
+    idempotency: IdempotencyKey | None = None
 
 
 @frozen(kw_only=True)
@@ -87,88 +72,70 @@ class Started:
     """A turn to follow.
 
     Attributes:
-        conversation: as it was stored when the turn was opened, or joined.
-        turn: the turn; another request's when this one repeats it.
-        restarted: whether the conversation that was asked for is gone and a new one was begun.
+        conversation: as stored when the turn was opened or joined.
+        restarted: True if the requested conversation is gone and a new one was created.
     """
 
+    owner: Owner = field(repr=False)
     conversation: Conversation
-    turn: Turn
     restarted: bool = False
+
+    @property
+    def turn(self) -> Turn:
+        """The turn; it belongs to an earlier request if this one repeats it."""
+        if self.conversation.turn is None:
+            raise AssertionError("a conversation with a started turn has a turn")
+        return self.conversation.turn
+
+    @property
+    def ref(self) -> ConversationRef:
+        """The turn's conversation."""
+        return ConversationRef(self.owner, self.conversation.id)
+
+    @property
+    def turn_ref(self) -> TurnRef:
+        """The turn and its conversation."""
+        return TurnRef(self.ref, self.turn.id)
 
 
 @frozen(kw_only=True)
-class StartTurn:
-    """Opens a turn and has its reply made, both apart from the caller."""
+class AbandonTurn:
+    """Fails a turn that nothing runs, so that nobody waits for it."""
 
-    runner: TurnRunner
-    run_turn: RunTurn
-    abandon_turn: AbandonTurn
-    limiter: RateLimiter
-    identifiers: IdentifierSource
+    store: ConversationStateStore
+    log: TurnLog
     clock: Clock
+    policy: TurnPolicy
 
-    def new_turn(self, idempotency: IdempotencyKey | None = None) -> NewTurn:
-        """The names and the time of a new turn."""
-        return NewTurn(
-            turn_id=self.identifiers.turn_id(),
-            reply_id=self.identifiers.message_id(),
-            at=self.clock.now(),
-            idempotency=idempotency,
-        )
+    async def __call__(self, turn_ref: TurnRef) -> None:
+        """Close the turn if it is open; retried for ``TurnPolicy.save_timeout``.
 
-    async def __call__(
-        self,
-        owner: Owner,
-        new_turn: NewTurn,
-        open_it: Callable[[], Awaitable[Conversation]],
-        *,
-        address: str,
-        tried: Sequence[SessionId],
-        options: ReplyOptions = DEFAULT_OPTIONS,
-    ) -> Conversation:
-        """What ``open_it`` stored; the reply, as ``options`` has it, is being made from now on.
-
-        The last of ``tried`` is where ``open_it`` tried to open the turn: when the store does not
-        tell whether it did, the turn is closed there.
-
-        Raises:
-            TooManyTurns, ShuttingDown: ``open_it`` was not called.
-            Exception: whatever ``open_it`` raised.
+        Its Idempotency-Key is free again, and the same message sent again replaces the unanswered
+        one. Nothing is raised: a turn that cannot be closed is settled later like one whose
+        process died.
         """
+        closed_at = self.clock.now()
 
-        async def replying(conversation: Conversation, signals: Signals) -> None:
-            stored = await self.run_turn(owner, conversation, signals, options)
-            # What is said is said: a share that is used up stops the next request, not this reply.
-            with suppress(TooManyRequests):
-                await self.limiter.consume(address, Quota.STORED, stored)
+        def close(conversation: Conversation) -> Conversation:
+            turn = conversation.open_turn
+            if turn is None or turn.id != turn_ref.turn_id:
+                return conversation
+            return fail(conversation, turn.id, (), closed_at, StoreUnavailable.code)
 
-        async def abandoning() -> None:
-            for session_id in tried[-1:]:
-                await self.abandon_turn(
-                    TurnRef(ConversationRef(owner, session_id), new_turn.turn_id)
-                )
+        async def attempt() -> None:
+            conversation = await self.store.update(turn_ref.conversation, close, last=1)
+            if conversation.turn is not None and conversation.turn.id == turn_ref.turn_id:
+                end = TurnEnd(outcome=Outcome.FAILED, error=StoreUnavailable.code)
+                await self.log.end(turn_ref.conversation, conversation.turn, end)
 
-        return await self.runner.run(new_turn.turn_id, open_it, replying, abandoning)
-
-
-TURN_WINDOW: Final = 200
-"""How many messages are loaded for a turn; the model's budget seldom holds more."""
-
-_ONLY_THE_END: Final = 2**53
-_AT_ONCE: Final = timedelta()
-
-
-class OnBusy(Enum):
-    """What to do about a reply that is still being written."""
-
-    REJECT = "reject"
-    INTERRUPT = "interrupt"
+        given_up = (ConversationNotFound, StoredStateUnreadable, StoreUnavailable, ConversationBusy)
+        with suppress(*given_up):
+            await retrying(attempt, self.clock, self.policy.save_timeout)
 
 
 @frozen(kw_only=True)
 class OpenTurn:
-    """Opens a turn with the change it is given; the open turn is the conversation's lock."""
+    """Stores a turn as open. The open turn is the conversation's lock: only one turn is open."""
 
     store: ConversationStateStore
     log: TurnLog
@@ -178,88 +145,131 @@ class OpenTurn:
     telemetry: Telemetry
     watch: TurnWatch
 
+    async def create(
+        self, owner: Owner, conversation: Conversation, new_turn: NewTurn
+    ) -> Conversation:
+        """Store a new conversation in which ``new_turn`` is open.
+
+        Raises:
+            ConversationExists: the id is taken.
+            StoreUnavailable: its ``turn_ref`` names the turn, which may be open all the same.
+        """
+        try:
+            await self.store.create(owner, conversation)
+        except StoreUnavailable as error:
+            error.turn_ref = TurnRef(ConversationRef(owner, conversation.id), new_turn.turn_id)
+            raise
+        return conversation
+
     async def __call__(
         self,
         ref: ConversationRef,
+        new_turn: NewTurn,
         change: Change,
-        on_busy: OnBusy,
-        turn_id: TurnId | None,
+        on_busy: OnBusy = OnBusy.REJECT,
     ) -> Conversation:
-        """The conversation after ``change``, which opens ``turn_id`` or joins the one it repeats.
+        """The conversation after ``change``, which opens ``new_turn`` or joins the turn it repeats.
 
-        Without ``turn_id`` it opens none, and is refused while one is open. The newest messages
-        come along. A dead turn is settled, also one that would be joined.
+        A turn that was opened with the same Idempotency-Key is joined without calling ``change``.
+        The newest ``TURN_WINDOW`` messages are loaded. A turn whose process died is settled, even
+        if it would be joined.
 
         Raises:
-            TurnInProgress: another turn is open, and either it is not to be interrupted or it did
-                not end in time.
+            TurnInProgress: another turn is open, and it must not be interrupted or did not end
+                in time.
+            IdempotencyKeyReused: the same key with another request.
+            DomainError: whatever ``change`` raises.
+            StoreUnavailable: its ``turn_ref`` names the turn, which may be open all the same.
+            PortError: the store failed.
+        """
+
+        def open_or_join(conversation: Conversation) -> Conversation:
+            if turn_for_key(conversation, new_turn.idempotency):
+                return conversation
+            return change(conversation)
+
+        try:
+            return await self._when_free(ref, open_or_join, on_busy, new_turn.turn_id)
+        except StoreUnavailable as error:
+            error.turn_ref = TurnRef(ref, new_turn.turn_id)
+            raise
+
+    async def edit(self, ref: ConversationRef, change: Change) -> Conversation:
+        """The conversation after ``change``, which opens no turn; a dead turn is settled first.
+
+        Raises:
+            TurnInProgress: a turn is open.
             DomainError: whatever ``change`` raises.
             PortError: the store failed.
         """
+        return await self._when_free(ref, change, OnBusy.REJECT, None)
+
+    async def stop_and_wait(self, turn_ref: TurnRef) -> bool:
+        """Stop this turn and wait at most ``TurnPolicy.stop_timeout``; True if it has ended."""
+        deadline = self.clock.monotonic() + self.policy.stop_timeout
+        while (left := deadline - self.clock.monotonic()) > _AT_ONCE:
+            # Repeated each time: a log that was lost and opened again does not hold the stop.
+            await self.log.stop(turn_ref)
+            self.runner.wake(turn_ref.turn_id)
+            if await self._has_ended(turn_ref, min(left, self.policy.heartbeat)):
+                return True
+            if await self._settle_if_dead(turn_ref):
+                return True
+        return False
+
+    async def _when_free(
+        self, ref: ConversationRef, change: Change, on_busy: OnBusy, turn_id: TurnId | None
+    ) -> Conversation:
         deadline = self.clock.monotonic() + self.policy.stop_timeout
         while True:
             try:
-                known = await self.store.update(ref, change, last=TURN_WINDOW)
-                joined = known.open_turn
-                if joined is None or joined.id == turn_id:
-                    return known
-                if not await self._settled(TurnRef(ref, joined.id)):
-                    return known
+                conversation = await self.store.update(ref, change, last=TURN_WINDOW)
             except TurnInProgress as busy:
-                other = TurnId(busy.turn_id)
-                if await self._settled(TurnRef(ref, other)):
+                other = TurnRef(ref, TurnId(busy.turn_id))
+                if await self._settle_if_dead(other):
                     continue
                 may_stop = on_busy is OnBusy.INTERRUPT and busy.can_interrupt
                 if not may_stop or self.clock.monotonic() >= deadline:
                     raise
-                await self.stop_and_wait(TurnRef(ref, other))
+                await self.stop_and_wait(other)
+            else:
+                turn = conversation.open_turn
+                if turn is None or turn.id == turn_id:
+                    return conversation
+                # The turn of an earlier request is joined, unless nothing runs it any more.
+                if not await self._settle_if_dead(TurnRef(ref, turn.id)):
+                    return conversation
 
-    async def stop_and_wait(self, turn_ref: TurnRef) -> bool:
-        """Stop this turn and wait, within the policy's bound, for its end; whether it has ended."""
-        deadline = self.clock.monotonic() + self.policy.stop_timeout
-        while (left := deadline - self.clock.monotonic()) > _AT_ONCE:
-            # Asked for again each time: a log that was lost comes back without it.
-            await self.log.stop(turn_ref)
-            self.runner.wake(turn_ref.turn_id)
-            wait = min(left, self.policy.heartbeat)
-            if await self._ended(turn_ref, wait):
-                return True
-            if await self._settled(turn_ref):
-                return True
-        return False
-
-    async def _ended(self, turn_ref: TurnRef, wait: timedelta) -> bool:
-        try:
-            return (await self.log.read(turn_ref, _ONLY_THE_END, wait)).end is not None
-        except TurnLogNotFound:
-            pass
+    async def _has_ended(self, turn_ref: TurnRef, wait: timedelta) -> bool:
+        """Whether the turn ends within ``wait``."""
+        with suppress(TurnLogNotFound):
+            return (await self.log.read(turn_ref, _AFTER_ALL_PIECES, wait)).end is not None
         try:
             turn = (await self.store.load(turn_ref.conversation, last=1)).open_turn
         except ConversationNotFound:
             return True
-        if turn is not None and turn.id == turn_ref.turn_id:
-            await self.clock.sleep(wait)
-            return False
-        return True
+        if turn is None or turn.id != turn_ref.turn_id:
+            return True
+        await self.clock.sleep(wait)
+        return False
 
-    async def _settled(self, turn_ref: TurnRef) -> bool:
+    async def _settle_if_dead(self, turn_ref: TurnRef) -> bool:
+        """Settle the turn with its logged pieces if nothing runs it; True if it is closed then."""
         batch = await self._logged(turn_ref)
-        # An end that was announced and never stored leaves nobody to wait for.
+        # An end that was logged but never stored: its writer has given up.
         if batch.end is None and not await self.watch.is_dead(turn_ref):
             return False
-        pieces = [numbered.piece for numbered in batch.pieces]
-        now = self.clock.now()
+        pieces, now = [numbered.piece for numbered in batch.pieces], self.clock.now()
+        ref = turn_ref.conversation
         try:
-            known = await self.store.update(
-                turn_ref.conversation, lambda known: settle(known, turn_ref.turn_id, pieces, now)
+            settled = await self.store.update(
+                ref, lambda conversation: settle(conversation, turn_ref.turn_id, pieces, now)
             )
         except TurnSuperseded:
             return True
-        if known.turn is not None:
-            await self.log.end(turn_ref.conversation, known.turn, end_of(known, known.turn))
-        self.telemetry.emit(
-            "turn.settled", session_id=turn_ref.conversation.session_id, pieces=len(pieces)
-        )
+        if settled.turn is not None:
+            await self.log.end(ref, settled.turn, end_of(settled, settled.turn))
+        self.telemetry.emit("turn.settled", session_id=ref.session_id, pieces=len(pieces))
         return True
 
     async def _logged(self, turn_ref: TurnRef) -> Batch:
@@ -267,3 +277,84 @@ class OpenTurn:
             return await self.log.read(turn_ref, 0, _AT_ONCE)
         except TurnLogNotFound:
             return Batch()
+
+
+@frozen(kw_only=True)
+class StartTurn:
+    """Opens a turn and runs it, both apart from the caller: a client that leaves stops neither."""
+
+    runner: TurnRunner
+    open_turn: OpenTurn
+    run_turn: RunTurn
+    abandon_turn: AbandonTurn
+    limiter: RateLimiter
+    identifiers: IdentifierSource
+    clock: Clock
+
+    def new_turn(self, idempotency: IdempotencyKey | None = None) -> NewTurn:
+        """The ids and the time of a new turn."""
+        return NewTurn(
+            turn_id=self.identifiers.turn_id(),
+            reply_id=self.identifiers.message_id(),
+            at=self.clock.now(),
+            idempotency=idempotency,
+        )
+
+    async def in_conversation(
+        self,
+        owner: Owner,
+        request: TurnRequest,
+        size: int,
+        change: Callable[[Conversation, NewTurn], Conversation],
+    ) -> Started:
+        """The turn that ``change`` opens in a stored conversation, or the turn it repeats.
+
+        ``size`` is how many bytes of text ``change`` adds.
+
+        Raises:
+            TooManyRequests: nothing was changed.
+            DomainError, PortError: as ``OpenTurn`` and ``__call__``.
+        """
+        await self.limiter.consume(request.address, Quota.STORED, size)
+        new_turn = self.new_turn(request.idempotency)
+
+        async def open_it() -> Conversation:
+            return await self.open_turn(
+                ConversationRef(owner, request.session_id),
+                new_turn,
+                lambda conversation: change(conversation, new_turn),
+                request.on_busy,
+            )
+
+        return await self(owner, new_turn, open_it, address=request.address)
+
+    async def __call__(
+        self,
+        owner: Owner,
+        new_turn: NewTurn,
+        open_it: Callable[[], Awaitable[Conversation]],
+        *,
+        address: str,
+        options: ReplyOptions = DEFAULT_OPTIONS,
+    ) -> Started:
+        """The turn that ``open_it`` stored, or joined; its reply is being written from now on.
+
+        If the store cannot say whether the turn was opened, the turn is abandoned.
+
+        Raises:
+            TooManyTurns, ShuttingDown: ``open_it`` was not called.
+            Exception: whatever ``open_it`` raised.
+        """
+
+        async def reply(conversation: Conversation, signals: Signals) -> None:
+            stored = await self.run_turn(owner, conversation, signals, options)
+            # A quota that is used up stops the next request, never a reply that was given.
+            with suppress(TooManyRequests):
+                await self.limiter.consume(address, Quota.STORED, stored)
+
+        async def abandon(error: StoreUnavailable) -> None:
+            if error.turn_ref is not None:
+                await self.abandon_turn(error.turn_ref)
+
+        conversation = await self.runner.run(new_turn.turn_id, open_it, reply, abandon)
+        return Started(owner=owner, conversation=conversation)

@@ -1,79 +1,51 @@
-"""Asking for another answer, also to a message that was said anew."""
+"""Replaces a reply, or an edited user message and its reply."""
 
 from attrs import frozen
 
 from domain.model.conversation import Conversation
-from domain.model.identifiers import ConversationRef, MessageId, Owner, SessionId
-from domain.model.message import TextPart
-from domain.model.turn import IdempotencyKey
-from domain.service.turn_lifecycle import NewTurn, edit_message, regenerate, turn_for_key
-from entrypoints.usecases.open_turn import OnBusy, OpenTurn, Started, StartTurn
-from ports.rate_limiter import Quota, RateLimiter
+from domain.model.identifiers import MessageId, Owner
+from domain.model.message import TextPart, text_bytes
+from domain.service.turn_lifecycle import NewTurn, edit_message, regenerate
+from entrypoints.usecases.open_turn import Started, StartTurn, TurnRequest
 
 
 @frozen(kw_only=True)
-class RegenerateRequest:
-    """What is to be answered anew.
+class RegenerateRequest(TurnRequest):
+    """Which reply to make again.
 
     Attributes:
-        message_id: a reply to be replaced, or the user message to be answered or said anew; absent
-            for the newest user message.
-        text: what the user message shall say instead; absent leaves it as it is.
-        address: what limits are counted by.
-        idempotency: the Idempotency-Key as digests; absent without one.
+        message_id: the reply to replace, or the user message to answer again; None for the newest
+            user message.
+        text: new text of the user message; None leaves it as it is.
     """
 
-    session_id: SessionId
-    address: str
     message_id: MessageId | None = None
     text: TextPart | None = None
-    on_busy: OnBusy = OnBusy.REJECT
-    idempotency: IdempotencyKey | None = None
 
 
 @frozen(kw_only=True)
 class Regenerate:
-    """Replaces a reply, or a message and its reply; what is replaced is gone for good."""
+    """Makes another reply; the replaced messages are gone for good."""
 
     start_turn: StartTurn
-    open_turn: OpenTurn
-    limiter: RateLimiter
 
-    async def __call__(self, owner: Owner, again: RegenerateRequest) -> Started:
-        """The turn that replies anew.
+    async def __call__(self, owner: Owner, request: RegenerateRequest) -> Started:
+        """The turn that makes the new reply.
 
         Raises:
-            ConversationNotFound: absent.
-            MessageNotFound: the named message is not in it, or cannot be said anew.
+            ConversationNotFound: it does not exist.
+            MessageNotFound: the conversation has no such message, or its text cannot be replaced.
             NothingToAnswer: there is no user message.
-            IdempotencyKeyReused: the same key with another body.
+            IdempotencyKeyReused: the same key with another request.
             TurnInProgress, ConversationTooLarge: nothing was changed.
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.
         """
-        size = len(again.text.text.encode()) if again.text else 0
-        await self.limiter.consume(again.address, Quota.STORED, size)
-        new_turn = self.start_turn.new_turn(again.idempotency)
 
-        async def open_it() -> Conversation:
-            return await self.open_turn(
-                ConversationRef(owner, again.session_id),
-                lambda known: _anew(known, again, new_turn),
-                again.on_busy,
-                new_turn.turn_id,
-            )
+        def change(conversation: Conversation, new_turn: NewTurn) -> Conversation:
+            if request.text is None:
+                return regenerate(conversation, new_turn, request.message_id)
+            return edit_message(conversation, new_turn, request.message_id, (request.text,))
 
-        conversation = await self.start_turn(
-            owner, new_turn, open_it, address=again.address, tried=[again.session_id]
-        )
-        if conversation.turn is None:
-            raise AssertionError("another answer has a turn")
-        return Started(conversation=conversation, turn=conversation.turn)
-
-
-def _anew(known: Conversation, again: RegenerateRequest, new_turn: NewTurn) -> Conversation:
-    if turn_for_key(known, again.idempotency):
-        return known
-    if again.text is None:
-        return regenerate(known, new_turn, again.message_id)
-    return edit_message(known, new_turn, again.message_id, (again.text,))
+        size = text_bytes(request.text) if request.text else 0
+        return await self.start_turn.in_conversation(owner, request, size, change)

@@ -1,159 +1,132 @@
-"""Making the reply of an open turn: ask the model, log its pieces, store what it said.
+"""Runs an open turn to its end: streams the reply into the turn's log and stores it.
 
-Logging a reply while it is made, and storing it once it has ended.
-
-A turn while its reply is being made.
+The reply is stored first and its end logged afterwards, so whoever sees the end finds the reply in
+the history.
 """
 
-import asyncio
 from collections.abc import Sequence
-from contextlib import aclosing, suppress
-from datetime import datetime, timedelta
-from typing import Final
+from contextlib import suppress
+from datetime import datetime
 
 from attrs import define, evolve, field, frozen
 
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound, DomainError, TurnSuperseded
 from domain.model.identifiers import ConversationRef, Owner, TurnRef
-from domain.model.limits import MAX_REPLY_BYTES
-from domain.model.message import FinishReason
-from domain.model.piece import ModelFinished, NumberedPiece, Piece, counted_bytes, size_in_bytes
-from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions
+from domain.model.message import text_bytes
+from domain.model.piece import NumberedPiece, assemble_parts
+from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
 from domain.model.turn import Outcome, Turn, TurnEnd, TurnPolicy
-from domain.service.prompt_building import Budget, build_prompt_with_options, sees_all
 from domain.service.turn_lifecycle import fail, finish, interrupt
-from ports.assistant_profile import AssistantProfile
+from entrypoints.usecases.retrying import retrying
+from entrypoints.usecases.stream_reply import StreamReply
 from ports.clock import Clock
 from ports.conversation_store import Change, ConversationStateStore
-from ports.errors import ConversationBusy, PortError, StoreUnavailable
-from ports.language_model import LanguageModel
-from ports.telemetry import Telemetry
+from ports.errors import PortError
 from ports.turn_log import AppendResult, TurnLog
 from ports.turn_runner import Signals
 
 
 @define(kw_only=True)
-class RunningTurn:
-    """One open turn, and what came from the model so far.
+class LoggedReply:
+    """The reply to one open turn, logged while it streams.
 
     Attributes:
-        conversation: as it was when the turn was opened.
-        options: what its caller wishes for the reply.
-        counted_bytes: of the pieces together, in bytes.
-        logged_count: how many of the pieces the log has taken.
-        writing: what the log answered last.
-        finished: the model's last word, absent until it came.
-        error: stable code of a failure, absent without one.
+        pieces: all pieces so far.
     """
 
-    owner: Owner = field(repr=False)
-    conversation: Conversation = field(repr=False)
+    store: ConversationStateStore
+    log: TurnLog
+    ref: ConversationRef
     turn: Turn
-    options: ReplyOptions = field(default=DEFAULT_OPTIONS, repr=False)
-    numbered: list[NumberedPiece] = field(factory=list, repr=False)
-    counted_bytes: int = 0
-    logged_count: int = 0
-    writing: AppendResult = AppendResult.CONTINUE
-    finished: ModelFinished | None = None
-    error: str | None = None
+    pieces: list[NumberedPiece] = field(factory=list, repr=False)
+    _logged_count: int = field(default=0, init=False)
+    _last_result: AppendResult = field(default=AppendResult.CONTINUE, init=False)
+
+    async def put(self, piece: NumberedPiece) -> None:
+        """See ``ReplySink.put``."""
+        self.pieces.append(piece)
+        await self.log_pending()
+
+    async def keep_alive(self) -> None:
+        """See ``ReplySink.keep_alive``."""
+        await self.log_pending()
 
     @property
-    def pieces(self) -> list[Piece]:
-        """The pieces without their numbers."""
-        return [numbered.piece for numbered in self.numbered]
+    def is_closed(self) -> bool:
+        """True once the turn was stopped, superseded or forgotten."""
+        return self._last_result is not AppendResult.CONTINUE
 
-    def has_room_for(self, piece: Piece) -> bool:
-        """Whether the reply may grow by it."""
-        return self.counted_bytes + counted_bytes(piece) <= MAX_REPLY_BYTES
+    async def log_pending(self) -> None:
+        """Log the pieces that are not logged yet, or a sign of life if there are none.
 
-    def hear(self, piece: Piece) -> None:
-        """Take one more piece."""
-        self.counted_bytes += counted_bytes(piece)
-        self.numbered.append(NumberedPiece(len(self.numbered) + 1, piece))
+        A log that cannot be reached is no error: the next call sends what it missed.
+        """
+        count = len(self.pieces)
+        with suppress(PortError):
+            self._last_result = await self._append(self.pieces[self._logged_count : count])
+            self._logged_count = max(self._logged_count, count)
 
+    async def close(self, end: TurnEnd) -> None:
+        """Log the end. If that fails the reply is stored all the same, and the log expires."""
+        with suppress(PortError):
+            await self.log.end(self.ref, self.turn, end)
 
-_RETRY_PAUSE: Final = timedelta(milliseconds=500)
+    async def _append(self, pieces: Sequence[NumberedPiece]) -> AppendResult:
+        result = await self.log.append(self.ref, self.turn, pieces)
+        if result is not AppendResult.GONE:
+            return result
+        # The log may have been lost alone; then it is opened again and gets every piece.
+        if not await self.store.ensure_log(TurnRef(self.ref, self.turn.id)):
+            return result
+        return await self.log.append(self.ref, self.turn, list(self.pieces))
 
 
 @frozen(kw_only=True)
 class SaveReply:
-    """Keeps what a running turn has heard."""
+    """Stores a reply once it has ended."""
 
     store: ConversationStateStore
-    log: TurnLog
     clock: Clock
     policy: TurnPolicy
 
-    async def log_pending(self, run: RunningTurn) -> None:
-        """Log what is not logged yet; without any, a sign of life. A log that is away can wait."""
-        count = len(run.numbered)
-        unsent = run.numbered[run.logged_count : count]
-        with suppress(PortError):
-            run.writing = await self._written(run, unsent)
-            run.logged_count = max(run.logged_count, count)
+    async def __call__(
+        self, conversation: Conversation, reply: LoggedReply, end: TurnEnd
+    ) -> TurnEnd:
+        """How the turn ended, given that the reply ended with ``end``.
 
-    async def _written(self, run: RunningTurn, unsent: Sequence[NumberedPiece]) -> AppendResult:
-        session_id = run.conversation.id
-        writing = await self.log.append(ConversationRef(run.owner, session_id), run.turn, unsent)
-        if writing is not AppendResult.GONE:
-            return writing
-        # A log may be lost by itself; gone for good it is only with its conversation.
-        if not await self.store.ensure_log(
-            TurnRef(ConversationRef(run.owner, session_id), run.turn.id)
-        ):
-            return writing
-        return await self.log.append(
-            ConversationRef(run.owner, session_id), run.turn, list(run.numbered)
-        )
-
-    async def __call__(self, run: RunningTurn) -> TurnEnd:
-        """Store the outcome, for a while also against a store that is away; how the turn ended.
-
-        Whatever the store says becomes that end.
+        While the store cannot be reached, storing is retried for ``TurnPolicy.save_timeout``; the
+        turn is kept alive meanwhile. If the conversation is gone, the turn was superseded or the
+        reply could not be stored, that is the end.
         """
-        change, end = _outcome(run, self.clock.now())
-        base: Conversation | None = run.conversation
-        deadline = self.clock.monotonic() + self.policy.save_timeout
-        while True:
-            try:
-                stored = await self.store.update(
-                    ConversationRef(run.owner, run.conversation.id), change, base=base
-                )
-            except ConversationNotFound:
-                return TurnEnd(outcome=Outcome.GONE, error="conversation_gone")
-            except TurnSuperseded:
-                return TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_superseded")
-            except (StoreUnavailable, ConversationBusy):
-                if self.clock.monotonic() >= deadline:
-                    return TurnEnd(outcome=Outcome.NOT_SAVED, error="reply_not_saved")
-            except (PortError, DomainError):
-                return TurnEnd(outcome=Outcome.NOT_SAVED, error="reply_not_saved")
-            else:
-                return evolve(end, expires_at=stored.expires_at)
-            base = None
-            await self.clock.sleep(_RETRY_PAUSE)
-            await self.log_pending(run)
+        change = _ending(reply, end, self.clock.now())
+        base: Conversation | None = conversation
 
-    async def close_log(self, run: RunningTurn, end: TurnEnd) -> None:
-        """Close the log; one that is away closes by itself, and the reply is safe already."""
-        with suppress(PortError):
-            await self.log.end(ConversationRef(run.owner, run.conversation.id), run.turn, end)
+        async def save() -> Conversation:
+            nonlocal base
+            if base is None:
+                await reply.log_pending()
+            last_seen, base = base, None
+            return await self.store.update(reply.ref, change, base=last_seen)
+
+        try:
+            stored = await retrying(save, self.clock, self.policy.save_timeout)
+        except ConversationNotFound:
+            return TurnEnd(outcome=Outcome.GONE, error="conversation_gone")
+        except TurnSuperseded:
+            return TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_superseded")
+        except (PortError, DomainError):
+            return TurnEnd(outcome=Outcome.NOT_SAVED, error="reply_not_saved")
+        return evolve(end, expires_at=stored.expires_at)
 
 
-def _outcome(run: RunningTurn, at: datetime) -> tuple[Change, TurnEnd]:
-    turn_id, said, last, error = run.turn.id, run.pieces, run.finished, run.error
-    if last is not None:
-        end = TurnEnd(outcome=Outcome.FINISHED, finish_reason=last.reason, usage=last.usage)
-        return (
-            lambda known: finish(known, turn_id, said, at, reason=last.reason, usage=last.usage),
-            end,
-        )
-    if error is not None:
-        end = TurnEnd(outcome=Outcome.FAILED, error=error)
-        return lambda known: fail(known, turn_id, said, at, error), end
-    end = TurnEnd(outcome=Outcome.INTERRUPTED)
-    return lambda known: interrupt(known, turn_id, said, at), end
+def _ending(reply: LoggedReply, end: TurnEnd, at: datetime) -> Change:
+    turn_id, pieces = reply.turn.id, [numbered.piece for numbered in reply.pieces]
+    if (reason := end.finish_reason) is not None:
+        return lambda stored: finish(stored, turn_id, pieces, at, reason=reason, usage=end.usage)
+    if (error := end.error) is not None:
+        return lambda stored: fail(stored, turn_id, pieces, at, error)
+    return lambda stored: interrupt(stored, turn_id, pieces, at)
 
 
 @frozen(kw_only=True)
@@ -161,13 +134,10 @@ class RunTurn:
     """Runs one turn to its end. It belongs to the turn runner, never to a request."""
 
     store: ConversationStateStore
+    log: TurnLog
+    stream_reply: StreamReply
     save_reply: SaveReply
-    model: LanguageModel
-    profile: AssistantProfile
-    budget: Budget
     clock: Clock
-    policy: TurnPolicy
-    telemetry: Telemetry
 
     async def __call__(
         self,
@@ -176,89 +146,29 @@ class RunTurn:
         signals: Signals,
         options: ReplyOptions = DEFAULT_OPTIONS,
     ) -> int:
-        """Make, store and announce the reply to the open turn; how many bytes of text it has.
+        """Stream, store and close the reply to the open turn; returns its bytes of text.
 
-        Saved first, announced then: whoever sees the end finds the reply in the history. Whatever
-        fails becomes the turn's end; nothing is raised.
+        Does nothing and returns 0 if no turn is open. Whatever fails becomes the turn's end;
+        nothing is raised.
         """
-        if conversation.open_turn is None:
-            return 0
-        began = self.clock.monotonic()
         turn = conversation.open_turn
-        run = RunningTurn(owner=owner, conversation=conversation, turn=turn, options=options)
+        if turn is None:
+            return 0
+        started_at = self.clock.monotonic()
+        ref = ConversationRef(owner, conversation.id)
+        reply = LoggedReply(store=self.store, log=self.log, ref=ref, turn=turn)
         try:
-            await self._listen(run, signals)
-            end = await self.save_reply(run)
-        except Exception as error:  # noqa: BLE001 - those who follow are told, whatever it was
-            self._crashed(error)
+            end = await self.stream_reply(ref, conversation, options, reply, signals)
+            end = await self.save_reply(conversation, reply, end)
+        except Exception as error:  # noqa: BLE001 - followers get an end, whatever failed
+            self.stream_reply.report_crash(error)
             end = TurnEnd(outcome=Outcome.NOT_SAVED, error="internal_error")
-        await self.save_reply.close_log(run, end)
-        self._note(run, end, self.clock.monotonic() - began)
-        return sum(map(size_in_bytes, run.pieces))
-
-    async def _listen(self, run: RunningTurn, signals: Signals) -> None:
-        """Stream the model into the log until it ends, fails, or the turn has to end."""
-        speaking = asyncio.create_task(self._speak(run))
-        speaking.add_done_callback(lambda _: signals.wake())
-        try:
-            while not speaking.done():
-                await signals.wait(self.policy.heartbeat)
-                if speaking.done() or signals.shutting_down:
-                    break
-                await self.save_reply.log_pending(run)
-                if run.writing is not AppendResult.CONTINUE:
-                    break
-        finally:
-            speaking.cancel()
-            await asyncio.wait([speaking])
-        self._judge(run, speaking)
-
-    async def _speak(self, run: RunningTurn) -> None:
-        prompt = await self._prompt(run)
-        async with aclosing(self.model.reply(prompt)) as reply:
-            async for said in reply:
-                if isinstance(said, ModelFinished):
-                    run.finished = said
-                    return
-                if not run.has_room_for(said):
-                    run.finished = ModelFinished(reason=FinishReason.LENGTH)
-                    return
-                run.hear(said)
-                await self.save_reply.log_pending(run)
-                if run.writing is not AppendResult.CONTINUE:
-                    return
-
-    async def _prompt(self, run: RunningTurn) -> Prompt:
-        system, known = self.profile.assistant().system_prompt, run.conversation
-        prompt = build_prompt_with_options(known, system, self.budget, run.options)
-        if not known.earlier or not sees_all(known, prompt):
-            return prompt
-        # The budget holds more than was at hand.
-        whole = await self.store.load(ConversationRef(run.owner, known.id))
-        return build_prompt_with_options(whole, system, self.budget, run.options)
-
-    def _judge(self, run: RunningTurn, speaking: asyncio.Task[None]) -> None:
-        if speaking.cancelled() or (failure := speaking.exception()) is None:
-            return
-        if isinstance(failure, DomainError | PortError):
-            run.error = failure.code
-        else:
-            run.error = "internal_error"
-            self._crashed(failure)
-
-    def _crashed(self, failure: BaseException) -> None:
-        self.telemetry.emit("turn.crashed", kind=type(failure).__name__)
-
-    def _note(self, run: RunningTurn, end: TurnEnd, took: timedelta) -> None:
-        usage = end.usage
-        self.telemetry.emit(
-            f"turn.{end.outcome.value}",
-            session_id=run.conversation.id,
-            turn=run.turn.number,
-            model=self.model.name,
-            pieces=len(run.numbered),
-            error=end.error,
-            input_tokens=usage.input_tokens if usage else None,
-            output_tokens=usage.output_tokens if usage else None,
-            seconds=round(took.total_seconds(), 3),
+        await reply.close(end)
+        self.stream_reply.report_end(
+            end,
+            session_id=conversation.id,
+            turn=turn.number,
+            pieces=len(reply.pieces),
+            seconds=round((self.clock.monotonic() - started_at).total_seconds(), 3),
         )
+        return sum(map(text_bytes, assemble_parts(numbered.piece for numbered in reply.pieces)))

@@ -1,4 +1,4 @@
-"""Sending a message: the conversation it belongs to, its turn, and a new one if it is gone."""
+"""Sends a user message: opens its turn, in its conversation or in a new one if that is gone."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -6,6 +6,7 @@ from functools import partial
 
 from attrs import evolve, frozen
 
+from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
 from domain.model.errors import (
     ConversationExists,
@@ -14,7 +15,7 @@ from domain.model.errors import (
     MessageNotFound,
 )
 from domain.model.identifiers import ConversationRef, MessageId, Owner, SessionId
-from domain.model.message import TextPart
+from domain.model.message import TextPart, text_bytes, utf8_length
 from domain.model.turn import IdempotencyKey
 from domain.service.turn_lifecycle import (
     NewTurn,
@@ -23,31 +24,28 @@ from domain.service.turn_lifecycle import (
     is_being_answered,
     is_unanswered,
     new_conversation,
-    turn_for_key,
 )
 from entrypoints.usecases.open_turn import OnBusy, OpenTurn, Started, StartTurn
-from ports.assistant_profile import AssistantProfile
 from ports.client_keys import ClientKeys
-from ports.conversation_store import ConversationStateStore
 from ports.identifier_source import IdentifierSource
 from ports.rate_limiter import Quota, RateLimiter
 
 
 @frozen(kw_only=True)
 class NewMessage:
-    """What a user sends.
+    """A message that a user sends.
 
     Attributes:
-        session_id: the conversation it belongs to; absent for a first message.
-        begin_as: the id of the conversation to begin when there is none; absent for a new one.
-        message_id: the id the client gave it; absent when it gave none.
-        is_new: whether that id was made for it, so that no older message has it.
-        is_edit: whether ``message_id`` is known to name a message that this one replaces.
-        locales: wanted, best first; empty leaves the conversation's as it is.
-        page_context: JSON text; absent leaves the conversation's as it is.
-        idempotency_key: the caller's own; absent without one.
-        idempotency: the same key as digests, absent with it.
-        address: pseudonym or address that limits are counted by.
+        address: what quotas are counted by.
+        session_id: the conversation it belongs to; None for a first message.
+        begin_as: the id of the conversation to create if there is none; None for a new id.
+        message_id: the id the client gave it; None if it gave none.
+        is_new: True if that id was made for this message, so that no older message has it.
+        is_edit: True if ``message_id`` names the message that this one replaces.
+        locales: preferred locales, best first; empty keeps the conversation's.
+        page_context: JSON text; None keeps the conversation's.
+        idempotency_key: the client's own; None without one.
+        idempotency: the same key as digests; None without one.
     """
 
     text: TextPart
@@ -64,144 +62,137 @@ class NewMessage:
     idempotency: IdempotencyKey | None = None
 
     @property
-    def named(self) -> MessageId:
-        """The id that it has by the time it is said."""
-        if self.message_id is None:
-            raise AssertionError("a message has its id before it is said")
-        return self.message_id
+    def text_bytes(self) -> int:
+        """Bytes of text that it adds to what is stored."""
+        return text_bytes(self.text) + utf8_length(self.page_context or "")
 
-    @property
-    def size(self) -> int:
-        """Bytes of UTF-8 that it adds to what is stored."""
-        return len(self.text.text.encode()) + len((self.page_context or "").encode())
+
+@frozen(kw_only=True)
+class _Attempt:
+    """One message with the ids of everything it may store."""
+
+    owner: Owner
+    message: NewMessage
+    message_id: MessageId
+    is_new: bool
+    new_turn: NewTurn
+    assistant: Assistant
+
+    def with_message(self, conversation: Conversation) -> Conversation:
+        """The conversation with the message and its open turn."""
+        changed = self._with_text(conversation)
+        if changed is conversation:
+            return conversation
+        if self.message.locales:
+            changed = evolve(changed, locale=self.assistant.locale_for(self.message.locales))
+        if self.message.page_context is not None:
+            changed = evolve(changed, page_context=self.message.page_context)
+        return changed
+
+    def is_being_answered(self, conversation: Conversation) -> bool:
+        """Whether the open turn answers this very message."""
+        return is_being_answered(conversation, self.message_id, (self.message.text,))
+
+    def _with_text(self, conversation: Conversation) -> Conversation:
+        parts = (self.message.text,)
+        if self.message.is_edit:
+            # An edit of a message that never arrived is a new message.
+            with suppress(MessageNotFound):
+                return edit_message(conversation, self.new_turn, self.message_id, parts)
+        return add_user_message(
+            conversation, self.new_turn, self.message_id, parts, is_new=self.is_new
+        )
 
 
 @frozen(kw_only=True)
 class SendMessage:
-    """Takes a message; the reply is made apart from the request."""
+    """Opens a turn with a user message; the reply is written apart from the request."""
 
-    store: ConversationStateStore
     start_turn: StartTurn
     open_turn: OpenTurn
-    profile: AssistantProfile
+    assistant: Assistant
     keys: ClientKeys
     limiter: RateLimiter
     identifiers: IdentifierSource
 
     async def __call__(self, owner: Owner, message: NewMessage) -> Started:
-        """The turn that replies to the message, once the message is safely stored.
+        """The turn that replies to the message; the message is stored.
 
-        A session id that names nothing of this owner begins a new conversation, under a new id
-        unless ``begin_as`` tells one.
+        If this owner has no conversation ``session_id``, a new one is created: under the id
+        ``begin_as``, or a new id.
 
         Raises:
             TurnInProgress: another turn is open.
-            IdempotencyKeyReused: the same key with another body.
-            ConversationTooLarge: it has reached its bound.
+            IdempotencyKeyReused: the same key with another request.
+            ConversationTooLarge: the conversation has reached its size limit.
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.
         """
-        await self.limiter.consume(message.address, Quota.STORED, message.size)
-        new_turn = self.start_turn.new_turn(message.idempotency)
-        if message.message_id is None:
-            message = evolve(message, message_id=self.identifiers.message_id(), is_new=True)
-        tried: list[SessionId] = []
-        open_it = partial(self._opened, owner, message, new_turn, tried)
-        conversation = await self.start_turn(
-            owner, new_turn, open_it, address=message.address, tried=tried
+        await self.limiter.consume(message.address, Quota.STORED, message.text_bytes)
+        attempt = _Attempt(
+            owner=owner,
+            message=message,
+            message_id=message.message_id or self.identifiers.message_id(),
+            is_new=message.is_new or message.message_id is None,
+            new_turn=self.start_turn.new_turn(message.idempotency),
+            assistant=self.assistant,
         )
-        if conversation.turn is None:
-            raise AssertionError("a sent message has a turn")
-        restarted = message.session_id not in (None, conversation.id)
-        return Started(conversation=conversation, turn=conversation.turn, restarted=restarted)
+        started = await self.start_turn(
+            owner, attempt.new_turn, partial(self._open, attempt), address=message.address
+        )
+        restarted = message.session_id not in (None, started.conversation.id)
+        return evolve(started, restarted=restarted)
 
-    async def _opened(
-        self, owner: Owner, message: NewMessage, new_turn: NewTurn, tried: list[SessionId]
-    ) -> Conversation:
+    async def _open(self, attempt: _Attempt) -> Conversation:
+        owner, message = attempt.owner, attempt.message
         if message.session_id is not None:
-            tried.append(message.session_id)
             with suppress(ConversationNotFound):
-                return await self._continued(
-                    ConversationRef(owner, message.session_id), message, new_turn
-                )
+                return await self._continue(ConversationRef(owner, message.session_id), attempt)
         if message.begin_as is not None:
-            tried.append(message.begin_as)
-            return await self._begun_as(ConversationRef(owner, message.begin_as), message, new_turn)
+            return await self._create_or_continue(message.begin_as, attempt)
         if message.idempotency_key is None:
-            tried.append(self.identifiers.session_id())
-            return await self._begun(ConversationRef(owner, tried[-1]), message, new_turn)
-        tried.append(self.keys.session_for_request(owner, message.idempotency_key))
-        return await self._begun_once(ConversationRef(owner, tried[-1]), message, new_turn)
+            return await self._create(self.identifiers.session_id(), attempt)
+        # The id follows from the key, so that a repeated first message finds its conversation.
+        session_id = self.keys.session_for_request(owner, message.idempotency_key)
+        return await self._create_once(session_id, attempt)
 
-    async def _begun_as(
-        self, ref: ConversationRef, message: NewMessage, new_turn: NewTurn
-    ) -> Conversation:
+    async def _continue(self, ref: ConversationRef, attempt: _Attempt) -> Conversation:
+        def change(conversation: Conversation) -> Conversation:
+            if attempt.is_being_answered(conversation):
+                return conversation
+            return attempt.with_message(conversation)
+
+        return await self.open_turn(ref, attempt.new_turn, change, attempt.message.on_busy)
+
+    async def _create(self, session_id: SessionId, attempt: _Attempt) -> Conversation:
+        await self.limiter.consume(attempt.message.address, Quota.NEW)
+        locale = self.assistant.locale_for(attempt.message.locales)
+        empty = new_conversation(session_id, locale=locale, at=attempt.new_turn.at)
+        conversation = attempt.with_message(empty)
+        return await self.open_turn.create(attempt.owner, conversation, attempt.new_turn)
+
+    async def _create_or_continue(self, session_id: SessionId, attempt: _Attempt) -> Conversation:
         try:
-            return await self._begun(ref, message, new_turn)
+            return await self._create(session_id, attempt)
         except ConversationExists:
-            # It was there all the time, or another message was faster.
-            return await self._continued(ref, message, new_turn)
+            # It existed all the time, or another message created it meanwhile.
+            return await self._continue(ConversationRef(attempt.owner, session_id), attempt)
 
-    async def _begun_once(
-        self, ref: ConversationRef, message: NewMessage, new_turn: NewTurn
-    ) -> Conversation:
-        """A retry of a first message meets its conversation: the id follows from the key."""
+    async def _create_once(self, session_id: SessionId, attempt: _Attempt) -> Conversation:
+        ref = ConversationRef(attempt.owner, session_id)
         with suppress(ConversationNotFound):
-            return await self._retry_first(ref, message, new_turn)
+            return await self._retry_first(ref, attempt)
         try:
-            return await self._begun(ref, message, new_turn)
+            return await self._create(session_id, attempt)
         except ConversationExists:
-            # The same request was here at the same time, and was faster.
-            return await self._retry_first(ref, message, new_turn)
+            # The same request arrived twice at once, and the other was faster.
+            return await self._retry_first(ref, attempt)
 
-    async def _retry_first(
-        self, ref: ConversationRef, message: NewMessage, new_turn: NewTurn
-    ) -> Conversation:
-        def change(known: Conversation) -> Conversation:
-            asked = turn_for_key(known, message.idempotency)
-            if asked is None and not is_unanswered(known):
-                # The conversation has gone on since: the first reply cannot be played again.
+    async def _retry_first(self, ref: ConversationRef, attempt: _Attempt) -> Conversation:
+        def change(conversation: Conversation) -> Conversation:
+            if not is_unanswered(conversation):
+                # The conversation has gone on: the first reply can no longer be replayed.
                 raise IdempotencyKeyReused
-            return known if asked else self._said(known, message, new_turn)
+            return attempt.with_message(conversation)
 
-        return await self.open_turn(ref, change, message.on_busy, new_turn.turn_id)
-
-    async def _continued(
-        self, ref: ConversationRef, message: NewMessage, new_turn: NewTurn
-    ) -> Conversation:
-        def change(known: Conversation) -> Conversation:
-            if turn_for_key(known, message.idempotency):
-                return known
-            if is_being_answered(known, message.named, (message.text,)):
-                return known
-            return self._said(known, message, new_turn)
-
-        return await self.open_turn(ref, change, message.on_busy, new_turn.turn_id)
-
-    async def _begun(
-        self, ref: ConversationRef, message: NewMessage, new_turn: NewTurn
-    ) -> Conversation:
-        await self.limiter.consume(message.address, Quota.NEW)
-        locale = self.profile.assistant().locale_for(message.locales)
-        empty = new_conversation(ref.session_id, locale=locale, at=new_turn.at)
-        conversation = self._said(empty, message, new_turn)
-        await self.store.create(ref.owner, conversation)
-        return conversation
-
-    def _said(self, known: Conversation, message: NewMessage, new_turn: NewTurn) -> Conversation:
-        asked = _asked(known, message, new_turn)
-        if asked is known:
-            return known
-        if message.locales:
-            asked = evolve(asked, locale=self.profile.assistant().locale_for(message.locales))
-        if message.page_context is not None:
-            asked = evolve(asked, page_context=message.page_context)
-        return asked
-
-
-def _asked(known: Conversation, message: NewMessage, new_turn: NewTurn) -> Conversation:
-    if message.is_edit:
-        # A message that never arrived can be edited all the same: it is said for the first time.
-        with suppress(MessageNotFound):
-            return edit_message(known, new_turn, message.named, (message.text,))
-    return add_user_message(known, new_turn, message.named, (message.text,), is_new=message.is_new)
+        return await self.open_turn(ref, attempt.new_turn, change, attempt.message.on_busy)

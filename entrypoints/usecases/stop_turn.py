@@ -1,4 +1,4 @@
-"""Stopping a reply that is being written."""
+"""Stops a reply that is being written."""
 
 from attrs import frozen
 
@@ -9,16 +9,16 @@ from entrypoints.usecases.open_turn import OpenTurn
 
 @frozen(kw_only=True)
 class StopTurn:
-    """Stops a turn; what was said so far stays."""
+    """Stops a turn; its reply so far is stored."""
 
     follow: FollowTurn
     open_turn: OpenTurn
 
     async def __call__(self, ref: ConversationRef, turn_id: TurnId | None = None) -> bool:
-        """Whether a running turn was stopped; it has ended, or is about to.
+        """Stop the open turn; True if it has ended within ``TurnPolicy.stop_timeout``.
 
-        Nothing happens when none runs, or when ``turn_id`` is given and another one does: a late
-        stop never hits the next turn.
+        Returns False if no turn is open, or another one than ``turn_id``: a late stop never hits
+        the next turn.
 
         Raises:
             PortError: the store failed.

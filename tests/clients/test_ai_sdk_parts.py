@@ -158,7 +158,7 @@ async def test_unexpected_tool_results_are_rejected_and_change_nothing(
     await answer(page)
     refused = await page.until(status="error")
 
-    assert "These tool results were not asked for." in refused["error"]
+    assert "These tool results do not match the open tool calls." in refused["error"]
     assert refused["requests"][-1]["status"] == 409
     assert await stored_state(page) == before
 

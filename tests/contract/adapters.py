@@ -4,12 +4,10 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Final, TypeAlias
 
 from attrs import frozen
 
-from adapters.assistant_profile.toml_file import load_assistant
 from adapters.encrypted_redis.readiness import RedisReadiness
 from adapters.in_memory.conversation_store import InMemoryConversationStore
 from adapters.in_memory.rate_limiter import InMemoryRateLimiter
@@ -22,7 +20,6 @@ from adapters.sealing.key_ring import KeyRing
 from adapters.system.clock import SystemClock
 from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
-from ports.assistant_profile import AssistantProfile
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
@@ -160,10 +157,6 @@ IDENTIFIERS: Final[Mapping[str, Callable[[], IdentifierSource]]] = {"random": Ra
 MODELS: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[LanguageModel]]]] = {
     "scripted": scripted,
     "http": over_http,
-}
-PROFILES: Final[Mapping[str, Callable[[], AssistantProfile]]] = {
-    "neutral": lambda: load_assistant(None),
-    "example": lambda: load_assistant(Path(__file__).parents[2] / "assistant.example.toml"),
 }
 TELEMETRY: Final[Mapping[str, Callable[[], Telemetry]]] = {"log": lambda: StructuredLog(_hidden)}
 READY: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[Readiness]]]] = {

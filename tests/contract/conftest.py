@@ -1,4 +1,4 @@
-"""What the suites start from."""
+"""Fixtures of the contract suites."""
 
 from collections.abc import AsyncIterator, Callable
 

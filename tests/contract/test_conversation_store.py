@@ -41,14 +41,14 @@ from tests.support.builders import (
     texts_of,
     with_question,
 )
-from tests.support.changes import hearing
+from tests.support.changes import adding_message
 
 
 async def test_what_was_never_there_is_not_found(store: ConversationStateStore) -> None:
     for reading in (
         store.load(REF),
         store.page(REF, None, 10),
-        store.update(REF, hearing("Hello?")),
+        store.update(REF, adding_message("Hello?")),
     ):
         with pytest.raises(ConversationNotFound):
             await reading
@@ -110,7 +110,7 @@ async def test_another_owner_finds_nothing_and_changes_nothing(
     for reading in (
         store.load(ConversationRef(STRANGER, ID)),
         store.page(ConversationRef(STRANGER, ID), None, 10),
-        store.update(ConversationRef(STRANGER, ID), hearing("Mine!")),
+        store.update(ConversationRef(STRANGER, ID), adding_message("Mine!")),
     ):
         with pytest.raises(ConversationNotFound):
             await reading
@@ -121,6 +121,6 @@ async def test_another_owner_finds_nothing_and_changes_nothing(
 async def test_conversations_of_one_owner_are_kept_apart(store: ConversationStateStore) -> None:
     await store.create(OWNER, a_conversation())
     await store.create(OWNER, a_conversation(id=OTHER_ID))
-    await store.update(REF, hearing("only here"))
+    await store.update(REF, adding_message("only here"))
 
     assert texts_of(await store.load(ConversationRef(OWNER, OTHER_ID))) == []

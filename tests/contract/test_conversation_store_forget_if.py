@@ -1,4 +1,4 @@
-"""Forgetting on a condition: what the condition was not asked about is not forgotten."""
+"""Conditional forgetting: only what the predicate was called with is forgotten."""
 
 import pytest
 
@@ -29,7 +29,7 @@ async def test_what_is_wanted_is_forgotten_with_its_log(
     store: ConversationStateStore, log: TurnLog
 ) -> None:
     await store.create(OWNER, with_question(after_turns(1), "And?", 2))
-    await store.forget_if(REF, lambda known: known.messages[-1].text == "And?")
+    await store.forget_if(REF, lambda conversation: conversation.messages[-1].text == "And?")
 
     with pytest.raises(ConversationNotFound):
         await store.load(REF)
@@ -37,14 +37,16 @@ async def test_what_is_wanted_is_forgotten_with_its_log(
         await log.read(TurnRef(REF, turn_id(2)), 0, AT_ONCE)
 
 
-async def test_what_is_not_wanted_stays(store: ConversationStateStore) -> None:
+async def test_a_conversation_stays_if_the_predicate_is_false(
+    store: ConversationStateStore,
+) -> None:
     await store.create(OWNER, after_turns(2))
-    await store.forget_if(REF, lambda known: not known.messages)
+    await store.forget_if(REF, lambda conversation: not conversation.messages)
 
     assert await store.load(REF) == after_turns(2)
 
 
-async def test_nothing_is_asked_about_what_is_absent_or_anothers(
+async def test_the_predicate_is_not_called_for_missing_or_other_owners_conversations(
     store: ConversationStateStore,
 ) -> None:
     await store.create(OWNER, after_turns(1))

@@ -1,4 +1,4 @@
-"""Any history of calls, against a plain dictionary."""
+"""Any sequence of calls, compared with a plain dictionary."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -57,7 +57,7 @@ class Histories(RuleBasedStateMachine):
         self.stack = AsyncExitStack()
         opening = self.stack.enter_async_context(STORES[self.adapter]())
         self.harness: StoreHarness = self.runner.run(self._get(opening))
-        self.known: dict[SessionId, Entry] = {}
+        self.entries: dict[SessionId, Entry] = {}
         self.now = NOON
 
     def teardown(self) -> None:
@@ -78,12 +78,12 @@ class Histories(RuleBasedStateMachine):
     @rule(owner=owners, session=ids)
     def create(self, owner: Owner, session: SessionId) -> None:
         conversation = a_conversation(id=session, created_at=self.now, retained_since=self.now)
-        given = self.outcome(self.harness.store.create(owner, conversation))
-        if session in self.known:
-            assert given is ConversationExists
+        result = self.outcome(self.harness.store.create(owner, conversation))
+        if session in self.entries:
+            assert result is ConversationExists
         else:
-            assert given is None
-            self.known[session] = Entry(owner, conversation, conversation.expires_at)
+            assert result is None
+            self.entries[session] = Entry(owner, conversation, conversation.expires_at)
 
     @rule(owner=owners, session=ids, number=numbers)
     def begin(self, owner: Owner, session: SessionId, number: int) -> None:
@@ -109,13 +109,13 @@ class Histories(RuleBasedStateMachine):
         self._update(owner, session, steps[step])
 
     def _update(self, owner: Owner, session: SessionId, change: Change) -> None:
-        given = self.outcome(self.harness.store.update(ConversationRef(owner, session), change))
-        entry = self.known.get(session)
+        result = self.outcome(self.harness.store.update(ConversationRef(owner, session), change))
+        entry = self.entries.get(session)
         if entry is None or entry.owner != owner:
-            assert given is ConversationNotFound
+            assert result is ConversationNotFound
             return
         changed = _outcome_of(change, entry.conversation)
-        assert given == changed
+        assert result == changed
         if not isinstance(changed, Conversation):
             return
         if changed.expires_at != entry.conversation.expires_at:
@@ -125,30 +125,32 @@ class Histories(RuleBasedStateMachine):
     @rule(owner=owners, session=ids)
     def forget(self, owner: Owner, session: SessionId) -> None:
         assert self.outcome(self.harness.store.forget(ConversationRef(owner, session))) is None
-        if session in self.known and self.known[session].owner == owner:
-            del self.known[session]
+        if session in self.entries and self.entries[session].owner == owner:
+            del self.entries[session]
 
     @rule(minutes=st.sampled_from([1, 59, 61, 12 * 60, 24 * 60]))
     def pass_time(self, minutes: int) -> None:
         self.now += timedelta(minutes=minutes)
         self.runner.run(self._get(self.harness.pass_time(timedelta(minutes=minutes))))
-        self.known = {name: entry for name, entry in self.known.items() if entry.until > self.now}
+        self.entries = {
+            name: entry for name, entry in self.entries.items() if entry.until > self.now
+        }
 
     @rule(owner=owners, session=ids, limit=st.integers(1, 5))
     def page(self, owner: Owner, session: SessionId, limit: int) -> None:
-        given = self.outcome(self.harness.store.page(ConversationRef(owner, session), None, limit))
-        entry = self.known.get(session)
+        result = self.outcome(self.harness.store.page(ConversationRef(owner, session), None, limit))
+        entry = self.entries.get(session)
         if entry is None or entry.owner != owner:
-            assert given is ConversationNotFound
+            assert result is ConversationNotFound
         else:
-            shown = [message.text for message in given.messages]
+            shown = [message.text for message in result.messages]
             assert shown == texts_of(entry.conversation)[-limit:]
 
     @invariant()
     def both_hold_the_same(self) -> None:
         for session in IDS:
             for owner in (OWNER, STRANGER):
-                entry = self.known.get(session)
+                entry = self.entries.get(session)
                 is_theirs = entry is not None and entry.owner == owner
                 expected = entry.conversation if entry and is_theirs else ConversationNotFound
                 assert (
@@ -157,9 +159,9 @@ class Histories(RuleBasedStateMachine):
                 )
 
 
-def _outcome_of(change: Change, known: Conversation) -> Conversation | type[DomainError]:
+def _outcome_of(change: Change, conversation: Conversation) -> Conversation | type[DomainError]:
     try:
-        return change(known)
+        return change(conversation)
     except DomainError as error:
         return type(error)
 

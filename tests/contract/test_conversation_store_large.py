@@ -1,4 +1,4 @@
-"""What was acknowledged can be read, however large it is: else it is refused and not stored."""
+"""Whatever was stored can be read, however large it is; anything larger is refused."""
 
 from contextlib import suppress
 
@@ -16,16 +16,16 @@ WIDE = "=" * 2 * MAX_REPLY_BYTES
 
 async def test_turns_that_were_acknowledged_are_read(store: ConversationStateStore) -> None:
     await store.create(OWNER, a_conversation())
-    said: list[str] = []
+    texts: list[str] = []
     with suppress(ConversationTooLarge):
         for number in range(1, 18):
             await store.update(REF, asking("More?", number))
-            said += ["More?", ""]
+            texts += ["More?", ""]
             await store.update(REF, answering(WIDE, number))
-            said[-1] = WIDE
+            texts[-1] = WIDE
 
-    assert said
-    assert texts_of(await store.load(REF)) == said
+    assert texts
+    assert texts_of(await store.load(REF)) == texts
 
 
 @pytest.mark.parametrize("size", [3_900_000, 4_100_000, 9_000_000])
@@ -47,6 +47,6 @@ async def test_a_turn_that_is_opened_can_be_ended(store: ConversationStateStore)
             await store.update(REF, asking("=" * size, number))
             await store.update(REF, answering("-" * MAX_REPLY_BYTES, number))
 
-    said = texts_of(await store.load(REF))
-    assert len(said) % 2 == 0
-    assert [len(text) for text in said[1::2]] == [MAX_REPLY_BYTES] * (len(said) // 2)
+    texts = texts_of(await store.load(REF))
+    assert len(texts) % 2 == 0
+    assert [len(text) for text in texts[1::2]] == [MAX_REPLY_BYTES] * (len(texts) // 2)

@@ -15,8 +15,8 @@ async def long(store: ConversationStateStore) -> ConversationStateStore:
     """A store with one conversation of thirty turns."""
     await store.create(OWNER, a_conversation())
     for number in range(1, TURNS + 1):
-        begun = await store.update(REF, asking(f"question {number}", number), last=20)
-        await store.update(REF, answering(f"answer {number}", number), base=begun)
+        opened = await store.update(REF, asking(f"question {number}", number), last=20)
+        await store.update(REF, answering(f"answer {number}", number), base=opened)
     return store
 
 
@@ -43,7 +43,7 @@ async def test_pages_lead_back_to_the_beginning_without_a_gap(
     while True:
         page = await long.page(REF, before, limit)
         assert 1 <= len(page.messages) <= limit
-        found = [said.text for said in page.messages] + found
+        found = [message.text for message in page.messages] + found
         if page.next is None:
             break
         before = page.next

@@ -1,4 +1,4 @@
-"""Changing what is stored without losing anybody's update."""
+"""Concurrent updates: none is lost."""
 
 import asyncio
 import hashlib
@@ -27,16 +27,16 @@ from tests.support.builders import (
     texts_of,
     with_question,
 )
-from tests.support.changes import answering, asking, hearing, unchanged
+from tests.support.changes import adding_message, answering, asking, unchanged
 
 
 async def test_twenty_writers_at_once_lose_no_message(store: ConversationStateStore) -> None:
     await store.create(OWNER, a_conversation(id=ID))
-    said = [f"message {n}" for n in range(20)]
+    texts = [f"message {n}" for n in range(20)]
 
-    await asyncio.gather(*(store.update(REF, hearing(text)) for text in said))
+    await asyncio.gather(*(store.update(REF, adding_message(text)) for text in texts))
 
-    assert sorted(texts_of(await store.load(REF))) == sorted(said)
+    assert sorted(texts_of(await store.load(REF))) == sorted(texts)
 
 
 async def test_an_update_returns_what_is_stored(store: ConversationStateStore) -> None:
@@ -52,9 +52,9 @@ async def test_a_base_that_others_have_overtaken_loses_nothing(
 ) -> None:
     await store.create(OWNER, a_conversation())
     base = await store.update(REF, asking())
-    await store.update(REF, hearing("in between"))
+    await store.update(REF, adding_message("in between"))
 
-    await store.update(REF, hearing("late"), base=base)
+    await store.update(REF, adding_message("late"), base=base)
 
     assert texts_of(await store.load(REF)) == ["Hello?", "in between", "late"]
 
@@ -81,11 +81,11 @@ async def test_a_change_of_nothing_is_no_change(store: ConversationStateStore) -
 async def test_a_change_that_needs_older_messages_gets_all(store: ConversationStateStore) -> None:
     seen: list[int] = []
 
-    def needing(known: Conversation) -> Conversation:
-        seen.append(known.earlier)
-        if known.earlier:
+    def needing(conversation: Conversation) -> Conversation:
+        seen.append(conversation.earlier)
+        if conversation.earlier:
             raise OlderMessagesNeeded
-        return evolve(known, messages=(), next_number=known.next_number)
+        return evolve(conversation, messages=(), next_number=conversation.next_number)
 
     await store.create(OWNER, a_conversation())
     for number in range(1, 31):
@@ -133,9 +133,11 @@ async def test_a_step_of_a_superseded_turn_changes_nothing(store: ConversationSt
 
 async def test_what_another_owner_saw_opens_nothing(store: ConversationStateStore) -> None:
     await store.create(OWNER, a_conversation())
-    known = await store.load(REF)
+    conversation = await store.load(REF)
     with pytest.raises(ConversationNotFound):
-        await store.update(ConversationRef(STRANGER, ID), hearing("mine now"), base=known)
+        await store.update(
+            ConversationRef(STRANGER, ID), adding_message("mine now"), base=conversation
+        )
 
     assert texts_of(await store.load(REF)) == []
 
@@ -145,8 +147,8 @@ async def test_what_was_seen_of_another_conversation_is_no_base(
 ) -> None:
     await store.create(OWNER, a_conversation())
     await store.create(OWNER, a_conversation(id=OTHER_ID))
-    known = await store.load(REF)
-    await store.update(ConversationRef(OWNER, OTHER_ID), hearing("here"), base=known)
+    conversation = await store.load(REF)
+    await store.update(ConversationRef(OWNER, OTHER_ID), adding_message("here"), base=conversation)
 
     assert texts_of(await store.load(REF)) == []
     assert texts_of(await store.load(ConversationRef(OWNER, OTHER_ID))) == ["here"]

@@ -1,4 +1,4 @@
-"""What every rate limiter promises: see ``ports.rate_limiter``. Here: 3 new ones, 100 bytes."""
+"""What every rate limiter promises: see ``ports.rate_limiter``. Quotas here: 3 new, 100 bytes."""
 
 from datetime import timedelta
 
@@ -34,20 +34,20 @@ async def is_refused(limiter: RateLimiter, address: str, share: Quota, amount: i
     return False
 
 
-async def test_a_share_can_be_used_up(limiter: RateLimiter) -> None:
+async def test_a_quota_can_be_used_up(limiter: RateLimiter) -> None:
     refused = [await is_refused(limiter, HERE, Quota.NEW) for _ in range(5)]
 
     assert refused == [False, False, False, True, True]
 
 
-async def test_what_is_refused_takes_nothing(limiter: RateLimiter) -> None:
+async def test_a_refused_request_consumes_nothing(limiter: RateLimiter) -> None:
     await limiter.consume(HERE, Quota.STORED, 60)
     assert await is_refused(limiter, HERE, Quota.STORED, 60)
 
     assert not await is_refused(limiter, HERE, Quota.STORED, 40)
 
 
-async def test_addresses_and_shares_are_counted_apart(limiter: RateLimiter) -> None:
+async def test_addresses_and_quotas_are_counted_separately(limiter: RateLimiter) -> None:
     await limiter.consume(HERE, Quota.NEW, 3)
 
     assert not await is_refused(limiter, THERE, Quota.NEW)
@@ -55,7 +55,7 @@ async def test_addresses_and_shares_are_counted_apart(limiter: RateLimiter) -> N
     assert await is_refused(limiter, HERE, Quota.NEW)
 
 
-async def test_after_an_hour_the_share_is_whole_again(
+async def test_after_an_hour_the_whole_quota_is_available_again(
     limiter: RateLimiter, pass_time: PassTime
 ) -> None:
     await limiter.consume(HERE, Quota.NEW, 3)
@@ -66,9 +66,7 @@ async def test_after_an_hour_the_share_is_whole_again(
     assert not await is_refused(limiter, HERE, Quota.NEW, 3)
 
 
-async def test_who_is_refused_is_told_when_to_come_back(
-    limiter: RateLimiter, pass_time: PassTime
-) -> None:
+async def test_a_refusal_says_when_to_retry(limiter: RateLimiter, pass_time: PassTime) -> None:
     await limiter.consume(HERE, Quota.NEW, 3)
     await pass_time(timedelta(minutes=40))
     with pytest.raises(TooManyRequests) as refused:
@@ -79,7 +77,7 @@ async def test_who_is_refused_is_told_when_to_come_back(
     assert not await is_refused(limiter, HERE, Quota.NEW)
 
 
-async def test_nothing_can_be_had_at_any_time(limiter: RateLimiter) -> None:
+async def test_consuming_nothing_is_always_allowed(limiter: RateLimiter) -> None:
     await limiter.consume(HERE, Quota.STORED, 100)
 
     assert not await is_refused(limiter, HERE, Quota.STORED, 0)

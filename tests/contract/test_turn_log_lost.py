@@ -1,4 +1,4 @@
-"""A log that was lost by itself is opened again, as long as its turn is the open one."""
+"""A log that was lost alone is opened again, as long as its turn is the open one."""
 
 from datetime import timedelta
 
@@ -46,7 +46,7 @@ async def is_logged(log: TurnLog, turn: Turn) -> bool:
     return True
 
 
-async def test_a_lost_log_is_opened_again_and_takes_everything_anew(
+async def test_a_lost_log_is_opened_again_and_takes_all_pieces_again(
     store: ConversationStateStore, log: TurnLog, turn: Turn
 ) -> None:
     assert await log.append(REF, turn, numbered("more", first=2)) is AppendResult.GONE
@@ -56,7 +56,7 @@ async def test_a_lost_log_is_opened_again_and_takes_everything_anew(
     assert await log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == batch_of("lost", "more")
 
 
-async def test_a_log_that_is_there_stays_as_it_is(
+async def test_an_existing_log_is_not_changed(
     store: ConversationStateStore, log: TurnLog, turn: Turn
 ) -> None:
     await store.ensure_log(TurnRef(REF, turn.id))

@@ -1,4 +1,4 @@
-"""Waiting at a turn log, and how long it is kept."""
+"""Waiting for pieces, and how long a log is kept."""
 
 import asyncio
 from datetime import timedelta
@@ -26,7 +26,7 @@ async def test_a_reader_waits_for_the_first_entry_and_no_longer(log: TurnLog, tu
     assert await readers[2] == Batch(end=END)
 
 
-async def test_a_reader_who_waits_in_vain_gets_nothing(log: TurnLog, turn: Turn) -> None:
+async def test_a_reader_that_waits_in_vain_gets_an_empty_batch(log: TurnLog, turn: Turn) -> None:
     assert await log.read(TurnRef(REF, turn.id), 0, BRIEFLY) == Batch()
 
 
@@ -53,7 +53,7 @@ async def test_a_sign_of_life_ends_the_silence(
     assert timedelta() <= after < timedelta(seconds=5)
 
 
-async def test_a_log_stays_ten_minutes_without_a_sign_of_life(
+async def test_a_log_is_kept_for_ten_minutes_without_a_sign_of_life(
     log: TurnLog, turn: Turn, pass_time: PassTime
 ) -> None:
     await pass_time(timedelta(minutes=9))

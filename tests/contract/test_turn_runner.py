@@ -7,7 +7,7 @@ import pytest
 from attrs import define, field
 
 from domain.model.conversation import Conversation
-from ports.errors import TooManyTurns
+from ports.errors import StoreUnavailable, TooManyTurns
 from ports.turn_runner import Signals, TurnRunner
 from tests.contract.conftest import Runners
 from tests.support.builders import a_conversation, after_turns, turn_id, with_question
@@ -23,10 +23,10 @@ class Reply:
     began: asyncio.Event = field(factory=asyncio.Event)
     may_end: asyncio.Event = field(factory=asyncio.Event)
     has_ended: asyncio.Event = field(factory=asyncio.Event)
-    given: list[Conversation] = field(factory=list)
+    conversations: list[Conversation] = field(factory=list)
 
     async def __call__(self, conversation: Conversation, _: Signals) -> None:
-        self.given.append(conversation)
+        self.conversations.append(conversation)
         self.began.set()
         await self.may_end.wait()
         self.has_ended.set()
@@ -36,7 +36,7 @@ async def opening() -> Conversation:
     return OPENED
 
 
-async def nothing() -> None:
+async def nothing(_: StoreUnavailable) -> None:
     """There is nothing to abandon."""
 
 
@@ -47,10 +47,10 @@ async def test_the_caller_gets_what_was_opened_and_the_reply_runs_on(runner: Tur
     await reply.began.wait()
     reply.may_end.set()
     await reply.has_ended.wait()
-    assert reply.given == [OPENED]
+    assert reply.conversations == [OPENED]
 
 
-async def test_a_caller_who_leaves_stops_neither_opening_nor_reply(runner: TurnRunner) -> None:
+async def test_a_caller_that_leaves_stops_neither_opening_nor_reply(runner: TurnRunner) -> None:
     reply, is_opening, may_open = Reply(), asyncio.Event(), asyncio.Event()
 
     async def slowly() -> Conversation:
@@ -78,7 +78,7 @@ async def test_what_opening_raises_reaches_the_caller(runner: TurnRunner) -> Non
     with pytest.raises(LookupError):
         await runner.run(turn_id(), failing, reply, nothing)
 
-    assert reply.given == []
+    assert reply.conversations == []
 
 
 @pytest.mark.parametrize("joined", [with_question(a_conversation(), number=9), after_turns(1)])
@@ -92,7 +92,7 @@ async def test_a_turn_that_is_not_this_one_is_joined_and_not_run(
     assert await runner.run(turn_id(1), joining, reply, nothing) == joined
     await asyncio.sleep(0)
 
-    assert reply.given == []
+    assert reply.conversations == []
 
 
 async def test_more_turns_than_the_bound_are_refused_before_they_are_opened(
@@ -115,7 +115,7 @@ async def test_more_turns_than_the_bound_are_refused_before_they_are_opened(
     assert len(opened) == 2
 
 
-async def test_a_nudge_wakes_the_turn_it_names(runner: TurnRunner) -> None:
+async def test_waking_wakes_the_named_turn_only(runner: TurnRunner) -> None:
     waits, woke = asyncio.Event(), asyncio.Event()
 
     async def waiting(_: Conversation, signals: Signals) -> None:
@@ -134,7 +134,7 @@ async def test_a_nudge_wakes_the_turn_it_names(runner: TurnRunner) -> None:
         await woke.wait()
 
 
-async def test_a_nudge_that_comes_early_is_not_lost(runner: TurnRunner) -> None:
+async def test_waking_a_turn_before_it_waits_is_not_lost(runner: TurnRunner) -> None:
     may_wait, woke = asyncio.Event(), asyncio.Event()
 
     async def late(_: Conversation, signals: Signals) -> None:
@@ -150,16 +150,16 @@ async def test_a_nudge_that_comes_early_is_not_lost(runner: TurnRunner) -> None:
         await woke.wait()
 
 
-async def test_a_wait_ends_by_itself_and_nobody_has_to_end(runner: TurnRunner) -> None:
-    told: list[bool] = []
+async def test_a_wait_ends_by_itself_without_a_shutdown(runner: TurnRunner) -> None:
+    shutting_down: list[bool] = []
     done = asyncio.Event()
 
     async def briefly(_: Conversation, signals: Signals) -> None:
         await signals.wait(timedelta(milliseconds=1))
-        told.append(signals.shutting_down)
+        shutting_down.append(signals.shutting_down)
         done.set()
 
     await runner.run(turn_id(), opening, briefly, nothing)
     await done.wait()
 
-    assert told == [False]
+    assert shutting_down == [False]

@@ -11,21 +11,21 @@ from tests.contract.test_turn_runner import Reply, opening
 from tests.support.builders import turn_id
 
 
-async def test_an_opening_with_an_unknown_outcome_is_abandoned_once_the_caller_was_told(
+async def test_an_opening_with_an_unknown_outcome_is_abandoned_after_the_caller_got_the_error(
     runner: TurnRunner,
 ) -> None:
-    told, abandoned = asyncio.Event(), asyncio.Event()
+    failed, abandoned = asyncio.Event(), asyncio.Event()
 
     async def away() -> Conversation:
         raise StoreUnavailable("update")
 
-    async def abandoning() -> None:
-        await told.wait()
+    async def abandoning(_: StoreUnavailable) -> None:
+        await failed.wait()
         abandoned.set()
 
     with pytest.raises(StoreUnavailable):
         await runner.run(turn_id(), away, Reply(), abandoning)
-    told.set()
+    failed.set()
 
     await asyncio.wait_for(abandoned.wait(), 20)
 
@@ -36,7 +36,7 @@ async def test_an_opening_that_was_refused_leaves_nothing_to_abandon(runner: Tur
     async def refused() -> Conversation:
         raise ValueError("refused")
 
-    async def abandoning() -> None:
+    async def abandoning(_: StoreUnavailable) -> None:
         abandoned.append("abandoned")
 
     with pytest.raises(ValueError, match="refused"):

@@ -1,4 +1,4 @@
-"""Which of its languages the assistant speaks, and what a reply costs."""
+"""Which locale the assistant chooses, and what a reply costs."""
 
 from decimal import Decimal
 
@@ -13,7 +13,7 @@ ASSISTANT = Assistant(system_prompt="Be brief.", welcomes=WELCOMES, prices=PRICE
 
 
 @pytest.mark.parametrize(
-    ("wanted", "spoken"),
+    ("preferred", "chosen"),
     [
         ([], "en"),
         (["fi"], "fi"),
@@ -28,8 +28,8 @@ ASSISTANT = Assistant(system_prompt="Be brief.", welcomes=WELCOMES, prices=PRICE
         (["", "-", "fi"], "fi"),
     ],
 )
-def test_a_language_is_found_along_the_tag(wanted: list[str], spoken: str) -> None:
-    assert ASSISTANT.locale_for(wanted) == spoken
+def test_a_language_is_found_along_the_tag(preferred: list[str], chosen: str) -> None:
+    assert ASSISTANT.locale_for(preferred) == chosen
 
 
 def test_an_assistant_speaks_at_least_one_language() -> None:
@@ -44,6 +44,6 @@ def test_a_reply_costs_what_it_used() -> None:
     assert ASSISTANT.cost_of("m", Usage(output_tokens=1)) == Decimal("0.000002")
 
 
-def test_a_cost_that_is_not_known_is_absent() -> None:
+def test_an_unknown_cost_is_none() -> None:
     assert ASSISTANT.cost_of("other", Usage()) is None
     assert ASSISTANT.cost_of("m", None) is None

@@ -1,4 +1,4 @@
-"""A conversation's own rules."""
+"""The rules of a conversation: retention, numbering, truncation, what is loaded."""
 
 from datetime import datetime, timedelta
 
@@ -33,11 +33,11 @@ from tests.support.clocks import NOON
 HOUR = timedelta(hours=1)
 
 
-def test_a_stay_is_a_day_and_an_hour_before_anything_is_said() -> None:
+def test_retention_is_a_day_and_an_hour_before_the_first_turn() -> None:
     assert (timedelta(days=1), HOUR) == (RETENTION, UNUSED_RETENTION)
 
 
-def test_an_opened_conversation_is_empty_and_stays_an_hour() -> None:
+def test_a_new_conversation_is_empty_and_retained_for_an_hour() -> None:
     conversation = new_conversation(ID, locale="fi", at=NOON)
 
     assert (conversation.messages, conversation.turn) == ((), None)
@@ -52,7 +52,7 @@ def test_a_welcome_is_the_assistants_first_message_of_no_turn() -> None:
     assert (welcome.number, welcome.turn) == (1, 0)
 
 
-def test_staying_counts_from_the_moment_it_is_given() -> None:
+def test_retention_counts_from_the_given_moment() -> None:
     later = with_retention_from(a_conversation(), NOON + HOUR)
 
     assert later.expires_at == NOON + HOUR + RETENTION
@@ -121,7 +121,7 @@ def test_values_do_not_change() -> None:
         conversation.metadata["a"] = "c"  # type: ignore[index]
 
 
-def test_the_metadata_that_was_given_can_change_without_it() -> None:
+def test_changing_the_passed_metadata_does_not_change_the_conversation() -> None:
     given = {"a": "b"}
     conversation = a_conversation(metadata=given)
     given["a"] = "c"

@@ -33,20 +33,20 @@ KEY = IdempotencyKey(digest=b"k", body_digest=b"b")
 Ending = Callable[[Conversation, TurnId, list[Piece]], Conversation]
 
 
-def finishing(known: Conversation, turn: TurnId, pieces: list[Piece]) -> Conversation:
-    return finish(known, turn, pieces, LATER, reason=FinishReason.LENGTH, usage=USAGE)
+def finishing(conversation: Conversation, turn: TurnId, pieces: list[Piece]) -> Conversation:
+    return finish(conversation, turn, pieces, LATER, reason=FinishReason.LENGTH, usage=USAGE)
 
 
-def interrupting(known: Conversation, turn: TurnId, pieces: list[Piece]) -> Conversation:
-    return interrupt(known, turn, pieces, LATER)
+def interrupting(conversation: Conversation, turn: TurnId, pieces: list[Piece]) -> Conversation:
+    return interrupt(conversation, turn, pieces, LATER)
 
 
-def failing(known: Conversation, turn: TurnId, pieces: list[Piece]) -> Conversation:
-    return fail(known, turn, pieces, LATER, "model_failed")
+def failing(conversation: Conversation, turn: TurnId, pieces: list[Piece]) -> Conversation:
+    return fail(conversation, turn, pieces, LATER, "model_failed")
 
 
-def settling(known: Conversation, turn: TurnId, pieces: list[Piece]) -> Conversation:
-    return settle(known, turn, pieces, LATER)
+def settling(conversation: Conversation, turn: TurnId, pieces: list[Piece]) -> Conversation:
+    return settle(conversation, turn, pieces, LATER)
 
 
 ENDINGS = [
@@ -58,7 +58,7 @@ ENDINGS = [
 
 
 @pytest.mark.parametrize(("end", "status"), ENDINGS)
-def test_what_was_said_becomes_the_reply(end: Ending, status: str) -> None:
+def test_the_pieces_become_the_reply(end: Ending, status: str) -> None:
     after = end(with_question(a_conversation()), turn_id(), pieces_of("Hel", "lo"))
 
     reply = after.messages[-1]
@@ -77,7 +77,7 @@ def test_a_finished_reply_knows_why_and_at_what_cost() -> None:
 
 
 @pytest.mark.parametrize("end", [interrupting, failing, settling])
-def test_nothing_said_leaves_no_message(end: Ending) -> None:
+def test_without_pieces_there_is_no_message(end: Ending) -> None:
     assert texts_of(end(with_question(a_conversation(), "Hi?"), turn_id(), [])) == ["Hi?"]
 
 
@@ -89,7 +89,7 @@ def test_an_empty_reply_that_is_finished_is_a_message() -> None:
     ("end", "forgotten"),
     [(finishing, LATER), (interrupting, LATER), (failing, LATER), (settling, NOON)],
 )
-def test_every_end_but_settling_restarts_the_stay(end: Ending, forgotten: object) -> None:
+def test_every_end_but_settling_restarts_the_retention(end: Ending, forgotten: object) -> None:
     after = end(with_question(a_conversation()), turn_id(), pieces_of("Hi"))
 
     assert after.expires_at - RETENTION == forgotten
@@ -103,10 +103,14 @@ def test_an_end_done_twice_is_done_once(end: Ending) -> None:
 
 
 @pytest.mark.parametrize("end", [finishing, interrupting, failing, settling])
-@pytest.mark.parametrize("known", [a_conversation(), with_question(after_turns(1), number=2)])
-def test_a_turn_that_is_not_the_newest_is_superseded(end: Ending, known: Conversation) -> None:
+@pytest.mark.parametrize(
+    "conversation", [a_conversation(), with_question(after_turns(1), number=2)]
+)
+def test_a_turn_that_is_not_the_newest_is_superseded(
+    end: Ending, conversation: Conversation
+) -> None:
     with pytest.raises(TurnSuperseded):
-        end(known, turn_id(1), pieces_of("late"))
+        end(conversation, turn_id(1), pieces_of("late"))
 
 
 @pytest.mark.parametrize("end", [interrupting, failing])
@@ -125,11 +129,11 @@ def with_a_key() -> Conversation:
     return add_user_message(a_conversation(), a_new_turn(idempotency=KEY), question_id(), ())
 
 
-@pytest.mark.parametrize(("said", "kept"), [([], None), (["H"], KEY)])
+@pytest.mark.parametrize(("texts", "kept"), [([], None), (["H"], KEY)])
 def test_a_failure_before_the_first_piece_releases_the_request_key(
-    said: list[str], kept: IdempotencyKey | None
+    texts: list[str], kept: IdempotencyKey | None
 ) -> None:
-    after = failing(with_a_key(), turn_id(), pieces_of(*said))
+    after = failing(with_a_key(), turn_id(), pieces_of(*texts))
 
     assert after.turn is not None
     assert after.turn.idempotency == kept
@@ -137,17 +141,17 @@ def test_a_failure_before_the_first_piece_releases_the_request_key(
 
 
 @pytest.mark.parametrize(
-    ("said", "status", "kept"),
+    ("texts", "status", "kept"),
     [([], TurnStatus.FAILED, None), (["H"], TurnStatus.INTERRUPTED, KEY)],
 )
 def test_a_dead_turn_without_a_piece_has_failed_and_releases_the_request_key(
-    said: list[str], status: TurnStatus, kept: IdempotencyKey | None
+    texts: list[str], status: TurnStatus, kept: IdempotencyKey | None
 ) -> None:
-    after = settling(with_a_key(), turn_id(), pieces_of(*said))
+    after = settling(with_a_key(), turn_id(), pieces_of(*texts))
 
     assert after.turn is not None
     assert (after.turn.status, after.turn.idempotency) == (status, kept)
-    assert after.turn.error == (None if said else "turn_abandoned")
+    assert after.turn.error == (None if texts else "turn_abandoned")
     assert after.retained_since == NOON
 
 

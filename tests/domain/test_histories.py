@@ -1,4 +1,4 @@
-"""Whatever is done to a conversation in whatever order, some things always hold."""
+"""Invariants that hold after any sequence of steps."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -29,40 +29,40 @@ steps = st.tuples(
 )
 
 
-def done(known: Conversation, step: Step, minute: int) -> Conversation:
-    name, number, said = step
-    at, pieces = NOON + timedelta(minutes=minute), pieces_of(*["word"] * said)
+def done(conversation: Conversation, step: Step, minute: int) -> Conversation:
+    name, number, piece_count = step
+    at, pieces = NOON + timedelta(minutes=minute), pieces_of(*["word"] * piece_count)
     new_turn, turn, text = a_new_turn(number, at=at), turn_id(number), (TextPart(f"n {number}"),)
     changes: dict[str, Callable[[], Conversation]] = {
-        "say": lambda: add_user_message(known, new_turn, question_id(number), text),
-        "edit": lambda: edit_message(known, new_turn, None, text),
-        "again": lambda: regenerate(known, new_turn),
-        "finish": lambda: finish(known, turn, pieces, at, reason=FinishReason.STOP),
-        "interrupt": lambda: interrupt(known, turn, pieces, at),
-        "fail": lambda: fail(known, turn, pieces, at, "model_failed"),
-        "settle": lambda: settle(known, turn, pieces, at),
+        "say": lambda: add_user_message(conversation, new_turn, question_id(number), text),
+        "edit": lambda: edit_message(conversation, new_turn, None, text),
+        "again": lambda: regenerate(conversation, new_turn),
+        "finish": lambda: finish(conversation, turn, pieces, at, reason=FinishReason.STOP),
+        "interrupt": lambda: interrupt(conversation, turn, pieces, at),
+        "fail": lambda: fail(conversation, turn, pieces, at, "model_failed"),
+        "settle": lambda: settle(conversation, turn, pieces, at),
     }
     try:
         return changes[name]()
     except DomainError:
-        return known
+        return conversation
 
 
 @settings(max_examples=60, deadline=None)
 @given(history=st.lists(steps, max_size=12))
-def test_what_always_holds(history: list[Step]) -> None:
-    known, turns, numbers = a_conversation(), [0], [1]
+def test_invariants_hold_after_any_steps(history: list[Step]) -> None:
+    conversation, turns, numbers = a_conversation(), [0], [1]
     for minute, step in enumerate(history):
-        after = done(known, step, minute)
+        after = done(conversation, step, minute)
 
         order = [message.number for message in after.messages]
         assert order == sorted(set(order))
         assert all(number < after.next_number for number in order)
         assert after.next_number >= numbers[-1]
-        assert after.retained_since >= known.retained_since
+        assert after.retained_since >= conversation.retained_since
         assert done(after, step, minute) == after
         if after.turn is not None:
             assert after.turn.number - turns[-1] in (0, 1)
             turns.append(after.turn.number)
         numbers.append(after.next_number)
-        known = after
+        conversation = after

@@ -1,4 +1,4 @@
-"""Requests that were here before."""
+"""Repeated requests are recognised."""
 
 import pytest
 
@@ -25,9 +25,9 @@ def asked_with(key: IdempotencyKey) -> Conversation:
     return add_user_message(a_conversation(), a_new_turn(idempotency=key), question_id(), ())
 
 
-@pytest.mark.parametrize("known", [asked_with(KEY), with_answer(asked_with(KEY))])
-def test_a_repeated_request_meets_its_turn(known: Conversation) -> None:
-    assert turn_for_key(known, KEY) is known.turn
+@pytest.mark.parametrize("conversation", [asked_with(KEY), with_answer(asked_with(KEY))])
+def test_a_repeated_request_meets_its_turn(conversation: Conversation) -> None:
+    assert turn_for_key(conversation, KEY) is conversation.turn
 
 
 def test_another_or_no_key_meets_nothing() -> None:
@@ -44,7 +44,7 @@ def test_the_same_key_with_another_request_is_refused() -> None:
         turn_for_key(asked_with(KEY), IdempotencyKey(digest=b"key", body_digest=b"changed"))
 
 
-def test_only_what_was_never_answered_may_be_asked_once_more() -> None:
+def test_only_a_conversation_without_a_reply_takes_its_first_message_again() -> None:
     failed = fail(with_question(a_conversation()), turn_id(), [], NOON, "model_busy")
     broken = fail(with_question(a_conversation()), turn_id(), pieces_of("H"), NOON, "model_failed")
 

@@ -1,4 +1,4 @@
-"""Which requests a reply that is still being written gives way to."""
+"""For which requests an open turn can be interrupted."""
 
 from collections.abc import Callable
 
@@ -50,14 +50,14 @@ def test_what_could_not_be_done_later_either_stops_no_reply(bad: Change) -> None
         lambda c: regenerate(c, a_new_turn(9), reply_id(2)),
     ],
 )
-def test_a_reply_gives_way_to_what_could_be_done_without_it(other: Change) -> None:
+def test_a_reply_can_be_interrupted_for_a_request_that_would_succeed(other: Change) -> None:
     with pytest.raises(TurnInProgress) as busy:
         other(with_question(after_turns(1), "And?", 2))
 
     assert busy.value.can_interrupt
 
 
-def test_no_reply_gives_way_to_results_of_tools() -> None:
+def test_no_reply_can_be_interrupted_for_tool_results() -> None:
     with pytest.raises(TurnInProgress) as busy:
         submit_tool_results(with_question(a_conversation()), a_new_turn(2), ())
 
@@ -65,11 +65,13 @@ def test_no_reply_gives_way_to_results_of_tools() -> None:
 
 
 def test_an_id_that_an_older_message_may_have_is_looked_for() -> None:
-    known = tail_of(after_turns(3), 2)
+    conversation = tail_of(after_turns(3), 2)
 
     with pytest.raises(OlderMessagesNeeded):
-        add_user_message(known, a_new_turn(4), question_id(1), HELLO)
+        add_user_message(conversation, a_new_turn(4), question_id(1), HELLO)
     assert (
-        texts_of(add_user_message(known, a_new_turn(4), question_id(4), HELLO, is_new=True))[-1]
+        texts_of(add_user_message(conversation, a_new_turn(4), question_id(4), HELLO, is_new=True))[
+            -1
+        ]
         == "Hello!"
     )

@@ -1,4 +1,4 @@
-"""A conversation without something that was in it, or up to some point."""
+"""Deleting items and turns, and branching at a turn."""
 
 from datetime import timedelta
 
@@ -38,20 +38,20 @@ def of_parts() -> Conversation:
 
 
 def parts_without(*places: int) -> list[object]:
-    known = of_parts()
+    conversation = of_parts()
     for place in places:
-        known = without_part(known, NAMED, place)
-    return [part for said in known.messages for part in said.parts]
+        conversation = without_part(conversation, NAMED, place)
+    return [part for message in conversation.messages for part in message.parts]
 
 
-def branched(known: Conversation, number: int) -> Conversation:
-    return branch_at_turn(known, number, session_id=OTHER_ID, turn_id=turn_id(9), at=LATER)
+def branched(conversation: Conversation, number: int) -> Conversation:
+    return branch_at_turn(conversation, number, session_id=OTHER_ID, turn_id=turn_id(9), at=LATER)
 
 
-def test_a_message_is_left_out_whole() -> None:
-    known = without_part(after_turns(2), question_id(1), None)
+def test_a_whole_message_is_deleted() -> None:
+    conversation = without_part(after_turns(2), question_id(1), None)
 
-    assert texts_of(known) == ["answer 1", "question 2", "answer 2"]
+    assert texts_of(conversation) == ["answer 1", "question 2", "answer 2"]
     assert without_part(of_parts(), NAMED, None).messages == ()
 
 
@@ -76,14 +76,17 @@ def test_a_part_is_left_out_once() -> None:
         parts_without(0, 0)
 
 
-def test_leaving_out_does_not_lengthen_the_stay() -> None:
-    known = after_turns(2)
+def test_deleting_does_not_extend_the_retention() -> None:
+    conversation = after_turns(2)
 
-    assert without_part(known, question_id(1), None).retained_since == known.retained_since
-    assert without_turn(known, 1).retained_since == known.retained_since
+    assert (
+        without_part(conversation, question_id(1), None).retained_since
+        == conversation.retained_since
+    )
+    assert without_turn(conversation, 1).retained_since == conversation.retained_since
 
 
-def test_older_messages_are_asked_for_before_one_is_said_to_be_missing() -> None:
+def test_older_messages_are_needed_before_a_message_counts_as_missing() -> None:
     tail = tail_of(after_turns(2), 1)
 
     with pytest.raises(OlderMessagesNeeded):
@@ -93,19 +96,19 @@ def test_older_messages_are_asked_for_before_one_is_said_to_be_missing() -> None
 
 
 def test_a_summary_that_tells_of_it_goes_with_it() -> None:
-    known = evolve(after_turns(2), summary="They spoke.", working_memory_from=3)
+    conversation = evolve(after_turns(2), summary="They spoke.", working_memory_from=3)
 
-    assert without_part(known, question_id(1), None).summary is None
-    assert without_part(known, question_id(2), None).summary == "They spoke."
+    assert without_part(conversation, question_id(1), None).summary is None
+    assert without_part(conversation, question_id(2), None).summary == "They spoke."
 
 
 def test_nothing_is_left_out_while_a_reply_is_being_written() -> None:
-    known = with_question(after_turns(1), number=2)
+    conversation = with_question(after_turns(1), number=2)
 
     with pytest.raises(TurnInProgress):
-        without_part(known, question_id(1), None)
+        without_part(conversation, question_id(1), None)
     with pytest.raises(TurnInProgress):
-        without_turn(known, 1)
+        without_turn(conversation, 1)
 
 
 def test_a_turn_goes_with_its_question_and_its_reply() -> None:
@@ -119,11 +122,11 @@ def test_a_turn_that_never_was_is_not_found(number: int) -> None:
 
 
 def test_a_branch_holds_all_up_to_its_turn_under_an_id_of_its_own() -> None:
-    known = evolve(after_turns(3), metadata={"topic": "tea"})
-    branch = branched(known, 2)
+    conversation = evolve(after_turns(3), metadata={"topic": "tea"})
+    branch = branched(conversation, 2)
 
     assert texts_of(branch) == ["question 1", "answer 1", "question 2", "answer 2"]
-    assert (branch.id, known.id) == (OTHER_ID, ID)
+    assert (branch.id, conversation.id) == (OTHER_ID, ID)
     assert branch.next_number == 5
     assert branch.turn is not None
     assert (branch.turn.number, branch.turn.status) == (2, TurnStatus.FINISHED)
@@ -131,11 +134,11 @@ def test_a_branch_holds_all_up_to_its_turn_under_an_id_of_its_own() -> None:
     assert branch.retained_since == LATER
 
 
-def test_what_was_put_in_after_a_reply_does_not_come_along() -> None:
-    known = after_turns(1)
-    *before, reply = known.messages
+def test_a_branch_omits_what_was_added_after_the_reply() -> None:
+    conversation = after_turns(1)
+    *before, reply = conversation.messages
     waiting = evolve(reply, parts=(CALL, RESULT, NOTE))
-    branch = branched(evolve(known, messages=(*before, waiting)), 1)
+    branch = branched(evolve(conversation, messages=(*before, waiting)), 1)
 
     assert branch.messages[-1].parts == (CALL,)
     assert branch.messages[-1].id == reply_id(1)
@@ -148,15 +151,15 @@ def test_there_is_no_branch_after_a_turn_that_never_was(number: int) -> None:
 
 
 def test_there_is_no_branch_after_a_turn_that_is_open() -> None:
-    known = with_question(after_turns(1), number=2)
+    conversation = with_question(after_turns(1), number=2)
 
-    assert texts_of(branched(known, 1)) == ["question 1", "answer 1"]
+    assert texts_of(branched(conversation, 1)) == ["question 1", "answer 1"]
     with pytest.raises(TurnInProgress):
-        branched(known, 2)
+        branched(conversation, 2)
 
 
-def test_other_words_about_it_leave_the_stay_as_it_is() -> None:
-    known = with_metadata(after_turns(1), {"topic": "tea"})
+def test_changing_the_metadata_does_not_restart_the_retention() -> None:
+    conversation = with_metadata(after_turns(1), {"topic": "tea"})
 
-    assert known.metadata == {"topic": "tea"}
-    assert known.retained_since == after_turns(1).retained_since
+    assert conversation.metadata == {"topic": "tea"}
+    assert conversation.retained_since == after_turns(1).retained_since

@@ -1,4 +1,4 @@
-"""What is put into a conversation as a list."""
+"""Adding items, outside a turn and as the input of one."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -37,15 +37,15 @@ OTHER_RESULT = ToolResultPart(call_id="b", output='"lost"')
 NOTE = UnknownPart('{"type":"data-note"}')
 
 
-def given(*parts: Part | str) -> Sequence[NewItem]:
+def items(*parts: Part | str) -> Sequence[NewItem]:
     """A user's words are text here, an assistant's a part."""
     return [_one(at, part) for at, part in enumerate(parts)]
 
 
 def _one(at: int, part: Part | str) -> NewItem:
     role = Role.USER if isinstance(part, str) else Role.ASSISTANT
-    said = TextPart(part) if isinstance(part, str) else part
-    return NewItem(id=MessageId(f"given-{at}"), role=role, parts=(said,))
+    content = TextPart(part) if isinstance(part, str) else part
+    return NewItem(id=MessageId(f"item-{at}"), role=role, parts=(content,))
 
 
 def parts_of(conversation: Conversation) -> list[tuple[Part, ...]]:
@@ -53,114 +53,122 @@ def parts_of(conversation: Conversation) -> list[tuple[Part, ...]]:
 
 
 def test_what_is_added_comes_back_in_order() -> None:
-    known = append_items(a_conversation(), given("Hello?", TextPart("Hi!"), "And?"), LATER)
+    conversation = append_items(a_conversation(), items("Hello?", TextPart("Hi!"), "And?"), LATER)
 
-    assert parts_of(known) == [(TextPart("Hello?"),), (TextPart("Hi!"),), (TextPart("And?"),)]
-    assert [said.number for said in known.messages] == [1, 2, 3]
-    assert [said.turn for said in known.messages] == [0, 0, 0]
+    assert parts_of(conversation) == [
+        (TextPart("Hello?"),),
+        (TextPart("Hi!"),),
+        (TextPart("And?"),),
+    ]
+    assert [message.number for message in conversation.messages] == [1, 2, 3]
+    assert [message.turn for message in conversation.messages] == [0, 0, 0]
 
 
-def test_adding_restarts_the_whole_stay() -> None:
-    known = append_items(a_conversation(), given("Hello?"), LATER)
+def test_adding_restarts_the_full_retention() -> None:
+    conversation = append_items(a_conversation(), items("Hello?"), LATER)
 
-    assert known.expires_at == LATER + RETENTION
+    assert conversation.expires_at == LATER + RETENTION
 
 
 def test_calls_stay_with_their_results_in_the_order_they_came() -> None:
-    known = append_items(
-        a_conversation(), given("?", CALL, OTHER_CALL, RESULT, OTHER_RESULT), LATER
+    conversation = append_items(
+        a_conversation(), items("?", CALL, OTHER_CALL, RESULT, OTHER_RESULT), LATER
     )
 
-    assert parts_of(known)[1:] == [(CALL, OTHER_CALL, RESULT, OTHER_RESULT)]
+    assert parts_of(conversation)[1:] == [(CALL, OTHER_CALL, RESULT, OTHER_RESULT)]
 
 
 def test_what_follows_results_is_another_step_of_the_same_message() -> None:
-    known = append_items(
-        a_conversation(), given("?", CALL, RESULT, OTHER_CALL, OTHER_RESULT), LATER
+    conversation = append_items(
+        a_conversation(), items("?", CALL, RESULT, OTHER_CALL, OTHER_RESULT), LATER
     )
 
-    assert parts_of(known)[1:] == [(CALL, RESULT, StepMark(), OTHER_CALL, OTHER_RESULT)]
+    assert parts_of(conversation)[1:] == [(CALL, RESULT, StepMark(), OTHER_CALL, OTHER_RESULT)]
 
 
 def test_two_texts_do_not_run_into_each_other() -> None:
-    known = append_items(a_conversation(), given("?", TextPart("One."), TextPart("Two.")), LATER)
+    conversation = append_items(
+        a_conversation(), items("?", TextPart("One."), TextPart("Two.")), LATER
+    )
 
-    assert parts_of(known)[1:] == [(TextPart("One."), StepMark(), TextPart("Two."))]
+    assert parts_of(conversation)[1:] == [(TextPart("One."), StepMark(), TextPart("Two."))]
 
 
-def test_words_before_a_call_belong_to_its_step() -> None:
-    known = append_items(a_conversation(), given("?", TextPart("Wait."), CALL), LATER)
+def test_text_before_a_call_belongs_to_its_step() -> None:
+    conversation = append_items(a_conversation(), items("?", TextPart("Wait."), CALL), LATER)
 
-    assert parts_of(known)[1:] == [(TextPart("Wait."), CALL)]
+    assert parts_of(conversation)[1:] == [(TextPart("Wait."), CALL)]
 
 
 def test_a_reply_of_the_model_is_not_mixed_with_what_is_added_to_it() -> None:
-    known = append_items(after_turns(1), given(TextPart("Added.")), LATER)
+    conversation = append_items(after_turns(1), items(TextPart("Added.")), LATER)
 
-    assert parts_of(known)[1:] == [(TextPart("answer 1"),), (TextPart("Added."),)]
+    assert parts_of(conversation)[1:] == [(TextPart("answer 1"),), (TextPart("Added."),)]
 
 
 @pytest.mark.parametrize(
     "before", [("?",), ("?", OTHER_CALL), ("?", CALL, ANOTHER), ("?", CALL, "!")]
 )
-def test_a_result_nobody_waits_for_is_refused(before: Sequence[Part | str]) -> None:
+def test_a_result_without_an_open_call_is_refused(before: Sequence[Part | str]) -> None:
     with pytest.raises(InvalidInput) as refused:
-        append_items(a_conversation(), given(*before, RESULT), LATER)
+        append_items(a_conversation(), items(*before, RESULT), LATER)
 
     assert refused.value.problem == "tool_call_not_found"
 
 
 def test_nothing_is_added_while_a_reply_is_being_written() -> None:
     with pytest.raises(TurnInProgress):
-        append_items(with_question(a_conversation()), given("And?"), LATER)
+        append_items(with_question(a_conversation()), items("And?"), LATER)
 
 
 def test_a_conversation_at_its_bound_takes_nothing_more() -> None:
     most = TextPart("x" * MAX_CONVERSATION_BYTES)
 
     with pytest.raises(ConversationTooLarge):
-        append_items(a_conversation(), given(most), LATER)
+        append_items(a_conversation(), items(most), LATER)
 
 
-def test_what_is_put_in_opens_a_turn() -> None:
-    known = open_turn_with_items(after_turns(1), a_new_turn(2, at=LATER), given("Hello?", "And?"))
+def test_items_open_a_turn() -> None:
+    conversation = open_turn_with_items(
+        after_turns(1), a_new_turn(2, at=LATER), items("Hello?", "And?")
+    )
 
-    assert known.open_turn is not None
-    assert (known.open_turn.id, known.open_turn.number) == (turn_id(2), 2)
-    assert [said.turn for said in known.messages[-2:]] == [2, 2]
-    assert known.expires_at == LATER + RETENTION
+    assert conversation.open_turn is not None
+    assert (conversation.open_turn.id, conversation.open_turn.number) == (turn_id(2), 2)
+    assert [message.turn for message in conversation.messages[-2:]] == [2, 2]
+    assert conversation.expires_at == LATER + RETENTION
 
 
 def test_the_same_turn_is_opened_once() -> None:
-    known = open_turn_with_items(a_conversation(), a_new_turn(), given("Hello?"))
+    conversation = open_turn_with_items(a_conversation(), a_new_turn(), items("Hello?"))
 
-    assert open_turn_with_items(known, a_new_turn(), given("Hello?")) is known
+    assert open_turn_with_items(conversation, a_new_turn(), items("Hello?")) is conversation
 
 
 def test_no_turn_is_opened_beside_an_open_one() -> None:
     with pytest.raises(TurnInProgress):
-        open_turn_with_items(with_question(a_conversation()), a_new_turn(2), given("And?"))
+        open_turn_with_items(with_question(a_conversation()), a_new_turn(2), items("And?"))
 
 
 def test_results_alone_open_a_turn_whose_reply_is_a_message_of_its_own() -> None:
-    waiting = append_items(a_conversation(), given("?", CALL), NOON)
-    known = open_turn_with_items(waiting, a_new_turn(), given(RESULT))
+    waiting = append_items(a_conversation(), items("?", CALL), NOON)
+    conversation = open_turn_with_items(waiting, a_new_turn(), items(RESULT))
 
-    assert known.open_turn is not None
-    assert parts_of(known)[-1] == (CALL, RESULT)
-    assert known.open_turn.reply_id != known.messages[-1].id
+    assert conversation.open_turn is not None
+    assert parts_of(conversation)[-1] == (CALL, RESULT)
+    assert conversation.open_turn.reply_id != conversation.messages[-1].id
 
 
-def test_only_the_users_words_count_among_the_turns_messages() -> None:
-    known = open_turn_with_items(a_conversation(), a_new_turn(), given(CALL, RESULT, "And?"))
+def test_only_user_messages_belong_to_the_turn() -> None:
+    conversation = open_turn_with_items(a_conversation(), a_new_turn(), items(CALL, RESULT, "And?"))
 
-    assert [said.turn for said in known.messages] == [0, 1]
+    assert [message.turn for message in conversation.messages] == [0, 1]
 
 
 def test_a_note_is_kept_beside_the_last_message() -> None:
-    known = open_turn_with_items(a_conversation(), a_new_turn(), given("?"), NOTE)
+    conversation = open_turn_with_items(a_conversation(), a_new_turn(), items("?"), NOTE)
 
-    assert parts_of(known) == [(TextPart("?"), NOTE)]
+    assert parts_of(conversation) == [(TextPart("?"), NOTE)]
 
 
 def test_without_a_word_there_is_nothing_to_answer() -> None:
@@ -168,25 +176,27 @@ def test_without_a_word_there_is_nothing_to_answer() -> None:
         open_turn_with_items(a_conversation(), a_new_turn(), ())
 
 
-def failed(known: Conversation) -> Conversation:
-    return fail(known, turn_id(), (), NOON, "model_busy")
+def failed(conversation: Conversation) -> Conversation:
+    return fail(conversation, turn_id(), (), NOON, "model_busy")
 
 
-def test_the_same_words_after_a_failure_take_the_place_of_the_unanswered_ones() -> None:
-    known = failed(open_turn_with_items(a_conversation(), a_new_turn(), given("One", "Two"), NOTE))
-    again = open_turn_with_items(known, a_new_turn(2), given("One", "Two"), NOTE)
-    other = open_turn_with_items(known, a_new_turn(2), given("Three"))
+def test_the_same_items_after_a_failure_replace_the_unanswered_ones() -> None:
+    conversation = failed(
+        open_turn_with_items(a_conversation(), a_new_turn(), items("One", "Two"), NOTE)
+    )
+    again = open_turn_with_items(conversation, a_new_turn(2), items("One", "Two"), NOTE)
+    other = open_turn_with_items(conversation, a_new_turn(2), items("Three"))
 
     assert parts_of(again) == [(TextPart("One"),), (TextPart("Two"), NOTE)]
-    assert [said.turn for said in again.messages] == [2, 2]
+    assert [message.turn for message in again.messages] == [2, 2]
     assert len(other.messages) == 3
 
 
-def test_the_same_results_after_a_failure_are_known_already() -> None:
-    waiting = append_items(a_conversation(), given("?", CALL), NOON)
-    known = failed(open_turn_with_items(waiting, a_new_turn(), given(RESULT)))
-    again = open_turn_with_items(known, a_new_turn(2), given(RESULT))
+def test_the_same_results_after_a_failure_are_not_added_again() -> None:
+    waiting = append_items(a_conversation(), items("?", CALL), NOON)
+    conversation = failed(open_turn_with_items(waiting, a_new_turn(), items(RESULT)))
+    again = open_turn_with_items(conversation, a_new_turn(2), items(RESULT))
 
     assert parts_of(again)[-1] == (CALL, RESULT)
     with pytest.raises(InvalidInput):
-        open_turn_with_items(known, a_new_turn(2), given(ANOTHER))
+        open_turn_with_items(conversation, a_new_turn(2), items(ANOTHER))

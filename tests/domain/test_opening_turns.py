@@ -51,18 +51,18 @@ LATER = NOON + timedelta(hours=3)
 HELLO = (TextPart("Hello!"),)
 
 
-def test_a_message_opens_a_turn_and_is_kept_as_it_was_said() -> None:
+def test_a_message_opens_a_turn_and_is_stored_as_written() -> None:
     after = add_user_message(a_conversation(), a_new_turn(at=LATER), question_id(), HELLO)
 
     assert after.open_turn is not None
     assert (after.open_turn.id, after.open_turn.number) == (turn_id(), 1)
     assert (after.open_turn.reply_id, after.open_turn.opened_at) == (reply_id(), LATER)
-    said = after.messages[-1]
-    assert (said.role, said.parts, said.number, said.turn) == (Role.USER, HELLO, 1, 1)
-    assert (said.status, said.created_at) == (MessageStatus.FINISHED, LATER)
+    message = after.messages[-1]
+    assert (message.role, message.parts, message.number, message.turn) == (Role.USER, HELLO, 1, 1)
+    assert (message.status, message.created_at) == (MessageStatus.FINISHED, LATER)
 
 
-def test_a_turn_restarts_the_stay() -> None:
+def test_a_turn_restarts_the_retention() -> None:
     after = with_question(new_conversation(ID, locale="en", at=NOON), at=LATER)
 
     assert after.expires_at == LATER + RETENTION
@@ -79,11 +79,11 @@ def test_a_turn_restarts_the_stay() -> None:
 )
 @pytest.mark.parametrize("ended", [True, False])
 def test_opening_the_same_turn_again_changes_nothing(again: Change, *, ended: bool) -> None:
-    known = (
+    conversation = (
         with_answer(with_question(a_conversation())) if ended else with_question(a_conversation())
     )
 
-    assert again(known) is known
+    assert again(conversation) is conversation
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_an_open_turn_takes_no_second_one(other: Change) -> None:
     assert busy.value.turn_id == turn_id()
 
 
-def test_a_known_message_id_replaces_that_message_and_all_after_it() -> None:
+def test_the_id_of_an_earlier_message_replaces_it_and_all_after_it() -> None:
     after = add_user_message(after_turns(3), a_new_turn(4), question_id(2), HELLO)
 
     assert texts_of(after) == ["question 1", "answer 1", "Hello!"]
@@ -120,35 +120,35 @@ def failed_at_once(text: str = "Hello!") -> Conversation:
     return fail(with_question(a_conversation(), text), turn_id(), [], NOON, "model_busy")
 
 
-def test_the_same_words_after_a_failure_take_the_place_of_the_unanswered_ones() -> None:
+def test_the_same_message_after_a_failure_replaces_the_unanswered_one() -> None:
     after = add_user_message(failed_at_once(), a_new_turn(2), question_id(2), HELLO)
 
     assert texts_of(after) == ["Hello!"]
     assert after.messages[0].id == question_id(2)
 
 
-def test_other_words_after_a_failure_are_added() -> None:
+def test_another_message_after_a_failure_is_added() -> None:
     after = add_user_message(failed_at_once("Hm?"), a_new_turn(2), question_id(2), HELLO)
 
     assert texts_of(after) == ["Hm?", "Hello!"]
 
 
-def test_the_same_words_after_a_failed_reply_are_added() -> None:
-    known = fail(
+def test_the_same_message_after_a_failed_reply_is_added() -> None:
+    conversation = fail(
         with_question(a_conversation(), "Hello!"), turn_id(), pieces_of("H"), NOON, "model_failed"
     )
 
-    assert texts_of(add_user_message(known, a_new_turn(2), question_id(2), HELLO)) == [
+    assert texts_of(add_user_message(conversation, a_new_turn(2), question_id(2), HELLO)) == [
         "Hello!",
         "H",
         "Hello!",
     ]
 
 
-def test_the_same_words_after_a_stopped_turn_are_added() -> None:
-    known = interrupt(with_question(a_conversation(), "Hello!"), turn_id(), [], NOON)
+def test_the_same_message_after_a_stopped_turn_is_added() -> None:
+    conversation = interrupt(with_question(a_conversation(), "Hello!"), turn_id(), [], NOON)
 
-    assert texts_of(add_user_message(known, a_new_turn(2), question_id(2), HELLO)) == [
+    assert texts_of(add_user_message(conversation, a_new_turn(2), question_id(2), HELLO)) == [
         "Hello!",
         "Hello!",
     ]
@@ -157,7 +157,7 @@ def test_the_same_words_after_a_stopped_turn_are_added() -> None:
 @pytest.mark.parametrize(
     ("named", "texts"), [(1, ["Hello!"]), (None, ["question 1", "answer 1", "Hello!"])]
 )
-def test_an_edit_says_a_message_anew(named: int | None, texts: list[str]) -> None:
+def test_an_edit_replaces_a_message_and_all_after_it(named: int | None, texts: list[str]) -> None:
     name = None if named is None else question_id(named)
 
     assert texts_of(edit_message(after_turns(2), a_new_turn(3), name, HELLO)) == texts

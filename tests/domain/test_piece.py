@@ -1,5 +1,6 @@
-"""Replies put together from pieces."""
+"""Replies assembled from pieces."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,7 +11,7 @@ from domain.model.piece import (
     TextPiece,
     ToolCallPiece,
     assemble_parts,
-    size_in_bytes,
+    piece_bytes,
 )
 
 words = st.text(max_size=5)
@@ -26,13 +27,13 @@ def call(call_id: str, arguments: str) -> ToolCallPiece:
 
 
 def test_neighbours_of_one_kind_become_one_part() -> None:
-    said: list[Piece] = [TextPiece("a"), TextPiece("b"), ReasoningPiece("c"), TextPiece("d")]
+    streamed: list[Piece] = [TextPiece("a"), TextPiece("b"), ReasoningPiece("c"), TextPiece("d")]
 
-    assert assemble_parts(said) == (TextPart("ab"), ReasoningPart("c"), TextPart("d"))
+    assert assemble_parts(streamed) == (TextPart("ab"), ReasoningPart("c"), TextPart("d"))
 
 
 def test_the_pieces_of_a_call_are_joined_across_others() -> None:
-    said: list[Piece] = [
+    streamed: list[Piece] = [
         call("a", "{"),
         call("b", "["),
         TextPiece("x"),
@@ -40,7 +41,7 @@ def test_the_pieces_of_a_call_are_joined_across_others() -> None:
         call("b", "]"),
     ]
 
-    assert assemble_parts(said) == (
+    assert assemble_parts(streamed) == (
         ToolCallPart(call_id="a", name="look", arguments="{}"),
         ToolCallPart(call_id="b", name="look", arguments="[]"),
         TextPart("x"),
@@ -51,29 +52,40 @@ def test_nothing_makes_nothing() -> None:
     assert assemble_parts([]) == ()
 
 
-def text_of(said: list[Piece], kind: type[Piece]) -> str:
+def text_of(streamed: list[Piece], kind: type[Piece]) -> str:
     return "".join(
         one.arguments if isinstance(one, ToolCallPiece) else one.text
-        for one in said
+        for one in streamed
         if isinstance(one, kind) and not isinstance(one, ToolCallPiece)
     )
 
 
 @settings(max_examples=50, deadline=None)
-@given(said=st.lists(pieces, max_size=12))
-def test_no_word_is_lost_or_moved(said: list[Piece]) -> None:
-    parts = assemble_parts(said)
+@given(streamed=st.lists(pieces, max_size=12))
+def test_no_word_is_lost_or_moved(streamed: list[Piece]) -> None:
+    parts = assemble_parts(streamed)
 
     texts = "".join(part.text for part in parts if isinstance(part, TextPart))
     thoughts = "".join(part.text for part in parts if isinstance(part, ReasoningPart))
-    assert texts == text_of(said, TextPiece)
-    assert thoughts == text_of(said, ReasoningPiece)
+    assert texts == text_of(streamed, TextPiece)
+    assert thoughts == text_of(streamed, ReasoningPiece)
     for name in "ab":
-        called = [p.arguments for p in said if isinstance(p, ToolCallPiece) and p.call_id == name]
+        called = [
+            p.arguments for p in streamed if isinstance(p, ToolCallPiece) and p.call_id == name
+        ]
         whole = [p.arguments for p in parts if isinstance(p, ToolCallPart) and p.call_id == name]
         assert "".join(called) == "".join(whole)
         assert len(whole) == bool(called)
 
 
-def test_the_size_is_that_of_utf_8() -> None:
-    assert [size_in_bytes(TextPiece("ä🙂")), size_in_bytes(call("a", "{}"))] == [6, 2]
+@pytest.mark.parametrize(
+    ("piece", "size"),
+    [
+        (TextPiece("ä🙂"), 6),
+        (TextPiece(""), 0),
+        (ReasoningPiece("\ud800"), 3),
+        (ToolCallPiece(call_id="äb", name="look", arguments="{}"), 9),
+    ],
+)
+def test_the_size_of_a_piece_is_all_its_text_in_utf_8(piece: Piece, size: int) -> None:
+    assert piece_bytes(piece) == size

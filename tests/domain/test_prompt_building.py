@@ -1,7 +1,4 @@
-"""What of a conversation the model gets to see.
-
-A prompt that heeds what the caller wishes.
-"""
+"""Which part of a conversation the model sees."""
 
 from typing import Any
 
@@ -16,7 +13,6 @@ from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions, Tool
 from domain.service.prompt_building import (
     Budget,
     build_prompt,
-    build_prompt_with_options,
     estimated_tokens,
     sees_all,
 )
@@ -33,7 +29,7 @@ def seen(budget: int, turns: int = 4, **members: Any) -> list[str]:
     """The texts in a prompt of at most ``budget`` words beside the reply's 100."""
     conversation = evolve(with_question(after_turns(turns), "and now", turns + 1), **members)
     room = Budget(tokens=budget + 256, reply_tokens=256)
-    return [said.text for said in build_prompt(conversation, SYSTEM, room, words).messages]
+    return [message.text for message in build_prompt(conversation, SYSTEM, room, words).messages]
 
 
 def test_all_is_seen_when_it_fits() -> None:
@@ -58,7 +54,7 @@ def test_forgotten_messages_are_not_seen() -> None:
     assert seen(99, working_memory_from=7) == ["question 4", "answer 4", "and now"]
 
 
-def test_the_prompt_carries_what_else_is_known() -> None:
+def test_the_prompt_carries_system_locale_context_and_summary() -> None:
     conversation = evolve(
         with_question(a_conversation()), page_context="{}", summary="Short.", locale="fi"
     )
@@ -76,17 +72,17 @@ def test_a_budget_leaves_room_for_question_and_reply(tokens: int, reply: int) ->
 
 @settings(max_examples=50, deadline=None)
 @given(turns=st.integers(0, 12), budget=st.integers(1, 60))
-def test_what_is_seen_is_the_end_of_what_was_said_and_fits(turns: int, budget: int) -> None:
-    told = seen(budget, turns)
+def test_the_prompt_is_the_end_of_the_conversation_and_fits(turns: int, budget: int) -> None:
+    texts_seen = seen(budget, turns)
     conversation = with_question(after_turns(turns), "and now", turns + 1)
-    texts = [said.text for said in conversation.messages]
+    texts = [message.text for message in conversation.messages]
 
-    assert told == texts[-len(told) :]
-    assert conversation.messages[-len(told)].role is Role.USER
-    assert len(told) == 1 or words(SYSTEM) + sum(map(words, told)) <= budget
+    assert texts_seen == texts[-len(texts_seen) :]
+    assert conversation.messages[-len(texts_seen)].role is Role.USER
+    assert len(texts_seen) == 1 or words(SYSTEM) + sum(map(words, texts_seen)) <= budget
 
 
-def test_it_is_known_whether_all_that_is_loaded_was_seen() -> None:
+def test_a_prompt_tells_whether_it_had_room_for_every_loaded_message() -> None:
     tail = tail_of(with_question(after_turns(4), "and now", 5), 4)
     wide, narrow = (Budget(tokens=256 + room, reply_tokens=256) for room in (99, 3))
 
@@ -105,11 +101,11 @@ BUDGET = Budget(tokens=2_000, reply_tokens=500)
 LARGE = Tool(name="look", parameters='{"type":"object"}', description="x" * 3_000)
 
 
-def prompt(options: ReplyOptions, known: Conversation | None = None) -> Prompt:
-    return build_prompt_with_options(known or after_turns(1), "Be short.", BUDGET, options)
+def prompt(options: ReplyOptions, conversation: Conversation | None = None) -> Prompt:
+    return build_prompt(conversation or after_turns(1), "Be short.", BUDGET, options=options)
 
 
-def test_without_wishes_the_prompt_is_the_assistants_own() -> None:
+def test_default_options_do_not_change_the_prompt() -> None:
     assert prompt(DEFAULT_OPTIONS) == build_prompt(after_turns(1), "Be short.", BUDGET)
 
 
@@ -117,16 +113,16 @@ def test_instructions_come_after_the_assistants_own() -> None:
     assert prompt(ReplyOptions(instructions="Rhyme.")).system == "Be short.\n\nRhyme."
 
 
-def test_what_is_wished_besides_goes_along() -> None:
+def test_the_prompt_carries_the_options() -> None:
     assert prompt(ReplyOptions(temperature=0.5)).options.temperature == 0.5
 
 
-def test_a_reply_may_be_wished_shorter_but_never_longer() -> None:
+def test_options_can_make_the_reply_shorter_but_never_longer() -> None:
     assert prompt(ReplyOptions(reply_tokens=20)).reply_tokens == 20
     assert prompt(ReplyOptions(reply_tokens=5_000)).reply_tokens == 500
 
 
-def test_tools_take_from_the_room_of_what_was_said() -> None:
+def test_tools_leave_less_room_for_messages() -> None:
     long = after_turns(200)
 
     assert len(prompt(ReplyOptions(tools=(LARGE,)), long).messages) < len(

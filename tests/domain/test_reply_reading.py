@@ -1,4 +1,4 @@
-"""What one turn of a conversation consisted of."""
+"""One turn, read out of a conversation."""
 
 import pytest
 from attrs import evolve
@@ -16,16 +16,16 @@ from tests.support.clocks import NOON
 ONE, TWO = UnknownPart('{"note":1}'), UnknownPart('{"note":2}')
 
 
-def noted(known: Conversation, at: int, *notes: Part) -> Conversation:
-    messages = [*known.messages]
+def noted(conversation: Conversation, at: int, *notes: Part) -> Conversation:
+    messages = [*conversation.messages]
     messages[at] = evolve(messages[at], parts=(*messages[at].parts, *notes))
-    return evolve(known, messages=tuple(messages))
+    return evolve(conversation, messages=tuple(messages))
 
 
-def test_a_turn_is_all_that_was_said_before_and_its_reply() -> None:
+def test_a_turn_is_all_earlier_messages_and_its_reply() -> None:
     turn = read_turn(after_turns(3), 2)
 
-    assert [said.text for said in turn.before] == ["question 1", "answer 1", "question 2"]
+    assert [message.text for message in turn.before] == ["question 1", "answer 1", "question 2"]
     assert turn.reply is not None
     assert turn.reply.text == "answer 2"
     assert turn.status is TurnStatus.FINISHED
@@ -38,19 +38,19 @@ def test_an_open_turn_has_no_reply_yet() -> None:
     assert turn.before[-1].text == "Hello?"
 
 
-def test_a_turn_that_failed_tells_why() -> None:
+def test_a_failed_turn_has_its_error_code() -> None:
     failed = fail(with_question(after_turns(1), number=2), turn_id(2), (), NOON, "model_busy")
     turn = read_turn(failed, 2)
 
     assert (turn.status, turn.reply, turn.error) == (TurnStatus.FAILED, None, "model_busy")
 
 
-def test_an_older_turn_is_known_by_what_it_left() -> None:
+def test_an_older_turn_is_read_from_its_messages() -> None:
     stopped = interrupt(with_question(after_turns(1), number=2), turn_id(2), pieces_of("Wel"), NOON)
     silent = interrupt(with_question(after_turns(1), number=2), turn_id(2), (), NOON)
 
-    for known, reply in ((stopped, "Wel"), (silent, None)):
-        turn = read_turn(with_question(known, number=3), 2)
+    for conversation, reply in ((stopped, "Wel"), (silent, None)):
+        turn = read_turn(with_question(conversation, number=3), 2)
         assert turn.status is TurnStatus.INTERRUPTED
         assert (turn.reply.text if turn.reply else None) == reply
 
@@ -61,23 +61,23 @@ def test_a_turn_that_never_was_is_not_found(number: int) -> None:
         read_turn(with_user_message(after_turns(2), turn=0), number)
 
 
-def test_a_turn_that_was_left_out_is_not_found() -> None:
+def test_a_deleted_turn_is_not_found() -> None:
     with pytest.raises(TurnNotFound):
         read_turn(without_turn(after_turns(2), 2), 2)
 
 
 def test_each_turn_has_the_notes_of_its_own_input() -> None:
-    known = noted(noted(after_turns(3), 0, ONE), 2, TWO)
+    conversation = noted(noted(after_turns(3), 0, ONE), 2, TWO)
 
-    assert read_turn(known, 1).notes == (ONE,)
-    assert read_turn(known, 2).notes[0] == TWO
-    assert ONE not in read_turn(known, 2).notes
-    assert read_turn(known, 3).notes == ()
+    assert read_turn(conversation, 1).notes == (ONE,)
+    assert read_turn(conversation, 2).notes[0] == TWO
+    assert ONE not in read_turn(conversation, 2).notes
+    assert read_turn(conversation, 3).notes == ()
 
 
 def test_a_note_behind_a_reply_belongs_to_the_turn_that_follows_it() -> None:
-    known = noted(after_turns(2), 1, ONE)
+    conversation = noted(after_turns(2), 1, ONE)
 
-    assert read_turn(known, 2).notes == (ONE,)
-    assert read_turn(known, 1).notes == ()
-    assert isinstance(known.messages[1].parts[0], TextPart)
+    assert read_turn(conversation, 2).notes == (ONE,)
+    assert read_turn(conversation, 1).notes == ()
+    assert isinstance(conversation.messages[1].parts[0], TextPart)

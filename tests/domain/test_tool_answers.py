@@ -1,7 +1,4 @@
-"""Which results of tools are news.
-
-Turns that the results of tools open.
-"""
+"""Which tool results are new, and the turn that they open."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -23,8 +20,8 @@ from domain.model.message import (
 )
 from domain.model.piece import Piece, TextPiece, ToolCallPiece
 from domain.service.tool_answers import (
-    is_going_on_with,
-    still_wanted,
+    is_continuing_with,
+    missing_results,
     submit_tool_results,
     tool_result,
 )
@@ -79,24 +76,24 @@ def test_a_message_that_broke_off_going_on_did_not_end_by_asking_for_tools() -> 
 
 
 @pytest.mark.parametrize("names", [(), ("a",), ("a", "b", "c"), ("x",)])
-def test_results_that_were_not_asked_for_are_refused(names: tuple[str, ...]) -> None:
+def test_results_without_an_open_call_are_refused(names: tuple[str, ...]) -> None:
     with pytest.raises(InvalidInput) as refused:
         submit_tool_results(waiting_for_tools(), a_new_turn(2), results(*names))
 
     assert refused.value.problem == "tool_results_unexpected"
 
 
-def failed_going_on(*said: str) -> Conversation:
+def failed_going_on(*texts: str) -> Conversation:
     going_on = submit_tool_results(waiting_for_tools(), a_new_turn(2), results("a", "b"))
-    return fail(going_on, turn_id(2), pieces_of(*said), LATER, "model_unavailable")
+    return fail(going_on, turn_id(2), pieces_of(*texts), LATER, "model_unavailable")
 
 
-@pytest.mark.parametrize("said", [(), ("Fou",)])
+@pytest.mark.parametrize("texts", [(), ("Fou",)])
 @pytest.mark.parametrize("names", [("a", "b"), ("b",)])
 def test_the_same_results_go_on_once_more_after_a_failure(
-    said: tuple[str, ...], names: tuple[str, ...]
+    texts: tuple[str, ...], names: tuple[str, ...]
 ) -> None:
-    again = submit_tool_results(failed_going_on(*said), a_new_turn(3), results(*names))
+    again = submit_tool_results(failed_going_on(*texts), a_new_turn(3), results(*names))
     after = finish(again, turn_id(3), pieces_of("Found."), LATER, reason=FinishReason.STOP)
 
     assert again.messages[-1].status is MessageStatus.FINISHED
@@ -120,31 +117,31 @@ def test_what_went_on_well_does_not_go_on_again(ends: Callable[..., Conversation
         submit_tool_results(after, a_new_turn(3), results("a", "b"))
 
 
-@pytest.mark.parametrize("known", [a_conversation(), after_turns(1)])
-def test_results_nobody_waits_for_are_refused(known: Conversation) -> None:
+@pytest.mark.parametrize("conversation", [a_conversation(), after_turns(1)])
+def test_results_that_no_message_waits_for_are_refused(conversation: Conversation) -> None:
     with pytest.raises(InvalidInput):
-        submit_tool_results(known, a_new_turn(2), results("a"))
+        submit_tool_results(conversation, a_new_turn(2), results("a"))
 
 
 def test_all_results_are_wanted_by_a_message_that_waits() -> None:
-    assert still_wanted(waiting_for_tools(), results("a", "b")) == tuple(results("a", "b"))
+    assert missing_results(waiting_for_tools(), results("a", "b")) == tuple(results("a", "b"))
 
 
 def test_results_that_are_there_already_are_no_news() -> None:
     going_on = submit_tool_results(waiting_for_tools(), a_new_turn(2), results("a", "b"))
 
-    assert still_wanted(going_on, results("a", "b", "c")) == tuple(results("c"))
+    assert missing_results(going_on, results("a", "b", "c")) == tuple(results("c"))
 
 
 def test_the_same_results_belong_to_the_turn_that_goes_on_with_them() -> None:
     waiting = waiting_for_tools()
     going_on = submit_tool_results(waiting, a_new_turn(2), results("a", "b"))
 
-    assert is_going_on_with(going_on, results("a", "b"))
-    assert not is_going_on_with(going_on, results("a", "c"))
-    assert not is_going_on_with(going_on, [])
-    assert not is_going_on_with(waiting, results("a", "b"))
-    assert not is_going_on_with(a_conversation(), results("a"))
+    assert is_continuing_with(going_on, results("a", "b"))
+    assert not is_continuing_with(going_on, results("a", "c"))
+    assert not is_continuing_with(going_on, [])
+    assert not is_continuing_with(waiting, results("a", "b"))
+    assert not is_continuing_with(a_conversation(), results("a"))
 
 
 def test_a_result_has_a_bound() -> None:

@@ -1,4 +1,4 @@
-"""The transition table of a turn, cell by cell, and the places within it."""
+"""The transition table of a turn, cell by cell; cursors; how turns end."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""What people may send, and the names they may give."""
+"""What users may send, and the ids they may choose."""
 
 import pytest
 

@@ -25,8 +25,7 @@ class RecordingServices:
     async def send_message(self, _: object, message: NewMessage) -> Started:
         self.messages.append(message)
         conversation = with_question(after_turns(1), number=2)
-        assert conversation.turn is not None
-        return Started(conversation=conversation, turn=conversation.turn)
+        return Started(owner=OWNER, conversation=conversation)
 
 
 class FixedConversation:

@@ -1,4 +1,4 @@
-"""Turns whose process has died: who settles them, and what becomes of them."""
+"""Turns whose process died: who settles them, and with what."""
 
 from datetime import timedelta
 
@@ -71,7 +71,7 @@ async def test_a_lost_log_is_silent_from_when_it_was_first_seen_missing() -> Non
     assert texts_of(await harness.stored(ID)) == ["Hello?", "Still there?", "Hi!"]
 
 
-async def test_a_log_that_was_read_since_is_not_missing_since_before() -> None:
+async def test_a_log_that_was_read_again_is_missing_anew_afterwards() -> None:
     harness = await a_dead_turn("Half")
     harness.log.forget(ID)
     with pytest.raises(TurnInProgress):
@@ -87,7 +87,7 @@ async def test_a_log_that_was_read_since_is_not_missing_since_before() -> None:
     assert await harness.follow.read(TurnRef(REF, turn_id()), HALF, AT_ONCE) == Batch()
 
 
-async def test_nothing_is_missing_for_longer_than_the_log_is_in_reach(
+async def test_a_log_is_never_missing_for_longer_than_the_logs_were_in_reach(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     harness = await a_dead_turn("Half")
@@ -125,7 +125,7 @@ async def test_a_retry_of_a_turn_that_died_with_pieces_plays_them_again() -> Non
 
 
 @pytest.mark.parametrize("on_busy", OnBusy)
-async def test_what_could_not_be_saved_is_settled_by_the_next_writer_at_once(
+async def test_an_unsaved_reply_is_settled_by_the_next_writer_at_once(
     on_busy: OnBusy,
 ) -> None:
     harness = await a_dead_turn("Half")
@@ -138,7 +138,7 @@ async def test_what_could_not_be_saved_is_settled_by_the_next_writer_at_once(
     assert texts_of(await harness.stored(ID)) == ["Hello?", "Half", "Still there?", "Hi!"]
 
 
-async def test_a_turn_that_is_only_slow_is_not_settled() -> None:
+async def test_a_slow_turn_is_not_settled() -> None:
     harness = await a_dead_turn("Half")
     harness.clock.advance(POLICY.dead_after - A_MOMENT)
 
@@ -151,12 +151,12 @@ async def test_a_turn_that_is_only_slow_is_not_settled() -> None:
 
 async def test_followers_of_a_dead_turn_learn_that_it_was_abandoned() -> None:
     harness = await a_dead_turn("Half")
-    heard = await harness.follow.read(TurnRef(REF, turn_id()), (), AT_ONCE)
+    first = await harness.follow.read(TurnRef(REF, turn_id()), (), AT_ONCE)
     harness.clock.advance(POLICY.dead_after - A_MOMENT)
     before = await harness.follow.read(TurnRef(REF, turn_id()), HALF, AT_ONCE)
     harness.clock.advance(A_MOMENT)
 
     after = await harness.follow.read(TurnRef(REF, turn_id()), HALF, AT_ONCE)
 
-    assert heard == Batch(pieces=HALF)
+    assert first == Batch(pieces=HALF)
     assert (before, after) == (Batch(), Batch(end=ABANDONED))

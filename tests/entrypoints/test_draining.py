@@ -1,4 +1,4 @@
-"""A process that ends lets its turns finish; what a running turn is told."""
+"""A process that shuts down lets its turns finish, and signals them to end."""
 
 import asyncio
 
@@ -41,7 +41,7 @@ async def test_a_process_that_ends_lets_its_turns_finish() -> None:
     assert not signals.shutting_down
 
 
-async def test_a_turn_that_is_not_done_in_time_has_to_say_its_last_words() -> None:
+async def test_a_turn_that_is_not_done_in_time_is_asked_to_end() -> None:
     runner = a_runner()
     turn, signals = await a_running_turn(runner)
     draining = asyncio.create_task(runner.drain(AT_ONCE, interrupt_grace=LONG))
@@ -55,7 +55,7 @@ async def test_a_turn_that_is_not_done_in_time_has_to_say_its_last_words() -> No
     assert turn.fate == "done"
 
 
-async def test_a_turn_without_last_words_is_cut_off() -> None:
+async def test_a_turn_that_does_not_end_is_cancelled() -> None:
     runner = a_runner()
     turn, _ = await a_running_turn(runner)
 
@@ -65,7 +65,7 @@ async def test_a_turn_without_last_words_is_cut_off() -> None:
     assert turn.fate == "cut off"
 
 
-async def test_a_nudge_wakes_who_waits_and_is_not_lost_when_nobody_does() -> None:
+async def test_waking_ends_a_wait_and_is_not_lost_without_one() -> None:
     runner = a_runner()
     turn, signals = await a_running_turn(runner)
     waiting = asyncio.create_task(signals.wait(LONG))

@@ -17,7 +17,7 @@ def finding(harness: Harness) -> FindConversation:
     return harness.container.resolve(FindConversation)
 
 
-async def test_a_name_always_means_the_same_session_which_nobody_else_has() -> None:
+async def test_a_name_always_means_the_same_session_of_its_owner_only() -> None:
     find = finding(a_harness())
 
     mine = await find(OWNER, "chat")
@@ -56,7 +56,7 @@ async def test_what_is_damaged_is_still_there() -> None:
     assert await finding(harness)(OWNER, session_id) == session_id
 
 
-async def test_a_store_that_is_away_is_no_absence() -> None:
+async def test_an_unavailable_store_is_not_a_missing_conversation() -> None:
     harness = a_harness()
     harness.store.fail_next_load(StoreUnavailable("load"))
 
@@ -64,7 +64,7 @@ async def test_a_store_that_is_away_is_no_absence() -> None:
         await finding(harness)(OWNER, UUID_OF_SOMEBODY)
 
 
-async def test_a_conversation_begins_under_the_id_that_was_told() -> None:
+async def test_a_conversation_is_created_under_the_id_of_begin_as() -> None:
     harness = a_harness()
     named = finding(harness).derived_id(OWNER, "chat")
     started = await harness.send(session_id=named, begin_as=named)
@@ -76,14 +76,14 @@ async def test_a_conversation_begins_under_the_id_that_was_told() -> None:
     assert again.turn.number == 2
 
 
-async def test_a_session_that_went_meanwhile_is_begun_under_the_told_id() -> None:
+async def test_a_session_that_expired_meanwhile_is_created_under_the_id_of_begin_as() -> None:
     harness = a_harness()
     named = finding(harness).derived_id(OWNER, OTHER_ID)
-    begun = await harness.send(session_id=OTHER_ID, begin_as=named)
-    await harness.end_of(begun)
+    started = await harness.send(session_id=OTHER_ID, begin_as=named)
+    await harness.end_of(started)
     again = await harness.send(session_id=OTHER_ID, begin_as=named)
 
-    assert begun.conversation.id == again.conversation.id == named
+    assert started.conversation.id == again.conversation.id == named
     assert again.turn.number == 2
     with pytest.raises(ConversationNotFound):
         await harness.stored(OTHER_ID)

@@ -1,4 +1,4 @@
-"""Following a turn after its log is gone: the state tells the same."""
+"""Following a turn after its log is gone: the store gives the same."""
 
 from datetime import timedelta
 
@@ -27,18 +27,14 @@ async def test_any_number_may_follow_from_anywhere() -> None:
     started = await harness.send()
     whole = await harness.whole_turn(started)
 
-    session_id, turn = started.conversation.id, started.turn.id
     tails = [
-        await harness.follow.read(
-            TurnRef(ConversationRef(OWNER, session_id), turn), whole.pieces[:n], AT_ONCE
-        )
-        for n in range(4)
+        await harness.follow.read(started.turn_ref, whole.pieces[:n], AT_ONCE) for n in range(4)
     ]
 
     assert tails == [Batch(pieces=whole.pieces[n:], end=whole.end) for n in range(4)]
 
 
-async def test_a_finished_reply_is_told_one_piece_a_part_when_its_log_is_gone() -> None:
+async def test_a_finished_reply_without_a_log_streams_one_piece_per_part() -> None:
     harness = a_harness(InstantModel(ReasoningPiece("Hm"), "Hi", " there", CALL))
     started = await harness.send()
     await harness.whole_turn(started)
@@ -61,7 +57,7 @@ async def test_a_finished_reply_is_told_one_piece_a_part_when_its_log_is_gone() 
 
 
 @pytest.mark.parametrize(
-    ("heard", "rest"),
+    ("seen", "rest"),
     [
         (["One"], ["Two three"]),
         (["One", "Two"], [" three"]),
@@ -70,22 +66,19 @@ async def test_a_finished_reply_is_told_one_piece_a_part_when_its_log_is_gone() 
     ],
 )
 async def test_a_slow_follower_gets_the_rest_from_the_state_when_the_log_is_gone(
-    heard: list[str], rest: list[str]
+    seen: list[str], rest: list[str]
 ) -> None:
     harness = a_harness(InstantModel("One", "Two", " three"))
     started = await harness.send()
     end = await harness.end_of(started)
     harness.clock.advance(KEPT_AFTER_END)
 
-    session_id, turn = started.conversation.id, started.turn.id
-    batch = await harness.follow.read(
-        TurnRef(ConversationRef(OWNER, session_id), turn), numbered(*heard), AT_ONCE
-    )
+    batch = await harness.follow.read(started.turn_ref, numbered(*seen), AT_ONCE)
 
-    assert batch == batch_of(*rest, first=len(heard) + 1, end=end)
+    assert batch == batch_of(*rest, first=len(seen) + 1, end=end)
 
 
-async def test_a_failure_is_told_also_when_its_log_is_gone() -> None:
+async def test_a_failure_without_a_log_still_ends_with_its_code() -> None:
     harness = a_harness(InstantModel(error=ModelTimedOut()))
     started = await harness.send()
     end = await harness.end_of(started)
@@ -95,7 +88,7 @@ async def test_a_failure_is_told_also_when_its_log_is_gone() -> None:
     assert await harness.whole_turn(started) == Batch(end=end)
 
 
-async def test_a_turn_another_took_the_place_of_is_superseded() -> None:
+async def test_a_turn_that_a_newer_one_replaced_is_superseded() -> None:
     harness = a_harness()
     first = await harness.send()
     await harness.whole_turn(first)
@@ -104,7 +97,7 @@ async def test_a_turn_another_took_the_place_of_is_superseded() -> None:
     assert await harness.whole_turn(first) == Batch(end=SUPERSEDED)
 
 
-async def test_strangers_and_the_absent_are_told_the_same() -> None:
+async def test_another_owners_conversation_looks_like_a_missing_one() -> None:
     fake_model = FakeModel()
     harness = a_harness(fake_model)
     started = await harness.send()
@@ -127,10 +120,7 @@ async def test_an_open_turn_without_a_log_is_waited_for() -> None:
     harness.log.forget(started.conversation.id)
     before = harness.clock.monotonic()
 
-    session_id, turn = started.conversation.id, started.turn.id
-    batch = await harness.follow.read(
-        TurnRef(ConversationRef(OWNER, session_id), turn), (), timedelta(seconds=10)
-    )
+    batch = await harness.follow.read(started.turn_ref, (), timedelta(seconds=10))
 
     assert batch == Batch()
     assert harness.clock.monotonic() - before == TurnPolicy().heartbeat

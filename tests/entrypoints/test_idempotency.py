@@ -1,4 +1,4 @@
-"""An Idempotency-Key: a request that comes twice is answered once."""
+"""An Idempotency-Key: a repeated request is answered once."""
 
 import asyncio
 from typing import Any
@@ -40,12 +40,12 @@ async def test_a_repeated_message_gets_the_reply_that_is_finished_already() -> N
     model = InstantModel("Hi!")
     harness = a_harness(model)
     first = await harness.send(**FIRST)
-    heard = await harness.whole_turn(first)
+    batch = await harness.whole_turn(first)
 
     second = await harness.send(**FIRST)
 
     assert not second.restarted
-    assert await harness.whole_turn(second) == heard
+    assert await harness.whole_turn(second) == batch
     assert len(model.prompts) == 1
 
 
@@ -91,15 +91,15 @@ async def test_a_key_is_free_again_after_a_failure_without_a_piece(*, is_first: 
     assert texts_of(await harness.stored(first.conversation.id)) == ["Hello?", "Hi!"]
 
 
-async def test_a_key_stays_taken_after_a_failure_with_a_piece() -> None:
+async def test_a_key_is_not_freed_after_a_failure_with_a_piece() -> None:
     model = InstantModel("Well,", error=ModelBusy())
     harness = a_harness(model)
     first = await harness.send(**FIRST)
-    heard = await harness.whole_turn(first)
+    batch = await harness.whole_turn(first)
 
     second = await harness.send(**FIRST)
 
-    assert await harness.whole_turn(second) == heard
+    assert await harness.whole_turn(second) == batch
     assert len(model.prompts) == 1
 
 
@@ -118,9 +118,9 @@ async def test_two_first_messages_at_once_with_one_key_begin_one_conversation() 
 async def test_two_messages_at_once_with_one_key_open_one_turn() -> None:
     model = InstantModel("Hi!")
     harness = a_harness(model)
-    begun = await harness.send("First")
-    await harness.whole_turn(begun)
-    named: dict[str, SessionId] = {"session_id": begun.conversation.id}
+    started = await harness.send("First")
+    await harness.whole_turn(started)
+    named: dict[str, SessionId] = {"session_id": started.conversation.id}
 
     first, second = await asyncio.gather(
         harness.send(idempotency=KEY, **named), harness.send(idempotency=KEY, **named)
@@ -128,7 +128,7 @@ async def test_two_messages_at_once_with_one_key_open_one_turn() -> None:
 
     assert first.turn.id == second.turn.id
     await harness.whole_turn(first)
-    assert texts_of(await harness.stored(begun.conversation.id)) == [
+    assert texts_of(await harness.stored(started.conversation.id)) == [
         "First",
         "Hi!",
         "Hello?",
@@ -155,7 +155,7 @@ async def test_first_messages_with_different_keys_begin_different_conversations(
     assert first.conversation.id != second.conversation.id
 
 
-async def test_another_answer_asked_for_twice_is_made_once() -> None:
+async def test_a_regeneration_requested_twice_runs_once() -> None:
     model = InstantModel("Hi!")
     harness = a_harness(model)
     first = await harness.send()

@@ -1,10 +1,10 @@
-"""Logs that are lost while their writer lives, and turns that were opened unbeknownst."""
+"""Lost logs of running turns, and turns that were opened although their request failed."""
 
 from datetime import timedelta
 
 import pytest
 
-from domain.model.identifiers import ConversationRef, TurnRef
+from domain.model.identifiers import TurnRef
 from domain.model.turn import Outcome, TurnPolicy, TurnStatus
 from ports.errors import StoreUnavailable
 from tests.support.builders import (
@@ -25,15 +25,13 @@ from tests.support.harness import a_harness
 POLICY = TurnPolicy()
 
 
-async def test_a_living_writer_opens_a_lost_log_again_with_all_its_pieces() -> None:
+async def test_a_running_writer_opens_a_lost_log_again_with_all_its_pieces() -> None:
     fake_model = FakeModel()
     harness = a_harness(fake_model)
     started = await harness.send()
     model_reply = await fake_model.next_reply()
     model_reply.send_text("One")
-    following = harness.follow.batches(
-        TurnRef(ConversationRef(OWNER, started.conversation.id), started.turn.id), POLICY.heartbeat
-    )
+    following = harness.follow.batches(started.turn_ref, POLICY.heartbeat)
     pieces = [*(await anext(following)).pieces]
     harness.log.forget(started.conversation.id)
     model_reply.send_text("Two")
@@ -51,7 +49,7 @@ async def test_a_forgotten_conversation_gets_no_log_back() -> None:
     started = await harness.send()
     model_reply = await fake_model.next_reply()
     model_reply.send_text("One")
-    await harness.store.forget(ConversationRef(OWNER, started.conversation.id))
+    await harness.store.forget(started.ref)
     model_reply.send_text("Two")
     model_reply.finish()
 
@@ -59,7 +57,7 @@ async def test_a_forgotten_conversation_gets_no_log_back() -> None:
     assert (end.outcome, end.error) == (Outcome.GONE, "conversation_gone")
 
 
-async def test_a_turn_opened_behind_a_lost_answer_is_closed_again() -> None:
+async def test_a_turn_opened_although_the_response_was_lost_is_closed_again() -> None:
     harness = a_harness(InstantModel("Hi!"))
     await harness.store.create(OWNER, a_conversation())
     harness.store.lost_answers = 1
@@ -73,7 +71,7 @@ async def test_a_turn_opened_behind_a_lost_answer_is_closed_again() -> None:
     assert (stored.turn.status, stored.turn.error) == (TurnStatus.FAILED, "store_unavailable")
 
 
-async def test_the_same_words_said_again_take_the_unanswered_ones_place() -> None:
+async def test_the_same_message_sent_again_replaces_the_unanswered_one() -> None:
     harness = a_harness(InstantModel("Hi!"))
     await harness.store.create(OWNER, a_conversation())
     harness.store.lost_answers = 1
@@ -86,7 +84,7 @@ async def test_the_same_words_said_again_take_the_unanswered_ones_place() -> Non
     assert texts_of(await harness.stored(ID)) == ["Hello?", "Hi!"]
 
 
-async def test_what_cannot_be_closed_is_left_to_be_settled() -> None:
+async def test_a_turn_that_cannot_be_closed_is_left_to_be_settled() -> None:
     harness = a_harness(InstantModel("Hi!"))
     await harness.store.create(OWNER, a_conversation())
     harness.store.lost_answers = 1
@@ -100,14 +98,14 @@ async def test_what_cannot_be_closed_is_left_to_be_settled() -> None:
     assert "turn.crashed" not in harness.telemetry.events
 
 
-async def test_a_store_that_is_away_for_a_while_loses_a_follower_nothing() -> None:
+async def test_a_follower_loses_nothing_while_the_store_is_away() -> None:
     harness = a_harness(InstantModel("One", "Two"))
     started = await harness.send()
     await harness.end_of(started)
     harness.clock.advance(POLICY.save_timeout * 2)
     harness.log.forget(started.conversation.id)
     harness.store.leave(POLICY.save_timeout / 2)
-    turn_ref = TurnRef(ConversationRef(OWNER, started.conversation.id), started.turn.id)
+    turn_ref = started.turn_ref
     following = harness.follow.batches(turn_ref, POLICY.heartbeat)
     *silent, last = [batch async for batch in following]
 
@@ -116,7 +114,7 @@ async def test_a_store_that_is_away_for_a_while_loses_a_follower_nothing() -> No
     assert last.end is not None
 
 
-async def test_a_store_that_stays_away_is_told_to_followers() -> None:
+async def test_followers_get_an_error_if_the_store_stays_away() -> None:
     harness = a_harness(InstantModel("One", "Two"))
     started = await harness.send()
     await harness.end_of(started)
@@ -125,13 +123,13 @@ async def test_a_store_that_stays_away_is_told_to_followers() -> None:
 
     with pytest.raises(StoreUnavailable):
         async for _ in harness.follow.batches(
-            TurnRef(ConversationRef(OWNER, started.conversation.id), started.turn.id),
+            started.turn_ref,
             POLICY.heartbeat,
         ):
             pass
 
 
-async def test_an_end_that_was_saved_and_not_announced_is_told_by_the_state() -> None:
+async def test_an_end_that_was_stored_but_not_logged_is_read_from_the_store() -> None:
     harness = a_harness()
     await harness.store.create(OWNER, with_question(a_conversation()))
     await harness.store.update(REF, with_answer)

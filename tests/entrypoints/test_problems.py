@@ -141,3 +141,22 @@ def test_only_temporary_problems_have_retry_after(code: str) -> None:
 def test_an_invalid_client_key_gets_www_authenticate() -> None:
     assert headers_of(problem_of_code("client_key_invalid"))["www-authenticate"] == "Bearer"
     assert "www-authenticate" not in headers_of(problem_of(CrossSiteRequest()))
+
+
+@pytest.mark.parametrize(
+    ("field", "member"),
+    [
+        ("session_id", "sessionId"),
+        ("message_id", "messageId"),
+        ("page_context", "context"),
+        ("items", "input"),
+        ("message", "message"),
+        (None, None),
+    ],
+)
+def test_a_field_of_the_domain_is_reported_as_the_member_of_the_request(
+    field: str | None, member: str | None
+) -> None:
+    error = InvalidInput("message_id_malformed", "Why.", field=field)
+
+    assert problem_of(error).field == member

@@ -1,4 +1,4 @@
-"""A model that never ends: its reply is cut where one more piece would not fit."""
+"""A model that never ends: its reply is truncated where one more piece would not fit."""
 
 import pytest
 
@@ -27,7 +27,9 @@ def a_call(arguments: str) -> ToolCallPiece:
         (a_call(KIB), ToolCallPart(call_id="c" * 600, name="n" * 424, arguments=KIB * 128)),
     ],
 )
-async def test_it_ends_with_the_reason_length(piece: Piece, kept: object) -> None:
+async def test_a_reply_over_the_limit_finishes_with_the_reason_length(
+    piece: Piece, kept: object
+) -> None:
     harness = a_harness(InstantModel(*[piece] * 300))
     await harness.store.create(OWNER, with_question(a_conversation()))
 
@@ -41,7 +43,7 @@ async def test_it_ends_with_the_reason_length(piece: Piece, kept: object) -> Non
     assert stored.messages[-1].parts == (kept,)
 
 
-async def test_one_that_just_fits_is_whole() -> None:
+async def test_a_reply_that_just_fits_is_whole() -> None:
     harness = a_harness(InstantModel("=" * MAX_REPLY_BYTES))
     await harness.store.create(OWNER, with_question(a_conversation()))
 
@@ -52,7 +54,7 @@ async def test_one_that_just_fits_is_whole() -> None:
     assert (await harness.stored(ID)).messages[-1].text == "=" * MAX_REPLY_BYTES
 
 
-async def test_pieces_that_carry_nothing_have_an_end_as_well() -> None:
+async def test_empty_pieces_reach_the_limit_too() -> None:
     harness = a_harness(InstantModel(*[TextPiece("")] * (MAX_REPLY_BYTES + 9)))
     await harness.store.create(OWNER, with_question(a_conversation()))
 

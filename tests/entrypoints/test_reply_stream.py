@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
+from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
 from domain.model.identifiers import ConversationRef
 from entrypoints.http.reply_stream import ReplyStream
 from entrypoints.http.sse import StreamBroken
 from entrypoints.usecases.conversations import ReadHistory
 from entrypoints.usecases.follow_turn import FollowTurn
-from ports.assistant_profile import AssistantProfile
 from ports.clock import Clock
 from ports.language_model import LanguageModel
 from tests.support.builders import OWNER
@@ -25,7 +25,7 @@ def a_reply_stream(harness: Harness) -> ReplyStream:
     return ReplyStream(
         follow=resolve(FollowTurn),
         history=resolve(ReadHistory),
-        profile=resolve(AssistantProfile),
+        assistant=resolve(Assistant),
         model=resolve(LanguageModel),
         clock=resolve(Clock),
     )

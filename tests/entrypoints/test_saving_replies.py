@@ -1,10 +1,10 @@
-"""What becomes of a reply when the store is away, or the conversation is no longer what it was."""
+"""Saving a reply while the store is away, or after the conversation has changed."""
 
 import asyncio
 from datetime import timedelta
 
 from domain.model.conversation import Conversation
-from domain.model.identifiers import ConversationRef, TurnRef
+from domain.model.identifiers import TurnRef
 from domain.model.message import MessageStatus
 from domain.model.piece import TextPiece
 from domain.model.turn import Outcome, TurnEnd, TurnPolicy
@@ -56,7 +56,7 @@ async def test_a_reply_is_saved_when_the_store_comes_back_in_time() -> None:
     assert (await logged_end(harness)).expires_at == stored.expires_at
 
 
-async def test_a_reply_that_cannot_be_saved_in_time_says_so() -> None:
+async def test_a_reply_that_cannot_be_saved_in_time_ends_as_not_saved() -> None:
     harness = a_harness(InstantModel("Hi!"))
     conversation = await a_turn(harness)
     harness.store.leave(WITHIN + A_MOMENT)
@@ -80,7 +80,7 @@ async def test_a_turn_does_not_look_dead_while_its_reply_waits_for_the_store() -
     assert longest <= A_MOMENT
 
 
-async def test_a_reply_whose_saving_only_seemed_to_fail_is_stored_once() -> None:
+async def test_a_reply_is_stored_once_if_only_the_response_was_lost() -> None:
     harness = a_harness(InstantModel("Hi!"))
     conversation = await a_turn(harness)
     harness.store.lost_answers = 2
@@ -91,14 +91,14 @@ async def test_a_reply_whose_saving_only_seemed_to_fail_is_stored_once() -> None
     assert (await logged_end(harness)).outcome is Outcome.FINISHED
 
 
-async def test_a_conversation_forgotten_in_mid_reply_is_not_brought_back() -> None:
+async def test_a_conversation_forgotten_during_its_reply_is_not_restored() -> None:
     fake_model = FakeModel()
     harness = a_harness(fake_model)
     started = await harness.send()
     (await fake_model.next_reply()).send_text("Half of")
     following = asyncio.create_task(harness.whole_turn(started))
 
-    await harness.forget(ConversationRef(OWNER, started.conversation.id))
+    await harness.forget(started.ref)
 
     gone = TurnEnd(outcome=Outcome.GONE, error="conversation_gone")
     await harness.runner.drain(WHEN_IT_COMES)
@@ -107,7 +107,7 @@ async def test_a_conversation_forgotten_in_mid_reply_is_not_brought_back() -> No
     assert harness.telemetry.events == ["conversation.forgotten", "turn.gone"]
 
 
-async def test_a_conversation_forgotten_before_the_last_word_is_not_brought_back() -> None:
+async def test_a_conversation_forgotten_before_the_reply_is_saved_is_not_restored() -> None:
     fake_model = FakeModel()
     harness = a_harness(fake_model)
     making, model_reply = await half_a_reply(harness, fake_model)
@@ -121,13 +121,15 @@ async def test_a_conversation_forgotten_before_the_last_word_is_not_brought_back
     assert await harness.follow.running(REF) is None
 
 
-async def test_a_turn_that_others_have_settled_writes_no_more() -> None:
+async def test_a_turn_that_was_settled_writes_no_more() -> None:
     fake_model = FakeModel()
     harness = a_harness(fake_model)
     making, model_reply = await half_a_reply(harness, fake_model)
-    heard = [TextPiece("Half of")]
-    await harness.store.update(REF, lambda known: settle(known, turn_id(), heard, NOON))
-    await harness.store.update(REF, lambda known: with_question(known, "Next?", 2))
+    pieces = [TextPiece("Half of")]
+    await harness.store.update(
+        REF, lambda conversation: settle(conversation, turn_id(), pieces, NOON)
+    )
+    await harness.store.update(REF, lambda conversation: with_question(conversation, "Next?", 2))
 
     model_reply.send_text(" something late")
     await making

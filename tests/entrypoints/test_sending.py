@@ -1,4 +1,4 @@
-"""Sending a message: which conversation it goes to, and what that one remembers."""
+"""Sending a message: which conversation it joins, and what that conversation keeps."""
 
 import pytest
 
@@ -40,7 +40,7 @@ async def test_a_next_message_goes_on_with_its_conversation() -> None:
     assert texts_of(stored) == ["One", "One ", "Two", "One / Two "]
 
 
-async def test_an_unknown_session_id_begins_a_new_conversation_under_another_id() -> None:
+async def test_an_unknown_session_id_creates_a_new_conversation_under_another_id() -> None:
     harness = a_harness()
 
     started = await harness.send(session_id=OTHER_ID)
@@ -72,8 +72,8 @@ async def test_page_and_language_are_kept_until_another_message_tells_new_ones()
     for members in ({}, {"page_context": '{"page":2}', "locales": ["sv"]}, {}):
         await harness.whole_turn(await harness.send("More", session_id=session_id, **members))
 
-    told = [(prompt.page_context, prompt.locale) for prompt in model.prompts]
-    assert told == [
+    sent = [(prompt.page_context, prompt.locale) for prompt in model.prompts]
+    assert sent == [
         ('{"page":1}', "fi"),
         ('{"page":1}', "fi"),
         ('{"page":2}', "sv"),
@@ -142,7 +142,7 @@ async def test_history_is_read_page_by_page_from_the_newest() -> None:
     assert oldest.page.next is None
 
 
-async def test_one_conversation_stays_open_while_another_is_answered() -> None:
+async def test_turns_of_different_conversations_run_at_once() -> None:
     fake_model = FakeModel()
     harness = a_harness(fake_model)
     first, second = await harness.send("One"), await harness.send("Two")
@@ -154,7 +154,7 @@ async def test_one_conversation_stays_open_while_another_is_answered() -> None:
     assert second.conversation.id not in (first.conversation.id, ID)
 
 
-async def test_an_id_that_is_older_than_what_is_at_hand_is_known_all_the_same() -> None:
+async def test_the_id_of_a_message_that_is_not_loaded_is_found() -> None:
     harness = a_harness(InstantModel("Hi!"))
     first = await harness.send("first", message_id=MessageId("mine"))
     await harness.end_of(first)

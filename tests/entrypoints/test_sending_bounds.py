@@ -1,4 +1,4 @@
-"""How much may be sent, and what is refused before anything is changed."""
+"""Limits on sending, and what is refused before anything is changed."""
 
 import pytest
 
@@ -19,7 +19,7 @@ async def test_new_conversations_are_counted_by_address() -> None:
     await harness.send(address="192.0.2.2")
 
 
-async def test_a_message_that_is_more_than_the_share_changes_nothing() -> None:
+async def test_a_message_over_the_quota_changes_nothing() -> None:
     model = InstantModel("Hi!")
     harness = a_harness(model, per_hour={Quota.STORED: 10})
 
@@ -29,7 +29,7 @@ async def test_a_message_that_is_more_than_the_share_changes_nothing() -> None:
     assert model.prompts == []
 
 
-async def test_replies_count_as_stored_but_are_never_cut_short_by_it() -> None:
+async def test_replies_count_as_stored_but_are_never_truncated_by_the_quota() -> None:
     harness = a_harness(InstantModel("12345"), per_hour={Quota.STORED: 11})
     first = await harness.send("12345")
     await harness.whole_turn(first)
@@ -60,7 +60,7 @@ async def test_a_process_that_ends_takes_no_message() -> None:
         await harness.send()
 
 
-async def test_a_store_that_is_away_refuses_the_message_before_anything_streams() -> None:
+async def test_an_unavailable_store_refuses_the_message_before_anything_streams() -> None:
     model = InstantModel("Hi!")
     harness = a_harness(model)
     harness.store.leave(WHEN_IT_COMES)

@@ -1,4 +1,4 @@
-"""A store or a log that fails in ways nobody waits for: the turn has an end all the same."""
+"""A store or log that fails in unexpected ways: the turn ends all the same."""
 
 from datetime import timedelta
 from typing import Any
@@ -37,7 +37,7 @@ def failing(error: Exception) -> Any:
 
 
 @pytest.mark.parametrize("error", [StoredStateUnreadable(), ConversationTooLarge()])
-async def test_a_reply_that_cannot_be_stored_ends_by_saying_so(
+async def test_a_reply_that_cannot_be_stored_ends_as_not_saved(
     error: Exception, monkeypatch: Patch
 ) -> None:
     harness = a_harness(InstantModel("Hi!"))
@@ -49,7 +49,7 @@ async def test_a_reply_that_cannot_be_stored_ends_by_saying_so(
     assert await logged_end(harness) == TurnEnd(outcome=Outcome.NOT_SAVED, error="reply_not_saved")
 
 
-async def test_a_defect_while_storing_is_noted_and_told(monkeypatch: Patch) -> None:
+async def test_a_crash_while_storing_is_reported_and_ends_the_turn(monkeypatch: Patch) -> None:
     harness = a_harness(InstantModel("Hi!"))
     conversation = await a_turn(harness)
     monkeypatch.setattr(harness.store, "update", failing(KeyError("a secret")))
@@ -61,7 +61,7 @@ async def test_a_defect_while_storing_is_noted_and_told(monkeypatch: Patch) -> N
 
 
 @pytest.mark.parametrize("error", [StoredStateUnreadable(), TurnLogNotFound()])
-async def test_a_log_that_fails_takes_nothing_from_the_reply(
+async def test_a_failing_log_does_not_affect_the_stored_reply(
     error: Exception, monkeypatch: Patch
 ) -> None:
     harness = a_harness(InstantModel("Hi!"))

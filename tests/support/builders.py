@@ -1,7 +1,4 @@
-"""Values to start from; every test names only what it is about.
-
-Turns and what is logged of them, for the suites of the turn log.
-"""
+"""Values to start from: conversations, messages, turns, pieces. Tests name only what matters."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -39,7 +36,7 @@ def question_id(number: int = 1) -> MessageId:
 def a_new_turn(
     number: int = 1, *, at: datetime = NOON, idempotency: IdempotencyKey | None = None
 ) -> NewTurn:
-    """What the ``number``-th turn of a conversation brings along."""
+    """The ``number``-th turn of a conversation, to be opened."""
     return NewTurn(
         turn_id=turn_id(number), reply_id=reply_id(number), at=at, idempotency=idempotency
     )
@@ -53,14 +50,14 @@ def a_conversation(**members: Any) -> Conversation:
 
 def a_message(number: int = 1, text: str = "Hello?", **members: Any) -> Message:
     """The ``number``-th message of a conversation, a user's."""
-    known: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "id": MessageId(f"message-{number}"),
         "turn": 1,
         "role": Role.USER,
         "parts": (TextPart(text),),
         "created_at": NOON,
     }
-    return Message(number=number, **{**known, **members})
+    return Message(number=number, **{**defaults, **members})
 
 
 def with_user_message(
@@ -93,7 +90,7 @@ def with_answer(
 
 
 def after_turns(count: int) -> Conversation:
-    """A conversation in which ``count`` questions were asked and answered."""
+    """A conversation with ``count`` questions and their answers."""
     conversation = a_conversation()
     for number in range(1, count + 1):
         conversation = with_question(conversation, f"question {number}", number)

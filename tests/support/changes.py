@@ -19,27 +19,31 @@ def answering(text: str = "Hi!", number: int = 1, **members: Any) -> Change:
     return partial(with_answer, text=text, number=number, **members)
 
 
-def hearing(text: str) -> Change:
-    """Another message, of no turn."""
+def adding_message(text: str) -> Change:
+    """One more message that belongs to no turn."""
     return partial(with_user_message, text=text)
 
 
 def finishing(number: int = 1) -> Change:
     pieces = pieces_of("Hi!")
-    return lambda known: finish(known, turn_id(number), pieces, NOON, reason=FinishReason.STOP)
+    return lambda conversation: finish(
+        conversation, turn_id(number), pieces, NOON, reason=FinishReason.STOP
+    )
 
 
 def interrupting(number: int = 1) -> Change:
-    return lambda known: interrupt(known, turn_id(number), pieces_of("H"), NOON)
+    return lambda conversation: interrupt(conversation, turn_id(number), pieces_of("H"), NOON)
 
 
 def failing(number: int = 1) -> Change:
-    return lambda known: fail(known, turn_id(number), pieces_of("H"), NOON, "model_failed")
+    return lambda conversation: fail(
+        conversation, turn_id(number), pieces_of("H"), NOON, "model_failed"
+    )
 
 
 def settling(number: int = 1) -> Change:
-    return lambda known: settle(known, turn_id(number), pieces_of("H"), NOON)
+    return lambda conversation: settle(conversation, turn_id(number), pieces_of("H"), NOON)
 
 
-def unchanged(known: Conversation) -> Conversation:
-    return known
+def unchanged(conversation: Conversation) -> Conversation:
+    return conversation

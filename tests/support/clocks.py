@@ -1,4 +1,4 @@
-"""Clocks that tests turn by hand."""
+"""Clocks that tests advance."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
 class ManualClock:
-    """Stands still until it is advanced; sleepers wake when their time has come."""
+    """Stands still until it is advanced; sleepers wake when their time is reached."""
 
     def __init__(self, now: datetime = NOON) -> None:
         self._now = now
@@ -35,7 +35,7 @@ class ManualClock:
 
 
 class HastyClock(ManualClock):
-    """Sleeping takes no time here: the clock itself is put forward."""
+    """Sleeping takes no real time: it advances the clock instead."""
 
     async def sleep(self, duration: timedelta) -> None:
         self.advance(duration)
@@ -43,7 +43,7 @@ class HastyClock(ManualClock):
 
 
 class ShiftedClock(SystemClock):
-    """The machine's clock, put forward."""
+    """The machine's clock with an offset that tests advance."""
 
     def __init__(self) -> None:
         self._shift = timedelta()

@@ -1,4 +1,4 @@
-"""Doubles that tests own: a model with a script, a store that goes away, a telemetry, signals."""
+"""Fakes that tests own: a scripted model, a flaky store, a telemetry, signals."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -39,18 +39,18 @@ class RecordingTelemetry:
 
 
 class InstantModel:
-    """A model that says all it has to say at once; ``error`` is how it fails then."""
+    """A model that streams its reply at once, and then fails if it has an ``error``."""
 
     name = "saying"
 
     def __init__(self, *texts: str | Piece, error: Exception | None = None) -> None:
-        self._said = [TextPiece(said) if isinstance(said, str) else said for said in texts]
+        self._pieces = [TextPiece(text) if isinstance(text, str) else text for text in texts]
         self._error = error
         self.prompts: list[Prompt] = []
 
     async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
         self.prompts.append(prompt)
-        for piece in self._said:
+        for piece in self._pieces:
             yield piece
         if self._error is not None:
             raise self._error
@@ -58,14 +58,14 @@ class InstantModel:
 
 
 class FlakyStore:
-    """The store behind it, which takes its time to write, and may be away for a while."""
+    """A store whose writes take a moment, and which can be away or lose responses."""
 
     def __init__(self, store: ConversationStateStore, clock: ManualClock) -> None:
         self._store = store
         self._clock = clock
         self._back_at = timedelta.min
         self.lost_answers = 0
-        """How many writes will be done and then look as if they had failed."""
+        """How many writes will be stored and then raise ``StoreUnavailable``."""
         self.loads: list[int | None] = []
         self.refused = 0
         self._next_load: Exception | None = None
@@ -131,7 +131,7 @@ class FlakyStore:
 
 
 class FakeSignals:
-    """Signals that only nudge: no time passes while one waits."""
+    """Signals that only wake: waiting takes no time by the clock."""
 
     def __init__(self) -> None:
         self._nudged = asyncio.Event()
@@ -146,7 +146,7 @@ class FakeSignals:
 
 
 class TickingSignals(FakeSignals):
-    """Signals whose every wait lasts as long as it may."""
+    """Signals whose every wait lasts as long as allowed."""
 
     def __init__(self, clock: ManualClock) -> None:
         super().__init__()

@@ -16,8 +16,9 @@ from adapters.sealing.client_keys import SealedClientKeys
 from adapters.sealing.key_ring import KeyRing
 from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
+from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
-from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnRef
+from domain.model.identifiers import ConversationRef, SessionId
 from domain.model.message import TextPart
 from domain.model.turn import TurnEnd, TurnPolicy
 from domain.service.prompt_building import Budget
@@ -29,7 +30,6 @@ from entrypoints.usecases.regenerate import Regenerate
 from entrypoints.usecases.run_turn import RunTurn
 from entrypoints.usecases.send_message import NewMessage, SendMessage
 from entrypoints.usecases.stop_turn import StopTurn
-from ports.assistant_profile import AssistantProfile
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
@@ -51,7 +51,7 @@ _GENEROUS = {Quota.NEW: 1_000, Quota.STORED: 10**9}
 
 @frozen(kw_only=True)
 class Harness:
-    """Where a test talks with a model."""
+    """The wired use cases and the adapters behind them."""
 
     clock: ManualClock
     log: InMemoryTurnLog
@@ -61,7 +61,7 @@ class Harness:
     container: punq.Container
 
     def send(self, text: str = "Hello?", **members: Any) -> "asyncio.Task[Started]":
-        """Somebody says ``text``; the task is to be awaited."""
+        """A task that sends ``text``; the test has to await it."""
         message = NewMessage(text=TextPart(text), **{"address": ADDRESS, **members})
         owner = OWNER
         return asyncio.create_task(self.container.resolve(SendMessage)(owner, message))
@@ -98,13 +98,12 @@ class Harness:
     def stop(self) -> StopTurn:
         return self.container.resolve(StopTurn)
 
-    async def whole_turn(self, started: Started, owner: Owner = OWNER) -> Batch:
+    async def whole_turn(self, started: Started) -> Batch:
         """All that a follower of the turn gets."""
-        turn_ref = TurnRef(ConversationRef(owner, started.conversation.id), started.turn.id)
         whole = Batch()
         async with asyncio.timeout(_GUARD_SECONDS):
             while whole.end is None:
-                more = await self.follow.read(turn_ref, whole.pieces, WHEN_IT_COMES)
+                more = await self.follow.read(started.turn_ref, whole.pieces, WHEN_IT_COMES)
                 whole = Batch(pieces=(*whole.pieces, *more.pieces), end=more.end)
         return whole
 
@@ -127,7 +126,7 @@ def a_harness(
     budget: Budget | None = None,
     per_hour: dict[Quota, int] | None = None,
 ) -> Harness:
-    """A room; sleeping takes no time in it unless ``clock`` says otherwise."""
+    """A harness in which sleeping takes no time, unless ``clock`` says otherwise."""
     clock, telemetry = clock or HastyClock(), RecordingTelemetry()
     log = InMemoryTurnLog(clock=clock)
     store = FlakyStore(InMemoryConversationStore(clock=clock, log=log), clock)
@@ -137,7 +136,7 @@ def a_harness(
         clock=clock, per_hour={**_GENEROUS, **(per_hour or {})}, pseudonym=keys.pseudonym
     )
     instances: dict[Any, object] = {
-        AssistantProfile: load_assistant(None),
+        Assistant: load_assistant(None),
         Budget: budget or Budget(tokens=8_192, reply_tokens=1_024),
         ClientKeys: keys,
         Clock: clock,

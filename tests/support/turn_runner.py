@@ -1,4 +1,4 @@
-"""A turn that a test opens, looks at and lets end, and a runner for it."""
+"""A turn that a test opens, observes and ends, and a runner for it."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.conversation import Conversation
+from ports.errors import StoreUnavailable
 from ports.turn_runner import Signals
 from tests.support.builders import a_conversation, turn_id, with_question
 from tests.support.fakes import RecordingTelemetry
@@ -38,7 +39,7 @@ class Turn:
         self.fate = "done"
 
 
-async def nothing() -> None:
+async def nothing(_: StoreUnavailable) -> None:
     """There is nothing to abandon."""
 
 

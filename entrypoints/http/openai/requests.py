@@ -33,7 +33,7 @@ from entrypoints.http.openai.items import (
     turn_of_response,
 )
 from entrypoints.http.problems import BadRequest
-from entrypoints.usecases.edit_items import InputItem
+from entrypoints.usecases.create_response import InputItem
 
 ECHOED: Final = (
     "background",
@@ -187,7 +187,7 @@ def _reply_options(body: ResponseBody) -> ReplyOptions:
         top_p=body.top_p,
         effort=body.reasoning.effort if body.reasoning else None,
         verbosity=text.verbosity if text else None,
-        format=_response_format(text.format) if text and text.format else None,
+        response_format=_response_format(text.format) if text and text.format else None,
     )
 
 

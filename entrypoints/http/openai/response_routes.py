@@ -40,7 +40,7 @@ from entrypoints.http.openapi import EVENT_STREAM
 from entrypoints.http.problems import problem_of_code
 from entrypoints.http.requests import idempotency_key, read_body
 from entrypoints.http.sse import EventStream
-from entrypoints.usecases.edit_items import ResponseRequest
+from entrypoints.usecases.create_response import ResponseRequest
 from entrypoints.usecases.open_turn import Started
 
 

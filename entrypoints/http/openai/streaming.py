@@ -12,7 +12,7 @@ from domain.model.turn import Turn, TurnEnd
 from entrypoints.http.openai.events import ResponseEvents
 from entrypoints.http.reply_stream import turn_batches
 from entrypoints.http.sse import HEARTBEAT, HEARTBEAT_INTERVAL
-from entrypoints.usecases.edit_items import ResponseRequest
+from entrypoints.usecases.create_response import ResponseRequest
 from entrypoints.usecases.ephemeral_reply import EphemeralReply
 from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.open_turn import Started

@@ -25,7 +25,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_the_example_file_is_valid() -> None:
-    assistant = load_assistant(EXAMPLE).assistant()
+    assistant = load_assistant(EXAMPLE)
 
     usage = Usage(input_tokens=1_000_000, output_tokens=2_000_000)
     assert assistant.system_prompt.strip().startswith("You are the assistant")
@@ -34,13 +34,13 @@ def test_the_example_file_is_valid() -> None:
 
 
 def test_without_a_file_the_profile_is_neutral() -> None:
-    assert load_assistant(None).assistant() is NEUTRAL
+    assert load_assistant(None) is NEUTRAL
 
 
 def test_prices_are_optional(file: Path) -> None:
     file.write_text(MINIMAL, "utf-8")
 
-    assistant = load_assistant(file).assistant()
+    assistant = load_assistant(file)
 
     assert (assistant.system_prompt, dict(assistant.prices)) == ("Be kind.", {})
     assert assistant.default_locale == "en"
@@ -50,7 +50,7 @@ def test_prices_are_optional(file: Path) -> None:
 def test_a_price_may_be_a_number_or_a_string(file: Path, price: str) -> None:
     file.write_text(f"{MINIMAL}[prices.m]\ninput = {price}\noutput = 1\n", "utf-8")
 
-    parsed = load_assistant(file).assistant().prices["m"]
+    parsed = load_assistant(file).prices["m"]
 
     assert (parsed.input, parsed.output) == (Decimal(price.strip('"')), Decimal(1))
 

@@ -1,17 +1,17 @@
-"""Memory is bounded: whole conversations leave, the longest idle one first; shares are counted."""
+"""Memory is bounded: the conversations that were idle for longest are evicted whole."""
 
 from datetime import timedelta
 
 import pytest
 from attrs import evolve
 
-from adapters.in_memory.conversation_store import InMemoryConversationStore, conversation_bytes
+from adapters.in_memory.conversation_store import InMemoryConversationStore, estimated_bytes
 from adapters.in_memory.turn_log import InMemoryTurnLog
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound, ConversationTooLarge
 from domain.model.identifiers import ConversationRef, SessionId, TurnId, TurnRef
 from domain.model.limits import MAX_CONVERSATION_BYTES
-from domain.model.message import ReasoningPart, ToolCallPart, ToolResultPart, UnknownPart
+from domain.model.message import Part, ReasoningPart, ToolCallPart, ToolResultPart, UnknownPart
 from ports.errors import TurnLogNotFound
 from tests.support.builders import (
     OWNER,
@@ -40,7 +40,7 @@ class Memory:
     def __init__(self, room_for: int) -> None:
         clock = ManualClock()
         self.log = InMemoryTurnLog(clock=clock)
-        most = room_for * conversation_bytes(one(1))
+        most = room_for * estimated_bytes(one(1))
         self.store = InMemoryConversationStore(clock=clock, log=self.log, max_bytes=most)
 
     async def kept(self, *numbers: int) -> list[int]:
@@ -74,7 +74,7 @@ async def test_a_conversation_that_is_used_is_not_idle() -> None:
     memory = await filled(3)
     await memory.store.load(ConversationRef(OWNER, named(1)))
     await memory.store.update(
-        ConversationRef(OWNER, named(2)), lambda known: evolve(known, locale="fi")
+        ConversationRef(OWNER, named(2)), lambda conversation: evolve(conversation, locale="fi")
     )
 
     await memory.store.create(OWNER, one(4))
@@ -82,7 +82,7 @@ async def test_a_conversation_that_is_used_is_not_idle() -> None:
     assert await memory.kept(1, 2, 3, 4) == [1, 2, 4]
 
 
-async def test_a_stranger_who_looks_keeps_nothing_in_use() -> None:
+async def test_another_owners_read_does_not_count_as_use() -> None:
     memory = await filled(3)
     with pytest.raises(ConversationNotFound):
         await memory.store.load(ConversationRef(STRANGER, named(1)))
@@ -121,7 +121,8 @@ async def test_a_conversation_that_grows_makes_others_leave_and_never_itself() -
 
     for _ in range(10):
         await memory.store.update(
-            ConversationRef(OWNER, named(1)), lambda known: with_user_message(known, "x" * 1_000)
+            ConversationRef(OWNER, named(1)),
+            lambda conversation: with_user_message(conversation, "x" * 1_000),
         )
 
     assert await memory.kept(1, 2, 3) == [1]
@@ -139,22 +140,22 @@ async def test_a_conversation_at_its_bound_takes_no_further_turn() -> None:
 
 
 @pytest.mark.parametrize(
-    "part",
+    ("part", "size"),
     [
-        ReasoningPart("x" * 5_000),
-        ToolCallPart(call_id="c", name="n", arguments="x" * 5_000),
-        ToolResultPart(call_id="c", output="x" * 5_000),
-        UnknownPart("x" * 5_000),
+        (ReasoningPart("x" * 5_000), 5_000),
+        (ToolCallPart(call_id="c", name="n", arguments="x" * 5_000), 5_002),
+        (ToolResultPart(call_id="c", output="x" * 5_000), 5_001),
+        (UnknownPart("x" * 5_000), 5_000),
     ],
 )
-def test_every_kind_of_text_has_its_weight(part: ReasoningPart) -> None:
-    light = conversation_bytes(with_user_message(a_conversation(), parts=()))
+def test_text_of_every_kind_counts(part: Part, size: int) -> None:
+    light = estimated_bytes(with_user_message(a_conversation(), parts=()))
 
-    assert conversation_bytes(with_user_message(a_conversation(), parts=(part,))) - light == 5_000
+    assert estimated_bytes(with_user_message(a_conversation(), parts=(part,))) - light == size
 
 
-def test_weight_is_counted_in_bytes() -> None:
-    light = conversation_bytes(a_conversation())
+def test_the_size_is_counted_in_bytes() -> None:
+    light = estimated_bytes(a_conversation())
     heavy = a_conversation(summary="ä", page_context="ä", metadata={"ä": "\ud800"})
 
-    assert conversation_bytes(heavy) - light == 2 + 2 + 2 + 3
+    assert estimated_bytes(heavy) - light == 2 + 2 + 2 + 3

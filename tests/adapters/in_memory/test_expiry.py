@@ -1,4 +1,4 @@
-"""What has expired is gone from memory, not just out of reach."""
+"""What has expired is removed from memory, not just unreachable."""
 
 import gc
 from datetime import timedelta
@@ -36,7 +36,7 @@ def named(number: int) -> SessionId:
 
 
 def alive(kind: type[TextPart | TextPiece]) -> int:
-    """How many texts of the kind repeat what was said."""
+    """How many objects of this kind contain the text."""
     gc.collect()
     found = [one for one in gc.get_objects() if type(one) is kind]
     return sum(one.text.startswith(SECRET) for one in found)
@@ -83,7 +83,7 @@ async def test_a_day_later_one_write_drops_all_that_expired() -> None:
     assert (before, alive(TextPart)) == (20, 0)
 
 
-async def test_what_is_in_use_stays() -> None:
+async def test_a_conversation_in_use_does_not_expire() -> None:
     memory = Memory()
     await memory.talk(1)
     await memory.talk(2)
@@ -132,28 +132,28 @@ async def test_a_large_log_is_kept_when_it_is_the_only_one() -> None:
     st.lists(DAYS, min_size=1).map(sorted),
 )
 def test_each_is_due_once_at_its_last_time(
-    said: list[tuple[int, timedelta | None]], moments: list[timedelta]
+    puts: list[tuple[int, timedelta | None]], moments: list[timedelta]
 ) -> None:
-    expiries, wanted = Expiries(), dict[SessionId, timedelta]()
-    for number, at in said:
+    expiries, expected = Expiries(), dict[SessionId, timedelta]()
+    for number, at in puts:
         if at is None:
             expiries.remove(named(number))
-            wanted.pop(named(number), None)
+            expected.pop(named(number), None)
         else:
             expiries.put(named(number), at)
-            wanted[named(number)] = at
+            expected[named(number)] = at
 
     for moment in moments:
         due = list(expiries.due(moment))
-        assert sorted(due) == sorted(key for key, at in wanted.items() if at <= moment)
-        wanted = {key: at for key, at in wanted.items() if at > moment}
+        assert sorted(due) == sorted(key for key, at in expected.items() if at <= moment)
+        expected = {key: at for key, at in expected.items() if at > moment}
 
 
-def test_putting_off_takes_no_memory() -> None:
+def test_postponing_an_expiry_takes_no_memory() -> None:
     expiries = Expiries()
     for hour in range(1_000):
         expiries.put(named(1), timedelta(hours=hour))
 
-    assert len(gc.get_referents(expiries._looks)) == 1
+    assert len(gc.get_referents(expiries._heap)) == 1
     assert list(expiries.due(timedelta(hours=998))) == []
     assert list(expiries.due(timedelta(hours=999))) == [named(1)]

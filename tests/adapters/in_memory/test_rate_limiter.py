@@ -1,4 +1,4 @@
-"""Shares are counted by address, for an hour, in bounded memory."""
+"""Quotas are counted by address, for an hour, in bounded memory."""
 
 import gc
 from datetime import timedelta
@@ -32,7 +32,9 @@ def a_limiter(clock: ManualClock, most: int = 2) -> InMemoryRateLimiter:
         ("unknown", "192.0.2.1", False),
     ],
 )
-async def test_an_ipv6_site_is_one_caller(one_address: str, another: str, *, is_same: bool) -> None:
+async def test_an_ipv6_site_counts_as_one_address(
+    one_address: str, another: str, *, is_same: bool
+) -> None:
     limiter = a_limiter(ManualClock())
     await limiter.consume(one_address, Quota.NEW, 2)
 
@@ -43,7 +45,7 @@ async def test_an_ipv6_site_is_one_caller(one_address: str, another: str, *, is_
         await limiter.consume(another, Quota.NEW)
 
 
-async def test_an_hour_later_there_is_room_again() -> None:
+async def test_an_hour_later_the_quota_is_available_again() -> None:
     clock = ManualClock()
     limiter = a_limiter(clock)
     await limiter.consume("192.0.2.1", Quota.NEW, 2)
@@ -57,7 +59,7 @@ async def test_an_hour_later_there_is_room_again() -> None:
     await limiter.consume("192.0.2.1", Quota.NEW, 2)
 
 
-async def test_what_is_refused_costs_nothing() -> None:
+async def test_a_refused_amount_is_not_counted() -> None:
     limiter = a_limiter(ManualClock())
     with pytest.raises(TooManyRequests):
         await limiter.consume("192.0.2.1", Quota.STORED, 3)
@@ -89,10 +91,10 @@ async def test_counters_leave_memory_once_their_hour_is_over() -> None:
     assert ours == {"203.0.113.1", "203.0.113.3"}
 
 
-async def test_the_oldest_counters_leave_when_there_are_very_many(
+async def test_the_oldest_counters_are_evicted_beyond_the_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rate_limiter, "MOST_COUNTERS", 3)
+    monkeypatch.setattr(rate_limiter, "MAX_COUNTERS", 3)
     limiter = a_limiter(ManualClock())
     for number in (1, 2, 3, 1, 4):
         await limiter.consume(f"198.51.100.{number}", Quota.NEW)

@@ -60,7 +60,7 @@ def test_a_tool_choice_without_tools_is_not_sent() -> None:
 
 
 def test_sampling_parameters_and_response_format_are_sent() -> None:
-    body = sent(ReplyOptions(temperature=0, top_p=0.5, format='{"type":"json_object"}'))
+    body = sent(ReplyOptions(temperature=0, top_p=0.5, response_format='{"type":"json_object"}'))
 
     assert (body["temperature"], body["top_p"]) == (0, 0.5)
     assert body["response_format"] == {"type": "json_object"}

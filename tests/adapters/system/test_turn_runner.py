@@ -1,4 +1,4 @@
-"""Turns run apart from their callers, and a process that ends lets them finish."""
+"""Turns run apart from their callers, and a process that shuts down lets them finish."""
 
 import asyncio
 from datetime import timedelta
@@ -36,7 +36,7 @@ async def test_the_caller_gets_the_opened_conversation_while_the_reply_runs_on()
     assert turn.fate == "done"
 
 
-async def test_a_caller_who_leaves_cancels_neither_part() -> None:
+async def test_a_caller_that_leaves_cancels_neither_part() -> None:
     runner, turn = a_runner(), Turn()
     caller = asyncio.create_task(runner.run(turn_id(), turn.opening, turn.replying, nothing))
     await asyncio.sleep(0)
@@ -67,7 +67,7 @@ async def test_a_turn_that_could_not_be_opened_is_the_callers_error_and_frees_it
     await runner.drain(LONG)
 
 
-async def test_a_failure_whose_caller_has_left_is_nobodys() -> None:
+async def test_a_failure_whose_caller_has_left_is_not_reported() -> None:
     runner, turn = a_runner(), Turn()
 
     async def failing() -> Conversation:
@@ -83,7 +83,7 @@ async def test_a_failure_whose_caller_has_left_is_nobodys() -> None:
     assert turn.fate == "never begun"
 
 
-async def test_who_joins_a_turn_does_not_make_its_reply_again() -> None:
+async def test_joining_a_turn_does_not_run_it_again() -> None:
     runner, turn = a_runner(), Turn()
     turn.may_open.set()
 
@@ -122,7 +122,7 @@ async def test_a_reply_that_crashes_is_noted_by_its_kind_only() -> None:
     assert telemetry.emitted == [("turn.crashed", {"kind": "RuntimeError"})]
 
 
-async def test_who_waits_for_an_opening_that_the_end_cuts_off_is_told() -> None:
+async def test_a_caller_waiting_for_an_opening_that_draining_cancels_gets_an_error() -> None:
     runner, turn = a_runner(), Turn()
     caller = asyncio.create_task(runner.run(turn_id(), turn.opening, turn.replying, nothing))
     await asyncio.sleep(0)

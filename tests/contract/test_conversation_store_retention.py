@@ -1,4 +1,4 @@
-"""How long conversations stay, and that forgetting is for good."""
+"""How long conversations are retained, and that forgetting is final."""
 
 from datetime import timedelta
 
@@ -23,11 +23,11 @@ from tests.support.builders import (
     with_question,
 )
 from tests.support.changes import (
+    adding_message,
     answering,
     asking,
     failing,
     finishing,
-    hearing,
     interrupting,
     settling,
 )
@@ -51,7 +51,7 @@ async def is_there(store: ConversationStateStore) -> bool:
     ("conversation", "stay"),
     [(after_turns(1), DAY), (with_welcome(a_conversation(), question_id(), "Hi"), HOUR)],
 )
-async def test_a_conversation_stays_until_its_time_and_no_longer(
+async def test_a_conversation_is_retained_until_it_expires_and_no_longer(
     store: ConversationStateStore, pass_time: PassTime, conversation: Conversation, stay: timedelta
 ) -> None:
     await store.create(OWNER, conversation)
@@ -61,10 +61,10 @@ async def test_a_conversation_stays_until_its_time_and_no_longer(
 
     assert not await is_there(store)
     with pytest.raises(ConversationNotFound):
-        await store.update(REF, hearing("still there?"))
+        await store.update(REF, adding_message("still there?"))
 
 
-async def test_reading_does_not_lengthen_the_stay(
+async def test_reading_does_not_extend_the_retention(
     store: ConversationStateStore, pass_time: PassTime
 ) -> None:
     await store.create(OWNER, after_turns(1))
@@ -76,7 +76,7 @@ async def test_reading_does_not_lengthen_the_stay(
     assert not await is_there(store)
 
 
-async def test_the_beginning_of_a_turn_restarts_the_stay(
+async def test_opening_a_turn_restarts_the_retention(
     store: ConversationStateStore, pass_time: PassTime
 ) -> None:
     await store.create(OWNER, after_turns(1))
@@ -94,10 +94,10 @@ async def test_the_beginning_of_a_turn_restarts_the_stay(
     [
         (answering("Hi!", at=NOON + HOUR), True),
         (settling(), False),
-        (hearing("of no turn"), False),
+        (adding_message("of no turn"), False),
     ],
 )
-async def test_only_steps_that_restart_the_stay_do(
+async def test_only_changes_that_restart_the_retention_do(
     store: ConversationStateStore, pass_time: PassTime, change: Change, *, restarts: bool
 ) -> None:
     await store.create(OWNER, with_question(a_conversation()))
@@ -108,7 +108,7 @@ async def test_only_steps_that_restart_the_stay_do(
     assert await is_there(store) is restarts
 
 
-async def test_the_first_turn_of_an_unused_conversation_gives_it_its_full_stay(
+async def test_the_first_turn_of_an_unused_conversation_gives_it_the_full_retention(
     store: ConversationStateStore, pass_time: PassTime
 ) -> None:
     await store.create(OWNER, a_conversation())
@@ -118,7 +118,7 @@ async def test_the_first_turn_of_an_unused_conversation_gives_it_its_full_stay(
     assert await is_there(store)
 
 
-async def test_an_id_whose_time_is_over_can_be_created_again(
+async def test_the_id_of_an_expired_conversation_can_be_created_again(
     store: ConversationStateStore, pass_time: PassTime
 ) -> None:
     await store.create(OWNER, after_turns(1))
@@ -140,14 +140,14 @@ async def test_forgetting_takes_state_and_log_and_can_be_repeated(
         await log.read(TurnRef(REF, turn_id()), 0, AT_ONCE)
 
 
-@pytest.mark.parametrize("change", [hearing("late"), finishing(), interrupting(), failing()])
+@pytest.mark.parametrize("change", [adding_message("late"), finishing(), interrupting(), failing()])
 async def test_nothing_brings_back_what_was_forgotten(
     store: ConversationStateStore, change: Change
 ) -> None:
     await store.create(OWNER, a_conversation())
-    begun = await store.update(REF, asking())
+    opened = await store.update(REF, asking())
     await store.forget(REF)
-    for base in (None, begun):
+    for base in (None, opened):
         with pytest.raises(ConversationNotFound):
             await store.update(REF, change, base=base)
 
@@ -174,10 +174,10 @@ async def test_a_repeated_step_changes_nothing_and_succeeds(
     store: ConversationStateStore, end: Change
 ) -> None:
     await store.create(OWNER, a_conversation())
-    begun = await store.update(REF, asking())
-    assert await store.update(REF, asking(), base=begun) == begun
-    ended = await store.update(REF, end, base=begun)
+    opened = await store.update(REF, asking())
+    assert await store.update(REF, asking(), base=opened) == opened
+    ended = await store.update(REF, end, base=opened)
 
-    for base in (None, begun, ended):
+    for base in (None, opened, ended):
         assert await store.update(REF, end, base=base) == ended
     assert await store.load(REF) == ended

@@ -1,4 +1,4 @@
-"""Going on with a reply whose tools have answered."""
+"""Continuing a reply with the results of its tool calls."""
 
 from collections.abc import AsyncGenerator
 from datetime import timedelta
@@ -52,7 +52,7 @@ async def test_the_same_message_goes_on() -> None:
     assert reply.parts[:4] == (*parts, RESULT, StepMark())
 
 
-async def test_only_what_it_adds_is_told_when_its_log_is_gone() -> None:
+async def test_a_continued_turn_without_a_log_streams_only_what_it_added() -> None:
     fake_model = FakeModel()
     harness = a_harness(fake_model)
     started = await harness.send("Look!")
@@ -70,7 +70,7 @@ async def test_only_what_it_adds_is_told_when_its_log_is_gone() -> None:
     assert (await harness.whole_turn(going_on)).pieces == (NumberedPiece(1, TextPiece("Rain")),)
 
 
-async def test_what_the_message_held_before_is_known_while_it_goes_on() -> None:
+async def test_the_prior_parts_of_a_continued_message_can_be_read() -> None:
     fake_model = FakeModel()
     harness = a_harness(fake_model)
     started = await harness.send("Look!")
@@ -79,19 +79,19 @@ async def test_what_the_message_held_before_is_known_while_it_goes_on() -> None:
     asking.finish()
     await harness.end_of(started)
     session_id = started.conversation.id
-    before = await harness.follow.said_before(ConversationRef(OWNER, session_id), started.turn)
+    before = await harness.follow.prior_parts(ConversationRef(OWNER, session_id), started.turn)
     going_on = await answering(harness, started)
-    held = await harness.follow.said_before(ConversationRef(OWNER, session_id), going_on.turn)
+    held = await harness.follow.prior_parts(ConversationRef(OWNER, session_id), going_on.turn)
     (await fake_model.next_reply()).finish()
     await harness.end_of(going_on)
 
     assert before == ()
     assert held == (ToolCallPart(call_id="a", name="look", arguments="{}"), RESULT)
     await harness.forget(ConversationRef(OWNER, session_id))
-    assert await harness.follow.said_before(ConversationRef(OWNER, session_id), going_on.turn) == ()
+    assert await harness.follow.prior_parts(ConversationRef(OWNER, session_id), going_on.turn) == ()
 
 
-async def test_results_nobody_asked_for_change_nothing() -> None:
+async def test_results_without_an_open_call_change_nothing() -> None:
     harness = a_harness(InstantModel("Wait.", CALL))
     started = await waiting(harness)
     before = await harness.stored(started.conversation.id)
@@ -101,7 +101,7 @@ async def test_results_nobody_asked_for_change_nothing() -> None:
     assert await harness.stored(started.conversation.id) == before
 
 
-async def test_the_same_results_join_the_turn_that_goes_on_with_them() -> None:
+async def test_the_same_results_join_the_turn_that_continues_with_them() -> None:
     fake_model = FakeModel()
     harness = a_harness(fake_model)
     started = await harness.send("Look!")
@@ -125,14 +125,14 @@ class FailingOnce(InstantModel):
         super().__init__("rain")
 
     async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
-        async for said in super().reply(prompt):
+        async for piece in super().reply(prompt):
             if len(self.prompts) == 2:
                 raise ModelUnavailable
-            yield CALL if len(self.prompts) == 1 and isinstance(said, TextPiece) else said
+            yield CALL if len(self.prompts) == 1 and isinstance(piece, TextPiece) else piece
 
 
 @pytest.mark.parametrize("request_key", [None, IdempotencyKey(digest=b"k", body_digest=b"b")])
-async def test_results_can_be_given_again_after_a_failure(
+async def test_results_can_be_sent_again_after_a_failure(
     request_key: IdempotencyKey | None,
 ) -> None:
     harness = a_harness(FailingOnce())
@@ -154,7 +154,7 @@ async def test_results_can_be_given_again_after_a_failure(
     assert reply.parts[1:] == (RESULT, StepMark(), TextPart("rain"))
 
 
-async def test_results_to_what_is_gone_find_nothing() -> None:
+async def test_results_for_a_missing_conversation_are_refused() -> None:
     harness = a_harness()
     answers = ToolResults(session_id=OTHER_ID, results=(RESULT,), address=ADDRESS)
 

@@ -1,4 +1,4 @@
-"""Putting in: where the reply belongs, what is spent, and what happens at the same time."""
+"""Creating responses: in which conversation, what it costs, and two at once."""
 
 import asyncio
 
@@ -6,10 +6,9 @@ import pytest
 
 from domain.model.conversation import Conversation
 from domain.model.errors import TurnInProgress, TurnNotFound
-from domain.model.identifiers import ConversationRef
 from domain.model.message import Role, TextPart
-from entrypoints.usecases.create_response import CreateResponse
-from entrypoints.usecases.edit_items import EditItems, InputItem, ResponseRequest
+from entrypoints.usecases.create_response import CreateResponse, InputItem, ResponseRequest
+from entrypoints.usecases.edit_items import EditItems
 from entrypoints.usecases.open_turn import Started
 from ports.errors import TooManyRequests
 from ports.rate_limiter import Quota
@@ -41,15 +40,15 @@ async def stored(harness: Harness, started: Started) -> Conversation:
     return await harness.stored(started.conversation.id)
 
 
-async def test_two_who_continue_the_same_turn_at_once_both_get_their_reply() -> None:
+async def test_two_requests_that_continue_the_same_turn_both_get_a_reply() -> None:
     harness = a_harness()
     first = await open_turn_with_items(harness, "One")
     second, third = await asyncio.gather(
         open_turn_with_items(harness, "Two", first), open_turn_with_items(harness, "Three", first)
     )
 
-    said = [texts_of(await stored(harness, started)) for started in (second, third)]
-    assert sorted(said) == [["One", "Hi!", "Three", "Hi!"], ["One", "Hi!", "Two", "Hi!"]]
+    texts = [texts_of(await stored(harness, started)) for started in (second, third)]
+    assert sorted(texts) == [["One", "Hi!", "Three", "Hi!"], ["One", "Hi!", "Two", "Hi!"]]
     assert second.conversation.id != third.conversation.id
 
 
@@ -71,18 +70,18 @@ async def test_a_copy_counts_as_stored() -> None:
         await open_turn_with_items(harness, "Four", first)
 
 
-async def test_a_turn_that_was_left_out_is_not_continued() -> None:
+async def test_a_deleted_turn_cannot_be_continued() -> None:
     harness = a_harness()
     first = await open_turn_with_items(harness, "One")
     second = await open_turn_with_items(harness, "Two", first)
     change = harness.container.resolve(EditItems)
-    await change.delete_turn(ConversationRef(OWNER, first.conversation.id), second.turn.number)
+    await change.delete_turn(first.ref, second.turn.number)
 
     with pytest.raises(TurnNotFound):
         await open_turn_with_items(harness, "Three", second)
 
 
-async def test_nobody_continues_anothers_turn() -> None:
+async def test_another_owners_turn_cannot_be_continued() -> None:
     harness = a_harness()
     first = await open_turn_with_items(harness, "One")
     new = ResponseRequest(

@@ -49,8 +49,8 @@ async def test_a_budget_above_what_is_at_hand_loads_more(before: Conversation) -
 
     await harness.whole_turn(await harness.send("And now?", session_id=ID))
 
-    told = [message.text for message in model.prompts[0].messages]
-    assert told == [*texts_of(before), "And now?"]
+    sent = [message.text for message in model.prompts[0].messages]
+    assert sent == [*texts_of(before), "And now?"]
 
 
 async def test_a_budget_below_what_is_at_hand_loads_nothing_more() -> None:

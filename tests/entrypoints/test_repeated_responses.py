@@ -1,4 +1,4 @@
-"""Requests that are sent once more: after a failure, after a death, at the same time."""
+"""Repeated requests for a response: after a failure, after a death, two at once."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -13,8 +13,8 @@ from domain.model.prompt import Prompt
 from domain.model.turn import IdempotencyKey, Outcome, TurnPolicy
 from domain.service import item_editing as adding
 from domain.service.item_editing import NewItem
-from entrypoints.usecases.create_response import CreateResponse
-from entrypoints.usecases.edit_items import EditItems, InputItem, ResponseRequest
+from entrypoints.usecases.create_response import CreateResponse, InputItem, ResponseRequest
+from entrypoints.usecases.edit_items import EditItems
 from entrypoints.usecases.open_turn import Started
 from ports.client_keys import ClientKeys
 from ports.language_model import ModelUnavailable
@@ -38,10 +38,10 @@ class FailingOnce(InstantModel):
         self._failing = failing
 
     async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
-        async for said in super().reply(prompt):
+        async for piece in super().reply(prompt):
             if len(self.prompts) == self._failing:
                 raise ModelUnavailable
-            yield said
+            yield piece
 
 
 def words(text: str) -> InputItem:
@@ -79,13 +79,13 @@ async def test_a_first_request_that_failed_is_answered_when_it_comes_again() -> 
     assert texts_of(await harness.stored(first.conversation.id)) == ["One", "Hi!"]
 
 
-async def test_a_first_request_whose_process_died_is_answered_when_it_comes_again() -> None:
+async def test_a_first_request_whose_process_died_is_answered_when_repeated() -> None:
     harness = a_harness(InstantModel("Hi!"), clock=ManualClock())
     keys: ClientKeys = harness.container.resolve(ClientKeys)
     session_id = keys.session_for_request(OWNER, "key")
-    given = [NewItem(id=question_id(), role=Role.USER, parts=(TextPart("One"),))]
+    items = [NewItem(id=question_id(), role=Role.USER, parts=(TextPart("One"),))]
     dead = adding.open_turn_with_items(
-        a_conversation(id=session_id), a_new_turn(idempotency=KEY), given
+        a_conversation(id=session_id), a_new_turn(idempotency=KEY), items
     )
     await harness.store.create(OWNER, dead)
     joined = await open_turn_with_items(harness, words("One"), key=KEY)
@@ -97,7 +97,7 @@ async def test_a_first_request_whose_process_died_is_answered_when_it_comes_agai
     assert texts_of(await harness.stored(session_id)) == ["One", "Hi!"]
 
 
-async def test_parting_ways_twice_with_one_key_is_done_once() -> None:
+async def test_branching_twice_with_one_key_is_done_once() -> None:
     harness = a_harness(InstantModel("Hi!"))
     first = await open_turn_with_items(harness, words("One"))
     await harness.end_of(first)
@@ -114,7 +114,7 @@ async def test_parting_ways_twice_with_one_key_is_done_once() -> None:
     assert texts_of(await harness.stored(later.conversation.id)) == ["One", "Hi!", "Else", "Hi!"]
 
 
-async def test_parting_ways_is_tried_again_after_a_failure() -> None:
+async def test_branching_can_be_repeated_after_a_failure() -> None:
     harness = a_harness(FailingOnce(3))
     first = await open_turn_with_items(harness, words("One"))
     await harness.end_of(first)
@@ -142,7 +142,7 @@ async def test_a_first_request_that_others_followed_is_not_answered_again() -> N
         await open_turn_with_items(harness, words("One"), key=KEY)
 
 
-async def test_a_first_request_that_other_words_followed_is_not_added_behind_them() -> None:
+async def test_a_repeated_first_request_is_not_added_after_later_messages() -> None:
     harness = a_harness(InstantModel(error=ModelUnavailable()))
     first = await open_turn_with_items(harness, words("One"), key=KEY)
     await harness.end_of(first)
@@ -160,7 +160,9 @@ async def test_a_first_request_that_other_words_followed_is_not_added_behind_the
         (words("One"), CALL, RESULT, words("And?"), words("Still there?")),
     ],
 )
-async def test_what_failed_and_is_put_in_again_is_there_once(inputs: tuple[InputItem, ...]) -> None:
+async def test_items_repeated_after_a_failure_are_stored_once(
+    inputs: tuple[InputItem, ...],
+) -> None:
     harness = a_harness(FailingOnce(2))
     first = await open_turn_with_items(harness, words("Hello?"))
     await harness.end_of(first)
@@ -170,11 +172,11 @@ async def test_what_failed_and_is_put_in_again_is_there_once(inputs: tuple[Input
     await harness.end_of(await open_turn_with_items(harness, *inputs, after=failed))
 
     after = (await harness.stored(first.conversation.id)).messages
-    assert [said.parts for said in after[:-1]] == [said.parts for said in before]
+    assert [piece.parts for piece in after[:-1]] == [piece.parts for piece in before]
     assert after[-1].text == "Hi!"
 
 
-async def test_leaving_out_the_last_turn_forgets_nothing_that_was_said_meanwhile(
+async def test_deleting_the_last_turn_forgets_no_message_added_meanwhile(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     harness = a_harness(InstantModel("Hi!"))

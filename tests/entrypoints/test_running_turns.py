@@ -1,4 +1,4 @@
-"""What becomes of an open turn: its pieces, its end, what operators learn of it."""
+"""A running turn: its pieces, its end, its telemetry."""
 
 import asyncio
 from datetime import timedelta
@@ -79,7 +79,7 @@ async def test_the_pieces_are_logged_in_order_and_stored_as_one_reply() -> None:
     assert size == len("Hi there")
 
 
-async def test_whoever_sees_the_end_finds_the_reply_in_the_history() -> None:
+async def test_a_follower_that_sees_the_end_finds_the_reply_in_the_history() -> None:
     harness = a_harness(InstantModel("Hi!"))
     conversation = await a_turn(harness)
 
@@ -107,7 +107,7 @@ async def test_a_call_of_a_tool_is_stored_as_one() -> None:
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.code)
-async def test_what_the_model_failed_at_is_how_the_turn_ends(failure: ModelError) -> None:
+async def test_the_turn_fails_with_the_models_error(failure: ModelError) -> None:
     harness = a_harness(InstantModel("Well,", error=failure))
 
     await harness.run_turn(OWNER, await a_turn(harness), FakeSignals())
@@ -121,7 +121,7 @@ async def test_what_the_model_failed_at_is_how_the_turn_ends(failure: ModelError
     assert await seen_in_log(harness) == batch_of("Well,", end=end)
 
 
-async def test_a_crash_is_an_internal_error_and_its_words_are_told_to_nobody() -> None:
+async def test_a_crash_is_an_internal_error_and_its_message_is_never_emitted() -> None:
     harness = a_harness(InstantModel("Oh", error=RuntimeError("planted words")))
 
     await harness.run_turn(OWNER, await a_turn(harness, "planted question"), FakeSignals())
@@ -133,7 +133,7 @@ async def test_a_crash_is_an_internal_error_and_its_words_are_told_to_nobody() -
     assert "planted" not in str(harness.telemetry.emitted)
 
 
-async def test_operators_learn_counts_and_codes() -> None:
+async def test_telemetry_has_counts_and_codes_only() -> None:
     harness = a_harness(InstantModel("Hi", "!"))
 
     await harness.run_turn(OWNER, await a_turn(harness), FakeSignals())
@@ -174,7 +174,7 @@ async def test_a_model_that_is_silent_does_not_look_dead() -> None:
     assert silence <= timedelta(seconds=1)
 
 
-async def test_a_process_that_has_to_end_keeps_what_was_said_so_far() -> None:
+async def test_a_process_that_shuts_down_stores_the_reply_so_far() -> None:
     fake_model, signals = FakeModel(), FakeSignals()
     harness = a_harness(fake_model)
     making = asyncio.create_task(harness.run_turn(OWNER, await a_turn(harness), signals))

@@ -1,4 +1,4 @@
-"""Two turns in one conversation: refusing, making way, stopping."""
+"""Two turns in one conversation: rejecting, interrupting, stopping."""
 
 import pytest
 
@@ -21,15 +21,13 @@ from tests.support.fake_model import FakeModel
 from tests.support.harness import ADDRESS, WHEN_IT_COMES, a_harness
 
 
-async def test_a_reply_makes_way_for_who_interrupts_it() -> None:
+async def test_a_reply_is_interrupted_for_a_message() -> None:
     fake_model = FakeModel()
     harness = a_harness(fake_model)
     first = await harness.send()
     model_reply = await fake_model.next_reply()
     model_reply.send_text("Half of")
-    await harness.log.read(
-        TurnRef(ConversationRef(OWNER, first.conversation.id), first.turn.id), 0, WHEN_IT_COMES
-    )
+    await harness.log.read(first.turn_ref, 0, WHEN_IT_COMES)
 
     second = await harness.send("Wait!", session_id=first.conversation.id, on_busy=OnBusy.INTERRUPT)
 
@@ -41,7 +39,7 @@ async def test_a_reply_makes_way_for_who_interrupts_it() -> None:
 
 
 @pytest.mark.parametrize("which", ["results", "again"])
-async def test_no_reply_makes_way_for_what_cannot_be_done(which: str) -> None:
+async def test_no_reply_is_interrupted_for_a_request_that_would_fail(which: str) -> None:
     fake_model = FakeModel()
     harness = a_harness(fake_model)
     first = await harness.send()
@@ -73,7 +71,7 @@ async def test_no_reply_makes_way_for_what_cannot_be_done(which: str) -> None:
     assert texts_of(await harness.stored(session_id)) == ["Hello?", "Half of it all"]
 
 
-async def test_stopping_keeps_what_was_said_so_far() -> None:
+async def test_stopping_stores_the_reply_so_far() -> None:
     fake_model = FakeModel()
     harness = a_harness(fake_model)
     started = await harness.send()
@@ -98,7 +96,7 @@ async def test_a_late_stop_never_hits_the_next_turn() -> None:
     started = await harness.send()
     model_reply = await fake_model.next_reply()
 
-    was_stopped = await harness.stop(ConversationRef(OWNER, started.conversation.id), turn_id(99))
+    was_stopped = await harness.stop(started.ref, turn_id(99))
 
     model_reply.finish()
     assert not was_stopped
@@ -110,7 +108,7 @@ async def test_nothing_is_stopped_where_nothing_runs() -> None:
     started = await harness.send()
     await harness.whole_turn(started)
 
-    assert not await harness.stop(ConversationRef(OWNER, started.conversation.id))
+    assert not await harness.stop(started.ref)
     assert not await harness.stop(ConversationRef(OWNER, OTHER_ID))
 
 
@@ -135,10 +133,10 @@ async def test_forgetting_twice_is_no_error() -> None:
     started = await harness.send()
     await harness.whole_turn(started)
 
-    await harness.forget(ConversationRef(OWNER, started.conversation.id))
-    await harness.forget(ConversationRef(OWNER, started.conversation.id))
+    await harness.forget(started.ref)
+    await harness.forget(started.ref)
 
-    assert await harness.follow.running(ConversationRef(OWNER, started.conversation.id)) is None
+    assert await harness.follow.running(started.ref) is None
 
 
 async def test_what_cannot_be_read_can_be_forgotten() -> None:
@@ -147,7 +145,7 @@ async def test_what_cannot_be_read_can_be_forgotten() -> None:
     await harness.whole_turn(started)
     harness.store.fail_next_load(StoredStateUnreadable())
 
-    await harness.forget(ConversationRef(OWNER, started.conversation.id))
+    await harness.forget(started.ref)
 
     assert "conversation.forgotten" in harness.telemetry.events
-    assert await harness.follow.running(ConversationRef(OWNER, started.conversation.id)) is None
+    assert await harness.follow.running(started.ref) is None

@@ -1,4 +1,4 @@
-"""Replies of which nothing is kept: they count as turns, are noted, and always end."""
+"""Replies of which nothing is stored: they count as turns, are reported, and always end."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -11,7 +11,7 @@ from domain.model.message import Role, TextPart
 from domain.model.piece import ModelFinished, Piece, TextPiece
 from domain.model.prompt import Prompt
 from domain.model.turn import Outcome, TurnEnd
-from entrypoints.usecases.edit_items import InputItem, ResponseRequest
+from entrypoints.usecases.create_response import InputItem, ResponseRequest
 from entrypoints.usecases.ephemeral_reply import EphemeralReply
 from ports.errors import ShuttingDown, TooManyTurns
 from ports.language_model import ModelBusy
@@ -36,18 +36,18 @@ class Waiting:
         await asyncio.Event().wait()
 
 
-async def begun(harness: Harness, wait: timedelta = WHEN_IT_COMES) -> AsyncGenerator[Batch, None]:
-    unkept = harness.container.resolve(EphemeralReply)
-    return await unkept.start(await unkept.prepare(OWNER, HELLO), HELLO, wait)
+async def start(harness: Harness, wait: timedelta = WHEN_IT_COMES) -> AsyncGenerator[Batch, None]:
+    ephemeral_reply = harness.container.resolve(EphemeralReply)
+    return await ephemeral_reply.start(await ephemeral_reply.prepare(OWNER, HELLO), HELLO, wait)
 
 
 async def whole(harness: Harness) -> Batch:
     async with asyncio.timeout(10):
-        batches = [batch async for batch in await begun(harness)]
+        batches = [batch async for batch in await start(harness)]
     return Batch(pieces=[one for batch in batches for one in batch.pieces], end=batches[-1].end)
 
 
-async def test_it_ends_with_the_models_last_word_and_is_noted_as_not_kept() -> None:
+async def test_it_ends_when_the_model_finishes_and_is_reported_as_not_kept() -> None:
     harness = a_harness(InstantModel("Hel", "lo"))
     reply = await whole(harness)
 
@@ -61,7 +61,7 @@ async def test_it_ends_with_the_models_last_word_and_is_noted_as_not_kept() -> N
 @pytest.mark.parametrize(
     ("error", "code"), [(ModelBusy(), "model_busy"), (KeyError("Hello?"), "internal_error")]
 )
-async def test_it_fails_with_the_reason_and_none_of_the_words(error: Exception, code: str) -> None:
+async def test_it_fails_with_the_error_code_and_no_text(error: Exception, code: str) -> None:
     harness = a_harness(InstantModel("Hel", error=error))
     end = (await whole(harness)).end
 
@@ -69,8 +69,8 @@ async def test_it_fails_with_the_reason_and_none_of_the_words(error: Exception, 
     assert "Hello?" not in repr(harness.telemetry.emitted)
 
 
-async def test_it_says_so_when_nothing_comes() -> None:
-    batches = await begun(a_harness(Waiting()), wait=timedelta(milliseconds=1))
+async def test_a_silent_model_gives_empty_batches() -> None:
+    batches = await start(a_harness(Waiting()), wait=timedelta(milliseconds=1))
     async with asyncio.timeout(10):
         while not (await anext(batches)).is_empty:
             pass
@@ -79,29 +79,29 @@ async def test_it_says_so_when_nothing_comes() -> None:
 
 async def test_it_counts_among_the_turns_that_run_at_once() -> None:
     harness = a_harness(Waiting(), max_turns=1)
-    batches = await begun(harness)
+    batches = await start(harness)
     await anext(batches)
 
     with pytest.raises(TooManyTurns):
-        await begun(harness)
+        await start(harness)
     await batches.aclose()
 
 
 async def test_it_ends_with_the_service() -> None:
     harness = a_harness(Waiting())
-    batches = await begun(harness)
+    batches = await start(harness)
     await anext(batches)
     async with asyncio.timeout(10):
         await harness.runner.drain(AT_ONCE, timedelta(minutes=1))
 
     assert await anext(batches) == Batch(end=TurnEnd(outcome=Outcome.INTERRUPTED))
     with pytest.raises(ShuttingDown):
-        await begun(harness)
+        await start(harness)
 
 
-async def test_it_ends_also_when_its_task_is_cut_off() -> None:
+async def test_it_ends_also_when_its_task_is_cancelled() -> None:
     harness = a_harness(Waiting())
-    batches = await begun(harness)
+    batches = await start(harness)
     await anext(batches)
     await harness.runner.drain(AT_ONCE, AT_ONCE)
 
@@ -109,7 +109,7 @@ async def test_it_ends_also_when_its_task_is_cut_off() -> None:
         assert await anext(batches) == Batch(end=TurnEnd(outcome=Outcome.INTERRUPTED))
 
 
-async def test_without_a_word_there_is_nothing_to_answer() -> None:
+async def test_without_items_there_is_nothing_to_answer() -> None:
     silent = ResponseRequest(inputs=(), address=ADDRESS)
 
     with pytest.raises(NothingToAnswer):

@@ -1,0 +1,30 @@
+"""Repeats what failed only because the store could not be reached."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final, TypeVar
+
+from ports.clock import Clock
+from ports.errors import ConversationBusy, StoreUnavailable
+
+_RETRY_PAUSE: Final = timedelta(milliseconds=500)
+_Result = TypeVar("_Result")
+
+
+async def retrying(
+    attempt: Callable[[], Awaitable[_Result]], clock: Clock, at_most: timedelta
+) -> _Result:
+    """What ``attempt`` returns, repeated while the store is unavailable or busy.
+
+    Raises:
+        StoreUnavailable, ConversationBusy: still so after ``at_most``.
+        Exception: anything else that ``attempt`` raises, at once.
+    """
+    deadline = clock.monotonic() + at_most
+    while True:
+        try:
+            return await attempt()
+        except (StoreUnavailable, ConversationBusy):
+            if clock.monotonic() >= deadline:
+                raise
+        await clock.sleep(_RETRY_PAUSE)

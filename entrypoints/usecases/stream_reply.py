@@ -1,0 +1,150 @@
+"""Streams the model's reply to a conversation into a sink: a turn's log, or the open request."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Protocol
+
+from attrs import frozen
+
+from domain.model.assistant import Assistant
+from domain.model.conversation import Conversation
+from domain.model.errors import DomainError
+from domain.model.identifiers import ConversationRef
+from domain.model.limits import MAX_REPLY_BYTES
+from domain.model.message import FinishReason
+from domain.model.piece import ModelFinished, NumberedPiece, Piece, piece_bytes
+from domain.model.prompt import Prompt, ReplyOptions
+from domain.model.turn import Outcome, TurnEnd, TurnPolicy
+from domain.service.prompt_building import Budget, build_prompt, sees_all
+from ports.conversation_store import ConversationStateStore
+from ports.errors import PortError
+from ports.language_model import LanguageModel
+from ports.telemetry import Telemetry
+from ports.turn_runner import Signals
+
+
+class ReplySink(Protocol):
+    """Where the pieces of one reply go."""
+
+    async def put(self, piece: NumberedPiece) -> None:
+        """Take the next piece."""
+        ...
+
+    async def keep_alive(self) -> None:
+        """Called at least once per ``TurnPolicy.heartbeat``, also while the model is silent."""
+        ...
+
+    @property
+    def is_closed(self) -> bool:
+        """True once no more pieces are wanted: the reply is then interrupted."""
+        ...
+
+
+@frozen(kw_only=True)
+class StreamReply:
+    """Asks the model for a reply and judges how the reply ended."""
+
+    store: ConversationStateStore
+    model: LanguageModel
+    assistant: Assistant
+    budget: Budget
+    policy: TurnPolicy
+    telemetry: Telemetry
+
+    async def __call__(
+        self,
+        ref: ConversationRef,
+        conversation: Conversation,
+        options: ReplyOptions,
+        sink: ReplySink,
+        signals: Signals,
+    ) -> TurnEnd:
+        """How the reply ended: finished, failed (with the error's code) or interrupted.
+
+        It is interrupted when the sink closes or the process shuts down. It is truncated at
+        ``MAX_REPLY_BYTES`` and then finishes with the reason ``length``. A failure of the model
+        or of the store does not raise: it is the end.
+        """
+        finished: ModelFinished | None = None
+
+        async def stream() -> None:
+            nonlocal finished
+            prompt = await self._prompt(ref, conversation, options)
+            async with aclosing(self.model.reply(prompt)) as reply:
+                finished = await _fill(sink, reply)
+
+        streaming = asyncio.create_task(stream())
+        streaming.add_done_callback(lambda _: signals.wake())
+        try:
+            while not streaming.done():
+                await signals.wait(self.policy.heartbeat)
+                if streaming.done() or signals.shutting_down:
+                    break
+                await sink.keep_alive()
+                if sink.is_closed:
+                    break
+        finally:
+            streaming.cancel()
+            await asyncio.wait([streaming])
+        failure = None if streaming.cancelled() else streaming.exception()
+        return self._end(finished, failure)
+
+    def report_end(self, end: TurnEnd, **fields: str | float | bool | None) -> None:
+        """Emit how a turn ended, with the model's name, the usage and ``fields``."""
+        self.telemetry.emit(
+            f"turn.{end.outcome.value}",
+            model=self.model.name,
+            error=end.error,
+            input_tokens=end.usage.input_tokens if end.usage else None,
+            output_tokens=end.usage.output_tokens if end.usage else None,
+            **fields,
+        )
+
+    def report_crash(self, failure: BaseException) -> None:
+        """Emit a defect by its class only: its message may repeat what people wrote."""
+        self.telemetry.emit("turn.crashed", kind=type(failure).__name__)
+
+    async def _prompt(
+        self, ref: ConversationRef, conversation: Conversation, options: ReplyOptions
+    ) -> Prompt:
+        system = self.assistant.system_prompt
+        prompt = build_prompt(conversation, system, self.budget, options=options)
+        if not conversation.earlier or not sees_all(conversation, prompt):
+            return prompt
+        # There is room for more messages than were loaded.
+        whole = await self.store.load(ref)
+        return build_prompt(whole, system, self.budget, options=options)
+
+    def _end(self, finished: ModelFinished | None, failure: BaseException | None) -> TurnEnd:
+        error = None
+        if isinstance(failure, DomainError | PortError):
+            error = failure.code
+        elif failure is not None:
+            self.report_crash(failure)
+            error = "internal_error"
+        if finished is not None:
+            reason, usage = finished.reason, finished.usage
+            return TurnEnd(outcome=Outcome.FINISHED, finish_reason=reason, usage=usage)
+        if error is not None:
+            return TurnEnd(outcome=Outcome.FAILED, error=error)
+        return TurnEnd(outcome=Outcome.INTERRUPTED)
+
+
+async def _fill(
+    sink: ReplySink, reply: AsyncGenerator[Piece | ModelFinished, None]
+) -> ModelFinished | None:
+    """What the model finished with; None if the sink was closed before."""
+    number = size = 0
+    async for piece in reply:
+        if isinstance(piece, ModelFinished):
+            return piece
+        # An empty piece counts too, so that a stream of nothing ends as well.
+        size += max(1, piece_bytes(piece))
+        if size > MAX_REPLY_BYTES:
+            return ModelFinished(reason=FinishReason.LENGTH)
+        number += 1
+        await sink.put(NumberedPiece(number, piece))
+        if sink.is_closed:
+            return None
+    return None

@@ -1,0 +1,95 @@
+"""The glossary explains the words that the ports use, and no words that the code does not have."""
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from tests.architecture.sources import FOLDERS, ROOT, parsed, python_files
+
+TERM = re.compile(r"^\| `([^`]+)` \|", re.MULTILINE)
+WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+PLAIN_WORDS = """
+address after amount append as at authenticate base before busy check code consume content
+create credentials doing down duration emit empty ensure error event exceeded fields filtered fn
+for found healthy id if init invalid is issue last limit load malformed many monotonic most name
+next not now open out port read reissued rejected request requests result retry run self
+shutting sleep source stop stored stream timed too tuple unavailable unreadable update wait wake
+"""
+PLAIN: Final = frozenset(PLAIN_WORDS.split())
+"""Plain words of programming, which need no explanation."""
+
+
+def terms(text: str) -> list[str]:
+    return TERM.findall(text)
+
+
+def words_of(name: str) -> list[str]:
+    return [word.lower() for word in WORD.findall(name)]
+
+
+def singular(word: str) -> str:
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") else word
+
+
+def declared_names(tree: ast.AST) -> Iterator[str]:
+    """The names of classes, functions, parameters and fields."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+                yield node.name
+            case ast.arg(arg=name) | ast.AnnAssign(target=ast.Name(id=name)):
+                yield name
+
+
+def names_in(paths: Sequence[Path]) -> set[str]:
+    return {name for path in paths for name in declared_names(parsed(path))}
+
+
+def unexplained(names: set[str], listed: Sequence[str]) -> set[str]:
+    """The words of ``names`` that are neither plain nor part of a listed term."""
+    explained = {singular(word) for term in listed for word in term.split()}
+    used = {word for name in names for word in words_of(name)}
+    return {word for word in used - PLAIN if singular(word) not in explained}
+
+
+def unused(names: set[str], listed: Sequence[str]) -> list[str]:
+    """The listed terms that no name contains, word by word and side by side."""
+    spelled = [" ".join(map(singular, words_of(name))) for name in names]
+    return [
+        term
+        for term in listed
+        if not any(" ".join(map(singular, term.split())) in name for name in spelled)
+    ]
+
+
+GLOSSARY = terms((ROOT / "docs/glossary.md").read_text("utf-8"))
+
+
+def test_every_word_of_the_ports_is_in_the_glossary_or_plain() -> None:
+    assert unexplained(names_in(python_files("ports")), GLOSSARY) == set()
+
+
+def test_every_term_of_the_glossary_is_used_in_the_code() -> None:
+    assert unused(names_in(python_files(*FOLDERS)), GLOSSARY) == []
+
+
+def test_the_glossary_is_in_alphabetical_order_and_names_each_term_once() -> None:
+    assert sorted(set(GLOSSARY)) == GLOSSARY
+    assert len(GLOSSARY) > 50
+
+
+def test_no_plain_word_is_explained_or_left_over() -> None:
+    used = {word for name in names_in(python_files("ports")) for word in words_of(name)}
+
+    assert used >= PLAIN
+    assert PLAIN.isdisjoint(GLOSSARY)
+
+
+def test_a_word_that_nobody_explains_is_seen() -> None:
+    assert unexplained({"TurnWizard", "client_keys"}, GLOSSARY) == {"wizard"}
+
+
+def test_a_term_that_the_code_does_not_have_is_seen() -> None:
+    assert unused({"ClientKeys"}, ["client key", "flux capacitor"]) == ["flux capacitor"]

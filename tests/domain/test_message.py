@@ -1,0 +1,54 @@
+"""Messages: how their size is counted, and which tool calls wait for a result."""
+
+import pytest
+
+from domain.model.message import (
+    FilePart,
+    Part,
+    ReasoningPart,
+    StepMark,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    UnknownPart,
+    text_bytes,
+)
+from tests.support.builders import a_conversation, a_message, with_user_message
+
+CALL = ToolCallPart(call_id="a", name="look", arguments="{}")
+
+
+@pytest.mark.parametrize(
+    ("part", "size"),
+    [
+        (TextPart("ä🙂"), 6),
+        (ReasoningPart("\ud800"), 3),
+        (CALL, 7),
+        (ToolResultPart(call_id="a", output="12"), 3),
+        (FilePart(url="u", media_type="mm", name="nnn"), 6),
+        (FilePart(url="u", media_type="mm"), 3),
+        (StepMark(), 0),
+        (UnknownPart("[]"), 2),
+    ],
+)
+def test_the_size_of_a_part_is_all_its_text_in_utf_8(part: Part, size: int) -> None:
+    assert text_bytes(part) == size
+
+
+def test_the_size_of_a_message_is_the_sum_of_its_parts() -> None:
+    assert a_message(parts=(TextPart("ä"), CALL)).text_bytes == 2 + 7
+
+
+def test_the_size_of_a_conversation_is_the_sum_of_all_its_text() -> None:
+    conversation = a_conversation(
+        summary="ä", page_context="{}", metadata={"topic": "tea"}, messages=()
+    )
+
+    assert with_user_message(conversation, "Hello?").text_bytes == 2 + 2 + 5 + 3 + 6
+
+
+def test_a_tool_call_is_open_until_it_has_a_result() -> None:
+    other = ToolCallPart(call_id="b", name="look", arguments="{}")
+    message = a_message(parts=(CALL, other, ToolResultPart(call_id="a", output="1")))
+
+    assert message.open_tool_calls == (other,)
