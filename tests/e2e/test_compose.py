@@ -7,6 +7,9 @@ import pytest
 from tests.support.compose import IMAGE, MODEL_KEY, SERVICES, Composed, found_in_image, told
 from tests.support.native_client import NativeClient
 
+# Bringing the services up takes long: one worker has all tests that use them.
+pytestmark = pytest.mark.xdist_group("compose")
+
 REFUSALS = ("NOPERM", "ACL failure in script", "The user executing the script can't")
 PLACE = "conversation:state:00000000-0000-4000-8000-000000000000"
 
