@@ -22,8 +22,8 @@ _WITH_SERVERS: Final = [
         "openai_clients",
     ]
 ]
-# Most of the slow tests wait, so that a core has room for two of them.
-_WORKERS: Final = min(2 * (os.cpu_count() or 1), 8)
+# Most of the slow tests wait, so there is room for one worker more than there are cores.
+_WORKERS: Final = min((os.cpu_count() or 1) + 1, 8)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

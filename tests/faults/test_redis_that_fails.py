@@ -16,7 +16,7 @@ from tests.support.proxies import listening, proxy_to
 from tests.support.redis_servers import RedisProcess
 
 LIVE_TURNS = 50
-A_FREEZE = POLICY.dead_after * 2
+A_FREEZE = POLICY.dead_after + 2 * POLICY.heartbeat
 
 
 async def begun(live: LiveAnswer) -> str:
@@ -73,7 +73,7 @@ async def test_a_frozen_redis_makes_no_live_turn_look_dead(
     one, other = await asyncio.gather(fleet.one(), fleet.one())
     people = [meeting(one) for _ in range(LIVE_TURNS)]
     async with AsyncExitStack() as stack:
-        order = an_order("live", 80, 200)
+        order = an_order("live", 60, 200)
         talking = [await stack.enter_async_context(client.streaming(order)) for client in people]
         sessions = await asyncio.gather(*map(begun, talking))
         # Nothing of theirs may be on its way: it would be their sign of life after the thaw.
@@ -89,7 +89,7 @@ async def test_a_frozen_redis_makes_no_live_turn_look_dead(
 
     assert set(refused) == {"turn_in_progress"}
     assert [answer.events[-1].data for answer in answers if not answer.clean] == []
-    assert {text_of(answer.events) for answer in answers} == {told("live", 80)}
+    assert {text_of(answer.events) for answer in answers} == {told("live", 60)}
 
 
 async def refusal(intruder: NativeClient, session_id: str) -> str:
