@@ -21,6 +21,8 @@ from peers import agents_redis
 from redis.asyncio import Redis
 from servers import redis_server, to_the_first_core
 
+from domain.model.identifiers import ConversationRef
+
 SIZES = (20, 2_000)
 TURNS = 8
 LONGEST = 100
@@ -46,7 +48,7 @@ Took = tuple[float, float]
 
 async def _timed(talk: Talk) -> Took:
     """On average of eight turns."""
-    known = await talk.store.load(talk.owner, talk.session_id, AT_HAND)
+    known = await talk.store.load(ConversationRef(talk.owner, talk.session_id), AT_HAND)
     began, cpu = time.perf_counter(), time.process_time()
     for number in range(TURNS):
         known = await talk.continued(known, *_exchange(number))

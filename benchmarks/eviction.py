@@ -21,6 +21,7 @@ from servers import redis_server
 
 from adapters.encrypted_redis.conversation_store import RedisConversationStore
 from domain.model.errors import ConversationNotFound
+from domain.model.identifiers import ConversationRef
 
 OLD, NEW, DAY, AT_ONCE = 14_000, 6_000, 86_400, 500
 FULL = ("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
@@ -60,14 +61,14 @@ async def _without_its_state(redis: "Redis", talk: Talk) -> None:
     log = f"{{conversation:state:{talk.session_id}}}:turn"
     print(f"its log is there: {bool(await redis.exists(log))}, for {await redis.ttl(log)} s more")
     try:
-        await talk.store.load(talk.owner, talk.session_id)
+        await talk.store.load(ConversationRef(talk.owner, talk.session_id))
     except ConversationNotFound:
         print("its state: ConversationNotFound, so the next message begins anew (restarted)")
     try:
         await talk.end(chats()[0].exchanges[0][1])
     except ConversationNotFound:
         print("its reply: ConversationNotFound, so the stream ends with conversation_gone")
-    await talk.store.forget(talk.owner, talk.session_id)
+    await talk.store.forget(ConversationRef(talk.owner, talk.session_id))
     print(f"its log after forget: {'still there' if await redis.exists(log) else 'gone'}")
 
 

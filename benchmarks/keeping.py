@@ -18,7 +18,7 @@ from adapters.sealing.sealer import Sealer
 from adapters.system.clock import SystemClock
 from adapters.system.identifier_source import RandomIdentifiers
 from domain.model.conversation import Conversation
-from domain.model.identifiers import Owner, SessionId
+from domain.model.identifiers import ConversationRef, Owner, SessionId
 from domain.model.message import FinishReason, TextPart, Usage
 from domain.model.piece import TextPiece
 from domain.service.turn_lifecycle import NewTurn, add_user_message, finish, new_conversation
@@ -65,7 +65,9 @@ class Talk:
         """The same without a read; the conversation after it."""
         self._opening = _opening()
         asking = _asking(self._opening, question)
-        self._begun = await self.store.update(self.owner, self.session_id, asking, base=known)
+        self._begun = await self.store.update(
+            ConversationRef(self.owner, self.session_id), asking, base=known
+        )
         return await self.end(reply)
 
     async def begin(self, question: str) -> None:
@@ -76,7 +78,9 @@ class Talk:
             empty = new_conversation(self.session_id, locale=self.locale, at=self._opening.at)
             await self.store.create(self.owner, asking(empty))
         else:
-            self._begun = await self.store.update(self.owner, self.session_id, asking, last=AT_HAND)
+            self._begun = await self.store.update(
+                ConversationRef(self.owner, self.session_id), asking, last=AT_HAND
+            )
         self._is_new = False
 
     async def end(self, reply: str) -> Conversation:
@@ -90,7 +94,9 @@ class Talk:
             usage=Usage(input_tokens=len(reply), output_tokens=len(reply)),
         )
         begun, self._begun = self._begun, None
-        return await self.store.update(self.owner, self.session_id, answering, base=begun)
+        return await self.store.update(
+            ConversationRef(self.owner, self.session_id), answering, base=begun
+        )
 
 
 def _asking(opening: NewTurn, question: str) -> Change:

@@ -204,7 +204,7 @@ async def _opened_model(stack: AsyncExitStack, settings: Settings, clock: Clock)
             base_url=settings.model_base_url,
             api_key=settings.model_api_key,
             model=settings.model_name,
-            patience=Timeouts(
+            timeouts=Timeouts(
                 connect=settings.model_connect_timeout,
                 first_piece=settings.model_first_piece_timeout,
                 silence=settings.model_silence_timeout,

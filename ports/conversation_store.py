@@ -6,7 +6,7 @@ from typing import Protocol, TypeAlias
 from attrs import frozen
 
 from domain.model.conversation import Conversation
-from domain.model.identifiers import Owner, SessionId, TurnId
+from domain.model.identifiers import ConversationRef, Owner, TurnRef
 from domain.model.message import Message
 
 Change: TypeAlias = Callable[[Conversation], Conversation]
@@ -47,9 +47,7 @@ class ConversationStateStore(Protocol):
         """
         ...
 
-    async def load(
-        self, owner: Owner, session_id: SessionId, last: int | None = None
-    ) -> Conversation:
+    async def load(self, ref: ConversationRef, last: int | None = None) -> Conversation:
         """The conversation with at least its newest ``last`` messages; ``None`` means all.
 
         Raises:
@@ -57,9 +55,7 @@ class ConversationStateStore(Protocol):
         """
         ...
 
-    async def page(
-        self, owner: Owner, session_id: SessionId, before: int | None, limit: int
-    ) -> Page:
+    async def page(self, ref: ConversationRef, before: int | None, limit: int) -> Page:
         """At most ``limit`` (from 1) messages numbered below ``before``; ``None``: the newest.
 
         Raises ``ConversationNotFound`` when absent.
@@ -68,8 +64,7 @@ class ConversationStateStore(Protocol):
 
     async def update(
         self,
-        owner: Owner,
-        session_id: SessionId,
+        ref: ConversationRef,
         change: Change,
         base: Conversation | None = None,
         last: int | None = None,
@@ -87,14 +82,14 @@ class ConversationStateStore(Protocol):
         """
         ...
 
-    async def ensure_log(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
+    async def ensure_log(self, turn_ref: TurnRef) -> bool:
         """Whether this turn is still the open one; if so, it has a log, again if that was lost."""
         ...
 
-    async def forget(self, owner: Owner, session_id: SessionId) -> None:
+    async def forget(self, ref: ConversationRef) -> None:
         """Delete the conversation and its log for good; absent or another owner's is no error."""
         ...
 
-    async def forget_if(self, owner: Owner, session_id: SessionId, predicate: Predicate) -> None:
+    async def forget_if(self, ref: ConversationRef, predicate: Predicate) -> None:
         """``forget`` if ``predicate``, which may see the newest messages only, holds by then."""
         ...

@@ -1,15 +1,36 @@
 """What a running turn has streamed so far, for everybody who follows it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from enum import Enum
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
-from domain.model.identifiers import Owner, SessionId, TurnId
+from attrs import field, frozen
+
+from domain.model.identifiers import ConversationRef, TurnRef
 from domain.model.piece import NumberedPiece
 from domain.model.turn import Turn, TurnEnd
 
-LogEntry: TypeAlias = NumberedPiece | TurnEnd
+
+def _as_tuple(pieces: Iterable[NumberedPiece]) -> tuple[NumberedPiece, ...]:
+    return tuple(pieces)
+
+
+@frozen(kw_only=True)
+class Batch:
+    """Neighbouring pieces of a turn, in order.
+
+    Attributes:
+        end: how the turn ended, if these are its last pieces; None while more may come.
+    """
+
+    pieces: tuple[NumberedPiece, ...] = field(default=(), converter=_as_tuple)
+    end: TurnEnd | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """True if it holds neither pieces nor the end."""
+        return not self.pieces and self.end is None
 
 
 class AppendResult(Enum):
@@ -30,7 +51,7 @@ class TurnLog(Protocol):
     """
 
     async def append(
-        self, owner: Owner, session_id: SessionId, turn: Turn, pieces: Sequence[NumberedPiece]
+        self, ref: ConversationRef, turn: Turn, pieces: Sequence[NumberedPiece]
     ) -> AppendResult:
         """Add pieces, or just a sign of life when there are none.
 
@@ -40,21 +61,19 @@ class TurnLog(Protocol):
         """
         ...
 
-    async def end(self, owner: Owner, session_id: SessionId, turn: Turn, end: TurnEnd) -> None:
+    async def end(self, ref: ConversationRef, turn: Turn, end: TurnEnd) -> None:
         """Close the log; nothing is added after it. No error when it is gone or superseded."""
         ...
 
-    async def stop(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
+    async def stop(self, turn_ref: TurnRef) -> bool:
         """Ask the writer of this turn to stop; whether such a turn was still running."""
         ...
 
-    async def read(
-        self, owner: Owner, session_id: SessionId, turn_id: TurnId, after: int, wait: timedelta
-    ) -> Sequence[LogEntry]:
-        """The entries behind piece ``after`` (0: all), the end last.
+    async def read(self, turn_ref: TurnRef, after: int, wait: timedelta) -> Batch:
+        """All pieces after piece number ``after`` (0: from the first), and the end if it is there.
 
-        Waits up to ``wait`` for the first of them; empty when none came. Reading leaves no trace
-        and any number may read at once.
+        If there is nothing yet, waits up to ``wait`` and then returns an empty batch. Reading
+        leaves no trace, and any number of readers may read at once.
 
         Raises:
             TurnLogNotFound: this turn has no log.
@@ -68,7 +87,7 @@ class TurnLog(Protocol):
         """
         ...
 
-    async def silence(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> timedelta:
+    async def silence(self, turn_ref: TurnRef) -> timedelta:
         """How long the writer of this open turn has given no sign of life.
 
         Only time during which this process could have seen one counts: while the log was out of

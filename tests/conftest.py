@@ -1,6 +1,7 @@
 """Which runs use worker processes, which servers a run needs, and what it reports about them."""
 
 import os
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -44,6 +45,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
+    """Report what was skipped, which would otherwise pass unnoticed, and the servers of the run."""
+    skipped = Counter(
+        str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", ())
+    )
+    for reason, count in sorted(skipped.items()):
+        terminalreporter.write_line(f"{count} tests not run: {reason}", yellow=True, bold=True)
     if _needs_servers(config):
         for line in summary(*_servers()):
             terminalreporter.write_line(line)

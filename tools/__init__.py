@@ -1,1 +1,1 @@
-"""What makes files of this repository; not part of the service."""
+"""Tools that generate files of this repository; not part of the service."""

@@ -1,6 +1,6 @@
-"""Sentences of our own, in several languages, that sound like questions to an assistant and its answers.
+"""Invented questions to an assistant and answers in several languages.
 
-They teach the compression dictionary how such talk looks; nobody ever said them.
+The compression dictionary is trained on them. No text comes from a real conversation.
 """
 # ruff: noqa: E501 - text is easier to read on one line and in its own script
 

@@ -1,1 +1,1 @@
-"""Where the assistant's profile is read from."""
+"""Sources of the assistant's profile."""

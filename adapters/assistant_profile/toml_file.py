@@ -11,9 +11,9 @@ from attrs import frozen
 
 from domain.model.assistant import Assistant, Price
 
-_TAG: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+_LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _KEYS: Final = frozenset({"system_prompt", "welcome", "prices"})
-_PRICES: Final = frozenset({"input", "output"})
+_PRICE_KEYS: Final = frozenset({"input", "output"})
 
 NEUTRAL: Final = Assistant(
     system_prompt=(
@@ -31,7 +31,7 @@ NEUTRAL: Final = Assistant(
 
 
 class ProfileProblem(ValueError):
-    """The profile cannot be used; says every problem at once, by key."""
+    """The profile is invalid; the message lists every problem, each with its key."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("ASSISTANT_FILE: " + " ".join(problems))
@@ -40,20 +40,20 @@ class ProfileProblem(ValueError):
 
 @frozen
 class TomlAssistantProfile:
-    """A profile that was read when the service started."""
+    """A profile read when the service started."""
 
-    known: Assistant
+    profile: Assistant
 
     def assistant(self) -> Assistant:
         """See ``ports.assistant_profile.AssistantProfile.assistant``."""
-        return self.known
+        return self.profile
 
 
 def load_assistant(path: Path | None) -> TomlAssistantProfile:
-    """The profile in the file at ``path``; a neutral one without a path.
+    """Read the profile in the file at ``path``; a neutral profile if ``path`` is None.
 
     Raises:
-        ProfileProblem: the file cannot be read, or something in it is not as it must be.
+        ProfileProblem: the file cannot be read or its content is invalid.
     """
     if path is None:
         return TomlAssistantProfile(NEUTRAL)
@@ -62,7 +62,7 @@ def load_assistant(path: Path | None) -> TomlAssistantProfile:
     except OSError as error:
         raise ProfileProblem(["the file cannot be read."]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ProfileProblem(["the file is not TOML."]) from error
+        raise ProfileProblem(["the file is not valid TOML."]) from error
     problems = _problems(document)
     if problems:
         raise ProfileProblem(problems)
@@ -75,44 +75,43 @@ def load_assistant(path: Path | None) -> TomlAssistantProfile:
 
 
 def _problems(document: Mapping[str, Any]) -> list[str]:
-    unknown = [f"{key} is not known." for key in document if key not in _KEYS]
-    prompt = document.get("system_prompt")
-    missing = [] if _is_text(prompt) else ["system_prompt must be a text."]
-    return [
-        *unknown,
-        *missing,
-        *_welcome_problems(document.get("welcome")),
-        *_price_problems(document.get("prices", {})),
-    ]
+    problems = [f"{key} is not a known key." for key in document if key not in _KEYS]
+    if not _is_text(document.get("system_prompt")):
+        problems.append("system_prompt must be a non-empty string.")
+    problems += _welcome_problems(document.get("welcome"))
+    problems += _price_problems(document.get("prices", {}))
+    return problems
 
 
 def _welcome_problems(welcome: Any) -> list[str]:
     if not isinstance(welcome, dict) or not welcome:
-        return ["welcome must be a table with a text for at least one language."]
-    tags = [f"welcome.{tag} is no language tag." for tag in welcome if not _TAG.fullmatch(tag)]
-    texts = [f"welcome.{tag} must be a text." for tag in welcome if not _is_text(welcome[tag])]
-    return tags + texts
+        return ["welcome must be a table with a text in at least one language."]
+    invalid_tags = [tag for tag in welcome if not _LANGUAGE_TAG.fullmatch(tag)]
+    invalid_texts = [tag for tag, text in welcome.items() if not _is_text(text)]
+    return [
+        *(f"welcome.{tag} is not a language tag." for tag in invalid_tags),
+        *(f"welcome.{tag} must be a non-empty string." for tag in invalid_texts),
+    ]
 
 
 def _price_problems(prices: Any) -> list[str]:
     if not isinstance(prices, dict):
         return ["prices must be a table."]
     return [
-        f'prices."{name}" must have input and output, in money per million tokens.'
+        f'prices."{name}" must have input and output: non-negative prices per million tokens.'
         for name, price in prices.items()
         if not _is_price(price)
     ]
 
 
 def _is_price(price: Any) -> bool:
-    if not isinstance(price, dict) or set(price) != _PRICES:
+    if not isinstance(price, dict) or set(price) != _PRICE_KEYS:
         return False
     try:
-        known = _price(price)
+        parsed = _price(price)
     except (InvalidOperation, ValueError):
         return False
-    amounts = (known.input, known.output)
-    return all(amount.is_finite() and amount >= 0 for amount in amounts)
+    return all(amount.is_finite() and amount >= 0 for amount in (parsed.input, parsed.output))
 
 
 def _price(price: Mapping[str, Any]) -> Price:

@@ -42,7 +42,7 @@ from domain.model.errors import (
     ConversationTooLarge,
     OlderMessagesNeeded,
 )
-from domain.model.identifiers import Owner, SessionId, TurnId
+from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnRef
 from domain.model.limits import MAX_CONVERSATION_BYTES
 from domain.model.turn import Turn
 from ports.clock import Clock
@@ -73,7 +73,11 @@ class Commit:
         if opening is not None and write.after.size > MAX_CONVERSATION_BYTES:
             raise ConversationTooLarge
         session_id = write.after.conversation.id
-        log = _NO_LOG if opening is None else self._log.head(owner, session_id, opening)
+        log = (
+            _NO_LOG
+            if opening is None
+            else self._log.head(ConversationRef(owner, session_id), opening)
+        )
         answer: bytes = await self._commands.run_script(
             "commit",
             SPLICE,
@@ -86,7 +90,7 @@ class Commit:
             repeat=True,
         )
         if opening and answer == b"OK":
-            self._log.opened(owner, session_id, opening)
+            self._log.opened(ConversationRef(owner, session_id), opening)
         return answer
 
     async def ensure_log(self, owner: Owner, stored: Stored, turn: Turn) -> bytes:
@@ -101,12 +105,12 @@ class Commit:
             REOPEN,
             (state_key(session_id), log_key(session_id)),
             stored.places[-1].tag,
-            *self._log.head(owner, session_id, turn),
+            *self._log.head(ConversationRef(owner, session_id), turn),
             repeat=True,
         )
         if answer == b"OPENED":
             # What Redis had of the turn is lost: it is to get all of it again.
-            self._log.opened(owner, session_id, turn)
+            self._log.opened(ConversationRef(owner, session_id), turn)
         return answer
 
     async def forget(self, stored: Stored) -> bytes:
@@ -206,101 +210,101 @@ class RedisConversationStore:
 
     async def create(self, owner: Owner, conversation: Conversation) -> None:
         """See ``ports.conversation_store.ConversationStateStore.create``."""
-        sealer = self._bound(owner, conversation.id)
+        sealer = self._bound(ConversationRef(owner, conversation.id))
         write, opening = first_write(conversation, sealer), conversation.open_turn
         answer = await self._commit(owner, write, opening, conversation.retained_for)
         if answer != b"OK":
             raise ConversationExists
         self._known.remember(owner, write.after, sealer)
 
-    async def load(
-        self, owner: Owner, session_id: SessionId, last: int | None = None
-    ) -> Conversation:
+    async def load(self, ref: ConversationRef, last: int | None = None) -> Conversation:
         """See ``ports.conversation_store.ConversationStateStore.load``."""
-        sealer = self._bound(owner, session_id)
-        stored = await self._read(session_id, sealer, newest_messages(last))
-        return self._known.remember(owner, stored, sealer)
+        sealer = self._bound(ref)
+        stored = await self._read(ref.session_id, sealer, newest_messages(last))
+        return self._known.remember(ref.owner, stored, sealer)
 
-    async def page(
-        self, owner: Owner, session_id: SessionId, before: int | None, limit: int
-    ) -> Page:
+    async def page(self, ref: ConversationRef, before: int | None, limit: int) -> Page:
         """See ``ports.conversation_store.ConversationStateStore.page``."""
         number = _BEYOND_ALL if before is None else before
-        sealer = self._bound(owner, session_id)
-        stored = await self._read(session_id, sealer, messages_below(number, limit))
+        sealer = self._bound(ref)
+        stored = await self._read(ref.session_id, sealer, messages_below(number, limit))
         older = [said for said in stored.conversation.messages if said.number < number]
         shown = tuple(older[-limit:])
         return Page(messages=shown, next=shown[0].number if len(shown) < len(older) else None)
 
     async def update(
         self,
-        owner: Owner,
-        session_id: SessionId,
+        ref: ConversationRef,
         change: Change,
         base: Conversation | None = None,
         last: int | None = None,
     ) -> Conversation:
         """See ``ports.conversation_store.ConversationStateStore.update``."""
         deadline, losses = self._clock.monotonic() + _TRY_FOR, 0
-        stored, sealer = await self._begun(owner, session_id, base, last)
+        stored, sealer = await self._begun(ref, base, last)
         while True:
             stored, changed = await self._changed(stored, sealer, change)
             if changed == stored.conversation:
-                return self._known.remember(owner, stored, sealer)
-            written = await self._committed(owner, stored, changed, sealer)
+                return self._known.remember(ref.owner, stored, sealer)
+            written = await self._committed(ref.owner, stored, changed, sealer)
             if written is not None:
-                return self._known.remember(owner, written, sealer)
+                return self._known.remember(ref.owner, written, sealer)
             losses += 1
             if self._clock.monotonic() >= deadline:
                 raise ConversationBusy
             await self._clock.sleep(_pause(losses))
-            stored = await self._read(session_id, sealer, enough_to_write(last))
+            stored = await self._read(ref.session_id, sealer, enough_to_write(last))
 
-    async def ensure_log(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
+    async def ensure_log(self, turn_ref: TurnRef) -> bool:
         """See ``ports.conversation_store.ConversationStateStore.ensure_log``."""
-        sealer = self._bound(owner, session_id)
+        sealer = self._bound(turn_ref.conversation)
         while True:
             try:
-                stored = await self._read(session_id, sealer, newest_messages(1))
+                stored = await self._read(
+                    turn_ref.conversation.session_id, sealer, newest_messages(1)
+                )
             except ConversationNotFound:
                 return False
             turn = stored.conversation.open_turn
-            if turn is None or turn.id != turn_id:
+            if turn is None or turn.id != turn_ref.turn_id:
                 return False
-            if await self._commit.ensure_log(owner, stored, turn) in (b"OK", b"OPENED"):
+            if await self._commit.ensure_log(turn_ref.conversation.owner, stored, turn) in (
+                b"OK",
+                b"OPENED",
+            ):
                 return True
 
-    async def forget(self, owner: Owner, session_id: SessionId) -> None:
+    async def forget(self, ref: ConversationRef) -> None:
         """See ``ports.conversation_store.ConversationStateStore.forget``."""
-        sealer = self._bound(owner, session_id)
-        frames = await FrameReader(self._commands, session_id, sealer).newest()
-        belongings = {sealer.belonging(frame) for frame in frames}
+        sealer = self._bound(ref)
+        frames = await FrameReader(self._commands, ref.session_id, sealer).newest()
+        belongings = {sealer.ownership(frame) for frame in frames}
         if frames and Ownership.MINE not in belongings:
             if belongings == {Ownership.OTHER}:
                 return
             # Nothing shows that it is this owner's, so it is not this owner's to delete.
             raise StoredStateUnreadable
-        if not frames and not await self._log.exists_for(owner, session_id):
+        if not frames and not await self._log.exists_for(ref):
             return
         await self._commands.call_idempotent(
-            "forget", "DEL", state_key(session_id), log_key(session_id)
+            "forget", "DEL", state_key(ref.session_id), log_key(ref.session_id)
         )
-        self._log.drop_local(session_id)
+        self._log.drop_local(ref.session_id)
 
-    async def forget_if(self, owner: Owner, session_id: SessionId, predicate: Predicate) -> None:
+    async def forget_if(self, ref: ConversationRef, predicate: Predicate) -> None:
         """See ``ports.conversation_store.ConversationStateStore.forget_if``."""
-        sealer = self._bound(owner, session_id)
+        sealer = self._bound(ref)
         with suppress(ConversationNotFound):
             while True:
-                stored = await self._read(session_id, sealer, newest_messages(1))
+                stored = await self._read(ref.session_id, sealer, newest_messages(1))
                 if (
                     not predicate(stored.conversation)
                     or await self._commit.forget(stored) != b"CONFLICT"
                 ):
                     return
 
-    def _bound(self, owner: Owner, session_id: SessionId) -> BoundSealer:
-        return self._sealer.bound(owner, RecordKind.STATE, session_id)
+    def _bound(self, ref: ConversationRef) -> BoundSealer:
+        return self._sealer.bound(ref.owner, RecordKind.STATE, ref.session_id)
 
     async def _read(
         self, session_id: SessionId, sealer: BoundSealer, enough: StopReading
@@ -308,13 +312,13 @@ class RedisConversationStore:
         return await FrameReader(self._commands, session_id, sealer).read(enough)
 
     async def _begun(
-        self, owner: Owner, session_id: SessionId, base: Conversation | None, last: int | None
+        self, ref: ConversationRef, base: Conversation | None, last: int | None
     ) -> tuple[Stored, BoundSealer]:
-        known = self._known.of(base, owner)
-        if base is not None and known is not None and base.id == session_id:
+        known = self._known.of(base, ref.owner)
+        if base is not None and known is not None and base.id == ref.session_id:
             return known.stored(base), known.sealer
-        sealer = self._bound(owner, session_id)
-        return await self._read(session_id, sealer, enough_to_write(last)), sealer
+        sealer = self._bound(ref)
+        return await self._read(ref.session_id, sealer, enough_to_write(last)), sealer
 
     async def _changed(
         self, stored: Stored, sealer: BoundSealer, change: Change

@@ -115,7 +115,7 @@ def opened(frame: bytes, before: bytes, sealer: BoundSealer) -> OpenedFrame:
     Raises:
         UnsealError, DecodeError: it is not as it was sealed.
     """
-    content = decode_frame(sealer.open(frame, before=before))
+    content = decode_frame(sealer.unseal(frame, before=before))
     return OpenedFrame(place_of(frame, len(content.messages)), content, before)
 
 
@@ -318,7 +318,7 @@ class _Writer:
             RecordTooLarge: together they have more than ``most`` bytes.
         """
         said = self._changed.messages[self._written :]
-        record = encode_frame(said, head=self._changed, size_before=self._size, most=most)
+        record = encode_frame(said, head=self._changed, size_before=self._size, max_bytes=most)
         self._push(record, first, last, len(said))
 
     def _push(self, record: bytes, first: int, last: int, messages: int) -> None:

@@ -96,7 +96,7 @@ class FrameReader:
             at -= 1
 
     def _check_found(self, frames: Sequence[bytes]) -> None:
-        if all(self._sealer.belonging(frame) is Ownership.OTHER for frame in frames):
+        if all(self._sealer.ownership(frame) is Ownership.OTHER for frame in frames):
             raise ConversationNotFound
 
 

@@ -25,11 +25,11 @@ from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.sealing.sealer import BoundSealer, Ownership, RecordKind, Sealer, UnsealError
 from adapters.wire_format.packing import DecodeError
 from adapters.wire_format.turn_piece import decode_entry, encode_entry
-from domain.model.identifiers import Owner, SessionId, TurnId
+from domain.model.identifiers import ConversationRef, SessionId, TurnId, TurnRef
 from domain.model.piece import NumberedPiece
 from domain.model.turn import Turn, TurnEnd
 from ports.errors import StoredStateUnreadable, TurnLogNotFound
-from ports.turn_log import LogEntry
+from ports.turn_log import Batch
 
 END_NUMBER: Final = 2**64 - 1
 """No stream takes an entry behind the one with this number, whatever comes late."""
@@ -38,12 +38,12 @@ END_NUMBER: Final = 2**64 - 1
 class EntrySealer:
     """Seals and opens the entries of one turn's log."""
 
-    def __init__(
-        self, sealer: Sealer, owner: Owner, session_id: SessionId, turn_id: TurnId
-    ) -> None:
+    def __init__(self, sealer: Sealer, turn_ref: TurnRef) -> None:
         """Keys are derived when they are needed."""
-        self._sealer: BoundSealer = sealer.bound(owner, RecordKind.TURN, session_id)
-        self._turn = bytes.fromhex(turn_id)
+        self._sealer: BoundSealer = sealer.bound(
+            turn_ref.conversation.owner, RecordKind.TURN, turn_ref.conversation.session_id
+        )
+        self._turn = bytes.fromhex(turn_ref.turn_id)
 
     def head(self) -> bytes:
         """The entry that opens a log: it holds nothing and says whose it is."""
@@ -57,16 +57,16 @@ class EntrySealer:
 
     def is_ours(self, head: bytes) -> bool:
         """Whether the log is this owner's, by its head."""
-        return self._sealer.belonging(head) is Ownership.MINE
+        return self._sealer.ownership(head) is Ownership.MINE
 
-    def opened(self, number: int, sealed: bytes) -> list[LogEntry]:
+    def opened(self, number: int, sealed: bytes) -> Batch:
         """What the entry ``number`` holds.
 
         Raises:
             StoredStateUnreadable: it is not as it was sealed.
         """
         try:
-            return decode_entry(self._sealer.open(sealed, before=self._place(number)))
+            return decode_entry(self._sealer.unseal(sealed, before=self._place(number)))
         except (UnsealError, DecodeError) as error:
             raise StoredStateUnreadable from error
 
@@ -88,7 +88,7 @@ class Log:
 
     left: timedelta
     has_ended: bool
-    entries: Sequence[LogEntry]
+    batch: Batch
 
     @property
     def silence(self) -> timedelta:
@@ -104,25 +104,25 @@ class LogReader:
         self._commands = commands
         self._sealer = sealer
 
-    async def exists_for(self, owner: Owner, session_id: SessionId) -> bool:
+    async def exists_for(self, ref: ConversationRef) -> bool:
         """Whether there is a log, and of this owner.
 
         Raises:
             StoredStateUnreadable: what stands there is no log of ours.
         """
         entries: list[Any] = await self._commands.call_idempotent(
-            "follow", "XRANGE", log_key(session_id), "-", "+", "COUNT", 1
+            "follow", "XRANGE", log_key(ref.session_id), "-", "+", "COUNT", 1
         )
         if not entries:
             return False
         try:
             _, turn_id, _, head = entries[0][1]
-            known = EntrySealer(self._sealer, owner, session_id, TurnId(turn_id.decode()))
+            known = EntrySealer(self._sealer, TurnRef(ref, TurnId(turn_id.decode())))
         except ValueError as error:
             raise StoredStateUnreadable from error
         return known.is_ours(head)
 
-    async def read(self, owner: Owner, session_id: SessionId, turn_id: TurnId, after: int) -> Log:
+    async def read(self, turn_ref: TurnRef, after: int) -> Log:
         """The entries behind piece ``after``, the end last.
 
         Raises:
@@ -130,11 +130,16 @@ class LogReader:
             StoredStateUnreadable: an entry does not open, or one before it is missing.
         """
         answer = await self._commands.run_script(
-            "follow", READ, (log_key(session_id),), turn_id, after + 1, repeat=True
+            "follow",
+            READ,
+            (log_key(turn_ref.conversation.session_id),),
+            turn_ref.turn_id,
+            after + 1,
+            repeat=True,
         )
         if isinstance(answer, bytes):
             raise TurnLogNotFound
-        sealed = EntrySealer(self._sealer, owner, session_id, turn_id)
+        sealed = EntrySealer(self._sealer, TurnRef(turn_ref.conversation, turn_ref.turn_id))
         try:
             return _log_of(answer, sealed, after)
         except (ValueError, LookupError, TypeError) as error:
@@ -146,25 +151,24 @@ def _log_of(answer: Sequence[Any], sealed: EntrySealer, after: int) -> Log:
     _, head, left, has_ended, entries = answer
     if not sealed.is_ours(head):
         raise TurnLogNotFound
-    found = [one for entry in entries for one in _opened(sealed, entry)]
-    wanted = list(_in_order(found, after))
-    return Log(timedelta(milliseconds=left), bool(has_ended), wanted)
+    batches = [_opened(sealed, entry) for entry in entries]
+    pieces = _in_order((piece for batch in batches for piece in batch.pieces), after)
+    end = batches[-1].end if batches else None
+    return Log(timedelta(milliseconds=left), bool(has_ended), Batch(pieces=pieces, end=end))
 
 
-def _in_order(found: Iterable[LogEntry], after: int) -> Iterator[LogEntry]:
+def _in_order(pieces: Iterable[NumberedPiece], after: int) -> Iterator[NumberedPiece]:
     """Each piece behind ``after`` once: one that was sent and not acknowledged is sent again."""
-    for one in found:
-        if isinstance(one, TurnEnd):
-            yield one
-        elif one.number > after + 1:
+    for piece in pieces:
+        if piece.number > after + 1:
             # What was lost is written again before anything is put behind it.
             raise StoredStateUnreadable
-        elif one.number > after:
-            after = one.number
-            yield one
+        if piece.number > after:
+            after = piece.number
+            yield piece
 
 
-def _opened(sealed: EntrySealer, entry: tuple[bytes, list[bytes]]) -> list[LogEntry]:
+def _opened(sealed: EntrySealer, entry: tuple[bytes, list[bytes]]) -> Batch:
     entry_id, fields = entry
     return sealed.opened(int(entry_id.partition(b"-")[2]), fields[1])
 
@@ -177,15 +181,14 @@ class LogWriter:
         self._commands = commands
         self._sealer = sealer
 
-    def head(self, owner: Owner, session_id: SessionId, turn: Turn) -> tuple[str, str, bytes, int]:
+    def head(self, ref: ConversationRef, turn: Turn) -> tuple[str, str, bytes, int]:
         """What opens the turn's log: turn id, entry id, entry, stay in milliseconds."""
-        entry = EntrySealer(self._sealer, owner, session_id, turn.id).head()
+        entry = EntrySealer(self._sealer, TurnRef(ref, turn.id)).head()
         return turn.id, f"{turn.number}-0", entry, milliseconds(RUNNING_STAY)
 
     async def append(
         self,
-        owner: Owner,
-        session_id: SessionId,
+        ref: ConversationRef,
         turn: Turn,
         pieces: Sequence[NumberedPiece],
         behind: int,
@@ -196,9 +199,9 @@ class LogWriter:
             StoreUnavailable: Redis does not answer.
         """
         number = pieces[-1].number if pieces else ""
-        entries = EntrySealer(self._sealer, owner, session_id, turn.id)
+        entries = EntrySealer(self._sealer, TurnRef(ref, turn.id))
         entry = entries.entry(pieces[-1].number, pieces) if pieces else b""
-        key, stay = log_key(session_id), milliseconds(RUNNING_STAY)
+        key, stay = log_key(ref.session_id), milliseconds(RUNNING_STAY)
         answer: bytes = await self._commands.run_script(
             "log", APPEND, (key,), turn.id, stay, behind, number, entry, repeat=False
         )
@@ -206,8 +209,7 @@ class LogWriter:
 
     async def end(
         self,
-        owner: Owner,
-        session_id: SessionId,
+        ref: ConversationRef,
         turn: Turn,
         end: TurnEnd,
         *,
@@ -219,9 +221,9 @@ class LogWriter:
         Raises:
             StoreUnavailable: Redis does not answer.
         """
-        entries = EntrySealer(self._sealer, owner, session_id, turn.id)
+        entries = EntrySealer(self._sealer, TurnRef(ref, turn.id))
         entry = entries.entry(END_NUMBER, pieces, end)
-        key, stay = log_key(session_id), milliseconds(ENDED_STAY)
+        key, stay = log_key(ref.session_id), milliseconds(ENDED_STAY)
         answer: bytes = await self._commands.run_script(
             "log", END, (key,), turn.id, stay, behind, entry, repeat=True
         )

@@ -18,11 +18,11 @@ from adapters.encrypted_redis.keys_and_scripts import RUNNING_STAY
 from adapters.encrypted_redis.log_stream import END_NUMBER, LogReader, LogWriter
 from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.sealing.sealer import Sealer
-from domain.model.identifiers import Owner, SessionId, TurnId
+from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnRef
 from domain.model.piece import NumberedPiece, size_in_bytes
 from domain.model.turn import Turn, TurnEnd
 from ports.clock import Clock
-from ports.turn_log import AppendResult, LogEntry
+from ports.turn_log import AppendResult, Batch
 
 
 @frozen(kw_only=True)
@@ -129,10 +129,9 @@ class LocalTurn:
                 return True
         return False
 
-    def entries_after(self, after: int) -> list[LogEntry]:
-        """What there is behind piece ``after``, the end last."""
-        pieces: list[LogEntry] = [*self.pieces[after:]]
-        return [*pieces, self.end] if self.end else pieces
+    def batch_after(self, after: int) -> Batch:
+        """The pieces after piece ``after``, and the end if there is one."""
+        return Batch(pieces=self.pieces[after:], end=self.end)
 
 
 def _looked_at(in_flight: "asyncio.Task[AppendResult]") -> None:
@@ -167,18 +166,18 @@ class RedisTurnLog:
         self._writer = LogWriter(commands, sealer)
         self._producing: OrderedDict[SessionId, LocalTurn] = OrderedDict()
 
-    def head(self, owner: Owner, session_id: SessionId, turn: Turn) -> tuple[str, str, bytes, int]:
+    def head(self, ref: ConversationRef, turn: Turn) -> tuple[str, str, bytes, int]:
         """What opens the turn's log: turn id, entry id, entry, stay in milliseconds."""
-        return self._writer.head(owner, session_id, turn)
+        return self._writer.head(ref, turn)
 
-    def opened(self, owner: Owner, session_id: SessionId, turn: Turn) -> None:
+    def opened(self, ref: ConversationRef, turn: Turn) -> None:
         """Redis has opened the turn's log for a writer in this process."""
-        self.drop_local(session_id)
+        self.drop_local(ref.session_id)
         now = self._clock.monotonic()
         oldest = next(iter(self._producing), None)
         if oldest is not None and self._producing[oldest].is_over(now):
             self.drop_local(oldest)
-        self._producing[session_id] = LocalTurn(owner, turn, now)
+        self._producing[ref.session_id] = LocalTurn(ref.owner, turn, now)
 
     def drop_local(self, session_id: SessionId) -> None:
         """Keep nothing of this conversation's turn in memory; its followers look at Redis."""
@@ -187,18 +186,18 @@ class RedisTurnLog:
             producing.stop_flushing()
             producing.wake()
 
-    async def exists_for(self, owner: Owner, session_id: SessionId) -> bool:
+    async def exists_for(self, ref: ConversationRef) -> bool:
         """Whether there is a log, and of this owner."""
-        return await self._reader.exists_for(owner, session_id)
+        return await self._reader.exists_for(ref)
 
     async def append(
-        self, owner: Owner, session_id: SessionId, turn: Turn, pieces: Sequence[NumberedPiece]
+        self, ref: ConversationRef, turn: Turn, pieces: Sequence[NumberedPiece]
     ) -> AppendResult:
         """See ``ports.turn_log.TurnLog.append``."""
-        producing = self._own(owner, session_id, turn.id)
+        producing = self._own(TurnRef(ref, turn.id))
         if producing is None:
             behind = pieces[0].number - 1 if pieces else 0
-            answer = await self._writer.append(owner, session_id, turn, pieces, behind)
+            answer = await self._writer.append(ref, turn, pieces, behind)
             return _WRITINGS[answer]
         producing.alive_at = now = self._clock.monotonic()
         if not producing.continues_with(pieces):
@@ -206,9 +205,9 @@ class RedisTurnLog:
         producing.add(pieces)
         is_due = not pieces or producing.is_due(now, self._batching)
         if producing.is_in_flight or self._commands.is_crowded or not is_due:
-            self._flush_soon(session_id, producing)
+            self._flush_soon(ref.session_id, producing)
             return producing.writing
-        in_flight = producing.send(self._flush(session_id, producing))
+        in_flight = producing.send(self._flush(ref.session_id, producing))
         # A Redis that takes longer holds up nobody: the writer learns of it with its next piece.
         done, _ = await asyncio.wait([in_flight], timeout=self._batching.within.total_seconds())
         return in_flight.result() if done else producing.writing
@@ -232,7 +231,7 @@ class RedisTurnLog:
         owner, turn, behind = producing.owner, producing.turn, producing.sent
         producing.sent_at, producing.has_failed = self._clock.monotonic(), True
         pieces = list(producing.unsent)
-        answer = await self._writer.append(owner, session_id, turn, pieces, behind)
+        answer = await self._writer.append(ConversationRef(owner, session_id), turn, pieces, behind)
         producing.has_failed = False
         if answer == _BEHIND:
             # Redis came back without some of what it had, and gets all of it again.
@@ -244,52 +243,49 @@ class RedisTurnLog:
             self._drop(session_id, producing)
         return producing.writing
 
-    async def end(self, owner: Owner, session_id: SessionId, turn: Turn, end: TurnEnd) -> None:
+    async def end(self, ref: ConversationRef, turn: Turn, end: TurnEnd) -> None:
         """See ``ports.turn_log.TurnLog.end``."""
-        ours = self._own(owner, session_id, turn.id)
+        ours = self._own(TurnRef(ref, turn.id))
         if ours is None:
-            await self._writer.end(owner, session_id, turn, end)
+            await self._writer.end(ref, turn, end)
             return
         ours.stop_flushing()
         try:
-            ending = partial(self._writer.end, owner, session_id, turn, end)
+            ending = partial(self._writer.end, ref, turn, end)
             if await ending(pieces=ours.unsent, behind=ours.sent) == _BEHIND:
                 await ending(pieces=ours.pieces)
         finally:
             # Those who follow here need not wait for a log that is away.
             ours.end = end
-            self._drop(session_id, ours)
+            self._drop(ref.session_id, ours)
 
     def _drop(self, session_id: SessionId, producing: LocalTurn) -> None:
         if self._producing.get(session_id) is producing:
             self.drop_local(session_id)
 
-    async def stop(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
+    async def stop(self, turn_ref: TurnRef) -> bool:
         """See ``ports.turn_log.TurnLog.stop``."""
-        if not await self._reader.exists_for(owner, session_id):
+        if not await self._reader.exists_for(turn_ref.conversation):
             return False
-        return await self._writer.stop(session_id, turn_id) == b"OK"
+        return await self._writer.stop(turn_ref.conversation.session_id, turn_ref.turn_id) == b"OK"
 
-    async def read(
-        self, owner: Owner, session_id: SessionId, turn_id: TurnId, after: int, wait: timedelta
-    ) -> Sequence[LogEntry]:
+    async def read(self, turn_ref: TurnRef, after: int, wait: timedelta) -> Batch:
         """See ``ports.turn_log.TurnLog.read``."""
         deadline, pause = self._clock.monotonic() + wait, _FIRST_LOOK
         while True:
-            producing = self._own(owner, session_id, turn_id)
+            producing = self._own(turn_ref)
             if producing is not None:
-                entries: Sequence[LogEntry] = producing.entries_after(after)
+                batch = producing.batch_after(after)
             else:
-                log = await self._reader.read(owner, session_id, turn_id, after)
-                entries = log.entries
+                batch = (await self._reader.read(turn_ref, after)).batch
             left = deadline - self._clock.monotonic()
-            if entries or left <= timedelta():
-                return entries
+            if not batch.is_empty or left <= timedelta():
+                return batch
             if producing is not None:
                 await producing.changed_within(left)
-                entries = producing.entries_after(after)
-                if entries:
-                    return entries
+                batch = producing.batch_after(after)
+                if not batch.is_empty:
+                    return batch
             else:
                 await self._clock.sleep(min(pause, left))
                 pause = min(pause * 2, _SELDOM)
@@ -298,21 +294,25 @@ class RedisTurnLog:
         """See ``ports.turn_log.TurnLog.healthy_for``."""
         return self._commands.healthy_for
 
-    async def silence(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> timedelta:
+    async def silence(self, turn_ref: TurnRef) -> timedelta:
         """See ``ports.turn_log.TurnLog.silence``."""
-        producing = self._own(owner, session_id, turn_id)
+        producing = self._own(turn_ref)
         if producing is not None:
             return self._clock.monotonic() - producing.alive_at
-        log = await self._reader.read(owner, session_id, turn_id, END_NUMBER - 1)
+        log = await self._reader.read(turn_ref, END_NUMBER - 1)
         # A Redis that froze makes every turn look silent, also those whose writers live.
         return min(log.silence, self.healthy_for())
 
-    def _own(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> LocalTurn | None:
-        producing = self._producing.get(session_id)
-        if producing is None or producing.turn.id != turn_id or producing.owner != owner:
+    def _own(self, turn_ref: TurnRef) -> LocalTurn | None:
+        producing = self._producing.get(turn_ref.conversation.session_id)
+        if (
+            producing is None
+            or producing.turn.id != turn_ref.turn_id
+            or producing.owner != turn_ref.conversation.owner
+        ):
             return None
         if not producing.is_over(self._clock.monotonic()):
             return producing
         # Redis has let go of a log whose writer fell silent, and so do we.
-        self.drop_local(session_id)
+        self.drop_local(turn_ref.conversation.session_id)
         return None

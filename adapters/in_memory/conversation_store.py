@@ -21,7 +21,7 @@ from domain.model.errors import (
     ConversationTooLarge,
     OlderMessagesNeeded,
 )
-from domain.model.identifiers import Owner, SessionId, TurnId
+from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnRef
 from domain.model.limits import MAX_CONVERSATION_BYTES
 from domain.model.message import (
     Message,
@@ -97,31 +97,26 @@ class InMemoryConversationStore:
             raise ConversationExists
         self._write(owner, None, conversation)
 
-    async def load(
-        self, owner: Owner, session_id: SessionId, last: int | None = None
-    ) -> Conversation:
+    async def load(self, ref: ConversationRef, last: int | None = None) -> Conversation:
         """See ``ports.conversation_store.ConversationStateStore.load``."""
-        return tail_of(self._record(owner, session_id).conversation, last)
+        return tail_of(self._record(ref).conversation, last)
 
-    async def page(
-        self, owner: Owner, session_id: SessionId, before: int | None, limit: int
-    ) -> Page:
+    async def page(self, ref: ConversationRef, before: int | None, limit: int) -> Page:
         """See ``ports.conversation_store.ConversationStateStore.page``."""
-        messages = self._record(owner, session_id).conversation.messages
+        messages = self._record(ref).conversation.messages
         older = tuple(said for said in messages if before is None or said.number < before)
         shown = older[-limit:]
         return Page(messages=shown, next=shown[0].number if len(shown) < len(older) else None)
 
     async def update(
         self,
-        owner: Owner,
-        session_id: SessionId,
+        ref: ConversationRef,
         change: Change,
         base: Conversation | None = None,  # noqa: ARG002 - reading costs nothing here
         last: int | None = None,
     ) -> Conversation:
         """See ``ports.conversation_store.ConversationStateStore.update``."""
-        record = self._record(owner, session_id)
+        record = self._record(ref)
         whole = record.conversation
         tail = tail_of(whole, last)
         try:
@@ -130,38 +125,38 @@ class InMemoryConversationStore:
             tail = whole
             changed = change(whole)
         if changed != tail:
-            self._write(owner, record, _rejoined(whole, changed))
+            self._write(ref.owner, record, _rejoined(whole, changed))
         return tail_of(changed, last)
 
-    async def ensure_log(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
+    async def ensure_log(self, turn_ref: TurnRef) -> bool:
         """See ``ports.conversation_store.ConversationStateStore.ensure_log``."""
         try:
-            turn = self._record(owner, session_id).conversation.open_turn
+            turn = self._record(turn_ref.conversation).conversation.open_turn
         except ConversationNotFound:
             return False
-        if turn is None or turn.id != turn_id:
+        if turn is None or turn.id != turn_ref.turn_id:
             return False
-        if not self._log.is_there(owner, session_id):
-            self._log.open(owner, session_id, turn)
+        if not self._log.is_there(turn_ref.conversation):
+            self._log.open(turn_ref.conversation, turn)
         return True
 
-    async def forget(self, owner: Owner, session_id: SessionId) -> None:
+    async def forget(self, ref: ConversationRef) -> None:
         """See ``ports.conversation_store.ConversationStateStore.forget``."""
-        record = self._alive(session_id)
-        if record is not None and compare_digest(record.owner.secret, owner.secret):
-            self._drop(session_id)
+        record = self._alive(ref.session_id)
+        if record is not None and compare_digest(record.owner.secret, ref.owner.secret):
+            self._drop(ref.session_id)
 
-    async def forget_if(self, owner: Owner, session_id: SessionId, predicate: Predicate) -> None:
+    async def forget_if(self, ref: ConversationRef, predicate: Predicate) -> None:
         """See ``ports.conversation_store.ConversationStateStore.forget_if``."""
         with suppress(ConversationNotFound):
-            if predicate(self._record(owner, session_id).conversation):
-                self._drop(session_id)
+            if predicate(self._record(ref).conversation):
+                self._drop(ref.session_id)
 
-    def _record(self, owner: Owner, session_id: SessionId) -> _Record:
-        record = self._alive(session_id)
-        if record is None or not compare_digest(record.owner.secret, owner.secret):
+    def _record(self, ref: ConversationRef) -> _Record:
+        record = self._alive(ref.session_id)
+        if record is None or not compare_digest(record.owner.secret, ref.owner.secret):
             raise ConversationNotFound
-        self._records.move_to_end(session_id)
+        self._records.move_to_end(ref.session_id)
         return record
 
     def _alive(self, session_id: SessionId) -> _Record | None:
@@ -180,7 +175,7 @@ class InMemoryConversationStore:
         self._records[conversation.id] = _Record(owner, conversation, size)
         self._records.move_to_end(conversation.id)
         if opened:
-            self._log.open(owner, conversation.id, opened)
+            self._log.open(ConversationRef(owner, conversation.id), opened)
         self._make_room()
 
     def _make_room(self) -> None:

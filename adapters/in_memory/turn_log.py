@@ -12,12 +12,12 @@ from typing import Final
 from attrs import define, field
 
 from adapters.in_memory.expiries import Expiries
-from domain.model.identifiers import Owner, SessionId, TurnId
+from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnId, TurnRef
 from domain.model.piece import NumberedPiece, counted_bytes
 from domain.model.turn import Turn, TurnEnd
 from ports.clock import Clock
 from ports.errors import TurnLogNotFound
-from ports.turn_log import AppendResult, LogEntry
+from ports.turn_log import AppendResult, Batch
 
 _KEPT_WHILE_RUNNING: Final = timedelta(minutes=10)
 _KEPT_AFTER_END: Final = timedelta(seconds=60)
@@ -41,15 +41,14 @@ class _Log:
         self.changed.set()
         self.changed = asyncio.Event()
 
-    def behind(self, after: int) -> list[LogEntry]:
-        # A writer may begin anew behind what was lost, so places are not positions.
-        pieces = (piece for piece in self.pieces[-(self._last - after) :] if piece.number > after)
-        entries: list[LogEntry] = list(pieces) if self._last > after else []
-        return [*entries, self.end] if self.end else entries
-
     @property
-    def _last(self) -> int:
+    def last_number(self) -> int:
         return self.pieces[-1].number if self.pieces else 0
+
+    def after(self, number: int) -> Batch:
+        # After a lost log, numbering may have gaps, so a piece number is not a list index.
+        newest = self.pieces[-max(self.last_number - number, 1) :]
+        return Batch(pieces=(piece for piece in newest if piece.number > number), end=self.end)
 
 
 class InMemoryTurnLog:
@@ -67,16 +66,16 @@ class InMemoryTurnLog:
         self._expiries = Expiries()
         self._ended: dict[SessionId, int] = {}
 
-    def open(self, owner: Owner, session_id: SessionId, turn: Turn) -> None:
+    def open(self, ref: ConversationRef, turn: Turn) -> None:
         """Begin the log of a new turn; whoever read the old turn's learns that it is gone."""
         self._forget_expired()
-        self.forget(session_id)
-        log = self._logs[session_id] = _Log(owner, turn.id, self._clock.monotonic())
-        self._stay(session_id, log)
+        self.forget(ref.session_id)
+        log = self._logs[ref.session_id] = _Log(ref.owner, turn.id, self._clock.monotonic())
+        self._stay(ref.session_id, log)
 
-    def is_there(self, owner: Owner, session_id: SessionId) -> bool:
+    def is_there(self, ref: ConversationRef) -> bool:
         """Whether there is a log, and of this owner."""
-        return self._found(owner, session_id) is not None
+        return self._found(ref) is not None
 
     def forget(self, session_id: SessionId) -> None:
         """Delete the log; absent is no error."""
@@ -87,75 +86,72 @@ class InMemoryTurnLog:
             log.wake_readers()
 
     async def append(
-        self, owner: Owner, session_id: SessionId, turn: Turn, pieces: Sequence[NumberedPiece]
+        self, ref: ConversationRef, turn: Turn, pieces: Sequence[NumberedPiece]
     ) -> AppendResult:
         """See ``ports.turn_log.TurnLog.append``."""
-        log = self._found(owner, session_id)
+        log = self._found(ref)
         if log is None:
             return AppendResult.GONE
         if log.turn_id != turn.id or log.end is not None:
             return AppendResult.SUPERSEDED
-        self._stay(session_id, log)
-        last = log.pieces[-1].number if log.pieces else 0
-        news = [piece for piece in pieces if piece.number > last]
+        self._stay(ref.session_id, log)
+        news = [piece for piece in pieces if piece.number > log.last_number]
         if news:
             log.pieces.extend(news)
             log.size += sum(counted_bytes(numbered.piece) for numbered in news)
             log.wake_readers()
         return AppendResult.STOPPED if log.stopped else AppendResult.CONTINUE
 
-    async def end(self, owner: Owner, session_id: SessionId, turn: Turn, end: TurnEnd) -> None:
+    async def end(self, ref: ConversationRef, turn: Turn, end: TurnEnd) -> None:
         """See ``ports.turn_log.TurnLog.end``."""
-        log = self._found(owner, session_id)
+        log = self._found(ref)
         if log is not None and log.turn_id == turn.id and log.end is None:
             log.end = end
-            self._stay(session_id, log)
+            self._stay(ref.session_id, log)
             log.wake_readers()
-            self._ended[session_id] = log.size
+            self._ended[ref.session_id] = log.size
             self._make_room()
 
-    async def stop(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
+    async def stop(self, turn_ref: TurnRef) -> bool:
         """See ``ports.turn_log.TurnLog.stop``."""
-        log = self._found(owner, session_id)
-        if log is None or log.turn_id != turn_id or log.end is not None:
+        log = self._found(turn_ref.conversation)
+        if log is None or log.turn_id != turn_ref.turn_id or log.end is not None:
             return False
         log.stopped = True
         return True
 
-    async def read(
-        self, owner: Owner, session_id: SessionId, turn_id: TurnId, after: int, wait: timedelta
-    ) -> Sequence[LogEntry]:
+    async def read(self, turn_ref: TurnRef, after: int, wait: timedelta) -> Batch:
         """See ``ports.turn_log.TurnLog.read``."""
-        log = self._log_of(owner, session_id, turn_id)
-        entries = log.behind(after)
-        if entries or not wait:
-            return entries
+        log = self._log_of(turn_ref)
+        batch = log.after(after)
+        if not batch.is_empty or not wait:
+            return batch
         with suppress(TimeoutError):
             async with asyncio.timeout(wait.total_seconds()):
-                while not entries:
+                while batch.is_empty:
                     await log.changed.wait()
-                    entries = self._log_of(owner, session_id, turn_id).behind(after)
-        return entries
+                    batch = self._log_of(turn_ref).after(after)
+        return batch
 
     def healthy_for(self) -> timedelta:
         """See ``ports.turn_log.TurnLog.healthy_for``."""
         return timedelta.max
 
-    async def silence(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> timedelta:
+    async def silence(self, turn_ref: TurnRef) -> timedelta:
         """See ``ports.turn_log.TurnLog.silence``."""
-        log = self._log_of(owner, session_id, turn_id)
+        log = self._log_of(turn_ref)
         return self._clock.monotonic() - log.alive_at
 
-    def _log_of(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> _Log:
-        log = self._found(owner, session_id)
-        if log is None or log.turn_id != turn_id:
+    def _log_of(self, turn_ref: TurnRef) -> _Log:
+        log = self._found(turn_ref.conversation)
+        if log is None or log.turn_id != turn_ref.turn_id:
             raise TurnLogNotFound
         return log
 
-    def _found(self, owner: Owner, session_id: SessionId) -> _Log | None:
+    def _found(self, ref: ConversationRef) -> _Log | None:
         self._forget_expired()
-        log = self._logs.get(session_id)
-        return log if log is not None and log.owner == owner else None
+        log = self._logs.get(ref.session_id)
+        return log if log is not None and log.owner == ref.owner else None
 
     def _forget_expired(self) -> None:
         """Also those that nobody reads any more."""

@@ -1,1 +1,1 @@
-"""Who writes the replies."""
+"""Language models: OpenAI-compatible servers and the built-in script."""

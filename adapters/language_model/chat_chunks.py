@@ -1,10 +1,7 @@
-"""The chunks of an OpenAI-compatible server's stream, read as leniently as servers write them.
+"""The chunks of an OpenAI-compatible server's stream, decoded leniently.
 
-Sources: the OpenAI API reference, "The chat completion chunk object"; for contents as lists of
-parts and for what a model thinks in them, Mistral's API reference, "Chat completion".
-
-Characters that come in halves: a character beyond U+FFFF is two escapes in JSON, and a server
-that streams may send them apart.
+Sources: the OpenAI API reference, "The chat completion chunk object"; for content that is a list
+of parts, and for reasoning inside it, Mistral's API reference, "Chat completion".
 """
 
 import json
@@ -19,118 +16,126 @@ from domain.model.message import Usage
 from ports.language_model import MalformedStream
 
 
-class Function(Struct):
-    """More of a call's name and arguments."""
+class FunctionDelta(Struct):
+    """The next part of a call's name and arguments."""
 
     name: str | None = None
     arguments: str | None = None
 
 
-class ToolCall(Struct):
-    """More of one call; what tells it from others may be missing."""
+class ToolCallDelta(Struct):
+    """The next part of one call; servers may leave out ``index`` and ``id``."""
 
     index: int | None = None
     id: str | None = None
-    function: Function | None = None
+    function: FunctionDelta | None = None
 
 
 class Delta(Struct):
-    """What is new."""
+    """The next part of the reply."""
 
     content: Any = None
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: Any = None
-    tool_calls: list[ToolCall] | None = None
+    tool_calls: list[ToolCallDelta] | None = None
 
 
 class Choice(Struct):
-    """One answer; there is only one."""
+    """One of the replies that the model writes at once; we request a single one."""
 
     delta: Delta | None = None
     finish_reason: str | None = None
 
 
 class Chunk(Struct):
-    """One event."""
+    """The document of one event."""
 
     choices: list[Choice] | None = None
     usage: Any = None
     error: Any = None
 
 
-_chunks: Final = msgspec.json.Decoder(Chunk)
+_decoder: Final = msgspec.json.Decoder(Chunk)
 
 
-def decoded(data: bytes) -> Chunk:
-    """The chunk in ``data``.
+def decode_chunk(data: bytes) -> Chunk:
+    """Decode one chunk.
 
     Raises:
-        MalformedStream: there is none.
+        MalformedStream: ``data`` is not a chunk.
     """
     try:
-        return _chunks.decode(data)
+        return _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        # Half of a character is legal JSON, which msgspec does not take.
+        # JSON allows a lone surrogate escape, msgspec does not.
         return msgspec.convert(json.loads(data), Chunk)
     except (ValueError, RecursionError, msgspec.MsgspecError):
-        # The cause may repeat what the model said.
+        # The cause may repeat text of the reply.
         raise MalformedStream from None
 
 
 def text_of(content: Any) -> str:
-    """The text of a content: of all its parts when it is a list."""
+    """The text of a content, which is a string or a list of parts; empty if it has none."""
     if isinstance(content, str):
         return content
-    return "".join(map(text_of, _each(content, "text")))
+    return "".join(map(text_of, _part_values(content, "text")))
 
 
 def reasoning_of(content: Any) -> str:
-    """What the model thinks aloud in a content that is a list of parts."""
-    return "".join(map(text_of, _each(content, "thinking")))
+    """The reasoning in a content that is a list of parts; empty if it has none."""
+    return "".join(map(text_of, _part_values(content, "thinking")))
 
 
-def usage_of(told: Any) -> Usage | None:
-    """The counts that were told; absent when none was, or nothing to be understood."""
-    if not isinstance(told, dict):
+def usage_of(usage: Any) -> Usage | None:
+    """The token counts in a chunk's ``usage``; None if it is not an object."""
+    if not isinstance(usage, dict):
         return None
-    counts = [_count(told.get(name)) for name in ("prompt_tokens", "completion_tokens")]
-    return Usage(input_tokens=counts[0], output_tokens=counts[1])
+    return Usage(
+        input_tokens=_count(usage.get("prompt_tokens")),
+        output_tokens=_count(usage.get("completion_tokens")),
+    )
 
 
-def _each(content: Any, name: str) -> Iterator[Any]:
+def _part_values(content: Any, name: str) -> Iterator[Any]:
     for part in content if isinstance(content, list) else ():
         if isinstance(part, dict) and name in part:
             yield part[name]
 
 
-def _count(told: Any) -> int | None:
-    is_number = isinstance(told, int | float) and not isinstance(told, bool)
-    return int(told) if is_number and told == told // 1 and told >= 0 else None
+def _count(value: Any) -> int | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return int(value) if is_number and value == value // 1 and value >= 0 else None
 
 
 @define
 class SurrogateJoiner:
-    """One run of text, put together from the strings that come."""
+    """Joins surrogate pairs that a server splits between two chunks of one text.
 
-    _half: str = ""
+    A character beyond U+FFFF may be written as two escapes in JSON, a high and a low surrogate.
+    """
 
-    def of(self, text: str) -> str:
-        """What is whole of it by now; a half whose other half never comes is U+FFFD."""
-        text = self._half + text
-        self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
-        return replace_lone_surrogates(text[: len(text) - len(self._half)])
+    _pending: str = ""
 
-    def rest(self) -> str:
-        """U+FFFD if only half a character came last."""
-        half, self._half = self._half, ""
-        return replace_lone_surrogates(half)
+    def add(self, text: str) -> str:
+        """The text so far not returned, without a high surrogate at its end: that one waits.
+
+        Surrogates without a partner become U+FFFD.
+        """
+        text = self._pending + text
+        self._pending = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
+        return replace_lone_surrogates(text[: len(text) - len(self._pending)])
+
+    def flush(self) -> str:
+        """U+FFFD if a high surrogate is still waiting, else an empty text."""
+        pending, self._pending = self._pending, ""
+        return replace_lone_surrogates(pending)
 
 
 def replace_lone_surrogates(text: str) -> str:
-    """The text with its halves joined, and those that stay alone as U+FFFD."""
+    """The text with surrogate pairs joined and lone surrogates replaced by U+FFFD."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,9 +1,10 @@
-"""Any OpenAI-compatible server, by ``POST /chat/completions`` with streaming."""
+"""A model on any OpenAI-compatible server: ``POST /chat/completions`` with streaming."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Final
 
 import aiohttp
@@ -19,22 +20,23 @@ from domain.model.prompt import Prompt
 from ports.clock import Clock
 from ports.language_model import MalformedStream, ModelBusy, ModelTimedOut, ModelUnavailable
 
-_PAUSES: Final = (timedelta(seconds=0.5), timedelta(seconds=2))
-"""Before each repetition, unless the server says how long to wait."""
+_RETRY_PAUSES: Final = (timedelta(seconds=0.5), timedelta(seconds=2))
+"""The pause before each retry, unless the server says how long to wait."""
 
-_AFTER_THE_LAST_WORD: Final = 2.0
+_REMAINDER_SECONDS: Final = 2.0
+"""The limit for what follows a complete reply, and for the body of an error."""
+
 _ERROR_MAX_BYTES: Final = 65_536
-_OK: Final = 200
 
 
 @frozen(kw_only=True)
 class Timeouts:
-    """How long a model is waited for.
+    """How long to wait for a model.
 
     Attributes:
-        connect: for a connection, each time one is tried.
-        first_piece: from the request to the first piece, repetitions included.
-        silence: from one piece to the next.
+        connect: for one attempt to connect.
+        first_piece: from the request to the first piece, retries included.
+        silence: between two pieces.
     """
 
     connect: timedelta
@@ -45,73 +47,74 @@ class Timeouts:
 class ChatCompletions:
     """A model behind an OpenAI-compatible server.
 
-    A request is repeated only while no piece of its reply has come: twice, when no connection came
-    about, on 429 and on 5xx. Extras that a server refuses by name are left out from then on.
+    A request is retried twice if the connection fails and on 408, 429 and 5xx, never after the
+    reply has started. Optional parameters that the server rejects by name are not sent again.
     """
 
     def __init__(
-        self, *, session: ClientSession, url: str, name: str, patience: Timeouts, clock: Clock
+        self, *, session: ClientSession, url: str, name: str, timeouts: Timeouts, clock: Clock
     ) -> None:
-        """``url`` is the endpoint itself; ``clock`` counts the pauses before repetitions."""
+        """``url`` is the endpoint itself; ``clock`` measures the pauses before retries."""
         self.name = name
         self._session = session
         self._url = url
-        self._patience = patience
+        self._timeouts = timeouts
         self._clock = clock
-        self._without: frozenset[str] = frozenset()
+        self._rejected: frozenset[str] = frozenset()
 
     async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
         """See ``ports.language_model.LanguageModel.reply``."""
-        deadline = _now() + self._patience.first_piece.total_seconds()
+        deadline = _now() + self._timeouts.first_piece.total_seconds()
         response = await self._post_with_retries(prompt, deadline)
-        stream = ChatStream(_called(prompt))
+        stream = ChatStream(_used_call_ids(prompt))
         try:
             while data := await _read(response, stream, deadline):
-                spoken = False
+                has_pieces = False
                 for piece in stream.feed(data):
-                    spoken = True
+                    has_pieces = True
                     yield piece
-                if spoken:
-                    deadline = _now() + self._patience.silence.total_seconds()
+                if has_pieces:
+                    deadline = _now() + self._timeouts.silence.total_seconds()
             for piece in stream.end():
                 yield piece
             yield stream.finish()
         finally:
-            # Cuts the connection, and with it work that nobody needs, unless all has been read:
-            # then the connection is free for the next reply already.
+            # Closes the connection, which stops the model, unless the response was read to its
+            # end: then the connection is back in the pool already.
             response.close()
 
     async def _post_with_retries(self, prompt: Prompt, deadline: float) -> ClientResponse:
-        for pause in _PAUSES:
+        for pause in _RETRY_PAUSES:
             try:
                 return await self._post_dropping_refused(prompt, deadline)
             except (ModelBusy, ModelUnavailable) as failure:
-                asked = failure.retry_after if isinstance(failure, ModelBusy) else None
-                wait = pause if asked is None else asked
+                wait = pause
+                if isinstance(failure, ModelBusy) and failure.retry_after is not None:
+                    wait = failure.retry_after
                 if _now() + wait.total_seconds() >= deadline:
                     raise
                 await self._clock.sleep(wait)
         return await self._post_dropping_refused(prompt, deadline)
 
     async def _post_dropping_refused(self, prompt: Prompt, deadline: float) -> ClientResponse:
-        without = self._without
+        rejected = self._rejected
         while True:
-            response = await self._post(request_body(prompt, self.name, without), deadline)
-            if response.status == _OK:
-                # Only now is it known that leaving it out helped.
-                self._without = without
+            response = await self._post(request_body(prompt, self.name, rejected), deadline)
+            if response.status == HTTPStatus.OK:
+                # Remember only now: leaving the parameters out has helped.
+                self._rejected = rejected
                 return response
             wait = retry_after(response.headers, self._clock.now())
-            complaint = await _error_body(response)
-            extra = rejected_parameter(response.status, complaint, without)
-            if extra is None:
-                raise failure_of_status(response.status, wait, complaint)
-            without |= {extra}
+            error_body = await _error_body(response)
+            parameter = rejected_parameter(response.status, error_body, rejected)
+            if parameter is None:
+                raise failure_of_status(response.status, wait, error_body)
+            rejected |= {parameter}
 
     async def _post(self, body: bytes, deadline: float) -> ClientResponse:
         try:
             async with asyncio.timeout_at(deadline):
-                # Not followed elsewhere: the key and the prompt are for this server only.
+                # No redirects: the key and the prompt are for this server only.
                 return await self._session.post(self._url, data=body, allow_redirects=False)
         except aiohttp.ServerTimeoutError as error:
             raise ModelUnavailable from error
@@ -123,11 +126,11 @@ class ChatCompletions:
 
 @asynccontextmanager
 async def open_chat_completions(
-    *, base_url: str, api_key: str | None, model: str, patience: Timeouts, clock: Clock
+    *, base_url: str, api_key: str | None, model: str, timeouts: Timeouts, clock: Clock
 ) -> AsyncIterator[ChatCompletions]:
-    """The model ``model`` at ``base_url``, which ends with ``/v1`` or the like.
+    """Open a client for ``model`` at ``base_url``, which usually ends with ``/v1``.
 
-    Nothing is asked yet: a server that is away shows when it is needed.
+    No request is sent yet, so an unreachable server is only noticed at the first reply.
     """
     authorization = {"authorization": f"Bearer {api_key}"} if api_key else {}
     async with ClientSession(
@@ -136,13 +139,13 @@ async def open_chat_completions(
             "accept": "text/event-stream",
             **authorization,
         },
-        timeout=ClientTimeout(total=None, sock_connect=patience.connect.total_seconds()),
-        # How many replies are written at once is the turn runner's to bound.
+        timeout=ClientTimeout(total=None, sock_connect=timeouts.connect.total_seconds()),
+        # The turn runner limits how many replies are written at once.
         connector=aiohttp.TCPConnector(limit=0),
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
         url = f"{base_url.rstrip('/')}/chat/completions"
-        yield ChatCompletions(session=session, url=url, name=model, patience=patience, clock=clock)
+        yield ChatCompletions(session=session, url=url, name=model, timeouts=timeouts, clock=clock)
 
 
 def _now() -> float:
@@ -150,10 +153,15 @@ def _now() -> float:
 
 
 async def _read(response: ClientResponse, stream: ChatStream, deadline: float) -> bytes:
-    """More bytes; empty once nothing more is to come."""
+    """The next bytes; empty at the end of the stream.
+
+    Raises:
+        ModelTimedOut, MalformedStream: nothing came in time or the connection broke, and the reply
+            is not complete yet.
+    """
     if stream.has_finished:
-        # What still comes is usage and the end, which keeps the connection usable.
-        deadline = min(deadline, _now() + _AFTER_THE_LAST_WORD)
+        # Usage may follow, and reading to the end keeps the connection usable.
+        deadline = min(deadline, _now() + _REMAINDER_SECONDS)
     try:
         async with asyncio.timeout_at(deadline):
             return await response.content.readany()
@@ -168,12 +176,12 @@ async def _read(response: ClientResponse, stream: ChatStream, deadline: float) -
 
 
 async def _error_body(response: ClientResponse) -> bytes:
-    """A refusal's body, or what came of it; a longer one is cut."""
+    """The body of an error, truncated to ``_ERROR_MAX_BYTES``; as much of it as arrived in time."""
     body = bytearray()
     try:
         with suppress(ClientError, TimeoutError):
-            async with asyncio.timeout(_AFTER_THE_LAST_WORD):
-                # One read gives what one segment of the network brought.
+            async with asyncio.timeout(_REMAINDER_SECONDS):
+                # A single read() may return only one TCP segment.
                 while more := await response.content.read(_ERROR_MAX_BYTES - len(body)):
                     body += more
         return bytes(body)
@@ -181,7 +189,7 @@ async def _error_body(response: ClientResponse) -> bytes:
         response.close()
 
 
-def _called(prompt: Prompt) -> set[str]:
-    """The ids of all tool calls so far: results are told apart by them."""
-    parts = (part for said in prompt.messages for part in said.parts)
+def _used_call_ids(prompt: Prompt) -> set[str]:
+    """The ids of all tool calls in the prompt; a new call must not get one of them."""
+    parts = (part for message in prompt.messages for part in message.parts)
     return {part.call_id for part in parts if isinstance(part, ToolCallPart)}

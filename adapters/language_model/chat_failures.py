@@ -3,15 +3,16 @@
     401, 403        our credentials
     429             busy; Retry-After (RFC 9110, section 10.2.3) says for how long
     408, 5xx        not available
-    400, 413, 422   too long, filtered, or just wrong: told apart by the words below
+    400, 413, 422   too long, filtered or wrong; the error's text tells them apart
 
-Neither the body of a refusal nor an exception made of it is passed on: it may repeat the prompt.
+The body of a refusal is never part of an error: it may repeat the prompt.
 """
 
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -26,7 +27,7 @@ from ports.language_model import (
     ModelUnavailable,
 )
 
-# OpenAI, Azure, vLLM, llama.cpp, Mistral and Groq, in this order.
+# As OpenAI, Azure, vLLM, llama.cpp, Mistral and Groq word it.
 _TOO_LONG: Final = re.compile(
     r"context_length_exceeded|maximum context length|exceed_context_size|context size|"
     r"context window|prompt is too long|too large for model|request_too_large",
@@ -37,40 +38,39 @@ _FILTERED: Final = re.compile(
     r"moderation|safety",
     re.IGNORECASE,
 )
-_CREDENTIALS: Final = (401, 403)
-_BUSY: Final = 429
-_TIMEOUT: Final = 408
-_TOO_LARGE: Final = 413
-_FIRST_OF_SERVER: Final = 500
-_TELLING: Final = ("code", "type", "message")
+_CREDENTIALS: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+_SEARCHED_MEMBERS: Final = ("code", "type", "message")
+_RETRY_AFTER_MAX_SECONDS: Final = 86_400
 
 
 def failure_of_status(status: int, retry_after: timedelta | None, body: bytes) -> ModelError:
-    """The failure that an answer other than 200 stands for."""
+    """The error for a response whose status is not 200."""
     if status in _CREDENTIALS:
         return ModelRejectedCredentials()
-    if status == _BUSY:
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
         return ModelBusy(retry_after)
-    if status == _TIMEOUT or status >= _FIRST_OF_SERVER:
+    if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ModelUnavailable()
-    return _by_words(_error_in(body), too_large=status == _TOO_LARGE)
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return ContextExceeded()
+    return _failure_of_text(_text_in(_error_in(body)))
 
 
 def failure_in_stream(error: Any) -> ModelError:
-    """The failure that an ``error`` member in the middle of a stream stands for."""
+    """The error for an ``error`` member in the middle of a stream."""
     status = error.get("code", error.get("status")) if isinstance(error, dict) else None
-    if isinstance(status, int) and status in (*_CREDENTIALS, _BUSY):
+    if isinstance(status, int) and status in (*_CREDENTIALS, HTTPStatus.TOO_MANY_REQUESTS):
         return failure_of_status(status, None, b"")
-    by_words = _by_words(error)
-    # A server that began to answer found nothing wrong with the request.
-    return ModelUnavailable() if isinstance(by_words, ModelRejectedRequest) else by_words
+    failure = _failure_of_text(_text_in(error))
+    # A server that started to reply found nothing wrong with the request.
+    return ModelUnavailable() if isinstance(failure, ModelRejectedRequest) else failure
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """How long the server asks us to wait; absent when it does not say, or not understandably."""
+    """How long the server asks us to wait; None if it does not say or cannot be understood."""
     text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
-        return timedelta(seconds=min(int(text[:9]), 86_400))
+        return timedelta(seconds=min(int(text[:9]), _RETRY_AFTER_MAX_SECONDS))
     try:
         until = parsedate_to_datetime(text)
     except ValueError:
@@ -86,11 +86,13 @@ def _error_in(body: bytes) -> Any:
     return document.get("error", document) if isinstance(document, dict) else None
 
 
-def _by_words(error: Any, *, too_large: bool = False) -> ModelError:
+def _text_in(error: Any) -> str:
     if isinstance(error, dict):
-        words = " ".join(str(error[name]) for name in _TELLING if name in error)
-    else:
-        words = error if isinstance(error, str) else ""
-    if too_large or _TOO_LONG.search(words):
+        return " ".join(str(error[name]) for name in _SEARCHED_MEMBERS if name in error)
+    return error if isinstance(error, str) else ""
+
+
+def _failure_of_text(text: str) -> ModelError:
+    if _TOO_LONG.search(text):
         return ContextExceeded()
-    return ContentFiltered() if _FILTERED.search(words) else ModelRejectedRequest()
+    return ContentFiltered() if _FILTERED.search(text) else ModelRejectedRequest()

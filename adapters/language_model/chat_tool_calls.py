@@ -1,8 +1,8 @@
 """Telling a reply's tool calls apart, however the server numbers and names them.
 
-By the standard each call has an index, and its first chunk an id and a name. But some servers
-number all of them 0, some number none, some give no ids or the same twice, and some send the name
-with every chunk.
+By the standard each call has an index, and its first chunk has an id and a name. But some servers
+number every call 0 or none at all, some send no ids or the same id twice, and some repeat the name
+in every chunk.
 """
 
 import json
@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection
 from attrs import define, field
 
 from adapters.language_model.chat_chunks import (
-    Function,
+    FunctionDelta,
     SurrogateJoiner,
-    ToolCall,
+    ToolCallDelta,
     replace_lone_surrogates,
 )
 from domain.model.piece import ToolCallPiece
@@ -22,19 +22,19 @@ from ports.language_model import MalformedStream
 
 @define
 class _Call:
-    told_id: str
+    server_id: str
     call_id: str
     name: str
     arguments: str = ""
-    characters: SurrogateJoiner = field(factory=SurrogateJoiner)
+    joiner: SurrogateJoiner = field(factory=SurrogateJoiner)
 
-    def more(self, arguments: str) -> ToolCallPiece:
-        whole = self.characters.of(arguments)
-        self.arguments += whole
-        return ToolCallPiece(call_id=self.call_id, name=self.name, arguments=whole)
+    def append(self, arguments: str) -> ToolCallPiece:
+        text = self.joiner.add(arguments)
+        self.arguments += text
+        return ToolCallPiece(call_id=self.call_id, name=self.name, arguments=text)
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         try:
             json.loads(self.arguments)
         except (ValueError, RecursionError):
@@ -45,39 +45,41 @@ class _Call:
 class ToolCalls:
     """The calls of one reply."""
 
-    def __init__(self, taken: Collection[str], new_id: Callable[[], str]) -> None:
-        """A call that has no id, or one that is ``taken``, gets one from ``new_id``."""
-        self._taken = set(taken)
+    def __init__(self, used_ids: Collection[str], new_id: Callable[[], str]) -> None:
+        """A call without an id, or with one of ``used_ids``, gets its id from ``new_id``."""
+        self._used_ids = set(used_ids)
         self._new_id = new_id
         self._by_index: dict[int, _Call] = {}
         self._last: _Call | None = None
 
-    def piece(self, told: ToolCall) -> ToolCallPiece | None:
-        """What this adds to its call, or begins one with; absent when it adds nothing.
+    def add(self, delta: ToolCallDelta) -> ToolCallPiece | None:
+        """The piece that ``delta`` adds to its call or starts a call with; None if it adds nothing.
 
         Raises:
-            MalformedStream: it belongs to no call.
+            MalformedStream: it belongs to no call and has no name to start one.
         """
-        function = told.function or Function()
-        known = self._last if told.index is None else self._by_index.get(told.index)
-        if known is not None and not self._is_another(known, told, function):
-            return known.more(function.arguments) if function.arguments else None
+        function = delta.function or FunctionDelta()
+        call = self._last if delta.index is None else self._by_index.get(delta.index)
+        if call is not None and not _starts_another(call, delta, function):
+            return call.append(function.arguments) if function.arguments else None
         if not function.name:
             raise MalformedStream
-        call = _Call(told.id or "", self._own_id(told.id), replace_lone_surrogates(function.name))
+        name = replace_lone_surrogates(function.name)
+        call = _Call(delta.id or "", self._unique_id(delta.id), name)
         self._last = call
-        if told.index is not None:
-            self._by_index[told.index] = call
-        return call.more(function.arguments or "")
+        if delta.index is not None:
+            self._by_index[delta.index] = call
+        return call.append(function.arguments or "")
 
-    def _is_another(self, known: _Call, told: ToolCall, function: Function) -> bool:
-        if told.id:
-            return told.id != known.told_id
-        return bool(function.name and function.arguments) and known.is_whole
-
-    def _own_id(self, told: str | None) -> str:
-        call_id = replace_lone_surrogates(told or "")
-        while not call_id or call_id in self._taken:
+    def _unique_id(self, server_id: str | None) -> str:
+        call_id = replace_lone_surrogates(server_id or "")
+        while not call_id or call_id in self._used_ids:
             call_id = self._new_id()
-        self._taken.add(call_id)
+        self._used_ids.add(call_id)
         return call_id
+
+
+def _starts_another(call: _Call, delta: ToolCallDelta, function: FunctionDelta) -> bool:
+    if delta.id:
+        return delta.id != call.server_id
+    return bool(function.name and function.arguments) and call.is_complete

@@ -1,6 +1,6 @@
-"""The offline stand-in for a model: it says what it remembers, and that it is no model."""
+"""An offline stand-in for a model: it repeats the user's messages and says that it is no model."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
 from itertools import accumulate
 from typing import Final
@@ -10,61 +10,62 @@ from domain.model.piece import ModelFinished, Piece, TextPiece
 from domain.model.prompt import Prompt
 from ports.clock import Clock
 
-_QUOTED: Final = 5
+_LISTED_MESSAGES: Final = 5
 _QUOTE_CHARACTERS: Final = 80
 _INTRODUCTION: Final = "I am not a language model, only Privity's built-in script."
 
 
 class ScriptedModel:
-    """Streams word by word what it remembers of the conversation, truthfully."""
+    """Streams, word by word, a reply that quotes the user's messages in the prompt."""
 
     name = "scripted"
 
     def __init__(self, *, clock: Clock, pause: timedelta) -> None:
-        """``pause`` stands between two words."""
+        """``pause`` follows each word."""
         self._clock = clock
         self._pause = pause
 
     async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
         """See ``ports.language_model.LanguageModel.reply``."""
-        words = _answer(prompt).split(" ")
+        words = _reply_text(prompt).split(" ")
         for word in (words[0], *(f" {word}" for word in words[1:])):
             yield TextPiece(word)
             if self._pause:
                 await self._clock.sleep(self._pause)
-        asked = sum(len(said.text.split()) for said in prompt.messages)
-        usage = Usage(input_tokens=asked, output_tokens=len(words))
+        input_words = sum(len(message.text.split()) for message in prompt.messages)
+        usage = Usage(input_tokens=input_words, output_tokens=len(words))
         yield ModelFinished(reason=FinishReason.STOP, usage=usage)
 
 
-def _answer(prompt: Prompt) -> str:
-    asked = [said for said in prompt.messages if said.role is Role.USER]
-    if not asked:
+def _reply_text(prompt: Prompt) -> str:
+    user_messages = [message for message in prompt.messages if message.role is Role.USER]
+    if not user_messages:
         return _INTRODUCTION
-    now, before = asked[-1], asked[:-1]
+    *earlier, newest = user_messages
+    introduction = f"{_INTRODUCTION} You said: {_quoted(newest)}"
+    if not earlier:
+        return f"{introduction}\n\nSay something else, and I will remember this."
     return "\n\n".join(
-        (f"{_INTRODUCTION} You said: {_quoted(now)}.", *_remembered(before), _promise(before))
+        (
+            introduction,
+            *_listed(earlier),
+            "All of it is forgotten 24 hours after your last message, or now if you ask for it.",
+        )
     )
 
 
-def _remembered(before: list[Message]) -> Iterator[str]:
-    if not before:
-        return
-    count = "one earlier message" if len(before) == 1 else f"{len(before)} earlier messages"
-    yield f"I remember {count} of yours in this conversation:"
-    shown = before[-_QUOTED:]
-    first = len(before) - len(shown) + 1
-    yield "\n".join(f"{number}. {_quoted(said)}" for number, said in enumerate(shown, first))
+def _listed(earlier: Sequence[Message]) -> tuple[str, str]:
+    count = "one earlier message" if len(earlier) == 1 else f"{len(earlier)} earlier messages"
+    shown = earlier[-_LISTED_MESSAGES:]
+    first = len(earlier) - len(shown) + 1
+    return (
+        f"I remember {count} of yours in this conversation:",
+        "\n".join(f"{number}. {_quoted(message)}" for number, message in enumerate(shown, first)),
+    )
 
 
-def _promise(before: list[Message]) -> str:
-    if before:
-        return "All of it is forgotten 24 hours after your last message, or now if you ask for it."
-    return "Say something else, and I will remember this."
-
-
-def _quoted(said: Message) -> str:
-    text = " ".join(said.text.split())
+def _quoted(message: Message) -> str:
+    text = " ".join(message.text.split())
     if len(text) <= _QUOTE_CHARACTERS:
         return f'"{text}"'
     ends = accumulate(len(word) + 1 for word in text.split(" "))

@@ -1,1 +1,1 @@
-"""What operators get to see."""
+"""Telemetry for operators."""

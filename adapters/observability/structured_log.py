@@ -1,4 +1,4 @@
-"""Events as log lines of JSON or, on a terminal, as readable lines; never what was said."""
+"""Telemetry events as log lines; they never contain message text."""
 
 import logging
 from collections.abc import Callable
@@ -11,20 +11,20 @@ _ERRORS: Final = frozenset({"turn.crashed", "request.failed"})
 
 
 class StructuredLog:
-    """Telemetry that goes to the log."""
+    """Writes events to the log 'privity'."""
 
     def __init__(self, pseudonym: Callable[[str], str]) -> None:
-        """``pseudonym`` gives the keyed digest that stands for a session id."""
+        """``pseudonym`` returns the keyed digest that replaces a session id."""
         self._pseudonym = pseudonym
         self._log = structlog.get_logger("privity")
 
     def emit(self, event: str, **fields: str | float | bool | None) -> None:
         """See ``ports.telemetry.Telemetry.emit``."""
-        known = {name: fact for name, fact in fields.items() if fact is not None}
-        session_id = known.pop("session_id", None)
+        logged = {name: value for name, value in fields.items() if value is not None}
+        session_id = logged.pop("session_id", None)
         if session_id is not None:
-            known["session"] = self._pseudonym(str(session_id))
-        self._log.log(_level(event), event, **known)
+            logged["session"] = self._pseudonym(str(session_id))
+        self._log.log(_level(event), event, **logged)
 
 
 def _level(event: str) -> int:

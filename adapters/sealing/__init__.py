@@ -1,1 +1,1 @@
-"""Keys: the operator's, the clients', and what is derived from both."""
+"""Encryption of what is stored: master keys, client keys and the keys derived from both."""

@@ -1,9 +1,9 @@
-"""Client keys: made here, recognised here, kept nowhere.
+"""Client keys: issued and authenticated here, stored nowhere.
 
     client key = "ck_" ‖ base64url( secret, 32 random bytes ‖ MAC, 16 bytes )
     MAC        = first 16 bytes of HMAC-SHA256(auth sub-key, "client key" ‖ secret)
 
-48 bytes make 64 characters without padding, so a key has exactly one spelling.
+48 bytes are 64 characters without padding, so a key has exactly one encoding.
 """
 
 import base64
@@ -20,30 +20,29 @@ from ports.errors import ClientKeyInvalid
 
 _PREFIX: Final = "ck_"
 _MAC_BYTES: Final = 16
-_CHARACTERS: Final = len(_PREFIX) + (OWNER_SECRET_BYTES + _MAC_BYTES) * 4 // 3
+_KEY_CHARACTERS: Final = len(_PREFIX) + (OWNER_SECRET_BYTES + _MAC_BYTES) * 4 // 3
 _PSEUDONYM_DIGITS: Final = 16
 
 
 class SealedClientKeys:
-    """Client keys under a ring of master keys: the first makes them, all recognise them."""
+    """Client keys under a ring of master keys: the first issues them, all authenticate them."""
 
     def __init__(self, *, ring: KeyRing, random_bytes: Callable[[int], bytes]) -> None:
-        """``random_bytes`` gives that many bytes nobody can guess."""
+        """``random_bytes(n)`` returns n bytes that cannot be guessed."""
         self._ring = ring
         self._random_bytes = random_bytes
 
     def issue(self) -> str:
         """See ``ports.client_keys.ClientKeys.issue``."""
-        return _spelled(self._random_bytes(OWNER_SECRET_BYTES), self._ring.first)
+        return _encoded(self._random_bytes(OWNER_SECRET_BYTES), self._ring.first)
 
     def authenticate(self, client_key: str) -> Caller:
         """See ``ports.client_keys.ClientKeys.authenticate``."""
-        secret, mac = _taken_apart(client_key)
+        secret, mac = _decode(client_key)
+        newest = self._ring.first
         for key in self._ring:
             if hmac.compare_digest(mac, _mac(secret, key)):
-                reissued_key = (
-                    None if key is self._ring.first else _spelled(secret, self._ring.first)
-                )
+                reissued_key = None if key is newest else _encoded(secret, newest)
                 return Caller(owner=Owner(secret=secret), reissued_key=reissued_key)
         raise ClientKeyInvalid
 
@@ -65,25 +64,25 @@ def _mac(secret: bytes, key: MasterKey) -> bytes:
     return hmac.digest(key.auth, b"client key" + secret, "sha256")[:_MAC_BYTES]
 
 
-def _spelled(secret: bytes, key: MasterKey) -> str:
+def _encoded(secret: bytes, key: MasterKey) -> str:
     return _PREFIX + base64.urlsafe_b64encode(secret + _mac(secret, key)).decode()
 
 
-def _taken_apart(client_key: str) -> tuple[bytes, bytes]:
-    if len(client_key) != _CHARACTERS or not client_key.startswith(_PREFIX):
+def _decode(client_key: str) -> tuple[bytes, bytes]:
+    if len(client_key) != _KEY_CHARACTERS or not client_key.startswith(_PREFIX):
         raise ClientKeyInvalid
     try:
         raw = base64.b64decode(client_key[len(_PREFIX) :], altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
-        # The cause would show the key.
+        # The cause contains the key.
         raise ClientKeyInvalid from None
     if base64.urlsafe_b64encode(raw).decode() != client_key[len(_PREFIX) :]:
-        raise ClientKeyInvalid  # Another spelling of the same bytes.
+        raise ClientKeyInvalid  # Another encoding of the same bytes.
     return raw[:OWNER_SECRET_BYTES], raw[OWNER_SECRET_BYTES:]
 
 
 def _derived_session(owner: Owner, kind: bytes, name: str) -> SessionId:
-    """UUID version 8 (RFC 9562, section 5.8) from what only the owner can compute."""
+    """A UUID of version 8 (RFC 9562, section 5.8) that only the owner's secret leads to."""
     digest = hmac.digest(
         owner.secret, kind + b"\0" + name.encode("utf-8", "surrogatepass"), "sha256"
     )

@@ -1,12 +1,12 @@
-"""The operator's master keys, and the sub-keys each of them is expanded into.
+"""The operator's master keys, and the sub-keys derived from each.
 
-    PRIVITY_KEYS = label:base64,label:base64,…      the first seals, all open
+    PRIVITY_KEYS = label:base64,label:base64,…      the first seals, all unseal
 
     sub-key = HKDF-Expand(SHA-256, master key, "privity " ‖ purpose, 32 bytes)        RFC 5869
     key id  = first 4 bytes of SHA-256("privity key id" ‖ master key)
 
-A master key is uniform random bytes, so HKDF's extract step has nothing to do. Labels are for
-people: what is sealed names its key by the key id.
+A master key is uniformly random, so HKDF's extract step is not needed. Labels are for people: a
+sealed frame names its key by the key id.
 """
 
 import base64
@@ -26,20 +26,20 @@ _LABEL: Final = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 
 
 class KeyRingProblem(ValueError):
-    """PRIVITY_KEYS cannot be used; says which label breaks which rule, and shows no key."""
+    """PRIVITY_KEYS is invalid. The message names the rule and the label, never a key."""
 
 
 @frozen(kw_only=True)
 class MasterKey:
-    """One key of the ring, expanded.
+    """The sub-keys of one master key.
 
     Attributes:
         label: for people only.
-        key_id: 4 bytes; names the key in what it sealed.
-        auth: makes and checks client keys.
-        owner: marks whose a record is.
-        record: the operator's half of every record's key.
-        limits: stands in for addresses and session ids.
+        key_id: 4 bytes that name the key in the frames it sealed.
+        auth: for client keys.
+        owner: for owner tags.
+        record: the operator's half of every record key.
+        limits: for pseudonyms of addresses and session ids.
     """
 
     label: str
@@ -51,11 +51,11 @@ class MasterKey:
 
     @classmethod
     def expanded(cls, label: str, master_key: bytes) -> "MasterKey":
-        """The sub-keys of ``master_key``, which itself is not kept."""
-        identified = hashlib.sha256(b"privity key id" + master_key).digest()
+        """Derive the sub-keys of ``master_key``, which itself is not kept."""
+        digest = hashlib.sha256(b"privity key id" + master_key).digest()
         return cls(
             label=label,
-            key_id=identified[:_KEY_ID_BYTES],
+            key_id=digest[:_KEY_ID_BYTES],
             auth=_expand(master_key, b"auth"),
             owner=_expand(master_key, b"owner"),
             record=_expand(master_key, b"record"),
@@ -65,7 +65,7 @@ class MasterKey:
 
 @frozen
 class KeyRing:
-    """At least one master key; the first seals, all open."""
+    """At least one master key; the first seals, all unseal."""
 
     keys: tuple[MasterKey, ...]
 
@@ -76,22 +76,22 @@ class KeyRing:
 
     @classmethod
     def parse(cls, text: str) -> "KeyRing":
-        """The ring that PRIVITY_KEYS describes.
+        """The ring in the text of PRIVITY_KEYS.
 
         Raises:
-            KeyRingProblem: it is empty, or a label or a key breaks a rule.
+            KeyRingProblem: there is no key, or a label or a key is invalid.
         """
         entries = [entry.strip() for entry in text.split(",") if entry.strip()]
         if not entries:
-            raise KeyRingProblem("PRIVITY_KEYS holds no key.")
+            raise KeyRingProblem("PRIVITY_KEYS contains no key.")
         keys = tuple(_parsed(entry) for entry in entries)
-        _refuse_twins("label", [key.label for key in keys], keys)
-        _refuse_twins("key", [key.key_id for key in keys], keys)
+        _require_distinct("label", [key.label for key in keys], keys)
+        _require_distinct("key", [key.key_id for key in keys], keys)
         return cls(keys)
 
     @classmethod
     def random(cls, random_bytes: Callable[[int], bytes]) -> "KeyRing":
-        """A ring that nobody else has, for a process that keeps nothing."""
+        """A ring with one new random key, for a process that stores nothing."""
         return cls((MasterKey.expanded("random", random_bytes(KEY_BYTES)),))
 
     def __iter__(self) -> Iterator[MasterKey]:
@@ -99,26 +99,28 @@ class KeyRing:
         return iter(self.keys)
 
     def by_id(self, key_id: bytes) -> MasterKey | None:
-        """The key with this id; absent when it is not, or no longer, in the ring."""
+        """The key with this id; None if the ring does not contain it."""
         return next((key for key in self.keys if key.key_id == key_id), None)
 
 
 def new_master_key(random_bytes: Callable[[int], bytes]) -> str:
-    """A new master key, as it is written in PRIVITY_KEYS behind its label."""
+    """A new master key in base64, as it follows its label in PRIVITY_KEYS."""
     return base64.b64encode(random_bytes(KEY_BYTES)).decode()
 
 
 def _parsed(entry: str) -> MasterKey:
     label, colon, encoded = entry.partition(":")
     if not colon or not _LABEL.fullmatch(label):
-        # The entry may be a key without a label, so nothing of it is shown.
-        why = "PRIVITY_KEYS: each entry is label:base64, the label 1 to 32 of A-Za-z0-9_.-"
-        raise KeyRingProblem(why)
+        # The entry may be a key without a label, so no part of it is shown.
+        raise KeyRingProblem(
+            "PRIVITY_KEYS: each entry is label:base64, and a label has "
+            "1 to 32 characters of A-Za-z0-9_.-"
+        )
     master_key = _decoded(label, encoded.strip())
     if len(master_key) != KEY_BYTES:
         raise KeyRingProblem(f"PRIVITY_KEYS: the key {label!r} must have {KEY_BYTES} bytes.")
     if len(set(master_key)) == 1:
-        raise KeyRingProblem(f"PRIVITY_KEYS: the key {label!r} is no random key.")
+        raise KeyRingProblem(f"PRIVITY_KEYS: the key {label!r} is not random.")
     return MasterKey.expanded(label, master_key)
 
 
@@ -127,14 +129,16 @@ def _decoded(label: str, encoded: str) -> bytes:
     try:
         return base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
     except (binascii.Error, ValueError):
-        # The cause would show the key.
+        # The cause contains the key.
         raise KeyRingProblem(f"PRIVITY_KEYS: the key {label!r} is not base64.") from None
 
 
-def _refuse_twins(what: str, marks: list[str] | list[bytes], keys: tuple[MasterKey, ...]) -> None:
-    if len(set(marks)) < len(marks):
+def _require_distinct(
+    what: str, values: list[str] | list[bytes], keys: tuple[MasterKey, ...]
+) -> None:
+    if len(set(values)) < len(values):
         labels = ", ".join(key.label for key in keys)
-        raise KeyRingProblem(f"PRIVITY_KEYS has a {what} twice (labels: {labels}).")
+        raise KeyRingProblem(f"PRIVITY_KEYS contains a duplicate {what} (labels: {labels}).")
 
 
 def _expand(master_key: bytes, purpose: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Sealed frames: what a conversation or a turn's log is stored as.
+"""Sealed frames: the encrypted form in which conversations and turn logs are stored.
 
     ┌─────────┬────────┬───────────┬────────────────┬───────────────┬───────┬────────────┬─────┐
     │ version │ key id │ owner tag │ first revision │ last revision │ nonce │ ciphertext │ tag │
@@ -12,9 +12,10 @@
     associated data = header ‖ session id ‖ tag of the frame before (zeros before the first)
     ciphertext, tag = AES-256-GCM(record key, nonce, record, associated data)          SP 800-38D
 
-Numbers are big-endian, the session id is its UUID's 16 bytes, the kind 5 bytes; every input has a
-fixed length. Frames of two owners, conversations, kinds, positions or histories never join. Log
-entries have their place in the log (turn id and entry id) where frames have the tag before.
+Numbers are big-endian, the session id is the 16 bytes of its UUID, the kind has 5 bytes; every
+input has a fixed length. So a frame can be unsealed only for its owner, in its conversation, as its
+kind and directly after the frame it was sealed after. Log entries are bound to their place in the
+log (turn id and entry id) instead of the tag of the frame before.
 """
 
 import hmac
@@ -40,32 +41,32 @@ _SALT: Final = b"privity 1"
 _HEADER: Final = Struct(">B4s8sQQ")
 _OWNER_TAG_BYTES: Final = 8
 _NONCE_BYTES: Final = 12
-_SMALLEST: Final = _HEADER.size + _NONCE_BYTES + TAG_BYTES
+_MIN_BYTES: Final = _HEADER.size + _NONCE_BYTES + TAG_BYTES
 
 
 class RecordKind(Enum):
-    """What a sealed record is; keys of different kinds are unrelated."""
+    """What a record belongs to; records of different kinds have unrelated keys."""
 
     STATE = b"state"
     TURN = b"turn\0"
 
 
 class UnsealError(Exception):
-    """A frame does not open: damaged, moved, plain, or under a key that is not in the ring."""
+    """A frame is damaged, moved, not sealed, or sealed under a key that is not in the ring."""
 
 
 class Ownership(Enum):
-    """Whose a frame says it is, before it is opened."""
+    """Whose frame it is according to its owner tag, before it is unsealed."""
 
-    MINE = "ours"
-    OTHER = "another's"
+    MINE = "mine"
+    OTHER = "other"
     UNKNOWN = "unknown"
-    """No frame of ours, or its key is not in the ring."""
+    """It is not a sealed frame, or its key is not in the ring."""
 
 
 @frozen
 class Header:
-    """The readable part of a frame; ``first`` and ``last`` are the revisions it holds."""
+    """The unencrypted part of a frame; ``first`` and ``last`` are the revisions it spans."""
 
     key_id: bytes
     owner_tag: bytes
@@ -74,10 +75,10 @@ class Header:
 
 
 class Sealer:
-    """Seals under the first key of a ring, opens under all of them."""
+    """Seals under the first key of a ring, unseals under all of them."""
 
     def __init__(self, *, ring: KeyRing, random_bytes: Callable[[int], bytes]) -> None:
-        """``random_bytes`` gives that many bytes which never come again."""
+        """``random_bytes(n)`` returns n random bytes; they must never repeat."""
         self.ring = ring
         self.random_bytes = random_bytes
 
@@ -87,35 +88,38 @@ class Sealer:
         return self.ring.first.key_id
 
     def bound(self, owner: Owner, kind: RecordKind, session_id: SessionId) -> "BoundSealer":
-        """The sealer of one owner's records under one session id."""
+        """The sealer for one owner's records of one kind and session."""
         return BoundSealer(self, owner, kind, UUID(session_id).bytes)
 
 
 class BoundSealer:
-    """Seals and opens records of one owner, one kind, one session; keys are derived when needed."""
+    """Seals and unseals records of one owner, kind and session; derives keys on first use."""
 
-    def __init__(self, sealer: Sealer, owner: Owner, kind: RecordKind, place: bytes) -> None:
-        """``place`` is the session id's 16 bytes."""
+    def __init__(self, sealer: Sealer, owner: Owner, kind: RecordKind, session: bytes) -> None:
+        """``session`` is the session id's 16 bytes."""
         self._sealer = sealer
         self._secret = owner.secret
         self._kind = kind
-        self._place = place
+        self._session = session
         self._ciphers: dict[bytes, AESGCM] = {}
-        self._tags: dict[bytes, bytes] = {}
+        self._owner_tags: dict[bytes, bytes] = {}
 
     def seal(self, record: bytes, *, span: tuple[int, int], before: bytes) -> bytes:
-        """A frame with ``record``; ``span`` are its revisions, ``before`` is what it follows."""
-        key = self._sealer.ring.first
-        header = _HEADER.pack(_VERSION, key.key_id, self._tag(key), *span)
-        nonce = self._sealer.random_bytes(_NONCE_BYTES)
-        bound_to = header + self._place + before
-        return header + nonce + self._cipher(key).encrypt(nonce, record, bound_to)
+        """Seal ``record`` as a frame; ``span`` is its first and last revision.
 
-    def open(self, frame: bytes, *, before: bytes) -> bytes:
-        """The record that was sealed.
+        ``before`` is the tag of the frame before, ``NO_FRAME_BEFORE``, or a log entry's place.
+        """
+        key = self._sealer.ring.first
+        header = _HEADER.pack(_VERSION, key.key_id, self._owner_tag(key), *span)
+        nonce = self._sealer.random_bytes(_NONCE_BYTES)
+        associated_data = header + self._session + before
+        return header + nonce + self._cipher(key).encrypt(nonce, record, associated_data)
+
+    def unseal(self, frame: bytes, *, before: bytes) -> bytes:
+        """Return the record in ``frame``, which was sealed with the same ``before``.
 
         Raises:
-            UnsealError: anything about it is not as it was sealed.
+            UnsealError: the frame or ``before`` has changed, or its key is not in the ring.
         """
         key = self._sealer.ring.by_id(header_of(frame).key_id)
         if key is None:
@@ -123,13 +127,13 @@ class BoundSealer:
         nonce = frame[_HEADER.size : _HEADER.size + _NONCE_BYTES]
         sealed = frame[_HEADER.size + _NONCE_BYTES :]
         try:
-            bound_to = frame[: _HEADER.size] + self._place + before
-            return self._cipher(key).decrypt(nonce, sealed, bound_to)
+            associated_data = frame[: _HEADER.size] + self._session + before
+            return self._cipher(key).decrypt(nonce, sealed, associated_data)
         except InvalidTag as error:
-            raise UnsealError("it was changed, moved, or sealed for somebody else") from error
+            raise UnsealError("it was changed, moved or sealed for another owner") from error
 
-    def belonging(self, frame: bytes) -> Ownership:
-        """Whose the frame says it is; only opening it proves anything."""
+    def ownership(self, frame: bytes) -> Ownership:
+        """Whose frame it claims to be; only unsealing proves it."""
         try:
             header = header_of(frame)
         except UnsealError:
@@ -137,14 +141,14 @@ class BoundSealer:
         key = self._sealer.ring.by_id(header.key_id)
         if key is None:
             return Ownership.UNKNOWN
-        is_ours = hmac.compare_digest(header.owner_tag, self._tag(key))
-        return Ownership.MINE if is_ours else Ownership.OTHER
+        is_mine = hmac.compare_digest(header.owner_tag, self._owner_tag(key))
+        return Ownership.MINE if is_mine else Ownership.OTHER
 
-    def _tag(self, key: MasterKey) -> bytes:
-        tag = self._tags.get(key.key_id)
+    def _owner_tag(self, key: MasterKey) -> bytes:
+        tag = self._owner_tags.get(key.key_id)
         if tag is None:
-            whole = hmac.digest(key.owner, self._secret + self._place, "sha256")
-            tag = self._tags[key.key_id] = whole[:_OWNER_TAG_BYTES]
+            digest = hmac.digest(key.owner, self._secret + self._session, "sha256")
+            tag = self._owner_tags[key.key_id] = digest[:_OWNER_TAG_BYTES]
         return tag
 
     def _cipher(self, key: MasterKey) -> AESGCM:
@@ -154,7 +158,7 @@ class BoundSealer:
         return cipher
 
     def _record_key(self, key: MasterKey) -> bytes:
-        info = self._kind.value + self._place
+        info = self._kind.value + self._session
         derivation = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=_SALT, info=info)
         return derivation.derive(key.record + self._secret)
 
@@ -163,16 +167,16 @@ def header_of(frame: bytes) -> Header:
     """The header of a frame.
 
     Raises:
-        UnsealError: it is none, or one of an unknown version.
+        UnsealError: the frame is too short or has an unknown version.
     """
-    if len(frame) < _SMALLEST:
+    if len(frame) < _MIN_BYTES:
         raise UnsealError("it is too short")
     version, key_id, owner_tag, first, last = _HEADER.unpack_from(frame)
     if version != _VERSION:
-        raise UnsealError("its version is not known here")
+        raise UnsealError("its version is unknown")
     return Header(key_id, owner_tag, first, last)
 
 
 def tag_of(frame: bytes) -> bytes:
-    """What the next frame has to follow."""
+    """The tag of a frame, which the next frame is sealed with."""
     return frame[-TAG_BYTES:]

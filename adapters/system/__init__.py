@@ -1,1 +1,1 @@
-"""The machine's clock and randomness."""
+"""The machine itself: its clock, its randomness and its tasks."""

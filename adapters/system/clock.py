@@ -1,4 +1,4 @@
-"""The machine's clock."""
+"""The clock of the machine."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class SystemClock:
-    """Tells the machine's time and spends it in asyncio."""
+    """The operating system's time; sleeps in asyncio."""
 
     def now(self) -> datetime:
         """See ``ports.clock.Clock.now``."""

@@ -1,4 +1,4 @@
-"""Names from the operating system's randomness."""
+"""Ids from the operating system's randomness."""
 
 import secrets
 import uuid
@@ -8,11 +8,11 @@ from domain.model.identifiers import MessageId, SessionId, TurnId
 
 _TURN_BYTES: Final = 16
 _MESSAGE_BYTES: Final = 8
-"""Enough within one conversation, and nothing else that is stored compresses worse."""
+"""Unique within one conversation. Short, as random bytes do not compress."""
 
 
 class RandomIdentifiers:
-    """Makes names of at least 122 random bits; of 64 where they count in one conversation only."""
+    """Session and turn ids have at least 122 random bits, message ids 64."""
 
     def session_id(self) -> SessionId:
         """See ``ports.identifier_source.IdentifierSource.session_id``."""

@@ -1,1 +1,1 @@
-"""The stored form of conversations and turns: published formats, older versions stay readable."""
+"""The records in which conversations and turn logs are stored, in versioned formats."""

@@ -1,6 +1,7 @@
-"""What one sealed frame of a conversation holds: some messages, and in single frames its head.
+"""The record in one sealed frame of a conversation: some of its messages and its head.
 
-The session id stands in the key and in the seal, not in the record.
+The head holds the rest of the conversation, except for the session id: that is part of the key in
+Redis and of the seal.
 """
 
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ _STATUSES = (TurnStatus.OPEN, TurnStatus.FINISHED, TurnStatus.INTERRUPTED, TurnS
 
 
 class TurnRecord(Struct, array_like=True):
-    """See ``Turn``; times in microseconds since 1970, the id as its 16 bytes."""
+    """See ``Turn``; times are in microseconds since 1970, the id is 16 bytes."""
 
     id: bytes
     number: int
@@ -46,8 +47,10 @@ class HeadRecord(Struct, array_like=True):
     """See ``Conversation``.
 
     Attributes:
-        count: how many messages it has in all.
-        size_before: bytes of all frames that precede this one.
+        created_at, retained_since: microseconds since 1970.
+        retained_for: seconds.
+        count: number of messages in the whole conversation.
+        size_before: total bytes of all earlier frames.
     """
 
     locale: str
@@ -65,7 +68,7 @@ class HeadRecord(Struct, array_like=True):
 
 
 class FrameRecord(Struct, array_like=True):
-    """A frame's content; the head is absent in merged frames that are not the last."""
+    """The record of one frame; ``head`` is None in merged frames that are not the last."""
 
     head: HeadRecord | None
     messages: list[MessageRecord]
@@ -73,7 +76,7 @@ class FrameRecord(Struct, array_like=True):
 
 @frozen
 class FrameContent:
-    """A frame's content, decoded; ``head`` stays a record until the conversation is built."""
+    """A decoded frame; ``head`` stays a record until the conversation is built."""
 
     head: HeadRecord | None
     messages: tuple[Message, ...]
@@ -88,44 +91,44 @@ def encode_frame(
     *,
     head: Conversation | None = None,
     size_before: int = 0,
-    most: int = RECORD_MAX_BYTES,
+    max_bytes: int = RECORD_MAX_BYTES,
 ) -> bytes:
-    """A frame's content; ``head`` lends everything but its messages.
+    """The packed record of a frame; the head is made of ``head``, if there is one.
 
     Raises:
-        RecordTooLarge: it would have more than ``most`` bytes, not compressed.
+        RecordTooLarge: the record has more than ``max_bytes`` before compression.
     """
     record = FrameRecord(
         None if head is None else _head_record(head, size_before),
-        [message_record(said) for said in messages],
+        [message_record(message) for message in messages],
     )
-    return pack(_encoder.encode(record), most)
+    return pack(_encoder.encode(record), max_bytes)
 
 
 def decode_frame(packed: bytes) -> FrameContent:
-    """A frame's content.
+    """Decode the packed record of a frame.
 
     Raises:
-        DecodeError: it is of no known version, or damaged.
+        DecodeError: its version is unknown or it is damaged.
     """
     try:
         record = _decoder.decode(unpack(packed))
-        return FrameContent(record.head, tuple([message_of(said) for said in record.messages]))
+        return FrameContent(record.head, tuple([message_of(stored) for stored in record.messages]))
     except (msgspec.MsgspecError, ValueError, IndexError, TypeError) as error:
-        # The cause could repeat what was said.
+        # The cause may contain message text.
         raise DecodeError(type(error).__name__) from None
 
 
 def conversation_of(
     session_id: SessionId, head: HeadRecord, messages: tuple[Message, ...]
 ) -> Conversation:
-    """The conversation with this head and the newest of its messages.
+    """The conversation with this head, and with ``messages`` as its newest messages.
 
     Raises:
-        DecodeError: they do not belong together.
+        DecodeError: a value is invalid, or there are more messages than the head counts.
     """
     if head.count < len(messages):
-        raise DecodeError("more messages than counted")
+        raise DecodeError("more messages than the head counts")
     try:
         return Conversation(
             id=session_id,
@@ -146,20 +149,20 @@ def conversation_of(
         raise DecodeError(type(error).__name__) from None
 
 
-def _head_record(known: Conversation, size_before: int) -> HeadRecord:
+def _head_record(conversation: Conversation, size_before: int) -> HeadRecord:
     return HeadRecord(
-        known.locale,
-        microseconds(known.created_at),
-        microseconds(known.retained_since),
-        int(known.retained_for.total_seconds()),
-        known.earlier + len(known.messages),
+        conversation.locale,
+        microseconds(conversation.created_at),
+        microseconds(conversation.retained_since),
+        int(conversation.retained_for.total_seconds()),
+        conversation.earlier + len(conversation.messages),
         size_before,
-        known.next_number,
-        None if known.turn is None else _turn_record(known.turn),
-        known.working_memory_from,
-        known.summary,
-        known.page_context,
-        dict(known.metadata),
+        conversation.next_number,
+        None if conversation.turn is None else _turn_record(conversation.turn),
+        conversation.working_memory_from,
+        conversation.summary,
+        conversation.page_context,
+        dict(conversation.metadata),
     )
 
 

@@ -1,9 +1,7 @@
-"""Messages as records: arrays in msgpack, enums and part kinds as small numbers.
+"""Messages as records: arrays in msgpack, with enums and part kinds as small numbers.
 
-A number once given is never given again. Ids of ours, which are random hexadecimal digits, are kept
-as the bytes they stand for.
-
-Small values as records: times, ids, usage.
+A number that was used once never gets another meaning. Ids of our own, ``msg_`` and random
+hexadecimal digits, are stored as bytes.
 """
 
 import re
@@ -34,56 +32,11 @@ from domain.model.message import (
 )
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_OURS: Final = "msg_"
-_OUR_ID: Final = re.compile(r"msg_[0-9a-f]{16}")
-
-
-class UsageRecord(Struct, array_like=True):
-    """See ``Usage``."""
-
-    input_tokens: int | None
-    output_tokens: int | None
-
-
-def microseconds(time: datetime) -> int:
-    """Whole microseconds since 1970."""
-    since = time - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-
-
-def time_of(microseconds: int) -> datetime:
-    """The aware time so many microseconds after 1970."""
-    return _EPOCH + timedelta(microseconds=microseconds)
-
-
-def short_id(message_id: MessageId) -> bytes:
-    """An id of ours as 0 and the 8 bytes it stands for, any other as 1 and its letters."""
-    if _OUR_ID.fullmatch(message_id):
-        return b"\0" + bytes.fromhex(message_id[len(_OURS) :])
-    return b"\1" + message_id.encode()
-
-
-def long_id(stored: bytes) -> MessageId:
-    """The id that was shortened."""
-    rest = stored[1:]
-    return MessageId(_OURS + rest.hex() if stored[:1] == b"\0" else rest.decode())
-
-
-def usage_record(usage: Usage | None) -> UsageRecord | None:
-    """The record of a usage, absent like it."""
-    return None if usage is None else UsageRecord(usage.input_tokens, usage.output_tokens)
-
-
-def usage_of(record: UsageRecord | None) -> Usage | None:
-    """The usage of a record, absent like it."""
-    if record is None:
-        return None
-    return Usage(input_tokens=record.input_tokens, output_tokens=record.output_tokens)
-
-
+_OWN_ID_PREFIX: Final = "msg_"
+_OWN_ID: Final = re.compile(r"msg_[0-9a-f]{16}")
 _ROLES: Final = (Role.USER, Role.ASSISTANT)
 _STATUSES: Final = (MessageStatus.FINISHED, MessageStatus.INTERRUPTED, MessageStatus.FAILED)
-REASONS: Final = (
+FINISH_REASONS: Final = (
     FinishReason.STOP,
     FinishReason.LENGTH,
     FinishReason.CONTENT_FILTER,
@@ -147,18 +100,13 @@ PartRecord: TypeAlias = (
     | StepRecord
     | UnknownRecord
 )
-_RECORDS: Final[Mapping[type[Part], type[PartRecord]]] = MappingProxyType(
-    {
-        TextPart: TextRecord,
-        ReasoningPart: ReasoningRecord,
-        ToolCallPart: ToolCallRecord,
-        ToolResultPart: ToolResultRecord,
-        FilePart: FileRecord,
-        StepMark: StepRecord,
-        UnknownPart: UnknownRecord,
-    }
-)
-_PARTS: Final = MappingProxyType({record: part for part, record in _RECORDS.items()})
+
+
+class UsageRecord(Struct, array_like=True):
+    """See ``Usage``."""
+
+    input_tokens: int | None
+    output_tokens: int | None
 
 
 class MessageRecord(Struct, array_like=True):
@@ -175,6 +123,20 @@ class MessageRecord(Struct, array_like=True):
     usage: UsageRecord | None
 
 
+_RECORDS: Final[Mapping[type[Part], type[PartRecord]]] = MappingProxyType(
+    {
+        TextPart: TextRecord,
+        ReasoningPart: ReasoningRecord,
+        ToolCallPart: ToolCallRecord,
+        ToolResultPart: ToolResultRecord,
+        FilePart: FileRecord,
+        StepMark: StepRecord,
+        UnknownPart: UnknownRecord,
+    }
+)
+_PARTS: Final = MappingProxyType({record: part for part, record in _RECORDS.items()})
+
+
 def message_record(message: Message) -> MessageRecord:
     """The record of a message."""
     reason = message.finish_reason
@@ -186,7 +148,7 @@ def message_record(message: Message) -> MessageRecord:
         [_part_record(part) for part in message.parts],
         microseconds(message.created_at),
         _STATUSES.index(message.status),
-        None if reason is None else REASONS.index(reason),
+        None if reason is None else FINISH_REASONS.index(reason),
         usage_record(message.usage),
     )
 
@@ -195,7 +157,7 @@ def message_of(record: MessageRecord) -> Message:
     """The message of a record.
 
     Raises:
-        IndexError, ValueError: its values are none of ours.
+        IndexError, ValueError: a value is invalid.
     """
     reason = record.finish_reason
     return Message(
@@ -206,15 +168,13 @@ def message_of(record: MessageRecord) -> Message:
         parts=_parts(record.parts),
         created_at=time_of(record.created_at),
         status=_STATUSES[record.status],
-        finish_reason=None if reason is None else REASONS[reason],
-        usage=None if record.usage is None else usage_of(record.usage),
+        finish_reason=None if reason is None else FINISH_REASONS[reason],
+        usage=usage_of(record.usage),
     )
 
 
-# Nearly every message is one text, and taking fields by their names takes five times as long.
-
-
 def _part_record(part: Part) -> PartRecord:
+    # The quick way for most messages; mapping fields by name takes five times as long.
     if type(part) is TextPart:
         return TextRecord(part.text)
     return _RECORDS[type(part)](*astuple(part, recurse=False))
@@ -228,3 +188,39 @@ def _parts(records: list[PartRecord]) -> tuple[Part, ...]:
 
 def _part(record: PartRecord) -> Part:
     return _PARTS[type(record)](**msgspec.structs.asdict(record))
+
+
+def usage_record(usage: Usage | None) -> UsageRecord | None:
+    """The record of a usage; None for None."""
+    return None if usage is None else UsageRecord(usage.input_tokens, usage.output_tokens)
+
+
+def usage_of(record: UsageRecord | None) -> Usage | None:
+    """The usage of a record; None for None."""
+    if record is None:
+        return None
+    return Usage(input_tokens=record.input_tokens, output_tokens=record.output_tokens)
+
+
+def short_id(message_id: MessageId) -> bytes:
+    """The bytes of an id: 0 and its 8 bytes for our own ids, 1 and its UTF-8 text for others."""
+    if _OWN_ID.fullmatch(message_id):
+        return b"\0" + bytes.fromhex(message_id.removeprefix(_OWN_ID_PREFIX))
+    return b"\1" + message_id.encode()
+
+
+def long_id(stored: bytes) -> MessageId:
+    """The id that ``short_id`` turned into bytes."""
+    rest = stored[1:]
+    return MessageId(_OWN_ID_PREFIX + rest.hex() if stored[:1] == b"\0" else rest.decode())
+
+
+def microseconds(time: datetime) -> int:
+    """Whole microseconds since 1970."""
+    since = time - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def time_of(microseconds: int) -> datetime:
+    """The aware time at this many microseconds after 1970."""
+    return _EPOCH + timedelta(microseconds=microseconds)

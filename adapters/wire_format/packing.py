@@ -1,13 +1,12 @@
-"""What stands around a record inside its sealed frame.
+"""The version and compression around a record, inside its sealed frame.
 
     byte 0      schema version of the record
     byte 1      compression: 0 none, 1 zstd with dictionary 0
     byte 2 …    the record as msgpack, compressed
 
-zstd frames (RFC 8878) come without magic number, dictionary id and checksum: the bytes before them
-say the first two, and the seal is the checksum. The dictionary is made by
-``tools/train_dictionary.py``. Format 0 may still change; from format 1 on, every version released
-stays readable.
+zstd frames (RFC 8878) have no magic number, dictionary id and checksum: byte 1 replaces the first
+two, and the seal is the checksum. ``tools/train_dictionary.py`` makes the dictionary. Schema 0 may
+still change; from schema 1 on, every released version stays readable.
 """
 
 from functools import cache
@@ -25,64 +24,64 @@ from zstandard import (
 
 SCHEMA: Final = 0
 RECORD_MAX_BYTES: Final = 4_000_000
-"""What a record may grow to when it is unpacked; none is packed that is larger."""
+"""The limit on an unpacked record. Larger records are neither packed nor unpacked."""
 
 _PLAIN: Final = 0
 _ZSTD_0: Final = 1
-_WORTH_COMPRESSING: Final = 64
+_MIN_COMPRESSED_BYTES: Final = 64
 _HEAD_BYTES: Final = 2
-LEVEL: Final = 9
-"""zstd's: a sixth smaller than at 3, for some microseconds a frame."""
+ZSTD_LEVEL: Final = 9
+"""A frame is a sixth smaller than at level 3 and takes a few microseconds more."""
 
 
 class DecodeError(Exception):
-    """What is stored is of no known version, or is no record; says nothing of its content."""
+    """The bytes are not a record of a known version. The message shows none of the content."""
 
 
 class RecordTooLarge(Exception):
-    """What is to be stored is more than may be; says nothing of its content."""
+    """A record has more bytes than allowed."""
 
 
-def pack(record: bytes, most: int = RECORD_MAX_BYTES) -> bytes:
-    """The record as it is sealed.
+def pack(record: bytes, max_bytes: int = RECORD_MAX_BYTES) -> bytes:
+    """The record with its version, compressed if that makes it smaller.
 
     Raises:
-        RecordTooLarge: it has more than ``most`` bytes.
+        RecordTooLarge: the record has more than ``max_bytes``.
     """
-    if len(record) > most:
+    if len(record) > max_bytes:
         raise RecordTooLarge
-    if len(record) >= _WORTH_COMPRESSING:
-        small = _compressor().compress(record)
-        if len(small) < len(record):
-            return bytes((SCHEMA, _ZSTD_0)) + small
+    if len(record) >= _MIN_COMPRESSED_BYTES:
+        compressed = _compressor().compress(record)
+        if len(compressed) < len(record):
+            return bytes((SCHEMA, _ZSTD_0)) + compressed
     return bytes((SCHEMA, _PLAIN)) + record
 
 
 def unpack(packed: bytes) -> bytes:
-    """The record that was packed.
+    """The record in ``packed``.
 
     Raises:
-        DecodeError: unknown version or compression, too large, or damaged.
+        DecodeError: its version or compression is unknown, or it is too large or damaged.
     """
     if len(packed) < _HEAD_BYTES:
         raise DecodeError("too short")
     schema, compression = packed[0], packed[1]
     if schema != SCHEMA:
-        raise DecodeError(f"schema version {schema} is not known here")
+        raise DecodeError(f"schema version {schema} is unknown")
     if compression == _PLAIN:
         return packed[_HEAD_BYTES:]
     if compression != _ZSTD_0:
-        raise DecodeError(f"compression {compression} is not known here")
+        raise DecodeError(f"compression {compression} is unknown")
     return _decompressed(packed[_HEAD_BYTES:])
 
 
-def _decompressed(small: bytes) -> bytes:
+def _decompressed(compressed: bytes) -> bytes:
     try:
-        told = zstandard.get_frame_parameters(small, format=FORMAT_ZSTD1_MAGICLESS)
-        # Asked first: zstd would set aside whatever size the frame claims.
-        if told.content_size > RECORD_MAX_BYTES:
+        frame = zstandard.get_frame_parameters(compressed, format=FORMAT_ZSTD1_MAGICLESS)
+        # Check first: zstd allocates whatever size the frame claims.
+        if frame.content_size > RECORD_MAX_BYTES:
             raise DecodeError("too large")
-        return _decompressor().decompress(small, max_output_size=RECORD_MAX_BYTES)
+        return _decompressor().decompress(compressed, max_output_size=RECORD_MAX_BYTES)
     except zstandard.ZstdError as error:
         raise DecodeError("damaged") from error
 
@@ -96,7 +95,7 @@ def _dictionary() -> ZstdCompressionDict:
 @cache
 def _compressor() -> ZstdCompressor:
     parameters = ZstdCompressionParameters.from_level(
-        LEVEL, format=FORMAT_ZSTD1_MAGICLESS, write_dict_id=False, write_checksum=False
+        ZSTD_LEVEL, format=FORMAT_ZSTD1_MAGICLESS, write_dict_id=False, write_checksum=False
     )
     return ZstdCompressor(dict_data=_dictionary(), compression_params=parameters)
 

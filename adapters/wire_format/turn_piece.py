@@ -1,7 +1,10 @@
-"""What one sealed entry of a turn's log holds: a batch of pieces, and in the last one the end.
+"""The record in one sealed entry of a turn's log: a batch of pieces, and in the last one the end.
 
-Records are padded to multiples of 256 bytes before they are sealed: the sizes of streamed pieces
-give topics away.
+    bytes 0 to 3    length of the packed record, big-endian
+    bytes 4 …       the packed record
+    …               zeros up to a multiple of 256 bytes
+
+The padding hides the sizes of streamed pieces, which reveal what a conversation is about.
 """
 
 from collections.abc import Sequence
@@ -11,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from adapters.wire_format.message_record import (
-    REASONS,
+    FINISH_REASONS,
     UsageRecord,
     microseconds,
     time_of,
@@ -21,9 +24,9 @@ from adapters.wire_format.message_record import (
 from adapters.wire_format.packing import DecodeError, pack, unpack
 from domain.model.piece import NumberedPiece, Piece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Outcome, TurnEnd
-from ports.turn_log import LogEntry
+from ports.turn_log import Batch
 
-_PADDED_TO: Final = 256
+_PADDED_TO_BYTES: Final = 256
 _LENGTH_BYTES: Final = 4
 _OUTCOMES: Final = (
     Outcome.FINISHED,
@@ -58,7 +61,7 @@ PieceRecord: TypeAlias = TextPieceRecord | ReasoningPieceRecord | ToolCallPieceR
 
 
 class EndRecord(Struct, array_like=True):
-    """See ``TurnEnd``; the time in microseconds since 1970."""
+    """See ``TurnEnd``; the time is in microseconds since 1970."""
 
     outcome: int
     finish_reason: int | None
@@ -68,7 +71,7 @@ class EndRecord(Struct, array_like=True):
 
 
 class EntryRecord(Struct, array_like=True):
-    """Pieces with neighbouring numbers, the first being ``first``; the end in the last entry."""
+    """Pieces with consecutive numbers from ``first`` on; ``end`` is set in the last entry only."""
 
     first: int
     pieces: list[PieceRecord]
@@ -80,32 +83,32 @@ _decoder = msgspec.msgpack.Decoder(EntryRecord)
 
 
 def encode_entry(pieces: Sequence[NumberedPiece], end: TurnEnd | None = None) -> bytes:
-    """An entry's content; the numbers of ``pieces`` follow one another."""
+    """The padded record of an entry; the numbers of ``pieces`` must be consecutive."""
     first = pieces[0].number if pieces else 1
     records = [_piece_record(numbered.piece) for numbered in pieces]
     packed = pack(
         _encoder.encode(EntryRecord(first, records, None if end is None else _end_record(end)))
     )
-    padding = -(_LENGTH_BYTES + len(packed)) % _PADDED_TO
+    padding = -(_LENGTH_BYTES + len(packed)) % _PADDED_TO_BYTES
     return len(packed).to_bytes(_LENGTH_BYTES, "big") + packed + bytes(padding)
 
 
-def decode_entry(padded: bytes) -> list[LogEntry]:
-    """An entry's content, the end last.
+def decode_entry(padded: bytes) -> Batch:
+    """The pieces in an entry, and its end if it has one.
 
     Raises:
-        DecodeError: it is of no known version, or damaged.
+        DecodeError: its version is unknown or it is damaged.
     """
     length = int.from_bytes(padded[:_LENGTH_BYTES], "big")
     try:
         record = _decoder.decode(unpack(padded[_LENGTH_BYTES : _LENGTH_BYTES + length]))
-        pieces: list[LogEntry] = [
+        pieces = [
             NumberedPiece(number, _piece(piece))
             for number, piece in enumerate(record.pieces, record.first)
         ]
-        return [*pieces, _end(record.end)] if record.end else pieces
+        return Batch(pieces=pieces, end=_end(record.end) if record.end else None)
     except (msgspec.MsgspecError, ValueError, IndexError) as error:
-        # The cause could repeat what was said.
+        # The cause may contain message text.
         raise DecodeError(type(error).__name__) from None
 
 
@@ -133,7 +136,7 @@ def _end_record(end: TurnEnd) -> EndRecord:
     reason, expires_at = end.finish_reason, end.expires_at
     return EndRecord(
         _OUTCOMES.index(end.outcome),
-        None if reason is None else REASONS.index(reason),
+        None if reason is None else FINISH_REASONS.index(reason),
         usage_record(end.usage),
         end.error,
         None if expires_at is None else microseconds(expires_at),
@@ -144,7 +147,7 @@ def _end(record: EndRecord) -> TurnEnd:
     reason, expires_at = record.finish_reason, record.expires_at
     return TurnEnd(
         outcome=_OUTCOMES[record.outcome],
-        finish_reason=None if reason is None else REASONS[reason],
+        finish_reason=None if reason is None else FINISH_REASONS[reason],
         usage=usage_of(record.usage),
         error=record.error,
         expires_at=None if expires_at is None else time_of(expires_at),

@@ -39,6 +39,25 @@ class Owner:
             raise ValueError(f"an owner's secret has {OWNER_SECRET_BYTES} bytes")
 
 
+@frozen
+class ConversationRef:
+    """One conversation of one owner: what every read and write of it names.
+
+    The two travel together, so that no call can leave out whose conversation it is.
+    """
+
+    owner: Owner
+    session_id: SessionId
+
+
+@frozen
+class TurnRef:
+    """One turn of one conversation."""
+
+    conversation: ConversationRef
+    turn_id: TurnId
+
+
 def session_id(text: str) -> SessionId:
     """``text`` as a session id.
 

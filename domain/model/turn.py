@@ -123,7 +123,7 @@ class Outcome(Enum):
 
 @frozen(kw_only=True)
 class TurnEnd:
-    """The last entry of a turn's log.
+    """How a turn ended; the last thing in its log.
 
     Attributes:
         finish_reason, usage: as the model told them; absent unless finished.
@@ -137,6 +137,12 @@ class TurnEnd:
     usage: Usage | None = None
     error: str | None = None
     expires_at: datetime | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """True if nothing of the reply is missing: it finished, or it was stopped on purpose."""
+        stopped = self.outcome is Outcome.INTERRUPTED and self.error is None
+        return stopped or self.outcome is Outcome.FINISHED
 
 
 @frozen

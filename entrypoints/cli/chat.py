@@ -1,7 +1,4 @@
-"""``privity chat``: a conversation in the terminal, through the documented API only.
-
-Reading server-sent events, as far as our own streams need it.
-"""
+"""``privity chat``: a conversation in the terminal, through the documented API only."""
 
 import asyncio
 import signal
@@ -14,6 +11,8 @@ import msgspec
 import typer
 from attrs import frozen
 
+from adapters.language_model.sse_reader import SseReader
+
 
 @frozen(kw_only=True)
 class ServerEvent:
@@ -23,18 +22,14 @@ class ServerEvent:
     document: dict[str, Any]
 
 
-async def events_of(lines: AsyncIterable[bytes]) -> AsyncIterator[ServerEvent]:
-    """The events of a stream of lines; comments and ``[DONE]`` are passed over."""
-    name = ""
-    async for raw in lines:
-        line = raw.decode().rstrip("\n")
-        if line.startswith("event: "):
-            name = line.removeprefix("event: ")
-        elif line.startswith("data: ") and line != "data: [DONE]":
-            document = msgspec.json.decode(line.removeprefix("data: "))
-            yield ServerEvent(name=name, document=document)
-        elif not line:
-            name = ""
+async def events_of(chunks: AsyncIterable[bytes]) -> AsyncIterator[ServerEvent]:
+    """Yield the events of a byte stream, without its closing ``[DONE]``."""
+    reader = SseReader()
+    async for chunk in chunks:
+        for event in reader.feed(chunk):
+            if event.data != b"[DONE]":
+                document = msgspec.json.decode(event.data)
+                yield ServerEvent(name=event.name, document=document)
 
 
 _HELP: Final = "/new begins again, /again asks for another answer, /forget forgets, /quit leaves."
@@ -172,7 +167,7 @@ class Talk:
             async with self._http.post(where, json=body, headers=self._headers) as answer:
                 if answer.status >= _SUCCESS:
                     await _document(answer)
-                async for event in events_of(answer.content):
+                async for event in events_of(answer.content.iter_any()):
                     self._show(event)
                     begun.set()
         except aiohttp.ClientPayloadError:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from http import HTTPStatus
 from typing import Any, Final, Protocol, TypeVar
 
 from starlette.applications import Starlette
@@ -15,14 +16,16 @@ from starlette.types import Scope
 
 from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.errors import DomainError
-from entrypoints.http import chat, health, openapi
+from entrypoints.http import chat, health
 from entrypoints.http.ai_sdk import routes as ai_sdk
 from entrypoints.http.authentication import RENEWED_KEY_HEADER, Authenticator
 from entrypoints.http.middleware import LocalePrefix, SecurityHeaders, UnexpectedErrors
 from entrypoints.http.native import routes as native
-from entrypoints.http.openai.errors import is_ours, openai_error
+from entrypoints.http.openai.errors import PREFIX as OPENAI_PREFIX
+from entrypoints.http.openai.errors import openai_error
 from entrypoints.http.openai.routes import ROUTES as OPENAI_ROUTES
 from entrypoints.http.openai.services import openai_services
+from entrypoints.http.openapi import openapi_endpoint
 from entrypoints.http.page import routes as front_page
 from entrypoints.http.problems import EdgeError, Problem, problem_of
 from entrypoints.http.reply_stream import ReplyStream
@@ -49,9 +52,16 @@ from ports.readiness import Readiness
 from ports.telemetry import Telemetry
 
 _Wanted = TypeVar("_Wanted")
-_WRONG_METHOD: Final = 405
 _EXPOSED: Final = ("x-session-id", "retry-after", "date", RENEWED_KEY_HEADER)
 _ALLOWED: Final = ("content-type", "authorization", "idempotency-key", "last-event-id")
+_ROUTES: Final = (
+    *chat.ROUTES,
+    *native.ROUTES,
+    *ai_sdk.ROUTES,
+    *health.ROUTES,
+    *OPENAI_ROUTES,
+    *front_page.ROUTES,
+)
 
 
 class Resolver(Protocol):
@@ -86,15 +96,7 @@ def create_app(settings: Settings, opening: ContainerFactory) -> Starlette:
             yield {"services": services, "assistant": assistant, "openai": v1}
 
     app = Starlette(
-        routes=[
-            *chat.ROUTES,
-            *native.ROUTES,
-            *ai_sdk.ROUTES,
-            *health.ROUTES,
-            *openapi.ROUTES,
-            *OPENAI_ROUTES,
-            *front_page.ROUTES,
-        ],
+        routes=[*_ROUTES, openapi_endpoint(_ROUTES)],
         middleware=_middleware(settings),
         exception_handlers={
             DomainError: _problem,
@@ -122,7 +124,7 @@ def _middleware(settings: Settings) -> Sequence[Middleware]:
     return (
         Middleware(SecurityHeaders, is_https=settings.is_https),
         *((cross_origin,) if settings.embedding_origins else ()),
-        Middleware(UnexpectedErrors, note=_telemetry_of),
+        Middleware(UnexpectedErrors, telemetry=_telemetry_of, render=_rendered),
         Middleware(LocalePrefix, locales=_locales_of),
     )
 
@@ -136,11 +138,14 @@ def _locales_of(scope: Scope) -> Sequence[str]:
     return tuple(scope["state"]["assistant"].welcomes)
 
 
+def _rendered(problem: Problem, path: str) -> Response:
+    """The response to a problem, in the shape that callers of this path expect."""
+    return openai_error(problem) if path.startswith(OPENAI_PREFIX) else problem.response()
+
+
 async def _problem(request: Request, error: Exception) -> Response:
-    problem = problem_of(error)
-    shaped = openai_error if is_ours(request.url.path) else Problem.response
-    response = shaped(problem)
-    if response.status_code == _WRONG_METHOD:
+    response = _rendered(problem_of(error), request.url.path)
+    if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         response.headers["allow"] = ", ".join(_methods_at(request))
     return response
 

@@ -1,14 +1,17 @@
 """``POST /api/chat``: one address for several client protocols, told apart by their bodies."""
 
+from http import HTTPStatus
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from entrypoints.http.ai_sdk import routes as ai_sdk
-from entrypoints.http.ai_sdk.bodies import chat_bound, is_ai_sdk
+from entrypoints.http.ai_sdk.bodies import AiSdkBody, chat_bound, is_ai_sdk
+from entrypoints.http.documents import ReplyDocument
 from entrypoints.http.native import routes as native
+from entrypoints.http.native.bodies import ChatBody
+from entrypoints.http.openapi import EVENT_STREAM, Endpoint
 from entrypoints.http.requests import read_json
 from entrypoints.http.services import services_of
 
@@ -23,4 +26,14 @@ async def post_message(request: Request) -> Response:
     return await say(request, visitor, raw)
 
 
-ROUTES: Final = (Route("/api/chat", post_message, methods=["POST"]),)
+ROUTES: Final = (
+    Endpoint(
+        "/api/chat",
+        post_message,
+        "POST",
+        summary="Say something; the reply streams, or comes whole with Accept: application/json.",
+        body=[ChatBody, AiSdkBody],
+        answers={HTTPStatus.OK: [EVENT_STREAM, ReplyDocument]},
+        headers=["Idempotency-Key"],
+    ),
+)

@@ -3,7 +3,9 @@
 The domain's values as documents of the native protocol.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -139,14 +141,17 @@ class ProblemDocument(Answer, omit_defaults=True):
 
 
 def json_response(
-    document: Answer, *, status: int = 200, headers: dict[str, str] | None = None
+    document: Struct | Mapping[str, Any],
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> Response:
     """The document as an answer that nobody caches."""
     return Response(
         msgspec.json.encode(document),
         status_code=status,
         media_type="application/json",
-        headers={"cache-control": "no-store", **(headers or {})},
+        headers={"cache-control": "no-store", **headers},
     )
 
 

@@ -1,12 +1,13 @@
 """Health: alive as long as this answers, ready while the service can do its work."""
 
+from http import HTTPStatus
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from entrypoints.http.documents import HealthDocument, json_response
+from entrypoints.http.openapi import Endpoint
 from entrypoints.http.services import services_of
 from ports.errors import ShuttingDown
 
@@ -25,7 +26,9 @@ async def ready(request: Request) -> Response:
     return json_response(HealthDocument(status="ok"))
 
 
+_HEALTHY: Final = {HTTPStatus.OK: [HealthDocument]}
+
 ROUTES: Final = (
-    Route("/health/live", live, methods=["GET"]),
-    Route("/health/ready", ready, methods=["GET"]),
+    Endpoint("/health/live", live, "GET", summary="Does it answer?", answers=_HEALTHY),
+    Endpoint("/health/ready", ready, "GET", summary="Can it work?", answers=_HEALTHY),
 )

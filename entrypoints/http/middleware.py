@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from entrypoints.http.openai.errors import is_ours, openai_error
 from entrypoints.http.problems import Problem, problem_of
 from ports.telemetry import Telemetry
 
@@ -47,10 +47,23 @@ class SecurityHeaders:
 class UnexpectedErrors:
     """Answers 500 to what nobody expected, and tells operators its kind and place, no more."""
 
-    def __init__(self, app: ASGIApp, *, note: Callable[[Scope], Telemetry]) -> None:
-        """``emit`` finds the telemetry of a request's app."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        telemetry: Callable[[Scope], Telemetry],
+        render: Callable[[Problem, str], Response],
+    ) -> None:
+        """Pass requests on to ``app``.
+
+        Args:
+            app: what serves them.
+            telemetry: finds the telemetry of a request's app.
+            render: makes the response to a problem at a path.
+        """
         self._app = app
-        self._note = note
+        self._telemetry = telemetry
+        self._render = render
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -66,11 +79,12 @@ class UnexpectedErrors:
         except Exception as error:
             if scope["type"] != "http":
                 raise
-            self._note(scope).emit("request.failed", kind=type(error).__name__, at=_place(error))
+            self._telemetry(scope).emit(
+                "request.failed", kind=type(error).__name__, at=_place(error)
+            )
             if not started:
-                problem = problem_of(error)
-                shaped = openai_error if is_ours(scope["path"]) else Problem.response
-                await shaped(problem)(scope, receive, send)
+                response = self._render(problem_of(error), scope["path"])
+                await response(scope, receive, send)
 
 
 def _place(error: Exception) -> str:

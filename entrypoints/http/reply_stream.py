@@ -1,6 +1,6 @@
 """Following a turn into a response: as a stream of events, or as one document."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import timedelta
 from time import time
@@ -11,7 +11,7 @@ from attrs import frozen
 from starlette.responses import Response
 
 from domain.model.conversation import Conversation
-from domain.model.identifiers import Owner, SessionId, TurnId
+from domain.model.identifiers import ConversationRef, Owner, TurnRef
 from domain.model.turn import Outcome, Turn, TurnEnd
 from entrypoints.http.documents import ReplyDocument, json_response, message_document, usage_answer
 from entrypoints.http.problems import Problem, problem_of, problem_of_code
@@ -24,7 +24,7 @@ from ports.assistant_profile import AssistantProfile
 from ports.clock import Clock
 from ports.errors import PortError, TurnLogNotFound
 from ports.language_model import LanguageModel
-from ports.turn_log import LogEntry
+from ports.turn_log import Batch
 
 _HEARTBEAT_EVERY: Final = timedelta(seconds=4)
 
@@ -59,7 +59,9 @@ class ReplyStream:
         session_id = started.conversation.id
         hello = {"sessionId": session_id, "restarted": started.restarted}
         yield event(hello, name="session-id")
-        async for chunk, end in self._chunks(owner, session_id, started.turn, None):
+        async for chunk, end in self._chunks(
+            ConversationRef(owner, session_id), started.turn, None
+        ):
             yield chunk
             if end is not None:
                 info = self._info(end, self.clock.monotonic() - began)
@@ -75,26 +77,27 @@ class ReplyStream:
         """
         session_id = started.conversation.id
         try:
-            async for chunk, _ in self._chunks(owner, session_id, started.turn, None, told=told):
+            async for chunk, _ in self._chunks(
+                ConversationRef(owner, session_id), started.turn, None, told=told
+            ):
                 yield chunk
         except StreamBroken:
             yield DONE
 
     async def resumed(
-        self, owner: Owner, session_id: SessionId, turn: Turn, after: int | None
+        self, ref: ConversationRef, turn: Turn, after: int | None
     ) -> AsyncGenerator[bytes, None]:
         """A running turn's events behind piece ``after``; ``None`` means from the first chunk."""
         before = b""
         if after is None:
-            before = prior_steps(await self.follow.said_before(owner, session_id, turn))
-        async for chunk, _ in self._chunks(owner, session_id, turn, after):
+            before = prior_steps(await self.follow.said_before(ref, turn))
+        async for chunk, _ in self._chunks(ref, turn, after):
             yield chunk + before
             before = b""
 
     async def _chunks(
         self,
-        owner: Owner,
-        session_id: SessionId,
+        ref: ConversationRef,
         turn: Turn,
         after: int | None,
         told: Mapping[str, object] = MappingProxyType({}),
@@ -106,32 +109,30 @@ class ReplyStream:
                 Without one when nobody knows any more what is behind piece ``after``: who asks
                 again is sent to the history.
         """
-        metadata = {"sessionId": session_id, **told, "turnId": turn.id}
+        metadata = {"sessionId": ref.session_id, **told, "turnId": turn.id}
         chunks = ReplyChunks(turn.id, turn.reply_id, metadata)
         yield (chunks.beginning() if after is None else b": resumed\n\n"), None
-        async for entries in self._entries(owner, session_id, turn.id, after or 0):
-            said, end = _rendered(chunks, entries, after or 0)
-            if end is not None:
-                if _failed(end):
-                    yield said + chunks.ending(end), None
-                    raise StreamBroken
-                yield said + chunks.ending(end) + DONE, end
-                return
-            yield said or HEARTBEAT, None
+        async for batch in self._batches(TurnRef(ref, turn.id), after or 0):
+            rendered = _rendered(chunks, batch, after or 0)
+            if batch.end is None:
+                yield rendered or HEARTBEAT, None
+            elif batch.end.is_complete:
+                yield rendered + chunks.ending(batch.end) + DONE, batch.end
+            else:
+                yield rendered + chunks.ending(batch.end), None
+                raise StreamBroken
 
-    async def _entries(
-        self, owner: Owner, session_id: SessionId, turn_id: TurnId, after: int
-    ) -> AsyncGenerator[Sequence[LogEntry], None]:
-        """Batches of the turn's entries; a failure is an end like any other."""
-        following = self.follow.entries(owner, session_id, turn_id, _HEARTBEAT_EVERY, after=after)
+    async def _batches(self, turn_ref: TurnRef, after: int) -> AsyncGenerator[Batch, None]:
+        """The turn as it comes; a failure is an end like any other."""
+        following = self.follow.batches(turn_ref, _HEARTBEAT_EVERY, after=after)
         try:
             async with aclosing(following):
-                async for entries in following:
-                    yield entries
+                async for batch in following:
+                    yield batch
         except TurnLogNotFound:
             raise StreamBroken from None
         except PortError as error:
-            yield (TurnEnd(outcome=Outcome.FAILED, error=problem_of(error).code),)
+            yield Batch(end=TurnEnd(outcome=Outcome.FAILED, error=problem_of(error).code))
 
     def _info(self, end: TurnEnd, took: timedelta) -> dict[str, object]:
         cost = self.profile.assistant().cost_of(self.model.name, end.usage)
@@ -144,39 +145,26 @@ class ReplyStream:
     async def awaited(self, owner: Owner, started: Started) -> Reply:
         """The whole reply at once."""
         session_id, turn_id = started.conversation.id, started.turn.id
-        end = await self._end(owner, session_id, turn_id)
-        if end.outcome in (Outcome.FINISHED, Outcome.INTERRUPTED) and end.error is None:
-            conversation = await self.history.whole(owner, session_id)
+        end = await self._end(TurnRef(ConversationRef(owner, session_id), turn_id))
+        if end.is_complete:
+            conversation = await self.history.whole(ConversationRef(owner, session_id))
             return Reply(document=_document(conversation, started, end))
         return Reply(problem=problem_of_code(end.error or "internal_error"))
 
-    async def _end(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> TurnEnd:
-        following = self.follow.entries(owner, session_id, turn_id, _HEARTBEAT_EVERY)
+    async def _end(self, turn_ref: TurnRef) -> TurnEnd:
+        following = self.follow.batches(turn_ref, _HEARTBEAT_EVERY)
         async with aclosing(following):
-            async for entries in following:
-                if entries and isinstance(entries[-1], TurnEnd):
-                    return entries[-1]
+            async for batch in following:
+                if batch.end is not None:
+                    return batch.end
         raise AssertionError("a turn has an end")
 
 
-def _failed(end: TurnEnd) -> bool:
-    return end.outcome is not Outcome.FINISHED and (
-        end.outcome is not Outcome.INTERRUPTED or end.error is not None
-    )
-
-
-def _rendered(
-    chunks: ReplyChunks, entries: Sequence[LogEntry], after: int
-) -> tuple[bytes, TurnEnd | None]:
-    """The chunks of those entries that are behind ``after``, and the end if it came."""
-    said: list[bytes] = []
-    for entry in entries:
-        if isinstance(entry, TurnEnd):
-            return b"".join(said), entry
-        rendered = chunks.of(entry)
-        if entry.number > after:
-            said.append(rendered)
-    return b"".join(said), None
+def _rendered(chunks: ReplyChunks, batch: Batch, after: int) -> bytes:
+    """The chunks of those pieces that come after piece ``after``."""
+    # All are rendered: the chunks of a piece depend on the pieces before it.
+    rendered = [(piece.number, chunks.of(piece)) for piece in batch.pieces]
+    return b"".join(chunk for number, chunk in rendered if number > after)
 
 
 def _document(conversation: Conversation, started: Started, end: TurnEnd) -> ReplyDocument:

@@ -87,13 +87,13 @@ class ReplyChunks:
     def ending(self, end: TurnEnd) -> bytes:
         """What stands after the last piece; without it a stream is not whole."""
         closed = b"".join((self._closed(), *map(event, self._whole_calls())))
+        if not end.is_complete:
+            code = end.error or "internal_error"
+            return closed + event({"type": "error", "errorText": user_message(code), "code": code})
         if end.outcome is Outcome.FINISHED:
             return closed + event({"type": "finish-step"}) + event(_finish(end))
-        if end.outcome is Outcome.INTERRUPTED and end.error is None:
-            aborted = {"type": "message-metadata", "messageMetadata": _aborted(end)}
-            return closed + event(aborted) + event({"type": "abort"})
-        code = end.error or "internal_error"
-        return closed + event({"type": "error", "errorText": user_message(code), "code": code})
+        aborted = {"type": "message-metadata", "messageMetadata": _aborted(end)}
+        return closed + event(aborted) + event({"type": "abort"})
 
     def _delta(self, kind: str, text: str, cursor: str) -> bytes:
         before = b"" if self._open == kind else self._closed() + self._begun(kind)

@@ -13,7 +13,7 @@ from attrs import frozen
 
 from domain.model.conversation import Conversation, tail_of
 from domain.model.errors import ConversationNotFound, InvalidInput
-from domain.model.identifiers import Owner, SessionId, session_id
+from domain.model.identifiers import ConversationRef, Owner, SessionId, session_id
 from domain.model.turn import Turn
 from domain.service.turn_lifecycle import new_conversation, with_welcome
 from entrypoints.usecases.follow_turn import FollowTurn
@@ -83,7 +83,7 @@ class FindConversation:
 
     async def _is_there(self, owner: Owner, wanted: SessionId) -> bool:
         try:
-            await self.store.load(owner, wanted, last=1)
+            await self.store.load(ConversationRef(owner, wanted), last=1)
         except ConversationNotFound:
             return False
         except StoredStateUnreadable:
@@ -114,7 +114,7 @@ class ReadHistory:
     store: ConversationStateStore
 
     async def __call__(
-        self, owner: Owner, session_id: SessionId, *, before: int | None = None, limit: int
+        self, ref: ConversationRef, *, before: int | None = None, limit: int
     ) -> History:
         """At most ``limit`` messages numbered below ``before``; without it the newest.
 
@@ -123,23 +123,23 @@ class ReadHistory:
             PortError: the store failed.
         """
         if before is None:
-            loaded = await self.store.load(owner, session_id, last=limit)
+            loaded = await self.store.load(ref, last=limit)
             newest = tail_of(loaded, limit)
             next_ = newest.messages[0].number if newest.earlier else None
             page = Page(messages=newest.messages, next=next_)
             return History(conversation=newest, page=page)
-        page = await self.store.page(owner, session_id, before, limit)
-        head = await self.store.load(owner, session_id, last=1)
+        page = await self.store.page(ref, before, limit)
+        head = await self.store.load(ref, last=1)
         return History(conversation=head, page=page)
 
-    async def whole(self, owner: Owner, session_id: SessionId) -> Conversation:
+    async def whole(self, ref: ConversationRef) -> Conversation:
         """Everything that is kept about the conversation.
 
         Raises:
             ConversationNotFound: absent.
             PortError: the store failed.
         """
-        return await self.store.load(owner, session_id)
+        return await self.store.load(ref)
 
 
 @frozen(kw_only=True)
@@ -151,21 +151,21 @@ class ForgetConversation:
     runner: TurnRunner
     telemetry: Telemetry
 
-    async def __call__(self, owner: Owner, session_id: SessionId) -> None:
+    async def __call__(self, ref: ConversationRef) -> None:
         """Forget it; absent or another owner's is no error and changes nothing.
 
         Raises:
             StoreUnavailable: it may still be there.
         """
-        turn = await self._running(owner, session_id)
-        await self.store.forget(owner, session_id)
+        turn = await self._running(ref)
+        await self.store.forget(ref)
         if turn is not None:
             self.runner.wake(turn.id)
-        self.telemetry.emit("conversation.forgotten", session_id=session_id)
+        self.telemetry.emit("conversation.forgotten", session_id=ref.session_id)
 
-    async def _running(self, owner: Owner, session_id: SessionId) -> Turn | None:
+    async def _running(self, ref: ConversationRef) -> Turn | None:
         try:
-            return await self.follow.running(owner, session_id)
+            return await self.follow.running(ref)
         except StoredStateUnreadable:
             # A damaged record can be forgotten all the same.
             return None

@@ -13,7 +13,7 @@ from domain.model.errors import (
     MessageNotFound,
     TurnNotFound,
 )
-from domain.model.identifiers import Owner, SessionId
+from domain.model.identifiers import ConversationRef, Owner, SessionId
 from domain.service.item_editing import (
     NewItem,
     branch_at_turn,
@@ -84,7 +84,9 @@ class CreateResponse:
         if new.session_id is not None:
             tried.append(new.session_id)
             try:
-                return await self._continued(owner, new.session_id, new, new_turn, given)
+                return await self._continued(
+                    ConversationRef(owner, new.session_id), new, new_turn, given
+                )
             except _NotNewestTurn:
                 pass
             except ConversationNotFound:
@@ -105,7 +107,7 @@ class CreateResponse:
             return new_conversation(session_id, locale=locale, at=new_turn.at)
         try:
             return branch_at_turn(
-                await self.store.load(owner, new.session_id),
+                await self.store.load(ConversationRef(owner, new.session_id)),
                 new.after_turn or 0,
                 session_id=session_id,
                 turn_id=self.identifiers.turn_id(),
@@ -155,12 +157,13 @@ class CreateResponse:
                 raise IdempotencyKeyReused
             return open_turn_with_items(known, new_turn, given, new.note)
 
-        return await self.open_turn(owner, base.id, change, OnBusy.REJECT, new_turn.turn_id)
+        return await self.open_turn(
+            ConversationRef(owner, base.id), change, OnBusy.REJECT, new_turn.turn_id
+        )
 
     async def _continued(
         self,
-        owner: Owner,
-        session_id: SessionId,
+        ref: ConversationRef,
         new: ResponseRequest,
         new_turn: NewTurn,
         given: Sequence[NewItem],
@@ -172,7 +175,7 @@ class CreateResponse:
                 _check_newest(known, new.after_turn)
             return open_turn_with_items(known, new_turn, given, new.note)
 
-        return await self.open_turn(owner, session_id, change, OnBusy.REJECT, new_turn.turn_id)
+        return await self.open_turn(ref, change, OnBusy.REJECT, new_turn.turn_id)
 
 
 def _check_newest(known: Conversation, number: int) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from attrs import evolve, frozen
 
 from domain.model.conversation import Conversation
-from domain.model.identifiers import MessageId, Owner, SessionId
+from domain.model.identifiers import ConversationRef, MessageId, Owner, SessionId
 from domain.model.message import (
     Part,
     ReasoningPart,
@@ -123,7 +123,7 @@ class EditItems:
     clock: Clock
 
     async def add(
-        self, owner: Owner, session_id: SessionId, inputs: Sequence[InputItem], *, address: str
+        self, ref: ConversationRef, inputs: Sequence[InputItem], *, address: str
     ) -> Conversation:
         """The whole conversation with ``inputs`` at its end; its stay is restarted.
 
@@ -136,11 +136,11 @@ class EditItems:
         await self.limiter.consume(address, Quota.STORED, size_of(inputs))
         given, now = with_ids(inputs, self.identifiers), self.clock.now()
         return await self.open_turn(
-            owner, session_id, lambda known: append_items(known, given, now), OnBusy.REJECT, None
+            ref, lambda known: append_items(known, given, now), OnBusy.REJECT, None
         )
 
     async def delete_item(
-        self, owner: Owner, session_id: SessionId, message_id: MessageId, place: int | None
+        self, ref: ConversationRef, message_id: MessageId, place: int | None
     ) -> Conversation:
         """The conversation without one part of a message, or without the message.
 
@@ -149,14 +149,13 @@ class EditItems:
             MessageNotFound: there is no such part.
         """
         return await self.open_turn(
-            owner,
-            session_id,
+            ref,
             lambda known: without_part(known, message_id, place),
             OnBusy.REJECT,
             None,
         )
 
-    async def delete_turn(self, owner: Owner, session_id: SessionId, number: int) -> None:
+    async def delete_turn(self, ref: ConversationRef, number: int) -> None:
         """Forget one turn; with the last that was said the whole conversation goes.
 
         Raises:
@@ -164,17 +163,15 @@ class EditItems:
             MessageNotFound: there is nothing of such a turn.
         """
         left = await self.open_turn(
-            owner, session_id, lambda known: without_turn(known, number), OnBusy.REJECT, None
+            ref, lambda known: without_turn(known, number), OnBusy.REJECT, None
         )
         if _is_empty(left):
-            await self.store.forget_if(owner, session_id, _is_empty)
+            await self.store.forget_if(ref, _is_empty)
 
-    async def set_metadata(
-        self, owner: Owner, session_id: SessionId, metadata: Mapping[str, str]
-    ) -> Conversation:
+    async def set_metadata(self, ref: ConversationRef, metadata: Mapping[str, str]) -> Conversation:
         """The conversation with ``metadata`` instead of what it had."""
         return await self.store.update(
-            owner, session_id, lambda known: with_metadata(known, dict(metadata)), last=1
+            ref, lambda known: with_metadata(known, dict(metadata)), last=1
         )
 
 

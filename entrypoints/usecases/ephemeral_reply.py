@@ -10,7 +10,7 @@ from attrs import frozen
 
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound, DomainError, MessageNotFound, TurnNotFound
-from domain.model.identifiers import Owner
+from domain.model.identifiers import ConversationRef, Owner
 from domain.model.limits import MAX_REPLY_BYTES
 from domain.model.message import FinishReason
 from domain.model.piece import ModelFinished, NumberedPiece, counted_bytes
@@ -26,7 +26,7 @@ from ports.errors import PortError
 from ports.identifier_source import IdentifierSource
 from ports.language_model import LanguageModel
 from ports.telemetry import Telemetry
-from ports.turn_log import LogEntry
+from ports.turn_log import Batch
 from ports.turn_runner import Signals, TurnRunner
 
 _LOOK_AGAIN: Final = timedelta(seconds=1)
@@ -63,15 +63,15 @@ class EphemeralReply:
 
     async def start(
         self, started: Started, new: ResponseRequest, wait: timedelta
-    ) -> AsyncGenerator[LogEntry | None, None]:
-        """The pieces, and the end; nothing whenever none came within ``wait``.
+    ) -> AsyncGenerator[Batch, None]:
+        """The reply as it comes, until its end; an empty batch whenever ``wait`` passes in silence.
 
         It counts as a running turn, and ends with the service.
 
         Raises:
             TooManyTurns, ShuttingDown: the model was not asked.
         """
-        heard: asyncio.Queue[LogEntry] = asyncio.Queue()
+        heard: asyncio.Queue[Batch] = asyncio.Queue()
         leaving = asyncio.Event()
 
         async def new_turn() -> Conversation:
@@ -89,7 +89,7 @@ class EphemeralReply:
             leaving.set()
             self.runner.wake(started.turn.id)
 
-        return _entries(heard, wait, leave)
+        return _batches(heard, wait, leave)
 
     async def _base(self, owner: Owner, new: ResponseRequest, new_turn: NewTurn) -> Conversation:
         session_id = self.identifiers.session_id()
@@ -97,7 +97,7 @@ class EphemeralReply:
             locale = self.profile.assistant().default_locale
             return new_conversation(session_id, locale=locale, at=new_turn.at)
         try:
-            known = await self.store.load(owner, new.session_id)
+            known = await self.store.load(ConversationRef(owner, new.session_id))
             return branch_at_turn(
                 known,
                 new.after_turn,
@@ -113,7 +113,7 @@ class EphemeralReply:
         conversation: Conversation,
         new: ResponseRequest,
         signals: Signals,
-        heard: "asyncio.Queue[LogEntry]",
+        heard: "asyncio.Queue[Batch]",
         leaving: asyncio.Event,
     ) -> None:
         speaking = asyncio.create_task(self._speak(conversation, new, heard))
@@ -126,10 +126,10 @@ class EphemeralReply:
         finally:
             speaking.cancel()
             # Also when this very task is cut off: somebody still waits for the end.
-            heard.put_nowait(self._noted(self._end(speaking)))
+            heard.put_nowait(Batch(end=self._noted(self._end(speaking))))
 
     async def _speak(
-        self, conversation: Conversation, new: ResponseRequest, heard: "asyncio.Queue[LogEntry]"
+        self, conversation: Conversation, new: ResponseRequest, heard: "asyncio.Queue[Batch]"
     ) -> ModelFinished | None:
         system = self.profile.assistant().system_prompt
         prompt = build_prompt_with_options(conversation, system, self.budget, new.options)
@@ -141,7 +141,7 @@ class EphemeralReply:
                 number, size = number + 1, size + counted_bytes(said)
                 if size > MAX_REPLY_BYTES:
                     return ModelFinished(reason=FinishReason.LENGTH)
-                heard.put_nowait(NumberedPiece(number, said))
+                heard.put_nowait(Batch(pieces=(NumberedPiece(number, said),)))
         return None
 
     def _noted(self, end: TurnEnd) -> TurnEnd:
@@ -169,17 +169,17 @@ class EphemeralReply:
         return TurnEnd(outcome=Outcome.FINISHED, finish_reason=last.reason, usage=last.usage)
 
 
-async def _entries(
-    heard: "asyncio.Queue[LogEntry]", wait: timedelta, leave: Callable[[], None]
-) -> AsyncGenerator[LogEntry | None, None]:
-    entry: LogEntry | None = None
+async def _batches(
+    heard: "asyncio.Queue[Batch]", wait: timedelta, leave: Callable[[], None]
+) -> AsyncGenerator[Batch, None]:
+    batch = Batch()
     try:
-        while not isinstance(entry, TurnEnd):
+        while batch.end is None:
             try:
                 async with asyncio.timeout(wait.total_seconds()):
-                    entry = await heard.get()
+                    batch = await heard.get()
             except TimeoutError:
-                entry = None
-            yield entry
+                batch = Batch()
+            yield batch
     finally:
         leave()

@@ -13,7 +13,7 @@ from attrs import frozen
 
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound
-from domain.model.identifiers import Owner, SessionId, TurnId
+from domain.model.identifiers import ConversationRef, TurnId, TurnRef
 from domain.model.message import Part
 from domain.model.piece import NumberedPiece
 from domain.model.turn import Outcome, Turn, TurnEnd, TurnPolicy
@@ -21,7 +21,7 @@ from domain.service.reply_reading import end_of, reply_of, split_at_last_tool_re
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
 from ports.errors import StoreUnavailable, TurnLogNotFound
-from ports.turn_log import LogEntry, TurnLog
+from ports.turn_log import Batch, TurnLog
 
 _MOST: Final = 10_000
 
@@ -56,26 +56,26 @@ class TurnWatch:
     policy: TurnPolicy
     missing: MissingLogs
 
-    async def is_dead(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
+    async def is_dead(self, turn_ref: TurnRef) -> bool:
         """Whether this open turn has been silent for so long that nobody runs it any more.
 
         Raises:
             StoreUnavailable: nobody can tell.
         """
-        return await self._silence(owner, session_id, turn_id) >= self.policy.dead_after
+        return await self._silence(turn_ref) >= self.policy.dead_after
 
     def found(self, turn_id: TurnId) -> None:
         """Its log was just read."""
         self.missing.found(turn_id)
 
-    async def _silence(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> timedelta:
+    async def _silence(self, turn_ref: TurnRef) -> timedelta:
         try:
-            silence = await self.log.silence(owner, session_id, turn_id)
+            silence = await self.log.silence(turn_ref)
         except TurnLogNotFound:
             # A living writer opens a lost log again, so one that stays away has no writer.
             now = self.clock.monotonic()
-            return min(now - self.missing.since(turn_id, now), self.log.healthy_for())
-        self.found(turn_id)
+            return min(now - self.missing.since(turn_ref.turn_id, now), self.log.healthy_for())
+        self.found(turn_ref.turn_id)
         return silence
 
 
@@ -89,23 +89,17 @@ class FollowTurn:
     policy: TurnPolicy
     watch: TurnWatch
 
-    async def running(self, owner: Owner, session_id: SessionId) -> Turn | None:
+    async def running(self, ref: ConversationRef) -> Turn | None:
         """The open turn; absent when none runs or there is no such conversation."""
         try:
-            return (await self.store.load(owner, session_id, last=1)).open_turn
+            return (await self.store.load(ref, last=1)).open_turn
         except ConversationNotFound:
             return None
 
-    async def entries(
-        self,
-        owner: Owner,
-        session_id: SessionId,
-        turn_id: TurnId,
-        heartbeat: timedelta,
-        *,
-        after: int = 0,
-    ) -> AsyncGenerator[Sequence[LogEntry], None]:
-        """All of a turn as it comes, its end last; an empty batch after each silent ``heartbeat``.
+    async def batches(
+        self, turn_ref: TurnRef, heartbeat: timedelta, *, after: int = 0
+    ) -> AsyncGenerator[Batch, None]:
+        """The turn as it comes, until its end; an empty batch after each silent ``heartbeat``.
 
         A store that is away is waited for longer than a reply is tried to be saved. ``after`` is
         the number of the last piece that the caller has heard of before.
@@ -119,29 +113,27 @@ class FollowTurn:
         away_since: timedelta | None = None
         while True:
             try:
-                entries = await self.read(owner, session_id, turn_id, heard, heartbeat, after=after)
+                batch = await self.read(turn_ref, heard, heartbeat, after=after)
             except StoreUnavailable:
                 now = self.clock.monotonic()
                 away_since = now if away_since is None else away_since
                 if now - away_since >= self.policy.save_timeout + self.policy.dead_after:
                     raise
-                yield ()
+                yield Batch()
                 await self.clock.sleep(self.policy.heartbeat)
                 continue
             away_since = None
-            yield entries
-            heard += (entry for entry in entries if isinstance(entry, NumberedPiece))
-            if entries and isinstance(entries[-1], TurnEnd):
+            yield batch
+            if batch.end is not None:
                 return
+            heard += batch.pieces
 
-    async def said_before(
-        self, owner: Owner, session_id: SessionId, turn: Turn
-    ) -> tuple[Part, ...]:
+    async def said_before(self, ref: ConversationRef, turn: Turn) -> tuple[Part, ...]:
         """What its reply held before this turn went on with it; empty for a reply of its own."""
         if not turn.continues:
             return ()
         try:
-            conversation = await self.store.load(owner, session_id, last=1)
+            conversation = await self.store.load(ref, last=1)
         except ConversationNotFound:
             return ()
         reply = conversation.messages[-1] if conversation.messages else None
@@ -150,54 +142,50 @@ class FollowTurn:
 
     async def read(
         self,
-        owner: Owner,
-        session_id: SessionId,
-        turn_id: TurnId,
+        turn_ref: TurnRef,
         heard: Sequence[NumberedPiece],
         wait: timedelta,
         *,
         after: int = 0,
-    ) -> Sequence[LogEntry]:
-        """The entries behind those ``heard``, the end last; empty when none came within ``wait``.
+    ) -> Batch:
+        """What follows the pieces ``heard``; an empty batch when nothing came within ``wait``.
 
         Raises:
-            TurnLogNotFound: as ``entries``.
+            TurnLogNotFound: as ``batches``.
             StoreUnavailable: neither log nor state could be reached.
         """
         last = heard[-1].number if heard else 0
         with suppress(TurnLogNotFound):
-            entries = await self.log.read(owner, session_id, turn_id, last, wait)
-            self.watch.found(turn_id)
-            if entries or not await self.watch.is_dead(owner, session_id, turn_id):
-                return entries
+            batch = await self.log.read(turn_ref, last, wait)
+            self.watch.found(turn_ref.turn_id)
+            if not batch.is_empty or not await self.watch.is_dead(turn_ref):
+                return batch
             # It may have ended well and not have said so: the state tells.
             wait = timedelta()
-        told = await self._from_state(owner, session_id, turn_id, heard, wait)
-        if last < after and any(isinstance(one, NumberedPiece) for one in told):
+        batch = await self._from_state(turn_ref, heard, wait)
+        if last < after and batch.pieces:
             raise TurnLogNotFound
-        return told
+        return batch
 
     async def _from_state(
         self,
-        owner: Owner,
-        session_id: SessionId,
-        turn_id: TurnId,
+        turn_ref: TurnRef,
         heard: Sequence[NumberedPiece],
         wait: timedelta,
-    ) -> Sequence[LogEntry]:
+    ) -> Batch:
         try:
-            conversation = await self.store.load(owner, session_id, last=1)
+            conversation = await self.store.load(turn_ref.conversation, last=1)
         except ConversationNotFound:
-            return (TurnEnd(outcome=Outcome.GONE, error="conversation_gone"),)
+            return Batch(end=TurnEnd(outcome=Outcome.GONE, error="conversation_gone"))
         turn = conversation.turn
-        if turn is None or turn.id != turn_id:
-            return (TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_superseded"),)
+        if turn is None or turn.id != turn_ref.turn_id:
+            return Batch(end=TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_superseded"))
         if not turn.is_open:
-            return (*_rest(conversation, turn, heard), end_of(conversation, turn))
-        if await self.watch.is_dead(owner, session_id, turn_id):
-            return (TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_abandoned"),)
+            return Batch(pieces=_rest(conversation, turn, heard), end=end_of(conversation, turn))
+        if await self.watch.is_dead(turn_ref):
+            return Batch(end=TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_abandoned"))
         await self.clock.sleep(min(wait, self.policy.heartbeat))
-        return ()
+        return Batch()
 
 
 def _rest(

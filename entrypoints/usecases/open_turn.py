@@ -15,8 +15,7 @@ from attrs import frozen
 
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound, TurnInProgress, TurnSuperseded
-from domain.model.identifiers import Owner, SessionId, TurnId
-from domain.model.piece import NumberedPiece
+from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnId, TurnRef
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
 from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd, TurnPolicy
 from domain.service.reply_reading import end_of
@@ -35,7 +34,7 @@ from ports.errors import (
 from ports.identifier_source import IdentifierSource
 from ports.rate_limiter import Quota, RateLimiter
 from ports.telemetry import Telemetry
-from ports.turn_log import LogEntry, TurnLog
+from ports.turn_log import Batch, TurnLog
 from ports.turn_runner import Signals, TurnRunner
 
 _RETRY_PAUSE: Final = timedelta(milliseconds=500)
@@ -51,7 +50,7 @@ class AbandonTurn:
     clock: Clock
     policy: TurnPolicy
 
-    async def __call__(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> None:
+    async def __call__(self, turn_ref: TurnRef) -> None:
         """Close the turn if it is there and open; tried as long as a reply would be.
 
         Its request key is free again, and the same words said again take the unanswered ones'
@@ -60,7 +59,7 @@ class AbandonTurn:
         deadline = self.clock.monotonic() + self.policy.save_timeout
         while True:
             try:
-                return await self._closed(owner, session_id, turn_id)
+                return await self._closed(turn_ref)
             except (ConversationNotFound, StoredStateUnreadable):
                 return None
             except (StoreUnavailable, ConversationBusy):
@@ -68,14 +67,14 @@ class AbandonTurn:
                     return None
             await self.clock.sleep(_RETRY_PAUSE)
 
-    async def _closed(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> None:
+    async def _closed(self, turn_ref: TurnRef) -> None:
         at = self.clock.now()
         known = await self.store.update(
-            owner, session_id, lambda known: _abandoned(known, turn_id, at), last=1
+            turn_ref.conversation, lambda known: _abandoned(known, turn_ref.turn_id, at), last=1
         )
-        if known.turn is not None and known.turn.id == turn_id:
+        if known.turn is not None and known.turn.id == turn_ref.turn_id:
             end = TurnEnd(outcome=Outcome.FAILED, error=_ERROR)
-            await self.log.end(owner, session_id, known.turn, end)
+            await self.log.end(turn_ref.conversation, known.turn, end)
 
 
 def _abandoned(known: Conversation, turn_id: TurnId, at: datetime) -> Conversation:
@@ -146,7 +145,9 @@ class StartTurn:
 
         async def abandoning() -> None:
             for session_id in tried[-1:]:
-                await self.abandon_turn(owner, session_id, new_turn.turn_id)
+                await self.abandon_turn(
+                    TurnRef(ConversationRef(owner, session_id), new_turn.turn_id)
+                )
 
         return await self.runner.run(new_turn.turn_id, open_it, replying, abandoning)
 
@@ -179,8 +180,7 @@ class OpenTurn:
 
     async def __call__(
         self,
-        owner: Owner,
-        session_id: SessionId,
+        ref: ConversationRef,
         change: Change,
         on_busy: OnBusy,
         turn_id: TurnId | None,
@@ -199,75 +199,71 @@ class OpenTurn:
         deadline = self.clock.monotonic() + self.policy.stop_timeout
         while True:
             try:
-                known = await self.store.update(owner, session_id, change, last=TURN_WINDOW)
+                known = await self.store.update(ref, change, last=TURN_WINDOW)
                 joined = known.open_turn
                 if joined is None or joined.id == turn_id:
                     return known
-                if not await self._settled(owner, session_id, joined.id):
+                if not await self._settled(TurnRef(ref, joined.id)):
                     return known
             except TurnInProgress as busy:
                 other = TurnId(busy.turn_id)
-                if await self._settled(owner, session_id, other):
+                if await self._settled(TurnRef(ref, other)):
                     continue
                 may_stop = on_busy is OnBusy.INTERRUPT and busy.can_interrupt
                 if not may_stop or self.clock.monotonic() >= deadline:
                     raise
-                await self.stop_and_wait(owner, session_id, other)
+                await self.stop_and_wait(TurnRef(ref, other))
 
-    async def stop_and_wait(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
+    async def stop_and_wait(self, turn_ref: TurnRef) -> bool:
         """Stop this turn and wait, within the policy's bound, for its end; whether it has ended."""
         deadline = self.clock.monotonic() + self.policy.stop_timeout
         while (left := deadline - self.clock.monotonic()) > _AT_ONCE:
             # Asked for again each time: a log that was lost comes back without it.
-            await self.log.stop(owner, session_id, turn_id)
-            self.runner.wake(turn_id)
+            await self.log.stop(turn_ref)
+            self.runner.wake(turn_ref.turn_id)
             wait = min(left, self.policy.heartbeat)
-            if await self._ended(owner, session_id, turn_id, wait):
+            if await self._ended(turn_ref, wait):
                 return True
-            if await self._settled(owner, session_id, turn_id):
+            if await self._settled(turn_ref):
                 return True
         return False
 
-    async def _ended(
-        self, owner: Owner, session_id: SessionId, turn_id: TurnId, wait: timedelta
-    ) -> bool:
+    async def _ended(self, turn_ref: TurnRef, wait: timedelta) -> bool:
         try:
-            entries = await self.log.read(owner, session_id, turn_id, _ONLY_THE_END, wait)
-            return any(isinstance(entry, TurnEnd) for entry in entries)
+            return (await self.log.read(turn_ref, _ONLY_THE_END, wait)).end is not None
         except TurnLogNotFound:
             pass
         try:
-            turn = (await self.store.load(owner, session_id, last=1)).open_turn
+            turn = (await self.store.load(turn_ref.conversation, last=1)).open_turn
         except ConversationNotFound:
             return True
-        if turn is not None and turn.id == turn_id:
+        if turn is not None and turn.id == turn_ref.turn_id:
             await self.clock.sleep(wait)
             return False
         return True
 
-    async def _settled(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
-        entries = await self._logged(owner, session_id, turn_id)
+    async def _settled(self, turn_ref: TurnRef) -> bool:
+        batch = await self._logged(turn_ref)
         # An end that was announced and never stored leaves nobody to wait for.
-        has_ended = any(isinstance(entry, TurnEnd) for entry in entries)
-        if not has_ended and not await self.watch.is_dead(owner, session_id, turn_id):
+        if batch.end is None and not await self.watch.is_dead(turn_ref):
             return False
-        pieces = [entry.piece for entry in entries if isinstance(entry, NumberedPiece)]
+        pieces = [numbered.piece for numbered in batch.pieces]
         now = self.clock.now()
         try:
             known = await self.store.update(
-                owner, session_id, lambda known: settle(known, turn_id, pieces, now)
+                turn_ref.conversation, lambda known: settle(known, turn_ref.turn_id, pieces, now)
             )
         except TurnSuperseded:
             return True
         if known.turn is not None:
-            await self.log.end(owner, session_id, known.turn, end_of(known, known.turn))
-        self.telemetry.emit("turn.settled", session_id=session_id, pieces=len(pieces))
+            await self.log.end(turn_ref.conversation, known.turn, end_of(known, known.turn))
+        self.telemetry.emit(
+            "turn.settled", session_id=turn_ref.conversation.session_id, pieces=len(pieces)
+        )
         return True
 
-    async def _logged(
-        self, owner: Owner, session_id: SessionId, turn_id: TurnId
-    ) -> Sequence[LogEntry]:
+    async def _logged(self, turn_ref: TurnRef) -> Batch:
         try:
-            return await self.log.read(owner, session_id, turn_id, 0, _AT_ONCE)
+            return await self.log.read(turn_ref, 0, _AT_ONCE)
         except TurnLogNotFound:
-            return ()
+            return Batch()

@@ -3,7 +3,7 @@
 from attrs import frozen
 
 from domain.model.conversation import Conversation
-from domain.model.identifiers import MessageId, Owner, SessionId
+from domain.model.identifiers import ConversationRef, MessageId, Owner, SessionId
 from domain.model.message import TextPart
 from domain.model.turn import IdempotencyKey
 from domain.service.turn_lifecycle import NewTurn, edit_message, regenerate, turn_for_key
@@ -57,8 +57,7 @@ class Regenerate:
 
         async def open_it() -> Conversation:
             return await self.open_turn(
-                owner,
-                again.session_id,
+                ConversationRef(owner, again.session_id),
                 lambda known: _anew(known, again, new_turn),
                 again.on_busy,
                 new_turn.turn_id,

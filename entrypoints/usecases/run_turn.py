@@ -15,7 +15,7 @@ from attrs import define, evolve, field, frozen
 
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound, DomainError, TurnSuperseded
-from domain.model.identifiers import Owner
+from domain.model.identifiers import ConversationRef, Owner, TurnRef
 from domain.model.limits import MAX_REPLY_BYTES
 from domain.model.message import FinishReason
 from domain.model.piece import ModelFinished, NumberedPiece, Piece, counted_bytes, size_in_bytes
@@ -95,13 +95,17 @@ class SaveReply:
 
     async def _written(self, run: RunningTurn, unsent: Sequence[NumberedPiece]) -> AppendResult:
         session_id = run.conversation.id
-        writing = await self.log.append(run.owner, session_id, run.turn, unsent)
+        writing = await self.log.append(ConversationRef(run.owner, session_id), run.turn, unsent)
         if writing is not AppendResult.GONE:
             return writing
         # A log may be lost by itself; gone for good it is only with its conversation.
-        if not await self.store.ensure_log(run.owner, session_id, run.turn.id):
+        if not await self.store.ensure_log(
+            TurnRef(ConversationRef(run.owner, session_id), run.turn.id)
+        ):
             return writing
-        return await self.log.append(run.owner, session_id, run.turn, list(run.numbered))
+        return await self.log.append(
+            ConversationRef(run.owner, session_id), run.turn, list(run.numbered)
+        )
 
     async def __call__(self, run: RunningTurn) -> TurnEnd:
         """Store the outcome, for a while also against a store that is away; how the turn ended.
@@ -113,7 +117,9 @@ class SaveReply:
         deadline = self.clock.monotonic() + self.policy.save_timeout
         while True:
             try:
-                stored = await self.store.update(run.owner, run.conversation.id, change, base=base)
+                stored = await self.store.update(
+                    ConversationRef(run.owner, run.conversation.id), change, base=base
+                )
             except ConversationNotFound:
                 return TurnEnd(outcome=Outcome.GONE, error="conversation_gone")
             except TurnSuperseded:
@@ -132,7 +138,7 @@ class SaveReply:
     async def close_log(self, run: RunningTurn, end: TurnEnd) -> None:
         """Close the log; one that is away closes by itself, and the reply is safe already."""
         with suppress(PortError):
-            await self.log.end(run.owner, run.conversation.id, run.turn, end)
+            await self.log.end(ConversationRef(run.owner, run.conversation.id), run.turn, end)
 
 
 def _outcome(run: RunningTurn, at: datetime) -> tuple[Change, TurnEnd]:
@@ -228,7 +234,7 @@ class RunTurn:
         if not known.earlier or not sees_all(known, prompt):
             return prompt
         # The budget holds more than was at hand.
-        whole = await self.store.load(run.owner, known.id)
+        whole = await self.store.load(ConversationRef(run.owner, known.id))
         return build_prompt_with_options(whole, system, self.budget, run.options)
 
     def _judge(self, run: RunningTurn, speaking: asyncio.Task[None]) -> None:

@@ -13,7 +13,7 @@ from domain.model.errors import (
     IdempotencyKeyReused,
     MessageNotFound,
 )
-from domain.model.identifiers import MessageId, Owner, SessionId
+from domain.model.identifiers import ConversationRef, MessageId, Owner, SessionId
 from domain.model.message import TextPart
 from domain.model.turn import IdempotencyKey
 from domain.service.turn_lifecycle import (
@@ -121,39 +121,41 @@ class SendMessage:
         if message.session_id is not None:
             tried.append(message.session_id)
             with suppress(ConversationNotFound):
-                return await self._continued(owner, message.session_id, message, new_turn)
+                return await self._continued(
+                    ConversationRef(owner, message.session_id), message, new_turn
+                )
         if message.begin_as is not None:
             tried.append(message.begin_as)
-            return await self._begun_as(owner, message.begin_as, message, new_turn)
+            return await self._begun_as(ConversationRef(owner, message.begin_as), message, new_turn)
         if message.idempotency_key is None:
             tried.append(self.identifiers.session_id())
-            return await self._begun(owner, tried[-1], message, new_turn)
+            return await self._begun(ConversationRef(owner, tried[-1]), message, new_turn)
         tried.append(self.keys.session_for_request(owner, message.idempotency_key))
-        return await self._begun_once(owner, tried[-1], message, new_turn)
+        return await self._begun_once(ConversationRef(owner, tried[-1]), message, new_turn)
 
     async def _begun_as(
-        self, owner: Owner, session_id: SessionId, message: NewMessage, new_turn: NewTurn
+        self, ref: ConversationRef, message: NewMessage, new_turn: NewTurn
     ) -> Conversation:
         try:
-            return await self._begun(owner, session_id, message, new_turn)
+            return await self._begun(ref, message, new_turn)
         except ConversationExists:
             # It was there all the time, or another message was faster.
-            return await self._continued(owner, session_id, message, new_turn)
+            return await self._continued(ref, message, new_turn)
 
     async def _begun_once(
-        self, owner: Owner, session_id: SessionId, message: NewMessage, new_turn: NewTurn
+        self, ref: ConversationRef, message: NewMessage, new_turn: NewTurn
     ) -> Conversation:
         """A retry of a first message meets its conversation: the id follows from the key."""
         with suppress(ConversationNotFound):
-            return await self._retry_first(owner, session_id, message, new_turn)
+            return await self._retry_first(ref, message, new_turn)
         try:
-            return await self._begun(owner, session_id, message, new_turn)
+            return await self._begun(ref, message, new_turn)
         except ConversationExists:
             # The same request was here at the same time, and was faster.
-            return await self._retry_first(owner, session_id, message, new_turn)
+            return await self._retry_first(ref, message, new_turn)
 
     async def _retry_first(
-        self, owner: Owner, session_id: SessionId, message: NewMessage, new_turn: NewTurn
+        self, ref: ConversationRef, message: NewMessage, new_turn: NewTurn
     ) -> Conversation:
         def change(known: Conversation) -> Conversation:
             asked = turn_for_key(known, message.idempotency)
@@ -162,10 +164,10 @@ class SendMessage:
                 raise IdempotencyKeyReused
             return known if asked else self._said(known, message, new_turn)
 
-        return await self.open_turn(owner, session_id, change, message.on_busy, new_turn.turn_id)
+        return await self.open_turn(ref, change, message.on_busy, new_turn.turn_id)
 
     async def _continued(
-        self, owner: Owner, session_id: SessionId, message: NewMessage, new_turn: NewTurn
+        self, ref: ConversationRef, message: NewMessage, new_turn: NewTurn
     ) -> Conversation:
         def change(known: Conversation) -> Conversation:
             if turn_for_key(known, message.idempotency):
@@ -174,16 +176,16 @@ class SendMessage:
                 return known
             return self._said(known, message, new_turn)
 
-        return await self.open_turn(owner, session_id, change, message.on_busy, new_turn.turn_id)
+        return await self.open_turn(ref, change, message.on_busy, new_turn.turn_id)
 
     async def _begun(
-        self, owner: Owner, session_id: SessionId, message: NewMessage, new_turn: NewTurn
+        self, ref: ConversationRef, message: NewMessage, new_turn: NewTurn
     ) -> Conversation:
         await self.limiter.consume(message.address, Quota.NEW)
         locale = self.profile.assistant().locale_for(message.locales)
-        empty = new_conversation(session_id, locale=locale, at=new_turn.at)
+        empty = new_conversation(ref.session_id, locale=locale, at=new_turn.at)
         conversation = self._said(empty, message, new_turn)
-        await self.store.create(owner, conversation)
+        await self.store.create(ref.owner, conversation)
         return conversation
 
     def _said(self, known: Conversation, message: NewMessage, new_turn: NewTurn) -> Conversation:

@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-from domain.model.identifiers import Owner, SessionId, TurnId
+from domain.model.identifiers import ConversationRef, TurnId, TurnRef
 from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.open_turn import OpenTurn
 
@@ -14,9 +14,7 @@ class StopTurn:
     follow: FollowTurn
     open_turn: OpenTurn
 
-    async def __call__(
-        self, owner: Owner, session_id: SessionId, turn_id: TurnId | None = None
-    ) -> bool:
+    async def __call__(self, ref: ConversationRef, turn_id: TurnId | None = None) -> bool:
         """Whether a running turn was stopped; it has ended, or is about to.
 
         Nothing happens when none runs, or when ``turn_id`` is given and another one does: a late
@@ -25,7 +23,7 @@ class StopTurn:
         Raises:
             PortError: the store failed.
         """
-        turn = await self.follow.running(owner, session_id)
+        turn = await self.follow.running(ref)
         if turn is None or turn_id not in (None, turn.id):
             return False
-        return await self.open_turn.stop_and_wait(owner, session_id, turn.id)
+        return await self.open_turn.stop_and_wait(TurnRef(ref, turn.id))

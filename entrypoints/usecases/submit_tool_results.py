@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from domain.model.conversation import Conversation
-from domain.model.identifiers import Owner, SessionId
+from domain.model.identifiers import ConversationRef, Owner, SessionId
 from domain.model.message import ToolResultPart
 from domain.model.turn import IdempotencyKey
 from domain.service.tool_answers import is_going_on_with, submit_tool_results
@@ -60,8 +60,7 @@ class SubmitToolResults:
 
         async def open_it() -> Conversation:
             return await self.open_turn(
-                owner,
-                answers.session_id,
+                ConversationRef(owner, answers.session_id),
                 lambda known: _going_on(known, answers, new_turn),
                 answers.on_busy,
                 new_turn.turn_id,

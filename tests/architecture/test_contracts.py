@@ -25,6 +25,21 @@ PLANTED = [
     ),
     ("Use cases see ports and domain only", "entrypoints/usecases/planted.py", "import msgspec"),
     (
+        "What all protocols share knows none of them",
+        "entrypoints/http/server.py",
+        "from entrypoints.http.openai.errors import openai_error",
+    ),
+    (
+        "What all protocols share knows none of them",
+        "entrypoints/http/health.py",
+        "import entrypoints.http.chat",
+    ),
+    (
+        "Protocols do not know each other",
+        "entrypoints/http/native/planted.py",
+        "from entrypoints.http.ai_sdk.bodies import AiSdkBody",
+    ),
+    (
         "Adapters do not know each other",
         "adapters/in_memory/planted.py",
         "from adapters.system.clock import SystemClock",
@@ -41,15 +56,19 @@ HOMES = {
     "starlette only in http": {"entrypoints.http"},
     "punq only in the container": {"entrypoints.container"},
 }
-OWN_PACKAGES = [
-    *("domain", "ports"),
-    *(
-        f"{folder}.{path.stem}"
-        for folder in ("adapters", "entrypoints")
+
+
+def modules_in(folder: str) -> list[str]:
+    """The modules and packages that lie directly in ``folder``, dotted."""
+    return [
+        f"{folder.replace('/', '.')}.{path.stem}"
         for path in sorted((ROOT / folder).iterdir())
         if (path.suffix == ".py" and path.stem != "__init__") or (path / "__init__.py").is_file()
-    ),
-]
+    ]
+
+
+OWN_PACKAGES = ["domain", "ports", *modules_in("adapters"), *modules_in("entrypoints")]
+HTTP_MODULES = modules_in("entrypoints/http")
 
 
 def broken_contracts(root: Path) -> list[str]:
@@ -99,6 +118,16 @@ def test_every_package_is_placed_in_the_layers_and_among_the_adapters() -> None:
 
     assert sorted(by_name["Arrows run one way"]["layers"]) == sorted(FOLDERS)
     assert sorted(by_name["Adapters do not know each other"]["modules"]) == adapters
+
+
+def test_every_module_of_http_is_shared_or_of_one_protocol_or_puts_them_together() -> None:
+    by_name = {contract["name"]: contract for contract in CONTRACTS}
+    shared = by_name["What all protocols share knows none of them"]
+    protocols = by_name["Protocols do not know each other"]["modules"]
+    together = ["entrypoints.http.app", "entrypoints.http.chat"]
+
+    assert shared["forbidden_modules"] == protocols
+    assert sorted([*shared["source_modules"], *protocols, *together]) == sorted(HTTP_MODULES)
 
 
 @pytest.mark.parametrize("name", HOMES)

@@ -8,8 +8,11 @@ from openai.types.responses.response_create_params import (
     ResponseCreateParamsStreaming,
 )
 
-from entrypoints.http.openai.requests import LACKING
+from entrypoints.http.openai.bodies import LACKING
+from entrypoints.http.openai.errors import PREFIX
 from entrypoints.http.openai.routes import ROUTES
+from entrypoints.http.openapi import document
+from tests.architecture.test_docs import ROUTES as APP_ROUTES
 from tests.architecture.test_docs import documented_routes, page, rows
 
 PAGE = page("docs/openai_clients.md")
@@ -19,13 +22,20 @@ PARAMETERS = {
 
 
 def test_the_documented_routes_are_the_real_ones() -> None:
-    real = {
-        (method, route.path.replace(":path", ""))
-        for route in ROUTES
-        for method in (route.methods or set()) - {"HEAD"}
-    }
+    assert documented_routes(PAGE) == {(one.method.upper(), one.path_format) for one in ROUTES}
 
-    assert documented_routes(PAGE) == real
+
+def test_openapi_describes_every_route_of_openais_clients() -> None:
+    paths = document(APP_ROUTES)["paths"]
+    described = {(method.upper(), path) for path, methods in paths.items() for method in methods}
+
+    assert {route for route in described if route[1].startswith(PREFIX)} == documented_routes(PAGE)
+
+
+def test_openapi_names_every_supported_parameter_of_a_response() -> None:
+    described = document(APP_ROUTES)["components"]["schemas"]["ResponseBody"]["properties"]
+
+    assert set(described) == set(PARAMETERS) - set(LACKING)
 
 
 def test_what_is_lacking_is_documented_as_lacking_and_nothing_else_is() -> None:

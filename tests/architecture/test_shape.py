@@ -145,13 +145,16 @@ def test_a_suite_is_matched_to_its_port_by_name() -> None:
     assert port_of("turning", ports) is None
 
 
+ROUTE_MAKERS = ("Route", "Endpoint", "ApiEndpoint")
+
+
 def route_files() -> list[Path]:
     """Every file under ``entrypoints/http`` that declares routes, whatever its protocol."""
     return [
         path
         for path in python_files("entrypoints/http")
         if any(
-            isinstance(node, ast.Call) and ast.unparse(node.func) == "Route"
+            isinstance(node, ast.Call) and ast.unparse(node.func) in ROUTE_MAKERS
             for node in ast.walk(parsed(path))
         )
     ]

@@ -1,4 +1,4 @@
-"""What client keys promise: see ``ports.client_keys``."""
+"""The promises of client keys: see ``ports.client_keys``."""
 
 import re
 from uuid import UUID
@@ -18,19 +18,19 @@ def keys(request: pytest.FixtureRequest) -> ClientKeys:
     return CLIENT_KEYS[request.param]()
 
 
-def test_an_issued_key_is_recognised_as_the_newest(keys: ClientKeys) -> None:
+def test_an_issued_key_is_not_reissued(keys: ClientKeys) -> None:
     caller = keys.authenticate(keys.issue())
 
     assert caller.reissued_key is None
 
 
-def test_every_key_is_another_owners(keys: ClientKeys) -> None:
+def test_every_key_belongs_to_another_owner(keys: ClientKeys) -> None:
     issued = [keys.issue() for _ in range(50)]
 
     assert len({keys.authenticate(key).owner.secret for key in issued}) == 50
 
 
-def test_the_same_key_is_the_same_owner(keys: ClientKeys) -> None:
+def test_a_key_always_belongs_to_the_same_owner(keys: ClientKeys) -> None:
     key = keys.issue()
 
     assert keys.authenticate(key) == keys.authenticate(key)
@@ -41,24 +41,24 @@ def test_a_key_is_well_formed(keys: ClientKeys) -> None:
 
 
 @pytest.mark.parametrize("presented", NOT_OURS)
-def test_what_was_not_issued_here_is_refused(keys: ClientKeys, presented: str) -> None:
+def test_a_key_that_was_not_issued_is_refused(keys: ClientKeys, presented: str) -> None:
     with pytest.raises(ClientKeyInvalid):
         keys.authenticate(presented)
 
 
-@pytest.mark.parametrize("naming", ["session_for_chat_id", "session_for_request"])
-def test_a_name_is_one_session_of_one_owner(keys: ClientKeys, naming: str) -> None:
-    session = getattr(keys, naming)
+@pytest.mark.parametrize("method", ["session_for_chat_id", "session_for_request"])
+def test_a_name_maps_to_one_session_for_each_owner(keys: ClientKeys, method: str) -> None:
+    session = getattr(keys, method)
 
     assert session(OWNER, "a") == session(OWNER, "a")
     assert len({session(OWNER, "a"), session(OWNER, "b"), session(STRANGER, "a")}) == 3
     assert UUID(session(OWNER, "a")).version == 8
 
 
-def test_names_and_requests_never_meet(keys: ClientKeys) -> None:
+def test_chat_ids_and_idempotency_keys_map_to_different_sessions(keys: ClientKeys) -> None:
     assert keys.session_for_chat_id(OWNER, "a") != keys.session_for_request(OWNER, "a")
 
 
-def test_a_pseudonym_stands_for_one_name(keys: ClientKeys) -> None:
+def test_every_name_has_its_own_pseudonym(keys: ClientKeys) -> None:
     assert keys.pseudonym("a") == keys.pseudonym("a") != keys.pseudonym("b")
     assert re.fullmatch(r"[0-9a-f]{16}", keys.pseudonym("a"))

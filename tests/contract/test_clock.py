@@ -1,4 +1,4 @@
-"""What every clock promises: see ``ports.clock``."""
+"""The promises of every clock: see ``ports.clock``."""
 
 from datetime import timedelta
 
@@ -17,18 +17,18 @@ def test_the_time_is_aware_utc(clock: Clock) -> None:
     assert clock.now().utcoffset() == timedelta(0)
 
 
-def test_durations_never_go_back(clock: Clock) -> None:
-    told = [clock.monotonic() for _ in range(100)]
+def test_monotonic_time_never_goes_back(clock: Clock) -> None:
+    times = [clock.monotonic() for _ in range(100)]
 
-    assert told == sorted(told)
+    assert times == sorted(times)
 
 
-async def test_sleep_takes_its_time(clock: Clock) -> None:
+async def test_sleep_lasts_at_least_its_duration(clock: Clock) -> None:
     before = clock.monotonic()
     await clock.sleep(timedelta(milliseconds=2))
 
     assert clock.monotonic() - before >= timedelta(milliseconds=2)
 
 
-async def test_no_sleep_is_no_wait(clock: Clock) -> None:
+async def test_a_sleep_of_zero_returns(clock: Clock) -> None:
     await clock.sleep(timedelta())

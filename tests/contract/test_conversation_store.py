@@ -9,6 +9,7 @@ from domain.model.errors import (
     ConversationExists,
     ConversationNotFound,
 )
+from domain.model.identifiers import ConversationRef
 from domain.model.message import (
     FilePart,
     FinishReason,
@@ -30,6 +31,7 @@ from tests.support.builders import (
     ID,
     OTHER_ID,
     OWNER,
+    REF,
     STRANGER,
     a_conversation,
     a_message,
@@ -44,9 +46,9 @@ from tests.support.changes import hearing
 
 async def test_what_was_never_there_is_not_found(store: ConversationStateStore) -> None:
     for reading in (
-        store.load(OWNER, ID),
-        store.page(OWNER, ID, None, 10),
-        store.update(OWNER, ID, hearing("Hello?")),
+        store.load(REF),
+        store.page(REF, None, 10),
+        store.update(REF, hearing("Hello?")),
     ):
         with pytest.raises(ConversationNotFound):
             await reading
@@ -88,7 +90,7 @@ async def test_what_was_created_is_what_is_loaded(
 ) -> None:
     await store.create(OWNER, conversation)
 
-    assert await store.load(OWNER, ID) == conversation
+    assert await store.load(REF) == conversation
 
 
 @pytest.mark.parametrize("second", [OWNER, STRANGER])
@@ -97,28 +99,28 @@ async def test_an_id_is_created_once(store: ConversationStateStore, second: Any)
     with pytest.raises(ConversationExists):
         await store.create(second, a_conversation())
 
-    assert await store.load(OWNER, ID) == after_turns(1)
+    assert await store.load(REF) == after_turns(1)
 
 
 async def test_another_owner_finds_nothing_and_changes_nothing(
     store: ConversationStateStore,
 ) -> None:
     await store.create(OWNER, after_turns(1))
-    await store.forget(STRANGER, ID)
+    await store.forget(ConversationRef(STRANGER, ID))
     for reading in (
-        store.load(STRANGER, ID),
-        store.page(STRANGER, ID, None, 10),
-        store.update(STRANGER, ID, hearing("Mine!")),
+        store.load(ConversationRef(STRANGER, ID)),
+        store.page(ConversationRef(STRANGER, ID), None, 10),
+        store.update(ConversationRef(STRANGER, ID), hearing("Mine!")),
     ):
         with pytest.raises(ConversationNotFound):
             await reading
 
-    assert await store.load(OWNER, ID) == after_turns(1)
+    assert await store.load(REF) == after_turns(1)
 
 
 async def test_conversations_of_one_owner_are_kept_apart(store: ConversationStateStore) -> None:
     await store.create(OWNER, a_conversation())
     await store.create(OWNER, a_conversation(id=OTHER_ID))
-    await store.update(OWNER, ID, hearing("only here"))
+    await store.update(REF, hearing("only here"))
 
-    assert texts_of(await store.load(OWNER, OTHER_ID)) == []
+    assert texts_of(await store.load(ConversationRef(OWNER, OTHER_ID))) == []

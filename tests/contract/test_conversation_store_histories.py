@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationExists, ConversationNotFound, DomainError
-from domain.model.identifiers import Owner, SessionId
+from domain.model.identifiers import ConversationRef, Owner, SessionId
 from domain.model.message import FinishReason
 from domain.service.turn_lifecycle import fail, finish, interrupt, settle
 from ports.conversation_store import Change
@@ -109,7 +109,7 @@ class Histories(RuleBasedStateMachine):
         self._update(owner, session, steps[step])
 
     def _update(self, owner: Owner, session: SessionId, change: Change) -> None:
-        given = self.outcome(self.harness.store.update(owner, session, change))
+        given = self.outcome(self.harness.store.update(ConversationRef(owner, session), change))
         entry = self.known.get(session)
         if entry is None or entry.owner != owner:
             assert given is ConversationNotFound
@@ -124,7 +124,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(owner=owners, session=ids)
     def forget(self, owner: Owner, session: SessionId) -> None:
-        assert self.outcome(self.harness.store.forget(owner, session)) is None
+        assert self.outcome(self.harness.store.forget(ConversationRef(owner, session))) is None
         if session in self.known and self.known[session].owner == owner:
             del self.known[session]
 
@@ -136,7 +136,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(owner=owners, session=ids, limit=st.integers(1, 5))
     def page(self, owner: Owner, session: SessionId, limit: int) -> None:
-        given = self.outcome(self.harness.store.page(owner, session, None, limit))
+        given = self.outcome(self.harness.store.page(ConversationRef(owner, session), None, limit))
         entry = self.known.get(session)
         if entry is None or entry.owner != owner:
             assert given is ConversationNotFound
@@ -151,7 +151,10 @@ class Histories(RuleBasedStateMachine):
                 entry = self.known.get(session)
                 is_theirs = entry is not None and entry.owner == owner
                 expected = entry.conversation if entry and is_theirs else ConversationNotFound
-                assert self.outcome(self.harness.store.load(owner, session)) == expected
+                assert (
+                    self.outcome(self.harness.store.load(ConversationRef(owner, session)))
+                    == expected
+                )
 
 
 def _outcome_of(change: Change, known: Conversation) -> Conversation | type[DomainError]:

@@ -3,7 +3,7 @@
 import pytest
 
 from ports.conversation_store import ConversationStateStore
-from tests.support.builders import ID, OWNER, a_conversation, texts_of
+from tests.support.builders import OWNER, REF, a_conversation, texts_of
 from tests.support.changes import answering, asking
 
 TURNS = 30
@@ -15,20 +15,20 @@ async def long(store: ConversationStateStore) -> ConversationStateStore:
     """A store with one conversation of thirty turns."""
     await store.create(OWNER, a_conversation())
     for number in range(1, TURNS + 1):
-        begun = await store.update(OWNER, ID, asking(f"question {number}", number), last=20)
-        await store.update(OWNER, ID, answering(f"answer {number}", number), base=begun)
+        begun = await store.update(REF, asking(f"question {number}", number), last=20)
+        await store.update(REF, answering(f"answer {number}", number), base=begun)
     return store
 
 
 async def test_all_of_it_is_there(long: ConversationStateStore) -> None:
-    assert texts_of(await long.load(OWNER, ID)) == ALL
+    assert texts_of(await long.load(REF)) == ALL
 
 
 @pytest.mark.parametrize("last", [1, 2, 7, 16, 59, 60, 61, 200])
 async def test_the_newest_messages_are_there_and_the_others_are_counted(
     long: ConversationStateStore, last: int
 ) -> None:
-    tail = await long.load(OWNER, ID, last)
+    tail = await long.load(REF, last)
 
     assert len(tail.messages) >= min(last, len(ALL))
     assert texts_of(tail) == ALL[tail.earlier :]
@@ -41,7 +41,7 @@ async def test_pages_lead_back_to_the_beginning_without_a_gap(
     found: list[str] = []
     before: int | None = None
     while True:
-        page = await long.page(OWNER, ID, before, limit)
+        page = await long.page(REF, before, limit)
         assert 1 <= len(page.messages) <= limit
         found = [said.text for said in page.messages] + found
         if page.next is None:
@@ -52,6 +52,6 @@ async def test_pages_lead_back_to_the_beginning_without_a_gap(
 
 
 async def test_before_the_first_message_there_is_nothing(long: ConversationStateStore) -> None:
-    page = await long.page(OWNER, ID, 1, 10)
+    page = await long.page(REF, 1, 10)
 
     assert (page.messages, page.next) == ((), None)

@@ -14,11 +14,13 @@ from domain.model.errors import (
     OlderMessagesNeeded,
     TurnSuperseded,
 )
+from domain.model.identifiers import ConversationRef
 from ports.conversation_store import ConversationStateStore
 from tests.support.builders import (
     ID,
     OTHER_ID,
     OWNER,
+    REF,
     STRANGER,
     a_conversation,
     after_turns,
@@ -32,29 +34,29 @@ async def test_twenty_writers_at_once_lose_no_message(store: ConversationStateSt
     await store.create(OWNER, a_conversation(id=ID))
     said = [f"message {n}" for n in range(20)]
 
-    await asyncio.gather(*(store.update(OWNER, ID, hearing(text)) for text in said))
+    await asyncio.gather(*(store.update(REF, hearing(text)) for text in said))
 
-    assert sorted(texts_of(await store.load(OWNER, ID))) == sorted(said)
+    assert sorted(texts_of(await store.load(REF))) == sorted(said)
 
 
 async def test_an_update_returns_what_is_stored(store: ConversationStateStore) -> None:
     await store.create(OWNER, after_turns(1))
-    changed = await store.update(OWNER, ID, asking("And?", 2))
+    changed = await store.update(REF, asking("And?", 2))
 
     assert changed == with_question(after_turns(1), "And?", 2)
-    assert await store.load(OWNER, ID) == changed
+    assert await store.load(REF) == changed
 
 
 async def test_a_base_that_others_have_overtaken_loses_nothing(
     store: ConversationStateStore,
 ) -> None:
     await store.create(OWNER, a_conversation())
-    base = await store.update(OWNER, ID, asking())
-    await store.update(OWNER, ID, hearing("in between"))
+    base = await store.update(REF, asking())
+    await store.update(REF, hearing("in between"))
 
-    await store.update(OWNER, ID, hearing("late"), base=base)
+    await store.update(REF, hearing("late"), base=base)
 
-    assert texts_of(await store.load(OWNER, ID)) == ["Hello?", "in between", "late"]
+    assert texts_of(await store.load(REF)) == ["Hello?", "in between", "late"]
 
 
 async def test_an_error_of_the_change_is_passed_on_and_changes_nothing(
@@ -65,15 +67,15 @@ async def test_an_error_of_the_change_is_passed_on_and_changes_nothing(
 
     await store.create(OWNER, after_turns(1))
     with pytest.raises(InvalidInput):
-        await store.update(OWNER, ID, refusing)
+        await store.update(REF, refusing)
 
-    assert await store.load(OWNER, ID) == after_turns(1)
+    assert await store.load(REF) == after_turns(1)
 
 
 async def test_a_change_of_nothing_is_no_change(store: ConversationStateStore) -> None:
     await store.create(OWNER, after_turns(1))
 
-    assert await store.update(OWNER, ID, unchanged) == after_turns(1)
+    assert await store.update(REF, unchanged) == after_turns(1)
 
 
 async def test_a_change_that_needs_older_messages_gets_all(store: ConversationStateStore) -> None:
@@ -87,13 +89,13 @@ async def test_a_change_that_needs_older_messages_gets_all(store: ConversationSt
 
     await store.create(OWNER, a_conversation())
     for number in range(1, 31):
-        await store.update(OWNER, ID, asking(f"question {number}", number))
-        await store.update(OWNER, ID, answering(f"answer {number}", number))
-    await store.update(OWNER, ID, needing, last=2)
+        await store.update(REF, asking(f"question {number}", number))
+        await store.update(REF, answering(f"answer {number}", number))
+    await store.update(REF, needing, last=2)
 
     assert seen[0] > 0
     assert seen[-1] == 0
-    assert texts_of(await store.load(OWNER, ID)) == []
+    assert texts_of(await store.load(REF)) == []
 
 
 async def test_a_change_that_asks_in_vain_for_older_messages_fails(
@@ -104,7 +106,7 @@ async def test_a_change_that_asks_in_vain_for_older_messages_fails(
 
     await store.create(OWNER, after_turns(2))
     with pytest.raises(OlderMessagesNeeded):
-        await store.update(OWNER, ID, never_content, last=1)
+        await store.update(REF, never_content, last=1)
 
 
 async def test_a_conversation_at_its_bound_ends_its_turn_and_takes_no_other(
@@ -113,29 +115,29 @@ async def test_a_conversation_at_its_bound_ends_its_turn_and_takes_no_other(
     # Hexadecimal digits of a counter's digest: no compression makes little of them.
     digits = "".join(hashlib.sha256(b"%d" % n).hexdigest() for n in range(10_000))
     await store.create(OWNER, a_conversation())
-    await store.update(OWNER, ID, asking())
-    await store.update(OWNER, ID, answering(digits))
+    await store.update(REF, asking())
+    await store.update(REF, answering(digits))
 
     with pytest.raises(ConversationTooLarge):
-        await store.update(OWNER, ID, asking("And?", 2))
-    assert texts_of(await store.load(OWNER, ID)) == ["Hello?", digits]
+        await store.update(REF, asking("And?", 2))
+    assert texts_of(await store.load(REF)) == ["Hello?", digits]
 
 
 async def test_a_step_of_a_superseded_turn_changes_nothing(store: ConversationStateStore) -> None:
     await store.create(OWNER, after_turns(2))
     with pytest.raises(TurnSuperseded):
-        await store.update(OWNER, ID, answering("late", 1))
+        await store.update(REF, answering("late", 1))
 
-    assert await store.load(OWNER, ID) == after_turns(2)
+    assert await store.load(REF) == after_turns(2)
 
 
 async def test_what_another_owner_saw_opens_nothing(store: ConversationStateStore) -> None:
     await store.create(OWNER, a_conversation())
-    known = await store.load(OWNER, ID)
+    known = await store.load(REF)
     with pytest.raises(ConversationNotFound):
-        await store.update(STRANGER, ID, hearing("mine now"), base=known)
+        await store.update(ConversationRef(STRANGER, ID), hearing("mine now"), base=known)
 
-    assert texts_of(await store.load(OWNER, ID)) == []
+    assert texts_of(await store.load(REF)) == []
 
 
 async def test_what_was_seen_of_another_conversation_is_no_base(
@@ -143,8 +145,8 @@ async def test_what_was_seen_of_another_conversation_is_no_base(
 ) -> None:
     await store.create(OWNER, a_conversation())
     await store.create(OWNER, a_conversation(id=OTHER_ID))
-    known = await store.load(OWNER, ID)
-    await store.update(OWNER, OTHER_ID, hearing("here"), base=known)
+    known = await store.load(REF)
+    await store.update(ConversationRef(OWNER, OTHER_ID), hearing("here"), base=known)
 
-    assert texts_of(await store.load(OWNER, ID)) == []
-    assert texts_of(await store.load(OWNER, OTHER_ID)) == ["here"]
+    assert texts_of(await store.load(REF)) == []
+    assert texts_of(await store.load(ConversationRef(OWNER, OTHER_ID))) == ["here"]

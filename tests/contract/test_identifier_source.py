@@ -1,4 +1,4 @@
-"""What every source of identifiers promises: see ``ports.identifier_source``."""
+"""The promises of every source of identifiers: see ``ports.identifier_source``."""
 
 from uuid import UUID
 
@@ -15,13 +15,13 @@ def source(request: pytest.FixtureRequest) -> IdentifierSource:
 
 
 @pytest.mark.parametrize("kind", ["session_id", "turn_id", "message_id"])
-def test_no_name_comes_twice(source: IdentifierSource, kind: str) -> None:
-    names = {getattr(source, kind)() for _ in range(1_000)}
+def test_no_id_is_made_twice(source: IdentifierSource, kind: str) -> None:
+    ids = {getattr(source, kind)() for _ in range(1_000)}
 
-    assert len(names) == 1_000
+    assert len(ids) == 1_000
 
 
-def test_names_follow_their_grammar(source: IdentifierSource) -> None:
+def test_every_id_has_its_format(source: IdentifierSource) -> None:
     session, turn, message = source.session_id(), source.turn_id(), source.message_id()
 
     assert session_id(session) == session

@@ -1,4 +1,4 @@
-"""What every language model promises: see ``ports.language_model``."""
+"""The promises of every language model: see ``ports.language_model``."""
 
 from collections.abc import AsyncIterator
 
@@ -30,8 +30,8 @@ async def model(request: pytest.FixtureRequest) -> AsyncIterator[LanguageModel]:
         yield model
 
 
-async def test_pieces_come_first_and_the_last_word_last(model: LanguageModel) -> None:
-    *pieces, last = [said async for said in model.reply(PROMPT)]
+async def test_a_reply_is_pieces_followed_by_model_finished(model: LanguageModel) -> None:
+    *pieces, last = [item async for item in model.reply(PROMPT)]
 
     assert isinstance(last, ModelFinished)
     assert pieces
@@ -39,23 +39,23 @@ async def test_pieces_come_first_and_the_last_word_last(model: LanguageModel) ->
 
 
 async def test_no_piece_is_empty(model: LanguageModel) -> None:
-    said = [piece async for piece in model.reply(PROMPT) if not isinstance(piece, ModelFinished)]
+    pieces = [piece async for piece in model.reply(PROMPT) if not isinstance(piece, ModelFinished)]
 
-    assert all(size_in_bytes(piece) > 0 for piece in said)
+    assert all(size_in_bytes(piece) > 0 for piece in pieces)
 
 
-async def test_a_reply_can_be_left_and_the_next_one_is_whole(model: LanguageModel) -> None:
-    left = model.reply(PROMPT)
-    await anext(left)
-    await left.aclose()
-    *_, last = [said async for said in model.reply(PROMPT)]
+async def test_after_a_closed_reply_the_next_one_is_complete(model: LanguageModel) -> None:
+    closed = model.reply(PROMPT)
+    await anext(closed)
+    await closed.aclose()
+    *_, last = [item async for item in model.reply(PROMPT)]
 
     assert isinstance(last, ModelFinished)
 
 
-async def test_context_and_summary_are_taken(model: LanguageModel) -> None:
+async def test_page_context_and_summary_are_accepted(model: LanguageModel) -> None:
     prompt = evolve(PROMPT, page_context='{"a":1}', summary="Short.")
-    *_, last = [said async for said in model.reply(prompt)]
+    *_, last = [item async for item in model.reply(prompt)]
 
     assert isinstance(last, ModelFinished)
 

@@ -1,4 +1,4 @@
-"""What every telemetry promises: see ``ports.telemetry``."""
+"""The promises of every telemetry adapter: see ``ports.telemetry``."""
 
 import pytest
 
@@ -13,15 +13,15 @@ def telemetry(request: pytest.FixtureRequest) -> Telemetry:
 
 
 @pytest.mark.parametrize("event", ["turn.finished", "turn.failed", "turn.crashed", "", "odd %s {"])
-def test_it_takes_any_event_and_never_fails(telemetry: Telemetry, event: str) -> None:
+def test_emitting_any_event_never_fails(telemetry: Telemetry, event: str) -> None:
     telemetry.emit(event)
     telemetry.emit(event, session_id=ID, pieces=3, seconds=0.5, error=None, text="odd %d {\n\0")
 
 
-def test_it_never_shows_a_session_id(
+def test_a_session_id_is_never_written(
     telemetry: Telemetry, capsys: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.emit("turn.finished", session_id=ID)
-    told = capsys.readouterr()
+    captured = capsys.readouterr()
 
-    assert ID not in told.out + told.err
+    assert ID not in captured.out + captured.err

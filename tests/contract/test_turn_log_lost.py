@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from domain.model.identifiers import ConversationRef, TurnRef
 from domain.model.turn import Turn
 from ports.conversation_store import ConversationStateStore
 from ports.errors import TurnLogNotFound
@@ -13,8 +14,10 @@ from tests.support.builders import (
     AT_ONCE,
     ID,
     OWNER,
+    REF,
     STRANGER,
     a_conversation,
+    batch_of,
     numbered,
     turn_id,
     turn_of,
@@ -30,14 +33,14 @@ async def turn(store: ConversationStateStore, log: TurnLog, pass_time: PassTime)
     """An open turn whose log was lost; the conversation is still there."""
     conversation = with_question(a_conversation())
     await store.create(OWNER, conversation)
-    await log.append(OWNER, ID, turn_of(conversation), numbered("lost"))
+    await log.append(REF, turn_of(conversation), numbered("lost"))
     await pass_time(TOO_LONG)
     return turn_of(conversation)
 
 
 async def is_logged(log: TurnLog, turn: Turn) -> bool:
     try:
-        await log.read(OWNER, ID, turn.id, 0, AT_ONCE)
+        await log.read(TurnRef(REF, turn.id), 0, AT_ONCE)
     except TurnLogNotFound:
         return False
     return True
@@ -46,57 +49,57 @@ async def is_logged(log: TurnLog, turn: Turn) -> bool:
 async def test_a_lost_log_is_opened_again_and_takes_everything_anew(
     store: ConversationStateStore, log: TurnLog, turn: Turn
 ) -> None:
-    assert await log.append(OWNER, ID, turn, numbered("more", first=2)) is AppendResult.GONE
-    assert await store.ensure_log(OWNER, ID, turn.id) is True
-    assert await log.append(OWNER, ID, turn, numbered("lost", "more")) is AppendResult.CONTINUE
+    assert await log.append(REF, turn, numbered("more", first=2)) is AppendResult.GONE
+    assert await store.ensure_log(TurnRef(REF, turn.id)) is True
+    assert await log.append(REF, turn, numbered("lost", "more")) is AppendResult.CONTINUE
 
-    assert await log.read(OWNER, ID, turn.id, 0, AT_ONCE) == numbered("lost", "more")
+    assert await log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == batch_of("lost", "more")
 
 
 async def test_a_log_that_is_there_stays_as_it_is(
     store: ConversationStateStore, log: TurnLog, turn: Turn
 ) -> None:
-    await store.ensure_log(OWNER, ID, turn.id)
-    await log.append(OWNER, ID, turn, numbered("kept"))
-    await log.stop(OWNER, ID, turn.id)
+    await store.ensure_log(TurnRef(REF, turn.id))
+    await log.append(REF, turn, numbered("kept"))
+    await log.stop(TurnRef(REF, turn.id))
 
-    assert await store.ensure_log(OWNER, ID, turn.id) is True
-    assert await log.read(OWNER, ID, turn.id, 0, AT_ONCE) == numbered("kept")
-    assert await log.append(OWNER, ID, turn, []) is AppendResult.STOPPED
+    assert await store.ensure_log(TurnRef(REF, turn.id)) is True
+    assert await log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == batch_of("kept")
+    assert await log.append(REF, turn, []) is AppendResult.STOPPED
 
 
 async def test_nothing_is_opened_for_a_turn_that_has_ended(
     store: ConversationStateStore, log: TurnLog, turn: Turn
 ) -> None:
-    await store.update(OWNER, ID, finishing())
+    await store.update(REF, finishing())
 
-    assert await store.ensure_log(OWNER, ID, turn.id) is False
+    assert await store.ensure_log(TurnRef(REF, turn.id)) is False
     assert not await is_logged(log, turn)
 
 
 async def test_nothing_is_opened_for_a_turn_that_another_took_the_place_of(
     store: ConversationStateStore, log: TurnLog, turn: Turn
 ) -> None:
-    await store.update(OWNER, ID, interrupting())
-    newer = turn_of(await store.update(OWNER, ID, asking("And?", 2)))
-    await log.append(OWNER, ID, newer, numbered("new"))
+    await store.update(REF, interrupting())
+    newer = turn_of(await store.update(REF, asking("And?", 2)))
+    await log.append(REF, newer, numbered("new"))
 
-    assert await store.ensure_log(OWNER, ID, turn.id) is False
-    assert await log.read(OWNER, ID, newer.id, 0, AT_ONCE) == numbered("new")
+    assert await store.ensure_log(TurnRef(REF, turn.id)) is False
+    assert await log.read(TurnRef(REF, newer.id), 0, AT_ONCE) == batch_of("new")
 
 
 async def test_nothing_is_opened_for_what_was_forgotten(
     store: ConversationStateStore, log: TurnLog, turn: Turn
 ) -> None:
-    await store.forget(OWNER, ID)
+    await store.forget(REF)
 
-    assert await store.ensure_log(OWNER, ID, turn.id) is False
+    assert await store.ensure_log(TurnRef(REF, turn.id)) is False
     assert not await is_logged(log, turn)
 
 
 async def test_nothing_is_opened_for_a_stranger_or_a_made_up_turn(
     store: ConversationStateStore, log: TurnLog, turn: Turn
 ) -> None:
-    assert await store.ensure_log(STRANGER, ID, turn.id) is False
-    assert await store.ensure_log(OWNER, ID, turn_id(9)) is False
+    assert await store.ensure_log(TurnRef(ConversationRef(STRANGER, ID), turn.id)) is False
+    assert await store.ensure_log(TurnRef(REF, turn_id(9))) is False
     assert not await is_logged(log, turn)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain.model.errors import InvalidInput, TurnSuperseded
 from domain.model.identifiers import TurnId
-from domain.model.turn import Cursor, Turn, TurnStatus, TurnStep, after_step
+from domain.model.turn import Cursor, Outcome, Turn, TurnEnd, TurnStatus, TurnStep, after_step
 from tests.support.builders import reply_id, turn_id
 from tests.support.clocks import NOON
 
@@ -86,3 +86,23 @@ def test_turns_are_numbered_from_one(number: int) -> None:
 def test_only_an_open_turn_is_open() -> None:
     assert [in_status(status).is_open for status in STATUSES] == [True, False, False, False]
     assert isinstance(OPEN.opened_at, datetime)
+
+
+@pytest.mark.parametrize(
+    "end", [TurnEnd(outcome=Outcome.FINISHED), TurnEnd(outcome=Outcome.INTERRUPTED)]
+)
+def test_a_reply_is_complete_if_it_finished_or_was_stopped_on_purpose(end: TurnEnd) -> None:
+    assert end.is_complete
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_abandoned"),
+        TurnEnd(outcome=Outcome.FAILED, error="model_busy"),
+        TurnEnd(outcome=Outcome.GONE, error="conversation_gone"),
+        TurnEnd(outcome=Outcome.NOT_SAVED, error="reply_not_saved"),
+    ],
+)
+def test_a_reply_is_incomplete_if_anything_went_wrong(end: TurnEnd) -> None:
+    assert not end.is_complete

@@ -81,15 +81,15 @@ async def bad_requests(client: NativeClient, session_id: str) -> list[Answer]:
     ]
 
 
-async def refused_by(office: V1Client) -> list[Answer]:
+async def refused_by(program: V1Client) -> list[Answer]:
     """Planted words in requests of OpenAI's clients."""
-    answered = await office.ask(SENTENCE, instructions=SENTENCE, metadata={"a": SENTENCE})
+    answered = await program.ask(SENTENCE, instructions=SENTENCE, metadata={"a": SENTENCE})
     assert answered.status == 200
     return [
-        await office.ask(f"{SENTENCE} fail at once", store=False),
-        await office.ask(f"{SENTENCE} refuse me"),
-        await office.ask(SENTENCE, tools=[{"type": SENTENCE}]),
-        await office.post("/v1/responses", {"input": [{"role": SENTENCE}]}),
+        await program.ask(f"{SENTENCE} fail at once", store=False),
+        await program.ask(f"{SENTENCE} refuse me"),
+        await program.ask(SENTENCE, tools=[{"type": SENTENCE}]),
+        await program.post("/v1/responses", {"input": [{"role": SENTENCE}]}),
     ]
 
 

@@ -68,7 +68,9 @@ def opened(
     frame: bytes, secret: bytes, session_id: SessionId, kind: RecordKind = RecordKind.STATE
 ) -> bytes:
     sealer = Sealer(ring=KeyRing.parse(RING), random_bytes=os.urandom)
-    return sealer.bound(Owner(secret=secret), kind, session_id).open(frame, before=NO_FRAME_BEFORE)
+    return sealer.bound(Owner(secret=secret), kind, session_id).unseal(
+        frame, before=NO_FRAME_BEFORE
+    )
 
 
 async def test_what_was_said_and_both_halves_of_the_key_are_nowhere(
@@ -135,7 +137,7 @@ async def test_the_client_key_without_the_master_key_opens_nothing_either(loot: 
 
     for frame in (loot.frame, under_that_key):
         with pytest.raises(UnsealError):
-            bound.open(frame, before=NO_FRAME_BEFORE)
+            bound.unseal(frame, before=NO_FRAME_BEFORE)
 
 
 async def test_the_search_finds_what_lies_there_in_clear(own_server: RedisProcess) -> None:

@@ -1,4 +1,4 @@
-"""Bad requests to ``/v1``: each is answered in OpenAI's shape, and nothing is touched."""
+"""Invalid requests to ``/v1``: each is answered in OpenAI's shape and changes nothing."""
 
 import json
 
@@ -6,21 +6,21 @@ import pytest
 
 from tests.support.v1_client import V1Client, error_of
 
-WELL = b'{"input":"Hi","conversation":"CONVERSATION"}'
+VALID = b'{"input":"Hi","conversation":"CONVERSATION"}'
 DEEP = b"[" * 60_000
 BODIES = {
-    "cut off": (WELL[:-1], "body_not_json"),
+    "cut off": (VALID[:-1], "body_not_json"),
     "not UTF-8": (b"\xff\xfe{\x00}\x00", "body_not_json"),
     "half a surrogate pair": (b'{"input":"\\ud800"}', "body_not_json"),
     "a list": (b"[]", "body_invalid"),
     "nested too deeply": (DEEP + b"]" * 60_000, "body_invalid"),
     "nested too deeply within": (b'{"input":' + DEEP + b"]" * 60_000 + b"}", "body_invalid"),
     "a number": (b"1", "body_invalid"),
-    "blank": (WELL.replace(b"Hi", b"  "), "message_empty"),
-    "NUL": (WELL.replace(b"Hi", b"a\\u0000"), "message_not_text"),
-    "too long": (WELL.replace(b"Hi", b"x" * 8_001), "message_too_long"),
+    "blank": (VALID.replace(b"Hi", b"  "), "message_empty"),
+    "NUL": (VALID.replace(b"Hi", b"a\\u0000"), "message_not_text"),
+    "too long": (VALID.replace(b"Hi", b"x" * 8_001), "message_too_long"),
     "too long in parts": (
-        WELL.replace(
+        VALID.replace(
             b'"Hi"',
             json.dumps(
                 [
@@ -43,7 +43,7 @@ BODIES = {
     ),
     "a tool of a number": (b'{"input":"Hi","tools":[1]}', "body_invalid"),
     "a tool without a name": (b'{"input":"Hi","tools":[{"type":"function"}]}', "body_invalid"),
-    "a format nobody knows": (
+    "an unknown format": (
         b'{"input":"Hi","text":{"format":{"type":"x"}}}',
         "parameter_unsupported",
     ),
@@ -59,7 +59,7 @@ async def program(echo_service: str) -> V1Client:
 
 
 @pytest.mark.parametrize("name", BODIES)
-async def test_a_bad_body_is_refused_and_changes_nothing(program: V1Client, name: str) -> None:
+async def test_an_invalid_body_is_refused_and_changes_nothing(program: V1Client, name: str) -> None:
     body, code = BODIES[name]
     conversation = await program.conversation("Keep me")
     typed = {"content_type": "application/json"}
@@ -72,8 +72,8 @@ async def test_a_bad_body_is_refused_and_changes_nothing(program: V1Client, name
     assert len(items.document["data"]) == 1
 
 
-async def test_a_body_of_another_kind_is_refused(program: V1Client) -> None:
-    refused = await program.call("POST", "/v1/responses", WELL, content_type="text/plain")
+async def test_a_body_of_another_media_type_is_refused(program: V1Client) -> None:
+    refused = await program.call("POST", "/v1/responses", VALID, content_type="text/plain")
 
     assert (refused.status, error_of(refused)["code"]) == (415, "unsupported_media_type")
 
@@ -91,7 +91,7 @@ async def test_a_body_of_another_kind_is_refused(program: V1Client) -> None:
         ("GET", "/v1/conversations/conv_" + "0" * 32 + "/items", 404),
     ],
 )
-async def test_what_is_not_there_is_told_in_openais_shape(
+async def test_a_missing_resource_is_an_error_in_openais_shape(
     program: V1Client, method: str, path: str, status: int
 ) -> None:
     refused = await program.call(method, path)
@@ -100,7 +100,7 @@ async def test_what_is_not_there_is_told_in_openais_shape(
     assert error_of(refused)["message"].endswith(".")
 
 
-async def test_a_bad_body_says_nothing_of_what_was_in_it(program: V1Client) -> None:
+async def test_the_refusal_of_a_body_repeats_nothing_of_it(program: V1Client) -> None:
     planted = "the-heron-sleeps-standing"
     bodies = [
         {"input": [{"role": planted, "content": planted}]},
@@ -112,6 +112,11 @@ async def test_a_bad_body_says_nothing_of_what_was_in_it(program: V1Client) -> N
         {"input": "Hi", "truncation": planted},
         {"input": "Hi", "text": {"format": {"type": planted}}},
         {"input": [{"type": "function_call_output", "call_id": planted, "output": planted}]},
+        {"input": "Hi", "truncation": f"x' - at `$.{planted}`"},
+        {"input": "Hi", "metadata": {planted: planted * 30}},
+        {"input": "Hi", "metadata": {f"{planted}\0": ""}},
+        {"input": "Hi", "temperature": planted},
+        {"input": [{"type": f"{planted} - at `$.x`", planted: planted}]},
     ]
     answers = [await program.post("/v1/responses", body) for body in bodies]
 

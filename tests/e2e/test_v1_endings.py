@@ -51,7 +51,7 @@ async def test_a_model_that_fails_is_an_error_when_nothing_streams(
     assert refused.headers["x-should-retry"] == "false"
 
 
-async def test_a_reply_that_was_cut_short_says_so(program: V1Client, fake_model: FakeModel) -> None:
+async def test_a_truncated_reply_is_incomplete(program: V1Client, fake_model: FakeModel) -> None:
     asking = asyncio.create_task(program.ask("One"))
     model_reply = await fake_model.next_reply()
     model_reply.say("Hel")
@@ -64,7 +64,7 @@ async def test_a_reply_that_was_cut_short_says_so(program: V1Client, fake_model:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_arguments_of_two_calls_may_come_interleaved(
+async def test_arguments_of_two_calls_can_be_interleaved(
     program: V1Client, fake_model: FakeModel, *, stream: bool
 ) -> None:
     asking = asyncio.create_task(program.ask("One", stream=stream))

@@ -25,7 +25,7 @@ def digest(program: V1Client) -> str:
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_cookie_is_not_looked_at(echo_client: NativeClient, path: str) -> None:
+async def test_a_cookie_is_ignored(echo_client: NativeClient, path: str) -> None:
     await echo_client.get("/")
     refused = await echo_client.get(path)
 
@@ -34,7 +34,7 @@ async def test_a_cookie_is_not_looked_at(echo_client: NativeClient, path: str) -
     assert "set-cookie" not in refused.headers
 
 
-async def test_a_stranger_gets_no_key_here(echo_service: str) -> None:
+async def test_a_caller_without_a_key_is_not_given_one(echo_service: str) -> None:
     refused = await NativeClient(echo_service).post("/v1/responses", BODY)
 
     assert refused.status == 401
@@ -55,7 +55,7 @@ async def test_both_protocols_show_the_same_conversation(echo_service: str) -> N
     assert response["output"][0]["content"][0]["text"] == "Two "
 
 
-async def test_only_keys_on_the_operators_list_are_let_in() -> None:
+async def test_only_keys_on_the_operators_list_are_accepted() -> None:
     async with running_service(Settings(keys=OLD), model=EchoModel()) as anyone:
         listed, other = await V1Client.new(anyone.url), await V1Client.new(anyone.url)
     settings = Settings(keys=OLD, api_key_digests=(digest(listed),))
@@ -73,7 +73,7 @@ async def test_only_keys_on_the_operators_list_are_let_in() -> None:
     assert native.status == 200
 
 
-async def test_a_key_that_is_signed_anew_is_handed_out_and_stays_on_the_list() -> None:
+async def test_a_reissued_key_is_handed_out_and_stays_on_the_list() -> None:
     async with running_service(Settings(keys=OLD), model=EchoModel()) as older:
         before = await V1Client.new(older.url)
     settings = Settings(keys=f"{NEW},{OLD}", api_key_digests=(digest(before),))
@@ -89,20 +89,20 @@ async def test_a_key_that_is_signed_anew_is_handed_out_and_stays_on_the_list() -
     assert "privity-client-key" not in again.headers
 
 
-async def test_new_conversations_and_what_is_stored_are_limited() -> None:
+async def test_new_conversations_and_stored_bytes_are_limited() -> None:
     async with running_service(Settings(new_per_hour=2), model=EchoModel()) as service:
         program = await V1Client.new(service.url)
         answers = [await program.ask("Hi"), await program.ask("Hi")]
         refused = await program.post("/v1/conversations", {})
-        unkept = await program.ask("Hi", store=False)
+        ephemeral = await program.ask("Hi", store=False)
 
     assert [answer.status for answer in answers] == [200, 429]
     assert (refused.status, error_of(refused)["code"]) == (429, "too_many_requests")
     assert int(refused.headers["retry-after"]) > 0
-    assert unkept.status == 200
+    assert ephemeral.status == 200
 
 
-async def test_a_limit_that_will_pass_may_be_waited_for_by_the_package() -> None:
+async def test_a_limit_that_will_pass_may_be_retried_by_the_package() -> None:
     async with running_service(Settings(new_per_hour=1), model=EchoModel()) as service:
         program = await V1Client.new(service.url)
         refused = await program.ask("Hi")

@@ -1,4 +1,4 @@
-"""Responses while they are being written: one at a time, stopped, left, followed, failing."""
+"""Responses while they are being written: one at a time, cancelled, abandoned, followed."""
 
 import asyncio
 from datetime import timedelta
@@ -66,7 +66,9 @@ async def test_deltas_are_padded(program: V1Client, fake_model: FakeModel) -> No
     assert (len(short.raw) % 64, len(long.raw) % 64) == (0, 0)
 
 
-async def test_leaving_does_not_stop_what_is_kept(program: V1Client, fake_model: FakeModel) -> None:
+async def test_a_lost_connection_does_not_stop_a_stored_reply(
+    program: V1Client, fake_model: FakeModel
+) -> None:
     async with program.asking("One") as live:
         name = await response_id(live)
         model_reply = await fake_model.next_reply()
@@ -80,7 +82,9 @@ async def test_leaving_does_not_stop_what_is_kept(program: V1Client, fake_model:
     await eventually(has_ended)
 
 
-async def test_leaving_ends_what_is_not_kept(program: V1Client, fake_model: FakeModel) -> None:
+async def test_a_lost_connection_ends_a_reply_that_is_not_stored(
+    program: V1Client, fake_model: FakeModel
+) -> None:
     async with program.asking("One", store=False) as live:
         model_reply = await fake_model.next_reply()
         model_reply.say("Hel")
@@ -90,7 +94,7 @@ async def test_leaving_ends_what_is_not_kept(program: V1Client, fake_model: Fake
         await model_reply.left.wait()
 
 
-async def test_a_deploy_ends_what_is_not_kept(
+async def test_a_deploy_ends_a_reply_that_is_not_stored(
     program: V1Client, fake_model: FakeModel, service: RunningService
 ) -> None:
     async with program.asking("One", store=False) as live:
@@ -105,7 +109,7 @@ async def test_a_deploy_ends_what_is_not_kept(
     assert (refused.status, error_of(refused)["code"]) == (503, "shutting_down")
 
 
-async def test_a_background_response_is_looked_for_later(
+async def test_a_background_response_is_retrieved_later(
     program: V1Client, fake_model: FakeModel
 ) -> None:
     answer = await program.ask("One", background=True, metadata={"topic": "tea"})
@@ -123,7 +127,9 @@ async def test_a_background_response_is_looked_for_later(
     assert (await program.response(name))["background"] is True
 
 
-async def test_cancelling_keeps_what_was_said(program: V1Client, fake_model: FakeModel) -> None:
+async def test_cancelling_keeps_the_text_written_so_far(
+    program: V1Client, fake_model: FakeModel
+) -> None:
     async with program.asking("One") as live:
         name = await response_id(live)
         (await fake_model.next_reply()).say("Hel")
@@ -140,7 +146,7 @@ async def test_cancelling_keeps_what_was_said(program: V1Client, fake_model: Fak
     assert again.document == cancelled.document
 
 
-async def test_a_running_response_is_followed_behind_any_event(
+async def test_a_running_response_is_followed_after_any_event(
     program: V1Client, fake_model: FakeModel
 ) -> None:
     async with program.asking("One") as live:
@@ -167,9 +173,7 @@ async def test_a_running_response_is_followed_behind_any_event(
     ] == [event.document for event in original.events if "delta" not in event.name and event.name]
 
 
-async def test_an_ended_response_is_retrieved_whole_instead(
-    program: V1Client, fake_model: FakeModel
-) -> None:
+async def test_an_ended_response_is_not_streamed(program: V1Client, fake_model: FakeModel) -> None:
     async with program.asking("One") as live:
         name = await response_id(live)
         (await fake_model.next_reply()).finish()

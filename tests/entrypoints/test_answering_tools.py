@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from domain.model.errors import ConversationNotFound, InvalidInput, TurnInProgress
+from domain.model.identifiers import ConversationRef
 from domain.model.message import StepMark, TextPart, ToolCallPart, ToolResultPart
 from domain.model.piece import ModelFinished, NumberedPiece, Piece, TextPiece, ToolCallPiece
 from domain.model.prompt import Prompt
@@ -66,8 +67,7 @@ async def test_only_what_it_adds_is_told_when_its_log_is_gone() -> None:
     await harness.end_of(going_on)
     harness.clock.advance(KEPT_AFTER_END)
 
-    told = await harness.whole_turn(going_on)
-    assert told[:-1] == [NumberedPiece(1, TextPiece("Rain"))]
+    assert (await harness.whole_turn(going_on)).pieces == (NumberedPiece(1, TextPiece("Rain")),)
 
 
 async def test_what_the_message_held_before_is_known_while_it_goes_on() -> None:
@@ -79,16 +79,16 @@ async def test_what_the_message_held_before_is_known_while_it_goes_on() -> None:
     asking.finish()
     await harness.end_of(started)
     session_id = started.conversation.id
-    before = await harness.follow.said_before(OWNER, session_id, started.turn)
+    before = await harness.follow.said_before(ConversationRef(OWNER, session_id), started.turn)
     going_on = await answering(harness, started)
-    held = await harness.follow.said_before(OWNER, session_id, going_on.turn)
+    held = await harness.follow.said_before(ConversationRef(OWNER, session_id), going_on.turn)
     (await fake_model.next_reply()).finish()
     await harness.end_of(going_on)
 
     assert before == ()
     assert held == (ToolCallPart(call_id="a", name="look", arguments="{}"), RESULT)
-    await harness.forget(OWNER, session_id)
-    assert await harness.follow.said_before(OWNER, session_id, going_on.turn) == ()
+    await harness.forget(ConversationRef(OWNER, session_id))
+    assert await harness.follow.said_before(ConversationRef(OWNER, session_id), going_on.turn) == ()
 
 
 async def test_results_nobody_asked_for_change_nothing() -> None:

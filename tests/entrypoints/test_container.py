@@ -12,6 +12,7 @@ from adapters.language_model.chat_completions import ChatCompletions
 from adapters.language_model.scripted import ScriptedModel
 from adapters.sealing.key_ring import KeyRingProblem
 from adapters.system.turn_runner import TaskTurnRunner
+from domain.model.identifiers import TurnRef
 from domain.model.turn import TurnPolicy
 from domain.service.prompt_building import Budget
 from entrypoints.container import USE_CASES, opened_container
@@ -26,7 +27,7 @@ from ports.rate_limiter import RateLimiter
 from ports.telemetry import Telemetry
 from ports.turn_log import TurnLog
 from ports.turn_runner import TurnRunner
-from tests.support.builders import ID, OWNER, a_conversation, turn_id, with_question
+from tests.support.builders import OWNER, REF, a_conversation, turn_id, with_question
 
 PORTS: tuple[type, ...] = (
     AssistantProfile,
@@ -77,9 +78,9 @@ async def test_a_turn_is_logged_where_its_followers_read() -> None:
             OWNER, with_question(a_conversation())
         )
 
-        entries = await container.resolve(TurnLog).read(OWNER, ID, turn_id(), 0, timedelta())
+        batch = await container.resolve(TurnLog).read(TurnRef(REF, turn_id()), 0, timedelta())
 
-    assert entries == []
+    assert batch.is_empty
 
 
 async def test_the_runner_that_drains_is_the_one_that_runs() -> None:

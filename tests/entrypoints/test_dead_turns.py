@@ -5,16 +5,19 @@ from datetime import timedelta
 import pytest
 
 from domain.model.errors import TurnInProgress
+from domain.model.identifiers import TurnRef
 from domain.model.message import MessageStatus, TextPart
-from domain.model.piece import NumberedPiece, TextPiece
 from domain.model.turn import IdempotencyKey, Outcome, TurnEnd, TurnPolicy
 from domain.service.turn_lifecycle import add_user_message
 from entrypoints.usecases.open_turn import OnBusy
+from ports.turn_log import Batch
 from tests.support.builders import (
     ID,
     OWNER,
+    REF,
     a_conversation,
     a_new_turn,
+    numbered,
     question_id,
     texts_of,
     turn_id,
@@ -23,7 +26,7 @@ from tests.support.clocks import ManualClock
 from tests.support.harness import Harness, a_harness
 
 POLICY = TurnPolicy()
-HALF = [NumberedPiece(1, TextPiece("Half"))]
+HALF = numbered("Half")
 KEY = IdempotencyKey(digest=b"key", body_digest=b"body")
 A_MOMENT = timedelta(milliseconds=1)
 AT_ONCE = timedelta()
@@ -36,9 +39,8 @@ async def a_dead_turn(*texts: str, request: IdempotencyKey | None = None) -> Har
     opening = a_new_turn(idempotency=request)
     conversation = add_user_message(a_conversation(), opening, question_id(), (TextPart("Hello?"),))
     await harness.store.create(OWNER, conversation)
-    pieces = [NumberedPiece(number, TextPiece(text)) for number, text in enumerate(texts, 1)]
     assert conversation.turn is not None
-    await harness.log.append(OWNER, ID, conversation.turn, pieces)
+    await harness.log.append(REF, conversation.turn, numbered(*texts))
     return harness
 
 
@@ -74,15 +76,15 @@ async def test_a_log_that_was_read_since_is_not_missing_since_before() -> None:
     harness.log.forget(ID)
     with pytest.raises(TurnInProgress):
         await harness.send("Still there?", session_id=ID)
-    await harness.store.ensure_log(OWNER, ID, turn_id())
+    await harness.store.ensure_log(TurnRef(REF, turn_id()))
     turn = (await harness.stored(ID)).open_turn
     assert turn is not None
-    await harness.log.append(OWNER, ID, turn, HALF)
-    await harness.follow.read(OWNER, ID, turn_id(), (), AT_ONCE)
+    await harness.log.append(REF, turn, HALF)
+    await harness.follow.read(TurnRef(REF, turn_id()), (), AT_ONCE)
     harness.clock.advance(POLICY.dead_after)
     harness.log.forget(ID)
 
-    assert await harness.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE) == ()
+    assert await harness.follow.read(TurnRef(REF, turn_id()), HALF, AT_ONCE) == Batch()
 
 
 async def test_nothing_is_missing_for_longer_than_the_log_is_in_reach(
@@ -90,14 +92,14 @@ async def test_nothing_is_missing_for_longer_than_the_log_is_in_reach(
 ) -> None:
     harness = await a_dead_turn("Half")
     harness.log.forget(ID)
-    await harness.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE)
+    await harness.follow.read(TurnRef(REF, turn_id()), HALF, AT_ONCE)
     harness.clock.advance(2 * POLICY.dead_after)
     monkeypatch.setattr(harness.log, "healthy_for", lambda: POLICY.dead_after - A_MOMENT)
-    before = await harness.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE)
+    before = await harness.follow.read(TurnRef(REF, turn_id()), HALF, AT_ONCE)
     monkeypatch.setattr(harness.log, "healthy_for", lambda: POLICY.dead_after)
 
-    assert before == ()
-    assert await harness.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE) == (ABANDONED,)
+    assert before == Batch()
+    assert await harness.follow.read(TurnRef(REF, turn_id()), HALF, AT_ONCE) == Batch(end=ABANDONED)
 
 
 async def test_a_retry_of_a_turn_that_died_without_a_piece_is_answered() -> None:
@@ -129,9 +131,7 @@ async def test_what_could_not_be_saved_is_settled_by_the_next_writer_at_once(
     harness = await a_dead_turn("Half")
     turn = (await harness.stored(ID)).turn
     assert turn is not None
-    await harness.log.end(
-        OWNER, ID, turn, TurnEnd(outcome=Outcome.NOT_SAVED, error="reply_not_saved")
-    )
+    await harness.log.end(REF, turn, TurnEnd(outcome=Outcome.NOT_SAVED, error="reply_not_saved"))
 
     await harness.whole_turn(await harness.send("Still there?", session_id=ID, on_busy=on_busy))
 
@@ -151,12 +151,12 @@ async def test_a_turn_that_is_only_slow_is_not_settled() -> None:
 
 async def test_followers_of_a_dead_turn_learn_that_it_was_abandoned() -> None:
     harness = await a_dead_turn("Half")
-    heard = await harness.follow.read(OWNER, ID, turn_id(), (), AT_ONCE)
+    heard = await harness.follow.read(TurnRef(REF, turn_id()), (), AT_ONCE)
     harness.clock.advance(POLICY.dead_after - A_MOMENT)
-    before = await harness.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE)
+    before = await harness.follow.read(TurnRef(REF, turn_id()), HALF, AT_ONCE)
     harness.clock.advance(A_MOMENT)
 
-    after = await harness.follow.read(OWNER, ID, turn_id(), HALF, AT_ONCE)
+    after = await harness.follow.read(TurnRef(REF, turn_id()), HALF, AT_ONCE)
 
-    assert heard == HALF
-    assert (before, after) == ([], (ABANDONED,))
+    assert heard == Batch(pieces=HALF)
+    assert (before, after) == (Batch(), Batch(end=ABANDONED))

@@ -4,11 +4,13 @@ from datetime import timedelta
 
 import pytest
 
+from domain.model.identifiers import ConversationRef, TurnRef
 from domain.model.message import FinishReason
 from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Outcome, TurnEnd, TurnPolicy
 from ports.language_model import ModelTimedOut
-from tests.support.builders import OTHER_ID, OWNER, STRANGER, turn_id
+from ports.turn_log import Batch
+from tests.support.builders import OTHER_ID, OWNER, STRANGER, batch_of, numbered, turn_id
 from tests.support.fake_model import FakeModel
 from tests.support.fakes import USAGE, InstantModel
 from tests.support.harness import a_harness
@@ -26,12 +28,14 @@ async def test_any_number_may_follow_from_anywhere() -> None:
     whole = await harness.whole_turn(started)
 
     session_id, turn = started.conversation.id, started.turn.id
-    pieces = [one for one in whole if isinstance(one, NumberedPiece)]
     tails = [
-        await harness.follow.read(OWNER, session_id, turn, pieces[:n], AT_ONCE) for n in range(4)
+        await harness.follow.read(
+            TurnRef(ConversationRef(OWNER, session_id), turn), whole.pieces[:n], AT_ONCE
+        )
+        for n in range(4)
     ]
 
-    assert tails == [whole[0:], whole[1:], whole[2:], whole[3:]]
+    assert tails == [Batch(pieces=whole.pieces[n:], end=whole.end) for n in range(4)]
 
 
 async def test_a_finished_reply_is_told_one_piece_a_part_when_its_log_is_gone() -> None:
@@ -41,17 +45,19 @@ async def test_a_finished_reply_is_told_one_piece_a_part_when_its_log_is_gone() 
     harness.clock.advance(KEPT_AFTER_END)
 
     stored = await harness.stored(started.conversation.id)
-    assert await harness.whole_turn(started) == [
-        NumberedPiece(1, ReasoningPiece("Hm")),
-        NumberedPiece(2, TextPiece("Hi there")),
-        NumberedPiece(3, CALL),
-        TurnEnd(
+    assert await harness.whole_turn(started) == Batch(
+        pieces=[
+            NumberedPiece(1, ReasoningPiece("Hm")),
+            NumberedPiece(2, TextPiece("Hi there")),
+            NumberedPiece(3, CALL),
+        ],
+        end=TurnEnd(
             outcome=Outcome.FINISHED,
             finish_reason=FinishReason.STOP,
             usage=USAGE,
             expires_at=stored.expires_at,
         ),
-    ]
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,12 +78,11 @@ async def test_a_slow_follower_gets_the_rest_from_the_state_when_the_log_is_gone
     harness.clock.advance(KEPT_AFTER_END)
 
     session_id, turn = started.conversation.id, started.turn.id
-    pieces = [NumberedPiece(number, TextPiece(text)) for number, text in enumerate(heard, 1)]
-    told = await harness.follow.read(OWNER, session_id, turn, pieces, AT_ONCE)
+    batch = await harness.follow.read(
+        TurnRef(ConversationRef(OWNER, session_id), turn), numbered(*heard), AT_ONCE
+    )
 
-    first = len(heard) + 1
-    assert list(told[:-1]) == [NumberedPiece(n, TextPiece(s)) for n, s in enumerate(rest, first)]
-    assert told[-1] == end
+    assert batch == batch_of(*rest, first=len(heard) + 1, end=end)
 
 
 async def test_a_failure_is_told_also_when_its_log_is_gone() -> None:
@@ -87,7 +92,7 @@ async def test_a_failure_is_told_also_when_its_log_is_gone() -> None:
     harness.clock.advance(KEPT_AFTER_END)
 
     assert end.error == "model_timeout"
-    assert await harness.whole_turn(started) == [end]
+    assert await harness.whole_turn(started) == Batch(end=end)
 
 
 async def test_a_turn_another_took_the_place_of_is_superseded() -> None:
@@ -96,7 +101,7 @@ async def test_a_turn_another_took_the_place_of_is_superseded() -> None:
     await harness.whole_turn(first)
     await harness.whole_turn(await harness.send("Two", session_id=first.conversation.id))
 
-    assert await harness.whole_turn(first) == [SUPERSEDED]
+    assert await harness.whole_turn(first) == Batch(end=SUPERSEDED)
 
 
 async def test_strangers_and_the_absent_are_told_the_same() -> None:
@@ -106,10 +111,14 @@ async def test_strangers_and_the_absent_are_told_the_same() -> None:
     (await fake_model.next_reply()).say("Secret")
 
     session_id, turn = started.conversation.id, started.turn.id
-    assert await harness.follow.running(STRANGER, session_id) is None
-    assert await harness.follow.running(OWNER, OTHER_ID) is None
-    assert await harness.follow.read(STRANGER, session_id, turn, (), AT_ONCE) == (GONE,)
-    assert await harness.follow.read(OWNER, OTHER_ID, turn_id(), (), AT_ONCE) == (GONE,)
+    assert await harness.follow.running(ConversationRef(STRANGER, session_id)) is None
+    assert await harness.follow.running(ConversationRef(OWNER, OTHER_ID)) is None
+    assert await harness.follow.read(
+        TurnRef(ConversationRef(STRANGER, session_id), turn), (), AT_ONCE
+    ) == Batch(end=GONE)
+    assert await harness.follow.read(
+        TurnRef(ConversationRef(OWNER, OTHER_ID), turn_id()), (), AT_ONCE
+    ) == Batch(end=GONE)
 
 
 async def test_an_open_turn_without_a_log_is_waited_for() -> None:
@@ -119,7 +128,9 @@ async def test_an_open_turn_without_a_log_is_waited_for() -> None:
     before = harness.clock.monotonic()
 
     session_id, turn = started.conversation.id, started.turn.id
-    heard = await harness.follow.read(OWNER, session_id, turn, (), timedelta(seconds=10))
+    batch = await harness.follow.read(
+        TurnRef(ConversationRef(OWNER, session_id), turn), (), timedelta(seconds=10)
+    )
 
-    assert heard == ()
+    assert batch == Batch()
     assert harness.clock.monotonic() - before == TurnPolicy().heartbeat

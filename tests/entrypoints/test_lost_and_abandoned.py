@@ -4,13 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from domain.model.piece import NumberedPiece, TextPiece
+from domain.model.identifiers import ConversationRef, TurnRef
 from domain.model.turn import Outcome, TurnPolicy, TurnStatus
 from ports.errors import StoreUnavailable
 from tests.support.builders import (
     ID,
     OWNER,
+    REF,
     a_conversation,
+    numbered,
     texts_of,
     turn_id,
     with_answer,
@@ -29,19 +31,17 @@ async def test_a_living_writer_opens_a_lost_log_again_with_all_its_pieces() -> N
     started = await harness.send()
     model_reply = await fake_model.next_reply()
     model_reply.say("One")
-    following = harness.follow.entries(
-        OWNER, started.conversation.id, started.turn.id, POLICY.heartbeat
+    following = harness.follow.batches(
+        TurnRef(ConversationRef(OWNER, started.conversation.id), started.turn.id), POLICY.heartbeat
     )
-    heard = list(await anext(following))
+    pieces = [*(await anext(following)).pieces]
     harness.log.forget(started.conversation.id)
     model_reply.say("Two")
     model_reply.finish()
-    async for entries in following:
-        heard += entries
+    async for batch in following:
+        pieces += batch.pieces
 
-    pieces = [one for one in heard if isinstance(one, NumberedPiece)]
-    assert pieces == [NumberedPiece(1, TextPiece("One")), NumberedPiece(2, TextPiece("Two"))]
-    assert heard[-1] not in pieces
+    assert pieces == numbered("One", "Two")
     assert texts_of(await harness.stored(started.conversation.id)) == ["Hello?", "OneTwo"]
 
 
@@ -51,7 +51,7 @@ async def test_a_forgotten_conversation_gets_no_log_back() -> None:
     started = await harness.send()
     model_reply = await fake_model.next_reply()
     model_reply.say("One")
-    await harness.store.forget(OWNER, started.conversation.id)
+    await harness.store.forget(ConversationRef(OWNER, started.conversation.id))
     model_reply.say("Two")
     model_reply.finish()
 
@@ -96,7 +96,7 @@ async def test_what_cannot_be_closed_is_left_to_be_settled() -> None:
     harness.store.leave(2 * POLICY.save_timeout)
     await harness.runner.drain(POLICY.save_timeout)
 
-    assert (await harness.store.at_once(OWNER, ID)).open_turn is not None
+    assert (await harness.store.at_once(REF)).open_turn is not None
     assert "turn.crashed" not in harness.telemetry.events
 
 
@@ -107,16 +107,13 @@ async def test_a_store_that_is_away_for_a_while_loses_a_follower_nothing() -> No
     harness.clock.advance(POLICY.save_timeout * 2)
     harness.log.forget(started.conversation.id)
     harness.store.leave(POLICY.save_timeout / 2)
-    heard = [
-        entry
-        async for entries in harness.follow.entries(
-            OWNER, started.conversation.id, started.turn.id, POLICY.heartbeat
-        )
-        for entry in entries
-    ]
+    turn_ref = TurnRef(ConversationRef(OWNER, started.conversation.id), started.turn.id)
+    following = harness.follow.batches(turn_ref, POLICY.heartbeat)
+    *silent, last = [batch async for batch in following]
 
-    assert heard[0] == NumberedPiece(1, TextPiece("OneTwo"))
-    assert len(heard) == 2
+    assert all(batch.is_empty for batch in silent)
+    assert last.pieces == tuple(numbered("OneTwo"))
+    assert last.end is not None
 
 
 async def test_a_store_that_stays_away_is_told_to_followers() -> None:
@@ -127,8 +124,9 @@ async def test_a_store_that_stays_away_is_told_to_followers() -> None:
     harness.store.leave(POLICY.save_timeout * 3)
 
     with pytest.raises(StoreUnavailable):
-        async for _ in harness.follow.entries(
-            OWNER, started.conversation.id, started.turn.id, POLICY.heartbeat
+        async for _ in harness.follow.batches(
+            TurnRef(ConversationRef(OWNER, started.conversation.id), started.turn.id),
+            POLICY.heartbeat,
         ):
             pass
 
@@ -136,9 +134,9 @@ async def test_a_store_that_stays_away_is_told_to_followers() -> None:
 async def test_an_end_that_was_saved_and_not_announced_is_told_by_the_state() -> None:
     harness = a_harness()
     await harness.store.create(OWNER, with_question(a_conversation()))
-    await harness.store.update(OWNER, ID, with_answer)
+    await harness.store.update(REF, with_answer)
     harness.clock.advance(POLICY.dead_after)
 
-    [*_, end] = await harness.follow.read(OWNER, ID, turn_id(), (), timedelta())
-    assert not isinstance(end, NumberedPiece)
+    end = (await harness.follow.read(TurnRef(REF, turn_id()), (), timedelta())).end
+    assert end is not None
     assert (end.outcome, end.error) == (Outcome.FINISHED, None)

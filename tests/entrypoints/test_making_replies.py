@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from domain.model.conversation import Conversation
+from domain.model.identifiers import TurnRef
 from domain.model.message import FinishReason, MessageStatus, ToolCallPart
-from domain.model.piece import NumberedPiece, TextPiece, ToolCallPiece
+from domain.model.piece import ToolCallPiece
 from domain.model.turn import Outcome, TurnEnd, TurnPolicy, TurnStatus
 from ports.language_model import (
     ContentFiltered,
@@ -20,11 +21,14 @@ from ports.language_model import (
     ModelTimedOut,
     ModelUnavailable,
 )
+from ports.turn_log import Batch
 from tests.support.builders import (
     ID,
     OWNER,
+    REF,
     a_conversation,
     after_turns,
+    batch_of,
     texts_of,
     turn_id,
     with_question,
@@ -53,8 +57,8 @@ async def a_turn(harness: Harness, text: str = "Hello?") -> Conversation:
     return conversation
 
 
-async def seen_in_log(harness: Harness) -> list[object]:
-    return list(await harness.log.read(OWNER, ID, turn_id(), 0, timedelta()))
+async def seen_in_log(harness: Harness) -> Batch:
+    return await harness.log.read(TurnRef(REF, turn_id()), 0, timedelta())
 
 
 async def test_the_pieces_are_logged_in_order_and_stored_as_one_reply() -> None:
@@ -63,16 +67,13 @@ async def test_the_pieces_are_logged_in_order_and_stored_as_one_reply() -> None:
     size = await harness.run_turn(OWNER, await a_turn(harness), FakeSignals())
 
     stored = await harness.stored(ID)
-    assert await seen_in_log(harness) == [
-        NumberedPiece(1, TextPiece("Hi")),
-        NumberedPiece(2, TextPiece(" there")),
-        TurnEnd(
-            outcome=Outcome.FINISHED,
-            finish_reason=FinishReason.STOP,
-            usage=USAGE,
-            expires_at=stored.expires_at,
-        ),
-    ]
+    end = TurnEnd(
+        outcome=Outcome.FINISHED,
+        finish_reason=FinishReason.STOP,
+        usage=USAGE,
+        expires_at=stored.expires_at,
+    )
+    assert await seen_in_log(harness) == batch_of("Hi", " there", end=end)
     assert texts_of(stored) == ["Hello?", "Hi there"]
     assert stored.messages[-1].usage == USAGE
     assert size == len("Hi there")
@@ -83,11 +84,11 @@ async def test_whoever_sees_the_end_finds_the_reply_in_the_history() -> None:
     conversation = await a_turn(harness)
 
     async def following() -> Conversation:
-        async for entries in harness.follow.entries(OWNER, ID, turn_id(), WHEN_IT_COMES):
-            if entries and isinstance(entries[-1], TurnEnd):
+        async for batch in harness.follow.batches(TurnRef(REF, turn_id()), WHEN_IT_COMES):
+            if batch.end is not None:
                 break
         # Read behind the shaky store's back: at this very moment.
-        return await harness.store.at_once(OWNER, ID)
+        return await harness.store.at_once(REF)
 
     follower = asyncio.create_task(following())
     await harness.run_turn(OWNER, conversation, FakeSignals())
@@ -116,10 +117,8 @@ async def test_what_the_model_failed_at_is_how_the_turn_ends(failure: ModelError
     assert (stored.turn.status, stored.turn.error) == (TurnStatus.FAILED, failure.code)
     assert stored.messages[-1].status is MessageStatus.FAILED
     assert stored.messages[-1].text == "Well,"
-    assert await seen_in_log(harness) == [
-        NumberedPiece(1, TextPiece("Well,")),
-        TurnEnd(outcome=Outcome.FAILED, error=failure.code, expires_at=stored.expires_at),
-    ]
+    end = TurnEnd(outcome=Outcome.FAILED, error=failure.code, expires_at=stored.expires_at)
+    assert await seen_in_log(harness) == batch_of("Well,", end=end)
 
 
 async def test_a_crash_is_an_internal_error_and_its_words_are_told_to_nobody() -> None:
@@ -167,7 +166,7 @@ async def test_a_model_that_is_silent_does_not_look_dead() -> None:
     for _ in range(500):
         await asyncio.sleep(0)
 
-    silence = await harness.log.silence(OWNER, ID, turn_id())
+    silence = await harness.log.silence(TurnRef(REF, turn_id()))
 
     model_reply.finish()
     await making
@@ -181,7 +180,7 @@ async def test_a_process_that_has_to_end_keeps_what_was_said_so_far() -> None:
     making = asyncio.create_task(harness.run_turn(OWNER, await a_turn(harness), signals))
     model_reply = await fake_model.next_reply()
     model_reply.say("Half of")
-    await harness.log.read(OWNER, ID, turn_id(), 0, WHEN_IT_COMES)
+    await harness.log.read(TurnRef(REF, turn_id()), 0, WHEN_IT_COMES)
 
     signals.shutting_down = True
     signals.wake()

@@ -14,6 +14,7 @@ from entrypoints.http.middleware import (
     SecurityHeaders,
     UnexpectedErrors,
 )
+from entrypoints.http.problems import Problem
 from tests.support.fakes import RecordingTelemetry
 
 LOCALES = ("en", "pt-BR")
@@ -110,6 +111,10 @@ async def test_an_answer_may_bring_its_own_policy() -> None:
     assert headers["content-security-policy"] == "default-src 'self'"
 
 
+def rendered(problem: Problem, _: str) -> Response:
+    return problem.response()
+
+
 async def crash(*_: Any) -> None:
     raise RuntimeError(WORDS)
 
@@ -122,7 +127,9 @@ async def crash_in_mid_answer(scope: Scope, receive: Receive, send: Send) -> Non
 async def test_an_unexpected_error_is_answered_and_noted_by_its_place_only() -> None:
     telemetry = RecordingTelemetry()
 
-    sent = await answered(UnexpectedErrors(crash, note=lambda _: telemetry), http())
+    sent = await answered(
+        UnexpectedErrors(crash, telemetry=lambda _: telemetry, render=rendered), http()
+    )
 
     [(event, facts)] = telemetry.emitted
     line = crash.__code__.co_firstlineno + 1
@@ -138,7 +145,10 @@ async def test_an_unexpected_error_is_answered_and_noted_by_its_place_only() -> 
 async def test_an_answer_that_has_begun_is_only_cut_off() -> None:
     telemetry = RecordingTelemetry()
 
-    sent = await answered(UnexpectedErrors(crash_in_mid_answer, note=lambda _: telemetry), http())
+    sent = await answered(
+        UnexpectedErrors(crash_in_mid_answer, telemetry=lambda _: telemetry, render=rendered),
+        http(),
+    )
 
     assert [message["type"] for message in sent] == ["http.response.start"]
     assert telemetry.events == ["request.failed"]
@@ -148,6 +158,9 @@ async def test_an_error_outside_of_requests_is_passed_on() -> None:
     telemetry = RecordingTelemetry()
 
     with pytest.raises(RuntimeError):
-        await answered(UnexpectedErrors(crash, note=lambda _: telemetry), {"type": "lifespan"})
+        await answered(
+            UnexpectedErrors(crash, telemetry=lambda _: telemetry, render=rendered),
+            {"type": "lifespan"},
+        )
 
     assert telemetry.emitted == []

@@ -17,7 +17,7 @@ from ports.language_model import (
     ModelTimedOut,
     ModelUnavailable,
 )
-from tests.support.builders import ID, OWNER, after_turns, texts_of, turn_id, with_question
+from tests.support.builders import ID, OWNER, REF, after_turns, texts_of, turn_id, with_question
 from tests.support.clocks import NOON
 from tests.support.fakes import FakeSignals, InstantModel
 from tests.support.harness import a_harness
@@ -69,7 +69,7 @@ async def test_a_store_that_fails_while_the_prompt_is_made_fails_the_turn() -> N
     await harness.store.create(
         OWNER, with_question(with_an_unanswered_question(after_turns(150)), number=901)
     )
-    tail = await harness.store.load(OWNER, ID, last=200)
+    tail = await harness.store.load(REF, last=200)
     harness.store.fail_next_load(StoreUnavailable("load"))
 
     await harness.run_turn(OWNER, tail, FakeSignals())

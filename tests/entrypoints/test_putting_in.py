@@ -6,6 +6,7 @@ import pytest
 
 from domain.model.conversation import Conversation
 from domain.model.errors import TurnInProgress, TurnNotFound
+from domain.model.identifiers import ConversationRef
 from domain.model.message import Role, TextPart
 from entrypoints.usecases.create_response import CreateResponse
 from entrypoints.usecases.edit_items import EditItems, InputItem, ResponseRequest
@@ -75,7 +76,7 @@ async def test_a_turn_that_was_left_out_is_not_continued() -> None:
     first = await open_turn_with_items(harness, "One")
     second = await open_turn_with_items(harness, "Two", first)
     change = harness.container.resolve(EditItems)
-    await change.delete_turn(OWNER, first.conversation.id, second.turn.number)
+    await change.delete_turn(ConversationRef(OWNER, first.conversation.id), second.turn.number)
 
     with pytest.raises(TurnNotFound):
         await open_turn_with_items(harness, "Three", second)

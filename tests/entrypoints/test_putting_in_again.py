@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from domain.model.errors import IdempotencyKeyReused
+from domain.model.identifiers import ConversationRef
 from domain.model.message import Role, TextPart, ToolCallPart, ToolResultPart
 from domain.model.piece import ModelFinished, Piece
 from domain.model.prompt import Prompt
@@ -186,6 +187,6 @@ async def test_leaving_out_the_last_turn_forgets_nothing_that_was_said_meanwhile
         await forget_if(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(harness.store, "forget_if", meanwhile)
-    await harness.container.resolve(EditItems).delete_turn(OWNER, session_id, 1)
+    await harness.container.resolve(EditItems).delete_turn(ConversationRef(OWNER, session_id), 1)
 
     assert texts_of(await harness.stored(session_id)) == ["Two", "Hi!"]

@@ -2,11 +2,12 @@
 
 import pytest
 
+from domain.model.identifiers import TurnRef
 from domain.model.limits import MAX_REPLY_BYTES
 from domain.model.message import FinishReason, ReasoningPart, TextPart, ToolCallPart
 from domain.model.piece import Piece, ReasoningPiece, TextPiece, ToolCallPiece
-from domain.model.turn import Outcome, TurnEnd
-from tests.support.builders import ID, OWNER, a_conversation, with_question
+from domain.model.turn import Outcome
+from tests.support.builders import ID, OWNER, REF, a_conversation, with_question
 from tests.support.fakes import FakeSignals, InstantModel
 from tests.support.harness import WHEN_IT_COMES, a_harness
 
@@ -34,8 +35,8 @@ async def test_it_ends_with_the_reason_length(piece: Piece, kept: object) -> Non
 
     stored = await harness.stored(ID)
     assert stored.turn is not None
-    end = (await harness.log.read(OWNER, ID, stored.turn.id, 256, WHEN_IT_COMES))[-1]
-    assert isinstance(end, TurnEnd)
+    end = (await harness.log.read(TurnRef(REF, stored.turn.id), 256, WHEN_IT_COMES)).end
+    assert end is not None
     assert (end.outcome, end.finish_reason) == (Outcome.FINISHED, FinishReason.LENGTH)
     assert stored.messages[-1].parts == (kept,)
 

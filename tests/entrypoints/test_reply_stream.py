@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from domain.model.conversation import Conversation
-from domain.model.identifiers import Owner, SessionId
+from domain.model.identifiers import ConversationRef
 from entrypoints.http.reply_stream import ReplyStream
 from entrypoints.http.sse import StreamBroken
 from entrypoints.usecases.conversations import ReadHistory
@@ -37,9 +37,9 @@ async def test_who_waited_gets_the_reply_though_somebody_said_more_by_then(
     harness = a_harness(InstantModel("Hi!"))
     started = await harness.send()
 
-    async def meanwhile(_: ReadHistory, owner: Owner, session_id: SessionId) -> Conversation:
-        await harness.send("More!", session_id=session_id)
-        return await harness.store.load(owner, session_id)
+    async def meanwhile(_: ReadHistory, ref: ConversationRef) -> Conversation:
+        await harness.send("More!", session_id=ref.session_id)
+        return await harness.store.load(ref)
 
     monkeypatch.setattr(ReadHistory, "whole", meanwhile)
     reply = (await shown(harness).awaited(OWNER, started)).document
@@ -59,7 +59,9 @@ async def test_who_resumes_behind_what_nobody_has_any_more_is_not_told_that_all_
     await harness.end_of(started)
     harness.log.forget(started.conversation.id)
 
-    stream = shown(harness).resumed(OWNER, started.conversation.id, started.turn, after)
+    stream = shown(harness).resumed(
+        ConversationRef(OWNER, started.conversation.id), started.turn, after
+    )
     assert await anext(stream) == b": resumed\n\n"
     with pytest.raises(StreamBroken):
         await anext(stream)
@@ -71,7 +73,9 @@ async def test_who_resumes_from_the_beginning_is_told_all_without_a_log() -> Non
     await harness.end_of(started)
     harness.log.forget(started.conversation.id)
 
-    stream = shown(harness).resumed(OWNER, started.conversation.id, started.turn, None)
+    stream = shown(harness).resumed(
+        ConversationRef(OWNER, started.conversation.id), started.turn, None
+    )
     told = b"".join([chunk async for chunk in stream])
 
     assert b'"delta":"One two three"' in told

@@ -4,11 +4,13 @@ import asyncio
 from datetime import timedelta
 
 from domain.model.conversation import Conversation
+from domain.model.identifiers import ConversationRef, TurnRef
 from domain.model.message import MessageStatus
 from domain.model.piece import TextPiece
 from domain.model.turn import Outcome, TurnEnd, TurnPolicy
 from domain.service.turn_lifecycle import settle
-from tests.support.builders import ID, OWNER, a_conversation, texts_of, turn_id, with_question
+from ports.turn_log import Batch
+from tests.support.builders import ID, OWNER, REF, a_conversation, texts_of, turn_id, with_question
 from tests.support.clocks import NOON
 from tests.support.fake_model import FakeModel, ModelReply
 from tests.support.fakes import FakeSignals, InstantModel
@@ -25,9 +27,9 @@ async def a_turn(harness: Harness) -> Conversation:
 
 
 async def logged_end(harness: Harness, number: int = 1) -> TurnEnd:
-    entries = await harness.log.read(OWNER, ID, turn_id(number), 0, timedelta())
-    assert isinstance(entries[-1], TurnEnd)
-    return entries[-1]
+    end = (await harness.log.read(TurnRef(REF, turn_id(number)), 0, timedelta())).end
+    assert end is not None
+    return end
 
 
 async def half_a_reply(
@@ -36,7 +38,7 @@ async def half_a_reply(
     making = asyncio.create_task(harness.run_turn(OWNER, await a_turn(harness), FakeSignals()))
     model_reply = await fake_model.next_reply()
     model_reply.say("Half of")
-    await harness.log.read(OWNER, ID, turn_id(), 0, WHEN_IT_COMES)
+    await harness.log.read(TurnRef(REF, turn_id()), 0, WHEN_IT_COMES)
     return making, model_reply
 
 
@@ -72,7 +74,7 @@ async def test_a_turn_does_not_look_dead_while_its_reply_waits_for_the_store() -
     making = asyncio.create_task(harness.run_turn(OWNER, conversation, FakeSignals()))
     longest = timedelta()
     while not making.done():
-        longest = max(longest, await harness.log.silence(OWNER, ID, turn_id()))
+        longest = max(longest, await harness.log.silence(TurnRef(REF, turn_id())))
         await asyncio.sleep(0)
 
     assert longest <= A_MOMENT
@@ -96,12 +98,12 @@ async def test_a_conversation_forgotten_in_mid_reply_is_not_brought_back() -> No
     (await fake_model.next_reply()).say("Half of")
     following = asyncio.create_task(harness.whole_turn(started))
 
-    await harness.forget(OWNER, started.conversation.id)
+    await harness.forget(ConversationRef(OWNER, started.conversation.id))
 
     gone = TurnEnd(outcome=Outcome.GONE, error="conversation_gone")
     await harness.runner.drain(WHEN_IT_COMES)
-    assert (await following)[-1] == gone
-    assert await harness.whole_turn(started) == [gone]
+    assert (await following).end == gone
+    assert await harness.whole_turn(started) == Batch(end=gone)
     assert harness.telemetry.events == ["conversation.forgotten", "turn.gone"]
 
 
@@ -109,14 +111,14 @@ async def test_a_conversation_forgotten_before_the_last_word_is_not_brought_back
     fake_model = FakeModel()
     harness = a_harness(fake_model)
     making, model_reply = await half_a_reply(harness, fake_model)
-    await harness.store.forget(OWNER, ID)
+    await harness.store.forget(REF)
 
     model_reply.finish()
     await making
 
     assert harness.telemetry.emitted[-1][0] == "turn.gone"
     assert harness.telemetry.emitted[-1][1]["error"] == "conversation_gone"
-    assert await harness.follow.running(OWNER, ID) is None
+    assert await harness.follow.running(REF) is None
 
 
 async def test_a_turn_that_others_have_settled_writes_no_more() -> None:
@@ -124,8 +126,8 @@ async def test_a_turn_that_others_have_settled_writes_no_more() -> None:
     harness = a_harness(fake_model)
     making, model_reply = await half_a_reply(harness, fake_model)
     heard = [TextPiece("Half of")]
-    await harness.store.update(OWNER, ID, lambda known: settle(known, turn_id(), heard, NOON))
-    await harness.store.update(OWNER, ID, lambda known: with_question(known, "Next?", 2))
+    await harness.store.update(REF, lambda known: settle(known, turn_id(), heard, NOON))
+    await harness.store.update(REF, lambda known: with_question(known, "Next?", 2))
 
     model_reply.say(" something late")
     await making
@@ -135,5 +137,5 @@ async def test_a_turn_that_others_have_settled_writes_no_more() -> None:
     assert texts_of(stored) == ["Hello?", "Half of", "Next?"]
     assert stored.messages[1].status is MessageStatus.INTERRUPTED
     assert stored.open_turn is not None
-    assert await harness.log.read(OWNER, ID, turn_id(2), 0, timedelta()) == []
+    assert await harness.log.read(TurnRef(REF, turn_id(2)), 0, timedelta()) == Batch()
     assert harness.telemetry.emitted[-1][1]["error"] == "turn_superseded"

@@ -4,7 +4,7 @@ import pytest
 
 from domain.model.conversation import RETENTION, UNUSED_RETENTION
 from domain.model.errors import ConversationNotFound, TurnInProgress
-from domain.model.identifiers import MessageId
+from domain.model.identifiers import ConversationRef, MessageId
 from domain.model.message import TextPart
 from entrypoints.usecases.open_turn import TURN_WINDOW
 from entrypoints.usecases.regenerate import RegenerateRequest
@@ -57,7 +57,7 @@ async def test_another_owners_conversation_is_as_good_as_none() -> None:
     await harness.whole_turn(theirs)
 
     with pytest.raises(ConversationNotFound):
-        await harness.history(STRANGER, theirs.conversation.id, limit=10)
+        await harness.history(ConversationRef(STRANGER, theirs.conversation.id), limit=10)
     again = RegenerateRequest(session_id=theirs.conversation.id, address=ADDRESS)
     with pytest.raises(ConversationNotFound):
         await harness.again(STRANGER, again)
@@ -132,8 +132,10 @@ async def test_history_is_read_page_by_page_from_the_newest() -> None:
     session_id = first.conversation.id
     await harness.whole_turn(await harness.send("Two", session_id=session_id))
 
-    newest = await harness.history(OWNER, session_id, limit=3)
-    oldest = await harness.history(OWNER, session_id, before=newest.page.next, limit=3)
+    newest = await harness.history(ConversationRef(OWNER, session_id), limit=3)
+    oldest = await harness.history(
+        ConversationRef(OWNER, session_id), before=newest.page.next, limit=3
+    )
 
     assert [message.text for message in newest.page.messages] == ["Hi!", "Two", "Hi!"]
     assert [message.text for message in oldest.page.messages] == ["One"]

@@ -3,7 +3,7 @@
 import pytest
 
 from domain.model.errors import MessageNotFound, TurnInProgress
-from domain.model.identifiers import MessageId
+from domain.model.identifiers import ConversationRef, MessageId, TurnRef
 from domain.model.message import MessageStatus, ToolResultPart
 from domain.model.turn import Outcome
 from entrypoints.usecases.open_turn import OnBusy
@@ -27,7 +27,9 @@ async def test_a_reply_makes_way_for_who_interrupts_it() -> None:
     first = await harness.send()
     model_reply = await fake_model.next_reply()
     model_reply.say("Half of")
-    await harness.log.read(OWNER, first.conversation.id, first.turn.id, 0, WHEN_IT_COMES)
+    await harness.log.read(
+        TurnRef(ConversationRef(OWNER, first.conversation.id), first.turn.id), 0, WHEN_IT_COMES
+    )
 
     second = await harness.send("Wait!", session_id=first.conversation.id, on_busy=OnBusy.INTERRUPT)
 
@@ -78,9 +80,11 @@ async def test_stopping_keeps_what_was_said_so_far() -> None:
     session_id = started.conversation.id
     model_reply = await fake_model.next_reply()
     model_reply.say("Half of")
-    await harness.log.read(OWNER, session_id, started.turn.id, 0, WHEN_IT_COMES)
+    await harness.log.read(
+        TurnRef(ConversationRef(OWNER, session_id), started.turn.id), 0, WHEN_IT_COMES
+    )
 
-    was_stopped = await harness.stop(OWNER, session_id)
+    was_stopped = await harness.stop(ConversationRef(OWNER, session_id))
 
     assert was_stopped
     assert model_reply.left.is_set()
@@ -94,7 +98,7 @@ async def test_a_late_stop_never_hits_the_next_turn() -> None:
     started = await harness.send()
     model_reply = await fake_model.next_reply()
 
-    was_stopped = await harness.stop(OWNER, started.conversation.id, turn_id(99))
+    was_stopped = await harness.stop(ConversationRef(OWNER, started.conversation.id), turn_id(99))
 
     model_reply.finish()
     assert not was_stopped
@@ -106,8 +110,8 @@ async def test_nothing_is_stopped_where_nothing_runs() -> None:
     started = await harness.send()
     await harness.whole_turn(started)
 
-    assert not await harness.stop(OWNER, started.conversation.id)
-    assert not await harness.stop(OWNER, OTHER_ID)
+    assert not await harness.stop(ConversationRef(OWNER, started.conversation.id))
+    assert not await harness.stop(ConversationRef(OWNER, OTHER_ID))
 
 
 async def test_a_stranger_stops_and_forgets_nothing() -> None:
@@ -116,8 +120,8 @@ async def test_a_stranger_stops_and_forgets_nothing() -> None:
     started = await harness.send()
     model_reply = await fake_model.next_reply()
 
-    was_stopped = await harness.stop(STRANGER, started.conversation.id)
-    await harness.forget(STRANGER, started.conversation.id)
+    was_stopped = await harness.stop(ConversationRef(STRANGER, started.conversation.id))
+    await harness.forget(ConversationRef(STRANGER, started.conversation.id))
 
     model_reply.say("Hi!")
     model_reply.finish()
@@ -131,10 +135,10 @@ async def test_forgetting_twice_is_no_error() -> None:
     started = await harness.send()
     await harness.whole_turn(started)
 
-    await harness.forget(OWNER, started.conversation.id)
-    await harness.forget(OWNER, started.conversation.id)
+    await harness.forget(ConversationRef(OWNER, started.conversation.id))
+    await harness.forget(ConversationRef(OWNER, started.conversation.id))
 
-    assert await harness.follow.running(OWNER, started.conversation.id) is None
+    assert await harness.follow.running(ConversationRef(OWNER, started.conversation.id)) is None
 
 
 async def test_what_cannot_be_read_can_be_forgotten() -> None:
@@ -143,7 +147,7 @@ async def test_what_cannot_be_read_can_be_forgotten() -> None:
     await harness.whole_turn(started)
     harness.store.fail_next_load(StoredStateUnreadable())
 
-    await harness.forget(OWNER, started.conversation.id)
+    await harness.forget(ConversationRef(OWNER, started.conversation.id))
 
     assert "conversation.forgotten" in harness.telemetry.events
-    assert await harness.follow.running(OWNER, started.conversation.id) is None
+    assert await harness.follow.running(ConversationRef(OWNER, started.conversation.id)) is None

@@ -8,15 +8,15 @@ import pytest
 
 from domain.model.errors import NothingToAnswer
 from domain.model.message import Role, TextPart
-from domain.model.piece import ModelFinished, NumberedPiece, Piece, TextPiece
+from domain.model.piece import ModelFinished, Piece, TextPiece
 from domain.model.prompt import Prompt
 from domain.model.turn import Outcome, TurnEnd
 from entrypoints.usecases.edit_items import InputItem, ResponseRequest
 from entrypoints.usecases.ephemeral_reply import EphemeralReply
 from ports.errors import ShuttingDown, TooManyTurns
 from ports.language_model import ModelBusy
-from ports.turn_log import LogEntry
-from tests.support.builders import OWNER
+from ports.turn_log import Batch
+from tests.support.builders import OWNER, numbered
 from tests.support.fakes import InstantModel
 from tests.support.harness import ADDRESS, WHEN_IT_COMES, Harness, a_harness
 
@@ -36,27 +36,24 @@ class Waiting:
         await asyncio.Event().wait()
 
 
-async def begun(
-    harness: Harness, wait: timedelta = WHEN_IT_COMES
-) -> AsyncGenerator[LogEntry | None, None]:
+async def begun(harness: Harness, wait: timedelta = WHEN_IT_COMES) -> AsyncGenerator[Batch, None]:
     unkept = harness.container.resolve(EphemeralReply)
     return await unkept.start(await unkept.prepare(OWNER, HELLO), HELLO, wait)
 
 
-async def whole(harness: Harness) -> list[LogEntry | None]:
+async def whole(harness: Harness) -> Batch:
     async with asyncio.timeout(10):
-        return [entry async for entry in await begun(harness)]
+        batches = [batch async for batch in await begun(harness)]
+    return Batch(pieces=[one for batch in batches for one in batch.pieces], end=batches[-1].end)
 
 
 async def test_it_ends_with_the_models_last_word_and_is_noted_as_not_kept() -> None:
     harness = a_harness(InstantModel("Hel", "lo"))
-    *said, end = await whole(harness)
+    reply = await whole(harness)
 
-    assert [one.piece for one in said if isinstance(one, NumberedPiece)] == [
-        TextPiece("Hel"), TextPiece("lo")
-    ]  # fmt: skip
-    assert isinstance(end, TurnEnd)
-    assert end.outcome is Outcome.FINISHED
+    assert reply.pieces == tuple(numbered("Hel", "lo"))
+    assert reply.end is not None
+    assert reply.end.outcome is Outcome.FINISHED
     [(event, facts)] = harness.telemetry.emitted
     assert (event, facts["kept"], facts["output_tokens"]) == ("turn.finished", False, 3)
 
@@ -66,50 +63,50 @@ async def test_it_ends_with_the_models_last_word_and_is_noted_as_not_kept() -> N
 )
 async def test_it_fails_with_the_reason_and_none_of_the_words(error: Exception, code: str) -> None:
     harness = a_harness(InstantModel("Hel", error=error))
-    end = (await whole(harness))[-1]
+    end = (await whole(harness)).end
 
     assert end == TurnEnd(outcome=Outcome.FAILED, error=code)
     assert "Hello?" not in repr(harness.telemetry.emitted)
 
 
 async def test_it_says_so_when_nothing_comes() -> None:
-    entries = await begun(a_harness(Waiting()), wait=timedelta(milliseconds=1))
+    batches = await begun(a_harness(Waiting()), wait=timedelta(milliseconds=1))
     async with asyncio.timeout(10):
-        while await anext(entries) is not None:
+        while not (await anext(batches)).is_empty:
             pass
-    await entries.aclose()
+    await batches.aclose()
 
 
 async def test_it_counts_among_the_turns_that_run_at_once() -> None:
     harness = a_harness(Waiting(), max_turns=1)
-    entries = await begun(harness)
-    await anext(entries)
+    batches = await begun(harness)
+    await anext(batches)
 
     with pytest.raises(TooManyTurns):
         await begun(harness)
-    await entries.aclose()
+    await batches.aclose()
 
 
 async def test_it_ends_with_the_service() -> None:
     harness = a_harness(Waiting())
-    entries = await begun(harness)
-    await anext(entries)
+    batches = await begun(harness)
+    await anext(batches)
     async with asyncio.timeout(10):
         await harness.runner.drain(AT_ONCE, timedelta(minutes=1))
 
-    assert await anext(entries) == TurnEnd(outcome=Outcome.INTERRUPTED)
+    assert await anext(batches) == Batch(end=TurnEnd(outcome=Outcome.INTERRUPTED))
     with pytest.raises(ShuttingDown):
         await begun(harness)
 
 
 async def test_it_ends_also_when_its_task_is_cut_off() -> None:
     harness = a_harness(Waiting())
-    entries = await begun(harness)
-    await anext(entries)
+    batches = await begun(harness)
+    await anext(batches)
     await harness.runner.drain(AT_ONCE, AT_ONCE)
 
     async with asyncio.timeout(10):
-        assert await anext(entries) == TurnEnd(outcome=Outcome.INTERRUPTED)
+        assert await anext(batches) == Batch(end=TurnEnd(outcome=Outcome.INTERRUPTED))
 
 
 async def test_without_a_word_there_is_nothing_to_answer() -> None:

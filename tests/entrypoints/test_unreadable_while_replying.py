@@ -7,9 +7,10 @@ import pytest
 
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationTooLarge
+from domain.model.identifiers import TurnRef
 from domain.model.turn import Outcome, TurnEnd
 from ports.errors import StoredStateUnreadable, TurnLogNotFound
-from tests.support.builders import ID, OWNER, a_conversation, texts_of, turn_id, with_question
+from tests.support.builders import ID, OWNER, REF, a_conversation, texts_of, turn_id, with_question
 from tests.support.fakes import FakeSignals, InstantModel
 from tests.support.harness import Harness, a_harness
 
@@ -23,9 +24,9 @@ async def a_turn(harness: Harness) -> Conversation:
 
 
 async def logged_end(harness: Harness) -> TurnEnd:
-    entries = await harness.log.read(OWNER, ID, turn_id(), 0, timedelta())
-    assert isinstance(entries[-1], TurnEnd)
-    return entries[-1]
+    end = (await harness.log.read(TurnRef(REF, turn_id()), 0, timedelta())).end
+    assert end is not None
+    return end
 
 
 def failing(error: Exception) -> Any:

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 
 from ports.errors import StoreUnavailable
-from tests.support.builders import ID, OWNER, a_conversation, texts_of, with_question
+from tests.support.builders import OWNER, REF, a_conversation, texts_of, with_question
 from tests.support.proxies import proxy_to
 from tests.support.redis_servers import RedisProcess
 from tests.support.redis_store import RedisHarness, redis_harness
@@ -23,7 +23,7 @@ async def test_the_new_primary_is_found_over_a_new_connection(
         name.target = int(harness.redis.connection_pool.connection_kwargs["port"])
         await asyncio.wait_for(_stored(ours), 20)
 
-        assert texts_of(await harness.store.load(OWNER, ID)) == ["Hello?"]
+        assert texts_of(await harness.store.load(REF)) == ["Hello?"]
         assert name.accepted == 2
 
 

@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 
 from adapters.encrypted_redis.keys_and_scripts import log_key
+from domain.model.identifiers import TurnRef
 from domain.model.turn import Turn
 from ports.errors import StoredStateUnreadable
-from tests.support.builders import ID, OWNER, a_conversation, numbered, turn_of, with_question
+from tests.support.builders import ID, OWNER, REF, a_conversation, numbered, turn_of, with_question
 from tests.support.redis_store import RedisHarness
 
 AT_ONCE = timedelta()
@@ -25,7 +26,7 @@ async def logged(harness: RedisHarness) -> Turn:
     turn = turn_of(conversation)
     await harness.store.create(OWNER, conversation)
     for first in (1, 3):
-        await harness.log.append(OWNER, ID, turn, numbered("so ", "many ", first=first))
+        await harness.log.append(REF, turn, numbered("so ", "many ", first=first))
     return turn
 
 
@@ -36,7 +37,7 @@ async def test_another_head_is_unreadable(
     await harness.redis.xadd(log_key(ID), fields, "1-0")  # type: ignore[arg-type] # invariant
 
     with pytest.raises(StoredStateUnreadable):
-        await harness.log.exists_for(OWNER, ID)
+        await harness.log.exists_for(REF)
 
 
 async def test_an_entry_without_content_is_unreadable(harness: RedisHarness) -> None:
@@ -45,7 +46,7 @@ async def test_an_entry_without_content_is_unreadable(harness: RedisHarness) -> 
     harness.log.drop_local(ID)
 
     with pytest.raises(StoredStateUnreadable):
-        await harness.log.read(OWNER, ID, turn.id, 0, AT_ONCE)
+        await harness.log.read(TurnRef(REF, turn.id), 0, AT_ONCE)
 
 
 async def test_a_log_from_which_an_entry_was_taken_is_unreadable(harness: RedisHarness) -> None:
@@ -54,4 +55,4 @@ async def test_a_log_from_which_an_entry_was_taken_is_unreadable(harness: RedisH
     await harness.redis.xdel(log_key(ID), "1-2")
 
     with pytest.raises(StoredStateUnreadable):
-        await harness.log.read(OWNER, ID, turn.id, 0, AT_ONCE)
+        await harness.log.read(TurnRef(REF, turn.id), 0, AT_ONCE)

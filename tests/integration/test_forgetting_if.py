@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from domain.model.conversation import Conversation
-from tests.support.builders import ID, OWNER, after_turns, texts_of
+from tests.support.builders import OWNER, REF, after_turns, texts_of
 from tests.support.changes import asking
 from tests.support.redis_servers import RedisProcess
 from tests.support.redis_store import redis_harness
@@ -24,7 +24,7 @@ async def test_a_faster_writer_is_asked_about_as_well(
 
         async def late(doing: str, *arguments: Any, **options: Any) -> Any:
             if doing == "forget" and len(seen) == 1:
-                await other.store.update(OWNER, ID, asking("Meanwhile", 2))
+                await other.store.update(REF, asking("Meanwhile", 2))
             return await run(doing, *arguments, **options)
 
         def wanted(known: Conversation) -> bool:
@@ -32,7 +32,7 @@ async def test_a_faster_writer_is_asked_about_as_well(
             return known.messages[-1].text != "Meanwhile"
 
         monkeypatch.setattr(harness.client, "run_script", late)
-        await harness.store.forget_if(OWNER, ID, wanted)
+        await harness.store.forget_if(REF, wanted)
 
         assert seen == ["answer 1", "Meanwhile"]
-        assert texts_of(await other.store.load(OWNER, ID))[-1] == "Meanwhile"
+        assert texts_of(await other.store.load(REF))[-1] == "Meanwhile"

@@ -7,7 +7,15 @@ from adapters.encrypted_redis.frame_reader import FrameReader, newest_messages
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import RecordKind, Sealer, header_of
 from domain.service.item_editing import with_metadata
-from tests.support.builders import ID, OWNER, a_conversation, texts_of, with_answer, with_question
+from tests.support.builders import (
+    ID,
+    OWNER,
+    REF,
+    a_conversation,
+    texts_of,
+    with_answer,
+    with_question,
+)
 from tests.support.redis_store import RING, RedisHarness
 
 TURNS = 40
@@ -19,9 +27,9 @@ async def talked_by_the_tail(harness: RedisHarness) -> None:
     await harness.store.create(OWNER, a_conversation())
     for number in range(1, TURNS + 1):
         begin = partial(with_question, text=f"question {number}", number=number)
-        known = await harness.store.update(OWNER, ID, begin, last=2)
+        known = await harness.store.update(REF, begin, last=2)
         finish = partial(with_answer, text=f"answer {number}", number=number)
-        await harness.store.update(OWNER, ID, finish, base=known)
+        await harness.store.update(REF, finish, base=known)
 
 
 async def test_eight_become_one_also_when_fewer_messages_are_asked_for(
@@ -30,7 +38,7 @@ async def test_eight_become_one_also_when_fewer_messages_are_asked_for(
     await talked_by_the_tail(harness)
 
     assert len(await harness.frames()) <= TURNS // FRAMES_PER_MERGE + FRAMES_PER_MERGE
-    assert len(texts_of(await harness.store.load(OWNER, ID))) == 2 * TURNS
+    assert len(texts_of(await harness.store.load(REF))) == 2 * TURNS
 
 
 async def test_the_size_of_all_is_known_from_the_newest_frames(harness: RedisHarness) -> None:
@@ -47,9 +55,9 @@ async def test_a_merged_frame_is_not_merged_again(harness: RedisHarness) -> None
     """Nor when it was written anew, with other metadata, since."""
     await harness.store.create(OWNER, a_conversation())
     for number in range(1, TURNS + 1):
-        await harness.store.update(OWNER, ID, partial(with_question, text="Hello?", number=number))
-        await harness.store.update(OWNER, ID, partial(with_answer, text="Hi!", number=number))
-        await harness.store.update(OWNER, ID, partial(with_metadata, metadata={"n": str(number)}))
+        await harness.store.update(REF, partial(with_question, text="Hello?", number=number))
+        await harness.store.update(REF, partial(with_answer, text="Hi!", number=number))
+        await harness.store.update(REF, partial(with_metadata, metadata={"n": str(number)}))
 
     # The empty conversation was a frame of its own.
     headers = [header_of(frame) for frame in await harness.frames()]

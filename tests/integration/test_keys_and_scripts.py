@@ -8,9 +8,10 @@ from adapters.encrypted_redis.frame_reader import FrameReader, newest_messages
 from adapters.encrypted_redis.keys_and_scripts import log_key
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import RecordKind, Sealer
+from domain.model.identifiers import TurnRef
 from domain.model.piece import NumberedPiece, TextPiece
 from domain.model.turn import Outcome, TurnEnd
-from tests.support.builders import ID, OWNER, a_conversation, texts_of, turn_of, with_question
+from tests.support.builders import ID, OWNER, REF, a_conversation, texts_of, turn_of, with_question
 from tests.support.changes import finishing
 from tests.support.redis_store import RING, RedisHarness
 
@@ -22,16 +23,16 @@ async def test_scripts_that_the_server_lost_are_given_to_it_again(harness: Redis
     await harness.store.create(OWNER, conversation)
     turn = turn_of(conversation)
     for step in (
-        lambda: harness.log.append(OWNER, ID, turn, PIECES),
-        lambda: harness.log.read(OWNER, ID, turn.id, 0, timedelta()),
-        lambda: harness.log.stop(OWNER, ID, turn.id),
-        lambda: harness.store.update(OWNER, ID, finishing(), base=conversation),
-        lambda: harness.log.end(OWNER, ID, turn, TurnEnd(outcome=Outcome.FINISHED)),
+        lambda: harness.log.append(REF, turn, PIECES),
+        lambda: harness.log.read(TurnRef(REF, turn.id), 0, timedelta()),
+        lambda: harness.log.stop(TurnRef(REF, turn.id)),
+        lambda: harness.store.update(REF, finishing(), base=conversation),
+        lambda: harness.log.end(REF, turn, TurnEnd(outcome=Outcome.FINISHED)),
     ):
         await harness.redis.script_flush()
         await step()
 
-    assert texts_of(await harness.store.load(OWNER, ID)) == ["Hello?", "Hi!"]
+    assert texts_of(await harness.store.load(REF)) == ["Hello?", "Hi!"]
     assert harness.telemetry.events == []
 
 
@@ -44,11 +45,11 @@ async def test_every_key_has_an_end(harness: RedisHarness) -> None:
     turn = turn_of(conversation)
     seen = [await ends()]
     for _ in range(2):
-        await harness.log.append(OWNER, ID, turn, PIECES)
+        await harness.log.append(REF, turn, PIECES)
         seen.append(await ends())
-    await harness.store.update(OWNER, ID, lambda c: c)
-    await harness.store.update(OWNER, ID, finishing())
-    await harness.log.end(OWNER, ID, turn, TurnEnd(outcome=Outcome.FINISHED))
+    await harness.store.update(REF, lambda c: c)
+    await harness.store.update(REF, finishing())
+    await harness.log.end(REF, turn, TurnEnd(outcome=Outcome.FINISHED))
     seen.append(await ends())
 
     assert seen == [[True, True]] * 4
@@ -61,9 +62,9 @@ async def test_a_log_is_opened_again_for_exactly_what_was_read(harness: RedisHar
     reader = FrameReader(harness.client, ID, sealer.bound(OWNER, RecordKind.STATE, ID))
     read, commit = await reader.read(newest_messages(1)), Commit(harness.client, harness.log)
     await harness.redis.delete(log_key(ID))
-    await harness.store.update(OWNER, ID, finishing())
+    await harness.store.update(REF, finishing())
     overtaken = await commit.ensure_log(OWNER, read, turn_of(conversation))
-    await harness.store.forget(OWNER, ID)
+    await harness.store.forget(REF)
     forgotten = await commit.ensure_log(OWNER, read, turn_of(conversation))
 
     assert (overtaken, forgotten) == (b"CONFLICT", b"GONE")

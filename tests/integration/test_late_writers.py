@@ -7,11 +7,13 @@ import pytest
 from adapters.encrypted_redis.keys_and_scripts import SPLICE, log_key, state_key
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound, TurnSuperseded
+from domain.model.identifiers import ConversationRef, TurnRef
 from domain.model.piece import NumberedPiece, TextPiece
 from domain.model.turn import Outcome, TurnEnd
 from tests.support.builders import (
     ID,
     OWNER,
+    REF,
     STRANGER,
     a_conversation,
     texts_of,
@@ -52,14 +54,14 @@ async def test_a_commit_whose_answer_was_lost_is_repeated_and_changes_nothing_tw
 ) -> None:
     await with_turns(harness, 1)
     before, run = await harness.frames(), await commits(harness)
-    known = await over_proxy.store.load(OWNER, ID)
+    known = await over_proxy.store.load(REF)
     proxy.answers_to_lose = 1
-    await over_proxy.store.update(OWNER, ID, asking("once", 2), base=known)
+    await over_proxy.store.update(REF, asking("once", 2), base=known)
 
     assert proxy.answers_to_lose == 0
     assert await commits(harness) == run + 2
     assert len(await harness.frames()) == len(before) + 1
-    assert texts_of(await harness.store.load(OWNER, ID)) == ["question 1", "answer 1", "once"]
+    assert texts_of(await harness.store.load(REF)) == ["question 1", "answer 1", "once"]
     assert await harness.redis.xlen(log_key(ID)) == 1
 
 
@@ -67,7 +69,7 @@ async def test_a_creation_whose_answer_was_lost_has_been_made_once(
     harness: RedisHarness, over_proxy: RedisHarness, proxy: Proxy
 ) -> None:
     await with_turns(harness, 1)
-    await harness.store.forget(OWNER, ID)
+    await harness.store.forget(REF)
     proxy.answers_to_lose = 1
     await over_proxy.store.create(OWNER, with_question(a_conversation()))
 
@@ -78,9 +80,9 @@ async def test_a_finish_that_another_writer_overtook_is_still_done_once(
     harness: RedisHarness, over_proxy: RedisHarness
 ) -> None:
     await harness.store.create(OWNER, with_question(a_conversation()))
-    known = await over_proxy.store.load(OWNER, ID)
-    await harness.store.update(OWNER, ID, lambda c: with_answer(c, "first"))
-    after = await over_proxy.store.update(OWNER, ID, finishing(), base=known)
+    known = await over_proxy.store.load(REF)
+    await harness.store.update(REF, lambda c: with_answer(c, "first"))
+    after = await over_proxy.store.update(REF, finishing(), base=known)
 
     assert texts_of(after) == ["Hello?", "first"]
 
@@ -89,14 +91,14 @@ async def test_a_forgotten_id_that_is_used_again_never_receives_the_old_reply(
     harness: RedisHarness,
 ) -> None:
     old = await _opened(harness)
-    await harness.store.forget(OWNER, ID)
+    await harness.store.forget(REF)
     await harness.store.create(OWNER, with_question(a_conversation(), "something else", 2))
     with pytest.raises(TurnSuperseded):
-        await harness.store.update(OWNER, ID, finishing(), base=old)
-    await harness.log.append(OWNER, ID, turn_of(old), LATE)
-    await harness.log.end(OWNER, ID, turn_of(old), TurnEnd(outcome=Outcome.FINISHED))
+        await harness.store.update(REF, finishing(), base=old)
+    await harness.log.append(REF, turn_of(old), LATE)
+    await harness.log.end(REF, turn_of(old), TurnEnd(outcome=Outcome.FINISHED))
 
-    assert texts_of(await harness.store.load(OWNER, ID)) == ["something else"]
+    assert texts_of(await harness.store.load(REF)) == ["something else"]
     assert await harness.redis.xlen(log_key(ID)) == 1
 
 
@@ -105,22 +107,22 @@ async def test_the_very_bytes_of_an_old_commit_change_nothing_of_a_new_conversat
 ) -> None:
     old = await _opened(harness)
     before = (await harness.frames())[-1]
-    await harness.store.update(OWNER, ID, finishing(), base=old)
+    await harness.store.update(REF, finishing(), base=old)
     late = (await harness.frames())[-1]
-    await harness.store.forget(OWNER, ID)
+    await harness.store.forget(REF)
     answers = [await _spliced(harness, before[-16:], late)]
     await harness.store.create(OWNER, with_question(a_conversation(), "something else", 2))
     answers.append(await _spliced(harness, before[-16:], late))
 
     assert answers == [b"GONE", b"CONFLICT"]
-    assert texts_of(await harness.store.load(OWNER, ID)) == ["something else"]
+    assert texts_of(await harness.store.load(REF)) == ["something else"]
 
 
 async def test_a_late_finish_brings_no_key_back(harness: RedisHarness) -> None:
     old = await _opened(harness)
-    await harness.store.forget(OWNER, ID)
+    await harness.store.forget(REF)
     with pytest.raises(ConversationNotFound):
-        await harness.store.update(OWNER, ID, finishing(), base=old)
+        await harness.store.update(REF, finishing(), base=old)
 
     assert await harness.redis.keys("*") == []
 
@@ -132,10 +134,10 @@ async def test_a_late_log_entry_brings_no_key_back(
     turn = turn_of(await _opened(harness))
     await harness.redis.delete(log_key(ID), *([] if only_the_log else [state_key(ID)]))
     left = await harness.redis.keys("*")
-    await harness.log.append(OWNER, ID, turn, LATE)
-    await harness.log.append(OWNER, ID, turn, [])
-    await harness.log.stop(OWNER, ID, turn.id)
-    await harness.log.end(OWNER, ID, turn, TurnEnd(outcome=Outcome.FINISHED))
+    await harness.log.append(REF, turn, LATE)
+    await harness.log.append(REF, turn, [])
+    await harness.log.stop(TurnRef(REF, turn.id))
+    await harness.log.end(REF, turn, TurnEnd(outcome=Outcome.FINISHED))
 
     assert await harness.redis.keys("*") == left
 
@@ -145,9 +147,9 @@ async def test_forgetting_takes_a_log_along_whose_conversation_was_evicted(
 ) -> None:
     await _opened(harness)
     await harness.redis.delete(state_key(ID))
-    await harness.store.forget(STRANGER, ID)
+    await harness.store.forget(ConversationRef(STRANGER, ID))
     left = await harness.redis.keys("*")
-    await harness.store.forget(OWNER, ID)
+    await harness.store.forget(REF)
 
     assert left == [log_key(ID).encode()]
     assert await harness.redis.keys("*") == []
@@ -157,7 +159,7 @@ async def test_redis_itself_refuses_pieces_behind_the_end_and_of_older_turns(
     harness: RedisHarness,
 ) -> None:
     turn = turn_of(await _opened(harness))
-    await harness.log.end(OWNER, ID, turn, TurnEnd(outcome=Outcome.FINISHED))
+    await harness.log.end(REF, turn, TurnEnd(outcome=Outcome.FINISHED))
     for number in (turn.number, turn.number - 1):
         refused = await harness.client.query_if_allowed(
             *("XADD", log_key(ID), "NOMKSTREAM", f"{number}-7", "d", "late")

@@ -8,30 +8,32 @@ from attrs import evolve
 from tests.support.openai_recordings import recording, replayed
 from tests.support.redis_servers import RedisProcess
 from tests.support.service import GENEROUS, NEW, RunningService, running_service
-from tests.support.tool_model import Clerk
+from tests.support.tool_model import ToolModel
 from tests.support.v1_client import V1Client
 
 
 @pytest.fixture(params=["memory", "redis"])
-async def office(
+async def service(
     shared_server: RedisProcess, request: pytest.FixtureRequest
 ) -> AsyncIterator[RunningService]:
     """A service whose conversations lie here or there."""
     url = shared_server.url if request.param == "redis" else None
     settings = evolve(GENEROUS, redis_url=url, keys=NEW)
-    async with running_service(settings, model=Clerk()) as service:
-        yield service
+    async with running_service(settings, model=ToolModel()) as running:
+        yield running
 
 
 @pytest.mark.parametrize("name", ["conversations", "responses", "sessions", "streams", "tools"])
-async def test_recorded_exchanges_are_answered_alike(office: RunningService, name: str) -> None:
-    known = recording(name)
+async def test_recorded_exchanges_are_answered_alike_by_every_storage(
+    service: RunningService, name: str
+) -> None:
+    recorded = recording(name)
 
-    assert await replayed(await V1Client.new(office.url), known) == known
+    assert await replayed(await V1Client.new(service.url), recorded) == recorded
 
 
-async def test_items_are_put_in_and_left_out_far_from_the_end(office: RunningService) -> None:
-    program = await V1Client.new(office.url)
+async def test_items_are_added_and_deleted_far_from_the_end(service: RunningService) -> None:
+    program = await V1Client.new(service.url)
     conversation = await program.conversation(*(f"{number}" for number in range(20)))
     path = f"/v1/conversations/{conversation}/items"
     for number in range(20, 240, 20):
@@ -39,8 +41,8 @@ async def test_items_are_put_in_and_left_out_far_from_the_end(office: RunningSer
         assert (await program.post(path, {"items": items})).status == 200
     oldest = (await program.get(f"{path}?order=asc&limit=3")).document["data"]
     deleted = await program.delete(f"{path}/{oldest[1]['id']}")
-    asked = await program.ask("240", conversation=conversation)
+    answered = await program.ask("240", conversation=conversation)
     left = (await program.get(f"{path}?order=asc&limit=2")).document["data"]
 
-    assert (deleted.status, asked.status) == (200, 200)
+    assert (deleted.status, answered.status) == (200, 200)
     assert left == [oldest[0], oldest[2]]

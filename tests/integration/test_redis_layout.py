@@ -11,8 +11,9 @@ import pytest
 from adapters.encrypted_redis import keys_and_scripts as scripts
 from adapters.encrypted_redis.keys_and_scripts import Script
 from adapters.sealing.sealer import header_of
+from domain.model.identifiers import TurnRef
 from domain.model.turn import Outcome, TurnEnd
-from tests.support.builders import ID, OWNER, a_conversation, numbered, turn_of, with_question
+from tests.support.builders import ID, OWNER, REF, a_conversation, numbered, turn_of, with_question
 from tests.support.changes import finishing
 from tests.support.redis_contents import held, raw
 from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
@@ -65,10 +66,10 @@ async def test_keys_types_and_stays_are_as_documented(harness: RedisHarness) -> 
     wanted = documented()
     await harness.store.create(OWNER, a_conversation())
     empty = await lying_there(harness)
-    running = await harness.store.update(OWNER, ID, with_question)
+    running = await harness.store.update(REF, with_question)
     during = await lying_there(harness)
-    await harness.store.update(OWNER, ID, finishing(), base=running)
-    await harness.log.end(OWNER, ID, turn_of(running), TurnEnd(outcome=Outcome.FINISHED))
+    await harness.store.update(REF, finishing(), base=running)
+    await harness.log.end(REF, turn_of(running), TurnEnd(outcome=Outcome.FINISHED))
     after = await lying_there(harness)
 
     assert during.keys() == after.keys() == wanted.keys()
@@ -89,9 +90,9 @@ async def test_ids_and_header_are_as_documented(harness: RedisHarness) -> None:
     running = with_question(a_conversation())
     await harness.store.create(OWNER, running)
     turn = turn_of(running)
-    await harness.log.append(OWNER, ID, turn, numbered("a", "b"))
-    await harness.log.stop(OWNER, ID, turn.id)
-    await harness.log.end(OWNER, ID, turn, TurnEnd(outcome=Outcome.FINISHED))
+    await harness.log.append(REF, turn, numbered("a", "b"))
+    await harness.log.stop(TurnRef(REF, turn.id))
+    await harness.log.end(REF, turn, TurnEnd(outcome=Outcome.FINISHED))
     [log] = [name for name in documented() if name.endswith(":turn")]
     key = log.replace("<sessionId>", ID)
     entries: list[Any] = await harness.redis.xrange(key) or []
@@ -131,13 +132,13 @@ async def test_a_user_with_these_commands_on_these_keys_can_do_everything(
         running = with_question(a_conversation())
         await ours.store.create(OWNER, running)
         turn = turn_of(running)
-        await ours.log.append(OWNER, ID, turn, numbered("a"))
-        await ours.log.stop(OWNER, ID, turn.id)
-        await ours.log.read(OWNER, ID, turn.id, 0, timedelta())
-        await ours.store.update(OWNER, ID, finishing())
-        await ours.log.end(OWNER, ID, turn, TurnEnd(outcome=Outcome.FINISHED))
-        await ours.store.page(OWNER, ID, None, 10)
-        await ours.store.forget(OWNER, ID)
+        await ours.log.append(REF, turn, numbered("a"))
+        await ours.log.stop(TurnRef(REF, turn.id))
+        await ours.log.read(TurnRef(REF, turn.id), 0, timedelta())
+        await ours.store.update(REF, finishing())
+        await ours.log.end(REF, turn, TurnEnd(outcome=Outcome.FINISHED))
+        await ours.store.page(REF, None, 10)
+        await ours.store.forget(REF)
 
         assert ours.telemetry.events == []
         for forbidden in (("KEYS", "*"), ("FLUSHALL",), ("SET", "other", "1"), ("MONITOR",)):

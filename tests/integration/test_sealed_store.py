@@ -3,12 +3,13 @@
 import pytest
 
 from domain.model.errors import ConversationNotFound
-from domain.model.identifiers import Owner
+from domain.model.identifiers import ConversationRef, Owner
 from ports.errors import StoredStateUnreadable
 from tests.support.builders import (
     ID,
     OTHER_ID,
     OWNER,
+    REF,
     a_conversation,
     texts_of,
     with_question,
@@ -23,9 +24,11 @@ async def is_unreadable(harness: RedisHarness, owner: Owner = OWNER) -> bool:
     """Whether every way to it says so, and the stored bytes stay as they are."""
     before = await harness.frames()
     for reading in (
-        lambda: harness.store.load(owner, ID),
-        lambda: harness.store.page(owner, ID, None, 10),
-        lambda: harness.store.update(owner, ID, lambda c: with_question(c, "more", 99)),
+        lambda: harness.store.load(ConversationRef(owner, ID)),
+        lambda: harness.store.page(ConversationRef(owner, ID), None, 10),
+        lambda: harness.store.update(
+            ConversationRef(owner, ID), lambda c: with_question(c, "more", 99)
+        ),
     ):
         with pytest.raises(StoredStateUnreadable):
             await reading()
@@ -113,7 +116,7 @@ async def test_a_value_of_another_type_is_unreadable(harness: RedisHarness) -> N
     await harness.redis.set(f"conversation:state:{ID}", '{"messages": []}', px=60_000)
 
     with pytest.raises(StoredStateUnreadable):
-        await harness.store.load(OWNER, ID)
+        await harness.store.load(REF)
     with pytest.raises(StoredStateUnreadable):
         await harness.store.create(OWNER, a_conversation())
 
@@ -134,7 +137,7 @@ async def test_the_owner_tag_of_the_only_frame_changed_is_not_found(harness: Red
     await harness.put([bytes(frame)])
 
     with pytest.raises(ConversationNotFound):
-        await harness.store.load(OWNER, ID)
+        await harness.store.load(REF)
     assert await harness.frames() == [bytes(frame)]
 
 
@@ -143,11 +146,11 @@ async def test_a_whole_record_moved_elsewhere_is_not_found_there(harness: RedisH
     await harness.put(await harness.frames(), OTHER_ID)
 
     with pytest.raises(ConversationNotFound):
-        await harness.store.load(OWNER, OTHER_ID)
+        await harness.store.load(ConversationRef(OWNER, OTHER_ID))
 
 
 async def test_a_record_without_its_last_frame_is_an_older_one(harness: RedisHarness) -> None:
     await with_turns(harness, 2)
     await harness.put((await harness.frames())[:-1])
 
-    assert texts_of(await harness.store.load(OWNER, ID)) == ["question 1", "answer 1"]
+    assert texts_of(await harness.store.load(REF)) == ["question 1", "answer 1"]

@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 
 from adapters.sealing.sealer import header_of
+from domain.model.identifiers import ConversationRef
 from ports.errors import StoredStateUnreadable
 from tests.support.builders import (
     ID,
-    OWNER,
+    REF,
     STRANGER,
     texts_of,
     with_question,
@@ -24,7 +25,7 @@ async def test_the_owner_can_forget_a_damaged_record(harness: RedisHarness) -> N
     frames = await harness.frames()
     await harness.put([*frames[:-1], frames[-1][:-1]])
 
-    await harness.store.forget(OWNER, ID)
+    await harness.store.forget(REF)
 
     assert await harness.frames() == []
 
@@ -35,7 +36,7 @@ async def test_a_stranger_cannot_forget_a_damaged_record(harness: RedisHarness) 
     await harness.put([*frames[:-1], frames[-1][:10]])
 
     with pytest.raises(StoredStateUnreadable):
-        await harness.store.forget(STRANGER, ID)
+        await harness.store.forget(ConversationRef(STRANGER, ID))
     assert len(await harness.frames()) == len(frames)
 
 
@@ -43,19 +44,17 @@ async def test_a_commit_that_restarts_the_stay_leaves_no_frame_under_an_older_ke
     harness: RedisHarness, shared_server: RedisProcess
 ) -> None:
     await with_turns(harness, 70)
-    before = await harness.store.load(OWNER, ID)
+    before = await harness.store.load(REF)
     async with redis_harness(shared_server.url, f"{NEWER},{RING}") as rotated:
         later = NOON + timedelta(hours=1)
-        await rotated.store.update(
-            OWNER, ID, lambda c: with_question(c, "anew", 71, at=later), last=4
-        )
+        await rotated.store.update(REF, lambda c: with_question(c, "anew", 71, at=later), last=4)
         frames = await rotated.frames()
-        after = await rotated.store.load(OWNER, ID)
+        after = await rotated.store.load(REF)
 
     assert len({header_of(frame).key_id for frame in frames}) == 1
     assert texts_of(after) == [*texts_of(before), "anew"]
     async with redis_harness(shared_server.url, NEWER) as newest:
-        assert texts_of(await newest.store.load(OWNER, ID)) == texts_of(after)
+        assert texts_of(await newest.store.load(REF)) == texts_of(after)
 
 
 async def test_a_frame_under_an_older_key_is_noticed_behind_those_that_were_opened(
@@ -63,13 +62,13 @@ async def test_a_frame_under_an_older_key_is_noticed_behind_those_that_were_open
 ) -> None:
     """Settling seals under the newer key and leaves the stay, so older frames stay under theirs."""
     await with_turns(harness, 22)
-    await harness.store.update(OWNER, ID, asking("unanswered", 23))
+    await harness.store.update(REF, asking("unanswered", 23))
     async with redis_harness(shared_server.url, f"{NEWER},{RING}") as rotated:
-        await rotated.store.update(OWNER, ID, settling(23))
+        await rotated.store.update(REF, settling(23))
         mixed = {header_of(frame).key_id for frame in await rotated.frames()}
-        known = await rotated.store.load(OWNER, ID, last=1)
+        known = await rotated.store.load(REF, last=1)
         begin = asking("anew", 24, at=NOON + timedelta(hours=1))
-        await rotated.store.update(OWNER, ID, begin, base=known, last=1)
+        await rotated.store.update(REF, begin, base=known, last=1)
         frames = await rotated.frames()
 
     assert len(mixed) == 2

@@ -5,10 +5,10 @@ import signal
 from contextlib import suppress
 from datetime import timedelta
 
-from domain.model.identifiers import TurnId
+from domain.model.identifiers import TurnId, TurnRef
 from domain.model.turn import TurnPolicy
 from ports.errors import StoreUnavailable
-from tests.support.builders import ID, OWNER, a_conversation, turn_of, with_question
+from tests.support.builders import OWNER, REF, a_conversation, turn_of, with_question
 from tests.support.clocks import ShiftedClock
 from tests.support.redis_servers import RedisProcess
 from tests.support.redis_store import RedisHarness, redis_harness
@@ -27,7 +27,7 @@ async def test_silence_is_counted_while_redis_answers(own_server: RedisProcess) 
         clock.advance(DEAD_AFTER)
         await harness.pass_time(DEAD_AFTER)
 
-        assert await other.log.silence(OWNER, ID, turn) >= DEAD_AFTER
+        assert await other.log.silence(TurnRef(REF, turn)) >= DEAD_AFTER
 
 
 async def test_silence_while_redis_was_frozen_is_nobodys(own_server: RedisProcess) -> None:
@@ -45,7 +45,7 @@ async def test_silence_while_redis_was_frozen_is_nobodys(own_server: RedisProces
         own_server.signal(signal.SIGCONT)
         await _until(other, is_well=True)
 
-        assert await other.log.silence(OWNER, ID, turn) < DEAD_AFTER
+        assert await other.log.silence(TurnRef(REF, turn)) < DEAD_AFTER
 
 
 async def test_a_process_that_has_just_come_has_seen_no_silence(own_server: RedisProcess) -> None:
@@ -53,7 +53,7 @@ async def test_a_process_that_has_just_come_has_seen_no_silence(own_server: Redi
         turn = await _open_turn(harness)
         await harness.pass_time(2 * DEAD_AFTER)
 
-        assert await other.log.silence(OWNER, ID, turn) < DEAD_AFTER
+        assert await other.log.silence(TurnRef(REF, turn)) < DEAD_AFTER
 
 
 async def _open_turn(harness: RedisHarness) -> TurnId:

@@ -12,10 +12,20 @@ from adapters.encrypted_redis.log_stream import EntrySealer
 from adapters.encrypted_redis.turn_log import Batching
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import Sealer
+from domain.model.identifiers import TurnRef
 from domain.model.piece import NumberedPiece, TextPiece
 from domain.model.turn import Outcome, Turn, TurnEnd
 from ports.turn_log import AppendResult
-from tests.support.builders import ID, OWNER, a_conversation, numbered, turn_of, with_question
+from tests.support.builders import (
+    ID,
+    OWNER,
+    REF,
+    a_conversation,
+    batch_of,
+    numbered,
+    turn_of,
+    with_question,
+)
 from tests.support.clocks import ManualClock
 from tests.support.redis_servers import RedisProcess
 from tests.support.redis_store import RING, RedisHarness, redis_harness
@@ -41,7 +51,7 @@ async def turn(batching: RedisHarness) -> Turn:
     """An open turn whose first piece has left."""
     conversation = with_question(a_conversation())
     await batching.store.create(OWNER, conversation)
-    await batching.log.append(OWNER, ID, turn_of(conversation), numbered("first"))
+    await batching.log.append(REF, turn_of(conversation), numbered("first"))
     return turn_of(conversation)
 
 
@@ -59,7 +69,7 @@ async def test_pieces_within_100_ms_and_256_characters_leave_together(
     batching: RedisHarness, turn: Turn, clock: ManualClock
 ) -> None:
     for number in range(2, 12):
-        await batching.log.append(OWNER, ID, turn, numbered("x" * 20, first=number))
+        await batching.log.append(REF, turn, numbered("x" * 20, first=number))
     waiting = await entries(batching)
     clock.advance(timedelta(milliseconds=100))
     await _grown(batching)
@@ -69,9 +79,9 @@ async def test_pieces_within_100_ms_and_256_characters_leave_together(
 
 
 async def test_256_characters_leave_at_once(batching: RedisHarness, turn: Turn) -> None:
-    await batching.log.append(OWNER, ID, turn, numbered("x" * 255, first=2))
+    await batching.log.append(REF, turn, numbered("x" * 255, first=2))
     below = await entries(batching)
-    await batching.log.append(OWNER, ID, turn, numbered("x", first=3))
+    await batching.log.append(REF, turn, numbered("x", first=3))
 
     assert (below, await entries(batching)) == (1, 2)
 
@@ -80,43 +90,45 @@ async def test_a_follower_in_this_process_has_a_piece_before_redis_has_it(
     batching: RedisHarness, turn: Turn
 ) -> None:
     second = numbered("second", first=2)
-    reading = asyncio.create_task(batching.log.read(OWNER, ID, turn.id, 1, timedelta(seconds=20)))
+    reading = asyncio.create_task(
+        batching.log.read(TurnRef(REF, turn.id), 1, timedelta(seconds=20))
+    )
     await asyncio.sleep(0)
-    await batching.log.append(OWNER, ID, turn, second)
+    await batching.log.append(REF, turn, second)
 
-    assert await reading == second
+    assert await reading == batch_of("second", first=2)
     assert await entries(batching) == 1
 
 
 async def test_a_process_that_dies_loses_no_more_than_its_last_batch(
     batching: RedisHarness, turn: Turn, shared_server: RedisProcess
 ) -> None:
-    await batching.log.append(OWNER, ID, turn, numbered("unsent", first=2))
+    await batching.log.append(REF, turn, numbered("unsent", first=2))
     async with redis_harness(shared_server.url) as other:
-        left = await other.log.read(OWNER, ID, turn.id, 0, AT_ONCE)
+        left = await other.log.read(TurnRef(REF, turn.id), 0, AT_ONCE)
 
-    assert left == numbered("first")
+    assert left == batch_of("first")
 
 
 async def test_the_end_brings_along_what_was_not_sent(
     batching: RedisHarness, turn: Turn, shared_server: RedisProcess
 ) -> None:
     end = TurnEnd(outcome=Outcome.FINISHED)
-    await batching.log.append(OWNER, ID, turn, numbered("unsent", first=2))
-    await batching.log.end(OWNER, ID, turn, end)
+    await batching.log.append(REF, turn, numbered("unsent", first=2))
+    await batching.log.end(REF, turn, end)
     async with redis_harness(shared_server.url) as other:
-        left = await other.log.read(OWNER, ID, turn.id, 0, AT_ONCE)
+        left = await other.log.read(TurnRef(REF, turn.id), 0, AT_ONCE)
 
-    assert left == [*numbered("first", "unsent"), end]
+    assert left == batch_of("first", "unsent", end=end)
 
 
 async def test_entries_show_the_size_of_no_piece(batching: RedisHarness, turn: Turn) -> None:
     sizes = set()
     for number, text in enumerate(["a", "no", "yes", "maybe", "certainly not"], 2):
         piece = NumberedPiece(number, TextPiece(text))
-        await batching.log.append(OWNER, ID, turn, [piece])
+        await batching.log.append(REF, turn, [piece])
         # A sign of life sends what waits.
-        assert await batching.log.append(OWNER, ID, turn, []) is AppendResult.CONTINUE
+        assert await batching.log.append(REF, turn, []) is AppendResult.CONTINUE
         newest = (await batching.redis.xrevrange(log_key(ID), count=1) or [])[0]
         sizes.add(len((newest[1] or {})[b"d"]))
 
@@ -126,14 +138,14 @@ async def test_entries_show_the_size_of_no_piece(batching: RedisHarness, turn: T
 async def test_a_piece_that_was_sent_twice_is_read_once(
     batching: RedisHarness, turn: Turn, shared_server: RedisProcess
 ) -> None:
-    again = EntrySealer(_sealer(), OWNER, ID, turn.id).entry(2, numbered("first", "second"))
+    again = EntrySealer(_sealer(), TurnRef(REF, turn.id)).entry(2, numbered("first", "second"))
     await batching.redis.xadd(log_key(ID), {"d": again}, id=f"{turn.number}-2")
     async with redis_harness(shared_server.url) as other:
-        whole = await other.log.read(OWNER, ID, turn.id, 0, AT_ONCE)
-        rest = await other.log.read(OWNER, ID, turn.id, 1, AT_ONCE)
+        whole = await other.log.read(TurnRef(REF, turn.id), 0, AT_ONCE)
+        rest = await other.log.read(TurnRef(REF, turn.id), 1, AT_ONCE)
 
-    assert whole == numbered("first", "second")
-    assert rest == numbered("second", first=2)
+    assert whole == batch_of("first", "second")
+    assert rest == batch_of("second", first=2)
 
 
 def _sealer() -> Sealer:

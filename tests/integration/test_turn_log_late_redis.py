@@ -10,12 +10,14 @@ import pytest
 from adapters.encrypted_redis.command_queue import Bounds
 from adapters.encrypted_redis.turn_log import Batching
 from domain.model.errors import TurnInProgress
+from domain.model.identifiers import TurnRef
 from ports.turn_log import AppendResult
 from tests.support.builders import (
     AT_ONCE,
-    ID,
     OWNER,
+    REF,
     a_conversation,
+    batch_of,
     numbered,
     turn_of,
     with_question,
@@ -32,13 +34,13 @@ async def test_a_redis_that_takes_long_holds_up_no_writer(own_server: RedisProce
         await harness.store.create(OWNER, conversation)
         turn = turn_of(conversation)
         own_server.signal(signal.SIGSTOP)
-        first = await harness.log.append(OWNER, ID, turn, numbered("first"))
-        second = await harness.log.append(OWNER, ID, turn, numbered("second", first=2))
-        heard = await harness.log.read(OWNER, ID, turn.id, 0, AT_ONCE)
+        first = await harness.log.append(REF, turn, numbered("first"))
+        second = await harness.log.append(REF, turn, numbered("second", first=2))
+        heard = await harness.log.read(TurnRef(REF, turn.id), 0, AT_ONCE)
         own_server.signal(signal.SIGCONT)
 
     assert (first, second) == (AppendResult.CONTINUE, AppendResult.CONTINUE)
-    assert heard == numbered("first", "second")
+    assert heard == batch_of("first", "second")
 
 
 async def test_a_redis_that_takes_long_is_told_each_thing_once(
@@ -52,7 +54,7 @@ async def test_a_redis_that_takes_long_is_told_each_thing_once(
         own_server.signal(signal.SIGSTOP)
         for number in range(1, 21):
             piece = numbered("x" * 300, first=number)
-            await harness.log.append(OWNER, ID, turn_of(conversation), piece)
+            await harness.log.append(REF, turn_of(conversation), piece)
             clock.advance(timedelta(milliseconds=200))
             await asyncio.sleep(0)
         count = len(sent)
@@ -74,9 +76,9 @@ async def test_what_is_logged_leaves_room_for_what_is_stored(
         waiting = [asyncio.create_task(harness.client.call_once("ask", "PING")) for _ in range(10)]
         await asyncio.sleep(0)
         sent = _counted(harness, monkeypatch)
-        await harness.log.append(OWNER, ID, turn_of(conversation), numbered("first"))
-        await harness.log.append(OWNER, ID, turn_of(conversation), [])
-        storing_it = asyncio.create_task(harness.store.update(OWNER, ID, asking("And?", 2)))
+        await harness.log.append(REF, turn_of(conversation), numbered("first"))
+        await harness.log.append(REF, turn_of(conversation), [])
+        storing_it = asyncio.create_task(harness.store.update(REF, asking("And?", 2)))
         for _ in range(10):
             clock.advance(timedelta(milliseconds=200))
             await asyncio.sleep(0)
@@ -86,7 +88,8 @@ async def test_what_is_logged_leaves_room_for_what_is_stored(
             await storing_it
         await asyncio.gather(*waiting)
         async with asyncio.timeout(20), redis_harness(own_server.url) as other:
-            while not await other.log.read(OWNER, ID, turn_of(conversation).id, 0, AT_ONCE):
+            turn_ref = TurnRef(REF, turn_of(conversation).id)
+            while (await other.log.read(turn_ref, 0, AT_ONCE)).is_empty:
                 clock.advance(timedelta(milliseconds=200))
 
     assert meanwhile == []

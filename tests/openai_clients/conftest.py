@@ -1,4 +1,4 @@
-"""A service for OpenAI's clients, and somebody with a key of their own."""
+"""A service for OpenAI's clients, and a client with a key of its own."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -7,26 +7,26 @@ import pytest
 
 from tests.support.http_client import Client
 from tests.support.service import GENEROUS, running_service_in_thread
-from tests.support.tool_model import Clerk
+from tests.support.tool_model import ToolModel
 
 
 @pytest.fixture(scope="session")
-def office() -> Iterator[str]:
-    """A service whose model is a clerk."""
-    with running_service_in_thread(GENEROUS, Clerk()) as url:
+def service_url() -> Iterator[str]:
+    """The address of a service whose model calls tools."""
+    with running_service_in_thread(GENEROUS, ToolModel()) as url:
         yield url
 
 
 @pytest.fixture
-async def api_key(office: str) -> str:
-    """A client key of somebody new."""
-    return await new_key(office)
+async def api_key(service_url: str) -> str:
+    """A new client key."""
+    return await new_key(service_url)
 
 
 @pytest.fixture
-async def client(office: str, api_key: str) -> AsyncIterator[openai.AsyncOpenAI]:
-    """OpenAI's client, as anybody would set it up."""
-    async with openai.AsyncOpenAI(base_url=f"{office}/v1", api_key=api_key) as client:
+async def client(service_url: str, api_key: str) -> AsyncIterator[openai.AsyncOpenAI]:
+    """OpenAI's client, set up as the documentation shows."""
+    async with openai.AsyncOpenAI(base_url=f"{service_url}/v1", api_key=api_key) as client:
         yield client
 
 

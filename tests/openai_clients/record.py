@@ -1,6 +1,6 @@
-"""Records what the packages send, and what they are answered: ``python -m`` this module.
+"""Records the requests of the packages and the answers to them: ``python -m`` this module.
 
-Run it after a package's release or an intended change of a format, and read the difference.
+Run it after a release of a package or an intended change of a format, and read the difference.
 """
 
 import asyncio
@@ -18,9 +18,9 @@ from tests.openai_clients.conftest import new_key
 from tests.openai_clients.test_agents import weather
 from tests.openai_clients.test_responses import LOOK, results
 from tests.support.http_client import Answer
-from tests.support.openai_recordings import FOLDER, Exchange, Names, told
+from tests.support.openai_recordings import FOLDER, Exchange, Names, recordable
 from tests.support.service import GENEROUS, running_service
-from tests.support.tool_model import Clerk
+from tests.support.tool_model import ToolModel
 
 Scene = Callable[[openai.AsyncOpenAI], Awaitable[None]]
 
@@ -42,7 +42,7 @@ class Recorder(httpx2.AsyncBaseTransport):
         )
         path = request.url.raw_path.decode()
         body = json.loads(sent) if sent else None
-        path, body, named = self._names.named([path, body, told(answer)])
+        path, body, named = self._names.named([path, body, recordable(answer)])
         self.exchanges.append(
             Exchange(
                 method=request.method,
@@ -97,18 +97,18 @@ async def streams(client: openai.AsyncOpenAI) -> None:
 
 
 async def refusals(client: openai.AsyncOpenAI) -> None:
-    asking: list[dict[str, Any]] = [
+    refused: list[dict[str, Any]] = [
         {"top_logprobs": 3},
         {"input": [{"role": "developer", "content": "Rhyme."}]},
         {"previous_response_id": "resp_made_up"},
         {"temperature": 3},
     ]
-    for asked in asking:
+    for parameters in refused:
         try:
-            await client.responses.create(**{"model": "any", "input": "Hello?", **asked})
+            await client.responses.create(**{"model": "any", "input": "Hello?", **parameters})
         except openai.BadRequestError:
             continue
-        raise AssertionError(asked)
+        raise AssertionError(parameters)
 
 
 async def sessions(client: openai.AsyncOpenAI) -> None:
@@ -142,7 +142,7 @@ async def recorded(url: str, scene: Scene) -> dict[str, Any]:
 
 
 async def main() -> None:
-    async with running_service(GENEROUS, model=Clerk()) as service:
+    async with running_service(GENEROUS, model=ToolModel()) as service:
         for name, scene in SCENES.items():
             document = await recorded(service.url, scene)
             text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"

@@ -33,24 +33,24 @@ def session(client: AsyncOpenAI) -> OpenAIConversationsSession:
     return OpenAIConversationsSession(openai_client=client)
 
 
-async def test_a_session_keeps_what_was_said_and_what_tools_answered(
+async def test_a_session_stores_messages_and_tool_results(
     agent: Agent[None], session: OpenAIConversationsSession, config: RunConfig
 ) -> None:
     looked = await Runner.run(agent, "Please look.", session=session, run_config=config)
-    asked = await Runner.run(agent, "And now?", session=session, run_config=config)
+    answered = await Runner.run(agent, "And now?", session=session, run_config=config)
     kinds = [item.get("type") for item in await session.get_items()]
 
     assert looked.final_output == "Found sunny in Rome and sunny in Oslo "
-    assert asked.final_output == "[Rhyme.] Please look. / And now? "
+    assert answered.final_output == "[Rhyme.] Please look. / And now? "
     assert kinds == [
         "message", "reasoning", *["function_call"] * 2, *["function_call_output"] * 2, "message",
         "message", "message",
     ]  # fmt: skip
 
 
-async def test_items_are_read_and_taken_back(session: OpenAIConversationsSession) -> None:
-    said = [{"role": "user", "content": str(number)} for number in range(25)]
-    await session.add_items(said)  # type: ignore[arg-type]
+async def test_items_are_read_and_popped(session: OpenAIConversationsSession) -> None:
+    items = [{"role": "user", "content": str(number)} for number in range(25)]
+    await session.add_items(items)  # type: ignore[arg-type]
     newest = await session.get_items(limit=2)
     popped = await session.pop_item()
 
@@ -59,7 +59,7 @@ async def test_items_are_read_and_taken_back(session: OpenAIConversationsSession
     assert len(await session.get_items()) == 24
 
 
-async def test_a_cleared_session_begins_anew(session: OpenAIConversationsSession) -> None:
+async def test_a_cleared_session_is_empty(session: OpenAIConversationsSession) -> None:
     await session.add_items([{"role": "user", "content": "Hello?"}])
     await session.clear_session()
 
@@ -83,7 +83,7 @@ async def test_the_runner_works_in_a_conversation(
     assert "raw_response_event" in kinds
 
 
-async def test_the_runner_goes_on_after_a_response(agent: Agent[None], config: RunConfig) -> None:
+async def test_the_runner_continues_a_response(agent: Agent[None], config: RunConfig) -> None:
     first = await Runner.run(agent, "Please look.", run_config=config)
     second = await Runner.run(
         agent, "And now?", previous_response_id=first.last_response_id, run_config=config

@@ -18,7 +18,7 @@ async def texts(client: AsyncOpenAI, conversation: str, **query: object) -> list
     return [item.content[0].text async for item in pages if isinstance(item, Message)]  # type: ignore[union-attr]
 
 
-async def test_a_conversation_is_created_told_about_and_deleted(client: AsyncOpenAI) -> None:
+async def test_a_conversation_is_created_retrieved_and_deleted(client: AsyncOpenAI) -> None:
     created = await client.conversations.create(metadata={"topic": "tea"})
     found = await client.conversations.retrieve(created.id)
     deleted = await client.conversations.delete(created.id)
@@ -39,7 +39,7 @@ async def test_metadata_is_replaced(client: AsyncOpenAI) -> None:
     assert (await client.conversations.retrieve(created.id)).metadata == {"topic": "milk"}
 
 
-async def test_items_come_back_as_they_were_put_in(client: AsyncOpenAI) -> None:
+async def test_items_are_returned_as_they_were_added(client: AsyncOpenAI) -> None:
     created = await client.conversations.create(items=[HELLO])
     added = await client.conversations.items.create(created.id, items=[HI, HELLO])
     listed = await client.conversations.items.list(created.id, order="asc")
@@ -51,7 +51,7 @@ async def test_items_come_back_as_they_were_put_in(client: AsyncOpenAI) -> None:
     assert listed.last_id == listed.data[-1].id
 
 
-async def test_the_newest_items_come_first_unless_asked_otherwise(client: AsyncOpenAI) -> None:
+async def test_the_newest_items_come_first_by_default(client: AsyncOpenAI) -> None:
     items: list[ResponseInputItemParam] = [
         {"role": "user", "content": f"{number}"} for number in range(7)
     ]
@@ -76,7 +76,7 @@ async def test_an_empty_conversation_has_an_empty_list(client: AsyncOpenAI) -> N
     assert await texts(client, created.id) == []
 
 
-async def test_one_item_is_read_and_left_out(client: AsyncOpenAI) -> None:
+async def test_one_item_is_retrieved_and_deleted(client: AsyncOpenAI) -> None:
     created = await client.conversations.create(items=[HELLO, HI])
     first, second = (await client.conversations.items.list(created.id, order="asc")).data
     found = await client.conversations.items.retrieve(first.id or "", conversation_id=created.id)
@@ -89,7 +89,7 @@ async def test_one_item_is_read_and_left_out(client: AsyncOpenAI) -> None:
         await client.conversations.items.retrieve(first.id or "", conversation_id=created.id)
 
 
-async def test_what_was_listed_may_be_put_in_again(client: AsyncOpenAI) -> None:
+async def test_listed_items_can_be_sent_again(client: AsyncOpenAI) -> None:
     items: list[ResponseInputItemParam] = [
         HELLO,
         {
@@ -116,9 +116,9 @@ async def test_what_was_listed_may_be_put_in_again(client: AsyncOpenAI) -> None:
     ]
 
 
-async def test_nobody_else_finds_it(client: AsyncOpenAI, office: str) -> None:
+async def test_another_key_does_not_find_it(client: AsyncOpenAI, service_url: str) -> None:
     created = await client.conversations.create(items=[HELLO])
-    stranger = client.with_options(api_key=await new_key(office))
+    stranger = client.with_options(api_key=await new_key(service_url))
 
     with pytest.raises(openai.NotFoundError):
         await stranger.conversations.retrieve(created.id)

@@ -6,10 +6,10 @@ import sys
 from tests.architecture.sources import ROOT
 
 
-def test_the_example_talks_and_cleans_up(office: str, api_key: str) -> None:
+def test_the_example_chats_and_cleans_up(service_url: str, api_key: str) -> None:
     done = subprocess.run(  # noqa: S603 - a file of ours
         [sys.executable, str(ROOT / "examples" / "openai_python.py")],
-        env={"PRIVITY_URL": office, "PRIVITY_CLIENT_KEY": api_key},
+        env={"PRIVITY_URL": service_url, "PRIVITY_CLIENT_KEY": api_key},
         capture_output=True,
         text=True,
         timeout=60,
@@ -22,10 +22,10 @@ def test_the_example_talks_and_cleans_up(office: str, api_key: str) -> None:
     assert done.stdout.endswith("True\n")
 
 
-def test_without_a_key_it_asks_for_one(office: str) -> None:
+def test_without_a_key_it_asks_for_one(service_url: str) -> None:
     done = subprocess.run(  # noqa: S603 - a file of ours
         [sys.executable, str(ROOT / "examples" / "openai_python.py")],
-        env={"PRIVITY_URL": office},
+        env={"PRIVITY_URL": service_url},
         capture_output=True,
         text=True,
         timeout=60,

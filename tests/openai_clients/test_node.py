@@ -52,9 +52,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.xdist_group("node")
 @pytest.mark.parametrize("scene", SCENES)
 def test_the_javascript_package_works_unmodified(
-    installed: Path, office: str, api_key: str, scene: str
+    installed: Path, service_url: str, api_key: str, scene: str
 ) -> None:
-    where = {"BASE_URL": f"{office}/v1", "API_KEY": api_key}
+    where = {"BASE_URL": f"{service_url}/v1", "API_KEY": api_key}
     done = run("node", "scenes.mjs", scene, at=installed, **where)
 
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""What OpenAI's packages were answered when they were recorded, they are answered today."""
+"""The recorded requests of OpenAI's packages are answered as they were."""
 
 import json
 
@@ -11,11 +11,11 @@ RECORDINGS = sorted(path.stem for path in FOLDER.glob("*.json"))
 
 
 @pytest.mark.parametrize("name", RECORDINGS)
-async def test_a_recorded_exchange_is_answered_as_it_was(office: str, name: str) -> None:
-    known = recording(name)
-    today = await replayed(await V1Client.new(office), known)
+async def test_a_recorded_exchange_is_answered_as_it_was(service_url: str, name: str) -> None:
+    recorded = recording(name)
+    today = await replayed(await V1Client.new(service_url), recorded)
 
-    assert [one.document() for one in today] == [one.document() for one in known]
+    assert [one.document() for one in today] == [one.document() for one in recorded]
 
 
 def test_every_part_of_the_protocol_is_recorded() -> None:

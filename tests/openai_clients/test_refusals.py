@@ -1,4 +1,4 @@
-"""What the openai package makes of a refusal: the right exception, naming what is wrong."""
+"""Refusals as the openai package raises them: the right exception, naming the parameter."""
 
 from typing import Any
 
@@ -8,24 +8,28 @@ from openai import AsyncOpenAI
 
 from tests.openai_clients.conftest import new_key
 
-TWO_PLACES = {"conversation": "conv_" + "0" * 32, "previous_response_id": "resp_" + "0" * 40}
-LACKING: dict[str, Any] = {
+BOTH = {"conversation": "conv_" + "0" * 32, "previous_response_id": "resp_" + "0" * 40}
+UNSUPPORTED: dict[str, Any] = {
     "background_options": {"priority": "low"},
     "include": ["reasoning.encrypted_content"],
     "max_tool_calls": 3,
     "prompt": {"id": "pmpt_1"},
     "safety_identifier": "somebody",
     "service_tier": "priority",
+    "tool_choice": {"type": "web_search"},
     "top_logprobs": 3,
     "truncation": "disabled",
     "user": "somebody",
 }
-WRONG: dict[str, Any] = {
+INVALID: dict[str, Any] = {
+    "conversation": 3,
     "input": 3,
     "instructions": 3,
     "max_output_tokens": 3,
     "metadata": {"a": 1},
     "parallel_tool_calls": "yes",
+    "previous_response_id": 3,
+    "reasoning": "high",
     "store": "no",
     "temperature": 3,
     "tools": {},
@@ -45,55 +49,57 @@ ITEMS: dict[str, Any] = {
 }
 
 
-async def refusal(client: AsyncOpenAI, **asked: Any) -> openai.APIStatusError:
+async def refusal(client: AsyncOpenAI, **parameters: Any) -> openai.APIStatusError:
     with pytest.raises(openai.APIStatusError) as refused:
-        await client.responses.create(**{"model": "any", "input": "Hello?", **asked})
+        await client.responses.create(**{"model": "any", "input": "Hello?", **parameters})
     return refused.value
 
 
-@pytest.mark.parametrize("name", LACKING)
-async def test_what_this_service_lacks_is_named(client: AsyncOpenAI, name: str) -> None:
-    refused = await refusal(client, **{name: LACKING[name]})
+@pytest.mark.parametrize("name", UNSUPPORTED)
+async def test_an_unsupported_parameter_is_named(client: AsyncOpenAI, name: str) -> None:
+    refused = await refusal(client, **{name: UNSUPPORTED[name]})
 
     assert isinstance(refused, openai.BadRequestError)
     assert (refused.code, refused.param) == ("parameter_unsupported", name)
     assert name in refused.message
 
 
-@pytest.mark.parametrize("name", WRONG)
-async def test_what_is_wrong_is_named(client: AsyncOpenAI, name: str) -> None:
-    refused = await refusal(client, **{name: WRONG[name]})
+@pytest.mark.parametrize("name", INVALID)
+async def test_an_invalid_parameter_is_named(client: AsyncOpenAI, name: str) -> None:
+    refused = await refusal(client, **{name: INVALID[name]})
 
     assert isinstance(refused, openai.BadRequestError)
     assert (refused.code, refused.param) == ("body_invalid", name)
 
 
 @pytest.mark.parametrize("name", ITEMS)
-async def test_an_item_that_is_wrong_is_named(client: AsyncOpenAI, name: str) -> None:
+async def test_an_invalid_item_is_named(client: AsyncOpenAI, name: str) -> None:
     refused = await refusal(client, input=[ITEMS[name]])
 
     assert isinstance(refused, openai.BadRequestError)
     assert refused.param == name
 
 
-async def test_only_function_tools_are_there(client: AsyncOpenAI) -> None:
+async def test_only_function_tools_are_supported(client: AsyncOpenAI) -> None:
     assert (await refusal(client, tools=[{"type": "web_search"}])).param == "tools[0].type"
 
 
-async def test_a_tool_that_is_chosen_must_be_given(client: AsyncOpenAI) -> None:
+async def test_the_chosen_tool_must_be_one_of_the_tools(client: AsyncOpenAI) -> None:
     choice = {"type": "function", "name": "look"}
 
     assert (await refusal(client, tool_choice=choice)).param == "tool_choice.name"
 
 
-async def test_a_reply_belongs_to_one_place(client: AsyncOpenAI) -> None:
-    refused = await refusal(client, **TWO_PLACES)
+async def test_a_conversation_and_a_previous_response_cannot_be_combined(
+    client: AsyncOpenAI,
+) -> None:
+    refused = await refusal(client, **BOTH)
 
     assert (refused.code, refused.param) == ("body_invalid", "previous_response_id")
 
 
-@pytest.mark.parametrize("name", ["resp_nobody", TWO_PLACES["previous_response_id"]])
-async def test_a_response_that_is_not_there_cannot_be_continued(
+@pytest.mark.parametrize("name", ["resp_nobody", BOTH["previous_response_id"]])
+async def test_a_response_that_does_not_exist_cannot_be_continued(
     client: AsyncOpenAI, name: str
 ) -> None:
     refused = await refusal(client, previous_response_id=name)
@@ -102,14 +108,14 @@ async def test_a_response_that_is_not_there_cannot_be_continued(
     assert (refused.code, refused.param) == ("previous_response_not_found", "previous_response_id")
 
 
-@pytest.mark.parametrize("name", ["conv_nobody", TWO_PLACES["conversation"]])
-async def test_a_conversation_that_is_not_there_is_not_found(
+@pytest.mark.parametrize("name", ["conv_nobody", BOTH["conversation"]])
+async def test_a_conversation_that_does_not_exist_is_not_found(
     client: AsyncOpenAI, name: str
 ) -> None:
     assert isinstance(await refusal(client, conversation=name), openai.NotFoundError)
 
 
-async def test_what_openai_does_not_define_is_ignored(client: AsyncOpenAI) -> None:
+async def test_a_parameter_that_openai_does_not_define_is_ignored(client: AsyncOpenAI) -> None:
     response = await client.responses.create(
         model="any", input="Hello?", extra_body={"made_up": {"a": 1}}
     )
@@ -117,7 +123,7 @@ async def test_what_openai_does_not_define_is_ignored(client: AsyncOpenAI) -> No
     assert response.status == "completed"
 
 
-async def test_a_key_that_is_none_of_ours_is_refused_with_the_way_to_get_one(
+async def test_an_unknown_key_is_refused_with_the_way_to_get_one(
     client: AsyncOpenAI,
 ) -> None:
     stranger = client.with_options(api_key="sk-free-form")
@@ -128,9 +134,11 @@ async def test_a_key_that_is_none_of_ours_is_refused_with_the_way_to_get_one(
     assert "/api/client-key" in refused.value.message
 
 
-async def test_anothers_response_is_not_there(client: AsyncOpenAI, office: str) -> None:
+async def test_the_response_of_another_key_is_not_found(
+    client: AsyncOpenAI, service_url: str
+) -> None:
     response = await client.responses.create(model="any", input="Hello?")
-    stranger = client.with_options(api_key=await new_key(office))
+    stranger = client.with_options(api_key=await new_key(service_url))
 
     assert (await refusal(stranger, previous_response_id=response.id)).status_code == 400
     with pytest.raises(openai.NotFoundError):
@@ -140,7 +148,9 @@ async def test_anothers_response_is_not_there(client: AsyncOpenAI, office: str) 
 
 
 @pytest.mark.parametrize("query", [{"limit": 0}, {"limit": 101}, {"order": "up"}])
-async def test_a_page_that_cannot_be_is_refused(client: AsyncOpenAI, query: dict[str, Any]) -> None:
+async def test_an_invalid_page_parameter_is_named(
+    client: AsyncOpenAI, query: dict[str, Any]
+) -> None:
     created = await client.conversations.create()
 
     with pytest.raises(openai.BadRequestError) as refused:
@@ -148,7 +158,7 @@ async def test_a_page_that_cannot_be_is_refused(client: AsyncOpenAI, query: dict
     assert refused.value.param == next(iter(query))
 
 
-async def test_more_items_than_twenty_are_refused(client: AsyncOpenAI) -> None:
+async def test_more_than_twenty_items_are_refused(client: AsyncOpenAI) -> None:
     items: Any = [{"role": "user", "content": "Hello?"}] * 21
 
     with pytest.raises(openai.BadRequestError) as refused:

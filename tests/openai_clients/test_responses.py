@@ -19,8 +19,8 @@ LOOK: FunctionToolParam = {
 }
 
 
-async def ask(client: AsyncOpenAI, said: Any, **options: Any) -> Response:
-    response = await client.responses.create(model="any", input=said, **options)
+async def ask(client: AsyncOpenAI, prompt: Any, **options: Any) -> Response:
+    response = await client.responses.create(model="any", input=prompt, **options)
     assert isinstance(response, Response)
     return response
 
@@ -42,7 +42,7 @@ async def test_a_question_is_answered(client: AsyncOpenAI) -> None:
     assert response.usage.total_tokens == 10
 
 
-async def test_a_response_is_kept_as_it_was_given(client: AsyncOpenAI) -> None:
+async def test_a_response_is_stored_as_it_was_returned(client: AsyncOpenAI) -> None:
     options = {"instructions": "Rhyme.", "metadata": {"topic": "tea"}, "temperature": 0.5}
     response = await ask(client, "Hello?", **options)
     found = await client.responses.retrieve(response.id)
@@ -61,7 +61,7 @@ async def test_the_newest_response_is_continued(client: AsyncOpenAI) -> None:
     assert second.instructions is None
 
 
-async def test_an_older_response_begins_a_branch_that_leaves_the_other_alone(
+async def test_continuing_an_older_response_begins_a_branch(
     client: AsyncOpenAI,
 ) -> None:
     first = await ask(client, "One")
@@ -75,7 +75,7 @@ async def test_an_older_response_begins_a_branch_that_leaves_the_other_alone(
     assert again.output_text.strip() == "One / Three / Five"
 
 
-async def test_input_items_reach_back_to_the_beginning(client: AsyncOpenAI) -> None:
+async def test_input_items_include_all_earlier_turns(client: AsyncOpenAI) -> None:
     first = await ask(client, "One")
     second = await ask(client, "Two", previous_response_id=first.id)
     listed = client.responses.input_items.list(second.id, order="asc", limit=2)
@@ -97,7 +97,7 @@ async def test_in_a_conversation_input_and_output_become_items(client: AsyncOpen
     assert await texts(client, conversation.id, order="asc") == ["Hello?", "Hello? "]
 
 
-async def test_tools_are_asked_for_and_answered(client: AsyncOpenAI) -> None:
+async def test_tools_are_called_and_their_results_are_used(client: AsyncOpenAI) -> None:
     first = await ask(client, "Please look.", tools=[LOOK])
     second = await ask(client, results(first), previous_response_id=first.id, tools=[LOOK])
 
@@ -107,7 +107,7 @@ async def test_tools_are_asked_for_and_answered(client: AsyncOpenAI) -> None:
     assert (await client.responses.retrieve(first.id)).output == first.output
 
 
-async def test_tools_are_answered_in_a_conversation_too(client: AsyncOpenAI) -> None:
+async def test_tool_results_are_accepted_in_a_conversation_too(client: AsyncOpenAI) -> None:
     conversation = await client.conversations.create()
     first = await ask(client, "Please look.", tools=[LOOK], conversation=conversation.id)
     second = await ask(client, results(first), conversation=conversation.id)
@@ -123,7 +123,7 @@ async def test_tools_are_answered_in_a_conversation_too(client: AsyncOpenAI) -> 
     ]
 
 
-async def test_who_keeps_the_history_alone_sends_all_of_it(client: AsyncOpenAI) -> None:
+async def test_a_client_that_stores_the_history_itself_sends_all_of_it(client: AsyncOpenAI) -> None:
     first = await ask(client, "Please look.", tools=[LOOK], store=False)
     sent: list[Any] = [{"role": "user", "content": "Please look."}, *first.output, *results(first)]
     second = await ask(client, sent, tools=[LOOK], store=False)
@@ -131,7 +131,7 @@ async def test_who_keeps_the_history_alone_sends_all_of_it(client: AsyncOpenAI) 
     assert second.output_text.strip().startswith("Found look")
 
 
-async def test_what_is_not_stored_is_nowhere(client: AsyncOpenAI) -> None:
+async def test_a_response_that_is_not_stored_is_not_found(client: AsyncOpenAI) -> None:
     response = await ask(client, "Hello?", store=False)
 
     assert response.output_text.strip() == "Hello?"
@@ -143,7 +143,7 @@ async def test_what_is_not_stored_is_nowhere(client: AsyncOpenAI) -> None:
     assert refused.value.code == "previous_response_not_found"
 
 
-async def test_what_is_not_stored_may_continue_what_is(client: AsyncOpenAI) -> None:
+async def test_a_response_that_is_not_stored_can_continue_a_stored_one(client: AsyncOpenAI) -> None:
     first = await ask(client, "One")
     aside = await ask(client, "Aside", previous_response_id=first.id, store=False)
     second = await ask(client, "Two", previous_response_id=first.id)
@@ -152,7 +152,7 @@ async def test_what_is_not_stored_may_continue_what_is(client: AsyncOpenAI) -> N
     assert second.output_text.strip() == "One / Two"
 
 
-async def test_a_deleted_response_is_forgotten_with_its_question(client: AsyncOpenAI) -> None:
+async def test_a_deleted_response_is_forgotten_with_its_input(client: AsyncOpenAI) -> None:
     conversation = await client.conversations.create(metadata={"topic": "tea"})
     first = await ask(client, "One", conversation=conversation.id)
     second = await ask(client, "Two", conversation=conversation.id)
@@ -164,13 +164,13 @@ async def test_a_deleted_response_is_forgotten_with_its_question(client: AsyncOp
     assert (await client.responses.retrieve(second.id)).id == second.id
 
 
-async def test_the_text_may_be_wished_in_a_format(client: AsyncOpenAI) -> None:
+async def test_a_text_format_is_accepted(client: AsyncOpenAI) -> None:
     class Sky(BaseModel):
         city: str
 
     with pytest.raises(
         ValueError, match="Sky"
-    ):  # The clerk does not heed it, but the wish went through.
+    ):  # The model ignores the format, but the parameter was accepted.
         await client.responses.parse(model="any", input="Hello?", text_format=Sky)
 
 

@@ -40,8 +40,8 @@ TOOLS = [
 ]
 
 
-async def events(client: AsyncOpenAI, said: str, **options: object) -> list[ResponseStreamEvent]:
-    stream = await client.responses.create(model="any", input=said, stream=True, **options)  # type: ignore[call-overload]
+async def events(client: AsyncOpenAI, prompt: str, **options: object) -> list[ResponseStreamEvent]:
+    stream = await client.responses.create(model="any", input=prompt, stream=True, **options)  # type: ignore[call-overload]
     return [event async for event in stream]
 
 
@@ -63,14 +63,14 @@ async def test_text_streams_in_the_order_the_client_expects(client: AsyncOpenAI)
     assert [event.sequence_number for event in streamed] == [*range(len(streamed))]
 
 
-async def test_the_stream_and_what_is_kept_are_the_same_response(client: AsyncOpenAI) -> None:
+async def test_the_streamed_and_the_stored_response_are_the_same(client: AsyncOpenAI) -> None:
     streamed = await events(client, "Hello?", metadata={"topic": "tea"})
     found = await client.responses.retrieve(last(streamed).id)
 
     assert found == last(streamed)
 
 
-async def test_thoughts_and_tool_calls_stream_as_items_of_their_own(client: AsyncOpenAI) -> None:
+async def test_reasoning_and_tool_calls_stream_as_items_of_their_own(client: AsyncOpenAI) -> None:
     streamed = await events(client, "Please look.", tools=[LOOK])
 
     assert kinds(streamed) == TOOLS
@@ -78,26 +78,28 @@ async def test_thoughts_and_tool_calls_stream_as_items_of_their_own(client: Asyn
     assert sorted(done, key=lambda item: str(item.id)[-1]) == last(streamed).output
 
 
-async def test_the_packages_own_helper_puts_it_together(client: AsyncOpenAI) -> None:
+async def test_the_packages_own_helper_assembles_the_response(client: AsyncOpenAI) -> None:
     conversation = await client.conversations.create()
     async with client.responses.stream(
         model="any", input="Hello there?", conversation=conversation.id
     ) as stream:
-        said = [event.delta async for event in stream if event.type == "response.output_text.delta"]
+        deltas = [
+            event.delta async for event in stream if event.type == "response.output_text.delta"
+        ]
         response = await stream.get_final_response()
 
-    assert "".join(said) == response.output_text == "Hello there? "
+    assert "".join(deltas) == response.output_text == "Hello there? "
     assert await texts(client, conversation.id) == ["Hello there? ", "Hello there?"]
 
 
-async def test_what_is_not_stored_streams_too(client: AsyncOpenAI) -> None:
+async def test_a_response_that_is_not_stored_streams_too(client: AsyncOpenAI) -> None:
     streamed = await events(client, "Hello?", store=False)
 
     assert kinds(streamed) == TEXT
     assert last(streamed).output_text.strip() == "Hello?"
 
 
-async def test_the_sizes_of_pieces_tell_nothing_unless_wished(client: AsyncOpenAI) -> None:
+async def test_deltas_are_padded_unless_the_client_opts_out(client: AsyncOpenAI) -> None:
     hidden = await events(client, "Hello?")
     plain = await events(client, "Hello?", stream_options={"include_obfuscation": False})
 

@@ -9,16 +9,18 @@ from typing import Any
 from attrs import evolve
 
 from domain.model.conversation import Conversation, with_message
-from domain.model.identifiers import MessageId, Owner, SessionId, TurnId
+from domain.model.identifiers import ConversationRef, MessageId, Owner, SessionId, TurnId
 from domain.model.message import FinishReason, Message, Role, TextPart, Usage
 from domain.model.piece import NumberedPiece, Piece, TextPiece
 from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd
 from domain.service.turn_lifecycle import NewTurn, add_user_message, finish, new_conversation
+from ports.turn_log import Batch
 from tests.support.clocks import NOON
 
 OWNER = Owner(secret=b"o" * 32)
 STRANGER = Owner(secret=b"s" * 32)
 ID = SessionId("6f1f4a5e-0c6b-4f0e-9d2a-0a1b2c3d4e5f")
+REF = ConversationRef(OWNER, ID)
 OTHER_ID = SessionId("7a2b3c4d-5e6f-4a1b-8c2d-3e4f5a6b7c8d")
 
 
@@ -116,6 +118,10 @@ END = TurnEnd(
 
 def numbered(*texts: str, first: int = 1) -> list[NumberedPiece]:
     return [NumberedPiece(number, TextPiece(text)) for number, text in enumerate(texts, first)]
+
+
+def batch_of(*texts: str, first: int = 1, end: TurnEnd | None = None) -> Batch:
+    return Batch(pieces=numbered(*texts, first=first), end=end)
 
 
 def turn_of(conversation: Conversation) -> Turn:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TypeAlias
 
 from domain.model.conversation import Conversation
-from domain.model.identifiers import Owner, SessionId, TurnId
+from domain.model.identifiers import ConversationRef, Owner, TurnRef
 from domain.model.message import FinishReason, Usage
 from domain.model.piece import ModelFinished, Piece, TextPiece
 from domain.model.prompt import Prompt
@@ -73,9 +73,9 @@ class FlakyStore:
     def fail_next_load(self, error: Exception) -> None:
         self._next_load = error
 
-    async def at_once(self, owner: Owner, session_id: SessionId) -> Conversation:
+    async def at_once(self, ref: ConversationRef) -> Conversation:
         """The conversation as it is at this very moment."""
-        return await self._store.load(owner, session_id)
+        return await self._store.load(ref)
 
     def leave(self, how_long: timedelta) -> None:
         self._back_at = self._clock.monotonic() + how_long
@@ -84,48 +84,43 @@ class FlakyStore:
         await self._reached("create")
         await self._store.create(owner, conversation)
 
-    async def load(
-        self, owner: Owner, session_id: SessionId, last: int | None = None
-    ) -> Conversation:
+    async def load(self, ref: ConversationRef, last: int | None = None) -> Conversation:
         await self._reached("load")
         if self._next_load is not None:
             error, self._next_load = self._next_load, None
             raise error
         self.loads.append(last)
-        return await self._store.load(owner, session_id, last)
+        return await self._store.load(ref, last)
 
-    async def page(
-        self, owner: Owner, session_id: SessionId, before: int | None, limit: int
-    ) -> Page:
+    async def page(self, ref: ConversationRef, before: int | None, limit: int) -> Page:
         await self._reached("page")
-        return await self._store.page(owner, session_id, before, limit)
+        return await self._store.page(ref, before, limit)
 
     async def update(
         self,
-        owner: Owner,
-        session_id: SessionId,
+        ref: ConversationRef,
         change: Change,
         base: Conversation | None = None,
         last: int | None = None,
     ) -> Conversation:
         await self._reached("update")
-        updated = await self._store.update(owner, session_id, change, base, last)
+        updated = await self._store.update(ref, change, base, last)
         if self.lost_answers:
             self.lost_answers -= 1
             raise StoreUnavailable("update")
         return updated
 
-    async def ensure_log(self, owner: Owner, session_id: SessionId, turn_id: TurnId) -> bool:
+    async def ensure_log(self, turn_ref: TurnRef) -> bool:
         await self._reached("log")
-        return await self._store.ensure_log(owner, session_id, turn_id)
+        return await self._store.ensure_log(turn_ref)
 
-    async def forget(self, owner: Owner, session_id: SessionId) -> None:
+    async def forget(self, ref: ConversationRef) -> None:
         await self._reached("forget")
-        await self._store.forget(owner, session_id)
+        await self._store.forget(ref)
 
-    async def forget_if(self, owner: Owner, session_id: SessionId, predicate: Predicate) -> None:
+    async def forget_if(self, ref: ConversationRef, predicate: Predicate) -> None:
         await self._reached("forget")
-        await self._store.forget_if(owner, session_id, predicate)
+        await self._store.forget_if(ref, predicate)
 
     async def _reached(self, doing: str) -> None:
         for _ in range(5):

@@ -17,9 +17,8 @@ from adapters.sealing.key_ring import KeyRing
 from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.conversation import Conversation
-from domain.model.identifiers import Owner, SessionId
+from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnRef
 from domain.model.message import TextPart
-from domain.model.piece import NumberedPiece
 from domain.model.turn import TurnEnd, TurnPolicy
 from domain.service.prompt_building import Budget
 from entrypoints.container import USE_CASES
@@ -38,7 +37,7 @@ from ports.identifier_source import IdentifierSource
 from ports.language_model import LanguageModel
 from ports.rate_limiter import Quota, RateLimiter
 from ports.telemetry import Telemetry
-from ports.turn_log import LogEntry, TurnLog
+from ports.turn_log import Batch, TurnLog
 from ports.turn_runner import TurnRunner
 from tests.support.builders import OWNER
 from tests.support.clocks import HastyClock, ManualClock
@@ -99,25 +98,25 @@ class Harness:
     def stop(self) -> StopTurn:
         return self.container.resolve(StopTurn)
 
-    async def whole_turn(self, started: Started, owner: Owner = OWNER) -> list[LogEntry]:
-        """All that a follower of the turn is told, the end last."""
-        heard: list[LogEntry] = []
-        session_id, turn_id = started.conversation.id, started.turn.id
+    async def whole_turn(self, started: Started, owner: Owner = OWNER) -> Batch:
+        """All that a follower of the turn gets."""
+        turn_ref = TurnRef(ConversationRef(owner, started.conversation.id), started.turn.id)
+        whole = Batch()
         async with asyncio.timeout(_GUARD_SECONDS):
-            while not (heard and isinstance(heard[-1], TurnEnd)):
-                pieces = [one for one in heard if isinstance(one, NumberedPiece)]
-                heard += await self.follow.read(owner, session_id, turn_id, pieces, WHEN_IT_COMES)
-        return heard
+            while whole.end is None:
+                more = await self.follow.read(turn_ref, whole.pieces, WHEN_IT_COMES)
+                whole = Batch(pieces=(*whole.pieces, *more.pieces), end=more.end)
+        return whole
 
     async def end_of(self, started: Started) -> TurnEnd:
         """How the turn ended."""
-        end = (await self.whole_turn(started))[-1]
-        assert isinstance(end, TurnEnd)
+        end = (await self.whole_turn(started)).end
+        assert end is not None
         return end
 
     async def stored(self, session_id: SessionId) -> Conversation:
         """The whole conversation as it is stored."""
-        return await self.store.load(OWNER, session_id)
+        return await self.store.load(ConversationRef(OWNER, session_id))
 
 
 def a_harness(

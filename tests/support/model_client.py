@@ -1,4 +1,4 @@
-"""Asking a model over the wire, for tests."""
+"""A client of ``model_server``: prompts, timeouts and whole replies."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ LONG = timedelta(hours=1)
 SHORT = timedelta(milliseconds=30)
 
 
-def patience(
+def timeouts(
     *, connect: timedelta = LONG, first_piece: timedelta = LONG, silence: timedelta = LONG
 ) -> Timeouts:
     return Timeouts(connect=connect, first_piece=first_piece, silence=silence)
@@ -33,18 +33,20 @@ def patience(
 
 @asynccontextmanager
 async def model_at(
-    url: str, waiting: Timeouts | None = None, *, clock: Clock | None = None, key: str | None = KEY
+    url: str, limits: Timeouts | None = None, *, clock: Clock | None = None, key: str | None = KEY
 ) -> AsyncIterator[ChatCompletions]:
     async with open_chat_completions(
         base_url=url,
         api_key=key,
         model="small-1",
-        patience=waiting or patience(),
+        timeouts=limits or timeouts(),
         clock=clock or HastyClock(),
     ) as model:
         yield model
 
 
-async def said_by(model: ChatCompletions, prompt: Prompt = PROMPT) -> list[Piece | ModelFinished]:
+async def collect_reply(
+    model: ChatCompletions, prompt: Prompt = PROMPT
+) -> list[Piece | ModelFinished]:
     async with asyncio.timeout(20):
-        return [said async for said in model.reply(prompt)]
+        return [item async for item in model.reply(prompt)]

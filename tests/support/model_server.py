@@ -1,4 +1,4 @@
-"""An OpenAI-compatible server that plays what a test wrote."""
+"""An OpenAI-compatible server that sends the responses a test wrote."""
 
 import asyncio
 import json
@@ -13,67 +13,67 @@ DONE = b"data: [DONE]\n\n"
 
 
 @frozen(kw_only=True)
-class Play:
-    """One answer: ``parts`` one after the other, then its end.
+class ModelResponse:
+    """One response: ``chunks`` one after the other, then its end.
 
     Attributes:
-        parts: ``None`` among them waits until the test says go on.
-        stays_open: whether the server falls silent instead of ending the answer.
-        breaks_off: whether it cuts the connection instead.
+        chunks: at a ``None`` the server waits until the test sets ``ModelServer.resume``.
+        hangs: whether the server falls silent instead of ending the response.
+        aborts: whether it cuts the connection instead.
     """
 
     status: int = 200
     headers: Mapping[str, str] = field(factory=dict)
-    parts: Sequence[bytes | None] = ()
-    stays_open: bool = False
-    breaks_off: bool = False
+    chunks: Sequence[bytes | None] = ()
+    hangs: bool = False
+    aborts: bool = False
 
 
 @define
 class ModelServer:
-    """Plays its answers in order and notes what it was asked."""
+    """Sends its responses in order and records the requests."""
 
     url: str = ""
-    plays: list[Play] = field(factory=list)
+    responses: list[ModelResponse] = field(factory=list)
     bodies: list[dict[str, Any]] = field(factory=list)
     headers: list[Mapping[str, str]] = field(factory=list)
     peers: set[object] = field(factory=set)
-    asked: asyncio.Event = field(factory=asyncio.Event)
-    go_on: asyncio.Event = field(factory=asyncio.Event)
-    left: asyncio.Event = field(factory=asyncio.Event)
+    requested: asyncio.Event = field(factory=asyncio.Event)
+    resume: asyncio.Event = field(factory=asyncio.Event)
+    disconnected: asyncio.Event = field(factory=asyncio.Event)
 
-    async def answer(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         self.bodies.append(json.loads(await request.read()))
         self.headers.append(request.headers)
-        self.asked.set()
+        self.requested.set()
         assert request.transport is not None
         self.peers.add(request.transport.get_extra_info("peername"))
-        play = self.plays.pop(0)
-        response = web.StreamResponse(status=play.status, headers=play.headers)
+        planned = self.responses.pop(0)
+        response = web.StreamResponse(status=planned.status, headers=planned.headers)
         await response.prepare(request)
-        for part in play.parts:
-            if part is None:
-                await self.go_on.wait()
+        for chunk in planned.chunks:
+            if chunk is None:
+                await self.resume.wait()
             else:
-                await response.write(part)
-        if play.breaks_off:
+                await response.write(chunk)
+        if planned.aborts:
             request.transport.abort()
-        if play.stays_open:
-            await self._until_left()
+        if planned.hangs:
+            await self._wait_for_disconnect()
         return response
 
-    async def _until_left(self) -> None:
+    async def _wait_for_disconnect(self) -> None:
         try:
             await asyncio.Future[None]()
         finally:
-            self.left.set()
+            self.disconnected.set()
 
 
 @asynccontextmanager
-async def model_server(*plays: Play) -> AsyncIterator[ModelServer]:
-    server = ModelServer(plays=list(plays))
+async def model_server(*responses: ModelResponse) -> AsyncIterator[ModelServer]:
+    server = ModelServer(responses=list(responses))
     app = web.Application()
-    app.router.add_post("/v1/chat/completions", server.answer)
+    app.router.add_post("/v1/chat/completions", server.handle)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0)
     await runner.setup()
     try:
@@ -91,25 +91,30 @@ def event(document: Any) -> bytes:
 
 
 def delta(**members: Any) -> bytes:
-    """A chunk that carries more of the reply."""
+    """A chunk with the next part of the reply."""
     return event({"choices": [{"index": 0, "delta": members, "finish_reason": None}]})
 
 
 def finished(reason: str = "stop") -> bytes:
+    """The chunk with the finish reason."""
     return event({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
 
 
 def used(prompt: int, completion: int) -> bytes:
+    """The chunk with the token counts."""
     usage = {"prompt_tokens": prompt, "completion_tokens": completion}
     return event({"choices": [], "usage": usage})
 
 
-def a_reply(*texts: str) -> Play:
-    """A whole reply of these texts."""
+def a_reply(*texts: str) -> ModelResponse:
+    """A complete reply, one chunk for each text."""
     deltas = [delta(content=text) for text in texts]
-    return Play(parts=(delta(role="assistant"), *deltas, finished(), used(9, 2), DONE))
+    return ModelResponse(chunks=(delta(role="assistant"), *deltas, finished(), used(9, 2), DONE))
 
 
-def refusal(status: int, *, headers: Mapping[str, str] | None = None, **error: Any) -> Play:
+def an_error(
+    status: int, *, headers: Mapping[str, str] | None = None, **error: Any
+) -> ModelResponse:
+    """A response with an error document."""
     body = json.dumps({"error": error}).encode()
-    return Play(status=status, headers=headers or {}, parts=(body,))
+    return ModelResponse(status=status, headers=headers or {}, chunks=(body,))

@@ -63,14 +63,14 @@ def _timeless(document: Any) -> Any:
         return [_timeless(one) for one in document]
     if not isinstance(document, dict):
         return document
-    kept = {name: value for name, value in document.items() if name != "obfuscation"}
+    members = {name: value for name, value in document.items() if name != "obfuscation"}
     return {
         name: 0 if name in _TIMES and value is not None else _timeless(value)
-        for name, value in kept.items()
+        for name, value in members.items()
     }
 
 
-def told(answer: Answer) -> Any:
+def recordable(answer: Answer) -> Any:
     """An answer as it is recorded."""
     if answer.headers["content-type"].startswith("text/event-stream"):
         events = [event for event in events_in(answer.body) if event.data]
@@ -81,17 +81,17 @@ def told(answer: Answer) -> Any:
 async def replayed(client: Client, recording: Sequence[Exchange]) -> list[Exchange]:
     """The same requests made again, with the answers of today."""
     names, today = Names(), []
-    for known in recording:
-        path, body = names.real([known.path, known.body])
+    for exchange in recording:
+        path, body = names.real([exchange.path, exchange.body])
         sent = None if body is None else json.dumps(body).encode()
         typed = {} if body is None else {"content_type": "application/json"}
-        answer = await client.call(known.method, path, sent, **typed)
-        named = names.named(told(answer))
+        answer = await client.call(exchange.method, path, sent, **typed)
+        named = names.named(recordable(answer))
         today.append(
             Exchange(
-                method=known.method,
-                path=known.path,
-                body=known.body,
+                method=exchange.method,
+                path=exchange.path,
+                body=exchange.body,
                 status=answer.status,
                 answer=named,
             )
@@ -100,5 +100,5 @@ async def replayed(client: Client, recording: Sequence[Exchange]) -> list[Exchan
 
 
 def recording(name: str) -> list[Exchange]:
-    kept = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
-    return [Exchange(**one) for one in kept["exchanges"]]
+    document = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
+    return [Exchange(**one) for one in document["exchanges"]]

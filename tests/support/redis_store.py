@@ -25,7 +25,7 @@ from adapters.encrypted_redis.turn_log import Batching, RedisTurnLog
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import Sealer
 from adapters.system.clock import SystemClock
-from domain.model.identifiers import Owner, SessionId
+from domain.model.identifiers import ConversationRef, Owner, SessionId
 from ports.clock import Clock
 from tests.support.builders import ID, OWNER, a_conversation, with_answer, with_question
 from tests.support.fakes import RecordingTelemetry
@@ -114,8 +114,9 @@ async def with_turns(harness: RedisHarness, turns: int, owner: Owner = OWNER) ->
     await harness.store.create(owner, a_conversation())
     for number in range(1, turns + 1):
         await harness.store.update(
-            owner, ID, partial(with_question, text=f"question {number}", number=number)
+            ConversationRef(owner, ID),
+            partial(with_question, text=f"question {number}", number=number),
         )
         await harness.store.update(
-            owner, ID, partial(with_answer, text=f"answer {number}", number=number)
+            ConversationRef(owner, ID), partial(with_answer, text=f"answer {number}", number=number)
         )

@@ -4,26 +4,28 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.architecture.sources import ROOT
 from tests.support.server_requirements import problems, summary
 
 KNOWN = ("valkey", "redis", "container")
 MISSING = {"redis": "redis-server is not installed"}
+SUITE = "tests/contract/test_readiness.py"
 AN_ENGINE_THAT_IS_NOT_THERE = "unix:///nowhere/docker.sock"
 
 
-def pytest_run(required: str) -> subprocess.CompletedProcess[str]:
-    """A run of one small suite on a machine without a Docker engine."""
+def pytest_run(*arguments: str, required: str) -> subprocess.CompletedProcess[str]:
+    """A run of some tests on a machine without a Docker engine."""
     said = {"PRIVITY_TEST_SERVERS": required, "DOCKER_HOST": AN_ENGINE_THAT_IS_NOT_THERE}
-    suite = "tests/contract/test_readiness.py"
     return subprocess.run(  # noqa: S603 - this very interpreter
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", suite],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
         cwd=ROOT,
         env={**os.environ, **said},
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
 
 
@@ -55,17 +57,27 @@ def test_the_summary_says_what_was_used_and_what_was_absent() -> None:
     ]
 
 
-def test_a_run_without_a_required_server_fails_and_says_why() -> None:
-    run = pytest_run("valkey,container")
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_run_without_a_required_server_fails_and_says_why(workers: str) -> None:
+    run = pytest_run(SUITE, "-n", workers, required="valkey,container")
 
     assert run.returncode == 4
-    assert "PRIVITY_TEST_SERVERS: container: " in run.stderr
+    assert run.stderr.count("PRIVITY_TEST_SERVERS: container: ") == 1
     assert "passed" not in run.stdout
 
 
-def test_a_run_with_nothing_required_uses_what_is_there_and_says_what_is_not() -> None:
-    run = pytest_run("")
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_run_with_nothing_required_uses_what_is_there_and_says_what_is_not(workers: str) -> None:
+    run = pytest_run(SUITE, "-n", workers, required="")
 
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "servers at hand: " in run.stdout
-    assert "servers absent: container: " in run.stdout
+    assert run.stdout.count("servers at hand: ") == 1
+    assert run.stdout.count("servers absent: container: ") == 1
+
+
+def test_tests_of_the_domain_look_for_no_server_and_start_no_worker() -> None:
+    run = pytest_run("tests/domain", "--verbose", required="all")
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "servers" not in run.stdout
+    assert "workers" not in run.stdout

@@ -1,4 +1,4 @@
-"""A language model that uses the tools it is given, and otherwise repeats what it can see."""
+"""A language model that calls tools, and otherwise repeats the messages of the user."""
 
 import json
 from collections.abc import AsyncGenerator, Iterator
@@ -10,15 +10,15 @@ from domain.model.prompt import Prompt
 USAGE = Usage(input_tokens=7, output_tokens=3)
 
 
-class Clerk:
-    """Looks up two things with the first tool when asked to "look"; then tells what it found."""
+class ToolModel:
+    """Calls the first tool twice when asked to "look", then answers with the results."""
 
     name = "clerk"
 
     async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
         last = prompt.messages[-1]
         if prompt.options.tools and last.role is Role.USER and "look" in last.text:
-            for piece in _looking_up(prompt.options.tools[0].name, last.number):
+            for piece in _tool_calls(prompt.options.tools[0].name, last.number):
                 yield piece
             yield ModelFinished(reason=FinishReason.TOOL_CALLS, usage=USAGE)
             return
@@ -27,7 +27,7 @@ class Clerk:
         yield ModelFinished(reason=FinishReason.STOP, usage=USAGE)
 
 
-def _looking_up(tool: str, number: int) -> Iterator[Piece]:
+def _tool_calls(tool: str, number: int) -> Iterator[Piece]:
     first, second = f"call_{number}a", f"call_{number}b"
     yield ReasoningPiece("Let me ")
     yield ReasoningPiece("see.")
@@ -38,13 +38,13 @@ def _looking_up(tool: str, number: int) -> Iterator[Piece]:
 
 def _answer(prompt: Prompt) -> str:
     last = prompt.messages[-1]
-    found = [json.loads(part.output) for part in last.parts if isinstance(part, ToolResultPart)]
-    if found:
-        return "Found " + " and ".join(found)
-    # An instruction shows that it arrived.
-    told = f"[{prompt.options.instructions}] " if prompt.options.instructions else ""
-    return told + " / ".join(_heard(prompt.messages))
+    results = [json.loads(part.output) for part in last.parts if isinstance(part, ToolResultPart)]
+    if results:
+        return "Found " + " and ".join(results)
+    # The answer shows the instructions, so that a test sees that they arrived.
+    prefix = f"[{prompt.options.instructions}] " if prompt.options.instructions else ""
+    return prefix + " / ".join(_user_texts(prompt.messages))
 
 
-def _heard(messages: tuple[Message, ...]) -> list[str]:
-    return [said.text for said in messages if said.role is Role.USER]
+def _user_texts(messages: tuple[Message, ...]) -> list[str]:
+    return [message.text for message in messages if message.role is Role.USER]

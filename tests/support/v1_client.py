@@ -1,4 +1,4 @@
-"""What programs do on ``/v1``, as bare requests, for tests."""
+"""A client of ``/v1`` that sends plain requests."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ from tests.support.native_client import NativeClient
 
 
 class V1Client(Client):
-    """An app server that acts for one person."""
+    """An app server that acts for one user."""
 
     @classmethod
     async def new(cls, url: str) -> "V1Client":
@@ -20,7 +20,7 @@ class V1Client(Client):
 
     @property
     def client(self) -> NativeClient:
-        """The same person, at the native protocol."""
+        """The same user, with the native protocol."""
         return NativeClient(self.url, authorization=self.headers["authorization"])
 
     async def ask(self, text: str, **members: Any) -> Answer:
@@ -28,7 +28,7 @@ class V1Client(Client):
 
     @asynccontextmanager
     async def asking(self, text: str, **members: Any) -> AsyncIterator[LiveAnswer]:
-        """A question, and its response while it comes."""
+        """A streamed response, while it comes."""
         body = msgspec.json.encode({"input": text, "stream": True, **members})
         typed = {"content_type": "application/json"}
         async with self.open("POST", "/v1/responses", body, **typed) as live:
@@ -48,12 +48,12 @@ class V1Client(Client):
 
 
 async def response_id(live: LiveAnswer) -> str:
-    """Of a response that streams; its first event names it."""
+    """The id of a response that streams, from its first event."""
     return str((await live.event()).document["response"]["id"])
 
 
 def error_of(answer: Answer) -> dict[str, Any]:
-    """The error in OpenAI's shape: these members and no others beside them."""
+    """The error in OpenAI's shape, and nothing beside it."""
     assert answer.headers["content-type"] == "application/json", answer.body
     assert set(answer.document) == {"error"}
     error: dict[str, Any] = answer.document["error"]

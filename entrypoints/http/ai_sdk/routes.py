@@ -1,18 +1,19 @@
 """Routes for the AI SDK's ``useChat``. See docs/clients.md."""
 
 from collections.abc import AsyncGenerator
+from http import HTTPStatus
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from domain.model.identifiers import Owner
+from domain.model.identifiers import ConversationRef, Owner
 from entrypoints.http.ai_sdk.bodies import has_earlier_user_message, read_ai_sdk
 from entrypoints.http.ai_sdk.dispatch import AiSdkRequest, dispatch, newest_of
-from entrypoints.http.ai_sdk.history import ai_sdk_history
+from entrypoints.http.ai_sdk.history import AiSdkHistoryDocument, ai_sdk_history
 from entrypoints.http.authentication import HttpCaller
 from entrypoints.http.documents import json_response
+from entrypoints.http.openapi import Endpoint
 from entrypoints.http.reply_stream import ReplyStream
 from entrypoints.http.requests import idempotency_key, path_name, wanted_locales, wants_json
 from entrypoints.http.services import services_of
@@ -62,8 +63,16 @@ async def get_chat(request: Request) -> Response:
     owner = services.owner_or_absent(services.callers.authenticate(request))
     name = path_name(request)
     wanted = await services.find_conversation(owner, name)
-    conversation = await services.read_history.whole(owner, wanted)
+    conversation = await services.read_history.whole(ConversationRef(owner, wanted))
     return json_response(ai_sdk_history(name, conversation))
 
 
-ROUTES: Final = (Route("/api/chat/{id}", get_chat, methods=["GET"]),)
+ROUTES: Final = (
+    Endpoint(
+        "/api/chat/{id}",
+        get_chat,
+        "GET",
+        summary="Read the whole conversation in the shape of the AI SDK.",
+        answers={HTTPStatus.OK: [AiSdkHistoryDocument]},
+    ),
+)

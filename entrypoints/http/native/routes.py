@@ -6,19 +6,22 @@ Client keys: ``POST`` and ``DELETE /api/client-key``.
 """
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from domain.model.identifiers import TurnId, message_id, session_id
+from domain.model.identifiers import ConversationRef, TurnId, message_id, session_id
 from domain.model.message import TextPart
 from domain.model.turn import Cursor
 from domain.service.user_input import page_context, user_text
 from entrypoints.http.authentication import HttpCaller
 from entrypoints.http.documents import (
     ClientKeyDocument,
+    ExportDocument,
+    HistoryDocument,
+    ReplyDocument,
     SessionDocument,
     StopDocument,
     export_document,
@@ -26,6 +29,7 @@ from entrypoints.http.documents import (
     json_response,
 )
 from entrypoints.http.native.bodies import AgainBody, ChatBody, OpenBody, StopBody
+from entrypoints.http.openapi import EVENT_STREAM, Endpoint, Positive
 from entrypoints.http.requests import (
     EmptyBody,
     check_size,
@@ -97,11 +101,13 @@ async def resume(request: Request) -> Response:
     if visitor is None:
         return Response(status_code=_NOTHING)
     wanted = await services.find_conversation(visitor.owner, path_name(request))
-    turn = await services.follow_turn.running(visitor.owner, wanted)
+    turn = await services.follow_turn.running(ConversationRef(visitor.owner, wanted))
     if turn is None or (cursor is not None and cursor.turn_id != turn.id):
         return Response(status_code=_NOTHING)
     after = cursor.number if cursor else None
-    return EventStream(services.reply_stream.resumed(visitor.owner, wanted, turn, after))
+    return EventStream(
+        services.reply_stream.resumed(ConversationRef(visitor.owner, wanted), turn, after)
+    )
 
 
 async def stop(request: Request) -> Response:
@@ -115,7 +121,7 @@ async def stop(request: Request) -> Response:
     stopped = False
     if visitor is not None:
         wanted = await services.find_conversation(visitor.owner, path_name(request))
-        stopped = await services.stop_turn(visitor.owner, wanted, turn_id)
+        stopped = await services.stop_turn(ConversationRef(visitor.owner, wanted), turn_id)
     return json_response(StopDocument(success=True, stopped=stopped))
 
 
@@ -169,7 +175,9 @@ async def get_history(request: Request) -> Response:
     wanted = query_session(request)
     before, limit = page_wanted(request)
     owner = services.owner_or_absent(visitor)
-    history = await services.read_history(owner, wanted, before=before, limit=limit)
+    history = await services.read_history(
+        ConversationRef(owner, wanted), before=before, limit=limit
+    )
     return json_response(history_document(history))
 
 
@@ -180,7 +188,7 @@ async def forget(request: Request) -> Response:
     visitor = services.callers.authenticate(request)
     wanted = query_session(request)
     if visitor is not None:
-        await services.forget_conversation(visitor.owner, wanted)
+        await services.forget_conversation(ConversationRef(visitor.owner, wanted))
     return Response(status_code=_NOTHING)
 
 
@@ -191,7 +199,7 @@ async def forget_named(request: Request) -> Response:
     visitor = services.callers.authenticate(request)
     if visitor is not None:
         wanted = await services.find_conversation(visitor.owner, path_name(request))
-        await services.forget_conversation(visitor.owner, wanted)
+        await services.forget_conversation(ConversationRef(visitor.owner, wanted))
     return Response(status_code=_NOTHING)
 
 
@@ -200,7 +208,7 @@ async def export(request: Request) -> Response:
     services = services_of(request)
     owner = services.owner_or_absent(services.callers.authenticate(request))
     wanted = await services.find_conversation(owner, path_name(request))
-    conversation = await services.read_history.whole(owner, wanted)
+    conversation = await services.read_history.whole(ConversationRef(owner, wanted))
     disposition = {"content-disposition": 'attachment; filename="conversation.json"'}
     return json_response(export_document(conversation), headers=disposition)
 
@@ -223,14 +231,82 @@ async def take_back(request: Request) -> Response:
 
 
 ROUTES: Final = (
-    Route("/api/chat/{id}/stream", resume, methods=["GET"]),
-    Route("/api/chat/{id}/stop", stop, methods=["POST"]),
-    Route("/api/chat/{id}/regenerate", regenerate, methods=["POST"]),
-    Route("/api/sessions", open_session, methods=["POST"]),
-    Route("/api/chat", get_history, methods=["GET"]),
-    Route("/api/chat", forget, methods=["DELETE"]),
-    Route("/api/chat/{id}", forget_named, methods=["DELETE"]),
-    Route("/api/chat/{id}/export", export, methods=["GET"]),
-    Route("/api/client-key", issue, methods=["POST"]),
-    Route("/api/client-key", take_back, methods=["DELETE"]),
+    Endpoint(
+        "/api/chat/{id}/stream",
+        resume,
+        "GET",
+        summary="Follow the reply being written; 204 when none is.",
+        answers={HTTPStatus.OK: [EVENT_STREAM], HTTPStatus.NO_CONTENT: []},
+        headers=["Last-Event-ID"],
+    ),
+    Endpoint(
+        "/api/chat/{id}/stop",
+        stop,
+        "POST",
+        summary="Stop the reply being written; what was said stays.",
+        body=[StopBody],
+        answers={HTTPStatus.OK: [StopDocument]},
+    ),
+    Endpoint(
+        "/api/chat/{id}/regenerate",
+        regenerate,
+        "POST",
+        summary="Ask for another answer, also to a message said anew.",
+        body=[AgainBody],
+        answers={HTTPStatus.OK: [EVENT_STREAM, ReplyDocument]},
+        headers=["Idempotency-Key"],
+    ),
+    Endpoint(
+        "/api/sessions",
+        open_session,
+        "POST",
+        summary="Open a conversation with the assistant's welcome.",
+        body=[OpenBody],
+        answers={HTTPStatus.CREATED: [SessionDocument]},
+    ),
+    Endpoint(
+        "/api/chat",
+        get_history,
+        "GET",
+        summary="Read what was said, the newest page first.",
+        answers={HTTPStatus.OK: [HistoryDocument]},
+        query={"sessionId*": str, "before": Positive, "limit": Positive},
+    ),
+    Endpoint(
+        "/api/chat",
+        forget,
+        "DELETE",
+        summary="Forget a conversation for good.",
+        answers={HTTPStatus.NO_CONTENT: []},
+        query={"sessionId*": str},
+    ),
+    Endpoint(
+        "/api/chat/{id}",
+        forget_named,
+        "DELETE",
+        summary="Forget a conversation for good.",
+        answers={HTTPStatus.NO_CONTENT: []},
+    ),
+    Endpoint(
+        "/api/chat/{id}/export",
+        export,
+        "GET",
+        summary="Everything that is kept about a conversation.",
+        answers={HTTPStatus.OK: [ExportDocument]},
+    ),
+    Endpoint(
+        "/api/client-key",
+        issue,
+        "POST",
+        summary="Make a client key.",
+        body=[EmptyBody],
+        answers={HTTPStatus.CREATED: [ClientKeyDocument]},
+    ),
+    Endpoint(
+        "/api/client-key",
+        take_back,
+        "DELETE",
+        summary="Clear the cookie.",
+        answers={HTTPStatus.NO_CONTENT: []},
+    ),
 )

@@ -1,153 +1,200 @@
-"""``/v1/conversations`` and their items.
+"""``/v1/conversations`` and their items."""
 
-Answers of ``/v1``.
-"""
+from http import HTTPStatus
+from typing import Final
 
-from collections.abc import Mapping
-from typing import Any, Final
-
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from domain.model.conversation import Conversation
-from domain.model.identifiers import SessionId
+from domain.model.identifiers import ConversationRef, SessionId
+from entrypoints.http.documents import json_response
+from entrypoints.http.openai.bodies import ConversationBody, ItemsBody, MetadataBody, parse
+from entrypoints.http.openai.documents import (
+    ConversationDocument,
+    DeletedDocument,
+    ItemDocument,
+    ItemListDocument,
+)
 from entrypoints.http.openai.items import (
     Item,
     conversation_id,
-    item_named,
+    find_item,
     items_of,
-    named_conversation,
+    session_of_conversation,
 )
-from entrypoints.http.openai.lists import check_includes, list_of, page_of, page_wanted
-from entrypoints.http.openai.members import invalid, member, read_members
-from entrypoints.http.openai.requests import parse_items, parse_metadata
-from entrypoints.http.openai.services import ApiCaller, guest_of, openai_of
-
-
-def answer(document: Any, headers: Mapping[str, str]) -> Response:
-    """A document that nobody caches."""
-    return Response(
-        msgspec.json.encode(document),
-        media_type="application/json",
-        headers={"cache-control": "no-store", **headers},
-    )
-
-
-def conversation_document(conversation: Conversation) -> dict[str, Any]:
-    """A conversation without its items."""
-    return {
-        "id": conversation_id(conversation.id),
-        "object": "conversation",
-        "created_at": int(conversation.created_at.timestamp()),
-        "metadata": dict(conversation.metadata),
-    }
-
-
-MOST_ITEMS: Final = 20
+from entrypoints.http.openai.lists import (
+    PAGE_PARAMETERS,
+    item_list,
+    item_page,
+    page_request,
+    reject_include,
+)
+from entrypoints.http.openai.requests import input_items
+from entrypoints.http.openai.services import ApiCaller, ApiEndpoint, api_caller, openai_of
+from entrypoints.http.requests import read_body
 
 
 async def create(request: Request) -> Response:
-    """Begin a conversation, perhaps with items in it."""
-    guest = guest_of(request)
-    body, _ = await read_members(request)
+    """``POST /v1/conversations``: a new conversation, perhaps with items in it."""
+    caller = api_caller(request)
+    members, _ = await read_body(request, dict)
+    body = parse(members, ConversationBody)
+    inputs = input_items(body.items or (), members.get("items") or (), "items")
     conversation = await openai_of(request).create_conversation(
-        guest.owner,
-        parse_items(member(body, "items", list, "a list") or [], "items", most=MOST_ITEMS),
-        parse_metadata(body),
-        address=guest.address,
+        caller.owner, inputs, body.metadata or {}, address=caller.address
     )
-    return answer(conversation_document(conversation), guest.headers)
+    return _conversation(conversation, caller)
 
 
 async def retrieve(request: Request) -> Response:
-    """A conversation without its items."""
-    guest = guest_of(request)
-    history = await openai_of(request).read_history(guest.owner, _named(request), limit=1)
-    return answer(conversation_document(history.conversation), guest.headers)
+    """``GET /v1/conversations/{id}``: the conversation without its items."""
+    caller = api_caller(request)
+    history = await openai_of(request).read_history(_ref(request, caller), limit=1)
+    return _conversation(history.conversation, caller)
 
 
 async def update(request: Request) -> Response:
-    """Replace its metadata; that does not lengthen its stay."""
-    guest = guest_of(request)
-    body, _ = await read_members(request)
-    if "metadata" not in body:
-        invalid("metadata", "given")
-    changed = await openai_of(request).edit_items.set_metadata(
-        guest.owner, _named(request), parse_metadata(body)
-    )
-    return answer(conversation_document(changed), guest.headers)
+    """``POST /v1/conversations/{id}``: replace the metadata; that does not restart retention."""
+    caller = api_caller(request)
+    members, _ = await read_body(request, dict)
+    metadata = parse(members, MetadataBody).metadata or {}
+    edit_items = openai_of(request).edit_items
+    conversation = await edit_items.set_metadata(_ref(request, caller), metadata)
+    return _conversation(conversation, caller)
 
 
 async def delete(request: Request) -> Response:
-    """Forget it for good. What is not there is deleted already."""
-    guest = guest_of(request)
-    session_id = _named(request)
-    await openai_of(request).forget_conversation(guest.owner, session_id)
-    name = conversation_id(session_id)
-    document = {"id": name, "object": "conversation.deleted", "deleted": True}
-    return answer(document, guest.headers)
+    """``DELETE /v1/conversations/{id}``: forget it for good; one that does not exist is deleted."""
+    caller = api_caller(request)
+    session_id = _session_id(request)
+    await openai_of(request).forget_conversation(ConversationRef(caller.owner, session_id))
+    document = DeletedDocument(id=conversation_id(session_id), object="conversation.deleted")
+    return json_response(document, headers=caller.headers)
 
 
 async def add_items(request: Request) -> Response:
-    """Put items at its end; its stay is restarted."""
-    guest = guest_of(request)
-    check_includes(request)
-    body, _ = await read_members(request)
-    given = parse_items(body.get("items"), "items", most=MOST_ITEMS)
-    if not given or isinstance(body.get("items"), str):
-        invalid("items", f"a list of 1 to {MOST_ITEMS} items")
+    """``POST /v1/conversations/{id}/items``: append items; that restarts retention."""
+    caller = api_caller(request)
+    reject_include(request)
+    members, _ = await read_body(request, dict)
+    inputs = input_items(parse(members, ItemsBody).items, members["items"], "items")
     conversation = await openai_of(request).edit_items.add(
-        guest.owner, _named(request), given, address=guest.address
+        _ref(request, caller), inputs, address=caller.address
     )
-    # Items only ever join at the end, so the newest are those that were put in.
-    return answer(list_of(items_of(conversation.messages)[-len(given) :]), guest.headers)
+    # Items are only ever appended, so the newest are those of this request.
+    newest = items_of(conversation.messages)[-len(inputs) :]
+    return json_response(item_list(newest), headers=caller.headers)
 
 
 async def list_items(request: Request) -> Response:
-    """A page of its items."""
-    guest = guest_of(request)
-    wanted = page_wanted(request)
-    return answer(page_of(await _items(request, guest), wanted), guest.headers)
+    """``GET /v1/conversations/{id}/items``: a page of the items."""
+    caller = api_caller(request)
+    page = page_request(request)
+    return json_response(item_page(await _items(request, caller), page), headers=caller.headers)
 
 
 async def retrieve_item(request: Request) -> Response:
-    """One item."""
-    guest = guest_of(request)
-    check_includes(request)
-    named = item_named(await _items(request, guest), request.path_params["item"])
-    return answer(named.document, guest.headers)
+    """``GET /v1/conversations/{id}/items/{item}``: one item."""
+    caller = api_caller(request)
+    reject_include(request)
+    item = find_item(await _items(request, caller), request.path_params["item"])
+    return json_response(item.document, headers=caller.headers)
 
 
 async def delete_item(request: Request) -> Response:
-    """Leave one item out; that does not lengthen its stay."""
-    guest = guest_of(request)
-    named = item_named(await _items(request, guest), request.path_params["item"])
+    """``DELETE /v1/conversations/{id}/items/{item}``: delete one item; retention goes on."""
+    caller = api_caller(request)
+    item = find_item(await _items(request, caller), request.path_params["item"])
     conversation = await openai_of(request).edit_items.delete_item(
-        guest.owner, _named(request), named.message_id, named.place
+        _ref(request, caller), item.message_id, item.place
     )
-    return answer(conversation_document(conversation), guest.headers)
+    return _conversation(conversation, caller)
 
 
-async def _items(request: Request, guest: ApiCaller) -> list[Item]:
-    conversation = await openai_of(request).read_history.whole(guest.owner, _named(request))
+async def _items(request: Request, caller: ApiCaller) -> list[Item]:
+    conversation = await openai_of(request).read_history.whole(_ref(request, caller))
     return items_of(conversation.messages)
 
 
-def _named(request: Request) -> SessionId:
-    return named_conversation(request.path_params["id"])
+def _ref(request: Request, caller: ApiCaller) -> ConversationRef:
+    return ConversationRef(caller.owner, _session_id(request))
 
 
-_ONE: Final = "/v1/conversations/{id}"
+def _session_id(request: Request) -> SessionId:
+    return session_of_conversation(request.path_params["id"])
+
+
+def _conversation(conversation: Conversation, caller: ApiCaller) -> Response:
+    document = ConversationDocument(
+        id=conversation_id(conversation.id),
+        created_at=int(conversation.created_at.timestamp()),
+        metadata=dict(conversation.metadata),
+    )
+    return json_response(document, headers=caller.headers)
+
+
+_CONVERSATION: Final = {HTTPStatus.OK: [ConversationDocument]}
 
 ROUTES: Final = (
-    Route("/v1/conversations", create, methods=["POST"]),
-    Route(_ONE, retrieve, methods=["GET"]),
-    Route(_ONE, update, methods=["POST"]),
-    Route(_ONE, delete, methods=["DELETE"]),
-    Route(f"{_ONE}/items", add_items, methods=["POST"]),
-    Route(f"{_ONE}/items", list_items, methods=["GET"]),
-    Route(f"{_ONE}/items/{{item}}", retrieve_item, methods=["GET"]),
-    Route(f"{_ONE}/items/{{item}}", delete_item, methods=["DELETE"]),
+    ApiEndpoint(
+        "/v1/conversations",
+        create,
+        "POST",
+        summary="Create a conversation.",
+        body=[ConversationBody],
+        answers=_CONVERSATION,
+    ),
+    ApiEndpoint(
+        "/v1/conversations/{id}",
+        retrieve,
+        "GET",
+        summary="Get a conversation without its items.",
+        answers=_CONVERSATION,
+    ),
+    ApiEndpoint(
+        "/v1/conversations/{id}",
+        update,
+        "POST",
+        summary="Replace the metadata of a conversation.",
+        body=[MetadataBody],
+        answers=_CONVERSATION,
+    ),
+    ApiEndpoint(
+        "/v1/conversations/{id}",
+        delete,
+        "DELETE",
+        summary="Forget a conversation for good.",
+        answers={HTTPStatus.OK: [DeletedDocument]},
+    ),
+    ApiEndpoint(
+        "/v1/conversations/{id}/items",
+        add_items,
+        "POST",
+        summary="Append items.",
+        body=[ItemsBody],
+        answers={HTTPStatus.OK: [ItemListDocument]},
+    ),
+    ApiEndpoint(
+        "/v1/conversations/{id}/items",
+        list_items,
+        "GET",
+        summary="List the items.",
+        answers={HTTPStatus.OK: [ItemListDocument]},
+        query=PAGE_PARAMETERS,
+    ),
+    ApiEndpoint(
+        "/v1/conversations/{id}/items/{item}",
+        retrieve_item,
+        "GET",
+        summary="Get one item.",
+        answers={HTTPStatus.OK: [ItemDocument]},
+    ),
+    ApiEndpoint(
+        "/v1/conversations/{id}/items/{item}",
+        delete_item,
+        "DELETE",
+        summary="Delete one item.",
+        answers=_CONVERSATION,
+    ),
 )

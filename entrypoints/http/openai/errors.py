@@ -1,58 +1,55 @@
 """Problems in OpenAI's shape: ``{"error": {message, type, param, code}}``."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
-import msgspec
+from msgspec import UNSET
 from starlette.responses import Response
 
 from domain.model.errors import TurnNotFound
+from entrypoints.http.documents import json_response
+from entrypoints.http.openai.documents import ErrorDetails, ErrorDocument
 from entrypoints.http.problems import BadRequest, Problem
 
-PREFIX = "/v1/"
+PREFIX: Final = "/v1/"
+"""The paths whose callers expect OpenAI's shape."""
+
+_OF_THE_CONTENT: Final = frozenset({"content-type", "content-length"})
 
 
-def is_ours(path: str) -> bool:
-    """Whether whoever calls this address expects OpenAI's shape."""
-    return path.startswith(PREFIX)
+def openai_error(problem: Problem) -> Response:
+    """The response to a problem.
 
-
-def openai_error(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
-    """The problem as OpenAI's clients know problems.
-
-    They repeat 409 and 5xx by themselves and without an idempotency key, so they are told not to,
-    unless nothing has happened yet and coming back helps.
+    OpenAI's clients repeat 409 and 5xx by themselves and without an idempotency key. The response
+    forbids that, unless nothing has happened yet and a retry helps.
     """
-    response = problem.response()
-    error = {**error_of(problem), **({"turn_id": turn} if (turn := _turn_of(problem)) else {})}
-    told = {name: value for name, value in response.headers.items() if name not in _OWN}
+    details: Any = problem.document()["error"]
+    error = ErrorDetails(**details, turn_id=problem.extra.get("turnId", UNSET))
+    headers = {
+        name: value
+        for name, value in problem.response().headers.items()
+        if name not in _OF_THE_CONTENT
+    }
     if problem.retry_after is None:
-        told["x-should-retry"] = "false"
-    return Response(
-        msgspec.json.encode({"error": error}),
-        status_code=problem.status,
-        media_type="application/json",
-        headers={**told, **(headers or {})},
-    )
+        headers["x-should-retry"] = "false"
+    return json_response(ErrorDocument(error=error), status=problem.status, headers=headers)
 
 
-def error_of(problem: Problem) -> dict[str, object]:
-    """The members that OpenAI's clients read."""
-    error: Any = problem.document()["error"]
-    return dict(error)
+def invalid(path: str, expected: str) -> BadRequest:
+    """A member or parameter that is not what is expected."""
+    return BadRequest("body_invalid", f"Invalid '{path}': expected {expected}.", field=path)
 
 
-def _turn_of(problem: Problem) -> str | None:
-    return problem.extra.get("turnId")
-
-
-_OWN = frozenset({"content-type", "content-length"})
+def unsupported(path: str, why: str | None = None) -> BadRequest:
+    """Something that OpenAI defines and this service does not support."""
+    why = why or f"'{path}' is not supported by this service."
+    return BadRequest("parameter_unsupported", why, field=path)
 
 
 @contextmanager
 def continuing() -> Iterator[None]:
-    """Report a turn that does not exist as the previous response that was named.
+    """Report a turn that does not exist as the previous response that the request named.
 
     Raises:
         BadRequest: ``previous_response_not_found``.
@@ -60,10 +57,6 @@ def continuing() -> Iterator[None]:
     try:
         yield
     except TurnNotFound:
-        raise previous_not_found() from None
-
-
-def previous_not_found() -> BadRequest:
-    """There is no response that could be continued."""
-    why = "The previous response is not there, or has been forgotten."
-    return BadRequest("previous_response_not_found", why, field="previous_response_id")
+        why = "The previous response does not exist, or has been forgotten."
+        field = "previous_response_id"
+        raise BadRequest("previous_response_not_found", why, field=field) from None

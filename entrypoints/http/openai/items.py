@@ -1,10 +1,8 @@
-"""What was said, as items.
+"""The stored messages as OpenAI's items, and the ids of conversations, responses and items.
 
-How things are called here: ids that carry a kind, and what they stand for inside.
-
-A conversation is ``conv_`` and the 32 hex digits of its session id. A response is ``resp_``, those
-digits, and 8 more for the number of its turn. An item is named after its message, and, on the
-assistant's side, after its place in it.
+A conversation is ``conv_`` and the 32 hexadecimal digits of its session id. A response is
+``resp_``, the same digits, and 8 more for the number of its turn. A user message is one item, with
+the id of the message; each part of an assistant message is one, with that id and its place.
 """
 
 import re
@@ -30,57 +28,12 @@ from domain.model.message import (
     UnknownPart,
 )
 
+NOTE_KIND: Final = "data-response"
+"""The type of the part that stores the parameters of a response; it is not an item."""
+
 _CONVERSATION: Final = re.compile(r"conv_([0-9a-f]{32})")
 _RESPONSE: Final = re.compile(r"resp_([0-9a-f]{32})([0-9a-f]{8})")
-_OURS: Final = "msg_"
-
-
-def conversation_id(session_id: SessionId) -> str:
-    """What the conversation is called."""
-    return f"conv_{UUID(session_id).hex}"
-
-
-def response_id(session_id: SessionId, turn: int) -> str:
-    """What the reply of this turn is called."""
-    return f"resp_{UUID(session_id).hex}{turn:08x}"
-
-
-def named_conversation(name: str) -> SessionId:
-    """The conversation that is called so.
-
-    Raises:
-        ConversationNotFound: nothing could be.
-    """
-    found = _CONVERSATION.fullmatch(name)
-    if found is None:
-        raise ConversationNotFound
-    return SessionId(str(UUID(found[1])))
-
-
-def named_response(name: str) -> tuple[SessionId, int]:
-    """The conversation and the number of its turn.
-
-    Raises:
-        TurnNotFound: nothing could be called so.
-    """
-    found = _RESPONSE.fullmatch(name)
-    if found is None:
-        raise TurnNotFound
-    return SessionId(str(UUID(found[1]))), int(found[2], 16)
-
-
-def message_name(message_id: MessageId) -> str:
-    """What an item is called that is a whole message."""
-    return _OURS + message_id.removeprefix(_OURS)
-
-
-def part_id(kind: str, message_id: MessageId, place: int) -> str:
-    """What an item is called that is one part of a message."""
-    return f"{kind}_{message_id.removeprefix(_OURS)}_{place}"
-
-
-NOTE_KIND: Final = "data-response"
-"""The kind of part that keeps what a response was asked with; it is no item."""
+_MESSAGE: Final = "msg_"
 
 
 @frozen(kw_only=True)
@@ -88,7 +41,7 @@ class Item:
     """One item.
 
     Attributes:
-        place: of the part that it is; absent when it is the whole message.
+        place: the place of the part that it is; None when it is the whole message.
     """
 
     document: dict[str, Any]
@@ -97,8 +50,42 @@ class Item:
 
     @property
     def id(self) -> str:
-        """What it is called."""
+        """The id of the item."""
         return str(self.document["id"])
+
+
+def conversation_id(session_id: SessionId) -> str:
+    """The id of a conversation."""
+    return f"conv_{UUID(session_id).hex}"
+
+
+def response_id(session_id: SessionId, turn: int) -> str:
+    """The id of the response that this turn is."""
+    return f"resp_{UUID(session_id).hex}{turn:08x}"
+
+
+def session_of_conversation(conversation_id: str) -> SessionId:
+    """The session id of a conversation.
+
+    Raises:
+        ConversationNotFound: no conversation can have this id.
+    """
+    found = _CONVERSATION.fullmatch(conversation_id)
+    if found is None:
+        raise ConversationNotFound
+    return SessionId(str(UUID(found[1])))
+
+
+def turn_of_response(response_id: str) -> tuple[SessionId, int]:
+    """The session id of the conversation, and the number of the turn.
+
+    Raises:
+        TurnNotFound: no response can have this id.
+    """
+    found = _RESPONSE.fullmatch(response_id)
+    if found is None:
+        raise TurnNotFound
+    return SessionId(str(UUID(found[1]))), int(found[2], 16)
 
 
 def items_of(messages: Iterable[Message]) -> list[Item]:
@@ -106,14 +93,14 @@ def items_of(messages: Iterable[Message]) -> list[Item]:
     return [item for message in messages for item in _items(message)]
 
 
-def item_named(items: Sequence[Item], name: str) -> Item:
-    """The item of that name.
+def find_item(items: Sequence[Item], item_id: str) -> Item:
+    """The item with this id.
 
     Raises:
         MessageNotFound: there is none.
     """
     for item in items:
-        if item.id == name:
+        if item.id == item_id:
             return item
     raise MessageNotFound
 
@@ -121,51 +108,58 @@ def item_named(items: Sequence[Item], name: str) -> Item:
 def part_item(
     message_id: MessageId, place: int, part: Part, status: str = "completed"
 ) -> dict[str, Any] | None:
-    """A part of the assistant's side; absent when it is no item."""
+    """The item that a part of an assistant message is; None when it is not one."""
     match part:
         case TextPart(text) if text:
-            named = part_id("msg", message_id, place)
-            return _message(named, "assistant", [output_text(text)], status)
+            return _message(
+                _part_id("msg", message_id, place), "assistant", [output_text(text)], status
+            )
         case ReasoningPart(text):
-            named = part_id("rs", message_id, place)
-            return {"id": named, "type": "reasoning", "summary": [summary(text)], "status": status}
+            item_id = _part_id("rs", message_id, place)
+            document = {"id": item_id, "type": "reasoning", "summary": [summary_text(text)]}
+            return {**document, "status": status}
         case ToolCallPart():
-            named = part_id("fc", message_id, place)
-            called = {"call_id": part.call_id, "name": part.name, "arguments": part.arguments}
-            return {"id": named, "type": "function_call", **called, "status": status}
+            item_id = _part_id("fc", message_id, place)
+            call = {"call_id": part.call_id, "name": part.name, "arguments": part.arguments}
+            return {"id": item_id, "type": "function_call", **call, "status": status}
         case ToolResultPart():
-            return _result(part_id("fco", message_id, place), part)
+            return _tool_result(_part_id("fco", message_id, place), part)
         case UnknownPart(json):
-            return _kept(part_id("rs", message_id, place), json)
+            return _sent_reasoning(_part_id("rs", message_id, place), json)
         case _:
             return None
 
 
 def output_text(text: str) -> dict[str, Any]:
-    """Text of the assistant."""
+    """Text of the assistant, as a content part."""
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 
-def summary(text: str) -> dict[str, Any]:
-    """What the model thought aloud."""
+def summary_text(text: str) -> dict[str, Any]:
+    """Reasoning of the model, as a part of a summary."""
     return {"type": "summary_text", "text": text}
 
 
 def _items(message: Message) -> Iterator[Item]:
     if message.role is Role.USER:
-        content = [known for part in message.parts if (known := _said(part)) is not None]
+        content = [one for part in message.parts if (one := _user_content(part)) is not None]
         if content:
-            document = _message(message_name(message.id), "user", content, "completed")
+            item_id = _MESSAGE + message.id.removeprefix(_MESSAGE)
+            document = _message(item_id, "user", content, "completed")
             yield Item(document=document, message_id=message.id, place=None)
         return
     status = "completed" if message.status is MessageStatus.FINISHED else "incomplete"
     for place, part in enumerate(message.parts):
-        found = part_item(message.id, place, part, status)
-        if found is not None:
-            yield Item(document=found, message_id=message.id, place=place)
+        item = part_item(message.id, place, part, status)
+        if item is not None:
+            yield Item(document=item, message_id=message.id, place=place)
 
 
-def _said(part: Part) -> dict[str, Any] | None:
+def _part_id(kind: str, message_id: MessageId, place: int) -> str:
+    return f"{kind}_{message_id.removeprefix(_MESSAGE)}_{place}"
+
+
+def _user_content(part: Part) -> dict[str, Any] | None:
     match part:
         case TextPart(text):
             return {"type": "input_text", "text": text}
@@ -177,20 +171,20 @@ def _said(part: Part) -> dict[str, Any] | None:
             return None
 
 
-def _message(name: str, role: str, content: list[dict[str, Any]], status: str) -> dict[str, Any]:
-    return {"id": name, "type": "message", "role": role, "status": status, "content": content}
+def _message(item_id: str, role: str, content: list[dict[str, Any]], status: str) -> dict[str, Any]:
+    return {"id": item_id, "type": "message", "role": role, "status": status, "content": content}
 
 
-def _result(name: str, part: ToolResultPart) -> dict[str, Any]:
+def _tool_result(item_id: str, part: ToolResultPart) -> dict[str, Any]:
     output = msgspec.json.decode(part.output)
-    told = output if isinstance(output, str | list) else part.output
-    document = {"id": name, "type": "function_call_output", "call_id": part.call_id}
-    return {**document, "output": told, "status": "completed"}
+    document = {"id": item_id, "type": "function_call_output", "call_id": part.call_id}
+    output = output if isinstance(output, str | list) else part.output
+    return {**document, "output": output, "status": "completed"}
 
 
-def _kept(name: str, json: str) -> dict[str, Any] | None:
-    """What its client sent, as it sent it, under the id that it gave."""
+def _sent_reasoning(item_id: str, json: str) -> dict[str, Any] | None:
+    """A reasoning item as its client sent it, with the id that it had, if any."""
     document = msgspec.json.decode(json)
     if not isinstance(document, dict) or document.get("type") != "reasoning":
         return None
-    return {"id": name, **document}
+    return {"id": item_id, **document}

@@ -1,25 +1,34 @@
-"""Lists, page by page, as OpenAI's clients walk them."""
+"""Lists of items, in pages as OpenAI's clients read them."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal
 
 from attrs import frozen
+from msgspec import Meta
 from starlette.requests import Request
 
-from entrypoints.http.openai.items import Item, item_named
-from entrypoints.http.openai.members import invalid, unsupported
+from entrypoints.http.openai.documents import ItemListDocument
+from entrypoints.http.openai.errors import invalid, unsupported
+from entrypoints.http.openai.items import Item, find_item
 
-_PAGE, _LONGEST_PAGE = 20, 100
-_DIGITS: Final = 9
-_ORDERS: Final = ("asc", "desc")
+_DEFAULT_LIMIT, _MAX_LIMIT = 20, 100
+_MAX_DIGITS: Final = 9
+PAGE_PARAMETERS: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "after": str,
+        "limit": Annotated[int, Meta(ge=1, le=_MAX_LIMIT)],
+        "order": Literal["asc", "desc"],
+    }
+)
 
 
 @frozen(kw_only=True)
-class PageWanted:
-    """Which part of a list.
+class PageRequest:
+    """Which part of a list to return.
 
     Attributes:
-        after: the id that precedes the page in its order; absent for the first page.
+        after: the id of the item before the page; None for the first page.
     """
 
     after: str | None
@@ -27,63 +36,64 @@ class PageWanted:
     oldest_first: bool
 
 
-def page_wanted(request: Request) -> PageWanted:
-    """The page that the query asks for.
+def page_request(request: Request) -> PageRequest:
+    """The page that the query names.
 
     Raises:
-        BadRequest: it cannot be understood.
+        BadRequest: a parameter is invalid, or ``include`` is there.
     """
     query = request.query_params
-    check_includes(request)
-    limit, order = query.get("limit", str(_PAGE)), query.get("order", "desc")
-    is_number = limit.isascii() and limit.isdigit() and len(limit) <= len(str(_LONGEST_PAGE))
-    if not (is_number and 1 <= int(limit) <= _LONGEST_PAGE):
-        invalid("limit", f"a whole number from 1 to {_LONGEST_PAGE}")
-    if order not in _ORDERS:
-        invalid("order", "asc or desc")
-    return PageWanted(after=query.get("after"), limit=int(limit), oldest_first=order == "asc")
+    reject_include(request)
+    limit, order = query.get("limit", str(_DEFAULT_LIMIT)), query.get("order", "desc")
+    is_number = limit.isascii() and limit.isdigit() and len(limit) <= len(str(_MAX_LIMIT))
+    if not (is_number and 1 <= int(limit) <= _MAX_LIMIT):
+        raise invalid("limit", f"a whole number from 1 to {_MAX_LIMIT}")
+    if order not in ("asc", "desc"):
+        raise invalid("order", "asc or desc")
+    return PageRequest(after=query.get("after"), limit=int(limit), oldest_first=order == "asc")
 
 
-def check_includes(request: Request) -> None:
-    """Refuse wishes for more than there is."""
+def reject_include(request: Request) -> None:
+    """Accept no query that asks for additional members.
+
+    Raises:
+        BadRequest: ``include`` is there.
+    """
     if any(name in request.query_params for name in ("include", "include[]")):
-        unsupported("include")
+        raise unsupported("include")
 
 
 def starting_after(request: Request) -> int:
-    """The number of the last event that was seen; -1 for none.
+    """The number of the last event that the client has seen; -1 for none.
 
     Raises:
-        BadRequest: it is no number.
+        BadRequest: it is not a whole number.
     """
-    seen = request.query_params.get("starting_after")
-    if seen is None:
+    number = request.query_params.get("starting_after")
+    if number is None:
         return -1
-    if not (seen.isascii() and seen.isdigit() and len(seen) <= _DIGITS):
-        invalid("starting_after", "a whole number")
-    return int(seen)
+    if not (number.isascii() and number.isdigit() and len(number) <= _MAX_DIGITS):
+        raise invalid("starting_after", "a whole number")
+    return int(number)
 
 
-def page_of(items: Sequence[Item], wanted: PageWanted) -> dict[str, Any]:
-    """The page of a list that is given oldest first.
+def item_page(items: Sequence[Item], page: PageRequest) -> ItemListDocument:
+    """One page of ``items``, which are oldest first.
 
     Raises:
-        MessageNotFound: ``after`` names nothing of it.
+        MessageNotFound: ``page.after`` is not the id of one of them.
     """
-    ordered = [*items] if wanted.oldest_first else [*reversed(items)]
-    begin = 0
-    if wanted.after is not None:
-        begin = ordered.index(item_named(ordered, wanted.after)) + 1
-    shown = ordered[begin : begin + wanted.limit]
-    return list_of(shown, has_more=begin + len(shown) < len(ordered))
+    ordered = [*items] if page.oldest_first else [*reversed(items)]
+    start = 0 if page.after is None else ordered.index(find_item(ordered, page.after)) + 1
+    on_page = ordered[start : start + page.limit]
+    return item_list(on_page, has_more=start + len(on_page) < len(ordered))
 
 
-def list_of(items: Sequence[Item], *, has_more: bool = False) -> dict[str, Any]:
-    """A list; its ends are empty strings when there is nothing in it."""
-    return {
-        "object": "list",
-        "data": [item.document for item in items],
-        "first_id": items[0].id if items else "",
-        "last_id": items[-1].id if items else "",
-        "has_more": has_more,
-    }
+def item_list(items: Sequence[Item], *, has_more: bool = False) -> ItemListDocument:
+    """All of ``items`` as one page."""
+    return ItemListDocument(
+        data=[item.document for item in items],
+        first_id=items[0].id if items else "",
+        last_id=items[-1].id if items else "",
+        has_more=has_more,
+    )

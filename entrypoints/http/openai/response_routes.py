@@ -1,176 +1,225 @@
 """``/v1/responses``."""
 
-from typing import Final
+from http import HTTPStatus
+from typing import Annotated, Final
 
 from attrs import evolve
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from domain.model.conversation import Conversation
+from domain.model.identifiers import ConversationRef
 from domain.model.turn import TurnEnd, TurnStatus
 from domain.service.reply_reading import ReadTurn, read_turn
-from entrypoints.http.openai.conversations import answer
-from entrypoints.http.openai.errors import continuing, openai_error
+from entrypoints.http.documents import json_response
+from entrypoints.http.openai.bodies import ResponseBody
+from entrypoints.http.openai.documents import DeletedDocument, ItemListDocument, ResponseDocument
+from entrypoints.http.openai.errors import continuing, openai_error, unsupported
 from entrypoints.http.openai.events import ResponseEvents
-from entrypoints.http.openai.items import items_of, named_response, response_id
-from entrypoints.http.openai.lists import check_includes, page_of, page_wanted, starting_after
-from entrypoints.http.openai.members import read_members, unsupported
-from entrypoints.http.openai.requests import (
-    ParsedResponseRequest,
-    parse_response_request,
+from entrypoints.http.openai.items import items_of, response_id, turn_of_response
+from entrypoints.http.openai.lists import (
+    PAGE_PARAMETERS,
+    item_page,
+    page_request,
+    reject_include,
+    starting_after,
 )
+from entrypoints.http.openai.requests import ResponseParameters, parse_response_parameters
 from entrypoints.http.openai.responses import (
     ResponseSkeleton,
     item_status,
     output_items,
     status_of,
-    stored_frame,
     stored_response,
+    stored_skeleton,
 )
-from entrypoints.http.openai.services import ApiCaller, guest_of, openai_of
-from entrypoints.http.openai.streaming import Entries, awaited, streamed
+from entrypoints.http.openai.services import ApiCaller, ApiEndpoint, api_caller, openai_of
+from entrypoints.http.openai.streaming import Batches, collect, event_stream
+from entrypoints.http.openapi import EVENT_STREAM
 from entrypoints.http.problems import problem_of_code
-from entrypoints.http.requests import idempotency_key
+from entrypoints.http.requests import idempotency_key, read_body
 from entrypoints.http.sse import EventStream
 from entrypoints.usecases.edit_items import ResponseRequest
 from entrypoints.usecases.open_turn import Started
 
 
 async def create(request: Request) -> Response:
-    """Ask for a reply: as events, or whole."""
-    guest = guest_of(request)
-    body, raw = await read_members(request)
-    asked = parse_response_request(body)
+    """``POST /v1/responses``: ask for a reply, as events or whole."""
+    caller = api_caller(request)
+    members, raw = await read_body(request, dict)
+    parameters = parse_response_parameters(members)
     key, digests = idempotency_key(request, raw)
     new = ResponseRequest(
-        inputs=asked.inputs,
-        address=guest.address,
-        session_id=asked.session_id,
-        after_turn=asked.after_turn,
-        options=asked.options,
-        note=asked.note,
+        inputs=parameters.inputs,
+        address=caller.address,
+        session_id=parameters.session_id,
+        after_turn=parameters.after_turn,
+        options=parameters.options,
+        note=parameters.note,
         idempotency_key=key,
         idempotency=digests,
     )
     following = openai_of(request).following
     with continuing():
-        if asked.store:
-            started = await openai_of(request).create_response(guest.owner, new)
-            entries = following.stored(guest.owner, started.conversation.id, started.turn)
+        if parameters.store:
+            started = await openai_of(request).create_response(caller.owner, new)
+            ref = ConversationRef(caller.owner, started.conversation.id)
+            batches = following.stored(ref, started.turn)
         else:
-            started, entries = await following.ephemeral(guest.owner, evolve(new, note=None))
-    return await _reply(request, guest, asked, started, entries)
+            started, batches = await following.ephemeral(caller.owner, evolve(new, note=None))
+    return await _reply(request, caller, parameters, started, batches)
 
 
 async def retrieve(request: Request) -> Response:
-    """A response that is kept."""
-    guest = guest_of(request)
-    check_includes(request)
-    conversation, turn = await _stored(request, guest)
+    """``GET /v1/responses/{id}``: a stored response, or the events of one being written."""
+    caller = api_caller(request)
+    reject_include(request)
+    conversation, turn = await _stored_turn(request, caller)
     if request.query_params.get("stream") == "true":
-        return _replayed(request, guest, conversation, turn)
-    return _told(request, guest, conversation, turn)
+        return _followed(request, caller, conversation, turn)
+    return _response(request, caller, conversation, turn)
 
 
 async def cancel(request: Request) -> Response:
-    """Stop a reply that is being written; what was said stays. An ended one stays as it is."""
-    guest = guest_of(request)
-    conversation, turn = await _stored(request, guest)
+    """``POST /v1/responses/{id}/cancel``: stop the reply; the text written so far is kept."""
+    caller = api_caller(request)
+    conversation, turn = await _stored_turn(request, caller)
     running = conversation.open_turn
     if running is not None and turn.status is TurnStatus.OPEN:
-        await openai_of(request).stop_turn(guest.owner, conversation.id, running.id)
-        conversation, turn = await _stored(request, guest)
-    return _told(request, guest, conversation, turn)
+        ref = ConversationRef(caller.owner, conversation.id)
+        await openai_of(request).stop_turn(ref, running.id)
+        conversation, turn = await _stored_turn(request, caller)
+    return _response(request, caller, conversation, turn)
 
 
 async def delete(request: Request) -> Response:
-    """Forget a turn: what was put in and what was replied."""
-    guest = guest_of(request)
-    session_id, number = named_response(request.path_params["id"])
-    await openai_of(request).edit_items.delete_turn(guest.owner, session_id, number)
-    name = response_id(session_id, number)
-    return answer({"id": name, "object": "response", "deleted": True}, guest.headers)
+    """``DELETE /v1/responses/{id}``: forget one turn, its input and its reply."""
+    caller = api_caller(request)
+    session_id, number = turn_of_response(request.path_params["id"])
+    ref = ConversationRef(caller.owner, session_id)
+    await openai_of(request).edit_items.delete_turn(ref, number)
+    document = DeletedDocument(id=response_id(session_id, number), object="response")
+    return json_response(document, headers=caller.headers)
 
 
 async def input_items(request: Request) -> Response:
-    """A page of what the model was to reply to, earlier turns included."""
-    guest = guest_of(request)
-    wanted = page_wanted(request)
-    _, turn = await _stored(request, guest)
-    return answer(page_of(items_of(turn.before), wanted), guest.headers)
+    """``GET /v1/responses/{id}/input_items``: a page of all items before the reply."""
+    caller = api_caller(request)
+    page = page_request(request)
+    _, turn = await _stored_turn(request, caller)
+    return json_response(item_page(items_of(turn.before), page), headers=caller.headers)
 
 
-async def _stored(request: Request, guest: ApiCaller) -> tuple[Conversation, ReadTurn]:
-    session_id, number = named_response(request.path_params["id"])
-    conversation = await openai_of(request).read_history.whole(guest.owner, session_id)
+async def _stored_turn(request: Request, caller: ApiCaller) -> tuple[Conversation, ReadTurn]:
+    session_id, number = turn_of_response(request.path_params["id"])
+    ref = ConversationRef(caller.owner, session_id)
+    conversation = await openai_of(request).read_history.whole(ref)
     return conversation, read_turn(conversation, number)
 
 
-def _told(
-    request: Request, guest: ApiCaller, conversation: Conversation, turn: ReadTurn
+def _response(
+    request: Request, caller: ApiCaller, conversation: Conversation, turn: ReadTurn
 ) -> Response:
-    model = openai_of(request).model.name
-    return answer(stored_response(conversation, turn, model), guest.headers)
+    document = stored_response(conversation, turn, openai_of(request).model.name)
+    return json_response(document, headers=caller.headers)
 
 
-def _replayed(
-    request: Request, guest: ApiCaller, conversation: Conversation, read: ReadTurn
+def _followed(
+    request: Request, caller: ApiCaller, conversation: Conversation, read: ReadTurn
 ) -> Response:
     services, turn = openai_of(request), conversation.open_turn
     if turn is None or read.status is not TurnStatus.OPEN:
-        unsupported("stream", "The response has ended; retrieve it whole.")
+        raise unsupported("stream", "The response has ended; retrieve it without 'stream'.")
     events = ResponseEvents(
-        stored_frame(conversation, read, services.model.name),
+        stored_skeleton(conversation, read, services.model.name),
         turn.reply_id,
         obfuscated=request.query_params.get("include_obfuscation") != "false",
         after=starting_after(request),
     )
-    entries = services.following.stored(guest.owner, conversation.id, turn)
-    return EventStream(streamed(entries, events, services.clock), headers=guest.headers)
+    batches = services.following.stored(ConversationRef(caller.owner, conversation.id), turn)
+    return EventStream(event_stream(batches, events, services.clock), headers=caller.headers)
 
 
 async def _reply(
     request: Request,
-    guest: ApiCaller,
-    asked: ParsedResponseRequest,
+    caller: ApiCaller,
+    parameters: ResponseParameters,
     started: Started,
-    entries: Entries,
+    batches: Batches,
 ) -> Response:
     services = openai_of(request)
-    frame = ResponseSkeleton(
+    skeleton = ResponseSkeleton(
         id=response_id(started.conversation.id, started.turn.number),
         created_at=started.turn.opened_at,
         model=services.model.name,
-        echo=asked.echo,
-        tools=asked.tools,
-        store=asked.store,
+        echo=parameters.echo,
+        tools=parameters.tools,
+        store=parameters.store,
     )
     reply_id = started.turn.reply_id
-    if asked.stream:
-        events = ResponseEvents(frame, reply_id, obfuscated=asked.obfuscated)
-        return EventStream(streamed(entries, events, services.clock), headers=guest.headers)
-    if asked.background:
-        return answer(frame.document("in_progress"), guest.headers)
-    parts, end = await awaited(entries)
+    if parameters.stream:
+        events = ResponseEvents(skeleton, reply_id, obfuscated=parameters.obfuscated)
+        return EventStream(event_stream(batches, events, services.clock), headers=caller.headers)
+    if parameters.background:
+        return json_response(skeleton.document("in_progress"), headers=caller.headers)
+    parts, end = await collect(batches)
     if status_of(end) == "failed":
         return _failed(end)
     output = output_items(reply_id, parts, item_status(end))
-    return answer(frame.ended(end, output, services.clock.now()), guest.headers)
+    return json_response(skeleton.ended(end, output, services.clock.now()), headers=caller.headers)
 
 
 def _failed(end: TurnEnd) -> Response:
-    # What was put in is stored: asking again must be the caller's decision.
-    problem = evolve(problem_of_code(end.error or "internal_error"), retry_after=None)
-    return openai_error(problem)
+    # The input is stored, so whether to ask again is the caller's decision.
+    return openai_error(evolve(problem_of_code(end.error or "internal_error"), retry_after=None))
 
 
-_ONE: Final = "/v1/responses/{id}"
+_RESPONSE: Final = {HTTPStatus.OK: [ResponseDocument]}
+_RESPONSE_OR_EVENTS: Final = {HTTPStatus.OK: [ResponseDocument, EVENT_STREAM]}
 
 ROUTES: Final = (
-    Route("/v1/responses", create, methods=["POST"]),
-    Route(_ONE, retrieve, methods=["GET"]),
-    Route(_ONE, delete, methods=["DELETE"]),
-    Route(f"{_ONE}/cancel", cancel, methods=["POST"]),
-    Route(f"{_ONE}/input_items", input_items, methods=["GET"]),
+    ApiEndpoint(
+        "/v1/responses",
+        create,
+        "POST",
+        summary="Ask for a reply.",
+        body=[ResponseBody],
+        answers=_RESPONSE_OR_EVENTS,
+        headers=["Idempotency-Key"],
+    ),
+    ApiEndpoint(
+        "/v1/responses/{id}",
+        retrieve,
+        "GET",
+        summary="Get a stored response, or follow one that is being written.",
+        answers=_RESPONSE_OR_EVENTS,
+        query={
+            "stream": bool,
+            "starting_after": Annotated[int, Meta(ge=0)],
+            "include_obfuscation": bool,
+        },
+    ),
+    ApiEndpoint(
+        "/v1/responses/{id}",
+        delete,
+        "DELETE",
+        summary="Forget one turn.",
+        answers={HTTPStatus.OK: [DeletedDocument]},
+    ),
+    ApiEndpoint(
+        "/v1/responses/{id}/cancel",
+        cancel,
+        "POST",
+        summary="Stop the reply being written; the text written so far is kept.",
+        answers=_RESPONSE,
+    ),
+    ApiEndpoint(
+        "/v1/responses/{id}/input_items",
+        input_items,
+        "GET",
+        summary="List all items before the reply.",
+        answers={HTTPStatus.OK: [ItemListDocument]},
+        query=PAGE_PARAMETERS,
+    ),
 )

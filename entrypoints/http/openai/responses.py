@@ -14,51 +14,30 @@ from domain.model.message import FinishReason, Part, ToolResultPart, UnknownPart
 from domain.model.turn import Outcome, TurnEnd, TurnStatus
 from domain.service.item_editing import reply_parts
 from domain.service.reply_reading import ReadTurn
+from entrypoints.http.openai.documents import ResponseDocument, ResponseStatus
 from entrypoints.http.openai.items import NOTE_KIND, part_item, response_id
 from entrypoints.http.problems import user_message
 
-_INCOMPLETE: Final[Mapping[FinishReason, str]] = MappingProxyType(
+_INCOMPLETE_REASONS: Final[Mapping[FinishReason | None, str]] = MappingProxyType(
     {
         FinishReason.LENGTH: "max_output_tokens",
         FinishReason.CONTENT_FILTER: "content_filter",
     }
 )
-_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
-    {
-        "error": None,
-        "incomplete_details": None,
-        "instructions": None,
-        "max_output_tokens": None,
-        "max_tool_calls": None,
-        "output": [],
-        "parallel_tool_calls": True,
-        "previous_response_id": None,
-        "prompt_cache_key": None,
-        "safety_identifier": None,
-        "service_tier": "default",
-        "background": False,
-        "temperature": None,
-        "top_p": None,
-        "presence_penalty": 0,
-        "frequency_penalty": 0,
-        "top_logprobs": 0,
-        "text": {"format": {"type": "text"}},
-        "tool_choice": "auto",
-        "tools": [],
-        "truncation": "auto",
-        "usage": None,
-        "metadata": {},
-        "conversation": None,
-    }
+_ERROR_CODES: Final[Mapping[str, str]] = MappingProxyType(
+    {"model_busy": "rate_limit_exceeded", "model_content_filtered": "invalid_prompt"}
 )
+_TEXT: Final[Mapping[str, Any]] = MappingProxyType({"format": {"type": "text"}})
+_REASONING: Final[Mapping[str, Any]] = MappingProxyType({"effort": None, "summary": None})
 
 
 @frozen(kw_only=True)
 class ResponseSkeleton:
-    """What of a response is known before its reply.
+    """What is known of a response before its reply.
 
     Attributes:
-        echo: what it repeats of what it was asked with.
+        echo: the parameters of the request that it repeats.
+        tools: the tools of the request, as they were sent.
     """
 
     id: str
@@ -68,86 +47,80 @@ class ResponseSkeleton:
     tools: Sequence[Any] = ()
     store: bool = True
 
-    def document(self, status: str, **members: Any) -> dict[str, Any]:
-        """The response in this status."""
-        text = {**_DEFAULTS["text"], **self.echo.get("text", {})}
-        return {
-            "id": self.id,
-            "object": "response",
-            "created_at": int(self.created_at.timestamp()),
-            "completed_at": None,
-            "status": status,
-            **_DEFAULTS,
-            "model": self.model,
-            **self.echo,
-            "text": text,
-            "reasoning": {"effort": None, "summary": None, **self.echo.get("reasoning", {})},
-            "tools": list(self.tools),
-            "store": self.store,
-            **members,
-        }
-
-    def ended(self, end: TurnEnd, output: Sequence[Any], at: datetime) -> dict[str, Any]:
-        """The response once its turn has ended."""
-        status = status_of(end)
-        return self.document(
-            status,
-            output=list(output),
-            usage=usage_document(end.usage),
-            completed_at=int(at.timestamp()) if status == "completed" else None,
-            error=_error(end) if status == "failed" else None,
-            incomplete_details=_incomplete(end) if status == "incomplete" else None,
+    def document(self, status: ResponseStatus, **members: Any) -> ResponseDocument:
+        """The response in this status; ``members`` are what its reply adds."""
+        return ResponseDocument(
+            id=self.id,
+            created_at=int(self.created_at.timestamp()),
+            status=status,
+            model=self.model,
+            tools=list(self.tools),
+            store=self.store,
+            **{
+                **self.echo,
+                "text": {**_TEXT, **self.echo.get("text", {})},
+                "reasoning": {**_REASONING, **self.echo.get("reasoning", {})},
+                **members,
+            },
         )
 
+    def ended(self, end: TurnEnd, output: Sequence[Any], at: datetime) -> ResponseDocument:
+        """The response after its turn has ended; ``at`` is when."""
+        status = status_of(end)
+        members: dict[str, Any] = {"output": list(output), "usage": _usage_document(end.usage)}
+        if status == "completed":
+            members["completed_at"] = int(at.timestamp())
+        if status == "failed":
+            members["error"] = _error(end)
+        if status == "incomplete":
+            members["incomplete_details"] = {"reason": _INCOMPLETE_REASONS[end.finish_reason]}
+        return self.document(status, **members)
 
-def status_of(end: TurnEnd) -> str:
-    """How a turn's end is called."""
-    if end.outcome is Outcome.FINISHED:
-        return "incomplete" if end.finish_reason in _INCOMPLETE else "completed"
-    if end.outcome is Outcome.INTERRUPTED and end.error is None:
+
+def status_of(end: TurnEnd) -> ResponseStatus:
+    """The status of a response whose turn ended so."""
+    if not end.is_complete:
+        return "failed"
+    if end.outcome is Outcome.INTERRUPTED:
         return "cancelled"
-    return "failed"
+    return "incomplete" if end.finish_reason in _INCOMPLETE_REASONS else "completed"
 
 
 def item_status(end: TurnEnd) -> str:
-    """How the items of a turn that ended so are called."""
+    """The status of the items of a turn that ended so."""
     return "completed" if end.outcome is Outcome.FINISHED else "incomplete"
 
 
-def usage_document(usage: Usage | None) -> dict[str, Any] | None:
-    """What the reply cost, absent when the model told nothing."""
-    if usage is None:
-        return None
-    put_in, put_out = usage.input_tokens or 0, usage.output_tokens or 0
-    return {
-        "input_tokens": put_in,
-        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-        "output_tokens": put_out,
-        "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": put_in + put_out,
-    }
-
-
-def stored_response(conversation: Conversation, turn: ReadTurn, model: str) -> dict[str, Any]:
+def stored_response(conversation: Conversation, turn: ReadTurn, model: str) -> ResponseDocument:
     """The response that a stored turn is."""
-    frame = stored_frame(conversation, turn, model)
+    skeleton = stored_skeleton(conversation, turn, model)
     if turn.status is TurnStatus.OPEN:
-        return frame.document("in_progress")
+        return skeleton.document("in_progress")
     end, reply = _end_of(turn), turn.reply
     if reply is None:
-        return frame.ended(end, [], frame.created_at)
+        return skeleton.ended(end, [], skeleton.created_at)
     output = output_items(reply.id, reply_parts(reply), item_status(end))
-    return frame.ended(end, output, reply.created_at)
+    return skeleton.ended(end, output, reply.created_at)
 
 
-def stored_frame(conversation: Conversation, turn: ReadTurn, model: str) -> ResponseSkeleton:
-    """What of a stored turn is known before its reply."""
+def stored_skeleton(conversation: Conversation, turn: ReadTurn, model: str) -> ResponseSkeleton:
+    """What is known of a stored turn before its reply."""
     return ResponseSkeleton(
         id=response_id(conversation.id, turn.number),
         created_at=turn.started_at,
         model=model,
-        echo=_echo(turn.notes),
+        echo=_stored_echo(turn.notes),
     )
+
+
+def output_items(reply_id: MessageId, parts: Sequence[Part], status: str) -> list[dict[str, Any]]:
+    """The items that the model wrote; results of tools are the client's own."""
+    items = [
+        part_item(reply_id, place, part, status)
+        for place, part in enumerate(parts)
+        if not isinstance(part, ToolResultPart)
+    ]
+    return [item for item in items if item is not None]
 
 
 def _end_of(turn: ReadTurn) -> TurnEnd:
@@ -160,27 +133,29 @@ def _end_of(turn: ReadTurn) -> TurnEnd:
     )
 
 
-def output_items(reply_id: MessageId, parts: Sequence[Part], status: str) -> list[dict[str, Any]]:
-    """What the model said; what tools answered in between was put in by the client."""
-    said = [(at, part) for at, part in enumerate(parts) if not isinstance(part, ToolResultPart)]
-    items = [part_item(reply_id, at, part, status) for at, part in said]
-    return [item for item in items if item is not None]
-
-
-def _echo(notes: Sequence[UnknownPart]) -> Mapping[str, Any]:
+def _stored_echo(notes: Sequence[UnknownPart]) -> Mapping[str, Any]:
     for note in notes:
-        kept = msgspec.json.decode(note.json)
-        if isinstance(kept, dict) and kept.get("type") == NOTE_KIND:
-            echo: Mapping[str, Any] = kept["data"]
-            return echo
+        part = msgspec.json.decode(note.json)
+        if isinstance(part, dict) and part.get("type") == NOTE_KIND:
+            # A newer release may have stored members that this one does not know.
+            known = ResponseDocument.__struct_fields__
+            return {name: value for name, value in part["data"].items() if name in known}
     return {}
 
 
-def _error(end: TurnEnd) -> dict[str, Any]:
+def _usage_document(usage: Usage | None) -> dict[str, Any] | None:
+    if usage is None:
+        return None
+    input_tokens, output_tokens = usage.input_tokens or 0, usage.output_tokens or 0
+    return {
+        "input_tokens": input_tokens,
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens": output_tokens,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": input_tokens + output_tokens,
+    }
+
+
+def _error(end: TurnEnd) -> dict[str, str]:
     code = end.error or "internal_error"
-    known = {"model_busy": "rate_limit_exceeded", "model_content_filtered": "invalid_prompt"}
-    return {"code": known.get(code, "server_error"), "message": user_message(code)}
-
-
-def _incomplete(end: TurnEnd) -> dict[str, Any]:
-    return {"reason": _INCOMPLETE.get(end.finish_reason or FinishReason.OTHER)}
+    return {"code": _ERROR_CODES.get(code, "server_error"), "message": user_message(code)}

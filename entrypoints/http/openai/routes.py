@@ -1,40 +1,49 @@
-"""All routes of ``/v1``, and ``/v1/models``: the one model that answers."""
+"""All routes of ``/v1``; here ``/v1/models``, the one model that answers."""
 
-from typing import Any, Final
+from http import HTTPStatus
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from entrypoints.http.documents import json_response
 from entrypoints.http.openai import conversations, response_routes
-from entrypoints.http.openai.conversations import answer
-from entrypoints.http.openai.services import guest_of, openai_of
+from entrypoints.http.openai.documents import ModelDocument, ModelListDocument
+from entrypoints.http.openai.services import ApiEndpoint, api_caller, openai_of
 from entrypoints.http.problems import BadRequest
 
 
 async def list_models(request: Request) -> Response:
-    """All of them: one."""
-    guest = guest_of(request)
-    document = {"object": "list", "data": [_model(openai_of(request).model.name)]}
-    return answer(document, guest.headers)
+    """``GET /v1/models``: a list of the one model."""
+    caller = api_caller(request)
+    model = ModelDocument(id=openai_of(request).model.name)
+    return json_response(ModelListDocument(data=[model]), headers=caller.headers)
 
 
-async def retrieve(request: Request) -> Response:
-    """The model of this name."""
-    guest = guest_of(request)
-    known = openai_of(request).model.name
-    if request.path_params["name"] != known:
+async def retrieve_model(request: Request) -> Response:
+    """``GET /v1/models/{name}``: the model, by its name."""
+    caller = api_caller(request)
+    name = openai_of(request).model.name
+    if request.path_params["name"] != name:
         raise BadRequest("model_not_found", "There is no model of this name.", field="model")
-    return answer(_model(known), guest.headers)
-
-
-def _model(name: str) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": 0, "owned_by": "privity"}
+    return json_response(ModelDocument(id=name), headers=caller.headers)
 
 
 ROUTES: Final = (
     *conversations.ROUTES,
     *response_routes.ROUTES,
-    Route("/v1/models", list_models, methods=["GET"]),
-    Route("/v1/models/{name:path}", retrieve, methods=["GET"]),
+    ApiEndpoint(
+        "/v1/models",
+        list_models,
+        "GET",
+        summary="List the one model that answers.",
+        answers={HTTPStatus.OK: [ModelListDocument]},
+    ),
+    ApiEndpoint(
+        "/v1/models/{name:path}",
+        retrieve_model,
+        "GET",
+        summary="Get the model by its name.",
+        answers={HTTPStatus.OK: [ModelDocument]},
+    ),
 )

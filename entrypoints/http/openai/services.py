@@ -1,15 +1,16 @@
-"""What the routes of ``/v1`` work with, and who may come here."""
+"""What the routes of ``/v1`` work with, and who may call them."""
 
 import hashlib
 from collections.abc import Mapping
-from typing import Final, Protocol, TypeVar
+from typing import ClassVar, Final, Protocol, TypeVar
 
 from attrs import frozen
 from starlette.requests import Request
 
 from domain.model.identifiers import Owner
-from entrypoints.http.authentication import Authenticator, HttpCaller
+from entrypoints.http.openai.documents import ErrorDocument
 from entrypoints.http.openai.streaming import Following
+from entrypoints.http.openapi import Endpoint
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.services import services_of
 from entrypoints.usecases.conversations import ForgetConversation, ReadHistory
@@ -22,15 +23,22 @@ from ports.clock import Clock
 from ports.errors import ClientKeyInvalid
 from ports.language_model import LanguageModel
 
-_Wanted = TypeVar("_Wanted")
-# "ck_" and 252 of the 256 random bits: the rest changes when a key is signed anew.
+_Service = TypeVar("_Service")
+# "ck_" and 252 of the 256 random bits: what follows changes when a key is re-issued.
 _DIGESTED_CHARACTERS: Final = 45
 
 
-class Resolver(Protocol):
-    """Gives what was wired: the container, seen from here."""
+class ApiEndpoint(Endpoint):
+    """A route of ``/v1``: it requires a client key as bearer, and has OpenAI's problems."""
 
-    def resolve(self, service_key: type[_Wanted]) -> _Wanted:
+    problem: ClassVar = ("application/json", ErrorDocument)
+    security: ClassVar = [{"clientKey": []}]
+
+
+class Resolver(Protocol):
+    """What this module needs of the container."""
+
+    def resolve(self, service_key: type[_Service]) -> _Service:
         """The one instance, or a new use case over it."""
         ...
 
@@ -40,7 +48,7 @@ class OpenAIServices:
     """One of each.
 
     Attributes:
-        allowed: digests of the keys that may come, in hexadecimal; empty lets every key of ours in.
+        allowed: digests of the client keys that may be used, in hexadecimal; empty allows all.
     """
 
     create_conversation: CreateConversation
@@ -61,7 +69,7 @@ class ApiCaller:
 
     Attributes:
         address: what limits are counted by.
-        headers: what hands out its key anew after a rotation.
+        headers: response headers that hand out the client key when it was re-issued.
     """
 
     owner: Owner
@@ -79,7 +87,8 @@ def openai_services(container: Resolver, allowed: frozenset[str]) -> OpenAIServi
         create_response=container.resolve(CreateResponse),
         stop_turn=container.resolve(StopTurn),
         following=Following(
-            follow=container.resolve(FollowTurn), unkept=container.resolve(EphemeralReply)
+            follow_turn=container.resolve(FollowTurn),
+            ephemeral_reply=container.resolve(EphemeralReply),
         ),
         model=container.resolve(LanguageModel),  # type: ignore[type-abstract]
         clock=container.resolve(Clock),  # type: ignore[type-abstract]
@@ -93,34 +102,29 @@ def openai_of(request: Request) -> OpenAIServices:
     return services
 
 
-def guest_of(request: Request) -> ApiCaller:
-    """Who is calling. Only a bearer counts, so no page of another site can call unasked.
+def api_caller(request: Request) -> ApiCaller:
+    """The caller. Only a bearer counts, so a page of another site cannot call with a cookie.
 
     Raises:
-        ClientKeyInvalid: no key, or none of ours.
-        BadRequest: ``client_key_not_allowed``, it is not on the operator's list.
+        ClientKeyInvalid: there is no bearer, or it is not a client key of this service.
+        BadRequest: ``client_key_not_allowed``, the key is not on the operator's list.
     """
     callers = services_of(request).callers
-    visitor = _shown(request, callers)
-    return ApiCaller(
-        owner=visitor.owner,
-        address=callers.address(request),
-        headers=callers.key_headers(visitor),
-    )
-
-
-def digest_of(client_key: str) -> str:
-    """What stands for a key on the operator's list; it stays the same when the key is re-issued."""
-    return hashlib.sha256(client_key[:_DIGESTED_CHARACTERS].encode()).hexdigest()
-
-
-def _shown(request: Request, callers: Authenticator) -> HttpCaller:
     authorization = request.headers.get("authorization")
-    visitor = callers.authenticate(request) if authorization is not None else None
-    if authorization is None or visitor is None:
+    caller = callers.authenticate(request) if authorization is not None else None
+    if authorization is None or caller is None:
         raise ClientKeyInvalid
     allowed = openai_of(request).allowed
     client_key = authorization.partition(" ")[2].strip()
-    if allowed and digest_of(client_key) not in allowed:
+    if allowed and key_digest(client_key) not in allowed:
         raise BadRequest("client_key_not_allowed", "This client key may not be used as an API key.")
-    return visitor
+    return ApiCaller(
+        owner=caller.owner,
+        address=callers.address(request),
+        headers=callers.key_headers(caller),
+    )
+
+
+def key_digest(client_key: str) -> str:
+    """What the operator's list has for a key; it stays the same when the key is re-issued."""
+    return hashlib.sha256(client_key[:_DIGESTED_CHARACTERS].encode()).hexdigest()

@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import frozen
 
-from domain.model.identifiers import Owner, SessionId
+from domain.model.identifiers import ConversationRef, Owner, TurnRef
 from domain.model.message import Part
 from domain.model.piece import NumberedPiece, assemble_parts
 from domain.model.turn import Outcome, Turn, TurnEnd
@@ -20,70 +20,62 @@ from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.open_turn import Started
 from ports.clock import Clock
 from ports.errors import PortError
-from ports.turn_log import LogEntry
+from ports.turn_log import Batch
 
 _HEARTBEAT_EVERY: Final = timedelta(seconds=4)
 
-Entries = AsyncGenerator[Sequence[LogEntry], None]
-"""What a turn says, as it comes, the end last; empty ones while it says nothing."""
+Batches = AsyncGenerator[Batch, None]
+"""The batches of a turn as they come, until its end; empty ones while the model is silent."""
 
 
 @frozen(kw_only=True)
 class Following:
-    """Tells what a turn says, whether it is kept or not."""
+    """The batches of a turn, whether it is stored or not."""
 
-    follow: FollowTurn
-    unkept: EphemeralReply
+    follow_turn: FollowTurn
+    ephemeral_reply: EphemeralReply
 
-    async def stored(self, owner: Owner, session_id: SessionId, turn: Turn) -> Entries:
-        """The entries of a turn that is stored."""
-        following = self.follow.entries(owner, session_id, turn.id, _HEARTBEAT_EVERY)
+    async def stored(self, ref: ConversationRef, turn: Turn) -> Batches:
+        """The batches of a stored turn; a port that fails ends it as failed."""
+        batches = self.follow_turn.batches(TurnRef(ref, turn.id), _HEARTBEAT_EVERY)
         try:
-            async with aclosing(following):
-                async for entries in following:
-                    yield entries
+            async with aclosing(batches):
+                async for batch in batches:
+                    yield batch
         except PortError as error:
-            yield (TurnEnd(outcome=Outcome.FAILED, error=problem_of(error).code),)
+            yield Batch(end=TurnEnd(outcome=Outcome.FAILED, error=problem_of(error).code))
 
-    async def ephemeral(self, owner: Owner, new: ResponseRequest) -> tuple[Started, Entries]:
-        """A turn of which nothing is kept, and its entries.
+    async def ephemeral(self, owner: Owner, new: ResponseRequest) -> tuple[Started, Batches]:
+        """A turn that is not stored, and its batches.
 
         Raises:
-            DomainError, PortError: see ``EphemeralReply``; the model was not asked.
+            DomainError, PortError: see ``EphemeralReply``; the model was not called.
         """
-        started = await self.unkept.prepare(owner, new)
-        return started, _one_by_one(await self.unkept.start(started, new, _HEARTBEAT_EVERY))
+        started = await self.ephemeral_reply.prepare(owner, new)
+        return started, await self.ephemeral_reply.start(started, new, _HEARTBEAT_EVERY)
 
 
-async def _one_by_one(entries: AsyncGenerator[LogEntry | None, None]) -> Entries:
-    async with aclosing(entries) as coming:
-        async for entry in coming:
-            yield () if entry is None else (entry,)
-
-
-async def streamed(
-    entries: Entries, events: ResponseEvents, clock: Clock
+async def event_stream(
+    batches: Batches, events: ResponseEvents, clock: Clock
 ) -> AsyncGenerator[bytes, None]:
     """The response as events."""
-    yield events.beginning() or HEARTBEAT
-    async with aclosing(entries) as coming:
-        async for some in coming:
-            yield _rendered(some, events, clock) or HEARTBEAT
+    yield events.start() or HEARTBEAT
+    async with aclosing(batches):
+        async for batch in batches:
+            yield _rendered(batch, events, clock) or HEARTBEAT
 
 
-async def awaited(entries: Entries) -> tuple[Sequence[Part], TurnEnd]:
-    """What the model said, and how the turn ended."""
-    heard: list[LogEntry] = []
-    async with aclosing(entries) as coming:
-        async for some in coming:
-            heard += some
-    pieces = [entry.piece for entry in heard if isinstance(entry, NumberedPiece)]
-    end = next(entry for entry in heard if isinstance(entry, TurnEnd))
-    return assemble_parts(pieces), end
+async def collect(batches: Batches) -> tuple[Sequence[Part], TurnEnd]:
+    """The parts that the model wrote, and the end of the turn."""
+    pieces: list[NumberedPiece] = []
+    async with aclosing(batches):
+        async for batch in batches:
+            pieces += batch.pieces
+            if batch.end is not None:
+                return assemble_parts(numbered.piece for numbered in pieces), batch.end
+    raise AssertionError("a turn has an end")
 
 
-def _rendered(entries: Sequence[LogEntry], events: ResponseEvents, clock: Clock) -> bytes:
-    return b"".join(
-        events.ending(entry, clock.now()) if isinstance(entry, TurnEnd) else events.of(entry)
-        for entry in entries
-    )
+def _rendered(batch: Batch, events: ResponseEvents, clock: Clock) -> bytes:
+    pieces = b"".join(map(events.piece, batch.pieces))
+    return pieces if batch.end is None else pieces + events.end(batch.end, clock.now())

@@ -1,17 +1,16 @@
 """The chat page: ``GET /`` and the files it and the widget are made of."""
 
+from http import HTTPStatus
 from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from entrypoints.http.openapi import Endpoint
 from entrypoints.http.page.assets import FILES, PAGE
 from entrypoints.http.services import services_of
 
-_UNCHANGED: Final = 304
-_NOT_FOUND: Final = 404
 _POLICY: Final = (
     f"default-src 'none'; script-src 'self'; style-src '{PAGE.style_hash}'; connect-src 'self'; "
     "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
@@ -33,15 +32,28 @@ async def page_file(request: Request) -> Response:
     """``GET /page/{name}``: a file of the page or the widget; 304 when the browser's is right."""
     file = FILES.get(request.path_params["name"])
     if file is None:
-        raise HTTPException(_NOT_FOUND)
+        raise HTTPException(HTTPStatus.NOT_FOUND)
     # Without Vary a copy kept for this site would be shown to an embedding one, and refused there.
     headers = {"cache-control": "no-cache", "etag": file.tag, "vary": "Origin"}
     if file.tag in request.headers.get("if-none-match", ""):
-        return Response(status_code=_UNCHANGED, headers=headers)
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return Response(file.content, media_type=file.media_type, headers=headers)
 
 
 ROUTES: Final = (
-    Route("/", front_page, methods=["GET"]),
-    Route("/page/{name}", page_file, methods=["GET"]),
+    Endpoint(
+        "/",
+        front_page,
+        "GET",
+        summary="The chat page, for people.",
+        answers={HTTPStatus.OK: ["text/html"]},
+    ),
+    Endpoint(
+        "/page/{name}",
+        page_file,
+        "GET",
+        summary="A file of the chat page or of the widget.",
+        answers={HTTPStatus.OK: ["*/*"], HTTPStatus.NOT_MODIFIED: []},
+        headers=["If-None-Match"],
+    ),
 )

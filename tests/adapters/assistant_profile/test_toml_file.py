@@ -9,7 +9,7 @@ from adapters.assistant_profile.toml_file import NEUTRAL, ProfileProblem, load_a
 from domain.model.message import Usage
 
 EXAMPLE = Path(__file__).parents[3] / "assistant.example.toml"
-WHOLE = 'system_prompt = "Be kind."\n[welcome]\nen = "Hello!"\n'
+MINIMAL = 'system_prompt = "Be kind."\n[welcome]\nen = "Hello!"\n'
 
 
 def problems_of(path: Path) -> list[str]:
@@ -24,7 +24,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "assistant.toml"
 
 
-def test_the_example_can_be_used_as_it_is() -> None:
+def test_the_example_file_is_valid() -> None:
     assistant = load_assistant(EXAMPLE).assistant()
 
     usage = Usage(input_tokens=1_000_000, output_tokens=2_000_000)
@@ -33,12 +33,12 @@ def test_the_example_can_be_used_as_it_is() -> None:
     assert assistant.cost_of("some-model", usage) == Decimal("1.35")
 
 
-def test_without_a_file_the_assistant_is_neutral() -> None:
+def test_without_a_file_the_profile_is_neutral() -> None:
     assert load_assistant(None).assistant() is NEUTRAL
 
 
-def test_prices_may_be_left_out(file: Path) -> None:
-    file.write_text(WHOLE, "utf-8")
+def test_prices_are_optional(file: Path) -> None:
+    file.write_text(MINIMAL, "utf-8")
 
     assistant = load_assistant(file).assistant()
 
@@ -47,15 +47,15 @@ def test_prices_may_be_left_out(file: Path) -> None:
 
 
 @pytest.mark.parametrize("price", ["0.15", "1", '"0.15"', "0"])
-def test_a_price_may_be_a_number_or_a_text(file: Path, price: str) -> None:
-    file.write_text(f"{WHOLE}[prices.m]\ninput = {price}\noutput = 1\n", "utf-8")
+def test_a_price_may_be_a_number_or_a_string(file: Path, price: str) -> None:
+    file.write_text(f"{MINIMAL}[prices.m]\ninput = {price}\noutput = 1\n", "utf-8")
 
-    known = load_assistant(file).assistant().prices["m"]
+    parsed = load_assistant(file).assistant().prices["m"]
 
-    assert (known.input, known.output) == (Decimal(price.strip('"')), Decimal(1))
+    assert (parsed.input, parsed.output) == (Decimal(price.strip('"')), Decimal(1))
 
 
-def test_every_problem_is_told_at_once(file: Path) -> None:
+def test_all_problems_are_reported_at_once(file: Path) -> None:
     document = """
         system_prompt = " "
         colour = "blue"
@@ -68,11 +68,11 @@ def test_every_problem_is_told_at_once(file: Path) -> None:
     file.write_text(document, "utf-8")
 
     assert problems_of(file) == [
-        "colour is not known.",
-        "system_prompt must be a text.",
-        "welcome.english_please is no language tag.",
-        "welcome.fi must be a text.",
-        'prices."m" must have input and output, in money per million tokens.',
+        "colour is not a known key.",
+        "system_prompt must be a non-empty string.",
+        "welcome.english_please is not a language tag.",
+        "welcome.fi must be a non-empty string.",
+        'prices."m" must have input and output: non-negative prices per million tokens.',
     ]
 
 
@@ -82,11 +82,11 @@ def test_every_problem_is_told_at_once(file: Path) -> None:
         ('system_prompt = "a"', "welcome must be a table"),
         ('system_prompt = "a"\nwelcome = "b"', "welcome must be a table"),
         ('system_prompt = "a"\n[welcome]', "welcome must be a table"),
-        ('system_prompt = 1\n[welcome]\nen = "b"', "system_prompt must be a text."),
+        ('system_prompt = 1\n[welcome]\nen = "b"', "system_prompt must be a non-empty string."),
         ('prices = 1\nsystem_prompt = "a"\n[welcome]\nen = "b"', "prices must be a table."),
     ],
 )
-def test_a_wrong_shape_is_told(file: Path, document: str, problem: str) -> None:
+def test_a_value_of_the_wrong_type_is_reported(file: Path, document: str, problem: str) -> None:
     file.write_text(document, "utf-8")
 
     assert len(problems_of(file)) == 1
@@ -94,17 +94,17 @@ def test_a_wrong_shape_is_told(file: Path, document: str, problem: str) -> None:
 
 
 @pytest.mark.parametrize("price", ["-1", "nan", "inf", '"much"', "true", '""', "[1]"])
-def test_a_price_that_is_none_is_refused(file: Path, price: str) -> None:
-    file.write_text(f"{WHOLE}[prices.m]\ninput = {price}\noutput = 1\n", "utf-8")
+def test_an_invalid_price_is_refused(file: Path, price: str) -> None:
+    file.write_text(f"{MINIMAL}[prices.m]\ninput = {price}\noutput = 1\n", "utf-8")
 
     assert len(problems_of(file)) == 1
 
 
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [(b"= no", "the file is not TOML."), (b"\xff\xfe", "the file is not TOML.")],
+    [(b"= no", "the file is not valid TOML."), (b"\xff\xfe", "the file is not valid TOML.")],
 )
-def test_a_file_that_is_no_toml_is_refused(file: Path, content: bytes, problem: str) -> None:
+def test_a_file_that_is_not_toml_is_refused(file: Path, content: bytes, problem: str) -> None:
     file.write_bytes(content)
 
     assert problems_of(file) == [problem]

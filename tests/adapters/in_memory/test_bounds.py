@@ -9,7 +9,7 @@ from adapters.in_memory.conversation_store import InMemoryConversationStore, con
 from adapters.in_memory.turn_log import InMemoryTurnLog
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound, ConversationTooLarge
-from domain.model.identifiers import SessionId, TurnId
+from domain.model.identifiers import ConversationRef, SessionId, TurnId, TurnRef
 from domain.model.limits import MAX_CONVERSATION_BYTES
 from domain.model.message import ReasoningPart, ToolCallPart, ToolResultPart, UnknownPart
 from ports.errors import TurnLogNotFound
@@ -47,7 +47,7 @@ class Memory:
         found = []
         for number in numbers:
             try:
-                await self.store.load(OWNER, named(number))
+                await self.store.load(ConversationRef(OWNER, named(number)))
             except ConversationNotFound:
                 continue
             found.append(number)
@@ -72,8 +72,10 @@ async def test_the_longest_idle_conversation_leaves_first() -> None:
 
 async def test_a_conversation_that_is_used_is_not_idle() -> None:
     memory = await filled(3)
-    await memory.store.load(OWNER, named(1))
-    await memory.store.update(OWNER, named(2), lambda known: evolve(known, locale="fi"))
+    await memory.store.load(ConversationRef(OWNER, named(1)))
+    await memory.store.update(
+        ConversationRef(OWNER, named(2)), lambda known: evolve(known, locale="fi")
+    )
 
     await memory.store.create(OWNER, one(4))
 
@@ -83,7 +85,7 @@ async def test_a_conversation_that_is_used_is_not_idle() -> None:
 async def test_a_stranger_who_looks_keeps_nothing_in_use() -> None:
     memory = await filled(3)
     with pytest.raises(ConversationNotFound):
-        await memory.store.load(STRANGER, named(1))
+        await memory.store.load(ConversationRef(STRANGER, named(1)))
 
     await memory.store.create(OWNER, one(4))
 
@@ -92,19 +94,22 @@ async def test_a_stranger_who_looks_keeps_nothing_in_use() -> None:
 
 async def test_the_log_leaves_with_its_conversation() -> None:
     memory = await filled(2)
-    before = await memory.log.silence(OWNER, named(1), turn_id(1))
+    before = await memory.log.silence(TurnRef(ConversationRef(OWNER, named(1)), turn_id(1)))
 
     await memory.store.create(OWNER, one(3))
 
     assert before == timedelta()
     with pytest.raises(TurnLogNotFound):
-        await memory.log.silence(OWNER, named(1), turn_id(1))
-    assert await memory.log.silence(OWNER, named(2), TurnId(turn_id(2))) == timedelta()
+        await memory.log.silence(TurnRef(ConversationRef(OWNER, named(1)), turn_id(1)))
+    assert (
+        await memory.log.silence(TurnRef(ConversationRef(OWNER, named(2)), TurnId(turn_id(2))))
+        == timedelta()
+    )
 
 
 async def test_what_was_forgotten_makes_room() -> None:
     memory = await filled(3)
-    await memory.store.forget(OWNER, named(3))
+    await memory.store.forget(ConversationRef(OWNER, named(3)))
 
     await memory.store.create(OWNER, one(4))
 
@@ -116,7 +121,7 @@ async def test_a_conversation_that_grows_makes_others_leave_and_never_itself() -
 
     for _ in range(10):
         await memory.store.update(
-            OWNER, named(1), lambda known: with_user_message(known, "x" * 1_000)
+            ConversationRef(OWNER, named(1)), lambda known: with_user_message(known, "x" * 1_000)
         )
 
     assert await memory.kept(1, 2, 3) == [1]
@@ -128,9 +133,9 @@ async def test_a_conversation_at_its_bound_takes_no_further_turn() -> None:
     await memory.store.create(OWNER, long)
 
     with pytest.raises(ConversationTooLarge):
-        await memory.store.update(OWNER, named(900), with_question)
+        await memory.store.update(ConversationRef(OWNER, named(900)), with_question)
 
-    assert (await memory.store.load(OWNER, named(900))).turn is None
+    assert (await memory.store.load(ConversationRef(OWNER, named(900)))).turn is None
 
 
 @pytest.mark.parametrize(

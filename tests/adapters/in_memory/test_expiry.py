@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from adapters.in_memory.conversation_store import InMemoryConversationStore
 from adapters.in_memory.expiries import Expiries
 from adapters.in_memory.turn_log import InMemoryTurnLog
-from domain.model.identifiers import SessionId
+from domain.model.identifiers import ConversationRef, SessionId, TurnRef
 from domain.model.message import TextPart
 from domain.model.piece import TextPiece
 from ports.errors import TurnLogNotFound
@@ -54,16 +54,18 @@ class Memory:
         conversation = with_question(a_conversation(id=session_id), f"{SECRET} {number}")
         await self.store.create(OWNER, conversation)
         pieces = numbered(f"{SECRET} {number}")
-        await self.log.append(OWNER, session_id, turn_of(conversation), pieces)
+        await self.log.append(ConversationRef(OWNER, session_id), turn_of(conversation), pieces)
         if ends:
-            await self.store.update(OWNER, session_id, answering(number=1))
-            await self.log.end(OWNER, session_id, turn_of(conversation), END)
+            await self.store.update(ConversationRef(OWNER, session_id), answering(number=1))
+            await self.log.end(ConversationRef(OWNER, session_id), turn_of(conversation), END)
 
     async def logged(self, *numbers: int) -> list[int]:
         found = []
         for number in numbers:
             try:
-                await self.log.read(OWNER, named(number), turn_id(), 0, AT_ONCE)
+                await self.log.read(
+                    TurnRef(ConversationRef(OWNER, named(number)), turn_id()), 0, AT_ONCE
+                )
             except TurnLogNotFound:
                 continue
             found.append(number)
@@ -86,12 +88,16 @@ async def test_what_is_in_use_stays() -> None:
     await memory.talk(1)
     await memory.talk(2)
     memory.clock.advance(DAY / 2)
-    await memory.store.update(OWNER, named(1), asking("Still there?", 2, at=NOON + DAY / 2))
+    await memory.store.update(
+        ConversationRef(OWNER, named(1)), asking("Still there?", 2, at=NOON + DAY / 2)
+    )
     memory.clock.advance(DAY / 2)
     await memory.store.create(OWNER, a_conversation(id=named(99)))
 
     assert alive(TextPart) == 1
-    assert (await memory.store.load(OWNER, named(1))).messages[0].text == f"{SECRET} 1"
+    assert (await memory.store.load(ConversationRef(OWNER, named(1)))).messages[
+        0
+    ].text == f"{SECRET} 1"
 
 
 async def test_a_minute_after_its_end_a_log_is_dropped_with_the_next_that_opens() -> None:

@@ -1,4 +1,4 @@
-"""How long a model's server is waited for, and when it is asked again."""
+"""How long the client waits for a model's server, and when it retries."""
 
 import asyncio
 import socket
@@ -16,115 +16,115 @@ from ports.language_model import (
     ModelUnavailable,
 )
 from tests.support.clocks import NOON, HastyClock
-from tests.support.model_client import PROMPT, SHORT, model_at, patience, said_by
+from tests.support.model_client import PROMPT, SHORT, collect_reply, model_at, timeouts
 from tests.support.model_server import (
-    Play,
+    ModelResponse,
     a_reply,
+    an_error,
     delta,
     model_server,
-    refusal,
 )
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-async def test_a_busy_or_broken_server_is_asked_twice_more(status: int) -> None:
-    failing, clock = refusal(status, message="later"), HastyClock()
+async def test_a_request_to_a_busy_or_failing_server_is_retried_twice(status: int) -> None:
+    error, clock = an_error(status, message="later"), HastyClock()
     async with (
-        model_server(failing, failing, a_reply("Hi")) as server,
+        model_server(error, error, a_reply("Hi")) as server,
         model_at(server.url, clock=clock) as model,
     ):
-        said = await said_by(model)
+        reply = await collect_reply(model)
 
-    assert said[0] == TextPiece("Hi")
+    assert reply[0] == TextPiece("Hi")
     assert clock.now() - NOON == timedelta(seconds=2.5)
 
 
 @pytest.mark.parametrize(("status", "expected"), [(429, ModelBusy), (502, ModelUnavailable)])
-async def test_a_server_that_stays_busy_or_broken_is_an_error(
+async def test_a_server_that_stays_busy_or_failing_is_an_error(
     status: int, expected: type[ModelError]
 ) -> None:
     async with (
-        model_server(*[refusal(status, message="later")] * 4) as server,
+        model_server(*[an_error(status, message="later")] * 4) as server,
         model_at(server.url) as model,
     ):
         with pytest.raises(expected):
-            await said_by(model)
+            await collect_reply(model)
 
     assert len(server.bodies) == 3
 
 
-@pytest.mark.parametrize("told", ["7", format_datetime(NOON + timedelta(seconds=7), usegmt=True)])
-async def test_a_server_that_says_when_to_come_back_is_heard(told: str) -> None:
+@pytest.mark.parametrize("value", ["7", format_datetime(NOON + timedelta(seconds=7), usegmt=True)])
+async def test_the_pause_before_a_retry_follows_retry_after(value: str) -> None:
     clock = HastyClock()
-    busy = refusal(429, headers={"retry-after": told}, message="later")
+    busy = an_error(429, headers={"retry-after": value}, message="later")
     async with (
         model_server(busy, a_reply("Hi")) as server,
         model_at(server.url, clock=clock) as model,
     ):
-        await said_by(model)
+        await collect_reply(model)
 
     assert clock.now() - NOON == timedelta(seconds=7)
 
 
-async def test_a_wait_that_is_too_long_is_passed_on_to_the_caller() -> None:
-    busy = refusal(429, headers={"retry-after": "3600"}, message="later")
+async def test_a_retry_after_beyond_the_timeout_is_raised_to_the_caller() -> None:
+    busy = an_error(429, headers={"retry-after": "3600"}, message="later")
     async with model_server(busy) as server, model_at(server.url) as model:
         with pytest.raises(ModelBusy) as caught:
-            await said_by(model)
+            await collect_reply(model)
 
     assert caught.value.retry_after == timedelta(hours=1)
     assert len(server.bodies) == 1
 
 
 @pytest.fixture
-def deaf() -> Iterator[str]:
-    """A port that takes no connection: the queue of those who wait is full."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as listening:
-        address = listening.getsockname()
-        waiting = [socket.socket() for _ in range(4)]
-        for one in waiting:
-            one.setblocking(False)
-            one.connect_ex(address)
+def unaccepting_url() -> Iterator[str]:
+    """A port whose backlog is full, so that no further connection is accepted."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        address = listener.getsockname()
+        clients = [socket.socket() for _ in range(4)]
+        for client in clients:
+            client.setblocking(False)
+            client.connect_ex(address)
         yield f"http://127.0.0.1:{address[1]}/v1"
-        for one in waiting:
-            one.close()
+        for client in clients:
+            client.close()
 
 
-async def test_a_connection_that_does_not_come_is_not_waited_for(deaf: str) -> None:
-    async with model_at(deaf, patience(connect=SHORT)) as model:
+async def test_the_connect_timeout_ends_in_model_unavailable(unaccepting_url: str) -> None:
+    async with model_at(unaccepting_url, timeouts(connect=SHORT)) as model:
         with pytest.raises(ModelUnavailable):
-            await said_by(model)
+            await collect_reply(model)
 
 
-async def test_a_server_that_is_not_there_is_unavailable() -> None:
+async def test_a_refused_connection_ends_in_model_unavailable() -> None:
     async with model_server() as server:
         url = server.url
     async with model_at(url) as model:
         with pytest.raises(ModelUnavailable):
-            await said_by(model)
+            await collect_reply(model)
 
 
-@pytest.mark.parametrize("parts", [(), (b": ping\n\n",), (delta(role="assistant"),)])
-async def test_the_first_piece_is_waited_for_within_bounds(parts: tuple[bytes, ...]) -> None:
+@pytest.mark.parametrize("chunks", [(), (b": ping\n\n",), (delta(role="assistant"),)])
+async def test_the_wait_for_the_first_piece_is_limited(chunks: tuple[bytes, ...]) -> None:
     async with (
-        model_server(Play(parts=parts, stays_open=True)) as server,
-        model_at(server.url, patience(first_piece=SHORT)) as model,
+        model_server(ModelResponse(chunks=chunks, hangs=True)) as server,
+        model_at(server.url, timeouts(first_piece=SHORT)) as model,
     ):
         with pytest.raises(ModelTimedOut):
-            await said_by(model)
-        await server.left.wait()
+            await collect_reply(model)
+        await server.disconnected.wait()
 
     assert len(server.bodies) == 1
 
 
-async def test_a_silence_between_two_pieces_has_its_bound() -> None:
+async def test_the_silence_between_two_pieces_is_limited() -> None:
     async with (
-        model_server(Play(parts=(delta(content="Hel"),), stays_open=True)) as server,
-        model_at(server.url, patience(silence=SHORT)) as model,
+        model_server(ModelResponse(chunks=(delta(content="Hel"),), hangs=True)) as server,
+        model_at(server.url, timeouts(silence=SHORT)) as model,
     ):
         reply = model.reply(PROMPT)
         assert await anext(reply) == TextPiece("Hel")
         async with asyncio.timeout(20):
             with pytest.raises(ModelTimedOut):
                 await anext(reply)
-            await server.left.wait()
+            await server.disconnected.wait()

@@ -1,4 +1,4 @@
-"""What a caller wishes for one reply reaches the model's server, and no more than that."""
+"""The options of one reply in the request to the model's server."""
 
 import json
 from collections.abc import Set
@@ -17,26 +17,26 @@ LOOK = Tool(name="look", parameters='{"type":"object"}', description="Looks.", s
 CALL = ToolCallPart(call_id="c1", name="look", arguments="{}")
 
 
-def sent(options: ReplyOptions, without: Set[str] = frozenset()) -> dict[str, Any]:
+def sent(options: ReplyOptions, rejected: Set[str] = frozenset()) -> dict[str, Any]:
     body: dict[str, Any] = json.loads(
-        request_body(evolve(PROMPT, options=options), "small-1", without)
+        request_body(evolve(PROMPT, options=options), "small-1", rejected)
     )
     return body
 
 
-def spoken(*parts: Part) -> list[dict[str, Any]]:
+def chat(*parts: Part) -> list[dict[str, Any]]:
     messages = (a_message(1), a_message(2, role=Role.ASSISTANT, parts=parts))
-    asked = json.loads(request_body(evolve(PROMPT, messages=messages), "small-1"))
-    return list(asked["messages"][2:])
+    body = json.loads(request_body(evolve(PROMPT, messages=messages), "small-1"))
+    return list(body["messages"][2:])
 
 
-def test_without_wishes_nothing_is_added() -> None:
+def test_default_options_add_nothing() -> None:
     assert set(sent(ReplyOptions())) == {
         "model", "messages", "stream", "store", "stream_options", "max_tokens"
     }  # fmt: skip
 
 
-def test_tools_are_sent_as_they_were_given() -> None:
+def test_tools_are_sent_with_all_their_members() -> None:
     function = {
         "name": "look",
         "description": "Looks.",
@@ -49,17 +49,17 @@ def test_tools_are_sent_as_they_were_given() -> None:
     assert (body["tool_choice"], body["parallel_tool_calls"]) == ("required", False)
 
 
-def test_one_tool_may_be_chosen() -> None:
+def test_a_choice_of_one_tool_names_its_function() -> None:
     choice = sent(ReplyOptions(tools=(LOOK,), tool_choice="=look"))["tool_choice"]
 
     assert choice == {"type": "function", "function": {"name": "look"}}
 
 
-def test_a_choice_without_tools_is_not_sent() -> None:
+def test_a_tool_choice_without_tools_is_not_sent() -> None:
     assert "tool_choice" not in sent(ReplyOptions(tool_choice="auto", parallel_tool_calls=True))
 
 
-def test_numbers_and_format_are_sent() -> None:
+def test_sampling_parameters_and_response_format_are_sent() -> None:
     body = sent(ReplyOptions(temperature=0, top_p=0.5, format='{"type":"json_object"}'))
 
     assert (body["temperature"], body["top_p"]) == (0, 0.5)
@@ -67,29 +67,29 @@ def test_numbers_and_format_are_sent() -> None:
 
 
 @pytest.mark.parametrize("name", ["reasoning_effort", "verbosity", "parallel_tool_calls"])
-def test_a_hint_that_a_server_refuses_is_left_out(name: str) -> None:
+def test_an_optional_parameter_that_the_server_rejects_is_not_sent(name: str) -> None:
     options = ReplyOptions(tools=(LOOK,), effort="low", verbosity="low", parallel_tool_calls=True)
-    complaint = f'{{"error":"unknown parameter \'{name}\'"}}'.encode()
+    error_body = f'{{"error":"unknown parameter \'{name}\'"}}'.encode()
 
     assert name in sent(options)
-    assert rejected_parameter(400, complaint, frozenset()) == name
+    assert rejected_parameter(400, error_body, frozenset()) == name
     assert name not in sent(options, {name})
 
 
-def test_a_temperature_that_a_server_refuses_is_not_left_out() -> None:
+def test_a_rejected_temperature_is_an_error_rather_than_dropped() -> None:
     assert rejected_parameter(400, b"unknown parameter 'temperature'", frozenset()) is None
 
 
 @pytest.mark.parametrize(
-    ("output", "heard"), [('"found"', "found"), ('{"x":1}', '{"x":1}'), ("1", "1")]
+    ("output", "content"), [('"found"', "found"), ('{"x":1}', '{"x":1}'), ("1", "1")]
 )
-def test_a_result_that_is_text_is_sent_without_quotes(output: str, heard: str) -> None:
-    said = spoken(CALL, ToolResultPart(call_id="c1", output=output))
+def test_a_result_that_is_a_json_string_is_sent_without_quotes(output: str, content: str) -> None:
+    messages = chat(CALL, ToolResultPart(call_id="c1", output=output))
 
-    assert said[1]["content"] == heard
+    assert messages[1]["content"] == content
 
 
-def test_a_result_whose_call_was_left_out_is_not_sent() -> None:
-    said = spoken(TextPart("Wait."), ToolResultPart(call_id="c1", output="1"))
+def test_a_result_without_its_call_is_not_sent() -> None:
+    messages = chat(TextPart("Wait."), ToolResultPart(call_id="c1", output="1"))
 
-    assert said == [{"role": "assistant", "content": "Wait."}]
+    assert messages == [{"role": "assistant", "content": "Wait."}]

@@ -1,4 +1,4 @@
-"""Reading the chunks of a streamed reply."""
+"""Turning the chunks of a streamed reply into pieces."""
 
 from itertools import pairwise
 
@@ -23,7 +23,7 @@ WHOLE = b"".join(
         DONE,
     )
 )
-SAID = [ReasoningPiece("Hm"), TextPiece("Grüße 🙂"), TextPiece("\n\n")]
+PIECES = [ReasoningPiece("Hm"), TextPiece("Grüße 🙂"), TextPiece("\n\n")]
 
 
 def read(*chunks: bytes) -> tuple[list[Piece], ModelFinished]:
@@ -34,25 +34,25 @@ def read(*chunks: bytes) -> tuple[list[Piece], ModelFinished]:
 
 @settings(max_examples=100, deadline=None)
 @given(cuts=st.sets(st.integers(0, len(WHOLE))))
-def test_it_does_not_matter_where_the_network_cuts(cuts: set[int]) -> None:
-    places = sorted({0, len(WHOLE), *cuts})
-    chunks = [WHOLE[start:end] for start, end in pairwise(places)]
+def test_pieces_do_not_depend_on_where_the_network_cuts(cuts: set[int]) -> None:
+    offsets = sorted({0, len(WHOLE), *cuts})
+    chunks = [WHOLE[start:end] for start, end in pairwise(offsets)]
 
     pieces, last = read(*chunks)
 
-    assert pieces == SAID
+    assert pieces == PIECES
     assert last.usage == Usage(input_tokens=3, output_tokens=4)
 
 
 @pytest.mark.parametrize(
-    "changed", [WHOLE.replace(b"\n", b"\r\n"), WHOLE.replace(b"data: ", b"data:")]
+    "variant", [WHOLE.replace(b"\n", b"\r\n"), WHOLE.replace(b"data: ", b"data:")]
 )
-def test_other_ways_to_write_events_are_understood(changed: bytes) -> None:
-    assert read(changed)[0] == SAID
+def test_other_spellings_of_events_are_understood(variant: bytes) -> None:
+    assert read(variant)[0] == PIECES
 
 
 @pytest.mark.parametrize(
-    ("told", "reason"),
+    ("value", "reason"),
     [
         ("stop", FinishReason.STOP),
         ("length", FinishReason.LENGTH),
@@ -62,23 +62,23 @@ def test_other_ways_to_write_events_are_understood(changed: bytes) -> None:
         ("something_new", FinishReason.OTHER),
     ],
 )
-def test_finish_reasons_are_told_in_our_words(told: str, reason: FinishReason) -> None:
-    assert read(delta(content="Hi"), finished(told), DONE)[1].reason is reason
+def test_finish_reasons_are_translated(value: str, reason: FinishReason) -> None:
+    assert read(delta(content="Hi"), finished(value), DONE)[1].reason is reason
 
 
-def test_an_end_without_a_reason_is_an_end() -> None:
+def test_done_without_a_finish_reason_ends_the_reply() -> None:
     assert read(delta(content="Hi"), DONE)[1] == ModelFinished(reason=FinishReason.OTHER)
 
 
-def test_nothing_is_heard_after_the_end() -> None:
+def test_chunks_after_done_are_ignored() -> None:
     assert read(delta(content="Hi"), DONE, delta(content="again"))[0] == [TextPiece("Hi")]
 
 
-def test_a_refusal_in_words_is_what_the_model_said() -> None:
+def test_a_refusal_is_part_of_the_text() -> None:
     assert read(delta(refusal="No."), finished())[0] == [TextPiece("No.")]
 
 
-def test_thoughts_are_read_under_both_names() -> None:
+def test_reasoning_is_read_under_both_names() -> None:
     pieces, _ = read(delta(reasoning="a"), delta(reasoning_content="b"), finished())
 
     assert pieces == [ReasoningPiece("a"), ReasoningPiece("b")]
@@ -93,7 +93,7 @@ def piece(call_id: str, arguments: str, name: str = "look") -> ToolCallPiece:
     return ToolCallPiece(call_id=call_id, name=name, arguments=arguments)
 
 
-def test_tool_calls_are_told_apart_by_their_index() -> None:
+def test_tool_calls_are_distinguished_by_index() -> None:
     pieces, _ = read(
         call(0, "a", "look", ""),
         call(1, "b", "look", "{"),
@@ -112,7 +112,7 @@ def test_tool_calls_are_told_apart_by_their_index() -> None:
     ]
 
 
-def test_tool_calls_that_all_have_one_index_are_told_apart_by_their_ids() -> None:
+def test_tool_calls_with_the_same_index_are_distinguished_by_id() -> None:
     pieces, _ = read(call(0, "a", "look", "{}"), call(0, "b", "find", "{}"), finished())
 
     assert pieces == [piece("a", "{}"), piece("b", "{}", "find")]
@@ -122,12 +122,12 @@ def test_a_tool_call_without_an_id_gets_one() -> None:
     pieces, _ = read(call(0, None, "look", "{"), call(0, "", None, "}"), finished())
 
     assert isinstance(pieces[0], ToolCallPiece)
-    own = pieces[0].call_id
-    assert own
-    assert pieces == [piece(own, "{"), piece(own, "}")]
+    call_id = pieces[0].call_id
+    assert call_id
+    assert pieces == [piece(call_id, "{"), piece(call_id, "}")]
 
 
-def test_unknown_members_and_empty_chunks_do_no_harm() -> None:
+def test_unknown_members_and_empty_chunks_are_ignored() -> None:
     odd = event({"id": "1", "object": "x", "choices": None, "usage": None, "new": [1]})
 
-    assert read(odd, b"data:\n\n", WHOLE)[0] == SAID
+    assert read(odd, b"data:\n\n", WHOLE)[0] == PIECES

@@ -1,6 +1,4 @@
-"""What servers send that is not by the book: understood where it can be, never fatal to a whole
-reply.
-"""
+"""Streams that deviate from the standard: read leniently, and never fatal to a complete reply."""
 
 from itertools import pairwise
 from typing import Any
@@ -22,7 +20,7 @@ from domain.model.piece import (
 from ports.language_model import ModelError
 from tests.support.model_server import DONE, delta, event, finished, used
 
-LONE = "\ufffd"
+FFFD = "\ufffd"
 
 
 def read(*chunks: bytes) -> tuple[list[Piece], ModelFinished]:
@@ -31,50 +29,50 @@ def read(*chunks: bytes) -> tuple[list[Piece], ModelFinished]:
     return [*pieces, *stream.end()], stream.finish()
 
 
-def more(arguments: str, name: str | None = None, **members: Any) -> bytes:
+def call(arguments: str, name: str | None = None, **members: Any) -> bytes:
     function = {"name": name, "arguments": arguments}
     return delta(tool_calls=[{"index": 0, "function": function, **members}])
 
 
-def test_a_content_that_is_a_list_is_its_texts() -> None:
+def test_the_texts_of_a_content_list_are_joined() -> None:
     parts = [{"type": "text", "text": "Hel"}, {"type": "image"}, {"type": "text", "text": "lo"}]
 
     assert read(delta(content=parts), finished())[0] == [TextPiece("Hello")]
 
 
-def test_what_is_thought_in_a_list_is_no_text() -> None:
+def test_reasoning_in_a_content_list_is_separated_from_its_text() -> None:
     thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}
     pieces, _ = read(delta(content=[thinking, {"type": "text", "text": "Hi"}]), finished())
 
     assert pieces == [ReasoningPiece("Hm"), TextPiece("Hi")]
 
 
-@pytest.mark.parametrize("odd", [{"a": 1}, 7, [7, {"text": None}], None])
-def test_a_content_without_text_is_no_text(odd: object) -> None:
-    assert read(delta(content=odd, reasoning=odd), delta(content="Hi"), finished())[0] == [
+@pytest.mark.parametrize("content", [{"a": 1}, 7, [7, {"text": None}], None])
+def test_content_without_text_adds_nothing(content: object) -> None:
+    assert read(delta(content=content, reasoning=content), delta(content="Hi"), finished())[0] == [
         TextPiece("Hi")
     ]
 
 
 @pytest.mark.parametrize(
-    ("told", "usage"),
+    ("value", "expected"),
     [
         ({"prompt_tokens": 9.0, "completion_tokens": 1.5}, (9, None)),
         ({"prompt_tokens": -1, "completion_tokens": True}, (None, None)),
         ({"prompt_tokens": "9", "completion_tokens": None}, (None, None)),
     ],
 )
-def test_counts_that_are_none_are_not_told(
-    told: object, usage: tuple[int | None, int | None]
+def test_invalid_token_counts_are_none(
+    value: object, expected: tuple[int | None, int | None]
 ) -> None:
-    _, last = read(delta(content="Hi"), finished(), event({"choices": [], "usage": told}))
+    _, last = read(delta(content="Hi"), finished(), event({"choices": [], "usage": value}))
 
-    assert last.usage == Usage(input_tokens=usage[0], output_tokens=usage[1])
+    assert last.usage == Usage(input_tokens=expected[0], output_tokens=expected[1])
 
 
-@pytest.mark.parametrize("odd", ["none", [], 7])
-def test_a_usage_of_another_kind_takes_nothing_from_what_was_told(odd: object) -> None:
-    _, last = read(finished(), used(3, 4), event({"choices": [], "usage": odd}))
+@pytest.mark.parametrize("invalid", ["none", [], 7])
+def test_an_invalid_usage_does_not_replace_an_earlier_one(invalid: object) -> None:
+    _, last = read(finished(), used(3, 4), event({"choices": [], "usage": invalid}))
 
     assert last.usage == Usage(input_tokens=3, output_tokens=4)
 
@@ -88,32 +86,32 @@ def test_a_usage_of_another_kind_takes_nothing_from_what_was_told(odd: object) -
         b'data: {"cho',
     ],
 )
-def test_a_reply_that_is_whole_stays_so_whatever_follows(after: bytes) -> None:
+def test_nothing_that_follows_a_complete_reply_makes_it_fail(after: bytes) -> None:
     pieces, last = read(delta(content="Hi"), finished(), after)
 
     assert (pieces, last.reason) == ([TextPiece("Hi")], FinishReason.STOP)
 
 
 @pytest.mark.parametrize("broken", [event({"error": {"message": "x"}}), b'data: {"cho'])
-def test_before_its_end_a_reply_fails_with_them(broken: bytes) -> None:
+def test_the_same_failures_end_an_incomplete_reply(broken: bytes) -> None:
     with pytest.raises(ModelError):
         read(delta(content="Hi"), broken)
 
 
-def test_the_last_line_needs_no_end() -> None:
+def test_the_last_line_needs_no_line_end() -> None:
     pieces, last = read(delta(content="Hi"), delta(content="!"), finished().rstrip())
 
     assert pieces == [TextPiece("Hi"), TextPiece("!")]
     assert last.reason is FinishReason.STOP
 
 
-HALVES = b"".join(
+SPLIT_PAIRS = b"".join(
     (
         delta(content="a\ud83d"),
         delta(content="\ude00b"),
-        more('{"', "look", id="a"),
-        more("\ud83d"),
-        more("\ude00"),
+        call('{"', "look", id="a"),
+        call("\ud83d"),
+        call("\ude00"),
         finished(),
         DONE.rstrip(),
     )
@@ -121,29 +119,32 @@ HALVES = b"".join(
 
 
 @settings(max_examples=50, deadline=None)
-@given(cuts=st.sets(st.integers(0, len(HALVES))))
-def test_halves_of_characters_and_lines_that_end_with_cr_are_put_together(cuts: set[int]) -> None:
-    places = sorted({0, len(HALVES), *cuts})
-    pieces, _ = read(*[HALVES[start:end] for start, end in pairwise(places)])
+@given(cuts=st.sets(st.integers(0, len(SPLIT_PAIRS))))
+def test_split_surrogate_pairs_and_cr_line_ends_are_read(cuts: set[int]) -> None:
+    offsets = sorted({0, len(SPLIT_PAIRS), *cuts})
+    pieces, _ = read(*[SPLIT_PAIRS[start:end] for start, end in pairwise(offsets)])
 
     text = "".join(piece.text for piece in pieces if isinstance(piece, TextPiece))
-    arguments = "".join(one.arguments for one in pieces if isinstance(one, ToolCallPiece))
+    arguments = "".join(piece.arguments for piece in pieces if isinstance(piece, ToolCallPiece))
     assert (text, arguments) == ("a😀b", '{"😀')
 
 
-def test_half_a_character_that_stays_alone_is_marked() -> None:
-    half, other = delta(content="a\ud83d"), delta(content="\ude00")
+def test_a_lone_surrogate_becomes_the_replacement_character() -> None:
+    high, low = delta(content="a\ud83d"), delta(content="\ude00")
 
-    assert read(half, finished())[0] == [TextPiece("a"), TextPiece(LONE)]
-    assert read(half, delta(content="b"), finished())[0] == [TextPiece("a"), TextPiece(LONE + "b")]
-    assert read(other, finished())[0] == [TextPiece(LONE)]
+    assert read(high, finished())[0] == [TextPiece("a"), TextPiece(FFFD)]
+    assert read(high, delta(content="b"), finished())[0] == [
+        TextPiece("a"),
+        TextPiece(FFFD + "b"),
+    ]
+    assert read(low, finished())[0] == [TextPiece(FFFD)]
 
 
 @given(st.lists(st.text(st.characters(codec=None), max_size=3), max_size=6))
 @example(["\ud83d", "", "\ude00"])
-def test_no_half_ever_gets_through(texts: list[str]) -> None:
-    characters = SurrogateJoiner()
-    said = "".join([*map(characters.of, texts), characters.rest()])
+def test_joined_text_never_contains_a_lone_surrogate(texts: list[str]) -> None:
+    joiner = SurrogateJoiner()
+    joined = "".join([*map(joiner.add, texts), joiner.flush()])
 
-    joined = "".join(texts).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    assert said == joined
+    expected = "".join(texts).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    assert joined == expected

@@ -1,4 +1,4 @@
-"""Tool calls are told apart, and every one has an id of its own."""
+"""Tool calls are distinguished, and each has a unique id."""
 
 from typing import Any
 
@@ -11,78 +11,81 @@ from domain.model.piece import ToolCallPiece, assemble_parts
 from ports.language_model import MalformedStream
 from tests.support.builders import a_conversation, with_user_message
 from tests.support.model_client import PROMPT, model_at
-from tests.support.model_server import DONE, Play, delta, finished, model_server
+from tests.support.model_server import DONE, ModelResponse, delta, finished, model_server
 
 
-def calls(*told: dict[str, Any], taken: tuple[str, ...] = ()) -> list[ToolCallPart]:
-    """The calls of a reply whose chunks tell these."""
-    stream = ChatStream(taken)
-    chunks = [delta(tool_calls=[one]) for one in told]
+def read_calls(*deltas: dict[str, Any], used_ids: tuple[str, ...] = ()) -> list[ToolCallPart]:
+    """The calls of a reply with these ``tool_calls`` deltas, one for each chunk."""
+    stream = ChatStream(used_ids)
+    chunks = [delta(tool_calls=[call]) for call in deltas]
     pieces = [piece for chunk in (*chunks, finished()) for piece in stream.feed(chunk)]
     return [part for part in assemble_parts(pieces) if isinstance(part, ToolCallPart)]
 
 
-def a_call(name: str | None, arguments: str, **members: Any) -> dict[str, Any]:
+def call(name: str | None, arguments: str, **members: Any) -> dict[str, Any]:
     return {**members, "function": {"name": name, "arguments": arguments}}
 
 
-def named(told: list[ToolCallPart]) -> list[tuple[str, str]]:
-    assert len({call.call_id for call in told}) == len(told)
-    assert all(call.call_id for call in told)
-    return [(call.name, call.arguments) for call in told]
+def distinct(calls: list[ToolCallPart]) -> list[tuple[str, str]]:
+    """The names and arguments of the calls, once their ids are checked to be unique."""
+    assert len({call.call_id for call in calls}) == len(calls)
+    assert all(call.call_id for call in calls)
+    return [(call.name, call.arguments) for call in calls]
 
 
-def test_calls_without_an_index_are_told_apart_by_id_and_name() -> None:
-    told = calls(
-        a_call("look", "{", index=None, id="a"),
-        a_call(None, "}"),
-        a_call("find", "{}", id="b"),
+def test_calls_without_an_index_are_distinguished_by_id_and_name() -> None:
+    calls = read_calls(
+        call("look", "{", index=None, id="a"),
+        call(None, "}"),
+        call("find", "{}", id="b"),
     )
 
-    assert named(told) == [("look", "{}"), ("find", "{}")]
+    assert distinct(calls) == [("look", "{}"), ("find", "{}")]
 
 
-def test_calls_with_one_index_and_no_ids_are_told_apart_by_being_whole() -> None:
-    told = calls(a_call("look", "{}", index=0, id=""), a_call("look", "{}", index=0, id=""))
+def test_without_ids_a_complete_call_is_followed_by_a_new_one() -> None:
+    calls = read_calls(call("look", "{}", index=0, id=""), call("look", "{}", index=0, id=""))
 
-    assert named(told) == [("look", "{}"), ("look", "{}")]
+    assert distinct(calls) == [("look", "{}"), ("look", "{}")]
 
 
-def test_a_name_that_comes_with_every_chunk_begins_no_call() -> None:
-    told = calls(
-        a_call("look", "{", index=0), a_call("look", "}", index=0), a_call("look", "", index=0)
+def test_a_name_repeated_in_every_chunk_starts_no_new_call() -> None:
+    calls = read_calls(
+        call("look", "{", index=0),
+        call("look", "}", index=0),
+        call("look", "", index=0),
     )
 
-    assert named(told) == [("look", "{}")]
+    assert distinct(calls) == [("look", "{}")]
 
 
-def test_an_id_that_is_given_twice_is_given_once() -> None:
-    told = calls(a_call("look", "{}", index=0, id="x"), a_call("find", "{}", index=1, id="x"))
+def test_a_repeated_id_is_used_only_once() -> None:
+    calls = read_calls(call("look", "{}", index=0, id="x"), call("find", "{}", index=1, id="x"))
 
-    assert named(told) == [("look", "{}"), ("find", "{}")]
-    assert told[0].call_id == "x"
-
-
-def test_an_id_of_an_earlier_reply_is_not_used_again() -> None:
-    [told] = calls(a_call("look", "{}", index=0, id="call_0"), taken=("call_0",))
-
-    assert told.call_id not in ("call_0", "")
+    assert distinct(calls) == [("look", "{}"), ("find", "{}")]
+    assert calls[0].call_id == "x"
 
 
-def test_what_belongs_to_no_call_is_malformed() -> None:
+def test_an_id_of_an_earlier_reply_is_replaced() -> None:
+    [part] = read_calls(call("look", "{}", index=0, id="call_0"), used_ids=("call_0",))
+
+    assert part.call_id not in ("call_0", "")
+
+
+def test_arguments_without_a_call_are_malformed() -> None:
     with pytest.raises(MalformedStream):
-        calls(a_call(None, "{}"))
+        read_calls(call(None, "{}"))
 
 
-async def test_ids_of_the_conversation_are_known_to_the_client() -> None:
-    call = ToolCallPart(call_id="call_0", name="look", arguments="{}")
+async def test_call_ids_of_the_conversation_are_not_used_again() -> None:
+    earlier_call = ToolCallPart(call_id="call_0", name="look", arguments="{}")
     result = ToolResultPart(call_id="call_0", output="1")
-    before = with_user_message(a_conversation(), parts=(call, result)).messages[-1]
-    prompt = evolve(PROMPT, messages=(*PROMPT.messages, before))
-    again = delta(tool_calls=[a_call("look", "{}", index=0, id="call_0")])
-    play = Play(parts=(again, finished("tool_calls"), DONE))
-    async with model_server(play) as server, model_at(server.url) as model:
-        said = [piece async for piece in model.reply(prompt)]
+    earlier = with_user_message(a_conversation(), parts=(earlier_call, result)).messages[-1]
+    prompt = evolve(PROMPT, messages=(*PROMPT.messages, earlier))
+    repeated = delta(tool_calls=[call("look", "{}", index=0, id="call_0")])
+    response = ModelResponse(chunks=(repeated, finished("tool_calls"), DONE))
+    async with model_server(response) as server, model_at(server.url) as model:
+        pieces = [piece async for piece in model.reply(prompt)]
 
-    assert isinstance(said[0], ToolCallPiece)
-    assert said[0].call_id != "call_0"
+    assert isinstance(pieces[0], ToolCallPiece)
+    assert pieces[0].call_id != "call_0"

@@ -1,4 +1,4 @@
-"""What operators read: events with digests in the place of session ids."""
+"""Events in the log, with digests in place of session ids."""
 
 import pytest
 from structlog.testing import capture_logs
@@ -27,7 +27,7 @@ def test_a_session_id_is_replaced_by_its_digest() -> None:
     assert ID not in str(lines)
 
 
-def test_what_is_absent_is_not_logged() -> None:
+def test_fields_that_are_none_are_not_logged() -> None:
     with capture_logs() as lines:
         a_log().emit("turn.finished", session_id=None, error=None, pieces=0, stopped=False)
 
@@ -47,7 +47,7 @@ def test_what_is_absent_is_not_logged() -> None:
         ("request.failed", "error"),
     ],
 )
-def test_what_has_to_be_looked_at_is_louder(event: str, level: str) -> None:
+def test_every_event_has_its_log_level(event: str, level: str) -> None:
     with capture_logs() as lines:
         a_log().emit(event)
 

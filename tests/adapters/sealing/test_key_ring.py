@@ -1,4 +1,4 @@
-"""The key ring: what it refuses without showing it, and what it makes of a master key."""
+"""The key ring: the sub-keys of a master key, and errors that show no key."""
 
 import base64
 import hashlib
@@ -25,32 +25,32 @@ def encoded(key: bytes) -> str:
     return base64.b64encode(key).decode()
 
 
-def by_hand(master_key: bytes, purpose: str) -> bytes:
+def expected_sub_key(master_key: bytes, purpose: str) -> bytes:
     """HKDF-Expand of RFC 5869, section 2.3, for one block."""
     return hmac.new(master_key, f"privity {purpose}".encode() + b"\x01", hashlib.sha256).digest()
 
 
 @given(st.binary(min_size=32, max_size=32).filter(lambda key: len(set(key)) > 1))
-def test_a_second_implementation_makes_the_same_sub_keys(master_key: bytes) -> None:
+def test_a_second_implementation_derives_the_same_sub_keys(master_key: bytes) -> None:
     key = KeyRing.parse(f"a:{encoded(master_key)}").first
 
-    made = {purpose: getattr(key, purpose) for purpose in SUB_KEYS}
-    assert made == {purpose: by_hand(master_key, purpose) for purpose in SUB_KEYS}
+    sub_keys = {purpose: getattr(key, purpose) for purpose in SUB_KEYS}
+    assert sub_keys == {purpose: expected_sub_key(master_key, purpose) for purpose in SUB_KEYS}
     assert key.key_id == hashlib.sha256(b"privity key id" + master_key).digest()[:4]
 
 
-@pytest.mark.parametrize(("purpose", "known"), SUB_KEYS.items())
-def test_sub_keys_never_change(purpose: str, known: str) -> None:
+@pytest.mark.parametrize(("purpose", "expected"), SUB_KEYS.items())
+def test_the_derivation_of_sub_keys_never_changes(purpose: str, expected: str) -> None:
     key = KeyRing.parse(f"a:{encoded(MASTER)}").first
 
-    assert getattr(key, purpose).hex() == known
+    assert getattr(key, purpose).hex() == expected
 
 
-def test_a_key_id_never_changes() -> None:
+def test_the_derivation_of_a_key_id_never_changes() -> None:
     assert KeyRing.parse(f"a:{encoded(MASTER)}").first.key_id.hex() == "fc4ec28e"
 
 
-def test_the_first_key_seals_and_all_open() -> None:
+def test_all_keys_are_found_by_id_and_the_first_seals() -> None:
     ring = KeyRing.parse(f" a:{encoded(MASTER)} , b.2:{encoded(OTHER)}, ")
 
     assert [key.label for key in ring] == ["a", "b.2"]
@@ -60,24 +60,24 @@ def test_the_first_key_seals_and_all_open() -> None:
 
 
 @pytest.mark.parametrize(
-    "spelled",
+    "text",
     [
         encoded(b"\xfb" * 31 + b"\xff"),
         encoded(b"\xfb" * 31 + b"\xff").rstrip("="),
         base64.urlsafe_b64encode(b"\xfb" * 31 + b"\xff").decode(),
     ],
 )
-def test_a_key_may_be_spelled_as_its_tools_spell_it(spelled: str) -> None:
-    ring = KeyRing.parse(f"a:{spelled}")
+def test_a_key_may_be_in_any_variant_of_base64(text: str) -> None:
+    ring = KeyRing.parse(f"a:{text}")
 
-    assert ring.first.auth == by_hand(b"\xfb" * 31 + b"\xff", "auth")
+    assert ring.first.auth == expected_sub_key(b"\xfb" * 31 + b"\xff", "auth")
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
+    ("text", "message"),
     [
-        ("", "holds no key"),
-        (" , ", "holds no key"),
+        ("", "contains no key"),
+        (" , ", "contains no key"),
         (encoded(MASTER), "each entry is label:base64"),
         (f":{encoded(MASTER)}", "each entry is label:base64"),
         (f"two words:{encoded(MASTER)}", "each entry is label:base64"),
@@ -85,25 +85,25 @@ def test_a_key_may_be_spelled_as_its_tools_spell_it(spelled: str) -> None:
         (f"spring:{encoded(MASTER[:31])}", "'spring' must have 32 bytes"),
         (f"spring:{encoded(MASTER + b'x')}", "'spring' must have 32 bytes"),
         ("spring:", "'spring' must have 32 bytes"),
-        (f"spring:{encoded(bytes(32))}", "'spring' is no random key"),
-        (f"spring:{encoded(b'a' * 32)}", "'spring' is no random key"),
+        (f"spring:{encoded(bytes(32))}", "'spring' is not random"),
+        (f"spring:{encoded(b'a' * 32)}", "'spring' is not random"),
         (f"spring:{encoded(MASTER)[:-3]}*A=", "'spring' is not base64"),
         ("spring:ä", "'spring' is not base64"),
-        (f"a:{encoded(MASTER)},b:{encoded(MASTER)}", "has a key twice (labels: a, b)"),
-        (f"a:{encoded(MASTER)},a:{encoded(OTHER)}", "has a label twice (labels: a, a)"),
+        (f"a:{encoded(MASTER)},b:{encoded(MASTER)}", "contains a duplicate key (labels: a, b)"),
+        (f"a:{encoded(MASTER)},a:{encoded(OTHER)}", "contains a duplicate label (labels: a, a)"),
     ],
 )
-def test_a_ring_that_cannot_be_used_is_refused_without_showing_a_key(text: str, why: str) -> None:
+def test_an_invalid_ring_is_refused_without_showing_a_key(text: str, message: str) -> None:
     with pytest.raises(KeyRingProblem) as refused:
         KeyRing.parse(text)
 
-    told = f"{refused.value!r} {refused.value.__cause__!r}"
-    assert why in told
-    assert encoded(MASTER)[:8] not in told
-    assert encoded(OTHER)[:8] not in told
+    shown = f"{refused.value!r} {refused.value.__cause__!r}"
+    assert message in shown
+    assert encoded(MASTER)[:8] not in shown
+    assert encoded(OTHER)[:8] not in shown
 
 
-def test_a_key_that_is_shown_shows_nothing_secret() -> None:
+def test_the_repr_of_a_key_shows_no_secret() -> None:
     key = KeyRing.parse(f"a:{encoded(MASTER)}").first
 
     shown = repr(key)
@@ -113,12 +113,12 @@ def test_a_key_that_is_shown_shows_nothing_secret() -> None:
         assert purpose not in shown
 
 
-def test_a_new_key_is_read_again_and_never_the_same() -> None:
+def test_a_new_master_key_can_be_parsed_and_is_unique() -> None:
     one, two = new_master_key(os.urandom), new_master_key(os.urandom)
 
     ring = KeyRing.parse(f"a:{one},b:{two}")
     assert ring.keys[0].auth != ring.keys[1].auth
 
 
-def test_a_process_that_keeps_nothing_has_a_ring_of_its_own() -> None:
+def test_every_random_ring_is_unique() -> None:
     assert KeyRing.random(os.urandom).first.auth != KeyRing.random(os.urandom).first.auth

@@ -1,4 +1,4 @@
-"""Sealed frames, against vectors and a second implementation written only from the drawing."""
+"""Sealed frames, checked against vectors and a second implementation of the documented format."""
 
 import hashlib
 import hmac
@@ -6,7 +6,6 @@ import struct
 from uuid import UUID
 
 import pytest
-from attrs import evolve
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import GCM
@@ -58,34 +57,34 @@ def expand(key: bytes, info: bytes) -> bytes:
     return hmac.digest(key, info + b"\x01", "sha256")
 
 
-def opened_by_the_drawing(frame: bytes, before: bytes) -> bytes:
-    """Opens a frame of ``OWNER`` and ``ID`` with nothing of ours."""
-    place = UUID(ID).bytes
+def unseal_independently(frame: bytes, before: bytes) -> bytes:
+    """Unseal a frame of ``OWNER`` and ``ID`` without the sealer."""
+    session = UUID(ID).bytes
     version, key_id, owner_tag, first, last = struct.unpack(">B4s8sQQ", frame[:29])
     assert (version, first, last) == (1, 3, 3)
     assert key_id == hashlib.sha256(b"privity key id" + MASTER_KEY).digest()[:4]
     tag_key = expand(MASTER_KEY, b"privity owner")
-    assert owner_tag == hmac.digest(tag_key, OWNER.secret + place, "sha256")[:8]
+    assert owner_tag == hmac.digest(tag_key, OWNER.secret + session, "sha256")[:8]
     extracted = hmac.digest(
         b"privity 1", expand(MASTER_KEY, b"privity record") + OWNER.secret, "sha256"
     )
-    record_key = expand(extracted, b"state" + place)
+    record_key = expand(extracted, b"state" + session)
     decryptor = Cipher(AES(record_key), GCM(frame[29:41], frame[-16:])).decryptor()
-    decryptor.authenticate_additional_data(frame[:29] + place + before)
+    decryptor.authenticate_additional_data(frame[:29] + session + before)
     return decryptor.update(frame[41:-16]) + decryptor.finalize()
 
 
 @pytest.mark.parametrize("before", [NO_FRAME_BEFORE, bytes(range(16))])
-def test_a_second_implementation_opens_a_frame(before: bytes) -> None:
-    assert opened_by_the_drawing(a_frame(before), before) == RECORD
+def test_a_second_implementation_unseals_a_frame(before: bytes) -> None:
+    assert unseal_independently(a_frame(before), before) == RECORD
 
 
-def test_the_frame_of_these_inputs_is_known() -> None:
+def test_the_format_of_a_frame_never_changes() -> None:
     assert a_frame().hex() == VECTOR.hex()
 
 
-def test_a_frame_opens_for_its_owner_in_its_place() -> None:
-    assert bound().open(a_frame(), before=NO_FRAME_BEFORE) == RECORD
+def test_a_frame_is_unsealed_for_its_owner_in_its_place() -> None:
+    assert bound().unseal(a_frame(), before=NO_FRAME_BEFORE) == RECORD
 
 
 @pytest.mark.parametrize(
@@ -98,69 +97,69 @@ def test_a_frame_opens_for_its_owner_in_its_place() -> None:
         bound(ring=NEWER.replace("second", "first")),
     ],
 )
-def test_a_frame_opens_for_nobody_and_nowhere_else(other: BoundSealer) -> None:
+def test_a_frame_is_not_unsealed_for_another_owner_session_kind_or_key(other: BoundSealer) -> None:
     with pytest.raises(UnsealError):
-        other.open(a_frame(), before=NO_FRAME_BEFORE)
+        other.unseal(a_frame(), before=NO_FRAME_BEFORE)
 
 
-def test_a_frame_opens_only_behind_the_one_it_was_written_behind() -> None:
+def test_a_frame_is_unsealed_only_after_the_frame_it_was_sealed_after() -> None:
     with pytest.raises(UnsealError):
-        bound().open(a_frame(), before=bytes(range(16)))
+        bound().unseal(a_frame(), before=bytes(range(16)))
 
 
-@pytest.mark.parametrize("place", range(len(a_frame())))
-def test_a_frame_with_any_byte_changed_does_not_open(place: int) -> None:
+@pytest.mark.parametrize("position", range(len(a_frame())))
+def test_a_frame_with_any_byte_changed_is_not_unsealed(position: int) -> None:
     frame = bytearray(a_frame())
-    frame[place] ^= 1
+    frame[position] ^= 1
 
     with pytest.raises(UnsealError):
-        bound().open(bytes(frame), before=NO_FRAME_BEFORE)
+        bound().unseal(bytes(frame), before=NO_FRAME_BEFORE)
 
 
 @pytest.mark.parametrize("length", range(len(a_frame())))
-def test_a_frame_cut_short_does_not_open(length: int) -> None:
+def test_a_truncated_frame_is_not_unsealed(length: int) -> None:
     with pytest.raises(UnsealError):
-        bound().open(a_frame()[:length], before=NO_FRAME_BEFORE)
+        bound().unseal(a_frame()[:length], before=NO_FRAME_BEFORE)
 
 
-def test_plaintext_does_not_open() -> None:
+def test_plaintext_is_not_unsealed() -> None:
     with pytest.raises(UnsealError):
-        bound().open(RECORD * 9, before=NO_FRAME_BEFORE)
+        bound().unseal(RECORD * 9, before=NO_FRAME_BEFORE)
 
 
-def test_a_frame_says_whose_it_is_before_it_is_opened() -> None:
+def test_the_ownership_of_a_frame_is_read_without_unsealing_it() -> None:
     frame = a_frame()
 
-    assert bound().belonging(frame) is Ownership.MINE
-    assert bound(owner=STRANGER).belonging(frame) is Ownership.OTHER
-    assert bound(session=OTHER_ID).belonging(frame) is Ownership.OTHER
-    assert bound(ring=NEWER).belonging(frame) is Ownership.UNKNOWN
-    assert bound().belonging(RECORD) is Ownership.UNKNOWN
+    assert bound().ownership(frame) is Ownership.MINE
+    assert bound(owner=STRANGER).ownership(frame) is Ownership.OTHER
+    assert bound(session=OTHER_ID).ownership(frame) is Ownership.OTHER
+    assert bound(ring=NEWER).ownership(frame) is Ownership.UNKNOWN
+    assert bound().ownership(RECORD) is Ownership.UNKNOWN
 
 
-def test_an_older_key_still_opens_and_the_first_one_seals() -> None:
+def test_an_older_key_still_unseals_and_the_first_one_seals() -> None:
     rotated = bound(ring=f"{NEWER},{RING}")
 
-    assert rotated.open(a_frame(), before=NO_FRAME_BEFORE) == RECORD
-    sealed_anew = rotated.seal(RECORD, span=(3, 3), before=NO_FRAME_BEFORE)
-    assert header_of(sealed_anew).key_id == KeyRing.parse(NEWER).first.key_id
+    assert rotated.unseal(a_frame(), before=NO_FRAME_BEFORE) == RECORD
+    resealed = rotated.seal(RECORD, span=(3, 3), before=NO_FRAME_BEFORE)
+    assert header_of(resealed).key_id == KeyRing.parse(NEWER).first.key_id
 
 
-def test_a_label_is_not_a_key() -> None:
+def test_a_frame_does_not_depend_on_the_label_of_its_key() -> None:
     renamed = bound(ring=RING.replace("first", "renamed"))
 
-    assert renamed.open(a_frame(), before=NO_FRAME_BEFORE) == RECORD
+    assert renamed.unseal(a_frame(), before=NO_FRAME_BEFORE) == RECORD
 
 
-def test_the_header_holds_the_revisions_and_the_end_the_tag() -> None:
+def test_the_header_has_the_revisions_and_the_tag_is_last() -> None:
     frame = bound().seal(RECORD, span=(9, 16), before=NO_FRAME_BEFORE)
 
     assert (header_of(frame).first, header_of(frame).last) == (9, 16)
     assert tag_of(frame) == frame[-16:]
 
 
-def test_no_secret_is_shown() -> None:
-    shown = repr(a_sealer().ring) + repr(evolve(OWNER)) + repr(header_of(a_frame()))
+def test_no_repr_shows_a_secret() -> None:
+    shown = repr(a_sealer().ring) + repr(OWNER) + repr(header_of(a_frame()))
 
     assert OWNER.secret.hex() not in shown
     assert repr(OWNER.secret) not in shown

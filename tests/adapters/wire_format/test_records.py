@@ -1,4 +1,4 @@
-"""Records: whatever a conversation holds comes back as it was; nothing else is taken for one."""
+"""Records: every conversation and log entry is decoded as it was encoded."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,21 +27,22 @@ from domain.model.message import (
 )
 from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd, TurnStatus
+from ports.turn_log import Batch
 from tests.support.builders import ID, a_conversation, a_message, after_turns
 
-words = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
 counts = st.none() | st.integers(0, 10**9)
 ids = st.from_regex(r"[A-Za-z0-9_-]{1,64}|msg_[0-9a-f]{16}", fullmatch=True).map(MessageId)
-times = st.datetimes(datetime(2020, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - the zone is named beside
+times = st.datetimes(datetime(2020, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - `timezones` sets the zone
 usages = st.builds(Usage, input_tokens=counts, output_tokens=counts)
 parts = st.one_of(
-    st.builds(TextPart, words),
-    st.builds(ReasoningPart, words),
-    st.builds(ToolCallPart, call_id=words, name=words, arguments=words),
-    st.builds(ToolResultPart, call_id=words, output=words, failed=st.booleans()),
-    st.builds(FilePart, url=words, media_type=words, name=st.none() | words),
+    st.builds(TextPart, texts),
+    st.builds(ReasoningPart, texts),
+    st.builds(ToolCallPart, call_id=texts, name=texts, arguments=texts),
+    st.builds(ToolResultPart, call_id=texts, output=texts, failed=st.booleans()),
+    st.builds(FilePart, url=texts, media_type=texts, name=st.none() | texts),
     st.just(StepMark()),
-    st.builds(UnknownPart, words),
+    st.builds(UnknownPart, texts),
 )
 messages = st.builds(
     Message,
@@ -66,12 +67,12 @@ turns = st.builds(
     idempotency=st.none()
     | st.builds(IdempotencyKey, digest=st.binary(max_size=32), body_digest=st.binary(max_size=32)),
     ended_at=st.none() | times,
-    error=st.none() | words,
+    error=st.none() | texts,
 )
 conversations = st.builds(
     Conversation,
     id=st.just(ID),
-    locale=words,
+    locale=texts,
     created_at=times,
     retained_since=times,
     retained_for=st.sampled_from([timedelta(hours=24), timedelta(hours=1)]),
@@ -79,13 +80,13 @@ conversations = st.builds(
     next_number=st.integers(1, 10**6),
     turn=st.none() | turns,
     working_memory_from=st.integers(1, 10**6),
-    summary=st.none() | words,
-    page_context=st.none() | words,
-    metadata=st.dictionaries(words, words, max_size=3),
+    summary=st.none() | texts,
+    page_context=st.none() | texts,
+    metadata=st.dictionaries(texts, texts, max_size=3),
 )
 
 
-def stored_and_read(conversation: Conversation) -> Conversation:
+def round_trip(conversation: Conversation) -> Conversation:
     content = decode_frame(encode_frame(conversation.messages, head=conversation))
     assert content.head is not None
     return conversation_of(conversation.id, content.head, content.messages)
@@ -93,18 +94,18 @@ def stored_and_read(conversation: Conversation) -> Conversation:
 
 @settings(max_examples=150, deadline=None)
 @given(conversation=conversations)
-def test_a_conversation_comes_back_as_it_was(conversation: Conversation) -> None:
-    assert stored_and_read(conversation) == conversation
+def test_a_conversation_is_decoded_as_it_was_encoded(conversation: Conversation) -> None:
+    assert round_trip(conversation) == conversation
 
 
-def test_a_tail_knows_how_many_messages_precede_it() -> None:
+def test_the_number_of_earlier_messages_is_stored() -> None:
     whole = after_turns(3)
     tail = evolve(whole, messages=whole.messages[4:], earlier=4)
 
-    assert stored_and_read(tail) == tail
+    assert round_trip(tail) == tail
 
 
-def test_a_frame_that_is_not_the_last_has_no_head() -> None:
+def test_a_frame_may_have_no_head() -> None:
     content = decode_frame(encode_frame([a_message()]))
 
     assert content.head is None
@@ -112,35 +113,37 @@ def test_a_frame_that_is_not_the_last_has_no_head() -> None:
 
 
 pieces = st.one_of(
-    st.builds(TextPiece, words),
-    st.builds(ReasoningPiece, words),
-    st.builds(ToolCallPiece, call_id=words, name=words, arguments=words),
+    st.builds(TextPiece, texts),
+    st.builds(ReasoningPiece, texts),
+    st.builds(ToolCallPiece, call_id=texts, name=texts, arguments=texts),
 )
 ends = st.builds(
     TurnEnd,
     outcome=st.sampled_from(Outcome),
     finish_reason=st.none() | st.sampled_from(FinishReason),
     usage=st.none() | usages,
-    error=st.none() | words,
+    error=st.none() | texts,
     expires_at=st.none() | times,
 )
 
 
 @settings(max_examples=100, deadline=None)
-@given(said=st.lists(pieces, max_size=5), end=st.none() | ends, first=st.integers(1, 10**6))
-def test_a_log_entry_comes_back_as_it_was(said: list[Any], end: TurnEnd | None, first: int) -> None:
-    numbered = [NumberedPiece(number, piece) for number, piece in enumerate(said, first)]
+@given(batch=st.lists(pieces, max_size=5), end=st.none() | ends, first=st.integers(1, 10**6))
+def test_a_log_entry_is_decoded_as_it_was_encoded(
+    batch: list[Any], end: TurnEnd | None, first: int
+) -> None:
+    numbered = [NumberedPiece(number, piece) for number, piece in enumerate(batch, first)]
 
-    assert decode_entry(encode_entry(numbered, end)) == [*numbered, *([end] if end else [])]
+    assert decode_entry(encode_entry(numbered, end)) == Batch(pieces=numbered, end=end)
 
 
 @settings(max_examples=50, deadline=None)
-@given(text=words)
-def test_the_size_of_an_entry_tells_little(text: str) -> None:
+@given(text=texts)
+def test_an_entry_is_padded(text: str) -> None:
     assert len(encode_entry([NumberedPiece(1, TextPiece(text))])) % 256 == 0
 
 
-def test_times_keep_their_microseconds_and_their_zone() -> None:
+def test_times_keep_their_microseconds_and_zone() -> None:
     at = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=UTC)
 
-    assert stored_and_read(a_conversation(retained_since=at)).retained_since == at
+    assert round_trip(a_conversation(retained_since=at)).retained_since == at

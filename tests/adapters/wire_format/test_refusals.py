@@ -1,4 +1,4 @@
-"""What is not taken for a record."""
+"""Bytes that are refused as records."""
 
 from contextlib import suppress
 
@@ -34,25 +34,25 @@ from tests.support.builders import ID, a_conversation, a_message, after_turns
         b'{"role": "user"}',
     ],
 )
-def test_what_is_no_record_of_a_known_version_is_refused(packed: bytes) -> None:
+def test_bytes_that_are_not_a_record_of_a_known_version_are_refused(packed: bytes) -> None:
     with pytest.raises(DecodeError):
         decode_frame(packed)
 
 
-def test_the_refusal_of_a_newer_version_names_it() -> None:
+def test_the_error_for_an_unknown_version_names_it() -> None:
     with pytest.raises(DecodeError, match="schema version 7"):
         unpack(bytes((7, 0)) + b"later")
 
 
-def test_a_record_that_would_unpack_to_too_much_is_refused() -> None:
-    bomb = pack(bytes(RECORD_MAX_BYTES + 1), most=RECORD_MAX_BYTES + 1)
+def test_a_record_that_is_too_large_when_unpacked_is_refused() -> None:
+    bomb = pack(bytes(RECORD_MAX_BYTES + 1), max_bytes=RECORD_MAX_BYTES + 1)
 
     assert len(bomb) < 10_000
     with pytest.raises(DecodeError, match="too large"):
         unpack(bomb)
 
 
-def test_what_would_be_refused_is_never_packed() -> None:
+def test_the_largest_packed_record_can_be_unpacked() -> None:
     assert unpack(pack(bytes(RECORD_MAX_BYTES))) == bytes(RECORD_MAX_BYTES)
     with pytest.raises(RecordTooLarge):
         pack(bytes(RECORD_MAX_BYTES + 1))
@@ -60,12 +60,12 @@ def test_what_would_be_refused_is_never_packed() -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_record_or_refused(noise: bytes) -> None:
+def test_arbitrary_bytes_raise_nothing_but_decode_error(noise: bytes) -> None:
     with suppress(DecodeError):
         decode_frame(bytes((SCHEMA, 1)) + noise)
 
 
-def test_frames_with_the_dictionary_are_smaller_than_without() -> None:
+def test_the_dictionary_makes_frames_smaller() -> None:
     conversation = after_turns(8)
 
     packed = encode_frame(conversation.messages[:2], head=conversation)
@@ -73,7 +73,7 @@ def test_frames_with_the_dictionary_are_smaller_than_without() -> None:
     assert len(packed) < 0.8 * len(zstandard.compress(unpack(packed), 19))
 
 
-def test_a_head_that_counts_fewer_messages_than_there_are_is_refused() -> None:
+def test_a_head_that_counts_too_few_messages_is_refused() -> None:
     content = decode_frame(encode_frame([a_message(1)], head=a_conversation()))
     assert content.head is not None
 

@@ -1,4 +1,4 @@
-"""What ``/v1`` keeps, for how long, and what it never keeps."""
+"""What ``/v1`` stores, for how long, and what it never stores."""
 
 from datetime import datetime
 
@@ -20,8 +20,8 @@ async def program(echo_service: str) -> V1Client:
     return await V1Client.new(echo_service)
 
 
-async def end_of_stay(program: V1Client, conversation: str) -> datetime:
-    """As the native protocol tells it."""
+async def expires_at(program: V1Client, conversation: str) -> datetime:
+    """The end of retention, read with the native protocol."""
     history = await program.client.history(session_of(conversation))
     return datetime.fromisoformat(history.document["expiresAt"])
 
@@ -31,46 +31,46 @@ def session_of(name: str) -> str:
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
-async def test_items_put_in_restart_the_stay(program: V1Client) -> None:
+async def test_added_items_restart_retention(program: V1Client) -> None:
     conversation = await program.conversation("One")
-    before = await end_of_stay(program, conversation)
+    before = await expires_at(program, conversation)
     items = {"items": [{"role": "user", "content": "Two"}]}
     await program.post(f"/v1/conversations/{conversation}/items", items)
 
-    assert await end_of_stay(program, conversation) > before
+    assert await expires_at(program, conversation) > before
 
 
-async def test_an_empty_conversation_has_its_full_stay(program: V1Client) -> None:
+async def test_an_empty_conversation_has_its_full_retention(program: V1Client) -> None:
     empty, full = await program.conversation(), await program.conversation("One")
-    apart = await end_of_stay(program, full) - await end_of_stay(program, empty)
+    apart = await expires_at(program, full) - await expires_at(program, empty)
 
     assert apart.total_seconds() < 60
 
 
-async def test_metadata_reading_and_deleting_leave_the_stay(program: V1Client) -> None:
+async def test_metadata_reading_and_deleting_do_not_restart_retention(program: V1Client) -> None:
     conversation = await program.conversation("One", "Two")
     path = f"/v1/conversations/{conversation}"
-    before = await end_of_stay(program, conversation)
+    before = await expires_at(program, conversation)
     changed = await program.post(path, {"metadata": {"topic": "tea"}})
     item = (await program.get(f"{path}/items")).document["data"][0]["id"]
     deleted = await program.delete(f"{path}/items/{item}")
 
     assert (changed.status, deleted.status) == (200, 200)
-    assert await end_of_stay(program, conversation) == before
+    assert await expires_at(program, conversation) == before
 
 
-async def test_what_is_not_to_be_kept_never_reaches_the_store() -> None:
+async def test_a_response_that_is_not_stored_never_reaches_the_store() -> None:
     def replace(container: punq.Container) -> None:
         container.register(ConversationStateStore, instance=LeakyStore())
 
     async with running_service(Settings(), model=EchoModel(), replacing=replace) as service:
         program = await V1Client.new(service.url)
-        unkept = await program.ask("Hello?", store=False)
-        untouched = await program.ask("Hello?")
+        ephemeral = await program.ask("Hello?", store=False)
+        stored = await program.ask("Hello?")
 
-    assert unkept.document["output"][0]["content"][0]["text"] == "Hello? "
-    assert (untouched.status, error_of(untouched)["code"]) == (500, "internal_error")
-    assert SENTENCE.encode() not in untouched.body
+    assert ephemeral.document["output"][0]["content"][0]["text"] == "Hello? "
+    assert (stored.status, error_of(stored)["code"]) == (500, "internal_error")
+    assert SENTENCE.encode() not in stored.body
 
 
 async def test_a_retry_with_its_key_is_answered_once(program: V1Client) -> None:
@@ -94,14 +94,14 @@ async def test_a_retry_in_a_conversation_is_answered_once(program: V1Client) -> 
     assert len(items.document["data"]) == 2
 
 
-async def test_a_conversation_that_is_deleted_twice_is_deleted(program: V1Client) -> None:
+async def test_a_conversation_can_be_deleted_twice(program: V1Client) -> None:
     conversation = await program.conversation("One")
     answers = [await program.delete(f"/v1/conversations/{conversation}") for _ in range(2)]
 
     assert [answer.document["deleted"] for answer in answers] == [True, True]
 
 
-async def test_the_last_response_takes_its_conversation_along(program: V1Client) -> None:
+async def test_deleting_the_last_response_deletes_its_conversation(program: V1Client) -> None:
     response = (await program.ask("One")).document
     await program.delete(f"/v1/responses/{response['id']}")
 

@@ -1,0 +1,104 @@
+"""The JSON answers of ``/v1``, as OpenAI defines them."""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+ResponseStatus = Literal["in_progress", "completed", "incomplete", "cancelled", "failed"]
+ItemDocument = Annotated[dict[str, Any], Meta(description="A message, tool call or the like.")]
+
+
+class ErrorDetails(Struct):
+    """What went wrong; ``code`` is stable, see docs/http_api.md."""
+
+    message: str
+    type: str
+    code: str
+    param: Annotated[str | None, Meta(description="The member or parameter at fault.")]
+    turn_id: Annotated[str, Meta(description="The turn in progress.")] | UnsetType = UNSET
+
+
+class ErrorDocument(Struct):
+    """A problem."""
+
+    error: ErrorDetails
+
+
+class ConversationDocument(Struct, kw_only=True):
+    """A conversation without its items."""
+
+    id: str
+    object: Literal["conversation"] = "conversation"
+    created_at: Annotated[int, Meta(description="Unix time in seconds.")]
+    metadata: dict[str, str]
+
+
+class DeletedDocument(Struct, kw_only=True):
+    """What was deleted."""
+
+    id: str
+    object: str
+    deleted: bool = True
+
+
+class ItemListDocument(Struct, kw_only=True):
+    """A page of items; the ids of its ends are empty when it is."""
+
+    object: Literal["list"] = "list"
+    data: list[ItemDocument]
+    first_id: str
+    last_id: str
+    has_more: bool
+
+
+class ModelDocument(Struct, kw_only=True):
+    """A model."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = 0
+    owned_by: str = "privity"
+
+
+class ModelListDocument(Struct, kw_only=True):
+    """All models."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelDocument]
+
+
+class ResponseDocument(Struct, kw_only=True):
+    """A response; what the request did not set has OpenAI's default."""
+
+    id: str
+    object: Literal["response"] = "response"
+    created_at: Annotated[int, Meta(description="Unix time in seconds.")]
+    completed_at: int | None = None
+    status: ResponseStatus
+    error: dict[str, str] | None = None
+    incomplete_details: dict[str, str] | None = None
+    instructions: str | None = None
+    max_output_tokens: int | None = None
+    max_tool_calls: int | None = None
+    output: list[ItemDocument] = []
+    parallel_tool_calls: bool = True
+    previous_response_id: str | None = None
+    prompt_cache_key: str | None = None
+    safety_identifier: str | None = None
+    service_tier: str = "default"
+    background: bool = False
+    temperature: float | None = None
+    top_p: float | None = None
+    presence_penalty: int = 0
+    frequency_penalty: int = 0
+    top_logprobs: int = 0
+    text: dict[str, Any]
+    tool_choice: str | dict[str, Any] = "auto"
+    tools: list[dict[str, Any]] = []
+    truncation: str = "auto"
+    usage: dict[str, Any] | None = None
+    metadata: dict[str, str] = {}
+    conversation: dict[str, str] | None = None
+    model: str
+    reasoning: dict[str, Any]
+    store: bool

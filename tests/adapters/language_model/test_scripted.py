@@ -1,0 +1,43 @@
+"""The text of the built-in script's replies."""
+
+from datetime import timedelta
+
+from attrs import evolve
+
+from adapters.language_model.scripted import ScriptedModel
+from domain.model.message import Message
+from domain.model.piece import TextPiece
+from tests.support.builders import a_message
+from tests.support.clocks import HastyClock
+from tests.support.model_client import PROMPT
+
+INTRODUCTION = "I am not a language model, only Privity's built-in script."
+
+
+async def reply_to(*messages: Message) -> str:
+    model = ScriptedModel(clock=HastyClock(), pause=timedelta())
+    prompt = evolve(PROMPT, messages=messages)
+    pieces = [piece async for piece in model.reply(prompt)]
+    return "".join(piece.text for piece in pieces if isinstance(piece, TextPiece))
+
+
+async def test_the_first_reply_quotes_the_message() -> None:
+    assert await reply_to(a_message(text="Hi.")) == (
+        f'{INTRODUCTION} You said: "Hi."\n\nSay something else, and I will remember this.'
+    )
+
+
+async def test_a_later_reply_lists_the_earlier_messages() -> None:
+    reply = await reply_to(*(a_message(number, f"Number {number}") for number in range(1, 9)))
+
+    assert reply.split("\n\n")[:3] == [
+        f'{INTRODUCTION} You said: "Number 8"',
+        "I remember 7 earlier messages of yours in this conversation:",
+        '3. "Number 3"\n4. "Number 4"\n5. "Number 5"\n6. "Number 6"\n7. "Number 7"',
+    ]
+
+
+async def test_a_long_quotation_is_cut_between_words() -> None:
+    reply = await reply_to(a_message(text="word " * 40))
+
+    assert reply.split("\n\n")[0] == f'{INTRODUCTION} You said: "{"word " * 15}word …"'
