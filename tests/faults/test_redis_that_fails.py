@@ -124,7 +124,11 @@ async def test_a_slow_network_delays_and_loses_nothing(
 ) -> None:
     async def slowly(reader: StreamReader, writer: StreamWriter) -> None:
         upstream, sending = await asyncio.open_connection("127.0.0.1", redis.port)
-        await asyncio.gather(_delayed(reader, sending), _delayed(upstream, writer))
+        try:
+            await asyncio.gather(_delayed(reader, sending), _delayed(upstream, writer))
+        finally:
+            sending.close()
+            writer.close()
 
     async with (
         listening(slowly) as port,
