@@ -8,7 +8,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
 from tests.support.browser import Chat, Visitor, Visits, visiting
-from tests.support.chromium import MISSING, chromium_or_skip
+from tests.support.chromium import chromium_or_skip
 from tests.support.fake_model import FakeModel
 from tests.support.service import RunningService, running_service
 
@@ -51,11 +51,3 @@ async def visitor(visits: Visits) -> AsyncIterator[Visitor]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def chat(visitor: Visitor) -> Chat:
     return await visitor.open()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say clearly in the summary that no browser was tested."""
-    skipped = terminalreporter.stats.get("skipped", [])
-    untried = [report for report in skipped if MISSING in str(report.longrepr)]
-    if untried:
-        terminalreporter.write_sep("=", f"{len(untried)} tests: {MISSING}", yellow=True, bold=True)

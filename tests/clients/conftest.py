@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from tests.support.fake_model import FakeModel
-from tests.support.node import HOW, is_installed, need_node, running
+from tests.support.node import need_node, running
 from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
 from tests.support.service import GENEROUS, NEW, RunningService, running_service
 from tests.support.use_chat_page import Page
@@ -52,8 +52,3 @@ async def another_page(service: RunningService, major: str) -> AsyncIterator[Pag
     need_node()
     async with running("driver.mjs", service.url, major) as node:
         yield Page(node)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not is_installed():
-        terminalreporter.write_line(f"The npm packages were NOT tried. To try them: {HOW}")

@@ -9,6 +9,8 @@ from tests.support.native_client import NativeClient
 
 ACL_ERRORS = ("NOPERM", "ACL failure in script", "The user executing the script can't")
 KEY = "conversation:state:00000000-0000-4000-8000-000000000000"
+# Starting the services takes long, so one worker runs all tests that use them.
+pytestmark = pytest.mark.xdist_group("compose")
 
 
 @pytest.fixture

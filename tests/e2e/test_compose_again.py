@@ -5,6 +5,8 @@ import pytest
 from tests.support.compose import Composed, wait_until_ready
 from tests.support.native_client import NativeClient
 
+pytestmark = pytest.mark.xdist_group("compose")
+
 
 @pytest.mark.parametrize(
     "again", [("restart", "privity"), ("restart", "redis"), ("up", "--detach", "--force-recreate")]

@@ -33,10 +33,3 @@ async def client(service_url: str, api_key: str) -> AsyncIterator[openai.AsyncOp
 async def new_key(url: str) -> str:
     answer = await Client(url).post("/api/client-key", {})
     return str(answer.document["clientKey"])
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Report skipped tests of the JavaScript package, which would otherwise pass unnoticed."""
-    skipped = terminalreporter.stats.get("skipped", ())
-    for why in sorted({str(one.longrepr[2]) for one in skipped if "test_node" in one.nodeid}):
-        terminalreporter.write_line(f"NOT TRIED: {why}", yellow=True)

@@ -49,6 +49,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.xdist_group("node")
 @pytest.mark.parametrize("scene", SCENES)
 def test_the_javascript_package_works_unmodified(
     installed: Path, service_url: str, api_key: str, scene: str

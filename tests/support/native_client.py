@@ -5,9 +5,11 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from tests.support.http_client import JSON, Answer, Client, LiveAnswer
+
+_PATIENCE: Final = 30
 
 
 class NativeClient(Client):
@@ -92,6 +94,6 @@ def retention_left(document: Mapping[str, Any]) -> timedelta:
 
 async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
     """Return once ``holds`` returns True; for what only a request can find out."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(_PATIENCE):
         while not await holds():
             pass

