@@ -348,7 +348,7 @@ class StartTurn:
 
         async def reply(conversation: Conversation, signals: Signals) -> None:
             stored = await self.run_turn(owner, conversation, signals, options)
-            # A quota that is used up stops the next request, never a reply that was given.
+            # A quota that is used up refuses the next request, never a finished reply.
             with suppress(TooManyRequests):
                 await self.limiter.consume(address, Quota.STORED, stored)
 

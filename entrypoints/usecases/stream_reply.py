@@ -37,7 +37,7 @@ class ReplySink(Protocol):
 
     @property
     def is_closed(self) -> bool:
-        """True once no more pieces are wanted: the reply is then interrupted."""
+        """True once the sink takes no more pieces; the reply is then interrupted."""
         ...
 
 

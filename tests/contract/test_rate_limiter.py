@@ -26,9 +26,9 @@ def pass_time(limited: Limited) -> PassTime:
     return limited.pass_time
 
 
-async def is_refused(limiter: RateLimiter, address: str, share: Quota, amount: int = 1) -> bool:
+async def is_refused(limiter: RateLimiter, address: str, quota: Quota, amount: int = 1) -> bool:
     try:
-        await limiter.consume(address, share, amount)
+        await limiter.consume(address, quota, amount)
     except TooManyRequests:
         return True
     return False

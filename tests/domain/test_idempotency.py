@@ -21,11 +21,11 @@ from tests.support.clocks import NOON
 KEY = IdempotencyKey(digest=b"key", body_digest=b"body")
 
 
-def asked_with(key: IdempotencyKey) -> Conversation:
+def opened_with(key: IdempotencyKey) -> Conversation:
     return add_user_message(a_conversation(), a_new_turn(idempotency=key), question_id(), ())
 
 
-@pytest.mark.parametrize("conversation", [asked_with(KEY), with_answer(asked_with(KEY))])
+@pytest.mark.parametrize("conversation", [opened_with(KEY), with_answer(opened_with(KEY))])
 def test_a_repeated_request_meets_its_turn(conversation: Conversation) -> None:
     assert turn_for_key(conversation, KEY) is conversation.turn
 
@@ -33,15 +33,15 @@ def test_a_repeated_request_meets_its_turn(conversation: Conversation) -> None:
 def test_another_or_no_key_meets_nothing() -> None:
     other = IdempotencyKey(digest=b"other", body_digest=b"body")
 
-    assert turn_for_key(asked_with(KEY), other) is None
-    assert turn_for_key(asked_with(KEY), None) is None
+    assert turn_for_key(opened_with(KEY), other) is None
+    assert turn_for_key(opened_with(KEY), None) is None
     assert turn_for_key(with_question(a_conversation()), KEY) is None
     assert turn_for_key(a_conversation(), KEY) is None
 
 
 def test_the_same_key_with_another_request_is_refused() -> None:
     with pytest.raises(IdempotencyKeyReused):
-        turn_for_key(asked_with(KEY), IdempotencyKey(digest=b"key", body_digest=b"changed"))
+        turn_for_key(opened_with(KEY), IdempotencyKey(digest=b"key", body_digest=b"changed"))
 
 
 def test_only_a_conversation_without_a_reply_takes_its_first_message_again() -> None:

@@ -56,8 +56,8 @@ def results(*names: str) -> list[ToolResultPart]:
 
 def test_tool_results_continue_the_same_message() -> None:
     waiting = waiting_for_tools()
-    going_on = submit_tool_results(waiting, a_new_turn(2), results("a", "b"))
-    after = finish(going_on, turn_id(2), pieces_of("Found."), LATER, reason=FinishReason.STOP)
+    continued = submit_tool_results(waiting, a_new_turn(2), results("a", "b"))
+    after = finish(continued, turn_id(2), pieces_of("Found."), LATER, reason=FinishReason.STOP)
 
     assert len(after.messages) == 2
     reply = after.messages[-1]
@@ -68,8 +68,8 @@ def test_tool_results_continue_the_same_message() -> None:
 
 
 def test_a_message_that_broke_off_going_on_did_not_end_by_asking_for_tools() -> None:
-    going_on = submit_tool_results(waiting_for_tools(), a_new_turn(2), results("a", "b"))
-    after = interrupt(going_on, turn_id(2), pieces_of("Fou"), LATER)
+    continued = submit_tool_results(waiting_for_tools(), a_new_turn(2), results("a", "b"))
+    after = interrupt(continued, turn_id(2), pieces_of("Fou"), LATER)
 
     reply = after.messages[-1]
     assert (reply.status, reply.finish_reason) == (MessageStatus.INTERRUPTED, None)
@@ -83,9 +83,9 @@ def test_results_without_an_open_call_are_refused(names: tuple[str, ...]) -> Non
     assert refused.value.problem == "tool_results_unexpected"
 
 
-def failed_going_on(*texts: str) -> Conversation:
-    going_on = submit_tool_results(waiting_for_tools(), a_new_turn(2), results("a", "b"))
-    return fail(going_on, turn_id(2), pieces_of(*texts), LATER, "model_unavailable")
+def failed_continuation(*texts: str) -> Conversation:
+    continued = submit_tool_results(waiting_for_tools(), a_new_turn(2), results("a", "b"))
+    return fail(continued, turn_id(2), pieces_of(*texts), LATER, "model_unavailable")
 
 
 @pytest.mark.parametrize("texts", [(), ("Fou",)])
@@ -93,25 +93,25 @@ def failed_going_on(*texts: str) -> Conversation:
 def test_the_same_results_go_on_once_more_after_a_failure(
     texts: tuple[str, ...], names: tuple[str, ...]
 ) -> None:
-    again = submit_tool_results(failed_going_on(*texts), a_new_turn(3), results(*names))
+    again = submit_tool_results(failed_continuation(*texts), a_new_turn(3), results(*names))
     after = finish(again, turn_id(3), pieces_of("Found."), LATER, reason=FinishReason.STOP)
 
     assert again.messages[-1].status is MessageStatus.FINISHED
-    assert after.messages[-1].id == failed_going_on().messages[-1].id
+    assert after.messages[-1].id == failed_continuation().messages[-1].id
     assert after.messages[-1].parts[3:] == (*results("a", "b"), StepMark(), TextPart("Found."))
 
 
 @pytest.mark.parametrize("names", [(), ("x",), ("a", "x")])
 def test_other_results_do_not_go_on_after_a_failure(names: tuple[str, ...]) -> None:
     with pytest.raises(InvalidInput):
-        submit_tool_results(failed_going_on(), a_new_turn(3), results(*names))
+        submit_tool_results(failed_continuation(), a_new_turn(3), results(*names))
 
 
 @pytest.mark.parametrize("ends", [finish, interrupt])
 def test_what_went_on_well_does_not_go_on_again(ends: Callable[..., Conversation]) -> None:
-    going_on = submit_tool_results(waiting_for_tools(), a_new_turn(2), results("a", "b"))
+    continued = submit_tool_results(waiting_for_tools(), a_new_turn(2), results("a", "b"))
     reason = {"reason": FinishReason.STOP} if ends is finish else {}
-    after = ends(going_on, turn_id(2), pieces_of("Found."), LATER, **reason)
+    after = ends(continued, turn_id(2), pieces_of("Found."), LATER, **reason)
 
     with pytest.raises(InvalidInput):
         submit_tool_results(after, a_new_turn(3), results("a", "b"))
@@ -128,18 +128,18 @@ def test_all_results_are_wanted_by_a_message_that_waits() -> None:
 
 
 def test_results_that_are_there_already_are_no_news() -> None:
-    going_on = submit_tool_results(waiting_for_tools(), a_new_turn(2), results("a", "b"))
+    continued = submit_tool_results(waiting_for_tools(), a_new_turn(2), results("a", "b"))
 
-    assert missing_results(going_on, results("a", "b", "c")) == tuple(results("c"))
+    assert missing_results(continued, results("a", "b", "c")) == tuple(results("c"))
 
 
 def test_the_same_results_belong_to_the_turn_that_goes_on_with_them() -> None:
     waiting = waiting_for_tools()
-    going_on = submit_tool_results(waiting, a_new_turn(2), results("a", "b"))
+    continued = submit_tool_results(waiting, a_new_turn(2), results("a", "b"))
 
-    assert is_continuing_with(going_on, results("a", "b"))
-    assert not is_continuing_with(going_on, results("a", "c"))
-    assert not is_continuing_with(going_on, [])
+    assert is_continuing_with(continued, results("a", "b"))
+    assert not is_continuing_with(continued, results("a", "c"))
+    assert not is_continuing_with(continued, [])
     assert not is_continuing_with(waiting, results("a", "b"))
     assert not is_continuing_with(a_conversation(), results("a"))
 

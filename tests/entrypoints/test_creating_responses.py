@@ -17,20 +17,20 @@ from tests.support.fakes import InstantModel
 from tests.support.harness import ADDRESS, Harness, a_harness
 
 
-def words(text: str) -> InputItem:
+def user_item(text: str) -> InputItem:
     return InputItem(role=Role.USER, parts=(TextPart(text),))
 
 
-async def open_turn_with_items(
+async def create_response(
     harness: Harness, text: str, after: Started | None = None, *, wait: bool = True
 ) -> Started:
-    new = ResponseRequest(
-        inputs=(words(text),),
+    request = ResponseRequest(
+        inputs=(user_item(text),),
         address=ADDRESS,
         session_id=after.conversation.id if after else None,
         after_turn=after.turn.number if after else None,
     )
-    started = await harness.container.resolve(CreateResponse)(OWNER, new)
+    started = await harness.container.resolve(CreateResponse)(OWNER, request)
     if wait:
         await harness.end_of(started)
     return started
@@ -42,9 +42,9 @@ async def stored(harness: Harness, started: Started) -> Conversation:
 
 async def test_two_requests_that_continue_the_same_turn_both_get_a_reply() -> None:
     harness = a_harness()
-    first = await open_turn_with_items(harness, "One")
+    first = await create_response(harness, "One")
     second, third = await asyncio.gather(
-        open_turn_with_items(harness, "Two", first), open_turn_with_items(harness, "Three", first)
+        create_response(harness, "Two", first), create_response(harness, "Three", first)
     )
 
     texts = [texts_of(await stored(harness, started)) for started in (second, third)]
@@ -54,42 +54,41 @@ async def test_two_requests_that_continue_the_same_turn_both_get_a_reply() -> No
 
 async def test_a_turn_that_is_still_open_is_not_continued() -> None:
     harness = a_harness(InstantModel("Hi!"))
-    first = await open_turn_with_items(harness, "One", wait=False)
+    first = await create_response(harness, "One", wait=False)
 
     with pytest.raises(TurnInProgress):
-        await open_turn_with_items(harness, "Two", first)
+        await create_response(harness, "Two", first)
 
 
 async def test_a_copy_counts_as_stored() -> None:
     harness = a_harness(per_hour={Quota.STORED: 2_000})
-    first = await open_turn_with_items(harness, "x" * 900)
-    await open_turn_with_items(harness, "Two", first)
-    await open_turn_with_items(harness, "Three", first)
+    first = await create_response(harness, "x" * 900)
+    await create_response(harness, "Two", first)
+    await create_response(harness, "Three", first)
 
     with pytest.raises(TooManyRequests):
-        await open_turn_with_items(harness, "Four", first)
+        await create_response(harness, "Four", first)
 
 
 async def test_a_deleted_turn_cannot_be_continued() -> None:
     harness = a_harness()
-    first = await open_turn_with_items(harness, "One")
-    second = await open_turn_with_items(harness, "Two", first)
-    change = harness.container.resolve(EditItems)
-    await change.delete_turn(first.ref, second.turn.number)
+    first = await create_response(harness, "One")
+    second = await create_response(harness, "Two", first)
+    await harness.container.resolve(EditItems).delete_turn(first.ref, second.turn.number)
 
     with pytest.raises(TurnNotFound):
-        await open_turn_with_items(harness, "Three", second)
+        await create_response(harness, "Three", second)
 
 
 async def test_another_owners_turn_cannot_be_continued() -> None:
     harness = a_harness()
-    first = await open_turn_with_items(harness, "One")
-    new = ResponseRequest(
-        inputs=(words("Mine?"),),
+    first = await create_response(harness, "One")
+    request = ResponseRequest(
+        inputs=(user_item("Mine?"),),
         address=ADDRESS,
         session_id=first.conversation.id,
         after_turn=1,
     )
 
     with pytest.raises(TurnNotFound):
-        await harness.container.resolve(CreateResponse)(STRANGER, new)
+        await harness.container.resolve(CreateResponse)(STRANGER, request)

@@ -11,8 +11,7 @@ from domain.model.message import Role, TextPart, ToolCallPart, ToolResultPart
 from domain.model.piece import ModelFinished, Piece
 from domain.model.prompt import Prompt
 from domain.model.turn import IdempotencyKey, Outcome, TurnPolicy
-from domain.service import item_editing as adding
-from domain.service.item_editing import NewItem
+from domain.service.item_editing import NewItem, open_turn_with_items
 from entrypoints.usecases.create_response import CreateResponse, InputItem, ResponseRequest
 from entrypoints.usecases.edit_items import EditItems
 from entrypoints.usecases.open_turn import Started
@@ -31,7 +30,7 @@ RESULT = InputItem(role=Role.ASSISTANT, parts=(ToolResultPart(call_id="a", outpu
 
 
 class FailingOnce(InstantModel):
-    """Fails before its first piece when it is asked for the ``failing``-th time."""
+    """Fails before its first piece at its ``failing``-th prompt."""
 
     def __init__(self, failing: int = 1) -> None:
         super().__init__("Hi!")
@@ -44,17 +43,17 @@ class FailingOnce(InstantModel):
             yield piece
 
 
-def words(text: str) -> InputItem:
+def user_item(text: str) -> InputItem:
     return InputItem(role=Role.USER, parts=(TextPart(text),))
 
 
-async def open_turn_with_items(
+async def create_response(
     harness: Harness,
     *inputs: InputItem,
     after: Started | None = None,
     key: IdempotencyKey | None = None,
 ) -> Started:
-    new = ResponseRequest(
+    request = ResponseRequest(
         inputs=inputs,
         address=ADDRESS,
         session_id=after.conversation.id if after else None,
@@ -62,16 +61,16 @@ async def open_turn_with_items(
         idempotency_key="key" if key else None,
         idempotency=key,
     )
-    return await harness.container.resolve(CreateResponse)(OWNER, new)
+    return await harness.container.resolve(CreateResponse)(OWNER, request)
 
 
 async def test_a_first_request_that_failed_is_answered_when_it_comes_again() -> None:
     harness = a_harness(FailingOnce())
-    first = await open_turn_with_items(harness, words("One"), key=KEY)
+    first = await create_response(harness, user_item("One"), key=KEY)
     failed = await harness.end_of(first)
-    again = await open_turn_with_items(harness, words("One"), key=KEY)
+    again = await create_response(harness, user_item("One"), key=KEY)
     answered = await harness.end_of(again)
-    third = await open_turn_with_items(harness, words("One"), key=KEY)
+    third = await create_response(harness, user_item("One"), key=KEY)
 
     assert (failed.outcome, answered.outcome) == (Outcome.FAILED, Outcome.FINISHED)
     assert first.conversation.id == again.conversation.id == third.conversation.id
@@ -84,13 +83,11 @@ async def test_a_first_request_whose_process_died_is_answered_when_repeated() ->
     keys: ClientKeys = harness.container.resolve(ClientKeys)
     session_id = keys.session_for_request(OWNER, "key")
     items = [NewItem(id=question_id(), role=Role.USER, parts=(TextPart("One"),))]
-    dead = adding.open_turn_with_items(
-        a_conversation(id=session_id), a_new_turn(idempotency=KEY), items
-    )
+    dead = open_turn_with_items(a_conversation(id=session_id), a_new_turn(idempotency=KEY), items)
     await harness.store.create(OWNER, dead)
-    joined = await open_turn_with_items(harness, words("One"), key=KEY)
+    joined = await create_response(harness, user_item("One"), key=KEY)
     harness.clock.advance(TurnPolicy().dead_after)
-    again = await open_turn_with_items(harness, words("One"), key=KEY)
+    again = await create_response(harness, user_item("One"), key=KEY)
     await harness.end_of(again)
 
     assert joined.turn.id == turn_id() != again.turn.id
@@ -99,14 +96,14 @@ async def test_a_first_request_whose_process_died_is_answered_when_repeated() ->
 
 async def test_branching_twice_with_one_key_is_done_once() -> None:
     harness = a_harness(InstantModel("Hi!"))
-    first = await open_turn_with_items(harness, words("One"))
+    first = await create_response(harness, user_item("One"))
     await harness.end_of(first)
-    await harness.end_of(await open_turn_with_items(harness, words("Two"), after=first))
+    await harness.end_of(await create_response(harness, user_item("Two"), after=first))
     both = await asyncio.gather(
-        open_turn_with_items(harness, words("Else"), after=first, key=KEY),
-        open_turn_with_items(harness, words("Else"), after=first, key=KEY),
+        create_response(harness, user_item("Else"), after=first, key=KEY),
+        create_response(harness, user_item("Else"), after=first, key=KEY),
     )
-    later = await open_turn_with_items(harness, words("Else"), after=first, key=KEY)
+    later = await create_response(harness, user_item("Else"), after=first, key=KEY)
     await harness.end_of(later)
 
     assert {one.conversation.id for one in (*both, later)} == {later.conversation.id}
@@ -116,12 +113,12 @@ async def test_branching_twice_with_one_key_is_done_once() -> None:
 
 async def test_branching_can_be_repeated_after_a_failure() -> None:
     harness = a_harness(FailingOnce(3))
-    first = await open_turn_with_items(harness, words("One"))
+    first = await create_response(harness, user_item("One"))
     await harness.end_of(first)
-    await harness.end_of(await open_turn_with_items(harness, words("Two"), after=first))
-    failed = await open_turn_with_items(harness, words("Else"), after=first, key=KEY)
+    await harness.end_of(await create_response(harness, user_item("Two"), after=first))
+    failed = await create_response(harness, user_item("Else"), after=first, key=KEY)
     await harness.end_of(failed)
-    again = await open_turn_with_items(harness, words("Else"), after=first, key=KEY)
+    again = await create_response(harness, user_item("Else"), after=first, key=KEY)
     end = await harness.end_of(again)
 
     assert (again.conversation.id, end.outcome) == (failed.conversation.id, Outcome.FINISHED)
@@ -130,49 +127,49 @@ async def test_branching_can_be_repeated_after_a_failure() -> None:
 
 async def test_a_first_request_that_others_followed_is_not_answered_again() -> None:
     harness = a_harness(FailingOnce(3))
-    first = await open_turn_with_items(harness, words("One"), key=KEY)
+    first = await create_response(harness, user_item("One"), key=KEY)
     await harness.end_of(first)
-    second = await open_turn_with_items(harness, words("Two"), after=first)
+    second = await create_response(harness, user_item("Two"), after=first)
     await harness.end_of(second)
     with pytest.raises(IdempotencyKeyReused):
-        await open_turn_with_items(harness, words("One"), key=KEY)
-    await harness.end_of(await open_turn_with_items(harness, words("One"), after=second))
+        await create_response(harness, user_item("One"), key=KEY)
+    await harness.end_of(await create_response(harness, user_item("One"), after=second))
 
     with pytest.raises(IdempotencyKeyReused):
-        await open_turn_with_items(harness, words("One"), key=KEY)
+        await create_response(harness, user_item("One"), key=KEY)
 
 
 async def test_a_repeated_first_request_is_not_added_after_later_messages() -> None:
     harness = a_harness(InstantModel(error=ModelUnavailable()))
-    first = await open_turn_with_items(harness, words("One"), key=KEY)
+    first = await create_response(harness, user_item("One"), key=KEY)
     await harness.end_of(first)
-    await harness.end_of(await open_turn_with_items(harness, words("Two"), after=first))
+    await harness.end_of(await create_response(harness, user_item("Two"), after=first))
 
     with pytest.raises(IdempotencyKeyReused):
-        await open_turn_with_items(harness, words("One"), key=KEY)
+        await create_response(harness, user_item("One"), key=KEY)
 
 
 @pytest.mark.parametrize(
     "inputs",
     [
-        (words("One"), CALL, RESULT),
-        (CALL, RESULT, words("And?")),
-        (words("One"), CALL, RESULT, words("And?"), words("Still there?")),
+        (user_item("One"), CALL, RESULT),
+        (CALL, RESULT, user_item("And?")),
+        (user_item("One"), CALL, RESULT, user_item("And?"), user_item("Still there?")),
     ],
 )
 async def test_items_repeated_after_a_failure_are_stored_once(
     inputs: tuple[InputItem, ...],
 ) -> None:
     harness = a_harness(FailingOnce(2))
-    first = await open_turn_with_items(harness, words("Hello?"))
+    first = await create_response(harness, user_item("Hello?"))
     await harness.end_of(first)
-    failed = await open_turn_with_items(harness, *inputs, after=first)
+    failed = await create_response(harness, *inputs, after=first)
     await harness.end_of(failed)
     before = (await harness.stored(first.conversation.id)).messages
-    await harness.end_of(await open_turn_with_items(harness, *inputs, after=failed))
+    await harness.end_of(await create_response(harness, *inputs, after=failed))
 
     after = (await harness.stored(first.conversation.id)).messages
-    assert [piece.parts for piece in after[:-1]] == [piece.parts for piece in before]
+    assert [message.parts for message in after[:-1]] == [message.parts for message in before]
     assert after[-1].text == "Hi!"
 
 
@@ -180,7 +177,7 @@ async def test_deleting_the_last_turn_forgets_no_message_added_meanwhile(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     harness = a_harness(InstantModel("Hi!"))
-    first = await open_turn_with_items(harness, words("One"))
+    first = await create_response(harness, user_item("One"))
     await harness.end_of(first)
     session_id, forget_if = first.conversation.id, harness.store.forget_if
 

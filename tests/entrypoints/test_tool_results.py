@@ -26,14 +26,14 @@ RESULT = ToolResultPart(call_id="a", output='"rain"')
 KEPT_AFTER_END = timedelta(minutes=1)
 
 
-async def answering(harness: Harness, started: Started, *results: ToolResultPart) -> Started:
+async def submit_results(harness: Harness, started: Started, *results: ToolResultPart) -> Started:
     answers = ToolResults(
         session_id=started.conversation.id, results=results or (RESULT,), address=ADDRESS
     )
     return await harness.container.resolve(SubmitToolResults)(OWNER, answers)
 
 
-async def waiting(harness: Harness) -> Started:
+async def a_waiting_turn(harness: Harness) -> Started:
     """A turn whose reply waits for a tool."""
     started = await harness.send("Look!")
     await harness.end_of(started)
@@ -42,12 +42,12 @@ async def waiting(harness: Harness) -> Started:
 
 async def test_the_same_message_goes_on() -> None:
     harness = a_harness(InstantModel("Wait.", CALL))
-    started = await waiting(harness)
-    going_on = await answering(harness, started)
-    await harness.end_of(going_on)
+    started = await a_waiting_turn(harness)
+    continued = await submit_results(harness, started)
+    await harness.end_of(continued)
 
     reply = (await harness.stored(started.conversation.id)).messages[-1]
-    assert going_on.turn.reply_id == started.turn.reply_id == reply.id
+    assert continued.turn.reply_id == started.turn.reply_id == reply.id
     parts = (TextPart("Wait."), ToolCallPart(call_id="a", name="look", arguments="{}"))
     assert reply.parts[:4] == (*parts, RESULT, StepMark())
 
@@ -60,14 +60,14 @@ async def test_a_continued_turn_without_a_log_streams_only_what_it_added() -> No
     asking.send(CALL)
     asking.finish()
     await harness.end_of(started)
-    going_on = await answering(harness, started)
+    continued = await submit_results(harness, started)
     model_reply = await fake_model.next_reply()
     model_reply.send_text("Rain")
     model_reply.finish()
-    await harness.end_of(going_on)
+    await harness.end_of(continued)
     harness.clock.advance(KEPT_AFTER_END)
 
-    assert (await harness.whole_turn(going_on)).pieces == (NumberedPiece(1, TextPiece("Rain")),)
+    assert (await harness.whole_turn(continued)).pieces == (NumberedPiece(1, TextPiece("Rain")),)
 
 
 async def test_the_prior_parts_of_a_continued_message_can_be_read() -> None:
@@ -80,24 +80,26 @@ async def test_the_prior_parts_of_a_continued_message_can_be_read() -> None:
     await harness.end_of(started)
     session_id = started.conversation.id
     before = await harness.follow.prior_parts(ConversationRef(OWNER, session_id), started.turn)
-    going_on = await answering(harness, started)
-    held = await harness.follow.prior_parts(ConversationRef(OWNER, session_id), going_on.turn)
+    continued = await submit_results(harness, started)
+    held = await harness.follow.prior_parts(ConversationRef(OWNER, session_id), continued.turn)
     (await fake_model.next_reply()).finish()
-    await harness.end_of(going_on)
+    await harness.end_of(continued)
 
     assert before == ()
     assert held == (ToolCallPart(call_id="a", name="look", arguments="{}"), RESULT)
     await harness.forget(ConversationRef(OWNER, session_id))
-    assert await harness.follow.prior_parts(ConversationRef(OWNER, session_id), going_on.turn) == ()
+    assert (
+        await harness.follow.prior_parts(ConversationRef(OWNER, session_id), continued.turn) == ()
+    )
 
 
 async def test_results_without_an_open_call_change_nothing() -> None:
     harness = a_harness(InstantModel("Wait.", CALL))
-    started = await waiting(harness)
+    started = await a_waiting_turn(harness)
     before = await harness.stored(started.conversation.id)
 
     with pytest.raises(InvalidInput):
-        await answering(harness, started, ToolResultPart(call_id="b", output="1"))
+        await submit_results(harness, started, ToolResultPart(call_id="b", output="1"))
     assert await harness.stored(started.conversation.id) == before
 
 
@@ -109,17 +111,17 @@ async def test_the_same_results_join_the_turn_that_continues_with_them() -> None
     asking.send(CALL)
     asking.finish()
     await harness.end_of(started)
-    going_on, again = [await answering(harness, started) for _ in range(2)]
+    continued, again = [await submit_results(harness, started) for _ in range(2)]
 
-    assert going_on.turn == again.turn
+    assert continued.turn == again.turn
     with pytest.raises(TurnInProgress):
-        await answering(harness, started, ToolResultPart(call_id="b", output="1"))
+        await submit_results(harness, started, ToolResultPart(call_id="b", output="1"))
     (await fake_model.next_reply()).finish()
-    await harness.end_of(going_on)
+    await harness.end_of(continued)
 
 
 class FailingOnce(InstantModel):
-    """Asks for a tool, fails before its first piece, and answers when it is asked again."""
+    """Calls a tool, then fails before its first piece, then replies."""
 
     def __init__(self) -> None:
         super().__init__("rain")
@@ -136,7 +138,7 @@ async def test_results_can_be_sent_again_after_a_failure(
     request_key: IdempotencyKey | None,
 ) -> None:
     harness = a_harness(FailingOnce())
-    started = await waiting(harness)
+    started = await a_waiting_turn(harness)
     answers = ToolResults(
         session_id=started.conversation.id,
         results=(RESULT,),
@@ -164,7 +166,7 @@ async def test_results_for_a_missing_conversation_are_refused() -> None:
 
 async def test_results_count_as_stored() -> None:
     harness = a_harness(InstantModel("Wait.", CALL), per_hour={Quota.STORED: 100})
-    started = await waiting(harness)
+    started = await a_waiting_turn(harness)
 
     with pytest.raises(TooManyRequests):
-        await answering(harness, started, ToolResultPart(call_id="a", output="x" * 101))
+        await submit_results(harness, started, ToolResultPart(call_id="a", output="x" * 101))
