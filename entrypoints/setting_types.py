@@ -163,5 +163,8 @@ LOG_LEVEL: Final = ("debug, info, warning or error", _log_level)
 URL: Final = ("an http or https URL without user, password or query", _plain_http_url)
 ORIGIN: Final = ("an origin such as https://chat.example.org", _origin)
 ORIGINS: Final = ("origins such as https://example.org, separated by commas", _origins)
-REDIS_URL: Final = ("a redis://, rediss:// or unix:// URL without options", _redis_url)
+REDIS_URL: Final = (
+    "a redis:// or rediss:// URL without options, or a unix:// URL with at most ?db=",
+    _redis_url,
+)
 DIGESTS: Final = ("SHA-256 digests in hexadecimal, separated by commas", _digests)

@@ -99,7 +99,7 @@ class Settings:
         "PRIVITY_EMBEDDING_ORIGINS",
         ORIGINS,
         (),
-        "Other sites whose pages may use this service.",
+        "Other origins whose pages may use this service.",
     )
     api_key_digests: tuple[str, ...] = setting(
         "PRIVITY_API_KEY_DIGESTS",

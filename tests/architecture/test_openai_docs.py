@@ -17,7 +17,7 @@ from tests.architecture.test_docs import documented_routes, page, rows
 
 PAGE = page("docs/openai_clients.md")
 PARAMETERS = {
-    row[0].strip("`"): row[1] for row in rows(PAGE, under="What a response can be asked with")
+    row[0].strip("`"): row[1] for row in rows(PAGE, under="Parameters of a response request")
 }
 
 
