@@ -42,7 +42,9 @@ def durations_in(text: str) -> list[timedelta]:
 
 def documented_commands() -> set[str]:
     """The commands of the list of what the service's user needs."""
-    section = OPERATIONS.partition("The user needs these commands")[2].partition("From Redis")[0]
+    section = OPERATIONS.partition("The ACL user needs these commands")[2].partition("From Redis")[
+        0
+    ]
     return {granted.removeprefix("+") for granted in GRANTED.findall(section)}
 
 
