@@ -126,3 +126,13 @@ def test_a_name_of_the_workplace_is_found(place: str, tmp_path: Path) -> None:
     path.write_text(f"see {place}x")
 
     assert places_in([path]) == {"note.txt": [place]}
+
+
+def test_every_test_that_the_testing_page_names_exists() -> None:
+    page = (ROOT / "docs" / "testing.md").read_text("utf-8")
+    table = page.partition("## How long it takes")[2]
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    named = re.findall(r"^\| `(test_\w+)`", table, re.MULTILINE)
+
+    assert len(named) == 20
+    assert [name for name in named if f"def {name}(" not in sources] == []
