@@ -1,1 +1,1 @@
-"""What a conversation is and what may happen to it: values and decisions, nothing that waits."""
+"""What a conversation is and how it may change: values and pure functions, without I/O."""

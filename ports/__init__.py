@@ -1,1 +1,1 @@
-"""What the core needs from the world, one port per file. Adapters implement them structurally."""
+"""What the core needs from outside, one port per file. Adapters implement the protocols."""

@@ -13,14 +13,15 @@ Change: TypeAlias = Callable[[Conversation], Conversation]
 """A pure function. It may be called several times; returning its argument changes nothing."""
 
 Predicate: TypeAlias = Callable[[Conversation], bool]
+"""A pure function."""
 
 
 @frozen(kw_only=True)
 class Page:
-    """Neighbouring messages, oldest first.
+    """Consecutive messages, oldest first.
 
     Attributes:
-        next: ``before`` of the page before this one; None on the oldest page.
+        next: the ``before`` that returns the next older page; None on the oldest page.
     """
 
     messages: tuple[Message, ...]
@@ -28,7 +29,7 @@ class Page:
 
 
 class ConversationStateStore(Protocol):
-    """Stores conversations, each readable by its owner only, and forgets them in time.
+    """Stores conversations, each readable by its owner only, and deletes them when they expire.
 
     A conversation that is missing, expired, forgotten or another owner's is always
     ``ConversationNotFound``.
@@ -38,7 +39,7 @@ class ConversationStateStore(Protocol):
     is. A write that opens a turn opens the turn's log in the same step.
 
     Every method raises ``StoreUnavailable`` if the store does not answer, and
-    ``StoredStateUnreadable`` if what is stored does not open.
+    ``StoredStateUnreadable`` if a stored conversation cannot be decrypted or decoded.
     """
 
     async def create(self, owner: Owner, conversation: Conversation) -> None:
@@ -46,6 +47,7 @@ class ConversationStateStore(Protocol):
 
         Raises:
             ConversationExists: the id is taken, by any owner; nothing was changed.
+            ConversationTooLarge: the conversation exceeds the size limit; nothing was changed.
         """
         ...
 
@@ -58,7 +60,7 @@ class ConversationStateStore(Protocol):
         ...
 
     async def page(self, ref: ConversationRef, before: int | None, limit: int) -> Page:
-        """At most ``limit`` (from 1) messages numbered below ``before``; None: the newest.
+        """At most ``limit`` messages (at least 1) numbered below ``before``; None: the newest.
 
         Raises:
             ConversationNotFound: it does not exist.
@@ -74,20 +76,20 @@ class ConversationStateStore(Protocol):
     ) -> Conversation:
         """The conversation after ``change``; concurrent updates are never lost.
 
-        ``base`` is what the caller read last; it saves reading if nobody wrote since. ``change``
-        gets at least the newest ``last`` messages. If it raises ``OlderMessagesNeeded`` it is
-        called again with all messages. Any other error it raises is passed on, and nothing is
-        changed.
+        ``base`` is the conversation as the caller last read it; it saves reading it again if it
+        has not changed since. ``change`` gets at least the newest ``last`` messages. If it raises
+        ``OlderMessagesNeeded``, it is called again with all messages. Any other error that it
+        raises is passed on, and nothing is changed.
 
         Raises:
             ConversationNotFound: it does not exist; a forgotten conversation is never restored.
-            ConversationTooLarge: it has reached its size limit and takes no further turn.
+            ConversationTooLarge: the conversation has reached its size limit; nothing was changed.
             ConversationBusy: too many concurrent updates.
         """
         ...
 
     async def ensure_log(self, turn_ref: TurnRef) -> bool:
-        """Open the turn's log again if it was lost.
+        """Open the turn's log again if it is missing.
 
         Returns True if this is the open turn, which then has a log, and False otherwise.
         """
@@ -100,6 +102,6 @@ class ConversationStateStore(Protocol):
     async def forget_if(self, ref: ConversationRef, predicate: Predicate) -> None:
         """Forget the conversation if ``predicate`` holds at that moment.
 
-        ``predicate`` may get only the newest messages.
+        It may be called with only the newest messages loaded.
         """
         ...

@@ -1,11 +1,11 @@
 """Failures that the caller did not cause.
 
     PortError                        something this service needs has failed
-    ├── StoreUnavailable             the store did not answer; the outcome may be unknown
-    ├── StoredStateUnreadable        what is stored does not open; it is not treated as missing
+    ├── StoreUnavailable             the store did not answer; a write may have succeeded
+    ├── StoredStateUnreadable        stored data is damaged; it is not treated as missing
     ├── ConversationBusy             too many concurrent updates
     ├── TurnLogNotFound              this turn has no log (any more)
-    ├── TooManyTurns                 this process runs as many turns as it may
+    ├── TooManyTurns                 this process runs its maximum number of turns
     ├── ShuttingDown                 this process accepts no new turns
     ├── TooManyRequests              the caller has used up a quota
     ├── ClientKeyInvalid             the client key was not issued by this service
@@ -32,10 +32,10 @@ class PortError(Exception):
 
 
 class StoreUnavailable(PortError):
-    """The store did not answer; what was to be written may be stored all the same.
+    """The store did not answer; a write may have succeeded anyway.
 
     Attributes:
-        doing: the operation, in the words of the port.
+        doing: the store operation that failed, such as ``load``.
         turn_ref: the turn that may have been opened; None if none was being opened.
     """
 
@@ -49,7 +49,7 @@ class StoreUnavailable(PortError):
 
 
 class StoredStateUnreadable(PortError):
-    """What is stored under this id does not open; it was not changed."""
+    """The stored data cannot be decrypted or decoded; it was not changed."""
 
     code = "stored_state_unreadable"
     message = "The stored conversation cannot be read."
@@ -70,7 +70,7 @@ class TurnLogNotFound(PortError):
 
 
 class TooManyTurns(PortError):
-    """This process runs as many turns as it may; nothing was changed."""
+    """This process runs its maximum number of turns; nothing was changed."""
 
     code = "too_many_turns"
     message = "Too many replies are being written at the moment."

@@ -1,7 +1,7 @@
 """The language model, and how it can fail.
 
     ModelError                   the language model failed
-    ├── ModelUnavailable         no connection, or a 5xx answer
+    ├── ModelUnavailable         no connection, or a 408 or 5xx response
     ├── ModelBusy                429
     ├── ModelTimedOut            it was silent for too long
     ├── ModelRejectedCredentials 401 or 403
@@ -31,7 +31,7 @@ class LanguageModel(Protocol):
         ...
 
     def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
-        """Stream the reply: pieces as they come, none of them empty, then ``ModelFinished``.
+        """Stream the reply: pieces as they arrive, none of them empty, then ``ModelFinished``.
 
         Closing the generator closes the connection to the model at once. Only failures before the
         first piece are retried.
@@ -60,7 +60,7 @@ class ModelBusy(ModelError):
     """The model server accepts no more requests for now.
 
     Attributes:
-        retry_after: the wait it asks for; None if it names none.
+        retry_after: how long the server asks us to wait; None if it does not say.
     """
 
     code = "model_busy"

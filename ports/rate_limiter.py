@@ -22,6 +22,6 @@ class RateLimiter(Protocol):
 
         Raises:
             TooManyRequests: less than ``amount`` is left; nothing was taken.
-            StoreUnavailable: the count cannot be reached.
+            StoreUnavailable: the counters cannot be reached.
         """
         ...

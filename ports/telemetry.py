@@ -1,4 +1,4 @@
-"""What operators learn: that something happened, never what people wrote."""
+"""Events for operators, which never contain what people wrote."""
 
 from typing import Protocol
 

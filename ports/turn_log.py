@@ -18,7 +18,7 @@ def _as_tuple(pieces: Iterable[NumberedPiece]) -> tuple[NumberedPiece, ...]:
 
 @frozen(kw_only=True)
 class Batch:
-    """Neighbouring pieces of a turn, in order.
+    """Consecutive pieces of a turn, in order.
 
     Attributes:
         end: how the turn ended, if these are its last pieces; None while more may come.
@@ -34,9 +34,9 @@ class Batch:
 
 
 class AppendResult(Enum):
-    """What an append tells the writer."""
+    """What the writer of a turn should do after an append; see ``TurnLog.append``."""
 
-    CONTINUE = "go on"
+    CONTINUE = "continue"
     STOPPED = "stopped"
     SUPERSEDED = "superseded"
     GONE = "gone"
@@ -55,10 +55,14 @@ class TurnLog(Protocol):
     ) -> AppendResult:
         """Add pieces, or only a sign of life if there are none.
 
-        Pieces that are logged already are not added twice. Any result but ``CONTINUE`` tells the
-        writer to end. With ``STOPPED`` these pieces are logged, with ``SUPERSEDED`` and ``GONE``
-        they are not. ``GONE`` is also the result if earlier pieces were lost: the writer then has
-        the log opened again and sends all pieces.
+        Pieces that are logged already are not added twice.
+
+        Returns:
+            ``CONTINUE``: the pieces are logged.
+            ``STOPPED``: the pieces are logged; the turn was stopped and has to end.
+            ``SUPERSEDED``: they are not logged, because the turn is no longer the open one.
+            ``GONE``: they are not logged, because the log or earlier pieces are lost. Call
+            ``ConversationStateStore.ensure_log``: if it returns True, append all pieces.
         """
         ...
 
@@ -84,14 +88,14 @@ class TurnLog(Protocol):
     def healthy_for(self) -> timedelta:
         """How long this process has been in uninterrupted contact with the logs; zero if it is not.
 
-        A writer's silence can only be judged for this long.
+        No silence longer than this can be judged.
         """
         ...
 
     async def silence(self, turn_ref: TurnRef) -> timedelta:
-        """How long the writer of this open turn has given no sign of life.
+        """How long ago the writer of this open turn last gave a sign of life.
 
-        Time in which this process could not reach the log does not count.
+        Time during which this process could not reach the log is not counted.
 
         Raises:
             TurnLogNotFound: this turn has no log.

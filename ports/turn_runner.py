@@ -33,21 +33,21 @@ ReplyFn: TypeAlias = Callable[[Conversation, Signals], Awaitable[None]]
 """Streams and stores the reply to the conversation's open turn."""
 
 AbandonFn: TypeAlias = Callable[[StoreUnavailable], Awaitable[None]]
-"""Closes a turn whose opening failed with this error: it may be open all the same."""
+"""Closes a turn whose opening failed with this error, because it may be open anyway."""
 
 
 class TurnRunner(Protocol):
-    """Runs turns to their end, also after their callers have left."""
+    """Runs turns to their end, even after the client has disconnected."""
 
     async def run(
         self, turn_id: TurnId, open_turn: OpenTurnFn, reply: ReplyFn, abandon: AbandonFn
     ) -> Conversation:
-        """What ``open_turn`` returned; ``reply`` then runs on its own.
+        """What ``open_turn`` returned; ``reply`` then runs in the background.
 
         If the open turn of that conversation is not ``turn_id``, ``reply`` is not called: the
         caller has joined a turn that runs elsewhere. Cancelling the caller cancels neither part,
         so an opened turn always runs. If ``open_turn`` raises ``StoreUnavailable``, the turn may
-        be open all the same: ``abandon`` then runs on its own.
+        be open anyway, so ``abandon`` runs in the background.
 
         Raises:
             TooManyTurns: too many turns are running; ``open_turn`` was not called.
@@ -57,5 +57,5 @@ class TurnRunner(Protocol):
         ...
 
     def wake(self, turn_id: TurnId) -> None:
-        """Wake this turn, so that it looks at its log now; does nothing if it does not run here."""
+        """Wake this turn, so that it checks its log now; does nothing if it does not run here."""
         ...

@@ -44,7 +44,7 @@ class _Record:
 
 
 class InMemoryConversationStore:
-    """Stores whole conversations; evicts those that were idle for longest to make room."""
+    """Stores whole conversations; evicts the longest unused ones to make room."""
 
     def __init__(self, *, clock: Clock, log: InMemoryTurnLog, max_bytes: int = MAX_BYTES) -> None:
         """``max_bytes`` bounds the estimated size of all conversations together."""
@@ -68,7 +68,7 @@ class InMemoryConversationStore:
     async def page(self, ref: ConversationRef, before: int | None, limit: int) -> Page:
         """See ``ports.conversation_store.ConversationStateStore.page``."""
         messages = self._record(ref).conversation.messages
-        older = tuple(one for one in messages if before is None or one.number < before)
+        older = tuple(message for message in messages if before is None or message.number < before)
         shown = older[-limit:]
         return Page(messages=shown, next=shown[0].number if len(shown) < len(older) else None)
 
@@ -124,7 +124,7 @@ class InMemoryConversationStore:
         return record
 
     def _unexpired(self, session_id: SessionId) -> _Record | None:
-        # All that have expired are dropped, also those that nobody asks for: nothing is sealed.
+        # Drop all that have expired, requested or not, because they are stored unencrypted.
         for expired in self._expiries.due(self._clock.monotonic()):
             self._drop(expired)
         return self._records.get(session_id)

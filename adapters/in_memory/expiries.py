@@ -33,7 +33,7 @@ class Expiries:
         self._expires_at.pop(session_id, None)
 
     def due(self, now: timedelta) -> Iterator[SessionId]:
-        """Those that have expired by ``now``, each once."""
+        """Remove and yield the conversations that have expired by ``now``."""
         while self._heap and self._heap[0][0] <= now:
             scheduled, session_id = heappop(self._heap)
             if self._in_heap.get(session_id) != scheduled:

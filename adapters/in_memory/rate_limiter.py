@@ -27,7 +27,7 @@ class InMemoryRateLimiter:
         per_hour: Mapping[Quota, int],
         pseudonym: Callable[[str], str],
     ) -> None:
-        """``pseudonym`` replaces addresses, which are not stored."""
+        """``pseudonym`` digests the addresses, which are not stored themselves."""
         self._clock = clock
         self._per_hour = per_hour
         self._pseudonym = pseudonym
@@ -46,7 +46,7 @@ class InMemoryRateLimiter:
             self._counters.popitem(last=False)
 
     def _drop_expired(self, now: timedelta) -> None:
-        # Windows are equally long and stay where they were added, so the first expires first.
+        # All windows have the same length, so the oldest counter expires first.
         while self._counters and next(iter(self._counters.values()))[1] <= now:
             self._counters.popitem(last=False)
 

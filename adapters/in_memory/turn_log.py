@@ -45,7 +45,7 @@ class _Log:
     def last_number(self) -> int:
         return self.pieces[-1].number if self.pieces else 0
 
-    def after(self, number: int) -> Batch:
+    def batch_after(self, number: int) -> Batch:
         # After a lost log, numbering may have gaps, so a piece number is not a list index.
         newest = self.pieces[-max(self.last_number - number, 1) :]
         return Batch(pieces=(piece for piece in newest if piece.number > number), end=self.end)
@@ -67,7 +67,7 @@ class InMemoryTurnLog:
         self._ended: dict[SessionId, int] = {}
 
     def open(self, ref: ConversationRef, turn: Turn) -> None:
-        """Open the log of a new turn; readers of the previous turn's log find it gone."""
+        """Open the log of a new turn; the previous turn's log is deleted."""
         self._forget_expired()
         self.forget(ref.session_id)
         log = self._logs[ref.session_id] = _Log(ref.owner, turn.id, self._clock.monotonic())
@@ -123,14 +123,14 @@ class InMemoryTurnLog:
     async def read(self, turn_ref: TurnRef, after: int, wait: timedelta) -> Batch:
         """See ``ports.turn_log.TurnLog.read``."""
         log = self._log_of(turn_ref)
-        batch = log.after(after)
+        batch = log.batch_after(after)
         if not batch.is_empty or not wait:
             return batch
         with suppress(TimeoutError):
             async with asyncio.timeout(wait.total_seconds()):
                 while batch.is_empty:
                     await log.changed.wait()
-                    batch = self._log_of(turn_ref).after(after)
+                    batch = self._log_of(turn_ref).batch_after(after)
         return batch
 
     def healthy_for(self) -> timedelta:

@@ -42,7 +42,7 @@ class Delta(Struct):
 
 
 class Choice(Struct):
-    """One of the replies that the model writes at once; we request a single one."""
+    """One of the alternative replies; we request only one."""
 
     delta: Delta | None = None
     finish_reason: str | None = None
@@ -120,16 +120,16 @@ class SurrogateJoiner:
     _pending: str = ""
 
     def add(self, text: str) -> str:
-        """The text so far not returned, without a high surrogate at its end: that one waits.
+        """The text so far that was not returned yet; lone surrogates become U+FFFD.
 
-        Surrogates without a partner become U+FFFD.
+        A high surrogate at its end is held back until the next call.
         """
         text = self._pending + text
         self._pending = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
         return replace_lone_surrogates(text[: len(text) - len(self._pending)])
 
     def flush(self) -> str:
-        """U+FFFD if a high surrogate is still waiting, else an empty text."""
+        """U+FFFD if a high surrogate is held back, else an empty string."""
         pending, self._pending = self._pending, ""
         return replace_lone_surrogates(pending)
 

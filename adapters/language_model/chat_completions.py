@@ -24,7 +24,7 @@ _RETRY_PAUSES: Final = (timedelta(seconds=0.5), timedelta(seconds=2))
 """The pause before each retry, unless the server says how long to wait."""
 
 _REMAINDER_SECONDS: Final = 2.0
-"""The limit for what follows a complete reply, and for the body of an error."""
+"""The time limit for reading what follows a complete reply, and for reading an error's body."""
 
 _ERROR_MAX_BYTES: Final = 65_536
 
@@ -79,8 +79,8 @@ class ChatCompletions:
                 yield piece
             yield stream.finish()
         finally:
-            # Closes the connection, which stops the model, unless the response was read to its
-            # end: then the connection is back in the pool already.
+            # An unfinished response closes its connection, which stops the model. A finished one
+            # has already returned its connection to the pool.
             response.close()
 
     async def _post_with_retries(self, prompt: Prompt, deadline: float) -> ClientResponse:
@@ -101,7 +101,7 @@ class ChatCompletions:
         while True:
             response = await self._post(request_body(prompt, self.name, rejected), deadline)
             if response.status == HTTPStatus.OK:
-                # Remember only now: leaving the parameters out has helped.
+                # Remember them only now that leaving them out has helped.
                 self._rejected = rejected
                 return response
             wait = retry_after(response.headers, self._clock.now())
@@ -156,8 +156,8 @@ async def _read(response: ClientResponse, stream: ChatStream, deadline: float) -
     """The next bytes; empty at the end of the stream.
 
     Raises:
-        ModelTimedOut, MalformedStream: nothing came in time or the connection broke, and the reply
-            is not complete yet.
+        ModelTimedOut: nothing arrived in time, and the reply is not complete yet.
+        MalformedStream: the connection broke, and the reply is not complete yet.
     """
     if stream.has_finished:
         # Usage may follow, and reading to the end keeps the connection usable.
@@ -190,6 +190,6 @@ async def _error_body(response: ClientResponse) -> bytes:
 
 
 def _used_call_ids(prompt: Prompt) -> set[str]:
-    """The ids of all tool calls in the prompt; a new call must not get one of them."""
+    """The ids of all tool calls in the prompt; new calls must have different ones."""
     parts = (part for message in prompt.messages for part in message.parts)
     return {part.call_id for part in parts if isinstance(part, ToolCallPart)}

@@ -1,11 +1,12 @@
-"""What an OpenAI-compatible server's refusals mean.
+"""The errors for an OpenAI-compatible server's error responses.
 
-    401, 403        our credentials
-    429             busy; Retry-After (RFC 9110, section 10.2.3) says for how long
-    408, 5xx        not available
-    400, 413, 422   too long, filtered or wrong; the error's text tells them apart
+    401, 403     the credentials are rejected
+    429          busy; Retry-After (RFC 9110, section 10.2.3) says for how long
+    408, 5xx     not available
+    413          the prompt is too long
+    other        too long, filtered or invalid, depending on the error's text
 
-The body of a refusal is never part of an error: it may repeat the prompt.
+The body of a response is never part of an error, because it may repeat the prompt.
 """
 
 import re
@@ -27,7 +28,7 @@ from ports.language_model import (
     ModelUnavailable,
 )
 
-# As OpenAI, Azure, vLLM, llama.cpp, Mistral and Groq word it.
+# The wordings of OpenAI, Azure, vLLM, llama.cpp, Mistral and Groq.
 _TOO_LONG: Final = re.compile(
     r"context_length_exceeded|maximum context length|exceed_context_size|context size|"
     r"context window|prompt is too long|too large for model|request_too_large",
@@ -43,12 +44,12 @@ _SEARCHED_MEMBERS: Final = ("code", "type", "message")
 _RETRY_AFTER_MAX_SECONDS: Final = 86_400
 
 
-def failure_of_status(status: int, retry_after: timedelta | None, body: bytes) -> ModelError:
+def failure_of_status(status: int, wait: timedelta | None, body: bytes) -> ModelError:
     """The error for a response whose status is not 200."""
     if status in _CREDENTIALS:
         return ModelRejectedCredentials()
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return ModelBusy(retry_after)
+        return ModelBusy(wait)
     if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ModelUnavailable()
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
@@ -67,7 +68,7 @@ def failure_in_stream(error: Any) -> ModelError:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """How long the server asks us to wait; None if it does not say or cannot be understood."""
+    """How long the server asks us to wait; None without a valid Retry-After header."""
     text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
         return timedelta(seconds=min(int(text[:9]), _RETRY_AFTER_MAX_SECONDS))

@@ -31,7 +31,7 @@ _OPTIONAL_PARAMETERS: Final = (
     "verbosity",
     "parallel_tool_calls",
 )
-"""Parameters that some servers reject and a reply can do without.
+"""Parameters that some servers reject and that can be left out.
 
 Where ``max_tokens`` is rejected, ``max_completion_tokens`` is sent instead.
 """
@@ -52,7 +52,7 @@ def request_body(prompt: Prompt, model: str, rejected: Set[str] = frozenset()) -
         "max_completion_tokens": prompt.reply_tokens if "max_tokens" in rejected else None,
         **_option_parameters(prompt.options),
     }
-    # An option that was not chosen is not sent: a server may not know it.
+    # Unset options are not sent, because a server may not support them.
     return msgspec.json.encode(
         {
             name: value
@@ -70,7 +70,7 @@ def rejected_parameter(status: int, error_body: bytes, rejected: Set[str]) -> st
     if status not in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
         return None
     for name in _OPTIONAL_PARAMETERS:
-        # Servers quote the name of a parameter; without quotes it could be a word of the user's.
+        # Servers quote parameter names; an unquoted one could be a word that the user wrote.
         quoted = rf"""['"`]{name}['"`\\]"""
         if name not in rejected and re.search(quoted.encode(), error_body):
             return name
@@ -174,7 +174,7 @@ def _tool_call(part: ToolCallPart) -> dict[str, Any]:
 
 
 def _tool_output(output: str) -> str:
-    """A JSON string without its quotes; everything else as it is."""
+    """The text of a JSON string; any other JSON unchanged."""
     try:
         value = msgspec.json.decode(output)
     except msgspec.DecodeError:

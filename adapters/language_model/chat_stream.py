@@ -46,7 +46,7 @@ class ChatStream:
     """Turns the bytes of one reply into pieces."""
 
     def __init__(self, used_call_ids: Collection[str] = ()) -> None:
-        """No tool call gets one of ``used_call_ids``."""
+        """Tool calls with one of ``used_call_ids`` get a new id."""
         self._events = SseReader()
         self._tool_calls = ToolCalls(used_call_ids, _new_call_id)
         self._text = SurrogateJoiner()

@@ -1,8 +1,8 @@
-"""Telling a reply's tool calls apart, however the server numbers and names them.
+"""Distinguishes a reply's tool calls, however the server numbers and names them.
 
-By the standard each call has an index, and its first chunk has an id and a name. But some servers
-number every call 0 or none at all, some send no ids or the same id twice, and some repeat the name
-in every chunk.
+In OpenAI's API each call has an index, and its first chunk has an id and a name. But some servers
+give every call the index 0 or no index, some send no ids or the same id twice, and some repeat the
+name in every chunk.
 """
 
 import json
@@ -56,7 +56,7 @@ class ToolCalls:
         """The piece that ``delta`` adds to its call or starts a call with; None if it adds nothing.
 
         Raises:
-            MalformedStream: it belongs to no call and has no name to start one.
+            MalformedStream: it belongs to no call, and has no name with which to start one.
         """
         function = delta.function or FunctionDelta()
         call = self._last if delta.index is None else self._by_index.get(delta.index)

@@ -1,4 +1,4 @@
-"""An offline stand-in for a model: it repeats the user's messages and says that it is no model."""
+"""An offline stand-in for a model: it says that it is none and repeats the user's messages."""
 
 from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta

@@ -6,7 +6,7 @@
     data: [DONE]
 
 Source: the HTML standard, section "Server-sent events", with one difference: each ``data`` line is
-an event of its own, named by an ``event`` line above it. Every document we read stands on one line.
+an event of its own, named by an ``event`` line above it. All our documents are on one line.
 """
 
 import re
@@ -19,14 +19,14 @@ _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 
 @frozen
 class ServerSentEvent:
-    """One event; ``name`` is empty if the server gave none, ``data`` is never empty."""
+    """One event; ``name`` is empty if it has none, ``data`` is never empty."""
 
     name: str
     data: bytes
 
 
 class SseReader:
-    """Splits a byte stream into events, wherever the network cut it."""
+    """Splits a byte stream into events, however the bytes are split into reads."""
 
     def __init__(self) -> None:
         """Start at the beginning of a stream."""
@@ -44,7 +44,7 @@ class SseReader:
         if not data:
             return []
         if self._ended_with_cr:
-            # A CRLF that was cut in two is one line end; two would end the event.
+            # A CRLF split between two reads is one line end; two line ends would end the event.
             data = data.removeprefix(b"\n")
         self._ended_with_cr = data.endswith(b"\r")
         *lines, self._unfinished_line = _LINE_END.split(self._unfinished_line + data)

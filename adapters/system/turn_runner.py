@@ -13,7 +13,7 @@ from ports.telemetry import Telemetry
 from ports.turn_runner import AbandonFn, OpenTurnFn, ReplyFn
 
 INTERRUPT_GRACE: Final = timedelta(seconds=5)
-"""How long an interrupted turn has to store its reply so far."""
+"""How long an interrupted turn has to store the reply so far."""
 
 
 class _Signals:
@@ -32,7 +32,7 @@ class _Signals:
     def wake(self) -> None:
         self._woken.set()
 
-    def end(self) -> None:
+    def shut_down(self) -> None:
         self.shutting_down = True
         self.wake()
 
@@ -56,7 +56,7 @@ class TaskTurnRunner:
         if len(self._running) >= self._max_turns:
             raise TooManyTurns
         opened: asyncio.Future[Conversation] = asyncio.get_running_loop().create_future()
-        # A caller that left never reads the failure; asyncio would log it as never retrieved.
+        # Read the failure here: asyncio logs one that a disconnected caller never reads.
         opened.add_done_callback(lambda done: done.cancelled() or done.exception())
         signals = _Signals()
         task = asyncio.create_task(
@@ -77,11 +77,11 @@ class TaskTurnRunner:
         if turn_id in self._running:
             self._running[turn_id][1].wake()
 
-    def takes_new(self) -> bool:
+    def accepts_turns(self) -> bool:
         """Whether new turns are accepted."""
         return not self._draining
 
-    def refuse_new(self) -> None:
+    def refuse_turns(self) -> None:
         """Accept no new turns from now on."""
         self._draining = True
 
@@ -91,10 +91,10 @@ class TaskTurnRunner:
         An interrupted turn has ``interrupt_grace`` to store its pieces. A turn that still runs
         after that is left open; the next writer settles it.
         """
-        self.refuse_new()
+        self.refuse_turns()
         await self._wait(grace)
         for _, signals in self._running.values():
-            signals.end()
+            signals.shut_down()
         await self._wait(interrupt_grace)
         for task, _ in self._running.values():
             task.cancel()
@@ -117,10 +117,10 @@ class TaskTurnRunner:
         except StoreUnavailable as error:
             opened.set_exception(error)
             await self._run_detached(abandon(error))
-        except Exception as error:  # noqa: BLE001 - the caller gets it
+        except Exception as error:  # noqa: BLE001 - it is raised in the caller
             opened.set_exception(error)
         except BaseException:
-            # Draining cancelled this task: nobody knows whether the turn was stored.
+            # Draining cancelled this task; whether the turn was stored is unknown.
             opened.set_exception(StoreUnavailable("commit"))
             raise
         else:
@@ -132,5 +132,5 @@ class TaskTurnRunner:
     async def _run_detached(self, work: Awaitable[None]) -> None:
         try:
             await work
-        except Exception as error:  # noqa: BLE001 - nobody awaits this task
+        except Exception as error:  # noqa: BLE001 - no caller awaits this task
             self._telemetry.emit("turn.crashed", kind=type(error).__name__)

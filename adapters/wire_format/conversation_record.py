@@ -76,7 +76,7 @@ class FrameRecord(Struct, array_like=True):
 
 @frozen
 class FrameContent:
-    """A decoded frame; ``head`` stays a record until the conversation is built."""
+    """A decoded frame; ``head`` is still a record, for ``conversation_of``."""
 
     head: HeadRecord | None
     messages: tuple[Message, ...]
@@ -93,7 +93,7 @@ def encode_frame(
     size_before: int = 0,
     max_bytes: int = RECORD_MAX_BYTES,
 ) -> bytes:
-    """The packed record of a frame; the head is made of ``head``, if there is one.
+    """The packed record of a frame with ``messages`` and, unless None, the head of ``head``.
 
     Raises:
         RecordTooLarge: the record has more than ``max_bytes`` before compression.

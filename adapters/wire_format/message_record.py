@@ -1,7 +1,7 @@
 """Messages as records: arrays in msgpack, with enums and part kinds as small numbers.
 
-A number that was used once never gets another meaning. Ids of our own, ``msg_`` and random
-hexadecimal digits, are stored as bytes.
+The meaning of a number never changes. Ids that we made, ``msg_`` and random hexadecimal digits,
+are stored as bytes.
 """
 
 import re
@@ -174,7 +174,7 @@ def message_of(record: MessageRecord) -> Message:
 
 
 def _part_record(part: Part) -> PartRecord:
-    # The quick way for most messages; mapping fields by name takes five times as long.
+    # A shortcut for most messages: mapping the fields by name takes five times as long.
     if type(part) is TextPart:
         return TextRecord(part.text)
     return _RECORDS[type(part)](*astuple(part, recurse=False))

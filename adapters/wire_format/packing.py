@@ -4,9 +4,9 @@
     byte 1      compression: 0 none, 1 zstd with dictionary 0
     byte 2 …    the record as msgpack, compressed
 
-zstd frames (RFC 8878) have no magic number, dictionary id and checksum: byte 1 replaces the first
-two, and the seal is the checksum. ``tools/train_dictionary.py`` makes the dictionary. Schema 0 may
-still change; from schema 1 on, every released version stays readable.
+The zstd frames (RFC 8878) have no magic number, dictionary id or checksum: byte 1 replaces the
+first two, and the seal replaces the checksum. ``tools/train_dictionary.py`` makes the dictionary.
+Schema 0 may still change; from schema 1 on, every released version stays readable.
 """
 
 from functools import cache
@@ -35,7 +35,7 @@ ZSTD_LEVEL: Final = 9
 
 
 class DecodeError(Exception):
-    """The bytes are not a record of a known version. The message shows none of the content."""
+    """The bytes are not a record of a supported version. The message contains no content."""
 
 
 class RecordTooLarge(Exception):

@@ -40,7 +40,7 @@ class Conversation:
         summary: lossy summary of the messages before that; None if there are none.
         locale: BCP 47 tag of the language in which the assistant addresses the user.
         page_context: JSON text about the page the user is on; None if the client sent none.
-        metadata: the client's own notes on the conversation, stored unchanged.
+        metadata: names and values that the client attached, stored unchanged.
         created_at: aware UTC.
         retained_since: when its retention was last restarted, aware UTC.
         retained_for: how long it is retained from then on.
@@ -62,7 +62,7 @@ class Conversation:
 
     @property
     def expires_at(self) -> datetime:
-        """When it is forgotten, unless its retention is restarted before."""
+        """When it expires, unless its retention is restarted before then."""
         return self.retained_since + self.retained_for
 
     @property
@@ -83,7 +83,7 @@ class Conversation:
 
     @property
     def forgotten_messages(self) -> tuple[Message, ...]:
-        """The loaded messages that only the summary stands for."""
+        """The loaded messages that the model no longer sees; the summary covers them."""
         first = self.working_memory_from
         return tuple(message for message in self.messages if message.number < first)
 
@@ -144,7 +144,7 @@ def newly_opened(before: Conversation | None, after: Conversation) -> Turn | Non
 def with_message(conversation: Conversation, message: Message) -> Conversation:
     """The conversation with one more message, which must have the next number."""
     if message.number != conversation.next_number:
-        raise ValueError("a message gets the conversation's next number")
+        raise ValueError("a message must have the conversation's next number")
     return evolve(
         conversation,
         messages=(*conversation.messages, message),

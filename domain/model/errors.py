@@ -93,7 +93,7 @@ class ConversationTooLarge(DomainError):
     code = "conversation_too_large"
 
     def __init__(self) -> None:
-        super().__init__("This conversation has reached its largest size; please start a new one.")
+        super().__init__("This conversation has reached its size limit; please start a new one.")
 
 
 class TurnInProgress(DomainError):

@@ -9,4 +9,4 @@ MAX_REPLY_BYTES: Final = 262_144
 """Limit on everything streamed in one turn (text, reasoning, tool calls). Longer replies are
 truncated."""
 MAX_CONVERSATION_BYTES: Final = 256_000
-"""Limit on a conversation as stored. One that has reached it takes no further turn."""
+"""Limit on a conversation as stored. No turn is opened in a conversation that has reached it."""

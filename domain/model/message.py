@@ -18,7 +18,7 @@ class Role(Enum):
 
 
 class MessageStatus(Enum):
-    """How a message ended; a user's is always finished."""
+    """How a message ended; a message from a user is always ``FINISHED``."""
 
     FINISHED = "finished"
     INTERRUPTED = "interrupted"
@@ -95,7 +95,7 @@ class FilePart:
 
 @frozen
 class StepMark:
-    """Marks where the next call of the model begins within one reply."""
+    """Separates the parts of two model calls within one reply."""
 
 
 @frozen
@@ -132,7 +132,7 @@ def text_bytes(part: Part) -> int:
 
 def _is_utc(_: object, __: object, value: datetime) -> None:
     if value.tzinfo is not UTC and value.utcoffset() != timedelta(0):
-        raise ValueError("times are aware UTC")
+        raise ValueError("times must be aware and in UTC")
 
 
 @frozen(kw_only=True)
@@ -141,9 +141,9 @@ class Message:
 
     Attributes:
         number: position in the conversation, from 1; never reused, even after a truncation.
-        turn: number of the turn that brought it; 0 if it came outside a turn, such as a welcome.
+        turn: number of the turn it belongs to; 0 if it belongs to none, such as a welcome.
         created_at: aware UTC.
-        finish_reason, usage: of a reply; None otherwise, or if the model did not report them.
+        finish_reason, usage: as reported for a reply; None if not reported, or not a reply.
     """
 
     id: MessageId

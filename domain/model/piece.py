@@ -71,7 +71,7 @@ def assemble_parts(pieces: Iterable[Piece]) -> tuple[Part, ...]:
     """The parts of a message that consists of ``pieces``.
 
     Neighbouring pieces of one kind become one part. The pieces of one tool call become one part
-    even if pieces of other calls stand between them.
+    even if there are pieces of other calls between them.
     """
     runs: list[list[Piece]] = []
     for piece in pieces:

@@ -31,11 +31,11 @@ class ReplyOptions:
         instructions: added to the assistant's own.
         tool_choice: ``auto``, ``none``, ``required``, or ``=`` and the name of one of the tools.
         parallel_tool_calls: whether several tools may be called at once.
-        reply_tokens: upper bound for the reply; the assistant's own bound holds as well.
-        temperature, top_p: as the model server takes them.
-        effort: how much the model should reason, as the model server takes it.
-        verbosity: how wordy the reply should be, as the model server takes it.
-        response_format: JSON Schema wrapper that the text must follow, as JSON text.
+        reply_tokens: upper bound for the reply; the assistant's own bound applies too.
+        temperature, top_p: sent to the model server unchanged.
+        effort: how much the model should reason; sent to the model server unchanged.
+        verbosity: how wordy the reply should be; sent to the model server unchanged.
+        response_format: the ``response_format`` object of Chat Completions, as JSON text.
     """
 
     instructions: str | None = None
@@ -62,7 +62,7 @@ class Prompt:
         messages: the messages, oldest first; the last is the one to reply to.
         locale: BCP 47 tag of the reply's language, unless the user writes in another.
         page_context: JSON text about the page the user is on; None if the client sent none.
-        summary: stands for forgotten messages; None if there are none.
+        summary: of the messages that the model no longer sees; None if there are none.
         reply_tokens: upper bound for the reply.
         options: the caller's options.
     """

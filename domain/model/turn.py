@@ -60,7 +60,7 @@ class IdempotencyKey:
 
     Attributes:
         digest: of the key, per owner.
-        body_digest: of the request; another one with the same key is an error.
+        body_digest: of the request; the same key with another digest is an error.
     """
 
     digest: bytes
@@ -72,10 +72,10 @@ class Turn:
     """One turn of a conversation.
 
     Attributes:
-        number: position among the conversation's turns, from 1; never used again.
+        number: position among the conversation's turns, from 1; never reused.
         reply_id: id that the reply has, or will have.
-        continues: True if the reply continues the message that called tools.
-        idempotency: the key of its request; None without one, or after it was freed.
+        continues: True if the reply continues the last message, after its tool calls got results.
+        idempotency: the key of its request; None if it had none or the key was released.
         ended_at: aware UTC; None while open.
         error: stable code of the failure; None if it did not fail.
     """
@@ -110,13 +110,15 @@ def after_step(turn: Turn, step: TurnStep, at: datetime, error: str | None = Non
 
 
 class Outcome(Enum):
-    """How a turn ended for those who follow it."""
+    """How a turn ended, as its followers see it."""
 
     FINISHED = "finished"
     INTERRUPTED = "interrupted"
     FAILED = "failed"
     GONE = "gone"
+    """The conversation was forgotten or has expired."""
     NOT_SAVED = "not-saved"
+    """The reply ended but could not be stored."""
 
 
 @frozen(kw_only=True)
@@ -168,11 +170,11 @@ class Cursor:
 
 @frozen(kw_only=True)
 class TurnPolicy:
-    """The times that turns keep.
+    """The heartbeat and the timeouts of turns.
 
     Attributes:
         heartbeat: a running turn gives a sign of life at least this often.
-        dead_after: an open turn that was silent for this long has lost its runner.
+        dead_after: an open turn that was silent for this long counts as dead: nothing runs it.
         save_timeout: how long saving a reply is retried while the store cannot be reached.
         stop_timeout: how long a stopped turn may take to end; longer than ``dead_after``.
     """

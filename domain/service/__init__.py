@@ -1,1 +1,1 @@
-"""The decisions of the domain: pure functions over its values."""
+"""The rules of the domain: pure functions over its values."""

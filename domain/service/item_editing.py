@@ -1,4 +1,4 @@
-"""Adds and deletes single items: outside a turn, or as the input of one.
+"""Adds and deletes single items, outside a turn or as the input of one; branches at a turn.
 
 A user's item becomes a message. An item of the assistant's side (its text, its tool calls, their
 results) joins the assistant's message before it, so that calls stay with their results and all
@@ -46,8 +46,8 @@ class NewItem:
     """An item to add.
 
     Attributes:
-        id: of the message it becomes, if it becomes a message of its own.
-        parts: of the assistant exactly one; of a user all parts of the message.
+        id: the id of the new message, if the item becomes a message of its own.
+        parts: all parts of a user's message; exactly one part for the assistant.
     """
 
     id: MessageId
@@ -65,7 +65,7 @@ def append_items(
 
     Raises:
         TurnInProgress: a reply is being written.
-        InvalidInput: ``tool_call_not_found``, no tool call waits for a result among the items.
+        InvalidInput: ``tool_call_not_found``, a result among ``items`` has no open tool call.
         ConversationTooLarge: it has reached its size limit.
     """
     require_no_open_turn(conversation)
@@ -89,7 +89,7 @@ def open_turn_with_items(
     Raises:
         TurnInProgress: another turn is open.
         NothingToAnswer: there are no messages.
-        InvalidInput: ``tool_call_not_found``, no tool call waits for a result among the items.
+        InvalidInput: ``tool_call_not_found``, a result among ``items`` has no open tool call.
     """
     if opened_by(conversation, new_turn):
         return conversation
@@ -137,7 +137,7 @@ def _with_item(conversation: Conversation, item: NewItem, turn: int, at: datetim
     if isinstance(part, ToolResultPart):
         return _with_result(conversation, last, part)
     if last is None or last.role is Role.USER or last.turn:
-        # Turn 0: only what the model itself replies belongs to the turn.
+        # Turn 0: only the model's own reply belongs to the turn.
         return _with_new_message(conversation, item, 0, at)
     mark = (StepMark(),) if _begins_a_step(last.parts, part) else ()
     return _extended(conversation, *mark, part)
@@ -161,7 +161,7 @@ def _with_result(
     conversation: Conversation, last: Message | None, result: ToolResultPart
 ) -> Conversation:
     if last is not None and result in last.parts:
-        # Sent again after the model failed.
+        # The client repeats it, because the model failed after it was stored.
         return conversation
     open_ids = {call.call_id for call in last.open_tool_calls} if last else set()
     if result.call_id not in open_ids:
@@ -171,7 +171,7 @@ def _with_result(
 
 
 def _retry_failed_items(conversation: Conversation) -> Conversation:
-    """The newest turn's items belong to the next turn; the failed turn's note is removed."""
+    """The conversation with the failed turn's items moved to the next turn, without its note."""
     failed = conversation.turn.number if conversation.turn else 0
     messages = [
         evolve(message, turn=conversation.next_turn_number) if message.turn == failed else message
@@ -189,27 +189,27 @@ def _extended(conversation: Conversation, *parts: Part) -> Conversation:
     return evolve(conversation, messages=(*before, longer))
 
 
-def _begins_a_step(parts: Sequence[Part], part: Part) -> bool:
-    """Whether ``part`` belongs to the model's next step.
+def _begins_a_step(parts: Sequence[Part], new_part: Part) -> bool:
+    """Whether ``new_part`` starts another step after ``parts``.
 
-    Tool results end a step, and so does a text before another text: in one step the two would
-    become one.
+    Tool results end a step. A text ends it only before another text, because the texts of one step
+    are joined.
     """
-    step = tuple(takewhile(lambda one: not isinstance(one, StepMark), reversed(parts)))
-    ending = (ToolResultPart, TextPart) if isinstance(part, TextPart) else (ToolResultPart,)
-    return any(isinstance(one, ending) for one in step)
+    step = tuple(takewhile(lambda part: not isinstance(part, StepMark), reversed(parts)))
+    ending = (ToolResultPart, TextPart) if isinstance(new_part, TextPart) else (ToolResultPart,)
+    return any(isinstance(part, ending) for part in step)
 
 
 # Deleting
 
 _DELETED: Final = TextPart("")
-"""Stands in for a deleted part, so that the parts after it keep their places."""
+"""Stands in for a deleted part, so that the indexes of later parts do not change."""
 
 
 def without_part(
-    conversation: Conversation, message_id: MessageId, place: int | None
+    conversation: Conversation, message_id: MessageId, index: int | None
 ) -> Conversation:
-    """The conversation without part ``place`` of a message; None removes the whole message.
+    """The conversation without the part at ``index`` of a message; None removes the whole message.
 
     The retention is not restarted. A summary that covers the message is removed too.
 
@@ -220,10 +220,10 @@ def without_part(
     """
     require_no_open_turn(conversation)
     message = message_of(conversation, message_id)
-    kept = () if place is None else _without_place(message.parts, place)
-    index = conversation.messages.index(message)
+    kept = () if index is None else _without_part_at(message.parts, index)
+    position = conversation.messages.index(message)
     changed = (evolve(message, parts=kept),) if kept else ()
-    messages = (*conversation.messages[:index], *changed, *conversation.messages[index + 1 :])
+    messages = (*conversation.messages[:position], *changed, *conversation.messages[position + 1 :])
     return _without_stale_summary(evolve(conversation, messages=messages), message)
 
 
@@ -232,7 +232,7 @@ def without_turn(conversation: Conversation, number: int) -> Conversation:
 
     Raises:
         TurnInProgress: a reply is being written.
-        MessageNotFound: no message belongs to such a turn.
+        MessageNotFound: no message belongs to turn ``number``.
         OlderMessagesNeeded: some may precede the loaded messages.
     """
     require_no_open_turn(conversation)
@@ -243,13 +243,32 @@ def without_turn(conversation: Conversation, number: int) -> Conversation:
     return _without_stale_summary(evolve(conversation, messages=kept), removed[0])
 
 
+def _without_part_at(parts: Sequence[Part], index: int) -> tuple[Part, ...]:
+    if not 0 <= index < len(parts) or parts[index] == _DELETED:
+        raise MessageNotFound
+    kept = [*parts]
+    kept[index] = _DELETED
+    while kept and kept[-1] in (_DELETED, StepMark()):
+        kept.pop()
+    return tuple(kept)
+
+
+def _without_stale_summary(conversation: Conversation, removed: Message) -> Conversation:
+    if conversation.summary is None or removed.number >= conversation.working_memory_from:
+        return conversation
+    return evolve(conversation, working_memory_from=1, summary=None)
+
+
+# Branching and metadata
+
+
 def branch_at_turn(
     conversation: Conversation, number: int, *, session_id: SessionId, turn_id: TurnId, at: datetime
 ) -> Conversation:
     """A new conversation that holds all messages of this one up to the end of turn ``number``.
 
     Raises:
-        MessageNotFound: no message belongs to such a turn.
+        MessageNotFound: no message belongs to turn ``number``.
         TurnInProgress: its reply is still being written.
         OlderMessagesNeeded: not all messages are loaded.
     """
@@ -257,7 +276,9 @@ def branch_at_turn(
         raise OlderMessagesNeeded
     if conversation.open_turn is not None and conversation.open_turn.number == number:
         require_no_open_turn(conversation)
-    last = next((one for one in reversed(conversation.messages) if one.turn == number), None)
+    last = next(
+        (message for message in reversed(conversation.messages) if message.turn == number), None
+    )
     if last is None or number < 1:
         raise MessageNotFound
     shorter = truncated(conversation, last.number + 1)
@@ -284,7 +305,7 @@ def branch_at_turn(
 
 
 def reply_parts(reply: Message) -> tuple[Part, ...]:
-    """The parts that the model made, without the results and notes that were added after it."""
+    """The parts that the model generated, without the results and notes that follow them."""
     added = (ToolResultPart, UnknownPart)
     backwards = dropwhile(lambda part: isinstance(part, added), reversed(reply.parts))
     return tuple(reversed(tuple(backwards)))
@@ -293,19 +314,3 @@ def reply_parts(reply: Message) -> tuple[Part, ...]:
 def with_metadata(conversation: Conversation, metadata: Mapping[str, str]) -> Conversation:
     """The conversation with ``metadata`` in place of its own; retention is not restarted."""
     return evolve(conversation, metadata=metadata)
-
-
-def _without_place(parts: Sequence[Part], place: int) -> tuple[Part, ...]:
-    if not 0 <= place < len(parts) or parts[place] == _DELETED:
-        raise MessageNotFound
-    kept = [*parts]
-    kept[place] = _DELETED
-    while kept and kept[-1] in (_DELETED, StepMark()):
-        kept.pop()
-    return tuple(kept)
-
-
-def _without_stale_summary(conversation: Conversation, removed: Message) -> Conversation:
-    if conversation.summary is None or removed.number >= conversation.working_memory_from:
-        return conversation
-    return evolve(conversation, working_memory_from=1, summary=None)

@@ -11,7 +11,7 @@ from domain.model.message import Message, Role, ToolCallPart, ToolResultPart, ut
 from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions
 
 _MIN_TOKENS: Final = 256
-"""No useful prompt fits into fewer."""
+"""A useful prompt needs at least this many."""
 
 
 @frozen(kw_only=True)
@@ -29,12 +29,12 @@ class Budget:
     @tokens.validator
     def _has_enough(self, _: object, tokens: int) -> None:
         if tokens < _MIN_TOKENS:
-            raise ValueError(f"tokens is at least {_MIN_TOKENS}")
+            raise ValueError(f"tokens must be at least {_MIN_TOKENS}")
 
     @reply_tokens.validator
     def _leaves_room(self, _: object, reply_tokens: int) -> None:
         if not 0 < reply_tokens < self.tokens:
-            raise ValueError("reply_tokens is above 0 and below tokens")
+            raise ValueError("reply_tokens must be above 0 and below tokens")
 
 
 def estimated_tokens(text: str) -> int:
@@ -50,10 +50,10 @@ def build_prompt(
     *,
     options: ReplyOptions = DEFAULT_OPTIONS,
 ) -> Prompt:
-    """The newest messages that fit the budget, starting with a user's; at least the newest one.
+    """The prompt with the newest messages that fit the budget, starting with a user's message.
 
-    The options' instructions follow ``system``. System prompt, page context, summary, tools and
-    response format leave less room for messages.
+    The newest message is always part of it. The options' instructions follow ``system``. System
+    prompt, page context, summary, tools and response format count against the budget.
     """
     instructed = "\n\n".join(filter(None, (system, options.instructions)))
     background = (instructed, conversation.page_context, conversation.summary)
@@ -81,7 +81,7 @@ def sees_all(conversation: Conversation, prompt: Prompt) -> bool:
 
 
 def _without_options(budget: Budget, options: ReplyOptions) -> Budget:
-    """What of the budget is left beside the tools and the response format."""
+    """The budget that is left after the tools and the response format."""
     reply_tokens = min(budget.reply_tokens, options.reply_tokens or budget.reply_tokens)
     tools = [f"{tool.name}{tool.description}{tool.parameters}" for tool in options.tools]
     texts = [options.response_format or "", *tools]

@@ -26,13 +26,13 @@ _ModelPart: TypeAlias = TextPart | ReasoningPart | ToolCallPart
 
 
 def reply_of(messages: Sequence[Message], turn: Turn) -> Message | None:
-    """The reply of the newest turn; None while that is open, and if it has no reply."""
+    """The reply of ``turn``, the newest; None while it is open, or if it has no reply."""
     last = messages[-1] if messages else None
     return last if last and last.id == turn.reply_id and not turn.is_open else None
 
 
 def end_of(conversation: Conversation, turn: Turn) -> TurnEnd:
-    """How the newest turn, which must have ended, ended for those who follow it."""
+    """How the newest turn ended, as its followers see it; ``turn`` must have ended."""
     if turn.status is not TurnStatus.FINISHED:
         outcome = Outcome(turn.status.value)
         return TurnEnd(outcome=outcome, error=turn.error, expires_at=conversation.expires_at)
@@ -46,9 +46,9 @@ def end_of(conversation: Conversation, turn: Turn) -> TurnEnd:
 
 
 def unheard(reply: Message, turn: Turn, pieces: Iterable[Piece]) -> tuple[Piece, ...]:
-    """What this turn's reply has after ``pieces``, as one piece per part.
+    """The rest of this turn's reply after ``pieces``, with one piece per part.
 
-    Empty if the reply does not begin with ``pieces``: then it is another reply.
+    Empty if the reply does not begin with ``pieces``: they belong to another reply.
     """
     own_parts = split_at_last_tool_result(reply)[1] if turn.continues else reply.parts
     parts = tuple(_model_parts(own_parts))
@@ -105,9 +105,9 @@ class ReadTurn:
     Attributes:
         started_at: aware UTC; for an older turn without user input, when its reply was stored.
         before: all messages before the reply, oldest first.
-        reply: None while the turn is open, and if it has no reply.
+        reply: None while the turn is open, or if it has no reply.
         status: the state of the turn.
-        error: stable code of its failure, as far as it is known; else None.
+        error: stable code of its failure; None if it did not fail, or an older turn's code is lost.
         notes: the unknown parts stored with its input, newest first.
     """
 
@@ -121,7 +121,7 @@ class ReadTurn:
 
 
 def read_turn(conversation: Conversation, number: int) -> ReadTurn:
-    """Turn ``number`` of a conversation of which all messages are loaded.
+    """Turn ``number`` of a conversation, whose messages must all be loaded.
 
     Raises:
         TurnNotFound: nothing of the turn is stored.
@@ -149,8 +149,8 @@ def _messages_before_reply(
 ) -> tuple[Message, ...]:
     if last is None:
         return conversation.messages
-    place = conversation.messages.index(last)
-    return conversation.messages[: place if reply else place + 1]
+    index = conversation.messages.index(last)
+    return conversation.messages[: index if reply else index + 1]
 
 
 def _status(reply: Message | None) -> TurnStatus:

@@ -1,6 +1,6 @@
-"""Results of tools, and the turn that continues a reply with them.
+"""Tool results, and the turn that continues a reply with them.
 
-A client sends all results that it has, so results that are stored already are ignored.
+Clients send all results that they have, so results that are stored already are ignored.
 """
 
 from collections.abc import Sequence
@@ -28,10 +28,10 @@ def tool_result(call_id: str, output: str, *, failed: bool = False) -> ToolResul
     return ToolResultPart(call_id=call_id, output=output, failed=failed)
 
 
-def missing_results(
+def new_results(
     conversation: Conversation, results: Sequence[ToolResultPart]
 ) -> tuple[ToolResultPart, ...]:
-    """The results of those calls that have none in the last message."""
+    """The results whose tool calls have no result in the last message yet."""
     last = conversation.messages[-1].parts if conversation.messages else ()
     answered = {part.call_id for part in last if isinstance(part, ToolResultPart)}
     return tuple(result for result in results if result.call_id not in answered)
@@ -40,20 +40,20 @@ def missing_results(
 def is_continuing_with(conversation: Conversation, results: Sequence[ToolResultPart]) -> bool:
     """Whether the open turn continues with these results, so that a repeated request joins it."""
     turn = conversation.open_turn
-    are_stored = bool(results) and not missing_results(conversation, results)
+    are_stored = bool(results) and not new_results(conversation, results)
     return turn is not None and turn.continues and are_stored
 
 
 def submit_tool_results(
     conversation: Conversation, new_turn: NewTurn, results: Sequence[ToolResultPart]
 ) -> Conversation:
-    """The last message has the results of its tool calls, and a new turn continues it.
+    """The conversation with the results in its last message, and a new turn that continues it.
 
-    If a turn that continued with the same results has failed, they can be sent again: the new turn
+    If a turn that continued with the same results has failed, they can be sent again. The new turn
     replaces what the failed one added.
 
     Raises:
-        TurnInProgress: another turn is open; these results are no reason to interrupt it.
+        TurnInProgress: another turn is open; it cannot be interrupted for tool results.
         InvalidInput: ``tool_results_unexpected``, the last message does not wait for exactly
             these calls.
     """
@@ -75,9 +75,9 @@ def _with_results(
     """The last message, ready to be continued; None if these results cannot continue it."""
     open_ids = {call.call_id for call in last.open_tool_calls}
     if open_ids:
-        missing = missing_results(conversation, results)
-        is_all = {result.call_id for result in missing} == open_ids
-        return evolve(last, parts=(*last.parts, *missing)) if is_all else None
+        new = new_results(conversation, results)
+        is_all = {result.call_id for result in new} == open_ids
+        return evolve(last, parts=(*last.parts, *new)) if is_all else None
     turn = conversation.turn
     has_failed = turn is not None and turn.continues and turn.status is TurnStatus.FAILED
     if not (has_failed and results and all(result in last.parts for result in results)):

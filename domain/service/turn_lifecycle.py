@@ -5,10 +5,10 @@ another reply (``regenerate``), by items (``item_editing``) or by tool results (
 Its own runner ends it with ``finish``, ``interrupt`` or ``fail``; ``settle`` ends it after that
 runner died. Every step is idempotent by the turn's id.
 
-Only one turn is open at a time. A request that would fail even without the open turn is refused
-first, so that no running reply is stopped for it.
+Only one turn is open at a time. A request that would fail anyway is rejected before the open turn
+is considered, so that no running reply is stopped for nothing.
 
-Opening a turn and every end by its own runner restart the retention; settling does not.
+Opening a turn restarts the retention. So does ending it, except with ``settle``.
 """
 
 from collections.abc import Iterable, Sequence
@@ -110,7 +110,7 @@ def add_user_message(
     replaced = find_message(conversation, message_id)
     if replaced is None and conversation.earlier and not is_new:
         raise OlderMessagesNeeded
-    if _is_of_a_reply(conversation, message_id):
+    if _is_reply_id(conversation, message_id):
         why = "This id belongs to a reply."
         raise InvalidInput("message_id_taken", why, field="message_id")
     require_no_open_turn(conversation)
@@ -212,7 +212,7 @@ def with_open_turn(
     return with_retention_from(evolve(conversation, turn=turn), new_turn.at)
 
 
-def _is_of_a_reply(conversation: Conversation, message_id: MessageId) -> bool:
+def _is_reply_id(conversation: Conversation, message_id: MessageId) -> bool:
     message, turn = find_message(conversation, message_id), conversation.open_turn
     if turn is not None and turn.reply_id == message_id:
         return True
@@ -250,10 +250,10 @@ def finish(
     reason: FinishReason,
     usage: Usage | None = None,
 ) -> Conversation:
-    """The turn has finished, and its whole reply is a message.
+    """The conversation with the turn finished and its whole reply as a message.
 
     Raises:
-        TurnSuperseded: the turn is not, or no longer, the open one.
+        TurnSuperseded: the turn is not the newest, or has ended in another way.
     """
     ended = _ended(conversation, turn_id, TurnStep.FINISH, pieces, at)
     if ended is conversation:
@@ -265,10 +265,10 @@ def finish(
 def interrupt(
     conversation: Conversation, turn_id: TurnId, pieces: Iterable[Piece], at: datetime
 ) -> Conversation:
-    """The turn was interrupted. Its pieces so far are a message; without any there is none.
+    """The conversation with the turn interrupted, and its pieces as a message if there are any.
 
     Raises:
-        TurnSuperseded: the turn is not, or no longer, the open one.
+        TurnSuperseded: the turn is not the newest, or has ended in another way.
     """
     ended = _ended(conversation, turn_id, TurnStep.INTERRUPT, pieces, at)
     return conversation if ended is conversation else with_retention_from(ended, at)
@@ -277,10 +277,12 @@ def interrupt(
 def fail(
     conversation: Conversation, turn_id: TurnId, pieces: Iterable[Piece], at: datetime, error: str
 ) -> Conversation:
-    """The turn has failed. Without a piece its Idempotency-Key is freed for a retry.
+    """The conversation with the turn failed, and its pieces as a message if there are any.
+
+    Without pieces, the turn's Idempotency-Key is released, so that the request can be retried.
 
     Raises:
-        TurnSuperseded: the turn is not, or no longer, the open one.
+        TurnSuperseded: the turn is not the newest, or has ended in another way.
     """
     pieces = tuple(pieces)
     ended = _ended(conversation, turn_id, TurnStep.FAIL, pieces, at, error=error)
@@ -293,13 +295,14 @@ def fail(
 def settle(
     conversation: Conversation, turn_id: TurnId, pieces: Iterable[Piece], at: datetime
 ) -> Conversation:
-    """The turn that a dead process left open is interrupted, with the pieces its log still has.
+    """The conversation after closing the turn that a dead process left open.
 
-    The retention is not restarted: nobody wrote. Without a piece the turn has failed, and its
-    Idempotency-Key is freed for a retry.
+    With ``pieces``, which its log still has, the turn is interrupted. Without any it has failed,
+    and its Idempotency-Key is released, so that the request can be retried. The retention is not
+    restarted, because no user did anything.
 
     Raises:
-        TurnSuperseded: another turn has been opened since.
+        TurnSuperseded: the turn is not the newest.
     """
     pieces, turn = tuple(pieces), conversation.open_turn
     if pieces or turn is None or turn.id != turn_id:
@@ -380,7 +383,7 @@ def has_replied_since(conversation: Conversation, number: int) -> bool:
 
 
 def is_unanswered(conversation: Conversation) -> bool:
-    """Whether it has no reply, not even an unfinished one: its first message can be sent again."""
+    """Whether it has no reply, not even a partial one, so that its first message can be resent."""
     turn = conversation.turn
     has_failed = turn is None or turn.status is TurnStatus.FAILED
     return has_failed and all(message.role is Role.USER for message in conversation.messages)
@@ -389,7 +392,7 @@ def is_unanswered(conversation: Conversation) -> bool:
 def is_being_answered(
     conversation: Conversation, message_id: MessageId, parts: Sequence[Part]
 ) -> bool:
-    """Whether the open turn replies to this very message: sent twice, the message joins it."""
+    """Whether the open turn replies to this very message, so that a repeated request joins it."""
     if conversation.open_turn is None or not conversation.messages:
         return False
     last = conversation.messages[-1]

@@ -145,5 +145,5 @@ def _services(settings: Settings, container: Resolver) -> Services:
         Services,
         reply_stream=resolve_fields(container, ReplyStream),
         callers=callers,
-        takes_new=container.resolve(TaskTurnRunner).takes_new,
+        accepts_turns=container.resolve(TaskTurnRunner).accepts_turns,
     )

@@ -20,7 +20,7 @@ async def live(_: Request) -> Response:
 async def ready(request: Request) -> Response:
     """``GET /health/ready``: the service accepts new turns and can store them."""
     services = services_of(request)
-    if not services.takes_new():
+    if not services.accepts_turns():
         raise ShuttingDown
     await services.readiness.check()
     return json_response(HealthDocument(status="ok"))

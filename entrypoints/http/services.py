@@ -36,7 +36,7 @@ class Services:
     """One instance of each, shared by all requests.
 
     Attributes:
-        takes_new: whether this process still accepts new turns.
+        accepts_turns: whether this process still accepts new turns.
     """
 
     create_session: CreateSession
@@ -53,7 +53,7 @@ class Services:
     keys: ClientKeys
     limiter: RateLimiter
     telemetry: Telemetry
-    takes_new: Callable[[], bool]
+    accepts_turns: Callable[[], bool]
     readiness: Readiness
 
 

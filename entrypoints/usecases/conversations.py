@@ -51,28 +51,28 @@ class CreateSession:
 
 @frozen(kw_only=True)
 class FindConversation:
-    """Finds the session that a client's name for it means; names are separate for each owner."""
+    """Finds the session that a client's own id refers to; each owner has separate ids."""
 
     store: ConversationStateStore
     keys: ClientKeys
 
     async def __call__(self, owner: Owner, name: str) -> SessionId:
-        """The owner's session with this id if it exists, else the one derived from the name.
+        """``name`` if it is the id of an existing session of the owner, else ``derived_id``.
 
-        The derived session need not exist.
+        The session with the derived id need not exist.
 
         Raises:
             StoreUnavailable: the store did not answer.
         """
         try:
-            known_id = session_id(name)
+            candidate = session_id(name)
         except InvalidInput:
             return self.derived_id(owner, name)
-        exists = await self._exists(ConversationRef(owner, known_id))
-        return known_id if exists else self.derived_id(owner, name)
+        exists = await self._exists(ConversationRef(owner, candidate))
+        return candidate if exists else self.derived_id(owner, name)
 
     def derived_id(self, owner: Owner, name: str) -> SessionId:
-        """The session id derived from the name, whatever the name looks like."""
+        """The session id derived from ``name``, even if that is a session id itself."""
         return self.keys.session_for_chat_id(owner, name)
 
     async def _exists(self, ref: ConversationRef) -> bool:
@@ -88,7 +88,7 @@ class FindConversation:
 
 @frozen(kw_only=True)
 class History:
-    """A conversation without its older messages, and one page of messages."""
+    """A conversation with only its newest messages loaded, and one page of messages."""
 
     conversation: Conversation
     page: Page
@@ -151,5 +151,5 @@ class ForgetConversation:
         try:
             return await self.follow.running(ref)
         except StoredStateUnreadable:
-            # A damaged conversation can be forgotten all the same.
+            # A damaged conversation can be forgotten too.
             return None

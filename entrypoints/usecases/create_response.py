@@ -43,7 +43,7 @@ class InputItem:
     """An item that has no id yet.
 
     Attributes:
-        parts: of the assistant exactly one; of a user all parts of the message.
+        parts: all parts of a user's message; exactly one part for the assistant.
     """
 
     role: Role
@@ -55,8 +55,8 @@ class ResponseRequest:
     """A request for a reply.
 
     Attributes:
-        inputs: the items to reply to, after those that are stored.
-        address: what quotas are counted by.
+        inputs: the items to reply to; they follow the stored messages.
+        address: the client's network address, by which quotas are counted.
         session_id: the conversation to continue; None creates one.
         after_turn: number of the turn to continue; None for the newest.
         note: stored with the last message before the reply.
@@ -80,7 +80,7 @@ class _NotNewestTurn(Exception):
 
 @frozen(kw_only=True)
 class BaseConversation:
-    """Makes the conversation that a response begins with."""
+    """Returns the conversation that a response starts from."""
 
     store: ConversationStateStore
     assistant: Assistant
@@ -139,8 +139,8 @@ class CreateResponse:
     async def __call__(self, owner: Owner, request: ResponseRequest) -> Started:
         """The turn that replies; the items are stored.
 
-        To continue a turn that is not the newest creates a new conversation with all messages up
-        to that turn.
+        Continuing a turn that is not the newest creates a new conversation with all messages up to
+        the end of that turn.
 
         Raises:
             ConversationNotFound, TurnNotFound: it does not exist.
@@ -201,7 +201,7 @@ class CreateResponse:
         try:
             return await self.open_turn.create(attempt.owner, conversation, attempt.new_turn)
         except ConversationExists:
-            # The id follows from the Idempotency-Key: this is a repeated request.
+            # The id is derived from the Idempotency-Key: this is a repeated request.
             return await self._retry_first(base, attempt)
 
     async def _retry_first(self, base: Conversation, attempt: _Attempt) -> Conversation:

@@ -24,7 +24,7 @@ from ports.rate_limiter import Quota, RateLimiter
 
 @frozen(kw_only=True)
 class CreateConversation:
-    """Creates a conversation without a welcome; its retention is the full one from the start."""
+    """Creates a conversation without a welcome, with the full retention from the start."""
 
     store: ConversationStateStore
     assistant: Assistant
@@ -90,16 +90,16 @@ class EditItems:
         )
 
     async def delete_item(
-        self, ref: ConversationRef, message_id: MessageId, place: int | None
+        self, ref: ConversationRef, message_id: MessageId, index: int | None
     ) -> Conversation:
-        """The conversation without part ``place`` of a message; None deletes the whole message.
+        """The conversation without the part at ``index`` of a message; None deletes the message.
 
         Raises:
             TurnInProgress: a reply is being written.
             MessageNotFound: there is no such message or part.
         """
         return await self.open_turn.edit(
-            ref, lambda conversation: without_part(conversation, message_id, place)
+            ref, lambda conversation: without_part(conversation, message_id, index)
         )
 
     async def delete_turn(self, ref: ConversationRef, number: int) -> None:

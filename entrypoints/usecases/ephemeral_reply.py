@@ -1,4 +1,4 @@
-"""Replies of which nothing is stored: they exist only within the request that asks for them."""
+"""Replies that are not stored: they exist only within their request."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -22,7 +22,7 @@ from ports.turn_runner import Signals, TurnRunner
 
 @define
 class _QueuedReply:
-    """The reply on its way to the request; closed when the request has left."""
+    """The reply on its way to the request; closed when the client has disconnected."""
 
     queue: "asyncio.Queue[Batch]" = field(factory=asyncio.Queue)
     is_closed: bool = False
@@ -36,7 +36,7 @@ class _QueuedReply:
 
 @frozen(kw_only=True)
 class EphemeralReply:
-    """Replies within the request that asks. A client that disconnects ends the reply."""
+    """Streams a reply within its request. A client that disconnects ends the reply."""
 
     start_turn: StartTurn
     base_conversation: BaseConversation
@@ -62,12 +62,12 @@ class EphemeralReply:
     async def start(
         self, started: Started, request: ResponseRequest, wait: timedelta
     ) -> AsyncGenerator[Batch, None]:
-        """The reply as it comes, until its end; an empty batch whenever ``wait`` passes in silence.
+        """The reply as it arrives, until its end; an empty batch after each silent ``wait``.
 
-        It counts as a running turn and ends when the service shuts down.
+        The reply counts as a running turn and is interrupted when the service shuts down.
 
         Raises:
-            TooManyTurns, ShuttingDown: the model was not asked.
+            TooManyTurns, ShuttingDown: the model was not called.
         """
         reply = _QueuedReply()
 
@@ -81,7 +81,7 @@ class EphemeralReply:
                     started.ref, conversation, request.options, reply, signals
                 )
             finally:
-                # Also when this task is cancelled: the request still waits for the end.
+                # Even if this task is cancelled, because the request waits for the end.
                 self.stream_reply.report_end(end, kept=False)
                 reply.queue.put_nowait(Batch(end=end))
 

@@ -1,4 +1,4 @@
-"""Follows a turn from any piece on, also after its log is gone.
+"""Follows a turn from any piece on, even after its log is gone.
 
 A turn is open in the stored conversation until its runner ends it. ``TurnWatch`` tells turns whose
 process died from turns that are only silent.
@@ -43,7 +43,7 @@ class MissingLogs:
         self._since: OrderedDict[TurnId, timedelta] = OrderedDict()
 
     def since(self, turn_id: TurnId, now: timedelta) -> timedelta:
-        """When this turn's log was first seen missing; ``now`` if that is news."""
+        """When this turn's log was first seen missing; ``now`` if this is the first time."""
         if len(self._since) >= _MAX_MISSING and turn_id not in self._since:
             self._since.popitem(last=False)
         return self._since.setdefault(turn_id, now)
@@ -63,7 +63,7 @@ class TurnWatch:
     missing: MissingLogs
 
     async def is_dead(self, turn_ref: TurnRef) -> bool:
-        """True if this open turn was silent for ``TurnPolicy.dead_after``: nothing runs it.
+        """True if nothing runs this open turn: it was silent for ``TurnPolicy.dead_after``.
 
         Raises:
             StoreUnavailable: the log cannot be reached.
@@ -118,31 +118,31 @@ class FollowTurn:
     async def batches(
         self, turn_ref: TurnRef, heartbeat: timedelta, *, after: int = 0
     ) -> AsyncGenerator[Batch, None]:
-        """The turn as it comes, until its end; an empty batch after each silent ``heartbeat``.
+        """The turn as it arrives, until its end; an empty batch after each silent ``heartbeat``.
 
         ``after`` is the number of the last piece that the caller already has; the batches begin
-        with the first piece all the same. While the store cannot be reached empty batches come,
-        for longer than a reply is retried to be saved.
+        with the first piece nevertheless. While the store cannot be reached, batches are empty.
+        This is tolerated for longer than saving a reply is retried.
 
         Raises:
-            TurnLogNotFound: the log is gone, and stored replies have no piece number ``after``.
-            StoreUnavailable: the store stayed away for longer.
-            StoredStateUnreadable: what is logged or stored does not open.
+            TurnLogNotFound: the log is gone, and a stored reply cannot be resumed after a piece.
+            StoreUnavailable: the store could not be reached for longer.
+            StoredStateUnreadable: the log or the conversation cannot be decrypted or decoded.
         """
         seen: list[NumberedPiece] = []
-        away_since: timedelta | None = None
+        unreachable_since: timedelta | None = None
         while True:
             try:
                 batch = await self.read(turn_ref, seen, heartbeat, after=after)
             except StoreUnavailable:
                 now = self.clock.monotonic()
-                away_since = now if away_since is None else away_since
-                if now - away_since >= self.policy.save_timeout + self.policy.dead_after:
+                unreachable_since = now if unreachable_since is None else unreachable_since
+                if now - unreachable_since >= self.policy.save_timeout + self.policy.dead_after:
                     raise
                 yield Batch()
                 await self.clock.sleep(self.policy.heartbeat)
                 continue
-            away_since = None
+            unreachable_since = None
             yield batch
             if batch.end is not None:
                 return
@@ -156,7 +156,7 @@ class FollowTurn:
         *,
         after: int = 0,
     ) -> Batch:
-        """What follows the pieces ``seen``; an empty batch if nothing came within ``wait``.
+        """The pieces after ``seen``; an empty batch if none arrived within ``wait``.
 
         Raises:
             TurnLogNotFound: as ``batches``.
@@ -168,7 +168,7 @@ class FollowTurn:
             self.watch.found(turn_ref.turn_id)
             if not batch.is_empty or not await self.watch.is_dead(turn_ref):
                 return batch
-            # The turn may have ended well although its end was not logged.
+            # The turn may have been stored, although its end was not logged.
             wait = timedelta()
         batch = await self._from_store(turn_ref, seen, wait)
         if last < after and batch.pieces:

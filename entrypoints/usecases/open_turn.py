@@ -1,8 +1,8 @@
 """Starts a turn: what all requests for a reply have in common.
 
-``StartTurn`` runs the whole turn apart from the request. ``OpenTurn`` stores the turn as open, once
-no other turn is: it rejects the request, or stops the other turn, or settles a turn whose process
-died. ``AbandonTurn`` closes a turn that may have been opened although the request failed.
+``StartTurn`` runs the whole turn apart from the request. ``OpenTurn`` stores the turn as open. If
+another turn is open, it rejects the request or stops that turn; a turn whose process died is
+settled. ``AbandonTurn`` closes a turn that may have been opened although the request failed.
 """
 
 from collections.abc import Awaitable, Callable
@@ -39,7 +39,7 @@ from ports.turn_log import Batch, TurnLog
 from ports.turn_runner import Signals, TurnRunner
 
 TURN_WINDOW: Final = 200
-"""How many messages are loaded for a turn; the model's budget seldom holds more."""
+"""How many messages are loaded for a turn; more rarely fit into the model's budget."""
 
 _AFTER_ALL_PIECES: Final = 2**53
 _AT_ONCE: Final = timedelta()
@@ -54,10 +54,10 @@ class OnBusy(Enum):
 
 @frozen(kw_only=True)
 class TurnRequest:
-    """What every request for a turn in a stored conversation says.
+    """What every request for a turn in a stored conversation contains.
 
     Attributes:
-        address: what quotas are counted by.
+        address: the client's network address, by which quotas are counted.
         idempotency: the Idempotency-Key as digests; None without one.
     """
 
@@ -100,7 +100,7 @@ class Started:
 
 @frozen(kw_only=True)
 class AbandonTurn:
-    """Fails a turn that nothing runs, so that nobody waits for it."""
+    """Fails a turn that nothing runs, so that no request waits for it."""
 
     store: ConversationStateStore
     log: TurnLog
@@ -110,8 +110,8 @@ class AbandonTurn:
     async def __call__(self, turn_ref: TurnRef) -> None:
         """Close the turn if it is open; retried for ``TurnPolicy.save_timeout``.
 
-        Its Idempotency-Key is free again, and the same message sent again replaces the unanswered
-        one. Nothing is raised: a turn that cannot be closed is settled later like one whose
+        Its Idempotency-Key is released, and the same message sent again replaces the unanswered
+        one. Nothing is raised: a turn that cannot be closed is settled later, like a turn whose
         process died.
         """
         closed_at = self.clock.now()
@@ -128,8 +128,8 @@ class AbandonTurn:
                 end = TurnEnd(outcome=Outcome.FAILED, error=StoreUnavailable.code)
                 await self.log.end(turn_ref.conversation, conversation.turn, end)
 
-        given_up = (ConversationNotFound, StoredStateUnreadable, StoreUnavailable, ConversationBusy)
-        with suppress(*given_up):
+        ignored = (ConversationNotFound, StoredStateUnreadable, StoreUnavailable, ConversationBusy)
+        with suppress(*ignored):
             await retrying(attempt, self.clock, self.policy.save_timeout)
 
 
@@ -152,7 +152,7 @@ class OpenTurn:
 
         Raises:
             ConversationExists: the id is taken.
-            StoreUnavailable: its ``turn_ref`` names the turn, which may be open all the same.
+            StoreUnavailable: its ``turn_ref`` names the turn, which may be open anyway.
         """
         try:
             await self.store.create(owner, conversation)
@@ -175,11 +175,11 @@ class OpenTurn:
         if it would be joined.
 
         Raises:
-            TurnInProgress: another turn is open, and it must not be interrupted or did not end
-                in time.
+            TurnInProgress: another turn is open, and may not be interrupted or did not end in
+                time.
             IdempotencyKeyReused: the same key with another request.
-            DomainError: whatever ``change`` raises.
-            StoreUnavailable: its ``turn_ref`` names the turn, which may be open all the same.
+            DomainError: as raised by ``change``.
+            StoreUnavailable: its ``turn_ref`` names the turn, which may be open anyway.
             PortError: the store failed.
         """
 
@@ -199,7 +199,7 @@ class OpenTurn:
 
         Raises:
             TurnInProgress: a turn is open.
-            DomainError: whatever ``change`` raises.
+            DomainError: as raised by ``change``.
             PortError: the store failed.
         """
         return await self._when_free(ref, change, OnBusy.REJECT, None)
@@ -208,7 +208,7 @@ class OpenTurn:
         """Stop this turn and wait at most ``TurnPolicy.stop_timeout``; True if it has ended."""
         deadline = self.clock.monotonic() + self.policy.stop_timeout
         while (left := deadline - self.clock.monotonic()) > _AT_ONCE:
-            # Repeated each time: a log that was lost and opened again does not hold the stop.
+            # Repeat the stop: a log that was lost and opened again has lost it too.
             await self.log.stop(turn_ref)
             self.runner.wake(turn_ref.turn_id)
             if await self._has_ended(turn_ref, min(left, self.policy.heartbeat)):
@@ -236,7 +236,7 @@ class OpenTurn:
                 turn = conversation.open_turn
                 if turn is None or turn.id == turn_id:
                     return conversation
-                # The turn of an earlier request is joined, unless nothing runs it any more.
+                # Join the turn of an earlier request, unless its process has died.
                 if not await self._settle_if_dead(TurnRef(ref, turn.id)):
                     return conversation
 
@@ -254,9 +254,9 @@ class OpenTurn:
         return False
 
     async def _settle_if_dead(self, turn_ref: TurnRef) -> bool:
-        """Settle the turn with its logged pieces if nothing runs it; True if it is closed then."""
+        """Settle the turn with its logged pieces if nothing runs it; True if it is now closed."""
         batch = await self._logged(turn_ref)
-        # An end that was logged but never stored: its writer has given up.
+        # A logged end means that the writer could not store it and gave up.
         if batch.end is None and not await self.watch.is_dead(turn_ref):
             return False
         pieces, now = [numbered.piece for numbered in batch.pieces], self.clock.now()
@@ -281,7 +281,7 @@ class OpenTurn:
 
 @frozen(kw_only=True)
 class StartTurn:
-    """Opens a turn and runs it, both apart from the caller: a client that leaves stops neither."""
+    """Opens a turn and runs it, both apart from the request: a disconnect stops neither."""
 
     runner: TurnRunner
     open_turn: OpenTurn
@@ -337,9 +337,9 @@ class StartTurn:
         address: str,
         options: ReplyOptions = DEFAULT_OPTIONS,
     ) -> Started:
-        """The turn that ``open_it`` stored, or joined; its reply is being written from now on.
+        """The turn that ``open_it`` stored or joined; its reply is written in the background.
 
-        If the store cannot say whether the turn was opened, the turn is abandoned.
+        If it is unknown whether the turn was opened, it is abandoned.
 
         Raises:
             TooManyTurns, ShuttingDown: ``open_it`` was not called.
@@ -347,10 +347,10 @@ class StartTurn:
         """
 
         async def reply(conversation: Conversation, signals: Signals) -> None:
-            stored = await self.run_turn(owner, conversation, signals, options)
-            # A quota that is used up refuses the next request, never a finished reply.
+            reply_bytes = await self.run_turn(owner, conversation, signals, options)
+            # A used-up quota rejects the next request, never a finished reply.
             with suppress(TooManyRequests):
-                await self.limiter.consume(address, Quota.STORED, stored)
+                await self.limiter.consume(address, Quota.STORED, reply_bytes)
 
         async def abandon(error: StoreUnavailable) -> None:
             if error.turn_ref is not None:

@@ -11,7 +11,7 @@ from entrypoints.usecases.open_turn import Started, StartTurn, TurnRequest
 
 @frozen(kw_only=True)
 class RegenerateRequest(TurnRequest):
-    """Which reply to make again.
+    """Which reply to regenerate.
 
     Attributes:
         message_id: the reply to replace, or the user message to answer again; None for the newest

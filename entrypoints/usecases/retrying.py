@@ -17,7 +17,7 @@ async def retrying(
     """What ``attempt`` returns, repeated while the store is unavailable or busy.
 
     Raises:
-        StoreUnavailable, ConversationBusy: still so after ``at_most``.
+        StoreUnavailable, ConversationBusy: ``attempt`` still fails after ``at_most``.
         Exception: anything else that ``attempt`` raises, at once.
     """
     deadline = clock.monotonic() + at_most

@@ -1,6 +1,6 @@
 """Runs an open turn to its end: streams the reply into the turn's log and stores it.
 
-The reply is stored first and its end logged afterwards, so whoever sees the end finds the reply in
+The reply is stored before its end is logged, so a follower that has seen the end finds the reply in
 the history.
 """
 
@@ -60,15 +60,15 @@ class LoggedReply:
     async def log_pending(self) -> None:
         """Log the pieces that are not logged yet, or a sign of life if there are none.
 
-        A log that cannot be reached is no error: the next call sends what it missed.
+        A log that cannot be reached is not an error: the next call sends the missing pieces.
         """
         count = len(self.pieces)
         with suppress(PortError):
             self._last_result = await self._append(self.pieces[self._logged_count : count])
             self._logged_count = max(self._logged_count, count)
 
-    async def close(self, end: TurnEnd) -> None:
-        """Log the end. If that fails the reply is stored all the same, and the log expires."""
+    async def close_log(self, end: TurnEnd) -> None:
+        """Log the end. A failure is not raised, because the reply is stored and the log expires."""
         with suppress(PortError):
             await self.log.end(self.ref, self.turn, end)
 
@@ -76,7 +76,7 @@ class LoggedReply:
         result = await self.log.append(self.ref, self.turn, pieces)
         if result is not AppendResult.GONE:
             return result
-        # The log may have been lost alone; then it is opened again and gets every piece.
+        # If only the log was lost, open it again and append every piece.
         if not await self.store.ensure_log(TurnRef(self.ref, self.turn.id)):
             return result
         return await self.log.append(self.ref, self.turn, list(self.pieces))
@@ -97,9 +97,9 @@ class SaveReply:
 
         While the store cannot be reached, storing is retried for ``TurnPolicy.save_timeout``; the
         turn is kept alive meanwhile. If the conversation is gone, the turn was superseded or the
-        reply could not be stored, that is the end.
+        reply could not be stored, the returned end says so.
         """
-        change = _ending(reply, end, self.clock.now())
+        change = _change_for(reply, end, self.clock.now())
         base: Conversation | None = conversation
 
         async def save() -> Conversation:
@@ -120,7 +120,7 @@ class SaveReply:
         return evolve(end, expires_at=stored.expires_at)
 
 
-def _ending(reply: LoggedReply, end: TurnEnd, at: datetime) -> Change:
+def _change_for(reply: LoggedReply, end: TurnEnd, at: datetime) -> Change:
     turn_id, pieces = reply.turn.id, [numbered.piece for numbered in reply.pieces]
     if (reason := end.finish_reason) is not None:
         return lambda stored: finish(stored, turn_id, pieces, at, reason=reason, usage=end.usage)
@@ -146,7 +146,7 @@ class RunTurn:
         signals: Signals,
         options: ReplyOptions = DEFAULT_OPTIONS,
     ) -> int:
-        """Stream, store and close the reply to the open turn; returns its bytes of text.
+        """Stream and store the reply to the open turn, and log its end; returns its bytes of text.
 
         Does nothing and returns 0 if no turn is open. Whatever fails becomes the turn's end;
         nothing is raised.
@@ -163,7 +163,7 @@ class RunTurn:
         except Exception as error:  # noqa: BLE001 - followers get an end, whatever failed
             self.stream_reply.report_crash(error)
             end = TurnEnd(outcome=Outcome.NOT_SAVED, error="internal_error")
-        await reply.close(end)
+        await reply.close_log(end)
         self.stream_reply.report_end(
             end,
             session_id=conversation.id,

@@ -36,9 +36,9 @@ class NewMessage:
     """A message that a user sends.
 
     Attributes:
-        address: what quotas are counted by.
+        address: the client's network address, by which quotas are counted.
         session_id: the conversation it belongs to; None for a first message.
-        begin_as: the id of the conversation to create if there is none; None for a new id.
+        create_as: the id under which to create the conversation if it is missing; None: a new id.
         message_id: the id the client gave it; None if it gave none.
         is_new: True if that id was made for this message, so that no older message has it.
         is_edit: True if ``message_id`` names the message that this one replaces.
@@ -51,7 +51,7 @@ class NewMessage:
     text: TextPart
     address: str
     session_id: SessionId | None = None
-    begin_as: SessionId | None = None
+    create_as: SessionId | None = None
     message_id: MessageId | None = None
     is_new: bool = False
     is_edit: bool = False
@@ -119,7 +119,7 @@ class SendMessage:
         """The turn that replies to the message; the message is stored.
 
         If this owner has no conversation ``session_id``, a new one is created: under the id
-        ``begin_as``, or a new id.
+        ``create_as``, or a new id.
 
         Raises:
             TurnInProgress: another turn is open.
@@ -148,11 +148,11 @@ class SendMessage:
         if message.session_id is not None:
             with suppress(ConversationNotFound):
                 return await self._continue(ConversationRef(owner, message.session_id), attempt)
-        if message.begin_as is not None:
-            return await self._create_or_continue(message.begin_as, attempt)
+        if message.create_as is not None:
+            return await self._create_or_continue(message.create_as, attempt)
         if message.idempotency_key is None:
             return await self._create(self.identifiers.session_id(), attempt)
-        # The id follows from the key, so that a repeated first message finds its conversation.
+        # The id is derived from the key, so that a repeated first message finds its conversation.
         session_id = self.keys.session_for_request(owner, message.idempotency_key)
         return await self._create_once(session_id, attempt)
 
@@ -175,7 +175,7 @@ class SendMessage:
         try:
             return await self._create(session_id, attempt)
         except ConversationExists:
-            # It existed all the time, or another message created it meanwhile.
+            # It already existed, or another message has just created it.
             return await self._continue(ConversationRef(attempt.owner, session_id), attempt)
 
     async def _create_once(self, session_id: SessionId, attempt: _Attempt) -> Conversation:
@@ -185,7 +185,7 @@ class SendMessage:
         try:
             return await self._create(session_id, attempt)
         except ConversationExists:
-            # The same request arrived twice at once, and the other was faster.
+            # The same request arrived twice at once, and the other one created it.
             return await self._retry_first(ref, attempt)
 
     async def _retry_first(self, ref: ConversationRef, attempt: _Attempt) -> Conversation:

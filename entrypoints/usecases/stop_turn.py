@@ -17,8 +17,8 @@ class StopTurn:
     async def __call__(self, ref: ConversationRef, turn_id: TurnId | None = None) -> bool:
         """Stop the open turn; True if it has ended within ``TurnPolicy.stop_timeout``.
 
-        Returns False if no turn is open, or another one than ``turn_id``: a late stop never hits
-        the next turn.
+        Returns False if no turn is open, or if the open one is not ``turn_id``, so that a late
+        request never stops the next turn.
 
         Raises:
             PortError: the store failed.

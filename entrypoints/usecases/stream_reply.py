@@ -43,7 +43,7 @@ class ReplySink(Protocol):
 
 @frozen(kw_only=True)
 class StreamReply:
-    """Asks the model for a reply and judges how the reply ended."""
+    """Streams one reply of the model and decides how it ended."""
 
     store: ConversationStateStore
     model: LanguageModel
@@ -64,7 +64,7 @@ class StreamReply:
 
         It is interrupted when the sink closes or the process shuts down. It is truncated at
         ``MAX_REPLY_BYTES`` and then finishes with the reason ``length``. A failure of the model
-        or of the store does not raise: it is the end.
+        or of the store is not raised: it is returned as the end.
         """
         finished: ModelFinished | None = None
 
@@ -102,7 +102,7 @@ class StreamReply:
         )
 
     def report_crash(self, failure: BaseException) -> None:
-        """Emit a defect by its class only: its message may repeat what people wrote."""
+        """Emit only the class of an unexpected error: its message may repeat what people wrote."""
         self.telemetry.emit("turn.crashed", kind=type(failure).__name__)
 
     async def _prompt(
@@ -134,12 +134,12 @@ class StreamReply:
 async def _fill(
     sink: ReplySink, reply: AsyncGenerator[Piece | ModelFinished, None]
 ) -> ModelFinished | None:
-    """What the model finished with; None if the sink was closed before."""
+    """The model's end of the reply; None if the sink was closed before it."""
     number = size = 0
     async for piece in reply:
         if isinstance(piece, ModelFinished):
             return piece
-        # An empty piece counts too, so that a stream of nothing ends as well.
+        # Count empty pieces too, so that an endless stream of them is truncated.
         size += max(1, piece_bytes(piece))
         if size > MAX_REPLY_BYTES:
             return ModelFinished(reason=FinishReason.LENGTH)

@@ -47,7 +47,7 @@ async def test_the_page_waits_for_a_deploy_and_continues_the_conversation(
         await expect(chat.replies.last).to_contain_text("Say something else")
         await expect(chat.button("Send")).to_be_visible()
         server.terminate()
-        await server.ended()
+        await server.wait()
 
     await chat.send("Which one was it?")
     await expect(chat.status).to_have_text("Connection lost. Trying again …")
@@ -66,7 +66,7 @@ async def test_a_reply_whose_process_was_killed_can_be_requested_again(
         await chat.send("Hello")
         await expect(chat.replies.last).to_contain_text("I am")
         server.kill()
-        await server.ended()
+        await server.wait()
 
     async with started(port, redis_url):
         # A turn counts as dead after 15 seconds of silence.

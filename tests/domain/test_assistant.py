@@ -28,16 +28,18 @@ ASSISTANT = Assistant(system_prompt="Be brief.", welcomes=WELCOMES, prices=PRICE
         (["", "-", "fi"], "fi"),
     ],
 )
-def test_a_language_is_found_along_the_tag(preferred: list[str], chosen: str) -> None:
+def test_a_locale_is_found_by_shortening_the_preferred_tags(
+    preferred: list[str], chosen: str
+) -> None:
     assert ASSISTANT.locale_for(preferred) == chosen
 
 
-def test_an_assistant_speaks_at_least_one_language() -> None:
+def test_an_assistant_has_at_least_one_language() -> None:
     with pytest.raises(ValueError, match="at least one"):
         Assistant(system_prompt="Hm", welcomes={})
 
 
-def test_a_reply_costs_what_it_used() -> None:
+def test_the_cost_of_a_reply_counts_the_reported_tokens() -> None:
     usage = Usage(input_tokens=1_000_000, output_tokens=500_000)
 
     assert ASSISTANT.cost_of("m", usage) == Decimal("1.5")

@@ -45,14 +45,14 @@ def test_a_new_conversation_is_empty_and_retained_for_an_hour() -> None:
     assert conversation.expires_at == NOON + HOUR
 
 
-def test_a_welcome_is_the_assistants_first_message_of_no_turn() -> None:
+def test_a_welcome_is_the_assistants_first_message_and_belongs_to_no_turn() -> None:
     welcome = with_welcome(a_conversation(), MessageId("w"), "Hi!").messages[0]
 
     assert (welcome.id, welcome.text, welcome.role) == ("w", "Hi!", Role.ASSISTANT)
     assert (welcome.number, welcome.turn) == (1, 0)
 
 
-def test_retention_counts_from_the_given_moment() -> None:
+def test_retention_is_counted_from_the_passed_time() -> None:
     later = with_retention_from(a_conversation(), NOON + HOUR)
 
     assert later.expires_at == NOON + HOUR + RETENTION
@@ -65,19 +65,19 @@ def test_only_the_two_retention_periods_are_allowed() -> None:
         a_conversation(retained_for=timedelta(days=2))
 
 
-def test_a_message_gets_the_next_number() -> None:
+def test_a_message_must_have_the_next_number() -> None:
     with pytest.raises(ValueError, match="next number"):
         with_message(a_conversation(), a_message(2))
 
 
-def test_cutting_takes_a_message_and_all_that_follow() -> None:
+def test_truncating_removes_a_message_and_all_that_follow() -> None:
     shorter = truncated(after_turns(3), 3)
 
     assert texts_of(shorter) == ["question 1", "answer 1"]
     assert shorter.next_number == 7
 
 
-def test_cutting_what_is_not_loaded_needs_older_messages() -> None:
+def test_truncating_at_a_message_that_may_not_be_loaded_needs_older_messages() -> None:
     tail = tail_of(after_turns(3), 2)
     with pytest.raises(OlderMessagesNeeded):
         truncated(tail, tail.messages[0].number)
@@ -85,19 +85,19 @@ def test_cutting_what_is_not_loaded_needs_older_messages() -> None:
     assert texts_of(truncated(tail, tail.messages[1].number)) == ["question 3"]
 
 
-def summarised(first_seen: int) -> object:
+def memory_after_truncation(number: int) -> tuple[int, str | None]:
     whole = evolve(after_turns(3), working_memory_from=5, summary="They said hello.")
-    shorter = truncated(whole, first_seen)
+    shorter = truncated(whole, number)
     return shorter.working_memory_from, shorter.summary
 
 
-def test_a_summary_goes_with_the_messages_it_was_made_of() -> None:
-    assert summarised(5) == (1, None)
-    assert summarised(2) == (1, None)
-    assert summarised(6) == (5, "They said hello.")
+def test_a_summary_is_removed_with_any_message_it_covers() -> None:
+    assert memory_after_truncation(5) == (1, None)
+    assert memory_after_truncation(2) == (1, None)
+    assert memory_after_truncation(6) == (5, "They said hello.")
 
 
-def test_working_memory_and_forgotten_messages_are_views_of_one_history() -> None:
+def test_working_memory_and_forgotten_messages_together_are_the_history() -> None:
     conversation = evolve(after_turns(3), working_memory_from=5)
 
     assert [message.number for message in conversation.working_memory] == [5, 6]
@@ -122,9 +122,9 @@ def test_values_do_not_change() -> None:
 
 
 def test_changing_the_passed_metadata_does_not_change_the_conversation() -> None:
-    given = {"a": "b"}
-    conversation = a_conversation(metadata=given)
-    given["a"] = "c"
+    metadata = {"a": "b"}
+    conversation = a_conversation(metadata=metadata)
+    metadata["a"] = "c"
 
     assert conversation.metadata == {"a": "b"}
 
@@ -134,7 +134,7 @@ def test_times_without_a_zone_are_refused() -> None:
         a_message(created_at=datetime(2026, 1, 1))  # noqa: DTZ001 - the subject
 
 
-def test_a_message_tells_its_text_in_order() -> None:
+def test_the_text_of_a_message_is_the_text_of_its_parts_in_order() -> None:
     message = a_message(parts=(TextPart("a"), TextPart("b")))
 
     assert message.text == "ab"

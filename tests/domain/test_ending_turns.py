@@ -70,7 +70,7 @@ def test_the_pieces_become_the_reply(end: Ending, status: str) -> None:
     assert reply.created_at == LATER
 
 
-def test_a_finished_reply_knows_why_and_at_what_cost() -> None:
+def test_a_finished_reply_has_its_finish_reason_and_usage() -> None:
     reply = finishing(with_question(a_conversation()), turn_id(), pieces_of("Hi")).messages[-1]
 
     assert (reply.finish_reason, reply.usage) == (FinishReason.LENGTH, USAGE)
@@ -81,22 +81,22 @@ def test_without_pieces_there_is_no_message(end: Ending) -> None:
     assert texts_of(end(with_question(a_conversation(), "Hi?"), turn_id(), [])) == ["Hi?"]
 
 
-def test_an_empty_reply_that_is_finished_is_a_message() -> None:
+def test_a_finished_reply_is_a_message_even_if_it_is_empty() -> None:
     assert texts_of(finishing(with_question(a_conversation(), "Hi?"), turn_id(), [])) == ["Hi?", ""]
 
 
 @pytest.mark.parametrize(
-    ("end", "forgotten"),
+    ("end", "retained_since"),
     [(finishing, LATER), (interrupting, LATER), (failing, LATER), (settling, NOON)],
 )
-def test_every_end_but_settling_restarts_the_retention(end: Ending, forgotten: object) -> None:
+def test_every_end_but_settling_restarts_the_retention(end: Ending, retained_since: object) -> None:
     after = end(with_question(a_conversation()), turn_id(), pieces_of("Hi"))
 
-    assert after.expires_at - RETENTION == forgotten
+    assert after.expires_at - RETENTION == retained_since
 
 
 @pytest.mark.parametrize("end", [finishing, interrupting, failing, settling])
-def test_an_end_done_twice_is_done_once(end: Ending) -> None:
+def test_repeating_an_end_changes_nothing(end: Ending) -> None:
     once = end(with_question(a_conversation()), turn_id(), pieces_of("Hi"))
 
     assert end(once, turn_id(), pieces_of("again")) is once
@@ -114,12 +114,12 @@ def test_a_turn_that_is_not_the_newest_is_superseded(
 
 
 @pytest.mark.parametrize("end", [interrupting, failing])
-def test_another_end_than_the_first_is_superseded(end: Ending) -> None:
+def test_ending_a_turn_in_another_way_is_superseded(end: Ending) -> None:
     with pytest.raises(TurnSuperseded):
         end(with_answer(with_question(a_conversation())), turn_id(), [])
 
 
-def test_settling_a_turn_that_ended_is_done_already() -> None:
+def test_settling_a_turn_that_has_ended_changes_nothing() -> None:
     ended = with_answer(with_question(a_conversation()))
 
     assert settling(ended, turn_id(), []) is ended
@@ -130,7 +130,7 @@ def with_a_key() -> Conversation:
 
 
 @pytest.mark.parametrize(("texts", "kept"), [([], None), (["H"], KEY)])
-def test_a_failure_before_the_first_piece_releases_the_request_key(
+def test_a_failure_before_the_first_piece_releases_the_idempotency_key(
     texts: list[str], kept: IdempotencyKey | None
 ) -> None:
     after = failing(with_a_key(), turn_id(), pieces_of(*texts))
@@ -144,7 +144,7 @@ def test_a_failure_before_the_first_piece_releases_the_request_key(
     ("texts", "status", "kept"),
     [([], TurnStatus.FAILED, None), (["H"], TurnStatus.INTERRUPTED, KEY)],
 )
-def test_a_dead_turn_without_a_piece_has_failed_and_releases_the_request_key(
+def test_a_dead_turn_without_a_piece_has_failed_and_releases_the_idempotency_key(
     texts: list[str], status: TurnStatus, kept: IdempotencyKey | None
 ) -> None:
     after = settling(with_a_key(), turn_id(), pieces_of(*texts))
@@ -156,14 +156,14 @@ def test_a_dead_turn_without_a_piece_has_failed_and_releases_the_request_key(
 
 
 @pytest.mark.parametrize("end", [finishing, interrupting])
-def test_any_other_end_keeps_the_request_key(end: Ending) -> None:
+def test_any_other_end_keeps_the_idempotency_key(end: Ending) -> None:
     after = end(with_a_key(), turn_id(), [])
 
     assert after.turn is not None
     assert after.turn.idempotency == KEY
 
 
-def test_what_precedes_the_turn_is_left_as_it_is() -> None:
+def test_ending_a_turn_changes_nothing_before_it() -> None:
     before = with_question(after_turns(2), number=3)
     after = finishing(before, turn_id(3), pieces_of("Hi"))
 

@@ -23,20 +23,20 @@ from tests.support.clocks import NOON
 
 Step = tuple[str, int, int]
 steps = st.tuples(
-    st.sampled_from(["say", "edit", "again", "finish", "interrupt", "fail", "settle"]),
+    st.sampled_from(["add", "edit", "regenerate", "finish", "interrupt", "fail", "settle"]),
     st.integers(1, 5),
     st.integers(0, 2),
 )
 
 
-def done(conversation: Conversation, step: Step, minute: int) -> Conversation:
+def after_step(conversation: Conversation, step: Step, minute: int) -> Conversation:
     name, number, piece_count = step
     at, pieces = NOON + timedelta(minutes=minute), pieces_of(*["word"] * piece_count)
     new_turn, turn, text = a_new_turn(number, at=at), turn_id(number), (TextPart(f"n {number}"),)
     changes: dict[str, Callable[[], Conversation]] = {
-        "say": lambda: add_user_message(conversation, new_turn, question_id(number), text),
+        "add": lambda: add_user_message(conversation, new_turn, question_id(number), text),
         "edit": lambda: edit_message(conversation, new_turn, None, text),
-        "again": lambda: regenerate(conversation, new_turn),
+        "regenerate": lambda: regenerate(conversation, new_turn),
         "finish": lambda: finish(conversation, turn, pieces, at, reason=FinishReason.STOP),
         "interrupt": lambda: interrupt(conversation, turn, pieces, at),
         "fail": lambda: fail(conversation, turn, pieces, at, "model_failed"),
@@ -53,14 +53,14 @@ def done(conversation: Conversation, step: Step, minute: int) -> Conversation:
 def test_invariants_hold_after_any_steps(history: list[Step]) -> None:
     conversation, turns, numbers = a_conversation(), [0], [1]
     for minute, step in enumerate(history):
-        after = done(conversation, step, minute)
+        after = after_step(conversation, step, minute)
 
         order = [message.number for message in after.messages]
         assert order == sorted(set(order))
         assert all(number < after.next_number for number in order)
         assert after.next_number >= numbers[-1]
         assert after.retained_since >= conversation.retained_since
-        assert done(after, step, minute) == after
+        assert after_step(after, step, minute) == after
         if after.turn is not None:
             assert after.turn.number - turns[-1] in (0, 1)
             turns.append(after.turn.number)

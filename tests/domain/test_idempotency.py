@@ -26,11 +26,11 @@ def opened_with(key: IdempotencyKey) -> Conversation:
 
 
 @pytest.mark.parametrize("conversation", [opened_with(KEY), with_answer(opened_with(KEY))])
-def test_a_repeated_request_meets_its_turn(conversation: Conversation) -> None:
+def test_a_repeated_request_finds_its_turn(conversation: Conversation) -> None:
     assert turn_for_key(conversation, KEY) is conversation.turn
 
 
-def test_another_or_no_key_meets_nothing() -> None:
+def test_another_key_or_none_finds_no_turn() -> None:
     other = IdempotencyKey(digest=b"other", body_digest=b"body")
 
     assert turn_for_key(opened_with(KEY), other) is None
@@ -44,12 +44,14 @@ def test_the_same_key_with_another_request_is_refused() -> None:
         turn_for_key(opened_with(KEY), IdempotencyKey(digest=b"key", body_digest=b"changed"))
 
 
-def test_only_a_conversation_without_a_reply_takes_its_first_message_again() -> None:
+def test_only_a_conversation_without_a_reply_is_unanswered() -> None:
     failed = fail(with_question(a_conversation()), turn_id(), [], NOON, "model_busy")
-    broken = fail(with_question(a_conversation()), turn_id(), pieces_of("H"), NOON, "model_failed")
+    broken_off = fail(
+        with_question(a_conversation()), turn_id(), pieces_of("H"), NOON, "model_failed"
+    )
 
     assert is_unanswered(a_conversation())
     assert is_unanswered(failed)
-    assert not is_unanswered(broken)
+    assert not is_unanswered(broken_off)
     assert not is_unanswered(with_question(a_conversation()))
     assert not is_unanswered(after_turns(1))

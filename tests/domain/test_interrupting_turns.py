@@ -1,4 +1,4 @@
-"""For which requests an open turn can be interrupted."""
+"""Which requests can interrupt an open turn."""
 
 from collections.abc import Callable
 
@@ -25,7 +25,7 @@ HELLO = (TextPart("Hello!"),)
 
 
 @pytest.mark.parametrize(
-    "bad",
+    "change",
     [
         lambda c: add_user_message(c, a_new_turn(9), reply_id(1), HELLO),
         lambda c: add_user_message(c, a_new_turn(9), reply_id(2), HELLO),
@@ -34,13 +34,13 @@ HELLO = (TextPart("Hello!"),)
         lambda c: regenerate(c, a_new_turn(9), MessageId("unknown")),
     ],
 )
-def test_what_could_not_be_done_later_either_stops_no_reply(bad: Change) -> None:
+def test_a_request_that_would_fail_anyway_interrupts_no_reply(change: Change) -> None:
     with pytest.raises((InvalidInput, MessageNotFound)):
-        bad(with_question(after_turns(1), "And?", 2))
+        change(with_question(after_turns(1), "And?", 2))
 
 
 @pytest.mark.parametrize(
-    "other",
+    "change",
     [
         lambda c: add_user_message(c, a_new_turn(9), question_id(2), HELLO),
         lambda c: add_user_message(c, a_new_turn(9), question_id(9), HELLO),
@@ -50,9 +50,9 @@ def test_what_could_not_be_done_later_either_stops_no_reply(bad: Change) -> None
         lambda c: regenerate(c, a_new_turn(9), reply_id(2)),
     ],
 )
-def test_a_reply_can_be_interrupted_for_a_request_that_would_succeed(other: Change) -> None:
+def test_a_reply_can_be_interrupted_for_a_request_that_would_succeed(change: Change) -> None:
     with pytest.raises(TurnInProgress) as busy:
-        other(with_question(after_turns(1), "And?", 2))
+        change(with_question(after_turns(1), "And?", 2))
 
     assert busy.value.can_interrupt
 
@@ -64,7 +64,7 @@ def test_no_reply_can_be_interrupted_for_tool_results() -> None:
     assert not busy.value.can_interrupt
 
 
-def test_an_id_that_an_older_message_may_have_is_looked_for() -> None:
+def test_older_messages_are_needed_if_one_of_them_may_have_the_id() -> None:
     conversation = tail_of(after_turns(3), 2)
 
     with pytest.raises(OlderMessagesNeeded):

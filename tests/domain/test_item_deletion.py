@@ -29,18 +29,18 @@ LATER = NOON + timedelta(hours=3)
 CALL = ToolCallPart(call_id="a", name="look", arguments="{}")
 RESULT = ToolResultPart(call_id="a", output="1")
 NOTE = UnknownPart('{"type":"data-note"}')
-NAMED = MessageId("message-1")
+MESSAGE_ID = MessageId("message-1")
 
 
-def of_parts() -> Conversation:
+def a_reply_of_three_parts() -> Conversation:
     parts = (TextPart("One."), CALL, RESULT)
     return with_user_message(a_conversation(), role=Role.ASSISTANT, parts=parts)
 
 
-def parts_without(*places: int) -> list[object]:
-    conversation = of_parts()
-    for place in places:
-        conversation = without_part(conversation, NAMED, place)
+def parts_without(*indexes: int) -> list[object]:
+    conversation = a_reply_of_three_parts()
+    for index in indexes:
+        conversation = without_part(conversation, MESSAGE_ID, index)
     return [part for message in conversation.messages for part in message.parts]
 
 
@@ -52,26 +52,26 @@ def test_a_whole_message_is_deleted() -> None:
     conversation = without_part(after_turns(2), question_id(1), None)
 
     assert texts_of(conversation) == ["answer 1", "question 2", "answer 2"]
-    assert without_part(of_parts(), NAMED, None).messages == ()
+    assert without_part(a_reply_of_three_parts(), MESSAGE_ID, None).messages == ()
 
 
-def test_parts_behind_one_that_is_left_out_keep_their_places() -> None:
+def test_parts_after_a_deleted_one_keep_their_indexes() -> None:
     assert parts_without(0) == [TextPart(""), CALL, RESULT]
     assert parts_without(2) == [TextPart("One."), CALL]
     assert parts_without(1, 2) == [TextPart("One.")]
 
 
-def test_a_message_goes_with_its_last_part() -> None:
+def test_a_message_is_deleted_with_its_last_part() -> None:
     assert parts_without(0, 1, 2) == []
 
 
-@pytest.mark.parametrize("place", [-1, 3])
-def test_a_part_that_is_not_there_is_not_found(place: int) -> None:
+@pytest.mark.parametrize("index", [-1, 3])
+def test_a_missing_part_is_not_found(index: int) -> None:
     with pytest.raises(MessageNotFound):
-        without_part(of_parts(), NAMED, place)
+        without_part(a_reply_of_three_parts(), MESSAGE_ID, index)
 
 
-def test_a_part_is_left_out_once() -> None:
+def test_a_part_can_be_deleted_only_once() -> None:
     with pytest.raises(MessageNotFound):
         parts_without(0, 0)
 
@@ -95,14 +95,14 @@ def test_older_messages_are_needed_before_a_message_counts_as_missing() -> None:
         without_turn(tail, 2)
 
 
-def test_a_summary_that_tells_of_it_goes_with_it() -> None:
+def test_a_summary_that_covers_a_deleted_message_is_removed() -> None:
     conversation = evolve(after_turns(2), summary="They spoke.", working_memory_from=3)
 
     assert without_part(conversation, question_id(1), None).summary is None
     assert without_part(conversation, question_id(2), None).summary == "They spoke."
 
 
-def test_nothing_is_left_out_while_a_reply_is_being_written() -> None:
+def test_nothing_can_be_deleted_while_a_reply_is_being_written() -> None:
     conversation = with_question(after_turns(1), number=2)
 
     with pytest.raises(TurnInProgress):
@@ -111,17 +111,17 @@ def test_nothing_is_left_out_while_a_reply_is_being_written() -> None:
         without_turn(conversation, 1)
 
 
-def test_a_turn_goes_with_its_question_and_its_reply() -> None:
+def test_a_turn_is_deleted_with_its_question_and_its_reply() -> None:
     assert texts_of(without_turn(after_turns(2), 1)) == ["question 2", "answer 2"]
 
 
 @pytest.mark.parametrize("number", [0, 3])
-def test_a_turn_that_never_was_is_not_found(number: int) -> None:
+def test_a_turn_that_never_existed_is_not_found(number: int) -> None:
     with pytest.raises(MessageNotFound):
         without_turn(with_user_message(after_turns(2), turn=0), number)
 
 
-def test_a_branch_holds_all_up_to_its_turn_under_an_id_of_its_own() -> None:
+def test_a_branch_holds_all_messages_up_to_its_turn_under_a_new_id() -> None:
     conversation = evolve(after_turns(3), metadata={"topic": "tea"})
     branch = branched(conversation, 2)
 
@@ -145,12 +145,12 @@ def test_a_branch_omits_what_was_added_after_the_reply() -> None:
 
 
 @pytest.mark.parametrize("number", [0, 4])
-def test_there_is_no_branch_after_a_turn_that_never_was(number: int) -> None:
+def test_no_branch_starts_at_a_turn_that_never_existed(number: int) -> None:
     with pytest.raises(MessageNotFound):
         branched(with_user_message(after_turns(3), turn=0), number)
 
 
-def test_there_is_no_branch_after_a_turn_that_is_open() -> None:
+def test_no_branch_starts_at_an_open_turn() -> None:
     conversation = with_question(after_turns(1), number=2)
 
     assert texts_of(branched(conversation, 1)) == ["question 1", "answer 1"]

@@ -32,27 +32,27 @@ LATER = NOON + timedelta(hours=3)
 CALL = ToolCallPart(call_id="a", name="look", arguments="{}")
 OTHER_CALL = ToolCallPart(call_id="b", name="look", arguments="{}")
 RESULT = ToolResultPart(call_id="a", output='"found"')
-ANOTHER = ToolResultPart(call_id="a", output='"else"')
+CHANGED_RESULT = ToolResultPart(call_id="a", output='"else"')
 OTHER_RESULT = ToolResultPart(call_id="b", output='"lost"')
 NOTE = UnknownPart('{"type":"data-note"}')
 
 
 def items(*parts: Part | str) -> Sequence[NewItem]:
-    """A user's words are text here, an assistant's a part."""
-    return [_one(at, part) for at, part in enumerate(parts)]
+    """Items to add: a user message for each text, an assistant item for each part."""
+    return [_item(number, part) for number, part in enumerate(parts)]
 
 
-def _one(at: int, part: Part | str) -> NewItem:
+def _item(number: int, part: Part | str) -> NewItem:
     role = Role.USER if isinstance(part, str) else Role.ASSISTANT
     content = TextPart(part) if isinstance(part, str) else part
-    return NewItem(id=MessageId(f"item-{at}"), role=role, parts=(content,))
+    return NewItem(id=MessageId(f"item-{number}"), role=role, parts=(content,))
 
 
 def parts_of(conversation: Conversation) -> list[tuple[Part, ...]]:
     return [message.parts for message in conversation.messages]
 
 
-def test_what_is_added_comes_back_in_order() -> None:
+def test_added_items_keep_their_order() -> None:
     conversation = append_items(a_conversation(), items("Hello?", TextPart("Hi!"), "And?"), LATER)
 
     assert parts_of(conversation) == [
@@ -70,7 +70,7 @@ def test_adding_restarts_the_full_retention() -> None:
     assert conversation.expires_at == LATER + RETENTION
 
 
-def test_calls_stay_with_their_results_in_the_order_they_came() -> None:
+def test_calls_and_their_results_share_a_message_in_their_order() -> None:
     conversation = append_items(
         a_conversation(), items("?", CALL, OTHER_CALL, RESULT, OTHER_RESULT), LATER
     )
@@ -78,7 +78,7 @@ def test_calls_stay_with_their_results_in_the_order_they_came() -> None:
     assert parts_of(conversation)[1:] == [(CALL, OTHER_CALL, RESULT, OTHER_RESULT)]
 
 
-def test_what_follows_results_is_another_step_of_the_same_message() -> None:
+def test_a_call_after_results_is_another_step_of_the_same_message() -> None:
     conversation = append_items(
         a_conversation(), items("?", CALL, RESULT, OTHER_CALL, OTHER_RESULT), LATER
     )
@@ -86,7 +86,7 @@ def test_what_follows_results_is_another_step_of_the_same_message() -> None:
     assert parts_of(conversation)[1:] == [(CALL, RESULT, StepMark(), OTHER_CALL, OTHER_RESULT)]
 
 
-def test_two_texts_do_not_run_into_each_other() -> None:
+def test_two_texts_in_a_row_are_separate_steps() -> None:
     conversation = append_items(
         a_conversation(), items("?", TextPart("One."), TextPart("Two.")), LATER
     )
@@ -100,14 +100,14 @@ def test_text_before_a_call_belongs_to_its_step() -> None:
     assert parts_of(conversation)[1:] == [(TextPart("Wait."), CALL)]
 
 
-def test_a_reply_of_the_model_is_not_mixed_with_what_is_added_to_it() -> None:
+def test_added_text_does_not_join_a_reply_of_the_model() -> None:
     conversation = append_items(after_turns(1), items(TextPart("Added.")), LATER)
 
     assert parts_of(conversation)[1:] == [(TextPart("answer 1"),), (TextPart("Added."),)]
 
 
 @pytest.mark.parametrize(
-    "before", [("?",), ("?", OTHER_CALL), ("?", CALL, ANOTHER), ("?", CALL, "!")]
+    "before", [("?",), ("?", OTHER_CALL), ("?", CALL, CHANGED_RESULT), ("?", CALL, "!")]
 )
 def test_a_result_without_an_open_call_is_refused(before: Sequence[Part | str]) -> None:
     with pytest.raises(InvalidInput) as refused:
@@ -121,11 +121,11 @@ def test_nothing_is_added_while_a_reply_is_being_written() -> None:
         append_items(with_question(a_conversation()), items("And?"), LATER)
 
 
-def test_a_conversation_at_its_bound_takes_nothing_more() -> None:
-    most = TextPart("x" * MAX_CONVERSATION_BYTES)
+def test_a_conversation_at_its_size_limit_accepts_nothing_more() -> None:
+    largest = TextPart("x" * MAX_CONVERSATION_BYTES)
 
     with pytest.raises(ConversationTooLarge):
-        append_items(a_conversation(), items(most), LATER)
+        append_items(a_conversation(), items(largest), LATER)
 
 
 def test_items_open_a_turn() -> None:
@@ -145,12 +145,12 @@ def test_the_same_turn_is_opened_once() -> None:
     assert open_turn_with_items(conversation, a_new_turn(), items("Hello?")) is conversation
 
 
-def test_no_turn_is_opened_beside_an_open_one() -> None:
+def test_no_turn_is_opened_while_another_is_open() -> None:
     with pytest.raises(TurnInProgress):
         open_turn_with_items(with_question(a_conversation()), a_new_turn(2), items("And?"))
 
 
-def test_results_alone_open_a_turn_whose_reply_is_a_message_of_its_own() -> None:
+def test_results_alone_open_a_turn_whose_reply_is_a_new_message() -> None:
     waiting = append_items(a_conversation(), items("?", CALL), NOON)
     conversation = open_turn_with_items(waiting, a_new_turn(), items(RESULT))
 
@@ -165,13 +165,13 @@ def test_only_user_messages_belong_to_the_turn() -> None:
     assert [message.turn for message in conversation.messages] == [0, 1]
 
 
-def test_a_note_is_kept_beside_the_last_message() -> None:
+def test_a_note_is_stored_with_the_last_message() -> None:
     conversation = open_turn_with_items(a_conversation(), a_new_turn(), items("?"), NOTE)
 
     assert parts_of(conversation) == [(TextPart("?"), NOTE)]
 
 
-def test_without_a_word_there_is_nothing_to_answer() -> None:
+def test_without_any_message_there_is_nothing_to_answer() -> None:
     with pytest.raises(NothingToAnswer):
         open_turn_with_items(a_conversation(), a_new_turn(), ())
 
@@ -199,4 +199,4 @@ def test_the_same_results_after_a_failure_are_not_added_again() -> None:
 
     assert parts_of(again)[-1] == (CALL, RESULT)
     with pytest.raises(InvalidInput):
-        open_turn_with_items(conversation, a_new_turn(2), items(ANOTHER))
+        open_turn_with_items(conversation, a_new_turn(2), items(CHANGED_RESULT))

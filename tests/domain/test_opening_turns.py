@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from attrs import evolve
 
 from domain.model.conversation import RETENTION, Conversation, tail_of
 from domain.model.errors import (
@@ -16,11 +15,7 @@ from domain.model.errors import (
     TurnInProgress,
 )
 from domain.model.identifiers import MessageId
-from domain.model.message import (
-    MessageStatus,
-    Role,
-    TextPart,
-)
+from domain.model.message import MessageStatus, Role, TextPart
 from domain.service.tool_answers import submit_tool_results
 from domain.service.turn_lifecycle import (
     add_user_message,
@@ -69,7 +64,7 @@ def test_a_turn_restarts_the_retention() -> None:
 
 
 @pytest.mark.parametrize(
-    "again",
+    "change",
     [
         lambda c: add_user_message(c, a_new_turn(), question_id(), HELLO),
         lambda c: edit_message(c, a_new_turn(), question_id(), HELLO),
@@ -78,16 +73,16 @@ def test_a_turn_restarts_the_retention() -> None:
     ],
 )
 @pytest.mark.parametrize("ended", [True, False])
-def test_opening_the_same_turn_again_changes_nothing(again: Change, *, ended: bool) -> None:
+def test_opening_the_same_turn_again_changes_nothing(change: Change, *, ended: bool) -> None:
     conversation = (
         with_answer(with_question(a_conversation())) if ended else with_question(a_conversation())
     )
 
-    assert again(conversation) is conversation
+    assert change(conversation) is conversation
 
 
 @pytest.mark.parametrize(
-    "other",
+    "change",
     [
         lambda c: add_user_message(c, a_new_turn(2), question_id(2), HELLO),
         lambda c: edit_message(c, a_new_turn(2), question_id(), HELLO),
@@ -95,9 +90,9 @@ def test_opening_the_same_turn_again_changes_nothing(again: Change, *, ended: bo
         lambda c: submit_tool_results(c, a_new_turn(2), ()),
     ],
 )
-def test_an_open_turn_takes_no_second_one(other: Change) -> None:
+def test_no_second_turn_is_opened_while_one_is_open(change: Change) -> None:
     with pytest.raises(TurnInProgress) as busy:
-        other(with_question(a_conversation()))
+        change(with_question(a_conversation()))
 
     assert busy.value.turn_id == turn_id()
 
@@ -163,7 +158,7 @@ def test_an_edit_replaces_a_message_and_all_after_it(named: int | None, texts: l
     assert texts_of(edit_message(after_turns(2), a_new_turn(3), name, HELLO)) == texts
 
 
-AGAIN = [
+REGENERATED = [
     (None, ["question 1", "answer 1", "question 2"]),
     (reply_id(2), ["question 1", "answer 1", "question 2"]),
     (question_id(2), ["question 1", "answer 1", "question 2"]),
@@ -172,8 +167,8 @@ AGAIN = [
 ]
 
 
-@pytest.mark.parametrize(("named", "texts"), AGAIN)
-def test_another_answer_takes_the_place_of_what_followed(
+@pytest.mark.parametrize(("named", "texts"), REGENERATED)
+def test_a_regenerated_reply_replaces_everything_after_its_question(
     named: MessageId | None, texts: list[str]
 ) -> None:
     after = regenerate(after_turns(2), a_new_turn(3), named)
@@ -181,7 +176,7 @@ def test_another_answer_takes_the_place_of_what_followed(
     assert texts_of(after) == texts
     assert after.open_turn is not None
     assert after.open_turn.number == 3
-    assert texts_of(with_answer(after, "anew", 3)) == [*texts, "anew"]
+    assert texts_of(with_answer(after, "again", 3)) == [*texts, "again"]
 
 
 WELCOMED = with_welcome(a_conversation(), MessageId("w"), "Hi")
@@ -200,17 +195,16 @@ REFUSED: list[tuple[Callable[[], Conversation], type[DomainError]]] = [
 ]
 
 
-@pytest.mark.parametrize(("new_turn", "error"), REFUSED)
-def test_what_is_not_there_is_not_answered(
-    new_turn: Callable[[], Conversation], error: type[DomainError]
+@pytest.mark.parametrize(("change", "error"), REFUSED)
+def test_a_missing_message_is_neither_edited_nor_answered(
+    change: Callable[[], Conversation], error: type[DomainError]
 ) -> None:
     with pytest.raises(error):
-        new_turn()
+        change()
 
 
-def test_numbers_are_never_used_again() -> None:
+def test_numbers_are_never_reused() -> None:
     after = regenerate(after_turns(2), a_new_turn(3), question_id(1))
 
     assert after.next_number == 5
-    assert with_answer(after, "anew", 3).messages[-1].number == 5
-    assert evolve(after).next_number == 5
+    assert with_answer(after, "again", 3).messages[-1].number == 5

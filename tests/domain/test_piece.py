@@ -32,7 +32,7 @@ def test_neighbours_of_one_kind_become_one_part() -> None:
     assert assemble_parts(streamed) == (TextPart("ab"), ReasoningPart("c"), TextPart("d"))
 
 
-def test_the_pieces_of_a_call_are_joined_across_others() -> None:
+def test_the_pieces_of_a_call_are_joined_across_other_pieces() -> None:
     streamed: list[Piece] = [
         call("a", "{"),
         call("b", "["),
@@ -48,16 +48,12 @@ def test_the_pieces_of_a_call_are_joined_across_others() -> None:
     )
 
 
-def test_nothing_makes_nothing() -> None:
+def test_no_pieces_make_no_parts() -> None:
     assert assemble_parts([]) == ()
 
 
-def text_of(streamed: list[Piece], kind: type[Piece]) -> str:
-    return "".join(
-        one.arguments if isinstance(one, ToolCallPiece) else one.text
-        for one in streamed
-        if isinstance(one, kind) and not isinstance(one, ToolCallPiece)
-    )
+def text_of(streamed: list[Piece], kind: type[TextPiece] | type[ReasoningPiece]) -> str:
+    return "".join(piece.text for piece in streamed if isinstance(piece, kind))
 
 
 @settings(max_examples=50, deadline=None)
@@ -66,9 +62,9 @@ def test_no_word_is_lost_or_moved(streamed: list[Piece]) -> None:
     parts = assemble_parts(streamed)
 
     texts = "".join(part.text for part in parts if isinstance(part, TextPart))
-    thoughts = "".join(part.text for part in parts if isinstance(part, ReasoningPart))
+    reasoning = "".join(part.text for part in parts if isinstance(part, ReasoningPart))
     assert texts == text_of(streamed, TextPiece)
-    assert thoughts == text_of(streamed, ReasoningPiece)
+    assert reasoning == text_of(streamed, ReasoningPiece)
     for name in "ab":
         called = [
             p.arguments for p in streamed if isinstance(p, ToolCallPiece) and p.call_id == name

@@ -21,37 +21,40 @@ from tests.support.builders import a_conversation, after_turns, with_question
 SYSTEM = "Be brief."
 
 
-def words(text: str) -> int:
+def count_words(text: str) -> int:
     return len(text.split())
 
 
-def seen(budget: int, turns: int = 4, **members: Any) -> list[str]:
-    """The texts in a prompt of at most ``budget`` words beside the reply's 100."""
+def prompt_texts(budget: int, turns: int = 4, **members: Any) -> list[str]:
+    """The texts in a prompt of at most ``budget`` words without the reply."""
     conversation = evolve(with_question(after_turns(turns), "and now", turns + 1), **members)
-    room = Budget(tokens=budget + 256, reply_tokens=256)
-    return [message.text for message in build_prompt(conversation, SYSTEM, room, words).messages]
+    limits = Budget(tokens=budget + 256, reply_tokens=256)
+    return [
+        message.text for message in build_prompt(conversation, SYSTEM, limits, count_words).messages
+    ]
 
 
-def test_all_is_seen_when_it_fits() -> None:
-    assert len(seen(20)) == 9
+def test_all_messages_are_in_the_prompt_if_they_fit() -> None:
+    assert len(prompt_texts(20)) == 9
 
 
-def test_the_newest_that_fit_are_seen_beginning_with_a_users() -> None:
-    # Two words each, two for the system prompt: three messages fit, one of them a reply's end.
-    assert seen(8) == ["question 4", "answer 4", "and now"]
-    assert seen(7) == ["and now"]
+def test_the_newest_messages_that_fit_are_in_the_prompt_starting_with_a_users() -> None:
+    # The system prompt and each message have two words. Seven words hold two messages, but the
+    # first of them is a reply.
+    assert prompt_texts(8) == ["question 4", "answer 4", "and now"]
+    assert prompt_texts(7) == ["and now"]
 
 
-def test_the_newest_is_seen_even_when_it_does_not_fit() -> None:
-    assert seen(1) == ["and now"]
+def test_the_newest_message_is_in_the_prompt_even_if_it_does_not_fit() -> None:
+    assert prompt_texts(1) == ["and now"]
 
 
-def test_page_context_and_summary_take_their_room() -> None:
-    assert seen(8, page_context="one two", summary="three four") == ["and now"]
+def test_page_context_and_summary_count_against_the_budget() -> None:
+    assert prompt_texts(8, page_context="one two", summary="three four") == ["and now"]
 
 
-def test_forgotten_messages_are_not_seen() -> None:
-    assert seen(99, working_memory_from=7) == ["question 4", "answer 4", "and now"]
+def test_forgotten_messages_are_not_in_the_prompt() -> None:
+    assert prompt_texts(99, working_memory_from=7) == ["question 4", "answer 4", "and now"]
 
 
 def test_the_prompt_carries_system_locale_context_and_summary() -> None:
@@ -73,25 +76,25 @@ def test_a_budget_leaves_room_for_question_and_reply(tokens: int, reply: int) ->
 @settings(max_examples=50, deadline=None)
 @given(turns=st.integers(0, 12), budget=st.integers(1, 60))
 def test_the_prompt_is_the_end_of_the_conversation_and_fits(turns: int, budget: int) -> None:
-    texts_seen = seen(budget, turns)
+    chosen = prompt_texts(budget, turns)
     conversation = with_question(after_turns(turns), "and now", turns + 1)
     texts = [message.text for message in conversation.messages]
 
-    assert texts_seen == texts[-len(texts_seen) :]
-    assert conversation.messages[-len(texts_seen)].role is Role.USER
-    assert len(texts_seen) == 1 or words(SYSTEM) + sum(map(words, texts_seen)) <= budget
+    assert chosen == texts[-len(chosen) :]
+    assert conversation.messages[-len(chosen)].role is Role.USER
+    assert len(chosen) == 1 or count_words(SYSTEM) + sum(map(count_words, chosen)) <= budget
 
 
-def test_a_prompt_tells_whether_it_had_room_for_every_loaded_message() -> None:
+def test_sees_all_is_true_if_the_prompt_had_room_for_every_loaded_message() -> None:
     tail = tail_of(with_question(after_turns(4), "and now", 5), 4)
     wide, narrow = (Budget(tokens=256 + room, reply_tokens=256) for room in (99, 3))
 
     assert tail.messages[0].role is Role.ASSISTANT
-    assert sees_all(tail, build_prompt(tail, SYSTEM, wide, words))
-    assert not sees_all(tail, build_prompt(tail, SYSTEM, narrow, words))
+    assert sees_all(tail, build_prompt(tail, SYSTEM, wide, count_words))
+    assert not sees_all(tail, build_prompt(tail, SYSTEM, narrow, count_words))
 
 
-def test_tokens_are_estimated_with_caution() -> None:
+def test_tokens_are_estimated_cautiously() -> None:
     assert estimated_tokens("") == 1
     assert estimated_tokens("abcdef") == 3
     assert estimated_tokens("مرحبا") >= 4

@@ -16,13 +16,13 @@ from tests.support.clocks import NOON
 ONE, TWO = UnknownPart('{"note":1}'), UnknownPart('{"note":2}')
 
 
-def noted(conversation: Conversation, at: int, *notes: Part) -> Conversation:
+def with_notes(conversation: Conversation, index: int, *notes: Part) -> Conversation:
     messages = [*conversation.messages]
-    messages[at] = evolve(messages[at], parts=(*messages[at].parts, *notes))
+    messages[index] = evolve(messages[index], parts=(*messages[index].parts, *notes))
     return evolve(conversation, messages=tuple(messages))
 
 
-def test_a_turn_is_all_earlier_messages_and_its_reply() -> None:
+def test_a_turn_has_all_earlier_messages_and_its_reply() -> None:
     turn = read_turn(after_turns(3), 2)
 
     assert [message.text for message in turn.before] == ["question 1", "answer 1", "question 2"]
@@ -56,7 +56,7 @@ def test_an_older_turn_is_read_from_its_messages() -> None:
 
 
 @pytest.mark.parametrize("number", [-1, 0, 3])
-def test_a_turn_that_never_was_is_not_found(number: int) -> None:
+def test_a_turn_that_never_existed_is_not_found(number: int) -> None:
     with pytest.raises(TurnNotFound):
         read_turn(with_user_message(after_turns(2), turn=0), number)
 
@@ -67,7 +67,7 @@ def test_a_deleted_turn_is_not_found() -> None:
 
 
 def test_each_turn_has_the_notes_of_its_own_input() -> None:
-    conversation = noted(noted(after_turns(3), 0, ONE), 2, TWO)
+    conversation = with_notes(with_notes(after_turns(3), 0, ONE), 2, TWO)
 
     assert read_turn(conversation, 1).notes == (ONE,)
     assert read_turn(conversation, 2).notes[0] == TWO
@@ -75,8 +75,8 @@ def test_each_turn_has_the_notes_of_its_own_input() -> None:
     assert read_turn(conversation, 3).notes == ()
 
 
-def test_a_note_behind_a_reply_belongs_to_the_turn_that_follows_it() -> None:
-    conversation = noted(after_turns(2), 1, ONE)
+def test_a_note_after_a_reply_belongs_to_the_next_turn() -> None:
+    conversation = with_notes(after_turns(2), 1, ONE)
 
     assert read_turn(conversation, 2).notes == (ONE,)
     assert read_turn(conversation, 1).notes == ()

@@ -6,9 +6,7 @@ from datetime import timedelta
 import pytest
 
 from domain.model.conversation import Conversation
-from domain.model.errors import (
-    InvalidInput,
-)
+from domain.model.errors import InvalidInput
 from domain.model.limits import MAX_TOOL_RESULT_BYTES
 from domain.model.message import (
     FinishReason,
@@ -21,7 +19,7 @@ from domain.model.message import (
 from domain.model.piece import Piece, TextPiece, ToolCallPiece
 from domain.service.tool_answers import (
     is_continuing_with,
-    missing_results,
+    new_results,
     submit_tool_results,
     tool_result,
 )
@@ -67,7 +65,7 @@ def test_tool_results_continue_the_same_message() -> None:
     assert [type(part) for part in reply.parts[:3]] == [TextPart, ToolCallPart, ToolCallPart]
 
 
-def test_a_message_that_broke_off_going_on_did_not_end_by_asking_for_tools() -> None:
+def test_an_interrupted_continuation_does_not_keep_the_tool_calls_finish_reason() -> None:
     continued = submit_tool_results(waiting_for_tools(), a_new_turn(2), results("a", "b"))
     after = interrupt(continued, turn_id(2), pieces_of("Fou"), LATER)
 
@@ -90,7 +88,7 @@ def failed_continuation(*texts: str) -> Conversation:
 
 @pytest.mark.parametrize("texts", [(), ("Fou",)])
 @pytest.mark.parametrize("names", [("a", "b"), ("b",)])
-def test_the_same_results_go_on_once_more_after_a_failure(
+def test_the_same_results_continue_again_after_a_failure(
     texts: tuple[str, ...], names: tuple[str, ...]
 ) -> None:
     again = submit_tool_results(failed_continuation(*texts), a_new_turn(3), results(*names))
@@ -102,13 +100,15 @@ def test_the_same_results_go_on_once_more_after_a_failure(
 
 
 @pytest.mark.parametrize("names", [(), ("x",), ("a", "x")])
-def test_other_results_do_not_go_on_after_a_failure(names: tuple[str, ...]) -> None:
+def test_other_results_are_refused_after_a_failure(names: tuple[str, ...]) -> None:
     with pytest.raises(InvalidInput):
         submit_tool_results(failed_continuation(), a_new_turn(3), results(*names))
 
 
 @pytest.mark.parametrize("ends", [finish, interrupt])
-def test_what_went_on_well_does_not_go_on_again(ends: Callable[..., Conversation]) -> None:
+def test_a_continuation_that_did_not_fail_is_not_repeated(
+    ends: Callable[..., Conversation],
+) -> None:
     continued = submit_tool_results(waiting_for_tools(), a_new_turn(2), results("a", "b"))
     reason = {"reason": FinishReason.STOP} if ends is finish else {}
     after = ends(continued, turn_id(2), pieces_of("Found."), LATER, **reason)
@@ -123,17 +123,17 @@ def test_results_that_no_message_waits_for_are_refused(conversation: Conversatio
         submit_tool_results(conversation, a_new_turn(2), results("a"))
 
 
-def test_all_results_are_wanted_by_a_message_that_waits() -> None:
-    assert missing_results(waiting_for_tools(), results("a", "b")) == tuple(results("a", "b"))
+def test_all_results_are_new_to_a_message_that_waits_for_them() -> None:
+    assert new_results(waiting_for_tools(), results("a", "b")) == tuple(results("a", "b"))
 
 
-def test_results_that_are_there_already_are_no_news() -> None:
+def test_stored_results_are_not_new() -> None:
     continued = submit_tool_results(waiting_for_tools(), a_new_turn(2), results("a", "b"))
 
-    assert missing_results(continued, results("a", "b", "c")) == tuple(results("c"))
+    assert new_results(continued, results("a", "b", "c")) == tuple(results("c"))
 
 
-def test_the_same_results_belong_to_the_turn_that_goes_on_with_them() -> None:
+def test_only_the_turn_that_was_opened_with_the_results_is_continuing_with_them() -> None:
     waiting = waiting_for_tools()
     continued = submit_tool_results(waiting, a_new_turn(2), results("a", "b"))
 
@@ -144,7 +144,7 @@ def test_the_same_results_belong_to_the_turn_that_goes_on_with_them() -> None:
     assert not is_continuing_with(a_conversation(), results("a"))
 
 
-def test_a_result_has_a_bound() -> None:
+def test_a_result_has_a_size_limit() -> None:
     longest = "a" * MAX_TOOL_RESULT_BYTES
 
     assert tool_result("a", longest, failed=True) == ToolResultPart(

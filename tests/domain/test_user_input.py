@@ -10,7 +10,7 @@ from tests.support.builders import ID
 
 
 @pytest.mark.parametrize("text", ["a", " a ", "ä" * MAX_MESSAGE_CHARACTERS, "\t🙂\n", "\u202eabc"])
-def test_text_is_taken_exactly_as_typed(text: str) -> None:
+def test_text_is_accepted_exactly_as_typed(text: str) -> None:
     assert user_text(text).text == text
 
 
@@ -24,7 +24,7 @@ def test_text_is_taken_exactly_as_typed(text: str) -> None:
         ("a\ud800b", "message_not_text"),
     ],
 )
-def test_what_is_no_message_is_refused_by_name(text: str, problem: str) -> None:
+def test_an_invalid_message_is_refused_with_the_problem(text: str, problem: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         user_text(text)
 
@@ -53,7 +53,7 @@ def test_a_session_id_has_one_spelling(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "a" * 65, "a b", "ä", "a/b", "a\n"])
-def test_a_message_id_follows_its_grammar(text: str) -> None:
+def test_a_malformed_message_id_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         message_id(text)
 
@@ -66,6 +66,6 @@ def test_an_owner_never_shows_the_secret() -> None:
 
 
 @pytest.mark.parametrize("length", [0, OWNER_SECRET_BYTES - 1, OWNER_SECRET_BYTES + 1])
-def test_an_owners_secret_has_its_length(length: int) -> None:
+def test_an_owners_secret_must_have_32_bytes(length: int) -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         Owner(secret=bytes(length))

@@ -147,7 +147,7 @@ async def test_a_service_shutting_down_is_live_but_not_ready(
 ) -> None:
     async with client.streaming("Hello?") as live:
         model_reply = await fake_model.next_reply()
-        service.runner.refuse_new()
+        service.runner.refuse_turns()
         alive, ready = await client.get("/health/live"), await client.get("/health/ready")
         refused = await client.send("And?")
         model_reply.send_text("Bye")

@@ -39,7 +39,7 @@ def test_the_doctor_finds_no_problems(services: Composed) -> None:
 
 def test_redis_has_the_planned_settings(services: Composed, password: str) -> None:
     settings = ["maxmemory", "maxmemory-policy", "appendonly", "port", "tls-port"]
-    settings_found = services.redis_says(password, "CONFIG", "GET", *settings).split()
+    settings_found = services.redis_cli(password, "CONFIG", "GET", *settings).split()
 
     assert dict(zip(settings_found[::2], settings_found[1::2], strict=True)) == {
         "maxmemory": str(100 * 1024 * 1024),
@@ -51,15 +51,15 @@ def test_redis_has_the_planned_settings(services: Composed, password: str) -> No
 
 
 def test_redis_accepts_only_tls(services: Composed, password: str) -> None:
-    assert services.redis_says(password, "PING") == "PONG"
-    assert "PONG" not in services.redis_says(password, "PING", tls=False)
+    assert services.redis_cli(password, "PING") == "PONG"
+    assert "PONG" not in services.redis_cli(password, "PING", tls=False)
     assert services.inspected("redis")["HostConfig"]["PortBindings"] in ({}, None)
 
 
 def test_redis_requires_a_password(services: Composed) -> None:
-    assert "NOAUTH" in services.redis_says("", "PING")
-    assert "WRONGPASS" in services.redis_says("a-guess", "PING")
-    assert "WRONGPASS" in services.redis_says("", "AUTH", "default", "")
+    assert "NOAUTH" in services.redis_cli("", "PING")
+    assert "WRONGPASS" in services.redis_cli("a-guess", "PING")
+    assert "WRONGPASS" in services.redis_cli("", "AUTH", "default", "")
 
 
 @pytest.mark.parametrize(
@@ -87,10 +87,10 @@ def test_redis_requires_a_password(services: Composed) -> None:
 def test_the_service_may_do_in_redis_only_what_it_needs(
     services: Composed, password: str, command: str
 ) -> None:
-    answer = services.redis_says(password, *command.split())
+    answer = services.redis_cli(password, *command.split())
 
     assert any(error in answer for error in ACL_ERRORS), answer
-    assert services.redis_says(password, "LRANGE", KEY, "0", "-1") == ""
+    assert services.redis_cli(password, "LRANGE", KEY, "0", "-1") == ""
 
 
 @pytest.mark.parametrize("service", ["privity", "redis"])

@@ -31,4 +31,4 @@ async def test_the_redis_permissions_of_the_service_are_rewritten(
     services.compose("up", "--detach", "--force-recreate", "--timeout", "5")
     await wait_until_ready(services)
 
-    assert services.redis_says(password, "PING") == "PONG"
+    assert services.redis_cli(password, "PING") == "PONG"

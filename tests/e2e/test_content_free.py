@@ -129,7 +129,7 @@ async def test_neither_logs_nor_errors_contain_messages_or_secrets(tmp_path: Pat
         bad += await refused_by(V1Client(server.url, authorization=bearer))
         await garbage(client)
         server.terminate()
-        ended = await server.ended()
+        ended = await server.wait()
 
     cookie = str(client.cookie).partition("=")[2]
     secrets = (SENTENCE, PROMPT, MODEL_KEY, MASTER_KEY, client_key, cookie, good.session_id)

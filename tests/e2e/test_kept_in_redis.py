@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from tests.support.native_client import NativeClient, retention_left
 from tests.support.processes import serving
-from tests.support.redis_contents import held
+from tests.support.redis_contents import dump_keys
 from tests.support.redis_servers import RedisProcess
 from tests.support.redis_services import (
     redis_client,
@@ -35,7 +35,7 @@ async def test_the_page_context_survives_a_killed_service(shared_server: RedisPr
         await client.send_for_document(SECOND, session_id)
         before = (await client.history(session_id)).document["messages"]
         service.kill()
-        await service.ended()
+        await service.wait()
     async with serving_with_redis(shared_server) as service:
         client = same_user_at(service.url, client)
         after = (await client.history(session_id)).document["messages"]
@@ -84,7 +84,7 @@ async def test_the_redis_key_is_as_documented_and_expires_a_day_after_each_turn(
         client = NativeClient(service.url)
         session_id = (await client.send_for_document(FIRST))["sessionId"]
         key = f"conversation:state:{session_id}"
-        names = {str(name, "ascii") for name in await held(redis)}
+        names = {str(name, "ascii") for name in await dump_keys(redis)}
         first = await redis.pttl(key)
         await redis.pexpire(key, DAY // 2)
         await client.send_for_document(SECOND, session_id)

@@ -13,7 +13,7 @@ async def test_serve_needs_no_settings_and_prints_its_url() -> None:
     async with serving() as server:
         answer = await NativeClient(server.url).get("/health/ready")
         server.terminate()
-        ended = await server.ended()
+        ended = await server.wait()
 
     assert answer.status == 200
     assert ended.code == 0
@@ -36,7 +36,7 @@ async def test_a_shutdown_lets_running_replies_finish_and_accepts_no_new_ones() 
             refused = [await client.send("And?"), await client.send("And?", session_id)]
             alive = await client.get("/health/live")
             answer = await live.whole()
-        ended = await server.ended()
+        ended = await server.wait()
 
     assert {(one.status, one.code) for one in refused} == {(503, "shutting_down")}
     assert all(int(one.headers["retry-after"]) > 0 for one in refused)
@@ -55,7 +55,7 @@ async def test_a_reply_that_outlasts_the_grace_period_is_interrupted_cleanly() -
         await live.until("text-delta")
         server.terminate()
         answer = await live.whole()
-        ended = await server.ended()
+        ended = await server.wait()
 
     assert kinds(answer.events)[-3:] == ["abort", "[DONE]", "metadata-info"]
     assert text_of(answer.events)

@@ -168,7 +168,7 @@ async def test_a_signal_during_the_wait_for_redis_ends_the_process_quietly() -> 
         async with asyncio.timeout(20):
             await met.wait()
         process.terminate()
-        ended = await process.ended()
+        ended = await process.wait()
 
     assert (ended.code, ended.out) == (0, "")
     assert "Traceback" not in ended.err

@@ -13,7 +13,7 @@ from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import NO_FRAME_BEFORE, RecordKind, Sealer, UnsealError
 from domain.model.identifiers import Owner, SessionId
 from tests.support.native_client import NativeClient
-from tests.support.redis_contents import disguises, held, monitoring, on_disk
+from tests.support.redis_contents import disguises, dump_files, dump_keys, monitoring
 from tests.support.redis_servers import RedisProcess
 from tests.support.redis_services import (
     redis_client,
@@ -92,13 +92,13 @@ async def test_neither_messages_nor_keys_are_in_redis(
         session_id = await talked(client)
         async with client.streaming(SENTENCE, session_id, key="a-planted-key") as live:
             await live.until("text-delta")
-            during = await held(redis)
+            during = await dump_keys(redis)
             await live.whole()
-        after = await held(redis)
+        after = await dump_keys(redis)
         await monitor.has_seen(redis, MARK)
-        disk = await on_disk(redis, own_server.directory)
+        disk = await dump_files(redis, own_server.directory)
         service.terminate()
-        ended = await service.ended()
+        ended = await service.wait()
     places = {
         "keys": b" ".join([*during, *after]),
         "values": b" ".join([*during.values(), *after.values()]),
@@ -152,8 +152,8 @@ async def test_the_search_finds_plaintext(own_server: RedisProcess) -> None:
         await redis.rpush("list", SENTENCE)
         await redis.xadd("stream", {"d": base64.b64encode(SENTENCE.encode())})
         await monitor.has_seen(redis, MARK)
-        values = await held(redis)
-        disk = await on_disk(redis, own_server.directory)
+        values = await dump_keys(redis)
+        disk = await dump_files(redis, own_server.directory)
     places = {"list": values[b"list"], "stream": values[b"stream"], "disk": disk}
 
     assert {name for name, _ in found(SENTENCE, places)} == set(places)

@@ -13,7 +13,7 @@ from entrypoints.usecases.open_turn import Started
 from ports.errors import TooManyRequests
 from ports.rate_limiter import Quota
 from tests.support.builders import OWNER, STRANGER, texts_of
-from tests.support.fakes import InstantModel
+from tests.support.fake_model import InstantModel
 from tests.support.harness import ADDRESS, Harness, a_harness
 
 

@@ -12,32 +12,32 @@ from tests.support.turn_runner import (
     Turn,
     a_runner,
     a_running_turn,
-    nothing,
-    turns_of_the_loop,
+    abandon_nothing,
+    run_event_loop,
 )
 
 
 async def test_a_process_that_ends_takes_no_new_turns() -> None:
     runner = a_runner()
 
-    runner.refuse_new()
+    runner.refuse_turns()
 
-    assert not runner.takes_new()
+    assert not runner.accepts_turns()
     with pytest.raises(ShuttingDown):
-        await runner.run(turn_id(), Turn().opening, Turn().replying, nothing)
+        await runner.run(turn_id(), Turn().opening, Turn().replying, abandon_nothing)
 
 
 async def test_a_process_that_ends_lets_its_turns_finish() -> None:
     runner = a_runner()
     turn, signals = await a_running_turn(runner)
     draining = asyncio.create_task(runner.drain(LONG))
-    await turns_of_the_loop()
+    await run_event_loop()
     assert not draining.done()
 
     turn.may_end.set()
     await draining
 
-    assert turn.fate == "done"
+    assert turn.state == "finished"
     assert not signals.shutting_down
 
 
@@ -52,7 +52,7 @@ async def test_a_turn_that_is_not_done_in_time_is_asked_to_end() -> None:
     await draining
 
     assert shutting_down
-    assert turn.fate == "done"
+    assert turn.state == "finished"
 
 
 async def test_a_turn_that_does_not_end_is_cancelled() -> None:
@@ -60,16 +60,16 @@ async def test_a_turn_that_does_not_end_is_cancelled() -> None:
     turn, _ = await a_running_turn(runner)
 
     await runner.drain(AT_ONCE, interrupt_grace=AT_ONCE)
-    await turns_of_the_loop()
+    await run_event_loop()
 
-    assert turn.fate == "cut off"
+    assert turn.state == "cancelled"
 
 
 async def test_waking_ends_a_wait_and_is_not_lost_without_one() -> None:
     runner = a_runner()
     turn, signals = await a_running_turn(runner)
     waiting = asyncio.create_task(signals.wait(LONG))
-    await turns_of_the_loop()
+    await run_event_loop()
     assert not waiting.done()
 
     runner.wake(turn_id())
@@ -77,7 +77,7 @@ async def test_waking_ends_a_wait_and_is_not_lost_without_one() -> None:
     runner.wake(turn_id())
     await signals.wait(LONG)
     used_up = asyncio.create_task(signals.wait(LONG))
-    await turns_of_the_loop()
+    await run_event_loop()
 
     assert not used_up.done()
     runner.wake(turn_id(99))

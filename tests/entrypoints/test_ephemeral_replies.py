@@ -17,7 +17,7 @@ from ports.errors import ShuttingDown, TooManyTurns
 from ports.language_model import ModelBusy
 from ports.turn_log import Batch
 from tests.support.builders import OWNER, numbered
-from tests.support.fakes import InstantModel
+from tests.support.fake_model import InstantModel
 from tests.support.harness import ADDRESS, WHEN_IT_COMES, Harness, a_harness
 
 HELLO = ResponseRequest(

@@ -64,24 +64,24 @@ async def test_an_unavailable_store_is_not_a_missing_conversation() -> None:
         await finding(harness)(OWNER, UUID_OF_SOMEBODY)
 
 
-async def test_a_conversation_is_created_under_the_id_of_begin_as() -> None:
+async def test_a_conversation_is_created_under_the_id_of_create_as() -> None:
     harness = a_harness()
     named = finding(harness).derived_id(OWNER, "chat")
-    started = await harness.send(session_id=named, begin_as=named)
+    started = await harness.send(session_id=named, create_as=named)
     await harness.end_of(started)
-    again = await harness.send(session_id=named, begin_as=named)
+    again = await harness.send(session_id=named, create_as=named)
 
     assert started.conversation.id == again.conversation.id == named
     assert (started.restarted, again.restarted) == (False, False)
     assert again.turn.number == 2
 
 
-async def test_a_session_that_expired_meanwhile_is_created_under_the_id_of_begin_as() -> None:
+async def test_a_session_that_expired_meanwhile_is_created_under_the_id_of_create_as() -> None:
     harness = a_harness()
     named = finding(harness).derived_id(OWNER, OTHER_ID)
-    started = await harness.send(session_id=OTHER_ID, begin_as=named)
+    started = await harness.send(session_id=OTHER_ID, create_as=named)
     await harness.end_of(started)
-    again = await harness.send(session_id=OTHER_ID, begin_as=named)
+    again = await harness.send(session_id=OTHER_ID, create_as=named)
 
     assert started.conversation.id == again.conversation.id == named
     assert again.turn.number == 2

@@ -11,8 +11,7 @@ from domain.model.turn import Outcome, TurnEnd, TurnPolicy
 from ports.language_model import ModelTimedOut
 from ports.turn_log import Batch
 from tests.support.builders import OTHER_ID, OWNER, STRANGER, batch_of, numbered, turn_id
-from tests.support.fake_model import FakeModel
-from tests.support.fakes import USAGE, InstantModel
+from tests.support.fake_model import USAGE, FakeModel, InstantModel
 from tests.support.harness import a_harness
 
 AT_ONCE = timedelta()

@@ -11,8 +11,7 @@ from domain.model.turn import IdempotencyKey
 from entrypoints.usecases.regenerate import RegenerateRequest
 from ports.language_model import ModelBusy
 from tests.support.builders import OTHER_ID, OWNER, texts_of
-from tests.support.fake_model import FakeModel
-from tests.support.fakes import InstantModel
+from tests.support.fake_model import FakeModel, InstantModel
 from tests.support.harness import ADDRESS, a_harness
 
 KEY = IdempotencyKey(digest=b"key", body_digest=b"body")
@@ -162,7 +161,7 @@ async def test_a_regeneration_requested_twice_runs_once() -> None:
     await harness.whole_turn(first)
     again = RegenerateRequest(session_id=first.conversation.id, address=ADDRESS, idempotency=KEY)
 
-    one, two = await harness.again(OWNER, again), await harness.again(OWNER, again)
+    one, two = await harness.regenerate(OWNER, again), await harness.regenerate(OWNER, again)
 
     assert one.turn.id == two.turn.id
     assert len((await harness.whole_turn(two)).pieces) == 1

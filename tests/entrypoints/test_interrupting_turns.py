@@ -52,7 +52,7 @@ async def test_no_reply_is_interrupted_for_a_request_that_would_fail(which: str)
             OWNER,
             ToolResults(session_id=session_id, results=(result,), address=ADDRESS, on_busy=on_busy),
         ),
-        "again": lambda: harness.again(
+        "again": lambda: harness.regenerate(
             OWNER,
             RegenerateRequest(
                 session_id=session_id,

@@ -19,7 +19,8 @@ from ports.language_model import (
 )
 from tests.support.builders import ID, OWNER, REF, after_turns, texts_of, turn_id, with_question
 from tests.support.clocks import NOON
-from tests.support.fakes import FakeSignals, InstantModel
+from tests.support.fake_model import InstantModel
+from tests.support.fakes import FakeSignals
 from tests.support.harness import a_harness
 
 FAILURES: list[ModelError] = [

@@ -18,8 +18,7 @@ from tests.support.builders import (
     with_answer,
     with_question,
 )
-from tests.support.fake_model import FakeModel
-from tests.support.fakes import InstantModel
+from tests.support.fake_model import FakeModel, InstantModel
 from tests.support.harness import a_harness
 
 POLICY = TurnPolicy()
@@ -60,7 +59,7 @@ async def test_a_forgotten_conversation_gets_no_log_back() -> None:
 async def test_a_turn_opened_although_the_response_was_lost_is_closed_again() -> None:
     harness = a_harness(InstantModel("Hi!"))
     await harness.store.create(OWNER, a_conversation())
-    harness.store.lost_answers = 1
+    harness.store.responses_to_lose = 1
     with pytest.raises(StoreUnavailable):
         await harness.send("Hello?", session_id=ID)
     await harness.runner.drain(POLICY.save_timeout)
@@ -74,7 +73,7 @@ async def test_a_turn_opened_although_the_response_was_lost_is_closed_again() ->
 async def test_the_same_message_sent_again_replaces_the_unanswered_one() -> None:
     harness = a_harness(InstantModel("Hi!"))
     await harness.store.create(OWNER, a_conversation())
-    harness.store.lost_answers = 1
+    harness.store.responses_to_lose = 1
     with pytest.raises(StoreUnavailable):
         await harness.send("Hello?", session_id=ID)
     while (turn := (await harness.stored(ID)).turn) is None or turn.is_open:
@@ -87,14 +86,14 @@ async def test_the_same_message_sent_again_replaces_the_unanswered_one() -> None
 async def test_a_turn_that_cannot_be_closed_is_left_to_be_settled() -> None:
     harness = a_harness(InstantModel("Hi!"))
     await harness.store.create(OWNER, a_conversation())
-    harness.store.lost_answers = 1
+    harness.store.responses_to_lose = 1
     sending = harness.send("Hello?", session_id=ID)
     with pytest.raises(StoreUnavailable):
         await sending
-    harness.store.leave(2 * POLICY.save_timeout)
+    harness.store.become_unavailable(2 * POLICY.save_timeout)
     await harness.runner.drain(POLICY.save_timeout)
 
-    assert (await harness.store.at_once(REF)).open_turn is not None
+    assert (await harness.store.load_now(REF)).open_turn is not None
     assert "turn.crashed" not in harness.telemetry.events
 
 
@@ -104,7 +103,7 @@ async def test_a_follower_loses_nothing_while_the_store_is_away() -> None:
     await harness.end_of(started)
     harness.clock.advance(POLICY.save_timeout * 2)
     harness.log.forget(started.conversation.id)
-    harness.store.leave(POLICY.save_timeout / 2)
+    harness.store.become_unavailable(POLICY.save_timeout / 2)
     turn_ref = started.turn_ref
     following = harness.follow.batches(turn_ref, POLICY.heartbeat)
     *silent, last = [batch async for batch in following]
@@ -119,7 +118,7 @@ async def test_followers_get_an_error_if_the_store_stays_away() -> None:
     started = await harness.send()
     await harness.end_of(started)
     harness.log.forget(started.conversation.id)
-    harness.store.leave(POLICY.save_timeout * 3)
+    harness.store.become_unavailable(POLICY.save_timeout * 3)
 
     with pytest.raises(StoreUnavailable):
         async for _ in harness.follow.batches(

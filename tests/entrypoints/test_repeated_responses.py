@@ -19,7 +19,7 @@ from ports.client_keys import ClientKeys
 from ports.language_model import ModelUnavailable
 from tests.support.builders import OWNER, a_conversation, a_new_turn, question_id, texts_of, turn_id
 from tests.support.clocks import ManualClock
-from tests.support.fakes import InstantModel
+from tests.support.fake_model import InstantModel
 from tests.support.harness import ADDRESS, Harness, a_harness
 
 KEY = IdempotencyKey(digest=b"key", body_digest=b"body")

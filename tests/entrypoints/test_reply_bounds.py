@@ -8,7 +8,8 @@ from domain.model.message import FinishReason, ReasoningPart, TextPart, ToolCall
 from domain.model.piece import Piece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Outcome
 from tests.support.builders import ID, OWNER, REF, a_conversation, with_question
-from tests.support.fakes import FakeSignals, InstantModel
+from tests.support.fake_model import InstantModel
+from tests.support.fakes import FakeSignals
 from tests.support.harness import WHEN_IT_COMES, a_harness
 
 KIB = "=" * 1_024

@@ -34,8 +34,8 @@ from tests.support.builders import (
     with_question,
 )
 from tests.support.clocks import HastyClock
-from tests.support.fake_model import FakeModel
-from tests.support.fakes import USAGE, FakeSignals, InstantModel, TickingSignals
+from tests.support.fake_model import USAGE, FakeModel, InstantModel
+from tests.support.fakes import FakeSignals, TickingSignals
 from tests.support.harness import WHEN_IT_COMES, Harness, a_harness
 
 FAILURES: list[ModelError] = [
@@ -88,7 +88,7 @@ async def test_a_follower_that_sees_the_end_finds_the_reply_in_the_history() -> 
             if batch.end is not None:
                 break
         # Read behind the shaky store's back: at this very moment.
-        return await harness.store.at_once(REF)
+        return await harness.store.load_now(REF)
 
     follower = asyncio.create_task(following())
     await harness.run_turn(OWNER, conversation, FakeSignals())
@@ -144,7 +144,7 @@ async def test_telemetry_has_counts_and_codes_only() -> None:
             {
                 "session_id": ID,
                 "turn": 1,
-                "model": "saying",
+                "model": "instant",
                 "pieces": 2,
                 "error": None,
                 "input_tokens": 7,

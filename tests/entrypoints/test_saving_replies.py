@@ -12,8 +12,8 @@ from domain.service.turn_lifecycle import settle
 from ports.turn_log import Batch
 from tests.support.builders import ID, OWNER, REF, a_conversation, texts_of, turn_id, with_question
 from tests.support.clocks import NOON
-from tests.support.fake_model import FakeModel, ModelReply
-from tests.support.fakes import FakeSignals, InstantModel
+from tests.support.fake_model import FakeModel, InstantModel, ModelReply
+from tests.support.fakes import FakeSignals
 from tests.support.harness import WHEN_IT_COMES, Harness, a_harness
 
 WITHIN = TurnPolicy().save_timeout
@@ -45,12 +45,12 @@ async def half_a_reply(
 async def test_a_reply_is_saved_when_the_store_comes_back_in_time() -> None:
     harness = a_harness(InstantModel("Hi!"))
     conversation = await a_turn(harness)
-    harness.store.leave(WITHIN - A_MOMENT)
+    harness.store.become_unavailable(WITHIN - A_MOMENT)
 
     await harness.run_turn(OWNER, conversation, FakeSignals())
 
     stored = await harness.stored(ID)
-    assert harness.store.refused > 10
+    assert harness.store.rejected_calls > 10
     assert texts_of(stored) == ["Hello?", "Hi!"]
     assert (await logged_end(harness)).outcome is Outcome.FINISHED
     assert (await logged_end(harness)).expires_at == stored.expires_at
@@ -59,7 +59,7 @@ async def test_a_reply_is_saved_when_the_store_comes_back_in_time() -> None:
 async def test_a_reply_that_cannot_be_saved_in_time_ends_as_not_saved() -> None:
     harness = a_harness(InstantModel("Hi!"))
     conversation = await a_turn(harness)
-    harness.store.leave(WITHIN + A_MOMENT)
+    harness.store.become_unavailable(WITHIN + A_MOMENT)
 
     await harness.run_turn(OWNER, conversation, FakeSignals())
 
@@ -70,7 +70,7 @@ async def test_a_reply_that_cannot_be_saved_in_time_ends_as_not_saved() -> None:
 async def test_a_turn_does_not_look_dead_while_its_reply_waits_for_the_store() -> None:
     harness = a_harness(InstantModel("Hi!"))
     conversation = await a_turn(harness)
-    harness.store.leave(WITHIN - A_MOMENT)
+    harness.store.become_unavailable(WITHIN - A_MOMENT)
     making = asyncio.create_task(harness.run_turn(OWNER, conversation, FakeSignals()))
     longest = timedelta()
     while not making.done():
@@ -83,7 +83,7 @@ async def test_a_turn_does_not_look_dead_while_its_reply_waits_for_the_store() -
 async def test_a_reply_is_stored_once_if_only_the_response_was_lost() -> None:
     harness = a_harness(InstantModel("Hi!"))
     conversation = await a_turn(harness)
-    harness.store.lost_answers = 2
+    harness.store.responses_to_lose = 2
 
     await harness.run_turn(OWNER, conversation, FakeSignals())
 

@@ -10,8 +10,7 @@ from entrypoints.usecases.open_turn import TURN_WINDOW
 from entrypoints.usecases.regenerate import RegenerateRequest
 from tests.support.builders import ID, OTHER_ID, OWNER, STRANGER, texts_of
 from tests.support.clocks import NOON
-from tests.support.fake_model import EchoModel, FakeModel
-from tests.support.fakes import InstantModel
+from tests.support.fake_model import EchoModel, FakeModel, InstantModel
 from tests.support.harness import ADDRESS, a_harness
 
 
@@ -60,7 +59,7 @@ async def test_another_owners_conversation_is_as_good_as_none() -> None:
         await harness.history(ConversationRef(STRANGER, theirs.conversation.id), limit=10)
     again = RegenerateRequest(session_id=theirs.conversation.id, address=ADDRESS)
     with pytest.raises(ConversationNotFound):
-        await harness.again(STRANGER, again)
+        await harness.regenerate(STRANGER, again)
 
 
 async def test_page_and_language_are_kept_until_another_message_tells_new_ones() -> None:
@@ -120,7 +119,7 @@ async def test_another_answer_takes_the_place_of_the_first() -> None:
     again = RegenerateRequest(
         session_id=first.conversation.id, address=ADDRESS, text=TextPart("Two")
     )
-    await harness.whole_turn(await harness.again(OWNER, again))
+    await harness.whole_turn(await harness.regenerate(OWNER, again))
 
     assert texts_of(await harness.stored(first.conversation.id)) == ["Two", "Two "]
 

@@ -5,8 +5,7 @@ import pytest
 from ports.errors import ShuttingDown, StoreUnavailable, TooManyRequests, TooManyTurns
 from ports.rate_limiter import Quota
 from tests.support.builders import texts_of
-from tests.support.fake_model import FakeModel
-from tests.support.fakes import InstantModel
+from tests.support.fake_model import FakeModel, InstantModel
 from tests.support.harness import WHEN_IT_COMES, a_harness
 
 
@@ -54,7 +53,7 @@ async def test_a_process_with_no_room_for_a_turn_changes_nothing() -> None:
 
 async def test_a_process_that_ends_takes_no_message() -> None:
     harness = a_harness()
-    harness.runner.refuse_new()
+    harness.runner.refuse_turns()
 
     with pytest.raises(ShuttingDown):
         await harness.send()
@@ -63,7 +62,7 @@ async def test_a_process_that_ends_takes_no_message() -> None:
 async def test_an_unavailable_store_refuses_the_message_before_anything_streams() -> None:
     model = InstantModel("Hi!")
     harness = a_harness(model)
-    harness.store.leave(WHEN_IT_COMES)
+    harness.store.become_unavailable(WHEN_IT_COMES)
 
     with pytest.raises(StoreUnavailable):
         await harness.send()

@@ -17,8 +17,7 @@ from ports.errors import TooManyRequests
 from ports.language_model import ModelUnavailable
 from ports.rate_limiter import Quota
 from tests.support.builders import OTHER_ID, OWNER
-from tests.support.fake_model import FakeModel
-from tests.support.fakes import InstantModel
+from tests.support.fake_model import FakeModel, InstantModel
 from tests.support.harness import ADDRESS, Harness, a_harness
 
 CALL = ToolCallPiece(call_id="a", name="look", arguments="{}")

@@ -11,7 +11,8 @@ from domain.model.identifiers import TurnRef
 from domain.model.turn import Outcome, TurnEnd
 from ports.errors import StoredStateUnreadable, TurnLogNotFound
 from tests.support.builders import ID, OWNER, REF, a_conversation, texts_of, turn_id, with_question
-from tests.support.fakes import FakeSignals, InstantModel
+from tests.support.fake_model import InstantModel
+from tests.support.fakes import FakeSignals
 from tests.support.harness import Harness, a_harness
 
 Patch = pytest.MonkeyPatch

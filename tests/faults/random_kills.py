@@ -106,7 +106,7 @@ class Service:
     async def replace(self, victim: ServerProcess) -> None:
         self.killed += 1
         victim.kill()
-        await victim.ended()
+        await victim.wait()
         self.running[self.running.index(victim)] = await self.fleet.start()
 
 

@@ -98,7 +98,7 @@ async def test_a_deployment_loses_nothing_and_followers_continue_elsewhere(fleet
         async with client_of(new, client).resume(session_id) as resumed:
             followed = await resumed.whole()
         whole = await live.whole()
-    ended = await old.ended()
+    ended = await old.wait()
 
     assert text_of(whole.events) == text_of(followed.events) == reply_to("deployed", 60)
     assert ended.code == 0

@@ -24,7 +24,7 @@ from tests.support.builders import (
 from tests.support.changes import asking, finishing
 from tests.support.proxies import Proxy, proxy_to
 from tests.support.redis_servers import RedisProcess
-from tests.support.redis_store import RedisHarness, redis_harness, with_turns
+from tests.support.redis_store import RedisHarness, redis_harness, store_turns
 
 LATE = [NumberedPiece(1, TextPiece("late"))]
 
@@ -52,7 +52,7 @@ async def script_calls(harness: RedisHarness) -> int:
 async def test_a_commit_whose_reply_was_lost_is_repeated_and_applied_once(
     harness: RedisHarness, over_proxy: RedisHarness, proxy: Proxy
 ) -> None:
-    await with_turns(harness, 1)
+    await store_turns(harness, 1)
     before, calls = await harness.frames(), await script_calls(harness)
     base = await over_proxy.store.load(REF)
     proxy.answers_to_lose = 1
@@ -68,7 +68,7 @@ async def test_a_commit_whose_reply_was_lost_is_repeated_and_applied_once(
 async def test_a_creation_whose_reply_was_lost_is_applied_once(
     harness: RedisHarness, over_proxy: RedisHarness, proxy: Proxy
 ) -> None:
-    await with_turns(harness, 1)
+    await store_turns(harness, 1)
     await harness.store.forget(REF)
     proxy.answers_to_lose = 1
     await over_proxy.store.create(OWNER, with_question(a_conversation()))

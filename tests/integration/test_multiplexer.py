@@ -8,20 +8,20 @@ from redis.exceptions import ResponseError
 
 from adapters.encrypted_redis.command_queue import ConnectionTrouble
 from tests.support.proxies import proxy_to
-from tests.support.redis_connections import connected, echoed, until_it_answers
+from tests.support.redis_connections import connected, echo, wait_until_connected
 from tests.support.redis_servers import RedisProcess
 
 
 async def test_every_caller_gets_its_own_reply(shared_server: RedisProcess) -> None:
     async with connected(shared_server.port) as connection:
-        replies = await asyncio.gather(*(echoed(connection, n) for n in range(1_000)))
+        replies = await asyncio.gather(*(echo(connection, n) for n in range(1_000)))
 
     assert replies == [b"%d" % n for n in range(1_000)]
 
 
 async def test_all_callers_share_one_connection(shared_server: RedisProcess) -> None:
     async with proxy_to(shared_server.port) as proxy, connected(proxy.port) as connection:
-        await asyncio.gather(*(echoed(connection, n) for n in range(200)))
+        await asyncio.gather(*(echo(connection, n) for n in range(200)))
 
         assert proxy.accepted == 1
 
@@ -32,7 +32,7 @@ async def test_cancelled_callers_do_not_take_the_replies_of_others(
 ) -> None:
     chance = random.Random(seed)
     async with connected(shared_server.port) as connection:
-        tasks = [asyncio.create_task(echoed(connection, n)) for n in range(300)]
+        tasks = [asyncio.create_task(echo(connection, n)) for n in range(300)]
         await asyncio.sleep(0)
         cancelled = {n for n in range(300) if chance.random() < 0.3 and tasks[n].cancel()}
         await asyncio.wait(tasks)
@@ -62,13 +62,13 @@ async def test_after_a_cut_a_call_fails_or_gets_the_right_reply_and_later_calls_
     async with proxy_to(shared_server.port) as proxy, connected(proxy.port) as connection:
         results: list[bytes | ConnectionTrouble] = []
         for _ in range(10):
-            tasks = [asyncio.create_task(echoed(connection, n)) for n in range(50)]
+            tasks = [asyncio.create_task(echo(connection, n)) for n in range(50)]
             for _ in range(chance.randrange(12)):
                 await asyncio.sleep(0)
             proxy.cut()
             results += await asyncio.gather(*tasks)
-            await until_it_answers(connection)
-        replies = await asyncio.gather(*(echoed(connection, n) for n in range(50)))
+            await wait_until_connected(connection)
+        replies = await asyncio.gather(*(echo(connection, n) for n in range(50)))
 
     assert replies == [b"%d" % n for n in range(50)]
     assert all(

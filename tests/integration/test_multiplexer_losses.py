@@ -15,7 +15,7 @@ from adapters.encrypted_redis.command_queue import (
 )
 from adapters.encrypted_redis.multiplexer import Multiplexer
 from tests.support.proxies import proxy_to
-from tests.support.redis_connections import BRIEF, LONG, connected, echoed, until_it_answers
+from tests.support.redis_connections import BRIEF, LONG, connected, echo, wait_until_connected
 from tests.support.redis_servers import RedisProcess
 
 
@@ -23,12 +23,12 @@ async def test_a_frozen_server_leaves_the_outcome_unknown_and_its_late_reply_is_
     own_server: RedisProcess,
 ) -> None:
     async with connected(own_server.port, Bounds(timeout=BRIEF, grace=LONG)) as connection:
-        await until_it_answers(connection)
+        await wait_until_connected(connection)
         own_server.signal(signal.SIGSTOP)
         with pytest.raises(OutcomeUnknown):
             await connection.call("ECHO", "frozen")
         own_server.signal(signal.SIGCONT)
-        await until_it_answers(connection)
+        await wait_until_connected(connection)
 
         assert await connection.call("ECHO", "thawed") == b"thawed"
 
@@ -49,27 +49,27 @@ async def test_a_server_that_stays_frozen_loses_its_connection(own_server: Redis
         proxy_to(own_server.port) as proxy,
         connected(proxy.port, Bounds(timeout=BRIEF, grace=BRIEF)) as connection,
     ):
-        await until_it_answers(connection)
+        await wait_until_connected(connection)
         own_server.signal(signal.SIGSTOP)
         async with asyncio.timeout(20):
             while proxy.accepted == 1:
-                await echoed(connection, 1)
+                await echo(connection, 1)
         own_server.signal(signal.SIGCONT)
-        await until_it_answers(connection)
+        await wait_until_connected(connection)
 
         assert proxy.accepted > 1
 
 
 async def test_calls_fail_while_the_server_is_dead(own_server: RedisProcess) -> None:
     async with connected(own_server.port) as connection:
-        await until_it_answers(connection)
+        await wait_until_connected(connection)
         own_server.kill()
         with pytest.raises(ConnectionTrouble):
             await connection.call("PING")
         with pytest.raises(NotSent):
             await connection.call("PING")
         own_server.start()
-        await until_it_answers(connection)
+        await wait_until_connected(connection)
 
         assert await connection.call("ECHO", "back") == b"back"
 
@@ -78,12 +78,12 @@ async def test_after_a_long_absence_new_commands_fail_at_once(
     own_server: RedisProcess,
 ) -> None:
     async with connected(own_server.port, Bounds(timeout=BRIEF, grace=LONG)) as connection:
-        await until_it_answers(connection)
+        await wait_until_connected(connection)
         own_server.kill()
         async with asyncio.timeout(20):
             failure = await _immediate_failure(connection)
         own_server.start()
-        await until_it_answers(connection)
+        await wait_until_connected(connection)
 
         assert isinstance(failure.__cause__, RedisError)
         assert await connection.call("ECHO", "back") == b"back"
@@ -132,5 +132,5 @@ async def _until(holds: Callable[[], bool], connection: Multiplexer) -> None:
     """Return once the connection has noticed."""
     async with asyncio.timeout(15):
         while not holds():
-            await echoed(connection, 1)
+            await echo(connection, 1)
             await asyncio.sleep(0)

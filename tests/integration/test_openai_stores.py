@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from attrs import evolve
 
-from tests.support.openai_recordings import recording, replayed
+from tests.support.openai_recordings import recording, replay
 from tests.support.redis_servers import RedisProcess
 from tests.support.service import GENEROUS, NEW, RunningService, running_service
 from tests.support.tool_model import ToolModel
@@ -27,7 +27,7 @@ async def service(
 async def test_recorded_exchanges_get_the_same_answers(service: RunningService, name: str) -> None:
     recorded = recording(name)
 
-    assert await replayed(await V1Client.new(service.url), recorded) == recorded
+    assert await replay(await V1Client.new(service.url), recorded) == recorded
 
 
 async def test_items_are_added_and_deleted_far_from_the_end(service: RunningService) -> None:

@@ -15,7 +15,7 @@ from domain.model.identifiers import TurnRef
 from domain.model.turn import Outcome, TurnEnd
 from tests.support.builders import ID, OWNER, REF, a_conversation, numbered, turn_of, with_question
 from tests.support.changes import finishing
-from tests.support.redis_contents import held, raw
+from tests.support.redis_contents import dump_keys, raw
 from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
 from tests.support.redis_store import RING, RedisHarness, redis_harness
 
@@ -60,7 +60,7 @@ async def stored_keys(harness: RedisHarness) -> dict[str, tuple[str, timedelta]]
             str(raw(await harness.redis.type(key)), "ascii"),
             timedelta(milliseconds=await harness.redis.pttl(key)),
         )
-        for key in await held(harness.redis)
+        for key in await dump_keys(harness.redis)
     }
 
 

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from adapters.encrypted_redis.command_queue import Bounds, ConnectionTrouble
 from adapters.encrypted_redis.redis_errors import may_pass, reason_of
-from tests.support.proxies import Answering, listening
+from tests.support.proxies import ConnectionHandler, listening
 from tests.support.redis_connections import connected
 
 SOON = Bounds(timeout=timedelta(milliseconds=40), grace=timedelta(milliseconds=40))
@@ -31,7 +31,7 @@ resp = st.sampled_from(
 )
 
 
-def server_sending(noise: bytes) -> Answering:
+def server_sending(noise: bytes) -> ConnectionHandler:
     async def answer(reader: StreamReader, writer: StreamWriter) -> None:
         await reader.read(1)
         writer.write(noise)

@@ -15,7 +15,7 @@ from tests.support.builders import (
     with_question,
 )
 from tests.support.redis_servers import RedisProcess
-from tests.support.redis_store import NEWER, RedisHarness, redis_harness, with_turns
+from tests.support.redis_store import NEWER, RedisHarness, redis_harness, store_turns
 
 HEADER_FIELDS = {"key id": 1, "first revision": 13, "last revision": 21, "nonce": 29, "text": 45}
 
@@ -38,7 +38,7 @@ async def is_unreadable(harness: RedisHarness, owner: Owner = OWNER) -> bool:
 @pytest.mark.parametrize("field", HEADER_FIELDS)
 @pytest.mark.parametrize("at", [0, 1, -1])
 async def test_a_changed_frame_is_unreadable(harness: RedisHarness, field: str, at: int) -> None:
-    await with_turns(harness, 3)
+    await store_turns(harness, 3)
     frames = await harness.frames()
     changed = bytearray(frames[at])
     changed[HEADER_FIELDS[field]] ^= 1
@@ -50,7 +50,7 @@ async def test_a_changed_frame_is_unreadable(harness: RedisHarness, field: str, 
 
 @pytest.mark.parametrize("bit", range(0, 8, 3))
 async def test_a_changed_tag_is_unreadable(harness: RedisHarness, bit: int) -> None:
-    await with_turns(harness, 2)
+    await store_turns(harness, 2)
     frames = await harness.frames()
     frames[-1] = frames[-1][:-1] + bytes([frames[-1][-1] ^ (1 << bit)])
     await harness.put(frames)
@@ -60,7 +60,7 @@ async def test_a_changed_tag_is_unreadable(harness: RedisHarness, bit: int) -> N
 
 @pytest.mark.parametrize("length", [0, 5, 28, 40, 60])
 async def test_a_truncated_frame_is_unreadable(harness: RedisHarness, length: int) -> None:
-    await with_turns(harness, 2)
+    await store_turns(harness, 2)
     frames = await harness.frames()
     await harness.put([*frames[:-1], frames[-1][:length]])
 
@@ -71,7 +71,7 @@ async def test_a_truncated_frame_is_unreadable(harness: RedisHarness, length: in
 async def test_a_missing_frame_before_the_last_is_unreadable(
     harness: RedisHarness, missing: int
 ) -> None:
-    await with_turns(harness, 3)
+    await store_turns(harness, 3)
     frames = await harness.frames()
     del frames[missing]
     await harness.put(frames)
@@ -80,7 +80,7 @@ async def test_a_missing_frame_before_the_last_is_unreadable(
 
 
 async def test_frames_in_another_order_are_unreadable(harness: RedisHarness) -> None:
-    await with_turns(harness, 3)
+    await store_turns(harness, 3)
     first, second, *rest = await harness.frames()
     await harness.put([second, first, *rest])
 
@@ -90,7 +90,7 @@ async def test_frames_in_another_order_are_unreadable(harness: RedisHarness) -> 
 async def test_a_frame_of_another_conversation_of_the_same_owner_is_unreadable(
     harness: RedisHarness,
 ) -> None:
-    await with_turns(harness, 2)
+    await store_turns(harness, 2)
     await harness.store.create(OWNER, a_conversation(id=OTHER_ID))
     foreign = (await harness.frames(OTHER_ID))[0]
     await harness.put([*(await harness.frames()), foreign])
@@ -100,7 +100,7 @@ async def test_a_frame_of_another_conversation_of_the_same_owner_is_unreadable(
 
 @pytest.mark.parametrize("plain", [b"", b'{"role": "user", "content": "hello"}', b"x" * 200])
 async def test_added_plaintext_is_unreadable(harness: RedisHarness, plain: bytes) -> None:
-    await with_turns(harness, 2)
+    await store_turns(harness, 2)
     await harness.put([*(await harness.frames()), plain])
 
     assert await is_unreadable(harness)
@@ -124,7 +124,7 @@ async def test_a_value_of_another_type_is_unreadable(harness: RedisHarness) -> N
 async def test_a_conversation_whose_key_is_not_in_the_ring_is_unreadable(
     harness: RedisHarness, shared_server: RedisProcess
 ) -> None:
-    await with_turns(harness, 2)
+    await store_turns(harness, 2)
     for ring in (NEWER, NEWER.replace("second", "first")):
         async with redis_harness(shared_server.url, ring) as other:
             assert await is_unreadable(other)
@@ -144,7 +144,7 @@ async def test_an_only_frame_with_a_changed_owner_tag_is_not_found(harness: Redi
 async def test_a_conversation_moved_to_another_key_is_not_found_there(
     harness: RedisHarness,
 ) -> None:
-    await with_turns(harness, 2)
+    await store_turns(harness, 2)
     await harness.put(await harness.frames(), OTHER_ID)
 
     with pytest.raises(ConversationNotFound):
@@ -154,7 +154,7 @@ async def test_a_conversation_moved_to_another_key_is_not_found_there(
 async def test_a_conversation_without_its_last_frame_is_an_older_version_of_it(
     harness: RedisHarness,
 ) -> None:
-    await with_turns(harness, 2)
+    await store_turns(harness, 2)
     await harness.put((await harness.frames())[:-1])
 
     assert texts_of(await harness.store.load(REF)) == ["question 1", "answer 1"]

@@ -17,11 +17,11 @@ from tests.support.builders import (
 from tests.support.changes import asking, settling
 from tests.support.clocks import NOON
 from tests.support.redis_servers import RedisProcess
-from tests.support.redis_store import NEWER, RING, RedisHarness, redis_harness, with_turns
+from tests.support.redis_store import NEWER, RING, RedisHarness, redis_harness, store_turns
 
 
 async def test_the_owner_can_forget_a_damaged_conversation(harness: RedisHarness) -> None:
-    await with_turns(harness, 2)
+    await store_turns(harness, 2)
     frames = await harness.frames()
     await harness.put([*frames[:-1], frames[-1][:-1]])
 
@@ -31,7 +31,7 @@ async def test_the_owner_can_forget_a_damaged_conversation(harness: RedisHarness
 
 
 async def test_a_stranger_cannot_forget_a_damaged_conversation(harness: RedisHarness) -> None:
-    await with_turns(harness, 2)
+    await store_turns(harness, 2)
     frames = await harness.frames()
     await harness.put([*frames[:-1], frames[-1][:10]])
 
@@ -43,7 +43,7 @@ async def test_a_stranger_cannot_forget_a_damaged_conversation(harness: RedisHar
 async def test_a_commit_that_restarts_the_retention_leaves_no_frame_under_an_older_key(
     harness: RedisHarness, shared_server: RedisProcess
 ) -> None:
-    await with_turns(harness, 70)
+    await store_turns(harness, 70)
     before = await harness.store.load(REF)
     async with redis_harness(shared_server.url, f"{NEWER},{RING}") as rotated:
         later = NOON + timedelta(hours=1)
@@ -61,7 +61,7 @@ async def test_a_frame_under_an_older_key_is_resealed_even_if_it_was_not_unseale
     harness: RedisHarness, shared_server: RedisProcess
 ) -> None:
     """Settling a turn does not restart the retention, so it leaves older frames under their key."""
-    await with_turns(harness, 22)
+    await store_turns(harness, 22)
     await harness.store.update(REF, asking("unanswered", 23))
     async with redis_harness(shared_server.url, f"{NEWER},{RING}") as rotated:
         await rotated.store.update(REF, settling(23))

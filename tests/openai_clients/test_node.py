@@ -14,7 +14,7 @@ import pytest
 
 SCENES = ["conversations", "responses", "tools", "streaming", "refusals", "models"]
 _HERE = Path(__file__).parent / "node"
-_PATIENCE = 120
+_TIMEOUT_SECONDS = 120
 
 
 def without(what: str) -> NoReturn:
@@ -30,7 +30,7 @@ def run(*command: str, at: Path, **environment: str) -> subprocess.CompletedProc
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=_PATIENCE,
+        timeout=_TIMEOUT_SECONDS,
         check=False,
     )
 

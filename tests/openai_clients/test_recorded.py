@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.support.openai_recordings import FOLDER, Names, recording, replayed
+from tests.support.openai_recordings import FOLDER, Names, recording, replay
 from tests.support.v1_client import V1Client
 
 RECORDINGS = sorted(path.stem for path in FOLDER.glob("*.json"))
@@ -13,7 +13,7 @@ RECORDINGS = sorted(path.stem for path in FOLDER.glob("*.json"))
 @pytest.mark.parametrize("name", RECORDINGS)
 async def test_a_recorded_exchange_is_answered_as_it_was(service_url: str, name: str) -> None:
     recorded = recording(name)
-    today = await replayed(await V1Client.new(service_url), recorded)
+    today = await replay(await V1Client.new(service_url), recorded)
 
     assert [one.document() for one in today] == [one.document() for one in recorded]
 

@@ -1,4 +1,4 @@
-"""A visitor with a browser: the chat page's controls, and what goes wrong in the browser."""
+"""A visitor with a browser: the chat page's controls, and the problems the browser reports."""
 
 import re
 from collections.abc import AsyncIterator, Callable
@@ -20,8 +20,8 @@ from tests.support.fake_model import FakeModel, ModelReply
 # The server ends a failed reply like this on purpose; see docs/http_api.md.
 CUT: Final = "ERR_INCOMPLETE_CHUNKED_ENCODING"
 _BOX: Final = re.compile("your message|viestisi|meddelande|رسالتك", re.IGNORECASE)
-_PATIENCE_MS: Final = 15_000
-expect.set_options(timeout=_PATIENCE_MS)
+_TIMEOUT_MS: Final = 15_000
+expect.set_options(timeout=_TIMEOUT_MS)
 
 
 class Chat:
@@ -92,7 +92,7 @@ class Visitor:
     async def open(self, path: str = "/") -> Chat:
         """A new tab with the chat, ready for input."""
         page = await self.context.new_page()
-        page.set_default_timeout(_PATIENCE_MS)
+        page.set_default_timeout(_TIMEOUT_MS)
         await page.goto(self.url + path)
         chat = Chat(page)
         await expect(chat.messages.first).to_be_visible()

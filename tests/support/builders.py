@@ -43,13 +43,13 @@ def a_new_turn(
 
 
 def a_conversation(**members: Any) -> Conversation:
-    """An empty one, changed by ``members``."""
+    """An empty conversation, changed by ``members``."""
     members = {"id": ID, **members}
     return evolve(new_conversation(members["id"], locale="en", at=NOON), **members)
 
 
 def a_message(number: int = 1, text: str = "Hello?", **members: Any) -> Message:
-    """The ``number``-th message of a conversation, a user's."""
+    """A user's message, the ``number``-th of its conversation."""
     defaults: dict[str, Any] = {
         "id": MessageId(f"message-{number}"),
         "turn": 1,
@@ -63,14 +63,14 @@ def a_message(number: int = 1, text: str = "Hello?", **members: Any) -> Message:
 def with_user_message(
     conversation: Conversation, text: str = "Hello?", **members: Any
 ) -> Conversation:
-    """With one more message that belongs to no turn."""
+    """The conversation with one more message, added without opening a turn."""
     return with_message(conversation, a_message(conversation.next_number, text, **members))
 
 
 def with_question(
     conversation: Conversation, text: str = "Hello?", number: int = 1, *, at: datetime = NOON
 ) -> Conversation:
-    """With its ``number``-th turn opened by a message."""
+    """The conversation with its ``number``-th turn opened by a user message."""
     return add_user_message(
         conversation, a_new_turn(number, at=at), question_id(number), (TextPart(text),)
     )
@@ -83,7 +83,7 @@ def pieces_of(*texts: str) -> list[Piece]:
 def with_answer(
     conversation: Conversation, text: str = "Hi!", number: int = 1, *, at: datetime = NOON
 ) -> Conversation:
-    """With its ``number``-th turn, which must be open, finished."""
+    """The conversation with its open turn, the ``number``-th, finished."""
     return finish(
         conversation, turn_id(number), pieces_of(text), at, reason=FinishReason.STOP, usage=None
     )

@@ -20,7 +20,7 @@ def answering(text: str = "Hi!", number: int = 1, **members: Any) -> Change:
 
 
 def adding_message(text: str) -> Change:
-    """One more message that belongs to no turn."""
+    """Adds a message without opening a turn."""
     return partial(with_user_message, text=text)
 
 

@@ -14,7 +14,7 @@ MISSING: Final = (
 
 
 def chromium_or_skip() -> str:
-    """The path of the browser; without one the test is skipped, or fails if it is required."""
+    """The path of the browser; without one, the test is skipped, or fails if one is required."""
     path = next(filter(None, map(shutil.which, _NAMES)), None)
     if path is not None:
         return path

@@ -1,4 +1,4 @@
-"""The services of docker-compose.yml, really started, and removed with their volumes."""
+"""Starts the services of docker-compose.yml, and removes them with their volumes."""
 
 import asyncio
 import json
@@ -22,13 +22,13 @@ from tests.support.redis_servers import free_port
 IMAGE: Final = "privity-under-test"
 SERVICES: Final = ("prepare", "redis", "privity")
 MODEL_KEY: Final = "planted-key-of-a-model-provider"
-_TIMEOUT: Final = 300
+_TIMEOUT_SECONDS: Final = 300
 _HEALTHY_WITHIN_SECONDS: Final = 60
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - commands of our own
-        command, capture_output=True, text=True, check=False, timeout=_TIMEOUT
+        command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_SECONDS
     )
 
 
@@ -58,7 +58,7 @@ class Composed:
             capture_output=True,
             text=True,
             check=False,
-            timeout=_TIMEOUT,
+            timeout=_TIMEOUT_SECONDS,
         )
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout
@@ -86,8 +86,8 @@ class Composed:
         result = run("docker", "run", "--rm", *shell)
         assert result.returncode == 0, result.stderr
 
-    def redis_says(self, password: str, *command: str, tls: bool = True) -> str:
-        """The answer of redis-cli as the service's user; without a password, as no user."""
+    def redis_cli(self, password: str, *command: str, tls: bool = True) -> str:
+        """The output of redis-cli as the service's user; unauthenticated without a password."""
         trust = ("--tls", "--cacert", "/secrets/ca.pem") if tls else ()
         user = ("--user", "privity", "--pass", password, "--no-auth-warning") if password else ()
         result = self.inside("redis", "redis-cli", "-h", "localhost", *trust, *user, *command)

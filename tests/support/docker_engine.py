@@ -6,7 +6,7 @@ from typing import Final
 
 REDIS_IMAGE: Final = "redis:7.4-alpine"
 PYTHON_IMAGE: Final = "python:3.11-slim"
-_PATIENCE: Final = 20
+_TIMEOUT_SECONDS: Final = 20
 
 
 @cache
@@ -34,5 +34,5 @@ def _why_no_image(name: str) -> str:
 def ran(*command: str) -> subprocess.CompletedProcess[str]:
     """Run a short command and capture its output."""
     return subprocess.run(  # noqa: S603 - commands of our own
-        command, capture_output=True, text=True, check=False, timeout=_PATIENCE
+        command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_SECONDS
     )

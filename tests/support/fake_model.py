@@ -1,4 +1,4 @@
-"""Language models that tests control."""
+"""Language models for tests: one that echoes, one that replies at once, one that tests control."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -9,6 +9,7 @@ from domain.model.prompt import Prompt
 from ports.language_model import ModelError
 
 USAGE = Usage(input_tokens=7, output_tokens=3)
+FINISHED = ModelFinished(reason=FinishReason.STOP, usage=USAGE)
 
 
 class EchoModel:
@@ -20,7 +21,26 @@ class EchoModel:
         texts = [message.text for message in prompt.messages if message.role is Role.USER]
         for word in " / ".join(texts).split(" "):
             yield TextPiece(f"{word} ")
-        yield ModelFinished(reason=FinishReason.STOP, usage=USAGE)
+        yield FINISHED
+
+
+class InstantModel:
+    """A model that streams its reply at once, and then fails if it has an ``error``."""
+
+    name = "instant"
+
+    def __init__(self, *texts: str | Piece, error: Exception | None = None) -> None:
+        self._pieces = [TextPiece(text) if isinstance(text, str) else text for text in texts]
+        self._error = error
+        self.prompts: list[Prompt] = []
+
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
+        self.prompts.append(prompt)
+        for piece in self._pieces:
+            yield piece
+        if self._error is not None:
+            raise self._error
+        yield FINISHED
 
 
 class ModelReply:

@@ -1,22 +1,14 @@
-"""Fakes that tests own: a scripted model, a flaky store, a telemetry, signals."""
+"""Fakes of ports that tests control: telemetry, a flaky store, signals."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import TypeAlias
 
 from domain.model.conversation import Conversation
 from domain.model.identifiers import ConversationRef, Owner, TurnRef
-from domain.model.message import FinishReason, Usage
-from domain.model.piece import ModelFinished, Piece, TextPiece
-from domain.model.prompt import Prompt
 from ports.conversation_store import Change, ConversationStateStore, Page, Predicate
 from ports.errors import StoreUnavailable
 from tests.support.clocks import ManualClock
-
-USAGE = Usage(input_tokens=7, output_tokens=3)
-FINISHED = ModelFinished(reason=FinishReason.STOP, usage=USAGE)
-
 
 Fields: TypeAlias = dict[str, str | float | bool | None]
 
@@ -38,54 +30,35 @@ class RecordingTelemetry:
         return [fields for name, fields in self.emitted if name == event]
 
 
-class InstantModel:
-    """A model that streams its reply at once, and then fails if it has an ``error``."""
-
-    name = "saying"
-
-    def __init__(self, *texts: str | Piece, error: Exception | None = None) -> None:
-        self._pieces = [TextPiece(text) if isinstance(text, str) else text for text in texts]
-        self._error = error
-        self.prompts: list[Prompt] = []
-
-    async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
-        self.prompts.append(prompt)
-        for piece in self._pieces:
-            yield piece
-        if self._error is not None:
-            raise self._error
-        yield FINISHED
-
-
 class FlakyStore:
-    """A store whose writes take a moment, and which can be away or lose responses."""
+    """A store whose calls take a moment, and which can be unavailable or lose responses."""
 
     def __init__(self, store: ConversationStateStore, clock: ManualClock) -> None:
         self._store = store
         self._clock = clock
-        self._back_at = timedelta.min
-        self.lost_answers = 0
+        self._available_at = timedelta.min
+        self.responses_to_lose = 0
         """How many writes will be stored and then raise ``StoreUnavailable``."""
         self.loads: list[int | None] = []
-        self.refused = 0
+        self.rejected_calls = 0
         self._next_load: Exception | None = None
 
     def fail_next_load(self, error: Exception) -> None:
         self._next_load = error
 
-    async def at_once(self, ref: ConversationRef) -> Conversation:
-        """The conversation as it is at this very moment."""
+    async def load_now(self, ref: ConversationRef) -> Conversation:
+        """The stored conversation, even while the store is unavailable."""
         return await self._store.load(ref)
 
-    def leave(self, how_long: timedelta) -> None:
-        self._back_at = self._clock.monotonic() + how_long
+    def become_unavailable(self, duration: timedelta) -> None:
+        self._available_at = self._clock.monotonic() + duration
 
     async def create(self, owner: Owner, conversation: Conversation) -> None:
-        await self._reached("create")
+        await self._access("create")
         await self._store.create(owner, conversation)
 
     async def load(self, ref: ConversationRef, last: int | None = None) -> Conversation:
-        await self._reached("load")
+        await self._access("load")
         if self._next_load is not None:
             error, self._next_load = self._next_load, None
             raise error
@@ -93,7 +66,7 @@ class FlakyStore:
         return await self._store.load(ref, last)
 
     async def page(self, ref: ConversationRef, before: int | None, limit: int) -> Page:
-        await self._reached("page")
+        await self._access("page")
         return await self._store.page(ref, before, limit)
 
     async def update(
@@ -103,50 +76,50 @@ class FlakyStore:
         base: Conversation | None = None,
         last: int | None = None,
     ) -> Conversation:
-        await self._reached("update")
+        await self._access("update")
         updated = await self._store.update(ref, change, base, last)
-        if self.lost_answers:
-            self.lost_answers -= 1
+        if self.responses_to_lose:
+            self.responses_to_lose -= 1
             raise StoreUnavailable("update")
         return updated
 
     async def ensure_log(self, turn_ref: TurnRef) -> bool:
-        await self._reached("log")
+        await self._access("log")
         return await self._store.ensure_log(turn_ref)
 
     async def forget(self, ref: ConversationRef) -> None:
-        await self._reached("forget")
+        await self._access("forget")
         await self._store.forget(ref)
 
     async def forget_if(self, ref: ConversationRef, predicate: Predicate) -> None:
-        await self._reached("forget")
+        await self._access("forget")
         await self._store.forget_if(ref, predicate)
 
-    async def _reached(self, doing: str) -> None:
+    async def _access(self, operation: str) -> None:
         for _ in range(5):
             await asyncio.sleep(0)
-        if self._clock.monotonic() < self._back_at:
-            self.refused += 1
-            raise StoreUnavailable(doing)
+        if self._clock.monotonic() < self._available_at:
+            self.rejected_calls += 1
+            raise StoreUnavailable(operation)
 
 
 class FakeSignals:
-    """Signals that only wake: waiting takes no time by the clock."""
+    """Signals that return only when woken; the clock does not advance meanwhile."""
 
     def __init__(self) -> None:
-        self._nudged = asyncio.Event()
+        self._woken = asyncio.Event()
         self.shutting_down = False
 
     async def wait(self, at_most: timedelta) -> None:  # noqa: ARG002 - the port's signature
-        await self._nudged.wait()
-        self._nudged.clear()
+        await self._woken.wait()
+        self._woken.clear()
 
     def wake(self) -> None:
-        self._nudged.set()
+        self._woken.set()
 
 
 class TickingSignals(FakeSignals):
-    """Signals whose every wait lasts as long as allowed."""
+    """Signals that are never woken: each wait advances the clock by its whole limit."""
 
     def __init__(self, clock: ManualClock) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""``privity serve`` with shorter timeouts of turns; everything else is as in production."""
+"""``privity serve`` with shorter timeouts for turns, and otherwise as in production."""
 
 from datetime import timedelta
 from typing import Final

@@ -41,7 +41,8 @@ from ports.turn_log import Batch, TurnLog
 from ports.turn_runner import TurnRunner
 from tests.support.builders import OWNER
 from tests.support.clocks import HastyClock, ManualClock
-from tests.support.fakes import FlakyStore, InstantModel, RecordingTelemetry
+from tests.support.fake_model import InstantModel
+from tests.support.fakes import FlakyStore, RecordingTelemetry
 
 ADDRESS = "192.0.2.1"
 WHEN_IT_COMES = timedelta(seconds=10)
@@ -67,7 +68,7 @@ class Harness:
         return asyncio.create_task(self.container.resolve(SendMessage)(owner, message))
 
     @property
-    def again(self) -> Regenerate:
+    def regenerate(self) -> Regenerate:
         return self.container.resolve(Regenerate)
 
     @property
@@ -99,7 +100,7 @@ class Harness:
         return self.container.resolve(StopTurn)
 
     async def whole_turn(self, started: Started) -> Batch:
-        """All that a follower of the turn gets."""
+        """All pieces of the turn and its end, as a follower gets them."""
         whole = Batch()
         async with asyncio.timeout(_GUARD_SECONDS):
             while whole.end is None:

@@ -17,7 +17,7 @@ from attrs import frozen
 from tests.support.event_stream import Event, event_of, events_in
 
 JSON = {"accept": "application/json"}
-_TIMEOUT = 30
+_TIMEOUT_SECONDS = 30
 
 
 @frozen(kw_only=True)
@@ -72,7 +72,7 @@ class LiveAnswer:
         Raises:
             IncompleteReadError: the transfer broke off.
         """
-        async with asyncio.timeout(_TIMEOUT):
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
             size = int(await self._line(), 16) if self._chunked else self._length
             data = await self._reader.readexactly(size)
             if self._chunked:
@@ -130,7 +130,7 @@ async def send_raw(url: str, request: bytes) -> AsyncIterator[LiveAnswer]:
 
 
 async def _read_head(reader: StreamReader) -> LiveAnswer:
-    async with asyncio.timeout(_TIMEOUT):
+    async with asyncio.timeout(_TIMEOUT_SECONDS):
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     status, *lines = head.strip().split("\r\n")
     pairs = (line.split(": ", 1) for line in lines)

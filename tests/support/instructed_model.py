@@ -1,4 +1,4 @@
-"""A model server that does what the last message of the prompt says, including how it fails.
+"""A model server that follows the instruction in the prompt's last message, even how to fail.
 
 An instruction is ``tell <name> <pieces> <pause in ms> <ending>``; its reply is
 ``<name>.1 <name>.2 …``.

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tests.support.http_client import JSON, Answer, Client, LiveAnswer
 
-_PATIENCE: Final = 30
+_TIMEOUT_SECONDS: Final = 30
 
 
 class NativeClient(Client):
@@ -94,6 +94,6 @@ def retention_left(document: Mapping[str, Any]) -> timedelta:
 
 async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
     """Return once ``holds`` returns True; for what only a request can find out."""
-    async with asyncio.timeout(_PATIENCE):
+    async with asyncio.timeout(_TIMEOUT_SECONDS):
         while not await holds():
             pass

@@ -16,7 +16,7 @@ NODE_FOLDER = Path(__file__).parents[1] / "clients" / "node"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "use-chat"
 REQUIRED = os.environ.get("PRIVITY_TEST_NODE") == "required"
 HOW = "for at in tests/clients/node examples/use-chat; do npm ci --prefix $at; done"
-_TIMEOUT = 60
+_TIMEOUT_SECONDS = 60
 _LONGEST_LINE = 2**24
 
 
@@ -44,7 +44,7 @@ class Node:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps({"action": action, **details}).encode() + b"\n")
-        async with asyncio.timeout(_TIMEOUT):
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
             line = await self._process.stdout.readline()
         assert line, "the script has ended"
         answer = json.loads(line)
@@ -63,5 +63,5 @@ async def running(script: str, *arguments: str) -> AsyncIterator[Node]:
     finally:
         assert process.stdin is not None
         process.stdin.close()
-        async with asyncio.timeout(_TIMEOUT):
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
             await process.communicate()

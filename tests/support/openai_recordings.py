@@ -1,6 +1,6 @@
 """Recorded exchanges between OpenAI's own packages and a served Privity.
 
-Ids and times differ each time, so a recording holds ``<conv 1>`` for the first conversation it met,
+Ids and times differ each time, so a recording holds ``<conv 1>`` for the first conversation,
 ``<msg 2>`` for the second message, and 0 for times. Random padding is left out.
 """
 
@@ -23,7 +23,7 @@ _TIMES = ("created_at", "completed_at")
 
 @frozen(kw_only=True)
 class Exchange:
-    """One request of a package and its answer; a stream is the list of its events."""
+    """One request of a package and the response; a stream is the list of its events."""
 
     method: str
     path: str
@@ -38,7 +38,7 @@ class Exchange:
 
 @define
 class Names:
-    """Names for ids, in the order in which they are met."""
+    """Names for ids, numbered in the order in which they appear."""
 
     by_id: dict[str, str] = field(factory=dict)
 
@@ -78,8 +78,8 @@ def recordable(answer: Answer) -> Any:
     return answer.document
 
 
-async def replayed(client: Client, recording: Sequence[Exchange]) -> list[Exchange]:
-    """The same requests made again, with the answers of today."""
+async def replay(client: Client, recording: Sequence[Exchange]) -> list[Exchange]:
+    """Send the recorded requests again; returns them with the new responses."""
     names, today = Names(), []
     for exchange in recording:
         path, body = names.real([exchange.path, exchange.body])

@@ -18,7 +18,7 @@ from entrypoints.cli.main import app
 _ROOT = Path(__file__).parents[2]
 _RUN = "from entrypoints.cli.main import run; run()"
 _SETTING_PREFIXES = ("PRIVITY_", "MODEL_", "REDIS_", "ASSISTANT_")
-_TIMEOUT = 30
+_TIMEOUT_SECONDS = 30
 
 
 @frozen(kw_only=True)
@@ -54,9 +54,9 @@ class ServerProcess:
         if self._process.returncode is None:
             self._process.kill()
 
-    async def ended(self) -> Ended:
-        """Wait for the process to end."""
-        async with asyncio.timeout(_TIMEOUT):
+    async def wait(self) -> Ended:
+        """Wait for the process to end; returns its exit code and output."""
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
             out, err, code = await asyncio.gather(self._out, self._err, self._process.wait())
         return Ended(code=code, out=(self._first_line + out).decode(), err=err.decode())
 
@@ -67,14 +67,14 @@ async def serving(
 ) -> AsyncIterator[ServerProcess]:
     """``privity serve`` on this port or a free one; ``program`` is Python code to run instead."""
     process = await _start("serve", "--port", port, settings=settings, program=program)
-    async with asyncio.timeout(_TIMEOUT):
+    async with asyncio.timeout(_TIMEOUT_SECONDS):
         line = await _reader(process.stdout).readline()
     server = ServerProcess(process, line.decode().strip().rpartition(" ")[2], line)
     try:
         yield server
     finally:
         server.kill()
-        await server.ended()
+        await server.wait()
 
 
 @asynccontextmanager
@@ -85,13 +85,13 @@ async def starting(**settings: str) -> AsyncIterator[ServerProcess]:
         yield server
     finally:
         server.kill()
-        await server.ended()
+        await server.wait()
 
 
 async def run_cli(*arguments: str, stdin: str = "", **settings: str) -> Ended:
     """Run ``privity`` with these arguments and this standard input."""
     process = await _start(*arguments, settings=settings)
-    async with asyncio.timeout(_TIMEOUT):
+    async with asyncio.timeout(_TIMEOUT_SECONDS):
         out, err = await process.communicate(stdin.encode())
     assert process.returncode is not None
     return Ended(code=process.returncode, out=out.decode(), err=err.decode())

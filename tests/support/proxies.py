@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, suppress
 
 from attrs import define, field
 
-_PATIENCE = 20
-Answering = Callable[[StreamReader, StreamWriter], Awaitable[None]]
+_TIMEOUT_SECONDS = 20
+ConnectionHandler = Callable[[StreamReader, StreamWriter], Awaitable[None]]
 
 
 @define
@@ -50,7 +50,7 @@ class Proxy:
         for relaying in self._open:
             relaying.cancel()
 
-    async def ended(self) -> None:
+    async def close(self) -> None:
         """Abort all connections, and return once they are closed."""
         self.cut()
         if serving := [task for task in self._open.values() if task is not None]:
@@ -81,9 +81,11 @@ async def _aborted(writer: StreamWriter) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def listening(answering: Answering, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+async def listening(
+    handler: ConnectionHandler, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
     """Run a server; yields its port."""
-    server = await asyncio.start_server(answering, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(handler, "127.0.0.1", 0, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -91,7 +93,7 @@ async def listening(answering: Answering, tls: ssl.SSLContext | None = None) -> 
         closing = asyncio.ensure_future(server.wait_closed())
         await asyncio.sleep(0)
         server.close()
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
             await closing
 
 
@@ -104,4 +106,4 @@ async def proxy_to(port: int, tls: ssl.SSLContext | None = None) -> AsyncIterato
         try:
             yield proxy
         finally:
-            await proxy.ended()
+            await proxy.close()

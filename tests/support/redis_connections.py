@@ -42,7 +42,7 @@ async def connected(port: int, bounds: Bounds | None = None) -> AsyncIterator[Mu
             await running
 
 
-async def echoed(connection: Multiplexer, number: int) -> bytes | ConnectionTrouble:
+async def echo(connection: Multiplexer, number: int) -> bytes | ConnectionTrouble:
     try:
         reply: bytes = await connection.call("ECHO", number)
     except ConnectionTrouble as error:
@@ -50,7 +50,7 @@ async def echoed(connection: Multiplexer, number: int) -> bytes | ConnectionTrou
     return reply
 
 
-async def until_it_answers(connection: Multiplexer) -> None:
+async def wait_until_connected(connection: Multiplexer) -> None:
     async with asyncio.timeout(20):
         while True:
             with suppress(ConnectionTrouble, RedisError):

@@ -1,4 +1,4 @@
-"""Everything that a Redis stores, wrote to disk and was sent, for tests that search it."""
+"""Everything that a Redis stores, writes to disk and receives, for tests that search it."""
 
 import asyncio
 import base64
@@ -17,13 +17,13 @@ from tests.support.redis_servers import RedisProcess
 
 @define
 class Monitor:
-    """Every command that the server was sent."""
+    """Every command that the server receives."""
 
     _reader: StreamReader
     seen: bytearray = field(factory=bytearray)
 
     async def has_seen(self, redis: "Redis", mark: str) -> None:
-        """Return once a command sent now, and with it all earlier ones, was seen."""
+        """Return once a command sent now has been seen, and therefore all earlier ones."""
         await redis.echo(mark)
         async with asyncio.timeout(20):
             while mark.encode() not in self.seen:
@@ -42,7 +42,7 @@ async def monitoring(server: RedisProcess) -> AsyncIterator[Monitor]:
         await writer.wait_closed()
 
 
-async def held(redis: "Redis") -> dict[bytes, bytes]:
+async def dump_keys(redis: "Redis") -> dict[bytes, bytes]:
     """The members of every key, preceded by its DUMP."""
     return {key: b"".join(await _members(redis, key)) for key in map(raw, await redis.keys("*"))}
 
@@ -62,7 +62,7 @@ def raw(value: bytes | str) -> bytes:
     return value
 
 
-async def on_disk(redis: "Redis", directory: Path) -> bytes:
+async def dump_files(redis: "Redis", directory: Path) -> bytes:
     """The contents of the AOF and the RDB file, written now."""
     await redis.save()
     return await asyncio.to_thread(_all_files, directory)

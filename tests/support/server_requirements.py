@@ -7,20 +7,20 @@ VARIABLE: Final = "PRIVITY_TEST_SERVERS"
 ALL: Final = "all"
 
 
-def problems(required: str, known: Collection[str], missing: Mapping[str, str]) -> Sequence[str]:
+def problems(required: str, servers: Collection[str], missing: Mapping[str, str]) -> Sequence[str]:
     """A line for each required server that is missing or unknown.
 
     ``required`` is the value of ``VARIABLE``; ``missing`` has the reason for each missing server.
     """
     listed = [name for part in required.split(",") if (name := part.strip())]
-    names = sorted(known) if ALL in listed else listed
-    unknown = f"is none of {', '.join([ALL, *sorted(known)])}"
-    reasons = {name: missing.get(name, "") if name in known else unknown for name in names}
+    names = sorted(servers) if ALL in listed else listed
+    unknown = f"is none of {', '.join([ALL, *sorted(servers)])}"
+    reasons = {name: missing.get(name, "") if name in servers else unknown for name in names}
     return [f"{VARIABLE}: {name}: {reason}" for name, reason in reasons.items() if reason]
 
 
-def summary(known: Collection[str], missing: Mapping[str, str]) -> Sequence[str]:
+def summary(servers: Collection[str], missing: Mapping[str, str]) -> Sequence[str]:
     """The lines at the end of a run: the servers it used, and those it ran without."""
-    used = ", ".join(sorted(set(known) - set(missing)))
-    absent = [f"servers missing: {name}: {why}" for name, why in sorted(missing.items())]
-    return [f"servers used: {used}", *absent]
+    used = ", ".join(sorted(set(servers) - set(missing)))
+    without = [f"servers missing: {name}: {why}" for name, why in sorted(missing.items())]
+    return [f"servers used: {used}", *without]

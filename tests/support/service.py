@@ -94,7 +94,7 @@ async def running_service(
 
 
 def _poll_often() -> None:
-    """Let uvicorn's polls for its end take milliseconds: they would add 0.2 s to each service."""
+    """Make uvicorn check every few milliseconds whether to stop, which saves 0.2 s per service."""
 
     async def sleep(_: float) -> None:
         await asyncio.sleep(_POLL_SECONDS)

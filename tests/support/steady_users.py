@@ -1,4 +1,4 @@
-"""Users who keep sending whatever happens, and remember what the service acknowledged."""
+"""Users who keep sending after any failure, and record what the service acknowledged."""
 
 import asyncio
 from collections import Counter
@@ -11,7 +11,7 @@ from tests.support.event_stream import kinds, text_of
 from tests.support.http_client import Answer
 from tests.support.native_client import NativeClient
 
-_TIMEOUT = 60
+_TIMEOUT_SECONDS = 60
 
 
 @define
@@ -29,7 +29,7 @@ class Tally:
     async def wait_for_more(self, outcome: str, count: int) -> None:
         """Wait until ``count`` more requests have ended with this outcome."""
         target = self.counted[outcome] + count
-        async with asyncio.timeout(_TIMEOUT), self._changed:
+        async with asyncio.timeout(_TIMEOUT_SECONDS), self._changed:
             await self._changed.wait_for(lambda: self.counted[outcome] >= target)
 
 

@@ -3,11 +3,10 @@
 import json
 from collections.abc import AsyncGenerator, Iterator
 
-from domain.model.message import FinishReason, Message, Role, ToolResultPart, Usage
+from domain.model.message import FinishReason, Message, Role, ToolResultPart
 from domain.model.piece import ModelFinished, Piece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.prompt import Prompt
-
-USAGE = Usage(input_tokens=7, output_tokens=3)
+from tests.support.fake_model import FINISHED, USAGE
 
 
 class ToolModel:
@@ -24,7 +23,7 @@ class ToolModel:
             return
         for word in _answer(prompt).split(" "):
             yield TextPiece(f"{word} ")
-        yield ModelFinished(reason=FinishReason.STOP, usage=USAGE)
+        yield FINISHED
 
 
 def _tool_calls(tool: str, number: int) -> Iterator[Piece]:

@@ -16,30 +16,30 @@ AT_ONCE = timedelta()
 
 
 class Turn:
-    """A turn that a test opens, looks at and lets end."""
+    """A turn that opens and ends when the test says so; ``state`` is how far it has come."""
 
     def __init__(self) -> None:
         self.may_open = asyncio.Event()
         self.may_end = asyncio.Event()
         self.signals: asyncio.Future[Signals] = asyncio.get_running_loop().create_future()
-        self.fate = "never begun"
+        self.state = "not started"
 
     async def opening(self) -> Conversation:
         await self.may_open.wait()
         return with_question(a_conversation())
 
     async def replying(self, _: Conversation, signals: Signals) -> None:
-        self.fate = "running"
+        self.state = "running"
         self.signals.set_result(signals)
         try:
             await self.may_end.wait()
         except asyncio.CancelledError:
-            self.fate = "cut off"
+            self.state = "cancelled"
             raise
-        self.fate = "done"
+        self.state = "finished"
 
 
-async def nothing(_: StoreUnavailable) -> None:
+async def abandon_nothing(_: StoreUnavailable) -> None:
     """There is nothing to abandon."""
 
 
@@ -50,11 +50,11 @@ def a_runner(max_turns: int = 8, telemetry: RecordingTelemetry | None = None) ->
 async def a_running_turn(runner: TaskTurnRunner) -> tuple[Turn, Signals]:
     turn = Turn()
     turn.may_open.set()
-    await runner.run(turn_id(), turn.opening, turn.replying, nothing)
+    await runner.run(turn_id(), turn.opening, turn.replying, abandon_nothing)
     return turn, await turn.signals
 
 
-async def turns_of_the_loop(until: Callable[[], bool] = lambda: False) -> None:
+async def run_event_loop(until: Callable[[], bool] = lambda: False) -> None:
     for _ in range(50):
         if not until():
             await asyncio.sleep(0)

@@ -12,7 +12,7 @@ Request = Callable[[NativeClient], Awaitable[Answer]]
 
 @frozen(kw_only=True)
 class UntouchedConversation:
-    """A conversation, its owner, and its history as it was in the beginning."""
+    """A conversation, its owner's client, and its original history."""
 
     client: NativeClient
     session_id: str

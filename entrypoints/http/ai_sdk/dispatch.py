@@ -127,7 +127,7 @@ async def _send_message(services: Services, request: AiSdkRequest, newest: UiMes
     message = evolve(
         message,
         session_id=await services.find_conversation(owner, body.id),
-        begin_as=services.find_conversation.derived_id(owner, body.id),
+        create_as=services.find_conversation.derived_id(owner, body.id),
     )
     started = await services.send_message(owner, message)
     # If a first turn answers a client that shows earlier messages, those have been forgotten here.

@@ -15,8 +15,8 @@ from tests.support.turn_runner import (
     Turn,
     a_runner,
     a_running_turn,
-    nothing,
-    turns_of_the_loop,
+    abandon_nothing,
+    run_event_loop,
 )
 
 AT_ONCE = timedelta()
@@ -26,19 +26,21 @@ async def test_the_caller_gets_the_opened_conversation_while_the_reply_runs_on()
     runner, turn = a_runner(), Turn()
     turn.may_open.set()
 
-    opened = await runner.run(turn_id(), turn.opening, turn.replying, nothing)
+    opened = await runner.run(turn_id(), turn.opening, turn.replying, abandon_nothing)
 
     await turn.signals
     assert opened == with_question(a_conversation())
-    assert turn.fate == "running"
+    assert turn.state == "running"
     turn.may_end.set()
     await runner.drain(LONG)
-    assert turn.fate == "done"
+    assert turn.state == "finished"
 
 
 async def test_a_caller_that_leaves_cancels_neither_part() -> None:
     runner, turn = a_runner(), Turn()
-    caller = asyncio.create_task(runner.run(turn_id(), turn.opening, turn.replying, nothing))
+    caller = asyncio.create_task(
+        runner.run(turn_id(), turn.opening, turn.replying, abandon_nothing)
+    )
     await asyncio.sleep(0)
 
     caller.cancel()
@@ -48,7 +50,7 @@ async def test_a_caller_that_leaves_cancels_neither_part() -> None:
     await runner.drain(LONG)
 
     assert caller.cancelled()
-    assert turn.fate == "done"
+    assert turn.state == "finished"
 
 
 async def test_a_turn_that_could_not_be_opened_is_the_callers_error_and_frees_its_place() -> None:
@@ -58,11 +60,11 @@ async def test_a_turn_that_could_not_be_opened_is_the_callers_error_and_frees_it
         raise StoreUnavailable("update")
 
     with pytest.raises(StoreUnavailable):
-        await runner.run(turn_id(), failing, turn.replying, nothing)
+        await runner.run(turn_id(), failing, turn.replying, abandon_nothing)
     await asyncio.sleep(0)
     turn, _ = await a_running_turn(runner)
 
-    assert turn.fate == "running"
+    assert turn.state == "running"
     turn.may_end.set()
     await runner.drain(LONG)
 
@@ -74,24 +76,24 @@ async def test_a_failure_whose_caller_has_left_is_not_reported() -> None:
         await turn.may_open.wait()
         raise StoreUnavailable("update")
 
-    caller = asyncio.create_task(runner.run(turn_id(), failing, turn.replying, nothing))
+    caller = asyncio.create_task(runner.run(turn_id(), failing, turn.replying, abandon_nothing))
     await asyncio.sleep(0)
     caller.cancel()
     turn.may_open.set()
     await runner.drain(LONG)
 
-    assert turn.fate == "never begun"
+    assert turn.state == "not started"
 
 
 async def test_joining_a_turn_does_not_run_it_again() -> None:
     runner, turn = a_runner(), Turn()
     turn.may_open.set()
 
-    opened = await runner.run(turn_id(2), turn.opening, turn.replying, nothing)
+    opened = await runner.run(turn_id(2), turn.opening, turn.replying, abandon_nothing)
     await runner.drain(LONG)
 
     assert opened.open_turn is not None
-    assert turn.fate == "never begun"
+    assert turn.state == "not started"
 
 
 async def test_no_more_turns_than_the_bound_run_at_once() -> None:
@@ -99,10 +101,10 @@ async def test_no_more_turns_than_the_bound_run_at_once() -> None:
     turn, _ = await a_running_turn(runner)
 
     with pytest.raises(TooManyTurns):
-        await runner.run(turn_id(2), Turn().opening, turn.replying, nothing)
+        await runner.run(turn_id(2), Turn().opening, turn.replying, abandon_nothing)
 
     turn.may_end.set()
-    await turns_of_the_loop()
+    await run_event_loop()
     second, _ = await a_running_turn(runner)
     second.may_end.set()
     await runner.drain(LONG)
@@ -116,7 +118,7 @@ async def test_a_reply_that_crashes_is_noted_by_its_kind_only() -> None:
     async def crashing(_: Conversation, __: Signals) -> None:
         raise RuntimeError("planted words")
 
-    await runner.run(turn_id(), turn.opening, crashing, nothing)
+    await runner.run(turn_id(), turn.opening, crashing, abandon_nothing)
     await runner.drain(LONG)
 
     assert telemetry.emitted == [("turn.crashed", {"kind": "RuntimeError"})]
@@ -124,7 +126,9 @@ async def test_a_reply_that_crashes_is_noted_by_its_kind_only() -> None:
 
 async def test_a_caller_waiting_for_an_opening_that_draining_cancels_gets_an_error() -> None:
     runner, turn = a_runner(), Turn()
-    caller = asyncio.create_task(runner.run(turn_id(), turn.opening, turn.replying, nothing))
+    caller = asyncio.create_task(
+        runner.run(turn_id(), turn.opening, turn.replying, abandon_nothing)
+    )
     await asyncio.sleep(0)
 
     await runner.drain(AT_ONCE, AT_ONCE)
