@@ -77,7 +77,7 @@ class TaskTurnRunner:
         if turn_id in self._running:
             self._running[turn_id][1].wake()
 
-    def takes_new(self) -> bool:
+    def accepts_new_turns(self) -> bool:
         """Whether new turns are accepted."""
         return not self._draining
 

@@ -22,7 +22,7 @@ async def test_a_process_that_ends_takes_no_new_turns() -> None:
 
     runner.refuse_new()
 
-    assert not runner.takes_new()
+    assert not runner.accepts_new_turns()
     with pytest.raises(ShuttingDown):
         await runner.run(turn_id(), Turn().opening, Turn().replying, nothing)
 
