@@ -128,7 +128,7 @@ async def test_the_id_of_an_expired_conversation_can_be_created_again(
     assert texts_of(await store.load(REF)) == []
 
 
-async def test_forgetting_takes_state_and_log_and_can_be_repeated(
+async def test_forgetting_deletes_state_and_log_and_can_be_repeated(
     store: ConversationStateStore, log: TurnLog
 ) -> None:
     await store.create(OWNER, with_question(a_conversation()))
@@ -141,7 +141,7 @@ async def test_forgetting_takes_state_and_log_and_can_be_repeated(
 
 
 @pytest.mark.parametrize("change", [adding_message("late"), finishing(), interrupting(), failing()])
-async def test_nothing_brings_back_what_was_forgotten(
+async def test_nothing_restores_a_forgotten_conversation(
     store: ConversationStateStore, change: Change
 ) -> None:
     await store.create(OWNER, a_conversation())
