@@ -32,7 +32,7 @@ async def every_kind_of_answer(client: NativeClient) -> dict[str, Answer]:
         "an export": await client.get(f"{path}/export"),
         "nothing": await client.get(f"{path}/stream"),
         "a refusal": await client.post("/api/chat", {}),
-        "a stranger's refusal": await client.get(f"/api/chat?sessionId={uuid4()}"),
+        "an unknown conversation": await client.get(f"/api/chat?sessionId={uuid4()}"),
         "a client key": await client.post("/api/client-key", {}),
         "forgetting": await client.delete(path),
         "an unknown address": await client.get("/nope"),

@@ -67,7 +67,7 @@ NOT_EXPECTED = {
     "a deeply nested message": message_of(NESTED),
     "deeply nested context": with_members(b'"context":' + NESTED),
     "a deeply nested client": with_members(b'"clientId":' + NESTED),
-    "a deeply nested stranger": with_members(b'"stranger":' + NESTED),
+    "a deeply nested unknown member": with_members(b'"stranger":' + NESTED),
 }
 NOT_TAKEN = {
     "no character": (with_text(""), 400, "message_empty"),

@@ -85,8 +85,8 @@ async def bad_requests(client: NativeClient, session_id: str) -> list[Answer]:
 
 async def refused_by(program: V1Client) -> list[Answer]:
     """OpenAI requests with the planted text."""
-    answered = await program.ask(SENTENCE, instructions=SENTENCE, metadata={"a": SENTENCE})
-    assert answered.status == 200
+    answer = await program.ask(SENTENCE, instructions=SENTENCE, metadata={"a": SENTENCE})
+    assert answer.status == 200
     return [
         await program.ask(f"{SENTENCE} fail at once", store=False),
         await program.ask(f"{SENTENCE} refuse me"),
