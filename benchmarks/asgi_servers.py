@@ -41,7 +41,9 @@ WORKLOADS = {
     "20 events, one per chunk": "/sse/1",
 }
 SERVERS = ("uvicorn", "granian")
-ROUNDS, SECONDS, CONNECTIONS = 4, 2, 64
+ROUNDS = 4
+SECONDS = 2
+CONNECTIONS = 64
 
 
 @dataclass(frozen=True, kw_only=True)

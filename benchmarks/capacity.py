@@ -4,8 +4,8 @@
     python benchmarks/capacity.py
 
 redis-server has maxmemory 100mb and allkeys-lru, as in Compose. The real stores write twenty
-conversations of each chat in ``texts/``. These are restored under new names until Redis evicts the
-first key. Turn logs are left out, because they expire a minute after the turn. The size of a
+conversations of each chat in ``texts/``. Copies of them are restored until Redis evicts the first
+key. Turn logs are left out, because they expire a minute after the turn. The size of a
 conversation is the MEMORY USAGE of its keys.
 """
 # ruff: noqa: INP001 - a script
@@ -33,7 +33,7 @@ OURS = "Privity"
 
 Take = Callable[[str, str], Awaitable[None]]
 Stored = dict[bytes, bytes]
-"""One conversation: the values for RESTORE by key, in which ``*`` stands for the session id."""
+"""One conversation: its values for RESTORE, by key. In a key, ``*`` stands for the session id."""
 
 
 @frozen

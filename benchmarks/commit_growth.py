@@ -25,7 +25,7 @@ from domain.model.identifiers import ConversationRef
 SIZES = (20, 2_000)
 TURNS = 8
 MAX_CHARACTERS = 100
-"""Of a message. With longer ones, 2,000 messages would exceed the limit of a conversation."""
+"""Length of a message. With longer ones, 2,000 messages exceed the limit of a conversation."""
 
 
 def _exchange(number: int) -> tuple[str, str]:
@@ -37,7 +37,7 @@ def _exchange(number: int) -> tuple[str, str]:
 
 
 async def _grow(chat: StoredChat, messages: int) -> str:
-    """Take turns until the conversation has so many messages; returns its key."""
+    """Take turns until the conversation has ``messages`` messages; returns its key."""
     for number in range(messages // 2):
         await chat.take_turn(*_exchange(number))
     return f"conversation:state:{chat.session_id}"

@@ -2,10 +2,10 @@
 
     python benchmarks/eviction.py
 
-redis-server with maxmemory 100mb and allkeys-lru holds 14,000 conversations, idle for between 24
-hours and nothing (RESTORE … IDLETIME), and fifty more in the middle of a turn. Then 6,000 new ones
-are added, and the evicted ones are counted. Finally one state is deleted by hand, as eviction would
-delete it, while the log of its turn remains.
+redis-server with maxmemory 100mb and allkeys-lru holds 14,000 conversations that have been idle for
+0 to 24 hours (RESTORE … IDLETIME), and fifty more in the middle of a turn. Then 6,000 new ones are
+added, and the evicted ones are counted. Finally one state is deleted, as by eviction, while the log
+of its turn remains.
 """
 # ruff: noqa: INP001 - a script
 
@@ -23,7 +23,11 @@ from adapters.encrypted_redis.conversation_store import RedisConversationStore
 from domain.model.errors import ConversationNotFound
 from domain.model.identifiers import ConversationRef
 
-OLD, NEW, RUNNING, DAY, BATCH = 14_000, 6_000, 50, 86_400, 500
+OLD = 14_000
+NEW = 6_000
+RUNNING = 50
+DAY = 86_400
+BATCH = 500
 FULL = ("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
 
 
@@ -40,7 +44,7 @@ async def _stored_values(store: RedisConversationStore, redis: "Redis") -> list[
 
 
 async def _add(redis: "Redis", values: list[bytes], idle: list[int]) -> list[bytes]:
-    """Add a conversation for each number of idle seconds; returns their keys."""
+    """Add one conversation per element of ``idle``, its idle seconds; returns the keys."""
     keys = [f"conversation:state:{uuid4()}".encode() for _ in idle]
     for start in range(0, len(keys), BATCH):
         async with redis.pipeline(transaction=False) as pipeline:
@@ -76,7 +80,7 @@ async def _delete_state(redis: "Redis", chat: StoredChat) -> None:
 
 
 def _report(old: list[bytes], new: list[bytes], idle: list[int], remaining: set[bytes]) -> None:
-    """The table of docs/capacity.md, but for the running turns."""
+    """Print the table of docs/capacity.md, without the rows on running turns."""
     evicted = [rank for rank, key in enumerate(old) if key not in remaining]
     spared = sum(key in remaining for key in old[: evicted[-1]])
     print("| | |\n|---|---|")

@@ -33,8 +33,8 @@ TURN_WINDOW = 200
 async def sealed_store(port: int) -> AsyncIterator[RedisConversationStore]:
     """The store as the container wires it."""
     clock = SystemClock()
-    place = RedisAddress(url=f"redis://127.0.0.1:{port}/0")
-    async with open_redis(place, clock=clock, telemetry=StructuredLog(str)) as client:
+    address = RedisAddress(url=f"redis://127.0.0.1:{port}/0")
+    async with open_redis(address, clock=clock, telemetry=StructuredLog(str)) as client:
         sealer = Sealer(ring=KeyRing.random(os.urandom), random_bytes=os.urandom)
         log = RedisTurnLog(client=client, sealer=sealer, clock=clock, batching=Batching())
         yield RedisConversationStore(client=client, sealer=sealer, log=log, clock=clock)

@@ -1,7 +1,7 @@
 """Interleaved rounds: in each round all contenders run one after the other, in random order.
 
-The machine may be shared. So ratios are taken within a round, where all contenders meet the same
-load, and the result is the median over the rounds with its quartiles.
+The machine may be shared. So ratios are computed within a round, in which all contenders have the
+same load. The result is the median over the rounds, with its quartiles.
 """
 # ruff: noqa: INP001 - imported by scripts
 
@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from attrs import frozen
 
 Work = Callable[[int, Callable[[], bool]], Awaitable[int]]
-"""Runs as the caller with this number while the function returns True; returns the count."""
+"""``work(caller, may_continue)`` repeats the work while ``may_continue()``; returns how often."""
 
 
 @frozen
@@ -31,9 +31,9 @@ class Round:
     """The result of one contender in one round.
 
     Attributes:
-        rate: per second.
-        cpu: CPU time of this process with all threads, in microseconds for each. It varies less
-            than the rate.
+        rate: units of work per second.
+        cpu: CPU time of this process and all its threads per unit of work, in microseconds. It
+            varies less than the rate.
     """
 
     rate: float
@@ -41,13 +41,13 @@ class Round:
 
 
 Rounds = Mapping[str, Sequence[Round]]
-"""By contender, in the order of the rounds."""
+"""The results by contender, in the order of the rounds."""
 
 
 async def rates_of(
     contenders: Sequence[Contender], *, callers: int, rounds: int, seconds: float
 ) -> Rounds:
-    """Run ``rounds`` rounds, after one that only warms up and opens the connections."""
+    """Run ``rounds`` rounds. Before them, one round only warms up and opens the connections."""
     results: dict[str, list[Round]] = {contender.name: [] for contender in contenders}
     for contender in contenders:
         await contender.prepare()
@@ -79,7 +79,7 @@ def _until(end: float) -> Callable[[], bool]:
 
 
 def table(results: Rounds, ours: str, goals: Mapping[str, float], unit: str) -> str:
-    """The table for docs/performance.md; ``unit`` is what a contender does, in the singular."""
+    """The table for docs/performance.md; ``unit`` names one unit of work, in the singular."""
     measured = f"{unit}s/s | CPU µs per {unit}"
     lines = [
         (

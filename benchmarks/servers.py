@@ -1,7 +1,7 @@
 """A redis-server for one benchmark, on a free loopback port.
 
 The server runs on the last core and the measured client on the first, so that they do not take CPU
-from each other. Threads that a client has started before (valkey-glide's) are not bound to a core.
+from each other. Threads that a client has already started (valkey-glide's) are not bound to a core.
 """
 # ruff: noqa: INP001 - imported by scripts
 

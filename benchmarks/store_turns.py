@@ -31,7 +31,10 @@ from redis.asyncio import Redis
 from rounds import Contender, Work, rates_of, table
 from servers import bind_to_first_core, redis_server
 
-CALLERS, CONVERSATIONS, EARLIER_TURNS, TURNS = 64, 10, 6, 8
+CALLERS = 64
+CONVERSATIONS = 10
+EARLIER_TURNS = 6
+TURNS = 8
 OURS = "Privity"
 AGENTS = "openai-agents, EncryptedSession over RedisSession"
 GOALS = {AGENTS: 10.0, "JSON, GET and two SETEX": 2.0}
@@ -73,7 +76,7 @@ async def _contender(
         [await new_conversation(_chat(caller)) for _ in range(CONVERSATIONS)]
         for caller in range(CALLERS)
     ]
-    await asyncio.gather(*(_fill(one, _chat(caller)) for caller, one in enumerate(takes)))
+    await asyncio.gather(*(_fill(own, _chat(caller)) for caller, own in enumerate(takes)))
     for key in await redis.keys("conversation:*") + await redis.keys("agents:*"):
         await redis.copy(key, b"saved:" + key)
 

@@ -33,7 +33,10 @@ from adapters.encrypted_redis.keys_and_scripts import SPLICE
 from adapters.encrypted_redis.multiplexer import Multiplexer
 from adapters.system.clock import SystemClock
 
-CALLERS, FRAMES, SIZE, RETENTION = 128, 10, 416, 86_400_000
+CALLERS = 128
+FRAMES = 10
+SIZE = 416
+RETENTION = 86_400_000
 OURS = "the multiplexer"
 GOALS = {
     "tcp": {"redis-py, single connection": 12.0, "redis-py, pool of 50": 6.0, "valkey-glide": 3.0},
@@ -56,7 +59,7 @@ def _load(caller: int) -> tuple[Any, ...]:
 
 
 def _commit(caller: int) -> tuple[Any, ...]:
-    """The commit up to the expected tag; the other arguments follow."""
+    """The first arguments of the commit, up to its keys; the expected tag and the others follow."""
     key = _key(caller)
     return ("EVALSHA", SPLICE.digest, "2", key, f"{{{key}}}:turn")
 
@@ -74,8 +77,8 @@ def _pairs(send: Send) -> Work:
         done, load, commit = 0, _load(caller), _commit(caller)
         while may_continue():
             tag = (await send(*load))[-1][-16:]
-            answer = await send(*commit, tag, *_REPLACING_ONE, _BODY + _after(tag))
-            assert answer == b"OK"
+            reply = await send(*commit, tag, *_REPLACING_ONE, _BODY + _after(tag))
+            assert reply == b"OK"
             done += 1
         return done
 
@@ -89,8 +92,8 @@ def _at_once(both: Both, first: Send) -> Work:
         while may_continue():
             following = _after(tag)
             whole = (*commit, tag, *_REPLACING_ONE, _BODY + following)
-            _, answer = await both(load, whole)
-            assert answer == b"OK"
+            _, reply = await both(load, whole)
+            assert reply == b"OK"
             tag, done = following, done + 1
         return done
 
@@ -98,8 +101,8 @@ def _at_once(both: Both, first: Send) -> Work:
 
 
 @asynccontextmanager
-async def _multiplexer(place: RedisAddress) -> AsyncIterator[tuple[Send, Both]]:
-    connection = Multiplexer(place.connection, Bounds(), SystemClock())
+async def _multiplexer(address: RedisAddress) -> AsyncIterator[tuple[Send, Both]]:
+    connection = Multiplexer(address.new_connection, Bounds(), SystemClock())
     running = asyncio.create_task(connection.run())
     await connection.call("PING")
 
@@ -132,18 +135,18 @@ async def _glide(port: int, tls: TlsFiles | None) -> AsyncIterator[tuple[Send, B
 
     advanced = None
     if tls is not None:
-        own = glide.TlsAdvancedConfiguration(root_pem_cacerts=tls.ca.read_bytes())
-        advanced = glide.AdvancedGlideClientConfiguration(tls_config=own)
-    where = [glide.NodeAddress("127.0.0.1", port)]
+        tls_config = glide.TlsAdvancedConfiguration(root_pem_cacerts=tls.ca.read_bytes())
+        advanced = glide.AdvancedGlideClientConfiguration(tls_config=tls_config)
+    addresses = [glide.NodeAddress("127.0.0.1", port)]
     client = await glide.GlideClient.create(
         glide.GlideClientConfiguration(
-            where, use_tls=tls is not None, advanced_config=advanced, request_timeout=2_000
+            addresses, use_tls=tls is not None, advanced_config=advanced, request_timeout=2_000
         )
     )
 
     async def send(*command: Any) -> Any:
-        answer = await client.custom_command(list(command))
-        return b"OK" if answer == "OK" else answer
+        reply = await client.custom_command(list(command))
+        return b"OK" if reply == "OK" else reply
 
     async def both(one: tuple[Any, ...], other: tuple[Any, ...]) -> Any:
         batch = glide.Batch(is_atomic=False)
@@ -158,22 +161,22 @@ async def _glide(port: int, tls: TlsFiles | None) -> AsyncIterator[tuple[Send, B
 
 def _clients(port: int, tls: TlsFiles | None) -> dict[str, Any]:
     """The clients with their default time-outs; hiredis is installed."""
-    place = RedisAddress(
+    address = RedisAddress(
         url=f"redis{'s' if tls else ''}://127.0.0.1:{port}/0", ca_file=tls.ca if tls else None
     )
-    how: dict[str, Any] = {"host": "127.0.0.1", "port": port}
-    secure = {"ssl_ca_certs": str(tls.ca)} if tls else {}
+    options: dict[str, Any] = {"host": "127.0.0.1", "port": port}
+    tls_options = {"ssl_ca_certs": str(tls.ca)} if tls else {}
     # Even the single client opens more connections for pipelines, by default at most 100.
-    how_single = {**how, "max_connections": 2 * CALLERS, "single_connection_client": True}
-    single = Redis(**how_single, ssl=tls is not None, **secure)
+    single_options = {**options, "max_connections": 2 * CALLERS, "single_connection_client": True}
+    single = Redis(**single_options, ssl=tls is not None, **tls_options)
     pool: Any = BlockingConnectionPool(
         max_connections=50,
         timeout=None,
-        **how,
-        **({"connection_class": SSLConnection, **secure} if tls else {}),
+        **options,
+        **({"connection_class": SSLConnection, **tls_options} if tls else {}),
     )
     return {
-        OURS: _multiplexer(place),
+        OURS: _multiplexer(address),
         "redis-py, single connection": _redis_py(single),
         "redis-py, pool of 50": _redis_py(Redis(connection_pool=pool)),
         "valkey-glide": _glide(port, tls),

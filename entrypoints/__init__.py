@@ -1,1 +1,1 @@
-"""How the world reaches the core."""
+"""The ways into the application: HTTP, the command line, and the use cases that they call."""

@@ -1,8 +1,8 @@
-"""The container: opens the adapters in order, registers each under its port, wires the use cases.
+"""The container: opens the adapters, registers each under its port, and wires the use cases.
 
-punq creates a new object for each use unless an instance is registered, so every adapter is. It
-does not check an instance against a protocol, so each is first assigned to a variable of its port's
-type, where mypy does.
+Unless an instance is registered, punq creates a new object for each use. So every adapter is
+registered as an instance. punq does not check instances against protocols. So each adapter is first
+assigned to a variable of its port's type, where mypy checks it.
 """
 
 import os
@@ -54,11 +54,11 @@ from ports.turn_log import TurnLog
 from ports.turn_runner import TurnRunner
 
 _WORD_PAUSE: Final = timedelta(milliseconds=40)
-"""Between two words of the scripted model."""
+"""The pause of the scripted model between two words."""
 
 
 def _use_cases_of(*kinds: type) -> set[type]:
-    """The use cases in the annotations of ``kinds``, and those that these need in turn."""
+    """The use cases in the annotations of ``kinds``, and those that these use cases need."""
     fields = [field.type for kind in kinds for field in attrs.fields(kind)]
     parts = [kind for kind in fields if kind is not None and attrs.has(kind)]
     if not parts:
@@ -78,8 +78,8 @@ async def open_container(settings: Settings) -> AsyncIterator[punq.Container]:
     """The container with every adapter open; on exit they are closed in reverse order.
 
     Raises:
-        KeyRingProblem, ProfileProblem, RedisUnreachable: what the operator has to fix. No message
-            contains a key or a password.
+        KeyRingProblem, ProfileProblem, RedisUnreachable: the operator has to fix something. The
+            message contains no key or password.
     """
     container = punq.Container()
     ring = KeyRing.parse(settings.keys) if settings.keys else KeyRing.random(os.urandom)
@@ -142,7 +142,7 @@ class _Storage:
 async def _open_storage(
     stack: AsyncExitStack, settings: Settings, ring: KeyRing, clock: Clock, telemetry: Telemetry
 ) -> _Storage:
-    """The storage that ``settings`` choose; ``stack`` closes it.
+    """The storage that ``settings`` select; ``stack`` closes it.
 
     Raises:
         RedisUnreachable: Redis does not answer, or rejects the credentials.

@@ -1,4 +1,4 @@
-"""Logging of the process: events of ours and of libraries, none with the text of an exception."""
+"""Sets up logging for our events and those of libraries, without the text of any exception."""
 
 import logging
 import sys
@@ -8,9 +8,9 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 
 def set_up_logging(level: str) -> None:
-    """Log to standard error from ``level`` up, libraries from warning up.
+    """Log to standard error: our events from ``level`` up, those of libraries from warning up.
 
-    The format is readable lines on a terminal, JSON otherwise.
+    On a terminal the format is readable lines, otherwise JSON.
     """
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
@@ -49,7 +49,7 @@ def _renderer() -> Processor:
 
 
 def _without_exception_text(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Replaces an exception by its class name: its text could contain message content."""
+    """Replaces an exception with the name of its class: its text could contain message text."""
     exc_info = event.pop("exc_info", None)
     if isinstance(exc_info, tuple) and exc_info[0] is not None:
         event["kind"] = exc_info[0].__name__

@@ -11,10 +11,10 @@ import attrs
 from attrs import frozen
 
 INFO: Final = "privity"
-"""The key of a field's ``SettingInfo`` in its metadata."""
+"""The key of the ``SettingInfo`` in a field's metadata."""
 
 SettingType: TypeAlias = tuple[str, Callable[[str], Any]]
-"""What a value looks like, in words, and its parser, which raises ValueError or KeyError."""
+"""A description of valid values, and the parser, which raises ValueError or KeyError."""
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -24,9 +24,11 @@ class SettingInfo:
     """The declaration of one setting.
 
     Attributes:
-        expects: what a value looks like, in words.
-        parse: raises ValueError or KeyError if the text is not such a value.
-        secret: whether the value can also be read from a file, and is never shown.
+        name: the environment variable.
+        expects: a description of valid values.
+        parse: returns the value of a text; raises ValueError or KeyError if the text is invalid.
+        meaning: what the setting is for, as the documentation says it.
+        secret: True if the value is never shown, and can also be read from a file.
         shown_default: the default as the documentation shows it.
     """
 
@@ -49,7 +51,7 @@ def setting(
 ) -> Any:
     """An attrs field for the setting ``name``.
 
-    ``shown`` is the default as the documentation shows it, if that differs from its text.
+    ``shown`` replaces the text of the default in the documentation.
     """
     expects, parse = kind
     info = SettingInfo(

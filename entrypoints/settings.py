@@ -44,7 +44,7 @@ class Storage(Enum):
 
 @frozen(kw_only=True)
 class Settings:
-    """All settings, in the order of docs/settings.md. A test compares that page with this class."""
+    """All settings, in the order of docs/settings.md; a test compares the two."""
 
     redis_url: str | None = setting(
         "REDIS_URL",
@@ -217,7 +217,7 @@ class Settings:
 
 
 class SettingsProblem(Exception):
-    """The settings are unusable.
+    """The settings are invalid.
 
     Attributes:
         problems: one sentence for each problem. They name settings and never show a value, which
@@ -251,7 +251,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
 
 def cross_checks(settings: Settings) -> Iterator[str]:
-    """Problems between settings that are valid one by one, as sentences without a value."""
+    """Contradictions between settings that are each valid, as sentences without any value."""
     yield from _storage_problems(settings)
     yield from _model_problems(settings)
     if settings.embedding_origins and not settings.is_https:
@@ -267,7 +267,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _parsed_values(environment: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
-    """The values by field name, and the problems of those that could not be parsed."""
+    """The parsed values by field name, and a sentence for each that could not be parsed."""
     values: dict[str, Any] = {}
     problems: list[str] = []
     for field in attrs.fields(Settings):
@@ -292,7 +292,7 @@ def _raw_text(info: SettingInfo, environment: Mapping[str, str]) -> str:
 
 
 def _content_problems(values: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong inside the key ring and the assistant file."""
+    """The problems in the content of the key ring and of the assistant file."""
     try:
         if "keys" in values:
             KeyRing.parse(values["keys"])

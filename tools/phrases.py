@@ -1,6 +1,6 @@
-"""Invented questions to an assistant and answers in several languages.
+"""Invented questions and answers in several languages, to train the compression dictionary.
 
-The compression dictionary is trained on them. No text comes from a real conversation.
+No text comes from a real conversation.
 """
 # ruff: noqa: E501 - text is easier to read on one line and in its own script
 

@@ -29,13 +29,13 @@ class OutcomeUnknown(ConnectionTrouble):
 
 @frozen(kw_only=True)
 class Bounds:
-    """How long callers wait, and how many.
+    """Limits on waiting for replies.
 
     Attributes:
-        timeout: for one reply, from the call on; also for making a connection.
+        timeout: how long a call waits for its reply, and how long connecting may take.
         grace: how late the oldest reply may be before the connection counts as dead.
-        commands: most commands without a reply.
-        size: most bytes of commands without a reply.
+        commands: the maximum number of commands without a reply.
+        size: the maximum number of bytes of commands without a reply.
     """
 
     timeout: timedelta = timedelta(seconds=2)
@@ -78,13 +78,13 @@ class CommandQueue:
         size = self._size + len(packed)
         count = len(self._unsent) + len(self._sent)
         if count >= self._bounds.commands or size > self._bounds.size:
-            raise NotSent("too many commands wait")
+            raise NotSent("too many commands are waiting")
         self._unsent.append(_Command(packed, now + self._timeout, reply))
         self._size = size
         return reply
 
     def send(self) -> list[bytes]:
-        """Take all unsent commands, to be sent now; from here on their outcome is uncertain."""
+        """Returns all unsent commands, packed, for the caller to send; they now count as sent."""
         commands = [command.packed for command in self._unsent]
         self._sent.extend(self._unsent)
         self._unsent.clear()
@@ -97,7 +97,7 @@ class CommandQueue:
             InvalidResponse: no command waits for a reply.
         """
         if not self._sent:
-            raise InvalidResponse("a reply to no command")
+            raise InvalidResponse("a reply came, but no command waits for one")
         command = self._sent.popleft()
         self._size -= len(command.packed)
         if command.reply.done():
@@ -121,10 +121,10 @@ class CommandQueue:
     def next_deadline(self, now: float) -> float | None:
         """When ``expire`` must be called again; None if no command waits."""
         commands = (*self._sent, *self._unsent)
-        deadlines = [next((one.deadline for one in commands if one.deadline > now), None)]
+        deadlines = [command.deadline for command in commands if command.deadline > now][:1]
         if self._sent:
             deadlines.append(self._sent[0].deadline + self._grace)
-        return min((one for one in deadlines if one is not None and one > now), default=None)
+        return min((deadline for deadline in deadlines if deadline > now), default=None)
 
     def fail_all(self, cause: BaseException | None) -> None:
         """Fail all commands: the outcome of the sent ones is unknown, the others were not sent."""

@@ -1,4 +1,4 @@
-"""Connecting to Redis: its address, how its certificate is checked, waiting for it at the start.
+"""Connects to Redis: its address, the check of its certificate, and waiting for it at startup.
 
 ``rediss://`` checks the server's certificate and host name, and no option of the URL can switch
 that off. Neither an error's text nor a ``repr`` shows the URL's password.
@@ -24,13 +24,13 @@ from adapters.encrypted_redis.redis_errors import pause_after, reason_of
 from ports.clock import Clock
 from ports.telemetry import Telemetry
 
-START_WITHIN: Final = timedelta(seconds=30)
+START_TIMEOUT: Final = timedelta(seconds=30)
 _DENIED: Final = ("WRONGPASS", "NOPERM", "NOAUTH")
 _FROM_URL: Final = ("host", "port", "path", "db", "username", "password")
 
 
 class RedisUnreachable(Exception):
-    """Redis did not answer at the start; the message names the address, never a password."""
+    """Redis did not answer at startup; the message names the address, never a password."""
 
 
 @frozen(kw_only=True)
@@ -39,8 +39,9 @@ class RedisAddress:
 
     Attributes:
         url: ``redis://``, ``rediss://`` or ``unix://``, with user, password and database number.
-        ca_file: CA certificates for verifying the server, PEM; None for those of the system.
-        client_cert, client_key: what we present to the server, PEM files; None for nothing.
+        ca_file: CA certificates for verifying the server (PEM); None uses those of the system.
+        client_cert: the certificate that we present to the server (PEM); None presents none.
+        client_key: the private key of ``client_cert`` (PEM).
     """
 
     url: str = field(repr=False)
@@ -56,8 +57,8 @@ class RedisAddress:
         host = parsed.get("host", "localhost")
         return f"{f'[{host}]' if ':' in host else host}:{parsed.get('port', 6379)}"
 
-    def connection(self) -> AbstractConnection:
-        """A connection to it that is not yet connected."""
+    def new_connection(self) -> AbstractConnection:
+        """A new connection to this address; the caller has to connect it."""
         parsed: dict[str, Any] = {**parse_url(self.url)}
         kind = parsed.get("connection_class", Connection)
         # Other options of the URL could switch off certificate checks.
@@ -90,15 +91,15 @@ async def open_redis(
     *,
     clock: Clock,
     telemetry: Telemetry,
-    within: timedelta = START_WITHIN,
+    within: timedelta = START_TIMEOUT,
     bounds: Bounds | None = None,
 ) -> AsyncIterator[RedisClient]:
-    """A client over one connection, once Redis answers.
+    """Wait until Redis answers; yields a client over one connection.
 
     Raises:
-        RedisUnreachable: it did not answer within ``within``, or denied access.
+        RedisUnreachable: Redis did not answer within ``within``, or denied access.
     """
-    connection = Multiplexer(address.connection, bounds or Bounds(), clock)
+    connection = Multiplexer(address.new_connection, bounds or Bounds(), clock)
     running = asyncio.create_task(connection.run())
     try:
         await _wait_for_answer(connection, address, clock, within)

@@ -59,12 +59,12 @@ _NO_LOG: Final = ("", "", "", 0)
 
 
 class RedisConversationStore:
-    """Keeps conversations as frames that only their owner and the master key open together."""
+    """Stores conversations as frames that open only with the owner's key and the master key."""
 
     def __init__(
         self, *, client: RedisClient, sealer: Sealer, log: RedisTurnLog, clock: Clock
     ) -> None:
-        """``clock`` bounds how long an update competes with other writers."""
+        """``clock`` times how long an update competes with other writers."""
         self._client = client
         self._sealer = sealer
         self._log = log
@@ -151,7 +151,7 @@ class RedisConversationStore:
         if frames and Ownership.MINE not in owners:
             if owners == {Ownership.OTHER}:
                 return
-            # Nothing shows that it is this owner's, so this owner may not delete it.
+            # No frame shows whose it is, so this owner may not delete it.
             raise StoredStateUnreadable
         if not frames and not await self._log.exists_for(ref):
             return
@@ -182,7 +182,7 @@ class RedisConversationStore:
     async def _apply(
         self, change: Change, ref: ConversationRef, stored: Stored, sealer: BoundSealer
     ) -> tuple[Stored, Conversation]:
-        """What is stored, and the conversation after ``change``; reads all frames if needed."""
+        """What is stored, and the conversation after ``change``; reads all frames if it must."""
         try:
             changed = change(stored.conversation)
             if stored.chain.is_whole or not self._must_reseal(stored, changed):
@@ -194,10 +194,10 @@ class RedisConversationStore:
         return whole, change(whole.conversation)
 
     def _must_reseal(self, stored: Stored, changed: Conversation) -> bool:
-        """Whether all frames are to be sealed again.
+        """Whether a commit has to seal all frames again.
 
-        A commit that restarts the retention leaves no frame under an older key, so that a key can
-        be removed 24 hours after it was last used.
+        A commit that restarts the retention leaves no frame sealed with an older key. So a key can
+        be removed 24 hours after it last sealed.
         """
         is_restarted = retention_restarted(stored.conversation, changed)
         return is_restarted and not stored.chain.is_sealed_with(self._sealer.key_id)
@@ -205,7 +205,11 @@ class RedisConversationStore:
     async def _commit(
         self, ref: ConversationRef, stored: Stored, changed: Conversation, sealer: BoundSealer
     ) -> Stored | None:
-        """What is stored now; None if another writer was faster."""
+        """What is stored now; None if another writer was faster.
+
+        Raises:
+            ConversationNotFound: it was forgotten or has expired.
+        """
         reseal_all = self._must_reseal(stored, changed)
         write = next_write(stored, changed, sealer, reseal_all=reseal_all)
         is_restarted = retention_restarted(stored.conversation, changed)
@@ -223,20 +227,24 @@ def _pause_after(conflicts: int) -> timedelta:
 
 
 class StateWriter:
-    """Changes a conversation and its log together, each time with one script.
+    """Changes a conversation and its log together, with one script per call.
 
-    Sending the same call again is safe: what was already done is recognised and not repeated.
+    A call can be repeated safely: the script recognises what was already done.
     """
 
     def __init__(self, client: RedisClient, log: RedisTurnLog) -> None:
-        """``log`` learns which turns are opened, and which are forgotten."""
+        """``log`` keeps the pieces of the turns that are opened here in memory."""
         self._client = client
         self._log = log
 
     async def commit(
         self, ref: ConversationRef, write: Write, new_turn: Turn | None, ttl: timedelta
     ) -> bytes:
-        """``OK``, ``CONFLICT``, ``EXISTS`` or ``GONE``; opens the log of ``new_turn``.
+        """Carry out ``write``, and open the log of ``new_turn``.
+
+        Returns:
+            ``OK``; ``EXISTS`` if a new conversation's id is taken; ``CONFLICT`` if another writer
+            was faster; ``GONE`` if the conversation is no longer stored.
 
         Raises:
             ConversationTooLarge: a turn would be opened in a conversation at its size limit.
@@ -261,9 +269,11 @@ class StateWriter:
         return reply
 
     async def ensure_log(self, ref: ConversationRef, stored: Stored, turn: Turn) -> bytes:
-        """``OK`` if the turn has a log, ``OPENED`` if it was opened again.
+        """Open the log of ``turn`` again if it is lost.
 
-        ``CONFLICT`` or ``GONE`` if ``stored`` is no longer what is stored.
+        Returns:
+            ``OK`` if the turn has a log; ``OPENED`` if it was opened again; ``CONFLICT`` if the
+            conversation has changed since ``stored`` was read; ``GONE`` if it no longer exists.
 
         Raises:
             StoreUnavailable: Redis did not answer.
@@ -278,12 +288,16 @@ class StateWriter:
             repeat=True,
         )
         if reply == b"OPENED":
-            # Redis lost what it had of the turn, so it must get all pieces again.
+            # Redis lost the pieces of the turn, so it must get all of them again.
             self._log.add_local(log_writer)
         return reply
 
     async def forget(self, ref: ConversationRef, stored: Stored) -> bytes:
-        """``OK`` or ``GONE``; ``CONFLICT`` if ``stored`` is no longer what is stored.
+        """Delete the conversation and its log.
+
+        Returns:
+            ``OK``; ``CONFLICT`` if the conversation has changed since ``stored`` was read; ``GONE``
+            if it no longer exists.
 
         Raises:
             StoreUnavailable: Redis did not answer.
@@ -299,7 +313,7 @@ class StateWriter:
 
 @frozen
 class CachedChain:
-    """The frames of a conversation, and the sealer of its owner, with its keys derived."""
+    """The frames of a conversation, and its owner's sealer, which has already derived its keys."""
 
     owner: Owner
     chain: FrameChain
@@ -309,8 +323,8 @@ class CachedChain:
 class ChainCache:
     """The frames of conversations that callers hold, so that a write needs no read before it.
 
-    Conversations are found by identity: an equal one that was stored elsewhere is not the same. No
-    content is kept, and an entry is dropped together with its conversation.
+    An entry belongs to one ``Conversation`` object, not to equal ones. It is dropped when that
+    object is garbage-collected, and holds none of its content.
     """
 
     def __init__(self) -> None:
@@ -318,7 +332,7 @@ class ChainCache:
         self._cached: dict[int, tuple[weakref.ref[Conversation], CachedChain]] = {}
 
     def remember(self, owner: Owner, stored: Stored, sealer: BoundSealer) -> Conversation:
-        """The conversation in ``stored``, whose frames ``find`` returns from now on."""
+        """Cache the frames in ``stored``; returns its conversation."""
         conversation = stored.conversation
         key = id(conversation)
         reference = weakref.ref(conversation, lambda _: self._cached.pop(key, None))
@@ -326,7 +340,7 @@ class ChainCache:
         return conversation
 
     def find(self, ref: ConversationRef, conversation: Conversation | None) -> CachedChain | None:
-        """What was remembered of this very object; None if it is not of ``ref``."""
+        """The entry of this very object; None if there is none, or it belongs to another ref."""
         if conversation is None or conversation.id != ref.session_id:
             return None
         entry = self._cached.get(id(conversation))

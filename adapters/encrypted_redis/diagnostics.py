@@ -1,7 +1,7 @@
-"""Whether a Redis is set up as conversations need it, and which master keys are still in use.
+"""Checks how Redis is set up, and which master keys stored conversations still need.
 
-100 MB of memory, allkeys-lru and appendonly are recommended. Settings that our user may not read
-are left to the operator. Nothing here counts as a use of a key, or changes one.
+100 MB of memory, allkeys-lru and appendonly are recommended. A setting that our Redis user may not
+read is left to the operator to verify. No check changes a Redis key or makes it look recently used.
 """
 
 import asyncio
@@ -23,17 +23,17 @@ from ports.clock import Clock
 _OLDEST_VERSION: Final = (6, 2)
 _RECOMMENDED_BYTES: Final = 100_000_000
 _RECOMMENDED_POLICY: Final = "allkeys-lru"
-_MOST_SKEW: Final = timedelta(seconds=5)
-_SLOWEST_ROUND_TRIP: Final = timedelta(milliseconds=20)
+_MAX_SKEW: Final = timedelta(seconds=5)
+_MAX_ROUND_TRIP: Final = timedelta(milliseconds=20)
 _PINGS: Final = 5
 _SCAN_COUNT: Final = 500
-_STATE_KEYS: Final = state_key(SessionId("*"))
+_STATE_KEY_PATTERN: Final = state_key(SessionId("*"))
 _UNREADABLE: Final = "could not be read; please verify"
 _REMOVAL: Final = "can be removed 24 hours after the last process that sealed with it has ended"
 
 
 class Level(IntEnum):
-    """How bad a finding is. The value is the exit code that it leads to."""
+    """How bad a finding is. The value is the exit code of the doctor."""
 
     GOOD = 0
     WARNING = 1
@@ -50,7 +50,7 @@ class Finding:
 
 
 async def server_findings(client: RedisClient) -> list[Finding]:
-    """How the server is set up.
+    """The server's version, memory, eviction policy and persistence.
 
     Raises:
         StoreUnavailable: Redis did not answer.
@@ -65,12 +65,38 @@ async def server_findings(client: RedisClient) -> list[Finding]:
 
 
 async def connection_findings(client: RedisClient, clock: Clock) -> list[Finding]:
-    """Round-trip time, user, and the server's clock.
+    """The round-trip time, our Redis user, and the difference of the two clocks.
 
     Raises:
         StoreUnavailable: Redis did not answer.
     """
     return [await _round_trip(client, clock), await _user(client), await _time(client, clock)]
+
+
+async def key_findings(client: RedisClient, ring: KeyRing) -> list[Finding]:
+    """One finding per master key, and one if conversations need a key that is not in the ring.
+
+    Conversations are counted only if CLIENT NO-TOUCH is permitted. Otherwise reading them would
+    make them look recently used.
+
+    Raises:
+        StoreUnavailable: Redis did not answer.
+    """
+    first = Finding(Level.GOOD, f"key '{ring.first.label}'", "active")
+    older = ring.keys[1:]
+    if not older:
+        return [first]
+    if await client.query_if_allowed("CLIENT", "NO-TOUCH", "ON") != b"OK":
+        return [first, *(Finding(Level.GOOD, f"key '{key.label}'", _REMOVAL) for key in older)]
+    counts = await _oldest_keys(client)
+    return [
+        first,
+        *(
+            Finding(Level.GOOD, f"key '{key.label}'", _use_of_key(counts[key.key_id]))
+            for key in older
+        ),
+        *_missing_keys(counts, ring),
+    ]
 
 
 def _parse_info(reply: bytes) -> Mapping[str, str]:
@@ -137,7 +163,7 @@ async def _round_trip(client: RedisClient, clock: Clock) -> Finding:
         await client.call_once("doctor", "PING")
         durations.append(clock.monotonic() - start)
     best = min(durations)
-    level = Level.GOOD if best <= _SLOWEST_ROUND_TRIP else Level.WARNING
+    level = Level.GOOD if best <= _MAX_ROUND_TRIP else Level.WARNING
     return Finding(level, "round trip", f"{best.total_seconds() * 1000:.2f} ms")
 
 
@@ -156,33 +182,8 @@ async def _time(client: RedisClient, clock: Clock) -> Finding:
         return Finding(Level.GOOD, "clock", _UNREADABLE)
     seconds, microseconds = map(int, reply)
     skew = abs(datetime.fromtimestamp(seconds + microseconds / 1_000_000, UTC) - clock.now())
-    level = Level.GOOD if skew <= _MOST_SKEW else Level.WARNING
+    level = Level.GOOD if skew <= _MAX_SKEW else Level.WARNING
     return Finding(level, "clock", f"{skew.total_seconds():.1f} s apart")
-
-
-async def key_findings(client: RedisClient, ring: KeyRing) -> list[Finding]:
-    """One finding per master key, and one if conversations need a key that is not in the ring.
-
-    Without CLIENT NO-TOUCH the conversations are not counted, because that would count as use.
-
-    Raises:
-        StoreUnavailable: Redis did not answer.
-    """
-    first = Finding(Level.GOOD, f"key '{ring.first.label}'", "active")
-    older = ring.keys[1:]
-    if not older:
-        return [first]
-    if await client.query_if_allowed("CLIENT", "NO-TOUCH", "ON") != b"OK":
-        return [first, *(Finding(Level.GOOD, f"key '{key.label}'", _REMOVAL) for key in older)]
-    counts = await _oldest_keys(client)
-    return [
-        first,
-        *(
-            Finding(Level.GOOD, f"key '{key.label}'", _use_of_key(counts[key.key_id]))
-            for key in older
-        ),
-        *_missing_keys(counts, ring),
-    ]
 
 
 def _use_of_key(count: int) -> str:
@@ -197,12 +198,12 @@ def _missing_keys(counts: Counter[bytes], ring: KeyRing) -> Iterator[Finding]:
 
 
 async def _oldest_keys(client: RedisClient) -> Counter[bytes]:
-    """How many conversations have their oldest frame sealed with each key, by key id."""
+    """By key id, how many conversations have their oldest frame sealed with that key."""
     counts: Counter[bytes] = Counter()
     cursor = b"0"
     while True:
         cursor, keys = await client.call_idempotent(
-            "doctor", "SCAN", cursor, "MATCH", _STATE_KEYS, "COUNT", _SCAN_COUNT
+            "doctor", "SCAN", cursor, "MATCH", _STATE_KEY_PATTERN, "COUNT", _SCAN_COUNT
         )
         frames = await asyncio.gather(*(client.query_if_allowed("LINDEX", key, 0) for key in keys))
         counts.update(_key_id(frame) for frame in frames if isinstance(frame, bytes))

@@ -5,11 +5,11 @@
 - The last frame also carries the head: everything of the conversation but its messages.
 - Frames have revisions, counted from 1. A merged frame spans the revisions of the frames it
   replaces.
-- Each frame is bound to the tag of the frame before it, so none can be missing between two frames
-  that open.
-- A write keeps the frames that are still true and replaces those after them.
+- Each frame is bound to the tag of the frame before it, so two neighbouring frames that unseal
+  have no missing frame between them.
+- A write keeps the frames whose messages are unchanged, and replaces those after them.
 
-Nothing here waits or touches Redis.
+Nothing here waits or uses Redis.
 """
 
 from collections.abc import Sequence
@@ -39,9 +39,9 @@ from domain.model.identifiers import SessionId
 _FIRST_REVISION: Final = 1
 FRAMES_PER_MERGE: Final = 8
 MERGED_MAX_BYTES: Final = 500_000
-"""Most bytes of a merged record: readers of a few messages would unseal all of a larger one."""
+"""Limit on a merged record, because reading one message of it unseals the whole record."""
 OPENING_MAX_BYTES: Final = 1_000_000
-"""Most bytes of a record with an open turn: with the reply added, it must stay readable."""
+"""Limit on a record with an open turn, so that the record stays readable with the reply added."""
 
 
 @frozen
@@ -49,11 +49,12 @@ class FrameInfo:
     """One stored frame, without its content.
 
     Attributes:
-        first, last: its revisions.
-        tag: what binds the frame after it to this one.
-        key_id: the master key it is sealed with.
-        size: in bytes, sealed.
-        messages: how many it holds.
+        first: the first revision that it spans.
+        last: the last one.
+        tag: the next frame is bound to it.
+        key_id: the id of the master key that it is sealed with.
+        size: its bytes, sealed.
+        messages: the number of messages in it.
     """
 
     first: int
@@ -80,10 +81,11 @@ class FrameChain:
 
     Attributes:
         frames: oldest first.
-        before: tag of the frame that precedes them, zeros if none does.
-        size_before: bytes of all frames that precede them.
-        oldest_key: key id of the oldest frame that was read, unsealed or not; no frame is sealed
-            with an older key. None if all were just written, or it has no valid header.
+        before: the tag of the frame that precedes them; ``NO_FRAME_BEFORE`` if none does.
+        size_before: the bytes of all frames that precede them.
+        oldest_key: the key id of the oldest frame that was read, even if it was not unsealed. No
+            frame is sealed with an older key. None if all frames were just written, or if that
+            frame has no valid header.
     """
 
     frames: tuple[FrameInfo, ...]
@@ -113,7 +115,7 @@ _NO_FRAMES: Final = FrameChain(frames=(), before=NO_FRAME_BEFORE, size_before=0,
 
 @frozen
 class Stored:
-    """A conversation, as far as it was loaded, and the frames that hold it."""
+    """A conversation, perhaps only its newest messages, and the frames that hold it."""
 
     conversation: Conversation
     chain: FrameChain
@@ -129,20 +131,20 @@ class UnsealedFrame:
 
 
 def unseal(frame: bytes, before: bytes, sealer: BoundSealer) -> UnsealedFrame:
-    """The frame that follows the one with the tag ``before``.
+    """The content of ``frame``, which follows the frame with the tag ``before``.
 
     Raises:
         UnsealError: it was changed or moved, or its key is not in the ring.
-        DecodeError: its content is of no known version.
+        DecodeError: its content is malformed, or of an unknown version.
     """
     content = decode_frame(sealer.unseal(frame, before=before))
     return UnsealedFrame(frame_info(frame, len(content.messages)), content, before)
 
 
 def assemble(session_id: SessionId, newest_first: Sequence[UnsealedFrame], oldest: bytes) -> Stored:
-    """The conversation of these neighbouring frames, which end with the last of the list.
+    """The conversation in these neighbouring frames, of which the first is the newest stored one.
 
-    ``oldest`` is the oldest frame that was read, still sealed.
+    ``oldest`` is the oldest frame that was read, sealed.
 
     Raises:
         UnsealError: the last frame has no head.
@@ -170,7 +172,7 @@ def _key_id_of(frame: bytes) -> bytes | None:
 
 
 def frame_info(frame: bytes, messages: int) -> FrameInfo:
-    """What a sealed frame shows without being unsealed; ``messages`` is how many it holds."""
+    """Describes a sealed frame by its header; ``messages`` is the number of messages in it."""
     header = header_of(frame)
     return FrameInfo(header.first, header.last, tag_of(frame), header.key_id, len(frame), messages)
 
@@ -180,8 +182,8 @@ class Write:
     """One commit: remove ``drop`` frames from the end, append ``frames``.
 
     Attributes:
-        expected: tag that the last stored frame must have; empty if nothing may be stored yet.
-        after: what is stored once it is carried out.
+        expected: the tag that the last stored frame must have; empty if nothing may be stored yet.
+        after: what is stored after the commit.
     """
 
     expected: bytes
@@ -198,9 +200,10 @@ def first_write(conversation: Conversation, sealer: BoundSealer) -> Write:
 def next_write(
     stored: Stored, changed: Conversation, sealer: BoundSealer, *, reseal_all: bool = False
 ) -> Write:
-    """How to store a changed conversation: frames that are still true are kept.
+    """How to store a changed conversation: frames whose messages are unchanged are kept.
 
-    ``reseal_all`` seals every frame again, with the newest key; ``stored`` must be whole.
+    ``reseal_all`` seals every frame again, with the newest key; it requires all frames in
+    ``stored``.
 
     Raises:
         ConversationTooLarge: the last turn does not fit one frame, or would not with its reply.
@@ -220,7 +223,13 @@ def next_write(
 
 @frozen
 class _Cut:
-    """How many frames are kept; how many revisions, and bytes at most, the one after them has."""
+    """Where a write begins.
+
+    Attributes:
+        kept: the number of frames that stay.
+        revisions: how many revisions the frame after them spans.
+        max_bytes: the size limit of its record.
+    """
 
     kept: int
     revisions: int
@@ -228,7 +237,7 @@ class _Cut:
 
 
 def _reusable_frames(stored: Stored, changed: Conversation) -> int:
-    """How many of the loaded frames are still true."""
+    """How many of the loaded frames the changed conversation can keep."""
     unchanged = _unchanged_messages(stored.conversation, changed)
     frames = stored.chain.frames
     kept = covered = 0
@@ -239,7 +248,7 @@ def _reusable_frames(stored: Stored, changed: Conversation) -> int:
         kept += 1
     before, after = stored.conversation.turn, changed.turn
     is_same_turn = (before and before.id) == (after and after.id)
-    # A turn is one frame, so what continues a turn replaces its frame.
+    # A turn is one frame, so a change that continues the turn replaces that frame.
     return min(kept, len(frames) - 1) if is_same_turn else kept
 
 

@@ -1,4 +1,4 @@
-"""Reading a conversation's frames from the newest backwards, in slices, as many as are needed."""
+"""Reads a conversation's frames in slices, from the newest backwards, as many as are needed."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -25,12 +25,12 @@ from domain.model.identifiers import SessionId
 from ports.errors import ConversationBusy, StoredStateUnreadable
 
 _SLICE: Final = 64
-"""Frames in one reply. One more is read with them, for the tag that the oldest follows."""
+"""Frames per slice. One more is read with them: the oldest frame is bound to its tag."""
 
 _ATTEMPTS: Final = 5
 
 StopReading = Callable[[Sequence[UnsealedFrame]], bool]
-"""Whether the frames unsealed so far, newest first, are enough."""
+"""Returns whether the frames unsealed so far, newest first, are enough."""
 
 
 class ConcurrentWrite(Exception):
@@ -51,7 +51,7 @@ class FrameReader:
 
         Raises:
             ConversationNotFound: nothing is stored, or it is another owner's.
-            StoredStateUnreadable: a frame does not open.
+            StoredStateUnreadable: a frame cannot be unsealed or decoded.
             ConversationBusy: other writers changed it during every attempt.
             StoreUnavailable: Redis did not answer.
         """
@@ -74,16 +74,22 @@ class FrameReader:
         """
         return await self._slice(1)
 
-    async def _slice(self, newest: int) -> list[bytes]:
-        """At most 65 frames, up to the ``newest``-th from the end."""
+    async def _slice(self, last: int) -> list[bytes]:
+        """At most 65 frames, oldest first; the last of them is the ``last``-newest one stored."""
         key = state_key(self._session_id)
         frames: list[bytes] = await self._client.call_idempotent(
-            "load", "LRANGE", key, -newest - _SLICE, -newest
+            "load", "LRANGE", key, -last - _SLICE, -last
         )
         return frames
 
     async def _read_backwards(self, is_enough: StopReading) -> tuple[list[UnsealedFrame], bytes]:
-        """The frames that are enough, newest first, and the oldest that was read, sealed."""
+        """The unsealed frames, newest first, and the oldest frame that was read, sealed.
+
+        Raises:
+            ConversationNotFound: nothing is stored, or it is another owner's.
+            ConcurrentWrite: the frames changed between two slices.
+            UnsealError, DecodeError: a frame cannot be unsealed or decoded.
+        """
         frames = await self.newest()
         if all(self._sealer.ownership(frame) is Ownership.OTHER for frame in frames):
             raise ConversationNotFound
@@ -103,7 +109,7 @@ class FrameReader:
 
 
 def all_frames(_: Sequence[UnsealedFrame]) -> bool:
-    """Reads all frames: they are never enough."""
+    """Never enough: reads all frames."""
     return False
 
 
@@ -115,7 +121,7 @@ def newest_messages(count: int | None) -> StopReading:
 
 
 def enough_to_write(last: int | None) -> StopReading:
-    """Enough for ``last`` messages, and to see whether eight frames are to be merged."""
+    """Enough for ``last`` messages, and to decide whether eight frames must be merged."""
     has_messages = newest_messages(last)
 
     def is_enough(frames: Sequence[UnsealedFrame]) -> bool:

@@ -1,10 +1,10 @@
-"""The keys in Redis, and the scripts that write and read them, each in one step.
+"""The keys in Redis, and the scripts that read and write them atomically.
 
     conversation:state:<sessionId>            list    sealed frames       24 h after the last turn
     {conversation:state:<sessionId>}:turn     stream  sealed log entries  10 min; 60 s after the end
 
 Only the part between the braces is hashed, so in a cluster both keys of a conversation are in one
-slot. The only other key is one that a readiness check writes and deletes in the same script.
+slot. The only other key is written and deleted by the script of the readiness check.
 
 Tags serve as versions: the last 16 bytes of the last frame change with every write.
 """
@@ -125,7 +125,7 @@ APPEND: Final = _script(
     _HEAD
     + """
 -- KEYS: log. ARGV: turn id, ttl in ms, number of the piece before these, number of the last one
--- or '' for a sign of life, entry
+-- or '' for a heartbeat, entry
 if ended then return 'SUPERSEDED' end
 -- A server that restarted without its latest entries: add nothing after the gap.
 if count < tonumber(ARGV[3]) then return 'BEHIND' end

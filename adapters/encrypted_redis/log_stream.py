@@ -37,11 +37,11 @@ from ports.errors import StoredStateUnreadable, TurnLogNotFound
 from ports.turn_log import Batch
 
 END_NUMBER: Final = 2**64 - 1
-"""The highest number an entry id can have: Redis accepts no later entry of the turn after it."""
+"""The highest number of an entry id, so Redis accepts no entry of the turn after the end."""
 
 
 class LogWriter:
-    """Writes one turn's log. Its replies are the words of the scripts in ``keys_and_scripts``."""
+    """Writes one turn's log. Returns the replies of the scripts in ``keys_and_scripts``."""
 
     def __init__(
         self, client: RedisClient, sealer: Sealer, ref: ConversationRef, turn: Turn
@@ -55,11 +55,11 @@ class LogWriter:
 
     @property
     def is_crowded(self) -> bool:
-        """Whether half of the connection's bound is used, so that entries should wait."""
+        """Whether half of the connection's bound is used up; entries should then wait."""
         return self._client.is_crowded
 
     def head(self) -> tuple[str, str, bytes, int]:
-        """What SPLICE and REOPEN need: turn id, entry id, sealed head, ttl in milliseconds."""
+        """The arguments of SPLICE and REOPEN: turn id, entry id, sealed head, ttl in ms."""
         entry_id = f"{self.turn.number}-0"
         return self.turn.id, entry_id, self._entries.head(), milliseconds(RUNNING_TTL)
 
@@ -151,7 +151,7 @@ class LogReader:
 
         Raises:
             TurnLogNotFound: this turn has no log, or it is another owner's.
-            StoredStateUnreadable: an entry does not open, or one before it is missing.
+            StoredStateUnreadable: an entry cannot be unsealed or decoded, or an entry is missing.
             StoreUnavailable: Redis did not answer.
         """
         reply = await self._client.run_script(
@@ -167,7 +167,7 @@ class LogReader:
         try:
             return _log_of(reply, EntrySealer(self._sealer, turn_ref), after)
         except (ValueError, LookupError, TypeError) as error:
-            # Its fields are not as we write them.
+            # The fields of an entry are not those that we write.
             raise StoredStateUnreadable from error
 
 
@@ -188,7 +188,7 @@ def _in_order(pieces: Iterable[NumberedPiece], after: int) -> Iterator[NumberedP
     """Each piece after ``after`` once: batches whose reply was lost are sent again."""
     for piece in pieces:
         if piece.number > after + 1:
-            # The writer fills a gap before it adds anything after it, so this one was made.
+            # Our writer never leaves a gap, so an entry was removed or replaced.
             raise StoredStateUnreadable
         if piece.number > after:
             after = piece.number
@@ -210,7 +210,7 @@ class EntrySealer:
         self._turn = bytes.fromhex(turn_ref.turn_id)
 
     def head(self) -> bytes:
-        """The entry that opens a log: it has no content and shows whose log it is."""
+        """The entry that opens a log. It has no content; its owner tag shows whose log it is."""
         return self._seal(0, b"")
 
     def entry(

@@ -8,15 +8,15 @@ order, so each reply belongs to the oldest command without one. The rules:
 - When a connection ends, commands that were sent fail with ``OutcomeUnknown``, the others with
   ``NotSent``.
 - A caller that is cancelled abandons its reply; the command is still carried out.
-- At most 1,024 commands or 8 MB wait for replies. More fail at once.
-- One PING per second checks that the server answers; ``healthy_for`` says for how long it has.
-- A lost connection is replaced, ``min(n * 50 ms, 2 s)`` after the n-th failure. Commands wait for
+- At most 1,024 commands or 8 MB wait for replies. Further ones fail at once.
+- One PING per second checks that the server answers; ``healthy_for`` is how long it has.
+- A lost connection is replaced ``min(n * 50 ms, 2 s)`` after the n-th failure. Commands wait for
   the new one; after two seconds without a connection, new commands fail at once.
 
-Only public methods of redis-py's ``Connection`` are used, without its retries, timeouts and
-notifications: its pool lends a connection to one caller at a time, and its single-connection
-client serves one caller after the other. hiredis packs the commands, because packing them with
-redis-py took half of the time.
+redis-py's own clients do not fit: its pool lends a connection to one caller at a time, and its
+single-connection client serves one caller after the other. So this class uses only public methods
+of redis-py's ``Connection``, without its retries, timeouts and notifications. hiredis packs the
+commands, because packing them with redis-py took half of the time.
 """
 
 import asyncio
@@ -45,12 +45,12 @@ _PING_EVERY: Final = timedelta(seconds=1)
 
 
 class Multiplexer:
-    """The shared connection: ``run`` keeps it open. To be created inside a running event loop."""
+    """The shared connection. ``run`` keeps it open. Create it inside a running event loop."""
 
     def __init__(
         self, new_connection: Callable[[], AbstractConnection], bounds: Bounds, clock: Clock
     ) -> None:
-        """``new_connection`` returns one that is not yet connected; ``clock`` times pauses."""
+        """``new_connection`` returns an unconnected connection; ``clock`` times the pauses."""
         self._new_connection = new_connection
         self._clock = clock
         self._timeout = bounds.timeout.total_seconds()
@@ -80,8 +80,8 @@ class Multiplexer:
         """Send a command; returns the future of its reply.
 
         Raises:
-            NotSent: at once, if too many commands wait, if there has been no connection for as
-                long as a command may take, or after ``close``.
+            NotSent: too many commands are waiting, there has been no connection for two seconds,
+                or ``close`` was called.
 
         The future raises:
             NotSent, OutcomeUnknown: no reply came.
@@ -108,7 +108,7 @@ class Multiplexer:
                     await connection.connect()  # type: ignore[no-untyped-call]
                 failures, self._lost_at = 0, None
                 await self._serve(connection)
-            except Exception as error:  # noqa: BLE001 - whatever it was, no caller may wait for ever
+            except Exception as error:  # noqa: BLE001 - any error must fail the calls that wait
                 failures += 1
                 self._lose(error)
             finally:
@@ -119,11 +119,11 @@ class Multiplexer:
             await self._clock.sleep(pause_after(failures))
 
     def reconnect(self) -> None:
-        """Replace the connection: the host name may lead to another server by now."""
+        """Replace the connection: by now the host name may point to another server."""
         self._is_dead.set()
 
     def close(self) -> None:
-        """Accept no more commands, and fail those that wait."""
+        """Reject new commands, and fail those that wait."""
         self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -152,7 +152,7 @@ class Multiplexer:
             await asyncio.gather(*tasks, return_exceptions=True)
         for task in done:
             task.result()
-        raise ConnectionAbortedError("replies were too late, or it is to be replaced")
+        raise ConnectionAbortedError("replies were too late, or a reconnect was requested")
 
     async def _write(self, connection: AbstractConnection) -> None:
         while True:
@@ -173,24 +173,23 @@ class Multiplexer:
             await self._clock.sleep(_PING_EVERY)
 
     async def _read(self, connection: AbstractConnection) -> None:
-        read, answer = connection.read_response, self._queue.answer
         while True:
             error: RedisError | None = None
             reply: Any = None
             try:
-                reply = await read(
+                reply = await connection.read_response(
                     disable_decoding=True, timeout=math.inf, disconnect_on_error=False
                 )
             except (ResponseError, BusyLoadingError, AuthenticationError) as caught:
                 error = caught
-            answer(reply, error)
+            self._queue.answer(reply, error)
 
     def _expire_by(self, moment: float) -> None:
         """Expire commands at ``moment`` at the latest."""
         if self._timer is not None:
             if self._timer.when() <= moment:
                 return
-            # It was set for the grace of a late reply, which is further off.
+            # That timer is for the end of a grace period, which is later.
             self._timer.cancel()
         self._timer = self._loop.call_at(moment, self._expire)
 

@@ -11,7 +11,7 @@ class RedisReadiness:
     """
 
     def __init__(self, client: RedisClient) -> None:
-        """Checks the connection that the store and the log use."""
+        """``client`` is the one that the store and the log use."""
         self._client = client
 
     async def check(self) -> None:

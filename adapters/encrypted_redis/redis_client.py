@@ -1,4 +1,4 @@
-"""Redis commands and scripts: which are repeated, and what their failures mean to callers."""
+"""Sends commands and scripts to Redis: retries the safe ones, and translates the errors."""
 
 from datetime import timedelta
 from typing import Any, Final
@@ -8,7 +8,7 @@ from redis.exceptions import NoScriptError, RedisError
 from adapters.encrypted_redis.command_queue import Argument, ConnectionTrouble
 from adapters.encrypted_redis.keys_and_scripts import Script
 from adapters.encrypted_redis.multiplexer import Multiplexer
-from adapters.encrypted_redis.redis_errors import READONLY, may_pass, pause_after, reason_of
+from adapters.encrypted_redis.redis_errors import READONLY, is_transient, pause_after, reason_of
 from ports.clock import Clock
 from ports.errors import StoredStateUnreadable, StoreUnavailable
 from ports.telemetry import Telemetry
@@ -32,44 +32,44 @@ class RedisClient:
 
     @property
     def is_crowded(self) -> bool:
-        """Whether half of the connection's bound is used up, so that less urgent commands wait."""
+        """Whether half of the connection's bound is used up; non-urgent commands should wait."""
         return self._connection.is_crowded
 
-    async def call_idempotent(self, doing: str, *arguments: Argument) -> Any:
+    async def call_idempotent(self, operation: str, *arguments: Argument) -> Any:
         """The reply to a command that may be carried out twice: a read, a delete, an exact commit.
 
         Raises:
-            StoreUnavailable: no attempt got a reply other than an error.
+            StoreUnavailable: every attempt got an error reply, or none.
             StoredStateUnreadable: the key holds a value of another type.
         """
         for attempt in range(1, _ATTEMPTS):
             try:
                 return await self._connection.call(*arguments)
             except (ConnectionTrouble, RedisError) as error:
-                if not may_pass(error):
-                    raise self._translated(doing, error) from error
+                if not is_transient(error):
+                    raise self._translated(operation, error) from error
                 self._reconnect_if_readonly(error)
             await self._clock.sleep(pause_after(attempt))
-        return await self.call_once(doing, *arguments)
+        return await self.call_once(operation, *arguments)
 
-    async def call_once(self, doing: str, *arguments: Argument) -> Any:
+    async def call_once(self, operation: str, *arguments: Argument) -> Any:
         """The reply to a command that is sent once.
 
         Raises:
-            StoreUnavailable: there was no reply other than an error.
+            StoreUnavailable: there was an error reply, or none.
             StoredStateUnreadable: the key holds a value of another type.
         """
         try:
             return await self._connection.call(*arguments)
         except (ConnectionTrouble, RedisError) as error:
             self._reconnect_if_readonly(error)
-            raise self._translated(doing, error) from error
+            raise self._translated(operation, error) from error
 
     async def query_if_allowed(self, *arguments: Argument) -> Any:
-        """The reply to a command that our user may not be allowed; None if it is refused.
+        """The reply to a command that our Redis user may lack permission for; None if it fails.
 
         Raises:
-            StoreUnavailable: there was no reply at all.
+            StoreUnavailable: there was no reply.
         """
         try:
             return await self._connection.call(*arguments)
@@ -79,32 +79,39 @@ class RedisClient:
             raise self._translated("ask", error) from error
 
     async def run_script(
-        self, doing: str, script: Script, keys: tuple[str, ...], *arguments: Argument, repeat: bool
+        self,
+        operation: str,
+        script: Script,
+        keys: tuple[str, ...],
+        *arguments: Argument,
+        repeat: bool,
     ) -> Any:
         """What the script returned; its text is sent if the server does not know its digest.
 
-        ``repeat`` says whether it may be carried out twice.
+        ``repeat`` allows running the script twice.
 
         Raises:
-            StoreUnavailable: there was no reply other than an error.
+            StoreUnavailable: there was an error reply, or none.
             StoredStateUnreadable: a key holds a value of another type.
         """
         send = self.call_idempotent if repeat else self.call_once
         try:
-            return await send(doing, "EVALSHA", script.digest, len(keys), *keys, *arguments)
+            return await send(operation, "EVALSHA", script.digest, len(keys), *keys, *arguments)
         except StoreUnavailable as error:
             if not isinstance(error.__cause__, NoScriptError):
                 raise
-        return await send(doing, "EVAL", script.text, len(keys), *keys, *arguments)
+        return await send(operation, "EVAL", script.text, len(keys), *keys, *arguments)
 
     def _reconnect_if_readonly(self, error: Exception) -> None:
         if reason_of(error) == READONLY:
             self._connection.reconnect()
 
-    def _translated(self, doing: str, error: Exception) -> StoreUnavailable | StoredStateUnreadable:
+    def _translated(
+        self, operation: str, error: Exception
+    ) -> StoreUnavailable | StoredStateUnreadable:
         reason = reason_of(error)
         if reason == "WRONGTYPE":
             return StoredStateUnreadable()
         if reason != "NOSCRIPT":
-            self._telemetry.emit("store.unavailable", doing=doing, reason=reason)
-        return StoreUnavailable(doing)
+            self._telemetry.emit("store.unavailable", doing=operation, reason=reason)
+        return StoreUnavailable(operation)

@@ -1,9 +1,9 @@
-"""What the errors that Redis replies with mean, and which of them may pass.
+"""The errors that Redis replies with: their meaning, and which of them are transient.
 
 LOADING, MASTERDOWN, CLUSTERDOWN, TRYAGAIN   not ready yet: retried
 READONLY                                     it is now a replica: retried on a new connection
 BUSY                                         a script is running for too long: retried
-OOM, MISCONF                                 it accepts no writes: full, or cannot persist
+OOM, MISCONF                                 it accepts no writes: it is full, or cannot persist
 NOPERM, NOAUTH, WRONGPASS                    the operator must fix the user or its password
 WRONGTYPE                                    the key holds a value of another type
 NOSCRIPT                                     the script's text must be sent
@@ -22,20 +22,20 @@ from redis.exceptions import (
 from adapters.encrypted_redis.command_queue import ConnectionTrouble
 
 READONLY: Final = "READONLY"
-_PASSING: Final = ("LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", READONLY, "BUSY")
-_LASTING: Final = ("OOM", "MISCONF", "NOPERM", "NOAUTH", "WRONGPASS", "WRONGTYPE", "NOSCRIPT")
+_TRANSIENT: Final = ("LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", READONLY, "BUSY")
+_PERMANENT: Final = ("OOM", "MISCONF", "NOPERM", "NOAUTH", "WRONGPASS", "WRONGTYPE", "NOSCRIPT")
 
 _PAUSE_STEP: Final = timedelta(milliseconds=50)
 _LONGEST_PAUSE: Final = timedelta(seconds=2)
 
 
 def pause_after(failures: int) -> timedelta:
-    """How long to wait before the next attempt."""
+    """How long to wait after this many failures in a row."""
     return min(failures * _PAUSE_STEP, _LONGEST_PAUSE)
 
 
 def reason_of(error: BaseException) -> str:
-    """The code of an error reply, or the exception's type; never more of its text."""
+    """The code of an error reply, or the name of the exception's type; no other text of it."""
     if isinstance(error, BusyLoadingError):
         return "LOADING"
     if isinstance(error, NoPermissionError):
@@ -47,9 +47,9 @@ def reason_of(error: BaseException) -> str:
     return type(error).__name__
 
 
-def may_pass(error: Exception) -> bool:
+def is_transient(error: Exception) -> bool:
     """Whether the same command may succeed a moment later."""
-    return isinstance(error, ConnectionTrouble) or reason_of(error) in _PASSING
+    return isinstance(error, ConnectionTrouble) or reason_of(error) in _TRANSIENT
 
 
 def _first_word(error: ResponseError) -> str:
@@ -66,4 +66,4 @@ def _first_word(error: ResponseError) -> str:
     if name in codes:
         return codes[name]
     word = str(error).partition(" ")[0]
-    return word if word in (*_PASSING, *_LASTING) else "refused"
+    return word if word in (*_TRANSIENT, *_PERMANENT) else "refused"

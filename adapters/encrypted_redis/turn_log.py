@@ -10,10 +10,10 @@ followers in this process get each piece at once, and Redis gets the pieces in b
     100 ms have passed                        in flight   the next batch goes on waiting
     Redis replies                                         idle, or scheduled
 
-A batch is due 100 ms after the one before, or when it has 256 bytes of text; a sign of life, which
-is an append without pieces, is due at once. A batch that could not be sent is not due before its
-100 ms, so that it is not sealed again for every piece. While half of the connection's bound is used
-up, no batch is sent: the store's writes go first.
+A batch is due 100 ms after the previous one, or once it has 256 bytes of text. A heartbeat, that is
+an append without pieces, is due at once. After a failure the next batch waits the full 100 ms, so
+that it is not sealed again for every piece. While half of the connection's bound is used up, no
+batch is sent, because the store's writes are more urgent.
 """
 
 import asyncio
@@ -49,9 +49,9 @@ _LONGEST_PAUSE: Final = timedelta(milliseconds=320)
 
 @frozen(kw_only=True)
 class Batching:
-    """How long, and up to how many bytes of text, pieces wait in memory before Redis gets them."""
+    """How long pieces wait in memory before Redis gets them, and up to how many bytes of text."""
 
-    within: timedelta = timedelta(milliseconds=100)
+    max_delay: timedelta = timedelta(milliseconds=100)
     max_bytes: int = 256
 
 
@@ -61,17 +61,17 @@ class LocalTurn:
 
     Attributes:
         writer: writes its log in Redis.
-        alive_at: when it last got pieces or a sign of life, by the monotonic clock.
-        on_close: called when this turn has ended, or Redis no longer accepts its pieces.
-        pieces: all of them, numbered from 1.
-        end: None until the turn has ended.
-        sent: how many of the pieces Redis has.
-        sent_at: when the last batch was sent, by the monotonic clock; None before the first.
-        has_failed: whether Redis has not replied to the last batch.
-        result: the latest result that Redis returned.
-        scheduled: sends the next batch when it is due; None if none is scheduled.
-        in_flight: the last batch that was sent; it may be done. None before the first.
-        changed: set, and replaced, whenever followers should look again.
+        alive_at: when it last got pieces or a heartbeat, by the monotonic clock.
+        _on_close: called when this turn has ended, or Redis no longer accepts its pieces.
+        _pieces: all of them, numbered from 1.
+        _end: None until the turn has ended.
+        _sent: how many of the pieces Redis has.
+        _sent_at: when the last batch was sent, by the monotonic clock; None before the first.
+        _has_failed: whether the last batch got no reply, or has none yet.
+        _result: the latest result that Redis returned.
+        _scheduled: sends the next batch when it is due; None if none is scheduled.
+        _in_flight: the last batch that was sent; it may be done. None before the first.
+        _changed: set, and replaced by a new event, whenever followers have something to read.
     """
 
     writer: LogWriter = field(repr=False)
@@ -99,8 +99,8 @@ class LocalTurn:
             self._schedule()
             return self._result
         flush = self._start_flush()
-        # A slow Redis delays no writer: it gets this result with its next append.
-        done, _ = await asyncio.wait([flush], timeout=self._batching.within.total_seconds())
+        # Do not wait longer for a slow Redis: the writer gets this result with its next append.
+        done, _ = await asyncio.wait([flush], timeout=self._batching.max_delay.total_seconds())
         return flush.result() if done else self._result
 
     async def end(self, end: TurnEnd) -> None:
@@ -116,9 +116,9 @@ class LocalTurn:
             self.close()
 
     async def read(self, after: int, wait: timedelta) -> Batch:
-        """The pieces after piece ``after`` and the end; empty if none came within ``wait``.
+        """The pieces after piece ``after`` and the end; empty if nothing came within ``wait``.
 
-        May return an empty batch earlier, when this turn was closed.
+        Returns an empty batch early if the turn is closed meanwhile.
         """
         batch = self.batch_after(after)
         if batch.is_empty and wait > timedelta():
@@ -132,13 +132,13 @@ class LocalTurn:
         """The pieces after piece ``after``, and the end if there is one."""
         return Batch(pieces=self._pieces[after:], end=self._end)
 
-    def is_over(self, now: timedelta) -> bool:
-        """Whether nothing was sent for as long as Redis keeps its log."""
+    def has_expired(self, now: timedelta) -> bool:
+        """Whether nothing was sent for so long that Redis has deleted the log."""
         last = self.alive_at if self._sent_at is None else self._sent_at
         return now - last >= RUNNING_TTL
 
     def close(self) -> None:
-        """Schedule no more batches, and let followers look for the turn in Redis."""
+        """Stop sending batches; followers read the turn from Redis from now on."""
         self._cancel_scheduled()
         self._on_close(self)
         self._wake_followers()
@@ -149,7 +149,7 @@ class LocalTurn:
         return self._in_flight is not None and not self._in_flight.done()
 
     async def wait_idle(self) -> None:
-        """Return when no batch is in flight."""
+        """Wait until no batch is in flight."""
         while self._in_flight is not None and not self._in_flight.done():
             await asyncio.wait([self._in_flight])
 
@@ -164,15 +164,15 @@ class LocalTurn:
         self._changed = asyncio.Event()
 
     def _is_due(self, now: timedelta) -> bool:
-        if self._sent_at is None or now - self._sent_at >= self._batching.within:
+        if self._sent_at is None or now - self._sent_at >= self._batching.max_delay:
             return True
         return not self._has_failed and self._is_full()
 
     def _is_full(self) -> bool:
-        room = self._batching.max_bytes
+        size = 0
         for numbered in self._pieces[self._sent :]:
-            room -= piece_bytes(numbered.piece)
-            if room <= 0:
+            size += piece_bytes(numbered.piece)
+            if size >= self._batching.max_bytes:
                 return True
         return False
 
@@ -186,11 +186,11 @@ class LocalTurn:
             self._scheduled = None
 
     async def _flush_later(self) -> None:
-        await self._clock.sleep(self._batching.within)
+        await self._clock.sleep(self._batching.max_delay)
         # Don't queue a second batch while Redis still owes a reply to the first.
         await self.wait_idle()
         while self.writer.is_crowded:
-            await self._clock.sleep(self._batching.within)
+            await self._clock.sleep(self._batching.max_delay)
         self._scheduled = None
         # The writer gets the result with its next append.
         self._start_flush()
@@ -202,7 +202,7 @@ class LocalTurn:
         return self._in_flight
 
     async def _flush(self) -> AppendResult:
-        """Send the pieces that Redis does not have, or a sign of life if it has all."""
+        """Send the pieces that Redis does not have, or a heartbeat if it has them all."""
         reply = await self._send_unsent()
         if reply == _BEHIND:
             # Redis restarted without its latest entries, so it gets all pieces again.
@@ -223,7 +223,7 @@ class LocalTurn:
 
 
 def _retrieve_exception(flush: "asyncio.Task[AppendResult]") -> None:
-    """Keep asyncio from reporting a failure that no writer waited for."""
+    """Prevents asyncio from logging a failure that no writer waited for."""
     if not flush.cancelled():
         flush.exception()
 
@@ -234,7 +234,7 @@ class RedisTurnLog:
     def __init__(
         self, *, client: RedisClient, sealer: Sealer, clock: Clock, batching: Batching
     ) -> None:
-        """``clock`` times batches, and pauses between two reads of another process's turn."""
+        """``clock`` times the batches, and the pauses between reads of another process's turn."""
         self._client = client
         self._sealer = sealer
         self._clock = clock
@@ -247,23 +247,23 @@ class RedisTurnLog:
         return LogWriter(self._client, self._sealer, ref, turn)
 
     def add_local(self, writer: LogWriter) -> None:
-        """Keep this turn's pieces in memory: Redis has opened its log for this process."""
+        """Keep this turn's pieces in memory from now on; this process has just opened its log."""
         session_id = writer.ref.session_id
         self.drop_local(session_id)
         now = self._clock.monotonic()
         oldest = next(iter(self._local_turns.values()), None)
-        if oldest is not None and oldest.is_over(now):
+        if oldest is not None and oldest.has_expired(now):
             oldest.close()
         self._local_turns[session_id] = LocalTurn(
             writer=writer,
             alive_at=now,
             clock=self._clock,
             batching=self._batching,
-            on_close=self._forget,
+            on_close=self._remove,
         )
 
     def drop_local(self, session_id: SessionId) -> None:
-        """Keep nothing of this conversation's turn in memory; its followers look in Redis."""
+        """Drop this conversation's turn from memory; its followers read from Redis from now on."""
         local = self._local_turns.get(session_id)
         if local is not None:
             local.close()
@@ -338,14 +338,14 @@ class RedisTurnLog:
             return None
         if local.writer.turn.id != turn_id or local.writer.ref.owner != ref.owner:
             return None
-        if not local.is_over(self._clock.monotonic()):
+        if not local.has_expired(self._clock.monotonic()):
             return local
-        # By now Redis has deleted its log.
+        # Redis has deleted its log.
         local.close()
         return None
 
-    def _forget(self, local: LocalTurn) -> None:
-        # By now a newer turn of the conversation may have taken its place.
+    def _remove(self, local: LocalTurn) -> None:
+        # By now the entry may be a newer turn of the conversation.
         session_id = local.writer.ref.session_id
         if self._local_turns.get(session_id) is local:
             del self._local_turns[session_id]

@@ -25,7 +25,7 @@ _PSEUDONYM_DIGITS: Final = 16
 
 
 class SealedClientKeys:
-    """Client keys under a ring of master keys: the first issues them, all authenticate them."""
+    """Client keys under a ring of master keys: the first key issues them, all authenticate them."""
 
     def __init__(self, *, ring: KeyRing, random_bytes: Callable[[int], bytes]) -> None:
         """``random_bytes(n)`` returns n bytes that cannot be guessed."""
@@ -34,7 +34,7 @@ class SealedClientKeys:
 
     def issue(self) -> str:
         """See ``ports.client_keys.ClientKeys.issue``."""
-        return _encoded(self._random_bytes(OWNER_SECRET_BYTES), self._ring.first)
+        return _encode(self._random_bytes(OWNER_SECRET_BYTES), self._ring.first)
 
     def authenticate(self, client_key: str) -> Caller:
         """See ``ports.client_keys.ClientKeys.authenticate``."""
@@ -42,7 +42,7 @@ class SealedClientKeys:
         newest = self._ring.first
         for key in self._ring:
             if hmac.compare_digest(mac, _mac(secret, key)):
-                reissued_key = None if key is newest else _encoded(secret, newest)
+                reissued_key = None if key is newest else _encode(secret, newest)
                 return Caller(owner=Owner(secret=secret), reissued_key=reissued_key)
         raise ClientKeyInvalid
 
@@ -64,7 +64,7 @@ def _mac(secret: bytes, key: MasterKey) -> bytes:
     return hmac.digest(key.auth, b"client key" + secret, "sha256")[:_MAC_BYTES]
 
 
-def _encoded(secret: bytes, key: MasterKey) -> str:
+def _encode(secret: bytes, key: MasterKey) -> str:
     return _PREFIX + base64.urlsafe_b64encode(secret + _mac(secret, key)).decode()
 
 
@@ -77,7 +77,7 @@ def _decode(client_key: str) -> tuple[bytes, bytes]:
         # The cause contains the key.
         raise ClientKeyInvalid from None
     if base64.urlsafe_b64encode(raw).decode() != client_key[len(_PREFIX) :]:
-        raise ClientKeyInvalid  # Another encoding of the same bytes.
+        raise ClientKeyInvalid  # It is another encoding of the same bytes.
     return raw[:OWNER_SECRET_BYTES], raw[OWNER_SECRET_BYTES:]
 
 

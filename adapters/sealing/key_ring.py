@@ -34,12 +34,12 @@ class MasterKey:
     """The sub-keys of one master key.
 
     Attributes:
-        label: for people only.
-        key_id: 4 bytes that name the key in the frames it sealed.
-        auth: for client keys.
-        owner: for owner tags.
+        label: the operator's name for the key.
+        key_id: 4 bytes that name the key in the frames that it sealed.
+        auth: signs client keys.
+        owner: computes owner tags.
         record: the operator's half of every record key.
-        limits: for pseudonyms of addresses and session ids.
+        limits: computes pseudonyms of addresses and session ids.
     """
 
     label: str
@@ -51,7 +51,7 @@ class MasterKey:
 
     @classmethod
     def expanded(cls, label: str, master_key: bytes) -> "MasterKey":
-        """Derive the sub-keys of ``master_key``, which itself is not kept."""
+        """The sub-keys derived from ``master_key``, which itself is not kept."""
         digest = hashlib.sha256(b"privity key id" + master_key).digest()
         return cls(
             label=label,
@@ -76,15 +76,15 @@ class KeyRing:
 
     @classmethod
     def parse(cls, text: str) -> "KeyRing":
-        """The ring in the text of PRIVITY_KEYS.
+        """The ring that the value of PRIVITY_KEYS describes.
 
         Raises:
-            KeyRingProblem: there is no key, or a label or a key is invalid.
+            KeyRingProblem: there is no key, or a label or a key is invalid or not unique.
         """
         entries = [entry.strip() for entry in text.split(",") if entry.strip()]
         if not entries:
             raise KeyRingProblem("PRIVITY_KEYS contains no key.")
-        keys = tuple(_parsed(entry) for entry in entries)
+        keys = tuple(_parse_entry(entry) for entry in entries)
         _require_distinct("label", [key.label for key in keys], keys)
         _require_distinct("key", [key.key_id for key in keys], keys)
         return cls(keys)
@@ -108,7 +108,7 @@ def new_master_key(random_bytes: Callable[[int], bytes]) -> str:
     return base64.b64encode(random_bytes(KEY_BYTES)).decode()
 
 
-def _parsed(entry: str) -> MasterKey:
+def _parse_entry(entry: str) -> MasterKey:
     label, colon, encoded = entry.partition(":")
     if not colon or not _LABEL.fullmatch(label):
         # The entry may be a key without a label, so no part of it is shown.
@@ -116,7 +116,7 @@ def _parsed(entry: str) -> MasterKey:
             "PRIVITY_KEYS: each entry is label:base64, and a label has "
             "1 to 32 characters of A-Za-z0-9_.-"
         )
-    master_key = _decoded(label, encoded.strip())
+    master_key = _decode_key(label, encoded.strip())
     if len(master_key) != KEY_BYTES:
         raise KeyRingProblem(f"PRIVITY_KEYS: the key {label!r} must have {KEY_BYTES} bytes.")
     if len(set(master_key)) == 1:
@@ -124,7 +124,7 @@ def _parsed(entry: str) -> MasterKey:
     return MasterKey.expanded(label, master_key)
 
 
-def _decoded(label: str, encoded: str) -> bytes:
+def _decode_key(label: str, encoded: str) -> bytes:
     standard = encoded.replace("-", "+").replace("_", "/").rstrip("=")
     try:
         return base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)

@@ -14,7 +14,7 @@
 
 Numbers are big-endian, the session id is the 16 bytes of its UUID, the kind has 5 bytes; every
 input has a fixed length. So a frame can be unsealed only for its owner, in its conversation, as its
-kind and directly after the frame it was sealed after. Log entries are bound to their place in the
+kind, and directly after the frame that preceded it. Log entries are bound to their position in the
 log (turn id and entry id) instead of the tag of the frame before.
 """
 
@@ -45,7 +45,7 @@ _MIN_BYTES: Final = _HEADER.size + _NONCE_BYTES + TAG_BYTES
 
 
 class RecordKind(Enum):
-    """What a record belongs to; records of different kinds have unrelated keys."""
+    """What a record belongs to; each kind has keys of its own."""
 
     STATE = b"state"
     TURN = b"turn\0"
@@ -78,7 +78,7 @@ class Sealer:
     """Seals under the first key of a ring, unseals under all of them."""
 
     def __init__(self, *, ring: KeyRing, random_bytes: Callable[[int], bytes]) -> None:
-        """``random_bytes(n)`` returns n random bytes; they must never repeat."""
+        """``random_bytes(n)`` returns n random bytes, for nonces, which must never repeat."""
         self.ring = ring
         self.random_bytes = random_bytes
 
@@ -88,7 +88,7 @@ class Sealer:
         return self.ring.first.key_id
 
     def bound(self, owner: Owner, kind: RecordKind, session_id: SessionId) -> "BoundSealer":
-        """The sealer for one owner's records of one kind and session."""
+        """The sealer for one owner's records of one kind in one session."""
         return BoundSealer(self, owner, kind, UUID(session_id).bytes)
 
 
@@ -107,7 +107,7 @@ class BoundSealer:
     def seal(self, record: bytes, *, span: tuple[int, int], before: bytes) -> bytes:
         """Seal ``record`` as a frame; ``span`` is its first and last revision.
 
-        ``before`` is the tag of the frame before, ``NO_FRAME_BEFORE``, or a log entry's place.
+        ``before`` is the tag of the frame before, ``NO_FRAME_BEFORE``, or a log entry's position.
         """
         key = self._sealer.ring.first
         header = _HEADER.pack(_VERSION, key.key_id, self._owner_tag(key), *span)
@@ -133,7 +133,7 @@ class BoundSealer:
             raise UnsealError("it was changed, moved or sealed for another owner") from error
 
     def ownership(self, frame: bytes) -> Ownership:
-        """Whose frame it claims to be; only unsealing proves it."""
+        """Whose frame it is by its owner tag; only unsealing proves it."""
         try:
             header = header_of(frame)
         except UnsealError:
@@ -178,5 +178,5 @@ def header_of(frame: bytes) -> Header:
 
 
 def tag_of(frame: bytes) -> bytes:
-    """The tag of a frame, which the next frame is sealed with."""
+    """The tag of a frame, to which the next frame is bound."""
     return frame[-TAG_BYTES:]

@@ -77,11 +77,11 @@ class TaskTurnRunner:
         if turn_id in self._running:
             self._running[turn_id][1].wake()
 
-    def accepts_turns(self) -> bool:
+    def accepts_new_turns(self) -> bool:
         """Whether new turns are accepted."""
         return not self._draining
 
-    def refuse_turns(self) -> None:
+    def refuse_new_turns(self) -> None:
         """Accept no new turns from now on."""
         self._draining = True
 
@@ -91,7 +91,7 @@ class TaskTurnRunner:
         An interrupted turn has ``interrupt_grace`` to store its pieces. A turn that still runs
         after that is left open; the next writer settles it.
         """
-        self.refuse_turns()
+        self.refuse_new_turns()
         await self._wait(grace)
         for _, signals in self._running.values():
             signals.shut_down()

@@ -13,25 +13,6 @@ from attrs import frozen
 
 from adapters.language_model.sse_reader import SseReader
 
-
-@frozen(kw_only=True)
-class ServerEvent:
-    """One event with a JSON document; its name is empty unless the server gave one."""
-
-    name: str
-    document: dict[str, Any]
-
-
-async def events_of(chunks: AsyncIterable[bytes]) -> AsyncIterator[ServerEvent]:
-    """Yield the events of a byte stream, without its closing ``[DONE]``."""
-    reader = SseReader()
-    async for chunk in chunks:
-        for event in reader.feed(chunk):
-            if event.data != b"[DONE]":
-                document = msgspec.json.decode(event.data)
-                yield ServerEvent(name=event.name, document=document)
-
-
 _HELP: Final = (
     "/new starts a new conversation, /again regenerates the last reply, "
     "/forget deletes the conversation, /quit exits."
@@ -42,7 +23,7 @@ Write: TypeAlias = Callable[[str], None]
 
 
 class RequestRefused(Exception):
-    """The server answered with a problem; ``str()`` is its text for users."""
+    """The server rejected the request; ``str()`` is its message for users."""
 
 
 def chat(
@@ -87,7 +68,7 @@ async def _new_client_key(http: aiohttp.ClientSession, url: str) -> str:
 
 
 async def _document(response: aiohttp.ClientResponse) -> dict[str, Any]:
-    """The JSON body, empty if it is not JSON.
+    """The JSON body; an empty dict if it is not JSON.
 
     Raises:
         RequestRefused: the response is an error.
@@ -114,13 +95,31 @@ async def _read_line() -> str | None:
         return None
 
 
+@frozen(kw_only=True)
+class ServerEvent:
+    """One event with a JSON document; ``name`` is empty if the server sent none."""
+
+    name: str
+    document: dict[str, Any]
+
+
+async def events_of(chunks: AsyncIterable[bytes]) -> AsyncIterator[ServerEvent]:
+    """The events in a stream of bytes, without the final ``[DONE]``."""
+    reader = SseReader()
+    async for chunk in chunks:
+        for event in reader.feed(chunk):
+            if event.data != b"[DONE]":
+                document = msgspec.json.decode(event.data)
+                yield ServerEvent(name=event.name, document=document)
+
+
 class TerminalChat:
-    """One conversation at a time. If the server starts a new one, the next message goes there."""
+    """One conversation at a time. If the server starts a new one, later messages continue that."""
 
     def __init__(
         self, http: aiohttp.ClientSession, url: str, client_key: str, write: Write
     ) -> None:
-        """``write`` gets the text of replies as it arrives."""
+        """``write`` prints the text of replies as it arrives."""
         self._http = http
         self._url = url
         self._headers = {"authorization": f"Bearer {client_key}"}

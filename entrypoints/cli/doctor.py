@@ -33,7 +33,7 @@ _COLOURS: Final = {
 
 
 def doctor() -> None:
-    """Check settings and Redis and report problems.
+    """Check the settings and Redis, and report problems.
 
     Exits with 0 if everything is fine, 1 after a warning, 2 after a problem. Changes nothing.
     """

@@ -122,7 +122,7 @@ def _handle_signals(signalled: asyncio.Event, stopping: asyncio.Event) -> None:
 
 
 async def _drain(runner: TaskTurnRunner, grace: timedelta, stopping: asyncio.Event) -> None:
-    """Let running turns finish within ``grace`` or until ``stopping``, then set ``stopping``."""
+    """Wait until running turns end, ``grace`` is over or ``stopping`` is set; then set it."""
     drained = asyncio.create_task(runner.drain(grace))
     second_signal = asyncio.create_task(stopping.wait())
     await asyncio.wait({drained, second_signal}, return_when=asyncio.FIRST_COMPLETED)

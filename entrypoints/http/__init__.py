@@ -1,1 +1,1 @@
-"""The HTTP edge."""
+"""The HTTP API: what all protocols share, and one package per protocol."""

@@ -1,4 +1,4 @@
-"""The ASGI app: routes, what every request passes through, and what is open while it serves."""
+"""The ASGI app: its routes, middleware, error responses and services."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -19,7 +19,7 @@ from domain.model.assistant import Assistant
 from domain.model.errors import DomainError
 from entrypoints.http import chat, health
 from entrypoints.http.ai_sdk import routes as ai_sdk
-from entrypoints.http.authentication import RENEWED_KEY_HEADER, Authenticator
+from entrypoints.http.authentication import REISSUED_KEY_HEADER, Authenticator
 from entrypoints.http.middleware import LocalePrefix, SecurityHeaders, UnexpectedErrors
 from entrypoints.http.native import routes as native
 from entrypoints.http.openai.errors import PREFIX as OPENAI_PREFIX
@@ -35,7 +35,7 @@ from entrypoints.settings import Settings
 from ports.errors import PortError
 from ports.telemetry import Telemetry
 
-_EXPOSED: Final = ("x-session-id", "retry-after", "date", RENEWED_KEY_HEADER)
+_EXPOSED: Final = ("x-session-id", "retry-after", "date", REISSUED_KEY_HEADER)
 _ALLOWED: Final = ("content-type", "authorization", "idempotency-key", "last-event-id")
 _ROUTES: Final = (
     *chat.ROUTES,
@@ -48,22 +48,22 @@ _ROUTES: Final = (
 
 
 class ContainerFactory(Protocol):
-    """Opens everything for as long as the app serves."""
+    """Opens the container, which the app closes when it has stopped serving."""
 
     def __call__(self, settings: Settings) -> AbstractAsyncContextManager[Resolver]:
-        """The opened container."""
+        """A context manager that opens and closes the container."""
         ...
 
 
-def create_app(settings: Settings, opening: ContainerFactory) -> Starlette:
-    """The app; nothing is opened before its lifespan begins.
+def create_app(settings: Settings, open_container: ContainerFactory) -> Starlette:
+    """The app; its lifespan opens the container.
 
-    While it serves, ``app.state.runner`` is the turn runner, to be drained before it ends.
+    While it serves, ``app.state.runner`` is the turn runner; drain it before the app is stopped.
     """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
-        async with opening(settings) as container:
+        async with open_container(settings) as container:
             services = _services(settings, container)
             app.state.runner = container.resolve(TaskTurnRunner)
             assistant = container.resolve(Assistant)
@@ -81,7 +81,7 @@ def create_app(settings: Settings, opening: ContainerFactory) -> Starlette:
         },
         lifespan=lifespan,
     )
-    # A redirect would lead to whatever host the request named.
+    # A redirect would go to any host that the request names.
     app.router.redirect_slashes = False
     return app
 
@@ -114,7 +114,7 @@ def _locales_of(scope: Scope) -> Sequence[str]:
 
 
 def _rendered(problem: Problem, path: str) -> Response:
-    """The response to a problem, in the shape that callers of this path expect."""
+    """The response to a problem, in the format that clients of this path expect."""
     return openai_error(problem) if path.startswith(OPENAI_PREFIX) else problem.response()
 
 
@@ -126,14 +126,14 @@ async def _problem(request: Request, error: Exception) -> Response:
 
 
 def _methods_at(request: Request) -> Sequence[str]:
-    """The methods of all routes at this address: Starlette tells those of the first."""
+    """The methods of all routes at this path; Starlette lists only those of the first route."""
     routes: Sequence[Route] = request.app.router.routes
-    here = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
-    return sorted({method for route in here for method in route.methods or ()})
+    matching = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in matching for method in route.methods or ()})
 
 
 def _services(settings: Settings, container: Resolver) -> Services:
-    callers = resolve_fields(
+    authenticator = resolve_fields(
         container,
         Authenticator,
         public_origin=settings.public_url,
@@ -144,6 +144,6 @@ def _services(settings: Settings, container: Resolver) -> Services:
         container,
         Services,
         reply_stream=resolve_fields(container, ReplyStream),
-        callers=callers,
-        accepts_turns=container.resolve(TaskTurnRunner).accepts_turns,
+        authenticator=authenticator,
+        accepts_new_turns=container.resolve(TaskTurnRunner).accepts_new_turns,
     )

@@ -1,8 +1,8 @@
-"""Who is calling: a bearer token or a cookie, and whether another site made the browser call.
+"""Authenticates callers by bearer token or cookie, and rejects requests from other sites.
 
 If ``Authorization`` is present, the cookie is ignored. A cookie that does not authenticate counts
-as no cookie. A caller without a key gets a new one, but only in the successful response to a
-request that passed the origin check.
+as no cookie. A caller without a key gets a new one, but only with a successful response and after
+the origin check.
 """
 
 from enum import Enum
@@ -20,7 +20,7 @@ from ports.errors import ClientKeyInvalid
 _PLAIN_COOKIE: Final = "privity"
 _HOST_COOKIE: Final = "__Host-privity"
 _COOKIE_MAX_AGE: Final = 24 * 60 * 60
-RENEWED_KEY_HEADER: Final = "Privity-Client-Key"
+REISSUED_KEY_HEADER: Final = "Privity-Client-Key"
 
 
 class Credential(Enum):
@@ -46,7 +46,7 @@ class HttpCaller:
 
 @frozen(kw_only=True)
 class Authenticator:
-    """Authenticates callers, checks origins and hands out client keys.
+    """Authenticates callers, checks origins and issues client keys.
 
     Attributes:
         public_origin: the origin of this service as browsers see it; None in development, where
@@ -70,7 +70,7 @@ class Authenticator:
         return _HOST_COOKIE if self._is_https else _PLAIN_COOKIE
 
     def authenticate(self, request: Request) -> HttpCaller | None:
-        """The caller; None without a credential, or if the cookie is not (or no longer) valid.
+        """The caller; None without a credential, or if the cookie is invalid.
 
         Raises:
             ClientKeyInvalid: the ``Authorization`` header holds no client key of this service.
@@ -142,7 +142,7 @@ class Authenticator:
         if caller.client_key is None:
             return {}
         if caller.credential is Credential.BEARER:
-            return {RENEWED_KEY_HEADER: caller.client_key}
+            return {REISSUED_KEY_HEADER: caller.client_key}
         return {"set-cookie": self._cookie(caller.client_key, _COOKIE_MAX_AGE)}
 
     def clear_key_headers(self) -> dict[str, str]:
@@ -157,7 +157,7 @@ class Authenticator:
         return f"{self.cookie_name}={value}; {attributes}"
 
     def address(self, request: Request) -> str:
-        """The address that limits count by: the peer's, or the one that the trusted proxies saw."""
+        """The address that quotas count by: the peer's, or the one that the trusted proxies saw."""
         peer = request.client.host if request.client else "unknown"
         if not self.proxies:
             return peer

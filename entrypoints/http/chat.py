@@ -19,8 +19,8 @@ from entrypoints.http.services import services_of
 async def post_message(request: Request) -> Response:
     """``POST /api/chat``: send a message, in the protocol that its body is in."""
     services = services_of(request)
-    services.callers.check_origin(request)
-    caller = services.callers.authenticate_or_issue(request)
+    services.authenticator.check_origin(request)
+    caller = services.authenticator.authenticate_or_issue(request)
     raw = await read_json(request, chat_body_limit)
     send_message = ai_sdk.send_message if is_ai_sdk(raw) else native.send_message
     return await send_message(request, caller, raw)
@@ -33,7 +33,7 @@ ROUTES: Final = (
         "POST",
         summary="Send a message; the reply streams, or is JSON with Accept: application/json.",
         body=[ChatBody, AiSdkBody],
-        answers={HTTPStatus.OK: [EVENT_STREAM, ReplyDocument]},
+        responses={HTTPStatus.OK: [EVENT_STREAM, ReplyDocument]},
         headers=["Idempotency-Key"],
     ),
 )

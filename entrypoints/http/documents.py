@@ -164,7 +164,7 @@ def usage_document(usage: Usage | None) -> UsageDocument | None:
 
 
 def message_document(message: Message) -> MessageDocument:
-    """A message."""
+    """A message as JSON."""
     return MessageDocument(
         id=message.id,
         role=message.role.value,
@@ -188,7 +188,7 @@ def history_document(history: History) -> HistoryDocument:
 
 
 def export_document(conversation: Conversation) -> ExportDocument:
-    """Everything that is stored, except digests, which mean nothing to a reader."""
+    """Everything that is stored, except digests, which are useless to a reader."""
     context = conversation.page_context
     return ExportDocument(
         format="privity-export-1",

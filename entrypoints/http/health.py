@@ -20,7 +20,7 @@ async def live(_: Request) -> Response:
 async def ready(request: Request) -> Response:
     """``GET /health/ready``: the service accepts new turns and can store them."""
     services = services_of(request)
-    if not services.accepts_turns():
+    if not services.accepts_new_turns():
         raise ShuttingDown
     await services.readiness.check()
     return json_response(HealthDocument(status="ok"))
@@ -29,12 +29,12 @@ async def ready(request: Request) -> Response:
 _HEALTHY: Final = {HTTPStatus.OK: [HealthDocument]}
 
 ROUTES: Final = (
-    Endpoint("/health/live", live, "GET", summary="Does the process respond?", answers=_HEALTHY),
+    Endpoint("/health/live", live, "GET", summary="Does the process respond?", responses=_HEALTHY),
     Endpoint(
         "/health/ready",
         ready,
         "GET",
         summary="Does the service accept new messages?",
-        answers=_HEALTHY,
+        responses=_HEALTHY,
     ),
 )

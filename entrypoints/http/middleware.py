@@ -1,4 +1,4 @@
-"""ASGI middleware for every request. Written as pure ASGI, so that no stream is buffered."""
+"""Middleware for every request. It is pure ASGI, so that no stream is buffered."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -22,10 +22,10 @@ _ONE_YEAR: Final = "max-age=31536000; includeSubDomains"
 
 
 class SecurityHeaders:
-    """Adds security headers for browsers; a response keeps those it sets itself."""
+    """Adds security headers for browsers, unless a response sets them itself."""
 
     def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
-        """With ``is_https``, browsers are told to use only https from now on (HSTS)."""
+        """``is_https`` adds HSTS, which makes browsers use only https for a year."""
         self._app = app
         self._headers = {**_SECURITY_HEADERS, "content-security-policy": API_POLICY}
         if is_https:
@@ -80,15 +80,15 @@ class UnexpectedErrors:
             if scope["type"] != "http":
                 raise
             self._telemetry(scope).emit(
-                "request.failed", kind=type(error).__name__, at=_place(error)
+                "request.failed", kind=type(error).__name__, at=_source_line(error)
             )
             if not started:
                 response = self._render(problem_of(error), scope["path"])
                 await response(scope, receive, send)
 
 
-def _place(error: Exception) -> str:
-    """File and line of the innermost frame; a full traceback could quote message text."""
+def _source_line(error: Exception) -> str:
+    """File and line of the innermost frame; a whole traceback could contain message text."""
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next

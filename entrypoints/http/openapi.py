@@ -1,6 +1,6 @@
-"""Routes that carry their own description, and the OpenAPI document made of these descriptions.
+"""Routes with descriptions, and the OpenAPI document that is generated from them.
 
-Bodies and answers are described by the types that parse and make them.
+The schemas of bodies and responses come from the types that the routes decode and encode.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -28,8 +28,8 @@ class Endpoint(Route):
     """A route with its description.
 
     Attributes:
-        problem: media type and type of every problem.
-        security: the security requirements; None for those of the whole document.
+        problem: the media type of every problem, and the type of its document.
+        security: the security requirements; None means those of the whole document.
     """
 
     problem: ClassVar[tuple[str, type]] = ("application/problem+json", ProblemDocument)
@@ -42,7 +42,7 @@ class Endpoint(Route):
         method: str,
         *,
         summary: str,
-        answers: Mapping[HTTPStatus, Sequence[Any]],
+        responses: Mapping[HTTPStatus, Sequence[Any]],
         body: Sequence[type] = (),
         query: Mapping[str, Any] = MappingProxyType({}),
         headers: Sequence[str] = (),
@@ -50,28 +50,29 @@ class Endpoint(Route):
         """Route ``method`` of ``path`` to ``handler``.
 
         Args:
-            path: as Starlette writes it.
+            path: in Starlette's syntax.
             handler: returns the response to a request.
-            method: the one method.
-            summary: what it does, in a sentence.
-            answers: by status of a success, its contents: a type is JSON, a string a media type.
-            body: the types of JSON body that it takes, one for each client protocol.
+            method: the HTTP method.
+            summary: what the route does, in one sentence.
+            responses: the contents of a success, by status; a type stands for JSON of that type, a
+                string for another media type.
+            body: the types of the JSON bodies that it accepts, one per client protocol.
             query: the types of the query parameters, by name; a ``*`` marks a required one.
-            headers: the request headers that mean something here.
+            headers: the request headers that it reads.
         """
         super().__init__(path, handler, methods=[method])
         self.method = method.lower()
         self.summary = summary
         self.body = body
-        self.answers = answers
+        self.responses = responses
         self.query = query
         self.headers = headers
 
     @property
     def types(self) -> Iterator[Any]:
-        """The types of all bodies, answers and problems."""
+        """The types of all bodies, responses and problems."""
         yield from self.body
-        for contents in self.answers.values():
+        for contents in self.responses.values():
             yield from (kind for kind in contents if not isinstance(kind, str))
         yield self.problem[1]
 
@@ -80,10 +81,10 @@ def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
     """The OpenAPI 3.1 document of all endpoints among ``routes``."""
     endpoints = [route for route in routes if isinstance(route, Endpoint)]
     types = list(dict.fromkeys(kind for endpoint in endpoints for kind in endpoint.types))
-    found, components = msgspec.json.schema_components(
+    references, components = msgspec.json.schema_components(
         types, ref_template="#/components/schemas/{name}"
     )
-    schemas = dict(zip(types, found, strict=True))
+    schemas = dict(zip(types, references, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
         paths.setdefault(endpoint.path_format, {})[endpoint.method] = _operation(endpoint, schemas)
@@ -118,7 +119,7 @@ def openapi_endpoint(routes: Sequence[BaseRoute]) -> Endpoint:
         openapi,
         "GET",
         summary="Get this document.",
-        answers={HTTPStatus.OK: [dict[str, Any]]},
+        responses={HTTPStatus.OK: [dict[str, Any]]},
     )
     return endpoint
 
@@ -127,7 +128,7 @@ def _operation(endpoint: Endpoint, schemas: Mapping[Any, Any]) -> dict[str, Any]
     media_type, problem = endpoint.problem
     responses = {
         str(status.value): _success(status, contents, schemas)
-        for status, contents in endpoint.answers.items()
+        for status, contents in endpoint.responses.items()
     }
     failure = {"description": "A problem.", "content": {media_type: {"schema": schemas[problem]}}}
     operation: dict[str, Any] = {
@@ -161,10 +162,10 @@ def _parameters(endpoint: Endpoint) -> Iterator[dict[str, Any]]:
         yield _parameter(name, "header", str)
 
 
-def _parameter(name: str, place: str, kind: Any) -> dict[str, Any]:
+def _parameter(name: str, location: str, kind: Any) -> dict[str, Any]:
     return {
         "name": name.rstrip("*"),
-        "in": place,
+        "in": location,
         "required": name.endswith("*"),
         "schema": msgspec.json.schema(kind),
     }

@@ -5,7 +5,7 @@
     └── BadRequest             the body, a header or a parameter is wrong
 
 ``PROBLEM_TYPES`` holds the status and the message of every code. Problem documents and the error
-events of streams both take them from there.
+events of streams both use it.
 """
 
 from collections.abc import Mapping
@@ -165,7 +165,7 @@ _MEMBER_BY_FIELD: Final[Mapping[str, str]] = MappingProxyType(
         "items": "input",
     }
 )
-"""What requests call the fields that the domain names."""
+"""The member of a request, by the name that the domain uses for it."""
 
 _RETRY_SOON: Final = timedelta(seconds=2)
 _UNREAD_BODY: Final = frozenset({"body_too_large", "body_too_slow"})
@@ -222,8 +222,8 @@ class Problem:
 
     def document(self) -> dict[str, object]:
         """The members of the problem+json document."""
-        is_ours = self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        kind = "server_error" if is_ours else "invalid_request_error"
+        is_server_error = self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        error_type = "server_error" if is_server_error else "invalid_request_error"
         return {
             "type": f"urn:privity:problem:{self.code}",
             "title": self.code.replace("_", " ").capitalize(),
@@ -232,10 +232,10 @@ class Problem:
             "detail": self.detail,
             **({"field": self.field} if self.field else {}),
             **self.extra,
-            # The same problem in the shape that AI SDK users know.
+            # The same problem in the format that users of the AI SDK know.
             "error": {
                 "message": self.detail,
-                "type": kind,
+                "type": error_type,
                 "code": self.code,
                 "param": self.field,
             },
@@ -247,12 +247,12 @@ class Problem:
         if self.retry_after is not None:
             headers["retry-after"] = str(max(1, round(self.retry_after.total_seconds())))
         if self.code in _UNREAD_BODY:
-            # The rest of the body is still arriving, so this connection cannot carry a new request.
+            # The rest of the body is still arriving, so the connection cannot be reused.
             headers["connection"] = "close"
         if self.status == HTTPStatus.UNAUTHORIZED:
             headers["www-authenticate"] = "Bearer"
         if self.code == "turn_in_progress":
-            # The openai client would otherwise repeat a 409 on its own.
+            # The openai client would otherwise retry a 409 on its own.
             headers["x-should-retry"] = "false"
         return Response(
             msgspec.json.encode(self.document()),
@@ -272,7 +272,7 @@ def user_message(code: str) -> str:
 
 
 def problem_of(error: Exception) -> Problem:
-    """``error`` as the caller sees it; an unexpected error shows nothing of itself."""
+    """``error`` as the caller sees it; an unexpected error reveals nothing."""
     if isinstance(error, InvalidInput):
         field = _MEMBER_BY_FIELD.get(error.field or "", error.field)
         return Problem(code=error.problem, detail=str(error), field=field)
@@ -286,7 +286,7 @@ def problem_of(error: Exception) -> Problem:
 
 
 def problem_of_code(code: str) -> Problem:
-    """The problem that has only a code, such as the end of a turn."""
+    """The problem for a code, for example that of a failed turn."""
     retry_after = _RETRY_SOON if PROBLEM_TYPES[code].can_retry else None
     return Problem(code=code, detail=user_message(code), retry_after=retry_after)
 

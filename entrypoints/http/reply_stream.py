@@ -1,4 +1,4 @@
-"""Turns a running turn into a response: a stream of events, or one document."""
+"""Responds with the reply of a turn: a stream of events, or one document."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
-from domain.model.identifiers import ConversationRef, Owner, TurnRef
+from domain.model.identifiers import ConversationRef, TurnRef
 from domain.model.turn import Outcome, Turn, TurnEnd
 from entrypoints.http.documents import (
     ReplyDocument,
@@ -49,13 +49,13 @@ class Reply:
 class ReplyStream:
     """Streams turns as events, or waits for them."""
 
-    follow: FollowTurn
-    history: ReadHistory
+    follow_turn: FollowTurn
+    read_history: ReadHistory
     assistant: Assistant
     model: LanguageModel
     clock: Clock
 
-    async def native_events(self, owner: Owner, started: Started) -> AsyncGenerator[bytes, None]:
+    async def native_events(self, started: Started) -> AsyncGenerator[bytes, None]:
         """The events of a new turn: ``session-id``, its chunks, ``[DONE]``, ``metadata-info``.
 
         Raises:
@@ -64,24 +64,22 @@ class ReplyStream:
         started_at = self.clock.monotonic()
         session = {"sessionId": started.conversation.id, "restarted": started.restarted}
         yield event(session, name="session-id")
-        ref = ConversationRef(owner, started.conversation.id)
-        async for chunk, end in self._chunks(ref, started.turn, None):
+        async for chunk, end in self._chunks(started.ref, started.turn, None):
             yield chunk
             if end is not None:
-                info = self._info(end, self.clock.monotonic() - started_at)
+                info = self._metadata_info(end, self.clock.monotonic() - started_at)
                 yield event(info, name="metadata-info")
 
     async def turn_events(
-        self, owner: Owner, started: Started, metadata: Mapping[str, object]
+        self, started: Started, metadata: Mapping[str, object]
     ) -> AsyncGenerator[bytes, None]:
-        """The chunks of a new turn and ``[DONE]``; ``start`` gets ``metadata``.
+        """The chunks of a new turn and ``[DONE]``; the first chunk carries ``metadata``.
 
-        Unlike the native stream it ends cleanly after a failure: the client reads the ``error``
-        chunk.
+        Unlike the native stream, it ends cleanly after a failure, because the AI SDK reads the
+        ``error`` chunk.
         """
-        ref = ConversationRef(owner, started.conversation.id)
         try:
-            async for chunk, _ in self._chunks(ref, started.turn, None, metadata):
+            async for chunk, _ in self._chunks(started.ref, started.turn, None, metadata):
                 yield chunk
         except StreamBroken:
             yield DONE
@@ -89,14 +87,14 @@ class ReplyStream:
     async def resume(
         self, ref: ConversationRef, turn: Turn, after: int | None
     ) -> AsyncGenerator[bytes, None]:
-        """The events of a running turn after piece ``after``; None starts at the first chunk.
+        """The events of a running turn after piece ``after``; None means from its first chunk.
 
         Raises:
             StreamBroken: the turn failed, or the pieces after ``after`` are gone.
         """
         before = b""
         if after is None:
-            before = prior_steps(await self.follow.prior_parts(ref, turn))
+            before = prior_steps(await self.follow_turn.prior_parts(ref, turn))
         async for chunk, _ in self._chunks(ref, turn, after):
             yield chunk + before
             before = b""
@@ -108,27 +106,27 @@ class ReplyStream:
         after: int | None,
         metadata: Mapping[str, object] = MappingProxyType({}),
     ) -> AsyncGenerator[tuple[bytes, TurnEnd | None], None]:
-        """Chunks; the last one comes with the turn's end.
+        """The chunks; with the last one of a complete turn comes the turn's end.
 
         Raises:
-            StreamBroken: after an ``error`` event, because the widget takes a clean end for
-                success. Without one if the pieces after ``after`` are gone: a client that asks
-                again gets a 204 and reads the history.
+            StreamBroken: the turn failed, and an ``error`` event was sent: the widget would take a
+                clean end for success. Or the pieces after ``after`` are gone: then no event is
+                sent, and a client that tries again gets a 204 and reads the history.
         """
         start = {"sessionId": ref.session_id, **metadata, "turnId": turn.id}
         chunks = ReplyChunks(turn.id, turn.reply_id, start)
-        yield (chunks.beginning() if after is None else b": resumed\n\n"), None
-        async for batch in turn_batches(self.follow, TurnRef(ref, turn.id), after or 0):
+        yield (chunks.start() if after is None else b": resumed\n\n"), None
+        async for batch in turn_batches(self.follow_turn, TurnRef(ref, turn.id), after or 0):
             rendered = _rendered(chunks, batch, after or 0)
             if batch.end is None:
                 yield rendered or HEARTBEAT, None
             elif batch.end.is_complete:
-                yield rendered + chunks.ending(batch.end) + DONE, batch.end
+                yield rendered + chunks.end(batch.end) + DONE, batch.end
             else:
-                yield rendered + chunks.ending(batch.end), None
+                yield rendered + chunks.end(batch.end), None
                 raise StreamBroken
 
-    def _info(self, end: TurnEnd, latency: timedelta) -> dict[str, object]:
+    def _metadata_info(self, end: TurnEnd, latency: timedelta) -> dict[str, object]:
         cost = self.assistant.cost_of(self.model.name, end.usage)
         return {
             "cost": None if cost is None else float(cost),
@@ -136,38 +134,37 @@ class ReplyStream:
             "timestamp": round(time() * 1000),
         }
 
-    async def await_reply(self, owner: Owner, started: Started) -> Reply:
+    async def await_reply(self, started: Started) -> Reply:
         """The reply of a new turn, once the turn has ended.
 
         Raises:
             PortError: the end of the turn could not be read.
             ConversationNotFound: the conversation was forgotten after the turn had ended.
         """
-        ref = ConversationRef(owner, started.conversation.id)
-        end = await self._end(TurnRef(ref, started.turn.id))
+        end = await self._end(started.turn_ref)
         if end.is_complete:
-            conversation = await self.history.whole(ref)
+            conversation = await self.read_history.whole(started.ref)
             return Reply(document=_document(conversation, started, end))
         return Reply(problem=problem_of_code(end.error or "internal_error"))
 
     async def _end(self, turn_ref: TurnRef) -> TurnEnd:
-        following = self.follow.batches(turn_ref, HEARTBEAT_INTERVAL)
-        async with aclosing(following):
-            async for batch in following:
+        batches = self.follow_turn.batches(turn_ref, HEARTBEAT_INTERVAL)
+        async with aclosing(batches):
+            async for batch in batches:
                 if batch.end is not None:
                     return batch.end
         raise AssertionError("a turn has an end")
 
 
 async def turn_batches(
-    follow: FollowTurn, turn_ref: TurnRef, after: int = 0
+    follow_turn: FollowTurn, turn_ref: TurnRef, after: int = 0
 ) -> AsyncGenerator[Batch, None]:
-    """The turn in batches as it is streamed; a PortError becomes a failed end.
+    """The batches of a turn as they come, until its end; a PortError becomes a failed end.
 
     Raises:
-        StreamBroken: the pieces after ``after`` are gone; never raised if that is 0.
+        StreamBroken: the pieces after ``after`` are gone; not raised if ``after`` is 0.
     """
-    batches = follow.batches(turn_ref, HEARTBEAT_INTERVAL, after=after)
+    batches = follow_turn.batches(turn_ref, HEARTBEAT_INTERVAL, after=after)
     try:
         async with aclosing(batches):
             async for batch in batches:
@@ -181,12 +178,12 @@ async def turn_batches(
 def _rendered(chunks: ReplyChunks, batch: Batch, after: int) -> bytes:
     """The chunks of those pieces that come after piece ``after``."""
     # All are rendered: the chunks of a piece depend on the pieces before it.
-    rendered = [(piece.number, chunks.of(piece)) for piece in batch.pieces]
+    rendered = [(piece.number, chunks.piece(piece)) for piece in batch.pieces]
     return b"".join(chunk for number, chunk in rendered if number > after)
 
 
 def _document(conversation: Conversation, started: Started, end: TurnEnd) -> ReplyDocument:
-    # Not simply the newest message: there may be a later turn by now.
+    # The newest message may belong to a later turn by now.
     replies = (message for message in conversation.messages if message.id == started.turn.reply_id)
     reply = next(replies, None)
     return ReplyDocument(

@@ -1,6 +1,6 @@
-"""Reading a request: its body, its path and query parameters, and its headers.
+"""Reads requests of all protocols: bodies, path and query parameters, headers.
 
-Shared by all protocols. No error repeats what was sent.
+No error repeats what was sent.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Raw
 from starlette.requests import ClientDisconnect, Request
 
 from domain.model.errors import InvalidInput
@@ -43,33 +43,25 @@ _MAX_DIGITS: Final = len(str(_MAX_NUMBER))
 _MAX_ACCEPTED_LANGUAGES: Final = 32
 
 
-class NativeBody(Struct, forbid_unknown_fields=True, rename="camel"):
-    """A body of the native protocol: unknown members are rejected."""
-
-
-class EmptyBody(NativeBody):
-    """Nothing; ``{}`` or no bytes."""
-
-
 async def read_body(request: Request, kind: type[Body]) -> tuple[Body, bytes]:
     """The parsed body, and its bytes; an empty body counts as ``{}``.
 
     Raises:
-        BadRequest: as ``read_json`` and ``parse``.
+        BadRequest: see ``read_json`` and ``parse``.
     """
     raw = await read_json(request)
     return parse(raw or b"{}", kind), raw
 
 
 def default_body_limit(_: bytes) -> int:
-    """The size limit of a body, in bytes, whatever it begins with."""
+    """``MAX_BODY_BYTES`` for every body."""
     return MAX_BODY_BYTES
 
 
 async def read_json(request: Request, limit: Callable[[bytes], int] = default_body_limit) -> bytes:
     """The bytes of a body whose content type is JSON; they are not parsed.
 
-    ``limit`` returns the size limit of a body that begins with these bytes. It is called only for
+    ``limit`` returns the size limit of a body that begins with its argument. It is called only for
     bodies larger than ``MAX_BODY_BYTES``.
 
     Raises:
@@ -112,7 +104,7 @@ def parse(raw: bytes, kind: type[Body]) -> Body:
     try:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
-        # Without the cause, which may repeat what was sent.
+        # The cause may repeat what was sent.
         raise BadRequest("body_invalid", field=_invalid_field(str(error))) from None
     except RecursionError:
         raise BadRequest("body_invalid", "The body is nested too deeply.") from None
@@ -146,7 +138,7 @@ def read_page_context(member: Raw) -> str | None:
 
 
 def idempotency_key(request: Request, raw: bytes) -> tuple[str | None, IdempotencyKey | None]:
-    """The Idempotency-Key as it was sent, and as digests of key and request.
+    """The Idempotency-Key header, and the digests of the key and the request.
 
     Both are None without the header.
 
@@ -167,8 +159,8 @@ def idempotency_key(request: Request, raw: bytes) -> tuple[str | None, Idempoten
 
 def path_id(request: Request) -> str:
     """The conversation's id in the path: a session id, or the client's own chat id."""
-    conversation: str = request.path_params["id"]
-    return conversation
+    chat_id: str = request.path_params["id"]
+    return chat_id
 
 
 def query_session(request: Request) -> SessionId:
@@ -214,9 +206,10 @@ def wants_json(request: Request) -> bool:
 
 
 def preferred_locales(request: Request, in_body: str | None, *, is_first: bool) -> Sequence[str]:
-    """The caller's language tags, best first: that of the body, then that of the path prefix.
+    """The caller's language tags, best first: the tag in the body, then the one in the path.
 
-    Without either, a first message has those of the Accept-Language header; a later one has none.
+    If there is neither, the tags of the Accept-Language header, but only for the first message of a
+    conversation (``is_first``): a later one does not change the language.
     """
     tags = [tag for tag in (in_body, getattr(request.state, "locale", None)) if tag]
     if tags or not is_first:

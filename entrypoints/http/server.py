@@ -1,8 +1,8 @@
 """Serves the ASGI app with uvicorn, inside the caller's own event loop.
 
-Adds what uvicorn lacks: the caller keeps its signal handlers, a failed startup is one exception
-with its cause, request heads are limited in size and time, and beyond the connection limit only new
-connections are refused. The app itself limits slow bodies and slow readers.
+It adds what uvicorn lacks. The caller keeps its signal handlers. A failed startup raises one
+exception with its cause. Request heads are limited in size and time. Beyond the connection limit,
+only new connections are refused. The app itself limits slow bodies and slow readers.
 """
 
 import asyncio
@@ -25,8 +25,8 @@ from entrypoints.http.problems import problem_of_code
 BACKLOG: Final = 4096
 HEAD_MAX_BYTES: Final = 65_536
 HEAD_SECONDS: Final = 10
-# Longer than the 60 seconds of common proxies, which could otherwise send a request on a connection
-# that is just being closed.
+# Common proxies keep a connection for 60 seconds. If we closed it first, a request that a proxy
+# sends at that moment would be lost.
 KEEP_ALIVE_SECONDS: Final = 75
 
 
@@ -48,10 +48,10 @@ async def serve(
     announce: Callable[[str], None],
     grace: timedelta = timedelta(seconds=5),
 ) -> None:
-    """Serve until ``stopping`` is set, then give open responses ``grace``, rounded up to seconds.
+    """Serve until ``stopping`` is set. Then open responses may finish within ``grace``.
 
-    ``announce`` receives the URL once the service listens. Set ``stopping`` only after running
-    turns have drained: until then new requests are still answered.
+    ``grace`` is rounded up to whole seconds. ``announce`` gets the URL once the service listens.
+    Set ``stopping`` only after running turns have drained: new requests are answered until then.
 
     Raises:
         OSError: the address cannot be used.
@@ -69,7 +69,8 @@ async def serve(
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    # Only the first address of a name. No reuse_port: two services could then share the port.
+    # Only the first address of a name is used. Without reuse_port, because with it two services
+    # could share the port.
     family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     dual = host == "::" and socket.has_dualstack_ipv6()
     return socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=dual)
@@ -105,7 +106,7 @@ def _silence_expected_endings() -> Iterator[None]:
 
 def _is_unexpected(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
-    # A failed stream ends like this on purpose.
+    # The app breaks a failed stream off on purpose.
     is_failed_stream = "without completing response" in record.msg
     return not (is_failed_stream or isinstance(error, CancelledError))
 
@@ -129,7 +130,7 @@ class _Server(uvicorn.Server):
         finally:
             watcher.cancel()
             for connection in list(self.server_state.connections):
-                # A connection whose client reads nothing outlives its task.
+                # A connection stays open after its task if its client reads nothing.
                 connection.transport.abort()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -171,16 +172,15 @@ class _Lifespan:
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """One connection. Its request heads are limited in bytes and time.
+    """One connection, with limits on the bytes and the time of each request head.
 
-    uvicorn itself keeps the head of a request in memory however long it grows, and waits for its
-    end forever. In a burst, its own ``limit_concurrency`` also refuses connections that are within
-    the limit; here only those beyond it are refused.
+    uvicorn itself limits neither. In a burst, its own ``limit_concurrency`` also refuses
+    connections within the limit; this class refuses only those beyond it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Taken away from uvicorn, so that its own check does not run.
+        # None, so that uvicorn's own check does not run.
         self._max_connections, self.limit_concurrency = self.limit_concurrency, None
         self._in_head = False
         self._head_bytes = 0

@@ -33,10 +33,11 @@ _Kind = TypeVar("_Kind", bound=AttrsInstance)
 
 @frozen(kw_only=True)
 class Services:
-    """One instance of each, shared by all requests.
+    """The services that the routes use, shared by all requests.
 
     Attributes:
-        accepts_turns: whether this process still accepts new turns.
+        authenticator: authenticates callers and checks origins.
+        accepts_new_turns: returns whether this process still accepts new turns.
     """
 
     create_session: CreateSession
@@ -49,11 +50,11 @@ class Services:
     read_history: ReadHistory
     forget_conversation: ForgetConversation
     reply_stream: ReplyStream
-    callers: Authenticator
+    authenticator: Authenticator
     keys: ClientKeys
     limiter: RateLimiter
     telemetry: Telemetry
-    accepts_turns: Callable[[], bool]
+    accepts_new_turns: Callable[[], bool]
     readiness: Readiness
 
 
@@ -61,7 +62,7 @@ def require_owner(caller: HttpCaller | None) -> Owner:
     """The caller as the owner of conversations.
 
     Raises:
-        ConversationNotFound: there is no caller, so there is no conversation of theirs.
+        ConversationNotFound: there is no caller, so no conversation can be theirs.
     """
     if caller is None:
         raise ConversationNotFound
@@ -75,18 +76,18 @@ def services_of(request: Request) -> Services:
 
 
 class Resolver(Protocol):
-    """The container, as the app sees it."""
+    """The container, as far as the app uses it."""
 
     def resolve(self, service_key: type[_Service]) -> _Service:
         """The registered instance, or a new use case wired with registered instances."""
         ...
 
 
-def resolve_fields(container: Resolver, kind: type[_Kind], **given: object) -> _Kind:
-    """A ``kind`` whose fields are ``given`` by name, or else resolved by their annotations."""
+def resolve_fields(container: Resolver, kind: type[_Kind], **values: object) -> _Kind:
+    """A ``kind`` with ``values`` in its fields; the other fields are resolved by their type."""
     resolved = {
         field.name: container.resolve(field.type)
         for field in attrs.fields(kind)
-        if field.name not in given and field.type is not None
+        if field.name not in values and field.type is not None
     }
-    return kind(**given, **resolved)
+    return kind(**values, **resolved)

@@ -21,7 +21,7 @@ HEARTBEAT: Final = b": ping\n\n"
 DONE: Final = b"data: [DONE]\n\n"
 HEARTBEAT_INTERVAL: Final = timedelta(seconds=4)
 BREAK_DELAY: Final = timedelta(milliseconds=100)
-"""When a transfer breaks, a browser drops events it has not yet delivered, so wait before that."""
+"""Wait this long before breaking a transfer: a browser drops events that it has not delivered."""
 
 _PADDED_SIZE: Final = 64
 _PADDING_MEMBER_BYTES: Final = len(b',"obfuscation":""')
@@ -39,7 +39,7 @@ class StreamBroken(Exception):
 
 
 def event(document: Mapping[str, object], *, name: str = "", cursor: str = "") -> bytes:
-    """One event; ``cursor`` becomes its ``id``, after which a client can resume."""
+    """One event; ``cursor`` is sent as its ``id``, so that a client can resume after it."""
     return _frame(msgspec.json.encode(document), name, cursor)
 
 
@@ -64,14 +64,14 @@ def _frame(body: bytes, name: str, cursor: str) -> bytes:
 class EventStream(Response):
     """Streams events until they end, break off, or the client disconnects.
 
-    If the events raise ``StreamBroken``, the response ends without its last chunk, so that the
-    client sees a broken transfer. A disconnecting client only closes the generator of the events.
+    If the generator raises ``StreamBroken``, the response ends without its last chunk, and the
+    client sees a broken transfer. If the client disconnects, the generator is closed.
     """
 
     def __init__(
         self, chunks: AsyncGenerator[bytes, None], *, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Each of ``chunks`` is sent as it is; it holds one or more complete events."""
+        """Each of ``chunks`` holds one or more complete events, and is sent unchanged."""
         self.status_code = HTTPStatus.OK
         self.media_type = "text/event-stream"
         self.background: BackgroundTask | None = None

@@ -1,7 +1,7 @@
 """A turn as chunks of the AI SDK's UI message stream, version 1.
 
-Only chunk types that AI SDK 5, 6 and 7 all know are sent. The same log always gives the same
-chunks, except for their random padding, so a page can resume after any of them.
+Only chunk types that AI SDK 5, 6 and 7 all know are sent. The same log is always rendered as the
+same chunks, except for random padding, so a page can resume after any chunk.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ _NEXT_STEP: Final = ({"type": "finish-step"}, {"type": "start-step"})
 
 
 class ReplyChunks:
-    """Renders one turn as chunks, piece by piece, from its first piece on."""
+    """Renders one turn as chunks. ``piece`` has to be called for every piece, in order."""
 
     def __init__(
         self, turn_id: TurnId, reply_id: MessageId, metadata: Mapping[str, object]
@@ -43,7 +43,7 @@ class ReplyChunks:
         self._parts = 0
         self._calls: dict[str, tuple[str, list[str]]] = {}
 
-    def beginning(self) -> bytes:
+    def start(self) -> bytes:
         """The chunks before the first piece."""
         start = {
             "type": "start",
@@ -53,11 +53,11 @@ class ReplyChunks:
         cursor = str(Cursor(self._turn_id, 0))
         return event(start) + event({"type": "start-step"}, cursor=cursor)
 
-    def of(self, numbered: NumberedPiece) -> bytes:
+    def piece(self, numbered: NumberedPiece) -> bytes:
         """The chunks of one piece.
 
-        Only the last of them carries the piece's cursor, so that a client that received only some
-        of them resumes before the piece.
+        Only the last chunk carries the piece's cursor, so a client that received only some of them
+        resumes before the piece.
         """
         cursor = str(Cursor(self._turn_id, numbered.number))
         match numbered.piece:
@@ -68,7 +68,7 @@ class ReplyChunks:
             case ToolCallPiece() as call:
                 return self._call(call, cursor)
 
-    def ending(self, end: TurnEnd) -> bytes:
+    def end(self, end: TurnEnd) -> bytes:
         """The chunks after the last piece; a stream without them is incomplete."""
         closing = b"".join((self._close_part(), *map(event, self._complete_calls())))
         if not end.is_complete:
@@ -134,7 +134,7 @@ def _expiry(expires_at: datetime | None) -> dict[str, Any]:
 
 
 def prior_steps(parts: Sequence[Part]) -> bytes:
-    """The chunks of the parts that a reply held before its turn continued it; empty without any.
+    """The chunks of the parts that a reply had before this turn continued it; empty if it had none.
 
     A page that resumes discards the message it shows, so the stream has to repeat these parts.
     """
@@ -152,7 +152,7 @@ def _part_chunks(part: Part, part_id: str) -> Iterator[dict[str, Any]]:
             yield from _complete_part("reasoning", part_id, text)
         case ToolCallPart():
             yield _call_start(part.call_id, part.name)
-            # Without tool-input-available, on which the client would run the tool again.
+            # No tool-input-available: the client would run the tool again.
             yield _call_delta(part.call_id, part.arguments or "{}")
         case ToolResultPart():
             yield _result(part)
@@ -188,18 +188,18 @@ def tool_input(arguments: str) -> Any:
     """The arguments of a tool call, parsed; without any, an empty object.
 
     Raises:
-        ValueError: they are not JSON, or contain names that make the AI SDK's parser reject the
+        ValueError: they are not JSON, or contain names for which the AI SDK's parser rejects the
             whole reply.
     """
     parsed = msgspec.json.decode(arguments or "{}")
-    # Encoded again, so that no name can hide behind escapes.
+    # Encoded again, so that escapes cannot hide a name.
     encoded = msgspec.json.encode(parsed)
     if b'"__proto__":' in encoded or (b'"constructor":{' in encoded and b'"prototype":' in encoded):
-        raise ValueError("these names could change the client's objects")
+        raise ValueError("these names could modify the prototypes of the client's objects")
     return parsed
 
 
 def tool_error_text(result: ToolResultPart) -> str:
-    """The output of a failed tool as text: a JSON string unquoted, other JSON as it is."""
+    """The output of a failed tool as text: the content of a JSON string, other JSON as it is."""
     output = msgspec.json.decode(result.output)
     return output if isinstance(output, str) else result.output

@@ -120,7 +120,7 @@ def test_the_layers_and_the_independent_adapters_are_complete() -> None:
     assert sorted(by_name["Adapters do not know each other"]["modules"]) == adapters
 
 
-def test_every_module_of_http_is_shared_or_of_one_protocol_or_puts_them_together() -> None:
+def test_every_module_of_http_is_shared_or_of_one_protocol_or_combines_them() -> None:
     by_name = {contract["name"]: contract for contract in CONTRACTS}
     shared = by_name["What all protocols share knows none of them"]
     protocols = by_name["Protocols do not know each other"]["modules"]

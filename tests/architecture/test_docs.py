@@ -1,4 +1,4 @@
-"""What the documentation says is what the code does: settings, codes, routes, dependencies."""
+"""The documentation matches the code: settings, codes, routes and dependencies."""
 
 import re
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ def required(listed: Sequence[str]) -> list[str]:
     return sorted(found[0] for line in listed if (found := REQUIREMENT.match(line)))
 
 
-def test_every_setting_is_documented_as_it_is_and_in_order() -> None:
+def test_every_setting_is_documented_correctly_and_in_order() -> None:
     known = [
         [f"`{info.name}`", info.meaning, info.shown_default or "none", info.expects]
         for info in setting_infos()
@@ -66,7 +66,7 @@ def test_every_setting_is_documented_as_it_is_and_in_order() -> None:
     assert rows(page("docs/settings.md")) == known
 
 
-def test_every_setting_stands_in_the_example_and_none_is_invented() -> None:
+def test_the_example_lists_exactly_the_settings() -> None:
     secrets = {f"{info.name}_FILE" for info in setting_infos() if info.secret}
     known = {info.name for info in setting_infos()} | secrets
     listed = [name for name, _ in EXAMPLE.findall(page(".env.example"))]
@@ -82,7 +82,7 @@ def test_the_page_names_every_secret_with_its_file() -> None:
     assert set(re.findall(r"`(\w+)_FILE`", text)) - {"ASSISTANT", "REDIS_CA"} == set(secrets)
 
 
-def test_nothing_in_the_example_is_set_and_its_values_are_well_formed() -> None:
+def test_the_example_sets_nothing_and_its_values_are_valid() -> None:
     text = page(".env.example")
     values = dict(EXAMPLE.findall(text))
 
@@ -90,7 +90,7 @@ def test_nothing_in_the_example_is_set_and_its_values_are_well_formed() -> None:
     assert [info.parse(values[info.name]) for info in setting_infos()] != []
 
 
-def test_every_problem_code_is_documented_with_its_status_and_none_is_invented() -> None:
+def test_exactly_the_problem_codes_are_documented_with_their_status() -> None:
     table = rows(page("docs/http_api.md"), under="Problems")
 
     assert {row[0].strip("`"): int(row[1]) for row in table} == {
@@ -99,11 +99,11 @@ def test_every_problem_code_is_documented_with_its_status_and_none_is_invented()
     assert len(table) == len(PROBLEM_TYPES)
 
 
-def test_every_code_the_page_speaks_of_exists() -> None:
+def test_every_code_on_the_page_exists() -> None:
     text = page("docs/http_api.md")
-    spoken = re.findall(r"`([a-z]+(?:_[a-z]+)+)`", text)
+    codes = re.findall(r"`([a-z]+(?:_[a-z]+)+)`", text)
 
-    assert set(spoken) - set(PROBLEM_TYPES) == set()
+    assert set(codes) - set(PROBLEM_TYPES) == set()
 
 
 def test_the_documented_routes_are_the_real_ones() -> None:
@@ -117,7 +117,7 @@ def test_openapi_describes_every_route_of_the_protocol() -> None:
     assert {route for route in described if not route[1].startswith(PREFIX)} == real_routes()
 
 
-def test_a_route_that_is_documented_but_not_there_is_seen() -> None:
+def test_a_documented_route_that_does_not_exist_is_found() -> None:
     assert documented_routes("text\n### `PUT /api/made-up`\n") - real_routes() != set()
 
 
@@ -128,7 +128,7 @@ def test_a_route_that_is_documented_but_not_there_is_seen() -> None:
         ("To test", PYPROJECT["project"]["optional-dependencies"]["test"]),
     ],
 )
-def test_every_dependency_has_its_reason_and_none_is_left_over(
+def test_exactly_the_dependencies_are_documented_with_a_reason(
     section: str, listed: Sequence[str]
 ) -> None:
     table = rows(page("docs/dependencies.md"), under=section)

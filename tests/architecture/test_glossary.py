@@ -87,9 +87,9 @@ def test_no_plain_word_is_explained_or_left_over() -> None:
     assert PLAIN.isdisjoint(GLOSSARY)
 
 
-def test_a_word_that_nobody_explains_is_seen() -> None:
+def test_an_unexplained_word_is_found() -> None:
     assert unexplained({"TurnWizard", "client_keys"}, GLOSSARY) == {"wizard"}
 
 
-def test_a_term_that_the_code_does_not_have_is_seen() -> None:
+def test_an_unused_term_is_found() -> None:
     assert unused({"ClientKeys"}, ["client key", "flux capacitor"]) == ["flux capacitor"]

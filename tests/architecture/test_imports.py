@@ -1,4 +1,4 @@
-"""The domain is pure, imports point inwards, and importing a module opens nothing."""
+"""The domain is pure, imports point inwards, and importing a module has no side effects."""
 
 import ast
 import re
@@ -66,7 +66,7 @@ def declared() -> set[str]:
 
 
 @pytest.mark.parametrize("folder", MAY_IMPORT)
-def test_the_inner_circles_import_only_what_they_may(folder: str) -> None:
+def test_the_inner_layers_import_only_what_they_may(folder: str) -> None:
     foreign = {
         short(path): names
         for path in python_files(folder)

@@ -1,4 +1,4 @@
-"""The page about OpenAI's clients says what the code does, and what the packages of today ask."""
+"""The page on OpenAI's clients matches the code, and the installed packages of OpenAI."""
 
 from importlib.metadata import version
 
@@ -8,7 +8,7 @@ from openai.types.responses.response_create_params import (
     ResponseCreateParamsStreaming,
 )
 
-from entrypoints.http.openai.bodies import LACKING
+from entrypoints.http.openai.bodies import UNSUPPORTED_PARAMETERS
 from entrypoints.http.openai.errors import PREFIX
 from entrypoints.http.openai.routes import ROUTES
 from entrypoints.http.openapi import document
@@ -35,14 +35,16 @@ def test_openapi_describes_every_route_of_openais_clients() -> None:
 def test_openapi_names_every_supported_parameter_of_a_response() -> None:
     described = document(APP_ROUTES)["components"]["schemas"]["ResponseBody"]["properties"]
 
-    assert set(described) == set(PARAMETERS) - set(LACKING)
+    assert set(described) == set(PARAMETERS) - set(UNSUPPORTED_PARAMETERS)
 
 
-def test_what_is_lacking_is_documented_as_lacking_and_nothing_else_is() -> None:
-    assert [name for name, supported in PARAMETERS.items() if supported == "no"] == [*LACKING]
+def test_exactly_the_unsupported_parameters_are_documented_as_unsupported() -> None:
+    assert [name for name, supported in PARAMETERS.items() if supported == "no"] == [
+        *UNSUPPORTED_PARAMETERS
+    ]
 
 
-def test_every_parameter_of_the_package_is_documented_and_none_is_invented() -> None:
+def test_exactly_the_parameters_of_the_package_are_documented() -> None:
     known = {
         *ResponseCreateParamsBase.__annotations__,
         *ResponseCreateParamsStreaming.__annotations__,
@@ -52,5 +54,5 @@ def test_every_parameter_of_the_package_is_documented_and_none_is_invented() -> 
 
 
 @pytest.mark.parametrize("package", ["openai", "openai-agents"])
-def test_the_versions_that_were_tried_are_those_that_are_installed(package: str) -> None:
+def test_the_documented_versions_are_the_installed_ones(package: str) -> None:
     assert f"| {version(package)} |" in PAGE

@@ -1,4 +1,4 @@
-"""The adapters under contract. Adding one is one entry here; no test names any of them."""
+"""The adapters that the contract suites test. A new adapter needs one entry here."""
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -41,7 +41,7 @@ PassTime: TypeAlias = Callable[[timedelta], Awaitable[None]]
 
 @frozen(kw_only=True)
 class StoreHarness:
-    """A store and its logs, empty, and a way to let time pass for them."""
+    """An empty store, its logs, and a way to let time pass for them."""
 
     store: ConversationStateStore
     log: TurnLog
@@ -64,7 +64,7 @@ async def in_memory() -> AsyncIterator[StoreHarness]:
 def in_redis(
     open_server: Callable[[], OpenServer],
 ) -> Callable[[], AbstractAsyncContextManager[StoreHarness]]:
-    """Over a real server, which is emptied first: tests use it one after the other."""
+    """A store on a real server, which is emptied first, because tests share it."""
 
     @asynccontextmanager
     async def harness() -> AsyncIterator[StoreHarness]:
@@ -92,7 +92,7 @@ STORES: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[StoreHarness
 
 @frozen(kw_only=True)
 class Limited:
-    """A limiter of 3 new ones and 100 bytes an hour, and a way to let time pass for it."""
+    """A limiter of 3 new conversations and 100 bytes per hour, and a way to let time pass."""
 
     limiter: RateLimiter
     pass_time: PassTime
@@ -127,7 +127,7 @@ async def over_http() -> AsyncIterator[LanguageModel]:
         yield model
 
 
-def redis_that_answers(
+def ready_redis(
     open_server: Callable[[], OpenServer],
 ) -> Callable[[], AbstractAsyncContextManager[Readiness]]:
     @asynccontextmanager
@@ -142,7 +142,7 @@ def redis_that_answers(
 
 
 @asynccontextmanager
-async def memory_that_is_there() -> AsyncIterator[Readiness]:
+async def ready_memory() -> AsyncIterator[Readiness]:
     yield InMemoryReadiness()
 
 
@@ -160,8 +160,8 @@ MODELS: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[LanguageMode
 }
 TELEMETRY: Final[Mapping[str, Callable[[], Telemetry]]] = {"log": lambda: StructuredLog(_hidden)}
 READY: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[Readiness]]]] = {
-    "memory": memory_that_is_there,
-    **{name: redis_that_answers(server) for name, server in available().items()},
+    "memory": ready_memory,
+    **{name: ready_redis(server) for name, server in available().items()},
 }
 RUNNERS: Final[Mapping[str, Callable[[int], TurnRunner]]] = {"tasks": task_runner}
 

@@ -37,7 +37,7 @@ def pass_time(harness: StoreHarness) -> PassTime:
 
 @pytest.fixture(params=sorted(RUNNERS))
 def runners(request: pytest.FixtureRequest) -> Runners:
-    """Makes runners of so many turns."""
+    """Creates a runner that runs at most this many turns at once."""
     return RUNNERS[request.param]
 
 

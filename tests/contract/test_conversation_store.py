@@ -44,7 +44,9 @@ from tests.support.builders import (
 from tests.support.changes import adding_message
 
 
-async def test_what_was_never_there_is_not_found(store: ConversationStateStore) -> None:
+async def test_a_conversation_that_was_never_created_is_not_found(
+    store: ConversationStateStore,
+) -> None:
     for reading in (
         store.load(REF),
         store.page(REF, None, 10),
@@ -85,7 +87,7 @@ CONVERSATIONS = [
 
 
 @pytest.mark.parametrize("conversation", CONVERSATIONS)
-async def test_what_was_created_is_what_is_loaded(
+async def test_a_created_conversation_is_loaded_unchanged(
     store: ConversationStateStore, conversation: Conversation
 ) -> None:
     await store.create(OWNER, conversation)
@@ -94,7 +96,7 @@ async def test_what_was_created_is_what_is_loaded(
 
 
 @pytest.mark.parametrize("second", [OWNER, STRANGER])
-async def test_an_id_is_created_once(store: ConversationStateStore, second: Any) -> None:
+async def test_an_id_cannot_be_created_twice(store: ConversationStateStore, second: Any) -> None:
     await store.create(OWNER, after_turns(1))
     with pytest.raises(ConversationExists):
         await store.create(second, a_conversation())

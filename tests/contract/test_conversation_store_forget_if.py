@@ -25,7 +25,7 @@ def always(_: Conversation) -> bool:
     return True
 
 
-async def test_what_is_wanted_is_forgotten_with_its_log(
+async def test_a_conversation_is_forgotten_with_its_log_if_the_predicate_is_true(
     store: ConversationStateStore, log: TurnLog
 ) -> None:
     await store.create(OWNER, with_question(after_turns(1), "And?", 2))
@@ -37,7 +37,7 @@ async def test_what_is_wanted_is_forgotten_with_its_log(
         await log.read(TurnRef(REF, turn_id(2)), 0, AT_ONCE)
 
 
-async def test_a_conversation_stays_if_the_predicate_is_false(
+async def test_a_conversation_is_kept_if_the_predicate_is_false(
     store: ConversationStateStore,
 ) -> None:
     await store.create(OWNER, after_turns(2))

@@ -167,7 +167,7 @@ def _outcome_of(change: Change, conversation: Conversation) -> Conversation | ty
 
 
 @pytest.mark.parametrize("adapter", sorted(STORES))
-def test_any_history_is_that_of_a_plain_dictionary(adapter: str) -> None:
+def test_a_store_behaves_like_a_dictionary_in_any_sequence_of_calls(adapter: str) -> None:
     machine = type("Histories", (Histories,), {"adapter": adapter})
     run_state_machine_as_test(
         machine,

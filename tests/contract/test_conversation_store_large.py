@@ -1,4 +1,4 @@
-"""Whatever was stored can be read, however large it is; anything larger is refused."""
+"""Everything that was stored can be read, however large; anything larger is refused."""
 
 from contextlib import suppress
 
@@ -10,11 +10,11 @@ from ports.conversation_store import ConversationStateStore
 from tests.support.builders import OWNER, REF, a_conversation, texts_of, with_question
 from tests.support.changes import answering, asking
 
-# What compresses to nothing gets past every bound on what is stored.
+# It compresses to almost nothing, so it passes every limit on stored bytes.
 WIDE = "=" * 2 * MAX_REPLY_BYTES
 
 
-async def test_turns_that_were_acknowledged_are_read(store: ConversationStateStore) -> None:
+async def test_acknowledged_turns_can_be_read(store: ConversationStateStore) -> None:
     await store.create(OWNER, a_conversation())
     texts: list[str] = []
     with suppress(ConversationTooLarge):
@@ -29,17 +29,19 @@ async def test_turns_that_were_acknowledged_are_read(store: ConversationStateSto
 
 
 @pytest.mark.parametrize("size", [3_900_000, 4_100_000, 9_000_000])
-async def test_one_turn_is_refused_or_read(store: ConversationStateStore, size: int) -> None:
+async def test_a_large_turn_is_either_refused_or_can_be_read(
+    store: ConversationStateStore, size: int
+) -> None:
     await store.create(OWNER, with_question(a_conversation()))
-    harness = ["Hello?"]
+    texts = ["Hello?"]
     with suppress(ConversationTooLarge):
         await store.update(REF, answering("=" * size))
-        harness = ["Hello?", "=" * size]
+        texts = ["Hello?", "=" * size]
 
-    assert texts_of(await store.load(REF)) == harness
+    assert texts_of(await store.load(REF)) == texts
 
 
-async def test_a_turn_that_is_opened_can_be_ended(store: ConversationStateStore) -> None:
+async def test_a_turn_that_was_opened_can_be_ended(store: ConversationStateStore) -> None:
     await store.create(OWNER, a_conversation())
     sizes = (400_000, 900_000, 1_100_000, 3_900_000)
     for number, size in enumerate(sizes, 1):

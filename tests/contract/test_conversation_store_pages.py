@@ -20,12 +20,12 @@ async def long(store: ConversationStateStore) -> ConversationStateStore:
     return store
 
 
-async def test_all_of_it_is_there(long: ConversationStateStore) -> None:
+async def test_a_long_conversation_is_loaded_completely(long: ConversationStateStore) -> None:
     assert texts_of(await long.load(REF)) == ALL
 
 
 @pytest.mark.parametrize("last", [1, 2, 7, 16, 59, 60, 61, 200])
-async def test_the_newest_messages_are_there_and_the_others_are_counted(
+async def test_the_newest_messages_are_loaded_and_the_others_are_counted(
     long: ConversationStateStore, last: int
 ) -> None:
     tail = await long.load(REF, last)
@@ -51,7 +51,7 @@ async def test_pages_lead_back_to_the_beginning_without_a_gap(
     assert found == ALL
 
 
-async def test_before_the_first_message_there_is_nothing(long: ConversationStateStore) -> None:
+async def test_the_page_before_the_first_message_is_empty(long: ConversationStateStore) -> None:
     page = await long.page(REF, 1, 10)
 
     assert (page.messages, page.next) == ((), None)

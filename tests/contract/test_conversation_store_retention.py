@@ -39,7 +39,7 @@ A_SECOND = timedelta(seconds=1)
 AT_ONCE = timedelta()
 
 
-async def is_there(store: ConversationStateStore) -> bool:
+async def is_stored(store: ConversationStateStore) -> bool:
     try:
         await store.load(REF)
     except ConversationNotFound:
@@ -48,18 +48,21 @@ async def is_there(store: ConversationStateStore) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("conversation", "stay"),
+    ("conversation", "retention"),
     [(after_turns(1), DAY), (with_welcome(a_conversation(), question_id(), "Hi"), HOUR)],
 )
 async def test_a_conversation_is_retained_until_it_expires_and_no_longer(
-    store: ConversationStateStore, pass_time: PassTime, conversation: Conversation, stay: timedelta
+    store: ConversationStateStore,
+    pass_time: PassTime,
+    conversation: Conversation,
+    retention: timedelta,
 ) -> None:
     await store.create(OWNER, conversation)
-    await pass_time(stay - A_SECOND)
-    assert await is_there(store)
+    await pass_time(retention - A_SECOND)
+    assert await is_stored(store)
     await pass_time(A_SECOND)
 
-    assert not await is_there(store)
+    assert not await is_stored(store)
     with pytest.raises(ConversationNotFound):
         await store.update(REF, adding_message("still there?"))
 
@@ -73,7 +76,7 @@ async def test_reading_does_not_extend_the_retention(
     await store.page(REF, None, 10)
     await pass_time(DAY - HOUR)
 
-    assert not await is_there(store)
+    assert not await is_stored(store)
 
 
 async def test_opening_a_turn_restarts_the_retention(
@@ -83,10 +86,10 @@ async def test_opening_a_turn_restarts_the_retention(
     await pass_time(HOUR)
     await store.update(REF, asking("And?", 2, at=NOON + HOUR))
     await pass_time(DAY - A_SECOND)
-    assert await is_there(store)
+    assert await is_stored(store)
     await pass_time(A_SECOND)
 
-    assert not await is_there(store)
+    assert not await is_stored(store)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +108,7 @@ async def test_only_changes_that_restart_the_retention_do(
     await store.update(REF, change)
     await pass_time(DAY - A_SECOND)
 
-    assert await is_there(store) is restarts
+    assert await is_stored(store) is restarts
 
 
 async def test_the_first_turn_of_an_unused_conversation_gives_it_the_full_retention(
@@ -115,7 +118,7 @@ async def test_the_first_turn_of_an_unused_conversation_gives_it_the_full_retent
     await store.update(REF, asking())
     await pass_time(DAY - A_SECOND)
 
-    assert await is_there(store)
+    assert await is_stored(store)
 
 
 async def test_the_id_of_an_expired_conversation_can_be_created_again(
@@ -128,20 +131,20 @@ async def test_the_id_of_an_expired_conversation_can_be_created_again(
     assert texts_of(await store.load(REF)) == []
 
 
-async def test_forgetting_takes_state_and_log_and_can_be_repeated(
+async def test_forgetting_deletes_state_and_log_and_can_be_repeated(
     store: ConversationStateStore, log: TurnLog
 ) -> None:
     await store.create(OWNER, with_question(a_conversation()))
     await store.forget(REF)
     await store.forget(REF)
 
-    assert not await is_there(store)
+    assert not await is_stored(store)
     with pytest.raises(TurnLogNotFound):
         await log.read(TurnRef(REF, turn_id()), 0, AT_ONCE)
 
 
 @pytest.mark.parametrize("change", [adding_message("late"), finishing(), interrupting(), failing()])
-async def test_nothing_brings_back_what_was_forgotten(
+async def test_nothing_restores_a_forgotten_conversation(
     store: ConversationStateStore, change: Change
 ) -> None:
     await store.create(OWNER, a_conversation())
@@ -151,7 +154,7 @@ async def test_nothing_brings_back_what_was_forgotten(
         with pytest.raises(ConversationNotFound):
             await store.update(REF, change, base=base)
 
-    assert not await is_there(store)
+    assert not await is_stored(store)
 
 
 async def test_a_turn_of_a_forgotten_conversation_never_reaches_the_one_created_after_it(

@@ -47,7 +47,7 @@ async def test_an_update_returns_what_is_stored(store: ConversationStateStore) -
     assert await store.load(REF) == changed
 
 
-async def test_a_base_that_others_have_overtaken_loses_nothing(
+async def test_an_outdated_base_loses_no_messages(
     store: ConversationStateStore,
 ) -> None:
     await store.create(OWNER, a_conversation())
@@ -72,7 +72,7 @@ async def test_an_error_of_the_change_is_passed_on_and_changes_nothing(
     assert await store.load(REF) == after_turns(1)
 
 
-async def test_a_change_of_nothing_is_no_change(store: ConversationStateStore) -> None:
+async def test_a_change_that_changes_nothing_succeeds(store: ConversationStateStore) -> None:
     await store.create(OWNER, after_turns(1))
 
     assert await store.update(REF, unchanged) == after_turns(1)
@@ -98,21 +98,21 @@ async def test_a_change_that_needs_older_messages_gets_all(store: ConversationSt
     assert texts_of(await store.load(REF)) == []
 
 
-async def test_a_change_that_asks_in_vain_for_older_messages_fails(
+async def test_a_change_that_still_needs_older_messages_after_getting_all_fails(
     store: ConversationStateStore,
 ) -> None:
-    def never_content(_: Conversation) -> Conversation:
+    def needing_more(_: Conversation) -> Conversation:
         raise OlderMessagesNeeded
 
     await store.create(OWNER, after_turns(2))
     with pytest.raises(OlderMessagesNeeded):
-        await store.update(REF, never_content, last=1)
+        await store.update(REF, needing_more, last=1)
 
 
-async def test_a_conversation_at_its_bound_ends_its_turn_and_takes_no_other(
+async def test_a_conversation_at_its_size_limit_can_end_its_turn_but_not_open_another(
     store: ConversationStateStore,
 ) -> None:
-    # Hexadecimal digits of a counter's digest: no compression makes little of them.
+    # Hexadecimal digests hardly compress.
     digits = "".join(hashlib.sha256(b"%d" % n).hexdigest() for n in range(10_000))
     await store.create(OWNER, a_conversation())
     await store.update(REF, asking())
@@ -131,7 +131,7 @@ async def test_a_step_of_a_superseded_turn_changes_nothing(store: ConversationSt
     assert await store.load(REF) == after_turns(2)
 
 
-async def test_what_another_owner_saw_opens_nothing(store: ConversationStateStore) -> None:
+async def test_a_base_of_another_owner_gives_no_access(store: ConversationStateStore) -> None:
     await store.create(OWNER, a_conversation())
     conversation = await store.load(REF)
     with pytest.raises(ConversationNotFound):
@@ -142,7 +142,7 @@ async def test_what_another_owner_saw_opens_nothing(store: ConversationStateStor
     assert texts_of(await store.load(REF)) == []
 
 
-async def test_what_was_seen_of_another_conversation_is_no_base(
+async def test_a_base_of_another_conversation_is_not_used(
     store: ConversationStateStore,
 ) -> None:
     await store.create(OWNER, a_conversation())

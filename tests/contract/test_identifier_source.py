@@ -15,7 +15,7 @@ def source(request: pytest.FixtureRequest) -> IdentifierSource:
 
 
 @pytest.mark.parametrize("kind", ["session_id", "turn_id", "message_id"])
-def test_no_id_is_made_twice(source: IdentifierSource, kind: str) -> None:
+def test_no_id_is_generated_twice(source: IdentifierSource, kind: str) -> None:
     ids = {getattr(source, kind)() for _ in range(1_000)}
 
     assert len(ids) == 1_000

@@ -14,6 +14,6 @@ async def readiness(request: pytest.FixtureRequest) -> AsyncIterator[Readiness]:
         yield readiness
 
 
-async def test_what_can_keep_conversations_says_so(readiness: Readiness) -> None:
+async def test_available_storage_is_ready(readiness: Readiness) -> None:
     await readiness.check()
     await readiness.check()

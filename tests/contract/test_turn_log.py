@@ -50,7 +50,7 @@ async def test_pieces_of_every_kind_come_back_in_order(log: TurnLog, turn: Turn)
 
 
 @pytest.mark.parametrize("after", range(6))
-async def test_reading_begins_behind_any_piece(log: TurnLog, turn: Turn, after: int) -> None:
+async def test_reading_can_begin_after_any_piece(log: TurnLog, turn: Turn, after: int) -> None:
     await log.append(REF, turn, numbered("a", "b", "c"))
     await log.append(REF, turn, numbered("d", "e", first=4))
 
@@ -59,7 +59,7 @@ async def test_reading_begins_behind_any_piece(log: TurnLog, turn: Turn, after: 
     )
 
 
-async def test_pieces_already_there_are_not_added_twice(log: TurnLog, turn: Turn) -> None:
+async def test_logged_pieces_are_not_added_twice(log: TurnLog, turn: Turn) -> None:
     await log.append(REF, turn, numbered("a", "b"))
     await log.append(REF, turn, numbered("a", "b"))
     await log.append(REF, turn, numbered("a", "b", "c"))
@@ -89,7 +89,7 @@ async def test_a_stop_reaches_the_writer_and_its_last_pieces_are_kept(
     assert await log.read(TurnRef(REF, turn.id), 0, AT_ONCE) == batch_of("last")
 
 
-async def test_only_a_running_turn_of_this_name_and_owner_is_stopped(
+async def test_only_a_running_turn_with_this_id_and_owner_is_stopped(
     log: TurnLog, turn: Turn
 ) -> None:
     assert await log.stop(TurnRef(REF, turn_id(9))) is False
@@ -101,7 +101,7 @@ async def test_only_a_running_turn_of_this_name_and_owner_is_stopped(
     assert await log.stop(TurnRef(REF, turn.id)) is False
 
 
-async def test_a_newer_turn_takes_the_place_of_an_older_one(
+async def test_a_newer_turn_supersedes_an_older_one(
     store: ConversationStateStore, log: TurnLog, turn: Turn
 ) -> None:
     await log.append(REF, turn, numbered("old"))

@@ -68,7 +68,7 @@ async def test_an_existing_log_is_not_changed(
     assert await log.append(REF, turn, []) is AppendResult.STOPPED
 
 
-async def test_nothing_is_opened_for_a_turn_that_has_ended(
+async def test_no_log_is_opened_for_a_turn_that_has_ended(
     store: ConversationStateStore, log: TurnLog, turn: Turn
 ) -> None:
     await store.update(REF, finishing())
@@ -77,7 +77,7 @@ async def test_nothing_is_opened_for_a_turn_that_has_ended(
     assert not await is_logged(log, turn)
 
 
-async def test_nothing_is_opened_for_a_turn_that_another_took_the_place_of(
+async def test_no_log_is_opened_for_a_superseded_turn(
     store: ConversationStateStore, log: TurnLog, turn: Turn
 ) -> None:
     await store.update(REF, interrupting())
@@ -88,7 +88,7 @@ async def test_nothing_is_opened_for_a_turn_that_another_took_the_place_of(
     assert await log.read(TurnRef(REF, newer.id), 0, AT_ONCE) == batch_of("new")
 
 
-async def test_nothing_is_opened_for_what_was_forgotten(
+async def test_no_log_is_opened_for_a_forgotten_conversation(
     store: ConversationStateStore, log: TurnLog, turn: Turn
 ) -> None:
     await store.forget(REF)
@@ -97,7 +97,7 @@ async def test_nothing_is_opened_for_what_was_forgotten(
     assert not await is_logged(log, turn)
 
 
-async def test_nothing_is_opened_for_a_stranger_or_a_made_up_turn(
+async def test_no_log_is_opened_for_another_owner_or_an_unknown_turn(
     store: ConversationStateStore, log: TurnLog, turn: Turn
 ) -> None:
     assert await store.ensure_log(TurnRef(ConversationRef(STRANGER, ID), turn.id)) is False

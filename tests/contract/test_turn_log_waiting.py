@@ -26,7 +26,7 @@ async def test_a_reader_waits_for_the_first_entry_and_no_longer(log: TurnLog, tu
     assert await readers[2] == Batch(end=END)
 
 
-async def test_a_reader_that_waits_in_vain_gets_an_empty_batch(log: TurnLog, turn: Turn) -> None:
+async def test_a_reader_gets_an_empty_batch_when_its_wait_is_over(log: TurnLog, turn: Turn) -> None:
     assert await log.read(TurnRef(REF, turn.id), 0, BRIEFLY) == Batch()
 
 
@@ -41,9 +41,7 @@ async def test_a_waiting_reader_learns_that_the_log_is_gone(
         await reader
 
 
-async def test_a_sign_of_life_ends_the_silence(
-    log: TurnLog, turn: Turn, pass_time: PassTime
-) -> None:
+async def test_a_heartbeat_ends_the_silence(log: TurnLog, turn: Turn, pass_time: PassTime) -> None:
     await pass_time(timedelta(seconds=20))
     before = await log.silence(TurnRef(REF, turn.id))
     await log.append(REF, turn, [])
@@ -53,7 +51,7 @@ async def test_a_sign_of_life_ends_the_silence(
     assert timedelta() <= after < timedelta(seconds=5)
 
 
-async def test_a_log_is_kept_for_ten_minutes_without_a_sign_of_life(
+async def test_a_log_is_kept_for_ten_minutes_without_a_heartbeat(
     log: TurnLog, turn: Turn, pass_time: PassTime
 ) -> None:
     await pass_time(timedelta(minutes=9))

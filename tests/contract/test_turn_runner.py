@@ -70,7 +70,7 @@ async def test_a_caller_that_leaves_stops_neither_opening_nor_reply(runner: Turn
     assert caller.cancelled()
 
 
-async def test_what_opening_raises_reaches_the_caller(runner: TurnRunner) -> None:
+async def test_an_error_while_opening_reaches_the_caller(runner: TurnRunner) -> None:
     async def failing() -> Conversation:
         raise LookupError
 
@@ -82,9 +82,7 @@ async def test_what_opening_raises_reaches_the_caller(runner: TurnRunner) -> Non
 
 
 @pytest.mark.parametrize("joined", [with_question(a_conversation(), number=9), after_turns(1)])
-async def test_a_turn_that_is_not_this_one_is_joined_and_not_run(
-    runner: TurnRunner, joined: Conversation
-) -> None:
+async def test_a_joined_turn_is_not_run_again(runner: TurnRunner, joined: Conversation) -> None:
     async def joining() -> Conversation:
         return joined
 
@@ -100,17 +98,17 @@ async def test_more_turns_than_the_bound_are_refused_before_they_are_opened(
 ) -> None:
     runner, reply, opened = runners(1), Reply(), []
 
-    async def noted() -> Conversation:
+    async def counted() -> Conversation:
         opened.append(1)
         return OPENED
 
-    await runner.run(turn_id(), noted, reply, nothing)
+    await runner.run(turn_id(), counted, reply, nothing)
     with pytest.raises(TooManyTurns):
-        await runner.run(turn_id(2), noted, reply, nothing)
+        await runner.run(turn_id(2), counted, reply, nothing)
     reply.may_end.set()
     await reply.has_ended.wait()
     await asyncio.sleep(0)
-    await runner.run(turn_id(), noted, Reply(may_end=reply.may_end), nothing)
+    await runner.run(turn_id(), counted, Reply(may_end=reply.may_end), nothing)
 
     assert len(opened) == 2
 

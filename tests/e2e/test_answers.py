@@ -32,7 +32,7 @@ async def every_kind_of_answer(client: NativeClient) -> dict[str, Answer]:
         "an export": await client.get(f"{path}/export"),
         "nothing": await client.get(f"{path}/stream"),
         "a refusal": await client.post("/api/chat", {}),
-        "a stranger's refusal": await client.get(f"/api/chat?sessionId={uuid4()}"),
+        "an unknown conversation": await client.get(f"/api/chat?sessionId={uuid4()}"),
         "a client key": await client.post("/api/client-key", {}),
         "forgetting": await client.delete(path),
         "an unknown address": await client.get("/nope"),
@@ -147,7 +147,7 @@ async def test_a_service_shutting_down_is_live_but_not_ready(
 ) -> None:
     async with client.streaming("Hello?") as live:
         model_reply = await fake_model.next_reply()
-        service.runner.refuse_turns()
+        service.runner.refuse_new_turns()
         alive, ready = await client.get("/health/live"), await client.get("/health/ready")
         refused = await client.send("And?")
         model_reply.send_text("Bye")

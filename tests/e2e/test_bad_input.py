@@ -19,10 +19,10 @@ def with_members(members: bytes) -> bytes:
 
 
 def with_text(text: str) -> bytes:
-    return saying(json.dumps(text).encode())
+    return message_of(json.dumps(text).encode())
 
 
-def saying(value: bytes) -> bytes:
+def message_of(value: bytes) -> bytes:
     """A message to the untouched conversation; its text is this JSON."""
     return b'{"message":%b,"sessionId":"SESSION"}' % value
 
@@ -32,14 +32,14 @@ NOT_JSON = {
     "bare words": b"message=Hi",
     "not UTF-8": b"\xff\xfe{\x00}\x00",
     "two bodies": WELL + WELL,
-    "garbage behind": WELL + b"\0",
+    "garbage after it": WELL + b"\0",
     "a byte order mark": b"\xef\xbb\xbf" + WELL,
-    "half a surrogate pair as bytes": saying(b'"\xed\xa0\x80"'),
-    "half a surrogate pair escaped": saying(b'"\\ud800"'),
-    "the other half escaped": saying(b'"\\udc00 there"'),
-    "a raw NUL": saying(b'"a\0b"'),
-    "a raw line feed": saying(b'"a\nb"'),
-    "a number that is none": with_members(b'"context":NaN'),
+    "half a surrogate pair as bytes": message_of(b'"\xed\xa0\x80"'),
+    "half a surrogate pair escaped": message_of(b'"\\ud800"'),
+    "the other half escaped": message_of(b'"\\udc00 there"'),
+    "a raw NUL": message_of(b'"a\0b"'),
+    "a raw line feed": message_of(b'"a\nb"'),
+    "an invalid number": with_members(b'"context":NaN'),
     "context that is not UTF-8": with_members(b'"context":"\xff"'),
     "context that is cut off": with_members(b'"context":{"a":'),
 }
@@ -51,23 +51,23 @@ NOT_EXPECTED = {
     "a string": b'"Hi"',
     "a number": b"1e999999",
     "no message": b'{"sessionId":"SESSION"}',
-    "a message of null": saying(b"null"),
-    "a message of a number": saying(b"1"),
-    "a message of parts": saying(b'[{"type":"text","text":"Hi"}]'),
-    "a member nobody knows": with_members(b'"role":"system"'),
+    "a message of null": message_of(b"null"),
+    "a message of a number": message_of(b"1"),
+    "a message of parts": message_of(b'[{"type":"text","text":"Hi"}]'),
+    "an unknown member": with_members(b'"role":"system"'),
     "a history of the client's own": with_members(b'"messages":[]'),
     "another spelling": with_members(b'"session_id":"x"'),
     "a session of a number": b'{"message":"Hi","sessionId":7}',
-    "a busy word nobody knows": with_members(b'"onBusy":"wait"'),
+    "an unknown choice for onBusy": with_members(b'"onBusy":"wait"'),
     "a locale of a list": with_members(b'"locale":["en"]'),
     "a locale without an end": with_members(b'"locale":"%b"' % (b"e" * 65)),
-    "context rejection twice": with_members(b'"context":1,"questionContext":2'),
+    "context sent twice": with_members(b'"context":1,"questionContext":2'),
     "deep nesting": NESTED,
     "deep nesting without an end": DEEP,
-    "a deeply nested message": saying(NESTED),
+    "a deeply nested message": message_of(NESTED),
     "deeply nested context": with_members(b'"context":' + NESTED),
     "a deeply nested client": with_members(b'"clientId":' + NESTED),
-    "a deeply nested stranger": with_members(b'"stranger":' + NESTED),
+    "a deeply nested unknown member": with_members(b'"stranger":' + NESTED),
 }
 NOT_TAKEN = {
     "no character": (with_text(""), 400, "message_empty"),

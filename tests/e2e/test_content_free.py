@@ -17,7 +17,9 @@ SENTENCE = "the-heron-sleeps-standing"
 PROMPT = "only-answer-in-haiku"
 MODEL_KEY = "sk-planted-model-key"
 MASTER_KEY = "cGxhbnRlZC1tYXN0ZXIta2V5LW9mLTMyLWJ5dGVzISE="
-SAID = b'data: {"choices":[{"index":0,"delta":{"content":"the-heron-sleeps-standing"}}]}\n\n'
+CONTENT_CHUNK = (
+    b'data: {"choices":[{"index":0,"delta":{"content":"the-heron-sleeps-standing"}}]}\n\n'
+)
 DONE = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 
 
@@ -28,8 +30,8 @@ def _plays(body: bytes) -> tuple[int, bytes]:
     if b"refuse me" in body:
         return 400, body
     if b"break" in body:
-        return 200, SAID + b"data: {" + body + b"\n\n"
-    return 200, SAID + DONE
+        return 200, CONTENT_CHUNK + b"data: {" + body + b"\n\n"
+    return 200, CONTENT_CHUNK + DONE
 
 
 async def _answer(reader: StreamReader, writer: StreamWriter) -> None:
@@ -83,8 +85,8 @@ async def bad_requests(client: NativeClient, session_id: str) -> list[Answer]:
 
 async def refused_by(program: V1Client) -> list[Answer]:
     """OpenAI requests with the planted text."""
-    answered = await program.ask(SENTENCE, instructions=SENTENCE, metadata={"a": SENTENCE})
-    assert answered.status == 200
+    answer = await program.ask(SENTENCE, instructions=SENTENCE, metadata={"a": SENTENCE})
+    assert answer.status == 200
     return [
         await program.ask(f"{SENTENCE} fail at once", store=False),
         await program.ask(f"{SENTENCE} refuse me"),

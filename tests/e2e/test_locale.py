@@ -21,7 +21,7 @@ pt-BR = "Bem-vindo"
 
 
 @pytest.fixture(scope="module")
-def polyglots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def multilingual_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A service whose assistant has welcomes in English, Finnish and Portuguese."""
     file = tmp_path_factory.mktemp("profile") / "assistant.toml"
     file.write_text(PROFILE)
@@ -30,9 +30,9 @@ def polyglots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def speaker(polyglots: str) -> NativeClient:
+def multilingual_client(multilingual_service: str) -> NativeClient:
     """A client of that service."""
-    return NativeClient(polyglots)
+    return NativeClient(multilingual_service)
 
 
 def welcome(answer: Answer) -> tuple[str, str]:
@@ -51,9 +51,9 @@ def welcome(answer: Answer) -> tuple[str, str]:
     ],
 )
 async def test_the_body_sets_the_language_of_the_welcome(
-    speaker: NativeClient, locale: str | None, expected: tuple[str, str]
+    multilingual_client: NativeClient, locale: str | None, expected: tuple[str, str]
 ) -> None:
-    answer = await speaker.post("/api/sessions", {"locale": locale})
+    answer = await multilingual_client.post("/api/sessions", {"locale": locale})
 
     assert welcome(answer) == expected
 
@@ -70,60 +70,64 @@ async def test_the_body_sets_the_language_of_the_welcome(
     ],
 )
 async def test_the_browser_sets_the_language_of_a_first_message(
-    speaker: NativeClient, accepted: str, locale: str
+    multilingual_client: NativeClient, accepted: str, locale: str
 ) -> None:
-    answer = await speaker.post("/api/chat", {"message": "Hi"}, accept_language=accepted)
+    answer = await multilingual_client.post(
+        "/api/chat", {"message": "Hi"}, accept_language=accepted
+    )
 
-    export = await speaker.get(f"/api/chat/{answer.session_id}/export")
+    export = await multilingual_client.get(f"/api/chat/{answer.session_id}/export")
     assert export.document["locale"] == locale
 
 
 async def test_the_body_wins_over_the_path_and_the_path_over_the_browser(
-    speaker: NativeClient,
+    multilingual_client: NativeClient,
 ) -> None:
-    by_path = await speaker.post("/fi/api/sessions", {}, accept_language="pt-BR")
-    by_body = await speaker.post("/fi/api/sessions", {"locale": "pt-BR"})
+    by_path = await multilingual_client.post("/fi/api/sessions", {}, accept_language="pt-BR")
+    by_body = await multilingual_client.post("/fi/api/sessions", {"locale": "pt-BR"})
 
     assert welcome(by_path) == ("fi", "Tervetuloa")
     assert welcome(by_body) == ("pt-BR", "Bem-vindo")
 
 
-async def test_every_route_exists_under_a_known_prefix(speaker: NativeClient) -> None:
-    session_id = (await speaker.post("/fi/api/chat", {"message": "Moi"})).session_id
+async def test_every_route_exists_under_a_known_prefix(multilingual_client: NativeClient) -> None:
+    session_id = (await multilingual_client.post("/fi/api/chat", {"message": "Moi"})).session_id
 
-    history = await speaker.get(f"/FI/api/chat?sessionId={session_id}")
-    stream = await speaker.get(f"/pt-br/api/chat/{session_id}/stream")
-    forgotten = await speaker.delete(f"/en/api/chat/{session_id}")
+    history = await multilingual_client.get(f"/FI/api/chat?sessionId={session_id}")
+    stream = await multilingual_client.get(f"/pt-br/api/chat/{session_id}/stream")
+    forgotten = await multilingual_client.delete(f"/en/api/chat/{session_id}")
 
     assert [history.status, stream.status, forgotten.status] == [200, 204, 204]
 
 
 @pytest.mark.parametrize("prefix", ["/sv", "/api", "/fi/en", "//", "/%66%69x"])
-async def test_an_unknown_prefix_is_404(speaker: NativeClient, prefix: str) -> None:
-    answer = await speaker.post(f"{prefix}/api/chat", {"message": "Hej"})
+async def test_an_unknown_prefix_is_404(multilingual_client: NativeClient, prefix: str) -> None:
+    answer = await multilingual_client.post(f"{prefix}/api/chat", {"message": "Hej"})
 
     assert (answer.status, answer.code) == (404, "not_found")
     assert "set-cookie" not in answer.headers
 
 
 async def test_a_later_message_keeps_the_language_unless_it_names_another(
-    speaker: NativeClient,
+    multilingual_client: NativeClient,
 ) -> None:
-    session_id = (await speaker.send("Moi", locale="fi")).session_id
+    session_id = (await multilingual_client.send("Moi", locale="fi")).session_id
     where = f"/api/chat/{session_id}/export"
 
-    await speaker.post(
+    await multilingual_client.post(
         "/api/chat", {"message": "Hi", "sessionId": session_id}, accept_language="en"
     )
-    kept = (await speaker.get(where)).document["locale"]
-    await speaker.send("Olá", session_id, locale="pt-BR")
-    changed = (await speaker.get(where)).document["locale"]
+    kept = (await multilingual_client.get(where)).document["locale"]
+    await multilingual_client.send("Olá", session_id, locale="pt-BR")
+    changed = (await multilingual_client.get(where)).document["locale"]
 
     assert (kept, changed) == ("fi", "pt-BR")
 
 
-async def test_the_ai_sdk_body_can_set_the_language_too(speaker: NativeClient) -> None:
+async def test_the_ai_sdk_body_can_set_the_language_too(multilingual_client: NativeClient) -> None:
     message = {"id": "u1", "role": "user", "parts": [{"type": "text", "text": "Hi"}]}
-    await speaker.post("/api/chat", {"id": "mine", "messages": [message], "locale": "fi"})
+    await multilingual_client.post(
+        "/api/chat", {"id": "mine", "messages": [message], "locale": "fi"}
+    )
 
-    assert (await speaker.get("/api/chat/mine/export")).document["locale"] == "fi"
+    assert (await multilingual_client.get("/api/chat/mine/export")).document["locale"] == "fi"

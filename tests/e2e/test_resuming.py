@@ -116,8 +116,8 @@ async def test_a_saved_reply_is_not_resumed(client: NativeClient, fake_model: Fa
         cursor = [event.cursor for event in (await live.whole()).events if event.cursor][-1]
 
     idle = await client.get(f"/api/chat/{session_id}/stream")
-    behind = await client.get(f"/api/chat/{session_id}/stream", last_event_id=cursor)
-    assert [(answer.status, answer.body) for answer in (idle, behind)] == [(204, b"")] * 2
+    after_cursor = await client.get(f"/api/chat/{session_id}/stream", last_event_id=cursor)
+    assert [(answer.status, answer.body) for answer in (idle, after_cursor)] == [(204, b"")] * 2
 
 
 async def test_a_cursor_of_an_earlier_turn_resumes_nothing(

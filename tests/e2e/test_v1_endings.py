@@ -92,7 +92,7 @@ async def test_a_retry_after_a_failure_is_answered(
     model_reply = await fake_model.next_reply()
     model_reply.send_text("Hi")
     model_reply.finish()
-    answered = await retrying
+    answer = await retrying
 
-    assert (failed.status, answered.status) == (502, 200)
-    assert answered.document["output"][0]["content"][0]["text"] == "Hi"
+    assert (failed.status, answer.status) == (502, 200)
+    assert answer.document["output"][0]["content"][0]["text"] == "Hi"

@@ -34,7 +34,7 @@ async def test_a_cookie_is_ignored(echo_client: NativeClient, path: str) -> None
     assert "set-cookie" not in refused.headers
 
 
-async def test_a_caller_without_a_key_is_not_given_one(echo_service: str) -> None:
+async def test_a_caller_without_a_key_does_not_get_one(echo_service: str) -> None:
     refused = await NativeClient(echo_service).post("/v1/responses", BODY)
 
     assert refused.status == 401
@@ -73,7 +73,7 @@ async def test_only_keys_on_the_operators_list_are_accepted() -> None:
     assert native.status == 200
 
 
-async def test_a_reissued_key_is_handed_out_and_stays_on_the_list() -> None:
+async def test_a_reissued_key_is_returned_and_stays_on_the_list() -> None:
     async with running_service(Settings(keys=OLD), model=EchoModel()) as older:
         before = await V1Client.new(older.url)
     settings = Settings(keys=f"{NEW},{OLD}", api_key_digests=(digest(before),))
@@ -102,7 +102,7 @@ async def test_new_conversations_and_stored_bytes_are_limited() -> None:
     assert ephemeral.status == 200
 
 
-async def test_a_limit_that_will_pass_may_be_retried_by_the_package() -> None:
+async def test_the_package_may_retry_a_temporary_limit() -> None:
     async with running_service(Settings(new_per_hour=1), model=EchoModel()) as service:
         program = await V1Client.new(service.url)
         refused = await program.ask("Hi")

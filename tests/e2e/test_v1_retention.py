@@ -108,7 +108,7 @@ async def test_deleting_the_last_response_deletes_its_conversation(program: V1Cl
     assert (await program.client.history(session_of(response["id"]))).status == 404
 
 
-async def test_answers_are_never_cached(program: V1Client) -> None:
+async def test_responses_are_never_cached(program: V1Client) -> None:
     conversation = await program.conversation("One")
     answers = [
         await program.ask("Two", conversation=conversation),

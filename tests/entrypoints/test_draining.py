@@ -20,9 +20,9 @@ from tests.support.turn_runner import (
 async def test_a_process_that_ends_takes_no_new_turns() -> None:
     runner = a_runner()
 
-    runner.refuse_turns()
+    runner.refuse_new_turns()
 
-    assert not runner.accepts_turns()
+    assert not runner.accepts_new_turns()
     with pytest.raises(ShuttingDown):
         await runner.run(turn_id(), Turn().opening, Turn().replying, abandon_nothing)
 

@@ -23,8 +23,8 @@ def a_reply_stream(harness: Harness) -> ReplyStream:
         return harness.container.resolve(service)
 
     return ReplyStream(
-        follow=resolve(FollowTurn),
-        history=resolve(ReadHistory),
+        follow_turn=resolve(FollowTurn),
+        read_history=resolve(ReadHistory),
         assistant=resolve(Assistant),
         model=resolve(LanguageModel),
         clock=resolve(Clock),
@@ -42,7 +42,7 @@ async def test_an_awaited_reply_is_that_of_its_own_turn_despite_a_later_turn(
         return await harness.store.load(ref)
 
     monkeypatch.setattr(ReadHistory, "whole", send_another_message_first)
-    reply = (await a_reply_stream(harness).await_reply(OWNER, started)).document
+    reply = (await a_reply_stream(harness).await_reply(started)).document
 
     assert reply is not None
     assert reply.reply is not None
@@ -59,9 +59,7 @@ async def test_resuming_after_a_lost_piece_breaks_the_stream(
     await harness.end_of(started)
     harness.log.forget(started.conversation.id)
 
-    stream = a_reply_stream(harness).resume(
-        ConversationRef(OWNER, started.conversation.id), started.turn, after
-    )
+    stream = a_reply_stream(harness).resume(started.ref, started.turn, after)
     assert await anext(stream) == b": resumed\n\n"
     with pytest.raises(StreamBroken):
         await anext(stream)
@@ -73,9 +71,7 @@ async def test_resuming_from_the_beginning_works_without_a_log() -> None:
     await harness.end_of(started)
     harness.log.forget(started.conversation.id)
 
-    stream = a_reply_stream(harness).resume(
-        ConversationRef(OWNER, started.conversation.id), started.turn, None
-    )
+    stream = a_reply_stream(harness).resume(started.ref, started.turn, None)
     stream_bytes = b"".join([chunk async for chunk in stream])
 
     assert b'"delta":"One two three"' in stream_bytes

@@ -53,7 +53,7 @@ async def test_a_process_with_no_room_for_a_turn_changes_nothing() -> None:
 
 async def test_a_process_that_ends_takes_no_message() -> None:
     harness = a_harness()
-    harness.runner.refuse_turns()
+    harness.runner.refuse_new_turns()
 
     with pytest.raises(ShuttingDown):
         await harness.send()

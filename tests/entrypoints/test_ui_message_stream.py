@@ -32,8 +32,8 @@ def parsed(raw: bytes) -> list[tuple[str, dict[str, Any]]]:
 def a_turn(*pieces: Piece, end: TurnEnd = DONE) -> list[tuple[str, dict[str, Any]]]:
     chunks = ReplyChunks(TURN, reply_id(), {"sessionId": "s"})
     numbered = [NumberedPiece(number, piece) for number, piece in enumerate(pieces, 1)]
-    content = b"".join(chunks.of(piece) for piece in numbered)
-    return parsed(chunks.beginning() + content + chunks.ending(end))
+    content = b"".join(chunks.piece(piece) for piece in numbered)
+    return parsed(chunks.start() + content + chunks.end(end))
 
 
 def kinds(*pieces: Piece, end: TurnEnd = DONE) -> list[str]:
@@ -180,7 +180,7 @@ def test_a_sentence_for_people_is_never_empty(code: str) -> None:
 )
 def test_missing_values_are_left_out_and_never_null(end: TurnEnd) -> None:
     # The widget's parser refuses null where it expects a member to be absent.
-    raw = ReplyChunks(TURN, reply_id(), {}).ending(end)
+    raw = ReplyChunks(TURN, reply_id(), {}).end(end)
 
     assert b"null" not in raw
 
@@ -193,6 +193,6 @@ def test_the_same_log_always_gives_the_same_chunks() -> None:
 
 def test_pieces_are_padded() -> None:
     chunks = ReplyChunks(TURN, reply_id(), {})
-    chunks.of(NumberedPiece(1, TextPiece("a")))
+    chunks.piece(NumberedPiece(1, TextPiece("a")))
 
-    assert len(chunks.of(NumberedPiece(2, TextPiece("b" * 33)))) % 64 == 0
+    assert len(chunks.piece(NumberedPiece(2, TextPiece("b" * 33)))) % 64 == 0

@@ -52,7 +52,7 @@ async def test_a_reply_that_cannot_be_saved_is_delivered_and_reported(
         redis.kill()
         answer = await live.whole()
     redis.start()
-    await eventually(lambda: accepts_turns(client, session_id))
+    await eventually(lambda: accepts_new_turns(client, session_id))
 
     assert text_of(answer.events) == reply_to("lost", 40)
     assert answer.events[-1].document["code"] == "reply_not_saved"
@@ -60,7 +60,7 @@ async def test_a_reply_that_cannot_be_saved_is_delivered_and_reported(
     assert (await client.transcript(session_id))[0] == ("user", instruction("lost", 40, 20))
 
 
-async def accepts_turns(client: NativeClient, session_id: str) -> bool:
+async def accepts_new_turns(client: NativeClient, session_id: str) -> bool:
     answer = await client.send(instruction("next", 1), session_id)
     if answer.status != 200:
         await asyncio.sleep(0.1)

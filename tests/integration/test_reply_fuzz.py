@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from redis.exceptions import RedisError
 
 from adapters.encrypted_redis.command_queue import Bounds, ConnectionTrouble
-from adapters.encrypted_redis.redis_errors import may_pass, reason_of
+from adapters.encrypted_redis.redis_errors import is_transient, reason_of
 from tests.support.proxies import ConnectionHandler, listening
 from tests.support.redis_connections import connected
 
@@ -81,4 +81,4 @@ async def test_every_error_reply_has_its_reason(line: bytes, reason: str, *, pas
             await connection.call("GET", "x")
 
     assert reason_of(caught.value) == reason
-    assert may_pass(caught.value) is passing
+    assert is_transient(caught.value) is passing

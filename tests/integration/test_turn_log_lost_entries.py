@@ -25,8 +25,8 @@ from tests.support.changes import asking, interrupting
 from tests.support.redis_servers import RedisProcess
 from tests.support.redis_store import RedisHarness, redis_harness
 
-SENT_AT_ONCE = Batching(within=timedelta(hours=1), max_bytes=1)
-SENT_RARELY = Batching(within=timedelta(hours=1), max_bytes=1_000)
+SENT_AT_ONCE = Batching(max_delay=timedelta(hours=1), max_bytes=1)
+SENT_RARELY = Batching(max_delay=timedelta(hours=1), max_bytes=1_000)
 END = TurnEnd(outcome=Outcome.FINISHED)
 
 

@@ -78,7 +78,7 @@ async def redis_harness(
     """Adapters over the server at ``url``; without ``batching`` every piece is sent at once."""
     clock = clock or SystemClock()
     address = RedisAddress(url=url, ca_file=ca_file)
-    connection = Multiplexer(address.connection, bounds or Bounds(), clock)
+    connection = Multiplexer(address.new_connection, bounds or Bounds(), clock)
     running = asyncio.create_task(connection.run())
     telemetry = RecordingTelemetry()
     client = RedisClient(connection=connection, clock=clock, telemetry=telemetry)

@@ -1,7 +1,9 @@
-"""What the AI SDK's ``DefaultChatTransport`` posts. Source: ``HttpChatTransport`` of ``ai`` 5 to 7.
+"""The bodies that the AI SDK's ``DefaultChatTransport`` posts.
 
-The server owns the history, so it reads only the newest message that was sent: its text, or the
-results of tools. Unknown members belong to the app and are ignored.
+Source: ``HttpChatTransport`` of ``ai`` 5 to 7.
+
+The server owns the history, so it reads only the newest message in a body: its text, or its tool
+results. Unknown members belong to the app and are ignored.
 """
 
 import hashlib
@@ -52,7 +54,7 @@ class AiSdkBody(Struct, rename="camel"):
 
     @property
     def is_regeneration(self) -> bool:
-        """Whether another reply is requested instead of a new message being sent."""
+        """Whether the body requests another reply instead of sending a message."""
         return self.trigger == "regenerate-message"
 
 
@@ -65,7 +67,7 @@ class UiMessage(Struct):
 
 
 class _BodyOutline(Struct):
-    """Enough of a body to recognise its protocol."""
+    """The members that show which protocol a body belongs to."""
 
     message: Raw = msgspec.field(default_factory=Raw)
     messages: Raw = msgspec.field(default_factory=Raw)
@@ -91,12 +93,12 @@ class _ToolPart(Struct, rename="camel"):
 
 
 def chat_body_limit(beginning: bytes) -> int:
-    """The size limit of a body that begins like this: larger if ``messages`` is in sight."""
+    """The size limit of a body with this beginning; higher if it contains ``"messages"``."""
     return MAX_AI_SDK_BODY_BYTES if b'"messages"' in beginning else MAX_BODY_BYTES
 
 
 def is_ai_sdk(raw: bytes) -> bool:
-    """Whether this is the AI SDK's body: its ``message`` is an object, or ``messages`` a list."""
+    """Whether this is the AI SDK's body: ``message`` is an object, or ``messages`` is a list."""
     try:
         outline = msgspec.json.decode(raw, type=_BodyOutline)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -152,7 +154,7 @@ def text_of(message: UiMessage) -> TextPart:
 
     Raises:
         BadRequest: a part is malformed, or a file.
-        InvalidInput: as ``user_text``.
+        InvalidInput: see ``user_text``.
     """
     texts: list[str] = []
     for kind, raw in _parts(message):
@@ -188,7 +190,7 @@ def _parts(message: UiMessage) -> Iterator[tuple[str, bytes]]:
 def _result(tool: _ToolPart) -> ToolResultPart | None:
     match tool.state:
         case "output-available":
-            # Decoded completely, to be sure that what is stored can be sent as JSON again.
+            # Decoded completely, so that only valid JSON is stored.
             output = msgspec.json.encode(parse(bytes(tool.output), object)).decode()
             return tool_result(tool.tool_call_id, output)
         case "output-error":

@@ -1,4 +1,4 @@
-"""Calls the use case that a request of the AI SDK asks for."""
+"""Calls the use case for a request of the AI SDK."""
 
 from collections.abc import Sequence
 
@@ -26,10 +26,12 @@ from entrypoints.usecases.submit_tool_results import ToolResults
 
 @frozen(kw_only=True)
 class AiSdkRequest:
-    """One request, parsed.
+    """A parsed request.
 
     Attributes:
+        owner: the caller, as the owner of conversations.
         newest: the newest message in the body; None if there is none.
+        address: the address that quotas count by.
         locales: the caller's language tags, best first.
         idempotency: the Idempotency-Key as digests; None without one.
     """
@@ -43,16 +45,16 @@ class AiSdkRequest:
 
     @property
     def on_busy(self) -> OnBusy:
-        """By default a running reply is interrupted, because the client's stop only hangs up."""
+        """By default INTERRUPT, because the client's stop only closes the connection."""
         return OnBusy(self.body.on_busy or OnBusy.INTERRUPT)
 
 
 async def dispatch(services: Services, request: AiSdkRequest) -> Started:
-    """The turn that answers the request.
+    """Call the use case for the request; returns the turn to follow.
 
     Raises:
         BadRequest: there is no message to answer.
-        DomainError, PortError: as the use cases; nothing was changed.
+        DomainError, PortError: see the use cases; nothing was changed.
     """
     newest = request.newest
     if request.body.is_regeneration:
@@ -65,7 +67,7 @@ async def dispatch(services: Services, request: AiSdkRequest) -> Started:
 
 
 async def _regenerate(services: Services, request: AiSdkRequest) -> Started:
-    """Another reply in place of the one named by the request, or else to its newest user message.
+    """Replace the reply that the request names, or else answer its newest user message again.
 
     A user message that the server does not have yet is sent now.
     """
@@ -89,7 +91,7 @@ async def _regenerate(services: Services, request: AiSdkRequest) -> Started:
 
 
 def _regeneration_targets(request: AiSdkRequest) -> Sequence[MessageId | None]:
-    """The messages to try, in order; None stands for the newest user message."""
+    """The messages to try, in order; None means the newest user message."""
     reply = storable_id(request.body.message_id or "")
     question = storable_id(request.newest.id) if request.newest else None
     ids = [message_id for message_id in dict.fromkeys((reply, question)) if message_id is not None]
@@ -130,6 +132,6 @@ async def _send_message(services: Services, request: AiSdkRequest, newest: UiMes
         create_as=services.find_conversation.derived_id(owner, body.id),
     )
     started = await services.send_message(owner, message)
-    # If a first turn answers a client that shows earlier messages, those have been forgotten here.
+    # A client that shows earlier messages got a first turn: the server has forgotten them.
     is_first = started.turn.number == 1
     return evolve(started, restarted=is_first and has_earlier_user_message(body))

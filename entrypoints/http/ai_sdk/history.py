@@ -1,7 +1,7 @@
-"""A conversation as the AI SDK's UI messages, from which a page initialises ``useChat``.
+"""A conversation as UI messages of the AI SDK, with which a page initialises ``useChat``.
 
-The parts are those that the client would have built from the stream. A member without a value is
-left out, because the AI SDK's validation rejects null.
+The parts are those that the client would have built from the stream. Members are omitted rather
+than null, because the AI SDK's validation rejects null.
 """
 
 from collections.abc import Iterator

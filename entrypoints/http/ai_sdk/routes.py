@@ -7,7 +7,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from domain.model.identifiers import ConversationRef, Owner
+from domain.model.identifiers import ConversationRef
 from entrypoints.http.ai_sdk.bodies import has_earlier_user_message, newest_message, read_ai_sdk
 from entrypoints.http.ai_sdk.dispatch import AiSdkRequest, dispatch
 from entrypoints.http.ai_sdk.history import AiSdkHistoryDocument, ai_sdk_history
@@ -22,31 +22,29 @@ from entrypoints.usecases.open_turn import Started
 
 
 async def send_message(request: Request, caller: HttpCaller, raw: bytes) -> Response:
-    """A new or edited message, a request for another reply, or tool results, from ``useChat``."""
+    """Handle a body of ``useChat``: a message, an edit, a regeneration or tool results."""
     services = services_of(request)
     body = read_ai_sdk(raw)
     ai_sdk_request = AiSdkRequest(
         owner=caller.owner,
         body=body,
         newest=newest_message(body),
-        address=services.callers.address(request),
+        address=services.authenticator.address(request),
         locales=preferred_locales(
             request, body.locale, is_first=not has_earlier_user_message(body)
         ),
         idempotency=idempotency_key(request, raw)[1],
     )
     started = await dispatch(services, ai_sdk_request)
-    headers = services.callers.key_headers(caller)
+    headers = services.authenticator.key_headers(caller)
     if wants_json(request):
-        reply = await services.reply_stream.await_reply(caller.owner, started)
+        reply = await services.reply_stream.await_reply(started)
         return reply.response(headers)
-    stream = ai_sdk_stream(services.reply_stream, caller.owner, started)
+    stream = ai_sdk_stream(services.reply_stream, started)
     return EventStream(stream, headers={**headers, "x-session-id": started.conversation.id})
 
 
-async def ai_sdk_stream(
-    stream: ReplyStream, owner: Owner, started: Started
-) -> AsyncGenerator[bytes, None]:
+async def ai_sdk_stream(stream: ReplyStream, started: Started) -> AsyncGenerator[bytes, None]:
     """The events of a turn that was just opened or joined.
 
     The session id is sent twice: in the metadata of ``start``, which the client stores with the
@@ -54,7 +52,7 @@ async def ai_sdk_stream(
     """
     metadata = {"sessionId": started.conversation.id, "restarted": started.restarted}
     session = event({"type": "data-session", "data": metadata, "transient": True})
-    async for chunk in stream.turn_events(owner, started, metadata):
+    async for chunk in stream.turn_events(started, metadata):
         yield chunk + session
         session = b""
 
@@ -62,7 +60,7 @@ async def ai_sdk_stream(
 async def get_chat(request: Request) -> Response:
     """``GET /api/chat/{id}``: the whole conversation as UI messages."""
     services = services_of(request)
-    owner = require_owner(services.callers.authenticate(request))
+    owner = require_owner(services.authenticator.authenticate(request))
     chat_id = path_id(request)
     session_id = await services.find_conversation(owner, chat_id)
     conversation = await services.read_history.whole(ConversationRef(owner, session_id))
@@ -75,6 +73,6 @@ ROUTES: Final = (
         get_chat,
         "GET",
         summary="Read the whole conversation in the AI SDK's format.",
-        answers={HTTPStatus.OK: [AiSdkHistoryDocument]},
+        responses={HTTPStatus.OK: [AiSdkHistoryDocument]},
     ),
 )

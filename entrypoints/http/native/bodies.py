@@ -3,18 +3,25 @@
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import Meta, Raw, Struct
 
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import (
     LocaleMember,
-    NativeBody,
     OnBusyChoice,
     OnBusyMember,
     PageContextMember,
     is_missing,
     read_page_context,
 )
+
+
+class NativeBody(Struct, forbid_unknown_fields=True, rename="camel"):
+    """A body of the native protocol; unknown members are rejected."""
+
+
+class EmptyBody(NativeBody):
+    """An empty body: ``{}`` or no bytes."""
 
 
 class ChatBody(NativeBody):
@@ -34,7 +41,7 @@ class ChatBody(NativeBody):
 
     @property
     def is_from_widget(self) -> bool:
-        """Whether the older widget sent it: only that sends `clientId` or `questionContext`."""
+        """Whether the legacy widget sent it: only it sends `clientId` or `questionContext`."""
         return self.client_id is not None or not is_missing(self.question_context)
 
     @property
@@ -42,7 +49,7 @@ class ChatBody(NativeBody):
         """The page context as JSON text; None if none was sent.
 
         Raises:
-            BadRequest: ``body_invalid``, it was sent twice; ``body_not_json``, it is not UTF-8.
+            BadRequest: ``body_invalid`` if it was sent twice; ``body_not_json`` if not UTF-8.
             InvalidInput: ``context_too_long``.
         """
         if is_missing(self.context):
@@ -53,7 +60,7 @@ class ChatBody(NativeBody):
         return read_page_context(self.context)
 
 
-class AgainBody(NativeBody):
+class RegenerateBody(NativeBody):
     """A request for another reply."""
 
     message_id: Annotated[
@@ -84,7 +91,7 @@ class StopBody(NativeBody):
     ] = None
 
 
-class OpenBody(NativeBody):
+class SessionBody(NativeBody):
     """A request for a conversation that begins with the assistant's welcome."""
 
     locale: LocaleMember | None = None

@@ -21,10 +21,15 @@ from entrypoints.http.documents import (
     history_document,
     json_response,
 )
-from entrypoints.http.native.bodies import AgainBody, ChatBody, OpenBody, StopBody
+from entrypoints.http.native.bodies import (
+    ChatBody,
+    EmptyBody,
+    RegenerateBody,
+    SessionBody,
+    StopBody,
+)
 from entrypoints.http.openapi import EVENT_STREAM, Endpoint, Positive
 from entrypoints.http.requests import (
-    EmptyBody,
     check_size,
     idempotency_key,
     page_query,
@@ -46,10 +51,10 @@ from ports.rate_limiter import Quota
 async def create_client_key(request: Request) -> Response:
     """``POST /api/client-key``: a new client key to use as a bearer token; no cookie changes."""
     services = services_of(request)
-    services.callers.check_origin(request)
-    services.callers.authenticate(request)
+    services.authenticator.check_origin(request)
+    services.authenticator.authenticate(request)
     await read_body(request, EmptyBody)
-    await services.limiter.consume(services.callers.address(request), Quota.NEW)
+    await services.limiter.consume(services.authenticator.address(request), Quota.NEW)
     document = ClientKeyDocument(client_key=services.keys.issue())
     return json_response(document, status=HTTPStatus.CREATED)
 
@@ -57,19 +62,21 @@ async def create_client_key(request: Request) -> Response:
 async def delete_client_key(request: Request) -> Response:
     """``DELETE /api/client-key``: clear the cookie."""
     services = services_of(request)
-    services.callers.check_origin(request)
-    return Response(status_code=HTTPStatus.NO_CONTENT, headers=services.callers.clear_key_headers())
+    services.authenticator.check_origin(request)
+    return Response(
+        status_code=HTTPStatus.NO_CONTENT, headers=services.authenticator.clear_key_headers()
+    )
 
 
 async def create_session(request: Request) -> Response:
     """``POST /api/sessions``: a new conversation that begins with the assistant's welcome."""
     services = services_of(request)
-    services.callers.check_origin(request)
-    caller = services.callers.authenticate_or_issue(request)
-    body, _ = await read_body(request, OpenBody)
+    services.authenticator.check_origin(request)
+    caller = services.authenticator.authenticate_or_issue(request)
+    body, _ = await read_body(request, SessionBody)
     conversation = await services.create_session(
         caller.owner,
-        address=services.callers.address(request),
+        address=services.authenticator.address(request),
         locales=preferred_locales(request, body.locale, is_first=True),
     )
     document = SessionDocument(
@@ -79,19 +86,19 @@ async def create_session(request: Request) -> Response:
         expires_at=conversation.expires_at,
     )
     return json_response(
-        document, status=HTTPStatus.CREATED, headers=services.callers.key_headers(caller)
+        document, status=HTTPStatus.CREATED, headers=services.authenticator.key_headers(caller)
     )
 
 
 async def send_message(request: Request, caller: HttpCaller, raw: bytes) -> Response:
-    """A message in the native protocol; its reply is streamed, or sent as JSON when complete."""
+    """Send a message in the native protocol; the reply is an event stream or one document."""
     services = services_of(request)
     check_size(raw)
     body = parse(raw or b"{}", ChatBody)
     key, idempotency = idempotency_key(request, raw)
     message = NewMessage(
         text=user_text(body.message),
-        address=services.callers.address(request),
+        address=services.authenticator.address(request),
         session_id=None if body.session_id is None else session_id(body.session_id),
         locales=preferred_locales(request, body.locale, is_first=body.session_id is None),
         page_context=body.page_context,
@@ -106,12 +113,12 @@ async def send_message(request: Request, caller: HttpCaller, raw: bytes) -> Resp
 async def regenerate(request: Request) -> Response:
     """``POST /api/chat/{id}/regenerate``: another reply, optionally to an edited message."""
     services = services_of(request)
-    services.callers.check_origin(request)
-    caller = services.callers.authenticate_or_issue(request)
-    body, raw = await read_body(request, AgainBody)
+    services.authenticator.check_origin(request)
+    caller = services.authenticator.authenticate_or_issue(request)
+    body, raw = await read_body(request, RegenerateBody)
     regeneration = RegenerateRequest(
         session_id=await services.find_conversation(caller.owner, path_id(request)),
-        address=services.callers.address(request),
+        address=services.authenticator.address(request),
         message_id=None if body.message_id is None else message_id(body.message_id),
         text=None if body.message is None else user_text(body.message),
         on_busy=_on_busy(body.on_busy, OnBusy.REJECT),
@@ -127,18 +134,18 @@ def _on_busy(member: str | None, default: OnBusy) -> OnBusy:
 
 async def _reply(request: Request, caller: HttpCaller, started: Started) -> Response:
     services = services_of(request)
-    headers = services.callers.key_headers(caller)
+    headers = services.authenticator.key_headers(caller)
     if wants_json(request):
-        reply = await services.reply_stream.await_reply(caller.owner, started)
+        reply = await services.reply_stream.await_reply(started)
         return reply.response(headers)
-    stream = services.reply_stream.native_events(caller.owner, started)
+    stream = services.reply_stream.native_events(started)
     return EventStream(stream, headers={**headers, "x-session-id": started.conversation.id})
 
 
 async def resume(request: Request) -> Response:
-    """``GET /api/chat/{id}/stream``: the running reply, from its first chunk or after a cursor."""
+    """``GET /api/chat/{id}/stream``: the running reply, from its start or after a cursor."""
     services = services_of(request)
-    caller = services.callers.authenticate(request)
+    caller = services.authenticator.authenticate(request)
     last_event_id = request.headers.get("last-event-id")
     cursor = Cursor.parse(last_event_id) if last_event_id else None
     if caller is None:
@@ -154,8 +161,8 @@ async def resume(request: Request) -> Response:
 async def stop(request: Request) -> Response:
     """``POST /api/chat/{id}/stop``: stop the running reply; what it has so far is kept."""
     services = services_of(request)
-    services.callers.check_origin(request)
-    caller = services.callers.authenticate(request)
+    services.authenticator.check_origin(request)
+    caller = services.authenticator.authenticate(request)
     body, _ = await read_body(request, StopBody)
     turn_id = body.turn_id or body.active_stream_id
     stopped = False
@@ -168,7 +175,7 @@ async def stop(request: Request) -> Response:
 async def get_history(request: Request) -> Response:
     """``GET /api/chat?sessionId=``: a page of messages."""
     services = services_of(request)
-    caller = services.callers.authenticate(request)
+    caller = services.authenticator.authenticate(request)
     session = query_session(request)
     before, limit = page_query(request)
     ref = ConversationRef(require_owner(caller), session)
@@ -179,7 +186,7 @@ async def get_history(request: Request) -> Response:
 async def export(request: Request) -> Response:
     """``GET /api/chat/{id}/export``: everything that is stored, as a file."""
     services = services_of(request)
-    owner = require_owner(services.callers.authenticate(request))
+    owner = require_owner(services.authenticator.authenticate(request))
     conversation = await services.read_history.whole(await _conversation_in_path(request, owner))
     disposition = {"content-disposition": 'attachment; filename="conversation.json"'}
     return json_response(export_document(conversation), headers=disposition)
@@ -188,8 +195,8 @@ async def export(request: Request) -> Response:
 async def forget(request: Request) -> Response:
     """``DELETE /api/chat?sessionId=``: forget the conversation for good."""
     services = services_of(request)
-    services.callers.check_origin(request)
-    caller = services.callers.authenticate(request)
+    services.authenticator.check_origin(request)
+    caller = services.authenticator.authenticate(request)
     session = query_session(request)
     if caller is not None:
         await services.forget_conversation(ConversationRef(caller.owner, session))
@@ -199,8 +206,8 @@ async def forget(request: Request) -> Response:
 async def forget_by_id(request: Request) -> Response:
     """``DELETE /api/chat/{id}``: forget the conversation for good."""
     services = services_of(request)
-    services.callers.check_origin(request)
-    caller = services.callers.authenticate(request)
+    services.authenticator.check_origin(request)
+    caller = services.authenticator.authenticate(request)
     if caller is not None:
         ref = await _conversation_in_path(request, caller.owner)
         await services.forget_conversation(ref)
@@ -218,7 +225,7 @@ ROUTES: Final = (
         resume,
         "GET",
         summary="Follow the reply being written; 204 if there is none.",
-        answers={HTTPStatus.OK: [EVENT_STREAM], HTTPStatus.NO_CONTENT: []},
+        responses={HTTPStatus.OK: [EVENT_STREAM], HTTPStatus.NO_CONTENT: []},
         headers=["Last-Event-ID"],
     ),
     Endpoint(
@@ -227,15 +234,15 @@ ROUTES: Final = (
         "POST",
         summary="Stop the reply being written; the text written so far is kept.",
         body=[StopBody],
-        answers={HTTPStatus.OK: [StopDocument]},
+        responses={HTTPStatus.OK: [StopDocument]},
     ),
     Endpoint(
         "/api/chat/{id}/regenerate",
         regenerate,
         "POST",
         summary="Ask for another reply, optionally to an edited message.",
-        body=[AgainBody],
-        answers={HTTPStatus.OK: [EVENT_STREAM, ReplyDocument]},
+        body=[RegenerateBody],
+        responses={HTTPStatus.OK: [EVENT_STREAM, ReplyDocument]},
         headers=["Idempotency-Key"],
     ),
     Endpoint(
@@ -243,15 +250,15 @@ ROUTES: Final = (
         create_session,
         "POST",
         summary="Create a conversation that begins with the assistant's welcome.",
-        body=[OpenBody],
-        answers={HTTPStatus.CREATED: [SessionDocument]},
+        body=[SessionBody],
+        responses={HTTPStatus.CREATED: [SessionDocument]},
     ),
     Endpoint(
         "/api/chat",
         get_history,
         "GET",
         summary="Read the messages, the newest page first.",
-        answers={HTTPStatus.OK: [HistoryDocument]},
+        responses={HTTPStatus.OK: [HistoryDocument]},
         query={"sessionId*": str, "before": Positive, "limit": Positive},
     ),
     Endpoint(
@@ -259,7 +266,7 @@ ROUTES: Final = (
         forget,
         "DELETE",
         summary="Forget a conversation for good.",
-        answers={HTTPStatus.NO_CONTENT: []},
+        responses={HTTPStatus.NO_CONTENT: []},
         query={"sessionId*": str},
     ),
     Endpoint(
@@ -267,14 +274,14 @@ ROUTES: Final = (
         forget_by_id,
         "DELETE",
         summary="Forget a conversation for good.",
-        answers={HTTPStatus.NO_CONTENT: []},
+        responses={HTTPStatus.NO_CONTENT: []},
     ),
     Endpoint(
         "/api/chat/{id}/export",
         export,
         "GET",
         summary="Export everything that is stored about a conversation.",
-        answers={HTTPStatus.OK: [ExportDocument]},
+        responses={HTTPStatus.OK: [ExportDocument]},
     ),
     Endpoint(
         "/api/client-key",
@@ -282,13 +289,13 @@ ROUTES: Final = (
         "POST",
         summary="Create a client key.",
         body=[EmptyBody],
-        answers={HTTPStatus.CREATED: [ClientKeyDocument]},
+        responses={HTTPStatus.CREATED: [ClientKeyDocument]},
     ),
     Endpoint(
         "/api/client-key",
         delete_client_key,
         "DELETE",
         summary="Clear the cookie.",
-        answers={HTTPStatus.NO_CONTENT: []},
+        responses={HTTPStatus.NO_CONTENT: []},
     ),
 )

@@ -1,1 +1,1 @@
-"""OpenAI's conversations and responses, spoken at the edge only. See docs/openai_clients.md."""
+"""OpenAI's Conversations and Responses APIs under ``/v1``. See docs/openai_clients.md."""

@@ -1,6 +1,6 @@
 """The JSON bodies of ``/v1``, as OpenAI defines them and as far as this service supports them.
 
-Members that are not declared here are ignored; null counts as absent.
+Members that are not declared here are ignored; null counts as not sent.
 """
 
 import re
@@ -42,7 +42,7 @@ class MessageItem(Struct, tag_field="type", tag="message"):
 
 
 class FunctionCallItem(Struct, tag_field="type", tag="function_call"):
-    """A function that the model asked for."""
+    """A function call that the model made."""
 
     call_id: str
     name: str
@@ -50,7 +50,7 @@ class FunctionCallItem(Struct, tag_field="type", tag="function_call"):
 
 
 class FunctionCallOutputItem(Struct, tag_field="type", tag="function_call_output"):
-    """What a function returned."""
+    """The output of a function."""
 
     call_id: str
     output: str | list[TextContent]
@@ -71,7 +71,7 @@ class ConversationBody(Struct):
 
 
 class MetadataBody(Struct):
-    """The metadata that replaces a conversation's."""
+    """The new metadata of a conversation."""
 
     metadata: Metadata | None
 
@@ -83,7 +83,7 @@ class ItemsBody(Struct):
 
 
 class FunctionTool(Struct):
-    """A function that the model may ask for; the client runs it."""
+    """A function that the model may call; the client runs it."""
 
     type: Literal["function"]
     name: str
@@ -93,7 +93,7 @@ class FunctionTool(Struct):
 
 
 class FunctionChoice(Struct):
-    """The one function that the model must ask for."""
+    """The function that the model must call."""
 
     type: Literal["function"]
     name: str
@@ -106,7 +106,7 @@ class ReasoningOptions(Struct):
 
 
 class TextFormat(Struct):
-    """The format of the text; ``name`` and ``schema`` belong to ``json_schema``."""
+    """The format of the text; ``json_schema`` requires ``name`` and ``schema``."""
 
     type: Literal["text", "json_object", "json_schema"] | None = None
     name: str | None = None
@@ -129,7 +129,7 @@ class StreamOptions(Struct):
 
 
 class ConversationChoice(Struct):
-    """The conversation of a response."""
+    """The conversation to reply in."""
 
     id: str
 
@@ -160,7 +160,7 @@ class ResponseBody(Struct):
     truncation: Literal["auto"] | None = None
 
 
-LACKING: Final = (
+UNSUPPORTED_PARAMETERS: Final = (
     "access_programs",
     "background_options",
     "context_management",
@@ -179,38 +179,38 @@ LACKING: Final = (
 
 _EMPTY: Final[tuple[Any, ...]] = (None, False, 0, "", [], {})
 _USE_INSTRUCTIONS: Final = " Use 'instructions' for what neither the user nor the assistant wrote."
-# What a list holds that is not declared here may be something that OpenAI defines.
-_SHAPE: Final = re.compile(r".*\]\.type")
-# msgspec's messages say what is wrong and where; where nothing is said it is the body as a whole.
+# An item, tool or content of an undeclared type may be one that OpenAI defines.
+_TYPE_IN_LIST: Final = re.compile(r".*\]\.type")
+# msgspec's message has a path unless the body as a whole is invalid.
 _VALIDATION_ERROR: Final = re.compile(
     r"(?P<what>.*?)(?: - at `(?:key` in `)?\$\.?(?P<path>[\w.\[\]]*?)(?:\[\.\.\.\])?`)?", re.DOTALL
 )
-_MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
+_MISSING_FIELD: Final = re.compile(r"Object missing required field `(\w+)`")
 
 
 def parse(members: Mapping[str, Any], kind: type[_Body]) -> _Body:
-    """The body that ``members`` hold.
+    """``members``, converted to a ``kind``.
 
     Raises:
-        BadRequest: ``parameter_unsupported`` for a value that is not one of those declared,
-            ``body_invalid`` for everything else; nothing of the content is repeated.
+        BadRequest: ``parameter_unsupported`` for a value that is not declared, ``body_invalid`` for
+            any other mistake. The message does not repeat the content.
     """
     typed = {name: _with_types(members[name]) for name in ("input", "items") if name in members}
     try:
         return msgspec.convert({**members, **typed}, kind)
     except msgspec.ValidationError as error:
         # The cause may repeat what was sent.
-        raise _refusal(str(error)) from None
+        raise _bad_request(str(error)) from None
 
 
 def parse_response_body(members: Mapping[str, Any]) -> ResponseBody:
     """The parameters of a response.
 
     Raises:
-        BadRequest: as in ``parse``; also for a parameter that this service does not support, unless
-            its value is empty.
+        BadRequest: see ``parse``; also ``parameter_unsupported`` for an unsupported parameter with
+            a value that is not empty.
     """
-    _reject_unsupported(members, LACKING)
+    _reject_unsupported(members, UNSUPPORTED_PARAMETERS)
     reasoning = members.get("reasoning")
     if isinstance(reasoning, dict):
         _reject_unsupported(reasoning, ("mode", "context"))
@@ -228,22 +228,22 @@ def _reject_unsupported(members: Mapping[str, Any], names: Iterable[str]) -> Non
 
 
 def _with_types(items: Any) -> Any:
-    """The items, where one without a ``type`` is a message."""
+    """The items; an item without a ``type`` gets the type of a message."""
     if not isinstance(items, list):
         return items
     return [{"type": "message", **item} if isinstance(item, dict) else item for item in items]
 
 
-def _refusal(message: str) -> BadRequest:
-    found = _VALIDATION_ERROR.fullmatch(message)
-    what, path = (found["what"], found["path"] or "") if found else ("", "")
-    lacks = _MISSING.fullmatch(what)
-    if lacks:
-        path = f"{path}.{lacks[1]}" if path else lacks[1]
-    if what.startswith("Invalid") or _SHAPE.fullmatch(path):
+def _bad_request(message: str) -> BadRequest:
+    match = _VALIDATION_ERROR.fullmatch(message)
+    what, path = (match["what"], match["path"] or "") if match else ("", "")
+    missing = _MISSING_FIELD.fullmatch(what)
+    if missing:
+        path = f"{path}.{missing[1]}" if path else missing[1]
+    if what.startswith("Invalid") or _TYPE_IN_LIST.fullmatch(path):
         hint = _USE_INSTRUCTIONS if path.endswith(".role") else ""
         return unsupported(path, f"This value of '{path}' is not supported by this service.{hint}")
     if what.startswith("Expected "):
         return invalid(path, what.removeprefix("Expected "))
-    why = f"'{path}' is missing." if lacks else "The body is not what is expected here."
+    why = f"'{path}' is missing." if missing else "The body does not have the expected form."
     return BadRequest("body_invalid", why, field=path)

@@ -36,7 +36,7 @@ from entrypoints.http.requests import read_body
 
 
 async def create(request: Request) -> Response:
-    """``POST /v1/conversations``: a new conversation, perhaps with items in it."""
+    """``POST /v1/conversations``: create a conversation, optionally with items."""
     caller = api_caller(request)
     members, _ = await read_body(request, dict)
     body = parse(members, ConversationBody)
@@ -55,7 +55,7 @@ async def retrieve(request: Request) -> Response:
 
 
 async def update(request: Request) -> Response:
-    """``POST /v1/conversations/{id}``: replace the metadata; that does not restart retention."""
+    """``POST /v1/conversations/{id}``: replace the metadata; retention is not restarted."""
     caller = api_caller(request)
     members, _ = await read_body(request, dict)
     metadata = parse(members, MetadataBody).metadata or {}
@@ -65,7 +65,7 @@ async def update(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
-    """``DELETE /v1/conversations/{id}``: forget it for good; one that does not exist is deleted."""
+    """``DELETE /v1/conversations/{id}``: forget it for good; no error if it does not exist."""
     caller = api_caller(request)
     session_id = _session_id(request)
     await openai_of(request).forget_conversation(ConversationRef(caller.owner, session_id))
@@ -74,7 +74,7 @@ async def delete(request: Request) -> Response:
 
 
 async def add_items(request: Request) -> Response:
-    """``POST /v1/conversations/{id}/items``: append items; that restarts retention."""
+    """``POST /v1/conversations/{id}/items``: append items; retention is restarted."""
     caller = api_caller(request)
     reject_include(request)
     members, _ = await read_body(request, dict)
@@ -82,7 +82,7 @@ async def add_items(request: Request) -> Response:
     conversation = await openai_of(request).edit_items.add(
         _ref(request, caller), inputs, address=caller.address
     )
-    # Items are only ever appended, so the newest are those of this request.
+    # The items of this request were appended, so they are the newest.
     newest = items_of(conversation.messages)[-len(inputs) :]
     return json_response(item_list(newest), headers=caller.headers)
 
@@ -103,11 +103,11 @@ async def retrieve_item(request: Request) -> Response:
 
 
 async def delete_item(request: Request) -> Response:
-    """``DELETE /v1/conversations/{id}/items/{item}``: delete one item; retention goes on."""
+    """``DELETE /v1/conversations/{id}/items/{item}``: delete it; retention is not restarted."""
     caller = api_caller(request)
     item = find_item(await _items(request, caller), request.path_params["item"])
     conversation = await openai_of(request).edit_items.delete_item(
-        _ref(request, caller), item.message_id, item.place
+        _ref(request, caller), item.message_id, item.part_index
     )
     return _conversation(conversation, caller)
 
@@ -143,14 +143,14 @@ ROUTES: Final = (
         "POST",
         summary="Create a conversation.",
         body=[ConversationBody],
-        answers=_CONVERSATION,
+        responses=_CONVERSATION,
     ),
     ApiEndpoint(
         "/v1/conversations/{id}",
         retrieve,
         "GET",
         summary="Get a conversation without its items.",
-        answers=_CONVERSATION,
+        responses=_CONVERSATION,
     ),
     ApiEndpoint(
         "/v1/conversations/{id}",
@@ -158,14 +158,14 @@ ROUTES: Final = (
         "POST",
         summary="Replace the metadata of a conversation.",
         body=[MetadataBody],
-        answers=_CONVERSATION,
+        responses=_CONVERSATION,
     ),
     ApiEndpoint(
         "/v1/conversations/{id}",
         delete,
         "DELETE",
         summary="Forget a conversation for good.",
-        answers={HTTPStatus.OK: [DeletedDocument]},
+        responses={HTTPStatus.OK: [DeletedDocument]},
     ),
     ApiEndpoint(
         "/v1/conversations/{id}/items",
@@ -173,14 +173,14 @@ ROUTES: Final = (
         "POST",
         summary="Append items.",
         body=[ItemsBody],
-        answers={HTTPStatus.OK: [ItemListDocument]},
+        responses={HTTPStatus.OK: [ItemListDocument]},
     ),
     ApiEndpoint(
         "/v1/conversations/{id}/items",
         list_items,
         "GET",
         summary="List the items.",
-        answers={HTTPStatus.OK: [ItemListDocument]},
+        responses={HTTPStatus.OK: [ItemListDocument]},
         query=PAGE_PARAMETERS,
     ),
     ApiEndpoint(
@@ -188,13 +188,13 @@ ROUTES: Final = (
         retrieve_item,
         "GET",
         summary="Get one item.",
-        answers={HTTPStatus.OK: [ItemDocument]},
+        responses={HTTPStatus.OK: [ItemDocument]},
     ),
     ApiEndpoint(
         "/v1/conversations/{id}/items/{item}",
         delete_item,
         "DELETE",
         summary="Delete one item.",
-        answers=_CONVERSATION,
+        responses=_CONVERSATION,
     ),
 )

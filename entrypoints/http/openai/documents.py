@@ -1,4 +1,4 @@
-"""The JSON answers of ``/v1``, as OpenAI defines them."""
+"""The JSON documents in the responses of ``/v1``, as OpenAI defines them."""
 
 from typing import Annotated, Any, Literal
 
@@ -34,7 +34,7 @@ class ConversationDocument(Struct, kw_only=True):
 
 
 class DeletedDocument(Struct, kw_only=True):
-    """What was deleted."""
+    """Confirms that something was deleted."""
 
     id: str
     object: str
@@ -42,7 +42,7 @@ class DeletedDocument(Struct, kw_only=True):
 
 
 class ItemListDocument(Struct, kw_only=True):
-    """A page of items; the ids of its ends are empty when it is."""
+    """A page of items; ``first_id`` and ``last_id`` are empty if it has none."""
 
     object: Literal["list"] = "list"
     data: list[ItemDocument]
@@ -68,7 +68,7 @@ class ModelListDocument(Struct, kw_only=True):
 
 
 class ResponseDocument(Struct, kw_only=True):
-    """A response; what the request did not set has OpenAI's default."""
+    """A response; parameters that the request did not set have OpenAI's defaults."""
 
     id: str
     object: Literal["response"] = "response"

@@ -1,4 +1,4 @@
-"""Problems in OpenAI's shape: ``{"error": {message, type, param, code}}``."""
+"""Problems in OpenAI's format: ``{"error": {message, type, param, code}}``."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,23 +13,23 @@ from entrypoints.http.openai.documents import ErrorDetails, ErrorDocument
 from entrypoints.http.problems import BadRequest, Problem
 
 PREFIX: Final = "/v1/"
-"""The paths whose callers expect OpenAI's shape."""
+"""Clients of paths with this prefix expect OpenAI's format."""
 
-_OF_THE_CONTENT: Final = frozenset({"content-type", "content-length"})
+_CONTENT_HEADERS: Final = frozenset({"content-type", "content-length"})
 
 
 def openai_error(problem: Problem) -> Response:
     """The response to a problem.
 
-    OpenAI's clients repeat 409 and 5xx by themselves and without an idempotency key. The response
-    forbids that, unless nothing has happened yet and a retry helps.
+    OpenAI's clients retry 409 and 5xx by themselves, without an idempotency key. The response
+    forbids that, unless nothing has been changed and a retry can help.
     """
     details: Any = problem.document()["error"]
     error = ErrorDetails(**details, turn_id=problem.extra.get("turnId", UNSET))
     headers = {
         name: value
         for name, value in problem.response().headers.items()
-        if name not in _OF_THE_CONTENT
+        if name not in _CONTENT_HEADERS
     }
     if problem.retry_after is None:
         headers["x-should-retry"] = "false"
@@ -37,12 +37,12 @@ def openai_error(problem: Problem) -> Response:
 
 
 def invalid(path: str, expected: str) -> BadRequest:
-    """A member or parameter that is not what is expected."""
+    """The error for a member or parameter with an invalid value."""
     return BadRequest("body_invalid", f"Invalid '{path}': expected {expected}.", field=path)
 
 
 def unsupported(path: str, why: str | None = None) -> BadRequest:
-    """Something that OpenAI defines and this service does not support."""
+    """The error for something that OpenAI defines and this service does not support."""
     why = why or f"'{path}' is not supported by this service."
     return BadRequest("parameter_unsupported", why, field=path)
 

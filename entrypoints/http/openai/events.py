@@ -35,9 +35,14 @@ _ENDINGS: Final = {
 
 @define
 class _Run:
-    """Neighbouring pieces of one kind: together they are one item of the response."""
+    """Pieces that together are one item of the response.
 
-    place: int
+    Attributes:
+        index: the index of the item in the response.
+        is_open: False once its last event was sent.
+    """
+
+    index: int
     item_id: str = ""
     pieces: list[Piece] = field(factory=list)
     is_open: bool = True
@@ -56,7 +61,7 @@ class _Run:
 
 
 class ResponseEvents:
-    """Renders the events of one response: its start, each piece, its end."""
+    """Renders the events of one response. ``piece`` has to be called for every piece, in order."""
 
     def __init__(
         self,
@@ -66,7 +71,7 @@ class ResponseEvents:
         obfuscated: bool = True,
         after: int = -1,
     ) -> None:
-        """With ``obfuscated`` deltas are padded; events up to number ``after`` are left out."""
+        """``obfuscated`` pads the deltas; events up to number ``after`` are left out."""
         self._after = after
         self._skeleton = skeleton
         self._reply_id = reply_id
@@ -88,7 +93,7 @@ class ResponseEvents:
             run.pieces.append(piece)
             return self._delta(run, piece)
         closed = self._close_texts()
-        run = _Run(place=len(self._runs), pieces=[piece])
+        run = _Run(index=len(self._runs), pieces=[piece])
         self._runs.append(run)
         return closed + self._open(run) + self._delta(run, piece)
 
@@ -101,14 +106,14 @@ class ResponseEvents:
         return closed + self._event(_ENDINGS[status_of(end)], response=response) + DONE
 
     def _run_of(self, piece: Piece) -> _Run | None:
-        # Arguments of several calls may be interleaved.
+        # The arguments of several calls may be interleaved.
         runs = self._runs if isinstance(piece, ToolCallPiece) else self._runs[-1:]
         return next((run for run in runs if run.continues_with(piece)), None)
 
     def _item(self, run: _Run, status: str) -> dict[str, Any]:
-        item = part_item(self._reply_id, run.place, run.part, status)
+        item = part_item(self._reply_id, run.index, run.part, status)
         if item is None:
-            raise AssertionError("every piece of a model belongs to an item")
+            raise AssertionError("every piece belongs to an item")
         return item
 
     def _open(self, run: _Run) -> bytes:
@@ -116,7 +121,7 @@ class ResponseEvents:
         run.item_id = item["id"]
         empty = {"content": [], "summary": [], "arguments": ""}
         item |= {name: value for name, value in empty.items() if name in item}
-        added = self._event("response.output_item.added", output_index=run.place, item=item)
+        added = self._event("response.output_item.added", output_index=run.index, item=item)
         match run.pieces[0]:
             case TextPiece():
                 kind = "response.content_part.added"
@@ -149,7 +154,7 @@ class ResponseEvents:
         run.is_open = False
         item = self._item(run, status)
         done = b"".join(self._done(run, item))
-        return done + self._event("response.output_item.done", output_index=run.place, item=item)
+        return done + self._event("response.output_item.done", output_index=run.index, item=item)
 
     def _done(self, run: _Run, item: dict[str, Any]) -> Iterator[bytes]:
         match run.pieces[0]:
@@ -174,7 +179,7 @@ class ResponseEvents:
         return self._item_event(run, kind, summary_index=0, **members)
 
     def _item_event(self, run: _Run, kind: str, **members: Any) -> bytes:
-        return self._event(kind, item_id=run.item_id, output_index=run.place, **members)
+        return self._event(kind, item_id=run.item_id, output_index=run.index, **members)
 
     def _event(self, kind: str, **members: Any) -> bytes:
         number = self._next_number

@@ -1,8 +1,9 @@
 """The stored messages as OpenAI's items, and the ids of conversations, responses and items.
 
-A conversation is ``conv_`` and the 32 hexadecimal digits of its session id. A response is
-``resp_``, the same digits, and 8 more for the number of its turn. A user message is one item, with
-the id of the message; each part of an assistant message is one, with that id and its place.
+The id of a conversation is ``conv_`` and the 32 hexadecimal digits of its session id. That of a
+response is ``resp_``, the same digits, and 8 more for the number of its turn. A user message is one
+item, with the id of the message. Each part of an assistant message is one item, with the id of the
+message and the index of the part.
 """
 
 import re
@@ -41,12 +42,13 @@ class Item:
     """One item.
 
     Attributes:
-        place: the place of the part that it is; None when it is the whole message.
+        document: the item as JSON.
+        part_index: the index of the message part that it stands for; None for the whole message.
     """
 
     document: dict[str, Any]
     message_id: MessageId
-    place: int | None
+    part_index: int | None
 
     @property
     def id(self) -> str:
@@ -60,7 +62,7 @@ def conversation_id(session_id: SessionId) -> str:
 
 
 def response_id(session_id: SessionId, turn: int) -> str:
-    """The id of the response that this turn is."""
+    """The id of the response that this turn stands for."""
     return f"resp_{UUID(session_id).hex}{turn:08x}"
 
 
@@ -70,10 +72,10 @@ def session_of_conversation(conversation_id: str) -> SessionId:
     Raises:
         ConversationNotFound: no conversation can have this id.
     """
-    found = _CONVERSATION.fullmatch(conversation_id)
-    if found is None:
+    match = _CONVERSATION.fullmatch(conversation_id)
+    if match is None:
         raise ConversationNotFound
-    return SessionId(str(UUID(found[1])))
+    return SessionId(str(UUID(match[1])))
 
 
 def turn_of_response(response_id: str) -> tuple[SessionId, int]:
@@ -82,10 +84,10 @@ def turn_of_response(response_id: str) -> tuple[SessionId, int]:
     Raises:
         TurnNotFound: no response can have this id.
     """
-    found = _RESPONSE.fullmatch(response_id)
-    if found is None:
+    match = _RESPONSE.fullmatch(response_id)
+    if match is None:
         raise TurnNotFound
-    return SessionId(str(UUID(found[1]))), int(found[2], 16)
+    return SessionId(str(UUID(match[1]))), int(match[2], 16)
 
 
 def items_of(messages: Iterable[Message]) -> list[Item]:
@@ -106,26 +108,26 @@ def find_item(items: Sequence[Item], item_id: str) -> Item:
 
 
 def part_item(
-    message_id: MessageId, place: int, part: Part, status: str = "completed"
+    message_id: MessageId, index: int, part: Part, status: str = "completed"
 ) -> dict[str, Any] | None:
-    """The item that a part of an assistant message is; None when it is not one."""
+    """The item for a part of an assistant message; None if the part is not an item."""
     match part:
         case TextPart(text) if text:
             return _message(
-                _part_id("msg", message_id, place), "assistant", [output_text(text)], status
+                _part_id("msg", message_id, index), "assistant", [output_text(text)], status
             )
         case ReasoningPart(text):
-            item_id = _part_id("rs", message_id, place)
+            item_id = _part_id("rs", message_id, index)
             document = {"id": item_id, "type": "reasoning", "summary": [summary_text(text)]}
             return {**document, "status": status}
         case ToolCallPart():
-            item_id = _part_id("fc", message_id, place)
+            item_id = _part_id("fc", message_id, index)
             call = {"call_id": part.call_id, "name": part.name, "arguments": part.arguments}
             return {"id": item_id, "type": "function_call", **call, "status": status}
         case ToolResultPart():
-            return _tool_result(_part_id("fco", message_id, place), part)
+            return _tool_result(_part_id("fco", message_id, index), part)
         case UnknownPart(json):
-            return _sent_reasoning(_part_id("rs", message_id, place), json)
+            return _sent_reasoning(_part_id("rs", message_id, index), json)
         case _:
             return None
 
@@ -142,21 +144,22 @@ def summary_text(text: str) -> dict[str, Any]:
 
 def _items(message: Message) -> Iterator[Item]:
     if message.role is Role.USER:
-        content = [one for part in message.parts if (one := _user_content(part)) is not None]
+        contents = (_user_content(part) for part in message.parts)
+        content = [document for document in contents if document is not None]
         if content:
             item_id = _MESSAGE + message.id.removeprefix(_MESSAGE)
             document = _message(item_id, "user", content, "completed")
-            yield Item(document=document, message_id=message.id, place=None)
+            yield Item(document=document, message_id=message.id, part_index=None)
         return
     status = "completed" if message.status is MessageStatus.FINISHED else "incomplete"
-    for place, part in enumerate(message.parts):
-        item = part_item(message.id, place, part, status)
+    for index, part in enumerate(message.parts):
+        item = part_item(message.id, index, part, status)
         if item is not None:
-            yield Item(document=item, message_id=message.id, place=place)
+            yield Item(document=item, message_id=message.id, part_index=index)
 
 
-def _part_id(kind: str, message_id: MessageId, place: int) -> str:
-    return f"{kind}_{message_id.removeprefix(_MESSAGE)}_{place}"
+def _part_id(kind: str, message_id: MessageId, index: int) -> str:
+    return f"{kind}_{message_id.removeprefix(_MESSAGE)}_{index}"
 
 
 def _user_content(part: Part) -> dict[str, Any] | None:
@@ -183,7 +186,7 @@ def _tool_result(item_id: str, part: ToolResultPart) -> dict[str, Any]:
 
 
 def _sent_reasoning(item_id: str, json: str) -> dict[str, Any] | None:
-    """A reasoning item as its client sent it, with the id that it had, if any."""
+    """A reasoning item as its client sent it, with the client's id if it had one."""
     document = msgspec.json.decode(json)
     if not isinstance(document, dict) or document.get("type") != "reasoning":
         return None

@@ -1,4 +1,4 @@
-"""Lists of items, in pages as OpenAI's clients read them."""
+"""Pages of items, as OpenAI's clients read them."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -12,7 +12,8 @@ from entrypoints.http.openai.documents import ItemListDocument
 from entrypoints.http.openai.errors import invalid, unsupported
 from entrypoints.http.openai.items import Item, find_item
 
-_DEFAULT_LIMIT, _MAX_LIMIT = 20, 100
+_DEFAULT_LIMIT: Final = 20
+_MAX_LIMIT: Final = 100
 _MAX_DIGITS: Final = 9
 PAGE_PARAMETERS: Final[Mapping[str, Any]] = MappingProxyType(
     {
@@ -25,10 +26,12 @@ PAGE_PARAMETERS: Final[Mapping[str, Any]] = MappingProxyType(
 
 @frozen(kw_only=True)
 class PageRequest:
-    """Which part of a list to return.
+    """The page of a list to return.
 
     Attributes:
         after: the id of the item before the page; None for the first page.
+        limit: the maximum number of items.
+        oldest_first: the order; otherwise the newest item comes first.
     """
 
     after: str | None
@@ -37,10 +40,10 @@ class PageRequest:
 
 
 def page_request(request: Request) -> PageRequest:
-    """The page that the query names.
+    """The page that the query requests.
 
     Raises:
-        BadRequest: a parameter is invalid, or ``include`` is there.
+        BadRequest: a parameter is invalid, or there is an ``include``.
     """
     query = request.query_params
     reject_include(request)
@@ -54,17 +57,17 @@ def page_request(request: Request) -> PageRequest:
 
 
 def reject_include(request: Request) -> None:
-    """Accept no query that asks for additional members.
+    """Reject a query with ``include``, which requests additional members.
 
     Raises:
-        BadRequest: ``include`` is there.
+        BadRequest: there is an ``include``.
     """
     if any(name in request.query_params for name in ("include", "include[]")):
         raise unsupported("include")
 
 
 def starting_after(request: Request) -> int:
-    """The number of the last event that the client has seen; -1 for none.
+    """The number of the last event that the client has received; -1 if it has none.
 
     Raises:
         BadRequest: it is not a whole number.

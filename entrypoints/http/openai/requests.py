@@ -1,4 +1,4 @@
-"""Bodies of ``/v1`` as what the use cases take: input items, reply options, metadata."""
+"""Converts bodies of ``/v1`` to the arguments of the use cases: input items and reply options."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -49,7 +49,7 @@ ECHOED: Final = (
     "tool_choice",
     "top_p",
 )
-"""The parameters that a response repeats."""
+"""The parameters that a response echoes."""
 
 _NO_PARAMETERS: Final = '{"type":"object","properties":{}}'
 
@@ -60,10 +60,11 @@ class ResponseParameters:
 
     Attributes:
         session_id: the conversation to reply in; None for a new one.
-        after_turn: the turn to continue; None for the newest of the conversation.
-        background: whether the response is returned at once, to be retrieved later.
-        echo: what the response repeats, by name; stored beside the input.
-        tools: as they were sent; only the first answer repeats them.
+        after_turn: the number of the turn to continue; None for the newest turn.
+        background: whether to respond at once, so that the client retrieves the reply later.
+        obfuscated: whether the events of a stream are padded.
+        echo: the parameters that the response echoes, by name; stored beside the input.
+        tools: as they were sent; only the response to this request echoes them.
     """
 
     inputs: Sequence[InputItem]
@@ -79,19 +80,19 @@ class ResponseParameters:
 
     @property
     def note(self) -> UnknownPart | None:
-        """The part that stores ``echo``; None when there is nothing to repeat."""
+        """The part that stores ``echo``; None if that is empty."""
         return UnknownPart(_json({"type": NOTE_KIND, "data": self.echo})) if self.echo else None
 
 
 def parse_response_parameters(members: Mapping[str, Any]) -> ResponseParameters:
-    """The parameters that the members of a body are.
+    """The parameters in the members of a body.
 
     Raises:
-        BadRequest: one of them is invalid, or this service does not support it.
-        ConversationNotFound: ``conversation`` cannot be the id of one.
+        BadRequest: a parameter is invalid, or this service does not support it.
+        ConversationNotFound: ``conversation`` is not the id of any conversation.
     """
     body = parse_response_body(members)
-    session_id, after_turn = _continued(body)
+    session_id, after_turn = _continuation(body)
     if body.store is False and body.conversation is not None:
         raise unsupported("store", "Everything in a conversation is stored.")
     if body.store is False and body.background:
@@ -114,20 +115,24 @@ def parse_response_parameters(members: Mapping[str, Any]) -> ResponseParameters:
 def input_items(
     items: str | Sequence[ItemBody], sent: Sequence[Any], path: str
 ) -> Sequence[InputItem]:
-    """The items of a body; a string is one message of the user.
+    """The items of a body; a string is one user message.
 
     Args:
         items: the items, parsed.
         sent: the same items as they were sent.
-        path: the member that holds them.
+        path: the name of the member that contains them.
 
     Raises:
         BadRequest: a text is blank, too long, or not text.
     """
     if isinstance(items, str):
         return [_user([_text(items, path)])]
-    both = enumerate(zip(items, sent, strict=True))
-    return [new for at, (item, json) in both for new in _inputs(item, json, f"{path}[{at}]")]
+    pairs = enumerate(zip(items, sent, strict=True))
+    return [
+        new_item
+        for index, (item, json) in pairs
+        for new_item in _inputs(item, json, f"{path}[{index}]")
+    ]
 
 
 def _inputs(item: ItemBody, sent: Mapping[str, Any], path: str) -> Iterator[InputItem]:
@@ -157,7 +162,7 @@ def _texts(content: str | Sequence[TextContent], path: str) -> Sequence[TextPart
 
 
 def _text_parts(content: Sequence[TextContent], path: str) -> Sequence[TextPart]:
-    return [_text(part.text, f"{path}[{at}].text") for at, part in enumerate(content)]
+    return [_text(part.text, f"{path}[{index}].text") for index, part in enumerate(content)]
 
 
 def _text(text: str, path: str) -> TextPart:
@@ -226,8 +231,8 @@ def _response_format(text: TextFormat) -> str | None:
     return _json({"type": "json_schema", "json_schema": schema})
 
 
-def _continued(body: ResponseBody) -> tuple[SessionId | None, int | None]:
-    """The conversation to continue, and the turn; both None for a new conversation."""
+def _continuation(body: ResponseBody) -> tuple[SessionId | None, int | None]:
+    """The session id and turn number to continue; both None for a new conversation."""
     conversation = body.conversation
     if body.previous_response_id is not None:
         if conversation is not None:

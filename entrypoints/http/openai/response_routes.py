@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from domain.model.conversation import Conversation
-from domain.model.identifiers import ConversationRef
+from domain.model.identifiers import ConversationRef, TurnRef
 from domain.model.turn import TurnEnd, TurnStatus
 from domain.service.reply_reading import ReadTurn, read_turn
 from entrypoints.http.documents import json_response
@@ -45,12 +45,12 @@ from entrypoints.usecases.open_turn import Started
 
 
 async def create(request: Request) -> Response:
-    """``POST /v1/responses``: ask for a reply, as events or whole."""
+    """``POST /v1/responses``: request a reply, as an event stream or as one document."""
     caller = api_caller(request)
     members, raw = await read_body(request, dict)
     parameters = parse_response_parameters(members)
-    key, digests = idempotency_key(request, raw)
-    new = ResponseRequest(
+    key, idempotency = idempotency_key(request, raw)
+    response_request = ResponseRequest(
         inputs=parameters.inputs,
         address=caller.address,
         session_id=parameters.session_id,
@@ -58,26 +58,26 @@ async def create(request: Request) -> Response:
         options=parameters.options,
         note=parameters.note,
         idempotency_key=key,
-        idempotency=digests,
+        idempotency=idempotency,
     )
     following = openai_of(request).following
     with continuing():
         if parameters.store:
-            started = await openai_of(request).create_response(caller.owner, new)
-            ref = ConversationRef(caller.owner, started.conversation.id)
-            batches = following.stored(ref, started.turn)
+            started = await openai_of(request).create_response(caller.owner, response_request)
+            batches = following.stored(started.turn_ref)
         else:
-            started, batches = await following.ephemeral(caller.owner, evolve(new, note=None))
+            unstored = evolve(response_request, note=None)
+            started, batches = await following.ephemeral(caller.owner, unstored)
     return await _reply(request, caller, parameters, started, batches)
 
 
 async def retrieve(request: Request) -> Response:
-    """``GET /v1/responses/{id}``: a stored response, or the events of one being written."""
+    """``GET /v1/responses/{id}``: a stored response, or the events of a running one."""
     caller = api_caller(request)
     reject_include(request)
     conversation, turn = await _stored_turn(request, caller)
     if request.query_params.get("stream") == "true":
-        return _followed(request, caller, conversation, turn)
+        return _running_stream(request, caller, conversation, turn)
     return _response(request, caller, conversation, turn)
 
 
@@ -85,10 +85,10 @@ async def cancel(request: Request) -> Response:
     """``POST /v1/responses/{id}/cancel``: stop the reply; the text written so far is kept."""
     caller = api_caller(request)
     conversation, turn = await _stored_turn(request, caller)
-    running = conversation.open_turn
-    if running is not None and turn.status is TurnStatus.OPEN:
+    open_turn = conversation.open_turn
+    if open_turn is not None and turn.status is TurnStatus.OPEN:
         ref = ConversationRef(caller.owner, conversation.id)
-        await openai_of(request).stop_turn(ref, running.id)
+        await openai_of(request).stop_turn(ref, open_turn.id)
         conversation, turn = await _stored_turn(request, caller)
     return _response(request, caller, conversation, turn)
 
@@ -125,7 +125,7 @@ def _response(
     return json_response(document, headers=caller.headers)
 
 
-def _followed(
+def _running_stream(
     request: Request, caller: ApiCaller, conversation: Conversation, read: ReadTurn
 ) -> Response:
     services, turn = openai_of(request), conversation.open_turn
@@ -137,7 +137,8 @@ def _followed(
         obfuscated=request.query_params.get("include_obfuscation") != "false",
         after=starting_after(request),
     )
-    batches = services.following.stored(ConversationRef(caller.owner, conversation.id), turn)
+    ref = ConversationRef(caller.owner, conversation.id)
+    batches = services.following.stored(TurnRef(ref, turn.id))
     return EventStream(event_stream(batches, events, services.clock), headers=caller.headers)
 
 
@@ -171,7 +172,7 @@ async def _reply(
 
 
 def _failed(end: TurnEnd) -> Response:
-    # The input is stored, so whether to ask again is the caller's decision.
+    # The input is stored, so the client must not retry by itself.
     return openai_error(evolve(problem_of_code(end.error or "internal_error"), retry_after=None))
 
 
@@ -183,9 +184,9 @@ ROUTES: Final = (
         "/v1/responses",
         create,
         "POST",
-        summary="Ask for a reply.",
+        summary="Request a reply.",
         body=[ResponseBody],
-        answers=_RESPONSE_OR_EVENTS,
+        responses=_RESPONSE_OR_EVENTS,
         headers=["Idempotency-Key"],
     ),
     ApiEndpoint(
@@ -193,7 +194,7 @@ ROUTES: Final = (
         retrieve,
         "GET",
         summary="Get a stored response, or follow one that is being written.",
-        answers=_RESPONSE_OR_EVENTS,
+        responses=_RESPONSE_OR_EVENTS,
         query={
             "stream": bool,
             "starting_after": Annotated[int, Meta(ge=0)],
@@ -205,21 +206,21 @@ ROUTES: Final = (
         delete,
         "DELETE",
         summary="Forget one turn.",
-        answers={HTTPStatus.OK: [DeletedDocument]},
+        responses={HTTPStatus.OK: [DeletedDocument]},
     ),
     ApiEndpoint(
         "/v1/responses/{id}/cancel",
         cancel,
         "POST",
         summary="Stop the reply being written; the text written so far is kept.",
-        answers=_RESPONSE,
+        responses=_RESPONSE,
     ),
     ApiEndpoint(
         "/v1/responses/{id}/input_items",
         input_items,
         "GET",
         summary="List all items before the reply.",
-        answers={HTTPStatus.OK: [ItemListDocument]},
+        responses={HTTPStatus.OK: [ItemListDocument]},
         query=PAGE_PARAMETERS,
     ),
 )

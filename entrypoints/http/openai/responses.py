@@ -1,4 +1,4 @@
-"""A turn as a response: the document that OpenAI's clients know."""
+"""Turns as OpenAI's response documents."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -33,10 +33,10 @@ _REASONING: Final[Mapping[str, Any]] = MappingProxyType({"effort": None, "summar
 
 @frozen(kw_only=True)
 class ResponseSkeleton:
-    """What is known of a response before its reply.
+    """The members of a response that do not depend on its reply.
 
     Attributes:
-        echo: the parameters of the request that it repeats.
+        echo: the parameters of the request that the response echoes.
         tools: the tools of the request, as they were sent.
     """
 
@@ -48,7 +48,7 @@ class ResponseSkeleton:
     store: bool = True
 
     def document(self, status: ResponseStatus, **members: Any) -> ResponseDocument:
-        """The response in this status; ``members`` are what its reply adds."""
+        """The response with this status; ``members`` are those that depend on its reply."""
         return ResponseDocument(
             id=self.id,
             created_at=int(self.created_at.timestamp()),
@@ -65,7 +65,7 @@ class ResponseSkeleton:
         )
 
     def ended(self, end: TurnEnd, output: Sequence[Any], at: datetime) -> ResponseDocument:
-        """The response after its turn has ended; ``at`` is when."""
+        """The response of a turn that ended at ``at`` with ``end``."""
         status = status_of(end)
         members: dict[str, Any] = {"output": list(output), "usage": _usage_document(end.usage)}
         if status == "completed":
@@ -78,7 +78,7 @@ class ResponseSkeleton:
 
 
 def status_of(end: TurnEnd) -> ResponseStatus:
-    """The status of a response whose turn ended so."""
+    """The status of a response whose turn ended with ``end``."""
     if not end.is_complete:
         return "failed"
     if end.outcome is Outcome.INTERRUPTED:
@@ -87,12 +87,12 @@ def status_of(end: TurnEnd) -> ResponseStatus:
 
 
 def item_status(end: TurnEnd) -> str:
-    """The status of the items of a turn that ended so."""
+    """The status of the items of a turn that ended with ``end``."""
     return "completed" if end.outcome is Outcome.FINISHED else "incomplete"
 
 
 def stored_response(conversation: Conversation, turn: ReadTurn, model: str) -> ResponseDocument:
-    """The response that a stored turn is."""
+    """The response for a stored turn."""
     skeleton = stored_skeleton(conversation, turn, model)
     if turn.status is TurnStatus.OPEN:
         return skeleton.document("in_progress")
@@ -104,7 +104,7 @@ def stored_response(conversation: Conversation, turn: ReadTurn, model: str) -> R
 
 
 def stored_skeleton(conversation: Conversation, turn: ReadTurn, model: str) -> ResponseSkeleton:
-    """What is known of a stored turn before its reply."""
+    """The members of a stored turn's response that do not depend on its reply."""
     return ResponseSkeleton(
         id=response_id(conversation.id, turn.number),
         created_at=turn.started_at,
@@ -116,8 +116,8 @@ def stored_skeleton(conversation: Conversation, turn: ReadTurn, model: str) -> R
 def output_items(reply_id: MessageId, parts: Sequence[Part], status: str) -> list[dict[str, Any]]:
     """The items that the model wrote; results of tools are the client's own."""
     items = [
-        part_item(reply_id, place, part, status)
-        for place, part in enumerate(parts)
+        part_item(reply_id, index, part, status)
+        for index, part in enumerate(parts)
         if not isinstance(part, ToolResultPart)
     ]
     return [item for item in items if item is not None]
@@ -137,9 +137,9 @@ def _stored_echo(notes: Sequence[UnknownPart]) -> Mapping[str, Any]:
     for note in notes:
         part = msgspec.json.decode(note.json)
         if isinstance(part, dict) and part.get("type") == NOTE_KIND:
-            # A newer release may have stored members that this one does not know.
-            known = ResponseDocument.__struct_fields__
-            return {name: value for name, value in part["data"].items() if name in known}
+            # A newer release may have stored parameters that this one does not have.
+            names = ResponseDocument.__struct_fields__
+            return {name: value for name, value in part["data"].items() if name in names}
     return {}
 
 

@@ -1,4 +1,4 @@
-"""All routes of ``/v1``; here ``/v1/models``, the one model that answers."""
+"""The list of all routes of ``/v1``, and ``/v1/models`` with its one model."""
 
 from http import HTTPStatus
 from typing import Final
@@ -37,13 +37,13 @@ ROUTES: Final = (
         list_models,
         "GET",
         summary="List the one model that answers.",
-        answers={HTTPStatus.OK: [ModelListDocument]},
+        responses={HTTPStatus.OK: [ModelListDocument]},
     ),
     ApiEndpoint(
         "/v1/models/{name:path}",
         retrieve_model,
         "GET",
         summary="Get the model by its name.",
-        answers={HTTPStatus.OK: [ModelDocument]},
+        responses={HTTPStatus.OK: [ModelDocument]},
     ),
 )

@@ -1,4 +1,4 @@
-"""What the routes of ``/v1`` work with, and who may call them."""
+"""The services of the routes of ``/v1``, and the authentication of their callers."""
 
 import hashlib
 from collections.abc import Mapping
@@ -21,24 +21,23 @@ from ports.clock import Clock
 from ports.errors import ClientKeyInvalid
 from ports.language_model import LanguageModel
 
+# "ck_" and 252 of the 256 random bits. The rest of a key changes when it is re-issued.
+_DIGESTED_CHARACTERS: Final = 45
+
 
 class ApiEndpoint(Endpoint):
-    """A route of ``/v1``: it requires a client key as bearer, and has OpenAI's problems."""
+    """A route of ``/v1``: it requires a client key as bearer token, and has OpenAI's errors."""
 
     problem: ClassVar = ("application/json", ErrorDocument)
     security: ClassVar = [{"clientKey": []}]
 
 
-# "ck_" and 252 of the 256 random bits: the rest changes when a key is signed anew.
-_DIGESTED_CHARACTERS: Final = 45
-
-
 @frozen(kw_only=True)
 class OpenAIServices:
-    """One of each.
+    """The services that the routes of ``/v1`` use, shared by all requests.
 
     Attributes:
-        allowed: digests of the client keys that may be used, in hexadecimal; empty allows all.
+        allowed: digests of the accepted client keys, in hexadecimal; empty accepts all keys.
     """
 
     create_conversation: CreateConversation
@@ -58,8 +57,8 @@ class ApiCaller:
     """An authenticated caller.
 
     Attributes:
-        address: what limits are counted by.
-        headers: response headers that hand out the client key when it was re-issued.
+        address: the address that quotas count by.
+        headers: response headers with the client key, if it was re-issued.
     """
 
     owner: Owner
@@ -68,7 +67,7 @@ class ApiCaller:
 
 
 def openai_services(container: Resolver, allowed: frozenset[str]) -> OpenAIServices:
-    """The services, resolved once."""
+    """The services; ``allowed`` has the digests of the accepted client keys."""
     return resolve_fields(
         container,
         OpenAIServices,
@@ -84,15 +83,15 @@ def openai_of(request: Request) -> OpenAIServices:
 
 
 def api_caller(request: Request) -> ApiCaller:
-    """The caller. Only a bearer counts, so a page of another site cannot call with a cookie.
+    """The caller. Cookies are ignored, so a page of another site cannot use one.
 
     Raises:
-        ClientKeyInvalid: there is no bearer, or it is not a client key of this service.
+        ClientKeyInvalid: there is no bearer token, or it is not a client key of this service.
         BadRequest: ``client_key_not_allowed``, the key is not on the operator's list.
     """
-    callers = services_of(request).callers
+    authenticator = services_of(request).authenticator
     authorization = request.headers.get("authorization")
-    caller = callers.authenticate(request) if authorization is not None else None
+    caller = authenticator.authenticate(request) if authorization is not None else None
     if authorization is None or caller is None:
         raise ClientKeyInvalid
     allowed = openai_of(request).allowed
@@ -101,11 +100,11 @@ def api_caller(request: Request) -> ApiCaller:
         raise BadRequest("client_key_not_allowed", "This client key may not be used as an API key.")
     return ApiCaller(
         owner=caller.owner,
-        address=callers.address(request),
-        headers=callers.key_headers(caller),
+        address=authenticator.address(request),
+        headers=authenticator.key_headers(caller),
     )
 
 
 def key_digest(client_key: str) -> str:
-    """What the operator's list has for a key; it stays the same when the key is re-issued."""
+    """The digest of a key on the operator's list; it stays the same when the key is re-issued."""
     return hashlib.sha256(client_key[:_DIGESTED_CHARACTERS].encode()).hexdigest()

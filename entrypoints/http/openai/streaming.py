@@ -1,14 +1,14 @@
-"""Following a turn into a response: as events, or as one document."""
+"""Follows a turn, and renders it as an event stream or collects its reply."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from attrs import frozen
 
-from domain.model.identifiers import ConversationRef, Owner, TurnRef
+from domain.model.identifiers import Owner, TurnRef
 from domain.model.message import Part
 from domain.model.piece import NumberedPiece, assemble_parts
-from domain.model.turn import Turn, TurnEnd
+from domain.model.turn import TurnEnd
 from entrypoints.http.openai.events import ResponseEvents
 from entrypoints.http.reply_stream import turn_batches
 from entrypoints.http.sse import HEARTBEAT, HEARTBEAT_INTERVAL
@@ -20,34 +20,34 @@ from ports.clock import Clock
 from ports.turn_log import Batch
 
 Batches = AsyncGenerator[Batch, None]
-"""The batches of a turn as they come, until its end; empty ones while the model is silent."""
+"""The batches of a turn as they come, until its end; empty batches while the model is silent."""
 
 
 @frozen(kw_only=True)
 class Following:
-    """The batches of a turn, whether it is stored or not."""
+    """Follows turns, both stored and ephemeral ones."""
 
     follow_turn: FollowTurn
     ephemeral_reply: EphemeralReply
 
-    def stored(self, ref: ConversationRef, turn: Turn) -> Batches:
-        """The batches of a stored turn; a port that fails ends it as failed."""
-        return turn_batches(self.follow_turn, TurnRef(ref, turn.id))
+    def stored(self, turn_ref: TurnRef) -> Batches:
+        """The batches of a stored turn; a PortError becomes a failed end."""
+        return turn_batches(self.follow_turn, turn_ref)
 
-    async def ephemeral(self, owner: Owner, new: ResponseRequest) -> tuple[Started, Batches]:
-        """A turn that is not stored, and its batches.
+    async def ephemeral(self, owner: Owner, request: ResponseRequest) -> tuple[Started, Batches]:
+        """Start a turn that is not stored; returns it and its batches.
 
         Raises:
             DomainError, PortError: see ``EphemeralReply``; the model was not called.
         """
-        started = await self.ephemeral_reply.prepare(owner, new)
-        return started, await self.ephemeral_reply.start(started, new, HEARTBEAT_INTERVAL)
+        started = await self.ephemeral_reply.prepare(owner, request)
+        return started, await self.ephemeral_reply.start(started, request, HEARTBEAT_INTERVAL)
 
 
 async def event_stream(
     batches: Batches, events: ResponseEvents, clock: Clock
 ) -> AsyncGenerator[bytes, None]:
-    """The response as events."""
+    """The events of the response, with comments while the model is silent."""
     yield events.start() or HEARTBEAT
     async with aclosing(batches):
         async for batch in batches:

@@ -24,7 +24,7 @@ export function announcer() {
 
   function finish() {
     const old = [...element.children];
-    setTimeout(() => old.forEach((one) => one.remove()), REMOVE_AFTER_MS);
+    setTimeout(() => old.forEach((paragraph) => paragraph.remove()), REMOVE_AFTER_MS);
     current = null;
   }
 

@@ -11,7 +11,7 @@ export class Problem extends Error {
   }
 }
 
-/** The service could not be reached; the request may have had an effect or not. */
+/** The service could not be reached; it may have carried out the request nevertheless. */
 export class Unreachable extends Error {}
 
 let serverClock = null;

@@ -40,8 +40,8 @@ class Page:
     """The document at ``/``.
 
     Attributes:
-        html: includes the style sheet, so that the first paint needs no further request.
-        style_hash: the source expression that allows only this style in a Content-Security-Policy.
+        html: with the style sheet in it, so that the first paint needs no further request.
+        style_hash: the hash of the style sheet, as a source in a Content-Security-Policy.
     """
 
     html: str

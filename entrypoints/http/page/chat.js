@@ -7,7 +7,7 @@ import { retentionView } from "./retention.js";
 
 const MAX_LENGTH = 8_000;
 
-/** A quiet line about what is happening: writing, waiting, offline. */
+/** A line of status: writing, waiting or offline. */
 function statusView(words) {
   const element = make("p", { className: "status", role: "status" });
   const statusText = ({ waiting, reply }) => {
@@ -22,7 +22,7 @@ function statusView(words) {
 const needsNew = ({ canStartNew, code }) =>
   canStartNew || code.endsWith("_too_large") || code === "model_context_exceeded";
 
-/** What went wrong, and how to continue. `actions` are `regenerate`, `startNew` and `dismiss`. */
+/** What went wrong, with buttons for `actions`: `regenerate`, `startNew` and `dismiss`. */
 function noticeView(words, actions) {
   const text = make("p", { role: "alert" });
   const retry = button(words.retry, () => actions.regenerate());
@@ -57,7 +57,7 @@ function textBox(words) {
 
 /**
  * The message box: Enter sends, Shift+Enter starts a new line.
- * `actions` are `send`, `regenerate` and `stop`; the first two return whether it was accepted.
+ * `actions` are `send`, `regenerate` and `stop`; the first two resolve to whether it was accepted.
  */
 function composer(words, actions) {
   const { box, set } = textBox(words);

@@ -1,8 +1,8 @@
 /* This browser's view of one conversation, which the service owns.
 
-   status  "opening", "open" or "none": nothing is kept, and a message starts a new conversation
+   status  "opening", "open" or "none": no conversation is stored, and a message starts a new one
    notice  what happened or went wrong, as {code, …}; words.js has the texts
-   waiting whether the service cannot be reached and is being retried */
+   waiting whether the service cannot be reached, so that the request is being retried */
 
 import * as api from "./api.js";
 import { applyChunk, emptyReply, messageFrom } from "./reply.js";
@@ -16,7 +16,7 @@ const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
 const isFromUser = ({ role }) => role === "user";
 
-/** Runs one task at a time; a task gets `signal` and `onWaiting`, see `withRetry`. */
+/** Runs one task at a time. A task gets `signal` and `onWaiting`: see `withRetry`. */
 class TaskRunner {
   #running = null;
   #queued = null;
@@ -40,9 +40,9 @@ class TaskRunner {
     const controller = (this.#running = new AbortController());
     const { signal } = controller;
     let isWaiting = false;
-    const onWaiting = (waits) => {
-      if (!signal.aborted && waits !== isWaiting) this.onWaiting(waits);
-      isWaiting = waits;
+    const onWaiting = (waiting) => {
+      if (!signal.aborted && waiting !== isWaiting) this.onWaiting(waiting);
+      isWaiting = waiting;
     };
     try {
       await task({ signal, onWaiting });
@@ -55,7 +55,7 @@ class TaskRunner {
     this.#runQueued();
   }
 
-  /** Runs the task when the running one has ended; only the last one queued is run. */
+  /** Runs the task after the running one has ended. Only the task queued last is run. */
   async runNext(task) {
     this.#queued = task;
     if (!this.isRunning) await this.#runQueued();
@@ -96,7 +96,7 @@ export class Conversation extends EventTarget {
       return this.#end(this.messages.length ? "conversation_gone" : null);
     }
     const status = this.sessionId ? "open" : "none";
-    // No notice for an open turn: it is followed, and the status line says so.
+    // No notice for an open turn: the page follows it, and the status line shows that.
     const notice = code === "turn_in_progress" ? null : { code, seconds: error.retryAfter };
     this.#set({ status, waiting: false, notice });
     return notice ?? this.refresh();
@@ -175,7 +175,7 @@ export class Conversation extends EventTarget {
     this.#set({ expiresAt: data.messageMetadata?.expiresAt ?? this.expiresAt });
   }
 
-  /** A new turn restarts retention, but the stream has the new time only if the turn succeeds. */
+  /** A new turn restarts retention, but only a turn that succeeds streams the new expiry. */
   async #refreshExpiry() {
     const { sessionId, expiresAt } = await api.readHistory(this.sessionId, { limit: 1 }).catch(() => this);
     if (sessionId === this.sessionId) this.#set({ expiresAt });
@@ -196,7 +196,7 @@ export class Conversation extends EventTarget {
     return this.#request([...this.messages, message], (signal) => api.sendMessage(body, key, signal));
   }
 
-  /** Asks for another reply to the user's last message, which `text` replaces. Resolves as `send`. */
+  /** Requests another reply to the user's last message; `text` replaces it. Resolves as `send`. */
   regenerate(text) {
     const last = this.messages.findLastIndex(isFromUser);
     const messages = this.messages.slice(0, last + 1);
@@ -228,14 +228,14 @@ export class Conversation extends EventTarget {
   async stop() {
     const turnId = this.reply?.turnId;
     if (turnId) return api.stop(this.sessionId, turnId).catch(this.#fail);
-    // The service may have the message nevertheless: the history shows it.
+    // The service may have received the message. If so, the history shows it.
     this.#tasks.cancel();
     return this.refresh();
   }
 
   dismiss = () => this.#set({ notice: null });
 
-  /** Sets the language; a conversation without a user message starts anew in it. */
+  /** Sets the language. A conversation without user messages is replaced by a new one. */
   setLocale(locale) {
     this.locale = locale;
     const isUntouched = this.status === "open" && !this.messages.some(isFromUser);

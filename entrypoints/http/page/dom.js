@@ -1,6 +1,6 @@
 /* Creates elements. Text stays text: nothing here parses markup. */
 
-/** An element; properties `on…` are listeners, `aria-…` and unknown ones are attributes. */
+/** An element. Properties `on…` are listeners; unknown ones and those with a hyphen are attributes. */
 export function make(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -15,7 +15,7 @@ export function make(tag, properties = {}, ...children) {
 export const button = (label, onclick, properties = {}) =>
   make("button", { type: "button", onclick, ...properties }, label);
 
-/** Sets the text only if it differs: screen readers would read it again otherwise. */
+/** Sets the text only if it differs, because screen readers would read it again. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

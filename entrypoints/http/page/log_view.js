@@ -1,4 +1,4 @@
-/* The messages, and scrolling in them. */
+/* The list of messages, and its scrolling. */
 
 import { button, make, setText } from "./dom.js";
 import { renderBlock, splitBlocks } from "./markdown.js";
@@ -86,7 +86,7 @@ function autoScroll(scroller, newest) {
   return { follow, scrollToNewest };
 }
 
-/** From which message on edit and regenerate are offered: the user's newest. */
+/** The index of the first message that can be edited or regenerated: the user's newest. */
 function firstToRedo({ messages, reply }) {
   const newest = messages.findLastIndex((message) => message.role === "user");
   return reply || newest < 0 ? messages.length : newest;

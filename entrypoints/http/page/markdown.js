@@ -74,7 +74,7 @@ const renderLines = (text) =>
 
 const startsBlock = (line) => [FENCE, ITEM, HEADING, QUOTE].some((kind) => kind.test(line));
 
-/** How many lines the block that starts at line `start` has. */
+/** The number of lines of the block that starts at line `start`. */
 function blockLength(lines, start) {
   const rest = lines.slice(start);
   const first = rest[0];

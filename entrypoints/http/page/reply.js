@@ -1,4 +1,4 @@
-/* A reply while it is being written: how the chunks of its stream change it. */
+/* A reply that is being written, and how each chunk of the stream changes it. */
 
 const STATUSES = { finish: "finished", abort: "interrupted", error: "failed" };
 

@@ -18,10 +18,10 @@ function confirmDialog(words) {
   const close = (isConfirmed) => () => (dialog.close(), pending.pop()(isConfirmed));
   const keep = button(words.keep, close(false));
   const yes = button(words.forgetYes, close(true), { className: "main" });
-  const answers = make("div", { className: "answers" }, keep, yes);
-  const dialog = make("dialog", { "aria-labelledby": "question" }, text, answers);
+  const choices = make("div", { className: "choices" }, keep, yes);
+  const dialog = make("dialog", { "aria-labelledby": "question" }, text, choices);
 
-  // The event fires late: the dialog may be open again for the next question.
+  // The event fires late: by then the dialog may be open with the next question.
   const onClose = () => dialog.open || pending.splice(0).forEach((resolve) => resolve(false));
   dialog.addEventListener("close", onClose);
 

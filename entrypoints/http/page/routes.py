@@ -19,14 +19,14 @@ _POLICY: Final = (
 
 
 async def front_page(request: Request) -> Response:
-    """``GET /``: the page, and a client key for a browser that has none."""
-    callers = services_of(request).callers
+    """``GET /``: the page, with a client key for a browser that has none."""
+    authenticator = services_of(request).authenticator
     # No origin check: any site may link here, and a new key does not own any conversation yet.
-    caller = callers.authenticate_or_issue(request)
+    caller = authenticator.authenticate_or_issue(request)
     headers = {
         "cache-control": "no-store",
         "content-security-policy": _POLICY,
-        **callers.key_headers(caller),
+        **authenticator.key_headers(caller),
     }
     return Response(PAGE.html, media_type="text/html", headers=headers)
 
@@ -50,14 +50,14 @@ ROUTES: Final = (
         front_page,
         "GET",
         summary="The chat page, for people.",
-        answers={HTTPStatus.OK: ["text/html"]},
+        responses={HTTPStatus.OK: ["text/html"]},
     ),
     Endpoint(
         "/page/{name}",
         page_file,
         "GET",
         summary="A file of the chat page or of the widget.",
-        answers={HTTPStatus.OK: ["*/*"], HTTPStatus.NOT_MODIFIED: []},
+        responses={HTTPStatus.OK: ["*/*"], HTTPStatus.NOT_MODIFIED: []},
         headers=["If-None-Match"],
     ),
 )

@@ -1,5 +1,5 @@
-/* What the tabs of a browser share: the session id, and messages that the conversation changed.
-   No text of a conversation is stored or sent between tabs: each reads it from the service. */
+/* The tabs of a browser share the session id, and notify each other when the conversation changes.
+   No text of a conversation is stored or sent between tabs: each tab reads it from the service. */
 
 const SESSION = "privity.session";
 const OWN_TURN = "privity.turn";
@@ -15,9 +15,10 @@ function safeStorage(name) {
     }
   };
   return {
-    get: (key) => attempt((it) => it.getItem(key), () => fallback.get(key) ?? null),
-    set: (key, value) => attempt((it) => it.setItem(key, value), () => fallback.set(key, value)),
-    remove: (key) => attempt((it) => it.removeItem(key), () => fallback.delete(key)),
+    get: (key) => attempt((storage) => storage.getItem(key), () => fallback.get(key) ?? null),
+    set: (key, value) =>
+      attempt((storage) => storage.setItem(key, value), () => fallback.set(key, value)),
+    remove: (key) => attempt((storage) => storage.removeItem(key), () => fallback.delete(key)),
   };
 }
 
@@ -38,10 +39,10 @@ export const saveOwnTurn = (id) => own.set(OWN_TURN, id);
 export const language = () => shared.get("privity.language");
 export const saveLanguage = (tag) => shared.set("privity.language", tag);
 
-/** Tells the other tabs that the conversation changed, and which it is now. */
+/** Sends the other tabs the id of the conversation, which has changed. */
 export const announceChange = () => channel.postMessage(session());
 
-/** Calls `refresh` when another tab announces a change, or when this one becomes visible. */
+/** Calls `refresh` when another tab announces a change, and when this tab becomes visible. */
 export function onChange(refresh) {
   channel.addEventListener("message", ({ data: id }) => {
     // The message may arrive before the stored id is visible here.

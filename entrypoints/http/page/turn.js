@@ -7,7 +7,7 @@ const MAX_PAUSE_MS = 8_000;
 // The service sends a comment every 4 seconds: a longer silence means a dead connection.
 const SILENCE_MS = 30_000;
 
-/** One server-sent event; `data` is parsed if it is a JSON object, and null if missing. */
+/** One server-sent event. `data` is parsed if it is a JSON object; null if it is missing. */
 function parseEvent(text) {
   const event = { name: "", id: "", data: null };
   for (const line of text.split("\n")) {
@@ -81,8 +81,8 @@ export async function withRetry(request, { signal, onWaiting }) {
 const isLast = (data) => data === "[DONE]" || data.type === "error";
 
 /**
- * The events of a turn. `request` is repeated until the first event arrives: its Idempotency-Key
- * joins the same turn. Ends without a last event if only the history knows how the turn ended.
+ * The events of a turn. `request` is repeated until the first event arrives; because of its
+ * Idempotency-Key it joins the same turn. Without a last event, the history shows how the turn ended.
  */
 export async function* turnEvents(request, sessionId, control) {
   let cursor = "";

@@ -17,7 +17,7 @@ const LAUNCHER_STYLE = `
 
 const MODULES = ["chat.js", "conversation.js", "dom.js", "words.js"];
 const urlOf = (name) => new URL(name, import.meta.url);
-const script = [...document.scripts].find((one) => one.src === import.meta.url);
+const script = [...document.scripts].find((element) => element.src === import.meta.url);
 
 // A constructed style sheet needs no exception in the host page's Content-Security-Policy.
 const createSheet = async (text) => new CSSStyleSheet().replace(await text);
@@ -66,7 +66,7 @@ class PrivityChat extends HTMLElement {
     this.launcher.ariaExpanded = "false";
     shadow.adoptedStyleSheets = [await createSheet(LAUNCHER_STYLE)];
     shadow.append(this.launcher);
-    // Opened by the page, not by the visitor: the cursor stays where it is.
+    // The page opens the chat, not the visitor, so the focus stays where it is.
     if (this.hasAttribute("open")) this.toggle({ takesFocus: false });
   }
 

@@ -1,4 +1,4 @@
-/* The texts of the page, by language: one file words.<tag>.json each. */
+/* The texts of the page: one file words.<tag>.json per language. */
 
 import { Unreachable } from "./api.js";
 import { withRetry } from "./turn.js";
@@ -15,14 +15,15 @@ async function loadFile(name) {
 
 const load = (name) => withRetry(() => loadFile(name), CONTROL);
 
-/** The tags of the languages that there are texts for. */
+/** The tags of the available languages. */
 export const loadLanguages = () => load("languages.json");
 
-/** The first preferred tag that is available, if need be without its last subtags; or English. */
+/** The first of `preferred` that is available, perhaps without its last subtags; "en" if none is. */
 export function bestLanguage(preferred, available) {
   for (const tag of preferred.filter(Boolean)) {
     for (let parts = tag.split("-"); parts.length; parts.pop()) {
-      const match = available.find((one) => one.toLowerCase() === parts.join("-").toLowerCase());
+      const prefix = parts.join("-").toLowerCase();
+      const match = available.find((candidate) => candidate.toLowerCase() === prefix);
       if (match) return match;
     }
   }
