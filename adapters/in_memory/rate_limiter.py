@@ -38,10 +38,11 @@ class InMemoryRateLimiter:
         now = self._clock.monotonic()
         self._drop_expired(now)
         key = f"{quota.value}/{self._pseudonym(_site(address))}"
-        used, expires_at = self._counters.get(key, (0, now + _WINDOW))
+        counter = self._counters.get(key)
+        used, expires_at = counter or (0, now)
         if used + amount > self._per_hour[quota]:
             raise TooManyRequests(retry_after=max(expires_at - now, _SHORTEST_RETRY))
-        self._counters[key] = (used + amount, expires_at)
+        self._counters[key] = (used + amount, expires_at if counter else now + _WINDOW)
         if len(self._counters) > MAX_COUNTERS:
             self._counters.popitem(last=False)
 

@@ -27,7 +27,7 @@ from domain.model.errors import (
     OlderMessagesNeeded,
 )
 from domain.model.identifiers import MessageId, SessionId, TurnId
-from domain.model.limits import MAX_CONVERSATION_BYTES
+from domain.model.limits import MAX_CONVERSATION_BYTES, PART_OVERHEAD_BYTES
 from domain.model.message import (
     Message,
     Part,
@@ -70,9 +70,13 @@ def append_items(
     """
     require_no_open_turn(conversation)
     longer = _with_items(conversation, items, turn=0, at=at)
-    if longer.text_bytes >= MAX_CONVERSATION_BYTES:
+    if sum(map(_counted_bytes, longer.messages)) > MAX_CONVERSATION_BYTES:
         raise ConversationTooLarge
     return with_retention_from(longer, at)
+
+
+def _counted_bytes(message: Message) -> int:
+    return message.text_bytes + PART_OVERHEAD_BYTES * len(message.parts)
 
 
 def open_turn_with_items(

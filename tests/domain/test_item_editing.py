@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain.model.conversation import RETENTION, Conversation
+from domain.model.conversation import RETENTION, Conversation, with_message
 from domain.model.errors import (
     ConversationTooLarge,
     InvalidInput,
@@ -25,7 +25,14 @@ from domain.model.message import (
 )
 from domain.service.item_editing import NewItem, append_items, open_turn_with_items
 from domain.service.turn_lifecycle import fail
-from tests.support.builders import a_conversation, a_new_turn, after_turns, turn_id, with_question
+from tests.support.builders import (
+    a_conversation,
+    a_message,
+    a_new_turn,
+    after_turns,
+    turn_id,
+    with_question,
+)
 from tests.support.clocks import NOON
 
 LATER = NOON + timedelta(hours=3)
@@ -126,6 +133,15 @@ def test_a_conversation_at_its_size_limit_accepts_nothing_more() -> None:
 
     with pytest.raises(ConversationTooLarge):
         append_items(a_conversation(), items(largest), LATER)
+
+
+def test_empty_parts_count_towards_the_size_limit() -> None:
+    empty = ToolCallPart(call_id="", name="", arguments="")
+    message = a_message(role=Role.ASSISTANT, parts=(empty,) * 8_000)
+    conversation = with_message(a_conversation(), message)
+
+    with pytest.raises(ConversationTooLarge):
+        append_items(conversation, items(empty), LATER)
 
 
 def test_items_open_a_turn() -> None:

@@ -59,6 +59,13 @@ async def test_an_hour_later_the_quota_is_available_again() -> None:
     await limiter.consume("192.0.2.1", Quota.NEW, 2)
 
 
+async def test_an_amount_that_never_fits_does_not_wait_for_an_hour() -> None:
+    with pytest.raises(TooManyRequests) as refused:
+        await a_limiter(ManualClock()).consume("192.0.2.1", Quota.STORED, 3)
+
+    assert refused.value.retry_after == timedelta(seconds=1)
+
+
 async def test_a_refused_amount_is_not_counted() -> None:
     limiter = a_limiter(ManualClock())
     with pytest.raises(TooManyRequests):
