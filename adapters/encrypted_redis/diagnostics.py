@@ -198,7 +198,7 @@ def _missing_keys(counts: Counter[bytes], ring: KeyRing) -> Iterator[Finding]:
 
 
 async def _oldest_keys(client: RedisClient) -> Counter[bytes]:
-    """By key id, how many conversations have their oldest frame sealed with that key."""
+    """For each key id, the number of conversations whose oldest frame is sealed with that key."""
     counts: Counter[bytes] = Counter()
     cursor = b"0"
     while True:

@@ -121,7 +121,7 @@ def newest_messages(count: int | None) -> StopReading:
 
 
 def enough_to_write(last: int | None) -> StopReading:
-    """Enough for ``last`` messages, and to decide whether eight frames must be merged."""
+    """Enough once the frames hold ``last`` messages and show whether a write must merge frames."""
     has_messages = newest_messages(last)
 
     def is_enough(frames: Sequence[UnsealedFrame]) -> bool:

@@ -128,7 +128,7 @@ class LogReader:
         self._sealer = sealer
 
     async def exists_for(self, ref: ConversationRef) -> bool:
-        """Whether the conversation has a log of this owner.
+        """Whether the conversation has a log that belongs to this owner.
 
         Raises:
             StoredStateUnreadable: what is stored there is not one of our logs.

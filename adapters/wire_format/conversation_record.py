@@ -68,7 +68,7 @@ class HeadRecord(Struct, array_like=True):
 
 
 class FrameRecord(Struct, array_like=True):
-    """The record of one frame; ``head`` is None in merged frames that are not the last."""
+    """The record of one frame; ``head`` may be None or out of date, except in the last frame."""
 
     head: HeadRecord | None
     messages: list[MessageRecord]

@@ -1,4 +1,4 @@
-"""Size limits on what is sent and stored. Sizes in bytes are UTF-8."""
+"""Size limits on what is sent and stored. Limits on text in bytes count its UTF-8 encoding."""
 
 from typing import Final
 
@@ -9,4 +9,4 @@ MAX_REPLY_BYTES: Final = 262_144
 """Limit on everything streamed in one turn (text, reasoning, tool calls). Longer replies are
 truncated."""
 MAX_CONVERSATION_BYTES: Final = 256_000
-"""Limit on a conversation as stored. No turn is opened in a conversation that has reached it."""
+"""Limit on a conversation as stored. No turn is opened if the conversation would exceed it."""

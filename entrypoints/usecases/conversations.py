@@ -32,10 +32,10 @@ class CreateSession:
     clock: Clock
 
     async def __call__(self, owner: Owner, *, address: str, locales: Sequence[str]) -> Conversation:
-        """The new conversation; its locale is the best of ``locales`` that the assistant has.
+        """The new conversation, in the first of ``locales`` with a welcome, else in the default.
 
         Raises:
-            TooManyRequests: this address created too many.
+            TooManyRequests: this address created too many conversations.
             StoreUnavailable: the store did not answer.
         """
         await self.limiter.consume(address, Quota.NEW)
