@@ -182,7 +182,7 @@ class RedisConversationStore:
     async def _apply(
         self, change: Change, ref: ConversationRef, stored: Stored, sealer: BoundSealer
     ) -> tuple[Stored, Conversation]:
-        """What is stored, and the conversation after ``change``; reads all frames if it must."""
+        """What is stored, and the conversation after ``change``; reads all frames if necessary."""
         try:
             changed = change(stored.conversation)
             if stored.chain.is_whole or not self._must_reseal(stored, changed):

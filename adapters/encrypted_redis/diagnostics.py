@@ -65,7 +65,7 @@ async def server_findings(client: RedisClient) -> list[Finding]:
 
 
 async def connection_findings(client: RedisClient, clock: Clock) -> list[Finding]:
-    """The round-trip time, our Redis user, and the difference of the two clocks.
+    """The round-trip time, our Redis user, and how far Redis's clock is from ours.
 
     Raises:
         StoreUnavailable: Redis did not answer.

@@ -101,7 +101,7 @@ class LogWriter:
 
 @frozen
 class Log:
-    """What was read of a log.
+    """What was read from a log.
 
     Attributes:
         ttl: time until it expires if nothing more is written.

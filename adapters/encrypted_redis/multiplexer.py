@@ -66,7 +66,7 @@ class Multiplexer:
 
     @property
     def healthy_for(self) -> timedelta:
-        """For how long the server has answered every PING in time; zero while it does not."""
+        """How long the server has answered every PING in time; zero while it does not."""
         if self._healthy_since is None:
             return timedelta()
         return self._clock.monotonic() - self._healthy_since

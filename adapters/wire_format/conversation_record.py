@@ -93,7 +93,7 @@ def encode_frame(
     size_before: int = 0,
     max_bytes: int = RECORD_MAX_BYTES,
 ) -> bytes:
-    """The packed record of a frame with ``messages`` and, unless None, the head of ``head``.
+    """The packed record of a frame with ``messages`` and the data of ``head``, if not None.
 
     Raises:
         RecordTooLarge: the record has more than ``max_bytes`` before compression.

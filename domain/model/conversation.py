@@ -155,7 +155,7 @@ def with_message(conversation: Conversation, message: Message) -> Conversation:
 def truncated(conversation: Conversation, number: int) -> Conversation:
     """The conversation without message ``number`` and all that follow it.
 
-    A summary that covers any of the removed messages is removed too.
+    A summary is kept only if a message that it does not cover is kept.
 
     Raises:
         OlderMessagesNeeded: no message before it is loaded, but the conversation has some.

@@ -1,4 +1,4 @@
-"""Ids and references. The server generates all ids except those clients give to messages."""
+"""Ids and references. The server generates all ids except those that clients give messages."""
 
 import re
 from typing import Final, NewType

@@ -66,7 +66,7 @@ def append_items(
     Raises:
         TurnInProgress: a reply is being written.
         InvalidInput: ``tool_call_not_found`` if a result in ``items`` has no open tool call.
-        ConversationTooLarge: it has reached its size limit.
+        ConversationTooLarge: it would exceed its size limit.
     """
     require_no_open_turn(conversation)
     longer = _with_items(conversation, items, turn=0, at=at)

@@ -188,7 +188,7 @@ def require_no_open_turn(conversation: Conversation, *, can_interrupt: bool = Tr
     """Raise if a turn is open.
 
     Raises:
-        TurnInProgress: a turn is open; ``can_interrupt`` is passed on.
+        TurnInProgress: a turn is open; the error carries ``can_interrupt``.
     """
     if conversation.open_turn is not None:
         raise TurnInProgress(conversation.open_turn.id, can_interrupt=can_interrupt)
@@ -383,7 +383,7 @@ def has_replied_since(conversation: Conversation, number: int) -> bool:
 
 
 def is_unanswered(conversation: Conversation) -> bool:
-    """Whether it has no reply, not even a partial one, so that its first message can be resent."""
+    """Whether there is no reply, not even a partial one: the first message can be resent."""
     turn = conversation.turn
     has_failed = turn is None or turn.status is TurnStatus.FAILED
     return has_failed and all(message.role is Role.USER for message in conversation.messages)

@@ -72,7 +72,7 @@ class FindConversation:
         return candidate if exists else self.derived_id(owner, name)
 
     def derived_id(self, owner: Owner, name: str) -> SessionId:
-        """The session id derived from ``name``, even if that is a session id itself."""
+        """The session id derived from ``name``, even if ``name`` is itself a session id."""
         return self.keys.session_for_chat_id(owner, name)
 
     async def _exists(self, ref: ConversationRef) -> bool:

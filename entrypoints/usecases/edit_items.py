@@ -80,7 +80,7 @@ class EditItems:
         Raises:
             TurnInProgress: a reply is being written.
             InvalidInput: a tool result in ``inputs`` has no open tool call.
-            ConversationTooLarge: it has reached its size limit.
+            ConversationTooLarge: it would exceed its size limit.
             TooManyRequests: this address stored too much.
         """
         await self.limiter.consume(address, Quota.STORED, text_bytes_of(inputs))

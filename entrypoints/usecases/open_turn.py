@@ -39,7 +39,7 @@ from ports.turn_log import Batch, TurnLog
 from ports.turn_runner import Signals, TurnRunner
 
 TURN_WINDOW: Final = 200
-"""How many messages are loaded for a turn; more rarely fit into the model's budget."""
+"""How many messages are loaded for a turn; the model's budget rarely has room for more."""
 
 _AFTER_ALL_PIECES: Final = 2**53
 _AT_ONCE: Final = timedelta()
@@ -108,7 +108,7 @@ class AbandonTurn:
     policy: TurnPolicy
 
     async def __call__(self, turn_ref: TurnRef) -> None:
-        """Close the turn if it is open; retried for ``TurnPolicy.save_timeout``.
+        """Close the turn if it is open, retrying for ``TurnPolicy.save_timeout``.
 
         Its Idempotency-Key is released. If the client sends the message again, it replaces the
         unanswered one. Nothing is raised: a turn that cannot be closed is settled later, like a
