@@ -1,1 +1,1 @@
-"""How the ports are fulfilled, one folder a technology."""
+"""Implementations of the ports, one folder per technology."""

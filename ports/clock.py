@@ -12,7 +12,7 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> timedelta:
-        """The time since a fixed moment; it never goes back."""
+        """The time since a fixed moment; it never goes backwards."""
         ...
 
     async def sleep(self, duration: timedelta) -> None:

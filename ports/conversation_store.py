@@ -21,7 +21,7 @@ class Page:
     """Consecutive messages, oldest first.
 
     Attributes:
-        next: the ``before`` that returns the next older page; None on the oldest page.
+        next: the value of ``before`` for the next older page; None on the oldest page.
     """
 
     messages: tuple[Message, ...]
@@ -31,12 +31,12 @@ class Page:
 class ConversationStateStore(Protocol):
     """Stores conversations, each readable by its owner only, and deletes them when they expire.
 
-    A conversation that is missing, expired, forgotten or another owner's is always
+    For a conversation that is missing, expired, forgotten or another owner's, the error is always
     ``ConversationNotFound``.
 
     A write that changes ``retained_since`` or ``retained_for`` restarts the retention: the
-    conversation expires ``retained_for`` after that write. Other writes and reads leave it as it
-    is. A write that opens a turn opens the turn's log in the same step.
+    conversation expires ``retained_for`` after that write. Reads and other writes do not change
+    when it expires. A write that opens a turn opens the turn's log in the same step.
 
     Every method raises ``StoreUnavailable`` if the store does not answer, and
     ``StoredStateUnreadable`` if a stored conversation cannot be decrypted or decoded.
@@ -76,10 +76,10 @@ class ConversationStateStore(Protocol):
     ) -> Conversation:
         """The conversation after ``change``; concurrent updates are never lost.
 
-        ``base`` is the conversation as the caller last read it; it saves reading it again if it
-        has not changed since. ``change`` gets at least the newest ``last`` messages. If it raises
-        ``OlderMessagesNeeded``, it is called again with all messages. Any other error that it
-        raises is passed on, and nothing is changed.
+        ``base`` is the conversation as the caller last read it. With it, the store need not read a
+        conversation that has not changed since. ``change`` gets at least the newest ``last``
+        messages. If it raises ``OlderMessagesNeeded``, it is called again with all messages. Any
+        other error that it raises is passed on, and nothing is changed.
 
         Raises:
             ConversationNotFound: it does not exist; a forgotten conversation is never restored.
@@ -102,6 +102,6 @@ class ConversationStateStore(Protocol):
     async def forget_if(self, ref: ConversationRef, predicate: Predicate) -> None:
         """Forget the conversation if ``predicate`` holds at that moment.
 
-        It may be called with only the newest messages loaded.
+        ``predicate`` may get only the newest messages.
         """
         ...

@@ -84,7 +84,7 @@ class ShuttingDown(PortError):
 
 
 class TooManyRequests(PortError):
-    """The caller has used up a quota; the quota is free again after ``retry_after``."""
+    """The caller has used up a quota and may try again after ``retry_after``."""
 
     code = "too_many_requests"
     message = "Too many requests from your address; please try again later."

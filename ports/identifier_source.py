@@ -6,7 +6,7 @@ from domain.model.identifiers import MessageId, SessionId, TurnId
 
 
 class IdentifierSource(Protocol):
-    """Makes ids that are unique and cannot be guessed."""
+    """Generates ids that are unique and cannot be guessed."""
 
     def session_id(self) -> SessionId:
         """A new session id: UUID version 4."""

@@ -8,10 +8,10 @@ class Quota(Enum):
     """What is counted, per address and hour."""
 
     NEW = "new"
-    """New conversations and client keys, by number."""
+    """The number of new conversations and client keys."""
 
     STORED = "stored"
-    """Stored text, in bytes."""
+    """The bytes of stored text."""
 
 
 class RateLimiter(Protocol):

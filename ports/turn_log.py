@@ -45,15 +45,15 @@ class AppendResult(Enum):
 class TurnLog(Protocol):
     """One log per conversation, of its newest turn; the store opens it together with the turn.
 
-    A log is deleted one minute after its end, and ten minutes after its writer's last sign of
-    life. A late writer never restores a deleted log and never writes into another turn's. Every
-    method raises ``StoreUnavailable`` if the log cannot be reached.
+    A log is deleted one minute after its end, or ten minutes after its writer's last append or
+    heartbeat. A late writer never restores a deleted log and never writes into another turn's.
+    Every method raises ``StoreUnavailable`` if the log cannot be reached.
     """
 
     async def append(
         self, ref: ConversationRef, turn: Turn, pieces: Sequence[NumberedPiece]
     ) -> AppendResult:
-        """Add pieces, or only a sign of life if there are none.
+        """Add pieces; without pieces, record a heartbeat.
 
         Pieces that are logged already are not added twice.
 
@@ -93,7 +93,7 @@ class TurnLog(Protocol):
         ...
 
     async def silence(self, turn_ref: TurnRef) -> timedelta:
-        """How long ago the writer of this open turn last gave a sign of life.
+        """How long ago the writer of this open turn last appended pieces or sent a heartbeat.
 
         Time during which this process could not reach the log is not counted.
 

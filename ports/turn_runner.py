@@ -1,4 +1,4 @@
-"""Runs turns apart from the requests that started them."""
+"""Runs turns independently of the requests that started them."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -45,9 +45,9 @@ class TurnRunner(Protocol):
         """What ``open_turn`` returned; ``reply`` then runs in the background.
 
         If the open turn of that conversation is not ``turn_id``, ``reply`` is not called: the
-        caller has joined a turn that runs elsewhere. Cancelling the caller cancels neither part,
-        so an opened turn always runs. If ``open_turn`` raises ``StoreUnavailable``, the turn may
-        be open anyway, so ``abandon`` runs in the background.
+        caller has joined a turn that runs elsewhere. Cancelling the caller cancels neither
+        ``open_turn`` nor ``reply``, so an opened turn always runs. If ``open_turn`` raises
+        ``StoreUnavailable``, the turn may be open anyway, so ``abandon`` runs in the background.
 
         Raises:
             TooManyTurns: too many turns are running; ``open_turn`` was not called.

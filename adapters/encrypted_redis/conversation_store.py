@@ -151,7 +151,7 @@ class RedisConversationStore:
         if frames and Ownership.MINE not in owners:
             if owners == {Ownership.OTHER}:
                 return
-            # No frame shows whose it is, so this owner may not delete it.
+            # No frame is known to be this owner's, so this owner may not delete them.
             raise StoredStateUnreadable
         if not frames and not await self._log.exists_for(ref):
             return
@@ -182,7 +182,7 @@ class RedisConversationStore:
     async def _apply(
         self, change: Change, ref: ConversationRef, stored: Stored, sealer: BoundSealer
     ) -> tuple[Stored, Conversation]:
-        """What is stored, and the conversation after ``change``; reads all frames if it must."""
+        """What is stored, and the conversation after ``change``; reads all frames if necessary."""
         try:
             changed = change(stored.conversation)
             if stored.chain.is_whole or not self._must_reseal(stored, changed):
@@ -233,7 +233,7 @@ class StateWriter:
     """
 
     def __init__(self, client: RedisClient, log: RedisTurnLog) -> None:
-        """``log`` keeps the pieces of the turns that are opened here in memory."""
+        """``log`` keeps in memory the pieces of the turns that are opened here."""
         self._client = client
         self._log = log
 
@@ -247,7 +247,7 @@ class StateWriter:
             was faster; ``GONE`` if the conversation is no longer stored.
 
         Raises:
-            ConversationTooLarge: a turn would be opened in a conversation at its size limit.
+            ConversationTooLarge: a turn would be opened in a conversation above its size limit.
             StoreUnavailable: Redis did not answer.
         """
         if new_turn is not None and write.after.chain.size > MAX_CONVERSATION_BYTES:

@@ -65,7 +65,7 @@ async def server_findings(client: RedisClient) -> list[Finding]:
 
 
 async def connection_findings(client: RedisClient, clock: Clock) -> list[Finding]:
-    """The round-trip time, our Redis user, and the difference of the two clocks.
+    """The round-trip time, our Redis user, and how far Redis's clock is from ours.
 
     Raises:
         StoreUnavailable: Redis did not answer.
@@ -198,7 +198,7 @@ def _missing_keys(counts: Counter[bytes], ring: KeyRing) -> Iterator[Finding]:
 
 
 async def _oldest_keys(client: RedisClient) -> Counter[bytes]:
-    """By key id, how many conversations have their oldest frame sealed with that key."""
+    """For each key id, the number of conversations whose oldest frame is sealed with that key."""
     counts: Counter[bytes] = Counter()
     cursor = b"0"
     while True:

@@ -2,7 +2,7 @@
 
 - A turn is one frame. When a turn has ended and eight unmerged frames are at the end, those eight
   are merged into one.
-- The last frame also carries the head: everything of the conversation but its messages.
+- The last frame also carries the head: everything in the conversation except its messages.
 - Frames have revisions, counted from 1. A merged frame spans the revisions of the frames it
   replaces.
 - Each frame is bound to the tag of the frame before it, so two neighbouring frames that unseal
@@ -53,7 +53,7 @@ class FrameInfo:
         last: the last one.
         tag: the next frame is bound to it.
         key_id: the id of the master key that it is sealed with.
-        size: its bytes, sealed.
+        size: its size in bytes, sealed.
         messages: the number of messages in it.
     """
 
@@ -158,7 +158,7 @@ def assemble(session_id: SessionId, newest_first: Sequence[UnsealedFrame], oldes
     chain = FrameChain(
         frames=tuple(frame.info for frame in frames),
         before=frames[0].before,
-        # The head counts all frames before its own, and so those that are loaded as well.
+        # The head's size_before includes the loaded frames before it, so they are subtracted.
         size_before=head.size_before - sum(frame.info.size for frame in frames[:-1]),
         oldest_key=_key_id_of(oldest),
     )
@@ -206,7 +206,8 @@ def next_write(
     ``stored``.
 
     Raises:
-        ConversationTooLarge: the last turn does not fit one frame, or would not with its reply.
+        ConversationTooLarge: the last turn is too large for one frame, or leaves no room for its
+            reply.
     """
     frames, kept = stored.chain.frames, _reusable_frames(stored, changed)
     # A frame that replaces a merged frame keeps its revision span; otherwise it would be merged
@@ -223,11 +224,11 @@ def next_write(
 
 @frozen
 class _Cut:
-    """Where a write begins.
+    """The last frame of a write.
 
     Attributes:
-        kept: the number of frames that stay.
-        revisions: how many revisions the frame after them spans.
+        kept: the number of loaded frames before it.
+        revisions: how many revisions it spans.
         max_bytes: the size limit of its record.
     """
 
@@ -321,7 +322,7 @@ class _FrameWriter:
         self._written = sum(frame.messages for frame in kept)
 
     def add(self, first: int, last: int, messages: int) -> None:
-        """Seal the next ``messages`` as a frame without a head."""
+        """Seal the next ``messages`` messages as a frame without a head."""
         batch = self._changed.messages[self._written : self._written + messages]
         self._push(encode_frame(batch), first, last, messages)
 

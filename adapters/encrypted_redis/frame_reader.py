@@ -75,7 +75,7 @@ class FrameReader:
         return await self._slice(1)
 
     async def _slice(self, last: int) -> list[bytes]:
-        """At most 65 frames, oldest first; the last of them is the ``last``-newest one stored."""
+        """At most 65 frames, oldest first, up to the ``last``-newest one; 1 is the newest."""
         key = state_key(self._session_id)
         frames: list[bytes] = await self._client.call_idempotent(
             "load", "LRANGE", key, -last - _SLICE, -last
@@ -121,7 +121,7 @@ def newest_messages(count: int | None) -> StopReading:
 
 
 def enough_to_write(last: int | None) -> StopReading:
-    """Enough for ``last`` messages, and to decide whether eight frames must be merged."""
+    """Enough once the frames hold ``last`` messages and show whether a write must merge frames."""
     has_messages = newest_messages(last)
 
     def is_enough(frames: Sequence[UnsealedFrame]) -> bool:

@@ -23,12 +23,12 @@ READINESS_KEY: Final = "conversation:state:ready"
 
 
 def state_key(session_id: SessionId) -> str:
-    """The list of a conversation's frames."""
+    """The key of the list of a conversation's frames."""
     return f"conversation:state:{session_id}"
 
 
 def log_key(session_id: SessionId) -> str:
-    """The stream that logs a conversation's newest turn."""
+    """The key of the stream that logs a conversation's newest turn."""
     return f"{{{state_key(session_id)}}}:turn"
 
 

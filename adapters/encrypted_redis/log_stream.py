@@ -101,7 +101,7 @@ class LogWriter:
 
 @frozen
 class Log:
-    """What was read of a log.
+    """What was read from a log.
 
     Attributes:
         ttl: time until it expires if nothing more is written.
@@ -128,7 +128,7 @@ class LogReader:
         self._sealer = sealer
 
     async def exists_for(self, ref: ConversationRef) -> bool:
-        """Whether the conversation has a log of this owner.
+        """Whether the conversation has a log that belongs to this owner.
 
         Raises:
             StoredStateUnreadable: what is stored there is not one of our logs.

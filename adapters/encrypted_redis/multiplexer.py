@@ -1,9 +1,9 @@
 """One connection that any number of callers share at full duplex.
 
-Commands that are called in one tick of the event loop are sent in one write. Redis replies in
+Commands that are issued in one tick of the event loop are sent in one write. Redis replies in
 order, so each reply belongs to the oldest command without one. The rules:
 
-- A command has two seconds. If its reply comes later, it is dropped.
+- A command fails if it gets no reply within two seconds; a later reply is dropped.
 - If the oldest reply is two seconds late, the connection is closed.
 - When a connection ends, commands that were sent fail with ``OutcomeUnknown``, the others with
   ``NotSent``.
@@ -16,7 +16,7 @@ order, so each reply belongs to the oldest command without one. The rules:
 redis-py's own clients do not fit: its pool lends a connection to one caller at a time, and its
 single-connection client serves one caller after the other. So this class uses only public methods
 of redis-py's ``Connection``, without its retries, timeouts and notifications. hiredis packs the
-commands, because packing them with redis-py took half of the time.
+commands, because packing them with redis-py took half of the CPU time.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ class Multiplexer:
 
     @property
     def healthy_for(self) -> timedelta:
-        """For how long the server has answered every PING in time; zero while it does not."""
+        """How long the server has answered every PING in time; zero while it does not."""
         if self._healthy_since is None:
             return timedelta()
         return self._clock.monotonic() - self._healthy_since

@@ -7,7 +7,7 @@ from adapters.encrypted_redis.redis_client import RedisClient
 class RedisReadiness:
     """Ready if Redis carries out a write over the one connection.
 
-    A PING would not do: a full server, one that cannot persist, and a replica all answer it.
+    A PING is not enough: a full server, one that cannot persist, and a replica all answer it.
     """
 
     def __init__(self, client: RedisClient) -> None:

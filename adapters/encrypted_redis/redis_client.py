@@ -27,7 +27,7 @@ class RedisClient:
 
     @property
     def healthy_for(self) -> timedelta:
-        """For how long Redis has answered every PING in time; zero while it does not."""
+        """How long Redis has answered every PING in time; zero while it does not."""
         return self._connection.healthy_for
 
     @property
@@ -36,7 +36,7 @@ class RedisClient:
         return self._connection.is_crowded
 
     async def call_idempotent(self, operation: str, *arguments: Argument) -> Any:
-        """The reply to a command that may be carried out twice: a read, a delete, an exact commit.
+        """The reply to a command that may be carried out twice, such as a read or a delete.
 
         Raises:
             StoreUnavailable: every attempt got an error reply, or none.

@@ -2,7 +2,7 @@
 
 LOADING, MASTERDOWN, CLUSTERDOWN, TRYAGAIN   not ready yet: retried
 READONLY                                     it is now a replica: retried on a new connection
-BUSY                                         a script is running for too long: retried
+BUSY                                         a script has been running for too long: retried
 OOM, MISCONF                                 it accepts no writes: it is full, or cannot persist
 NOPERM, NOAUTH, WRONGPASS                    the operator must fix the user or its password
 WRONGTYPE                                    the key holds a value of another type
@@ -35,7 +35,7 @@ def pause_after(failures: int) -> timedelta:
 
 
 def reason_of(error: BaseException) -> str:
-    """The code of an error reply, or the name of the exception's type; no other text of it."""
+    """The code of an error reply, or the name of the exception's type; never its full text."""
     if isinstance(error, BusyLoadingError):
         return "LOADING"
     if isinstance(error, NoPermissionError):

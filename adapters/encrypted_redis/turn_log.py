@@ -7,7 +7,7 @@ followers in this process get each piece at once, and Redis gets the pieces in b
     ───────────────────────────   ─────────   ─────────   ───────────────────────────
     append, the batch is due      in flight   in flight   the next batch is scheduled
     append, it is not yet due     scheduled   scheduled   the next batch is scheduled
-    100 ms have passed                        in flight   the next batch goes on waiting
+    100 ms have passed                        in flight   the next batch keeps waiting
     Redis replies                                         idle, or scheduled
 
 A batch is due 100 ms after the previous one, or once it has 256 bytes of text. A heartbeat, that is
@@ -49,7 +49,7 @@ _LONGEST_PAUSE: Final = timedelta(milliseconds=320)
 
 @frozen(kw_only=True)
 class Batching:
-    """How long pieces wait in memory before Redis gets them, and up to how many bytes of text."""
+    """How long pieces wait in memory before Redis gets them, and how many bytes may wait."""
 
     max_delay: timedelta = timedelta(milliseconds=100)
     max_bytes: int = 256
@@ -269,7 +269,7 @@ class RedisTurnLog:
             local.close()
 
     async def exists_for(self, ref: ConversationRef) -> bool:
-        """Whether the conversation has a log of this owner.
+        """Whether the conversation has a log that belongs to this owner.
 
         Raises:
             StoredStateUnreadable: what is stored there is not one of our logs.

@@ -44,7 +44,7 @@ class _Record:
 
 
 class InMemoryConversationStore:
-    """Stores whole conversations; evicts the longest unused ones to make room."""
+    """Stores whole conversations; evicts the least recently used ones to make room."""
 
     def __init__(self, *, clock: Clock, log: InMemoryTurnLog, max_bytes: int = MAX_BYTES) -> None:
         """``max_bytes`` bounds the estimated size of all conversations together."""

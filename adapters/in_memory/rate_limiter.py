@@ -14,7 +14,7 @@ _WINDOW: Final = timedelta(hours=1)
 _SHORTEST_RETRY: Final = timedelta(seconds=1)
 _SITE_BITS: Final = 64
 MAX_COUNTERS: Final = 200_000
-"""Evicts the oldest beyond this: an attacker's addresses are unlimited, our memory is not."""
+"""Beyond this number, the oldest are evicted: addresses are unlimited, our memory is not."""
 
 
 class InMemoryRateLimiter:

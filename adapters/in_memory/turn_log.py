@@ -54,12 +54,13 @@ class _Log:
 class InMemoryTurnLog:
     """One log per conversation, of its newest turn.
 
-    The runner bounds how many turns run at once, and each reply is bounded. Logs of ended turns
-    are evicted, the oldest first, when they hold more than ``max_ended_bytes`` together.
+    Logs of open turns need no limit, because the runner limits how many turns run and each reply
+    is limited. Logs of ended turns are evicted, oldest first, when they hold more than
+    ``max_ended_bytes`` together.
     """
 
     def __init__(self, *, clock: Clock, max_ended_bytes: int = MAX_ENDED_BYTES) -> None:
-        """Logs expire by ``clock``."""
+        """``clock`` decides when logs expire."""
         self._clock = clock
         self._max_ended_bytes = max_ended_bytes
         self._logs: dict[SessionId, _Log] = {}

@@ -49,7 +49,7 @@ class Choice(Struct):
 
 
 class Chunk(Struct):
-    """The document of one event."""
+    """The JSON document of one event."""
 
     choices: list[Choice] | None = None
     usage: Any = None
@@ -78,14 +78,14 @@ def decode_chunk(data: bytes) -> Chunk:
 
 
 def text_of(content: Any) -> str:
-    """The text of a content, which is a string or a list of parts; empty if it has none."""
+    """The text in ``content``, a string or a list of parts; empty if there is none."""
     if isinstance(content, str):
         return content
     return "".join(map(text_of, _part_values(content, "text")))
 
 
 def reasoning_of(content: Any) -> str:
-    """The reasoning in a content that is a list of parts; empty if it has none."""
+    """The reasoning in ``content`` if it is a list of parts; empty if there is none."""
     return "".join(map(text_of, _part_values(content, "thinking")))
 
 
@@ -120,7 +120,7 @@ class SurrogateJoiner:
     _pending: str = ""
 
     def add(self, text: str) -> str:
-        """The text so far that was not returned yet; lone surrogates become U+FFFD.
+        """What the last call held back, and then ``text``; lone surrogates become U+FFFD.
 
         A high surrogate at its end is held back until the next call.
         """

@@ -54,7 +54,7 @@ class ChatCompletions:
     def __init__(
         self, *, session: ClientSession, url: str, name: str, timeouts: Timeouts, clock: Clock
     ) -> None:
-        """``url`` is the endpoint itself; ``clock`` measures the pauses before retries."""
+        """``url`` is the endpoint itself; ``clock`` times the pauses before retries."""
         self.name = name
         self._session = session
         self._url = url

@@ -1,7 +1,7 @@
 """The body of ``POST /chat/completions``.
 
-Source: the OpenAI API reference, "Create chat completion". The page's context and the summary are
-marked as data: they are JSON with ``<`` escaped, which cannot close the tags around it.
+Source: the OpenAI API reference, "Create chat completion". The page context and the summary are
+marked as data: JSON in which ``<`` is escaped, so that it cannot close the tags around it.
 """
 
 import re

@@ -43,7 +43,7 @@ _FINISH_REASONS: Final[Mapping[str, FinishReason]] = MappingProxyType(
 
 
 class ChatStream:
-    """Turns the bytes of one reply into pieces."""
+    """Converts the bytes of one reply into pieces."""
 
     def __init__(self, used_call_ids: Collection[str] = ()) -> None:
         """Tool calls with one of ``used_call_ids`` get a new id."""
@@ -78,7 +78,7 @@ class ChatStream:
         """Yield what is left at the end of the stream, such as a last line without a line end.
 
         Raises:
-            MalformedStream, ModelError: as ``feed``.
+            MalformedStream, ModelError: as in ``feed``.
         """
         yield from self.feed(b"\n")
         if text := self._text.flush():

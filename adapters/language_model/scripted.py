@@ -1,4 +1,4 @@
-"""An offline stand-in for a model: it says that it is none and repeats the user's messages."""
+"""An offline stand-in for a model: it says so and repeats the user's messages."""
 
 from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta

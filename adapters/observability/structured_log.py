@@ -11,7 +11,7 @@ _ERRORS: Final = frozenset({"turn.crashed", "request.failed"})
 
 
 class StructuredLog:
-    """Writes events to the log 'privity'."""
+    """Writes events to the logger ``privity``."""
 
     def __init__(self, pseudonym: Callable[[str], str]) -> None:
         """``pseudonym`` returns the keyed digest that replaces a session id."""

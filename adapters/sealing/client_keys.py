@@ -25,7 +25,7 @@ _PSEUDONYM_DIGITS: Final = 16
 
 
 class SealedClientKeys:
-    """Client keys under a ring of master keys: the first key issues them, all authenticate them."""
+    """Client keys signed with master keys: the ring's first key issues, any key authenticates."""
 
     def __init__(self, *, ring: KeyRing, random_bytes: Callable[[int], bytes]) -> None:
         """``random_bytes(n)`` returns n bytes that cannot be guessed."""
@@ -82,7 +82,7 @@ def _decode(client_key: str) -> tuple[bytes, bytes]:
 
 
 def _derived_session(owner: Owner, kind: bytes, name: str) -> SessionId:
-    """A UUID of version 8 (RFC 9562, section 5.8) that only the owner's secret leads to."""
+    """A version 8 UUID (RFC 9562, section 5.8); deriving it requires the owner's secret."""
     digest = hmac.digest(
         owner.secret, kind + b"\0" + name.encode("utf-8", "surrogatepass"), "sha256"
     )

@@ -91,7 +91,7 @@ class KeyRing:
 
     @classmethod
     def random(cls, random_bytes: Callable[[int], bytes]) -> "KeyRing":
-        """A ring with one new random key, for a process that stores nothing."""
+        """A ring with one new random key, for a process that stores everything in memory."""
         return cls((MasterKey.expanded("random", random_bytes(KEY_BYTES)),))
 
     def __iter__(self) -> Iterator[MasterKey]:

@@ -75,7 +75,7 @@ class Header:
 
 
 class Sealer:
-    """Seals under the first key of a ring, unseals under all of them."""
+    """Seals with the first key of a ring, unseals with any of them."""
 
     def __init__(self, *, ring: KeyRing, random_bytes: Callable[[int], bytes]) -> None:
         """``random_bytes(n)`` returns n random bytes, for nonces, which must never repeat."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class SystemClock:
-    """The operating system's time; sleeps in asyncio."""
+    """Reads the operating system's time and sleeps with asyncio."""
 
     def now(self) -> datetime:
         """See ``ports.clock.Clock.now``."""

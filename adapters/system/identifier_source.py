@@ -8,7 +8,7 @@ from domain.model.identifiers import MessageId, SessionId, TurnId
 
 _TURN_BYTES: Final = 16
 _MESSAGE_BYTES: Final = 8
-"""Unique within one conversation. Short, as random bytes do not compress."""
+"""Enough to be unique in one conversation. Few, because random bytes do not compress."""
 
 
 class RandomIdentifiers:

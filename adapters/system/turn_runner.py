@@ -1,4 +1,4 @@
-"""The turn runner: one asyncio task per turn, apart from the requests."""
+"""The turn runner: one asyncio task per turn, independent of the requests."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -56,7 +56,7 @@ class TaskTurnRunner:
         if len(self._running) >= self._max_turns:
             raise TooManyTurns
         opened: asyncio.Future[Conversation] = asyncio.get_running_loop().create_future()
-        # Read the failure here: asyncio logs one that a disconnected caller never reads.
+        # Retrieve the exception here, or asyncio logs it if the caller has disconnected.
         opened.add_done_callback(lambda done: done.cancelled() or done.exception())
         signals = _Signals()
         task = asyncio.create_task(

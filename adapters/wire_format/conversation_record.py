@@ -68,7 +68,7 @@ class HeadRecord(Struct, array_like=True):
 
 
 class FrameRecord(Struct, array_like=True):
-    """The record of one frame; ``head`` is None in merged frames that are not the last."""
+    """The record of one frame; ``head`` may be None or out of date, except in the last frame."""
 
     head: HeadRecord | None
     messages: list[MessageRecord]
@@ -93,7 +93,7 @@ def encode_frame(
     size_before: int = 0,
     max_bytes: int = RECORD_MAX_BYTES,
 ) -> bytes:
-    """The packed record of a frame with ``messages`` and, unless None, the head of ``head``.
+    """The packed record of a frame with ``messages`` and the data of ``head``, if not None.
 
     Raises:
         RecordTooLarge: the record has more than ``max_bytes`` before compression.

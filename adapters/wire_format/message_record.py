@@ -1,7 +1,7 @@
 """Messages as records: arrays in msgpack, with enums and part kinds as small numbers.
 
-The meaning of a number never changes. Ids that we made, ``msg_`` and random hexadecimal digits,
-are stored as bytes.
+The meaning of a number never changes. Ids that we generated (``msg_`` and 16 hexadecimal digits)
+are stored in binary.
 """
 
 import re

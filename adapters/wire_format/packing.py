@@ -24,7 +24,7 @@ from zstandard import (
 
 SCHEMA: Final = 0
 RECORD_MAX_BYTES: Final = 4_000_000
-"""The limit on an unpacked record. Larger records are neither packed nor unpacked."""
+"""The limit on an unpacked record. Larger records are neither packed nor decompressed."""
 
 _PLAIN: Final = 0
 _ZSTD_0: Final = 1

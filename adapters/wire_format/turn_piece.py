@@ -1,4 +1,4 @@
-"""The record in one sealed entry of a turn's log: a batch of pieces; in the last entry, the end.
+"""The record in one sealed entry of a turn's log: a batch of pieces, and in the last one the end.
 
     bytes 0 to 3    length of the packed record, big-endian
     bytes 4 …       the packed record

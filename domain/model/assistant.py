@@ -1,4 +1,4 @@
-"""The assistant: its system prompt, its welcome in each of its languages, and its prices."""
+"""The assistant: its system prompt, its welcome in each language, and the prices of models."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -50,7 +50,7 @@ class Assistant:
     @welcomes.validator
     def _has_a_language(self, _: object, welcomes: Mapping[str, str]) -> None:
         if not welcomes:
-            raise ValueError("an assistant has a welcome in at least one language")
+            raise ValueError("an assistant must have a welcome in at least one language")
 
     @property
     def default_locale(self) -> str:
@@ -58,7 +58,7 @@ class Assistant:
         return next(iter(self.welcomes))
 
     def locale_for(self, preferred: Iterable[str]) -> str:
-        """The first preferred locale it has, by the lookup of RFC 4647, section 3.4.
+        """The first preferred locale that has a welcome, by the lookup of RFC 4647, section 3.4.
 
         ``preferred`` is ordered, best first. Returns the default locale if none matches.
         """

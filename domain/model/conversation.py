@@ -20,7 +20,7 @@ RETENTION: Final = timedelta(hours=24)
 """How long a conversation is retained after its last turn."""
 
 UNUSED_RETENTION: Final = timedelta(hours=1)
-"""How long a conversation is retained in which no turn was ever opened."""
+"""How long a conversation is retained if no turn was ever opened in it."""
 
 
 def _frozen_mapping(values: Mapping[str, str]) -> Mapping[str, str]:
@@ -29,7 +29,7 @@ def _frozen_mapping(values: Mapping[str, str]) -> Mapping[str, str]:
 
 @frozen(kw_only=True)
 class Conversation:
-    """The conversation of one session id, as far as it was loaded.
+    """One conversation; sometimes only its newest messages are loaded.
 
     Attributes:
         messages: the newest messages, oldest first; all of them if ``earlier`` is 0.
@@ -37,7 +37,7 @@ class Conversation:
         next_number: number of the next message; numbers are never reused.
         turn: the newest turn, open or ended; None before the first.
         working_memory_from: number of the first message that the model still sees.
-        summary: lossy summary of the messages before that; None if there are none.
+        summary: lossy summary of the messages that the model no longer sees; None if there is none.
         locale: BCP 47 tag of the language in which the assistant addresses the user.
         page_context: JSON text about the page the user is on; None if the client sent none.
         metadata: names and values that the client attached, stored unchanged.
@@ -155,10 +155,10 @@ def with_message(conversation: Conversation, message: Message) -> Conversation:
 def truncated(conversation: Conversation, number: int) -> Conversation:
     """The conversation without message ``number`` and all that follow it.
 
-    A summary that covers any of the removed messages is removed too.
+    A summary is kept only if a message that it does not cover is kept.
 
     Raises:
-        OlderMessagesNeeded: the message is not loaded.
+        OlderMessagesNeeded: no message before it is loaded, but the conversation has some.
     """
     kept = tuple(message for message in conversation.messages if message.number < number)
     if not kept and conversation.earlier:

@@ -11,7 +11,7 @@
     ├── TurnInProgress               a turn is open; only one can be
     ├── TurnSuperseded               the turn is no longer the open one
     ├── IdempotencyKeyReused         the same Idempotency-Key with another request
-    └── OlderMessagesNeeded          too few messages are loaded to decide
+    └── OlderMessagesNeeded          the change needs messages that are not loaded
 
 The other root, ``ports.errors.PortError``, is for failures that the caller did not cause. Every
 class has a stable ``code``; no message ever repeats what people wrote.
@@ -101,7 +101,7 @@ class TurnInProgress(DomainError):
 
     Attributes:
         turn_id: the open turn.
-        can_interrupt: whether the request could succeed after that turn was stopped. If not,
+        can_interrupt: whether the request could succeed once that turn is stopped. If not,
             stopping it would only lose a reply.
     """
 
@@ -132,9 +132,9 @@ class IdempotencyKeyReused(DomainError):
 
 
 class OlderMessagesNeeded(DomainError):
-    """Too few messages are loaded to decide; the store loads all and repeats the change."""
+    """The change needs messages that are not loaded; the store loads all and repeats it."""
 
     code = "older_messages_needed"
 
     def __init__(self) -> None:
-        super().__init__("Older messages are needed to decide.")
+        super().__init__("Older messages are needed.")

@@ -1,4 +1,4 @@
-"""Ids and references. The server makes all ids, except those that clients give user messages."""
+"""Ids and references. The server generates all ids except those that clients give messages."""
 
 import re
 from typing import Final, NewType
@@ -16,7 +16,7 @@ TurnId = NewType("TurnId", str)
 """Id of a turn: random, 32 hex digits."""
 
 MessageId = NewType("MessageId", str)
-"""Id of a message within its conversation: 1 to 64 of ``A-Za-z0-9_-``."""
+"""Id of a message within its conversation: 1 to 64 characters of ``A-Za-z0-9_-``."""
 
 OWNER_SECRET_BYTES: Final = 32
 
@@ -25,7 +25,7 @@ _MESSAGE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 @frozen(kw_only=True)
 class Owner:
-    """The holder of a client key. A session id without its owner's key opens nothing.
+    """The holder of a client key. Without the owner's key, a session id gives access to nothing.
 
     Attributes:
         secret: the client's half of the key, 32 bytes; never shown, logged or stored.
@@ -36,14 +36,14 @@ class Owner:
     @secret.validator
     def _has_full_length(self, _: object, secret: bytes) -> None:
         if len(secret) != OWNER_SECRET_BYTES:
-            raise ValueError(f"an owner's secret has {OWNER_SECRET_BYTES} bytes")
+            raise ValueError(f"an owner's secret must have {OWNER_SECRET_BYTES} bytes")
 
 
 @frozen
 class ConversationRef:
     """A reference to one conversation of one owner.
 
-    The owner and the session id travel together, so that no call can omit the owner.
+    The owner and the session id are passed together, so that no call can omit the owner.
     """
 
     owner: Owner
@@ -62,7 +62,7 @@ def session_id(text: str) -> SessionId:
     """``text`` as a session id.
 
     Raises:
-        InvalidInput: ``session_id_malformed``, it is not a UUID in canonical lower-case form.
+        InvalidInput: ``session_id_malformed`` if it is not a UUID in canonical lower-case form.
     """
     try:
         canonical = str(UUID(text))
@@ -78,9 +78,9 @@ def message_id(text: str) -> MessageId:
     """``text`` as the id of a message.
 
     Raises:
-        InvalidInput: ``message_id_malformed``, it is not 1 to 64 of ``A-Za-z0-9_-``.
+        InvalidInput: ``message_id_malformed`` if it is not 1 to 64 characters of ``A-Za-z0-9_-``.
     """
     if not _MESSAGE_ID.fullmatch(text):
-        why = "A message id is 1 to 64 of A-Z a-z 0-9 _ -."
+        why = "A message id is 1 to 64 characters of A-Z a-z 0-9 _ -."
         raise InvalidInput("message_id_malformed", why, field="message_id")
     return MessageId(text)

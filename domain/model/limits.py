@@ -1,4 +1,4 @@
-"""Size limits on what is sent and stored. Sizes in bytes are UTF-8."""
+"""Size limits on what is sent and stored. Limits on text in bytes count its UTF-8 encoding."""
 
 from typing import Final
 
@@ -11,4 +11,4 @@ truncated."""
 PART_OVERHEAD_BYTES: Final = 32
 """Counted for each part of a message besides its text, so that empty parts have a limit too."""
 MAX_CONVERSATION_BYTES: Final = 256_000
-"""Limit on a conversation as stored. No turn is opened in a conversation that has reached it."""
+"""Limit on a conversation as stored. No turn is opened if the conversation would exceed it."""

@@ -1,4 +1,4 @@
-"""One message of a conversation, its content in typed parts."""
+"""One message of a conversation; its content is a sequence of typed parts."""
 
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -59,7 +59,7 @@ class ReasoningPart:
 
 @frozen(kw_only=True)
 class ToolCallPart:
-    """A tool that the model asks the client to run.
+    """A request from the model to the client to run a tool.
 
     Attributes:
         arguments: JSON text exactly as the model wrote it; it may be malformed.
@@ -116,7 +116,7 @@ def utf8_length(text: str) -> int:
 
 
 def text_bytes(part: Part) -> int:
-    """Bytes of all text in a part, names and ids included: what every size limit counts."""
+    """Bytes of all text in a part, names and ids included."""
     match part:
         case TextPart(text) | ReasoningPart(text) | UnknownPart(text):
             return utf8_length(text)
@@ -143,7 +143,7 @@ class Message:
         number: position in the conversation, from 1; never reused, even after a truncation.
         turn: number of the turn it belongs to; 0 if it belongs to none, such as a welcome.
         created_at: aware UTC.
-        finish_reason, usage: as reported for a reply; None if not reported, or not a reply.
+        finish_reason, usage: as the model reported them for this reply; None otherwise.
     """
 
     id: MessageId

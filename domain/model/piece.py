@@ -18,21 +18,21 @@ from domain.model.message import (
 
 @frozen
 class TextPiece:
-    """More of the reply's text."""
+    """The next part of the reply's text."""
 
     text: str
 
 
 @frozen
 class ReasoningPiece:
-    """More of the model's reasoning."""
+    """The next part of the model's reasoning."""
 
     text: str
 
 
 @frozen(kw_only=True)
 class ToolCallPiece:
-    """More of a tool call's arguments; each piece repeats the call's id and the tool's name."""
+    """The next part of a tool call's arguments; every piece repeats the call's id and tool name."""
 
     call_id: str
     name: str
@@ -52,7 +52,7 @@ class ModelFinished:
 
 @frozen
 class NumberedPiece:
-    """A piece with its position in the turn, from 1: what a cursor points at."""
+    """A piece and its position in the turn, counted from 1; a cursor names this position."""
 
     number: int
     piece: Piece

@@ -28,7 +28,7 @@ class ReplyOptions:
     """Options for one reply; they are not stored. None leaves an option to the assistant.
 
     Attributes:
-        instructions: added to the assistant's own.
+        instructions: added after the assistant's system prompt.
         tool_choice: ``auto``, ``none``, ``required``, or ``=`` and the name of one of the tools.
         parallel_tool_calls: whether several tools may be called at once.
         reply_tokens: upper bound for the reply; the assistant's own bound applies too.
@@ -62,7 +62,7 @@ class Prompt:
         messages: the messages, oldest first; the last is the one to reply to.
         locale: BCP 47 tag of the reply's language, unless the user writes in another.
         page_context: JSON text about the page the user is on; None if the client sent none.
-        summary: of the messages that the model no longer sees; None if there are none.
+        summary: summary of the messages that the model no longer sees; None if there is none.
         reply_tokens: upper bound for the reply.
         options: the caller's options.
     """

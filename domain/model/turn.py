@@ -8,8 +8,8 @@
     settle      interrupted   (done)        (done)        (done)
 
 ``(done)`` changes nothing and succeeds, so a step can be repeated after a lost response.
-``superseded`` raises: the turn was ended in another way. ``settle`` closes a turn that a dead
-process left open, so it has nothing to do if the turn has ended in any way.
+``superseded`` raises ``TurnSuperseded``, because the turn has ended in another way. ``settle``
+closes a turn that a dead process left open, so it has nothing to do if the turn has ended.
 """
 
 from collections.abc import Mapping
@@ -59,8 +59,8 @@ class IdempotencyKey:
     """The client's Idempotency-Key, stored as digests only.
 
     Attributes:
-        digest: of the key, per owner.
-        body_digest: of the request; the same key with another digest is an error.
+        digest: digest of the key; it differs between owners.
+        body_digest: digest of the request; the same key with another digest is an error.
     """
 
     digest: bytes
@@ -123,13 +123,13 @@ class Outcome(Enum):
 
 @frozen(kw_only=True)
 class TurnEnd:
-    """How a turn ended; the last thing in its log.
+    """How a turn ended; the last entry of its log.
 
     Attributes:
         finish_reason, usage: as the model reported them; None unless finished.
         error: stable code; None if the reply is complete.
         expires_at: when the conversation expires unless its retention is restarted, aware UTC;
-            None if the outcome was not stored.
+            None if it is unknown or the outcome was not stored.
     """
 
     outcome: Outcome
@@ -173,8 +173,8 @@ class TurnPolicy:
     """The heartbeat and the timeouts of turns.
 
     Attributes:
-        heartbeat: a running turn gives a sign of life at least this often.
-        dead_after: an open turn that was silent for this long counts as dead: nothing runs it.
+        heartbeat: the longest time between two heartbeats of a running turn.
+        dead_after: an open turn that was silent for this long counts as dead: no process runs it.
         save_timeout: how long saving a reply is retried while the store cannot be reached.
         stop_timeout: how long a stopped turn may take to end; longer than ``dead_after``.
     """

@@ -1,8 +1,8 @@
-"""Adds and deletes single items, outside a turn or as the input of one; branches at a turn.
+"""Edits items: adds them, deletes them, and branches a conversation at a turn.
 
-A user's item becomes a message. An item of the assistant's side (its text, its tool calls, their
-results) joins the assistant's message before it, so that calls stay with their results and all
-items keep their order.
+A user's item becomes a message. An item of the assistant (text, a tool call or a tool result) joins
+the assistant's message before it, so that calls stay with their results and all items keep their
+order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -65,8 +65,8 @@ def append_items(
 
     Raises:
         TurnInProgress: a reply is being written.
-        InvalidInput: ``tool_call_not_found``, a result among ``items`` has no open tool call.
-        ConversationTooLarge: it has reached its size limit.
+        InvalidInput: ``tool_call_not_found`` if a result in ``items`` has no open tool call.
+        ConversationTooLarge: it would exceed its size limit.
     """
     require_no_open_turn(conversation)
     longer = _with_items(conversation, items, turn=0, at=at)
@@ -87,13 +87,13 @@ def open_turn_with_items(
 ) -> Conversation:
     """The conversation with ``items`` and a new turn; ``note`` joins the last message.
 
-    The same items sent again after their turn failed without a piece are not added again: they
-    belong to the new turn.
+    If the newest turn had the same items and failed before its first piece, they are not added
+    again: they move to the new turn.
 
     Raises:
         TurnInProgress: another turn is open.
         NothingToAnswer: there are no messages.
-        InvalidInput: ``tool_call_not_found``, a result among ``items`` has no open tool call.
+        InvalidInput: ``tool_call_not_found`` if a result in ``items`` has no open tool call.
     """
     if opened_by(conversation, new_turn):
         return conversation
@@ -175,7 +175,7 @@ def _with_result(
 
 
 def _retry_failed_items(conversation: Conversation) -> Conversation:
-    """The conversation with the failed turn's items moved to the next turn, without its note."""
+    """The conversation with the failed turn's items in the next turn, and its note removed."""
     failed = conversation.turn.number if conversation.turn else 0
     messages = [
         evolve(message, turn=conversation.next_turn_number) if message.turn == failed else message
@@ -196,8 +196,8 @@ def _extended(conversation: Conversation, *parts: Part) -> Conversation:
 def _begins_a_step(parts: Sequence[Part], new_part: Part) -> bool:
     """Whether ``new_part`` starts another step after ``parts``.
 
-    Tool results end a step. A text ends it only before another text, because the texts of one step
-    are joined.
+    Tool results end a step. Text ends a step only if the new part is text too, because the texts of
+    one step are joined.
     """
     step = tuple(takewhile(lambda part: not isinstance(part, StepMark), reversed(parts)))
     ending = (ToolResultPart, TextPart) if isinstance(new_part, TextPart) else (ToolResultPart,)
@@ -316,5 +316,5 @@ def reply_parts(reply: Message) -> tuple[Part, ...]:
 
 
 def with_metadata(conversation: Conversation, metadata: Mapping[str, str]) -> Conversation:
-    """The conversation with ``metadata`` in place of its own; retention is not restarted."""
+    """The conversation with its metadata replaced; retention is not restarted."""
     return evolve(conversation, metadata=metadata)

@@ -38,7 +38,7 @@ class Budget:
 
 
 def estimated_tokens(text: str) -> int:
-    """A cautious estimate for any language: one token, and one per three bytes of UTF-8."""
+    """A cautious estimate for any language: one token, plus one per three bytes of UTF-8."""
     return utf8_length(text) // 3 + 1
 
 

@@ -1,4 +1,4 @@
-"""Reads turns out of a stored conversation: their pieces, their end, their input and reply."""
+"""Reads turns from a stored conversation: their pieces, their end, their input and reply."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -26,7 +26,7 @@ _ModelPart: TypeAlias = TextPart | ReasoningPart | ToolCallPart
 
 
 def reply_of(messages: Sequence[Message], turn: Turn) -> Message | None:
-    """The reply of ``turn``, the newest; None while it is open, or if it has no reply."""
+    """The reply of ``turn``, which is the newest; None while it is open or if it has no reply."""
     last = messages[-1] if messages else None
     return last if last and last.id == turn.reply_id and not turn.is_open else None
 
@@ -107,7 +107,7 @@ class ReadTurn:
         before: all messages before the reply, oldest first.
         reply: None while the turn is open, or if it has no reply.
         status: the state of the turn.
-        error: stable code of its failure; None if it did not fail, or an older turn's code is lost.
+        error: stable code of its failure; None if it did not fail, or is not the newest turn.
         notes: the unknown parts stored with its input, newest first.
     """
 

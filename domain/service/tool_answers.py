@@ -20,7 +20,7 @@ def tool_result(call_id: str, output: str, *, failed: bool = False) -> ToolResul
     """The result of a tool call; ``output`` is JSON text.
 
     Raises:
-        InvalidInput: ``tool_result_too_long``, more than 32,768 bytes of UTF-8.
+        InvalidInput: ``tool_result_too_long`` if it has more than 32,768 bytes of UTF-8.
     """
     if utf8_length(output) > MAX_TOOL_RESULT_BYTES:
         why = f"A tool result has at most {MAX_TOOL_RESULT_BYTES:,} bytes."
@@ -47,15 +47,15 @@ def is_continuing_with(conversation: Conversation, results: Sequence[ToolResultP
 def submit_tool_results(
     conversation: Conversation, new_turn: NewTurn, results: Sequence[ToolResultPart]
 ) -> Conversation:
-    """The conversation with the results in its last message, and a new turn that continues it.
+    """The conversation with the results in its last message, which a new turn continues.
 
     If a turn that continued with the same results has failed, they can be sent again. The new turn
     replaces what the failed one added.
 
     Raises:
         TurnInProgress: another turn is open; it cannot be interrupted for tool results.
-        InvalidInput: ``tool_results_unexpected``, the last message does not wait for exactly
-            these calls.
+        InvalidInput: ``tool_results_unexpected`` if the last message does not wait for exactly
+            these results.
     """
     if opened_by(conversation, new_turn):
         return conversation

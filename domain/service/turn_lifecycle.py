@@ -3,7 +3,7 @@
 A turn is opened by a user message (``add_user_message``, ``edit_message``), by a request for
 another reply (``regenerate``), by items (``item_editing``) or by tool results (``tool_answers``).
 Its own runner ends it with ``finish``, ``interrupt`` or ``fail``; ``settle`` ends it after that
-runner died. Every step is idempotent by the turn's id.
+runner died. Repeating a step with the same turn id changes nothing.
 
 Only one turn is open at a time. A request that would fail anyway is rejected before the open turn
 is considered, so that no running reply is stopped for nothing.
@@ -96,13 +96,13 @@ def add_user_message(
 ) -> Conversation:
     """The conversation with a user message and a new turn.
 
-    A message with the id of an earlier one replaces it and everything after it. The same message
-    sent again after its turn failed without a reply replaces the unanswered one. ``is_new`` means
-    that the id was made for this message, so no older message has it.
+    A message with the id of an earlier one replaces it and everything after it. If the newest
+    turn failed without a reply and its message had the same parts, that message is replaced.
+    ``is_new`` means that the id was made for this message, so no older message has it.
 
     Raises:
         TurnInProgress: another turn is open.
-        InvalidInput: ``message_id_taken``, the id belongs to a reply.
+        InvalidInput: ``message_id_taken`` if the id belongs to a reply.
         OlderMessagesNeeded: a message that is not loaded may have the id.
     """
     if opened_by(conversation, new_turn):
@@ -133,7 +133,7 @@ def edit_message(
     message_id: MessageId | None,
     parts: Sequence[Part],
 ) -> Conversation:
-    """The conversation up to a user message, with new parts for it, and a new turn.
+    """The conversation up to a user message, whose parts are replaced, and a new turn.
 
     ``message_id`` names the message; None means the newest user message.
 
@@ -188,7 +188,7 @@ def require_no_open_turn(conversation: Conversation, *, can_interrupt: bool = Tr
     """Raise if a turn is open.
 
     Raises:
-        TurnInProgress: a turn is open; ``can_interrupt`` is passed on.
+        TurnInProgress: a turn is open; the error carries ``can_interrupt``.
     """
     if conversation.open_turn is not None:
         raise TurnInProgress(conversation.open_turn.id, can_interrupt=can_interrupt)
@@ -199,7 +199,7 @@ def with_open_turn(
 ) -> Conversation:
     """The conversation with a new open turn and its retention restarted.
 
-    ``continues`` as in ``Turn``.
+    For ``continues``, see ``Turn``.
     """
     turn = Turn(
         id=new_turn.turn_id,
@@ -297,9 +297,9 @@ def settle(
 ) -> Conversation:
     """The conversation after closing the turn that a dead process left open.
 
-    With ``pieces``, which its log still has, the turn is interrupted. Without any it has failed,
-    and its Idempotency-Key is released, so that the request can be retried. The retention is not
-    restarted, because no user did anything.
+    ``pieces`` are what its log still has. With pieces, the turn is interrupted. Without any, it
+    fails and its Idempotency-Key is released, so that the request can be retried. The retention is
+    not restarted, because no user did anything.
 
     Raises:
         TurnSuperseded: the turn is not the newest.
@@ -383,7 +383,7 @@ def has_replied_since(conversation: Conversation, number: int) -> bool:
 
 
 def is_unanswered(conversation: Conversation) -> bool:
-    """Whether it has no reply, not even a partial one, so that its first message can be resent."""
+    """Whether there is no reply, not even a partial one: the first message can be resent."""
     turn = conversation.turn
     has_failed = turn is None or turn.status is TurnStatus.FAILED
     return has_failed and all(message.role is Role.USER for message in conversation.messages)

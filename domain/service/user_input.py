@@ -27,7 +27,7 @@ def page_context(json_text: str) -> str:
     """``json_text`` as page context.
 
     Raises:
-        InvalidInput: ``context_too_long``, more than 8,192 bytes of UTF-8.
+        InvalidInput: ``context_too_long`` if it has more than 8,192 bytes of UTF-8.
     """
     if utf8_length(json_text) > MAX_PAGE_CONTEXT_BYTES:
         why = f"The page context has at most {MAX_PAGE_CONTEXT_BYTES:,} bytes."

@@ -1,1 +1,1 @@
-"""What a caller can do, free of any framework."""
+"""What a caller can do, independent of any framework."""

@@ -32,10 +32,10 @@ class CreateSession:
     clock: Clock
 
     async def __call__(self, owner: Owner, *, address: str, locales: Sequence[str]) -> Conversation:
-        """The new conversation; its locale is the best of ``locales`` that the assistant has.
+        """The new conversation, in the first of ``locales`` with a welcome, else in the default.
 
         Raises:
-            TooManyRequests: this address created too many.
+            TooManyRequests: this address created too many conversations.
             StoreUnavailable: the store did not answer.
         """
         await self.limiter.consume(address, Quota.NEW)
@@ -72,7 +72,7 @@ class FindConversation:
         return candidate if exists else self.derived_id(owner, name)
 
     def derived_id(self, owner: Owner, name: str) -> SessionId:
-        """The session id derived from ``name``, even if that is a session id itself."""
+        """The session id derived from ``name``, even if ``name`` is itself a session id."""
         return self.keys.session_for_chat_id(owner, name)
 
     async def _exists(self, ref: ConversationRef) -> bool:

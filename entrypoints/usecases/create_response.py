@@ -1,4 +1,4 @@
-"""Asks for a reply to items: in a conversation, after one of its turns, or in a new one."""
+"""Opens a turn with items: in a conversation, in a branch of it, or in a new conversation."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -60,8 +60,8 @@ class ResponseRequest:
         session_id: the conversation to continue; None creates one.
         after_turn: number of the turn to continue; None for the newest.
         note: stored with the last message before the reply.
-        idempotency_key: the client's own; None without one.
-        idempotency: the same key as digests; None without one.
+        idempotency_key: the Idempotency-Key as the client sent it; None if it sent none.
+        idempotency: the same key as digests; None if the client sent none.
     """
 
     inputs: Sequence[InputItem]
@@ -127,7 +127,7 @@ class _Attempt:
 
 @frozen(kw_only=True)
 class CreateResponse:
-    """Opens a turn with items; the reply is written apart from the request."""
+    """Opens a turn with items; the reply is written in the background."""
 
     start_turn: StartTurn
     open_turn: OpenTurn
@@ -143,7 +143,7 @@ class CreateResponse:
         the end of that turn.
 
         Raises:
-            ConversationNotFound, TurnNotFound: it does not exist.
+            ConversationNotFound, TurnNotFound: what the request continues does not exist.
             TurnInProgress: the turn to continue is still open.
             InvalidInput, NothingToAnswer: the items do not fit the conversation.
             IdempotencyKeyReused: the same key with another request.

@@ -43,7 +43,7 @@ class CreateConversation:
         """The new conversation, holding ``inputs``.
 
         Raises:
-            InvalidInput: ``inputs`` do not fit together.
+            InvalidInput: a tool result in ``inputs`` has no open tool call.
             ConversationTooLarge: they are too large for one conversation.
             TooManyRequests: this address created or stored too much.
             StoreUnavailable: the store did not answer.
@@ -79,8 +79,8 @@ class EditItems:
 
         Raises:
             TurnInProgress: a reply is being written.
-            InvalidInput: ``inputs`` do not fit the conversation.
-            ConversationTooLarge: it has reached its size limit.
+            InvalidInput: a tool result in ``inputs`` has no open tool call.
+            ConversationTooLarge: it would exceed its size limit.
             TooManyRequests: this address stored too much.
         """
         await self.limiter.consume(address, Quota.STORED, text_bytes_of(inputs))
@@ -116,7 +116,7 @@ class EditItems:
             await self.store.forget_if(ref, _is_empty)
 
     async def set_metadata(self, ref: ConversationRef, metadata: Mapping[str, str]) -> Conversation:
-        """The conversation with ``metadata`` in place of its own."""
+        """The conversation with its metadata replaced."""
         return await self.store.update(
             ref, lambda conversation: with_metadata(conversation, metadata), last=1
         )

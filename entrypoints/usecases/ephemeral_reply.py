@@ -22,7 +22,7 @@ from ports.turn_runner import Signals, TurnRunner
 
 @define
 class _QueuedReply:
-    """The reply on its way to the request; closed when the client has disconnected."""
+    """Queues the reply for the request; closed once the client has disconnected."""
 
     queue: "asyncio.Queue[Batch]" = field(factory=asyncio.Queue)
     is_closed: bool = False
@@ -31,12 +31,12 @@ class _QueuedReply:
         self.queue.put_nowait(Batch(pieces=(piece,)))
 
     async def keep_alive(self) -> None:
-        """Nothing to do: the request keeps its own connection alive."""
+        """Do nothing: the request keeps its own connection alive."""
 
 
 @frozen(kw_only=True)
 class EphemeralReply:
-    """Streams a reply within its request. A client that disconnects ends the reply."""
+    """Streams a reply within its request. If the client disconnects, the reply is interrupted."""
 
     start_turn: StartTurn
     base_conversation: BaseConversation
@@ -45,7 +45,7 @@ class EphemeralReply:
     identifiers: IdentifierSource
 
     async def prepare(self, owner: Owner, request: ResponseRequest) -> Started:
-        """The turn that would be opened, with nothing stored.
+        """The turn that the model will reply to; nothing is stored.
 
         Raises:
             TurnNotFound: the turn to continue does not exist.
@@ -62,7 +62,7 @@ class EphemeralReply:
     async def start(
         self, started: Started, request: ResponseRequest, wait: timedelta
     ) -> AsyncGenerator[Batch, None]:
-        """The reply as it arrives, until its end; an empty batch after each silent ``wait``.
+        """Batches of the reply until its end; an empty one whenever nothing arrives for ``wait``.
 
         The reply counts as a running turn and is interrupted when the service shuts down.
 
@@ -81,12 +81,12 @@ class EphemeralReply:
                     started.ref, conversation, request.options, reply, signals
                 )
             finally:
-                # Even if this task is cancelled, because the request waits for the end.
+                # Do this even if the task is cancelled, because the request waits for the end.
                 self.stream_reply.report_end(end, kept=False)
                 reply.queue.put_nowait(Batch(end=end))
 
         async def abandon(_: StoreUnavailable) -> None:
-            """Nothing was stored."""
+            """Do nothing: nothing was stored."""
 
         await self.runner.run(started.turn.id, open_turn, stream, abandon)
         return self._batches(started, reply, wait)

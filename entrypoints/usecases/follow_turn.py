@@ -1,7 +1,7 @@
-"""Follows a turn from any piece on, even after its log is gone.
+"""Follows a turn, starting at any piece, even after its log is gone.
 
-A turn is open in the stored conversation until its runner ends it. ``TurnWatch`` tells turns whose
-process died from turns that are only silent.
+A turn is open in the stored conversation until its runner ends it. ``TurnWatch`` distinguishes
+turns whose process has died from turns that are only silent.
 """
 
 from collections import OrderedDict
@@ -63,7 +63,7 @@ class TurnWatch:
     missing: MissingLogs
 
     async def is_dead(self, turn_ref: TurnRef) -> bool:
-        """True if nothing runs this open turn: it was silent for ``TurnPolicy.dead_after``.
+        """True if no process runs this open turn: it was silent for ``TurnPolicy.dead_after``.
 
         Raises:
             StoreUnavailable: the log cannot be reached.
@@ -87,7 +87,7 @@ class TurnWatch:
 
 @frozen(kw_only=True)
 class FollowTurn:
-    """Reads what a turn streams. Following leaves no trace; any number may follow."""
+    """Reads what a turn streams. Following leaves no trace; any number of clients may follow."""
 
     store: ConversationStateStore
     log: TurnLog
@@ -118,15 +118,16 @@ class FollowTurn:
     async def batches(
         self, turn_ref: TurnRef, heartbeat: timedelta, *, after: int = 0
     ) -> AsyncGenerator[Batch, None]:
-        """The turn as it arrives, until its end; an empty batch after each silent ``heartbeat``.
+        """Batches of the turn until its end; an empty one if nothing arrives within ``heartbeat``.
 
-        ``after`` is the number of the last piece that the caller already has; the batches begin
-        with the first piece nevertheless. While the store cannot be reached, batches are empty.
-        This is tolerated for longer than saving a reply is retried.
+        ``after`` is the number of the last piece that the caller already has; the batches still
+        begin with the first piece. While the store cannot be reached, batches are empty, for at
+        most ``TurnPolicy.save_timeout`` and ``dead_after`` together.
 
         Raises:
-            TurnLogNotFound: the log is gone, and a stored reply cannot be resumed after a piece.
-            StoreUnavailable: the store could not be reached for longer.
+            TurnLogNotFound: the log was lost before piece ``after`` was read. The stored reply
+                cannot replace it, because its pieces have other numbers.
+            StoreUnavailable: the store could not be reached for longer than that.
             StoredStateUnreadable: the log or the conversation cannot be decrypted or decoded.
         """
         seen: list[NumberedPiece] = []
@@ -159,8 +160,8 @@ class FollowTurn:
         """The pieces after ``seen``; an empty batch if none arrived within ``wait``.
 
         Raises:
-            TurnLogNotFound: as ``batches``.
-            StoreUnavailable: neither log nor store could be reached.
+            TurnLogNotFound: as in ``batches``.
+            StoreUnavailable: the log or the store cannot be reached.
         """
         last = seen[-1].number if seen else 0
         with suppress(TurnLogNotFound):

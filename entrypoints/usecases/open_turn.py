@@ -1,8 +1,8 @@
 """Starts a turn: what all requests for a reply have in common.
 
-``StartTurn`` runs the whole turn apart from the request. ``OpenTurn`` stores the turn as open. If
-another turn is open, it rejects the request or stops that turn; a turn whose process died is
-settled. ``AbandonTurn`` closes a turn that may have been opened although the request failed.
+``StartTurn`` runs the whole turn independently of the request. ``OpenTurn`` stores the turn as
+open. If another turn is open, it rejects the request or stops that turn; a turn whose process died
+is settled. ``AbandonTurn`` closes a turn that may have been opened although the request failed.
 """
 
 from collections.abc import Awaitable, Callable
@@ -39,7 +39,7 @@ from ports.turn_log import Batch, TurnLog
 from ports.turn_runner import Signals, TurnRunner
 
 TURN_WINDOW: Final = 200
-"""How many messages are loaded for a turn; more rarely fit into the model's budget."""
+"""How many messages are loaded for a turn; the model's budget rarely has room for more."""
 
 _AFTER_ALL_PIECES: Final = 2**53
 _AT_ONCE: Final = timedelta()
@@ -58,7 +58,7 @@ class TurnRequest:
 
     Attributes:
         address: the client's network address, by which quotas are counted.
-        idempotency: the Idempotency-Key as digests; None without one.
+        idempotency: the Idempotency-Key as digests; None if the client sent none.
     """
 
     session_id: SessionId
@@ -100,7 +100,7 @@ class Started:
 
 @frozen(kw_only=True)
 class AbandonTurn:
-    """Fails a turn that nothing runs, so that no request waits for it."""
+    """Fails a turn that no process runs, so that no request waits for it."""
 
     store: ConversationStateStore
     log: TurnLog
@@ -108,11 +108,11 @@ class AbandonTurn:
     policy: TurnPolicy
 
     async def __call__(self, turn_ref: TurnRef) -> None:
-        """Close the turn if it is open; retried for ``TurnPolicy.save_timeout``.
+        """Close the turn if it is open, retrying for ``TurnPolicy.save_timeout``.
 
-        Its Idempotency-Key is released, and the same message sent again replaces the unanswered
-        one. Nothing is raised: a turn that cannot be closed is settled later, like a turn whose
-        process died.
+        Its Idempotency-Key is released. If the client sends the message again, it replaces the
+        unanswered one. Nothing is raised: a turn that cannot be closed is settled later, like a
+        turn whose process died.
         """
         closed_at = self.clock.now()
 
@@ -135,7 +135,7 @@ class AbandonTurn:
 
 @frozen(kw_only=True)
 class OpenTurn:
-    """Stores a turn as open. The open turn is the conversation's lock: only one turn is open."""
+    """Stores a turn as open. The open turn is the conversation's lock: only one can be open."""
 
     store: ConversationStateStore
     log: TurnLog
@@ -168,11 +168,11 @@ class OpenTurn:
         change: Change,
         on_busy: OnBusy = OnBusy.REJECT,
     ) -> Conversation:
-        """The conversation after ``change``, which opens ``new_turn`` or joins the turn it repeats.
+        """The conversation after ``change``, which opens ``new_turn`` or joins an earlier one.
 
         A turn that was opened with the same Idempotency-Key is joined without calling ``change``.
-        The newest ``TURN_WINDOW`` messages are loaded. A turn whose process died is settled, even
-        if it would be joined.
+        The newest ``TURN_WINDOW`` messages are loaded. A turn whose process died is settled
+        first, even one that the request would join.
 
         Raises:
             TurnInProgress: another turn is open, and may not be interrupted or did not end in
@@ -208,7 +208,7 @@ class OpenTurn:
         """Stop this turn and wait at most ``TurnPolicy.stop_timeout``; True if it has ended."""
         deadline = self.clock.monotonic() + self.policy.stop_timeout
         while (left := deadline - self.clock.monotonic()) > _AT_ONCE:
-            # Repeat the stop: a log that was lost and opened again has lost it too.
+            # Repeat the stop: a log that was lost and opened again no longer has it.
             await self.log.stop(turn_ref)
             self.runner.wake(turn_ref.turn_id)
             if await self._has_ended(turn_ref, min(left, self.policy.heartbeat)):
@@ -254,7 +254,7 @@ class OpenTurn:
         return False
 
     async def _settle_if_dead(self, turn_ref: TurnRef) -> bool:
-        """Settle the turn with its logged pieces if nothing runs it; True if it is now closed."""
+        """Settle the turn with its logged pieces if no process runs it; True if it is closed."""
         batch = await self._logged(turn_ref)
         # A logged end means that the writer could not store it and gave up.
         if batch.end is None and not await self.watch.is_dead(turn_ref):
@@ -281,7 +281,7 @@ class OpenTurn:
 
 @frozen(kw_only=True)
 class StartTurn:
-    """Opens a turn and runs it, both apart from the request: a disconnect stops neither."""
+    """Opens and runs a turn independently of the request: a disconnect does not stop it."""
 
     runner: TurnRunner
     open_turn: OpenTurn
@@ -307,13 +307,13 @@ class StartTurn:
         size: int,
         change: Callable[[Conversation, NewTurn], Conversation],
     ) -> Started:
-        """The turn that ``change`` opens in a stored conversation, or the turn it repeats.
+        """The turn that ``change`` opens in a stored conversation, or an earlier one that it joins.
 
         ``size`` is how many bytes of text ``change`` adds.
 
         Raises:
             TooManyRequests: nothing was changed.
-            DomainError, PortError: as ``OpenTurn`` and ``__call__``.
+            DomainError, PortError: as raised by ``OpenTurn`` and ``__call__``.
         """
         await self.limiter.consume(request.address, Quota.STORED, size)
         new_turn = self.new_turn(request.idempotency)

@@ -25,12 +25,12 @@ class RegenerateRequest(TurnRequest):
 
 @frozen(kw_only=True)
 class Regenerate:
-    """Makes another reply; the replaced messages are gone for good."""
+    """Opens a turn for another reply; the replaced messages are deleted for good."""
 
     start_turn: StartTurn
 
     async def __call__(self, owner: Owner, request: RegenerateRequest) -> Started:
-        """The turn that makes the new reply.
+        """The turn that writes the new reply.
 
         Raises:
             ConversationNotFound: it does not exist.

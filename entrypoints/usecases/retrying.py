@@ -1,4 +1,4 @@
-"""Repeats what failed only because the store could not be reached."""
+"""Repeats what failed only because the store was unavailable or busy."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -14,7 +14,7 @@ _Result = TypeVar("_Result")
 async def retrying(
     attempt: Callable[[], Awaitable[_Result]], clock: Clock, at_most: timedelta
 ) -> _Result:
-    """What ``attempt`` returns, repeated while the store is unavailable or busy.
+    """The result of ``attempt``, which is repeated while the store is unavailable or busy.
 
     Raises:
         StoreUnavailable, ConversationBusy: ``attempt`` still fails after ``at_most``.

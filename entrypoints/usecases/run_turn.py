@@ -58,7 +58,7 @@ class LoggedReply:
         return self._last_result is not AppendResult.CONTINUE
 
     async def log_pending(self) -> None:
-        """Log the pieces that are not logged yet, or a sign of life if there are none.
+        """Log the pieces that are not logged yet, or a heartbeat if there are none.
 
         A log that cannot be reached is not an error: the next call sends the missing pieces.
         """
@@ -68,7 +68,7 @@ class LoggedReply:
             self._logged_count = max(self._logged_count, count)
 
     async def close_log(self, end: TurnEnd) -> None:
-        """Log the end. A failure is not raised, because the reply is stored and the log expires."""
+        """Log the end. A failure is not raised: a log without an end expires."""
         with suppress(PortError):
             await self.log.end(self.ref, self.turn, end)
 
@@ -131,7 +131,7 @@ def _change_for(reply: LoggedReply, end: TurnEnd, at: datetime) -> Change:
 
 @frozen(kw_only=True)
 class RunTurn:
-    """Runs one turn to its end. It belongs to the turn runner, never to a request."""
+    """Runs one turn to its end. Only the turn runner calls it, never a request."""
 
     store: ConversationStateStore
     log: TurnLog
@@ -146,10 +146,10 @@ class RunTurn:
         signals: Signals,
         options: ReplyOptions = DEFAULT_OPTIONS,
     ) -> int:
-        """Stream and store the reply to the open turn, and log its end; returns its bytes of text.
+        """Stream and store the reply to the open turn, and log its end.
 
-        Does nothing and returns 0 if no turn is open. Whatever fails becomes the turn's end;
-        nothing is raised.
+        Returns the bytes of text in the reply. If no turn is open, does nothing and returns 0. A
+        failure becomes the turn's end; nothing is raised.
         """
         turn = conversation.open_turn
         if turn is None:

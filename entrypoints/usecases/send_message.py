@@ -1,4 +1,4 @@
-"""Sends a user message: opens its turn, in its conversation or in a new one if that is gone."""
+"""Sends a user message: opens a turn in its conversation, or in a new one if that is gone."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -44,8 +44,8 @@ class NewMessage:
         is_edit: True if ``message_id`` names the message that this one replaces.
         locales: preferred locales, best first; empty keeps the conversation's.
         page_context: JSON text; None keeps the conversation's.
-        idempotency_key: the client's own; None without one.
-        idempotency: the same key as digests; None without one.
+        idempotency_key: the Idempotency-Key as the client sent it; None if it sent none.
+        idempotency: the same key as digests; None if the client sent none.
     """
 
     text: TextPart
@@ -106,7 +106,7 @@ class _Attempt:
 
 @frozen(kw_only=True)
 class SendMessage:
-    """Opens a turn with a user message; the reply is written apart from the request."""
+    """Opens a turn with a user message; the reply is written in the background."""
 
     start_turn: StartTurn
     open_turn: OpenTurn
@@ -122,6 +122,7 @@ class SendMessage:
         ``create_as``, or a new id.
 
         Raises:
+            InvalidInput: ``message_id_taken`` if the id belongs to a reply.
             TurnInProgress: another turn is open.
             IdempotencyKeyReused: the same key with another request.
             ConversationTooLarge: the conversation has reached its size limit.

@@ -32,7 +32,7 @@ class ReplySink(Protocol):
         ...
 
     async def keep_alive(self) -> None:
-        """Called at least once per ``TurnPolicy.heartbeat``, also while the model is silent."""
+        """Called at least once per ``TurnPolicy.heartbeat``, even while the model is silent."""
         ...
 
     @property
@@ -134,7 +134,7 @@ class StreamReply:
 async def _fill(
     sink: ReplySink, reply: AsyncGenerator[Piece | ModelFinished, None]
 ) -> ModelFinished | None:
-    """The model's end of the reply; None if the sink was closed before it."""
+    """How the model ended the reply; None if the sink was closed before that."""
     number = size = 0
     async for piece in reply:
         if isinstance(piece, ModelFinished):

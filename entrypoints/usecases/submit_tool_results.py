@@ -17,7 +17,7 @@ class ToolResults(TurnRequest):
     """The results of the tools that the last reply called.
 
     Attributes:
-        results: of every open call; results of calls that have one already are ignored.
+        results: one for every open call; those for calls that have one already are ignored.
     """
 
     results: Sequence[ToolResultPart]
@@ -30,11 +30,11 @@ class SubmitToolResults:
     start_turn: StartTurn
 
     async def __call__(self, owner: Owner, request: ToolResults) -> Started:
-        """The turn that continues the reply; the open one if it continues with these results.
+        """The turn that continues the reply: a new one, or the open one if it has these results.
 
         Raises:
             ConversationNotFound: it does not exist.
-            InvalidInput: ``tool_results_unexpected``, the last reply does not wait for exactly
+            InvalidInput: ``tool_results_unexpected`` if the last reply does not wait for exactly
                 these results.
             IdempotencyKeyReused: the same key with another request.
             TurnInProgress, ConversationTooLarge: nothing was changed.

@@ -141,7 +141,7 @@ async def test_the_size_of_an_entry_does_not_reveal_the_size_of_a_piece(
     for number, text in enumerate(["a", "no", "yes", "maybe", "certainly not"], 2):
         piece = NumberedPiece(number, TextPiece(text))
         await batching.log.append(REF, turn, [piece])
-        # A sign of life sends the pieces that wait.
+        # A heartbeat sends the pieces that wait.
         assert await batching.log.append(REF, turn, []) is AppendResult.CONTINUE
         newest = (await batching.redis.xrevrange(log_key(ID), count=1) or [])[0]
         sizes.add(len((newest[1] or {})[b"d"]))
