@@ -32,7 +32,7 @@ FULL = ("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
 
 
 async def _stored_values(store: RedisConversationStore, redis: "Redis") -> list[bytes]:
-    """The value of one conversation of each chat, as DUMP returns it."""
+    """One stored conversation per chat, as DUMP returns it."""
     values = []
     for chat in chats():
         stored = StoredChat(store, chat.language)
@@ -44,7 +44,7 @@ async def _stored_values(store: RedisConversationStore, redis: "Redis") -> list[
 
 
 async def _add(redis: "Redis", values: list[bytes], idle: list[int]) -> list[bytes]:
-    """Add one conversation per element of ``idle``, its idle seconds; returns the keys."""
+    """Add one conversation per idle time in ``idle``, in seconds; returns the keys."""
     keys = [f"conversation:state:{uuid4()}".encode() for _ in idle]
     for start in range(0, len(keys), BATCH):
         async with redis.pipeline(transaction=False) as pipeline:

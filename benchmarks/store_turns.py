@@ -1,4 +1,4 @@
-"""Turns per second at the store's port, with domain values, compared with two other stores.
+"""Turns per second of Privity's conversation store, compared with two other stores.
 
     pip install 'openai-agents[redis,encrypt]'
     python benchmarks/store_turns.py [ROUNDS]
@@ -62,7 +62,7 @@ def _work(takes: list[list[Take]]) -> Work:
             done += await _turns(
                 take, chat, range(EARLIER_TURNS, EARLIER_TURNS + TURNS), may_continue
             )
-        assert not may_continue(), "the conversations do not last for a round"
+        assert not may_continue(), "the conversations have too few turns for a round"
         return done
 
     return work

@@ -13,7 +13,6 @@ from entrypoints.usecases.conversations import ReadHistory
 from entrypoints.usecases.follow_turn import FollowTurn
 from ports.clock import Clock
 from ports.language_model import LanguageModel
-from tests.support.builders import OWNER
 from tests.support.fake_model import InstantModel
 from tests.support.harness import Harness, a_harness
 
