@@ -4,8 +4,8 @@
     python benchmarks/store_turns.py [ROUNDS]
 
 64 callers. A turn reads the history, stores the question and then the reply, and waits until each
-is acknowledged. Each conversation grows from 12 to 28 messages, 20 on average, in eight turns, of
-which one merges frames.
+is acknowledged. Each conversation grows from 12 to 28 messages, 20 on average, in eight turns, one
+of which merges frames.
 
 - Privity: ``update`` with begin, ``update`` with finish, as a use case does. Sealed, checked for
   other writers, with retention and turn log.

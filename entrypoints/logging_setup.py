@@ -8,7 +8,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 
 def set_up_logging(level: str) -> None:
-    """Log to standard error, our own events from ``level`` up.
+    """Set up logging to standard error; our own events are logged from ``level`` up.
 
     Events of libraries are logged from warning up, or from ``level`` up if that is higher. On a
     terminal the format is readable lines, otherwise JSON.

@@ -113,7 +113,7 @@ class Authenticator:
     def check_origin(self, request: Request) -> None:
         """Reject a request that another site initiated.
 
-        Every route that changes something calls this before it changes anything.
+        Routes that accept a cookie call this before they change anything.
 
         Raises:
             CrossSiteRequest: another site initiated the request.

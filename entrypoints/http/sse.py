@@ -62,7 +62,7 @@ def _frame(body: bytes, name: str, cursor: str) -> bytes:
 
 
 class EventStream(Response):
-    """Streams events until they end, break off, or the client disconnects.
+    """Streams events until they end or break off, or the client disconnects.
 
     If the generator raises ``StreamBroken``, the response ends without its last chunk, and the
     client sees a broken transfer. If the client disconnects, the generator is closed.
