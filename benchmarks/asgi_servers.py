@@ -2,8 +2,8 @@
 
     python benchmarks/asgi_servers.py
 
-Needs wrk (apt-get install wrk) and takes about a minute. Rounds are interleaved in changing order
-and compared as ratios, because absolute numbers mean little on a shared machine.
+Needs wrk (apt-get install wrk) and takes about a minute. Rounds are interleaved in alternating
+order and compared as ratios, because absolute numbers mean little on a shared machine.
 """
 # ruff: noqa: INP001, S603 - a script, which runs wrk and itself
 

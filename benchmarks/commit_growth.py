@@ -2,8 +2,8 @@
 
     python benchmarks/commit_growth.py [ROUNDS]
 
-One caller. In each round both conversations take eight turns, of which one merges frames, and are
-then restored. Only the commits are timed: the two ``update`` calls of a turn. As in a use case, the
+One caller. In each round both conversations are restored and then take eight turns, one of which
+merges frames. Only the commits are timed: the two ``update`` calls of a turn. As in a use case, the
 newest 200 messages of the conversation are already loaded.
 """
 # ruff: noqa: INP001 - a script
@@ -25,7 +25,7 @@ from domain.model.identifiers import ConversationRef
 SIZES = (20, 2_000)
 TURNS = 8
 MAX_CHARACTERS = 100
-"""Length of a message. With longer ones, 2,000 messages exceed the limit of a conversation."""
+"""Maximum length of a message. 2,000 longer ones would exceed the size limit of a conversation."""
 
 
 def _exchange(number: int) -> tuple[str, str]:

@@ -4,8 +4,8 @@
 
 redis-server with maxmemory 100mb and allkeys-lru holds 14,000 conversations that have been idle for
 0 to 24 hours (RESTORE … IDLETIME), and fifty more in the middle of a turn. Then 6,000 new ones are
-added, and the evicted ones are counted. Finally one state is deleted, as by eviction, while the log
-of its turn remains.
+added, and the evicted ones are counted. Finally one state is deleted, as eviction would do, while
+the log of its turn remains.
 """
 # ruff: noqa: INP001 - a script
 
@@ -32,7 +32,7 @@ FULL = ("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
 
 
 async def _stored_values(store: RedisConversationStore, redis: "Redis") -> list[bytes]:
-    """The value of one conversation of each chat, as DUMP returns it."""
+    """One stored conversation per chat, as DUMP returns it."""
     values = []
     for chat in chats():
         stored = StoredChat(store, chat.language)
@@ -44,7 +44,7 @@ async def _stored_values(store: RedisConversationStore, redis: "Redis") -> list[
 
 
 async def _add(redis: "Redis", values: list[bytes], idle: list[int]) -> list[bytes]:
-    """Add one conversation per element of ``idle``, its idle seconds; returns the keys."""
+    """Add one conversation per element of ``idle`` (idle time in seconds); returns the keys."""
     keys = [f"conversation:state:{uuid4()}".encode() for _ in idle]
     for start in range(0, len(keys), BATCH):
         async with redis.pipeline(transaction=False) as pipeline:

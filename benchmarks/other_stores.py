@@ -15,7 +15,7 @@ _AGENTS_KEY = "the key of a benchmark, which protects nothing"
 
 
 class JsonStore:
-    """Role and content as JSON under one key, without sealing or a check for other writers."""
+    """Role and content as JSON under one key, neither sealed nor checked for other writers."""
 
     def __init__(self, redis: "Redis", *, writes_at_begin: bool = True) -> None:
         """Without ``writes_at_begin`` the question is stored together with its reply."""

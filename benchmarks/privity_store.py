@@ -64,7 +64,7 @@ class StoredChat:
         await self.end(reply)
 
     async def take_turn_on(self, loaded: Conversation, question: str, reply: str) -> Conversation:
-        """The same on a loaded conversation, without a read; returns it after the turn."""
+        """Like ``take_turn``, but without reading; returns ``loaded`` with the new turn."""
         self._turn = _new_turn()
         change = _with_question(self._turn, question)
         self._open = await self.store.update(

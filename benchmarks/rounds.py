@@ -14,7 +14,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from attrs import frozen
 
 Work = Callable[[int, Callable[[], bool]], Awaitable[int]]
-"""``work(caller, may_continue)`` repeats the work while ``may_continue()``; returns how often."""
+"""``work(caller, may_continue)`` repeats the work while ``may_continue()`` is true.
+
+Returns the number of repetitions.
+"""
 
 
 @frozen

@@ -1,11 +1,11 @@
-"""Turns per second at the store's port, with domain values, compared with two other stores.
+"""Turns per second of Privity's conversation store, compared with two other stores.
 
     pip install 'openai-agents[redis,encrypt]'
     python benchmarks/store_turns.py [ROUNDS]
 
 64 callers. A turn reads the history, stores the question and then the reply, and waits until each
-is acknowledged. Each conversation grows from 12 to 28 messages, 20 on average, in eight turns, of
-which one merges frames.
+is acknowledged. Each conversation grows from 12 to 28 messages, 20 on average, in eight turns, one
+of which merges frames.
 
 - Privity: ``update`` with begin, ``update`` with finish, as a use case does. Sealed, checked for
   other writers, with retention and turn log.
@@ -62,7 +62,7 @@ def _work(takes: list[list[Take]]) -> Work:
             done += await _turns(
                 take, chat, range(EARLIER_TURNS, EARLIER_TURNS + TURNS), may_continue
             )
-        assert not may_continue(), "the conversations do not last for a round"
+        assert not may_continue(), "the conversations have too few turns for a round"
         return done
 
     return work

@@ -58,7 +58,7 @@ _WORD_PAUSE: Final = timedelta(milliseconds=40)
 
 
 def _use_cases_of(*kinds: type) -> set[type]:
-    """The use cases in the annotations of ``kinds``, and those that these use cases need."""
+    """The use cases in the annotations of ``kinds``, and all use cases that those need."""
     fields = [field.type for kind in kinds for field in attrs.fields(kind)]
     parts = [kind for kind in fields if kind is not None and attrs.has(kind)]
     if not parts:
@@ -165,7 +165,7 @@ def _in_memory_storage(clock: Clock) -> _Storage:
 
 
 async def _emit_server_findings(client: RedisClient, telemetry: Telemetry) -> None:
-    """Log unsuitable settings of the server. Whether to change them is the operator's decision."""
+    """Log unsuitable settings of Redis. Whether to change them is the operator's decision."""
     for finding in await server_findings(client):
         if finding.level is not Level.GOOD:
             telemetry.emit("redis.setting", topic=finding.topic, found=finding.text)

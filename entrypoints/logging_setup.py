@@ -8,9 +8,10 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 
 def set_up_logging(level: str) -> None:
-    """Log to standard error: our events from ``level`` up, those of libraries from warning up.
+    """Set up logging to standard error; our own events are logged from ``level`` up.
 
-    On a terminal the format is readable lines, otherwise JSON.
+    Events of libraries are logged from warning up, or from ``level`` up if that is higher. On a
+    terminal the format is readable lines, otherwise JSON.
     """
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [

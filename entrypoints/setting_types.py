@@ -27,7 +27,7 @@ class SettingInfo:
         name: the environment variable.
         expects: a description of valid values.
         parse: returns the value of a text; raises ValueError or KeyError if the text is invalid.
-        meaning: what the setting is for, as the documentation says it.
+        meaning: what the setting is for, in the words of the documentation.
         secret: True if the value is never shown, and can also be read from a file.
         shown_default: the default as the documentation shows it.
     """

@@ -251,7 +251,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
 
 def cross_checks(settings: Settings) -> Iterator[str]:
-    """Contradictions between settings that are each valid, as sentences without any value."""
+    """Contradictions between settings that are valid on their own; no sentence shows a value."""
     yield from _storage_problems(settings)
     yield from _model_problems(settings)
     if settings.embedding_origins and not settings.is_https:

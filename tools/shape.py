@@ -2,8 +2,8 @@
 
     just shape
 
-The limits are in ``tests/architecture/test_shape.py``. Lengths are counted as there: in lines, of
-functions without their docstring.
+The limits are in ``tests/architecture/test_shape.py``. Lengths are counted as in that
+test: in lines, and for functions without the docstring.
 """
 # ruff: noqa: T201 - a script, which prints
 
@@ -27,7 +27,7 @@ LARGEST: Final = 10
 SMALL_FILE: Final = 50
 
 Sizes = Sequence[tuple[int, str]]
-"""Lines and name of each."""
+"""The number of lines and the name of each file, class or function."""
 
 
 def report(title: str, sizes: Sizes) -> None:

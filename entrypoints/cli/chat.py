@@ -114,7 +114,7 @@ async def events_of(chunks: AsyncIterable[bytes]) -> AsyncIterator[ServerEvent]:
 
 
 class TerminalChat:
-    """One conversation at a time. If the server starts a new one, later messages continue that."""
+    """One conversation at a time. If the server starts a new one, later messages go to that one."""
 
     def __init__(
         self, http: aiohttp.ClientSession, url: str, client_key: str, write: Write

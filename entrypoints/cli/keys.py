@@ -29,7 +29,7 @@ def new_key(
 
 
 def new_client_key() -> None:
-    """Create a client key under PRIVITY_KEYS, for a server that acts for one user.
+    """Create a client key with PRIVITY_KEYS, for a server that acts on behalf of one user.
 
     Only its holder can open that user's conversations. It is not stored anywhere.
     """

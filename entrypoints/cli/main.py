@@ -29,7 +29,7 @@ def version(
 ) -> None:
     """A self-hosted chat backend that keeps conversations private.
 
-    Start with `privity serve`; no settings are required. All settings are environment variables,
+    Start with `privity serve`; no settings are required. All settings are environment variables;
     see docs/settings.md.
     """
     if show:

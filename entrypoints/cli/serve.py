@@ -100,7 +100,7 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
     if not server.done():
         runner: TaskTurnRunner | None = getattr(app.state, "runner", None)
         if runner is None:
-            # The service is still starting, so no turn is running that could be drained.
+            # The service is still starting, so there are no running turns to drain.
             server.cancel()
             with suppress(asyncio.CancelledError):
                 await server
@@ -122,7 +122,10 @@ def _handle_signals(signalled: asyncio.Event, stopping: asyncio.Event) -> None:
 
 
 async def _drain(runner: TaskTurnRunner, grace: timedelta, stopping: asyncio.Event) -> None:
-    """Wait until running turns end, ``grace`` is over or ``stopping`` is set; then set it."""
+    """Wait until running turns end, ``grace`` is over or ``stopping`` is set.
+
+    In each case ``stopping`` is set afterwards.
+    """
     drained = asyncio.create_task(runner.drain(grace))
     second_signal = asyncio.create_task(stopping.wait())
     await asyncio.wait({drained, second_signal}, return_when=asyncio.FIRST_COMPLETED)

@@ -81,7 +81,7 @@ def create_app(settings: Settings, open_container: ContainerFactory) -> Starlett
         },
         lifespan=lifespan,
     )
-    # A redirect would go to any host that the request names.
+    # A redirect would send the client to whatever host its request names.
     app.router.redirect_slashes = False
     return app
 

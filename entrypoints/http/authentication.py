@@ -1,8 +1,7 @@
 """Authenticates callers by bearer token or cookie, and rejects requests from other sites.
 
-If ``Authorization`` is present, the cookie is ignored. A cookie that does not authenticate counts
-as no cookie. A caller without a key gets a new one, but only with a successful response and after
-the origin check.
+If ``Authorization`` is present, the cookie is ignored. An invalid cookie is ignored too. A caller
+without a key gets a new one, but only with a successful response and after the origin check.
 """
 
 from enum import Enum
@@ -112,9 +111,9 @@ class Authenticator:
         return HttpCaller(owner=owner, credential=Credential.NONE, client_key=client_key)
 
     def check_origin(self, request: Request) -> None:
-        """Reject a request that another site made a browser send.
+        """Reject a request that another site initiated.
 
-        Every route that changes something calls this before it changes anything.
+        Routes that accept a cookie call this before they change anything.
 
         Raises:
             CrossSiteRequest: another site initiated the request.
@@ -157,7 +156,7 @@ class Authenticator:
         return f"{self.cookie_name}={value}; {attributes}"
 
     def address(self, request: Request) -> str:
-        """The address that quotas count by: the peer's, or the one that the trusted proxies saw."""
+        """The address whose quotas apply: the peer's, or the one that the trusted proxies saw."""
         peer = request.client.host if request.client else "unknown"
         if not self.proxies:
             return peer

@@ -17,7 +17,7 @@ from entrypoints.http.services import services_of
 
 
 async def post_message(request: Request) -> Response:
-    """``POST /api/chat``: send a message, in the protocol that its body is in."""
+    """``POST /api/chat``: send a message, in the protocol of its body."""
     services = services_of(request)
     services.authenticator.check_origin(request)
     caller = services.authenticator.authenticate_or_issue(request)
@@ -31,7 +31,7 @@ ROUTES: Final = (
         "/api/chat",
         post_message,
         "POST",
-        summary="Send a message; the reply streams, or is JSON with Accept: application/json.",
+        summary="Send a message; streams the reply, or returns JSON with Accept: application/json.",
         body=[ChatBody, AiSdkBody],
         responses={HTTPStatus.OK: [EVENT_STREAM, ReplyDocument]},
         headers=["Idempotency-Key"],

@@ -1,4 +1,4 @@
-"""The JSON documents that the service responds with, and how the domain's values become them.
+"""The JSON documents that the service returns, and functions that build them from domain values.
 
 The OpenAPI document is generated from the same types.
 """
@@ -42,7 +42,7 @@ class UsageDocument(Document, omit_defaults=True):
 
 
 class MessageDocument(Document):
-    """One message; ``content`` is its plain text, ``parts`` is everything."""
+    """One message; ``content`` is its plain text, ``parts`` is its whole content."""
 
     id: str
     role: Literal["user", "assistant"]
@@ -72,7 +72,7 @@ class ReplyDocument(Document):
 
 
 class HistoryDocument(Document):
-    """A page of messages, oldest first; pass ``next`` as ``before`` to get the page before it."""
+    """A page of messages, oldest first; pass ``next`` as ``before`` to get older messages."""
 
     session_id: str
     messages: list[MessageDocument]
@@ -98,7 +98,7 @@ class StopDocument(Document):
 
 
 class ClientKeyDocument(Document):
-    """A new client key: store it safely, it cannot be retrieved again."""
+    """A new client key. Store it safely: it cannot be retrieved again."""
 
     client_key: str
 
@@ -112,7 +112,7 @@ class HealthDocument(Document):
 class ExportDocument(Document):
     """Everything that is stored about a conversation."""
 
-    format: Annotated[str, Meta(description="`privity-export-1`.")]
+    format: Annotated[str, Meta(description="Always `privity-export-1`.")]
     session_id: str
     created_at: datetime
     expires_at: datetime
@@ -126,7 +126,7 @@ class ExportDocument(Document):
 
 
 class ProblemDocument(Document, omit_defaults=True):
-    """A problem (RFC 9457); ``code`` is stable, see docs/http_api.md.
+    """A problem (RFC 9457); ``code`` is stable (see docs/http_api.md).
 
     ``field`` names the offending member of the request, ``turnId`` the turn in progress.
     """

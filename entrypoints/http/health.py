@@ -29,12 +29,18 @@ async def ready(request: Request) -> Response:
 _HEALTHY: Final = {HTTPStatus.OK: [HealthDocument]}
 
 ROUTES: Final = (
-    Endpoint("/health/live", live, "GET", summary="Does the process respond?", responses=_HEALTHY),
+    Endpoint(
+        "/health/live",
+        live,
+        "GET",
+        summary="Check whether the process responds.",
+        responses=_HEALTHY,
+    ),
     Endpoint(
         "/health/ready",
         ready,
         "GET",
-        summary="Does the service accept new messages?",
+        summary="Check whether the service accepts new messages.",
         responses=_HEALTHY,
     ),
 )

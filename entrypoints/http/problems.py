@@ -1,7 +1,7 @@
 """Every way a request can fail, as problem+json (RFC 9457) with a stable ``code``.
 
-    EdgeError                  HTTP itself rejects the request; the caller can fix it
-    ├── CrossSiteRequest       another site made the browser send it
+    EdgeError                  the HTTP layer rejects the request; the caller can fix it
+    ├── CrossSiteRequest       another site initiated the request
     └── BadRequest             the body, a header or a parameter is wrong
 
 ``PROBLEM_TYPES`` holds the status and the message of every code. Problem documents and the error
@@ -112,7 +112,7 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
         "internal_error": ProblemType(500, "Something went wrong on our side."),
         "domain_error": ProblemType(500, "The request cannot be carried out."),
         "port_error": ProblemType(500, "Something this service needs has failed."),
-        "older_messages_needed": ProblemType(500, "Older messages are needed to decide."),
+        "older_messages_needed": ProblemType(500, "This change needs older messages."),
         "stored_state_unreadable": ProblemType(500, "The stored conversation cannot be read."),
         "store_unavailable": ProblemType(
             503, "The conversation store is unavailable; please try again.", can_retry=True
@@ -172,7 +172,7 @@ _UNREAD_BODY: Final = frozenset({"body_too_large", "body_too_slow"})
 
 
 class EdgeError(Exception):
-    """HTTP itself rejects the request; nothing was changed.
+    """The HTTP layer rejects the request; nothing was changed.
 
     Attributes:
         code: a key of ``PROBLEM_TYPES``.
@@ -187,7 +187,7 @@ class EdgeError(Exception):
 
 
 class CrossSiteRequest(EdgeError):
-    """Another site made the browser send this request."""
+    """Another site initiated the request."""
 
     def __init__(self) -> None:
         super().__init__("cross_site_request")
@@ -206,7 +206,7 @@ class Problem:
         detail: a sentence for people; never repeats what they wrote.
         field: the offending member of the request; None if it is the request as a whole.
         extra: further members of the document.
-        retry_after: when to try again; None if that would not help.
+        retry_after: how long to wait before trying again; None if that would not help.
     """
 
     code: str
@@ -232,7 +232,7 @@ class Problem:
             "detail": self.detail,
             **({"field": self.field} if self.field else {}),
             **self.extra,
-            # The same problem in the format that users of the AI SDK know.
+            # The same problem in OpenAI's error format.
             "error": {
                 "message": self.detail,
                 "type": error_type,
@@ -263,9 +263,9 @@ class Problem:
 
 
 def user_message(code: str) -> str:
-    """A sentence for people about ``code``.
+    """A sentence for people that explains ``code``.
 
-    A stored turn may carry the code of another release, so an unknown code gets a general one.
+    A stored turn may carry the code of another release, so an unknown code gets a general sentence.
     """
     problem_type = PROBLEM_TYPES.get(code)
     return "The reply failed." if problem_type is None else problem_type.message

@@ -87,7 +87,7 @@ class ReplyStream:
     async def resume(
         self, ref: ConversationRef, turn: Turn, after: int | None
     ) -> AsyncGenerator[bytes, None]:
-        """The events of a running turn after piece ``after``; None means from its first chunk.
+        """The events of a running turn after piece ``after``; all events if that is None.
 
         Raises:
             StreamBroken: the turn failed, or the pieces after ``after`` are gone.
@@ -106,12 +106,12 @@ class ReplyStream:
         after: int | None,
         metadata: Mapping[str, object] = MappingProxyType({}),
     ) -> AsyncGenerator[tuple[bytes, TurnEnd | None], None]:
-        """The chunks; with the last one of a complete turn comes the turn's end.
+        """The chunks, each with None; the last chunk of a complete turn comes with the turn's end.
 
         Raises:
-            StreamBroken: the turn failed, and an ``error`` event was sent: the widget would take a
-                clean end for success. Or the pieces after ``after`` are gone: then no event is
-                sent, and a client that tries again gets a 204 and reads the history.
+            StreamBroken: the turn failed, and an ``error`` event was sent. A clean end would look
+                like success to the widget. Also raised if the pieces after ``after`` are gone: no
+                event is sent, and a client that tries again gets a 204 and reads the history.
         """
         start = {"sessionId": ref.session_id, **metadata, "turnId": turn.id}
         chunks = ReplyChunks(turn.id, turn.reply_id, start)

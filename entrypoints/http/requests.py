@@ -126,7 +126,7 @@ def read_page_context(member: Raw) -> str | None:
     """The page context as JSON text; None if the member was left out or is null.
 
     Raises:
-        BadRequest: ``body_not_json``, it is not UTF-8.
+        BadRequest: ``body_not_json`` if it is not UTF-8.
         InvalidInput: ``context_too_long``.
     """
     if is_missing(member):
@@ -181,7 +181,7 @@ def page_query(request: Request) -> tuple[int | None, int]:
     """The query parameters ``before`` (None for the newest page) and ``limit``.
 
     Raises:
-        InvalidInput: one of them is not a whole number, or out of range.
+        InvalidInput: one of them is not a whole number or is out of range.
     """
     before = request.query_params.get("before")
     limit = request.query_params.get("limit", str(_DEFAULT_PAGE))

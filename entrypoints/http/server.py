@@ -69,8 +69,8 @@ async def serve(
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    # Only the first address of a name is used. Without reuse_port, because with it two services
-    # could share the port.
+    # Only the first address of a name is used. reuse_port stays off: it would allow two services
+    # to share the port.
     family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     dual = host == "::" and socket.has_dualstack_ipv6()
     return socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=dual)

@@ -76,7 +76,7 @@ def services_of(request: Request) -> Services:
 
 
 class Resolver(Protocol):
-    """The container, as far as the app uses it."""
+    """The part of the container that the app uses."""
 
     def resolve(self, service_key: type[_Service]) -> _Service:
         """The registered instance, or a new use case wired with registered instances."""

@@ -21,7 +21,7 @@ HEARTBEAT: Final = b": ping\n\n"
 DONE: Final = b"data: [DONE]\n\n"
 HEARTBEAT_INTERVAL: Final = timedelta(seconds=4)
 BREAK_DELAY: Final = timedelta(milliseconds=100)
-"""Wait this long before breaking a transfer: a browser drops events that it has not delivered."""
+"""The wait before a transfer is broken: a browser drops events not yet delivered to the page."""
 
 _PADDED_SIZE: Final = 64
 _PADDING_MEMBER_BYTES: Final = len(b',"obfuscation":""')
@@ -46,7 +46,7 @@ def event(document: Mapping[str, object], *, name: str = "", cursor: str = "") -
 def padded_event(document: Mapping[str, object], *, name: str = "", cursor: str = "") -> bytes:
     """One event, padded with random characters to a multiple of 64 bytes.
 
-    The sizes of streamed pieces reveal topics, even through TLS.
+    Without padding, the sizes of streamed pieces would reveal topics, even through TLS.
     """
     body = msgspec.json.encode(document)
     unpadded_size = len(_frame(body, name, cursor)) + _PADDING_MEMBER_BYTES
@@ -62,7 +62,7 @@ def _frame(body: bytes, name: str, cursor: str) -> bytes:
 
 
 class EventStream(Response):
-    """Streams events until they end, break off, or the client disconnects.
+    """Streams events until they end or break off, or the client disconnects.
 
     If the generator raises ``StreamBroken``, the response ends without its last chunk, and the
     client sees a broken transfer. If the client disconnects, the generator is closed.

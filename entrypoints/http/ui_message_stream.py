@@ -30,7 +30,7 @@ _NEXT_STEP: Final = ({"type": "finish-step"}, {"type": "start-step"})
 
 
 class ReplyChunks:
-    """Renders one turn as chunks. ``piece`` has to be called for every piece, in order."""
+    """Renders one turn as chunks. Call ``piece`` for every piece, in order."""
 
     def __init__(
         self, turn_id: TurnId, reply_id: MessageId, metadata: Mapping[str, object]
@@ -185,7 +185,7 @@ def _result(part: ToolResultPart) -> dict[str, Any]:
 
 
 def tool_input(arguments: str) -> Any:
-    """The arguments of a tool call, parsed; without any, an empty object.
+    """The parsed arguments of a tool call; an empty object if there are none.
 
     Raises:
         ValueError: they are not JSON, or contain names for which the AI SDK's parser rejects the

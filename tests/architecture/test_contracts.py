@@ -15,9 +15,17 @@ LINTING = "from importlinter.cli import lint_imports; raise SystemExit(lint_impo
 BROKEN = re.compile(r"^(.+) BROKEN(?: \(.*\))?$", re.MULTILINE)
 
 PLANTED = [
-    ("Arrows run one way", "domain/planted.py", "import ports.clock"),
-    ("Arrows run one way", "ports/planted.py", "def f():\n    import adapters.system.clock"),
-    ("Arrows run one way", "adapters/system/planted.py", "import entrypoints.usecases.stop_turn"),
+    ("Layers import in one direction", "domain/planted.py", "import ports.clock"),
+    (
+        "Layers import in one direction",
+        "ports/planted.py",
+        "def f():\n    import adapters.system.clock",
+    ),
+    (
+        "Layers import in one direction",
+        "adapters/system/planted.py",
+        "import entrypoints.usecases.stop_turn",
+    ),
     (
         "Use cases see ports and domain only",
         "entrypoints/usecases/planted.py",
@@ -25,12 +33,12 @@ PLANTED = [
     ),
     ("Use cases see ports and domain only", "entrypoints/usecases/planted.py", "import msgspec"),
     (
-        "What all protocols share knows none of them",
+        "Shared HTTP code knows no protocol",
         "entrypoints/http/server.py",
         "from entrypoints.http.openai.errors import openai_error",
     ),
     (
-        "What all protocols share knows none of them",
+        "Shared HTTP code knows no protocol",
         "entrypoints/http/health.py",
         "import entrypoints.http.chat",
     ),
@@ -116,13 +124,13 @@ def test_the_layers_and_the_independent_adapters_are_complete() -> None:
     by_name = {contract["name"]: contract for contract in CONTRACTS}
     adapters = [name for name in OWN_PACKAGES if name.startswith("adapters.")]
 
-    assert sorted(by_name["Arrows run one way"]["layers"]) == sorted(FOLDERS)
+    assert sorted(by_name["Layers import in one direction"]["layers"]) == sorted(FOLDERS)
     assert sorted(by_name["Adapters do not know each other"]["modules"]) == adapters
 
 
 def test_every_module_of_http_is_shared_or_of_one_protocol_or_combines_them() -> None:
     by_name = {contract["name"]: contract for contract in CONTRACTS}
-    shared = by_name["What all protocols share knows none of them"]
+    shared = by_name["Shared HTTP code knows no protocol"]
     protocols = by_name["Protocols do not know each other"]["modules"]
     together = ["entrypoints.http.app", "entrypoints.http.chat"]
 

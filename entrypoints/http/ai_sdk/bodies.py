@@ -35,7 +35,7 @@ _ID_DIGITS: Final = 32
 
 
 class AiSdkBody(Struct, rename="camel"):
-    """A message of `useChat`; other members are ignored."""
+    """A request body of `useChat`; other members are ignored."""
 
     id: Annotated[str, Meta(description="The client's id for the chat, or a session id.")]
     messages: Annotated[list[Raw], Meta(description="UI messages; only the newest counts.")] = (
@@ -98,7 +98,7 @@ def chat_body_limit(beginning: bytes) -> int:
 
 
 def is_ai_sdk(raw: bytes) -> bool:
-    """Whether this is the AI SDK's body: ``message`` is an object, or ``messages`` is a list."""
+    """Whether this is an AI SDK body: ``message`` is an object, or ``messages`` is a list."""
     try:
         outline = msgspec.json.decode(raw, type=_BodyOutline)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -138,7 +138,7 @@ def newest_message(body: AiSdkBody) -> UiMessage | None:
 
 
 def has_earlier_user_message(body: AiSdkBody) -> bool:
-    """Whether the client shows a user message before the newest message."""
+    """Whether the body contains a user message before the newest message."""
     return any(_is_user_message(raw) for raw in body.messages[:-1])
 
 
@@ -153,7 +153,7 @@ def text_of(message: UiMessage) -> TextPart:
     """The text of the message; several text parts are joined by newlines.
 
     Raises:
-        BadRequest: a part is malformed, or a file.
+        BadRequest: a part is malformed or is a file.
         InvalidInput: see ``user_text``.
     """
     texts: list[str] = []

@@ -1,4 +1,4 @@
-"""Calls the use case for a request of the AI SDK."""
+"""Calls the use case for a request from the AI SDK."""
 
 from collections.abc import Sequence
 
@@ -31,9 +31,9 @@ class AiSdkRequest:
     Attributes:
         owner: the caller, as the owner of conversations.
         newest: the newest message in the body; None if there is none.
-        address: the address that quotas count by.
+        address: the address whose quotas apply.
         locales: the caller's language tags, best first.
-        idempotency: the Idempotency-Key as digests; None without one.
+        idempotency: the digests of the Idempotency-Key and the request; None without the header.
     """
 
     owner: Owner
@@ -45,7 +45,7 @@ class AiSdkRequest:
 
     @property
     def on_busy(self) -> OnBusy:
-        """By default INTERRUPT, because the client's stop only closes the connection."""
+        """INTERRUPT by default, because the client's stop only closes the connection."""
         return OnBusy(self.body.on_busy or OnBusy.INTERRUPT)
 
 
@@ -118,7 +118,7 @@ async def _send_message(services: Services, request: AiSdkRequest, newest: UiMes
         text=text_of(newest),
         address=request.address,
         message_id=storable_id(newest.id),
-        # The client marks edits, and creates an id for every other message.
+        # The client marks edits, and creates a new id for every other message.
         is_new=not is_edit,
         is_edit=is_edit,
         locales=request.locales,
@@ -132,6 +132,6 @@ async def _send_message(services: Services, request: AiSdkRequest, newest: UiMes
         create_as=services.find_conversation.derived_id(owner, body.id),
     )
     started = await services.send_message(owner, message)
-    # A client that shows earlier messages got a first turn: the server has forgotten them.
+    # The client shows earlier messages, but this is a first turn: the server forgot them.
     is_first = started.turn.number == 1
     return evolve(started, restarted=is_first and has_earlier_user_message(body))

@@ -1,4 +1,4 @@
-"""A conversation as UI messages of the AI SDK, with which a page initialises ``useChat``.
+"""A conversation as UI messages of the AI SDK; a page initialises ``useChat`` with them.
 
 The parts are those that the client would have built from the stream. Members are omitted rather
 than null, because the AI SDK's validation rejects null.

@@ -22,7 +22,7 @@ from entrypoints.usecases.open_turn import Started
 
 
 async def send_message(request: Request, caller: HttpCaller, raw: bytes) -> Response:
-    """Handle a body of ``useChat``: a message, an edit, a regeneration or tool results."""
+    """Handle a request of ``useChat``: a message, an edit, a regeneration or tool results."""
     services = services_of(request)
     body = read_ai_sdk(raw)
     ai_sdk_request = AiSdkRequest(

@@ -49,7 +49,7 @@ from ports.rate_limiter import Quota
 
 
 async def create_client_key(request: Request) -> Response:
-    """``POST /api/client-key``: a new client key to use as a bearer token; no cookie changes."""
+    """``POST /api/client-key``: a new client key to use as a bearer token; sets no cookie."""
     services = services_of(request)
     services.authenticator.check_origin(request)
     services.authenticator.authenticate(request)
@@ -159,7 +159,7 @@ async def resume(request: Request) -> Response:
 
 
 async def stop(request: Request) -> Response:
-    """``POST /api/chat/{id}/stop``: stop the running reply; what it has so far is kept."""
+    """``POST /api/chat/{id}/stop``: stop the running reply; the text written so far is kept."""
     services = services_of(request)
     services.authenticator.check_origin(request)
     caller = services.authenticator.authenticate(request)

@@ -116,7 +116,7 @@ class TextFormat(Struct):
 
 
 class TextOptions(Struct):
-    """How the model writes."""
+    """Options for the text that the model writes."""
 
     format: TextFormat | None = None
     verbosity: str | None = None
@@ -178,7 +178,9 @@ UNSUPPORTED_PARAMETERS: Final = (
 """Parameters of a response that OpenAI defines and this service does not support."""
 
 _EMPTY: Final[tuple[Any, ...]] = (None, False, 0, "", [], {})
-_USE_INSTRUCTIONS: Final = " Use 'instructions' for what neither the user nor the assistant wrote."
+_USE_INSTRUCTIONS: Final = (
+    " Use 'instructions' for text that neither the user nor the assistant wrote."
+)
 # An item, tool or content of an undeclared type may be one that OpenAI defines.
 _TYPE_IN_LIST: Final = re.compile(r".*\]\.type")
 # msgspec's message has a path unless the body as a whole is invalid.

@@ -5,11 +5,13 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 ResponseStatus = Literal["in_progress", "completed", "incomplete", "cancelled", "failed"]
-ItemDocument = Annotated[dict[str, Any], Meta(description="A message, tool call or the like.")]
+ItemDocument = Annotated[
+    dict[str, Any], Meta(description="A message, function call, function output or reasoning.")
+]
 
 
 class ErrorDetails(Struct):
-    """What went wrong; ``code`` is stable, see docs/http_api.md."""
+    """What went wrong; ``code`` is stable (see docs/http_api.md)."""
 
     message: str
     type: str

@@ -49,7 +49,7 @@ def unsupported(path: str, why: str | None = None) -> BadRequest:
 
 @contextmanager
 def continuing() -> Iterator[None]:
-    """Report a turn that does not exist as the previous response that the request named.
+    """Report a missing turn as a missing previous response.
 
     Raises:
         BadRequest: ``previous_response_not_found``.

@@ -35,11 +35,11 @@ _ENDINGS: Final = {
 
 @define
 class _Run:
-    """Pieces that together are one item of the response.
+    """Pieces that together form one item of the response.
 
     Attributes:
         index: the index of the item in the response.
-        is_open: False once its last event was sent.
+        is_open: False once its last event has been sent.
     """
 
     index: int
@@ -61,7 +61,7 @@ class _Run:
 
 
 class ResponseEvents:
-    """Renders the events of one response. ``piece`` has to be called for every piece, in order."""
+    """Renders the events of one response. Call ``piece`` for every piece, in order."""
 
     def __init__(
         self,

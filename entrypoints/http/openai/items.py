@@ -1,6 +1,6 @@
 """The stored messages as OpenAI's items, and the ids of conversations, responses and items.
 
-The id of a conversation is ``conv_`` and the 32 hexadecimal digits of its session id. That of a
+The id of a conversation is ``conv_`` and the 32 hexadecimal digits of its session id. The id of a
 response is ``resp_``, the same digits, and 8 more for the number of its turn. A user message is one
 item, with the id of the message. Each part of an assistant message is one item, with the id of the
 message and the index of the part.
@@ -43,7 +43,7 @@ class Item:
 
     Attributes:
         document: the item as JSON.
-        part_index: the index of the message part that it stands for; None for the whole message.
+        part_index: the index of the message part that it represents; None for the whole message.
     """
 
     document: dict[str, Any]
@@ -62,7 +62,7 @@ def conversation_id(session_id: SessionId) -> str:
 
 
 def response_id(session_id: SessionId, turn: int) -> str:
-    """The id of the response that this turn stands for."""
+    """The id of the response that represents this turn."""
     return f"resp_{UUID(session_id).hex}{turn:08x}"
 
 

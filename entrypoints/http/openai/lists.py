@@ -31,7 +31,7 @@ class PageRequest:
     Attributes:
         after: the id of the item before the page; None for the first page.
         limit: the maximum number of items.
-        oldest_first: the order; otherwise the newest item comes first.
+        oldest_first: whether the oldest item comes first; otherwise the newest does.
     """
 
     after: str | None

@@ -63,7 +63,7 @@ class ResponseParameters:
         after_turn: the number of the turn to continue; None for the newest turn.
         background: whether to respond at once, so that the client retrieves the reply later.
         obfuscated: whether the events of a stream are padded.
-        echo: the parameters that the response echoes, by name; stored beside the input.
+        echo: the parameters that the response echoes, by name; stored with the input.
         tools: as they were sent; only the response to this request echoes them.
     """
 
@@ -85,7 +85,7 @@ class ResponseParameters:
 
 
 def parse_response_parameters(members: Mapping[str, Any]) -> ResponseParameters:
-    """The parameters in the members of a body.
+    """The parameters, parsed from the members of a body.
 
     Raises:
         BadRequest: a parameter is invalid, or this service does not support it.
@@ -123,7 +123,7 @@ def input_items(
         path: the name of the member that contains them.
 
     Raises:
-        BadRequest: a text is blank, too long, or not text.
+        BadRequest: a text is blank or too long, or contains characters that are not allowed.
     """
     if isinstance(items, str):
         return [_user([_text(items, path)])]

@@ -94,7 +94,7 @@ async def cancel(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
-    """``DELETE /v1/responses/{id}``: forget one turn, its input and its reply."""
+    """``DELETE /v1/responses/{id}``: forget one turn, with its input and its reply."""
     caller = api_caller(request)
     session_id, number = turn_of_response(request.path_params["id"])
     ref = ConversationRef(caller.owner, session_id)
@@ -205,7 +205,7 @@ ROUTES: Final = (
         "/v1/responses/{id}",
         delete,
         "DELETE",
-        summary="Forget one turn.",
+        summary="Forget one turn, with its input and its reply.",
         responses={HTTPStatus.OK: [DeletedDocument]},
     ),
     ApiEndpoint(

@@ -114,7 +114,7 @@ def stored_skeleton(conversation: Conversation, turn: ReadTurn, model: str) -> R
 
 
 def output_items(reply_id: MessageId, parts: Sequence[Part], status: str) -> list[dict[str, Any]]:
-    """The items that the model wrote; results of tools are the client's own."""
+    """The items that the model wrote; tool results are left out, because the client sent them."""
     items = [
         part_item(reply_id, index, part, status)
         for index, part in enumerate(parts)

@@ -14,7 +14,7 @@ from entrypoints.http.problems import BadRequest
 
 
 async def list_models(request: Request) -> Response:
-    """``GET /v1/models``: a list of the one model."""
+    """``GET /v1/models``: a list with the only model."""
     caller = api_caller(request)
     model = ModelDocument(id=openai_of(request).model.name)
     return json_response(ModelListDocument(data=[model]), headers=caller.headers)
@@ -25,7 +25,7 @@ async def retrieve_model(request: Request) -> Response:
     caller = api_caller(request)
     name = openai_of(request).model.name
     if request.path_params["name"] != name:
-        raise BadRequest("model_not_found", "There is no model of this name.", field="model")
+        raise BadRequest("model_not_found", "There is no model with this name.", field="model")
     return json_response(ModelDocument(id=name), headers=caller.headers)
 
 
@@ -36,7 +36,7 @@ ROUTES: Final = (
         "/v1/models",
         list_models,
         "GET",
-        summary="List the one model that answers.",
+        summary="List the only model.",
         responses={HTTPStatus.OK: [ModelListDocument]},
     ),
     ApiEndpoint(

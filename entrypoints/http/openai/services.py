@@ -26,7 +26,7 @@ _DIGESTED_CHARACTERS: Final = 45
 
 
 class ApiEndpoint(Endpoint):
-    """A route of ``/v1``: it requires a client key as bearer token, and has OpenAI's errors."""
+    """A route of ``/v1``: requires a client key as a bearer token, and returns OpenAI's errors."""
 
     problem: ClassVar = ("application/json", ErrorDocument)
     security: ClassVar = [{"clientKey": []}]
@@ -37,7 +37,7 @@ class OpenAIServices:
     """The services that the routes of ``/v1`` use, shared by all requests.
 
     Attributes:
-        allowed: digests of the accepted client keys, in hexadecimal; empty accepts all keys.
+        allowed: digests of the accepted client keys, in hexadecimal; if empty, all are accepted.
     """
 
     create_conversation: CreateConversation
@@ -57,7 +57,7 @@ class ApiCaller:
     """An authenticated caller.
 
     Attributes:
-        address: the address that quotas count by.
+        address: the address whose quotas apply.
         headers: response headers with the client key, if it was re-issued.
     """
 
@@ -87,7 +87,7 @@ def api_caller(request: Request) -> ApiCaller:
 
     Raises:
         ClientKeyInvalid: there is no bearer token, or it is not a client key of this service.
-        BadRequest: ``client_key_not_allowed``, the key is not on the operator's list.
+        BadRequest: ``client_key_not_allowed`` if the key is not on the operator's list.
     """
     authenticator = services_of(request).authenticator
     authorization = request.headers.get("authorization")
@@ -106,5 +106,5 @@ def api_caller(request: Request) -> ApiCaller:
 
 
 def key_digest(client_key: str) -> str:
-    """The digest of a key on the operator's list; it stays the same when the key is re-issued."""
+    """The digest of a client key for the operator's list; re-issuing the key does not change it."""
     return hashlib.sha256(client_key[:_DIGESTED_CHARACTERS].encode()).hexdigest()

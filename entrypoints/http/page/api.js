@@ -11,7 +11,7 @@ export class Problem extends Error {
   }
 }
 
-/** The service could not be reached; it may have carried out the request nevertheless. */
+/** The service could not be reached; it may still have carried out the request. */
 export class Unreachable extends Error {}
 
 let serverClock = null;

@@ -40,7 +40,7 @@ class Page:
     """The document at ``/``.
 
     Attributes:
-        html: with the style sheet in it, so that the first paint needs no further request.
+        html: the page with its style sheet, so that the first paint needs no further request.
         style_hash: the hash of the style sheet, as a source in a Content-Security-Policy.
     """
 

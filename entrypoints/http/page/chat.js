@@ -7,7 +7,7 @@ import { retentionView } from "./retention.js";
 
 const MAX_LENGTH = 8_000;
 
-/** A line of status: writing, waiting or offline. */
+/** The status line: writing, waiting or offline. */
 function statusView(words) {
   const element = make("p", { className: "status", role: "status" });
   const statusText = ({ waiting, reply }) => {
@@ -57,7 +57,7 @@ function textBox(words) {
 
 /**
  * The message box: Enter sends, Shift+Enter starts a new line.
- * `actions` are `send`, `regenerate` and `stop`; the first two resolve to whether it was accepted.
+ * `actions` are `send`, `regenerate` and `stop`; the first two resolve to whether the text was accepted.
  */
 function composer(words, actions) {
   const { box, set } = textBox(words);

@@ -1,8 +1,8 @@
 /* This browser's view of one conversation, which the service owns.
 
-   status  "opening", "open" or "none": no conversation is stored, and a message starts a new one
-   notice  what happened or went wrong, as {code, …}; words.js has the texts
-   waiting whether the service cannot be reached, so that the request is being retried */
+   status  "opening", "open", or "none" if there is no conversation; a message then starts one
+   notice  what happened or went wrong, as {code, …}; words.*.json have the texts
+   waiting whether a request is being retried because the service cannot be reached */
 
 import * as api from "./api.js";
 import { applyChunk, emptyReply, messageFrom } from "./reply.js";
@@ -196,7 +196,7 @@ export class Conversation extends EventTarget {
     return this.#request([...this.messages, message], (signal) => api.sendMessage(body, key, signal));
   }
 
-  /** Requests another reply to the user's last message; `text` replaces it. Resolves as `send`. */
+  /** Requests another reply to the user's last message, or to `text` in its place. Resolves like `send`. */
   regenerate(text) {
     const last = this.messages.findLastIndex(isFromUser);
     const messages = this.messages.slice(0, last + 1);
@@ -224,7 +224,7 @@ export class Conversation extends EventTarget {
     return isAccepted;
   }
 
-  /** Stops the reply; what has arrived of it is kept. */
+  /** Stops the reply; the text so far is kept. */
   async stop() {
     const turnId = this.reply?.turnId;
     if (turnId) return api.stop(this.sessionId, turnId).catch(this.#fail);

@@ -15,7 +15,7 @@ export function make(tag, properties = {}, ...children) {
 export const button = (label, onclick, properties = {}) =>
   make("button", { type: "button", onclick, ...properties }, label);
 
-/** Sets the text only if it differs, because screen readers would read it again. */
+/** Leaves an equal text unchanged, so that screen readers do not read it twice. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

@@ -39,7 +39,7 @@ export const saveOwnTurn = (id) => own.set(OWN_TURN, id);
 export const language = () => shared.get("privity.language");
 export const saveLanguage = (tag) => shared.set("privity.language", tag);
 
-/** Sends the other tabs the id of the conversation, which has changed. */
+/** Announces to the other tabs that the conversation changed. */
 export const announceChange = () => channel.postMessage(session());
 
 /** Calls `refresh` when another tab announces a change, and when this tab becomes visible. */
