@@ -14,6 +14,7 @@ _TESTS: Final = Path(__file__).parent
 _WITH_SERVERS: Final = [
     _TESTS / suite
     for suite in [
+        "abuse",
         "browser",
         "clients",
         "contract",

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from entrypoints.cli.main import app
 
-_ROOT = Path(__file__).parents[2]
+# Tests of one tree can be run against the service of another, for example of an older release.
+_ROOT = Path(os.environ.get("PRIVITY_TEST_TREE") or Path(__file__).parents[2])
 _RUN = "from entrypoints.cli.main import run; run()"
 _SETTING_PREFIXES = ("PRIVITY_", "MODEL_", "REDIS_", "ASSISTANT_")
 _TIMEOUT_SECONDS = 30
