@@ -182,14 +182,14 @@ class Settings:
         "PRIVITY_NEW_PER_HOUR",
         whole_number(1, 10_000_000),
         120,
-        "Maximum number of new conversations and client keys, counted together, per address and "
+        "Maximum number of new conversations and client keys, counted together, per address per "
         "hour.",
     )
     stored_bytes_per_hour: int = setting(
         "PRIVITY_STORED_BYTES_PER_HOUR",
         whole_number(10_000, 10**12),
         4_000_000,
-        "Maximum bytes of messages and replies stored per address and hour.",
+        "Maximum bytes of messages and replies stored per address per hour.",
     )
     shutdown_grace: timedelta = setting(
         "PRIVITY_SHUTDOWN_SECONDS",

@@ -58,7 +58,7 @@ def pytest_terminal_summary(
 
 
 def _needs_servers(config: pytest.Config) -> bool:
-    """Looking for servers takes a second and starts Docker's client."""
+    """Whether to look for servers, which takes a second and starts Docker's client."""
     return any(
         suite.is_relative_to(path) or path.is_relative_to(suite)
         for suite in _WITH_SERVERS
@@ -73,7 +73,7 @@ def _chosen(config: pytest.Config) -> Sequence[Path]:
 
 
 def _servers() -> tuple[Collection[str], Mapping[str, str]]:
-    """The names of all kinds of servers, and why those that are missing are."""
+    """The names of all kinds of servers, and why each missing kind is missing."""
     from tests.support.redis_kinds import KINDS, missing  # noqa: PLC0415 - loads a Redis client
 
     return (*KINDS, "compose"), missing()

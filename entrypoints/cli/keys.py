@@ -31,7 +31,7 @@ def new_key(
 def new_client_key() -> None:
     """Create a client key with PRIVITY_KEYS, for a server that acts on behalf of one user.
 
-    Only its holder can open that user's conversations. It is not stored anywhere.
+    Only the holder of the key can open that user's conversations. The key is not stored anywhere.
     """
     try:
         settings = read_settings(os.environ)

@@ -119,7 +119,7 @@ class Authenticator:
             CrossSiteRequest: another site initiated the request.
         """
         if _bearer_token(request) is not None:
-            # A browser never adds a bearer token by itself, so no other site can make it do so.
+            # Browsers never add a bearer token on their own, so no other site can forge this.
             return
         site = request.headers.get("sec-fetch-site")
         origin = request.headers.get("origin")

@@ -54,8 +54,8 @@ class Endpoint(Route):
             handler: returns the response to a request.
             method: the HTTP method.
             summary: what the route does, in one sentence.
-            responses: the contents of a success, by status; a type stands for JSON of that type, a
-                string for another media type.
+            responses: what a successful response contains, by status: a type stands for JSON of
+                that type, and a string for another media type.
             body: the types of the JSON bodies that it accepts, one per client protocol.
             query: the types of the query parameters, by name; a ``*`` marks a required one.
             headers: the request headers that it reads.

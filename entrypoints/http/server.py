@@ -1,8 +1,8 @@
 """Serves the ASGI app with uvicorn, inside the caller's own event loop.
 
-It adds what uvicorn lacks. The caller keeps its signal handlers. A failed startup raises one
-exception with its cause. Request heads are limited in size and time. Beyond the connection limit,
-only new connections are refused. The app itself limits slow bodies and slow readers.
+It adds what uvicorn lacks: the caller keeps its signal handlers, a failed startup raises one
+exception with its cause, and request heads are limited in size and time. Beyond the connection
+limit, only new connections are refused. The app itself limits slow bodies and slow readers.
 """
 
 import asyncio
@@ -130,7 +130,7 @@ class _Server(uvicorn.Server):
         finally:
             watcher.cancel()
             for connection in list(self.server_state.connections):
-                # A connection stays open after its task if its client reads nothing.
+                # A connection outlives its task if the client does not read.
                 connection.transport.abort()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

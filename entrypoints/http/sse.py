@@ -21,7 +21,7 @@ HEARTBEAT: Final = b": ping\n\n"
 DONE: Final = b"data: [DONE]\n\n"
 HEARTBEAT_INTERVAL: Final = timedelta(seconds=4)
 BREAK_DELAY: Final = timedelta(milliseconds=100)
-"""The wait before a transfer is broken: a browser drops events not yet delivered to the page."""
+"""The wait before a transfer is broken off; the break makes a browser drop undelivered events."""
 
 _PADDED_SIZE: Final = 64
 _PADDING_MEMBER_BYTES: Final = len(b',"obfuscation":""')

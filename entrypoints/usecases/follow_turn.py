@@ -33,7 +33,7 @@ _MAX_MISSING: Final = 10_000
 
 
 class MissingLogs:
-    """When this process first saw each open turn's log missing. One instance per process.
+    """For each open turn, when this process first found its log missing. One instance per process.
 
     Only the newest ``_MAX_MISSING`` are remembered.
     """

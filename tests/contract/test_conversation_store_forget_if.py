@@ -1,4 +1,4 @@
-"""Conditional forgetting: only what the predicate was called with is forgotten."""
+"""Conditional forgetting: a conversation is forgotten only if the predicate holds for it."""
 
 import pytest
 

@@ -47,7 +47,7 @@ class Entry:
 
 
 class Histories(RuleBasedStateMachine):
-    """Calls the store and the dictionary alike; both must say the same."""
+    """Makes the same calls to the store and to the dictionary; both must give the same results."""
 
     adapter = ""
 
@@ -69,7 +69,7 @@ class Histories(RuleBasedStateMachine):
         return await waiting
 
     def outcome(self, waiting: Any) -> Any:
-        """What a call gave, or the kind of its error."""
+        """What a call returned, or the type of its error."""
         try:
             return self.runner.run(self._get(waiting))
         except DomainError as error:

@@ -1,4 +1,7 @@
-"""What every rate limiter promises: see ``ports.rate_limiter``. Quotas here: 3 new, 100 bytes."""
+"""What every rate limiter promises: see ``ports.rate_limiter``.
+
+The quotas are 3 new conversations and 100 bytes per hour.
+"""
 
 from datetime import timedelta
 

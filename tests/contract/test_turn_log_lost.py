@@ -1,4 +1,4 @@
-"""A log that was lost alone is opened again, as long as its turn is the open one."""
+"""A lost log is opened again, as long as its turn is still open in the conversation."""
 
 from datetime import timedelta
 

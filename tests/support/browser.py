@@ -45,7 +45,7 @@ class Chat:
         await self.box.press("Enter")
 
     async def expect_reply(self, text: str) -> None:
-        """Wait until the newest reply is this text and complete."""
+        """Wait until the newest reply is complete and consists of this text."""
         await expect(self.replies.last).to_have_text(text)
         await expect(self.button("Send")).to_be_visible()
 
@@ -125,7 +125,7 @@ SEND_AND_WAIT = SEND.replace(".then(() => true)", ".then((answer) => answer.text
 
 
 async def start_reply(chat: Chat, fake_model: FakeModel) -> ModelReply:
-    """A reply of which the page shows the first half."""
+    """A reply whose first half is on the page."""
     await chat.send("Hello")
     model_reply = await fake_model.next_reply()
     model_reply.send_text("The first half,")

@@ -1,4 +1,4 @@
-"""A model server that follows the instruction in the prompt's last message, even how to fail.
+"""The instruction in the prompt's last message tells this model server how to reply, or to fail.
 
 An instruction is ``tell <name> <pieces> <pause in ms> <ending>``; its reply is
 ``<name>.1 <name>.2 …``.

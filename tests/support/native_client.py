@@ -93,7 +93,7 @@ def retention_left(document: Mapping[str, Any]) -> timedelta:
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Return once ``holds`` returns True; for what only a request can find out."""
+    """Return once ``holds`` returns True; for conditions that only a request can check."""
     async with asyncio.timeout(_TIMEOUT_SECONDS):
         while not await holds():
             pass

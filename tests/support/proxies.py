@@ -26,7 +26,7 @@ class Proxy:
         self.accepted += 1
         relaying = asyncio.ensure_future(self._relay(reader, writer))
         self._open[relaying] = asyncio.current_task()
-        # Not in the task, which a cut may end before it starts.
+        # Aborted here and not in the task, because a cut may end the task before it starts.
         async with _aborted(writer):
             with suppress(asyncio.CancelledError):
                 await relaying
@@ -89,7 +89,7 @@ async def listening(
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        # Called before close(), because after it Python 3.11 returns at once.
+        # wait_closed() is called first: after close(), it returns at once in Python 3.11.
         closing = asyncio.ensure_future(server.wait_closed())
         await asyncio.sleep(0)
         server.close()

@@ -56,7 +56,7 @@ async def wait_until_connected(connection: Multiplexer) -> None:
             with suppress(ConnectionTrouble, RedisError):
                 await connection.call("PING")
                 return
-            # A call that fails at once never lets the connection run.
+            # A call that fails at once does not yield, so the connection could never be opened.
             await asyncio.sleep(0)
 
 
@@ -76,7 +76,7 @@ async def answers(address: RedisAddress) -> bool:
 
 
 async def connect_error(address: RedisAddress) -> str:
-    """What the operator reads. No time passes while the connection is retried."""
+    """The error that the operator sees. The retries take no real time."""
     with pytest.raises(RedisUnreachable) as caught:
         async with connected_client(address, HastyClock()):
             pass

@@ -34,7 +34,7 @@ class AcknowledgedConversation:
 
 @define
 class RetryingUser:
-    """A user who sends one message after the other, each with its own idempotency key."""
+    """A user who sends one message after another, each with its own idempotency key."""
 
     name: str
     client_key: str

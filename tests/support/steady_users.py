@@ -61,7 +61,7 @@ class SteadyUser:
         return "saved"
 
     async def lost(self) -> list[tuple[str, str]]:
-        """Empty if the history has every acknowledged reply exactly once and in order; else all."""
+        """All acknowledged replies; none if the history has each of them once and in order."""
         stored = replies_in(await self.client.transcript(str(self.session_id)))
         found = [reply for reply in stored if reply in self.acknowledged]
         return [] if found == self.acknowledged else self.acknowledged

@@ -83,7 +83,7 @@ async def exchange(page: Page, fake_model: FakeModel, text: str, *reply: str) ->
 
 
 async def complete_reply(page: Page, fake_model: FakeModel, *reply: str) -> ModelReply:
-    """Give the request that the page just sent a complete reply."""
+    """Give a complete reply to the request that the page just sent."""
     model_reply = await fake_model.next_reply()
     model_reply.send_text(*reply)
     model_reply.finish()

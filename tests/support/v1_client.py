@@ -28,7 +28,7 @@ class V1Client(Client):
 
     @asynccontextmanager
     async def asking(self, text: str, **members: Any) -> AsyncIterator[LiveAnswer]:
-        """A streamed response, while it comes."""
+        """A streamed response, read as it arrives."""
         body = msgspec.json.encode({"input": text, "stream": True, **members})
         typed = {"content_type": "application/json"}
         async with self.open("POST", "/v1/responses", body, **typed) as live:
@@ -48,12 +48,12 @@ class V1Client(Client):
 
 
 async def response_id(live: LiveAnswer) -> str:
-    """The id of a response that streams, from its first event."""
+    """The id of a streamed response, read from its first event."""
     return str((await live.event()).document["response"]["id"])
 
 
 def error_of(answer: Answer) -> dict[str, Any]:
-    """The error in OpenAI's shape, and nothing beside it."""
+    """The error in OpenAI's shape; the document has no other members."""
     assert answer.headers["content-type"] == "application/json", answer.body
     assert set(answer.document) == {"error"}
     error: dict[str, Any] = answer.document["error"]

@@ -45,7 +45,7 @@ class AiSdkRequest:
 
     @property
     def on_busy(self) -> OnBusy:
-        """INTERRUPT by default, because the client's stop only closes the connection."""
+        """INTERRUPT by default, because the ``stop`` of ``useChat`` only closes the connection."""
         return OnBusy(self.body.on_busy or OnBusy.INTERRUPT)
 
 
@@ -67,7 +67,7 @@ async def dispatch(services: Services, request: AiSdkRequest) -> Started:
 
 
 async def _regenerate(services: Services, request: AiSdkRequest) -> Started:
-    """Replace the reply that the request names, or else answer its newest user message again.
+    """Replace the reply that the request names, or else the reply to the newest user message.
 
     A user message that the server does not have yet is sent now.
     """

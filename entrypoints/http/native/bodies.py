@@ -41,7 +41,7 @@ class ChatBody(NativeBody):
 
     @property
     def is_from_widget(self) -> bool:
-        """Whether the legacy widget sent it: only it sends `clientId` or `questionContext`."""
+        """Whether the legacy widget sent it: it alone sends `clientId` or `questionContext`."""
         return self.client_id is not None or not is_missing(self.question_context)
 
     @property

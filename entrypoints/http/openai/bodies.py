@@ -181,7 +181,7 @@ _EMPTY: Final[tuple[Any, ...]] = (None, False, 0, "", [], {})
 _USE_INSTRUCTIONS: Final = (
     " Use 'instructions' for text that neither the user nor the assistant wrote."
 )
-# An item, tool or content of an undeclared type may be one that OpenAI defines.
+# OpenAI may define types of items, tools and content that are not declared here.
 _TYPE_IN_LIST: Final = re.compile(r".*\]\.type")
 # msgspec's message has a path unless the body as a whole is invalid.
 _VALIDATION_ERROR: Final = re.compile(

@@ -3,7 +3,7 @@
 const BASE = new URL("../", import.meta.url);
 const BAD_GATEWAY = 502;
 
-/** The service refused a request; `code` is one of docs/http_api.md. */
+/** The service refused a request; docs/http_api.md lists each `code`. */
 export class Problem extends Error {
   constructor({ code, detail, turnId }, status, retryAfter) {
     super(detail);

@@ -175,7 +175,7 @@ export class Conversation extends EventTarget {
     this.#set({ expiresAt: data.messageMetadata?.expiresAt ?? this.expiresAt });
   }
 
-  /** A new turn restarts retention, but only a turn that succeeds streams the new expiry. */
+  /** A new turn restarts retention, but a turn that fails does not stream the new expiry. */
   async #refreshExpiry() {
     const { sessionId, expiresAt } = await api.readHistory(this.sessionId, { limit: 1 }).catch(() => this);
     if (sessionId === this.sessionId) this.#set({ expiresAt });

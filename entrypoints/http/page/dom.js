@@ -15,7 +15,7 @@ export function make(tag, properties = {}, ...children) {
 export const button = (label, onclick, properties = {}) =>
   make("button", { type: "button", onclick, ...properties }, label);
 
-/** Leaves an equal text unchanged, so that screen readers do not read it twice. */
+/** Does nothing if the text is the same, so that screen readers do not read it twice. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

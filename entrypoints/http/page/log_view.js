@@ -8,7 +8,7 @@ const NEAR_END_PX = 64;
 function formattedBody() {
   let shown = [];
   const body = make("div", { className: "text" });
-  // Replaces only the blocks that changed, so that a selection in the others survives.
+  // Replaces the first changed block and all after it, so that a selection above survives.
   const show = (text) => {
     const blocks = splitBlocks(text);
     const firstChange = shown.findIndex((block, number) => block !== blocks[number]);

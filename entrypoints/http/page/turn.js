@@ -4,7 +4,7 @@ import { Unreachable, resume } from "./api.js";
 
 const FIRST_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 8_000;
-// The service sends a comment every 4 seconds: a longer silence means a dead connection.
+// A silent stream gets a comment every 4 seconds: such a silence means a dead connection.
 const SILENCE_MS = 30_000;
 
 /** One server-sent event. `data` is parsed if it is a JSON object; null if it is missing. */
@@ -82,7 +82,7 @@ const isLast = (data) => data === "[DONE]" || data.type === "error";
 
 /**
  * The events of a turn. `request` is repeated until the first event arrives; because of its
- * Idempotency-Key it joins the same turn. Without a last event, the history shows how the turn ended.
+ * Idempotency-Key it joins the same turn. If the last event is missing, the history shows how the turn ended.
  */
 export async function* turnEvents(request, sessionId, control) {
   let cursor = "";

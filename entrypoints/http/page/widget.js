@@ -66,7 +66,7 @@ class PrivityChat extends HTMLElement {
     this.launcher.ariaExpanded = "false";
     shadow.adoptedStyleSheets = [await createSheet(LAUNCHER_STYLE)];
     shadow.append(this.launcher);
-    // The page opens the chat, not the visitor, so the focus stays where it is.
+    // The page, not the visitor, opens the chat, so the focus stays where it is.
     if (this.hasAttribute("open")) this.toggle({ takesFocus: false });
   }
 

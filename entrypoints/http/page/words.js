@@ -18,7 +18,7 @@ const load = (name) => withRetry(() => loadFile(name), CONTROL);
 /** The tags of the available languages. */
 export const loadLanguages = () => load("languages.json");
 
-/** The first available language in `preferred`, perhaps without its last subtags; "en" if none is. */
+/** The first of `preferred` that is available, if need be without its last subtags; else "en". */
 export function bestLanguage(preferred, available) {
   for (const tag of preferred.filter(Boolean)) {
     for (let parts = tag.split("-"); parts.length; parts.pop()) {
