@@ -85,7 +85,7 @@ def open_turn_with_items(
     items: Sequence[NewItem],
     note: UnknownPart | None = None,
 ) -> Conversation:
-    """The conversation with ``items`` and a new turn; ``note`` joins the last message.
+    """The conversation with ``items`` and a new turn; ``note`` is added to the last message.
 
     If the newest turn had the same items and failed before its first piece, they are not added
     again: they move to the new turn.
@@ -179,7 +179,7 @@ class _LongerConversation:
         if isinstance(part, ToolResultPart):
             self._add_result(part)
         elif last is None or last.role is Role.USER or last.turn:
-            # Turn 0: only the model's own reply belongs to the turn.
+            # Turn 0, because the turn's only assistant message is the model's own reply.
             self._begin_message(item, 0)
         else:
             self._read((StepMark(), part) if self._begins_a_step(part) else (part,))
@@ -286,7 +286,7 @@ def without_turn(conversation: Conversation, number: int) -> Conversation:
     Raises:
         TurnInProgress: a reply is being written.
         MessageNotFound: no message belongs to turn ``number``.
-        OlderMessagesNeeded: some may precede the loaded messages.
+        OlderMessagesNeeded: messages of the turn may precede the loaded ones.
     """
     require_no_open_turn(conversation)
     removed = [message for message in conversation.messages if message.turn == number and number]
