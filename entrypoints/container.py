@@ -107,7 +107,8 @@ async def open_container(settings: Settings) -> AsyncIterator[punq.Container]:
         container.register(ConversationStateStore, instance=storage.store)
         container.register(TurnLog, instance=storage.log)
         container.register(Readiness, instance=storage.readiness)
-        container.register(LanguageModel, instance=await _open_model(stack, settings, clock))
+        model = await _open_model(stack, settings, clock, telemetry)
+        container.register(LanguageModel, instance=model)
         yield container
 
 
@@ -171,7 +172,9 @@ async def _emit_server_findings(client: RedisClient, telemetry: Telemetry) -> No
             telemetry.emit("redis.setting", topic=finding.topic, found=finding.text)
 
 
-async def _open_model(stack: AsyncExitStack, settings: Settings, clock: Clock) -> LanguageModel:
+async def _open_model(
+    stack: AsyncExitStack, settings: Settings, clock: Clock, telemetry: Telemetry
+) -> LanguageModel:
     if settings.model_base_url is None or settings.model_name is None:
         return ScriptedModel(clock=clock, pause=_WORD_PAUSE)
     return await stack.enter_async_context(
@@ -185,5 +188,6 @@ async def _open_model(stack: AsyncExitStack, settings: Settings, clock: Clock) -
                 silence=settings.model_silence_timeout,
             ),
             clock=clock,
+            telemetry=telemetry,
         )
     )
