@@ -14,7 +14,7 @@ class Caller:
     Attributes:
         owner: whose conversations the caller may open.
         reissued_key: the same client key signed with the newest master key, to be returned to the
-            caller; None if the presented key is signed with the newest already.
+            caller; None if the presented key is already signed with it.
     """
 
     owner: Owner

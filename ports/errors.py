@@ -5,7 +5,7 @@
     ├── StoredStateUnreadable        stored data is damaged; it is not treated as missing
     ├── ConversationBusy             too many concurrent updates
     ├── TurnLogNotFound              this turn has no log (any more)
-    ├── TooManyTurns                 this process runs its maximum number of turns
+    ├── TooManyTurns                 this process is already running its maximum number of turns
     ├── ShuttingDown                 this process accepts no new turns
     ├── TooManyRequests              the caller has used up a quota
     ├── ClientKeyInvalid             the client key was not issued by this service
@@ -70,7 +70,7 @@ class TurnLogNotFound(PortError):
 
 
 class TooManyTurns(PortError):
-    """This process runs its maximum number of turns; nothing was changed."""
+    """This process is already running its maximum number of turns; nothing was changed."""
 
     code = "too_many_turns"
     message = "Too many replies are being written at the moment."
