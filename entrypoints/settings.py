@@ -121,6 +121,14 @@ class Settings:
         "Base URL of an OpenAI-compatible server, up to and including /v1.",
         shown="the built-in script",
     )
+    model_plaintext: bool = setting(
+        "MODEL_PLAINTEXT",
+        ALLOW,
+        False,
+        "`allow` permits plaintext to a model server on another machine, for example on a private "
+        "network.",
+        shown="",
+    )
     model_api_key: str | None = setting(
         "MODEL_API_KEY",
         TEXT,
@@ -313,16 +321,17 @@ def _storage_problems(settings: Settings) -> Iterator[str]:
         return
     if not settings.keys:
         yield "Redis needs PRIVITY_KEYS. Create a key with `privity new-key` and store it safely."
-    if _is_plaintext_to_remote(settings) and not settings.redis_plaintext:
+    if _is_remote(settings.redis_url, scheme="redis") and not settings.redis_plaintext:
         yield (
             "REDIS_URL connects to a remote Redis without TLS. Use rediss://, or set "
             "REDIS_PLAINTEXT=allow."
         )
 
 
-def _is_plaintext_to_remote(settings: Settings) -> bool:
-    parts = urlsplit(settings.redis_url or "")
-    return parts.scheme == "redis" and not is_loopback(parts.hostname or "")
+def _is_remote(url: str | None, *, scheme: str) -> bool:
+    """Whether ``url`` has this scheme and its host is not a loopback address."""
+    parts = urlsplit(url or "")
+    return parts.scheme == scheme and not is_loopback(parts.hostname or "")
 
 
 def _model_problems(settings: Settings) -> Iterator[str]:
@@ -330,5 +339,10 @@ def _model_problems(settings: Settings) -> Iterator[str]:
         yield "MODEL_BASE_URL is set, but MODEL_NAME is not."
     if settings.model_name and not settings.model_base_url:
         yield "MODEL_NAME is set, but MODEL_BASE_URL is not."
+    if _is_remote(settings.model_base_url, scheme="http") and not settings.model_plaintext:
+        yield (
+            "MODEL_BASE_URL connects to another machine without TLS. Use https://, or set "
+            "MODEL_PLAINTEXT=allow."
+        )
     if settings.model_reply_tokens >= settings.model_context_tokens:
         yield "MODEL_REPLY_TOKENS must be less than MODEL_CONTEXT_TOKENS."

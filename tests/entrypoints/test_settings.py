@@ -10,7 +10,7 @@ from entrypoints.settings import Settings, SettingsProblem, Storage, read_settin
 KEYS = "first:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 EXAMPLE = str(Path(__file__).parents[2] / "assistant.example.toml")
 
-MODEL = {"MODEL_BASE_URL": "http://model.test/v1", "MODEL_NAME": "small"}
+MODEL = {"MODEL_BASE_URL": "https://model.test/v1", "MODEL_NAME": "small"}
 HTTPS = {"PRIVITY_PUBLIC_URL": "https://chat.test"}
 
 ACCEPTED: list[tuple[str, str, str, object]] = [
@@ -43,6 +43,7 @@ ACCEPTED: list[tuple[str, str, str, object]] = [
     ("REDIS_ENABLED", "0", "redis_enabled", False),
     ("REDIS_CA_FILE", "/ca.pem", "redis_ca_file", Path("/ca.pem")),
     ("REDIS_PLAINTEXT", "Allow", "redis_plaintext", True),
+    ("MODEL_PLAINTEXT", "allow", "model_plaintext", True),
 ]
 REJECTED: list[tuple[str, str]] = [
     ("REDIS_URL", "http://r.test"),
@@ -51,6 +52,7 @@ REJECTED: list[tuple[str, str]] = [
     ("REDIS_URL", "rediss://r.test:port/0"),
     ("REDIS_URL", "unix:///run/redis.sock?password=planted"),
     ("REDIS_PLAINTEXT", "true"),
+    ("MODEL_PLAINTEXT", "true"),
     ("REDIS_ENABLED", "maybe"),
     ("PRIVITY_PUBLIC_URL", "chat.test"),
     ("PRIVITY_PUBLIC_URL", "https://chat.test/path"),
@@ -118,7 +120,7 @@ def test_settings_that_need_each_other_are_accepted_together() -> None:
 
     settings = read_settings({**MODEL, **HTTPS, "PRIVITY_EMBEDDING_ORIGINS": origins})
 
-    assert (settings.model_base_url, settings.model_name) == ("http://model.test/v1", "small")
+    assert (settings.model_base_url, settings.model_name) == ("https://model.test/v1", "small")
     assert settings.embedding_origins == ("https://a.test", "https://b.test:8443")
     assert settings.is_https
 
