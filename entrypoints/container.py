@@ -99,7 +99,7 @@ async def open_container(settings: Settings) -> AsyncIterator[punq.Container]:
     container.register(TurnPolicy, instance=TurnPolicy())
     container.register(MissingLogs, instance=MissingLogs())
     container.register(Budget, instance=_budget(settings))
-    container.register(RateLimiter, instance=_rate_limiter(settings, clock, keys))
+    container.register(RateLimiter, instance=_rate_limiter(settings, clock))
     for use_case in USE_CASES:
         container.register(use_case)
     async with AsyncExitStack() as stack:
@@ -125,9 +125,9 @@ def _budget(settings: Settings) -> Budget:
     return Budget(tokens=settings.model_context_tokens, reply_tokens=settings.model_reply_tokens)
 
 
-def _rate_limiter(settings: Settings, clock: Clock, keys: ClientKeys) -> RateLimiter:
+def _rate_limiter(settings: Settings, clock: Clock) -> RateLimiter:
     per_hour = {Quota.NEW: settings.new_per_hour, Quota.STORED: settings.stored_bytes_per_hour}
-    return InMemoryRateLimiter(clock=clock, per_hour=per_hour, pseudonym=keys.pseudonym)
+    return InMemoryRateLimiter(clock=clock, per_hour=per_hour)
 
 
 @frozen(kw_only=True)

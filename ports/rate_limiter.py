@@ -3,6 +3,8 @@
 from enum import Enum
 from typing import Protocol
 
+from domain.model.rate_limits import Payer
+
 
 class Quota(Enum):
     """What is counted, per address and hour."""
@@ -17,8 +19,8 @@ class Quota(Enum):
 class RateLimiter(Protocol):
     """Counts what each address uses."""
 
-    async def consume(self, address: str, quota: Quota, amount: int = 1) -> None:
-        """Take ``amount`` from what ``address`` has left this hour.
+    async def consume(self, payer: Payer, quota: Quota, amount: int = 1) -> None:
+        """Take ``amount`` from what the payer's address has left this hour.
 
         Raises:
             TooManyRequests: less than ``amount`` is left; nothing was taken.

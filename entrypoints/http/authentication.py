@@ -5,19 +5,21 @@ without a key gets a new one, but only with a successful response and after the 
 """
 
 from enum import Enum
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
 from attrs import field, frozen
 from starlette.requests import Request
 
 from domain.model.identifiers import Owner
+from domain.model.rate_limits import Payer
 from entrypoints.http.problems import CrossSiteRequest
 from ports.client_keys import ClientKeys
 from ports.errors import ClientKeyInvalid
 
 _PLAIN_COOKIE: Final = "privity"
 _HOST_COOKIE: Final = "__Host-privity"
+_NETWORK_BITS: Final = 64
 _COOKIE_MAX_AGE: Final = 24 * 60 * 60
 REISSUED_KEY_HEADER: Final = "Privity-Client-Key"
 
@@ -155,8 +157,16 @@ class Authenticator:
         attributes = f"Path=/; Max-Age={max_age}; HttpOnly; SameSite={same_site}{secure}"
         return f"{self.cookie_name}={value}; {attributes}"
 
+    def payer(self, request: Request, caller: HttpCaller | None) -> Payer:
+        """Whose limits count this request."""
+        name = None if caller is None else f"client key {caller.owner.secret.hex()}"
+        return Payer(
+            client_key=None if name is None else self.keys.pseudonym(name),
+            address=self.keys.pseudonym(f"address {_network(self.address(request))}"),
+        )
+
     def address(self, request: Request) -> str:
-        """The address whose quotas apply: the peer's, or the one that the trusted proxies saw."""
+        """The caller's network address: the peer's, or the one that the trusted proxies saw."""
         peer = request.client.host if request.client else "unknown"
         if not self.proxies:
             return peer
@@ -178,3 +188,14 @@ def _ip_address(text: str) -> str | None:
         return str(ip_address(text.strip("[]")))
     except ValueError:
         return None
+
+
+def _network(address: str) -> str:
+    """The address; an IPv6 address counts as its network, the first 64 bits."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ip_network((parsed, _NETWORK_BITS), strict=False))

@@ -18,6 +18,7 @@ from domain.model.errors import (
 from domain.model.identifiers import ConversationRef, Owner, SessionId
 from domain.model.message import Part, Role, UnknownPart, text_bytes
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
+from domain.model.rate_limits import Payer
 from domain.model.turn import IdempotencyKey
 from domain.service.item_editing import (
     NewItem,
@@ -56,7 +57,7 @@ class ResponseRequest:
 
     Attributes:
         inputs: the items to reply to; they follow the stored messages.
-        address: the client's network address, by which quotas are counted.
+        payer: whose limits count the request.
         session_id: the conversation to continue; None creates one.
         after_turn: number of the turn to continue; None for the newest.
         note: stored with the last message before the reply.
@@ -65,7 +66,7 @@ class ResponseRequest:
     """
 
     inputs: Sequence[InputItem]
-    address: str
+    payer: Payer
     session_id: SessionId | None = None
     after_turn: int | None = None
     options: ReplyOptions = DEFAULT_OPTIONS
@@ -151,7 +152,7 @@ class CreateResponse:
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.
         """
-        await self.limiter.consume(request.address, Quota.STORED, text_bytes_of(request.inputs))
+        await self.limiter.consume(request.payer, Quota.STORED, text_bytes_of(request.inputs))
         new_turn = self.start_turn.new_turn(request.idempotency)
         items = with_ids(request.inputs, self.identifiers)
         attempt = _Attempt(owner=owner, request=request, new_turn=new_turn, items=items)
@@ -159,7 +160,7 @@ class CreateResponse:
             owner,
             new_turn,
             partial(self._open, attempt),
-            address=request.address,
+            payer=request.payer,
             options=request.options,
         )
 
@@ -196,8 +197,8 @@ class CreateResponse:
 
     async def _create(self, base: Conversation, attempt: _Attempt) -> Conversation:
         conversation = attempt.with_turn(base)
-        await self.limiter.consume(attempt.request.address, Quota.STORED, base.text_bytes)
-        await self.limiter.consume(attempt.request.address, Quota.NEW)
+        await self.limiter.consume(attempt.request.payer, Quota.STORED, base.text_bytes)
+        await self.limiter.consume(attempt.request.payer, Quota.NEW)
         try:
             return await self.open_turn.create(attempt.owner, conversation, attempt.new_turn)
         except ConversationExists:

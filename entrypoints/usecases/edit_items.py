@@ -7,6 +7,7 @@ from attrs import frozen
 from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
 from domain.model.identifiers import ConversationRef, MessageId, Owner
+from domain.model.rate_limits import Payer
 from domain.service.item_editing import (
     append_items,
     with_metadata,
@@ -38,21 +39,21 @@ class CreateConversation:
         inputs: Sequence[InputItem],
         metadata: Mapping[str, str],
         *,
-        address: str,
+        payer: Payer,
     ) -> Conversation:
         """The new conversation, holding ``inputs``.
 
         Raises:
             InvalidInput: a tool result in ``inputs`` has no open tool call.
             ConversationTooLarge: they are too large for one conversation.
-            TooManyRequests: this address created or stored too much.
+            TooManyRequests: this caller created or stored too much.
             StoreUnavailable: the store did not answer.
         """
         now, locale = self.clock.now(), self.assistant.default_locale
         empty = new_conversation(self.identifiers.session_id(), locale=locale, at=now)
         filled = append_items(empty, with_ids(inputs, self.identifiers), now)
-        await self.limiter.consume(address, Quota.STORED, text_bytes_of(inputs))
-        await self.limiter.consume(address, Quota.NEW)
+        await self.limiter.consume(payer, Quota.STORED, text_bytes_of(inputs))
+        await self.limiter.consume(payer, Quota.NEW)
         conversation = with_metadata(filled, metadata)
         await self.store.create(owner, conversation)
         return conversation
@@ -73,7 +74,7 @@ class EditItems:
     clock: Clock
 
     async def add(
-        self, ref: ConversationRef, inputs: Sequence[InputItem], *, address: str
+        self, ref: ConversationRef, inputs: Sequence[InputItem], *, payer: Payer
     ) -> Conversation:
         """The conversation with ``inputs`` at its end; its retention is restarted.
 
@@ -81,9 +82,9 @@ class EditItems:
             TurnInProgress: a reply is being written.
             InvalidInput: a tool result in ``inputs`` has no open tool call.
             ConversationTooLarge: it would exceed its size limit.
-            TooManyRequests: this address stored too much.
+            TooManyRequests: this caller stored too much.
         """
-        await self.limiter.consume(address, Quota.STORED, text_bytes_of(inputs))
+        await self.limiter.consume(payer, Quota.STORED, text_bytes_of(inputs))
         items, now = with_ids(inputs, self.identifiers), self.clock.now()
         return await self.open_turn.edit(
             ref, lambda conversation: append_items(conversation, items, now)

@@ -17,6 +17,7 @@ from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound, TurnInProgress, TurnSuperseded
 from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnId, TurnRef
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
+from domain.model.rate_limits import Payer
 from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd, TurnPolicy
 from domain.service.reply_reading import end_of
 from domain.service.turn_lifecycle import NewTurn, fail, settle, turn_for_key
@@ -57,12 +58,12 @@ class TurnRequest:
     """What every request for a turn in a stored conversation contains.
 
     Attributes:
-        address: the client's network address, by which quotas are counted.
+        payer: whose limits count the request.
         idempotency: the Idempotency-Key as digests; None if the client sent none.
     """
 
     session_id: SessionId
-    address: str
+    payer: Payer
     on_busy: OnBusy = OnBusy.REJECT
     idempotency: IdempotencyKey | None = None
 
@@ -315,7 +316,7 @@ class StartTurn:
             TooManyRequests: nothing was changed.
             DomainError, PortError: as raised by ``OpenTurn`` and ``__call__``.
         """
-        await self.limiter.consume(request.address, Quota.STORED, size)
+        await self.limiter.consume(request.payer, Quota.STORED, size)
         new_turn = self.new_turn(request.idempotency)
 
         async def open_it() -> Conversation:
@@ -326,7 +327,7 @@ class StartTurn:
                 request.on_busy,
             )
 
-        return await self(owner, new_turn, open_it, address=request.address)
+        return await self(owner, new_turn, open_it, payer=request.payer)
 
     async def __call__(
         self,
@@ -334,7 +335,7 @@ class StartTurn:
         new_turn: NewTurn,
         open_it: Callable[[], Awaitable[Conversation]],
         *,
-        address: str,
+        payer: Payer,
         options: ReplyOptions = DEFAULT_OPTIONS,
     ) -> Started:
         """The turn that ``open_it`` stored or joined; its reply is written in the background.
@@ -350,7 +351,7 @@ class StartTurn:
             reply_bytes = await self.run_turn(owner, conversation, signals, options)
             # A used-up quota rejects the next request, never a finished reply.
             with suppress(TooManyRequests):
-                await self.limiter.consume(address, Quota.STORED, reply_bytes)
+                await self.limiter.consume(payer, Quota.STORED, reply_bytes)
 
         async def abandon(error: StoreUnavailable) -> None:
             if error.turn_ref is not None:

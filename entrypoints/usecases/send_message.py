@@ -16,6 +16,7 @@ from domain.model.errors import (
 )
 from domain.model.identifiers import ConversationRef, MessageId, Owner, SessionId
 from domain.model.message import TextPart, text_bytes, utf8_length
+from domain.model.rate_limits import Payer
 from domain.model.turn import IdempotencyKey
 from domain.service.turn_lifecycle import (
     NewTurn,
@@ -36,7 +37,7 @@ class NewMessage:
     """A message that a user sends.
 
     Attributes:
-        address: the client's network address, by which quotas are counted.
+        payer: whose limits count the request.
         session_id: the conversation it belongs to; None for a first message.
         create_as: the id under which to create the conversation if it is missing; None: a new id.
         message_id: the id the client gave it; None if it gave none.
@@ -49,7 +50,7 @@ class NewMessage:
     """
 
     text: TextPart
-    address: str
+    payer: Payer
     session_id: SessionId | None = None
     create_as: SessionId | None = None
     message_id: MessageId | None = None
@@ -129,7 +130,7 @@ class SendMessage:
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.
         """
-        await self.limiter.consume(message.address, Quota.STORED, message.text_bytes)
+        await self.limiter.consume(message.payer, Quota.STORED, message.text_bytes)
         attempt = _Attempt(
             owner=owner,
             message=message,
@@ -139,7 +140,7 @@ class SendMessage:
             assistant=self.assistant,
         )
         started = await self.start_turn(
-            owner, attempt.new_turn, partial(self._open, attempt), address=message.address
+            owner, attempt.new_turn, partial(self._open, attempt), payer=message.payer
         )
         restarted = message.session_id not in (None, started.conversation.id)
         return evolve(started, restarted=restarted)
@@ -166,7 +167,7 @@ class SendMessage:
         return await self.open_turn(ref, attempt.new_turn, change, attempt.message.on_busy)
 
     async def _create(self, session_id: SessionId, attempt: _Attempt) -> Conversation:
-        await self.limiter.consume(attempt.message.address, Quota.NEW)
+        await self.limiter.consume(attempt.message.payer, Quota.NEW)
         locale = self.assistant.locale_for(attempt.message.locales)
         empty = new_conversation(session_id, locale=locale, at=attempt.new_turn.at)
         conversation = attempt.with_message(empty)

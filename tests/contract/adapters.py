@@ -105,7 +105,7 @@ def in_memory_limiter() -> Limited:
         clock.advance(duration)
 
     amounts = {Quota.NEW: 3, Quota.STORED: 100}
-    limiter = InMemoryRateLimiter(clock=clock, per_hour=amounts, pseudonym=str.upper)
+    limiter = InMemoryRateLimiter(clock=clock, per_hour=amounts)
     return Limited(limiter=limiter, pass_time=pass_time)
 
 

@@ -6,12 +6,15 @@ The quotas are 3 new conversations and 100 bytes per hour.
 from datetime import timedelta
 
 import pytest
+from attrs import evolve
 
+from domain.model.rate_limits import Payer
 from ports.errors import TooManyRequests
 from ports.rate_limiter import Quota, RateLimiter
 from tests.contract.adapters import LIMITERS, Limited, PassTime
 
-HERE, THERE = "192.0.2.1", "198.51.100.7"
+HERE = Payer(client_key="a key", address="here")
+THERE = evolve(HERE, address="there")
 
 
 @pytest.fixture(params=sorted(LIMITERS))
@@ -29,9 +32,9 @@ def pass_time(limited: Limited) -> PassTime:
     return limited.pass_time
 
 
-async def is_refused(limiter: RateLimiter, address: str, quota: Quota, amount: int = 1) -> bool:
+async def is_refused(limiter: RateLimiter, payer: Payer, quota: Quota, amount: int = 1) -> bool:
     try:
-        await limiter.consume(address, quota, amount)
+        await limiter.consume(payer, quota, amount)
     except TooManyRequests:
         return True
     return False

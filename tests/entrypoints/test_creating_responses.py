@@ -14,7 +14,7 @@ from ports.errors import TooManyRequests
 from ports.rate_limiter import Quota
 from tests.support.builders import OWNER, STRANGER, texts_of
 from tests.support.fake_model import InstantModel
-from tests.support.harness import ADDRESS, Harness, a_harness
+from tests.support.harness import PAYER, Harness, a_harness
 
 
 def user_item(text: str) -> InputItem:
@@ -26,7 +26,7 @@ async def create_response(
 ) -> Started:
     request = ResponseRequest(
         inputs=(user_item(text),),
-        address=ADDRESS,
+        payer=PAYER,
         session_id=after.conversation.id if after else None,
         after_turn=after.turn.number if after else None,
     )
@@ -85,7 +85,7 @@ async def test_another_owners_turn_cannot_be_continued() -> None:
     first = await create_response(harness, "One")
     request = ResponseRequest(
         inputs=(user_item("Mine?"),),
-        address=ADDRESS,
+        payer=PAYER,
         session_id=first.conversation.id,
         after_turn=1,
     )

@@ -1,12 +1,13 @@
 """Limits on sending, and what is refused before anything is changed."""
 
 import pytest
+from attrs import evolve
 
 from ports.errors import ShuttingDown, StoreUnavailable, TooManyRequests, TooManyTurns
 from ports.rate_limiter import Quota
 from tests.support.builders import texts_of
 from tests.support.fake_model import FakeModel, InstantModel
-from tests.support.harness import WHEN_IT_COMES, a_harness
+from tests.support.harness import PAYER, WHEN_IT_COMES, a_harness
 
 
 async def test_new_conversations_are_counted_by_address() -> None:
@@ -15,7 +16,7 @@ async def test_new_conversations_are_counted_by_address() -> None:
 
     with pytest.raises(TooManyRequests):
         await harness.send()
-    await harness.send(address="192.0.2.2")
+    await harness.send(payer=evolve(PAYER, address="another address"))
 
 
 async def test_a_message_over_the_quota_changes_nothing() -> None:

@@ -20,6 +20,7 @@ from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
 from domain.model.identifiers import ConversationRef, SessionId
 from domain.model.message import TextPart
+from domain.model.rate_limits import Payer
 from domain.model.turn import TurnEnd, TurnPolicy
 from domain.service.prompt_building import Budget
 from entrypoints.container import USE_CASES
@@ -44,7 +45,7 @@ from tests.support.clocks import HastyClock, ManualClock
 from tests.support.fake_model import InstantModel
 from tests.support.fakes import FlakyStore, RecordingTelemetry
 
-ADDRESS = "192.0.2.1"
+PAYER = Payer(client_key="this key", address="this address")
 WHEN_IT_COMES = timedelta(seconds=10)
 _GUARD_SECONDS = 10
 _GENEROUS = {Quota.NEW: 1_000, Quota.STORED: 10**9}
@@ -63,7 +64,7 @@ class Harness:
 
     def send(self, text: str = "Hello?", **members: Any) -> "asyncio.Task[Started]":
         """A task that sends ``text``; the test has to await it."""
-        message = NewMessage(text=TextPart(text), **{"address": ADDRESS, **members})
+        message = NewMessage(text=TextPart(text), **{"payer": PAYER, **members})
         owner = OWNER
         return asyncio.create_task(self.container.resolve(SendMessage)(owner, message))
 
@@ -133,9 +134,7 @@ def a_harness(
     store = FlakyStore(InMemoryConversationStore(clock=clock, log=log), clock)
     runner = TaskTurnRunner(max_turns=max_turns, telemetry=telemetry)
     keys = SealedClientKeys(ring=KeyRing.random(os.urandom), random_bytes=os.urandom)
-    limiter = InMemoryRateLimiter(
-        clock=clock, per_hour={**_GENEROUS, **(per_hour or {})}, pseudonym=keys.pseudonym
-    )
+    limiter = InMemoryRateLimiter(clock=clock, per_hour={**_GENEROUS, **(per_hour or {})})
     instances: dict[Any, object] = {
         Assistant: load_assistant(None),
         Budget: budget or Budget(tokens=8_192, reply_tokens=1_024),

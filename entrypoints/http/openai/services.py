@@ -8,6 +8,7 @@ from attrs import frozen
 from starlette.requests import Request
 
 from domain.model.identifiers import Owner
+from domain.model.rate_limits import Payer
 from entrypoints.http.openai.documents import ErrorDocument
 from entrypoints.http.openai.streaming import Following
 from entrypoints.http.openapi import Endpoint
@@ -57,12 +58,12 @@ class ApiCaller:
     """An authenticated caller.
 
     Attributes:
-        address: the address whose quotas apply.
+        payer: whose limits count the request.
         headers: response headers with the client key, if it was re-issued.
     """
 
     owner: Owner
-    address: str
+    payer: Payer
     headers: Mapping[str, str]
 
 
@@ -100,7 +101,7 @@ def api_caller(request: Request) -> ApiCaller:
         raise BadRequest("client_key_not_allowed", "This client key may not be used as an API key.")
     return ApiCaller(
         owner=caller.owner,
-        address=authenticator.address(request),
+        payer=authenticator.payer(request, caller),
         headers=authenticator.key_headers(caller),
     )
 
