@@ -15,7 +15,7 @@ class Caller:
         owner: whose conversations the caller may open.
         is_from_operator: True if the operator issued the key, False if anybody can get such a key.
         reissued_key: the same client key signed with the newest master key, to be returned to the
-            caller; None if the presented key is signed with the newest already.
+            caller; None if the presented key is already signed with it.
     """
 
     owner: Owner

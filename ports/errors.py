@@ -5,7 +5,7 @@
     ├── StoredStateUnreadable        stored data is damaged; it is not treated as missing
     ├── ConversationBusy             too many concurrent updates
     ├── TurnLogNotFound              this turn has no log (any more)
-    ├── TooManyTurns                 this process runs its maximum number of turns
+    ├── TooManyTurns                 this process is already running its maximum number of turns
     ├── ShuttingDown                 this process accepts no new turns
     ├── TooManyRequests              a limit on what callers may use would be exceeded
     │   └── BudgetExhausted          the model tokens of a day are used up
@@ -72,7 +72,7 @@ class TurnLogNotFound(PortError):
 
 
 class TooManyTurns(PortError):
-    """This process runs its maximum number of turns; nothing was changed."""
+    """This process is already running its maximum number of turns; nothing was changed."""
 
     code = "too_many_turns"
     message = "Too many replies are being written at the moment."

@@ -93,7 +93,7 @@ local last = redis.call('LINDEX', KEYS[1], -1)
 if not last then return 'GONE' end
 if string.sub(last, -16) ~= ARGV[1] then return 'CONFLICT' end
 local entries = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 2)
--- A log with nothing but its head counts as opened now: the reply to that may have been lost.
+-- A log with only a head counts as opened now: the reply to an earlier try may have been lost.
 if #entries == 1 and entries[1][2][2] == ARGV[2] then return 'OPENED' end
 if #entries == 0 then
   redis.call('XADD', KEYS[2], ARGV[3], 't', ARGV[2], 'd', ARGV[4])
@@ -113,7 +113,7 @@ return 'OK'
 """)
 
 READY: Final = _script("""
--- KEYS: a key used by nothing else. Leaves nothing, but fails where writes are refused.
+-- KEYS: a key used by nothing else. Leaves nothing behind; fails if writes are refused.
 redis.call('RPUSH', KEYS[1], '')
 redis.call('DEL', KEYS[1])
 return 'OK'
@@ -135,7 +135,7 @@ APPEND: Final = _script(
 -- KEYS: log. ARGV: turn id, ttl in ms, number of the piece before these, number of the last one
 -- or '' for a heartbeat, entry
 if ended then return 'SUPERSEDED' end
--- A server that restarted without its latest entries: add nothing after the gap.
+-- Redis restarted without its latest entries: add nothing after the gap.
 if count < tonumber(ARGV[3]) then return 'BEHIND' end
 if ARGV[4] ~= '' and count < tonumber(ARGV[4]) then
   redis.call('XADD', KEYS[1], 'NOMKSTREAM', turn .. '-' .. ARGV[4], 'd', ARGV[5])

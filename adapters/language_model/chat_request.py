@@ -63,7 +63,7 @@ def request_body(prompt: Prompt, model: str, rejected: Set[str] = frozenset()) -
 
 
 def rejected_parameter(status: int, error_body: bytes, rejected: Set[str]) -> str | None:
-    """The optional parameter that an error names, unless it is among ``rejected`` already.
+    """The optional parameter that an error names, unless it is already in ``rejected``.
 
     None if the error is about something else.
     """

@@ -25,13 +25,13 @@ class Tool:
 
 @frozen(kw_only=True)
 class ReplyOptions:
-    """Options for one reply; they are not stored. None leaves an option to the assistant.
+    """Options for one reply; they are not stored. None: the caller did not set the option.
 
     Attributes:
         instructions: added after the assistant's system prompt.
         tool_choice: ``auto``, ``none``, ``required``, or ``=`` and the name of one of the tools.
         parallel_tool_calls: whether several tools may be called at once.
-        reply_tokens: upper bound for the reply; the assistant's own bound applies too.
+        reply_tokens: upper bound for the reply; the operator's bound applies too.
         temperature, top_p: sent to the model server unchanged.
         effort: how much the model should reason; sent to the model server unchanged.
         verbosity: how wordy the reply should be; sent to the model server unchanged.

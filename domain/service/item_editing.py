@@ -85,7 +85,7 @@ def open_turn_with_items(
     items: Sequence[NewItem],
     note: UnknownPart | None = None,
 ) -> Conversation:
-    """The conversation with ``items`` and a new turn; ``note`` joins the last message.
+    """The conversation with ``items`` and a new turn; ``note`` is added to the last message.
 
     If the newest turn had the same items and failed before its first piece, they are not added
     again: they move to the new turn.
@@ -141,7 +141,7 @@ def _with_item(conversation: Conversation, item: NewItem, turn: int, at: datetim
     if isinstance(part, ToolResultPart):
         return _with_result(conversation, last, part)
     if last is None or last.role is Role.USER or last.turn:
-        # Turn 0: only the model's own reply belongs to the turn.
+        # Turn 0, because the turn's only assistant message is the model's own reply.
         return _with_new_message(conversation, item, 0, at)
     mark = (StepMark(),) if _begins_a_step(last.parts, part) else ()
     return _extended(conversation, *mark, part)
@@ -237,7 +237,7 @@ def without_turn(conversation: Conversation, number: int) -> Conversation:
     Raises:
         TurnInProgress: a reply is being written.
         MessageNotFound: no message belongs to turn ``number``.
-        OlderMessagesNeeded: some may precede the loaded messages.
+        OlderMessagesNeeded: messages of the turn may precede the loaded ones.
     """
     require_no_open_turn(conversation)
     removed = [message for message in conversation.messages if message.turn == number and number]
