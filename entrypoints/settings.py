@@ -16,12 +16,14 @@ from attrs import frozen
 
 from adapters.assistant_profile.toml_file import ProfileProblem, load_assistant
 from adapters.sealing.key_ring import KeyRing, KeyRingProblem
+from entrypoints.limit_settings import LimitSettings
 from entrypoints.setting_types import (
     ALLOW,
     DIGESTS,
     FLAG,
     INFO,
     LOG_LEVEL,
+    OPEN_OR_CLOSED,
     ORIGIN,
     ORIGINS,
     PATH,
@@ -43,8 +45,8 @@ class Storage(Enum):
 
 
 @frozen(kw_only=True)
-class Settings:
-    """All settings, in the order of docs/settings.md; a test compares the two."""
+class Settings(LimitSettings):
+    """All settings, in the order of docs/settings.md, where those of the limits come last."""
 
     redis_url: str | None = setting(
         "REDIS_URL",
@@ -106,7 +108,14 @@ class Settings:
         DIGESTS,
         (),
         "Client keys accepted on `/v1`, as digests (docs/openai_clients.md).",
-        shown="every client key",
+        shown="those that you issued",
+    )
+    v1: bool | None = setting(
+        "PRIVITY_V1",
+        OPEN_OR_CLOSED,
+        None,
+        "`open` accepts on `/v1` every client key, also those that anybody can get.",
+        shown="closed; in a run without settings: open",
     )
     proxies: int = setting(
         "PRIVITY_PROXIES",
@@ -186,19 +195,6 @@ class Settings:
         8_192,
         "Maximum number of open connections per process, idle ones included.",
     )
-    new_per_hour: int = setting(
-        "PRIVITY_NEW_PER_HOUR",
-        whole_number(1, 10_000_000),
-        120,
-        "Maximum number of new conversations and client keys, counted together, per address per "
-        "hour.",
-    )
-    stored_bytes_per_hour: int = setting(
-        "PRIVITY_STORED_BYTES_PER_HOUR",
-        whole_number(10_000, 10**12),
-        4_000_000,
-        "Maximum bytes of messages and replies stored per address per hour.",
-    )
     shutdown_grace: timedelta = setting(
         "PRIVITY_SHUTDOWN_SECONDS",
         seconds(0, 600),
@@ -217,6 +213,14 @@ class Settings:
         """Redis if ``REDIS_URL`` is set and ``REDIS_ENABLED`` is not false."""
         has_redis = self.redis_url is not None and self.redis_enabled is not False
         return Storage.REDIS if has_redis else Storage.MEMORY
+
+    @property
+    def is_v1_open(self) -> bool:
+        """Whether ``/v1`` accepts every client key, as it does in a run for trying out."""
+        if self.v1 is not None:
+            return self.v1
+        chosen = (self.redis_url, self.redis_enabled, self.keys, self.public_url)
+        return all(value is None for value in (*chosen, self.model_base_url))
 
     @property
     def is_https(self) -> bool:
@@ -239,7 +243,9 @@ class SettingsProblem(Exception):
 
 def setting_infos() -> tuple[SettingInfo, ...]:
     """Every setting, in the order of the documentation."""
-    return tuple(field.metadata[INFO] for field in attrs.fields(Settings))
+    fields = attrs.fields(Settings)
+    inherited = attrs.fields(LimitSettings)
+    return tuple(field.metadata[INFO] for field in (*fields[len(inherited) :], *inherited))
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:

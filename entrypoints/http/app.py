@@ -35,7 +35,14 @@ from entrypoints.settings import Settings
 from ports.errors import PortError
 from ports.telemetry import Telemetry
 
-_EXPOSED: Final = ("x-session-id", "retry-after", "date", REISSUED_KEY_HEADER)
+_EXPOSED: Final = (
+    "x-session-id",
+    "retry-after",
+    "ratelimit",
+    "ratelimit-policy",
+    "date",
+    REISSUED_KEY_HEADER,
+)
 _ALLOWED: Final = ("content-type", "authorization", "idempotency-key", "last-event-id")
 _ROUTES: Final = (
     *chat.ROUTES,
@@ -67,7 +74,7 @@ def create_app(settings: Settings, open_container: ContainerFactory) -> Starlett
             services = _services(settings, container)
             app.state.runner = container.resolve(TaskTurnRunner)
             assistant = container.resolve(Assistant)
-            v1 = openai_services(container, frozenset(settings.api_key_digests))
+            v1 = openai_services(container, is_open=settings.is_v1_open)
             yield {"services": services, "assistant": assistant, "openai": v1}
 
     app = Starlette(
@@ -139,6 +146,7 @@ def _services(settings: Settings, container: Resolver) -> Services:
         public_origin=settings.public_url,
         embedding_origins=frozenset(settings.embedding_origins),
         proxies=settings.proxies,
+        listed=frozenset(settings.api_key_digests),
     )
     return resolve_fields(
         container,
