@@ -20,7 +20,7 @@ from domain.model.errors import DomainError
 from entrypoints.http import chat, health
 from entrypoints.http.ai_sdk import routes as ai_sdk
 from entrypoints.http.authentication import REISSUED_KEY_HEADER, Authenticator
-from entrypoints.http.middleware import LocalePrefix, SecurityHeaders, UnexpectedErrors
+from entrypoints.http.middleware import BoundedUrl, LocalePrefix, SecurityHeaders, UnexpectedErrors
 from entrypoints.http.native import routes as native
 from entrypoints.http.openai.errors import PREFIX as OPENAI_PREFIX
 from entrypoints.http.openai.errors import openai_error
@@ -106,6 +106,7 @@ def _middleware(settings: Settings) -> Sequence[Middleware]:
     return (
         Middleware(SecurityHeaders, is_https=settings.is_https),
         *((cross_origin,) if settings.embedding_origins else ()),
+        Middleware(BoundedUrl, render=_rendered),
         Middleware(UnexpectedErrors, telemetry=_telemetry_of, render=_rendered),
         Middleware(LocalePrefix, locales=_locales_of),
     )

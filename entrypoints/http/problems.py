@@ -103,6 +103,7 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
             413, "This conversation has reached its size limit; please start a new one."
         ),
         "body_too_large": ProblemType(413, "The body is too large."),
+        "url_too_long": ProblemType(414, "The path and the query are too long together."),
         "unsupported_media_type": ProblemType(415, "The body must be application/json."),
         "idempotency_key_reused": ProblemType(
             422, "This Idempotency-Key was already used with another request."

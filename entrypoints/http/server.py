@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from entrypoints.http.middleware import MAX_URL_BYTES
 from entrypoints.http.problems import problem_of_code
 
 BACKLOG: Final = 4096
@@ -211,6 +212,11 @@ class BoundedConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head = True
+
+    def on_url(self, url: bytes) -> None:
+        # One byte more than allowed, so that the app answers it as too long. uvicorn would decode
+        # all of it before the app sees it.
+        self.url = (self.url + url)[: MAX_URL_BYTES + 1]
 
     def on_headers_complete(self) -> None:
         self._in_head = False

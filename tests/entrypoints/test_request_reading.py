@@ -51,7 +51,9 @@ def test_json_is_sent_only_if_no_stream_is_accepted(accept: str, *, is_json: boo
         ("en;q=0.5, fi, sv;q=0.8", ["fi", "sv", "en"]),
         ("*, en;q=0, sv;q=oh, fi;q=0.1", ["fi"]),
         ("", []),
-        (",".join(["fi"] * 100), ["fi"] * 32),
+        (",".join(["fi"] * 100), ["fi"] * 16),
+        ("-".join(["a"] * 60_000) + ",sv", ["sv"]),
+        ("a-b-c-d-e-f-g-h-i, " + "a" * 36 + ", fi;q=" + "0" * 60_000, []),
     ],
 )
 def test_a_first_message_prefers_the_browsers_languages(header: str, locales: list[str]) -> None:
