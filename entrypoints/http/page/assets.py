@@ -64,16 +64,16 @@ def chat_page(assistant: Assistant) -> ChatPage:
     """The page with the welcomes of this assistant."""
     welcomes = {tag: assistant.welcomes[assistant.locale_for([tag])] for tag in _languages()}
     words = {tag: _words(tag, welcome) for tag, welcome in welcomes.items()}
+    languages = sorted(words)
     # Generated, so that a new language needs only its words file.
-    generated = {f"words.{tag}.json": texts for tag, texts in words.items()}
-    generated["languages.json"] = sorted(words)
-    documents = {tag: _document(texts, sorted(words)) for tag, texts in words.items()}
+    generated = {
+        "languages.json": _json(languages),
+        **{f"words.{tag}.json": _json(texts) for tag, texts in words.items()},
+    }
+    files = {name: _file(text.encode(), name) for name, text in generated.items()}
     return ChatPage(
-        files={
-            **_FILES,
-            **{name: _file(_json(content).encode(), name) for name, content in generated.items()},
-        },
-        documents=documents,
+        files={**_FILES, **files},
+        documents={tag: _document(texts, languages) for tag, texts in words.items()},
         assistant=evolve(assistant, welcomes=welcomes),
     )
 
