@@ -28,6 +28,7 @@ from entrypoints.http.openai.routes import ROUTES as OPENAI_ROUTES
 from entrypoints.http.openai.services import openai_services
 from entrypoints.http.openapi import openapi_endpoint
 from entrypoints.http.page import routes as front_page
+from entrypoints.http.page.assets import chat_page
 from entrypoints.http.problems import EdgeError, Problem, problem_of
 from entrypoints.http.reply_stream import ReplyStream
 from entrypoints.http.services import Resolver, Services, resolve_fields
@@ -75,7 +76,8 @@ def create_app(settings: Settings, open_container: ContainerFactory) -> Starlett
             app.state.runner = container.resolve(TaskTurnRunner)
             assistant = container.resolve(Assistant)
             v1 = openai_services(container, is_open=settings.is_v1_open)
-            yield {"services": services, "assistant": assistant, "openai": v1}
+            page = chat_page(assistant)
+            yield {"services": services, "assistant": assistant, "openai": v1, "page": page}
 
     app = Starlette(
         routes=[*_ROUTES, openapi_endpoint(_ROUTES)],
