@@ -102,12 +102,23 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
         ),
         "body_too_large": ProblemType(413, "The body is too large."),
         "unsupported_media_type": ProblemType(415, "The body must be application/json."),
+        "host_unknown": ProblemType(
+            421,
+            "This server is not known by this host name; its operator can allow it with "
+            "PRIVITY_PUBLIC_URL or PRIVITY_HOSTS.",
+        ),
         "idempotency_key_reused": ProblemType(
             422, "This Idempotency-Key was already used with another request."
         ),
         "too_many_requests": ProblemType(
             429, "Too many requests from your address; please try again later."
         ),
+        "answers_unread": ProblemType(
+            429,
+            "Other large answers to your address are still being sent; please read them first.",
+            can_retry=True,
+        ),
+        "head_too_large": ProblemType(431, "The headers of the request are too large."),
         # The service failed.
         "internal_error": ProblemType(500, "Something went wrong on our side."),
         "domain_error": ProblemType(500, "The request cannot be carried out."),
@@ -128,6 +139,11 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
         ),
         "too_many_connections": ProblemType(
             503, "This server has reached its connection limit; please try again.", can_retry=True
+        ),
+        "too_many_answers": ProblemType(
+            503,
+            "Too many large answers are being sent at the moment; please try again.",
+            can_retry=True,
         ),
         "shutting_down": ProblemType(
             503, "This server is being restarted; please try again.", can_retry=True
