@@ -6,7 +6,6 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -33,18 +32,19 @@ class SecurityHeaders:
     def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
         """``is_https`` adds HSTS, which makes browsers use only https for a year."""
         self._app = app
-        self._headers = {**_SECURITY_HEADERS, "content-security-policy": API_POLICY}
+        headers = {**_SECURITY_HEADERS, "content-security-policy": API_POLICY}
         if is_https:
-            self._headers["strict-transport-security"] = _ONE_YEAR
+            headers["strict-transport-security"] = _ONE_YEAR
+        self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
+                own = {name for name, _ in message["headers"]}
+                missing = [header for header in self._headers if header[0] not in own]
+                message["headers"] = [*message["headers"], *missing]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
