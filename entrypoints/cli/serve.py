@@ -107,6 +107,7 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
             host=host,
             port=port,
             max_connections=settings.max_connections,
+            behind_proxies=settings.proxies > 0,
             stopping=stopping,
             announce=lambda address: _announce(settings, address),
         )

@@ -21,7 +21,7 @@ from domain.model.errors import DomainError
 from entrypoints.http import chat, health
 from entrypoints.http.ai_sdk import routes as ai_sdk
 from entrypoints.http.authentication import REISSUED_KEY_HEADER, Authenticator
-from entrypoints.http.large_answers import LargeAnswers
+from entrypoints.http.large_transfers import LargeTransfers
 from entrypoints.http.middleware import KnownHosts, LocalePrefix, SecurityHeaders, UnexpectedErrors
 from entrypoints.http.native import routes as native
 from entrypoints.http.openai.errors import PREFIX as OPENAI_PREFIX
@@ -102,7 +102,7 @@ def _middleware(settings: Settings) -> Sequence[Middleware]:
         Middleware(SecurityHeaders, is_https=settings.is_https),
         Middleware(KnownHosts, hosts=_hosts(settings), render=_rendered),
         *((cross_origin,) if settings.embedding_origins else ()),
-        Middleware(LargeAnswers, address=_address_of, render=_rendered),
+        Middleware(LargeTransfers, address=_address_of, render=_rendered),
         Middleware(UnexpectedErrors, telemetry=_telemetry_of, render=_rendered),
         Middleware(LocalePrefix, locales=_locales_of),
     )

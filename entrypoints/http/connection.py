@@ -8,11 +8,13 @@ import socket
 import struct
 import sys
 from asyncio import TimerHandle, Transport
+from collections import Counter
 from typing import Any, Final
 
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from entrypoints.http.addresses import site_of
 from entrypoints.http.problems import Problem, problem_of_code
 
 HEAD_MAX_BYTES: Final = 65_536
@@ -21,8 +23,9 @@ HEAD_SECONDS: Final = 10
 FRAMING_MAX_BYTES: Final = 8_192
 """For what is sent around the bytes of a chunked body: sizes, extensions and trailers."""
 MAX_PIPELINED: Final = 16
+ADDRESS_MAX_CONNECTIONS: Final = 2_048
 MAX_REFUSALS: Final = 64
-"""How many connections beyond the limit get an answer; more are closed at once."""
+"""How many connections beyond a limit get an answer; more are closed at once."""
 
 # The limits are checked after each slice, so they hold to within this many bytes.
 _SLICE_BYTES: Final = 8_192
@@ -40,8 +43,11 @@ class BoundedConnection(HttpToolsProtocol):
 
     transport: "_CountingTransport"
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, sites: Counter[str] | None = None, **kwargs: Any) -> None:
+        """``sites`` counts the connections of each address; None if proxies connect for them."""
         super().__init__(*args, **kwargs)
+        self._sites = sites
+        self._site = ""
         # None, so that uvicorn's own check does not run.
         self._max_connections = self.limit_concurrency or sys.maxsize
         self.limit_concurrency = None
@@ -59,13 +65,28 @@ class BoundedConnection(HttpToolsProtocol):
         super().connection_made(_CountingTransport(transport))
         self._sent_at = self.loop.time()
         excess = len(self.connections) - self._max_connections
-        if excess > MAX_REFUSALS:
+        site_excess = self._count() - ADDRESS_MAX_CONNECTIONS
+        if max(excess, site_excess) > MAX_REFUSALS:
             transport.abort()
         elif excess > 0:
             self.app = _refusal(problem_of_code("too_many_connections"))
+        elif site_excess > 0:
+            self.app = _refusal(problem_of_code("too_many_requests"))
         self._start_deadline()
 
+    def _count(self) -> int:
+        """The number of connections of this client's address, this one included."""
+        if self._sites is None or self.client is None:
+            return 0
+        self._site = site_of(self.client[0])
+        self._sites[self._site] += 1
+        return self._sites[self._site]
+
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._sites is not None and self._site:
+            self._sites[self._site] -= 1
+            if not self._sites[self._site]:
+                del self._sites[self._site]
         self._stop_deadline()
         super().connection_lost(exc)
 

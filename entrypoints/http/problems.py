@@ -2,7 +2,8 @@
 
     EdgeError                  the HTTP layer rejects the request; the caller can fix it
     ├── CrossSiteRequest       another site initiated the request
-    └── BadRequest             the body, a header or a parameter is wrong
+    ├── BadRequest             the body, a header or a parameter is wrong
+    └── TooManyTransfers       too many large bodies or answers are unfinished
 
 ``PROBLEM_TYPES`` holds the status and the message of every code. Problem documents and the error
 events of streams both use it.
@@ -113,9 +114,9 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
         "too_many_requests": ProblemType(
             429, "Too many requests from your address; please try again later."
         ),
-        "answers_unread": ProblemType(
+        "transfers_unfinished": ProblemType(
             429,
-            "Other large answers to your address are still being sent; please read them first.",
+            "Other large requests or answers of your address are unfinished; please try again.",
             can_retry=True,
         ),
         "head_too_large": ProblemType(431, "The headers of the request are too large."),
@@ -140,9 +141,9 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
         "too_many_connections": ProblemType(
             503, "This server has reached its connection limit; please try again.", can_retry=True
         ),
-        "too_many_answers": ProblemType(
+        "too_many_transfers": ProblemType(
             503,
-            "Too many large answers are being sent at the moment; please try again.",
+            "Too many large requests and answers are unfinished at the moment; please try again.",
             can_retry=True,
         ),
         "shutting_down": ProblemType(
@@ -184,7 +185,9 @@ _MEMBER_BY_FIELD: Final[Mapping[str, str]] = MappingProxyType(
 """The member of a request, by the name that the domain uses for it."""
 
 _RETRY_SOON: Final = timedelta(seconds=2)
-_UNREAD_BODY: Final = frozenset({"body_too_large", "body_too_slow"})
+_UNREAD_BODY: Final = frozenset(
+    {"body_too_large", "body_too_slow", "transfers_unfinished", "too_many_transfers"}
+)
 
 
 class EdgeError(Exception):
@@ -211,6 +214,10 @@ class CrossSiteRequest(EdgeError):
 
 class BadRequest(EdgeError):
     """The body, a header or a parameter is wrong."""
+
+
+class TooManyTransfers(EdgeError):
+    """Too many large bodies or answers are unfinished at the moment."""
 
 
 @frozen(kw_only=True)
@@ -293,7 +300,7 @@ def problem_of(error: Exception) -> Problem:
         field = _MEMBER_BY_FIELD.get(error.field or "", error.field)
         return Problem(code=error.problem, detail=str(error), field=field)
     if isinstance(error, EdgeError):
-        return Problem(code=error.code, detail=str(error), field=error.field)
+        return evolve(problem_of_code(error.code), detail=str(error), field=error.field)
     if isinstance(error, DomainError | PortError):
         return _with_details(problem_of_code(error.code), error)
     if isinstance(error, HTTPException):

@@ -11,9 +11,11 @@ import logging
 import math
 import socket
 from asyncio import CancelledError, Event
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import uvicorn
@@ -50,11 +52,14 @@ async def serve(
     announce: Callable[[str], None],
     grace: timedelta = timedelta(seconds=5),
     unread_timeout: timedelta = UNREAD_TIMEOUT,
+    behind_proxies: bool = False,
 ) -> None:
     """Serve until ``stopping`` is set. Then open responses may finish within ``grace``.
 
     ``grace`` is rounded up to whole seconds. ``announce`` gets the URL once the service listens.
-    A client that takes no byte of an answer for ``unread_timeout`` is cut off.
+    A client that takes no byte of an answer for ``unread_timeout`` is cut off. The
+    connections of one address are limited, unless ``behind_proxies`` is true: a proxy connects for
+    many clients.
     Set ``stopping`` only after running turns have drained: new requests are answered until then.
 
     Raises:
@@ -62,7 +67,9 @@ async def serve(
         StartupFailed, ShutdownFailed: the app failed.
     """
     lifespan = _Lifespan(app)
-    server = _Server(_config(lifespan, max_connections, grace), unread_timeout)
+    sites = None if behind_proxies else Counter[str]()
+    config = _config(lifespan, max_connections, grace, sites)
+    server = _Server(config, unread_timeout)
     with closing(_listen(host, port)) as listener, _silence_expected_endings():
         try:
             await server.serve_until(stopping, listener, announce)
@@ -87,10 +94,12 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _config(app: ASGIApp, max_connections: int, grace: timedelta) -> uvicorn.Config:
+def _config(
+    app: ASGIApp, max_connections: int, grace: timedelta, sites: Counter[str] | None
+) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=BoundedConnection,
+        http=partial(BoundedConnection, sites=sites),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         limit_concurrency=max_connections,

@@ -27,6 +27,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "StoreUnavailable": ("load",),
     "TooManyRequests": (timedelta(seconds=90),),
     "EdgeError": ("bad_request", "Bad."),
+    "TooManyTransfers": ("transfers_unfinished",),
     "BadRequest": ("body_not_json", "Not JSON."),
 }
 OURS = ("domain", "ports", "entrypoints")

@@ -8,8 +8,8 @@ import pytest
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from entrypoints.http import large_answers
-from entrypoints.http.large_answers import SLICE_BYTES, LargeAnswers
+from entrypoints.http import large_transfers
+from entrypoints.http.large_transfers import SLICE_BYTES, LargeTransfers
 
 LARGE = 100_000
 
@@ -21,17 +21,17 @@ async def large(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch) -> LargeAnswers:
-    monkeypatch.setattr(large_answers, "ADDRESS_MAX_BYTES", 2 * LARGE)
-    monkeypatch.setattr(large_answers, "PROCESS_MAX_BYTES", 3 * LARGE)
-    return LargeAnswers(
+def app(monkeypatch: pytest.MonkeyPatch) -> LargeTransfers:
+    monkeypatch.setattr(large_transfers, "ADDRESS_MAX_BYTES", 2 * LARGE)
+    monkeypatch.setattr(large_transfers, "PROCESS_MAX_BYTES", 3 * LARGE)
+    return LargeTransfers(
         large,
         address=lambda scope: str(scope["address"]),
         render=lambda problem, _: Response(problem.code, problem.status),
     )
 
 
-async def answered(app: LargeAnswers, address: str, size: int = LARGE) -> list[Message]:
+async def answered(app: LargeTransfers, address: str, size: int = LARGE) -> list[Message]:
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -42,7 +42,7 @@ async def answered(app: LargeAnswers, address: str, size: int = LARGE) -> list[M
 
 
 @asynccontextmanager
-async def unread(app: LargeAnswers, address: str, size: int = LARGE) -> AsyncIterator[None]:
+async def unread(app: LargeTransfers, address: str, size: int = LARGE) -> AsyncIterator[None]:
     """An answer whose client takes its head, but nothing of its body."""
     started = asyncio.Event()
 
@@ -75,7 +75,7 @@ def body(sent: list[Message]) -> bytes:
     ("size", "slices"),
     [(0, 1), (10, 1), (65_530, 1), (65_540, 2), (131_070, 2), (131_080, 3), (655_360, 10)],
 )
-async def test_a_body_is_sent_whole_in_slices(app: LargeAnswers, size: int, slices: int) -> None:
+async def test_a_body_is_sent_whole_in_slices(app: LargeTransfers, size: int, slices: int) -> None:
     sent = await answered(app, "a", size)
 
     bodies = sent[1:]
@@ -85,14 +85,14 @@ async def test_a_body_is_sent_whole_in_slices(app: LargeAnswers, size: int, slic
     assert not bodies[-1].get("more_body", False)
 
 
-async def test_a_multiple_of_a_slice_ends_with_its_last_bytes(app: LargeAnswers) -> None:
+async def test_a_multiple_of_a_slice_ends_with_its_last_bytes(app: LargeTransfers) -> None:
     sent = await answered(app, "a", SLICE_BYTES * 10)
 
     assert all(message["body"] for message in sent[1:])
 
 
 async def test_an_address_with_too_much_unread_is_refused_until_it_has_read(
-    app: LargeAnswers,
+    app: LargeTransfers,
 ) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(2):
@@ -102,22 +102,22 @@ async def test_an_address_with_too_much_unread_is_refused_until_it_has_read(
         other = await answered(app, "b")
     after = await answered(app, "a")
 
-    assert (status(refused), body(refused)) == (429, b"answers_unread")
+    assert (status(refused), body(refused)) == (429, b"transfers_unfinished")
     assert [status(sent) for sent in (small, other, after)] == [200, 200, 200]
 
 
-async def test_too_much_for_all_addresses_is_refused_for_everyone(app: LargeAnswers) -> None:
+async def test_too_much_for_all_addresses_is_refused_for_everyone(app: LargeTransfers) -> None:
     async with AsyncExitStack() as stack:
         for address in ("a", "b", "c"):
             await stack.enter_async_context(unread(app, address))
         refused = await answered(app, "d")
     after = await answered(app, "d")
 
-    assert (status(refused), body(refused)) == (503, b"too_many_answers")
+    assert (status(refused), body(refused)) == (503, b"too_many_transfers")
     assert status(after) == 200
 
 
-async def test_a_single_answer_may_have_any_size(app: LargeAnswers) -> None:
+async def test_a_single_answer_may_have_any_size(app: LargeTransfers) -> None:
     async with unread(app, "a", 10 * LARGE):
         small = await answered(app, "a", 10)
 
@@ -135,7 +135,7 @@ async def test_a_single_answer_may_have_any_size(app: LargeAnswers) -> None:
     ],
 )
 async def test_an_ipv6_address_counts_as_its_network(
-    app: LargeAnswers, one: str, another: str, counted: int
+    app: LargeTransfers, one: str, another: str, counted: int
 ) -> None:
     async with unread(app, one, 2 * LARGE):
         sent = await answered(app, another)
