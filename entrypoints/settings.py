@@ -21,6 +21,7 @@ from entrypoints.setting_types import (
     ALLOW,
     DIGESTS,
     FLAG,
+    HOSTS,
     INFO,
     LOG_LEVEL,
     OPEN_OR_CLOSED,
@@ -96,6 +97,13 @@ class Settings(LimitSettings):
         ORIGIN,
         None,
         "Public origin of the service. With https, cookies are `Secure`.",
+    )
+    hosts: tuple[str, ...] = setting(
+        "PRIVITY_HOSTS",
+        HOSTS,
+        (),
+        "Other host names of the service, for example inside a private network. Accepted without "
+        "this: `localhost`, IP addresses and the host of PRIVITY_PUBLIC_URL.",
     )
     embedding_origins: tuple[str, ...] = setting(
         "PRIVITY_EMBEDDING_ORIGINS",

@@ -2,7 +2,8 @@
 
     EdgeError                  the HTTP layer rejects the request; the caller can fix it
     ├── CrossSiteRequest       another site initiated the request
-    └── BadRequest             the body, a header or a parameter is wrong
+    ├── BadRequest             the body, a header or a parameter is wrong
+    └── TooManyTransfers       too many large bodies or answers are unfinished
 
 ``PROBLEM_TYPES`` holds the status and the message of every code. Problem documents and the error
 events of streams both use it.
@@ -105,6 +106,11 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
         "body_too_large": ProblemType(413, "The body is too large."),
         "url_too_long": ProblemType(414, "The path and the query are too long together."),
         "unsupported_media_type": ProblemType(415, "The body must be application/json."),
+        "host_unknown": ProblemType(
+            421,
+            "This server is not known by this host name; its operator can allow it with "
+            "PRIVITY_PUBLIC_URL or PRIVITY_HOSTS.",
+        ),
         "idempotency_key_reused": ProblemType(
             422, "This Idempotency-Key was already used with another request."
         ),
@@ -112,6 +118,12 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
             400, "Privity-On-Behalf-Of is 1 to 256 visible ASCII characters."
         ),
         "too_many_requests": ProblemType(429, "Too many requests; please try again later."),
+        "transfers_unfinished": ProblemType(
+            429,
+            "Other large requests or answers of your address are unfinished; please try again.",
+            can_retry=True,
+        ),
+        "head_too_large": ProblemType(431, "The headers of the request are too large."),
         # The service failed.
         "internal_error": ProblemType(500, "Something went wrong on our side."),
         "domain_error": ProblemType(500, "The request cannot be carried out."),
@@ -135,6 +147,11 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
         ),
         "budget_exhausted": ProblemType(
             503, "The model tokens for today are used up; please try again later."
+        ),
+        "too_many_transfers": ProblemType(
+            503,
+            "Too many large requests and answers are unfinished at the moment; please try again.",
+            can_retry=True,
         ),
         "shutting_down": ProblemType(
             503, "This server is being restarted; please try again.", can_retry=True
@@ -196,7 +213,9 @@ _UNITS: Final[Mapping[Quota, str]] = MappingProxyType(
 """The quota units of the RateLimit fields; without one, requests are counted."""
 
 _RETRY_SOON: Final = timedelta(seconds=2)
-_UNREAD_BODY: Final = frozenset({"body_too_large", "body_too_slow"})
+_UNREAD_BODY: Final = frozenset(
+    {"body_too_large", "body_too_slow", "transfers_unfinished", "too_many_transfers"}
+)
 
 
 class EdgeError(Exception):
@@ -223,6 +242,10 @@ class CrossSiteRequest(EdgeError):
 
 class BadRequest(EdgeError):
     """The body, a header or a parameter is wrong."""
+
+
+class TooManyTransfers(EdgeError):
+    """Too many large bodies or answers are unfinished at the moment."""
 
 
 @frozen(kw_only=True)
@@ -309,7 +332,7 @@ def problem_of(error: Exception) -> Problem:
         field = _MEMBER_BY_FIELD.get(error.field or "", error.field)
         return Problem(code=error.problem, detail=str(error), field=field)
     if isinstance(error, EdgeError):
-        return Problem(code=error.code, detail=str(error), field=error.field)
+        return evolve(problem_of_code(error.code), detail=str(error), field=error.field)
     if isinstance(error, DomainError | PortError):
         return _with_details(problem_of_code(error.code), error)
     if isinstance(error, HTTPException):
