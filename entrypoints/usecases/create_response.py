@@ -33,10 +33,10 @@ from domain.service.turn_lifecycle import (
     opened_by,
 )
 from entrypoints.usecases.open_turn import OpenTurn, Started, StartTurn
+from entrypoints.usecases.turn_permit import TurnPermit
 from ports.client_keys import ClientKeys
 from ports.conversation_store import ConversationStateStore
 from ports.identifier_source import IdentifierSource
-from ports.rate_limiter import Quota, RateLimiter
 
 
 @frozen(kw_only=True)
@@ -73,6 +73,12 @@ class ResponseRequest:
     note: UnknownPart | None = None
     idempotency_key: str | None = None
     idempotency: IdempotencyKey | None = None
+
+    @property
+    def text_bytes(self) -> int:
+        """Bytes of text that it adds to what is stored."""
+        note = 0 if self.note is None else text_bytes(self.note)
+        return text_bytes_of(self.inputs) + note
 
 
 class _NotNewestTurn(Exception):
@@ -120,6 +126,7 @@ class _Attempt:
     request: ResponseRequest
     new_turn: NewTurn
     items: Sequence[NewItem]
+    permit: TurnPermit
 
     def with_turn(self, conversation: Conversation) -> Conversation:
         """The conversation with the items and the open turn."""
@@ -134,7 +141,6 @@ class CreateResponse:
     open_turn: OpenTurn
     base_conversation: BaseConversation
     keys: ClientKeys
-    limiter: RateLimiter
     identifiers: IdentifierSource
 
     async def __call__(self, owner: Owner, request: ResponseRequest) -> Started:
@@ -152,16 +158,14 @@ class CreateResponse:
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.
         """
-        await self.limiter.consume(request.payer, Quota.STORED, text_bytes_of(request.inputs))
         new_turn = self.start_turn.new_turn(request.idempotency)
         items = with_ids(request.inputs, self.identifiers)
-        attempt = _Attempt(owner=owner, request=request, new_turn=new_turn, items=items)
+        permit = self.start_turn.permit(request.payer, new_turn.turn_id, request.text_bytes)
+        attempt = _Attempt(
+            owner=owner, request=request, new_turn=new_turn, items=items, permit=permit
+        )
         return await self.start_turn(
-            owner,
-            new_turn,
-            partial(self._open, attempt),
-            payer=request.payer,
-            options=request.options,
+            owner, new_turn, partial(self._open, attempt), permit, request.options
         )
 
     async def _open(self, attempt: _Attempt) -> Conversation:
@@ -187,6 +191,8 @@ class CreateResponse:
         return self.keys.session_for_request(attempt.owner, attempt.request.idempotency_key)
 
     async def _continue(self, ref: ConversationRef, attempt: _Attempt) -> Conversation:
+        await attempt.permit.obtain(ref.session_id)
+
         def change(conversation: Conversation) -> Conversation:
             after_turn = attempt.request.after_turn
             if after_turn is not None and not opened_by(conversation, attempt.new_turn):
@@ -197,8 +203,7 @@ class CreateResponse:
 
     async def _create(self, base: Conversation, attempt: _Attempt) -> Conversation:
         conversation = attempt.with_turn(base)
-        await self.limiter.consume(attempt.request.payer, Quota.STORED, base.text_bytes)
-        await self.limiter.consume(attempt.request.payer, Quota.NEW)
+        await attempt.permit.obtain(base.id, is_new=True, copied_bytes=base.text_bytes)
         try:
             return await self.open_turn.create(attempt.owner, conversation, attempt.new_turn)
         except ConversationExists:

@@ -7,12 +7,12 @@ import pytest
 from domain.model.conversation import Conversation
 from domain.model.errors import TurnInProgress, TurnNotFound
 from domain.model.message import Role, TextPart
+from domain.model.rate_limits import Quota
 from entrypoints.usecases.create_response import CreateResponse, InputItem, ResponseRequest
 from entrypoints.usecases.edit_items import EditItems
 from entrypoints.usecases.open_turn import Started
 from ports.errors import TooManyRequests
-from ports.rate_limiter import Quota
-from tests.support.builders import OWNER, STRANGER, texts_of
+from tests.support.builders import OWNER, STRANGER, a_limit, texts_of
 from tests.support.fake_model import InstantModel
 from tests.support.harness import PAYER, Harness, a_harness
 
@@ -61,7 +61,7 @@ async def test_a_turn_that_is_still_open_is_not_continued() -> None:
 
 
 async def test_a_copy_counts_as_stored() -> None:
-    harness = a_harness(per_hour={Quota.STORED: 2_000})
+    harness = a_harness(limits=[a_limit(Quota.STORED_BYTES, 2_000)])
     first = await create_response(harness, "x" * 900)
     await create_response(harness, "Two", first)
     await create_response(harness, "Three", first)

@@ -3,15 +3,15 @@
 import pytest
 from attrs import evolve
 
+from domain.model.rate_limits import Quota
 from ports.errors import ShuttingDown, StoreUnavailable, TooManyRequests, TooManyTurns
-from ports.rate_limiter import Quota
-from tests.support.builders import texts_of
+from tests.support.builders import a_limit, texts_of
 from tests.support.fake_model import FakeModel, InstantModel
 from tests.support.harness import PAYER, WHEN_IT_COMES, a_harness
 
 
 async def test_new_conversations_are_counted_by_address() -> None:
-    harness = a_harness(per_hour={Quota.NEW: 1})
+    harness = a_harness(limits=[a_limit(Quota.NEW, 1)])
     await harness.send()
 
     with pytest.raises(TooManyRequests):
@@ -21,7 +21,7 @@ async def test_new_conversations_are_counted_by_address() -> None:
 
 async def test_a_message_over_the_quota_changes_nothing() -> None:
     model = InstantModel("Hi!")
-    harness = a_harness(model, per_hour={Quota.STORED: 10})
+    harness = a_harness(model, limits=[a_limit(Quota.STORED_BYTES, 10)])
 
     with pytest.raises(TooManyRequests):
         await harness.send("12345", page_context='"6789"')
@@ -30,10 +30,9 @@ async def test_a_message_over_the_quota_changes_nothing() -> None:
 
 
 async def test_replies_count_as_stored_but_are_never_truncated_by_the_quota() -> None:
-    harness = a_harness(InstantModel("12345"), per_hour={Quota.STORED: 11})
+    harness = a_harness(InstantModel("12345"), limits=[a_limit(Quota.STORED_BYTES, 11)])
     first = await harness.send("12345")
     await harness.whole_turn(first)
-    await harness.runner.drain(WHEN_IT_COMES)
 
     stored = await harness.stored(first.conversation.id)
     assert texts_of(stored) == ["12345", "12345"]

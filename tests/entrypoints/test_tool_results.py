@@ -10,13 +10,13 @@ from domain.model.identifiers import ConversationRef
 from domain.model.message import StepMark, TextPart, ToolCallPart, ToolResultPart
 from domain.model.piece import ModelFinished, NumberedPiece, Piece, TextPiece, ToolCallPiece
 from domain.model.prompt import Prompt
+from domain.model.rate_limits import Quota
 from domain.model.turn import IdempotencyKey, Outcome
 from entrypoints.usecases.open_turn import Started
 from entrypoints.usecases.submit_tool_results import SubmitToolResults, ToolResults
 from ports.errors import TooManyRequests
 from ports.language_model import ModelUnavailable
-from ports.rate_limiter import Quota
-from tests.support.builders import OTHER_ID, OWNER
+from tests.support.builders import OTHER_ID, OWNER, a_limit
 from tests.support.fake_model import FakeModel, InstantModel
 from tests.support.harness import PAYER, Harness, a_harness
 
@@ -164,7 +164,7 @@ async def test_results_for_a_missing_conversation_are_refused() -> None:
 
 
 async def test_results_count_as_stored() -> None:
-    harness = a_harness(InstantModel("Wait.", CALL), per_hour={Quota.STORED: 100})
+    harness = a_harness(InstantModel("Wait.", CALL), limits=[a_limit(Quota.STORED_BYTES, 100)])
     started = await a_waiting_turn(harness)
 
     with pytest.raises(TooManyRequests):

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from domain.model.identifiers import ConversationRef, Owner, TurnId, message_id, session_id
+from domain.model.rate_limits import Charge, Quota
 from domain.model.turn import Cursor
 from domain.service.user_input import user_text
 from entrypoints.http.authentication import HttpCaller
@@ -45,7 +46,6 @@ from entrypoints.http.sse import EventStream
 from entrypoints.usecases.open_turn import OnBusy, Started
 from entrypoints.usecases.regenerate import RegenerateRequest
 from entrypoints.usecases.send_message import NewMessage
-from ports.rate_limiter import Quota
 
 
 async def create_client_key(request: Request) -> Response:
@@ -54,7 +54,8 @@ async def create_client_key(request: Request) -> Response:
     services.authenticator.check_origin(request)
     caller = services.authenticator.authenticate(request)
     await read_body(request, EmptyBody)
-    await services.limiter.consume(services.authenticator.payer(request, caller), Quota.NEW)
+    payer = services.authenticator.payer(request, caller)
+    await services.limiter.consume(Charge(payer=payer, amounts={Quota.NEW: 1}))
     document = ClientKeyDocument(client_key=services.keys.issue())
     return json_response(document, status=HTTPStatus.CREATED)
 

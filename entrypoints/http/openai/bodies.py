@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from domain.model.prompt import Effort, Verbosity
 from entrypoints.http.openai.errors import invalid, unsupported
 from entrypoints.http.problems import BadRequest
 
@@ -106,7 +107,7 @@ class FunctionChoice(Struct):
 class ReasoningOptions(Struct):
     """How the model reasons."""
 
-    effort: str | None = None
+    effort: Effort | None = None
 
 
 class TextFormat(Struct):
@@ -123,7 +124,7 @@ class TextOptions(Struct):
     """Options for the text that the model writes."""
 
     format: TextFormat | None = None
-    verbosity: str | None = None
+    verbosity: Verbosity | None = None
 
 
 class StreamOptions(Struct):

@@ -60,7 +60,9 @@ async def update(request: Request) -> Response:
     members, _ = await read_body(request, dict)
     metadata = parse(members, MetadataBody).metadata or {}
     edit_items = openai_of(request).edit_items
-    conversation = await edit_items.set_metadata(_ref(request, caller), metadata)
+    conversation = await edit_items.set_metadata(
+        _ref(request, caller), metadata, payer=caller.payer
+    )
     return _conversation(conversation, caller)
 
 
