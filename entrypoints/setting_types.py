@@ -104,6 +104,14 @@ def _allow(text: str) -> bool:
     return {"allow": True}[text.lower()]
 
 
+def _on_or_off(text: str) -> bool:
+    return {"on": True, "off": False}[text.lower()]
+
+
+def _open_or_closed(text: str) -> bool:
+    return {"open": True, "closed": False}[text.lower()]
+
+
 def _log_level(text: str) -> str:
     if text.lower() not in ("debug", "info", "warning", "error"):
         raise ValueError
@@ -168,6 +176,8 @@ def _digests(text: str) -> tuple[str, ...]:
 TEXT: Final = ("text", str)
 PATH: Final = ("a path", Path)
 FLAG: Final = ("true or false", _flag)
+ON_OR_OFF: Final = ("on or off", _on_or_off)
+OPEN_OR_CLOSED: Final = ("open or closed", _open_or_closed)
 ALLOW: Final = ("allow", _allow)
 LOG_LEVEL: Final = ("debug, info, warning or error", _log_level)
 URL: Final = ("an http or https URL without user, password or query", _plain_http_url)

@@ -156,6 +156,10 @@ def _announce(settings: Settings, address: str) -> None:
     typer.echo(f"Privity is listening on {address}")
     typer.echo(_storage_line(settings))
     typer.echo(f"Replies come from {model}.")
+    if settings.is_v1_open:
+        typer.echo("PRIVITY_V1 is open: /v1 accepts client keys that anybody can get.")
+    if not settings.limits:
+        typer.echo("PRIVITY_LIMITS is off: nothing limits what a caller may use.")
     typer.echo(
         f"Open {settings.public_url or local_address} or run: privity chat --url {local_address}"
     )

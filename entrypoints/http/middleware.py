@@ -12,6 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from entrypoints.http.problems import Problem, problem_of, problem_of_code
 from ports.telemetry import Telemetry
 
+MAX_URL_BYTES: Final = 4_096
+"""More than the longest path that this service has: the id of a chat, percent-encoded."""
+
 API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
 _SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "x-content-type-options": "nosniff",
@@ -146,6 +149,25 @@ class UnexpectedErrors:
             if not started:
                 response = self._render(problem_of(error), scope["path"])
                 await response(scope, receive, send)
+
+
+class BoundedUrl:
+    """Answers requests whose path and query are too long with 414."""
+
+    def __init__(self, app: ASGIApp, *, render: Callable[[Problem, str], Response]) -> None:
+        """``render`` returns the response for a problem at a path."""
+        self._app = app
+        self._render = render
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http":
+            # The server cuts off the rest of a URL, so this one may have been even longer.
+            url_bytes = len(scope["raw_path"]) + 1 + len(scope["query_string"])
+            if url_bytes > MAX_URL_BYTES:
+                response = self._render(problem_of_code("url_too_long"), scope["path"])
+                return await response(scope, receive, send)
+        return await self._app(scope, receive, send)
 
 
 def _source_line(error: Exception) -> str:

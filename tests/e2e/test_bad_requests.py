@@ -59,7 +59,7 @@ async def test_a_wrong_method_is_405_and_lists_the_allowed_ones(
     "query",
     [
         *("before=0", "before=-1", "before=x", "before=", "before=1.5", "before=%D9%A3"),
-        *("before=9007199254740993", "before=" + "9" * 5_000, "before=1_0", "before=+1"),
+        *("before=9007199254740993", "before=" + "9" * 3_000, "before=1_0", "before=+1"),
         *("limit=0", "limit=501", "limit=-1", "limit=all", "limit=", "limit=%00"),
     ],
     ids=lambda query: query[:20],
@@ -84,7 +84,7 @@ async def test_invalid_paging_parameters_are_rejected(
         ("?sessionId=x", "session_id_malformed"),
         ("?sessionId=%00", "session_id_malformed"),
         ("?sessionId=%ff", "session_id_malformed"),
-        ("?sessionId=" + "a" * 20_000, "session_id_malformed"),
+        ("?sessionId=" + "a" * 2_000, "session_id_malformed"),
     ],
     ids=lambda text: text[:20],
 )
