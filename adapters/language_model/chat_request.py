@@ -148,8 +148,9 @@ def _tool_call(part: ToolCallPart) -> dict[str, Any]:
 
 def _tool_output(output: str) -> str:
     """The text of a JSON string; any other JSON unchanged."""
+    if not output.startswith('"'):
+        return output
     try:
-        value = msgspec.json.decode(output)
+        return str(msgspec.json.decode(output))
     except msgspec.DecodeError:
         return output
-    return value if isinstance(value, str) else output

@@ -6,6 +6,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
 
+from attrs import evolve
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -14,6 +15,7 @@ from ports.telemetry import Telemetry
 
 MAX_URL_BYTES: Final = 4_096
 """More than the longest path that this service has: the id of a chat, percent-encoded."""
+MAX_QUERY_PARAMETERS: Final = 32
 
 API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
 _SECURITY_HEADERS: Final[Mapping[str, str]] = {
@@ -152,7 +154,10 @@ class UnexpectedErrors:
 
 
 class BoundedUrl:
-    """Answers requests whose path and query are too long with 414."""
+    """Refuses requests whose path and query are too long, or whose query has too many parameters.
+
+    What the query contains is parsed only later.
+    """
 
     def __init__(self, app: ASGIApp, *, render: Callable[[Problem, str], Response]) -> None:
         """``render`` returns the response for a problem at a path."""
@@ -161,13 +166,22 @@ class BoundedUrl:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] == "http":
-            # The server cuts off the rest of a URL, so this one may have been even longer.
-            url_bytes = len(scope["raw_path"]) + 1 + len(scope["query_string"])
-            if url_bytes > MAX_URL_BYTES:
-                response = self._render(problem_of_code("url_too_long"), scope["path"])
-                return await response(scope, receive, send)
-        return await self._app(scope, receive, send)
+        problem = _problem_of_url(scope) if scope["type"] == "http" else None
+        if problem is None:
+            return await self._app(scope, receive, send)
+        response = self._render(problem, scope["path"])
+        return await response(scope, receive, send)
+
+
+def _problem_of_url(scope: Scope) -> Problem | None:
+    query: bytes = scope["query_string"]
+    # The server cuts off the rest of a URL, so this one may have been even longer.
+    if len(scope["raw_path"]) + 1 + len(query) > MAX_URL_BYTES:
+        return problem_of_code("url_too_long")
+    if query.count(b"&") >= MAX_QUERY_PARAMETERS:
+        why = f"The query has more than {MAX_QUERY_PARAMETERS} parameters."
+        return evolve(problem_of_code("bad_request"), detail=why)
+    return None
 
 
 def _source_line(error: Exception) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
+from msgspec import Raw
 
 from domain.model.identifiers import MessageId, TurnId
 from domain.model.message import (
@@ -181,7 +182,7 @@ def _result(part: ToolResultPart) -> dict[str, Any]:
     if part.failed:
         error = tool_error_text(part)
         return {"type": "tool-output-error", "toolCallId": part.call_id, "errorText": error}
-    output = msgspec.json.decode(part.output)
+    output = Raw(part.output.encode())
     return {"type": "tool-output-available", "toolCallId": part.call_id, "output": output}
 
 
@@ -204,5 +205,5 @@ def tool_input(arguments: str) -> Any:
 
 def tool_error_text(result: ToolResultPart) -> str:
     """The output of a failed tool as text: the content of a JSON string, other JSON as it is."""
-    output = msgspec.json.decode(result.output)
-    return output if isinstance(output, str) else result.output
+    is_string = result.output.startswith('"')
+    return str(msgspec.json.decode(result.output)) if is_string else result.output

@@ -193,14 +193,20 @@ def _parts(message: UiMessage) -> Iterator[tuple[str, bytes]]:
 def _result(tool: _ToolPart) -> ToolResultPart | None:
     match tool.state:
         case "output-available":
-            # Decoded completely, so that only valid JSON is stored.
-            output = msgspec.json.encode(parse(bytes(tool.output), object)).decode()
-            return tool_result(tool.tool_call_id, output)
+            return tool_result(tool.tool_call_id, _compact(bytes(tool.output)))
         case "output-error":
             error = msgspec.json.encode(tool.error_text).decode()
             return tool_result(tool.tool_call_id, error, failed=True)
         case _:
             return None
+
+
+def _compact(json: bytes) -> str:
+    """The JSON text without white space, checked without building its objects in memory."""
+    try:
+        return msgspec.json.format(json, indent=-1).decode()
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise BadRequest("body_not_json") from None
 
 
 def storable_id(client_id: str) -> MessageId | None:
