@@ -117,8 +117,8 @@ def _middleware(settings: Settings) -> Sequence[Middleware]:
         Middleware(SecurityHeaders, is_https=settings.is_https),
         Middleware(KnownHosts, hosts=_hosts(settings), render=_rendered),
         *((cross_origin,) if settings.embedding_origins else ()),
-        Middleware(BoundedUrl, render=_rendered),
         Middleware(LargeTransfers, address=_address_of, render=_rendered),
+        Middleware(BoundedUrl, render=_rendered),
         Middleware(UnexpectedErrors, telemetry=_telemetry_of, render=_rendered),
         Middleware(LocalePrefix, locales=_locales_of),
     )

@@ -7,7 +7,7 @@ without a key gets a new one, but only with a successful response and after the 
 import hashlib
 import re
 from enum import Enum
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import ip_address
 from typing import Final
 
 from attrs import field, frozen
@@ -15,13 +15,13 @@ from starlette.requests import Request
 
 from domain.model.identifiers import Owner
 from domain.model.rate_limits import Payer
+from entrypoints.http.addresses import network_of
 from entrypoints.http.problems import BadRequest, CrossSiteRequest
 from ports.client_keys import ClientKeys
 from ports.errors import ClientKeyInvalid
 
 _PLAIN_COOKIE: Final = "privity"
 _HOST_COOKIE: Final = "__Host-privity"
-_NETWORK_BITS: Final = 64
 _COOKIE_MAX_AGE: Final = 24 * 60 * 60
 _MAX_HOPS: Final = 64
 REISSUED_KEY_HEADER: Final = "Privity-Client-Key"
@@ -193,7 +193,7 @@ class Authenticator:
             if person is not None:
                 why = "This client key may not speak for other people."
                 raise BadRequest("client_key_not_allowed", why)
-            address = self.keys.pseudonym(f"address {_network(self.address(request))}")
+            address = self.keys.pseudonym(f"address {network_of(self.address(request))}")
             return Payer(client_key=self._digest(caller, ""), address=address)
         return Payer(client_key=self._digest(caller, person or ""), address=None)
 
@@ -252,14 +252,3 @@ def _ip_address(text: str) -> str | None:
         return str(ip_address(text.strip("[]")))
     except ValueError:
         return None
-
-
-def _network(address: str) -> str:
-    """The address; an IPv6 address counts as its network, the first 64 bits."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if not isinstance(parsed, IPv6Address):
-        return str(parsed)
-    return str(parsed.ipv4_mapped or ip_network((parsed, _NETWORK_BITS), strict=False))

@@ -9,12 +9,14 @@ import struct
 import sys
 from asyncio import TimerHandle, Transport
 from collections import Counter
+from datetime import timedelta
 from typing import Any, Final
 
+from attrs import evolve
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from entrypoints.http.addresses import site_of
+from entrypoints.http.addresses import network_of
 from entrypoints.http.middleware import MAX_URL_BYTES
 from entrypoints.http.problems import Problem, problem_of_code
 
@@ -34,6 +36,12 @@ _UNSENT_HIGH_BYTES: Final = 16_384
 _UNSENT_LOW_BYTES: Final = 4_096
 _NO_LINGERING: Final = struct.pack("ii", 1, 0)
 
+_TOO_MANY_OF_ADDRESS: Final = evolve(
+    problem_of_code("too_many_requests"),
+    detail="Too many connections from your address; please try again.",
+    retry_after=timedelta(seconds=2),
+)
+
 
 class BoundedConnection(HttpToolsProtocol):
     """One connection; what exceeds a limit is refused, or ends the connection.
@@ -44,11 +52,11 @@ class BoundedConnection(HttpToolsProtocol):
 
     transport: "_CountingTransport"
 
-    def __init__(self, *args: Any, sites: Counter[str] | None = None, **kwargs: Any) -> None:
-        """``sites`` counts the connections of each address; None if proxies connect for them."""
+    def __init__(self, *args: Any, networks: Counter[str] | None = None, **kwargs: Any) -> None:
+        """``networks`` counts the connections of each address; None behind proxies."""
         super().__init__(*args, **kwargs)
-        self._sites = sites
-        self._site = ""
+        self._networks = networks
+        self._network = ""
         # None, so that uvicorn's own check does not run.
         self._max_connections = self.limit_concurrency or sys.maxsize
         self.limit_concurrency = None
@@ -66,28 +74,28 @@ class BoundedConnection(HttpToolsProtocol):
         super().connection_made(_CountingTransport(transport))
         self._sent_at = self.loop.time()
         excess = len(self.connections) - self._max_connections
-        site_excess = self._count() - ADDRESS_MAX_CONNECTIONS
-        if max(excess, site_excess) > MAX_REFUSALS:
+        network_excess = self._count() - ADDRESS_MAX_CONNECTIONS
+        if max(excess, network_excess) > MAX_REFUSALS:
             transport.abort()
         elif excess > 0:
             self.app = _refusal(problem_of_code("too_many_connections"))
-        elif site_excess > 0:
-            self.app = _refusal(problem_of_code("too_many_requests"))
+        elif network_excess > 0:
+            self.app = _refusal(_TOO_MANY_OF_ADDRESS)
         self._start_deadline()
 
     def _count(self) -> int:
         """The number of connections of this client's address, this one included."""
-        if self._sites is None or self.client is None:
+        if self._networks is None or self.client is None:
             return 0
-        self._site = site_of(self.client[0])
-        self._sites[self._site] += 1
-        return self._sites[self._site]
+        self._network = network_of(self.client[0])
+        self._networks[self._network] += 1
+        return self._networks[self._network]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._sites is not None and self._site:
-            self._sites[self._site] -= 1
-            if not self._sites[self._site]:
-                del self._sites[self._site]
+        if self._networks is not None and self._network:
+            self._networks[self._network] -= 1
+            if not self._networks[self._network]:
+                del self._networks[self._network]
         self._stop_deadline()
         super().connection_lost(exc)
 

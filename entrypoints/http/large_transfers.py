@@ -11,7 +11,7 @@ from typing import Final
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from entrypoints.http.addresses import site_of
+from entrypoints.http.addresses import network_of
 from entrypoints.http.problems import Problem, TooManyTransfers, problem_of
 
 SLICE_BYTES: Final = 65_536
@@ -49,7 +49,7 @@ class LargeTransfers:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        transfer = _Transfer(self._held, lambda: site_of(self._address(scope)))
+        transfer = _Transfer(self._held, lambda: network_of(self._address(scope)))
         is_refused = False
 
         async def receive_counted() -> Message:
@@ -81,10 +81,10 @@ class LargeTransfers:
 class _Transfer:
     """The body or the answer of one request."""
 
-    def __init__(self, held: Counter[str], site: Callable[[], str]) -> None:
+    def __init__(self, held: Counter[str], network: Callable[[], str]) -> None:
         self._all = held
-        self._site_of_caller = site
-        self._site = ""
+        self._network_of_caller = network
+        self._network = ""
         self._received = 0
         self._size = 0
 
@@ -105,21 +105,21 @@ class _Transfer:
         if size <= SLICE_BYTES:
             return
         self.release()
-        self._site = self._site or self._site_of_caller()
-        if self._site in self._all and self._all[self._site] + size > ADDRESS_MAX_BYTES:
+        self._network = self._network or self._network_of_caller()
+        if self._network in self._all and self._all[self._network] + size > ADDRESS_MAX_BYTES:
             raise TooManyTransfers("transfers_unfinished")
         if self._all and self._all.total() + size > PROCESS_MAX_BYTES:
             raise TooManyTransfers("too_many_transfers")
         self._size = size
-        self._all[self._site] += size
+        self._all[self._network] += size
 
     def release(self) -> None:
         """Count nothing any more."""
         if not self._size:
             return
-        self._all[self._site] -= self._size
-        if not self._all[self._site]:
-            del self._all[self._site]
+        self._all[self._network] -= self._size
+        if not self._all[self._network]:
+            del self._all[self._network]
         self._size = 0
 
 

@@ -145,13 +145,13 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
         "too_many_connections": ProblemType(
             503, "This server has reached its connection limit; please try again.", can_retry=True
         ),
-        "budget_exhausted": ProblemType(
-            503, "The model tokens for today are used up; please try again later."
-        ),
         "too_many_transfers": ProblemType(
             503,
             "Too many large requests and answers are unfinished at the moment; please try again.",
             can_retry=True,
+        ),
+        "budget_exhausted": ProblemType(
+            503, "The model tokens for today are used up; please try again later."
         ),
         "shutting_down": ProblemType(
             503, "This server is being restarted; please try again.", can_retry=True

@@ -67,8 +67,8 @@ async def serve(
         StartupFailed, ShutdownFailed: the app failed.
     """
     lifespan = _Lifespan(app)
-    sites = None if behind_proxies else Counter[str]()
-    config = _config(lifespan, max_connections, grace, sites)
+    networks = None if behind_proxies else Counter[str]()
+    config = _config(lifespan, max_connections, grace, networks)
     server = _Server(config, unread_timeout)
     with closing(_listen(host, port)) as listener, _silence_expected_endings():
         try:
@@ -95,11 +95,11 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _config(
-    app: ASGIApp, max_connections: int, grace: timedelta, sites: Counter[str] | None
+    app: ASGIApp, max_connections: int, grace: timedelta, networks: Counter[str] | None
 ) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=partial(BoundedConnection, sites=sites),  # type: ignore[arg-type]
+        http=partial(BoundedConnection, networks=networks),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         limit_concurrency=max_connections,

@@ -214,7 +214,7 @@ def test_the_largest_numbers_are_accepted() -> None:
         ({"PRIVITY_KEYS": KEYS}, False),
         ({"REDIS_ENABLED": "false"}, False),
         ({"PRIVITY_PUBLIC_URL": "https://chat.test"}, False),
-        ({"MODEL_BASE_URL": "http://model.test/v1", "MODEL_NAME": "small"}, False),
+        ({"MODEL_BASE_URL": "https://model.test/v1", "MODEL_NAME": "small"}, False),
         ({"PRIVITY_KEYS": KEYS, "PRIVITY_V1": "open"}, True),
     ],
 )

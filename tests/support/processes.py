@@ -8,7 +8,6 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
 
 import pytest
 from attrs import frozen
@@ -18,7 +17,7 @@ from entrypoints.cli.main import app
 
 # Tests of one tree can be run against the service of another, for example of an older release.
 _ROOT = Path(os.environ.get("PRIVITY_TEST_TREE") or Path(__file__).parents[2])
-RUN: Final = "from entrypoints.cli.main import run; run()"
+RUN = "from entrypoints.cli.main import run; run()"
 _SETTING_PREFIXES = ("PRIVITY_", "MODEL_", "REDIS_", "ASSISTANT_")
 _TIMEOUT_SECONDS = 30
 
