@@ -13,3 +13,11 @@ PART_OVERHEAD_BYTES: Final = 32
 in number."""
 MAX_CONVERSATION_BYTES: Final = 256_000
 """Limit on a conversation as stored. No turn is opened if the conversation would exceed it."""
+
+MAX_LANGUAGE_TAG_CHARACTERS: Final = 35
+"""The length for which RFC 5646 (section 4.4.1) requires every implementation to have room."""
+MAX_LANGUAGE_SUBTAGS: Final = 8
+MAX_LANGUAGE_TAGS: Final = 16
+"""How many of a caller's preferred languages are considered."""
+MAX_JSON_DEPTH: Final = 64
+"""How deeply arrays and objects may be nested in what callers and models send."""
