@@ -16,6 +16,13 @@ from tests.support.processes import ServerProcess, run_cli
 from tests.support.redis_store import RING
 
 MEGABYTE = 1_000_000
+OTHER_ADDRESS = "127.0.0.2"
+AS_SHIPPED = {
+    "PRIVITY_LIMITS": "on",
+    "PRIVITY_V1": "closed",
+    "PRIVITY_NEW_PER_HOUR": "",
+    "PRIVITY_STORED_BYTES_PER_HOUR": "",
+}
 MAX_WAIT_SECONDS = 0.1
 MAX_GROWTH_BYTES = 300 * MEGABYTE
 PIECES = 100
@@ -46,15 +53,20 @@ class _Bystander:
     def growth(self) -> int:
         return self.peak_bytes - self._idle_bytes
 
-    async def stream(self) -> str:
+    def _client(self) -> NativeClient:
         client = client_of(self.process)
+        client.source = OTHER_ADDRESS
+        return client
+
+    async def stream(self) -> str:
+        client = self._client()
         answer = await client.send(instruction("bystander", PIECES, PAUSE_MS))
         return "".join(
             event.document["delta"] for event in answer.events if event.kind == "text-delta"
         )
 
     async def watch(self) -> None:
-        client = client_of(self.process)
+        client = self._client()
         while True:
             before = cpu_seconds(self.process.pid)
             assert (await client.get("/health/live")).status == 200
@@ -86,7 +98,7 @@ def _is_clear(answer: Answer) -> bool:
 
 @pytest.mark.parametrize("kind", ["stranger", "client key", "issued key"])
 async def test_one_caller_hurts_nobody_else(fleet: Fleet, kind: str) -> None:
-    processes = [await fleet.start(), await fleet.start()]
+    processes = [await fleet.start(**AS_SHIPPED) for _ in range(2)]
     bystanders = [_Bystander(process) for process in processes]
     streams = [asyncio.create_task(bystander.stream()) for bystander in bystanders]
     attackers = [
