@@ -6,7 +6,7 @@
     ├── ConversationBusy             too many concurrent updates
     ├── TurnLogNotFound              this turn has no log (any more)
     ├── TooManyTurns                 this process runs its maximum number of turns
-    ├── ShuttingDown                 this process accepts no new turns
+    ├── ShuttingDown                 this process is ending
     ├── TooManyRequests              the caller has used up a quota
     ├── ClientKeyInvalid             the client key was not issued by this service
     └── ModelError                   the language model failed: see ports.language_model
@@ -77,7 +77,7 @@ class TooManyTurns(PortError):
 
 
 class ShuttingDown(PortError):
-    """This process accepts no new turns; nothing was changed."""
+    """This process accepts no new turns, or ends before this one was opened for certain."""
 
     code = "shutting_down"
     message = "This server is being restarted."

@@ -2,6 +2,7 @@
 
     conversation:state:<sessionId>            list    sealed frames       24 h after the last turn
     {conversation:state:<sessionId>}:turn     stream  sealed log entries  10 min; 60 s after the end
+    process:<processId>                       string  a counter           10 s
 
 Only the part between the braces is hashed, so in a cluster both keys of a conversation are in one
 slot. The only other key is written and deleted by the script of the readiness check.
@@ -15,10 +16,11 @@ from typing import Final
 
 from attrs import frozen
 
-from domain.model.identifiers import SessionId
+from domain.model.identifiers import ProcessId, SessionId
 
 RUNNING_TTL: Final = timedelta(minutes=10)
 ENDED_TTL: Final = timedelta(seconds=60)
+LEASE_TTL: Final = timedelta(seconds=10)
 READINESS_KEY: Final = "conversation:state:ready"
 
 
@@ -30,6 +32,11 @@ def state_key(session_id: SessionId) -> str:
 def log_key(session_id: SessionId) -> str:
     """The key of the stream that logs a conversation's newest turn."""
     return f"{{{state_key(session_id)}}}:turn"
+
+
+def lease_key(process: ProcessId) -> str:
+    """The key of the lease of a process."""
+    return f"process:{process}"
 
 
 def milliseconds(duration: timedelta) -> int:

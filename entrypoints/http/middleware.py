@@ -1,5 +1,6 @@
 """Middleware for every request. It is pure ASGI, so that no stream is buffered."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -8,6 +9,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from entrypoints.http.problems import Problem, problem_of
+from ports.errors import ShuttingDown
 from ports.telemetry import Telemetry
 
 API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
@@ -45,7 +47,10 @@ class SecurityHeaders:
 
 
 class UnexpectedErrors:
-    """Answers unexpected errors with 500, and logs only their class and source line."""
+    """Answers unexpected errors with 500, and logs only their class and source line.
+
+    A request that the server cancels, at the end of its shutdown, is answered with 503.
+    """
 
     def __init__(
         self,
@@ -76,6 +81,11 @@ class UnexpectedErrors:
 
         try:
             await self._app(scope, receive, send_and_track)
+        except asyncio.CancelledError:
+            if scope["type"] != "http" or started:
+                raise
+            response = self._render(problem_of(ShuttingDown()), scope["path"])
+            await response(scope, receive, send)
         except Exception as error:
             if scope["type"] != "http":
                 raise

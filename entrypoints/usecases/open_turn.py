@@ -33,6 +33,7 @@ from ports.errors import (
     TurnLogNotFound,
 )
 from ports.identifier_source import IdentifierSource
+from ports.process_lease import ProcessLease
 from ports.rate_limiter import Quota, RateLimiter
 from ports.telemetry import Telemetry
 from ports.turn_log import Batch, TurnLog
@@ -289,6 +290,7 @@ class StartTurn:
     abandon_turn: AbandonTurn
     limiter: RateLimiter
     identifiers: IdentifierSource
+    lease: ProcessLease
     clock: Clock
 
     def new_turn(self, idempotency: IdempotencyKey | None = None) -> NewTurn:
@@ -297,6 +299,7 @@ class StartTurn:
             turn_id=self.identifiers.turn_id(),
             reply_id=self.identifiers.message_id(),
             at=self.clock.now(),
+            process=self.lease.process,
             idempotency=idempotency,
         )
 

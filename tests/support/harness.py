@@ -10,6 +10,7 @@ from attrs import frozen
 
 from adapters.assistant_profile.toml_file import load_assistant
 from adapters.in_memory.conversation_store import InMemoryConversationStore
+from adapters.in_memory.process_lease import InMemoryProcessLease
 from adapters.in_memory.rate_limiter import InMemoryRateLimiter
 from adapters.in_memory.turn_log import InMemoryTurnLog
 from adapters.sealing.client_keys import SealedClientKeys
@@ -35,11 +36,12 @@ from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
 from ports.identifier_source import IdentifierSource
 from ports.language_model import LanguageModel
+from ports.process_lease import ProcessLease
 from ports.rate_limiter import Quota, RateLimiter
 from ports.telemetry import Telemetry
 from ports.turn_log import Batch, TurnLog
 from ports.turn_runner import TurnRunner
-from tests.support.builders import OWNER
+from tests.support.builders import OWNER, PROCESS
 from tests.support.clocks import HastyClock, ManualClock
 from tests.support.fake_model import InstantModel
 from tests.support.fakes import FlakyStore, RecordingTelemetry
@@ -66,6 +68,10 @@ class Harness:
         message = NewMessage(text=TextPart(text), **{"address": ADDRESS, **members})
         owner = OWNER
         return asyncio.create_task(self.container.resolve(SendMessage)(owner, message))
+
+    @property
+    def lease(self) -> ProcessLease:
+        return self.container.resolve(ProcessLease)
 
     @property
     def regenerate(self) -> Regenerate:
@@ -144,6 +150,7 @@ def a_harness(
         ConversationStateStore: store,
         IdentifierSource: RandomIdentifiers(),
         MissingLogs: MissingLogs(),
+        ProcessLease: InMemoryProcessLease(PROCESS),
         LanguageModel: model or InstantModel("Hi!"),
         RateLimiter: limiter,
         Telemetry: telemetry,

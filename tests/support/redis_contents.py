@@ -47,11 +47,19 @@ async def dump_keys(redis: "Redis") -> dict[bytes, bytes]:
     return {key: b"".join(await _members(redis, key)) for key in map(raw, await redis.keys("*"))}
 
 
+async def conversation_keys(redis: "Redis") -> list[str]:
+    """The names of all keys except the leases of processes."""
+    names = [raw(key).decode() for key in await redis.keys("*")]
+    return sorted(name for name in names if not name.startswith("process:"))
+
+
 async def _members(redis: "Redis", key: bytes) -> list[bytes]:
     kind = await redis.type(key)
     dump = await redis.dump(key) or b""
     if kind == b"list":
         return [dump, *map(raw, await redis.lrange(key.decode(), 0, -1))]
+    if kind == b"string":
+        return [dump, raw(await redis.get(key) or b"")]
     assert kind == b"stream", kind
     entries: list[Any] = await redis.xrange(key) or []
     return [dump, *(part for _, fields in entries for pair in fields.items() for part in pair)]
