@@ -71,7 +71,8 @@ class Harness:
 
     @property
     def lease(self) -> ProcessLease:
-        return self.container.resolve(ProcessLease)
+        lease: ProcessLease = self.container.resolve(ProcessLease)
+        return lease
 
     @property
     def regenerate(self) -> Regenerate:
