@@ -1,4 +1,4 @@
-"""One connection that any number of callers share at full duplex.
+"""One full-duplex connection that any number of callers share.
 
 Commands that are issued in one tick of the event loop are sent in one write. Redis replies in
 order, so each reply belongs to the oldest command without one. The rules:
@@ -130,7 +130,7 @@ class Multiplexer:
                     await connection.connect()  # type: ignore[no-untyped-call]
                 self._lost_at = None
                 await self._serve(connection)
-            except Exception as error:  # noqa: BLE001 - any error must fail the calls that wait
+            except Exception as error:  # noqa: BLE001 - any error must fail the waiting calls
                 self._failures += 1
                 self._lose(error)
             finally:
@@ -145,7 +145,7 @@ class Multiplexer:
         self._is_dead.set()
 
     def close(self) -> None:
-        """Reject new commands, and fail those that wait."""
+        """Reject new commands, and fail those that are waiting."""
         self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()

@@ -10,7 +10,7 @@
     ├── ConversationTooLarge         the conversation has reached its size limit
     ├── TurnInProgress               a turn is open; only one can be
     ├── TurnSuperseded               the turn is no longer the open one
-    ├── IdempotencyKeyReused         the same Idempotency-Key with another request
+    ├── IdempotencyKeyReused         the same Idempotency-Key with a different request
     └── OlderMessagesNeeded          the change needs messages that are not loaded
 
 The other root, ``ports.errors.PortError``, is for failures that the caller did not cause. Every
@@ -123,12 +123,12 @@ class TurnSuperseded(DomainError):
 
 
 class IdempotencyKeyReused(DomainError):
-    """The Idempotency-Key was used before with another request."""
+    """The Idempotency-Key was used before with a different request."""
 
     code = "idempotency_key_reused"
 
     def __init__(self) -> None:
-        super().__init__("This Idempotency-Key was used with another request.")
+        super().__init__("This Idempotency-Key was used with a different request.")
 
 
 class OlderMessagesNeeded(DomainError):

@@ -2,8 +2,8 @@
 
 A turn is opened by a user message (``add_user_message``, ``edit_message``), by a request for
 another reply (``regenerate``), by items (``item_editing``) or by tool results (``tool_answers``).
-Its own runner ends it with ``finish``, ``interrupt`` or ``fail``; ``settle`` ends it after that
-runner died. Repeating a step with the same turn id changes nothing.
+Its own runner ends it with ``finish``, ``interrupt`` or ``fail``; ``settle`` ends it if that
+runner has died. Repeating a step with the same turn id changes nothing.
 
 Only one turn is open at a time. A request that would fail anyway is rejected before the open turn
 is considered, so that no running reply is stopped for nothing.
@@ -134,7 +134,7 @@ def edit_message(
     message_id: MessageId | None,
     parts: Sequence[Part],
 ) -> Conversation:
-    """The conversation up to a user message, whose parts are replaced, and a new turn.
+    """The conversation up to a user message with new parts, and a new turn that replies to it.
 
     ``message_id`` names the message; None means the newest user message.
 
@@ -382,7 +382,7 @@ def has_replied_since(conversation: Conversation, number: int) -> bool:
 
 
 def is_unanswered(conversation: Conversation) -> bool:
-    """Whether there is no reply, not even a partial one: the first message can be resent."""
+    """Whether no turn was opened, or the newest one failed, and no part of a reply is stored."""
     turn = conversation.turn
     has_failed = turn is None or turn.status is TurnStatus.FAILED
     return has_failed and all(message.role is Role.USER for message in conversation.messages)

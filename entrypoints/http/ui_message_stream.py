@@ -21,6 +21,7 @@ from domain.model.message import (
 )
 from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Cursor, Outcome, TurnEnd
+from domain.service.user_input import nests_too_deeply
 from entrypoints.http.documents import usage_document
 from entrypoints.http.problems import user_message
 from entrypoints.http.sse import event, padded_event
@@ -188,9 +189,11 @@ def tool_input(arguments: str) -> Any:
     """The parsed arguments of a tool call; an empty object if there are none.
 
     Raises:
-        ValueError: they are not JSON, or contain names for which the AI SDK's parser rejects the
-            whole reply.
+        ValueError: they are not JSON, are nested too deeply, or contain names for which the AI
+            SDK's parser rejects the whole reply.
     """
+    if nests_too_deeply(arguments.encode()):
+        raise ValueError("these arguments are nested too deeply")
     parsed = msgspec.json.decode(arguments or "{}")
     # Encoded again, so that escapes cannot hide a name.
     encoded = msgspec.json.encode(parsed)

@@ -48,9 +48,8 @@ async def dump_keys(redis: "Redis") -> dict[bytes, bytes]:
 
 
 async def conversation_keys(redis: "Redis") -> list[str]:
-    """The names of all keys except the leases of processes."""
-    names = [raw(key).decode() for key in await redis.keys("*")]
-    return sorted(name for name in names if not name.startswith("process:"))
+    """The names of the keys that belong to conversations."""
+    return sorted(raw(key).decode() for key in await redis.keys("*conversation:*"))
 
 
 async def _members(redis: "Redis", key: bytes) -> list[bytes]:
@@ -60,6 +59,9 @@ async def _members(redis: "Redis", key: bytes) -> list[bytes]:
         return [dump, *map(raw, await redis.lrange(key.decode(), 0, -1))]
     if kind == b"string":
         return [dump, raw(await redis.get(key) or b"")]
+    if kind == b"hash":
+        leases: dict[Any, Any] = await redis.hgetall(key.decode())
+        return [dump, *(part for pair in leases.items() for part in pair)]
     assert kind == b"stream", kind
     entries: list[Any] = await redis.xrange(key) or []
     return [dump, *(part for _, fields in entries for pair in fields.items() for part in pair)]
