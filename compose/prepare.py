@@ -76,7 +76,7 @@ def _write_files(directory: Path, files: dict[str, bytes], owner: tuple[int, int
 
 def _acl_file(password: str) -> bytes:
     digest = hashlib.sha256(password.encode()).hexdigest()
-    keys = "~conversation:state:* ~{conversation:state:* ~{ratelimit}:*"
+    keys = "~conversation:state:* ~{conversation:state:* ~process:* ~{ratelimit}:*"
     lines = (
         # This user has no password and cannot log in. But Redis replays its append-only file with
         # the user's permissions: without them it skips all transactions, and a restart forgets

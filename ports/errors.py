@@ -6,7 +6,7 @@
     ├── ConversationBusy             too many concurrent updates
     ├── TurnLogNotFound              this turn has no log (any more)
     ├── TooManyTurns                 this process is already running its maximum number of turns
-    ├── ShuttingDown                 this process accepts no new turns
+    ├── ShuttingDown                 this process is ending
     ├── TooManyRequests              a limit on what callers may use would be exceeded
     │   └── BudgetExhausted          the model tokens of a day are used up
     ├── ClientKeyInvalid             the client key was not issued by this service
@@ -79,7 +79,7 @@ class TooManyTurns(PortError):
 
 
 class ShuttingDown(PortError):
-    """This process accepts no new turns; nothing was changed."""
+    """This process accepts no new turns, or ends before this one was opened for certain."""
 
     code = "shutting_down"
     message = "This server is being restarted."

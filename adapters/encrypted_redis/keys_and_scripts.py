@@ -2,6 +2,7 @@
 
     conversation:state:<sessionId>            list    sealed frames       24 h after the last turn
     {conversation:state:<sessionId>}:turn     stream  sealed log entries  10 min; 60 s after the end
+    process:<processId>                       string  a counter           10 s
     {ratelimit}:<limit>:<digest>              string  a moment, in µs     at that moment
     {ratelimit}:open-turns-<scope>:<digest>   hash    leases by digest    90 s after the last change
 
@@ -18,10 +19,11 @@ from typing import Final
 
 from attrs import frozen
 
-from domain.model.identifiers import SessionId
+from domain.model.identifiers import ProcessId, SessionId
 
 RUNNING_TTL: Final = timedelta(minutes=10)
 ENDED_TTL: Final = timedelta(seconds=60)
+LEASE_TTL: Final = timedelta(seconds=10)
 READINESS_KEY: Final = "conversation:state:ready"
 
 
@@ -33,6 +35,11 @@ def state_key(session_id: SessionId) -> str:
 def log_key(session_id: SessionId) -> str:
     """The key of the stream that logs a conversation's newest turn."""
     return f"{{{state_key(session_id)}}}:turn"
+
+
+def lease_key(process: ProcessId) -> str:
+    """The key of the lease of a process."""
+    return f"process:{process}"
 
 
 def limit_key(limit: str, subject: str) -> str:

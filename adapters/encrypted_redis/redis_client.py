@@ -27,7 +27,7 @@ class RedisClient:
 
     @property
     def healthy_for(self) -> timedelta:
-        """How long Redis has answered every PING in time; zero while it does not."""
+        """How long Redis has answered every check in time; zero while it does not."""
         return self._connection.healthy_for
 
     @property

@@ -22,7 +22,7 @@ from adapters.wire_format.message_record import (
 )
 from adapters.wire_format.packing import RECORD_MAX_BYTES, DecodeError, pack, unpack
 from domain.model.conversation import Conversation
-from domain.model.identifiers import SessionId, TurnId
+from domain.model.identifiers import ProcessId, SessionId, TurnId
 from domain.model.message import Message
 from domain.model.turn import IdempotencyKey, Turn, TurnStatus
 
@@ -30,7 +30,10 @@ _STATUSES = (TurnStatus.OPEN, TurnStatus.FINISHED, TurnStatus.INTERRUPTED, TurnS
 
 
 class TurnRecord(Struct, array_like=True):
-    """See ``Turn``; times are in microseconds since 1970, the id is 16 bytes."""
+    """See ``Turn``; times are in microseconds since 1970.
+
+    The id is 16 bytes, that of the process 8. Records of older releases have no process.
+    """
 
     id: bytes
     number: int
@@ -41,6 +44,7 @@ class TurnRecord(Struct, array_like=True):
     idempotency: tuple[bytes, bytes] | None
     ended_at: int | None
     error: str | None
+    process: bytes | None = None
 
 
 class HeadRecord(Struct, array_like=True):
@@ -178,6 +182,7 @@ def _turn_record(turn: Turn) -> TurnRecord:
         None if idempotency is None else (idempotency.digest, idempotency.body_digest),
         None if turn.ended_at is None else microseconds(turn.ended_at),
         turn.error,
+        None if turn.process is None else bytes.fromhex(turn.process),
     )
 
 
@@ -195,4 +200,5 @@ def _turn(record: TurnRecord) -> Turn:
         else IdempotencyKey(digest=idempotency[0], body_digest=idempotency[1]),
         ended_at=None if record.ended_at is None else time_of(record.ended_at),
         error=record.error,
+        process=None if record.process is None else ProcessId(record.process.hex()),
     )

@@ -22,7 +22,7 @@ from attrs import evolve, field, frozen
 from attrs.validators import ge
 
 from domain.model.errors import InvalidInput, TurnSuperseded
-from domain.model.identifiers import MessageId, TurnId
+from domain.model.identifiers import MessageId, ProcessId, TurnId
 from domain.model.message import FinishReason, Usage
 
 
@@ -75,6 +75,7 @@ class Turn:
         number: position among the conversation's turns, from 1; never reused.
         reply_id: id that the reply has, or will have.
         continues: True if the reply continues the last message, whose tool calls now have results.
+        process: the process that runs it; None if it is unknown.
         idempotency: the key of its request; None if it had none or the key was released.
         ended_at: aware UTC; None while open.
         error: stable code of the failure; None if it did not fail.
@@ -86,6 +87,7 @@ class Turn:
     opened_at: datetime
     status: TurnStatus = TurnStatus.OPEN
     continues: bool = False
+    process: ProcessId | None = None
     idempotency: IdempotencyKey | None = None
     ended_at: datetime | None = None
     error: str | None = None

@@ -34,7 +34,7 @@ from domain.model.errors import (
     TurnInProgress,
     TurnSuperseded,
 )
-from domain.model.identifiers import MessageId, SessionId, TurnId
+from domain.model.identifiers import MessageId, ProcessId, SessionId, TurnId
 from domain.model.message import (
     FinishReason,
     Message,
@@ -83,6 +83,7 @@ class NewTurn:
     turn_id: TurnId
     reply_id: MessageId
     at: datetime
+    process: ProcessId | None = None
     idempotency: IdempotencyKey | None = None
 
 
@@ -197,16 +198,14 @@ def require_no_open_turn(conversation: Conversation, *, can_interrupt: bool = Tr
 def with_open_turn(
     conversation: Conversation, new_turn: NewTurn, *, continues: bool = False
 ) -> Conversation:
-    """The conversation with a new open turn and its retention restarted.
-
-    For ``continues``, see ``Turn``.
-    """
+    """The conversation with a new open ``Turn`` and its retention restarted."""
     turn = Turn(
         id=new_turn.turn_id,
         number=conversation.next_turn_number,
         reply_id=new_turn.reply_id,
         opened_at=new_turn.at,
         continues=continues,
+        process=new_turn.process,
         idempotency=new_turn.idempotency,
     )
     return with_retention_from(evolve(conversation, turn=turn), new_turn.at)

@@ -1,5 +1,6 @@
 """Middleware for every request. It is pure ASGI, so that no stream is buffered."""
 
+import asyncio
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -11,6 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from entrypoints.http.problems import Problem, problem_of, problem_of_code
+from ports.errors import ShuttingDown
 from ports.telemetry import Telemetry
 
 MAX_URL_BYTES: Final = 4_096
@@ -111,7 +113,10 @@ def _is_address(host: str) -> bool:
 
 
 class UnexpectedErrors:
-    """Answers unexpected errors with 500, and logs only their class and source line."""
+    """Answers unexpected errors with 500, and logs only their class and source line.
+
+    A request that the server cancels, at the end of its shutdown, is answered with 503.
+    """
 
     def __init__(
         self,
@@ -142,6 +147,11 @@ class UnexpectedErrors:
 
         try:
             await self._app(scope, receive, send_and_track)
+        except asyncio.CancelledError:
+            if scope["type"] != "http" or started:
+                raise
+            response = self._render(problem_of(ShuttingDown()), scope["path"])
+            await response(scope, receive, send)
         except Exception as error:
             if scope["type"] != "http":
                 raise

@@ -35,6 +35,7 @@ from ports.errors import (
     TurnLogNotFound,
 )
 from ports.identifier_source import IdentifierSource
+from ports.process_lease import ProcessLease
 from ports.rate_limiter import RateLimiter
 from ports.telemetry import Telemetry
 from ports.turn_log import Batch, TurnLog
@@ -292,6 +293,7 @@ class StartTurn:
     limiter: RateLimiter
     keys: ClientKeys
     identifiers: IdentifierSource
+    lease: ProcessLease
     clock: Clock
 
     def permit(self, payer: Payer, turn_id: TurnId, stored_bytes: int = 0) -> TurnPermit:
@@ -311,6 +313,7 @@ class StartTurn:
             turn_id=self.identifiers.turn_id(),
             reply_id=self.identifiers.message_id(),
             at=self.clock.now(),
+            process=self.lease.process,
             idempotency=idempotency,
         )
 

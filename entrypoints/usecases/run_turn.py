@@ -98,13 +98,13 @@ class SaveReply:
     policy: TurnPolicy
 
     async def __call__(
-        self, conversation: Conversation, reply: LoggedReply, end: TurnEnd
+        self, conversation: Conversation, reply: LoggedReply, end: TurnEnd, signals: Signals
     ) -> TurnEnd:
         """How the turn ended, given that the reply ended with ``end``.
 
-        While the store cannot be reached, storing is retried for ``TurnPolicy.save_timeout``; the
-        turn is kept alive meanwhile. If the conversation is gone, the turn was superseded or the
-        reply could not be stored, the returned end says so.
+        While the store cannot be reached, storing is retried for ``TurnPolicy.save_timeout``, but
+        not once the process shuts down. The turn is kept alive meanwhile. If the conversation is
+        gone, the turn was superseded or the reply could not be stored, the returned end says so.
         """
         change = _change_for(reply, end, self.clock.now())
         base: Conversation | None = conversation
@@ -117,7 +117,7 @@ class SaveReply:
             return await self.store.update(reply.ref, change, base=last_seen)
 
         try:
-            stored = await retrying(save, self.clock, self.policy.save_timeout)
+            stored = await retrying(save, self.clock, self.policy.save_timeout, signals)
         except ConversationNotFound:
             return TurnEnd(outcome=Outcome.GONE, error="conversation_gone")
         except TurnSuperseded:
@@ -166,7 +166,7 @@ class RunTurn:
         reply = LoggedReply(store=self.store, log=self.log, ref=ref, turn=turn)
         try:
             end = await self.stream_reply(ref, conversation, options, reply, signals, permit=permit)
-            end = await self.save_reply(conversation, reply, end)
+            end = await self.save_reply(conversation, reply, end, signals)
         except Exception as error:  # noqa: BLE001 - followers get an end, whatever failed
             self.stream_reply.report_crash(error)
             end = TurnEnd(outcome=Outcome.NOT_SAVED, error="internal_error")

@@ -9,9 +9,11 @@ from typing import Final, TypeAlias
 
 from attrs import frozen
 
+from adapters.encrypted_redis.process_lease import RedisProcessLease
 from adapters.encrypted_redis.rate_limiter import RedisRateLimiter
 from adapters.encrypted_redis.readiness import RedisReadiness
 from adapters.in_memory.conversation_store import InMemoryConversationStore
+from adapters.in_memory.process_lease import InMemoryProcessLease
 from adapters.in_memory.rate_limiter import InMemoryRateLimiter
 from adapters.in_memory.readiness import InMemoryReadiness
 from adapters.in_memory.turn_log import InMemoryTurnLog
@@ -28,11 +30,13 @@ from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
 from ports.identifier_source import IdentifierSource
 from ports.language_model import LanguageModel
+from ports.process_lease import ProcessLease
 from ports.rate_limiter import RateLimiter
 from ports.readiness import Readiness
 from ports.telemetry import Telemetry
 from ports.turn_log import TurnLog
 from ports.turn_runner import TurnRunner
+from tests.support.builders import PROCESS
 from tests.support.clocks import HastyClock, ManualClock, ShiftedClock
 from tests.support.model_client import model_at
 from tests.support.model_server import a_reply, model_server
@@ -155,7 +159,7 @@ def ready_redis(
             open_server() as server,
             redis_harness(server.url, ca_file=server.ca_file) as redis,
         ):
-            yield RedisReadiness(redis.client)
+            yield RedisReadiness(redis.client, SystemClock())
 
     return answering
 
@@ -163,6 +167,49 @@ def ready_redis(
 @asynccontextmanager
 async def ready_memory() -> AsyncIterator[Readiness]:
     yield InMemoryReadiness()
+
+
+Renew: TypeAlias = Callable[[int], Awaitable[None]]
+
+
+@frozen(kw_only=True)
+class Leased:
+    """The lease of the process ``PROCESS``, and a way to renew it a number of times."""
+
+    lease: ProcessLease
+    renew: Renew
+
+
+def leased_in_redis(
+    open_server: Callable[[], OpenServer],
+) -> Callable[[], AbstractAsyncContextManager[Leased]]:
+    @asynccontextmanager
+    async def leased() -> AsyncIterator[Leased]:
+        clock = ManualClock()
+        lease = RedisProcessLease(PROCESS, clock)
+
+        async with (
+            open_server() as server,
+            redis_harness(server.url, ca_file=server.ca_file) as redis,
+        ):
+
+            async def renew(times: int) -> None:
+                for _ in range(times):
+                    clock.advance(timedelta(seconds=1))
+                    await lease.renew(redis.connection.call)
+
+            await redis.redis.flushdb()
+            yield Leased(lease=lease, renew=renew)
+
+    return leased
+
+
+@asynccontextmanager
+async def leased_in_memory() -> AsyncIterator[Leased]:
+    async def renew(_: int) -> None:
+        """Memory is never away, so nothing has to be renewed."""
+
+    yield Leased(lease=InMemoryProcessLease(PROCESS), renew=renew)
 
 
 def task_runner(max_turns: int) -> TurnRunner:
@@ -184,6 +231,10 @@ TELEMETRY: Final[Mapping[str, Callable[[], Telemetry]]] = {"log": lambda: Struct
 READY: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[Readiness]]]] = {
     "memory": ready_memory,
     **{name: ready_redis(server) for name, server in available().items()},
+}
+LEASES: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[Leased]]]] = {
+    "memory": leased_in_memory,
+    **{name: leased_in_redis(server) for name, server in available().items()},
 }
 RUNNERS: Final[Mapping[str, Callable[[int], TurnRunner]]] = {"tasks": task_runner}
 

@@ -1,5 +1,7 @@
 """The middleware that every request passes through."""
 
+import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,6 +55,21 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 def localized() -> ASGIApp:
     return LocalePrefix(echo, locales=lambda _: LOCALES)
+
+
+async def test_a_request_that_the_server_cancels_is_answered_as_at_a_shutdown() -> None:
+    async def wait_for_ever(_: Scope, __: Receive, ___: Send) -> None:
+        await asyncio.Event().wait()
+
+    app = UnexpectedErrors(wait_for_ever, telemetry=lambda _: RecordingTelemetry(), render=rendered)
+    request = asyncio.create_task(answered(app, http()))
+    await asyncio.sleep(0)
+    request.cancel()
+    sent = await request
+
+    assert sent[0]["status"] == 503
+    assert headers_of(sent)["content-type"] == "application/problem+json"
+    assert json.loads(sent[1]["body"])["code"] == "shutting_down"
 
 
 @pytest.mark.parametrize(

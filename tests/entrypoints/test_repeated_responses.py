@@ -18,7 +18,7 @@ from entrypoints.usecases.open_turn import Started
 from ports.client_keys import ClientKeys
 from ports.language_model import ModelUnavailable
 from tests.support.builders import OWNER, a_conversation, a_new_turn, question_id, texts_of, turn_id
-from tests.support.clocks import ManualClock
+from tests.support.clocks import HastyClock
 from tests.support.fake_model import InstantModel
 from tests.support.harness import PAYER, Harness, a_harness
 
@@ -79,7 +79,7 @@ async def test_a_first_request_that_failed_is_answered_when_it_comes_again() -> 
 
 
 async def test_a_first_request_whose_process_died_is_answered_when_repeated() -> None:
-    harness = a_harness(InstantModel("Hi!"), clock=ManualClock())
+    harness = a_harness(InstantModel("Hi!"), clock=HastyClock())
     keys: ClientKeys = harness.container.resolve(ClientKeys)
     session_id = keys.session_for_request(OWNER, "key")
     items = [NewItem(id=question_id(), role=Role.USER, parts=(TextPart("One"),))]

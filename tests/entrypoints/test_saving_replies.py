@@ -13,6 +13,7 @@ from ports.turn_log import Batch
 from tests.support.builders import ID, OWNER, REF, a_conversation, texts_of, turn_id, with_question
 from tests.support.clocks import NOON
 from tests.support.fake_model import FakeModel, InstantModel, ModelReply
+from tests.support.fakes import FakeSignals
 from tests.support.harness import WHEN_IT_COMES, Harness, a_harness
 
 WITHIN = TurnPolicy().save_timeout
@@ -140,3 +141,15 @@ async def test_a_turn_that_was_settled_writes_no_more() -> None:
     assert stored.open_turn is not None
     assert await harness.log.read(TurnRef(REF, turn_id(2)), 0, timedelta()) == Batch()
     assert harness.telemetry.emitted[-1][1]["error"] == "turn_superseded"
+
+
+async def test_at_a_shutdown_saving_is_not_tried_again() -> None:
+    harness = a_harness(InstantModel("Hi!"))
+    conversation, signals = await a_turn(harness), FakeSignals()
+    signals.shutting_down = True
+    started_at = harness.clock.monotonic()
+    harness.store.become_unavailable(10 * WITHIN)
+    await harness.run_turn(conversation, signals)
+
+    assert (await logged_end(harness)).outcome is Outcome.NOT_SAVED
+    assert harness.clock.monotonic() - started_at < A_MOMENT

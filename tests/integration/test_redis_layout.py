@@ -10,13 +10,24 @@ import pytest
 
 from adapters.encrypted_redis import keys_and_scripts as scripts
 from adapters.encrypted_redis.keys_and_scripts import Script
+from adapters.encrypted_redis.process_lease import RedisProcessLease
 from adapters.encrypted_redis.rate_limiter import RedisRateLimiter
 from adapters.sealing.sealer import header_of
-from domain.model.identifiers import TurnRef
+from adapters.system.clock import SystemClock
+from domain.model.identifiers import ProcessId, TurnRef
 from domain.model.rate_limits import SLOT_LEASE, Charge, Payer, Quota, TurnSlot
 from domain.model.turn import Outcome, TurnEnd
 from entrypoints.settings import Settings
-from tests.support.builders import ID, OWNER, REF, a_conversation, numbered, turn_of, with_question
+from tests.support.builders import (
+    ID,
+    OWNER,
+    PROCESS,
+    REF,
+    a_conversation,
+    numbered,
+    turn_of,
+    with_question,
+)
 from tests.support.changes import finishing
 from tests.support.redis_contents import dump_keys, raw
 from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
@@ -28,6 +39,7 @@ OPERATIONS = (DOCS / "operations.md").read_text("utf-8")
 ROW = re.compile(r"^\| `([^`]+)` \| (\w+) \| [^|]+ \| ([^|]+) \|$", re.MULTILINE)
 RETENTION = re.compile(r"(\d+) (hours?|minutes?|seconds?)")
 GRANTED = re.compile(r"\+[a-z|]+")
+OTHER_PROCESS = ProcessId("fedcba9876543210")
 TOLERANCE = timedelta(seconds=5)
 
 
@@ -55,6 +67,12 @@ def documented_commands() -> set[str]:
     return {granted.removeprefix("+") for granted in GRANTED.findall(section)}
 
 
+def documented_keys() -> list[str]:
+    """The patterns of the keys that the service's user needs."""
+    sentence = OPERATIONS.partition("needs these commands on the keys")[2].partition(".")[0]
+    return re.findall(r"`([^`]+)`", sentence)
+
+
 def commands_in(script: Script) -> set[str]:
     called = re.findall(r"redis\.call\('(\w+)'(?:, '(\w+)', KEYS)?", script.text)
     return {"|".join(filter(None, names)).lower() for names in called}
@@ -63,7 +81,7 @@ def commands_in(script: Script) -> set[str]:
 async def stored_keys(harness: RedisHarness) -> dict[str, tuple[str, timedelta]]:
     """Type and remaining time of every key, named as in the documentation."""
     return {
-        str(key, "ascii").replace(ID, "<sessionId>"): (
+        str(key, "ascii").replace(ID, "<sessionId>").replace(PROCESS, "<processId>"): (
             str(raw(await harness.redis.type(key)), "ascii"),
             timedelta(milliseconds=await harness.redis.pttl(key)),
         )
@@ -76,6 +94,7 @@ async def test_keys_types_and_expiry_times_are_as_documented(harness: RedisHarne
     await harness.store.create(OWNER, a_conversation())
     empty = await stored_keys(harness)
     running = await harness.store.update(REF, with_question)
+    await RedisProcessLease(PROCESS, SystemClock()).renew(harness.connection.call)
     during = await stored_keys(harness)
     await harness.store.update(REF, finishing(), base=running)
     await harness.log.end(REF, turn_of(running), TurnEnd(outcome=Outcome.FINISHED))
@@ -147,8 +166,8 @@ def test_the_documented_commands_are_those_the_scripts_run() -> None:
 def guarded() -> Iterator[RedisProcess]:
     """A server whose user may run only the documented commands, on the documented keys."""
     granted = " ".join(f"+{command}" for command in sorted(documented_commands()))
-    user = "chat on nopass ~conversation:state:* ~{conversation:state:* ~{ratelimit}:*"
-    rules = (*user.split(), "-@all", *granted.split())
+    keys = [f"~{key}" for key in documented_keys()]
+    rules = ("chat", "on", "nopass", *keys, "-@all", *granted.split())
     with redis_process(embedded_binary(), "--user", *rules) as server:
         yield server
 
@@ -158,6 +177,9 @@ async def test_a_user_with_the_documented_commands_on_these_keys_can_do_everythi
 ) -> None:
     url = guarded.url.replace("//", "//chat:any@")
     async with redis_harness(url, RING) as ours:
+        lease = RedisProcessLease(PROCESS, SystemClock())
+        lease.has_ended(OTHER_PROCESS)
+        await lease.renew(ours.connection.call)
         running = with_question(a_conversation())
         await ours.store.create(OWNER, running)
         turn = turn_of(running)

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from adapters.assistant_profile.toml_file import load_assistant
 from adapters.in_memory.conversation_store import InMemoryConversationStore
+from adapters.in_memory.process_lease import InMemoryProcessLease
 from adapters.in_memory.rate_limiter import InMemoryRateLimiter
 from adapters.in_memory.turn_log import InMemoryTurnLog
 from adapters.sealing.client_keys import SealedClientKeys
@@ -37,11 +38,12 @@ from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
 from ports.identifier_source import IdentifierSource
 from ports.language_model import LanguageModel
+from ports.process_lease import ProcessLease
 from ports.rate_limiter import RateLimiter
 from ports.telemetry import Telemetry
 from ports.turn_log import Batch, TurnLog
 from ports.turn_runner import TurnRunner
-from tests.support.builders import OWNER, turn_id
+from tests.support.builders import OWNER, PROCESS, turn_id
 from tests.support.clocks import HastyClock, ManualClock
 from tests.support.fake_model import InstantModel
 from tests.support.fakes import FakeSignals, FlakyStore, RecordingTelemetry
@@ -67,6 +69,11 @@ class Harness:
         message = NewMessage(text=TextPart(text), **{"payer": PAYER, **members})
         owner = OWNER
         return asyncio.create_task(self.container.resolve(SendMessage)(owner, message))
+
+    @property
+    def lease(self) -> ProcessLease:
+        lease: ProcessLease = self.container.resolve(ProcessLease)
+        return lease
 
     @property
     def regenerate(self) -> Regenerate:
@@ -147,6 +154,7 @@ def a_harness(
         ConversationStateStore: store,
         IdentifierSource: RandomIdentifiers(),
         MissingLogs: MissingLogs(),
+        ProcessLease: InMemoryProcessLease(PROCESS),
         LanguageModel: model or InstantModel("Hi!"),
         RateLimiter: limiter,
         Telemetry: telemetry,

@@ -47,6 +47,11 @@ async def dump_keys(redis: "Redis") -> dict[bytes, bytes]:
     return {key: b"".join(await _members(redis, key)) for key in map(raw, await redis.keys("*"))}
 
 
+async def conversation_keys(redis: "Redis") -> list[str]:
+    """The names of the keys that belong to conversations."""
+    return sorted(raw(key).decode() for key in await redis.keys("*conversation:*"))
+
+
 async def _members(redis: "Redis", key: bytes) -> list[bytes]:
     kind = await redis.type(key)
     dump = await redis.dump(key) or b""

@@ -38,6 +38,7 @@ class RedisHarness:
 
     store: RedisConversationStore
     log: RedisTurnLog
+    connection: Multiplexer
     client: RedisClient
     redis: "Redis"
     telemetry: RecordingTelemetry
@@ -106,7 +107,14 @@ async def redis_harness(
     tls: dict[str, Any] = {"ssl_ca_certs": str(ca_file)} if ca_file else {}
     redis = Redis.from_url(url, protocol=2, **tls)
     try:
-        yield RedisHarness(store=store, log=log, client=client, redis=redis, telemetry=telemetry)
+        yield RedisHarness(
+            store=store,
+            log=log,
+            connection=connection,
+            client=client,
+            redis=redis,
+            telemetry=telemetry,
+        )
     finally:
         await redis.aclose()
         connection.close()

@@ -3,14 +3,16 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.wire_format.conversation_record import conversation_of, decode_frame, encode_frame
+from adapters.wire_format.packing import pack, unpack
 from adapters.wire_format.turn_piece import decode_entry, encode_entry
 from domain.model.conversation import Conversation
-from domain.model.identifiers import MessageId, TurnId
+from domain.model.identifiers import MessageId, ProcessId, TurnId
 from domain.model.message import (
     FilePart,
     FinishReason,
@@ -28,7 +30,7 @@ from domain.model.message import (
 from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd, TurnStatus
 from ports.turn_log import Batch
-from tests.support.builders import ID, a_conversation, a_message, after_turns
+from tests.support.builders import ID, a_conversation, a_message, after_turns, with_question
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
 counts = st.none() | st.integers(0, 10**9)
@@ -64,6 +66,7 @@ turns = st.builds(
     opened_at=times,
     status=st.sampled_from(TurnStatus),
     continues=st.booleans(),
+    process=st.none() | st.from_regex(r"[0-9a-f]{16}", fullmatch=True).map(ProcessId),
     idempotency=st.none()
     | st.builds(IdempotencyKey, digest=st.binary(max_size=32), body_digest=st.binary(max_size=32)),
     ended_at=st.none() | times,
@@ -103,6 +106,17 @@ def test_the_number_of_earlier_messages_is_stored() -> None:
     tail = evolve(whole, messages=whole.messages[4:], earlier=4)
 
     assert round_trip(tail) == tail
+
+
+def test_a_record_from_before_turns_named_their_process_has_none() -> None:
+    conversation = with_question(a_conversation())
+    head, messages = msgspec.msgpack.decode(unpack(encode_frame((), head=conversation)))
+    turn = next(value for value in head if isinstance(value, list))
+    assert turn.pop() is None
+    content = decode_frame(pack(msgspec.msgpack.encode([head, messages])))
+
+    assert content.head is not None
+    assert conversation_of(ID, content.head, ()).turn == conversation.turn
 
 
 def test_a_frame_may_have_no_head() -> None:
