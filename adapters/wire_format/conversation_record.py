@@ -24,13 +24,18 @@ from adapters.wire_format.packing import RECORD_MAX_BYTES, DecodeError, pack, un
 from domain.model.conversation import Conversation
 from domain.model.identifiers import SessionId, TurnId
 from domain.model.message import Message
-from domain.model.turn import IdempotencyKey, Turn, TurnStatus
+from domain.model.turn import REMEMBERED_KEY_BYTES, IdempotencyKey, Turn, TurnStatus
 
 _STATUSES = (TurnStatus.OPEN, TurnStatus.FINISHED, TurnStatus.INTERRUPTED, TurnStatus.FAILED)
 
 
 class TurnRecord(Struct, array_like=True):
-    """See ``Turn``; times are in microseconds since 1970, the id is 16 bytes."""
+    """See ``Turn``; times are in microseconds since 1970, the id is 16 bytes.
+
+    Attributes:
+        idempotency: the digests of the key and the request, both empty if the turn has no key; then
+            the conversation's earlier keys, joined, if there are any. None if there are no keys.
+    """
 
     id: bytes
     number: int
@@ -38,7 +43,7 @@ class TurnRecord(Struct, array_like=True):
     opened_at: int
     status: int
     continues: bool
-    idempotency: tuple[bytes, bytes] | None
+    idempotency: tuple[bytes, ...] | None
     ended_at: int | None
     error: str | None
 
@@ -144,6 +149,7 @@ def conversation_of(
             summary=head.summary,
             page_context=head.page_context,
             metadata=head.metadata,
+            earlier_keys=() if head.turn is None else _earlier_keys(head.turn),
         )
     except (ValueError, IndexError, OverflowError) as error:
         raise DecodeError(type(error).__name__) from None
@@ -158,7 +164,9 @@ def _head_record(conversation: Conversation, size_before: int) -> HeadRecord:
         conversation.earlier + len(conversation.messages),
         size_before,
         conversation.next_number,
-        None if conversation.turn is None else _turn_record(conversation.turn),
+        None
+        if conversation.turn is None
+        else _turn_record(conversation.turn, conversation.earlier_keys),
         conversation.working_memory_from,
         conversation.summary,
         conversation.page_context,
@@ -166,8 +174,7 @@ def _head_record(conversation: Conversation, size_before: int) -> HeadRecord:
     )
 
 
-def _turn_record(turn: Turn) -> TurnRecord:
-    idempotency = turn.idempotency
+def _turn_record(turn: Turn, earlier_keys: Sequence[bytes]) -> TurnRecord:
     return TurnRecord(
         bytes.fromhex(turn.id),
         turn.number,
@@ -175,14 +182,22 @@ def _turn_record(turn: Turn) -> TurnRecord:
         microseconds(turn.opened_at),
         _STATUSES.index(turn.status),
         turn.continues,
-        None if idempotency is None else (idempotency.digest, idempotency.body_digest),
+        _key_record(turn.idempotency, earlier_keys),
         None if turn.ended_at is None else microseconds(turn.ended_at),
         turn.error,
     )
 
 
+def _key_record(
+    key: IdempotencyKey | None, earlier_keys: Sequence[bytes]
+) -> tuple[bytes, ...] | None:
+    digests = None if key is None else (key.digest, key.body_digest)
+    if not earlier_keys:
+        return digests
+    return (*(digests or (b"", b"")), b"".join(earlier_keys))
+
+
 def _turn(record: TurnRecord) -> Turn:
-    idempotency = record.idempotency
     return Turn(
         id=TurnId(record.id.hex()),
         number=record.number,
@@ -190,9 +205,18 @@ def _turn(record: TurnRecord) -> Turn:
         opened_at=time_of(record.opened_at),
         status=_STATUSES[record.status],
         continues=record.continues,
-        idempotency=None
-        if idempotency is None
-        else IdempotencyKey(digest=idempotency[0], body_digest=idempotency[1]),
+        idempotency=_key(record),
         ended_at=None if record.ended_at is None else time_of(record.ended_at),
         error=record.error,
     )
+
+
+def _key(record: TurnRecord) -> IdempotencyKey | None:
+    digest, body_digest, *_ = record.idempotency or (b"", b"")
+    return IdempotencyKey(digest=digest, body_digest=body_digest) if digest else None
+
+
+def _earlier_keys(record: TurnRecord) -> tuple[bytes, ...]:
+    _, _, *joined = record.idempotency or (b"", b"")
+    keys, size = b"".join(joined), REMEMBERED_KEY_BYTES
+    return tuple(keys[start : start + size] for start in range(0, len(keys), size))

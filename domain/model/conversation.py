@@ -36,6 +36,8 @@ class Conversation:
         earlier: how many messages precede the first of ``messages``.
         next_number: number of the next message; numbers are never reused.
         turn: the newest turn, open or ended; None before the first.
+        earlier_keys: what is remembered of the Idempotency-Keys of turns before the newest, oldest
+            first; see ``IdempotencyKey.remembered``.
         working_memory_from: number of the first message that the model still sees.
         summary: lossy summary of the messages that the model no longer sees; None if there is none.
         locale: BCP 47 tag of the language in which the assistant addresses the user.
@@ -55,6 +57,7 @@ class Conversation:
     earlier: int = field(default=0, validator=ge(0))
     next_number: int = field(default=1, validator=ge(1))
     turn: Turn | None = None
+    earlier_keys: tuple[bytes, ...] = ()
     working_memory_from: int = field(default=1, validator=ge(1))
     summary: str | None = None
     page_context: str | None = None

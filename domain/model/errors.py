@@ -11,6 +11,7 @@
     ├── TurnInProgress               a turn is open; only one can be
     ├── TurnSuperseded               the turn is no longer the open one
     ├── IdempotencyKeyReused         the same Idempotency-Key with another request
+    ├── RequestAlreadyAnswered       an older turn of the conversation had this Idempotency-Key
     └── OlderMessagesNeeded          the change needs messages that are not loaded
 
 The other root, ``ports.errors.PortError``, is for failures that the caller did not cause. Every
@@ -129,6 +130,15 @@ class IdempotencyKeyReused(DomainError):
 
     def __init__(self) -> None:
         super().__init__("This Idempotency-Key was used with another request.")
+
+
+class RequestAlreadyAnswered(DomainError):
+    """An older turn of the conversation had this Idempotency-Key; nothing was changed."""
+
+    code = "request_already_answered"
+
+    def __init__(self) -> None:
+        super().__init__("A request with this Idempotency-Key was answered before.")
 
 
 class OlderMessagesNeeded(DomainError):

@@ -302,6 +302,7 @@ def branch_at_turn(
         messages=(*shorter.messages[:-1], last),
         next_number=last.number + 1,
         turn=turn,
+        earlier_keys=(),
         created_at=at,
         retained_since=at,
         metadata={},

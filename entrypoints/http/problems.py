@@ -105,6 +105,9 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
         "idempotency_key_reused": ProblemType(
             422, "This Idempotency-Key was already used with another request."
         ),
+        "request_already_answered": ProblemType(
+            422, "A request with this Idempotency-Key was answered before."
+        ),
         "too_many_requests": ProblemType(
             429, "Too many requests from your address; please try again later."
         ),

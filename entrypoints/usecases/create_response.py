@@ -19,6 +19,7 @@ from domain.model.identifiers import ConversationRef, Owner, SessionId
 from domain.model.message import Part, Role, UnknownPart, text_bytes
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
 from domain.model.turn import IdempotencyKey
+from domain.service.idempotency import has_replied_since
 from domain.service.item_editing import (
     NewItem,
     branch_at_turn,
@@ -27,7 +28,6 @@ from domain.service.item_editing import (
 )
 from domain.service.turn_lifecycle import (
     NewTurn,
-    has_replied_since,
     new_conversation,
     opened_by,
 )
@@ -147,6 +147,7 @@ class CreateResponse:
             TurnInProgress: the turn to continue is still open.
             InvalidInput, NothingToAnswer: the items do not fit the conversation.
             IdempotencyKeyReused: the same key with another request.
+            RequestAlreadyAnswered: an older turn had the same key.
             ConversationTooLarge: the conversation has reached its size limit.
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.

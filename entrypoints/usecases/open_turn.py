@@ -18,8 +18,9 @@ from domain.model.errors import ConversationNotFound, TurnInProgress, TurnSupers
 from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnId, TurnRef
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
 from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd, TurnPolicy
+from domain.service.idempotency import turn_for_key
 from domain.service.reply_reading import end_of
-from domain.service.turn_lifecycle import NewTurn, fail, settle, turn_for_key
+from domain.service.turn_lifecycle import NewTurn, fail, settle
 from entrypoints.usecases.follow_turn import TurnWatch
 from entrypoints.usecases.retrying import retrying
 from entrypoints.usecases.run_turn import RunTurn
@@ -178,6 +179,7 @@ class OpenTurn:
             TurnInProgress: another turn is open, and may not be interrupted or did not end in
                 time.
             IdempotencyKeyReused: the same key with another request.
+            RequestAlreadyAnswered: an older turn had the same key.
             DomainError: as raised by ``change``.
             StoreUnavailable: its ``turn_ref`` names the turn, which may be open anyway.
             PortError: the store failed.

@@ -7,10 +7,11 @@ from attrs import define
 
 from tests.support.instructed_model import InstructedModel
 from tests.support.native_client import NativeClient
-from tests.support.processes import ServerProcess, serving
+from tests.support.processes import IS_OTHER_TREE, SERVE, ServerProcess, serving
 from tests.support.redis_store import RING
 
 FAST_SERVE = "from tests.support.fast_serve import main; main()"
+_PROGRAM = SERVE if IS_OTHER_TREE else FAST_SERVE
 
 
 @define
@@ -32,9 +33,7 @@ class Fleet:
             "PRIVITY_NEW_PER_HOUR": "1000000",
             "PRIVITY_STORED_BYTES_PER_HOUR": "1000000000000",
         }
-        return await self._stack.enter_async_context(
-            serving(FAST_SERVE, **{**defaults, **settings})
-        )
+        return await self._stack.enter_async_context(serving(_PROGRAM, **{**defaults, **settings}))
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ import { applyChunk, emptyReply, messageFrom } from "./reply.js";
 import * as tabs from "./tabs.js";
 import { turnEvents, withRetry } from "./turn.js";
 
+const IN_HISTORY = ["turn_in_progress", "request_already_answered"];
 const EMPTY = { messages: [], next: null, expiresAt: null, notice: null, waiting: false };
 
 // Without https, pages have no randomUUID.
@@ -96,8 +97,8 @@ export class Conversation extends EventTarget {
       return this.#end(this.messages.length ? "conversation_gone" : null);
     }
     const status = this.sessionId ? "open" : "none";
-    // No notice for an open turn: the page follows it, and the status line shows that.
-    const notice = code === "turn_in_progress" ? null : { code, seconds: error.retryAfter };
+    // The history shows it: no notice.
+    const notice = IN_HISTORY.includes(code) ? null : { code, seconds: error.retryAfter };
     this.#set({ status, waiting: false, notice });
     return notice ?? this.refresh();
   };

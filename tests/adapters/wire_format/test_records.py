@@ -65,7 +65,11 @@ turns = st.builds(
     status=st.sampled_from(TurnStatus),
     continues=st.booleans(),
     idempotency=st.none()
-    | st.builds(IdempotencyKey, digest=st.binary(max_size=32), body_digest=st.binary(max_size=32)),
+    | st.builds(
+        IdempotencyKey,
+        digest=st.binary(min_size=1, max_size=32),
+        body_digest=st.binary(max_size=32),
+    ),
     ended_at=st.none() | times,
     error=st.none() | texts,
 )
@@ -78,7 +82,8 @@ conversations = st.builds(
     retained_for=st.sampled_from([timedelta(hours=24), timedelta(hours=1)]),
     messages=st.lists(messages, max_size=3).map(tuple),
     next_number=st.integers(1, 10**6),
-    turn=st.none() | turns,
+    turn=turns,
+    earlier_keys=st.lists(st.binary(min_size=5, max_size=5), max_size=31).map(tuple),
     working_memory_from=st.integers(1, 10**6),
     summary=st.none() | texts,
     page_context=st.none() | texts,
@@ -96,6 +101,10 @@ def round_trip(conversation: Conversation) -> Conversation:
 @given(conversation=conversations)
 def test_a_conversation_is_decoded_as_it_was_encoded(conversation: Conversation) -> None:
     assert round_trip(conversation) == conversation
+
+
+def test_a_conversation_without_a_turn_is_decoded_as_it_was_encoded() -> None:
+    assert round_trip(a_conversation(metadata={"a": "b"})) == a_conversation(metadata={"a": "b"})
 
 
 def test_the_number_of_earlier_messages_is_stored() -> None:
