@@ -30,7 +30,7 @@ REDIS_USER = (999, 1000)
 PRIVITY_USER = (10001, 10001)
 COMMANDS = (
     "+ping +select +eval +evalsha +lrange +lindex +lset +ltrim +rpush +del +pttl +pexpire "
-    "+xadd +xrange +xrevrange +xinfo|groups +xgroup|create "
+    "+get +set +xadd +xrange +xrevrange +xinfo|groups +xgroup|create "
     "+info +time +scan +acl|whoami +config|get"
 )
 

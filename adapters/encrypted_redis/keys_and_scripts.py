@@ -2,8 +2,9 @@
 
     conversation:state:<sessionId>            list    sealed frames       24 h after the last turn
     {conversation:state:<sessionId>}:turn     stream  sealed log entries  10 min; 60 s after the end
+    {conversation:state:<sessionId>}:forgotten  string  id of the newest turn   60 s
 
-Only the part between the braces is hashed, so in a cluster both keys of a conversation are in one
+Only the part between the braces is hashed, so in a cluster all keys of a conversation are in one
 slot. The only other key is written and deleted by the script of the readiness check.
 
 Tags serve as versions: the last 16 bytes of the last frame change with every write.
@@ -19,6 +20,8 @@ from domain.model.identifiers import SessionId
 
 RUNNING_TTL: Final = timedelta(minutes=10)
 ENDED_TTL: Final = timedelta(seconds=60)
+FORGOTTEN_TTL: Final = timedelta(seconds=60)
+"""Much longer than ``redis_client.LONGEST_REPEAT``, after which no script is sent again."""
 READINESS_KEY: Final = "conversation:state:ready"
 
 
@@ -30,6 +33,11 @@ def state_key(session_id: SessionId) -> str:
 def log_key(session_id: SessionId) -> str:
     """The key of the stream that logs a conversation's newest turn."""
     return f"{{{state_key(session_id)}}}:turn"
+
+
+def forgotten_key(session_id: SessionId) -> str:
+    """The key of the mark that names the newest turn of a conversation that was just forgotten."""
+    return f"{{{state_key(session_id)}}}:forgotten"
 
 
 def milliseconds(duration: timedelta) -> int:
@@ -50,13 +58,18 @@ def _script(text: str) -> Script:
 
 
 SPLICE: Final = _script("""
--- KEYS: state, log. ARGV: expected tag or '', number of frames to drop, ttl in ms or 0 to keep it,
+-- KEYS: state, log, mark of a forgotten turn.
+-- ARGV: expected tag or '', number of frames to drop, ttl in ms or 0 to keep it,
 -- turn id or '' to open no log, log id, log entry, log ttl, frames to push ...
 local call = redis.call
 local last = call('LINDEX', KEYS[1], -1)
 if last and last == ARGV[#ARGV] then return 'OK' end
 if not last and ARGV[1] ~= '' then return 'GONE' end
 if last and ARGV[1] == '' then return 'EXISTS' end
+-- Sent again because its reply was lost, while another process forgot the conversation.
+if ARGV[1] == '' and ARGV[4] ~= '' and redis.call('GET', KEYS[3]) == ARGV[4] then
+  return 'FORGOTTEN'
+end
 if last and string.sub(last, -16) ~= ARGV[1] then return 'CONFLICT' end
 local ttl = tonumber(ARGV[3])
 if ttl == 0 then
@@ -96,10 +109,16 @@ return 'OK'
 """)
 
 FORGET: Final = _script("""
--- KEYS: state, log. ARGV: expected tag
-local last = redis.call('LINDEX', KEYS[1], -1)
-if not last then return 'GONE' end
-if string.sub(last, -16) ~= ARGV[1] then return 'CONFLICT' end
+-- KEYS: state, log, mark of a forgotten turn.
+-- ARGV: expected tag or '' for any, ttl of the mark in ms
+if ARGV[1] ~= '' then
+  local last = redis.call('LINDEX', KEYS[1], -1)
+  if not last then return 'GONE' end
+  if string.sub(last, -16) ~= ARGV[1] then return 'CONFLICT' end
+end
+-- The script that opened the turn may be sent again. A log of another type has no head.
+local head = redis.pcall('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
+if head then redis.call('SET', KEYS[3], head[2][2], 'PX', ARGV[2]) end
 redis.call('DEL', KEYS[1], KEYS[2])
 return 'OK'
 """)

@@ -20,7 +20,7 @@ from adapters.wire_format.message_record import (
     short_id,
     time_of,
 )
-from adapters.wire_format.packing import RECORD_MAX_BYTES, DecodeError, pack, unpack
+from adapters.wire_format.packing import MALFORMED, RECORD_MAX_BYTES, DecodeError, pack, unpack
 from domain.model.conversation import Conversation
 from domain.model.identifiers import SessionId, TurnId
 from domain.model.message import Message
@@ -119,7 +119,7 @@ def decode_frame(packed: bytes) -> FrameContent:
     try:
         record = _decoder.decode(unpack(packed))
         return FrameContent(record.head, tuple([message_of(stored) for stored in record.messages]))
-    except (msgspec.MsgspecError, ValueError, IndexError, TypeError) as error:
+    except MALFORMED as error:
         # The cause may contain message text.
         raise DecodeError(type(error).__name__) from None
 
@@ -135,7 +135,7 @@ def conversation_of(
     if head.count < len(messages):
         raise DecodeError("more messages than the head counts")
     try:
-        return Conversation(
+        conversation = Conversation(
             id=session_id,
             locale=head.locale,
             created_at=time_of(head.created_at),
@@ -151,8 +151,11 @@ def conversation_of(
             metadata=head.metadata,
             earlier_keys=() if head.turn is None else _earlier_keys(head.turn),
         )
-    except (ValueError, IndexError, OverflowError) as error:
+        # Fails if that is later than any date.
+        _ = conversation.expires_at
+    except MALFORMED as error:
         raise DecodeError(type(error).__name__) from None
+    return conversation
 
 
 def _head_record(conversation: Conversation, size_before: int) -> HeadRecord:

@@ -13,6 +13,7 @@ from functools import cache
 from importlib import resources
 from typing import Final
 
+import msgspec
 import zstandard
 from zstandard import (
     FORMAT_ZSTD1_MAGICLESS,
@@ -32,6 +33,10 @@ _MIN_COMPRESSED_BYTES: Final = 64
 _HEAD_BYTES: Final = 2
 ZSTD_LEVEL: Final = 9
 """A frame is a sixth smaller than at level 3 and takes a few microseconds more."""
+
+
+MALFORMED: Final = (msgspec.MsgspecError, ValueError, LookupError, TypeError, OverflowError)
+"""What decoding raises for bytes that are not a record that we write."""
 
 
 class DecodeError(Exception):

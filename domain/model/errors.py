@@ -3,6 +3,7 @@
     DomainError                      the caller can act
     ├── InvalidInput                 the input breaks a rule
     ├── ConversationNotFound         missing, expired, forgotten or another owner's: all look alike
+    ├── ConversationGone             it was forgotten while a request for it was being answered
     ├── ConversationExists           the session id is taken
     ├── MessageNotFound              the conversation has no such message (any more)
     ├── TurnNotFound                 the conversation has no such turn (any more)
@@ -50,6 +51,15 @@ class ConversationNotFound(DomainError):
 
     def __init__(self) -> None:
         super().__init__("There is no such conversation, or it has been forgotten.")
+
+
+class ConversationGone(DomainError):
+    """The conversation was forgotten, or has expired, while a request for it was being answered."""
+
+    code = "conversation_gone"
+
+    def __init__(self) -> None:
+        super().__init__("This conversation was forgotten while the reply was being written.")
 
 
 class ConversationExists(DomainError):

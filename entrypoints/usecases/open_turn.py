@@ -153,6 +153,7 @@ class OpenTurn:
 
         Raises:
             ConversationExists: the id is taken.
+            ConversationGone: it was forgotten while it was being created.
             StoreUnavailable: its ``turn_ref`` names the turn, which may be open anyway.
         """
         try:
@@ -256,7 +257,10 @@ class OpenTurn:
         return False
 
     async def _settle_if_dead(self, turn_ref: TurnRef) -> bool:
-        """Settle the turn with its logged pieces if no process runs it; True if it is closed."""
+        """Settle the turn with its logged pieces if no process runs it.
+
+        Returns True if the turn is closed, or its conversation no longer exists.
+        """
         batch = await self._logged(turn_ref)
         # A logged end means that the writer could not store it and gave up.
         if batch.end is None and not await self.watch.is_dead(turn_ref):
@@ -267,7 +271,7 @@ class OpenTurn:
             settled = await self.store.update(
                 ref, lambda conversation: settle(conversation, turn_ref.turn_id, pieces, now)
             )
-        except TurnSuperseded:
+        except (TurnSuperseded, ConversationNotFound):
             return True
         if settled.turn is not None:
             await self.log.end(ref, settled.turn, end_of(settled, settled.turn))

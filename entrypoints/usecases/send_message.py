@@ -125,6 +125,7 @@ class SendMessage:
             TurnInProgress: another turn is open.
             IdempotencyKeyReused: the same key with another request.
             RequestAlreadyAnswered: an older turn had the same key.
+            ConversationGone: the new conversation was forgotten while it was being created.
             ConversationTooLarge: the conversation has reached its size limit.
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.

@@ -52,6 +52,8 @@ async def _members(redis: "Redis", key: bytes) -> list[bytes]:
     dump = await redis.dump(key) or b""
     if kind == b"list":
         return [dump, *map(raw, await redis.lrange(key.decode(), 0, -1))]
+    if kind == b"string":
+        return [dump, raw(await redis.get(key.decode()) or b"")]
     assert kind == b"stream", kind
     entries: list[Any] = await redis.xrange(key) or []
     return [dump, *(part for _, fields in entries for pair in fields.items() for part in pair)]
