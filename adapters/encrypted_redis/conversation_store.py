@@ -14,6 +14,7 @@ from adapters.encrypted_redis.frame_chain import (
     Write,
     first_write,
     next_write,
+    require_room,
 )
 from adapters.encrypted_redis.frame_reader import (
     FrameReader,
@@ -41,11 +42,9 @@ from domain.model.errors import (
     ConversationExists,
     ConversationGone,
     ConversationNotFound,
-    ConversationTooLarge,
     OlderMessagesNeeded,
 )
 from domain.model.identifiers import ConversationRef, Owner, TurnRef
-from domain.model.limits import MAX_CONVERSATION_BYTES
 from domain.model.turn import Turn
 from ports.clock import Clock
 from ports.conversation_store import Change, Page, Predicate
@@ -83,6 +82,7 @@ class RedisConversationStore:
         ref = ConversationRef(owner, conversation.id)
         sealer = self._sealer_for(ref)
         write = first_write(conversation, sealer)
+        require_room(None, write.after)
         reply = await self._writer.commit(
             ref, write, conversation.open_turn, conversation.retained_for
         )
@@ -224,9 +224,11 @@ class RedisConversationStore:
 
         Raises:
             ConversationNotFound: it was forgotten or has expired.
+            ConversationTooLarge: it would exceed a size limit.
         """
         reseal_all = self._must_reseal(stored, changed)
         write = next_write(stored, changed, sealer, reseal_all=reseal_all)
+        require_room(stored, write.after)
         is_restarted = retention_restarted(stored.conversation, changed)
         ttl = changed.retained_for if is_restarted else KEEP_TTL
         new_turn = newly_opened(stored.conversation, changed)
@@ -263,11 +265,8 @@ class StateWriter:
             faster; ``GONE`` if the conversation is no longer stored.
 
         Raises:
-            ConversationTooLarge: a turn would be opened in a conversation above its size limit.
             StoreUnavailable: Redis did not answer.
         """
-        if new_turn is not None and write.after.chain.size > MAX_CONVERSATION_BYTES:
-            raise ConversationTooLarge
         log_writer = None if new_turn is None else self._log.writer(ref, new_turn)
         reply: bytes = await self._client.run_script(
             "commit",

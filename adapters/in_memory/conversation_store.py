@@ -31,12 +31,12 @@ MAX_BYTES: Final = 100_000_000
 FORGOTTEN_FOR: Final = timedelta(seconds=60)
 """How long a forgotten turn is remembered, so that a repeated request does not bring it back."""
 _HEAD_BYTES: Final = 1_024
-_MESSAGE_BYTES: Final = 512
+_MESSAGE_BYTES: Final = 384
 
 
 def estimated_bytes(conversation: Conversation) -> int:
     """Roughly how much memory a conversation takes: its text, and a constant for each object."""
-    return _HEAD_BYTES + _MESSAGE_BYTES * len(conversation.messages) + conversation.text_bytes
+    return _HEAD_BYTES + _MESSAGE_BYTES * len(conversation.messages) + conversation.counted_bytes
 
 
 @define
@@ -146,7 +146,10 @@ class InMemoryConversationStore:
         before = record.conversation if record else None
         opened = newly_opened(before, conversation)
         size = estimated_bytes(conversation)
-        if opened and size > MAX_CONVERSATION_BYTES:
+        ends_turn = before is not None and before.open_turn and not conversation.open_turn
+        is_larger = record is None or size > record.size
+        may_be_refused = opened or (is_larger and not ends_turn)
+        if may_be_refused and size > MAX_CONVERSATION_BYTES:
             raise ConversationTooLarge
         if before is None or retention_restarted(before, conversation):
             self._expiries.put(conversation.id, self._clock.monotonic() + conversation.retained_for)

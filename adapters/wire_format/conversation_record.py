@@ -6,6 +6,7 @@ Redis and of the seal.
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Final
 
 import msgspec
 from attrs import frozen
@@ -23,6 +24,7 @@ from adapters.wire_format.message_record import (
 from adapters.wire_format.packing import MALFORMED, RECORD_MAX_BYTES, DecodeError, pack, unpack
 from domain.model.conversation import Conversation
 from domain.model.identifiers import SessionId, TurnId
+from domain.model.limits import MESSAGE_OVERHEAD_BYTES, PART_OVERHEAD_BYTES
 from domain.model.message import Message
 from domain.model.turn import REMEMBERED_KEY_BYTES, IdempotencyKey, Turn, TurnStatus
 
@@ -55,7 +57,8 @@ class HeadRecord(Struct, array_like=True):
         created_at, retained_since: microseconds since 1970.
         retained_for: seconds.
         count: number of messages in the whole conversation.
-        size_before: total bytes of all earlier frames.
+        size_before: see ``SizeBefore``; 0 if there are no earlier frames. Older releases stored the
+            sealed bytes only.
     """
 
     locale: str
@@ -63,7 +66,7 @@ class HeadRecord(Struct, array_like=True):
     retained_since: int
     retained_for: int
     count: int
-    size_before: int
+    size_before: int | tuple[int, int]
     next_number: int
     turn: TurnRecord | None
     working_memory_from: int
@@ -81,10 +84,40 @@ class FrameRecord(Struct, array_like=True):
 
 @frozen
 class FrameContent:
-    """A decoded frame; ``head`` is still a record, for ``conversation_of``."""
+    """A decoded frame; ``head`` is still a record, for ``conversation_of``.
+
+    Attributes:
+        unpacked: its bytes before compression, with the overheads of its messages.
+    """
 
     head: HeadRecord | None
     messages: tuple[Message, ...]
+    unpacked: int
+
+
+@frozen
+class EncodedFrame:
+    """A frame that is ready to be sealed; ``unpacked`` as in ``FrameContent``."""
+
+    packed: bytes
+    unpacked: int
+
+
+@frozen
+class SizeBefore:
+    """The bytes of all frames before one, and their bytes unpacked; see ``FrameContent``."""
+
+    sealed: int = 0
+    unpacked: int = 0
+
+
+_NOTHING_BEFORE: Final = SizeBefore()
+
+
+def size_before(head: HeadRecord) -> SizeBefore:
+    """The bytes of all frames before the one with this head."""
+    stored = head.size_before
+    return SizeBefore(stored) if isinstance(stored, int) else SizeBefore(*stored)
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -95,33 +128,43 @@ def encode_frame(
     messages: Sequence[Message],
     *,
     head: Conversation | None = None,
-    size_before: int = 0,
+    before: SizeBefore = _NOTHING_BEFORE,
     max_bytes: int = RECORD_MAX_BYTES,
-) -> bytes:
+) -> EncodedFrame:
     """The packed record of a frame with ``messages`` and the data of ``head``, if not None.
 
     Raises:
         RecordTooLarge: the record has more than ``max_bytes`` before compression.
     """
-    record = FrameRecord(
-        None if head is None else _head_record(head, size_before),
-        [message_record(message) for message in messages],
+    record = _encoder.encode(
+        FrameRecord(
+            None if head is None else _head_record(head, before),
+            [message_record(message) for message in messages],
+        )
     )
-    return pack(_encoder.encode(record), max_bytes)
+    return EncodedFrame(pack(record, max_bytes), len(record) + _overhead(messages))
 
 
-def decode_frame(packed: bytes) -> FrameContent:
+def decode_frame(packed: bytes, max_bytes: int = RECORD_MAX_BYTES) -> FrameContent:
     """Decode the packed record of a frame.
 
     Raises:
-        DecodeError: its version is unknown or it is damaged.
+        DecodeError: its version is unknown, it is damaged, or it has more than ``max_bytes`` before
+            compression.
     """
     try:
-        record = _decoder.decode(unpack(packed))
-        return FrameContent(record.head, tuple([message_of(stored) for stored in record.messages]))
+        unpacked = unpack(packed, max_bytes)
+        record = _decoder.decode(unpacked)
+        messages = tuple([message_of(stored) for stored in record.messages])
+        return FrameContent(record.head, messages, len(unpacked) + _overhead(messages))
     except MALFORMED as error:
         # The cause may contain message text.
         raise DecodeError(type(error).__name__) from None
+
+
+def _overhead(messages: Sequence[Message]) -> int:
+    parts = sum(len(message.parts) for message in messages)
+    return MESSAGE_OVERHEAD_BYTES * len(messages) + PART_OVERHEAD_BYTES * parts
 
 
 def conversation_of(
@@ -158,14 +201,14 @@ def conversation_of(
     return conversation
 
 
-def _head_record(conversation: Conversation, size_before: int) -> HeadRecord:
+def _head_record(conversation: Conversation, before: SizeBefore) -> HeadRecord:
     return HeadRecord(
         conversation.locale,
         microseconds(conversation.created_at),
         microseconds(conversation.retained_since),
         int(conversation.retained_for.total_seconds()),
         conversation.earlier + len(conversation.messages),
-        size_before,
+        (before.sealed, before.unpacked) if before.sealed else 0,
         conversation.next_number,
         None
         if conversation.turn is None

@@ -91,15 +91,16 @@ class Conversation:
         return tuple(message for message in self.messages if message.number < first)
 
     @property
-    def text_bytes(self) -> int:
-        """Bytes of all loaded text: messages, summary, page context and metadata."""
-        texts = (
-            self.summary or "",
-            self.page_context or "",
-            *self.metadata,
-            *self.metadata.values(),
-        )
-        return sum(map(utf8_length, texts)) + sum(message.text_bytes for message in self.messages)
+    def counted_bytes(self) -> int:
+        """Bytes that what is loaded counts towards limits: all text, and the overheads."""
+        texts = (self.summary or "", self.page_context or "")
+        own = sum(map(utf8_length, texts)) + metadata_bytes(self.metadata)
+        return own + sum(message.counted_bytes for message in self.messages)
+
+
+def metadata_bytes(metadata: Mapping[str, str]) -> int:
+    """Bytes of all names and values."""
+    return sum(utf8_length(name) + utf8_length(value) for name, value in metadata.items())
 
 
 def find_message(conversation: Conversation, message_id: MessageId) -> Message | None:

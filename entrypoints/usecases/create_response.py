@@ -16,7 +16,7 @@ from domain.model.errors import (
     TurnNotFound,
 )
 from domain.model.identifiers import ConversationRef, Owner, SessionId
-from domain.model.message import Part, Role, UnknownPart, text_bytes
+from domain.model.message import Part, Role, UnknownPart, counted_bytes
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
 from domain.model.turn import IdempotencyKey
 from domain.service.idempotency import has_replied_since
@@ -72,6 +72,12 @@ class ResponseRequest:
     note: UnknownPart | None = None
     idempotency_key: str | None = None
     idempotency: IdempotencyKey | None = None
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes that it adds to what is stored: its items and its note, with their overheads."""
+        note = () if self.note is None else (self.note,)
+        return stored_bytes_of(self.inputs) + counted_bytes(note)
 
 
 class _NotNewestTurn(Exception):
@@ -153,7 +159,7 @@ class CreateResponse:
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.
         """
-        await self.limiter.consume(request.address, Quota.STORED, text_bytes_of(request.inputs))
+        await self.limiter.consume(request.address, Quota.STORED, request.stored_bytes)
         new_turn = self.start_turn.new_turn(request.idempotency)
         items = with_ids(request.inputs, self.identifiers)
         attempt = _Attempt(owner=owner, request=request, new_turn=new_turn, items=items)
@@ -198,7 +204,7 @@ class CreateResponse:
 
     async def _create(self, base: Conversation, attempt: _Attempt) -> Conversation:
         conversation = attempt.with_turn(base)
-        await self.limiter.consume(attempt.request.address, Quota.STORED, base.text_bytes)
+        await self.limiter.consume(attempt.request.address, Quota.STORED, base.counted_bytes)
         await self.limiter.consume(attempt.request.address, Quota.NEW)
         try:
             return await self.open_turn.create(attempt.owner, conversation, attempt.new_turn)
@@ -236,6 +242,6 @@ def with_ids(inputs: Sequence[InputItem], identifiers: IdentifierSource) -> tupl
     )
 
 
-def text_bytes_of(inputs: Sequence[InputItem]) -> int:
-    """Bytes of text that the items add to what is stored."""
-    return sum(text_bytes(part) for item in inputs for part in item.parts)
+def stored_bytes_of(inputs: Sequence[InputItem]) -> int:
+    """Bytes that the items add to what is stored, with the overheads of their parts."""
+    return sum(counted_bytes(item.parts) for item in inputs)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from attrs import frozen
 
 from domain.model.assistant import Assistant
-from domain.model.conversation import Conversation
+from domain.model.conversation import Conversation, metadata_bytes
 from domain.model.identifiers import ConversationRef, MessageId, Owner
 from domain.service.item_editing import (
     append_items,
@@ -14,7 +14,7 @@ from domain.service.item_editing import (
     without_turn,
 )
 from domain.service.turn_lifecycle import new_conversation
-from entrypoints.usecases.create_response import InputItem, text_bytes_of, with_ids
+from entrypoints.usecases.create_response import InputItem, stored_bytes_of, with_ids
 from entrypoints.usecases.open_turn import OpenTurn
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
@@ -51,7 +51,8 @@ class CreateConversation:
         now, locale = self.clock.now(), self.assistant.default_locale
         empty = new_conversation(self.identifiers.session_id(), locale=locale, at=now)
         filled = append_items(empty, with_ids(inputs, self.identifiers), now)
-        await self.limiter.consume(address, Quota.STORED, text_bytes_of(inputs))
+        size = stored_bytes_of(inputs) + metadata_bytes(metadata)
+        await self.limiter.consume(address, Quota.STORED, size)
         await self.limiter.consume(address, Quota.NEW)
         conversation = with_metadata(filled, metadata)
         await self.store.create(owner, conversation)
@@ -83,7 +84,7 @@ class EditItems:
             ConversationTooLarge: it would exceed its size limit.
             TooManyRequests: this address stored too much.
         """
-        await self.limiter.consume(address, Quota.STORED, text_bytes_of(inputs))
+        await self.limiter.consume(address, Quota.STORED, stored_bytes_of(inputs))
         items, now = with_ids(inputs, self.identifiers), self.clock.now()
         return await self.open_turn.edit(
             ref, lambda conversation: append_items(conversation, items, now)
@@ -116,7 +117,11 @@ class EditItems:
             await self.store.forget_if(ref, _is_empty)
 
     async def set_metadata(self, ref: ConversationRef, metadata: Mapping[str, str]) -> Conversation:
-        """The conversation with its metadata replaced."""
+        """The conversation with its metadata replaced.
+
+        Raises:
+            ConversationTooLarge: it would exceed its size limit.
+        """
         return await self.store.update(
             ref, lambda conversation: with_metadata(conversation, metadata), last=1
         )

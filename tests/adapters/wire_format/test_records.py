@@ -7,7 +7,13 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.wire_format.conversation_record import conversation_of, decode_frame, encode_frame
+from adapters.wire_format.conversation_record import (
+    SizeBefore,
+    conversation_of,
+    decode_frame,
+    encode_frame,
+    size_before,
+)
 from adapters.wire_format.turn_piece import decode_entry, encode_entry
 from domain.model.conversation import Conversation
 from domain.model.identifiers import MessageId, TurnId
@@ -92,7 +98,7 @@ conversations = st.builds(
 
 
 def round_trip(conversation: Conversation) -> Conversation:
-    content = decode_frame(encode_frame(conversation.messages, head=conversation))
+    content = decode_frame(encode_frame(conversation.messages, head=conversation).packed)
     assert content.head is not None
     return conversation_of(conversation.id, content.head, content.messages)
 
@@ -114,8 +120,24 @@ def test_the_number_of_earlier_messages_is_stored() -> None:
     assert round_trip(tail) == tail
 
 
+def test_the_sizes_of_earlier_frames_are_stored() -> None:
+    before = SizeBefore(sealed=200, unpacked=1_000)
+    head = decode_frame(encode_frame([], head=a_conversation(), before=before).packed).head
+
+    assert head is not None
+    assert size_before(head) == before
+
+
+def test_an_older_release_stored_only_the_sealed_size_of_earlier_frames() -> None:
+    head = decode_frame(encode_frame([], head=a_conversation()).packed).head
+    assert head is not None
+    head.size_before = 200
+
+    assert size_before(head) == SizeBefore(sealed=200, unpacked=0)
+
+
 def test_a_frame_may_have_no_head() -> None:
-    content = decode_frame(encode_frame([a_message()]))
+    content = decode_frame(encode_frame([a_message()]).packed)
 
     assert content.head is None
     assert content.messages == (a_message(),)

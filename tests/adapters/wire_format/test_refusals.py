@@ -101,7 +101,7 @@ def with_one_value_replaced(packed: bytes, place: int, value: Any) -> bytes:
     return pack(msgspec.msgpack.encode(record))
 
 
-FRAME = encode_frame(after_turns(2).messages, head=after_turns(2))
+FRAME = encode_frame(after_turns(2).messages, head=after_turns(2)).packed
 ENTRY = encode_entry([NumberedPiece(1, TextPiece("Hi!"))], END)
 
 
@@ -132,13 +132,13 @@ def test_a_log_entry_with_any_value_in_any_place_raises_nothing_but_decode_error
 def test_the_dictionary_makes_frames_smaller() -> None:
     conversation = after_turns(8)
 
-    packed = encode_frame(conversation.messages[:2], head=conversation)
+    packed = encode_frame(conversation.messages[:2], head=conversation).packed
 
     assert len(packed) < 0.8 * len(zstandard.compress(unpack(packed), 19))
 
 
 def test_a_head_that_counts_too_few_messages_is_refused() -> None:
-    content = decode_frame(encode_frame([a_message(1)], head=a_conversation()))
+    content = decode_frame(encode_frame([a_message(1)], head=a_conversation()).packed)
     assert content.head is not None
 
     with pytest.raises(DecodeError):
