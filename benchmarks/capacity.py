@@ -3,8 +3,8 @@
     pip install 'openai-agents[redis,encrypt]'
     python benchmarks/capacity.py
 
-redis-server runs with maxmemory 100mb and allkeys-lru, as in Compose. The real stores write twenty
-conversations of each chat in ``texts/``. Copies of them are restored until Redis evicts the first
+redis-server runs with maxmemory 100mb and allkeys-lru, as in Compose. The real stores write each
+chat in ``texts/`` as twenty conversations. Copies of them are restored until Redis evicts the first
 key. Turn logs are left out, because they expire a minute after the turn. The size of a
 conversation is the MEMORY USAGE of its keys.
 """

@@ -1,4 +1,4 @@
-"""What Redis evicts when 100 MB are full, and what happens to a turn whose state is evicted.
+"""What Redis evicts when its 100 MB are full, and what happens to a turn whose state is evicted.
 
     python benchmarks/eviction.py
 

@@ -1,4 +1,4 @@
-"""Privity's store over a real server, and a conversation to take turns in."""
+"""Privity's store on a real Redis server, and a conversation to take turns in."""
 # ruff: noqa: INP001 - imported by scripts
 
 import os
@@ -31,7 +31,7 @@ TURN_WINDOW = 200
 
 @asynccontextmanager
 async def sealed_store(port: int) -> AsyncIterator[RedisConversationStore]:
-    """The store as the container wires it."""
+    """The store, wired as in ``entrypoints/container.py``."""
     clock = SystemClock()
     address = RedisAddress(url=f"redis://127.0.0.1:{port}/0")
     async with open_redis(address, clock=clock, telemetry=StructuredLog(str)) as client:

@@ -7,8 +7,8 @@
 is acknowledged. Each conversation grows from 12 to 28 messages, 20 on average, in eight turns, one
 of which merges frames.
 
-- Privity: ``update`` with begin, ``update`` with finish, as a use case does. Sealed, checked for
-  other writers, with retention and turn log.
+- Privity: ``update`` with the question, ``update`` with the reply, as a use case does. Sealed,
+  checked for other writers, with retention and turn log.
 - openai-agents: ``get_items``, ``add_items`` with the question, ``add_items`` with the reply, on
   EncryptedSession over RedisSession. One client with its default pool.
 - JSON: GET and decode, SETEX with the question, SETEX with the reply. Role and content only, not

@@ -3,7 +3,7 @@
     python benchmarks/time_to_first_piece.py MODEL_BASE_URL MODEL_NAME PRIVITY_URL [ROUNDS]
 
 Each round sends a request both ways, in random order, with the same system prompt and a new
-question, so that the model server has no whole prompt in its cache.
+question, so that the model server never has the whole prompt in its cache.
 """
 # ruff: noqa: INP001 - a script
 

@@ -1,4 +1,4 @@
-"""Pairs of load and commit per second: the multiplexer compared with other Redis clients.
+"""Load-and-commit pairs per second: the multiplexer compared with other Redis clients.
 
     pip install valkey-glide
     python benchmarks/wire_pairs.py [tcp|tls] [ROUNDS]
@@ -160,7 +160,7 @@ async def _glide(port: int, tls: TlsFiles | None) -> AsyncIterator[tuple[Send, B
 
 
 def _clients(port: int, tls: TlsFiles | None) -> dict[str, Any]:
-    """The clients with their default time-outs; hiredis is installed."""
+    """The clients to compare, by name; redis-py uses hiredis."""
     address = RedisAddress(
         url=f"redis{'s' if tls else ''}://127.0.0.1:{port}/0", ca_file=tls.ca if tls else None
     )

@@ -29,7 +29,7 @@ class Page:
 
 
 class ConversationStateStore(Protocol):
-    """Stores conversations, each readable by its owner only, and deletes them when they expire.
+    """Stores conversations, each readable only by its owner, and deletes them when they expire.
 
     For a conversation that is missing, expired, forgotten or another owner's, the error is always
     ``ConversationNotFound``.
@@ -62,7 +62,9 @@ class ConversationStateStore(Protocol):
         ...
 
     async def page(self, ref: ConversationRef, before: int | None, limit: int) -> Page:
-        """At most ``limit`` messages (at least 1) numbered below ``before``; None: the newest.
+        """At most ``limit`` messages: the newest below number ``before``, or of all if it is None.
+
+        ``limit`` must be at least 1.
 
         Raises:
             ConversationNotFound: it does not exist.
@@ -104,6 +106,6 @@ class ConversationStateStore(Protocol):
     async def forget_if(self, ref: ConversationRef, predicate: Predicate) -> None:
         """Forget the conversation if ``predicate`` holds at that moment.
 
-        ``predicate`` may get only the newest messages.
+        ``predicate`` cannot rely on older messages being loaded.
         """
         ...

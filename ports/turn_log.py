@@ -43,7 +43,7 @@ class AppendResult(Enum):
 
 
 class TurnLog(Protocol):
-    """One log per conversation, of its newest turn; the store opens it together with the turn.
+    """One log per conversation, for its newest turn; the store opens it together with the turn.
 
     A log is deleted one minute after its end, or ten minutes after its writer's last append or
     heartbeat. A late writer never restores a deleted log and never writes into another turn's.
@@ -86,9 +86,9 @@ class TurnLog(Protocol):
         ...
 
     def healthy_for(self) -> timedelta:
-        """How long this process has been in uninterrupted contact with the logs; zero if it is not.
+        """How long this process has had unbroken contact with the logs; zero if it has none.
 
-        No silence longer than this can be judged.
+        This process cannot tell whether a turn has been silent for longer than this.
         """
         ...
 

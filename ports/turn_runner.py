@@ -57,5 +57,5 @@ class TurnRunner(Protocol):
         ...
 
     def wake(self, turn_id: TurnId) -> None:
-        """Wake this turn, so that it checks its log now; does nothing if it does not run here."""
+        """Make this turn check its log now; does nothing if it is not running in this process."""
         ...

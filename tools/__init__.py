@@ -1,1 +1,1 @@
-"""Tools that generate files of this repository; not part of the service."""
+"""Tools for working on this repository; not part of the service."""

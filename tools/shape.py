@@ -1,9 +1,9 @@
-"""Prints the sizes of files, classes and functions: a report without a limit.
+"""Prints the sizes of files, classes and functions, and enforces no limit.
 
     just shape
 
 The limits are in ``tests/architecture/test_shape.py``. Lengths are counted as in that
-test: in lines, and for functions without the docstring.
+test: in lines, without the docstring of a function.
 """
 # ruff: noqa: T201 - a script, which prints
 

@@ -31,7 +31,7 @@ _START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def _texts() -> list[list[str]]:
-    """Sentences by language; the documentation is part of the English ones."""
+    """Sentences by language; the English ones include the documentation."""
     texts = [block.splitlines() for block in PHRASES.values()]
     for page in sorted(Path("docs").rglob("*.md")):
         lines = [line for line in page.read_text().splitlines() if len(line) > 40]  # noqa: PLR2004 - prose

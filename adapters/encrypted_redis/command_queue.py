@@ -94,10 +94,10 @@ class CommandQueue:
         """Pass a reply, or an error that the server replied with, to the oldest sent command.
 
         Raises:
-            InvalidResponse: no command waits for a reply.
+            InvalidResponse: no command is waiting for a reply.
         """
         if not self._sent:
-            raise InvalidResponse("a reply came, but no command waits for one")
+            raise InvalidResponse("a reply arrived, but no command is waiting for one")
         command = self._sent.popleft()
         self._size -= len(command.packed)
         if command.reply.done():
@@ -119,7 +119,7 @@ class CommandQueue:
         return bool(self._sent) and self._sent[0].deadline + self._grace <= now
 
     def next_deadline(self, now: float) -> float | None:
-        """When ``expire`` must be called again; None if no command waits."""
+        """When ``expire`` must be called again; None if no command is waiting."""
         commands = (*self._sent, *self._unsent)
         deadlines = [command.deadline for command in commands if command.deadline > now][:1]
         if self._sent:

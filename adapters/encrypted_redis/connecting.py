@@ -1,4 +1,4 @@
-"""Connects to Redis: its address, the check of its certificate, and waiting for it at startup.
+"""Connects to Redis: where it is, how its certificate is checked, and how startup waits for it.
 
 ``rediss://`` checks the server's certificate and host name, and no option of the URL can switch
 that off. Neither an error's text nor a ``repr`` shows the URL's password.

@@ -212,7 +212,7 @@ class RedisConversationStore:
         """Whether a commit has to seal all frames again.
 
         A commit that restarts the retention leaves no frame sealed with an older key. So a key can
-        be removed 24 hours after it last sealed.
+        be removed 24 hours after it was last used to seal.
         """
         is_restarted = retention_restarted(stored.conversation, changed)
         return is_restarted and not stored.chain.is_sealed_with(self._sealer.key_id)

@@ -29,11 +29,11 @@ _PINGS: Final = 5
 _SCAN_COUNT: Final = 500
 _STATE_KEY_PATTERN: Final = state_key(SessionId("*"))
 _UNREADABLE: Final = "could not be read; please verify"
-_REMOVAL: Final = "can be removed 24 hours after the last process that sealed with it has ended"
+_REMOVAL: Final = "can be removed 24 hours after the last process that sealed with it stopped"
 
 
 class Level(IntEnum):
-    """How bad a finding is. The value is the exit code of the doctor."""
+    """How bad a finding is. The value is the exit code of ``privity doctor``."""
 
     GOOD = 0
     WARNING = 1
@@ -125,7 +125,7 @@ def _memory(info: Mapping[str, str]) -> Iterator[Finding]:
     if policy == _RECOMMENDED_POLICY:
         yield Finding(Level.GOOD, "maxmemory-policy", policy)
     else:
-        hint = f"{_RECOMMENDED_POLICY} is recommended: it evicts the longest idle first"
+        hint = f"{_RECOMMENDED_POLICY} is recommended: it evicts the least recently used first"
         yield Finding(Level.WARNING, "maxmemory-policy", f"{policy}; {hint}")
 
 
@@ -173,7 +173,7 @@ async def _user(client: RedisClient) -> Finding:
         return Finding(Level.GOOD, "user", _UNREADABLE)
     if name != b"default":
         return Finding(Level.GOOD, "user", name.decode("utf-8", "replace"))
-    return Finding(Level.WARNING, "user", "default; an ACL user of its own is recommended")
+    return Finding(Level.WARNING, "user", "default; a dedicated ACL user is recommended")
 
 
 async def _time(client: RedisClient, clock: Clock) -> Finding:

@@ -1,12 +1,12 @@
 """A conversation as a chain of sealed frames: unsealing what is stored, planning what to write.
 
-- A turn is one frame. When a turn has ended and eight unmerged frames are at the end, those eight
-  are merged into one.
+- A turn is one frame. When a turn has ended and the last eight frames are unmerged, those eight are
+  merged into one.
 - The last frame also carries the head: everything in the conversation except its messages.
 - Frames have revisions, counted from 1. A merged frame spans the revisions of the frames it
   replaces.
-- Each frame is bound to the tag of the frame before it, so two neighbouring frames that unseal
-  have no missing frame between them.
+- Each frame is bound to the tag of the frame before it, so no frame can be missing between two
+  neighbouring frames that unseal.
 - A write keeps the frames whose messages are unchanged, and replaces those after them.
 
 Nothing here waits or uses Redis.
@@ -291,7 +291,7 @@ def _reusable_frames(stored: Stored, changed: Conversation) -> int:
         kept += 1
     before, after = stored.conversation.turn, changed.turn
     is_same_turn = (before and before.id) == (after and after.id)
-    # A turn is one frame, so a change that continues the turn replaces that frame.
+    # A turn is one frame, so a change within the same turn replaces that frame.
     return min(kept, len(frames) - 1) if is_same_turn else kept
 
 

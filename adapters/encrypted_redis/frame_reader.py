@@ -26,7 +26,7 @@ from domain.model.identifiers import SessionId
 from ports.errors import ConversationBusy, StoredStateUnreadable
 
 _SLICE: Final = 64
-"""Frames per slice. One more is read with them: the oldest frame is bound to its tag."""
+"""Frames per slice. The frame before them is read too, because they are bound to its tag."""
 
 _ATTEMPTS: Final = 5
 
@@ -76,7 +76,7 @@ class FrameReader:
         return await self._slice(1)
 
     async def _slice(self, last: int) -> list[bytes]:
-        """At most 65 frames, oldest first, up to the ``last``-newest one; 1 is the newest."""
+        """At most 65 frames, oldest first; the last of them is number ``last`` from the end."""
         key = state_key(self._session_id)
         frames: list[bytes] = await self._client.call_idempotent(
             "load", "LRANGE", key, -last - _SLICE, -last

@@ -1,4 +1,4 @@
-"""One connection that any number of callers share at full duplex.
+"""One full-duplex connection that any number of callers share.
 
 Commands that are issued in one tick of the event loop are sent in one write. Redis replies in
 order, so each reply belongs to the oldest command without one. The rules:
@@ -9,7 +9,7 @@ order, so each reply belongs to the oldest command without one. The rules:
   ``NotSent``.
 - A caller that is cancelled abandons its reply; the command is still carried out.
 - At most 1,024 commands or 8 MB wait for replies. Further ones fail at once.
-- One PING per second checks that the server answers; ``healthy_for`` is how long it has.
+- One PING per second checks that the server answers; ``healthy_for`` says for how long it has.
 - A lost connection is replaced ``min(n * 50 ms, 2 s)`` after the n-th failure. Commands wait for
   the new one; after two seconds without a connection, new commands fail at once.
 
@@ -108,7 +108,7 @@ class Multiplexer:
                     await connection.connect()  # type: ignore[no-untyped-call]
                 failures, self._lost_at = 0, None
                 await self._serve(connection)
-            except Exception as error:  # noqa: BLE001 - any error must fail the calls that wait
+            except Exception as error:  # noqa: BLE001 - any error must fail the waiting calls
                 failures += 1
                 self._lose(error)
             finally:
@@ -123,7 +123,7 @@ class Multiplexer:
         self._is_dead.set()
 
     def close(self) -> None:
-        """Reject new commands, and fail those that wait."""
+        """Reject new commands, and fail those that are waiting."""
         self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()

@@ -10,9 +10,9 @@ followers in this process get each piece at once, and Redis gets the pieces in b
     100 ms have passed                        in flight   the next batch keeps waiting
     Redis replies                                         idle, or scheduled
 
-A batch is due 100 ms after the previous one, or once it has 256 bytes of text. A heartbeat, that is
-an append without pieces, is due at once. After a failure the next batch waits the full 100 ms, so
-that it is not sealed again for every piece. While half of the connection's bound is used up, no
+A batch is due 100 ms after the previous one, or once it has 256 bytes of text. A heartbeat (an
+append without pieces) is due at once. After a failure the next batch waits the full 100 ms, so that
+it is not sealed again for every piece. While half of the connection's bound is used up, no
 batch is sent, because the store's writes are more urgent.
 """
 

@@ -52,7 +52,7 @@ class _Log:
 
 
 class InMemoryTurnLog:
-    """One log per conversation, of its newest turn.
+    """One log per conversation, for its newest turn.
 
     Logs of open turns need no limit, because the runner limits how many turns run and each reply
     is limited. Logs of ended turns are evicted, oldest first, when they hold more than

@@ -86,10 +86,10 @@ class TaskTurnRunner:
         self._draining = True
 
     async def drain(self, grace: timedelta, interrupt_grace: timedelta = INTERRUPT_GRACE) -> None:
-        """Accept no new turns; let the running ones finish within ``grace``, then interrupt them.
+        """Accept no new turns; give the running ones ``grace`` to finish, then interrupt the rest.
 
-        An interrupted turn has ``interrupt_grace`` to store its pieces. A turn that still runs
-        after that is left open; the next writer settles it.
+        An interrupted turn has ``interrupt_grace`` to store its pieces. A turn that is still
+        running after that is left open; the next writer settles it.
         """
         self.refuse_new_turns()
         await self._wait(grace)

@@ -159,10 +159,10 @@ def with_message(conversation: Conversation, message: Message) -> Conversation:
 def truncated(conversation: Conversation, number: int) -> Conversation:
     """The conversation without message ``number`` and all that follow it.
 
-    A summary is kept only if a message that it does not cover is kept.
+    If only messages that the summary covers are left, the summary is removed too.
 
     Raises:
-        OlderMessagesNeeded: no message before it is loaded, but the conversation has some.
+        OlderMessagesNeeded: the conversation has messages before it, but none of them is loaded.
     """
     kept = tuple(message for message in conversation.messages if message.number < number)
     if not kept and conversation.earlier:

@@ -11,7 +11,7 @@
     ├── ConversationTooLarge         the conversation has reached its size limit
     ├── TurnInProgress               a turn is open; only one can be
     ├── TurnSuperseded               the turn is no longer the open one
-    ├── IdempotencyKeyReused         the same Idempotency-Key with another request
+    ├── IdempotencyKeyReused         the same Idempotency-Key with a different request
     ├── RequestAlreadyAnswered       an older turn of the conversation had this Idempotency-Key
     └── OlderMessagesNeeded          the change needs messages that are not loaded
 
@@ -134,12 +134,12 @@ class TurnSuperseded(DomainError):
 
 
 class IdempotencyKeyReused(DomainError):
-    """The Idempotency-Key was used before with another request."""
+    """The Idempotency-Key was used before with a different request."""
 
     code = "idempotency_key_reused"
 
     def __init__(self) -> None:
-        super().__init__("This Idempotency-Key was used with another request.")
+        super().__init__("This Idempotency-Key was used with a different request.")
 
 
 class RequestAlreadyAnswered(DomainError):

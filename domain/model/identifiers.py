@@ -1,4 +1,4 @@
-"""Ids and references. The server generates all ids except those that clients give messages."""
+"""Ids and references. The server generates all ids, except message ids that a client chooses."""
 
 import re
 from typing import Final, NewType

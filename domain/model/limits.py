@@ -21,3 +21,11 @@ MAX_CONVERSATION_BYTES: Final = 256_000
 The reply to an open turn may exceed it."""
 MAX_UNPACKED_BYTES: Final = 2_000_000
 """The same for a conversation before compression, including the overheads."""
+
+MAX_LANGUAGE_TAG_CHARACTERS: Final = 35
+"""The length for which RFC 5646 (section 4.4.1) requires every implementation to have room."""
+MAX_LANGUAGE_SUBTAGS: Final = 8
+MAX_LANGUAGE_TAGS: Final = 16
+"""How many of a caller's preferred languages are considered."""
+MAX_JSON_DEPTH: Final = 64
+"""How deeply arrays and objects may be nested in what callers and models send."""

@@ -65,7 +65,7 @@ class IdempotencyKey:
 
     Attributes:
         digest: digest of the key.
-        body_digest: digest of the request; the same key with another digest is an error.
+        body_digest: digest of the request; the same key with a different digest is an error.
     """
 
     digest: bytes
@@ -84,7 +84,7 @@ class Turn:
     Attributes:
         number: position among the conversation's turns, from 1; never reused.
         reply_id: id that the reply has, or will have.
-        continues: True if the reply continues the last message, after its tool calls got results.
+        continues: True if the reply continues the last message, whose tool calls now have results.
         idempotency: the key of its request; None if it had none or the key was released.
         ended_at: aware UTC; None while open.
         error: stable code of the failure; None if it did not fail.
@@ -184,7 +184,8 @@ class TurnPolicy:
 
     Attributes:
         heartbeat: the longest time between two heartbeats of a running turn.
-        dead_after: an open turn that was silent for this long counts as dead: no process runs it.
+        dead_after: an open turn that has been silent for this long counts as dead: no process
+            runs it.
         save_timeout: how long saving a reply is retried while the store cannot be reached.
         stop_timeout: how long a stopped turn may take to end; longer than ``dead_after``.
     """

@@ -26,7 +26,7 @@ _ModelPart: TypeAlias = TextPart | ReasoningPart | ToolCallPart
 
 
 def reply_of(messages: Sequence[Message], turn: Turn) -> Message | None:
-    """The reply of ``turn``, which is the newest; None while it is open or if it has no reply."""
+    """The reply of the newest turn, ``turn``; None while it is open or if it has no reply."""
     last = messages[-1] if messages else None
     return last if last and last.id == turn.reply_id and not turn.is_open else None
 
@@ -165,7 +165,7 @@ def _status(reply: Message | None) -> TurnStatus:
 
 
 def _notes(before: tuple[Message, ...]) -> tuple[UnknownPart, ...]:
-    """The notes since the previous reply; they are stored after that reply's own parts."""
+    """The notes since the previous reply, including those stored after that reply's own parts."""
     notes: list[UnknownPart] = []
     for message in reversed(before):
         notes += [part for part in reversed(message.parts) if isinstance(part, UnknownPart)]

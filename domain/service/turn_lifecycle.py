@@ -2,8 +2,8 @@
 
 A turn is opened by a user message (``add_user_message``, ``edit_message``), by a request for
 another reply (``regenerate``), by items (``item_editing``) or by tool results (``tool_answers``).
-Its own runner ends it with ``finish``, ``interrupt`` or ``fail``; ``settle`` ends it after that
-runner died. Repeating a step with the same turn id changes nothing.
+Its own runner ends it with ``finish``, ``interrupt`` or ``fail``; ``settle`` ends it if that
+runner has died. Repeating a step with the same turn id changes nothing.
 
 Only one turn is open at a time. A request that would fail anyway is rejected before the open turn
 is considered, so that no running reply is stopped for nothing.
@@ -133,7 +133,7 @@ def edit_message(
     message_id: MessageId | None,
     parts: Sequence[Part],
 ) -> Conversation:
-    """The conversation up to a user message, whose parts are replaced, and a new turn.
+    """The conversation up to a user message with new parts, and a new turn that replies to it.
 
     ``message_id`` names the message; None means the newest user message.
 

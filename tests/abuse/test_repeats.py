@@ -68,7 +68,7 @@ async def test_a_request_repeated_after_another_tab_spoke_is_answered_once(
 async def test_a_response_requested_again_after_another_turn_is_answered_once(
     fleet: Fleet, names: str
 ) -> None:
-    program = await V1Client.new((await fleet.start(PRIVITY_V1="open")).url)
+    program = await V1Client.new((await fleet.start()).url)
     opened = (await program.ask(instruction("opened", 1))).document
     conversation = opened["id"].replace("resp_", "conv_")[:-8]
     name = conversation if names == "conversation" else opened["id"]

@@ -14,7 +14,6 @@ LONG = "=" * 30_000
 TOO_LONG = "=" * 33_000
 SCHEMA = {"type": "json_schema", "name": "form", "schema": {"type": "object", "title": TOO_LONG}}
 TOOL = {"type": "function", "name": "look", "description": TOO_LONG}
-OPEN = {"PRIVITY_V1": "open", "PRIVITY_LIMITS": "off"}
 MEBIBYTE = 2**20
 
 
@@ -40,7 +39,7 @@ async def until_refused(program: V1Client, path: str, body: dict[str, Any]) -> t
 async def test_every_parameter_of_a_response_is_bounded(
     fleet: Fleet, members: dict[str, Any], name: str
 ) -> None:
-    program = await V1Client.new((await fleet.start(**OPEN)).url)
+    program = await V1Client.new((await fleet.start()).url)
     for kept in ({}, {"store": False}):
         body = {"input": instruction("x", 1), **members, **kept}
         answer = await program.post("/v1/responses", body)
@@ -51,7 +50,7 @@ async def test_every_parameter_of_a_response_is_bounded(
 
 
 async def test_parameters_fill_a_conversation_only_to_its_bound(fleet: Fleet) -> None:
-    process = await fleet.start(**OPEN)
+    process = await fleet.start()
     program = await V1Client.new(process.url)
     conversation = await program.conversation()
     body = {"input": instruction("x", 1), "conversation": conversation, "instructions": LONG}
@@ -66,7 +65,7 @@ async def test_parameters_fill_a_conversation_only_to_its_bound(fleet: Fleet) ->
 
 
 async def test_items_fill_a_conversation_only_to_its_bound(fleet: Fleet) -> None:
-    program = await V1Client.new((await fleet.start(**OPEN)).url)
+    program = await V1Client.new((await fleet.start()).url)
     conversation = await program.conversation()
     items = [{"role": "user", "content": text} for text in ["=" * 2_000] * 20]
     question = {"role": "user", "content": instruction("x", 1)}

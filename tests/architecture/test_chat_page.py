@@ -7,10 +7,12 @@ from typing import Any, Final
 
 import pytest
 
-from entrypoints.http.page.assets import FILES, PAGE
+from adapters.assistant_profile.toml_file import NEUTRAL
+from entrypoints.http.page.assets import chat_page
 from tests.architecture.sources import ROOT
 from tests.architecture.test_shape import MAX_FILE_LINES, long_files
 
+PAGE: Final = chat_page(NEUTRAL)
 FOLDER: Final = ROOT / "entrypoints" / "http" / "page"
 MAX_BYTES: Final = 60_000
 MODULES: Final = sorted(FOLDER.glob("*.js"))
@@ -44,13 +46,10 @@ def used_words() -> set[str]:
 
 def loaded_bytes(tag: str) -> int:
     """The bytes that a visit to the page loads in this language."""
-    not_loaded = {
-        "widget.js",
-        "chat.css",
-        *(f"words.{other}.json" for other in TABLES if other != tag),
-    }
-    files = sum(len(file.content) for name, file in FILES.items() if name not in not_loaded)
-    return len(PAGE.html.encode()) + files
+    not_loaded = {"widget.js", "chat.css"}
+    loaded = [name for name in PAGE.files if not name.endswith(".json") and name not in not_loaded]
+    files = sum(len(PAGE.files[name].content) for name in loaded)
+    return len(PAGE.documents[tag].encode()) + files
 
 
 @pytest.mark.parametrize("tag", TABLES)
@@ -83,11 +82,11 @@ def test_modules_import_only_files_that_are_served() -> None:
     names = {name for path in MODULES for name in IMPORT.findall(path.read_text("utf-8"))}
 
     assert names
-    assert {name.removeprefix("./") for name in names} <= set(FILES)
+    assert {name.removeprefix("./") for name in names} <= set(PAGE.files)
 
 
 def test_every_language_is_served_and_listed() -> None:
-    assert json.loads(FILES["languages.json"].content) == [*TABLES]
+    assert json.loads(PAGE.files["languages.json"].content) == [*TABLES]
     assert {"en", "fi", "sv", "ar"} <= set(TABLES)
 
 
@@ -106,7 +105,7 @@ def test_a_missing_text_and_a_lost_placeholder_are_found() -> None:
 
 
 def test_every_text_the_page_uses_is_in_the_tables_and_none_is_unused() -> None:
-    computed = {"tag", "duration", "problem", "direction", "js"}
+    computed = {"tag", "welcome", "duration", "problem", "direction", "js"}
     # Looked up by the status of a message.
     by_status = {"interrupted", "failed"}
     texts = set(TABLES["en"]) - {"direction", "problems"}

@@ -5,24 +5,18 @@ from functools import partial
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
 from tests.support.browser import Chat, Visitor, Visits, visiting
-from tests.support.chromium import chromium_or_skip
+from tests.support.chromium import running_chromium
 from tests.support.fake_model import FakeModel
 from tests.support.service import RunningService, running_service
-
-# Chromium's sandbox does not work in containers; all test sites are on this machine.
-_ARGUMENTS = ("--no-sandbox", "--host-resolver-rules=MAP *.example 127.0.0.1")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    path = chromium_or_skip()
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
+    async with running_chromium() as browser:
         yield browser
-        await browser.close()
 
 
 @pytest.fixture

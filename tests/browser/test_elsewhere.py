@@ -49,6 +49,8 @@ async def test_a_message_sent_during_another_reply_stays_in_the_box(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     visitor.expect_problems("409")
+    (await start_reply(chat, fake_model)).finish()
+    await chat.expect_reply("The first half,")
     # A program with the same client key, of which no tab is notified.
     await chat.evaluate(SEND, "From a program")
     model_reply = await fake_model.next_reply()
@@ -57,7 +59,7 @@ async def test_a_message_sent_during_another_reply_stays_in_the_box(
 
     await expect(chat.status).to_have_text(ELSEWHERE)
     await expect(chat.box).to_have_value("And I")
-    await expect(chat.questions).to_have_text(["From a program"])
+    await expect(chat.questions).to_have_text(["Hello", "From a program"])
     model_reply.send_text("Done.")
     model_reply.finish()
     await chat.expect_reply("Done.")

@@ -36,23 +36,24 @@ async def status_of(chat: Chat, session_id: str) -> int:
 
 
 async def test_the_timer_counts_down_by_the_servers_clock(
-    visitor: Visitor,
+    visitor: Visitor, fake_model: FakeModel
 ) -> None:
     await visitor.context.clock.install(time=datetime(2001, 1, 1, tzinfo=UTC))
     chat = await visitor.open()
+    await exchange(chat, fake_model)
     await expect(chat.page.get_by_text("Sealed for this browser.")).to_be_visible()
-    await expect(chat.timer).to_contain_text("Forgotten in 59 min")
+    await expect(chat.timer).to_contain_text("Forgotten in 23 hr 59 min")
 
     await chat.page.clock.fast_forward("05:00")
 
-    await expect(chat.timer).to_contain_text("Forgotten in 54 min")
+    await expect(chat.timer).to_contain_text("Forgotten in 23 hr 54 min")
 
 
 async def test_a_turn_extends_the_retention_when_it_begins_even_if_it_fails(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:
     visitor.expect_problems(CUT)
-    await expect(chat.timer).to_contain_text("Forgotten in 59 min")
+    await expect(chat.page.get_by_text("Nothing is kept.")).to_be_visible()
     await chat.send("Hello")
     model_reply = await fake_model.next_reply()
     await expect(chat.timer).to_contain_text("Forgotten in 23 hr 59 min.")
@@ -128,9 +129,10 @@ async def test_forgetting_in_one_tab_clears_the_other_tab(
     await expect(other.notice).to_have_text("This conversation has been forgotten.")
     await expect(other.messages).to_have_count(0)
     await other.button("New conversation").click()
-    for tab in (chat, other):
-        await expect(tab.replies).to_have_text(["Hello! What would you like to know?"])
-        await expect(tab.notice).to_have_text("")
+    await expect(other.replies).to_have_text(["Hello! What would you like to know?"])
+    await exchange(other, fake_model)
+    await expect(chat.questions).to_have_text(["My secret"])
+    await expect(chat.notice).to_have_text("")
 
 
 async def test_forgetting_during_a_reply_ends_it(chat: Chat, fake_model: FakeModel) -> None:

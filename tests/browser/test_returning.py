@@ -60,7 +60,9 @@ async def test_a_long_conversation_is_loaded_page_by_page(browser: Browser) -> N
         visiting(browser, service.url) as visitor,
     ):
         chat = await visitor.open()
-        for number in range(51):
+        await chat.send("Message 0")
+        await chat.expect_reply("Message 0")
+        for number in range(1, 51):
             await chat.evaluate(SEND_AND_WAIT, f"Message {number}")
         await chat.page.reload()
         await expect(chat.messages).to_have_count(100)

@@ -118,7 +118,7 @@ async def test_simultaneous_first_messages_share_one_conversation(
             reply.send_text("Hi")
             reply.finish()
 
-    await client.get("/")
+    await client.get_key()
     first, second, _ = await asyncio.gather(
         client.post("/api/chat", message_body("One", "u1")),
         client.post("/api/chat", message_body("Two", "u2")),

@@ -17,7 +17,7 @@ async def new_bearer(client: NativeClient) -> str:
 async def test_a_client_key_as_bearer_token_gets_no_cookie(echo_client: NativeClient) -> None:
     program = NativeClient(echo_client.url, authorization=await new_bearer(echo_client))
 
-    answers = [await program.get("/"), await program.send("One")]
+    answers = [await program.post("/api/sessions", {}), await program.send("One")]
     session_id = answers[1].session_id
 
     assert await program.transcript(session_id) == [("user", "One"), ("assistant", "One ")]
@@ -80,7 +80,7 @@ async def test_a_bearer_token_changed_by_one_character_is_rejected(
     bearer = await new_bearer(echo_client)
     other = "A" if bearer[-1] != "A" else "B"
 
-    answer = await echo_client.get("/", authorization=bearer[:-1] + other)
+    answer = await echo_client.post("/api/sessions", {}, authorization=bearer[:-1] + other)
 
     assert (answer.status, answer.code) == (401, "client_key_invalid")
 

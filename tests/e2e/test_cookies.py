@@ -67,19 +67,12 @@ async def test_http_ignores_a_host_cookie(echo_client: NativeClient) -> None:
     assert (await reader.history(answer.session_id)).status == 404
 
 
-async def test_the_front_page_sets_a_cookie_once(echo_client: NativeClient) -> None:
-    first = cookie_of(await echo_client.get("/"))
-    second = cookie_of(await echo_client.get("/"))
-
-    assert first == second
-    assert first[2] == LAX
-
-
 async def test_reading_never_sets_a_cookie(echo_client: NativeClient) -> None:
     session_id = (await echo_client.send("Hi")).session_id
     paths = (
         *(f"/api/chat?sessionId={session_id}", f"/api/chat/{session_id}/export"),
         *(f"/api/chat/{session_id}/stream", "/openapi.json", "/health/live", "/health/ready"),
+        *("/", "/page/main.js", "/page/words.en.json"),
     )
 
     answers = [

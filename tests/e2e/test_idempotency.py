@@ -17,7 +17,7 @@ async def keyed(client: NativeClient, text: str, session_id: str | None = None) 
 
 
 async def test_a_retry_joins_the_running_reply(client: NativeClient, fake_model: FakeModel) -> None:
-    await client.get("/")
+    await client.get_key()
     async with client.streaming("Hello?", key=KEY) as live:
         await live.event()
         model_reply = await fake_model.next_reply()
@@ -38,7 +38,7 @@ async def test_a_retry_joins_the_running_reply(client: NativeClient, fake_model:
 async def test_a_retry_after_the_end_replays_the_same_reply(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
-    await client.get("/")
+    await client.get_key()
     async with client.streaming("Hello?", key=KEY) as live:
         model_reply = await fake_model.next_reply()
         model_reply.send_text("Hello")
@@ -54,7 +54,7 @@ async def test_a_retry_after_the_end_replays_the_same_reply(
 async def test_two_simultaneous_requests_are_one_turn(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
-    await client.get("/")
+    await client.get_key()
     both = [asyncio.create_task(keyed(client, "Hello?")) for _ in range(2)]
     model_reply = await fake_model.next_reply()
     model_reply.send_text("Hello")
@@ -66,7 +66,7 @@ async def test_two_simultaneous_requests_are_one_turn(
 
 
 async def test_the_same_key_with_another_body_is_rejected(echo_client: NativeClient) -> None:
-    await echo_client.get("/")
+    await echo_client.get_key()
     first = await keyed(echo_client, "Hello?")
 
     second = await keyed(echo_client, "Something else")
@@ -92,7 +92,7 @@ async def test_the_same_key_with_another_body_is_rejected_within_a_conversation(
 async def test_the_key_of_a_first_message_is_spent_when_the_conversation_continues(
     echo_client: NativeClient,
 ) -> None:
-    await echo_client.get("/")
+    await echo_client.get_key()
     first = await keyed(echo_client, "Hello?")
     headers = {"idempotency_key": "another-key"}
     body = {"message": "And?", "sessionId": first.session_id}
@@ -107,7 +107,7 @@ async def test_the_key_of_a_first_message_is_spent_when_the_conversation_continu
 async def test_a_retry_of_a_first_message_is_never_added_to_a_longer_conversation(
     echo_client: NativeClient,
 ) -> None:
-    await echo_client.get("/")
+    await echo_client.get_key()
     first = await keyed(echo_client, "Hello?")
     await echo_client.send("And?", first.session_id)
     before = await echo_client.transcript(first.session_id)
@@ -119,8 +119,8 @@ async def test_a_retry_of_a_first_message_is_never_added_to_a_longer_conversatio
 
 async def test_two_users_may_use_the_same_key(echo_client: NativeClient) -> None:
     other = NativeClient(echo_client.url)
-    await echo_client.get("/")
-    await other.get("/")
+    await echo_client.get_key()
+    await other.get_key()
 
     first, second = await keyed(echo_client, "Mine"), await keyed(other, "Yours")
 
@@ -131,7 +131,7 @@ async def test_two_users_may_use_the_same_key(echo_client: NativeClient) -> None
 async def test_a_failure_before_the_first_piece_releases_the_key(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
-    await client.get("/")
+    await client.get_key()
     async with client.streaming("Hello?", key=KEY) as live:
         session_id = (await live.event()).document["sessionId"]
         (await fake_model.next_reply()).fail()
@@ -151,7 +151,7 @@ async def test_a_failure_before_the_first_piece_releases_the_key(
 async def test_a_failure_after_the_first_piece_keeps_the_key(
     client: NativeClient, fake_model: FakeModel
 ) -> None:
-    await client.get("/")
+    await client.get_key()
     async with client.streaming("Hello?", key=KEY) as live:
         session_id = (await live.event()).document["sessionId"]
         model_reply = await fake_model.next_reply()

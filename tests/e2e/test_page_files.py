@@ -1,16 +1,22 @@
 """The files of the chat page: media types, caching, and which sites may load them."""
 
+import json
+import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from entrypoints.http.page.assets import FILES
+from adapters.assistant_profile.toml_file import NEUTRAL
+from entrypoints.http.page.assets import chat_page
 from entrypoints.settings import Settings
 from tests.support.fake_model import EchoModel
 from tests.support.native_client import NativeClient
 from tests.support.service import HTTPS, running_service
 
+FILES = chat_page(NEUTRAL).files
 EMBEDDER = "https://blog.example"
 TYPES = {
     "main.js": "text/javascript; charset=utf-8",
@@ -81,8 +87,52 @@ async def test_the_first_paint_waits_only_for_the_document(echo_client: NativeCl
 
     assert "<style>:root" in page
     assert 'rel="stylesheet"' not in page
-    assert page.count('<script type="module" src=') == page.count("<script") == 1
+    assert re.findall(r"<script[^>]*>", page) == [
+        '<script type="module" src="page/main.js">',
+        '<script type="application/json" id="data">',
+    ]
     assert '<link rel="modulepreload" href="page/chat.js">' in page
+
+
+def data_in(page: str) -> Any:
+    """The data that the document brings along."""
+    [data] = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page)
+    return json.loads(data)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "tag", "welcome"),
+    [
+        ("", "en", "Hello! What would you like to know?"),
+        ("fi-FI,fi;q=0.9,en;q=0.8", "fi", "Hei! Mitä haluaisit tietää?"),
+        ("de,sv;q=0.5", "sv", "Hej! Vad vill du veta?"),
+        ("ar;q=0,tlh", "en", "Hello! What would you like to know?"),
+    ],
+)
+async def test_the_document_has_the_words_and_the_welcome_in_the_readers_language(
+    echo_client: NativeClient, accepted: str, tag: str, welcome: str
+) -> None:
+    page = (await echo_client.get("/", accept_language=accepted)).body.decode()
+
+    data = data_in(page)
+    assert (data["words"]["tag"], data["words"]["welcome"]) == (tag, welcome)
+    assert data["words"] == (await echo_client.get(f"/page/words.{tag}.json")).document
+    assert data["languages"] == ["ar", "en", "fi", "sv"]
+
+
+async def test_a_welcome_with_markup_stays_data(tmp_path: Path) -> None:
+    welcome = "</script><script>alert(1)</script> & <!-- {preloads} \u2028"
+    file = tmp_path / "assistant.toml"
+    file.write_text(f"system_prompt = 'x'\n[welcome]\nfi = {json.dumps(welcome)}\n", "utf-8")
+    async with running_service(Settings(assistant_file=file), model=EchoModel()) as service:
+        client = NativeClient(service.url)
+        page = (await client.get("/", accept_language="sv")).body.decode()
+        session = await client.post("/api/sessions", {"locale": "sv"})
+
+    data = data_in(page)
+    assert "alert" not in re.sub(r"<script type=.*?</script>", "", page, flags=re.DOTALL)
+    assert (data["words"]["tag"], data["words"]["welcome"]) == ("sv", welcome)
+    assert session.document["welcome"] == welcome
 
 
 async def test_every_response_has_a_date(echo_client: NativeClient) -> None:

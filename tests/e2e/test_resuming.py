@@ -150,11 +150,12 @@ async def test_another_user_cannot_follow_a_running_reply(
     assert all("set-cookie" not in answer.headers for answer in answers)
 
 
-@pytest.mark.parametrize("before", ["/", "/health/live"], ids=["with a key", "without one"])
+@pytest.mark.parametrize("has_key", [True, False], ids=["with a key", "without one"])
 async def test_an_unknown_conversation_has_nothing_to_resume(
-    client: NativeClient, before: str
+    client: NativeClient, *, has_key: bool
 ) -> None:
-    await client.get(before)
+    if has_key:
+        await client.get_key()
 
     answer = await client.get(f"/api/chat/{uuid4()}/stream")
 

@@ -66,7 +66,7 @@ async def test_a_late_stop_does_not_stop_the_next_turn(
 
 async def test_only_the_owner_stops_a_reply(client: NativeClient, fake_model: FakeModel) -> None:
     stranger = NativeClient(client.url)
-    await stranger.get("/")
+    await stranger.get_key()
     async with client.streaming("Hello?") as live:
         session_id, turn_id, _ = await start_reply(live, fake_model)
         stopped = [
@@ -78,7 +78,7 @@ async def test_only_the_owner_stops_a_reply(client: NativeClient, fake_model: Fa
 
 
 async def test_stopping_nothing_is_no_error(client: NativeClient) -> None:
-    await client.get("/")
+    await client.get_key()
 
     assert await client.stop(str(uuid4())) == {"success": True, "stopped": False}
 

@@ -26,7 +26,7 @@ def digest(program: V1Client) -> str:
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_a_cookie_is_ignored(echo_client: NativeClient, path: str) -> None:
-    await echo_client.get("/")
+    await echo_client.get_key()
     refused = await echo_client.get(path)
 
     assert echo_client.cookie is not None

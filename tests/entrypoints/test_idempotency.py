@@ -12,7 +12,7 @@ from entrypoints.usecases.regenerate import RegenerateRequest
 from ports.language_model import ModelBusy
 from tests.support.builders import OTHER_ID, OWNER, texts_of
 from tests.support.fake_model import FakeModel, InstantModel
-from tests.support.harness import ADDRESS, a_harness
+from tests.support.harness import PAYER, a_harness
 
 KEY = IdempotencyKey(digest=b"key", body_digest=b"body")
 OTHER_BODY = IdempotencyKey(digest=b"key", body_digest=b"another body")
@@ -176,7 +176,7 @@ async def test_a_regeneration_requested_twice_runs_once() -> None:
     harness = a_harness(model)
     first = await harness.send()
     await harness.whole_turn(first)
-    again = RegenerateRequest(session_id=first.conversation.id, address=ADDRESS, idempotency=KEY)
+    again = RegenerateRequest(session_id=first.conversation.id, payer=PAYER, idempotency=KEY)
 
     one, two = await harness.regenerate(OWNER, again), await harness.regenerate(OWNER, again)
 
@@ -189,7 +189,7 @@ async def test_a_regeneration_repeated_after_another_turn_removes_nothing() -> N
     harness = a_harness()
     first = await harness.send()
     await harness.whole_turn(first)
-    again = RegenerateRequest(session_id=first.conversation.id, address=ADDRESS, idempotency=KEY)
+    again = RegenerateRequest(session_id=first.conversation.id, payer=PAYER, idempotency=KEY)
     await harness.whole_turn(await harness.regenerate(OWNER, again))
     await harness.whole_turn(await harness.send("More", session_id=first.conversation.id))
 

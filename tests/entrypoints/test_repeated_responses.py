@@ -20,7 +20,7 @@ from ports.language_model import ModelUnavailable
 from tests.support.builders import OWNER, a_conversation, a_new_turn, question_id, texts_of, turn_id
 from tests.support.clocks import ManualClock
 from tests.support.fake_model import InstantModel
-from tests.support.harness import ADDRESS, Harness, a_harness
+from tests.support.harness import PAYER, Harness, a_harness
 
 KEY = IdempotencyKey(digest=b"key", body_digest=b"body")
 CALL = InputItem(
@@ -55,7 +55,7 @@ async def create_response(
 ) -> Started:
     request = ResponseRequest(
         inputs=inputs,
-        address=ADDRESS,
+        payer=PAYER,
         session_id=after.conversation.id if after else None,
         after_turn=after.turn.number if after else None,
         idempotency_key="key" if key else None,

@@ -13,7 +13,6 @@ from ports.turn_log import Batch
 from tests.support.builders import ID, OWNER, REF, a_conversation, texts_of, turn_id, with_question
 from tests.support.clocks import NOON
 from tests.support.fake_model import FakeModel, InstantModel, ModelReply
-from tests.support.fakes import FakeSignals
 from tests.support.harness import WHEN_IT_COMES, Harness, a_harness
 
 WITHIN = TurnPolicy().save_timeout
@@ -34,8 +33,8 @@ async def logged_end(harness: Harness, number: int = 1) -> TurnEnd:
 
 async def half_a_reply(
     harness: Harness, fake_model: FakeModel
-) -> tuple["asyncio.Task[int]", ModelReply]:
-    making = asyncio.create_task(harness.run_turn(OWNER, await a_turn(harness), FakeSignals()))
+) -> tuple["asyncio.Task[None]", ModelReply]:
+    making = asyncio.create_task(harness.run_turn(await a_turn(harness)))
     model_reply = await fake_model.next_reply()
     model_reply.send_text("Half of")
     await harness.log.read(TurnRef(REF, turn_id()), 0, WHEN_IT_COMES)
@@ -47,7 +46,7 @@ async def test_a_reply_is_saved_when_the_store_comes_back_in_time() -> None:
     conversation = await a_turn(harness)
     harness.store.become_unavailable(WITHIN - A_MOMENT)
 
-    await harness.run_turn(OWNER, conversation, FakeSignals())
+    await harness.run_turn(conversation)
 
     stored = await harness.stored(ID)
     assert harness.store.rejected_calls > 10
@@ -61,7 +60,7 @@ async def test_a_reply_that_cannot_be_saved_in_time_ends_as_not_saved() -> None:
     conversation = await a_turn(harness)
     harness.store.become_unavailable(WITHIN + A_MOMENT)
 
-    await harness.run_turn(OWNER, conversation, FakeSignals())
+    await harness.run_turn(conversation)
 
     assert await logged_end(harness) == TurnEnd(outcome=Outcome.NOT_SAVED, error="reply_not_saved")
     assert harness.telemetry.events == ["turn.not-saved"]
@@ -71,7 +70,7 @@ async def test_a_turn_does_not_look_dead_while_its_reply_waits_for_the_store() -
     harness = a_harness(InstantModel("Hi!"))
     conversation = await a_turn(harness)
     harness.store.become_unavailable(WITHIN - A_MOMENT)
-    making = asyncio.create_task(harness.run_turn(OWNER, conversation, FakeSignals()))
+    making = asyncio.create_task(harness.run_turn(conversation))
     longest = timedelta()
     while not making.done():
         longest = max(longest, await harness.log.silence(TurnRef(REF, turn_id())))
@@ -85,7 +84,7 @@ async def test_a_reply_is_stored_once_if_only_the_response_was_lost() -> None:
     conversation = await a_turn(harness)
     harness.store.responses_to_lose = 2
 
-    await harness.run_turn(OWNER, conversation, FakeSignals())
+    await harness.run_turn(conversation)
 
     assert texts_of(await harness.stored(ID)) == ["Hello?", "Hi!"]
     assert (await logged_end(harness)).outcome is Outcome.FINISHED

@@ -10,9 +10,12 @@ import pytest
 
 from adapters.encrypted_redis import keys_and_scripts as scripts
 from adapters.encrypted_redis.keys_and_scripts import Script
+from adapters.encrypted_redis.rate_limiter import RedisRateLimiter
 from adapters.sealing.sealer import header_of
 from domain.model.identifiers import TurnRef
+from domain.model.rate_limits import SLOT_LEASE, Charge, Payer, Quota, TurnSlot
 from domain.model.turn import Outcome, TurnEnd
+from entrypoints.settings import Settings
 from tests.support.builders import ID, OWNER, REF, a_conversation, numbered, turn_of, with_question
 from tests.support.changes import finishing
 from tests.support.redis_contents import dump_keys, raw
@@ -29,8 +32,12 @@ TOLERANCE = timedelta(seconds=5)
 
 
 def documented() -> dict[str, tuple[str, list[timedelta]]]:
-    """Type and expiry times of every key, by its name."""
-    return {name: (kind, durations_in(expiry)) for name, kind, expiry in ROW.findall(LAYOUT)}
+    """Type and expiry times of every key of a conversation, by its name."""
+    return {
+        name: (kind, durations_in(expiry))
+        for name, kind, expiry in ROW.findall(LAYOUT)
+        if "ratelimit" not in name
+    }
 
 
 def durations_in(text: str) -> list[timedelta]:
@@ -112,6 +119,25 @@ async def test_ids_and_header_are_as_documented(harness: RedisHarness) -> None:
     assert header_of(frame).first == header_of(frame).last == 1
 
 
+async def test_the_keys_of_limits_are_as_documented(harness: RedisHarness) -> None:
+    kinds = {name: kind for name, kind, _ in ROW.findall(LAYOUT) if "ratelimit" in name}
+    limiter = RedisRateLimiter(client=harness.client, limits=Settings().limit_table)
+    payer = Payer(client_key="0123456789abcdef", address="123456789abcdef0")
+    # Much is used, because a little is available again at once.
+    amounts = {**dict.fromkeys(Quota, 10), Quota.STORED_BYTES: 500_000, Quota.TOKENS: 250_000}
+    charge = Charge(payer=payer, amounts=amounts, conversation="23456789abcdef01")
+    await limiter.consume(charge, TurnSlot(payer=payer, conversation="c", holder="h"))
+
+    [counter, open_turns] = sorted(kinds, key=lambda name: "open-turns" in name)
+    assert (kinds[counter], kinds[open_turns]) == ("string", "hash")
+    for limit in Settings().limit_table:
+        is_counter = limit.window is not None
+        [key] = await harness.redis.keys(f"{{ratelimit}}:{limit.name}:*")
+        assert await harness.redis.type(key) == (b"string" if is_counter else b"hash")
+        left = timedelta(milliseconds=await harness.redis.pttl(key))
+        assert timedelta(0) < left <= (limit.window or SLOT_LEASE)
+
+
 def test_the_documented_commands_are_those_the_scripts_run() -> None:
     found = {name: one for name, one in vars(scripts).items() if isinstance(one, Script)}
     run = set().union(*(commands_in(script) for script in found.values()))
@@ -124,8 +150,9 @@ def test_the_documented_commands_are_those_the_scripts_run() -> None:
 def guarded() -> Iterator[RedisProcess]:
     """A server whose user may run only the documented commands, on the documented keys."""
     granted = " ".join(f"+{command}" for command in sorted(documented_commands()))
-    user = f"chat on nopass ~conversation:state:* ~{{conversation:state:* -@all {granted}"
-    with redis_process(embedded_binary(), "--user", *user.split()) as server:
+    user = "chat on nopass ~conversation:state:* ~{conversation:state:* ~{ratelimit}:*"
+    rules = (*user.split(), "-@all", *granted.split())
+    with redis_process(embedded_binary(), "--user", *rules) as server:
         yield server
 
 
@@ -144,6 +171,13 @@ async def test_a_user_with_the_documented_commands_on_these_keys_can_do_everythi
         await ours.log.end(REF, turn, TurnEnd(outcome=Outcome.FINISHED))
         await ours.store.page(REF, None, 10)
         await ours.store.forget(REF)
+        limiter = RedisRateLimiter(client=ours.client, limits=Settings().limit_table)
+        payer = Payer(client_key="a key", address="an address")
+        charge = Charge(payer=payer, amounts=dict.fromkeys(Quota, 1))
+        slot = TurnSlot(payer=payer, conversation="c", holder="h")
+        await limiter.consume(charge, slot)
+        await limiter.hold(slot)
+        await limiter.settle(charge, slot)
 
         assert ours.telemetry.events == []
         for forbidden in (("KEYS", "*"), ("FLUSHALL",), ("SET", "other", "1"), ("MONITOR",)):

@@ -9,6 +9,7 @@ from domain.model.conversation import Conversation, with_message
 from domain.model.identifiers import ConversationRef, MessageId, Owner, SessionId, TurnId
 from domain.model.message import FinishReason, Message, Role, TextPart, Usage
 from domain.model.piece import NumberedPiece, Piece, TextPiece
+from domain.model.rate_limits import HOUR, Limit, Quota, Scope
 from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd
 from domain.service.turn_lifecycle import NewTurn, add_user_message, finish, new_conversation
 from ports.turn_log import Batch
@@ -124,3 +125,9 @@ def batch_of(*texts: str, first: int = 1, end: TurnEnd | None = None) -> Batch:
 def turn_of(conversation: Conversation) -> Turn:
     assert conversation.turn is not None
     return conversation.turn
+
+
+def a_limit(
+    quota: Quota, amount: int, scope: Scope = Scope.ADDRESS, window: timedelta | None = HOUR
+) -> Limit:
+    return Limit(quota=quota, scope=scope, amount=amount, window=window)

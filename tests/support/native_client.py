@@ -15,6 +15,12 @@ _TIMEOUT_SECONDS: Final = 30
 class NativeClient(Client):
     """One user, in one browser."""
 
+    async def get_key(self) -> None:
+        """Get a client key, and use it as the cookie from now on."""
+        answer = await self.post("/api/client-key", {})
+        assert answer.status == 201, answer.body
+        self.cookie = f"privity={answer.document['clientKey']}"
+
     async def send(self, text: str, session_id: str | None = None, **members: Any) -> Answer:
         """Send a message and read its whole stream."""
         return await self.post("/api/chat", message_body(text, session_id, members))

@@ -16,10 +16,8 @@ from typer.testing import CliRunner
 from entrypoints.cli.main import app
 
 # Tests of one tree can be run against the service of another, for example of an older release.
-_OTHER_TREE = os.environ.get("PRIVITY_TEST_TREE")
-_ROOT = Path(_OTHER_TREE or Path(__file__).parents[2])
-IS_OTHER_TREE = bool(_OTHER_TREE)
-SERVE = "from entrypoints.cli.main import run; run()"
+_ROOT = Path(os.environ.get("PRIVITY_TEST_TREE") or Path(__file__).parents[2])
+RUN = "from entrypoints.cli.main import run; run()"
 _SETTING_PREFIXES = ("PRIVITY_", "MODEL_", "REDIS_", "ASSISTANT_")
 _TIMEOUT_SECONDS = 30
 
@@ -66,7 +64,7 @@ class ServerProcess:
 
 @asynccontextmanager
 async def serving(
-    program: str = SERVE, port: str = "0", **settings: str
+    program: str = RUN, port: str = "0", **settings: str
 ) -> AsyncIterator[ServerProcess]:
     """``privity serve`` on this port or a free one; ``program`` is Python code to run instead."""
     process = await _start("serve", "--port", port, settings=settings, program=program)
@@ -100,7 +98,7 @@ async def run_cli(*arguments: str, stdin: str = "", **settings: str) -> Ended:
     return Ended(code=process.returncode, out=out.decode(), err=err.decode())
 
 
-async def _start(*arguments: str, settings: Mapping[str, str], program: str = SERVE) -> Process:
+async def _start(*arguments: str, settings: Mapping[str, str], program: str = RUN) -> Process:
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", program, *arguments),
         stdin=PIPE,

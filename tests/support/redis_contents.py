@@ -53,7 +53,10 @@ async def _members(redis: "Redis", key: bytes) -> list[bytes]:
     if kind == b"list":
         return [dump, *map(raw, await redis.lrange(key.decode(), 0, -1))]
     if kind == b"string":
-        return [dump, raw(await redis.get(key.decode()) or b"")]
+        return [dump, raw(await redis.get(key) or b"")]
+    if kind == b"hash":
+        leases: dict[Any, Any] = await redis.hgetall(key.decode())
+        return [dump, *(part for pair in leases.items() for part in pair)]
     assert kind == b"stream", kind
     entries: list[Any] = await redis.xrange(key) or []
     return [dump, *(part for _, fields in entries for pair in fields.items() for part in pair)]

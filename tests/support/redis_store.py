@@ -65,6 +65,22 @@ class RedisHarness:
                 await self.redis.delete(key)
 
 
+async def age_limits(redis: Redis, passed: timedelta) -> None:
+    """Change what the limits have counted as if this much time had passed."""
+    microseconds = passed // timedelta(microseconds=1)
+    for key in await redis.keys("{ratelimit}:*"):
+        left = await redis.pttl(key) - passed // timedelta(milliseconds=1)
+        if left <= 0:
+            await redis.delete(key)
+        elif await redis.type(key) == b"hash":
+            leases: dict[Any, Any] = await redis.hgetall(key)
+            for name, lease in leases.items():
+                expires, _, holder = lease.partition(b" ")
+                await redis.hset(key, name, b"%d %b" % (int(expires) - microseconds, holder))
+        else:
+            await redis.set(key, int(await redis.get(key) or 0) - microseconds, px=left)
+
+
 @asynccontextmanager
 async def redis_harness(
     url: str,

@@ -11,7 +11,7 @@ from domain.model.identifiers import SessionId
 from domain.model.limits import MAX_MESSAGE_CHARACTERS, MAX_PARAMETER_BYTES, MAX_TOOLS_BYTES
 from domain.model.message import Part, Role, TextPart, ToolCallPart, ToolResultPart, UnknownPart
 from domain.model.prompt import ReplyOptions, Tool
-from domain.service.user_input import user_text
+from domain.service.user_input import nests_too_deeply, user_text
 from entrypoints.http.openai.bodies import (
     FunctionCallItem,
     FunctionCallOutputItem,
@@ -33,6 +33,7 @@ from entrypoints.http.openai.items import (
     turn_of_response,
 )
 from entrypoints.http.problems import BadRequest
+from entrypoints.http.requests import NESTED_TOO_DEEPLY
 from entrypoints.usecases.create_response import InputItem
 
 ECHOED: Final = (
@@ -123,7 +124,8 @@ def input_items(
         path: the name of the member that contains them.
 
     Raises:
-        BadRequest: a text is blank or too long, or contains characters that are not allowed.
+        BadRequest: a text is blank or too long, or contains characters that are not allowed; the
+            arguments of a call are nested too deeply.
     """
     if isinstance(items, str):
         return [_user([_text(items, path)])]
@@ -142,6 +144,8 @@ def _inputs(item: ItemBody, sent: Mapping[str, Any], path: str) -> Iterator[Inpu
         case MessageItem():
             yield from map(_assistant, _texts(item.content, f"{path}.content"))
         case FunctionCallItem(call_id, name, arguments):
+            if nests_too_deeply(arguments.encode()):
+                raise BadRequest("body_invalid", NESTED_TOO_DEEPLY, field=f"{path}.arguments")
             yield _assistant(ToolCallPart(call_id=call_id, name=name, arguments=arguments))
         case FunctionCallOutputItem(call_id, output):
             if not isinstance(output, str):

@@ -52,7 +52,7 @@ async def create(request: Request) -> Response:
     key, idempotency = idempotency_key(request, raw)
     response_request = ResponseRequest(
         inputs=parameters.inputs,
-        address=caller.address,
+        payer=caller.payer,
         session_id=parameters.session_id,
         after_turn=parameters.after_turn,
         options=parameters.options,

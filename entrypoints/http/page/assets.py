@@ -1,7 +1,10 @@
-"""The static files of the chat page and the widget, read from the package once at import.
+"""The chat page and the widget: their static files, and the document in each language.
 
-Each has an entity tag. Browsers cache a file but revalidate it every time, so that one page never
-mixes modules of two releases.
+The texts of a language, its words, contain the assistant's welcome. So a browser can show the page
+without a call to the API.
+
+Each file has an entity tag. Browsers cache a file but revalidate it every time, so that one page
+never mixes modules of two releases.
 """
 
 import hashlib
@@ -11,9 +14,11 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Final
+from typing import Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
+
+from domain.model.assistant import Assistant
 
 _MEDIA_TYPES: Final[Mapping[str, str]] = {
     "js": "text/javascript",
@@ -23,6 +28,7 @@ _MEDIA_TYPES: Final[Mapping[str, str]] = {
 }
 _FOLDER: Final = resources.files("entrypoints.http") / "page"
 _WORDS: Final = re.compile(r"words\.([A-Za-z0-9-]+)\.json")
+_DEFAULT_LANGUAGE: Final = "en"
 _NOT_PRELOADED: Final = "widget.js"
 
 
@@ -36,16 +42,40 @@ class PageFile:
 
 
 @frozen(kw_only=True)
-class Page:
-    """The document at ``/``.
+class ChatPage:
+    """The page of one assistant.
 
     Attributes:
-        html: the page with its style sheet, so that the first paint needs no further request.
-        style_hash: the hash of the style sheet, as a source in a Content-Security-Policy.
+        files: the files of the page and the widget by name.
+        documents: the document at ``/`` by language.
+        assistant: the assistant, with one welcome for each language of the page.
     """
 
-    html: str
-    style_hash: str
+    files: Mapping[str, PageFile]
+    documents: Mapping[str, str]
+    assistant: Assistant
+
+    def document(self, locales: Sequence[str]) -> str:
+        """The document in the first of ``locales`` that the page is translated into."""
+        return self.documents[self.assistant.locale_for(locales)]
+
+
+def chat_page(assistant: Assistant) -> ChatPage:
+    """The page with the welcomes of this assistant."""
+    welcomes = {tag: assistant.welcomes[assistant.locale_for([tag])] for tag in _languages()}
+    words = {tag: _words(tag, welcome) for tag, welcome in welcomes.items()}
+    languages = sorted(words)
+    # Generated, so that a new language needs only its words file.
+    generated = {
+        "languages.json": _json(languages),
+        **{f"words.{tag}.json": _json(texts) for tag, texts in words.items()},
+    }
+    files = {name: _file(text.encode(), name) for name, text in generated.items()}
+    return ChatPage(
+        files={**_FILES, **files},
+        documents={tag: _document(texts, languages) for tag, texts in words.items()},
+        assistant=evolve(assistant, welcomes=welcomes),
+    )
 
 
 def _file(content: bytes, name: str) -> PageFile:
@@ -58,27 +88,49 @@ def _is_served(entry: Traversable) -> bool:
     return entry.is_file() and entry.name.rpartition(".")[2] in _MEDIA_TYPES
 
 
-def _read() -> dict[str, PageFile]:
-    names = sorted(entry.name for entry in _FOLDER.iterdir() if _is_served(entry))
-    files = {name: _file((_FOLDER / name).read_bytes(), name) for name in names}
-    # Generated, so that a new language needs only its words file.
-    languages = [match[1] for name in names if (match := _WORDS.fullmatch(name))]
-    return {**files, "languages.json": _file(json.dumps(languages).encode(), "languages.json")}
+def _names() -> Sequence[str]:
+    return sorted(entry.name for entry in _FOLDER.iterdir() if _is_served(entry))
 
 
-def _preloads(names: Sequence[str]) -> str:
+def _languages() -> Sequence[str]:
+    """The tags of the page's languages; the first is the default."""
+    tags = [match[1] for name in _names() if (match := _WORDS.fullmatch(name))]
+    return sorted(tags, key=lambda tag: tag != _DEFAULT_LANGUAGE)
+
+
+def _words(tag: str, welcome: str) -> Mapping[str, Any]:
+    texts = json.loads((_FOLDER / f"words.{tag}.json").read_bytes())
+    return {**texts, "tag": tag, "welcome": welcome}
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _document(words: Mapping[str, Any], languages: Sequence[str]) -> str:
+    # Within a script element, "<" could begin its end tag or a comment.
+    data = _json({"languages": languages, "words": words}).replace("<", r"\u003c")
+    return _TEMPLATE.replace("{data}", data)
+
+
+def _preloads() -> str:
     """One preload link per module; without them each import costs another round trip."""
-    modules = [name for name in names if name.endswith(".js") and name != _NOT_PRELOADED]
+    modules = [name for name in _names() if name.endswith(".js") and name != _NOT_PRELOADED]
     return "\n".join(f'<link rel="modulepreload" href="page/{name}">' for name in modules)
 
 
-def _page(files: Mapping[str, PageFile]) -> Page:
-    style = files["chat.css"].content.decode()
-    html = (_FOLDER / "index.html").read_text("utf-8")
-    html = html.replace("{style}", style).replace("{preloads}", _preloads([*files]))
-    digest = hashlib.sha256(style.encode()).digest()
-    return Page(html=html, style_hash=f"sha256-{b64encode(digest).decode()}")
+_FILES: Final[Mapping[str, PageFile]] = {
+    name: _file((_FOLDER / name).read_bytes(), name)
+    for name in _names()
+    if not _WORDS.fullmatch(name)
+}
+_STYLE: Final = _FILES["chat.css"].content
+_TEMPLATE: Final = (
+    (_FOLDER / "index.html")
+    .read_text("utf-8")
+    .replace("{style}", _STYLE.decode())
+    .replace("{preloads}", _preloads())
+)
 
-
-FILES: Final[Mapping[str, PageFile]] = _read()
-PAGE: Final = _page(FILES)
+STYLE_HASH: Final = f"sha256-{b64encode(hashlib.sha256(_STYLE).digest()).decode()}"
+"""The hash of the style sheet in the document, as a source in a Content-Security-Policy."""

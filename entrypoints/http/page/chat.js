@@ -83,9 +83,9 @@ function composer(words, actions) {
     editing.hidden = true;
     set("");
     const isAccepted = await (wasEditing ? actions.regenerate(text) : actions.send(text));
-    if (isAccepted || box.value) return;
+    if (isAccepted) return;
     editing.hidden = !wasEditing;
-    set(text);
+    set(box.value ? `${text}\n${box.value}` : text);
   }
 
   box.addEventListener("keydown", (event) => {

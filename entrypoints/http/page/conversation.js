@@ -1,13 +1,12 @@
 /* This browser's view of one conversation, which the service owns.
 
-   status  "opening", "open", or "none" if there is no conversation; a message then starts one
-   notice  what happened or went wrong, as {code, …}; words.*.json have the texts
-   waiting whether a request is being retried because the service cannot be reached */
+   sessionId null until the first message: opening the page costs nothing
+   notice    what happened or went wrong, as {code, …}; words.*.json have the texts
+   waiting   whether a request is being retried because the service cannot be reached */
 
 import * as api from "./api.js";
-import { applyChunk, emptyReply, messageFrom } from "./reply.js";
 import * as tabs from "./tabs.js";
-import { turnEvents, withRetry } from "./turn.js";
+import { applyChunk, emptyReply, messageFrom, turnEvents, withRetry } from "./turn.js";
 
 const IN_HISTORY = ["turn_in_progress", "request_already_answered"];
 const EMPTY = { messages: [], next: null, expiresAt: null, notice: null, waiting: false };
@@ -16,6 +15,11 @@ const EMPTY = { messages: [], next: null, expiresAt: null, notice: null, waiting
 const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
 const isFromUser = ({ role }) => role === "user";
+
+const message = (role, text) => ({ role, id: null, text, status: "finished" });
+
+// The browser then asks whether to leave the page.
+const askBeforeLeaving = (event) => event.preventDefault();
 
 /** Runs one task at a time. A task gets `signal` and `onWaiting`: see `withRetry`. */
 class TaskRunner {
@@ -40,11 +44,7 @@ class TaskRunner {
     this.cancel();
     const controller = (this.#running = new AbortController());
     const { signal } = controller;
-    let isWaiting = false;
-    const onWaiting = (waiting) => {
-      if (!signal.aborted && waiting !== isWaiting) this.onWaiting(waiting);
-      isWaiting = waiting;
-    };
+    const onWaiting = (waiting) => signal.aborted || this.onWaiting(waiting);
     try {
       await task({ signal, onWaiting });
     } catch (error) {
@@ -72,10 +72,11 @@ class TaskRunner {
 export class Conversation extends EventTarget {
   #tasks = new TaskRunner((error) => this.#fail(error), (waiting) => this.#set({ waiting }));
   #isRequesting = false;
+  #isOutdated = false;
 
-  constructor({ locale, context }) {
+  constructor({ words, context }) {
     super();
-    Object.assign(this, EMPTY, { locale, context, sessionId: null, status: "opening" });
+    Object.assign(this, EMPTY, { words, context, sessionId: null });
     tabs.onChange(() => this.refresh());
   }
 
@@ -83,6 +84,10 @@ export class Conversation extends EventTarget {
   get reply() {
     const last = this.messages.at(-1);
     return last?.status === "writing" ? last : null;
+  }
+
+  get #welcome() {
+    return message("assistant", this.words.welcome);
   }
 
   #set(changes) {
@@ -94,40 +99,34 @@ export class Conversation extends EventTarget {
     const code = error.code ?? (error instanceof api.Unreachable ? "unreachable" : null);
     if (!code) throw error;
     if (code === "conversation_not_found") {
-      return this.#end(this.messages.length ? "conversation_gone" : null);
+      return this.#end(this.messages.some(isFromUser) ? "conversation_gone" : null);
     }
-    const status = this.sessionId ? "open" : "none";
-    // The history shows it: no notice.
+    // The history shows it.
     const notice = IN_HISTORY.includes(code) ? null : { code, seconds: error.retryAfter };
-    this.#set({ status, waiting: false, notice });
+    this.#set({ waiting: false, notice });
     return notice ?? this.refresh();
   };
 
+  /** Shows why the conversation has ended; without a `code`, the welcome. */
   #end(code) {
     tabs.removeSession(this.sessionId);
+    this.#isOutdated = false;
     const notice = code && { code, canStartNew: true };
-    this.#set({ ...EMPTY, sessionId: null, status: "none", notice });
+    const messages = code ? [] : [this.#welcome];
+    this.#set({ ...EMPTY, sessionId: null, messages, notice });
   }
 
-  #saveSession(sessionId) {
-    Object.assign(this, { sessionId, status: "open" });
-    tabs.saveSession(sessionId);
-    tabs.announceChange();
+  /** Shows this browser's conversation; if there is none, the welcome. */
+  start() {
+    return tabs.session() ? this.refresh() : this.#end(null);
   }
 
-  /** Opens this browser's conversation, or a new one with the assistant's welcome. */
-  async start() {
-    if (tabs.session()) await this.refresh();
-    if (!this.sessionId && !this.#tasks.isRunning && !this.notice) await this.startNew();
-  }
-
+  /** Shows the welcome; the next message begins a new conversation. */
   startNew() {
-    return this.#tasks.run(async (control) => {
-      const session = await withRetry(() => api.createSession(this.locale), control);
-      const welcome = { role: "assistant", id: null, text: session.welcome, status: "finished" };
-      this.#saveSession(session.sessionId);
-      this.#set({ messages: [welcome], expiresAt: session.expiresAt, notice: null });
-    });
+    const { sessionId } = this;
+    this.#tasks.cancel();
+    this.#end(null);
+    if (sessionId) tabs.announceChange();
   }
 
   /** Reads the conversation again, and follows a reply if one is being written. */
@@ -136,14 +135,18 @@ export class Conversation extends EventTarget {
   }
 
   async #load(control) {
-    const id = tabs.session();
-    if (!id) return this.sessionId && this.#end("conversation_gone");
+    const id = tabs.session() ?? this.sessionId;
+    if (!id) return undefined;
     this.sessionId = id;
+    this.#isOutdated = true;
     const { messages, turn, next, expiresAt } = await withRetry(() => api.readHistory(id), control);
+    // Another tab has left this conversation and will begin a new one.
+    if (!tabs.session()) return this.#end(null);
+    this.#isOutdated = false;
     const failure = turn?.status === "failed" ? { code: turn.error, canRetry: true } : null;
-    const isOutdated = this.notice?.canRetry || this.notice?.canStartNew;
-    const notice = failure ?? (isOutdated ? null : this.notice);
-    this.#set({ status: "open", messages: messages.map(messageFrom), next, expiresAt, notice });
+    const isOver = this.notice?.canRetry || this.notice?.canStartNew;
+    const notice = failure ?? (isOver ? null : this.notice);
+    this.#set({ messages: messages.map(messageFrom), next, expiresAt, notice });
     if (turn?.status !== "open") return undefined;
     return this.#follow(() => api.resume(id, "", control.signal), control);
   }
@@ -170,6 +173,7 @@ export class Conversation extends EventTarget {
     if (name === "session-id") this.#onSessionId(data);
     applyChunk(reply, data);
     if (data.type === "start") {
+      removeEventListener("beforeunload", askBeforeLeaving);
       if (this.#isRequesting) tabs.saveOwnTurn(reply.turnId);
       reply.isOwn = reply.turnId === tabs.ownTurn();
     }
@@ -183,18 +187,31 @@ export class Conversation extends EventTarget {
   }
 
   #onSessionId({ sessionId, restarted }) {
-    this.#saveSession(sessionId);
+    this.sessionId = sessionId;
+    tabs.saveSession(sessionId);
+    tabs.announceChange();
     if (this.messages.filter(isFromUser).length === 1) this.#refreshExpiry();
     if (restarted) this.#set({ messages: this.messages.slice(-2), notice: { code: "restarted" } });
   }
 
+  /** The session that all tabs share. Created first, so that a repeated message has a client key. */
+  async #openSession(signal) {
+    this.sessionId ??= await tabs.withLock(signal, async () => {
+      if (!tabs.session()) tabs.saveSession(await api.createSession(this.words.tag, signal));
+      return tabs.session();
+    });
+    return this.sessionId;
+  }
+
   /** Sends a message. Resolves to whether the service accepted it. */
   send(text) {
-    const message = { role: "user", id: null, text, status: "finished" };
-    const sessionId = this.sessionId ?? undefined;
-    const body = { message: text, sessionId, locale: this.locale, context: this.context?.() };
+    const body = { message: text, locale: this.words.tag, context: this.context?.() };
     const key = newKey();
-    return this.#request([...this.messages, message], (signal) => api.sendMessage(body, key, signal));
+    const shown = this.sessionId || this.messages.length ? this.messages : [this.#welcome];
+    return this.#request([...shown, message("user", text)], async (signal) => {
+      body.sessionId ??= await this.#openSession(signal);
+      return api.sendMessage(body, key, signal);
+    });
   }
 
   /** Requests another reply to the user's last message, or to `text` in its place. Resolves like `send`. */
@@ -213,15 +230,19 @@ export class Conversation extends EventTarget {
     await this.#tasks.run(async (control) => {
       this.#set({ messages, notice: null });
       this.#isRequesting = true;
+      addEventListener("beforeunload", askBeforeLeaving);
       try {
         await this.#follow(() => request(control.signal), control);
         isAccepted = true;
       } finally {
         this.#isRequesting = false;
+        removeEventListener("beforeunload", askBeforeLeaving);
         isAccepted ||= Boolean(this.messages.at(-1)?.id);
         if (!isAccepted && this.messages !== before) this.#set({ messages: before });
       }
     });
+    // The request ended the loading of the history.
+    if (this.#isOutdated) this.refresh();
     return isAccepted;
   }
 
@@ -237,10 +258,9 @@ export class Conversation extends EventTarget {
   dismiss = () => this.#set({ notice: null });
 
   /** Sets the language. A conversation without user messages is replaced by a new one. */
-  setLocale(locale) {
-    this.locale = locale;
-    const isUntouched = this.status === "open" && !this.messages.some(isFromUser);
-    return isUntouched ? this.startNew() : undefined;
+  setWords(words) {
+    this.words = words;
+    if (this.messages.length && !this.messages.some(isFromUser)) this.startNew();
   }
 
   export() {

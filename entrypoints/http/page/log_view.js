@@ -11,7 +11,7 @@ function formattedBody() {
   // Replaces the first changed block and all after it, so that a selection above survives.
   const show = (text) => {
     const blocks = splitBlocks(text);
-    const firstChange = shown.findIndex((block, number) => block !== blocks[number]);
+    const firstChange = shown.findIndex(({ source }, number) => source !== blocks[number]?.source);
     const unchanged = firstChange < 0 ? shown.length : firstChange;
     [...body.children].slice(unchanged).forEach((old) => old.remove());
     body.append(...blocks.slice(unchanged).map((block) => renderBlock(block)));
@@ -52,9 +52,8 @@ function messageView(words, role, actions) {
   const element = make("li", { className: `message ${role}` }, author, body, typing, ending, buttons);
 
   function update(message, canRedo) {
-    text = message.text;
+    if (text !== message.text) show((text = message.text));
     const isWriting = message.status === "writing";
-    show(text);
     body.ariaBusy = String(isWriting);
     typing.hidden = !isWriting;
     setText(ending, (!isWriting && words[message.status]) || "");

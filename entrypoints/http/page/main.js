@@ -4,7 +4,7 @@ import { show } from "./chat.js";
 import { Conversation } from "./conversation.js";
 import { make } from "./dom.js";
 import * as tabs from "./tabs.js";
-import { bestLanguage, languageName, loadLanguages, loadWords } from "./words.js";
+import { languageName, loadWords, wordsFrom } from "./words.js";
 
 const header = document.querySelector("header");
 const container = document.querySelector("main");
@@ -24,22 +24,24 @@ function showHeader(words, select) {
 }
 
 async function start() {
-  const available = await loadLanguages();
-  const preferred = [tabs.language(), ...navigator.languages];
-  const words = await loadWords(bestLanguage(preferred, available));
-  const conversation = new Conversation({ locale: words.tag });
+  const data = JSON.parse(document.querySelector("#data").textContent);
+  const chosen = tabs.language();
+  const isOther = chosen !== data.words.tag && data.languages.includes(chosen);
+  const words = isOther ? await loadWords(chosen) : wordsFrom(data.words);
+  const conversation = new Conversation({ words });
   let chat = null;
 
   function render(words) {
-    const select = languageSelect(words, available, changeLanguage);
+    const select = languageSelect(words, data.languages, changeLanguage);
     showHeader(words, select);
     chat = show(container, conversation, words, chat?.remove());
     return select;
   }
   async function changeLanguage(tag) {
     tabs.saveLanguage(tag);
-    render(await loadWords(tag)).focus();
-    conversation.setLocale(tag);
+    const words = await loadWords(tag);
+    render(words).focus();
+    conversation.setWords(words);
   }
   render(words);
   await conversation.start();

@@ -8,25 +8,29 @@ const HEADING = /^ {0,3}#{1,6} +/;
 const QUOTE = /^ {0,3}> ?/;
 const INDENTED = /^(?: {2,}|\t)/;
 const MAX_DEPTH = 5;
-
-// Repetitions are bounded, so that hostile text cannot make matching slow.
-const SPAN = "[^\\n]{0,1000}?";
-const MAX_INLINE_LENGTH = 3_000;
+const MAX_NESTING = 4;
 const SAFE_PROTOCOLS = new Set(["http:", "https:", "mailto:"]);
 
-const CODE = /^(`{1,3})([^\n]{1,1000}?[^`\n]|[^`\n])\1(?!`)/;
+// What exceeds this length is shown as it is, in chunks, so that a long reply costs little.
+const MAX_FORMATTED = 32_768;
+const CHUNK_LENGTH = 4_096;
 
-const INLINE_RULES = [
-  [CODE, ([, , code]) => make("code", {}, code.trim() || code)],
-  [new RegExp(`^(\\*\\*|__)(?=\\S)(${SPAN}\\S)\\1`), ([, , text]) => make("strong", {}, ...inline(text))],
-  [new RegExp(`^\\*(?![\\s*])(${SPAN}[^\\s*])\\*(?!\\*)`), ([, text]) => make("em", {}, ...inline(text))],
-  [new RegExp(`^_(?![\\s_])(${SPAN}[^\\s_])_(?![\\w_])`), ([, text]) => make("em", {}, ...inline(text))],
-  [/^\[([^\]\n]{1,1000})\]\(<?([^\s()<>]{1,2000})>?\)/, ([, text, to]) => link(text, to)],
-  [/^<((?:https?:\/\/|mailto:)[^\s<>]{1,2000})>/, ([, to]) => link(to, to)],
-  [/^https?:\/\/[^\s<>"'`*]{1,2000}/, ([to]) => bareLink(to)],
-  [/^\\([\\`*_[\]()#+.!<>-])/, ([, character]) => character],
+// Hostile text must not make matching slow. So a span ends at the next mark of its kind: however
+// many marks are not closed, the search for their ends reads no character twice.
+const TOKENS = [
+  /(?<!`)(?<ticks>`{1,3})(?!`)(?<code>(?:[^`]|(?<!`)(?!\k<ticks>(?!`))`+)+)\k<ticks>(?!`)/,
+  /\*\*(?=\S)(?<stars>(?:[^*]|\*(?!\*))+)(?<=\S)\*\*/,
+  /(?<!\w)__(?=\S)(?<lines>(?:[^_]|_(?!_))+)(?<=\S)__/,
+  /\*(?=[^\s*])(?<star>(?:[^*]|(?<!\*)\*{2,})+)(?<=[^\s*])\*(?!\*)/,
+  // The underscores in snake_case are not emphasis.
+  /(?<!\w)_(?=[^\s_])(?<line>(?:[^_]|(?<!_)_{2,}|(?<=[^\W_])_(?=[^\W_]))+)(?<=[^\s_])_(?!\w)/,
+  /\[(?<label>[^[\]]+)\]\(<?(?<to>[^\s()<>]{1,2000})>?\)/,
+  /<(?<address>(?:https?:\/\/|mailto:)[^\s<>]{1,2000})>/,
+  // A full stop after an address ends the sentence and is not part of the address.
+  /(?<bare>https?:\/\/[^\s<>"'`*]{1,2000}(?<![.,:;!?)\]]))/,
+  /\\(?<escaped>[\\`*_[\]()#+.!<>-])/,
 ];
-const INLINE_START = /[`*_[<\\]|https?:/g;
+const TOKEN = new RegExp(TOKENS.map(({ source }) => source).join("|"), "g");
 
 function link(text, to) {
   const url = URL.canParse(to) && new URL(to);
@@ -34,39 +38,28 @@ function link(text, to) {
   return make("a", { href: url.href, target: "_blank", rel: "noopener noreferrer nofollow" }, text);
 }
 
-function bareLink(match) {
-  // A full stop after an address ends the sentence and is not part of the address.
-  const to = match.replace(/[.,:;!?)\]]+$/, "");
-  const node = link(to, to);
-  return node && { node, length: to.length };
+function renderToken({ code, stars, lines, star, line, label, to, address, bare, escaped }, depth) {
+  if (code) return make("code", {}, code.trim() || code);
+  const strong = stars ?? lines;
+  if (strong) return make("strong", {}, ...inline(strong, depth + 1));
+  const em = star ?? line;
+  if (em) return make("em", {}, ...inline(em, depth + 1));
+  const url = to ?? address ?? bare;
+  return escaped ?? link(label ?? url, url);
 }
 
-function matchInline(rest, before) {
-  for (const [pattern, render] of INLINE_RULES) {
-    const match = pattern.exec(rest);
-    // The underscores in snake_case are not emphasis.
-    if (!match || (rest[0] === "_" && /\w$/.test(before))) continue;
-    const node = render(match);
-    if (node) return node.node ? node : { node, length: match[0].length };
-  }
-  return null;
-}
-
-/** The nodes of text within a block: emphasis, code and links. */
-function inline(text) {
+/** The nodes of one line: emphasis, code and links. */
+function inline(text, depth = 0) {
+  if (depth > MAX_NESTING) return [text];
   const nodes = [];
-  let plain = "";
-  for (let at = 0; at < text.length; ) {
-    INLINE_START.lastIndex = at;
-    const next = INLINE_START.exec(text)?.index ?? text.length;
-    plain += text.slice(at, next);
-    const rest = text.slice(next, next + MAX_INLINE_LENGTH);
-    const found = rest && matchInline(rest, plain);
-    if (found) nodes.push(plain, found.node);
-    plain = found ? "" : plain + (text[next] ?? "");
-    at = next + (found ? found.length : 1);
+  let shown = 0;
+  for (const { 0: token, index, groups } of text.matchAll(TOKEN)) {
+    const node = renderToken(groups, depth);
+    if (!node) continue;
+    nodes.push(text.slice(shown, index), node);
+    shown = index + token.length;
   }
-  return [...nodes, plain].filter((node) => node !== "");
+  return [...nodes, text.slice(shown)].filter((node) => node !== "");
 }
 
 const renderLines = (text) =>
@@ -74,17 +67,17 @@ const renderLines = (text) =>
 
 const startsBlock = (line) => [FENCE, ITEM, HEADING, QUOTE].some((kind) => kind.test(line));
 
-/** The number of lines of the block that starts at line `start`. */
-function blockLength(lines, start) {
-  const rest = lines.slice(start);
-  const first = rest[0];
+/** The line after the block that starts at line `start`. */
+function blockEnd(lines, start) {
+  const first = lines[start];
   const until = (isOver) => {
-    const end = rest.findIndex((line, number) => number > 0 && isOver(line, rest[number + 1] ?? ""));
-    return end < 0 ? rest.length : end;
+    let at = start + 1;
+    while (at < lines.length && !isOver(lines[at], lines[at + 1] ?? "")) at += 1;
+    return at;
   };
   const fence = FENCE.exec(first)?.[1];
-  if (fence) return Math.min(until((line) => line.trim() === fence) + 1, rest.length);
-  if (HEADING.test(first)) return 1;
+  if (fence) return Math.min(until((line) => line.trim() === fence) + 1, lines.length);
+  if (HEADING.test(first)) return start + 1;
   if (QUOTE.test(first)) return until((line) => !QUOTE.test(line));
   if (ITEM.test(first)) return until((line, next) => isListOver(line, next, first));
   return until((line) => !line.trim() || startsBlock(line));
@@ -100,14 +93,30 @@ function isListOver(line, next, first) {
   return !belongs(line) && startsBlock(line);
 }
 
-/** The source of each block. */
-export function splitBlocks(text) {
+function formattedBlocks(text) {
   const lines = text.replace(/\r\n?/g, "\n").split("\n");
   const blocks = [];
-  for (let at = 0; at < lines.length; ) {
-    const count = lines[at].trim() ? blockLength(lines, at) : 1;
-    if (lines[at].trim()) blocks.push(lines.slice(at, at + count).join("\n"));
-    at += count;
+  for (let at = 0, end; at < lines.length; at = end) {
+    end = lines[at].trim() ? blockEnd(lines, at) : at + 1;
+    if (lines[at].trim()) blocks.push({ source: lines.slice(at, end).join("\n") });
+  }
+  return blocks;
+}
+
+/** Where to cut the text: after the last new line before `limit`, else between two characters. */
+function cutBefore(text, start, limit) {
+  if (text.length <= limit) return text.length;
+  const newLine = text.slice(start, limit).lastIndexOf("\n");
+  return newLine < 0 ? limit - /[\udc00-\udfff]/.test(text[limit]) : start + newLine + 1;
+}
+
+/** The blocks of the text. New text at the end changes only the last ones. */
+export function splitBlocks(text) {
+  let at = cutBefore(text, 0, MAX_FORMATTED);
+  const blocks = formattedBlocks(text.slice(0, at));
+  for (let end; at < text.length; at = end) {
+    end = cutBefore(text, at, at + CHUNK_LENGTH);
+    blocks.push({ source: text.slice(at, end), isPlain: true });
   }
   return blocks;
 }
@@ -136,12 +145,13 @@ function renderList(lines, depth) {
 
 function renderItem(item, depth) {
   if (depth > MAX_DEPTH) return renderLines(item);
-  return splitBlocks(item).flatMap((block, number) =>
-    number || startsBlock(block) ? [renderBlock(block, depth)] : renderLines(block));
+  return formattedBlocks(item).flatMap((block, number) =>
+    number || startsBlock(block.source) ? [renderBlock(block, depth)] : renderLines(block.source));
 }
 
 /** One block as a node. */
-export function renderBlock(source, depth = 0) {
+export function renderBlock({ source, isPlain }, depth = 0) {
+  if (isPlain) return make("div", { dir: "auto", className: "plain" }, source);
   const lines = source.split("\n");
   const fence = FENCE.exec(source)?.[1];
   if (fence) return renderCode(lines, fence);

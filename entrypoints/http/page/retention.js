@@ -11,32 +11,27 @@ function download(blob) {
   setTimeout(() => URL.revokeObjectURL(url), SECOND_MS);
 }
 
-/** Returns the dialog, and `confirm(question)`, which resolves to whether the visitor agreed. */
+/** Returns the dialog, and `ask(question, action)`: `action` is run if the visitor agrees. */
 function confirmDialog(words) {
   const text = make("p", { id: "question" });
-  const pending = [];
-  const close = (isConfirmed) => () => (dialog.close(), pending.pop()(isConfirmed));
-  const keep = button(words.keep, close(false));
-  const yes = button(words.forgetYes, close(true), { className: "main" });
+  const close = () => dialog.close();
+  let agree;
+  const keep = button(words.keep, close);
+  const yes = button(words.forgetYes, () => (close(), agree()), { className: "main" });
   const choices = make("div", { className: "choices" }, keep, yes);
   const dialog = make("dialog", { "aria-labelledby": "question" }, text, choices);
 
-  // The event fires late: by then the dialog may be open with the next question.
-  const onClose = () => dialog.open || pending.splice(0).forEach((resolve) => resolve(false));
-  dialog.addEventListener("close", onClose);
-
-  const confirm = (question) =>
-    new Promise((resolve) => {
-      text.textContent = question;
-      pending.push(resolve);
-      dialog.showModal();
-      keep.focus();
-    });
-  return { dialog, confirm };
+  function ask(question, action) {
+    text.textContent = question;
+    agree = action;
+    dialog.showModal();
+    keep.focus();
+  }
+  return { dialog, ask };
 }
 
 export function retentionView(words, conversation) {
-  const { dialog, confirm } = confirmDialog(words);
+  const { dialog, ask } = confirmDialog(words);
   const remaining = make("span", { role: "timer" });
   const lock = make("span", { className: "lock", ariaHidden: "true" });
   const sealed = make("p", {}, lock, words.sealed, " ", remaining);
@@ -45,11 +40,10 @@ export function retentionView(words, conversation) {
     const blob = await conversation.export();
     if (blob) download(blob);
   });
-  const forgetAfter = async (question, everything) =>
-    (await confirm(question)) && conversation.forget({ everything });
-  const forget = button(words.forget, () => forgetAfter(words.forgetQuestion, false));
+  const forget = button(words.forget, () =>
+    ask(words.forgetQuestion, () => conversation.forget({ everything: false })));
   const everything = button(words.forgetEverything, () =>
-    forgetAfter(words.forgetEverythingQuestion, true));
+    ask(words.forgetEverythingQuestion, () => conversation.forget({ everything: true })));
   const buttons = make("div", {}, forget, exportButton, everything);
   const element = make("footer", { className: "retention" }, sealed, nothing, buttons);
 

@@ -8,32 +8,28 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from entrypoints.http.openapi import Endpoint
-from entrypoints.http.page.assets import FILES, PAGE
-from entrypoints.http.services import services_of
+from entrypoints.http.page.assets import STYLE_HASH, ChatPage
+from entrypoints.http.requests import preferred_locales
 
 _POLICY: Final = (
-    f"default-src 'none'; script-src 'self'; style-src '{PAGE.style_hash}'; connect-src 'self'; "
+    f"default-src 'none'; script-src 'self'; style-src '{STYLE_HASH}'; connect-src 'self'; "
     "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 
 
 async def front_page(request: Request) -> Response:
-    """``GET /``: the page, with a client key for a browser that has none."""
-    authenticator = services_of(request).authenticator
-    # No origin check: any site may link here, and a new key does not own any conversation yet.
-    caller = authenticator.authenticate_or_issue(request)
-    headers = {
-        "cache-control": "no-store",
-        "content-security-policy": _POLICY,
-        **authenticator.key_headers(caller),
-    }
-    return Response(PAGE.html, media_type="text/html", headers=headers)
+    """``GET /``: the page in the reader's language; it neither reads nor sets a cookie."""
+    locales = preferred_locales(request, None, is_first=True)
+    # Not cached: otherwise browsers could show a forgotten conversation when they go back.
+    headers = {"cache-control": "no-store", "content-security-policy": _POLICY}
+    document = _page_of(request).document(locales)
+    return Response(document, media_type="text/html", headers=headers)
 
 
 async def page_file(request: Request) -> Response:
     """``GET /page/{name}``: a file of the page or the widget; 304 if the browser has it already."""
-    file = FILES.get(request.path_params["name"])
+    file = _page_of(request).files.get(request.path_params["name"])
     if file is None:
         raise HTTPException(HTTPStatus.NOT_FOUND)
     # Without Vary, a browser would reuse this site's copy on an embedding site, where it lacks the
@@ -42,6 +38,11 @@ async def page_file(request: Request) -> Response:
     if file.tag in request.headers.get("if-none-match", ""):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return Response(file.content, media_type=file.media_type, headers=headers)
+
+
+def _page_of(request: Request) -> ChatPage:
+    page: ChatPage = request.state.page
+    return page
 
 
 ROUTES: Final = (

@@ -39,6 +39,15 @@ export const saveOwnTurn = (id) => own.set(OWN_TURN, id);
 export const language = () => shared.get("privity.language");
 export const saveLanguage = (tag) => shared.set("privity.language", tag);
 
+/** Runs `task` while no other tab runs one. Without https or storage, pages have no locks. */
+export async function withLock(signal, task) {
+  const locked = navigator.locks?.request(SESSION, { signal }, task);
+  return (locked ?? task()).catch((error) => {
+    if (error.name !== "SecurityError") throw error;
+    return task();
+  });
+}
+
 /** Announces to the other tabs that the conversation changed. */
 export const announceChange = () => channel.postMessage(session());
 
@@ -55,5 +64,6 @@ export function onChange(refresh) {
 }
 
 export function clear() {
-  for (const key of [SESSION, OWN_TURN]) [shared, own].forEach((storage) => storage.remove(key));
+  shared.remove(SESSION);
+  own.remove(OWN_TURN);
 }

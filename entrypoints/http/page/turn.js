@@ -1,4 +1,5 @@
-/* Follows a turn to its end, through lost connections and restarts of the service. */
+/* Follows a turn to its end, through lost connections and restarts of the service, and
+   puts its reply together. */
 
 import { Unreachable, resume } from "./api.js";
 
@@ -20,15 +21,8 @@ function parseEvent(text) {
 }
 
 async function readWithTimeout(reader) {
-  let timer;
-  const silence = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error("silent")), SILENCE_MS);
-  });
-  try {
-    return await Promise.race([reader.read(), silence]);
-  } finally {
-    clearTimeout(timer);
-  }
+  const timer = setTimeout(() => reader.cancel(), SILENCE_MS);
+  return reader.read().finally(() => clearTimeout(timer));
 }
 
 /** The events of a response. Ends where the response ends, even if it was cut off. */
@@ -101,3 +95,21 @@ export async function* turnEvents(request, sessionId, control) {
     await pause(disconnects, control.signal);
   }
 }
+
+const STATUSES = { finish: "finished", abort: "interrupted", error: "failed" };
+
+export const emptyReply = () => ({ role: "assistant", id: null, text: "", status: "writing" });
+
+/** Applies one chunk to the reply. Reasoning and tools are not shown. */
+export function applyChunk(reply, chunk) {
+  if (chunk.type === "start") {
+    // A stream without a cursor replays the reply from its start.
+    Object.assign(reply, { id: chunk.messageId, turnId: chunk.messageMetadata.turnId, text: "" });
+  }
+  if (chunk.type === "text-start" && reply.text) reply.text += "\n\n";
+  if (chunk.type === "text-delta") reply.text += chunk.delta;
+  if (chunk.type in STATUSES) Object.assign(reply, { status: STATUSES[chunk.type], code: chunk.code });
+}
+
+/** A message of the history, as the page shows it. */
+export const messageFrom = ({ id, role, content, status }) => ({ id, role, text: content, status });

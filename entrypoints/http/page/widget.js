@@ -1,6 +1,6 @@
 /* <privity-chat>: the chat behind a button in the corner of another page. See docs/chat_page.md. */
 
-const LAUNCHER_STYLE = `
+const STYLE = `
 :host {
   --button-ink: var(--privity-on-accent, light-dark(#fff, #06201e));
   --button: var(--privity-accent, light-dark(#0f6b66, #6fd0c7));
@@ -13,7 +13,13 @@ const LAUNCHER_STYLE = `
   border: 0; border-radius: 2rem; min-block-size: 3rem; padding: 0 1.25rem;
   cursor: pointer; box-shadow: 0 2px 12px #0004;
 }
-.launcher:focus-visible { outline: 3px solid var(--button); outline-offset: 3px; }`;
+.launcher:focus-visible { outline: 3px solid var(--button); outline-offset: 3px; }
+.panel { position: fixed; inset-block-end: calc(var(--privity-bottom, 1rem) + 3.75rem); inset-inline-end: var(--privity-side, 1rem); inline-size: min(26rem, calc(100vw - 2rem)); block-size: min(40rem, calc(100dvh - 6.5rem)); display: flex; flex-direction: column; overflow: hidden; background: var(--paper); color: var(--ink); border: 1px solid var(--rule); border-radius: var(--radius); box-shadow: 0 8px 32px #0005; }
+.panel header { padding: .25rem .5rem .25rem 1rem; }
+@media (max-width: 30rem), (max-height: 30rem) {
+  .panel { inset: 0; inline-size: 100%; block-size: 100dvh; border: 0; border-radius: 0; }
+}
+.container { flex: 1; min-block-size: 0; }`;
 
 const MODULES = ["chat.js", "conversation.js", "dom.js", "words.js"];
 const urlOf = (name) => new URL(name, import.meta.url);
@@ -32,14 +38,25 @@ function parseContext(text) {
   }
 }
 
+/** The first of `preferred` that is available, if need be without its last subtags; else "en". */
+function bestLanguage(preferred, available) {
+  for (const tag of preferred.filter(Boolean)) {
+    for (let parts = tag.split("-"); parts.length; parts.pop()) {
+      const prefix = parts.join("-").toLowerCase();
+      const match = available.find((candidate) => candidate.toLowerCase() === prefix);
+      if (match) return match;
+    }
+  }
+  return "en";
+}
+
 async function loadChat(element) {
   const modules = await Promise.all(MODULES.map((name) => import(urlOf(name))));
-  const [{ show }, { Conversation }, { make }, languages] = modules;
+  const [{ show }, { Conversation }, { make }, { load, loadWords }] = modules;
   const hostLanguage = document.documentElement.lang;
   const preferred = [element.getAttribute("language"), hostLanguage, ...navigator.languages];
-  const tag = languages.bestLanguage(preferred, await languages.loadLanguages());
-  const words = await languages.loadWords(tag);
-  const conversation = new Conversation({ locale: words.tag, context: () => element.context });
+  const words = await loadWords(bestLanguage(preferred, await load("languages.json")));
+  const conversation = new Conversation({ words, context: () => element.context });
   return { show, make, words, conversation };
 }
 
@@ -64,7 +81,7 @@ class PrivityChat extends HTMLElement {
     Object.assign(this.launcher, { className: "launcher", type: "button", onclick });
     this.launcher.textContent = this.getAttribute("label") || "Chat";
     this.launcher.ariaExpanded = "false";
-    shadow.adoptedStyleSheets = [await createSheet(LAUNCHER_STYLE)];
+    shadow.adoptedStyleSheets = [await createSheet(STYLE)];
     shadow.append(this.launcher);
     // The page, not the visitor, opens the chat, so the focus stays where it is.
     if (this.hasAttribute("open")) this.toggle({ takesFocus: false });

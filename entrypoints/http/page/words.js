@@ -1,4 +1,4 @@
-/* The texts of the page: one file words.<tag>.json per language. */
+/* The texts of the page in one language, with the assistant's welcome: words.<tag>.json. */
 
 import { Unreachable } from "./api.js";
 import { withRetry } from "./turn.js";
@@ -13,22 +13,8 @@ async function loadFile(name) {
   return response.json();
 }
 
-const load = (name) => withRetry(() => loadFile(name), CONTROL);
-
-/** The tags of the available languages. */
-export const loadLanguages = () => load("languages.json");
-
-/** The first of `preferred` that is available, if need be without its last subtags; else "en". */
-export function bestLanguage(preferred, available) {
-  for (const tag of preferred.filter(Boolean)) {
-    for (let parts = tag.split("-"); parts.length; parts.pop()) {
-      const prefix = parts.join("-").toLowerCase();
-      const match = available.find((candidate) => candidate.toLowerCase() === prefix);
-      if (match) return match;
-    }
-  }
-  return "en";
-}
+/** A JSON file of the page. */
+export const load = (name) => withRetry(() => loadFile(name), CONTROL);
 
 /** The name of a language in that language. */
 export function languageName(tag) {
@@ -36,12 +22,14 @@ export function languageName(tag) {
   return name.charAt(0).toLocaleUpperCase(tag) + name.slice(1);
 }
 
-/** The texts of one language, its `tag`, and functions for texts that depend on a value. */
-export async function loadWords(tag) {
-  const words = await load(`words.${tag}.json`);
-  const problem = (notice) => problemText(words, tag, notice);
-  return { ...words, tag, duration: (seconds) => duration(tag, seconds), problem };
-}
+/** The texts with functions for those that depend on a value. */
+export const wordsFrom = (texts) => ({
+  ...texts,
+  duration: (seconds) => duration(texts.tag, seconds),
+  problem: (notice) => problemText(texts, notice),
+});
+
+export const loadWords = async (tag) => wordsFrom(await load(`words.${tag}.json`));
 
 /** A duration in hours and minutes, or minutes and seconds. */
 function duration(tag, seconds) {
@@ -56,7 +44,7 @@ function duration(tag, seconds) {
   return shown.map(format).join(" ");
 }
 
-function problemText({ problems }, tag, { code, seconds }) {
+function problemText({ problems, tag }, { code, seconds }) {
   const kind = code.startsWith("model_") ? "model" : "other";
   const text = problems[code] ?? problems[kind];
   return text.replace("{time}", () => duration(tag, seconds || MINUTE));
