@@ -2,11 +2,12 @@
 
     conversation:state:<sessionId>            list    sealed frames       24 h after the last turn
     {conversation:state:<sessionId>}:turn     stream  sealed log entries  10 min; 60 s after the end
+    {conversation:state:<sessionId>}:forgotten  string  id of the newest turn   60 s
     process:<processId>                       string  a counter           10 s
     {ratelimit}:<limit>:<digest>              string  a moment, in µs     at that moment
     {ratelimit}:open-turns-<scope>:<digest>   hash    leases by digest    90 s after the last change
 
-Only the part between the braces is hashed, so in a cluster both keys of a conversation are in one
+Only the part between the braces is hashed, so in a cluster all keys of a conversation are in one
 slot, and so are all keys of the limits. The only other key is written and deleted by the script of
 the readiness check.
 
@@ -24,6 +25,8 @@ from domain.model.identifiers import ProcessId, SessionId
 RUNNING_TTL: Final = timedelta(minutes=10)
 ENDED_TTL: Final = timedelta(seconds=60)
 LEASE_TTL: Final = timedelta(seconds=10)
+FORGOTTEN_TTL: Final = timedelta(seconds=60)
+"""Much longer than ``redis_client.LONGEST_REPEAT``, after which no script is sent again."""
 READINESS_KEY: Final = "conversation:state:ready"
 
 
@@ -40,6 +43,11 @@ def log_key(session_id: SessionId) -> str:
 def lease_key(process: ProcessId) -> str:
     """The key of the lease of a process."""
     return f"process:{process}"
+
+
+def forgotten_key(session_id: SessionId) -> str:
+    """The key of the mark that names the newest turn of a conversation that was just forgotten."""
+    return f"{{{state_key(session_id)}}}:forgotten"
 
 
 def limit_key(limit: str, subject: str) -> str:
@@ -65,13 +73,18 @@ def _script(text: str) -> Script:
 
 
 SPLICE: Final = _script("""
--- KEYS: state, log. ARGV: expected tag or '', number of frames to drop, ttl in ms or 0 to keep it,
+-- KEYS: state, log, mark of a forgotten turn.
+-- ARGV: expected tag or '', number of frames to drop, ttl in ms or 0 to keep it,
 -- turn id or '' to open no log, log id, log entry, log ttl, frames to push ...
 local call = redis.call
 local last = call('LINDEX', KEYS[1], -1)
 if last and last == ARGV[#ARGV] then return 'OK' end
 if not last and ARGV[1] ~= '' then return 'GONE' end
 if last and ARGV[1] == '' then return 'EXISTS' end
+-- Sent again because its reply was lost, while another process forgot the conversation.
+if ARGV[1] == '' and ARGV[4] ~= '' and redis.call('GET', KEYS[3]) == ARGV[4] then
+  return 'FORGOTTEN'
+end
 if last and string.sub(last, -16) ~= ARGV[1] then return 'CONFLICT' end
 local ttl = tonumber(ARGV[3])
 if ttl == 0 then
@@ -111,10 +124,16 @@ return 'OK'
 """)
 
 FORGET: Final = _script("""
--- KEYS: state, log. ARGV: expected tag
-local last = redis.call('LINDEX', KEYS[1], -1)
-if not last then return 'GONE' end
-if string.sub(last, -16) ~= ARGV[1] then return 'CONFLICT' end
+-- KEYS: state, log, mark of a forgotten turn.
+-- ARGV: expected tag or '' for any, ttl of the mark in ms
+if ARGV[1] ~= '' then
+  local last = redis.call('LINDEX', KEYS[1], -1)
+  if not last then return 'GONE' end
+  if string.sub(last, -16) ~= ARGV[1] then return 'CONFLICT' end
+end
+-- The script that opened the turn may be sent again. A log of another type has no head.
+local head = redis.pcall('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
+if head then redis.call('SET', KEYS[3], head[2][2], 'PX', ARGV[2]) end
 redis.call('DEL', KEYS[1], KEYS[2])
 return 'OK'
 """)

@@ -67,6 +67,13 @@ def piece_bytes(piece: Piece) -> int:
             return utf8_length(piece.call_id + piece.name + piece.arguments)
 
 
+def begins_another_part(piece: Piece, previous: Piece) -> bool:
+    """Whether ``piece``, which follows ``previous``, belongs to another part of the reply."""
+    if isinstance(piece, ToolCallPiece) and isinstance(previous, ToolCallPiece):
+        return piece.call_id != previous.call_id
+    return type(piece) is not type(previous)
+
+
 def assemble_parts(pieces: Iterable[Piece]) -> tuple[Part, ...]:
     """The parts of a message that consists of ``pieces``.
 

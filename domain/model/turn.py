@@ -54,17 +54,27 @@ _ENDS_AS: Final[Mapping[TurnStep, TurnStatus]] = MappingProxyType(
 )
 
 
+REMEMBERED_KEY_BYTES: Final = 5
+"""How much of a key's digest is kept once its turn is no longer the newest. Only the keys of one
+conversation are compared, so one new key in 30 billion looks like an earlier one."""
+
+
 @frozen(kw_only=True)
 class IdempotencyKey:
     """The client's Idempotency-Key, stored as digests only.
 
     Attributes:
-        digest: digest of the key; it differs between owners.
+        digest: digest of the key.
         body_digest: digest of the request; the same key with a different digest is an error.
     """
 
     digest: bytes
     body_digest: bytes
+
+    @property
+    def remembered(self) -> bytes:
+        """What is kept of the key once its turn is no longer the newest."""
+        return self.digest[:REMEMBERED_KEY_BYTES]
 
 
 @frozen(kw_only=True)

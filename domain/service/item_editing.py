@@ -19,14 +19,12 @@ from domain.model.conversation import (
     with_retention_from,
 )
 from domain.model.errors import (
-    ConversationTooLarge,
     InvalidInput,
     MessageNotFound,
     NothingToAnswer,
     OlderMessagesNeeded,
 )
 from domain.model.identifiers import MessageId, SessionId, TurnId
-from domain.model.limits import MAX_CONVERSATION_BYTES, PART_OVERHEAD_BYTES
 from domain.model.message import (
     Message,
     Part,
@@ -66,17 +64,9 @@ def append_items(
     Raises:
         TurnInProgress: a reply is being written.
         InvalidInput: ``tool_call_not_found`` if a result in ``items`` has no open tool call.
-        ConversationTooLarge: it would exceed its size limit.
     """
     require_no_open_turn(conversation)
-    longer = _with_items(conversation, items, turn=0, at=at)
-    if sum(map(_counted_bytes, longer.messages)) > MAX_CONVERSATION_BYTES:
-        raise ConversationTooLarge
-    return with_retention_from(longer, at)
-
-
-def _counted_bytes(message: Message) -> int:
-    return message.text_bytes + PART_OVERHEAD_BYTES * len(message.parts)
+    return with_retention_from(_with_items(conversation, items, turn=0, at=at), at)
 
 
 def open_turn_with_items(
@@ -351,6 +341,7 @@ def branch_at_turn(
         messages=(*shorter.messages[:-1], last),
         next_number=last.number + 1,
         turn=turn,
+        earlier_keys=(),
         created_at=at,
         retained_since=at,
         metadata={},

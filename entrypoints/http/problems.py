@@ -56,6 +56,7 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
         "message_too_long": ProblemType(413, "The message is too long."),
         "context_too_long": ProblemType(413, "The page context is too long."),
         "parameter_unsupported": ProblemType(400, "This parameter is not supported."),
+        "parameter_too_long": ProblemType(413, "This parameter is too long."),
         "previous_response_not_found": ProblemType(
             400, "The previous response does not exist, or has been forgotten."
         ),
@@ -113,6 +114,9 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
         ),
         "idempotency_key_reused": ProblemType(
             422, "This Idempotency-Key was already used with another request."
+        ),
+        "request_already_answered": ProblemType(
+            422, "A request with this Idempotency-Key was answered before."
         ),
         "on_behalf_of_malformed": ProblemType(
             400, "Privity-On-Behalf-Of is 1 to 256 visible ASCII characters."

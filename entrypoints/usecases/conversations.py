@@ -6,7 +6,7 @@ from attrs import frozen
 
 from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation, tail_of
-from domain.model.errors import ConversationNotFound, InvalidInput
+from domain.model.errors import ConversationGone, ConversationNotFound, InvalidInput
 from domain.model.identifiers import ConversationRef, Owner, SessionId, session_id
 from domain.model.rate_limits import Charge, Payer, Quota
 from domain.model.turn import Turn
@@ -125,6 +125,18 @@ class ReadHistory:
             PortError: the store failed.
         """
         return await self.store.load(ref)
+
+    async def after_turn(self, ref: ConversationRef) -> Conversation:
+        """The conversation with all its messages, after a turn in it has ended.
+
+        Raises:
+            ConversationGone: it was forgotten meanwhile, or it was evicted.
+            PortError: the store failed.
+        """
+        try:
+            return await self.store.load(ref)
+        except ConversationNotFound:
+            raise ConversationGone from None
 
 
 @frozen(kw_only=True)

@@ -16,10 +16,11 @@ from domain.model.errors import (
     TurnNotFound,
 )
 from domain.model.identifiers import ConversationRef, Owner, SessionId
-from domain.model.message import Part, Role, UnknownPart, text_bytes
+from domain.model.message import Part, Role, UnknownPart, counted_bytes
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
 from domain.model.rate_limits import Payer
 from domain.model.turn import IdempotencyKey
+from domain.service.idempotency import has_replied_since
 from domain.service.item_editing import (
     NewItem,
     branch_at_turn,
@@ -28,7 +29,6 @@ from domain.service.item_editing import (
 )
 from domain.service.turn_lifecycle import (
     NewTurn,
-    has_replied_since,
     new_conversation,
     opened_by,
 )
@@ -75,10 +75,10 @@ class ResponseRequest:
     idempotency: IdempotencyKey | None = None
 
     @property
-    def text_bytes(self) -> int:
-        """Bytes of text that it adds to what is stored."""
-        note = 0 if self.note is None else text_bytes(self.note)
-        return text_bytes_of(self.inputs) + note
+    def stored_bytes(self) -> int:
+        """Bytes that it adds to what is stored: its items and its note, with their overheads."""
+        note = () if self.note is None else (self.note,)
+        return stored_bytes_of(self.inputs) + counted_bytes(note)
 
 
 class _NotNewestTurn(Exception):
@@ -154,13 +154,15 @@ class CreateResponse:
             TurnInProgress: the turn to continue is still open.
             InvalidInput, NothingToAnswer: the items do not fit the conversation.
             IdempotencyKeyReused: the same key with another request.
+            RequestAlreadyAnswered: an older turn had the same key.
+            ConversationGone: the new conversation was forgotten while it was being created.
             ConversationTooLarge: the conversation has reached its size limit.
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.
         """
         new_turn = self.start_turn.new_turn(request.idempotency)
         items = with_ids(request.inputs, self.identifiers)
-        permit = self.start_turn.permit(request.payer, new_turn.turn_id, request.text_bytes)
+        permit = self.start_turn.permit(request.payer, new_turn.turn_id, request.stored_bytes)
         attempt = _Attempt(
             owner=owner, request=request, new_turn=new_turn, items=items, permit=permit
         )
@@ -203,7 +205,7 @@ class CreateResponse:
 
     async def _create(self, base: Conversation, attempt: _Attempt) -> Conversation:
         conversation = attempt.with_turn(base)
-        await attempt.permit.obtain(base.id, is_new=True, copied_bytes=base.text_bytes)
+        await attempt.permit.obtain(base.id, is_new=True, copied_bytes=base.counted_bytes)
         try:
             return await self.open_turn.create(attempt.owner, conversation, attempt.new_turn)
         except ConversationExists:
@@ -240,6 +242,6 @@ def with_ids(inputs: Sequence[InputItem], identifiers: IdentifierSource) -> tupl
     )
 
 
-def text_bytes_of(inputs: Sequence[InputItem]) -> int:
-    """Bytes of text that the items add to what is stored."""
-    return sum(text_bytes(part) for item in inputs for part in item.parts)
+def stored_bytes_of(inputs: Sequence[InputItem]) -> int:
+    """Bytes that the items add to what is stored, with the overheads of their parts."""
+    return sum(counted_bytes(item.parts) for item in inputs)

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from attrs import frozen
 
 from domain.model.assistant import Assistant
-from domain.model.conversation import Conversation
+from domain.model.conversation import Conversation, metadata_bytes
 from domain.model.identifiers import ConversationRef, MessageId, Owner
 from domain.model.limits import PART_OVERHEAD_BYTES
-from domain.model.message import utf8_length
 from domain.model.rate_limits import Charge, Payer, Quota
 from domain.service.item_editing import (
     append_items,
@@ -17,7 +16,7 @@ from domain.service.item_editing import (
     without_turn,
 )
 from domain.service.turn_lifecycle import new_conversation
-from entrypoints.usecases.create_response import InputItem, text_bytes_of, with_ids
+from entrypoints.usecases.create_response import InputItem, stored_bytes_of, with_ids
 from entrypoints.usecases.open_turn import OpenTurn
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
@@ -56,7 +55,7 @@ class CreateConversation:
         empty = new_conversation(self.identifiers.session_id(), locale=locale, at=now)
         filled = append_items(empty, with_ids(inputs, self.identifiers), now)
         conversation = with_metadata(filled, metadata)
-        size = text_bytes_of(inputs) + metadata_bytes(metadata)
+        size = stored_bytes_of(inputs) + _charged_bytes(metadata)
         amounts = {Quota.NEW: 1, Quota.STORED_BYTES: size}
         await self.limiter.consume(Charge(payer=payer, amounts=amounts))
         await self.store.create(owner, conversation)
@@ -89,7 +88,7 @@ class EditItems:
             ConversationTooLarge: it would exceed its size limit.
             TooManyRequests: this caller stored too much.
         """
-        amounts = {Quota.MESSAGES: 1, Quota.STORED_BYTES: text_bytes_of(inputs)}
+        amounts = {Quota.MESSAGES: 1, Quota.STORED_BYTES: stored_bytes_of(inputs)}
         conversation_digest = self.keys.pseudonym(f"conversation {ref.session_id}")
         charge = Charge(payer=payer, amounts=amounts, conversation=conversation_digest)
         await self.limiter.consume(charge)
@@ -130,18 +129,19 @@ class EditItems:
         """The conversation with its metadata replaced.
 
         Raises:
+            ConversationTooLarge: it would exceed its size limit.
             TooManyRequests: this caller stored too much.
         """
-        amounts = {Quota.STORED_BYTES: metadata_bytes(metadata)}
+        amounts = {Quota.STORED_BYTES: _charged_bytes(metadata)}
         await self.limiter.consume(Charge(payer=payer, amounts=amounts))
         return await self.store.update(
             ref, lambda conversation: with_metadata(conversation, metadata), last=1
         )
 
 
-def metadata_bytes(metadata: Mapping[str, str]) -> int:
-    """Bytes that metadata adds to what is stored; not zero, because every change is stored."""
-    return PART_OVERHEAD_BYTES + sum(utf8_length(key + value) for key, value in metadata.items())
+def _charged_bytes(metadata: Mapping[str, str]) -> int:
+    """What storing metadata costs; not zero even if it is empty, because the change is stored."""
+    return PART_OVERHEAD_BYTES + metadata_bytes(metadata)
 
 
 def _is_empty(conversation: Conversation) -> bool:

@@ -19,8 +19,9 @@ from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnId, 
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
 from domain.model.rate_limits import Payer
 from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd, TurnPolicy
+from domain.service.idempotency import turn_for_key
 from domain.service.reply_reading import end_of
-from domain.service.turn_lifecycle import NewTurn, fail, settle, turn_for_key
+from domain.service.turn_lifecycle import NewTurn, fail, settle
 from entrypoints.usecases.follow_turn import TurnWatch
 from entrypoints.usecases.retrying import retrying
 from entrypoints.usecases.run_turn import RunTurn
@@ -155,6 +156,7 @@ class OpenTurn:
 
         Raises:
             ConversationExists: the id is taken.
+            ConversationGone: it was forgotten while it was being created.
             StoreUnavailable: its ``turn_ref`` names the turn, which may be open anyway.
         """
         try:
@@ -181,6 +183,7 @@ class OpenTurn:
             TurnInProgress: another turn is open, and may not be interrupted or did not end in
                 time.
             IdempotencyKeyReused: the same key with another request.
+            RequestAlreadyAnswered: an older turn had the same key.
             DomainError: as raised by ``change``.
             StoreUnavailable: its ``turn_ref`` names the turn, which may be open anyway.
             PortError: the store failed.
@@ -257,7 +260,10 @@ class OpenTurn:
         return False
 
     async def _settle_if_dead(self, turn_ref: TurnRef) -> bool:
-        """Settle the turn with its logged pieces if no process runs it; True if it is closed."""
+        """Settle the turn with its logged pieces if no process runs it.
+
+        Returns True if the turn is closed, or its conversation no longer exists.
+        """
         batch = await self._logged(turn_ref)
         # A logged end means that the writer could not store it and gave up.
         if batch.end is None and not await self.watch.is_dead(turn_ref):
@@ -268,7 +274,7 @@ class OpenTurn:
             settled = await self.store.update(
                 ref, lambda conversation: settle(conversation, turn_ref.turn_id, pieces, now)
             )
-        except TurnSuperseded:
+        except (TurnSuperseded, ConversationNotFound):
             return True
         if settled.turn is not None:
             await self.log.end(ref, settled.turn, end_of(settled, settled.turn))

@@ -18,12 +18,11 @@ from domain.model.identifiers import ConversationRef, MessageId, Owner, SessionI
 from domain.model.message import TextPart, text_bytes, utf8_length
 from domain.model.rate_limits import Payer
 from domain.model.turn import IdempotencyKey
+from domain.service.idempotency import is_being_answered, is_unanswered
 from domain.service.turn_lifecycle import (
     NewTurn,
     add_user_message,
     edit_message,
-    is_being_answered,
-    is_unanswered,
     new_conversation,
 )
 from entrypoints.usecases.open_turn import OnBusy, OpenTurn, Started, StartTurn
@@ -125,6 +124,8 @@ class SendMessage:
             InvalidInput: ``message_id_taken`` if the id belongs to a reply.
             TurnInProgress: another turn is open.
             IdempotencyKeyReused: the same key with another request.
+            RequestAlreadyAnswered: an older turn had the same key.
+            ConversationGone: the new conversation was forgotten while it was being created.
             ConversationTooLarge: the conversation has reached its size limit.
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.

@@ -11,9 +11,9 @@ from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
 from domain.model.errors import DomainError
 from domain.model.identifiers import ConversationRef
-from domain.model.limits import MAX_REPLY_BYTES
+from domain.model.limits import MAX_REPLY_BYTES, PART_OVERHEAD_BYTES
 from domain.model.message import FinishReason, Usage
-from domain.model.piece import ModelFinished, NumberedPiece, Piece, piece_bytes
+from domain.model.piece import ModelFinished, NumberedPiece, Piece, begins_another_part, piece_bytes
 from domain.model.prompt import Prompt, ReplyOptions
 from domain.model.turn import Outcome, TurnEnd, TurnPolicy
 from domain.service.prompt_building import (
@@ -172,13 +172,17 @@ async def _fill(
     sink: ReplySink, reply: AsyncGenerator[Piece | ModelFinished, None], usage: _Usage
 ) -> ModelFinished | None:
     """How the model ended the reply; None if the sink was closed before that."""
-    number = 0
+    number = overhead = 0
+    previous: Piece | None = None
     async for piece in reply:
         if isinstance(piece, ModelFinished):
             return piece
         # Count empty pieces too, so that an endless stream of them is truncated.
         usage.reply_bytes += max(1, piece_bytes(piece))
-        if usage.reply_bytes > MAX_REPLY_BYTES:
+        if previous is not None and begins_another_part(piece, previous):
+            overhead += PART_OVERHEAD_BYTES
+        previous = piece
+        if usage.reply_bytes + overhead > MAX_REPLY_BYTES:
             return ModelFinished(reason=FinishReason.LENGTH)
         number += 1
         await sink.put(NumberedPiece(number, piece))

@@ -115,7 +115,7 @@ async def test_reading_does_not_extend_the_retention(shared_server: RedisProcess
         assert await redis.pexpiretime(key) == before
 
 
-async def test_forgetting_leaves_no_redis_key_and_replies_name_the_expiry(
+async def test_forgetting_leaves_only_a_mark_and_replies_name_the_expiry(
     shared_server: RedisProcess,
 ) -> None:
     async with (
@@ -133,4 +133,5 @@ async def test_forgetting_leaves_no_redis_key_and_replies_name_the_expiry(
             <= timedelta(hours=24)
         )
         assert forgotten.status == 204
-        assert await conversation_keys(redis) == []
+        mark = f"{{conversation:state:{reply['sessionId']}}}:forgotten"
+        assert await conversation_keys(redis) == [mark]

@@ -6,7 +6,7 @@ import pytest
 
 from domain.model.conversation import Conversation
 from domain.model.errors import TurnInProgress, TurnNotFound
-from domain.model.message import Role, TextPart
+from domain.model.message import Role, TextPart, UnknownPart
 from domain.model.rate_limits import Quota
 from entrypoints.usecases.create_response import CreateResponse, InputItem, ResponseRequest
 from entrypoints.usecases.edit_items import EditItems
@@ -61,13 +61,24 @@ async def test_a_turn_that_is_still_open_is_not_continued() -> None:
 
 
 async def test_a_copy_counts_as_stored() -> None:
-    harness = a_harness(limits=[a_limit(Quota.STORED_BYTES, 2_000)])
+    harness = a_harness(limits=[a_limit(Quota.STORED_BYTES, 2_400)])
     first = await create_response(harness, "x" * 900)
     await create_response(harness, "Two", first)
     await create_response(harness, "Three", first)
 
     with pytest.raises(TooManyRequests):
         await create_response(harness, "Four", first)
+
+
+async def test_the_note_of_a_response_counts_as_stored() -> None:
+    harness = a_harness(limits=[a_limit(Quota.STORED_BYTES, 2_000)])
+    request = ResponseRequest(
+        inputs=(user_item("One"),), payer=PAYER, note=UnknownPart("x" * 2_000)
+    )
+
+    assert request.stored_bytes == (3 + 32) + (2_000 + 32)
+    with pytest.raises(TooManyRequests):
+        await harness.container.resolve(CreateResponse)(OWNER, request)
 
 
 async def test_a_deleted_turn_cannot_be_continued() -> None:

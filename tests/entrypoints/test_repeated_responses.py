@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from domain.model.errors import IdempotencyKeyReused
+from domain.model.errors import IdempotencyKeyReused, RequestAlreadyAnswered
 from domain.model.identifiers import ConversationRef
 from domain.model.message import Role, TextPart, ToolCallPart, ToolResultPart
 from domain.model.piece import ModelFinished, Piece
@@ -131,12 +131,27 @@ async def test_a_first_request_that_others_followed_is_not_answered_again() -> N
     await harness.end_of(first)
     second = await create_response(harness, user_item("Two"), after=first)
     await harness.end_of(second)
-    with pytest.raises(IdempotencyKeyReused):
+    with pytest.raises(RequestAlreadyAnswered):
         await create_response(harness, user_item("One"), key=KEY)
     await harness.end_of(await create_response(harness, user_item("One"), after=second))
 
-    with pytest.raises(IdempotencyKeyReused):
+    with pytest.raises(RequestAlreadyAnswered):
         await create_response(harness, user_item("One"), key=KEY)
+
+
+async def test_a_continuation_repeated_after_another_turn_begins_no_branch() -> None:
+    model = InstantModel("Hi!")
+    harness = a_harness(model)
+    first = await create_response(harness, user_item("One"))
+    await harness.end_of(first)
+    second = await create_response(harness, user_item("Two"), after=first, key=KEY)
+    await harness.end_of(second)
+    await harness.end_of(await create_response(harness, user_item("Three"), after=second))
+
+    with pytest.raises(RequestAlreadyAnswered):
+        await create_response(harness, user_item("Two"), after=first, key=KEY)
+
+    assert len(model.prompts) == 3
 
 
 async def test_a_repeated_first_request_is_not_added_after_later_messages() -> None:

@@ -60,3 +60,15 @@ async def test_empty_pieces_reach_the_limit_too() -> None:
 
     stored = await harness.stored(ID)
     assert stored.messages[-1].finish_reason is FinishReason.LENGTH
+
+
+async def test_parts_of_a_reply_count_more_than_their_text() -> None:
+    pieces: list[Piece] = [TextPiece("a"), ReasoningPiece("b")]
+    harness = a_harness(InstantModel(*pieces * 5_000))
+    await harness.store.create(OWNER, with_question(a_conversation()))
+
+    await harness.run_turn(with_question(a_conversation()))
+
+    reply = (await harness.stored(ID)).messages[-1]
+    assert reply.finish_reason is FinishReason.LENGTH
+    assert len(reply.parts) == 1 + (MAX_REPLY_BYTES - 1) // 33

@@ -5,7 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from domain.model.errors import ConversationNotFound, InvalidInput, TurnInProgress
+from domain.model.errors import (
+    ConversationNotFound,
+    InvalidInput,
+    RequestAlreadyAnswered,
+    TurnInProgress,
+)
 from domain.model.identifiers import ConversationRef
 from domain.model.message import StepMark, TextPart, ToolCallPart, ToolResultPart
 from domain.model.piece import ModelFinished, NumberedPiece, Piece, TextPiece, ToolCallPiece
@@ -169,3 +174,20 @@ async def test_results_count_as_stored() -> None:
 
     with pytest.raises(TooManyRequests):
         await submit_results(harness, started, ToolResultPart(call_id="a", output="x" * 101))
+
+
+async def test_results_repeated_after_another_turn_are_not_answered_again() -> None:
+    harness = a_harness(InstantModel("Wait.", CALL))
+    started = await a_waiting_turn(harness)
+    answers = ToolResults(
+        session_id=started.conversation.id,
+        results=(RESULT,),
+        payer=PAYER,
+        idempotency=IdempotencyKey(digest=b"k", body_digest=b"b"),
+    )
+    submit = harness.container.resolve(SubmitToolResults)
+    await harness.end_of(await submit(OWNER, answers))
+    await harness.end_of(await harness.send("And?", session_id=started.conversation.id))
+
+    with pytest.raises(RequestAlreadyAnswered):
+        await submit(OWNER, answers)

@@ -99,8 +99,11 @@ async def test_keys_types_and_expiry_times_are_as_documented(harness: RedisHarne
     await harness.store.update(REF, finishing(), base=running)
     await harness.log.end(REF, turn_of(running), TurnEnd(outcome=Outcome.FINISHED))
     after = await stored_keys(harness)
+    await harness.store.forget(REF)
+    [(mark, (mark_kind, mark_left))] = (await stored_keys(harness)).items()
 
-    assert during.keys() == after.keys() == expected.keys()
+    assert during.keys() == after.keys() == expected.keys() - {mark}
+    assert (mark_kind, within(mark_left, expected[mark][1][0])) == ("string", True)
     [(state, (kind, left))] = empty.items()
     assert (kind, within(left, expected[state][1][1])) == ("list", True)
     for stage, found in enumerate((during, after)):

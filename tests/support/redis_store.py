@@ -22,10 +22,10 @@ from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.encrypted_redis.turn_log import Batching, RedisTurnLog
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import Sealer
-from adapters.system.clock import SystemClock
 from domain.model.identifiers import ConversationRef, Owner, SessionId
 from ports.clock import Clock
 from tests.support.builders import ID, OWNER, a_conversation, with_answer, with_question
+from tests.support.clocks import ShiftedClock
 from tests.support.fakes import RecordingTelemetry
 
 RING = "first:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
@@ -93,7 +93,7 @@ async def redis_harness(
     ca_file: Path | None = None,
 ) -> AsyncIterator[RedisHarness]:
     """Adapters over the server at ``url``; without ``batching`` every piece is sent at once."""
-    clock = clock or SystemClock()
+    clock = clock or ShiftedClock()
     address = RedisAddress(url=url, ca_file=ca_file)
     connection = Multiplexer(address.new_connection, bounds or Bounds(), clock)
     running = asyncio.create_task(connection.run())

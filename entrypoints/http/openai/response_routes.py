@@ -89,7 +89,8 @@ async def cancel(request: Request) -> Response:
     if open_turn is not None and turn.status is TurnStatus.OPEN:
         ref = ConversationRef(caller.owner, conversation.id)
         await openai_of(request).stop_turn(ref, open_turn.id)
-        conversation, turn = await _stored_turn(request, caller)
+        conversation = await openai_of(request).read_history.after_turn(ref)
+        turn = read_turn(conversation, turn.number)
     return _response(request, caller, conversation, turn)
 
 

@@ -8,6 +8,7 @@ import * as api from "./api.js";
 import * as tabs from "./tabs.js";
 import { applyChunk, emptyReply, messageFrom, turnEvents, withRetry } from "./turn.js";
 
+const IN_HISTORY = ["turn_in_progress", "request_already_answered"];
 const EMPTY = { messages: [], next: null, expiresAt: null, notice: null, waiting: false };
 
 // Without https, pages have no randomUUID.
@@ -100,8 +101,8 @@ export class Conversation extends EventTarget {
     if (code === "conversation_not_found") {
       return this.#end(this.messages.some(isFromUser) ? "conversation_gone" : null);
     }
-    // No notice for an open turn: the page follows it, and the status line shows that.
-    const notice = code === "turn_in_progress" ? null : { code, seconds: error.retryAfter };
+    // The history shows it.
+    const notice = IN_HISTORY.includes(code) ? null : { code, seconds: error.retryAfter };
     this.#set({ waiting: false, notice });
     return notice ?? this.refresh();
   };
