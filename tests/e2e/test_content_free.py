@@ -117,6 +117,7 @@ async def test_neither_logs_nor_errors_contain_messages_or_secrets(tmp_path: Pat
             MODEL_NAME="leaky",
             PRIVITY_KEYS=f"first:{MASTER_KEY}",
             PRIVITY_LOG_LEVEL="debug",
+            PRIVITY_V1="open",
         ) as server,
     ):
         client = NativeClient(server.url)
