@@ -11,7 +11,7 @@ import pytest
 from tests.support.fleet import Fleet
 from tests.support.http_client import JSON, Answer, Client, LiveAnswer
 from tests.support.instructed_model import HANG, instruction
-from tests.support.native_client import NativeClient, message_body
+from tests.support.native_client import NativeClient, eventually, message_body
 from tests.support.processes import ServerProcess
 from tests.support.v1_client import error_of
 
@@ -286,3 +286,26 @@ async def test_an_ended_reply_frees_its_place_and_a_repeat_needs_none(fleet: Fle
         refused = await callers[1].post("/api/chat", message_body(SAY_HI), **JSON)
 
     assert_refused(refused, "open-turns-client-key")
+
+
+async def test_a_caller_who_leaves_ends_a_reply_that_is_not_stored(fleet: Fleet) -> None:
+    # Without the caller, only the model's silence would end the reply, much later.
+    patient = {"MODEL_SILENCE_SECONDS": "600", "PRIVITY_OPEN_TURNS_PER_KEY": "1"}
+    processes = await two_processes(fleet, **patient)
+    caller = a_caller(processes[0], await a_key(processes[0]))
+    elsewhere = Client(processes[1].url, **caller.headers)
+    asking = asyncio.create_task(ask_v1(caller, NEVER_END))
+
+    async def is_asked() -> bool:
+        await elsewhere.get("/health/live")
+        return fleet.model.requests["slow"] == 1
+
+    async def has_ended() -> bool:
+        has_free_slot = (await ask_v1(elsewhere)).status == 200
+        return has_free_slot and fleet.model.abandoned["slow"] == 1
+
+    await eventually(is_asked)
+    assert fleet.model.abandoned["slow"] == 0
+    asking.cancel()
+
+    await eventually(has_ended)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from attrs import evolve
 from redis.asyncio import Redis
 
 from entrypoints.settings import Settings
@@ -12,7 +13,7 @@ from tests.support.native_client import NativeClient
 from tests.support.processes import ServerProcess, serving
 from tests.support.redis_servers import RedisProcess
 from tests.support.redis_store import RING
-from tests.support.service import RunningService, running_service
+from tests.support.service import UNLIMITED, RunningService, running_service
 
 
 @asynccontextmanager
@@ -35,7 +36,7 @@ async def running_service_with_redis(
 
 def settings_for(url: str) -> Settings:
     """Settings without limits, because all tests come from one address; ``/v1`` is open."""
-    return Settings(redis_url=url, keys=RING, limits=False, v1=True)
+    return evolve(UNLIMITED, redis_url=url, keys=RING)
 
 
 @asynccontextmanager

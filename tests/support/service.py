@@ -131,5 +131,5 @@ def running_service_in_thread(settings: Settings, model: LanguageModel) -> Itera
 HTTPS: Final = "https://chat.example"
 OLD: Final = "old:" + "b2xk" * 10 + "b2w="
 NEW: Final = "new:" + "bmV3" * 10 + "bmU="
-UNLIMITED: Final = Settings(limits=False)
-"""For a service that tests share, because all of them come from one address."""
+UNLIMITED: Final = Settings(limits=False, v1=True)
+"""For a service that tests share: all of them come from one address, and use keys of their own."""
