@@ -6,11 +6,10 @@ import { renderBlock, splitBlocks } from "./markdown.js";
 // Long enough to be read aloud. If it stayed, a visitor would find the text twice.
 const REMOVE_AFTER_MS = 10_000;
 
-function announcement(block) {
-  const node = renderBlock(block);
-  node.querySelectorAll("li, br").forEach((part) => part.append("\n"));
-  return make("p", { dir: "auto" }, node.textContent);
-}
+const textOf = ({ nodeName, data, childNodes }) =>
+  (data ?? [...childNodes].map(textOf).join("")) + (/^(LI|BR)$/.test(nodeName) ? "\n" : "");
+
+const announcement = (block) => make("p", { dir: "auto" }, textOf(renderBlock(block)));
 
 export function announcer() {
   const element = make("div", { className: "sr-only", role: "log" });

@@ -72,11 +72,11 @@ class TaskRunner {
 export class Conversation extends EventTarget {
   #tasks = new TaskRunner((error) => this.#fail(error), (waiting) => this.#set({ waiting }));
   #isRequesting = false;
-  #isOutdated = false;
 
   constructor({ words, context }) {
     super();
-    Object.assign(this, EMPTY, { words, context, sessionId: null });
+    // Undefined until the stored conversation has been read.
+    Object.assign(this, EMPTY, { words, context, sessionId: null, next: undefined });
     tabs.onChange(() => this.refresh());
   }
 
@@ -110,7 +110,6 @@ export class Conversation extends EventTarget {
   /** Shows why the conversation has ended; without a `code`, the welcome. */
   #end(code) {
     tabs.removeSession(this.sessionId);
-    this.#isOutdated = false;
     const notice = code && { code, canStartNew: true };
     const messages = code ? [] : [this.#welcome];
     this.#set({ ...EMPTY, sessionId: null, messages, notice });
@@ -138,11 +137,9 @@ export class Conversation extends EventTarget {
     const id = tabs.session() ?? this.sessionId;
     if (!id) return undefined;
     this.sessionId = id;
-    this.#isOutdated = true;
     const { messages, turn, next, expiresAt } = await withRetry(() => api.readHistory(id), control);
     // Another tab has left this conversation and will begin a new one.
     if (!tabs.session()) return this.#end(null);
-    this.#isOutdated = false;
     const failure = turn?.status === "failed" ? { code: turn.error, canRetry: true } : null;
     const isOver = this.notice?.canRetry || this.notice?.canStartNew;
     const notice = failure ?? (isOver ? null : this.notice);
@@ -241,8 +238,7 @@ export class Conversation extends EventTarget {
         if (!isAccepted && this.messages !== before) this.#set({ messages: before });
       }
     });
-    // The request ended the loading of the history.
-    if (this.#isOutdated) this.refresh();
+    if (this.next === undefined) this.refresh();
     return isAccepted;
   }
 

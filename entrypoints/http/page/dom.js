@@ -3,12 +3,13 @@
 /** An element. Properties `on…` are listeners; unknown ones and those with a hyphen are attributes. */
 export function make(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
+  // First: with dir="auto", the browser reads the whole text again for each new child.
+  element.append(...children);
   for (const [name, value] of Object.entries(properties)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (name in element && !name.includes("-")) element[name] = value;
     else element.setAttribute(name, value);
   }
-  element.append(...children);
   return element;
 }
 

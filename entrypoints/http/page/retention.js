@@ -40,10 +40,10 @@ export function retentionView(words, conversation) {
     const blob = await conversation.export();
     if (blob) download(blob);
   });
-  const forget = button(words.forget, () =>
-    ask(words.forgetQuestion, () => conversation.forget({ everything: false })));
-  const everything = button(words.forgetEverything, () =>
-    ask(words.forgetEverythingQuestion, () => conversation.forget({ everything: true })));
+  const forgetAfter = (question, everything) => () =>
+    ask(question, () => conversation.forget({ everything }));
+  const forget = button(words.forget, forgetAfter(words.forgetQuestion, false));
+  const everything = button(words.forgetEverything, forgetAfter(words.forgetEverythingQuestion, true));
   const buttons = make("div", {}, forget, exportButton, everything);
   const element = make("footer", { className: "retention" }, sealed, nothing, buttons);
 

@@ -19,6 +19,7 @@ const STYLE = `
 @media (max-width: 30rem), (max-height: 30rem) {
   .panel { inset: 0; inline-size: 100%; block-size: 100dvh; border: 0; border-radius: 0; }
 }
+.close { border-color: transparent; font-size: 1.25rem; line-height: 1; padding: 0 .65rem; }
 .container { flex: 1; min-block-size: 0; }`;
 
 const MODULES = ["chat.js", "conversation.js", "dom.js", "words.js"];
