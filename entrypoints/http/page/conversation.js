@@ -138,7 +138,7 @@ export class Conversation extends EventTarget {
     if (!id) return undefined;
     this.sessionId = id;
     const { messages, turn, next, expiresAt } = await withRetry(() => api.readHistory(id), control);
-    // Another tab has left this conversation and will begin a new one.
+    // Another tab has left this conversation to begin a new one.
     if (!tabs.session()) return this.#end(null);
     const failure = turn?.status === "failed" ? { code: turn.error, canRetry: true } : null;
     const isOver = this.notice?.canRetry || this.notice?.canStartNew;
