@@ -119,7 +119,7 @@ class TurnWatch:
 
 @frozen(kw_only=True)
 class FollowTurn:
-    """Reads what a turn streams. Following leaves no trace; any number of clients may follow."""
+    """Reads what a turn streams. Following leaves no trace, and several clients may follow."""
 
     store: ConversationStateStore
     log: TurnLog
