@@ -1,13 +1,19 @@
 # The service as a non-root user. It writes no files, so the file system can be read-only.
+# Every package is installed from a lock file, which names the hashes of its files.
 ARG PYTHON_IMAGE=python:3.11-slim
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /source
-COPY pyproject.toml README.md LICENSE constraints.txt ./
+ENV PIP_NO_CACHE_DIR=1
+COPY requirements requirements
+RUN python3 -m venv /opt/build && /opt/build/bin/pip install --require-hashes -r requirements/build.txt
+RUN python3 -m venv /opt/privity && /opt/privity/bin/pip install --require-hashes -r requirements/run.txt
+COPY pyproject.toml README.md LICENSE ./
 COPY domain domain
 COPY ports ports
 COPY adapters adapters
 COPY entrypoints entrypoints
-RUN python3 -m venv /opt/privity && /opt/privity/bin/pip install --no-cache-dir -c constraints.txt .
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+    && /opt/privity/bin/pip install --no-deps --no-index dist/privity-*.whl
 
 FROM ${PYTHON_IMAGE}
 COPY --from=build /opt/privity /opt/privity

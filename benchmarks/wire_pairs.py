@@ -61,7 +61,7 @@ def _load(caller: int) -> tuple[Any, ...]:
 def _commit(caller: int) -> tuple[Any, ...]:
     """The first arguments of the commit, up to its keys; the expected tag and the others follow."""
     key = _key(caller)
-    return ("EVALSHA", SPLICE.digest, "2", key, f"{{{key}}}:turn")
+    return ("EVALSHA", SPLICE.digest, "3", key, f"{{{key}}}:turn", f"{{{key}}}:forgotten")
 
 
 _REPLACING_ONE = ("1", str(RETENTION), "", "", "", "0")

@@ -31,7 +31,8 @@ PRIVITY_USER = (10001, 10001)
 COMMANDS = (
     "+ping +select +eval +evalsha +lrange +lindex +lset +ltrim +rpush +del +pttl +pexpire "
     "+xadd +xrange +xrevrange +xinfo|groups +xgroup|create "
-    "+info +time +scan +acl|whoami +config|get"
+    "+time +get +set +hset +hget +hgetall +hdel "
+    "+info +scan +acl|whoami +config|get"
 )
 
 
@@ -75,7 +76,7 @@ def _write_files(directory: Path, files: dict[str, bytes], owner: tuple[int, int
 
 def _acl_file(password: str) -> bytes:
     digest = hashlib.sha256(password.encode()).hexdigest()
-    keys = "~conversation:state:* ~{conversation:state:*"
+    keys = "~conversation:state:* ~{conversation:state:* ~process:* ~{ratelimit}:*"
     lines = (
         # This user has no password and cannot log in. But Redis replays its append-only file with
         # the user's permissions: without them it skips all transactions, and a restart forgets

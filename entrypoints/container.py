@@ -19,10 +19,13 @@ from adapters.assistant_profile.toml_file import load_assistant
 from adapters.encrypted_redis.connecting import RedisAddress, open_redis
 from adapters.encrypted_redis.conversation_store import RedisConversationStore
 from adapters.encrypted_redis.diagnostics import Level, server_findings
+from adapters.encrypted_redis.process_lease import RedisProcessLease
+from adapters.encrypted_redis.rate_limiter import RedisRateLimiter
 from adapters.encrypted_redis.readiness import RedisReadiness
 from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.encrypted_redis.turn_log import Batching, RedisTurnLog
 from adapters.in_memory.conversation_store import InMemoryConversationStore
+from adapters.in_memory.process_lease import InMemoryProcessLease
 from adapters.in_memory.rate_limiter import InMemoryRateLimiter
 from adapters.in_memory.readiness import InMemoryReadiness
 from adapters.in_memory.turn_log import InMemoryTurnLog
@@ -36,6 +39,7 @@ from adapters.system.clock import SystemClock
 from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.assistant import Assistant
+from domain.model.identifiers import ProcessId
 from domain.model.turn import TurnPolicy
 from domain.service.prompt_building import Budget
 from entrypoints.http.openai.services import OpenAIServices
@@ -47,7 +51,8 @@ from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
 from ports.identifier_source import IdentifierSource
 from ports.language_model import LanguageModel
-from ports.rate_limiter import Quota, RateLimiter
+from ports.process_lease import ProcessLease
+from ports.rate_limiter import RateLimiter
 from ports.readiness import Readiness
 from ports.telemetry import Telemetry
 from ports.turn_log import TurnLog
@@ -99,15 +104,24 @@ async def open_container(settings: Settings) -> AsyncIterator[punq.Container]:
     container.register(TurnPolicy, instance=TurnPolicy())
     container.register(MissingLogs, instance=MissingLogs())
     container.register(Budget, instance=_budget(settings))
-    container.register(RateLimiter, instance=_rate_limiter(settings, clock, keys))
     for use_case in USE_CASES:
         container.register(use_case)
     async with AsyncExitStack() as stack:
-        storage = await _open_storage(stack, settings, ring, clock, telemetry)
+        storage = await _open_storage(
+            stack,
+            settings,
+            identifiers.process_id(),
+            ring=ring,
+            clock=clock,
+            telemetry=telemetry,
+        )
         container.register(ConversationStateStore, instance=storage.store)
         container.register(TurnLog, instance=storage.log)
+        container.register(ProcessLease, instance=storage.lease)
         container.register(Readiness, instance=storage.readiness)
-        container.register(LanguageModel, instance=await _open_model(stack, settings, clock))
+        container.register(RateLimiter, instance=storage.limiter)
+        model = await _open_model(stack, settings, clock, telemetry)
+        container.register(LanguageModel, instance=model)
         yield container
 
 
@@ -125,22 +139,25 @@ def _budget(settings: Settings) -> Budget:
     return Budget(tokens=settings.model_context_tokens, reply_tokens=settings.model_reply_tokens)
 
 
-def _rate_limiter(settings: Settings, clock: Clock, keys: ClientKeys) -> RateLimiter:
-    per_hour = {Quota.NEW: settings.new_per_hour, Quota.STORED: settings.stored_bytes_per_hour}
-    return InMemoryRateLimiter(clock=clock, per_hour=per_hour, pseudonym=keys.pseudonym)
-
-
 @frozen(kw_only=True)
 class _Storage:
-    """The adapters that store conversations and the logs of their turns."""
+    """The adapters that store conversations, the logs of turns, leases, and what callers use."""
 
     store: ConversationStateStore
     log: TurnLog
+    lease: ProcessLease
     readiness: Readiness
+    limiter: RateLimiter
 
 
 async def _open_storage(
-    stack: AsyncExitStack, settings: Settings, ring: KeyRing, clock: Clock, telemetry: Telemetry
+    stack: AsyncExitStack,
+    settings: Settings,
+    process: ProcessId,
+    *,
+    ring: KeyRing,
+    clock: Clock,
+    telemetry: Telemetry,
 ) -> _Storage:
     """The storage that ``settings`` select; ``stack`` closes it.
 
@@ -148,20 +165,33 @@ async def _open_storage(
         RedisUnreachable: Redis does not answer, or rejects the credentials.
     """
     if settings.storage is Storage.MEMORY:
-        return _in_memory_storage(clock)
-    address = redis_address(settings)
-    client = await stack.enter_async_context(open_redis(address, clock=clock, telemetry=telemetry))
+        return _in_memory_storage(clock, process, settings)
+    lease = RedisProcessLease(process, clock)
+    client = await stack.enter_async_context(
+        open_redis(redis_address(settings), clock=clock, telemetry=telemetry, check=lease.renew)
+    )
     await _emit_server_findings(client, telemetry)
     sealer = Sealer(ring=ring, random_bytes=os.urandom)
     log = RedisTurnLog(client=client, sealer=sealer, clock=clock, batching=Batching())
     store = RedisConversationStore(client=client, sealer=sealer, log=log, clock=clock)
-    return _Storage(store=store, log=log, readiness=RedisReadiness(client))
+    return _Storage(
+        store=store,
+        log=log,
+        lease=lease,
+        readiness=RedisReadiness(client, clock),
+        limiter=RedisRateLimiter(client=client, limits=settings.limit_table),
+    )
 
 
-def _in_memory_storage(clock: Clock) -> _Storage:
+def _in_memory_storage(clock: Clock, process: ProcessId, settings: Settings) -> _Storage:
     log = InMemoryTurnLog(clock=clock)
-    store = InMemoryConversationStore(clock=clock, log=log)
-    return _Storage(store=store, log=log, readiness=InMemoryReadiness())
+    return _Storage(
+        store=InMemoryConversationStore(clock=clock, log=log),
+        log=log,
+        lease=InMemoryProcessLease(process),
+        readiness=InMemoryReadiness(),
+        limiter=InMemoryRateLimiter(clock=clock, limits=settings.limit_table),
+    )
 
 
 async def _emit_server_findings(client: RedisClient, telemetry: Telemetry) -> None:
@@ -171,7 +201,9 @@ async def _emit_server_findings(client: RedisClient, telemetry: Telemetry) -> No
             telemetry.emit("redis.setting", topic=finding.topic, found=finding.text)
 
 
-async def _open_model(stack: AsyncExitStack, settings: Settings, clock: Clock) -> LanguageModel:
+async def _open_model(
+    stack: AsyncExitStack, settings: Settings, clock: Clock, telemetry: Telemetry
+) -> LanguageModel:
     if settings.model_base_url is None or settings.model_name is None:
         return ScriptedModel(clock=clock, pause=_WORD_PAUSE)
     return await stack.enter_async_context(
@@ -185,5 +217,6 @@ async def _open_model(stack: AsyncExitStack, settings: Settings, clock: Clock) -
                 silence=settings.model_silence_timeout,
             ),
             clock=clock,
+            telemetry=telemetry,
         )
     )

@@ -16,6 +16,7 @@ INFO: Final = "privity"
 SettingType: TypeAlias = tuple[str, Callable[[str], Any]]
 """A description of valid values, and the parser, which raises ValueError or KeyError."""
 
+_HOST: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -103,6 +104,14 @@ def _allow(text: str) -> bool:
     return {"allow": True}[text.lower()]
 
 
+def _on_or_off(text: str) -> bool:
+    return {"on": True, "off": False}[text.lower()]
+
+
+def _open_or_closed(text: str) -> bool:
+    return {"open": True, "closed": False}[text.lower()]
+
+
 def _log_level(text: str) -> str:
     if text.lower() not in ("debug", "info", "warning", "error"):
         raise ValueError
@@ -135,6 +144,13 @@ def _origins(text: str) -> tuple[str, ...]:
     return tuple(_origin(item.strip()) for item in text.split(",") if item.strip())
 
 
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = tuple(item.strip().lower() for item in text.split(",") if item.strip())
+    if not hosts or not all(_HOST.fullmatch(host) for host in hosts):
+        raise ValueError
+    return tuple(host.removesuffix(".") for host in hosts)
+
+
 def _redis_url(text: str) -> str:
     parts = urlsplit(text)
     is_socket = parts.scheme == "unix"
@@ -160,11 +176,14 @@ def _digests(text: str) -> tuple[str, ...]:
 TEXT: Final = ("text", str)
 PATH: Final = ("a path", Path)
 FLAG: Final = ("true or false", _flag)
+ON_OR_OFF: Final = ("on or off", _on_or_off)
+OPEN_OR_CLOSED: Final = ("open or closed", _open_or_closed)
 ALLOW: Final = ("allow", _allow)
 LOG_LEVEL: Final = ("debug, info, warning or error", _log_level)
 URL: Final = ("an http or https URL without user, password or query", _plain_http_url)
 ORIGIN: Final = ("an origin such as https://chat.example.org", _origin)
 ORIGINS: Final = ("origins such as https://example.org, separated by commas", _origins)
+HOSTS: Final = ("host names without a port, separated by commas", _hosts)
 REDIS_URL: Final = (
     "a redis:// or rediss:// URL without options, or a unix:// URL with at most ?db=",
     _redis_url,

@@ -16,12 +16,15 @@ from attrs import frozen
 
 from adapters.assistant_profile.toml_file import ProfileProblem, load_assistant
 from adapters.sealing.key_ring import KeyRing, KeyRingProblem
+from entrypoints.limit_settings import LimitSettings
 from entrypoints.setting_types import (
     ALLOW,
     DIGESTS,
     FLAG,
+    HOSTS,
     INFO,
     LOG_LEVEL,
+    OPEN_OR_CLOSED,
     ORIGIN,
     ORIGINS,
     PATH,
@@ -43,8 +46,8 @@ class Storage(Enum):
 
 
 @frozen(kw_only=True)
-class Settings:
-    """All settings, in the order of docs/settings.md; a test compares the two."""
+class Settings(LimitSettings):
+    """All settings, in the order of docs/settings.md, where those of the limits come last."""
 
     redis_url: str | None = setting(
         "REDIS_URL",
@@ -95,6 +98,13 @@ class Settings:
         None,
         "Public origin of the service. With https, cookies are `Secure`.",
     )
+    hosts: tuple[str, ...] = setting(
+        "PRIVITY_HOSTS",
+        HOSTS,
+        (),
+        "Other host names of the service, for example inside a private network. Accepted without "
+        "this: `localhost`, IP addresses and the host of PRIVITY_PUBLIC_URL.",
+    )
     embedding_origins: tuple[str, ...] = setting(
         "PRIVITY_EMBEDDING_ORIGINS",
         ORIGINS,
@@ -106,7 +116,14 @@ class Settings:
         DIGESTS,
         (),
         "Client keys accepted on `/v1`, as digests (docs/openai_clients.md).",
-        shown="every client key",
+        shown="those that you issued",
+    )
+    v1: bool | None = setting(
+        "PRIVITY_V1",
+        OPEN_OR_CLOSED,
+        None,
+        "`open` accepts on `/v1` every client key, also those that anybody can get.",
+        shown="closed; in a run without settings: open",
     )
     proxies: int = setting(
         "PRIVITY_PROXIES",
@@ -120,6 +137,14 @@ class Settings:
         None,
         "Base URL of an OpenAI-compatible server, up to and including /v1.",
         shown="the built-in script",
+    )
+    model_plaintext: bool = setting(
+        "MODEL_PLAINTEXT",
+        ALLOW,
+        False,
+        "`allow` permits plaintext to a model server on another machine, for example on a private "
+        "network.",
+        shown="",
     )
     model_api_key: str | None = setting(
         "MODEL_API_KEY",
@@ -178,19 +203,6 @@ class Settings:
         8_192,
         "Maximum number of open connections per process, idle ones included.",
     )
-    new_per_hour: int = setting(
-        "PRIVITY_NEW_PER_HOUR",
-        whole_number(1, 10_000_000),
-        120,
-        "Maximum number of new conversations and client keys, counted together, per address per "
-        "hour.",
-    )
-    stored_bytes_per_hour: int = setting(
-        "PRIVITY_STORED_BYTES_PER_HOUR",
-        whole_number(10_000, 10**12),
-        4_000_000,
-        "Maximum bytes of messages and replies stored per address per hour.",
-    )
     shutdown_grace: timedelta = setting(
         "PRIVITY_SHUTDOWN_SECONDS",
         seconds(0, 600),
@@ -209,6 +221,14 @@ class Settings:
         """Redis if ``REDIS_URL`` is set and ``REDIS_ENABLED`` is not false."""
         has_redis = self.redis_url is not None and self.redis_enabled is not False
         return Storage.REDIS if has_redis else Storage.MEMORY
+
+    @property
+    def is_v1_open(self) -> bool:
+        """Whether ``/v1`` accepts every client key, as it does in a run for trying out."""
+        if self.v1 is not None:
+            return self.v1
+        chosen = (self.redis_url, self.redis_enabled, self.keys, self.public_url)
+        return all(value is None for value in (*chosen, self.model_base_url))
 
     @property
     def is_https(self) -> bool:
@@ -231,7 +251,9 @@ class SettingsProblem(Exception):
 
 def setting_infos() -> tuple[SettingInfo, ...]:
     """Every setting, in the order of the documentation."""
-    return tuple(field.metadata[INFO] for field in attrs.fields(Settings))
+    fields = attrs.fields(Settings)
+    inherited = attrs.fields(LimitSettings)
+    return tuple(field.metadata[INFO] for field in (*fields[len(inherited) :], *inherited))
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -313,16 +335,17 @@ def _storage_problems(settings: Settings) -> Iterator[str]:
         return
     if not settings.keys:
         yield "Redis needs PRIVITY_KEYS. Create a key with `privity new-key` and store it safely."
-    if _is_plaintext_to_remote(settings) and not settings.redis_plaintext:
+    if _is_remote(settings.redis_url, scheme="redis") and not settings.redis_plaintext:
         yield (
             "REDIS_URL connects to a remote Redis without TLS. Use rediss://, or set "
             "REDIS_PLAINTEXT=allow."
         )
 
 
-def _is_plaintext_to_remote(settings: Settings) -> bool:
-    parts = urlsplit(settings.redis_url or "")
-    return parts.scheme == "redis" and not is_loopback(parts.hostname or "")
+def _is_remote(url: str | None, *, scheme: str) -> bool:
+    """Whether ``url`` has this scheme and its host is not a loopback address."""
+    parts = urlsplit(url or "")
+    return parts.scheme == scheme and not is_loopback(parts.hostname or "")
 
 
 def _model_problems(settings: Settings) -> Iterator[str]:
@@ -330,5 +353,10 @@ def _model_problems(settings: Settings) -> Iterator[str]:
         yield "MODEL_BASE_URL is set, but MODEL_NAME is not."
     if settings.model_name and not settings.model_base_url:
         yield "MODEL_NAME is set, but MODEL_BASE_URL is not."
+    if _is_remote(settings.model_base_url, scheme="http") and not settings.model_plaintext:
+        yield (
+            "MODEL_BASE_URL connects to another machine without TLS. Use https://, or set "
+            "MODEL_PLAINTEXT=allow."
+        )
     if settings.model_reply_tokens >= settings.model_context_tokens:
         yield "MODEL_REPLY_TOKENS must be less than MODEL_CONTEXT_TOKENS."

@@ -1,8 +1,8 @@
 """A conversation with OpenAI's Python package: run ``python examples/openai_python.py``.
 
 It needs ``pip install openai`` and a running Privity: start one with ``privity serve``, or set
-``PRIVITY_URL``. ``PRIVITY_CLIENT_KEY`` is the client key of the user; without it the example
-creates a new key and does not store it.
+``PRIVITY_URL``. ``PRIVITY_CLIENT_KEY`` is a client key from ``privity new-client-key``. Without it
+the example creates a key, which works if ``/v1`` is open, as it is without settings.
 """
 
 import json
@@ -15,7 +15,7 @@ URL = os.environ.get("PRIVITY_URL", "http://127.0.0.1:8000")
 
 
 def new_client_key() -> str:
-    """A new client key. An app server creates one per user and stores it with the user's data."""
+    """A new client key, which is not stored."""
     headers = {"content-type": "application/json"}
     request = urllib.request.Request(f"{URL}/api/client-key", b"{}", headers, method="POST")
     with urllib.request.urlopen(request) as answer:

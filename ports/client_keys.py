@@ -13,19 +13,24 @@ class Caller:
 
     Attributes:
         owner: whose conversations the caller may open.
+        is_from_operator: True if the operator issued the key, False if anybody can get such a key.
         reissued_key: the same client key signed with the newest master key, to be returned to the
             caller; None if the presented key is already signed with it.
     """
 
     owner: Owner
+    is_from_operator: bool = False
     reissued_key: str | None = field(default=None, repr=False)
 
 
 class ClientKeys(Protocol):
     """Issues client keys and authenticates them. Nothing is stored, and no method waits."""
 
-    def issue(self) -> str:
-        """A new client key: ``ck_`` and 64 characters of ``A-Za-z0-9_-``."""
+    def issue(self, *, from_operator: bool = False) -> str:
+        """A new client key: ``ck_`` and 64 characters of ``A-Za-z0-9_-``.
+
+        ``from_operator`` marks it as issued by the operator, also when it is re-issued later.
+        """
         ...
 
     def authenticate(self, client_key: str) -> Caller:

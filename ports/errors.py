@@ -6,8 +6,9 @@
     ├── ConversationBusy             too many concurrent updates
     ├── TurnLogNotFound              this turn has no log (any more)
     ├── TooManyTurns                 this process is already running its maximum number of turns
-    ├── ShuttingDown                 this process accepts no new turns
-    ├── TooManyRequests              the caller has used up a quota
+    ├── ShuttingDown                 this process is ending
+    ├── TooManyRequests              a limit on what callers may use would be exceeded
+    │   └── BudgetExhausted          the model tokens of a day are used up
     ├── ClientKeyInvalid             the client key was not issued by this service
     └── ModelError                   the language model failed: see ports.language_model
 
@@ -19,6 +20,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 from domain.model.identifiers import TurnRef
+from domain.model.rate_limits import Limit
 
 
 class PortError(Exception):
@@ -77,21 +79,42 @@ class TooManyTurns(PortError):
 
 
 class ShuttingDown(PortError):
-    """This process accepts no new turns; nothing was changed."""
+    """This process accepts no new turns, or ends before this one was opened for certain."""
 
     code = "shutting_down"
     message = "This server is being restarted."
 
 
 class TooManyRequests(PortError):
-    """The caller has used up a quota and may try again after ``retry_after``."""
+    """A limit would be exceeded; nothing was counted.
+
+    Attributes:
+        limit: the limit.
+        remaining: how much of it is left.
+        retry_after: when the same request can succeed.
+    """
 
     code = "too_many_requests"
-    message = "Too many requests from your address; please try again later."
+    message = "Too many requests; please try again later."
 
-    def __init__(self, retry_after: timedelta) -> None:
+    def __init__(self, limit: Limit, remaining: int, retry_after: timedelta) -> None:
         super().__init__()
+        self.limit = limit
+        self.remaining = remaining
         self.retry_after = retry_after
+
+
+class BudgetExhausted(TooManyRequests):
+    """The model tokens of a day are used up: in all, or by all callers from one address."""
+
+    code = "budget_exhausted"
+    message = "The model tokens for today are used up; please try again later."
+
+
+def limit_error(limit: Limit, *, remaining: int, retry_after: timedelta) -> TooManyRequests:
+    """The error for a request that would exceed ``limit``."""
+    kind = BudgetExhausted if limit.is_daily_budget else TooManyRequests
+    return kind(limit, remaining, retry_after)
 
 
 class ClientKeyInvalid(PortError):

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from domain.model.identifiers import MessageId, SessionId, TurnId
+from domain.model.identifiers import MessageId, ProcessId, SessionId, TurnId
 
 
 class IdentifierSource(Protocol):
@@ -14,6 +14,10 @@ class IdentifierSource(Protocol):
 
     def turn_id(self) -> TurnId:
         """A new turn id."""
+        ...
+
+    def process_id(self) -> ProcessId:
+        """A new id for this process."""
         ...
 
     def message_id(self) -> MessageId:

@@ -1,27 +1,40 @@
-"""Quotas per address, so that one client cannot evict everyone else's conversations."""
+"""Counts what callers use, so that no caller can use up what everybody else needs."""
 
-from enum import Enum
 from typing import Protocol
 
-
-class Quota(Enum):
-    """What is counted, per address and hour."""
-
-    NEW = "new"
-    """The number of new conversations and client keys."""
-
-    STORED = "stored"
-    """The bytes of stored text."""
+from domain.model.rate_limits import Charge, TurnSlot
 
 
 class RateLimiter(Protocol):
-    """Counts what each address uses."""
+    """Counts for all processes together, if they share a store."""
 
-    async def consume(self, address: str, quota: Quota, amount: int = 1) -> None:
-        """Take ``amount`` from what ``address`` has left this hour.
+    async def consume(self, charge: Charge, slot: TurnSlot | None = None) -> bool:
+        """Count what is about to be used, and take a slot for an open turn.
+
+        All limits are checked before anything is counted. Returns False if another turn in the
+        conversation already has the slot: it was not taken, and the turns count as one.
 
         Raises:
-            TooManyRequests: less than ``amount`` is left; nothing was taken.
+            TooManyRequests: a limit would be exceeded; nothing was counted.
+            StoreUnavailable: the counters cannot be reached.
+        """
+        ...
+
+    async def settle(self, charge: Charge, slot: TurnSlot | None = None) -> None:
+        """Count what has been used already, or give it back, and release the slot.
+
+        Nothing is refused: more than what is left uses up what is left. A slot that another turn
+        has taken is not released.
+
+        Raises:
+            StoreUnavailable: the counters cannot be reached.
+        """
+        ...
+
+    async def hold(self, slot: TurnSlot) -> None:
+        """Hold the slot for another ``SLOT_LEASE``, even if another turn had it.
+
+        Raises:
             StoreUnavailable: the counters cannot be reached.
         """
         ...

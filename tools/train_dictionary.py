@@ -59,7 +59,7 @@ def _samples() -> Iterator[bytes]:
     for number in range(_SAMPLES):
         sentences = rng.choices(texts, weights)[0]
         turn = _turn(rng, sentences, _START + timedelta(minutes=number))
-        yield encode_frame(turn.messages, head=turn)[2:]
+        yield encode_frame(turn.messages, head=turn).packed[2:]
 
 
 def main() -> None:

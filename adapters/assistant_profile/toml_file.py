@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final
 
-from domain.model.assistant import Assistant, Price
+from domain.model.assistant import Assistant, Price, is_language_tag_short
 
 _LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _KEYS: Final = frozenset({"system_prompt", "welcome", "prices"})
@@ -71,7 +71,9 @@ def _problems(document: Mapping[str, Any]) -> list[str]:
 def _welcome_problems(welcome: Any) -> list[str]:
     if not isinstance(welcome, dict) or not welcome:
         return ["welcome must be a table with a text in at least one language."]
-    invalid_tags = [tag for tag in welcome if not _LANGUAGE_TAG.fullmatch(tag)]
+    invalid_tags = [
+        tag for tag in welcome if not (_LANGUAGE_TAG.fullmatch(tag) and is_language_tag_short(tag))
+    ]
     invalid_texts = [tag for tag, text in welcome.items() if not _is_text(text)]
     return [
         *(f"welcome.{tag} is not a language tag." for tag in invalid_tags),

@@ -18,7 +18,7 @@ from redis.asyncio.connection import AbstractConnection, parse_url
 from redis.exceptions import RedisError
 
 from adapters.encrypted_redis.command_queue import Bounds, ConnectionTrouble
-from adapters.encrypted_redis.multiplexer import Multiplexer
+from adapters.encrypted_redis.multiplexer import Check, Multiplexer, ping
 from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.encrypted_redis.redis_errors import pause_after, reason_of
 from ports.clock import Clock
@@ -93,22 +93,36 @@ async def open_redis(
     telemetry: Telemetry,
     within: timedelta = START_TIMEOUT,
     bounds: Bounds | None = None,
+    check: Check = ping,
 ) -> AsyncIterator[RedisClient]:
     """Wait until Redis answers; yields a client over one connection.
+
+    ``check`` is called once per second.
 
     Raises:
         RedisUnreachable: Redis did not answer within ``within``, or denied access.
     """
-    connection = Multiplexer(address.new_connection, bounds or Bounds(), clock)
+    connection = Multiplexer(address.new_connection, bounds or Bounds(), clock, check)
     running = asyncio.create_task(connection.run())
     try:
         await _wait_for_answer(connection, address, clock, within)
+        await _require_permission(connection, check, address)
         yield RedisClient(connection=connection, clock=clock, telemetry=telemetry)
     finally:
         connection.close()
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
+
+
+async def _require_permission(connection: Multiplexer, check: Check, address: RedisAddress) -> None:
+    """Refuse to start if Redis does not permit ``check``; other errors may pass."""
+    try:
+        await check(connection.call)
+    except (ConnectionTrouble, RedisError) as error:
+        reason = reason_of(error)
+        if reason in _DENIED:
+            raise RedisUnreachable(f"Redis at {address} denied access ({reason}).") from error
 
 
 async def _wait_for_answer(

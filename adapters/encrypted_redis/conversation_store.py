@@ -14,6 +14,7 @@ from adapters.encrypted_redis.frame_chain import (
     Write,
     first_write,
     next_write,
+    require_room,
 )
 from adapters.encrypted_redis.frame_reader import (
     FrameReader,
@@ -25,8 +26,10 @@ from adapters.encrypted_redis.frame_reader import (
 )
 from adapters.encrypted_redis.keys_and_scripts import (
     FORGET,
+    FORGOTTEN_TTL,
     REOPEN,
     SPLICE,
+    forgotten_key,
     log_key,
     milliseconds,
     state_key,
@@ -37,12 +40,11 @@ from adapters.sealing.sealer import BoundSealer, Ownership, RecordKind, Sealer
 from domain.model.conversation import Conversation, newly_opened, retention_restarted
 from domain.model.errors import (
     ConversationExists,
+    ConversationGone,
     ConversationNotFound,
-    ConversationTooLarge,
     OlderMessagesNeeded,
 )
 from domain.model.identifiers import ConversationRef, Owner, TurnRef
-from domain.model.limits import MAX_CONVERSATION_BYTES
 from domain.model.turn import Turn
 from ports.clock import Clock
 from ports.conversation_store import Change, Page, Predicate
@@ -50,6 +52,9 @@ from ports.errors import ConversationBusy, StoredStateUnreadable
 
 KEEP_TTL: Final = timedelta()
 """A commit with this ttl leaves the conversation's ttl as it is."""
+
+_EXPIRY_TOLERANCE: Final = timedelta(minutes=1)
+"""How much later than its sealed expiry a conversation may be read, because clocks differ."""
 
 _UPDATE_TIMEOUT: Final = timedelta(seconds=5)
 _SHORTEST_PAUSE: Final = timedelta(milliseconds=2)
@@ -64,7 +69,7 @@ class RedisConversationStore:
     def __init__(
         self, *, client: RedisClient, sealer: Sealer, log: RedisTurnLog, clock: Clock
     ) -> None:
-        """``clock`` times how long an update competes with other writers."""
+        """``clock`` tells what has expired, and times how long an update competes with others."""
         self._client = client
         self._sealer = sealer
         self._log = log
@@ -77,9 +82,12 @@ class RedisConversationStore:
         ref = ConversationRef(owner, conversation.id)
         sealer = self._sealer_for(ref)
         write = first_write(conversation, sealer)
+        require_room(None, write.after)
         reply = await self._writer.commit(
             ref, write, conversation.open_turn, conversation.retained_for
         )
+        if reply == b"FORGOTTEN":
+            raise ConversationGone
         if reply != b"OK":
             raise ConversationExists
         self._chains.remember(owner, write.after, sealer)
@@ -109,7 +117,7 @@ class RedisConversationStore:
         """See ``ports.conversation_store.ConversationStateStore.update``."""
         deadline, conflicts = self._clock.monotonic() + _UPDATE_TIMEOUT, 0
         cached = self._chains.find(ref, base)
-        if base is not None and cached is not None:
+        if base is not None and cached is not None and not self._has_expired(base):
             stored, sealer = Stored(base, cached.chain), cached.sealer
         else:
             sealer = self._sealer_for(ref)
@@ -155,10 +163,7 @@ class RedisConversationStore:
             raise StoredStateUnreadable
         if not frames and not await self._log.exists_for(ref):
             return
-        await self._client.call_idempotent(
-            "forget", "DEL", state_key(ref.session_id), log_key(ref.session_id)
-        )
-        self._log.drop_local(ref.session_id)
+        await self._writer.forget(ref)
 
     async def forget_if(self, ref: ConversationRef, predicate: Predicate) -> None:
         """See ``ports.conversation_store.ConversationStateStore.forget_if``."""
@@ -177,7 +182,17 @@ class RedisConversationStore:
     async def _read(
         self, ref: ConversationRef, sealer: BoundSealer, is_enough: StopReading
     ) -> Stored:
-        return await FrameReader(self._client, ref.session_id, sealer).read(is_enough)
+        reader = FrameReader(self._client, ref.session_id, sealer)
+        while True:
+            stored = await reader.read(is_enough)
+            if not self._has_expired(stored.conversation):
+                return stored
+            # Redis should have deleted it: it was put back, or it lost its ttl.
+            if await self._writer.forget(ref, stored) != b"CONFLICT":
+                raise ConversationNotFound
+
+    def _has_expired(self, conversation: Conversation) -> bool:
+        return self._clock.now() > conversation.expires_at + _EXPIRY_TOLERANCE
 
     async def _apply(
         self, change: Change, ref: ConversationRef, stored: Stored, sealer: BoundSealer
@@ -209,9 +224,11 @@ class RedisConversationStore:
 
         Raises:
             ConversationNotFound: it was forgotten or has expired.
+            ConversationTooLarge: it would exceed a size limit.
         """
         reseal_all = self._must_reseal(stored, changed)
         write = next_write(stored, changed, sealer, reseal_all=reseal_all)
+        require_room(stored, write.after)
         is_restarted = retention_restarted(stored.conversation, changed)
         ttl = changed.retained_for if is_restarted else KEEP_TTL
         new_turn = newly_opened(stored.conversation, changed)
@@ -243,20 +260,18 @@ class StateWriter:
         """Carry out ``write``, and open the log of ``new_turn``.
 
         Returns:
-            ``OK``; ``EXISTS`` if a new conversation's id is taken; ``CONFLICT`` if another writer
-            was faster; ``GONE`` if the conversation is no longer stored.
+            ``OK``; ``EXISTS`` if a new conversation's id is taken; ``FORGOTTEN`` if a new
+            conversation with this turn was just forgotten; ``CONFLICT`` if another writer was
+            faster; ``GONE`` if the conversation is no longer stored.
 
         Raises:
-            ConversationTooLarge: a turn would be opened in a conversation above its size limit.
             StoreUnavailable: Redis did not answer.
         """
-        if new_turn is not None and write.after.chain.size > MAX_CONVERSATION_BYTES:
-            raise ConversationTooLarge
         log_writer = None if new_turn is None else self._log.writer(ref, new_turn)
         reply: bytes = await self._client.run_script(
             "commit",
             SPLICE,
-            (state_key(ref.session_id), log_key(ref.session_id)),
+            _keys(ref),
             write.expected,
             write.drop,
             milliseconds(ttl),
@@ -292,8 +307,8 @@ class StateWriter:
             self._log.add_local(log_writer)
         return reply
 
-    async def forget(self, ref: ConversationRef, stored: Stored) -> bytes:
-        """Delete the conversation and its log.
+    async def forget(self, ref: ConversationRef, stored: Stored | None = None) -> bytes:
+        """Delete the conversation and its log; with ``stored``, only if it is stored unchanged.
 
         Returns:
             ``OK``; ``CONFLICT`` if the conversation has changed since ``stored`` was read; ``GONE``
@@ -302,13 +317,19 @@ class StateWriter:
         Raises:
             StoreUnavailable: Redis did not answer.
         """
-        keys = (state_key(ref.session_id), log_key(ref.session_id))
+        expected = b"" if stored is None else stored.chain.frames[-1].tag
         reply: bytes = await self._client.run_script(
-            "forget", FORGET, keys, stored.chain.frames[-1].tag, repeat=True
+            "forget", FORGET, _keys(ref), expected, milliseconds(FORGOTTEN_TTL), repeat=True
         )
         if reply == b"OK":
             self._log.drop_local(ref.session_id)
         return reply
+
+
+def _keys(ref: ConversationRef) -> tuple[str, str, str]:
+    """The keys of the conversation, of its log, and of the mark that it was forgotten."""
+    session_id = ref.session_id
+    return state_key(session_id), log_key(session_id), forgotten_key(session_id)
 
 
 @frozen

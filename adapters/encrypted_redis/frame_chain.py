@@ -26,20 +26,26 @@ from adapters.sealing.sealer import (
     tag_of,
 )
 from adapters.wire_format.conversation_record import (
+    EncodedFrame,
     FrameContent,
+    SizeBefore,
     conversation_of,
     decode_frame,
     encode_frame,
+    size_before,
 )
 from adapters.wire_format.packing import RECORD_MAX_BYTES, RecordTooLarge
-from domain.model.conversation import Conversation
+from domain.model.conversation import Conversation, newly_opened
 from domain.model.errors import ConversationTooLarge
 from domain.model.identifiers import SessionId
+from domain.model.limits import MAX_CONVERSATION_BYTES, MAX_UNPACKED_BYTES
 
 _FIRST_REVISION: Final = 1
 FRAMES_PER_MERGE: Final = 8
 MERGED_MAX_BYTES: Final = 500_000
 """Limit on a merged record, because reading one message of it unseals the whole record."""
+READABLE_BYTES: Final = RECORD_MAX_BYTES
+"""Limit on all frames of a conversation together, unpacked. Above it, it cannot be read."""
 OPENING_MAX_BYTES: Final = 1_000_000
 """Limit on a record with an open turn, so that the record stays readable with the reply added."""
 
@@ -54,6 +60,7 @@ class FrameInfo:
         tag: the next frame is bound to it.
         key_id: the id of the master key that it is sealed with.
         size: its size in bytes, sealed.
+        unpacked: its ``FrameContent.unpacked``.
         messages: the number of messages in it.
     """
 
@@ -62,6 +69,7 @@ class FrameInfo:
     tag: bytes
     key_id: bytes
     size: int
+    unpacked: int
     messages: int
 
     @property
@@ -82,7 +90,7 @@ class FrameChain:
     Attributes:
         frames: oldest first.
         before: the tag of the frame that precedes them; ``NO_FRAME_BEFORE`` if none does.
-        size_before: the bytes of all frames that precede them.
+        size_before: the size of all frames that precede them.
         oldest_key: the key id of the oldest frame that was read, even if it was not unsealed. No
             frame is sealed with an older key. None if all frames were just written, or if that
             frame has no valid header.
@@ -90,7 +98,7 @@ class FrameChain:
 
     frames: tuple[FrameInfo, ...]
     before: bytes
-    size_before: int
+    size_before: SizeBefore
     oldest_key: bytes | None
 
     @property
@@ -101,7 +109,12 @@ class FrameChain:
     @property
     def size(self) -> int:
         """Bytes of all frames of the conversation."""
-        return self.size_before + sum(frame.size for frame in self.frames)
+        return self.size_before.sealed + sum(frame.size for frame in self.frames)
+
+    @property
+    def unpacked(self) -> int:
+        """Bytes of all frames of the conversation, unpacked; see ``FrameContent``."""
+        return self.size_before.unpacked + sum(frame.unpacked for frame in self.frames)
 
     def is_sealed_with(self, key_id: bytes) -> bool:
         """Whether every frame that was read is sealed with this key."""
@@ -110,7 +123,9 @@ class FrameChain:
         )
 
 
-_NO_FRAMES: Final = FrameChain(frames=(), before=NO_FRAME_BEFORE, size_before=0, oldest_key=None)
+_NO_FRAMES: Final = FrameChain(
+    frames=(), before=NO_FRAME_BEFORE, size_before=SizeBefore(), oldest_key=None
+)
 
 
 @frozen
@@ -130,15 +145,16 @@ class UnsealedFrame:
     before: bytes
 
 
-def unseal(frame: bytes, before: bytes, sealer: BoundSealer) -> UnsealedFrame:
+def unseal(frame: bytes, before: bytes, sealer: BoundSealer, max_bytes: int) -> UnsealedFrame:
     """The content of ``frame``, which follows the frame with the tag ``before``.
 
     Raises:
         UnsealError: it was changed or moved, or its key is not in the ring.
-        DecodeError: its content is malformed, or of an unknown version.
+        DecodeError: its content is malformed, of an unknown version, or larger than ``max_bytes``.
     """
-    content = decode_frame(sealer.unseal(frame, before=before))
-    return UnsealedFrame(frame_info(frame, len(content.messages)), content, before)
+    content = decode_frame(sealer.unseal(frame, before=before), max_bytes)
+    info = frame_info(frame, content.unpacked, len(content.messages))
+    return UnsealedFrame(info, content, before)
 
 
 def assemble(session_id: SessionId, newest_first: Sequence[UnsealedFrame], oldest: bytes) -> Stored:
@@ -154,12 +170,16 @@ def assemble(session_id: SessionId, newest_first: Sequence[UnsealedFrame], oldes
     head = frames[-1].content.head
     if head is None:
         raise UnsealError("the last frame has no head")
+    before = size_before(head)
     messages = tuple(message for frame in frames for message in frame.content.messages)
     chain = FrameChain(
         frames=tuple(frame.info for frame in frames),
         before=frames[0].before,
-        # The head's size_before includes the loaded frames before it, so they are subtracted.
-        size_before=head.size_before - sum(frame.info.size for frame in frames[:-1]),
+        # The head's sizes include the loaded frames before it, so they are subtracted.
+        size_before=SizeBefore(
+            before.sealed - sum(frame.info.size for frame in frames[:-1]),
+            before.unpacked - sum(frame.info.unpacked for frame in frames[:-1]),
+        ),
         oldest_key=_key_id_of(oldest),
     )
     return Stored(conversation_of(session_id, head, messages), chain)
@@ -171,10 +191,11 @@ def _key_id_of(frame: bytes) -> bytes | None:
     return None
 
 
-def frame_info(frame: bytes, messages: int) -> FrameInfo:
+def frame_info(frame: bytes, unpacked: int, messages: int) -> FrameInfo:
     """Describes a sealed frame by its header; ``messages`` is the number of messages in it."""
     header = header_of(frame)
-    return FrameInfo(header.first, header.last, tag_of(frame), header.key_id, len(frame), messages)
+    tag, size = tag_of(frame), len(frame)
+    return FrameInfo(header.first, header.last, tag, header.key_id, size, unpacked, messages)
 
 
 @frozen(kw_only=True)
@@ -220,6 +241,27 @@ def next_write(
         with suppress(ConversationTooLarge):
             return _write(stored, merged, changed, sealer, reseal_all=reseal_all)
     return _write(stored, _Cut(kept, revisions), changed, sealer, reseal_all=reseal_all)
+
+
+def require_room(before: Stored | None, after: Stored) -> None:
+    """Reject a write that makes a conversation too large; ``before`` is None for a new one.
+
+    The end of a turn is rejected only if it could not be read again: a reply is limited in other
+    ways. A write that opens no turn and makes nothing larger is never rejected.
+
+    Raises:
+        ConversationTooLarge: it would exceed a size limit.
+    """
+    earlier = before.conversation if before else None
+    ends_turn = earlier is not None and earlier.open_turn and not after.conversation.open_turn
+    if ends_turn and after.chain.unpacked > READABLE_BYTES:
+        raise ConversationTooLarge
+    is_larger = before is None or after.chain.unpacked > before.chain.unpacked
+    if ends_turn or not (is_larger or newly_opened(earlier, after.conversation)):
+        return
+    is_too_large = after.chain.size > MAX_CONVERSATION_BYTES
+    if is_too_large or after.chain.unpacked > MAX_UNPACKED_BYTES:
+        raise ConversationTooLarge
 
 
 @frozen
@@ -318,7 +360,8 @@ class _FrameWriter:
         self._sealer = sealer
         self._changed = changed
         self._before = kept[-1].tag if kept else chain.before
-        self._size = chain.size_before + sum(frame.size for frame in kept)
+        self._size = chain.size_before.sealed + sum(frame.size for frame in kept)
+        self._unpacked = chain.size_before.unpacked + sum(frame.unpacked for frame in kept)
         self._written = sum(frame.messages for frame in kept)
 
     def add(self, first: int, last: int, messages: int) -> None:
@@ -333,12 +376,14 @@ class _FrameWriter:
             RecordTooLarge: together they have more than ``max_bytes``.
         """
         rest = self._changed.messages[self._written :]
-        record = encode_frame(rest, head=self._changed, size_before=self._size, max_bytes=max_bytes)
-        self._push(record, first, last, len(rest))
+        before = SizeBefore(self._size, self._unpacked)
+        encoded = encode_frame(rest, head=self._changed, before=before, max_bytes=max_bytes)
+        self._push(encoded, first, last, len(rest))
 
-    def _push(self, record: bytes, first: int, last: int, messages: int) -> None:
-        frame = self._sealer.seal(record, span=(first, last), before=self._before)
+    def _push(self, encoded: EncodedFrame, first: int, last: int, messages: int) -> None:
+        frame = self._sealer.seal(encoded.packed, span=(first, last), before=self._before)
         self.sealed.append(frame)
-        self.infos.append(frame_info(frame, messages))
+        self.infos.append(frame_info(frame, encoded.unpacked, messages))
         self._before, self._size = tag_of(frame), self._size + len(frame)
+        self._unpacked += encoded.unpacked
         self._written += messages

@@ -5,6 +5,7 @@ from typing import Final
 
 from adapters.encrypted_redis.frame_chain import (
     FRAMES_PER_MERGE,
+    READABLE_BYTES,
     Stored,
     UnsealedFrame,
     assemble,
@@ -102,7 +103,8 @@ class FrameReader:
                     raise ConcurrentWrite
                 frames, index, count = older, len(older) - 1, count + len(older) - 1
             before = tag_of(frames[index - 1]) if index else NO_FRAME_BEFORE
-            unsealed.append(unseal(frames[index], before, self._sealer))
+            left = READABLE_BYTES - sum(frame.content.unpacked for frame in unsealed)
+            unsealed.append(unseal(frames[index], before, self._sealer, max(left, 0)))
             if index == 0 or is_enough(unsealed):
                 return unsealed, frames[0]
             index -= 1

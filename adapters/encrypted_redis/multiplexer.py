@@ -9,9 +9,11 @@ order, so each reply belongs to the oldest command without one. The rules:
   ``NotSent``.
 - A caller that is cancelled abandons its reply; the command is still carried out.
 - At most 1,024 commands or 8 MB wait for replies. Further ones fail at once.
-- One PING per second checks that the server answers; ``healthy_for`` says for how long it has.
-- A lost connection is replaced ``min(n * 50 ms, 2 s)`` after the n-th failure. Commands wait for
-  the new one; after two seconds without a connection, new commands fail at once.
+- Once per second, a PING or the renewal of a lease checks that the server answers; ``healthy_for``
+  is how long it has.
+- A lost connection is replaced ``min(n * 50 ms, 2 s)`` after the n-th failure in a row. The row
+  ends when a check is answered. Commands wait for the new connection; after two seconds without
+  one, new commands fail at once.
 
 redis-py's own clients do not fit: its pool lends a connection to one caller at a time, and its
 single-connection client serves one caller after the other. So this class uses only public methods
@@ -21,10 +23,10 @@ commands, because packing them with redis-py took half of the CPU time.
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection
@@ -41,18 +43,38 @@ from adapters.encrypted_redis.command_queue import (
 from adapters.encrypted_redis.redis_errors import pause_after
 from ports.clock import Clock
 
-_PING_EVERY: Final = timedelta(seconds=1)
+_CHECK_EVERY: Final = timedelta(seconds=1)
+
+Check: TypeAlias = Callable[[Callable[..., Reply]], Awaitable[object]]
+"""Sends commands through its argument; raises what they raise if the server does not serve us."""
+
+
+async def ping(call: Callable[..., Reply]) -> None:
+    """Check only that the server answers."""
+    await call("PING")
 
 
 class Multiplexer:
     """The shared connection. ``run`` keeps it open. Create it inside a running event loop."""
 
     def __init__(
-        self, new_connection: Callable[[], AbstractConnection], bounds: Bounds, clock: Clock
+        self,
+        new_connection: Callable[[], AbstractConnection],
+        bounds: Bounds,
+        clock: Clock,
+        check: Check = ping,
     ) -> None:
-        """``new_connection`` returns an unconnected connection; ``clock`` times the pauses."""
+        """Nothing is sent before ``run``.
+
+        Args:
+            new_connection: returns an unconnected connection.
+            bounds: how long, and how many, commands may wait.
+            clock: times the pauses.
+            check: is called once per second, and at once on a new connection.
+        """
         self._new_connection = new_connection
         self._clock = clock
+        self._check = check
         self._timeout = bounds.timeout.total_seconds()
         self._queue = CommandQueue(bounds)
         self._loop = asyncio.get_running_loop()
@@ -62,11 +84,12 @@ class Multiplexer:
         self._is_closed = False
         self._lost_at: float | None = None
         self._last_error: BaseException | None = None
+        self._failures = 0
         self._healthy_since: timedelta | None = None
 
     @property
     def healthy_for(self) -> timedelta:
-        """How long the server has answered every PING in time; zero while it does not."""
+        """How long the server has answered every check in time; zero while it does not."""
         if self._healthy_since is None:
             return timedelta()
         return self._clock.monotonic() - self._healthy_since
@@ -100,23 +123,22 @@ class Multiplexer:
 
     async def run(self) -> None:
         """Keep a connection open, and serve callers over it, until cancelled."""
-        failures = 0
         while True:
             connection = self._new_connection()
             try:
                 async with asyncio.timeout(self._timeout):
                     await connection.connect()  # type: ignore[no-untyped-call]
-                failures, self._lost_at = 0, None
+                self._lost_at = None
                 await self._serve(connection)
             except Exception as error:  # noqa: BLE001 - any error must fail the waiting calls
-                failures += 1
+                self._failures += 1
                 self._lose(error)
             finally:
                 with suppress(RedisError, OSError, TimeoutError):
                     # A graceful TLS shutdown waits for the peer, so only do it on final close.
                     async with asyncio.timeout(self._timeout):
                         await connection.disconnect(nowait=not self._is_closed)
-            await self._clock.sleep(pause_after(failures))
+            await self._clock.sleep(pause_after(self._failures))
 
     def reconnect(self) -> None:
         """Replace the connection: by now the host name may point to another server."""
@@ -141,7 +163,7 @@ class Multiplexer:
         tasks = [
             asyncio.create_task(self._write(connection)),
             asyncio.create_task(self._read(connection)),
-            asyncio.create_task(self._ping()),
+            asyncio.create_task(self._check_regularly()),
             asyncio.create_task(self._is_dead.wait()),
         ]
         try:
@@ -161,16 +183,18 @@ class Multiplexer:
             packed = b"".join(self._queue.send())
             await connection.send_packed_command(packed, check_health=False)
 
-    async def _ping(self) -> None:
+    async def _check_regularly(self) -> None:
         while True:
             try:
-                await self.call("PING")
+                await self._check(self.call)
             except (ConnectionTrouble, RedisError):
                 self._healthy_since = None
             else:
-                # Count from the first PONG: a frozen server still accepts connections.
+                # Count from the first answer: a frozen server still accepts connections, and so
+                # does a proxy in front of a dead one.
+                self._failures = 0
                 self._healthy_since = self._healthy_since or self._clock.monotonic()
-            await self._clock.sleep(_PING_EVERY)
+            await self._clock.sleep(_CHECK_EVERY)
 
     async def _read(self, connection: AbstractConnection) -> None:
         while True:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from redis.exceptions import NoScriptError, RedisError
 
-from adapters.encrypted_redis.command_queue import Argument, ConnectionTrouble
+from adapters.encrypted_redis.command_queue import Argument, Bounds, ConnectionTrouble
 from adapters.encrypted_redis.keys_and_scripts import Script
 from adapters.encrypted_redis.multiplexer import Multiplexer
 from adapters.encrypted_redis.redis_errors import READONLY, is_transient, pause_after, reason_of
@@ -14,6 +14,11 @@ from ports.errors import StoredStateUnreadable, StoreUnavailable
 from ports.telemetry import Telemetry
 
 _ATTEMPTS: Final = 3
+_ALL_ATTEMPTS: Final[timedelta] = sum(
+    (Bounds().timeout + pause_after(attempt) for attempt in range(1, _ATTEMPTS + 1)), timedelta()
+)
+LONGEST_REPEAT: Final = 2 * _ALL_ATTEMPTS
+"""How long after the first time a script may be sent again: first its digest, then its text."""
 
 
 class RedisClient:
@@ -27,7 +32,7 @@ class RedisClient:
 
     @property
     def healthy_for(self) -> timedelta:
-        """How long Redis has answered every PING in time; zero while it does not."""
+        """How long Redis has answered every check in time; zero while it does not."""
         return self._connection.healthy_for
 
     @property

@@ -5,6 +5,7 @@ Nothing awaits between reading a conversation and writing it, so one event loop 
 
 from collections import OrderedDict
 from contextlib import suppress
+from datetime import timedelta
 from hmac import compare_digest
 from typing import Final
 
@@ -15,23 +16,27 @@ from adapters.in_memory.turn_log import InMemoryTurnLog
 from domain.model.conversation import Conversation, newly_opened, retention_restarted, tail_of
 from domain.model.errors import (
     ConversationExists,
+    ConversationGone,
     ConversationNotFound,
     ConversationTooLarge,
     OlderMessagesNeeded,
 )
 from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnRef
 from domain.model.limits import MAX_CONVERSATION_BYTES
+from domain.model.turn import Turn
 from ports.clock import Clock
 from ports.conversation_store import Change, Page, Predicate
 
 MAX_BYTES: Final = 100_000_000
+FORGOTTEN_FOR: Final = timedelta(seconds=60)
+"""How long a forgotten turn is remembered, so that a repeated request does not bring it back."""
 _HEAD_BYTES: Final = 1_024
-_MESSAGE_BYTES: Final = 512
+_MESSAGE_BYTES: Final = 384
 
 
 def estimated_bytes(conversation: Conversation) -> int:
     """Roughly how much memory a conversation takes: its text, and a constant for each object."""
-    return _HEAD_BYTES + _MESSAGE_BYTES * len(conversation.messages) + conversation.text_bytes
+    return _HEAD_BYTES + _MESSAGE_BYTES * len(conversation.messages) + conversation.counted_bytes
 
 
 @define
@@ -54,11 +59,16 @@ class InMemoryConversationStore:
         self._bytes = 0
         self._records: OrderedDict[SessionId, _Record] = OrderedDict()
         self._expiries = Expiries()
+        self._forgotten: dict[SessionId, Turn | None] = {}
+        self._forgotten_until = Expiries()
 
     async def create(self, owner: Owner, conversation: Conversation) -> None:
         """See ``ports.conversation_store.ConversationStateStore.create``."""
         if self._unexpired(conversation.id) is not None:
             raise ConversationExists
+        turn, forgotten = conversation.turn, self._forgotten.get(conversation.id)
+        if turn is not None and forgotten is not None and forgotten.id == turn.id:
+            raise ConversationGone
         self._write(owner, None, conversation)
 
     async def load(self, ref: ConversationRef, last: int | None = None) -> Conversation:
@@ -106,14 +116,15 @@ class InMemoryConversationStore:
 
     async def forget(self, ref: ConversationRef) -> None:
         """See ``ports.conversation_store.ConversationStateStore.forget``."""
-        with suppress(ConversationNotFound):
-            self._record(ref)
-            self._drop(ref.session_id)
+        await self.forget_if(ref, lambda _: True)
 
     async def forget_if(self, ref: ConversationRef, predicate: Predicate) -> None:
         """See ``ports.conversation_store.ConversationStateStore.forget_if``."""
         with suppress(ConversationNotFound):
-            if predicate(self._record(ref).conversation):
+            conversation = self._record(ref).conversation
+            if predicate(conversation):
+                self._forgotten[ref.session_id] = conversation.turn
+                self._forgotten_until.put(ref.session_id, self._clock.monotonic() + FORGOTTEN_FOR)
                 self._drop(ref.session_id)
 
     def _record(self, ref: ConversationRef) -> _Record:
@@ -127,13 +138,18 @@ class InMemoryConversationStore:
         # Drop all that have expired, requested or not, because they are stored unencrypted.
         for expired in self._expiries.due(self._clock.monotonic()):
             self._drop(expired)
+        for remembered in self._forgotten_until.due(self._clock.monotonic()):
+            del self._forgotten[remembered]
         return self._records.get(session_id)
 
     def _write(self, owner: Owner, record: _Record | None, conversation: Conversation) -> None:
         before = record.conversation if record else None
         opened = newly_opened(before, conversation)
         size = estimated_bytes(conversation)
-        if opened and size > MAX_CONVERSATION_BYTES:
+        ends_turn = before is not None and before.open_turn and not conversation.open_turn
+        is_larger = record is None or size > record.size
+        may_be_refused = opened or (is_larger and not ends_turn)
+        if may_be_refused and size > MAX_CONVERSATION_BYTES:
             raise ConversationTooLarge
         if before is None or retention_restarted(before, conversation):
             self._expiries.put(conversation.id, self._clock.monotonic() + conversation.retained_for)

@@ -13,6 +13,7 @@ from attrs import define
 from msgspec import Struct
 
 from domain.model.message import Usage
+from domain.service.user_input import nests_too_deeply
 from ports.language_model import MalformedStream
 
 
@@ -56,6 +57,7 @@ class Chunk(Struct):
     error: Any = None
 
 
+_MAX_COUNT: Final = 2**53
 _decoder: Final = msgspec.json.Decoder(Chunk)
 
 
@@ -63,8 +65,10 @@ def decode_chunk(data: bytes) -> Chunk:
     """Decode one chunk.
 
     Raises:
-        MalformedStream: ``data`` is not a chunk.
+        MalformedStream: ``data`` is not a chunk, or is nested too deeply.
     """
+    if nests_too_deeply(data):
+        raise MalformedStream
     try:
         return _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -107,7 +111,7 @@ def _part_values(content: Any, name: str) -> Iterator[Any]:
 
 def _count(value: Any) -> int | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return int(value) if is_number and value == value // 1 and value >= 0 else None
+    return int(value) if is_number and value == value // 1 and 0 <= value <= _MAX_COUNT else None
 
 
 @define

@@ -12,13 +12,15 @@ from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 from attrs import frozen
 
 from adapters.language_model.chat_failures import failure_of_status, retry_after
-from adapters.language_model.chat_request import rejected_parameter, request_body
+from adapters.language_model.chat_rejections import ChatRejections
+from adapters.language_model.chat_request import request_body
 from adapters.language_model.chat_stream import ChatStream
 from domain.model.message import ToolCallPart
 from domain.model.piece import ModelFinished, Piece
 from domain.model.prompt import Prompt
 from ports.clock import Clock
 from ports.language_model import MalformedStream, ModelBusy, ModelTimedOut, ModelUnavailable
+from ports.telemetry import Telemetry
 
 _RETRY_PAUSES: Final = (timedelta(seconds=0.5), timedelta(seconds=2))
 """The pause before each retry, unless the server says how long to wait."""
@@ -48,11 +50,19 @@ class ChatCompletions:
     """A model behind an OpenAI-compatible server.
 
     A request is retried twice if the connection fails and on 408, 429 and 5xx, never after the
-    reply has started. Optional parameters that the server rejects by name are not sent again.
+    reply has started. If the server rejects an optional parameter by name, the request is repeated
+    without it (see ``ChatRejections``).
     """
 
     def __init__(
-        self, *, session: ClientSession, url: str, name: str, timeouts: Timeouts, clock: Clock
+        self,
+        *,
+        session: ClientSession,
+        url: str,
+        name: str,
+        timeouts: Timeouts,
+        clock: Clock,
+        telemetry: Telemetry,
     ) -> None:
         """``url`` is the endpoint itself; ``clock`` times the pauses before retries."""
         self.name = name
@@ -60,7 +70,7 @@ class ChatCompletions:
         self._url = url
         self._timeouts = timeouts
         self._clock = clock
-        self._rejected: frozenset[str] = frozenset()
+        self._rejections = ChatRejections(clock=clock, telemetry=telemetry)
 
     async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
         """See ``ports.language_model.LanguageModel.reply``."""
@@ -86,7 +96,7 @@ class ChatCompletions:
     async def _post_with_retries(self, prompt: Prompt, deadline: float) -> ClientResponse:
         for pause in _RETRY_PAUSES:
             try:
-                return await self._post_dropping_refused(prompt, deadline)
+                return await self._post_without_rejected(prompt, deadline)
             except (ModelBusy, ModelUnavailable) as failure:
                 wait = pause
                 if isinstance(failure, ModelBusy) and failure.retry_after is not None:
@@ -94,22 +104,21 @@ class ChatCompletions:
                 if _now() + wait.total_seconds() >= deadline:
                     raise
                 await self._clock.sleep(wait)
-        return await self._post_dropping_refused(prompt, deadline)
+        return await self._post_without_rejected(prompt, deadline)
 
-    async def _post_dropping_refused(self, prompt: Prompt, deadline: float) -> ClientResponse:
-        rejected = self._rejected
+    async def _post_without_rejected(self, prompt: Prompt, deadline: float) -> ClientResponse:
+        left_out = self._rejections.remembered()
         while True:
-            response = await self._post(request_body(prompt, self.name, rejected), deadline)
+            response = await self._post(request_body(prompt, self.name, left_out), deadline)
             if response.status == HTTPStatus.OK:
-                # Remember them only now that leaving them out has helped.
-                self._rejected = rejected
+                self._rejections.request_accepted(prompt.options, left_out)
                 return response
             wait = retry_after(response.headers, self._clock.now())
             error_body = await _error_body(response)
-            parameter = rejected_parameter(response.status, error_body, rejected)
-            if parameter is None:
+            removable = self._rejections.removable(response.status, error_body)
+            if removable <= left_out:
                 raise failure_of_status(response.status, wait, error_body)
-            rejected |= {parameter}
+            left_out |= removable
 
     async def _post(self, body: bytes, deadline: float) -> ClientResponse:
         try:
@@ -126,7 +135,13 @@ class ChatCompletions:
 
 @asynccontextmanager
 async def open_chat_completions(
-    *, base_url: str, api_key: str | None, model: str, timeouts: Timeouts, clock: Clock
+    *,
+    base_url: str,
+    api_key: str | None,
+    model: str,
+    timeouts: Timeouts,
+    clock: Clock,
+    telemetry: Telemetry,
 ) -> AsyncIterator[ChatCompletions]:
     """Open a client for ``model`` at ``base_url``, which usually ends with ``/v1``.
 
@@ -145,7 +160,14 @@ async def open_chat_completions(
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
         url = f"{base_url.rstrip('/')}/chat/completions"
-        yield ChatCompletions(session=session, url=url, name=model, timeouts=timeouts, clock=clock)
+        yield ChatCompletions(
+            session=session,
+            url=url,
+            name=model,
+            timeouts=timeouts,
+            clock=clock,
+            telemetry=telemetry,
+        )
 
 
 def _now() -> float:

@@ -4,10 +4,8 @@ Source: the OpenAI API reference, "Create chat completion". The page context and
 marked as data: JSON in which ``<`` is escaped, so that it cannot close the tags around it.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence, Set
-from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -23,22 +21,12 @@ from domain.model.message import (
 )
 from domain.model.prompt import Prompt, ReplyOptions, Tool
 
-_OPTIONAL_PARAMETERS: Final = (
-    "store",
-    "stream_options",
-    "max_tokens",
-    "reasoning_effort",
-    "verbosity",
-    "parallel_tool_calls",
-)
-"""Parameters that some servers reject and that can be left out.
-
-Where ``max_tokens`` is rejected, ``max_completion_tokens`` is sent instead.
-"""
-
 
 def request_body(prompt: Prompt, model: str, rejected: Set[str] = frozenset()) -> bytes:
-    """The request for a streamed reply, without the parameters that the server has ``rejected``."""
+    """The request for a streamed reply, without the parameters that the server has ``rejected``.
+
+    Where ``max_tokens`` is rejected, ``max_completion_tokens`` is sent instead.
+    """
     parameters = {
         "model": model,
         "messages": [
@@ -60,21 +48,6 @@ def request_body(prompt: Prompt, model: str, rejected: Set[str] = frozenset()) -
             if value is not None and name not in rejected
         }
     )
-
-
-def rejected_parameter(status: int, error_body: bytes, rejected: Set[str]) -> str | None:
-    """The optional parameter that an error names, unless it is already in ``rejected``.
-
-    None if the error is about something else.
-    """
-    if status not in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
-        return None
-    for name in _OPTIONAL_PARAMETERS:
-        # Servers quote parameter names; an unquoted one could be a word that the user wrote.
-        quoted = rf"""['"`]{name}['"`\\]"""
-        if name not in rejected and re.search(quoted.encode(), error_body):
-            return name
-    return None
 
 
 def _option_parameters(options: ReplyOptions) -> dict[str, Any]:
@@ -175,8 +148,9 @@ def _tool_call(part: ToolCallPart) -> dict[str, Any]:
 
 def _tool_output(output: str) -> str:
     """The text of a JSON string; any other JSON unchanged."""
+    if not output.startswith('"'):
+        return output
     try:
-        value = msgspec.json.decode(output)
+        return str(msgspec.json.decode(output))
     except msgspec.DecodeError:
         return output
-    return value if isinstance(value, str) else output

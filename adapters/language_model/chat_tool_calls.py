@@ -6,7 +6,9 @@ name in every chunk.
 """
 
 import json
+import re
 from collections.abc import Callable, Collection
+from typing import Final
 
 from attrs import define, field
 
@@ -19,27 +21,61 @@ from adapters.language_model.chat_chunks import (
 from domain.model.piece import ToolCallPiece
 from ports.language_model import MalformedStream
 
+_MARK: Final = re.compile(r'\\.|["\[\]{}]', re.DOTALL)
+
+
+@define
+class _Arguments:
+    """The arguments of one call, which arrive in fragments.
+
+    Every fragment is read once: parsing all of them again each time would take too long.
+    """
+
+    _fragments: list[str] = field(factory=list)
+    _pending: str = ""
+    _depth: int = 0
+    _is_in_string: bool = False
+    _has_ended: bool = False
+    _is_json: bool | None = None
+
+    def add(self, text: str) -> None:
+        self._fragments.append(text)
+        text = self._pending + text
+        self._pending = "\\" if (len(text) - len(text.rstrip("\\"))) % 2 else ""
+        for mark in _MARK.findall(text):
+            if mark == '"':
+                self._is_in_string = not self._is_in_string
+            elif not self._is_in_string:
+                self._depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(mark, 0)
+                self._has_ended = self._has_ended or (mark in "]}" and not self._depth)
+
+    def are_complete(self) -> bool:
+        """Whether they are a whole JSON object."""
+        if self._has_ended and self._is_json is None:
+            self._is_json = _is_json("".join(self._fragments))
+        return bool(self._is_json)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
 
 @define
 class _Call:
     server_id: str
     call_id: str
     name: str
-    arguments: str = ""
+    arguments: _Arguments = field(factory=_Arguments)
     joiner: SurrogateJoiner = field(factory=SurrogateJoiner)
 
     def append(self, arguments: str) -> ToolCallPiece:
         text = self.joiner.add(arguments)
-        self.arguments += text
+        self.arguments.add(text)
         return ToolCallPiece(call_id=self.call_id, name=self.name, arguments=text)
-
-    @property
-    def is_complete(self) -> bool:
-        try:
-            json.loads(self.arguments)
-        except (ValueError, RecursionError):
-            return False
-        return True
 
 
 class ToolCalls:
@@ -82,4 +118,4 @@ class ToolCalls:
 def _starts_another(call: _Call, delta: ToolCallDelta, function: FunctionDelta) -> bool:
     if delta.id:
         return delta.id != call.server_id
-    return bool(function.name and function.arguments) and call.is_complete
+    return bool(function.name and function.arguments) and call.arguments.are_complete()

@@ -6,7 +6,9 @@ from typing import Final
 
 import structlog
 
-_WARNINGS: Final = frozenset({"turn.failed", "turn.not-saved", "turn.settled"})
+_WARNINGS: Final = frozenset(
+    {"turn.failed", "turn.not-saved", "turn.settled", "model.parameter-rejected"}
+)
 _ERRORS: Final = frozenset({"turn.crashed", "request.failed"})
 
 

@@ -1,7 +1,8 @@
 """Client keys: issued and authenticated here, stored nowhere.
 
     client key = "ck_" ‖ base64url( secret, 32 random bytes ‖ MAC, 16 bytes )
-    MAC        = first 16 bytes of HMAC-SHA256(auth sub-key, "client key" ‖ secret)
+    MAC        = first 16 bytes of HMAC-SHA256(auth sub-key, label ‖ secret)
+    label      = "operator's client key" if the operator issued it, else "client key"
 
 48 bytes are 64 characters without padding, so a key has exactly one encoding.
 """
@@ -10,6 +11,7 @@ import base64
 import binascii
 import hmac
 from collections.abc import Callable
+from itertools import product
 from typing import Final
 from uuid import UUID
 
@@ -22,6 +24,8 @@ _PREFIX: Final = "ck_"
 _MAC_BYTES: Final = 16
 _KEY_CHARACTERS: Final = len(_PREFIX) + (OWNER_SECRET_BYTES + _MAC_BYTES) * 4 // 3
 _PSEUDONYM_DIGITS: Final = 16
+_ANYBODYS: Final = b"client key"
+_OPERATORS: Final = b"operator's client key"
 
 
 class SealedClientKeys:
@@ -32,18 +36,22 @@ class SealedClientKeys:
         self._ring = ring
         self._random_bytes = random_bytes
 
-    def issue(self) -> str:
+    def issue(self, *, from_operator: bool = False) -> str:
         """See ``ports.client_keys.ClientKeys.issue``."""
-        return _encode(self._random_bytes(OWNER_SECRET_BYTES), self._ring.first)
+        label = _OPERATORS if from_operator else _ANYBODYS
+        return _encode(self._random_bytes(OWNER_SECRET_BYTES), self._ring.first, label)
 
     def authenticate(self, client_key: str) -> Caller:
         """See ``ports.client_keys.ClientKeys.authenticate``."""
         secret, mac = _decode(client_key)
         newest = self._ring.first
-        for key in self._ring:
-            if hmac.compare_digest(mac, _mac(secret, key)):
-                reissued_key = None if key is newest else _encode(secret, newest)
-                return Caller(owner=Owner(secret=secret), reissued_key=reissued_key)
+        for key, label in product(self._ring, (_ANYBODYS, _OPERATORS)):
+            if hmac.compare_digest(mac, _mac(secret, key, label)):
+                return Caller(
+                    owner=Owner(secret=secret),
+                    is_from_operator=label is _OPERATORS,
+                    reissued_key=None if key is newest else _encode(secret, newest, label),
+                )
         raise ClientKeyInvalid
 
     def session_for_chat_id(self, owner: Owner, chat_id: str) -> SessionId:
@@ -60,12 +68,12 @@ class SealedClientKeys:
         return digest.hex()[:_PSEUDONYM_DIGITS]
 
 
-def _mac(secret: bytes, key: MasterKey) -> bytes:
-    return hmac.digest(key.auth, b"client key" + secret, "sha256")[:_MAC_BYTES]
+def _mac(secret: bytes, key: MasterKey, label: bytes) -> bytes:
+    return hmac.digest(key.auth, label + secret, "sha256")[:_MAC_BYTES]
 
 
-def _encode(secret: bytes, key: MasterKey) -> str:
-    return _PREFIX + base64.urlsafe_b64encode(secret + _mac(secret, key)).decode()
+def _encode(secret: bytes, key: MasterKey, label: bytes) -> str:
+    return _PREFIX + base64.urlsafe_b64encode(secret + _mac(secret, key, label)).decode()
 
 
 def _decode(client_key: str) -> tuple[bytes, bytes]:

@@ -121,7 +121,7 @@ class TaskTurnRunner:
             opened.set_exception(error)
         except BaseException:
             # Draining cancelled this task; whether the turn was stored is unknown.
-            opened.set_exception(StoreUnavailable("commit"))
+            opened.set_exception(ShuttingDown())
             raise
         else:
             opened.set_result(conversation)

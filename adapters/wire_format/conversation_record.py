@@ -6,6 +6,7 @@ Redis and of the seal.
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Final
 
 import msgspec
 from attrs import frozen
@@ -20,17 +21,25 @@ from adapters.wire_format.message_record import (
     short_id,
     time_of,
 )
-from adapters.wire_format.packing import RECORD_MAX_BYTES, DecodeError, pack, unpack
+from adapters.wire_format.packing import MALFORMED, RECORD_MAX_BYTES, DecodeError, pack, unpack
 from domain.model.conversation import Conversation
-from domain.model.identifiers import SessionId, TurnId
+from domain.model.identifiers import ProcessId, SessionId, TurnId
+from domain.model.limits import MESSAGE_OVERHEAD_BYTES, PART_OVERHEAD_BYTES
 from domain.model.message import Message
-from domain.model.turn import IdempotencyKey, Turn, TurnStatus
+from domain.model.turn import REMEMBERED_KEY_BYTES, IdempotencyKey, Turn, TurnStatus
 
 _STATUSES = (TurnStatus.OPEN, TurnStatus.FINISHED, TurnStatus.INTERRUPTED, TurnStatus.FAILED)
 
 
 class TurnRecord(Struct, array_like=True):
-    """See ``Turn``; times are in microseconds since 1970, the id is 16 bytes."""
+    """See ``Turn``; times are in microseconds since 1970.
+
+    Attributes:
+        id: 16 bytes.
+        idempotency: the digests of the key and the request, both empty if the turn has no key; then
+            the conversation's earlier keys, joined, if there are any. None if there are no keys.
+        process: 8 bytes; None in records of older releases.
+    """
 
     id: bytes
     number: int
@@ -38,9 +47,10 @@ class TurnRecord(Struct, array_like=True):
     opened_at: int
     status: int
     continues: bool
-    idempotency: tuple[bytes, bytes] | None
+    idempotency: tuple[bytes, ...] | None
     ended_at: int | None
     error: str | None
+    process: bytes | None = None
 
 
 class HeadRecord(Struct, array_like=True):
@@ -50,7 +60,8 @@ class HeadRecord(Struct, array_like=True):
         created_at, retained_since: microseconds since 1970.
         retained_for: seconds.
         count: number of messages in the whole conversation.
-        size_before: total bytes of all earlier frames.
+        size_before: see ``SizeBefore``; 0 if there are no earlier frames. Older releases stored the
+            sealed bytes only.
     """
 
     locale: str
@@ -58,7 +69,7 @@ class HeadRecord(Struct, array_like=True):
     retained_since: int
     retained_for: int
     count: int
-    size_before: int
+    size_before: int | tuple[int, int]
     next_number: int
     turn: TurnRecord | None
     working_memory_from: int
@@ -76,10 +87,40 @@ class FrameRecord(Struct, array_like=True):
 
 @frozen
 class FrameContent:
-    """A decoded frame; ``head`` is still a record, for ``conversation_of``."""
+    """A decoded frame; ``head`` is still a record, for ``conversation_of``.
+
+    Attributes:
+        unpacked: its bytes before compression, with the overheads of its messages.
+    """
 
     head: HeadRecord | None
     messages: tuple[Message, ...]
+    unpacked: int
+
+
+@frozen
+class EncodedFrame:
+    """A frame that is ready to be sealed; ``unpacked`` as in ``FrameContent``."""
+
+    packed: bytes
+    unpacked: int
+
+
+@frozen
+class SizeBefore:
+    """The bytes of all frames before one, and their bytes unpacked; see ``FrameContent``."""
+
+    sealed: int = 0
+    unpacked: int = 0
+
+
+_NOTHING_BEFORE: Final = SizeBefore()
+
+
+def size_before(head: HeadRecord) -> SizeBefore:
+    """The bytes of all frames before the one with this head."""
+    stored = head.size_before
+    return SizeBefore(stored) if isinstance(stored, int) else SizeBefore(*stored)
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -90,33 +131,43 @@ def encode_frame(
     messages: Sequence[Message],
     *,
     head: Conversation | None = None,
-    size_before: int = 0,
+    before: SizeBefore = _NOTHING_BEFORE,
     max_bytes: int = RECORD_MAX_BYTES,
-) -> bytes:
+) -> EncodedFrame:
     """The packed record of a frame with ``messages`` and the data of ``head``, if not None.
 
     Raises:
         RecordTooLarge: the record has more than ``max_bytes`` before compression.
     """
-    record = FrameRecord(
-        None if head is None else _head_record(head, size_before),
-        [message_record(message) for message in messages],
+    record = _encoder.encode(
+        FrameRecord(
+            None if head is None else _head_record(head, before),
+            [message_record(message) for message in messages],
+        )
     )
-    return pack(_encoder.encode(record), max_bytes)
+    return EncodedFrame(pack(record, max_bytes), len(record) + _overhead(messages))
 
 
-def decode_frame(packed: bytes) -> FrameContent:
+def decode_frame(packed: bytes, max_bytes: int = RECORD_MAX_BYTES) -> FrameContent:
     """Decode the packed record of a frame.
 
     Raises:
-        DecodeError: its version is unknown or it is damaged.
+        DecodeError: its version is unknown, it is damaged, or it has more than ``max_bytes`` before
+            compression.
     """
     try:
-        record = _decoder.decode(unpack(packed))
-        return FrameContent(record.head, tuple([message_of(stored) for stored in record.messages]))
-    except (msgspec.MsgspecError, ValueError, IndexError, TypeError) as error:
+        unpacked = unpack(packed, max_bytes)
+        record = _decoder.decode(unpacked)
+        messages = tuple([message_of(stored) for stored in record.messages])
+        return FrameContent(record.head, messages, len(unpacked) + _overhead(messages))
+    except MALFORMED as error:
         # The cause may contain message text.
         raise DecodeError(type(error).__name__) from None
+
+
+def _overhead(messages: Sequence[Message]) -> int:
+    parts = sum(len(message.parts) for message in messages)
+    return MESSAGE_OVERHEAD_BYTES * len(messages) + PART_OVERHEAD_BYTES * parts
 
 
 def conversation_of(
@@ -130,7 +181,7 @@ def conversation_of(
     if head.count < len(messages):
         raise DecodeError("more messages than the head counts")
     try:
-        return Conversation(
+        conversation = Conversation(
             id=session_id,
             locale=head.locale,
             created_at=time_of(head.created_at),
@@ -144,21 +195,27 @@ def conversation_of(
             summary=head.summary,
             page_context=head.page_context,
             metadata=head.metadata,
+            earlier_keys=() if head.turn is None else _earlier_keys(head.turn),
         )
-    except (ValueError, IndexError, OverflowError) as error:
+        # Fails if that is later than any date.
+        _ = conversation.expires_at
+    except MALFORMED as error:
         raise DecodeError(type(error).__name__) from None
+    return conversation
 
 
-def _head_record(conversation: Conversation, size_before: int) -> HeadRecord:
+def _head_record(conversation: Conversation, before: SizeBefore) -> HeadRecord:
     return HeadRecord(
         conversation.locale,
         microseconds(conversation.created_at),
         microseconds(conversation.retained_since),
         int(conversation.retained_for.total_seconds()),
         conversation.earlier + len(conversation.messages),
-        size_before,
+        (before.sealed, before.unpacked) if before.sealed else 0,
         conversation.next_number,
-        None if conversation.turn is None else _turn_record(conversation.turn),
+        None
+        if conversation.turn is None
+        else _turn_record(conversation.turn, conversation.earlier_keys),
         conversation.working_memory_from,
         conversation.summary,
         conversation.page_context,
@@ -166,8 +223,7 @@ def _head_record(conversation: Conversation, size_before: int) -> HeadRecord:
     )
 
 
-def _turn_record(turn: Turn) -> TurnRecord:
-    idempotency = turn.idempotency
+def _turn_record(turn: Turn, earlier_keys: Sequence[bytes]) -> TurnRecord:
     return TurnRecord(
         bytes.fromhex(turn.id),
         turn.number,
@@ -175,14 +231,23 @@ def _turn_record(turn: Turn) -> TurnRecord:
         microseconds(turn.opened_at),
         _STATUSES.index(turn.status),
         turn.continues,
-        None if idempotency is None else (idempotency.digest, idempotency.body_digest),
+        _key_record(turn.idempotency, earlier_keys),
         None if turn.ended_at is None else microseconds(turn.ended_at),
         turn.error,
+        None if turn.process is None else bytes.fromhex(turn.process),
     )
 
 
+def _key_record(
+    key: IdempotencyKey | None, earlier_keys: Sequence[bytes]
+) -> tuple[bytes, ...] | None:
+    digests = None if key is None else (key.digest, key.body_digest)
+    if not earlier_keys:
+        return digests
+    return (*(digests or (b"", b"")), b"".join(earlier_keys))
+
+
 def _turn(record: TurnRecord) -> Turn:
-    idempotency = record.idempotency
     return Turn(
         id=TurnId(record.id.hex()),
         number=record.number,
@@ -190,9 +255,19 @@ def _turn(record: TurnRecord) -> Turn:
         opened_at=time_of(record.opened_at),
         status=_STATUSES[record.status],
         continues=record.continues,
-        idempotency=None
-        if idempotency is None
-        else IdempotencyKey(digest=idempotency[0], body_digest=idempotency[1]),
+        idempotency=_key(record),
         ended_at=None if record.ended_at is None else time_of(record.ended_at),
         error=record.error,
+        process=None if record.process is None else ProcessId(record.process.hex()),
     )
+
+
+def _key(record: TurnRecord) -> IdempotencyKey | None:
+    digest, body_digest, *_ = record.idempotency or (b"", b"")
+    return IdempotencyKey(digest=digest, body_digest=body_digest) if digest else None
+
+
+def _earlier_keys(record: TurnRecord) -> tuple[bytes, ...]:
+    _, _, *joined = record.idempotency or (b"", b"")
+    keys, size = b"".join(joined), REMEMBERED_KEY_BYTES
+    return tuple(keys[start : start + size] for start in range(0, len(keys), size))

@@ -13,6 +13,7 @@ from functools import cache
 from importlib import resources
 from typing import Final
 
+import msgspec
 import zstandard
 from zstandard import (
     FORMAT_ZSTD1_MAGICLESS,
@@ -23,7 +24,7 @@ from zstandard import (
 )
 
 SCHEMA: Final = 0
-RECORD_MAX_BYTES: Final = 4_000_000
+RECORD_MAX_BYTES: Final = 3_000_000
 """The limit on an unpacked record. Larger records are neither packed nor decompressed."""
 
 _PLAIN: Final = 0
@@ -32,6 +33,10 @@ _MIN_COMPRESSED_BYTES: Final = 64
 _HEAD_BYTES: Final = 2
 ZSTD_LEVEL: Final = 9
 """A frame is a sixth smaller than at level 3 and takes a few microseconds more."""
+
+
+MALFORMED: Final = (msgspec.MsgspecError, ValueError, LookupError, TypeError, OverflowError)
+"""What decoding raises for bytes that are not a record that we write."""
 
 
 class DecodeError(Exception):
@@ -57,8 +62,8 @@ def pack(record: bytes, max_bytes: int = RECORD_MAX_BYTES) -> bytes:
     return bytes((SCHEMA, _PLAIN)) + record
 
 
-def unpack(packed: bytes) -> bytes:
-    """The record in ``packed``.
+def unpack(packed: bytes, max_bytes: int = RECORD_MAX_BYTES) -> bytes:
+    """The record in ``packed``, which may have at most ``max_bytes``.
 
     Raises:
         DecodeError: its version or compression is unknown, or it is too large or damaged.
@@ -69,19 +74,21 @@ def unpack(packed: bytes) -> bytes:
     if schema != SCHEMA:
         raise DecodeError(f"schema version {schema} is unknown")
     if compression == _PLAIN:
+        if len(packed) - _HEAD_BYTES > max_bytes:
+            raise DecodeError("too large")
         return packed[_HEAD_BYTES:]
     if compression != _ZSTD_0:
         raise DecodeError(f"compression {compression} is unknown")
-    return _decompressed(packed[_HEAD_BYTES:])
+    return _decompressed(packed[_HEAD_BYTES:], max_bytes)
 
 
-def _decompressed(compressed: bytes) -> bytes:
+def _decompressed(compressed: bytes, max_bytes: int) -> bytes:
     try:
         frame = zstandard.get_frame_parameters(compressed, format=FORMAT_ZSTD1_MAGICLESS)
         # Check first: zstd allocates whatever size the frame claims.
-        if frame.content_size > RECORD_MAX_BYTES:
+        if frame.content_size > max_bytes:
             raise DecodeError("too large")
-        return _decompressor().decompress(compressed, max_output_size=RECORD_MAX_BYTES)
+        return _decompressor().decompress(compressed, max_output_size=max(1, frame.content_size))
     except zstandard.ZstdError as error:
         raise DecodeError("damaged") from error
 

@@ -21,7 +21,7 @@ from adapters.wire_format.message_record import (
     usage_of,
     usage_record,
 )
-from adapters.wire_format.packing import DecodeError, pack, unpack
+from adapters.wire_format.packing import MALFORMED, DecodeError, pack, unpack
 from domain.model.piece import NumberedPiece, Piece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Outcome, TurnEnd
 from ports.turn_log import Batch
@@ -107,7 +107,7 @@ def decode_entry(padded: bytes) -> Batch:
             for number, piece in enumerate(record.pieces, record.first)
         ]
         return Batch(pieces=pieces, end=_end(record.end) if record.end else None)
-    except (msgspec.MsgspecError, ValueError, IndexError) as error:
+    except MALFORMED as error:
         # The cause may contain message text.
         raise DecodeError(type(error).__name__) from None
 

@@ -1,12 +1,18 @@
 """The assistant: its system prompt, its welcome in each language, and the prices of models."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from itertools import islice
 from types import MappingProxyType
 from typing import Final
 
 from attrs import field, frozen
 
+from domain.model.limits import (
+    MAX_LANGUAGE_SUBTAGS,
+    MAX_LANGUAGE_TAG_CHARACTERS,
+    MAX_LANGUAGE_TAGS,
+)
 from domain.model.message import Usage
 
 _TOKENS_PER_PRICE: Final = 1_000_000
@@ -60,10 +66,11 @@ class Assistant:
     def locale_for(self, preferred: Iterable[str]) -> str:
         """The first preferred locale that has a welcome, by the lookup of RFC 4647, section 3.4.
 
-        ``preferred`` is ordered, best first. Returns the default locale if none matches.
+        ``preferred`` is ordered, best first. Only its first 16 tags are considered, and among
+        them only those that ``is_language_tag_short``. Returns the default locale if none matches.
         """
         own = {tag.lower(): tag for tag in self.welcomes}
-        for tag in preferred:
+        for tag in filter(is_language_tag_short, islice(preferred, MAX_LANGUAGE_TAGS)):
             for shorter in _fallbacks(tag.lower()):
                 if shorter in own:
                     return own[shorter]
@@ -75,7 +82,13 @@ class Assistant:
         return None if price is None or usage is None else price.of(usage)
 
 
-def _fallbacks(tag: str) -> Iterable[str]:
+def is_language_tag_short(tag: str) -> bool:
+    """Whether the tag has at most 35 characters and 8 subtags, as all tags in use have."""
+    separators = tag.count("-") + tag.count("_")
+    return len(tag) <= MAX_LANGUAGE_TAG_CHARACTERS and separators < MAX_LANGUAGE_SUBTAGS
+
+
+def _fallbacks(tag: str) -> Iterator[str]:
     subtags = tag.replace("_", "-").split("-")
     while subtags:
         yield "-".join(subtags)

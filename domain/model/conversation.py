@@ -36,6 +36,8 @@ class Conversation:
         earlier: how many messages precede the first of ``messages``.
         next_number: number of the next message; numbers are never reused.
         turn: the newest turn, open or ended; None before the first.
+        earlier_keys: what is remembered of the Idempotency-Keys of turns before the newest, oldest
+            first; see ``IdempotencyKey.remembered``.
         working_memory_from: number of the first message that the model still sees.
         summary: lossy summary of the messages that the model no longer sees; None if there is none.
         locale: BCP 47 tag of the language in which the assistant addresses the user.
@@ -55,6 +57,7 @@ class Conversation:
     earlier: int = field(default=0, validator=ge(0))
     next_number: int = field(default=1, validator=ge(1))
     turn: Turn | None = None
+    earlier_keys: tuple[bytes, ...] = ()
     working_memory_from: int = field(default=1, validator=ge(1))
     summary: str | None = None
     page_context: str | None = None
@@ -88,15 +91,16 @@ class Conversation:
         return tuple(message for message in self.messages if message.number < first)
 
     @property
-    def text_bytes(self) -> int:
-        """Bytes of all loaded text: messages, summary, page context and metadata."""
-        texts = (
-            self.summary or "",
-            self.page_context or "",
-            *self.metadata,
-            *self.metadata.values(),
-        )
-        return sum(map(utf8_length, texts)) + sum(message.text_bytes for message in self.messages)
+    def counted_bytes(self) -> int:
+        """Bytes that what is loaded counts towards limits: all text, and the overheads."""
+        texts = (self.summary or "", self.page_context or "")
+        own = sum(map(utf8_length, texts)) + metadata_bytes(self.metadata)
+        return own + sum(message.counted_bytes for message in self.messages)
+
+
+def metadata_bytes(metadata: Mapping[str, str]) -> int:
+    """Bytes of all names and values."""
+    return sum(utf8_length(name) + utf8_length(value) for name, value in metadata.items())
 
 
 def find_message(conversation: Conversation, message_id: MessageId) -> Message | None:

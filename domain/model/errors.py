@@ -3,6 +3,7 @@
     DomainError                      the caller can act
     ├── InvalidInput                 the input breaks a rule
     ├── ConversationNotFound         missing, expired, forgotten or another owner's: all look alike
+    ├── ConversationGone             it was forgotten while a request for it was being answered
     ├── ConversationExists           the session id is taken
     ├── MessageNotFound              the conversation has no such message (any more)
     ├── TurnNotFound                 the conversation has no such turn (any more)
@@ -11,6 +12,7 @@
     ├── TurnInProgress               a turn is open; only one can be
     ├── TurnSuperseded               the turn is no longer the open one
     ├── IdempotencyKeyReused         the same Idempotency-Key with a different request
+    ├── RequestAlreadyAnswered       an older turn of the conversation had this Idempotency-Key
     └── OlderMessagesNeeded          the change needs messages that are not loaded
 
 The other root, ``ports.errors.PortError``, is for failures that the caller did not cause. Every
@@ -49,6 +51,15 @@ class ConversationNotFound(DomainError):
 
     def __init__(self) -> None:
         super().__init__("There is no such conversation, or it has been forgotten.")
+
+
+class ConversationGone(DomainError):
+    """The conversation was forgotten, or has expired, while a request for it was being answered."""
+
+    code = "conversation_gone"
+
+    def __init__(self) -> None:
+        super().__init__("This conversation was forgotten while the reply was being written.")
 
 
 class ConversationExists(DomainError):
@@ -129,6 +140,15 @@ class IdempotencyKeyReused(DomainError):
 
     def __init__(self) -> None:
         super().__init__("This Idempotency-Key was used with a different request.")
+
+
+class RequestAlreadyAnswered(DomainError):
+    """An older turn of the conversation had this Idempotency-Key; nothing was changed."""
+
+    code = "request_already_answered"
+
+    def __init__(self) -> None:
+        super().__init__("A request with this Idempotency-Key was answered before.")
 
 
 class OlderMessagesNeeded(DomainError):

@@ -18,6 +18,9 @@ TurnId = NewType("TurnId", str)
 MessageId = NewType("MessageId", str)
 """Id of a message within its conversation: 1 to 64 characters of ``A-Za-z0-9_-``."""
 
+ProcessId = NewType("ProcessId", str)
+"""Id of a process of the service, new at each start: random, 16 hex digits."""
+
 OWNER_SECRET_BYTES: Final = 32
 
 _MESSAGE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")

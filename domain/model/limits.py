@@ -8,8 +8,24 @@ MAX_TOOL_RESULT_BYTES: Final = 32_768
 MAX_REPLY_BYTES: Final = 262_144
 """Limit on everything streamed in one turn (text, reasoning, tool calls). Longer replies are
 truncated."""
+MAX_PARAMETER_BYTES: Final = 32_768
+"""Limit on each parameter of a response, such as its instructions, as JSON."""
+MAX_TOOLS_BYTES: Final = 65_536
+"""Limit on the tools of a response, as JSON."""
 PART_OVERHEAD_BYTES: Final = 32
-"""Counted for each part in addition to its text, so that even empty parts are limited
-in number."""
+"""Counted for each part of a message besides its text, so that empty parts have a limit too."""
+MESSAGE_OVERHEAD_BYTES: Final = 128
+"""Counted for each message besides its parts."""
 MAX_CONVERSATION_BYTES: Final = 256_000
-"""Limit on a conversation as stored. No turn is opened if the conversation would exceed it."""
+"""Limit on a conversation as stored. If it would exceed it, no turn is opened and nothing is added.
+The reply to an open turn may exceed it."""
+MAX_UNPACKED_BYTES: Final = 2_000_000
+"""The same for a conversation before compression, including the overheads."""
+
+MAX_LANGUAGE_TAG_CHARACTERS: Final = 35
+"""The length for which RFC 5646 (section 4.4.1) requires every implementation to have room."""
+MAX_LANGUAGE_SUBTAGS: Final = 8
+MAX_LANGUAGE_TAGS: Final = 16
+"""How many of a caller's preferred languages are considered."""
+MAX_JSON_DEPTH: Final = 64
+"""How deeply arrays and objects may be nested in what callers and models send."""

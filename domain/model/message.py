@@ -1,5 +1,6 @@
 """One message of a conversation; its content is a sequence of typed parts."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import TypeAlias
@@ -8,6 +9,7 @@ from attrs import field, frozen
 from attrs.validators import ge
 
 from domain.model.identifiers import MessageId
+from domain.model.limits import MESSAGE_OVERHEAD_BYTES, PART_OVERHEAD_BYTES
 
 
 class Role(Enum):
@@ -130,6 +132,11 @@ def text_bytes(part: Part) -> int:
             return 0
 
 
+def counted_bytes(parts: Iterable[Part]) -> int:
+    """Bytes that parts count towards limits: all their text, and an overhead for each."""
+    return sum(text_bytes(part) + PART_OVERHEAD_BYTES for part in parts)
+
+
 def _is_utc(_: object, __: object, value: datetime) -> None:
     if value.tzinfo is not UTC and value.utcoffset() != timedelta(0):
         raise ValueError("times must be aware and in UTC")
@@ -162,9 +169,9 @@ class Message:
         return "".join(part.text for part in self.parts if isinstance(part, TextPart))
 
     @property
-    def text_bytes(self) -> int:
-        """Bytes of the text in all its parts."""
-        return sum(map(text_bytes, self.parts))
+    def counted_bytes(self) -> int:
+        """Bytes that it counts towards limits: its text, and the overheads."""
+        return MESSAGE_OVERHEAD_BYTES + counted_bytes(self.parts)
 
     @property
     def open_tool_calls(self) -> tuple[ToolCallPart, ...]:

@@ -67,6 +67,13 @@ def piece_bytes(piece: Piece) -> int:
             return utf8_length(piece.call_id + piece.name + piece.arguments)
 
 
+def begins_another_part(piece: Piece, previous: Piece) -> bool:
+    """Whether ``piece``, which follows ``previous``, belongs to another part of the reply."""
+    if isinstance(piece, ToolCallPiece) and isinstance(previous, ToolCallPiece):
+        return piece.call_id != previous.call_id
+    return type(piece) is not type(previous)
+
+
 def assemble_parts(pieces: Iterable[Piece]) -> tuple[Part, ...]:
     """The parts of a message that consists of ``pieces``.
 
@@ -74,23 +81,19 @@ def assemble_parts(pieces: Iterable[Piece]) -> tuple[Part, ...]:
     even if there are pieces of other calls between them.
     """
     runs: list[list[Piece]] = []
+    calls: dict[str, list[Piece]] = {}
     for piece in pieces:
-        run = _run_of(runs, piece)
-        if run is None:
-            runs.append([piece])
+        if isinstance(piece, ToolCallPiece):
+            run = calls.get(piece.call_id)
         else:
-            run.append(piece)
+            run = runs[-1] if runs and type(runs[-1][0]) is type(piece) else None
+        if run is None:
+            run = []
+            runs.append(run)
+            if isinstance(piece, ToolCallPiece):
+                calls[piece.call_id] = run
+        run.append(piece)
     return tuple(_part(run) for run in runs)
-
-
-def _run_of(runs: list[list[Piece]], piece: Piece) -> list[Piece] | None:
-    if isinstance(piece, ToolCallPiece):
-        return next((run for run in runs if _is_same_call(run[0], piece)), None)
-    return runs[-1] if runs and type(runs[-1][0]) is type(piece) else None
-
-
-def _is_same_call(first: Piece, piece: ToolCallPiece) -> bool:
-    return isinstance(first, ToolCallPiece) and first.call_id == piece.call_id
 
 
 def _part(run: list[Piece]) -> Part:

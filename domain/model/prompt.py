@@ -1,11 +1,17 @@
 """What a language model gets: the prompt, and the caller's options for one reply."""
 
-from typing import Final
+from typing import Final, Literal, TypeAlias, get_args
 
 from attrs import field, frozen
-from attrs.validators import ge, optional
+from attrs.validators import ge, in_, optional
 
 from domain.model.message import Message
+
+Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+"""How much a model should reason, in OpenAI's words."""
+
+Verbosity: TypeAlias = Literal["low", "medium", "high"]
+"""How wordy a reply should be, in OpenAI's words."""
 
 
 @frozen(kw_only=True)
@@ -33,8 +39,8 @@ class ReplyOptions:
         parallel_tool_calls: whether several tools may be called at once.
         reply_tokens: upper bound for the reply; the operator's bound applies too.
         temperature, top_p: sent to the model server unchanged.
-        effort: how much the model should reason; sent to the model server unchanged.
-        verbosity: how wordy the reply should be; sent to the model server unchanged.
+        effort: how much the model should reason.
+        verbosity: how wordy the reply should be.
         response_format: the ``response_format`` object of Chat Completions, as JSON text.
     """
 
@@ -45,8 +51,8 @@ class ReplyOptions:
     reply_tokens: int | None = field(default=None, validator=optional(ge(1)))
     temperature: float | None = None
     top_p: float | None = None
-    effort: str | None = None
-    verbosity: str | None = None
+    effort: Effort | None = field(default=None, validator=optional(in_(get_args(Effort))))
+    verbosity: Verbosity | None = field(default=None, validator=optional(in_(get_args(Verbosity))))
     response_format: str | None = None
 
 

@@ -22,7 +22,7 @@ from attrs import evolve, field, frozen
 from attrs.validators import ge
 
 from domain.model.errors import InvalidInput, TurnSuperseded
-from domain.model.identifiers import MessageId, TurnId
+from domain.model.identifiers import MessageId, ProcessId, TurnId
 from domain.model.message import FinishReason, Usage
 
 
@@ -54,17 +54,27 @@ _ENDS_AS: Final[Mapping[TurnStep, TurnStatus]] = MappingProxyType(
 )
 
 
+REMEMBERED_KEY_BYTES: Final = 5
+"""How much of a key's digest is kept once its turn is no longer the newest. Only the keys of one
+conversation are compared, so one new key in 30 billion looks like an earlier one."""
+
+
 @frozen(kw_only=True)
 class IdempotencyKey:
     """The client's Idempotency-Key, stored as digests only.
 
     Attributes:
-        digest: digest of the key; it differs between owners.
+        digest: digest of the key.
         body_digest: digest of the request; the same key with a different digest is an error.
     """
 
     digest: bytes
     body_digest: bytes
+
+    @property
+    def remembered(self) -> bytes:
+        """What is kept of the key once its turn is no longer the newest."""
+        return self.digest[:REMEMBERED_KEY_BYTES]
 
 
 @frozen(kw_only=True)
@@ -75,6 +85,7 @@ class Turn:
         number: position among the conversation's turns, from 1; never reused.
         reply_id: id that the reply has, or will have.
         continues: True if the reply continues the last message, whose tool calls now have results.
+        process: the process that runs it; None if it is unknown.
         idempotency: the key of its request; None if it had none or the key was released.
         ended_at: aware UTC; None while open.
         error: stable code of the failure; None if it did not fail.
@@ -86,6 +97,7 @@ class Turn:
     opened_at: datetime
     status: TurnStatus = TurnStatus.OPEN
     continues: bool = False
+    process: ProcessId | None = None
     idempotency: IdempotencyKey | None = None
     ended_at: datetime | None = None
     error: str | None = None

@@ -5,35 +5,33 @@ the assistant's message before it, so that calls stay with their results and all
 order.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import dropwhile, takewhile
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from domain.model.conversation import (
     Conversation,
     message_of,
     truncated,
-    with_message,
     with_retention_from,
 )
 from domain.model.errors import (
-    ConversationTooLarge,
     InvalidInput,
     MessageNotFound,
     NothingToAnswer,
     OlderMessagesNeeded,
 )
 from domain.model.identifiers import MessageId, SessionId, TurnId
-from domain.model.limits import MAX_CONVERSATION_BYTES, PART_OVERHEAD_BYTES
 from domain.model.message import (
     Message,
     Part,
     Role,
     StepMark,
     TextPart,
+    ToolCallPart,
     ToolResultPart,
     UnknownPart,
 )
@@ -66,17 +64,9 @@ def append_items(
     Raises:
         TurnInProgress: a reply is being written.
         InvalidInput: ``tool_call_not_found`` if a result in ``items`` has no open tool call.
-        ConversationTooLarge: it would exceed its size limit.
     """
     require_no_open_turn(conversation)
-    longer = _with_items(conversation, items, turn=0, at=at)
-    if sum(map(_counted_bytes, longer.messages)) > MAX_CONVERSATION_BYTES:
-        raise ConversationTooLarge
-    return with_retention_from(longer, at)
-
-
-def _counted_bytes(message: Message) -> int:
-    return message.text_bytes + PART_OVERHEAD_BYTES * len(message.parts)
+    return with_retention_from(_with_items(conversation, items, turn=0, at=at), at)
 
 
 def open_turn_with_items(
@@ -128,50 +118,110 @@ def repeats_failed_items(conversation: Conversation, items: Sequence[NewItem]) -
 def _with_items(
     conversation: Conversation, items: Sequence[NewItem], *, turn: int, at: datetime
 ) -> Conversation:
+    longer = _LongerConversation.of(conversation, turn=turn, at=at)
     for item in items:
-        conversation = _with_item(conversation, item, turn, at)
-    return conversation
+        longer.add(item)
+    return longer.conversation()
 
 
-def _with_item(conversation: Conversation, item: NewItem, turn: int, at: datetime) -> Conversation:
-    if item.role is Role.USER:
-        return _with_new_message(conversation, item, turn, at)
-    [part] = item.parts
-    last = conversation.messages[-1] if conversation.messages else None
-    if isinstance(part, ToolResultPart):
-        return _with_result(conversation, last, part)
-    if last is None or last.role is Role.USER or last.turn:
-        # Turn 0, because the turn's only assistant message is the model's own reply.
-        return _with_new_message(conversation, item, 0, at)
-    mark = (StepMark(),) if _begins_a_step(last.parts, part) else ()
-    return _extended(conversation, *mark, part)
+@define(kw_only=True)
+class _LongerConversation:
+    """A conversation to which items are added, each without looking at all earlier ones again.
 
+    Attributes:
+        turn: the turn of the user's messages.
+        messages: all messages; the last one lacks the parts that were added to it.
+        parts: all parts of the last message.
+        results, answered: the tool results among ``parts``, and the ids of their calls.
+        called: the ids of all calls among ``parts``.
+        step: the kinds of the parts after the last step mark.
+    """
 
-def _with_new_message(
-    conversation: Conversation, item: NewItem, turn: int, at: datetime
-) -> Conversation:
-    message = Message(
-        id=item.id,
-        number=conversation.next_number,
-        turn=turn,
-        role=item.role,
-        parts=item.parts,
-        created_at=at,
-    )
-    return with_message(conversation, message)
+    before: Conversation
+    turn: int
+    at: datetime
+    messages: list[Message]
+    parts: list[Part] = field(factory=list)
+    results: set[ToolResultPart] = field(factory=set)
+    answered: set[str] = field(factory=set)
+    called: set[str] = field(factory=set)
+    step: set[type[Part]] = field(factory=set)
 
+    @classmethod
+    def of(cls, conversation: Conversation, *, turn: int, at: datetime) -> "_LongerConversation":
+        messages = [*conversation.messages]
+        longer = cls(before=conversation, turn=turn, at=at, messages=messages)
+        longer._read(messages[-1].parts if messages else ())
+        return longer
 
-def _with_result(
-    conversation: Conversation, last: Message | None, result: ToolResultPart
-) -> Conversation:
-    if last is not None and result in last.parts:
-        # The client repeats it, because the model failed after it was stored.
-        return conversation
-    open_ids = {call.call_id for call in last.open_tool_calls} if last else set()
-    if result.call_id not in open_ids:
-        why = "No tool call is waiting for this result."
-        raise InvalidInput("tool_call_not_found", why, field="items")
-    return _extended(conversation, result)
+    def conversation(self) -> Conversation:
+        self._complete_last()
+        added = len(self.messages) - len(self.before.messages)
+        number = self.before.next_number + added
+        return evolve(self.before, messages=tuple(self.messages), next_number=number)
+
+    def add(self, item: NewItem) -> None:
+        if item.role is Role.USER:
+            self._begin_message(item, self.turn)
+            return
+        [part] = item.parts
+        last = self.messages[-1] if self.messages else None
+        if isinstance(part, ToolResultPart):
+            self._add_result(part)
+        elif last is None or last.role is Role.USER or last.turn:
+            # Turn 0, because the turn's only assistant message is the model's own reply.
+            self._begin_message(item, 0)
+        else:
+            self._read((StepMark(), part) if self._begins_a_step(part) else (part,))
+
+    def _begin_message(self, item: NewItem, turn: int) -> None:
+        self._complete_last()
+        message = Message(
+            id=item.id,
+            number=self.before.next_number + len(self.messages) - len(self.before.messages),
+            turn=turn,
+            role=item.role,
+            parts=item.parts,
+            created_at=self.at,
+        )
+        self.messages.append(message)
+        for of_last in (self.parts, self.results, self.answered, self.called, self.step):
+            of_last.clear()
+        self._read(message.parts)
+
+    def _add_result(self, result: ToolResultPart) -> None:
+        if result in self.results:
+            # The client repeats it, because the model failed after it was stored.
+            return
+        if result.call_id not in self.called or result.call_id in self.answered:
+            why = "No tool call is waiting for this result."
+            raise InvalidInput("tool_call_not_found", why, field="items")
+        self._read((result,))
+
+    def _read(self, parts: Iterable[Part]) -> None:
+        for part in parts:
+            self.parts.append(part)
+            if isinstance(part, StepMark):
+                self.step.clear()
+                continue
+            self.step.add(type(part))
+            if isinstance(part, ToolCallPart):
+                self.called.add(part.call_id)
+            if isinstance(part, ToolResultPart):
+                self.results.add(part)
+                self.answered.add(part.call_id)
+
+    def _begins_a_step(self, part: Part) -> bool:
+        """Whether ``part`` starts another step.
+
+        Tool results end a step. Text ends a step only if the new part is text too, because the
+        texts of one step are joined.
+        """
+        return ToolResultPart in self.step or (isinstance(part, TextPart) and TextPart in self.step)
+
+    def _complete_last(self) -> None:
+        if self.messages and len(self.parts) > len(self.messages[-1].parts):
+            self.messages[-1] = evolve(self.messages[-1], parts=tuple(self.parts))
 
 
 def _retry_failed_items(conversation: Conversation) -> Conversation:
@@ -191,17 +241,6 @@ def _extended(conversation: Conversation, *parts: Part) -> Conversation:
     *before, last = conversation.messages
     longer = evolve(last, parts=(*last.parts, *parts))
     return evolve(conversation, messages=(*before, longer))
-
-
-def _begins_a_step(parts: Sequence[Part], new_part: Part) -> bool:
-    """Whether ``new_part`` starts another step after ``parts``.
-
-    Tool results end a step. Text ends a step only if the new part is text too, because the texts of
-    one step are joined.
-    """
-    step = tuple(takewhile(lambda part: not isinstance(part, StepMark), reversed(parts)))
-    ending = (ToolResultPart, TextPart) if isinstance(new_part, TextPart) else (ToolResultPart,)
-    return any(isinstance(part, ending) for part in step)
 
 
 # Deleting
@@ -243,7 +282,7 @@ def without_turn(conversation: Conversation, number: int) -> Conversation:
     removed = [message for message in conversation.messages if message.turn == number and number]
     if not removed or (conversation.earlier and removed[0] is conversation.messages[0]):
         raise OlderMessagesNeeded if conversation.earlier else MessageNotFound
-    kept = tuple(message for message in conversation.messages if message not in removed)
+    kept = tuple(message for message in conversation.messages if message.turn != number)
     return _without_stale_summary(evolve(conversation, messages=kept), removed[0])
 
 
@@ -302,6 +341,7 @@ def branch_at_turn(
         messages=(*shorter.messages[:-1], last),
         next_number=last.number + 1,
         turn=turn,
+        earlier_keys=(),
         created_at=at,
         retained_since=at,
         metadata={},

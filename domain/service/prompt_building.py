@@ -10,6 +10,9 @@ from domain.model.conversation import Conversation
 from domain.model.message import Message, Role, ToolCallPart, ToolResultPart, utf8_length
 from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions
 
+BYTES_PER_TOKEN: Final = 3
+"""A cautious estimate for any language."""
+
 _MIN_TOKENS: Final = 256
 """A useful prompt needs at least this many."""
 
@@ -39,7 +42,14 @@ class Budget:
 
 def estimated_tokens(text: str) -> int:
     """A cautious estimate for any language: one token, plus one per three bytes of UTF-8."""
-    return utf8_length(text) // 3 + 1
+    return utf8_length(text) // BYTES_PER_TOKEN + 1
+
+
+def prompt_tokens(prompt: Prompt) -> int:
+    """A cautious estimate of the tokens in a prompt."""
+    texts = filter(None, (prompt.system, prompt.page_context, prompt.summary))
+    fixed = sum(map(estimated_tokens, (*texts, *_option_texts(prompt.options))))
+    return fixed + sum(_cost(message, estimated_tokens) for message in prompt.messages)
 
 
 def build_prompt(
@@ -83,10 +93,13 @@ def sees_all(conversation: Conversation, prompt: Prompt) -> bool:
 def _without_options(budget: Budget, options: ReplyOptions) -> Budget:
     """The budget that is left after the tools and the response format."""
     reply_tokens = min(budget.reply_tokens, options.reply_tokens or budget.reply_tokens)
-    tools = [f"{tool.name}{tool.description}{tool.parameters}" for tool in options.tools]
-    texts = [options.response_format or "", *tools]
-    left = budget.tokens - sum(estimated_tokens(text) for text in texts if text)
+    left = budget.tokens - sum(map(estimated_tokens, _option_texts(options)))
     return Budget(tokens=max(left, _MIN_TOKENS, reply_tokens + 1), reply_tokens=reply_tokens)
+
+
+def _option_texts(options: ReplyOptions) -> Sequence[str]:
+    tools = [f"{tool.name}{tool.description}{tool.parameters}" for tool in options.tools]
+    return [text for text in (options.response_format, *tools) if text]
 
 
 def _cost(message: Message, count_tokens: Callable[[str], int]) -> int:

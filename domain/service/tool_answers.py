@@ -31,10 +31,11 @@ def tool_result(call_id: str, output: str, *, failed: bool = False) -> ToolResul
 def new_results(
     conversation: Conversation, results: Sequence[ToolResultPart]
 ) -> tuple[ToolResultPart, ...]:
-    """The results whose tool calls have no result in the last message yet."""
+    """The results whose tool calls have no result in the last message yet; one for each call."""
     last = conversation.messages[-1].parts if conversation.messages else ()
     answered = {part.call_id for part in last if isinstance(part, ToolResultPart)}
-    return tuple(result for result in results if result.call_id not in answered)
+    by_call = {result.call_id: result for result in results}
+    return tuple(result for call_id, result in by_call.items() if call_id not in answered)
 
 
 def is_continuing_with(conversation: Conversation, results: Sequence[ToolResultPart]) -> bool:
@@ -80,7 +81,8 @@ def _with_results(
         return evolve(last, parts=(*last.parts, *new)) if is_all else None
     turn = conversation.turn
     has_failed = turn is not None and turn.continues and turn.status is TurnStatus.FAILED
-    if not (has_failed and results and all(result in last.parts for result in results)):
+    stored = {part for part in last.parts if isinstance(part, ToolResultPart)}
+    if not (has_failed and results and stored.issuperset(results)):
         return None
     added = takewhile(lambda part: not isinstance(part, ToolResultPart), reversed(last.parts))
     kept = last.parts[: len(last.parts) - len(tuple(added))]

@@ -1,4 +1,4 @@
-"""Every step of a turn: how it is opened, how it ends, and how a repeated request is recognised.
+"""Every step of a turn: how it is opened, and how it ends.
 
 A turn is opened by a user message (``add_user_message``, ``edit_message``), by a request for
 another reply (``regenerate``), by items (``item_editing``) or by tool results (``tool_answers``).
@@ -26,7 +26,6 @@ from domain.model.conversation import (
     with_retention_from,
 )
 from domain.model.errors import (
-    IdempotencyKeyReused,
     InvalidInput,
     MessageNotFound,
     NothingToAnswer,
@@ -34,7 +33,7 @@ from domain.model.errors import (
     TurnInProgress,
     TurnSuperseded,
 )
-from domain.model.identifiers import MessageId, SessionId, TurnId
+from domain.model.identifiers import MessageId, ProcessId, SessionId, TurnId
 from domain.model.message import (
     FinishReason,
     Message,
@@ -47,6 +46,7 @@ from domain.model.message import (
 )
 from domain.model.piece import Piece, assemble_parts
 from domain.model.turn import IdempotencyKey, Turn, TurnStatus, TurnStep, after_step
+from domain.service.idempotency import remembered_keys
 
 
 def new_conversation(session_id: SessionId, *, locale: str, at: datetime) -> Conversation:
@@ -83,6 +83,7 @@ class NewTurn:
     turn_id: TurnId
     reply_id: MessageId
     at: datetime
+    process: ProcessId | None = None
     idempotency: IdempotencyKey | None = None
 
 
@@ -197,19 +198,18 @@ def require_no_open_turn(conversation: Conversation, *, can_interrupt: bool = Tr
 def with_open_turn(
     conversation: Conversation, new_turn: NewTurn, *, continues: bool = False
 ) -> Conversation:
-    """The conversation with a new open turn and its retention restarted.
-
-    For ``continues``, see ``Turn``.
-    """
+    """The conversation with a new open ``Turn`` and its retention restarted."""
     turn = Turn(
         id=new_turn.turn_id,
         number=conversation.next_turn_number,
         reply_id=new_turn.reply_id,
         opened_at=new_turn.at,
         continues=continues,
+        process=new_turn.process,
         idempotency=new_turn.idempotency,
     )
-    return with_retention_from(evolve(conversation, turn=turn), new_turn.at)
+    opened = evolve(conversation, turn=turn, earlier_keys=remembered_keys(conversation))
+    return with_retention_from(opened, new_turn.at)
 
 
 def _is_reply_id(conversation: Conversation, message_id: MessageId) -> bool:
@@ -353,47 +353,3 @@ def _continued(conversation: Conversation, turn: Turn, parts: tuple[Part, ...]) 
     status = MessageStatus(turn.status.value)
     reply = evolve(last, parts=(*last.parts, *marked), status=status, finish_reason=None)
     return evolve(conversation, messages=(*conversation.messages[:-1], reply))
-
-
-# Recognising a repeated request
-
-
-def turn_for_key(conversation: Conversation, idempotency: IdempotencyKey | None) -> Turn | None:
-    """The newest turn if its request had this key, so that a retry joins it; else None.
-
-    Raises:
-        IdempotencyKeyReused: the key is the same, but the request is not.
-    """
-    turn = conversation.turn
-    if idempotency is None or turn is None or turn.idempotency is None:
-        return None
-    if turn.idempotency.digest != idempotency.digest:
-        return None
-    if turn.idempotency.body_digest != idempotency.body_digest:
-        raise IdempotencyKeyReused
-    return turn
-
-
-def has_replied_since(conversation: Conversation, number: int) -> bool:
-    """Whether a turn after turn ``number`` has a reply."""
-    return any(
-        message.role is Role.ASSISTANT and message.turn > number
-        for message in conversation.messages
-    )
-
-
-def is_unanswered(conversation: Conversation) -> bool:
-    """Whether no turn was opened, or the newest one failed, and no part of a reply is stored."""
-    turn = conversation.turn
-    has_failed = turn is None or turn.status is TurnStatus.FAILED
-    return has_failed and all(message.role is Role.USER for message in conversation.messages)
-
-
-def is_being_answered(
-    conversation: Conversation, message_id: MessageId, parts: Sequence[Part]
-) -> bool:
-    """Whether the open turn replies to this very message, so that a repeated request joins it."""
-    if conversation.open_turn is None or not conversation.messages:
-        return False
-    last = conversation.messages[-1]
-    return (last.id, last.parts) == (message_id, tuple(parts))

@@ -1,8 +1,17 @@
 """Checks what users send, before anything is changed."""
 
+from itertools import accumulate
+from typing import Final
+
 from domain.model.errors import InvalidInput
-from domain.model.limits import MAX_MESSAGE_CHARACTERS, MAX_PAGE_CONTEXT_BYTES
+from domain.model.limits import MAX_JSON_DEPTH, MAX_MESSAGE_CHARACTERS, MAX_PAGE_CONTEXT_BYTES
 from domain.model.message import TextPart, utf8_length
+
+_NOT_MARKS: Final = bytes(set(range(256)) - set(b'"[]{}'))
+_SQUARE: Final = bytes.maketrans(b"{}", b"[]")
+_RUN: Final = 8
+_STEPS: Final = {ord("["): 1, ord("]"): -1, ord("("): _RUN, ord(")"): -_RUN}
+_FLAT_ROUNDS: Final = 4
 
 
 def user_text(text: str) -> TextPart:
@@ -33,6 +42,30 @@ def page_context(json_text: str) -> str:
         why = f"The page context has at most {MAX_PAGE_CONTEXT_BYTES:,} bytes."
         raise InvalidInput("context_too_long", why, field="page_context")
     return json_text
+
+
+def nests_too_deeply(json: bytes) -> bool:
+    """Whether arrays and objects are nested more than 64 levels deep in this JSON text.
+
+    It takes time in proportion to the length of the text. The result means nothing if the text is
+    not JSON.
+    """
+    if json.count(b"[") + json.count(b"{") <= MAX_JSON_DEPTH:
+        return False
+    brackets = _brackets_of(json)
+    # Megabytes of brackets would take long to count one by one.
+    for _ in range(_FLAT_ROUNDS):
+        brackets = brackets.replace(b"[]", b"")
+    runs = brackets.replace(b"[" * _RUN, b"(").replace(b"]" * _RUN, b")")
+    return max(accumulate(map(_STEPS.__getitem__, runs)), default=0) > MAX_JSON_DEPTH - _FLAT_ROUNDS
+
+
+def _brackets_of(json: bytes) -> bytes:
+    """The brackets outside strings, all of them square."""
+    without_escapes = json.replace(b"\\\\", b"").replace(b'\\"', b"")
+    marks = without_escapes.translate(_SQUARE, delete=_NOT_MARKS)
+    # Two quotes in a row are an empty string, or join two strings: the rest stays in or outside.
+    return b"".join(marks.replace(b'""', b"").split(b'"')[::2])
 
 
 def _is_unicode(text: str) -> bool:

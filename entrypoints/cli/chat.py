@@ -19,11 +19,27 @@ _HELP: Final = (
 )
 _FAILED: Final = 1
 
+_UNSAFE: Final = (
+    *(code for code in range(0x20) if chr(code) not in "\t\n\r"),
+    *range(0x7F, 0xA0),
+    *range(0x202A, 0x202F),
+    *range(0x2066, 0x206A),
+)
+"""Control characters, and those that change the writing direction of what follows."""
+
+# A carriage return would let text overwrite what the line shows already.
+_SHOWN_AS: Final = {ord("\r"): "", **{code: f"<U+{code:04X}>" for code in _UNSAFE}}
+
 Write: TypeAlias = Callable[[str], None]
 
 
 class RequestRefused(Exception):
     """The server rejected the request; ``str()`` is its message for users."""
+
+
+def printable(text: str) -> str:
+    """``text`` with its control characters made visible, so that they do not reach the terminal."""
+    return text.translate(_SHOWN_AS)
 
 
 def chat(
@@ -58,7 +74,7 @@ async def _chat(url: str, client_key: str | None) -> int:
 
 
 def _failed(why: str) -> int:
-    typer.secho(f"privity: {why}", err=True, fg=typer.colors.RED)
+    typer.secho(f"privity: {printable(why)}", err=True, fg=typer.colors.RED)
     return _FAILED
 
 
@@ -84,7 +100,7 @@ async def _document(response: aiohttp.ClientResponse) -> dict[str, Any]:
 
 
 def _write(text: str) -> None:
-    typer.echo(text, nl=False)
+    typer.echo(printable(text), nl=False)
 
 
 async def _read_line() -> str | None:

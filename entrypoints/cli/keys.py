@@ -29,9 +29,10 @@ def new_key(
 
 
 def new_client_key() -> None:
-    """Create a client key with PRIVITY_KEYS, for a server that acts on behalf of one user.
+    """Create a client key with PRIVITY_KEYS, for an app server; /v1 accepts it.
 
-    Only the holder of the key can open that user's conversations. The key is not stored anywhere.
+    Only the holder of the key can open the conversations created with it. It is not stored
+    anywhere.
     """
     try:
         settings = read_settings(os.environ)
@@ -40,7 +41,7 @@ def new_client_key() -> None:
         ring = KeyRing.parse(settings.keys)
     except (SettingsProblem, KeyRingProblem) as problem:
         _fail(str(problem))
-    typer.echo(SealedClientKeys(ring=ring, random_bytes=os.urandom).issue())
+    typer.echo(SealedClientKeys(ring=ring, random_bytes=os.urandom).issue(from_operator=True))
 
 
 def _fail(why: str) -> NoReturn:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import resource
 import signal
 from contextlib import suppress
 from datetime import timedelta
@@ -10,11 +9,17 @@ from typing import Annotated, Final
 
 import typer
 import uvloop
+from attrs import evolve
 
 from adapters.assistant_profile.toml_file import ProfileProblem
 from adapters.encrypted_redis.connecting import RedisUnreachable
 from adapters.sealing.key_ring import KeyRingProblem
 from adapters.system.turn_runner import TaskTurnRunner
+from entrypoints.cli.process_limits import (
+    forbid_memory_dumps,
+    possible_connections,
+    raise_open_files,
+)
 from entrypoints.container import open_container, redis_address
 from entrypoints.http.app import create_app
 from entrypoints.http.server import StartupFailed
@@ -41,10 +46,9 @@ def serve(
     except SettingsProblem as problem:
         _print_errors(problem.problems)
         raise typer.Exit(_WRONG_SETTINGS) from None
-    # A core dump would contain conversations in plaintext.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    forbid_memory_dumps()
     set_up_logging(settings.log_level)
-    raise typer.Exit(_run(settings, host, port))
+    raise typer.Exit(_run(_with_possible_connections(settings), host, port))
 
 
 def _check_address(settings: Settings, host: str) -> None:
@@ -55,6 +59,19 @@ def _check_address(settings: Settings, host: str) -> None:
             "REDIS_URL, or REDIS_ENABLED=false if losing all conversations at restart is fine."
         )
         raise SettingsProblem([why])
+
+
+def _with_possible_connections(settings: Settings) -> Settings:
+    """The settings with fewer connections if the limit of open files demands it."""
+    open_files = raise_open_files()
+    connections = possible_connections(open_files, settings.max_connections, settings.max_turns)
+    if connections < settings.max_connections:
+        typer.echo(
+            f"privity: The limit of {open_files} open files allows {connections} connections, not "
+            f"{settings.max_connections} (PRIVITY_MAX_CONNECTIONS). Raise it with ulimit -n.",
+            err=True,
+        )
+    return evolve(settings, max_connections=connections)
 
 
 def _run(settings: Settings, host: str, port: int) -> int:
@@ -90,6 +107,7 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
             host=host,
             port=port,
             max_connections=settings.max_connections,
+            behind_proxies=settings.proxies > 0,
             stopping=stopping,
             announce=lambda address: _announce(settings, address),
         )
@@ -138,6 +156,10 @@ def _announce(settings: Settings, address: str) -> None:
     typer.echo(f"Privity is listening on {address}")
     typer.echo(_storage_line(settings))
     typer.echo(f"Replies come from {model}.")
+    if settings.is_v1_open:
+        typer.echo("PRIVITY_V1 is open: /v1 accepts client keys that anybody can get.")
+    if not settings.limits:
+        typer.echo("PRIVITY_LIMITS is off: nothing limits what a caller may use.")
     typer.echo(
         f"Open {settings.public_url or local_address} or run: privity chat --url {local_address}"
     )

@@ -1,9 +1,10 @@
 """The ASGI app: its routes, middleware, error responses and services."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
 from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -20,7 +21,14 @@ from domain.model.errors import DomainError
 from entrypoints.http import chat, health
 from entrypoints.http.ai_sdk import routes as ai_sdk
 from entrypoints.http.authentication import REISSUED_KEY_HEADER, Authenticator
-from entrypoints.http.middleware import LocalePrefix, SecurityHeaders, UnexpectedErrors
+from entrypoints.http.large_transfers import LargeTransfers
+from entrypoints.http.middleware import (
+    BoundedUrl,
+    KnownHosts,
+    LocalePrefix,
+    SecurityHeaders,
+    UnexpectedErrors,
+)
 from entrypoints.http.native import routes as native
 from entrypoints.http.openai.errors import PREFIX as OPENAI_PREFIX
 from entrypoints.http.openai.errors import openai_error
@@ -36,7 +44,14 @@ from entrypoints.settings import Settings
 from ports.errors import PortError
 from ports.telemetry import Telemetry
 
-_EXPOSED: Final = ("x-session-id", "retry-after", "date", REISSUED_KEY_HEADER)
+_EXPOSED: Final = (
+    "x-session-id",
+    "retry-after",
+    "ratelimit",
+    "ratelimit-policy",
+    "date",
+    REISSUED_KEY_HEADER,
+)
 _ALLOWED: Final = ("content-type", "authorization", "idempotency-key", "last-event-id")
 _ROUTES: Final = (
     *chat.ROUTES,
@@ -68,7 +83,7 @@ def create_app(settings: Settings, open_container: ContainerFactory) -> Starlett
             services = _services(settings, container)
             app.state.runner = container.resolve(TaskTurnRunner)
             assistant = container.resolve(Assistant)
-            v1 = openai_services(container, frozenset(settings.api_key_digests))
+            v1 = openai_services(container, is_open=settings.is_v1_open)
             page = chat_page(assistant)
             yield {"services": services, "assistant": assistant, "openai": v1, "page": page}
 
@@ -100,10 +115,25 @@ def _middleware(settings: Settings) -> Sequence[Middleware]:
     )
     return (
         Middleware(SecurityHeaders, is_https=settings.is_https),
+        Middleware(KnownHosts, hosts=_hosts(settings), render=_rendered),
         *((cross_origin,) if settings.embedding_origins else ()),
+        Middleware(LargeTransfers, address=_address_of, render=_rendered),
+        Middleware(BoundedUrl, render=_rendered),
         Middleware(UnexpectedErrors, telemetry=_telemetry_of, render=_rendered),
         Middleware(LocalePrefix, locales=_locales_of),
     )
+
+
+def _hosts(settings: Settings) -> Iterator[str]:
+    yield from settings.hosts
+    public = urlsplit(settings.public_url or "").hostname
+    if public:
+        yield public
+
+
+def _address_of(scope: Scope) -> str:
+    services: Services = scope["state"]["services"]
+    return services.authenticator.address(Request(scope))
 
 
 def _telemetry_of(scope: Scope) -> Telemetry:
@@ -141,6 +171,7 @@ def _services(settings: Settings, container: Resolver) -> Services:
         public_origin=settings.public_url,
         embedding_origins=frozenset(settings.embedding_origins),
         proxies=settings.proxies,
+        listed=frozenset(settings.api_key_digests),
     )
     return resolve_fields(
         container,

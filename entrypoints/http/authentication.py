@@ -4,6 +4,8 @@ If ``Authorization`` is present, the cookie is ignored. An invalid cookie is ign
 without a key gets a new one, but only with a successful response and after the origin check.
 """
 
+import hashlib
+import re
 from enum import Enum
 from ipaddress import ip_address
 from typing import Final
@@ -12,14 +14,21 @@ from attrs import field, frozen
 from starlette.requests import Request
 
 from domain.model.identifiers import Owner
-from entrypoints.http.problems import CrossSiteRequest
+from domain.model.rate_limits import Payer
+from entrypoints.http.addresses import network_of
+from entrypoints.http.problems import BadRequest, CrossSiteRequest
 from ports.client_keys import ClientKeys
 from ports.errors import ClientKeyInvalid
 
 _PLAIN_COOKIE: Final = "privity"
 _HOST_COOKIE: Final = "__Host-privity"
 _COOKIE_MAX_AGE: Final = 24 * 60 * 60
+_MAX_HOPS: Final = 64
 REISSUED_KEY_HEADER: Final = "Privity-Client-Key"
+ON_BEHALF_OF_HEADER: Final = "Privity-On-Behalf-Of"
+_PERSON: Final = re.compile(r"[!-~]{1,256}")
+# "ck_" and 252 of the 256 random bits. The rest of a key changes when it is re-issued.
+_DIGESTED_CHARACTERS: Final = 45
 
 
 class Credential(Enum):
@@ -35,12 +44,21 @@ class HttpCaller:
     """An authenticated caller.
 
     Attributes:
+        is_listed: True if it is a bearer token, and in the operator's list of client keys.
+        is_from_operator: True if it is a bearer token that the operator issued.
         client_key: the key to send with a successful response; None if the caller keeps theirs.
     """
 
     owner: Owner
     credential: Credential
+    is_listed: bool = False
+    is_from_operator: bool = False
     client_key: str | None = field(default=None, repr=False)
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether it may be an app server, which speaks for many people."""
+        return self.is_listed or self.is_from_operator
 
 
 @frozen(kw_only=True)
@@ -52,12 +70,14 @@ class Authenticator:
             the Host header is used instead.
         embedding_origins: other sites that may call this service from their pages.
         proxies: the number of trusted proxies that append to X-Forwarded-For.
+        listed: digests of the client keys in the operator's list, in hexadecimal.
     """
 
     keys: ClientKeys
     public_origin: str | None
     embedding_origins: frozenset[str]
     proxies: int
+    listed: frozenset[str] = frozenset()
 
     @property
     def _is_https(self) -> bool:
@@ -76,7 +96,7 @@ class Authenticator:
         """
         if "authorization" in request.headers:
             return self._bearer(_bearer_token(request))
-        cookie = request.cookies.get(self.cookie_name)
+        cookie = _cookie_value(request, self.cookie_name)
         if cookie is None:
             return None
         try:
@@ -94,7 +114,11 @@ class Authenticator:
             raise ClientKeyInvalid
         caller = self.keys.authenticate(token)
         return HttpCaller(
-            owner=caller.owner, credential=Credential.BEARER, client_key=caller.reissued_key
+            owner=caller.owner,
+            credential=Credential.BEARER,
+            is_listed=key_digest(token) in self.listed,
+            is_from_operator=caller.is_from_operator,
+            client_key=caller.reissued_key,
         )
 
     def authenticate_or_issue(self, request: Request) -> HttpCaller:
@@ -155,16 +179,66 @@ class Authenticator:
         attributes = f"Path=/; Max-Age={max_age}; HttpOnly; SameSite={same_site}{secure}"
         return f"{self.cookie_name}={value}; {attributes}"
 
+    def payer(self, request: Request, caller: HttpCaller | None) -> Payer:
+        """Whose limits count this request.
+
+        A trusted caller may name the person for whom it speaks, and is not limited by its address.
+
+        Raises:
+            BadRequest: ``on_behalf_of_malformed``, or ``client_key_not_allowed`` if the caller is
+                not trusted.
+        """
+        person = _person(request)
+        if caller is None or not caller.is_trusted:
+            if person is not None:
+                why = "This client key may not speak for other people."
+                raise BadRequest("client_key_not_allowed", why)
+            address = self.keys.pseudonym(f"address {network_of(self.address(request))}")
+            return Payer(client_key=self._digest(caller, ""), address=address)
+        return Payer(client_key=self._digest(caller, person or ""), address=None)
+
+    def _digest(self, caller: HttpCaller | None, person: str) -> str | None:
+        if caller is None:
+            return None
+        return self.keys.pseudonym(f"client key {caller.owner.secret.hex()} {person}")
+
     def address(self, request: Request) -> str:
-        """The address whose quotas apply: the peer's, or the one that the trusted proxies saw."""
+        """The caller's network address: the peer's, or the one that the trusted proxies saw."""
         peer = request.client.host if request.client else "unknown"
         if not self.proxies:
             return peer
         forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
-        hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
+        newest = forwarded.rsplit(",", _MAX_HOPS)[-_MAX_HOPS:]
+        hops = [hop.strip() for hop in newest if hop.strip()]
         if len(hops) < self.proxies:
             return peer
         return _ip_address(hops[-self.proxies]) or peer
+
+
+def key_digest(client_key: str) -> str:
+    """The digest of a client key for the operator's list; re-issuing the key does not change it."""
+    return hashlib.sha256(client_key[:_DIGESTED_CHARACTERS].encode()).hexdigest()
+
+
+def _person(request: Request) -> str | None:
+    """The person for whom the caller speaks; None if it names nobody."""
+    names = request.headers.getlist(ON_BEHALF_OF_HEADER)
+    if not names:
+        return None
+    if len(names) > 1 or not _PERSON.fullmatch(names[0]):
+        raise BadRequest("on_behalf_of_malformed")
+    return names[0]
+
+
+def _cookie_value(request: Request, name: str) -> str | None:
+    """The value of the last cookie with this name; None if there is none.
+
+    Starlette parses all cookies, and the time that it takes for quoted ones grows with the square
+    of their length. Client keys are never quoted.
+    """
+    cookies = ";".join(request.headers.getlist("cookie"))
+    _, found, rest = f";{cookies}".replace("; ", ";").rpartition(f";{name}=")
+    return rest.partition(";")[0].strip() if found else None
 
 
 def _bearer_token(request: Request) -> str | None:

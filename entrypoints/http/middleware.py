@@ -1,14 +1,23 @@
 """Middleware for every request. It is pure ASGI, so that no stream is buffered."""
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from ipaddress import ip_address
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
+from attrs import evolve
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from entrypoints.http.problems import Problem, problem_of
+from entrypoints.http.problems import Problem, problem_of, problem_of_code
+from ports.errors import ShuttingDown
 from ports.telemetry import Telemetry
+
+MAX_URL_BYTES: Final = 4_096
+"""More than the longest path that this service has: the id of a chat, percent-encoded."""
+MAX_QUERY_PARAMETERS: Final = 32
 
 API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
 _SECURITY_HEADERS: Final[Mapping[str, str]] = {
@@ -19,6 +28,9 @@ _SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
 _ONE_YEAR: Final = "max-age=31536000; includeSubDomains"
+_HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{0,5})?")
+_HOST_MAX_BYTES: Final = 262
+_HEALTH: Final = "/health/"
 
 
 class SecurityHeaders:
@@ -27,25 +39,84 @@ class SecurityHeaders:
     def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
         """``is_https`` adds HSTS, which makes browsers use only https for a year."""
         self._app = app
-        self._headers = {**_SECURITY_HEADERS, "content-security-policy": API_POLICY}
+        headers = {**_SECURITY_HEADERS, "content-security-policy": API_POLICY}
         if is_https:
-            self._headers["strict-transport-security"] = _ONE_YEAR
+            headers["strict-transport-security"] = _ONE_YEAR
+        self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
+                own = {name for name, _ in message["headers"]}
+                missing = [header for header in self._headers if header[0] not in own]
+                message["headers"] = [*message["headers"], *missing]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
 
 
+class KnownHosts:
+    """Rejects requests to a host name that is not this server's.
+
+    A page of another site could otherwise read answers of a server that only its visitor can reach,
+    by letting its own name lead to that server's address (DNS rebinding). This needs a name, so
+    every IP address is accepted, and so are the names of the loopback interface. Health checks are
+    answered under any name.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, hosts: Iterable[str], render: Callable[[Problem, str], Response]
+    ) -> None:
+        """Pass requests on to ``app``.
+
+        Args:
+            app: the next application.
+            hosts: this server's names, in lower case.
+            render: returns the response for a problem at a path.
+        """
+        self._app = app
+        self._hosts = frozenset(hosts)
+        self._render = render
+        self._is_cached_as_known = lru_cache(maxsize=256)(self._is_known)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        app = self._app
+        if scope["type"] == "http" and not self._is_accepted(scope):
+            app = self._render(problem_of_code("host_unknown"), scope["path"])
+        await app(scope, receive, send)
+
+    def _is_accepted(self, scope: Scope) -> bool:
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        path: str = scope["path"]
+        if len(hosts) != 1 or len(hosts[0]) > _HOST_MAX_BYTES:
+            return path.startswith(_HEALTH)
+        return self._is_cached_as_known(hosts[0]) or path.startswith(_HEALTH)
+
+    def _is_known(self, header: bytes) -> bool:
+        match = _HOST.fullmatch(header.decode("latin-1").lower())
+        if match is None:
+            return False
+        name = match[1].removesuffix(".")
+        is_loopback = name == "localhost" or name.endswith(".localhost")
+        return is_loopback or name in self._hosts or _is_address(name)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
 class UnexpectedErrors:
-    """Answers unexpected errors with 500, and logs only their class and source line."""
+    """Answers unexpected errors with 500, and logs only their class and source line.
+
+    A request that the server cancels, at the end of its shutdown, is answered with 503.
+    """
 
     def __init__(
         self,
@@ -76,6 +147,11 @@ class UnexpectedErrors:
 
         try:
             await self._app(scope, receive, send_and_track)
+        except asyncio.CancelledError:
+            if scope["type"] != "http" or started:
+                raise
+            response = self._render(problem_of(ShuttingDown()), scope["path"])
+            await response(scope, receive, send)
         except Exception as error:
             if scope["type"] != "http":
                 raise
@@ -85,6 +161,37 @@ class UnexpectedErrors:
             if not started:
                 response = self._render(problem_of(error), scope["path"])
                 await response(scope, receive, send)
+
+
+class BoundedUrl:
+    """Refuses requests whose path and query are too long, or whose query has too many parameters.
+
+    What the query contains is parsed only later.
+    """
+
+    def __init__(self, app: ASGIApp, *, render: Callable[[Problem, str], Response]) -> None:
+        """``render`` returns the response for a problem at a path."""
+        self._app = app
+        self._render = render
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        problem = _problem_of_url(scope) if scope["type"] == "http" else None
+        if problem is None:
+            return await self._app(scope, receive, send)
+        response = self._render(problem, scope["path"])
+        return await response(scope, receive, send)
+
+
+def _problem_of_url(scope: Scope) -> Problem | None:
+    query: bytes = scope["query_string"]
+    # The server cuts off the rest of a URL, so this one may have been even longer.
+    if len(scope["raw_path"]) + 1 + len(query) > MAX_URL_BYTES:
+        return problem_of_code("url_too_long")
+    if query.count(b"&") >= MAX_QUERY_PARAMETERS:
+        why = f"The query has more than {MAX_QUERY_PARAMETERS} parameters."
+        return evolve(problem_of_code("bad_request"), detail=why)
+    return None
 
 
 def _source_line(error: Exception) -> str:

@@ -2,12 +2,14 @@
 
     EdgeError                  the HTTP layer rejects the request; the caller can fix it
     ├── CrossSiteRequest       another site initiated the request
-    └── BadRequest             the body, a header or a parameter is wrong
+    ├── BadRequest             the body, a header or a parameter is wrong
+    └── TooManyTransfers       too many large bodies or answers are unfinished
 
 ``PROBLEM_TYPES`` holds the status and the message of every code. Problem documents and the error
 events of streams both use it.
 """
 
+import math
 from collections.abc import Mapping
 from datetime import timedelta
 from http import HTTPStatus
@@ -20,7 +22,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from domain.model.errors import DomainError, InvalidInput, TurnInProgress
-from ports.errors import PortError, TooManyRequests
+from domain.model.rate_limits import DAY, HOUR, MINUTE, Limit, Quota
+from ports.errors import BudgetExhausted, PortError, TooManyRequests
 from ports.language_model import ModelBusy
 
 
@@ -53,6 +56,7 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
         "message_too_long": ProblemType(413, "The message is too long."),
         "context_too_long": ProblemType(413, "The page context is too long."),
         "parameter_unsupported": ProblemType(400, "This parameter is not supported."),
+        "parameter_too_long": ProblemType(413, "This parameter is too long."),
         "previous_response_not_found": ProblemType(
             400, "The previous response does not exist, or has been forgotten."
         ),
@@ -101,13 +105,29 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
             413, "This conversation has reached its size limit; please start a new one."
         ),
         "body_too_large": ProblemType(413, "The body is too large."),
+        "url_too_long": ProblemType(414, "The path and the query are too long together."),
         "unsupported_media_type": ProblemType(415, "The body must be application/json."),
+        "host_unknown": ProblemType(
+            421,
+            "This server is not known by this host name; its operator can allow it with "
+            "PRIVITY_PUBLIC_URL or PRIVITY_HOSTS.",
+        ),
         "idempotency_key_reused": ProblemType(
             422, "This Idempotency-Key was already used with another request."
         ),
-        "too_many_requests": ProblemType(
-            429, "Too many requests from your address; please try again later."
+        "request_already_answered": ProblemType(
+            422, "A request with this Idempotency-Key was answered before."
         ),
+        "on_behalf_of_malformed": ProblemType(
+            400, "Privity-On-Behalf-Of is 1 to 256 visible ASCII characters."
+        ),
+        "too_many_requests": ProblemType(429, "Too many requests; please try again later."),
+        "transfers_unfinished": ProblemType(
+            429,
+            "Other large requests or answers of your address are unfinished; please try again.",
+            can_retry=True,
+        ),
+        "head_too_large": ProblemType(431, "The headers of the request are too large."),
         # The service failed.
         "internal_error": ProblemType(500, "Something went wrong on our side."),
         "domain_error": ProblemType(500, "The request cannot be carried out."),
@@ -128,6 +148,14 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
         ),
         "too_many_connections": ProblemType(
             503, "This server has reached its connection limit; please try again.", can_retry=True
+        ),
+        "too_many_transfers": ProblemType(
+            503,
+            "Too many large requests and answers are unfinished at the moment; please try again.",
+            can_retry=True,
+        ),
+        "budget_exhausted": ProblemType(
+            503, "The model tokens for today are used up; please try again later."
         ),
         "shutting_down": ProblemType(
             503, "This server is being restarted; please try again.", can_retry=True
@@ -167,8 +195,31 @@ _MEMBER_BY_FIELD: Final[Mapping[str, str]] = MappingProxyType(
 )
 """The member of a request, by the name that the domain uses for it."""
 
+_COUNTED: Final[Mapping[Quota, str]] = MappingProxyType(
+    {
+        Quota.MESSAGES: "messages",
+        Quota.NEW: "new conversations and client keys",
+        Quota.STORED_BYTES: "stored bytes",
+        Quota.TOKENS: "model tokens",
+        Quota.OPEN_TURNS: "replies being written",
+    }
+)
+_WINDOWS: Final[Mapping[timedelta, str]] = MappingProxyType(
+    {MINUTE: "per minute", HOUR: "per hour", DAY: "per day"}
+)
+_UNITS: Final[Mapping[Quota, str]] = MappingProxyType(
+    {
+        Quota.STORED_BYTES: "content-bytes",
+        Quota.TOKENS: "tokens",
+        Quota.OPEN_TURNS: "concurrent-requests",
+    }
+)
+"""The quota units of the RateLimit fields; without one, requests are counted."""
+
 _RETRY_SOON: Final = timedelta(seconds=2)
-_UNREAD_BODY: Final = frozenset({"body_too_large", "body_too_slow"})
+_UNREAD_BODY: Final = frozenset(
+    {"body_too_large", "body_too_slow", "transfers_unfinished", "too_many_transfers"}
+)
 
 
 class EdgeError(Exception):
@@ -197,6 +248,10 @@ class BadRequest(EdgeError):
     """The body, a header or a parameter is wrong."""
 
 
+class TooManyTransfers(EdgeError):
+    """Too many large bodies or answers are unfinished at the moment."""
+
+
 @frozen(kw_only=True)
 class Problem:
     """One problem, ready to be sent.
@@ -207,6 +262,7 @@ class Problem:
         field: the offending member of the request; None if it is the request as a whole.
         extra: further members of the document.
         retry_after: how long to wait before trying again; None if that would not help.
+        limit: the limit that was reached, and how much of it is left; None if none was.
     """
 
     code: str
@@ -214,6 +270,7 @@ class Problem:
     field: str | None = None
     extra: Mapping[str, str] = MappingProxyType({})
     retry_after: timedelta | None = None
+    limit: tuple[Limit, int] | None = None
 
     @property
     def status(self) -> int:
@@ -245,7 +302,9 @@ class Problem:
         """The response, with the headers that clients and proxies act on."""
         headers = {"cache-control": "no-store"}
         if self.retry_after is not None:
-            headers["retry-after"] = str(max(1, round(self.retry_after.total_seconds())))
+            headers["retry-after"] = str(_whole_seconds(self.retry_after))
+        if self.limit is not None:
+            headers.update(_rate_limit_fields(*self.limit, self.retry_after or timedelta()))
         if self.code in _UNREAD_BODY:
             # The rest of the body is still arriving, so the connection cannot be reused.
             headers["connection"] = "close"
@@ -277,7 +336,7 @@ def problem_of(error: Exception) -> Problem:
         field = _MEMBER_BY_FIELD.get(error.field or "", error.field)
         return Problem(code=error.problem, detail=str(error), field=field)
     if isinstance(error, EdgeError):
-        return Problem(code=error.code, detail=str(error), field=error.field)
+        return evolve(problem_of_code(error.code), detail=str(error), field=error.field)
     if isinstance(error, DomainError | PortError):
         return _with_details(problem_of_code(error.code), error)
     if isinstance(error, HTTPException):
@@ -294,9 +353,40 @@ def problem_of_code(code: str) -> Problem:
 def _with_details(problem: Problem, error: DomainError | PortError) -> Problem:
     if isinstance(error, TurnInProgress):
         return evolve(problem, extra={"turnId": error.turn_id})
-    if isinstance(error, TooManyRequests | ModelBusy) and error.retry_after is not None:
+    if isinstance(error, TooManyRequests) and not isinstance(error, BudgetExhausted):
+        return evolve(
+            problem,
+            detail=_limit_reached(error.limit),
+            retry_after=error.retry_after,
+            limit=(error.limit, error.remaining),
+        )
+    if isinstance(error, BudgetExhausted | ModelBusy) and error.retry_after is not None:
         return evolve(problem, retry_after=error.retry_after)
     return problem
+
+
+def _limit_reached(limit: Limit) -> str:
+    """A sentence that names the limit, but nobody's client key or address."""
+    window = "at once" if limit.window is None else _WINDOWS[limit.window]
+    return (
+        f"The limit of {limit.amount:,} {_COUNTED[limit.quota]} {window} per "
+        f"{limit.scope.value.replace('-', ' ')} is reached; please try again later."
+    )
+
+
+def _rate_limit_fields(limit: Limit, remaining: int, retry_after: timedelta) -> dict[str, str]:
+    """The RateLimit fields of draft-ietf-httpapi-ratelimit-headers for one limit."""
+    window = "" if limit.window is None else f";w={_whole_seconds(limit.window)}"
+    unit = f';qu="{_UNITS[limit.quota]}"' if limit.quota in _UNITS else ""
+    return {
+        "ratelimit-policy": f'"{limit.name}";q={limit.amount}{window}{unit}',
+        "ratelimit": f'"{limit.name}";r={remaining};t={_whole_seconds(retry_after)}',
+    }
+
+
+def _whole_seconds(duration: timedelta) -> int:
+    # Rounded up: a client that waits for so long must not be too early.
+    return max(1, math.ceil(duration.total_seconds()))
 
 
 def _problem_of_status(status: int) -> Problem:

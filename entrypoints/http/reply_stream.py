@@ -139,11 +139,11 @@ class ReplyStream:
 
         Raises:
             PortError: the end of the turn could not be read.
-            ConversationNotFound: the conversation was forgotten after the turn had ended.
+            ConversationGone: the conversation was forgotten after the turn had ended.
         """
         end = await self._end(started.turn_ref)
         if end.is_complete:
-            conversation = await self.read_history.whole(started.ref)
+            conversation = await self.read_history.after_turn(started.ref)
             return Reply(document=_document(conversation, started, end))
         return Reply(problem=problem_of_code(end.error or "internal_error"))
 

@@ -14,17 +14,32 @@ import msgspec
 from msgspec import Meta, Raw
 from starlette.requests import ClientDisconnect, Request
 
+from domain.model.assistant import is_language_tag_short
 from domain.model.errors import InvalidInput
 from domain.model.identifiers import SessionId, session_id
+from domain.model.limits import (
+    MAX_JSON_DEPTH,
+    MAX_LANGUAGE_SUBTAGS,
+    MAX_LANGUAGE_TAG_CHARACTERS,
+    MAX_LANGUAGE_TAGS,
+)
 from domain.model.turn import IdempotencyKey
-from domain.service.user_input import page_context
+from domain.service.user_input import nests_too_deeply, page_context
 from entrypoints.http.problems import BadRequest
 
 MAX_BODY_BYTES: Final = 131_072
 BODY_TIMEOUT: Final = timedelta(seconds=10)
+NESTED_TOO_DEEPLY: Final = f"JSON can be nested at most {MAX_JSON_DEPTH} levels deep."
 
 Body = TypeVar("Body")
-LocaleMember = Annotated[str, Meta(max_length=64, description="A BCP 47 tag.")]
+LocaleMember = Annotated[
+    str,
+    Meta(
+        max_length=MAX_LANGUAGE_TAG_CHARACTERS,
+        pattern=rf"^[^-_]*([-_][^-_]*){{0,{MAX_LANGUAGE_SUBTAGS - 1}}}$",
+        description="A BCP 47 tag of at most 35 characters and 8 subtags.",
+    ),
+]
 PageContextMember = Annotated[
     Raw, Meta(description="JSON about the page the user is on; at most 8 kB.")
 ]
@@ -33,6 +48,7 @@ OnBusyMember = Annotated[
     OnBusyChoice | None, Meta(description="What to do about a reply still being written.")
 ]
 
+_MEMBER_NAME: Final = re.compile(r"[A-Za-z_]{1,32}")
 _FIELD_PATH: Final = re.compile(r" - at `\$\.?(?P<field>[A-Za-z]{1,32})[^`]*`$")
 _UNKNOWN_FIELD: Final = re.compile(r"unknown field `(?P<field>[A-Za-z0-9_-]{1,32})`")
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
@@ -40,7 +56,7 @@ _DEFAULT_PAGE: Final = 100
 _MAX_PAGE: Final = 500
 _MAX_NUMBER: Final = 2**53
 _MAX_DIGITS: Final = len(str(_MAX_NUMBER))
-_MAX_ACCEPTED_LANGUAGES: Final = 32
+_MAX_WEIGHT_CHARACTERS: Final = 16
 
 
 async def read_body(request: Request, kind: type[Body]) -> tuple[Body, bytes]:
@@ -66,23 +82,37 @@ async def read_json(request: Request, limit: Callable[[bytes], int] = default_bo
 
     Raises:
         BadRequest: ``unsupported_media_type``, ``body_too_large``, ``body_too_slow`` or
-            ``body_incomplete``.
+            ``body_incomplete``; ``body_invalid`` if it is nested too deeply.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise BadRequest("unsupported_media_type")
-    body = bytearray()
+    body, max_bytes = bytearray(), MAX_BODY_BYTES
     try:
         async with asyncio.timeout(BODY_TIMEOUT.total_seconds()):
             async for chunk in request.stream():
+                was_small = len(body) <= MAX_BODY_BYTES
                 body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    check_size(body, limit(bytes(body[:MAX_BODY_BYTES])))
+                if was_small and len(body) > MAX_BODY_BYTES:
+                    max_bytes = limit(bytes(body[:MAX_BODY_BYTES]))
+                check_size(body, max_bytes)
     except TimeoutError:
         raise BadRequest("body_too_slow") from None
     except ClientDisconnect:
         raise BadRequest("body_incomplete") from None
-    return bytes(body)
+    raw = bytes(body)
+    _check_nesting(raw)
+    return raw
+
+
+def _check_nesting(raw: bytes) -> None:
+    if not nests_too_deeply(raw):
+        return
+    # Larger bodies are not read again only to name the member.
+    members = parse(raw, dict[str, Raw]) if len(raw) <= MAX_BODY_BYTES else {}
+    deep = (name for name, json in members.items() if nests_too_deeply(b"[" + bytes(json) + b"]"))
+    field = next(filter(_MEMBER_NAME.fullmatch, deep), None)
+    raise BadRequest("body_invalid", NESTED_TOO_DEEPLY, field=field)
 
 
 def check_size(raw: bytes | bytearray, limit: int = MAX_BODY_BYTES) -> None:
@@ -107,7 +137,7 @@ def parse(raw: bytes, kind: type[Body]) -> Body:
         # The cause may repeat what was sent.
         raise BadRequest("body_invalid", field=_invalid_field(str(error))) from None
     except RecursionError:
-        raise BadRequest("body_invalid", "The body is nested too deeply.") from None
+        raise BadRequest("body_invalid", NESTED_TOO_DEEPLY) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BadRequest("body_not_json") from None
 
@@ -218,16 +248,24 @@ def preferred_locales(request: Request, in_body: str | None, *, is_first: bool) 
 
 
 def _accepted_languages(header: str) -> Sequence[str]:
-    """The tags of an Accept-Language header (RFC 9110, section 12.5.4), best first."""
-    weighted = [_tag_and_weight(item) for item in header.split(",")[:_MAX_ACCEPTED_LANGUAGES]]
-    ordered = sorted(weighted, key=lambda item: -item[1])
-    return [tag for tag, weight in ordered if tag and tag != "*" and weight > 0]
+    """The tags of an Accept-Language header (RFC 9110, section 12.5.4), best first.
+
+    Tags that are too long are ignored, and so are all tags after the sixteenth.
+    """
+    items = header.split(",", MAX_LANGUAGE_TAGS)[:MAX_LANGUAGE_TAGS]
+    ordered = sorted(map(_tag_and_weight, items), key=lambda item: -item[1])
+    return [
+        tag
+        for tag, weight in ordered
+        if tag and tag != "*" and weight > 0 and is_language_tag_short(tag)
+    ]
 
 
 def _tag_and_weight(item: str) -> tuple[str, float]:
     tag, _, quality = item.partition(";")
     _, _, number = quality.partition("=")
     try:
-        return tag.strip(), float(number) if number.strip() else 1.0
+        weight = float(number[:_MAX_WEIGHT_CHARACTERS]) if number.strip() else 1.0
+        return tag.strip(), weight
     except ValueError:
         return tag.strip(), 0.0

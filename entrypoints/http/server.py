@@ -1,33 +1,37 @@
 """Serves the ASGI app with uvicorn, inside the caller's own event loop.
 
 It adds what uvicorn lacks: the caller keeps its signal handlers, a failed startup raises one
-exception with its cause, and request heads are limited in size and time. Beyond the connection
-limit, only new connections are refused. The app itself limits slow bodies and slow readers.
+exception with its cause, each connection has limits (``connection.py``), and a client that does not
+read its answers is cut off. Beyond the connection limit, only new connections are refused. The app
+itself limits slow bodies.
 """
 
 import asyncio
 import logging
 import math
 import socket
-from asyncio import CancelledError, Event, TimerHandle, Transport
+from asyncio import CancelledError, Event
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
 import uvicorn
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from entrypoints.http.problems import problem_of_code
+from entrypoints.http.connection import BoundedConnection
 
 BACKLOG: Final = 4096
-HEAD_MAX_BYTES: Final = 65_536
-HEAD_SECONDS: Final = 10
 # Common proxies keep a connection for 60 seconds. If we closed it first, a request that a proxy
 # sends at that moment would be lost.
 KEEP_ALIVE_SECONDS: Final = 75
+UNREAD_TIMEOUT: Final = timedelta(seconds=60)
+
+_CHECKS_PER_TIMEOUT: Final = 12
+# Linux queues up to several megabytes per connection for a client that does not read.
+_UNSENT_KERNEL_BYTES: Final = 131_072
 
 
 class StartupFailed(Exception):
@@ -47,10 +51,15 @@ async def serve(
     stopping: Event,
     announce: Callable[[str], None],
     grace: timedelta = timedelta(seconds=5),
+    unread_timeout: timedelta = UNREAD_TIMEOUT,
+    behind_proxies: bool = False,
 ) -> None:
     """Serve until ``stopping`` is set. Then open responses may finish within ``grace``.
 
     ``grace`` is rounded up to whole seconds. ``announce`` gets the URL once the service listens.
+    A client that takes no byte of an answer for ``unread_timeout`` is cut off. The
+    connections of one address are limited, unless ``behind_proxies`` is true: a proxy connects for
+    many clients.
     Set ``stopping`` only after running turns have drained: new requests are answered until then.
 
     Raises:
@@ -58,7 +67,9 @@ async def serve(
         StartupFailed, ShutdownFailed: the app failed.
     """
     lifespan = _Lifespan(app)
-    server = _Server(_config(lifespan, max_connections, grace))
+    networks = None if behind_proxies else Counter[str]()
+    config = _config(lifespan, max_connections, grace, networks)
+    server = _Server(config, unread_timeout)
     with closing(_listen(host, port)) as listener, _silence_expected_endings():
         try:
             await server.serve_until(stopping, listener, announce)
@@ -73,13 +84,22 @@ def _listen(host: str, port: int) -> socket.socket:
     # to share the port.
     family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     dual = host == "::" and socket.has_dualstack_ipv6()
-    return socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=dual)
+    listener = socket.create_server(
+        address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=dual
+    )
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        # Connections inherit the option from the listener.
+        level, option = socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT
+        listener.setsockopt(level, option, _UNSENT_KERNEL_BYTES)
+    return listener
 
 
-def _config(app: ASGIApp, max_connections: int, grace: timedelta) -> uvicorn.Config:
+def _config(
+    app: ASGIApp, max_connections: int, grace: timedelta, networks: Counter[str] | None
+) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=BoundedConnection,
+        http=partial(BoundedConnection, networks=networks),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         limit_concurrency=max_connections,
@@ -112,6 +132,10 @@ def _is_unexpected(record: logging.LogRecord) -> bool:
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, unread_timeout: timedelta) -> None:
+        super().__init__(config)
+        self._unread_timeout = unread_timeout.total_seconds()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield  # The caller handles signals.
@@ -120,7 +144,10 @@ class _Server(uvicorn.Server):
         self, stopping: Event, listener: socket.socket, announce: Callable[[str], None]
     ) -> None:
         self._announce, self._listener = announce, listener
-        watcher = asyncio.create_task(self._exit_when(stopping))
+        helpers = [
+            asyncio.create_task(self._exit_when(stopping)),
+            asyncio.create_task(self._abort_stalled_connections()),
+        ]
         try:
             await self.serve([listener])
         except CancelledError:
@@ -128,7 +155,8 @@ class _Server(uvicorn.Server):
                 await self.shutdown([listener])
             raise
         finally:
-            watcher.cancel()
+            for helper in helpers:
+                helper.cancel()
             for connection in list(self.server_state.connections):
                 # A connection outlives its task if the client does not read.
                 connection.transport.abort()
@@ -140,6 +168,15 @@ class _Server(uvicorn.Server):
     async def _exit_when(self, stopping: Event) -> None:
         await stopping.wait()
         self.should_exit = True
+
+    async def _abort_stalled_connections(self) -> None:
+        loop = asyncio.get_running_loop()
+        # One pass over all connections costs less than a timer for each response.
+        while True:
+            await asyncio.sleep(self._unread_timeout / _CHECKS_PER_TIMEOUT)
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, BoundedConnection):
+                    connection.abort_if_stalled(loop.time(), self._unread_timeout)
 
 
 def _url(listener: socket.socket) -> str:
@@ -169,73 +206,3 @@ class _Lifespan:
             self.failure = error
             if not sent or sent == ["lifespan.startup.complete"]:
                 await send({"type": f"lifespan.{'shutdown' if sent else 'startup'}.failed"})
-
-
-class BoundedConnection(HttpToolsProtocol):
-    """One connection, with limits on the bytes and the time of each request head.
-
-    uvicorn itself limits neither. In a burst, its own ``limit_concurrency`` also refuses
-    connections within the limit; this class refuses only those beyond it.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        # None, so that uvicorn's own check does not run.
-        self._max_connections, self.limit_concurrency = self.limit_concurrency, None
-        self._in_head = False
-        self._head_bytes = 0
-        self._deadline: TimerHandle | None = None
-
-    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        if self._max_connections is not None and len(self.connections) > self._max_connections:
-            self.app = _refusal()
-        self._start_deadline()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_deadline()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        was_in_head = self._in_head
-        super().data_received(data)
-        if self._in_head:
-            self._start_deadline()
-            self._head_bytes = self._head_bytes + len(data) if was_in_head else 0
-            if self._head_bytes > HEAD_MAX_BYTES:
-                self.transport.abort()
-        elif self.timeout_keep_alive_task is None and self._is_idle():
-            # Bytes between two requests have cancelled uvicorn's own keep-alive timeout.
-            self._start_deadline()
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._in_head = True
-
-    def on_headers_complete(self) -> None:
-        self._in_head = False
-        self._stop_deadline()
-        super().on_headers_complete()
-
-    def _is_idle(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]
-
-    def _start_deadline(self) -> None:
-        if self._deadline is None:
-            self._deadline = self.loop.call_later(HEAD_SECONDS, self._expire)
-
-    def _stop_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-    def _expire(self) -> None:
-        self._deadline = None
-        if self._is_idle():
-            self.transport.abort()
-
-
-def _refusal() -> Response:
-    response = problem_of_code("too_many_connections").response()
-    response.headers["connection"] = "close"
-    return response

@@ -25,7 +25,6 @@ BREAK_DELAY: Final = timedelta(milliseconds=100)
 
 _PADDED_SIZE: Final = 64
 _PADDING_MEMBER_BYTES: Final = len(b',"obfuscation":""')
-_SEND_TIMEOUT: Final = timedelta(seconds=60)
 
 HEADERS: Final[Mapping[str, str]] = {
     "cache-control": "no-store, no-transform",
@@ -98,15 +97,14 @@ class EventStream(Response):
             relay.cancel()
             await asyncio.wait({relay, watcher})
         # If the app returns without a last chunk, the server breaks the transfer off.
-        with suppress(asyncio.CancelledError, StreamBroken, TimeoutError):
+        with suppress(asyncio.CancelledError, StreamBroken):
             relay.result()
 
     async def _relay(self, send: Send) -> None:
         try:
             async with aclosing(self._chunks) as chunks:
                 async for chunk in chunks:
-                    async with asyncio.timeout(_SEND_TIMEOUT.total_seconds()):
-                        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
         except StreamBroken:
             await asyncio.sleep(BREAK_DELAY.total_seconds())
             raise

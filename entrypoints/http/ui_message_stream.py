@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
+from msgspec import Raw
 
 from domain.model.identifiers import MessageId, TurnId
 from domain.model.message import (
@@ -21,6 +22,7 @@ from domain.model.message import (
 )
 from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Cursor, Outcome, TurnEnd
+from domain.service.user_input import nests_too_deeply
 from entrypoints.http.documents import usage_document
 from entrypoints.http.problems import user_message
 from entrypoints.http.sse import event, padded_event
@@ -180,7 +182,7 @@ def _result(part: ToolResultPart) -> dict[str, Any]:
     if part.failed:
         error = tool_error_text(part)
         return {"type": "tool-output-error", "toolCallId": part.call_id, "errorText": error}
-    output = msgspec.json.decode(part.output)
+    output = Raw(part.output.encode())
     return {"type": "tool-output-available", "toolCallId": part.call_id, "output": output}
 
 
@@ -188,9 +190,11 @@ def tool_input(arguments: str) -> Any:
     """The parsed arguments of a tool call; an empty object if there are none.
 
     Raises:
-        ValueError: they are not JSON, or contain names for which the AI SDK's parser rejects the
-            whole reply.
+        ValueError: they are not JSON, are nested too deeply, or contain names for which the AI
+            SDK's parser rejects the whole reply.
     """
+    if nests_too_deeply(arguments.encode()):
+        raise ValueError("these arguments are nested too deeply")
     parsed = msgspec.json.decode(arguments or "{}")
     # Encoded again, so that escapes cannot hide a name.
     encoded = msgspec.json.encode(parsed)
@@ -201,5 +205,5 @@ def tool_input(arguments: str) -> Any:
 
 def tool_error_text(result: ToolResultPart) -> str:
     """The output of a failed tool as text: the content of a JSON string, other JSON as it is."""
-    output = msgspec.json.decode(result.output)
-    return output if isinstance(output, str) else result.output
+    is_string = result.output.startswith('"')
+    return str(msgspec.json.decode(result.output)) if is_string else result.output

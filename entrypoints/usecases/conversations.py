@@ -6,8 +6,9 @@ from attrs import frozen
 
 from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation, tail_of
-from domain.model.errors import ConversationNotFound, InvalidInput
+from domain.model.errors import ConversationGone, ConversationNotFound, InvalidInput
 from domain.model.identifiers import ConversationRef, Owner, SessionId, session_id
+from domain.model.rate_limits import Charge, Payer, Quota
 from domain.model.turn import Turn
 from domain.service.turn_lifecycle import new_conversation, with_welcome
 from entrypoints.usecases.follow_turn import FollowTurn
@@ -16,7 +17,7 @@ from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore, Page
 from ports.errors import StoredStateUnreadable
 from ports.identifier_source import IdentifierSource
-from ports.rate_limiter import Quota, RateLimiter
+from ports.rate_limiter import RateLimiter
 from ports.telemetry import Telemetry
 from ports.turn_runner import TurnRunner
 
@@ -31,14 +32,14 @@ class CreateSession:
     identifiers: IdentifierSource
     clock: Clock
 
-    async def __call__(self, owner: Owner, *, address: str, locales: Sequence[str]) -> Conversation:
+    async def __call__(self, owner: Owner, *, payer: Payer, locales: Sequence[str]) -> Conversation:
         """The new conversation, in the first of ``locales`` with a welcome, else in the default.
 
         Raises:
-            TooManyRequests: this address created too many conversations.
+            TooManyRequests: this caller created too many conversations.
             StoreUnavailable: the store did not answer.
         """
-        await self.limiter.consume(address, Quota.NEW)
+        await self.limiter.consume(Charge(payer=payer, amounts={Quota.NEW: 1}))
         locale = self.assistant.locale_for(locales)
         conversation = with_welcome(
             new_conversation(self.identifiers.session_id(), locale=locale, at=self.clock.now()),
@@ -124,6 +125,18 @@ class ReadHistory:
             PortError: the store failed.
         """
         return await self.store.load(ref)
+
+    async def after_turn(self, ref: ConversationRef) -> Conversation:
+        """The conversation with all its messages, after a turn in it has ended.
+
+        Raises:
+            ConversationGone: it was forgotten meanwhile, or it was evicted.
+            PortError: the store failed.
+        """
+        try:
+            return await self.store.load(ref)
+        except ConversationNotFound:
+            raise ConversationGone from None
 
 
 @frozen(kw_only=True)

@@ -16,9 +16,11 @@ from domain.model.errors import (
     TurnNotFound,
 )
 from domain.model.identifiers import ConversationRef, Owner, SessionId
-from domain.model.message import Part, Role, UnknownPart, text_bytes
+from domain.model.message import Part, Role, UnknownPart, counted_bytes
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
+from domain.model.rate_limits import Payer
 from domain.model.turn import IdempotencyKey
+from domain.service.idempotency import has_replied_since
 from domain.service.item_editing import (
     NewItem,
     branch_at_turn,
@@ -27,15 +29,14 @@ from domain.service.item_editing import (
 )
 from domain.service.turn_lifecycle import (
     NewTurn,
-    has_replied_since,
     new_conversation,
     opened_by,
 )
 from entrypoints.usecases.open_turn import OpenTurn, Started, StartTurn
+from entrypoints.usecases.turn_permit import TurnPermit
 from ports.client_keys import ClientKeys
 from ports.conversation_store import ConversationStateStore
 from ports.identifier_source import IdentifierSource
-from ports.rate_limiter import Quota, RateLimiter
 
 
 @frozen(kw_only=True)
@@ -56,7 +57,7 @@ class ResponseRequest:
 
     Attributes:
         inputs: the items to reply to; they follow the stored messages.
-        address: the client's network address, by which quotas are counted.
+        payer: whose limits count the request.
         session_id: the conversation to continue; None creates one.
         after_turn: number of the turn to continue; None for the newest.
         note: stored with the last message before the reply.
@@ -65,13 +66,19 @@ class ResponseRequest:
     """
 
     inputs: Sequence[InputItem]
-    address: str
+    payer: Payer
     session_id: SessionId | None = None
     after_turn: int | None = None
     options: ReplyOptions = DEFAULT_OPTIONS
     note: UnknownPart | None = None
     idempotency_key: str | None = None
     idempotency: IdempotencyKey | None = None
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes that it adds to what is stored: its items and its note, with their overheads."""
+        note = () if self.note is None else (self.note,)
+        return stored_bytes_of(self.inputs) + counted_bytes(note)
 
 
 class _NotNewestTurn(Exception):
@@ -119,6 +126,7 @@ class _Attempt:
     request: ResponseRequest
     new_turn: NewTurn
     items: Sequence[NewItem]
+    permit: TurnPermit
 
     def with_turn(self, conversation: Conversation) -> Conversation:
         """The conversation with the items and the open turn."""
@@ -133,7 +141,6 @@ class CreateResponse:
     open_turn: OpenTurn
     base_conversation: BaseConversation
     keys: ClientKeys
-    limiter: RateLimiter
     identifiers: IdentifierSource
 
     async def __call__(self, owner: Owner, request: ResponseRequest) -> Started:
@@ -147,20 +154,20 @@ class CreateResponse:
             TurnInProgress: the turn to continue is still open.
             InvalidInput, NothingToAnswer: the items do not fit the conversation.
             IdempotencyKeyReused: the same key with another request.
+            RequestAlreadyAnswered: an older turn had the same key.
+            ConversationGone: the new conversation was forgotten while it was being created.
             ConversationTooLarge: the conversation has reached its size limit.
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.
         """
-        await self.limiter.consume(request.address, Quota.STORED, text_bytes_of(request.inputs))
         new_turn = self.start_turn.new_turn(request.idempotency)
         items = with_ids(request.inputs, self.identifiers)
-        attempt = _Attempt(owner=owner, request=request, new_turn=new_turn, items=items)
+        permit = self.start_turn.permit(request.payer, new_turn.turn_id, request.stored_bytes)
+        attempt = _Attempt(
+            owner=owner, request=request, new_turn=new_turn, items=items, permit=permit
+        )
         return await self.start_turn(
-            owner,
-            new_turn,
-            partial(self._open, attempt),
-            address=request.address,
-            options=request.options,
+            owner, new_turn, partial(self._open, attempt), permit, request.options
         )
 
     async def _open(self, attempt: _Attempt) -> Conversation:
@@ -186,6 +193,8 @@ class CreateResponse:
         return self.keys.session_for_request(attempt.owner, attempt.request.idempotency_key)
 
     async def _continue(self, ref: ConversationRef, attempt: _Attempt) -> Conversation:
+        await attempt.permit.obtain(ref.session_id)
+
         def change(conversation: Conversation) -> Conversation:
             after_turn = attempt.request.after_turn
             if after_turn is not None and not opened_by(conversation, attempt.new_turn):
@@ -196,8 +205,7 @@ class CreateResponse:
 
     async def _create(self, base: Conversation, attempt: _Attempt) -> Conversation:
         conversation = attempt.with_turn(base)
-        await self.limiter.consume(attempt.request.address, Quota.STORED, base.text_bytes)
-        await self.limiter.consume(attempt.request.address, Quota.NEW)
+        await attempt.permit.obtain(base.id, is_new=True, copied_bytes=base.counted_bytes)
         try:
             return await self.open_turn.create(attempt.owner, conversation, attempt.new_turn)
         except ConversationExists:
@@ -234,6 +242,6 @@ def with_ids(inputs: Sequence[InputItem], identifiers: IdentifierSource) -> tupl
     )
 
 
-def text_bytes_of(inputs: Sequence[InputItem]) -> int:
-    """Bytes of text that the items add to what is stored."""
-    return sum(text_bytes(part) for item in inputs for part in item.parts)
+def stored_bytes_of(inputs: Sequence[InputItem]) -> int:
+    """Bytes that the items add to what is stored, with the overheads of their parts."""
+    return sum(counted_bytes(item.parts) for item in inputs)

@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from attrs import frozen
 
 from domain.model.assistant import Assistant
-from domain.model.conversation import Conversation
+from domain.model.conversation import Conversation, metadata_bytes
 from domain.model.identifiers import ConversationRef, MessageId, Owner
+from domain.model.limits import PART_OVERHEAD_BYTES
+from domain.model.rate_limits import Charge, Payer, Quota
 from domain.service.item_editing import (
     append_items,
     with_metadata,
@@ -14,12 +16,13 @@ from domain.service.item_editing import (
     without_turn,
 )
 from domain.service.turn_lifecycle import new_conversation
-from entrypoints.usecases.create_response import InputItem, text_bytes_of, with_ids
+from entrypoints.usecases.create_response import InputItem, stored_bytes_of, with_ids
 from entrypoints.usecases.open_turn import OpenTurn
+from ports.client_keys import ClientKeys
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
 from ports.identifier_source import IdentifierSource
-from ports.rate_limiter import Quota, RateLimiter
+from ports.rate_limiter import RateLimiter
 
 
 @frozen(kw_only=True)
@@ -38,22 +41,23 @@ class CreateConversation:
         inputs: Sequence[InputItem],
         metadata: Mapping[str, str],
         *,
-        address: str,
+        payer: Payer,
     ) -> Conversation:
         """The new conversation, holding ``inputs``.
 
         Raises:
             InvalidInput: a tool result in ``inputs`` has no open tool call.
             ConversationTooLarge: they are too large for one conversation.
-            TooManyRequests: this address created or stored too much.
+            TooManyRequests: this caller created or stored too much.
             StoreUnavailable: the store did not answer.
         """
         now, locale = self.clock.now(), self.assistant.default_locale
         empty = new_conversation(self.identifiers.session_id(), locale=locale, at=now)
         filled = append_items(empty, with_ids(inputs, self.identifiers), now)
-        await self.limiter.consume(address, Quota.STORED, text_bytes_of(inputs))
-        await self.limiter.consume(address, Quota.NEW)
         conversation = with_metadata(filled, metadata)
+        size = stored_bytes_of(inputs) + _charged_bytes(metadata)
+        amounts = {Quota.NEW: 1, Quota.STORED_BYTES: size}
+        await self.limiter.consume(Charge(payer=payer, amounts=amounts))
         await self.store.create(owner, conversation)
         return conversation
 
@@ -69,11 +73,12 @@ class EditItems:
     store: ConversationStateStore
     open_turn: OpenTurn
     limiter: RateLimiter
+    keys: ClientKeys
     identifiers: IdentifierSource
     clock: Clock
 
     async def add(
-        self, ref: ConversationRef, inputs: Sequence[InputItem], *, address: str
+        self, ref: ConversationRef, inputs: Sequence[InputItem], *, payer: Payer
     ) -> Conversation:
         """The conversation with ``inputs`` at its end; its retention is restarted.
 
@@ -81,9 +86,12 @@ class EditItems:
             TurnInProgress: a reply is being written.
             InvalidInput: a tool result in ``inputs`` has no open tool call.
             ConversationTooLarge: it would exceed its size limit.
-            TooManyRequests: this address stored too much.
+            TooManyRequests: this caller stored too much.
         """
-        await self.limiter.consume(address, Quota.STORED, text_bytes_of(inputs))
+        amounts = {Quota.MESSAGES: 1, Quota.STORED_BYTES: stored_bytes_of(inputs)}
+        conversation_digest = self.keys.pseudonym(f"conversation {ref.session_id}")
+        charge = Charge(payer=payer, amounts=amounts, conversation=conversation_digest)
+        await self.limiter.consume(charge)
         items, now = with_ids(inputs, self.identifiers), self.clock.now()
         return await self.open_turn.edit(
             ref, lambda conversation: append_items(conversation, items, now)
@@ -115,11 +123,25 @@ class EditItems:
         if _is_empty(remaining):
             await self.store.forget_if(ref, _is_empty)
 
-    async def set_metadata(self, ref: ConversationRef, metadata: Mapping[str, str]) -> Conversation:
-        """The conversation with its metadata replaced."""
+    async def set_metadata(
+        self, ref: ConversationRef, metadata: Mapping[str, str], *, payer: Payer
+    ) -> Conversation:
+        """The conversation with its metadata replaced.
+
+        Raises:
+            ConversationTooLarge: it would exceed its size limit.
+            TooManyRequests: this caller stored too much.
+        """
+        amounts = {Quota.STORED_BYTES: _charged_bytes(metadata)}
+        await self.limiter.consume(Charge(payer=payer, amounts=amounts))
         return await self.store.update(
             ref, lambda conversation: with_metadata(conversation, metadata), last=1
         )
+
+
+def _charged_bytes(metadata: Mapping[str, str]) -> int:
+    """What storing metadata costs; not zero even if it is empty, because the change is stored."""
+    return PART_OVERHEAD_BYTES + metadata_bytes(metadata)
 
 
 def _is_empty(conversation: Conversation) -> bool:

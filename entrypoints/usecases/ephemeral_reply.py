@@ -67,21 +67,25 @@ class EphemeralReply:
         The reply counts as a running turn and is interrupted when the service shuts down.
 
         Raises:
-            TooManyTurns, ShuttingDown: the model was not called.
+            TooManyRequests, TooManyTurns, ShuttingDown: the model was not called.
+            StoreUnavailable: the counters of the limits cannot be reached.
         """
         reply = _QueuedReply()
+        permit = self.start_turn.permit(request.payer, started.turn.id)
 
         async def open_turn() -> Conversation:
+            await permit.obtain(started.conversation.id, is_stored=False)
             return started.conversation
 
         async def stream(conversation: Conversation, signals: Signals) -> None:
             end = TurnEnd(outcome=Outcome.INTERRUPTED)
             try:
                 end = await self.stream_reply(
-                    started.ref, conversation, request.options, reply, signals
+                    started.ref, conversation, request.options, reply, signals, permit=permit
                 )
             finally:
                 # Do this even if the task is cancelled, because the request waits for the end.
+                await permit.close()
                 self.stream_reply.report_end(end, kept=False)
                 reply.queue.put_nowait(Batch(end=end))
 

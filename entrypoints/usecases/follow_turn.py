@@ -27,6 +27,7 @@ from domain.service.reply_reading import (
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
 from ports.errors import StoreUnavailable, TurnLogNotFound
+from ports.process_lease import ProcessLease
 from ports.turn_log import Batch, TurnLog
 
 _MAX_MISSING: Final = 10_000
@@ -55,24 +56,52 @@ class MissingLogs:
 
 @frozen(kw_only=True)
 class TurnWatch:
-    """Decides whether an open turn is still being run."""
+    """Decides whether an open turn is still being run.
 
+    While the logs are in reach, silence shows that it is not, even if only its writer has gone.
+    Otherwise the lease of its process does.
+    """
+
+    store: ConversationStateStore
     log: TurnLog
+    lease: ProcessLease
     clock: Clock
     policy: TurnPolicy
     missing: MissingLogs
 
     async def is_dead(self, turn_ref: TurnRef) -> bool:
-        """True if no process runs this open turn: it was silent for ``TurnPolicy.dead_after``.
+        """True if no process runs this open turn.
+
+        Either it was silent for ``TurnPolicy.dead_after``, or its process has ended. A turn that
+        has been silent for that long is looked at again after two heartbeats.
 
         Raises:
-            StoreUnavailable: the log cannot be reached.
+            StoreUnavailable: the log or the conversation cannot be reached.
+            StoredStateUnreadable: the conversation cannot be decrypted or decoded.
         """
-        return await self._silence(turn_ref) >= self.policy.dead_after
+        if await self._is_silent(turn_ref):
+            # A step of the store's clock looks like a silence, but does not keep a writer silent.
+            await self.clock.sleep(2 * self.policy.heartbeat)
+            return await self._is_silent(turn_ref)
+        if self.log.healthy_for() >= self.policy.dead_after:
+            return False
+        return await self._has_lost_its_process(turn_ref)
 
     def found(self, turn_id: TurnId) -> None:
         """Note that this turn's log was just read."""
         self.missing.found(turn_id)
+
+    async def _has_lost_its_process(self, turn_ref: TurnRef) -> bool:
+        try:
+            turn = (await self.store.load(turn_ref.conversation, last=1)).open_turn
+        except ConversationNotFound:
+            return False
+        if turn is None or turn.id != turn_ref.turn_id or turn.process is None:
+            return False
+        return self.lease.has_ended(turn.process)
+
+    async def _is_silent(self, turn_ref: TurnRef) -> bool:
+        return await self._silence(turn_ref) >= self.policy.dead_after
 
     async def _silence(self, turn_ref: TurnRef) -> timedelta:
         try:
@@ -164,20 +193,26 @@ class FollowTurn:
             StoreUnavailable: the log or the store cannot be reached.
         """
         last = seen[-1].number if seen else 0
+        is_dead = False
         with suppress(TurnLogNotFound):
             batch = await self.log.read(turn_ref, last, wait)
             self.watch.found(turn_ref.turn_id)
-            if not batch.is_empty or not await self.watch.is_dead(turn_ref):
+            is_dead = batch.is_empty and await self.watch.is_dead(turn_ref)
+            if not is_dead:
                 return batch
             # The turn may have been stored, although its end was not logged.
-            wait = timedelta()
-        batch = await self._from_store(turn_ref, seen, wait)
+        batch = await self._from_store(turn_ref, seen, wait, is_dead=is_dead)
         if last < after and batch.pieces:
             raise TurnLogNotFound
         return batch
 
     async def _from_store(
-        self, turn_ref: TurnRef, seen: Sequence[NumberedPiece], wait: timedelta
+        self,
+        turn_ref: TurnRef,
+        seen: Sequence[NumberedPiece],
+        wait: timedelta,
+        *,
+        is_dead: bool,
     ) -> Batch:
         try:
             conversation = await self.store.load(turn_ref.conversation, last=1)
@@ -189,7 +224,7 @@ class FollowTurn:
         if not turn.is_open:
             pieces = _stored_pieces(conversation, turn, seen)
             return Batch(pieces=pieces, end=end_of(conversation, turn))
-        if await self.watch.is_dead(turn_ref):
+        if is_dead or await self.watch.is_dead(turn_ref):
             return Batch(end=TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_abandoned"))
         await self.clock.sleep(min(wait, self.policy.heartbeat))
         return Batch()

@@ -17,23 +17,27 @@ from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound, TurnInProgress, TurnSuperseded
 from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnId, TurnRef
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
+from domain.model.rate_limits import Payer
 from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd, TurnPolicy
+from domain.service.idempotency import turn_for_key
 from domain.service.reply_reading import end_of
-from domain.service.turn_lifecycle import NewTurn, fail, settle, turn_for_key
+from domain.service.turn_lifecycle import NewTurn, fail, settle
 from entrypoints.usecases.follow_turn import TurnWatch
 from entrypoints.usecases.retrying import retrying
 from entrypoints.usecases.run_turn import RunTurn
+from entrypoints.usecases.turn_permit import TurnPermit
+from ports.client_keys import ClientKeys
 from ports.clock import Clock
 from ports.conversation_store import Change, ConversationStateStore
 from ports.errors import (
     ConversationBusy,
     StoredStateUnreadable,
     StoreUnavailable,
-    TooManyRequests,
     TurnLogNotFound,
 )
 from ports.identifier_source import IdentifierSource
-from ports.rate_limiter import Quota, RateLimiter
+from ports.process_lease import ProcessLease
+from ports.rate_limiter import RateLimiter
 from ports.telemetry import Telemetry
 from ports.turn_log import Batch, TurnLog
 from ports.turn_runner import Signals, TurnRunner
@@ -57,12 +61,12 @@ class TurnRequest:
     """What every request for a turn in a stored conversation contains.
 
     Attributes:
-        address: the client's network address, by which quotas are counted.
+        payer: whose limits count the request.
         idempotency: the Idempotency-Key as digests; None if the client sent none.
     """
 
     session_id: SessionId
-    address: str
+    payer: Payer
     on_busy: OnBusy = OnBusy.REJECT
     idempotency: IdempotencyKey | None = None
 
@@ -152,6 +156,7 @@ class OpenTurn:
 
         Raises:
             ConversationExists: the id is taken.
+            ConversationGone: it was forgotten while it was being created.
             StoreUnavailable: its ``turn_ref`` names the turn, which may be open anyway.
         """
         try:
@@ -178,6 +183,7 @@ class OpenTurn:
             TurnInProgress: another turn is open, and may not be interrupted or did not end in
                 time.
             IdempotencyKeyReused: the same key with another request.
+            RequestAlreadyAnswered: an older turn had the same key.
             DomainError: as raised by ``change``.
             StoreUnavailable: its ``turn_ref`` names the turn, which may be open anyway.
             PortError: the store failed.
@@ -254,7 +260,10 @@ class OpenTurn:
         return False
 
     async def _settle_if_dead(self, turn_ref: TurnRef) -> bool:
-        """Settle the turn with its logged pieces if no process runs it; True if it is closed."""
+        """Settle the turn with its logged pieces if no process runs it.
+
+        Returns True if the turn is closed, or its conversation no longer exists.
+        """
         batch = await self._logged(turn_ref)
         # A logged end means that the writer could not store it and gave up.
         if batch.end is None and not await self.watch.is_dead(turn_ref):
@@ -265,7 +274,7 @@ class OpenTurn:
             settled = await self.store.update(
                 ref, lambda conversation: settle(conversation, turn_ref.turn_id, pieces, now)
             )
-        except TurnSuperseded:
+        except (TurnSuperseded, ConversationNotFound):
             return True
         if settled.turn is not None:
             await self.log.end(ref, settled.turn, end_of(settled, settled.turn))
@@ -288,8 +297,21 @@ class StartTurn:
     run_turn: RunTurn
     abandon_turn: AbandonTurn
     limiter: RateLimiter
+    keys: ClientKeys
     identifiers: IdentifierSource
+    lease: ProcessLease
     clock: Clock
+
+    def permit(self, payer: Payer, turn_id: TurnId, stored_bytes: int = 0) -> TurnPermit:
+        """What counts the turn, which adds ``stored_bytes`` of text to what is stored."""
+        return TurnPermit(
+            limiter=self.limiter,
+            keys=self.keys,
+            clock=self.clock,
+            payer=payer,
+            turn_id=turn_id,
+            stored_bytes=stored_bytes,
+        )
 
     def new_turn(self, idempotency: IdempotencyKey | None = None) -> NewTurn:
         """The ids and the time of a new turn."""
@@ -297,6 +319,7 @@ class StartTurn:
             turn_id=self.identifiers.turn_id(),
             reply_id=self.identifiers.message_id(),
             at=self.clock.now(),
+            process=self.lease.process,
             idempotency=idempotency,
         )
 
@@ -315,10 +338,11 @@ class StartTurn:
             TooManyRequests: nothing was changed.
             DomainError, PortError: as raised by ``OpenTurn`` and ``__call__``.
         """
-        await self.limiter.consume(request.address, Quota.STORED, size)
         new_turn = self.new_turn(request.idempotency)
+        permit = self.permit(request.payer, new_turn.turn_id, size)
 
         async def open_it() -> Conversation:
+            await permit.obtain(request.session_id)
             return await self.open_turn(
                 ConversationRef(owner, request.session_id),
                 new_turn,
@@ -326,35 +350,47 @@ class StartTurn:
                 request.on_busy,
             )
 
-        return await self(owner, new_turn, open_it, address=request.address)
+        return await self(owner, new_turn, open_it, permit)
 
     async def __call__(
         self,
         owner: Owner,
         new_turn: NewTurn,
         open_it: Callable[[], Awaitable[Conversation]],
-        *,
-        address: str,
+        permit: TurnPermit,
         options: ReplyOptions = DEFAULT_OPTIONS,
     ) -> Started:
         """The turn that ``open_it`` stored or joined; its reply is written in the background.
 
-        If it is unknown whether the turn was opened, it is abandoned.
+        ``open_it`` obtains ``permit`` before it opens the turn. If it is unknown whether the turn
+        was opened, it is abandoned.
 
         Raises:
             TooManyTurns, ShuttingDown: ``open_it`` was not called.
             Exception: whatever ``open_it`` raised.
         """
 
+        async def open_permitted() -> Conversation:
+            try:
+                conversation = await open_it()
+            except StoreUnavailable:
+                await permit.close()  # The turn may have been stored, so nothing is given back.
+                raise
+            except Exception:
+                await permit.cancel()
+                raise
+            turn = conversation.open_turn
+            if turn is None or turn.id != new_turn.turn_id:
+                await permit.cancel()
+            return conversation
+
         async def reply(conversation: Conversation, signals: Signals) -> None:
-            reply_bytes = await self.run_turn(owner, conversation, signals, options)
-            # A used-up quota rejects the next request, never a finished reply.
-            with suppress(TooManyRequests):
-                await self.limiter.consume(address, Quota.STORED, reply_bytes)
+            await permit.begin()
+            await self.run_turn(owner, conversation, signals, permit, options)
 
         async def abandon(error: StoreUnavailable) -> None:
             if error.turn_ref is not None:
                 await self.abandon_turn(error.turn_ref)
 
-        conversation = await self.runner.run(new_turn.turn_id, open_it, reply, abandon)
+        conversation = await self.runner.run(new_turn.turn_id, open_permitted, reply, abandon)
         return Started(owner=owner, conversation=conversation)

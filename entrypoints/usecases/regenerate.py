@@ -37,6 +37,7 @@ class Regenerate:
             MessageNotFound: the conversation has no such message, or its text cannot be replaced.
             NothingToAnswer: there is no user message.
             IdempotencyKeyReused: the same key with another request.
+            RequestAlreadyAnswered: an older turn had the same key.
             TurnInProgress, ConversationTooLarge: nothing was changed.
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.

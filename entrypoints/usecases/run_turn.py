@@ -4,6 +4,7 @@ The reply is stored before its end is logged, so a follower that has seen the en
 the history.
 """
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -20,6 +21,7 @@ from domain.model.turn import Outcome, Turn, TurnEnd, TurnPolicy
 from domain.service.turn_lifecycle import fail, finish, interrupt
 from entrypoints.usecases.retrying import retrying
 from entrypoints.usecases.stream_reply import StreamReply
+from entrypoints.usecases.turn_permit import TurnPermit
 from ports.clock import Clock
 from ports.conversation_store import Change, ConversationStateStore
 from ports.errors import PortError
@@ -51,6 +53,11 @@ class LoggedReply:
     async def keep_alive(self) -> None:
         """See ``ReplySink.keep_alive``."""
         await self.log_pending()
+
+    @property
+    def text_bytes(self) -> int:
+        """Bytes of text in the reply so far."""
+        return sum(map(text_bytes, assemble_parts(numbered.piece for numbered in self.pieces)))
 
     @property
     def is_closed(self) -> bool:
@@ -91,13 +98,13 @@ class SaveReply:
     policy: TurnPolicy
 
     async def __call__(
-        self, conversation: Conversation, reply: LoggedReply, end: TurnEnd
+        self, conversation: Conversation, reply: LoggedReply, end: TurnEnd, signals: Signals
     ) -> TurnEnd:
         """How the turn ended, given that the reply ended with ``end``.
 
-        While the store cannot be reached, storing is retried for ``TurnPolicy.save_timeout``; the
-        turn is kept alive meanwhile. If the conversation is gone, the turn was superseded or the
-        reply could not be stored, the returned end says so.
+        While the store cannot be reached, storing is retried for ``TurnPolicy.save_timeout``, but
+        not once the process shuts down. The turn is kept alive meanwhile. If the conversation is
+        gone, the turn was superseded or the reply could not be stored, the returned end says so.
         """
         change = _change_for(reply, end, self.clock.now())
         base: Conversation | None = conversation
@@ -110,7 +117,7 @@ class SaveReply:
             return await self.store.update(reply.ref, change, base=last_seen)
 
         try:
-            stored = await retrying(save, self.clock, self.policy.save_timeout)
+            stored = await retrying(save, self.clock, self.policy.save_timeout, signals)
         except ConversationNotFound:
             return TurnEnd(outcome=Outcome.GONE, error="conversation_gone")
         except TurnSuperseded:
@@ -144,26 +151,27 @@ class RunTurn:
         owner: Owner,
         conversation: Conversation,
         signals: Signals,
+        permit: TurnPermit,
         options: ReplyOptions = DEFAULT_OPTIONS,
-    ) -> int:
-        """Stream and store the reply to the open turn, and log its end.
+    ) -> None:
+        """Stream and store the reply to the open turn, count what it used, and log its end.
 
-        Returns the bytes of text in the reply. If no turn is open, does nothing and returns 0. A
-        failure becomes the turn's end; nothing is raised.
+        If no turn is open, does nothing. A failure becomes the turn's end; nothing is raised.
         """
         turn = conversation.open_turn
         if turn is None:
-            return 0
+            return
         started_at = self.clock.monotonic()
         ref = ConversationRef(owner, conversation.id)
         reply = LoggedReply(store=self.store, log=self.log, ref=ref, turn=turn)
         try:
-            end = await self.stream_reply(ref, conversation, options, reply, signals)
-            end = await self.save_reply(conversation, reply, end)
+            end = await self.stream_reply(ref, conversation, options, reply, signals, permit=permit)
+            end = await self.save_reply(conversation, reply, end, signals)
         except Exception as error:  # noqa: BLE001 - followers get an end, whatever failed
             self.stream_reply.report_crash(error)
             end = TurnEnd(outcome=Outcome.NOT_SAVED, error="internal_error")
-        await reply.close_log(end)
+        # Sent one after the other, so that whoever has seen the end can open the next turn.
+        await asyncio.gather(permit.close(reply_bytes=reply.text_bytes), reply.close_log(end))
         self.stream_reply.report_end(
             end,
             session_id=conversation.id,
@@ -171,4 +179,3 @@ class RunTurn:
             pieces=len(reply.pieces),
             seconds=round((self.clock.monotonic() - started_at).total_seconds(), 3),
         )
-        return sum(map(text_bytes, assemble_parts(numbered.piece for numbered in reply.pieces)))

@@ -16,19 +16,19 @@ from domain.model.errors import (
 )
 from domain.model.identifiers import ConversationRef, MessageId, Owner, SessionId
 from domain.model.message import TextPart, text_bytes, utf8_length
+from domain.model.rate_limits import Payer
 from domain.model.turn import IdempotencyKey
+from domain.service.idempotency import is_being_answered, is_unanswered
 from domain.service.turn_lifecycle import (
     NewTurn,
     add_user_message,
     edit_message,
-    is_being_answered,
-    is_unanswered,
     new_conversation,
 )
 from entrypoints.usecases.open_turn import OnBusy, OpenTurn, Started, StartTurn
+from entrypoints.usecases.turn_permit import TurnPermit
 from ports.client_keys import ClientKeys
 from ports.identifier_source import IdentifierSource
-from ports.rate_limiter import Quota, RateLimiter
 
 
 @frozen(kw_only=True)
@@ -36,7 +36,7 @@ class NewMessage:
     """A message that a user sends.
 
     Attributes:
-        address: the client's network address, by which quotas are counted.
+        payer: whose limits count the request.
         session_id: the conversation it belongs to; None for a first message.
         create_as: the id under which to create the conversation if it is missing; None: a new id.
         message_id: the id the client gave it; None if it gave none.
@@ -49,7 +49,7 @@ class NewMessage:
     """
 
     text: TextPart
-    address: str
+    payer: Payer
     session_id: SessionId | None = None
     create_as: SessionId | None = None
     message_id: MessageId | None = None
@@ -112,7 +112,6 @@ class SendMessage:
     open_turn: OpenTurn
     assistant: Assistant
     keys: ClientKeys
-    limiter: RateLimiter
     identifiers: IdentifierSource
 
     async def __call__(self, owner: Owner, message: NewMessage) -> Started:
@@ -125,11 +124,12 @@ class SendMessage:
             InvalidInput: ``message_id_taken`` if the id belongs to a reply.
             TurnInProgress: another turn is open.
             IdempotencyKeyReused: the same key with another request.
+            RequestAlreadyAnswered: an older turn had the same key.
+            ConversationGone: the new conversation was forgotten while it was being created.
             ConversationTooLarge: the conversation has reached its size limit.
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.
         """
-        await self.limiter.consume(message.address, Quota.STORED, message.text_bytes)
         attempt = _Attempt(
             owner=owner,
             message=message,
@@ -138,26 +138,32 @@ class SendMessage:
             new_turn=self.start_turn.new_turn(message.idempotency),
             assistant=self.assistant,
         )
+        permit = self.start_turn.permit(message.payer, attempt.new_turn.turn_id, message.text_bytes)
         started = await self.start_turn(
-            owner, attempt.new_turn, partial(self._open, attempt), address=message.address
+            owner, attempt.new_turn, partial(self._open, attempt, permit), permit
         )
         restarted = message.session_id not in (None, started.conversation.id)
         return evolve(started, restarted=restarted)
 
-    async def _open(self, attempt: _Attempt) -> Conversation:
+    async def _open(self, attempt: _Attempt, permit: TurnPermit) -> Conversation:
         owner, message = attempt.owner, attempt.message
         if message.session_id is not None:
+            ref = ConversationRef(owner, message.session_id)
             with suppress(ConversationNotFound):
-                return await self._continue(ConversationRef(owner, message.session_id), attempt)
+                return await self._continue(ref, attempt, permit)
         if message.create_as is not None:
-            return await self._create_or_continue(message.create_as, attempt)
+            return await self._create_or_continue(message.create_as, attempt, permit)
         if message.idempotency_key is None:
-            return await self._create(self.identifiers.session_id(), attempt)
+            return await self._create(self.identifiers.session_id(), attempt, permit)
         # The id is derived from the key, so that a repeated first message finds its conversation.
         session_id = self.keys.session_for_request(owner, message.idempotency_key)
-        return await self._create_once(session_id, attempt)
+        return await self._create_once(session_id, attempt, permit)
 
-    async def _continue(self, ref: ConversationRef, attempt: _Attempt) -> Conversation:
+    async def _continue(
+        self, ref: ConversationRef, attempt: _Attempt, permit: TurnPermit
+    ) -> Conversation:
+        await permit.obtain(ref.session_id)
+
         def change(conversation: Conversation) -> Conversation:
             if attempt.is_being_answered(conversation):
                 return conversation
@@ -165,31 +171,42 @@ class SendMessage:
 
         return await self.open_turn(ref, attempt.new_turn, change, attempt.message.on_busy)
 
-    async def _create(self, session_id: SessionId, attempt: _Attempt) -> Conversation:
-        await self.limiter.consume(attempt.message.address, Quota.NEW)
+    async def _create(
+        self, session_id: SessionId, attempt: _Attempt, permit: TurnPermit
+    ) -> Conversation:
+        await permit.obtain(session_id, is_new=True)
         locale = self.assistant.locale_for(attempt.message.locales)
         empty = new_conversation(session_id, locale=locale, at=attempt.new_turn.at)
         conversation = attempt.with_message(empty)
         return await self.open_turn.create(attempt.owner, conversation, attempt.new_turn)
 
-    async def _create_or_continue(self, session_id: SessionId, attempt: _Attempt) -> Conversation:
+    async def _create_or_continue(
+        self, session_id: SessionId, attempt: _Attempt, permit: TurnPermit
+    ) -> Conversation:
         try:
-            return await self._create(session_id, attempt)
+            return await self._create(session_id, attempt, permit)
         except ConversationExists:
             # It already existed, or another message has just created it.
-            return await self._continue(ConversationRef(attempt.owner, session_id), attempt)
+            ref = ConversationRef(attempt.owner, session_id)
+            return await self._continue(ref, attempt, permit)
 
-    async def _create_once(self, session_id: SessionId, attempt: _Attempt) -> Conversation:
+    async def _create_once(
+        self, session_id: SessionId, attempt: _Attempt, permit: TurnPermit
+    ) -> Conversation:
         ref = ConversationRef(attempt.owner, session_id)
         with suppress(ConversationNotFound):
-            return await self._retry_first(ref, attempt)
+            return await self._retry_first(ref, attempt, permit)
         try:
-            return await self._create(session_id, attempt)
+            return await self._create(session_id, attempt, permit)
         except ConversationExists:
             # The same request arrived twice at once, and the other one created it.
-            return await self._retry_first(ref, attempt)
+            return await self._retry_first(ref, attempt, permit)
 
-    async def _retry_first(self, ref: ConversationRef, attempt: _Attempt) -> Conversation:
+    async def _retry_first(
+        self, ref: ConversationRef, attempt: _Attempt, permit: TurnPermit
+    ) -> Conversation:
+        await permit.obtain(ref.session_id)
+
         def change(conversation: Conversation) -> Conversation:
             if not is_unanswered(conversation):
                 # The conversation has gone on: the first reply can no longer be replayed.

@@ -5,18 +5,25 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Protocol
 
-from attrs import frozen
+from attrs import define, frozen
 
 from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
 from domain.model.errors import DomainError
 from domain.model.identifiers import ConversationRef
-from domain.model.limits import MAX_REPLY_BYTES
-from domain.model.message import FinishReason
-from domain.model.piece import ModelFinished, NumberedPiece, Piece, piece_bytes
+from domain.model.limits import MAX_REPLY_BYTES, PART_OVERHEAD_BYTES
+from domain.model.message import FinishReason, Usage
+from domain.model.piece import ModelFinished, NumberedPiece, Piece, begins_another_part, piece_bytes
 from domain.model.prompt import Prompt, ReplyOptions
 from domain.model.turn import Outcome, TurnEnd, TurnPolicy
-from domain.service.prompt_building import Budget, build_prompt, sees_all
+from domain.service.prompt_building import (
+    BYTES_PER_TOKEN,
+    Budget,
+    build_prompt,
+    prompt_tokens,
+    sees_all,
+)
+from entrypoints.usecases.turn_permit import TurnPermit
 from ports.conversation_store import ConversationStateStore
 from ports.errors import PortError
 from ports.language_model import LanguageModel
@@ -41,6 +48,27 @@ class ReplySink(Protocol):
         ...
 
 
+@define
+class _Usage:
+    """What one reply has used so far.
+
+    Attributes:
+        prompt: None while nothing was sent to the model.
+    """
+
+    prompt: Prompt | None = None
+    reply_bytes: int = 0
+
+    def tokens(self, reported: Usage | None) -> int:
+        """The tokens used; a count that the model has not reported is estimated."""
+        if self.prompt is None:
+            return 0
+        usage = reported or Usage()
+        sent, received = usage.input_tokens, usage.output_tokens
+        sent = prompt_tokens(self.prompt) if sent is None else sent
+        return sent + (self.reply_bytes // BYTES_PER_TOKEN if received is None else received)
+
+
 @frozen(kw_only=True)
 class StreamReply:
     """Streams one reply of the model and decides how it ended."""
@@ -59,20 +87,25 @@ class StreamReply:
         options: ReplyOptions,
         sink: ReplySink,
         signals: Signals,
+        *,
+        permit: TurnPermit,
     ) -> TurnEnd:
         """How the reply ended: finished, failed (with the error's code) or interrupted.
 
         It is interrupted when the sink closes or the process shuts down. It is truncated at
         ``MAX_REPLY_BYTES`` and then finishes with the reason ``length``. A failure of the model
         or of the store is not raised: it is returned as the end.
+
+        Keeps the turn's slot in ``permit``, and sets there how many tokens were used.
         """
         finished: ModelFinished | None = None
+        usage = _Usage()
 
         async def stream() -> None:
             nonlocal finished
-            prompt = await self._prompt(ref, conversation, options)
+            usage.prompt = prompt = await self._prompt(ref, conversation, options)
             async with aclosing(self.model.reply(prompt)) as reply:
-                finished = await _fill(sink, reply)
+                finished = await _fill(sink, reply, usage)
 
         streaming = asyncio.create_task(stream())
         streaming.add_done_callback(lambda _: signals.wake())
@@ -82,12 +115,16 @@ class StreamReply:
                 if streaming.done() or signals.shutting_down:
                     break
                 await sink.keep_alive()
+                await permit.keep()
                 if sink.is_closed:
                     break
         finally:
             streaming.cancel()
             await asyncio.wait([streaming])
         failure = None if streaming.cancelled() else streaming.exception()
+        if failure is None or usage.reply_bytes:
+            # A model that failed before its first piece has used nothing.
+            permit.tokens = usage.tokens(finished.usage if finished else None)
         return self._end(finished, failure)
 
     def report_end(self, end: TurnEnd, **fields: str | float | bool | None) -> None:
@@ -132,16 +169,20 @@ class StreamReply:
 
 
 async def _fill(
-    sink: ReplySink, reply: AsyncGenerator[Piece | ModelFinished, None]
+    sink: ReplySink, reply: AsyncGenerator[Piece | ModelFinished, None], usage: _Usage
 ) -> ModelFinished | None:
     """How the model ended the reply; None if the sink was closed before that."""
-    number = size = 0
+    number = overhead = 0
+    previous: Piece | None = None
     async for piece in reply:
         if isinstance(piece, ModelFinished):
             return piece
         # Count empty pieces too, so that an endless stream of them is truncated.
-        size += max(1, piece_bytes(piece))
-        if size > MAX_REPLY_BYTES:
+        usage.reply_bytes += max(1, piece_bytes(piece))
+        if previous is not None and begins_another_part(piece, previous):
+            overhead += PART_OVERHEAD_BYTES
+        previous = piece
+        if usage.reply_bytes + overhead > MAX_REPLY_BYTES:
             return ModelFinished(reason=FinishReason.LENGTH)
         number += 1
         await sink.put(NumberedPiece(number, piece))

@@ -37,6 +37,7 @@ class SubmitToolResults:
             InvalidInput: ``tool_results_unexpected`` if the last reply does not wait for exactly
                 these results.
             IdempotencyKeyReused: the same key with another request.
+            RequestAlreadyAnswered: an older turn had the same key.
             TurnInProgress, ConversationTooLarge: nothing was changed.
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.

@@ -18,7 +18,7 @@ from tests.architecture.sources import PYPROJECT, ROOT, own_files
 
 ROUTES: Final = create_app(Settings(), open_container).routes
 HEADING = re.compile(r"^### `([A-Z]+) (/[^`]*)`$", re.MULTILINE)
-EXAMPLE = re.compile(r"^#([A-Z_]+)=(.*)$", re.MULTILINE)
+EXAMPLE = re.compile(r"^#([A-Z0-9_]+)=(.*)$", re.MULTILINE)
 COMMAND = re.compile(r"\bprivity ([a-z][a-z-]*)")
 REQUIREMENT = re.compile(r"[A-Za-z0-9._-]+")
 

@@ -28,7 +28,7 @@ TREES = {
     "ports.language_model": ModelError,
     "entrypoints.http.problems": EdgeError,
 }
-CODE_FIRST = {"InvalidInput", "BadRequest", "EdgeError", "problem_of_code"}
+CODE_FIRST = {"InvalidInput", "BadRequest", "EdgeError", "TooManyTransfers", "problem_of_code"}
 CODE_NAMED = {"code", "error"}
 DRAWN = re.compile(r"^ *[├└]── (\w+)", re.MULTILINE)
 CODE = re.compile(r"[a-z]+(_[a-z]+)+")
@@ -117,10 +117,10 @@ def test_every_status_is_an_error_status() -> None:
     assert {status for status in statuses if not 400 <= status <= 504} == set()
 
 
-def test_only_service_unavailable_can_be_retried() -> None:
+def test_only_a_busy_service_can_be_retried() -> None:
     retryable = [problem_type for problem_type in PROBLEM_TYPES.values() if problem_type.can_retry]
 
-    assert {problem_type.status for problem_type in retryable} == {503}
+    assert {problem_type.status for problem_type in retryable} == {429, 503}
 
 
 @pytest.mark.parametrize("code", PROBLEM_TYPES)

@@ -158,7 +158,7 @@ async def test_a_rejected_message_returns_to_the_box(browser: Browser) -> None:
 
         await chat.send("y" * 6_000)
 
-        await expect(chat.notice).to_contain_text("Too many messages from your network.")
+        await expect(chat.notice).to_contain_text("Too many messages.")
         await expect(chat.box).to_have_value("y" * 6_000)
         await expect(chat.questions).to_have_count(1)
 

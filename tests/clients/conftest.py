@@ -8,7 +8,7 @@ from attrs import evolve
 from tests.support.fake_model import FakeModel
 from tests.support.node import need_node, running
 from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
-from tests.support.service import GENEROUS, NEW, RunningService, running_service
+from tests.support.service import NEW, UNLIMITED, RunningService, running_service
 from tests.support.use_chat_page import Page
 
 
@@ -27,7 +27,7 @@ def redis() -> Iterator[RedisProcess]:
 @pytest.fixture
 async def service(fake_model: FakeModel, redis: RedisProcess) -> AsyncIterator[RunningService]:
     """A service that stores conversations in Redis, and whose model is controlled by the test."""
-    settings = evolve(GENEROUS, redis_url=redis.url, keys=NEW)
+    settings = evolve(UNLIMITED, redis_url=redis.url, keys=NEW)
     async with running_service(settings, model=fake_model) as service:
         yield service
 

@@ -1,15 +1,19 @@
 """The adapters that the contract suites test. A new adapter needs one entry here."""
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Final, TypeAlias
 
 from attrs import frozen
 
+from adapters.encrypted_redis.process_lease import RedisProcessLease
+from adapters.encrypted_redis.rate_limiter import RedisRateLimiter
 from adapters.encrypted_redis.readiness import RedisReadiness
 from adapters.in_memory.conversation_store import InMemoryConversationStore
+from adapters.in_memory.process_lease import InMemoryProcessLease
 from adapters.in_memory.rate_limiter import InMemoryRateLimiter
 from adapters.in_memory.readiness import InMemoryReadiness
 from adapters.in_memory.turn_log import InMemoryTurnLog
@@ -20,21 +24,24 @@ from adapters.sealing.key_ring import KeyRing
 from adapters.system.clock import SystemClock
 from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
+from domain.model.rate_limits import Limit
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
 from ports.identifier_source import IdentifierSource
 from ports.language_model import LanguageModel
-from ports.rate_limiter import Quota, RateLimiter
+from ports.process_lease import ProcessLease
+from ports.rate_limiter import RateLimiter
 from ports.readiness import Readiness
 from ports.telemetry import Telemetry
 from ports.turn_log import TurnLog
 from ports.turn_runner import TurnRunner
+from tests.support.builders import PROCESS
 from tests.support.clocks import HastyClock, ManualClock, ShiftedClock
 from tests.support.model_client import model_at
 from tests.support.model_server import a_reply, model_server
 from tests.support.redis_kinds import OpenServer, available
-from tests.support.redis_store import redis_harness
+from tests.support.redis_store import age_limits, redis_harness
 
 PassTime: TypeAlias = Callable[[timedelta], Awaitable[None]]
 
@@ -92,21 +99,37 @@ STORES: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[StoreHarness
 
 @frozen(kw_only=True)
 class Limited:
-    """A limiter of 3 new conversations and 100 bytes per hour, and a way to let time pass."""
+    """A limiter, and a way to let time pass for it."""
 
     limiter: RateLimiter
     pass_time: PassTime
 
 
-def in_memory_limiter() -> Limited:
+OpenLimiter: TypeAlias = Callable[[Sequence[Limit]], AbstractAsyncContextManager[Limited]]
+
+
+@asynccontextmanager
+async def in_memory_limiter(limits: Sequence[Limit]) -> AsyncIterator[Limited]:
     clock = ManualClock()
 
     async def pass_time(duration: timedelta) -> None:
         clock.advance(duration)
 
-    amounts = {Quota.NEW: 3, Quota.STORED: 100}
-    limiter = InMemoryRateLimiter(clock=clock, per_hour=amounts, pseudonym=str.upper)
-    return Limited(limiter=limiter, pass_time=pass_time)
+    yield Limited(limiter=InMemoryRateLimiter(clock=clock, limits=limits), pass_time=pass_time)
+
+
+def redis_limiter(open_server: Callable[[], OpenServer]) -> OpenLimiter:
+    @asynccontextmanager
+    async def opened(limits: Sequence[Limit]) -> AsyncIterator[Limited]:
+        async with (
+            open_server() as server,
+            redis_harness(server.url, ca_file=server.ca_file) as redis,
+        ):
+            await redis.redis.flushdb()
+            limiter = RedisRateLimiter(client=redis.client, limits=limits)
+            yield Limited(limiter=limiter, pass_time=partial(age_limits, redis.redis))
+
+    return opened
 
 
 def sealed_client_keys() -> ClientKeys:
@@ -136,7 +159,7 @@ def ready_redis(
             open_server() as server,
             redis_harness(server.url, ca_file=server.ca_file) as redis,
         ):
-            yield RedisReadiness(redis.client)
+            yield RedisReadiness(redis.client, SystemClock())
 
     return answering
 
@@ -146,11 +169,57 @@ async def ready_memory() -> AsyncIterator[Readiness]:
     yield InMemoryReadiness()
 
 
+Renew: TypeAlias = Callable[[int], Awaitable[None]]
+
+
+@frozen(kw_only=True)
+class Leased:
+    """The lease of the process ``PROCESS``, and a way to renew it a number of times."""
+
+    lease: ProcessLease
+    renew: Renew
+
+
+def leased_in_redis(
+    open_server: Callable[[], OpenServer],
+) -> Callable[[], AbstractAsyncContextManager[Leased]]:
+    @asynccontextmanager
+    async def leased() -> AsyncIterator[Leased]:
+        clock = ManualClock()
+        lease = RedisProcessLease(PROCESS, clock)
+
+        async with (
+            open_server() as server,
+            redis_harness(server.url, ca_file=server.ca_file) as redis,
+        ):
+
+            async def renew(times: int) -> None:
+                for _ in range(times):
+                    clock.advance(timedelta(seconds=1))
+                    await lease.renew(redis.connection.call)
+
+            await redis.redis.flushdb()
+            yield Leased(lease=lease, renew=renew)
+
+    return leased
+
+
+@asynccontextmanager
+async def leased_in_memory() -> AsyncIterator[Leased]:
+    async def renew(_: int) -> None:
+        """Memory is never away, so nothing has to be renewed."""
+
+    yield Leased(lease=InMemoryProcessLease(PROCESS), renew=renew)
+
+
 def task_runner(max_turns: int) -> TurnRunner:
     return TaskTurnRunner(max_turns=max_turns, telemetry=StructuredLog(str.upper))
 
 
-LIMITERS: Final[Mapping[str, Callable[[], Limited]]] = {"memory": in_memory_limiter}
+LIMITERS: Final[Mapping[str, OpenLimiter]] = {
+    "memory": in_memory_limiter,
+    **{name: redis_limiter(server) for name, server in available().items()},
+}
 CLIENT_KEYS: Final[Mapping[str, Callable[[], ClientKeys]]] = {"sealed": sealed_client_keys}
 CLOCKS: Final[Mapping[str, Callable[[], Clock]]] = {"system": SystemClock, "hasty": HastyClock}
 IDENTIFIERS: Final[Mapping[str, Callable[[], IdentifierSource]]] = {"random": RandomIdentifiers}
@@ -162,6 +231,10 @@ TELEMETRY: Final[Mapping[str, Callable[[], Telemetry]]] = {"log": lambda: Struct
 READY: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[Readiness]]]] = {
     "memory": ready_memory,
     **{name: ready_redis(server) for name, server in available().items()},
+}
+LEASES: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[Leased]]]] = {
+    "memory": leased_in_memory,
+    **{name: leased_in_redis(server) for name, server in available().items()},
 }
 RUNNERS: Final[Mapping[str, Callable[[int], TurnRunner]]] = {"tasks": task_runner}
 

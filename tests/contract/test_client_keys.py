@@ -36,6 +36,11 @@ def test_a_key_always_belongs_to_the_same_owner(keys: ClientKeys) -> None:
     assert keys.authenticate(key) == keys.authenticate(key)
 
 
+def test_keys_of_the_operator_are_told_from_those_that_anybody_can_get(keys: ClientKeys) -> None:
+    assert keys.authenticate(keys.issue(from_operator=True)).is_from_operator
+    assert not keys.authenticate(keys.issue()).is_from_operator
+
+
 def test_a_key_is_well_formed(keys: ClientKeys) -> None:
     assert re.fullmatch(r"ck_[A-Za-z0-9_-]{64}", keys.issue())
 

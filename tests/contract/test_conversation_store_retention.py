@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from domain.model.conversation import Conversation
-from domain.model.errors import ConversationNotFound, TurnSuperseded
+from domain.model.errors import ConversationGone, ConversationNotFound, TurnSuperseded
 from domain.model.identifiers import TurnRef
 from domain.service.turn_lifecycle import with_welcome
 from ports.conversation_store import Change, ConversationStateStore
@@ -126,7 +126,7 @@ async def test_the_id_of_an_expired_conversation_can_be_created_again(
 ) -> None:
     await store.create(OWNER, after_turns(1))
     await pass_time(DAY)
-    await store.create(OWNER, a_conversation())
+    await store.create(OWNER, a_conversation(retained_since=NOON + DAY))
 
     assert texts_of(await store.load(REF)) == []
 
@@ -170,6 +170,47 @@ async def test_a_turn_of_a_forgotten_conversation_never_reaches_the_one_created_
         await store.update(REF, finishing(), base=old)
     assert await log.append(REF, old.turn, []) is AppendResult.SUPERSEDED
     assert texts_of(await store.load(REF)) == ["new"]
+
+
+async def test_a_repeated_create_brings_no_forgotten_conversation_back(
+    store: ConversationStateStore, pass_time: PassTime
+) -> None:
+    created = with_question(a_conversation())
+    await store.create(OWNER, created)
+    await store.forget(REF)
+    await pass_time(timedelta(seconds=50))
+    for _ in range(2):
+        with pytest.raises(ConversationGone):
+            await store.create(OWNER, created)
+        await store.forget(REF)
+
+    assert not await is_stored(store)
+    await store.create(OWNER, with_question(a_conversation(), "another", 2))
+    assert texts_of(await store.load(REF)) == ["another"]
+
+
+async def test_a_create_repeated_after_forgetting_on_a_condition_brings_nothing_back(
+    store: ConversationStateStore,
+) -> None:
+    created = with_question(a_conversation())
+    await store.create(OWNER, created)
+    await store.forget_if(REF, lambda _: True)
+
+    with pytest.raises(ConversationGone):
+        await store.create(OWNER, created)
+
+
+async def test_a_forgotten_turn_is_remembered_for_a_minute(
+    store: ConversationStateStore, pass_time: PassTime
+) -> None:
+    created = with_question(a_conversation())
+    await store.create(OWNER, created)
+    await store.forget(REF)
+    await pass_time(timedelta(seconds=61))
+
+    await store.create(OWNER, created)
+
+    assert texts_of(await store.load(REF)) == ["Hello?"]
 
 
 @pytest.mark.parametrize("end", [finishing(), interrupting(), failing(), settling()])

@@ -26,6 +26,10 @@ ASSISTANT = Assistant(system_prompt="Be brief.", welcomes=WELCOMES, prices=PRICE
         (["zh-Hant-TW", "fi"], "zh-Hant"),
         (["zh-Hant-a-b"], "zh-Hant"),
         (["", "-", "fi"], "fi"),
+        (["fi-b-c-d-e-f-g-h"], "fi"),
+        (["fi-b-c-d-e-f-g-h-i", "fi_" + "b" * 33], "en"),
+        (["de"] * 15 + ["fi"], "fi"),
+        (["de"] * 16 + ["fi"], "en"),
     ],
 )
 def test_a_locale_is_found_by_shortening_the_preferred_tags(

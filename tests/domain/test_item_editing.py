@@ -5,15 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from domain.model.conversation import RETENTION, Conversation, with_message
+from domain.model.conversation import RETENTION, Conversation
 from domain.model.errors import (
-    ConversationTooLarge,
     InvalidInput,
     NothingToAnswer,
     TurnInProgress,
 )
 from domain.model.identifiers import MessageId
-from domain.model.limits import MAX_CONVERSATION_BYTES
 from domain.model.message import (
     Part,
     Role,
@@ -27,7 +25,6 @@ from domain.service.item_editing import NewItem, append_items, open_turn_with_it
 from domain.service.turn_lifecycle import fail
 from tests.support.builders import (
     a_conversation,
-    a_message,
     a_new_turn,
     after_turns,
     turn_id,
@@ -126,22 +123,6 @@ def test_a_result_without_an_open_call_is_refused(before: Sequence[Part | str]) 
 def test_nothing_is_added_while_a_reply_is_being_written() -> None:
     with pytest.raises(TurnInProgress):
         append_items(with_question(a_conversation()), items("And?"), LATER)
-
-
-def test_a_conversation_at_its_size_limit_accepts_nothing_more() -> None:
-    largest = TextPart("x" * MAX_CONVERSATION_BYTES)
-
-    with pytest.raises(ConversationTooLarge):
-        append_items(a_conversation(), items(largest), LATER)
-
-
-def test_empty_parts_count_towards_the_size_limit() -> None:
-    empty = ToolCallPart(call_id="", name="", arguments="")
-    message = a_message(role=Role.ASSISTANT, parts=(empty,) * 8_000)
-    conversation = with_message(a_conversation(), message)
-
-    with pytest.raises(ConversationTooLarge):
-        append_items(conversation, items(empty), LATER)
 
 
 def test_items_open_a_turn() -> None:

@@ -127,6 +127,13 @@ def test_all_results_are_new_to_a_message_that_waits_for_them() -> None:
     assert new_results(waiting_for_tools(), results("a", "b")) == tuple(results("a", "b"))
 
 
+def test_a_call_gets_one_result_even_if_it_is_sent_twice() -> None:
+    continued = submit_tool_results(waiting_for_tools(), a_new_turn(2), results("a", "b", "a"))
+
+    stored = [part for part in continued.messages[-1].parts if isinstance(part, ToolResultPart)]
+    assert stored == results("a", "b")
+
+
 def test_stored_results_are_not_new() -> None:
     continued = submit_tool_results(waiting_for_tools(), a_new_turn(2), results("a", "b"))
 

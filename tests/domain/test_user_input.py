@@ -5,7 +5,7 @@ import pytest
 from domain.model.errors import InvalidInput
 from domain.model.identifiers import OWNER_SECRET_BYTES, Owner, message_id, session_id
 from domain.model.limits import MAX_MESSAGE_CHARACTERS, MAX_PAGE_CONTEXT_BYTES
-from domain.service.user_input import page_context, user_text
+from domain.service.user_input import nests_too_deeply, page_context, user_text
 from tests.support.builders import ID
 
 
@@ -69,3 +69,22 @@ def test_an_owner_never_shows_the_secret() -> None:
 def test_an_owners_secret_must_have_32_bytes(length: int) -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         Owner(secret=bytes(length))
+
+
+@pytest.mark.parametrize(
+    ("json", "too_deeply"),
+    [
+        (b"[" * 64 + b"]" * 64, False),
+        (b"[" * 65 + b"]" * 65, True),
+        (b'{"a":' * 64 + b"1" + b"}" * 64, False),
+        (b'{"a":[' * 33 + b"1" + b"]}" * 33, True),
+        (b"[" + b"[[]]," * 1_000 + b"1]", False),
+        (b'["' + b"[" * 100 + b'"]', False),
+        (b'["' + b'\\"[' * 100 + b'"]', False),
+        (b'["\\\\",' + b"[" * 64 + b"]" * 65, True),
+        (b'["\\\\\\"",' + b"[" * 63 + b"]" * 64, False),
+        (b'["","[","]",""]' * 100, False),
+    ],
+)
+def test_only_brackets_outside_strings_nest(json: bytes, too_deeply: bool) -> None:  # noqa: FBT001
+    assert nests_too_deeply(json) is too_deeply

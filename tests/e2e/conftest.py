@@ -11,7 +11,7 @@ from tests.support.native_client import NativeClient
 from tests.support.redis_kinds import missing
 from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
 from tests.support.service import (
-    GENEROUS,
+    UNLIMITED,
     RunningService,
     running_service,
     running_service_in_thread,
@@ -40,7 +40,7 @@ def client(service: RunningService) -> NativeClient:
 @pytest.fixture(scope="session")
 def echo_service() -> Iterator[str]:
     """One service for all tests, whose model echoes."""
-    with running_service_in_thread(GENEROUS, EchoModel()) as url:
+    with running_service_in_thread(UNLIMITED, EchoModel()) as url:
         yield url
 
 

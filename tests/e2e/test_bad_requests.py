@@ -1,10 +1,7 @@
 """Bad paths, methods, parameters and headers: each gets a clear problem, and nothing is changed."""
 
-from uuid import uuid4
-
 import pytest
 
-from tests.support.native_client import NativeClient
 from tests.support.untouched_conversation import UntouchedConversation
 
 
@@ -62,7 +59,7 @@ async def test_a_wrong_method_is_405_and_lists_the_allowed_ones(
     "query",
     [
         *("before=0", "before=-1", "before=x", "before=", "before=1.5", "before=%D9%A3"),
-        *("before=9007199254740993", "before=" + "9" * 5_000, "before=1_0", "before=+1"),
+        *("before=9007199254740993", "before=" + "9" * 3_000, "before=1_0", "before=+1"),
         *("limit=0", "limit=501", "limit=-1", "limit=all", "limit=", "limit=%00"),
     ],
     ids=lambda query: query[:20],
@@ -87,7 +84,7 @@ async def test_invalid_paging_parameters_are_rejected(
         ("?sessionId=x", "session_id_malformed"),
         ("?sessionId=%00", "session_id_malformed"),
         ("?sessionId=%ff", "session_id_malformed"),
-        ("?sessionId=" + "a" * 20_000, "session_id_malformed"),
+        ("?sessionId=" + "a" * 2_000, "session_id_malformed"),
     ],
     ids=lambda text: text[:20],
 )
@@ -186,15 +183,14 @@ async def test_a_malformed_origin_counts_as_another_site(
 async def test_a_malformed_host_changes_nothing(
     untouched: UntouchedConversation, host: str
 ) -> None:
-    stranger = NativeClient(untouched.client.url)
+    rejections = {
+        await untouched.rejection(lambda client: client.get("/", host=host)),
+        await untouched.rejection(
+            lambda client: client.post("/api/chat", {"message": "Hi"}, host=host)
+        ),
+    }
 
-    page = await stranger.get("/", host=host)
-    answer = await stranger.post(
-        "/api/chat", {"message": "Hi"}, host=host, idempotency_key=str(uuid4())
-    )
-
-    assert {page.status, answer.status} in ({200}, {400})
-    await untouched.assert_unchanged()
+    assert rejections == {(421, "host_unknown")}
 
 
 async def test_a_trailing_slash_never_redirects_to_the_named_host(

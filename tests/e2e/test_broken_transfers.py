@@ -17,7 +17,11 @@ CHUNK = b"20000\r\n" + b" " * 0x20000 + b"\r\n"
 
 def head_of(untouched: UntouchedConversation, *lines: str) -> bytes:
     """The head of a request from the owner of the conversation."""
-    headers = ["Host: here", f"Cookie: {untouched.client.cookie}", "Content-Type: application/json"]
+    headers = [
+        "Host: localhost",
+        f"Cookie: {untouched.client.cookie}",
+        "Content-Type: application/json",
+    ]
     return "\r\n".join(["POST /api/chat HTTP/1.1", *headers, *lines, "", ""]).encode()
 
 
@@ -143,7 +147,7 @@ async def test_a_head_that_never_ends_is_cut_off(untouched: UntouchedConversatio
 async def test_a_slow_head_times_out(
     untouched: UntouchedConversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("entrypoints.http.server.HEAD_SECONDS", 0.05)
+    monkeypatch.setattr("entrypoints.http.connection.HEAD_SECONDS", 0.05)
 
     async with open_connection(untouched) as (reader, writer):
         writer.write(head_of(untouched)[:-2])

@@ -106,6 +106,29 @@ def test_a_service_runs_without_privileges(services: Composed, service: str) -> 
     assert declared["Privileged"] is False
 
 
+@pytest.mark.parametrize("service", ["prepare", "privity", "redis"])
+def test_a_service_has_limits_and_leaves_nothing_on_the_disk(
+    services: Composed, service: str
+) -> None:
+    declared = services.inspected(service)["HostConfig"]
+    ulimits = {limit["Name"]: (limit["Soft"], limit["Hard"]) for limit in declared["Ulimits"]}
+
+    assert 0 < declared["Memory"] <= 1024**3
+    assert declared["MemorySwap"] == declared["Memory"]
+    assert 0 < declared["PidsLimit"] <= 128
+    assert ulimits["core"] == (0, 0)
+    assert 1024 <= ulimits["nofile"][1] <= 16384
+
+
+@pytest.mark.parametrize("service", ["privity", "redis"])
+def test_the_kernel_enforces_the_limits(services: Composed, service: str) -> None:
+    lines = services.inside(service, "cat", "/proc/1/limits").stdout.splitlines()
+    soft = {line[:26].strip(): line[26:].split()[0] for line in lines[1:]}
+
+    assert soft["Max core file size"] == "0"
+    assert soft["Max open files"] == "16384"
+
+
 @pytest.mark.parametrize("folder", ["/", "/tmp", "/opt/privity", "/secrets"])  # noqa: S108
 def test_the_service_can_write_nowhere(services: Composed, folder: str) -> None:
     # chmod checks whether the file system is read-only before it checks the owner.

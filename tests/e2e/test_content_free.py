@@ -105,19 +105,21 @@ async def garbage(client: NativeClient) -> None:
     await writer.wait_closed()
 
 
+SETTINGS = {
+    "MODEL_API_KEY": MODEL_KEY,
+    "MODEL_NAME": "leaky",
+    "PRIVITY_KEYS": f"first:{MASTER_KEY}",
+    "PRIVITY_LOG_LEVEL": "debug",
+    "PRIVITY_V1": "open",
+}
+
+
 async def test_neither_logs_nor_errors_contain_messages_or_secrets(tmp_path: Path) -> None:
     profile = tmp_path / "assistant.toml"
     profile.write_text(f'system_prompt = "{PROMPT}"\nwelcome = {{ en = "Hi" }}\n')
     async with (
         leaky_model() as model,
-        serving(
-            ASSISTANT_FILE=str(profile),
-            MODEL_API_KEY=MODEL_KEY,
-            MODEL_BASE_URL=model,
-            MODEL_NAME="leaky",
-            PRIVITY_KEYS=f"first:{MASTER_KEY}",
-            PRIVITY_LOG_LEVEL="debug",
-        ) as server,
+        serving(ASSISTANT_FILE=str(profile), MODEL_BASE_URL=model, **SETTINGS) as server,
     ):
         client = NativeClient(server.url)
         good = await client.send(SENTENCE, context=SENTENCE)

@@ -67,6 +67,15 @@ async def test_http_ignores_a_host_cookie(echo_client: NativeClient) -> None:
     assert (await reader.history(answer.session_id)).status == 404
 
 
+@pytest.mark.parametrize("others", ["a=1; {}; b=2", "a;{} ;b", 'a="{}"; {}', "{}; xprivity=1;"])
+async def test_the_cookie_is_found_among_others(echo_client: NativeClient, others: str) -> None:
+    answer = await echo_client.send("Mine")
+    cookie = f"privity={cookie_of(answer)[1]}"
+    reader = NativeClient(echo_client.url, cookie=others.replace("{}", cookie))
+
+    assert (await reader.history(answer.session_id)).status == 200
+
+
 async def test_reading_never_sets_a_cookie(echo_client: NativeClient) -> None:
     session_id = (await echo_client.send("Hi")).session_id
     paths = (

@@ -100,7 +100,7 @@ async def test_the_key_of_a_first_message_is_spent_when_the_conversation_continu
 
     retry = await keyed(echo_client, "Hello?")
 
-    assert (retry.status, retry.code) == (422, "idempotency_key_reused")
+    assert (retry.status, retry.code) == (422, "request_already_answered")
     assert len(await echo_client.transcript(first.session_id)) == 4
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from tests.support.native_client import NativeClient, retention_left
 from tests.support.processes import serving
-from tests.support.redis_contents import dump_keys
+from tests.support.redis_contents import conversation_keys
 from tests.support.redis_servers import RedisProcess
 from tests.support.redis_services import (
     redis_client,
@@ -70,7 +70,7 @@ async def test_redis_enabled_false_ignores_the_redis_url(shared_server: RedisPro
         async with serving_with_redis(shared_server, REDIS_ENABLED="false") as service:
             await NativeClient(service.url).send_for_document(FIRST)
 
-        assert await redis.dbsize() == 0
+        assert await conversation_keys(redis) == []
 
 
 async def test_the_redis_key_is_as_documented_and_expires_a_day_after_each_turn(
@@ -84,7 +84,7 @@ async def test_the_redis_key_is_as_documented_and_expires_a_day_after_each_turn(
         client = NativeClient(service.url)
         session_id = (await client.send_for_document(FIRST))["sessionId"]
         key = f"conversation:state:{session_id}"
-        names = {str(name, "ascii") for name in await dump_keys(redis)}
+        names = set(await conversation_keys(redis))
         first = await redis.pttl(key)
         await redis.pexpire(key, DAY // 2)
         await client.send_for_document(SECOND, session_id)
@@ -115,7 +115,7 @@ async def test_reading_does_not_extend_the_retention(shared_server: RedisProcess
         assert await redis.pexpiretime(key) == before
 
 
-async def test_forgetting_leaves_no_redis_key_and_replies_name_the_expiry(
+async def test_forgetting_leaves_only_a_mark_and_replies_name_the_expiry(
     shared_server: RedisProcess,
 ) -> None:
     async with (
@@ -133,4 +133,5 @@ async def test_forgetting_leaves_no_redis_key_and_replies_name_the_expiry(
             <= timedelta(hours=24)
         )
         assert forgotten.status == 204
-        assert await redis.dbsize() == 0
+        mark = f"{{conversation:state:{reply['sessionId']}}}:forgotten"
+        assert await conversation_keys(redis) == [mark]

@@ -8,7 +8,7 @@ from attrs import evolve
 from tests.support.fake_model import EchoModel
 from tests.support.http_client import Answer
 from tests.support.native_client import NativeClient
-from tests.support.service import GENEROUS, running_service_in_thread
+from tests.support.service import UNLIMITED, running_service_in_thread
 
 PROFILE = """
 system_prompt = "Be kind."
@@ -25,7 +25,7 @@ def multilingual_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     """A service whose assistant has welcomes in English, Finnish and Portuguese."""
     file = tmp_path_factory.mktemp("profile") / "assistant.toml"
     file.write_text(PROFILE)
-    with running_service_in_thread(evolve(GENEROUS, assistant_file=file), EchoModel()) as url:
+    with running_service_in_thread(evolve(UNLIMITED, assistant_file=file), EchoModel()) as url:
         yield url
 
 

@@ -47,6 +47,14 @@ BODIES = {
         b'{"input":"Hi","text":{"format":{"type":"x"}}}',
         "parameter_unsupported",
     ),
+    "an unknown effort": (
+        b'{"input":"Hi","reasoning":{"effort":"store"}}',
+        "parameter_unsupported",
+    ),
+    "an unknown verbosity": (
+        b'{"input":"Hi","text":{"verbosity":"store"}}',
+        "parameter_unsupported",
+    ),
     "true for a number": (b'{"input":"Hi","max_output_tokens":true}', "body_invalid"),
     "a conversation of a number": (b'{"input":"Hi","conversation":1}', "body_invalid"),
     "an item without content": (b'{"input":[{"role":"user"}]}', "body_invalid"),

@@ -97,15 +97,20 @@ async def test_new_conversations_and_stored_bytes_are_limited() -> None:
         ephemeral = await program.ask("Hi", store=False)
 
     assert [answer.status for answer in answers] == [200, 429]
-    assert (refused.status, error_of(refused)["code"]) == (429, "too_many_requests")
+    assert (refused.status, error_of(refused)["code"]) == (429, "rate_limit_exceeded")
     assert int(refused.headers["retry-after"]) > 0
     assert ephemeral.status == 200
 
 
-async def test_the_package_may_retry_a_temporary_limit() -> None:
+async def test_the_package_may_retry_only_if_it_waits_long_enough() -> None:
+    settings = Settings(messages_per_minute_per_key=1)
+    async with running_service(settings, model=EchoModel()) as service:
+        program = await V1Client.new(service.url)
+        soon = [await program.ask("Hi", store=False) for _ in range(2)][1]
     async with running_service(Settings(new_per_hour=1), model=EchoModel()) as service:
         program = await V1Client.new(service.url)
-        refused = await program.ask("Hi")
+        late = await program.ask("Hi")
 
-    assert refused.status == 429
-    assert "x-should-retry" not in refused.headers
+    assert (soon.status, late.status) == (429, 429)
+    assert "x-should-retry" not in soon.headers
+    assert late.headers["x-should-retry"] == "false"

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from domain.model.identifiers import ConversationRef, TurnId
+from entrypoints.usecases.stop_turn import StopTurn
 from tests.support.event_stream import kinds
 from tests.support.fake_model import FakeModel
 from tests.support.native_client import eventually
@@ -125,6 +127,22 @@ async def test_a_background_response_is_retrieved_later(
     await eventually(has_ended)
     assert (await program.response(name))["metadata"] == {"topic": "tea"}
     assert (await program.response(name))["background"] is True
+
+
+async def test_a_response_that_was_forgotten_while_it_was_cancelled_is_gone(
+    program: V1Client, fake_model: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stop_late(stop_turn: StopTurn, ref: ConversationRef, _: TurnId) -> bool:
+        await stop_turn.open_turn.store.forget(ref)
+        return True
+
+    monkeypatch.setattr(StopTurn, "__call__", stop_late)
+    async with program.asking("Hello?") as live:
+        name = await response_id(live)
+        await fake_model.next_reply()
+        cancelled = await program.post(f"/v1/responses/{name}/cancel", {})
+
+    assert (cancelled.status, error_of(cancelled)["code"]) == (410, "conversation_gone")
 
 
 async def test_cancelling_keeps_the_text_written_so_far(

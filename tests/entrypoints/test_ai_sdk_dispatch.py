@@ -10,7 +10,7 @@ from entrypoints.http.ai_sdk.dispatch import AiSdkRequest, dispatch
 from entrypoints.usecases.open_turn import Started
 from entrypoints.usecases.send_message import NewMessage
 from tests.support.builders import ID, OWNER, after_turns, with_question
-from tests.support.harness import ADDRESS
+from tests.support.harness import PAYER
 
 MESSAGE = {"id": "u9", "role": "user", "parts": [{"type": "text", "text": "And?"}]}
 
@@ -46,7 +46,7 @@ async def test_every_message_except_an_edit_is_new(
         owner=OWNER,
         body=body,
         newest=newest_message(body),
-        address=ADDRESS,
+        payer=PAYER,
         locales=(),
         idempotency=None,
     )

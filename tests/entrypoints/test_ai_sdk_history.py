@@ -153,3 +153,11 @@ def test_prior_steps_are_streamed_again_without_calling_a_tool() -> None:
         *("finish-step", "start-step"),
     ]
     assert prior_steps(()) == b""
+
+
+def test_arguments_that_are_nested_too_deeply_are_shown_as_text() -> None:
+    arguments = "[" * 2_000 + "]" * 2_000
+    call = ToolCallPart(call_id="a", name="look", arguments=arguments)
+    [part] = parts(call)
+
+    assert (part["state"], part["rawInput"]) == ("output-error", arguments)

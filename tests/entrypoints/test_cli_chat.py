@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import aiohttp
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from entrypoints.cli.chat import TerminalChat
+from entrypoints.cli.chat import TerminalChat, printable
 from entrypoints.http.sse import DONE, event
+from tests.support.processes import run_cli
 
 SESSION = event({"sessionId": "s1", "restarted": False}, name="session-id")
 RESTARTED = event({"sessionId": "s2", "restarted": True}, name="session-id")
@@ -42,7 +44,7 @@ class Backend:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.json() if request.can_read_body else None
         self.requests.append((request.method, request.path, body))
-        self.authorization.add(request.headers["authorization"])
+        self.authorization.add(request.headers.get("authorization", ""))
         if request.path.endswith("/stop"):
             self.stopped.set()
             return web.json_response({"success": True})
@@ -162,6 +164,43 @@ async def test_a_failed_and_a_stopped_reply_are_marked() -> None:
 
     assert "\n(The model is busy.)\n" in shown
     assert shown.endswith("Half (stopped)\n")
+
+
+@pytest.mark.parametrize(
+    "code", [0, 7, 8, 0x1B, 0x7F, 0x80, 0x9B, 0x9F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+)
+def test_a_control_character_is_shown_by_its_number(code: int) -> None:
+    assert printable(f"a{chr(code)}b") == f"a<U+{code:04X}>b"
+
+
+@pytest.mark.parametrize(
+    "text", ["a\tb\n", "häivä", "مرحبا\u200f", "👩\u200d👧", "\u00a0\u2065\u206a"]
+)
+def test_other_text_is_printed_unchanged(text: str) -> None:
+    assert printable(text) == text
+
+
+def test_no_text_can_overwrite_its_line() -> None:
+    assert printable("one\rtwo\r\n") == "onetwo\n"
+
+
+async def test_nothing_that_the_server_sends_controls_the_terminal() -> None:
+    evil = "\x1b]0;title\x07\x9b2J\u202e"
+    reply = event({"type": "text-delta", "delta": evil}) + DONE
+    error = event({"type": "error", "errorText": evil}) + DONE
+    backend = Backend(SESSION + reply, SESSION + error, (413, evil), (403, evil))
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", backend.handle)
+
+    async with TestServer(app) as server:
+        url = str(server.make_url("")).rstrip("/")
+        lines = "One\nTwo\nThree"
+        ended = await run_cli("chat", "--url", url, stdin=lines, PRIVITY_CLIENT_KEY="ck_key")
+        refused = await run_cli("chat", "--url", url)
+
+    shown = ended.out + ended.err + refused.out + refused.err
+    assert shown.count("<U+001B>]0;title<U+0007><U+009B>2J<U+202E>") == 4
+    assert not set("\x1b\x07\x9b\u202e") & set(shown)
 
 
 async def test_ctrl_c_before_the_first_event_stops_the_reply_once_it_has_started() -> None:

@@ -6,15 +6,15 @@ import pytest
 
 from domain.model.conversation import Conversation
 from domain.model.errors import TurnInProgress, TurnNotFound
-from domain.model.message import Role, TextPart
+from domain.model.message import Role, TextPart, UnknownPart
+from domain.model.rate_limits import Quota
 from entrypoints.usecases.create_response import CreateResponse, InputItem, ResponseRequest
 from entrypoints.usecases.edit_items import EditItems
 from entrypoints.usecases.open_turn import Started
 from ports.errors import TooManyRequests
-from ports.rate_limiter import Quota
-from tests.support.builders import OWNER, STRANGER, texts_of
+from tests.support.builders import OWNER, STRANGER, a_limit, texts_of
 from tests.support.fake_model import InstantModel
-from tests.support.harness import ADDRESS, Harness, a_harness
+from tests.support.harness import PAYER, Harness, a_harness
 
 
 def user_item(text: str) -> InputItem:
@@ -26,7 +26,7 @@ async def create_response(
 ) -> Started:
     request = ResponseRequest(
         inputs=(user_item(text),),
-        address=ADDRESS,
+        payer=PAYER,
         session_id=after.conversation.id if after else None,
         after_turn=after.turn.number if after else None,
     )
@@ -61,13 +61,24 @@ async def test_a_turn_that_is_still_open_is_not_continued() -> None:
 
 
 async def test_a_copy_counts_as_stored() -> None:
-    harness = a_harness(per_hour={Quota.STORED: 2_000})
+    harness = a_harness(limits=[a_limit(Quota.STORED_BYTES, 2_400)])
     first = await create_response(harness, "x" * 900)
     await create_response(harness, "Two", first)
     await create_response(harness, "Three", first)
 
     with pytest.raises(TooManyRequests):
         await create_response(harness, "Four", first)
+
+
+async def test_the_note_of_a_response_counts_as_stored() -> None:
+    harness = a_harness(limits=[a_limit(Quota.STORED_BYTES, 2_000)])
+    request = ResponseRequest(
+        inputs=(user_item("One"),), payer=PAYER, note=UnknownPart("x" * 2_000)
+    )
+
+    assert request.stored_bytes == (3 + 32) + (2_000 + 32)
+    with pytest.raises(TooManyRequests):
+        await harness.container.resolve(CreateResponse)(OWNER, request)
 
 
 async def test_a_deleted_turn_cannot_be_continued() -> None:
@@ -85,7 +96,7 @@ async def test_another_owners_turn_cannot_be_continued() -> None:
     first = await create_response(harness, "One")
     request = ResponseRequest(
         inputs=(user_item("Mine?"),),
-        address=ADDRESS,
+        payer=PAYER,
         session_id=first.conversation.id,
         after_turn=1,
     )

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from domain.model.errors import TurnInProgress
-from domain.model.identifiers import TurnRef
+from domain.model.identifiers import ProcessId, TurnRef
 from domain.model.message import MessageStatus, TextPart
 from domain.model.turn import IdempotencyKey, Outcome, TurnEnd, TurnPolicy
 from domain.service.turn_lifecycle import add_user_message
@@ -14,6 +14,7 @@ from ports.turn_log import Batch
 from tests.support.builders import (
     ID,
     OWNER,
+    PROCESS,
     REF,
     a_conversation,
     a_new_turn,
@@ -22,12 +23,12 @@ from tests.support.builders import (
     texts_of,
     turn_id,
 )
-from tests.support.clocks import ManualClock
 from tests.support.harness import Harness, a_harness
 
 POLICY = TurnPolicy()
 HALF = numbered("Half")
 KEY = IdempotencyKey(digest=b"key", body_digest=b"body")
+DYING = ProcessId("fedcba9876543210")
 A_MOMENT = timedelta(milliseconds=1)
 AT_ONCE = timedelta()
 ABANDONED = TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_abandoned")
@@ -35,8 +36,8 @@ ABANDONED = TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_abandoned")
 
 async def a_dead_turn(*texts: str, request: IdempotencyKey | None = None) -> Harness:
     """A room in which a process died after it had logged ``texts``."""
-    harness = a_harness(clock=ManualClock())
-    opening = a_new_turn(idempotency=request)
+    harness = a_harness()
+    opening = a_new_turn(idempotency=request, process=DYING)
     conversation = add_user_message(a_conversation(), opening, question_id(), (TextPart("Hello?"),))
     await harness.store.create(OWNER, conversation)
     assert conversation.turn is not None
@@ -160,3 +161,55 @@ async def test_followers_of_a_dead_turn_learn_that_it_was_abandoned() -> None:
 
     assert first == Batch(pieces=HALF)
     assert (before, after) == (Batch(), Batch(end=ABANDONED))
+
+
+@pytest.mark.parametrize("process", [DYING, PROCESS])
+async def test_while_the_store_restarts_again_and_again_the_lease_of_its_process_decides(
+    monkeypatch: pytest.MonkeyPatch, process: ProcessId
+) -> None:
+    harness = await a_dead_turn("Half")
+    monkeypatch.setattr(harness.log, "healthy_for", lambda: POLICY.dead_after - A_MOMENT)
+    monkeypatch.setattr(harness.lease, "has_ended", lambda asked: asked == process)
+    sending = harness.send("Still there?", session_id=ID)
+    seen = await harness.follow.read(TurnRef(REF, turn_id()), HALF, AT_ONCE)
+
+    if process is PROCESS:
+        assert seen == Batch()
+        with pytest.raises(TurnInProgress):
+            await sending
+    else:
+        assert seen == Batch(end=ABANDONED)
+        await harness.whole_turn(await sending)
+        assert texts_of(await harness.stored(ID))[:3] == ["Hello?", "Half", "Still there?"]
+
+
+async def test_the_lease_decides_even_if_the_log_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    harness = await a_dead_turn()
+    harness.log.forget(ID)
+    monkeypatch.setattr(harness.log, "healthy_for", lambda: AT_ONCE)
+    monkeypatch.setattr(harness.lease, "has_ended", lambda asked: asked == DYING)
+
+    await harness.whole_turn(await harness.send("Still there?", session_id=ID))
+
+    assert texts_of(await harness.stored(ID)) == ["Hello?", "Still there?", "Hi!"]
+
+
+@pytest.mark.parametrize("is_written", [True, False])
+async def test_a_turn_is_dead_only_if_it_is_still_silent_after_two_heartbeats(
+    monkeypatch: pytest.MonkeyPatch, *, is_written: bool
+) -> None:
+    harness = await a_dead_turn("Half")
+    turn = (await harness.stored(ID)).open_turn
+    assert turn is not None
+    harness.clock.advance(POLICY.dead_after)  # As a step of the store's clock does.
+    sleep = harness.clock.sleep
+
+    async def sleep_and_write(duration: timedelta) -> None:
+        await sleep(duration)
+        if is_written:
+            await harness.log.append(REF, turn, ())
+
+    monkeypatch.setattr(harness.clock, "sleep", sleep_and_write)
+    seen = await harness.follow.read(TurnRef(REF, turn_id()), HALF, AT_ONCE)
+
+    assert seen == (Batch() if is_written else Batch(end=ABANDONED))

@@ -18,10 +18,10 @@ from ports.language_model import ModelBusy
 from ports.turn_log import Batch
 from tests.support.builders import OWNER, numbered
 from tests.support.fake_model import InstantModel
-from tests.support.harness import ADDRESS, WHEN_IT_COMES, Harness, a_harness
+from tests.support.harness import PAYER, WHEN_IT_COMES, Harness, a_harness
 
 HELLO = ResponseRequest(
-    inputs=(InputItem(role=Role.USER, parts=(TextPart("Hello?"),)),), address=ADDRESS
+    inputs=(InputItem(role=Role.USER, parts=(TextPart("Hello?"),)),), payer=PAYER
 )
 AT_ONCE = timedelta()
 
@@ -110,7 +110,7 @@ async def test_it_ends_also_when_its_task_is_cancelled() -> None:
 
 
 async def test_without_items_there_is_nothing_to_answer() -> None:
-    silent = ResponseRequest(inputs=(), address=ADDRESS)
+    silent = ResponseRequest(inputs=(), payer=PAYER)
 
     with pytest.raises(NothingToAnswer):
         await a_harness().container.resolve(EphemeralReply).prepare(OWNER, silent)

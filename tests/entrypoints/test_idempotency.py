@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from domain.model.errors import IdempotencyKeyReused
+from domain.model.errors import IdempotencyKeyReused, RequestAlreadyAnswered
 from domain.model.identifiers import SessionId
 from domain.model.turn import IdempotencyKey
 from entrypoints.usecases.regenerate import RegenerateRequest
 from ports.language_model import ModelBusy
 from tests.support.builders import OTHER_ID, OWNER, texts_of
 from tests.support.fake_model import FakeModel, InstantModel
-from tests.support.harness import ADDRESS, a_harness
+from tests.support.harness import PAYER, a_harness
 
 KEY = IdempotencyKey(digest=b"key", body_digest=b"body")
 OTHER_BODY = IdempotencyKey(digest=b"key", body_digest=b"another body")
@@ -67,8 +67,25 @@ async def test_the_key_of_a_first_message_opens_nothing_once_the_conversation_ha
     await harness.whole_turn(first)
     await harness.whole_turn(await harness.send("More", session_id=first.conversation.id))
 
-    with pytest.raises(IdempotencyKeyReused):
+    with pytest.raises(RequestAlreadyAnswered):
         await harness.send(**FIRST)
+
+
+async def test_a_message_repeated_after_another_turn_is_not_answered_again() -> None:
+    model = InstantModel("Hi!")
+    harness = a_harness(model)
+    first = await harness.send("First")
+    await harness.whole_turn(first)
+    named: dict[str, SessionId] = {"session_id": first.conversation.id}
+    await harness.whole_turn(await harness.send("Again?", idempotency=KEY, **named))
+    await harness.whole_turn(await harness.send("Other tab", **named))
+    before = await harness.stored(first.conversation.id)
+
+    with pytest.raises(RequestAlreadyAnswered):
+        await harness.send("Again?", idempotency=KEY, **named)
+
+    assert await harness.stored(first.conversation.id) == before
+    assert len(model.prompts) == 3
 
 
 @pytest.mark.parametrize("is_first", [True, False])
@@ -159,10 +176,24 @@ async def test_a_regeneration_requested_twice_runs_once() -> None:
     harness = a_harness(model)
     first = await harness.send()
     await harness.whole_turn(first)
-    again = RegenerateRequest(session_id=first.conversation.id, address=ADDRESS, idempotency=KEY)
+    again = RegenerateRequest(session_id=first.conversation.id, payer=PAYER, idempotency=KEY)
 
     one, two = await harness.regenerate(OWNER, again), await harness.regenerate(OWNER, again)
 
     assert one.turn.id == two.turn.id
     assert len((await harness.whole_turn(two)).pieces) == 1
     assert len(model.prompts) == 2
+
+
+async def test_a_regeneration_repeated_after_another_turn_removes_nothing() -> None:
+    harness = a_harness()
+    first = await harness.send()
+    await harness.whole_turn(first)
+    again = RegenerateRequest(session_id=first.conversation.id, payer=PAYER, idempotency=KEY)
+    await harness.whole_turn(await harness.regenerate(OWNER, again))
+    await harness.whole_turn(await harness.send("More", session_id=first.conversation.id))
+
+    with pytest.raises(RequestAlreadyAnswered):
+        await harness.regenerate(OWNER, again)
+
+    assert texts_of(await harness.stored(first.conversation.id)) == ["Hello?", "Hi!", "More", "Hi!"]

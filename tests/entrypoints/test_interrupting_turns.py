@@ -18,7 +18,7 @@ from tests.support.builders import (
     turn_id,
 )
 from tests.support.fake_model import FakeModel
-from tests.support.harness import ADDRESS, WHEN_IT_COMES, a_harness
+from tests.support.harness import PAYER, WHEN_IT_COMES, a_harness
 
 
 async def test_a_reply_is_interrupted_for_a_message() -> None:
@@ -50,14 +50,14 @@ async def test_no_reply_is_interrupted_for_a_request_that_would_fail(which: str)
     asking = {
         "results": lambda: harness.container.resolve(SubmitToolResults)(
             OWNER,
-            ToolResults(session_id=session_id, results=(result,), address=ADDRESS, on_busy=on_busy),
+            ToolResults(session_id=session_id, results=(result,), payer=PAYER, on_busy=on_busy),
         ),
         "again": lambda: harness.regenerate(
             OWNER,
             RegenerateRequest(
                 session_id=session_id,
                 message_id=MessageId("unknown"),
-                address=ADDRESS,
+                payer=PAYER,
                 on_busy=on_busy,
             ),
         ),

@@ -20,7 +20,6 @@ from ports.language_model import (
 from tests.support.builders import ID, OWNER, REF, after_turns, texts_of, turn_id, with_question
 from tests.support.clocks import NOON
 from tests.support.fake_model import InstantModel
-from tests.support.fakes import FakeSignals
 from tests.support.harness import a_harness
 
 FAILURES: list[ModelError] = [
@@ -73,7 +72,7 @@ async def test_a_store_that_fails_while_the_prompt_is_made_fails_the_turn() -> N
     tail = await harness.store.load(REF, last=200)
     harness.store.fail_next_load(StoreUnavailable("load"))
 
-    await harness.run_turn(OWNER, tail, FakeSignals())
+    await harness.run_turn(tail)
 
     stored = await harness.stored(ID)
     assert stored.turn is not None

@@ -1,5 +1,7 @@
 """The middleware that every request passes through."""
 
+import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from entrypoints.http.middleware import (
     API_POLICY,
+    KnownHosts,
     LocalePrefix,
     SecurityHeaders,
     UnexpectedErrors,
@@ -52,6 +55,21 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 def localized() -> ASGIApp:
     return LocalePrefix(echo, locales=lambda _: LOCALES)
+
+
+async def test_a_request_that_the_server_cancels_is_answered_as_at_a_shutdown() -> None:
+    async def wait_for_ever(_: Scope, __: Receive, ___: Send) -> None:
+        await asyncio.Event().wait()
+
+    app = UnexpectedErrors(wait_for_ever, telemetry=lambda _: RecordingTelemetry(), render=rendered)
+    request = asyncio.create_task(answered(app, http()))
+    await asyncio.sleep(0)
+    request.cancel()
+    sent = await request
+
+    assert sent[0]["status"] == 503
+    assert headers_of(sent)["content-type"] == "application/problem+json"
+    assert json.loads(sent[1]["body"])["code"] == "shutting_down"
 
 
 @pytest.mark.parametrize(
@@ -164,3 +182,45 @@ async def test_an_error_outside_of_requests_is_raised() -> None:
         )
 
     assert telemetry.emitted == []
+
+
+def known_hosts(*hosts: str) -> ASGIApp:
+    return KnownHosts(echo, hosts=hosts, render=lambda problem, _: problem.response())
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        (b"chat.example", 200),
+        (b"CHAT.example.:443", 200),
+        (b"chat.example:", 200),
+        (b"localhost", 200),
+        (b"10.0.0.1:8000", 200),
+        (b"[2001:db8::1]:8000", 200),
+        (b"sub.chat.example", 421),
+        (b"chat.example.evil", 421),
+        (b"chat.example:80:80", 421),
+        (b"chat.example:port", 421),
+        (b"10.0.0", 421),
+        (b"2001:db8::1", 421),
+        (b"[chat.example]", 421),
+        (b"chat.example\n", 421),
+        (b"a" * 1_000, 421),
+        (b"", 421),
+    ],
+    ids=lambda value: str(value)[:24],
+)
+async def test_a_host_is_known_or_refused(header: bytes, status: int) -> None:
+    scope = {**http("/"), "headers": [(b"host", header)]}
+
+    assert (await answered(known_hosts("chat.example"), scope))[0]["status"] == status
+
+
+async def test_a_request_has_one_host() -> None:
+    host = (b"host", b"localhost")
+    statuses = [
+        (await answered(known_hosts(), {**http("/"), "headers": [host] * count}))[0]["status"]
+        for count in (0, 1, 2)
+    ]
+
+    assert statuses == [421, 200, 421]

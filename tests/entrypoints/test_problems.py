@@ -9,6 +9,7 @@ import pytest
 from starlette.exceptions import HTTPException
 
 from domain.model.errors import DomainError, InvalidInput, TurnInProgress
+from domain.model.rate_limits import DAY, MINUTE, Limit, Quota, Scope
 from entrypoints.http.problems import (
     PROBLEM_TYPES,
     BadRequest,
@@ -18,15 +19,19 @@ from entrypoints.http.problems import (
     problem_of,
     problem_of_code,
 )
-from ports.errors import PortError, StoreUnavailable, TooManyRequests
+from ports.errors import PortError, StoreUnavailable, TooManyRequests, limit_error
 from ports.language_model import ModelBusy
+from tests.support.builders import a_limit
 
+A_LIMIT = a_limit(Quota.MESSAGES, 30, Scope.CLIENT_KEY, MINUTE)
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "InvalidInput": ("message_empty", "The message is empty."),
     "TurnInProgress": ("t1",),
     "StoreUnavailable": ("load",),
-    "TooManyRequests": (timedelta(seconds=90),),
+    "TooManyRequests": (A_LIMIT, 0, timedelta(seconds=90)),
+    "BudgetExhausted": (A_LIMIT, 0, timedelta(seconds=90)),
     "EdgeError": ("bad_request", "Bad."),
+    "TooManyTransfers": ("transfers_unfinished",),
     "BadRequest": ("body_not_json", "Not JSON."),
 }
 OURS = ("domain", "ports", "entrypoints")
@@ -62,7 +67,9 @@ def test_every_error_has_a_complete_document(error: Exception) -> None:
     assert document["type"] == f"urn:privity:problem:{code}"
     assert document["title"]
     specific = isinstance(error, InvalidInput | EdgeError)
-    assert document["detail"] == (str(error) if specific else PROBLEM_TYPES[code].message) != ""
+    if code != "too_many_requests":  # Its detail names the limit.
+        assert document["detail"] == (str(error) if specific else PROBLEM_TYPES[code].message)
+    assert document["detail"] != ""
     kind = "server_error" if answer.status_code >= 500 else "invalid_request_error"
     assert document["error"] == {
         "message": document["detail"],
@@ -119,11 +126,64 @@ def test_turn_in_progress_names_the_turn_and_is_not_retried_automatically() -> N
     assert headers_of(problem)["x-should-retry"] == "false"
 
 
+def too_many(retry_after: timedelta, limit: Limit = A_LIMIT) -> TooManyRequests:
+    return limit_error(limit, remaining=3, retry_after=retry_after)
+
+
+@pytest.mark.parametrize(
+    ("limit", "policy", "state", "detail"),
+    [
+        (
+            A_LIMIT,
+            '"messages-client-key";q=30;w=60',
+            '"messages-client-key";r=3;t=7',
+            "limit of 30 messages per minute per client key",
+        ),
+        (
+            a_limit(Quota.STORED_BYTES, 4_000_000),
+            '"stored-bytes-address";q=4000000;w=3600;qu="content-bytes"',
+            '"stored-bytes-address";r=3;t=7',
+            "limit of 4,000,000 stored bytes per hour per address",
+        ),
+        (
+            a_limit(Quota.OPEN_TURNS, 4, Scope.CLIENT_KEY, None),
+            '"open-turns-client-key";q=4;qu="concurrent-requests"',
+            '"open-turns-client-key";r=3;t=7',
+            "limit of 4 replies being written at once per client key",
+        ),
+    ],
+)
+def test_a_limit_that_is_reached_is_named(
+    limit: Limit, policy: str, state: str, detail: str
+) -> None:
+    problem = problem_of(too_many(timedelta(seconds=6.5), limit))
+
+    headers = headers_of(problem)
+    assert (problem.status, problem.detail) == (
+        429,
+        f"The {detail} is reached; please try again later.",
+    )
+    assert (headers["ratelimit-policy"], headers["ratelimit"]) == (policy, state)
+    assert headers["retry-after"] == "7"
+
+
+def test_a_used_up_daily_budget_does_not_show_its_size() -> None:
+    limit = a_limit(Quota.TOKENS, 50_000_000, Scope.TOTAL, DAY)
+    problem = problem_of(too_many(timedelta(hours=2), limit))
+
+    headers = headers_of(problem)
+    assert (problem.status, problem.code) == (503, "budget_exhausted")
+    assert headers["retry-after"] == "7200"
+    assert "50" not in problem.detail
+    assert "ratelimit-policy" not in headers
+
+
 @pytest.mark.parametrize(
     ("error", "seconds"),
     [
-        (TooManyRequests(timedelta(seconds=90)), "90"),
-        (TooManyRequests(timedelta(milliseconds=10)), "1"),
+        (too_many(timedelta(seconds=90)), "90"),
+        (too_many(timedelta(milliseconds=10)), "1"),
+        (too_many(timedelta(milliseconds=1_010)), "2"),
         (ModelBusy(timedelta(minutes=2)), "120"),
         (ModelBusy(), "2"),
         (StoreUnavailable("load"), "2"),

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from domain.model.errors import IdempotencyKeyReused
+from domain.model.errors import IdempotencyKeyReused, RequestAlreadyAnswered
 from domain.model.identifiers import ConversationRef
 from domain.model.message import Role, TextPart, ToolCallPart, ToolResultPart
 from domain.model.piece import ModelFinished, Piece
@@ -18,9 +18,9 @@ from entrypoints.usecases.open_turn import Started
 from ports.client_keys import ClientKeys
 from ports.language_model import ModelUnavailable
 from tests.support.builders import OWNER, a_conversation, a_new_turn, question_id, texts_of, turn_id
-from tests.support.clocks import ManualClock
+from tests.support.clocks import HastyClock
 from tests.support.fake_model import InstantModel
-from tests.support.harness import ADDRESS, Harness, a_harness
+from tests.support.harness import PAYER, Harness, a_harness
 
 KEY = IdempotencyKey(digest=b"key", body_digest=b"body")
 CALL = InputItem(
@@ -55,7 +55,7 @@ async def create_response(
 ) -> Started:
     request = ResponseRequest(
         inputs=inputs,
-        address=ADDRESS,
+        payer=PAYER,
         session_id=after.conversation.id if after else None,
         after_turn=after.turn.number if after else None,
         idempotency_key="key" if key else None,
@@ -79,7 +79,7 @@ async def test_a_first_request_that_failed_is_answered_when_it_comes_again() -> 
 
 
 async def test_a_first_request_whose_process_died_is_answered_when_repeated() -> None:
-    harness = a_harness(InstantModel("Hi!"), clock=ManualClock())
+    harness = a_harness(InstantModel("Hi!"), clock=HastyClock())
     keys: ClientKeys = harness.container.resolve(ClientKeys)
     session_id = keys.session_for_request(OWNER, "key")
     items = [NewItem(id=question_id(), role=Role.USER, parts=(TextPart("One"),))]
@@ -131,12 +131,27 @@ async def test_a_first_request_that_others_followed_is_not_answered_again() -> N
     await harness.end_of(first)
     second = await create_response(harness, user_item("Two"), after=first)
     await harness.end_of(second)
-    with pytest.raises(IdempotencyKeyReused):
+    with pytest.raises(RequestAlreadyAnswered):
         await create_response(harness, user_item("One"), key=KEY)
     await harness.end_of(await create_response(harness, user_item("One"), after=second))
 
-    with pytest.raises(IdempotencyKeyReused):
+    with pytest.raises(RequestAlreadyAnswered):
         await create_response(harness, user_item("One"), key=KEY)
+
+
+async def test_a_continuation_repeated_after_another_turn_begins_no_branch() -> None:
+    model = InstantModel("Hi!")
+    harness = a_harness(model)
+    first = await create_response(harness, user_item("One"))
+    await harness.end_of(first)
+    second = await create_response(harness, user_item("Two"), after=first, key=KEY)
+    await harness.end_of(second)
+    await harness.end_of(await create_response(harness, user_item("Three"), after=second))
+
+    with pytest.raises(RequestAlreadyAnswered):
+        await create_response(harness, user_item("Two"), after=first, key=KEY)
+
+    assert len(model.prompts) == 3
 
 
 async def test_a_repeated_first_request_is_not_added_after_later_messages() -> None:

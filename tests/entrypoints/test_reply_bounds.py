@@ -9,7 +9,6 @@ from domain.model.piece import Piece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Outcome
 from tests.support.builders import ID, OWNER, REF, a_conversation, with_question
 from tests.support.fake_model import InstantModel
-from tests.support.fakes import FakeSignals
 from tests.support.harness import WHEN_IT_COMES, a_harness
 
 KIB = "=" * 1_024
@@ -34,7 +33,7 @@ async def test_a_reply_over_the_limit_finishes_with_the_reason_length(
     harness = a_harness(InstantModel(*[piece] * 300))
     await harness.store.create(OWNER, with_question(a_conversation()))
 
-    await harness.run_turn(OWNER, with_question(a_conversation()), FakeSignals())
+    await harness.run_turn(with_question(a_conversation()))
 
     stored = await harness.stored(ID)
     assert stored.turn is not None
@@ -48,10 +47,8 @@ async def test_a_reply_that_just_fits_is_whole() -> None:
     harness = a_harness(InstantModel("=" * MAX_REPLY_BYTES))
     await harness.store.create(OWNER, with_question(a_conversation()))
 
-    assert (
-        await harness.run_turn(OWNER, with_question(a_conversation()), FakeSignals())
-        == MAX_REPLY_BYTES
-    )
+    await harness.run_turn(with_question(a_conversation()))
+
     assert (await harness.stored(ID)).messages[-1].text == "=" * MAX_REPLY_BYTES
 
 
@@ -59,7 +56,19 @@ async def test_empty_pieces_reach_the_limit_too() -> None:
     harness = a_harness(InstantModel(*[TextPiece("")] * (MAX_REPLY_BYTES + 9)))
     await harness.store.create(OWNER, with_question(a_conversation()))
 
-    await harness.run_turn(OWNER, with_question(a_conversation()), FakeSignals())
+    await harness.run_turn(with_question(a_conversation()))
 
     stored = await harness.stored(ID)
     assert stored.messages[-1].finish_reason is FinishReason.LENGTH
+
+
+async def test_parts_of_a_reply_count_more_than_their_text() -> None:
+    pieces: list[Piece] = [TextPiece("a"), ReasoningPiece("b")]
+    harness = a_harness(InstantModel(*pieces * 5_000))
+    await harness.store.create(OWNER, with_question(a_conversation()))
+
+    await harness.run_turn(with_question(a_conversation()))
+
+    reply = (await harness.stored(ID)).messages[-1]
+    assert reply.finish_reason is FinishReason.LENGTH
+    assert len(reply.parts) == 1 + (MAX_REPLY_BYTES - 1) // 33

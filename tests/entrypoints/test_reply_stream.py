@@ -6,7 +6,9 @@ import pytest
 
 from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
+from domain.model.errors import ConversationGone
 from domain.model.identifiers import ConversationRef
+from domain.model.turn import Outcome, TurnEnd
 from entrypoints.http.reply_stream import ReplyStream
 from entrypoints.http.sse import StreamBroken
 from entrypoints.usecases.conversations import ReadHistory
@@ -40,13 +42,26 @@ async def test_an_awaited_reply_is_that_of_its_own_turn_despite_a_later_turn(
         await harness.send("More!", session_id=ref.session_id)
         return await harness.store.load(ref)
 
-    monkeypatch.setattr(ReadHistory, "whole", send_another_message_first)
+    monkeypatch.setattr(ReadHistory, "after_turn", send_another_message_first)
     reply = (await a_reply_stream(harness).await_reply(started)).document
 
     assert reply is not None
     assert reply.reply is not None
     assert (reply.turn_id, reply.reply.id) == (started.turn.id, started.turn.reply_id)
     assert reply.reply.content == "Hi!"
+
+
+async def test_a_reply_that_was_forgotten_before_it_was_read_is_gone() -> None:
+    harness = a_harness(InstantModel("Hi!"))
+    started = await harness.send()
+    await harness.end_of(started)
+    await harness.store.forget(started.ref)
+    ended = TurnEnd(outcome=Outcome.FINISHED)
+    harness.log.open(started.ref, started.turn)
+    await harness.log.end(started.ref, started.turn, ended)
+
+    with pytest.raises(ConversationGone):
+        await a_reply_stream(harness).await_reply(started)
 
 
 @pytest.mark.parametrize("after", [1, 2, 3])

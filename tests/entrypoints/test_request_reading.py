@@ -51,7 +51,9 @@ def test_json_is_sent_only_if_no_stream_is_accepted(accept: str, *, is_json: boo
         ("en;q=0.5, fi, sv;q=0.8", ["fi", "sv", "en"]),
         ("*, en;q=0, sv;q=oh, fi;q=0.1", ["fi"]),
         ("", []),
-        (",".join(["fi"] * 100), ["fi"] * 32),
+        (",".join(["fi"] * 100), ["fi"] * 16),
+        ("-".join(["a"] * 60_000) + ",sv", ["sv"]),
+        ("a-b-c-d-e-f-g-h-i, " + "a" * 36 + ", fi;q=" + "0" * 60_000, []),
     ],
 )
 def test_a_first_message_prefers_the_browsers_languages(header: str, locales: list[str]) -> None:
@@ -125,3 +127,24 @@ def test_the_query_holds_the_session_id() -> None:
 )
 def test_only_trusted_proxies_are_believed(proxies: int, forwarded: str, address: str) -> None:
     assert an_authenticator(proxies).address(a_request(x_forwarded_for=forwarded)) == address
+
+
+@pytest.mark.parametrize(
+    ("one", "another", "is_same"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("192.0.2.1", "192.0.2.2", False),
+    ],
+)
+def test_an_ipv6_network_counts_as_one_address(one: str, another: str, *, is_same: bool) -> None:
+    authenticator = an_authenticator(1)
+    payers = {
+        authenticator.payer(a_request(x_forwarded_for=address), None).address
+        for address in (one, another)
+    }
+
+    assert len(payers) == (1 if is_same else 2)
+    assert not payers & {one, another}

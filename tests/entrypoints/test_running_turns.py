@@ -64,7 +64,7 @@ async def seen_in_log(harness: Harness) -> Batch:
 async def test_the_pieces_are_logged_in_order_and_stored_as_one_reply() -> None:
     harness = a_harness(InstantModel("Hi", " there"))
 
-    size = await harness.run_turn(OWNER, await a_turn(harness), FakeSignals())
+    await harness.run_turn(await a_turn(harness))
 
     stored = await harness.stored(ID)
     end = TurnEnd(
@@ -76,7 +76,6 @@ async def test_the_pieces_are_logged_in_order_and_stored_as_one_reply() -> None:
     assert await seen_in_log(harness) == batch_of("Hi", " there", end=end)
     assert texts_of(stored) == ["Hello?", "Hi there"]
     assert stored.messages[-1].usage == USAGE
-    assert size == len("Hi there")
 
 
 async def test_a_follower_that_sees_the_end_finds_the_reply_in_the_history() -> None:
@@ -91,7 +90,7 @@ async def test_a_follower_that_sees_the_end_finds_the_reply_in_the_history() -> 
         return await harness.store.load_now(REF)
 
     follower = asyncio.create_task(following())
-    await harness.run_turn(OWNER, conversation, FakeSignals())
+    await harness.run_turn(conversation)
 
     assert texts_of(await follower) == ["Hello?", "Hi!"]
 
@@ -100,7 +99,7 @@ async def test_a_call_of_a_tool_is_stored_as_one() -> None:
     halves = [ToolCallPiece(call_id="c", name="look", arguments=half) for half in ('{"a"', ":1}")]
     harness = a_harness(InstantModel(*halves))
 
-    await harness.run_turn(OWNER, await a_turn(harness), FakeSignals())
+    await harness.run_turn(await a_turn(harness))
 
     reply = (await harness.stored(ID)).messages[-1]
     assert reply.parts == (ToolCallPart(call_id="c", name="look", arguments='{"a":1}'),)
@@ -110,7 +109,7 @@ async def test_a_call_of_a_tool_is_stored_as_one() -> None:
 async def test_the_turn_fails_with_the_models_error(failure: ModelError) -> None:
     harness = a_harness(InstantModel("Well,", error=failure))
 
-    await harness.run_turn(OWNER, await a_turn(harness), FakeSignals())
+    await harness.run_turn(await a_turn(harness))
 
     stored = await harness.stored(ID)
     assert stored.turn is not None
@@ -124,7 +123,7 @@ async def test_the_turn_fails_with_the_models_error(failure: ModelError) -> None
 async def test_a_crash_is_an_internal_error_and_its_message_is_never_emitted() -> None:
     harness = a_harness(InstantModel("Oh", error=RuntimeError("planted words")))
 
-    await harness.run_turn(OWNER, await a_turn(harness, "planted question"), FakeSignals())
+    await harness.run_turn(await a_turn(harness, "planted question"))
 
     stored = await harness.stored(ID)
     assert stored.turn is not None
@@ -136,7 +135,7 @@ async def test_a_crash_is_an_internal_error_and_its_message_is_never_emitted() -
 async def test_telemetry_has_counts_and_codes_only() -> None:
     harness = a_harness(InstantModel("Hi", "!"))
 
-    await harness.run_turn(OWNER, await a_turn(harness), FakeSignals())
+    await harness.run_turn(await a_turn(harness))
 
     assert harness.telemetry.emitted == [
         (
@@ -158,9 +157,7 @@ async def test_telemetry_has_counts_and_codes_only() -> None:
 async def test_a_model_that_is_silent_does_not_look_dead() -> None:
     clock, fake_model = HastyClock(), FakeModel()
     harness = a_harness(fake_model, clock=clock)
-    making = asyncio.create_task(
-        harness.run_turn(OWNER, await a_turn(harness), TickingSignals(clock))
-    )
+    making = asyncio.create_task(harness.run_turn(await a_turn(harness), TickingSignals(clock)))
     model_reply = await fake_model.next_reply()
     began = clock.monotonic()
     for _ in range(500):
@@ -177,7 +174,7 @@ async def test_a_model_that_is_silent_does_not_look_dead() -> None:
 async def test_a_process_that_shuts_down_stores_the_reply_so_far() -> None:
     fake_model, signals = FakeModel(), FakeSignals()
     harness = a_harness(fake_model)
-    making = asyncio.create_task(harness.run_turn(OWNER, await a_turn(harness), signals))
+    making = asyncio.create_task(harness.run_turn(await a_turn(harness), signals))
     model_reply = await fake_model.next_reply()
     model_reply.send_text("Half of")
     await harness.log.read(TurnRef(REF, turn_id()), 0, WHEN_IT_COMES)
@@ -195,6 +192,6 @@ async def test_a_process_that_shuts_down_stores_the_reply_so_far() -> None:
 async def test_a_conversation_without_an_open_turn_gets_no_reply() -> None:
     model = InstantModel("Hi!")
 
-    size = await a_harness(model).run_turn(OWNER, after_turns(1), FakeSignals())
+    await a_harness(model).run_turn(after_turns(1))
 
-    assert (size, model.prompts) == (0, [])
+    assert model.prompts == []

@@ -34,8 +34,8 @@ async def logged_end(harness: Harness, number: int = 1) -> TurnEnd:
 
 async def half_a_reply(
     harness: Harness, fake_model: FakeModel
-) -> tuple["asyncio.Task[int]", ModelReply]:
-    making = asyncio.create_task(harness.run_turn(OWNER, await a_turn(harness), FakeSignals()))
+) -> tuple["asyncio.Task[None]", ModelReply]:
+    making = asyncio.create_task(harness.run_turn(await a_turn(harness)))
     model_reply = await fake_model.next_reply()
     model_reply.send_text("Half of")
     await harness.log.read(TurnRef(REF, turn_id()), 0, WHEN_IT_COMES)
@@ -47,7 +47,7 @@ async def test_a_reply_is_saved_when_the_store_comes_back_in_time() -> None:
     conversation = await a_turn(harness)
     harness.store.become_unavailable(WITHIN - A_MOMENT)
 
-    await harness.run_turn(OWNER, conversation, FakeSignals())
+    await harness.run_turn(conversation)
 
     stored = await harness.stored(ID)
     assert harness.store.rejected_calls > 10
@@ -61,7 +61,7 @@ async def test_a_reply_that_cannot_be_saved_in_time_ends_as_not_saved() -> None:
     conversation = await a_turn(harness)
     harness.store.become_unavailable(WITHIN + A_MOMENT)
 
-    await harness.run_turn(OWNER, conversation, FakeSignals())
+    await harness.run_turn(conversation)
 
     assert await logged_end(harness) == TurnEnd(outcome=Outcome.NOT_SAVED, error="reply_not_saved")
     assert harness.telemetry.events == ["turn.not-saved"]
@@ -71,7 +71,7 @@ async def test_a_turn_does_not_look_dead_while_its_reply_waits_for_the_store() -
     harness = a_harness(InstantModel("Hi!"))
     conversation = await a_turn(harness)
     harness.store.become_unavailable(WITHIN - A_MOMENT)
-    making = asyncio.create_task(harness.run_turn(OWNER, conversation, FakeSignals()))
+    making = asyncio.create_task(harness.run_turn(conversation))
     longest = timedelta()
     while not making.done():
         longest = max(longest, await harness.log.silence(TurnRef(REF, turn_id())))
@@ -85,7 +85,7 @@ async def test_a_reply_is_stored_once_if_only_the_response_was_lost() -> None:
     conversation = await a_turn(harness)
     harness.store.responses_to_lose = 2
 
-    await harness.run_turn(OWNER, conversation, FakeSignals())
+    await harness.run_turn(conversation)
 
     assert texts_of(await harness.stored(ID)) == ["Hello?", "Hi!"]
     assert (await logged_end(harness)).outcome is Outcome.FINISHED
@@ -141,3 +141,15 @@ async def test_a_turn_that_was_settled_writes_no_more() -> None:
     assert stored.open_turn is not None
     assert await harness.log.read(TurnRef(REF, turn_id(2)), 0, timedelta()) == Batch()
     assert harness.telemetry.emitted[-1][1]["error"] == "turn_superseded"
+
+
+async def test_at_a_shutdown_saving_is_not_tried_again() -> None:
+    harness = a_harness(InstantModel("Hi!"))
+    conversation, signals = await a_turn(harness), FakeSignals()
+    signals.shutting_down = True
+    started_at = harness.clock.monotonic()
+    harness.store.become_unavailable(10 * WITHIN)
+    await harness.run_turn(conversation, signals)
+
+    assert (await logged_end(harness)).outcome is Outcome.NOT_SAVED
+    assert harness.clock.monotonic() - started_at < A_MOMENT

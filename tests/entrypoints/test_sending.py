@@ -11,7 +11,7 @@ from entrypoints.usecases.regenerate import RegenerateRequest
 from tests.support.builders import ID, OTHER_ID, OWNER, STRANGER, texts_of
 from tests.support.clocks import NOON
 from tests.support.fake_model import EchoModel, FakeModel, InstantModel
-from tests.support.harness import ADDRESS, a_harness
+from tests.support.harness import PAYER, a_harness
 
 
 async def test_a_first_message_begins_a_conversation() -> None:
@@ -57,7 +57,7 @@ async def test_another_owners_conversation_is_as_good_as_none() -> None:
 
     with pytest.raises(ConversationNotFound):
         await harness.history(ConversationRef(STRANGER, theirs.conversation.id), limit=10)
-    again = RegenerateRequest(session_id=theirs.conversation.id, address=ADDRESS)
+    again = RegenerateRequest(session_id=theirs.conversation.id, payer=PAYER)
     with pytest.raises(ConversationNotFound):
         await harness.regenerate(STRANGER, again)
 
@@ -103,7 +103,7 @@ async def test_a_message_sent_again_under_its_id_takes_the_place_of_the_first() 
 async def test_an_opened_conversation_welcomes_in_the_best_language_and_leaves_soon() -> None:
     harness = a_harness()
 
-    opened = await harness.create_session(OWNER, address=ADDRESS, locales=["de", "sv-FI"])
+    opened = await harness.create_session(OWNER, payer=PAYER, locales=["de", "sv-FI"])
 
     stored = await harness.stored(opened.id)
     assert stored.locale == "sv"
@@ -116,9 +116,7 @@ async def test_another_answer_takes_the_place_of_the_first() -> None:
     first = await harness.send("One")
     await harness.whole_turn(first)
 
-    again = RegenerateRequest(
-        session_id=first.conversation.id, address=ADDRESS, text=TextPart("Two")
-    )
+    again = RegenerateRequest(session_id=first.conversation.id, payer=PAYER, text=TextPart("Two"))
     await harness.whole_turn(await harness.regenerate(OWNER, again))
 
     assert texts_of(await harness.stored(first.conversation.id)) == ["Two", "Two "]

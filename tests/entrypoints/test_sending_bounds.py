@@ -1,26 +1,27 @@
 """Limits on sending, and what is refused before anything is changed."""
 
 import pytest
+from attrs import evolve
 
+from domain.model.rate_limits import Quota
 from ports.errors import ShuttingDown, StoreUnavailable, TooManyRequests, TooManyTurns
-from ports.rate_limiter import Quota
-from tests.support.builders import texts_of
+from tests.support.builders import a_limit, texts_of
 from tests.support.fake_model import FakeModel, InstantModel
-from tests.support.harness import WHEN_IT_COMES, a_harness
+from tests.support.harness import PAYER, WHEN_IT_COMES, a_harness
 
 
 async def test_new_conversations_are_counted_by_address() -> None:
-    harness = a_harness(per_hour={Quota.NEW: 1})
+    harness = a_harness(limits=[a_limit(Quota.NEW, 1)])
     await harness.send()
 
     with pytest.raises(TooManyRequests):
         await harness.send()
-    await harness.send(address="192.0.2.2")
+    await harness.send(payer=evolve(PAYER, address="another address"))
 
 
 async def test_a_message_over_the_quota_changes_nothing() -> None:
     model = InstantModel("Hi!")
-    harness = a_harness(model, per_hour={Quota.STORED: 10})
+    harness = a_harness(model, limits=[a_limit(Quota.STORED_BYTES, 10)])
 
     with pytest.raises(TooManyRequests):
         await harness.send("12345", page_context='"6789"')
@@ -29,10 +30,9 @@ async def test_a_message_over_the_quota_changes_nothing() -> None:
 
 
 async def test_replies_count_as_stored_but_are_never_truncated_by_the_quota() -> None:
-    harness = a_harness(InstantModel("12345"), per_hour={Quota.STORED: 11})
+    harness = a_harness(InstantModel("12345"), limits=[a_limit(Quota.STORED_BYTES, 11)])
     first = await harness.send("12345")
     await harness.whole_turn(first)
-    await harness.runner.drain(WHEN_IT_COMES)
 
     stored = await harness.stored(first.conversation.id)
     assert texts_of(stored) == ["12345", "12345"]

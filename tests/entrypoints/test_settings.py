@@ -10,13 +10,14 @@ from entrypoints.settings import Settings, SettingsProblem, Storage, read_settin
 KEYS = "first:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 EXAMPLE = str(Path(__file__).parents[2] / "assistant.example.toml")
 
-MODEL = {"MODEL_BASE_URL": "http://model.test/v1", "MODEL_NAME": "small"}
+MODEL = {"MODEL_BASE_URL": "https://model.test/v1", "MODEL_NAME": "small"}
 HTTPS = {"PRIVITY_PUBLIC_URL": "https://chat.test"}
 
 ACCEPTED: list[tuple[str, str, str, object]] = [
     ("PRIVITY_KEYS", KEYS, "keys", KEYS),
     ("PRIVITY_PUBLIC_URL", "https://Chat.test:8443", "public_url", "https://chat.test:8443"),
     ("PRIVITY_PUBLIC_URL", "http://chat.test/", "public_url", "http://chat.test"),
+    ("PRIVITY_HOSTS", "Privity, a.b-c.test.,", "hosts", ("privity", "a.b-c.test")),
     ("PRIVITY_PROXIES", "0", "proxies", 0),
     ("PRIVITY_PROXIES", "8", "proxies", 8),
     ("MODEL_API_KEY", "sk-1", "model_api_key", "sk-1"),
@@ -36,6 +37,19 @@ ACCEPTED: list[tuple[str, str, str, object]] = [
     ("PRIVITY_NEW_PER_HOUR", "1", "new_per_hour", 1),
     ("PRIVITY_NEW_PER_HOUR", "10000000", "new_per_hour", 10_000_000),
     ("PRIVITY_STORED_BYTES_PER_HOUR", "10000", "stored_bytes_per_hour", 10_000),
+    ("PRIVITY_V1", "Open", "v1", True),
+    ("PRIVITY_V1", "closed", "v1", False),
+    ("PRIVITY_LIMITS", "OFF", "limits", False),
+    ("PRIVITY_LIMITS", "on", "limits", True),
+    ("PRIVITY_MESSAGES_PER_MINUTE", "1", "messages_per_minute", 1),
+    ("PRIVITY_MESSAGES_PER_MINUTE_PER_KEY", "1", "messages_per_minute_per_key", 1),
+    ("PRIVITY_NEW_PER_HOUR_PER_KEY", "1", "new_per_hour_per_key", 1),
+    ("PRIVITY_STORED_BYTES_PER_HOUR_PER_KEY", "10000", "stored_bytes_per_hour_per_key", 10_000),
+    ("PRIVITY_TOKENS_PER_HOUR_PER_KEY", "1000", "tokens_per_hour_per_key", 1_000),
+    ("PRIVITY_TOKENS_PER_DAY", "1000", "tokens_per_day", 1_000),
+    ("PRIVITY_TOKENS_PER_DAY_IN_ALL", "1000", "tokens_per_day_in_all", 1_000),
+    ("PRIVITY_OPEN_TURNS", "100000", "open_turns", 100_000),
+    ("PRIVITY_OPEN_TURNS_PER_KEY", "1", "open_turns_per_key", 1),
     ("PRIVITY_SHUTDOWN_SECONDS", "0", "shutdown_grace", timedelta()),
     ("PRIVITY_SHUTDOWN_SECONDS", "600", "shutdown_grace", timedelta(minutes=10)),
     ("PRIVITY_LOG_LEVEL", "WARNING", "log_level", "warning"),
@@ -43,6 +57,7 @@ ACCEPTED: list[tuple[str, str, str, object]] = [
     ("REDIS_ENABLED", "0", "redis_enabled", False),
     ("REDIS_CA_FILE", "/ca.pem", "redis_ca_file", Path("/ca.pem")),
     ("REDIS_PLAINTEXT", "Allow", "redis_plaintext", True),
+    ("MODEL_PLAINTEXT", "allow", "model_plaintext", True),
 ]
 REJECTED: list[tuple[str, str]] = [
     ("REDIS_URL", "http://r.test"),
@@ -51,6 +66,7 @@ REJECTED: list[tuple[str, str]] = [
     ("REDIS_URL", "rediss://r.test:port/0"),
     ("REDIS_URL", "unix:///run/redis.sock?password=planted"),
     ("REDIS_PLAINTEXT", "true"),
+    ("MODEL_PLAINTEXT", "true"),
     ("REDIS_ENABLED", "maybe"),
     ("PRIVITY_PUBLIC_URL", "chat.test"),
     ("PRIVITY_PUBLIC_URL", "https://chat.test/path"),
@@ -58,6 +74,11 @@ REJECTED: list[tuple[str, str]] = [
     ("PRIVITY_PUBLIC_URL", "ftp://chat.test"),
     ("PRIVITY_PUBLIC_URL", "https://chat.test?a"),
     ("PRIVITY_EMBEDDING_ORIGINS", "https://a.test, b.test"),
+    ("PRIVITY_HOSTS", "privity:8000"),
+    ("PRIVITY_HOSTS", "https://privity"),
+    ("PRIVITY_HOSTS", "a..b"),
+    ("PRIVITY_HOSTS", "*.test"),
+    ("PRIVITY_HOSTS", ","),
     ("PRIVITY_API_KEY_DIGESTS", "ck_planted"),
     ("PRIVITY_API_KEY_DIGESTS", "a1" * 31),
     ("PRIVITY_API_KEY_DIGESTS", ","),
@@ -82,6 +103,17 @@ REJECTED: list[tuple[str, str]] = [
     ("PRIVITY_MAX_CONNECTIONS", "15"),
     ("PRIVITY_NEW_PER_HOUR", "1.5"),
     ("PRIVITY_STORED_BYTES_PER_HOUR", "9999"),
+    ("PRIVITY_V1", "true"),
+    ("PRIVITY_LIMITS", "no"),
+    ("PRIVITY_MESSAGES_PER_MINUTE", "0"),
+    ("PRIVITY_MESSAGES_PER_MINUTE_PER_KEY", "0"),
+    ("PRIVITY_NEW_PER_HOUR_PER_KEY", "0"),
+    ("PRIVITY_STORED_BYTES_PER_HOUR_PER_KEY", "9999"),
+    ("PRIVITY_TOKENS_PER_HOUR_PER_KEY", "999"),
+    ("PRIVITY_TOKENS_PER_DAY", "999"),
+    ("PRIVITY_TOKENS_PER_DAY_IN_ALL", "999"),
+    ("PRIVITY_OPEN_TURNS", "0"),
+    ("PRIVITY_OPEN_TURNS_PER_KEY", "100001"),
     ("PRIVITY_SHUTDOWN_SECONDS", "-1"),
     ("PRIVITY_LOG_LEVEL", "loud"),
 ]
@@ -118,7 +150,7 @@ def test_settings_that_need_each_other_are_accepted_together() -> None:
 
     settings = read_settings({**MODEL, **HTTPS, "PRIVITY_EMBEDDING_ORIGINS": origins})
 
-    assert (settings.model_base_url, settings.model_name) == ("http://model.test/v1", "small")
+    assert (settings.model_base_url, settings.model_name) == ("https://model.test/v1", "small")
     assert settings.embedding_origins == ("https://a.test", "https://b.test:8443")
     assert settings.is_https
 
@@ -172,3 +204,26 @@ def test_the_largest_numbers_are_accepted() -> None:
 
     assert settings.model_reply_tokens == 1_000_000
     assert settings.stored_bytes_per_hour == 10**12
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_open"),
+    [
+        ({}, True),
+        ({"PRIVITY_V1": "closed"}, False),
+        ({"PRIVITY_KEYS": KEYS}, False),
+        ({"REDIS_ENABLED": "false"}, False),
+        ({"PRIVITY_PUBLIC_URL": "https://chat.test"}, False),
+        ({"MODEL_BASE_URL": "https://model.test/v1", "MODEL_NAME": "small"}, False),
+        ({"PRIVITY_KEYS": KEYS, "PRIVITY_V1": "open"}, True),
+    ],
+)
+def test_v1_is_open_only_if_set_so_or_in_a_run_for_trying_out(
+    environment: dict[str, str], *, is_open: bool
+) -> None:
+    assert read_settings(environment).is_v1_open is is_open
+
+
+def test_limits_that_are_off_are_an_empty_table() -> None:
+    assert Settings(limits=False).limit_table == ()
+    assert len({limit.name for limit in Settings().limit_table}) == 12

@@ -11,6 +11,10 @@ NO_KEYS = "Redis needs PRIVITY_KEYS. Create a key with `privity new-key` and sto
 NO_TLS = (
     "REDIS_URL connects to a remote Redis without TLS. Use rediss://, or set REDIS_PLAINTEXT=allow."
 )
+NO_MODEL_TLS = (
+    "MODEL_BASE_URL connects to another machine without TLS. Use https://, or set "
+    "MODEL_PLAINTEXT=allow."
+)
 INCOMPLETE_PAIR = "REDIS_CLIENT_CERT and REDIS_CLIENT_KEY must be set together."
 
 KEYS = "first:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
@@ -42,7 +46,11 @@ def problems_of(environment: dict[str, str]) -> list[str]:
             },
             "PRIVITY_EMBEDDING_ORIGINS needs a PRIVITY_PUBLIC_URL with https.",
         ),
-        ({"MODEL_BASE_URL": "http://m.test"}, "MODEL_BASE_URL is set, but MODEL_NAME is not."),
+        ({"MODEL_BASE_URL": "https://m.test"}, "MODEL_BASE_URL is set, but MODEL_NAME is not."),
+        *(
+            ({"MODEL_BASE_URL": f"http://{host}/v1", "MODEL_NAME": "small"}, NO_MODEL_TLS)
+            for host in ("m.test", "10.0.0.1:8080", "[fd00::1]", "host.docker.internal", "ollama")
+        ),
         ({"MODEL_NAME": "small"}, "MODEL_NAME is set, but MODEL_BASE_URL is not."),
         (
             {"MODEL_CONTEXT_TOKENS": "1024"},
@@ -54,6 +62,26 @@ def test_settings_that_do_not_fit_together_are_rejected(
     environment: dict[str, str], problem: str
 ) -> None:
     assert problems_of(environment) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed"),
+    [
+        ("http://localhost:8080/v1", None),
+        ("http://127.0.0.1/v1", None),
+        ("http://[::1]/v1", None),
+        ("https://m.test/v1", None),
+        ("http://m.test/v1", "allow"),
+    ],
+)
+def test_a_model_server_is_reached_with_tls_or_on_this_machine_or_by_permission(
+    url: str, allowed: str | None
+) -> None:
+    settings = read_settings(
+        {"MODEL_BASE_URL": url, "MODEL_NAME": "small", "MODEL_PLAINTEXT": allowed or ""}
+    )
+
+    assert settings.model_base_url == url
 
 
 def test_every_problem_is_reported_at_once_by_name() -> None:

@@ -5,20 +5,25 @@ from datetime import timedelta
 
 import pytest
 
-from domain.model.errors import ConversationNotFound, InvalidInput, TurnInProgress
+from domain.model.errors import (
+    ConversationNotFound,
+    InvalidInput,
+    RequestAlreadyAnswered,
+    TurnInProgress,
+)
 from domain.model.identifiers import ConversationRef
 from domain.model.message import StepMark, TextPart, ToolCallPart, ToolResultPart
 from domain.model.piece import ModelFinished, NumberedPiece, Piece, TextPiece, ToolCallPiece
 from domain.model.prompt import Prompt
+from domain.model.rate_limits import Quota
 from domain.model.turn import IdempotencyKey, Outcome
 from entrypoints.usecases.open_turn import Started
 from entrypoints.usecases.submit_tool_results import SubmitToolResults, ToolResults
 from ports.errors import TooManyRequests
 from ports.language_model import ModelUnavailable
-from ports.rate_limiter import Quota
-from tests.support.builders import OTHER_ID, OWNER
+from tests.support.builders import OTHER_ID, OWNER, a_limit
 from tests.support.fake_model import FakeModel, InstantModel
-from tests.support.harness import ADDRESS, Harness, a_harness
+from tests.support.harness import PAYER, Harness, a_harness
 
 CALL = ToolCallPiece(call_id="a", name="look", arguments="{}")
 RESULT = ToolResultPart(call_id="a", output='"rain"')
@@ -27,7 +32,7 @@ KEPT_AFTER_END = timedelta(minutes=1)
 
 async def submit_results(harness: Harness, started: Started, *results: ToolResultPart) -> Started:
     answers = ToolResults(
-        session_id=started.conversation.id, results=results or (RESULT,), address=ADDRESS
+        session_id=started.conversation.id, results=results or (RESULT,), payer=PAYER
     )
     return await harness.container.resolve(SubmitToolResults)(OWNER, answers)
 
@@ -141,7 +146,7 @@ async def test_results_can_be_sent_again_after_a_failure(
     answers = ToolResults(
         session_id=started.conversation.id,
         results=(RESULT,),
-        address=ADDRESS,
+        payer=PAYER,
         idempotency=request_key,
     )
     failed = await harness.container.resolve(SubmitToolResults)(OWNER, answers)
@@ -157,15 +162,32 @@ async def test_results_can_be_sent_again_after_a_failure(
 
 async def test_results_for_a_missing_conversation_are_refused() -> None:
     harness = a_harness()
-    answers = ToolResults(session_id=OTHER_ID, results=(RESULT,), address=ADDRESS)
+    answers = ToolResults(session_id=OTHER_ID, results=(RESULT,), payer=PAYER)
 
     with pytest.raises(ConversationNotFound):
         await harness.container.resolve(SubmitToolResults)(OWNER, answers)
 
 
 async def test_results_count_as_stored() -> None:
-    harness = a_harness(InstantModel("Wait.", CALL), per_hour={Quota.STORED: 100})
+    harness = a_harness(InstantModel("Wait.", CALL), limits=[a_limit(Quota.STORED_BYTES, 100)])
     started = await a_waiting_turn(harness)
 
     with pytest.raises(TooManyRequests):
         await submit_results(harness, started, ToolResultPart(call_id="a", output="x" * 101))
+
+
+async def test_results_repeated_after_another_turn_are_not_answered_again() -> None:
+    harness = a_harness(InstantModel("Wait.", CALL))
+    started = await a_waiting_turn(harness)
+    answers = ToolResults(
+        session_id=started.conversation.id,
+        results=(RESULT,),
+        payer=PAYER,
+        idempotency=IdempotencyKey(digest=b"k", body_digest=b"b"),
+    )
+    submit = harness.container.resolve(SubmitToolResults)
+    await harness.end_of(await submit(OWNER, answers))
+    await harness.end_of(await harness.send("And?", session_id=started.conversation.id))
+
+    with pytest.raises(RequestAlreadyAnswered):
+        await submit(OWNER, answers)

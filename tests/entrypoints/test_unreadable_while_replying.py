@@ -12,7 +12,6 @@ from domain.model.turn import Outcome, TurnEnd
 from ports.errors import StoredStateUnreadable, TurnLogNotFound
 from tests.support.builders import ID, OWNER, REF, a_conversation, texts_of, turn_id, with_question
 from tests.support.fake_model import InstantModel
-from tests.support.fakes import FakeSignals
 from tests.support.harness import Harness, a_harness
 
 Patch = pytest.MonkeyPatch
@@ -45,7 +44,7 @@ async def test_a_reply_that_cannot_be_stored_ends_as_not_saved(
     conversation = await a_turn(harness)
     monkeypatch.setattr(harness.store, "update", failing(error))
 
-    await harness.run_turn(OWNER, conversation, FakeSignals())
+    await harness.run_turn(conversation)
 
     assert await logged_end(harness) == TurnEnd(outcome=Outcome.NOT_SAVED, error="reply_not_saved")
 
@@ -55,7 +54,7 @@ async def test_a_crash_while_storing_is_reported_and_ends_the_turn(monkeypatch: 
     conversation = await a_turn(harness)
     monkeypatch.setattr(harness.store, "update", failing(KeyError("a secret")))
 
-    await harness.run_turn(OWNER, conversation, FakeSignals())
+    await harness.run_turn(conversation)
 
     assert await logged_end(harness) == TurnEnd(outcome=Outcome.NOT_SAVED, error="internal_error")
     assert harness.telemetry.emitted[0] == ("turn.crashed", {"kind": "KeyError"})
@@ -70,7 +69,7 @@ async def test_a_failing_log_does_not_affect_the_stored_reply(
     monkeypatch.setattr(harness.log, "append", failing(error))
     monkeypatch.setattr(harness.log, "end", failing(error))
 
-    await harness.run_turn(OWNER, conversation, FakeSignals())
+    await harness.run_turn(conversation)
 
     assert texts_of(await harness.stored(ID)) == ["Hello?", "Hi!"]
     assert harness.telemetry.events == ["turn.finished"]

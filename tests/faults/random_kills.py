@@ -1,11 +1,15 @@
 """Several users and processes, one Redis, and random kills: every acknowledged turn survives.
 
     just faults -- --kills 1000 --seed 7
+    just faults -- --kills 10 --redis-every 2
 
 Each user sends one message after the other, each with its own Idempotency-Key, and repeats it to
 any process until it is acknowledged. Meanwhile processes and Redis (appendfsync always) are killed
 and started again. Afterwards every acknowledged turn must be stored exactly once and in order,
 every conversation must accept another turn, and every key must have a time to live.
+
+With ``--redis-every``, Redis restarts all the time, even while the users finish: it runs for nine
+tenths of that many seconds and is down for one tenth. Otherwise only processes are killed.
 """
 
 import argparse
@@ -14,7 +18,8 @@ import random
 import secrets
 import sys
 from collections import Counter
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from attrs import Factory, define, frozen
@@ -28,7 +33,9 @@ from tests.support.processes import ServerProcess
 from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
 from tests.support.retrying_users import AcknowledgedConversation, RetryingUser
 
-_TIMEOUT: Final = 120
+_TIMEOUT: Final = 60
+_SHARE_UP: Final = 0.9
+"""For which part of the time Redis runs if it restarts all the time."""
 
 
 @frozen(kw_only=True)
@@ -37,12 +44,15 @@ class Plan:
 
     Attributes:
         only_redis: kill only Redis, never a process.
+        redis_every: kill only processes, and restart Redis after this many seconds throughout; None
+            for a Redis that is killed at random moments.
         pause: mean time between two kills, in seconds.
     """
 
     seed: int
     kills: int
     only_redis: bool = False
+    redis_every: float | None = None
     processes: int = 3
     users: int = 12
     pause: float = 0.3
@@ -127,17 +137,37 @@ async def run(plan: Plan) -> Result:
         ]
         over = asyncio.Event()
         tasks = [asyncio.create_task(_send_until(over, user, service)) for user in users]
-        for _ in range(plan.kills):
-            await asyncio.sleep(rng.uniform(0, 2 * plan.pause))
-            await _kill(rng, service, redis, only_redis=plan.only_redis)
+        async with _restarting(redis, plan.redis_every):
+            for _ in range(plan.kills):
+                await asyncio.sleep(rng.uniform(0, 2 * plan.pause))
+                await _kill(rng, service, redis, plan)
+            over.set()
+            done, waiting = await asyncio.wait(tasks, timeout=_TIMEOUT)
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*done)
+            can_continue = await asyncio.gather(*(_can_continue(user, service) for user in users))
+        stuck = [user.name for user, can in zip(users, can_continue, strict=True) if not can]
+        return await _result(users, service, redis, outcomes, stuck)
+
+
+@asynccontextmanager
+async def _restarting(redis: RedisProcess, every: float | None) -> AsyncIterator[None]:
+    """Meanwhile, Redis is killed and started again after every ``every`` seconds."""
+
+    async def restart(seconds: float) -> None:
+        while not over.is_set():
+            await asyncio.sleep(seconds * _SHARE_UP)
+            redis.kill()
+            await asyncio.sleep(seconds * (1 - _SHARE_UP))
+            await asyncio.to_thread(redis.start)
+
+    over = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        if every is not None:
+            group.create_task(restart(every))
+        yield
         over.set()
-        # While Redis is killed again and again, no process can judge which turns are dead. So users
-        # may have to wait until the kills are over.
-        done, stuck = await asyncio.wait(tasks, timeout=_TIMEOUT)
-        for task in stuck:
-            task.cancel()
-        await asyncio.gather(*done)
-        return await _result(users, service, redis, outcomes)
 
 
 async def _client_key(service: Service) -> str:
@@ -150,10 +180,8 @@ async def _send_until(over: asyncio.Event, user: RetryingUser, service: Service)
         await user.send_next(service)
 
 
-async def _kill(
-    rng: random.Random, service: Service, redis: RedisProcess, *, only_redis: bool
-) -> None:
-    if only_redis or rng.random() < 0.5:
+async def _kill(rng: random.Random, service: Service, redis: RedisProcess, plan: Plan) -> None:
+    if plan.only_redis or (plan.redis_every is None and rng.random() < 0.5):
         redis.kill()
         await asyncio.sleep(rng.uniform(0, 0.2))
         await asyncio.to_thread(redis.start)
@@ -162,9 +190,12 @@ async def _kill(
 
 
 async def _result(
-    users: list[RetryingUser], service: Service, redis: RedisProcess, outcomes: Counter[str]
+    users: list[RetryingUser],
+    service: Service,
+    redis: RedisProcess,
+    outcomes: Counter[str],
+    stuck: list[str],
 ) -> Result:
-    stuck = [user.name for user in users if not await _can_continue(user, service)]
     lost: list[str] = []
     duplicated: list[str] = []
     for user in users:
@@ -211,9 +242,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="just faults --")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
+    parser.add_argument("--redis-every", type=float, metavar="SECONDS")
     options = parser.parse_args([argument for argument in sys.argv[1:] if argument != "--"])
     print(f"seed {options.seed}, {options.kills} kills", flush=True)  # noqa: T201
-    result = asyncio.run(run(Plan(seed=options.seed, kills=options.kills)))
+    plan = Plan(seed=options.seed, kills=options.kills, redis_every=options.redis_every)
+    result = asyncio.run(run(plan))
     for line in result.lines():
         print(line)  # noqa: T201
     sys.exit(0 if result.is_correct else 1)

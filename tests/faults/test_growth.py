@@ -14,12 +14,11 @@ import pytest
 from domain.model.message import FinishReason
 from domain.model.piece import ModelFinished, Piece, TextPiece
 from domain.model.prompt import Prompt
-from entrypoints.settings import Settings
 from tests.support.fake_model import USAGE
 from tests.support.native_client import NativeClient
 from tests.support.redis_servers import RedisProcess
 from tests.support.redis_services import running_service_with_redis
-from tests.support.service import RunningService, running_service
+from tests.support.service import UNLIMITED, RunningService, running_service
 
 FEW: Final = int(os.environ.get("PRIVITY_TEST_TURNS", "2000")) // 10
 MANY: Final = FEW * 10
@@ -42,8 +41,7 @@ class OneWordModel:
 
 @asynccontextmanager
 async def in_memory(_: RedisProcess) -> AsyncIterator[RunningService]:
-    generous = Settings(new_per_hour=1_000_000, stored_bytes_per_hour=10**12)
-    async with running_service(generous, model=OneWordModel()) as service:
+    async with running_service(UNLIMITED, model=OneWordModel()) as service:
         yield service
 
 

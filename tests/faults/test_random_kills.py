@@ -1,4 +1,4 @@
-"""A short run of random kills. A long one is ``just faults -- --kills 1000``."""
+"""Short runs of random kills. A long one is ``just faults -- --kills 1000``."""
 
 import secrets
 
@@ -23,4 +23,13 @@ async def test_acknowledged_turns_survive_random_kills() -> None:
     result = await run(plan)
 
     assert result.acknowledged > KILLS
+    assert result.is_correct, result.lines()
+
+
+async def test_users_go_on_although_redis_restarts_every_two_seconds() -> None:
+    plan = Plan(seed=secrets.randbelow(1_000_000), kills=2, redis_every=2, users=4, processes=2)
+    print(f"seed {plan.seed}")  # noqa: T201 - to repeat a failed run
+    result = await run(plan)
+
+    assert (result.stuck, result.killed_processes) == ([], 2)
     assert result.is_correct, result.lines()

@@ -26,7 +26,7 @@ async def test_a_client_that_reads_after_the_log_has_expired_misses_nothing(
     reader, writer = await connect_with_small_buffers(service.url)
     body = json.dumps(message_body(instruction("s", PIECES))).encode()
     writer.write(
-        b"POST /api/chat HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         b"Content-Type: application/json\r\nAuthorization: Bearer %s\r\n"
         b"Idempotency-Key: %s\r\nContent-Length: %d\r\n\r\n%s"
         % (client_key.encode(), key.encode(), len(body), body)

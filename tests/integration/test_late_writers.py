@@ -1,12 +1,20 @@
 """Writes whose replies were lost, that arrive late, or twice."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
-from adapters.encrypted_redis.keys_and_scripts import SPLICE, log_key, state_key
+from adapters.encrypted_redis.keys_and_scripts import (
+    FORGOTTEN_TTL,
+    SPLICE,
+    forgotten_key,
+    log_key,
+    state_key,
+)
+from adapters.encrypted_redis.redis_client import LONGEST_REPEAT
 from domain.model.conversation import Conversation
-from domain.model.errors import ConversationNotFound, TurnSuperseded
+from domain.model.errors import ConversationGone, ConversationNotFound, TurnSuperseded
 from domain.model.identifiers import ConversationRef, TurnRef
 from domain.model.piece import NumberedPiece, TextPiece
 from domain.model.turn import Outcome, TurnEnd
@@ -68,12 +76,47 @@ async def test_a_commit_whose_reply_was_lost_is_repeated_and_applied_once(
 async def test_a_creation_whose_reply_was_lost_is_applied_once(
     harness: RedisHarness, over_proxy: RedisHarness, proxy: Proxy
 ) -> None:
-    await store_turns(harness, 1)
-    await harness.store.forget(REF)
     proxy.answers_to_lose = 1
     await over_proxy.store.create(OWNER, with_question(a_conversation()))
 
     assert len(await harness.frames()) == 1
+
+
+async def test_a_creation_whose_reply_was_lost_does_not_undo_a_deletion(
+    harness: RedisHarness,
+    over_proxy: RedisHarness,
+    proxy: Proxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await store_turns(harness, 1)
+    await harness.redis.flushdb()
+    call = over_proxy.client.call_once
+
+    async def call_late(*arguments: Any) -> Any:
+        await harness.store.forget(REF)
+        return await call(*arguments)
+
+    # The last of three attempts comes after another process has deleted the conversation.
+    monkeypatch.setattr(over_proxy.client, "call_once", call_late)
+    proxy.answers_to_lose = 2
+    with pytest.raises(ConversationGone):
+        await over_proxy.store.create(OWNER, with_question(a_conversation()))
+
+    assert proxy.answers_to_lose == 0
+    assert await harness.redis.keys("*") == [forgotten_key(ID).encode()]
+
+
+def test_a_forgotten_turn_is_remembered_longer_than_any_script_is_repeated() -> None:
+    assert FORGOTTEN_TTL > 3 * LONGEST_REPEAT
+
+
+async def test_a_log_of_another_type_can_be_forgotten(harness: RedisHarness) -> None:
+    await store_turns(harness, 1)
+    await harness.redis.delete(log_key(ID))
+    await harness.redis.set(log_key(ID), "not a stream")
+    await harness.store.forget(REF)
+
+    assert await harness.redis.keys("*") == []
 
 
 async def test_a_turn_that_another_writer_finished_first_is_finished_once(
@@ -124,7 +167,7 @@ async def test_a_late_finish_creates_no_key(harness: RedisHarness) -> None:
     with pytest.raises(ConversationNotFound):
         await harness.store.update(REF, finishing(), base=old)
 
-    assert await harness.redis.keys("*") == []
+    assert await harness.redis.keys("*") == [forgotten_key(ID).encode()]
 
 
 @pytest.mark.parametrize("only_the_log", [True, False])
@@ -152,7 +195,7 @@ async def test_forgetting_deletes_the_log_of_an_evicted_conversation(
     await harness.store.forget(REF)
 
     assert remaining == [log_key(ID).encode()]
-    assert await harness.redis.keys("*") == []
+    assert await harness.redis.keys("*") == [forgotten_key(ID).encode()]
 
 
 async def test_redis_itself_rejects_pieces_after_the_end_and_of_older_turns(
@@ -177,7 +220,7 @@ async def _splice(harness: RedisHarness, expected: bytes, frame: bytes) -> bytes
     answer: bytes = await harness.client.run_script(
         "test",
         SPLICE,
-        (state_key(ID), log_key(ID)),
+        (state_key(ID), log_key(ID), forgotten_key(ID)),
         *(expected, 1, 60_000, "", "", "", 0, frame),
         repeat=False,
     )

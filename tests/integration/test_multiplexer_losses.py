@@ -2,7 +2,9 @@
 
 import asyncio
 import signal
+from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from redis.exceptions import RedisError
@@ -14,9 +16,13 @@ from adapters.encrypted_redis.command_queue import (
     OutcomeUnknown,
 )
 from adapters.encrypted_redis.multiplexer import Multiplexer
+from tests.support.clocks import HastyClock
 from tests.support.proxies import proxy_to
 from tests.support.redis_connections import BRIEF, LONG, connected, echo, wait_until_connected
 from tests.support.redis_servers import RedisProcess
+
+MANY = 12
+A_CHECK = timedelta(seconds=1)
 
 
 async def test_a_frozen_server_leaves_the_outcome_unknown_and_its_late_reply_is_dropped(
@@ -87,6 +93,49 @@ async def test_after_a_long_absence_new_commands_fail_at_once(
 
         assert isinstance(failure.__cause__, RedisError)
         assert await connection.call("ECHO", "back") == b"back"
+
+
+class PauseClock(HastyClock):
+    """Counts how many pauses were longer than the one before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses: list[timedelta] = []
+
+    async def sleep(self, duration: timedelta) -> None:
+        self.pauses.append(duration)
+        await super().sleep(duration)
+
+
+async def test_a_server_that_accepts_and_closes_is_tried_less_and_less_often() -> None:
+    clock, enough = PauseClock(), asyncio.Event()
+    accepted = 0
+
+    async def accept_and_close(_: StreamReader, writer: StreamWriter) -> None:
+        nonlocal accepted
+        accepted += 1
+        writer.close()
+        if accepted == MANY:
+            enough.set()
+
+    server = await asyncio.start_server(accept_and_close, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, connected(port, clock=clock), asyncio.timeout(20):
+        await enough.wait()
+
+    pauses = [pause for pause in clock.pauses if pause != A_CHECK]
+    assert pauses[: MANY - 1] == [n * timedelta(milliseconds=50) for n in range(1, MANY)]
+
+
+async def test_after_an_answer_a_lost_connection_is_soon_replaced(own_server: RedisProcess) -> None:
+    clock = PauseClock()
+    async with proxy_to(own_server.port) as proxy, connected(proxy.port, clock=clock) as connection:
+        for _ in range(MANY):
+            await _until_healthy(connection)
+            proxy.cut()
+            await _until_unhealthy(connection)
+
+    assert max(pause for pause in clock.pauses if pause != A_CHECK) < timedelta(seconds=0.5)
 
 
 async def test_commands_above_the_bound_fail_at_once(shared_server: RedisProcess) -> None:

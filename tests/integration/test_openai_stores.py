@@ -7,7 +7,7 @@ from attrs import evolve
 
 from tests.support.openai_recordings import recording, replay
 from tests.support.redis_servers import RedisProcess
-from tests.support.service import GENEROUS, NEW, RunningService, running_service
+from tests.support.service import NEW, UNLIMITED, RunningService, running_service
 from tests.support.tool_model import ToolModel
 from tests.support.v1_client import V1Client
 
@@ -18,7 +18,7 @@ async def service(
 ) -> AsyncIterator[RunningService]:
     """A service with either store."""
     url = shared_server.url if request.param == "redis" else None
-    settings = evolve(GENEROUS, redis_url=url, keys=NEW)
+    settings = evolve(UNLIMITED, redis_url=url, keys=NEW)
     async with running_service(settings, model=ToolModel()) as running:
         yield running
 

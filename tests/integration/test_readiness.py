@@ -1,19 +1,23 @@
 """A Redis that answers but accepts no writes is not ready."""
 
+import asyncio
+
 import pytest
 
-from adapters.encrypted_redis.readiness import RedisReadiness
+from adapters.encrypted_redis.readiness import REMEMBERED_FOR, RedisReadiness
+from adapters.system.clock import SystemClock
 from ports.errors import StoreUnavailable
 from tests.support.builders import OWNER, a_conversation, with_question
+from tests.support.clocks import ManualClock
 from tests.support.redis_servers import RedisProcess
-from tests.support.redis_store import RedisHarness, redis_harness
+from tests.support.redis_store import RedisHarness, count_scripts, redis_harness
 
 FULL = {"maxmemory-policy": "noeviction", "maxmemory": "1mb"}
 
 
-async def is_ready(harness: RedisHarness) -> bool:
+async def is_ready(harness: RedisHarness, readiness: RedisReadiness | None = None) -> bool:
     try:
-        await RedisReadiness(harness.client).check()
+        await (readiness or RedisReadiness(harness.client, SystemClock())).check()
     except StoreUnavailable:
         return False
     return True
@@ -43,3 +47,42 @@ async def test_the_check_leaves_no_key(harness: RedisHarness) -> None:
     assert await is_ready(harness)
 
     assert await harness.redis.dbsize() == 0
+
+
+async def test_a_flood_of_checks_sends_one_write_per_second(
+    harness: RedisHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, written = ManualClock(), count_scripts(harness, monkeypatch)
+    readiness = RedisReadiness(harness.client, clock)
+    await asyncio.gather(*(readiness.check() for _ in range(100)))
+    await readiness.check()
+    first = len(written)
+    clock.advance(REMEMBERED_FOR)
+    await asyncio.gather(*(readiness.check() for _ in range(100)))
+
+    assert (first, len(written)) == (1, 2)
+
+
+async def test_a_caller_that_leaves_does_not_end_the_check_of_the_others(
+    harness: RedisHarness,
+) -> None:
+    readiness = RedisReadiness(harness.client, ManualClock())
+    leaving = asyncio.create_task(readiness.check())
+    staying = asyncio.create_task(readiness.check())
+    await asyncio.sleep(0)
+    leaving.cancel()
+
+    await staying
+
+
+async def test_a_failed_check_is_remembered_as_well(own_server: RedisProcess) -> None:
+    clock = ManualClock()
+    async with redis_harness(own_server.url) as harness:
+        readiness = RedisReadiness(harness.client, clock)
+        await harness.redis.replicaof("127.0.0.1", "1")
+        first = await is_ready(harness, readiness)
+        await harness.redis.replicaof("NO", "ONE")
+        second = await is_ready(harness, readiness)
+        clock.advance(REMEMBERED_FOR)
+
+        assert (first, second, await is_ready(harness, readiness)) == (False, False, True)

@@ -10,10 +10,24 @@ import pytest
 
 from adapters.encrypted_redis import keys_and_scripts as scripts
 from adapters.encrypted_redis.keys_and_scripts import Script
+from adapters.encrypted_redis.process_lease import RedisProcessLease
+from adapters.encrypted_redis.rate_limiter import RedisRateLimiter
 from adapters.sealing.sealer import header_of
-from domain.model.identifiers import TurnRef
+from adapters.system.clock import SystemClock
+from domain.model.identifiers import ProcessId, TurnRef
+from domain.model.rate_limits import SLOT_LEASE, Charge, Payer, Quota, TurnSlot
 from domain.model.turn import Outcome, TurnEnd
-from tests.support.builders import ID, OWNER, REF, a_conversation, numbered, turn_of, with_question
+from entrypoints.settings import Settings
+from tests.support.builders import (
+    ID,
+    OWNER,
+    PROCESS,
+    REF,
+    a_conversation,
+    numbered,
+    turn_of,
+    with_question,
+)
 from tests.support.changes import finishing
 from tests.support.redis_contents import dump_keys, raw
 from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
@@ -25,12 +39,17 @@ OPERATIONS = (DOCS / "operations.md").read_text("utf-8")
 ROW = re.compile(r"^\| `([^`]+)` \| (\w+) \| [^|]+ \| ([^|]+) \|$", re.MULTILINE)
 RETENTION = re.compile(r"(\d+) (hours?|minutes?|seconds?)")
 GRANTED = re.compile(r"\+[a-z|]+")
+OTHER_PROCESS = ProcessId("fedcba9876543210")
 TOLERANCE = timedelta(seconds=5)
 
 
 def documented() -> dict[str, tuple[str, list[timedelta]]]:
-    """Type and expiry times of every key, by its name."""
-    return {name: (kind, durations_in(expiry)) for name, kind, expiry in ROW.findall(LAYOUT)}
+    """Type and expiry times of every key of a conversation, by its name."""
+    return {
+        name: (kind, durations_in(expiry))
+        for name, kind, expiry in ROW.findall(LAYOUT)
+        if "ratelimit" not in name
+    }
 
 
 def durations_in(text: str) -> list[timedelta]:
@@ -48,6 +67,12 @@ def documented_commands() -> set[str]:
     return {granted.removeprefix("+") for granted in GRANTED.findall(section)}
 
 
+def documented_keys() -> list[str]:
+    """The patterns of the keys that the service's user needs."""
+    sentence = OPERATIONS.partition("needs these commands on the keys")[2].partition(".")[0]
+    return re.findall(r"`([^`]+)`", sentence)
+
+
 def commands_in(script: Script) -> set[str]:
     called = re.findall(r"redis\.call\('(\w+)'(?:, '(\w+)', KEYS)?", script.text)
     return {"|".join(filter(None, names)).lower() for names in called}
@@ -56,7 +81,7 @@ def commands_in(script: Script) -> set[str]:
 async def stored_keys(harness: RedisHarness) -> dict[str, tuple[str, timedelta]]:
     """Type and remaining time of every key, named as in the documentation."""
     return {
-        str(key, "ascii").replace(ID, "<sessionId>"): (
+        str(key, "ascii").replace(ID, "<sessionId>").replace(PROCESS, "<processId>"): (
             str(raw(await harness.redis.type(key)), "ascii"),
             timedelta(milliseconds=await harness.redis.pttl(key)),
         )
@@ -69,12 +94,16 @@ async def test_keys_types_and_expiry_times_are_as_documented(harness: RedisHarne
     await harness.store.create(OWNER, a_conversation())
     empty = await stored_keys(harness)
     running = await harness.store.update(REF, with_question)
+    await RedisProcessLease(PROCESS, SystemClock()).renew(harness.connection.call)
     during = await stored_keys(harness)
     await harness.store.update(REF, finishing(), base=running)
     await harness.log.end(REF, turn_of(running), TurnEnd(outcome=Outcome.FINISHED))
     after = await stored_keys(harness)
+    await harness.store.forget(REF)
+    [(mark, (mark_kind, mark_left))] = (await stored_keys(harness)).items()
 
-    assert during.keys() == after.keys() == expected.keys()
+    assert during.keys() == after.keys() == expected.keys() - {mark}
+    assert (mark_kind, within(mark_left, expected[mark][1][0])) == ("string", True)
     [(state, (kind, left))] = empty.items()
     assert (kind, within(left, expected[state][1][1])) == ("list", True)
     for stage, found in enumerate((during, after)):
@@ -109,6 +138,25 @@ async def test_ids_and_header_are_as_documented(harness: RedisHarness) -> None:
     assert header_of(frame).first == header_of(frame).last == 1
 
 
+async def test_the_keys_of_limits_are_as_documented(harness: RedisHarness) -> None:
+    kinds = {name: kind for name, kind, _ in ROW.findall(LAYOUT) if "ratelimit" in name}
+    limiter = RedisRateLimiter(client=harness.client, limits=Settings().limit_table)
+    payer = Payer(client_key="0123456789abcdef", address="123456789abcdef0")
+    # Much is used, because a little is available again at once.
+    amounts = {**dict.fromkeys(Quota, 10), Quota.STORED_BYTES: 500_000, Quota.TOKENS: 250_000}
+    charge = Charge(payer=payer, amounts=amounts, conversation="23456789abcdef01")
+    await limiter.consume(charge, TurnSlot(payer=payer, conversation="c", holder="h"))
+
+    [counter, open_turns] = sorted(kinds, key=lambda name: "open-turns" in name)
+    assert (kinds[counter], kinds[open_turns]) == ("string", "hash")
+    for limit in Settings().limit_table:
+        is_counter = limit.window is not None
+        [key] = await harness.redis.keys(f"{{ratelimit}}:{limit.name}:*")
+        assert await harness.redis.type(key) == (b"string" if is_counter else b"hash")
+        left = timedelta(milliseconds=await harness.redis.pttl(key))
+        assert timedelta(0) < left <= (limit.window or SLOT_LEASE)
+
+
 def test_the_documented_commands_are_those_the_scripts_run() -> None:
     found = {name: one for name, one in vars(scripts).items() if isinstance(one, Script)}
     run = set().union(*(commands_in(script) for script in found.values()))
@@ -121,8 +169,9 @@ def test_the_documented_commands_are_those_the_scripts_run() -> None:
 def guarded() -> Iterator[RedisProcess]:
     """A server whose user may run only the documented commands, on the documented keys."""
     granted = " ".join(f"+{command}" for command in sorted(documented_commands()))
-    user = f"chat on nopass ~conversation:state:* ~{{conversation:state:* -@all {granted}"
-    with redis_process(embedded_binary(), "--user", *user.split()) as server:
+    keys = [f"~{key}" for key in documented_keys()]
+    rules = ("chat", "on", "nopass", *keys, "-@all", *granted.split())
+    with redis_process(embedded_binary(), "--user", *rules) as server:
         yield server
 
 
@@ -131,6 +180,9 @@ async def test_a_user_with_the_documented_commands_on_these_keys_can_do_everythi
 ) -> None:
     url = guarded.url.replace("//", "//chat:any@")
     async with redis_harness(url, RING) as ours:
+        lease = RedisProcessLease(PROCESS, SystemClock())
+        lease.has_ended(OTHER_PROCESS)
+        await lease.renew(ours.connection.call)
         running = with_question(a_conversation())
         await ours.store.create(OWNER, running)
         turn = turn_of(running)
@@ -141,6 +193,13 @@ async def test_a_user_with_the_documented_commands_on_these_keys_can_do_everythi
         await ours.log.end(REF, turn, TurnEnd(outcome=Outcome.FINISHED))
         await ours.store.page(REF, None, 10)
         await ours.store.forget(REF)
+        limiter = RedisRateLimiter(client=ours.client, limits=Settings().limit_table)
+        payer = Payer(client_key="a key", address="an address")
+        charge = Charge(payer=payer, amounts=dict.fromkeys(Quota, 1))
+        slot = TurnSlot(payer=payer, conversation="c", holder="h")
+        await limiter.consume(charge, slot)
+        await limiter.hold(slot)
+        await limiter.settle(charge, slot)
 
         assert ours.telemetry.events == []
         for forbidden in (("KEYS", "*"), ("FLUSHALL",), ("SET", "other", "1"), ("MONITOR",)):

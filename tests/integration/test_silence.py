@@ -2,14 +2,18 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 
+import pytest
+
+from adapters.in_memory.process_lease import InMemoryProcessLease
 from domain.model.identifiers import TurnId, TurnRef
 from domain.model.turn import TurnPolicy
+from entrypoints.usecases.follow_turn import MissingLogs, TurnWatch
 from ports.errors import StoreUnavailable
-from tests.support.builders import OWNER, REF, a_conversation, turn_of, with_question
+from tests.support.builders import OWNER, PROCESS, REF, a_conversation, turn_of, with_question
 from tests.support.clocks import ShiftedClock
 from tests.support.redis_servers import RedisProcess
 from tests.support.redis_store import RedisHarness, redis_harness
@@ -57,6 +61,50 @@ async def test_silence_before_this_process_connected_does_not_count(
         await harness.pass_time(2 * DEAD_AFTER)
 
         assert await other.log.silence(TurnRef(REF, turn)) < DEAD_AFTER
+
+
+class ClockOfASleeper(ShiftedClock):
+    """Runs a function instead of sleeping."""
+
+    def __init__(self, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        super().__init__()
+        self._meanwhile = meanwhile
+
+    async def sleep(self, duration: timedelta) -> None:
+        self.advance(duration)
+        await self._meanwhile()
+
+
+@pytest.mark.parametrize("is_written", [True, False])
+async def test_a_step_of_the_servers_clock_makes_no_written_turn_dead(
+    own_server: RedisProcess, *, is_written: bool
+) -> None:
+    clock = ShiftedClock()
+    async with (
+        redis_harness(own_server.url) as harness,
+        redis_harness(own_server.url, clock=clock) as other,
+    ):
+        conversation = with_question(a_conversation())
+        await harness.store.create(OWNER, conversation)
+        turn = turn_of(conversation)
+        await _until_healthy(other)
+        clock.advance(DEAD_AFTER)
+        await harness.pass_time(DEAD_AFTER)  # As if the server's clock was set forward.
+
+        async def meanwhile() -> None:
+            if is_written:
+                await harness.log.append(REF, turn, ())
+
+        watch = TurnWatch(
+            store=other.store,
+            log=other.log,
+            lease=InMemoryProcessLease(PROCESS),
+            clock=ClockOfASleeper(meanwhile),
+            policy=TurnPolicy(),
+            missing=MissingLogs(),
+        )
+
+        assert await watch.is_dead(TurnRef(REF, turn.id)) is not is_written
 
 
 async def _open_turn(harness: RedisHarness) -> TurnId:

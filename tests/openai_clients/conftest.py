@@ -6,14 +6,14 @@ import openai
 import pytest
 
 from tests.support.http_client import Client
-from tests.support.service import GENEROUS, running_service_in_thread
+from tests.support.service import UNLIMITED, running_service_in_thread
 from tests.support.tool_model import ToolModel
 
 
 @pytest.fixture(scope="session")
 def service_url() -> Iterator[str]:
     """The address of a service whose model calls tools."""
-    with running_service_in_thread(GENEROUS, ToolModel()) as url:
+    with running_service_in_thread(UNLIMITED, ToolModel()) as url:
         yield url
 
 

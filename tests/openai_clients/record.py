@@ -19,7 +19,7 @@ from tests.openai_clients.test_agents import weather
 from tests.openai_clients.test_responses import LOOK, results
 from tests.support.http_client import Answer
 from tests.support.openai_recordings import FOLDER, Exchange, Names, recordable
-from tests.support.service import GENEROUS, running_service
+from tests.support.service import UNLIMITED, running_service
 from tests.support.tool_model import ToolModel
 
 Scene = Callable[[openai.AsyncOpenAI], Awaitable[None]]
@@ -142,7 +142,7 @@ async def recorded(url: str, scene: Scene) -> dict[str, Any]:
 
 
 async def main() -> None:
-    async with running_service(GENEROUS, model=ToolModel()) as service:
+    async with running_service(UNLIMITED, model=ToolModel()) as service:
         for name, scene in SCENES.items():
             document = await recorded(service.url, scene)
             text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"

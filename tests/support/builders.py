@@ -6,9 +6,10 @@ from typing import Any
 from attrs import evolve
 
 from domain.model.conversation import Conversation, with_message
-from domain.model.identifiers import ConversationRef, MessageId, Owner, SessionId, TurnId
+from domain.model.identifiers import ConversationRef, MessageId, Owner, ProcessId, SessionId, TurnId
 from domain.model.message import FinishReason, Message, Role, TextPart, Usage
 from domain.model.piece import NumberedPiece, Piece, TextPiece
+from domain.model.rate_limits import HOUR, Limit, Quota, Scope
 from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd
 from domain.service.turn_lifecycle import NewTurn, add_user_message, finish, new_conversation
 from ports.turn_log import Batch
@@ -18,6 +19,7 @@ OWNER = Owner(secret=b"o" * 32)
 STRANGER = Owner(secret=b"s" * 32)
 ID = SessionId("6f1f4a5e-0c6b-4f0e-9d2a-0a1b2c3d4e5f")
 REF = ConversationRef(OWNER, ID)
+PROCESS = ProcessId("0123456789abcdef")
 OTHER_ID = SessionId("7a2b3c4d-5e6f-4a1b-8c2d-3e4f5a6b7c8d")
 
 
@@ -34,11 +36,19 @@ def question_id(number: int = 1) -> MessageId:
 
 
 def a_new_turn(
-    number: int = 1, *, at: datetime = NOON, idempotency: IdempotencyKey | None = None
+    number: int = 1,
+    *,
+    at: datetime = NOON,
+    idempotency: IdempotencyKey | None = None,
+    process: ProcessId | None = None,
 ) -> NewTurn:
     """The ``number``-th turn of a conversation, to be opened."""
     return NewTurn(
-        turn_id=turn_id(number), reply_id=reply_id(number), at=at, idempotency=idempotency
+        turn_id=turn_id(number),
+        reply_id=reply_id(number),
+        at=at,
+        process=process,
+        idempotency=idempotency,
     )
 
 
@@ -124,3 +134,9 @@ def batch_of(*texts: str, first: int = 1, end: TurnEnd | None = None) -> Batch:
 def turn_of(conversation: Conversation) -> Turn:
     assert conversation.turn is not None
     return conversation.turn
+
+
+def a_limit(
+    quota: Quota, amount: int, scope: Scope = Scope.ADDRESS, window: timedelta | None = HOUR
+) -> Limit:
+    return Limit(quota=quota, scope=scope, amount=amount, window=window)

@@ -43,13 +43,14 @@ class HastyClock(ManualClock):
 
 
 class ShiftedClock(SystemClock):
-    """The machine's clock with an offset that tests advance."""
+    """Runs as fast as the machine's clock, from noon on, with an offset that tests advance."""
 
     def __init__(self) -> None:
         self._shift = timedelta()
+        self._started = super().monotonic()
 
     def now(self) -> datetime:
-        return super().now() + self._shift
+        return NOON + (self.monotonic() - self._started)
 
     def monotonic(self) -> timedelta:
         return super().monotonic() + self._shift

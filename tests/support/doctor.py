@@ -28,9 +28,9 @@ def acl_file(directory: Path) -> Path:
     file = directory / "users.acl"
     file.write_text(
         f"user default on #{digest} ~* +@all\n"
-        f"user chat on #{digest} ~*conversation:* -@all {COMMANDS} "
-        "+info +time +acl|whoami +config|get +client|no-touch\n"
-        f"user blind on #{digest} ~*conversation:* -@all {COMMANDS}\n"
+        f"user chat on #{digest} ~*conversation:* ~{{ratelimit}}:* -@all {COMMANDS} "
+        "+info +acl|whoami +config|get +client|no-touch\n"
+        f"user blind on #{digest} ~*conversation:* ~{{ratelimit}}:* -@all {COMMANDS}\n"
     )
     return file
 

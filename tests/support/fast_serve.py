@@ -5,6 +5,7 @@ from typing import Final
 
 import punq
 
+from adapters.encrypted_redis import process_lease
 from domain.model.turn import TurnPolicy
 from entrypoints.cli import serve
 from entrypoints.cli.main import run
@@ -24,5 +25,6 @@ def _use_short_timeouts(container: punq.Container) -> None:
 
 
 def main() -> None:
+    vars(process_lease)["LEASE_TTL"] = timedelta(seconds=3)
     vars(serve)["open_container"] = opening(_use_short_timeouts)
     run()

@@ -20,6 +20,7 @@ class Fleet:
     redis_url: str
     model: InstructedModel
     _stack: AsyncExitStack
+    _program: str = FAST_SERVE
 
     async def start(self, **settings: str) -> ServerProcess:
         """One more process; it ends with the fleet."""
@@ -29,18 +30,24 @@ class Fleet:
             "MODEL_BASE_URL": self.model.url,
             "MODEL_NAME": "instructed",
             "MODEL_SILENCE_SECONDS": "10",
+            "PRIVITY_LIMITS": "off",
+            "PRIVITY_V1": "open",
+            # An older tree does not know that limits can be off.
             "PRIVITY_NEW_PER_HOUR": "1000000",
             "PRIVITY_STORED_BYTES_PER_HOUR": "1000000000000",
         }
         return await self._stack.enter_async_context(
-            serving(FAST_SERVE, **{**defaults, **settings})
+            serving(self._program, **{**defaults, **settings})
         )
 
 
 @asynccontextmanager
-async def running_fleet(redis_url: str, model: InstructedModel) -> AsyncIterator[Fleet]:
+async def running_fleet(
+    redis_url: str, model: InstructedModel, program: str = FAST_SERVE
+) -> AsyncIterator[Fleet]:
+    """A fleet without processes; each will run ``program``."""
     async with AsyncExitStack() as stack:
-        yield Fleet(redis_url, model, stack)
+        yield Fleet(redis_url, model, stack, program)
 
 
 def client_of(process: ServerProcess, same_user: NativeClient | None = None) -> NativeClient:

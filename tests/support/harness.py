@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from attrs import frozen
 
 from adapters.assistant_profile.toml_file import load_assistant
 from adapters.in_memory.conversation_store import InMemoryConversationStore
+from adapters.in_memory.process_lease import InMemoryProcessLease
 from adapters.in_memory.rate_limiter import InMemoryRateLimiter
 from adapters.in_memory.turn_log import InMemoryTurnLog
 from adapters.sealing.client_keys import SealedClientKeys
@@ -20,12 +22,13 @@ from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
 from domain.model.identifiers import ConversationRef, SessionId
 from domain.model.message import TextPart
+from domain.model.rate_limits import Limit, Payer
 from domain.model.turn import TurnEnd, TurnPolicy
 from domain.service.prompt_building import Budget
 from entrypoints.container import USE_CASES
 from entrypoints.usecases.conversations import CreateSession, ForgetConversation, ReadHistory
 from entrypoints.usecases.follow_turn import FollowTurn, MissingLogs
-from entrypoints.usecases.open_turn import OpenTurn, Started
+from entrypoints.usecases.open_turn import OpenTurn, Started, StartTurn
 from entrypoints.usecases.regenerate import Regenerate
 from entrypoints.usecases.run_turn import RunTurn
 from entrypoints.usecases.send_message import NewMessage, SendMessage
@@ -35,19 +38,19 @@ from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
 from ports.identifier_source import IdentifierSource
 from ports.language_model import LanguageModel
-from ports.rate_limiter import Quota, RateLimiter
+from ports.process_lease import ProcessLease
+from ports.rate_limiter import RateLimiter
 from ports.telemetry import Telemetry
 from ports.turn_log import Batch, TurnLog
 from ports.turn_runner import TurnRunner
-from tests.support.builders import OWNER
+from tests.support.builders import OWNER, PROCESS, turn_id
 from tests.support.clocks import HastyClock, ManualClock
 from tests.support.fake_model import InstantModel
-from tests.support.fakes import FlakyStore, RecordingTelemetry
+from tests.support.fakes import FakeSignals, FlakyStore, RecordingTelemetry
 
-ADDRESS = "192.0.2.1"
+PAYER = Payer(client_key="this key", address="this address")
 WHEN_IT_COMES = timedelta(seconds=10)
 _GUARD_SECONDS = 10
-_GENEROUS = {Quota.NEW: 1_000, Quota.STORED: 10**9}
 
 
 @frozen(kw_only=True)
@@ -63,9 +66,14 @@ class Harness:
 
     def send(self, text: str = "Hello?", **members: Any) -> "asyncio.Task[Started]":
         """A task that sends ``text``; the test has to await it."""
-        message = NewMessage(text=TextPart(text), **{"address": ADDRESS, **members})
+        message = NewMessage(text=TextPart(text), **{"payer": PAYER, **members})
         owner = OWNER
         return asyncio.create_task(self.container.resolve(SendMessage)(owner, message))
+
+    @property
+    def lease(self) -> ProcessLease:
+        lease: ProcessLease = self.container.resolve(ProcessLease)
+        return lease
 
     @property
     def regenerate(self) -> Regenerate:
@@ -83,9 +91,13 @@ class Harness:
     def history(self) -> ReadHistory:
         return self.container.resolve(ReadHistory)
 
-    @property
-    def run_turn(self) -> RunTurn:
-        return self.container.resolve(RunTurn)
+    async def run_turn(
+        self, conversation: Conversation, signals: FakeSignals | None = None
+    ) -> None:
+        """Run the open turn of ``conversation`` to its end."""
+        start_turn = self.container.resolve(StartTurn)
+        permit = start_turn.permit(PAYER, turn_id())
+        await self.container.resolve(RunTurn)(OWNER, conversation, signals or FakeSignals(), permit)
 
     @property
     def create_session(self) -> CreateSession:
@@ -125,7 +137,7 @@ def a_harness(
     clock: ManualClock | None = None,
     max_turns: int = 8,
     budget: Budget | None = None,
-    per_hour: dict[Quota, int] | None = None,
+    limits: Sequence[Limit] = (),
 ) -> Harness:
     """A harness in which sleeping takes no time, unless ``clock`` says otherwise."""
     clock, telemetry = clock or HastyClock(), RecordingTelemetry()
@@ -133,9 +145,7 @@ def a_harness(
     store = FlakyStore(InMemoryConversationStore(clock=clock, log=log), clock)
     runner = TaskTurnRunner(max_turns=max_turns, telemetry=telemetry)
     keys = SealedClientKeys(ring=KeyRing.random(os.urandom), random_bytes=os.urandom)
-    limiter = InMemoryRateLimiter(
-        clock=clock, per_hour={**_GENEROUS, **(per_hour or {})}, pseudonym=keys.pseudonym
-    )
+    limiter = InMemoryRateLimiter(clock=clock, limits=limits)
     instances: dict[Any, object] = {
         Assistant: load_assistant(None),
         Budget: budget or Budget(tokens=8_192, reply_tokens=1_024),
@@ -144,6 +154,7 @@ def a_harness(
         ConversationStateStore: store,
         IdentifierSource: RandomIdentifiers(),
         MissingLogs: MissingLogs(),
+        ProcessLease: InMemoryProcessLease(PROCESS),
         LanguageModel: model or InstantModel("Hi!"),
         RateLimiter: limiter,
         Telemetry: telemetry,

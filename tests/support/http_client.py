@@ -118,10 +118,11 @@ class LiveAnswer:
 
 
 @asynccontextmanager
-async def send_raw(url: str, request: bytes) -> AsyncIterator[LiveAnswer]:
-    """The response to exactly these bytes, sent on a new connection."""
+async def send_raw(url: str, request: bytes, *, source: str = "") -> AsyncIterator[LiveAnswer]:
+    """The response to exactly these bytes, sent on a new connection from the address ``source``."""
     address = urlsplit(url)
-    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    local = (source, 0) if source else None
+    reader, writer = await asyncio.open_connection(address.hostname, address.port, local_addr=local)
     try:
         writer.write(request)
         yield await _read_head(reader)
@@ -149,10 +150,14 @@ class Client:
     """Calls one server; like a browser it keeps the cookie that the server sets."""
 
     def __init__(self, url: str, **headers: str) -> None:
-        """``headers`` are sent with every request; ``_`` in a name stands for ``-``."""
+        """``headers`` are sent with every request; ``_`` in a name stands for ``-``.
+
+        ``source`` is the address that requests come from; an empty one is chosen by the system.
+        """
         self.url = url
         self.headers = {"host": urlsplit(url).netloc, **_header_names(headers)}
         self.cookie: str | None = None
+        self.source = ""
 
     @asynccontextmanager
     async def open(
@@ -163,7 +168,7 @@ class Client:
         sent = {**self.headers, **cookie, **length, **_header_names(headers)}
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {sent[name]}" for name in sent)]
         request = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + (body or b"")
-        async with send_raw(self.url, request) as live:
+        async with send_raw(self.url, request, source=self.source) as live:
             self._keep_cookie(live.headers.get("set-cookie"))
             yield live
 

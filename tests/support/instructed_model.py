@@ -38,10 +38,11 @@ def _pieces(name: str, count: int) -> list[str]:
 
 @define
 class InstructedModel:
-    """Counts its requests by the name in the instruction."""
+    """Counts its requests by the name in the instruction, and those that nobody waits for."""
 
     url: str = ""
     requests: Counter[str] = Factory(Counter)
+    abandoned: Counter[str] = Factory(Counter)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         message = json.loads(await request.read())["messages"][-1]["content"]
@@ -54,7 +55,11 @@ class InstructedModel:
         for piece in _pieces(name, int(count)):
             await response.write(delta(content=piece))
             await asyncio.sleep(int(pause) / 1000)
-        await _end(request, response, ending)
+        try:
+            await _end(request, response, ending)
+        except asyncio.CancelledError:
+            self.abandoned[name] += 1
+            raise
         return response
 
 

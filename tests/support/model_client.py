@@ -13,8 +13,10 @@ from adapters.language_model.chat_completions import (
 from domain.model.piece import ModelFinished, Piece
 from domain.model.prompt import Prompt
 from ports.clock import Clock
+from ports.telemetry import Telemetry
 from tests.support.builders import a_message
 from tests.support.clocks import HastyClock
+from tests.support.fakes import RecordingTelemetry
 
 KEY = "sk-planted-key"
 QUESTION = "a planted question"
@@ -33,7 +35,12 @@ def timeouts(
 
 @asynccontextmanager
 async def model_at(
-    url: str, limits: Timeouts | None = None, *, clock: Clock | None = None, key: str | None = KEY
+    url: str,
+    limits: Timeouts | None = None,
+    *,
+    clock: Clock | None = None,
+    key: str | None = KEY,
+    telemetry: Telemetry | None = None,
 ) -> AsyncIterator[ChatCompletions]:
     async with open_chat_completions(
         base_url=url,
@@ -41,6 +48,7 @@ async def model_at(
         model="small-1",
         timeouts=limits or timeouts(),
         clock=clock or HastyClock(),
+        telemetry=telemetry or RecordingTelemetry(),
     ) as model:
         yield model
 

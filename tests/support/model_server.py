@@ -1,10 +1,10 @@
-"""An OpenAI-compatible server that sends the responses a test wrote."""
+"""An OpenAI-compatible server that sends the responses a test wrote, or those of a function."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiohttp import web
 from attrs import define, field, frozen
@@ -29,12 +29,17 @@ class ModelResponse:
     aborts: bool = False
 
 
+Respond: TypeAlias = Callable[[dict[str, Any]], ModelResponse]
+"""Returns the response to a body."""
+
+
 @define
 class ModelServer:
-    """Sends its responses in order and records the requests."""
+    """Sends its responses in order, or those of ``respond``, and records the requests."""
 
     url: str = ""
     responses: list[ModelResponse] = field(factory=list)
+    respond: Respond | None = None
     bodies: list[dict[str, Any]] = field(factory=list)
     headers: list[Mapping[str, str]] = field(factory=list)
     peers: set[object] = field(factory=set)
@@ -48,7 +53,7 @@ class ModelServer:
         self.requested.set()
         assert request.transport is not None
         self.peers.add(request.transport.get_extra_info("peername"))
-        planned = self.responses.pop(0)
+        planned = self.respond(self.bodies[-1]) if self.respond else self.responses.pop(0)
         response = web.StreamResponse(status=planned.status, headers=planned.headers)
         await response.prepare(request)
         for chunk in planned.chunks:
@@ -70,8 +75,10 @@ class ModelServer:
 
 
 @asynccontextmanager
-async def model_server(*responses: ModelResponse) -> AsyncIterator[ModelServer]:
-    server = ModelServer(responses=list(responses))
+async def model_server(
+    *responses: ModelResponse, respond: Respond | None = None
+) -> AsyncIterator[ModelServer]:
+    server = ModelServer(responses=list(responses), respond=respond)
     app = web.Application()
     app.router.add_post("/v1/chat/completions", server.handle)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0)

@@ -17,7 +17,7 @@ from entrypoints.cli.main import app
 
 # Tests of one tree can be run against the service of another, for example of an older release.
 _ROOT = Path(os.environ.get("PRIVITY_TEST_TREE") or Path(__file__).parents[2])
-_RUN = "from entrypoints.cli.main import run; run()"
+RUN = "from entrypoints.cli.main import run; run()"
 _SETTING_PREFIXES = ("PRIVITY_", "MODEL_", "REDIS_", "ASSISTANT_")
 _TIMEOUT_SECONDS = 30
 
@@ -64,7 +64,7 @@ class ServerProcess:
 
 @asynccontextmanager
 async def serving(
-    program: str = _RUN, port: str = "0", **settings: str
+    program: str = RUN, port: str = "0", **settings: str
 ) -> AsyncIterator[ServerProcess]:
     """``privity serve`` on this port or a free one; ``program`` is Python code to run instead."""
     process = await _start("serve", "--port", port, settings=settings, program=program)
@@ -98,7 +98,7 @@ async def run_cli(*arguments: str, stdin: str = "", **settings: str) -> Ended:
     return Ended(code=process.returncode, out=out.decode(), err=err.decode())
 
 
-async def _start(*arguments: str, settings: Mapping[str, str], program: str = _RUN) -> Process:
+async def _start(*arguments: str, settings: Mapping[str, str], program: str = RUN) -> Process:
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", program, *arguments),
         stdin=PIPE,

@@ -5,6 +5,7 @@ import ssl
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
 
 from attrs import define, field
 
@@ -35,8 +36,12 @@ class Proxy:
         upstream, sending = await asyncio.open_connection("127.0.0.1", self.target)
         async with _aborted(sending):
             await asyncio.gather(
-                _pump(reader, sending), _pump(upstream, writer, self._loses_answer)
+                _pump(reader, sending, on_data=self._on_command),
+                _pump(upstream, writer, self._loses_answer),
             )
+
+    def _on_command(self, data: bytes) -> None:
+        """Called before data is passed to the server."""
 
     def _loses_answer(self) -> bool:
         """Whether this answer is lost, and the connection with it."""
@@ -57,11 +62,48 @@ class Proxy:
             await asyncio.wait(serving)
 
 
+@define
+class LosingProxy(Proxy):
+    """Loses the answer to one command, and then relays nothing until told to.
+
+    Attributes:
+        losing: the command contains these bytes; empty to lose none.
+        lost: set once the server has answered the command.
+        goes_on: set by the test to relay again.
+    """
+
+    losing: bytes = b""
+    lost: asyncio.Event = field(factory=asyncio.Event)
+    goes_on: asyncio.Event = field(factory=asyncio.Event)
+    _is_sent: bool = False
+
+    async def _relay(self, reader: StreamReader, writer: StreamWriter) -> None:
+        if self.lost.is_set():
+            await self.goes_on.wait()
+        await super()._relay(reader, writer)
+
+    def _on_command(self, data: bytes) -> None:
+        self._is_sent = self._is_sent or bool(self.losing and self.losing in data)
+
+    def _loses_answer(self) -> bool:
+        if self._is_sent:
+            self.lost.set()
+        return self.lost.is_set() and not self.goes_on.is_set()
+
+
+AnyProxy = TypeVar("AnyProxy", bound=Proxy)
+
+
 async def _pump(
-    reader: StreamReader, writer: StreamWriter, is_lost: Callable[[], bool] = lambda: False
+    reader: StreamReader,
+    writer: StreamWriter,
+    is_lost: Callable[[], bool] = lambda: False,
+    *,
+    on_data: Callable[[bytes], None] = lambda _: None,
 ) -> None:
     with suppress(ConnectionError):
         while data := await reader.read(65_536):
+            on_data(data)
             if is_lost():
                 break
             writer.write(data)
@@ -100,7 +142,19 @@ async def listening(
 @asynccontextmanager
 async def proxy_to(port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[Proxy]:
     """A proxy in front of a server; with ``tls`` its clients must connect with TLS."""
-    proxy = Proxy(port)
+    async with _running(Proxy(port), tls) as proxy:
+        yield proxy
+
+
+@asynccontextmanager
+async def losing_proxy_to(port: int) -> AsyncIterator[LosingProxy]:
+    """A proxy in front of a server that can lose the answer to one command."""
+    async with _running(LosingProxy(port), None) as proxy:
+        yield proxy
+
+
+@asynccontextmanager
+async def _running(proxy: AnyProxy, tls: ssl.SSLContext | None) -> AsyncIterator[AnyProxy]:
     async with listening(proxy.serve, tls) as own:
         proxy.port = own
         try:

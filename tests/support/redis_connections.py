@@ -23,14 +23,16 @@ LONG = timedelta(seconds=20)
 
 
 @asynccontextmanager
-async def connected(port: int, bounds: Bounds | None = None) -> AsyncIterator[Multiplexer]:
+async def connected(
+    port: int, bounds: Bounds | None = None, clock: Clock | None = None
+) -> AsyncIterator[Multiplexer]:
     def new_connection() -> Connection:
         return Connection(
             host="127.0.0.1", port=port, protocol=2, socket_timeout=None, driver_info=None
         )
 
     connection = Multiplexer(
-        new_connection, bounds or Bounds(timeout=LONG, grace=LONG), SystemClock()
+        new_connection, bounds or Bounds(timeout=LONG, grace=LONG), clock or SystemClock()
     )
     running = asyncio.create_task(connection.run())
     try:

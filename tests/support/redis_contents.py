@@ -47,11 +47,21 @@ async def dump_keys(redis: "Redis") -> dict[bytes, bytes]:
     return {key: b"".join(await _members(redis, key)) for key in map(raw, await redis.keys("*"))}
 
 
+async def conversation_keys(redis: "Redis") -> list[str]:
+    """The names of the keys that belong to conversations."""
+    return sorted(raw(key).decode() for key in await redis.keys("*conversation:*"))
+
+
 async def _members(redis: "Redis", key: bytes) -> list[bytes]:
     kind = await redis.type(key)
     dump = await redis.dump(key) or b""
     if kind == b"list":
         return [dump, *map(raw, await redis.lrange(key.decode(), 0, -1))]
+    if kind == b"string":
+        return [dump, raw(await redis.get(key) or b"")]
+    if kind == b"hash":
+        leases: dict[Any, Any] = await redis.hgetall(key.decode())
+        return [dump, *(part for pair in leases.items() for part in pair)]
     assert kind == b"stream", kind
     entries: list[Any] = await redis.xrange(key) or []
     return [dump, *(part for _, fields in entries for pair in fields.items() for part in pair)]

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from attrs import evolve
 from redis.asyncio import Redis
 
 from entrypoints.settings import Settings
@@ -12,13 +13,15 @@ from tests.support.native_client import NativeClient
 from tests.support.processes import ServerProcess, serving
 from tests.support.redis_servers import RedisProcess
 from tests.support.redis_store import RING
-from tests.support.service import RunningService, running_service
+from tests.support.service import UNLIMITED, RunningService, running_service
 
 
 @asynccontextmanager
 async def serving_with_redis(server: RedisProcess, **settings: str) -> AsyncIterator[ServerProcess]:
-    """``privity serve`` in its own process, with this Redis."""
-    async with serving(REDIS_URL=server.url, PRIVITY_KEYS=RING, **settings) as service:
+    """``privity serve`` in its own process, with this Redis and without limits."""
+    defaults = {"PRIVITY_LIMITS": "off", "PRIVITY_V1": "open"}
+    required = {"REDIS_URL": server.url, "PRIVITY_KEYS": RING}
+    async with serving(**{**defaults, **settings, **required}) as service:
         yield service
 
 
@@ -32,8 +35,8 @@ async def running_service_with_redis(
 
 
 def settings_for(url: str) -> Settings:
-    """Settings with generous limits, because all tests come from one address."""
-    return Settings(redis_url=url, keys=RING, new_per_hour=1_000_000, stored_bytes_per_hour=10**12)
+    """Settings without limits, because all tests come from one address; ``/v1`` is open."""
+    return evolve(UNLIMITED, redis_url=url, keys=RING)
 
 
 @asynccontextmanager

@@ -22,10 +22,10 @@ from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.encrypted_redis.turn_log import Batching, RedisTurnLog
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import Sealer
-from adapters.system.clock import SystemClock
 from domain.model.identifiers import ConversationRef, Owner, SessionId
 from ports.clock import Clock
 from tests.support.builders import ID, OWNER, a_conversation, with_answer, with_question
+from tests.support.clocks import ShiftedClock
 from tests.support.fakes import RecordingTelemetry
 
 RING = "first:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
@@ -38,6 +38,7 @@ class RedisHarness:
 
     store: RedisConversationStore
     log: RedisTurnLog
+    connection: Multiplexer
     client: RedisClient
     redis: "Redis"
     telemetry: RecordingTelemetry
@@ -65,6 +66,22 @@ class RedisHarness:
                 await self.redis.delete(key)
 
 
+async def age_limits(redis: Redis, passed: timedelta) -> None:
+    """Change what the limits have counted as if this much time had passed."""
+    microseconds = passed // timedelta(microseconds=1)
+    for key in await redis.keys("{ratelimit}:*"):
+        left = await redis.pttl(key) - passed // timedelta(milliseconds=1)
+        if left <= 0:
+            await redis.delete(key)
+        elif await redis.type(key) == b"hash":
+            leases: dict[Any, Any] = await redis.hgetall(key)
+            for name, lease in leases.items():
+                expires, _, holder = lease.partition(b" ")
+                await redis.hset(key, name, b"%d %b" % (int(expires) - microseconds, holder))
+        else:
+            await redis.set(key, int(await redis.get(key) or 0) - microseconds, px=left)
+
+
 @asynccontextmanager
 async def redis_harness(
     url: str,
@@ -76,7 +93,7 @@ async def redis_harness(
     ca_file: Path | None = None,
 ) -> AsyncIterator[RedisHarness]:
     """Adapters over the server at ``url``; without ``batching`` every piece is sent at once."""
-    clock = clock or SystemClock()
+    clock = clock or ShiftedClock()
     address = RedisAddress(url=url, ca_file=ca_file)
     connection = Multiplexer(address.new_connection, bounds or Bounds(), clock)
     running = asyncio.create_task(connection.run())
@@ -90,7 +107,14 @@ async def redis_harness(
     tls: dict[str, Any] = {"ssl_ca_certs": str(ca_file)} if ca_file else {}
     redis = Redis.from_url(url, protocol=2, **tls)
     try:
-        yield RedisHarness(store=store, log=log, client=client, redis=redis, telemetry=telemetry)
+        yield RedisHarness(
+            store=store,
+            log=log,
+            connection=connection,
+            client=client,
+            redis=redis,
+            telemetry=telemetry,
+        )
     finally:
         await redis.aclose()
         connection.close()

@@ -67,7 +67,7 @@ async def running_service(
             replacing(container)
 
     _poll_often()
-    app = create_app(settings or Settings(), opening(replace))
+    app = create_app(settings or UNLIMITED, opening(replace))
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     stopping = asyncio.Event()
     server = asyncio.create_task(
@@ -131,5 +131,5 @@ def running_service_in_thread(settings: Settings, model: LanguageModel) -> Itera
 HTTPS: Final = "https://chat.example"
 OLD: Final = "old:" + "b2xk" * 10 + "b2w="
 NEW: Final = "new:" + "bmV3" * 10 + "bmU="
-GENEROUS: Final = Settings(new_per_hour=1_000_000, stored_bytes_per_hour=10**12)
-"""For a service that many tests share, because all of them come from one address."""
+UNLIMITED: Final = Settings(limits=False, v1=True)
+"""For a service that tests share: all of them come from one address, and use keys of their own."""

@@ -30,6 +30,8 @@ from entrypoints.http.requests import (
 MAX_AI_SDK_BODY_BYTES: Final = 2_097_152
 """The client sends the whole chat each time, although only its newest message counts."""
 
+_MAX_MESSAGES: Final = 2_000
+_MAX_PARTS: Final = 2_000
 _MAX_CHAT_ID: Final = 256
 _ID_DIGITS: Final = 32
 
@@ -38,9 +40,10 @@ class AiSdkBody(Struct, rename="camel"):
     """A request body of `useChat`; other members are ignored."""
 
     id: Annotated[str, Meta(description="The client's id for the chat, or a session id.")]
-    messages: Annotated[list[Raw], Meta(description="UI messages; only the newest counts.")] = (
-        msgspec.field(default_factory=list)
-    )
+    messages: Annotated[
+        list[Raw],
+        Meta(max_length=_MAX_MESSAGES, description="UI messages; only the newest counts."),
+    ] = msgspec.field(default_factory=list)
     message: Annotated[Raw, Meta(description="The newest UI message alone.")] = msgspec.field(
         default_factory=Raw
     )
@@ -62,7 +65,7 @@ class UiMessage(Struct):
     """A message in the client's format."""
 
     role: Literal["user", "assistant", "system"]
-    parts: list[Raw]
+    parts: Annotated[list[Raw], Meta(max_length=_MAX_PARTS)]
     id: str = ""
 
 
@@ -190,14 +193,20 @@ def _parts(message: UiMessage) -> Iterator[tuple[str, bytes]]:
 def _result(tool: _ToolPart) -> ToolResultPart | None:
     match tool.state:
         case "output-available":
-            # Decoded completely, so that only valid JSON is stored.
-            output = msgspec.json.encode(parse(bytes(tool.output), object)).decode()
-            return tool_result(tool.tool_call_id, output)
+            return tool_result(tool.tool_call_id, _compact(bytes(tool.output)))
         case "output-error":
             error = msgspec.json.encode(tool.error_text).decode()
             return tool_result(tool.tool_call_id, error, failed=True)
         case _:
             return None
+
+
+def _compact(json: bytes) -> str:
+    """The JSON text without white space, checked without building its objects in memory."""
+    try:
+        return msgspec.json.format(json, indent=-1).decode()
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise BadRequest("body_not_json") from None
 
 
 def storable_id(client_id: str) -> MessageId | None:

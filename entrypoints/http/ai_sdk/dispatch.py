@@ -6,6 +6,7 @@ from attrs import evolve, frozen
 
 from domain.model.errors import ConversationNotFound, DomainError, MessageNotFound
 from domain.model.identifiers import MessageId, Owner
+from domain.model.rate_limits import Payer
 from domain.model.turn import IdempotencyKey
 from entrypoints.http.ai_sdk.bodies import (
     AiSdkBody,
@@ -31,7 +32,7 @@ class AiSdkRequest:
     Attributes:
         owner: the caller, as the owner of conversations.
         newest: the newest message in the body; None if there is none.
-        address: the address whose quotas apply.
+        payer: whose limits count the request.
         locales: the caller's language tags, best first.
         idempotency: the digests of the Idempotency-Key and the request; None without the header.
     """
@@ -39,7 +40,7 @@ class AiSdkRequest:
     owner: Owner
     body: AiSdkBody
     newest: UiMessage | None
-    address: str
+    payer: Payer
     locales: Sequence[str]
     idempotency: IdempotencyKey | None
 
@@ -76,7 +77,7 @@ async def _regenerate(services: Services, request: AiSdkRequest) -> Started:
     for message_id in _regeneration_targets(request):
         regeneration = RegenerateRequest(
             session_id=session_id,
-            address=request.address,
+            payer=request.payer,
             message_id=message_id,
             on_busy=request.on_busy,
             idempotency=request.idempotency,
@@ -104,7 +105,7 @@ async def _submit_tool_results(
     results = ToolResults(
         results=tool_results_of(newest),
         session_id=await services.find_conversation(request.owner, request.body.id),
-        address=request.address,
+        payer=request.payer,
         on_busy=request.on_busy,
         idempotency=request.idempotency,
     )
@@ -116,7 +117,7 @@ async def _send_message(services: Services, request: AiSdkRequest, newest: UiMes
     is_edit = body.message_id is not None and body.message_id == newest.id
     message = NewMessage(
         text=text_of(newest),
-        address=request.address,
+        payer=request.payer,
         message_id=storable_id(newest.id),
         # The client marks edits, and creates a new id for every other message.
         is_new=not is_edit,

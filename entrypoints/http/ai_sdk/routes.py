@@ -29,7 +29,7 @@ async def send_message(request: Request, caller: HttpCaller, raw: bytes) -> Resp
         owner=caller.owner,
         body=body,
         newest=newest_message(body),
-        address=services.authenticator.address(request),
+        payer=services.authenticator.payer(request, caller),
         locales=preferred_locales(
             request, body.locale, is_first=not has_earlier_user_message(body)
         ),

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from domain.model.identifiers import ConversationRef, Owner, TurnId, message_id, session_id
+from domain.model.rate_limits import Charge, Quota
 from domain.model.turn import Cursor
 from domain.service.user_input import user_text
 from entrypoints.http.authentication import HttpCaller
@@ -45,16 +46,16 @@ from entrypoints.http.sse import EventStream
 from entrypoints.usecases.open_turn import OnBusy, Started
 from entrypoints.usecases.regenerate import RegenerateRequest
 from entrypoints.usecases.send_message import NewMessage
-from ports.rate_limiter import Quota
 
 
 async def create_client_key(request: Request) -> Response:
     """``POST /api/client-key``: a new client key to use as a bearer token; sets no cookie."""
     services = services_of(request)
     services.authenticator.check_origin(request)
-    services.authenticator.authenticate(request)
+    caller = services.authenticator.authenticate(request)
     await read_body(request, EmptyBody)
-    await services.limiter.consume(services.authenticator.address(request), Quota.NEW)
+    payer = services.authenticator.payer(request, caller)
+    await services.limiter.consume(Charge(payer=payer, amounts={Quota.NEW: 1}))
     document = ClientKeyDocument(client_key=services.keys.issue())
     return json_response(document, status=HTTPStatus.CREATED)
 
@@ -76,7 +77,7 @@ async def create_session(request: Request) -> Response:
     body, _ = await read_body(request, SessionBody)
     conversation = await services.create_session(
         caller.owner,
-        address=services.authenticator.address(request),
+        payer=services.authenticator.payer(request, caller),
         locales=preferred_locales(request, body.locale, is_first=True),
     )
     document = SessionDocument(
@@ -98,7 +99,7 @@ async def send_message(request: Request, caller: HttpCaller, raw: bytes) -> Resp
     key, idempotency = idempotency_key(request, raw)
     message = NewMessage(
         text=user_text(body.message),
-        address=services.authenticator.address(request),
+        payer=services.authenticator.payer(request, caller),
         session_id=None if body.session_id is None else session_id(body.session_id),
         locales=preferred_locales(request, body.locale, is_first=body.session_id is None),
         page_context=body.page_context,
@@ -118,7 +119,7 @@ async def regenerate(request: Request) -> Response:
     body, raw = await read_body(request, RegenerateBody)
     regeneration = RegenerateRequest(
         session_id=await services.find_conversation(caller.owner, path_id(request)),
-        address=services.authenticator.address(request),
+        payer=services.authenticator.payer(request, caller),
         message_id=None if body.message_id is None else message_id(body.message_id),
         text=None if body.message is None else user_text(body.message),
         on_busy=_on_busy(body.on_busy, OnBusy.REJECT),

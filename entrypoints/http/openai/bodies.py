@@ -10,12 +10,17 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from domain.model.prompt import Effort, Verbosity
 from entrypoints.http.openai.errors import invalid, unsupported
 from entrypoints.http.problems import BadRequest
 
 _Body = TypeVar("_Body")
 
+MAX_INPUT_ITEMS: Final = 256
 MAX_ITEMS: Final = 20
+"""How many items can be added to a conversation at once, as OpenAI defines it."""
+MAX_CONTENT_PARTS: Final = 256
+MAX_TOOLS: Final = 128
 _NO_NUL: Final = "^[^\\u0000]*$"
 
 Metadata = Annotated[
@@ -38,7 +43,7 @@ class MessageItem(Struct, tag_field="type", tag="message"):
     """A message; its ``type`` may be left out."""
 
     role: Literal["user", "assistant"]
-    content: str | Annotated[list[TextContent], Meta(min_length=1)]
+    content: str | Annotated[list[TextContent], Meta(min_length=1, max_length=MAX_CONTENT_PARTS)]
 
 
 class FunctionCallItem(Struct, tag_field="type", tag="function_call"):
@@ -53,7 +58,7 @@ class FunctionCallOutputItem(Struct, tag_field="type", tag="function_call_output
     """The output of a function."""
 
     call_id: str
-    output: str | list[TextContent]
+    output: str | Annotated[list[TextContent], Meta(max_length=MAX_CONTENT_PARTS)]
 
 
 class ReasoningItem(Struct, tag_field="type", tag="reasoning"):
@@ -102,7 +107,7 @@ class FunctionChoice(Struct):
 class ReasoningOptions(Struct):
     """How the model reasons."""
 
-    effort: str | None = None
+    effort: Effort | None = None
 
 
 class TextFormat(Struct):
@@ -119,7 +124,7 @@ class TextOptions(Struct):
     """Options for the text that the model writes."""
 
     format: TextFormat | None = None
-    verbosity: str | None = None
+    verbosity: Verbosity | None = None
 
 
 class StreamOptions(Struct):
@@ -139,7 +144,7 @@ class ResponseBody(Struct):
 
     background: bool | None = None
     conversation: str | ConversationChoice | None = None
-    input: str | list[ItemBody] | None = None
+    input: str | Annotated[list[ItemBody], Meta(max_length=MAX_INPUT_ITEMS)] | None = None
     instructions: str | None = None
     max_output_tokens: Annotated[int, Meta(ge=16)] | None = None
     metadata: Metadata | None = None
@@ -155,7 +160,7 @@ class ResponseBody(Struct):
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     text: TextOptions | None = None
     tool_choice: Literal["auto", "none", "required"] | FunctionChoice | None = None
-    tools: list[FunctionTool] | None = None
+    tools: Annotated[list[FunctionTool], Meta(max_length=MAX_TOOLS)] | None = None
     top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
     truncation: Literal["auto"] | None = None
 

@@ -42,7 +42,7 @@ async def create(request: Request) -> Response:
     body = parse(members, ConversationBody)
     inputs = input_items(body.items or (), members.get("items") or (), "items")
     conversation = await openai_of(request).create_conversation(
-        caller.owner, inputs, body.metadata or {}, address=caller.address
+        caller.owner, inputs, body.metadata or {}, payer=caller.payer
     )
     return _conversation(conversation, caller)
 
@@ -60,7 +60,9 @@ async def update(request: Request) -> Response:
     members, _ = await read_body(request, dict)
     metadata = parse(members, MetadataBody).metadata or {}
     edit_items = openai_of(request).edit_items
-    conversation = await edit_items.set_metadata(_ref(request, caller), metadata)
+    conversation = await edit_items.set_metadata(
+        _ref(request, caller), metadata, payer=caller.payer
+    )
     return _conversation(conversation, caller)
 
 
@@ -80,7 +82,7 @@ async def add_items(request: Request) -> Response:
     members, _ = await read_body(request, dict)
     inputs = input_items(parse(members, ItemsBody).items, members["items"], "items")
     conversation = await openai_of(request).edit_items.add(
-        _ref(request, caller), inputs, address=caller.address
+        _ref(request, caller), inputs, payer=caller.payer
     )
     # The items of this request were appended, so they are the newest.
     newest = items_of(conversation.messages)[-len(inputs) :]

@@ -2,18 +2,23 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, Final
 
 from msgspec import UNSET
 from starlette.responses import Response
 
 from domain.model.errors import TurnNotFound
+from domain.model.rate_limits import Quota
 from entrypoints.http.documents import json_response
 from entrypoints.http.openai.documents import ErrorDetails, ErrorDocument
 from entrypoints.http.problems import BadRequest, Problem
 
 PREFIX: Final = "/v1/"
 """Clients of paths with this prefix expect OpenAI's format."""
+
+_LONGEST_RETRY: Final = timedelta(minutes=1)
+"""OpenAI's clients do not wait longer, but try again at once."""
 
 _CONTENT_HEADERS: Final = frozenset({"content-type", "content-length"})
 
@@ -25,13 +30,17 @@ def openai_error(problem: Problem) -> Response:
     forbids that, unless nothing has been changed and a retry can help.
     """
     details: Any = problem.document()["error"]
+    if problem.limit is not None:
+        # These two are what OpenAI sends, and what its clients and the tools around them look for.
+        kind = "tokens" if problem.limit[0].quota is Quota.TOKENS else "requests"
+        details = {**details, "type": kind, "code": "rate_limit_exceeded"}
     error = ErrorDetails(**details, turn_id=problem.extra.get("turnId", UNSET))
     headers = {
         name: value
         for name, value in problem.response().headers.items()
         if name not in _CONTENT_HEADERS
     }
-    if problem.retry_after is None:
+    if problem.retry_after is None or problem.retry_after > _LONGEST_RETRY:
         headers["x-should-retry"] = "false"
     return json_response(ErrorDocument(error=error), status=problem.status, headers=headers)
 

@@ -52,13 +52,6 @@ class _Run:
         [part] = assemble_parts(self.pieces)
         return part
 
-    def continues_with(self, piece: Piece) -> bool:
-        """Whether ``assemble_parts`` puts ``piece`` into the same part."""
-        first = self.pieces[0]
-        if isinstance(first, ToolCallPiece) and isinstance(piece, ToolCallPiece):
-            return first.call_id == piece.call_id
-        return type(first) is type(piece)
-
 
 class ResponseEvents:
     """Renders the events of one response. Call ``piece`` for every piece, in order."""
@@ -77,6 +70,8 @@ class ResponseEvents:
         self._reply_id = reply_id
         self._obfuscated = obfuscated
         self._runs: list[_Run] = []
+        self._calls: dict[str, _Run] = {}
+        self._open_text: _Run | None = None
         self._next_number = 0
 
     def start(self) -> bytes:
@@ -92,9 +87,13 @@ class ResponseEvents:
         if run is not None:
             run.pieces.append(piece)
             return self._delta(run, piece)
-        closed = self._close_texts()
+        closed = self._close_text()
         run = _Run(index=len(self._runs), pieces=[piece])
         self._runs.append(run)
+        if isinstance(piece, ToolCallPiece):
+            self._calls[piece.call_id] = run
+        else:
+            self._open_text = run
         return closed + self._open(run) + self._delta(run, piece)
 
     def end(self, end: TurnEnd, at: datetime) -> bytes:
@@ -106,9 +105,12 @@ class ResponseEvents:
         return closed + self._event(_ENDINGS[status_of(end)], response=response) + DONE
 
     def _run_of(self, piece: Piece) -> _Run | None:
+        """The run whose part ``assemble_parts`` would put ``piece`` into."""
         # The arguments of several calls may be interleaved.
-        runs = self._runs if isinstance(piece, ToolCallPiece) else self._runs[-1:]
-        return next((run for run in runs if run.continues_with(piece)), None)
+        if isinstance(piece, ToolCallPiece):
+            return self._calls.get(piece.call_id)
+        last = self._runs[-1] if self._runs else None
+        return last if last and type(last.pieces[0]) is type(piece) else None
 
     def _item(self, run: _Run, status: str) -> dict[str, Any]:
         item = part_item(self._reply_id, run.index, run.part, status)
@@ -146,9 +148,9 @@ class ResponseEvents:
             case _:
                 return b""
 
-    def _close_texts(self) -> bytes:
-        texts = (run for run in self._runs if not isinstance(run.pieces[0], ToolCallPiece))
-        return b"".join(self._close(run, "completed") for run in texts if run.is_open)
+    def _close_text(self) -> bytes:
+        run, self._open_text = self._open_text, None
+        return b"" if run is None else self._close(run, "completed")
 
     def _close(self, run: _Run, status: str) -> bytes:
         run.is_open = False

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 from attrs import frozen
+from msgspec import Raw
 
 from domain.model.errors import ConversationNotFound, MessageNotFound, TurnNotFound
 from domain.model.identifiers import MessageId, SessionId
@@ -179,9 +180,9 @@ def _message(item_id: str, role: str, content: list[dict[str, Any]], status: str
 
 
 def _tool_result(item_id: str, part: ToolResultPart) -> dict[str, Any]:
-    output = msgspec.json.decode(part.output)
     document = {"id": item_id, "type": "function_call_output", "call_id": part.call_id}
-    output = output if isinstance(output, str | list) else part.output
+    is_text_or_list = part.output.startswith(('"', "["))
+    output = Raw(part.output.encode()) if is_text_or_list else part.output
     return {**document, "output": output, "status": "completed"}
 
 

@@ -8,10 +8,10 @@ from attrs import frozen
 
 from domain.model.errors import InvalidInput
 from domain.model.identifiers import SessionId
-from domain.model.limits import MAX_MESSAGE_CHARACTERS
+from domain.model.limits import MAX_MESSAGE_CHARACTERS, MAX_PARAMETER_BYTES, MAX_TOOLS_BYTES
 from domain.model.message import Part, Role, TextPart, ToolCallPart, ToolResultPart, UnknownPart
 from domain.model.prompt import ReplyOptions, Tool
-from domain.service.user_input import user_text
+from domain.service.user_input import nests_too_deeply, user_text
 from entrypoints.http.openai.bodies import (
     FunctionCallItem,
     FunctionCallOutputItem,
@@ -33,6 +33,7 @@ from entrypoints.http.openai.items import (
     turn_of_response,
 )
 from entrypoints.http.problems import BadRequest
+from entrypoints.http.requests import NESTED_TOO_DEEPLY
 from entrypoints.usecases.create_response import InputItem
 
 ECHOED: Final = (
@@ -88,7 +89,7 @@ def parse_response_parameters(members: Mapping[str, Any]) -> ResponseParameters:
     """The parameters, parsed from the members of a body.
 
     Raises:
-        BadRequest: a parameter is invalid, or this service does not support it.
+        BadRequest: a parameter is invalid or too long, or this service does not support it.
         ConversationNotFound: ``conversation`` is not the id of any conversation.
     """
     body = parse_response_body(members)
@@ -108,7 +109,7 @@ def parse_response_parameters(members: Mapping[str, Any]) -> ResponseParameters:
         store=body.store is not False,
         obfuscated=stream_options is None or stream_options.include_obfuscation is not False,
         echo=_echo(members, session_id),
-        tools=members.get("tools") or (),
+        tools=_tools(members),
     )
 
 
@@ -123,7 +124,8 @@ def input_items(
         path: the name of the member that contains them.
 
     Raises:
-        BadRequest: a text is blank or too long, or contains characters that are not allowed.
+        BadRequest: a text is blank or too long, or contains characters that are not allowed; the
+            arguments of a call are nested too deeply.
     """
     if isinstance(items, str):
         return [_user([_text(items, path)])]
@@ -142,6 +144,8 @@ def _inputs(item: ItemBody, sent: Mapping[str, Any], path: str) -> Iterator[Inpu
         case MessageItem():
             yield from map(_assistant, _texts(item.content, f"{path}.content"))
         case FunctionCallItem(call_id, name, arguments):
+            if nests_too_deeply(arguments.encode()):
+                raise BadRequest("body_invalid", NESTED_TOO_DEEPLY, field=f"{path}.arguments")
             yield _assistant(ToolCallPart(call_id=call_id, name=name, arguments=arguments))
         case FunctionCallOutputItem(call_id, output):
             if not isinstance(output, str):
@@ -246,13 +250,27 @@ def _continuation(body: ResponseBody) -> tuple[SessionId | None, int | None]:
     return session_of_conversation(name), None
 
 
+def _tools(members: Mapping[str, Any]) -> Sequence[Any]:
+    tools: Sequence[Any] = members.get("tools") or ()
+    _check_size("tools", tools, MAX_TOOLS_BYTES)
+    return tools
+
+
 def _echo(members: Mapping[str, Any], session_id: SessionId | None) -> dict[str, Any]:
     echo = {name: members[name] for name in ECHOED if members.get(name) not in (None, {}, [])}
+    for name, value in echo.items():
+        _check_size(name, value, MAX_PARAMETER_BYTES)
     if not echo.get("background"):
         echo.pop("background", None)
     if members.get("conversation") is not None and session_id is not None:
         echo["conversation"] = {"id": conversation_id(session_id)}
     return echo
+
+
+def _check_size(name: str, value: Any, limit: int) -> None:
+    if len(msgspec.json.encode(value)) > limit:
+        why = f"'{name}' has at most {limit:,} bytes of JSON."
+        raise BadRequest("parameter_too_long", why, field=name)
 
 
 def _json(value: Any) -> str:

@@ -35,7 +35,12 @@ from entrypoints.http.openai.responses import (
     stored_skeleton,
 )
 from entrypoints.http.openai.services import ApiCaller, ApiEndpoint, api_caller, openai_of
-from entrypoints.http.openai.streaming import Batches, collect, event_stream
+from entrypoints.http.openai.streaming import (
+    Batches,
+    collect,
+    collect_while_connected,
+    event_stream,
+)
 from entrypoints.http.openapi import EVENT_STREAM
 from entrypoints.http.problems import problem_of_code
 from entrypoints.http.requests import idempotency_key, read_body
@@ -52,7 +57,7 @@ async def create(request: Request) -> Response:
     key, idempotency = idempotency_key(request, raw)
     response_request = ResponseRequest(
         inputs=parameters.inputs,
-        address=caller.address,
+        payer=caller.payer,
         session_id=parameters.session_id,
         after_turn=parameters.after_turn,
         options=parameters.options,
@@ -89,7 +94,8 @@ async def cancel(request: Request) -> Response:
     if open_turn is not None and turn.status is TurnStatus.OPEN:
         ref = ConversationRef(caller.owner, conversation.id)
         await openai_of(request).stop_turn(ref, open_turn.id)
-        conversation, turn = await _stored_turn(request, caller)
+        conversation = await openai_of(request).read_history.after_turn(ref)
+        turn = read_turn(conversation, turn.number)
     return _response(request, caller, conversation, turn)
 
 
@@ -164,7 +170,10 @@ async def _reply(
         return EventStream(event_stream(batches, events, services.clock), headers=caller.headers)
     if parameters.background:
         return json_response(skeleton.document("in_progress"), headers=caller.headers)
-    parts, end = await collect(batches)
+    if parameters.store:
+        parts, end = await collect(batches)
+    else:
+        parts, end = await collect_while_connected(batches, request)
     if status_of(end) == "failed":
         return _failed(end)
     output = output_items(reply_id, parts, item_status(end))

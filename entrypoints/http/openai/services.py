@@ -1,13 +1,14 @@
 """The services of the routes of ``/v1``, and the authentication of their callers."""
 
-import hashlib
 from collections.abc import Mapping
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from attrs import frozen
 from starlette.requests import Request
 
 from domain.model.identifiers import Owner
+from domain.model.rate_limits import Payer
+from entrypoints.http.authentication import HttpCaller
 from entrypoints.http.openai.documents import ErrorDocument
 from entrypoints.http.openai.streaming import Following
 from entrypoints.http.openapi import Endpoint
@@ -20,9 +21,6 @@ from entrypoints.usecases.stop_turn import StopTurn
 from ports.clock import Clock
 from ports.errors import ClientKeyInvalid
 from ports.language_model import LanguageModel
-
-# "ck_" and 252 of the 256 random bits. The rest of a key changes when it is re-issued.
-_DIGESTED_CHARACTERS: Final = 45
 
 
 class ApiEndpoint(Endpoint):
@@ -37,7 +35,7 @@ class OpenAIServices:
     """The services that the routes of ``/v1`` use, shared by all requests.
 
     Attributes:
-        allowed: digests of the accepted client keys, in hexadecimal; if empty, all are accepted.
+        is_open: whether every client key is accepted; otherwise, only those of the operator are.
     """
 
     create_conversation: CreateConversation
@@ -49,7 +47,7 @@ class OpenAIServices:
     following: Following
     model: LanguageModel
     clock: Clock
-    allowed: frozenset[str]
+    is_open: bool
 
 
 @frozen(kw_only=True)
@@ -57,22 +55,22 @@ class ApiCaller:
     """An authenticated caller.
 
     Attributes:
-        address: the address whose quotas apply.
+        payer: whose limits count the request.
         headers: response headers with the client key, if it was re-issued.
     """
 
     owner: Owner
-    address: str
+    payer: Payer
     headers: Mapping[str, str]
 
 
-def openai_services(container: Resolver, allowed: frozenset[str]) -> OpenAIServices:
-    """The services; ``allowed`` has the digests of the accepted client keys."""
+def openai_services(container: Resolver, *, is_open: bool) -> OpenAIServices:
+    """The services; ``is_open`` if every client key is accepted."""
     return resolve_fields(
         container,
         OpenAIServices,
         following=resolve_fields(container, Following),
-        allowed=allowed,
+        is_open=is_open,
     )
 
 
@@ -87,24 +85,27 @@ def api_caller(request: Request) -> ApiCaller:
 
     Raises:
         ClientKeyInvalid: there is no bearer token, or it is not a client key of this service.
-        BadRequest: ``client_key_not_allowed`` if the key is not on the operator's list.
+        BadRequest: ``client_key_not_allowed`` if the operator neither issued nor listed the key.
     """
     authenticator = services_of(request).authenticator
-    authorization = request.headers.get("authorization")
-    caller = authenticator.authenticate(request) if authorization is not None else None
-    if authorization is None or caller is None:
+    has_token = "authorization" in request.headers
+    caller = authenticator.authenticate(request) if has_token else None
+    if caller is None:
         raise ClientKeyInvalid
-    allowed = openai_of(request).allowed
-    client_key = authorization.partition(" ")[2].strip()
-    if allowed and key_digest(client_key) not in allowed:
-        raise BadRequest("client_key_not_allowed", "This client key may not be used as an API key.")
+    if not _is_accepted(request, authenticator.listed, caller):
+        why = (
+            "This client key may not be used as an API key. The operator issues one with "
+            "`privity new-client-key`."
+        )
+        raise BadRequest("client_key_not_allowed", why)
     return ApiCaller(
         owner=caller.owner,
-        address=authenticator.address(request),
+        payer=authenticator.payer(request, caller),
         headers=authenticator.key_headers(caller),
     )
 
 
-def key_digest(client_key: str) -> str:
-    """The digest of a client key for the operator's list; re-issuing the key does not change it."""
-    return hashlib.sha256(client_key[:_DIGESTED_CHARACTERS].encode()).hexdigest()
+def _is_accepted(request: Request, listed: frozenset[str], caller: HttpCaller) -> bool:
+    if listed:
+        return caller.is_listed
+    return caller.is_trusted or openai_of(request).is_open

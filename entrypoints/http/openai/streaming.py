@@ -1,14 +1,16 @@
 """Follows a turn, and renders it as an event stream or collects its reply."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from attrs import frozen
+from starlette.requests import Request
 
 from domain.model.identifiers import Owner, TurnRef
 from domain.model.message import Part
 from domain.model.piece import NumberedPiece, assemble_parts
-from domain.model.turn import TurnEnd
+from domain.model.turn import Outcome, TurnEnd
 from entrypoints.http.openai.events import ResponseEvents
 from entrypoints.http.reply_stream import turn_batches
 from entrypoints.http.sse import HEARTBEAT, HEARTBEAT_INTERVAL
@@ -63,6 +65,29 @@ async def collect(batches: Batches) -> tuple[Sequence[Part], TurnEnd]:
             if batch.end is not None:
                 return assemble_parts(numbered.piece for numbered in pieces), batch.end
     raise AssertionError("a turn has an end")
+
+
+async def collect_while_connected(
+    batches: Batches, request: Request
+) -> tuple[Sequence[Part], TurnEnd]:
+    """As ``collect``, but a caller who leaves ends the reply: nobody else can read it."""
+    collecting = asyncio.create_task(collect(batches))
+    leaving = asyncio.create_task(_left(request))
+    try:
+        await asyncio.wait((collecting, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if collecting.done():
+            return collecting.result()
+        return (), TurnEnd(outcome=Outcome.INTERRUPTED)
+    finally:
+        leaving.cancel()
+        collecting.cancel()
+        await asyncio.wait((collecting, leaving))
+
+
+async def _left(request: Request) -> None:
+    """Return once the caller has closed the connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _rendered(batch: Batch, events: ResponseEvents, clock: Clock) -> bytes:

@@ -8,6 +8,7 @@ import * as api from "./api.js";
 import * as tabs from "./tabs.js";
 import { applyChunk, emptyReply, messageFrom, turnEvents, withRetry } from "./turn.js";
 
+const IN_HISTORY = ["turn_in_progress", "request_already_answered"];
 const EMPTY = { messages: [], next: null, expiresAt: null, notice: null, waiting: false };
 
 // Without https, pages have no randomUUID.
@@ -100,8 +101,8 @@ export class Conversation extends EventTarget {
     if (code === "conversation_not_found") {
       return this.#end(this.messages.some(isFromUser) ? "conversation_gone" : null);
     }
-    // No notice for an open turn: the page follows it, and the status line shows that.
-    const notice = code === "turn_in_progress" ? null : { code, seconds: error.retryAfter };
+    // The history shows it.
+    const notice = IN_HISTORY.includes(code) ? null : { code, seconds: error.retryAfter };
     this.#set({ waiting: false, notice });
     return notice ?? this.refresh();
   };
@@ -137,7 +138,7 @@ export class Conversation extends EventTarget {
     if (!id) return undefined;
     this.sessionId = id;
     const { messages, turn, next, expiresAt } = await withRetry(() => api.readHistory(id), control);
-    // Another tab has left this conversation and will begin a new one.
+    // Another tab has left this conversation to begin a new one.
     if (!tabs.session()) return this.#end(null);
     const failure = turn?.status === "failed" ? { code: turn.error, canRetry: true } : null;
     const isOver = this.notice?.canRetry || this.notice?.canStartNew;

@@ -11,7 +11,7 @@ const MAX_DEPTH = 5;
 const MAX_NESTING = 4;
 const SAFE_PROTOCOLS = new Set(["http:", "https:", "mailto:"]);
 
-// What exceeds this length is shown as it is, in chunks, so that a long reply costs little.
+// What exceeds this length is shown as it is, in chunks, so a long reply costs little.
 const MAX_FORMATTED = 32_768;
 const CHUNK_LENGTH = 4_096;
 

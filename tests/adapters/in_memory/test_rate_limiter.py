@@ -1,4 +1,4 @@
-"""Quotas are counted by address, for an hour, in bounded memory."""
+"""Quotas are counted in bounded memory."""
 
 import gc
 from datetime import timedelta
@@ -7,95 +7,45 @@ import pytest
 
 from adapters.in_memory import rate_limiter
 from adapters.in_memory.rate_limiter import InMemoryRateLimiter
-from ports.errors import TooManyRequests
-from ports.rate_limiter import Quota
+from domain.model.rate_limits import Charge, Payer, Quota, TurnSlot
+from tests.support.builders import a_limit
 from tests.support.clocks import ManualClock
 
 HOUR = timedelta(hours=1)
 NAMED = "counted for "
 
 
-def a_limiter(clock: ManualClock, most: int = 2) -> InMemoryRateLimiter:
-    per_hour = dict.fromkeys(Quota, most)
-    return InMemoryRateLimiter(clock=clock, per_hour=per_hour, pseudonym=NAMED.__add__)
+def a_limiter(clock: ManualClock) -> InMemoryRateLimiter:
+    limits = (a_limit(Quota.NEW, 1), a_limit(Quota.OPEN_TURNS, 1, window=None))
+    return InMemoryRateLimiter(clock=clock, limits=limits)
 
 
-@pytest.mark.parametrize(
-    ("one_address", "another", "is_same"),
-    [
-        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
-        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
-        ("::ffff:192.0.2.1", "192.0.2.1", True),
-        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
-        ("192.0.2.1", "192.0.2.2", False),
-        ("unknown", "unknown", True),
-        ("unknown", "192.0.2.1", False),
-    ],
-)
-async def test_an_ipv6_site_counts_as_one_address(
-    one_address: str, another: str, *, is_same: bool
-) -> None:
-    limiter = a_limiter(ManualClock())
-    await limiter.consume(one_address, Quota.NEW, 2)
-
-    if is_same:
-        with pytest.raises(TooManyRequests):
-            await limiter.consume(another, Quota.NEW)
-    else:
-        await limiter.consume(another, Quota.NEW)
+def at(address: str) -> Charge:
+    payer = Payer(client_key=None, address=NAMED + address)
+    return Charge(payer=payer, amounts={Quota.NEW: 1})
 
 
-async def test_an_hour_later_the_quota_is_available_again() -> None:
-    clock = ManualClock()
-    limiter = a_limiter(clock)
-    await limiter.consume("192.0.2.1", Quota.NEW, 2)
-    clock.advance(HOUR / 4)
-    with pytest.raises(TooManyRequests) as refused:
-        await limiter.consume("192.0.2.1", Quota.NEW)
-
-    clock.advance(refused.value.retry_after)
-
-    assert refused.value.retry_after == HOUR * 3 / 4
-    await limiter.consume("192.0.2.1", Quota.NEW, 2)
-
-
-async def test_an_amount_that_never_fits_does_not_wait_for_an_hour() -> None:
-    with pytest.raises(TooManyRequests) as refused:
-        await a_limiter(ManualClock()).consume("192.0.2.1", Quota.STORED, 3)
-
-    assert refused.value.retry_after == timedelta(seconds=1)
-
-
-async def test_a_refused_amount_is_not_counted() -> None:
-    limiter = a_limiter(ManualClock())
-    with pytest.raises(TooManyRequests):
-        await limiter.consume("192.0.2.1", Quota.STORED, 3)
-
-    await limiter.consume("192.0.2.1", Quota.STORED, 2)
-    await limiter.consume("192.0.2.1", Quota.NEW, 2)
-
-
-def counted() -> set[str]:
-    """Whose counters are in memory."""
+def counted(prefix: str) -> set[str]:
+    """Whose counters are in memory; others may be those of a limiter to be collected."""
     gc.collect()
     found = (one for one in gc.get_objects() if isinstance(one, dict))
-    keys = (key for one in found for key in one if isinstance(key, str) and NAMED in key)
-    return {key.rpartition(NAMED)[2].split("/")[0] for key in keys}
+    keys = (key for one in found for key in one if isinstance(key, tuple))
+    subjects = {subject for key in keys for subject in key if isinstance(subject, str)}
+    return {name.removeprefix(NAMED) for name in subjects if name.startswith(NAMED + prefix)}
 
 
 async def test_counters_leave_memory_once_their_hour_is_over() -> None:
     clock = ManualClock()
     limiter = a_limiter(clock)
-    await limiter.consume("203.0.113.1", Quota.NEW)
+    await limiter.consume(at("203.0.113.1"))
     clock.advance(HOUR / 2)
-    await limiter.consume("203.0.113.2", Quota.NEW)
+    await limiter.consume(at("203.0.113.2"))
     clock.advance(HOUR / 2)
-    await limiter.consume("203.0.113.1", Quota.NEW)
+    await limiter.consume(at("203.0.113.1"))
     clock.advance(HOUR / 2)
-    await limiter.consume("203.0.113.3", Quota.NEW)
+    await limiter.consume(at("203.0.113.3"))
 
-    ours = {one for one in counted() if one.startswith("203.0.113.")}
-    assert ours == {"203.0.113.1", "203.0.113.3"}
+    assert counted("203.0.113.") == {"203.0.113.1", "203.0.113.3"}
 
 
 async def test_the_oldest_counters_are_evicted_beyond_the_limit(
@@ -103,9 +53,21 @@ async def test_the_oldest_counters_are_evicted_beyond_the_limit(
 ) -> None:
     monkeypatch.setattr(rate_limiter, "MAX_COUNTERS", 3)
     limiter = a_limiter(ManualClock())
-    for number in (1, 2, 3, 1, 4):
-        await limiter.consume(f"198.51.100.{number}", Quota.NEW)
+    for number in (1, 2, 3, 4):
+        await limiter.consume(at(f"198.51.100.{number}"))
 
-    # Others may be those of a limiter that another test has left to be collected.
-    ours = {one for one in counted() if one.startswith("198.51.100.")}
-    assert ours == {"198.51.100.2", "198.51.100.3", "198.51.100.4"}
+    assert counted("198.51.100.") == {"198.51.100.2", "198.51.100.3", "198.51.100.4"}
+
+
+async def test_the_slots_of_ended_turns_leave_memory() -> None:
+    limiter = a_limiter(ManualClock())
+    payer = Payer(client_key=None, address=NAMED + "192.0.2.1")
+    nothing, slot = (
+        Charge(payer=payer, amounts={}),
+        TurnSlot(payer=payer, conversation="c", holder="h"),
+    )
+    await limiter.consume(nothing, slot)
+    assert counted("192.0.2.") == {"192.0.2.1"}
+    await limiter.settle(nothing, slot)
+
+    assert counted("192.0.2.") == set()

@@ -11,7 +11,6 @@ from tests.support.model_server import (
     DONE,
     ModelResponse,
     a_reply,
-    an_error,
     delta,
     finished,
     model_server,
@@ -123,50 +122,3 @@ async def test_cancelling_before_the_first_piece_closes_the_connection() -> None
         await server.disconnected.wait()
 
     assert reading.cancelled() or reading.cancelling()
-
-
-REJECTIONS = [
-    an_error(400, message="Unrecognized request argument supplied: 'store'", param="store"),
-    ModelResponse(
-        status=422, chunks=(b'{"detail":[{"type":"extra_forbidden","loc":["body","store"]}]}',)
-    ),
-]
-
-
-@pytest.mark.parametrize("rejection", REJECTIONS)
-async def test_a_parameter_that_the_server_rejects_is_not_sent_again(
-    rejection: ModelResponse,
-) -> None:
-    async with (
-        model_server(rejection, a_reply("H", "i"), a_reply("H", "i")) as server,
-        model_at(server.url) as model,
-    ):
-        assert await collect_reply(model) == HI
-        assert await collect_reply(model) == HI
-
-    assert ["store" in body for body in server.bodies] == [True, False, False]
-
-
-async def test_a_server_that_rejects_max_tokens_gets_max_completion_tokens() -> None:
-    rejection = an_error(400, message="Use 'max_completion_tokens' instead.", param="max_tokens")
-    async with (
-        model_server(rejection, a_reply("Hi")) as server,
-        model_at(server.url) as model,
-    ):
-        await collect_reply(model)
-
-    assert "max_tokens" not in server.bodies[1]
-    assert server.bodies[1]["max_completion_tokens"] == 64
-
-
-async def test_store_is_still_sent_as_false_after_an_unrelated_error() -> None:
-    error = an_error(400, message="Invalid input: 'store'")
-    async with (
-        model_server(error, error, a_reply("Hi")) as server,
-        model_at(server.url) as model,
-    ):
-        with pytest.raises(Exception, match="refused the request"):
-            await collect_reply(model)
-        await collect_reply(model)
-
-    assert server.bodies[2]["store"] is False

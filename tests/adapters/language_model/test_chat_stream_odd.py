@@ -17,7 +17,7 @@ from domain.model.piece import (
     TextPiece,
     ToolCallPiece,
 )
-from ports.language_model import ModelError
+from ports.language_model import MalformedStream, ModelError
 from tests.support.model_server import DONE, delta, event, finished, used
 
 FFFD = "\ufffd"
@@ -148,3 +148,18 @@ def test_joined_text_never_contains_a_lone_surrogate(texts: list[str]) -> None:
 
     expected = "".join(texts).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     assert joined == expected
+
+
+def test_a_token_count_that_no_reply_can_have_is_ignored() -> None:
+    _, end = read(finished(), used(10**30, 2))
+
+    assert end.usage == Usage(input_tokens=None, output_tokens=2)
+
+
+def test_content_that_is_nested_too_deeply_is_malformed() -> None:
+    content: Any = "Hi"
+    for _ in range(40):
+        content = [{"text": content}]
+
+    with pytest.raises(MalformedStream):
+        read(delta(content=content), finished())

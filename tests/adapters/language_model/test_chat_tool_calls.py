@@ -89,3 +89,15 @@ async def test_call_ids_of_the_conversation_are_not_used_again() -> None:
 
     assert isinstance(pieces[0], ToolCallPiece)
     assert pieces[0].call_id != "call_0"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ['{"a":"}"}', '{"a":"\\\\"}', '{"a":"\\"}"}', '[{"a":[]}]', '{"a":"\\\\\\"{"} '],
+)
+def test_the_end_of_arguments_is_found_however_they_are_cut(arguments: str) -> None:
+    fragments = [call("look", fragment, index=0) for fragment in arguments.rstrip()]
+
+    calls = read_calls(*fragments, call("look", "{}", index=0))
+
+    assert distinct(calls) == [("look", arguments.rstrip()), ("look", "{}")]

@@ -82,6 +82,17 @@ def test_a_key_under_an_older_master_key_is_reissued_for_the_same_owner() -> Non
     assert caller.reissued_key not in repr(caller)
 
 
+def test_a_reissued_key_stays_one_of_the_operator() -> None:
+    rotating = keys_under(OTHER, MASTER)
+    for from_operator in (True, False):
+        issued = keys_under(MASTER).issue(from_operator=from_operator)
+        reissued = rotating.authenticate(issued).reissued_key
+
+        assert rotating.authenticate(issued).is_from_operator is from_operator
+        assert reissued is not None
+        assert keys_under(OTHER).authenticate(reissued).is_from_operator is from_operator
+
+
 def test_a_key_under_the_first_master_key_is_not_reissued() -> None:
     assert keys_under(MASTER, OTHER).authenticate(KEY).reissued_key is None
 

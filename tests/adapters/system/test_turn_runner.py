@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from domain.model.conversation import Conversation
-from ports.errors import StoreUnavailable, TooManyTurns
+from ports.errors import ShuttingDown, StoreUnavailable, TooManyTurns
 from ports.turn_runner import Signals
 from tests.support.builders import a_conversation, turn_id, with_question
 from tests.support.fakes import RecordingTelemetry
@@ -133,5 +133,5 @@ async def test_a_caller_waiting_for_an_opening_that_draining_cancels_gets_an_err
 
     await runner.drain(AT_ONCE, AT_ONCE)
 
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(ShuttingDown):
         await caller

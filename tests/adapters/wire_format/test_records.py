@@ -3,14 +3,22 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.wire_format.conversation_record import conversation_of, decode_frame, encode_frame
+from adapters.wire_format.conversation_record import (
+    SizeBefore,
+    conversation_of,
+    decode_frame,
+    encode_frame,
+    size_before,
+)
+from adapters.wire_format.packing import pack, unpack
 from adapters.wire_format.turn_piece import decode_entry, encode_entry
 from domain.model.conversation import Conversation
-from domain.model.identifiers import MessageId, TurnId
+from domain.model.identifiers import MessageId, ProcessId, TurnId
 from domain.model.message import (
     FilePart,
     FinishReason,
@@ -28,7 +36,7 @@ from domain.model.message import (
 from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd, TurnStatus
 from ports.turn_log import Batch
-from tests.support.builders import ID, a_conversation, a_message, after_turns
+from tests.support.builders import ID, a_conversation, a_message, after_turns, with_question
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
 counts = st.none() | st.integers(0, 10**9)
@@ -64,8 +72,13 @@ turns = st.builds(
     opened_at=times,
     status=st.sampled_from(TurnStatus),
     continues=st.booleans(),
+    process=st.none() | st.from_regex(r"[0-9a-f]{16}", fullmatch=True).map(ProcessId),
     idempotency=st.none()
-    | st.builds(IdempotencyKey, digest=st.binary(max_size=32), body_digest=st.binary(max_size=32)),
+    | st.builds(
+        IdempotencyKey,
+        digest=st.binary(min_size=1, max_size=32),
+        body_digest=st.binary(max_size=32),
+    ),
     ended_at=st.none() | times,
     error=st.none() | texts,
 )
@@ -78,7 +91,8 @@ conversations = st.builds(
     retained_for=st.sampled_from([timedelta(hours=24), timedelta(hours=1)]),
     messages=st.lists(messages, max_size=3).map(tuple),
     next_number=st.integers(1, 10**6),
-    turn=st.none() | turns,
+    turn=turns,
+    earlier_keys=st.lists(st.binary(min_size=5, max_size=5), max_size=31).map(tuple),
     working_memory_from=st.integers(1, 10**6),
     summary=st.none() | texts,
     page_context=st.none() | texts,
@@ -87,7 +101,7 @@ conversations = st.builds(
 
 
 def round_trip(conversation: Conversation) -> Conversation:
-    content = decode_frame(encode_frame(conversation.messages, head=conversation))
+    content = decode_frame(encode_frame(conversation.messages, head=conversation).packed)
     assert content.head is not None
     return conversation_of(conversation.id, content.head, content.messages)
 
@@ -98,6 +112,10 @@ def test_a_conversation_is_decoded_as_it_was_encoded(conversation: Conversation)
     assert round_trip(conversation) == conversation
 
 
+def test_a_conversation_without_a_turn_is_decoded_as_it_was_encoded() -> None:
+    assert round_trip(a_conversation(metadata={"a": "b"})) == a_conversation(metadata={"a": "b"})
+
+
 def test_the_number_of_earlier_messages_is_stored() -> None:
     whole = after_turns(3)
     tail = evolve(whole, messages=whole.messages[4:], earlier=4)
@@ -105,8 +123,35 @@ def test_the_number_of_earlier_messages_is_stored() -> None:
     assert round_trip(tail) == tail
 
 
+def test_a_record_from_before_turns_named_their_process_has_none() -> None:
+    conversation = with_question(a_conversation())
+    head, messages = msgspec.msgpack.decode(unpack(encode_frame((), head=conversation).packed))
+    turn = next(value for value in head if isinstance(value, list))
+    assert turn.pop() is None
+    content = decode_frame(pack(msgspec.msgpack.encode([head, messages])))
+
+    assert content.head is not None
+    assert conversation_of(ID, content.head, ()).turn == conversation.turn
+
+
+def test_the_sizes_of_earlier_frames_are_stored() -> None:
+    before = SizeBefore(sealed=200, unpacked=1_000)
+    head = decode_frame(encode_frame([], head=a_conversation(), before=before).packed).head
+
+    assert head is not None
+    assert size_before(head) == before
+
+
+def test_an_older_release_stored_only_the_sealed_size_of_earlier_frames() -> None:
+    head = decode_frame(encode_frame([], head=a_conversation()).packed).head
+    assert head is not None
+    head.size_before = 200
+
+    assert size_before(head) == SizeBefore(sealed=200, unpacked=0)
+
+
 def test_a_frame_may_have_no_head() -> None:
-    content = decode_frame(encode_frame([a_message()]))
+    content = decode_frame(encode_frame([a_message()]).packed)
 
     assert content.head is None
     assert content.messages == (a_message(),)

@@ -1,6 +1,9 @@
 """Bytes that are refused as records."""
 
+from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,8 +20,10 @@ from adapters.wire_format.packing import (
     pack,
     unpack,
 )
+from adapters.wire_format.turn_piece import decode_entry, encode_entry
 from domain.model.identifiers import SessionId
-from tests.support.builders import ID, a_conversation, a_message, after_turns
+from domain.model.piece import NumberedPiece, TextPiece
+from tests.support.builders import END, ID, a_conversation, a_message, after_turns
 
 
 @pytest.mark.parametrize(
@@ -65,16 +70,75 @@ def test_arbitrary_bytes_raise_nothing_but_decode_error(noise: bytes) -> None:
         decode_frame(bytes((SCHEMA, 1)) + noise)
 
 
+MAX_INTEGER = 2**64 - 1
+LAST_MICROSECOND = 253_402_300_799_999_999
+values = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.sampled_from((-1, 0, 8, LAST_MICROSECOND, LAST_MICROSECOND + 1, MAX_INTEGER, -(2**63))),
+    st.integers(-(2**63), MAX_INTEGER),
+    st.floats(),
+    st.binary(max_size=20),
+    st.text(max_size=5),
+    st.just([]),
+    st.just({}),
+)
+
+
+def places_in(record: Any) -> Iterator[tuple[Any, Any]]:
+    """Every list or dictionary in the record, with each of its indexes or keys."""
+    if isinstance(record, list | dict):
+        for index in range(len(record)) if isinstance(record, list) else list(record):
+            yield record, index
+            yield from places_in(record[index])
+
+
+def with_one_value_replaced(packed: bytes, place: int, value: Any) -> bytes:
+    record = msgspec.msgpack.decode(unpack(packed))
+    places = list(places_in(record))
+    container, index = places[place % len(places)]
+    container[index] = value
+    return pack(msgspec.msgpack.encode(record))
+
+
+FRAME = encode_frame(after_turns(2).messages, head=after_turns(2)).packed
+ENTRY = encode_entry([NumberedPiece(1, TextPiece("Hi!"))], END)
+
+
+@settings(max_examples=1_500, deadline=None)
+@given(st.integers(0, 99), values)
+def test_a_frame_with_any_value_in_any_place_raises_nothing_but_decode_error(
+    place: int, value: Any
+) -> None:
+    packed = with_one_value_replaced(FRAME, place, value)
+    with suppress(DecodeError):
+        content = decode_frame(packed)
+        if content.head is not None:
+            conversation = conversation_of(SessionId(ID), content.head, content.messages)
+            assert conversation.expires_at > conversation.created_at.min.replace(tzinfo=UTC)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.integers(0, 99), values)
+def test_a_log_entry_with_any_value_in_any_place_raises_nothing_but_decode_error(
+    place: int, value: Any
+) -> None:
+    length = int.from_bytes(ENTRY[:4], "big")
+    packed = with_one_value_replaced(ENTRY[4 : 4 + length], place, value)
+    with suppress(DecodeError):
+        decode_entry(len(packed).to_bytes(4, "big") + packed)
+
+
 def test_the_dictionary_makes_frames_smaller() -> None:
     conversation = after_turns(8)
 
-    packed = encode_frame(conversation.messages[:2], head=conversation)
+    packed = encode_frame(conversation.messages[:2], head=conversation).packed
 
     assert len(packed) < 0.8 * len(zstandard.compress(unpack(packed), 19))
 
 
 def test_a_head_that_counts_too_few_messages_is_refused() -> None:
-    content = decode_frame(encode_frame([a_message(1)], head=a_conversation()))
+    content = decode_frame(encode_frame([a_message(1)], head=a_conversation()).packed)
     assert content.head is not None
 
     with pytest.raises(DecodeError):

@@ -1,0 +1,121 @@
+r"""Parameters that the model's server rejects: how its errors name them, and what is remembered.
+
+Servers reject parameters that they do not support, and each names them in its own way:
+
+    OpenAI, Azure, vLLM  400 {"error": {"param": "store"}}
+    OpenAI, earlier      400 {"error": {"message": "Unrecognized request argument supplied: store"}}
+    Mistral, FastAPI     422 {"detail": [{"loc": ["body", "store"]}]}, also within "message"
+    Gemini               400 [{"error": {"message": "Invalid JSON payload received. Unknown name
+                         \"store\": Cannot find field."}}]
+    Groq                 400 {"error": {"message": "property 'store' is unsupported"}}
+    Cerebras             400 {"message": "store: property 'store' is unsupported"}
+
+llama.cpp, Ollama and vLLM ignore parameters that they do not know.
+
+An error may repeat what a client chose, such as the name of a tool. So a name counts only in these
+places, and only if nothing else is in that place.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+
+from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
+from ports.clock import Clock
+from ports.telemetry import Telemetry
+
+_SENT_ALWAYS: Final = frozenset({"store", "stream_options", "max_tokens"})
+"""Parameters that this service adds to every request.
+
+Where ``max_tokens`` is rejected, ``max_completion_tokens`` is sent instead.
+"""
+
+_HINTS: Final = frozenset({"reasoning_effort", "verbosity", "parallel_tool_calls"})
+"""Parameters that a caller chooses, and that can be left out."""
+
+_REMEMBERED_FOR: Final = timedelta(hours=1)
+_NOT_SUPPORTED: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
+_SENTENCE: Final = re.compile(
+    r"Unrecognized request argument supplied: (\w+)"
+    r'|Invalid JSON payload received\. Unknown name "(\w+)": Cannot find field\.'
+    r"|(?:(?:body\.)?\w+: )?property '(?:body\.)?(\w+)' is unsupported(?:, did you mean '\w+'\?)?"
+)
+
+
+class ChatRejections:
+    """Decides which parameters are left out of a request.
+
+    A parameter that the server rejected is left out of later requests for an hour, and is then sent
+    again. This is learned only from requests without options of the caller, because the caller
+    could otherwise decide what others send. Once the server has accepted one of the parameters that
+    are sent always, that parameter is never left out again.
+    """
+
+    def __init__(self, *, clock: Clock, telemetry: Telemetry) -> None:
+        """``clock`` times how long a rejection is remembered."""
+        self._clock = clock
+        self._telemetry = telemetry
+        self._rejected_at: dict[str, timedelta] = {}
+        self._accepted: frozenset[str] = frozenset()
+        self._reported: frozenset[str] = frozenset()
+
+    def remembered(self) -> frozenset[str]:
+        """The parameters to leave out of the next request."""
+        since = self._clock.monotonic() - _REMEMBERED_FOR
+        return frozenset(name for name, at in self._rejected_at.items() if at > since)
+
+    def removable(self, status: int, error_body: bytes) -> frozenset[str]:
+        """The parameters that an error names and that can be left out of the request.
+
+        Empty if the error is about something else.
+        """
+        return named_parameters(status, error_body) - self._accepted
+
+    def request_accepted(self, options: ReplyOptions, left_out: frozenset[str]) -> None:
+        """Learn from a request with the caller's ``options`` that the server has accepted."""
+        accepted = _SENT_ALWAYS - left_out
+        self._accepted |= accepted
+        for name in accepted:
+            self._rejected_at.pop(name, None)
+        if options == DEFAULT_OPTIONS:
+            # Only now is it clear that the server rejected just these.
+            for name in (left_out & _SENT_ALWAYS) - self.remembered() - self._accepted:
+                self._remember(name)
+
+    def _remember(self, name: str) -> None:
+        self._rejected_at[name] = self._clock.monotonic()
+        if name not in self._reported:
+            self._reported |= {name}
+            self._telemetry.emit("model.parameter-rejected", parameter=name)
+
+
+def named_parameters(status: int, error_body: bytes) -> frozenset[str]:
+    """The parameters that can be left out, among those that an error names as its cause."""
+    if status not in _NOT_SUPPORTED:
+        return frozenset()
+    try:
+        names = frozenset(_names_in(msgspec.json.decode(error_body)))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return frozenset()
+    return names & (_SENT_ALWAYS | _HINTS)
+
+
+def _names_in(error: Any) -> Iterator[str]:
+    match error:
+        case [inner] | {"error": dict() as inner}:
+            yield from _names_in(inner)
+        case {"param": str() as name} if name in _SENT_ALWAYS | _HINTS:
+            yield name
+        case {"message": {"detail": list() as details}} | {"detail": list() as details}:
+            for detail in details:
+                match detail:
+                    case {"loc": ["body", str() as name]}:
+                        yield name
+        case {"message": str() as message}:
+            sentences = [_SENTENCE.fullmatch(line) for line in message.splitlines()]
+            if all(sentences):
+                yield from (found[found.lastindex or 0] for found in sentences if found)

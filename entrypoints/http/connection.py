@@ -1,0 +1,245 @@
+"""One HTTP connection, with limits on everything that its client can make it hold.
+
+uvicorn itself limits neither heads, trailers nor pipelined requests, and an answer that the client
+does not read stays in memory for as long as the client likes.
+"""
+
+import socket
+import struct
+import sys
+from asyncio import TimerHandle, Transport
+from collections import Counter
+from datetime import timedelta
+from typing import Any, Final
+
+from attrs import evolve
+from starlette.responses import Response
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from entrypoints.http.addresses import network_of
+from entrypoints.http.middleware import MAX_URL_BYTES
+from entrypoints.http.problems import Problem, problem_of_code
+
+HEAD_MAX_BYTES: Final = 65_536
+HEAD_MAX_HEADERS: Final = 128
+HEAD_SECONDS: Final = 10
+FRAMING_MAX_BYTES: Final = 8_192
+"""For what is sent around the bytes of a chunked body: sizes, extensions and trailers."""
+MAX_PIPELINED: Final = 16
+ADDRESS_MAX_CONNECTIONS: Final = 2_048
+MAX_REFUSALS: Final = 64
+"""How many connections beyond a limit get an answer; more are closed at once."""
+
+# The limits are checked after each slice, so they hold to within this many bytes.
+_SLICE_BYTES: Final = 8_192
+_UNSENT_HIGH_BYTES: Final = 16_384
+_UNSENT_LOW_BYTES: Final = 4_096
+_NO_LINGERING: Final = struct.pack("ii", 1, 0)
+
+_TOO_MANY_OF_ADDRESS: Final = evolve(
+    problem_of_code("too_many_requests"),
+    detail="Too many connections from your address; please try again.",
+    retry_after=timedelta(seconds=2),
+)
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """One connection; what exceeds a limit is refused, or ends the connection.
+
+    In a burst, uvicorn's own ``limit_concurrency`` also refuses connections within the limit; this
+    class refuses only those beyond it.
+    """
+
+    transport: "_CountingTransport"
+
+    def __init__(self, *args: Any, networks: Counter[str] | None = None, **kwargs: Any) -> None:
+        """``networks`` counts the connections of each address; None behind proxies."""
+        super().__init__(*args, **kwargs)
+        self._networks = networks
+        self._network = ""
+        # None, so that uvicorn's own check does not run.
+        self._max_connections = self.limit_concurrency or sys.maxsize
+        self.limit_concurrency = None
+        self._in_head = False
+        self._in_body = False
+        # Bytes received since a head, some of a body or a whole request was complete.
+        self._incomplete_bytes = 0
+        self._has_advanced = False
+        self._deadline: TimerHandle | None = None
+        self._sent_bytes = 0
+        self._sent_at = 0.0
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        transport.set_write_buffer_limits(_UNSENT_HIGH_BYTES, _UNSENT_LOW_BYTES)
+        super().connection_made(_CountingTransport(transport))
+        self._sent_at = self.loop.time()
+        excess = len(self.connections) - self._max_connections
+        network_excess = self._count() - ADDRESS_MAX_CONNECTIONS
+        if max(excess, network_excess) > MAX_REFUSALS:
+            transport.abort()
+        elif excess > 0:
+            self.app = _refusal(problem_of_code("too_many_connections"))
+        elif network_excess > 0:
+            self.app = _refusal(_TOO_MANY_OF_ADDRESS)
+        self._start_deadline()
+
+    def _count(self) -> int:
+        """The number of connections of this client's address, this one included."""
+        if self._networks is None or self.client is None:
+            return 0
+        self._network = network_of(self.client[0])
+        self._networks[self._network] += 1
+        return self._networks[self._network]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._networks is not None and self._network:
+            self._networks[self._network] -= 1
+            if not self._networks[self._network]:
+                del self._networks[self._network]
+        self._stop_deadline()
+        super().connection_lost(exc)
+
+    def abort_if_stalled(self, now: float, timeout: float) -> None:
+        """Abort if the client has taken no byte of an answer for ``timeout`` seconds.
+
+        Called at intervals, whether or not the answer is complete.
+        """
+        unsent = self.transport.get_write_buffer_size()
+        sent = self.transport.written - unsent
+        if unsent == 0 or sent != self._sent_bytes:
+            self._sent_bytes, self._sent_at = sent, now
+        elif now - self._sent_at >= timeout:
+            # Linux would keep the unread bytes even longer than the connection.
+            peer = self.transport.get_extra_info("socket")
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING)
+            self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        for start in range(0, len(data), _SLICE_BYTES):
+            self._receive(data[start : start + _SLICE_BYTES])
+            if self.transport.is_closing():
+                return
+
+    def _receive(self, data: bytes) -> None:
+        self._has_advanced = False
+        super().data_received(data)
+        if self._has_advanced:
+            self._incomplete_bytes = 0
+        else:
+            self._incomplete_bytes += len(data)
+            limit = FRAMING_MAX_BYTES if self._in_body else HEAD_MAX_BYTES
+            if self._incomplete_bytes > limit:
+                self._refuse(problem_of_code("head_too_large"))
+        # Bytes between two requests have cancelled uvicorn's own keep-alive timeout.
+        if self._in_head or (self.timeout_keep_alive_task is None and self._is_idle()):
+            self._start_deadline()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head = True
+
+    def on_url(self, url: bytes) -> None:
+        # One byte more than allowed, so that the app answers it as too long. uvicorn would decode
+        # all of it before the app sees it.
+        self.url = (self.url + url)[: MAX_URL_BYTES + 1]
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # After the head, this is a trailer. Trailers are not merged (RFC 9110, section 6.5.1): one
+        # could name the client's address or credentials.
+        if self._in_head and len(self.headers) <= HEAD_MAX_HEADERS:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head, self._in_body = False, True
+        self._has_advanced = True
+        self._stop_deadline()
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self.transport.abort()
+            return
+        app = self.app
+        if len(self.headers) > HEAD_MAX_HEADERS:
+            self.app = _refusal(problem_of_code("head_too_large"))
+        super().on_headers_complete()
+        self.app = app
+
+    def on_body(self, body: bytes) -> None:
+        self._has_advanced = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._has_advanced = True
+        self._in_body = False
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature
+        self._refuse(problem_of_code("bad_request"))
+
+    def _refuse(self, problem: Problem) -> None:
+        """Close with the problem as the answer, or without it if another answer has begun."""
+        if self.pipeline or not (self._is_idle() or not self.cycle.response_started):
+            self.transport.abort()
+            return
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+        response = _refusal(problem)
+        headers = (*self.server_state.default_headers, *response.raw_headers)
+        head = [STATUS_LINE[response.status_code], *(b"%b: %b\r\n" % pair for pair in headers)]
+        self.transport.write(b"".join([*head, b"\r\n", response.body]))
+        self.transport.close()
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]
+
+    def _start_deadline(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(HEAD_SECONDS, self._expire)
+
+    def _stop_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _expire(self) -> None:
+        self._deadline = None
+        if self._is_idle():
+            self.transport.abort()
+
+
+class _CountingTransport(Transport):
+    """A transport that counts the bytes written to it."""
+
+    def __init__(self, transport: Transport) -> None:
+        super().__init__()
+        self.written = 0
+        self._transport = transport
+
+    def write(self, data: Any) -> None:
+        self.written += len(data)
+        self._transport.write(data)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._transport.get_extra_info(name, default)
+
+    def get_write_buffer_size(self) -> int:
+        return self._transport.get_write_buffer_size()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def pause_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._transport.resume_reading()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+
+def _refusal(problem: Problem) -> Response:
+    response = problem.response()
+    response.headers["connection"] = "close"
+    return response

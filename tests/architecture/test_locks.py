@@ -1,0 +1,125 @@
+"""The lock files have the versions of constraints.txt, with hashes, and nothing is missing."""
+
+import re
+from collections.abc import Mapping
+from importlib.metadata import requires
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.architecture.sources import PYPROJECT, ROOT
+
+LOCKS = ("build", "run", "test")
+PIN = re.compile(r"^([\w.-]+)(?:\[\w+\])?==([\w.]+)", re.MULTILINE)
+LOCKED = re.compile(
+    r"^[\w.-]+(\[\w+\])?==[\w.]+ (; .+ )?\\(\n    --hash=sha256:[0-9a-f]{64}( \\)?)+$"
+)
+SERVICE = re.compile(r"^  (\w+):\n((?:    .*\n|\n)+)", re.MULTILINE)
+LIMITS = ("mem_limit", "memswap_limit", "pids_limit", "ulimits: {core: 0, nofile")
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def pins(text: str) -> dict[str, str]:
+    """The version of each package."""
+    return {str(canonicalize_name(name)): version for name, version in PIN.findall(text)}
+
+
+def locked(lock: str) -> dict[str, str]:
+    return pins(text_of(f"requirements/{lock}.txt"))
+
+
+def entries(text: str) -> list[str]:
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return re.split(r"\n(?! )", "\n".join(lines))
+
+
+def missing_from(lock: Mapping[str, str]) -> set[str]:
+    """What the locked packages need here and the lock does not list."""
+    needed = {
+        str(canonicalize_name(requirement.name))
+        for name in lock
+        for requirement in map(Requirement, installed_requirements(name))
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    }
+    return needed - set(lock)
+
+
+def installed_requirements(name: str) -> list[str]:
+    try:
+        return requires(name) or []
+    except ModuleNotFoundError:
+        return []  # For another system or Python, or part of the build.
+
+
+@pytest.mark.parametrize("lock", [*LOCKS, "node"])
+def test_every_entry_has_a_version_and_hashes(lock: str) -> None:
+    found = entries(text_of(f"requirements/{lock}.txt"))
+
+    assert [entry for entry in found if not LOCKED.fullmatch(entry)] == []
+    assert len(found) >= len(locked(lock)) > 0
+
+
+def test_an_entry_without_a_hash_is_found() -> None:
+    with_hash = f"a==1 ; b \\\n    --hash=sha256:{'0' * 64}"
+
+    assert [bool(LOCKED.fullmatch(entry)) for entry in entries(f"{with_hash}\nc==1\n")] == [
+        True,
+        False,
+    ]
+
+
+def test_the_locks_have_exactly_the_versions_of_the_constraints() -> None:
+    in_locks = locked("build") | locked("test")
+
+    assert in_locks == pins(text_of("constraints.txt"))
+    assert locked("run").items() <= in_locks.items()
+
+
+def test_the_locks_list_everything_that_the_project_needs() -> None:
+    project = PYPROJECT["project"]
+    run = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
+    test = {
+        canonicalize_name(Requirement(line).name)
+        for line in project["optional-dependencies"]["test"]
+    }
+
+    assert run <= set(locked("run"))
+    assert run | test <= set(locked("test"))
+    assert {lock: missing_from(locked(lock)) for lock in LOCKS} == {
+        lock: set[str]() for lock in LOCKS
+    }
+
+
+def test_a_package_that_is_missing_from_a_lock_is_found() -> None:
+    assert missing_from({"aiohttp": "1", "yarl": "1"}) >= {"attrs", "multidict"}
+
+
+def test_the_build_backend_is_pinned_and_locked() -> None:
+    backend = PYPROJECT["build-system"]["requires"]
+
+    assert backend == [f"hatchling=={locked('build')['hatchling']}"]
+    assert {"hatchling", "editables"} <= set(locked("build"))
+
+
+def test_the_image_installs_only_what_is_locked() -> None:
+    command = re.compile(r"pip (?:install|wheel) .+?(?= &&| \\|$)", re.MULTILINE)
+    commands = command.findall(text_of("Dockerfile"))
+
+    assert len(commands) == 4
+    assert all(
+        "--require-hashes -r requirements/" in command or "--no-deps --no-" in command
+        for command in commands
+    )
+
+
+def test_every_service_of_the_compose_file_has_limits() -> None:
+    services = SERVICE.findall(text_of("docker-compose.yml").partition("services:\n")[2])
+
+    assert [name for name, _ in services] == ["prepare", "redis", "privity"]
+    assert {name: [limit for limit in LIMITS if limit not in body] for name, body in services} == {
+        name: [] for name, _ in services
+    }
