@@ -14,18 +14,23 @@ from typing import Any, Final
 
 from attrs import evolve
 from starlette.responses import Response
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from entrypoints.http.addresses import network_of
 from entrypoints.http.middleware import MAX_URL_BYTES
 from entrypoints.http.problems import Problem, problem_of_code
 
-HEAD_MAX_BYTES: Final = 65_536
+HEAD_MAX_BYTES: Final = 32_768
 HEAD_MAX_HEADERS: Final = 128
 HEAD_SECONDS: Final = 10
 FRAMING_MAX_BYTES: Final = 8_192
 """For what is sent around the bytes of a chunked body: sizes, extensions and trailers."""
 MAX_PIPELINED: Final = 16
+PIPELINED_MAX_BYTES: Final = 16_384
 ADDRESS_MAX_CONNECTIONS: Final = 2_048
 MAX_REFUSALS: Final = 64
 """How many connections beyond a limit get an answer; more are closed at once."""
@@ -60,10 +65,14 @@ class BoundedConnection(HttpToolsProtocol):
         # None, so that uvicorn's own check does not run.
         self._max_connections = self.limit_concurrency or sys.maxsize
         self.limit_concurrency = None
+        # Others find room even if there are few connections in all.
+        self._address_max_connections = min(ADDRESS_MAX_CONNECTIONS, self._max_connections // 2)
+        self._running: RequestResponseCycle | None = None
         self._in_head = False
         self._in_body = False
         # Bytes received since a head, some of a body or a whole request was complete.
         self._incomplete_bytes = 0
+        self._pipelined_bytes = 0
         self._has_advanced = False
         self._deadline: TimerHandle | None = None
         self._sent_bytes = 0
@@ -74,7 +83,7 @@ class BoundedConnection(HttpToolsProtocol):
         super().connection_made(_CountingTransport(transport))
         self._sent_at = self.loop.time()
         excess = len(self.connections) - self._max_connections
-        network_excess = self._count() - ADDRESS_MAX_CONNECTIONS
+        network_excess = self._count() - self._address_max_connections
         if max(excess, network_excess) > MAX_REFUSALS:
             transport.abort()
         elif excess > 0:
@@ -97,6 +106,10 @@ class BoundedConnection(HttpToolsProtocol):
             if not self._networks[self._network]:
                 del self._networks[self._network]
         self._stop_deadline()
+        if self._running is not None and not self._running.response_complete:
+            # uvicorn tells only the newest request, which may still be waiting in the pipeline.
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
 
     def abort_if_stalled(self, now: float, timeout: float) -> None:
@@ -130,6 +143,9 @@ class BoundedConnection(HttpToolsProtocol):
             limit = FRAMING_MAX_BYTES if self._in_body else HEAD_MAX_BYTES
             if self._incomplete_bytes > limit:
                 self._refuse(problem_of_code("head_too_large"))
+        self._pipelined_bytes = self._pipelined_bytes + len(data) if self.pipeline else 0
+        if self._pipelined_bytes > PIPELINED_MAX_BYTES:
+            self.transport.abort()
         # Bytes between two requests have cancelled uvicorn's own keep-alive timeout.
         if self._in_head or (self.timeout_keep_alive_task is None and self._is_idle()):
             self._start_deadline()
@@ -161,6 +177,13 @@ class BoundedConnection(HttpToolsProtocol):
             self.app = _refusal(problem_of_code("head_too_large"))
         super().on_headers_complete()
         self.app = app
+        if self.pipeline:
+            # uvicorn stops reading, and would not see that the client disconnects.
+            self.flow.resume_reading()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:
         self._has_advanced = True

@@ -14,8 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from entrypoints.http.addresses import network_of
 from entrypoints.http.problems import Problem, TooManyTransfers, problem_of
 
-SLICE_BYTES: Final = 65_536
+LARGE_BYTES: Final = 16_384
 """A body or an answer is large if it is larger than this."""
+SLICE_BYTES: Final = 65_536
 ADDRESS_MAX_BYTES: Final = 33_554_432
 PROCESS_MAX_BYTES: Final = 134_217_728
 
@@ -102,7 +103,7 @@ class _Transfer:
         Raises:
             TooManyTransfers: others of this address, or of all addresses, leave no room.
         """
-        if size <= SLICE_BYTES:
+        if size <= LARGE_BYTES:
             return
         self.release()
         self._network = self._network or self._network_of_caller()

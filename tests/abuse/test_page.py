@@ -72,8 +72,9 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 async def stored_keys(redis_url: str) -> list[str]:
-    async with Redis.from_url(redis_url) as redis:
-        return [str(key) for key in await redis.keys()]
+    """All keys except the lease that each process has."""
+    async with Redis.from_url(redis_url, decode_responses=True) as redis:
+        return [key for key in await redis.keys() if not key.startswith("process:")]
 
 
 async def open_page(url: str, times: int) -> set[tuple[bytes, bool]]:

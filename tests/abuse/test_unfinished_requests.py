@@ -3,7 +3,7 @@
 from typing import Final
 
 from tests.support.process_usage import resident_bytes
-from tests.support.processes import RUN, serving
+from tests.support.processes import serving
 from tests.support.raw_sockets import everything, first_bytes, unread
 
 BODY_BYTES: Final = 1_900_000
@@ -14,14 +14,8 @@ HEAD: Final = (
 )
 CLOSING: Final = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 OTHER_ADDRESS: Final = "127.0.0.2"
-FEW_CONNECTIONS: Final = f"""
-from entrypoints.http import server
-if hasattr(server, "BoundedConnection"):
-    from importlib import import_module
-    module = import_module(server.BoundedConnection.__module__)
-    module.ADDRESS_MAX_CONNECTIONS = 50
-{RUN}
-"""
+LONG_HEADERS: Final = b"".join(b"X-%d: %b\r\n" % (number, b"a" * 480) for number in range(120))
+SMALL_BODY_BYTES: Final = 60_000
 
 
 async def test_large_bodies_that_never_end_fill_no_memory() -> None:
@@ -41,9 +35,21 @@ async def test_large_bodies_that_never_end_fill_no_memory() -> None:
     assert b'"code":"transfers_unfinished"' in refusal
 
 
+async def test_long_heads_and_small_bodies_that_never_end_fill_little_memory() -> None:
+    begin = HEAD[:-2] + LONG_HEADERS + b"\r\n" + b" " * SMALL_BODY_BYTES
+    async with serving() as server:
+        before = resident_bytes(server.pid)
+        async with unread(server.url, begin, connections=500):
+            await everything(server.url, CLOSING, OTHER_ADDRESS)
+            growth = resident_bytes(server.pid) - before
+
+    # 2,048 such connections stay below 300 MB.
+    assert growth < GROWTH_BYTES
+
+
 async def test_one_address_does_not_use_up_the_connections() -> None:
     async with (
-        serving(FEW_CONNECTIONS, PRIVITY_MAX_CONNECTIONS="100") as server,
+        serving(PRIVITY_MAX_CONNECTIONS="100") as server,
         unread(server.url, CLOSING[:-2], connections=99),
     ):
         refused = await everything(server.url, CLOSING)
