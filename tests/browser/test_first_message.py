@@ -115,7 +115,8 @@ async def test_the_browser_asks_before_an_unaccepted_message_is_left(
     await chat.send("Hello?")
     route = await held.get()
     await chat.evaluate("() => { setTimeout(() => location.reload()); }")
-    dialog = await asked.get()
+    async with asyncio.timeout(20):
+        dialog = await asked.get()
     await dialog.dismiss()
     await route.continue_()
 
