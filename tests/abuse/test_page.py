@@ -16,6 +16,7 @@ from tests.support.chromium import running_chromium
 from tests.support.embedding_pages import embed, open_panel
 from tests.support.native_client import NativeClient
 from tests.support.processes import ServerProcess, serving
+from tests.support.redis_contents import raw
 from tests.support.redis_servers import embedded_binary, redis_process
 from tests.support.service import NEW
 
@@ -73,8 +74,9 @@ async def browser() -> AsyncIterator[Browser]:
 
 async def stored_keys(redis_url: str) -> list[str]:
     """All keys except the lease that each process has."""
-    async with Redis.from_url(redis_url, decode_responses=True) as redis:
-        return [key for key in await redis.keys() if not key.startswith("process:")]
+    async with Redis.from_url(redis_url) as redis:
+        keys = [raw(key) for key in await redis.keys()]
+    return [key.decode() for key in keys if not key.startswith(b"process:")]
 
 
 async def open_page(url: str, times: int) -> set[tuple[bytes, bool]]:
