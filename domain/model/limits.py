@@ -12,9 +12,9 @@ MAX_PARAMETER_BYTES: Final = 32_768
 """Limit on each parameter of a response, such as its instructions, as JSON."""
 MAX_TOOLS_BYTES: Final = 65_536
 """Limit on the tools of a response, as JSON."""
-PART_OVERHEAD_BYTES: Final = 32
+PART_OVERHEAD_BYTES: Final = 256
 """Counted for each part of a message besides its text, so that empty parts have a limit too."""
-MESSAGE_OVERHEAD_BYTES: Final = 128
+MESSAGE_OVERHEAD_BYTES: Final = 512
 """Counted for each message besides its parts."""
 MAX_CONVERSATION_BYTES: Final = 256_000
 """Limit on a conversation as stored. If it would exceed it, no turn is opened and nothing is added.
