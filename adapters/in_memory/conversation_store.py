@@ -31,12 +31,11 @@ MAX_BYTES: Final = 100_000_000
 FORGOTTEN_FOR: Final = timedelta(seconds=60)
 """How long a forgotten turn is remembered, so that a repeated request does not bring it back."""
 _HEAD_BYTES: Final = 1_024
-_MESSAGE_BYTES: Final = 384
 
 
 def estimated_bytes(conversation: Conversation) -> int:
     """Roughly how much memory a conversation takes: its text, and a constant for each object."""
-    return _HEAD_BYTES + _MESSAGE_BYTES * len(conversation.messages) + conversation.counted_bytes
+    return _HEAD_BYTES + conversation.counted_bytes
 
 
 @define

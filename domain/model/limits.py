@@ -14,8 +14,9 @@ MAX_TOOLS_BYTES: Final = 65_536
 """Limit on the tools of a response, as JSON."""
 PART_OVERHEAD_BYTES: Final = 32
 """Counted for each part of a message besides its text, so that empty parts have a limit too."""
-MESSAGE_OVERHEAD_BYTES: Final = 128
-"""Counted for each message besides its parts."""
+MESSAGE_OVERHEAD_BYTES: Final = 512
+"""Counted for each message besides its parts: about what it takes in memory. It also limits how
+long a process is busy with reading a conversation of very short messages."""
 MAX_CONVERSATION_BYTES: Final = 256_000
 """Limit on a conversation as stored. If it would exceed it, no turn is opened and nothing is added.
 The reply to an open turn may exceed it."""
