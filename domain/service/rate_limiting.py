@@ -38,8 +38,13 @@ class Counter:
 
     @property
     def cost(self) -> float:
-        """By how many microseconds the charge moves the counter."""
-        return self.amount * self.window / self.limit.amount
+        """By how many microseconds the charge moves the counter; at most by its window.
+
+        A charge larger than the limit is possible while nothing is used, and uses up everything.
+        Otherwise it would be refused for ever, whatever its ``Retry-After`` says.
+        """
+        amount = max(-self.limit.amount, min(self.amount, self.limit.amount))
+        return amount * self.window / self.limit.amount
 
 
 def microseconds(duration: timedelta) -> float:
