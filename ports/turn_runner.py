@@ -56,6 +56,10 @@ class TurnRunner(Protocol):
         """
         ...
 
+    def is_running(self, turn_id: TurnId) -> bool:
+        """Whether this turn runs here: it is being opened, written or abandoned."""
+        ...
+
     def wake(self, turn_id: TurnId) -> None:
         """Make this turn check its log now; does nothing if it is not running in this process."""
         ...

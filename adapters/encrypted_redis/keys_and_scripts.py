@@ -8,8 +8,8 @@
     {ratelimit}:open-turns-<scope>:<digest>   hash    leases by digest    90 s after the last change
 
 Only the part between the braces is hashed, so in a cluster all keys of a conversation are in one
-slot, and so are all keys of the limits. The only other key is written and deleted by the script of
-the readiness check.
+slot, and so are all keys of the limits. The only other keys are written and deleted by the script
+of the readiness check.
 
 Tags serve as versions: the last 16 bytes of the last frame change with every write.
 """
@@ -27,7 +27,7 @@ ENDED_TTL: Final = timedelta(seconds=60)
 LEASE_TTL: Final = timedelta(seconds=10)
 FORGOTTEN_TTL: Final = timedelta(seconds=60)
 """Much longer than ``redis_client.LONGEST_REPEAT``, after which no script is sent again."""
-READINESS_KEY: Final = "conversation:state:ready"
+READINESS_KEYS: Final = ("conversation:state:ready", "{ratelimit}:ready")
 
 
 def state_key(session_id: SessionId) -> str:
@@ -139,9 +139,12 @@ return 'OK'
 """)
 
 READY: Final = _script("""
--- KEYS: a key used by nothing else. Leaves nothing behind; fails if writes are refused.
+-- KEYS: a key for conversations and one for limits, used by nothing else. Leaves nothing behind;
+-- fails if writes are refused or our user lacks a permission.
 redis.call('RPUSH', KEYS[1], '')
-redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[2], 'ready', redis.call('TIME')[1])
+redis.call('HDEL', KEYS[2], 'ready')
+redis.call('DEL', KEYS[1], KEYS[2])
 return 'OK'
 """)
 

@@ -72,6 +72,10 @@ class TaskTurnRunner:
         task.add_done_callback(lambda _: self._running.pop(turn_id, None))
         return await asyncio.shield(opened)
 
+    def is_running(self, turn_id: TurnId) -> bool:
+        """See ``ports.turn_runner.TurnRunner.is_running``."""
+        return turn_id in self._running
+
     def wake(self, turn_id: TurnId) -> None:
         """See ``ports.turn_runner.TurnRunner.wake``."""
         if turn_id in self._running:

@@ -3,9 +3,9 @@
 The algorithm is GCRA, a leaky bucket that needs one number per counter: the moment at which
 everything that was used will be available again. Each use moves that moment into the future. A use
 that would move it further than the window of the limit is refused. What is counted afterwards, such
-as the tokens of a reply, may exceed what was left: it is owed, up to the amount of the limit, so that
-many large replies cannot use more than the limit. Moments are in microseconds on any clock; one that
-lies further ahead than that comes from a clock that was set back, and counts as unused.
+as the tokens of a reply, may exceed what was left: it is owed, up to the amount of the limit, so
+that many large replies cannot use more than the limit. Moments are in microseconds on any clock;
+one that lies further ahead than that comes from a clock that was set back, and counts as unused.
 """
 
 from collections.abc import Iterator, Sequence
@@ -45,8 +45,13 @@ class Counter:
 
     @property
     def cost(self) -> float:
-        """By how many microseconds the charge moves the counter."""
-        return self.amount * self.window / self.limit.amount
+        """By how many microseconds the charge moves the counter; at most by its window.
+
+        A charge larger than the limit is possible while nothing is used, and uses up everything.
+        Otherwise it would be refused for ever, whatever its ``Retry-After`` says.
+        """
+        amount = max(-self.limit.amount, min(self.amount, self.limit.amount))
+        return amount * self.window / self.limit.amount
 
 
 def microseconds(duration: timedelta) -> float:

@@ -21,6 +21,7 @@ from domain.model.errors import DomainError
 from entrypoints.http import chat, health
 from entrypoints.http.ai_sdk import routes as ai_sdk
 from entrypoints.http.authentication import REISSUED_KEY_HEADER, Authenticator
+from entrypoints.http.followers import Followers
 from entrypoints.http.large_transfers import LargeTransfers
 from entrypoints.http.middleware import (
     BoundedUrl,
@@ -178,5 +179,6 @@ def _services(settings: Settings, container: Resolver) -> Services:
         Services,
         reply_stream=resolve_fields(container, ReplyStream),
         authenticator=authenticator,
+        followers=Followers(),
         accepts_new_turns=container.resolve(TaskTurnRunner).accepts_new_turns,
     )

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from entrypoints.http.addresses import network_of
-from entrypoints.http.problems import Problem, TooManyTransfers, problem_of
+from entrypoints.http.problems import Problem, TooManyAtOnce, problem_of
 
 LARGE_BYTES: Final = 16_384
 """A body or an answer is large if it is larger than this."""
@@ -64,7 +64,7 @@ class LargeTransfers:
             if message["type"] == "http.response.start":
                 try:
                     transfer.hold(_content_length(message))
-                except TooManyTransfers as error:
+                except TooManyAtOnce as error:
                     is_refused = True
                     response = self._render(problem_of(error), scope["path"])
                     await response(scope, receive, send)
@@ -101,16 +101,16 @@ class _Transfer:
         """Count ``size`` bytes in place of those counted before, if they are many.
 
         Raises:
-            TooManyTransfers: others of this address, or of all addresses, leave no room.
+            TooManyAtOnce: others of this address, or of all addresses, leave no room.
         """
         if size <= LARGE_BYTES:
             return
         self.release()
         self._network = self._network or self._network_of_caller()
         if self._network in self._all and self._all[self._network] + size > ADDRESS_MAX_BYTES:
-            raise TooManyTransfers("transfers_unfinished")
+            raise TooManyAtOnce("transfers_unfinished")
         if self._all and self._all.total() + size > PROCESS_MAX_BYTES:
-            raise TooManyTransfers("too_many_transfers")
+            raise TooManyAtOnce("too_many_transfers")
         self._size = size
         self._all[self._network] += size
 

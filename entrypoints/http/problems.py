@@ -3,7 +3,7 @@
     EdgeError                  the HTTP layer rejects the request; the caller can fix it
     ├── CrossSiteRequest       another site initiated the request
     ├── BadRequest             the body, a header or a parameter is wrong
-    └── TooManyTransfers       too many large bodies or answers are unfinished
+    └── TooManyAtOnce          too many large transfers or followed replies at the moment
 
 ``PROBLEM_TYPES`` holds the status and the message of every code. Problem documents and the error
 events of streams both use it.
@@ -127,6 +127,7 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
             "Other large requests or answers of your address are unfinished; please try again.",
             can_retry=True,
         ),
+        "too_many_followers": ProblemType(429, "You follow too many replies.", can_retry=True),
         "head_too_large": ProblemType(431, "The headers of the request are too large."),
         # The service failed.
         "internal_error": ProblemType(500, "Something went wrong on our side."),
@@ -248,8 +249,8 @@ class BadRequest(EdgeError):
     """The body, a header or a parameter is wrong."""
 
 
-class TooManyTransfers(EdgeError):
-    """Too many large bodies or answers are unfinished at the moment."""
+class TooManyAtOnce(EdgeError):
+    """Too many large transfers are unfinished, or too many replies followed, at the moment."""
 
 
 @frozen(kw_only=True)

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from domain.model.errors import ConversationNotFound
 from domain.model.identifiers import Owner
 from entrypoints.http.authentication import Authenticator, HttpCaller
+from entrypoints.http.followers import Followers
 from entrypoints.http.reply_stream import ReplyStream
 from entrypoints.usecases.conversations import (
     CreateSession,
@@ -37,6 +38,7 @@ class Services:
 
     Attributes:
         authenticator: authenticates callers and checks origins.
+        followers: counts the streams that follow replies.
         accepts_new_turns: returns whether this process still accepts new turns.
     """
 
@@ -51,6 +53,7 @@ class Services:
     forget_conversation: ForgetConversation
     reply_stream: ReplyStream
     authenticator: Authenticator
+    followers: Followers
     keys: ClientKeys
     limiter: RateLimiter
     telemetry: Telemetry

@@ -6,7 +6,7 @@ tell a complete stream from a broken one: see ``EventStream``.
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 from datetime import timedelta
 from http import HTTPStatus
@@ -68,19 +68,34 @@ class EventStream(Response):
     """
 
     def __init__(
-        self, chunks: AsyncGenerator[bytes, None], *, headers: Mapping[str, str] | None = None
+        self,
+        chunks: AsyncGenerator[bytes, None],
+        *,
+        headers: Mapping[str, str] | None = None,
+        on_end: Callable[[], None] | None = None,
     ) -> None:
-        """Each of ``chunks`` holds one or more complete events, and is sent unchanged."""
+        """Each of ``chunks`` holds one or more complete events, and is sent unchanged.
+
+        ``on_end`` is called when the stream has ended, however it ends.
+        """
         self.status_code = HTTPStatus.OK
         self.media_type = "text/event-stream"
         self.background: BackgroundTask | None = None
         self._chunks = chunks
+        self._on_end = on_end
         self.body = b""
         self.init_headers({**HEADERS, **(headers or {})})
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
         """Send the response."""
+        try:
+            await self._stream(receive, send)
+        finally:
+            if self._on_end is not None:
+                self._on_end()
+
+    async def _stream(self, receive: Receive, send: Send) -> None:
         await send(
             {
                 "type": "http.response.start",

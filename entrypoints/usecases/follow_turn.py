@@ -29,6 +29,7 @@ from ports.conversation_store import ConversationStateStore
 from ports.errors import StoreUnavailable, TurnLogNotFound
 from ports.process_lease import ProcessLease
 from ports.turn_log import Batch, TurnLog
+from ports.turn_runner import TurnRunner
 
 _MAX_MISSING: Final = 10_000
 
@@ -65,6 +66,7 @@ class TurnWatch:
     store: ConversationStateStore
     log: TurnLog
     lease: ProcessLease
+    runner: TurnRunner
     clock: Clock
     policy: TurnPolicy
     missing: MissingLogs
@@ -83,7 +85,8 @@ class TurnWatch:
             # A step of the store's clock looks like a silence, but does not keep a writer silent.
             await self.clock.sleep(2 * self.policy.heartbeat)
             return await self._is_silent(turn_ref)
-        if self.log.healthy_for() >= self.policy.dead_after:
+        is_in_contact = self.log.healthy_for() >= self.policy.dead_after
+        if is_in_contact or self.runner.is_running(turn_ref.turn_id):
             return False
         return await self._has_lost_its_process(turn_ref)
 
@@ -116,7 +119,7 @@ class TurnWatch:
 
 @frozen(kw_only=True)
 class FollowTurn:
-    """Reads what a turn streams. Following leaves no trace; any number of clients may follow."""
+    """Reads what a turn streams. Following leaves no trace, and several clients may follow."""
 
     store: ConversationStateStore
     log: TurnLog

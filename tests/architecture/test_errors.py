@@ -28,7 +28,7 @@ TREES = {
     "ports.language_model": ModelError,
     "entrypoints.http.problems": EdgeError,
 }
-CODE_FIRST = {"InvalidInput", "BadRequest", "EdgeError", "TooManyTransfers", "problem_of_code"}
+CODE_FIRST = {"InvalidInput", "BadRequest", "EdgeError", "TooManyAtOnce", "problem_of_code"}
 CODE_NAMED = {"code", "error"}
 DRAWN = re.compile(r"^ *[├└]── (\w+)", re.MULTILINE)
 CODE = re.compile(r"[a-z]+(_[a-z]+)+")

@@ -15,7 +15,7 @@ after append as at authenticate base before busy check code consume content crea
 doing down duration emit empty ended ensure error event exceeded exhausted fields filtered fn for
 found from has healthy hold id if init invalid is issue last limit load malformed many monotonic
 most name next not now open operator out port read reissued rejected remaining request requests
-result retry run self shutting sleep source stop stored stream timed too tuple unavailable
+result retry run running self shutting sleep source stop stored stream timed too tuple unavailable
 unreadable update wait wake
 """
 PLAIN: Final = frozenset(PLAIN_WORDS.split())

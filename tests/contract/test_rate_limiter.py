@@ -162,7 +162,8 @@ async def test_a_used_up_daily_budget_is_an_error_of_its_own(limiter: RateLimite
 async def test_what_exceeds_a_limit_is_owed_up_to_the_amount_of_the_limit(
     limiter: RateLimiter, pass_time: PassTime
 ) -> None:
-    await limiter.settle(a_charge(Quota.STORED_BYTES, 5_000))
+    for _ in range(3):
+        await limiter.settle(a_charge(Quota.STORED_BYTES, 5_000))
     refused = await refusal(limiter, a_charge(Quota.STORED_BYTES))
     await pass_time(HOUR * 0.9)
     assert await is_refused(limiter, a_charge(Quota.STORED_BYTES))
@@ -182,7 +183,18 @@ async def test_what_was_not_used_can_be_given_back(limiter: RateLimiter) -> None
 
     assert not await is_refused(limiter, a_charge(Quota.NEW))
     assert await is_refused(limiter, a_charge(Quota.NEW))
-    assert await is_refused(limiter, a_charge(Quota.STORED_BYTES, 101))
+    assert not await is_refused(limiter, a_charge(Quota.STORED_BYTES, 100))
+    assert await is_refused(limiter, a_charge(Quota.STORED_BYTES))
+
+
+async def test_more_than_a_whole_limit_is_possible_while_nothing_is_used(
+    limiter: RateLimiter,
+) -> None:
+    await limiter.consume(a_charge(Quota.STORED_BYTES, 1, THERE))
+
+    assert not await is_refused(limiter, a_charge(Quota.STORED_BYTES, 250))
+    assert await is_refused(limiter, a_charge(Quota.STORED_BYTES))
+    assert await is_refused(limiter, a_charge(Quota.STORED_BYTES, 250, THERE))
 
 
 async def test_using_nothing_is_always_allowed(limiter: RateLimiter) -> None:
@@ -219,11 +231,12 @@ async def test_a_turn_that_is_refused_takes_no_slot_and_counts_nothing(
     await open_turn(limiter, a_slot("one"))
     await open_turn(limiter, a_slot("two"))
     refused = [await is_refused(limiter, a_charge(Quota.NEW), a_slot("three")) for _ in range(5)]
-    over_quota = await is_refused(limiter, a_charge(Quota.NEW, 4), a_slot("one"))
+    await limiter.consume(a_charge(Quota.NEW))
+    over_quota = await is_refused(limiter, a_charge(Quota.NEW, 3), a_slot("one"))
 
     assert all(refused)
     assert over_quota
-    assert not await is_refused(limiter, a_charge(Quota.NEW, 3))
+    assert not await is_refused(limiter, a_charge(Quota.NEW, 2))
 
 
 async def test_turns_of_one_conversation_share_a_slot(limiter: RateLimiter) -> None:

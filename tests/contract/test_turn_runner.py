@@ -50,6 +50,19 @@ async def test_the_caller_gets_what_was_opened_and_the_reply_runs_on(runner: Tur
     assert reply.conversations == [OPENED]
 
 
+async def test_a_turn_runs_until_its_reply_has_ended(runner: TurnRunner) -> None:
+    reply = Reply()
+    before = runner.is_running(turn_id())
+    await runner.run(turn_id(), opening, reply, nothing)
+    during = runner.is_running(turn_id()), runner.is_running(turn_id(2))
+    reply.may_end.set()
+    await reply.has_ended.wait()
+    while runner.is_running(turn_id()):  # noqa: ASYNC110 - the task ends in a moment
+        await asyncio.sleep(0)
+
+    assert (before, during) == (False, (True, False))
+
+
 async def test_a_caller_that_leaves_stops_neither_opening_nor_reply(runner: TurnRunner) -> None:
     reply, is_opening, may_open = Reply(), asyncio.Event(), asyncio.Event()
 

@@ -45,7 +45,13 @@ def test_an_unused_counter_has_room_for_the_whole_amount() -> None:
     whole = a_counter(3)
 
     assert excess(whole, moved(whole, None, NOW), NOW) == 0
-    assert excess(a_counter(4), moved(a_counter(4), None, NOW), NOW) == TWENTY_MINUTES
+    used_once = moved(a_counter(), None, NOW)
+    assert excess(whole, moved(whole, used_once, NOW), NOW) == TWENTY_MINUTES
+
+
+def test_more_than_the_whole_amount_counts_as_the_whole_amount() -> None:
+    assert a_counter(4).cost == a_counter(3).cost == microseconds(HOUR)
+    assert a_counter(-4).cost == -microseconds(HOUR)
 
 
 def test_a_counter_far_in_the_future_comes_from_a_clock_that_was_set_back() -> None:

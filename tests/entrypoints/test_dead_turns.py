@@ -23,7 +23,8 @@ from tests.support.builders import (
     texts_of,
     turn_id,
 )
-from tests.support.harness import Harness, a_harness
+from tests.support.fake_model import FakeModel
+from tests.support.harness import WHEN_IT_COMES, Harness, a_harness
 
 POLICY = TurnPolicy()
 HALF = numbered("Half")
@@ -181,6 +182,22 @@ async def test_while_the_store_restarts_again_and_again_the_lease_of_its_process
         assert seen == Batch(end=ABANDONED)
         await harness.whole_turn(await sending)
         assert texts_of(await harness.stored(ID))[:3] == ["Hello?", "Half", "Still there?"]
+
+
+async def test_to_follow_a_turn_that_runs_here_needs_no_store(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = FakeModel()
+    harness = a_harness(model)
+    started = await harness.send("Hello?")
+    (await model.next_reply()).send_text("Half")
+    harness.store.become_unavailable(POLICY.dead_after)
+    monkeypatch.setattr(harness.log, "healthy_for", lambda: AT_ONCE)
+    first = await harness.follow.read(started.turn_ref, (), WHEN_IT_COMES)
+
+    assert first.pieces == tuple(HALF)
+    assert await harness.follow.read(started.turn_ref, HALF, AT_ONCE) == Batch()
+    await harness.runner.drain(AT_ONCE, AT_ONCE)
 
 
 async def test_the_lease_decides_even_if_the_log_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:

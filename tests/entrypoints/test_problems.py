@@ -31,7 +31,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "TooManyRequests": (A_LIMIT, 0, timedelta(seconds=90)),
     "BudgetExhausted": (A_LIMIT, 0, timedelta(seconds=90)),
     "EdgeError": ("bad_request", "Bad."),
-    "TooManyTransfers": ("transfers_unfinished",),
+    "TooManyAtOnce": ("transfers_unfinished",),
     "BadRequest": ("body_not_json", "Not JSON."),
 }
 OURS = ("domain", "ports", "entrypoints")

@@ -19,7 +19,8 @@ import secrets
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from http import HTTPStatus
 from typing import Final
 
 from attrs import Factory, define, frozen
@@ -28,7 +29,7 @@ from redis.asyncio import Redis
 from tests.faults.conftest import DURABLE
 from tests.support.fleet import Fleet
 from tests.support.instructed_model import instructed_model_server
-from tests.support.native_client import NativeClient
+from tests.support.native_client import NativeClient, eventually
 from tests.support.processes import ServerProcess
 from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
 from tests.support.retrying_users import AcknowledgedConversation, RetryingUser
@@ -156,8 +157,7 @@ async def _restarting(redis: RedisProcess, every: float | None) -> AsyncIterator
     """Meanwhile, Redis is killed and started again after every ``every`` seconds."""
 
     async def restart(seconds: float) -> None:
-        while not over.is_set():
-            await asyncio.sleep(seconds * _SHARE_UP)
+        while not await _is_set_within(over, seconds * _SHARE_UP):
             redis.kill()
             await asyncio.sleep(seconds * (1 - _SHARE_UP))
             await asyncio.to_thread(redis.start)
@@ -168,6 +168,13 @@ async def _restarting(redis: RedisProcess, every: float | None) -> AsyncIterator
             group.create_task(restart(every))
         yield
         over.set()
+
+
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()
 
 
 async def _client_key(service: Service) -> str:
@@ -196,6 +203,12 @@ async def _result(
     outcomes: Counter[str],
     stuck: list[str],
 ) -> Result:
+    client = NativeClient(service.urls[0])
+
+    async def is_ready() -> bool:
+        return (await client.get("/health/ready")).status == HTTPStatus.OK
+
+    await eventually(is_ready)
     lost: list[str] = []
     duplicated: list[str] = []
     for user in users:

@@ -5,8 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.encrypted_redis.connecting import RedisAddress, open_redis
+from adapters.encrypted_redis.connecting import RedisAddress, RedisUnreachable, open_redis
+from adapters.encrypted_redis.process_lease import RedisProcessLease
 from adapters.system.clock import SystemClock
+from tests.support.builders import PROCESS
 from tests.support.fakes import RecordingTelemetry
 from tests.support.redis_connections import answers, connect_error, connected_client
 from tests.support.redis_servers import RedisProcess, embedded_binary, free_port, redis_process
@@ -45,6 +47,21 @@ async def test_passwords_users_databases_addresses_and_sockets_are_taken_from_th
     assert await answers(
         RedisAddress(url=url.format(secret=SECRET, port=guarded.port, socket=socket))
     )
+
+
+async def test_a_user_that_may_not_renew_the_lease_is_refused_at_the_start(
+    guarded: RedisProcess,
+) -> None:
+    address = RedisAddress(url=f"redis://chat:{SECRET}@127.0.0.1:{guarded.port}/0")
+    clock = SystemClock()
+    lease = RedisProcessLease(PROCESS, clock)
+    with pytest.raises(RedisUnreachable, match="NOPERM") as caught:
+        async with open_redis(
+            address, clock=clock, telemetry=RecordingTelemetry(), check=lease.renew
+        ):
+            pass
+
+    assert SECRET not in str(caught.value)
 
 
 async def test_the_database_number_is_taken_from_the_url(shared_server: RedisProcess) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from adapters.in_memory.process_lease import InMemoryProcessLease
+from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.identifiers import TurnId, TurnRef
 from domain.model.turn import TurnPolicy
 from entrypoints.usecases.follow_turn import MissingLogs, TurnWatch
@@ -99,6 +100,7 @@ async def test_a_step_of_the_servers_clock_makes_no_written_turn_dead(
             store=other.store,
             log=other.log,
             lease=InMemoryProcessLease(PROCESS),
+            runner=TaskTurnRunner(max_turns=1, telemetry=other.telemetry),
             clock=ClockOfASleeper(meanwhile),
             policy=TurnPolicy(),
             missing=MissingLogs(),

@@ -156,7 +156,8 @@ async def resume(request: Request) -> Response:
     if turn is None or (cursor is not None and cursor.turn_id != turn.id):
         return Response(status_code=HTTPStatus.NO_CONTENT)
     after = cursor.number if cursor else None
-    return EventStream(services.reply_stream.resume(ref, turn, after))
+    leave = services.followers.add(services.authenticator.payer(request, caller))
+    return EventStream(services.reply_stream.resume(ref, turn, after), on_end=leave)
 
 
 async def stop(request: Request) -> Response:

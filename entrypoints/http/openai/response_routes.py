@@ -44,6 +44,7 @@ from entrypoints.http.openai.streaming import (
 from entrypoints.http.openapi import EVENT_STREAM
 from entrypoints.http.problems import problem_of_code
 from entrypoints.http.requests import idempotency_key, read_body
+from entrypoints.http.services import services_of
 from entrypoints.http.sse import EventStream
 from entrypoints.usecases.create_response import ResponseRequest
 from entrypoints.usecases.open_turn import Started
@@ -144,8 +145,10 @@ def _running_stream(
         after=starting_after(request),
     )
     ref = ConversationRef(caller.owner, conversation.id)
+    leave = services_of(request).followers.add(caller.payer)
     batches = services.following.stored(TurnRef(ref, turn.id))
-    return EventStream(event_stream(batches, events, services.clock), headers=caller.headers)
+    stream = event_stream(batches, events, services.clock)
+    return EventStream(stream, headers=caller.headers, on_end=leave)
 
 
 async def _reply(
