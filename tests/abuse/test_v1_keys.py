@@ -119,3 +119,22 @@ async def test_nobody_else_may_speak_for_other_people(fleet: Fleet) -> None:
         (403, "client_key_not_allowed")
     ] * 2
     assert not any("set-cookie" in answer.headers for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/api/chat", {"message": SAY_HI}), ("/v1/responses", {"input": SAY_HI})],
+)
+async def test_nobody_gets_the_answer_of_somebody_else_with_the_same_idempotency_key(
+    fleet: Fleet, path: str, body: dict[str, object]
+) -> None:
+    process, key = await fleet.start(**ON), issued_key()
+    server = NativeClient(process.url, authorization=f"Bearer {key}")
+    answers = [
+        await server.post(path, body, idempotency_key="1", privity_on_behalf_of=person, **JSON)
+        for person in ("one", "another", "one")
+    ]
+    ids = [answer.document.get("sessionId") or answer.document["id"] for answer in answers]
+
+    assert ids[0] == ids[2] != ids[1]
+    assert fleet.model.requests["hi"] == 2
