@@ -122,7 +122,7 @@ class Settings(LimitSettings):
         "PRIVITY_V1",
         OPEN_OR_CLOSED,
         None,
-        "`open` accepts on `/v1` every client key, also those that anybody can get.",
+        "`open` accepts every client key on `/v1`, even those that anybody can get.",
         shown="closed; in a run without settings: open",
     )
     proxies: int = setting(
