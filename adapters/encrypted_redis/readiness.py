@@ -17,8 +17,7 @@ class RedisReadiness:
     """Ready if Redis carries out a write over the one connection.
 
     A PING is not enough: a full server, one that cannot persist, and a replica all answer it. A
-    result is returned for a second, so that no number of requests sends more than one write per
-    second.
+    result is reused for a second, so that many requests cause at most one write per second.
     """
 
     def __init__(self, client: RedisClient, clock: Clock) -> None:
