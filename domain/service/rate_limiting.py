@@ -2,8 +2,8 @@
 
 The algorithm is GCRA, a leaky bucket that needs one number per counter: the moment at which
 everything that was used will be available again. Each use moves that moment into the future. A use
-that would move it further than the window of the limit is refused. Moments are in microseconds on
-any clock; one that lies further ahead than the window comes from a clock that was set back.
+that would move it further than the window of the limit is refused. Moments are in microseconds; any
+clock will do. If a stored moment lies further ahead than the window, the clock was set back.
 """
 
 from collections.abc import Iterator, Sequence
@@ -64,7 +64,7 @@ def counters_of(limits: Sequence[Limit], charge: Charge) -> tuple[Counter, ...]:
 
 
 def open_turn_limits(limits: Sequence[Limit], payer: Payer) -> Iterator[tuple[Limit, str]]:
-    """The limits on the open turns of ``payer``, each with whose turns it counts."""
+    """The limits on the open turns of ``payer``, each with the subject that it counts."""
     for limit in limits:
         subject = _subject(limit.scope, payer, None)
         if limit.quota is Quota.OPEN_TURNS and subject:
@@ -91,7 +91,7 @@ def excess(counter: Counter, moment: float, now: float) -> float:
 
 
 def remaining(limit: Limit, left: float) -> int:
-    """How much of ``limit`` is available if ``left`` microseconds of its window are."""
+    """How much of ``limit`` is left if ``left`` microseconds of its window are left."""
     return int(left * limit.amount / microseconds(limit.window or timedelta(microseconds=1)))
 
 
