@@ -224,7 +224,7 @@ class Settings(LimitSettings):
 
     @property
     def is_v1_open(self) -> bool:
-        """Whether ``/v1`` accepts every client key, as it does in a run for trying out."""
+        """Whether ``/v1`` accepts every client key; by default, only in a run without settings."""
         if self.v1 is not None:
             return self.v1
         chosen = (self.redis_url, self.redis_enabled, self.keys, self.public_url)
