@@ -80,7 +80,9 @@ class Multiplexer:
         self._loop = asyncio.get_running_loop()
         self._has_commands = asyncio.Event()
         self._is_dead = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        # uvloop's call_at returns a handle without a time if the moment is almost now.
+        self._timer_at = math.inf
         self._is_closed = False
         self._lost_at: float | None = None
         self._last_error: BaseException | None = None
@@ -211,15 +213,20 @@ class Multiplexer:
     def _expire_by(self, moment: float) -> None:
         """Expire commands at ``moment`` at the latest."""
         if self._timer is not None:
-            if self._timer.when() <= moment:
+            if self._timer_at <= moment:
                 return
             # That timer is for the end of a grace period, which is later.
             self._timer.cancel()
-        self._timer = self._loop.call_at(moment, self._expire)
+        self._start_timer(moment)
+
+    def _start_timer(self, moment: float) -> None:
+        self._timer, self._timer_at = self._loop.call_at(moment, self._expire), moment
 
     def _expire(self) -> None:
         now = self._loop.time()
         if self._queue.expire(now):
             self._is_dead.set()
         deadline = self._queue.next_deadline(now)
-        self._timer = None if deadline is None else self._loop.call_at(deadline, self._expire)
+        self._timer = None
+        if deadline is not None:
+            self._start_timer(deadline)

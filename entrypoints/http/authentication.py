@@ -247,8 +247,11 @@ def _bearer_token(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def _ip_address(text: str) -> str | None:
+def _ip_address(hop: str) -> str | None:
+    """The IP address of a hop in X-Forwarded-For; some proxies add the port of the connection."""
+    address, _, port = hop.rpartition(":")
+    has_port = port.isdigit() and (address.endswith("]") or ":" not in address)
     try:
-        return str(ip_address(text.strip("[]")))
+        return str(ip_address((address if has_port else hop).strip("[]")))
     except ValueError:
         return None

@@ -25,6 +25,7 @@ from domain.model.limits import (
 )
 from domain.model.turn import IdempotencyKey
 from domain.service.user_input import nests_too_deeply, page_context
+from entrypoints.http.authentication import ON_BEHALF_OF_HEADER
 from entrypoints.http.problems import BadRequest
 
 MAX_BODY_BYTES: Final = 131_072
@@ -170,7 +171,8 @@ def read_page_context(member: Raw) -> str | None:
 def idempotency_key(request: Request, raw: bytes) -> tuple[str | None, IdempotencyKey | None]:
     """The Idempotency-Key header, and the digests of the key and the request.
 
-    Both are None without the header.
+    Both are None without the header. The keys of each person for whom an app server speaks are
+    separate, so that nobody gets the reply to the same request of somebody else.
 
     Raises:
         BadRequest: ``idempotency_key_malformed``.
@@ -180,6 +182,9 @@ def idempotency_key(request: Request, raw: bytes) -> tuple[str | None, Idempoten
         return None, None
     if not _IDEMPOTENCY_KEY.fullmatch(key):
         raise BadRequest("idempotency_key_malformed")
+    person = request.headers.get(ON_BEHALF_OF_HEADER)
+    # Neither a person nor a key contains a space.
+    key = key if person is None else f"{person} {key}"
     path_and_body = request.url.path.encode() + b"\0" + raw
     return key, IdempotencyKey(
         digest=hashlib.sha256(key.encode()).digest(),

@@ -98,6 +98,20 @@ async def test_a_key_on_the_operators_list_may_speak_for_many_too(fleet: Fleet) 
     assert [answer.status for answer in answers] == [200, 200, 403]
 
 
+async def test_idempotency_keys_of_two_people_are_separate(fleet: Fleet) -> None:
+    process = await fleet.start(**ON)
+    server = NativeClient(process.url, authorization=f"Bearer {issued_key()}")
+    repeated = {**JSON, "idempotency_key": "1"}
+    first, again, other = [
+        await server.post("/api/chat", {"message": SAY_HI}, **repeated, privity_on_behalf_of=person)
+        for person in ("alice", "alice", "bob")
+    ]
+
+    assert [first.status, again.status, other.status] == [200] * 3
+    assert first.document["sessionId"] == again.document["sessionId"]
+    assert first.document["sessionId"] != other.document["sessionId"]
+
+
 @pytest.mark.parametrize("name", ["", "two words", "\xe4", "x" * 257])
 async def test_a_malformed_person_is_refused(fleet: Fleet, name: str) -> None:
     process = await fleet.start(**ON)
