@@ -23,8 +23,8 @@ class RateLimiter(Protocol):
     async def settle(self, charge: Charge, slot: TurnSlot | None = None) -> None:
         """Count what has been used already, or give it back, and release the slot.
 
-        Nothing is refused: an amount larger than what is left uses up the quota. A slot that
-        another turn has taken is not released.
+        Nothing is refused: what exceeds the limit is owed, up to the amount of the limit, and
+        delays what is consumed next. A slot that another turn has taken is not released.
 
         Raises:
             StoreUnavailable: the counters cannot be reached.

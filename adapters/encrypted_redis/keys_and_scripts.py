@@ -213,8 +213,10 @@ _NOW: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local function moment(key, window)
-  -- A moment further ahead than the window was stored before the clock was set back.
-  return math.min(math.max(tonumber(redis.call('GET', key)) or now, now), now + window)
+  local stored = tonumber(redis.call('GET', key)) or now
+  -- A moment further ahead than two windows was stored before the clock was set back.
+  if stored > now + 2 * window + 1 then return now end
+  return math.max(stored, now)
 end
 local function store(key, value)
   if value <= now then redis.call('DEL', key) else
@@ -275,7 +277,7 @@ SETTLE: Final = _script(
 local counters = tonumber(ARGV[1])
 for i = 1, counters do
   local cost, window = tonumber(ARGV[2 + 2 * i]), tonumber(ARGV[3 + 2 * i])
-  store(KEYS[i], math.min(moment(KEYS[i], window) + cost, now + window))
+  store(KEYS[i], math.min(moment(KEYS[i], window) + cost, now + 2 * window))
 end
 for i = counters + 1, #KEYS do
   local held = redis.call('HGET', KEYS[i], ARGV[2])

@@ -109,7 +109,7 @@ class InMemoryRateLimiter:
     def _move(self, counters: Sequence[Counter], now: float) -> None:
         for counter in counters:
             key = _key(counter)
-            moment = min(moved(counter, self._moments.pop(key, None), now), now + counter.window)
+            moment = min(moved(counter, self._moments.pop(key, None), now), now + counter.furthest)
             if moment > now:
                 self._moments[key] = moment
         while len(self._moments) > MAX_COUNTERS:
