@@ -12,7 +12,7 @@ class RateLimiter(Protocol):
         """Count what is about to be used, and take a slot for an open turn.
 
         All limits are checked before anything is counted. Returns False if another turn in the
-        conversation already has the slot: it was not taken, and the turns count as one.
+        conversation has the slot: this turn did not take it, and both turns count as one.
 
         Raises:
             TooManyRequests: a limit would be exceeded; nothing was counted.
@@ -23,8 +23,8 @@ class RateLimiter(Protocol):
     async def settle(self, charge: Charge, slot: TurnSlot | None = None) -> None:
         """Count what has been used already, or give it back, and release the slot.
 
-        Nothing is refused: more than what is left uses up what is left. A slot that another turn
-        has taken is not released.
+        Nothing is refused: what exceeds the limit is owed, up to the amount of the limit, and
+        delays what is consumed next. A slot that another turn has taken is not released.
 
         Raises:
             StoreUnavailable: the counters cannot be reached.

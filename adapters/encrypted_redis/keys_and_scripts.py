@@ -8,8 +8,8 @@
     {ratelimit}:open-turns-<scope>:<digest>   hash    leases by digest    90 s after the last change
 
 Only the part between the braces is hashed, so in a cluster all keys of a conversation are in one
-slot, and so are all keys of the limits. The only other key is written and deleted by the script of
-the readiness check.
+slot, and so are all keys of the limits. The only other keys are written and deleted by the script
+of the readiness check.
 
 Tags serve as versions: the last 16 bytes of the last frame change with every write.
 """
@@ -27,7 +27,7 @@ ENDED_TTL: Final = timedelta(seconds=60)
 LEASE_TTL: Final = timedelta(seconds=10)
 FORGOTTEN_TTL: Final = timedelta(seconds=60)
 """Much longer than ``redis_client.LONGEST_REPEAT``, after which no script is sent again."""
-READINESS_KEY: Final = "conversation:state:ready"
+READINESS_KEYS: Final = ("conversation:state:ready", "{ratelimit}:ready")
 
 
 def state_key(session_id: SessionId) -> str:
@@ -139,9 +139,12 @@ return 'OK'
 """)
 
 READY: Final = _script("""
--- KEYS: a key used by nothing else. Leaves nothing behind; fails if writes are refused.
+-- KEYS: a key for conversations and one for limits, used by nothing else. Leaves nothing behind;
+-- fails if writes are refused or our user lacks a permission.
 redis.call('RPUSH', KEYS[1], '')
-redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[2], 'ready', redis.call('TIME')[1])
+redis.call('HDEL', KEYS[2], 'ready')
+redis.call('DEL', KEYS[1], KEYS[2])
 return 'OK'
 """)
 
@@ -210,8 +213,10 @@ _NOW: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local function moment(key, window)
-  -- A moment further ahead than the window was stored before the clock was set back.
-  return math.min(math.max(tonumber(redis.call('GET', key)) or now, now), now + window)
+  local stored = tonumber(redis.call('GET', key)) or now
+  -- A moment further ahead than two windows was stored before the clock was set back.
+  if stored > now + 2 * window + 1 then return now end
+  return math.max(stored, now)
 end
 local function store(key, value)
   if value <= now then redis.call('DEL', key) else
@@ -272,7 +277,7 @@ SETTLE: Final = _script(
 local counters = tonumber(ARGV[1])
 for i = 1, counters do
   local cost, window = tonumber(ARGV[2 + 2 * i]), tonumber(ARGV[3 + 2 * i])
-  store(KEYS[i], math.min(moment(KEYS[i], window) + cost, now + window))
+  store(KEYS[i], math.min(moment(KEYS[i], window) + cost, now + 2 * window))
 end
 for i = counters + 1, #KEYS do
   local held = redis.call('HGET', KEYS[i], ARGV[2])

@@ -10,7 +10,7 @@ order, so each reply belongs to the oldest command without one. The rules:
 - A caller that is cancelled abandons its reply; the command is still carried out.
 - At most 1,024 commands or 8 MB wait for replies. Further ones fail at once.
 - Once per second, a PING or the renewal of a lease checks that the server answers; ``healthy_for``
-  is how long it has.
+  says for how long it has answered.
 - A lost connection is replaced ``min(n * 50 ms, 2 s)`` after the n-th failure in a row. The row
   ends when a check is answered. Commands wait for the new connection; after two seconds without
   one, new commands fail at once.
@@ -46,7 +46,7 @@ from ports.clock import Clock
 _CHECK_EVERY: Final = timedelta(seconds=1)
 
 Check: TypeAlias = Callable[[Callable[..., Reply]], Awaitable[object]]
-"""Sends commands through its argument; raises what they raise if the server does not serve us."""
+"""Sends commands through its argument, and raises their error if the server does not serve us."""
 
 
 async def ping(call: Callable[..., Reply]) -> None:

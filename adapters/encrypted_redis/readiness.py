@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 from typing import Final
 
-from adapters.encrypted_redis.keys_and_scripts import READINESS_KEY, READY
+from adapters.encrypted_redis.keys_and_scripts import READINESS_KEYS, READY
 from adapters.encrypted_redis.redis_client import RedisClient
 from ports.clock import Clock
 from ports.errors import PortError, StoreUnavailable
@@ -16,9 +16,9 @@ _OPERATION: Final = "ready"
 class RedisReadiness:
     """Ready if Redis carries out a write over the one connection.
 
-    A PING is not enough: a full server, one that cannot persist, and a replica all answer it. A
-    result is returned for a second, so that no number of requests sends more than one write per
-    second.
+    A PING is not enough: a full server, one that cannot persist, and a replica all answer it, and
+    our user may lack permissions for the keys of the limits. A result is returned for a second, so
+    that no number of requests sends more than one write per second.
     """
 
     def __init__(self, client: RedisClient, clock: Clock) -> None:
@@ -39,7 +39,7 @@ class RedisReadiness:
 
     async def _accepts_writes(self) -> bool:
         try:
-            await self._client.run_script(_OPERATION, READY, (READINESS_KEY,), repeat=False)
+            await self._client.run_script(_OPERATION, READY, READINESS_KEYS, repeat=False)
         except PortError:
             return False
         return True

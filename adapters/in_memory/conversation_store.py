@@ -34,7 +34,7 @@ _HEAD_BYTES: Final = 1_024
 
 
 def estimated_bytes(conversation: Conversation) -> int:
-    """Roughly how much memory a conversation takes: its text, and a constant for each object."""
+    """Roughly how much memory a conversation takes: its text, and constants for its objects."""
     return _HEAD_BYTES + conversation.counted_bytes
 
 

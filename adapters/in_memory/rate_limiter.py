@@ -109,12 +109,12 @@ class InMemoryRateLimiter:
     def _move(self, counters: Sequence[Counter], now: float) -> None:
         for counter in counters:
             key = _key(counter)
-            moment = min(moved(counter, self._moments.pop(key, None), now), now + counter.window)
+            moment = min(moved(counter, self._moments.pop(key, None), now), now + counter.furthest)
             if moment > now:
                 self._moments[key] = moment
         while len(self._moments) > MAX_COUNTERS:
             self._moments.popitem(last=False)
-        # The least recently moved counters come first; those that are full again are dropped.
+        # The least recently moved counters come first. Drop those whose quota is available in full.
         while self._moments and next(iter(self._moments.values())) <= now:
             self._moments.popitem(last=False)
 

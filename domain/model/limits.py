@@ -12,13 +12,12 @@ MAX_PARAMETER_BYTES: Final = 32_768
 """Limit on each parameter of a response, such as its instructions, as JSON."""
 MAX_TOOLS_BYTES: Final = 65_536
 """Limit on the tools of a response, as JSON."""
-PART_OVERHEAD_BYTES: Final = 32
+PART_OVERHEAD_BYTES: Final = 256
 """Counted for each part of a message besides its text, so that empty parts have a limit too."""
 MESSAGE_OVERHEAD_BYTES: Final = 512
-"""Counted for each message besides its parts: about what it takes in memory. It also limits how
-long a process is busy with reading a conversation of very short messages."""
+"""Counted for each message besides its parts."""
 MAX_CONVERSATION_BYTES: Final = 256_000
-"""Limit on a conversation as stored. If it would exceed it, no turn is opened and nothing is added.
+"""Limit on the stored size of a conversation. A turn or addition that would exceed it is rejected.
 The reply to an open turn may exceed it."""
 MAX_UNPACKED_BYTES: Final = 2_000_000
 """The same for a conversation before compression, including the overheads."""

@@ -2,8 +2,10 @@
 
 The algorithm is GCRA, a leaky bucket that needs one number per counter: the moment at which
 everything that was used will be available again. Each use moves that moment into the future. A use
-that would move it further than the window of the limit is refused. Moments are in microseconds on
-any clock; one that lies further ahead than the window comes from a clock that was set back.
+that would move it further than the window of the limit is refused. What is counted afterwards, such
+as the tokens of a reply, may exceed what was left: it is owed, up to the amount of the limit, so
+that many large replies cannot use more than the limit. Moments are in microseconds on any clock;
+one that lies further ahead than that comes from a clock that was set back, and counts as unused.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,6 +39,11 @@ class Counter:
         return microseconds(self.limit.window or timedelta())
 
     @property
+    def furthest(self) -> float:
+        """How far ahead the counter can be, in microseconds: all is used, and as much is owed."""
+        return 2 * self.window
+
+    @property
     def cost(self) -> float:
         """By how many microseconds the charge moves the counter; at most by its window.
 
@@ -64,7 +71,7 @@ def counters_of(limits: Sequence[Limit], charge: Charge) -> tuple[Counter, ...]:
 
 
 def open_turn_limits(limits: Sequence[Limit], payer: Payer) -> Iterator[tuple[Limit, str]]:
-    """The limits on the open turns of ``payer``, each with whose turns it counts."""
+    """The limits on the open turns of ``payer``, each with the subject that it counts."""
     for limit in limits:
         subject = _subject(limit.scope, payer, None)
         if limit.quota is Quota.OPEN_TURNS and subject:
@@ -80,8 +87,10 @@ def moved(counter: Counter, moment: float | None, now: float) -> float:
 
 
 def current(counter: Counter, moment: float | None, now: float) -> float:
-    """The stored ``moment``, brought between ``now`` and the window's end."""
-    return now if moment is None else min(max(moment, now), now + counter.window)
+    """The stored ``moment``; ``now`` if nothing counts any more."""
+    if moment is None or moment > now + counter.furthest + _ROUNDING:
+        return now
+    return max(moment, now)
 
 
 def excess(counter: Counter, moment: float, now: float) -> float:
@@ -92,7 +101,9 @@ def excess(counter: Counter, moment: float, now: float) -> float:
 
 def remaining(limit: Limit, left: float) -> int:
     """How much of ``limit`` is available if ``left`` microseconds of its window are."""
-    return int(left * limit.amount / microseconds(limit.window or timedelta(microseconds=1)))
+    return int(
+        max(left, 0.0) * limit.amount / microseconds(limit.window or timedelta(microseconds=1))
+    )
 
 
 def _subject(scope: Scope, payer: Payer, conversation: str | None) -> str | None:

@@ -44,8 +44,8 @@ class HttpCaller:
     """An authenticated caller.
 
     Attributes:
-        is_listed: True if it is a bearer token, and in the operator's list of client keys.
-        is_from_operator: True if it is a bearer token that the operator issued.
+        is_listed: True if the caller sent a bearer token from the operator's list of client keys.
+        is_from_operator: True if the caller sent a bearer token that the operator issued.
         client_key: the key to send with a successful response; None if the caller keeps theirs.
     """
 
@@ -57,7 +57,7 @@ class HttpCaller:
 
     @property
     def is_trusted(self) -> bool:
-        """Whether it may be an app server, which speaks for many people."""
+        """Whether the caller may act as an app server, which speaks for many people."""
         return self.is_listed or self.is_from_operator
 
 

@@ -26,10 +26,10 @@ RESERVED_BYTES: Final = 33_554_432
 class LargeTransfers:
     """Sends large answers slice by slice, each when the client has taken the one before.
 
-    If the bodies and answers of one address exceed ``ADDRESS_MAX_BYTES``, its requests with another
-    large one get the problem ``transfers_unfinished``. If those of all addresses exceed
-    ``PROCESS_MAX_BYTES``, the problem is ``too_many_transfers``; ``RESERVED_BYTES`` more
-    are for addresses with nothing else unfinished. One alone may have any size.
+    A large body or answer gets the problem ``transfers_unfinished`` if more than
+    ``ADDRESS_MAX_BYTES`` would be held for its address, or ``too_many_transfers`` if more than
+    ``PROCESS_MAX_BYTES`` would be held in all; ``RESERVED_BYTES`` more are for addresses with
+    nothing else unfinished. The only one may have any size.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class _Transfer:
             self.release()
 
     def hold(self, size: int) -> None:
-        """Count ``size`` bytes in place of those counted before, if they are many.
+        """Count ``size`` bytes in place of those counted before, unless ``size`` is small.
 
         Raises:
             TooManyAtOnce: others of this address, or of all addresses, leave no room.

@@ -109,7 +109,7 @@ async def read_json(request: Request, limit: Callable[[bytes], int] = default_bo
 def _check_nesting(raw: bytes) -> None:
     if not nests_too_deeply(raw):
         return
-    # Larger bodies are not read again only to name the member.
+    # A larger body is not parsed just to name the member.
     members = parse(raw, dict[str, Raw]) if len(raw) <= MAX_BODY_BYTES else {}
     deep = (name for name, json in members.items() if nests_too_deeply(b"[" + bytes(json) + b"]"))
     field = next(filter(_MEMBER_NAME.fullmatch, deep), None)

@@ -34,7 +34,7 @@ async def test_a_conversation_deleted_while_its_creation_was_repeated_stays_dele
         process = await fleet.start(REDIS_URL=f"redis://127.0.0.1:{proxy.port}/0")
         other = await fleet.start()
         client = client_of(process)
-        await client.get("/")
+        await client.get_key()
         await client.send(instruction("before", 1))
         before = await states(stored)
         proxy.losing = b"}:turn"

@@ -197,6 +197,26 @@ async def test_unstored_and_regenerated_replies_spend_tokens(fleet: Fleet) -> No
     assert_refused(next(one for one in regenerated if one.status == 429), "tokens-client-key")
 
 
+@pytest.mark.parametrize(
+    ("setting", "amount", "limit"),
+    [
+        ("PRIVITY_TOKENS_PER_HOUR_PER_KEY", "100000", "tokens-client-key"),
+        ("PRIVITY_STORED_BYTES_PER_HOUR_PER_KEY", "300000", "stored-bytes-client-key"),
+    ],
+)
+async def test_the_largest_replies_cannot_exceed_a_limit_again_and_again(
+    fleet: Fleet, setting: str, amount: str, limit: str
+) -> None:
+    processes = await two_processes(fleet, **{setting: amount})
+    # Each reply is cut at 262,144 bytes, which is counted as 87,381 tokens.
+    long = instruction("x" * 7_900, 40)
+    answers = await send(processes, await a_key(processes[0]), 3, long)
+
+    assert [answer.status for answer in answers] == [200, 200, 429]
+    assert_refused(answers[2], limit)
+    assert int(answers[2].headers["retry-after"]) > 1_000
+
+
 async def test_the_daily_budget_is_spent_by_everybody_together(fleet: Fleet) -> None:
     processes = await two_processes(fleet, PRIVITY_TOKENS_PER_DAY_IN_ALL="1000")
     unreported = instruction("unreported-" * 20, 5, ending="die")

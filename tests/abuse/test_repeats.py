@@ -50,7 +50,7 @@ async def test_a_request_repeated_after_another_tab_spoke_is_answered_once(
 ) -> None:
     process, other = await fleet.start(), await fleet.start()
     client = client_of(process)
-    await client.get("/")
+    await client.get_key()
     opened = await client.send(instruction("opened", 1))
     repeated = await FAMILIES[family](client, opened.session_id)
     session_id = (await repeated()).headers["x-session-id"]

@@ -7,7 +7,7 @@ import pytest
 from tests.support.fleet import Fleet
 from tests.support.http_client import Answer
 from tests.support.instructed_model import instruction
-from tests.support.process_usage import resident_bytes
+from tests.support.process_usage import cpu_seconds, resident_bytes
 from tests.support.v1_client import V1Client, error_of
 
 LONG = "=" * 30_000
@@ -80,3 +80,26 @@ async def test_items_fill_a_conversation_only_to_its_bound(fleet: Fleet) -> None
 def session_of(conversation: str) -> str:
     digits = conversation.removeprefix("conv_")
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+async def test_the_largest_conversation_costs_nobody_a_tenth_of_a_second(fleet: Fleet) -> None:
+    process = await fleet.start()
+    program = await V1Client.new(process.url)
+    conversation = await program.conversation("x")
+    short = [{"role": "assistant", "content": "x"}] * 250
+    body = {"conversation": conversation, "input": [*short, asking("x")]}
+    _, refused = await until_refused(program, "/v1/responses", body)
+    items = (await program.get(f"/v1/conversations/{conversation}/items?order=asc")).document
+    costs = []
+    for path in (f"items/{items['data'][0]['id']}", "items?limit=1"):
+        request = program.delete if path.startswith("items/") else program.get
+        before = cpu_seconds(process.pid)
+        assert (await request(f"/v1/conversations/{conversation}/{path}")).status == 200
+        costs.append(cpu_seconds(process.pid) - before)
+
+    assert (refused.status, error_of(refused)["code"]) == (413, "conversation_too_large")
+    assert max(costs) < 0.2
+
+
+def asking(name: str) -> dict[str, object]:
+    return {"role": "user", "content": instruction(name, 1)}

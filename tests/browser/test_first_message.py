@@ -47,11 +47,11 @@ async def test_two_tabs_that_send_at_once_share_one_conversation(
     await asyncio.gather(chat.box.press("Enter"), other.box.press("Enter"))
 
     model_reply = await fake_model.next_reply()
-    model_reply.send_text("Here.")
-    model_reply.finish()
     accepted = model_reply.prompt.messages[-1].text
     first, second = (chat, other) if accepted == "One" else (other, chat)
     await expect(second.box).to_have_value({"One": "Two", "Two": "One"}[accepted])
+    model_reply.send_text("Here.")
+    model_reply.finish()
     for tab in (first, second):
         await tab.expect_reply("Here.")
         await expect(tab.questions).to_have_text([accepted])

@@ -159,14 +159,21 @@ async def test_a_used_up_daily_budget_is_an_error_of_its_own(limiter: RateLimite
     assert isinstance(await refusal(limiter, a_charge(Quota.TOKENS)), BudgetExhausted)
 
 
-async def test_settling_more_than_is_left_uses_up_what_is_left(
+async def test_what_exceeds_a_limit_is_owed_up_to_the_amount_of_the_limit(
     limiter: RateLimiter, pass_time: PassTime
 ) -> None:
-    await limiter.settle(a_charge(Quota.STORED_BYTES, 5_000))
+    for _ in range(3):
+        await limiter.settle(a_charge(Quota.STORED_BYTES, 5_000))
+    refused = await refusal(limiter, a_charge(Quota.STORED_BYTES))
+    await pass_time(HOUR * 0.9)
     assert await is_refused(limiter, a_charge(Quota.STORED_BYTES))
-    await pass_time(HOUR)
+    await pass_time(HOUR * 0.6)
 
-    assert not await is_refused(limiter, a_charge(Quota.STORED_BYTES, 100))
+    assert refused is not None
+    assert refused.remaining == 0
+    assert refused.retry_after > HOUR
+    assert await is_refused(limiter, a_charge(Quota.STORED_BYTES, 51))
+    assert not await is_refused(limiter, a_charge(Quota.STORED_BYTES, 49))
 
 
 async def test_what_was_not_used_can_be_given_back(limiter: RateLimiter) -> None:

@@ -36,7 +36,7 @@ def test_the_size_of_a_part_is_all_its_text_in_utf_8(part: Part, size: int) -> N
 
 
 def test_the_size_of_a_message_is_the_sum_of_its_parts() -> None:
-    assert a_message(parts=(TextPart("ä"), CALL)).counted_bytes == 512 + 2 + 7 + 2 * 32
+    assert a_message(parts=(TextPart("ä"), CALL)).counted_bytes == 512 + 2 + 7 + 2 * 256
 
 
 def test_the_size_of_a_conversation_is_the_sum_of_all_its_text() -> None:
@@ -44,7 +44,9 @@ def test_the_size_of_a_conversation_is_the_sum_of_all_its_text() -> None:
         summary="ä", page_context="{}", metadata={"topic": "tea"}, messages=()
     )
 
-    assert with_user_message(conversation, "Hello?").counted_bytes == 2 + 2 + 5 + 3 + (512 + 6 + 32)
+    assert with_user_message(conversation, "Hello?").counted_bytes == 2 + 2 + 5 + 3 + (
+        512 + 6 + 256
+    )
 
 
 def test_a_tool_call_is_open_until_it_has_a_result() -> None:

@@ -57,8 +57,15 @@ def test_more_than_the_whole_amount_counts_as_the_whole_amount() -> None:
 def test_a_counter_far_in_the_future_comes_from_a_clock_that_was_set_back() -> None:
     stored = NOW + 24 * microseconds(HOUR)
 
-    assert current(a_counter(), stored, NOW) == NOW + microseconds(HOUR)
-    assert excess(a_counter(), moved(a_counter(), stored, NOW), NOW) == TWENTY_MINUTES
+    assert current(a_counter(), stored, NOW) == NOW
+    assert moved(a_counter(), stored, NOW) == NOW + TWENTY_MINUTES
+
+
+def test_what_is_owed_delays_the_next_use() -> None:
+    owed = NOW + 2 * microseconds(HOUR)
+
+    assert current(a_counter(), owed, NOW) == owed
+    assert excess(a_counter(), moved(a_counter(), owed, NOW), NOW) == 4 * TWENTY_MINUTES
 
 
 def test_a_counter_in_the_past_counts_as_unused() -> None:

@@ -61,7 +61,7 @@ async def test_a_turn_that_is_still_open_is_not_continued() -> None:
 
 
 async def test_a_copy_counts_as_stored() -> None:
-    harness = a_harness(limits=[a_limit(Quota.STORED_BYTES, 2_400)])
+    harness = a_harness(limits=[a_limit(Quota.STORED_BYTES, 5_000)])
     first = await create_response(harness, "x" * 900)
     await create_response(harness, "Two", first)
     await create_response(harness, "Three", first)
@@ -76,7 +76,8 @@ async def test_the_note_of_a_response_counts_as_stored() -> None:
         inputs=(user_item("One"),), payer=PAYER, note=UnknownPart("x" * 2_000)
     )
 
-    assert request.stored_bytes == (3 + 32) + (2_000 + 32)
+    assert request.stored_bytes == (3 + 256) + (2_000 + 256)
+    await create_response(harness, "Some of the limit is used.")
     with pytest.raises(TooManyRequests):
         await harness.container.resolve(CreateResponse)(OWNER, request)
 

@@ -47,11 +47,13 @@ function textBox(words) {
     box.style.blockSize = "auto";
     box.style.blockSize = `${box.scrollHeight + 2}px`;
   };
-  const labels = { placeholder: words.message, ariaLabel: words.message, enterKeyHint: "send" };
-  // Otherwise browsers keep the text and restore it for the next visitor.
-  const privacy = { autocomplete: "off" };
-  const limits = { rows: 1, maxLength: MAX_LENGTH };
-  const box = make("textarea", { dir: "auto", ...limits, ...privacy, ...labels, oninput: grow });
+  const label = words.message;
+  const box = make("textarea", {
+    ...{ dir: "auto", rows: 1, maxLength: MAX_LENGTH, enterKeyHint: "send", oninput: grow },
+    ...{ placeholder: label, ariaLabel: label },
+    // Otherwise browsers keep the text and restore it for the next visitor.
+    autocomplete: "off",
+  });
   return { box, set: (value) => ((box.value = value), grow()) };
 }
 

@@ -151,7 +151,7 @@ async def test_a_conversation_at_its_bound_takes_no_further_turn() -> None:
 def test_text_of_every_kind_counts(part: Part, size: int) -> None:
     light = estimated_bytes(with_user_message(a_conversation(), parts=()))
 
-    assert estimated_bytes(with_user_message(a_conversation(), parts=(part,))) - light == size + 32
+    assert estimated_bytes(with_user_message(a_conversation(), parts=(part,))) - light == size + 256
 
 
 def test_the_size_is_counted_in_bytes() -> None:
