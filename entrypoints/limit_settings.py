@@ -12,7 +12,7 @@ _TOKENS = whole_number(1_000, 10**12)
 
 @frozen(kw_only=True)
 class LimitSettings:
-    """One setting for each limit. Those without a suffix are per address."""
+    """The settings of all limits. Without ``_per_key`` or ``_in_all``, a limit is per address."""
 
     limits: bool = setting(
         "PRIVITY_LIMITS",

@@ -167,7 +167,7 @@ def _redis_url(text: str) -> str:
 
 def _digests(text: str) -> tuple[str, ...]:
     digests = tuple(item.strip().lower() for item in text.split(",") if item.strip())
-    # An empty list would accept every client key.
+    # An empty list would count as not set, and accept every key that the operator issued.
     if not digests or not all(_DIGEST.fullmatch(digest) for digest in digests):
         raise ValueError
     return digests

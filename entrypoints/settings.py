@@ -122,7 +122,7 @@ class Settings(LimitSettings):
         "PRIVITY_V1",
         OPEN_OR_CLOSED,
         None,
-        "`open` accepts on `/v1` every client key, also those that anybody can get.",
+        "`open` accepts every client key on `/v1`, even those that anybody can get.",
         shown="closed; in a run without settings: open",
     )
     proxies: int = setting(
@@ -224,7 +224,7 @@ class Settings(LimitSettings):
 
     @property
     def is_v1_open(self) -> bool:
-        """Whether ``/v1`` accepts every client key, as it does in a run for trying out."""
+        """Whether ``/v1`` accepts every client key; by default, only in a run without settings."""
         if self.v1 is not None:
             return self.v1
         chosen = (self.redis_url, self.redis_enabled, self.keys, self.public_url)

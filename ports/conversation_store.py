@@ -62,7 +62,7 @@ class ConversationStateStore(Protocol):
         ...
 
     async def page(self, ref: ConversationRef, before: int | None, limit: int) -> Page:
-        """At most ``limit`` messages: the newest below number ``before``, or of all if it is None.
+        """The newest messages numbered below ``before``, at most ``limit``; None: of all.
 
         ``limit`` must be at least 1.
 

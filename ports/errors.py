@@ -79,7 +79,7 @@ class TooManyTurns(PortError):
 
 
 class ShuttingDown(PortError):
-    """This process accepts no new turns, or ends before this one was opened for certain."""
+    """This process accepts no new turns, or ended before it knew whether this one was opened."""
 
     code = "shutting_down"
     message = "This server is being restarted."

@@ -14,10 +14,10 @@ class ProcessLease(Protocol):
         ...
 
     def has_ended(self, process: ProcessId) -> bool:
-        """True if this process has stopped renewing its lease: it has ended, or lost the store.
+        """True if ``process`` has stopped renewing its lease: it has ended, or lost the store.
 
-        The first call only begins to watch the lease, and returns False. A lease that is lost, and
-        a store that is away, frozen or restarted, make no process look as if it had ended. Nothing
-        is raised.
+        The first call only begins to watch the lease, and returns False. A process does not count
+        as ended because its lease was lost, or because the store was unreachable, frozen or
+        restarted. Nothing is raised.
         """
         ...

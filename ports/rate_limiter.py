@@ -12,7 +12,7 @@ class RateLimiter(Protocol):
         """Count what is about to be used, and take a slot for an open turn.
 
         All limits are checked before anything is counted. Returns False if another turn in the
-        conversation already has the slot: it was not taken, and the turns count as one.
+        conversation has the slot: this turn did not take it, and both turns count as one.
 
         Raises:
             TooManyRequests: a limit would be exceeded; nothing was counted.

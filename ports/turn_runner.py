@@ -51,7 +51,8 @@ class TurnRunner(Protocol):
 
         Raises:
             TooManyTurns: too many turns are running; ``open_turn`` was not called.
-            ShuttingDown: no new turns are accepted; ``open_turn`` was not called.
+            ShuttingDown: no new turns are accepted, and ``open_turn`` was not called; or the
+                process ended during ``open_turn``, so the turn may be open.
             Exception: whatever ``open_turn`` raised.
         """
         ...

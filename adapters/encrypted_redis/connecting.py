@@ -116,7 +116,7 @@ async def open_redis(
 
 
 async def _require_permission(connection: Multiplexer, check: Check, address: RedisAddress) -> None:
-    """Refuse to start if Redis does not permit ``check``; other errors may pass."""
+    """Refuse to start if Redis does not permit ``check``; other errors may be temporary."""
     try:
         await check(connection.call)
     except (ConnectionTrouble, RedisError) as error:

@@ -29,7 +29,7 @@ _PINGS: Final = 5
 _SCAN_COUNT: Final = 500
 _STATE_KEY_PATTERN: Final = state_key(SessionId("*"))
 _UNREADABLE: Final = "could not be read; please verify"
-_REMOVAL: Final = "can be removed 24 hours after the last process that sealed with it stopped"
+_REMOVAL: Final = "can be removed 24 hours after the last process that seals with it has stopped"
 
 
 class Level(IntEnum):
@@ -76,8 +76,8 @@ async def connection_findings(client: RedisClient, clock: Clock) -> list[Finding
 async def key_findings(client: RedisClient, ring: KeyRing) -> list[Finding]:
     """One finding per master key, and one if conversations need a key that is not in the ring.
 
-    Conversations are counted only if CLIENT NO-TOUCH is permitted. Otherwise reading them would
-    make them look recently used.
+    Conversations are read only if the ring has several keys and CLIENT NO-TOUCH is permitted.
+    Without NO-TOUCH, reading them would make them look recently used.
 
     Raises:
         StoreUnavailable: Redis did not answer.

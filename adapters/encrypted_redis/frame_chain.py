@@ -5,8 +5,8 @@
 - The last frame also carries the head: everything in the conversation except its messages.
 - Frames have revisions, counted from 1. A merged frame spans the revisions of the frames it
   replaces.
-- Each frame is bound to the tag of the frame before it, so no frame can be missing between two
-  neighbouring frames that unseal.
+- Each frame is bound to the tag of the frame before it. So if two neighbouring frames unseal, no
+  frame is missing between them.
 - A write keeps the frames whose messages are unchanged, and replaces those after them.
 
 Nothing here waits or uses Redis.
@@ -45,7 +45,7 @@ FRAMES_PER_MERGE: Final = 8
 MERGED_MAX_BYTES: Final = 500_000
 """Limit on a merged record, because reading one message of it unseals the whole record."""
 READABLE_BYTES: Final = RECORD_MAX_BYTES
-"""Limit on all frames of a conversation together, unpacked. Above it, it cannot be read."""
+"""Limit on all frames of a conversation together, unpacked. A larger one cannot be read."""
 OPENING_MAX_BYTES: Final = 1_000_000
 """Limit on a record with an open turn, so that the record stays readable with the reply added."""
 
@@ -246,8 +246,8 @@ def next_write(
 def require_room(before: Stored | None, after: Stored) -> None:
     """Reject a write that makes a conversation too large; ``before`` is None for a new one.
 
-    The end of a turn is rejected only if it could not be read again: a reply is limited in other
-    ways. A write that opens no turn and makes nothing larger is never rejected.
+    The end of a turn is rejected only if the conversation could not be read again, because other
+    limits apply to replies. A write that opens no turn and makes nothing larger is never rejected.
 
     Raises:
         ConversationTooLarge: it would exceed a size limit.

@@ -10,7 +10,7 @@ order, so each reply belongs to the oldest command without one. The rules:
 - A caller that is cancelled abandons its reply; the command is still carried out.
 - At most 1,024 commands or 8 MB wait for replies. Further ones fail at once.
 - Once per second, a PING or the renewal of a lease checks that the server answers; ``healthy_for``
-  is how long it has.
+  says for how long it has answered.
 - A lost connection is replaced ``min(n * 50 ms, 2 s)`` after the n-th failure in a row. The row
   ends when a check is answered. Commands wait for the new connection; after two seconds without
   one, new commands fail at once.
@@ -46,7 +46,7 @@ from ports.clock import Clock
 _CHECK_EVERY: Final = timedelta(seconds=1)
 
 Check: TypeAlias = Callable[[Callable[..., Reply]], Awaitable[object]]
-"""Sends commands through its argument; raises what they raise if the server does not serve us."""
+"""Sends commands through its argument, and raises their error if the server does not serve us."""
 
 
 async def ping(call: Callable[..., Reply]) -> None:
@@ -80,7 +80,9 @@ class Multiplexer:
         self._loop = asyncio.get_running_loop()
         self._has_commands = asyncio.Event()
         self._is_dead = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        # uvloop's call_at returns a handle without a time if the moment is almost now.
+        self._timer_at = math.inf
         self._is_closed = False
         self._lost_at: float | None = None
         self._last_error: BaseException | None = None
@@ -211,15 +213,20 @@ class Multiplexer:
     def _expire_by(self, moment: float) -> None:
         """Expire commands at ``moment`` at the latest."""
         if self._timer is not None:
-            if self._timer.when() <= moment:
+            if self._timer_at <= moment:
                 return
             # That timer is for the end of a grace period, which is later.
             self._timer.cancel()
-        self._timer = self._loop.call_at(moment, self._expire)
+        self._start_timer(moment)
+
+    def _start_timer(self, moment: float) -> None:
+        self._timer, self._timer_at = self._loop.call_at(moment, self._expire), moment
 
     def _expire(self) -> None:
         now = self._loop.time()
         if self._queue.expire(now):
             self._is_dead.set()
         deadline = self._queue.next_deadline(now)
-        self._timer = None if deadline is None else self._loop.call_at(deadline, self._expire)
+        self._timer = None
+        if deadline is not None:
+            self._start_timer(deadline)

@@ -7,8 +7,8 @@
     the same value                                                 15 renewals
 
 A renewal of ours proves that Redis accepted writes, so a running process has renewed its lease too.
-Renewals need not follow each other without a break: a Redis that restarts every few seconds only
-makes them take longer. Redis's clock plays no part in the decision, only in how long a lease stays.
+A failed renewal in between does not restart the count: a Redis that restarts every few seconds only
+delays the decision. Redis's clock plays no part in the decision, only in how long a lease stays.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ RENEWALS_WHILE_UNCHANGED: Final = 15
 _COUNTED_APART: Final = timedelta(milliseconds=900)
 _MAX_WATCHED: Final = 64
 _WATCHED_FOR: Final = 600
-"""After how many renewals without a question a process is no longer watched."""
+"""A process is no longer watched after this many renewals without a call of ``has_ended``."""
 
 Call: TypeAlias = Callable[..., Reply]
 

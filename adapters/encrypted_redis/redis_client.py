@@ -18,7 +18,7 @@ _ALL_ATTEMPTS: Final[timedelta] = sum(
     (Bounds().timeout + pause_after(attempt) for attempt in range(1, _ATTEMPTS + 1)), timedelta()
 )
 LONGEST_REPEAT: Final = 2 * _ALL_ATTEMPTS
-"""How long after the first time a script may be sent again: first its digest, then its text."""
+"""The longest time between the first and the last attempt at a script, by digest and by text."""
 
 
 class RedisClient:

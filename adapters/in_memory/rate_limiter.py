@@ -114,7 +114,7 @@ class InMemoryRateLimiter:
                 self._moments[key] = moment
         while len(self._moments) > MAX_COUNTERS:
             self._moments.popitem(last=False)
-        # The least recently moved counters come first; those that are full again are dropped.
+        # The least recently moved counters come first. Drop those whose quota is available in full.
         while self._moments and next(iter(self._moments.values())) <= now:
             self._moments.popitem(last=False)
 

@@ -46,7 +46,7 @@ class _Log:
         return self.pieces[-1].number if self.pieces else 0
 
     def batch_after(self, number: int) -> Batch:
-        # After a lost log, numbering may have gaps, so a piece number is not a list index.
+        # A log that was lost and opened again may lack pieces, so a number is not a list index.
         newest = self.pieces[-max(self.last_number - number, 1) :]
         return Batch(pieces=(piece for piece in newest if piece.number > number), end=self.end)
 

@@ -13,7 +13,7 @@ from ports.telemetry import Telemetry
 from ports.turn_runner import AbandonFn, OpenTurnFn, ReplyFn
 
 INTERRUPT_GRACE: Final = timedelta(seconds=5)
-"""How long an interrupted turn has to store the reply so far."""
+"""The time that an interrupted turn is given to store the reply so far."""
 
 
 class _Signals:

@@ -36,8 +36,8 @@ class TurnRecord(Struct, array_like=True):
 
     Attributes:
         id: 16 bytes.
-        idempotency: the digests of the key and the request, both empty if the turn has no key; then
-            the conversation's earlier keys, joined, if there are any. None if there are no keys.
+        idempotency: the digests of the key and of the request (both empty if the turn has no key),
+            followed by the conversation's earlier keys, joined, if any. None if there are no keys.
         process: 8 bytes; None in records of older releases.
     """
 
@@ -108,7 +108,7 @@ class EncodedFrame:
 
 @frozen
 class SizeBefore:
-    """The bytes of all frames before one, and their bytes unpacked; see ``FrameContent``."""
+    """The sealed and the unpacked size of all frames before a frame; see ``FrameContent``."""
 
     sealed: int = 0
     unpacked: int = 0
@@ -197,7 +197,7 @@ def conversation_of(
             metadata=head.metadata,
             earlier_keys=() if head.turn is None else _earlier_keys(head.turn),
         )
-        # Fails if that is later than any date.
+        # Fails if that is later than ``datetime.max``.
         _ = conversation.expires_at
     except MALFORMED as error:
         raise DecodeError(type(error).__name__) from None

@@ -66,8 +66,8 @@ class Assistant:
     def locale_for(self, preferred: Iterable[str]) -> str:
         """The first preferred locale that has a welcome, by the lookup of RFC 4647, section 3.4.
 
-        ``preferred`` is ordered, best first. Only its first 16 tags are considered, and among
-        them only those that ``is_language_tag_short``. Returns the default locale if none matches.
+        ``preferred`` is ordered, best first. Only its first 16 tags are considered, and of those
+        only short ones (see ``is_language_tag_short``). Returns the default locale if none matches.
         """
         own = {tag.lower(): tag for tag in self.welcomes}
         for tag in filter(is_language_tag_short, islice(preferred, MAX_LANGUAGE_TAGS)):

@@ -92,7 +92,7 @@ class Conversation:
 
     @property
     def counted_bytes(self) -> int:
-        """Bytes that what is loaded counts towards limits: all text, and the overheads."""
+        """Bytes of the loaded content that count towards limits: all text, and the overheads."""
         texts = (self.summary or "", self.page_context or "")
         own = sum(map(utf8_length, texts)) + metadata_bytes(self.metadata)
         return own + sum(message.counted_bytes for message in self.messages)

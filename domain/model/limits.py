@@ -17,7 +17,7 @@ PART_OVERHEAD_BYTES: Final = 256
 MESSAGE_OVERHEAD_BYTES: Final = 512
 """Counted for each message besides its parts."""
 MAX_CONVERSATION_BYTES: Final = 256_000
-"""Limit on a conversation as stored. If it would exceed it, no turn is opened and nothing is added.
+"""Limit on the stored size of a conversation. A turn or addition that would exceed it is rejected.
 The reply to an open turn may exceed it."""
 MAX_UNPACKED_BYTES: Final = 2_000_000
 """The same for a conversation before compression, including the overheads."""

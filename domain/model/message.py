@@ -133,7 +133,7 @@ def text_bytes(part: Part) -> int:
 
 
 def counted_bytes(parts: Iterable[Part]) -> int:
-    """Bytes that parts count towards limits: all their text, and an overhead for each."""
+    """Bytes of parts that count towards limits: all their text, and an overhead for each."""
     return sum(text_bytes(part) + PART_OVERHEAD_BYTES for part in parts)
 
 
@@ -170,7 +170,7 @@ class Message:
 
     @property
     def counted_bytes(self) -> int:
-        """Bytes that it counts towards limits: its text, and the overheads."""
+        """Bytes of it that count towards limits: its text, and the overheads."""
         return MESSAGE_OVERHEAD_BYTES + counted_bytes(self.parts)
 
     @property

@@ -1,4 +1,4 @@
-"""Limits on how much a caller may use in a time, and whose use is counted. See docs/limits.md."""
+"""Limits on how much a caller may use in a period, and whose use is counted. See docs/limits.md."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -72,8 +72,8 @@ class Payer:
     """Whose limits count a request. Both names are keyed digests.
 
     Attributes:
-        client_key: the client key, or the person for whom a client key speaks that the operator
-            issued; None if the caller has no client key yet.
+        client_key: the client key, or the person that it speaks for if the operator issued it;
+            None if the caller has no client key yet.
         address: the network address; None if the operator issued the client key, because an app
             server sends the requests of many people from one address.
     """
@@ -114,10 +114,14 @@ class TurnSlot:
     holder: str
 
 
-SLOT_LEASE: Final = timedelta(seconds=90)
-"""How long a slot is held without a renewal; then its process has died."""
+SLOT_LEASE: Final = timedelta(seconds=30)
+"""How long a slot is held without a renewal; after that, its process counts as dead.
 
-SLOT_RENEWAL: Final = timedelta(seconds=30)
+Short, because requests that fail while Redis does not answer leave slots behind too, and their
+callers try again.
+"""
+
+SLOT_RENEWAL: Final = timedelta(seconds=10)
 """How old a lease may become before it is renewed."""
 
 OPEN_TURNS_RETRY: Final = timedelta(seconds=5)

@@ -126,7 +126,7 @@ def _with_items(
 
 @define(kw_only=True)
 class _LongerConversation:
-    """A conversation to which items are added, each without looking at all earlier ones again.
+    """A conversation to which items are added; adding one does not read all earlier ones again.
 
     Attributes:
         turn: the turn of the user's messages.

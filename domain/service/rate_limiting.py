@@ -71,7 +71,7 @@ def counters_of(limits: Sequence[Limit], charge: Charge) -> tuple[Counter, ...]:
 
 
 def open_turn_limits(limits: Sequence[Limit], payer: Payer) -> Iterator[tuple[Limit, str]]:
-    """The limits on the open turns of ``payer``, each with whose turns it counts."""
+    """The limits on the open turns of ``payer``, each with the subject that it counts."""
     for limit in limits:
         subject = _subject(limit.scope, payer, None)
         if limit.quota is Quota.OPEN_TURNS and subject:

@@ -99,7 +99,7 @@ def add_user_message(
 
     A message with the id of an earlier one replaces it and everything after it. If the newest
     turn failed without a reply and its message had the same parts, that message is replaced.
-    ``is_new`` means that the id was made for this message, so no older message has it.
+    ``is_new`` means that no message outside the loaded ones has the id.
 
     Raises:
         TurnInProgress: another turn is open.
@@ -134,7 +134,7 @@ def edit_message(
     message_id: MessageId | None,
     parts: Sequence[Part],
 ) -> Conversation:
-    """The conversation up to a user message with new parts, and a new turn that replies to it.
+    """The conversation up to a user message, which gets new parts, and a new turn to reply to it.
 
     ``message_id`` names the message; None means the newest user message.
 

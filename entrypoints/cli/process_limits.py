@@ -38,8 +38,8 @@ def raise_open_files() -> int:
 def possible_connections(open_files: int, connections: int, turns: int) -> int:
     """How many connections of clients are possible while ``turns`` replies are written.
 
-    At most ``connections``. If there are too few open files for all, at least half of them are for
-    clients.
+    At most ``connections``. If there are too few open files for all, clients get at least half of
+    them.
     """
     available = max(2, open_files - _RESERVED_FILES)
     return min(connections, max(available - turns, available // 2))

@@ -44,8 +44,8 @@ class HttpCaller:
     """An authenticated caller.
 
     Attributes:
-        is_listed: True if it is a bearer token, and in the operator's list of client keys.
-        is_from_operator: True if it is a bearer token that the operator issued.
+        is_listed: True if the caller sent a bearer token from the operator's list of client keys.
+        is_from_operator: True if the caller sent a bearer token that the operator issued.
         client_key: the key to send with a successful response; None if the caller keeps theirs.
     """
 
@@ -57,7 +57,7 @@ class HttpCaller:
 
     @property
     def is_trusted(self) -> bool:
-        """Whether it may be an app server, which speaks for many people."""
+        """Whether the caller may act as an app server, which speaks for many people."""
         return self.is_listed or self.is_from_operator
 
 
@@ -247,8 +247,11 @@ def _bearer_token(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def _ip_address(text: str) -> str | None:
+def _ip_address(hop: str) -> str | None:
+    """The IP address of a hop in X-Forwarded-For; some proxies add the port of the connection."""
+    address, _, port = hop.rpartition(":")
+    has_port = port.isdigit() and (address.endswith("]") or ":" not in address)
     try:
-        return str(ip_address(text.strip("[]")))
+        return str(ip_address((address if has_port else hop).strip("[]")))
     except ValueError:
         return None

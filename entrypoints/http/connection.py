@@ -65,12 +65,12 @@ class BoundedConnection(HttpToolsProtocol):
         # None, so that uvicorn's own check does not run.
         self._max_connections = self.limit_concurrency or sys.maxsize
         self.limit_concurrency = None
-        # Others find room even if there are few connections in all.
+        # One address gets at most half of all connections, so that others still find room.
         self._address_max_connections = min(ADDRESS_MAX_CONNECTIONS, self._max_connections // 2)
         self._running: RequestResponseCycle | None = None
         self._in_head = False
         self._in_body = False
-        # Bytes received since a head, some of a body or a whole request was complete.
+        # Bytes received since the last complete head, piece of a body or whole request.
         self._incomplete_bytes = 0
         self._pipelined_bytes = 0
         self._has_advanced = False
@@ -146,7 +146,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._pipelined_bytes = self._pipelined_bytes + len(data) if self.pipeline else 0
         if self._pipelined_bytes > PIPELINED_MAX_BYTES:
             self.transport.abort()
-        # Bytes between two requests have cancelled uvicorn's own keep-alive timeout.
+        # uvicorn cancels its keep-alive timeout when bytes arrive between two requests.
         if self._in_head or (self.timeout_keep_alive_task is None and self._is_idle()):
             self._start_deadline()
 

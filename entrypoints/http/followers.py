@@ -23,7 +23,7 @@ class Followers:
         self._open: Counter[str] = Counter()
 
     def add(self, payer: Payer) -> Callable[[], None]:
-        """Count one more stream; returns what ends it, to be called once.
+        """Count one more stream; returns a function to call once, when the stream has ended.
 
         Raises:
             TooManyAtOnce: this client key or this address follows too many already.

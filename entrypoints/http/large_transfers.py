@@ -18,15 +18,18 @@ LARGE_BYTES: Final = 16_384
 """A body or an answer is large if it is larger than this."""
 SLICE_BYTES: Final = 65_536
 ADDRESS_MAX_BYTES: Final = 33_554_432
-PROCESS_MAX_BYTES: Final = 134_217_728
+PROCESS_MAX_BYTES: Final = 100_663_296
+RESERVED_BYTES: Final = 33_554_432
+"""Beyond that, for addresses with nothing else unfinished: a few others do not lock them out."""
 
 
 class LargeTransfers:
     """Sends large answers slice by slice, each when the client has taken the one before.
 
-    If the bodies and answers of one address exceed ``ADDRESS_MAX_BYTES``, its requests with another
-    large one get the problem ``transfers_unfinished``. If those of all addresses exceed
-    ``PROCESS_MAX_BYTES``, the problem is ``too_many_transfers``. One alone may have any size.
+    A large body or answer gets the problem ``transfers_unfinished`` if more than
+    ``ADDRESS_MAX_BYTES`` would be held for its address, or ``too_many_transfers`` if more than
+    ``PROCESS_MAX_BYTES`` would be held in all; ``RESERVED_BYTES`` more are for addresses with
+    nothing else unfinished. The only one may have any size.
     """
 
     def __init__(
@@ -98,7 +101,7 @@ class _Transfer:
             self.release()
 
     def hold(self, size: int) -> None:
-        """Count ``size`` bytes in place of those counted before, if they are many.
+        """Count ``size`` bytes in place of those counted before, unless ``size`` is small.
 
         Raises:
             TooManyAtOnce: others of this address, or of all addresses, leave no room.
@@ -109,7 +112,8 @@ class _Transfer:
         self._network = self._network or self._network_of_caller()
         if self._network in self._all and self._all[self._network] + size > ADDRESS_MAX_BYTES:
             raise TooManyAtOnce("transfers_unfinished")
-        if self._all and self._all.total() + size > PROCESS_MAX_BYTES:
+        reserved = 0 if self._network in self._all else RESERVED_BYTES
+        if self._all and self._all.total() + size > PROCESS_MAX_BYTES + reserved:
             raise TooManyAtOnce("too_many_transfers")
         self._size = size
         self._all[self._network] += size

@@ -16,7 +16,7 @@ from ports.errors import ShuttingDown
 from ports.telemetry import Telemetry
 
 MAX_URL_BYTES: Final = 4_096
-"""More than the longest path that this service has: the id of a chat, percent-encoded."""
+"""Longer than the longest path of this service, which contains a percent-encoded chat id."""
 MAX_QUERY_PARAMETERS: Final = 32
 
 API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"

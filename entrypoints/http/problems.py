@@ -215,7 +215,7 @@ _UNITS: Final[Mapping[Quota, str]] = MappingProxyType(
         Quota.OPEN_TURNS: "concurrent-requests",
     }
 )
-"""The quota units of the RateLimit fields; without one, requests are counted."""
+"""The quota units of the RateLimit fields. A quota without an entry counts requests."""
 
 _RETRY_SOON: Final = timedelta(seconds=2)
 _UNREAD_BODY: Final = frozenset(
@@ -250,7 +250,7 @@ class BadRequest(EdgeError):
 
 
 class TooManyAtOnce(EdgeError):
-    """Too many large transfers are unfinished, or too many replies followed, at the moment."""
+    """Too many large transfers are unfinished, or too many replies are being followed."""
 
 
 @frozen(kw_only=True)
@@ -263,7 +263,7 @@ class Problem:
         field: the offending member of the request; None if it is the request as a whole.
         extra: further members of the document.
         retry_after: how long to wait before trying again; None if that would not help.
-        limit: the limit that was reached, and how much of it is left; None if none was.
+        limit: the limit that was reached, and how much of it is left; None if there was none.
     """
 
     code: str

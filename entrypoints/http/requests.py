@@ -109,7 +109,7 @@ async def read_json(request: Request, limit: Callable[[bytes], int] = default_bo
 def _check_nesting(raw: bytes) -> None:
     if not nests_too_deeply(raw):
         return
-    # Larger bodies are not read again only to name the member.
+    # A larger body is not parsed just to name the member.
     members = parse(raw, dict[str, Raw]) if len(raw) <= MAX_BODY_BYTES else {}
     deep = (name for name, json in members.items() if nests_too_deeply(b"[" + bytes(json) + b"]"))
     field = next(filter(_MEMBER_NAME.fullmatch, deep), None)
@@ -171,8 +171,8 @@ def read_page_context(member: Raw) -> str | None:
 def idempotency_key(request: Request, raw: bytes) -> tuple[str | None, IdempotencyKey | None]:
     """The Idempotency-Key header, and the digests of the key and the request.
 
-    Both are None without the header. The key is another one for each person for whom the caller
-    speaks, because what an app server passes on may be unique only for that person.
+    Both are None without the header. The keys of each person for whom an app server speaks are
+    separate, so that nobody gets the reply to the same request of somebody else.
 
     Raises:
         BadRequest: ``idempotency_key_malformed``.
@@ -182,8 +182,9 @@ def idempotency_key(request: Request, raw: bytes) -> tuple[str | None, Idempoten
         return None, None
     if not _IDEMPOTENCY_KEY.fullmatch(key):
         raise BadRequest("idempotency_key_malformed")
-    if (person := request.headers.get(ON_BEHALF_OF_HEADER)) is not None:
-        key = f"{key} {person}"
+    person = request.headers.get(ON_BEHALF_OF_HEADER)
+    # Neither a person nor a key contains a space.
+    key = key if person is None else f"{person} {key}"
     path_and_body = request.url.path.encode() + b"\0" + raw
     return key, IdempotencyKey(
         digest=hashlib.sha256(key.encode()).digest(),

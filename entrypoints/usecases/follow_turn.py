@@ -59,8 +59,8 @@ class MissingLogs:
 class TurnWatch:
     """Decides whether an open turn is still being run.
 
-    While the logs are in reach, silence shows that it is not, even if only its writer has gone.
-    Otherwise the lease of its process does.
+    While the logs can be reached, a long silence shows that it is not, even if its process still
+    runs. Otherwise, the lease of its process shows it.
     """
 
     store: ConversationStateStore
@@ -82,7 +82,7 @@ class TurnWatch:
             StoredStateUnreadable: the conversation cannot be decrypted or decoded.
         """
         if await self._is_silent(turn_ref):
-            # A step of the store's clock looks like a silence, but does not keep a writer silent.
+            # If the store's clock jumps, a turn looks silent, but only until its next heartbeat.
             await self.clock.sleep(2 * self.policy.heartbeat)
             return await self._is_silent(turn_ref)
         is_in_contact = self.log.healthy_for() >= self.policy.dead_after

@@ -265,7 +265,7 @@ class OpenTurn:
         Returns True if the turn is closed, or its conversation no longer exists.
         """
         batch = await self._logged(turn_ref)
-        # A logged end means that the writer could not store it and gave up.
+        # An end in the log of an open turn means that the writer could not store the reply.
         if batch.end is None and not await self.watch.is_dead(turn_ref):
             return False
         pieces, now = [numbered.piece for numbered in batch.pieces], self.clock.now()
@@ -303,7 +303,7 @@ class StartTurn:
     clock: Clock
 
     def permit(self, payer: Payer, turn_id: TurnId, stored_bytes: int = 0) -> TurnPermit:
-        """What counts the turn, which adds ``stored_bytes`` of text to what is stored."""
+        """The permit of a turn that adds ``stored_bytes`` of text to what is stored."""
         return TurnPermit(
             limiter=self.limiter,
             keys=self.keys,

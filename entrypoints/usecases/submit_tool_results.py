@@ -17,7 +17,7 @@ class ToolResults(TurnRequest):
     """The results of the tools that the last reply called.
 
     Attributes:
-        results: one for every open call; those for calls that have one already are ignored.
+        results: one for every open call; results for answered calls are ignored.
     """
 
     results: Sequence[ToolResultPart]

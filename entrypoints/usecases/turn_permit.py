@@ -46,8 +46,8 @@ class TurnPermit:
     ) -> None:
         """Count the turn before it is opened in this conversation.
 
-        A request that first tries to continue a conversation and then creates one calls this twice;
-        only what comes on top is counted again.
+        A request that first tries to continue a conversation and then creates one calls this twice.
+        The second call counts only what the first one did not.
 
         Args:
             session_id: the conversation of the turn.
@@ -63,7 +63,7 @@ class TurnPermit:
         refundable = {Quota.NEW: int(is_new), Quota.STORED_BYTES: copied_bytes}
         messages = 0
         if self._slot is None:
-            # A token, so that a request is refused if none is left.
+            # One token is counted, so that the request is refused if none is left.
             refundable[Quota.TOKENS] = messages = 1
             refundable[Quota.STORED_BYTES] += self.stored_bytes
         charge = Charge(
@@ -79,7 +79,7 @@ class TurnPermit:
             self._refundable[quota] = self._refundable.get(quota, 0) + amount
 
     async def begin(self) -> None:
-        """Called when the turn is open: its slot is its own from now on."""
+        """Called when the turn is open: takes the slot if another turn still has it."""
         if not self._has_slot:
             await self._hold()
 

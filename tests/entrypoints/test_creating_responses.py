@@ -77,6 +77,7 @@ async def test_the_note_of_a_response_counts_as_stored() -> None:
     )
 
     assert request.stored_bytes == (3 + 256) + (2_000 + 256)
+    await create_response(harness, "Some of the limit is used.")
     with pytest.raises(TooManyRequests):
         await harness.container.resolve(CreateResponse)(OWNER, request)
 

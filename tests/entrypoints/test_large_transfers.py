@@ -24,6 +24,7 @@ async def large(scope: Scope, receive: Receive, send: Send) -> None:
 def app(monkeypatch: pytest.MonkeyPatch) -> LargeTransfers:
     monkeypatch.setattr(large_transfers, "ADDRESS_MAX_BYTES", 2 * LARGE)
     monkeypatch.setattr(large_transfers, "PROCESS_MAX_BYTES", 3 * LARGE)
+    monkeypatch.setattr(large_transfers, "RESERVED_BYTES", LARGE)
     return LargeTransfers(
         large,
         address=lambda scope: str(scope["address"]),
@@ -108,13 +109,26 @@ async def test_an_address_with_too_much_unread_is_refused_until_it_has_read(
 
 async def test_too_much_for_all_addresses_is_refused_for_everyone(app: LargeTransfers) -> None:
     async with AsyncExitStack() as stack:
-        for address in ("a", "b", "c"):
+        for address in ("a", "b", "c", "d"):
             await stack.enter_async_context(unread(app, address))
-        refused = await answered(app, "d")
-    after = await answered(app, "d")
+        refused = await answered(app, "e")
+    after = await answered(app, "e")
 
     assert (status(refused), body(refused)) == (503, b"too_many_transfers")
     assert status(after) == 200
+
+
+async def test_a_few_addresses_do_not_lock_out_one_that_has_nothing_unfinished(
+    app: LargeTransfers,
+) -> None:
+    async with AsyncExitStack() as stack:
+        for address in ("a", "b", "c"):
+            await stack.enter_async_context(unread(app, address))
+        more = await answered(app, "a")
+        newcomer = await answered(app, "d")
+
+    assert (status(more), body(more)) == (503, b"too_many_transfers")
+    assert status(newcomer) == 200
 
 
 async def test_a_single_answer_may_have_any_size(app: LargeTransfers) -> None:

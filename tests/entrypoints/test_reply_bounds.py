@@ -3,7 +3,7 @@
 import pytest
 
 from domain.model.identifiers import TurnRef
-from domain.model.limits import MAX_REPLY_BYTES
+from domain.model.limits import MAX_REPLY_BYTES, PART_OVERHEAD_BYTES
 from domain.model.message import FinishReason, ReasoningPart, TextPart, ToolCallPart
 from domain.model.piece import Piece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Outcome
@@ -71,4 +71,4 @@ async def test_parts_of_a_reply_count_more_than_their_text() -> None:
 
     reply = (await harness.stored(ID)).messages[-1]
     assert reply.finish_reason is FinishReason.LENGTH
-    assert len(reply.parts) == 1 + (MAX_REPLY_BYTES - 1) // 33
+    assert len(reply.parts) == 1 + (MAX_REPLY_BYTES - 1) // (1 + PART_OVERHEAD_BYTES)

@@ -123,6 +123,11 @@ def test_the_query_holds_the_session_id() -> None:
         (2, "198.51.100.1", PEER),
         (1, "[2001:db8::1]", "2001:db8::1"),
         (1, "not an address", PEER),
+        (1, "198.51.100.1:1234", "198.51.100.1"),
+        (1, "[2001:db8::1]:1234", "2001:db8::1"),
+        (1, "2001:db8::1:1234", "2001:db8::1:1234"),
+        (1, "198.51.100.1:", PEER),
+        (1, "not an address:1234", PEER),
     ],
 )
 def test_only_trusted_proxies_are_believed(proxies: int, forwarded: str, address: str) -> None:

@@ -21,12 +21,13 @@ async def test_new_conversations_are_counted_by_address() -> None:
 
 async def test_a_message_over_the_quota_changes_nothing() -> None:
     model = InstantModel("Hi!")
-    harness = a_harness(model, limits=[a_limit(Quota.STORED_BYTES, 10)])
+    harness = a_harness(model, limits=[a_limit(Quota.STORED_BYTES, 12)])
+    await harness.whole_turn(await harness.send("1"))
 
     with pytest.raises(TooManyRequests):
         await harness.send("12345", page_context='"6789"')
 
-    assert model.prompts == []
+    assert len(model.prompts) == 1
 
 
 async def test_replies_count_as_stored_but_are_never_truncated_by_the_quota() -> None:

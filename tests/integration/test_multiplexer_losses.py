@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+import uvloop
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
 from adapters.encrypted_redis.command_queue import (
@@ -16,6 +18,7 @@ from adapters.encrypted_redis.command_queue import (
     OutcomeUnknown,
 )
 from adapters.encrypted_redis.multiplexer import Multiplexer
+from adapters.system.clock import SystemClock
 from tests.support.clocks import HastyClock
 from tests.support.proxies import proxy_to
 from tests.support.redis_connections import BRIEF, LONG, connected, echo, wait_until_connected
@@ -37,6 +40,20 @@ async def test_a_frozen_server_leaves_the_outcome_unknown_and_its_late_reply_is_
         await wait_until_connected(connection)
 
         assert await connection.call("ECHO", "thawed") == b"thawed"
+
+
+def test_commands_whose_time_is_almost_up_do_not_disturb_each_other() -> None:
+    async def two_commands() -> list[object]:
+        bounds = Bounds(timeout=timedelta())
+        multiplexer = Multiplexer(AbstractConnection, bounds, SystemClock())
+        calls = [multiplexer.call("PING") for _ in range(2)]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    # The event loop of the service: its timers differ from those of asyncio's own.
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        failures = runner.run(two_commands())
+
+    assert [type(failure) for failure in failures] == [NotSent, NotSent]
 
 
 async def test_a_frozen_server_is_unhealthy_until_it_answers_again(

@@ -47,8 +47,8 @@ async def test_a_user_without_permission_for_the_keys_of_the_limits_is_not_ready
     own_server: RedisProcess,
 ) -> None:
     async with redis_harness(own_server.url) as harness:
-        await harness.redis.execute_command(
-            "ACL", "SETUSER", "default", "resetkeys", "~conversation:*", "~{conversation:*"
+        await harness.redis.acl_setuser(
+            "default", enabled=True, nopass=True, reset_keys=True, keys=["conversation:*"]
         )
 
         assert not await is_ready(harness)

@@ -84,6 +84,14 @@ async def first_bytes(connection: socket.socket) -> None:
     await _event(connection, select.POLLIN)
 
 
+def answer_so_far(connection: socket.socket) -> bytes:
+    """What has arrived of an answer; empty if nothing has, or if the connection was reset."""
+    try:
+        return connection.recv(65_536, socket.MSG_DONTWAIT)
+    except (BlockingIOError, ConnectionResetError):
+        return b""
+
+
 async def _event(connection: socket.socket, kind: int) -> None:
     poll = select.poll()
     poll.register(connection, kind)

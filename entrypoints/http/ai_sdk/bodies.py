@@ -128,7 +128,7 @@ def read_ai_sdk(raw: bytes) -> AiSdkBody:
 def newest_message(body: AiSdkBody) -> UiMessage | None:
     """The newest message in the body; None if there is none.
 
-    If the body requests another reply, only a user message counts.
+    In a regeneration, the result is also None if that message is not from the user.
 
     Raises:
         BadRequest: the message is malformed.

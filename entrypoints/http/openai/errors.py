@@ -18,7 +18,7 @@ PREFIX: Final = "/v1/"
 """Clients of paths with this prefix expect OpenAI's format."""
 
 _LONGEST_RETRY: Final = timedelta(minutes=1)
-"""OpenAI's clients do not wait longer, but try again at once."""
+"""Many versions of OpenAI's clients ignore a longer wait, and try again within seconds."""
 
 _CONTENT_HEADERS: Final = frozenset({"content-type", "content-length"})
 

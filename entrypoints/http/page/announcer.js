@@ -3,7 +3,7 @@
 import { make } from "./dom.js";
 import { renderBlock, splitBlocks } from "./markdown.js";
 
-// Long enough to be read aloud. If it stayed, a visitor would find the text twice.
+// Long enough to be read aloud. If an announcement stayed, a visitor would find its text twice.
 const REMOVE_AFTER_MS = 10_000;
 
 const textOf = ({ nodeName, data, childNodes }) =>

@@ -1,7 +1,7 @@
 """The chat page and the widget: their static files, and the document in each language.
 
-The texts of a language, its words, contain the assistant's welcome. So a browser can show the page
-without a call to the API.
+The texts of a language (its "words") include the assistant's welcome. So a browser can show the
+page without a call to the API.
 
 Each file has an entity tag. Browsers cache a file but revalidate it every time, so that one page
 never mixes modules of two releases.

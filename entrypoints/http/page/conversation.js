@@ -75,7 +75,7 @@ export class Conversation extends EventTarget {
 
   constructor({ words, context }) {
     super();
-    // Undefined until the stored conversation has been read.
+    // `next` is undefined until the stored conversation has been read.
     Object.assign(this, EMPTY, { words, context, sessionId: null, next: undefined });
     tabs.onChange(() => this.refresh());
   }
@@ -101,7 +101,7 @@ export class Conversation extends EventTarget {
     if (code === "conversation_not_found") {
       return this.#end(this.messages.some(isFromUser) ? "conversation_gone" : null);
     }
-    // The history shows it.
+    // For these codes, the history shows what happened.
     const notice = IN_HISTORY.includes(code) ? null : { code, seconds: error.retryAfter };
     this.#set({ waiting: false, notice });
     return notice ?? this.refresh();
@@ -191,7 +191,7 @@ export class Conversation extends EventTarget {
     if (restarted) this.#set({ messages: this.messages.slice(-2), notice: { code: "restarted" } });
   }
 
-  /** The session that all tabs share. Created first, so that a repeated message has a client key. */
+  /** The session that all tabs share. Creating it sets the client key, which a repeated message needs. */
   async #openSession(signal) {
     this.sessionId ??= await tabs.withLock(signal, async () => {
       if (!tabs.session()) tabs.saveSession(await api.createSession(this.words.tag, signal));

@@ -5,7 +5,7 @@ import { Unreachable, resume } from "./api.js";
 
 const FIRST_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 8_000;
-// A silent stream gets a comment every 4 seconds: such a silence means a dead connection.
+// A silent stream gets a comment every 4 seconds, so this much silence means a dead connection.
 const SILENCE_MS = 30_000;
 
 /** One server-sent event. `data` is parsed if it is a JSON object; null if it is missing. */
