@@ -1,6 +1,7 @@
 """Opens a turn with items: in a conversation, in a branch of it, or in a new conversation."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
@@ -210,7 +211,10 @@ class CreateResponse:
             return await self.open_turn.create(attempt.owner, conversation, attempt.new_turn)
         except ConversationExists:
             # The id is derived from the Idempotency-Key: this is a repeated request.
-            return await self._retry_first(base, attempt)
+            with suppress(ConversationNotFound):
+                return await self._retry_first(base, attempt)
+        # It had expired, and was deleted only now.
+        return await self.open_turn.create(attempt.owner, conversation, attempt.new_turn)
 
     async def _retry_first(self, base: Conversation, attempt: _Attempt) -> Conversation:
         base_number = base.turn.number if base.turn else 0

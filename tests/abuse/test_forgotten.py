@@ -10,6 +10,7 @@ from tests.support.processes import serving
 from tests.support.proxies import losing_proxy_to
 from tests.support.redis_servers import RedisProcess
 from tests.support.redis_store import RING
+from tests.support.v1_client import V1Client
 
 # A process that starts a day later.
 TOMORROW = """
@@ -66,3 +67,19 @@ async def test_an_expired_conversation_that_redis_still_has_is_not_served(
 
         assert (history.status, history.code) == (404, "conversation_not_found")
         assert await states(stored) == set()
+
+
+async def test_a_repeated_request_meets_no_expired_conversation(
+    fleet: Fleet, redis: RedisProcess
+) -> None:
+    program = await V1Client.new((await fleet.start()).url)
+    body, key = {"input": instruction("daily", 1)}, {"idempotency_key": "the-same-every-day"}
+    yesterday = await program.post("/v1/responses", body, **key)
+    model = {"MODEL_BASE_URL": fleet.model.url, "MODEL_NAME": "instructed"}
+    settings = {"REDIS_URL": redis.url, "PRIVITY_KEYS": RING, "PRIVITY_V1": "open", **model}
+    async with serving(TOMORROW, **settings) as process:
+        later = V1Client(process.url, **program.headers)
+        today = await later.post("/v1/responses", body, **key)
+
+    assert [yesterday.status, today.status] == [200, 200]
+    assert fleet.model.requests["daily"] == 2
