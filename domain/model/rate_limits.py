@@ -114,10 +114,14 @@ class TurnSlot:
     holder: str
 
 
-SLOT_LEASE: Final = timedelta(seconds=90)
-"""How long a slot is held without a renewal; after that, its process counts as dead."""
+SLOT_LEASE: Final = timedelta(seconds=30)
+"""How long a slot is held without a renewal; after that, its process counts as dead.
 
-SLOT_RENEWAL: Final = timedelta(seconds=30)
+Short, because requests that fail while Redis does not answer leave slots behind too, and their
+callers try again.
+"""
+
+SLOT_RENEWAL: Final = timedelta(seconds=10)
 """How old a lease may become before it is renewed."""
 
 OPEN_TURNS_RETRY: Final = timedelta(seconds=5)

@@ -75,6 +75,7 @@ async def test_what_is_stored_is_counted_in_bytes(limited: Limited) -> None:
 
 async def test_page_context_counts_as_stored(limited: Limited) -> None:
     async with limited(stored_bytes_per_hour=100) as client:
+        await client.send("Hi")
         answer = await client.send("Hi", context="x" * 100)
 
     assert is_refused(answer)
@@ -82,6 +83,7 @@ async def test_page_context_counts_as_stored(limited: Limited) -> None:
 
 async def test_a_rejected_message_uses_no_quota(limited: Limited) -> None:
     async with limited(stored_bytes_per_hour=100) as client:
+        await client.send("Hi")
         refused = [await client.send("x" * 101) for _ in range(3)]
         answer = await client.send("x" * 40)
 
