@@ -10,6 +10,7 @@ import sys
 from asyncio import TimerHandle, Transport
 from collections import Counter
 from datetime import timedelta
+from itertools import islice
 from typing import Any, Final
 
 from attrs import evolve
@@ -37,6 +38,7 @@ MAX_REFUSALS: Final = 64
 
 # The limits are checked after each slice, so they hold to within this many bytes.
 _SLICE_BYTES: Final = 8_192
+_SEARCHED_CONNECTIONS: Final = 256
 _UNSENT_HIGH_BYTES: Final = 16_384
 _UNSENT_LOW_BYTES: Final = 4_096
 _NO_LINGERING: Final = struct.pack("ii", 1, 0)
@@ -86,10 +88,10 @@ class BoundedConnection(HttpToolsProtocol):
         network_excess = self._count() - self._address_max_connections
         if max(excess, network_excess) > MAX_REFUSALS:
             transport.abort()
-        elif excess > 0:
-            self.app = _refusal(problem_of_code("too_many_connections"))
         elif network_excess > 0:
             self.app = _refusal(_TOO_MANY_OF_ADDRESS)
+        elif excess > 0 and not self._make_room():
+            self.app = _refusal(problem_of_code("too_many_connections"))
         self._start_deadline()
 
     def _count(self) -> int:
@@ -99,6 +101,26 @@ class BoundedConnection(HttpToolsProtocol):
         self._network = network_of(self.client[0])
         self._networks[self._network] += 1
         return self._networks[self._network]
+
+    def _make_room(self) -> bool:
+        """Close an idle connection of the address that has most; False if none was found."""
+        if not self._networks:
+            return False
+        largest, count = self._networks.most_common(1)[0]
+        if count <= 2 * self._networks[self._network]:
+            return False
+        searched = islice(self.connections, _SEARCHED_CONNECTIONS)
+        ours = (other for other in searched if isinstance(other, BoundedConnection))
+        return any(other.close_if_idle(largest) for other in ours)
+
+    def close_if_idle(self, network: str) -> bool:
+        """Close the connection if it is of this address and idle; returns whether it was closed."""
+        if self._network != network or self._in_head or not self._is_idle():
+            return False
+        if self.transport.is_closing():
+            return False
+        self.transport.close()
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._networks is not None and self._network:

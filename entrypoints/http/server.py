@@ -33,6 +33,12 @@ _CHECKS_PER_TIMEOUT: Final = 12
 # Linux queues up to several megabytes per connection for a client that does not read.
 _UNSENT_KERNEL_BYTES: Final = 131_072
 
+_CAUSED_BY_CLIENTS: Final = (
+    "Invalid HTTP request",
+    "Unsupported upgrade request",
+    "No supported WebSocket library",
+)
+
 
 class StartupFailed(Exception):
     """The app did not start; its exception is the cause."""
@@ -128,7 +134,9 @@ def _is_unexpected(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
     # The app breaks a failed stream off on purpose.
     is_failed_stream = "without completing response" in record.msg
-    return not (is_failed_stream or isinstance(error, CancelledError))
+    # Whoever connects can cause these as often as they like, and fill the log.
+    is_malformed_request = record.msg.startswith(_CAUSED_BY_CLIENTS)
+    return not (is_failed_stream or is_malformed_request or isinstance(error, CancelledError))
 
 
 class _Server(uvicorn.Server):

@@ -107,3 +107,15 @@ async def test_a_query_with_too_many_parameters_is_refused() -> None:
         answer = await answer_to(server, request_of(f"/?{QUERIES[0] * 32}", {}))
 
         assert answer.split()[1] == b"400", answer
+
+
+async def test_malformed_requests_do_not_fill_the_log() -> None:
+    upgrade = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: %b\r\n\r\n"
+    async with serving() as server:
+        for request in (b"\x16\x03\x01\r\n\r\n", upgrade % b"websocket", upgrade % b"h2c"):
+            await answer_to(server, request)
+        server.terminate()
+        ended = await server.wait()
+
+    assert "request" not in ended.err
+    assert "WebSocket" not in ended.err

@@ -1,6 +1,9 @@
 """Requests that one client begins and does not finish fill no memory, and leave room for others."""
 
+import asyncio
+from contextlib import AsyncExitStack
 from typing import Final
+from urllib.parse import urlsplit
 
 from tests.support.process_usage import resident_bytes
 from tests.support.processes import serving
@@ -59,3 +62,17 @@ async def test_one_address_does_not_use_up_the_connections() -> None:
 
     assert other[0].startswith(b"HTTP/1.1 200 ")
     assert b'"code":"too_many_requests"' in refused
+
+
+async def test_idle_connections_of_two_addresses_make_room_for_a_third() -> None:
+    async with serving(PRIVITY_MAX_CONNECTIONS="40") as server, AsyncExitStack() as held:
+        address = urlsplit(server.url)
+        for number in range(40):
+            own = (f"127.0.0.{3 + number % 2}", 0)
+            _, writer = await asyncio.open_connection(
+                address.hostname, address.port, local_addr=own
+            )
+            held.callback(writer.close)
+        welcome = [await everything(server.url, CLOSING, OTHER_ADDRESS) for _ in range(3)]
+
+    assert [answer[:12] for answer in welcome] == [b"HTTP/1.1 200"] * 3
