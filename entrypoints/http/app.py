@@ -19,8 +19,10 @@ from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.assistant import Assistant
 from domain.model.errors import DomainError
 from entrypoints.http import chat, health
+from entrypoints.http.addresses import network_of
 from entrypoints.http.ai_sdk import routes as ai_sdk
 from entrypoints.http.authentication import REISSUED_KEY_HEADER, Authenticator
+from entrypoints.http.fair_reads import FairReads
 from entrypoints.http.followers import Followers
 from entrypoints.http.large_transfers import LargeTransfers
 from entrypoints.http.middleware import (
@@ -118,6 +120,7 @@ def _middleware(settings: Settings) -> Sequence[Middleware]:
         Middleware(SecurityHeaders, is_https=settings.is_https),
         Middleware(KnownHosts, hosts=_hosts(settings), render=_rendered),
         *((cross_origin,) if settings.embedding_origins else ()),
+        Middleware(FairReads, address=_network_of),
         Middleware(LargeTransfers, address=_address_of, render=_rendered),
         Middleware(BoundedUrl, render=_rendered),
         Middleware(UnexpectedErrors, telemetry=_telemetry_of, render=_rendered),
@@ -135,6 +138,10 @@ def _hosts(settings: Settings) -> Iterator[str]:
 def _address_of(scope: Scope) -> str:
     services: Services = scope["state"]["services"]
     return services.authenticator.address(Request(scope))
+
+
+def _network_of(scope: Scope) -> str:
+    return network_of(_address_of(scope))
 
 
 def _telemetry_of(scope: Scope) -> Telemetry:

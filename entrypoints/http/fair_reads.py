@@ -1,0 +1,79 @@
+"""Carries out few reads of one address at once, so that nobody waits behind a flood of them.
+
+Everything in this process shares one event loop. Reads are not counted by any limit, and the ones
+that wait for Redis at the same time are all continued at the same time: without this limit, a
+request of somebody else would wait until thousands of them are answered.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+READS_AT_ONCE: Final = 8
+"""How many reads of one address are carried out at once; those beyond wait in their order."""
+
+_READS: Final = ("GET", "HEAD")
+
+
+class FairReads:
+    """Delays the reads of an address beyond ``READS_AT_ONCE`` until others have an answer.
+
+    A read counts until its answer begins. Nothing is refused, and other addresses are not delayed.
+    """
+
+    def __init__(self, app: ASGIApp, *, address: Callable[[Scope], str]) -> None:
+        """``address`` returns the caller's address, as limits count it."""
+        self._app = app
+        self._address = address
+        self._running: Counter[str] = Counter()
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["method"] not in _READS:
+            return await self._app(scope, receive, send)
+        address = self._address(scope)
+        await self._wait(address)
+        is_running = True
+
+        async def send_and_finish(message: Message) -> None:
+            nonlocal is_running
+            if is_running:
+                is_running = False
+                self._finish(address)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_finish)
+        finally:
+            if is_running:
+                self._finish(address)
+
+    async def _wait(self, address: str) -> None:
+        if self._running[address] < READS_AT_ONCE:
+            self._running[address] += 1
+            return
+        start = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(address, deque()).append(start)
+        try:
+            await start
+        except asyncio.CancelledError:
+            if start.done() and not start.cancelled():
+                self._finish(address)
+            raise
+
+    def _finish(self, address: str) -> None:
+        """Let the next read of this address start in place of one that is finished."""
+        waiting = self._waiting.get(address)
+        while waiting:
+            start = waiting.popleft()
+            if not start.done():  # It is done if its request was cancelled.
+                start.set_result(None)
+                return
+        self._waiting.pop(address, None)
+        self._running[address] -= 1
+        if not self._running[address]:
+            del self._running[address]
