@@ -16,12 +16,14 @@ READS_AT_ONCE: Final = 8
 """How many reads of one address are carried out at once; those beyond wait in their order."""
 
 _READS: Final = ("GET", "HEAD")
+_HEALTH: Final = "/health/"
 
 
 class FairReads:
     """Delays the reads of an address beyond ``READS_AT_ONCE`` until others have an answer.
 
     A read counts until its answer begins. Nothing is refused, and other addresses are not delayed.
+    Health checks never wait: they must be answered even while every read waits for Redis.
     """
 
     def __init__(self, app: ASGIApp, *, address: Callable[[Scope], str]) -> None:
@@ -33,7 +35,7 @@ class FairReads:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["method"] not in _READS:
+        if not _is_counted(scope):
             return await self._app(scope, receive, send)
         address = self._address(scope)
         await self._wait(address)
@@ -77,3 +79,10 @@ class FairReads:
         self._running[address] -= 1
         if not self._running[address]:
             del self._running[address]
+
+
+def _is_counted(scope: Scope) -> bool:
+    if scope["type"] != "http" or scope["method"] not in _READS:
+        return False
+    path: str = scope["path"]
+    return not path.startswith(_HEALTH)

@@ -28,7 +28,12 @@ class SlowApp:
 
 
 def start(
-    app: FairReads, address: str, method: str = "GET", send: Callable[[Message], None] = print
+    app: FairReads,
+    address: str,
+    method: str = "GET",
+    *,
+    path: str = "/api/chat",
+    send: Callable[[Message], None] = print,
 ) -> "asyncio.Task[None]":
     async def send_it(message: Message) -> None:
         send(message)
@@ -36,7 +41,7 @@ def start(
     async def receive() -> Message:
         return {"type": "http.disconnect"}
 
-    scope = {"type": "http", "method": method, "address": address}
+    scope = {"type": "http", "method": method, "path": path, "address": address}
     return asyncio.create_task(app(scope, receive, send_it))
 
 
@@ -89,6 +94,16 @@ async def test_writes_do_not_wait_for_reads() -> None:
     app = SlowApp()
     fair = FairReads(app, address=lambda scope: str(scope["address"]))
     tasks = [start(fair, "a") for _ in range(MANY)] + [start(fair, "a", "POST")]
+    await ticks()
+
+    assert len(app.running) == READS_AT_ONCE + 1
+    await end(tasks)
+
+
+async def test_health_checks_do_not_wait_for_reads() -> None:
+    app = SlowApp()
+    fair = FairReads(app, address=lambda scope: str(scope["address"]))
+    tasks = [start(fair, "a") for _ in range(MANY)] + [start(fair, "a", path="/health/live")]
     await ticks()
 
     assert len(app.running) == READS_AT_ONCE + 1
