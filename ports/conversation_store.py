@@ -62,7 +62,7 @@ class ConversationStateStore(Protocol):
         ...
 
     async def page(self, ref: ConversationRef, before: int | None, limit: int) -> Page:
-        """The newest messages numbered below ``before``, at most ``limit``; None: of all.
+        """The newest ``limit`` messages of those numbered below ``before``; None: of all messages.
 
         ``limit`` must be at least 1.
 

@@ -105,7 +105,7 @@ class TooManyRequests(PortError):
 
 
 class BudgetExhausted(TooManyRequests):
-    """The model tokens of a day are used up: in all, or by all callers from one address."""
+    """The model tokens of a day are used up, either in total or by the callers from one address."""
 
     code = "budget_exhausted"
     message = "The model tokens for today are used up; please try again later."

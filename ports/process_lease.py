@@ -17,7 +17,7 @@ class ProcessLease(Protocol):
         """True if ``process`` has stopped renewing its lease: it has ended, or lost the store.
 
         The first call only begins to watch the lease, and returns False. A process does not count
-        as ended because its lease was lost, or because the store was unreachable, frozen or
+        as ended merely because its lease was lost, or because the store was unreachable, frozen or
         restarted. Nothing is raised.
         """
         ...

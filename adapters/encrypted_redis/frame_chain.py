@@ -246,8 +246,8 @@ def next_write(
 def require_room(before: Stored | None, after: Stored) -> None:
     """Reject a write that makes a conversation too large; ``before`` is None for a new one.
 
-    The end of a turn is rejected only if the conversation could not be read again, because other
-    limits apply to replies. A write that opens no turn and makes nothing larger is never rejected.
+    Other limits apply to replies, so the end of a turn is rejected only if the conversation would
+    be too large to read. A write that opens no turn and makes nothing larger is never rejected.
 
     Raises:
         ConversationTooLarge: it would exceed a size limit.

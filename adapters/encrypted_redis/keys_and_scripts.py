@@ -5,7 +5,7 @@
     {conversation:state:<sessionId>}:forgotten  string  id of the newest turn   60 s
     process:<processId>                       string  a counter           10 s
     {ratelimit}:<limit>:<digest>              string  a moment, in µs     at that moment
-    {ratelimit}:open-turns-<scope>:<digest>   hash    leases by digest    30 s after the last change
+    {ratelimit}:open-turns-<scope>:<digest>   hash    leases by digest    with the newest lease
 
 Only the part between the braces is hashed, so in a cluster all keys of a conversation are in one
 slot, and so are all keys of the limits. The only other keys are written and deleted by the script

@@ -46,7 +46,7 @@ from ports.clock import Clock
 _CHECK_EVERY: Final = timedelta(seconds=1)
 
 Check: TypeAlias = Callable[[Callable[..., Reply]], Awaitable[object]]
-"""Sends commands through its argument, and raises their error if the server does not serve us."""
+"""Sends commands with the function it is given; raises an error if the server does not serve us."""
 
 
 async def ping(call: Callable[..., Reply]) -> None:
@@ -68,7 +68,7 @@ class Multiplexer:
 
         Args:
             new_connection: returns an unconnected connection.
-            bounds: how long, and how many, commands may wait.
+            bounds: how long commands may wait, and how many may.
             clock: times the pauses.
             check: is called once per second, and at once on a new connection.
         """

@@ -42,8 +42,8 @@ class _Watched:
 
     Attributes:
         value: what it was at the last renewal, None if it was missing; empty before the first.
-        unchanged: at how many counted renewals in a row it has had that value.
-        asked_at: the renewal before the last call of ``has_ended``.
+        unchanged: how many counted renewals in a row have found the same value again.
+        asked_at: how often we had renewed our lease at the last call of ``has_ended``.
     """
 
     asked_at: int

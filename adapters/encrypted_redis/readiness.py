@@ -17,8 +17,8 @@ class RedisReadiness:
     """Ready if Redis carries out a write over the one connection.
 
     A PING is not enough: a full server, one that cannot persist, and a replica all answer it, and
-    our user may lack permissions for the keys of the limits. A result is returned for a second, so
-    that no number of requests sends more than one write per second.
+    our user may lack permissions for the keys of the limits. A result is reused for one second,
+    so at most one write per second is sent, however many requests there are.
     """
 
     def __init__(self, client: RedisClient, clock: Clock) -> None:

@@ -18,7 +18,7 @@ _ALL_ATTEMPTS: Final[timedelta] = sum(
     (Bounds().timeout + pause_after(attempt) for attempt in range(1, _ATTEMPTS + 1)), timedelta()
 )
 LONGEST_REPEAT: Final = 2 * _ALL_ATTEMPTS
-"""The longest time between the first and the last attempt at a script, by digest and by text."""
+"""The longest time from the first attempt at a script, by its digest, to the last, by its text."""
 
 
 class RedisClient:
@@ -44,7 +44,7 @@ class RedisClient:
         """The reply to a command that may be carried out twice, such as a read or a delete.
 
         Raises:
-            StoreUnavailable: every attempt got an error reply, or none.
+            StoreUnavailable: Redis replied to the last attempt with an error, or did not reply.
             StoredStateUnreadable: the key holds a value of another type.
         """
         for attempt in range(1, _ATTEMPTS):
@@ -61,7 +61,7 @@ class RedisClient:
         """The reply to a command that is sent once.
 
         Raises:
-            StoreUnavailable: there was an error reply, or none.
+            StoreUnavailable: Redis replied with an error, or did not reply.
             StoredStateUnreadable: the key holds a value of another type.
         """
         try:
@@ -96,7 +96,7 @@ class RedisClient:
         ``repeat`` allows running the script twice.
 
         Raises:
-            StoreUnavailable: there was an error reply, or none.
+            StoreUnavailable: Redis replied with an error, or did not reply.
             StoredStateUnreadable: a key holds a value of another type.
         """
         send = self.call_idempotent if repeat else self.call_once

@@ -118,7 +118,7 @@ class LocalTurn:
     async def read(self, after: int, wait: timedelta) -> Batch:
         """The pieces after piece ``after`` and the end; empty if nothing came within ``wait``.
 
-        Returns an empty batch early if the turn is closed meanwhile.
+        Returns early if the turn is closed meanwhile, with an empty batch unless there is an end.
         """
         batch = self.batch_after(after)
         if batch.is_empty and wait > timedelta():

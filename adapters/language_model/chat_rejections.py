@@ -76,7 +76,7 @@ class ChatRejections:
         return named_parameters(status, error_body) - self._accepted
 
     def request_accepted(self, options: ReplyOptions, left_out: frozenset[str]) -> None:
-        """Learn from a request with the caller's ``options`` that the server has accepted."""
+        """Learn from an accepted request: its ``options`` and the parameters ``left_out`` of it."""
         accepted = _SENT_ALWAYS - left_out
         self._accepted |= accepted
         for name in accepted:

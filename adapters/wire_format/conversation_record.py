@@ -36,8 +36,9 @@ class TurnRecord(Struct, array_like=True):
 
     Attributes:
         id: 16 bytes.
-        idempotency: the digests of the key and of the request (both empty if the turn has no key),
-            followed by the conversation's earlier keys, joined, if any. None if there are no keys.
+        idempotency: the digest of the key, the digest of the request and, if there are any, the
+            conversation's earlier keys, joined. Both digests are empty if only earlier turns had
+            keys. None if there are no keys.
         process: 8 bytes; None in records of older releases.
     """
 

@@ -21,7 +21,7 @@ class Quota(Enum):
     """Requests that open a turn or add items."""
 
     NEW = "new"
-    """New conversations, and client keys that are issued without one."""
+    """New conversations, and client keys that are issued without a conversation."""
 
     STORED_BYTES = "stored-bytes"
     """Bytes of text that are stored."""
@@ -63,7 +63,7 @@ class Limit:
 
     @property
     def is_daily_budget(self) -> bool:
-        """Whether it bounds what the operator pays for in a day, by all callers of a scope."""
+        """Whether it limits the model tokens that all callers of its scope may use in one day."""
         return self.quota is Quota.TOKENS and self.window == DAY
 
 
@@ -117,8 +117,8 @@ class TurnSlot:
 SLOT_LEASE: Final = timedelta(seconds=30)
 """How long a slot is held without a renewal; after that, its process counts as dead.
 
-Short, because requests that fail while Redis does not answer leave slots behind too, and their
-callers try again.
+It is short because a request that fails while Redis does not answer leaves its slot behind, and the
+slot may block the caller's next attempt.
 """
 
 SLOT_RENEWAL: Final = timedelta(seconds=10)

@@ -3,9 +3,10 @@
 The algorithm is GCRA, a leaky bucket that needs one number per counter: the moment at which
 everything that was used will be available again. Each use moves that moment into the future. A use
 that would move it further than the window of the limit is refused. What is counted afterwards, such
-as the tokens of a reply, may exceed what was left: it is owed, up to the amount of the limit, so
-that many large replies cannot use more than the limit. Moments are in microseconds on any clock;
-one that lies further ahead than that comes from a clock that was set back, and counts as unused.
+as the tokens of a reply, is never refused. What exceeds the limit is owed, up to the amount of the
+limit, and delays later requests. So a moment lies at most two windows ahead. If it lies further
+ahead, the clock was set back, and nothing counts as used. Any clock will do; moments are
+in microseconds.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,7 +41,7 @@ class Counter:
 
     @property
     def furthest(self) -> float:
-        """How far ahead the counter can be, in microseconds: all is used, and as much is owed."""
+        """How many microseconds ahead a moment can lie: all is used, and the same again is owed."""
         return 2 * self.window
 
     @property
@@ -100,7 +101,7 @@ def excess(counter: Counter, moment: float, now: float) -> float:
 
 
 def remaining(limit: Limit, left: float) -> int:
-    """How much of ``limit`` is available if ``left`` microseconds of its window are."""
+    """How much of ``limit`` is available while ``left`` microseconds of its window are unused."""
     return int(
         max(left, 0.0) * limit.amount / microseconds(limit.window or timedelta(microseconds=1))
     )
