@@ -12,7 +12,7 @@ _TOKENS = whole_number(1_000, 10**12)
 
 @frozen(kw_only=True)
 class LimitSettings:
-    """The settings of all limits. Without ``_per_key`` or ``_in_all``, a limit is per address."""
+    """All limits. A limit is per address, unless its name ends in ``_per_key`` or ``_in_all``."""
 
     limits: bool = setting(
         "PRIVITY_LIMITS",

@@ -177,8 +177,8 @@ class BoundedConnection(HttpToolsProtocol):
         self._in_head = True
 
     def on_url(self, url: bytes) -> None:
-        # One byte more than allowed, so that the app answers it as too long. uvicorn would decode
-        # all of it before the app sees it.
+        # One byte more than allowed, so that the app answers that it is too long. Without this cut,
+        # uvicorn would decode the whole URL before the app sees it.
         self.url = (self.url + url)[: MAX_URL_BYTES + 1]
 
     def on_header(self, name: bytes, value: bytes) -> None:

@@ -1,8 +1,8 @@
-"""Carries out few reads of one address at once, so that nobody waits behind a flood of them.
+"""Limits how many reads of one address run at once, so that nobody waits behind a flood of them.
 
-Everything in this process shares one event loop. Reads are not counted by any limit, and the ones
-that wait for Redis at the same time are all continued at the same time: without this limit, a
-request of somebody else would wait until thousands of them are answered.
+Everything in this process shares one event loop, and the limits on what callers may use do not
+count reads. Thousands of reads that waited for Redis together would also continue together, and
+somebody else's request would have to wait until all of them are answered.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 READS_AT_ONCE: Final = 8
-"""How many reads of one address are carried out at once; those beyond wait in their order."""
+"""How many reads of one address are carried out at once; further reads wait in order."""
 
 _READS: Final = ("GET", "HEAD")
 _HEALTH: Final = "/health/"

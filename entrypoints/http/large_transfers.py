@@ -20,7 +20,7 @@ SLICE_BYTES: Final = 65_536
 ADDRESS_MAX_BYTES: Final = 33_554_432
 PROCESS_MAX_BYTES: Final = 100_663_296
 RESERVED_BYTES: Final = 33_554_432
-"""Beyond that, for addresses with nothing else unfinished: a few others do not lock them out."""
+"""Added for addresses with nothing else unfinished, so that a few others cannot lock them out."""
 
 
 class LargeTransfers:
@@ -28,8 +28,9 @@ class LargeTransfers:
 
     A large body or answer gets the problem ``transfers_unfinished`` if more than
     ``ADDRESS_MAX_BYTES`` would be held for its address, or ``too_many_transfers`` if more than
-    ``PROCESS_MAX_BYTES`` would be held in all; ``RESERVED_BYTES`` more are for addresses with
-    nothing else unfinished. The only one may have any size.
+    ``PROCESS_MAX_BYTES`` would be held in all. If its address has nothing else unfinished, only the
+    second limit applies, and is ``RESERVED_BYTES`` higher. If nothing else is unfinished at all,
+    neither limit applies.
     """
 
     def __init__(

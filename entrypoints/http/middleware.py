@@ -60,10 +60,10 @@ class SecurityHeaders:
 class KnownHosts:
     """Rejects requests to a host name that is not this server's.
 
-    A page of another site could otherwise read answers of a server that only its visitor can reach,
-    by letting its own name lead to that server's address (DNS rebinding). This needs a name, so
-    every IP address is accepted, and so are the names of the loopback interface. Health checks are
-    answered under any name.
+    Another site could otherwise let its own name lead to this server's address, and read answers
+    that only its visitors can get (DNS rebinding). This needs a name, so every IP address is
+    accepted, and so are the names of the loopback interface. Health checks are answered under any
+    name.
     """
 
     def __init__(

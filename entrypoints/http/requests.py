@@ -171,8 +171,8 @@ def read_page_context(member: Raw) -> str | None:
 def idempotency_key(request: Request, raw: bytes) -> tuple[str | None, IdempotencyKey | None]:
     """The Idempotency-Key header, and the digests of the key and the request.
 
-    Both are None without the header. The keys of each person for whom an app server speaks are
-    separate, so that nobody gets the reply to the same request of somebody else.
+    Both are None without the header. Each person for whom an app server speaks has separate
+    idempotency keys, so that nobody gets the reply to somebody else's identical request.
 
     Raises:
         BadRequest: ``idempotency_key_malformed``.

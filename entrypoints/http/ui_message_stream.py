@@ -204,6 +204,6 @@ def tool_input(arguments: str) -> Any:
 
 
 def tool_error_text(result: ToolResultPart) -> str:
-    """The output of a failed tool as text: the content of a JSON string, other JSON as it is."""
+    """The output of a failed tool as text: a JSON string is decoded, other JSON stays as it is."""
     is_string = result.output.startswith('"')
     return str(msgspec.json.decode(result.output)) if is_string else result.output

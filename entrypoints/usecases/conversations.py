@@ -33,7 +33,7 @@ class CreateSession:
     clock: Clock
 
     async def __call__(self, owner: Owner, *, payer: Payer, locales: Sequence[str]) -> Conversation:
-        """The new conversation, in the first of ``locales`` with a welcome, else in the default.
+        """The new conversation, in the first of ``locales`` that has a welcome, or in the default.
 
         Raises:
             TooManyRequests: this caller created too many conversations.

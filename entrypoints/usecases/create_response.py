@@ -213,7 +213,7 @@ class CreateResponse:
             # The id is derived from the Idempotency-Key: this is a repeated request.
             with suppress(ConversationNotFound):
                 return await self._retry_first(base, attempt)
-        # It had expired, and was deleted only now.
+        # The conversation with this id had expired, and was deleted only now.
         return await self.open_turn.create(attempt.owner, conversation, attempt.new_turn)
 
     async def _retry_first(self, base: Conversation, attempt: _Attempt) -> Conversation:

@@ -59,8 +59,8 @@ class MissingLogs:
 class TurnWatch:
     """Decides whether an open turn is still being run.
 
-    While the logs can be reached, a long silence shows that it is not, even if its process still
-    runs. Otherwise, the lease of its process shows it.
+    While the logs can be reached, the silence of the turn decides, even if its process still runs.
+    Otherwise, the lease of its process decides.
     """
 
     store: ConversationStateStore

@@ -157,7 +157,7 @@ class OpenTurn:
         Raises:
             ConversationExists: the id is taken.
             ConversationGone: it was forgotten while it was being created.
-            StoreUnavailable: its ``turn_ref`` names the turn, which may be open anyway.
+            StoreUnavailable: the turn may be open anyway; the error's ``turn_ref`` names it.
         """
         try:
             await self.store.create(owner, conversation)
@@ -185,7 +185,7 @@ class OpenTurn:
             IdempotencyKeyReused: the same key with another request.
             RequestAlreadyAnswered: an older turn had the same key.
             DomainError: as raised by ``change``.
-            StoreUnavailable: its ``turn_ref`` names the turn, which may be open anyway.
+            StoreUnavailable: the turn may be open anyway; the error's ``turn_ref`` names it.
             PortError: the store failed.
         """
 

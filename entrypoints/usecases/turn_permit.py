@@ -89,7 +89,7 @@ class TurnPermit:
             await self._hold()
 
     async def cancel(self) -> None:
-        """Called if no turn was opened: what was not used is given back; the message counts."""
+        """Called if no turn was opened: gives everything back, but the message stays counted."""
         await self._settle({quota: -amount for quota, amount in self._refundable.items()})
 
     async def close(self, *, reply_bytes: int = 0) -> None:

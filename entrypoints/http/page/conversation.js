@@ -191,7 +191,10 @@ export class Conversation extends EventTarget {
     if (restarted) this.#set({ messages: this.messages.slice(-2), notice: { code: "restarted" } });
   }
 
-  /** The session that all tabs share. Creating it sets the client key, which a repeated message needs. */
+  /**
+   * The session that all tabs share. Creating it sets the client key: a repeated message is only
+   * recognised if it comes with the same key.
+   */
   async #openSession(signal) {
     this.sessionId ??= await tabs.withLock(signal, async () => {
       if (!tabs.session()) tabs.saveSession(await api.createSession(this.words.tag, signal));

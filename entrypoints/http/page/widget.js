@@ -39,7 +39,7 @@ function parseContext(text) {
   }
 }
 
-/** The first of `preferred` that is available, if need be without its last subtags; else "en". */
+/** The first of `preferred` that is available; "sv" serves "sv-FI" too. If there is none, "en". */
 function bestLanguage(preferred, available) {
   for (const tag of preferred.filter(Boolean)) {
     for (let parts = tag.split("-"); parts.length; parts.pop()) {
