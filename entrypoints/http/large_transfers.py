@@ -17,6 +17,7 @@ from entrypoints.http.problems import Problem, TooManyAtOnce, problem_of
 LARGE_BYTES: Final = 16_384
 """A body or an answer is large if it is larger than this."""
 SLICE_BYTES: Final = 65_536
+_READS: Final = ("GET", "HEAD")
 ADDRESS_MAX_BYTES: Final = 33_554_432
 PROCESS_MAX_BYTES: Final = 100_663_296
 RESERVED_BYTES: Final = 33_554_432
@@ -30,7 +31,8 @@ class LargeTransfers:
     ``ADDRESS_MAX_BYTES`` would be held for its address, or ``too_many_transfers`` if more than
     ``PROCESS_MAX_BYTES`` would be held in all. If its address has nothing else unfinished, only the
     second limit applies, and is ``RESERVED_BYTES`` higher. If nothing else is unfinished at all,
-    neither limit applies.
+    neither limit applies. The answer to a request that may have changed something is never refused,
+    because its client would send the request again.
     """
 
     def __init__(
@@ -67,7 +69,7 @@ class LargeTransfers:
             nonlocal is_refused
             if message["type"] == "http.response.start":
                 try:
-                    transfer.hold(_content_length(message))
+                    transfer.hold(_content_length(message), may_refuse=scope["method"] in _READS)
                 except TooManyAtOnce as error:
                     is_refused = True
                     response = self._render(problem_of(error), scope["path"])
@@ -101,23 +103,28 @@ class _Transfer:
         else:
             self.release()
 
-    def hold(self, size: int) -> None:
+    def hold(self, size: int, *, may_refuse: bool = True) -> None:
         """Count ``size`` bytes in place of those counted before, unless ``size`` is small.
 
         Raises:
-            TooManyAtOnce: others of this address, or of all addresses, leave no room.
+            TooManyAtOnce: others of this address, or of all addresses, leave no room. Not raised
+                unless ``may_refuse``.
         """
         if size <= LARGE_BYTES:
             return
         self.release()
         self._network = self._network or self._network_of_caller()
+        if may_refuse:
+            self._require_room(size)
+        self._size = size
+        self._all[self._network] += size
+
+    def _require_room(self, size: int) -> None:
         if self._network in self._all and self._all[self._network] + size > ADDRESS_MAX_BYTES:
             raise TooManyAtOnce("transfers_unfinished")
         reserved = 0 if self._network in self._all else RESERVED_BYTES
         if self._all and self._all.total() + size > PROCESS_MAX_BYTES + reserved:
             raise TooManyAtOnce("too_many_transfers")
-        self._size = size
-        self._all[self._network] += size
 
     def release(self) -> None:
         """Count nothing any more."""

@@ -32,13 +32,16 @@ def app(monkeypatch: pytest.MonkeyPatch) -> LargeTransfers:
     )
 
 
-async def answered(app: LargeTransfers, address: str, size: int = LARGE) -> list[Message]:
+async def answered(
+    app: LargeTransfers, address: str, size: int = LARGE, method: str = "GET"
+) -> list[Message]:
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await app({"type": "http", "path": str(size), "address": address}, _nothing, send)
+    scope = {"type": "http", "method": method, "path": str(size), "address": address}
+    await app(scope, _nothing, send)
     return sent
 
 
@@ -52,7 +55,7 @@ async def unread(app: LargeTransfers, address: str, size: int = LARGE) -> AsyncI
             started.set()
             await asyncio.Future[None]()
 
-    scope = {"type": "http", "path": str(size), "address": address}
+    scope = {"type": "http", "method": "GET", "path": str(size), "address": address}
     task = asyncio.create_task(app(scope, _nothing, send))
     await started.wait()
     yield
@@ -105,6 +108,17 @@ async def test_an_address_with_too_much_unread_is_refused_until_it_has_read(
 
     assert (status(refused), body(refused)) == (429, b"transfers_unfinished")
     assert [status(sent) for sent in (small, other, after)] == [200, 200, 200]
+
+
+async def test_the_answer_to_a_request_that_was_carried_out_is_never_refused(
+    app: LargeTransfers,
+) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            await stack.enter_async_context(unread(app, "a"))
+
+        assert status(await answered(app, "a", method="POST")) == 200
+        assert status(await answered(app, "a")) == 429
 
 
 async def test_too_much_for_all_addresses_is_refused_for_everyone(app: LargeTransfers) -> None:
