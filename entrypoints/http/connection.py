@@ -72,7 +72,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._running: RequestResponseCycle | None = None
         self._in_head = False
         self._in_body = False
-        # Bytes received since the last complete head, piece of a body or whole request.
+        # Bytes received since a head ended, a piece of a body arrived or a request ended.
         self._incomplete_bytes = 0
         self._pipelined_bytes = 0
         self._has_advanced = False
@@ -103,7 +103,7 @@ class BoundedConnection(HttpToolsProtocol):
         return self._networks[self._network]
 
     def _make_room(self) -> bool:
-        """Close an idle connection of the address that has most; False if none was found."""
+        """Close an idle connection of the address with most connections; False if there is none."""
         if not self._networks:
             return False
         largest, count = self._networks.most_common(1)[0]
@@ -129,7 +129,7 @@ class BoundedConnection(HttpToolsProtocol):
                 del self._networks[self._network]
         self._stop_deadline()
         if self._running is not None and not self._running.response_complete:
-            # uvicorn tells only the newest request, which may still be waiting in the pipeline.
+            # uvicorn notifies only the newest request, which may still be waiting in the pipeline.
             self._running.disconnected = True
             self._running.message_event.set()
         super().connection_lost(exc)

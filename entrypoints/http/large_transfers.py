@@ -21,11 +21,14 @@ _READS: Final = ("GET", "HEAD")
 ADDRESS_MAX_BYTES: Final = 33_554_432
 PROCESS_MAX_BYTES: Final = 100_663_296
 RESERVED_BYTES: Final = 33_554_432
-"""Added for addresses with nothing else unfinished, so that a few others cannot lock them out."""
+"""Added to ``PROCESS_MAX_BYTES`` for addresses with nothing else unfinished.
+
+So a few others cannot lock them out.
+"""
 
 
 class LargeTransfers:
-    """Sends large answers slice by slice, each when the client has taken the one before.
+    """Sends large answers slice by slice, each when the client has taken most of the one before.
 
     A large body or answer gets the problem ``transfers_unfinished`` if more than
     ``ADDRESS_MAX_BYTES`` would be held for its address, or ``too_many_transfers`` if more than

@@ -60,10 +60,10 @@ class SecurityHeaders:
 class KnownHosts:
     """Rejects requests to a host name that is not this server's.
 
-    Another site could otherwise let its own name lead to this server's address, and read answers
-    that only its visitors can get (DNS rebinding). This needs a name, so every IP address is
-    accepted, and so are the names of the loopback interface. Health checks are answered under any
-    name.
+    Otherwise, another site could let its own name lead to this server's address. Its pages could
+    then read this server's answers in the browsers of its visitors (DNS rebinding). This needs a
+    name, so every IP address is accepted, and so are the names of the loopback interface. Health
+    checks are answered under any name.
     """
 
     def __init__(

@@ -224,7 +224,7 @@ _UNREAD_BODY: Final = frozenset(
 
 
 class EdgeError(Exception):
-    """The HTTP layer rejects the request; nothing was changed, unless a large answer was refused.
+    """The HTTP layer rejects the request; nothing was changed.
 
     Attributes:
         code: a key of ``PROBLEM_TYPES``.

@@ -21,7 +21,7 @@ HEARTBEAT: Final = b": ping\n\n"
 DONE: Final = b"data: [DONE]\n\n"
 HEARTBEAT_INTERVAL: Final = timedelta(seconds=4)
 BREAK_DELAY: Final = timedelta(milliseconds=100)
-"""The wait before a transfer is broken off: a browser drops what the page has not read by then."""
+"""The wait before a transfer is broken off. A browser then drops what the page has not read."""
 
 _PADDED_SIZE: Final = 64
 _PADDING_MEMBER_BYTES: Final = len(b',"obfuscation":""')

@@ -35,7 +35,7 @@ _MAX_MISSING: Final = 10_000
 
 
 class MissingLogs:
-    """For each open turn, when this process first found its log missing. One instance per process.
+    """Remembers when this process first found the log of a turn missing. One instance per process.
 
     Only the newest ``_MAX_MISSING`` are remembered.
     """

@@ -100,7 +100,7 @@ class SaveReply:
     async def __call__(
         self, conversation: Conversation, reply: LoggedReply, end: TurnEnd, signals: Signals
     ) -> TurnEnd:
-        """How the turn ended, given that the reply ended with ``end``.
+        """Store the reply, which ended with ``end``; returns how the turn ended.
 
         While the store cannot be reached, storing is retried for ``TurnPolicy.save_timeout``, but
         not once the process shuts down. The turn is kept alive meanwhile. If the conversation is

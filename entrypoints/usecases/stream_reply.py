@@ -96,7 +96,7 @@ class StreamReply:
         ``MAX_REPLY_BYTES`` and then finishes with the reason ``length``. A failure of the model
         or of the store is not raised: it is returned as the end.
 
-        Keeps the turn's slot in ``permit``, and sets there how many tokens were used.
+        Renews the turn's slot through ``permit``, and records there how many tokens were used.
         """
         finished: ModelFinished | None = None
         usage = _Usage()

@@ -79,7 +79,7 @@ class TurnPermit:
             self._refundable[quota] = self._refundable.get(quota, 0) + amount
 
     async def begin(self) -> None:
-        """Called when the turn is open: takes the slot if another turn still has it."""
+        """Called when the turn is open: takes the slot over if another turn had it."""
         if not self._has_slot:
             await self._hold()
 

@@ -105,7 +105,7 @@ class ResponseEvents:
         return closed + self._event(_ENDINGS[status_of(end)], response=response) + DONE
 
     def _run_of(self, piece: Piece) -> _Run | None:
-        """The run whose part ``assemble_parts`` would put ``piece`` into."""
+        """The run that ``piece`` continues, as in ``assemble_parts``; None if it begins one."""
         # The arguments of several calls may be interleaved.
         if isinstance(piece, ToolCallPiece):
             return self._calls.get(piece.call_id)

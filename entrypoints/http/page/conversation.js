@@ -192,8 +192,8 @@ export class Conversation extends EventTarget {
   }
 
   /**
-   * The session that all tabs share. Creating it sets the client key: a repeated message is only
-   * recognised if it comes with the same key.
+   * The session that all tabs share. It is created before the first message, which then has a
+   * client key: a repeated message is recognised only if it comes with the same key.
    */
   async #openSession(signal) {
     this.sessionId ??= await tabs.withLock(signal, async () => {

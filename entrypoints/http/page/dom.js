@@ -3,7 +3,7 @@
 /** An element. Properties `on…` are listeners; unknown ones and those with a hyphen are attributes. */
 export function make(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
-  // Before the properties: under dir="auto", the browser reads all text again for each new child.
+  // Children come before dir="auto": with it, the browser reads all text again for each new child.
   element.append(...children);
   for (const [name, value] of Object.entries(properties)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);

@@ -15,8 +15,8 @@ const SAFE_PROTOCOLS = new Set(["http:", "https:", "mailto:"]);
 const MAX_FORMATTED = 32_768;
 const CHUNK_LENGTH = 4_096;
 
-// Hostile text must not make matching slow. So a span ends at the next mark of its kind: however
-// many marks are left open, the search for their ends reads no character twice.
+// Hostile text must not make matching slow. So a span ends at the next mark of its kind. Even if
+// many marks are never closed, the search for their ends reads no character twice.
 const TOKENS = [
   /(?<!`)(?<ticks>`{1,3})(?!`)(?<code>(?:[^`]|(?<!`)(?!\k<ticks>(?!`))`+)+)\k<ticks>(?!`)/,
   /\*\*(?=\S)(?<stars>(?:[^*]|\*(?!\*))+)(?<=\S)\*\*/,
