@@ -48,7 +48,7 @@ class ConversationStateStore(Protocol):
         Raises:
             ConversationExists: the id is taken, by any owner; nothing was changed.
             ConversationGone: a conversation with this very turn was forgotten less than a minute
-                ago: a repeated request must not bring it back. Nothing was changed.
+                ago, and a repeated request must not bring it back. Nothing was changed.
             ConversationTooLarge: the conversation exceeds the size limit; nothing was changed.
         """
         ...

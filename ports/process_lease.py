@@ -14,7 +14,7 @@ class ProcessLease(Protocol):
         ...
 
     def has_ended(self, process: ProcessId) -> bool:
-        """True if ``process`` has stopped renewing its lease: it has ended, or lost the store.
+        """True if ``process`` no longer renews its lease: it has ended, or cannot reach the store.
 
         The first call only begins to watch the lease, and returns False. A process does not count
         as ended merely because its lease was lost, or because the store was unreachable, frozen or

@@ -11,8 +11,8 @@ class RateLimiter(Protocol):
     async def consume(self, charge: Charge, slot: TurnSlot | None = None) -> bool:
         """Count what is about to be used, and take a slot for an open turn.
 
-        All limits are checked before anything is counted. Returns False if another turn in the
-        conversation has the slot: this turn did not take it, and both turns count as one.
+        All limits are checked before anything is counted. Returns False if another turn of the
+        conversation holds the slot. That turn keeps it, and both turns count as one open turn.
 
         Raises:
             TooManyRequests: a limit would be exceeded; nothing was counted.

@@ -88,7 +88,7 @@ class TurnLog(Protocol):
     def healthy_for(self) -> timedelta:
         """How long this process has had unbroken contact with the logs; zero if it has none.
 
-        This process cannot tell whether a turn has been silent for longer than this.
+        A turn may have been silent for longer, but this process cannot know that.
         """
         ...
 

@@ -187,7 +187,7 @@ class RedisConversationStore:
             stored = await reader.read(is_enough)
             if not self._has_expired(stored.conversation):
                 return stored
-            # Redis should have deleted it: it was put back, or it lost its ttl.
+            # Redis still has it, because somebody put it back or because it lost its ttl.
             if await self._writer.forget(ref, stored) != b"CONFLICT":
                 raise ConversationNotFound
 

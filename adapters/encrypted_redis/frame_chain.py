@@ -158,12 +158,12 @@ def unseal(frame: bytes, before: bytes, sealer: BoundSealer, max_bytes: int) -> 
 
 
 def assemble(session_id: SessionId, newest_first: Sequence[UnsealedFrame], oldest: bytes) -> Stored:
-    """The conversation in these neighbouring frames, of which the first is the newest stored one.
+    """The conversation in neighbouring frames, from the newest stored frame backwards.
 
     ``oldest`` is the oldest frame that was read, sealed.
 
     Raises:
-        UnsealError: the last frame has no head.
+        UnsealError: the newest frame has no head.
         DecodeError: the head does not fit the messages.
     """
     frames = newest_first[::-1]

@@ -76,7 +76,7 @@ class FrameReader:
         return await self._slice(1)
 
     async def _slice(self, last: int) -> list[bytes]:
-        """At most 65 frames, oldest first, up to the frame that is ``last``-th from the end."""
+        """At most 65 frames, oldest first; the newest of them is number ``last`` from the end."""
         key = state_key(self._session_id)
         frames: list[bytes] = await self._client.call_idempotent(
             "load", "LRANGE", key, -last - _SLICE, -last

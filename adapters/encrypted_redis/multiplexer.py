@@ -215,7 +215,7 @@ class Multiplexer:
         if self._timer is not None:
             if self._timer_at <= moment:
                 return
-            # That timer is for the end of a grace period, which is later.
+            # The timer runs until the end of a grace period, which is later than ``moment``.
             self._timer.cancel()
         self._start_timer(moment)
 

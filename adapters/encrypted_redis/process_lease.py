@@ -43,7 +43,7 @@ class _Watched:
     Attributes:
         value: what it was at the last renewal, None if it was missing; empty before the first.
         unchanged: how many counted renewals in a row have found the same value again.
-        asked_at: how often we had renewed our lease at the last call of ``has_ended``.
+        asked_at: the number of our own renewals up to the last call of ``has_ended``.
     """
 
     asked_at: int

@@ -18,7 +18,8 @@ _ALL_ATTEMPTS: Final[timedelta] = sum(
     (Bounds().timeout + pause_after(attempt) for attempt in range(1, _ATTEMPTS + 1)), timedelta()
 )
 LONGEST_REPEAT: Final = 2 * _ALL_ATTEMPTS
-"""The longest time from the first attempt at a script, by its digest, to the last, by its text."""
+"""The longest time from the first attempt at a script to the last. The first attempts send its
+digest; if the server does not know that, further ones send its text."""
 
 
 class RedisClient:

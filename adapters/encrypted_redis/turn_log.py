@@ -11,9 +11,9 @@ followers in this process get each piece at once, and Redis gets the pieces in b
     Redis replies                                         idle, or scheduled
 
 A batch is due 100 ms after the previous one, or once it has 256 bytes of text. A heartbeat (an
-append without pieces) is due at once. After a failure the next batch waits the full 100 ms, so that
-it is not sealed again for every piece. While half of the connection's bound is used up, no
-batch is sent, because the store's writes are more urgent.
+append without pieces) is due at once. After a failure the next batch waits the full 100 ms, because
+otherwise each new piece would seal all unsent ones again. While half of the connection's bound is
+used up, no batch is sent, because the store's writes are more urgent.
 """
 
 import asyncio
@@ -345,7 +345,7 @@ class RedisTurnLog:
         return None
 
     def _remove(self, local: LocalTurn) -> None:
-        # By now the entry may be a newer turn of the conversation.
+        # A newer turn of the conversation may have taken its place.
         session_id = local.writer.ref.session_id
         if self._local_turns.get(session_id) is local:
             del self._local_turns[session_id]

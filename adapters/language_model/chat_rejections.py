@@ -12,8 +12,8 @@ Servers reject parameters that they do not support, and each names them in its o
 
 llama.cpp, Ollama and vLLM ignore parameters that they do not know.
 
-An error may repeat what a client chose, such as the name of a tool. So a name counts only in these
-places, and only if nothing else is in that place.
+An error may repeat what a client chose, such as the name of a tool. So a name counts only in the
+places shown above, and only if it stands there alone.
 """
 
 import re
@@ -50,9 +50,9 @@ class ChatRejections:
     """Decides which parameters are left out of a request.
 
     A parameter that the server rejected is left out of later requests for an hour, and is then sent
-    again. This is learned only from requests without options of the caller, because the caller
-    could otherwise decide what others send. Once the server has accepted one of the parameters that
-    are sent always, that parameter is never left out again.
+    again. This is learned only from requests in which the caller sets no options. Otherwise one
+    caller could decide what is sent for the others. Once the server has accepted a parameter that
+    is always sent, that parameter is never left out again.
     """
 
     def __init__(self, *, clock: Clock, telemetry: Telemetry) -> None:
@@ -76,7 +76,7 @@ class ChatRejections:
         return named_parameters(status, error_body) - self._accepted
 
     def request_accepted(self, options: ReplyOptions, left_out: frozenset[str]) -> None:
-        """Learn from an accepted request: its ``options`` and the parameters ``left_out`` of it."""
+        """Learn from a request that was accepted without the ``left_out`` parameters."""
         accepted = _SENT_ALWAYS - left_out
         self._accepted |= accepted
         for name in accepted:

@@ -89,7 +89,7 @@ class ToolCalls:
         self._last: _Call | None = None
 
     def add(self, delta: ToolCallDelta) -> ToolCallPiece | None:
-        """The piece of a new or an earlier call in ``delta``; None if it adds nothing.
+        """The piece that ``delta`` adds to a new or an earlier call; None if it adds nothing.
 
         Raises:
             MalformedStream: it belongs to no call, and has no name with which to start one.

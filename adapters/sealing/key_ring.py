@@ -104,7 +104,7 @@ class KeyRing:
 
 
 def new_master_key(random_bytes: Callable[[int], bytes]) -> str:
-    """A new master key in base64, as it follows its label in PRIVITY_KEYS."""
+    """A new master key in base64, to be put after a label in PRIVITY_KEYS."""
     return base64.b64encode(random_bytes(KEY_BYTES)).decode()
 
 

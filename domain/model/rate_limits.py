@@ -106,7 +106,7 @@ class TurnSlot:
 
     Attributes:
         conversation: keyed digest of the turn's conversation, which never has two open turns.
-        holder: the turn's id, which tells this turn from an earlier one in its conversation.
+        holder: the turn's id, which distinguishes it from earlier turns of its conversation.
     """
 
     payer: Payer

@@ -56,7 +56,7 @@ _ENDS_AS: Final[Mapping[TurnStep, TurnStatus]] = MappingProxyType(
 
 REMEMBERED_KEY_BYTES: Final = 5
 """How much of a key's digest is kept once its turn is no longer the newest. Only the keys of one
-conversation are compared, so one new key in 30 billion looks like an earlier one."""
+conversation are compared, so a new key looks like an earlier one once in 30 billion cases."""
 
 
 @frozen(kw_only=True)

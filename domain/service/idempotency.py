@@ -56,7 +56,7 @@ def has_replied_since(conversation: Conversation, number: int) -> bool:
 
 
 def is_unanswered(conversation: Conversation) -> bool:
-    """Whether only user messages are stored, and no turn was opened or the newest one failed."""
+    """Whether all messages are from the user, and the newest turn, if there is one, has failed."""
     turn = conversation.turn
     has_failed = turn is None or turn.status is TurnStatus.FAILED
     return has_failed and all(message.role is Role.USER for message in conversation.messages)

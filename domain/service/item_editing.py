@@ -1,8 +1,8 @@
 """Edits items: adds them, deletes them, and branches a conversation at a turn.
 
 A user's item becomes a message. A tool result joins the last message, which has its call. Any other
-item of the assistant joins the last message if that is the assistant's and not the reply of a turn;
-otherwise it becomes a message. So calls stay with their results and all items keep their order.
+item of the assistant joins the last message too, unless that is a user's message or the reply of a
+turn; then it becomes a message. So calls stay with their results and all items keep their order.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -191,7 +191,7 @@ class _LongerConversation:
 
     def _add_result(self, result: ToolResultPart) -> None:
         if result in self.results:
-            # The client repeats it, because the model failed after it was stored.
+            # It is stored already: the client repeats it after the model has failed.
             return
         if result.call_id not in self.called or result.call_id in self.answered:
             why = "No tool call is waiting for this result."

@@ -18,7 +18,7 @@ from attrs import frozen
 from domain.model.rate_limits import Charge, Limit, Payer, Quota, Scope
 
 _ROUNDING: Final = 1.0
-"""A microsecond: the sum of many small costs is not exact."""
+"""The tolerance in microseconds, because adding many small costs is not exact."""
 
 
 @frozen(kw_only=True)
@@ -72,7 +72,7 @@ def counters_of(limits: Sequence[Limit], charge: Charge) -> tuple[Counter, ...]:
 
 
 def open_turn_limits(limits: Sequence[Limit], payer: Payer) -> Iterator[tuple[Limit, str]]:
-    """The limits on the open turns of ``payer``, each with the subject that it counts."""
+    """The limits on the open turns of ``payer``, each with the subject whose turns count."""
     for limit in limits:
         subject = _subject(limit.scope, payer, None)
         if limit.quota is Quota.OPEN_TURNS and subject:
@@ -88,7 +88,7 @@ def moved(counter: Counter, moment: float | None, now: float) -> float:
 
 
 def current(counter: Counter, moment: float | None, now: float) -> float:
-    """The stored ``moment``; ``now`` if nothing counts any more."""
+    """The stored ``moment``, or ``now`` if nothing counts as used."""
     if moment is None or moment > now + counter.furthest + _ROUNDING:
         return now
     return max(moment, now)

@@ -64,8 +64,8 @@ def _brackets_of(json: bytes) -> bytes:
     """The brackets outside strings, all of them square."""
     without_escapes = json.replace(b"\\\\", b"").replace(b'\\"', b"")
     marks = without_escapes.translate(_SQUARE, delete=_NOT_MARKS)
-    # Two quotes in a row are an empty string, or end one string and begin the next. Without them,
-    # every bracket is still inside or outside a string as before.
+    # Two quotes in a row are an empty string, or end one string and begin the next. Removing
+    # them does not change which brackets are inside a string.
     return b"".join(marks.replace(b'""', b"").split(b'"')[::2])
 
 
