@@ -62,9 +62,9 @@ class ConversationStateStore(Protocol):
         ...
 
     async def page(self, ref: ConversationRef, before: int | None, limit: int) -> Page:
-        """The newest ``limit`` messages of those numbered below ``before``; None: of all messages.
+        """The newest ``limit`` messages with a number below ``before``.
 
-        ``limit`` must be at least 1.
+        If ``before`` is None, the newest of all. ``limit`` must be at least 1.
 
         Raises:
             ConversationNotFound: it does not exist.

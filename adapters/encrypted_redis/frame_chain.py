@@ -92,8 +92,8 @@ class FrameChain:
         before: the tag of the frame that precedes them; ``NO_FRAME_BEFORE`` if none does.
         size_before: the size of all frames that precede them.
         oldest_key: the key id of the oldest frame that was read, even if it was not unsealed. No
-            frame is sealed with an older key. None if all frames were just written, or if that
-            frame has no valid header.
+            frame of the conversation has an older key. None if all frames were just written, or if
+            the oldest one has no valid header.
     """
 
     frames: tuple[FrameInfo, ...]
@@ -160,7 +160,7 @@ def unseal(frame: bytes, before: bytes, sealer: BoundSealer, max_bytes: int) -> 
 def assemble(session_id: SessionId, newest_first: Sequence[UnsealedFrame], oldest: bytes) -> Stored:
     """The conversation in neighbouring frames, from the newest stored frame backwards.
 
-    ``oldest`` is the oldest frame that was read, sealed.
+    ``oldest`` is the oldest frame that was read, still sealed.
 
     Raises:
         UnsealError: the newest frame has no head.

@@ -76,7 +76,7 @@ class FrameReader:
         return await self._slice(1)
 
     async def _slice(self, last: int) -> list[bytes]:
-        """At most 65 frames, oldest first; the newest of them is number ``last`` from the end."""
+        """At most 65 frames, oldest first, up to and including the ``last``-th from the end."""
         key = state_key(self._session_id)
         frames: list[bytes] = await self._client.call_idempotent(
             "load", "LRANGE", key, -last - _SLICE, -last
@@ -84,7 +84,7 @@ class FrameReader:
         return frames
 
     async def _read_backwards(self, is_enough: StopReading) -> tuple[list[UnsealedFrame], bytes]:
-        """The unsealed frames, newest first, and the oldest frame that was read, sealed.
+        """The unsealed frames, newest first, and the oldest one read, still sealed.
 
         Raises:
             ConversationNotFound: nothing is stored, or it is another owner's.

@@ -26,8 +26,8 @@ from ports.clock import Clock
 
 RENEWALS_WHILE_MISSING: Final = 5
 RENEWALS_WHILE_UNCHANGED: Final = 15
-# A new connection renews at once. Renewals that are closer together than this count as one, because
-# another process may need that long to connect.
+# A new connection renews at once. Renewals that are closer together than this count as one, so that
+# a watched process has this long to connect again too.
 _COUNTED_APART: Final = timedelta(milliseconds=900)
 _MAX_WATCHED: Final = 64
 _WATCHED_FOR: Final = 600

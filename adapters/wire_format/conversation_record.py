@@ -36,9 +36,9 @@ class TurnRecord(Struct, array_like=True):
 
     Attributes:
         id: 16 bytes.
-        idempotency: the digest of the key, the digest of the request and, if there are any, the
-            conversation's earlier keys as one byte string. Both digests are empty if only
-            earlier turns had keys. None if there are no keys.
+        idempotency: the digest of the key and the digest of the request, both empty if only earlier
+            turns had keys. If there are earlier keys, a third item holds all of them, joined. None
+            if there are no keys.
         process: 8 bytes; None in records of older releases.
     """
 
@@ -135,7 +135,7 @@ def encode_frame(
     before: SizeBefore = _NOTHING_BEFORE,
     max_bytes: int = RECORD_MAX_BYTES,
 ) -> EncodedFrame:
-    """The packed record of a frame with ``messages`` and, unless ``head`` is None, its data.
+    """The packed record of a frame with ``messages`` and, unless ``head`` is None, with a head.
 
     Raises:
         RecordTooLarge: the record has more than ``max_bytes`` before compression.

@@ -174,7 +174,7 @@ def truncated(conversation: Conversation, number: int) -> Conversation:
 
 
 def tail_of(conversation: Conversation, count: int | None) -> Conversation:
-    """The conversation with at most its newest ``count`` messages loaded; None: unchanged."""
+    """The conversation with at most its newest ``count`` messages loaded; None keeps all."""
     excess = 0 if count is None else max(len(conversation.messages) - count, 0)
     if not excess:
         return conversation

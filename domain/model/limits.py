@@ -13,17 +13,17 @@ MAX_PARAMETER_BYTES: Final = 32_768
 MAX_TOOLS_BYTES: Final = 65_536
 """Limit on the tools of a response, as JSON."""
 PART_OVERHEAD_BYTES: Final = 256
-"""Counted for each part of a message besides its text, so that empty parts have a limit too."""
+"""Bytes counted for each part in addition to its text, so that empty parts count too."""
 MESSAGE_OVERHEAD_BYTES: Final = 512
-"""Counted for each message besides its parts."""
+"""Bytes counted for each message in addition to its parts."""
 MAX_CONVERSATION_BYTES: Final = 256_000
 """Limit on the stored size of a conversation. A turn or addition that would exceed it is rejected.
 The reply to an open turn may exceed it."""
 MAX_UNPACKED_BYTES: Final = 2_000_000
-"""The same for a conversation before compression, including the overheads."""
+"""The same limit on a conversation's size before compression, with the overheads counted."""
 
 MAX_LANGUAGE_TAG_CHARACTERS: Final = 35
-"""The length for which RFC 5646 (section 4.4.1) requires every implementation to have room."""
+"""RFC 5646 (section 4.4.1) requires implementations to accept tags of up to this length."""
 MAX_LANGUAGE_SUBTAGS: Final = 8
 MAX_LANGUAGE_TAGS: Final = 16
 """How many of a caller's preferred languages are considered."""

@@ -102,7 +102,7 @@ class Charge:
 
 @frozen(kw_only=True)
 class TurnSlot:
-    """The place of an open turn among the open turns of its payer.
+    """One of the open turns that a payer may have at once.
 
     Attributes:
         conversation: keyed digest of the turn's conversation, which never has two open turns.

@@ -1,8 +1,8 @@
 """Edits items: adds them, deletes them, and branches a conversation at a turn.
 
 A user's item becomes a message. A tool result joins the last message, which has its call. Any other
-item of the assistant joins the last message too, unless that is a user's message or the reply of a
-turn; then it becomes a message. So calls stay with their results and all items keep their order.
+item of the assistant joins the last message if that is an assistant message outside any turn;
+otherwise it becomes a message. So calls stay with their results and all items keep their order.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -169,7 +169,7 @@ class _LongerConversation:
         if isinstance(part, ToolResultPart):
             self._add_result(part)
         elif last is None or last.role is Role.USER or last.turn:
-            # Turn 0: the only assistant message that belongs to a turn is the model's reply.
+            # Turn 0: of the assistant's messages, only the model's replies belong to a turn.
             self._begin_message(item, 0)
         else:
             self._read((StepMark(), part) if self._begins_a_step(part) else (part,))

@@ -101,7 +101,7 @@ def excess(counter: Counter, moment: float, now: float) -> float:
 
 
 def remaining(limit: Limit, left: float) -> int:
-    """How much of ``limit`` is available while ``left`` microseconds of its window are unused."""
+    """How much of ``limit`` is left if ``left`` microseconds of its window are unused."""
     return int(
         max(left, 0.0) * limit.amount / microseconds(limit.window or timedelta(microseconds=1))
     )

@@ -165,7 +165,7 @@ def _status(reply: Message | None) -> TurnStatus:
 
 
 def _notes(before: tuple[Message, ...]) -> tuple[UnknownPart, ...]:
-    """The notes since the previous reply, including those stored after that reply's own parts."""
+    """The notes in the previous reply's message and in later messages, newest first."""
     notes: list[UnknownPart] = []
     for message in reversed(before):
         notes += [part for part in reversed(message.parts) if isinstance(part, UnknownPart)]

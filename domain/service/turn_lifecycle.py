@@ -99,7 +99,7 @@ def add_user_message(
 
     A message with the id of an earlier one replaces it and everything after it. If the newest
     turn failed without a reply and its message had the same parts, that message is replaced.
-    ``is_new`` means that no message outside the loaded ones has the id.
+    With ``is_new``, the caller guarantees that no message that is not loaded has the id.
 
     Raises:
         TurnInProgress: another turn is open.
