@@ -5,9 +5,9 @@
     ├── ModelBusy                429
     ├── ModelTimedOut            it was silent for too long
     ├── ModelRejectedCredentials 401 or 403
-    ├── ModelRejectedRequest     any other 4xx
+    ├── ModelRejectedRequest     another 4xx response that has none of the causes below
     ├── ContextExceeded          the prompt is too long for the model
-    ├── ContentFiltered          the provider's content filter refused the prompt
+    ├── ContentFiltered          the provider's content filter refused the prompt or the whole reply
     └── MalformedStream          it sent something that is not a reply
 
 A branch of ``ports.errors.PortError``.
@@ -100,7 +100,7 @@ class ContextExceeded(ModelError):
 
 
 class ContentFiltered(ModelError):
-    """The provider's content filter refused the prompt."""
+    """The provider's content filter refused the prompt, or suppressed the whole reply."""
 
     code = "model_content_filtered"
     message = "The language model's content filter refused to answer."

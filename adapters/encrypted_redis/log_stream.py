@@ -185,7 +185,7 @@ def _log_of(reply: Sequence[Any], sealer: "EntrySealer", after: int) -> Log:
 
 
 def _in_order(pieces: Iterable[NumberedPiece], after: int) -> Iterator[NumberedPiece]:
-    """Each piece after ``after`` once: batches whose reply was lost are sent again."""
+    """The pieces after piece ``after``. One that is in several entries is returned once."""
     for piece in pieces:
         if piece.number > after + 1:
             # Our writer never leaves a gap, so an entry was removed or replaced.

@@ -11,9 +11,9 @@ order, so each reply belongs to the oldest command without one. The rules:
 - At most 1,024 commands or 8 MB wait for replies. Further ones fail at once.
 - Once per second, a PING or the renewal of a lease checks that the server answers; ``healthy_for``
   says for how long it has answered.
-- A lost connection is replaced ``min(n * 50 ms, 2 s)`` after the n-th failure in a row. The row
-  ends when a check is answered. Commands wait for the new connection; after two seconds without
-  one, new commands fail at once.
+- A lost connection is replaced ``min(n * 50 ms, 2 s)`` after the n-th failure in a row. An answered
+  check resets n. Commands wait for the new connection; after two seconds without one, new commands
+  fail at once.
 
 redis-py's own clients do not fit: its pool lends a connection to one caller at a time, and its
 single-connection client serves one caller after the other. So this class uses only public methods
@@ -215,7 +215,7 @@ class Multiplexer:
         if self._timer is not None:
             if self._timer_at <= moment:
                 return
-            # The timer runs until the end of a grace period, which is later than ``moment``.
+            # The timer is set for the end of a grace period, which is later than ``moment``.
             self._timer.cancel()
         self._start_timer(moment)
 

@@ -26,8 +26,8 @@ from ports.clock import Clock
 
 RENEWALS_WHILE_MISSING: Final = 5
 RENEWALS_WHILE_UNCHANGED: Final = 15
-# A new connection renews at once. Renewals that are closer together than this count as one, so that
-# a watched process has this long to connect again too.
+# Renewals that are closer together than this count as one. Each new connection renews at once, so a
+# few quick reconnections would otherwise leave a watched process no time to reconnect.
 _COUNTED_APART: Final = timedelta(milliseconds=900)
 _MAX_WATCHED: Final = 64
 _WATCHED_FOR: Final = 600

@@ -67,7 +67,7 @@ class LocalTurn:
         _end: None until the turn has ended.
         _sent: how many of the pieces Redis has.
         _sent_at: when the last batch was sent, by the monotonic clock; None before the first.
-        _has_failed: whether the last batch got no reply, or has none yet.
+        _has_failed: true from sending a batch until Redis replies; stays true if no reply comes.
         _result: the latest result that Redis returned.
         _scheduled: sends the next batch when it is due; None if none is scheduled.
         _in_flight: the last batch that was sent; it may be done. None before the first.

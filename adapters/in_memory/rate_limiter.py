@@ -20,7 +20,7 @@ from ports.clock import Clock
 from ports.errors import TooManyRequests, limit_error
 
 MAX_COUNTERS: Final = 200_000
-"""Beyond this number, the least recently moved are evicted, so that memory cannot fill up."""
+"""Beyond this number, counters are evicted, least recently moved first, to bound the memory."""
 
 _Key = tuple[str, str]
 """The name of a limit, and whose counter it is."""

@@ -20,7 +20,7 @@ MAX_CONVERSATION_BYTES: Final = 256_000
 """Limit on the stored size of a conversation. A turn or addition that would exceed it is rejected.
 The reply to an open turn may exceed it."""
 MAX_UNPACKED_BYTES: Final = 2_000_000
-"""The same limit on a conversation's size before compression, with the overheads counted."""
+"""Another limit, on a conversation's size before compression, with the overheads counted."""
 
 MAX_LANGUAGE_TAG_CHARACTERS: Final = 35
 """RFC 5646 (section 4.4.1) requires implementations to accept tags of up to this length."""

@@ -63,7 +63,7 @@ class Limit:
 
     @property
     def is_daily_budget(self) -> bool:
-        """Whether it limits the model tokens that all callers of its scope may use in one day."""
+        """Whether it limits a day's model tokens, for all callers or for those from one address."""
         return self.quota is Quota.TOKENS and self.window == DAY
 
 

@@ -169,7 +169,7 @@ class _LongerConversation:
         if isinstance(part, ToolResultPart):
             self._add_result(part)
         elif last is None or last.role is Role.USER or last.turn:
-            # Turn 0: of the assistant's messages, only the model's replies belong to a turn.
+            # Turn 0: an assistant item that a client adds belongs to no turn.
             self._begin_message(item, 0)
         else:
             self._read((StepMark(), part) if self._begins_a_step(part) else (part,))
@@ -225,7 +225,7 @@ class _LongerConversation:
 
 
 def _retry_failed_items(conversation: Conversation) -> Conversation:
-    """The conversation with the failed turn's items in the next turn, and its note removed."""
+    """The conversation with the failed turn's items moved to the next turn, without their note."""
     failed = conversation.turn.number if conversation.turn else 0
     messages = [
         evolve(message, turn=conversation.next_turn_number) if message.turn == failed else message

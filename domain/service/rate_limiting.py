@@ -41,7 +41,7 @@ class Counter:
 
     @property
     def furthest(self) -> float:
-        """How many microseconds ahead a moment can lie: all is used, and the same again is owed."""
+        """How many microseconds ahead a moment can lie: one window is used up, another is owed."""
         return 2 * self.window
 
     @property

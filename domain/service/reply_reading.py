@@ -165,7 +165,7 @@ def _status(reply: Message | None) -> TurnStatus:
 
 
 def _notes(before: tuple[Message, ...]) -> tuple[UnknownPart, ...]:
-    """The notes in the previous reply's message and in later messages, newest first."""
+    """The notes in ``before``, from the previous reply onwards, newest first."""
     notes: list[UnknownPart] = []
     for message in reversed(before):
         notes += [part for part in reversed(message.parts) if isinstance(part, UnknownPart)]
