@@ -14,7 +14,7 @@ from attrs import frozen
 from tests.support.http_client import Answer, Client
 from tests.support.instructed_model import HANG, instruction
 
-_AT_ONCE: Final = 16
+_AT_ONCE: Final = 6
 
 
 @frozen(kw_only=True)
