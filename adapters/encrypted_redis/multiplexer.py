@@ -46,7 +46,7 @@ from ports.clock import Clock
 _CHECK_EVERY: Final = timedelta(seconds=1)
 
 Check: TypeAlias = Callable[[Callable[..., Reply]], Awaitable[object]]
-"""Sends commands with the function it is given; raises an error if the server does not serve us."""
+"""Sends commands with its argument; raises an error if the server does not serve us."""
 
 
 async def ping(call: Callable[..., Reply]) -> None:

@@ -221,7 +221,7 @@ def key_digest(client_key: str) -> str:
 
 
 def _person(request: Request) -> str | None:
-    """The person for whom the caller speaks; None if it names nobody."""
+    """The person for whom the caller speaks; None without the header."""
     names = request.headers.getlist(ON_BEHALF_OF_HEADER)
     if not names:
         return None

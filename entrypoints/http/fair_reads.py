@@ -1,4 +1,4 @@
-"""Limits how many reads of one address run at once, so that nobody waits behind a flood of them.
+"""Limits how many reads of one address run at once, so that a flood delays no one else.
 
 Everything in this process shares one event loop, and the limits on what callers may use do not
 count reads. Thousands of reads that waited for Redis together would also continue together, and

@@ -367,7 +367,7 @@ def _with_details(problem: Problem, error: DomainError | PortError) -> Problem:
 
 
 def _limit_reached(limit: Limit) -> str:
-    """A sentence that names the limit, but nobody's client key or address."""
+    """A sentence that names the limit, but never a client key or an address."""
     window = "at once" if limit.window is None else _WINDOWS[limit.window]
     return (
         f"The limit of {limit.amount:,} {_COUNTED[limit.quota]} {window} per "

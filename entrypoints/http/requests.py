@@ -172,7 +172,7 @@ def idempotency_key(request: Request, raw: bytes) -> tuple[str | None, Idempoten
     """The Idempotency-Key header, and the digests of the key and the request.
 
     Both are None without the header. Each person for whom an app server speaks has separate
-    idempotency keys, so that nobody gets the reply to somebody else's identical request.
+    idempotency keys, so that one person never gets the reply to an identical request of another.
 
     Raises:
         BadRequest: ``idempotency_key_malformed``.

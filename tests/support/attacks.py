@@ -14,7 +14,8 @@ from attrs import frozen
 from tests.support.http_client import Answer, Client
 from tests.support.instructed_model import HANG, instruction
 
-_AT_ONCE: Final = 6
+_AT_ONCE: Final = 8
+_OTHER_REQUESTS: Final = 40
 
 
 @frozen(kw_only=True)
@@ -93,7 +94,7 @@ async def many_answers_that_nobody_reads(attacker: Attacker) -> Sequence[Answer]
         for _ in range(20):
             writer.write(attacker.head("GET", paths[number % len(paths)]))
         writers.append(writer)
-    await asyncio.sleep(3)
+    await _be_served(attacker)
     for writer in writers:
         writer.transport.abort()
     return [conversation]
@@ -136,7 +137,7 @@ async def many_open_replies(attacker: Attacker) -> Sequence[Answer]:
         async with client.open("POST", path, content, content_type="application/json") as live:
             if live.status == 200:
                 await live.chunk()
-                await asyncio.sleep(1)
+                await _be_served(attacker)
                 return Answer(status=200, headers=live.headers)
             return await live.whole()
 
@@ -207,10 +208,16 @@ async def slow_heads_and_pipelines(attacker: Attacker) -> Sequence[Answer]:
         _, writer = await attacker.connect()
         writer.write(b"GET / HTTP/1.1\r\nx: " if number % 2 else attacker.head("GET", "/") * 500)
         writers.append(writer)
-    await asyncio.sleep(2)
+    await _be_served(attacker)
     for writer in writers:
         writer.transport.abort()
     return []
+
+
+async def _be_served(attacker: Attacker) -> None:
+    """Give the service time to work on what is open: a number of other requests."""
+    for _ in range(_OTHER_REQUESTS):
+        await attacker.client().get("/health/live")
 
 
 def _name() -> str:

@@ -70,7 +70,7 @@ async def collect(batches: Batches) -> tuple[Sequence[Part], TurnEnd]:
 async def collect_while_connected(
     batches: Batches, request: Request
 ) -> tuple[Sequence[Part], TurnEnd]:
-    """As ``collect``, but a caller who leaves ends the reply: nobody else can read it."""
+    """As ``collect``, but a caller who leaves ends the reply: no one else can read it."""
     collecting = asyncio.create_task(collect(batches))
     leaving = asyncio.create_task(_left(request))
     try:
