@@ -170,7 +170,7 @@ class RunTurn:
         except Exception as error:  # noqa: BLE001 - followers get an end, whatever failed
             self.stream_reply.report_crash(error)
             end = TurnEnd(outcome=Outcome.NOT_SAVED, error="internal_error")
-        # The release of the slot is sent before the end: a client that sees the end can open a turn.
+        # The slot is released before the end is sent: a client that sees the end can open a turn.
         await asyncio.gather(permit.close(reply_bytes=reply.text_bytes), reply.close_log(end))
         self.stream_reply.report_end(
             end,
