@@ -21,8 +21,11 @@ async def user(url: str, source: str = "") -> tuple[NativeClient, str]:
     return client, answer.session_id
 
 
-async def flood(client: NativeClient, session_id: str) -> None:
-    """Many reads at once; returns when all of them are answered."""
+async def flood(client: NativeClient, session_id: str, begun: asyncio.Event) -> None:
+    """Many reads at once; returns when all of them are answered.
+
+    ``begun`` is set with the first answer: by then the service has received all of them.
+    """
     parts = urlsplit(client.url)
     request = f"GET /api/chat?sessionId={session_id} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
     request += f"Cookie: {client.cookie}\r\n"
@@ -31,7 +34,8 @@ async def flood(client: NativeClient, session_id: str) -> None:
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         last = request + "Connection: close\r\n\r\n"
         writer.write(((request + "\r\n") * (READS - 1) + last).encode())
-        answers = await reader.read()
+        answers = await reader.read(1)
+        begun.set()
         while chunk := await reader.read():
             answers += chunk
         assert answers.count(b"HTTP/1.1 200 ") == READS
@@ -45,7 +49,9 @@ async def test_others_do_not_wait_for_a_flood_of_reads(fleet: Fleet) -> None:
     attacker, attacked_id = await user(process.url)
     other, other_id = await user(process.url, OTHER_ADDRESS)
     before = cpu_seconds(process.pid)
-    flooding = asyncio.create_task(flood(attacker, attacked_id))
+    begun_flood = asyncio.Event()
+    flooding = asyncio.create_task(flood(attacker, attacked_id, begun_flood))
+    await begun_flood.wait()
     waits = []
     while not flooding.done():
         begun = cpu_seconds(process.pid)
