@@ -214,10 +214,10 @@ def parse_response_body(members: Mapping[str, Any]) -> ResponseBody:
         BadRequest: see ``parse``; also ``parameter_unsupported`` for an unsupported parameter with
             a value that is not empty.
     """
-    _reject_unsupported(members, UNSUPPORTED_PARAMETERS)
+    reject_unsupported(members, UNSUPPORTED_PARAMETERS)
     reasoning = members.get("reasoning")
     if isinstance(reasoning, dict):
-        _reject_unsupported(reasoning, ("mode", "context"))
+        reject_unsupported(reasoning, ("mode", "context"))
     choice = members.get("tool_choice")
     is_function = isinstance(choice, dict) and choice.get("type") == "function"
     if not (choice is None or isinstance(choice, str) or is_function):
@@ -225,10 +225,15 @@ def parse_response_body(members: Mapping[str, Any]) -> ResponseBody:
     return parse(members, ResponseBody)
 
 
-def _reject_unsupported(members: Mapping[str, Any], names: Iterable[str]) -> None:
+def reject_unsupported(members: Mapping[str, Any], names: Iterable[str], *, path: str = "") -> None:
+    """Reject unsupported members whose value is not empty; ``path`` is that of ``members``.
+
+    Raises:
+        BadRequest: ``parameter_unsupported``.
+    """
     for name in names:
         if members.get(name) not in _EMPTY:
-            raise unsupported(name)
+            raise unsupported(path + name)
 
 
 def _with_types(items: Any) -> Any:

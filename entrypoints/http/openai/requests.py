@@ -17,6 +17,7 @@ from entrypoints.http.openai.bodies import (
     TextFormat,
     parse_response_body,
 )
+from entrypoints.http.openai.chat_bodies import FunctionDefinition, JsonSchemaFormat
 from entrypoints.http.openai.errors import continuing, invalid, unsupported
 from entrypoints.http.openai.input_items import input_items
 from entrypoints.http.openai.items import (
@@ -109,7 +110,7 @@ def _reply_options(body: ResponseBody) -> ReplyOptions:
     text = body.text
     return ReplyOptions(
         instructions=body.instructions,
-        tools=tuple(_tool(tool) for tool in body.tools or ()),
+        tools=tuple(tool_of(tool) for tool in body.tools or ()),
         tool_choice=_tool_choice(body),
         parallel_tool_calls=body.parallel_tool_calls,
         reply_tokens=body.max_output_tokens,
@@ -121,7 +122,8 @@ def _reply_options(body: ResponseBody) -> ReplyOptions:
     )
 
 
-def _tool(tool: FunctionTool) -> Tool:
+def tool_of(tool: FunctionTool | FunctionDefinition) -> Tool:
+    """The tool that a request offers to the model."""
     return Tool(
         name=tool.name,
         description=tool.description,
@@ -146,6 +148,11 @@ def _response_format(text: TextFormat) -> str | None:
         return '{"type":"json_object"}'
     if text.name is None or text.schema is None:
         raise invalid("text.format.name" if text.name is None else "text.format.schema", "a value")
+    return json_schema_format(text)
+
+
+def json_schema_format(text: TextFormat | JsonSchemaFormat) -> str:
+    """The ``response_format`` of Chat Completions for a reply with a JSON schema, as JSON text."""
     members = {
         "name": text.name,
         "schema": text.schema,
@@ -173,14 +180,14 @@ def _continuation(body: ResponseBody) -> tuple[SessionId | None, int | None]:
 
 def _tools(members: Mapping[str, Any]) -> Sequence[Any]:
     tools: Sequence[Any] = members.get("tools") or ()
-    _check_size("tools", tools, MAX_TOOLS_BYTES)
+    check_parameter_size("tools", tools, MAX_TOOLS_BYTES)
     return tools
 
 
 def _echo(members: Mapping[str, Any], session_id: SessionId | None) -> dict[str, Any]:
     echo = {name: members[name] for name in ECHOED if members.get(name) not in (None, {}, [])}
     for name, value in echo.items():
-        _check_size(name, value, MAX_PARAMETER_BYTES)
+        check_parameter_size(name, value)
     if not echo.get("background"):
         echo.pop("background", None)
     if members.get("conversation") is not None and session_id is not None:
@@ -188,7 +195,12 @@ def _echo(members: Mapping[str, Any], session_id: SessionId | None) -> dict[str,
     return echo
 
 
-def _check_size(name: str, value: Any, limit: int) -> None:
+def check_parameter_size(name: str, value: Any, limit: int = MAX_PARAMETER_BYTES) -> None:
+    """Reject a parameter whose JSON has more than ``limit`` bytes.
+
+    Raises:
+        BadRequest: ``parameter_too_long``.
+    """
     if len(msgspec.json.encode(value)) > limit:
         why = f"'{name}' has at most {limit:,} bytes of JSON."
         raise BadRequest("parameter_too_long", why, field=name)
