@@ -60,21 +60,19 @@ _MAX_DIGITS: Final = len(str(_MAX_NUMBER))
 _MAX_WEIGHT_CHARACTERS: Final = 16
 
 
-def default_body_limit(_: bytes) -> int:
-    """``MAX_BODY_BYTES`` for every body."""
-    return MAX_BODY_BYTES
-
-
-async def read_body(
-    request: Request, kind: type[Body], limit: Callable[[bytes], int] = default_body_limit
-) -> tuple[Body, bytes]:
+async def read_body(request: Request, kind: type[Body]) -> tuple[Body, bytes]:
     """The parsed body, and its bytes; an empty body counts as ``{}``.
 
     Raises:
         BadRequest: see ``read_json`` and ``parse``.
     """
-    raw = await read_json(request, limit)
+    raw = await read_json(request)
     return parse(raw or b"{}", kind), raw
+
+
+def default_body_limit(_: bytes) -> int:
+    """``MAX_BODY_BYTES`` for every body."""
+    return MAX_BODY_BYTES
 
 
 async def read_json(request: Request, limit: Callable[[bytes], int] = default_body_limit) -> bytes:

@@ -6,6 +6,8 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
+from tests.openai_clients.test_chat_completions import LOOK
+
 USER: dict[str, Any] = {"role": "user", "content": "Hello?"}
 IMAGE = {"type": "image_url", "image_url": {"url": "https://e.org/a.png"}}
 AUDIO = {"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}
@@ -23,7 +25,6 @@ UNSUPPORTED: dict[str, Any] = {
     "prompt_cache_retention": "24h",
     "service_tier": "flex",
     "store": True,
-    "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}},
     "top_logprobs": 3,
     "web_search_options": {},
 }
@@ -103,6 +104,16 @@ async def test_a_parameter_of_responses_is_refused_with_its_name_here(
 
     assert (refused.code, refused.param) == ("parameter_unsupported", name)
     assert "use '" in refused.message
+
+
+async def test_only_functions_can_be_chosen(client: AsyncOpenAI) -> None:
+    choice = {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}}
+    refused = await refusal(client, tools=[LOOK], tool_choice=choice)
+    unknown = {"type": "function", "function": {"name": "listen"}}
+
+    assert (refused.code, refused.param) == ("parameter_unsupported", "tool_choice.type")
+    refused = await refusal(client, tools=[LOOK], tool_choice=unknown)
+    assert (refused.code, refused.param) == ("body_invalid", "tool_choice.function.name")
 
 
 async def test_a_parameter_that_openai_does_not_define_is_ignored(client: AsyncOpenAI) -> None:

@@ -204,7 +204,7 @@ def parse(members: Mapping[str, Any], kind: type[_Body]) -> _Body:
         return msgspec.convert({**members, **typed}, kind)
     except msgspec.ValidationError as error:
         # The cause may repeat what was sent.
-        raise _bad_request(str(error)) from None
+        raise invalid_body(str(error)) from None
 
 
 def parse_response_body(members: Mapping[str, Any]) -> ResponseBody:
@@ -214,10 +214,10 @@ def parse_response_body(members: Mapping[str, Any]) -> ResponseBody:
         BadRequest: see ``parse``; also ``parameter_unsupported`` for an unsupported parameter with
             a value that is not empty.
     """
-    reject_unsupported(members, UNSUPPORTED_PARAMETERS)
+    _reject_unsupported(members, UNSUPPORTED_PARAMETERS)
     reasoning = members.get("reasoning")
     if isinstance(reasoning, dict):
-        reject_unsupported(reasoning, ("mode", "context"))
+        _reject_unsupported(reasoning, ("mode", "context"))
     choice = members.get("tool_choice")
     is_function = isinstance(choice, dict) and choice.get("type") == "function"
     if not (choice is None or isinstance(choice, str) or is_function):
@@ -225,15 +225,15 @@ def parse_response_body(members: Mapping[str, Any]) -> ResponseBody:
     return parse(members, ResponseBody)
 
 
-def reject_unsupported(members: Mapping[str, Any], names: Iterable[str], *, path: str = "") -> None:
-    """Reject unsupported members whose value is not empty; ``path`` is that of ``members``.
-
-    Raises:
-        BadRequest: ``parameter_unsupported``.
-    """
+def _reject_unsupported(members: Mapping[str, Any], names: Iterable[str]) -> None:
     for name in names:
-        if members.get(name) not in _EMPTY:
-            raise unsupported(path + name)
+        if not is_empty(members.get(name)):
+            raise unsupported(name)
+
+
+def is_empty(value: Any) -> bool:
+    """Whether a parameter with this value asks for nothing."""
+    return value in _EMPTY
 
 
 def _with_types(items: Any) -> Any:
@@ -243,13 +243,17 @@ def _with_types(items: Any) -> Any:
     return [{"type": "message", **item} if isinstance(item, dict) else item for item in items]
 
 
-def _bad_request(message: str) -> BadRequest:
+def invalid_body(message: str) -> BadRequest:
+    """The error for a body, given the message of msgspec's error, which may repeat what was sent.
+
+    A member that is declared as always null stands for something that is not supported.
+    """
     match = _VALIDATION_ERROR.fullmatch(message)
     what, path = (match["what"], match["path"] or "") if match else ("", "")
     missing = _MISSING_FIELD.fullmatch(what)
     if missing:
         path = f"{path}.{missing[1]}" if path else missing[1]
-    if what.startswith("Invalid") or _TYPE_IN_LIST.fullmatch(path):
+    if what.startswith(("Invalid", "Expected `null`,")) or _TYPE_IN_LIST.fullmatch(path):
         return unsupported(path, f"This value of '{path}' is not supported by this service.")
     if what.startswith("Expected "):
         return invalid(path, what.removeprefix("Expected "))

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
 
-from msgspec import Meta, Struct
+import msgspec
+from msgspec import Meta, Raw, Struct
 
+from domain.model.limits import MAX_PARAMETER_BYTES, MAX_TOOLS_BYTES
 from domain.model.prompt import Effort, Verbosity
 from entrypoints.http.openai.bodies import (
     MAX_CONTENT_PARTS,
@@ -16,13 +18,16 @@ from entrypoints.http.openai.bodies import (
     ConversationChoice,
     Metadata,
     StreamOptions,
-    parse,
-    reject_unsupported,
+    invalid_body,
+    is_empty,
 )
-from entrypoints.http.openai.errors import unsupported
+from entrypoints.http.openai.errors import too_long, unsupported
+from entrypoints.http.problems import BadRequest
+from entrypoints.http.requests import is_missing, parse
 
 MAX_CHAT_MESSAGES: Final = 2_000
 MAX_STOP_TEXTS: Final = 4
+_MAX_EMPTY_BYTES: Final = 64
 _MAX_SEED: Final = 2**63 - 1
 
 
@@ -99,6 +104,8 @@ class AssistantMessage(Struct, tag_field="role", tag="assistant"):
         str | Annotated[list[ChatText | ChatRefusal], Meta(max_length=MAX_CONTENT_PARTS)] | None
     ) = None
     refusal: str | None = None
+    audio: None = None
+    function_call: None = None
     tool_calls: Annotated[list[ChatToolCall], Meta(max_length=MAX_TOOLS)] | None = None
 
 
@@ -229,32 +236,46 @@ _NAMES_HERE: Final[Mapping[str, str]] = MappingProxyType(
 """Parameters of ``/v1/responses``, and what they are called here."""
 
 
-def parse_completion_body(members: Mapping[str, Any]) -> CompletionBody:
+def parse_completion_body(raw: bytes) -> CompletionBody:
     """The parameters of a completion.
 
     Raises:
         BadRequest: ``parameter_unsupported`` for a parameter or a value that is not supported,
+            ``parameter_too_long`` for a parameter that is too long, ``body_not_json``, and
             ``body_invalid`` for any other mistake. The message does not repeat the content.
     """
-    reject_unsupported(members, UNSUPPORTED_CHAT_PARAMETERS)
-    if members.get("web_search_options") is not None:
-        # Even without any members, it switches the search on.
-        raise unsupported("web_search_options")
+    members = parse(raw, dict[str, Raw])
+    _check_sizes(members)
+    for name in UNSUPPORTED_CHAT_PARAMETERS:
+        if name in members and not _is_empty(members[name]):
+            raise unsupported(name)
     for name, name_here in _NAMES_HERE.items():
-        if members.get(name) is not None:
+        if not is_missing(members.get(name, Raw())):
             why = f"'{name}' is a parameter of /v1/responses; use '{name_here}' here."
             raise unsupported(name, why)
-    _reject_unsupported_choice(members.get("tool_choice"))
-    _reject_unsupported_in_messages(members.get("messages"))
-    return parse(members, CompletionBody)
+    # A search is switched on even by an object without members, which otherwise counts as empty.
+    if not is_missing(members.get("web_search_options", Raw())):
+        raise unsupported("web_search_options")
+    body: CompletionBody = _decoded(raw, CompletionBody)
+    return body
 
 
-def _reject_unsupported_choice(choice: Any) -> None:
-    if isinstance(choice, dict) and choice.get("type") != "function":
-        raise unsupported("tool_choice")
+def _check_sizes(members: Mapping[str, Raw]) -> None:
+    for name in CompletionBody.__struct_fields__:
+        limit = MAX_TOOLS_BYTES if name == "tools" else MAX_PARAMETER_BYTES
+        if name != "messages" and len(members.get(name, Raw())) > limit:
+            raise too_long(name, limit)
 
 
-def _reject_unsupported_in_messages(messages: Any) -> None:
-    for index, message in enumerate(messages if isinstance(messages, list) else ()):
-        if isinstance(message, dict):
-            reject_unsupported(message, ("audio", "function_call"), path=f"messages[{index}].")
+def _is_empty(json: Raw) -> bool:
+    return len(json) <= _MAX_EMPTY_BYTES and is_empty(_decoded(json, Any))
+
+
+def _decoded(json: bytes | Raw, kind: Any) -> Any:
+    try:
+        return msgspec.json.decode(json, type=kind)
+    except msgspec.ValidationError as error:
+        # The cause may repeat what was sent.
+        raise invalid_body(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise BadRequest("body_not_json") from None

@@ -4,7 +4,7 @@ Without a conversation, all messages count, and none is stored. In a conversatio
 messages are the history: only what follows the last reply among the messages is added to it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 from typing import Any, Final, TypeAlias
 
@@ -13,7 +13,7 @@ from attrs import frozen
 
 from domain.model.errors import InvalidInput
 from domain.model.identifiers import SessionId
-from domain.model.limits import MAX_MESSAGE_CHARACTERS, MAX_REPLY_BYTES, MAX_TOOLS_BYTES
+from domain.model.limits import MAX_MESSAGE_CHARACTERS, MAX_REPLY_BYTES
 from domain.model.message import Part, Role, TextPart, ToolCallPart, ToolResultPart, utf8_length
 from domain.model.prompt import ReplyOptions
 from domain.service.user_input import nests_too_deeply, user_text
@@ -68,10 +68,8 @@ class ChatParameters:
         return self.session_id is not None
 
 
-def parse_chat_parameters(
-    members: Mapping[str, Any], conversations: Sequence[str]
-) -> ChatParameters:
-    """The parameters, parsed from the members of a body.
+def parse_chat_parameters(raw: bytes, conversations: Sequence[str]) -> ChatParameters:
+    """The parameters, parsed from a body.
 
     ``conversations`` are the conversations that the headers name.
 
@@ -79,9 +77,8 @@ def parse_chat_parameters(
         BadRequest: a parameter or a message is invalid, too long or not supported.
         ConversationNotFound: the conversation's id is not the id of any conversation.
     """
-    body = parse_completion_body(members)
+    body = parse_completion_body(raw)
     session_id = _session(body, conversations)
-    check_parameter_size("tools", body.tools or (), MAX_TOOLS_BYTES)
     instructions, new = _parted(body.messages, is_stored=session_id is not None)
     if not new:
         raise invalid(_PATH, "a message to reply to")
@@ -222,8 +219,10 @@ def _user_part(part: ChatText | ChatImage, path: str) -> TextPart:
 
 
 def _reply_parts(message: AssistantMessage, path: str) -> Iterator[Part]:
-    yield from map(TextPart, _model_texts(message.content or (), f"{path}.content"))
-    yield from map(TextPart, _model_texts(message.refusal or (), f"{path}.refusal"))
+    text = "".join(_model_texts(message.content or (), f"{path}.content"))
+    refusal = "".join(_model_texts(message.refusal or (), f"{path}.refusal"))
+    if text or refusal:
+        yield TextPart(text + refusal)
     for index, call in enumerate(message.tool_calls or ()):
         function = call.function
         path_of_arguments = f"{path}.tool_calls[{index}].function.arguments"
@@ -268,7 +267,6 @@ def _tool_choice(body: CompletionBody) -> str | None:
 
 def _stop(body: CompletionBody) -> tuple[str, ...]:
     stop = [body.stop] if isinstance(body.stop, str) else body.stop or ()
-    check_parameter_size("stop", stop)
     return tuple(stop)
 
 

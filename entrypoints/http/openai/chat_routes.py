@@ -17,14 +17,20 @@ from entrypoints.http.openai.chat_requests import ChatParameters, parse_chat_par
 from entrypoints.http.openai.errors import naming, openai_error
 from entrypoints.http.openai.items import completion_id, conversation_id
 from entrypoints.http.openai.services import ApiCaller, ApiEndpoint, api_caller, openai_of
-from entrypoints.http.openai.streaming import Batches, collect, collect_while_connected
+from entrypoints.http.openai.streaming import (
+    Batches,
+    collect,
+    collect_while_connected,
+    first_while_connected,
+)
 from entrypoints.http.openapi import EVENT_STREAM
 from entrypoints.http.problems import Problem, problem_of, problem_of_code
-from entrypoints.http.requests import idempotency_key, read_body
+from entrypoints.http.requests import idempotency_key, read_json
 from entrypoints.http.sse import EventStream
 from entrypoints.usecases.create_response import ResponseRequest
 from entrypoints.usecases.open_turn import Started
 from ports.errors import ShuttingDown
+from ports.turn_log import Batch
 
 CONVERSATION_HEADER: Final = "Privity-Conversation"
 MAX_CHAT_BODY_BYTES: Final = 2_097_152
@@ -34,8 +40,8 @@ MAX_CHAT_BODY_BYTES: Final = 2_097_152
 async def create(request: Request) -> Response:
     """``POST /v1/chat/completions``: reply to messages, as an event stream or as one document."""
     caller = api_caller(request)
-    members, raw = await read_body(request, dict, lambda _: MAX_CHAT_BODY_BYTES)
-    parameters = parse_chat_parameters(members, request.headers.getlist(CONVERSATION_HEADER))
+    raw = await read_json(request, lambda _: MAX_CHAT_BODY_BYTES) or b"{}"
+    parameters = parse_chat_parameters(raw, request.headers.getlist(CONVERSATION_HEADER))
     key, idempotency = idempotency_key(request, raw)
     response_request = ResponseRequest(
         inputs=parameters.inputs,
@@ -69,7 +75,12 @@ async def _reply(
     )
     headers = {**caller.headers, **_conversation_header(parameters, started)}
     if parameters.stream:
-        return await _streamed(parameters, skeleton, batches, headers)
+        # The clients' packages handle an error much better than a failure within a stream.
+        if parameters.is_stored:
+            first = await anext(batches)
+        else:
+            first = await first_while_connected(batches, request)
+        return _streamed(parameters, skeleton, first, batches, headers)
     if parameters.is_stored:
         parts, end = await collect(batches)
     else:
@@ -81,14 +92,13 @@ async def _reply(
     return json_response(document, headers=headers)
 
 
-async def _streamed(
+def _streamed(
     parameters: ChatParameters,
     skeleton: CompletionSkeleton,
+    first: Batch,
     batches: Batches,
     headers: Mapping[str, str],
 ) -> Response:
-    # The clients' packages handle an error much better than a failure within a stream.
-    first = await anext(batches)
     if first.end is not None and not first.pieces:
         problem = _problem(first.end, is_stored=parameters.is_stored)
         if problem is not None:

@@ -61,6 +61,12 @@ def unsupported(path: str, why: str | None = None) -> BadRequest:
     return BadRequest("parameter_unsupported", why, field=path)
 
 
+def too_long(name: str, limit: int) -> BadRequest:
+    """The error for a parameter with more than ``limit`` bytes of JSON."""
+    why = f"'{name}' has at most {limit:,} bytes of JSON."
+    return BadRequest("parameter_too_long", why, field=name)
+
+
 @contextmanager
 def continuing() -> Iterator[None]:
     """Report a missing turn as a missing previous response.

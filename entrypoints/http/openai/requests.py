@@ -18,7 +18,7 @@ from entrypoints.http.openai.bodies import (
     parse_response_body,
 )
 from entrypoints.http.openai.chat_bodies import FunctionDefinition, JsonSchemaFormat
-from entrypoints.http.openai.errors import continuing, invalid, unsupported
+from entrypoints.http.openai.errors import continuing, invalid, too_long, unsupported
 from entrypoints.http.openai.input_items import input_items
 from entrypoints.http.openai.items import (
     NOTE_KIND,
@@ -202,8 +202,7 @@ def check_parameter_size(name: str, value: Any, limit: int = MAX_PARAMETER_BYTES
         BadRequest: ``parameter_too_long``.
     """
     if len(msgspec.json.encode(value)) > limit:
-        why = f"'{name}' has at most {limit:,} bytes of JSON."
-        raise BadRequest("parameter_too_long", why, field=name)
+        raise too_long(name, limit)
 
 
 def _json(value: Any) -> str:
