@@ -55,6 +55,7 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
         ),
         "message_too_long": ProblemType(413, "The message is too long."),
         "context_too_long": ProblemType(413, "The page context is too long."),
+        "context_length_exceeded": ProblemType(400, "The input is too long for the model."),
         "parameter_unsupported": ProblemType(400, "This parameter is not supported."),
         "parameter_too_long": ProblemType(413, "This parameter is too long."),
         "previous_response_not_found": ProblemType(
