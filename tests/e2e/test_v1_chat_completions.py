@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from domain.model.message import FinishReason, Role
+from domain.model.message import FinishReason, Role, Usage
 from domain.model.piece import ReasoningPiece, ToolCallPiece
 from entrypoints.settings import Settings
 from ports.language_model import ContentFiltered, ModelBusy, ModelUnavailable
@@ -95,6 +95,22 @@ async def test_the_reason_why_the_model_stopped_has_openais_name(
     document = answer.events[-2].document if stream else answer.document
 
     assert document["choices"][0]["finish_reason"] == name
+
+
+async def test_the_details_of_the_usage_are_those_that_the_model_reported(
+    program: V1Client, fake_model: FakeModel
+) -> None:
+    asking = asyncio.create_task(complete(program))
+    usage = Usage(input_tokens=9, output_tokens=5, cached_input_tokens=4, reasoning_tokens=3)
+    (await fake_model.next_reply()).finish(usage=usage)
+
+    assert (await asking).document["usage"] == {
+        "prompt_tokens": 9,
+        "completion_tokens": 5,
+        "total_tokens": 14,
+        "prompt_tokens_details": {"cached_tokens": 4},
+        "completion_tokens_details": {"reasoning_tokens": 3},
+    }
 
 
 async def test_arguments_of_two_calls_can_be_interleaved(

@@ -65,12 +65,26 @@ class ChatChoiceDocument(Struct, kw_only=True):
     finish_reason: FinishReasonName
 
 
+class PromptTokensDocument(Struct):
+    """How many tokens of the prompt came from a cache."""
+
+    cached_tokens: int
+
+
+class CompletionTokensDocument(Struct):
+    """How many tokens of the reply are reasoning."""
+
+    reasoning_tokens: int
+
+
 class ChatUsageDocument(Struct, kw_only=True):
-    """The tokens that the reply used, as the model reported them."""
+    """The tokens that the reply used, as far as the model reported them."""
 
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
+    prompt_tokens_details: PromptTokensDocument | UnsetType = UNSET
+    completion_tokens_details: CompletionTokensDocument | UnsetType = UNSET
 
 
 class ChatCompletionDocument(Struct, kw_only=True):
@@ -164,8 +178,15 @@ def usage_document(usage: Usage | None) -> ChatUsageDocument | None:
     if usage is None:
         return None
     prompt, completion = usage.input_tokens or 0, usage.output_tokens or 0
+    cached, reasoning = usage.cached_input_tokens, usage.reasoning_tokens
     return ChatUsageDocument(
-        prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        total_tokens=prompt + completion,
+        prompt_tokens_details=UNSET if cached is None else PromptTokensDocument(cached),
+        completion_tokens_details=(
+            UNSET if reasoning is None else CompletionTokensDocument(reasoning)
+        ),
     )
 
 

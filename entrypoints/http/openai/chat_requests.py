@@ -168,7 +168,7 @@ def _inputs(message: ChatMessage, path: str) -> Iterator[InputItem]:
         case AssistantMessage():
             yield from map(_assistant, _reply_parts(message, path))
         case ToolMessage(call_id, content):
-            output = "".join(_model_texts(content, f"{path}.content"))
+            output = "\n".join(_model_texts(content, f"{path}.content"))
             yield _assistant(ToolResultPart(call_id=call_id, output=_json(output)))
         case SystemMessage(content) | DeveloperMessage(content):
             check_parameter_size(f"{path}.content", content)
