@@ -63,6 +63,7 @@ class HeadRecord(Struct, array_like=True):
         count: number of messages in the whole conversation.
         size_before: see ``SizeBefore``; 0 if there are no earlier frames. Older releases stored the
             sealed bytes only.
+        has_instructions: left out if it is False, as in records of older releases.
     """
 
     locale: str
@@ -77,6 +78,7 @@ class HeadRecord(Struct, array_like=True):
     summary: str | None
     page_context: str | None
     metadata: dict[str, str]
+    has_instructions: bool = False
 
 
 class FrameRecord(Struct, array_like=True):
@@ -140,12 +142,8 @@ def encode_frame(
     Raises:
         RecordTooLarge: the record has more than ``max_bytes`` before compression.
     """
-    record = _encoder.encode(
-        (  # As a FrameRecord.
-            None if head is None else _head_record(head, before),
-            [message_record(message) for message in messages],
-        )
-    )
+    records = [message_record(message) for message in messages]
+    record = _encoder.encode((None if head is None else _head_members(head, before), records))
     return EncodedFrame(pack(record, max_bytes), len(record) + _overhead(messages))
 
 
@@ -196,6 +194,7 @@ def conversation_of(
             summary=head.summary,
             page_context=head.page_context,
             metadata=head.metadata,
+            has_instructions=head.has_instructions,
             earlier_keys=() if head.turn is None else _earlier_keys(head.turn),
         )
         # Fails if that is later than ``datetime.max``.
@@ -203,6 +202,12 @@ def conversation_of(
     except MALFORMED as error:
         raise DecodeError(type(error).__name__) from None
     return conversation
+
+
+def _head_members(conversation: Conversation, before: SizeBefore) -> tuple[object, ...]:
+    """The members of the head. A default that ends it is left out, which saves a byte or more."""
+    members = msgspec.structs.astuple(_head_record(conversation, before))
+    return members if conversation.has_instructions else members[:-1]
 
 
 def _head_record(conversation: Conversation, before: SizeBefore) -> HeadRecord:
@@ -221,6 +226,7 @@ def _head_record(conversation: Conversation, before: SizeBefore) -> HeadRecord:
         conversation.summary,
         conversation.page_context,
         dict(conversation.metadata),
+        conversation.has_instructions,
     )
 
 

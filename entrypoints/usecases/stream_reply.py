@@ -154,8 +154,9 @@ class StreamReply:
     ) -> tuple[Prompt, PromptReport]:
         system = self.assistant.system_prompt
         prompt = build_prompt(conversation, system, self.budget, options=options)
-        if conversation.earlier and sees_all(conversation, prompt):
-            # There is room for more messages than were loaded.
+        has_room = sees_all(conversation, prompt)
+        if conversation.earlier and (has_room or conversation.has_instructions):
+            # Earlier messages belong to the prompt: those that fit, and instructions in any case.
             conversation = await self.store.load(ref)
             prompt = build_prompt(conversation, system, self.budget, options=options)
         return prompt, prompt_report(conversation, prompt)
