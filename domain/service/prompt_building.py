@@ -101,11 +101,11 @@ def sees_all(conversation: Conversation, prompt: Prompt) -> bool:
 def prompt_report(conversation: Conversation, prompt: Prompt) -> PromptReport:
     """How many messages of the conversation from which ``prompt`` was built are in it.
 
-    Messages of the assistant that precede the first one of a user are not counted.
+    Instructions are not counted, nor messages of the assistant before the first one of a user.
     """
-    memory = conversation.working_memory
+    memory = [message for message in conversation.working_memory if not message.is_instruction]
     countable = memory if conversation.earlier else _from_first_user(memory)
-    first_seen = prompt.messages[0].number
+    first_seen = prompt.messages[0].number if prompt.messages else conversation.next_number
     left_out = [message for message in countable if message.number < first_seen]
     total = conversation.earlier + len(countable)
     seen = len(countable) - len(left_out)

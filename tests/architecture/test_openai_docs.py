@@ -3,6 +3,10 @@
 from importlib.metadata import version
 
 import pytest
+from openai.types.chat.completion_create_params import (
+    CompletionCreateParamsBase,
+    CompletionCreateParamsStreaming,
+)
 from openai.types.responses.response_create_params import (
     ResponseCreateParamsBase,
     ResponseCreateParamsStreaming,
@@ -10,6 +14,7 @@ from openai.types.responses.response_create_params import (
 
 from entrypoints.http.openai.bodies import UNSUPPORTED_PARAMETERS
 from entrypoints.http.openai.errors import PREFIX
+from entrypoints.http.openai.parameters import CHAT_PARAMETERS
 from entrypoints.http.openai.routes import ROUTES
 from entrypoints.http.openapi import document
 from tests.architecture.test_docs import ROUTES as APP_ROUTES
@@ -51,6 +56,20 @@ def test_exactly_the_parameters_of_the_package_are_documented() -> None:
     }
 
     assert set(PARAMETERS) == known
+
+
+def test_every_parameter_of_chat_completions_only_is_refused_as_documented() -> None:
+    known = {
+        *CompletionCreateParamsBase.__annotations__,
+        *CompletionCreateParamsStreaming.__annotations__,
+    }
+    documented = {row[0]: row[1] for row in rows(PAGE, under="Parameters of Chat Completions")}
+
+    assert set(CHAT_PARAMETERS) == known - set(PARAMETERS)
+    assert documented == {
+        f"`{name}`": f"`{counterpart}`" if counterpart else ""
+        for name, counterpart in CHAT_PARAMETERS.items()
+    }
 
 
 @pytest.mark.parametrize("package", ["openai", "openai-agents"])

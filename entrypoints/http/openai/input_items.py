@@ -13,10 +13,12 @@ from entrypoints.http.openai.bodies import (
     FunctionCallItem,
     FunctionCallOutputItem,
     ItemBody,
+    ItemReference,
     MessageItem,
     ReasoningItem,
     TextContent,
 )
+from entrypoints.http.openai.errors import unsupported
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import NESTED_TOO_DEEPLY
 from entrypoints.usecases.create_response import InputItem
@@ -25,7 +27,7 @@ from entrypoints.usecases.create_response import InputItem
 def input_items(
     items: str | Sequence[ItemBody], sent: Sequence[Any], path: str
 ) -> Sequence[InputItem]:
-    """The items of a body; a string is one user message.
+    """The items of a body; a string is one user message, and references add nothing.
 
     Args:
         items: the items, parsed.
@@ -38,6 +40,9 @@ def input_items(
     """
     if isinstance(items, str):
         return [_user([_text(items, path)])]
+    references = [index for index, item in enumerate(items) if isinstance(item, ItemReference)]
+    if references and path != "input":
+        raise reference_unsupported(f"{path}[{references[0]}]")
     pairs = enumerate(zip(items, sent, strict=True))
     return [
         new_item
@@ -63,6 +68,15 @@ def _inputs(item: ItemBody, sent: Mapping[str, Any], path: str) -> Iterator[Inpu
             yield _assistant(ToolResultPart(call_id=call_id, output=_json(sent["output"])))
         case ReasoningItem():
             yield _assistant(UnknownPart(_json(sent)))
+
+
+def reference_unsupported(path: str) -> BadRequest:
+    """The error for a reference to an item in a place where there are no stored items."""
+    why = (
+        "An 'item_reference' works only in the 'input' of a response with 'conversation' or "
+        "'previous_response_id'. Send the item itself instead."
+    )
+    return unsupported(f"{path}.type", why)
 
 
 def _texts(content: str | Sequence[TextContent], path: str) -> Sequence[TextPart]:
