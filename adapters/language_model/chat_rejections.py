@@ -42,6 +42,10 @@ _OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "temperature": "temperature",
         "top_p": "top_p",
+        "presence_penalty": "presence_penalty",
+        "frequency_penalty": "frequency_penalty",
+        "seed": "seed",
+        "stop": "stop",
         "reasoning_effort": "effort",
         "verbosity": "verbosity",
         "response_format": "response_format",

@@ -98,6 +98,7 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
             409, "A reply is still being written in this conversation."
         ),
         "turn_superseded": ProblemType(409, "Another message replaced this reply."),
+        "reply_stopped": ProblemType(409, "The reply was stopped before it was complete."),
         "nothing_to_answer": ProblemType(409, "There is no message to answer."),
         "conversation_gone": ProblemType(
             410, "This conversation was forgotten while the reply was being written."

@@ -145,3 +145,13 @@ async def test_a_native_reply_says_how_many_messages_its_model_saw(program: V1Cl
     [finish] = [event.document for event in streamed.events if event.kind == "finish"]
     assert finish["messageMetadata"]["messagesTotal"] == 9
     assert history.document["messages"][7]["metadata"]["messagesSeen"] == seen
+
+
+async def test_the_options_of_a_chat_completion_may_take_half_of_the_window(
+    program: V1Client,
+) -> None:
+    system = {"role": "system", "content": "x" * 3_200}
+    chat = {"messages": [system, {"role": "user", "content": "Hello?"}]}
+    refused = await program.post("/v1/chat/completions", chat)
+
+    assert refusal(refused) == (400, "context_length_exceeded", "messages")

@@ -66,6 +66,10 @@ async def test_the_parameter_that_the_model_rejects_is_named(
 
     assert (refused.status, error_of(refused)["code"]) == (502, "model_request_rejected")
     assert error_of(refused)["param"] == param
+    chat = {"messages": [{"role": "user", "content": "Three"}]}
+    chatting = asyncio.create_task(program.post("/v1/chat/completions", chat))
+    (await fake_model.next_reply()).fail(ModelRejectedRequest(option))
+    assert error_of(await chatting)["param"] == param.replace(".", "_")
     failed = answer.events[-2].document["response"]
     assert failed["error"]["message"] == error_of(refused)["message"]
     assert f"'{param}'" in failed["error"]["message"]

@@ -223,7 +223,7 @@ def parse(members: Mapping[str, Any], kind: type[_Body]) -> _Body:
         return msgspec.convert({**members, **typed}, kind)
     except msgspec.ValidationError as error:
         # The cause may repeat what was sent.
-        raise _bad_request(str(error)) from None
+        raise invalid_body(str(error)) from None
 
 
 def parse_response_body(members: Mapping[str, Any]) -> ResponseBody:
@@ -262,8 +262,13 @@ def reject_unsupported(members: Mapping[str, Any], names: Iterable[str], *, path
         BadRequest: ``parameter_unsupported``.
     """
     for name in names:
-        if members.get(name) not in _EMPTY:
+        if not is_empty(members.get(name)):
             raise unsupported(path + name)
+
+
+def is_empty(value: Any) -> bool:
+    """Whether a parameter with this value asks for nothing."""
+    return value in _EMPTY
 
 
 def _with_types(items: Any) -> Any:
@@ -280,13 +285,17 @@ def _with_type(item: dict[str, Any]) -> dict[str, Any]:
     return {**item, "type": "item_reference" if is_reference else "message"}
 
 
-def _bad_request(message: str) -> BadRequest:
+def invalid_body(message: str) -> BadRequest:
+    """The error for a body, given the message of msgspec's error, which may repeat what was sent.
+
+    A member that is declared as always null stands for something that is not supported.
+    """
     match = _VALIDATION_ERROR.fullmatch(message)
     what, path = (match["what"], match["path"] or "") if match else ("", "")
     missing = _MISSING_FIELD.fullmatch(what)
     if missing:
         path = f"{path}.{missing[1]}" if path else missing[1]
-    if what.startswith("Invalid") or _TYPE_IN_LIST.fullmatch(path):
+    if what.startswith(("Invalid", "Expected `null`,")) or _TYPE_IN_LIST.fullmatch(path):
         return unsupported(path, f"This value of '{path}' is not supported by this service.")
     if what.startswith("Expected "):
         return invalid(path, what.removeprefix("Expected "))

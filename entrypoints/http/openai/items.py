@@ -67,6 +67,11 @@ def response_id(session_id: SessionId, turn: int) -> str:
     return f"resp_{UUID(session_id).hex}{turn:08x}"
 
 
+def completion_id(session_id: SessionId, turn: int) -> str:
+    """The id of the chat completion that represents this turn."""
+    return f"chatcmpl-{UUID(session_id).hex}{turn:08x}"
+
+
 def session_of_conversation(conversation_id: str) -> SessionId:
     """The session id of a conversation.
 

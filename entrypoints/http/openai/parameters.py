@@ -22,7 +22,7 @@ from entrypoints.http.problems import (
     user_message,
 )
 
-CHAT_PARAMETERS: Final[Mapping[str, str | None]] = MappingProxyType(
+CHAT_ONLY_PARAMETERS: Final[Mapping[str, str | None]] = MappingProxyType(
     {
         "audio": None,
         "frequency_penalty": None,
@@ -102,15 +102,41 @@ _OTHER_INCLUDABLE: Final = frozenset(
     }
 )
 
+_OPTION_NAMES: Final = (
+    "instructions",
+    "parallel_tool_calls",
+    "temperature",
+    "tool_choice",
+    "tools",
+    "top_p",
+)
+
 OPTION_PARAMETERS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        **{name: name for name in _OPTION_NAMES},
         "effort": "reasoning.effort",
         "reply_tokens": "max_output_tokens",
         "response_format": "text.format",
         "verbosity": "text.verbosity",
     }
 )
-"""The parameter for a field of ``ReplyOptions`` if it has another name."""
+"""The parameter of a response request that carries a field of ``ReplyOptions``."""
+
+CHAT_OPTION_PARAMETERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **{name: name for name in _OPTION_NAMES},
+        "effort": "reasoning_effort",
+        "frequency_penalty": "frequency_penalty",
+        "instructions": "messages",
+        "presence_penalty": "presence_penalty",
+        "reply_tokens": "max_completion_tokens",
+        "response_format": "response_format",
+        "seed": "seed",
+        "stop": "stop",
+        "verbosity": "verbosity",
+    }
+)
+"""The same for a chat completion."""
 
 
 def reject_chat_parameters(members: Mapping[str, Any]) -> None:
@@ -119,7 +145,7 @@ def reject_chat_parameters(members: Mapping[str, Any]) -> None:
     Raises:
         BadRequest: ``parameter_unsupported``.
     """
-    for name, counterpart in CHAT_PARAMETERS.items():
+    for name, counterpart in CHAT_ONLY_PARAMETERS.items():
         value = members.get(name)
         if value is None or value in _CHAT_DEFAULTS.get(name, ()):
             continue
@@ -167,21 +193,21 @@ def check_include(values: Sequence[Any]) -> None:
         raise unsupported("include", why)
 
 
-def problem_of_end(end: TurnEnd) -> Problem:
+def problem_of_end(end: TurnEnd, parameters: Mapping[str, str] = OPTION_PARAMETERS) -> Problem:
     """The problem of a failed turn; it names the parameter that the model's server rejected."""
     code, option = end.error or "internal_error", end.rejected_option
     # A turn that another release stored may have a code that this one does not have.
     known = problem_of_code(code if code in PROBLEM_TYPES else "internal_error")
-    problem = evolve(known, detail=user_message(code), retry_after=None)
-    if option is None:
+    problem = evolve(known, detail=user_message(code))
+    field = parameters.get(option or "")
+    if field is None:
         return problem
-    field = OPTION_PARAMETERS.get(option, option)
     why = f"The language model rejected the request because of '{field}'."
     return evolve(problem, detail=why, field=field)
 
 
 @contextmanager
-def naming_parameters() -> Iterator[None]:
+def naming_parameters(parameters: Mapping[str, str] = OPTION_PARAMETERS) -> Iterator[None]:
     """Report a mistake in an option of the reply as one in the parameter that carries it.
 
     Raises:
@@ -190,7 +216,7 @@ def naming_parameters() -> Iterator[None]:
     try:
         yield
     except InvalidInput as error:
-        field = OPTION_PARAMETERS.get(error.field or "")
+        field = parameters.get(error.field or "")
         if field is None:
             raise
         raise BadRequest(error.problem, str(error), field=field) from None

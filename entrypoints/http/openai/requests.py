@@ -19,7 +19,8 @@ from entrypoints.http.openai.bodies import (
     TextOptions,
     parse_response_body,
 )
-from entrypoints.http.openai.errors import continuing, invalid, unsupported
+from entrypoints.http.openai.chat_bodies import FunctionDefinition, JsonSchemaFormat
+from entrypoints.http.openai.errors import continuing, invalid, too_long, unsupported
 from entrypoints.http.openai.input_items import input_items, reference_unsupported
 from entrypoints.http.openai.items import (
     NOTE_KIND,
@@ -143,7 +144,7 @@ def _reply_options(body: ResponseBody) -> ReplyOptions:
     text = body.text
     return ReplyOptions(
         instructions=body.instructions,
-        tools=tuple(_tool(tool) for tool in body.tools or ()),
+        tools=tuple(tool_of(tool) for tool in body.tools or ()),
         tool_choice=_tool_choice(body),
         parallel_tool_calls=body.parallel_tool_calls,
         reply_tokens=body.max_output_tokens,
@@ -155,7 +156,8 @@ def _reply_options(body: ResponseBody) -> ReplyOptions:
     )
 
 
-def _tool(tool: FunctionTool) -> Tool:
+def tool_of(tool: FunctionTool | FunctionDefinition) -> Tool:
+    """The tool that a request offers to the model."""
     return Tool(
         name=tool.name,
         description=tool.description,
@@ -182,6 +184,11 @@ def _response_format(text: TextFormat) -> str | None:
         return '{"type":"json_object"}'
     if text.name is None or text.schema is None:
         raise invalid("text.format.name" if text.name is None else "text.format.schema", "a value")
+    return json_schema_format(text)
+
+
+def json_schema_format(text: TextFormat | JsonSchemaFormat) -> str:
+    """The ``response_format`` of Chat Completions for a reply with a JSON schema, as JSON text."""
     members = {
         "name": text.name,
         "schema": text.schema,
@@ -208,7 +215,7 @@ def _continuation(body: ResponseBody) -> tuple[SessionId | None, int | None]:
 
 
 def _tools(body: ResponseBody, members: Mapping[str, Any]) -> Sequence[Any]:
-    _check_size("tools", members.get("tools") or (), MAX_TOOLS_BYTES)
+    check_parameter_size("tools", members.get("tools") or (), MAX_TOOLS_BYTES)
     return [msgspec.structs.asdict(tool) for tool in body.tools or ()]
 
 
@@ -217,7 +224,7 @@ def _echo(
 ) -> dict[str, Any]:
     sent = {name: members[name] for name in ECHOED if members.get(name) not in (None, {}, [])}
     for name, value in sent.items():
-        _check_size(name, value, MAX_PARAMETER_BYTES)
+        check_parameter_size(name, value)
     effort = body.reasoning.effort if body.reasoning else None
     used = {
         "background": body.background or None,
@@ -241,10 +248,14 @@ def _text_echo(text: TextOptions) -> dict[str, Any] | None:
     return members | ({"verbosity": text.verbosity} if text.verbosity else {}) or None
 
 
-def _check_size(name: str, value: Any, limit: int) -> None:
+def check_parameter_size(name: str, value: Any, limit: int = MAX_PARAMETER_BYTES) -> None:
+    """Reject a parameter whose JSON has more than ``limit`` bytes.
+
+    Raises:
+        BadRequest: ``parameter_too_long``.
+    """
     if len(msgspec.json.encode(value)) > limit:
-        why = f"'{name}' has at most {limit:,} bytes of JSON."
-        raise BadRequest("parameter_too_long", why, field=name)
+        raise too_long(name, limit)
 
 
 def _json(value: Any) -> str:
