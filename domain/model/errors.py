@@ -19,6 +19,7 @@ The other root, ``ports.errors.PortError``, is for failures that the caller did 
 class has a stable ``code``; no message ever repeats what people wrote.
 """
 
+from datetime import timedelta
 from typing import ClassVar
 
 
@@ -114,6 +115,8 @@ class TurnInProgress(DomainError):
         turn_id: the open turn.
         can_interrupt: whether the request could succeed once that turn is stopped. If not,
             stopping it would only lose a reply.
+        retry_after: when the same request can succeed, because the turn has fallen silent or was
+            stopped; None if the turn is running.
     """
 
     code = "turn_in_progress"
@@ -122,6 +125,7 @@ class TurnInProgress(DomainError):
         super().__init__("A reply is still being written in this conversation.")
         self.turn_id = turn_id
         self.can_interrupt = can_interrupt
+        self.retry_after: timedelta | None = None
 
 
 class TurnSuperseded(DomainError):

@@ -311,7 +311,7 @@ class Problem:
             headers["connection"] = "close"
         if self.status == HTTPStatus.UNAUTHORIZED:
             headers["www-authenticate"] = "Bearer"
-        if self.code == "turn_in_progress":
+        if self.code == "turn_in_progress" and self.retry_after is None:
             # The openai client would otherwise retry a 409 on its own.
             headers["x-should-retry"] = "false"
         return Response(
@@ -353,7 +353,7 @@ def problem_of_code(code: str) -> Problem:
 
 def _with_details(problem: Problem, error: DomainError | PortError) -> Problem:
     if isinstance(error, TurnInProgress):
-        return evolve(problem, extra={"turnId": error.turn_id})
+        return evolve(problem, extra={"turnId": error.turn_id}, retry_after=error.retry_after)
     if isinstance(error, TooManyRequests) and not isinstance(error, BudgetExhausted):
         return evolve(
             problem,

@@ -25,9 +25,10 @@ from domain.service.turn_lifecycle import (
     edit_message,
     new_conversation,
 )
-from entrypoints.usecases.open_turn import OnBusy, OpenTurn, Started, StartTurn
+from entrypoints.usecases.open_turn import OnBusy, OnWait, OpenTurn, Started, StartTurn
 from entrypoints.usecases.turn_permit import TurnPermit
 from ports.client_keys import ClientKeys
+from ports.conversation_store import Change
 from ports.identifier_source import IdentifierSource
 
 
@@ -44,6 +45,7 @@ class NewMessage:
         is_edit: True if ``message_id`` names the message that this one replaces.
         locales: preferred locales, best first; empty keeps the conversation's.
         page_context: JSON text; None keeps the conversation's.
+        on_wait: as in ``TurnRequest``.
         idempotency_key: the Idempotency-Key as the client sent it; None if it sent none.
         idempotency: the same key as digests; None if the client sent none.
     """
@@ -58,6 +60,7 @@ class NewMessage:
     locales: Sequence[str] = ()
     page_context: str | None = None
     on_busy: OnBusy = OnBusy.REJECT
+    on_wait: OnWait | None = None
     idempotency_key: str | None = None
     idempotency: IdempotencyKey | None = None
 
@@ -169,7 +172,7 @@ class SendMessage:
                 return conversation
             return attempt.with_message(conversation)
 
-        return await self.open_turn(ref, attempt.new_turn, change, attempt.message.on_busy)
+        return await self._open_turn(ref, attempt, change)
 
     async def _create(
         self, session_id: SessionId, attempt: _Attempt, permit: TurnPermit
@@ -213,4 +216,10 @@ class SendMessage:
                 raise IdempotencyKeyReused
             return attempt.with_message(conversation)
 
-        return await self.open_turn(ref, attempt.new_turn, change, attempt.message.on_busy)
+        return await self._open_turn(ref, attempt, change)
+
+    async def _open_turn(
+        self, ref: ConversationRef, attempt: _Attempt, change: Change
+    ) -> Conversation:
+        message = attempt.message
+        return await self.open_turn(ref, attempt.new_turn, change, message.on_busy, message.on_wait)

@@ -19,7 +19,7 @@ from entrypoints.http.ai_sdk.bodies import (
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import read_page_context
 from entrypoints.http.services import Services
-from entrypoints.usecases.open_turn import OnBusy, Started
+from entrypoints.usecases.open_turn import OnBusy, OnWait, Started
 from entrypoints.usecases.regenerate import RegenerateRequest
 from entrypoints.usecases.send_message import NewMessage
 from entrypoints.usecases.submit_tool_results import ToolResults
@@ -35,6 +35,7 @@ class AiSdkRequest:
         payer: whose limits count the request.
         locales: the caller's language tags, best first.
         idempotency: the digests of the Idempotency-Key and the request; None without the header.
+        on_wait: as in ``TurnRequest``.
     """
 
     owner: Owner
@@ -43,6 +44,7 @@ class AiSdkRequest:
     payer: Payer
     locales: Sequence[str]
     idempotency: IdempotencyKey | None
+    on_wait: OnWait | None = None
 
     @property
     def on_busy(self) -> OnBusy:
@@ -80,6 +82,7 @@ async def _regenerate(services: Services, request: AiSdkRequest) -> Started:
             payer=request.payer,
             message_id=message_id,
             on_busy=request.on_busy,
+            on_wait=request.on_wait,
             idempotency=request.idempotency,
         )
         try:
@@ -107,6 +110,7 @@ async def _submit_tool_results(
         session_id=await services.find_conversation(request.owner, request.body.id),
         payer=request.payer,
         on_busy=request.on_busy,
+        on_wait=request.on_wait,
         idempotency=request.idempotency,
     )
     return await services.submit_tool_results(request.owner, results)
@@ -125,6 +129,7 @@ async def _send_message(services: Services, request: AiSdkRequest, newest: UiMes
         locales=request.locales,
         page_context=read_page_context(body.context),
         on_busy=request.on_busy,
+        on_wait=request.on_wait,
         idempotency=request.idempotency,
     )
     message = evolve(
