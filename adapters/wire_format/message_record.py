@@ -35,7 +35,7 @@ from domain.model.message import (
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _OWN_ID_PREFIX: Final = "msg_"
 _OWN_ID: Final = re.compile(r"msg_[0-9a-f]{16}")
-_ROLES: Final = (Role.USER, Role.ASSISTANT)
+_ROLES: Final = (Role.USER, Role.ASSISTANT, Role.SYSTEM, Role.DEVELOPER)
 _STATUSES: Final = (MessageStatus.FINISHED, MessageStatus.INTERRUPTED, MessageStatus.FAILED)
 FINISH_REASONS: Final = (
     FinishReason.STOP,

@@ -13,10 +13,14 @@ from domain.model.limits import MESSAGE_OVERHEAD_BYTES, PART_OVERHEAD_BYTES
 
 
 class Role(Enum):
-    """Who wrote a message. The system prompt belongs to the assistant, never to a conversation."""
+    """Who wrote a message. The operator's system prompt is never a message of a conversation."""
 
     USER = "user"
     ASSISTANT = "assistant"
+    SYSTEM = "system"
+    """Instructions of the client's developer, under the older of OpenAI's two names."""
+    DEVELOPER = "developer"
+    """The same under the newer name."""
 
 
 class MessageStatus(Enum):
@@ -196,6 +200,11 @@ class Message:
     status: MessageStatus = MessageStatus.FINISHED
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
+
+    @property
+    def is_instruction(self) -> bool:
+        """Whether it instructs the model, instead of being a part of the dialogue."""
+        return self.role in (Role.SYSTEM, Role.DEVELOPER)
 
     @property
     def text(self) -> str:
