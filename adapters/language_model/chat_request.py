@@ -107,7 +107,10 @@ def _data(tag: str, meaning: str, json_text: str) -> str:
 
 def _chat_messages(messages: Iterable[Message]) -> Iterator[dict[str, Any]]:
     for message in messages:
-        if message.role is Role.USER:
+        if message.is_instruction:
+            # Few servers know the role "developer"; every server knows "system".
+            yield {"role": "system", "content": message.text}
+        elif message.role is Role.USER:
             yield {"role": "user", "content": message.text}
         else:
             for step in _steps(message.parts):

@@ -19,6 +19,7 @@ from domain.model.message import (
     Message,
     Part,
     ReasoningPart,
+    Role,
     StepMark,
     TextPart,
     ToolCallPart,
@@ -164,10 +165,10 @@ def usage_document(usage: Usage | None) -> UsageDocument | None:
 
 
 def message_document(message: Message) -> MessageDocument:
-    """A message as JSON."""
+    """A message of the user or the assistant as JSON."""
     return MessageDocument(
         id=message.id,
-        role=message.role.value,
+        role="assistant" if message.role is Role.ASSISTANT else "user",
         content=message.text,
         parts=[part_document(part) for part in message.parts],
         status=message.status.value,
@@ -176,11 +177,12 @@ def message_document(message: Message) -> MessageDocument:
 
 
 def history_document(history: History) -> HistoryDocument:
-    """A page of messages, with the newest turn."""
+    """A page of messages without instructions, with the newest turn."""
     conversation = history.conversation
+    dialogue = [message for message in history.page.messages if not message.is_instruction]
     return HistoryDocument(
         session_id=conversation.id,
-        messages=[message_document(message) for message in history.page.messages],
+        messages=[message_document(message) for message in dialogue],
         turn=_turn_document(conversation.turn),
         expires_at=conversation.expires_at,
         next=history.page.next,

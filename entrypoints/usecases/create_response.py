@@ -45,7 +45,7 @@ class InputItem:
     """An item that has no id yet.
 
     Attributes:
-        parts: all parts of a user's message; exactly one part for the assistant.
+        parts: exactly one part for the assistant; all parts of the message for any other role.
     """
 
     role: Role

@@ -43,12 +43,13 @@ class AiSdkHistoryDocument(Document):
 
 
 def ai_sdk_history(chat_id: str, conversation: Conversation) -> AiSdkHistoryDocument:
-    """The whole conversation; ``chat_id`` is the id that the client uses for it."""
+    """The whole conversation without instructions; ``chat_id`` is the client's id for it."""
     open_turn = conversation.open_turn
+    dialogue = [message for message in conversation.messages if not message.is_instruction]
     return AiSdkHistoryDocument(
         id=chat_id,
         session_id=conversation.id,
-        messages=[_ui_message(message, conversation) for message in conversation.messages],
+        messages=[_ui_message(message, conversation) for message in dialogue],
         active_stream_id=open_turn.id if open_turn else None,
         expires_at=conversation.expires_at,
     )

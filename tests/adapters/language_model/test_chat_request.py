@@ -49,6 +49,19 @@ def test_the_messages_of_user_and_assistant_are_sent_in_order() -> None:
     ]
 
 
+def test_instructions_among_the_messages_are_sent_as_system_messages() -> None:
+    sent_messages = chat(
+        a_message(1, "Hello?"),
+        a_message(2, "Rhyme.", role=Role.DEVELOPER),
+        a_message(3, "In French.", role=Role.SYSTEM),
+    )
+
+    assert sent_messages[1:] == [
+        {"role": "system", "content": "Rhyme."},
+        {"role": "system", "content": "In French."},
+    ]
+
+
 def test_reasoning_and_unknown_parts_are_not_sent() -> None:
     reply = a_reply(ReasoningPart("Hm"), TextPart("Hi!"), UnknownPart('{"type":"new"}'))
 
