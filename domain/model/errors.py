@@ -9,6 +9,7 @@
     ├── TurnNotFound                 the conversation has no such turn (any more)
     ├── NothingToAnswer              there is no user message to reply to
     ├── ConversationTooLarge         the conversation has reached its size limit
+    ├── ConversationMovedOn          it has newer messages than the caller has seen
     ├── TurnInProgress               a turn is open; only one can be
     ├── TurnSuperseded               the turn is no longer the open one
     ├── IdempotencyKeyReused         the same Idempotency-Key with a different request
@@ -106,6 +107,15 @@ class ConversationTooLarge(DomainError):
 
     def __init__(self) -> None:
         super().__init__("This conversation has reached its size limit; please start a new one.")
+
+
+class ConversationMovedOn(DomainError):
+    """The request would delete messages of the user that its sender has not seen."""
+
+    code = "conversation_moved_on"
+
+    def __init__(self) -> None:
+        super().__init__("This conversation has newer messages, which would be deleted.")
 
 
 class TurnInProgress(DomainError):

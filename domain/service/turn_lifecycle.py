@@ -26,6 +26,7 @@ from domain.model.conversation import (
     with_retention_from,
 )
 from domain.model.errors import (
+    ConversationMovedOn,
     InvalidInput,
     MessageNotFound,
     NothingToAnswer,
@@ -183,6 +184,28 @@ def regenerate(
 def opened_by(conversation: Conversation, new_turn: NewTurn) -> bool:
     """Whether the newest turn, open or ended, is this one."""
     return conversation.turn is not None and conversation.turn.id == new_turn.turn_id
+
+
+def require_seen(conversation: Conversation, newest_seen: MessageId | None) -> None:
+    """Raise if the user has sent messages after ``newest_seen``, the newest that a client shows.
+
+    A message that is not stored proves nothing: it may never have arrived. None means that the
+    client does not say what it shows.
+
+    Raises:
+        ConversationMovedOn: there are later messages of the user.
+        OlderMessagesNeeded: the message may precede the loaded ones.
+    """
+    if newest_seen is None:
+        return
+    seen = find_message(conversation, newest_seen)
+    if seen is None:
+        if conversation.earlier:
+            raise OlderMessagesNeeded
+        return
+    later = (message for message in conversation.messages if message.number > seen.number)
+    if any(message.role is Role.USER for message in later):
+        raise ConversationMovedOn
 
 
 def require_no_open_turn(conversation: Conversation, *, can_interrupt: bool = True) -> None:

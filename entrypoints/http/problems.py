@@ -97,6 +97,9 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
         "method_not_allowed": ProblemType(405, "This address does not support the method."),
         "body_too_slow": ProblemType(408, "The body did not arrive in time."),
         "conversation_exists": ProblemType(409, "A conversation with this id already exists."),
+        "conversation_moved_on": ProblemType(
+            409, "The conversation has newer messages, which would be deleted; read it again."
+        ),
         "turn_in_progress": ProblemType(
             409, "A reply is still being written in this conversation."
         ),

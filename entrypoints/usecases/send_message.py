@@ -24,6 +24,7 @@ from domain.service.turn_lifecycle import (
     add_user_message,
     edit_message,
     new_conversation,
+    require_seen,
 )
 from entrypoints.usecases.open_turn import OnBusy, OnWait, OpenTurn, Started, StartTurn
 from entrypoints.usecases.turn_permit import TurnPermit
@@ -43,6 +44,7 @@ class NewMessage:
         message_id: the id the client gave it; None if it gave none.
         is_new: True if that id was made for this message, so that no older message has it.
         is_edit: True if ``message_id`` names the message that this one replaces.
+        newest_seen: of an edit, as in ``RegenerateRequest``.
         locales: preferred locales, best first; empty keeps the conversation's.
         page_context: JSON text; None keeps the conversation's.
         on_wait: as in ``TurnRequest``.
@@ -57,6 +59,7 @@ class NewMessage:
     message_id: MessageId | None = None
     is_new: bool = False
     is_edit: bool = False
+    newest_seen: MessageId | None = None
     locales: Sequence[str] = ()
     page_context: str | None = None
     on_busy: OnBusy = OnBusy.REJECT
@@ -99,6 +102,7 @@ class _Attempt:
     def _with_text(self, conversation: Conversation) -> Conversation:
         parts = (self.message.text,)
         if self.message.is_edit:
+            require_seen(conversation, self.message.newest_seen)
             # An edit of a message that never arrived is a new message.
             with suppress(MessageNotFound):
                 return edit_message(conversation, self.new_turn, self.message_id, parts)
@@ -125,6 +129,7 @@ class SendMessage:
 
         Raises:
             InvalidInput: ``message_id_taken`` if the id belongs to a reply.
+            ConversationMovedOn: an edit, and the user has sent messages after ``newest_seen``.
             TurnInProgress: another turn is open.
             IdempotencyKeyReused: the same key with another request.
             RequestAlreadyAnswered: an older turn had the same key.

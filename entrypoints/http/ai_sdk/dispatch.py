@@ -51,6 +51,21 @@ class AiSdkRequest:
         """INTERRUPT by default, because the ``stop`` of ``useChat`` only closes the connection."""
         return OnBusy(self.body.on_busy or OnBusy.INTERRUPT)
 
+    @property
+    def newest_seen(self) -> MessageId | None:
+        """The newest message that the client shows; None if it does not say, or forces the request.
+
+        The client cuts its list at the message that it edits or whose reply it replaces. Only if
+        it names no message, the end of its list is also the end of what it shows.
+        """
+        body = self.body
+        if body.force:
+            return None
+        if body.last_message_id is not None:
+            return storable_id(body.last_message_id)
+        is_cut = body.message_id is not None or not body.messages
+        return None if is_cut or self.newest is None else storable_id(self.newest.id)
+
 
 async def dispatch(services: Services, request: AiSdkRequest) -> Started:
     """Call the use case for the request; returns the turn to follow.
@@ -81,6 +96,7 @@ async def _regenerate(services: Services, request: AiSdkRequest) -> Started:
             session_id=session_id,
             payer=request.payer,
             message_id=message_id,
+            newest_seen=request.newest_seen,
             on_busy=request.on_busy,
             on_wait=request.on_wait,
             idempotency=request.idempotency,
@@ -126,6 +142,7 @@ async def _send_message(services: Services, request: AiSdkRequest, newest: UiMes
         # The client marks edits, and creates a new id for every other message.
         is_new=not is_edit,
         is_edit=is_edit,
+        newest_seen=request.newest_seen,
         locales=request.locales,
         page_context=read_page_context(body.context),
         on_busy=request.on_busy,

@@ -53,13 +53,18 @@ async def ai_sdk_stream(stream: ReplyStream, started: Started) -> AsyncGenerator
     """The events of a turn that was just opened or joined.
 
     The session id is sent twice: in the metadata of ``start``, which the client stores with the
-    message, and in a transient part, which only its ``onData`` receives.
+    message, and in a transient part, which only its ``onData`` receives. If the client shows
+    messages that the service has forgotten, another transient part says so.
     """
-    metadata = {"sessionId": started.conversation.id, "restarted": started.restarted}
-    session = event({"type": "data-session", "data": metadata, "transient": True})
+    session_id = started.conversation.id
+    metadata = {"sessionId": session_id, "restarted": started.restarted}
+    transient = event({"type": "data-session", "data": metadata, "transient": True})
+    if started.restarted:
+        data = {"sessionId": session_id}
+        transient += event({"type": "data-restarted", "data": data, "transient": True})
     async for chunk in stream.turn_events(started, metadata):
-        yield chunk + session
-        session = b""
+        yield chunk + transient
+        transient = b""
 
 
 async def get_chat(request: Request) -> Response:
