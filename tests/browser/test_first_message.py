@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -21,16 +22,21 @@ HISTORY = """() => fetch(`api/chat?sessionId=${localStorage.getItem("privity.ses
 
 
 class HeldRoute:
-    """Holds requests until the test releases them."""
+    """Holds requests until the test releases them; then they are sent, or get ``answer``."""
 
-    def __init__(self) -> None:
+    def __init__(self, **answer: Any) -> None:
         self.held = asyncio.Event()
         self.released = asyncio.Event()
+        self.answer = answer
 
     async def hold(self, route: Route) -> None:
         self.held.set()
         await self.released.wait()
-        await route.continue_()
+        if self.answer:
+            content_type = "application/problem+json"
+            await route.fulfill(content_type=content_type, **self.answer)
+        else:
+            await route.continue_()
 
 
 def posts(visitor: Visitor, path: str) -> int:
@@ -80,7 +86,7 @@ async def test_a_rejected_message_is_not_lost_to_a_late_history(
 ) -> None:
     visitor.expect_problems("409")
     other = await visitor.open()
-    history, message = HeldRoute(), HeldRoute()
+    history, message = HeldRoute(), HeldRoute(status=409, json={"code": "turn_in_progress"})
     await chat.page.route(HISTORY_URL, history.hold)
     await chat.page.route(MESSAGE_URL, message.hold)
 
@@ -88,14 +94,14 @@ async def test_a_rejected_message_is_not_lost_to_a_late_history(
     await history.held.wait()
     await chat.send("One")
     await message.held.wait()
+    (await fake_model.next_reply()).finish()
+    await expect(other.button("Send")).to_be_visible()
     async with chat.page.expect_response(HISTORY_URL) as late:
         history.released.set()
     await (await late.value).finished()
     message.released.set()
 
     await expect(chat.box).to_have_value("One")
-    model_reply = await fake_model.next_reply()
-    model_reply.finish()
     await expect(chat.questions).to_have_text(["Two"])
 
 
