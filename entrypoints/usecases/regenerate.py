@@ -5,7 +5,7 @@ from attrs import frozen
 from domain.model.conversation import Conversation
 from domain.model.identifiers import MessageId, Owner
 from domain.model.message import TextPart, text_bytes
-from domain.service.turn_lifecycle import NewTurn, edit_message, regenerate
+from domain.service.turn_lifecycle import NewTurn, edit_text, regenerate
 from entrypoints.usecases.open_turn import Started, StartTurn, TurnRequest
 
 
@@ -16,7 +16,7 @@ class RegenerateRequest(TurnRequest):
     Attributes:
         message_id: the reply to replace, or the user message to answer again; None for the newest
             user message.
-        text: new text of the user message; None leaves it as it is.
+        text: new text of the user message, which keeps its images; None leaves it as it is.
     """
 
     message_id: MessageId | None = None
@@ -46,7 +46,7 @@ class Regenerate:
         def change(conversation: Conversation, new_turn: NewTurn) -> Conversation:
             if request.text is None:
                 return regenerate(conversation, new_turn, request.message_id)
-            return edit_message(conversation, new_turn, request.message_id, (request.text,))
+            return edit_text(conversation, new_turn, request.message_id, request.text)
 
         size = text_bytes(request.text) if request.text else 0
         return await self.start_turn.in_conversation(owner, request, size, change)
