@@ -42,6 +42,7 @@ from domain.model.assistant import Assistant
 from domain.model.identifiers import ProcessId
 from domain.model.turn import TurnPolicy
 from domain.service.prompt_building import Budget
+from domain.service.user_images import ImagePolicy
 from entrypoints.http.openai.services import OpenAIServices
 from entrypoints.http.services import Services
 from entrypoints.settings import Settings, Storage
@@ -104,6 +105,8 @@ async def open_container(settings: Settings) -> AsyncIterator[punq.Container]:
     container.register(TurnPolicy, instance=TurnPolicy())
     container.register(MissingLogs, instance=MissingLogs())
     container.register(Budget, instance=_budget(settings))
+    images = ImagePolicy(model_takes_images=settings.model_images)
+    container.register(ImagePolicy, instance=images)
     for use_case in USE_CASES:
         container.register(use_case)
     async with AsyncExitStack() as stack:

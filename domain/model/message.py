@@ -1,5 +1,6 @@
 """One message of a conversation; its content is a sequence of typed parts."""
 
+from base64 import b64encode
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -103,6 +104,11 @@ class ImagePart:
     media_type: ImageType = field(validator=in_(get_args(ImageType)))
     data: bytes = field(repr=False)
     detail: ImageDetail = field(default="auto", validator=in_(get_args(ImageDetail)))
+
+    @property
+    def data_url(self) -> str:
+        """The whole image as a URL (RFC 2397)."""
+        return f"data:{self.media_type};base64,{b64encode(self.data).decode()}"
 
 
 @frozen(kw_only=True)

@@ -37,6 +37,7 @@ from domain.model.errors import (
 from domain.model.identifiers import MessageId, ProcessId, SessionId, TurnId
 from domain.model.message import (
     FinishReason,
+    ImagePart,
     Message,
     MessageStatus,
     Part,
@@ -151,6 +152,17 @@ def edit_message(
     if edited.role is not Role.USER:
         raise MessageNotFound
     return add_user_message(conversation, new_turn, edited.id, parts, is_new=True)
+
+
+def edit_text(
+    conversation: Conversation, new_turn: NewTurn, message_id: MessageId | None, text: TextPart
+) -> Conversation:
+    """Like ``edit_message``, but the message keeps its images."""
+    if opened_by(conversation, new_turn):
+        return conversation
+    edited = _message_or_newest(conversation, message_id)
+    images = (part for part in edited.parts if isinstance(part, ImagePart))
+    return edit_message(conversation, new_turn, edited.id, (*images, text))
 
 
 def regenerate(

@@ -26,6 +26,7 @@ IMAGES_BODY_BYTES: Final = MAX_CONVERSATION_IMAGE_BYTES // 3 * 4
 some clients repeat the whole conversation in each request."""
 
 _DATA_URL: Final = re.compile(r"data:(image/[a-z0-9.+-]{1,32});base64,", re.IGNORECASE)
+_IMAGE_MEMBER: Final = b'"data:image/'
 _MAX_BASE64: Final = MAX_IMAGE_BYTES // 3 * 4
 _NOT_A_DATA_URL: Final = (
     "An image has to be a data URL: `data:image/png;base64,` and the image. Images are not fetched "
@@ -80,9 +81,19 @@ def check_image_count(parts: Sequence[Part], *, field: str) -> None:
         raise BadRequest(error.problem, str(error), field=field) from None
 
 
-def body_limit(text_limit: int, policy: ImagePolicy) -> int:
-    """The size limit of a body that has at most ``text_limit`` bytes besides its images."""
-    return text_limit + IMAGES_BODY_BYTES if policy.model_takes_images else text_limit
+def body_limit(text_limit: int, policy: ImagePolicy, beginning: bytes) -> int:
+    """The size limit of a body that has at most ``text_limit`` bytes besides its images.
+
+    ``beginning`` is the beginning of a body that is larger.
+
+    Raises:
+        BadRequest: ``images_not_supported`` if the body is too large and contains an image.
+    """
+    if policy.model_takes_images:
+        return text_limit + IMAGES_BODY_BYTES
+    if len(beginning) >= text_limit and _IMAGE_MEMBER in beginning:
+        raise BadRequest("images_not_supported")
+    return text_limit
 
 
 def _decoded(base64: str, field: str) -> bytes:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from domain.model.errors import ConversationNotFound
 from domain.model.identifiers import Owner
+from domain.service.user_images import ImagePolicy
 from entrypoints.http.authentication import Authenticator, HttpCaller
 from entrypoints.http.followers import Followers
 from entrypoints.http.reply_stream import ReplyStream
@@ -52,6 +53,7 @@ class Services:
     reply_stream: ReplyStream
     authenticator: Authenticator
     followers: Followers
+    images: ImagePolicy
     keys: ClientKeys
     limiter: RateLimiter
     telemetry: Telemetry

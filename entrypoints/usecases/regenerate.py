@@ -5,7 +5,7 @@ from attrs import frozen
 from domain.model.conversation import Conversation
 from domain.model.identifiers import MessageId, Owner
 from domain.model.message import TextPart, text_bytes
-from domain.service.turn_lifecycle import NewTurn, edit_message, regenerate, require_seen
+from domain.service.turn_lifecycle import NewTurn, edit_text, regenerate, require_seen
 from entrypoints.usecases.open_turn import Started, StartTurn, TurnRequest
 
 
@@ -18,7 +18,7 @@ class RegenerateRequest(TurnRequest):
             user message.
         newest_seen: the newest message that the client shows; None if it does not say, or if
             messages that it does not show may be deleted.
-        text: new text of the user message; None leaves it as it is.
+        text: new text of the user message, which keeps its images; None leaves it as it is.
     """
 
     message_id: MessageId | None = None
@@ -51,7 +51,7 @@ class Regenerate:
             require_seen(conversation, request.newest_seen)
             if request.text is None:
                 return regenerate(conversation, new_turn, request.message_id)
-            return edit_message(conversation, new_turn, request.message_id, (request.text,))
+            return edit_text(conversation, new_turn, request.message_id, request.text)
 
         size = text_bytes(request.text) if request.text else 0
         return await self.start_turn.in_conversation(owner, request, size, change)

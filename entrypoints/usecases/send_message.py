@@ -15,7 +15,7 @@ from domain.model.errors import (
     MessageNotFound,
 )
 from domain.model.identifiers import ConversationRef, MessageId, Owner, SessionId
-from domain.model.message import TextPart, text_bytes, utf8_length
+from domain.model.message import Part, content_bytes, utf8_length
 from domain.model.rate_limits import Payer
 from domain.model.turn import IdempotencyKey
 from domain.service.idempotency import is_being_answered, is_unanswered
@@ -38,6 +38,7 @@ class NewMessage:
     """A message that a user sends.
 
     Attributes:
+        parts: its text and images.
         payer: whose limits count the request.
         session_id: the conversation it belongs to; None for a first message.
         create_as: the id under which to create the conversation if it is missing; None: a new id.
@@ -52,7 +53,7 @@ class NewMessage:
         idempotency: the same key as digests; None if the client sent none.
     """
 
-    text: TextPart
+    parts: tuple[Part, ...]
     payer: Payer
     session_id: SessionId | None = None
     create_as: SessionId | None = None
@@ -68,9 +69,9 @@ class NewMessage:
     idempotency: IdempotencyKey | None = None
 
     @property
-    def text_bytes(self) -> int:
-        """Bytes of text that it adds to what is stored."""
-        return text_bytes(self.text) + utf8_length(self.page_context or "")
+    def stored_bytes(self) -> int:
+        """Bytes of text and images that it adds to what is stored."""
+        return content_bytes(self.parts) + utf8_length(self.page_context or "")
 
 
 @frozen(kw_only=True)
@@ -86,7 +87,7 @@ class _Attempt:
 
     def with_message(self, conversation: Conversation) -> Conversation:
         """The conversation with the message and its open turn."""
-        changed = self._with_text(conversation)
+        changed = self._with_parts(conversation)
         if changed is conversation:
             return conversation
         if self.message.locales:
@@ -97,10 +98,10 @@ class _Attempt:
 
     def is_being_answered(self, conversation: Conversation) -> bool:
         """Whether the open turn answers this very message."""
-        return is_being_answered(conversation, self.message_id, (self.message.text,))
+        return is_being_answered(conversation, self.message_id, self.message.parts)
 
-    def _with_text(self, conversation: Conversation) -> Conversation:
-        parts = (self.message.text,)
+    def _with_parts(self, conversation: Conversation) -> Conversation:
+        parts = self.message.parts
         if self.message.is_edit:
             require_seen(conversation, self.message.newest_seen)
             # An edit of a message that never arrived is a new message.
@@ -146,7 +147,9 @@ class SendMessage:
             new_turn=self.start_turn.new_turn(message.idempotency),
             assistant=self.assistant,
         )
-        permit = self.start_turn.permit(message.payer, attempt.new_turn.turn_id, message.text_bytes)
+        permit = self.start_turn.permit(
+            message.payer, attempt.new_turn.turn_id, message.stored_bytes
+        )
         started = await self.start_turn(
             owner, attempt.new_turn, partial(self._open, attempt, permit), permit
         )

@@ -5,7 +5,13 @@ import pytest
 from domain.model.errors import InvalidInput
 from domain.model.limits import MAX_IMAGE_BYTES, MAX_MESSAGE_IMAGES
 from domain.model.message import ImagePart, ImageType, TextPart, content_bytes, counted_bytes
-from domain.service.user_images import image_type, require_few_images, user_image
+from domain.service.user_images import (
+    image_type,
+    require_few_images,
+    user_image,
+    without_images,
+)
+from tests.support.builders import a_conversation, after_turns, with_user_message
 
 BEGINNINGS: dict[ImageType, bytes] = {
     "image/png": b"\x89PNG\r\n\x1a\n",
@@ -92,3 +98,14 @@ def test_an_image_counts_with_all_its_bytes() -> None:
 
 def test_the_text_form_of_an_image_does_not_show_its_content() -> None:
     assert "GIF" not in repr(user_image("image/gif", b"GIF89a secret"))
+
+
+def test_a_model_that_takes_no_images_gets_a_note_in_their_place() -> None:
+    image = user_image("image/gif", b"GIF89a")
+    shown = with_user_message(a_conversation(), parts=(TextPart("What is this?"), image))
+
+    assert without_images(shown).messages[0].parts == (
+        TextPart("What is this?"),
+        TextPart("[An image that you cannot see]"),
+    )
+    assert without_images(after_turns(2)) == after_turns(2)

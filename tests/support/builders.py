@@ -1,7 +1,6 @@
 """Values to start from: conversations, messages, turns, pieces. Tests name only what matters."""
 
 import random
-from base64 import b64encode
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -81,11 +80,6 @@ def png(size: int = 100) -> bytes:
 def an_image(size: int = 100) -> ImagePart:
     """An image of ``size`` bytes."""
     return ImagePart(media_type="image/png", data=png(size))
-
-
-def data_url(image: ImagePart) -> str:
-    """The image as clients send it."""
-    return f"data:{image.media_type};base64,{b64encode(image.data).decode()}"
 
 
 def with_user_message(

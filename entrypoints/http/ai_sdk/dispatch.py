@@ -13,8 +13,8 @@ from entrypoints.http.ai_sdk.bodies import (
     UiMessage,
     has_earlier_user_message,
     storable_id,
-    text_of,
     tool_results_of,
+    user_parts,
 )
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import read_page_context
@@ -136,7 +136,7 @@ async def _send_message(services: Services, request: AiSdkRequest, newest: UiMes
     body, owner = request.body, request.owner
     is_edit = body.message_id is not None and body.message_id == newest.id
     message = NewMessage(
-        text=text_of(newest),
+        parts=user_parts(newest, services.images),
         payer=request.payer,
         message_id=storable_id(newest.id),
         # The client marks edits, and creates a new id for every other message.

@@ -24,6 +24,7 @@ from entrypoints.http.documents import (
     history_document,
     json_response,
 )
+from entrypoints.http.images import body_limit
 from entrypoints.http.native.bodies import (
     ChatBody,
     EmptyBody,
@@ -34,6 +35,7 @@ from entrypoints.http.native.bodies import (
 from entrypoints.http.openapi import EVENT_STREAM, Endpoint, Positive
 from entrypoints.http.reply_stream import OpenFn, stream_when_open
 from entrypoints.http.requests import (
+    MAX_BODY_BYTES,
     check_size,
     idempotency_key,
     page_query,
@@ -97,11 +99,11 @@ async def create_session(request: Request) -> Response:
 async def send_message(request: Request, caller: HttpCaller, raw: bytes) -> Response:
     """Send a message in the native protocol; the reply is an event stream or one document."""
     services = services_of(request)
-    check_size(raw)
+    check_size(raw, body_limit(MAX_BODY_BYTES, services.images, raw[:MAX_BODY_BYTES]))
     body = parse(raw or b"{}", ChatBody)
     key, idempotency = idempotency_key(request, raw)
     message = NewMessage(
-        text=user_text(body.message),
+        parts=(user_text(body.message), *body.image_parts(services.images)),
         payer=services.authenticator.payer(request, caller),
         session_id=None if body.session_id is None else session_id(body.session_id),
         locales=preferred_locales(request, body.locale, is_first=body.session_id is None),
