@@ -169,7 +169,9 @@ class ResponseBody(Struct):
     model: Annotated[str, Meta(description="Ignored.")] | None = None
     parallel_tool_calls: bool | None = None
     previous_response_id: str | None = None
-    prompt_cache_key: Annotated[str, Meta(description="Only echoed.")] | None = None
+    prompt_cache_key: (
+        Annotated[str, Meta(description="Names requests that each hold the whole history.")] | None
+    ) = None
     prompt_cache_retention: (
         Annotated[Literal["in_memory", "in-memory", "24h"], Meta(description="Ignored.")] | None
     ) = None

@@ -63,6 +63,7 @@ class ResponseParameters:
         obfuscated: whether the events of a stream are padded.
         references: the ids of stored items that the input names, by their paths in the body.
         encrypted: whether the response has the (always empty) encrypted content of its reasoning.
+        prompt_cache_key: see ``chain_name``.
         echo: the parameters that the response echoes, by name; stored with the input.
         tools: the tools; only the response to this request echoes them.
     """
@@ -78,6 +79,7 @@ class ResponseParameters:
     store: bool
     obfuscated: bool
     encrypted: bool
+    prompt_cache_key: str | None
     echo: Mapping[str, Any]
     tools: Sequence[Any]
 
@@ -118,6 +120,7 @@ def parse_response_parameters(members: Mapping[str, Any]) -> ResponseParameters:
         stream=body.stream is True,
         background=body.background is True,
         store=body.store is not False,
+        prompt_cache_key=body.prompt_cache_key,
         obfuscated=stream_options is None or stream_options.include_obfuscation is not False,
         encrypted=INCLUDABLE in (body.include or ()),
         echo=_echo(body, members, session_id),
@@ -138,6 +141,17 @@ def _references(body: ResponseBody, *, continues: bool) -> Mapping[str, str]:
         why = "'input' is missing." if body.input is None else "'input' is empty."
         raise BadRequest("body_invalid", why, field="input")
     return references
+
+
+def chain_name(parameters: ResponseParameters, person: str | None) -> str | None:
+    """The name under which the conversation of a whole history is found; None if it has none.
+
+    Each person for whom an app server speaks has separate names.
+    """
+    is_continuation = parameters.session_id is not None
+    if is_continuation or not parameters.store or not parameters.prompt_cache_key:
+        return None
+    return f"{person or ''}\0{parameters.prompt_cache_key}"
 
 
 def _reply_options(body: ResponseBody) -> ReplyOptions:
