@@ -151,9 +151,10 @@ class StreamReply:
             conversation = without_images(conversation)
         system = self.assistant.system_prompt
         prompt = build_prompt(conversation, system, self.budget, options=options)
-        if not conversation.earlier or not sees_all(conversation, prompt):
+        has_room = sees_all(conversation, prompt)
+        if not conversation.earlier or not (has_room or conversation.has_instructions):
             return prompt
-        # There is room for more messages than were loaded.
+        # Earlier messages belong to the prompt: those that fit, and instructions in any case.
         whole = await self.store.load(ref)
         if not self.images.model_takes_images:
             whole = without_images(whole)

@@ -99,7 +99,7 @@ async def streams(client: openai.AsyncOpenAI) -> None:
 async def refusals(client: openai.AsyncOpenAI) -> None:
     refused: list[dict[str, Any]] = [
         {"top_logprobs": 3},
-        {"input": [{"role": "developer", "content": "Rhyme."}]},
+        {"input": [{"role": "critic", "content": "Rhyme."}]},
         {"previous_response_id": "resp_made_up"},
         {"temperature": 3},
     ]

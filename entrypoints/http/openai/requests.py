@@ -18,7 +18,7 @@ from entrypoints.http.openai.bodies import (
     parse_response_body,
 )
 from entrypoints.http.openai.errors import continuing, invalid, unsupported
-from entrypoints.http.openai.input_items import input_items
+from entrypoints.http.openai.input_items import response_input
 from entrypoints.http.openai.items import (
     NOTE_KIND,
     conversation_id,
@@ -91,9 +91,10 @@ def parse_response_parameters(members: Mapping[str, Any]) -> ResponseParameters:
     if body.store is False and body.background:
         raise unsupported("store", "A response in the background has to be stored.")
     stream_options = body.stream_options
+    sent = response_input(body.input or (), members.get("input") or ())
     return ResponseParameters(
-        inputs=input_items(body.input or (), members.get("input") or (), "input"),
-        options=_reply_options(body),
+        inputs=sent.items,
+        options=_reply_options(body, sent.instructions),
         session_id=session_id,
         after_turn=after_turn,
         stream=body.stream is True,
@@ -105,10 +106,10 @@ def parse_response_parameters(members: Mapping[str, Any]) -> ResponseParameters:
     )
 
 
-def _reply_options(body: ResponseBody) -> ReplyOptions:
+def _reply_options(body: ResponseBody, instructions: Sequence[str]) -> ReplyOptions:
     text = body.text
     return ReplyOptions(
-        instructions=body.instructions,
+        instructions="\n\n".join(filter(None, (body.instructions, *instructions))) or None,
         tools=tuple(_tool(tool) for tool in body.tools or ()),
         tool_choice=_tool_choice(body),
         parallel_tool_calls=body.parallel_tool_calls,
