@@ -26,7 +26,6 @@ from domain.model.conversation import (
     with_retention_from,
 )
 from domain.model.errors import (
-    ConversationMovedOn,
     InvalidInput,
     MessageNotFound,
     NothingToAnswer,
@@ -171,11 +170,12 @@ def regenerate(
     """The conversation up to a user message, and a new turn that replies to it again.
 
     ``message_id`` names that user message, or the reply to replace; None means the newest user
-    message. Everything after the user message is removed.
+    message. Everything after the user message is removed, except for instructions that directly
+    follow it.
 
     Raises:
         TurnInProgress: another turn is open.
-        MessageNotFound: no message has this id.
+        MessageNotFound: no message of the user or the assistant has this id.
         NothingToAnswer: there is no user message to reply to.
         OlderMessagesNeeded: the message may precede the loaded ones.
     """
@@ -185,9 +185,13 @@ def regenerate(
     if turn is not None and turn.reply_id == message_id:
         raise TurnInProgress(turn.id)
     named = _message_or_newest(conversation, message_id)
-    first_removed = named.number + 1 if named.role is Role.USER else named.number
-    shorter = truncated(conversation, first_removed)
-    if not shorter.messages or shorter.messages[-1].role is not Role.USER:
+    if named.is_instruction:
+        raise MessageNotFound
+    shorter = truncated(conversation, _first_after_input(conversation, named))
+    dialogue = [message for message in shorter.messages if not message.is_instruction]
+    if not dialogue and conversation.earlier:
+        raise OlderMessagesNeeded
+    if not dialogue or dialogue[-1].role is not Role.USER:
         raise NothingToAnswer
     require_no_open_turn(conversation)
     return with_open_turn(shorter, new_turn)
@@ -196,28 +200,6 @@ def regenerate(
 def opened_by(conversation: Conversation, new_turn: NewTurn) -> bool:
     """Whether the newest turn, open or ended, is this one."""
     return conversation.turn is not None and conversation.turn.id == new_turn.turn_id
-
-
-def require_seen(conversation: Conversation, newest_seen: MessageId | None) -> None:
-    """Raise if the user has sent messages after ``newest_seen``, the newest that a client shows.
-
-    A message that is not stored proves nothing: it may never have arrived. None means that the
-    client does not say what it shows.
-
-    Raises:
-        ConversationMovedOn: there are later messages of the user.
-        OlderMessagesNeeded: the message may precede the loaded ones.
-    """
-    if newest_seen is None:
-        return
-    seen = find_message(conversation, newest_seen)
-    if seen is None:
-        if conversation.earlier:
-            raise OlderMessagesNeeded
-        return
-    later = (message for message in conversation.messages if message.number > seen.number)
-    if any(message.role is Role.USER for message in later):
-        raise ConversationMovedOn
 
 
 def require_no_open_turn(conversation: Conversation, *, can_interrupt: bool = True) -> None:
@@ -245,6 +227,15 @@ def with_open_turn(
     )
     opened = evolve(conversation, turn=turn, earlier_keys=remembered_keys(conversation))
     return with_retention_from(opened, new_turn.at)
+
+
+def _first_after_input(conversation: Conversation, named: Message) -> int:
+    """The number of the first message to remove, so that ``named`` is answered (again)."""
+    if named.role is not Role.USER:
+        return named.number
+    after = (message for message in conversation.messages if message.number > named.number)
+    following = (message.number for message in after if not message.is_instruction)
+    return next(following, conversation.next_number)
 
 
 def _is_reply_id(conversation: Conversation, message_id: MessageId) -> bool:

@@ -157,8 +157,8 @@ class StreamReply:
         system = self.assistant.system_prompt
         visible = self._visible(conversation)
         prompt = build_prompt(visible, system, self.budget, options=options)
-        if conversation.earlier and sees_all(visible, prompt):
-            # There is room for more messages than were loaded.
+        if conversation.earlier and (sees_all(visible, prompt) or visible.has_instructions):
+            # Earlier messages belong to the prompt: those that fit, and instructions in any case.
             visible = self._visible(await self.store.load(ref))
             prompt = build_prompt(visible, system, self.budget, options=options)
         return prompt, prompt_report(visible, prompt)

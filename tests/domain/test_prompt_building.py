@@ -7,10 +7,10 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.model.conversation import Conversation, tail_of
+from domain.model.conversation import Conversation, tail_of, with_message
 from domain.model.errors import InvalidInput, OlderMessagesNeeded
 from domain.model.identifiers import MessageId
-from domain.model.message import PromptReport, Role
+from domain.model.message import Message, PromptReport, Role
 from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions, Tool
 from domain.service.prompt_building import (
     IMAGE_TOKENS,
@@ -31,6 +31,7 @@ from tests.support.builders import (
     after_turns,
     an_image,
     reply_id,
+    with_answer,
     with_question,
 )
 
@@ -132,6 +133,67 @@ def test_tokens_are_estimated_cautiously() -> None:
     assert estimated_tokens("") == 1
     assert estimated_tokens("abcdef") == 3
     assert estimated_tokens("مرحبا") >= 4
+
+
+def instruction(number: int, text: str = "Rhyme now.") -> Message:
+    return a_message(number, text, role=Role.SYSTEM, turn=0)
+
+
+def with_instruction(conversation: Conversation, text: str = "Rhyme now.") -> Conversation:
+    return with_message(conversation, instruction(conversation.next_number, text))
+
+
+def instructed_prompt(budget: int, options: ReplyOptions = DEFAULT_OPTIONS) -> Prompt:
+    """The prompt after an instruction, two turns, an instruction and an open turn."""
+    first = with_answer(with_question(with_instruction(a_conversation()), "one two"), "three four")
+    second = with_answer(with_question(first, "five six", 2), "seven eight", 2)
+    conversation = with_question(with_instruction(second, "Stop rhyming."), "and now", 3)
+    limits = Budget(tokens=budget + 256, reply_tokens=256)
+    return build_prompt(conversation, SYSTEM, limits, count_words, options=options)
+
+
+def test_instructions_before_the_first_message_follow_the_system_prompt() -> None:
+    prompt = instructed_prompt(99, ReplyOptions(instructions="In French."))
+
+    assert prompt.system == "Be brief.\n\nRhyme now.\n\nIn French."
+
+
+def test_later_instructions_stay_at_their_place() -> None:
+    texts = [message.text for message in instructed_prompt(99).messages]
+
+    assert texts == [
+        "one two", "three four", "five six", "seven eight", "Stop rhyming.", "and now"
+    ]  # fmt: skip
+
+
+def test_instructions_never_fall_out_of_the_prompt() -> None:
+    prompt = instructed_prompt(1)
+
+    assert prompt.system == "Be brief.\n\nRhyme now.\n\nStop rhyming."
+    assert [message.text for message in prompt.messages] == ["and now"]
+
+
+def test_instructions_count_against_the_budget() -> None:
+    # The system prompt, two instructions and three messages have two words each.
+    assert [message.text for message in instructed_prompt(12).messages][:1] == ["five six"]
+    assert [message.text for message in instructed_prompt(11).messages] == ["and now"]
+
+
+def test_instructions_that_a_summary_covers_stay_in_the_prompt() -> None:
+    conversation = with_question(with_answer(with_question(with_instruction(a_conversation()))))
+    prompt = build_prompt(
+        evolve(conversation, working_memory_from=4), SYSTEM, Budget(tokens=999, reply_tokens=9)
+    )
+
+    assert prompt.system == "Be brief.\n\nRhyme now."
+
+
+def test_sees_all_ignores_instructions() -> None:
+    tail = tail_of(with_question(with_instruction(after_turns(4)), "and now", 5), 2)
+    wide = Budget(tokens=999, reply_tokens=256)
+
+    assert tail.messages[0].is_instruction
+    assert sees_all(tail, build_prompt(tail, SYSTEM, wide, count_words))
 
 
 BUDGET = Budget(tokens=2_000, reply_tokens=500)

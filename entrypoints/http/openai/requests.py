@@ -21,7 +21,7 @@ from entrypoints.http.openai.bodies import (
 )
 from entrypoints.http.openai.chat_bodies import FunctionDefinition, JsonSchemaFormat
 from entrypoints.http.openai.errors import continuing, invalid, too_long, unsupported
-from entrypoints.http.openai.input_items import input_items, reference_unsupported
+from entrypoints.http.openai.input_items import reference_unsupported, response_input
 from entrypoints.http.openai.items import (
     NOTE_KIND,
     conversation_id,
@@ -110,10 +110,11 @@ def parse_response_parameters(members: Mapping[str, Any]) -> ResponseParameters:
     if body.store is False and body.background:
         raise unsupported("store", "A response in the background has to be stored.")
     stream_options = body.stream_options
+    sent = response_input(body.input or (), members.get("input") or ())
     return ResponseParameters(
-        inputs=input_items(body.input or (), members.get("input") or (), "input"),
+        inputs=sent.items,
         references=_references(body, continues=session_id is not None),
-        options=_reply_options(body),
+        options=_reply_options(body, sent.instructions),
         may_truncate=body.truncation != "disabled",
         session_id=session_id,
         after_turn=after_turn,
@@ -154,10 +155,10 @@ def chain_name(parameters: ResponseParameters, person: str | None) -> str | None
     return f"{person or ''}\0{parameters.prompt_cache_key}"
 
 
-def _reply_options(body: ResponseBody) -> ReplyOptions:
+def _reply_options(body: ResponseBody, instructions: Sequence[str]) -> ReplyOptions:
     text = body.text
     return ReplyOptions(
-        instructions=body.instructions,
+        instructions="\n\n".join(filter(None, (body.instructions, *instructions))) or None,
         tools=tuple(tool_of(tool) for tool in body.tools or ()),
         tool_choice=_tool_choice(body),
         parallel_tool_calls=body.parallel_tool_calls,
