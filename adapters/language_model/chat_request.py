@@ -5,12 +5,13 @@ marked as data: JSON in which ``<`` is escaped, so that it cannot close the tags
 """
 
 from collections.abc import Iterable, Iterator, Sequence, Set
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from domain.model.message import (
+    ImagePart,
     Message,
     Part,
     Role,
@@ -20,6 +21,15 @@ from domain.model.message import (
     ToolResultPart,
 )
 from domain.model.prompt import Prompt, ReplyOptions, Tool
+
+
+class _OutputText(Struct, forbid_unknown_fields=True):
+    """One text in the output of a tool, in the form that the Responses API and MCP use."""
+
+    type: Literal["input_text", "output_text", "text"]
+    text: str
+    annotations: Any = None
+    logprobs: Any = None
 
 
 def request_body(prompt: Prompt, model: str, rejected: Set[str] = frozenset()) -> bytes:
@@ -115,10 +125,25 @@ def _chat_messages(messages: Iterable[Message]) -> Iterator[dict[str, Any]]:
             # Few servers know the role "developer"; every server knows "system".
             yield {"role": "system", "content": message.text}
         elif message.role is Role.USER:
-            yield {"role": "user", "content": message.text}
+            yield {"role": "user", "content": _user_content(message)}
         else:
             for step in _steps(message.parts):
                 yield from _step_messages(step)
+
+
+def _user_content(message: Message) -> str | Sequence[dict[str, Any]]:
+    """The text; with images, all texts and images in their order."""
+    contents = [content for part in message.parts if (content := _content(part)) is not None]
+    has_images = any(isinstance(part, ImagePart) for part in message.parts)
+    return contents if has_images else message.text
+
+
+def _content(part: Part) -> dict[str, Any] | None:
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, ImagePart):
+        return {"type": "image_url", "image_url": {"url": part.data_url, "detail": part.detail}}
+    return None
 
 
 def _steps(parts: Sequence[Part]) -> Iterator[Sequence[Part]]:
@@ -154,10 +179,13 @@ def _tool_call(part: ToolCallPart) -> dict[str, Any]:
 
 
 def _tool_output(output: str) -> str:
-    """The text of a JSON string; any other JSON unchanged."""
-    if not output.startswith('"'):
+    """The text of a JSON string, or the lines of a list of texts; any other JSON unchanged."""
+    if not output.startswith(('"', "[")):
         return output
     try:
-        return str(msgspec.json.decode(output))
-    except msgspec.DecodeError:
+        text_or_parts = msgspec.json.decode(output, type=str | list[_OutputText])
+    except msgspec.MsgspecError:
         return output
+    if isinstance(text_or_parts, str):
+        return text_or_parts
+    return "\n".join(part.text for part in text_or_parts) if text_or_parts else output

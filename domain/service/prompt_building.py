@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate, takewhile
 from typing import Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from domain.model.conversation import Conversation
 from domain.model.errors import InvalidInput, OlderMessagesNeeded
+from domain.model.identifiers import MessageId
 from domain.model.message import (
+    ImagePart,
     Message,
     PromptReport,
     Role,
@@ -20,6 +22,9 @@ from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions, Tool
 
 BYTES_PER_TOKEN: Final = 3
 """A cautious estimate for any language."""
+
+IMAGE_TOKENS: Final = 1_600
+"""A cautious estimate for an image of any size: models count about 100 to 1,600."""
 
 _MIN_TOKENS: Final = 256
 """A useful prompt needs at least this many."""
@@ -122,6 +127,18 @@ def prompt_report(conversation: Conversation, prompt: Prompt) -> PromptReport:
     return PromptReport(messages_seen=seen, messages_total=total)
 
 
+def with_prompt_report(
+    conversation: Conversation, reply_id: MessageId, report: PromptReport | None
+) -> Conversation:
+    """The conversation with ``report`` on the reply with this id, if that is the last message."""
+    if report is None or not conversation.messages:
+        return conversation
+    *before, last = conversation.messages
+    if last.id != reply_id or last.prompt_report == report:
+        return conversation
+    return evolve(conversation, messages=(*before, evolve(last, prompt_report=report)))
+
+
 def require_option_room(options: ReplyOptions, budget: Budget) -> None:
     """Raise if the caller's options leave less than half of the context window for the rest.
 
@@ -189,7 +206,8 @@ def _cost(message: Message, count_tokens: Callable[[str], int]) -> int:
         for part in message.parts
         if isinstance(part, ToolCallPart | ToolResultPart)
     )
-    return count_tokens(message.text) + sum(map(count_tokens, tools))
+    images = IMAGE_TOKENS * sum(isinstance(part, ImagePart) for part in message.parts)
+    return count_tokens(message.text) + sum(map(count_tokens, tools)) + images
 
 
 def _from_first_user(messages: Sequence[Message]) -> tuple[Message, ...]:

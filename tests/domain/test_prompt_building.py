@@ -10,22 +10,27 @@ from hypothesis import strategies as st
 from domain.model.conversation import Conversation, tail_of, with_message
 from domain.model.errors import InvalidInput, OlderMessagesNeeded
 from domain.model.identifiers import MessageId
-from domain.model.message import Message, Role
+from domain.model.message import Message, PromptReport, Role
 from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions, Tool
 from domain.service.prompt_building import (
+    IMAGE_TOKENS,
     Budget,
     build_prompt,
     estimated_tokens,
     prompt_report,
+    prompt_tokens,
     require_option_room,
     require_room,
     sees_all,
+    with_prompt_report,
 )
 from domain.service.turn_lifecycle import with_welcome
 from tests.support.builders import (
     a_conversation,
     a_message,
     after_turns,
+    an_image,
+    reply_id,
     with_answer,
     with_question,
 )
@@ -104,6 +109,24 @@ def test_sees_all_is_true_if_the_prompt_had_room_for_every_loaded_message() -> N
     assert tail.messages[0].role is Role.ASSISTANT
     assert sees_all(tail, build_prompt(tail, SYSTEM, wide, count_words))
     assert not sees_all(tail, build_prompt(tail, SYSTEM, narrow, count_words))
+
+
+def test_an_image_counts_as_many_tokens() -> None:
+    messages = (a_message(1, parts=(an_image(),)), a_message(2, "Hello?"))
+    conversation = a_conversation(messages=messages, next_number=3)
+
+    def shown(room: int) -> int:
+        budget = Budget(tokens=256 + room, reply_tokens=256)
+        return len(build_prompt(conversation, "", budget, count_words).messages)
+
+    assert [shown(IMAGE_TOKENS), shown(IMAGE_TOKENS + 1)] == [1, 2]
+
+
+def test_the_estimate_of_a_prompt_includes_its_images() -> None:
+    conversation = a_conversation(messages=(a_message(1, parts=(an_image(),)),), next_number=2)
+    prompt = build_prompt(conversation, "", Budget(tokens=4_000, reply_tokens=256))
+
+    assert prompt_tokens(prompt) > IMAGE_TOKENS
 
 
 def test_tokens_are_estimated_cautiously() -> None:
@@ -263,3 +286,13 @@ def test_there_is_room_only_if_every_message_and_the_reply_fit() -> None:
 def test_whether_messages_that_are_not_loaded_fit_is_not_known() -> None:
     with pytest.raises(OlderMessagesNeeded):
         require_room(tail_of(after_turns(3), 2), SYSTEM, BUDGET)
+
+
+def test_only_the_reply_itself_carries_the_report() -> None:
+    conversation, left_out = after_turns(1), PromptReport(messages_seen=1, messages_total=2)
+    reported = with_prompt_report(conversation, reply_id(1), left_out)
+
+    assert [message.prompt_report for message in reported.messages] == [None, left_out]
+    assert with_prompt_report(reported, reply_id(1), left_out) is reported
+    assert with_prompt_report(conversation, reply_id(2), left_out) is conversation
+    assert with_prompt_report(conversation, reply_id(1), None) is conversation
