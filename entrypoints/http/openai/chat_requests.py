@@ -85,7 +85,7 @@ def parse_chat_parameters(raw: bytes, conversations: Sequence[str]) -> ChatParam
     stream_options = body.stream_options
     return ChatParameters(
         inputs=[item for number, one in new for item in _inputs(one, f"{_PATH}[{number}]")],
-        options=_reply_options(body, _instructions(instructions)),
+        options=_reply_options(body, _instructions(instructions), is_stored=session_id is not None),
         session_id=session_id,
         stream=body.stream is True,
         with_usage=stream_options is not None and stream_options.include_usage is True,
@@ -203,7 +203,9 @@ def _texts(content: str | Sequence[ChatText | ChatRefusal]) -> Sequence[str]:
     return [part.refusal if isinstance(part, ChatRefusal) else part.text for part in content]
 
 
-def _reply_options(body: CompletionBody, instructions: str | None) -> ReplyOptions:
+def _reply_options(
+    body: CompletionBody, instructions: str | None, *, is_stored: bool
+) -> ReplyOptions:
     limits = [limit for limit in (body.max_tokens, body.max_completion_tokens) if limit]
     return ReplyOptions(
         instructions=instructions,
@@ -220,6 +222,8 @@ def _reply_options(body: CompletionBody, instructions: str | None) -> ReplyOptio
         effort=body.reasoning_effort,
         verbosity=body.verbosity,
         response_format=_response_format(body.response_format),
+        # Whatever the client sends is sent on.
+        starts_with_user=is_stored,
     )
 
 

@@ -52,6 +52,8 @@ async def create(request: Request) -> Response:
         payer=caller.payer,
         session_id=parameters.session_id,
         options=parameters.options,
+        # A client that keeps the history itself decides what of it can be left out.
+        may_truncate=parameters.is_stored,
         idempotency_key=key,
         idempotency=idempotency,
     )
@@ -92,7 +94,7 @@ async def _reply(
     problem = _problem(end, is_stored=parameters.is_stored)
     if problem is not None:
         return openai_error(problem)
-    document = skeleton.completion(parts, end.finish_reason, end.usage)
+    document = skeleton.completion(parts, end)
     return json_response(document, headers=headers)
 
 
