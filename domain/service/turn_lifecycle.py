@@ -26,6 +26,7 @@ from domain.model.conversation import (
     with_retention_from,
 )
 from domain.model.errors import (
+    ConversationMovedOn,
     InvalidInput,
     MessageNotFound,
     NothingToAnswer,
@@ -36,6 +37,7 @@ from domain.model.errors import (
 from domain.model.identifiers import MessageId, ProcessId, SessionId, TurnId
 from domain.model.message import (
     FinishReason,
+    ImagePart,
     Message,
     MessageStatus,
     Part,
@@ -43,6 +45,7 @@ from domain.model.message import (
     StepMark,
     TextPart,
     Usage,
+    is_same_content,
 )
 from domain.model.piece import Piece, assemble_parts
 from domain.model.turn import IdempotencyKey, Turn, TurnStatus, TurnStep, after_step
@@ -152,6 +155,17 @@ def edit_message(
     return add_user_message(conversation, new_turn, edited.id, parts, is_new=True)
 
 
+def edit_text(
+    conversation: Conversation, new_turn: NewTurn, message_id: MessageId | None, text: TextPart
+) -> Conversation:
+    """Like ``edit_message``, but the message keeps its images."""
+    if opened_by(conversation, new_turn):
+        return conversation
+    edited = _message_or_newest(conversation, message_id)
+    images = (part for part in edited.parts if isinstance(part, ImagePart))
+    return edit_message(conversation, new_turn, edited.id, (*images, text))
+
+
 def regenerate(
     conversation: Conversation, new_turn: NewTurn, message_id: MessageId | None = None
 ) -> Conversation:
@@ -183,6 +197,28 @@ def regenerate(
 def opened_by(conversation: Conversation, new_turn: NewTurn) -> bool:
     """Whether the newest turn, open or ended, is this one."""
     return conversation.turn is not None and conversation.turn.id == new_turn.turn_id
+
+
+def require_seen(conversation: Conversation, newest_seen: MessageId | None) -> None:
+    """Raise if the user has sent messages after ``newest_seen``, the newest that a client shows.
+
+    A message that is not stored proves nothing: it may never have arrived. None means that the
+    client does not say what it shows.
+
+    Raises:
+        ConversationMovedOn: there are later messages of the user.
+        OlderMessagesNeeded: the message may precede the loaded ones.
+    """
+    if newest_seen is None:
+        return
+    seen = find_message(conversation, newest_seen)
+    if seen is None:
+        if conversation.earlier:
+            raise OlderMessagesNeeded
+        return
+    later = (message for message in conversation.messages if message.number > seen.number)
+    if any(message.role is Role.USER for message in later):
+        raise ConversationMovedOn
 
 
 def require_no_open_turn(conversation: Conversation, *, can_interrupt: bool = True) -> None:
@@ -225,7 +261,8 @@ def _unanswered(conversation: Conversation, parts: Sequence[Part]) -> Message | 
     if turn is None or turn.status is not TurnStatus.FAILED or not conversation.messages:
         return None
     last = conversation.messages[-1]
-    return last if last.role is Role.USER and last.parts == tuple(parts) else None
+    is_same = last.role is Role.USER and is_same_content(last.parts, parts)
+    return last if is_same else None
 
 
 def _message_or_newest(conversation: Conversation, message_id: MessageId | None) -> Message:

@@ -16,9 +16,11 @@ from starlette.responses import Response
 from domain.model.conversation import Conversation
 from domain.model.message import (
     FilePart,
+    ImagePart,
     Message,
     Part,
     ReasoningPart,
+    Role,
     StepMark,
     TextPart,
     ToolCallPart,
@@ -164,10 +166,10 @@ def usage_document(usage: Usage | None) -> UsageDocument | None:
 
 
 def message_document(message: Message) -> MessageDocument:
-    """A message as JSON."""
+    """A message of the user or the assistant as JSON."""
     return MessageDocument(
         id=message.id,
-        role=message.role.value,
+        role="assistant" if message.role is Role.ASSISTANT else "user",
         content=message.text,
         parts=[part_document(part) for part in message.parts],
         status=message.status.value,
@@ -176,11 +178,12 @@ def message_document(message: Message) -> MessageDocument:
 
 
 def history_document(history: History) -> HistoryDocument:
-    """A page of messages, with the newest turn."""
+    """A page of messages without instructions, with the newest turn."""
     conversation = history.conversation
+    dialogue = [message for message in history.page.messages if not message.is_instruction]
     return HistoryDocument(
         session_id=conversation.id,
-        messages=[message_document(message) for message in history.page.messages],
+        messages=[message_document(message) for message in dialogue],
         turn=_turn_document(conversation.turn),
         expires_at=conversation.expires_at,
         next=history.page.next,
@@ -218,13 +221,20 @@ def part_document(part: Part) -> Any:  # noqa: PLR0911 - one case per kind of pa
         case ToolResultPart():
             document = {"type": "tool-result", "toolCallId": part.call_id}
             return {**document, "output": Raw(part.output.encode()), "failed": part.failed}
-        case FilePart():
-            document = {"type": "file", "url": part.url, "mediaType": part.media_type}
-            return document if part.name is None else {**document, "name": part.name}
+        case ImagePart() | FilePart():
+            return _file_document(part)
         case StepMark():
             return {"type": "step-start"}
         case UnknownPart(json):
             return Raw(json.encode())
+
+
+def _file_document(part: ImagePart | FilePart) -> dict[str, str]:
+    if isinstance(part, ImagePart):
+        document = {"type": "image", "url": part.data_url, "mediaType": part.media_type}
+        return {**document, "detail": part.detail}
+    document = {"type": "file", "url": part.url, "mediaType": part.media_type}
+    return document if part.name is None else {**document, "name": part.name}
 
 
 def _turn_document(turn: Turn | None) -> TurnDocument | None:

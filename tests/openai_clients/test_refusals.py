@@ -36,7 +36,7 @@ INVALID: dict[str, Any] = {
     "top_p": -1,
 }
 ITEMS: dict[str, Any] = {
-    "input[0].role": {"role": "developer", "content": "Rhyme."},
+    "input[0].role": {"role": "critic", "content": "Rhyme."},
     "input[0].type": {"type": "item_reference", "id": "msg_1"},
     "input[0].content[0].type": {
         "role": "user",

@@ -42,7 +42,7 @@ class TextContent(Struct):
 class MessageItem(Struct, tag_field="type", tag="message"):
     """A message; its ``type`` may be left out."""
 
-    role: Literal["user", "assistant"]
+    role: Literal["user", "assistant", "system", "developer"]
     content: str | Annotated[list[TextContent], Meta(min_length=1, max_length=MAX_CONTENT_PARTS)]
 
 
@@ -151,7 +151,9 @@ class ResponseBody(Struct):
     model: Annotated[str, Meta(description="Ignored.")] | None = None
     parallel_tool_calls: bool | None = None
     previous_response_id: str | None = None
-    prompt_cache_key: Annotated[str, Meta(description="Only echoed.")] | None = None
+    prompt_cache_key: (
+        Annotated[str, Meta(description="Names requests that each hold the whole history.")] | None
+    ) = None
     reasoning: ReasoningOptions | None = None
     service_tier: Literal["auto", "default"] | None = None
     store: bool | None = None
@@ -183,9 +185,6 @@ UNSUPPORTED_PARAMETERS: Final = (
 """Parameters of a response that OpenAI defines and this service does not support."""
 
 _EMPTY: Final[tuple[Any, ...]] = (None, False, 0, "", [], {})
-_USE_INSTRUCTIONS: Final = (
-    " Use 'instructions' for text that neither the user nor the assistant wrote."
-)
 # OpenAI may define types of items, tools and content that are not declared here.
 _TYPE_IN_LIST: Final = re.compile(r".*\]\.type")
 # msgspec's message has a path unless the body as a whole is invalid.
@@ -248,8 +247,7 @@ def _bad_request(message: str) -> BadRequest:
     if missing:
         path = f"{path}.{missing[1]}" if path else missing[1]
     if what.startswith("Invalid") or _TYPE_IN_LIST.fullmatch(path):
-        hint = _USE_INSTRUCTIONS if path.endswith(".role") else ""
-        return unsupported(path, f"This value of '{path}' is not supported by this service.{hint}")
+        return unsupported(path, f"This value of '{path}' is not supported by this service.")
     if what.startswith("Expected "):
         return invalid(path, what.removeprefix("Expected "))
     why = f"'{path}' is missing." if missing else "The body does not have the expected form."

@@ -16,6 +16,7 @@ from entrypoints.http.openai.documents import (
     ItemDocument,
     ItemListDocument,
 )
+from entrypoints.http.openai.input_items import input_items
 from entrypoints.http.openai.items import (
     Item,
     conversation_id,
@@ -30,7 +31,6 @@ from entrypoints.http.openai.lists import (
     page_request,
     reject_include,
 )
-from entrypoints.http.openai.requests import input_items
 from entrypoints.http.openai.services import ApiCaller, ApiEndpoint, api_caller, openai_of
 from entrypoints.http.requests import read_body
 

@@ -1,9 +1,9 @@
 """The stored messages as OpenAI's items, and the ids of conversations, responses and items.
 
 The id of a conversation is ``conv_`` and the 32 hexadecimal digits of its session id. The id of a
-response is ``resp_``, the same digits, and 8 more for the number of its turn. A user message is one
-item, with the id of the message. Each part of an assistant message is one item, with the id of the
-message and the index of the part.
+response is ``resp_``, the same digits, and 8 more for the number of its turn. Each part of an
+assistant message is one item, with the id of the message and the index of the part. Any other
+message is one item as a whole, with the id of the message.
 """
 
 import re
@@ -19,6 +19,7 @@ from domain.model.errors import ConversationNotFound, MessageNotFound, TurnNotFo
 from domain.model.identifiers import MessageId, SessionId
 from domain.model.message import (
     FilePart,
+    ImagePart,
     Message,
     MessageStatus,
     Part,
@@ -144,12 +145,12 @@ def summary_text(text: str) -> dict[str, Any]:
 
 
 def _items(message: Message) -> Iterator[Item]:
-    if message.role is Role.USER:
+    if message.role is not Role.ASSISTANT:
         contents = (_user_content(part) for part in message.parts)
         content = [document for document in contents if document is not None]
         if content:
             item_id = _MESSAGE + message.id.removeprefix(_MESSAGE)
-            document = _message(item_id, "user", content, "completed")
+            document = _message(item_id, message.role.value, content, "completed")
             yield Item(document=document, message_id=message.id, part_index=None)
         return
     status = "completed" if message.status is MessageStatus.FINISHED else "incomplete"
@@ -167,8 +168,8 @@ def _user_content(part: Part) -> dict[str, Any] | None:
     match part:
         case TextPart(text):
             return {"type": "input_text", "text": text}
-        case FilePart() if part.media_type.startswith("image/"):
-            return {"type": "input_image", "image_url": part.url, "detail": "auto"}
+        case ImagePart():
+            return {"type": "input_image", "image_url": part.data_url, "detail": part.detail}
         case FilePart():
             return {"type": "input_file", "file_url": part.url, "filename": part.name}
         case _:

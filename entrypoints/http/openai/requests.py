@@ -1,31 +1,24 @@
-"""Converts bodies of ``/v1`` to the arguments of the use cases: input items and reply options."""
+"""Converts the body of ``POST /v1/responses`` to the arguments of the use case."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 from attrs import frozen
 
-from domain.model.errors import InvalidInput
 from domain.model.identifiers import SessionId
-from domain.model.limits import MAX_MESSAGE_CHARACTERS, MAX_PARAMETER_BYTES, MAX_TOOLS_BYTES
-from domain.model.message import Part, Role, TextPart, ToolCallPart, ToolResultPart, UnknownPart
+from domain.model.limits import MAX_PARAMETER_BYTES, MAX_TOOLS_BYTES
+from domain.model.message import UnknownPart
 from domain.model.prompt import ReplyOptions, Tool
-from domain.service.user_input import nests_too_deeply, user_text
 from entrypoints.http.openai.bodies import (
-    FunctionCallItem,
-    FunctionCallOutputItem,
     FunctionChoice,
     FunctionTool,
-    ItemBody,
-    MessageItem,
-    ReasoningItem,
     ResponseBody,
-    TextContent,
     TextFormat,
     parse_response_body,
 )
 from entrypoints.http.openai.errors import continuing, invalid, unsupported
+from entrypoints.http.openai.input_items import input_items
 from entrypoints.http.openai.items import (
     NOTE_KIND,
     conversation_id,
@@ -33,7 +26,6 @@ from entrypoints.http.openai.items import (
     turn_of_response,
 )
 from entrypoints.http.problems import BadRequest
-from entrypoints.http.requests import NESTED_TOO_DEEPLY
 from entrypoints.usecases.create_response import InputItem
 
 ECHOED: Final = (
@@ -64,6 +56,7 @@ class ResponseParameters:
         after_turn: the number of the turn to continue; None for the newest turn.
         background: whether to respond at once, so that the client retrieves the reply later.
         obfuscated: whether the events of a stream are padded.
+        prompt_cache_key: see ``chain_name``.
         echo: the parameters that the response echoes, by name; stored with the input.
         tools: as they were sent; only the response to this request echoes them.
     """
@@ -76,6 +69,7 @@ class ResponseParameters:
     background: bool
     store: bool
     obfuscated: bool
+    prompt_cache_key: str | None
     echo: Mapping[str, Any]
     tools: Sequence[Any]
 
@@ -107,81 +101,22 @@ def parse_response_parameters(members: Mapping[str, Any]) -> ResponseParameters:
         stream=body.stream is True,
         background=body.background is True,
         store=body.store is not False,
+        prompt_cache_key=body.prompt_cache_key,
         obfuscated=stream_options is None or stream_options.include_obfuscation is not False,
         echo=_echo(members, session_id),
         tools=_tools(members),
     )
 
 
-def input_items(
-    items: str | Sequence[ItemBody], sent: Sequence[Any], path: str
-) -> Sequence[InputItem]:
-    """The items of a body; a string is one user message.
+def chain_name(parameters: ResponseParameters, person: str | None) -> str | None:
+    """The name under which the conversation of a whole history is found; None if it has none.
 
-    Args:
-        items: the items, parsed.
-        sent: the same items as they were sent.
-        path: the name of the member that contains them.
-
-    Raises:
-        BadRequest: a text is blank or too long, or contains characters that are not allowed; the
-            arguments of a call are nested too deeply.
+    Each person for whom an app server speaks has separate names.
     """
-    if isinstance(items, str):
-        return [_user([_text(items, path)])]
-    pairs = enumerate(zip(items, sent, strict=True))
-    return [
-        new_item
-        for index, (item, json) in pairs
-        for new_item in _inputs(item, json, f"{path}[{index}]")
-    ]
-
-
-def _inputs(item: ItemBody, sent: Mapping[str, Any], path: str) -> Iterator[InputItem]:
-    match item:
-        case MessageItem(role="user"):
-            yield _user(_texts(item.content, f"{path}.content"))
-        case MessageItem():
-            yield from map(_assistant, _texts(item.content, f"{path}.content"))
-        case FunctionCallItem(call_id, name, arguments):
-            if nests_too_deeply(arguments.encode()):
-                raise BadRequest("body_invalid", NESTED_TOO_DEEPLY, field=f"{path}.arguments")
-            yield _assistant(ToolCallPart(call_id=call_id, name=name, arguments=arguments))
-        case FunctionCallOutputItem(call_id, output):
-            if not isinstance(output, str):
-                _text_parts(output, f"{path}.output")
-            yield _assistant(ToolResultPart(call_id=call_id, output=_json(sent["output"])))
-        case ReasoningItem():
-            yield _assistant(UnknownPart(_json(sent)))
-
-
-def _texts(content: str | Sequence[TextContent], path: str) -> Sequence[TextPart]:
-    if isinstance(content, str):
-        return [_text(content, path)]
-    texts = _text_parts(content, path)
-    if sum(len(part.text) for part in texts) > MAX_MESSAGE_CHARACTERS:
-        why = f"A message has at most {MAX_MESSAGE_CHARACTERS:,} characters."
-        raise BadRequest("message_too_long", why, field=path)
-    return texts
-
-
-def _text_parts(content: Sequence[TextContent], path: str) -> Sequence[TextPart]:
-    return [_text(part.text, f"{path}[{index}].text") for index, part in enumerate(content)]
-
-
-def _text(text: str, path: str) -> TextPart:
-    try:
-        return user_text(text)
-    except InvalidInput as error:
-        raise BadRequest(error.problem, str(error), field=path) from None
-
-
-def _user(texts: Sequence[TextPart]) -> InputItem:
-    return InputItem(role=Role.USER, parts=tuple(texts))
-
-
-def _assistant(part: Part) -> InputItem:
-    return InputItem(role=Role.ASSISTANT, parts=(part,))
+    is_continuation = parameters.session_id is not None
+    if is_continuation or not parameters.store or not parameters.prompt_cache_key:
+        return None
+    return f"{person or ''}\0{parameters.prompt_cache_key}"
 
 
 def _reply_options(body: ResponseBody) -> ReplyOptions:
