@@ -55,6 +55,10 @@ def _option_parameters(options: ReplyOptions) -> dict[str, Any]:
     parameters: dict[str, Any] = {
         "temperature": options.temperature,
         "top_p": options.top_p,
+        "presence_penalty": options.presence_penalty,
+        "frequency_penalty": options.frequency_penalty,
+        "seed": options.seed,
+        "stop": options.stop or None,
         "reasoning_effort": options.effort,
         "verbosity": options.verbosity,
         "response_format": None

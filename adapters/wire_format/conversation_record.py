@@ -74,6 +74,7 @@ class HeadRecord(Struct, array_like=True):
         count: number of messages in the whole conversation.
         size_before: see ``SizeBefore``; 0 if there are no earlier frames. The images are left out
             if there are none. Older releases stored the sealed bytes only.
+        has_instructions: left out if it is False, as in records of older releases.
     """
 
     locale: str
@@ -88,6 +89,7 @@ class HeadRecord(Struct, array_like=True):
     summary: str | None
     page_context: str | None
     metadata: dict[str, str]
+    has_instructions: bool = False
 
 
 class FrameRecord(Struct, array_like=True):
@@ -161,12 +163,8 @@ def encode_frame(
     images = _image_bytes(messages)
     if images > max_image_bytes:
         raise RecordTooLarge
-    record = _encoder.encode(
-        FrameRecord(
-            None if head is None else _head_record(head, before),
-            [message_record(message) for message in messages],
-        )
-    )
+    records = [message_record(message) for message in messages]
+    record = _encoder.encode((None if head is None else _head_members(head, before), records))
     packed = pack(record, max_bytes + images)
     return EncodedFrame(packed, len(record) - images + _overhead(messages), images)
 
@@ -226,6 +224,7 @@ def conversation_of(
             summary=head.summary,
             page_context=head.page_context,
             metadata=head.metadata,
+            has_instructions=head.has_instructions,
             earlier_keys=() if head.turn is None else _earlier_keys(head.turn),
         )
         # Fails if that is later than ``datetime.max``.
@@ -233,6 +232,12 @@ def conversation_of(
     except MALFORMED as error:
         raise DecodeError(type(error).__name__) from None
     return conversation
+
+
+def _head_members(conversation: Conversation, before: SizeBefore) -> tuple[object, ...]:
+    """The members of the head. A default that ends it is left out, which saves a byte or more."""
+    members = msgspec.structs.astuple(_head_record(conversation, before))
+    return members if conversation.has_instructions else members[:-1]
 
 
 def _head_record(conversation: Conversation, before: SizeBefore) -> HeadRecord:
@@ -251,6 +256,7 @@ def _head_record(conversation: Conversation, before: SizeBefore) -> HeadRecord:
         conversation.summary,
         conversation.page_context,
         dict(conversation.metadata),
+        conversation.has_instructions,
     )
 
 

@@ -43,6 +43,7 @@ class Conversation:
         locale: BCP 47 tag of the language in which the assistant addresses the user.
         page_context: JSON text about the page the user is on; None if the client sent none.
         metadata: names and values that the client attached, stored unchanged.
+        has_instructions: False only if none of its messages, loaded or not, is an instruction.
         created_at: aware UTC.
         retained_since: when its retention was last restarted, aware UTC.
         retained_for: how long it is retained from then on.
@@ -62,6 +63,7 @@ class Conversation:
     summary: str | None = None
     page_context: str | None = None
     metadata: Mapping[str, str] = field(factory=dict, converter=_frozen_mapping)
+    has_instructions: bool = False
 
     @property
     def expires_at(self) -> datetime:

@@ -7,15 +7,17 @@ from typing import Final
 from attrs import field, frozen
 
 from domain.model.conversation import Conversation
+from domain.model.errors import InvalidInput, OlderMessagesNeeded
 from domain.model.message import (
     ImagePart,
     Message,
+    PromptReport,
     Role,
     ToolCallPart,
     ToolResultPart,
     utf8_length,
 )
-from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions
+from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions, Tool
 
 BYTES_PER_TOKEN: Final = 3
 """A cautious estimate for any language."""
@@ -72,21 +74,26 @@ def build_prompt(
 ) -> Prompt:
     """The prompt with the newest messages that fit the budget, starting with a user's message.
 
-    The newest message is always part of it. The options' instructions follow ``system``. System
-    prompt, page context, summary, tools and response format count against the budget.
+    The newest message is always part of it, and so are all instructions. Instructions before the
+    first message follow ``system``, because many servers accept a system message only at the
+    beginning. The options' instructions come after them. System prompt, page context, summary,
+    instructions, tools and response format count against the budget.
     """
-    instructed = "\n\n".join(filter(None, (system, options.instructions)))
-    background = (instructed, conversation.page_context, conversation.summary)
-    fixed = sum(count_tokens(text) for text in background if text)
+    instructions = [message for message in conversation.messages if message.is_instruction]
+    background = (system, options.instructions, conversation.page_context, conversation.summary)
+    texts = (*background, *(message.text for message in instructions))
+    fixed = sum(count_tokens(text) for text in texts if text)
     remaining = _without_options(budget, options)
     room = remaining.tokens - remaining.reply_tokens - fixed
-    newest_first = tuple(reversed(conversation.working_memory))
+    newest_first = tuple(reversed(_dialogue(conversation)))
     costs = accumulate(_cost(message, count_tokens) for message in newest_first)
     fitting = len(tuple(takewhile(lambda cost: cost <= room, costs)))
-    chosen = tuple(reversed(newest_first[: max(fitting, 1)]))
+    chosen = _from_first_user(tuple(reversed(newest_first[: max(fitting, 1)])))
+    first = chosen[0].number if chosen else conversation.next_number
+    before = [message.text for message in instructions if message.number < first]
     return Prompt(
-        system=instructed,
-        messages=_from_first_user(chosen),
+        system="\n\n".join(filter(None, (system, *before, options.instructions))),
+        messages=tuple(message for message in conversation.messages if message.number >= first),
         page_context=conversation.page_context,
         summary=conversation.summary,
         locale=conversation.locale,
@@ -97,7 +104,72 @@ def build_prompt(
 
 def sees_all(conversation: Conversation, prompt: Prompt) -> bool:
     """Whether ``prompt`` had room for every loaded message."""
-    return prompt.messages[:1] == _from_first_user(conversation.working_memory)[:1]
+    return prompt.messages[:1] == _from_first_user(_dialogue(conversation))[:1]
+
+
+def _dialogue(conversation: Conversation) -> Sequence[Message]:
+    """The messages that the model still sees, without instructions."""
+    return [message for message in conversation.working_memory if not message.is_instruction]
+
+
+def prompt_report(conversation: Conversation, prompt: Prompt) -> PromptReport:
+    """How many messages of the conversation from which ``prompt`` was built are in it.
+
+    Instructions are not counted, nor messages of the assistant before the first one of a user.
+    """
+    memory = [message for message in conversation.working_memory if not message.is_instruction]
+    countable = memory if conversation.earlier else _from_first_user(memory)
+    first_seen = prompt.messages[0].number if prompt.messages else conversation.next_number
+    left_out = [message for message in countable if message.number < first_seen]
+    total = conversation.earlier + len(countable)
+    seen = len(countable) - len(left_out)
+    return PromptReport(messages_seen=seen, messages_total=total)
+
+
+def require_option_room(options: ReplyOptions, budget: Budget) -> None:
+    """Raise if the caller's options leave less than half of the context window for the rest.
+
+    Raises:
+        InvalidInput: ``context_length_exceeded``.
+    """
+    texts = {
+        "instructions": options.instructions or "",
+        "tools": "".join(map(_tool_text, options.tools)),
+        "response_format": options.response_format or "",
+    }
+    limit = budget.tokens // 2
+    if sum(estimated_tokens(text) for text in texts.values() if text) > limit:
+        why = (
+            "Instructions, tools and the format of the reply may take at most half of the model's "
+            f"context window: about {limit:,} tokens."
+        )
+        longest = max(texts, key=lambda name: utf8_length(texts[name]))
+        raise InvalidInput("context_length_exceeded", why, field=longest)
+
+
+def require_room(
+    conversation: Conversation,
+    system: str,
+    budget: Budget,
+    *,
+    options: ReplyOptions = DEFAULT_OPTIONS,
+) -> None:
+    """Raise unless the prompt has room for every message.
+
+    Raises:
+        InvalidInput: ``context_length_exceeded``.
+        OlderMessagesNeeded: there is room for the loaded messages, but there are earlier ones.
+    """
+    prompt = build_prompt(conversation, system, budget, options=options)
+    is_whole = sees_all(conversation, prompt)
+    if not is_whole or prompt_tokens(prompt) + prompt.reply_tokens > budget.tokens:
+        why = (
+            "The conversation does not fit the model's context window: it has room for about "
+            f"{budget.tokens:,} tokens, the reply included."
+        )
+        raise InvalidInput("context_length_exceeded", why, field="items")
+    if conversation.earlier:
+        raise OlderMessagesNeeded
 
 
 def _without_options(budget: Budget, options: ReplyOptions) -> Budget:
@@ -108,8 +180,11 @@ def _without_options(budget: Budget, options: ReplyOptions) -> Budget:
 
 
 def _option_texts(options: ReplyOptions) -> Sequence[str]:
-    tools = [f"{tool.name}{tool.description}{tool.parameters}" for tool in options.tools]
-    return [text for text in (options.response_format, *tools) if text]
+    return [text for text in (options.response_format, *map(_tool_text, options.tools)) if text]
+
+
+def _tool_text(tool: Tool) -> str:
+    return f"{tool.name}{tool.description}{tool.parameters}"
 
 
 def _cost(message: Message, count_tokens: Callable[[str], int]) -> int:

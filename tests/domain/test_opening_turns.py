@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain.model.conversation import RETENTION, Conversation, tail_of
+from domain.model.conversation import RETENTION, Conversation, tail_of, with_message
 from domain.model.errors import (
     ConversationMovedOn,
     DomainError,
@@ -32,6 +32,7 @@ from domain.service.turn_lifecycle import (
 from tests.support.builders import (
     ID,
     a_conversation,
+    a_message,
     a_new_turn,
     after_turns,
     pieces_of,
@@ -180,6 +181,25 @@ def test_a_regenerated_reply_replaces_everything_after_its_question(
     assert after.open_turn is not None
     assert after.open_turn.number == 3
     assert texts_of(with_answer(after, "again", 3)) == [*texts, "again"]
+
+
+@pytest.mark.parametrize("named", [None, reply_id(1), question_id(1)])
+def test_a_regeneration_keeps_instructions_between_the_question_and_its_reply(
+    named: MessageId | None,
+) -> None:
+    asked = with_question(a_conversation(), "question 1")
+    rule = a_message(2, "Rhyme.", role=Role.DEVELOPER)
+    after = regenerate(with_answer(with_message(asked, rule)), a_new_turn(2), named)
+
+    assert texts_of(after) == ["question 1", "Rhyme."]
+
+
+def test_a_regeneration_cannot_name_an_instruction() -> None:
+    rule = a_message(1, "Rhyme.", role=Role.DEVELOPER)
+    conversation = with_answer(with_question(with_message(a_conversation(), rule)))
+
+    with pytest.raises(MessageNotFound):
+        regenerate(conversation, a_new_turn(2), rule.id)
 
 
 WELCOMED = with_welcome(a_conversation(), MessageId("w"), "Hi")

@@ -7,22 +7,29 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.model.conversation import Conversation, tail_of
-from domain.model.message import Role
+from domain.model.conversation import Conversation, tail_of, with_message
+from domain.model.errors import InvalidInput, OlderMessagesNeeded
+from domain.model.identifiers import MessageId
+from domain.model.message import Message, Role
 from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions, Tool
 from domain.service.prompt_building import (
     IMAGE_TOKENS,
     Budget,
     build_prompt,
     estimated_tokens,
+    prompt_report,
     prompt_tokens,
+    require_option_room,
+    require_room,
     sees_all,
 )
+from domain.service.turn_lifecycle import with_welcome
 from tests.support.builders import (
     a_conversation,
     a_message,
     after_turns,
     an_image,
+    with_answer,
     with_question,
 )
 
@@ -126,6 +133,67 @@ def test_tokens_are_estimated_cautiously() -> None:
     assert estimated_tokens("مرحبا") >= 4
 
 
+def instruction(number: int, text: str = "Rhyme now.") -> Message:
+    return a_message(number, text, role=Role.SYSTEM, turn=0)
+
+
+def with_instruction(conversation: Conversation, text: str = "Rhyme now.") -> Conversation:
+    return with_message(conversation, instruction(conversation.next_number, text))
+
+
+def instructed_prompt(budget: int, options: ReplyOptions = DEFAULT_OPTIONS) -> Prompt:
+    """The prompt after an instruction, two turns, an instruction and an open turn."""
+    first = with_answer(with_question(with_instruction(a_conversation()), "one two"), "three four")
+    second = with_answer(with_question(first, "five six", 2), "seven eight", 2)
+    conversation = with_question(with_instruction(second, "Stop rhyming."), "and now", 3)
+    limits = Budget(tokens=budget + 256, reply_tokens=256)
+    return build_prompt(conversation, SYSTEM, limits, count_words, options=options)
+
+
+def test_instructions_before_the_first_message_follow_the_system_prompt() -> None:
+    prompt = instructed_prompt(99, ReplyOptions(instructions="In French."))
+
+    assert prompt.system == "Be brief.\n\nRhyme now.\n\nIn French."
+
+
+def test_later_instructions_stay_at_their_place() -> None:
+    texts = [message.text for message in instructed_prompt(99).messages]
+
+    assert texts == [
+        "one two", "three four", "five six", "seven eight", "Stop rhyming.", "and now"
+    ]  # fmt: skip
+
+
+def test_instructions_never_fall_out_of_the_prompt() -> None:
+    prompt = instructed_prompt(1)
+
+    assert prompt.system == "Be brief.\n\nRhyme now.\n\nStop rhyming."
+    assert [message.text for message in prompt.messages] == ["and now"]
+
+
+def test_instructions_count_against_the_budget() -> None:
+    # The system prompt, two instructions and three messages have two words each.
+    assert [message.text for message in instructed_prompt(12).messages][:1] == ["five six"]
+    assert [message.text for message in instructed_prompt(11).messages] == ["and now"]
+
+
+def test_instructions_that_a_summary_covers_stay_in_the_prompt() -> None:
+    conversation = with_question(with_answer(with_question(with_instruction(a_conversation()))))
+    prompt = build_prompt(
+        evolve(conversation, working_memory_from=4), SYSTEM, Budget(tokens=999, reply_tokens=9)
+    )
+
+    assert prompt.system == "Be brief.\n\nRhyme now."
+
+
+def test_sees_all_ignores_instructions() -> None:
+    tail = tail_of(with_question(with_instruction(after_turns(4)), "and now", 5), 2)
+    wide = Budget(tokens=999, reply_tokens=256)
+
+    assert tail.messages[0].is_instruction
+    assert sees_all(tail, build_prompt(tail, SYSTEM, wide, count_words))
+
+
 BUDGET = Budget(tokens=2_000, reply_tokens=500)
 LARGE = Tool(name="look", parameters='{"type":"object"}', description="x" * 3_000)
 
@@ -161,3 +229,58 @@ def test_tools_leave_less_room_for_messages() -> None:
 
 def test_more_tools_than_fit_still_leave_the_newest_message() -> None:
     assert len(prompt(ReplyOptions(tools=(LARGE, LARGE, LARGE)), after_turns(3)).messages) >= 1
+
+
+def report(conversation: Conversation, budget: Budget) -> tuple[int, int]:
+    counts = prompt_report(conversation, build_prompt(conversation, SYSTEM, budget, count_words))
+    return counts.messages_seen, counts.messages_total
+
+
+def test_the_report_counts_the_messages_that_the_model_sees() -> None:
+    conversation = with_question(after_turns(4), "and now", 5)
+    wide, narrow = (Budget(tokens=256 + room, reply_tokens=256) for room in (99, 8))
+
+    assert report(conversation, wide) == (9, 9)
+    assert report(conversation, narrow) == (3, 9)
+    assert report(tail_of(conversation, 4), narrow) == (3, 9)
+
+
+def test_a_welcome_before_the_first_question_is_not_counted_as_left_out() -> None:
+    welcome = with_welcome(a_conversation(), MessageId("w"), "Welcome!")
+
+    assert report(with_question(welcome), Budget(tokens=512, reply_tokens=256)) == (1, 1)
+
+
+def too_long(options: ReplyOptions) -> InvalidInput:
+    with pytest.raises(InvalidInput) as raised:
+        require_option_room(options, BUDGET)
+    assert raised.value.problem == "context_length_exceeded"
+    assert "half" in str(raised.value)
+    return raised.value
+
+
+def test_options_may_take_at_most_half_of_the_context_window() -> None:
+    half = "x" * (BUDGET.tokens // 2 * 3 - 3)
+    require_option_room(ReplyOptions(instructions=half), BUDGET)
+
+    assert too_long(ReplyOptions(instructions=half + "xxx")).field == "instructions"
+    assert too_long(ReplyOptions(response_format=half + "xxx")).field == "response_format"
+    assert too_long(ReplyOptions(instructions="x" * 500, tools=(LARGE,))).field == "tools"
+
+
+def test_there_is_room_only_if_every_message_and_the_reply_fit() -> None:
+    question = with_question(a_conversation(), "x" * 3_000)
+    require_room(question, SYSTEM, Budget(tokens=1_400, reply_tokens=300))
+
+    for conversation, tokens in (
+        (question, 1_300),
+        (with_question(after_turns(300), number=301), 1_400),
+    ):
+        with pytest.raises(InvalidInput) as raised:
+            require_room(conversation, SYSTEM, Budget(tokens=tokens, reply_tokens=300))
+        assert (raised.value.problem, raised.value.field) == ("context_length_exceeded", "items")
+
+
+def test_whether_messages_that_are_not_loaded_fit_is_not_known() -> None:
+    with pytest.raises(OlderMessagesNeeded):
+        require_room(tail_of(after_turns(3), 2), SYSTEM, BUDGET)

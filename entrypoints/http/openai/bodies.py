@@ -16,7 +16,10 @@ from entrypoints.http.problems import BadRequest
 
 _Body = TypeVar("_Body")
 
-MAX_INPUT_ITEMS: Final = 256
+MAX_ITEMS_BODY_BYTES: Final = 1_048_576
+"""The limit on bodies with items: a client may send its whole history, with long replies."""
+MAX_INPUT_ITEMS: Final = 2_000
+"""As many as messages in a body of the AI SDK: the client may send its whole history."""
 MAX_ITEMS: Final = 20
 """How many items can be added to a conversation at once, as OpenAI defines it."""
 MAX_CONTENT_PARTS: Final = 256
@@ -32,18 +35,54 @@ Metadata = Annotated[
 ]
 
 
-class TextContent(Struct):
+class TextContent(Struct, tag_field="type"):
     """Text within a message or the output of a function."""
 
-    type: Literal["input_text", "output_text", "text"]
     text: str
+
+
+class InputText(TextContent, tag="input_text"):
+    """Text that was sent to a model."""
+
+
+class OutputText(TextContent, tag="output_text"):
+    """Text that a model wrote."""
+
+
+class PlainText(TextContent, tag="text"):
+    """Text of either."""
+
+
+class SummaryText(TextContent, tag="summary_text"):
+    """A summary of a model's reasoning."""
+
+
+class ReasoningText(TextContent, tag="reasoning_text"):
+    """A model's reasoning."""
+
+
+class RefusalContent(Struct, tag_field="type", tag="refusal"):
+    """Text with which a model refused to answer."""
+
+    refusal: str
+
+
+OutputContent = InputText | OutputText | PlainText
+FunctionOutput = str | Annotated[list[OutputContent], Meta(max_length=MAX_CONTENT_PARTS)]
+MessageContent = OutputContent | SummaryText | ReasoningText | RefusalContent
 
 
 class MessageItem(Struct, tag_field="type", tag="message"):
     """A message; its ``type`` may be left out."""
 
     role: Literal["user", "assistant", "system", "developer"]
-    content: str | Annotated[list[TextContent], Meta(min_length=1, max_length=MAX_CONTENT_PARTS)]
+    content: (
+        str
+        | Annotated[
+            list[MessageContent],
+            Meta(max_length=MAX_CONTENT_PARTS, description="Only the assistant's may be empty."),
+        ]
+    )
 
 
 class FunctionCallItem(Struct, tag_field="type", tag="function_call"):
@@ -58,7 +97,7 @@ class FunctionCallOutputItem(Struct, tag_field="type", tag="function_call_output
     """The output of a function."""
 
     call_id: str
-    output: str | Annotated[list[TextContent], Meta(max_length=MAX_CONTENT_PARTS)]
+    output: FunctionOutput
 
 
 class ReasoningItem(Struct, tag_field="type", tag="reasoning"):
@@ -184,6 +223,7 @@ UNSUPPORTED_PARAMETERS: Final = (
 )
 """Parameters of a response that OpenAI defines and this service does not support."""
 
+_MAX_PATH: Final = 500
 _EMPTY: Final[tuple[Any, ...]] = (None, False, 0, "", [], {})
 # OpenAI may define types of items, tools and content that are not declared here.
 _TYPE_IN_LIST: Final = re.compile(r".*\]\.type")
@@ -192,6 +232,11 @@ _VALIDATION_ERROR: Final = re.compile(
     r"(?P<what>.*?)(?: - at `(?:key` in `)?\$\.?(?P<path>[\w.\[\]]*?)(?:\[\.\.\.\])?`)?", re.DOTALL
 )
 _MISSING_FIELD: Final = re.compile(r"Object missing required field `(\w+)`")
+
+
+def items_body_limit(_: bytes) -> int:
+    """``MAX_ITEMS_BODY_BYTES`` for every body."""
+    return MAX_ITEMS_BODY_BYTES
 
 
 def parse(members: Mapping[str, Any], kind: type[_Body]) -> _Body:
@@ -206,7 +251,7 @@ def parse(members: Mapping[str, Any], kind: type[_Body]) -> _Body:
         return msgspec.convert({**members, **typed}, kind)
     except msgspec.ValidationError as error:
         # The cause may repeat what was sent.
-        raise _bad_request(str(error)) from None
+        raise invalid_body(str(error)) from None
 
 
 def parse_response_body(members: Mapping[str, Any]) -> ResponseBody:
@@ -229,24 +274,36 @@ def parse_response_body(members: Mapping[str, Any]) -> ResponseBody:
 
 def _reject_unsupported(members: Mapping[str, Any], names: Iterable[str]) -> None:
     for name in names:
-        if members.get(name) not in _EMPTY:
+        if not is_empty(members.get(name)):
             raise unsupported(name)
+
+
+def is_empty(value: Any) -> bool:
+    """Whether a parameter with this value asks for nothing."""
+    return value in _EMPTY
 
 
 def _with_types(items: Any) -> Any:
     """The items; an item without a ``type`` gets the type of a message."""
-    if not isinstance(items, list):
+    if not isinstance(items, list) or len(items) > MAX_INPUT_ITEMS:
         return items
     return [{"type": "message", **item} if isinstance(item, dict) else item for item in items]
 
 
-def _bad_request(message: str) -> BadRequest:
+def invalid_body(message: str) -> BadRequest:
+    """The error for a body, given the message of msgspec's error, which may repeat what was sent.
+
+    A member that is declared as always null stands for something that is not supported.
+    """
+    # What was sent stands between its first words and the path.
+    if len(message) > 2 * _MAX_PATH:
+        message = message[:_MAX_PATH] + message[-_MAX_PATH:]
     match = _VALIDATION_ERROR.fullmatch(message)
     what, path = (match["what"], match["path"] or "") if match else ("", "")
     missing = _MISSING_FIELD.fullmatch(what)
     if missing:
         path = f"{path}.{missing[1]}" if path else missing[1]
-    if what.startswith("Invalid") or _TYPE_IN_LIST.fullmatch(path):
+    if what.startswith(("Invalid", "Expected `null`,")) or _TYPE_IN_LIST.fullmatch(path):
         return unsupported(path, f"This value of '{path}' is not supported by this service.")
     if what.startswith("Expected "):
         return invalid(path, what.removeprefix("Expected "))

@@ -9,7 +9,13 @@ from starlette.responses import Response
 from domain.model.conversation import Conversation
 from domain.model.identifiers import ConversationRef, SessionId
 from entrypoints.http.documents import json_response
-from entrypoints.http.openai.bodies import ConversationBody, ItemsBody, MetadataBody, parse
+from entrypoints.http.openai.bodies import (
+    ConversationBody,
+    ItemsBody,
+    MetadataBody,
+    items_body_limit,
+    parse,
+)
 from entrypoints.http.openai.documents import (
     ConversationDocument,
     DeletedDocument,
@@ -38,7 +44,7 @@ from entrypoints.http.requests import read_body
 async def create(request: Request) -> Response:
     """``POST /v1/conversations``: create a conversation, optionally with items."""
     caller = api_caller(request)
-    members, _ = await read_body(request, dict)
+    members, _ = await read_body(request, dict, items_body_limit)
     body = parse(members, ConversationBody)
     inputs = input_items(body.items or (), members.get("items") or (), "items")
     conversation = await openai_of(request).create_conversation(
@@ -79,14 +85,14 @@ async def add_items(request: Request) -> Response:
     """``POST /v1/conversations/{id}/items``: append items; retention is restarted."""
     caller = api_caller(request)
     reject_include(request)
-    members, _ = await read_body(request, dict)
+    members, _ = await read_body(request, dict, items_body_limit)
     inputs = input_items(parse(members, ItemsBody).items, members["items"], "items")
     conversation = await openai_of(request).edit_items.add(
         _ref(request, caller), inputs, payer=caller.payer
     )
+    items = items_of(conversation.messages)
     # The items of this request were appended, so they are the newest.
-    newest = items_of(conversation.messages)[-len(inputs) :]
-    return json_response(item_list(newest), headers=caller.headers)
+    return json_response(item_list(items[len(items) - len(inputs) :]), headers=caller.headers)
 
 
 async def list_items(request: Request) -> Response:

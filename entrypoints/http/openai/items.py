@@ -30,6 +30,7 @@ from domain.model.message import (
     ToolResultPart,
     UnknownPart,
 )
+from entrypoints.http.openai.bodies import FunctionOutput
 
 NOTE_KIND: Final = "data-response"
 """The type of the part that stores the parameters of a response; it is not an item."""
@@ -66,6 +67,11 @@ def conversation_id(session_id: SessionId) -> str:
 def response_id(session_id: SessionId, turn: int) -> str:
     """The id of the response that represents this turn."""
     return f"resp_{UUID(session_id).hex}{turn:08x}"
+
+
+def completion_id(session_id: SessionId, turn: int) -> str:
+    """The id of the chat completion that represents this turn."""
+    return f"chatcmpl-{UUID(session_id).hex}{turn:08x}"
 
 
 def session_of_conversation(conversation_id: str) -> SessionId:
@@ -182,9 +188,17 @@ def _message(item_id: str, role: str, content: list[dict[str, Any]], status: str
 
 def _tool_result(item_id: str, part: ToolResultPart) -> dict[str, Any]:
     document = {"id": item_id, "type": "function_call_output", "call_id": part.call_id}
-    is_text_or_list = part.output.startswith(('"', "["))
-    output = Raw(part.output.encode()) if is_text_or_list else part.output
+    output = Raw(part.output.encode()) if _is_output(part.output) else part.output
     return {**document, "output": output, "status": "completed"}
+
+
+def _is_output(json: str) -> bool:
+    """Whether the result of a tool is an output as OpenAI defines it, which can be sent again."""
+    try:
+        msgspec.json.decode(json, type=FunctionOutput)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def _sent_reasoning(item_id: str, json: str) -> dict[str, Any] | None:

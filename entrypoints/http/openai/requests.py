@@ -17,8 +17,9 @@ from entrypoints.http.openai.bodies import (
     TextFormat,
     parse_response_body,
 )
-from entrypoints.http.openai.errors import continuing, invalid, unsupported
-from entrypoints.http.openai.input_items import input_items
+from entrypoints.http.openai.chat_bodies import FunctionDefinition, JsonSchemaFormat
+from entrypoints.http.openai.errors import continuing, invalid, too_long, unsupported
+from entrypoints.http.openai.input_items import response_input
 from entrypoints.http.openai.items import (
     NOTE_KIND,
     conversation_id,
@@ -93,9 +94,10 @@ def parse_response_parameters(members: Mapping[str, Any]) -> ResponseParameters:
     if body.store is False and body.background:
         raise unsupported("store", "A response in the background has to be stored.")
     stream_options = body.stream_options
+    sent = response_input(body.input or (), members.get("input") or ())
     return ResponseParameters(
-        inputs=input_items(body.input or (), members.get("input") or (), "input"),
-        options=_reply_options(body),
+        inputs=sent.items,
+        options=_reply_options(body, sent.instructions),
         session_id=session_id,
         after_turn=after_turn,
         stream=body.stream is True,
@@ -119,11 +121,11 @@ def chain_name(parameters: ResponseParameters, person: str | None) -> str | None
     return f"{person or ''}\0{parameters.prompt_cache_key}"
 
 
-def _reply_options(body: ResponseBody) -> ReplyOptions:
+def _reply_options(body: ResponseBody, instructions: Sequence[str]) -> ReplyOptions:
     text = body.text
     return ReplyOptions(
-        instructions=body.instructions,
-        tools=tuple(_tool(tool) for tool in body.tools or ()),
+        instructions="\n\n".join(filter(None, (body.instructions, *instructions))) or None,
+        tools=tuple(tool_of(tool) for tool in body.tools or ()),
         tool_choice=_tool_choice(body),
         parallel_tool_calls=body.parallel_tool_calls,
         reply_tokens=body.max_output_tokens,
@@ -135,7 +137,8 @@ def _reply_options(body: ResponseBody) -> ReplyOptions:
     )
 
 
-def _tool(tool: FunctionTool) -> Tool:
+def tool_of(tool: FunctionTool | FunctionDefinition) -> Tool:
+    """The tool that a request offers to the model."""
     return Tool(
         name=tool.name,
         description=tool.description,
@@ -160,6 +163,11 @@ def _response_format(text: TextFormat) -> str | None:
         return '{"type":"json_object"}'
     if text.name is None or text.schema is None:
         raise invalid("text.format.name" if text.name is None else "text.format.schema", "a value")
+    return json_schema_format(text)
+
+
+def json_schema_format(text: TextFormat | JsonSchemaFormat) -> str:
+    """The ``response_format`` of Chat Completions for a reply with a JSON schema, as JSON text."""
     members = {
         "name": text.name,
         "schema": text.schema,
@@ -187,14 +195,14 @@ def _continuation(body: ResponseBody) -> tuple[SessionId | None, int | None]:
 
 def _tools(members: Mapping[str, Any]) -> Sequence[Any]:
     tools: Sequence[Any] = members.get("tools") or ()
-    _check_size("tools", tools, MAX_TOOLS_BYTES)
+    check_parameter_size("tools", tools, MAX_TOOLS_BYTES)
     return tools
 
 
 def _echo(members: Mapping[str, Any], session_id: SessionId | None) -> dict[str, Any]:
     echo = {name: members[name] for name in ECHOED if members.get(name) not in (None, {}, [])}
     for name, value in echo.items():
-        _check_size(name, value, MAX_PARAMETER_BYTES)
+        check_parameter_size(name, value)
     if not echo.get("background"):
         echo.pop("background", None)
     if members.get("conversation") is not None and session_id is not None:
@@ -202,10 +210,14 @@ def _echo(members: Mapping[str, Any], session_id: SessionId | None) -> dict[str,
     return echo
 
 
-def _check_size(name: str, value: Any, limit: int) -> None:
+def check_parameter_size(name: str, value: Any, limit: int = MAX_PARAMETER_BYTES) -> None:
+    """Reject a parameter whose JSON has more than ``limit`` bytes.
+
+    Raises:
+        BadRequest: ``parameter_too_long``.
+    """
     if len(msgspec.json.encode(value)) > limit:
-        why = f"'{name}' has at most {limit:,} bytes of JSON."
-        raise BadRequest("parameter_too_long", why, field=name)
+        raise too_long(name, limit)
 
 
 def _json(value: Any) -> str:

@@ -13,7 +13,7 @@ from domain.model.identifiers import ConversationRef, TurnRef
 from domain.model.turn import TurnEnd, TurnStatus
 from domain.service.reply_reading import ReadTurn, read_turn
 from entrypoints.http.documents import json_response
-from entrypoints.http.openai.bodies import ResponseBody
+from entrypoints.http.openai.bodies import ResponseBody, items_body_limit
 from entrypoints.http.openai.documents import (
     ConversationReference,
     DeletedResponseDocument,
@@ -62,7 +62,7 @@ from entrypoints.usecases.open_turn import Started
 async def create(request: Request) -> Response:
     """``POST /v1/responses``: request a reply, as an event stream or as one document."""
     caller = api_caller(request)
-    members, raw = await read_body(request, dict)
+    members, raw = await read_body(request, dict, items_body_limit)
     parameters = parse_response_parameters(members)
     key, idempotency = idempotency_key(request, raw)
     response_request = ResponseRequest(

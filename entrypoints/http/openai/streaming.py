@@ -1,8 +1,9 @@
 """Follows a turn, and renders it as an event stream or collects its reply."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
+from typing import Any, Final, TypeVar
 
 from attrs import frozen
 from starlette.requests import Request
@@ -21,8 +22,12 @@ from entrypoints.usecases.open_turn import Started
 from ports.clock import Clock
 from ports.turn_log import Batch
 
+_Result = TypeVar("_Result")
+
 Batches = AsyncGenerator[Batch, None]
 """The batches of a turn as they come, until its end; empty batches while the model is silent."""
+
+_INTERRUPTED: Final = TurnEnd(outcome=Outcome.INTERRUPTED)
 
 
 @frozen(kw_only=True)
@@ -71,17 +76,29 @@ async def collect_while_connected(
     batches: Batches, request: Request
 ) -> tuple[Sequence[Part], TurnEnd]:
     """As ``collect``, but a caller who leaves ends the reply: no one else can read it."""
-    collecting = asyncio.create_task(collect(batches))
+    return await _while_connected(collect(batches), request) or ((), _INTERRUPTED)
+
+
+async def first_while_connected(batches: Batches, request: Request) -> Batch:
+    """The first batch; a caller who leaves before it ends the reply."""
+
+    async def first() -> Batch:
+        return await anext(batches)
+
+    return await _while_connected(first(), request) or Batch(end=_INTERRUPTED)
+
+
+async def _while_connected(work: Coroutine[Any, Any, _Result], request: Request) -> _Result | None:
+    """The result of ``work``; None if the caller has left before it is done."""
+    working = asyncio.create_task(work)
     leaving = asyncio.create_task(_left(request))
     try:
-        await asyncio.wait((collecting, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if collecting.done():
-            return collecting.result()
-        return (), TurnEnd(outcome=Outcome.INTERRUPTED)
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
     finally:
         leaving.cancel()
-        collecting.cancel()
-        await asyncio.wait((collecting, leaving))
+        working.cancel()
+        await asyncio.wait((working, leaving))
 
 
 async def _left(request: Request) -> None:
