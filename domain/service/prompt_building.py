@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate, takewhile
 from typing import Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from domain.model.conversation import Conversation
 from domain.model.errors import InvalidInput, OlderMessagesNeeded
+from domain.model.identifiers import MessageId
 from domain.model.message import (
     ImagePart,
     Message,
@@ -124,6 +125,18 @@ def prompt_report(conversation: Conversation, prompt: Prompt) -> PromptReport:
     total = conversation.earlier + len(countable)
     seen = len(countable) - len(left_out)
     return PromptReport(messages_seen=seen, messages_total=total)
+
+
+def with_prompt_report(
+    conversation: Conversation, reply_id: MessageId, report: PromptReport | None
+) -> Conversation:
+    """The conversation with ``report`` on the reply with this id, if that is the last message."""
+    if report is None or not conversation.messages:
+        return conversation
+    *before, last = conversation.messages
+    if last.id != reply_id or last.prompt_report == report:
+        return conversation
+    return evolve(conversation, messages=(*before, evolve(last, prompt_report=report)))
 
 
 def require_option_room(options: ReplyOptions, budget: Budget) -> None:

@@ -70,6 +70,11 @@ def split_at_last_tool_result(reply: Message) -> tuple[tuple[Part, ...], tuple[P
     return reply.parts[:split], reply.parts[split:]
 
 
+def pieces_of(parts: Iterable[Part]) -> tuple[Piece, ...]:
+    """What the model wrote in ``parts``, with one piece per part."""
+    return tuple(_piece_after(part, 0) for part in _model_parts(parts) if _text_of(part))
+
+
 def _model_parts(parts: Iterable[Part]) -> Iterator[_ModelPart]:
     return (part for part in parts if isinstance(part, TextPart | ReasoningPart | ToolCallPart))
 

@@ -26,7 +26,6 @@ from domain.model.conversation import (
     with_retention_from,
 )
 from domain.model.errors import (
-    ConversationMovedOn,
     InvalidInput,
     MessageNotFound,
     NothingToAnswer,
@@ -41,7 +40,6 @@ from domain.model.message import (
     Message,
     MessageStatus,
     Part,
-    PromptReport,
     Role,
     StepMark,
     TextPart,
@@ -205,28 +203,6 @@ def opened_by(conversation: Conversation, new_turn: NewTurn) -> bool:
     return conversation.turn is not None and conversation.turn.id == new_turn.turn_id
 
 
-def require_seen(conversation: Conversation, newest_seen: MessageId | None) -> None:
-    """Raise if the user has sent messages after ``newest_seen``, the newest that a client shows.
-
-    A message that is not stored proves nothing: it may never have arrived. None means that the
-    client does not say what it shows.
-
-    Raises:
-        ConversationMovedOn: there are later messages of the user.
-        OlderMessagesNeeded: the message may precede the loaded ones.
-    """
-    if newest_seen is None:
-        return
-    seen = find_message(conversation, newest_seen)
-    if seen is None:
-        if conversation.earlier:
-            raise OlderMessagesNeeded
-        return
-    later = (message for message in conversation.messages if message.number > seen.number)
-    if any(message.role is Role.USER for message in later):
-        raise ConversationMovedOn
-
-
 def require_no_open_turn(conversation: Conversation, *, can_interrupt: bool = True) -> None:
     """Raise if a turn is open.
 
@@ -301,14 +277,13 @@ def finish(
     *,
     reason: FinishReason,
     usage: Usage | None = None,
-    prompt_report: PromptReport | None = None,
 ) -> Conversation:
     """The conversation with the turn finished and its whole reply as a message.
 
     Raises:
         TurnSuperseded: the turn is not the newest, or has ended in another way.
     """
-    ended = _ended(conversation, turn_id, TurnStep.FINISH, pieces, at, prompt_report=prompt_report)
+    ended = _ended(conversation, turn_id, TurnStep.FINISH, pieces, at)
     if ended is conversation:
         return conversation
     reply = evolve(ended.messages[-1], finish_reason=reason, usage=usage)
@@ -316,32 +291,19 @@ def finish(
 
 
 def interrupt(
-    conversation: Conversation,
-    turn_id: TurnId,
-    pieces: Iterable[Piece],
-    at: datetime,
-    *,
-    prompt_report: PromptReport | None = None,
+    conversation: Conversation, turn_id: TurnId, pieces: Iterable[Piece], at: datetime
 ) -> Conversation:
     """The conversation with the turn interrupted, and its pieces as a message if there are any.
 
     Raises:
         TurnSuperseded: the turn is not the newest, or has ended in another way.
     """
-    ended = _ended(
-        conversation, turn_id, TurnStep.INTERRUPT, pieces, at, prompt_report=prompt_report
-    )
+    ended = _ended(conversation, turn_id, TurnStep.INTERRUPT, pieces, at)
     return conversation if ended is conversation else with_retention_from(ended, at)
 
 
 def fail(
-    conversation: Conversation,
-    turn_id: TurnId,
-    pieces: Iterable[Piece],
-    at: datetime,
-    error: str,
-    *,
-    prompt_report: PromptReport | None = None,
+    conversation: Conversation, turn_id: TurnId, pieces: Iterable[Piece], at: datetime, error: str
 ) -> Conversation:
     """The conversation with the turn failed, and its pieces as a message if there are any.
 
@@ -351,15 +313,7 @@ def fail(
         TurnSuperseded: the turn is not the newest, or has ended in another way.
     """
     pieces = tuple(pieces)
-    ended = _ended(
-        conversation,
-        turn_id,
-        TurnStep.FAIL,
-        pieces,
-        at,
-        error=error,
-        prompt_report=prompt_report,
-    )
+    ended = _ended(conversation, turn_id, TurnStep.FAIL, pieces, at, error=error)
     if ended is conversation or ended.turn is None:
         return conversation
     turn = ended.turn if pieces else evolve(ended.turn, idempotency=None)
@@ -393,18 +347,13 @@ def _ended(
     at: datetime,
     *,
     error: str | None = None,
-    prompt_report: PromptReport | None = None,
 ) -> Conversation:
     if conversation.turn is None or conversation.turn.id != turn_id:
         raise TurnSuperseded
     turn = after_step(conversation.turn, step, at, error)
     if turn is conversation.turn:
         return conversation
-    longer = _with_reply(evolve(conversation, turn=turn), turn, assemble_parts(pieces), at)
-    if prompt_report is None or not longer.messages or longer.messages[-1].id != turn.reply_id:
-        return longer
-    *before, last = longer.messages
-    return evolve(longer, messages=(*before, evolve(last, prompt_report=prompt_report)))
+    return _with_reply(evolve(conversation, turn=turn), turn, assemble_parts(pieces), at)
 
 
 def _with_reply(

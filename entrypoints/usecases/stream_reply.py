@@ -155,18 +155,18 @@ class StreamReply:
         self, ref: ConversationRef, conversation: Conversation, options: ReplyOptions
     ) -> tuple[Prompt, PromptReport]:
         system = self.assistant.system_prompt
-        conversation = self._visible(conversation)
-        prompt = build_prompt(conversation, system, self.budget, options=options)
-        has_room = sees_all(conversation, prompt)
-        if conversation.earlier and (has_room or conversation.has_instructions):
+        visible = self._visible(conversation)
+        prompt = build_prompt(visible, system, self.budget, options=options)
+        if conversation.earlier and (sees_all(visible, prompt) or visible.has_instructions):
             # Earlier messages belong to the prompt: those that fit, and instructions in any case.
-            conversation = self._visible(await self.store.load(ref))
-            prompt = build_prompt(conversation, system, self.budget, options=options)
-        return prompt, prompt_report(conversation, prompt)
+            visible = self._visible(await self.store.load(ref))
+            prompt = build_prompt(visible, system, self.budget, options=options)
+        return prompt, prompt_report(visible, prompt)
 
     def _visible(self, conversation: Conversation) -> Conversation:
-        """The conversation as far as the model can take it."""
-        return conversation if self.images.model_takes_images else without_images(conversation)
+        """The conversation as the model can see it."""
+        takes_images = self.images.model_takes_images
+        return conversation if takes_images else without_images(conversation)
 
     def _end(self, finished: ModelFinished | None, failure: BaseException | None) -> TurnEnd:
         error = None

@@ -15,6 +15,7 @@ from openai.types.responses.response_create_params import (
 from entrypoints.http.openai.bodies import UNSUPPORTED_PARAMETERS
 from entrypoints.http.openai.chat_bodies import UNSUPPORTED_CHAT_PARAMETERS
 from entrypoints.http.openai.errors import PREFIX
+from entrypoints.http.openai.parameters import CHAT_ONLY_PARAMETERS
 from entrypoints.http.openai.routes import ROUTES
 from entrypoints.http.openapi import document
 from tests.architecture.test_docs import ROUTES as APP_ROUTES
@@ -81,6 +82,18 @@ def test_exactly_the_packages_parameters_of_a_chat_completion_are_documented() -
     }
 
     assert set(CHAT_PARAMETERS) == known
+
+
+def test_every_parameter_of_chat_completions_only_is_refused_as_documented() -> None:
+    documented = {
+        row[0]: row[1] for row in rows(PAGE, under="Chat parameters in a response request")
+    }
+
+    assert set(CHAT_ONLY_PARAMETERS) == set(CHAT_PARAMETERS) - set(PARAMETERS)
+    assert documented == {
+        f"`{name}`": f"`{counterpart}`" if counterpart else ""
+        for name, counterpart in CHAT_ONLY_PARAMETERS.items()
+    }
 
 
 @pytest.mark.parametrize("package", ["openai", "openai-agents"])

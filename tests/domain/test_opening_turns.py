@@ -18,6 +18,7 @@ from domain.model.errors import (
 )
 from domain.model.identifiers import MessageId
 from domain.model.message import MessageStatus, Role, TextPart
+from domain.service.client_view import require_seen
 from domain.service.tool_answers import submit_tool_results
 from domain.service.turn_lifecycle import (
     add_user_message,
@@ -26,7 +27,6 @@ from domain.service.turn_lifecycle import (
     interrupt,
     new_conversation,
     regenerate,
-    require_seen,
     with_welcome,
 )
 from tests.support.builders import (

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from domain.model.conversation import Conversation, tail_of, with_message
 from domain.model.errors import InvalidInput, OlderMessagesNeeded
 from domain.model.identifiers import MessageId
-from domain.model.message import Message, Role
+from domain.model.message import Message, PromptReport, Role
 from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions, Tool
 from domain.service.prompt_building import (
     IMAGE_TOKENS,
@@ -22,6 +22,7 @@ from domain.service.prompt_building import (
     require_option_room,
     require_room,
     sees_all,
+    with_prompt_report,
 )
 from domain.service.turn_lifecycle import with_welcome
 from tests.support.builders import (
@@ -29,6 +30,7 @@ from tests.support.builders import (
     a_message,
     after_turns,
     an_image,
+    reply_id,
     with_answer,
     with_question,
 )
@@ -284,3 +286,13 @@ def test_there_is_room_only_if_every_message_and_the_reply_fit() -> None:
 def test_whether_messages_that_are_not_loaded_fit_is_not_known() -> None:
     with pytest.raises(OlderMessagesNeeded):
         require_room(tail_of(after_turns(3), 2), SYSTEM, BUDGET)
+
+
+def test_only_the_reply_itself_carries_the_report() -> None:
+    conversation, left_out = after_turns(1), PromptReport(messages_seen=1, messages_total=2)
+    reported = with_prompt_report(conversation, reply_id(1), left_out)
+
+    assert [message.prompt_report for message in reported.messages] == [None, left_out]
+    assert with_prompt_report(reported, reply_id(1), left_out) is reported
+    assert with_prompt_report(conversation, reply_id(2), left_out) is conversation
+    assert with_prompt_report(conversation, reply_id(1), None) is conversation

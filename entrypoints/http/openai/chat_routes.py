@@ -17,6 +17,11 @@ from entrypoints.http.openai.chat_events import ChatEvents, chunk_stream
 from entrypoints.http.openai.chat_requests import ChatParameters, parse_chat_parameters
 from entrypoints.http.openai.errors import naming, openai_error
 from entrypoints.http.openai.items import completion_id, conversation_id
+from entrypoints.http.openai.parameters import (
+    CHAT_OPTION_PARAMETERS,
+    naming_parameters,
+    problem_of_end,
+)
 from entrypoints.http.openai.services import ApiCaller, ApiEndpoint, api_caller, openai_of
 from entrypoints.http.openai.streaming import (
     Batches,
@@ -51,7 +56,7 @@ async def create(request: Request) -> Response:
         idempotency=idempotency,
     )
     following = openai_of(request).following
-    with naming("messages"):
+    with naming("messages"), naming_parameters(CHAT_OPTION_PARAMETERS):
         if parameters.is_stored:
             started = await openai_of(request).create_response(caller.owner, response_request)
             batches = following.stored(started.turn_ref)
@@ -123,11 +128,12 @@ def _problem(end: TurnEnd, *, is_stored: bool) -> Problem | None:
         return None
     if not is_stored:
         # Its client is there, so only the service can have interrupted it.
-        return problem_of_code(end.error) if end.error else problem_of(ShuttingDown())
+        failed = problem_of_end(end, CHAT_OPTION_PARAMETERS)
+        return failed if end.error else problem_of(ShuttingDown())
     if end.error is None:
         return problem_of_code("reply_stopped")
     # The messages are stored, so the client must not retry by itself.
-    return evolve(problem_of_code(end.error), retry_after=None)
+    return evolve(problem_of_end(end, CHAT_OPTION_PARAMETERS), retry_after=None)
 
 
 ROUTES: Final = (

@@ -28,6 +28,7 @@ from entrypoints.http.openai.bodies import (
     FunctionCallItem,
     FunctionCallOutputItem,
     ItemBody,
+    ItemReference,
     MessageContent,
     MessageItem,
     ReasoningItem,
@@ -35,7 +36,7 @@ from entrypoints.http.openai.bodies import (
     RefusalContent,
     SummaryText,
 )
-from entrypoints.http.openai.errors import invalid
+from entrypoints.http.openai.errors import invalid, unsupported
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import NESTED_TOO_DEEPLY
 from entrypoints.usecases.create_response import InputItem
@@ -76,7 +77,7 @@ def response_input(items: str | Sequence[ItemBody], sent: Sequence[Any]) -> Resp
 def input_items(
     items: str | Sequence[ItemBody], sent: Sequence[Any], path: str, *, first: int = 0
 ) -> Sequence[InputItem]:
-    """The items of a body; a string is one user message.
+    """The items of a body; a string is one user message, and references add nothing.
 
     Args:
         items: the items, parsed.
@@ -90,6 +91,9 @@ def input_items(
     """
     if isinstance(items, str):
         return [user_item([items], path)]
+    references = [at for at, item in enumerate(items, first) if isinstance(item, ItemReference)]
+    if references and path != "input":
+        raise reference_unsupported(f"{path}[{references[0]}]")
     pairs = enumerate(zip(items, sent, strict=True), first)
     return [
         new_item
@@ -118,6 +122,15 @@ def _inputs(item: ItemBody, sent: Mapping[str, Any], path: str) -> Iterator[Inpu
         case ReasoningItem():
             check_length([*_reasoning_texts(sent)], path)
             yield assistant_item(UnknownPart(_json(sent)))
+
+
+def reference_unsupported(path: str) -> BadRequest:
+    """The error for a reference to an item in a place where there are no stored items."""
+    why = (
+        "An 'item_reference' works only in the 'input' of a response with 'conversation' or "
+        "'previous_response_id'. Send the item itself instead."
+    )
+    return unsupported(f"{path}.type", why)
 
 
 def _messages(item: MessageItem, path: str) -> Iterator[InputItem]:

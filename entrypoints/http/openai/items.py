@@ -140,6 +140,11 @@ def part_item(
             return None
 
 
+def with_encrypted(item: dict[str, Any]) -> dict[str, Any]:
+    """The item; reasoning without encrypted content gets null as such."""
+    return {"encrypted_content": None, **item} if item["type"] == "reasoning" else item
+
+
 def output_text(text: str) -> dict[str, Any]:
     """Text of the assistant, as a content part."""
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
