@@ -13,7 +13,7 @@ from domain.model.identifiers import ConversationRef, TurnRef
 from domain.model.turn import TurnEnd, TurnStatus
 from domain.service.reply_reading import ReadTurn, read_turn
 from entrypoints.http.documents import json_response
-from entrypoints.http.openai.bodies import ResponseBody, items_body_limit
+from entrypoints.http.openai.bodies import ResponseBody
 from entrypoints.http.openai.documents import DeletedDocument, ItemListDocument, ResponseDocument
 from entrypoints.http.openai.errors import continuing, openai_error, unsupported
 from entrypoints.http.openai.events import ResponseEvents
@@ -34,7 +34,13 @@ from entrypoints.http.openai.responses import (
     stored_response,
     stored_skeleton,
 )
-from entrypoints.http.openai.services import ApiCaller, ApiEndpoint, api_caller, openai_of
+from entrypoints.http.openai.services import (
+    ApiCaller,
+    ApiEndpoint,
+    api_caller,
+    openai_of,
+    read_items_body,
+)
 from entrypoints.http.openai.streaming import (
     Batches,
     collect,
@@ -43,7 +49,7 @@ from entrypoints.http.openai.streaming import (
 )
 from entrypoints.http.openapi import EVENT_STREAM
 from entrypoints.http.problems import problem_of_code
-from entrypoints.http.requests import idempotency_key, read_body
+from entrypoints.http.requests import idempotency_key
 from entrypoints.http.services import services_of
 from entrypoints.http.sse import EventStream
 from entrypoints.usecases.create_response import ResponseRequest
@@ -53,8 +59,8 @@ from entrypoints.usecases.open_turn import Started
 async def create(request: Request) -> Response:
     """``POST /v1/responses``: request a reply, as an event stream or as one document."""
     caller = api_caller(request)
-    members, raw = await read_body(request, dict, items_body_limit)
-    parameters = parse_response_parameters(members)
+    members, raw = await read_items_body(request)
+    parameters = parse_response_parameters(members, openai_of(request).images)
     key, idempotency = idempotency_key(request, raw)
     response_request = ResponseRequest(
         inputs=parameters.inputs,
