@@ -46,7 +46,7 @@ from domain.service.user_images import ImagePolicy
 from entrypoints.http.openai.services import OpenAIServices
 from entrypoints.http.services import Services
 from entrypoints.settings import Settings, Storage
-from entrypoints.usecases.follow_turn import MissingLogs
+from entrypoints.usecases.dead_turns import MissingLogs
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore

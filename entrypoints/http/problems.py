@@ -59,6 +59,7 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
         "image_too_large": ProblemType(413, "The image is too large."),
         "too_many_images": ProblemType(413, "The message has too many images."),
         "context_too_long": ProblemType(413, "The page context is too long."),
+        "context_length_exceeded": ProblemType(400, "The input is too long for the model."),
         "parameter_unsupported": ProblemType(400, "This parameter is not supported."),
         "parameter_too_long": ProblemType(413, "This parameter is too long."),
         "previous_response_not_found": ProblemType(
@@ -97,10 +98,14 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
         "method_not_allowed": ProblemType(405, "This address does not support the method."),
         "body_too_slow": ProblemType(408, "The body did not arrive in time."),
         "conversation_exists": ProblemType(409, "A conversation with this id already exists."),
+        "conversation_moved_on": ProblemType(
+            409, "The conversation has newer messages, which would be deleted; read it again."
+        ),
         "turn_in_progress": ProblemType(
             409, "A reply is still being written in this conversation."
         ),
         "turn_superseded": ProblemType(409, "Another message replaced this reply."),
+        "reply_stopped": ProblemType(409, "The reply was stopped before it was complete."),
         "nothing_to_answer": ProblemType(409, "There is no message to answer."),
         "conversation_gone": ProblemType(
             410, "This conversation was forgotten while the reply was being written."
@@ -294,7 +299,7 @@ class Problem:
             headers["connection"] = "close"
         if self.status == HTTPStatus.UNAUTHORIZED:
             headers["www-authenticate"] = "Bearer"
-        if self.code == "turn_in_progress":
+        if self.code == "turn_in_progress" and self.retry_after is None:
             # The openai client would otherwise retry a 409 on its own.
             headers["x-should-retry"] = "false"
         return Response(
@@ -336,7 +341,7 @@ def problem_of_code(code: str) -> Problem:
 
 def _with_details(problem: Problem, error: DomainError | PortError) -> Problem:
     if isinstance(error, TurnInProgress):
-        return evolve(problem, extra={"turnId": error.turn_id})
+        return evolve(problem, extra={"turnId": error.turn_id}, retry_after=error.retry_after)
     if isinstance(error, TooManyRequests) and not isinstance(error, BudgetExhausted):
         return evolve(
             problem,

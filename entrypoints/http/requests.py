@@ -206,7 +206,7 @@ def idempotency_key(request: Request, raw: bytes) -> tuple[str | None, Idempoten
         return None, None
     if not _IDEMPOTENCY_KEY.fullmatch(key):
         raise BadRequest("idempotency_key_malformed")
-    person = request.headers.get(ON_BEHALF_OF_HEADER)
+    person = person_of(request)
     # Neither a person nor a key contains a space.
     key = key if person is None else f"{person} {key}"
     path_and_body = request.url.path.encode() + b"\0" + raw
@@ -214,6 +214,11 @@ def idempotency_key(request: Request, raw: bytes) -> tuple[str | None, Idempoten
         digest=hashlib.sha256(key.encode()).digest(),
         body_digest=hashlib.sha256(path_and_body).digest(),
     )
+
+
+def person_of(request: Request) -> str | None:
+    """The person for whom an app server speaks, as it names them; None if it names nobody."""
+    return request.headers.get(ON_BEHALF_OF_HEADER)
 
 
 def path_id(request: Request) -> str:

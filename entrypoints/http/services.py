@@ -19,7 +19,6 @@ from entrypoints.usecases.conversations import (
     ForgetConversation,
     ReadHistory,
 )
-from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.regenerate import Regenerate
 from entrypoints.usecases.send_message import SendMessage
 from entrypoints.usecases.stop_turn import StopTurn
@@ -48,7 +47,6 @@ class Services:
     regenerate: Regenerate
     submit_tool_results: SubmitToolResults
     find_conversation: FindConversation
-    follow_turn: FollowTurn
     stop_turn: StopTurn
     read_history: ReadHistory
     forget_conversation: ForgetConversation

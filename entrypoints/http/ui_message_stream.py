@@ -23,7 +23,7 @@ from domain.model.message import (
 from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Cursor, Outcome, TurnEnd
 from domain.service.user_input import nests_too_deeply
-from entrypoints.http.documents import usage_document
+from entrypoints.http.documents import message_counts, usage_document
 from entrypoints.http.problems import user_message
 from entrypoints.http.sse import event, padded_event
 
@@ -74,8 +74,7 @@ class ReplyChunks:
         """The chunks after the last piece; a stream without them is incomplete."""
         closing = b"".join((self._close_part(), *map(event, self._complete_calls())))
         if not end.is_complete:
-            code = end.error or "internal_error"
-            return closing + event({"type": "error", "errorText": user_message(code), "code": code})
+            return closing + error_chunk(end.error or "internal_error")
         if end.outcome is Outcome.FINISHED:
             return closing + event({"type": "finish-step"}) + event(_finish(end))
         metadata = {"aborted": True, **_expiry(end.expires_at)}
@@ -124,10 +123,19 @@ class ReplyChunks:
                 yield {"type": "tool-input-error", **call, **error}
 
 
+def error_chunk(code: str) -> bytes:
+    """The chunk that reports a failure."""
+    return event({"type": "error", "errorText": user_message(code), "code": code})
+
+
 def _finish(end: TurnEnd) -> dict[str, Any]:
     reason = {"finishReason": end.finish_reason.value} if end.finish_reason else {}
     usage = usage_document(end.usage)
-    metadata = {**({"usage": usage} if usage else {}), **_expiry(end.expires_at)}
+    metadata = {
+        **({"usage": usage} if usage else {}),
+        **message_counts(end.prompt_report),
+        **_expiry(end.expires_at),
+    }
     return {"type": "finish", **reason, **({"messageMetadata": metadata} if metadata else {})}
 
 

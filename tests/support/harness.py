@@ -28,7 +28,8 @@ from domain.service.prompt_building import Budget
 from domain.service.user_images import ImagePolicy
 from entrypoints.container import USE_CASES
 from entrypoints.usecases.conversations import CreateSession, ForgetConversation, ReadHistory
-from entrypoints.usecases.follow_turn import FollowTurn, MissingLogs
+from entrypoints.usecases.dead_turns import MissingLogs
+from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.open_turn import OpenTurn, Started, StartTurn
 from entrypoints.usecases.regenerate import Regenerate
 from entrypoints.usecases.run_turn import RunTurn

@@ -53,6 +53,13 @@ class AiSdkBody(Struct, rename="camel"):
     message_id: Annotated[
         str | None, Meta(description="The message that is edited, continued or replaced.")
     ] = None
+    last_message_id: Annotated[
+        str | None,
+        Meta(description="The newest message that the client shows, if a message is edited."),
+    ] = None
+    force: Annotated[
+        bool, Meta(description="Whether newer messages of other tabs may be deleted.")
+    ] = False
     locale: LocaleMember | None = None
     context: PageContextMember = msgspec.field(default_factory=Raw)
     on_busy: OnBusyMember = None

@@ -32,6 +32,7 @@ from entrypoints.http.openai.bodies import (
     FunctionCallOutputItem,
     InputImage,
     ItemBody,
+    ItemReference,
     MessageContent,
     MessageItem,
     ReasoningItem,
@@ -92,7 +93,7 @@ def input_items(
     *,
     first: int = 0,
 ) -> Sequence[InputItem]:
-    """The items of a body; a string is one user message.
+    """The items of a body; a string is one user message, and references add nothing.
 
     Args:
         items: the items, parsed.
@@ -107,6 +108,9 @@ def input_items(
     """
     if isinstance(items, str):
         return [_user([TextPart(items)], path)]
+    references = [at for at, item in enumerate(items, first) if isinstance(item, ItemReference)]
+    if references and path != "input":
+        raise reference_unsupported(f"{path}[{references[0]}]")
     pairs = enumerate(zip(items, sent, strict=True), first)
     return [
         new_item
@@ -137,6 +141,15 @@ def _inputs(
         case ReasoningItem():
             _check_length([*_reasoning_texts(sent)], path)
             yield _assistant(UnknownPart(_json(sent)))
+
+
+def reference_unsupported(path: str) -> BadRequest:
+    """The error for a reference to an item in a place where there are no stored items."""
+    why = (
+        "An 'item_reference' works only in the 'input' of a response with 'conversation' or "
+        "'previous_response_id'. Send the item itself instead."
+    )
+    return unsupported(f"{path}.type", why)
 
 
 def _messages(item: MessageItem, path: str, images: ImagePolicy) -> Iterator[InputItem]:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from domain.model.identifiers import Owner
 from domain.model.rate_limits import Payer
+from domain.service.prompt_building import Budget
 from domain.service.user_images import ImagePolicy
 from entrypoints.http.authentication import HttpCaller
 from entrypoints.http.images import body_limit, check_text_size
@@ -51,6 +52,7 @@ class OpenAIServices:
     stop_turn: StopTurn
     following: Following
     model: LanguageModel
+    budget: Budget
     clock: Clock
     images: ImagePolicy
     is_open: bool
