@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from domain.model.message import ImageDetail
 from domain.model.prompt import Effort, Verbosity
 from entrypoints.http.openai.errors import invalid, unsupported
 from entrypoints.http.openai.parameters import (
@@ -73,9 +74,18 @@ class RefusalContent(Struct, tag_field="type", tag="refusal"):
     refusal: str
 
 
+class InputImage(Struct, tag_field="type", tag="input_image"):
+    """An image in a message of the user."""
+
+    image_url: Annotated[str, Meta(description="A data URL.")] | None = None
+    detail: ImageDetail | None = None
+    file_id: Annotated[str, Meta(description="Not supported.")] | None = None
+
+
 OutputContent = InputText | OutputText | PlainText
 FunctionOutput = str | Annotated[list[OutputContent], Meta(max_length=MAX_CONTENT_PARTS)]
-MessageContent = OutputContent | SummaryText | ReasoningText | RefusalContent
+TextualContent = OutputContent | SummaryText | ReasoningText | RefusalContent
+MessageContent = TextualContent | InputImage
 
 
 class MessageItem(Struct, tag_field="type", tag="message"):
@@ -251,11 +261,6 @@ _VALIDATION_ERROR: Final = re.compile(
     r"(?P<what>.*?)(?: - at `(?:key` in `)?\$\.?(?P<path>[\w.\[\]]*?)(?:\[\.\.\.\])?`)?", re.DOTALL
 )
 _MISSING_FIELD: Final = re.compile(r"Object missing required field `(\w+)`")
-
-
-def items_body_limit(_: bytes) -> int:
-    """``MAX_ITEMS_BODY_BYTES`` for every body."""
-    return MAX_ITEMS_BODY_BYTES
 
 
 def parse(members: Mapping[str, Any], kind: type[_Body]) -> _Body:

@@ -13,9 +13,11 @@ from attrs import frozen
 
 from domain.model.identifiers import SessionId
 from domain.model.limits import MAX_PARAMETER_BYTES
-from domain.model.message import Part, Role, TextPart, ToolCallPart, ToolResultPart
+from domain.model.message import ImagePart, Part, Role, TextPart, ToolCallPart, ToolResultPart
 from domain.model.prompt import ReplyOptions
+from domain.service.user_images import ImagePolicy
 from domain.service.user_input import nests_too_deeply
+from entrypoints.http.images import read_image, require_images
 from entrypoints.http.openai.chat_bodies import (
     AssistantMessage,
     ChatImage,
@@ -24,6 +26,7 @@ from entrypoints.http.openai.chat_bodies import (
     ChatText,
     CompletionBody,
     DeveloperMessage,
+    ImageUrl,
     ResponseFormat,
     SystemMessage,
     ToolMessage,
@@ -68,10 +71,15 @@ class ChatParameters:
         return self.session_id is not None
 
 
-def parse_chat_parameters(raw: bytes, conversations: Sequence[str]) -> ChatParameters:
+def parse_chat_parameters(
+    raw: bytes, conversations: Sequence[str], images: ImagePolicy
+) -> ChatParameters:
     """The parameters, parsed from a body.
 
-    ``conversations`` are the conversations that the headers name.
+    Args:
+        raw: the body.
+        conversations: the conversations that the headers name.
+        images: whether the messages may contain images.
 
     Raises:
         BadRequest: a parameter or a message is invalid, too long or not supported.
@@ -84,7 +92,7 @@ def parse_chat_parameters(raw: bytes, conversations: Sequence[str]) -> ChatParam
         raise invalid(_PATH, "a message to reply to")
     stream_options = body.stream_options
     return ChatParameters(
-        inputs=[item for number, one in new for item in _inputs(one, f"{_PATH}[{number}]")],
+        inputs=[item for number, one in new for item in _inputs(one, f"{_PATH}[{number}]", images)],
         options=_reply_options(body, _instructions(instructions), is_stored=session_id is not None),
         session_id=session_id,
         stream=body.stream is True,
@@ -157,10 +165,10 @@ def _instructions(instructions: Iterable[_Instruction]) -> str | None:
     return "\n\n".join(filter(None, texts)) or None
 
 
-def _inputs(message: ChatMessage, path: str) -> Iterator[InputItem]:
+def _inputs(message: ChatMessage, path: str, images: ImagePolicy) -> Iterator[InputItem]:
     match message:
         case UserMessage(content):
-            yield user_item(_user_texts(content, f"{path}.content"), f"{path}.content")
+            yield user_item(_user_parts(content, f"{path}.content", images), f"{path}.content")
         case AssistantMessage():
             yield from map(assistant_item, _reply_parts(message, path))
         case ToolMessage(call_id, content):
@@ -175,13 +183,24 @@ def _inputs(message: ChatMessage, path: str) -> Iterator[InputItem]:
             yield InputItem(role=role, parts=tuple(map(TextPart, texts)))
 
 
-def _user_texts(content: str | Sequence[ChatText | ChatImage], path: str) -> Sequence[str]:
-    parts = [ChatText(content)] if isinstance(content, str) else content
-    for index, part in enumerate(parts):
-        if isinstance(part, ChatImage):
-            why = "Images are not supported by this service."
-            raise unsupported(f"{path}[{index}].type", why)
-    return [part.text for part in parts if isinstance(part, ChatText)]
+def _user_parts(
+    content: str | Sequence[ChatText | ChatImage], path: str, images: ImagePolicy
+) -> Sequence[TextPart | ImagePart]:
+    if isinstance(content, str):
+        return [TextPart(content)]
+    return [
+        TextPart(part.text)
+        if isinstance(part, ChatText)
+        else _image(part.image_url, f"{path}[{index}]", images)
+        for index, part in enumerate(content)
+    ]
+
+
+def _image(image: ImageUrl, path: str, images: ImagePolicy) -> ImagePart:
+    require_images(images, field=path)
+    return read_image(
+        image.url, images, field=f"{path}.image_url.url", detail=image.detail or "auto"
+    )
 
 
 def _reply_parts(message: AssistantMessage, path: str) -> Iterator[Part]:

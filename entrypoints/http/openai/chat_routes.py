@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from domain.model.turn import Outcome, TurnEnd
 from entrypoints.http.documents import json_response
-from entrypoints.http.openai.bodies import items_body_limit
 from entrypoints.http.openai.chat_bodies import CompletionBody
 from entrypoints.http.openai.chat_documents import ChatCompletionDocument, CompletionSkeleton
 from entrypoints.http.openai.chat_events import ChatEvents, chunk_stream
@@ -22,7 +21,13 @@ from entrypoints.http.openai.parameters import (
     naming_parameters,
     problem_of_end,
 )
-from entrypoints.http.openai.services import ApiCaller, ApiEndpoint, api_caller, openai_of
+from entrypoints.http.openai.services import (
+    ApiCaller,
+    ApiEndpoint,
+    api_caller,
+    openai_of,
+    read_long_body,
+)
 from entrypoints.http.openai.streaming import (
     Batches,
     collect,
@@ -31,7 +36,7 @@ from entrypoints.http.openai.streaming import (
 )
 from entrypoints.http.openapi import EVENT_STREAM
 from entrypoints.http.problems import Problem, problem_of, problem_of_code
-from entrypoints.http.requests import idempotency_key, read_json
+from entrypoints.http.requests import idempotency_key
 from entrypoints.http.sse import EventStream
 from entrypoints.usecases.create_response import ResponseRequest
 from entrypoints.usecases.open_turn import Started
@@ -44,8 +49,9 @@ CONVERSATION_HEADER: Final = "Privity-Conversation"
 async def create(request: Request) -> Response:
     """``POST /v1/chat/completions``: reply to messages, as an event stream or as one document."""
     caller = api_caller(request)
-    raw = await read_json(request, items_body_limit) or b"{}"
-    parameters = parse_chat_parameters(raw, request.headers.getlist(CONVERSATION_HEADER))
+    raw = await read_long_body(request) or b"{}"
+    conversations = request.headers.getlist(CONVERSATION_HEADER)
+    parameters = parse_chat_parameters(raw, conversations, openai_of(request).images)
     key, idempotency = idempotency_key(request, raw)
     response_request = ResponseRequest(
         inputs=parameters.inputs,

@@ -10,6 +10,7 @@ from domain.model.identifiers import SessionId
 from domain.model.limits import MAX_PARAMETER_BYTES, MAX_TOOLS_BYTES
 from domain.model.message import UnknownPart
 from domain.model.prompt import ReplyOptions, Tool
+from domain.service.user_images import NO_IMAGES, ImagePolicy
 from entrypoints.http.openai.bodies import (
     FunctionChoice,
     FunctionTool,
@@ -96,7 +97,9 @@ class ResponseParameters:
         return UnknownPart(_json({"type": NOTE_KIND, "data": self.echo})) if self.echo else None
 
 
-def parse_response_parameters(members: Mapping[str, Any]) -> ResponseParameters:
+def parse_response_parameters(
+    members: Mapping[str, Any], images: ImagePolicy = NO_IMAGES
+) -> ResponseParameters:
     """The parameters, parsed from the members of a body.
 
     Raises:
@@ -110,7 +113,7 @@ def parse_response_parameters(members: Mapping[str, Any]) -> ResponseParameters:
     if body.store is False and body.background:
         raise unsupported("store", "A response in the background has to be stored.")
     stream_options = body.stream_options
-    sent = response_input(body.input or (), members.get("input") or ())
+    sent = response_input(body.input or (), members.get("input") or (), images)
     return ResponseParameters(
         inputs=sent.items,
         references=_references(body, continues=session_id is not None),

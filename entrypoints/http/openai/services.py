@@ -1,7 +1,8 @@
 """The services of the routes of ``/v1``, and the authentication of their callers."""
 
 from collections.abc import Mapping
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 from attrs import frozen
 from starlette.requests import Request
@@ -9,11 +10,15 @@ from starlette.requests import Request
 from domain.model.identifiers import Owner
 from domain.model.rate_limits import Payer
 from domain.service.prompt_building import Budget
+from domain.service.user_images import ImagePolicy
 from entrypoints.http.authentication import HttpCaller
+from entrypoints.http.images import body_limit, check_text_size
+from entrypoints.http.openai.bodies import MAX_ITEMS_BODY_BYTES
 from entrypoints.http.openai.documents import ErrorDocument
 from entrypoints.http.openai.streaming import Following
 from entrypoints.http.openapi import Endpoint
 from entrypoints.http.problems import BadRequest
+from entrypoints.http.requests import parse, read_json
 from entrypoints.http.services import Resolver, resolve_fields, services_of
 from entrypoints.usecases.conversations import ForgetConversation, ReadHistory
 from entrypoints.usecases.create_response import CreateResponse
@@ -49,6 +54,7 @@ class OpenAIServices:
     model: LanguageModel
     budget: Budget
     clock: Clock
+    images: ImagePolicy
     is_open: bool
 
 
@@ -80,6 +86,28 @@ def openai_of(request: Request) -> OpenAIServices:
     """The services of the app that serves this request."""
     services: OpenAIServices = request.state.openai
     return services
+
+
+async def read_items_body(request: Request) -> tuple[Mapping[str, Any], bytes]:
+    """The members of a body that may contain items with images, and its bytes.
+
+    Raises:
+        BadRequest: see ``read_long_body`` and ``parse``.
+    """
+    raw = await read_long_body(request)
+    return parse(raw or b"{}", dict), raw
+
+
+async def read_long_body(request: Request) -> bytes:
+    """The bytes of a body that may contain a whole chat, with images.
+
+    Raises:
+        BadRequest: see ``read_json`` and ``check_text_size``.
+    """
+    limit = partial(body_limit, MAX_ITEMS_BODY_BYTES, openai_of(request).images)
+    raw = await read_json(request, limit)
+    check_text_size(raw, MAX_ITEMS_BODY_BYTES)
+    return raw
 
 
 def api_caller(request: Request) -> ApiCaller:
