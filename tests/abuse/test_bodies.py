@@ -110,25 +110,25 @@ def completion_bodies() -> Mapping[str, bytes]:
     nested = b"[" * 50 + b"]" * 50
     return {
         "messages": start + b",".join([user] * 2_000) + b"]}",
-        "too many messages": padded(start, user, b"]}", _LARGE),
-        "numbers for messages": padded(start, b"1", b"]}", _LARGE),
-        "texts": padded(start, longest, b",%b]}" % user, _LARGE),
+        "too many messages": padded(start, user, b"]}", _V1),
+        "numbers for messages": padded(start, b"1", b"]}", _V1),
+        "texts": padded(start, longest, b",%b]}" % user, _V1),
         "calls": b"%b%b,%b]}" % (start, user, b",".join(pairs)),
-        "a long text": padded(start + texts + b'{"type":"text","text":"', b" ", b'"}]}]}', _LARGE),
+        "a long text": padded(start + texts + b'{"type":"text","text":"', b" ", b'"}]}]}', _V1),
         "a schema": padded(
             b'{"response_format":{"type":"json_schema","json_schema":{"name":"a","schema":{"x":[',
             nested,
             b']}}},"messages":[%b]}' % user,
-            _LARGE,
+            _V1,
         ),
         "tools": padded(
             b'{"tools":[',
             b'{"type":"function","function":{"name":"a"}}',
             b'],"messages":[%b]}' % user,
-            _LARGE,
+            _V1,
         ),
-        "a long value": padded(b'{"n":"', b" - at `$.a", b'","messages":[%b]}' % user, _LARGE),
-        "unknown members": padded(b'{"y":[', b"[]", b'],"messages":[%b]}' % user, _LARGE),
+        "a long value": padded(b'{"n":"', b" - at `$.a", b'","messages":[%b]}' % user, _V1),
+        "unknown members": padded(b'{"y":[', b"[]", b'],"messages":[%b]}' % user, _V1),
     }
 
 
