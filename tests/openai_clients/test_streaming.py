@@ -81,7 +81,10 @@ async def test_an_ended_response_streams_again(client: AsyncOpenAI) -> None:
     assert again[0].type == "response.created"
     assert [event.sequence_number for event in again] == [*range(len(again))]
     assert last(again).output == last(streamed).output
-    assert [item.id for item in response.output] == [item.id for item in last(again).output]
+    assert [item["id"] for item in response.to_dict()["output"]] == [  # type: ignore[attr-defined]
+        item["id"]
+        for item in last(again).to_dict()["output"]  # type: ignore[attr-defined]
+    ]
 
 
 async def test_reasoning_and_tool_calls_stream_as_items_of_their_own(client: AsyncOpenAI) -> None:
