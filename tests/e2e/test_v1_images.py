@@ -219,3 +219,66 @@ async def test_both_protocols_see_the_same_image(client: V1Client) -> None:
     items = await client.get(f"/v1/conversations/{name}/items?order=asc")
 
     assert items.document["data"][0]["content"][1]["image_url"] == IMAGE.data_url
+
+
+def chat_image(image: ImagePart) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": image.data_url, "detail": image.detail}}
+
+
+def chat(*content: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": list(content)}]}
+
+
+CHAT_QUESTION = {"type": "text", "text": "What is this?"}
+
+
+async def test_a_chat_completion_may_have_images(client: V1Client, model: InstantModel) -> None:
+    plain = {"type": "image_url", "image_url": {"url": LARGE_IMAGE.data_url}}
+    body = chat(CHAT_QUESTION, chat_image(IMAGE), plain)
+    answer = await client.post("/v1/chat/completions", body)
+    alone = await client.post("/v1/chat/completions", chat(chat_image(IMAGE)))
+
+    assert answer.status == alone.status == 200, answer.body
+    assert model.prompts[0].messages[-1].parts == (
+        TextPart("What is this?"),
+        IMAGE,
+        LARGE_IMAGE,
+    )
+    assert seen(model) == (IMAGE,)
+
+
+async def test_a_chat_completion_in_a_conversation_stores_the_image(
+    client: V1Client, model: InstantModel
+) -> None:
+    name = (await client.post("/v1/conversations", {})).document["id"]
+    body = {**chat(CHAT_QUESTION, chat_image(IMAGE)), "conversation": name}
+    answer = await client.post("/v1/chat/completions", body)
+    items = await client.get(f"/v1/conversations/{name}/items?order=asc")
+
+    assert answer.status == 200, answer.body
+    assert items.document["data"][0]["content"] == [QUESTION, content_of(IMAGE)]
+
+
+async def test_every_bad_image_in_a_chat_completion_is_refused_by_name(
+    client: V1Client, model: InstantModel
+) -> None:
+    for name, url in BAD_IMAGES.items():
+        image = {"type": "image_url", "image_url": {"url": url}}
+        answer = await client.post("/v1/chat/completions", chat(CHAT_QUESTION, image))
+
+        assert error_of(answer)["code"] in ("image_invalid", "image_too_large"), name
+        assert error_of(answer)["param"] == "messages[0].content[1].image_url.url"
+    many = await client.post("/v1/chat/completions", chat(*map(chat_image, TINY_IMAGES[:9])))
+
+    assert error_of(many)["code"] == "too_many_images"
+    assert model.prompts == []
+
+
+async def test_without_the_setting_a_chat_completion_has_no_images() -> None:
+    async with running_service(UNLIMITED, model=InstantModel("Hi!")) as service:
+        client = await V1Client.new(service.url)
+        body = chat(CHAT_QUESTION, chat_image(LARGE_IMAGE))
+        answer = await client.post("/v1/chat/completions", body)
+
+    assert (answer.status, error_of(answer)["code"]) == (400, "images_not_supported")
+    assert error_of(answer)["param"] == "messages[0].content[1]"

@@ -21,7 +21,13 @@ from entrypoints.http.openai.parameters import (
     naming_parameters,
     problem_of_end,
 )
-from entrypoints.http.openai.services import ApiCaller, ApiEndpoint, api_caller, openai_of
+from entrypoints.http.openai.services import (
+    ApiCaller,
+    ApiEndpoint,
+    api_caller,
+    openai_of,
+    read_items,
+)
 from entrypoints.http.openai.streaming import (
     Batches,
     collect,
@@ -30,7 +36,7 @@ from entrypoints.http.openai.streaming import (
 )
 from entrypoints.http.openapi import EVENT_STREAM
 from entrypoints.http.problems import Problem, problem_of, problem_of_code
-from entrypoints.http.requests import idempotency_key, read_json
+from entrypoints.http.requests import idempotency_key
 from entrypoints.http.sse import EventStream
 from entrypoints.usecases.create_response import ResponseRequest
 from entrypoints.usecases.open_turn import Started
@@ -38,15 +44,14 @@ from ports.errors import ShuttingDown
 from ports.turn_log import Batch
 
 CONVERSATION_HEADER: Final = "Privity-Conversation"
-MAX_CHAT_BODY_BYTES: Final = 2_097_152
-"""The client sends the whole chat each time."""
 
 
 async def create(request: Request) -> Response:
     """``POST /v1/chat/completions``: reply to messages, as an event stream or as one document."""
     caller = api_caller(request)
-    raw = await read_json(request, lambda _: MAX_CHAT_BODY_BYTES) or b"{}"
-    parameters = parse_chat_parameters(raw, request.headers.getlist(CONVERSATION_HEADER))
+    raw = await read_items(request) or b"{}"
+    named = request.headers.getlist(CONVERSATION_HEADER)
+    parameters = parse_chat_parameters(raw, named, openai_of(request).images)
     key, idempotency = idempotency_key(request, raw)
     response_request = ResponseRequest(
         inputs=parameters.inputs,

@@ -88,15 +88,25 @@ def openai_of(request: Request) -> OpenAIServices:
     return services
 
 
-async def read_items_body(request: Request) -> tuple[Mapping[str, Any], bytes]:
-    """The members of a body that may contain items with images, and its bytes.
+async def read_items(request: Request) -> bytes:
+    """A body that may contain items or messages with images.
 
     Raises:
-        BadRequest: see ``read_json``, ``check_text_size`` and ``parse``.
+        BadRequest: see ``read_json`` and ``check_text_size``.
     """
     limit = partial(body_limit, MAX_ITEMS_BODY_BYTES, openai_of(request).images)
     raw = await read_json(request, limit)
     check_text_size(raw, MAX_ITEMS_BODY_BYTES)
+    return raw
+
+
+async def read_items_body(request: Request) -> tuple[Mapping[str, Any], bytes]:
+    """The members of a body that may contain items with images, and its bytes.
+
+    Raises:
+        BadRequest: see ``read_items`` and ``parse``.
+    """
+    raw = await read_items(request)
     return parse(raw or b"{}", dict), raw
 
 
