@@ -221,35 +221,62 @@ async def test_both_protocols_see_the_same_image(client: V1Client) -> None:
     assert items.document["data"][0]["content"][1]["image_url"] == IMAGE.data_url
 
 
-@pytest.mark.parametrize(
-    ("image", "param", "code"),
-    [
-        ({"url": "https://example.org/cat.png"}, ".image_url.url", "image_invalid"),
-        ({"url": "data:image/png;base64,!"}, ".image_url.url", "image_invalid"),
-        ({"url": "data:image/svg+xml;base64,PHN2Zz4="}, ".image_url.url", "image_invalid"),
-        ({"url": IMAGE.data_url, "detail": "huge"}, ".image_url.detail", "parameter_unsupported"),
-    ],
-)
-async def test_a_bad_image_in_a_chat_completion_is_refused(
-    client: V1Client, image: dict[str, str], param: str, code: str
-) -> None:
-    message = user({"type": "image_url", "image_url": image})
-    refused = await client.post("/v1/chat/completions", {"messages": [message]})
-
-    assert (refused.status, error_of(refused)["code"]) == (400, code)
-    assert error_of(refused)["param"] == f"messages[0].content[0]{param}"
+def chat_image(image: ImagePart) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": image.data_url, "detail": image.detail}}
 
 
-async def test_an_image_of_a_chat_completion_can_be_stored(
-    client: V1Client, model: InstantModel
-) -> None:
-    conversation = (await client.post("/v1/conversations", {})).document["id"]
-    message = user({"type": "image_url", "image_url": {"url": IMAGE.data_url, "detail": "low"}})
-    answer = await client.post(
-        "/v1/chat/completions", {"messages": [message], "conversation": conversation}
+def chat(*content: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": list(content)}]}
+
+
+CHAT_QUESTION = {"type": "text", "text": "What is this?"}
+
+
+async def test_a_chat_completion_may_have_images(client: V1Client, model: InstantModel) -> None:
+    plain = {"type": "image_url", "image_url": {"url": LARGE_IMAGE.data_url}}
+    body = chat(CHAT_QUESTION, chat_image(IMAGE), plain)
+    answer = await client.post("/v1/chat/completions", body)
+    alone = await client.post("/v1/chat/completions", chat(chat_image(IMAGE)))
+
+    assert answer.status == alone.status == 200, answer.body
+    assert model.prompts[0].messages[-1].parts == (
+        TextPart("What is this?"),
+        IMAGE,
+        LARGE_IMAGE,
     )
-    items = (await client.get(f"/v1/conversations/{conversation}/items")).document["data"]
+    assert seen(model) == (IMAGE,)
+
+
+async def test_a_chat_completion_in_a_conversation_stores_the_image(client: V1Client) -> None:
+    name = (await client.post("/v1/conversations", {})).document["id"]
+    body = {**chat(CHAT_QUESTION, chat_image(IMAGE)), "conversation": name}
+    answer = await client.post("/v1/chat/completions", body)
+    items = await client.get(f"/v1/conversations/{name}/items?order=asc")
 
     assert answer.status == 200, answer.body
-    assert seen(model)[0] == IMAGE
-    assert items[-1]["content"] == [content_of(IMAGE)]
+    assert items.document["data"][0]["content"] == [QUESTION, content_of(IMAGE)]
+
+
+async def test_every_bad_image_in_a_chat_completion_is_refused_by_name(
+    client: V1Client, model: InstantModel
+) -> None:
+    for name, url in BAD_IMAGES.items():
+        image = {"type": "image_url", "image_url": {"url": url}}
+        answer = await client.post("/v1/chat/completions", chat(CHAT_QUESTION, image))
+
+        assert error_of(answer)["code"] in ("image_invalid", "image_too_large"), name
+        assert error_of(answer)["param"] == "messages[0].content[1].image_url.url"
+    many = await client.post("/v1/chat/completions", chat(*map(chat_image, TINY_IMAGES[:9])))
+
+    assert error_of(many)["code"] == "too_many_images"
+    assert model.prompts == []
+
+
+async def test_without_the_setting_a_chat_completion_has_no_images() -> None:
+    async with running_service(UNLIMITED, model=InstantModel("Hi!")) as service:
+        client = await V1Client.new(service.url)
+        body = chat(CHAT_QUESTION, chat_image(LARGE_IMAGE))
+        answer = await client.post("/v1/chat/completions", body)
+
+    assert (answer.status, error_of(answer)["code"]) == (400, "images_not_supported")
+    assert error_of(answer)["param"] == "messages[0].content[1]"

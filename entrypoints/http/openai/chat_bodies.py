@@ -52,7 +52,7 @@ class ImageUrl(Struct):
 
 
 class ChatImage(Struct, tag_field="type", tag="image_url"):
-    """An image within a message."""
+    """An image within a message of the user."""
 
     image_url: ImageUrl
 

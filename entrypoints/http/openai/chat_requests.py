@@ -15,7 +15,7 @@ from domain.model.identifiers import SessionId
 from domain.model.limits import MAX_PARAMETER_BYTES
 from domain.model.message import ImagePart, Part, Role, TextPart, ToolCallPart, ToolResultPart
 from domain.model.prompt import ReplyOptions
-from domain.service.user_images import ImagePolicy
+from domain.service.user_images import NO_IMAGES, ImagePolicy
 from domain.service.user_input import nests_too_deeply
 from entrypoints.http.images import read_image, require_images
 from entrypoints.http.openai.chat_bodies import (
@@ -72,7 +72,7 @@ class ChatParameters:
 
 
 def parse_chat_parameters(
-    raw: bytes, conversations: Sequence[str], images: ImagePolicy
+    raw: bytes, conversations: Sequence[str], images: ImagePolicy = NO_IMAGES
 ) -> ChatParameters:
     """The parameters, parsed from a body.
 
@@ -168,7 +168,8 @@ def _instructions(instructions: Iterable[_Instruction]) -> str | None:
 def _inputs(message: ChatMessage, path: str, images: ImagePolicy) -> Iterator[InputItem]:
     match message:
         case UserMessage(content):
-            yield user_item(_user_parts(content, f"{path}.content", images), f"{path}.content")
+            path = f"{path}.content"
+            yield user_item(_user_parts(content, path, images), path)
         case AssistantMessage():
             yield from map(assistant_item, _reply_parts(message, path))
         case ToolMessage(call_id, content):
@@ -189,9 +190,9 @@ def _user_parts(
     if isinstance(content, str):
         return [TextPart(content)]
     return [
-        TextPart(part.text)
-        if isinstance(part, ChatText)
-        else _image(part.image_url, f"{path}[{index}]", images)
+        _image(part.image_url, f"{path}[{index}]", images)
+        if isinstance(part, ChatImage)
+        else TextPart(part.text)
         for index, part in enumerate(content)
     ]
 

@@ -26,7 +26,7 @@ from entrypoints.http.openai.services import (
     ApiEndpoint,
     api_caller,
     openai_of,
-    read_long_body,
+    read_items,
 )
 from entrypoints.http.openai.streaming import (
     Batches,
@@ -49,9 +49,9 @@ CONVERSATION_HEADER: Final = "Privity-Conversation"
 async def create(request: Request) -> Response:
     """``POST /v1/chat/completions``: reply to messages, as an event stream or as one document."""
     caller = api_caller(request)
-    raw = await read_long_body(request) or b"{}"
-    conversations = request.headers.getlist(CONVERSATION_HEADER)
-    parameters = parse_chat_parameters(raw, conversations, openai_of(request).images)
+    raw = await read_items(request) or b"{}"
+    named = request.headers.getlist(CONVERSATION_HEADER)
+    parameters = parse_chat_parameters(raw, named, openai_of(request).images)
     key, idempotency = idempotency_key(request, raw)
     response_request = ResponseRequest(
         inputs=parameters.inputs,

@@ -208,8 +208,8 @@ def user_item(parts: Sequence[TextPart | ImagePart], path: str) -> InputItem:
     """A message of the user, which may have no text if it has images.
 
     Raises:
-        BadRequest: it has too many images, or its text is blank, too long, or contains characters
-            that are not allowed.
+        BadRequest: it is blank, too long, or contains characters that are not allowed; it has too
+            many images.
     """
     check_image_count(parts, field=path)
     text = "".join(part.text for part in parts if isinstance(part, TextPart))

@@ -88,18 +88,8 @@ def openai_of(request: Request) -> OpenAIServices:
     return services
 
 
-async def read_items_body(request: Request) -> tuple[Mapping[str, Any], bytes]:
-    """The members of a body that may contain items with images, and its bytes.
-
-    Raises:
-        BadRequest: see ``read_long_body`` and ``parse``.
-    """
-    raw = await read_long_body(request)
-    return parse(raw or b"{}", dict), raw
-
-
-async def read_long_body(request: Request) -> bytes:
-    """The bytes of a body that may contain a whole chat, with images.
+async def read_items(request: Request) -> bytes:
+    """A body that may contain items or messages with images.
 
     Raises:
         BadRequest: see ``read_json`` and ``check_text_size``.
@@ -108,6 +98,16 @@ async def read_long_body(request: Request) -> bytes:
     raw = await read_json(request, limit)
     check_text_size(raw, MAX_ITEMS_BODY_BYTES)
     return raw
+
+
+async def read_items_body(request: Request) -> tuple[Mapping[str, Any], bytes]:
+    """The members of a body that may contain items with images, and its bytes.
+
+    Raises:
+        BadRequest: see ``read_items`` and ``parse``.
+    """
+    raw = await read_items(request)
+    return parse(raw or b"{}", dict), raw
 
 
 def api_caller(request: Request) -> ApiCaller:
