@@ -247,9 +247,7 @@ async def test_a_chat_completion_may_have_images(client: V1Client, model: Instan
     assert seen(model) == (IMAGE,)
 
 
-async def test_a_chat_completion_in_a_conversation_stores_the_image(
-    client: V1Client, model: InstantModel
-) -> None:
+async def test_a_chat_completion_in_a_conversation_stores_the_image(client: V1Client) -> None:
     name = (await client.post("/v1/conversations", {})).document["id"]
     body = {**chat(CHAT_QUESTION, chat_image(IMAGE)), "conversation": name}
     answer = await client.post("/v1/chat/completions", body)
