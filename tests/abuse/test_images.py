@@ -12,8 +12,7 @@ from tests.support.processes import ServerProcess, serving
 
 _LARGEST: Final = 2_097_152 + IMAGES_BODY_BYTES
 _MAX_SECONDS: Final = 2.0
-"""Usually a tenth of this, also while the machine does other work. What is not linear costs
-minutes."""
+"""Ten times what it costs on an idle machine. What does not grow linearly costs minutes."""
 
 _BEGINNING: Final = b'{"id":"a","messages":[{"role":"user","parts":['
 _END: Final = b"]}]}"
