@@ -27,6 +27,7 @@ from domain.model.message import (
     Usage,
 )
 from domain.model.turn import Turn
+from entrypoints.http.member_types import MessageIdText, SessionIdText, TurnIdText
 from entrypoints.usecases.conversations import History
 
 
@@ -44,7 +45,7 @@ class UsageDocument(Document, omit_defaults=True):
 class MessageDocument(Document):
     """One message; ``content`` is its plain text, ``parts`` is its whole content."""
 
-    id: str
+    id: MessageIdText
     role: Literal["user", "assistant"]
     content: str
     parts: list[Any]
@@ -55,7 +56,7 @@ class MessageDocument(Document):
 class TurnDocument(Document):
     """The newest turn; ``error`` is the code of its failure, or null."""
 
-    id: str
+    id: TurnIdText
     status: Literal["open", "finished", "interrupted", "failed"]
     error: str | None
 
@@ -63,9 +64,9 @@ class TurnDocument(Document):
 class ReplyDocument(Document):
     """A turn that has ended; ``reply`` is null if it was stopped before the first piece."""
 
-    session_id: str
+    session_id: SessionIdText
     restarted: bool
-    turn_id: str
+    turn_id: TurnIdText
     reply: MessageDocument | None
     usage: UsageDocument | None
     expires_at: datetime
@@ -74,17 +75,17 @@ class ReplyDocument(Document):
 class HistoryDocument(Document):
     """A page of messages, oldest first; pass ``next`` as ``before`` to get older messages."""
 
-    session_id: str
+    session_id: SessionIdText
     messages: list[MessageDocument]
     turn: TurnDocument | None
     expires_at: datetime
-    next: int | None
+    next: Annotated[int, Meta(ge=1)] | None
 
 
 class SessionDocument(Document):
     """A new conversation and its welcome."""
 
-    session_id: str
+    session_id: SessionIdText
     welcome: str
     locale: str
     expires_at: datetime
@@ -100,7 +101,7 @@ class StopDocument(Document):
 class ClientKeyDocument(Document):
     """A new client key. Store it safely: it cannot be retrieved again."""
 
-    client_key: str
+    client_key: Annotated[str, Meta(pattern="^ck_[A-Za-z0-9_-]{64}$")]
 
 
 class HealthDocument(Document):
@@ -113,7 +114,7 @@ class ExportDocument(Document):
     """Everything that is stored about a conversation."""
 
     format: Annotated[str, Meta(description="Always `privity-export-1`.")]
-    session_id: str
+    session_id: SessionIdText
     created_at: datetime
     expires_at: datetime
     locale: str
@@ -133,7 +134,7 @@ class ProblemDocument(Document, omit_defaults=True):
 
     type: str
     title: str
-    status: int
+    status: Annotated[int, Meta(ge=400, le=599)]
     code: str
     detail: str
     error: dict[str, Any]

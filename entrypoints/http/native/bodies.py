@@ -1,10 +1,11 @@
 """The bodies of the native protocol. The OpenAPI document is generated from these types."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from entrypoints.http.member_types import MessageIdText, SessionIdText, UserText
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import (
     LocaleMember,
@@ -27,9 +28,11 @@ class EmptyBody(NativeBody):
 class ChatBody(NativeBody):
     """A message to the assistant."""
 
-    message: Annotated[str, Meta(description="The user's message; at most 8,000 characters.")]
+    json_schema: ClassVar = {"not": {"required": ["context", "questionContext"]}}
+
+    message: UserText
     session_id: Annotated[
-        str | None, Meta(description="The conversation; if omitted, a new one begins.")
+        SessionIdText | None, Meta(description="The conversation; if omitted, a new one begins.")
     ] = None
     locale: LocaleMember | None = None
     context: PageContextMember = msgspec.field(default_factory=Raw)
@@ -64,13 +67,13 @@ class RegenerateBody(NativeBody):
     """A request for another reply."""
 
     message_id: Annotated[
-        str | None,
+        MessageIdText | None,
         Meta(
             description="A reply to replace, or a user message to answer again; if omitted, the "
             "newest user message."
         ),
     ] = None
-    message: Annotated[str | None, Meta(description="New text for that user message.")] = None
+    message: Annotated[UserText | None, Meta(description="New text for that user message.")] = None
     on_busy: OnBusyChoice | None = None
 
 

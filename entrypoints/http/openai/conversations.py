@@ -8,12 +8,16 @@ from starlette.responses import Response
 
 from domain.model.conversation import Conversation
 from domain.model.identifiers import ConversationRef, SessionId
+from entrypoints.http.authentication import ON_BEHALF_OF_HEADER
 from entrypoints.http.documents import json_response
+from entrypoints.http.endpoints import CHANGED, STORED, USER_TEXT
 from entrypoints.http.openai.bodies import ConversationBody, ItemsBody, MetadataBody, parse
 from entrypoints.http.openai.documents import (
     ConversationDocument,
+    ConversationIdText,
     DeletedDocument,
     ItemDocument,
+    ItemIdText,
     ItemListDocument,
 )
 from entrypoints.http.openai.items import (
@@ -25,6 +29,7 @@ from entrypoints.http.openai.items import (
 )
 from entrypoints.http.openai.lists import (
     PAGE_PARAMETERS,
+    PAGE_PROBLEMS,
     item_list,
     item_page,
     page_request,
@@ -137,6 +142,11 @@ def _conversation(conversation: Conversation, caller: ApiCaller) -> Response:
 
 
 _CONVERSATION: Final = {HTTPStatus.OK: [ConversationDocument]}
+_ID: Final = {"id": ConversationIdText}
+_ITEM_IDS: Final = {**_ID, "item": ItemIdText}
+_HEADERS: Final = [ON_BEHALF_OF_HEADER]
+_TAG: Final = "OpenAI: conversations"
+_INPUT_PROBLEMS: Final = (*CHANGED, *USER_TEXT, "parameter_unsupported", "tool_call_not_found")
 
 ROUTES: Final = (
     ApiEndpoint(
@@ -146,6 +156,9 @@ ROUTES: Final = (
         summary="Create a conversation.",
         body=[ConversationBody],
         responses=_CONVERSATION,
+        headers=_HEADERS,
+        problems=[*_INPUT_PROBLEMS, "conversation_exists"],
+        tag=_TAG,
     ),
     ApiEndpoint(
         "/v1/conversations/{id}",
@@ -153,6 +166,10 @@ ROUTES: Final = (
         "GET",
         summary="Get a conversation without its items.",
         responses=_CONVERSATION,
+        in_path=_ID,
+        headers=_HEADERS,
+        problems=[*STORED, "conversation_not_found"],
+        tag=_TAG,
     ),
     ApiEndpoint(
         "/v1/conversations/{id}",
@@ -161,6 +178,10 @@ ROUTES: Final = (
         summary="Replace the metadata of a conversation.",
         body=[MetadataBody],
         responses=_CONVERSATION,
+        in_path=_ID,
+        headers=_HEADERS,
+        problems=[*CHANGED, "conversation_not_found", "parameter_unsupported"],
+        tag=_TAG,
     ),
     ApiEndpoint(
         "/v1/conversations/{id}",
@@ -168,6 +189,10 @@ ROUTES: Final = (
         "DELETE",
         summary="Forget a conversation for good.",
         responses={HTTPStatus.OK: [DeletedDocument]},
+        in_path=_ID,
+        headers=_HEADERS,
+        problems=[*CHANGED, "conversation_not_found"],
+        tag=_TAG,
     ),
     ApiEndpoint(
         "/v1/conversations/{id}/items",
@@ -176,6 +201,10 @@ ROUTES: Final = (
         summary="Append items.",
         body=[ItemsBody],
         responses={HTTPStatus.OK: [ItemListDocument]},
+        in_path=_ID,
+        headers=_HEADERS,
+        problems=[*_INPUT_PROBLEMS, "conversation_not_found", "turn_in_progress"],
+        tag=_TAG,
     ),
     ApiEndpoint(
         "/v1/conversations/{id}/items",
@@ -184,6 +213,10 @@ ROUTES: Final = (
         summary="List the items.",
         responses={HTTPStatus.OK: [ItemListDocument]},
         query=PAGE_PARAMETERS,
+        in_path=_ID,
+        headers=_HEADERS,
+        problems=[*STORED, *PAGE_PROBLEMS, "conversation_not_found"],
+        tag=_TAG,
     ),
     ApiEndpoint(
         "/v1/conversations/{id}/items/{item}",
@@ -191,6 +224,10 @@ ROUTES: Final = (
         "GET",
         summary="Get one item.",
         responses={HTTPStatus.OK: [ItemDocument]},
+        in_path=_ITEM_IDS,
+        headers=_HEADERS,
+        problems=[*STORED, "conversation_not_found", "message_not_found", "parameter_unsupported"],
+        tag=_TAG,
     ),
     ApiEndpoint(
         "/v1/conversations/{id}/items/{item}",
@@ -198,5 +235,9 @@ ROUTES: Final = (
         "DELETE",
         summary="Delete one item.",
         responses=_CONVERSATION,
+        in_path=_ITEM_IDS,
+        headers=_HEADERS,
+        problems=[*CHANGED, "conversation_not_found", "message_not_found", "turn_in_progress"],
+        tag=_TAG,
     ),
 )

@@ -1,6 +1,6 @@
 """The services of the routes of ``/v1``, and the authentication of their callers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from attrs import frozen
@@ -9,9 +9,10 @@ from starlette.requests import Request
 from domain.model.identifiers import Owner
 from domain.model.rate_limits import Payer
 from entrypoints.http.authentication import HttpCaller
+from entrypoints.http.endpoints import Endpoint
 from entrypoints.http.openai.documents import ErrorDocument
+from entrypoints.http.openai.examples import EXAMPLES
 from entrypoints.http.openai.streaming import Following
-from entrypoints.http.openapi import Endpoint
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.services import Resolver, resolve_fields, services_of
 from entrypoints.usecases.conversations import ForgetConversation, ReadHistory
@@ -27,7 +28,17 @@ class ApiEndpoint(Endpoint):
     """A route of ``/v1``: requires a client key as a bearer token, and returns OpenAI's errors."""
 
     problem: ClassVar = ("application/json", ErrorDocument)
+    code_at: ClassVar = ("error", "code")
     security: ClassVar = [{"clientKey": []}]
+    tag = "OpenAI"
+    examples = EXAMPLES
+    response_headers = ("Privity-Client-Key",)
+    problem_headers: ClassVar = ("X-Should-Retry",)
+
+    def codes_of(self, problems: Sequence[str]) -> Sequence[str]:
+        """The same codes, and OpenAI's own for a limit that is reached."""
+        is_limited = "too_many_requests" in problems
+        return [*problems, *(["rate_limit_exceeded"] if is_limited else [])]
 
 
 @frozen(kw_only=True)
