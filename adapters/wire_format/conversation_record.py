@@ -141,7 +141,7 @@ def encode_frame(
         RecordTooLarge: the record has more than ``max_bytes`` before compression.
     """
     record = _encoder.encode(
-        FrameRecord(
+        (  # As a FrameRecord.
             None if head is None else _head_record(head, before),
             [message_record(message) for message in messages],
         )

@@ -56,10 +56,12 @@ def has_replied_since(conversation: Conversation, number: int) -> bool:
 
 
 def is_unanswered(conversation: Conversation) -> bool:
-    """Whether all messages are from the user, and the newest turn, if there is one, has failed."""
+    """Whether the assistant wrote no message, and the newest turn, if there is one, has failed."""
     turn = conversation.turn
     has_failed = turn is None or turn.status is TurnStatus.FAILED
-    return has_failed and all(message.role is Role.USER for message in conversation.messages)
+    return has_failed and all(
+        message.role is not Role.ASSISTANT for message in conversation.messages
+    )
 
 
 def is_being_answered(

@@ -1,8 +1,9 @@
 """Edits items: adds them, deletes them, and branches a conversation at a turn.
 
-A user's item becomes a message. A tool result joins the last message, which has its call. Any other
-item of the assistant joins the last message if that is an assistant message outside any turn;
-otherwise it becomes a message. So calls stay with their results and all items keep their order.
+A tool result joins the last message, which has its call. Any other item of the assistant joins the
+last message if that is an assistant message outside any turn; otherwise it becomes a message. So
+calls stay with their results and all items keep their order. Items of all other roles become
+messages.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -45,7 +46,7 @@ class NewItem:
 
     Attributes:
         id: the id of the new message, if the item becomes a message of its own.
-        parts: all parts of a user's message; exactly one part for the assistant.
+        parts: exactly one part for the assistant; all parts of the message for any other role.
     """
 
     id: MessageId
@@ -129,7 +130,7 @@ class _LongerConversation:
     """A conversation to which items are added; adding one does not read all earlier ones again.
 
     Attributes:
-        turn: the turn of the user's messages.
+        turn: the turn of the messages that the assistant did not write.
         messages: all messages; the last one lacks the parts that were added to it.
         parts: all parts of the last message.
         results, answered: the tool results among ``parts``, and the ids of their calls.
@@ -161,14 +162,14 @@ class _LongerConversation:
         return evolve(self.before, messages=tuple(self.messages), next_number=number)
 
     def add(self, item: NewItem) -> None:
-        if item.role is Role.USER:
+        if item.role is not Role.ASSISTANT:
             self._begin_message(item, self.turn)
             return
         [part] = item.parts
         last = self.messages[-1] if self.messages else None
         if isinstance(part, ToolResultPart):
             self._add_result(part)
-        elif last is None or last.role is Role.USER or last.turn:
+        elif last is None or last.role is not Role.ASSISTANT or last.turn:
             # Turn 0: an assistant item that a client adds belongs to no turn.
             self._begin_message(item, 0)
         else:

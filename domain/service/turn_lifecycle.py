@@ -39,6 +39,7 @@ from domain.model.message import (
     Message,
     MessageStatus,
     Part,
+    PromptReport,
     Role,
     StepMark,
     TextPart,
@@ -249,13 +250,14 @@ def finish(
     *,
     reason: FinishReason,
     usage: Usage | None = None,
+    prompt_report: PromptReport | None = None,
 ) -> Conversation:
     """The conversation with the turn finished and its whole reply as a message.
 
     Raises:
         TurnSuperseded: the turn is not the newest, or has ended in another way.
     """
-    ended = _ended(conversation, turn_id, TurnStep.FINISH, pieces, at)
+    ended = _ended(conversation, turn_id, TurnStep.FINISH, pieces, at, prompt_report=prompt_report)
     if ended is conversation:
         return conversation
     reply = evolve(ended.messages[-1], finish_reason=reason, usage=usage)
@@ -263,19 +265,32 @@ def finish(
 
 
 def interrupt(
-    conversation: Conversation, turn_id: TurnId, pieces: Iterable[Piece], at: datetime
+    conversation: Conversation,
+    turn_id: TurnId,
+    pieces: Iterable[Piece],
+    at: datetime,
+    *,
+    prompt_report: PromptReport | None = None,
 ) -> Conversation:
     """The conversation with the turn interrupted, and its pieces as a message if there are any.
 
     Raises:
         TurnSuperseded: the turn is not the newest, or has ended in another way.
     """
-    ended = _ended(conversation, turn_id, TurnStep.INTERRUPT, pieces, at)
+    ended = _ended(
+        conversation, turn_id, TurnStep.INTERRUPT, pieces, at, prompt_report=prompt_report
+    )
     return conversation if ended is conversation else with_retention_from(ended, at)
 
 
 def fail(
-    conversation: Conversation, turn_id: TurnId, pieces: Iterable[Piece], at: datetime, error: str
+    conversation: Conversation,
+    turn_id: TurnId,
+    pieces: Iterable[Piece],
+    at: datetime,
+    error: str,
+    *,
+    prompt_report: PromptReport | None = None,
 ) -> Conversation:
     """The conversation with the turn failed, and its pieces as a message if there are any.
 
@@ -285,7 +300,15 @@ def fail(
         TurnSuperseded: the turn is not the newest, or has ended in another way.
     """
     pieces = tuple(pieces)
-    ended = _ended(conversation, turn_id, TurnStep.FAIL, pieces, at, error=error)
+    ended = _ended(
+        conversation,
+        turn_id,
+        TurnStep.FAIL,
+        pieces,
+        at,
+        error=error,
+        prompt_report=prompt_report,
+    )
     if ended is conversation or ended.turn is None:
         return conversation
     turn = ended.turn if pieces else evolve(ended.turn, idempotency=None)
@@ -319,13 +342,18 @@ def _ended(
     at: datetime,
     *,
     error: str | None = None,
+    prompt_report: PromptReport | None = None,
 ) -> Conversation:
     if conversation.turn is None or conversation.turn.id != turn_id:
         raise TurnSuperseded
     turn = after_step(conversation.turn, step, at, error)
     if turn is conversation.turn:
         return conversation
-    return _with_reply(evolve(conversation, turn=turn), turn, assemble_parts(pieces), at)
+    longer = _with_reply(evolve(conversation, turn=turn), turn, assemble_parts(pieces), at)
+    if prompt_report is None or not longer.messages or longer.messages[-1].id != turn.reply_id:
+        return longer
+    *before, last = longer.messages
+    return evolve(longer, messages=(*before, evolve(last, prompt_report=prompt_report)))
 
 
 def _with_reply(

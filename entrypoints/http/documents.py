@@ -4,12 +4,12 @@ The OpenAPI document is generated from the same types.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import msgspec
+from attrs import asdict
 from msgspec import Meta, Raw, Struct
 from starlette.responses import Response
 
@@ -18,7 +18,9 @@ from domain.model.message import (
     FilePart,
     Message,
     Part,
+    PromptReport,
     ReasoningPart,
+    Role,
     StepMark,
     TextPart,
     ToolCallPart,
@@ -27,7 +29,7 @@ from domain.model.message import (
     Usage,
 )
 from domain.model.turn import Turn
-from entrypoints.http.member_types import MessageIdText, SessionIdText, TurnIdText
+from entrypoints.http.member_types import MessageIdText, SessionIdText, Timestamp, TurnIdText
 from entrypoints.usecases.conversations import History
 
 
@@ -40,6 +42,8 @@ class UsageDocument(Document, omit_defaults=True):
 
     input_tokens: int | None = None
     output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 class MessageDocument(Document):
@@ -50,7 +54,7 @@ class MessageDocument(Document):
     content: str
     parts: list[Any]
     status: Literal["finished", "interrupted", "failed"]
-    created_at: datetime
+    created_at: Timestamp
 
 
 class TurnDocument(Document):
@@ -62,14 +66,19 @@ class TurnDocument(Document):
 
 
 class ReplyDocument(Document):
-    """A turn that has ended; ``reply`` is null if it was stopped before the first piece."""
+    """A turn that has ended; ``reply`` is null if it was stopped before the first piece.
+
+    ``messagesSeen`` and ``messagesTotal`` are null unless messages were left out of the prompt.
+    """
 
     session_id: SessionIdText
     restarted: bool
     turn_id: TurnIdText
     reply: MessageDocument | None
     usage: UsageDocument | None
-    expires_at: datetime
+    messages_seen: int | None
+    messages_total: int | None
+    expires_at: Timestamp
 
 
 class HistoryDocument(Document):
@@ -78,7 +87,7 @@ class HistoryDocument(Document):
     session_id: SessionIdText
     messages: list[MessageDocument]
     turn: TurnDocument | None
-    expires_at: datetime
+    expires_at: Timestamp
     next: Annotated[int, Meta(ge=1)] | None
 
 
@@ -88,7 +97,7 @@ class SessionDocument(Document):
     session_id: SessionIdText
     welcome: str
     locale: str
-    expires_at: datetime
+    expires_at: Timestamp
 
 
 class StopDocument(Document):
@@ -115,8 +124,8 @@ class ExportDocument(Document):
 
     format: Annotated[str, Meta(description="Always `privity-export-1`.")]
     session_id: SessionIdText
-    created_at: datetime
-    expires_at: datetime
+    created_at: Timestamp
+    expires_at: Timestamp
     locale: str
     page_context: Raw | None
     metadata: dict[str, str]
@@ -161,14 +170,21 @@ def usage_document(usage: Usage | None) -> UsageDocument | None:
     """The usage; None if the model reported none."""
     if usage is None:
         return None
-    return UsageDocument(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
+    return UsageDocument(**asdict(usage))
+
+
+def message_counts(report: PromptReport | None) -> dict[str, int]:
+    """How many messages the model saw, and how many there were; empty if it saw all of them."""
+    if report is None or report.sees_all:
+        return {}
+    return {"messagesSeen": report.messages_seen, "messagesTotal": report.messages_total}
 
 
 def message_document(message: Message) -> MessageDocument:
-    """A message as JSON."""
+    """A message of the user or the assistant as JSON."""
     return MessageDocument(
         id=message.id,
-        role=message.role.value,
+        role="assistant" if message.role is Role.ASSISTANT else "user",
         content=message.text,
         parts=[part_document(part) for part in message.parts],
         status=message.status.value,
@@ -177,11 +193,12 @@ def message_document(message: Message) -> MessageDocument:
 
 
 def history_document(history: History) -> HistoryDocument:
-    """A page of messages, with the newest turn."""
+    """A page of messages without instructions, with the newest turn."""
     conversation = history.conversation
+    dialogue = [message for message in history.page.messages if not message.is_instruction]
     return HistoryDocument(
         session_id=conversation.id,
-        messages=[message_document(message) for message in history.page.messages],
+        messages=[message_document(message) for message in dialogue],
         turn=_turn_document(conversation.turn),
         expires_at=conversation.expires_at,
         next=history.page.next,

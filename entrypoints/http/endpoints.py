@@ -233,6 +233,13 @@ REQUEST_HEADERS: Final[Mapping[str, Any]] = MappingProxyType(
                 "keys that the operator issued or listed.",
             ),
         ],
+        "Privity-Conversation": Annotated[
+            str,
+            Meta(
+                description="The id of a conversation: only the newest message is read, and the "
+                "stored history is used."
+            ),
+        ],
     }
 )
 """The types of the request headers, by name."""
@@ -255,6 +262,9 @@ RESPONSE_HEADERS: Final[Mapping[str, Any]] = MappingProxyType(
                 description="The caller's client key with a new signature, after the operator has "
                 "rotated the master keys. Store it."
             ),
+        ],
+        "Privity-Conversation": Annotated[
+            str, Meta(description="The conversation in which the reply is stored, if any.")
         ],
         "Content-Disposition": Annotated[str, Meta(description="The name of the file.")],
         "ETag": Annotated[str, Meta(description="The entity tag of this version.")],

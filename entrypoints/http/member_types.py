@@ -3,6 +3,7 @@
 The bounds here only describe: the domain checks them, and reports each with a code of its own.
 """
 
+from datetime import datetime
 from typing import Annotated, Final
 
 from msgspec import Meta
@@ -20,6 +21,7 @@ _UUID: Final = {
     "pattern": "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
 }
 
+Timestamp = Annotated[datetime, Meta(tz=True)]
 UserText = Annotated[
     str,
     Meta(

@@ -4,13 +4,13 @@ Each type describes the JSON in the ``data`` of one kind of event. ``ui_message_
 ``reply_stream.py`` write the events.
 """
 
-from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from entrypoints.http.documents import UsageDocument
 from entrypoints.http.endpoints import Events
+from entrypoints.http.member_types import Timestamp
 
 Padding = Annotated[str, Meta(description="Random padding; ignore it.")] | UnsetType
 PartId = Annotated[str, Meta(description="The part of the message that this event belongs to.")]
@@ -38,7 +38,9 @@ class MessageMetadata(Struct, rename="camel"):
     turn_id: str | UnsetType = UNSET
     restarted: bool | UnsetType = UNSET
     usage: UsageDocument | UnsetType = UNSET
-    expires_at: datetime | UnsetType = UNSET
+    messages_seen: int | UnsetType = UNSET
+    messages_total: int | UnsetType = UNSET
+    expires_at: Timestamp | UnsetType = UNSET
     aborted: bool | UnsetType = UNSET
 
 

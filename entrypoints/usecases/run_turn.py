@@ -129,11 +129,14 @@ class SaveReply:
 
 def _change_for(reply: LoggedReply, end: TurnEnd, at: datetime) -> Change:
     turn_id, pieces = reply.turn.id, [numbered.piece for numbered in reply.pieces]
+    report = end.prompt_report
     if (reason := end.finish_reason) is not None:
-        return lambda stored: finish(stored, turn_id, pieces, at, reason=reason, usage=end.usage)
+        return lambda stored: finish(
+            stored, turn_id, pieces, at, reason=reason, usage=end.usage, prompt_report=report
+        )
     if (error := end.error) is not None:
-        return lambda stored: fail(stored, turn_id, pieces, at, error)
-    return lambda stored: interrupt(stored, turn_id, pieces, at)
+        return lambda stored: fail(stored, turn_id, pieces, at, error, prompt_report=report)
+    return lambda stored: interrupt(stored, turn_id, pieces, at, prompt_report=report)
 
 
 @frozen(kw_only=True)

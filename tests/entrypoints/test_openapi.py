@@ -15,7 +15,7 @@ from entrypoints.http.app import create_app
 from entrypoints.http.authentication import cookie_name
 from entrypoints.http.endpoints import Endpoint, Events, PublicEndpoint
 from entrypoints.http.openai.errors import PREFIX
-from entrypoints.http.openai.event_documents import RESPONSE_EVENTS
+from entrypoints.http.openai.event_documents import COMPLETION_EVENTS, RESPONSE_EVENTS
 from entrypoints.http.openapi import document
 from entrypoints.http.problems import PROBLEM_TYPES
 from entrypoints.http.stream_documents import REPLY_EVENTS, RESUMED_EVENTS
@@ -210,7 +210,9 @@ def test_an_example_of_another_form_is_seen() -> None:
     assert [*validator_of(schema).iter_errors({"sessionId": "no id"})]
 
 
-@pytest.mark.parametrize("events", [REPLY_EVENTS, RESUMED_EVENTS, RESPONSE_EVENTS])
+@pytest.mark.parametrize(
+    "events", [REPLY_EVENTS, RESUMED_EVENTS, RESPONSE_EVENTS, COMPLETION_EVENTS]
+)
 def test_the_examples_of_streams_have_the_described_events(events: Events) -> None:
     [example] = {route.examples[events] for route in ENDPOINTS if events in route.examples}
     schemas = {
@@ -228,7 +230,7 @@ def test_the_examples_of_streams_have_the_described_events(events: Events) -> No
         for one in events_in(example.encode())
         for error in event_errors(DOCUMENT, json.loads(schema), one)
     ]
-    assert {one.kind for one in events_in(example.encode())} > {"[DONE]"}
+    assert len(events_in(example.encode())) > 1
 
 
 def test_headers_that_clients_act_on_are_described() -> None:

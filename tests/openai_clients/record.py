@@ -16,6 +16,8 @@ from agents import Agent, OpenAIConversationsSession, RunConfig, Runner
 
 from tests.openai_clients.conftest import new_key
 from tests.openai_clients.test_agents import weather
+from tests.openai_clients.test_chat_completions import LOOK as LOOK_FUNCTION
+from tests.openai_clients.test_chat_completions import with_results
 from tests.openai_clients.test_responses import LOOK, results
 from tests.support.http_client import Answer
 from tests.support.openai_recordings import FOLDER, Exchange, Names, recordable
@@ -99,7 +101,7 @@ async def streams(client: openai.AsyncOpenAI) -> None:
 async def refusals(client: openai.AsyncOpenAI) -> None:
     refused: list[dict[str, Any]] = [
         {"top_logprobs": 3},
-        {"input": [{"role": "developer", "content": "Rhyme."}]},
+        {"input": [{"role": "critic", "content": "Rhyme."}]},
         {"previous_response_id": "resp_made_up"},
         {"temperature": 3},
     ]
@@ -109,6 +111,36 @@ async def refusals(client: openai.AsyncOpenAI) -> None:
         except openai.BadRequestError:
             continue
         raise AssertionError(parameters)
+
+
+async def completions(client: openai.AsyncOpenAI) -> None:
+    create = client.chat.completions.create
+    system: Any = {"role": "system", "content": "Rhyme."}
+    asked: Any = [system, {"role": "user", "content": "Please look."}]
+    await create(model="any", messages=[system, {"role": "user", "content": "Hello?"}])
+    for stream in (False, True):
+        await drained(
+            await create(model="any", messages=asked, tools=[LOOK_FUNCTION], stream=stream)
+        )
+    options: Any = {"include_usage": True}
+    await drained(await create(model="any", messages=asked, stream=True, stream_options=options))
+    looked = await create(model="any", messages=asked, tools=[LOOK_FUNCTION])
+    await create(model="any", messages=with_results(looked, asked), tools=[LOOK_FUNCTION])
+    conversation: Any = {"conversation": (await client.conversations.create()).id}
+    await create(model="any", messages=asked, extra_body=conversation)
+    refused: list[dict[str, Any]] = [{"n": 2}, {"logprobs": True}, {"messages": [system]}]
+    for parameters in refused:
+        try:
+            await create(**{"model": "any", "messages": asked, **parameters})
+        except openai.BadRequestError:
+            continue
+        raise AssertionError(parameters)
+
+
+async def drained(answer: Any) -> None:
+    """Read a stream to its end."""
+    if isinstance(answer, openai.AsyncStream):
+        _ = [chunk async for chunk in answer]
 
 
 async def sessions(client: openai.AsyncOpenAI) -> None:
@@ -124,7 +156,7 @@ async def sessions(client: openai.AsyncOpenAI) -> None:
 
 SCENES: dict[str, Scene] = {
     scene.__name__: scene
-    for scene in (conversations, responses, tools, streams, refusals, sessions)
+    for scene in (conversations, responses, tools, streams, refusals, completions, sessions)
 }
 
 

@@ -23,13 +23,13 @@ class V1Client(Client):
         """The same user, with the native protocol."""
         return NativeClient(self.url, authorization=self.headers["authorization"])
 
-    async def ask(self, text: str, **members: Any) -> Answer:
-        return await self.post("/v1/responses", {"input": text, **members})
+    async def ask(self, text_or_items: Any, **members: Any) -> Answer:
+        return await self.post("/v1/responses", {"input": text_or_items, **members})
 
     @asynccontextmanager
-    async def asking(self, text: str, **members: Any) -> AsyncIterator[LiveAnswer]:
+    async def asking(self, text_or_items: Any, **members: Any) -> AsyncIterator[LiveAnswer]:
         """A streamed response, read as it arrives."""
-        body = msgspec.json.encode({"input": text, "stream": True, **members})
+        body = msgspec.json.encode({"input": text_or_items, "stream": True, **members})
         typed = {"content_type": "application/json"}
         async with self.open("POST", "/v1/responses", body, **typed) as live:
             assert live.status == 200, await live.whole()

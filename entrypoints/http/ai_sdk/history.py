@@ -5,7 +5,6 @@ than null, because the AI SDK's validation rejects null.
 """
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Annotated, Any
 
 from msgspec import Meta, Raw
@@ -24,7 +23,8 @@ from domain.model.message import (
     ToolResultPart,
     UnknownPart,
 )
-from entrypoints.http.documents import Document, usage_document
+from entrypoints.http.documents import Document, message_counts, usage_document
+from entrypoints.http.member_types import Timestamp
 from entrypoints.http.ui_message_stream import NOT_JSON, tool_error_text, tool_input
 
 _STEP = {"type": "step-start"}
@@ -39,16 +39,17 @@ class AiSdkHistoryDocument(Document):
     active_stream_id: Annotated[
         str | None, Meta(description="The turn whose reply is being written.")
     ]
-    expires_at: datetime
+    expires_at: Timestamp
 
 
 def ai_sdk_history(chat_id: str, conversation: Conversation) -> AiSdkHistoryDocument:
-    """The whole conversation; ``chat_id`` is the id that the client uses for it."""
+    """The whole conversation without instructions; ``chat_id`` is the client's id for it."""
     open_turn = conversation.open_turn
+    dialogue = [message for message in conversation.messages if not message.is_instruction]
     return AiSdkHistoryDocument(
         id=chat_id,
         session_id=conversation.id,
-        messages=[_ui_message(message, conversation) for message in conversation.messages],
+        messages=[_ui_message(message, conversation) for message in dialogue],
         active_stream_id=open_turn.id if open_turn else None,
         expires_at=conversation.expires_at,
     )
@@ -69,6 +70,7 @@ def _metadata(message: Message, conversation: Conversation) -> dict[str, Any]:
         "sessionId": conversation.id,
         "createdAt": message.created_at,
         **({"usage": usage} if usage else {}),
+        **message_counts(message.prompt_report),
         **({"aborted": True} if message.status is MessageStatus.INTERRUPTED else {}),
         **({"failed": True} if message.status is MessageStatus.FAILED else {}),
     }

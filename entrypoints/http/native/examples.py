@@ -97,6 +97,8 @@ EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
             "turnId": _TURN,
             "reply": _REPLY,
             "usage": _USAGE,
+            "messagesSeen": None,
+            "messagesTotal": None,
             "expiresAt": _EXPIRES,
         },
         HistoryDocument: {

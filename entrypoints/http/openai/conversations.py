@@ -20,22 +20,23 @@ from entrypoints.http.openai.documents import (
     ItemIdText,
     ItemListDocument,
 )
+from entrypoints.http.openai.input_items import input_items
 from entrypoints.http.openai.items import (
     Item,
     conversation_id,
     find_item,
     items_of,
     session_of_conversation,
+    with_encrypted,
 )
 from entrypoints.http.openai.lists import (
     PAGE_PARAMETERS,
     PAGE_PROBLEMS,
+    includes_encrypted,
     item_list,
     item_page,
     page_request,
-    reject_include,
 )
-from entrypoints.http.openai.requests import input_items
 from entrypoints.http.openai.services import ApiCaller, ApiEndpoint, api_caller, openai_of
 from entrypoints.http.requests import read_body
 
@@ -83,7 +84,7 @@ async def delete(request: Request) -> Response:
 async def add_items(request: Request) -> Response:
     """``POST /v1/conversations/{id}/items``: append items; retention is restarted."""
     caller = api_caller(request)
-    reject_include(request)
+    encrypted = includes_encrypted(request)
     members, _ = await read_body(request, dict)
     inputs = input_items(parse(members, ItemsBody).items, members["items"], "items")
     conversation = await openai_of(request).edit_items.add(
@@ -91,7 +92,7 @@ async def add_items(request: Request) -> Response:
     )
     # The items of this request were appended, so they are the newest.
     newest = items_of(conversation.messages)[-len(inputs) :]
-    return json_response(item_list(newest), headers=caller.headers)
+    return json_response(item_list(newest, encrypted=encrypted), headers=caller.headers)
 
 
 async def list_items(request: Request) -> Response:
@@ -104,9 +105,10 @@ async def list_items(request: Request) -> Response:
 async def retrieve_item(request: Request) -> Response:
     """``GET /v1/conversations/{id}/items/{item}``: one item."""
     caller = api_caller(request)
-    reject_include(request)
+    encrypted = includes_encrypted(request)
     item = find_item(await _items(request, caller), request.path_params["item"])
-    return json_response(item.document, headers=caller.headers)
+    document = with_encrypted(item.document) if encrypted else item.document
+    return json_response(document, headers=caller.headers)
 
 
 async def delete_item(request: Request) -> Response:

@@ -1,6 +1,6 @@
-"""The events of a streamed response as types, from which the OpenAPI document is generated.
+"""The events of the streams of ``/v1`` as types, from which the OpenAPI document is generated.
 
-``events.py`` writes the events.
+``events.py`` and ``chat_events.py`` write the events.
 """
 
 from typing import Annotated, Any, Final
@@ -8,7 +8,8 @@ from typing import Annotated, Any, Final
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from entrypoints.http.endpoints import Events
-from entrypoints.http.openai.documents import ItemDocument, ResponseDocument
+from entrypoints.http.openai.chat_documents import ChatChunkDocument
+from entrypoints.http.openai.documents import ErrorDocument, ItemDocument, ResponseDocument
 
 Padding = Annotated[str, Meta(description="Random padding; ignore it.")] | UnsetType
 
@@ -153,3 +154,6 @@ ResponseEvent = (
     | FunctionCallArgumentsDone
 )
 RESPONSE_EVENTS: Final = Events((ResponseEvent,))
+"""The events of a streamed response."""
+COMPLETION_EVENTS: Final = Events((ChatChunkDocument, ErrorDocument))
+"""The chunks of a streamed chat completion; an error ends a stream that failed."""

@@ -10,6 +10,8 @@ from entrypoints.http.openai.bodies import (
     MetadataBody,
     ResponseBody,
 )
+from entrypoints.http.openai.chat_bodies import CompletionBody
+from entrypoints.http.openai.chat_documents import ChatCompletionDocument
 from entrypoints.http.openai.documents import (
     ConversationDocument,
     DeletedDocument,
@@ -19,7 +21,7 @@ from entrypoints.http.openai.documents import (
     ModelListDocument,
     ResponseDocument,
 )
-from entrypoints.http.openai.event_documents import RESPONSE_EVENTS
+from entrypoints.http.openai.event_documents import COMPLETION_EVENTS, RESPONSE_EVENTS
 from entrypoints.http.sse import DONE, event
 
 _CONVERSATION: Final = "conv_0a9efcbb7f634a829119db150eaa45b6"
@@ -66,8 +68,8 @@ _RESPONSE: Final = {
     "safety_identifier": None,
     "service_tier": "default",
     "background": False,
-    "temperature": None,
-    "top_p": None,
+    "temperature": 1.0,
+    "top_p": 1.0,
     "presence_penalty": 0,
     "frequency_penalty": 0,
     "top_logprobs": 0,
@@ -112,6 +114,36 @@ _STREAM: Final = "".join(
     )
 )
 
+_COMPLETION: Final = {
+    "id": "chatcmpl-0a9efcbb7f634a829119db150eaa45b600000001",
+    "object": "chat.completion",
+    "created": 1795443794,
+    "model": _MODEL_NAME,
+    "choices": [
+        {
+            "index": 0,
+            "message": {
+                "role": "assistant",
+                "content": "5,895 metres.",
+                "refusal": None,
+                "annotations": [],
+            },
+            "logprobs": None,
+            "finish_reason": "stop",
+        }
+    ],
+    "usage": {"prompt_tokens": 12, "completion_tokens": 2, "total_tokens": 14},
+    "service_tier": "default",
+    "system_fingerprint": None,
+}
+
+
+def _chunk(delta: Mapping[str, str], finish_reason: str | None = None) -> str:
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+    members = {name: value for name, value in _COMPLETION.items() if name != "usage"}
+    return event({**members, "object": "chat.completion.chunk", "choices": [choice]}).decode()
+
+
 EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
     {
         ConversationBody: {
@@ -145,5 +177,20 @@ EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
         ModelListDocument: {"object": "list", "data": [_MODEL]},
         ResponseDocument: _RESPONSE,
         RESPONSE_EVENTS: _STREAM,
+        CompletionBody: {
+            "messages": [
+                {"role": "system", "content": "Answer in one sentence."},
+                {"role": "user", "content": "How high is Kilimanjaro?"},
+            ]
+        },
+        ChatCompletionDocument: _COMPLETION,
+        COMPLETION_EVENTS: "".join(
+            (
+                _chunk({"role": "assistant", "content": ""}),
+                _chunk({"content": "5,895 metres."}),
+                _chunk({}, "stop"),
+                DONE.decode(),
+            )
+        ),
     }
 )

@@ -1,9 +1,9 @@
 """The stored messages as OpenAI's items, and the ids of conversations, responses and items.
 
 The id of a conversation is ``conv_`` and the 32 hexadecimal digits of its session id. The id of a
-response is ``resp_``, the same digits, and 8 more for the number of its turn. A user message is one
-item, with the id of the message. Each part of an assistant message is one item, with the id of the
-message and the index of the part.
+response is ``resp_``, the same digits, and 8 more for the number of its turn. Each part of an
+assistant message is one item, with the id of the message and the index of the part. Any other
+message is one item as a whole, with the id of the message.
 """
 
 import re
@@ -65,6 +65,11 @@ def conversation_id(session_id: SessionId) -> str:
 def response_id(session_id: SessionId, turn: int) -> str:
     """The id of the response that represents this turn."""
     return f"resp_{UUID(session_id).hex}{turn:08x}"
+
+
+def completion_id(session_id: SessionId, turn: int) -> str:
+    """The id of the chat completion that represents this turn."""
+    return f"chatcmpl-{UUID(session_id).hex}{turn:08x}"
 
 
 def session_of_conversation(conversation_id: str) -> SessionId:
@@ -133,6 +138,11 @@ def part_item(
             return None
 
 
+def with_encrypted(item: dict[str, Any]) -> dict[str, Any]:
+    """The item; reasoning without encrypted content gets null as such."""
+    return {"encrypted_content": None, **item} if item["type"] == "reasoning" else item
+
+
 def output_text(text: str) -> dict[str, Any]:
     """Text of the assistant, as a content part."""
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
@@ -144,12 +154,12 @@ def summary_text(text: str) -> dict[str, Any]:
 
 
 def _items(message: Message) -> Iterator[Item]:
-    if message.role is Role.USER:
+    if message.role is not Role.ASSISTANT:
         contents = (_user_content(part) for part in message.parts)
         content = [document for document in contents if document is not None]
         if content:
             item_id = _MESSAGE + message.id.removeprefix(_MESSAGE)
-            document = _message(item_id, "user", content, "completed")
+            document = _message(item_id, message.role.value, content, "completed")
             yield Item(document=document, message_id=message.id, part_index=None)
         return
     status = "completed" if message.status is MessageStatus.FINISHED else "incomplete"

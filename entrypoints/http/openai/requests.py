@@ -1,39 +1,35 @@
-"""Converts bodies of ``/v1`` to the arguments of the use cases: input items and reply options."""
+"""Converts the body of ``POST /v1/responses`` to the arguments of the use case."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from attrs import frozen
+from attrs import evolve, frozen
 
-from domain.model.errors import InvalidInput
 from domain.model.identifiers import SessionId
-from domain.model.limits import MAX_MESSAGE_CHARACTERS, MAX_PARAMETER_BYTES, MAX_TOOLS_BYTES
-from domain.model.message import Part, Role, TextPart, ToolCallPart, ToolResultPart, UnknownPart
+from domain.model.limits import MAX_PARAMETER_BYTES, MAX_TOOLS_BYTES
+from domain.model.message import UnknownPart
 from domain.model.prompt import ReplyOptions, Tool
-from domain.service.user_input import nests_too_deeply, user_text
 from entrypoints.http.openai.bodies import (
-    FunctionCallItem,
-    FunctionCallOutputItem,
     FunctionChoice,
     FunctionTool,
-    ItemBody,
-    MessageItem,
-    ReasoningItem,
+    ItemReference,
     ResponseBody,
-    TextContent,
     TextFormat,
+    TextOptions,
     parse_response_body,
 )
-from entrypoints.http.openai.errors import continuing, invalid, unsupported
+from entrypoints.http.openai.chat_bodies import FunctionDefinition, JsonSchemaFormat
+from entrypoints.http.openai.errors import continuing, invalid, too_long, unsupported
+from entrypoints.http.openai.input_items import input_items, reference_unsupported
 from entrypoints.http.openai.items import (
     NOTE_KIND,
     conversation_id,
     session_of_conversation,
     turn_of_response,
 )
+from entrypoints.http.openai.parameters import INCLUDABLE
 from entrypoints.http.problems import BadRequest
-from entrypoints.http.requests import NESTED_TOO_DEEPLY
 from entrypoints.usecases.create_response import InputItem
 
 ECHOED: Final = (
@@ -49,8 +45,9 @@ ECHOED: Final = (
     "text",
     "tool_choice",
     "top_p",
+    "truncation",
 )
-"""The parameters that a response echoes."""
+"""The parameters that a response echoes, as they were used."""
 
 _NO_PARAMETERS: Final = '{"type":"object","properties":{}}'
 
@@ -64,20 +61,32 @@ class ResponseParameters:
         after_turn: the number of the turn to continue; None for the newest turn.
         background: whether to respond at once, so that the client retrieves the reply later.
         obfuscated: whether the events of a stream are padded.
+        references: the ids of stored items that the input names, by their paths in the body.
+        encrypted: whether the response has the (always empty) encrypted content of its reasoning.
         echo: the parameters that the response echoes, by name; stored with the input.
-        tools: as they were sent; only the response to this request echoes them.
+        tools: the tools; only the response to this request echoes them.
     """
 
     inputs: Sequence[InputItem]
+    references: Mapping[str, str]
     options: ReplyOptions
+    may_truncate: bool
     session_id: SessionId | None
     after_turn: int | None
     stream: bool
     background: bool
     store: bool
     obfuscated: bool
+    encrypted: bool
     echo: Mapping[str, Any]
     tools: Sequence[Any]
+
+    def bounded(self, reply_tokens: int) -> "ResponseParameters":
+        """These parameters; the echoed ``max_output_tokens`` is at most ``reply_tokens``."""
+        asked = self.echo.get("max_output_tokens")
+        if asked is None or asked <= reply_tokens:
+            return self
+        return evolve(self, echo={**self.echo, "max_output_tokens": reply_tokens})
 
     @property
     def note(self) -> UnknownPart | None:
@@ -101,94 +110,41 @@ def parse_response_parameters(members: Mapping[str, Any]) -> ResponseParameters:
     stream_options = body.stream_options
     return ResponseParameters(
         inputs=input_items(body.input or (), members.get("input") or (), "input"),
+        references=_references(body, continues=session_id is not None),
         options=_reply_options(body),
+        may_truncate=body.truncation != "disabled",
         session_id=session_id,
         after_turn=after_turn,
         stream=body.stream is True,
         background=body.background is True,
         store=body.store is not False,
         obfuscated=stream_options is None or stream_options.include_obfuscation is not False,
-        echo=_echo(members, session_id),
-        tools=_tools(members),
+        encrypted=INCLUDABLE in (body.include or ()),
+        echo=_echo(body, members, session_id),
+        tools=_tools(body, members),
     )
 
 
-def input_items(
-    items: str | Sequence[ItemBody], sent: Sequence[Any], path: str
-) -> Sequence[InputItem]:
-    """The items of a body; a string is one user message.
-
-    Args:
-        items: the items, parsed.
-        sent: the same items as they were sent.
-        path: the name of the member that contains them.
-
-    Raises:
-        BadRequest: a text is blank or too long, or contains characters that are not allowed; the
-            arguments of a call are nested too deeply.
-    """
-    if isinstance(items, str):
-        return [_user([_text(items, path)])]
-    pairs = enumerate(zip(items, sent, strict=True))
-    return [
-        new_item
-        for index, (item, json) in pairs
-        for new_item in _inputs(item, json, f"{path}[{index}]")
-    ]
-
-
-def _inputs(item: ItemBody, sent: Mapping[str, Any], path: str) -> Iterator[InputItem]:
-    match item:
-        case MessageItem(role="user"):
-            yield _user(_texts(item.content, f"{path}.content"))
-        case MessageItem():
-            yield from map(_assistant, _texts(item.content, f"{path}.content"))
-        case FunctionCallItem(call_id, name, arguments):
-            if nests_too_deeply(arguments.encode()):
-                raise BadRequest("body_invalid", NESTED_TOO_DEEPLY, field=f"{path}.arguments")
-            yield _assistant(ToolCallPart(call_id=call_id, name=name, arguments=arguments))
-        case FunctionCallOutputItem(call_id, output):
-            if not isinstance(output, str):
-                _text_parts(output, f"{path}.output")
-            yield _assistant(ToolResultPart(call_id=call_id, output=_json(sent["output"])))
-        case ReasoningItem():
-            yield _assistant(UnknownPart(_json(sent)))
-
-
-def _texts(content: str | Sequence[TextContent], path: str) -> Sequence[TextPart]:
-    if isinstance(content, str):
-        return [_text(content, path)]
-    texts = _text_parts(content, path)
-    if sum(len(part.text) for part in texts) > MAX_MESSAGE_CHARACTERS:
-        why = f"A message has at most {MAX_MESSAGE_CHARACTERS:,} characters."
-        raise BadRequest("message_too_long", why, field=path)
-    return texts
-
-
-def _text_parts(content: Sequence[TextContent], path: str) -> Sequence[TextPart]:
-    return [_text(part.text, f"{path}[{index}].text") for index, part in enumerate(content)]
-
-
-def _text(text: str, path: str) -> TextPart:
-    try:
-        return user_text(text)
-    except InvalidInput as error:
-        raise BadRequest(error.problem, str(error), field=path) from None
-
-
-def _user(texts: Sequence[TextPart]) -> InputItem:
-    return InputItem(role=Role.USER, parts=tuple(texts))
-
-
-def _assistant(part: Part) -> InputItem:
-    return InputItem(role=Role.ASSISTANT, parts=(part,))
+def _references(body: ResponseBody, *, continues: bool) -> Mapping[str, str]:
+    items = () if isinstance(body.input, str) else body.input or ()
+    references = {
+        f"input[{index}]": item.id
+        for index, item in enumerate(items)
+        if isinstance(item, ItemReference)
+    }
+    if references and not continues:
+        raise reference_unsupported(next(iter(references)))
+    if not (body.input or continues):
+        why = "'input' is missing." if body.input is None else "'input' is empty."
+        raise BadRequest("body_invalid", why, field="input")
+    return references
 
 
 def _reply_options(body: ResponseBody) -> ReplyOptions:
     text = body.text
     return ReplyOptions(
         instructions=body.instructions,
-        tools=tuple(_tool(tool) for tool in body.tools or ()),
+        tools=tuple(tool_of(tool) for tool in body.tools or ()),
         tool_choice=_tool_choice(body),
         parallel_tool_calls=body.parallel_tool_calls,
         reply_tokens=body.max_output_tokens,
@@ -200,7 +156,8 @@ def _reply_options(body: ResponseBody) -> ReplyOptions:
     )
 
 
-def _tool(tool: FunctionTool) -> Tool:
+def tool_of(tool: FunctionTool | FunctionDefinition) -> Tool:
+    """The tool that a request offers to the model."""
     return Tool(
         name=tool.name,
         description=tool.description,
@@ -212,6 +169,8 @@ def _tool(tool: FunctionTool) -> Tool:
 def _tool_choice(body: ResponseBody) -> str | None:
     choice = body.tool_choice
     if not isinstance(choice, FunctionChoice):
+        if choice == "required" and not body.tools:
+            raise invalid("tool_choice", "'auto' or 'none', because there are no tools")
         return choice
     if choice.name not in {tool.name for tool in body.tools or ()}:
         raise invalid("tool_choice.name", "the name of one of the tools")
@@ -225,6 +184,11 @@ def _response_format(text: TextFormat) -> str | None:
         return '{"type":"json_object"}'
     if text.name is None or text.schema is None:
         raise invalid("text.format.name" if text.name is None else "text.format.schema", "a value")
+    return json_schema_format(text)
+
+
+def json_schema_format(text: TextFormat | JsonSchemaFormat) -> str:
+    """The ``response_format`` of Chat Completions for a reply with a JSON schema, as JSON text."""
     members = {
         "name": text.name,
         "schema": text.schema,
@@ -250,27 +214,48 @@ def _continuation(body: ResponseBody) -> tuple[SessionId | None, int | None]:
     return session_of_conversation(name), None
 
 
-def _tools(members: Mapping[str, Any]) -> Sequence[Any]:
-    tools: Sequence[Any] = members.get("tools") or ()
-    _check_size("tools", tools, MAX_TOOLS_BYTES)
-    return tools
+def _tools(body: ResponseBody, members: Mapping[str, Any]) -> Sequence[Any]:
+    check_parameter_size("tools", members.get("tools") or (), MAX_TOOLS_BYTES)
+    return [msgspec.structs.asdict(tool) for tool in body.tools or ()]
 
 
-def _echo(members: Mapping[str, Any], session_id: SessionId | None) -> dict[str, Any]:
-    echo = {name: members[name] for name in ECHOED if members.get(name) not in (None, {}, [])}
-    for name, value in echo.items():
-        _check_size(name, value, MAX_PARAMETER_BYTES)
-    if not echo.get("background"):
-        echo.pop("background", None)
+def _echo(
+    body: ResponseBody, members: Mapping[str, Any], session_id: SessionId | None
+) -> dict[str, Any]:
+    sent = {name: members[name] for name in ECHOED if members.get(name) not in (None, {}, [])}
+    for name, value in sent.items():
+        check_parameter_size(name, value)
+    effort = body.reasoning.effort if body.reasoning else None
+    used = {
+        "background": body.background or None,
+        "metadata": body.metadata or None,
+        "reasoning": {"effort": effort} if effort else None,
+        "text": _text_echo(body.text) if body.text else None,
+        "truncation": None if body.truncation == "auto" else body.truncation,
+    }
+    echo = {name: value for name, value in (sent | used).items() if value is not None}
     if members.get("conversation") is not None and session_id is not None:
         echo["conversation"] = {"id": conversation_id(session_id)}
     return echo
 
 
-def _check_size(name: str, value: Any, limit: int) -> None:
+def _text_echo(text: TextOptions) -> dict[str, Any] | None:
+    sent = text.format
+    members: dict[str, Any] = {"format": {"type": sent.type or "text"}} if sent else {}
+    if sent and sent.type == "json_schema":
+        schema = {"name": sent.name, "description": sent.description, "schema": sent.schema}
+        members["format"] |= {**schema, "strict": sent.strict is True}
+    return members | ({"verbosity": text.verbosity} if text.verbosity else {}) or None
+
+
+def check_parameter_size(name: str, value: Any, limit: int = MAX_PARAMETER_BYTES) -> None:
+    """Reject a parameter whose JSON has more than ``limit`` bytes.
+
+    Raises:
+        BadRequest: ``parameter_too_long``.
+    """
     if len(msgspec.json.encode(value)) > limit:
-        why = f"'{name}' has at most {limit:,} bytes of JSON."
-        raise BadRequest("parameter_too_long", why, field=name)
+        raise too_long(name, limit)
 
 
 def _json(value: Any) -> str:

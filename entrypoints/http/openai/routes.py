@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from entrypoints.http.authentication import ON_BEHALF_OF_HEADER
 from entrypoints.http.documents import json_response
-from entrypoints.http.openai import conversations, response_routes
+from entrypoints.http.openai import chat_routes, conversations, response_routes
 from entrypoints.http.openai.documents import ModelDocument, ModelListDocument
 from entrypoints.http.openai.services import ApiEndpoint, api_caller, openai_of
 from entrypoints.http.problems import BadRequest
@@ -36,6 +36,7 @@ _TAG: Final = "OpenAI: models"
 ROUTES: Final = (
     *conversations.ROUTES,
     *response_routes.ROUTES,
+    *chat_routes.ROUTES,
     ApiEndpoint(
         "/v1/models",
         list_models,

@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from domain.model.identifiers import Owner
 from domain.model.rate_limits import Payer
+from domain.service.prompt_building import Budget
 from entrypoints.http.authentication import HttpCaller
 from entrypoints.http.endpoints import Endpoint
 from entrypoints.http.openai.documents import ErrorDocument
@@ -57,6 +58,7 @@ class OpenAIServices:
     stop_turn: StopTurn
     following: Following
     model: LanguageModel
+    budget: Budget
     clock: Clock
     is_open: bool
 
