@@ -42,10 +42,11 @@ from domain.model.assistant import Assistant
 from domain.model.identifiers import ProcessId
 from domain.model.turn import TurnPolicy
 from domain.service.prompt_building import Budget
+from domain.service.user_images import ImagePolicy
 from entrypoints.http.openai.services import OpenAIServices
 from entrypoints.http.services import Services
 from entrypoints.settings import Settings, Storage
-from entrypoints.usecases.follow_turn import MissingLogs
+from entrypoints.usecases.dead_turns import MissingLogs
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
@@ -104,6 +105,8 @@ async def open_container(settings: Settings) -> AsyncIterator[punq.Container]:
     container.register(TurnPolicy, instance=TurnPolicy())
     container.register(MissingLogs, instance=MissingLogs())
     container.register(Budget, instance=_budget(settings))
+    images = ImagePolicy(model_takes_images=settings.model_images)
+    container.register(ImagePolicy, instance=images)
     for use_case in USE_CASES:
         container.register(use_case)
     async with AsyncExitStack() as stack:

@@ -18,6 +18,7 @@ from domain.model.identifiers import MessageId
 from domain.model.message import (
     FilePart,
     FinishReason,
+    ImagePart,
     Message,
     MessageStatus,
     Part,
@@ -92,6 +93,14 @@ class UnknownRecord(Struct, array_like=True, tag=6):
     json: str
 
 
+class ImageRecord(Struct, array_like=True, tag=7):
+    """See ``ImagePart``."""
+
+    media_type: str
+    data: bytes
+    detail: str
+
+
 PartRecord: TypeAlias = (
     TextRecord
     | ReasoningRecord
@@ -100,6 +109,7 @@ PartRecord: TypeAlias = (
     | FileRecord
     | StepRecord
     | UnknownRecord
+    | ImageRecord
 )
 
 
@@ -150,6 +160,7 @@ _RECORDS: Final[Mapping[type[Part], type[PartRecord]]] = MappingProxyType(
         FilePart: FileRecord,
         StepMark: StepRecord,
         UnknownPart: UnknownRecord,
+        ImagePart: ImageRecord,
     }
 )
 _PARTS: Final = MappingProxyType({record: part for part, record in _RECORDS.items()})

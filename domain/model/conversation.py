@@ -43,6 +43,7 @@ class Conversation:
         locale: BCP 47 tag of the language in which the assistant addresses the user.
         page_context: JSON text about the page the user is on; None if the client sent none.
         metadata: names and values that the client attached, stored unchanged.
+        has_instructions: False only if none of its messages, loaded or not, is an instruction.
         created_at: aware UTC.
         retained_since: when its retention was last restarted, aware UTC.
         retained_for: how long it is retained from then on.
@@ -62,6 +63,7 @@ class Conversation:
     summary: str | None = None
     page_context: str | None = None
     metadata: Mapping[str, str] = field(factory=dict, converter=_frozen_mapping)
+    has_instructions: bool = False
 
     @property
     def expires_at(self) -> datetime:
@@ -92,10 +94,15 @@ class Conversation:
 
     @property
     def counted_bytes(self) -> int:
-        """Bytes of the loaded content that count towards limits: all text, and the overheads."""
+        """Bytes of the loaded content that count towards limits, with the overheads."""
         texts = (self.summary or "", self.page_context or "")
         own = sum(map(utf8_length, texts)) + metadata_bytes(self.metadata)
         return own + sum(message.counted_bytes for message in self.messages)
+
+    @property
+    def image_bytes(self) -> int:
+        """Bytes of the loaded images, which are part of ``counted_bytes``."""
+        return sum(message.image_bytes for message in self.messages)
 
 
 def metadata_bytes(metadata: Mapping[str, str]) -> int:

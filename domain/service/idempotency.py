@@ -38,6 +38,15 @@ def turn_for_key(conversation: Conversation, idempotency: IdempotencyKey | None)
     return turn
 
 
+def remembers_key(conversation: Conversation, idempotency: IdempotencyKey | None) -> bool:
+    """Whether a turn of the conversation had this key, whatever its request was."""
+    if idempotency is None:
+        return False
+    newest = conversation.turn.idempotency if conversation.turn else None
+    is_newest = newest is not None and newest.digest == idempotency.digest
+    return is_newest or idempotency.remembered in conversation.earlier_keys
+
+
 def remembered_keys(conversation: Conversation) -> tuple[bytes, ...]:
     """The earlier keys that the conversation remembers once another turn is opened."""
     turn = conversation.turn

@@ -28,6 +28,7 @@ from domain.model.errors import (
 from domain.model.identifiers import MessageId, SessionId, TurnId
 from domain.model.message import (
     Message,
+    MessageStatus,
     Part,
     Role,
     StepMark,
@@ -83,7 +84,8 @@ def open_turn_with_items(
 
     Raises:
         TurnInProgress: another turn is open.
-        NothingToAnswer: there are no messages.
+        NothingToAnswer: there are no messages except instructions, or ``items`` has none and the
+            last message is a finished reply.
         InvalidInput: ``tool_call_not_found`` if a result in ``items`` has no open tool call.
     """
     if opened_by(conversation, new_turn):
@@ -94,9 +96,20 @@ def open_turn_with_items(
     else:
         turn = conversation.next_turn_number
         longer = _with_items(conversation, items, turn=turn, at=new_turn.at)
-    if not longer.messages:
+    if _is_answered(longer):
         raise NothingToAnswer
     return with_open_turn(longer if note is None else _extended(longer, note), new_turn)
+
+
+def _is_answered(conversation: Conversation) -> bool:
+    """Whether there is no message to reply to."""
+    dialogue = [message for message in conversation.messages if not message.is_instruction]
+    if not dialogue:
+        return not conversation.earlier
+    last = dialogue[-1]
+    is_reply = last.role is Role.ASSISTANT and last.turn > 0
+    has_new_results = bool(last.parts) and isinstance(last.parts[-1], ToolResultPart)
+    return is_reply and last.status is MessageStatus.FINISHED and not has_new_results
 
 
 def repeats_failed_items(conversation: Conversation, items: Sequence[NewItem]) -> bool:
@@ -133,8 +146,8 @@ class _LongerConversation:
         turn: the turn of the messages that the assistant did not write.
         messages: all messages; the last one lacks the parts that were added to it.
         parts: all parts of the last message.
-        results, answered: the tool results among ``parts``, and the ids of their calls.
         called: the ids of all calls among ``parts``.
+        results: the results of these calls, by id; of the newest call if several have the same id.
         step: the kinds of the parts after the last step mark.
     """
 
@@ -143,9 +156,8 @@ class _LongerConversation:
     at: datetime
     messages: list[Message]
     parts: list[Part] = field(factory=list)
-    results: set[ToolResultPart] = field(factory=set)
-    answered: set[str] = field(factory=set)
     called: set[str] = field(factory=set)
+    results: dict[str, ToolResultPart] = field(factory=dict)
     step: set[type[Part]] = field(factory=set)
 
     @classmethod
@@ -157,9 +169,14 @@ class _LongerConversation:
 
     def conversation(self) -> Conversation:
         self._complete_last()
-        added = len(self.messages) - len(self.before.messages)
-        number = self.before.next_number + added
-        return evolve(self.before, messages=tuple(self.messages), next_number=number)
+        added = self.messages[len(self.before.messages) :]
+        are_instructions = any(message.is_instruction for message in added)
+        return evolve(
+            self.before,
+            messages=tuple(self.messages),
+            next_number=self.before.next_number + len(added),
+            has_instructions=self.before.has_instructions or are_instructions,
+        )
 
     def add(self, item: NewItem) -> None:
         if item.role is not Role.ASSISTANT:
@@ -186,15 +203,15 @@ class _LongerConversation:
             created_at=self.at,
         )
         self.messages.append(message)
-        for of_last in (self.parts, self.results, self.answered, self.called, self.step):
+        for of_last in (self.parts, self.called, self.results, self.step):
             of_last.clear()
         self._read(message.parts)
 
     def _add_result(self, result: ToolResultPart) -> None:
-        if result in self.results:
+        if self.results.get(result.call_id) == result:
             # It is stored already: the client repeats it after the model has failed.
             return
-        if result.call_id not in self.called or result.call_id in self.answered:
+        if result.call_id not in self.called or result.call_id in self.results:
             why = "No tool call is waiting for this result."
             raise InvalidInput("tool_call_not_found", why, field="items")
         self._read((result,))
@@ -208,9 +225,10 @@ class _LongerConversation:
             self.step.add(type(part))
             if isinstance(part, ToolCallPart):
                 self.called.add(part.call_id)
+                # Some models use the same ids again in each of their steps.
+                self.results.pop(part.call_id, None)
             if isinstance(part, ToolResultPart):
-                self.results.add(part)
-                self.answered.add(part.call_id)
+                self.results[part.call_id] = part
 
     def _begins_a_step(self, part: Part) -> bool:
         """Whether ``part`` starts another step.

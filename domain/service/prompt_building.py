@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate, takewhile
 from typing import Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from domain.model.conversation import Conversation
 from domain.model.errors import InvalidInput, OlderMessagesNeeded
+from domain.model.identifiers import MessageId
 from domain.model.message import (
+    ImagePart,
     Message,
     PromptReport,
     Role,
@@ -20,6 +22,9 @@ from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions, Tool
 
 BYTES_PER_TOKEN: Final = 3
 """A cautious estimate for any language."""
+
+IMAGE_TOKENS: Final = 1_600
+"""A cautious estimate for an image of any size: models count about 100 to 1,600."""
 
 _MIN_TOKENS: Final = 256
 """A useful prompt needs at least this many."""
@@ -70,21 +75,26 @@ def build_prompt(
 ) -> Prompt:
     """The prompt with the newest messages that fit the budget, starting with a user's message.
 
-    The newest message is always part of it. The options' instructions follow ``system``. System
-    prompt, page context, summary, tools and response format count against the budget.
+    The newest message is always part of it, and so are all instructions. Instructions before the
+    first message follow ``system``, because many servers accept a system message only at the
+    beginning. The options' instructions come after them. System prompt, page context, summary,
+    instructions, tools and response format count against the budget.
     """
-    instructed = "\n\n".join(filter(None, (system, options.instructions)))
-    background = (instructed, conversation.page_context, conversation.summary)
-    fixed = sum(count_tokens(text) for text in background if text)
+    instructions = [message for message in conversation.messages if message.is_instruction]
+    background = (system, options.instructions, conversation.page_context, conversation.summary)
+    texts = (*background, *(message.text for message in instructions))
+    fixed = sum(count_tokens(text) for text in texts if text)
     remaining = _without_options(budget, options)
     room = remaining.tokens - remaining.reply_tokens - fixed
-    newest_first = tuple(reversed(conversation.working_memory))
+    newest_first = tuple(reversed(_dialogue(conversation)))
     costs = accumulate(_cost(message, count_tokens) for message in newest_first)
     fitting = len(tuple(takewhile(lambda cost: cost <= room, costs)))
-    chosen = tuple(reversed(newest_first[: max(fitting, 1)]))
+    chosen = _from_first_user(tuple(reversed(newest_first[: max(fitting, 1)])))
+    first = chosen[0].number if chosen else conversation.next_number
+    before = [message.text for message in instructions if message.number < first]
     return Prompt(
-        system=instructed,
-        messages=_from_first_user(chosen),
+        system="\n\n".join(filter(None, (system, *before, options.instructions))),
+        messages=tuple(message for message in conversation.messages if message.number >= first),
         page_context=conversation.page_context,
         summary=conversation.summary,
         locale=conversation.locale,
@@ -95,7 +105,12 @@ def build_prompt(
 
 def sees_all(conversation: Conversation, prompt: Prompt) -> bool:
     """Whether ``prompt`` had room for every loaded message."""
-    return prompt.messages[:1] == _from_first_user(conversation.working_memory)[:1]
+    return prompt.messages[:1] == _from_first_user(_dialogue(conversation))[:1]
+
+
+def _dialogue(conversation: Conversation) -> Sequence[Message]:
+    """The messages that the model still sees, without instructions."""
+    return [message for message in conversation.working_memory if not message.is_instruction]
 
 
 def prompt_report(conversation: Conversation, prompt: Prompt) -> PromptReport:
@@ -110,6 +125,18 @@ def prompt_report(conversation: Conversation, prompt: Prompt) -> PromptReport:
     total = conversation.earlier + len(countable)
     seen = len(countable) - len(left_out)
     return PromptReport(messages_seen=seen, messages_total=total)
+
+
+def with_prompt_report(
+    conversation: Conversation, reply_id: MessageId, report: PromptReport | None
+) -> Conversation:
+    """The conversation with ``report`` on the reply with this id, if that is the last message."""
+    if report is None or not conversation.messages:
+        return conversation
+    *before, last = conversation.messages
+    if last.id != reply_id or last.prompt_report == report:
+        return conversation
+    return evolve(conversation, messages=(*before, evolve(last, prompt_report=report)))
 
 
 def require_option_room(options: ReplyOptions, budget: Budget) -> None:
@@ -179,7 +206,8 @@ def _cost(message: Message, count_tokens: Callable[[str], int]) -> int:
         for part in message.parts
         if isinstance(part, ToolCallPart | ToolResultPart)
     )
-    return count_tokens(message.text) + sum(map(count_tokens, tools))
+    images = IMAGE_TOKENS * sum(isinstance(part, ImagePart) for part in message.parts)
+    return count_tokens(message.text) + sum(map(count_tokens, tools)) + images
 
 
 def _from_first_user(messages: Sequence[Message]) -> tuple[Message, ...]:

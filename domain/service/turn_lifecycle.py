@@ -36,10 +36,10 @@ from domain.model.errors import (
 from domain.model.identifiers import MessageId, ProcessId, SessionId, TurnId
 from domain.model.message import (
     FinishReason,
+    ImagePart,
     Message,
     MessageStatus,
     Part,
-    PromptReport,
     Role,
     StepMark,
     TextPart,
@@ -153,17 +153,29 @@ def edit_message(
     return add_user_message(conversation, new_turn, edited.id, parts, is_new=True)
 
 
+def edit_text(
+    conversation: Conversation, new_turn: NewTurn, message_id: MessageId | None, text: TextPart
+) -> Conversation:
+    """Like ``edit_message``, but the message keeps its images."""
+    if opened_by(conversation, new_turn):
+        return conversation
+    edited = _message_or_newest(conversation, message_id)
+    images = (part for part in edited.parts if isinstance(part, ImagePart))
+    return edit_message(conversation, new_turn, edited.id, (*images, text))
+
+
 def regenerate(
     conversation: Conversation, new_turn: NewTurn, message_id: MessageId | None = None
 ) -> Conversation:
     """The conversation up to a user message, and a new turn that replies to it again.
 
     ``message_id`` names that user message, or the reply to replace; None means the newest user
-    message. Everything after the user message is removed.
+    message. Everything after the user message is removed, except for instructions that directly
+    follow it.
 
     Raises:
         TurnInProgress: another turn is open.
-        MessageNotFound: no message has this id.
+        MessageNotFound: no message of the user or the assistant has this id.
         NothingToAnswer: there is no user message to reply to.
         OlderMessagesNeeded: the message may precede the loaded ones.
     """
@@ -173,9 +185,13 @@ def regenerate(
     if turn is not None and turn.reply_id == message_id:
         raise TurnInProgress(turn.id)
     named = _message_or_newest(conversation, message_id)
-    first_removed = named.number + 1 if named.role is Role.USER else named.number
-    shorter = truncated(conversation, first_removed)
-    if not shorter.messages or shorter.messages[-1].role is not Role.USER:
+    if named.is_instruction:
+        raise MessageNotFound
+    shorter = truncated(conversation, _first_after_input(conversation, named))
+    dialogue = [message for message in shorter.messages if not message.is_instruction]
+    if not dialogue and conversation.earlier:
+        raise OlderMessagesNeeded
+    if not dialogue or dialogue[-1].role is not Role.USER:
         raise NothingToAnswer
     require_no_open_turn(conversation)
     return with_open_turn(shorter, new_turn)
@@ -211,6 +227,15 @@ def with_open_turn(
     )
     opened = evolve(conversation, turn=turn, earlier_keys=remembered_keys(conversation))
     return with_retention_from(opened, new_turn.at)
+
+
+def _first_after_input(conversation: Conversation, named: Message) -> int:
+    """The number of the first message to remove, so that ``named`` is answered (again)."""
+    if named.role is not Role.USER:
+        return named.number
+    after = (message for message in conversation.messages if message.number > named.number)
+    following = (message.number for message in after if not message.is_instruction)
+    return next(following, conversation.next_number)
 
 
 def _is_reply_id(conversation: Conversation, message_id: MessageId) -> bool:
@@ -250,14 +275,13 @@ def finish(
     *,
     reason: FinishReason,
     usage: Usage | None = None,
-    prompt_report: PromptReport | None = None,
 ) -> Conversation:
     """The conversation with the turn finished and its whole reply as a message.
 
     Raises:
         TurnSuperseded: the turn is not the newest, or has ended in another way.
     """
-    ended = _ended(conversation, turn_id, TurnStep.FINISH, pieces, at, prompt_report=prompt_report)
+    ended = _ended(conversation, turn_id, TurnStep.FINISH, pieces, at)
     if ended is conversation:
         return conversation
     reply = evolve(ended.messages[-1], finish_reason=reason, usage=usage)
@@ -265,32 +289,19 @@ def finish(
 
 
 def interrupt(
-    conversation: Conversation,
-    turn_id: TurnId,
-    pieces: Iterable[Piece],
-    at: datetime,
-    *,
-    prompt_report: PromptReport | None = None,
+    conversation: Conversation, turn_id: TurnId, pieces: Iterable[Piece], at: datetime
 ) -> Conversation:
     """The conversation with the turn interrupted, and its pieces as a message if there are any.
 
     Raises:
         TurnSuperseded: the turn is not the newest, or has ended in another way.
     """
-    ended = _ended(
-        conversation, turn_id, TurnStep.INTERRUPT, pieces, at, prompt_report=prompt_report
-    )
+    ended = _ended(conversation, turn_id, TurnStep.INTERRUPT, pieces, at)
     return conversation if ended is conversation else with_retention_from(ended, at)
 
 
 def fail(
-    conversation: Conversation,
-    turn_id: TurnId,
-    pieces: Iterable[Piece],
-    at: datetime,
-    error: str,
-    *,
-    prompt_report: PromptReport | None = None,
+    conversation: Conversation, turn_id: TurnId, pieces: Iterable[Piece], at: datetime, error: str
 ) -> Conversation:
     """The conversation with the turn failed, and its pieces as a message if there are any.
 
@@ -300,15 +311,7 @@ def fail(
         TurnSuperseded: the turn is not the newest, or has ended in another way.
     """
     pieces = tuple(pieces)
-    ended = _ended(
-        conversation,
-        turn_id,
-        TurnStep.FAIL,
-        pieces,
-        at,
-        error=error,
-        prompt_report=prompt_report,
-    )
+    ended = _ended(conversation, turn_id, TurnStep.FAIL, pieces, at, error=error)
     if ended is conversation or ended.turn is None:
         return conversation
     turn = ended.turn if pieces else evolve(ended.turn, idempotency=None)
@@ -342,18 +345,13 @@ def _ended(
     at: datetime,
     *,
     error: str | None = None,
-    prompt_report: PromptReport | None = None,
 ) -> Conversation:
     if conversation.turn is None or conversation.turn.id != turn_id:
         raise TurnSuperseded
     turn = after_step(conversation.turn, step, at, error)
     if turn is conversation.turn:
         return conversation
-    longer = _with_reply(evolve(conversation, turn=turn), turn, assemble_parts(pieces), at)
-    if prompt_report is None or not longer.messages or longer.messages[-1].id != turn.reply_id:
-        return longer
-    *before, last = longer.messages
-    return evolve(longer, messages=(*before, evolve(last, prompt_report=prompt_report)))
+    return _with_reply(evolve(conversation, turn=turn), turn, assemble_parts(pieces), at)
 
 
 def _with_reply(

@@ -47,6 +47,8 @@ CHANGED: Final = (*STORED, "conversation_busy", "conversation_too_large", "budge
 """The problems of routes that change what is stored."""
 USER_TEXT: Final = ("message_empty", "message_not_text", "message_too_long")
 """The problems of a text that a person wrote."""
+IMAGES: Final = ("image_invalid", "images_not_supported", "image_too_large", "too_many_images")
+"""The problems of images in the message of a person."""
 REPLY: Final = (
     *CHANGED,
     "idempotency_key_malformed",

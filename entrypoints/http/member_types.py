@@ -22,6 +22,13 @@ _UUID: Final = {
 }
 
 Timestamp = Annotated[datetime, Meta(tz=True)]
+MessageText = Annotated[
+    str,
+    Meta(
+        description="The text of a person; blank only beside images.",
+        extra_json_schema={"maxLength": MAX_MESSAGE_CHARACTERS, "pattern": r"^[^\x00]*$"},
+    ),
+]
 UserText = Annotated[
     str,
     Meta(

@@ -4,9 +4,11 @@ No error repeats what was sent.
 """
 
 import asyncio
+import gc
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Annotated, Final, Literal, TypeVar
 
@@ -30,6 +32,8 @@ from entrypoints.http.problems import BadRequest
 
 MAX_BODY_BYTES: Final = 131_072
 BODY_TIMEOUT: Final = timedelta(seconds=10)
+BODY_BYTES_PER_SECOND: Final = 250_000
+"""A body may arrive this slowly after ``BODY_TIMEOUT``, so that a phone can send images."""
 NESTED_TOO_DEEPLY: Final = f"JSON can be nested at most {MAX_JSON_DEPTH} levels deep."
 
 Body = TypeVar("Body")
@@ -73,19 +77,21 @@ PageSize = Annotated[
 ]
 
 
-async def read_body(request: Request, kind: type[Body]) -> tuple[Body, bytes]:
+def default_body_limit(_: bytes) -> int:
+    """``MAX_BODY_BYTES`` for every body."""
+    return MAX_BODY_BYTES
+
+
+async def read_body(
+    request: Request, kind: type[Body], limit: Callable[[bytes], int] = default_body_limit
+) -> tuple[Body, bytes]:
     """The parsed body, and its bytes; an empty body counts as ``{}``.
 
     Raises:
         BadRequest: see ``read_json`` and ``parse``.
     """
-    raw = await read_json(request)
+    raw = await read_json(request, limit)
     return parse(raw or b"{}", kind), raw
-
-
-def default_body_limit(_: bytes) -> int:
-    """``MAX_BODY_BYTES`` for every body."""
-    return MAX_BODY_BYTES
 
 
 async def read_json(request: Request, limit: Callable[[bytes], int] = default_body_limit) -> bytes:
@@ -103,8 +109,10 @@ async def read_json(request: Request, limit: Callable[[bytes], int] = default_bo
         raise BadRequest("unsupported_media_type")
     body, max_bytes = bytearray(), MAX_BODY_BYTES
     try:
-        async with asyncio.timeout(BODY_TIMEOUT.total_seconds()):
+        async with asyncio.timeout(BODY_TIMEOUT.total_seconds()) as timeout:
             async for chunk in request.stream():
+                seconds = len(chunk) / BODY_BYTES_PER_SECOND
+                timeout.reschedule((timeout.when() or 0) + seconds)
                 was_small = len(body) <= MAX_BODY_BYTES
                 body += chunk
                 if was_small and len(body) > MAX_BODY_BYTES:
@@ -146,7 +154,8 @@ def parse(raw: bytes, kind: type[Body]) -> Body:
         BadRequest: ``body_not_json`` or ``body_invalid``.
     """
     try:
-        return msgspec.json.decode(raw, type=kind)
+        with _without_garbage_collection():
+            return msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
         # The cause may repeat what was sent.
         raise BadRequest("body_invalid", field=_invalid_field(str(error))) from None
@@ -154,6 +163,21 @@ def parse(raw: bytes, kind: type[Body]) -> Body:
         raise BadRequest("body_invalid", NESTED_TOO_DEEPLY) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BadRequest("body_not_json") from None
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Postpone the search for cycles, which the values of a JSON text cannot form.
+
+    It would take most of the time if a body has hundreds of thousands of values.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _invalid_field(validation_error: str) -> str | None:
@@ -195,7 +219,7 @@ def idempotency_key(request: Request, raw: bytes) -> tuple[str | None, Idempoten
         return None, None
     if not _IDEMPOTENCY_KEY.fullmatch(key):
         raise BadRequest("idempotency_key_malformed")
-    person = request.headers.get(ON_BEHALF_OF_HEADER)
+    person = person_of(request)
     # Neither a person nor a key contains a space.
     key = key if person is None else f"{person} {key}"
     path_and_body = request.url.path.encode() + b"\0" + raw
@@ -203,6 +227,11 @@ def idempotency_key(request: Request, raw: bytes) -> tuple[str | None, Idempoten
         digest=hashlib.sha256(key.encode()).digest(),
         body_digest=hashlib.sha256(path_and_body).digest(),
     )
+
+
+def person_of(request: Request) -> str | None:
+    """The person for whom an app server speaks, as it names them; None if it names nobody."""
+    return request.headers.get(ON_BEHALF_OF_HEADER)
 
 
 def path_id(request: Request) -> str:

@@ -182,6 +182,19 @@ class DataSessionChunk(Chunk, tag="data-session"):
     transient: bool
 
 
+class RestartedData(Struct, rename="camel"):
+    """The new conversation, which replaces one that is gone."""
+
+    session_id: str
+
+
+class DataRestartedChunk(Chunk, tag="data-restarted"):
+    """The client shows messages that the service has forgotten; only in the AI SDK's format."""
+
+    data: RestartedData
+    transient: bool
+
+
 UiMessageChunk = (
     StartChunk
     | StartStepChunk
@@ -203,6 +216,7 @@ UiMessageChunk = (
     | AbortChunk
     | ErrorChunk
     | DataSessionChunk
+    | DataRestartedChunk
 )
 RESUMED_EVENTS: Final = Events((UiMessageChunk,))
 """The stream of a reply that another request has opened."""

@@ -24,6 +24,7 @@ from domain.service.prompt_building import (
     prompt_tokens,
     sees_all,
 )
+from domain.service.user_images import ImagePolicy, without_images
 from entrypoints.usecases.turn_permit import TurnPermit
 from ports.conversation_store import ConversationStateStore
 from ports.errors import PortError
@@ -79,6 +80,7 @@ class StreamReply:
     model: LanguageModel
     assistant: Assistant
     budget: Budget
+    images: ImagePolicy
     policy: TurnPolicy
     telemetry: Telemetry
 
@@ -153,12 +155,18 @@ class StreamReply:
         self, ref: ConversationRef, conversation: Conversation, options: ReplyOptions
     ) -> tuple[Prompt, PromptReport]:
         system = self.assistant.system_prompt
-        prompt = build_prompt(conversation, system, self.budget, options=options)
-        if conversation.earlier and sees_all(conversation, prompt):
-            # There is room for more messages than were loaded.
-            conversation = await self.store.load(ref)
-            prompt = build_prompt(conversation, system, self.budget, options=options)
-        return prompt, prompt_report(conversation, prompt)
+        visible = self._visible(conversation)
+        prompt = build_prompt(visible, system, self.budget, options=options)
+        if conversation.earlier and (sees_all(visible, prompt) or visible.has_instructions):
+            # Earlier messages belong to the prompt: those that fit, and instructions in any case.
+            visible = self._visible(await self.store.load(ref))
+            prompt = build_prompt(visible, system, self.budget, options=options)
+        return prompt, prompt_report(visible, prompt)
+
+    def _visible(self, conversation: Conversation) -> Conversation:
+        """The conversation as the model can see it."""
+        takes_images = self.images.model_takes_images
+        return conversation if takes_images else without_images(conversation)
 
     def _end(self, finished: ModelFinished | None, failure: BaseException | None) -> TurnEnd:
         error = None

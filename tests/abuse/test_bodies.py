@@ -19,6 +19,7 @@ SETTINGS: Final = {
 _TIMES: Final = 1
 _LARGE: Final = 2_097_152
 _SMALL: Final = 131_072
+_V1: Final = 1_048_576
 _MAX_SECONDS: Final = 0.25
 """What even the largest body may cost while the machine does other work too."""
 
@@ -67,31 +68,29 @@ def chat_bodies() -> Mapping[str, bytes]:
 def response_bodies() -> Mapping[str, bytes]:
     """The largest bodies of ``POST /v1/responses``."""
     user, texts = b'{"role":"user","content":"a"}', b'{"role":"assistant","content":['
-    calls = [b'{"type":"function_call","call_id":"%d","name":"n","arguments":"{}"}'] * 127
-    results = [b'{"type":"function_call_output","call_id":"%d","output":"1"}'] * 127
-    pairs = [item % (number % 127) for number, item in enumerate(calls + results)]
+    calls = [b'{"type":"function_call","call_id":"%d","name":"n","arguments":"{}"}'] * 999
+    results = [b'{"type":"function_call_output","call_id":"%d","output":"1"}'] * 999
+    pairs = [item % (number % 999) for number, item in enumerate(calls + results)]
     text = b'{"type":"text","text":"a"}'
     longest = texts + b",".join([text] * 18) + b"]}"
     return {
-        "items": padded(b'{"input":[', user, b"]}", _SMALL),
-        "texts": padded(b'{"input":[' + texts, text, b"]},%b]}" % user, _SMALL),
-        "items with texts": padded(b'{"input":[', longest, b",%b]}" % user, _SMALL),
+        "items": padded(b'{"input":[', user, b"]}", _V1),
+        "texts": padded(b'{"input":[' + texts, text, b"]},%b]}" % user, _V1),
+        "items with texts": padded(b'{"input":[', longest, b",%b]}" % user, _V1),
         "calls": b'{"input":[%b,%b]}' % (b",".join([user, *pairs]), user),
-        "tools": padded(
-            b'{"input":"a","tools":[', b'{"type":"function","name":"a"}', b"]}", _SMALL
-        ),
+        "tools": padded(b'{"input":"a","tools":[', b'{"type":"function","name":"a"}', b"]}", _V1),
         "a schema": padded(
             b'{"input":"a","tools":[{"type":"function","name":"a","parameters":{"x":[',
             b"{}",
             b"]}}]}",
-            _SMALL,
+            _V1,
         ),
         "reasoning": padded(
-            b'{"input":[{"type":"reasoning","summary":[', b"[]", b"]},%b]}" % user, _SMALL
+            b'{"input":[{"type":"reasoning","summary":[', b"[]", b"]},%b]}" % user, _V1
         ),
-        "metadata": padded(b'{"input":"a","metadata":{', b'"a":"b"', b"}}", _SMALL),
-        "a long value": padded(b'{"input":"a","truncation":"', b" - at `$.a", b'"}', _SMALL),
-        "unknown members": padded(b'{"input":"a","y":[', b"[]", b"]}", _SMALL),
+        "metadata": padded(b'{"input":"a","metadata":{', b'"a":"b"', b"}}", _V1),
+        "a long value": padded(b'{"input":"a","truncation":"', b" - at `$.a", b'"}', _V1),
+        "unknown members": padded(b'{"input":"a","y":[', b"[]", b"]}", _V1),
     }
 
 
@@ -190,7 +189,7 @@ V1_BODIES: Final[Mapping[str, Any]] = {
     "tools": {"input": "Hi", "tools": [TOOL]},
     "input[0].arguments": {"input": [{**CALL, "arguments": DEEP_TEXT}]},
     # Too long.
-    "input ": {"input": [USER] * 257},
+    "input ": {"input": [USER] * 2_001},
     "input[0].content": {"input": [{**USER, "content": CONTENT}]},
     "tools ": {"input": "Hi", "tools": [{"type": "function", "name": "look"}] * 129},
 }

@@ -117,7 +117,6 @@ async def test_a_page_can_start_with_a_session_of_the_server(
     assert state["messages"][-1]["metadata"]["restarted"] is False
 
 
-@ONLY_7
 async def test_a_forgotten_conversation_restarts_and_says_so(
     page: Page, fake_model: FakeModel
 ) -> None:
@@ -129,7 +128,11 @@ async def test_a_forgotten_conversation_restarts_and_says_so(
 
     assert forgotten["status"] == 204
     assert prompt_texts(model_reply) == [("user", "Two")]
-    assert state["messages"][-1]["metadata"]["restarted"] is True
+    metadata = state["messages"][-1]["metadata"]
+    assert metadata["restarted"] is True
+    restarted = {"type": "data-restarted", "data": {"sessionId": metadata["sessionId"]}}
+    assert state["data"][-1] == {**restarted, "transient": True}
+    assert "data-restarted" not in kinds(state["messages"][-1])
     assert len((await stored_state(page))["messages"]) == 2
 
 

@@ -197,3 +197,48 @@ def test_the_same_results_after_a_failure_are_not_added_again() -> None:
     assert parts_of(again)[-1] == (CALL, RESULT)
     with pytest.raises(InvalidInput):
         open_turn_with_items(conversation, a_new_turn(2), items(CHANGED_RESULT))
+
+
+def test_a_later_call_may_have_the_id_of_an_earlier_one() -> None:
+    added = items("?", CALL, RESULT, CALL, CHANGED_RESULT)
+    conversation = append_items(a_conversation(), added, LATER)
+
+    assert parts_of(conversation)[1] == (CALL, RESULT, StepMark(), CALL, CHANGED_RESULT)
+
+
+INSTRUCTION = NewItem(id=MessageId("rule"), role=Role.SYSTEM, parts=(TextPart("Rhyme."),))
+
+
+def test_instructions_become_messages_at_their_place() -> None:
+    added = [*items("Hello?"), INSTRUCTION, *items(TextPart("Hi!"))]
+    conversation = append_items(a_conversation(), added, LATER)
+
+    assert [message.role for message in conversation.messages] == [
+        Role.USER, Role.SYSTEM, Role.ASSISTANT
+    ]  # fmt: skip
+    assert conversation.has_instructions
+
+
+def test_instructions_among_the_input_belong_to_the_turn() -> None:
+    opened = open_turn_with_items(a_conversation(), a_new_turn(), [*items("Hello?"), INSTRUCTION])
+
+    assert [message.turn for message in opened.messages] == [1, 1]
+
+
+@pytest.mark.parametrize("added", [[], [INSTRUCTION]])
+@pytest.mark.parametrize("before", [a_conversation(), after_turns(1)])
+def test_instructions_alone_are_nothing_to_answer(
+    before: Conversation, added: Sequence[NewItem]
+) -> None:
+    with pytest.raises(NothingToAnswer):
+        open_turn_with_items(before, a_new_turn(2), added)
+
+
+def test_an_added_message_can_be_answered_without_input() -> None:
+    waiting = append_items(after_turns(1), items("And now?"), LATER)
+
+    assert open_turn_with_items(waiting, a_new_turn(2), [INSTRUCTION]).open_turn is not None
+
+
+def test_a_conversation_without_instructions_says_so() -> None:
+    assert not append_items(a_conversation(), items("Hello?"), LATER).has_instructions

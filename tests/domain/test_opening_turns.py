@@ -1,12 +1,14 @@
 """How turns are opened."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
 
-from domain.model.conversation import RETENTION, Conversation, tail_of
+from domain.model.conversation import RETENTION, Conversation, tail_of, with_message
 from domain.model.errors import (
+    ConversationMovedOn,
     DomainError,
     InvalidInput,
     MessageNotFound,
@@ -16,6 +18,7 @@ from domain.model.errors import (
 )
 from domain.model.identifiers import MessageId
 from domain.model.message import MessageStatus, Role, TextPart
+from domain.service.client_view import require_seen
 from domain.service.tool_answers import submit_tool_results
 from domain.service.turn_lifecycle import (
     add_user_message,
@@ -29,6 +32,7 @@ from domain.service.turn_lifecycle import (
 from tests.support.builders import (
     ID,
     a_conversation,
+    a_message,
     a_new_turn,
     after_turns,
     pieces_of,
@@ -179,6 +183,25 @@ def test_a_regenerated_reply_replaces_everything_after_its_question(
     assert texts_of(with_answer(after, "again", 3)) == [*texts, "again"]
 
 
+@pytest.mark.parametrize("named", [None, reply_id(1), question_id(1)])
+def test_a_regeneration_keeps_instructions_between_the_question_and_its_reply(
+    named: MessageId | None,
+) -> None:
+    asked = with_question(a_conversation(), "question 1")
+    rule = a_message(2, "Rhyme.", role=Role.DEVELOPER)
+    after = regenerate(with_answer(with_message(asked, rule)), a_new_turn(2), named)
+
+    assert texts_of(after) == ["question 1", "Rhyme."]
+
+
+def test_a_regeneration_cannot_name_an_instruction() -> None:
+    rule = a_message(1, "Rhyme.", role=Role.DEVELOPER)
+    conversation = with_answer(with_question(with_message(a_conversation(), rule)))
+
+    with pytest.raises(MessageNotFound):
+        regenerate(conversation, a_new_turn(2), rule.id)
+
+
 WELCOMED = with_welcome(a_conversation(), MessageId("w"), "Hi")
 TAIL = tail_of(after_turns(3), 1)
 REFUSED: list[tuple[Callable[[], Conversation], type[DomainError]]] = [
@@ -208,3 +231,26 @@ def test_numbers_are_never_reused() -> None:
 
     assert after.next_number == 5
     assert with_answer(after, "again", 3).messages[-1].number == 5
+
+
+@pytest.mark.parametrize(
+    ("newest_seen", "has_moved_on"),
+    [
+        (None, False),
+        (question_id(1), True),
+        (reply_id(1), True),
+        (question_id(2), False),
+        (reply_id(2), False),
+        (MessageId("never-arrived"), False),
+    ],
+)
+def test_a_conversation_has_moved_on_if_the_user_has_sent_later_messages(
+    newest_seen: MessageId | None, *, has_moved_on: bool
+) -> None:
+    with pytest.raises(ConversationMovedOn) if has_moved_on else nullcontext():
+        require_seen(after_turns(2), newest_seen)
+
+
+def test_whether_it_has_moved_on_since_an_old_message_needs_all_messages() -> None:
+    with pytest.raises(OlderMessagesNeeded):
+        require_seen(tail_of(after_turns(3), 2), question_id(1))

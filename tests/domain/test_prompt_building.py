@@ -7,22 +7,33 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.model.conversation import Conversation, tail_of
+from domain.model.conversation import Conversation, tail_of, with_message
 from domain.model.errors import InvalidInput, OlderMessagesNeeded
 from domain.model.identifiers import MessageId
-from domain.model.message import Role
+from domain.model.message import Message, PromptReport, Role
 from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions, Tool
 from domain.service.prompt_building import (
+    IMAGE_TOKENS,
     Budget,
     build_prompt,
     estimated_tokens,
     prompt_report,
+    prompt_tokens,
     require_option_room,
     require_room,
     sees_all,
+    with_prompt_report,
 )
 from domain.service.turn_lifecycle import with_welcome
-from tests.support.builders import a_conversation, after_turns, with_question
+from tests.support.builders import (
+    a_conversation,
+    a_message,
+    after_turns,
+    an_image,
+    reply_id,
+    with_answer,
+    with_question,
+)
 
 SYSTEM = "Be brief."
 
@@ -100,10 +111,89 @@ def test_sees_all_is_true_if_the_prompt_had_room_for_every_loaded_message() -> N
     assert not sees_all(tail, build_prompt(tail, SYSTEM, narrow, count_words))
 
 
+def test_an_image_counts_as_many_tokens() -> None:
+    messages = (a_message(1, parts=(an_image(),)), a_message(2, "Hello?"))
+    conversation = a_conversation(messages=messages, next_number=3)
+
+    def shown(room: int) -> int:
+        budget = Budget(tokens=256 + room, reply_tokens=256)
+        return len(build_prompt(conversation, "", budget, count_words).messages)
+
+    assert [shown(IMAGE_TOKENS), shown(IMAGE_TOKENS + 1)] == [1, 2]
+
+
+def test_the_estimate_of_a_prompt_includes_its_images() -> None:
+    conversation = a_conversation(messages=(a_message(1, parts=(an_image(),)),), next_number=2)
+    prompt = build_prompt(conversation, "", Budget(tokens=4_000, reply_tokens=256))
+
+    assert prompt_tokens(prompt) > IMAGE_TOKENS
+
+
 def test_tokens_are_estimated_cautiously() -> None:
     assert estimated_tokens("") == 1
     assert estimated_tokens("abcdef") == 3
     assert estimated_tokens("مرحبا") >= 4
+
+
+def instruction(number: int, text: str = "Rhyme now.") -> Message:
+    return a_message(number, text, role=Role.SYSTEM, turn=0)
+
+
+def with_instruction(conversation: Conversation, text: str = "Rhyme now.") -> Conversation:
+    return with_message(conversation, instruction(conversation.next_number, text))
+
+
+def instructed_prompt(budget: int, options: ReplyOptions = DEFAULT_OPTIONS) -> Prompt:
+    """The prompt after an instruction, two turns, an instruction and an open turn."""
+    first = with_answer(with_question(with_instruction(a_conversation()), "one two"), "three four")
+    second = with_answer(with_question(first, "five six", 2), "seven eight", 2)
+    conversation = with_question(with_instruction(second, "Stop rhyming."), "and now", 3)
+    limits = Budget(tokens=budget + 256, reply_tokens=256)
+    return build_prompt(conversation, SYSTEM, limits, count_words, options=options)
+
+
+def test_instructions_before_the_first_message_follow_the_system_prompt() -> None:
+    prompt = instructed_prompt(99, ReplyOptions(instructions="In French."))
+
+    assert prompt.system == "Be brief.\n\nRhyme now.\n\nIn French."
+
+
+def test_later_instructions_stay_at_their_place() -> None:
+    texts = [message.text for message in instructed_prompt(99).messages]
+
+    assert texts == [
+        "one two", "three four", "five six", "seven eight", "Stop rhyming.", "and now"
+    ]  # fmt: skip
+
+
+def test_instructions_never_fall_out_of_the_prompt() -> None:
+    prompt = instructed_prompt(1)
+
+    assert prompt.system == "Be brief.\n\nRhyme now.\n\nStop rhyming."
+    assert [message.text for message in prompt.messages] == ["and now"]
+
+
+def test_instructions_count_against_the_budget() -> None:
+    # The system prompt, two instructions and three messages have two words each.
+    assert [message.text for message in instructed_prompt(12).messages][:1] == ["five six"]
+    assert [message.text for message in instructed_prompt(11).messages] == ["and now"]
+
+
+def test_instructions_that_a_summary_covers_stay_in_the_prompt() -> None:
+    conversation = with_question(with_answer(with_question(with_instruction(a_conversation()))))
+    prompt = build_prompt(
+        evolve(conversation, working_memory_from=4), SYSTEM, Budget(tokens=999, reply_tokens=9)
+    )
+
+    assert prompt.system == "Be brief.\n\nRhyme now."
+
+
+def test_sees_all_ignores_instructions() -> None:
+    tail = tail_of(with_question(with_instruction(after_turns(4)), "and now", 5), 2)
+    wide = Budget(tokens=999, reply_tokens=256)
+
+    assert tail.messages[0].is_instruction
+    assert sees_all(tail, build_prompt(tail, SYSTEM, wide, count_words))
 
 
 BUDGET = Budget(tokens=2_000, reply_tokens=500)
@@ -196,3 +286,13 @@ def test_there_is_room_only_if_every_message_and_the_reply_fit() -> None:
 def test_whether_messages_that_are_not_loaded_fit_is_not_known() -> None:
     with pytest.raises(OlderMessagesNeeded):
         require_room(tail_of(after_turns(3), 2), SYSTEM, BUDGET)
+
+
+def test_only_the_reply_itself_carries_the_report() -> None:
+    conversation, left_out = after_turns(1), PromptReport(messages_seen=1, messages_total=2)
+    reported = with_prompt_report(conversation, reply_id(1), left_out)
+
+    assert [message.prompt_report for message in reported.messages] == [None, left_out]
+    assert with_prompt_report(reported, reply_id(1), left_out) is reported
+    assert with_prompt_report(conversation, reply_id(2), left_out) is conversation
+    assert with_prompt_report(conversation, reply_id(1), None) is conversation

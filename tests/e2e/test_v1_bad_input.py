@@ -1,10 +1,22 @@
 """Invalid requests to ``/v1``: each is answered in OpenAI's shape and changes nothing."""
 
 import json
+from typing import Any
 
 import pytest
 
 from tests.support.v1_client import V1Client, error_of
+
+LONG = "x" * 262_145
+
+
+def message(role: str, content: str | list[Any] = "Hi") -> dict[str, Any]:
+    return {"role": role, "content": content}
+
+
+def body_with(*items: dict[str, Any]) -> bytes:
+    return json.dumps({"input": items}).encode()
+
 
 VALID = b'{"input":"Hi","conversation":"CONVERSATION"}'
 DEEP = b"[" * 60_000
@@ -33,7 +45,34 @@ BODIES = {
         ),
         "message_too_long",
     ),
-    "too large": (b'{"input":"' + b"x" * 131_072 + b'"}', "body_too_large"),
+    "too large": (b'{"input":"' + b"x" * 1_048_576 + b'"}', "body_too_large"),
+    "no content": (body_with(message("user", [])), "body_invalid"),
+    "an empty instruction": (body_with(message("user"), message("system", [])), "body_invalid"),
+    "a reply that is too long": (
+        body_with(message("assistant", LONG)),
+        "message_too_long",
+    ),
+    "reasoning that is too long": (
+        body_with({"type": "reasoning", "summary": [{"type": "summary_text", "text": LONG}]}),
+        "message_too_long",
+    ),
+    "arguments that are too long": (
+        body_with({"type": "function_call", "call_id": "a", "name": "b", "arguments": LONG}),
+        "message_too_long",
+    ),
+    "a result that is too long": (
+        body_with({"type": "function_call_output", "call_id": "a", "output": LONG}),
+        "tool_result_too_long",
+    ),
+    "instructions that are too long": (
+        body_with(message("system", "x" * 20_000), message("developer", "x" * 20_000)),
+        "parameter_too_long",
+    ),
+    "later instructions that are too long": (
+        body_with(message("user"), message("system", "x" * 32_769)),
+        "parameter_too_long",
+    ),
+    "instructions alone": (body_with(message("system")), "body_invalid"),
     "an unknown role": (b'{"input":[{"role":"king","content":"Hi"}]}', "parameter_unsupported"),
     "an item of a number": (b'{"input":[1]}', "body_invalid"),
     "metadata of numbers": (b'{"input":"Hi","metadata":{"a":1}}', "body_invalid"),

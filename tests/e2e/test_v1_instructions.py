@@ -8,7 +8,7 @@ import pytest
 from domain.model.message import Role
 from tests.support.fake_model import FakeModel
 from tests.support.service import RunningService
-from tests.support.v1_client import V1Client
+from tests.support.v1_client import V1Client, error_of
 
 
 @pytest.fixture
@@ -69,6 +69,81 @@ async def test_the_model_sees_instructions_among_the_input_at_their_place(
         prompt = (await fake_model.next_reply()).prompt
 
     assert [shown.role for shown in prompt.messages] == [Role.USER, Role.DEVELOPER]
+
+
+HEAD = [message("system", "Rhyme."), message("developer", "In French.")]
+
+
+async def test_instructions_at_the_head_of_the_input_follow_the_instructions_of_the_response(
+    program: V1Client, fake_model: FakeModel
+) -> None:
+    async with program.asking([*HEAD, message("user", "Hello?")], instructions="Be brief."):
+        prompt = (await fake_model.next_reply()).prompt
+
+    assert prompt.system.endswith("\n\nBe brief.\n\nRhyme.\n\nIn French.")
+    assert [shown.text for shown in prompt.messages] == ["Hello?"]
+
+
+@pytest.mark.parametrize("where", ["conversation", "previous_response_id"])
+async def test_instructions_at_the_head_of_the_input_apply_to_one_response_only(
+    program: V1Client, fake_model: FakeModel, where: str
+) -> None:
+    conversation = await conversation_with(program, message("system", "Stay."))
+    first = await answered(
+        program, fake_model, [*HEAD, message("user", "One")], conversation=conversation
+    )
+    named = {"conversation": conversation, "previous_response_id": first["id"]}
+    async with program.asking("Two", **{where: named[where]}):
+        prompt = (await fake_model.next_reply()).prompt
+
+    assert "Stay." in prompt.system
+    assert "Rhyme." not in prompt.system
+    listed = await items_of(program, conversation)
+    assert listed == [("system", "Stay."), ("user", "One"), ("assistant", "Hi"), ("user", "Two")]
+
+
+async def test_a_reply_that_is_not_stored_heeds_instructions_too(
+    program: V1Client, fake_model: FakeModel
+) -> None:
+    sent = [*HEAD, message("user", "Hello?"), message("developer", "Shout.")]
+    async with program.asking(sent, store=False):
+        prompt = (await fake_model.next_reply()).prompt
+
+    assert "Rhyme." in prompt.system
+    assert [shown.text for shown in prompt.messages] == ["Hello?", "Shout."]
+
+
+async def test_instructions_alone_are_refused_in_a_conversation_that_waits_for_nothing(
+    program: V1Client, fake_model: FakeModel
+) -> None:
+    first = await answered(program, fake_model, "One")
+    refused = await program.ask(HEAD, previous_response_id=first["id"])
+
+    assert refused.status == 400
+    assert error_of(refused)["param"] == "input"
+
+
+async def test_deleting_a_response_deletes_the_instructions_among_its_input(
+    program: V1Client, fake_model: FakeModel
+) -> None:
+    conversation = await conversation_with(program, message("user", "Before"))
+    sent = [message("user", "One"), message("system", "Rhyme.")]
+    first = await answered(program, fake_model, sent, conversation=conversation)
+    await program.call("DELETE", f"/v1/responses/{first['id']}")
+
+    assert await items_of(program, conversation) == [("user", "Before")]
+
+
+async def answered(
+    program: V1Client, fake_model: FakeModel, sent: Any, **members: Any
+) -> dict[str, Any]:
+    """The response to ``sent``; the reply is "Hi"."""
+    async with program.asking(sent, **members) as live:
+        reply = await fake_model.next_reply()
+        reply.send_text("Hi")
+        reply.finish()
+        ended = (await live.whole()).events[-2].document["response"]
+    return {**ended}
 
 
 def _session_of(conversation: str) -> str:

@@ -3,6 +3,9 @@
 import pytest
 
 from domain.model.conversation import Conversation
+from domain.model.identifiers import MessageId
+from domain.model.message import Role, TextPart
+from domain.service.item_editing import NewItem, append_items
 from domain.service.prompt_building import Budget
 from domain.service.turn_lifecycle import interrupt
 from ports.errors import StoreUnavailable
@@ -17,7 +20,17 @@ from ports.language_model import (
     ModelTimedOut,
     ModelUnavailable,
 )
-from tests.support.builders import ID, OWNER, REF, after_turns, texts_of, turn_id, with_question
+from tests.support.builders import (
+    ID,
+    OWNER,
+    REF,
+    a_conversation,
+    after_turns,
+    texts_of,
+    turn_id,
+    with_answer,
+    with_question,
+)
 from tests.support.clocks import NOON
 from tests.support.fake_model import InstantModel
 from tests.support.harness import a_harness
@@ -62,6 +75,20 @@ async def test_a_budget_below_what_is_at_hand_loads_nothing_more() -> None:
 
     assert 1 < len(model.prompts[0].messages) < 200
     assert None not in harness.store.loads
+
+
+async def test_instructions_that_were_not_loaded_are_in_the_prompt() -> None:
+    model = InstantModel("Hi!")
+    harness = a_harness(model, budget=Budget(tokens=600, reply_tokens=64))
+    rule = NewItem(id=MessageId("rule"), role=Role.SYSTEM, parts=(TextPart("Rhyme."),))
+    conversation = append_items(a_conversation(), [rule], NOON)
+    for number in range(1, 151):
+        conversation = with_answer(with_question(conversation, number=number), number=number)
+    await harness.store.create(OWNER, conversation)
+
+    await harness.whole_turn(await harness.send("And now?", session_id=ID))
+
+    assert "Rhyme." in model.prompts[0].system
 
 
 async def test_a_store_that_fails_while_the_prompt_is_made_fails_the_turn() -> None:

@@ -16,9 +16,11 @@ from msgspec import Meta, Raw, Struct
 from domain.model.errors import InvalidInput
 from domain.model.identifiers import MessageId, message_id
 from domain.model.limits import MAX_MESSAGE_CHARACTERS
-from domain.model.message import TextPart, ToolResultPart
+from domain.model.message import ImagePart, Part, TextPart, ToolResultPart
 from domain.service.tool_answers import tool_result
+from domain.service.user_images import ImagePolicy
 from domain.service.user_input import user_text
+from entrypoints.http.images import check_image_count, read_image
 from entrypoints.http.member_types import NOT_BLANK, ChatIdText
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import (
@@ -103,6 +105,13 @@ class AiSdkBody(Struct, rename="camel"):
     message_id: Annotated[
         str | None, Meta(description="The message that is edited, continued or replaced.")
     ] = None
+    last_message_id: Annotated[
+        str | None,
+        Meta(description="The newest message that the client shows, if a message is edited."),
+    ] = None
+    force: Annotated[
+        bool, Meta(description="Whether newer messages of other tabs may be deleted.")
+    ] = False
     locale: LocaleMember | None = None
     context: PageContextMember = msgspec.field(default_factory=Raw)
     on_busy: OnBusyMember = None
@@ -138,6 +147,11 @@ class _PartType(Struct):
 
 class _TextPart(Struct):
     text: str
+
+
+class _FilePart(Struct, rename="camel"):
+    media_type: str
+    url: str
 
 
 class _ToolPart(Struct, rename="camel"):
@@ -204,21 +218,54 @@ def _is_user_message(raw: Raw) -> bool:
         return False
 
 
-def text_of(message: UiMessage) -> TextPart:
-    """The text of the message; several text parts are joined by newlines.
+def user_parts(message: UiMessage, policy: ImagePolicy) -> tuple[Part, ...]:
+    """The text and the images of the message, in order.
+
+    Text parts that follow each other are joined by newlines. Only a message with images may have no
+    text.
 
     Raises:
-        BadRequest: a part is malformed or is a file.
+        BadRequest: a part is malformed, or is a file other than an image; see ``read_image`` and
+            ``check_image_count``.
         InvalidInput: see ``user_text``.
     """
-    texts: list[str] = []
-    for kind, raw in _parts(message):
-        if kind == "file":
-            why = "Messages contain only text; files are not accepted."
-            raise BadRequest("body_invalid", why, field="parts")
+    contents = [*_contents(message, policy)]
+    images = [content for content in contents if isinstance(content, ImagePart)]
+    check_image_count(images, field="parts")
+    text = "\n".join(content for content in contents if isinstance(content, str))
+    if text.strip() or not images:
+        user_text(text)
+    return tuple(_joined(contents))
+
+
+def _contents(message: UiMessage, policy: ImagePolicy) -> Iterator[str | ImagePart]:
+    for index, (kind, raw) in enumerate(_parts(message)):
         if kind == "text":
-            texts.append(parse(raw, _TextPart).text)
-    return user_text("\n".join(texts))
+            yield parse(raw, _TextPart).text
+        elif kind == "file":
+            yield _image(parse(raw, _FilePart), policy, f"parts[{index}]")
+
+
+def _joined(contents: Sequence[str | ImagePart]) -> Iterator[Part]:
+    """The contents; texts that follow each other become one part, or none if they are blank."""
+    texts: list[str] = []
+    for content in (*contents, None):
+        if isinstance(content, str):
+            texts.append(content)
+            continue
+        text = "\n".join(texts)
+        texts.clear()
+        if text.strip():
+            yield TextPart(text)
+        if content is not None:
+            yield content
+
+
+def _image(file: _FilePart, policy: ImagePolicy, field: str) -> ImagePart:
+    if not file.media_type.lower().startswith("image/"):
+        why = "Messages contain only text and images; other files are not accepted."
+        raise BadRequest("body_invalid", why, field=field)
+    return read_image(file.url, policy, field=field)
 
 
 def tool_results_of(message: UiMessage) -> Sequence[ToolResultPart]:

@@ -12,6 +12,7 @@ from msgspec import Meta, Raw
 from domain.model.conversation import Conversation
 from domain.model.message import (
     FilePart,
+    ImagePart,
     Message,
     MessageStatus,
     Part,
@@ -94,13 +95,19 @@ def _ui_part(part: Part, results: dict[str, ToolResultPart]) -> Iterator[dict[st
             yield _tool(part, results.get(part.call_id))
         case ToolResultPart():
             return
-        case FilePart():
-            name = {} if part.name is None else {"filename": part.name}
-            yield {"type": "file", "url": part.url, "mediaType": part.media_type, **name}
+        case ImagePart() | FilePart():
+            yield _file(part)
         case StepMark():
             yield _STEP
         case UnknownPart(json):
             yield {"type": "data-unknown", "data": Raw(json.encode())}
+
+
+def _file(part: ImagePart | FilePart) -> dict[str, Any]:
+    if isinstance(part, ImagePart):
+        return {"type": "file", "url": part.data_url, "mediaType": part.media_type}
+    name = {} if part.name is None else {"filename": part.name}
+    return {"type": "file", "url": part.url, "mediaType": part.media_type, **name}
 
 
 def _tool(call: ToolCallPart, result: ToolResultPart | None) -> dict[str, Any]:

@@ -1,11 +1,22 @@
 """The bodies of the native protocol. The OpenAPI document is generated from these types."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from entrypoints.http.member_types import MessageIdText, SessionIdText, UserText
+from domain.model.limits import MAX_MESSAGE_IMAGES
+from domain.model.message import ImagePart
+from domain.service.user_images import ImagePolicy
+from entrypoints.http.images import check_image_count, read_image
+from entrypoints.http.member_types import (
+    NOT_BLANK,
+    MessageIdText,
+    MessageText,
+    SessionIdText,
+    UserText,
+)
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import (
     LocaleMember,
@@ -28,9 +39,16 @@ class EmptyBody(NativeBody):
 class ChatBody(NativeBody):
     """A message to the assistant."""
 
-    json_schema: ClassVar = {"not": {"required": ["context", "questionContext"]}}
+    json_schema: ClassVar = {
+        "not": {"required": ["context", "questionContext"]},
+        # Only a message with images may be blank.
+        "anyOf": [
+            {"properties": {"message": {"pattern": NOT_BLANK}}},
+            {"required": ["images"], "properties": {"images": {"minItems": 1}}},
+        ],
+    }
 
-    message: UserText
+    message: MessageText
     session_id: Annotated[
         SessionIdText | None, Meta(description="The conversation; if omitted, a new one begins.")
     ] = None
@@ -41,6 +59,26 @@ class ChatBody(NativeBody):
     )
     client_id: Annotated[Any, Meta(description="Ignored.")] = None
     on_busy: OnBusyMember = None
+    images: Annotated[
+        list[str],
+        Meta(
+            description="Images as data URLs, if the model takes images; they follow the text.",
+            extra_json_schema={"maxItems": MAX_MESSAGE_IMAGES},
+        ),
+    ] = []
+
+    def image_parts(self, policy: ImagePolicy) -> Sequence[ImagePart]:
+        """The images.
+
+        Raises:
+            BadRequest: see ``read_image`` and ``check_image_count``.
+        """
+        parts = [
+            read_image(url, policy, field=f"images[{index}]")
+            for index, url in enumerate(self.images)
+        ]
+        check_image_count(parts, field="images")
+        return parts
 
     @property
     def is_from_widget(self) -> bool:

@@ -22,7 +22,10 @@ from entrypoints.http.problems import BadRequest
 
 _Body = TypeVar("_Body")
 
-MAX_INPUT_ITEMS: Final = 256
+MAX_ITEMS_BODY_BYTES: Final = 1_048_576
+"""The limit on bodies with items: a client may send its whole history, with long replies."""
+MAX_INPUT_ITEMS: Final = 2_000
+"""As many as messages in a body of the AI SDK: the client may send its whole history."""
 MAX_ITEMS: Final = 20
 """How many items can be added to a conversation at once, as OpenAI defines it."""
 MAX_CONTENT_PARTS: Final = 256
@@ -38,18 +41,54 @@ Metadata = Annotated[
 ]
 
 
-class TextContent(Struct):
+class TextContent(Struct, tag_field="type"):
     """Text within a message or the output of a function."""
 
-    type: Literal["input_text", "output_text", "text"]
     text: str
+
+
+class InputText(TextContent, tag="input_text"):
+    """Text that was sent to a model."""
+
+
+class OutputText(TextContent, tag="output_text"):
+    """Text that a model wrote."""
+
+
+class PlainText(TextContent, tag="text"):
+    """Text of either."""
+
+
+class SummaryText(TextContent, tag="summary_text"):
+    """A summary of a model's reasoning."""
+
+
+class ReasoningText(TextContent, tag="reasoning_text"):
+    """A model's reasoning."""
+
+
+class RefusalContent(Struct, tag_field="type", tag="refusal"):
+    """Text with which a model refused to answer."""
+
+    refusal: str
+
+
+OutputContent = InputText | OutputText | PlainText
+FunctionOutput = str | Annotated[list[OutputContent], Meta(max_length=MAX_CONTENT_PARTS)]
+MessageContent = OutputContent | SummaryText | ReasoningText | RefusalContent
 
 
 class MessageItem(Struct, tag_field="type", tag="message"):
     """A message; its ``type`` may be left out."""
 
     role: Literal["user", "assistant", "system", "developer"]
-    content: str | Annotated[list[TextContent], Meta(min_length=1, max_length=MAX_CONTENT_PARTS)]
+    content: (
+        str
+        | Annotated[
+            list[MessageContent],
+            Meta(max_length=MAX_CONTENT_PARTS, description="Only the assistant's may be empty."),
+        ]
+    )
 
 
 class FunctionCallItem(Struct, tag_field="type", tag="function_call"):
@@ -64,7 +103,7 @@ class FunctionCallOutputItem(Struct, tag_field="type", tag="function_call_output
     """The output of a function."""
 
     call_id: str
-    output: str | Annotated[list[TextContent], Meta(max_length=MAX_CONTENT_PARTS)]
+    output: FunctionOutput
 
 
 class ReasoningItem(Struct, tag_field="type", tag="reasoning"):
@@ -169,7 +208,9 @@ class ResponseBody(Struct):
     model: Annotated[str, Meta(description="Ignored.")] | None = None
     parallel_tool_calls: bool | None = None
     previous_response_id: str | None = None
-    prompt_cache_key: Annotated[str, Meta(description="Only echoed.")] | None = None
+    prompt_cache_key: (
+        Annotated[str, Meta(description="Names requests that each hold the whole history.")] | None
+    ) = None
     prompt_cache_retention: (
         Annotated[Literal["in_memory", "in-memory", "24h"], Meta(description="Ignored.")] | None
     ) = None
@@ -201,6 +242,7 @@ UNSUPPORTED_PARAMETERS: Final = (
 )
 """Parameters of a response that OpenAI defines and this service does not support."""
 
+_MAX_PATH: Final = 500
 _EMPTY: Final[tuple[Any, ...]] = (None, False, 0, "", [], {})
 # OpenAI may define types of items, tools and content that are not declared here.
 _TYPE_IN_LIST: Final = re.compile(r".*\]\.type")
@@ -209,6 +251,11 @@ _VALIDATION_ERROR: Final = re.compile(
     r"(?P<what>.*?)(?: - at `(?:key` in `)?\$\.?(?P<path>[\w.\[\]]*?)(?:\[\.\.\.\])?`)?", re.DOTALL
 )
 _MISSING_FIELD: Final = re.compile(r"Object missing required field `(\w+)`")
+
+
+def items_body_limit(_: bytes) -> int:
+    """``MAX_ITEMS_BODY_BYTES`` for every body."""
+    return MAX_ITEMS_BODY_BYTES
 
 
 def parse(members: Mapping[str, Any], kind: type[_Body]) -> _Body:
@@ -222,8 +269,11 @@ def parse(members: Mapping[str, Any], kind: type[_Body]) -> _Body:
     try:
         return msgspec.convert({**members, **typed}, kind)
     except msgspec.ValidationError as error:
-        # The cause may repeat what was sent.
-        raise invalid_body(str(error)) from None
+        # The cause may repeat what was sent, between its first words and the path.
+        message = str(error)
+        is_long = len(message) > 2 * _MAX_PATH
+        short = message[:_MAX_PATH] + message[-_MAX_PATH:] if is_long else message
+        raise invalid_body(short) from None
 
 
 def parse_response_body(members: Mapping[str, Any]) -> ResponseBody:
@@ -273,7 +323,7 @@ def is_empty(value: Any) -> bool:
 
 def _with_types(items: Any) -> Any:
     """The items; a message or a reference without a ``type`` gets one."""
-    if not isinstance(items, list):
+    if not isinstance(items, list) or len(items) > MAX_INPUT_ITEMS:
         return items
     return [_with_type(item) if isinstance(item, dict) else item for item in items]
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from domain.model.turn import Outcome, TurnEnd
 from entrypoints.http.authentication import ON_BEHALF_OF_HEADER
 from entrypoints.http.documents import json_response
-from entrypoints.http.endpoints import REPLY, USER_TEXT
+from entrypoints.http.endpoints import IMAGES, REPLY, USER_TEXT
 from entrypoints.http.openai.chat_bodies import CompletionBody
 from entrypoints.http.openai.chat_documents import ChatCompletionDocument, CompletionSkeleton
 from entrypoints.http.openai.chat_events import ChatEvents, chunk_stream
@@ -152,6 +152,7 @@ ROUTES: Final = (
         problems=[
             *REPLY,
             *USER_TEXT,
+            *IMAGES,
             "parameter_unsupported",
             "parameter_too_long",
             "context_length_exceeded",

@@ -10,8 +10,14 @@ from domain.model.conversation import Conversation
 from domain.model.identifiers import ConversationRef, SessionId
 from entrypoints.http.authentication import ON_BEHALF_OF_HEADER
 from entrypoints.http.documents import json_response
-from entrypoints.http.endpoints import CHANGED, STORED, USER_TEXT
-from entrypoints.http.openai.bodies import ConversationBody, ItemsBody, MetadataBody, parse
+from entrypoints.http.endpoints import CHANGED, IMAGES, STORED, USER_TEXT
+from entrypoints.http.openai.bodies import (
+    ConversationBody,
+    ItemsBody,
+    MetadataBody,
+    items_body_limit,
+    parse,
+)
 from entrypoints.http.openai.documents import (
     ConversationDocument,
     ConversationIdText,
@@ -44,7 +50,7 @@ from entrypoints.http.requests import read_body
 async def create(request: Request) -> Response:
     """``POST /v1/conversations``: create a conversation, optionally with items."""
     caller = api_caller(request)
-    members, _ = await read_body(request, dict)
+    members, _ = await read_body(request, dict, items_body_limit)
     body = parse(members, ConversationBody)
     inputs = input_items(body.items or (), members.get("items") or (), "items")
     conversation = await openai_of(request).create_conversation(
@@ -85,13 +91,14 @@ async def add_items(request: Request) -> Response:
     """``POST /v1/conversations/{id}/items``: append items; retention is restarted."""
     caller = api_caller(request)
     encrypted = includes_encrypted(request)
-    members, _ = await read_body(request, dict)
+    members, _ = await read_body(request, dict, items_body_limit)
     inputs = input_items(parse(members, ItemsBody).items, members["items"], "items")
     conversation = await openai_of(request).edit_items.add(
         _ref(request, caller), inputs, payer=caller.payer
     )
+    items = items_of(conversation.messages)
     # The items of this request were appended, so they are the newest.
-    newest = items_of(conversation.messages)[-len(inputs) :]
+    newest = items[len(items) - len(inputs) :]
     return json_response(item_list(newest, encrypted=encrypted), headers=caller.headers)
 
 
@@ -148,7 +155,13 @@ _ID: Final = {"id": ConversationIdText}
 _ITEM_IDS: Final = {**_ID, "item": ItemIdText}
 _HEADERS: Final = [ON_BEHALF_OF_HEADER]
 _TAG: Final = "OpenAI: conversations"
-_INPUT_PROBLEMS: Final = (*CHANGED, *USER_TEXT, "parameter_unsupported", "tool_call_not_found")
+_INPUT_PROBLEMS: Final = (
+    *CHANGED,
+    *USER_TEXT,
+    *IMAGES,
+    "parameter_unsupported",
+    "tool_call_not_found",
+)
 
 ROUTES: Final = (
     ApiEndpoint(

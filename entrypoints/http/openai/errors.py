@@ -8,7 +8,7 @@ from typing import Any, Final
 from msgspec import UNSET
 from starlette.responses import Response
 
-from domain.model.errors import InvalidInput, TurnNotFound
+from domain.model.errors import InvalidInput, NothingToAnswer, TurnNotFound
 from domain.model.rate_limits import Quota
 from entrypoints.http.documents import json_response
 from entrypoints.http.openai.documents import ErrorDetails, ErrorDocument
@@ -69,10 +69,10 @@ def too_long(name: str, limit: int) -> BadRequest:
 
 @contextmanager
 def continuing() -> Iterator[None]:
-    """Report a missing turn as a missing previous response.
+    """Report a missing turn, or a missing message to answer, as a mistake in a parameter.
 
     Raises:
-        BadRequest: ``previous_response_not_found``.
+        BadRequest: ``previous_response_not_found``; ``body_invalid`` if there is no message.
     """
     try:
         yield
@@ -80,6 +80,9 @@ def continuing() -> Iterator[None]:
         why = "The previous response does not exist, or has been forgotten."
         field = "previous_response_id"
         raise BadRequest("previous_response_not_found", why, field=field) from None
+    except NothingToAnswer:
+        why = "There is no message to answer: 'input' has none, and neither has the conversation."
+        raise BadRequest("body_invalid", why, field="input") from None
 
 
 @contextmanager

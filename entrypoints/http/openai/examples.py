@@ -15,6 +15,7 @@ from entrypoints.http.openai.chat_documents import ChatCompletionDocument
 from entrypoints.http.openai.documents import (
     ConversationDocument,
     DeletedDocument,
+    DeletedResponseDocument,
     ItemDocument,
     ItemListDocument,
     ModelDocument,
@@ -165,6 +166,12 @@ EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
             "metadata": _METADATA,
         },
         DeletedDocument: {"id": _CONVERSATION, "object": "conversation.deleted", "deleted": True},
+        DeletedResponseDocument: {
+            "id": _RESPONSE_ID,
+            "object": "response",
+            "deleted": True,
+            "conversation": None,
+        },
         ItemDocument: _ITEM,
         ItemListDocument: {
             "object": "list",

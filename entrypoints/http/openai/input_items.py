@@ -1,31 +1,81 @@
-"""Converts the items in bodies of ``/v1`` to the items that the use cases add."""
+"""Converts the items in bodies of ``/v1`` to the items that the use cases add.
+
+Only a user's text has to be a message that a person could send. What a model or a tool wrote may be
+blank, and as long as a reply may be. So everything that this service has listed can be sent again.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 import msgspec
+from attrs import frozen
 
 from domain.model.errors import InvalidInput
-from domain.model.limits import MAX_MESSAGE_CHARACTERS
-from domain.model.message import Part, Role, TextPart, ToolCallPart, ToolResultPart, UnknownPart
+from domain.model.limits import MAX_PARAMETER_BYTES, MAX_REPLY_BYTES
+from domain.model.message import (
+    Part,
+    ReasoningPart,
+    Role,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    UnknownPart,
+    utf8_length,
+)
 from domain.service.user_input import nests_too_deeply, user_text
 from entrypoints.http.openai.bodies import (
     FunctionCallItem,
     FunctionCallOutputItem,
     ItemBody,
     ItemReference,
+    MessageContent,
     MessageItem,
     ReasoningItem,
-    TextContent,
+    ReasoningText,
+    RefusalContent,
+    SummaryText,
 )
-from entrypoints.http.openai.errors import unsupported
+from entrypoints.http.openai.errors import invalid, unsupported
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import NESTED_TOO_DEEPLY
 from entrypoints.usecases.create_response import InputItem
 
 
+@frozen(kw_only=True)
+class ResponseInput:
+    """The ``input`` of a response.
+
+    Attributes:
+        instructions: the texts of the system and developer messages before all other items; they
+            apply to this response only.
+        items: all other items; they are stored.
+    """
+
+    instructions: Sequence[str]
+    items: Sequence[InputItem]
+
+
+def response_input(items: str | Sequence[ItemBody], sent: Sequence[Any]) -> ResponseInput:
+    """The ``input`` of a response; the arguments are those of ``input_items``.
+
+    Raises:
+        BadRequest: see ``input_items``; ``parameter_too_long`` if the instructions are too long.
+    """
+    if isinstance(items, str):
+        return ResponseInput(instructions=(), items=input_items(items, sent, "input"))
+    leading = [*takewhile(_is_instruction, items)]
+    texts = ["".join(_texts(item.content)) for item in leading if isinstance(item, MessageItem)]
+    if sum(map(utf8_length, texts)) > MAX_PARAMETER_BYTES:
+        why = f"The instructions in 'input' have at most {MAX_PARAMETER_BYTES:,} bytes."
+        raise BadRequest("parameter_too_long", why, field="input")
+    count = len(leading)
+    rest = input_items(items[count:], sent[count:], "input", first=count)
+    return ResponseInput(instructions=texts, items=rest)
+
+
 def input_items(
-    items: str | Sequence[ItemBody], sent: Sequence[Any], path: str
+    items: str | Sequence[ItemBody], sent: Sequence[Any], path: str, *, first: int = 0
 ) -> Sequence[InputItem]:
     """The items of a body; a string is one user message, and references add nothing.
 
@@ -33,17 +83,18 @@ def input_items(
         items: the items, parsed.
         sent: the same items as they were sent.
         path: the name of the member that contains them.
+        first: the index of the first of them in that member.
 
     Raises:
-        BadRequest: a text is blank or too long, or contains characters that are not allowed; the
-            arguments of a call are nested too deeply.
+        BadRequest: a user's text is blank or contains characters that are not allowed; an item is
+            too long; the arguments of a call are nested too deeply.
     """
     if isinstance(items, str):
-        return [_user([_text(items, path)])]
-    references = [index for index, item in enumerate(items) if isinstance(item, ItemReference)]
+        return [_user([items], path)]
+    references = [at for at, item in enumerate(items, first) if isinstance(item, ItemReference)]
     if references and path != "input":
         raise reference_unsupported(f"{path}[{references[0]}]")
-    pairs = enumerate(zip(items, sent, strict=True))
+    pairs = enumerate(zip(items, sent, strict=True), first)
     return [
         new_item
         for index, (item, json) in pairs
@@ -51,22 +102,25 @@ def input_items(
     ]
 
 
+def _is_instruction(item: ItemBody) -> bool:
+    return isinstance(item, MessageItem) and item.role in ("system", "developer")
+
+
 def _inputs(item: ItemBody, sent: Mapping[str, Any], path: str) -> Iterator[InputItem]:
     match item:
-        case MessageItem(role="assistant"):
-            yield from map(_assistant, _texts(item.content, f"{path}.content"))
         case MessageItem():
-            texts = _texts(item.content, f"{path}.content")
-            yield InputItem(role=Role(item.role), parts=tuple(texts))
+            yield from _messages(item, f"{path}.content")
         case FunctionCallItem(call_id, name, arguments):
             if nests_too_deeply(arguments.encode()):
                 raise BadRequest("body_invalid", NESTED_TOO_DEEPLY, field=f"{path}.arguments")
+            _check_length([arguments], f"{path}.arguments")
             yield _assistant(ToolCallPart(call_id=call_id, name=name, arguments=arguments))
         case FunctionCallOutputItem(call_id, output):
-            if not isinstance(output, str):
-                _text_parts(output, f"{path}.output")
+            texts = [output] if isinstance(output, str) else [part.text for part in output]
+            _check_length(texts, f"{path}.output", "tool_result_too_long")
             yield _assistant(ToolResultPart(call_id=call_id, output=_json(sent["output"])))
         case ReasoningItem():
+            _check_length([*_reasoning_texts(sent)], path)
             yield _assistant(UnknownPart(_json(sent)))
 
 
@@ -79,29 +133,62 @@ def reference_unsupported(path: str) -> BadRequest:
     return unsupported(f"{path}.type", why)
 
 
-def _texts(content: str | Sequence[TextContent], path: str) -> Sequence[TextPart]:
-    if isinstance(content, str):
-        return [_text(content, path)]
-    texts = _text_parts(content, path)
-    if sum(len(part.text) for part in texts) > MAX_MESSAGE_CHARACTERS:
-        why = f"A message has at most {MAX_MESSAGE_CHARACTERS:,} characters."
-        raise BadRequest("message_too_long", why, field=path)
-    return texts
+def _messages(item: MessageItem, path: str) -> Iterator[InputItem]:
+    if item.role == "assistant":
+        parts = [TextPart(item.content)] if isinstance(item.content, str) else _parts(item.content)
+        _check_length(_texts(item.content), path)
+        # A part without text stands for a deleted one, so it cannot be stored.
+        yield from (_assistant(part) for part in parts if part.text)
+    elif not item.content and not isinstance(item.content, str):
+        raise invalid(path, "`array` of length >= 1")
+    elif item.role == "user":
+        yield _user(_texts(item.content), path)
+    else:
+        texts = _texts(item.content)
+        _check_length(texts, path, "parameter_too_long", MAX_PARAMETER_BYTES)
+        yield InputItem(role=Role(item.role), parts=tuple(map(TextPart, texts)))
 
 
-def _text_parts(content: Sequence[TextContent], path: str) -> Sequence[TextPart]:
-    return [_text(part.text, f"{path}[{index}].text") for index, part in enumerate(content)]
+def _parts(content: Sequence[MessageContent]) -> Sequence[TextPart | ReasoningPart]:
+    return [
+        ReasoningPart(part.text)
+        if isinstance(part, SummaryText | ReasoningText)
+        else TextPart(_text_of(part))
+        for part in content
+    ]
 
 
-def _text(text: str, path: str) -> TextPart:
+def _user(texts: Sequence[str], path: str) -> InputItem:
     try:
-        return user_text(text)
+        user_text("".join(texts))
     except InvalidInput as error:
         raise BadRequest(error.problem, str(error), field=path) from None
+    return InputItem(role=Role.USER, parts=tuple(map(TextPart, texts)))
 
 
-def _user(texts: Sequence[TextPart]) -> InputItem:
-    return InputItem(role=Role.USER, parts=tuple(texts))
+def _texts(content: str | Sequence[MessageContent]) -> Sequence[str]:
+    return [content] if isinstance(content, str) else [_text_of(part) for part in content]
+
+
+def _text_of(part: MessageContent) -> str:
+    return part.refusal if isinstance(part, RefusalContent) else part.text
+
+
+def _reasoning_texts(sent: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("summary", "content"):
+        parts = sent.get(name)
+        for part in parts if isinstance(parts, list) else ():
+            text = part.get("text") if isinstance(part, dict) else None
+            if isinstance(text, str):
+                yield text
+
+
+def _check_length(
+    texts: Sequence[str], path: str, code: str = "message_too_long", limit: int = MAX_REPLY_BYTES
+) -> None:
+    if sum(map(utf8_length, texts)) > limit:
+        why = f"'{path}' has at most {limit:,} bytes of text."
+        raise BadRequest(code, why, field=path)
 
 
 def _assistant(part: Part) -> InputItem:

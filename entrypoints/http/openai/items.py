@@ -19,6 +19,7 @@ from domain.model.errors import ConversationNotFound, MessageNotFound, TurnNotFo
 from domain.model.identifiers import MessageId, SessionId
 from domain.model.message import (
     FilePart,
+    ImagePart,
     Message,
     MessageStatus,
     Part,
@@ -29,6 +30,7 @@ from domain.model.message import (
     ToolResultPart,
     UnknownPart,
 )
+from entrypoints.http.openai.bodies import FunctionOutput
 
 NOTE_KIND: Final = "data-response"
 """The type of the part that stores the parameters of a response; it is not an item."""
@@ -177,8 +179,8 @@ def _user_content(part: Part) -> dict[str, Any] | None:
     match part:
         case TextPart(text):
             return {"type": "input_text", "text": text}
-        case FilePart() if part.media_type.startswith("image/"):
-            return {"type": "input_image", "image_url": part.url, "detail": "auto"}
+        case ImagePart():
+            return {"type": "input_image", "image_url": part.data_url, "detail": part.detail}
         case FilePart():
             return {"type": "input_file", "file_url": part.url, "filename": part.name}
         case _:
@@ -191,9 +193,17 @@ def _message(item_id: str, role: str, content: list[dict[str, Any]], status: str
 
 def _tool_result(item_id: str, part: ToolResultPart) -> dict[str, Any]:
     document = {"id": item_id, "type": "function_call_output", "call_id": part.call_id}
-    is_text_or_list = part.output.startswith(('"', "["))
-    output = Raw(part.output.encode()) if is_text_or_list else part.output
+    output = Raw(part.output.encode()) if _is_output(part.output) else part.output
     return {**document, "output": output, "status": "completed"}
+
+
+def _is_output(json: str) -> bool:
+    """Whether the result of a tool is an output as OpenAI defines it, which can be sent again."""
+    try:
+        msgspec.json.decode(json, type=FunctionOutput)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def _sent_reasoning(item_id: str, json: str) -> dict[str, Any] | None:

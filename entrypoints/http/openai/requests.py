@@ -21,7 +21,7 @@ from entrypoints.http.openai.bodies import (
 )
 from entrypoints.http.openai.chat_bodies import FunctionDefinition, JsonSchemaFormat
 from entrypoints.http.openai.errors import continuing, invalid, too_long, unsupported
-from entrypoints.http.openai.input_items import input_items, reference_unsupported
+from entrypoints.http.openai.input_items import reference_unsupported, response_input
 from entrypoints.http.openai.items import (
     NOTE_KIND,
     conversation_id,
@@ -63,6 +63,7 @@ class ResponseParameters:
         obfuscated: whether the events of a stream are padded.
         references: the ids of stored items that the input names, by their paths in the body.
         encrypted: whether the response has the (always empty) encrypted content of its reasoning.
+        prompt_cache_key: see ``chain_name``.
         echo: the parameters that the response echoes, by name; stored with the input.
         tools: the tools; only the response to this request echoes them.
     """
@@ -78,6 +79,7 @@ class ResponseParameters:
     store: bool
     obfuscated: bool
     encrypted: bool
+    prompt_cache_key: str | None
     echo: Mapping[str, Any]
     tools: Sequence[Any]
 
@@ -108,16 +110,18 @@ def parse_response_parameters(members: Mapping[str, Any]) -> ResponseParameters:
     if body.store is False and body.background:
         raise unsupported("store", "A response in the background has to be stored.")
     stream_options = body.stream_options
+    sent = response_input(body.input or (), members.get("input") or ())
     return ResponseParameters(
-        inputs=input_items(body.input or (), members.get("input") or (), "input"),
+        inputs=sent.items,
         references=_references(body, continues=session_id is not None),
-        options=_reply_options(body),
+        options=_reply_options(body, sent.instructions),
         may_truncate=body.truncation != "disabled",
         session_id=session_id,
         after_turn=after_turn,
         stream=body.stream is True,
         background=body.background is True,
         store=body.store is not False,
+        prompt_cache_key=body.prompt_cache_key,
         obfuscated=stream_options is None or stream_options.include_obfuscation is not False,
         encrypted=INCLUDABLE in (body.include or ()),
         echo=_echo(body, members, session_id),
@@ -140,10 +144,21 @@ def _references(body: ResponseBody, *, continues: bool) -> Mapping[str, str]:
     return references
 
 
-def _reply_options(body: ResponseBody) -> ReplyOptions:
+def chain_name(parameters: ResponseParameters, person: str | None) -> str | None:
+    """The name under which the conversation of a whole history is found; None if it has none.
+
+    Each person for whom an app server speaks has separate names.
+    """
+    is_continuation = parameters.session_id is not None
+    if is_continuation or not parameters.store or not parameters.prompt_cache_key:
+        return None
+    return f"{person or ''}\0{parameters.prompt_cache_key}"
+
+
+def _reply_options(body: ResponseBody, instructions: Sequence[str]) -> ReplyOptions:
     text = body.text
     return ReplyOptions(
-        instructions=body.instructions,
+        instructions="\n\n".join(filter(None, (body.instructions, *instructions))) or None,
         tools=tuple(tool_of(tool) for tool in body.tools or ()),
         tool_choice=_tool_choice(body),
         parallel_tool_calls=body.parallel_tool_calls,

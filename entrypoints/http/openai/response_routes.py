@@ -15,10 +15,11 @@ from domain.model.turn import TurnEnd, TurnStatus
 from domain.service.reply_reading import ReadTurn, read_turn
 from entrypoints.http.authentication import ON_BEHALF_OF_HEADER
 from entrypoints.http.documents import json_response
-from entrypoints.http.endpoints import CHANGED, REPLY, STORED, USER_TEXT
-from entrypoints.http.openai.bodies import ResponseBody
+from entrypoints.http.endpoints import CHANGED, IMAGES, REPLY, STORED, USER_TEXT
+from entrypoints.http.openai.bodies import ResponseBody, items_body_limit
 from entrypoints.http.openai.documents import (
-    DeletedDocument,
+    ConversationReference,
+    DeletedResponseDocument,
     ItemListDocument,
     ResponseDocument,
     ResponseIdText,
@@ -26,7 +27,7 @@ from entrypoints.http.openai.documents import (
 from entrypoints.http.openai.errors import continuing, openai_error
 from entrypoints.http.openai.event_documents import RESPONSE_EVENTS
 from entrypoints.http.openai.events import ResponseEvents
-from entrypoints.http.openai.items import items_of, response_id, turn_of_response
+from entrypoints.http.openai.items import conversation_id, items_of, response_id, turn_of_response
 from entrypoints.http.openai.lists import (
     PAGE_PARAMETERS,
     PAGE_PROBLEMS,
@@ -37,7 +38,11 @@ from entrypoints.http.openai.lists import (
     starting_after,
 )
 from entrypoints.http.openai.parameters import naming_parameters, problem_of_end
-from entrypoints.http.openai.requests import ResponseParameters, parse_response_parameters
+from entrypoints.http.openai.requests import (
+    ResponseParameters,
+    chain_name,
+    parse_response_parameters,
+)
 from entrypoints.http.openai.responses import (
     ResponseSkeleton,
     item_status,
@@ -55,7 +60,7 @@ from entrypoints.http.openai.streaming import (
     part_indexes,
 )
 from entrypoints.http.problems import BadRequest
-from entrypoints.http.requests import idempotency_key, read_body
+from entrypoints.http.requests import idempotency_key, person_of, read_body
 from entrypoints.http.services import services_of
 from entrypoints.http.sse import EventStream
 from entrypoints.usecases.create_response import ResponseRequest
@@ -65,7 +70,7 @@ from entrypoints.usecases.open_turn import Started
 async def create(request: Request) -> Response:
     """``POST /v1/responses``: request a reply, as an event stream or as one document."""
     caller = api_caller(request)
-    members, raw = await read_body(request, dict)
+    members, raw = await read_body(request, dict, items_body_limit)
     budget = openai_of(request).budget
     parameters = parse_response_parameters(members).bounded(budget.reply_tokens)
     key, idempotency = idempotency_key(request, raw)
@@ -73,6 +78,7 @@ async def create(request: Request) -> Response:
         inputs=parameters.inputs,
         payer=caller.payer,
         session_id=parameters.session_id,
+        chain=chain_name(parameters, person_of(request)),
         after_turn=parameters.after_turn,
         options=parameters.options,
         may_truncate=parameters.may_truncate,
@@ -121,8 +127,12 @@ async def delete(request: Request) -> Response:
     caller = api_caller(request)
     session_id, number = turn_of_response(request.path_params["id"])
     ref = ConversationRef(caller.owner, session_id)
-    await openai_of(request).edit_items.delete_turn(ref, number)
-    document = DeletedDocument(id=response_id(session_id, number), object="response")
+    is_left = await openai_of(request).edit_items.delete_turn(ref, number)
+    document = DeletedResponseDocument(
+        id=response_id(session_id, number),
+        object="response",
+        conversation=ConversationReference(id=conversation_id(session_id)) if is_left else None,
+    )
     return json_response(document, headers=caller.headers)
 
 
@@ -260,6 +270,7 @@ ROUTES: Final = (
         problems=[
             *REPLY,
             *USER_TEXT,
+            *IMAGES,
             "parameter_unsupported",
             "parameter_too_long",
             "context_length_exceeded",
@@ -302,7 +313,7 @@ ROUTES: Final = (
         delete,
         "DELETE",
         summary="Forget one turn, with its input and its reply.",
-        responses={HTTPStatus.OK: [DeletedDocument]},
+        responses={HTTPStatus.OK: [DeletedResponseDocument]},
         in_path=_ID,
         headers=_HEADERS,
         problems=[*CHANGED, *_NO_RESPONSE, "turn_in_progress"],
