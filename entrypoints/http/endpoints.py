@@ -142,7 +142,7 @@ class Endpoint(Route):
                 that type, ``Events`` for an event stream, a string for another media type.
             description: what a caller has to know beyond the summary.
             body: the types of the JSON bodies that it accepts, one per client protocol. A class
-                attribute ``json_schema`` adds to the schema of a type.
+                attribute ``further_schema`` adds to the schema of a type.
             in_path: the types of the parameters in the path, by name; text if left out.
             query: the types of the query parameters, by name; a ``*`` marks a required one.
             headers: the request headers that it reads, as in ``REQUEST_HEADERS``.

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from importlib.metadata import version
 from itertools import groupby
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
 from attrs import field, frozen
@@ -52,8 +52,8 @@ def document(routes: Sequence[BaseRoute], *, cookie: str = "privity") -> dict[st
     references, components = msgspec.json.schema_components(
         types, ref_template="#/components/schemas/{name}"
     )
-    for kind in types:
-        components.get(_name(kind), {}).update(getattr(kind, "json_schema", {}))
+    for kind in {struct for one in types for struct in _structs(one)}:
+        components[_name(kind)].update(getattr(kind, "further_schema", {}))
     operations = _Operations(schemas=dict(zip(types, references, strict=True)))
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
@@ -79,6 +79,16 @@ def document(routes: Sequence[BaseRoute], *, cookie: str = "privity") -> dict[st
         },
         "security": [{"clientKey": []}, {"cookie": []}, {}],
     }
+
+
+def _structs(kind: Any) -> Iterator[type[msgspec.Struct]]:
+    """All structs that a type contains."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        yield kind
+        for member in get_type_hints(kind).values():
+            yield from _structs(member)
+    for argument in get_args(kind):
+        yield from _structs(argument)
 
 
 def _security_schemes(cookie: str) -> dict[str, Any]:

@@ -86,7 +86,7 @@ UiMessageMember = Annotated[Raw, Meta(extra_json_schema=_UI_MESSAGE)]
 class AiSdkBody(Struct, rename="camel"):
     """A request body of `useChat`; other members are ignored."""
 
-    json_schema: ClassVar = {
+    further_schema: ClassVar = {
         "anyOf": [
             {"required": ["messages"], "properties": {"messages": {"minItems": 1}}},
             {"required": ["message"]},

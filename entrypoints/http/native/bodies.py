@@ -39,7 +39,7 @@ class EmptyBody(NativeBody):
 class ChatBody(NativeBody):
     """A message to the assistant."""
 
-    json_schema: ClassVar = {
+    further_schema: ClassVar = {
         "not": {"required": ["context", "questionContext"]},
         # Only a message with images may be blank.
         "anyOf": [
