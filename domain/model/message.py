@@ -197,6 +197,14 @@ def text_bytes(part: Part) -> int:
             return 0
 
 
+def is_same_content(parts: Iterable[Part], others: Iterable[Part]) -> bool:
+    """Whether the parts are the same, apart from those of unknown kinds."""
+    first, second = (
+        [part for part in some if not isinstance(part, UnknownPart)] for some in (parts, others)
+    )
+    return first == second
+
+
 def image_bytes(parts: Iterable[Part]) -> int:
     """Bytes of all images among ``parts``."""
     return sum(len(part.data) for part in parts if isinstance(part, ImagePart))

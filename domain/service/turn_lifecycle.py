@@ -44,6 +44,7 @@ from domain.model.message import (
     StepMark,
     TextPart,
     Usage,
+    is_same_content,
 )
 from domain.model.piece import Piece, assemble_parts
 from domain.model.turn import IdempotencyKey, Turn, TurnStatus, TurnStep, after_step
@@ -251,7 +252,8 @@ def _unanswered(conversation: Conversation, parts: Sequence[Part]) -> Message | 
     if turn is None or turn.status is not TurnStatus.FAILED or not conversation.messages:
         return None
     last = conversation.messages[-1]
-    return last if last.role is Role.USER and last.parts == tuple(parts) else None
+    is_same = last.role is Role.USER and is_same_content(last.parts, parts)
+    return last if is_same else None
 
 
 def _message_or_newest(conversation: Conversation, message_id: MessageId | None) -> Message:

@@ -210,3 +210,41 @@ async def test_a_stale_tab_stops_no_reply(client: NativeClient, fake_model: Fake
 
     assert refused.document["code"] == "conversation_moved_on"
     assert text_of(answer.events) == "Still here."
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [{"draft": 7, "createdAt": 1}, {"a": "a" * (4_096 - len('{"a":""}'))}, {}, None, "a text"],
+)
+async def test_the_metadata_of_a_users_message_is_kept(
+    client: NativeClient, fake_model: FakeModel, sent: Any
+) -> None:
+    body = message_body("One")
+    body["messages"][0]["metadata"] = sent
+    await asyncio.gather(client.post("/api/chat", body), finish_next(fake_model))
+
+    history = (await client.get("/api/chat/mine")).document
+    [question, _] = history["messages"]
+    metadata = question["metadata"]
+    if isinstance(sent, str):
+        assert metadata == sent
+    else:
+        own = {"sessionId": history["sessionId"], "createdAt": metadata["createdAt"]}
+        assert metadata == {**own, **(sent or {})}
+    assert [part["type"] for part in question["parts"]] == ["text"]
+
+
+async def test_a_message_with_other_metadata_is_the_same_message(
+    client: NativeClient, fake_model: FakeModel
+) -> None:
+    first, second = message_body("One"), message_body("One")
+    second["messages"][0]["metadata"] = {"attempt": 2}
+    async with client.open("POST", "/api/chat", json.dumps(first).encode(), **TYPED) as live:
+        model_reply = await fake_model.next_reply()
+        async with client.open("POST", "/api/chat", json.dumps(second).encode(), **TYPED) as again:
+            model_reply.send_text("Once")
+            model_reply.finish()
+            answers = [await live.whole(), await again.whole()]
+
+    assert [text_of(answer.events) for answer in answers] == ["Once", "Once"]
+    assert fake_model.call_count == 1

@@ -264,10 +264,10 @@ async def test_words_of_the_model_may_be_long_and_blank(echo_service: str) -> No
 @pytest.mark.parametrize(
     ("messages", "status"),
     [
-        ([{"role": "user", "content": "x" * 2_097_152}], 413),
+        ([{"role": "user", "content": "x" * 1_048_576}], 413),
         ([{"role": "assistant", "content": "x" * 262_145}, *HELLO], 413),
-        ([{"role": "system", "content": "x" * 32_768}, *HELLO], 413),
-        ([*HELLO, {"role": "developer", "content": "x" * 32_768}, *HELLO], 413),
+        ([{"role": "system", "content": "x" * 32_769}, *HELLO], 413),
+        ([*HELLO, {"role": "developer", "content": "x" * 32_769}, *HELLO], 413),
         ([{"role": "assistant"}] * 2_000 + HELLO, 400),
     ],
 )

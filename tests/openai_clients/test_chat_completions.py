@@ -8,7 +8,11 @@ from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionMessageParam
 from pydantic import BaseModel
 
+from ports.language_model import ModelBusy, ModelUnavailable
+from tests.openai_clients.conftest import new_key
 from tests.openai_clients.test_conversations import texts
+from tests.support.fake_model import InstantModel
+from tests.support.service import UNLIMITED, running_service
 
 LOOK: Any = {
     "type": "function",
@@ -255,3 +259,28 @@ async def test_the_conversation_is_named_in_the_response(client: AsyncOpenAI) ->
     assert "privity-conversation" not in outside.headers
     stored = await client.responses.retrieve(completion.id.replace("chatcmpl-", "resp_"))
     assert stored.output_text == completion.choices[0].message.content
+
+
+async def test_a_failure_within_a_stream_is_raised() -> None:
+    model = InstantModel("Hel", error=ModelUnavailable())
+    async with running_service(UNLIMITED, model=model) as service:
+        client = AsyncOpenAI(base_url=f"{service.url}/v1", api_key=await new_key(service.url))
+        with pytest.raises(openai.APIError) as failed:
+            await chunks(client, HELLO)
+        await client.close()
+
+    assert failed.value.code == "model_unavailable"
+    assert failed.value.message == "The language model is not available."
+
+
+async def test_a_failure_before_a_stream_has_its_own_exception() -> None:
+    model = InstantModel(error=ModelBusy())
+    async with running_service(UNLIMITED, model=model) as service:
+        client = AsyncOpenAI(
+            base_url=f"{service.url}/v1", api_key=await new_key(service.url), max_retries=0
+        )
+        with pytest.raises(openai.InternalServerError) as failed:
+            await chunks(client, HELLO)
+        await client.close()
+
+    assert failed.value.code == "model_busy"

@@ -8,7 +8,7 @@ results. Unknown members belong to the app and are ignored.
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeGuard
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -16,7 +16,7 @@ from msgspec import Meta, Raw, Struct
 from domain.model.errors import InvalidInput
 from domain.model.identifiers import MessageId, message_id
 from domain.model.limits import MAX_MESSAGE_CHARACTERS
-from domain.model.message import ImagePart, Part, TextPart, ToolResultPart
+from domain.model.message import ImagePart, Part, TextPart, ToolResultPart, UnknownPart, utf8_length
 from domain.service.tool_answers import tool_result
 from domain.service.user_images import ImagePolicy
 from domain.service.user_input import user_text
@@ -38,6 +38,12 @@ _MAX_MESSAGES: Final = 2_000
 _MAX_PARTS: Final = 2_000
 _MAX_CHAT_ID: Final = 256
 _ID_DIGITS: Final = 32
+
+MAX_METADATA_BYTES: Final = 4_096
+_METADATA: Final = '{"type":"data-metadata","data":'
+"""How the JSON of a part begins that stores the metadata of a user's UI message."""
+
+_NO_METADATA: Final = ("null", "{}")
 
 
 _TEXT: Final = {
@@ -128,6 +134,7 @@ class UiMessage(Struct):
     role: Literal["user", "assistant", "system"]
     parts: Annotated[list[Raw], Meta(max_length=_MAX_PARTS)]
     id: str = ""
+    metadata: Raw = msgspec.field(default_factory=lambda: Raw(b"null"))
 
 
 class _BodyOutline(Struct):
@@ -236,6 +243,26 @@ def user_parts(message: UiMessage, policy: ImagePolicy) -> tuple[Part, ...]:
     if text.strip() or not images:
         user_text(text)
     return tuple(_joined(contents))
+
+
+def metadata_of(message: UiMessage) -> tuple[UnknownPart, ...]:
+    """The part that stores the metadata of the app; empty if the message has none.
+
+    Raises:
+        BadRequest: ``parameter_too_long``.
+    """
+    json = _compact(bytes(message.metadata))
+    if json in _NO_METADATA:
+        return ()
+    if utf8_length(json) > MAX_METADATA_BYTES:
+        why = f"The metadata of a message has at most {MAX_METADATA_BYTES:,} bytes of JSON."
+        raise BadRequest("parameter_too_long", why, field="metadata")
+    return (UnknownPart(_METADATA + json + "}"),)
+
+
+def is_metadata(part: Part) -> TypeGuard[UnknownPart]:
+    """Whether the part stores the metadata of a user's UI message."""
+    return isinstance(part, UnknownPart) and part.json.startswith(_METADATA)
 
 
 def _contents(message: UiMessage, policy: ImagePolicy) -> Iterator[str | ImagePart]:

@@ -12,6 +12,7 @@ from entrypoints.http.ai_sdk.bodies import (
     AiSdkBody,
     UiMessage,
     has_earlier_user_message,
+    metadata_of,
     storable_id,
     tool_results_of,
     user_parts,
@@ -136,7 +137,7 @@ async def _send_message(services: Services, request: AiSdkRequest, newest: UiMes
     body, owner = request.body, request.owner
     is_edit = body.message_id is not None and body.message_id == newest.id
     message = NewMessage(
-        parts=user_parts(newest, services.images),
+        parts=(*user_parts(newest, services.images), *metadata_of(newest)),
         payer=request.payer,
         message_id=storable_id(newest.id),
         # The client marks edits, and creates a new id for every other message.

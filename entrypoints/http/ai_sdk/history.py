@@ -7,7 +7,8 @@ than null, because the AI SDK's validation rejects null.
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from msgspec import Meta, Raw
+import msgspec
+from msgspec import Meta, Raw, Struct
 
 from domain.model.conversation import Conversation
 from domain.model.message import (
@@ -24,11 +25,16 @@ from domain.model.message import (
     ToolResultPart,
     UnknownPart,
 )
+from entrypoints.http.ai_sdk.bodies import is_metadata
 from entrypoints.http.documents import Document, message_counts, usage_document
 from entrypoints.http.member_types import Timestamp
 from entrypoints.http.ui_message_stream import NOT_JSON, tool_error_text, tool_input
 
 _STEP = {"type": "step-start"}
+
+
+class _StoredMetadata(Struct):
+    data: Raw
 
 
 class AiSdkHistoryDocument(Document):
@@ -65,7 +71,19 @@ def _ui_message(message: Message, conversation: Conversation) -> dict[str, Any]:
     }
 
 
-def _metadata(message: Message, conversation: Conversation) -> dict[str, Any]:
+def _metadata(message: Message, conversation: Conversation) -> Any:
+    """Our metadata, and that of the app for a user's message, which is never changed."""
+    ours = _own_metadata(message, conversation)
+    stored = [part.json for part in message.parts if is_metadata(part)]
+    if not stored:
+        return ours
+    theirs = msgspec.json.decode(stored[-1], type=_StoredMetadata).data
+    if not bytes(theirs).startswith(b"{"):
+        return theirs
+    return {**ours, **msgspec.json.decode(theirs, type=dict[str, Raw])}
+
+
+def _own_metadata(message: Message, conversation: Conversation) -> dict[str, Any]:
     usage = usage_document(message.usage)
     return {
         "sessionId": conversation.id,
@@ -82,7 +100,8 @@ def _ui_parts(message: Message) -> Iterator[dict[str, Any]]:
     if message.role is Role.ASSISTANT and message.turn:
         yield _STEP
     for part in message.parts:
-        yield from _ui_part(part, results)
+        if not is_metadata(part):
+            yield from _ui_part(part, results)
 
 
 def _ui_part(part: Part, results: dict[str, ToolResultPart]) -> Iterator[dict[str, Any]]:

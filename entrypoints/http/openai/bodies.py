@@ -344,6 +344,9 @@ def invalid_body(message: str) -> BadRequest:
 
     A member that is declared as always null stands for something that is not supported.
     """
+    # What was sent stands between its first words and the path.
+    if len(message) > 2 * _MAX_PATH:
+        message = message[:_MAX_PATH] + message[-_MAX_PATH:]
     match = _VALIDATION_ERROR.fullmatch(message)
     what, path = (match["what"], match["path"] or "") if match else ("", "")
     missing = _MISSING_FIELD.fullmatch(what)

@@ -14,6 +14,7 @@ from domain.model.limits import MAX_PARAMETER_BYTES, MAX_TOOLS_BYTES
 from domain.model.prompt import Effort, Verbosity
 from entrypoints.http.openai.bodies import (
     MAX_CONTENT_PARTS,
+    MAX_INPUT_ITEMS,
     MAX_TOOLS,
     ConversationChoice,
     Metadata,
@@ -25,7 +26,6 @@ from entrypoints.http.openai.errors import too_long, unsupported
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import is_missing, parse
 
-MAX_CHAT_MESSAGES: Final = 2_000
 MAX_STOP_TEXTS: Final = 4
 _MAX_EMPTY_BYTES: Final = 64
 _MAX_SEED: Final = 2**63 - 1
@@ -173,7 +173,7 @@ class ChatStreamOptions(StreamOptions):
 class CompletionBody(Struct):
     """The parameters of a chat completion."""
 
-    messages: Annotated[list[ChatMessage], Meta(min_length=1, max_length=MAX_CHAT_MESSAGES)]
+    messages: Annotated[list[ChatMessage], Meta(min_length=1, max_length=MAX_INPUT_ITEMS)]
     conversation: (
         Annotated[
             str | ConversationChoice,

@@ -6,17 +6,16 @@ messages are the history: only what follows the last reply among the messages is
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 from attrs import frozen
 
-from domain.model.errors import InvalidInput
 from domain.model.identifiers import SessionId
-from domain.model.limits import MAX_MESSAGE_CHARACTERS, MAX_REPLY_BYTES
-from domain.model.message import Part, Role, TextPart, ToolCallPart, ToolResultPart, utf8_length
+from domain.model.limits import MAX_PARAMETER_BYTES
+from domain.model.message import Part, Role, TextPart, ToolCallPart, ToolResultPart
 from domain.model.prompt import ReplyOptions
-from domain.service.user_input import nests_too_deeply, user_text
+from domain.service.user_input import nests_too_deeply
 from entrypoints.http.openai.chat_bodies import (
     AssistantMessage,
     ChatImage,
@@ -32,8 +31,9 @@ from entrypoints.http.openai.chat_bodies import (
     parse_completion_body,
 )
 from entrypoints.http.openai.errors import invalid, unsupported
+from entrypoints.http.openai.input_items import assistant_item, check_length, user_item
 from entrypoints.http.openai.items import session_of_conversation
-from entrypoints.http.openai.requests import check_parameter_size, json_schema_format, tool_of
+from entrypoints.http.openai.requests import json_schema_format, tool_of
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import NESTED_TOO_DEEPLY
 from entrypoints.usecases.create_response import InputItem
@@ -152,83 +152,55 @@ def _that_count(new: Sequence[_Numbered]) -> Sequence[_Numbered]:
 
 
 def _instructions(instructions: Iterable[_Instruction]) -> str | None:
-    texts = [
-        text
-        for index, message in instructions
-        for text in _model_texts(message.content, f"{_PATH}[{index}].content")
-    ]
-    check_parameter_size(_PATH, "\n\n".join(texts))
-    return "\n\n".join(texts) or None
+    texts = ["".join(_texts(message.content)) for _, message in instructions]
+    check_length(texts, _PATH, "parameter_too_long", MAX_PARAMETER_BYTES)
+    return "\n\n".join(filter(None, texts)) or None
 
 
 def _inputs(message: ChatMessage, path: str) -> Iterator[InputItem]:
     match message:
         case UserMessage(content):
-            yield InputItem(role=Role.USER, parts=tuple(_user_parts(content, f"{path}.content")))
+            yield user_item(_user_texts(content, f"{path}.content"), f"{path}.content")
         case AssistantMessage():
-            yield from map(_assistant, _reply_parts(message, path))
+            yield from map(assistant_item, _reply_parts(message, path))
         case ToolMessage(call_id, content):
-            output = "\n".join(_model_texts(content, f"{path}.content"))
-            yield _assistant(ToolResultPart(call_id=call_id, output=_json(output)))
+            texts = _texts(content)
+            check_length(texts, f"{path}.content", "tool_result_too_long")
+            output = msgspec.json.encode("\n".join(texts)).decode()
+            yield assistant_item(ToolResultPart(call_id=call_id, output=output))
         case SystemMessage(content) | DeveloperMessage(content):
-            check_parameter_size(f"{path}.content", content)
-            texts = _model_texts(content, f"{path}.content")
+            texts = _texts(content)
+            check_length(texts, f"{path}.content", "parameter_too_long", MAX_PARAMETER_BYTES)
             role = Role.SYSTEM if isinstance(message, SystemMessage) else Role.DEVELOPER
             yield InputItem(role=role, parts=tuple(map(TextPart, texts)))
 
 
-def _user_parts(content: str | Sequence[ChatText | ChatImage], path: str) -> Sequence[TextPart]:
-    if isinstance(content, str):
-        return [_user_text(content, path)]
-    parts = [_user_part(part, f"{path}[{index}]") for index, part in enumerate(content)]
-    if sum(len(part.text) for part in parts) > MAX_MESSAGE_CHARACTERS:
-        why = f"A message has at most {MAX_MESSAGE_CHARACTERS:,} characters."
-        raise BadRequest("message_too_long", why, field=path)
-    return parts
-
-
-def _user_text(text: str, path: str) -> TextPart:
-    try:
-        return user_text(text)
-    except InvalidInput as error:
-        raise BadRequest(error.problem, str(error), field=path) from None
-
-
-def _model_texts(content: str | Sequence[ChatText | ChatRefusal], path: str) -> Iterator[str]:
-    if isinstance(content, str):
-        yield _model_text(content, path)
-        return
-    for index, part in enumerate(content):
-        if isinstance(part, ChatRefusal):
-            yield _model_text(part.refusal, f"{path}[{index}].refusal")
-        else:
-            yield _model_text(part.text, f"{path}[{index}].text")
-
-
-def _model_text(text: str, path: str) -> str:
-    if utf8_length(text) > MAX_REPLY_BYTES:
-        why = f"A text of the model has at most {MAX_REPLY_BYTES:,} bytes."
-        raise BadRequest("message_too_long", why, field=path)
-    return text
-
-
-def _user_part(part: ChatText | ChatImage, path: str) -> TextPart:
-    if isinstance(part, ChatImage):
-        raise unsupported(f"{path}.type", "Images are not supported by this service.")
-    return _user_text(part.text, f"{path}.text")
+def _user_texts(content: str | Sequence[ChatText | ChatImage], path: str) -> Sequence[str]:
+    parts = [ChatText(content)] if isinstance(content, str) else content
+    for index, part in enumerate(parts):
+        if isinstance(part, ChatImage):
+            why = "Images are not supported by this service."
+            raise unsupported(f"{path}[{index}].type", why)
+    return [part.text for part in parts if isinstance(part, ChatText)]
 
 
 def _reply_parts(message: AssistantMessage, path: str) -> Iterator[Part]:
-    text = "".join(_model_texts(message.content or (), f"{path}.content"))
-    refusal = "".join(_model_texts(message.refusal or (), f"{path}.refusal"))
-    if text or refusal:
-        yield TextPart(text + refusal)
+    texts = [*_texts(message.content or ()), message.refusal or ""]
+    check_length(texts, f"{path}.content")
+    if any(texts):
+        yield TextPart("".join(texts))
     for index, call in enumerate(message.tool_calls or ()):
-        function = call.function
-        path_of_arguments = f"{path}.tool_calls[{index}].function.arguments"
+        function, path_here = call.function, f"{path}.tool_calls[{index}].function.arguments"
         if nests_too_deeply(function.arguments.encode()):
-            raise BadRequest("body_invalid", NESTED_TOO_DEEPLY, field=path_of_arguments)
+            raise BadRequest("body_invalid", NESTED_TOO_DEEPLY, field=path_here)
+        check_length([function.arguments], path_here)
         yield ToolCallPart(call_id=call.id, name=function.name, arguments=function.arguments)
+
+
+def _texts(content: str | Sequence[ChatText | ChatRefusal]) -> Sequence[str]:
+    if isinstance(content, str):
+        return [content]
+    return [part.refusal if isinstance(part, ChatRefusal) else part.text for part in content]
 
 
 def _reply_options(body: CompletionBody, instructions: str | None) -> ReplyOptions:
@@ -278,11 +250,3 @@ def _response_format(response_format: ResponseFormat | None) -> str | None:
     if response_format.json_schema is None:
         raise invalid("response_format.json_schema", "a value")
     return json_schema_format(response_format.json_schema)
-
-
-def _assistant(part: Part) -> InputItem:
-    return InputItem(role=Role.ASSISTANT, parts=(part,))
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()

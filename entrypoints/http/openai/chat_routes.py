@@ -12,6 +12,7 @@ from domain.model.turn import Outcome, TurnEnd
 from entrypoints.http.authentication import ON_BEHALF_OF_HEADER
 from entrypoints.http.documents import json_response
 from entrypoints.http.endpoints import IMAGES, REPLY, USER_TEXT
+from entrypoints.http.openai.bodies import items_body_limit
 from entrypoints.http.openai.chat_bodies import CompletionBody
 from entrypoints.http.openai.chat_documents import ChatCompletionDocument, CompletionSkeleton
 from entrypoints.http.openai.chat_events import ChatEvents, chunk_stream
@@ -40,14 +41,12 @@ from ports.errors import ShuttingDown
 from ports.turn_log import Batch
 
 CONVERSATION_HEADER: Final = "Privity-Conversation"
-MAX_CHAT_BODY_BYTES: Final = 2_097_152
-"""The client sends the whole chat each time."""
 
 
 async def create(request: Request) -> Response:
     """``POST /v1/chat/completions``: reply to messages, as an event stream or as one document."""
     caller = api_caller(request)
-    raw = await read_json(request, lambda _: MAX_CHAT_BODY_BYTES) or b"{}"
+    raw = await read_json(request, items_body_limit) or b"{}"
     parameters = parse_chat_parameters(raw, request.headers.getlist(CONVERSATION_HEADER))
     key, idempotency = idempotency_key(request, raw)
     response_request = ResponseRequest(

@@ -96,3 +96,5 @@ def naming(member: str) -> Iterator[None]:
         yield
     except InvalidInput as error:
         raise BadRequest(error.problem, str(error), field=member) from None
+    except NothingToAnswer as error:
+        raise BadRequest("body_invalid", str(error), field=member) from None

@@ -90,7 +90,7 @@ def input_items(
             too long; the arguments of a call are nested too deeply.
     """
     if isinstance(items, str):
-        return [_user([items], path)]
+        return [user_item([items], path)]
     references = [at for at, item in enumerate(items, first) if isinstance(item, ItemReference)]
     if references and path != "input":
         raise reference_unsupported(f"{path}[{references[0]}]")
@@ -113,15 +113,15 @@ def _inputs(item: ItemBody, sent: Mapping[str, Any], path: str) -> Iterator[Inpu
         case FunctionCallItem(call_id, name, arguments):
             if nests_too_deeply(arguments.encode()):
                 raise BadRequest("body_invalid", NESTED_TOO_DEEPLY, field=f"{path}.arguments")
-            _check_length([arguments], f"{path}.arguments")
-            yield _assistant(ToolCallPart(call_id=call_id, name=name, arguments=arguments))
+            check_length([arguments], f"{path}.arguments")
+            yield assistant_item(ToolCallPart(call_id=call_id, name=name, arguments=arguments))
         case FunctionCallOutputItem(call_id, output):
             texts = [output] if isinstance(output, str) else [part.text for part in output]
-            _check_length(texts, f"{path}.output", "tool_result_too_long")
-            yield _assistant(ToolResultPart(call_id=call_id, output=_json(sent["output"])))
+            check_length(texts, f"{path}.output", "tool_result_too_long")
+            yield assistant_item(ToolResultPart(call_id=call_id, output=_json(sent["output"])))
         case ReasoningItem():
-            _check_length([*_reasoning_texts(sent)], path)
-            yield _assistant(UnknownPart(_json(sent)))
+            check_length([*_reasoning_texts(sent)], path)
+            yield assistant_item(UnknownPart(_json(sent)))
 
 
 def reference_unsupported(path: str) -> BadRequest:
@@ -136,16 +136,16 @@ def reference_unsupported(path: str) -> BadRequest:
 def _messages(item: MessageItem, path: str) -> Iterator[InputItem]:
     if item.role == "assistant":
         parts = [TextPart(item.content)] if isinstance(item.content, str) else _parts(item.content)
-        _check_length(_texts(item.content), path)
+        check_length(_texts(item.content), path)
         # A part without text stands for a deleted one, so it cannot be stored.
-        yield from (_assistant(part) for part in parts if part.text)
+        yield from (assistant_item(part) for part in parts if part.text)
     elif not item.content and not isinstance(item.content, str):
         raise invalid(path, "`array` of length >= 1")
     elif item.role == "user":
-        yield _user(_texts(item.content), path)
+        yield user_item(_texts(item.content), path)
     else:
         texts = _texts(item.content)
-        _check_length(texts, path, "parameter_too_long", MAX_PARAMETER_BYTES)
+        check_length(texts, path, "parameter_too_long", MAX_PARAMETER_BYTES)
         yield InputItem(role=Role(item.role), parts=tuple(map(TextPart, texts)))
 
 
@@ -158,7 +158,12 @@ def _parts(content: Sequence[MessageContent]) -> Sequence[TextPart | ReasoningPa
     ]
 
 
-def _user(texts: Sequence[str], path: str) -> InputItem:
+def user_item(texts: Sequence[str], path: str) -> InputItem:
+    """A message of the user.
+
+    Raises:
+        BadRequest: it is blank, too long, or contains characters that are not allowed.
+    """
     try:
         user_text("".join(texts))
     except InvalidInput as error:
@@ -183,15 +188,21 @@ def _reasoning_texts(sent: Mapping[str, Any]) -> Iterator[str]:
                 yield text
 
 
-def _check_length(
+def check_length(
     texts: Sequence[str], path: str, code: str = "message_too_long", limit: int = MAX_REPLY_BYTES
 ) -> None:
+    """Refuse texts with more than ``limit`` bytes together.
+
+    Raises:
+        BadRequest: it has the ``code``.
+    """
     if sum(map(utf8_length, texts)) > limit:
         why = f"'{path}' has at most {limit:,} bytes of text."
         raise BadRequest(code, why, field=path)
 
 
-def _assistant(part: Part) -> InputItem:
+def assistant_item(part: Part) -> InputItem:
+    """One part of what the assistant or a tool wrote."""
     return InputItem(role=Role.ASSISTANT, parts=(part,))
 
 
