@@ -125,6 +125,13 @@ class Settings(LimitSettings):
         "`open` accepts every client key on `/v1`, even those that anybody can get.",
         shown="closed; in a run without settings: open",
     )
+    docs: bool = setting(
+        "PRIVITY_DOCS",
+        FLAG,
+        True,
+        "`false` removes `/docs`, the page on which people can try out the API.",
+        shown="true",
+    )
     proxies: int = setting(
         "PRIVITY_PROXIES",
         whole_number(0, 8),

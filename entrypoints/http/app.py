@@ -21,7 +21,8 @@ from domain.model.errors import DomainError
 from entrypoints.http import chat, health
 from entrypoints.http.addresses import network_of
 from entrypoints.http.ai_sdk import routes as ai_sdk
-from entrypoints.http.authentication import REISSUED_KEY_HEADER, Authenticator
+from entrypoints.http.api_reference import routes as api_reference
+from entrypoints.http.authentication import REISSUED_KEY_HEADER, Authenticator, cookie_name
 from entrypoints.http.fair_reads import FairReads
 from entrypoints.http.followers import Followers
 from entrypoints.http.large_transfers import LargeTransfers
@@ -90,8 +91,10 @@ def create_app(settings: Settings, open_container: ContainerFactory) -> Starlett
             page = chat_page(assistant)
             yield {"services": services, "assistant": assistant, "openai": v1, "page": page}
 
+    routes = (*_ROUTES, *(api_reference.ROUTES if settings.docs else ()))
+    cookie = cookie_name(is_https=settings.is_https)
     app = Starlette(
-        routes=[*_ROUTES, openapi_endpoint(_ROUTES)],
+        routes=[*routes, openapi_endpoint(routes, cookie=cookie)],
         middleware=_middleware(settings),
         exception_handlers={
             DomainError: _problem,

@@ -86,7 +86,7 @@ class Authenticator:
     @property
     def cookie_name(self) -> str:
         """The name of the only cookie that is read and written."""
-        return _HOST_COOKIE if self._is_https else _PLAIN_COOKIE
+        return cookie_name(is_https=self._is_https)
 
     def authenticate(self, request: Request) -> HttpCaller | None:
         """The caller; None without a credential, or if the cookie is invalid.
@@ -213,6 +213,11 @@ class Authenticator:
         if len(hops) < self.proxies:
             return peer
         return _ip_address(hops[-self.proxies]) or peer
+
+
+def cookie_name(*, is_https: bool) -> str:
+    """The name of the cookie with the client key."""
+    return _HOST_COOKIE if is_https else _PLAIN_COOKIE
 
 
 def key_digest(client_key: str) -> str:

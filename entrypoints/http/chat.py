@@ -10,13 +10,16 @@ from starlette.responses import Response
 from domain.service.user_images import ImagePolicy
 from entrypoints.http.ai_sdk import routes as ai_sdk
 from entrypoints.http.ai_sdk.bodies import AiSdkBody, chat_body_limit, is_ai_sdk
+from entrypoints.http.ai_sdk.examples import EXAMPLES as AI_SDK_EXAMPLES
 from entrypoints.http.documents import ReplyDocument
+from entrypoints.http.endpoints import IMAGES, KEY_HEADERS, REPLY, USER_TEXT, Endpoint
 from entrypoints.http.images import body_limit, check_text_size
 from entrypoints.http.native import routes as native
 from entrypoints.http.native.bodies import ChatBody
-from entrypoints.http.openapi import EVENT_STREAM, Endpoint
+from entrypoints.http.native.examples import EXAMPLES
 from entrypoints.http.requests import MAX_BODY_BYTES, read_json
 from entrypoints.http.services import services_of
+from entrypoints.http.stream_documents import REPLY_EVENTS
 
 
 async def post_message(request: Request) -> Response:
@@ -42,7 +45,18 @@ ROUTES: Final = (
         "POST",
         summary="Send a message; streams the reply, or returns JSON with Accept: application/json.",
         body=[ChatBody, AiSdkBody],
-        responses={HTTPStatus.OK: [EVENT_STREAM, ReplyDocument]},
-        headers=["Idempotency-Key"],
+        responses={HTTPStatus.OK: [REPLY_EVENTS, ReplyDocument]},
+        headers=["Idempotency-Key", "Privity-On-Behalf-Of"],
+        response_headers=[*KEY_HEADERS, "X-Session-Id"],
+        problems=[
+            *REPLY,
+            *USER_TEXT,
+            *IMAGES,
+            "session_id_malformed",
+            "context_too_long",
+            *ai_sdk.MESSAGE_PROBLEMS,
+        ],
+        tag="Conversations",
+        examples={**EXAMPLES, **AI_SDK_EXAMPLES},
     ),
 )

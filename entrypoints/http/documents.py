@@ -4,7 +4,6 @@ The OpenAPI document is generated from the same types.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -31,6 +30,7 @@ from domain.model.message import (
     Usage,
 )
 from domain.model.turn import Turn
+from entrypoints.http.member_types import MessageIdText, SessionIdText, Timestamp, TurnIdText
 from entrypoints.usecases.conversations import History
 
 
@@ -50,18 +50,18 @@ class UsageDocument(Document, omit_defaults=True):
 class MessageDocument(Document):
     """One message; ``content`` is its plain text, ``parts`` is its whole content."""
 
-    id: str
+    id: MessageIdText
     role: Literal["user", "assistant"]
     content: str
     parts: list[Any]
     status: Literal["finished", "interrupted", "failed"]
-    created_at: datetime
+    created_at: Timestamp
 
 
 class TurnDocument(Document):
     """The newest turn; ``error`` is the code of its failure, or null."""
 
-    id: str
+    id: TurnIdText
     status: Literal["open", "finished", "interrupted", "failed"]
     error: str | None
 
@@ -72,33 +72,33 @@ class ReplyDocument(Document):
     ``messagesSeen`` and ``messagesTotal`` are null unless messages were left out of the prompt.
     """
 
-    session_id: str
+    session_id: SessionIdText
     restarted: bool
-    turn_id: str
+    turn_id: TurnIdText
     reply: MessageDocument | None
     usage: UsageDocument | None
     messages_seen: int | None
     messages_total: int | None
-    expires_at: datetime
+    expires_at: Timestamp
 
 
 class HistoryDocument(Document):
     """A page of messages, oldest first; pass ``next`` as ``before`` to get older messages."""
 
-    session_id: str
+    session_id: SessionIdText
     messages: list[MessageDocument]
     turn: TurnDocument | None
-    expires_at: datetime
-    next: int | None
+    expires_at: Timestamp
+    next: Annotated[int, Meta(ge=1)] | None
 
 
 class SessionDocument(Document):
     """A new conversation and its welcome."""
 
-    session_id: str
+    session_id: SessionIdText
     welcome: str
     locale: str
-    expires_at: datetime
+    expires_at: Timestamp
 
 
 class StopDocument(Document):
@@ -111,7 +111,7 @@ class StopDocument(Document):
 class ClientKeyDocument(Document):
     """A new client key. Store it safely: it cannot be retrieved again."""
 
-    client_key: str
+    client_key: Annotated[str, Meta(pattern="^ck_[A-Za-z0-9_-]{64}$")]
 
 
 class HealthDocument(Document):
@@ -124,9 +124,9 @@ class ExportDocument(Document):
     """Everything that is stored about a conversation."""
 
     format: Annotated[str, Meta(description="Always `privity-export-1`.")]
-    session_id: str
-    created_at: datetime
-    expires_at: datetime
+    session_id: SessionIdText
+    created_at: Timestamp
+    expires_at: Timestamp
     locale: str
     page_context: Raw | None
     metadata: dict[str, str]
@@ -144,7 +144,7 @@ class ProblemDocument(Document, omit_defaults=True):
 
     type: str
     title: str
-    status: int
+    status: Annotated[int, Meta(ge=400, le=599)]
     code: str
     detail: str
     error: dict[str, Any]

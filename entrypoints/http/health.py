@@ -1,13 +1,15 @@
 """Health checks: ``/health/live`` for the process, ``/health/ready`` for new work."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from entrypoints.http.documents import HealthDocument, json_response
-from entrypoints.http.openapi import Endpoint
+from entrypoints.http.endpoints import PublicEndpoint
 from entrypoints.http.services import services_of
 from ports.errors import ShuttingDown
 
@@ -26,21 +28,29 @@ async def ready(request: Request) -> Response:
     return json_response(HealthDocument(status="ok"))
 
 
+class HealthEndpoint(PublicEndpoint):
+    """A health check."""
+
+    tag = "Health"
+    examples: Mapping[Any, Any] = MappingProxyType({HealthDocument: {"status": "ok"}})
+
+
 _HEALTHY: Final = {HTTPStatus.OK: [HealthDocument]}
 
 ROUTES: Final = (
-    Endpoint(
+    HealthEndpoint(
         "/health/live",
         live,
         "GET",
         summary="Check whether the process responds.",
         responses=_HEALTHY,
     ),
-    Endpoint(
+    HealthEndpoint(
         "/health/ready",
         ready,
         "GET",
         summary="Check whether the service accepts new messages.",
         responses=_HEALTHY,
+        problems=["store_unavailable"],
     ),
 )

@@ -69,6 +69,19 @@ _MAX_NUMBER: Final = 2**53
 _MAX_DIGITS: Final = len(str(_MAX_NUMBER))
 _MAX_WEIGHT_CHARACTERS: Final = 16
 
+PagePosition = Annotated[
+    int, Meta(ge=1, le=_MAX_NUMBER, description="Only messages that are older than this position.")
+]
+PageSize = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=_MAX_PAGE,
+        description="How many messages to return.",
+        extra_json_schema={"default": _DEFAULT_PAGE},
+    ),
+]
+
 
 def default_body_limit(_: bytes) -> int:
     """``MAX_BODY_BYTES`` for every body."""

@@ -205,7 +205,7 @@ def test_a_suite_is_matched_to_its_port_by_name() -> None:
     assert port_of("turning", ports) is None
 
 
-ROUTE_MAKERS = ("Route", "Endpoint", "ApiEndpoint")
+ROUTE_MAKERS = ("Route", "Endpoint", "ApiEndpoint", "NativeEndpoint", "PublicEndpoint")
 
 
 def route_files() -> list[Path]:
@@ -229,7 +229,16 @@ def try_lines(tree: ast.AST) -> list[int]:
 def test_the_routes_of_every_protocol_are_found() -> None:
     families = {short(path).split("/")[2] for path in route_files()}
 
-    assert families >= {"native", "ai_sdk", "openai", "page", "chat.py", "health.py", "openapi.py"}
+    assert families >= {
+        "native",
+        "ai_sdk",
+        "openai",
+        "page",
+        "api_reference",
+        "chat.py",
+        "health.py",
+        "openapi.py",
+    }
 
 
 def test_no_file_with_routes_catches_an_error() -> None:

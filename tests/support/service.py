@@ -19,6 +19,7 @@ from entrypoints.http.app import ContainerFactory, create_app
 from entrypoints.http.server import serve
 from entrypoints.settings import Settings
 from ports.language_model import LanguageModel
+from tests.support.described_answers import DescribedAnswers
 
 ReplaceParts = Callable[[punq.Container], None]
 _NO_TIME = timedelta()
@@ -58,7 +59,10 @@ async def running_service(
     model: LanguageModel | None = None,
     replacing: ReplaceParts | None = None,
 ) -> AsyncIterator[RunningService]:
-    """The app on the real server and a free port; turns still running at the end are cut off."""
+    """The app on the real server and a free port; turns still running at the end are cut off.
+
+    At the end, every answer must have been one that the OpenAPI document describes.
+    """
 
     def replace(container: punq.Container) -> None:
         if model is not None:
@@ -68,11 +72,12 @@ async def running_service(
 
     _poll_often()
     app = create_app(settings or UNLIMITED, opening(replace))
+    answers = DescribedAnswers(app)
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     stopping = asyncio.Event()
     server = asyncio.create_task(
         serve(
-            app,
+            answers,
             host="127.0.0.1",
             port=0,
             max_connections=512,
@@ -91,6 +96,7 @@ async def running_service(
     finally:
         stopping.set()
         await server
+    answers.check()
 
 
 def _poll_often() -> None:

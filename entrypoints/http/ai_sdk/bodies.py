@@ -8,18 +8,20 @@ results. Unknown members belong to the app and are ignored.
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Final, Literal, TypeGuard
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeGuard
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
 from domain.model.errors import InvalidInput
 from domain.model.identifiers import MessageId, message_id
+from domain.model.limits import MAX_MESSAGE_CHARACTERS
 from domain.model.message import ImagePart, Part, TextPart, ToolResultPart, UnknownPart, utf8_length
 from domain.service.tool_answers import tool_result
 from domain.service.user_images import ImagePolicy
 from domain.service.user_input import user_text
 from entrypoints.http.images import check_image_count, read_image
+from entrypoints.http.member_types import NOT_BLANK, ChatIdText
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import (
     MAX_BODY_BYTES,
@@ -44,16 +46,66 @@ _METADATA: Final = '{"type":"data-metadata","data":'
 _NO_METADATA: Final = ("null", "{}")
 
 
+_TEXT: Final = {
+    "type": "object",
+    "required": ["type", "text"],
+    "properties": {
+        "type": {"const": "text"},
+        "text": {"type": "string", "maxLength": MAX_MESSAGE_CHARACTERS, "pattern": NOT_BLANK},
+    },
+}
+_TOOL_RESULT: Final = {
+    "type": "object",
+    "required": ["type", "toolCallId", "state", "output"],
+    "properties": {
+        "type": {"type": "string", "pattern": "^tool-"},
+        "toolCallId": {"type": "string"},
+        "state": {"const": "output-available"},
+        "output": {"description": "JSON of at most 32,768 bytes."},
+    },
+}
+_UI_MESSAGE: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["role", "parts"],
+    "properties": {"id": {"type": "string"}},
+    "anyOf": [
+        {
+            "title": "UserMessage",
+            "properties": {
+                "role": {"const": "user"},
+                "parts": {"type": "array", "minItems": 1, "maxItems": _MAX_PARTS, "items": _TEXT},
+            },
+        },
+        {
+            "title": "AssistantMessage",
+            "description": "A reply whose tool calls have results.",
+            "properties": {
+                "role": {"const": "assistant"},
+                "parts": {"type": "array", "maxItems": _MAX_PARTS, "items": _TOOL_RESULT},
+            },
+        },
+    ],
+}
+UiMessageMember = Annotated[Raw, Meta(extra_json_schema=_UI_MESSAGE)]
+
+
 class AiSdkBody(Struct, rename="camel"):
     """A request body of `useChat`; other members are ignored."""
 
-    id: Annotated[str, Meta(description="The client's id for the chat, or a session id.")]
+    further_schema: ClassVar = {
+        "anyOf": [
+            {"required": ["messages"], "properties": {"messages": {"minItems": 1}}},
+            {"required": ["message"]},
+        ]
+    }
+
+    id: ChatIdText
     messages: Annotated[
-        list[Raw],
+        list[UiMessageMember],
         Meta(max_length=_MAX_MESSAGES, description="UI messages; only the newest counts."),
     ] = msgspec.field(default_factory=list)
-    message: Annotated[Raw, Meta(description="The newest UI message alone.")] = msgspec.field(
-        default_factory=Raw
+    message: Annotated[UiMessageMember, Meta(description="The newest UI message alone.")] = (
+        msgspec.field(default_factory=Raw)
     )
     trigger: Literal["submit-message", "regenerate-message"] = "submit-message"
     message_id: Annotated[

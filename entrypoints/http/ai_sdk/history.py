@@ -5,7 +5,6 @@ than null, because the AI SDK's validation rejects null.
 """
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -28,6 +27,7 @@ from domain.model.message import (
 )
 from entrypoints.http.ai_sdk.bodies import is_metadata
 from entrypoints.http.documents import Document, message_counts, usage_document
+from entrypoints.http.member_types import Timestamp
 from entrypoints.http.ui_message_stream import NOT_JSON, tool_error_text, tool_input
 
 _STEP = {"type": "step-start"}
@@ -46,7 +46,7 @@ class AiSdkHistoryDocument(Document):
     active_stream_id: Annotated[
         str | None, Meta(description="The turn whose reply is being written.")
     ]
-    expires_at: datetime
+    expires_at: Timestamp
 
 
 def ai_sdk_history(chat_id: str, conversation: Conversation) -> AiSdkHistoryDocument:

@@ -12,10 +12,12 @@ from starlette.responses import Response
 from domain.model.identifiers import ConversationRef
 from entrypoints.http.ai_sdk.bodies import has_earlier_user_message, newest_message, read_ai_sdk
 from entrypoints.http.ai_sdk.dispatch import AiSdkRequest, dispatch
+from entrypoints.http.ai_sdk.examples import EXAMPLES
 from entrypoints.http.ai_sdk.history import AiSdkHistoryDocument, ai_sdk_history
 from entrypoints.http.authentication import HttpCaller
 from entrypoints.http.documents import json_response
-from entrypoints.http.openapi import Endpoint
+from entrypoints.http.endpoints import STORED, Endpoint
+from entrypoints.http.member_types import ChatIdInPath
 from entrypoints.http.reply_stream import ReplyStream, stream_when_open
 from entrypoints.http.requests import idempotency_key, path_id, preferred_locales, wants_json
 from entrypoints.http.services import require_owner, services_of
@@ -77,12 +79,28 @@ async def get_chat(request: Request) -> Response:
     return json_response(ai_sdk_history(chat_id, conversation))
 
 
+MESSAGE_PROBLEMS: Final = (
+    "chat_id_malformed",
+    "message_id_taken",
+    "message_not_found",
+    "conversation_moved_on",
+    "nothing_to_answer",
+    "tool_results_unexpected",
+    "tool_result_too_long",
+    "conversation_not_found",
+)
+"""The problems of messages in the AI SDK's format, besides those of every message."""
+
 ROUTES: Final = (
     Endpoint(
         "/api/chat/{id}",
         get_chat,
         "GET",
         summary="Read the whole conversation in the AI SDK's format.",
+        in_path={"id": ChatIdInPath},
         responses={HTTPStatus.OK: [AiSdkHistoryDocument]},
+        problems=[*STORED, "conversation_not_found"],
+        tag="Conversations",
+        examples=EXAMPLES,
     ),
 )

@@ -1,7 +1,7 @@
 """The bodies of the native protocol. The OpenAPI document is generated from these types."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -10,6 +10,13 @@ from domain.model.limits import MAX_MESSAGE_IMAGES
 from domain.model.message import ImagePart
 from domain.service.user_images import ImagePolicy
 from entrypoints.http.images import check_image_count, read_image
+from entrypoints.http.member_types import (
+    NOT_BLANK,
+    MessageIdText,
+    MessageText,
+    SessionIdText,
+    UserText,
+)
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import (
     LocaleMember,
@@ -32,9 +39,18 @@ class EmptyBody(NativeBody):
 class ChatBody(NativeBody):
     """A message to the assistant."""
 
-    message: Annotated[str, Meta(description="The user's message; at most 8,000 characters.")]
+    further_schema: ClassVar = {
+        "not": {"required": ["context", "questionContext"]},
+        # Only a message with images may be blank.
+        "anyOf": [
+            {"properties": {"message": {"pattern": NOT_BLANK}}},
+            {"required": ["images"], "properties": {"images": {"minItems": 1}}},
+        ],
+    }
+
+    message: MessageText
     session_id: Annotated[
-        str | None, Meta(description="The conversation; if omitted, a new one begins.")
+        SessionIdText | None, Meta(description="The conversation; if omitted, a new one begins.")
     ] = None
     locale: LocaleMember | None = None
     context: PageContextMember = msgspec.field(default_factory=Raw)
@@ -89,13 +105,13 @@ class RegenerateBody(NativeBody):
     """A request for another reply."""
 
     message_id: Annotated[
-        str | None,
+        MessageIdText | None,
         Meta(
             description="A reply to replace, or a user message to answer again; if omitted, the "
             "newest user message."
         ),
     ] = None
-    message: Annotated[str | None, Meta(description="New text for that user message.")] = None
+    message: Annotated[UserText | None, Meta(description="New text for that user message.")] = None
     on_busy: OnBusyChoice | None = None
 
 

@@ -24,7 +24,9 @@ from entrypoints.http.documents import (
     history_document,
     json_response,
 )
+from entrypoints.http.endpoints import CHANGED, KEY_HEADERS, REPLY, STORED, USER_TEXT, Endpoint
 from entrypoints.http.images import check_text_size
+from entrypoints.http.member_types import ChatIdInPath, SessionIdText
 from entrypoints.http.native.bodies import (
     ChatBody,
     EmptyBody,
@@ -32,10 +34,12 @@ from entrypoints.http.native.bodies import (
     SessionBody,
     StopBody,
 )
-from entrypoints.http.openapi import EVENT_STREAM, Endpoint, Positive
+from entrypoints.http.native.examples import EXAMPLES
 from entrypoints.http.reply_stream import OpenFn, stream_when_open
 from entrypoints.http.requests import (
     MAX_BODY_BYTES,
+    PagePosition,
+    PageSize,
     idempotency_key,
     page_query,
     parse,
@@ -47,6 +51,7 @@ from entrypoints.http.requests import (
 )
 from entrypoints.http.services import require_owner, services_of
 from entrypoints.http.sse import EventStream
+from entrypoints.http.stream_documents import REPLY_EVENTS, RESUMED_EVENTS
 from entrypoints.usecases.open_turn import OnBusy, OnWait, Started
 from entrypoints.usecases.regenerate import RegenerateRequest
 from entrypoints.usecases.send_message import NewMessage
@@ -157,6 +162,7 @@ async def resume(request: Request) -> Response:
     """``GET /api/chat/{id}/stream``: the running reply, from its start or after a cursor."""
     services = services_of(request)
     caller = services.authenticator.authenticate(request)
+    payer = services.authenticator.payer(request, caller)
     last_event_id = request.headers.get("last-event-id")
     cursor = Cursor.parse(last_event_id) if last_event_id else None
     if caller is None:
@@ -166,7 +172,7 @@ async def resume(request: Request) -> Response:
     if turn is None or (cursor is not None and cursor.turn_id != turn.id):
         return Response(status_code=HTTPStatus.NO_CONTENT)
     after = cursor.number if cursor else None
-    leave = services.followers.add(services.authenticator.payer(request, caller))
+    leave = services.followers.add(payer)
     return EventStream(services.reply_stream.resume(ref, turn, after), on_end=leave)
 
 
@@ -231,83 +237,131 @@ async def _conversation_in_path(request: Request, owner: Owner) -> ConversationR
     return ConversationRef(owner, session)
 
 
+class NativeEndpoint(Endpoint):
+    """A route of the native protocol."""
+
+    tag = "Conversations"
+    examples = EXAMPLES
+
+
+_ID: Final = {"id": ChatIdInPath}
+
 ROUTES: Final = (
-    Endpoint(
+    NativeEndpoint(
         "/api/chat/{id}/stream",
         resume,
         "GET",
-        summary="Follow the reply being written; 204 if there is none.",
-        responses={HTTPStatus.OK: [EVENT_STREAM], HTTPStatus.NO_CONTENT: []},
-        headers=["Last-Event-ID"],
+        summary="Follow the reply being written.",
+        description="The response is 204 if no reply is being written, if there is no such "
+        "conversation, or if `Last-Event-ID` belongs to an earlier turn.",
+        in_path=_ID,
+        responses={HTTPStatus.OK: [RESUMED_EVENTS], HTTPStatus.NO_CONTENT: []},
+        headers=["Last-Event-ID", "Privity-On-Behalf-Of"],
+        problems=[*STORED, "cursor_malformed", "too_many_followers"],
     ),
-    Endpoint(
+    NativeEndpoint(
         "/api/chat/{id}/stop",
         stop,
         "POST",
         summary="Stop the reply being written; the text written so far is kept.",
+        in_path=_ID,
         body=[StopBody],
         responses={HTTPStatus.OK: [StopDocument]},
+        problems=CHANGED,
     ),
-    Endpoint(
+    NativeEndpoint(
         "/api/chat/{id}/regenerate",
         regenerate,
         "POST",
         summary="Ask for another reply, optionally to an edited message.",
+        in_path=_ID,
         body=[RegenerateBody],
-        responses={HTTPStatus.OK: [EVENT_STREAM, ReplyDocument]},
-        headers=["Idempotency-Key"],
+        responses={HTTPStatus.OK: [REPLY_EVENTS, ReplyDocument]},
+        headers=["Idempotency-Key", "Privity-On-Behalf-Of"],
+        response_headers=[*KEY_HEADERS, "X-Session-Id"],
+        problems=[
+            *REPLY,
+            *USER_TEXT,
+            "message_id_malformed",
+            "conversation_not_found",
+            "message_not_found",
+            "nothing_to_answer",
+        ],
     ),
-    Endpoint(
+    NativeEndpoint(
         "/api/sessions",
         create_session,
         "POST",
         summary="Create a conversation that begins with the assistant's welcome.",
         body=[SessionBody],
         responses={HTTPStatus.CREATED: [SessionDocument]},
+        headers=["Privity-On-Behalf-Of"],
+        response_headers=KEY_HEADERS,
+        problems=[*CHANGED, "conversation_exists"],
     ),
-    Endpoint(
+    NativeEndpoint(
         "/api/chat",
         get_history,
         "GET",
         summary="Read the messages, the newest page first.",
         responses={HTTPStatus.OK: [HistoryDocument]},
-        query={"sessionId*": str, "before": Positive, "limit": Positive},
+        query={"sessionId*": SessionIdText, "before": PagePosition, "limit": PageSize},
+        problems=[
+            *STORED,
+            "session_id_missing",
+            "session_id_malformed",
+            "invalid_input",
+            "conversation_not_found",
+        ],
     ),
-    Endpoint(
+    NativeEndpoint(
         "/api/chat",
         forget,
         "DELETE",
         summary="Forget a conversation for good.",
+        description="The response is 204 even if there is no such conversation.",
         responses={HTTPStatus.NO_CONTENT: []},
-        query={"sessionId*": str},
+        query={"sessionId*": SessionIdText},
+        problems=[*CHANGED, "session_id_missing", "session_id_malformed"],
     ),
-    Endpoint(
+    NativeEndpoint(
         "/api/chat/{id}",
         forget_by_id,
         "DELETE",
         summary="Forget a conversation for good.",
+        description="The response is 204 even if there is no such conversation.",
+        in_path=_ID,
         responses={HTTPStatus.NO_CONTENT: []},
+        problems=CHANGED,
     ),
-    Endpoint(
+    NativeEndpoint(
         "/api/chat/{id}/export",
         export,
         "GET",
         summary="Export everything that is stored about a conversation.",
+        in_path=_ID,
         responses={HTTPStatus.OK: [ExportDocument]},
+        response_headers=["Content-Disposition"],
+        problems=[*STORED, "conversation_not_found"],
     ),
-    Endpoint(
+    NativeEndpoint(
         "/api/client-key",
         create_client_key,
         "POST",
-        summary="Create a client key.",
+        summary="Create a client key, to be sent as a bearer token.",
+        tag="Client keys",
         body=[EmptyBody],
         responses={HTTPStatus.CREATED: [ClientKeyDocument]},
+        headers=["Privity-On-Behalf-Of"],
+        problems=["store_unavailable"],
     ),
-    Endpoint(
+    NativeEndpoint(
         "/api/client-key",
         delete_client_key,
         "DELETE",
         summary="Clear the cookie.",
+        tag="Client keys",
         responses={HTTPStatus.NO_CONTENT: []},
+        response_headers=["Set-Cookie"],
     ),
 )

@@ -5,7 +5,7 @@ Members that are not declared here are ignored; null counts as not sent.
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -91,6 +91,8 @@ MessageContent = TextualContent | InputImage
 class MessageItem(Struct, tag_field="type", tag="message"):
     """A message; its ``type`` may be left out."""
 
+    further_schema: ClassVar = {"required": ["role", "content"]}
+
     role: Literal["user", "assistant", "system", "developer"]
     content: (
         str
@@ -122,6 +124,8 @@ class ReasoningItem(Struct, tag_field="type", tag="reasoning"):
 
 class ItemReference(Struct, tag_field="type", tag="item_reference"):
     """An item that the conversation already has; its ``type`` may be left out."""
+
+    further_schema: ClassVar = {"required": ["id"]}
 
     id: str
 

@@ -9,12 +9,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from domain.model.turn import Outcome, TurnEnd
+from entrypoints.http.authentication import ON_BEHALF_OF_HEADER
 from entrypoints.http.documents import json_response
+from entrypoints.http.endpoints import IMAGES, REPLY, USER_TEXT
 from entrypoints.http.openai.chat_bodies import CompletionBody
 from entrypoints.http.openai.chat_documents import ChatCompletionDocument, CompletionSkeleton
 from entrypoints.http.openai.chat_events import ChatEvents, chunk_stream
 from entrypoints.http.openai.chat_requests import ChatParameters, parse_chat_parameters
 from entrypoints.http.openai.errors import naming, openai_error
+from entrypoints.http.openai.event_documents import COMPLETION_EVENTS
 from entrypoints.http.openai.items import completion_id, conversation_id
 from entrypoints.http.openai.parameters import (
     CHAT_OPTION_PARAMETERS,
@@ -34,7 +37,6 @@ from entrypoints.http.openai.streaming import (
     collect_while_connected,
     first_while_connected,
 )
-from entrypoints.http.openapi import EVENT_STREAM
 from entrypoints.http.problems import Problem, problem_of, problem_of_code
 from entrypoints.http.requests import idempotency_key
 from entrypoints.http.sse import EventStream
@@ -151,7 +153,22 @@ ROUTES: Final = (
         "POST",
         summary="Reply to messages; nothing is stored unless the request names a conversation.",
         body=[CompletionBody],
-        responses={HTTPStatus.OK: [ChatCompletionDocument, EVENT_STREAM]},
-        headers=["Idempotency-Key", CONVERSATION_HEADER],
+        responses={HTTPStatus.OK: [ChatCompletionDocument, COMPLETION_EVENTS]},
+        headers=["Idempotency-Key", CONVERSATION_HEADER, ON_BEHALF_OF_HEADER],
+        response_headers=["Privity-Client-Key", CONVERSATION_HEADER],
+        problems=[
+            *REPLY,
+            *USER_TEXT,
+            *IMAGES,
+            "parameter_unsupported",
+            "parameter_too_long",
+            "context_length_exceeded",
+            "conversation_not_found",
+            "tool_call_not_found",
+            "tool_result_too_long",
+            "nothing_to_answer",
+            "reply_stopped",
+        ],
+        tag="OpenAI: chat completions",
     ),
 )

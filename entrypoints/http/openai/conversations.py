@@ -8,7 +8,9 @@ from starlette.responses import Response
 
 from domain.model.conversation import Conversation
 from domain.model.identifiers import ConversationRef, SessionId
+from entrypoints.http.authentication import ON_BEHALF_OF_HEADER
 from entrypoints.http.documents import json_response
+from entrypoints.http.endpoints import CHANGED, IMAGES, STORED, USER_TEXT
 from entrypoints.http.openai.bodies import (
     ConversationBody,
     ItemsBody,
@@ -17,8 +19,10 @@ from entrypoints.http.openai.bodies import (
 )
 from entrypoints.http.openai.documents import (
     ConversationDocument,
+    ConversationIdText,
     DeletedDocument,
     ItemDocument,
+    ItemIdText,
     ItemListDocument,
 )
 from entrypoints.http.openai.input_items import input_items
@@ -32,6 +36,7 @@ from entrypoints.http.openai.items import (
 )
 from entrypoints.http.openai.lists import (
     PAGE_PARAMETERS,
+    PAGE_PROBLEMS,
     includes_encrypted,
     item_list,
     item_page,
@@ -153,6 +158,17 @@ def _conversation(conversation: Conversation, caller: ApiCaller) -> Response:
 
 
 _CONVERSATION: Final = {HTTPStatus.OK: [ConversationDocument]}
+_ID: Final = {"id": ConversationIdText}
+_ITEM_IDS: Final = {**_ID, "item": ItemIdText}
+_HEADERS: Final = [ON_BEHALF_OF_HEADER]
+_TAG: Final = "OpenAI: conversations"
+_INPUT_PROBLEMS: Final = (
+    *CHANGED,
+    *USER_TEXT,
+    *IMAGES,
+    "parameter_unsupported",
+    "tool_call_not_found",
+)
 
 ROUTES: Final = (
     ApiEndpoint(
@@ -162,6 +178,9 @@ ROUTES: Final = (
         summary="Create a conversation.",
         body=[ConversationBody],
         responses=_CONVERSATION,
+        headers=_HEADERS,
+        problems=[*_INPUT_PROBLEMS, "conversation_exists"],
+        tag=_TAG,
     ),
     ApiEndpoint(
         "/v1/conversations/{id}",
@@ -169,6 +188,10 @@ ROUTES: Final = (
         "GET",
         summary="Get a conversation without its items.",
         responses=_CONVERSATION,
+        in_path=_ID,
+        headers=_HEADERS,
+        problems=[*STORED, "conversation_not_found"],
+        tag=_TAG,
     ),
     ApiEndpoint(
         "/v1/conversations/{id}",
@@ -177,6 +200,10 @@ ROUTES: Final = (
         summary="Replace the metadata of a conversation.",
         body=[MetadataBody],
         responses=_CONVERSATION,
+        in_path=_ID,
+        headers=_HEADERS,
+        problems=[*CHANGED, "conversation_not_found", "parameter_unsupported"],
+        tag=_TAG,
     ),
     ApiEndpoint(
         "/v1/conversations/{id}",
@@ -184,6 +211,10 @@ ROUTES: Final = (
         "DELETE",
         summary="Forget a conversation for good.",
         responses={HTTPStatus.OK: [DeletedDocument]},
+        in_path=_ID,
+        headers=_HEADERS,
+        problems=[*CHANGED, "conversation_not_found"],
+        tag=_TAG,
     ),
     ApiEndpoint(
         "/v1/conversations/{id}/items",
@@ -192,6 +223,10 @@ ROUTES: Final = (
         summary="Append items.",
         body=[ItemsBody],
         responses={HTTPStatus.OK: [ItemListDocument]},
+        in_path=_ID,
+        headers=_HEADERS,
+        problems=[*_INPUT_PROBLEMS, "conversation_not_found", "turn_in_progress"],
+        tag=_TAG,
     ),
     ApiEndpoint(
         "/v1/conversations/{id}/items",
@@ -200,6 +235,10 @@ ROUTES: Final = (
         summary="List the items.",
         responses={HTTPStatus.OK: [ItemListDocument]},
         query=PAGE_PARAMETERS,
+        in_path=_ID,
+        headers=_HEADERS,
+        problems=[*STORED, *PAGE_PROBLEMS, "conversation_not_found"],
+        tag=_TAG,
     ),
     ApiEndpoint(
         "/v1/conversations/{id}/items/{item}",
@@ -207,6 +246,10 @@ ROUTES: Final = (
         "GET",
         summary="Get one item.",
         responses={HTTPStatus.OK: [ItemDocument]},
+        in_path=_ITEM_IDS,
+        headers=_HEADERS,
+        problems=[*STORED, "conversation_not_found", "message_not_found", "parameter_unsupported"],
+        tag=_TAG,
     ),
     ApiEndpoint(
         "/v1/conversations/{id}/items/{item}",
@@ -214,5 +257,9 @@ ROUTES: Final = (
         "DELETE",
         summary="Delete one item.",
         responses=_CONVERSATION,
+        in_path=_ITEM_IDS,
+        headers=_HEADERS,
+        problems=[*CHANGED, "conversation_not_found", "message_not_found", "turn_in_progress"],
+        tag=_TAG,
     ),
 )

@@ -10,6 +10,28 @@ ItemDocument = Annotated[
 ]
 
 
+ConversationIdText = Annotated[
+    str,
+    Meta(
+        description="The id of a conversation.",
+        examples=["conv_0a9efcbb7f634a829119db150eaa45b6"],
+        extra_json_schema={"pattern": "^conv_[0-9a-f]{32}$"},
+    ),
+]
+ResponseIdText = Annotated[
+    str,
+    Meta(
+        description="The id of a response.",
+        examples=["resp_0a9efcbb7f634a829119db150eaa45b600000001"],
+        extra_json_schema={"pattern": "^resp_[0-9a-f]{40}$"},
+    ),
+]
+ItemIdText = Annotated[
+    str, Meta(description="The id of an item.", examples=["msg_c9929d963ca0abda"])
+]
+UnixTime = Annotated[int, Meta(ge=0, description="Unix time in seconds.")]
+
+
 class ErrorDetails(Struct):
     """What went wrong; ``code`` is stable (see docs/http_api.md)."""
 
@@ -29,9 +51,9 @@ class ErrorDocument(Struct):
 class ConversationDocument(Struct, kw_only=True):
     """A conversation without its items."""
 
-    id: str
+    id: ConversationIdText
     object: Literal["conversation"] = "conversation"
-    created_at: Annotated[int, Meta(description="Unix time in seconds.")]
+    created_at: UnixTime
     metadata: dict[str, str]
 
 
@@ -89,10 +111,10 @@ class ModelListDocument(Struct, kw_only=True):
 class ResponseDocument(Struct, kw_only=True):
     """A response; parameters that the request did not set have OpenAI's defaults."""
 
-    id: str
+    id: ResponseIdText
     object: Literal["response"] = "response"
-    created_at: Annotated[int, Meta(description="Unix time in seconds.")]
-    completed_at: int | None = None
+    created_at: UnixTime
+    completed_at: UnixTime | None = None
     status: ResponseStatus
     error: dict[str, str] | None = None
     incomplete_details: dict[str, str] | None = None

@@ -18,11 +18,27 @@ _MAX_LIMIT: Final = 100
 _MAX_DIGITS: Final = 9
 PAGE_PARAMETERS: Final[Mapping[str, Any]] = MappingProxyType(
     {
-        "after": str,
-        "limit": Annotated[int, Meta(ge=1, le=_MAX_LIMIT)],
-        "order": Literal["asc", "desc"],
+        "after": Annotated[str, Meta(description="The id of the item before the page.")],
+        "limit": Annotated[
+            int,
+            Meta(
+                ge=1,
+                le=_MAX_LIMIT,
+                description="How many items to return.",
+                extra_json_schema={"default": _DEFAULT_LIMIT},
+            ),
+        ],
+        "order": Annotated[
+            Literal["asc", "desc"],
+            Meta(
+                description="`desc` returns the newest item first.",
+                extra_json_schema={"default": "desc"},
+            ),
+        ],
     }
 )
+PAGE_PROBLEMS: Final = ("body_invalid", "parameter_unsupported", "message_not_found")
+"""The problems of requests with these parameters."""
 
 
 @frozen(kw_only=True)
@@ -73,6 +89,18 @@ def includes_encrypted(request: Request) -> bool:
     values = [*query.getlist("include"), *query.getlist("include[]")]
     check_include(values)
     return bool(values)
+
+
+def check_stream_parameters(request: Request) -> None:
+    """Reject invalid parameters of a stream, even if no stream is requested.
+
+    Raises:
+        BadRequest: one of them is neither ``true`` nor ``false``, or is not a whole number.
+    """
+    for name in ("stream", "include_obfuscation"):
+        if request.query_params.get(name, "false") not in ("true", "false"):
+            raise invalid(name, "true or false")
+    starting_after(request)
 
 
 def starting_after(request: Request) -> int:

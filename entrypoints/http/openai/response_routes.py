@@ -13,19 +13,25 @@ from domain.model.conversation import Conversation
 from domain.model.identifiers import ConversationRef, MessageId, TurnRef
 from domain.model.turn import TurnEnd, TurnStatus
 from domain.service.reply_reading import ReadTurn, read_turn
+from entrypoints.http.authentication import ON_BEHALF_OF_HEADER
 from entrypoints.http.documents import json_response
+from entrypoints.http.endpoints import CHANGED, IMAGES, REPLY, STORED, USER_TEXT
 from entrypoints.http.openai.bodies import ResponseBody
 from entrypoints.http.openai.documents import (
     ConversationReference,
     DeletedResponseDocument,
     ItemListDocument,
     ResponseDocument,
+    ResponseIdText,
 )
 from entrypoints.http.openai.errors import continuing, openai_error
+from entrypoints.http.openai.event_documents import RESPONSE_EVENTS
 from entrypoints.http.openai.events import ResponseEvents
 from entrypoints.http.openai.items import conversation_id, items_of, response_id, turn_of_response
 from entrypoints.http.openai.lists import (
     PAGE_PARAMETERS,
+    PAGE_PROBLEMS,
+    check_stream_parameters,
     includes_encrypted,
     item_page,
     page_request,
@@ -59,7 +65,6 @@ from entrypoints.http.openai.streaming import (
     event_stream,
     part_indexes,
 )
-from entrypoints.http.openapi import EVENT_STREAM
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import idempotency_key, person_of
 from entrypoints.http.services import services_of
@@ -104,6 +109,7 @@ async def retrieve(request: Request) -> Response:
     """``GET /v1/responses/{id}``: a stored response, as a document or as its events."""
     caller = api_caller(request)
     includes_encrypted(request)
+    check_stream_parameters(request)
     conversation, turn = await _stored_turn(request, caller)
     if request.query_params.get("stream") == "true":
         return _stored_stream(request, caller, conversation, turn)
@@ -253,7 +259,11 @@ def _failed(end: TurnEnd) -> Response:
 
 
 _RESPONSE: Final = {HTTPStatus.OK: [ResponseDocument]}
-_RESPONSE_OR_EVENTS: Final = {HTTPStatus.OK: [ResponseDocument, EVENT_STREAM]}
+_RESPONSE_OR_EVENTS: Final = {HTTPStatus.OK: [ResponseDocument, RESPONSE_EVENTS]}
+_ID: Final = {"id": ResponseIdText}
+_HEADERS: Final = [ON_BEHALF_OF_HEADER]
+_TAG: Final = "OpenAI: responses"
+_NO_RESPONSE: Final = ("turn_not_found", "conversation_not_found")
 
 ROUTES: Final = (
     ApiEndpoint(
@@ -263,7 +273,20 @@ ROUTES: Final = (
         summary="Request a reply.",
         body=[ResponseBody],
         responses=_RESPONSE_OR_EVENTS,
-        headers=["Idempotency-Key"],
+        headers=["Idempotency-Key", ON_BEHALF_OF_HEADER],
+        problems=[
+            *REPLY,
+            *USER_TEXT,
+            *IMAGES,
+            "parameter_unsupported",
+            "parameter_too_long",
+            "context_length_exceeded",
+            "previous_response_not_found",
+            "conversation_not_found",
+            "tool_call_not_found",
+            "nothing_to_answer",
+        ],
+        tag=_TAG,
     ),
     ApiEndpoint(
         "/v1/responses/{id}",
@@ -272,10 +295,25 @@ ROUTES: Final = (
         summary="Get a stored response, or follow one that is being written.",
         responses=_RESPONSE_OR_EVENTS,
         query={
-            "stream": bool,
-            "starting_after": Annotated[int, Meta(ge=0)],
-            "include_obfuscation": bool,
+            "stream": Annotated[bool, Meta(description="Whether to stream the response.")],
+            "starting_after": Annotated[
+                int,
+                Meta(ge=0, le=999_999_999, description="The number of the last event received."),
+            ],
+            "include_obfuscation": Annotated[
+                bool, Meta(description="Whether the events of a stream are padded.")
+            ],
         },
+        in_path=_ID,
+        headers=_HEADERS,
+        problems=[
+            *STORED,
+            *_NO_RESPONSE,
+            "body_invalid",
+            "parameter_unsupported",
+            "too_many_followers",
+        ],
+        tag=_TAG,
     ),
     ApiEndpoint(
         "/v1/responses/{id}",
@@ -283,6 +321,10 @@ ROUTES: Final = (
         "DELETE",
         summary="Forget one turn, with its input and its reply.",
         responses={HTTPStatus.OK: [DeletedResponseDocument]},
+        in_path=_ID,
+        headers=_HEADERS,
+        problems=[*CHANGED, *_NO_RESPONSE, "turn_in_progress"],
+        tag=_TAG,
     ),
     ApiEndpoint(
         "/v1/responses/{id}/cancel",
@@ -290,6 +332,10 @@ ROUTES: Final = (
         "POST",
         summary="Stop the reply being written; the text written so far is kept.",
         responses=_RESPONSE,
+        in_path=_ID,
+        headers=_HEADERS,
+        problems=[*CHANGED, *_NO_RESPONSE, "conversation_gone"],
+        tag=_TAG,
     ),
     ApiEndpoint(
         "/v1/responses/{id}/input_items",
@@ -298,5 +344,9 @@ ROUTES: Final = (
         summary="List all items before the reply.",
         responses={HTTPStatus.OK: [ItemListDocument]},
         query=PAGE_PARAMETERS,
+        in_path=_ID,
+        headers=_HEADERS,
+        problems=[*STORED, *PAGE_PROBLEMS, *_NO_RESPONSE],
+        tag=_TAG,
     ),
 )

@@ -1,11 +1,13 @@
 """The list of all routes of ``/v1``, and ``/v1/models`` with its one model."""
 
 from http import HTTPStatus
-from typing import Final
+from typing import Annotated, Final
 
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
+from entrypoints.http.authentication import ON_BEHALF_OF_HEADER
 from entrypoints.http.documents import json_response
 from entrypoints.http.openai import chat_routes, conversations, response_routes
 from entrypoints.http.openai.documents import ModelDocument, ModelListDocument
@@ -29,6 +31,8 @@ async def retrieve_model(request: Request) -> Response:
     return json_response(ModelDocument(id=name), headers=caller.headers)
 
 
+_TAG: Final = "OpenAI: models"
+
 ROUTES: Final = (
     *conversations.ROUTES,
     *response_routes.ROUTES,
@@ -39,6 +43,8 @@ ROUTES: Final = (
         "GET",
         summary="List the only model.",
         responses={HTTPStatus.OK: [ModelListDocument]},
+        headers=[ON_BEHALF_OF_HEADER],
+        tag=_TAG,
     ),
     ApiEndpoint(
         "/v1/models/{name:path}",
@@ -46,5 +52,9 @@ ROUTES: Final = (
         "GET",
         summary="Get the model by its name.",
         responses={HTTPStatus.OK: [ModelDocument]},
+        headers=[ON_BEHALF_OF_HEADER],
+        in_path={"name": Annotated[str, Meta(description="The name of the model.")]},
+        problems=["model_not_found"],
+        tag=_TAG,
     ),
 )

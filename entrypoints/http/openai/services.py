@@ -1,6 +1,6 @@
 """The services of the routes of ``/v1``, and the authentication of their callers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -12,11 +12,12 @@ from domain.model.rate_limits import Payer
 from domain.service.prompt_building import Budget
 from domain.service.user_images import ImagePolicy
 from entrypoints.http.authentication import HttpCaller
+from entrypoints.http.endpoints import Endpoint
 from entrypoints.http.images import body_limit, check_text_size
 from entrypoints.http.openai.bodies import MAX_ITEMS_BODY_BYTES
 from entrypoints.http.openai.documents import ErrorDocument
+from entrypoints.http.openai.examples import EXAMPLES
 from entrypoints.http.openai.streaming import Following
-from entrypoints.http.openapi import Endpoint
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import parse, read_json
 from entrypoints.http.services import Resolver, resolve_fields, services_of
@@ -33,7 +34,17 @@ class ApiEndpoint(Endpoint):
     """A route of ``/v1``: requires a client key as a bearer token, and returns OpenAI's errors."""
 
     problem: ClassVar = ("application/json", ErrorDocument)
+    code_at: ClassVar = ("error", "code")
     security: ClassVar = [{"clientKey": []}]
+    tag = "OpenAI"
+    examples = EXAMPLES
+    response_headers = ("Privity-Client-Key",)
+    problem_headers: ClassVar = ("X-Should-Retry",)
+
+    def codes_of(self, problems: Sequence[str]) -> Sequence[str]:
+        """The same codes, and OpenAI's own for a limit that is reached."""
+        is_limited = "too_many_requests" in problems
+        return [*problems, *(["rate_limit_exceeded"] if is_limited else [])]
 
 
 @frozen(kw_only=True)

@@ -2,9 +2,6 @@
 
 The texts of a language (its "words") include the assistant's welcome. So a browser can show the
 page without a call to the API.
-
-Each file has an entity tag. Browsers cache a file but revalidate it every time, so that one page
-never mixes modules of two releases.
 """
 
 import hashlib
@@ -19,26 +16,12 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from domain.model.assistant import Assistant
+from entrypoints.http.static_files import StaticFile, has_media_type, static_file
 
-_MEDIA_TYPES: Final[Mapping[str, str]] = {
-    "js": "text/javascript",
-    "css": "text/css",
-    "json": "application/json",
-    "svg": "image/svg+xml",
-}
 _FOLDER: Final = resources.files("entrypoints.http") / "page"
 _WORDS: Final = re.compile(r"words\.([A-Za-z0-9-]+)\.json")
 _DEFAULT_LANGUAGE: Final = "en"
 _NOT_PRELOADED: Final = "widget.js"
-
-
-@frozen(kw_only=True)
-class PageFile:
-    """One file as it is served; ``tag`` is its entity tag."""
-
-    content: bytes
-    media_type: str
-    tag: str
 
 
 @frozen(kw_only=True)
@@ -51,7 +34,7 @@ class ChatPage:
         assistant: the assistant, with one welcome for each language of the page.
     """
 
-    files: Mapping[str, PageFile]
+    files: Mapping[str, StaticFile]
     documents: Mapping[str, str]
     assistant: Assistant
 
@@ -70,7 +53,7 @@ def chat_page(assistant: Assistant) -> ChatPage:
         "languages.json": _json(languages),
         **{f"words.{tag}.json": _json(texts) for tag, texts in words.items()},
     }
-    files = {name: _file(text.encode(), name) for name, text in generated.items()}
+    files = {name: static_file(text.encode(), name) for name, text in generated.items()}
     return ChatPage(
         files={**_FILES, **files},
         documents={tag: _document(texts, languages) for tag, texts in words.items()},
@@ -78,14 +61,8 @@ def chat_page(assistant: Assistant) -> ChatPage:
     )
 
 
-def _file(content: bytes, name: str) -> PageFile:
-    media_type = _MEDIA_TYPES[name.rpartition(".")[2]]
-    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    return PageFile(content=content, media_type=media_type, tag=tag)
-
-
 def _is_served(entry: Traversable) -> bool:
-    return entry.is_file() and entry.name.rpartition(".")[2] in _MEDIA_TYPES
+    return entry.is_file() and has_media_type(entry.name)
 
 
 def _names() -> Sequence[str]:
@@ -119,8 +96,8 @@ def _preloads() -> str:
     return "\n".join(f'<link rel="modulepreload" href="page/{name}">' for name in modules)
 
 
-_FILES: Final[Mapping[str, PageFile]] = {
-    name: _file((_FOLDER / name).read_bytes(), name)
+_FILES: Final[Mapping[str, StaticFile]] = {
+    name: static_file((_FOLDER / name).read_bytes(), name)
     for name in _names()
     if not _WORDS.fullmatch(name)
 }

@@ -1,15 +1,17 @@
 """``GET /``, the chat page, and the files of the page and the widget."""
 
 from http import HTTPStatus
-from typing import Final
+from typing import Annotated, Final
 
+from msgspec import Meta
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from entrypoints.http.openapi import Endpoint
+from entrypoints.http.endpoints import PublicEndpoint
 from entrypoints.http.page.assets import STYLE_HASH, ChatPage
 from entrypoints.http.requests import preferred_locales
+from entrypoints.http.static_files import file_response
 
 _POLICY: Final = (
     f"default-src 'none'; script-src 'self'; style-src '{STYLE_HASH}'; connect-src 'self'; "
@@ -32,12 +34,7 @@ async def page_file(request: Request) -> Response:
     file = _page_of(request).files.get(request.path_params["name"])
     if file is None:
         raise HTTPException(HTTPStatus.NOT_FOUND)
-    # Without Vary, a browser would reuse this site's copy on an embedding site, where it lacks the
-    # CORS headers and is blocked.
-    headers = {"cache-control": "no-cache", "etag": file.tag, "vary": "Origin"}
-    if file.tag in request.headers.get("if-none-match", ""):
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return Response(file.content, media_type=file.media_type, headers=headers)
+    return file_response(request, file)
 
 
 def _page_of(request: Request) -> ChatPage:
@@ -46,19 +43,24 @@ def _page_of(request: Request) -> ChatPage:
 
 
 ROUTES: Final = (
-    Endpoint(
+    PublicEndpoint(
         "/",
         front_page,
         "GET",
         summary="Get the chat page.",
         responses={HTTPStatus.OK: ["text/html"]},
+        tag="Chat page",
     ),
-    Endpoint(
+    PublicEndpoint(
         "/page/{name}",
         page_file,
         "GET",
         summary="Get a file of the chat page or the widget.",
         responses={HTTPStatus.OK: ["*/*"], HTTPStatus.NOT_MODIFIED: []},
+        in_path={"name": Annotated[str, Meta(description="The name of the file.")]},
         headers=["If-None-Match"],
+        response_headers=["ETag"],
+        problems=["not_found"],
+        tag="Chat page",
     ),
 )

@@ -1,0 +1,1 @@
+"""``/docs``: the interactive reference of the API."""
