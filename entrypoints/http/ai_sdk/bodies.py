@@ -142,14 +142,30 @@ def newest_message(body: AiSdkBody) -> UiMessage | None:
 
 def has_earlier_user_message(body: AiSdkBody) -> bool:
     """Whether the body contains a user message before the newest message."""
-    return any(_is_user_message(raw) for raw in body.messages[:-1])
+    return any(_role_of(raw) == "user" for raw in body.messages[:-1])
 
 
-def _is_user_message(raw: Raw) -> bool:
+def reject_system_messages(body: AiSdkBody) -> None:
+    """Reject a body with a system message, because only the newest message would be used.
+
+    Raises:
+        BadRequest: ``parameter_unsupported``.
+    """
+    name = "message" if bytes(body.message) else "messages"
+    if any(_role_of(raw) == "system" for raw in (*body.messages, body.message)):
+        why = (
+            "System messages are not accepted, because the operator writes the system prompt. "
+            "Send data about the page as 'context'."
+        )
+        raise BadRequest("parameter_unsupported", why, field=name)
+
+
+def _role_of(raw: Raw) -> str | None:
+    """The role of a message; None if the message is malformed."""
     try:
-        return msgspec.json.decode(raw, type=_MessageRole).role == "user"
+        return msgspec.json.decode(raw, type=_MessageRole).role
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
+        return None
 
 
 def text_of(message: UiMessage) -> TextPart:

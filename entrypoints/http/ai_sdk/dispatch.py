@@ -12,6 +12,7 @@ from entrypoints.http.ai_sdk.bodies import (
     AiSdkBody,
     UiMessage,
     has_earlier_user_message,
+    reject_system_messages,
     storable_id,
     text_of,
     tool_results_of,
@@ -54,13 +55,14 @@ async def dispatch(services: Services, request: AiSdkRequest) -> Started:
     """Call the use case for the request; returns the turn to follow.
 
     Raises:
-        BadRequest: there is no message to answer.
+        BadRequest: there is no message to answer, or there is a system message.
         DomainError, PortError: see the use cases; nothing was changed.
     """
     newest = request.newest
+    reject_system_messages(request.body)
     if request.body.is_regeneration:
         return await _regenerate(services, request)
-    if newest is None or newest.role == "system":
+    if newest is None:
         raise BadRequest("body_invalid", "There is no message to answer.", field="messages")
     if newest.role == "assistant":
         return await _submit_tool_results(services, request, newest)
