@@ -40,6 +40,7 @@ from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.assistant import Assistant
 from domain.model.identifiers import ProcessId
+from domain.model.limits import MessageLimit
 from domain.model.turn import TurnPolicy
 from domain.service.prompt_building import Budget
 from entrypoints.http.openai.services import OpenAIServices
@@ -104,6 +105,8 @@ async def open_container(settings: Settings) -> AsyncIterator[punq.Container]:
     container.register(TurnPolicy, instance=TurnPolicy())
     container.register(MissingLogs, instance=MissingLogs())
     container.register(Budget, instance=_budget(settings))
+    message_limit = MessageLimit(characters=settings.message_characters)
+    container.register(MessageLimit, instance=message_limit)
     for use_case in USE_CASES:
         container.register(use_case)
     async with AsyncExitStack() as stack:

@@ -21,7 +21,7 @@ async def post_message(request: Request) -> Response:
     services = services_of(request)
     services.authenticator.check_origin(request)
     caller = services.authenticator.authenticate_or_issue(request)
-    raw = await read_json(request, chat_body_limit)
+    raw = await read_json(request, chat_body_limit(services.message_limit))
     send_message = ai_sdk.send_message if is_ai_sdk(raw) else native.send_message
     return await send_message(request, caller, raw)
 

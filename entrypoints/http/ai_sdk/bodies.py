@@ -7,7 +7,7 @@ results. Unknown members belong to the app and are ignored.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -15,15 +15,16 @@ from msgspec import Meta, Raw, Struct
 
 from domain.model.errors import InvalidInput
 from domain.model.identifiers import MessageId, message_id
+from domain.model.limits import MessageLimit
 from domain.model.message import TextPart, ToolResultPart
 from domain.service.tool_answers import tool_result
 from domain.service.user_input import user_text
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import (
-    MAX_BODY_BYTES,
     LocaleMember,
     OnBusyMember,
     PageContextMember,
+    message_body_bytes,
     parse,
 )
 
@@ -95,9 +96,10 @@ class _ToolPart(Struct, rename="camel"):
     error_text: str = ""
 
 
-def chat_body_limit(beginning: bytes) -> int:
-    """The size limit of a body with this beginning; higher if it contains ``"messages"``."""
-    return MAX_AI_SDK_BODY_BYTES if b'"messages"' in beginning else MAX_BODY_BYTES
+def chat_body_limit(limit: MessageLimit) -> Callable[[bytes], int]:
+    """Returns the size limit of a body by its beginning; higher if that contains ``"messages"``."""
+    message_bytes = message_body_bytes(limit)
+    return lambda beginning: MAX_AI_SDK_BODY_BYTES if b'"messages"' in beginning else message_bytes
 
 
 def is_ai_sdk(raw: bytes) -> bool:
@@ -168,7 +170,7 @@ def _role_of(raw: Raw) -> str | None:
         return None
 
 
-def text_of(message: UiMessage) -> TextPart:
+def text_of(message: UiMessage, limit: MessageLimit) -> TextPart:
     """The text of the message; several text parts are joined by newlines.
 
     Raises:
@@ -182,7 +184,7 @@ def text_of(message: UiMessage) -> TextPart:
             raise BadRequest("body_invalid", why, field="parts")
         if kind == "text":
             texts.append(parse(raw, _TextPart).text)
-    return user_text("\n".join(texts))
+    return user_text("\n".join(texts), limit)
 
 
 def tool_results_of(message: UiMessage) -> Sequence[ToolResultPart]:

@@ -118,7 +118,7 @@ async def _send_message(services: Services, request: AiSdkRequest, newest: UiMes
     body, owner = request.body, request.owner
     is_edit = body.message_id is not None and body.message_id == newest.id
     message = NewMessage(
-        text=text_of(newest),
+        text=text_of(newest, services.message_limit),
         payer=request.payer,
         message_id=storable_id(newest.id),
         # The client marks edits, and creates a new id for every other message.

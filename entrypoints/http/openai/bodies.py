@@ -4,15 +4,17 @@ Members that are not declared here are ignored; null counts as not sent.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
+from domain.model.limits import MessageLimit
 from domain.model.prompt import Effort, Verbosity
 from entrypoints.http.openai.errors import invalid, unsupported
 from entrypoints.http.problems import BadRequest
+from entrypoints.http.requests import message_body_bytes
 
 _Body = TypeVar("_Body")
 
@@ -232,9 +234,10 @@ _VALIDATION_ERROR: Final = re.compile(
 _MISSING_FIELD: Final = re.compile(r"Object missing required field `(\w+)`")
 
 
-def items_body_limit(_: bytes) -> int:
-    """``MAX_ITEMS_BODY_BYTES`` for every body."""
-    return MAX_ITEMS_BODY_BYTES
+def items_body_limit(limit: MessageLimit) -> Callable[[bytes], int]:
+    """Returns ``MAX_ITEMS_BODY_BYTES`` for every body, or more if one message may need more."""
+    most = max(MAX_ITEMS_BODY_BYTES, message_body_bytes(limit))
+    return lambda _: most
 
 
 def parse(members: Mapping[str, Any], kind: type[_Body]) -> _Body:

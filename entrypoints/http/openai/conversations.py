@@ -44,9 +44,10 @@ from entrypoints.http.requests import read_body
 async def create(request: Request) -> Response:
     """``POST /v1/conversations``: create a conversation, optionally with items."""
     caller = api_caller(request)
-    members, _ = await read_body(request, dict, items_body_limit)
+    limit = openai_of(request).message_limit
+    members, _ = await read_body(request, dict, items_body_limit(limit))
     body = parse(members, ConversationBody)
-    inputs = input_items(body.items or (), members.get("items") or (), "items")
+    inputs = input_items(body.items or (), members.get("items") or (), limit, "items")
     conversation = await openai_of(request).create_conversation(
         caller.owner, inputs, body.metadata or {}, payer=caller.payer
     )
@@ -85,8 +86,9 @@ async def add_items(request: Request) -> Response:
     """``POST /v1/conversations/{id}/items``: append items; retention is restarted."""
     caller = api_caller(request)
     reject_include(request)
-    members, _ = await read_body(request, dict, items_body_limit)
-    inputs = input_items(parse(members, ItemsBody).items, members["items"], "items")
+    limit = openai_of(request).message_limit
+    members, _ = await read_body(request, dict, items_body_limit(limit))
+    inputs = input_items(parse(members, ItemsBody).items, members["items"], limit, "items")
     conversation = await openai_of(request).edit_items.add(
         _ref(request, caller), inputs, payer=caller.payer
     )

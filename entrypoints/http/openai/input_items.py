@@ -12,7 +12,7 @@ import msgspec
 from attrs import frozen
 
 from domain.model.errors import InvalidInput
-from domain.model.limits import MAX_PARAMETER_BYTES, MAX_REPLY_BYTES
+from domain.model.limits import MAX_PARAMETER_BYTES, MAX_REPLY_BYTES, MessageLimit
 from domain.model.message import (
     Part,
     ReasoningPart,
@@ -55,32 +55,40 @@ class ResponseInput:
     items: Sequence[InputItem]
 
 
-def response_input(items: str | Sequence[ItemBody], sent: Sequence[Any]) -> ResponseInput:
+def response_input(
+    items: str | Sequence[ItemBody], sent: Sequence[Any], limit: MessageLimit
+) -> ResponseInput:
     """The ``input`` of a response; the arguments are those of ``input_items``.
 
     Raises:
         BadRequest: see ``input_items``; ``parameter_too_long`` if the instructions are too long.
     """
     if isinstance(items, str):
-        return ResponseInput(instructions=(), items=input_items(items, sent, "input"))
+        return ResponseInput(instructions=(), items=input_items(items, sent, limit, "input"))
     leading = [*takewhile(_is_instruction, items)]
     texts = ["".join(_texts(item.content)) for item in leading if isinstance(item, MessageItem)]
     if sum(map(utf8_length, texts)) > MAX_PARAMETER_BYTES:
         why = f"The instructions in 'input' have at most {MAX_PARAMETER_BYTES:,} bytes."
         raise BadRequest("parameter_too_long", why, field="input")
     count = len(leading)
-    rest = input_items(items[count:], sent[count:], "input", first=count)
+    rest = input_items(items[count:], sent[count:], limit, "input", first=count)
     return ResponseInput(instructions=texts, items=rest)
 
 
 def input_items(
-    items: str | Sequence[ItemBody], sent: Sequence[Any], path: str, *, first: int = 0
+    items: str | Sequence[ItemBody],
+    sent: Sequence[Any],
+    limit: MessageLimit,
+    path: str,
+    *,
+    first: int = 0,
 ) -> Sequence[InputItem]:
     """The items of a body; a string is one user message.
 
     Args:
         items: the items, parsed.
         sent: the same items as they were sent.
+        limit: how long a message of a user may be.
         path: the name of the member that contains them.
         first: the index of the first of them in that member.
 
@@ -89,12 +97,12 @@ def input_items(
             too long; the arguments of a call are nested too deeply.
     """
     if isinstance(items, str):
-        return [_user([items], path)]
+        return [_user([items], limit, path)]
     pairs = enumerate(zip(items, sent, strict=True), first)
     return [
         new_item
         for index, (item, json) in pairs
-        for new_item in _inputs(item, json, f"{path}[{index}]")
+        for new_item in _inputs(item, json, limit, f"{path}[{index}]")
     ]
 
 
@@ -102,10 +110,12 @@ def _is_instruction(item: ItemBody) -> bool:
     return isinstance(item, MessageItem) and item.role in ("system", "developer")
 
 
-def _inputs(item: ItemBody, sent: Mapping[str, Any], path: str) -> Iterator[InputItem]:
+def _inputs(
+    item: ItemBody, sent: Mapping[str, Any], limit: MessageLimit, path: str
+) -> Iterator[InputItem]:
     match item:
         case MessageItem():
-            yield from _messages(item, f"{path}.content")
+            yield from _messages(item, limit, f"{path}.content")
         case FunctionCallItem(call_id, name, arguments):
             if nests_too_deeply(arguments.encode()):
                 raise BadRequest("body_invalid", NESTED_TOO_DEEPLY, field=f"{path}.arguments")
@@ -120,7 +130,7 @@ def _inputs(item: ItemBody, sent: Mapping[str, Any], path: str) -> Iterator[Inpu
             yield _assistant(UnknownPart(_json(sent)))
 
 
-def _messages(item: MessageItem, path: str) -> Iterator[InputItem]:
+def _messages(item: MessageItem, limit: MessageLimit, path: str) -> Iterator[InputItem]:
     if item.role == "assistant":
         parts = [TextPart(item.content)] if isinstance(item.content, str) else _parts(item.content)
         _check_length(_texts(item.content), path)
@@ -129,7 +139,7 @@ def _messages(item: MessageItem, path: str) -> Iterator[InputItem]:
     elif not item.content and not isinstance(item.content, str):
         raise invalid(path, "`array` of length >= 1")
     elif item.role == "user":
-        yield _user(_texts(item.content), path)
+        yield _user(_texts(item.content), limit, path)
     else:
         texts = _texts(item.content)
         _check_length(texts, path, "parameter_too_long", MAX_PARAMETER_BYTES)
@@ -145,9 +155,9 @@ def _parts(content: Sequence[MessageContent]) -> Sequence[TextPart | ReasoningPa
     ]
 
 
-def _user(texts: Sequence[str], path: str) -> InputItem:
+def _user(texts: Sequence[str], limit: MessageLimit, path: str) -> InputItem:
     try:
-        user_text("".join(texts))
+        user_text("".join(texts), limit)
     except InvalidInput as error:
         raise BadRequest(error.problem, str(error), field=path) from None
     return InputItem(role=Role.USER, parts=tuple(map(TextPart, texts)))

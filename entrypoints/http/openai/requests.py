@@ -7,7 +7,7 @@ import msgspec
 from attrs import frozen
 
 from domain.model.identifiers import SessionId
-from domain.model.limits import MAX_PARAMETER_BYTES, MAX_TOOLS_BYTES
+from domain.model.limits import MAX_PARAMETER_BYTES, MAX_TOOLS_BYTES, MessageLimit
 from domain.model.message import UnknownPart
 from domain.model.prompt import ReplyOptions, Tool
 from entrypoints.http.openai.bodies import (
@@ -77,8 +77,10 @@ class ResponseParameters:
         return UnknownPart(_json({"type": NOTE_KIND, "data": self.echo})) if self.echo else None
 
 
-def parse_response_parameters(members: Mapping[str, Any]) -> ResponseParameters:
-    """The parameters, parsed from the members of a body.
+def parse_response_parameters(
+    members: Mapping[str, Any], limit: MessageLimit
+) -> ResponseParameters:
+    """The parameters, parsed from the members of a body; ``limit`` applies to user messages.
 
     Raises:
         BadRequest: a parameter is invalid or too long, or this service does not support it.
@@ -91,7 +93,7 @@ def parse_response_parameters(members: Mapping[str, Any]) -> ResponseParameters:
     if body.store is False and body.background:
         raise unsupported("store", "A response in the background has to be stored.")
     stream_options = body.stream_options
-    sent = response_input(body.input or (), members.get("input") or ())
+    sent = response_input(body.input or (), members.get("input") or (), limit)
     return ResponseParameters(
         inputs=sent.items,
         options=_reply_options(body, sent.instructions),

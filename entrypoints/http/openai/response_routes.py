@@ -53,8 +53,9 @@ from entrypoints.usecases.open_turn import Started
 async def create(request: Request) -> Response:
     """``POST /v1/responses``: request a reply, as an event stream or as one document."""
     caller = api_caller(request)
-    members, raw = await read_body(request, dict, items_body_limit)
-    parameters = parse_response_parameters(members)
+    limit = openai_of(request).message_limit
+    members, raw = await read_body(request, dict, items_body_limit(limit))
+    parameters = parse_response_parameters(members, limit)
     key, idempotency = idempotency_key(request, raw)
     response_request = ResponseRequest(
         inputs=parameters.inputs,

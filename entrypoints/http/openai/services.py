@@ -7,6 +7,7 @@ from attrs import frozen
 from starlette.requests import Request
 
 from domain.model.identifiers import Owner
+from domain.model.limits import MessageLimit
 from domain.model.rate_limits import Payer
 from entrypoints.http.authentication import HttpCaller
 from entrypoints.http.openai.documents import ErrorDocument
@@ -35,6 +36,7 @@ class OpenAIServices:
     """The services that the routes of ``/v1`` use, shared by all requests.
 
     Attributes:
+        message_limit: how long a message of a person may be.
         is_open: whether every client key is accepted; otherwise, only those of the operator are.
     """
 
@@ -47,6 +49,7 @@ class OpenAIServices:
     following: Following
     model: LanguageModel
     clock: Clock
+    message_limit: MessageLimit
     is_open: bool
 
 
