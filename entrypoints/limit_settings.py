@@ -1,5 +1,9 @@
 """The settings of the limits on what callers may use. docs/limits.md has them as a table."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
 from attrs import frozen
 
 from domain.model.rate_limits import DAY, HOUR, MINUTE, Limit, Quota, Scope
@@ -8,6 +12,10 @@ from entrypoints.setting_types import ON_OR_OFF, setting, whole_number
 _COUNT = whole_number(1, 10_000_000)
 _BYTES = whole_number(10_000, 10**12)
 _TOKENS = whole_number(1_000, 10**12)
+STORED_BYTES_WITH_IMAGES: Final[Mapping[str, int]] = MappingProxyType(
+    {"stored_bytes_per_hour": 40_000_000, "stored_bytes_per_hour_per_key": 10_000_000}
+)
+"""The defaults where users can send images."""
 
 
 @frozen(kw_only=True)
@@ -50,13 +58,15 @@ class LimitSettings:
         "PRIVITY_STORED_BYTES_PER_HOUR",
         _BYTES,
         4_000_000,
-        "Maximum bytes of text stored per address per hour.",
+        "Maximum bytes of text and images stored per address per hour.",
+        shown="4000000; with MODEL_IMAGES: 40000000",
     )
     stored_bytes_per_hour_per_key: int = setting(
         "PRIVITY_STORED_BYTES_PER_HOUR_PER_KEY",
         _BYTES,
         1_000_000,
-        "Maximum bytes of text stored per client key per hour.",
+        "Maximum bytes of text and images stored per client key per hour.",
+        shown="1000000; with MODEL_IMAGES: 10000000",
     )
     tokens_per_hour_per_key: int = setting(
         "PRIVITY_TOKENS_PER_HOUR_PER_KEY",

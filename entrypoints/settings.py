@@ -17,7 +17,7 @@ from attrs import frozen
 from adapters.assistant_profile.toml_file import ProfileProblem, load_assistant
 from adapters.sealing.key_ring import KeyRing, KeyRingProblem
 from domain.model.limits import DEFAULT_MESSAGE_CHARACTERS, HIGHEST_MESSAGE_CHARACTERS
-from entrypoints.limit_settings import LimitSettings
+from entrypoints.limit_settings import STORED_BYTES_WITH_IMAGES, LimitSettings
 from entrypoints.setting_types import (
     ALLOW,
     DIGESTS,
@@ -155,6 +155,13 @@ class Settings(LimitSettings):
         secret=True,
     )
     model_name: str | None = setting("MODEL_NAME", TEXT, None, "Name of the model.")
+    model_images: bool = setting(
+        "MODEL_IMAGES",
+        FLAG,
+        False,
+        "`true` if the model takes images. Users can then send them; otherwise they are refused.",
+        shown="false",
+    )
     model_context_tokens: int = setting(
         "MODEL_CONTEXT_TOKENS",
         whole_number(256, 10_000_000),
@@ -271,6 +278,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     """
     values, problems = _parsed_values(environment)
     problems += _content_problems(values)
+    if values.get("model_images"):
+        values = {**STORED_BYTES_WITH_IMAGES, **values}
     if not problems:
         settings = Settings(**values)
         problems += cross_checks(settings)

@@ -49,6 +49,10 @@ class ClientKeys(Protocol):
         """The session id of a first message sent with this Idempotency-Key."""
         ...
 
+    def session_for_chain(self, owner: Owner, name: str) -> SessionId:
+        """The session id of a chain of requests that the client names, each with its history."""
+        ...
+
     def pseudonym(self, name: str) -> str:
         """A keyed digest of 16 hex digits that replaces ``name`` in logs and quotas."""
         ...

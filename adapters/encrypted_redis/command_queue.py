@@ -41,7 +41,7 @@ class Bounds:
     timeout: timedelta = timedelta(seconds=2)
     grace: timedelta = timedelta(seconds=2)
     commands: int = 1_024
-    size: int = 8_000_000
+    size: int = 32_000_000
 
 
 @define(eq=False)

@@ -8,14 +8,7 @@ from typing import Final
 
 from attrs import frozen
 
-from adapters.encrypted_redis.frame_chain import (
-    FrameChain,
-    Stored,
-    Write,
-    first_write,
-    next_write,
-    require_room,
-)
+from adapters.encrypted_redis.frame_chain import FrameChain, Stored
 from adapters.encrypted_redis.frame_reader import (
     FrameReader,
     StopReading,
@@ -24,6 +17,7 @@ from adapters.encrypted_redis.frame_reader import (
     messages_below,
     newest_messages,
 )
+from adapters.encrypted_redis.frame_writer import Write, first_write, next_write, require_room
 from adapters.encrypted_redis.keys_and_scripts import (
     FORGET,
     FORGOTTEN_TTL,

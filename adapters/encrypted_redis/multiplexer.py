@@ -8,7 +8,7 @@ order, so each reply belongs to the oldest command without one. The rules:
 - When a connection ends, commands that were sent fail with ``OutcomeUnknown``, the others with
   ``NotSent``.
 - A caller that is cancelled abandons its reply; the command is still carried out.
-- At most 1,024 commands or 8 MB wait for replies. Further ones fail at once.
+- At most 1,024 commands or 32 MB wait for replies. Further ones fail at once.
 - Once per second, a PING or the renewal of a lease checks that the server answers; ``healthy_for``
   says for how long it has answered.
 - A lost connection is replaced ``min(n * 50 ms, 2 s)`` after the n-th failure in a row. An answered

@@ -22,7 +22,7 @@ from domain.model.errors import (
     OlderMessagesNeeded,
 )
 from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnRef
-from domain.model.limits import MAX_CONVERSATION_BYTES
+from domain.model.limits import MAX_CONVERSATION_BYTES, MAX_CONVERSATION_IMAGE_BYTES
 from domain.model.turn import Turn
 from ports.clock import Clock
 from ports.conversation_store import Change, Page, Predicate
@@ -34,7 +34,7 @@ _HEAD_BYTES: Final = 1_024
 
 
 def estimated_bytes(conversation: Conversation) -> int:
-    """Roughly how much memory a conversation takes: its text, and constants for its objects."""
+    """Roughly how much memory a conversation takes: its content, and constants for its objects."""
     return _HEAD_BYTES + conversation.counted_bytes
 
 
@@ -148,7 +148,7 @@ class InMemoryConversationStore:
         ends_turn = before is not None and before.open_turn and not conversation.open_turn
         is_larger = record is None or size > record.size
         may_be_refused = opened or (is_larger and not ends_turn)
-        if may_be_refused and size > MAX_CONVERSATION_BYTES:
+        if may_be_refused and _is_too_large(conversation, size):
             raise ConversationTooLarge
         if before is None or retention_restarted(before, conversation):
             self._expiries.put(conversation.id, self._clock.monotonic() + conversation.retained_for)
@@ -164,6 +164,11 @@ class InMemoryConversationStore:
         self._expiries.remove(session_id)
         self._bytes -= self._records.pop(session_id).size
         self._log.forget(session_id)
+
+
+def _is_too_large(conversation: Conversation, size: int) -> bool:
+    images = conversation.image_bytes
+    return size - images > MAX_CONVERSATION_BYTES or images > MAX_CONVERSATION_IMAGE_BYTES
 
 
 def _with_older_messages(changed: Conversation, whole: Conversation) -> Conversation:

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from http import HTTPStatus
+from io import BytesIO
 from typing import Final
 
 import aiohttp
@@ -124,7 +125,9 @@ class ChatCompletions:
         try:
             async with asyncio.timeout_at(deadline):
                 # No redirects: the key and the prompt are for this server only.
-                return await self._session.post(self._url, data=body, allow_redirects=False)
+                return await self._session.post(
+                    self._url, data=BytesIO(body), allow_redirects=False
+                )
         except aiohttp.ServerTimeoutError as error:
             raise ModelUnavailable from error
         except TimeoutError as error:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from domain.model.message import (
+    ImagePart,
     Message,
     Part,
     Role,
@@ -111,10 +112,25 @@ def _chat_messages(messages: Iterable[Message]) -> Iterator[dict[str, Any]]:
             # Few servers know the role "developer"; every server knows "system".
             yield {"role": "system", "content": message.text}
         elif message.role is Role.USER:
-            yield {"role": "user", "content": message.text}
+            yield {"role": "user", "content": _user_content(message)}
         else:
             for step in _steps(message.parts):
                 yield from _step_messages(step)
+
+
+def _user_content(message: Message) -> str | Sequence[dict[str, Any]]:
+    """The text; with images, all texts and images in their order."""
+    contents = [content for part in message.parts if (content := _content(part)) is not None]
+    has_images = any(isinstance(part, ImagePart) for part in message.parts)
+    return contents if has_images else message.text
+
+
+def _content(part: Part) -> dict[str, Any] | None:
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, ImagePart):
+        return {"type": "image_url", "image_url": {"url": part.data_url, "detail": part.detail}}
+    return None
 
 
 def _steps(parts: Sequence[Part]) -> Iterator[Sequence[Part]]:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from itertools import accumulate
 from typing import Final
 
-from domain.model.message import FinishReason, Message, Role, Usage
+from domain.model.message import FinishReason, ImagePart, Message, Role, Usage
 from domain.model.piece import ModelFinished, Piece, TextPiece
 from domain.model.prompt import Prompt
 from ports.clock import Clock
@@ -65,6 +65,15 @@ def _listed(earlier: Sequence[Message]) -> tuple[str, str]:
 
 
 def _quoted(message: Message) -> str:
+    """Its text in quotation marks, and how many images it has."""
+    images = sum(isinstance(part, ImagePart) for part in message.parts)
+    if not images:
+        return _quoted_text(message)
+    counted = "an image" if images == 1 else f"{images} images"
+    return f"{_quoted_text(message)}, with {counted}" if message.text.strip() else counted
+
+
+def _quoted_text(message: Message) -> str:
     text = " ".join(message.text.split())
     if len(text) <= _QUOTE_CHARACTERS:
         return f'"{text}"'

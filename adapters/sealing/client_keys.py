@@ -62,6 +62,10 @@ class SealedClientKeys:
         """See ``ports.client_keys.ClientKeys.session_for_request``."""
         return _derived_session(owner, b"idempotency key", idempotency_key)
 
+    def session_for_chain(self, owner: Owner, name: str) -> SessionId:
+        """See ``ports.client_keys.ClientKeys.session_for_chain``."""
+        return _derived_session(owner, b"chain", name)
+
     def pseudonym(self, name: str) -> str:
         """See ``ports.client_keys.ClientKeys.pseudonym``."""
         digest = hmac.digest(self._ring.first.limits, b"pseudonym\0" + name.encode(), "sha256")

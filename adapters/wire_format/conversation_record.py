@@ -21,10 +21,21 @@ from adapters.wire_format.message_record import (
     short_id,
     time_of,
 )
-from adapters.wire_format.packing import MALFORMED, RECORD_MAX_BYTES, DecodeError, pack, unpack
+from adapters.wire_format.packing import (
+    MALFORMED,
+    RECORD_MAX_BYTES,
+    DecodeError,
+    RecordTooLarge,
+    pack,
+    unpack,
+)
 from domain.model.conversation import Conversation
 from domain.model.identifiers import ProcessId, SessionId, TurnId
-from domain.model.limits import MESSAGE_OVERHEAD_BYTES, PART_OVERHEAD_BYTES
+from domain.model.limits import (
+    MAX_CONVERSATION_IMAGE_BYTES,
+    MESSAGE_OVERHEAD_BYTES,
+    PART_OVERHEAD_BYTES,
+)
 from domain.model.message import Message
 from domain.model.turn import REMEMBERED_KEY_BYTES, IdempotencyKey, Turn, TurnStatus
 
@@ -61,8 +72,8 @@ class HeadRecord(Struct, array_like=True):
         created_at, retained_since: microseconds since 1970.
         retained_for: seconds.
         count: number of messages in the whole conversation.
-        size_before: see ``SizeBefore``; 0 if there are no earlier frames. Older releases stored the
-            sealed bytes only.
+        size_before: see ``SizeBefore``; 0 if there are no earlier frames. The images are left out
+            if there are none. Older releases stored the sealed bytes only.
         has_instructions: left out if it is False, as in records of older releases.
     """
 
@@ -71,7 +82,7 @@ class HeadRecord(Struct, array_like=True):
     retained_since: int
     retained_for: int
     count: int
-    size_before: int | tuple[int, int]
+    size_before: int | tuple[int, ...]
     next_number: int
     turn: TurnRecord | None
     working_memory_from: int
@@ -93,28 +104,33 @@ class FrameContent:
     """A decoded frame; ``head`` is still a record, for ``conversation_of``.
 
     Attributes:
-        unpacked: its bytes before compression, with the overheads of its messages.
+        unpacked: its bytes before compression without its images, with the overheads of its
+            messages.
+        images: bytes of its images.
     """
 
     head: HeadRecord | None
     messages: tuple[Message, ...]
     unpacked: int
+    images: int = 0
 
 
 @frozen
 class EncodedFrame:
-    """A frame that is ready to be sealed; ``unpacked`` as in ``FrameContent``."""
+    """A frame that is ready to be sealed; ``unpacked`` and ``images`` as in ``FrameContent``."""
 
     packed: bytes
     unpacked: int
+    images: int = 0
 
 
 @frozen
 class SizeBefore:
-    """The sealed and the unpacked size of all frames before a frame; see ``FrameContent``."""
+    """The sizes of all frames before a frame: sealed, and as in ``FrameContent``."""
 
     sealed: int = 0
     unpacked: int = 0
+    images: int = 0
 
 
 _NOTHING_BEFORE: Final = SizeBefore()
@@ -123,7 +139,7 @@ _NOTHING_BEFORE: Final = SizeBefore()
 def size_before(head: HeadRecord) -> SizeBefore:
     """The bytes of all frames before the one with this head."""
     stored = head.size_before
-    return SizeBefore(stored) if isinstance(stored, int) else SizeBefore(*stored)
+    return SizeBefore(stored) if isinstance(stored, int) else SizeBefore(*stored[:3])
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -136,15 +152,21 @@ def encode_frame(
     head: Conversation | None = None,
     before: SizeBefore = _NOTHING_BEFORE,
     max_bytes: int = RECORD_MAX_BYTES,
+    max_image_bytes: int = MAX_CONVERSATION_IMAGE_BYTES,
 ) -> EncodedFrame:
     """The packed record of a frame with ``messages`` and, unless ``head`` is None, with a head.
 
     Raises:
-        RecordTooLarge: the record has more than ``max_bytes`` before compression.
+        RecordTooLarge: the record has more than ``max_bytes`` before compression, not counting its
+            images; or these have more than ``max_image_bytes``.
     """
+    images = _image_bytes(messages)
+    if images > max_image_bytes:
+        raise RecordTooLarge
     records = [message_record(message) for message in messages]
     record = _encoder.encode((None if head is None else _head_members(head, before), records))
-    return EncodedFrame(pack(record, max_bytes), len(record) + _overhead(messages))
+    packed = pack(record, max_bytes + images)
+    return EncodedFrame(packed, len(record) - images + _overhead(messages), images)
 
 
 def decode_frame(packed: bytes, max_bytes: int = RECORD_MAX_BYTES) -> FrameContent:
@@ -152,16 +174,24 @@ def decode_frame(packed: bytes, max_bytes: int = RECORD_MAX_BYTES) -> FrameConte
 
     Raises:
         DecodeError: its version is unknown, it is damaged, or it has more than ``max_bytes`` before
-            compression.
+            compression, not counting its images; or these are too large for a conversation.
     """
     try:
-        unpacked = unpack(packed, max_bytes)
+        unpacked = unpack(packed, max_bytes + MAX_CONVERSATION_IMAGE_BYTES)
         record = _decoder.decode(unpacked)
         messages = tuple([message_of(stored) for stored in record.messages])
-        return FrameContent(record.head, messages, len(unpacked) + _overhead(messages))
     except MALFORMED as error:
         # The cause may contain message text.
         raise DecodeError(type(error).__name__) from None
+    images = _image_bytes(messages)
+    size = len(unpacked) - images
+    if size > max_bytes or images > MAX_CONVERSATION_IMAGE_BYTES:
+        raise DecodeError("too large")
+    return FrameContent(record.head, messages, size + _overhead(messages), images)
+
+
+def _image_bytes(messages: Sequence[Message]) -> int:
+    return sum(message.image_bytes for message in messages)
 
 
 def _overhead(messages: Sequence[Message]) -> int:
@@ -217,7 +247,7 @@ def _head_record(conversation: Conversation, before: SizeBefore) -> HeadRecord:
         microseconds(conversation.retained_since),
         int(conversation.retained_for.total_seconds()),
         conversation.earlier + len(conversation.messages),
-        (before.sealed, before.unpacked) if before.sealed else 0,
+        _size_record(before),
         conversation.next_number,
         None
         if conversation.turn is None
@@ -228,6 +258,14 @@ def _head_record(conversation: Conversation, before: SizeBefore) -> HeadRecord:
         dict(conversation.metadata),
         conversation.has_instructions,
     )
+
+
+def _size_record(before: SizeBefore) -> int | tuple[int, ...]:
+    if not before.sealed:
+        return 0
+    sizes = (before.sealed, before.unpacked)
+    # An older release reads two numbers only.
+    return (*sizes, before.images) if before.images else sizes
 
 
 def _turn_record(turn: Turn, earlier_keys: Sequence[bytes]) -> TurnRecord:

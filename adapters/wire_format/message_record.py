@@ -18,6 +18,7 @@ from domain.model.identifiers import MessageId
 from domain.model.message import (
     FilePart,
     FinishReason,
+    ImagePart,
     Message,
     MessageStatus,
     Part,
@@ -91,6 +92,14 @@ class UnknownRecord(Struct, array_like=True, tag=6):
     json: str
 
 
+class ImageRecord(Struct, array_like=True, tag=7):
+    """See ``ImagePart``."""
+
+    media_type: str
+    data: bytes
+    detail: str
+
+
 PartRecord: TypeAlias = (
     TextRecord
     | ReasoningRecord
@@ -99,6 +108,7 @@ PartRecord: TypeAlias = (
     | FileRecord
     | StepRecord
     | UnknownRecord
+    | ImageRecord
 )
 
 
@@ -132,6 +142,7 @@ _RECORDS: Final[Mapping[type[Part], type[PartRecord]]] = MappingProxyType(
         FilePart: FileRecord,
         StepMark: StepRecord,
         UnknownPart: UnknownRecord,
+        ImagePart: ImageRecord,
     }
 )
 _PARTS: Final = MappingProxyType({record: part for part, record in _RECORDS.items()})

@@ -94,10 +94,15 @@ class Conversation:
 
     @property
     def counted_bytes(self) -> int:
-        """Bytes of the loaded content that count towards limits: all text, and the overheads."""
+        """Bytes of the loaded content that count towards limits, with the overheads."""
         texts = (self.summary or "", self.page_context or "")
         own = sum(map(utf8_length, texts)) + metadata_bytes(self.metadata)
         return own + sum(message.counted_bytes for message in self.messages)
+
+    @property
+    def image_bytes(self) -> int:
+        """Bytes of the loaded images, which are part of ``counted_bytes``."""
+        return sum(message.image_bytes for message in self.messages)
 
 
 def metadata_bytes(metadata: Mapping[str, str]) -> int:

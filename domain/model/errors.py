@@ -9,6 +9,7 @@
     ├── TurnNotFound                 the conversation has no such turn (any more)
     ├── NothingToAnswer              there is no user message to reply to
     ├── ConversationTooLarge         the conversation has reached its size limit
+    ├── ConversationMovedOn          it has newer messages than the caller has seen
     ├── TurnInProgress               a turn is open; only one can be
     ├── TurnSuperseded               the turn is no longer the open one
     ├── IdempotencyKeyReused         the same Idempotency-Key with a different request
@@ -19,6 +20,7 @@ The other root, ``ports.errors.PortError``, is for failures that the caller did 
 class has a stable ``code``; no message ever repeats what people wrote.
 """
 
+from datetime import timedelta
 from typing import ClassVar
 
 
@@ -107,6 +109,15 @@ class ConversationTooLarge(DomainError):
         super().__init__("This conversation has reached its size limit; please start a new one.")
 
 
+class ConversationMovedOn(DomainError):
+    """The request would delete messages of the user that its sender has not seen."""
+
+    code = "conversation_moved_on"
+
+    def __init__(self) -> None:
+        super().__init__("This conversation has newer messages, which would be deleted.")
+
+
 class TurnInProgress(DomainError):
     """A turn is open.
 
@@ -114,6 +125,8 @@ class TurnInProgress(DomainError):
         turn_id: the open turn.
         can_interrupt: whether the request could succeed once that turn is stopped. If not,
             stopping it would only lose a reply.
+        retry_after: when the same request can succeed, because the turn has fallen silent or was
+            stopped; None if the turn is running.
     """
 
     code = "turn_in_progress"
@@ -122,6 +135,7 @@ class TurnInProgress(DomainError):
         super().__init__("A reply is still being written in this conversation.")
         self.turn_id = turn_id
         self.can_interrupt = can_interrupt
+        self.retry_after: timedelta | None = None
 
 
 class TurnSuperseded(DomainError):

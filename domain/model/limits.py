@@ -21,10 +21,17 @@ PART_OVERHEAD_BYTES: Final = 256
 MESSAGE_OVERHEAD_BYTES: Final = 512
 """Bytes counted for each message in addition to its parts."""
 MAX_CONVERSATION_BYTES: Final = 256_000
-"""Limit on the stored size of a conversation. A turn or addition that would exceed it is rejected.
-The reply to an open turn may exceed it."""
+"""Limit on the stored size of a conversation without its images. A turn or addition that would
+exceed it is rejected. The reply to an open turn may exceed it."""
 MAX_UNPACKED_BYTES: Final = 2_000_000
-"""Another limit, on a conversation's size before compression, with the overheads counted."""
+"""Another limit, on a conversation's size before compression, without its images but with the
+overheads counted."""
+MAX_IMAGE_BYTES: Final = 1_500_000
+"""Limit on one image, decoded from base64."""
+MAX_MESSAGE_IMAGES: Final = 8
+MAX_CONVERSATION_IMAGE_BYTES: Final = 6_000_000
+"""Limit on all images of a conversation together. A turn or addition that would exceed it is
+rejected."""
 
 MAX_LANGUAGE_TAG_CHARACTERS: Final = 35
 """RFC 5646 (section 4.4.1) requires implementations to accept tags of up to this length."""

@@ -1,12 +1,13 @@
 """One message of a conversation; its content is a sequence of typed parts."""
 
+from base64 import b64encode
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from attrs import field, frozen
-from attrs.validators import ge
+from attrs.validators import ge, in_
 
 from domain.model.identifiers import MessageId
 from domain.model.limits import MESSAGE_OVERHEAD_BYTES, PART_OVERHEAD_BYTES
@@ -29,6 +30,12 @@ class MessageStatus(Enum):
     FINISHED = "finished"
     INTERRUPTED = "interrupted"
     FAILED = "failed"
+
+
+ImageType: TypeAlias = Literal["image/png", "image/jpeg", "image/webp", "image/gif"]
+
+ImageDetail: TypeAlias = Literal["auto", "low", "high"]
+"""How closely the model looks at an image, in OpenAI's words."""
 
 
 class FinishReason(Enum):
@@ -91,6 +98,20 @@ class ToolResultPart:
 
 
 @frozen(kw_only=True)
+class ImagePart:
+    """An image in a user's message; its content is stored with the message."""
+
+    media_type: ImageType = field(validator=in_(get_args(ImageType)))
+    data: bytes = field(repr=False)
+    detail: ImageDetail = field(default="auto", validator=in_(get_args(ImageDetail)))
+
+    @property
+    def data_url(self) -> str:
+        """The whole image as a URL (RFC 2397)."""
+        return f"data:{self.media_type};base64,{b64encode(self.data).decode()}"
+
+
+@frozen(kw_only=True)
 class FilePart:
     """A reference to a file; the file itself is never stored here."""
 
@@ -112,7 +133,14 @@ class UnknownPart:
 
 
 Part: TypeAlias = (
-    TextPart | ReasoningPart | ToolCallPart | ToolResultPart | FilePart | StepMark | UnknownPart
+    TextPart
+    | ReasoningPart
+    | ToolCallPart
+    | ToolResultPart
+    | ImagePart
+    | FilePart
+    | StepMark
+    | UnknownPart
 )
 
 
@@ -122,7 +150,7 @@ def utf8_length(text: str) -> int:
 
 
 def text_bytes(part: Part) -> int:
-    """Bytes of all text in a part, names and ids included."""
+    """Bytes of all text in a part, names and ids included; an image has none."""
     match part:
         case TextPart(text) | ReasoningPart(text) | UnknownPart(text):
             return utf8_length(text)
@@ -132,13 +160,33 @@ def text_bytes(part: Part) -> int:
             return utf8_length(part.call_id + part.output)
         case FilePart():
             return utf8_length(part.url + part.media_type + (part.name or ""))
-        case StepMark():
+        case ImagePart() | StepMark():
             return 0
 
 
+def is_same_content(parts: Iterable[Part], others: Iterable[Part]) -> bool:
+    """Whether the parts are the same, apart from those of unknown kinds."""
+    first, second = (
+        [part for part in some if not isinstance(part, UnknownPart)] for some in (parts, others)
+    )
+    return first == second
+
+
+def image_bytes(parts: Iterable[Part]) -> int:
+    """Bytes of all images among ``parts``."""
+    return sum(len(part.data) for part in parts if isinstance(part, ImagePart))
+
+
+def content_bytes(parts: Iterable[Part]) -> int:
+    """Bytes of all text and all images in ``parts``."""
+    parts = tuple(parts)
+    return sum(map(text_bytes, parts)) + image_bytes(parts)
+
+
 def counted_bytes(parts: Iterable[Part]) -> int:
-    """Bytes of parts that count towards limits: all their text, and an overhead for each."""
-    return sum(text_bytes(part) + PART_OVERHEAD_BYTES for part in parts)
+    """Bytes of parts that count towards limits: their content, and an overhead for each."""
+    parts = tuple(parts)
+    return content_bytes(parts) + PART_OVERHEAD_BYTES * len(parts)
 
 
 def _is_utc(_: object, __: object, value: datetime) -> None:
@@ -179,8 +227,13 @@ class Message:
 
     @property
     def counted_bytes(self) -> int:
-        """Bytes of it that count towards limits: its text, and the overheads."""
+        """Bytes of it that count towards limits: its content, and the overheads."""
         return MESSAGE_OVERHEAD_BYTES + counted_bytes(self.parts)
+
+    @property
+    def image_bytes(self) -> int:
+        """Bytes of its images, which are part of ``counted_bytes``."""
+        return image_bytes(self.parts)
 
     @property
     def open_tool_calls(self) -> tuple[ToolCallPart, ...]:

@@ -190,9 +190,11 @@ class TurnPolicy:
             runs it.
         save_timeout: how long saving a reply is retried while the store cannot be reached.
         stop_timeout: how long a stopped turn may take to end; longer than ``dead_after``.
+        silent_wait: how long a client waits for a stopped turn without hearing anything.
     """
 
     heartbeat: timedelta = timedelta(seconds=1)
     dead_after: timedelta = timedelta(seconds=15)
     save_timeout: timedelta = timedelta(seconds=30)
     stop_timeout: timedelta = timedelta(seconds=20)
+    silent_wait: timedelta = timedelta(seconds=2)

@@ -11,7 +11,7 @@ from typing import Final
 from domain.model.conversation import Conversation
 from domain.model.errors import IdempotencyKeyReused, RequestAlreadyAnswered
 from domain.model.identifiers import MessageId
-from domain.model.message import Part, Role
+from domain.model.message import Part, Role, is_same_content
 from domain.model.turn import IdempotencyKey, Turn, TurnStatus
 
 REMEMBERED_KEYS: Final = 32
@@ -36,6 +36,15 @@ def turn_for_key(conversation: Conversation, idempotency: IdempotencyKey | None)
     if newest.body_digest != idempotency.body_digest:
         raise IdempotencyKeyReused
     return turn
+
+
+def remembers_key(conversation: Conversation, idempotency: IdempotencyKey | None) -> bool:
+    """Whether a turn of the conversation had this key, whatever its request was."""
+    if idempotency is None:
+        return False
+    newest = conversation.turn.idempotency if conversation.turn else None
+    is_newest = newest is not None and newest.digest == idempotency.digest
+    return is_newest or idempotency.remembered in conversation.earlier_keys
 
 
 def remembered_keys(conversation: Conversation) -> tuple[bytes, ...]:
@@ -71,4 +80,4 @@ def is_being_answered(
     if conversation.open_turn is None or not conversation.messages:
         return False
     last = conversation.messages[-1]
-    return (last.id, last.parts) == (message_id, tuple(parts))
+    return last.id == message_id and is_same_content(last.parts, parts)

@@ -7,11 +7,21 @@ from typing import Final
 from attrs import field, frozen
 
 from domain.model.conversation import Conversation
-from domain.model.message import Message, Role, ToolCallPart, ToolResultPart, utf8_length
+from domain.model.message import (
+    ImagePart,
+    Message,
+    Role,
+    ToolCallPart,
+    ToolResultPart,
+    utf8_length,
+)
 from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions
 
 BYTES_PER_TOKEN: Final = 3
 """A cautious estimate for any language."""
+
+IMAGE_TOKENS: Final = 1_600
+"""A cautious estimate for an image of any size: models count about 100 to 1,600."""
 
 _MIN_TOKENS: Final = 256
 """A useful prompt needs at least this many."""
@@ -118,7 +128,8 @@ def _cost(message: Message, count_tokens: Callable[[str], int]) -> int:
         for part in message.parts
         if isinstance(part, ToolCallPart | ToolResultPart)
     )
-    return count_tokens(message.text) + sum(map(count_tokens, tools))
+    images = IMAGE_TOKENS * sum(isinstance(part, ImagePart) for part in message.parts)
+    return count_tokens(message.text) + sum(map(count_tokens, tools)) + images
 
 
 def _from_first_user(messages: Sequence[Message]) -> tuple[Message, ...]:

@@ -1,5 +1,6 @@
 """``POST /api/chat``: one address for two client protocols, distinguished by their bodies."""
 
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
@@ -9,11 +10,12 @@ from starlette.responses import Response
 from entrypoints.http.ai_sdk import routes as ai_sdk
 from entrypoints.http.ai_sdk.bodies import AiSdkBody, chat_body_limit, is_ai_sdk
 from entrypoints.http.documents import ReplyDocument
+from entrypoints.http.images import body_limit
 from entrypoints.http.native import routes as native
 from entrypoints.http.native.bodies import ChatBody
 from entrypoints.http.openapi import EVENT_STREAM, Endpoint
 from entrypoints.http.requests import read_json
-from entrypoints.http.services import services_of
+from entrypoints.http.services import Services, services_of
 
 
 async def post_message(request: Request) -> Response:
@@ -21,9 +23,15 @@ async def post_message(request: Request) -> Response:
     services = services_of(request)
     services.authenticator.check_origin(request)
     caller = services.authenticator.authenticate_or_issue(request)
-    raw = await read_json(request, chat_body_limit(services.message_limit))
+    raw = await read_json(request, partial(_body_limit, services))
     send_message = ai_sdk.send_message if is_ai_sdk(raw) else native.send_message
     return await send_message(request, caller, raw)
+
+
+def _body_limit(services: Services, beginning: bytes) -> int:
+    """The limit of a body with this beginning; the native format checks its own limit again."""
+    text_limit = chat_body_limit(services.message_limit, beginning)
+    return body_limit(text_limit, services.images, beginning)
 
 
 ROUTES: Final = (

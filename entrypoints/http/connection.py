@@ -10,6 +10,7 @@ import sys
 from asyncio import TimerHandle, Transport
 from collections import Counter
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from entrypoints.http.addresses import network_of
+from entrypoints.http.fair_shares import FairShares
 from entrypoints.http.middleware import MAX_URL_BYTES
 from entrypoints.http.problems import Problem, problem_of_code
 
@@ -59,10 +61,24 @@ class BoundedConnection(HttpToolsProtocol):
 
     transport: "_CountingTransport"
 
-    def __init__(self, *args: Any, networks: Counter[str] | None = None, **kwargs: Any) -> None:
-        """``networks`` counts the connections of each address; None behind proxies."""
+    def __init__(
+        self,
+        *args: Any,
+        networks: Counter[str] | None = None,
+        shares: FairShares | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Start with nothing received.
+
+        Args:
+            networks: counts the connections of each address; None behind proxies.
+            shares: the shares of each address; None behind proxies.
+            args: for uvicorn.
+            kwargs: for uvicorn.
+        """
         super().__init__(*args, **kwargs)
         self._networks = networks
+        self._shares = shares
         self._network = ""
         # None, so that uvicorn's own check does not run.
         self._max_connections = self.limit_concurrency or sys.maxsize
@@ -150,6 +166,21 @@ class BoundedConnection(HttpToolsProtocol):
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        if self._shares is None or self._shares.take(self._network):
+            self._receive_all(data)
+        elif self._shares.wait(self._network, partial(self._receive_held, data), len(data)):
+            self.transport.hold_reading()
+        else:
+            # Otherwise, large pieces of many connections would fill the memory.
+            self._receive_all(data)
+
+    def _receive_held(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        self._receive_all(data)
+        self.transport.release_reading()
+
+    def _receive_all(self, data: bytes) -> None:
         for start in range(0, len(data), _SLICE_BYTES):
             self._receive(data[start : start + _SLICE_BYTES])
             if self.transport.is_closing():
@@ -251,12 +282,17 @@ class BoundedConnection(HttpToolsProtocol):
 
 
 class _CountingTransport(Transport):
-    """A transport that counts the bytes written to it."""
+    """A transport that counts the bytes written to it, and whose reading can be held.
+
+    Nothing is read while uvicorn has paused reading, or while it is held.
+    """
 
     def __init__(self, transport: Transport) -> None:
         super().__init__()
         self.written = 0
         self._transport = transport
+        self._is_paused = False
+        self._is_held = False
 
     def write(self, data: Any) -> None:
         self.written += len(data)
@@ -272,10 +308,25 @@ class _CountingTransport(Transport):
         return self._transport.is_closing()
 
     def pause_reading(self) -> None:
-        self._transport.pause_reading()
+        self._change_reading(is_paused=True, is_held=self._is_held)
 
     def resume_reading(self) -> None:
-        self._transport.resume_reading()
+        self._change_reading(is_paused=False, is_held=self._is_held)
+
+    def hold_reading(self) -> None:
+        self._change_reading(is_paused=self._is_paused, is_held=True)
+
+    def release_reading(self) -> None:
+        self._change_reading(is_paused=self._is_paused, is_held=False)
+
+    def _change_reading(self, *, is_paused: bool, is_held: bool) -> None:
+        could_read = not (self._is_paused or self._is_held)
+        self._is_paused, self._is_held = is_paused, is_held
+        can_read = not (is_paused or is_held)
+        if can_read and not could_read:
+            self._transport.resume_reading()
+        elif could_read and not can_read:
+            self._transport.pause_reading()
 
     def close(self) -> None:
         self._transport.close()

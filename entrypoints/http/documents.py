@@ -16,6 +16,7 @@ from starlette.responses import Response
 from domain.model.conversation import Conversation
 from domain.model.message import (
     FilePart,
+    ImagePart,
     Message,
     Part,
     ReasoningPart,
@@ -220,13 +221,20 @@ def part_document(part: Part) -> Any:  # noqa: PLR0911 - one case per kind of pa
         case ToolResultPart():
             document = {"type": "tool-result", "toolCallId": part.call_id}
             return {**document, "output": Raw(part.output.encode()), "failed": part.failed}
-        case FilePart():
-            document = {"type": "file", "url": part.url, "mediaType": part.media_type}
-            return document if part.name is None else {**document, "name": part.name}
+        case ImagePart() | FilePart():
+            return _file_document(part)
         case StepMark():
             return {"type": "step-start"}
         case UnknownPart(json):
             return Raw(json.encode())
+
+
+def _file_document(part: ImagePart | FilePart) -> dict[str, str]:
+    if isinstance(part, ImagePart):
+        document = {"type": "image", "url": part.data_url, "mediaType": part.media_type}
+        return {**document, "detail": part.detail}
+    document = {"type": "file", "url": part.url, "mediaType": part.media_type}
+    return document if part.name is None else {**document, "name": part.name}
 
 
 def _turn_document(turn: Turn | None) -> TurnDocument | None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-READS_AT_ONCE: Final = 8
+READS_AT_ONCE: Final = 4
 """How many reads of one address are carried out at once; further reads wait in order."""
 
 _READS: Final = ("GET", "HEAD")

@@ -9,7 +9,6 @@
 events of streams both use it.
 """
 
-import math
 from collections.abc import Mapping
 from datetime import timedelta
 from http import HTTPStatus
@@ -22,7 +21,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from domain.model.errors import DomainError, InvalidInput, TurnInProgress
-from domain.model.rate_limits import DAY, HOUR, MINUTE, Limit, Quota
+from domain.model.rate_limits import Limit
+from entrypoints.http.limit_refusals import limit_reached, rate_limit_fields, whole_seconds
 from ports.errors import BudgetExhausted, PortError, TooManyRequests
 from ports.language_model import ModelBusy
 
@@ -54,6 +54,10 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
             400, "The message contains NUL or unpaired surrogate characters."
         ),
         "message_too_long": ProblemType(413, "The message is too long."),
+        "images_not_supported": ProblemType(400, "The model of this service takes no images."),
+        "image_invalid": ProblemType(400, "The image is not valid."),
+        "image_too_large": ProblemType(413, "The image is too large."),
+        "too_many_images": ProblemType(413, "The message has too many images."),
         "context_too_long": ProblemType(413, "The page context is too long."),
         "parameter_unsupported": ProblemType(400, "This parameter is not supported."),
         "parameter_too_long": ProblemType(413, "This parameter is too long."),
@@ -93,6 +97,9 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
         "method_not_allowed": ProblemType(405, "This address does not support the method."),
         "body_too_slow": ProblemType(408, "The body did not arrive in time."),
         "conversation_exists": ProblemType(409, "A conversation with this id already exists."),
+        "conversation_moved_on": ProblemType(
+            409, "The conversation has newer messages, which would be deleted; read it again."
+        ),
         "turn_in_progress": ProblemType(
             409, "A reply is still being written in this conversation."
         ),
@@ -196,27 +203,6 @@ _MEMBER_BY_FIELD: Final[Mapping[str, str]] = MappingProxyType(
 )
 """The member of a request, by the name that the domain uses for it."""
 
-_COUNTED: Final[Mapping[Quota, str]] = MappingProxyType(
-    {
-        Quota.MESSAGES: "messages",
-        Quota.NEW: "new conversations and client keys",
-        Quota.STORED_BYTES: "stored bytes",
-        Quota.TOKENS: "model tokens",
-        Quota.OPEN_TURNS: "replies being written",
-    }
-)
-_WINDOWS: Final[Mapping[timedelta, str]] = MappingProxyType(
-    {MINUTE: "per minute", HOUR: "per hour", DAY: "per day"}
-)
-_UNITS: Final[Mapping[Quota, str]] = MappingProxyType(
-    {
-        Quota.STORED_BYTES: "content-bytes",
-        Quota.TOKENS: "tokens",
-        Quota.OPEN_TURNS: "concurrent-requests",
-    }
-)
-"""The quota units of the RateLimit fields. A quota without an entry counts requests."""
-
 _RETRY_SOON: Final = timedelta(seconds=2)
 _UNREAD_BODY: Final = frozenset(
     {"body_too_large", "body_too_slow", "transfers_unfinished", "too_many_transfers"}
@@ -303,15 +289,15 @@ class Problem:
         """The response, with the headers that clients and proxies act on."""
         headers = {"cache-control": "no-store"}
         if self.retry_after is not None:
-            headers["retry-after"] = str(_whole_seconds(self.retry_after))
+            headers["retry-after"] = str(whole_seconds(self.retry_after))
         if self.limit is not None:
-            headers.update(_rate_limit_fields(*self.limit, self.retry_after or timedelta()))
+            headers.update(rate_limit_fields(*self.limit, self.retry_after or timedelta()))
         if self.code in _UNREAD_BODY:
             # The rest of the body is still arriving, so the connection cannot be reused.
             headers["connection"] = "close"
         if self.status == HTTPStatus.UNAUTHORIZED:
             headers["www-authenticate"] = "Bearer"
-        if self.code == "turn_in_progress":
+        if self.code == "turn_in_progress" and self.retry_after is None:
             # The openai client would otherwise retry a 409 on its own.
             headers["x-should-retry"] = "false"
         return Response(
@@ -353,41 +339,17 @@ def problem_of_code(code: str) -> Problem:
 
 def _with_details(problem: Problem, error: DomainError | PortError) -> Problem:
     if isinstance(error, TurnInProgress):
-        return evolve(problem, extra={"turnId": error.turn_id})
+        return evolve(problem, extra={"turnId": error.turn_id}, retry_after=error.retry_after)
     if isinstance(error, TooManyRequests) and not isinstance(error, BudgetExhausted):
         return evolve(
             problem,
-            detail=_limit_reached(error.limit),
+            detail=limit_reached(error.limit),
             retry_after=error.retry_after,
             limit=(error.limit, error.remaining),
         )
     if isinstance(error, BudgetExhausted | ModelBusy) and error.retry_after is not None:
         return evolve(problem, retry_after=error.retry_after)
     return problem
-
-
-def _limit_reached(limit: Limit) -> str:
-    """A sentence that names the limit, but never a client key or an address."""
-    window = "at once" if limit.window is None else _WINDOWS[limit.window]
-    return (
-        f"The limit of {limit.amount:,} {_COUNTED[limit.quota]} {window} per "
-        f"{limit.scope.value.replace('-', ' ')} is reached; please try again later."
-    )
-
-
-def _rate_limit_fields(limit: Limit, remaining: int, retry_after: timedelta) -> dict[str, str]:
-    """The RateLimit fields of draft-ietf-httpapi-ratelimit-headers for one limit."""
-    window = "" if limit.window is None else f";w={_whole_seconds(limit.window)}"
-    unit = f';qu="{_UNITS[limit.quota]}"' if limit.quota in _UNITS else ""
-    return {
-        "ratelimit-policy": f'"{limit.name}";q={limit.amount}{window}{unit}',
-        "ratelimit": f'"{limit.name}";r={remaining};t={_whole_seconds(retry_after)}',
-    }
-
-
-def _whole_seconds(duration: timedelta) -> int:
-    # Rounded up: a client that waits for so long must not be too early.
-    return max(1, math.ceil(duration.total_seconds()))
 
 
 def _problem_of_status(status: int) -> Problem:

@@ -1,17 +1,20 @@
 """Responds with the reply of a turn: a stream of events, or one document."""
 
-from collections.abc import AsyncGenerator, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from datetime import timedelta
 from time import time
 from types import MappingProxyType
+from typing import Any, TypeAlias
 
 from attrs import frozen
 from starlette.responses import Response
 
 from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
-from domain.model.identifiers import ConversationRef, TurnRef
+from domain.model.errors import DomainError
+from domain.model.identifiers import ConversationRef, SessionId, TurnRef
 from domain.model.turn import Outcome, Turn, TurnEnd
 from entrypoints.http.documents import (
     ReplyDocument,
@@ -19,16 +22,28 @@ from entrypoints.http.documents import (
     message_document,
     usage_document,
 )
-from entrypoints.http.problems import Problem, problem_of, problem_of_code
-from entrypoints.http.sse import DONE, HEARTBEAT, HEARTBEAT_INTERVAL, StreamBroken, event
-from entrypoints.http.ui_message_stream import ReplyChunks, prior_steps
+from entrypoints.http.problems import EdgeError, Problem, problem_of, problem_of_code
+from entrypoints.http.sse import (
+    DONE,
+    HEARTBEAT,
+    HEARTBEAT_INTERVAL,
+    EventStream,
+    StreamBroken,
+    event,
+)
+from entrypoints.http.ui_message_stream import ReplyChunks, error_chunk, prior_steps
 from entrypoints.usecases.conversations import ReadHistory
 from entrypoints.usecases.follow_turn import FollowTurn
-from entrypoints.usecases.open_turn import Started
+from entrypoints.usecases.open_turn import OnWait, Started
 from ports.clock import Clock
 from ports.errors import PortError, TurnLogNotFound
 from ports.language_model import LanguageModel
 from ports.turn_log import Batch
+
+OpenFn: TypeAlias = Callable[[OnWait | None], Awaitable[Started]]
+"""Opens a turn; its argument is the ``on_wait`` of the request."""
+
+EventsFn: TypeAlias = Callable[[Started], AsyncGenerator[bytes, None]]
 
 
 @frozen(kw_only=True)
@@ -154,6 +169,63 @@ class ReplyStream:
                 if batch.end is not None:
                     return batch.end
         raise AssertionError("a turn has an end")
+
+
+async def stream_when_open(
+    open_turn: OpenFn, events: EventsFn, headers: Mapping[str, str], *, ends_cleanly: bool
+) -> EventStream:
+    """The events of the turn that ``open_turn`` opens.
+
+    If the turn has to wait until another one has ended, the response begins without it, so that
+    neither the client nor a proxy takes the silence for a failure. An error is then an ``error``
+    event; ``ends_cleanly`` says whether ``[DONE]`` follows it, or the transfer is broken off.
+
+    Raises:
+        DomainError, PortError: the turn was not opened; see the use cases.
+    """
+    waiting: asyncio.Future[SessionId] = asyncio.get_running_loop().create_future()
+
+    def note(session_id: SessionId) -> None:
+        if not waiting.done():
+            waiting.set_result(session_id)
+
+    opening = asyncio.ensure_future(open_turn(note))
+    either: set[asyncio.Future[Any]] = {opening, waiting}
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        opening.cancel()
+        raise
+    if opening.done():
+        started = opening.result()
+        session_id = started.conversation.id
+        stream = events(started)
+    else:
+        session_id = waiting.result()
+        stream = _events_when_open(opening, events, ends_cleanly=ends_cleanly)
+    return EventStream(stream, headers={**headers, "x-session-id": session_id})
+
+
+async def _events_when_open(
+    opening: "asyncio.Future[Started]", events: EventsFn, *, ends_cleanly: bool
+) -> AsyncGenerator[bytes, None]:
+    try:
+        while not opening.done():
+            yield HEARTBEAT
+            await asyncio.wait({opening}, timeout=HEARTBEAT_INTERVAL.total_seconds())
+        started = opening.result()
+    except (DomainError, PortError, EdgeError) as error:
+        yield error_chunk(problem_of(error).code)
+        if not ends_cleanly:
+            raise StreamBroken from None
+        yield DONE
+        return
+    finally:
+        # The turn is opened even if the client has left.
+        opening.cancel()
+    async with aclosing(events(started)) as stream:
+        async for chunk in stream:
+            yield chunk
 
 
 async def turn_batches(

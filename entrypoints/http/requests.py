@@ -34,6 +34,8 @@ from entrypoints.http.problems import BadRequest
 
 MAX_BODY_BYTES: Final = 131_072
 BODY_TIMEOUT: Final = timedelta(seconds=10)
+BODY_BYTES_PER_SECOND: Final = 250_000
+"""A body may arrive this slowly after ``BODY_TIMEOUT``, so that a phone can send images."""
 NESTED_TOO_DEEPLY: Final = f"JSON can be nested at most {MAX_JSON_DEPTH} levels deep."
 
 Body = TypeVar("Body")
@@ -104,8 +106,10 @@ async def read_json(request: Request, limit: Callable[[bytes], int] = default_bo
         raise BadRequest("unsupported_media_type")
     body, max_bytes = bytearray(), MAX_BODY_BYTES
     try:
-        async with asyncio.timeout(BODY_TIMEOUT.total_seconds()):
+        async with asyncio.timeout(BODY_TIMEOUT.total_seconds()) as timeout:
             async for chunk in request.stream():
+                seconds = len(chunk) / BODY_BYTES_PER_SECOND
+                timeout.reschedule((timeout.when() or 0) + seconds)
                 was_small = len(body) <= MAX_BODY_BYTES
                 body += chunk
                 if was_small and len(body) > MAX_BODY_BYTES:
@@ -212,7 +216,7 @@ def idempotency_key(request: Request, raw: bytes) -> tuple[str | None, Idempoten
         return None, None
     if not _IDEMPOTENCY_KEY.fullmatch(key):
         raise BadRequest("idempotency_key_malformed")
-    person = request.headers.get(ON_BEHALF_OF_HEADER)
+    person = person_of(request)
     # Neither a person nor a key contains a space.
     key = key if person is None else f"{person} {key}"
     path_and_body = request.url.path.encode() + b"\0" + raw
@@ -220,6 +224,11 @@ def idempotency_key(request: Request, raw: bytes) -> tuple[str | None, Idempoten
         digest=hashlib.sha256(key.encode()).digest(),
         body_digest=hashlib.sha256(path_and_body).digest(),
     )
+
+
+def person_of(request: Request) -> str | None:
+    """The person for whom an app server speaks, as it names them; None if it names nobody."""
+    return request.headers.get(ON_BEHALF_OF_HEADER)
 
 
 def path_id(request: Request) -> str:

@@ -22,16 +22,15 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from entrypoints.http.connection import BoundedConnection
+from entrypoints.http.fair_shares import FairShares
+from entrypoints.http.listener import Listener
 
-BACKLOG: Final = 4096
 # Common proxies keep a connection for 60 seconds. If we closed it first, a request that a proxy
 # sends at that moment would be lost.
 KEEP_ALIVE_SECONDS: Final = 75
 UNREAD_TIMEOUT: Final = timedelta(seconds=60)
 
 _CHECKS_PER_TIMEOUT: Final = 12
-# Linux queues up to several megabytes per connection for a client that does not read.
-_UNSENT_KERNEL_BYTES: Final = 131_072
 
 _CAUSED_BY_CLIENTS: Final = (
     "Invalid HTTP request",
@@ -73,45 +72,30 @@ async def serve(
         StartupFailed, ShutdownFailed: the app failed.
     """
     lifespan = _Lifespan(app)
-    networks = None if behind_proxies else Counter[str]()
-    config = _config(lifespan, max_connections, grace, networks)
-    server = _Server(config, unread_timeout)
-    with closing(_listen(host, port)) as listener, _silence_expected_endings():
+    shares = None if behind_proxies else FairShares()
+    config = _config(lifespan, max_connections, grace, shares)
+    with closing(Listener(host, port, shares=shares)) as listener, _silence_expected_endings():
+        server = _Server(config, listener, unread_timeout)
         try:
-            await server.serve_until(stopping, listener, announce)
+            await server.serve_until(stopping, announce)
         except SystemExit:
             raise StartupFailed from lifespan.failure
     if lifespan.failure is not None:
         raise ShutdownFailed from lifespan.failure
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    # Only the first address of a name is used. reuse_port stays off: it would allow two services
-    # to share the port.
-    family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    dual = host == "::" and socket.has_dualstack_ipv6()
-    listener = socket.create_server(
-        address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=dual
-    )
-    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        # Connections inherit the option from the listener.
-        level, option = socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT
-        listener.setsockopt(level, option, _UNSENT_KERNEL_BYTES)
-    return listener
-
-
 def _config(
-    app: ASGIApp, max_connections: int, grace: timedelta, networks: Counter[str] | None
+    app: ASGIApp, max_connections: int, grace: timedelta, shares: FairShares | None
 ) -> uvicorn.Config:
+    networks = None if shares is None else Counter[str]()
     return uvicorn.Config(
         app,
-        http=partial(BoundedConnection, networks=networks),  # type: ignore[arg-type]
+        http=partial(BoundedConnection, networks=networks, shares=shares),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         limit_concurrency=max_connections,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=math.ceil(grace.total_seconds()),
-        backlog=BACKLOG,  # uvicorn calls listen() again, so the backlog must be repeated here.
         proxy_headers=False,  # Otherwise any local process could forge X-Forwarded-For.
         server_header=False,
         access_log=False,  # Paths contain session ids.
@@ -140,27 +124,28 @@ def _is_unexpected(record: logging.LogRecord) -> bool:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, unread_timeout: timedelta) -> None:
+    def __init__(
+        self, config: uvicorn.Config, listener: Listener, unread_timeout: timedelta
+    ) -> None:
         super().__init__(config)
+        self._listener = listener
         self._unread_timeout = unread_timeout.total_seconds()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield  # The caller handles signals.
 
-    async def serve_until(
-        self, stopping: Event, listener: socket.socket, announce: Callable[[str], None]
-    ) -> None:
-        self._announce, self._listener = announce, listener
+    async def serve_until(self, stopping: Event, announce: Callable[[str], None]) -> None:
+        self._announce = announce
         helpers = [
             asyncio.create_task(self._exit_when(stopping)),
             asyncio.create_task(self._abort_stalled_connections()),
         ]
         try:
-            await self.serve([listener])
+            await self.serve([])
         except CancelledError:
             if self.started:
-                await self.shutdown([listener])
+                await self.shutdown()
             raise
         finally:
             for helper in helpers:
@@ -171,7 +156,18 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._announce(_url(self._listener))
+        self._listener.start(self._new_connection)
+        self._announce(self._listener.url)
+
+    def _new_connection(self) -> BoundedConnection:
+        connection: BoundedConnection = self.config.http_protocol_class(  # type: ignore[call-arg, assignment]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return connection
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._listener.close()
+        await super().shutdown(sockets)
 
     async def _exit_when(self, stopping: Event) -> None:
         await stopping.wait()
@@ -185,11 +181,6 @@ class _Server(uvicorn.Server):
             for connection in list(self.server_state.connections):
                 if isinstance(connection, BoundedConnection):
                     connection.abort_if_stalled(loop.time(), self._unread_timeout)
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class _Lifespan:

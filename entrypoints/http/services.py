@@ -10,6 +10,7 @@ from starlette.requests import Request
 from domain.model.errors import ConversationNotFound
 from domain.model.identifiers import Owner
 from domain.model.limits import MessageLimit
+from domain.service.user_images import ImagePolicy
 from entrypoints.http.authentication import Authenticator, HttpCaller
 from entrypoints.http.followers import Followers
 from entrypoints.http.reply_stream import ReplyStream
@@ -19,7 +20,6 @@ from entrypoints.usecases.conversations import (
     ForgetConversation,
     ReadHistory,
 )
-from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.regenerate import Regenerate
 from entrypoints.usecases.send_message import SendMessage
 from entrypoints.usecases.stop_turn import StopTurn
@@ -49,13 +49,13 @@ class Services:
     regenerate: Regenerate
     submit_tool_results: SubmitToolResults
     find_conversation: FindConversation
-    follow_turn: FollowTurn
     stop_turn: StopTurn
     read_history: ReadHistory
     forget_conversation: ForgetConversation
     reply_stream: ReplyStream
     authenticator: Authenticator
     followers: Followers
+    images: ImagePolicy
     keys: ClientKeys
     limiter: RateLimiter
     telemetry: Telemetry

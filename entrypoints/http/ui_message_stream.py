@@ -74,8 +74,7 @@ class ReplyChunks:
         """The chunks after the last piece; a stream without them is incomplete."""
         closing = b"".join((self._close_part(), *map(event, self._complete_calls())))
         if not end.is_complete:
-            code = end.error or "internal_error"
-            return closing + event({"type": "error", "errorText": user_message(code), "code": code})
+            return closing + error_chunk(end.error or "internal_error")
         if end.outcome is Outcome.FINISHED:
             return closing + event({"type": "finish-step"}) + event(_finish(end))
         metadata = {"aborted": True, **_expiry(end.expires_at)}
@@ -122,6 +121,11 @@ class ReplyChunks:
             except ValueError:
                 error = {"input": arguments, "errorText": NOT_JSON}
                 yield {"type": "tool-input-error", **call, **error}
+
+
+def error_chunk(code: str) -> bytes:
+    """The chunk that reports a failure."""
+    return event({"type": "error", "errorText": user_message(code), "code": code})
 
 
 def _finish(end: TurnEnd) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Creates, finds, reads and forgets conversations."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from attrs import frozen
 
@@ -11,6 +12,7 @@ from domain.model.identifiers import ConversationRef, Owner, SessionId, session_
 from domain.model.rate_limits import Charge, Payer, Quota
 from domain.model.turn import Turn
 from domain.service.turn_lifecycle import new_conversation, with_welcome
+from entrypoints.usecases.dead_turns import SettleTurn
 from entrypoints.usecases.follow_turn import FollowTurn
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
@@ -97,9 +99,13 @@ class History:
 
 @frozen(kw_only=True)
 class ReadHistory:
-    """Reads a conversation; reading never extends its retention."""
+    """Reads a conversation; reading never extends its retention.
+
+    A turn whose process has died is settled first, so that nobody waits for its reply.
+    """
 
     store: ConversationStateStore
+    settle_turn: SettleTurn
 
     async def __call__(
         self, ref: ConversationRef, *, before: int | None = None, limit: int
@@ -111,11 +117,11 @@ class ReadHistory:
             PortError: the store failed.
         """
         if before is None:
-            newest = tail_of(await self.store.load(ref, last=limit), limit)
+            newest = tail_of(await self.settle_turn.load(ref, last=limit), limit)
             next_ = newest.messages[0].number if newest.earlier else None
             return History(conversation=newest, page=Page(messages=newest.messages, next=next_))
-        page = await self.store.page(ref, before, limit)
-        return History(conversation=await self.store.load(ref, last=1), page=page)
+        conversation = await self.settle_turn.load(ref, last=1)
+        return History(conversation=conversation, page=await self.store.page(ref, before, limit))
 
     async def whole(self, ref: ConversationRef) -> Conversation:
         """The conversation with all its messages.
@@ -124,7 +130,17 @@ class ReadHistory:
             ConversationNotFound: it does not exist.
             PortError: the store failed.
         """
-        return await self.store.load(ref)
+        return await self.settle_turn.load(ref)
+
+    async def open_turn(self, ref: ConversationRef) -> Turn | None:
+        """The turn whose reply is being written; None if there is none, or no conversation.
+
+        Raises:
+            PortError: the store failed.
+        """
+        with suppress(ConversationNotFound):
+            return (await self.settle_turn.load(ref, last=1)).open_turn
+        return None
 
     async def after_turn(self, ref: ConversationRef) -> Conversation:
         """The conversation with all its messages, after a turn in it has ended.
@@ -134,7 +150,7 @@ class ReadHistory:
             PortError: the store failed.
         """
         try:
-            return await self.store.load(ref)
+            return await self.settle_turn.load(ref)
         except ConversationNotFound:
             raise ConversationGone from None
 

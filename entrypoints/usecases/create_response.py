@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
@@ -33,6 +33,7 @@ from domain.service.turn_lifecycle import (
     new_conversation,
     opened_by,
 )
+from entrypoints.usecases.find_chain import FindChain
 from entrypoints.usecases.open_turn import OpenTurn, Started, StartTurn
 from entrypoints.usecases.turn_permit import TurnPermit
 from ports.client_keys import ClientKeys
@@ -60,6 +61,9 @@ class ResponseRequest:
         inputs: the items to reply to; they follow the stored messages.
         payer: whose limits count the request.
         session_id: the conversation to continue; None creates one.
+        create_as: the id of the conversation to create; None: a new id.
+        chain: the client's name for requests that each hold the whole history; None if it has none.
+            See ``FindChain``.
         after_turn: number of the turn to continue; None for the newest.
         note: stored with the last message before the reply.
         idempotency_key: the Idempotency-Key as the client sent it; None if it sent none.
@@ -69,6 +73,8 @@ class ResponseRequest:
     inputs: Sequence[InputItem]
     payer: Payer
     session_id: SessionId | None = None
+    create_as: SessionId | None = None
+    chain: str | None = None
     after_turn: int | None = None
     options: ReplyOptions = DEFAULT_OPTIONS
     note: UnknownPart | None = None
@@ -141,6 +147,7 @@ class CreateResponse:
     start_turn: StartTurn
     open_turn: OpenTurn
     base_conversation: BaseConversation
+    find_chain: FindChain
     keys: ClientKeys
     identifiers: IdentifierSource
 
@@ -148,7 +155,8 @@ class CreateResponse:
         """The turn that replies; the items are stored.
 
         Continuing a turn that is not the newest creates a new conversation with all messages up to
-        the end of that turn.
+        the end of that turn. A request with a ``chain`` adds only those of its items that the
+        conversation of the chain does not have yet.
 
         Raises:
             ConversationNotFound, TurnNotFound: what the request continues does not exist.
@@ -161,6 +169,30 @@ class CreateResponse:
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.
         """
+        try:
+            return await self._start(owner, await self._in_chain(owner, request))
+        except (ConversationNotFound, TurnNotFound, ConversationExists):
+            if request.chain is None:
+                raise
+        # The conversation of the chain has been created or forgotten in the meantime.
+        return await self._start(owner, await self._in_chain(owner, request))
+
+    async def _in_chain(self, owner: Owner, request: ResponseRequest) -> ResponseRequest:
+        if request.chain is None:
+            return request
+        position = await self.find_chain(owner, request.chain, request.inputs, request.idempotency)
+        if position is None:
+            return request
+        if not position.exists:
+            return evolve(request, create_as=position.session_id)
+        return evolve(
+            request,
+            session_id=position.session_id,
+            after_turn=position.after_turn,
+            inputs=position.unanswered(request.inputs),
+        )
+
+    async def _start(self, owner: Owner, request: ResponseRequest) -> Started:
         new_turn = self.start_turn.new_turn(request.idempotency)
         items = with_ids(request.inputs, self.identifiers)
         permit = self.start_turn.permit(request.payer, new_turn.turn_id, request.stored_bytes)
@@ -189,6 +221,8 @@ class CreateResponse:
         return await self._create(base, attempt)
 
     def _new_session_id(self, attempt: _Attempt) -> SessionId:
+        if attempt.request.session_id is None and attempt.request.create_as is not None:
+            return attempt.request.create_as
         if attempt.request.idempotency_key is None:
             return self.identifiers.session_id()
         return self.keys.session_for_request(attempt.owner, attempt.request.idempotency_key)
@@ -200,6 +234,8 @@ class CreateResponse:
             after_turn = attempt.request.after_turn
             if after_turn is not None and not opened_by(conversation, attempt.new_turn):
                 _require_newest(conversation, after_turn)
+                if attempt.request.chain is None:
+                    _require_stored(conversation, after_turn)
             return attempt.with_turn(conversation)
 
         return await self.open_turn(ref, attempt.new_turn, change)
@@ -210,6 +246,8 @@ class CreateResponse:
         try:
             return await self.open_turn.create(attempt.owner, conversation, attempt.new_turn)
         except ConversationExists:
+            if base.id == attempt.request.create_as:
+                raise
             # The id is derived from the Idempotency-Key: this is a repeated request.
             with suppress(ConversationNotFound):
                 return await self._retry_first(base, attempt)
@@ -235,7 +273,12 @@ def _require_newest(conversation: Conversation, number: int) -> None:
     turn = conversation.turn
     if turn is None or turn.number != number:
         raise _NotNewestTurn
-    if not turn.is_open and all(message.turn != number for message in conversation.messages):
+
+
+def _require_stored(conversation: Conversation, number: int) -> None:
+    """Raise if the turn was deleted."""
+    is_open = conversation.open_turn is not None
+    if not is_open and all(message.turn != number for message in conversation.messages):
         raise TurnNotFound
 
 

@@ -110,8 +110,8 @@ class EditItems:
             ref, lambda conversation: without_part(conversation, message_id, index)
         )
 
-    async def delete_turn(self, ref: ConversationRef, number: int) -> None:
-        """Delete one turn; a conversation that holds nothing else is forgotten.
+    async def delete_turn(self, ref: ConversationRef, number: int) -> bool:
+        """Delete one turn; True if its conversation has anything else, otherwise it is forgotten.
 
         Raises:
             TurnInProgress: a reply is being written.
@@ -120,8 +120,10 @@ class EditItems:
         remaining = await self.open_turn.edit(
             ref, lambda conversation: without_turn(conversation, number)
         )
-        if _is_empty(remaining):
-            await self.store.forget_if(ref, _is_empty)
+        if not _is_empty(remaining):
+            return True
+        await self.store.forget_if(ref, _is_empty)
+        return False
 
     async def set_metadata(
         self, ref: ConversationRef, metadata: Mapping[str, str], *, payer: Payer

@@ -1,20 +1,17 @@
 """Follows a turn, starting at any piece, even after its log is gone.
 
-A turn is open in the stored conversation until its runner ends it. ``TurnWatch`` distinguishes
-turns whose process has died from turns that are only silent.
+A turn is open in the stored conversation until its runner ends it, or another process settles it.
 """
 
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import Final
 
 from attrs import frozen
 
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound
-from domain.model.identifiers import ConversationRef, TurnId, TurnRef
+from domain.model.identifiers import ConversationRef, TurnRef
 from domain.model.message import Part
 from domain.model.piece import NumberedPiece
 from domain.model.turn import Outcome, Turn, TurnEnd, TurnPolicy
@@ -24,97 +21,11 @@ from domain.service.reply_reading import (
     split_at_last_tool_result,
     unheard,
 )
+from entrypoints.usecases.dead_turns import TurnWatch
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
 from ports.errors import StoreUnavailable, TurnLogNotFound
-from ports.process_lease import ProcessLease
 from ports.turn_log import Batch, TurnLog
-from ports.turn_runner import TurnRunner
-
-_MAX_MISSING: Final = 10_000
-
-
-class MissingLogs:
-    """Remembers when this process first found the log of a turn missing. One instance per process.
-
-    Only the newest ``_MAX_MISSING`` are remembered.
-    """
-
-    def __init__(self) -> None:
-        """Start with no log missing."""
-        self._since: OrderedDict[TurnId, timedelta] = OrderedDict()
-
-    def since(self, turn_id: TurnId, now: timedelta) -> timedelta:
-        """When this turn's log was first seen missing; ``now`` if this is the first time."""
-        if len(self._since) >= _MAX_MISSING and turn_id not in self._since:
-            self._since.popitem(last=False)
-        return self._since.setdefault(turn_id, now)
-
-    def found(self, turn_id: TurnId) -> None:
-        """Note that this turn's log exists."""
-        self._since.pop(turn_id, None)
-
-
-@frozen(kw_only=True)
-class TurnWatch:
-    """Decides whether an open turn is still being run.
-
-    While the logs can be reached, the silence of the turn decides, even if its process still runs.
-    Otherwise, the lease of its process decides.
-    """
-
-    store: ConversationStateStore
-    log: TurnLog
-    lease: ProcessLease
-    runner: TurnRunner
-    clock: Clock
-    policy: TurnPolicy
-    missing: MissingLogs
-
-    async def is_dead(self, turn_ref: TurnRef) -> bool:
-        """True if no process runs this open turn.
-
-        Either it was silent for ``TurnPolicy.dead_after``, or its process has ended. A turn that
-        has been silent for that long is looked at again after two heartbeats.
-
-        Raises:
-            StoreUnavailable: the log or the conversation cannot be reached.
-            StoredStateUnreadable: the conversation cannot be decrypted or decoded.
-        """
-        if await self._is_silent(turn_ref):
-            # If the store's clock jumps, a turn looks silent, but only until its next heartbeat.
-            await self.clock.sleep(2 * self.policy.heartbeat)
-            return await self._is_silent(turn_ref)
-        is_in_contact = self.log.healthy_for() >= self.policy.dead_after
-        if is_in_contact or self.runner.is_running(turn_ref.turn_id):
-            return False
-        return await self._has_lost_its_process(turn_ref)
-
-    def found(self, turn_id: TurnId) -> None:
-        """Note that this turn's log was just read."""
-        self.missing.found(turn_id)
-
-    async def _has_lost_its_process(self, turn_ref: TurnRef) -> bool:
-        try:
-            turn = (await self.store.load(turn_ref.conversation, last=1)).open_turn
-        except ConversationNotFound:
-            return False
-        if turn is None or turn.id != turn_ref.turn_id or turn.process is None:
-            return False
-        return self.lease.has_ended(turn.process)
-
-    async def _is_silent(self, turn_ref: TurnRef) -> bool:
-        return await self._silence(turn_ref) >= self.policy.dead_after
-
-    async def _silence(self, turn_ref: TurnRef) -> timedelta:
-        try:
-            silence = await self.log.silence(turn_ref)
-        except TurnLogNotFound:
-            # A running writer opens a lost log again, so a log that stays lost has no writer.
-            now = self.clock.monotonic()
-            return min(now - self.missing.since(turn_ref.turn_id, now), self.log.healthy_for())
-        self.found(turn_ref.turn_id)
-        return silence
 
 
 @frozen(kw_only=True)

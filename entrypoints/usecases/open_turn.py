@@ -2,50 +2,43 @@
 
 ``StartTurn`` runs the whole turn independently of the request. ``OpenTurn`` stores the turn as
 open. If another turn is open, it rejects the request or stops that turn; a turn whose process died
-is settled. ``AbandonTurn`` closes a turn that may have been opened although the request failed.
+is settled first.
 """
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 from enum import Enum
-from typing import Final
+from typing import Final, TypeAlias
 
 from attrs import field, frozen
 
 from domain.model.conversation import Conversation
-from domain.model.errors import ConversationNotFound, TurnInProgress, TurnSuperseded
+from domain.model.errors import ConversationNotFound, TurnInProgress
 from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnId, TurnRef
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
 from domain.model.rate_limits import Payer
-from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd, TurnPolicy
+from domain.model.turn import IdempotencyKey, Turn, TurnPolicy
 from domain.service.idempotency import turn_for_key
-from domain.service.reply_reading import end_of
-from domain.service.turn_lifecycle import NewTurn, fail, settle
-from entrypoints.usecases.follow_turn import TurnWatch
-from entrypoints.usecases.retrying import retrying
+from domain.service.turn_lifecycle import NewTurn
+from entrypoints.usecases.dead_turns import AFTER_ALL_PIECES, AbandonTurn, SettleTurn, TurnWatch
 from entrypoints.usecases.run_turn import RunTurn
 from entrypoints.usecases.turn_permit import TurnPermit
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
 from ports.conversation_store import Change, ConversationStateStore
-from ports.errors import (
-    ConversationBusy,
-    StoredStateUnreadable,
-    StoreUnavailable,
-    TurnLogNotFound,
-)
+from ports.errors import StoreUnavailable, TurnLogNotFound
 from ports.identifier_source import IdentifierSource
 from ports.process_lease import ProcessLease
 from ports.rate_limiter import RateLimiter
-from ports.telemetry import Telemetry
-from ports.turn_log import Batch, TurnLog
+from ports.turn_log import TurnLog
 from ports.turn_runner import Signals, TurnRunner
 
 TURN_WINDOW: Final = 200
 """How many messages are loaded for a turn; the model's budget rarely has room for more."""
 
-_AFTER_ALL_PIECES: Final = 2**53
+OnWait: TypeAlias = Callable[[SessionId], None]
+
 _AT_ONCE: Final = timedelta()
 
 
@@ -62,12 +55,16 @@ class TurnRequest:
 
     Attributes:
         payer: whose limits count the request.
+        on_wait: called if the turn still has to wait for another one to end after
+            ``TurnPolicy.silent_wait``, with the conversation; None if the request has to be
+            rejected then, because its client cannot be told.
         idempotency: the Idempotency-Key as digests; None if the client sent none.
     """
 
     session_id: SessionId
     payer: Payer
     on_busy: OnBusy = OnBusy.REJECT
+    on_wait: OnWait | None = None
     idempotency: IdempotencyKey | None = None
 
 
@@ -103,41 +100,6 @@ class Started:
 
 
 @frozen(kw_only=True)
-class AbandonTurn:
-    """Fails a turn that no process runs, so that no request waits for it."""
-
-    store: ConversationStateStore
-    log: TurnLog
-    clock: Clock
-    policy: TurnPolicy
-
-    async def __call__(self, turn_ref: TurnRef) -> None:
-        """Close the turn if it is open, retrying for ``TurnPolicy.save_timeout``.
-
-        Its Idempotency-Key is released. If the client sends the message again, it replaces the
-        unanswered one. Nothing is raised: a turn that cannot be closed is settled later, like a
-        turn whose process died.
-        """
-        closed_at = self.clock.now()
-
-        def close(conversation: Conversation) -> Conversation:
-            turn = conversation.open_turn
-            if turn is None or turn.id != turn_ref.turn_id:
-                return conversation
-            return fail(conversation, turn.id, (), closed_at, StoreUnavailable.code)
-
-        async def attempt() -> None:
-            conversation = await self.store.update(turn_ref.conversation, close, last=1)
-            if conversation.turn is not None and conversation.turn.id == turn_ref.turn_id:
-                end = TurnEnd(outcome=Outcome.FAILED, error=StoreUnavailable.code)
-                await self.log.end(turn_ref.conversation, conversation.turn, end)
-
-        ignored = (ConversationNotFound, StoredStateUnreadable, StoreUnavailable, ConversationBusy)
-        with suppress(*ignored):
-            await retrying(attempt, self.clock, self.policy.save_timeout)
-
-
-@frozen(kw_only=True)
 class OpenTurn:
     """Stores a turn as open. The open turn is the conversation's lock: only one can be open."""
 
@@ -146,8 +108,8 @@ class OpenTurn:
     runner: TurnRunner
     clock: Clock
     policy: TurnPolicy
-    telemetry: Telemetry
     watch: TurnWatch
+    settle_turn: SettleTurn
 
     async def create(
         self, owner: Owner, conversation: Conversation, new_turn: NewTurn
@@ -172,16 +134,17 @@ class OpenTurn:
         new_turn: NewTurn,
         change: Change,
         on_busy: OnBusy = OnBusy.REJECT,
+        on_wait: OnWait | None = None,
     ) -> Conversation:
         """The conversation after ``change``, which opens ``new_turn`` or joins an earlier one.
 
         A turn that was opened with the same Idempotency-Key is joined without calling ``change``.
         The newest ``TURN_WINDOW`` messages are loaded. A turn whose process died is settled
-        first, even one that the request would join.
+        first, even one that the request would join. ``on_wait`` is that of ``TurnRequest``.
 
         Raises:
             TurnInProgress: another turn is open, and may not be interrupted or did not end in
-                time.
+                time. If nothing has been heard from it, the error says when it counts as dead.
             IdempotencyKeyReused: the same key with another request.
             RequestAlreadyAnswered: an older turn had the same key.
             DomainError: as raised by ``change``.
@@ -195,7 +158,7 @@ class OpenTurn:
             return change(conversation)
 
         try:
-            return await self._when_free(ref, open_or_join, on_busy, new_turn.turn_id)
+            return await self._when_free(ref, open_or_join, on_busy, new_turn.turn_id, on_wait)
         except StoreUnavailable as error:
             error.turn_ref = TurnRef(ref, new_turn.turn_id)
             raise
@@ -210,21 +173,26 @@ class OpenTurn:
         """
         return await self._when_free(ref, change, OnBusy.REJECT, None)
 
-    async def stop_and_wait(self, turn_ref: TurnRef) -> bool:
-        """Stop this turn and wait at most ``TurnPolicy.stop_timeout``; True if it has ended."""
-        deadline = self.clock.monotonic() + self.policy.stop_timeout
+    async def stop_and_wait(self, turn_ref: TurnRef, at_most: timedelta) -> bool:
+        """Stop this turn and wait ``at_most`` this long; True if it has ended."""
+        deadline = self.clock.monotonic() + at_most
         while (left := deadline - self.clock.monotonic()) > _AT_ONCE:
             # Repeat the stop: a log that was lost and opened again no longer has it.
             await self.log.stop(turn_ref)
             self.runner.wake(turn_ref.turn_id)
             if await self._has_ended(turn_ref, min(left, self.policy.heartbeat)):
                 return True
-            if await self._settle_if_dead(turn_ref):
+            if await self.settle_turn.if_dead(turn_ref):
                 return True
         return False
 
     async def _when_free(
-        self, ref: ConversationRef, change: Change, on_busy: OnBusy, turn_id: TurnId | None
+        self,
+        ref: ConversationRef,
+        change: Change,
+        on_busy: OnBusy,
+        turn_id: TurnId | None,
+        on_wait: OnWait | None = None,
     ) -> Conversation:
         deadline = self.clock.monotonic() + self.policy.stop_timeout
         while True:
@@ -232,24 +200,41 @@ class OpenTurn:
                 conversation = await self.store.update(ref, change, last=TURN_WINDOW)
             except TurnInProgress as busy:
                 other = TurnRef(ref, TurnId(busy.turn_id))
-                if await self._settle_if_dead(other):
+                if await self.settle_turn.if_dead(other):
                     continue
                 may_stop = on_busy is OnBusy.INTERRUPT and busy.can_interrupt
                 if not may_stop or self.clock.monotonic() >= deadline:
+                    busy.retry_after = await self.watch.dead_in(other)
                     raise
-                await self.stop_and_wait(other)
+                await self._stop_other(other, busy, on_wait, deadline)
             else:
                 turn = conversation.open_turn
                 if turn is None or turn.id == turn_id:
                     return conversation
                 # Join the turn of an earlier request, unless its process has died.
-                if not await self._settle_if_dead(TurnRef(ref, turn.id)):
+                if not await self.settle_turn.if_dead(TurnRef(ref, turn.id)):
                     return conversation
+
+    async def _stop_other(
+        self, other: TurnRef, busy: TurnInProgress, on_wait: OnWait | None, deadline: timedelta
+    ) -> None:
+        """Stop the other turn, and wait for its end until ``deadline`` at the latest.
+
+        Raises:
+            TurnInProgress: ``busy``, if the client cannot be told that it has to wait.
+        """
+        if await self.stop_and_wait(other, self.policy.silent_wait):
+            return
+        if on_wait is None:
+            busy.retry_after = await self.watch.dead_in(other) or self.policy.silent_wait
+            raise busy
+        on_wait(other.conversation.session_id)
+        await self.stop_and_wait(other, deadline - self.clock.monotonic())
 
     async def _has_ended(self, turn_ref: TurnRef, wait: timedelta) -> bool:
         """Whether the turn ends within ``wait``."""
         with suppress(TurnLogNotFound):
-            return (await self.log.read(turn_ref, _AFTER_ALL_PIECES, wait)).end is not None
+            return (await self.log.read(turn_ref, AFTER_ALL_PIECES, wait)).end is not None
         try:
             turn = (await self.store.load(turn_ref.conversation, last=1)).open_turn
         except ConversationNotFound:
@@ -258,34 +243,6 @@ class OpenTurn:
             return True
         await self.clock.sleep(wait)
         return False
-
-    async def _settle_if_dead(self, turn_ref: TurnRef) -> bool:
-        """Settle the turn with its logged pieces if no process runs it.
-
-        Returns True if the turn is closed, or its conversation no longer exists.
-        """
-        batch = await self._logged(turn_ref)
-        # An end in the log of an open turn means that the writer could not store the reply.
-        if batch.end is None and not await self.watch.is_dead(turn_ref):
-            return False
-        pieces, now = [numbered.piece for numbered in batch.pieces], self.clock.now()
-        ref = turn_ref.conversation
-        try:
-            settled = await self.store.update(
-                ref, lambda conversation: settle(conversation, turn_ref.turn_id, pieces, now)
-            )
-        except (TurnSuperseded, ConversationNotFound):
-            return True
-        if settled.turn is not None:
-            await self.log.end(ref, settled.turn, end_of(settled, settled.turn))
-        self.telemetry.emit("turn.settled", session_id=ref.session_id, pieces=len(pieces))
-        return True
-
-    async def _logged(self, turn_ref: TurnRef) -> Batch:
-        try:
-            return await self.log.read(turn_ref, 0, _AT_ONCE)
-        except TurnLogNotFound:
-            return Batch()
 
 
 @frozen(kw_only=True)
@@ -348,6 +305,7 @@ class StartTurn:
                 new_turn,
                 lambda conversation: change(conversation, new_turn),
                 request.on_busy,
+                request.on_wait,
             )
 
         return await self(owner, new_turn, open_it, permit)

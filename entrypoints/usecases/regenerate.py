@@ -5,7 +5,8 @@ from attrs import frozen
 from domain.model.conversation import Conversation
 from domain.model.identifiers import MessageId, Owner
 from domain.model.message import TextPart, text_bytes
-from domain.service.turn_lifecycle import NewTurn, edit_message, regenerate
+from domain.service.regeneration import edit_text, regenerate, require_seen
+from domain.service.turn_lifecycle import NewTurn
 from entrypoints.usecases.open_turn import Started, StartTurn, TurnRequest
 
 
@@ -16,10 +17,13 @@ class RegenerateRequest(TurnRequest):
     Attributes:
         message_id: the reply to replace, or the user message to answer again; None for the newest
             user message.
-        text: new text of the user message; None leaves it as it is.
+        newest_seen: the newest message that the client shows; None if it does not say, or if
+            messages that it does not show may be deleted.
+        text: new text of the user message, which keeps its images; None leaves it as it is.
     """
 
     message_id: MessageId | None = None
+    newest_seen: MessageId | None = None
     text: TextPart | None = None
 
 
@@ -36,6 +40,7 @@ class Regenerate:
             ConversationNotFound: it does not exist.
             MessageNotFound: the conversation has no such message, or its text cannot be replaced.
             NothingToAnswer: there is no user message.
+            ConversationMovedOn: the user has sent messages after ``newest_seen``.
             IdempotencyKeyReused: the same key with another request.
             RequestAlreadyAnswered: an older turn had the same key.
             TurnInProgress, ConversationTooLarge: nothing was changed.
@@ -44,9 +49,10 @@ class Regenerate:
         """
 
         def change(conversation: Conversation, new_turn: NewTurn) -> Conversation:
+            require_seen(conversation, request.newest_seen)
             if request.text is None:
                 return regenerate(conversation, new_turn, request.message_id)
-            return edit_message(conversation, new_turn, request.message_id, (request.text,))
+            return edit_text(conversation, new_turn, request.message_id, request.text)
 
         size = text_bytes(request.text) if request.text else 0
         return await self.start_turn.in_conversation(owner, request, size, change)

@@ -15,19 +15,20 @@ from domain.model.errors import (
     MessageNotFound,
 )
 from domain.model.identifiers import ConversationRef, MessageId, Owner, SessionId
-from domain.model.message import TextPart, text_bytes, utf8_length
+from domain.model.message import Part, content_bytes, utf8_length
 from domain.model.rate_limits import Payer
 from domain.model.turn import IdempotencyKey
 from domain.service.idempotency import is_being_answered, is_unanswered
+from domain.service.regeneration import edit_message, require_seen
 from domain.service.turn_lifecycle import (
     NewTurn,
     add_user_message,
-    edit_message,
     new_conversation,
 )
-from entrypoints.usecases.open_turn import OnBusy, OpenTurn, Started, StartTurn
+from entrypoints.usecases.open_turn import OnBusy, OnWait, OpenTurn, Started, StartTurn
 from entrypoints.usecases.turn_permit import TurnPermit
 from ports.client_keys import ClientKeys
+from ports.conversation_store import Change
 from ports.identifier_source import IdentifierSource
 
 
@@ -36,35 +37,40 @@ class NewMessage:
     """A message that a user sends.
 
     Attributes:
+        parts: its text and images.
         payer: whose limits count the request.
         session_id: the conversation it belongs to; None for a first message.
         create_as: the id under which to create the conversation if it is missing; None: a new id.
         message_id: the id the client gave it; None if it gave none.
         is_new: True if that id was made for this message, so that no older message has it.
         is_edit: True if ``message_id`` names the message that this one replaces.
+        newest_seen: of an edit, as in ``RegenerateRequest``.
         locales: preferred locales, best first; empty keeps the conversation's.
         page_context: JSON text; None keeps the conversation's.
+        on_wait: as in ``TurnRequest``.
         idempotency_key: the Idempotency-Key as the client sent it; None if it sent none.
         idempotency: the same key as digests; None if the client sent none.
     """
 
-    text: TextPart
+    parts: tuple[Part, ...]
     payer: Payer
     session_id: SessionId | None = None
     create_as: SessionId | None = None
     message_id: MessageId | None = None
     is_new: bool = False
     is_edit: bool = False
+    newest_seen: MessageId | None = None
     locales: Sequence[str] = ()
     page_context: str | None = None
     on_busy: OnBusy = OnBusy.REJECT
+    on_wait: OnWait | None = None
     idempotency_key: str | None = None
     idempotency: IdempotencyKey | None = None
 
     @property
-    def text_bytes(self) -> int:
-        """Bytes of text that it adds to what is stored."""
-        return text_bytes(self.text) + utf8_length(self.page_context or "")
+    def stored_bytes(self) -> int:
+        """Bytes of text and images that it adds to what is stored."""
+        return content_bytes(self.parts) + utf8_length(self.page_context or "")
 
 
 @frozen(kw_only=True)
@@ -80,7 +86,7 @@ class _Attempt:
 
     def with_message(self, conversation: Conversation) -> Conversation:
         """The conversation with the message and its open turn."""
-        changed = self._with_text(conversation)
+        changed = self._with_parts(conversation)
         if changed is conversation:
             return conversation
         if self.message.locales:
@@ -91,11 +97,12 @@ class _Attempt:
 
     def is_being_answered(self, conversation: Conversation) -> bool:
         """Whether the open turn answers this very message."""
-        return is_being_answered(conversation, self.message_id, (self.message.text,))
+        return is_being_answered(conversation, self.message_id, self.message.parts)
 
-    def _with_text(self, conversation: Conversation) -> Conversation:
-        parts = (self.message.text,)
+    def _with_parts(self, conversation: Conversation) -> Conversation:
+        parts = self.message.parts
         if self.message.is_edit:
+            require_seen(conversation, self.message.newest_seen)
             # An edit of a message that never arrived is a new message.
             with suppress(MessageNotFound):
                 return edit_message(conversation, self.new_turn, self.message_id, parts)
@@ -122,6 +129,7 @@ class SendMessage:
 
         Raises:
             InvalidInput: ``message_id_taken`` if the id belongs to a reply.
+            ConversationMovedOn: an edit, and the user has sent messages after ``newest_seen``.
             TurnInProgress: another turn is open.
             IdempotencyKeyReused: the same key with another request.
             RequestAlreadyAnswered: an older turn had the same key.
@@ -138,7 +146,9 @@ class SendMessage:
             new_turn=self.start_turn.new_turn(message.idempotency),
             assistant=self.assistant,
         )
-        permit = self.start_turn.permit(message.payer, attempt.new_turn.turn_id, message.text_bytes)
+        permit = self.start_turn.permit(
+            message.payer, attempt.new_turn.turn_id, message.stored_bytes
+        )
         started = await self.start_turn(
             owner, attempt.new_turn, partial(self._open, attempt, permit), permit
         )
@@ -169,7 +179,7 @@ class SendMessage:
                 return conversation
             return attempt.with_message(conversation)
 
-        return await self.open_turn(ref, attempt.new_turn, change, attempt.message.on_busy)
+        return await self._open_turn(ref, attempt, change)
 
     async def _create(
         self, session_id: SessionId, attempt: _Attempt, permit: TurnPermit
@@ -213,4 +223,10 @@ class SendMessage:
                 raise IdempotencyKeyReused
             return attempt.with_message(conversation)
 
-        return await self.open_turn(ref, attempt.new_turn, change, attempt.message.on_busy)
+        return await self._open_turn(ref, attempt, change)
+
+    async def _open_turn(
+        self, ref: ConversationRef, attempt: _Attempt, change: Change
+    ) -> Conversation:
+        message = attempt.message
+        return await self.open_turn(ref, attempt.new_turn, change, message.on_busy, message.on_wait)

@@ -3,6 +3,8 @@
 from attrs import frozen
 
 from domain.model.identifiers import ConversationRef, TurnId, TurnRef
+from domain.model.turn import TurnPolicy
+from entrypoints.usecases.dead_turns import SettleTurn
 from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.open_turn import OpenTurn
 
@@ -13,12 +15,15 @@ class StopTurn:
 
     follow: FollowTurn
     open_turn: OpenTurn
+    settle_turn: SettleTurn
+    policy: TurnPolicy
 
     async def __call__(self, ref: ConversationRef, turn_id: TurnId | None = None) -> bool:
-        """Stop the open turn; True if it has ended within ``TurnPolicy.stop_timeout``.
+        """Stop the open turn; True if it has ended within ``TurnPolicy.silent_wait``.
 
-        Returns False if no turn is open, or if the open one is not ``turn_id``, so that a late
-        request never stops the next turn.
+        A turn that takes longer still ends by itself, or is settled once it counts as dead. Returns
+        False if no turn is open, or if the open one is not ``turn_id``, so that a late request
+        never stops the next turn.
 
         Raises:
             PortError: the store failed.
@@ -26,4 +31,7 @@ class StopTurn:
         turn = await self.follow.running(ref)
         if turn is None or turn_id not in (None, turn.id):
             return False
-        return await self.open_turn.stop_and_wait(TurnRef(ref, turn.id))
+        turn_ref = TurnRef(ref, turn.id)
+        if await self.settle_turn.if_dead(turn_ref):
+            return True
+        return await self.open_turn.stop_and_wait(turn_ref, self.policy.silent_wait)

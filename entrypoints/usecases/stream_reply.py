@@ -23,6 +23,7 @@ from domain.service.prompt_building import (
     prompt_tokens,
     sees_all,
 )
+from domain.service.user_images import ImagePolicy, without_images
 from entrypoints.usecases.turn_permit import TurnPermit
 from ports.conversation_store import ConversationStateStore
 from ports.errors import PortError
@@ -77,6 +78,7 @@ class StreamReply:
     model: LanguageModel
     assistant: Assistant
     budget: Budget
+    images: ImagePolicy
     policy: TurnPolicy
     telemetry: Telemetry
 
@@ -145,6 +147,8 @@ class StreamReply:
     async def _prompt(
         self, ref: ConversationRef, conversation: Conversation, options: ReplyOptions
     ) -> Prompt:
+        if not self.images.model_takes_images:
+            conversation = without_images(conversation)
         system = self.assistant.system_prompt
         prompt = build_prompt(conversation, system, self.budget, options=options)
         has_room = sees_all(conversation, prompt)
@@ -152,6 +156,8 @@ class StreamReply:
             return prompt
         # Earlier messages belong to the prompt: those that fit, and instructions in any case.
         whole = await self.store.load(ref)
+        if not self.images.model_takes_images:
+            whole = without_images(whole)
         return build_prompt(whole, system, self.budget, options=options)
 
     def _end(self, finished: ModelFinished | None, failure: BaseException | None) -> TurnEnd:

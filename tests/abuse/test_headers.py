@@ -1,5 +1,6 @@
 """A header or a query costs the service next to nothing, whatever it contains."""
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -7,6 +8,7 @@ from tests.abuse.costs import answer_to, cost_of, request_of
 from tests.support.processes import ServerProcess, serving
 
 _TIMES: Final = 10
+_ATTEMPTS: Final = 3
 _MAX_SECONDS: Final = 0.005
 _LARGEST: Final = 60_000
 _LONGEST_URL: Final = 4_000
@@ -81,9 +83,14 @@ def requests() -> Mapping[str, bytes]:
 
 async def expensive(server: ServerProcess) -> Mapping[str, float]:
     """The CPU seconds of all requests that cost too much."""
-    plain = await cost_of(server, request_of(_SESSIONS, {}, b"{}"), _TIMES)
-    costs = {name: await cost_of(server, raw, _TIMES) for name, raw in requests().items()}
-    return {name: cost for name, cost in costs.items() if cost - plain > _MAX_SECONDS}
+    limit = await cost_of(server, request_of(_SESSIONS, {}, b"{}"), _TIMES) + _MAX_SECONDS
+    all_requests = requests()
+    costs = dict.fromkeys(all_requests, math.inf)
+    # On a busy machine, a cheap request costs too much now and then. An expensive one always does.
+    for _ in range(_ATTEMPTS):
+        remaining = [name for name, cost in costs.items() if cost > limit]
+        costs = {name: await cost_of(server, all_requests[name], _TIMES) for name in remaining}
+    return {name: cost for name, cost in costs.items() if cost > limit}
 
 
 async def test_no_header_and_no_query_costs_more_than_five_milliseconds() -> None:

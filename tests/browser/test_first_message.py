@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import re
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -12,9 +14,29 @@ from tests.support.fake_model import FakeModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 WELCOME = "Hello! What would you like to know?"
+HISTORY_URL = re.compile(r"/api/chat\?sessionId=")
+MESSAGE_URL = re.compile(r"/api/chat$")
 HISTORY = """() => fetch(`api/chat?sessionId=${localStorage.getItem("privity.session")}`)
     .then((answer) => answer.json())
     .then(({ messages }) => messages.map(({ content }) => content))"""
+
+
+class HeldRoute:
+    """Holds requests until the test releases them; then they are sent, or get ``answer``."""
+
+    def __init__(self, **answer: Any) -> None:
+        self.held = asyncio.Event()
+        self.released = asyncio.Event()
+        self.answer = answer
+
+    async def hold(self, route: Route) -> None:
+        self.held.set()
+        await self.released.wait()
+        if self.answer:
+            content_type = "application/problem+json"
+            await route.fulfill(content_type=content_type, **self.answer)
+        else:
+            await route.continue_()
 
 
 def posts(visitor: Visitor, path: str) -> int:
@@ -57,6 +79,30 @@ async def test_two_tabs_that_send_at_once_share_one_conversation(
         await expect(tab.questions).to_have_text([accepted])
     assert posts(visitor, "/api/sessions") == 1
     assert fake_model.call_count == 1
+
+
+async def test_a_rejected_message_is_not_lost_to_a_late_history(
+    visitor: Visitor, chat: Chat, fake_model: FakeModel
+) -> None:
+    visitor.expect_problems("409")
+    other = await visitor.open()
+    history, message = HeldRoute(), HeldRoute(status=409, json={"code": "turn_in_progress"})
+    await chat.page.route(HISTORY_URL, history.hold)
+    await chat.page.route(MESSAGE_URL, message.hold)
+
+    await other.send("Two")
+    await history.held.wait()
+    await chat.send("One")
+    await message.held.wait()
+    (await fake_model.next_reply()).finish()
+    await expect(other.button("Send")).to_be_visible()
+    async with chat.page.expect_response(HISTORY_URL) as late:
+        history.released.set()
+    await (await late.value).finished()
+    message.released.set()
+
+    await expect(chat.box).to_have_value("One")
+    await expect(chat.questions).to_have_text(["Two"])
 
 
 @pytest.mark.parametrize("path", ["/api/sessions", "/api/chat"])

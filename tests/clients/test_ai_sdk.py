@@ -5,6 +5,7 @@ import pytest
 from tests.support.fake_model import FakeModel
 from tests.support.use_chat_page import (
     Page,
+    complete_reply,
     exchange,
     ids_of,
     kinds,
@@ -59,6 +60,17 @@ async def test_the_metadata_holds_the_session_id_and_its_expiry(
     data = {"sessionId": metadata["sessionId"], "restarted": False}
     assert state["data"] == [{"type": "data-session", "data": data, "transient": True}]
     assert "data-session" not in kinds(state["messages"][-1])
+
+
+async def test_the_metadata_of_a_message_is_kept(page: Page, fake_model: FakeModel) -> None:
+    await page.open()
+    await page.send("Hello?", metadata={"draft": 7})
+    await complete_reply(page, fake_model, "Hi")
+    history = (await stored_state(page))["messages"]
+    await page.validate(history)
+
+    assert (await page.state())["messages"][0]["metadata"] == {"draft": 7}
+    assert history[0]["metadata"]["draft"] == 7
 
 
 @ONLY_7
@@ -117,7 +129,6 @@ async def test_a_page_can_start_with_a_session_of_the_server(
     assert state["messages"][-1]["metadata"]["restarted"] is False
 
 
-@ONLY_7
 async def test_a_forgotten_conversation_restarts_and_says_so(
     page: Page, fake_model: FakeModel
 ) -> None:
@@ -129,7 +140,11 @@ async def test_a_forgotten_conversation_restarts_and_says_so(
 
     assert forgotten["status"] == 204
     assert prompt_texts(model_reply) == [("user", "Two")]
-    assert state["messages"][-1]["metadata"]["restarted"] is True
+    metadata = state["messages"][-1]["metadata"]
+    assert metadata["restarted"] is True
+    restarted = {"type": "data-restarted", "data": {"sessionId": metadata["sessionId"]}}
+    assert state["data"][-1] == {**restarted, "transient": True}
+    assert "data-restarted" not in kinds(state["messages"][-1])
     assert len((await stored_state(page))["messages"]) == 2
 
 

@@ -1,5 +1,7 @@
 """``useChat``: editing, regenerating, and retrying failed requests."""
 
+import json
+
 import pytest
 
 from tests.support.fake_model import FakeModel
@@ -63,6 +65,25 @@ async def test_regenerating_an_older_reply_deletes_what_followed(
     await page.regenerate(messageId=(await page.state())["messages"][1]["id"])
     await complete_reply(page, fake_model, "Anew")
 
+    assert shown(await stored_state(page)) == [("user", "One"), ("assistant", "Anew")]
+
+
+async def test_a_stale_tab_deletes_nothing_unless_it_forces_it(
+    page: Page, fake_model: FakeModel
+) -> None:
+    await page.open()
+    await exchange(page, fake_model, "One", "First")
+    stale = (await page.state())["messages"]
+    await exchange(page, fake_model, "Two", "Second")
+    await page.show(stale)
+    await page.regenerate()
+    refused = await page.until(status="error")
+    kept = shown(await stored_state(page))
+    await page.regenerate(body={"force": True})
+    await complete_reply(page, fake_model, "Anew")
+
+    assert json.loads(refused["error"])["code"] == "conversation_moved_on"
+    assert [text for _, text in kept] == ["One", "First", "Two", "Second"]
     assert shown(await stored_state(page)) == [("user", "One"), ("assistant", "Anew")]
 
 

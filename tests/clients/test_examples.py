@@ -60,6 +60,43 @@ async def test_the_example_page_stops_a_reply_and_forgets(
     assert "Hello?" not in reloaded
 
 
+async def test_the_example_page_says_that_an_earlier_conversation_was_forgotten(
+    page: Node, fake_model: FakeModel
+) -> None:
+    restarted = ""
+    for text in ("One", "Two"):
+        await page.call("send", text=text)
+        model_reply = await fake_model.next_reply()
+        model_reply.send_text(f"{text} it is")
+        model_reply.finish()
+        restarted = await page.call("until", text=f"assistant: {text} it is", without="Stop")
+        await page.call("forgetElsewhere")
+
+    assert "The earlier conversation has been forgotten." in restarted
+    assert "user: Two" in restarted
+    assert "One" not in restarted
+
+
+async def test_the_example_page_shows_what_another_tab_has_written(
+    page: Node, fake_model: FakeModel
+) -> None:
+    await page.call("send", text="One")
+    (await fake_model.next_reply()).fail()
+    await page.call("until", text="Try again")
+    elsewhere = asyncio.create_task(page.call("sendElsewhere", text="Two"))
+    model_reply = await fake_model.next_reply()
+    model_reply.send_text("Two it is")
+    model_reply.finish()
+    await elsewhere
+    await page.call("press", name="Try again")
+    await page.call("until", text="Another tab has written more.")
+    await page.call("press", name="Show it")
+    shown = await page.call("until", text="assistant: Two it is")
+
+    assert "user: One" in shown
+    assert "user: Two" in shown
+
+
 async def test_the_curl_session_runs() -> None:
     if shutil.which("curl") is None:
         pytest.skip("needs curl")

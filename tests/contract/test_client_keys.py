@@ -51,7 +51,9 @@ def test_a_key_that_was_not_issued_is_refused(keys: ClientKeys, presented: str) 
         keys.authenticate(presented)
 
 
-@pytest.mark.parametrize("method", ["session_for_chat_id", "session_for_request"])
+@pytest.mark.parametrize(
+    "method", ["session_for_chat_id", "session_for_request", "session_for_chain"]
+)
 def test_a_name_maps_to_one_session_for_each_owner(keys: ClientKeys, method: str) -> None:
     session = getattr(keys, method)
 
@@ -60,8 +62,9 @@ def test_a_name_maps_to_one_session_for_each_owner(keys: ClientKeys, method: str
     assert UUID(session(OWNER, "a")).version == 8
 
 
-def test_chat_ids_and_idempotency_keys_map_to_different_sessions(keys: ClientKeys) -> None:
-    assert keys.session_for_chat_id(OWNER, "a") != keys.session_for_request(OWNER, "a")
+def test_chat_ids_keys_and_chains_map_to_different_sessions(keys: ClientKeys) -> None:
+    derive = (keys.session_for_chat_id, keys.session_for_request, keys.session_for_chain)
+    assert len({session_id_of(OWNER, "a") for session_id_of in derive}) == len(derive)
 
 
 def test_every_name_has_its_own_pseudonym(keys: ClientKeys) -> None:

@@ -1,12 +1,14 @@
 """How turns are opened."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
 
 from domain.model.conversation import RETENTION, Conversation, tail_of, with_message
 from domain.model.errors import (
+    ConversationMovedOn,
     DomainError,
     InvalidInput,
     MessageNotFound,
@@ -16,14 +18,13 @@ from domain.model.errors import (
 )
 from domain.model.identifiers import MessageId
 from domain.model.message import MessageStatus, Role, TextPart
+from domain.service.regeneration import edit_message, regenerate, require_seen
 from domain.service.tool_answers import submit_tool_results
 from domain.service.turn_lifecycle import (
     add_user_message,
-    edit_message,
     fail,
     interrupt,
     new_conversation,
-    regenerate,
     with_welcome,
 )
 from tests.support.builders import (
@@ -228,3 +229,26 @@ def test_numbers_are_never_reused() -> None:
 
     assert after.next_number == 5
     assert with_answer(after, "again", 3).messages[-1].number == 5
+
+
+@pytest.mark.parametrize(
+    ("newest_seen", "has_moved_on"),
+    [
+        (None, False),
+        (question_id(1), True),
+        (reply_id(1), True),
+        (question_id(2), False),
+        (reply_id(2), False),
+        (MessageId("never-arrived"), False),
+    ],
+)
+def test_a_conversation_has_moved_on_if_the_user_has_sent_later_messages(
+    newest_seen: MessageId | None, *, has_moved_on: bool
+) -> None:
+    with pytest.raises(ConversationMovedOn) if has_moved_on else nullcontext():
+        require_seen(after_turns(2), newest_seen)
+
+
+def test_whether_it_has_moved_on_since_an_old_message_needs_all_messages() -> None:
+    with pytest.raises(OlderMessagesNeeded):
+        require_seen(tail_of(after_turns(3), 2), question_id(1))

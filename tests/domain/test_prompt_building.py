@@ -11,15 +11,18 @@ from domain.model.conversation import Conversation, tail_of, with_message
 from domain.model.message import Message, Role
 from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions, Tool
 from domain.service.prompt_building import (
+    IMAGE_TOKENS,
     Budget,
     build_prompt,
     estimated_tokens,
+    prompt_tokens,
     sees_all,
 )
 from tests.support.builders import (
     a_conversation,
     a_message,
     after_turns,
+    an_image,
     with_answer,
     with_question,
 )
@@ -98,6 +101,24 @@ def test_sees_all_is_true_if_the_prompt_had_room_for_every_loaded_message() -> N
     assert tail.messages[0].role is Role.ASSISTANT
     assert sees_all(tail, build_prompt(tail, SYSTEM, wide, count_words))
     assert not sees_all(tail, build_prompt(tail, SYSTEM, narrow, count_words))
+
+
+def test_an_image_counts_as_many_tokens() -> None:
+    messages = (a_message(1, parts=(an_image(),)), a_message(2, "Hello?"))
+    conversation = a_conversation(messages=messages, next_number=3)
+
+    def shown(room: int) -> int:
+        budget = Budget(tokens=256 + room, reply_tokens=256)
+        return len(build_prompt(conversation, "", budget, count_words).messages)
+
+    assert [shown(IMAGE_TOKENS), shown(IMAGE_TOKENS + 1)] == [1, 2]
+
+
+def test_the_estimate_of_a_prompt_includes_its_images() -> None:
+    conversation = a_conversation(messages=(a_message(1, parts=(an_image(),)),), next_number=2)
+    prompt = build_prompt(conversation, "", Budget(tokens=4_000, reply_tokens=256))
+
+    assert prompt_tokens(prompt) > IMAGE_TOKENS
 
 
 def test_tokens_are_estimated_cautiously() -> None:

@@ -61,6 +61,11 @@ REJECTED: dict[str, tuple[Any, int, str]] = {
     "a part that is text": (body(message("Hi")), 400, "body_invalid"),
     "a part of no kind": (body(message({"text": "Hi"})), 400, "body_invalid"),
     "text of a number": (body(message({"type": "text", "text": 1})), 400, "body_invalid"),
+    "4,097 bytes of metadata": (
+        body(message(metadata={"a": "a" * (4_097 - len('{"a":""}'))})),
+        413,
+        "parameter_too_long",
+    ),
     "white space": (body(message({"type": "text", "text": " \n"})), 400, "message_empty"),
     "an escaped NUL": (body(message({"type": "text", "text": "a\0"})), 400, "message_not_text"),
     "8,001 characters": (
@@ -206,9 +211,8 @@ async def test_regenerating_answers_the_stored_message(
     await post_chat(echo_client, body(id="mine"))
     await post_chat(echo_client, body(message(id="u2"), id="mine"))
     other = message({"type": "text", "text": "Forged"})
-    answer = await post_chat(
-        echo_client, body(other, id="mine", trigger="regenerate-message", **named)
-    )
+    members = {"trigger": "regenerate-message", "force": True, **named}
+    answer = await post_chat(echo_client, body(other, id="mine", **members))
     history = (await echo_client.get("/api/chat/mine")).document
 
     assert answer.status == 200

@@ -4,6 +4,8 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
+
 from domain.model.message import FinishReason
 from domain.model.piece import ToolCallPiece
 from ports.language_model import ModelUnavailable
@@ -129,3 +131,120 @@ async def test_simultaneous_first_messages_share_one_conversation(
     sessions = {answer.headers["x-session-id"] for answer in (first, second)}
     assert sessions == {history["sessionId"]}
     assert {message["id"] for message in history["messages"]} >= {"u1", "u2"}
+
+
+async def say(client: NativeClient, fake_model: FakeModel, *texts: str) -> None:
+    """Send messages with the ids u1, u2 and so on, and answer them."""
+    for number, text in enumerate(texts, 1):
+        sending = client.post("/api/chat", message_body(text, f"u{number}"))
+        await asyncio.gather(sending, finish_next(fake_model))
+
+
+async def finish_next(fake_model: FakeModel) -> None:
+    model_reply = await fake_model.next_reply()
+    model_reply.send_text("Well.")
+    model_reply.finish()
+
+
+STALE: dict[str, dict[str, Any]] = {
+    "the newest reply": {"trigger": "regenerate-message"},
+    "a named reply": {
+        "trigger": "regenerate-message",
+        "messageId": "u1",
+        "lastMessageId": "u1",
+    },
+    "an edit": {"messageId": "u1", "lastMessageId": "u1"},
+}
+
+
+@pytest.mark.parametrize("case", STALE)
+async def test_a_stale_tab_does_not_delete_what_it_has_not_seen(
+    client: NativeClient, fake_model: FakeModel, case: str
+) -> None:
+    await say(client, fake_model, "One", "Two")
+    body = {**message_body("One"), **STALE[case]}
+
+    refused = await client.post("/api/chat", body)
+    kept = (await client.get("/api/chat/mine")).document["messages"]
+    forced, _ = await asyncio.gather(
+        client.post("/api/chat", {**body, "force": True}), finish_next(fake_model)
+    )
+    left = (await client.get("/api/chat/mine")).document["messages"]
+
+    assert (refused.status, refused.document["code"]) == (409, "conversation_moved_on")
+    assert [message["id"] for message in kept][::2] == ["u1", "u2"]
+    assert forced.status == 200
+    assert [message["role"] for message in left] == ["user", "assistant"]
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"trigger": "regenerate-message", "messageId": "u1"},
+        {"trigger": "regenerate-message", "messageId": "u1", "lastMessageId": "u2"},
+        {"messageId": "u1"},
+        {"messageId": "u1", "lastMessageId": "u2"},
+    ],
+)
+async def test_a_tab_that_names_a_message_may_delete_what_follows_it(
+    client: NativeClient, fake_model: FakeModel, members: dict[str, Any]
+) -> None:
+    await say(client, fake_model, "One", "Two")
+    body = {**message_body("One"), **members}
+    await asyncio.gather(client.post("/api/chat", body), finish_next(fake_model))
+
+    left = (await client.get("/api/chat/mine")).document["messages"]
+    assert [message["role"] for message in left] == ["user", "assistant"]
+
+
+async def test_a_stale_tab_stops_no_reply(client: NativeClient, fake_model: FakeModel) -> None:
+    await say(client, fake_model, "One")
+    body = json.dumps(message_body("Two", "u2")).encode()
+    async with client.open("POST", "/api/chat", body, **TYPED) as live:
+        model_reply = await fake_model.next_reply()
+        stale = {**message_body("One"), "trigger": "regenerate-message"}
+        refused = await client.post("/api/chat", stale)
+        model_reply.send_text("Still here.")
+        model_reply.finish()
+        answer = await live.whole()
+
+    assert refused.document["code"] == "conversation_moved_on"
+    assert text_of(answer.events) == "Still here."
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [{"draft": 7, "createdAt": 1}, {"a": "a" * (4_096 - len('{"a":""}'))}, {}, None, "a text"],
+)
+async def test_the_metadata_of_a_users_message_is_kept(
+    client: NativeClient, fake_model: FakeModel, sent: Any
+) -> None:
+    body = message_body("One")
+    body["messages"][0]["metadata"] = sent
+    await asyncio.gather(client.post("/api/chat", body), finish_next(fake_model))
+
+    history = (await client.get("/api/chat/mine")).document
+    [question, _] = history["messages"]
+    metadata = question["metadata"]
+    if isinstance(sent, str):
+        assert metadata == sent
+    else:
+        own = {"sessionId": history["sessionId"], "createdAt": metadata["createdAt"]}
+        assert metadata == {**own, **(sent or {})}
+    assert [part["type"] for part in question["parts"]] == ["text"]
+
+
+async def test_a_message_with_other_metadata_is_the_same_message(
+    client: NativeClient, fake_model: FakeModel
+) -> None:
+    first, second = message_body("One"), message_body("One")
+    second["messages"][0]["metadata"] = {"attempt": 2}
+    async with client.open("POST", "/api/chat", json.dumps(first).encode(), **TYPED) as live:
+        model_reply = await fake_model.next_reply()
+        async with client.open("POST", "/api/chat", json.dumps(second).encode(), **TYPED) as again:
+            model_reply.send_text("Once")
+            model_reply.finish()
+            answers = [await live.whole(), await again.whole()]
+
+    assert [text_of(answer.events) for answer in answers] == ["Once", "Once"]
+    assert fake_model.call_count == 1

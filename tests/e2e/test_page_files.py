@@ -74,7 +74,7 @@ async def test_the_page_may_load_only_its_own_scripts_and_call_only_its_own_serv
         "default-src": "'none'",
         "script-src": "'self'",
         "connect-src": "'self'",
-        "img-src": "'self'",
+        "img-src": "'self' data:",
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",

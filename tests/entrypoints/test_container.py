@@ -16,6 +16,7 @@ from domain.model.assistant import Assistant
 from domain.model.identifiers import TurnRef
 from domain.model.turn import TurnPolicy
 from domain.service.prompt_building import Budget
+from domain.service.user_images import ImagePolicy
 from entrypoints.container import USE_CASES, open_container
 from entrypoints.settings import Settings
 from ports.client_keys import ClientKeys
@@ -41,7 +42,7 @@ PORTS: tuple[type, ...] = (
     TurnLog,
     TurnRunner,
 )
-NEEDED: tuple[type, ...] = (*PORTS, Budget, TurnPolicy, TaskTurnRunner)
+NEEDED: tuple[type, ...] = (*PORTS, Budget, ImagePolicy, TurnPolicy, TaskTurnRunner)
 
 
 def parts_of(use_case: object) -> dict[type, object]:

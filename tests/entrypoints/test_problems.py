@@ -126,6 +126,16 @@ def test_turn_in_progress_names_the_turn_and_is_not_retried_automatically() -> N
     assert headers_of(problem)["x-should-retry"] == "false"
 
 
+def test_a_turn_that_has_fallen_silent_can_be_retried() -> None:
+    error = TurnInProgress("t1")
+    error.retry_after = timedelta(seconds=9.5)
+
+    headers = headers_of(problem_of(error))
+
+    assert headers["retry-after"] == "10"
+    assert "x-should-retry" not in headers
+
+
 def too_many(retry_after: timedelta, limit: Limit = A_LIMIT) -> TooManyRequests:
     return limit_error(limit, remaining=3, retry_after=retry_after)
 

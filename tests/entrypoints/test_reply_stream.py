@@ -1,20 +1,25 @@
 """A turn as a response if there is a later turn, or if its log is gone."""
 
+import asyncio
 from typing import Any
 
 import pytest
+from starlette.types import Message
 
 from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
-from domain.model.errors import ConversationGone
+from domain.model.errors import ConversationGone, TurnInProgress
 from domain.model.identifiers import ConversationRef
 from domain.model.turn import Outcome, TurnEnd
-from entrypoints.http.reply_stream import ReplyStream
-from entrypoints.http.sse import StreamBroken
+from entrypoints.http.reply_stream import ReplyStream, stream_when_open
+from entrypoints.http.sse import DONE, HEARTBEAT, StreamBroken
 from entrypoints.usecases.conversations import ReadHistory
 from entrypoints.usecases.follow_turn import FollowTurn
+from entrypoints.usecases.open_turn import OnWait, Started
 from ports.clock import Clock
+from ports.errors import StoreUnavailable
 from ports.language_model import LanguageModel
+from tests.support.builders import ID
 from tests.support.fake_model import InstantModel
 from tests.support.harness import Harness, a_harness
 
@@ -90,3 +95,59 @@ async def test_resuming_from_the_beginning_works_without_a_log() -> None:
 
     assert b'"delta":"One two three"' in stream_bytes
     assert stream_bytes.endswith(b"data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize("ends_cleanly", [True, False])
+@pytest.mark.parametrize("error", [None, TurnInProgress("another"), StoreUnavailable("update")])
+async def test_a_response_begins_before_a_turn_that_has_to_wait(
+    error: Exception | None, *, ends_cleanly: bool
+) -> None:
+    harness = a_harness(InstantModel("Hi!"))
+    may_open = asyncio.Event()
+
+    async def open_turn(on_wait: OnWait | None) -> Started:
+        assert on_wait is not None
+        on_wait(ID)
+        on_wait(ID)
+        await may_open.wait()
+        if error is not None:
+            raise error
+        return await harness.send()
+
+    events = a_reply_stream(harness).native_events
+    response = await stream_when_open(open_turn, events, {}, ends_cleanly=ends_cleanly)
+    sent: list[bytes] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message.get("body", b""))
+        if HEARTBEAT in sent:
+            may_open.set()
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        return {}
+
+    await response({}, receive, send)
+    body = b"".join(sent)
+
+    assert response.headers["x-session-id"] == ID
+    assert body.startswith(HEARTBEAT)
+    if error is None:
+        assert b"Hi!" in body
+    else:
+        assert b'"type":"error"' in body
+        assert body.endswith(DONE) is ends_cleanly
+
+
+async def test_a_response_without_a_wait_begins_with_its_turn() -> None:
+    harness = a_harness(InstantModel("Hi!"))
+
+    async def refused(_: OnWait | None) -> Started:
+        raise TurnInProgress("another")
+
+    events = a_reply_stream(harness).native_events
+    response = await stream_when_open(lambda _: harness.send(), events, {}, ends_cleanly=True)
+
+    assert response.headers["x-session-id"] != ID
+    with pytest.raises(TurnInProgress):
+        await stream_when_open(refused, events, {}, ends_cleanly=True)

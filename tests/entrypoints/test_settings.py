@@ -30,6 +30,7 @@ ACCEPTED: list[tuple[str, str, str, object]] = [
     ("MODEL_SILENCE_SECONDS", "1.5", "model_silence_timeout", timedelta(seconds=1.5)),
     ("ASSISTANT_FILE", EXAMPLE, "assistant_file", Path(EXAMPLE)),
     ("PRIVITY_API_KEY_DIGESTS", f"{'A1' * 32},", "api_key_digests", ("a1" * 32,)),
+    ("MODEL_IMAGES", "true", "model_images", True),
     ("PRIVITY_MESSAGE_CHARACTERS", "1", "message_characters", 1),
     ("PRIVITY_MESSAGE_CHARACTERS", "100000", "message_characters", 100_000),
     ("PRIVITY_MAX_TURNS", "1", "max_turns", 1),
@@ -69,6 +70,7 @@ REJECTED: list[tuple[str, str]] = [
     ("REDIS_URL", "unix:///run/redis.sock?password=planted"),
     ("REDIS_PLAINTEXT", "true"),
     ("MODEL_PLAINTEXT", "true"),
+    ("MODEL_IMAGES", "yes please"),
     ("REDIS_ENABLED", "maybe"),
     ("PRIVITY_PUBLIC_URL", "chat.test"),
     ("PRIVITY_PUBLIC_URL", "https://chat.test/path"),
@@ -226,6 +228,23 @@ def test_v1_is_open_only_if_set_so_or_in_a_run_for_trying_out(
     environment: dict[str, str], *, is_open: bool
 ) -> None:
     assert read_settings(environment).is_v1_open is is_open
+
+
+def test_where_users_can_send_images_more_bytes_may_be_stored_by_default() -> None:
+    usual = read_settings({"MODEL_IMAGES": "false"})
+    with_images = read_settings({"MODEL_IMAGES": "true"})
+    chosen = read_settings({"MODEL_IMAGES": "true", "PRIVITY_STORED_BYTES_PER_HOUR": "50000"})
+
+    assert (usual.stored_bytes_per_hour, usual.stored_bytes_per_hour_per_key) == (
+        4_000_000,
+        1_000_000,
+    )
+    assert with_images.stored_bytes_per_hour == 40_000_000
+    assert with_images.stored_bytes_per_hour_per_key == 10_000_000
+    assert (chosen.stored_bytes_per_hour, chosen.stored_bytes_per_hour_per_key) == (
+        50_000,
+        10_000_000,
+    )
 
 
 def test_limits_that_are_off_are_an_empty_table() -> None:

@@ -1,12 +1,20 @@
 """A stored turn as a response."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
+import pytest
 
+from domain.model.limits import MessageLimit
 from domain.model.message import UnknownPart
 from domain.model.turn import TurnStatus
 from domain.service.reply_reading import ReadTurn
+from entrypoints.http.openai.requests import (
+    ResponseParameters,
+    chain_name,
+    parse_response_parameters,
+)
 from entrypoints.http.openai.responses import stored_response
 from tests.support.builders import a_conversation
 
@@ -46,3 +54,29 @@ def test_a_note_of_another_kind_is_not_repeated() -> None:
     note = {"type": "reasoning", "data": {"instructions": "Rhyme."}}
 
     assert stored_response(a_conversation(), read_turn(note), "clerk").instructions is None
+
+
+def parameters_of(**members: Any) -> ResponseParameters:
+    return parse_response_parameters({"input": "Hi", **members}, MessageLimit())
+
+
+def test_the_name_of_a_chain_belongs_to_one_person() -> None:
+    parameters = parameters_of(prompt_cache_key="b c")
+    other = parameters_of(prompt_cache_key="c")
+    names = [chain_name(parameters, None), chain_name(parameters, "a"), chain_name(other, "b")]
+
+    assert len({*names, None}) == 4
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {},
+        {"prompt_cache_key": ""},
+        {"prompt_cache_key": "a", "store": False},
+        {"prompt_cache_key": "a", "conversation": f"conv_{'0' * 32}"},
+        {"prompt_cache_key": "a", "previous_response_id": f"resp_{'0' * 32}00000001"},
+    ],
+)
+def test_a_request_that_continues_or_stores_nothing_has_no_chain(members: dict[str, Any]) -> None:
+    assert chain_name(parameters_of(**members), None) is None

@@ -69,3 +69,25 @@ async def test_openais_client_gets_the_stored_pieces_when_it_retries(fleet: Flee
 
     assert is_stored(response["output"][0]["content"][0]["text"])
     assert fleet.model.requests == {"dead": 1}
+
+
+async def test_whoever_reads_a_dead_turn_sees_that_it_has_ended(fleet: Fleet) -> None:
+    client = await killed_mid_stream(fleet, NativeClient, "/api/chat", AI_SDK_BODY)
+    session_id = (await client.get("/api/chat/mine")).document["sessionId"]
+    response = f"/v1/responses/resp_{session_id.replace('-', '')}00000001"
+    polled: list[dict[str, Any]] = []
+
+    async def has_ended() -> bool:
+        polled.append((await client.get(response)).document)
+        return bool(polled[-1]["status"] != "in_progress")
+
+    await eventually(has_ended)
+    history = (await client.get("/api/chat/mine")).document
+    native = (await client.get(f"/api/chat?sessionId={session_id}")).document
+
+    assert is_stored(polled[-1]["output"][0]["content"][0]["text"])
+    assert history["activeStreamId"] is None
+    assert history["messages"][-1]["metadata"]["aborted"] is True
+    assert (native["turn"]["status"], native["turn"]["error"]) == ("interrupted", None)
+    assert (await client.get("/api/chat/mine/stream")).status == 204
+    assert fleet.model.requests == {"dead": 1}

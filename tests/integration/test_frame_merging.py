@@ -7,11 +7,15 @@ from adapters.encrypted_redis.frame_reader import FrameReader, newest_messages
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import RecordKind, Sealer, header_of
 from domain.service.item_editing import with_metadata
+from domain.service.turn_lifecycle import add_user_message
 from tests.support.builders import (
     ID,
     OWNER,
     REF,
     a_conversation,
+    a_new_turn,
+    an_image,
+    question_id,
     texts_of,
     with_answer,
     with_question,
@@ -63,3 +67,41 @@ async def test_a_merged_frame_is_not_merged_again(harness: RedisHarness) -> None
     headers = [header_of(frame) for frame in await harness.frames()]
     spans = [header.last - header.first + 1 for header in headers]
     assert spans == [*[FRAMES_PER_MERGE] * (TURNS // FRAMES_PER_MERGE), 1]
+
+
+async def test_an_image_is_sealed_only_with_its_own_turn(harness: RedisHarness) -> None:
+    await harness.store.create(OWNER, a_conversation())
+    with_image = partial(
+        add_user_message,
+        new_turn=a_new_turn(),
+        message_id=question_id(),
+        parts=(an_image(100_000),),
+    )
+    await harness.store.update(REF, with_image, last=2)
+    await harness.store.update(REF, partial(with_answer, text="A cat."))
+    stored = (await harness.frames())[-1]
+    for number in range(2, TURNS):
+        begin = partial(with_question, text=f"question {number}", number=number)
+        conversation = await harness.store.update(REF, begin, last=2)
+        finish = partial(with_answer, text=f"answer {number}", number=number)
+        await harness.store.update(REF, finish, base=conversation)
+
+    frames = await harness.frames()
+    assert stored in frames
+    assert len(frames) <= 2 + TURNS // FRAMES_PER_MERGE + FRAMES_PER_MERGE
+
+
+async def test_a_small_image_is_merged(harness: RedisHarness) -> None:
+    await harness.store.create(OWNER, a_conversation())
+    for number in range(1, 8):
+        with_image = partial(
+            add_user_message,
+            new_turn=a_new_turn(number),
+            message_id=question_id(number),
+            parts=(an_image(1_000 + number),),
+        )
+        await harness.store.update(REF, with_image)
+        await harness.store.update(REF, partial(with_answer, text="Yes.", number=number))
+
+    assert len(await harness.frames()) == 1
+    assert (await harness.store.load(REF)).image_bytes == 7_028

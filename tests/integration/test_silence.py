@@ -12,7 +12,7 @@ from adapters.in_memory.process_lease import InMemoryProcessLease
 from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.identifiers import TurnId, TurnRef
 from domain.model.turn import TurnPolicy
-from entrypoints.usecases.follow_turn import MissingLogs, TurnWatch
+from entrypoints.usecases.dead_turns import MissingLogs, TurnWatch
 from ports.errors import StoreUnavailable
 from tests.support.builders import OWNER, PROCESS, REF, a_conversation, turn_of, with_question
 from tests.support.clocks import ShiftedClock

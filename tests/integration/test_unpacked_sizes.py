@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from adapters.encrypted_redis import frame_chain, frame_reader
+from adapters.encrypted_redis import frame_reader, frame_writer
 from adapters.encrypted_redis.frame_chain import Stored
 from adapters.encrypted_redis.frame_reader import FrameReader, newest_messages
 from adapters.sealing.key_ring import KeyRing
@@ -58,8 +58,8 @@ async def test_what_an_older_release_stored_above_the_bound_is_not_read(
     harness: RedisHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as older:
-        older.setattr(frame_chain, "MAX_UNPACKED_BYTES", UNBOUNDED)
-        for module in (frame_chain, frame_reader):
+        older.setattr(frame_writer, "MAX_UNPACKED_BYTES", UNBOUNDED)
+        for module in (frame_reader, frame_writer):
             older.setattr(module, "READABLE_BYTES", UNBOUNDED)
         await take_turns(harness, TURNS, "=" * MAX_REPLY_BYTES)
 

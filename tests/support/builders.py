@@ -1,5 +1,6 @@
 """Values to start from: conversations, messages, turns, pieces. Tests name only what matters."""
 
+import random
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -7,7 +8,7 @@ from attrs import evolve
 
 from domain.model.conversation import Conversation, with_message
 from domain.model.identifiers import ConversationRef, MessageId, Owner, ProcessId, SessionId, TurnId
-from domain.model.message import FinishReason, Message, Role, TextPart, Usage
+from domain.model.message import FinishReason, ImagePart, Message, Role, TextPart, Usage
 from domain.model.piece import NumberedPiece, Piece, TextPiece
 from domain.model.rate_limits import HOUR, Limit, Quota, Scope
 from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd
@@ -68,6 +69,17 @@ def a_message(number: int = 1, text: str = "Hello?", **members: Any) -> Message:
         "created_at": NOON,
     }
     return Message(number=number, **{**defaults, **members})
+
+
+def png(size: int = 100) -> bytes:
+    """Bytes that begin as a PNG does; like those of an image, they cannot be compressed."""
+    beginning = b"\x89PNG\r\n\x1a\n"
+    return beginning + random.Random(size).randbytes(size - len(beginning))
+
+
+def an_image(size: int = 100) -> ImagePart:
+    """An image of ``size`` bytes."""
+    return ImagePart(media_type="image/png", data=png(size))
 
 
 def with_user_message(

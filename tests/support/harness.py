@@ -25,9 +25,11 @@ from domain.model.message import TextPart
 from domain.model.rate_limits import Limit, Payer
 from domain.model.turn import TurnEnd, TurnPolicy
 from domain.service.prompt_building import Budget
+from domain.service.user_images import ImagePolicy
 from entrypoints.container import USE_CASES
 from entrypoints.usecases.conversations import CreateSession, ForgetConversation, ReadHistory
-from entrypoints.usecases.follow_turn import FollowTurn, MissingLogs
+from entrypoints.usecases.dead_turns import MissingLogs
+from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.open_turn import OpenTurn, Started, StartTurn
 from entrypoints.usecases.regenerate import Regenerate
 from entrypoints.usecases.run_turn import RunTurn
@@ -66,7 +68,7 @@ class Harness:
 
     def send(self, text: str = "Hello?", **members: Any) -> "asyncio.Task[Started]":
         """A task that sends ``text``; the test has to await it."""
-        message = NewMessage(text=TextPart(text), **{"payer": PAYER, **members})
+        message = NewMessage(**{"parts": (TextPart(text),), "payer": PAYER, **members})
         owner = OWNER
         return asyncio.create_task(self.container.resolve(SendMessage)(owner, message))
 
@@ -149,6 +151,7 @@ def a_harness(
     instances: dict[Any, object] = {
         Assistant: load_assistant(None),
         Budget: budget or Budget(tokens=8_192, reply_tokens=1_024),
+        ImagePolicy: ImagePolicy(model_takes_images=True),
         ClientKeys: keys,
         Clock: clock,
         ConversationStateStore: store,

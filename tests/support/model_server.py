@@ -10,6 +10,7 @@ from aiohttp import web
 from attrs import define, field, frozen
 
 DONE = b"data: [DONE]\n\n"
+_MAX_BYTES = 16_000_000
 
 
 @frozen(kw_only=True)
@@ -79,7 +80,7 @@ async def model_server(
     *responses: ModelResponse, respond: Respond | None = None
 ) -> AsyncIterator[ModelServer]:
     server = ModelServer(responses=list(responses), respond=respond)
-    app = web.Application()
+    app = web.Application(client_max_size=_MAX_BYTES)
     app.router.add_post("/v1/chat/completions", server.handle)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0)
     await runner.setup()

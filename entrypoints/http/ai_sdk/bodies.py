@@ -7,8 +7,8 @@ results. Unknown members belong to the app and are ignored.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, Final, Literal
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Final, Literal, TypeGuard
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -16,9 +16,11 @@ from msgspec import Meta, Raw, Struct
 from domain.model.errors import InvalidInput
 from domain.model.identifiers import MessageId, message_id
 from domain.model.limits import MessageLimit
-from domain.model.message import TextPart, ToolResultPart
+from domain.model.message import ImagePart, Part, TextPart, ToolResultPart, UnknownPart, utf8_length
 from domain.service.tool_answers import tool_result
+from domain.service.user_images import ImagePolicy
 from domain.service.user_input import user_text
+from entrypoints.http.images import check_image_count, read_image
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import (
     LocaleMember,
@@ -36,6 +38,12 @@ _MAX_PARTS: Final = 2_000
 _MAX_CHAT_ID: Final = 256
 _ID_DIGITS: Final = 32
 
+MAX_METADATA_BYTES: Final = 4_096
+_METADATA: Final = '{"type":"data-metadata","data":'
+"""How the JSON of a part begins that stores the metadata of a user's UI message."""
+
+_NO_METADATA: Final = ("null", "{}")
+
 
 class AiSdkBody(Struct, rename="camel"):
     """A request body of `useChat`; other members are ignored."""
@@ -52,6 +60,13 @@ class AiSdkBody(Struct, rename="camel"):
     message_id: Annotated[
         str | None, Meta(description="The message that is edited, continued or replaced.")
     ] = None
+    last_message_id: Annotated[
+        str | None,
+        Meta(description="The newest message that the client shows, if a message is edited."),
+    ] = None
+    force: Annotated[
+        bool, Meta(description="Whether newer messages of other tabs may be deleted.")
+    ] = False
     locale: LocaleMember | None = None
     context: PageContextMember = msgspec.field(default_factory=Raw)
     on_busy: OnBusyMember = None
@@ -68,6 +83,7 @@ class UiMessage(Struct):
     role: Literal["user", "assistant", "system"]
     parts: Annotated[list[Raw], Meta(max_length=_MAX_PARTS)]
     id: str = ""
+    metadata: Raw = msgspec.field(default_factory=lambda: Raw(b"null"))
 
 
 class _BodyOutline(Struct):
@@ -89,6 +105,11 @@ class _TextPart(Struct):
     text: str
 
 
+class _FilePart(Struct, rename="camel"):
+    media_type: str
+    url: str
+
+
 class _ToolPart(Struct, rename="camel"):
     tool_call_id: str
     state: str = ""
@@ -96,10 +117,9 @@ class _ToolPart(Struct, rename="camel"):
     error_text: str = ""
 
 
-def chat_body_limit(limit: MessageLimit) -> Callable[[bytes], int]:
-    """Returns the size limit of a body by its beginning; higher if that contains ``"messages"``."""
-    message_bytes = message_body_bytes(limit)
-    return lambda beginning: MAX_AI_SDK_BODY_BYTES if b'"messages"' in beginning else message_bytes
+def chat_body_limit(limit: MessageLimit, beginning: bytes) -> int:
+    """The size limit of a body with this beginning; higher if it contains ``"messages"``."""
+    return MAX_AI_SDK_BODY_BYTES if b'"messages"' in beginning else message_body_bytes(limit)
 
 
 def is_ai_sdk(raw: bytes) -> bool:
@@ -170,21 +190,74 @@ def _role_of(raw: Raw) -> str | None:
         return None
 
 
-def text_of(message: UiMessage, limit: MessageLimit) -> TextPart:
-    """The text of the message; several text parts are joined by newlines.
+def user_parts(message: UiMessage, policy: ImagePolicy, limit: MessageLimit) -> tuple[Part, ...]:
+    """The text and the images of the message, in order.
+
+    Text parts that follow each other are joined by newlines. Only a message with images may have no
+    text.
 
     Raises:
-        BadRequest: a part is malformed or is a file.
+        BadRequest: a part is malformed, or is a file other than an image; see ``read_image`` and
+            ``check_image_count``.
         InvalidInput: see ``user_text``.
     """
-    texts: list[str] = []
-    for kind, raw in _parts(message):
-        if kind == "file":
-            why = "Messages contain only text; files are not accepted."
-            raise BadRequest("body_invalid", why, field="parts")
+    contents = [*_contents(message, policy)]
+    images = [content for content in contents if isinstance(content, ImagePart)]
+    check_image_count(images, field="parts")
+    text = "\n".join(content for content in contents if isinstance(content, str))
+    if text.strip() or not images:
+        user_text(text, limit)
+    return tuple(_joined(contents))
+
+
+def metadata_of(message: UiMessage) -> tuple[UnknownPart, ...]:
+    """The part that stores the metadata of the app; empty if the message has none.
+
+    Raises:
+        BadRequest: ``parameter_too_long``.
+    """
+    json = _compact(bytes(message.metadata))
+    if json in _NO_METADATA:
+        return ()
+    if utf8_length(json) > MAX_METADATA_BYTES:
+        why = f"The metadata of a message has at most {MAX_METADATA_BYTES:,} bytes of JSON."
+        raise BadRequest("parameter_too_long", why, field="metadata")
+    return (UnknownPart(_METADATA + json + "}"),)
+
+
+def is_metadata(part: Part) -> TypeGuard[UnknownPart]:
+    """Whether the part stores the metadata of a user's UI message."""
+    return isinstance(part, UnknownPart) and part.json.startswith(_METADATA)
+
+
+def _contents(message: UiMessage, policy: ImagePolicy) -> Iterator[str | ImagePart]:
+    for index, (kind, raw) in enumerate(_parts(message)):
         if kind == "text":
-            texts.append(parse(raw, _TextPart).text)
-    return user_text("\n".join(texts), limit)
+            yield parse(raw, _TextPart).text
+        elif kind == "file":
+            yield _image(parse(raw, _FilePart), policy, f"parts[{index}]")
+
+
+def _joined(contents: Sequence[str | ImagePart]) -> Iterator[Part]:
+    """The contents; texts that follow each other become one part, or none if they are blank."""
+    texts: list[str] = []
+    for content in (*contents, None):
+        if isinstance(content, str):
+            texts.append(content)
+            continue
+        text = "\n".join(texts)
+        texts.clear()
+        if text.strip():
+            yield TextPart(text)
+        if content is not None:
+            yield content
+
+
+def _image(file: _FilePart, policy: ImagePolicy, field: str) -> ImagePart:
+    if not file.media_type.lower().startswith("image/"):
+        why = "Messages contain only text and images; other files are not accepted."
+        raise BadRequest("body_invalid", why, field=field)
+    return read_image(file.url, policy, field=field)
 
 
 def tool_results_of(message: UiMessage) -> Sequence[ToolResultPart]:

@@ -12,15 +12,16 @@ from entrypoints.http.ai_sdk.bodies import (
     AiSdkBody,
     UiMessage,
     has_earlier_user_message,
+    metadata_of,
     reject_system_messages,
     storable_id,
-    text_of,
     tool_results_of,
+    user_parts,
 )
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import read_page_context
 from entrypoints.http.services import Services
-from entrypoints.usecases.open_turn import OnBusy, Started
+from entrypoints.usecases.open_turn import OnBusy, OnWait, Started
 from entrypoints.usecases.regenerate import RegenerateRequest
 from entrypoints.usecases.send_message import NewMessage
 from entrypoints.usecases.submit_tool_results import ToolResults
@@ -36,6 +37,7 @@ class AiSdkRequest:
         payer: whose limits count the request.
         locales: the caller's language tags, best first.
         idempotency: the digests of the Idempotency-Key and the request; None without the header.
+        on_wait: as in ``TurnRequest``.
     """
 
     owner: Owner
@@ -44,11 +46,27 @@ class AiSdkRequest:
     payer: Payer
     locales: Sequence[str]
     idempotency: IdempotencyKey | None
+    on_wait: OnWait | None = None
 
     @property
     def on_busy(self) -> OnBusy:
         """INTERRUPT by default, because the ``stop`` of ``useChat`` only closes the connection."""
         return OnBusy(self.body.on_busy or OnBusy.INTERRUPT)
+
+    @property
+    def newest_seen(self) -> MessageId | None:
+        """The newest message that the client shows; None if it does not say, or forces the request.
+
+        The client cuts its list at the message that it edits or whose reply it replaces. Only if
+        it names no message, the end of its list is also the end of what it shows.
+        """
+        body = self.body
+        if body.force:
+            return None
+        if body.last_message_id is not None:
+            return storable_id(body.last_message_id)
+        is_cut = body.message_id is not None or not body.messages
+        return None if is_cut or self.newest is None else storable_id(self.newest.id)
 
 
 async def dispatch(services: Services, request: AiSdkRequest) -> Started:
@@ -81,7 +99,9 @@ async def _regenerate(services: Services, request: AiSdkRequest) -> Started:
             session_id=session_id,
             payer=request.payer,
             message_id=message_id,
+            newest_seen=request.newest_seen,
             on_busy=request.on_busy,
+            on_wait=request.on_wait,
             idempotency=request.idempotency,
         )
         try:
@@ -109,6 +129,7 @@ async def _submit_tool_results(
         session_id=await services.find_conversation(request.owner, request.body.id),
         payer=request.payer,
         on_busy=request.on_busy,
+        on_wait=request.on_wait,
         idempotency=request.idempotency,
     )
     return await services.submit_tool_results(request.owner, results)
@@ -118,15 +139,20 @@ async def _send_message(services: Services, request: AiSdkRequest, newest: UiMes
     body, owner = request.body, request.owner
     is_edit = body.message_id is not None and body.message_id == newest.id
     message = NewMessage(
-        text=text_of(newest, services.message_limit),
+        parts=(
+            *user_parts(newest, services.images, services.message_limit),
+            *metadata_of(newest),
+        ),
         payer=request.payer,
         message_id=storable_id(newest.id),
         # The client marks edits, and creates a new id for every other message.
         is_new=not is_edit,
         is_edit=is_edit,
+        newest_seen=request.newest_seen,
         locales=request.locales,
         page_context=read_page_context(body.context),
         on_busy=request.on_busy,
+        on_wait=request.on_wait,
         idempotency=request.idempotency,
     )
     message = evolve(

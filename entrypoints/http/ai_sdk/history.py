@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any
 
-from msgspec import Meta, Raw
+import msgspec
+from msgspec import Meta, Raw, Struct
 
 from domain.model.conversation import Conversation
 from domain.model.message import (
     FilePart,
+    ImagePart,
     Message,
     MessageStatus,
     Part,
@@ -24,10 +26,15 @@ from domain.model.message import (
     ToolResultPart,
     UnknownPart,
 )
+from entrypoints.http.ai_sdk.bodies import is_metadata
 from entrypoints.http.documents import Document, usage_document
 from entrypoints.http.ui_message_stream import NOT_JSON, tool_error_text, tool_input
 
 _STEP = {"type": "step-start"}
+
+
+class _StoredMetadata(Struct):
+    data: Raw
 
 
 class AiSdkHistoryDocument(Document):
@@ -64,7 +71,19 @@ def _ui_message(message: Message, conversation: Conversation) -> dict[str, Any]:
     }
 
 
-def _metadata(message: Message, conversation: Conversation) -> dict[str, Any]:
+def _metadata(message: Message, conversation: Conversation) -> Any:
+    """Our metadata, and that of the app for a user's message, which is never changed."""
+    ours = _own_metadata(message, conversation)
+    stored = [part.json for part in message.parts if is_metadata(part)]
+    if not stored:
+        return ours
+    theirs = msgspec.json.decode(stored[-1], type=_StoredMetadata).data
+    if not bytes(theirs).startswith(b"{"):
+        return theirs
+    return {**ours, **msgspec.json.decode(theirs, type=dict[str, Raw])}
+
+
+def _own_metadata(message: Message, conversation: Conversation) -> dict[str, Any]:
     usage = usage_document(message.usage)
     return {
         "sessionId": conversation.id,
@@ -80,7 +99,8 @@ def _ui_parts(message: Message) -> Iterator[dict[str, Any]]:
     if message.role is Role.ASSISTANT and message.turn:
         yield _STEP
     for part in message.parts:
-        yield from _ui_part(part, results)
+        if not is_metadata(part):
+            yield from _ui_part(part, results)
 
 
 def _ui_part(part: Part, results: dict[str, ToolResultPart]) -> Iterator[dict[str, Any]]:
@@ -93,13 +113,19 @@ def _ui_part(part: Part, results: dict[str, ToolResultPart]) -> Iterator[dict[st
             yield _tool(part, results.get(part.call_id))
         case ToolResultPart():
             return
-        case FilePart():
-            name = {} if part.name is None else {"filename": part.name}
-            yield {"type": "file", "url": part.url, "mediaType": part.media_type, **name}
+        case ImagePart() | FilePart():
+            yield _file(part)
         case StepMark():
             yield _STEP
         case UnknownPart(json):
             yield {"type": "data-unknown", "data": Raw(json.encode())}
+
+
+def _file(part: ImagePart | FilePart) -> dict[str, Any]:
+    if isinstance(part, ImagePart):
+        return {"type": "file", "url": part.data_url, "mediaType": part.media_type}
+    name = {} if part.name is None else {"filename": part.name}
+    return {"type": "file", "url": part.url, "mediaType": part.media_type, **name}
 
 
 def _tool(call: ToolCallPart, result: ToolResultPart | None) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """The routes for the AI SDK's ``useChat``. See docs/clients.md."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
+from attrs import evolve
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,11 +16,11 @@ from entrypoints.http.ai_sdk.history import AiSdkHistoryDocument, ai_sdk_history
 from entrypoints.http.authentication import HttpCaller
 from entrypoints.http.documents import json_response
 from entrypoints.http.openapi import Endpoint
-from entrypoints.http.reply_stream import ReplyStream
+from entrypoints.http.reply_stream import ReplyStream, stream_when_open
 from entrypoints.http.requests import idempotency_key, path_id, preferred_locales, wants_json
 from entrypoints.http.services import require_owner, services_of
-from entrypoints.http.sse import EventStream, event
-from entrypoints.usecases.open_turn import Started
+from entrypoints.http.sse import event
+from entrypoints.usecases.open_turn import OnWait, Started
 
 
 async def send_message(request: Request, caller: HttpCaller, raw: bytes) -> Response:
@@ -35,26 +37,34 @@ async def send_message(request: Request, caller: HttpCaller, raw: bytes) -> Resp
         ),
         idempotency=idempotency_key(request, raw)[1],
     )
-    started = await dispatch(services, ai_sdk_request)
+
+    def open_turn(on_wait: OnWait | None) -> Awaitable[Started]:
+        return dispatch(services, evolve(ai_sdk_request, on_wait=on_wait))
+
     headers = services.authenticator.key_headers(caller)
     if wants_json(request):
-        reply = await services.reply_stream.await_reply(started)
+        reply = await services.reply_stream.await_reply(await open_turn(None))
         return reply.response(headers)
-    stream = ai_sdk_stream(services.reply_stream, started)
-    return EventStream(stream, headers={**headers, "x-session-id": started.conversation.id})
+    events = partial(ai_sdk_stream, services.reply_stream)
+    return await stream_when_open(open_turn, events, headers, ends_cleanly=True)
 
 
 async def ai_sdk_stream(stream: ReplyStream, started: Started) -> AsyncGenerator[bytes, None]:
     """The events of a turn that was just opened or joined.
 
     The session id is sent twice: in the metadata of ``start``, which the client stores with the
-    message, and in a transient part, which only its ``onData`` receives.
+    message, and in a transient part, which only its ``onData`` receives. If the client shows
+    messages that the service has forgotten, another transient part says so.
     """
-    metadata = {"sessionId": started.conversation.id, "restarted": started.restarted}
-    session = event({"type": "data-session", "data": metadata, "transient": True})
+    session_id = started.conversation.id
+    metadata = {"sessionId": session_id, "restarted": started.restarted}
+    transient = event({"type": "data-session", "data": metadata, "transient": True})
+    if started.restarted:
+        data = {"sessionId": session_id}
+        transient += event({"type": "data-restarted", "data": data, "transient": True})
     async for chunk in stream.turn_events(started, metadata):
-        yield chunk + session
-        session = b""
+        yield chunk + transient
+        transient = b""
 
 
 async def get_chat(request: Request) -> Response:

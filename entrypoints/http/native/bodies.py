@@ -1,10 +1,15 @@
 """The bodies of the native protocol. The OpenAPI document is generated from these types."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from domain.model.limits import MAX_MESSAGE_IMAGES
+from domain.model.message import ImagePart
+from domain.service.user_images import ImagePolicy
+from entrypoints.http.images import check_image_count, read_image
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import (
     LocaleMember,
@@ -40,6 +45,26 @@ class ChatBody(NativeBody):
     )
     client_id: Annotated[Any, Meta(description="Ignored.")] = None
     on_busy: OnBusyMember = None
+    images: Annotated[
+        list[str],
+        Meta(
+            description="Images as data URLs, if the model takes images; they follow the text.",
+            extra_json_schema={"maxItems": MAX_MESSAGE_IMAGES},
+        ),
+    ] = []
+
+    def image_parts(self, policy: ImagePolicy) -> Sequence[ImagePart]:
+        """The images.
+
+        Raises:
+            BadRequest: see ``read_image`` and ``check_image_count``.
+        """
+        parts = [
+            read_image(url, policy, field=f"images[{index}]")
+            for index, url in enumerate(self.images)
+        ]
+        check_image_count(parts, field="images")
+        return parts
 
     @property
     def is_from_widget(self) -> bool:

@@ -1,8 +1,10 @@
 """The routes of the native protocol. See docs/http_api.md."""
 
+from collections.abc import Awaitable
 from http import HTTPStatus
 from typing import Final
 
+from attrs import evolve
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,6 +24,7 @@ from entrypoints.http.documents import (
     history_document,
     json_response,
 )
+from entrypoints.http.images import body_limit
 from entrypoints.http.native.bodies import (
     ChatBody,
     EmptyBody,
@@ -30,7 +33,9 @@ from entrypoints.http.native.bodies import (
     StopBody,
 )
 from entrypoints.http.openapi import EVENT_STREAM, Endpoint, Positive
+from entrypoints.http.reply_stream import OpenFn, stream_when_open
 from entrypoints.http.requests import (
+    MAX_BODY_BYTES,
     check_size,
     idempotency_key,
     message_body_bytes,
@@ -44,7 +49,7 @@ from entrypoints.http.requests import (
 )
 from entrypoints.http.services import require_owner, services_of
 from entrypoints.http.sse import EventStream
-from entrypoints.usecases.open_turn import OnBusy, Started
+from entrypoints.usecases.open_turn import OnBusy, OnWait, Started
 from entrypoints.usecases.regenerate import RegenerateRequest
 from entrypoints.usecases.send_message import NewMessage
 
@@ -95,11 +100,13 @@ async def create_session(request: Request) -> Response:
 async def send_message(request: Request, caller: HttpCaller, raw: bytes) -> Response:
     """Send a message in the native protocol; the reply is an event stream or one document."""
     services = services_of(request)
-    check_size(raw, message_body_bytes(services.message_limit))
+    text_limit = message_body_bytes(services.message_limit)
+    check_size(raw, body_limit(text_limit, services.images, raw[:MAX_BODY_BYTES]))
     body = parse(raw or b"{}", ChatBody)
     key, idempotency = idempotency_key(request, raw)
+    text = user_text(body.message, services.message_limit)
     message = NewMessage(
-        text=user_text(body.message, services.message_limit),
+        parts=(text, *body.image_parts(services.images)),
         payer=services.authenticator.payer(request, caller),
         session_id=None if body.session_id is None else session_id(body.session_id),
         locales=preferred_locales(request, body.locale, is_first=body.session_id is None),
@@ -108,8 +115,11 @@ async def send_message(request: Request, caller: HttpCaller, raw: bytes) -> Resp
         idempotency_key=key,
         idempotency=idempotency,
     )
-    started = await services.send_message(caller.owner, message)
-    return await _reply(request, caller, started)
+
+    def open_turn(on_wait: OnWait | None) -> Awaitable[Started]:
+        return services.send_message(caller.owner, evolve(message, on_wait=on_wait))
+
+    return await _reply(request, caller, open_turn)
 
 
 async def regenerate(request: Request) -> Response:
@@ -127,22 +137,25 @@ async def regenerate(request: Request) -> Response:
         on_busy=_on_busy(body.on_busy, OnBusy.REJECT),
         idempotency=idempotency_key(request, raw)[1],
     )
-    started = await services.regenerate(caller.owner, regeneration)
-    return await _reply(request, caller, started)
+
+    def open_turn(on_wait: OnWait | None) -> Awaitable[Started]:
+        return services.regenerate(caller.owner, evolve(regeneration, on_wait=on_wait))
+
+    return await _reply(request, caller, open_turn)
 
 
 def _on_busy(member: str | None, default: OnBusy) -> OnBusy:
     return OnBusy(member) if member else default
 
 
-async def _reply(request: Request, caller: HttpCaller, started: Started) -> Response:
+async def _reply(request: Request, caller: HttpCaller, open_turn: OpenFn) -> Response:
     services = services_of(request)
     headers = services.authenticator.key_headers(caller)
     if wants_json(request):
-        reply = await services.reply_stream.await_reply(started)
+        reply = await services.reply_stream.await_reply(await open_turn(None))
         return reply.response(headers)
-    stream = services.reply_stream.native_events(started)
-    return EventStream(stream, headers={**headers, "x-session-id": started.conversation.id})
+    events = services.reply_stream.native_events
+    return await stream_when_open(open_turn, events, headers, ends_cleanly=False)
 
 
 async def resume(request: Request) -> Response:
@@ -154,7 +167,7 @@ async def resume(request: Request) -> Response:
     if caller is None:
         return Response(status_code=HTTPStatus.NO_CONTENT)
     ref = await _conversation_in_path(request, caller.owner)
-    turn = await services.follow_turn.running(ref)
+    turn = await services.read_history.open_turn(ref)
     if turn is None or (cursor is not None and cursor.turn_id != turn.id):
         return Response(status_code=HTTPStatus.NO_CONTENT)
     after = cursor.number if cursor else None

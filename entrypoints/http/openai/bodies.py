@@ -192,7 +192,9 @@ class ResponseBody(Struct):
     model: Annotated[str, Meta(description="Ignored.")] | None = None
     parallel_tool_calls: bool | None = None
     previous_response_id: str | None = None
-    prompt_cache_key: Annotated[str, Meta(description="Only echoed.")] | None = None
+    prompt_cache_key: (
+        Annotated[str, Meta(description="Names requests that each hold the whole history.")] | None
+    ) = None
     reasoning: ReasoningOptions | None = None
     service_tier: Literal["auto", "default"] | None = None
     store: bool | None = None

@@ -43,6 +43,23 @@ class DeletedDocument(Struct, kw_only=True):
     deleted: bool = True
 
 
+class ConversationReference(Struct, kw_only=True):
+    """Names a conversation."""
+
+    id: str
+
+
+class DeletedResponseDocument(DeletedDocument, kw_only=True):
+    """Confirms that a response was deleted.
+
+    Attributes:
+        conversation: the conversation that still has other items or metadata; None if nothing is
+            left.
+    """
+
+    conversation: ConversationReference | None
+
+
 class ItemListDocument(Struct, kw_only=True):
     """A page of items; ``first_id`` and ``last_id`` are empty if it has none."""
 

@@ -19,6 +19,7 @@ from domain.model.errors import ConversationNotFound, MessageNotFound, TurnNotFo
 from domain.model.identifiers import MessageId, SessionId
 from domain.model.message import (
     FilePart,
+    ImagePart,
     Message,
     MessageStatus,
     Part,
@@ -168,8 +169,8 @@ def _user_content(part: Part) -> dict[str, Any] | None:
     match part:
         case TextPart(text):
             return {"type": "input_text", "text": text}
-        case FilePart() if part.media_type.startswith("image/"):
-            return {"type": "input_image", "image_url": part.url, "detail": "auto"}
+        case ImagePart():
+            return {"type": "input_image", "image_url": part.data_url, "detail": part.detail}
         case FilePart():
             return {"type": "input_file", "file_url": part.url, "filename": part.name}
         case _:

@@ -56,6 +56,7 @@ class ResponseParameters:
         after_turn: the number of the turn to continue; None for the newest turn.
         background: whether to respond at once, so that the client retrieves the reply later.
         obfuscated: whether the events of a stream are padded.
+        prompt_cache_key: see ``chain_name``.
         echo: the parameters that the response echoes, by name; stored with the input.
         tools: as they were sent; only the response to this request echoes them.
     """
@@ -68,6 +69,7 @@ class ResponseParameters:
     background: bool
     store: bool
     obfuscated: bool
+    prompt_cache_key: str | None
     echo: Mapping[str, Any]
     tools: Sequence[Any]
 
@@ -102,10 +104,22 @@ def parse_response_parameters(
         stream=body.stream is True,
         background=body.background is True,
         store=body.store is not False,
+        prompt_cache_key=body.prompt_cache_key,
         obfuscated=stream_options is None or stream_options.include_obfuscation is not False,
         echo=_echo(members, session_id),
         tools=_tools(members),
     )
+
+
+def chain_name(parameters: ResponseParameters, person: str | None) -> str | None:
+    """The name under which the conversation of a whole history is found; None if it has none.
+
+    Each person for whom an app server speaks has separate names.
+    """
+    is_continuation = parameters.session_id is not None
+    if is_continuation or not parameters.store or not parameters.prompt_cache_key:
+        return None
+    return f"{person or ''}\0{parameters.prompt_cache_key}"
 
 
 def _reply_options(body: ResponseBody, instructions: Sequence[str]) -> ReplyOptions:

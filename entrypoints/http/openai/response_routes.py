@@ -14,10 +14,15 @@ from domain.model.turn import TurnEnd, TurnStatus
 from domain.service.reply_reading import ReadTurn, read_turn
 from entrypoints.http.documents import json_response
 from entrypoints.http.openai.bodies import ResponseBody, items_body_limit
-from entrypoints.http.openai.documents import DeletedDocument, ItemListDocument, ResponseDocument
+from entrypoints.http.openai.documents import (
+    ConversationReference,
+    DeletedResponseDocument,
+    ItemListDocument,
+    ResponseDocument,
+)
 from entrypoints.http.openai.errors import continuing, openai_error, unsupported
 from entrypoints.http.openai.events import ResponseEvents
-from entrypoints.http.openai.items import items_of, response_id, turn_of_response
+from entrypoints.http.openai.items import conversation_id, items_of, response_id, turn_of_response
 from entrypoints.http.openai.lists import (
     PAGE_PARAMETERS,
     item_page,
@@ -25,7 +30,11 @@ from entrypoints.http.openai.lists import (
     reject_include,
     starting_after,
 )
-from entrypoints.http.openai.requests import ResponseParameters, parse_response_parameters
+from entrypoints.http.openai.requests import (
+    ResponseParameters,
+    chain_name,
+    parse_response_parameters,
+)
 from entrypoints.http.openai.responses import (
     ResponseSkeleton,
     item_status,
@@ -43,7 +52,7 @@ from entrypoints.http.openai.streaming import (
 )
 from entrypoints.http.openapi import EVENT_STREAM
 from entrypoints.http.problems import problem_of_code
-from entrypoints.http.requests import idempotency_key, read_body
+from entrypoints.http.requests import idempotency_key, person_of, read_body
 from entrypoints.http.services import services_of
 from entrypoints.http.sse import EventStream
 from entrypoints.usecases.create_response import ResponseRequest
@@ -61,6 +70,7 @@ async def create(request: Request) -> Response:
         inputs=parameters.inputs,
         payer=caller.payer,
         session_id=parameters.session_id,
+        chain=chain_name(parameters, person_of(request)),
         after_turn=parameters.after_turn,
         options=parameters.options,
         note=parameters.note,
@@ -106,8 +116,12 @@ async def delete(request: Request) -> Response:
     caller = api_caller(request)
     session_id, number = turn_of_response(request.path_params["id"])
     ref = ConversationRef(caller.owner, session_id)
-    await openai_of(request).edit_items.delete_turn(ref, number)
-    document = DeletedDocument(id=response_id(session_id, number), object="response")
+    is_left = await openai_of(request).edit_items.delete_turn(ref, number)
+    document = DeletedResponseDocument(
+        id=response_id(session_id, number),
+        object="response",
+        conversation=ConversationReference(id=conversation_id(session_id)) if is_left else None,
+    )
     return json_response(document, headers=caller.headers)
 
 
@@ -219,7 +233,7 @@ ROUTES: Final = (
         delete,
         "DELETE",
         summary="Forget one turn, with its input and its reply.",
-        responses={HTTPStatus.OK: [DeletedDocument]},
+        responses={HTTPStatus.OK: [DeletedResponseDocument]},
     ),
     ApiEndpoint(
         "/v1/responses/{id}/cancel",

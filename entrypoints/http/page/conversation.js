@@ -138,6 +138,8 @@ export class Conversation extends EventTarget {
     if (!id) return undefined;
     this.sessionId = id;
     const { messages, turn, next, expiresAt } = await withRetry(() => api.readHistory(id), control);
+    // The answer may arrive after another task has taken over.
+    control.signal.throwIfAborted();
     // Another tab has left this conversation to begin a new one.
     if (!tabs.session()) return this.#end(null);
     const failure = turn?.status === "failed" ? { code: turn.error, canRetry: true } : null;

@@ -34,6 +34,17 @@ function copyButton(words, text) {
   return copy;
 }
 
+function imageList(words) {
+  let shown = [];
+  const element = make("div", { className: "images" });
+  const show = (images = []) => {
+    if (shown.length === images.length && shown.every((url, number) => url === images[number])) return;
+    shown = images;
+    element.replaceChildren(...images.map((src) => make("img", { src, alt: words.image })));
+  };
+  return { element, show };
+}
+
 const typingDots = () =>
   make("span", { className: "dots", ariaHidden: "true" }, make("i"), make("i"), make("i"));
 
@@ -49,10 +60,14 @@ function messageView(words, role, actions) {
   const buttons = make("div", { className: "actions" }, ...copy, redo);
   const typing = typingDots();
   const author = make("h2", { className: "sr-only" }, isUser ? words.you : words.assistant);
-  const element = make("li", { className: `message ${role}` }, author, body, typing, ending, buttons);
+  const images = imageList(words);
+  const content = [author, images.element, body, typing, ending, buttons];
+  const element = make("li", { className: `message ${role}` }, ...content);
 
   function update(message, canRedo) {
     if (text !== message.text) show((text = message.text));
+    body.hidden = isUser && !text;
+    images.show(message.images);
     const isWriting = message.status === "writing";
     body.ariaBusy = String(isWriting);
     typing.hidden = !isWriting;
@@ -65,7 +80,7 @@ function messageView(words, role, actions) {
 }
 
 /** Keeps the end in view unless the reader has scrolled up. */
-function autoScroll(scroller, newest) {
+function autoScroll(scroller, list, newest) {
   let isFollowing = true;
   const follow = () => {
     if (isFollowing) scroller.scrollTop = scroller.scrollHeight;
@@ -76,7 +91,9 @@ function autoScroll(scroller, newest) {
     isFollowing = distance < NEAR_END_PX;
     newest.hidden = isFollowing;
   });
-  new ResizeObserver(follow).observe(scroller);
+  const resizes = new ResizeObserver(follow);
+  resizes.observe(scroller);
+  resizes.observe(list);
   const scrollToNewest = () => {
     isFollowing = true;
     follow();
@@ -99,7 +116,7 @@ export function logView(words, actions) {
   const region = { tabIndex: 0, role: "region", ariaLabel: words.conversation };
   const scroller = make("div", { className: "log", ...region }, earlier, list);
   const newest = button(words.newest, () => {}, { className: "newest", hidden: true });
-  const { follow, scrollToNewest } = autoScroll(scroller, newest);
+  const { follow, scrollToNewest } = autoScroll(scroller, list, newest);
   const element = make("div", { className: "reading" }, scroller, newest);
 
   const removeFrom = (number) => rows.splice(number).forEach((old) => old.element.remove());

@@ -13,7 +13,7 @@ from entrypoints.http.requests import preferred_locales
 
 _POLICY: Final = (
     f"default-src 'none'; script-src 'self'; style-src '{STYLE_HASH}'; connect-src 'self'; "
-    "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 

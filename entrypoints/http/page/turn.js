@@ -111,5 +111,10 @@ export function applyChunk(reply, chunk) {
   if (chunk.type in STATUSES) Object.assign(reply, { status: STATUSES[chunk.type], code: chunk.code });
 }
 
-/** A message of the history, as the page shows it. */
-export const messageFrom = ({ id, role, content, status }) => ({ id, role, text: content, status });
+const urlsOfImages = (parts) => parts.filter(({ type }) => type === "image").map(({ url }) => url);
+
+/** A message of the history, as the page shows it. `images` are data URLs. */
+export const messageFrom = ({ id, role, content, status, parts }) => ({
+  ...{ id, role, text: content, status },
+  images: urlsOfImages(parts),
+});

@@ -3,9 +3,11 @@
 import asyncio
 
 import pytest
+from attrs import evolve
 
 from domain.model.message import FinishReason, Usage
 from domain.model.piece import ModelFinished, TextPiece
+from tests.support.builders import a_message, an_image
 from tests.support.model_client import KEY, PROMPT, QUESTION, collect_reply, model_at
 from tests.support.model_server import (
     DONE,
@@ -47,6 +49,17 @@ async def test_the_request_contains_only_what_compatible_servers_understand() ->
             "max_tokens": 64,
         }
     ]
+
+
+async def test_a_request_with_large_images_is_sent() -> None:
+    image = an_image(1_500_000)
+    prompt = evolve(PROMPT, messages=(a_message(parts=(image, image)),))
+    async with model_server(a_reply("H", "i")) as server, model_at(server.url) as model:
+        assert await collect_reply(model, prompt) == HI
+
+    assert server.headers[0]["content-type"] == "application/json"
+    [_, message] = server.bodies[0]["messages"]
+    assert [content["image_url"]["url"] for content in message["content"]] == [image.data_url] * 2
 
 
 @pytest.mark.parametrize(("key", "sent"), [(KEY, f"Bearer {KEY}"), (None, None)])

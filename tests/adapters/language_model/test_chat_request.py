@@ -7,6 +7,7 @@ from attrs import evolve
 
 from adapters.language_model.chat_request import request_body
 from domain.model.message import (
+    ImagePart,
     Message,
     Part,
     ReasoningPart,
@@ -18,7 +19,7 @@ from domain.model.message import (
     UnknownPart,
 )
 from domain.model.prompt import Prompt
-from tests.support.builders import a_message
+from tests.support.builders import a_message, an_image
 from tests.support.model_client import PROMPT
 
 CALL = ToolCallPart(call_id="c1", name="look", arguments='{"x":1}')
@@ -47,6 +48,26 @@ def test_the_messages_of_user_and_assistant_are_sent_in_order() -> None:
         {"role": "assistant", "content": "Hi!"},
         {"role": "user", "content": "And?"},
     ]
+
+
+def test_texts_and_images_are_sent_in_their_order() -> None:
+    image = ImagePart(media_type="image/gif", data=b"GIF89a", detail="low")
+    [message] = chat(a_message(parts=(TextPart("This"), image, TextPart("or that?"))))
+
+    assert message["content"] == [
+        {"type": "text", "text": "This"},
+        {
+            "type": "image_url",
+            "image_url": {"url": "data:image/gif;base64,R0lGODlh", "detail": "low"},
+        },
+        {"type": "text", "text": "or that?"},
+    ]
+
+
+def test_an_image_may_be_sent_alone() -> None:
+    [message] = chat(a_message(parts=(an_image(),)))
+
+    assert [content["type"] for content in message["content"]] == ["image_url"]
 
 
 def test_instructions_among_the_messages_are_sent_as_system_messages() -> None:

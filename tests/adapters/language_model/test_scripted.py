@@ -5,9 +5,9 @@ from datetime import timedelta
 from attrs import evolve
 
 from adapters.language_model.scripted import ScriptedModel
-from domain.model.message import Message
+from domain.model.message import Message, TextPart
 from domain.model.piece import TextPiece
-from tests.support.builders import a_message
+from tests.support.builders import a_message, an_image
 from tests.support.clocks import HastyClock
 from tests.support.model_client import PROMPT
 
@@ -35,6 +35,17 @@ async def test_a_later_reply_lists_the_earlier_messages() -> None:
         "I remember 7 earlier messages of yours in this conversation:",
         '3. "Number 3"\n4. "Number 4"\n5. "Number 5"\n6. "Number 6"\n7. "Number 7"',
     ]
+
+
+async def test_images_are_counted() -> None:
+    image = an_image()
+    texts = {
+        (TextPart("Hi."), image): 'You said: "Hi.", with an image',
+        (TextPart("Hi."), image, image): 'You said: "Hi.", with 2 images',
+        (image,): "You said: an image",
+    }
+    for parts, expected in texts.items():
+        assert expected in await reply_to(a_message(parts=parts))
 
 
 async def test_a_long_quotation_is_cut_between_words() -> None:

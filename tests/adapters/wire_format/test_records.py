@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import pytest
 from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,13 +16,14 @@ from adapters.wire_format.conversation_record import (
     encode_frame,
     size_before,
 )
-from adapters.wire_format.packing import pack, unpack
+from adapters.wire_format.packing import DecodeError, RecordTooLarge, pack, unpack
 from adapters.wire_format.turn_piece import decode_entry, encode_entry
 from domain.model.conversation import Conversation
 from domain.model.identifiers import MessageId, ProcessId, TurnId
 from domain.model.message import (
     FilePart,
     FinishReason,
+    ImagePart,
     Message,
     MessageStatus,
     ReasoningPart,
@@ -36,7 +38,14 @@ from domain.model.message import (
 from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd, TurnStatus
 from ports.turn_log import Batch
-from tests.support.builders import ID, a_conversation, a_message, after_turns, with_question
+from tests.support.builders import (
+    ID,
+    a_conversation,
+    a_message,
+    after_turns,
+    an_image,
+    with_question,
+)
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
 counts = st.none() | st.integers(0, 10**9)
@@ -51,6 +60,12 @@ parts = st.one_of(
     st.builds(FilePart, url=texts, media_type=texts, name=st.none() | texts),
     st.just(StepMark()),
     st.builds(UnknownPart, texts),
+    st.builds(
+        ImagePart,
+        media_type=st.sampled_from(["image/png", "image/jpeg", "image/webp", "image/gif"]),
+        data=st.binary(max_size=40),
+        detail=st.sampled_from(["auto", "low", "high"]),
+    ),
 )
 messages = st.builds(
     Message,
@@ -149,6 +164,43 @@ def test_an_older_release_stored_only_the_sealed_size_of_earlier_frames() -> Non
     head.size_before = 200
 
     assert size_before(head) == SizeBefore(sealed=200, unpacked=0)
+
+
+def test_the_images_of_earlier_frames_are_stored() -> None:
+    before = SizeBefore(sealed=200, unpacked=1_000, images=50)
+    head = decode_frame(encode_frame([], head=a_conversation(), before=before).packed).head
+
+    assert head is not None
+    assert size_before(head) == before
+
+
+def test_an_older_release_can_read_the_sizes_of_frames_without_images() -> None:
+    before = SizeBefore(sealed=200, unpacked=1_000)
+    head = decode_frame(encode_frame([], head=a_conversation(), before=before).packed).head
+
+    assert head is not None
+    assert head.size_before == (200, 1_000)
+
+
+def test_an_image_has_a_limit_of_its_own() -> None:
+    message = a_message(parts=(an_image(2_000),))
+    frame = encode_frame([message], max_bytes=200, max_image_bytes=2_000)
+    content = decode_frame(frame.packed, 200)
+
+    assert content.messages == (message,)
+    assert content.images == frame.images == 2_000
+    assert content.unpacked == frame.unpacked < 1_000
+    with pytest.raises(RecordTooLarge):
+        encode_frame([message], max_bytes=200, max_image_bytes=1_999)
+    with pytest.raises(DecodeError):
+        decode_frame(frame.packed, 10)
+
+
+def test_the_stored_form_of_an_image_never_changes() -> None:
+    part = ImagePart(media_type="image/png", data=b"\x89PNG", detail="low")
+    _, [message] = msgspec.msgpack.decode(unpack(encode_frame([a_message(parts=(part,))]).packed))
+
+    assert message[4] == [[7, "image/png", b"\x89PNG", "low"]]
 
 
 def test_a_frame_may_have_no_head() -> None:
