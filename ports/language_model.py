@@ -86,10 +86,19 @@ class ModelRejectedCredentials(ModelError):
 
 
 class ModelRejectedRequest(ModelError):
-    """The model server rejects our request as invalid."""
+    """The model server rejects our request as invalid.
+
+    Attributes:
+        option: the field of ``ReplyOptions`` because of which it does; None if it names none that
+            the caller set.
+    """
 
     code = "model_request_rejected"
     message = "The language model refused the request."
+
+    def __init__(self, option: str | None = None) -> None:
+        super().__init__()
+        self.option = option
 
 
 class ContextExceeded(ModelError):

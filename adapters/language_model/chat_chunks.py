@@ -100,6 +100,8 @@ def usage_of(usage: Any) -> Usage | None:
     return Usage(
         input_tokens=_count(usage.get("prompt_tokens")),
         output_tokens=_count(usage.get("completion_tokens")),
+        cached_input_tokens=_detail(usage, "prompt_tokens_details", "cached_tokens"),
+        reasoning_tokens=_detail(usage, "completion_tokens_details", "reasoning_tokens"),
     )
 
 
@@ -107,6 +109,11 @@ def _part_values(content: Any, name: str) -> Iterator[Any]:
     for part in content if isinstance(content, list) else ():
         if isinstance(part, dict) and name in part:
             yield part[name]
+
+
+def _detail(usage: dict[str, Any], details: str, name: str) -> int | None:
+    of_kind = usage.get(details)
+    return _count(of_kind.get(name)) if isinstance(of_kind, dict) else None
 
 
 def _count(value: Any) -> int | None:

@@ -10,17 +10,27 @@ from typing import Final
 
 import aiohttp
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
-from attrs import frozen
+from attrs import evolve, frozen
 
 from adapters.language_model.chat_failures import failure_of_status, retry_after
-from adapters.language_model.chat_rejections import ChatRejections
+from adapters.language_model.chat_rejections import (
+    ChatRejections,
+    options_among,
+    rejected_option,
+)
 from adapters.language_model.chat_request import request_body
 from adapters.language_model.chat_stream import ChatStream
 from domain.model.message import ToolCallPart
 from domain.model.piece import ModelFinished, Piece
 from domain.model.prompt import Prompt
 from ports.clock import Clock
-from ports.language_model import MalformedStream, ModelBusy, ModelTimedOut, ModelUnavailable
+from ports.language_model import (
+    MalformedStream,
+    ModelBusy,
+    ModelRejectedRequest,
+    ModelTimedOut,
+    ModelUnavailable,
+)
 from ports.telemetry import Telemetry
 
 _RETRY_PAUSES: Final = (timedelta(seconds=0.5), timedelta(seconds=2))
@@ -76,7 +86,7 @@ class ChatCompletions:
     async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
         """See ``ports.language_model.LanguageModel.reply``."""
         deadline = _now() + self._timeouts.first_piece.total_seconds()
-        response = await self._post_with_retries(prompt, deadline)
+        response, left_out = await self._post_with_retries(prompt, deadline)
         stream = ChatStream(_used_call_ids(prompt))
         try:
             while data := await _read(response, stream, deadline):
@@ -88,13 +98,17 @@ class ChatCompletions:
                     deadline = _now() + self._timeouts.silence.total_seconds()
             for piece in stream.end():
                 yield piece
-            yield stream.finish()
+            dropped = options_among(left_out, prompt.options)
+            yield evolve(stream.finish(), dropped_options=dropped)
         finally:
             # An unfinished response closes its connection, which stops the model. A finished one
             # has already returned its connection to the pool.
             response.close()
 
-    async def _post_with_retries(self, prompt: Prompt, deadline: float) -> ClientResponse:
+    async def _post_with_retries(
+        self, prompt: Prompt, deadline: float
+    ) -> tuple[ClientResponse, frozenset[str]]:
+        """A successful response, and the parameters that its request left out."""
         for pause in _RETRY_PAUSES:
             try:
                 return await self._post_without_rejected(prompt, deadline)
@@ -107,18 +121,23 @@ class ChatCompletions:
                 await self._clock.sleep(wait)
         return await self._post_without_rejected(prompt, deadline)
 
-    async def _post_without_rejected(self, prompt: Prompt, deadline: float) -> ClientResponse:
+    async def _post_without_rejected(
+        self, prompt: Prompt, deadline: float
+    ) -> tuple[ClientResponse, frozenset[str]]:
         left_out = self._rejections.remembered()
         while True:
             response = await self._post(request_body(prompt, self.name, left_out), deadline)
             if response.status == HTTPStatus.OK:
                 self._rejections.request_accepted(prompt.options, left_out)
-                return response
+                return response, left_out
             wait = retry_after(response.headers, self._clock.now())
             error_body = await _error_body(response)
             removable = self._rejections.removable(response.status, error_body)
             if removable <= left_out:
-                raise failure_of_status(response.status, wait, error_body)
+                failure = failure_of_status(response.status, wait, error_body)
+                if isinstance(failure, ModelRejectedRequest):
+                    failure.option = rejected_option(error_body, prompt.options)
+                raise failure
             left_out |= removable
 
     async def _post(self, body: bytes, deadline: float) -> ClientResponse:

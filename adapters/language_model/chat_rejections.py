@@ -17,9 +17,10 @@ places shown above, and only if it stands there alone.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -37,8 +38,29 @@ Where ``max_tokens`` is rejected, ``max_completion_tokens`` is sent instead.
 _HINTS: Final = frozenset({"reasoning_effort", "verbosity", "parallel_tool_calls"})
 """Parameters that a caller chooses, and that can be left out."""
 
+_OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "temperature": "temperature",
+        "top_p": "top_p",
+        "presence_penalty": "presence_penalty",
+        "frequency_penalty": "frequency_penalty",
+        "seed": "seed",
+        "stop": "stop",
+        "reasoning_effort": "effort",
+        "verbosity": "verbosity",
+        "response_format": "response_format",
+        "max_tokens": "reply_tokens",
+        "max_completion_tokens": "reply_tokens",
+        "tools": "tools",
+        "tool_choice": "tool_choice",
+        "parallel_tool_calls": "parallel_tool_calls",
+    }
+)
+"""The field of ``ReplyOptions`` from which each parameter comes."""
+
 _REMEMBERED_FOR: Final = timedelta(hours=1)
 _NOT_SUPPORTED: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
+_ROOT: Final = re.compile(r"\w+")
 _SENTENCE: Final = re.compile(
     r"Unrecognized request argument supplied: (\w+)"
     r'|Invalid JSON payload received\. Unknown name "(\w+)": Cannot find field\.'
@@ -97,25 +119,57 @@ def named_parameters(status: int, error_body: bytes) -> frozenset[str]:
     """The parameters that can be left out, among those that an error names as its cause."""
     if status not in _NOT_SUPPORTED:
         return frozenset()
+    return _paths_in(error_body) & (_SENT_ALWAYS | _HINTS)
+
+
+def rejected_option(error_body: bytes, options: ReplyOptions) -> str | None:
+    """The field of ``options`` that an error names as its cause; None if it names none.
+
+    Only a field that the caller set is returned. The name is one of ours, never text of the error.
+    """
+    roots = (_ROOT.match(path) for path in sorted(_paths_in(error_body)))
+    named = (_OPTIONS[root[0]] for root in roots if root and root[0] in _OPTIONS)
+    return next((field for field in named if _is_set(options, field)), None)
+
+
+def options_among(parameters: Iterable[str], options: ReplyOptions) -> tuple[str, ...]:
+    """The fields of ``options`` that the caller set and that ``parameters`` carry; only hints."""
+    return tuple(
+        _OPTIONS[name]
+        for name in sorted(_HINTS)
+        if name in parameters and _is_set(options, _OPTIONS[name])
+    )
+
+
+def _is_set(options: ReplyOptions, field: str) -> bool:
+    return bool(getattr(options, field) != getattr(DEFAULT_OPTIONS, field))
+
+
+def _paths_in(error_body: bytes) -> frozenset[str]:
     try:
-        names = frozenset(_names_in(msgspec.json.decode(error_body)))
+        return frozenset(_paths(msgspec.json.decode(error_body)))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return frozenset()
-    return names & (_SENT_ALWAYS | _HINTS)
 
 
-def _names_in(error: Any) -> Iterator[str]:
+def _paths(error: Any) -> Iterator[str]:
+    """The paths in a request, such as ``store`` or ``tools[0].function``, that an error names."""
     match error:
         case [inner] | {"error": dict() as inner}:
-            yield from _names_in(inner)
-        case {"param": str() as name} if name in _SENT_ALWAYS | _HINTS:
-            yield name
+            yield from _paths(inner)
         case {"message": {"detail": list() as details}} | {"detail": list() as details}:
             for detail in details:
                 match detail:
-                    case {"loc": ["body", str() as name]}:
-                        yield name
-        case {"message": str() as message}:
-            sentences = [_SENTENCE.fullmatch(line) for line in message.splitlines()]
-            if all(sentences):
-                yield from (found[found.lastindex or 0] for found in sentences if found)
+                    case {"loc": ["body", *path]}:
+                        yield ".".join(map(str, path))
+        case dict():
+            if isinstance(param := error.get("param"), str):
+                yield param
+            yield from _paths_in_sentence(error.get("message"))
+
+
+def _paths_in_sentence(message: Any) -> Iterator[str]:
+    lines = message.splitlines() if isinstance(message, str) else ()
+    sentences = [_SENTENCE.fullmatch(line) for line in lines]
+    if all(sentences):
+        yield from (found[found.lastindex or 0] for found in sentences if found)

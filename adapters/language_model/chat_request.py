@@ -5,10 +5,10 @@ marked as data: JSON in which ``<`` is escaped, so that it cannot close the tags
 """
 
 from collections.abc import Iterable, Iterator, Sequence, Set
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from domain.model.message import (
     ImagePart,
@@ -21,6 +21,15 @@ from domain.model.message import (
     ToolResultPart,
 )
 from domain.model.prompt import Prompt, ReplyOptions, Tool
+
+
+class _OutputText(Struct, forbid_unknown_fields=True):
+    """One text in the output of a tool, in the form that the Responses API and MCP use."""
+
+    type: Literal["input_text", "output_text", "text"]
+    text: str
+    annotations: Any = None
+    logprobs: Any = None
 
 
 def request_body(prompt: Prompt, model: str, rejected: Set[str] = frozenset()) -> bytes:
@@ -55,6 +64,10 @@ def _option_parameters(options: ReplyOptions) -> dict[str, Any]:
     parameters: dict[str, Any] = {
         "temperature": options.temperature,
         "top_p": options.top_p,
+        "presence_penalty": options.presence_penalty,
+        "frequency_penalty": options.frequency_penalty,
+        "seed": options.seed,
+        "stop": options.stop or None,
         "reasoning_effort": options.effort,
         "verbosity": options.verbosity,
         "response_format": None
@@ -166,10 +179,13 @@ def _tool_call(part: ToolCallPart) -> dict[str, Any]:
 
 
 def _tool_output(output: str) -> str:
-    """The text of a JSON string; any other JSON unchanged."""
-    if not output.startswith('"'):
+    """The text of a JSON string, or the lines of a list of texts; any other JSON unchanged."""
+    if not output.startswith(('"', "[")):
         return output
     try:
-        return str(msgspec.json.decode(output))
-    except msgspec.DecodeError:
+        text_or_parts = msgspec.json.decode(output, type=str | list[_OutputText])
+    except msgspec.MsgspecError:
         return output
+    if isinstance(text_or_parts, str):
+        return text_or_parts
+    return "\n".join(part.text for part in text_or_parts) if text_or_parts else output

@@ -22,6 +22,7 @@ from domain.model.message import (
     Message,
     MessageStatus,
     Part,
+    PromptReport,
     ReasoningPart,
     Role,
     StepMark,
@@ -112,15 +113,31 @@ PartRecord: TypeAlias = (
 )
 
 
+_FIRST_USAGE_VALUES: Final = 2
+
+
 class UsageRecord(Struct, array_like=True):
-    """See ``Usage``."""
+    """See ``Usage``; records of older releases end after ``output_tokens``."""
 
     input_tokens: int | None
     output_tokens: int | None
+    cached_input_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class PromptReportRecord(Struct, array_like=True):
+    """See ``PromptReport``."""
+
+    messages_seen: int
+    messages_total: int
+    dropped_options: list[str]
 
 
 class MessageRecord(Struct, array_like=True):
-    """See ``Message``; the time is in microseconds since 1970."""
+    """See ``Message``; the time is in microseconds since 1970.
+
+    Records of older releases have no ``prompt_report``.
+    """
 
     id: bytes
     number: int
@@ -131,6 +148,7 @@ class MessageRecord(Struct, array_like=True):
     status: int
     finish_reason: int | None
     usage: UsageRecord | None
+    prompt_report: PromptReportRecord | None = None
 
 
 _RECORDS: Final[Mapping[type[Part], type[PartRecord]]] = MappingProxyType(
@@ -148,10 +166,13 @@ _RECORDS: Final[Mapping[type[Part], type[PartRecord]]] = MappingProxyType(
 _PARTS: Final = MappingProxyType({record: part for part, record in _RECORDS.items()})
 
 
-def message_record(message: Message) -> MessageRecord:
-    """The record of a message."""
-    reason = message.finish_reason
-    return MessageRecord(
+def message_record(message: Message) -> tuple[object, ...]:
+    """The values of a message's record, without values that are None at its end.
+
+    Most messages have none of the newer values, and the dictionary does not know them.
+    """
+    reason, usage = message.finish_reason, usage_record(message.usage)
+    values = (
         short_id(message.id),
         message.number,
         message.turn,
@@ -160,8 +181,18 @@ def message_record(message: Message) -> MessageRecord:
         microseconds(message.created_at),
         _STATUSES.index(message.status),
         None if reason is None else FINISH_REASONS.index(reason),
-        usage_record(message.usage),
+        None if usage is None else _without_trailing_none(usage, _FIRST_USAGE_VALUES),
     )
+    report = report_record(message.prompt_report)
+    return values if report is None else (*values, report)
+
+
+def _without_trailing_none(record: Struct, kept: int) -> tuple[object, ...]:
+    """The values of a record; the first ``kept`` are always among them."""
+    values = msgspec.structs.astuple(record)
+    while len(values) > kept and values[-1] is None:
+        values = values[:-1]
+    return values
 
 
 def message_of(record: MessageRecord) -> Message:
@@ -181,6 +212,7 @@ def message_of(record: MessageRecord) -> Message:
         status=_STATUSES[record.status],
         finish_reason=None if reason is None else FINISH_REASONS[reason],
         usage=usage_of(record.usage),
+        prompt_report=report_of(record.prompt_report),
     )
 
 
@@ -203,14 +235,34 @@ def _part(record: PartRecord) -> Part:
 
 def usage_record(usage: Usage | None) -> UsageRecord | None:
     """The record of a usage; None for None."""
-    return None if usage is None else UsageRecord(usage.input_tokens, usage.output_tokens)
+    return None if usage is None else UsageRecord(*astuple(usage))
 
 
 def usage_of(record: UsageRecord | None) -> Usage | None:
     """The usage of a record; None for None."""
     if record is None:
         return None
-    return Usage(input_tokens=record.input_tokens, output_tokens=record.output_tokens)
+    return Usage(**msgspec.structs.asdict(record))
+
+
+def report_record(report: PromptReport | None) -> PromptReportRecord | None:
+    """The record of a report; None for None."""
+    if report is None:
+        return None
+    return PromptReportRecord(
+        report.messages_seen, report.messages_total, list(report.dropped_options)
+    )
+
+
+def report_of(record: PromptReportRecord | None) -> PromptReport | None:
+    """The report of a record; None for None."""
+    if record is None:
+        return None
+    return PromptReport(
+        messages_seen=record.messages_seen,
+        messages_total=record.messages_total,
+        dropped_options=tuple(record.dropped_options),
+    )
 
 
 def short_id(message_id: MessageId) -> bytes:

@@ -15,8 +15,11 @@ from msgspec import Struct
 
 from adapters.wire_format.message_record import (
     FINISH_REASONS,
+    PromptReportRecord,
     UsageRecord,
     microseconds,
+    report_of,
+    report_record,
     time_of,
     usage_of,
     usage_record,
@@ -61,13 +64,18 @@ PieceRecord: TypeAlias = TextPieceRecord | ReasoningPieceRecord | ToolCallPieceR
 
 
 class EndRecord(Struct, array_like=True):
-    """See ``TurnEnd``; the time is in microseconds since 1970."""
+    """See ``TurnEnd``; the time is in microseconds since 1970.
+
+    Records of older releases end after ``expires_at``.
+    """
 
     outcome: int
     finish_reason: int | None
     usage: UsageRecord | None
     error: str | None
     expires_at: int | None
+    rejected_option: str | None = None
+    prompt_report: PromptReportRecord | None = None
 
 
 class EntryRecord(Struct, array_like=True):
@@ -140,6 +148,8 @@ def _end_record(end: TurnEnd) -> EndRecord:
         usage_record(end.usage),
         end.error,
         None if expires_at is None else microseconds(expires_at),
+        end.rejected_option,
+        report_record(end.prompt_report),
     )
 
 
@@ -151,4 +161,6 @@ def _end(record: EndRecord) -> TurnEnd:
         usage=usage_of(record.usage),
         error=record.error,
         expires_at=None if expires_at is None else time_of(expires_at),
+        rejected_option=record.rejected_option,
+        prompt_report=report_of(record.prompt_report),
     )

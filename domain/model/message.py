@@ -50,10 +50,43 @@ class FinishReason(Enum):
 
 @frozen(kw_only=True)
 class Usage:
-    """Tokens of one reply; None for a count that the model did not report."""
+    """Tokens of one reply; None for a count that the model did not report.
+
+    Attributes:
+        cached_input_tokens: how many of ``input_tokens`` came from the cache of the model's server.
+        reasoning_tokens: how many of ``output_tokens`` are reasoning.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+@frozen(kw_only=True)
+class PromptReport:
+    """How much of what the model could have been sent for one reply it was sent.
+
+    Attributes:
+        messages_seen: how many messages of the conversation.
+        messages_total: how many it would have been with room for all of them.
+        dropped_options: the fields of ``ReplyOptions`` that the caller set, but that the model's
+            server does not support.
+    """
+
+    messages_seen: int
+    messages_total: int
+    dropped_options: tuple[str, ...] = ()
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether no message was left out."""
+        return self.messages_seen == self.messages_total
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing was left out."""
+        return self.sees_all and not self.dropped_options
 
 
 @frozen
@@ -203,6 +236,7 @@ class Message:
         turn: number of the turn it belongs to; 0 if it belongs to none, such as a welcome.
         created_at: aware UTC.
         finish_reason, usage: as the model reported them for this reply; None otherwise.
+        prompt_report: what was left out of this reply's prompt; None if nothing was.
     """
 
     id: MessageId
@@ -214,6 +248,7 @@ class Message:
     status: MessageStatus = MessageStatus.FINISHED
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
+    prompt_report: PromptReport | None = None
 
     @property
     def is_instruction(self) -> bool:

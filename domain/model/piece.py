@@ -44,10 +44,15 @@ Piece: TypeAlias = TextPiece | ReasoningPiece | ToolCallPiece
 
 @frozen(kw_only=True)
 class ModelFinished:
-    """The end of the model's stream; nothing follows it."""
+    """The end of the model's stream; nothing follows it.
+
+    Attributes:
+        dropped_options: see ``PromptReport``.
+    """
 
     reason: FinishReason
     usage: Usage | None = None
+    dropped_options: tuple[str, ...] = ()
 
 
 @frozen

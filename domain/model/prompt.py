@@ -38,7 +38,9 @@ class ReplyOptions:
         tool_choice: ``auto``, ``none``, ``required``, or ``=`` and the name of one of the tools.
         parallel_tool_calls: whether several tools may be called at once.
         reply_tokens: upper bound for the reply; the operator's bound applies too.
-        temperature, top_p: sent to the model server unchanged.
+        temperature, top_p, presence_penalty, frequency_penalty, seed: sent to the model server
+            unchanged.
+        stop: texts at which the model stops; sent to the model server unchanged.
         effort: how much the model should reason.
         verbosity: how wordy the reply should be.
         response_format: the ``response_format`` object of Chat Completions, as JSON text.
@@ -51,6 +53,10 @@ class ReplyOptions:
     reply_tokens: int | None = field(default=None, validator=optional(ge(1)))
     temperature: float | None = None
     top_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
     effort: Effort | None = field(default=None, validator=optional(in_(get_args(Effort))))
     verbosity: Verbosity | None = field(default=None, validator=optional(in_(get_args(Verbosity))))
     response_format: str | None = None

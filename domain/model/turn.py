@@ -23,7 +23,7 @@ from attrs.validators import ge
 
 from domain.model.errors import InvalidInput, TurnSuperseded
 from domain.model.identifiers import MessageId, ProcessId, TurnId
-from domain.model.message import FinishReason, Usage
+from domain.model.message import FinishReason, PromptReport, Usage
 
 
 class TurnStatus(Enum):
@@ -140,6 +140,9 @@ class TurnEnd:
     Attributes:
         finish_reason, usage: as the model reported them; None unless finished.
         error: stable code; None if the reply is complete.
+        rejected_option: the field of ``ReplyOptions`` because of which the model's server rejected
+            the request; None if it named none. Not stored with the turn.
+        prompt_report: what was left out of the prompt; None if nothing was.
         expires_at: when the conversation expires unless its retention is restarted, aware UTC;
             None if it is unknown or the outcome was not stored.
     """
@@ -148,6 +151,8 @@ class TurnEnd:
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     error: str | None = None
+    rejected_option: str | None = None
+    prompt_report: PromptReport | None = None
     expires_at: datetime | None = None
 
     @property

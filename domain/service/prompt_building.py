@@ -4,18 +4,21 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate, takewhile
 from typing import Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from domain.model.conversation import Conversation
+from domain.model.errors import InvalidInput, OlderMessagesNeeded
+from domain.model.identifiers import MessageId
 from domain.model.message import (
     ImagePart,
     Message,
+    PromptReport,
     Role,
     ToolCallPart,
     ToolResultPart,
     utf8_length,
 )
-from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions
+from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions, Tool
 
 BYTES_PER_TOKEN: Final = 3
 """A cautious estimate for any language."""
@@ -110,6 +113,78 @@ def _dialogue(conversation: Conversation) -> Sequence[Message]:
     return [message for message in conversation.working_memory if not message.is_instruction]
 
 
+def prompt_report(conversation: Conversation, prompt: Prompt) -> PromptReport:
+    """How many messages of the conversation from which ``prompt`` was built are in it.
+
+    Instructions are not counted, nor messages of the assistant before the first one of a user.
+    """
+    memory = [message for message in conversation.working_memory if not message.is_instruction]
+    countable = memory if conversation.earlier else _from_first_user(memory)
+    first_seen = prompt.messages[0].number if prompt.messages else conversation.next_number
+    left_out = [message for message in countable if message.number < first_seen]
+    total = conversation.earlier + len(countable)
+    seen = len(countable) - len(left_out)
+    return PromptReport(messages_seen=seen, messages_total=total)
+
+
+def with_prompt_report(
+    conversation: Conversation, reply_id: MessageId, report: PromptReport | None
+) -> Conversation:
+    """The conversation with ``report`` on the reply with this id, if that is the last message."""
+    if report is None or not conversation.messages:
+        return conversation
+    *before, last = conversation.messages
+    if last.id != reply_id or last.prompt_report == report:
+        return conversation
+    return evolve(conversation, messages=(*before, evolve(last, prompt_report=report)))
+
+
+def require_option_room(options: ReplyOptions, budget: Budget) -> None:
+    """Raise if the caller's options leave less than half of the context window for the rest.
+
+    Raises:
+        InvalidInput: ``context_length_exceeded``.
+    """
+    texts = {
+        "instructions": options.instructions or "",
+        "tools": "".join(map(_tool_text, options.tools)),
+        "response_format": options.response_format or "",
+    }
+    limit = budget.tokens // 2
+    if sum(estimated_tokens(text) for text in texts.values() if text) > limit:
+        why = (
+            "Instructions, tools and the format of the reply may take at most half of the model's "
+            f"context window: about {limit:,} tokens."
+        )
+        longest = max(texts, key=lambda name: utf8_length(texts[name]))
+        raise InvalidInput("context_length_exceeded", why, field=longest)
+
+
+def require_room(
+    conversation: Conversation,
+    system: str,
+    budget: Budget,
+    *,
+    options: ReplyOptions = DEFAULT_OPTIONS,
+) -> None:
+    """Raise unless the prompt has room for every message.
+
+    Raises:
+        InvalidInput: ``context_length_exceeded``.
+        OlderMessagesNeeded: there is room for the loaded messages, but there are earlier ones.
+    """
+    prompt = build_prompt(conversation, system, budget, options=options)
+    is_whole = sees_all(conversation, prompt)
+    if not is_whole or prompt_tokens(prompt) + prompt.reply_tokens > budget.tokens:
+        why = (
+            "The conversation does not fit the model's context window: it has room for about "
+            f"{budget.tokens:,} tokens, the reply included."
+        )
+        raise InvalidInput("context_length_exceeded", why, field="items")
+    if conversation.earlier:
+        raise OlderMessagesNeeded
+
+
 def _without_options(budget: Budget, options: ReplyOptions) -> Budget:
     """The budget that is left after the tools and the response format."""
     reply_tokens = min(budget.reply_tokens, options.reply_tokens or budget.reply_tokens)
@@ -118,8 +193,11 @@ def _without_options(budget: Budget, options: ReplyOptions) -> Budget:
 
 
 def _option_texts(options: ReplyOptions) -> Sequence[str]:
-    tools = [f"{tool.name}{tool.description}{tool.parameters}" for tool in options.tools]
-    return [text for text in (options.response_format, *tools) if text]
+    return [text for text in (options.response_format, *map(_tool_text, options.tools)) if text]
+
+
+def _tool_text(tool: Tool) -> str:
+    return f"{tool.name}{tool.description}{tool.parameters}"
 
 
 def _cost(message: Message, count_tokens: Callable[[str], int]) -> int:

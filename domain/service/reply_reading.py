@@ -33,14 +33,14 @@ def reply_of(messages: Sequence[Message], turn: Turn) -> Message | None:
 
 def end_of(conversation: Conversation, turn: Turn) -> TurnEnd:
     """How the newest turn ended, as its followers see it; ``turn`` must have ended."""
-    if turn.status is not TurnStatus.FINISHED:
-        outcome = Outcome(turn.status.value)
-        return TurnEnd(outcome=outcome, error=turn.error, expires_at=conversation.expires_at)
     reply = reply_of(conversation.messages, turn)
+    is_finished = turn.status is TurnStatus.FINISHED
     return TurnEnd(
-        outcome=Outcome.FINISHED,
-        finish_reason=reply.finish_reason if reply else None,
-        usage=reply.usage if reply else None,
+        outcome=Outcome(turn.status.value),
+        finish_reason=reply.finish_reason if reply and is_finished else None,
+        usage=reply.usage if reply and is_finished else None,
+        error=turn.error,
+        prompt_report=reply.prompt_report if reply else None,
         expires_at=conversation.expires_at,
     )
 
@@ -68,6 +68,11 @@ def split_at_last_tool_result(reply: Message) -> tuple[tuple[Part, ...], tuple[P
     results = (i for i, part in enumerate(reply.parts, 1) if isinstance(part, ToolResultPart))
     split = max(results, default=0)
     return reply.parts[:split], reply.parts[split:]
+
+
+def pieces_of(parts: Iterable[Part]) -> tuple[Piece, ...]:
+    """What the model wrote in ``parts``, with one piece per part."""
+    return tuple(_piece_after(part, 0) for part in _model_parts(parts) if _text_of(part))
 
 
 def _model_parts(parts: Iterable[Part]) -> Iterator[_ModelPart]:

@@ -10,11 +10,11 @@ from starlette.responses import Response
 from entrypoints.http.ai_sdk import routes as ai_sdk
 from entrypoints.http.ai_sdk.bodies import AiSdkBody, chat_body_limit, is_ai_sdk
 from entrypoints.http.documents import ReplyDocument
-from entrypoints.http.images import body_limit
+from entrypoints.http.images import body_limit, check_text_size
 from entrypoints.http.native import routes as native
 from entrypoints.http.native.bodies import ChatBody
 from entrypoints.http.openapi import EVENT_STREAM, Endpoint
-from entrypoints.http.requests import read_json
+from entrypoints.http.requests import MAX_BODY_BYTES, read_json
 from entrypoints.http.services import Services, services_of
 
 
@@ -24,6 +24,7 @@ async def post_message(request: Request) -> Response:
     services.authenticator.check_origin(request)
     caller = services.authenticator.authenticate_or_issue(request)
     raw = await read_json(request, partial(_body_limit, services))
+    check_text_size(raw, chat_body_limit(services.message_limit, raw[:MAX_BODY_BYTES]))
     send_message = ai_sdk.send_message if is_ai_sdk(raw) else native.send_message
     return await send_message(request, caller, raw)
 

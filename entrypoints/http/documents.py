@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import msgspec
+from attrs import asdict
 from msgspec import Meta, Raw, Struct
 from starlette.responses import Response
 
@@ -19,6 +20,7 @@ from domain.model.message import (
     ImagePart,
     Message,
     Part,
+    PromptReport,
     ReasoningPart,
     Role,
     StepMark,
@@ -41,6 +43,8 @@ class UsageDocument(Document, omit_defaults=True):
 
     input_tokens: int | None = None
     output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 class MessageDocument(Document):
@@ -63,13 +67,18 @@ class TurnDocument(Document):
 
 
 class ReplyDocument(Document):
-    """A turn that has ended; ``reply`` is null if it was stopped before the first piece."""
+    """A turn that has ended; ``reply`` is null if it was stopped before the first piece.
+
+    ``messagesSeen`` and ``messagesTotal`` are null unless messages were left out of the prompt.
+    """
 
     session_id: str
     restarted: bool
     turn_id: str
     reply: MessageDocument | None
     usage: UsageDocument | None
+    messages_seen: int | None
+    messages_total: int | None
     expires_at: datetime
 
 
@@ -162,7 +171,14 @@ def usage_document(usage: Usage | None) -> UsageDocument | None:
     """The usage; None if the model reported none."""
     if usage is None:
         return None
-    return UsageDocument(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
+    return UsageDocument(**asdict(usage))
+
+
+def message_counts(report: PromptReport | None) -> dict[str, int]:
+    """How many messages the model saw, and how many there were; empty if it saw all of them."""
+    if report is None or report.sees_all:
+        return {}
+    return {"messagesSeen": report.messages_seen, "messagesTotal": report.messages_total}
 
 
 def message_document(message: Message) -> MessageDocument:

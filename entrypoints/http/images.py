@@ -26,7 +26,7 @@ IMAGES_BODY_BYTES: Final = MAX_CONVERSATION_IMAGE_BYTES // 3 * 4
 some clients repeat the whole conversation in each request."""
 
 _DATA_URL: Final = re.compile(r"data:(image/[a-z0-9.+-]{1,32});base64,", re.IGNORECASE)
-_IMAGE_MEMBER: Final = b'"data:image/'
+_IMAGE_MEMBER: Final = re.compile(rb'"data:image[^"]*"?')
 _MAX_BASE64: Final = MAX_IMAGE_BYTES // 3 * 4
 _NOT_A_DATA_URL: Final = (
     "An image has to be a data URL: `data:image/png;base64,` and the image. Images are not fetched "
@@ -91,9 +91,25 @@ def body_limit(text_limit: int, policy: ImagePolicy, beginning: bytes) -> int:
     """
     if policy.model_takes_images:
         return text_limit + IMAGES_BODY_BYTES
-    if len(beginning) >= text_limit and _IMAGE_MEMBER in beginning:
+    if len(beginning) >= text_limit and _IMAGE_MEMBER.search(beginning):
         raise BadRequest("images_not_supported")
     return text_limit
+
+
+def check_text_size(raw: bytes, text_limit: int) -> None:
+    """Refuse a body with more than ``text_limit`` bytes besides its images.
+
+    Images cost little to parse, but as many bytes of anything else may cost much.
+
+    Raises:
+        BadRequest: ``body_too_large``.
+    """
+    if len(raw) <= text_limit:
+        return
+    images = sum(len(image[0]) for image in _IMAGE_MEMBER.finditer(raw))
+    if len(raw) - images > text_limit:
+        why = f"The body can have at most {text_limit:,} bytes besides its images."
+        raise BadRequest("body_too_large", why)
 
 
 def _decoded(base64: str, field: str) -> bytes:

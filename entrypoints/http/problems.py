@@ -59,6 +59,7 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
         "image_too_large": ProblemType(413, "The image is too large."),
         "too_many_images": ProblemType(413, "The message has too many images."),
         "context_too_long": ProblemType(413, "The page context is too long."),
+        "context_length_exceeded": ProblemType(400, "The input is too long for the model."),
         "parameter_unsupported": ProblemType(400, "This parameter is not supported."),
         "parameter_too_long": ProblemType(413, "This parameter is too long."),
         "previous_response_not_found": ProblemType(
@@ -104,6 +105,7 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
             409, "A reply is still being written in this conversation."
         ),
         "turn_superseded": ProblemType(409, "Another message replaced this reply."),
+        "reply_stopped": ProblemType(409, "The reply was stopped before it was complete."),
         "nothing_to_answer": ProblemType(409, "There is no message to answer."),
         "conversation_gone": ProblemType(
             410, "This conversation was forgotten while the reply was being written."

@@ -19,6 +19,7 @@ from domain.model.turn import Outcome, Turn, TurnEnd
 from entrypoints.http.documents import (
     ReplyDocument,
     json_response,
+    message_counts,
     message_document,
     usage_document,
 )
@@ -258,11 +259,14 @@ def _document(conversation: Conversation, started: Started, end: TurnEnd) -> Rep
     # The newest message may belong to a later turn by now.
     replies = (message for message in conversation.messages if message.id == started.turn.reply_id)
     reply = next(replies, None)
+    counts = message_counts(end.prompt_report)
     return ReplyDocument(
         session_id=conversation.id,
         restarted=started.restarted,
         turn_id=started.turn.id,
         reply=message_document(reply) if reply else None,
         usage=usage_document(end.usage),
+        messages_seen=counts.get("messagesSeen"),
+        messages_total=counts.get("messagesTotal"),
         expires_at=conversation.expires_at,
     )

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 from starlette.background import BackgroundTask
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -37,12 +38,14 @@ class StreamBroken(Exception):
     """Raised by a stream that must not end cleanly: clients would take a clean end for success."""
 
 
-def event(document: Mapping[str, object], *, name: str = "", cursor: str = "") -> bytes:
+def event(document: Mapping[str, object] | Struct, *, name: str = "", cursor: str = "") -> bytes:
     """One event; ``cursor`` is sent as its ``id``, so that a client can resume after it."""
     return _frame(msgspec.json.encode(document), name, cursor)
 
 
-def padded_event(document: Mapping[str, object], *, name: str = "", cursor: str = "") -> bytes:
+def padded_event(
+    document: Mapping[str, object] | Struct, *, name: str = "", cursor: str = ""
+) -> bytes:
     """One event, padded with random characters to a multiple of 64 bytes.
 
     Without padding, the sizes of streamed pieces would reveal topics, even through TLS.

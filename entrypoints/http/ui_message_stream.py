@@ -23,7 +23,7 @@ from domain.model.message import (
 from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Cursor, Outcome, TurnEnd
 from domain.service.user_input import nests_too_deeply
-from entrypoints.http.documents import usage_document
+from entrypoints.http.documents import message_counts, usage_document
 from entrypoints.http.problems import user_message
 from entrypoints.http.sse import event, padded_event
 
@@ -131,7 +131,11 @@ def error_chunk(code: str) -> bytes:
 def _finish(end: TurnEnd) -> dict[str, Any]:
     reason = {"finishReason": end.finish_reason.value} if end.finish_reason else {}
     usage = usage_document(end.usage)
-    metadata = {**({"usage": usage} if usage else {}), **_expiry(end.expires_at)}
+    metadata = {
+        **({"usage": usage} if usage else {}),
+        **message_counts(end.prompt_report),
+        **_expiry(end.expires_at),
+    }
     return {"type": "finish", **reason, **({"messageMetadata": metadata} if metadata else {})}
 
 

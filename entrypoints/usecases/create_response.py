@@ -28,6 +28,7 @@ from domain.service.item_editing import (
     open_turn_with_items,
     repeats_failed_items,
 )
+from domain.service.prompt_building import Budget, require_option_room, require_room
 from domain.service.turn_lifecycle import (
     NewTurn,
     new_conversation,
@@ -65,6 +66,8 @@ class ResponseRequest:
         chain: the client's name for requests that each hold the whole history; None if it has none.
             See ``FindChain``.
         after_turn: number of the turn to continue; None for the newest.
+        may_truncate: whether the oldest messages may be left out of the prompt if it has no room
+            for them.
         note: stored with the last message before the reply.
         idempotency_key: the Idempotency-Key as the client sent it; None if it sent none.
         idempotency: the same key as digests; None if the client sent none.
@@ -77,6 +80,7 @@ class ResponseRequest:
     chain: str | None = None
     after_turn: int | None = None
     options: ReplyOptions = DEFAULT_OPTIONS
+    may_truncate: bool = True
     note: UnknownPart | None = None
     idempotency_key: str | None = None
     idempotency: IdempotencyKey | None = None
@@ -126,6 +130,33 @@ class BaseConversation:
 
 
 @frozen(kw_only=True)
+class PromptRoom:
+    """Rejects requests for which the model's context window has no room."""
+
+    assistant: Assistant
+    budget: Budget
+
+    def check_options(self, request: ResponseRequest) -> None:
+        """Raise if the options of the request take more than their share.
+
+        Raises:
+            InvalidInput: ``context_length_exceeded``.
+        """
+        require_option_room(request.options, self.budget)
+
+    def check(self, conversation: Conversation, request: ResponseRequest) -> None:
+        """Raise unless the prompt has room for the conversation, or may leave messages out.
+
+        Raises:
+            InvalidInput: ``context_length_exceeded``.
+            OlderMessagesNeeded: not all messages are loaded.
+        """
+        if not request.may_truncate:
+            system = self.assistant.system_prompt
+            require_room(conversation, system, self.budget, options=request.options)
+
+
+@frozen(kw_only=True)
 class _Attempt:
     """One request with the ids of everything it may store."""
 
@@ -134,10 +165,13 @@ class _Attempt:
     new_turn: NewTurn
     items: Sequence[NewItem]
     permit: TurnPermit
+    room: PromptRoom
 
     def with_turn(self, conversation: Conversation) -> Conversation:
         """The conversation with the items and the open turn."""
-        return open_turn_with_items(conversation, self.new_turn, self.items, self.request.note)
+        opened = open_turn_with_items(conversation, self.new_turn, self.items, self.request.note)
+        self.room.check(opened, self.request)
+        return opened
 
 
 @frozen(kw_only=True)
@@ -147,6 +181,7 @@ class CreateResponse:
     start_turn: StartTurn
     open_turn: OpenTurn
     base_conversation: BaseConversation
+    room: PromptRoom
     find_chain: FindChain
     keys: ClientKeys
     identifiers: IdentifierSource
@@ -161,7 +196,8 @@ class CreateResponse:
         Raises:
             ConversationNotFound, TurnNotFound: what the request continues does not exist.
             TurnInProgress: the turn to continue is still open.
-            InvalidInput, NothingToAnswer: the items do not fit the conversation.
+            InvalidInput, NothingToAnswer: the items do not fit the conversation, or the prompt
+                does not fit the model's context window.
             IdempotencyKeyReused: the same key with another request.
             RequestAlreadyAnswered: an older turn had the same key.
             ConversationGone: the new conversation was forgotten while it was being created.
@@ -169,6 +205,7 @@ class CreateResponse:
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.
         """
+        self.room.check_options(request)
         try:
             return await self._start(owner, await self._in_chain(owner, request))
         except (ConversationNotFound, TurnNotFound, ConversationExists):
@@ -197,7 +234,12 @@ class CreateResponse:
         items = with_ids(request.inputs, self.identifiers)
         permit = self.start_turn.permit(request.payer, new_turn.turn_id, request.stored_bytes)
         attempt = _Attempt(
-            owner=owner, request=request, new_turn=new_turn, items=items, permit=permit
+            owner=owner,
+            request=request,
+            new_turn=new_turn,
+            items=items,
+            permit=permit,
+            room=self.room,
         )
         return await self.start_turn(
             owner, new_turn, partial(self._open, attempt), permit, request.options

@@ -11,7 +11,12 @@ from domain.model.identifiers import Owner
 from domain.model.piece import NumberedPiece
 from domain.model.turn import Outcome, TurnEnd
 from domain.service.item_editing import open_turn_with_items
-from entrypoints.usecases.create_response import BaseConversation, ResponseRequest, with_ids
+from entrypoints.usecases.create_response import (
+    BaseConversation,
+    PromptRoom,
+    ResponseRequest,
+    with_ids,
+)
 from entrypoints.usecases.open_turn import Started, StartTurn
 from entrypoints.usecases.stream_reply import StreamReply
 from ports.errors import StoreUnavailable
@@ -40,6 +45,7 @@ class EphemeralReply:
 
     start_turn: StartTurn
     base_conversation: BaseConversation
+    room: PromptRoom
     runner: TurnRunner
     stream_reply: StreamReply
     identifiers: IdentifierSource
@@ -50,14 +56,18 @@ class EphemeralReply:
         Raises:
             TurnNotFound: the turn to continue does not exist.
             TurnInProgress: its reply is still being written.
-            InvalidInput, NothingToAnswer: the items do not fit the conversation.
+            InvalidInput, NothingToAnswer: the items do not fit the conversation, or the prompt
+                does not fit the model's context window.
             PortError: the store failed.
         """
+        self.room.check_options(request)
         new_turn = self.start_turn.new_turn()
         session_id = self.identifiers.session_id()
         base = await self.base_conversation(owner, request, session_id, new_turn.at)
         items = with_ids(request.inputs, self.identifiers)
-        return Started(owner=owner, conversation=open_turn_with_items(base, new_turn, items))
+        conversation = open_turn_with_items(base, new_turn, items)
+        self.room.check(conversation, request)
+        return Started(owner=owner, conversation=conversation)
 
     async def start(
         self, started: Started, request: ResponseRequest, wait: timedelta

@@ -5,8 +5,8 @@ from attrs import frozen
 from domain.model.conversation import Conversation
 from domain.model.identifiers import MessageId, Owner
 from domain.model.message import TextPart, text_bytes
-from domain.service.regeneration import edit_text, regenerate, require_seen
-from domain.service.turn_lifecycle import NewTurn
+from domain.service.client_view import require_seen
+from domain.service.turn_lifecycle import NewTurn, edit_text, regenerate
 from entrypoints.usecases.open_turn import Started, StartTurn, TurnRequest
 
 

@@ -18,6 +18,7 @@ from domain.model.message import text_bytes
 from domain.model.piece import NumberedPiece, assemble_parts
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
 from domain.model.turn import Outcome, Turn, TurnEnd, TurnPolicy
+from domain.service.prompt_building import with_prompt_report
 from domain.service.turn_lifecycle import fail, finish, interrupt
 from entrypoints.usecases.retrying import retrying
 from entrypoints.usecases.stream_reply import StreamReply
@@ -128,6 +129,11 @@ class SaveReply:
 
 
 def _change_for(reply: LoggedReply, end: TurnEnd, at: datetime) -> Change:
+    change, reply_id, report = _ending(reply, end, at), reply.turn.reply_id, end.prompt_report
+    return lambda stored: with_prompt_report(change(stored), reply_id, report)
+
+
+def _ending(reply: LoggedReply, end: TurnEnd, at: datetime) -> Change:
     turn_id, pieces = reply.turn.id, [numbered.piece for numbered in reply.pieces]
     if (reason := end.finish_reason) is not None:
         return lambda stored: finish(stored, turn_id, pieces, at, reason=reason, usage=end.usage)

@@ -18,11 +18,12 @@ from domain.model.identifiers import ConversationRef, MessageId, Owner, SessionI
 from domain.model.message import Part, content_bytes, utf8_length
 from domain.model.rate_limits import Payer
 from domain.model.turn import IdempotencyKey
+from domain.service.client_view import require_seen
 from domain.service.idempotency import is_being_answered, is_unanswered
-from domain.service.regeneration import edit_message, require_seen
 from domain.service.turn_lifecycle import (
     NewTurn,
     add_user_message,
+    edit_message,
     new_conversation,
 )
 from entrypoints.usecases.open_turn import OnBusy, OnWait, OpenTurn, Started, StartTurn

@@ -5,14 +5,14 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Protocol
 
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
 from domain.model.errors import DomainError
 from domain.model.identifiers import ConversationRef
 from domain.model.limits import MAX_REPLY_BYTES, PART_OVERHEAD_BYTES
-from domain.model.message import FinishReason, Usage
+from domain.model.message import FinishReason, PromptReport, Usage
 from domain.model.piece import ModelFinished, NumberedPiece, Piece, begins_another_part, piece_bytes
 from domain.model.prompt import Prompt, ReplyOptions
 from domain.model.turn import Outcome, TurnEnd, TurnPolicy
@@ -20,6 +20,7 @@ from domain.service.prompt_building import (
     BYTES_PER_TOKEN,
     Budget,
     build_prompt,
+    prompt_report,
     prompt_tokens,
     sees_all,
 )
@@ -27,7 +28,7 @@ from domain.service.user_images import ImagePolicy, without_images
 from entrypoints.usecases.turn_permit import TurnPermit
 from ports.conversation_store import ConversationStateStore
 from ports.errors import PortError
-from ports.language_model import LanguageModel
+from ports.language_model import LanguageModel, ModelRejectedRequest
 from ports.telemetry import Telemetry
 from ports.turn_runner import Signals
 
@@ -54,10 +55,11 @@ class _Usage:
     """What one reply has used so far.
 
     Attributes:
-        prompt: None while nothing was sent to the model.
+        prompt, report: None while nothing was sent to the model.
     """
 
     prompt: Prompt | None = None
+    report: PromptReport | None = None
     reply_bytes: int = 0
 
     def tokens(self, reported: Usage | None) -> int:
@@ -105,7 +107,8 @@ class StreamReply:
 
         async def stream() -> None:
             nonlocal finished
-            usage.prompt = prompt = await self._prompt(ref, conversation, options)
+            prompt, usage.report = await self._prompt(ref, conversation, options)
+            usage.prompt = prompt
             async with aclosing(self.model.reply(prompt)) as reply:
                 finished = await _fill(sink, reply, usage)
 
@@ -127,16 +130,20 @@ class StreamReply:
         if failure is None or usage.reply_bytes:
             # A model that failed before its first piece has used nothing.
             permit.tokens = usage.tokens(finished.usage if finished else None)
-        return self._end(finished, failure)
+        return evolve(self._end(finished, failure), prompt_report=_left_out(usage, finished))
 
     def report_end(self, end: TurnEnd, **fields: str | float | bool | None) -> None:
-        """Emit how a turn ended, with the model's name, the usage and ``fields``."""
+        """Emit how a turn ended, with the model's name, the usage and ``fields``.
+
+        If messages were left out of the prompt, their counts are emitted too.
+        """
         self.telemetry.emit(
             f"turn.{end.outcome.value}",
             model=self.model.name,
             error=end.error,
             input_tokens=end.usage.input_tokens if end.usage else None,
             output_tokens=end.usage.output_tokens if end.usage else None,
+            **_counts(end.prompt_report),
             **fields,
         )
 
@@ -146,19 +153,20 @@ class StreamReply:
 
     async def _prompt(
         self, ref: ConversationRef, conversation: Conversation, options: ReplyOptions
-    ) -> Prompt:
-        if not self.images.model_takes_images:
-            conversation = without_images(conversation)
+    ) -> tuple[Prompt, PromptReport]:
         system = self.assistant.system_prompt
-        prompt = build_prompt(conversation, system, self.budget, options=options)
-        has_room = sees_all(conversation, prompt)
-        if not conversation.earlier or not (has_room or conversation.has_instructions):
-            return prompt
-        # Earlier messages belong to the prompt: those that fit, and instructions in any case.
-        whole = await self.store.load(ref)
-        if not self.images.model_takes_images:
-            whole = without_images(whole)
-        return build_prompt(whole, system, self.budget, options=options)
+        visible = self._visible(conversation)
+        prompt = build_prompt(visible, system, self.budget, options=options)
+        if conversation.earlier and (sees_all(visible, prompt) or visible.has_instructions):
+            # Earlier messages belong to the prompt: those that fit, and instructions in any case.
+            visible = self._visible(await self.store.load(ref))
+            prompt = build_prompt(visible, system, self.budget, options=options)
+        return prompt, prompt_report(visible, prompt)
+
+    def _visible(self, conversation: Conversation) -> Conversation:
+        """The conversation as the model can see it."""
+        takes_images = self.images.model_takes_images
+        return conversation if takes_images else without_images(conversation)
 
     def _end(self, finished: ModelFinished | None, failure: BaseException | None) -> TurnEnd:
         error = None
@@ -171,8 +179,23 @@ class StreamReply:
             reason, usage = finished.reason, finished.usage
             return TurnEnd(outcome=Outcome.FINISHED, finish_reason=reason, usage=usage)
         if error is not None:
-            return TurnEnd(outcome=Outcome.FAILED, error=error)
+            option = failure.option if isinstance(failure, ModelRejectedRequest) else None
+            return TurnEnd(outcome=Outcome.FAILED, error=error, rejected_option=option)
         return TurnEnd(outcome=Outcome.INTERRUPTED)
+
+
+def _left_out(usage: _Usage, finished: ModelFinished | None) -> PromptReport | None:
+    report = usage.report
+    if report is not None and finished is not None:
+        report = evolve(report, dropped_options=finished.dropped_options)
+    return None if report is None or report.is_complete else report
+
+
+def _counts(report: PromptReport | None) -> dict[str, int]:
+    """What to emit about the messages that were left out; empty if none were."""
+    if report is None or report.sees_all:
+        return {}
+    return {"messages_seen": report.messages_seen, "messages_total": report.messages_total}
 
 
 async def _fill(

@@ -94,6 +94,44 @@ def response_bodies() -> Mapping[str, bytes]:
     }
 
 
+def completion_bodies() -> Mapping[str, bytes]:
+    """The largest bodies of ``POST /v1/chat/completions``."""
+    user, start = b'{"role":"user","content":"a"}', b'{"messages":['
+    texts, text = b'{"role":"assistant","content":[', b'{"type":"text","text":"a"}'
+    longest = texts + b",".join([text] * 256) + b"]}"
+    call = b'{"id":"%d","function":{"name":"n","arguments":"{}"}}'
+    calls = b'{"role":"assistant","tool_calls":[%b]}'
+    result = b'{"role":"tool","tool_call_id":"%d","content":"1"}'
+    pairs = [
+        b",".join([calls % b",".join(call % number for number in numbers), *results])
+        for numbers in (range(first, first + 120) for first in range(0, 1_800, 120))
+        for results in [[result % number for number in numbers]]
+    ]
+    nested = b"[" * 50 + b"]" * 50
+    return {
+        "messages": start + b",".join([user] * 2_000) + b"]}",
+        "too many messages": padded(start, user, b"]}", _V1),
+        "numbers for messages": padded(start, b"1", b"]}", _V1),
+        "texts": padded(start, longest, b",%b]}" % user, _V1),
+        "calls": b"%b%b,%b]}" % (start, user, b",".join(pairs)),
+        "a long text": padded(start + texts + b'{"type":"text","text":"', b" ", b'"}]}]}', _V1),
+        "a schema": padded(
+            b'{"response_format":{"type":"json_schema","json_schema":{"name":"a","schema":{"x":[',
+            nested,
+            b']}}},"messages":[%b]}' % user,
+            _V1,
+        ),
+        "tools": padded(
+            b'{"tools":[',
+            b'{"type":"function","function":{"name":"a"}}',
+            b'],"messages":[%b]}' % user,
+            _V1,
+        ),
+        "a long value": padded(b'{"n":"', b" - at `$.a", b'","messages":[%b]}' % user, _V1),
+        "unknown members": padded(b'{"y":[', b"[]", b'],"messages":[%b]}' % user, _V1),
+    }
+
+
 async def expensive(server: ServerProcess) -> Mapping[str, float]:
     """The CPU seconds of all bodies that cost too much."""
     key = (await V1Client.new(server.url)).headers["authorization"]
@@ -101,9 +139,10 @@ async def expensive(server: ServerProcess) -> Mapping[str, float]:
     bodies = {
         **{("/api/chat", name): body for name, body in chat_bodies().items()},
         **{("/v1/responses", name): body for name, body in response_bodies().items()},
+        **{("/v1/chat/completions", name): body for name, body in completion_bodies().items()},
     }
     costs = {
-        name: await cost_of(server, request_of(path, headers, body), _TIMES)
+        f"{path} {name}": await cost_of(server, request_of(path, headers, body), _TIMES)
         for (path, name), body in bodies.items()
     }
     return {name: cost for name, cost in costs.items() if cost > _MAX_SECONDS}
@@ -154,6 +193,25 @@ V1_BODIES: Final[Mapping[str, Any]] = {
     "input[0].content": {"input": [{**USER, "content": CONTENT}]},
     "tools ": {"input": "Hi", "tools": [{"type": "function", "name": "look"}] * 129},
 }
+COMPLETION_BODIES: Final[Mapping[str, Any]] = {
+    # Nested more than 64 levels deep.
+    "tools": {"messages": [USER], "tools": [{"type": "function", "function": TOOL}]},
+    "messages[0].tool_calls[0].function.arguments": {
+        "messages": [
+            {
+                "role": "assistant",
+                "tool_calls": [{"id": "a", "function": {"name": "look", "arguments": DEEP_TEXT}}],
+            }
+        ]
+    },
+    # Too long.
+    "messages": {"messages": [USER] * 2_001},
+    "messages[0].content": {"messages": [{**USER, "content": CONTENT}]},
+    "tools ": {
+        "messages": [USER],
+        "tools": [{"type": "function", "function": {"name": "look"}}] * 129,
+    },
+}
 
 
 async def test_a_chat_is_neither_nested_too_deeply_nor_too_long() -> None:
@@ -175,6 +233,16 @@ async def test_input_on_v1_is_neither_nested_too_deeply_nor_too_long() -> None:
 
             assert (answer.status, error_of(answer)["code"]) == (400, "body_invalid"), param
             assert error_of(answer)["param"].startswith(param.strip())
+
+
+async def test_messages_on_v1_are_neither_nested_too_deeply_nor_too_long() -> None:
+    async with serving(**SETTINGS) as server:
+        client = await V1Client.new(server.url)
+        for param, body in COMPLETION_BODIES.items():
+            answer = await client.post("/v1/chat/completions", body)
+
+            assert (answer.status, error_of(answer)["code"]) == (400, "body_invalid"), param
+            assert error_of(answer)["param"] == param.strip()
 
 
 async def test_items_that_could_not_be_shown_again_are_not_stored() -> None:

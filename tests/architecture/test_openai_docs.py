@@ -3,13 +3,19 @@
 from importlib.metadata import version
 
 import pytest
+from openai.types.chat.completion_create_params import (
+    CompletionCreateParamsBase,
+    CompletionCreateParamsStreaming,
+)
 from openai.types.responses.response_create_params import (
     ResponseCreateParamsBase,
     ResponseCreateParamsStreaming,
 )
 
 from entrypoints.http.openai.bodies import UNSUPPORTED_PARAMETERS
+from entrypoints.http.openai.chat_bodies import UNSUPPORTED_CHAT_PARAMETERS
 from entrypoints.http.openai.errors import PREFIX
+from entrypoints.http.openai.parameters import CHAT_ONLY_PARAMETERS
 from entrypoints.http.openai.routes import ROUTES
 from entrypoints.http.openapi import document
 from tests.architecture.test_docs import ROUTES as APP_ROUTES
@@ -18,6 +24,9 @@ from tests.architecture.test_docs import documented_routes, page, rows
 PAGE = page("docs/openai_clients.md")
 PARAMETERS = {
     row[0].strip("`"): row[1] for row in rows(PAGE, under="Parameters of a response request")
+}
+CHAT_PARAMETERS = {
+    row[0].strip("`"): row[1] for row in rows(PAGE, under="Parameters of a chat completion")
 }
 
 
@@ -51,6 +60,40 @@ def test_exactly_the_parameters_of_the_package_are_documented() -> None:
     }
 
     assert set(PARAMETERS) == known
+
+
+def test_openapi_names_every_supported_parameter_of_a_chat_completion() -> None:
+    described = document(APP_ROUTES)["components"]["schemas"]["CompletionBody"]["properties"]
+
+    supported = set(CHAT_PARAMETERS) - set(UNSUPPORTED_CHAT_PARAMETERS)
+    assert set(described) == supported | {"conversation"}
+
+
+def test_exactly_the_unsupported_parameters_of_a_chat_completion_are_documented() -> None:
+    assert [name for name, supported in CHAT_PARAMETERS.items() if supported == "no"] == [
+        *UNSUPPORTED_CHAT_PARAMETERS
+    ]
+
+
+def test_exactly_the_packages_parameters_of_a_chat_completion_are_documented() -> None:
+    known = {
+        *CompletionCreateParamsBase.__annotations__,
+        *CompletionCreateParamsStreaming.__annotations__,
+    }
+
+    assert set(CHAT_PARAMETERS) == known
+
+
+def test_every_parameter_of_chat_completions_only_is_refused_as_documented() -> None:
+    documented = {
+        row[0]: row[1] for row in rows(PAGE, under="Chat parameters in a response request")
+    }
+
+    assert set(CHAT_ONLY_PARAMETERS) == set(CHAT_PARAMETERS) - set(PARAMETERS)
+    assert documented == {
+        f"`{name}`": f"`{counterpart}`" if counterpart else ""
+        for name, counterpart in CHAT_ONLY_PARAMETERS.items()
+    }
 
 
 @pytest.mark.parametrize("package", ["openai", "openai-agents"])

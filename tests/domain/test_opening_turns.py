@@ -18,13 +18,15 @@ from domain.model.errors import (
 )
 from domain.model.identifiers import MessageId
 from domain.model.message import MessageStatus, Role, TextPart
-from domain.service.regeneration import edit_message, regenerate, require_seen
+from domain.service.client_view import require_seen
 from domain.service.tool_answers import submit_tool_results
 from domain.service.turn_lifecycle import (
     add_user_message,
+    edit_message,
     fail,
     interrupt,
     new_conversation,
+    regenerate,
     with_welcome,
 )
 from tests.support.builders import (

@@ -8,21 +8,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.model.conversation import Conversation, tail_of, with_message
-from domain.model.message import Message, Role
+from domain.model.errors import InvalidInput, OlderMessagesNeeded
+from domain.model.identifiers import MessageId
+from domain.model.message import Message, PromptReport, Role
 from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions, Tool
 from domain.service.prompt_building import (
     IMAGE_TOKENS,
     Budget,
     build_prompt,
     estimated_tokens,
+    prompt_report,
     prompt_tokens,
+    require_option_room,
+    require_room,
     sees_all,
+    with_prompt_report,
 )
+from domain.service.turn_lifecycle import with_welcome
 from tests.support.builders import (
     a_conversation,
     a_message,
     after_turns,
     an_image,
+    reply_id,
     with_answer,
     with_question,
 )
@@ -223,3 +231,68 @@ def test_tools_leave_less_room_for_messages() -> None:
 
 def test_more_tools_than_fit_still_leave_the_newest_message() -> None:
     assert len(prompt(ReplyOptions(tools=(LARGE, LARGE, LARGE)), after_turns(3)).messages) >= 1
+
+
+def report(conversation: Conversation, budget: Budget) -> tuple[int, int]:
+    counts = prompt_report(conversation, build_prompt(conversation, SYSTEM, budget, count_words))
+    return counts.messages_seen, counts.messages_total
+
+
+def test_the_report_counts_the_messages_that_the_model_sees() -> None:
+    conversation = with_question(after_turns(4), "and now", 5)
+    wide, narrow = (Budget(tokens=256 + room, reply_tokens=256) for room in (99, 8))
+
+    assert report(conversation, wide) == (9, 9)
+    assert report(conversation, narrow) == (3, 9)
+    assert report(tail_of(conversation, 4), narrow) == (3, 9)
+
+
+def test_a_welcome_before_the_first_question_is_not_counted_as_left_out() -> None:
+    welcome = with_welcome(a_conversation(), MessageId("w"), "Welcome!")
+
+    assert report(with_question(welcome), Budget(tokens=512, reply_tokens=256)) == (1, 1)
+
+
+def too_long(options: ReplyOptions) -> InvalidInput:
+    with pytest.raises(InvalidInput) as raised:
+        require_option_room(options, BUDGET)
+    assert raised.value.problem == "context_length_exceeded"
+    assert "half" in str(raised.value)
+    return raised.value
+
+
+def test_options_may_take_at_most_half_of_the_context_window() -> None:
+    half = "x" * (BUDGET.tokens // 2 * 3 - 3)
+    require_option_room(ReplyOptions(instructions=half), BUDGET)
+
+    assert too_long(ReplyOptions(instructions=half + "xxx")).field == "instructions"
+    assert too_long(ReplyOptions(response_format=half + "xxx")).field == "response_format"
+    assert too_long(ReplyOptions(instructions="x" * 500, tools=(LARGE,))).field == "tools"
+
+
+def test_there_is_room_only_if_every_message_and_the_reply_fit() -> None:
+    question = with_question(a_conversation(), "x" * 3_000)
+    require_room(question, SYSTEM, Budget(tokens=1_400, reply_tokens=300))
+
+    for conversation, tokens in (
+        (question, 1_300),
+        (with_question(after_turns(300), number=301), 1_400),
+    ):
+        with pytest.raises(InvalidInput) as raised:
+            require_room(conversation, SYSTEM, Budget(tokens=tokens, reply_tokens=300))
+        assert (raised.value.problem, raised.value.field) == ("context_length_exceeded", "items")
+
+
+def test_whether_messages_that_are_not_loaded_fit_is_not_known() -> None:
+    with pytest.raises(OlderMessagesNeeded):
+        require_room(tail_of(after_turns(3), 2), SYSTEM, BUDGET)
+
+
+def test_only_the_reply_itself_carries_the_report() -> None:
+    conversation, left_out = after_turns(1), PromptReport(messages_seen=1, messages_total=2)
+    reported = with_prompt_report(conversation, reply_id(1), left_out)
+
+    assert [message.prompt_report for message in reported.messages] == [None, left_out]
+    assert with_prompt_report(reported, reply_id(1), left_out) is reported
+    assert with_prompt_report(conversation, reply_id(2), left_out) is conversation
+    assert with_prompt_report(conversation, reply_id(1), None) is conversation

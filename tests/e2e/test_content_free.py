@@ -87,11 +87,24 @@ async def refused_by(program: V1Client) -> list[Answer]:
     """OpenAI requests with the planted text."""
     answer = await program.ask(SENTENCE, instructions=SENTENCE, metadata={"a": SENTENCE})
     assert answer.status == 200
+    messages = [{"role": "system", "content": SENTENCE}, {"role": "user", "content": SENTENCE}]
+    answer = await program.post(
+        "/v1/chat/completions", {"messages": messages, "user": SENTENCE, "stop": SENTENCE}
+    )
+    assert answer.status == 200
     return [
         await program.ask(f"{SENTENCE} fail at once", store=False),
         await program.ask(f"{SENTENCE} refuse me"),
         await program.ask(SENTENCE, tools=[{"type": SENTENCE}]),
         await program.post("/v1/responses", {"input": [{"role": SENTENCE}]}),
+        *[
+            await program.post("/v1/chat/completions", {"messages": messages, "stop": SENTENCE})
+            for messages in (
+                [{"role": "user", "content": f"{SENTENCE} fail at once"}],
+                [{"role": "user", "content": f"{SENTENCE} refuse me"}],
+                [{"role": SENTENCE, "content": SENTENCE}],
+            )
+        ],
     ]
 
 

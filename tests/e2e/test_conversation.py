@@ -99,7 +99,16 @@ async def test_a_reply_is_one_json_document_if_only_json_is_accepted(
     reply = answer.document
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"
-    assert set(reply) == {"sessionId", "restarted", "turnId", "reply", "usage", "expiresAt"}
+    assert set(reply) == {
+        "sessionId",
+        "restarted",
+        "turnId",
+        "reply",
+        "usage",
+        "messagesSeen",
+        "messagesTotal",
+        "expiresAt",
+    }
     assert reply["restarted"] is False
     assert (reply["reply"]["role"], reply["reply"]["content"]) == ("assistant", "Whole ")
     assert reply["reply"]["parts"] == [{"type": "text", "text": "Whole "}]

@@ -46,7 +46,7 @@ async def sent_in_every_protocol(program: V1Client, text: str) -> list[Answer]:
     started = await native.post("/api/chat", {"message": "Hi"})
     session = started.headers["x-session-id"]
     user = {"role": "user", "content": [{"type": "input_text", "text": text}]}
-    v1_items = {"items": [user]}
+    plain, v1_items = {"role": "user", "content": text}, {"items": [user]}
     return [
         await post_escaped(native, "/api/chat", {"message": text}),
         await post_escaped(native, f"/api/chat/{session}/regenerate", {"message": text}),
@@ -54,6 +54,7 @@ async def sent_in_every_protocol(program: V1Client, text: str) -> list[Answer]:
         await post_escaped(native, "/api/chat", {"id": "b", "message": ui_message(text)}),
         await program.post("/v1/responses", {"input": text}),
         await program.post("/v1/responses", {"input": [user]}),
+        await program.post("/v1/chat/completions", {"model": "any", "messages": [plain]}),
         await program.post("/v1/conversations", v1_items),
         await program.post(f"/v1/conversations/{await program.conversation()}/items", v1_items),
     ]

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from domain.model.message import FinishReason
+from domain.model.message import FinishReason, Usage
 from domain.model.piece import ToolCallPiece
-from ports.language_model import ModelBusy, ModelUnavailable
+from ports.language_model import ModelBusy, ModelRejectedRequest, ModelUnavailable
 from tests.support.event_stream import kinds
 from tests.support.fake_model import FakeModel
 from tests.support.service import RunningService
@@ -49,6 +49,63 @@ async def test_a_model_that_fails_is_an_error_when_nothing_streams(
 
     assert (refused.status, error_of(refused)["code"]) == (502, "model_unavailable")
     assert refused.headers["x-should-retry"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("option", "param"), [("temperature", "temperature"), ("effort", "reasoning.effort")]
+)
+async def test_the_parameter_that_the_model_rejects_is_named(
+    program: V1Client, fake_model: FakeModel, option: str, param: str
+) -> None:
+    asking = asyncio.create_task(program.ask("One"))
+    (await fake_model.next_reply()).fail(ModelRejectedRequest(option))
+    refused = await asking
+    async with program.asking("Two") as live:
+        (await fake_model.next_reply()).fail(ModelRejectedRequest(option))
+        answer = await live.whole()
+
+    assert (refused.status, error_of(refused)["code"]) == (502, "model_request_rejected")
+    assert error_of(refused)["param"] == param
+    chat = {"messages": [{"role": "user", "content": "Three"}]}
+    chatting = asyncio.create_task(program.post("/v1/chat/completions", chat))
+    (await fake_model.next_reply()).fail(ModelRejectedRequest(option))
+    assert error_of(await chatting)["param"] == param.replace(".", "_")
+    failed = answer.events[-2].document["response"]
+    assert failed["error"]["message"] == error_of(refused)["message"]
+    assert f"'{param}'" in failed["error"]["message"]
+
+
+async def test_a_hint_that_the_model_does_not_support_is_not_echoed(
+    program: V1Client, fake_model: FakeModel
+) -> None:
+    hints = {
+        "reasoning": {"effort": "low"},
+        "text": {"format": {"type": "json_object"}, "verbosity": "low"},
+        "parallel_tool_calls": False,
+    }
+    asking = asyncio.create_task(program.ask("One", **hints))
+    model_reply = await fake_model.next_reply()
+    model_reply.send_text("{}")
+    model_reply.finish(dropped_options=("effort", "verbosity", "parallel_tool_calls"))
+    document = (await asking).document
+
+    assert document["reasoning"] == {"effort": None, "summary": None}
+    assert document["text"] == {"format": {"type": "json_object"}}
+    assert (document["parallel_tool_calls"], document["metadata"]) == (True, {})
+    assert await program.response(document["id"]) == document
+
+
+async def test_cached_and_reasoning_tokens_are_passed_on(
+    program: V1Client, fake_model: FakeModel
+) -> None:
+    asking = asyncio.create_task(program.ask("One"))
+    usage = Usage(input_tokens=9, output_tokens=5, cached_input_tokens=8, reasoning_tokens=4)
+    (await fake_model.next_reply()).finish(usage=usage)
+    document = (await asking).document
+
+    assert document["usage"]["input_tokens_details"]["cached_tokens"] == 8
+    assert document["usage"]["output_tokens_details"] == {"reasoning_tokens": 4}
+    assert await program.response(document["id"]) == document
 
 
 async def test_a_truncated_reply_is_incomplete(program: V1Client, fake_model: FakeModel) -> None:

@@ -189,13 +189,3 @@ async def test_a_running_response_is_followed_after_any_event(
     assert [
         event.document for event in whole.events if "delta" not in event.name and event.name
     ] == [event.document for event in original.events if "delta" not in event.name and event.name]
-
-
-async def test_an_ended_response_is_not_streamed(program: V1Client, fake_model: FakeModel) -> None:
-    async with program.asking("One") as live:
-        name = await response_id(live)
-        (await fake_model.next_reply()).finish()
-        await live.whole()
-    refused = await program.get(f"/v1/responses/{name}?stream=true")
-
-    assert (refused.status, error_of(refused)["param"]) == (400, "stream")

@@ -16,6 +16,8 @@ from agents import Agent, OpenAIConversationsSession, RunConfig, Runner
 
 from tests.openai_clients.conftest import new_key
 from tests.openai_clients.test_agents import weather
+from tests.openai_clients.test_chat_completions import LOOK as LOOK_FUNCTION
+from tests.openai_clients.test_chat_completions import with_results
 from tests.openai_clients.test_responses import LOOK, results
 from tests.support.http_client import Answer
 from tests.support.openai_recordings import FOLDER, Exchange, Names, recordable
@@ -111,6 +113,36 @@ async def refusals(client: openai.AsyncOpenAI) -> None:
         raise AssertionError(parameters)
 
 
+async def completions(client: openai.AsyncOpenAI) -> None:
+    create = client.chat.completions.create
+    system: Any = {"role": "system", "content": "Rhyme."}
+    asked: Any = [system, {"role": "user", "content": "Please look."}]
+    await create(model="any", messages=[system, {"role": "user", "content": "Hello?"}])
+    for stream in (False, True):
+        await drained(
+            await create(model="any", messages=asked, tools=[LOOK_FUNCTION], stream=stream)
+        )
+    options: Any = {"include_usage": True}
+    await drained(await create(model="any", messages=asked, stream=True, stream_options=options))
+    looked = await create(model="any", messages=asked, tools=[LOOK_FUNCTION])
+    await create(model="any", messages=with_results(looked, asked), tools=[LOOK_FUNCTION])
+    conversation: Any = {"conversation": (await client.conversations.create()).id}
+    await create(model="any", messages=asked, extra_body=conversation)
+    refused: list[dict[str, Any]] = [{"n": 2}, {"logprobs": True}, {"messages": [system]}]
+    for parameters in refused:
+        try:
+            await create(**{"model": "any", "messages": asked, **parameters})
+        except openai.BadRequestError:
+            continue
+        raise AssertionError(parameters)
+
+
+async def drained(answer: Any) -> None:
+    """Read a stream to its end."""
+    if isinstance(answer, openai.AsyncStream):
+        _ = [chunk async for chunk in answer]
+
+
 async def sessions(client: openai.AsyncOpenAI) -> None:
     agents.set_tracing_disabled(disabled=True)
     config = RunConfig(model_provider=agents.OpenAIProvider(openai_client=client))
@@ -124,7 +156,7 @@ async def sessions(client: openai.AsyncOpenAI) -> None:
 
 SCENES: dict[str, Scene] = {
     scene.__name__: scene
-    for scene in (conversations, responses, tools, streams, refusals, sessions)
+    for scene in (conversations, responses, tools, streams, refusals, completions, sessions)
 }
 
 

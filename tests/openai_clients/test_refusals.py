@@ -11,15 +11,74 @@ from tests.openai_clients.conftest import new_key
 BOTH = {"conversation": "conv_" + "0" * 32, "previous_response_id": "resp_" + "0" * 40}
 UNSUPPORTED: dict[str, Any] = {
     "background_options": {"priority": "low"},
-    "include": ["reasoning.encrypted_content"],
+    "include": ["message.output_text.logprobs"],
     "max_tool_calls": 3,
     "prompt": {"id": "pmpt_1"},
-    "safety_identifier": "somebody",
     "service_tier": "priority",
     "tool_choice": {"type": "web_search"},
     "top_logprobs": 3,
-    "truncation": "disabled",
-    "user": "somebody",
+    "truncation": "sometimes",
+}
+CHAT: dict[str, tuple[Any, str]] = {
+    "max_tokens": (100, "max_output_tokens"),
+    "max_completion_tokens": (100, "max_output_tokens"),
+    "messages": ([{"role": "user", "content": "Hello?"}], "input"),
+    "stop": (["."], "no such parameter"),
+    "seed": (0, "no such parameter"),
+    "n": (2, "no such parameter"),
+    "response_format": ({"type": "json_object"}, "text.format"),
+    "functions": ([{"name": "look"}], "tools"),
+    "function_call": ("auto", "tool_choice"),
+    "logprobs": (True, "no such parameter"),
+    "logit_bias": ({"1": 1}, "no such parameter"),
+    "presence_penalty": (0.5, "no such parameter"),
+    "frequency_penalty": (-1, "no such parameter"),
+    "reasoning_effort": ("low", "reasoning.effort"),
+    "verbosity": ("low", "text.verbosity"),
+}
+MEMBERS: dict[str, dict[str, Any]] = {
+    "reasoning.mode": {"reasoning": {"mode": "pro"}},
+    "reasoning.max_tokens": {"reasoning": {"max_tokens": 100}},
+    "reasoning.summary": {"reasoning": {"summary": "long"}},
+    "reasoning": {"reasoning": {"effort": "low", "made_up": 1}},
+    "text.stop": {"text": {"stop": ["."]}},
+    "text": {"text": {"verbosity": "low", "made_up": 1}},
+    "text.format.json_schema": {
+        "text": {
+            "format": {
+                "type": "json_schema",
+                "json_schema": {"name": "n"},
+                "name": "n",
+                "schema": {"type": "object"},
+            }
+        }
+    },
+    "text.format": {"text": {"format": {"type": "text", "made_up": 1}}},
+}
+DEFAULTS: dict[str, Any] = {
+    "frequency_penalty": 0,
+    "include": [],
+    "logprobs": False,
+    "max_output_tokens": None,
+    "max_tokens": None,
+    "max_tool_calls": None,
+    "metadata": None,
+    "modalities": ["text"],
+    "n": 1,
+    "presence_penalty": 0.0,
+    "reasoning": {"effort": None, "summary": None},
+    "response_format": {"type": "text"},
+    "safety_identifier": None,
+    "seed": None,
+    "service_tier": "auto",
+    "stop": None,
+    "temperature": None,
+    "text": {"format": {"type": "text"}},
+    "tool_choice": "none",
+    "tools": [],
+    "top_logprobs": 0,
+    "truncation": "auto",
+    "user": None,
 }
 INVALID: dict[str, Any] = {
     "conversation": 3,
@@ -62,6 +121,70 @@ async def test_an_unsupported_parameter_is_named(client: AsyncOpenAI, name: str)
     assert isinstance(refused, openai.BadRequestError)
     assert (refused.code, refused.param) == ("parameter_unsupported", name)
     assert name in refused.message
+
+
+@pytest.mark.parametrize("name", CHAT)
+async def test_a_parameter_of_chat_completions_is_refused_with_its_counterpart(
+    client: AsyncOpenAI, name: str
+) -> None:
+    value, counterpart = CHAT[name]
+    refused = await refusal(client, extra_body={name: value})
+
+    assert isinstance(refused, openai.BadRequestError)
+    assert (refused.code, refused.param) == ("parameter_unsupported", name)
+    assert counterpart in refused.message
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+async def test_an_unsupported_member_is_named(client: AsyncOpenAI, name: str) -> None:
+    refused = await refusal(client, **MEMBERS[name])
+
+    assert isinstance(refused, openai.BadRequestError)
+    assert (refused.code, refused.param) == ("parameter_unsupported", name)
+    assert "made_up" not in refused.message
+
+
+async def test_values_that_change_nothing_are_accepted(client: AsyncOpenAI) -> None:
+    response = await client.responses.create(
+        model="any", input="Hello?", extra_body=DEFAULTS, stream=False
+    )
+
+    assert response.status == "completed"
+
+
+async def test_a_tool_must_not_be_required_where_there_is_none(client: AsyncOpenAI) -> None:
+    refused = await refusal(client, tool_choice="required")
+
+    assert (refused.code, refused.param) == ("body_invalid", "tool_choice")
+
+
+@pytest.mark.parametrize("empty", [{}, {"input": None}, {"input": ""}, {"input": []}])
+async def test_an_input_is_required(client: AsyncOpenAI, empty: dict[str, Any]) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        await client.responses.create(model="any", extra_body=empty)
+    assert (refused.value.code, refused.value.param) == ("body_invalid", "input")
+
+
+async def test_a_reference_needs_a_conversation(client: AsyncOpenAI) -> None:
+    references: Any = [{"type": "item_reference", "id": "msg_1"}, {"id": "msg_1"}]
+    for reference in references:
+        refused = await refusal(client, input=[reference])
+        with pytest.raises(openai.BadRequestError) as added:
+            await client.conversations.create(items=[reference])
+
+        assert (refused.code, refused.param) == ("parameter_unsupported", "input[0].type")
+        assert "previous_response_id" in refused.message
+        assert added.value.param == "items[0].type"
+
+
+async def test_a_reference_to_an_item_that_does_not_exist_is_named(client: AsyncOpenAI) -> None:
+    first = await client.responses.create(model="any", input="Hello?")
+    later = await client.responses.create(model="any", input="And?", previous_response_id=first.id)
+    items: Any = [{"role": "user", "content": "Hi"}, {"id": later.output[0].id}]
+    refused = await refusal(client, input=items, previous_response_id=first.id)
+
+    assert (refused.status_code, refused.code) == (404, "message_not_found")
+    assert refused.param == "input[1].id"
 
 
 @pytest.mark.parametrize("name", INVALID)

@@ -8,6 +8,7 @@ from openai import AsyncOpenAI
 from openai.types.responses import FunctionToolParam, Response, ResponseInputItemParam
 from pydantic import BaseModel
 
+from entrypoints.settings import Settings
 from tests.openai_clients.test_conversations import texts
 
 LOOK: FunctionToolParam = {
@@ -50,6 +51,63 @@ async def test_a_response_is_stored_as_it_was_returned(client: AsyncOpenAI) -> N
     assert found == response
     assert (found.instructions, found.metadata) == ("Rhyme.", {"topic": "tea"})
     assert found.output_text.strip() == "[Rhyme.] Hello?"
+
+
+async def test_a_response_echoes_what_was_used(client: AsyncOpenAI) -> None:
+    sky = {"type": "json_schema", "name": "sky", "schema": {"type": "object"}}
+    ignored: dict[str, Any] = {
+        "max_output_tokens": 1_000_000,
+        "reasoning": {"effort": "low", "summary": "auto"},
+        "text": {"format": sky},
+        "user": "somebody",
+        "safety_identifier": "somebody",
+        "prompt_cache_key": "some key",
+        "service_tier": "auto",
+        "truncation": "disabled",
+        "tools": [{"type": "function", "name": "look"}],
+        "include": ["reasoning.encrypted_content"],
+    }
+    response = (await ask(client, "Hello?", **ignored)).to_dict()
+    found = (await client.responses.retrieve(str(response["id"]))).to_dict()
+    plain = (await ask(client, "Hello?")).to_dict()
+
+    assert (response["temperature"], response["top_p"]) == (1.0, 1.0)
+    assert response["max_output_tokens"] == Settings().model_reply_tokens
+    assert response["reasoning"] == {"effort": "low", "summary": None}
+    assert response["text"] == {"format": {**sky, "description": None, "strict": False}}
+    assert (response["safety_identifier"], "user" in response) == (None, False)
+    assert (response["prompt_cache_key"], response["service_tier"]) == ("some key", "default")
+    assert (response["truncation"], plain["truncation"]) == ("disabled", "auto")
+    tool = {"description": None, "parameters": None, "strict": None}
+    assert response["tools"] == [{"type": "function", "name": "look", **tool}]
+    assert found == {**response, "tools": []}
+    assert plain["max_output_tokens"] is None
+
+
+async def test_encrypted_reasoning_is_null_where_it_is_included(client: AsyncOpenAI) -> None:
+    include: Any = ["reasoning.encrypted_content"]
+    first = await ask(client, "Please look.", tools=[LOOK], include=include)
+    found = await client.responses.retrieve(first.id, include=include)
+    plain = await client.responses.retrieve(first.id)
+    listed = await client.responses.input_items.list(first.id, include=include)
+
+    assert first.output[0].to_dict()["encrypted_content"] is None
+    assert found.output == first.output
+    assert "encrypted_content" not in plain.output[0].to_dict()
+    assert [item.type for item in listed.data] == ["message"]
+
+
+async def test_a_reference_stands_for_a_stored_item(client: AsyncOpenAI) -> None:
+    first = await ask(client, "Please look.", tools=[LOOK])
+    [asked] = (await client.responses.input_items.list(first.id)).data
+    references = [{"type": "item_reference", "id": str(item.id)} for item in [asked, *first.output]]
+    second = await ask(client, [*references, *results(first)], previous_response_id=first.id)
+
+    assert second.output_text.strip() == "Found look: sunny and look: sunny"
+    listed = (await client.responses.input_items.list(second.id, order="asc")).data
+    assert [item.type for item in listed] == [
+        "message", "reasoning", *["function_call"] * 2, *["function_call_output"] * 2
+    ]  # fmt: skip
 
 
 async def test_the_newest_response_is_continued(client: AsyncOpenAI) -> None:

@@ -59,8 +59,16 @@ class ModelReply:
     def send(self, piece: Piece) -> None:
         self._queue.put_nowait(piece)
 
-    def finish(self, reason: FinishReason = FinishReason.STOP) -> None:
-        self._queue.put_nowait(ModelFinished(reason=reason, usage=USAGE))
+    def finish(
+        self,
+        reason: FinishReason = FinishReason.STOP,
+        *,
+        usage: Usage = USAGE,
+        dropped_options: tuple[str, ...] = (),
+    ) -> None:
+        self._queue.put_nowait(
+            ModelFinished(reason=reason, usage=usage, dropped_options=dropped_options)
+        )
 
     def fail(self, error: Exception | None = None) -> None:
         self._queue.put_nowait(error or ModelError())

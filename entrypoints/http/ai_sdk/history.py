@@ -27,7 +27,7 @@ from domain.model.message import (
     UnknownPart,
 )
 from entrypoints.http.ai_sdk.bodies import is_metadata
-from entrypoints.http.documents import Document, usage_document
+from entrypoints.http.documents import Document, message_counts, usage_document
 from entrypoints.http.ui_message_stream import NOT_JSON, tool_error_text, tool_input
 
 _STEP = {"type": "step-start"}
@@ -89,6 +89,7 @@ def _own_metadata(message: Message, conversation: Conversation) -> dict[str, Any
         "sessionId": conversation.id,
         "createdAt": message.created_at,
         **({"usage": usage} if usage else {}),
+        **message_counts(message.prompt_report),
         **({"aborted": True} if message.status is MessageStatus.INTERRUPTED else {}),
         **({"failed": True} if message.status is MessageStatus.FAILED else {}),
     }

@@ -24,7 +24,7 @@ from entrypoints.http.documents import (
     history_document,
     json_response,
 )
-from entrypoints.http.images import body_limit
+from entrypoints.http.images import check_text_size
 from entrypoints.http.native.bodies import (
     ChatBody,
     EmptyBody,
@@ -35,8 +35,6 @@ from entrypoints.http.native.bodies import (
 from entrypoints.http.openapi import EVENT_STREAM, Endpoint, Positive
 from entrypoints.http.reply_stream import OpenFn, stream_when_open
 from entrypoints.http.requests import (
-    MAX_BODY_BYTES,
-    check_size,
     idempotency_key,
     message_body_bytes,
     page_query,
@@ -100,8 +98,7 @@ async def create_session(request: Request) -> Response:
 async def send_message(request: Request, caller: HttpCaller, raw: bytes) -> Response:
     """Send a message in the native protocol; the reply is an event stream or one document."""
     services = services_of(request)
-    text_limit = message_body_bytes(services.message_limit)
-    check_size(raw, body_limit(text_limit, services.images, raw[:MAX_BODY_BYTES]))
+    check_text_size(raw, message_body_bytes(services.message_limit))
     body = parse(raw or b"{}", ChatBody)
     key, idempotency = idempotency_key(request, raw)
     text = user_text(body.message, services.message_limit)

@@ -13,6 +13,12 @@ from msgspec import Meta, Struct
 from domain.model.limits import MessageLimit
 from domain.model.prompt import Effort, Verbosity
 from entrypoints.http.openai.errors import invalid, unsupported
+from entrypoints.http.openai.parameters import (
+    MESSAGES_SEEN,
+    check_include,
+    reject_chat_parameters,
+    reject_unknown_members,
+)
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import message_body_bytes
 
@@ -106,7 +112,13 @@ class ReasoningItem(Struct, tag_field="type", tag="reasoning"):
     """Reasoning of a model, stored with all its members; the model does not see it."""
 
 
-ItemBody = MessageItem | FunctionCallItem | FunctionCallOutputItem | ReasoningItem
+class ItemReference(Struct, tag_field="type", tag="item_reference"):
+    """An item that the conversation already has; its ``type`` may be left out."""
+
+    id: str
+
+
+ItemBody = MessageItem | FunctionCallItem | FunctionCallOutputItem | ReasoningItem | ItemReference
 
 
 class ConversationBody(Struct):
@@ -145,10 +157,15 @@ class FunctionChoice(Struct):
     name: str
 
 
+Summary = Annotated[Literal["auto", "concise", "detailed"], Meta(description="Ignored.")]
+
+
 class ReasoningOptions(Struct):
     """How the model reasons."""
 
     effort: Effort | None = None
+    summary: Summary | None = None
+    generate_summary: Summary | None = None
 
 
 class TextFormat(Struct):
@@ -185,6 +202,7 @@ class ResponseBody(Struct):
 
     background: bool | None = None
     conversation: str | ConversationChoice | None = None
+    include: list[Literal["reasoning.encrypted_content"]] | None = None
     input: str | Annotated[list[ItemBody], Meta(max_length=MAX_INPUT_ITEMS)] | None = None
     instructions: str | None = None
     max_output_tokens: Annotated[int, Meta(ge=16)] | None = None
@@ -195,7 +213,11 @@ class ResponseBody(Struct):
     prompt_cache_key: (
         Annotated[str, Meta(description="Names requests that each hold the whole history.")] | None
     ) = None
+    prompt_cache_retention: (
+        Annotated[Literal["in_memory", "in-memory", "24h"], Meta(description="Ignored.")] | None
+    ) = None
     reasoning: ReasoningOptions | None = None
+    safety_identifier: Annotated[str, Meta(description="Ignored.")] | None = None
     service_tier: Literal["auto", "default"] | None = None
     store: bool | None = None
     stream: bool | None = None
@@ -205,7 +227,8 @@ class ResponseBody(Struct):
     tool_choice: Literal["auto", "none", "required"] | FunctionChoice | None = None
     tools: Annotated[list[FunctionTool], Meta(max_length=MAX_TOOLS)] | None = None
     top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
-    truncation: Literal["auto"] | None = None
+    truncation: Literal["auto", "disabled"] | None = None
+    user: Annotated[str, Meta(description="Ignored.")] | None = None
 
 
 UNSUPPORTED_PARAMETERS: Final = (
@@ -213,15 +236,11 @@ UNSUPPORTED_PARAMETERS: Final = (
     "background_options",
     "context_management",
     "image",
-    "include",
     "max_tool_calls",
     "moderation",
     "prompt",
     "prompt_cache_options",
-    "prompt_cache_retention",
-    "safety_identifier",
     "top_logprobs",
-    "user",
 )
 """Parameters of a response that OpenAI defines and this service does not support."""
 
@@ -257,7 +276,7 @@ def parse(members: Mapping[str, Any], kind: type[_Body]) -> _Body:
         message = str(error)
         is_long = len(message) > 2 * _MAX_PATH
         short = message[:_MAX_PATH] + message[-_MAX_PATH:] if is_long else message
-        raise _bad_request(short) from None
+        raise invalid_body(short) from None
 
 
 def parse_response_body(members: Mapping[str, Any]) -> ResponseBody:
@@ -267,37 +286,72 @@ def parse_response_body(members: Mapping[str, Any]) -> ResponseBody:
         BadRequest: see ``parse``; also ``parameter_unsupported`` for an unsupported parameter with
             a value that is not empty.
     """
-    _reject_unsupported(members, UNSUPPORTED_PARAMETERS)
-    reasoning = members.get("reasoning")
-    if isinstance(reasoning, dict):
-        _reject_unsupported(reasoning, ("mode", "context"))
+    reject_unsupported(members, UNSUPPORTED_PARAMETERS)
+    reject_chat_parameters(members)
+    reject_unknown_members(members)
+    include = members.get("include")
+    if isinstance(include, list):
+        check_include(include)
     choice = members.get("tool_choice")
     is_function = isinstance(choice, dict) and choice.get("type") == "function"
     if not (choice is None or isinstance(choice, str) or is_function):
         raise unsupported("tool_choice")
-    return parse(members, ResponseBody)
+    return parse(_without_own_metadata(members), ResponseBody)
 
 
-def _reject_unsupported(members: Mapping[str, Any], names: Iterable[str]) -> None:
+def _without_own_metadata(members: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The members without what this service added to the metadata of an earlier response."""
+    metadata = members.get("metadata")
+    if not isinstance(metadata, dict) or MESSAGES_SEEN not in metadata:
+        return members
+    own = {name: value for name, value in metadata.items() if name != MESSAGES_SEEN}
+    return {**members, "metadata": own}
+
+
+def reject_unsupported(members: Mapping[str, Any], names: Iterable[str], *, path: str = "") -> None:
+    """Reject unsupported members whose value is not empty; ``path`` is that of ``members``.
+
+    Raises:
+        BadRequest: ``parameter_unsupported``.
+    """
     for name in names:
-        if members.get(name) not in _EMPTY:
-            raise unsupported(name)
+        if not is_empty(members.get(name)):
+            raise unsupported(path + name)
+
+
+def is_empty(value: Any) -> bool:
+    """Whether a parameter with this value asks for nothing."""
+    return value in _EMPTY
 
 
 def _with_types(items: Any) -> Any:
-    """The items; an item without a ``type`` gets the type of a message."""
+    """The items; a message or a reference without a ``type`` gets one."""
     if not isinstance(items, list) or len(items) > MAX_INPUT_ITEMS:
         return items
-    return [{"type": "message", **item} if isinstance(item, dict) else item for item in items]
+    return [_with_type(item) if isinstance(item, dict) else item for item in items]
 
 
-def _bad_request(message: str) -> BadRequest:
+def _with_type(item: dict[str, Any]) -> dict[str, Any]:
+    if item.get("type") is not None:
+        return item
+    is_reference = "id" in item and "role" not in item
+    return {**item, "type": "item_reference" if is_reference else "message"}
+
+
+def invalid_body(message: str) -> BadRequest:
+    """The error for a body, given the message of msgspec's error, which may repeat what was sent.
+
+    A member that is declared as always null stands for something that is not supported.
+    """
+    # What was sent stands between its first words and the path.
+    if len(message) > 2 * _MAX_PATH:
+        message = message[:_MAX_PATH] + message[-_MAX_PATH:]
     match = _VALIDATION_ERROR.fullmatch(message)
     what, path = (match["what"], match["path"] or "") if match else ("", "")
     missing = _MISSING_FIELD.fullmatch(what)
     if missing:
         path = f"{path}.{missing[1]}" if path else missing[1]
-    if what.startswith("Invalid") or _TYPE_IN_LIST.fullmatch(path):
+    if what.startswith(("Invalid", "Expected `null`,")) or _TYPE_IN_LIST.fullmatch(path):
         return unsupported(path, f"This value of '{path}' is not supported by this service.")
     if what.startswith("Expected "):
         return invalid(path, what.removeprefix("Expected "))

@@ -29,13 +29,14 @@ from entrypoints.http.openai.items import (
     find_item,
     items_of,
     session_of_conversation,
+    with_encrypted,
 )
 from entrypoints.http.openai.lists import (
     PAGE_PARAMETERS,
+    includes_encrypted,
     item_list,
     item_page,
     page_request,
-    reject_include,
 )
 from entrypoints.http.openai.services import ApiCaller, ApiEndpoint, api_caller, openai_of
 from entrypoints.http.requests import read_body
@@ -85,7 +86,7 @@ async def delete(request: Request) -> Response:
 async def add_items(request: Request) -> Response:
     """``POST /v1/conversations/{id}/items``: append items; retention is restarted."""
     caller = api_caller(request)
-    reject_include(request)
+    encrypted = includes_encrypted(request)
     limit = openai_of(request).message_limit
     members, _ = await read_body(request, dict, items_body_limit(limit))
     inputs = input_items(parse(members, ItemsBody).items, members["items"], limit, "items")
@@ -94,7 +95,8 @@ async def add_items(request: Request) -> Response:
     )
     items = items_of(conversation.messages)
     # The items of this request were appended, so they are the newest.
-    return json_response(item_list(items[len(items) - len(inputs) :]), headers=caller.headers)
+    newest = items[len(items) - len(inputs) :]
+    return json_response(item_list(newest, encrypted=encrypted), headers=caller.headers)
 
 
 async def list_items(request: Request) -> Response:
@@ -107,9 +109,10 @@ async def list_items(request: Request) -> Response:
 async def retrieve_item(request: Request) -> Response:
     """``GET /v1/conversations/{id}/items/{item}``: one item."""
     caller = api_caller(request)
-    reject_include(request)
+    encrypted = includes_encrypted(request)
     item = find_item(await _items(request, caller), request.path_params["item"])
-    return json_response(item.document, headers=caller.headers)
+    document = with_encrypted(item.document) if encrypted else item.document
+    return json_response(document, headers=caller.headers)
 
 
 async def delete_item(request: Request) -> Response:

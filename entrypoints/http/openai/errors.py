@@ -8,7 +8,7 @@ from typing import Any, Final
 from msgspec import UNSET
 from starlette.responses import Response
 
-from domain.model.errors import NothingToAnswer, TurnNotFound
+from domain.model.errors import InvalidInput, NothingToAnswer, TurnNotFound
 from domain.model.rate_limits import Quota
 from entrypoints.http.documents import json_response
 from entrypoints.http.openai.documents import ErrorDetails, ErrorDocument
@@ -29,12 +29,6 @@ def openai_error(problem: Problem) -> Response:
     OpenAI's clients retry 409 and 5xx by themselves, without an idempotency key. The response
     forbids that, unless nothing has been changed and a retry can help.
     """
-    details: Any = problem.document()["error"]
-    if problem.limit is not None:
-        # These two are what OpenAI sends, and what its clients and the tools around them look for.
-        kind = "tokens" if problem.limit[0].quota is Quota.TOKENS else "requests"
-        details = {**details, "type": kind, "code": "rate_limit_exceeded"}
-    error = ErrorDetails(**details, turn_id=problem.extra.get("turnId", UNSET))
     headers = {
         name: value
         for name, value in problem.response().headers.items()
@@ -42,7 +36,18 @@ def openai_error(problem: Problem) -> Response:
     }
     if problem.retry_after is None or problem.retry_after > _LONGEST_RETRY:
         headers["x-should-retry"] = "false"
-    return json_response(ErrorDocument(error=error), status=problem.status, headers=headers)
+    document = ErrorDocument(error=error_details(problem))
+    return json_response(document, status=problem.status, headers=headers)
+
+
+def error_details(problem: Problem) -> ErrorDetails:
+    """A problem as OpenAI's error object."""
+    details: Any = problem.document()["error"]
+    if problem.limit is not None:
+        # These two are what OpenAI sends, and what its clients and the tools around them look for.
+        kind = "tokens" if problem.limit[0].quota is Quota.TOKENS else "requests"
+        details = {**details, "type": kind, "code": "rate_limit_exceeded"}
+    return ErrorDetails(**details, turn_id=problem.extra.get("turnId", UNSET))
 
 
 def invalid(path: str, expected: str) -> BadRequest:
@@ -54,6 +59,12 @@ def unsupported(path: str, why: str | None = None) -> BadRequest:
     """The error for something that OpenAI defines and this service does not support."""
     why = why or f"'{path}' is not supported by this service."
     return BadRequest("parameter_unsupported", why, field=path)
+
+
+def too_long(name: str, limit: int) -> BadRequest:
+    """The error for a parameter with more than ``limit`` bytes of JSON."""
+    why = f"'{name}' has at most {limit:,} bytes of JSON."
+    return BadRequest("parameter_too_long", why, field=name)
 
 
 @contextmanager
@@ -72,3 +83,18 @@ def continuing() -> Iterator[None]:
     except NothingToAnswer:
         why = "There is no message to answer: 'input' has none, and neither has the conversation."
         raise BadRequest("body_invalid", why, field="input") from None
+
+
+@contextmanager
+def naming(member: str) -> Iterator[None]:
+    """Report a mistake in the items as one in ``member``, from which they were read.
+
+    Raises:
+        BadRequest: the code of the mistake.
+    """
+    try:
+        yield
+    except InvalidInput as error:
+        raise BadRequest(error.problem, str(error), field=member) from None
+    except NothingToAnswer as error:
+        raise BadRequest("body_invalid", str(error), field=member) from None

@@ -4,7 +4,7 @@ Source: the OpenAI API reference, "Streaming events". No ``id:`` lines and no ev
 OpenAI's own client breaks on both.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from domain.model.piece import (
     assemble_parts,
 )
 from domain.model.turn import TurnEnd
-from entrypoints.http.openai.items import output_text, part_item, summary_text
+from entrypoints.http.openai.items import output_text, part_item, summary_text, with_encrypted
 from entrypoints.http.openai.responses import ResponseSkeleton, item_status, status_of
 from entrypoints.http.sse import DONE, event, padded_event
 
@@ -63,9 +63,19 @@ class ResponseEvents:
         *,
         obfuscated: bool = True,
         after: int = -1,
+        part_indexes: Sequence[int] = (),
     ) -> None:
-        """``obfuscated`` pads the deltas; events up to number ``after`` are left out."""
+        """Render the events of the response with this ``skeleton``.
+
+        Args:
+            skeleton: the members of the response that do not depend on its reply.
+            reply_id: the id of the reply, from which the ids of its items are made.
+            obfuscated: whether the deltas are padded.
+            after: the number of the last event that is left out. The end is never left out.
+            part_indexes: the index of each part in the stored reply, if they are not consecutive.
+        """
         self._after = after
+        self._part_indexes = part_indexes
         self._skeleton = skeleton
         self._reply_id = reply_id
         self._obfuscated = obfuscated
@@ -102,6 +112,7 @@ class ResponseEvents:
         closed = b"".join(self._close(run, status) for run in self._runs if run.is_open)
         output = [self._item(run, status) for run in self._runs]
         response = self._skeleton.ended(end, output, at)
+        self._next_number = max(self._next_number, self._after + 1)
         return closed + self._event(_ENDINGS[status_of(end)], response=response) + DONE
 
     def _run_of(self, piece: Piece) -> _Run | None:
@@ -113,10 +124,11 @@ class ResponseEvents:
         return last if last and type(last.pieces[0]) is type(piece) else None
 
     def _item(self, run: _Run, status: str) -> dict[str, Any]:
-        item = part_item(self._reply_id, run.index, run.part, status)
+        index = self._part_indexes[run.index] if self._part_indexes else run.index
+        item = part_item(self._reply_id, index, run.part, status)
         if item is None:
             raise AssertionError("every piece belongs to an item")
-        return item
+        return with_encrypted(item) if self._skeleton.encrypted else item
 
     def _open(self, run: _Run) -> bytes:
         item = self._item(run, "in_progress")

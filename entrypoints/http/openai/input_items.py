@@ -28,6 +28,7 @@ from entrypoints.http.openai.bodies import (
     FunctionCallItem,
     FunctionCallOutputItem,
     ItemBody,
+    ItemReference,
     MessageContent,
     MessageItem,
     ReasoningItem,
@@ -35,7 +36,7 @@ from entrypoints.http.openai.bodies import (
     RefusalContent,
     SummaryText,
 )
-from entrypoints.http.openai.errors import invalid
+from entrypoints.http.openai.errors import invalid, unsupported
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import NESTED_TOO_DEEPLY
 from entrypoints.usecases.create_response import InputItem
@@ -83,7 +84,7 @@ def input_items(
     *,
     first: int = 0,
 ) -> Sequence[InputItem]:
-    """The items of a body; a string is one user message.
+    """The items of a body; a string is one user message, and references add nothing.
 
     Args:
         items: the items, parsed.
@@ -97,7 +98,10 @@ def input_items(
             too long; the arguments of a call are nested too deeply.
     """
     if isinstance(items, str):
-        return [_user([items], limit, path)]
+        return [user_item([items], limit, path)]
+    references = [at for at, item in enumerate(items, first) if isinstance(item, ItemReference)]
+    if references and path != "input":
+        raise reference_unsupported(f"{path}[{references[0]}]")
     pairs = enumerate(zip(items, sent, strict=True), first)
     return [
         new_item
@@ -119,30 +123,39 @@ def _inputs(
         case FunctionCallItem(call_id, name, arguments):
             if nests_too_deeply(arguments.encode()):
                 raise BadRequest("body_invalid", NESTED_TOO_DEEPLY, field=f"{path}.arguments")
-            _check_length([arguments], f"{path}.arguments")
-            yield _assistant(ToolCallPart(call_id=call_id, name=name, arguments=arguments))
+            check_length([arguments], f"{path}.arguments")
+            yield assistant_item(ToolCallPart(call_id=call_id, name=name, arguments=arguments))
         case FunctionCallOutputItem(call_id, output):
             texts = [output] if isinstance(output, str) else [part.text for part in output]
-            _check_length(texts, f"{path}.output", "tool_result_too_long")
-            yield _assistant(ToolResultPart(call_id=call_id, output=_json(sent["output"])))
+            check_length(texts, f"{path}.output", "tool_result_too_long")
+            yield assistant_item(ToolResultPart(call_id=call_id, output=_json(sent["output"])))
         case ReasoningItem():
-            _check_length([*_reasoning_texts(sent)], path)
-            yield _assistant(UnknownPart(_json(sent)))
+            check_length([*_reasoning_texts(sent)], path)
+            yield assistant_item(UnknownPart(_json(sent)))
+
+
+def reference_unsupported(path: str) -> BadRequest:
+    """The error for a reference to an item in a place where there are no stored items."""
+    why = (
+        "An 'item_reference' works only in the 'input' of a response with 'conversation' or "
+        "'previous_response_id'. Send the item itself instead."
+    )
+    return unsupported(f"{path}.type", why)
 
 
 def _messages(item: MessageItem, limit: MessageLimit, path: str) -> Iterator[InputItem]:
     if item.role == "assistant":
         parts = [TextPart(item.content)] if isinstance(item.content, str) else _parts(item.content)
-        _check_length(_texts(item.content), path)
+        check_length(_texts(item.content), path)
         # A part without text stands for a deleted one, so it cannot be stored.
-        yield from (_assistant(part) for part in parts if part.text)
+        yield from (assistant_item(part) for part in parts if part.text)
     elif not item.content and not isinstance(item.content, str):
         raise invalid(path, "`array` of length >= 1")
     elif item.role == "user":
-        yield _user(_texts(item.content), limit, path)
+        yield user_item(_texts(item.content), limit, path)
     else:
         texts = _texts(item.content)
-        _check_length(texts, path, "parameter_too_long", MAX_PARAMETER_BYTES)
+        check_length(texts, path, "parameter_too_long", MAX_PARAMETER_BYTES)
         yield InputItem(role=Role(item.role), parts=tuple(map(TextPart, texts)))
 
 
@@ -155,7 +168,12 @@ def _parts(content: Sequence[MessageContent]) -> Sequence[TextPart | ReasoningPa
     ]
 
 
-def _user(texts: Sequence[str], limit: MessageLimit, path: str) -> InputItem:
+def user_item(texts: Sequence[str], limit: MessageLimit, path: str) -> InputItem:
+    """A message of the user.
+
+    Raises:
+        BadRequest: it is blank, too long, or contains characters that are not allowed.
+    """
     try:
         user_text("".join(texts), limit)
     except InvalidInput as error:
@@ -180,15 +198,21 @@ def _reasoning_texts(sent: Mapping[str, Any]) -> Iterator[str]:
                 yield text
 
 
-def _check_length(
+def check_length(
     texts: Sequence[str], path: str, code: str = "message_too_long", limit: int = MAX_REPLY_BYTES
 ) -> None:
+    """Refuse texts with more than ``limit`` bytes together.
+
+    Raises:
+        BadRequest: it has the ``code``.
+    """
     if sum(map(utf8_length, texts)) > limit:
         why = f"'{path}' has at most {limit:,} bytes of text."
         raise BadRequest(code, why, field=path)
 
 
-def _assistant(part: Part) -> InputItem:
+def assistant_item(part: Part) -> InputItem:
+    """One part of what the assistant or a tool wrote."""
     return InputItem(role=Role.ASSISTANT, parts=(part,))
 
 

@@ -69,6 +69,11 @@ def response_id(session_id: SessionId, turn: int) -> str:
     return f"resp_{UUID(session_id).hex}{turn:08x}"
 
 
+def completion_id(session_id: SessionId, turn: int) -> str:
+    """The id of the chat completion that represents this turn."""
+    return f"chatcmpl-{UUID(session_id).hex}{turn:08x}"
+
+
 def session_of_conversation(conversation_id: str) -> SessionId:
     """The session id of a conversation.
 
@@ -133,6 +138,11 @@ def part_item(
             return _sent_reasoning(_part_id("rs", message_id, index), json)
         case _:
             return None
+
+
+def with_encrypted(item: dict[str, Any]) -> dict[str, Any]:
+    """The item; reasoning without encrypted content gets null as such."""
+    return {"encrypted_content": None, **item} if item["type"] == "reasoning" else item
 
 
 def output_text(text: str) -> dict[str, Any]:

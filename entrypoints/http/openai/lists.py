@@ -9,8 +9,9 @@ from msgspec import Meta
 from starlette.requests import Request
 
 from entrypoints.http.openai.documents import ItemListDocument
-from entrypoints.http.openai.errors import invalid, unsupported
-from entrypoints.http.openai.items import Item, find_item
+from entrypoints.http.openai.errors import invalid
+from entrypoints.http.openai.items import Item, find_item, with_encrypted
+from entrypoints.http.openai.parameters import check_include
 
 _DEFAULT_LIMIT: Final = 20
 _MAX_LIMIT: Final = 100
@@ -32,38 +33,46 @@ class PageRequest:
         after: the id of the item before the page; None for the first page.
         limit: the maximum number of items.
         oldest_first: whether the oldest item comes first; otherwise the newest does.
+        encrypted: whether reasoning has a member for its encrypted content.
     """
 
     after: str | None
     limit: int
     oldest_first: bool
+    encrypted: bool
 
 
 def page_request(request: Request) -> PageRequest:
     """The page that the query requests.
 
     Raises:
-        BadRequest: a parameter is invalid, or there is an ``include``.
+        BadRequest: a parameter is invalid or not supported.
     """
     query = request.query_params
-    reject_include(request)
     limit, order = query.get("limit", str(_DEFAULT_LIMIT)), query.get("order", "desc")
     is_number = limit.isascii() and limit.isdigit() and len(limit) <= len(str(_MAX_LIMIT))
     if not (is_number and 1 <= int(limit) <= _MAX_LIMIT):
         raise invalid("limit", f"a whole number from 1 to {_MAX_LIMIT}")
     if order not in ("asc", "desc"):
         raise invalid("order", "asc or desc")
-    return PageRequest(after=query.get("after"), limit=int(limit), oldest_first=order == "asc")
+    return PageRequest(
+        after=query.get("after"),
+        limit=int(limit),
+        oldest_first=order == "asc",
+        encrypted=includes_encrypted(request),
+    )
 
 
-def reject_include(request: Request) -> None:
-    """Reject a query with ``include``, which requests additional members.
+def includes_encrypted(request: Request) -> bool:
+    """Whether the query's ``include`` requests the encrypted content of reasoning.
 
     Raises:
-        BadRequest: there is an ``include``.
+        BadRequest: it requests something else.
     """
-    if any(name in request.query_params for name in ("include", "include[]")):
-        raise unsupported("include")
+    query = request.query_params
+    values = [*query.getlist("include"), *query.getlist("include[]")]
+    check_include(values)
+    return bool(values)
 
 
 def starting_after(request: Request) -> int:
@@ -89,13 +98,16 @@ def item_page(items: Sequence[Item], page: PageRequest) -> ItemListDocument:
     ordered = [*items] if page.oldest_first else [*reversed(items)]
     start = 0 if page.after is None else ordered.index(find_item(ordered, page.after)) + 1
     on_page = ordered[start : start + page.limit]
-    return item_list(on_page, has_more=start + len(on_page) < len(ordered))
+    has_more = start + len(on_page) < len(ordered)
+    return item_list(on_page, has_more=has_more, encrypted=page.encrypted)
 
 
-def item_list(items: Sequence[Item], *, has_more: bool = False) -> ItemListDocument:
+def item_list(
+    items: Sequence[Item], *, has_more: bool = False, encrypted: bool = False
+) -> ItemListDocument:
     """All of ``items`` as one page."""
     return ItemListDocument(
-        data=[item.document for item in items],
+        data=[with_encrypted(item.document) if encrypted else item.document for item in items],
         first_id=items[0].id if items else "",
         last_id=items[-1].id if items else "",
         has_more=has_more,

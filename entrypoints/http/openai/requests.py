@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from attrs import frozen
+from attrs import evolve, frozen
 
 from domain.model.identifiers import SessionId
 from domain.model.limits import MAX_PARAMETER_BYTES, MAX_TOOLS_BYTES, MessageLimit
@@ -13,18 +13,22 @@ from domain.model.prompt import ReplyOptions, Tool
 from entrypoints.http.openai.bodies import (
     FunctionChoice,
     FunctionTool,
+    ItemReference,
     ResponseBody,
     TextFormat,
+    TextOptions,
     parse_response_body,
 )
-from entrypoints.http.openai.errors import continuing, invalid, unsupported
-from entrypoints.http.openai.input_items import response_input
+from entrypoints.http.openai.chat_bodies import FunctionDefinition, JsonSchemaFormat
+from entrypoints.http.openai.errors import continuing, invalid, too_long, unsupported
+from entrypoints.http.openai.input_items import reference_unsupported, response_input
 from entrypoints.http.openai.items import (
     NOTE_KIND,
     conversation_id,
     session_of_conversation,
     turn_of_response,
 )
+from entrypoints.http.openai.parameters import INCLUDABLE
 from entrypoints.http.problems import BadRequest
 from entrypoints.usecases.create_response import InputItem
 
@@ -41,8 +45,9 @@ ECHOED: Final = (
     "text",
     "tool_choice",
     "top_p",
+    "truncation",
 )
-"""The parameters that a response echoes."""
+"""The parameters that a response echoes, as they were used."""
 
 _NO_PARAMETERS: Final = '{"type":"object","properties":{}}'
 
@@ -56,22 +61,34 @@ class ResponseParameters:
         after_turn: the number of the turn to continue; None for the newest turn.
         background: whether to respond at once, so that the client retrieves the reply later.
         obfuscated: whether the events of a stream are padded.
+        references: the ids of stored items that the input names, by their paths in the body.
+        encrypted: whether the response has the (always empty) encrypted content of its reasoning.
         prompt_cache_key: see ``chain_name``.
         echo: the parameters that the response echoes, by name; stored with the input.
-        tools: as they were sent; only the response to this request echoes them.
+        tools: the tools; only the response to this request echoes them.
     """
 
     inputs: Sequence[InputItem]
+    references: Mapping[str, str]
     options: ReplyOptions
+    may_truncate: bool
     session_id: SessionId | None
     after_turn: int | None
     stream: bool
     background: bool
     store: bool
     obfuscated: bool
+    encrypted: bool
     prompt_cache_key: str | None
     echo: Mapping[str, Any]
     tools: Sequence[Any]
+
+    def bounded(self, reply_tokens: int) -> "ResponseParameters":
+        """These parameters; the echoed ``max_output_tokens`` is at most ``reply_tokens``."""
+        asked = self.echo.get("max_output_tokens")
+        if asked is None or asked <= reply_tokens:
+            return self
+        return evolve(self, echo={**self.echo, "max_output_tokens": reply_tokens})
 
     @property
     def note(self) -> UnknownPart | None:
@@ -98,7 +115,9 @@ def parse_response_parameters(
     sent = response_input(body.input or (), members.get("input") or (), limit)
     return ResponseParameters(
         inputs=sent.items,
+        references=_references(body, continues=session_id is not None),
         options=_reply_options(body, sent.instructions),
+        may_truncate=body.truncation != "disabled",
         session_id=session_id,
         after_turn=after_turn,
         stream=body.stream is True,
@@ -106,9 +125,25 @@ def parse_response_parameters(
         store=body.store is not False,
         prompt_cache_key=body.prompt_cache_key,
         obfuscated=stream_options is None or stream_options.include_obfuscation is not False,
-        echo=_echo(members, session_id),
-        tools=_tools(members),
+        encrypted=INCLUDABLE in (body.include or ()),
+        echo=_echo(body, members, session_id),
+        tools=_tools(body, members),
     )
+
+
+def _references(body: ResponseBody, *, continues: bool) -> Mapping[str, str]:
+    items = () if isinstance(body.input, str) else body.input or ()
+    references = {
+        f"input[{index}]": item.id
+        for index, item in enumerate(items)
+        if isinstance(item, ItemReference)
+    }
+    if references and not continues:
+        raise reference_unsupported(next(iter(references)))
+    if not (body.input or continues):
+        why = "'input' is missing." if body.input is None else "'input' is empty."
+        raise BadRequest("body_invalid", why, field="input")
+    return references
 
 
 def chain_name(parameters: ResponseParameters, person: str | None) -> str | None:
@@ -126,7 +161,7 @@ def _reply_options(body: ResponseBody, instructions: Sequence[str]) -> ReplyOpti
     text = body.text
     return ReplyOptions(
         instructions="\n\n".join(filter(None, (body.instructions, *instructions))) or None,
-        tools=tuple(_tool(tool) for tool in body.tools or ()),
+        tools=tuple(tool_of(tool) for tool in body.tools or ()),
         tool_choice=_tool_choice(body),
         parallel_tool_calls=body.parallel_tool_calls,
         reply_tokens=body.max_output_tokens,
@@ -138,7 +173,8 @@ def _reply_options(body: ResponseBody, instructions: Sequence[str]) -> ReplyOpti
     )
 
 
-def _tool(tool: FunctionTool) -> Tool:
+def tool_of(tool: FunctionTool | FunctionDefinition) -> Tool:
+    """The tool that a request offers to the model."""
     return Tool(
         name=tool.name,
         description=tool.description,
@@ -150,6 +186,8 @@ def _tool(tool: FunctionTool) -> Tool:
 def _tool_choice(body: ResponseBody) -> str | None:
     choice = body.tool_choice
     if not isinstance(choice, FunctionChoice):
+        if choice == "required" and not body.tools:
+            raise invalid("tool_choice", "'auto' or 'none', because there are no tools")
         return choice
     if choice.name not in {tool.name for tool in body.tools or ()}:
         raise invalid("tool_choice.name", "the name of one of the tools")
@@ -163,6 +201,11 @@ def _response_format(text: TextFormat) -> str | None:
         return '{"type":"json_object"}'
     if text.name is None or text.schema is None:
         raise invalid("text.format.name" if text.name is None else "text.format.schema", "a value")
+    return json_schema_format(text)
+
+
+def json_schema_format(text: TextFormat | JsonSchemaFormat) -> str:
+    """The ``response_format`` of Chat Completions for a reply with a JSON schema, as JSON text."""
     members = {
         "name": text.name,
         "schema": text.schema,
@@ -188,27 +231,48 @@ def _continuation(body: ResponseBody) -> tuple[SessionId | None, int | None]:
     return session_of_conversation(name), None
 
 
-def _tools(members: Mapping[str, Any]) -> Sequence[Any]:
-    tools: Sequence[Any] = members.get("tools") or ()
-    _check_size("tools", tools, MAX_TOOLS_BYTES)
-    return tools
+def _tools(body: ResponseBody, members: Mapping[str, Any]) -> Sequence[Any]:
+    check_parameter_size("tools", members.get("tools") or (), MAX_TOOLS_BYTES)
+    return [msgspec.structs.asdict(tool) for tool in body.tools or ()]
 
 
-def _echo(members: Mapping[str, Any], session_id: SessionId | None) -> dict[str, Any]:
-    echo = {name: members[name] for name in ECHOED if members.get(name) not in (None, {}, [])}
-    for name, value in echo.items():
-        _check_size(name, value, MAX_PARAMETER_BYTES)
-    if not echo.get("background"):
-        echo.pop("background", None)
+def _echo(
+    body: ResponseBody, members: Mapping[str, Any], session_id: SessionId | None
+) -> dict[str, Any]:
+    sent = {name: members[name] for name in ECHOED if members.get(name) not in (None, {}, [])}
+    for name, value in sent.items():
+        check_parameter_size(name, value)
+    effort = body.reasoning.effort if body.reasoning else None
+    used = {
+        "background": body.background or None,
+        "metadata": body.metadata or None,
+        "reasoning": {"effort": effort} if effort else None,
+        "text": _text_echo(body.text) if body.text else None,
+        "truncation": None if body.truncation == "auto" else body.truncation,
+    }
+    echo = {name: value for name, value in (sent | used).items() if value is not None}
     if members.get("conversation") is not None and session_id is not None:
         echo["conversation"] = {"id": conversation_id(session_id)}
     return echo
 
 
-def _check_size(name: str, value: Any, limit: int) -> None:
+def _text_echo(text: TextOptions) -> dict[str, Any] | None:
+    sent = text.format
+    members: dict[str, Any] = {"format": {"type": sent.type or "text"}} if sent else {}
+    if sent and sent.type == "json_schema":
+        schema = {"name": sent.name, "description": sent.description, "schema": sent.schema}
+        members["format"] |= {**schema, "strict": sent.strict is True}
+    return members | ({"verbosity": text.verbosity} if text.verbosity else {}) or None
+
+
+def check_parameter_size(name: str, value: Any, limit: int = MAX_PARAMETER_BYTES) -> None:
+    """Reject a parameter whose JSON has more than ``limit`` bytes.
+
+    Raises:
+        BadRequest: ``parameter_too_long``.
+    """
     if len(msgspec.json.encode(value)) > limit:
-        why = f"'{name}' has at most {limit:,} bytes of JSON."
-        raise BadRequest("parameter_too_long", why, field=name)
+        raise too_long(name, limit)
 
 
 def _json(value: Any) -> str:

@@ -1,5 +1,6 @@
 """``/v1/responses``."""
 
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -9,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from domain.model.conversation import Conversation
-from domain.model.identifiers import ConversationRef, TurnRef
+from domain.model.identifiers import ConversationRef, MessageId, TurnRef
 from domain.model.turn import TurnEnd, TurnStatus
 from domain.service.reply_reading import ReadTurn, read_turn
 from entrypoints.http.documents import json_response
@@ -20,16 +21,17 @@ from entrypoints.http.openai.documents import (
     ItemListDocument,
     ResponseDocument,
 )
-from entrypoints.http.openai.errors import continuing, openai_error, unsupported
+from entrypoints.http.openai.errors import continuing, openai_error
 from entrypoints.http.openai.events import ResponseEvents
 from entrypoints.http.openai.items import conversation_id, items_of, response_id, turn_of_response
 from entrypoints.http.openai.lists import (
     PAGE_PARAMETERS,
+    includes_encrypted,
     item_page,
     page_request,
-    reject_include,
     starting_after,
 )
+from entrypoints.http.openai.parameters import naming_parameters, problem_of_end
 from entrypoints.http.openai.requests import (
     ResponseParameters,
     chain_name,
@@ -49,9 +51,10 @@ from entrypoints.http.openai.streaming import (
     collect,
     collect_while_connected,
     event_stream,
+    part_indexes,
 )
 from entrypoints.http.openapi import EVENT_STREAM
-from entrypoints.http.problems import problem_of_code
+from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import idempotency_key, person_of, read_body
 from entrypoints.http.services import services_of
 from entrypoints.http.sse import EventStream
@@ -62,9 +65,9 @@ from entrypoints.usecases.open_turn import Started
 async def create(request: Request) -> Response:
     """``POST /v1/responses``: request a reply, as an event stream or as one document."""
     caller = api_caller(request)
-    limit = openai_of(request).message_limit
+    limit, budget = openai_of(request).message_limit, openai_of(request).budget
     members, raw = await read_body(request, dict, items_body_limit(limit))
-    parameters = parse_response_parameters(members, limit)
+    parameters = parse_response_parameters(members, limit).bounded(budget.reply_tokens)
     key, idempotency = idempotency_key(request, raw)
     response_request = ResponseRequest(
         inputs=parameters.inputs,
@@ -73,12 +76,14 @@ async def create(request: Request) -> Response:
         chain=chain_name(parameters, person_of(request)),
         after_turn=parameters.after_turn,
         options=parameters.options,
+        may_truncate=parameters.may_truncate,
         note=parameters.note,
         idempotency_key=key,
         idempotency=idempotency,
     )
     following = openai_of(request).following
-    with continuing():
+    with continuing(), naming_parameters():
+        await _require_referenced(request, caller, parameters)
         if parameters.store:
             started = await openai_of(request).create_response(caller.owner, response_request)
             batches = following.stored(started.turn_ref)
@@ -89,12 +94,12 @@ async def create(request: Request) -> Response:
 
 
 async def retrieve(request: Request) -> Response:
-    """``GET /v1/responses/{id}``: a stored response, or the events of a running one."""
+    """``GET /v1/responses/{id}``: a stored response, as a document or as its events."""
     caller = api_caller(request)
-    reject_include(request)
+    includes_encrypted(request)
     conversation, turn = await _stored_turn(request, caller)
     if request.query_params.get("stream") == "true":
-        return _running_stream(request, caller, conversation, turn)
+        return _stored_stream(request, caller, conversation, turn)
     return _response(request, caller, conversation, turn)
 
 
@@ -133,6 +138,30 @@ async def input_items(request: Request) -> Response:
     return json_response(item_page(items_of(turn.before), page), headers=caller.headers)
 
 
+async def _require_referenced(
+    request: Request, caller: ApiCaller, parameters: ResponseParameters
+) -> None:
+    """Raise unless the conversation has every item that the input refers to.
+
+    Raises:
+        BadRequest: it does not have one of them.
+        ConversationNotFound, TurnNotFound: what the request continues does not exist.
+    """
+    if not parameters.references or parameters.session_id is None:
+        return
+    ref = ConversationRef(caller.owner, parameters.session_id)
+    conversation = await openai_of(request).read_history.whole(ref)
+    messages = conversation.messages
+    if parameters.after_turn is not None:
+        turn = read_turn(conversation, parameters.after_turn)
+        messages = (*turn.before, *((turn.reply,) if turn.reply else ()))
+    known = {item.id for item in items_of(messages)}
+    for path, item_id in parameters.references.items():
+        if item_id not in known:
+            why = f"The conversation has no item with the id in '{path}'; send the item itself."
+            raise BadRequest("message_not_found", why, field=f"{path}.id")
+
+
 async def _stored_turn(request: Request, caller: ApiCaller) -> tuple[Conversation, ReadTurn]:
     session_id, number = turn_of_response(request.path_params["id"])
     ref = ConversationRef(caller.owner, session_id)
@@ -143,26 +172,37 @@ async def _stored_turn(request: Request, caller: ApiCaller) -> tuple[Conversatio
 def _response(
     request: Request, caller: ApiCaller, conversation: Conversation, turn: ReadTurn
 ) -> Response:
-    document = stored_response(conversation, turn, openai_of(request).model.name)
+    encrypted = includes_encrypted(request)
+    model = openai_of(request).model.name
+    document = stored_response(conversation, turn, model, encrypted=encrypted)
     return json_response(document, headers=caller.headers)
 
 
-def _running_stream(
+def _stored_stream(
     request: Request, caller: ApiCaller, conversation: Conversation, read: ReadTurn
 ) -> Response:
-    services, turn = openai_of(request), conversation.open_turn
-    if turn is None or read.status is not TurnStatus.OPEN:
-        raise unsupported("stream", "The response has ended; retrieve it without 'stream'.")
-    events = ResponseEvents(
-        stored_skeleton(conversation, read, services.model.name),
-        turn.reply_id,
+    services, turn = openai_of(request), conversation.turn
+    ref = ConversationRef(caller.owner, conversation.id)
+    newest = TurnRef(ref, turn.id) if turn and turn.number == read.number else None
+    model, encrypted = services.model.name, includes_encrypted(request)
+    skeleton = stored_skeleton(conversation, read, model, encrypted=encrypted)
+    events = partial(
+        ResponseEvents,
+        skeleton,
         obfuscated=request.query_params.get("include_obfuscation") != "false",
         after=starting_after(request),
     )
-    ref = ConversationRef(caller.owner, conversation.id)
     leave = services_of(request).followers.add(caller.payer)
-    batches = services.following.stored(TurnRef(ref, turn.id))
-    stream = event_stream(batches, events, services.clock)
+    if turn is not None and newest is not None and read.status is TurnStatus.OPEN:
+        batches = services.following.stored(newest)
+        stream = event_stream(batches, events(turn.reply_id), services.clock.now)
+    else:
+        reply = read.reply
+        stream = event_stream(
+            services.following.ended(newest, read),
+            events(reply.id if reply else MessageId(""), part_indexes=part_indexes(read)),
+            lambda: reply.created_at if reply else read.started_at,
+        )
     return EventStream(stream, headers=caller.headers, on_end=leave)
 
 
@@ -181,11 +221,13 @@ async def _reply(
         echo=parameters.echo,
         tools=parameters.tools,
         store=parameters.store,
+        encrypted=parameters.encrypted,
     )
     reply_id = started.turn.reply_id
     if parameters.stream:
         events = ResponseEvents(skeleton, reply_id, obfuscated=parameters.obfuscated)
-        return EventStream(event_stream(batches, events, services.clock), headers=caller.headers)
+        stream = event_stream(batches, events, services.clock.now)
+        return EventStream(stream, headers=caller.headers)
     if parameters.background:
         return json_response(skeleton.document("in_progress"), headers=caller.headers)
     if parameters.store:
@@ -194,13 +236,13 @@ async def _reply(
         parts, end = await collect_while_connected(batches, request)
     if status_of(end) == "failed":
         return _failed(end)
-    output = output_items(reply_id, parts, item_status(end))
+    output = output_items(reply_id, parts, item_status(end), encrypted=parameters.encrypted)
     return json_response(skeleton.ended(end, output, services.clock.now()), headers=caller.headers)
 
 
 def _failed(end: TurnEnd) -> Response:
     # The input is stored, so the client must not retry by itself.
-    return openai_error(evolve(problem_of_code(end.error or "internal_error"), retry_after=None))
+    return openai_error(evolve(problem_of_end(end), retry_after=None))
 
 
 _RESPONSE: Final = {HTTPStatus.OK: [ResponseDocument]}

@@ -10,13 +10,20 @@ from attrs import frozen
 
 from domain.model.conversation import Conversation
 from domain.model.identifiers import MessageId
-from domain.model.message import FinishReason, Part, ToolResultPart, UnknownPart, Usage
+from domain.model.message import (
+    FinishReason,
+    Part,
+    PromptReport,
+    ToolResultPart,
+    UnknownPart,
+    Usage,
+)
 from domain.model.turn import Outcome, TurnEnd, TurnStatus
 from domain.service.item_editing import reply_parts
 from domain.service.reply_reading import ReadTurn
 from entrypoints.http.openai.documents import ResponseDocument, ResponseStatus
-from entrypoints.http.openai.items import NOTE_KIND, part_item, response_id
-from entrypoints.http.problems import user_message
+from entrypoints.http.openai.items import NOTE_KIND, part_item, response_id, with_encrypted
+from entrypoints.http.openai.parameters import MESSAGES_SEEN, problem_of_end
 
 _INCOMPLETE_REASONS: Final[Mapping[FinishReason | None, str]] = MappingProxyType(
     {
@@ -37,7 +44,8 @@ class ResponseSkeleton:
 
     Attributes:
         echo: the parameters of the request that the response echoes.
-        tools: the tools of the request, as they were sent.
+        tools: the tools of the request.
+        encrypted: whether reasoning has a member for its encrypted content.
     """
 
     id: str
@@ -46,6 +54,7 @@ class ResponseSkeleton:
     echo: Mapping[str, Any]
     tools: Sequence[Any] = ()
     store: bool = True
+    encrypted: bool = False
 
     def document(self, status: ResponseStatus, **members: Any) -> ResponseDocument:
         """The response with this status; ``members`` are those that depend on its reply."""
@@ -68,6 +77,8 @@ class ResponseSkeleton:
         """The response of a turn that ended at ``at`` with ``end``."""
         status = status_of(end)
         members: dict[str, Any] = {"output": list(output), "usage": _usage_document(end.usage)}
+        if end.prompt_report is not None:
+            members |= self._as_used(end.prompt_report)
         if status == "completed":
             members["completed_at"] = int(at.timestamp())
         if status == "failed":
@@ -75,6 +86,24 @@ class ResponseSkeleton:
         if status == "incomplete":
             members["incomplete_details"] = {"reason": _INCOMPLETE_REASONS[end.finish_reason]}
         return self.document(status, **members)
+
+    def _as_used(self, report: PromptReport) -> dict[str, Any]:
+        """The echoed parameters without options that were dropped, and what the model saw."""
+        text = {**_TEXT, **self.echo.get("text", {})}
+        dropped: Mapping[str, dict[str, Any]] = {
+            "effort": {"reasoning": dict(_REASONING)},
+            "verbosity": {"text": {"format": text["format"]}},
+            "parallel_tool_calls": {"parallel_tool_calls": True},
+        }
+        members = {
+            name: value
+            for option in report.dropped_options
+            for name, value in dropped.get(option, {}).items()
+        }
+        if not report.sees_all:
+            seen = f"{report.messages_seen} of {report.messages_total}"
+            members["metadata"] = {**self.echo.get("metadata", {}), MESSAGES_SEEN: seen}
+        return members
 
 
 def status_of(end: TurnEnd) -> ResponseStatus:
@@ -91,45 +120,54 @@ def item_status(end: TurnEnd) -> str:
     return "completed" if end.outcome is Outcome.FINISHED else "incomplete"
 
 
-def stored_response(conversation: Conversation, turn: ReadTurn, model: str) -> ResponseDocument:
+def stored_response(
+    conversation: Conversation, turn: ReadTurn, model: str, *, encrypted: bool = False
+) -> ResponseDocument:
     """The response for a stored turn."""
-    skeleton = stored_skeleton(conversation, turn, model)
+    skeleton = stored_skeleton(conversation, turn, model, encrypted=encrypted)
     if turn.status is TurnStatus.OPEN:
         return skeleton.document("in_progress")
-    end, reply = _end_of(turn), turn.reply
+    end, reply = stored_end(turn), turn.reply
     if reply is None:
         return skeleton.ended(end, [], skeleton.created_at)
-    output = output_items(reply.id, reply_parts(reply), item_status(end))
+    output = output_items(reply.id, reply_parts(reply), item_status(end), encrypted=encrypted)
     return skeleton.ended(end, output, reply.created_at)
 
 
-def stored_skeleton(conversation: Conversation, turn: ReadTurn, model: str) -> ResponseSkeleton:
+def stored_skeleton(
+    conversation: Conversation, turn: ReadTurn, model: str, *, encrypted: bool = False
+) -> ResponseSkeleton:
     """The members of a stored turn's response that do not depend on its reply."""
     return ResponseSkeleton(
         id=response_id(conversation.id, turn.number),
         created_at=turn.started_at,
         model=model,
         echo=_stored_echo(turn.notes),
+        encrypted=encrypted,
     )
 
 
-def output_items(reply_id: MessageId, parts: Sequence[Part], status: str) -> list[dict[str, Any]]:
+def output_items(
+    reply_id: MessageId, parts: Sequence[Part], status: str, *, encrypted: bool = False
+) -> list[dict[str, Any]]:
     """The items that the model wrote; tool results are left out, because the client sent them."""
     items = [
         part_item(reply_id, index, part, status)
         for index, part in enumerate(parts)
         if not isinstance(part, ToolResultPart)
     ]
-    return [item for item in items if item is not None]
+    return [with_encrypted(item) if encrypted else item for item in items if item is not None]
 
 
-def _end_of(turn: ReadTurn) -> TurnEnd:
+def stored_end(turn: ReadTurn) -> TurnEnd:
+    """How a stored turn, which is not open, ended."""
     error = turn.error or "turn_abandoned" if turn.status is TurnStatus.FAILED else None
     return TurnEnd(
         outcome=Outcome(turn.status.value),
         finish_reason=turn.reply.finish_reason if turn.reply else None,
         usage=turn.reply.usage if turn.reply else None,
         error=error,
+        prompt_report=turn.reply.prompt_report if turn.reply else None,
     )
 
 
@@ -149,13 +187,16 @@ def _usage_document(usage: Usage | None) -> dict[str, Any] | None:
     input_tokens, output_tokens = usage.input_tokens or 0, usage.output_tokens or 0
     return {
         "input_tokens": input_tokens,
-        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "input_tokens_details": {
+            "cached_tokens": usage.cached_input_tokens or 0,
+            "cache_write_tokens": 0,
+        },
         "output_tokens": output_tokens,
-        "output_tokens_details": {"reasoning_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0},
         "total_tokens": input_tokens + output_tokens,
     }
 
 
 def _error(end: TurnEnd) -> dict[str, str]:
-    code = end.error or "internal_error"
-    return {"code": _ERROR_CODES.get(code, "server_error"), "message": user_message(code)}
+    code = _ERROR_CODES.get(end.error or "", "server_error")
+    return {"code": code, "message": problem_of_end(end).detail}

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from entrypoints.http.documents import json_response
-from entrypoints.http.openai import conversations, response_routes
+from entrypoints.http.openai import chat_routes, conversations, response_routes
 from entrypoints.http.openai.documents import ModelDocument, ModelListDocument
 from entrypoints.http.openai.services import ApiEndpoint, api_caller, openai_of
 from entrypoints.http.problems import BadRequest
@@ -32,6 +32,7 @@ async def retrieve_model(request: Request) -> Response:
 ROUTES: Final = (
     *conversations.ROUTES,
     *response_routes.ROUTES,
+    *chat_routes.ROUTES,
     ApiEndpoint(
         "/v1/models",
         list_models,

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from domain.model.identifiers import Owner
 from domain.model.limits import MessageLimit
 from domain.model.rate_limits import Payer
+from domain.service.prompt_building import Budget
 from entrypoints.http.authentication import HttpCaller
 from entrypoints.http.openai.documents import ErrorDocument
 from entrypoints.http.openai.streaming import Following
@@ -48,6 +49,7 @@ class OpenAIServices:
     stop_turn: StopTurn
     following: Following
     model: LanguageModel
+    budget: Budget
     clock: Clock
     message_limit: MessageLimit
     is_open: bool

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from adapters.language_model.chat_rejections import named_parameters
+from adapters.language_model.chat_rejections import named_parameters, rejected_option
+from domain.model.piece import ModelFinished
 from domain.model.prompt import ReplyOptions, Tool
 from ports.language_model import ModelRejectedRequest
 from tests.support.clocks import HastyClock
@@ -186,7 +187,40 @@ async def test_a_rejected_temperature_is_an_error() -> None:
     prompt = evolve(PROMPT, options=ReplyOptions(temperature=0.5))
     error = an_error(400, message="No.", param="temperature")
     async with model_server(error) as server, model_at(server.url) as model:
-        with pytest.raises(ModelRejectedRequest):
+        with pytest.raises(ModelRejectedRequest) as rejected:
             await collect_reply(model, prompt)
 
     assert len(server.bodies) == 1
+    assert (rejected.value.option, server.bodies[0]["temperature"]) == ("temperature", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("error", "option"),
+    [
+        ({"error": {"message": "No.", "param": "reasoning_effort"}}, "effort"),
+        ({"error": {"message": "No.", "param": "tools[0].function.parameters"}}, "tools"),
+        ({"error": {"message": "No.", "param": "response_format.json_schema.name"}}, None),
+        ({"error": {"message": "No.", "param": "messages[0]"}}, None),
+        ({"error": {"message": "No.", "param": "a planted name"}}, None),
+        ({"detail": [{"loc": ["body", "tools", 0, "function"]}]}, "tools"),
+        ({"detail": [{"loc": ["query", "tools"]}]}, None),
+        ({"message": "property 'tools' is unsupported"}, "tools"),
+        ("tools", None),
+    ],
+)
+def test_the_rejected_option_is_one_that_the_caller_set(error: Any, option: str | None) -> None:
+    assert rejected_option(json.dumps(error).encode(), WITH_TOOL.options) == option
+
+
+async def test_a_dropped_hint_is_reported_with_the_end_of_the_reply() -> None:
+    effort = an_error(400, message="No.", param="reasoning_effort")
+    async with (
+        model_server(STORE, effort, a_reply("Hi"), a_reply("Hi")) as server,
+        model_at(server.url) as model,
+    ):
+        *_, dropped = await collect_reply(model, WITH_TOOL)
+        *_, kept = await collect_reply(model, WITH_TOOL)
+
+    assert isinstance(dropped, ModelFinished)
+    assert isinstance(kept, ModelFinished)
+    assert (dropped.dropped_options, kept.dropped_options) == (("effort",), ())

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from attrs import evolve
 
 from adapters.language_model.chat_request import request_body
@@ -126,3 +127,22 @@ def test_page_context_and_summary_cannot_close_the_tags_around_them() -> None:
 
 def test_the_locale_is_part_of_the_system_message() -> None:
     assert "tag fi," in sent(evolve(PROMPT, locale="fi"))[0]["content"]
+
+
+@pytest.mark.parametrize(
+    ("output", "text"),
+    [
+        ('"found"', "found"),
+        ('[{"type":"input_text","text":"one"},{"type":"text","text":"two"}]', "one\ntwo"),
+        ('[{"type":"output_text","text":"one","annotations":[]}]', "one"),
+        ("[]", "[]"),
+        ("[1]", "[1]"),
+        ('[{"type":"text","text":"one","price":3}]', '[{"type":"text","text":"one","price":3}]'),
+        ('{"a":1}', '{"a":1}'),
+        ('["a', '["a'),
+    ],
+)
+def test_the_texts_of_a_tool_reach_the_model_as_text(output: str, text: str) -> None:
+    result = ToolResultPart(call_id="c1", output=output)
+
+    assert chat(a_message(1), a_reply(CALL, result))[-1]["content"] == text

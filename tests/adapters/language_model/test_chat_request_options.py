@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from adapters.language_model.chat_rejections import named_parameters
 from adapters.language_model.chat_request import request_body
 from domain.model.message import Part, Role, TextPart, ToolCallPart, ToolResultPart
 from domain.model.prompt import ReplyOptions, Tool
@@ -53,6 +54,21 @@ def test_a_choice_of_one_tool_names_its_function() -> None:
     choice = sent(ReplyOptions(tools=(LOOK,), tool_choice="=look"))["tool_choice"]
 
     assert choice == {"type": "function", "function": {"name": "look"}}
+
+
+def test_sampling_options_and_stop_are_sent_unchanged() -> None:
+    options: dict[str, Any] = {"presence_penalty": 0.5, "frequency_penalty": -1, "seed": 7}
+    body = sent(ReplyOptions(stop=("END", "\n\n"), **options))
+
+    assert {name: body[name] for name in options} == options
+    assert body["stop"] == ["END", "\n\n"]
+
+
+@pytest.mark.parametrize("name", ["stop", "seed", "presence_penalty", "frequency_penalty"])
+def test_a_server_that_rejects_a_sampling_option_is_not_asked_again_without_it(name: str) -> None:
+    error = json.dumps({"error": {"message": "No.", "param": name}}).encode()
+
+    assert named_parameters(400, error) == frozenset()
 
 
 def test_a_tool_choice_without_tools_is_not_sent() -> None:

@@ -131,3 +131,20 @@ def test_unknown_members_and_empty_chunks_are_ignored() -> None:
     odd = event({"id": "1", "object": "x", "choices": None, "usage": None, "new": [1]})
 
     assert read(odd, b"data:\n\n", WHOLE)[0] == PIECES
+
+
+def test_the_details_of_the_usage_are_read_where_the_server_reports_them() -> None:
+    usage = {
+        "prompt_tokens": 9,
+        "completion_tokens": 5,
+        "prompt_tokens_details": {"cached_tokens": 8},
+        "completion_tokens_details": {"reasoning_tokens": 4},
+    }
+    other = {**usage, "prompt_tokens_details": None, "completion_tokens_details": [4]}
+
+    assert read(finished(), event({"choices": [], "usage": usage}))[1].usage == Usage(
+        input_tokens=9, output_tokens=5, cached_input_tokens=8, reasoning_tokens=4
+    )
+    assert read(finished(), event({"choices": [], "usage": other}))[1].usage == Usage(
+        input_tokens=9, output_tokens=5
+    )

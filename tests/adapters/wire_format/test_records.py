@@ -26,6 +26,7 @@ from domain.model.message import (
     ImagePart,
     Message,
     MessageStatus,
+    PromptReport,
     ReasoningPart,
     Role,
     StepMark,
@@ -51,7 +52,19 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
 counts = st.none() | st.integers(0, 10**9)
 ids = st.from_regex(r"[A-Za-z0-9_-]{1,64}|msg_[0-9a-f]{16}", fullmatch=True).map(MessageId)
 times = st.datetimes(datetime(2020, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - `timezones` sets the zone
-usages = st.builds(Usage, input_tokens=counts, output_tokens=counts)
+usages = st.builds(
+    Usage,
+    input_tokens=counts,
+    output_tokens=counts,
+    cached_input_tokens=counts,
+    reasoning_tokens=counts,
+)
+reports = st.builds(
+    PromptReport,
+    messages_seen=st.integers(0, 10**6),
+    messages_total=st.integers(0, 10**6),
+    dropped_options=st.lists(texts, max_size=2).map(tuple),
+)
 parts = st.one_of(
     st.builds(TextPart, texts),
     st.builds(ReasoningPart, texts),
@@ -78,6 +91,7 @@ messages = st.builds(
     status=st.sampled_from(MessageStatus),
     finish_reason=st.none() | st.sampled_from(FinishReason),
     usage=st.none() | usages,
+    prompt_report=st.none() | reports,
 )
 turns = st.builds(
     Turn,
@@ -148,6 +162,28 @@ def test_a_record_from_before_turns_named_their_process_has_none() -> None:
 
     assert content.head is not None
     assert conversation_of(ID, content.head, ()).turn == conversation.turn
+
+
+def test_a_reply_of_an_older_release_has_neither_token_details_nor_a_prompt_report() -> None:
+    reply = a_message(role=Role.ASSISTANT, usage=Usage(input_tokens=1, output_tokens=2))
+    _, [values] = msgspec.msgpack.decode(unpack(encode_frame([reply]).packed))
+    *_, usage = values
+
+    assert (len(values), usage) == (9, [1, 2])
+    assert decode_frame(encode_frame([reply]).packed).messages == (reply,)
+
+
+def test_an_older_release_reads_the_messages_of_this_one() -> None:
+    class OlderUsage(msgspec.Struct, array_like=True):
+        input_tokens: int | None
+        output_tokens: int | None
+
+    report = PromptReport(messages_seen=1, messages_total=2)
+    usage = Usage(input_tokens=1, output_tokens=2, reasoning_tokens=1)
+    reply = a_message(role=Role.ASSISTANT, usage=usage, prompt_report=report)
+    _, [values] = msgspec.msgpack.decode(unpack(encode_frame([reply]).packed))
+
+    assert msgspec.convert(values[8], OlderUsage) == OlderUsage(1, 2)
 
 
 def test_the_sizes_of_earlier_frames_are_stored() -> None:
@@ -221,6 +257,8 @@ ends = st.builds(
     finish_reason=st.none() | st.sampled_from(FinishReason),
     usage=st.none() | usages,
     error=st.none() | texts,
+    rejected_option=st.none() | texts,
+    prompt_report=st.none() | reports,
     expires_at=st.none() | times,
 )
 
