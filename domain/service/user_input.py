@@ -52,16 +52,26 @@ def nests_too_deeply(json: bytes) -> bool:
     """
     if json.count(b"[") + json.count(b"{") <= MAX_JSON_DEPTH:
         return False
-    brackets = _brackets_of(json)
+    brackets = brackets_of(json)
     # Megabytes of brackets would take long to count one by one.
     for _ in range(_FLAT_ROUNDS):
         brackets = brackets.replace(b"[]", b"")
+    deepest, _ = nesting_levels(brackets)
+    return deepest > MAX_JSON_DEPTH - _FLAT_ROUNDS
+
+
+def nesting_levels(brackets: bytes, level: int = 0) -> tuple[int, int]:
+    """The deepest level within ``brackets``, and the level after them, if they begin at ``level``.
+
+    They are square. For a part of a JSON text, this gives the levels of the part.
+    """
     runs = brackets.replace(b"[" * _RUN, b"(").replace(b"]" * _RUN, b")")
-    return max(accumulate(map(_STEPS.__getitem__, runs)), default=0) > MAX_JSON_DEPTH - _FLAT_ROUNDS
+    levels = [*accumulate(map(_STEPS.__getitem__, runs), initial=level)]
+    return max(levels), levels[-1]
 
 
-def _brackets_of(json: bytes) -> bytes:
-    """The brackets outside strings, all of them square."""
+def brackets_of(json: bytes) -> bytes:
+    """The brackets outside the strings of a JSON text, all of them square."""
     without_escapes = json.replace(b"\\\\", b"").replace(b'\\"', b"")
     marks = without_escapes.translate(_SQUARE, delete=_NOT_MARKS)
     # Two quotes in a row are an empty string, or end one string and begin the next. Removing

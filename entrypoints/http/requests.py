@@ -28,7 +28,12 @@ from domain.model.limits import (
     MessageLimit,
 )
 from domain.model.turn import IdempotencyKey
-from domain.service.user_input import nests_too_deeply, page_context
+from domain.service.user_input import (
+    brackets_of,
+    nesting_levels,
+    nests_too_deeply,
+    page_context,
+)
 from entrypoints.http.authentication import ON_BEHALF_OF_HEADER
 from entrypoints.http.problems import BadRequest
 
@@ -61,6 +66,7 @@ _MEMBER_NAME: Final = re.compile(r"[A-Za-z_]{1,32}")
 _FIELD_PATH: Final = re.compile(r" - at `\$\.?(?P<field>[A-Za-z]{1,32})[^`]*`$")
 _UNKNOWN_FIELD: Final = re.compile(r"unknown field `(?P<field>[A-Za-z0-9_-]{1,32})`")
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_BRACKETS_AT_ONCE: Final = 65_536
 _DEFAULT_PAGE: Final = 100
 _MAX_PAGE: Final = 500
 _MAX_NUMBER: Final = 2**53
@@ -120,18 +126,28 @@ async def read_json(request: Request, limit: Callable[[bytes], int] = default_bo
     except ClientDisconnect:
         raise BadRequest("body_incomplete") from None
     raw = bytes(body)
-    _check_nesting(raw)
+    if len(raw) > MAX_BODY_BYTES:
+        await _check_nesting_of_large(raw)
+    elif nests_too_deeply(raw):
+        raise _nested_too_deeply(raw)
     return raw
 
 
-def _check_nesting(raw: bytes) -> None:
-    if not nests_too_deeply(raw):
-        return
-    # A larger body is not parsed just to name the member.
-    members = parse(raw, dict[str, Raw]) if len(raw) <= MAX_BODY_BYTES else {}
+async def _check_nesting_of_large(raw: bytes) -> None:
+    """Like ``nests_too_deeply``, with a pass of the event loop after each part of the brackets."""
+    brackets, level = brackets_of(raw), 0
+    for start in range(0, len(brackets), _BRACKETS_AT_ONCE):
+        deepest, level = nesting_levels(brackets[start : start + _BRACKETS_AT_ONCE], level)
+        if deepest > MAX_JSON_DEPTH:
+            raise BadRequest("body_invalid", NESTED_TOO_DEEPLY)
+        await asyncio.sleep(0)
+
+
+def _nested_too_deeply(raw: bytes) -> BadRequest:
+    members = parse(raw, dict[str, Raw])
     deep = (name for name, json in members.items() if nests_too_deeply(b"[" + bytes(json) + b"]"))
     field = next(filter(_MEMBER_NAME.fullmatch, deep), None)
-    raise BadRequest("body_invalid", NESTED_TOO_DEEPLY, field=field)
+    return BadRequest("body_invalid", NESTED_TOO_DEEPLY, field=field)
 
 
 def check_size(raw: bytes | bytearray, limit: int = MAX_BODY_BYTES) -> None:

@@ -1,11 +1,13 @@
 """A body costs the service a time in proportion to its bytes, and no more than a limit."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
+import pytest
 
-from tests.abuse.costs import cost_of, request_of
+from tests.abuse.costs import answer_to, cost_of, request_of
 from tests.support.native_client import NativeClient
 from tests.support.processes import ServerProcess, serving
 from tests.support.v1_client import V1Client, error_of
@@ -17,6 +19,7 @@ SETTINGS: Final = {
     "PRIVITY_V1": "open",
 }
 _TIMES: Final = 1
+_ATTEMPTS: Final = 3
 _LARGE: Final = 2_097_152
 _SMALL: Final = 131_072
 _V1: Final = 1_048_576
@@ -141,11 +144,17 @@ async def expensive(server: ServerProcess) -> Mapping[str, float]:
         **{("/v1/responses", name): body for name, body in response_bodies().items()},
         **{("/v1/chat/completions", name): body for name, body in completion_bodies().items()},
     }
-    costs = {
-        f"{path} {name}": await cost_of(server, request_of(path, headers, body), _TIMES)
-        for (path, name), body in bodies.items()
-    }
-    return {name: cost for name, cost in costs.items() if cost > _MAX_SECONDS}
+    costs = dict.fromkeys(bodies, math.inf)
+    # On a busy machine, a cheap body costs too much now and then. An expensive one always does.
+    for _ in range(_ATTEMPTS):
+        remaining = [at for at, cost in costs.items() if cost > _MAX_SECONDS]
+        costs = {
+            (path, name): await cost_of(
+                server, request_of(path, headers, bodies[path, name]), _TIMES
+            )
+            for path, name in remaining
+        }
+    return {f"{path} {name}": cost for (path, name), cost in costs.items() if cost > _MAX_SECONDS}
 
 
 async def test_the_largest_bodies_cost_a_quarter_of_a_second_at_most() -> None:
@@ -153,6 +162,17 @@ async def test_the_largest_bodies_cost_a_quarter_of_a_second_at_most() -> None:
 
     async with serving(**SETTINGS) as server:
         assert await expensive(server) == {}
+
+
+@pytest.mark.parametrize(("levels", "status"), [(63, b"200"), (64, b"400")])
+async def test_a_large_body_can_be_nested_64_levels_deep(levels: int, status: bytes) -> None:
+    deep = b"[" * levels + b"]" * levels
+    body = ai_sdk(b'"z":%b,"y":[' % deep, b"[]", b'],"messages":[%b]}' % _NEW)
+
+    async with serving(**SETTINGS) as server:
+        answer = await answer_to(server, request_of("/api/chat", {}, body))
+
+    assert answer.split()[1] == status
 
 
 def nested(levels: int) -> Any:

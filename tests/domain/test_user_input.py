@@ -9,7 +9,13 @@ from domain.model.limits import (
     MAX_PAGE_CONTEXT_BYTES,
     MessageLimit,
 )
-from domain.service.user_input import nests_too_deeply, page_context, user_text
+from domain.service.user_input import (
+    brackets_of,
+    nesting_levels,
+    nests_too_deeply,
+    page_context,
+    user_text,
+)
 from tests.support.builders import ID
 
 
@@ -108,3 +114,14 @@ def test_an_owners_secret_must_have_32_bytes(length: int) -> None:
 )
 def test_only_brackets_outside_strings_nest(json: bytes, too_deeply: bool) -> None:  # noqa: FBT001
     assert nests_too_deeply(json) is too_deeply
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 9, 100])
+def test_levels_can_be_counted_in_parts(size: int) -> None:
+    json = b'{"a":[[[],{}],[[[1]]]],"b":[' + b"[" * 40 + b"]" * 40 + b"]}"
+    brackets, deepest, level = brackets_of(json), 0, 0
+    for start in range(0, len(brackets), size):
+        highest, level = nesting_levels(brackets[start : start + size], level)
+        deepest = max(deepest, highest)
+
+    assert (deepest, level) == (42, 0)
