@@ -8,13 +8,14 @@ from attrs import frozen
 from starlette.requests import Request
 
 from domain.model.identifiers import Owner
+from domain.model.limits import MessageLimit
 from domain.model.rate_limits import Payer
 from domain.service.prompt_building import Budget
 from domain.service.user_images import ImagePolicy
 from entrypoints.http.authentication import HttpCaller
 from entrypoints.http.endpoints import Endpoint
 from entrypoints.http.images import body_limit, check_text_size
-from entrypoints.http.openai.bodies import MAX_ITEMS_BODY_BYTES
+from entrypoints.http.openai.bodies import items_body_bytes
 from entrypoints.http.openai.documents import ErrorDocument
 from entrypoints.http.openai.examples import EXAMPLES
 from entrypoints.http.openai.streaming import Following
@@ -52,6 +53,7 @@ class OpenAIServices:
     """The services that the routes of ``/v1`` use, shared by all requests.
 
     Attributes:
+        message_limit: how long a message of a person may be.
         is_open: whether every client key is accepted; otherwise, only those of the operator are.
     """
 
@@ -66,6 +68,7 @@ class OpenAIServices:
     budget: Budget
     clock: Clock
     images: ImagePolicy
+    message_limit: MessageLimit
     is_open: bool
 
 
@@ -105,9 +108,10 @@ async def read_items(request: Request) -> bytes:
     Raises:
         BadRequest: see ``read_json`` and ``check_text_size``.
     """
-    limit = partial(body_limit, MAX_ITEMS_BODY_BYTES, openai_of(request).images)
-    raw = await read_json(request, limit)
-    check_text_size(raw, MAX_ITEMS_BODY_BYTES)
+    services = openai_of(request)
+    most = items_body_bytes(services.message_limit)
+    raw = await read_json(request, partial(body_limit, most, services.images))
+    check_text_size(raw, most)
     return raw
 
 
