@@ -1,22 +1,25 @@
 """A stored turn as a response."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
+from attrs import evolve
 
+from domain.model.conversation import RETENTION
 from domain.model.limits import MessageLimit
-from domain.model.message import UnknownPart
-from domain.model.turn import TurnStatus
+from domain.model.message import FinishReason, UnknownPart
+from domain.model.turn import Outcome, TurnEnd, TurnStatus
 from domain.service.reply_reading import ReadTurn
 from entrypoints.http.openai.requests import (
     ResponseParameters,
     chain_name,
     parse_response_parameters,
 )
-from entrypoints.http.openai.responses import stored_response
+from entrypoints.http.openai.responses import stored_response, stored_skeleton
 from tests.support.builders import a_conversation
+from tests.support.clocks import NOON
 
 
 def read_turn(note: object) -> ReadTurn:
@@ -80,3 +83,15 @@ def test_the_name_of_a_chain_belongs_to_one_person() -> None:
 )
 def test_a_request_that_continues_or_stores_nothing_has_no_chain(members: dict[str, Any]) -> None:
     assert chain_name(parameters_of(**members), None) is None
+
+
+def test_a_response_was_completed_when_its_reply_was_stored() -> None:
+    skeleton = stored_skeleton(a_conversation(), read_turn({}), "clerk")
+    end = TurnEnd(
+        outcome=Outcome.FINISHED, finish_reason=FinishReason.STOP, expires_at=NOON + RETENTION
+    )
+    later = NOON + timedelta(seconds=5)
+
+    assert skeleton.ended(end, [], later).completed_at == NOON.timestamp()
+    unstored = evolve(end, expires_at=None)
+    assert skeleton.ended(unstored, [], later).completed_at == later.timestamp()
