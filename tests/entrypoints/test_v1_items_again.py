@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adapters.system.identifier_source import RandomIdentifiers
 from domain.model.identifiers import MessageId
-from domain.model.limits import MAX_REPLY_BYTES
+from domain.model.limits import MAX_REPLY_BYTES, MessageLimit
 from domain.model.message import (
     Message,
     MessageStatus,
@@ -98,7 +98,9 @@ def listed_again(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     body = parse_response_body({"input": items})
     assert not isinstance(body.input, str | None)
     policy = ImagePolicy(model_takes_images=True)
-    inputs = with_ids(input_items(body.input, items, "input", policy), RandomIdentifiers())
+    inputs = with_ids(
+        input_items(body.input, items, MessageLimit(), "input", policy), RandomIdentifiers()
+    )
     return listed(append_items(a_conversation(), inputs, NOON).messages)
 
 

@@ -32,7 +32,9 @@ class EmptyBody(NativeBody):
 class ChatBody(NativeBody):
     """A message to the assistant."""
 
-    message: Annotated[str, Meta(description="The user's message; at most 8,000 characters.")]
+    message: Annotated[
+        str, Meta(description="The user's message; by default, at most 8,000 characters.")
+    ]
     session_id: Annotated[
         str | None, Meta(description="The conversation; if omitted, a new one begins.")
     ] = None

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from domain.model.limits import MessageLimit
 from domain.model.message import ImageDetail
 from domain.model.prompt import Effort, Verbosity
 from entrypoints.http.openai.errors import invalid, unsupported
@@ -20,6 +21,7 @@ from entrypoints.http.openai.parameters import (
     reject_unknown_members,
 )
 from entrypoints.http.problems import BadRequest
+from entrypoints.http.requests import message_body_bytes
 
 _Body = TypeVar("_Body")
 
@@ -261,6 +263,11 @@ _VALIDATION_ERROR: Final = re.compile(
     r"(?P<what>.*?)(?: - at `(?:key` in `)?\$\.?(?P<path>[\w.\[\]]*?)(?:\[\.\.\.\])?`)?", re.DOTALL
 )
 _MISSING_FIELD: Final = re.compile(r"Object missing required field `(\w+)`")
+
+
+def items_body_bytes(limit: MessageLimit) -> int:
+    """``MAX_ITEMS_BODY_BYTES``, or more if one message may need more."""
+    return max(MAX_ITEMS_BODY_BYTES, message_body_bytes(limit))
 
 
 def parse(members: Mapping[str, Any], kind: type[_Body]) -> _Body:

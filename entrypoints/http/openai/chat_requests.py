@@ -12,7 +12,7 @@ import msgspec
 from attrs import frozen
 
 from domain.model.identifiers import SessionId
-from domain.model.limits import MAX_PARAMETER_BYTES
+from domain.model.limits import MAX_PARAMETER_BYTES, MessageLimit
 from domain.model.message import ImagePart, Part, Role, TextPart, ToolCallPart, ToolResultPart
 from domain.model.prompt import ReplyOptions
 from domain.service.user_images import NO_IMAGES, ImagePolicy
@@ -72,13 +72,17 @@ class ChatParameters:
 
 
 def parse_chat_parameters(
-    raw: bytes, conversations: Sequence[str], images: ImagePolicy = NO_IMAGES
+    raw: bytes,
+    conversations: Sequence[str],
+    limit: MessageLimit,
+    images: ImagePolicy = NO_IMAGES,
 ) -> ChatParameters:
     """The parameters, parsed from a body.
 
     Args:
         raw: the body.
         conversations: the conversations that the headers name.
+        limit: how long a message of a user may be.
         images: whether the messages may contain images.
 
     Raises:
@@ -92,7 +96,11 @@ def parse_chat_parameters(
         raise invalid(_PATH, "a message to reply to")
     stream_options = body.stream_options
     return ChatParameters(
-        inputs=[item for number, one in new for item in _inputs(one, f"{_PATH}[{number}]", images)],
+        inputs=[
+            item
+            for number, one in new
+            for item in _inputs(one, limit, f"{_PATH}[{number}]", images)
+        ],
         options=_reply_options(body, _instructions(instructions), is_stored=session_id is not None),
         session_id=session_id,
         stream=body.stream is True,
@@ -165,11 +173,13 @@ def _instructions(instructions: Iterable[_Instruction]) -> str | None:
     return "\n\n".join(filter(None, texts)) or None
 
 
-def _inputs(message: ChatMessage, path: str, images: ImagePolicy) -> Iterator[InputItem]:
+def _inputs(
+    message: ChatMessage, limit: MessageLimit, path: str, images: ImagePolicy
+) -> Iterator[InputItem]:
     match message:
         case UserMessage(content):
             path = f"{path}.content"
-            yield user_item(_user_parts(content, path, images), path)
+            yield user_item(_user_parts(content, path, images), limit, path)
         case AssistantMessage():
             yield from map(assistant_item, _reply_parts(message, path))
         case ToolMessage(call_id, content):

@@ -49,9 +49,9 @@ CONVERSATION_HEADER: Final = "Privity-Conversation"
 async def create(request: Request) -> Response:
     """``POST /v1/chat/completions``: reply to messages, as an event stream or as one document."""
     caller = api_caller(request)
-    raw = await read_items(request) or b"{}"
+    raw, services = await read_items(request) or b"{}", openai_of(request)
     named = request.headers.getlist(CONVERSATION_HEADER)
-    parameters = parse_chat_parameters(raw, named, openai_of(request).images)
+    parameters = parse_chat_parameters(raw, named, services.message_limit, services.images)
     key, idempotency = idempotency_key(request, raw)
     response_request = ResponseRequest(
         inputs=parameters.inputs,

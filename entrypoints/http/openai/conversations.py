@@ -51,9 +51,9 @@ async def create(request: Request) -> Response:
     """``POST /v1/conversations``: create a conversation, optionally with items."""
     caller = api_caller(request)
     members, _ = await read_items_body(request)
-    images = openai_of(request).images
+    limit, images = openai_of(request).message_limit, openai_of(request).images
     body = parse(members, ConversationBody)
-    inputs = input_items(body.items or (), members.get("items") or (), "items", images)
+    inputs = input_items(body.items or (), members.get("items") or (), limit, "items", images)
     conversation = await openai_of(request).create_conversation(
         caller.owner, inputs, body.metadata or {}, payer=caller.payer
     )
@@ -93,8 +93,9 @@ async def add_items(request: Request) -> Response:
     caller = api_caller(request)
     encrypted = includes_encrypted(request)
     members, _ = await read_items_body(request)
-    images = openai_of(request).images
-    inputs = input_items(parse(members, ItemsBody).items, members["items"], "items", images)
+    limit, images = openai_of(request).message_limit, openai_of(request).images
+    added = parse(members, ItemsBody).items
+    inputs = input_items(added, members["items"], limit, "items", images)
     conversation = await openai_of(request).edit_items.add(
         _ref(request, caller), inputs, payer=caller.payer
     )

@@ -12,7 +12,7 @@ import msgspec
 from attrs import frozen
 
 from domain.model.errors import InvalidInput
-from domain.model.limits import MAX_PARAMETER_BYTES, MAX_REPLY_BYTES
+from domain.model.limits import MAX_PARAMETER_BYTES, MAX_REPLY_BYTES, MessageLimit
 from domain.model.message import (
     ImagePart,
     Part,
@@ -24,7 +24,7 @@ from domain.model.message import (
     UnknownPart,
     utf8_length,
 )
-from domain.service.user_images import ImagePolicy
+from domain.service.user_images import NO_IMAGES, ImagePolicy
 from domain.service.user_input import nests_too_deeply, user_text
 from entrypoints.http.images import check_image_count, read_image, require_images
 from entrypoints.http.openai.bodies import (
@@ -62,7 +62,7 @@ class ResponseInput:
 
 
 def response_input(
-    items: str | Sequence[ItemBody], sent: Sequence[Any], images: ImagePolicy
+    items: str | Sequence[ItemBody], sent: Sequence[Any], limit: MessageLimit, images: ImagePolicy
 ) -> ResponseInput:
     """The ``input`` of a response; the arguments are those of ``input_items``.
 
@@ -70,7 +70,9 @@ def response_input(
         BadRequest: see ``input_items``; ``parameter_too_long`` if the instructions are too long.
     """
     if isinstance(items, str):
-        return ResponseInput(instructions=(), items=input_items(items, sent, "input", images))
+        return ResponseInput(
+            instructions=(), items=input_items(items, sent, limit, "input", images)
+        )
     leading = [*takewhile(_is_instruction, items)]
     texts = [
         "".join(_texts(item.content, f"input[{index}].content"))
@@ -81,15 +83,16 @@ def response_input(
         why = f"The instructions in 'input' have at most {MAX_PARAMETER_BYTES:,} bytes."
         raise BadRequest("parameter_too_long", why, field="input")
     count = len(leading)
-    rest = input_items(items[count:], sent[count:], "input", images, first=count)
+    rest = input_items(items[count:], sent[count:], limit, "input", images, first=count)
     return ResponseInput(instructions=texts, items=rest)
 
 
 def input_items(
     items: str | Sequence[ItemBody],
     sent: Sequence[Any],
+    limit: MessageLimit,
     path: str,
-    images: ImagePolicy,
+    images: ImagePolicy = NO_IMAGES,
     *,
     first: int = 0,
 ) -> Sequence[InputItem]:
@@ -98,6 +101,7 @@ def input_items(
     Args:
         items: the items, parsed.
         sent: the same items as they were sent.
+        limit: how long a message of a user may be.
         path: the name of the member that contains them.
         images: whether the items may contain images.
         first: the index of the first of them in that member.
@@ -107,7 +111,7 @@ def input_items(
             too long; the arguments of a call are nested too deeply; see ``read_image``.
     """
     if isinstance(items, str):
-        return [user_item([TextPart(items)], path)]
+        return [user_item([TextPart(items)], limit, path)]
     references = [at for at, item in enumerate(items, first) if isinstance(item, ItemReference)]
     if references and path != "input":
         raise reference_unsupported(f"{path}[{references[0]}]")
@@ -115,7 +119,7 @@ def input_items(
     return [
         new_item
         for index, (item, json) in pairs
-        for new_item in _inputs(item, json, f"{path}[{index}]", images)
+        for new_item in _inputs(item, json, limit, f"{path}[{index}]", images)
     ]
 
 
@@ -124,11 +128,11 @@ def _is_instruction(item: ItemBody) -> bool:
 
 
 def _inputs(
-    item: ItemBody, sent: Mapping[str, Any], path: str, images: ImagePolicy
+    item: ItemBody, sent: Mapping[str, Any], limit: MessageLimit, path: str, images: ImagePolicy
 ) -> Iterator[InputItem]:
     match item:
         case MessageItem():
-            yield from _messages(item, f"{path}.content", images)
+            yield from _messages(item, limit, f"{path}.content", images)
         case FunctionCallItem(call_id, name, arguments):
             if nests_too_deeply(arguments.encode()):
                 raise BadRequest("body_invalid", NESTED_TOO_DEEPLY, field=f"{path}.arguments")
@@ -152,7 +156,9 @@ def reference_unsupported(path: str) -> BadRequest:
     return unsupported(f"{path}.type", why)
 
 
-def _messages(item: MessageItem, path: str, images: ImagePolicy) -> Iterator[InputItem]:
+def _messages(
+    item: MessageItem, limit: MessageLimit, path: str, images: ImagePolicy
+) -> Iterator[InputItem]:
     if item.role == "assistant":
         texts = _texts(item.content, path)
         check_length(texts, path)
@@ -162,7 +168,7 @@ def _messages(item: MessageItem, path: str, images: ImagePolicy) -> Iterator[Inp
     elif not item.content and not isinstance(item.content, str):
         raise invalid(path, "`array` of length >= 1")
     elif item.role == "user":
-        yield user_item(_user_parts(item.content, path, images), path)
+        yield user_item(_user_parts(item.content, path, images), limit, path)
     else:
         texts = _texts(item.content, path)
         check_length(texts, path, "parameter_too_long", MAX_PARAMETER_BYTES)
@@ -204,7 +210,7 @@ def _image(part: InputImage, path: str, images: ImagePolicy) -> ImagePart:
     )
 
 
-def user_item(parts: Sequence[TextPart | ImagePart], path: str) -> InputItem:
+def user_item(parts: Sequence[TextPart | ImagePart], limit: MessageLimit, path: str) -> InputItem:
     """A message of the user, which may have no text if it has images.
 
     Raises:
@@ -216,7 +222,7 @@ def user_item(parts: Sequence[TextPart | ImagePart], path: str) -> InputItem:
     has_images = any(isinstance(part, ImagePart) for part in parts)
     if text.strip() or not has_images:
         try:
-            user_text(text)
+            user_text(text, limit)
         except InvalidInput as error:
             raise BadRequest(error.problem, str(error), field=path) from None
     return InputItem(role=Role.USER, parts=tuple(parts))

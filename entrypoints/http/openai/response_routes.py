@@ -73,7 +73,7 @@ async def create(request: Request) -> Response:
     caller = api_caller(request)
     members, raw = await read_items_body(request)
     services = openai_of(request)
-    parameters = parse_response_parameters(members, services.images)
+    parameters = parse_response_parameters(members, services.message_limit, services.images)
     parameters = parameters.bounded(services.budget.reply_tokens)
     key, idempotency = idempotency_key(request, raw)
     response_request = ResponseRequest(

@@ -8,12 +8,13 @@ from attrs import frozen
 from starlette.requests import Request
 
 from domain.model.identifiers import Owner
+from domain.model.limits import MessageLimit
 from domain.model.rate_limits import Payer
 from domain.service.prompt_building import Budget
 from domain.service.user_images import ImagePolicy
 from entrypoints.http.authentication import HttpCaller
 from entrypoints.http.images import body_limit, check_text_size
-from entrypoints.http.openai.bodies import MAX_ITEMS_BODY_BYTES
+from entrypoints.http.openai.bodies import items_body_bytes
 from entrypoints.http.openai.documents import ErrorDocument
 from entrypoints.http.openai.streaming import Following
 from entrypoints.http.openapi import Endpoint
@@ -41,6 +42,7 @@ class OpenAIServices:
     """The services that the routes of ``/v1`` use, shared by all requests.
 
     Attributes:
+        message_limit: how long a message of a person may be.
         is_open: whether every client key is accepted; otherwise, only those of the operator are.
     """
 
@@ -55,6 +57,7 @@ class OpenAIServices:
     budget: Budget
     clock: Clock
     images: ImagePolicy
+    message_limit: MessageLimit
     is_open: bool
 
 
@@ -94,9 +97,10 @@ async def read_items(request: Request) -> bytes:
     Raises:
         BadRequest: see ``read_json`` and ``check_text_size``.
     """
-    limit = partial(body_limit, MAX_ITEMS_BODY_BYTES, openai_of(request).images)
-    raw = await read_json(request, limit)
-    check_text_size(raw, MAX_ITEMS_BODY_BYTES)
+    services = openai_of(request)
+    text_limit = items_body_bytes(services.message_limit)
+    raw = await read_json(request, partial(body_limit, text_limit, services.images))
+    check_text_size(raw, text_limit)
     return raw
 
 
