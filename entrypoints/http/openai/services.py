@@ -109,9 +109,9 @@ async def read_items(request: Request) -> bytes:
         BadRequest: see ``read_json`` and ``check_text_size``.
     """
     services = openai_of(request)
-    most = items_body_bytes(services.message_limit)
-    raw = await read_json(request, partial(body_limit, most, services.images))
-    check_text_size(raw, most)
+    text_limit = items_body_bytes(services.message_limit)
+    raw = await read_json(request, partial(body_limit, text_limit, services.images))
+    check_text_size(raw, text_limit)
     return raw
 
 
