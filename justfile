@@ -22,6 +22,17 @@ test *arguments:
 faults *arguments:
     python -W error -m tests.faults.random_kills "$@"
 
+# Installs the clients from PyPI that the tests run in environments of their own.
+install-clients:
+    for lock in clients llama_index; do \
+        python -m venv .clients/$lock && \
+        .clients/$lock/bin/pip install -q --require-hashes -r requirements/$lock.txt || exit; \
+    done
+
+# Runs the suites of the clients from PyPI and npm, and writes their tables in docs/clients.md.
+clients:
+    python -m tools.client_table
+
 # Sizes of files, classes and functions: a report without a limit.
 shape:
     python -m tools.shape

@@ -55,7 +55,7 @@ def installed_requirements(name: str) -> list[str]:
         return []  # For another system or Python, or part of the build.
 
 
-@pytest.mark.parametrize("lock", [*LOCKS, "node"])
+@pytest.mark.parametrize("lock", [*LOCKS, "node", "clients", "llama_index"])
 def test_every_entry_has_a_version_and_hashes(lock: str) -> None:
     found = entries(text_of(f"requirements/{lock}.txt"))
 

@@ -88,7 +88,7 @@ messages = st.one_of(
 
 def listed(stored: Sequence[Message]) -> list[dict[str, Any]]:
     """The items of messages, as a client reads them."""
-    documents = [item.document for item in items_of(stored)]
+    documents = [item.document for item in items_of(a_conversation().id, stored)]
     decoded: list[dict[str, Any]] = json.loads(msgspec.json.encode(documents))
     return decoded
 

@@ -16,7 +16,7 @@ from tests.support.event_stream import events_in
 from tests.support.http_client import Answer, Client
 
 FOLDER = Path(__file__).parents[1] / "openai_clients" / "recorded"
-_ID = re.compile(r"\b(chatcmpl|conv|resp|msg|rs|fc|fco)[_-][0-9a-f]{16,40}(?:_\d+)?\b")
+_ID = re.compile(r"\b(chatcmpl|conv|resp|msg|rs|fc|fco)[_-][0-9a-f]{16,48}(?:_\d+)?\b")
 _NAME = re.compile(r"<(?:chatcmpl|conv|resp|msg|rs|fc|fco) \d+>")
 _TIMES = ("created", "created_at", "completed_at")
 

@@ -106,7 +106,7 @@ async def add_items(request: Request) -> Response:
     conversation = await openai_of(request).edit_items.add(
         _ref(request, caller), inputs, payer=caller.payer
     )
-    items = items_of(conversation.messages)
+    items = items_of(conversation.id, conversation.messages)
     # The items of this request were appended, so they are the newest.
     newest = items[len(items) - len(inputs) :]
     return json_response(item_list(newest, encrypted=encrypted), headers=caller.headers)
@@ -140,7 +140,7 @@ async def delete_item(request: Request) -> Response:
 
 async def _items(request: Request, caller: ApiCaller) -> list[Item]:
     conversation = await openai_of(request).read_history.whole(_ref(request, caller))
-    return items_of(conversation.messages)
+    return items_of(conversation.id, conversation.messages)
 
 
 def _ref(request: Request, caller: ApiCaller) -> ConversationRef:

@@ -21,7 +21,13 @@ from domain.model.piece import (
     assemble_parts,
 )
 from domain.model.turn import TurnEnd
-from entrypoints.http.openai.items import output_text, part_item, summary_text, with_encrypted
+from entrypoints.http.openai.items import (
+    output_text,
+    part_item,
+    summary_text,
+    turn_of_response,
+    with_encrypted,
+)
 from entrypoints.http.openai.responses import ResponseSkeleton, item_status, status_of
 from entrypoints.http.sse import DONE, event, padded_event
 
@@ -77,6 +83,7 @@ class ResponseEvents:
         self._after = after
         self._part_indexes = part_indexes
         self._skeleton = skeleton
+        self._session_id, _ = turn_of_response(skeleton.id)
         self._reply_id = reply_id
         self._obfuscated = obfuscated
         self._runs: list[_Run] = []
@@ -125,7 +132,7 @@ class ResponseEvents:
 
     def _item(self, run: _Run, status: str) -> dict[str, Any]:
         index = self._part_indexes[run.index] if self._part_indexes else run.index
-        item = part_item(self._reply_id, index, run.part, status)
+        item = part_item(self._session_id, self._reply_id, index, run.part, status)
         if item is None:
             raise AssertionError("every piece belongs to an item")
         return with_encrypted(item) if self._skeleton.encrypted else item

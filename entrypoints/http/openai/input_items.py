@@ -157,8 +157,7 @@ def _inputs(
 def reference_unsupported(path: str) -> BadRequest:
     """The error for a reference to an item in a place where there are no stored items."""
     why = (
-        "An 'item_reference' works only in the 'input' of a response with 'conversation' or "
-        "'previous_response_id'. Send the item itself instead."
+        "An 'item_reference' works only in the 'input' of a response. Send the item itself instead."
     )
     return unsupported(f"{path}.type", why)
 

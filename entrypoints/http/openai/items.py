@@ -37,6 +37,7 @@ NOTE_KIND: Final = "data-response"
 
 _CONVERSATION: Final = re.compile(r"conv_([0-9a-f]{32})")
 _RESPONSE: Final = re.compile(r"resp_([0-9a-f]{32})([0-9a-f]{8})")
+_PART: Final = re.compile(r"[a-z]+_([0-9a-f]{32})[0-9a-f]+_\d+")
 _MESSAGE: Final = "msg_"
 
 
@@ -98,9 +99,15 @@ def turn_of_response(response_id: str) -> tuple[SessionId, int]:
     return SessionId(str(UUID(match[1]))), int(match[2], 16)
 
 
-def items_of(messages: Iterable[Message]) -> list[Item]:
-    """The items of all messages, in order."""
-    return [item for message in messages for item in _items(message)]
+def session_of_item(item_id: str) -> SessionId | None:
+    """The session id in the id of an item of the assistant; None if the id is not one."""
+    match = _PART.fullmatch(item_id)
+    return SessionId(str(UUID(match[1]))) if match else None
+
+
+def items_of(session_id: SessionId, messages: Iterable[Message]) -> list[Item]:
+    """The items of these messages of a conversation, in order."""
+    return [item for message in messages for item in _items(session_id, message)]
 
 
 def find_item(items: Sequence[Item], item_id: str) -> Item:
@@ -116,26 +123,25 @@ def find_item(items: Sequence[Item], item_id: str) -> Item:
 
 
 def part_item(
-    message_id: MessageId, index: int, part: Part, status: str = "completed"
+    session_id: SessionId, message_id: MessageId, index: int, part: Part, status: str
 ) -> dict[str, Any] | None:
     """The item for a part of an assistant message; None if the part is not an item."""
+    suffix = f"{UUID(session_id).hex}{message_id.removeprefix(_MESSAGE)}_{index}"
     match part:
         case TextPart(text) if text:
-            return _message(
-                _part_id("msg", message_id, index), "assistant", [output_text(text)], status
-            )
+            return _message(f"msg_{suffix}", "assistant", [output_text(text)], status)
         case ReasoningPart(text):
-            item_id = _part_id("rs", message_id, index)
+            item_id = f"rs_{suffix}"
             document = {"id": item_id, "type": "reasoning", "summary": [summary_text(text)]}
             return {**document, "status": status}
         case ToolCallPart():
-            item_id = _part_id("fc", message_id, index)
+            item_id = f"fc_{suffix}"
             call = {"call_id": part.call_id, "name": part.name, "arguments": part.arguments}
             return {"id": item_id, "type": "function_call", **call, "status": status}
         case ToolResultPart():
-            return _tool_result(_part_id("fco", message_id, index), part)
+            return _tool_result(f"fco_{suffix}", part)
         case UnknownPart(json):
-            return _sent_reasoning(_part_id("rs", message_id, index), json)
+            return _sent_reasoning(f"rs_{suffix}", json)
         case _:
             return None
 
@@ -155,7 +161,7 @@ def summary_text(text: str) -> dict[str, Any]:
     return {"type": "summary_text", "text": text}
 
 
-def _items(message: Message) -> Iterator[Item]:
+def _items(session_id: SessionId, message: Message) -> Iterator[Item]:
     if message.role is not Role.ASSISTANT:
         contents = (_user_content(part) for part in message.parts)
         content = [document for document in contents if document is not None]
@@ -166,13 +172,9 @@ def _items(message: Message) -> Iterator[Item]:
         return
     status = "completed" if message.status is MessageStatus.FINISHED else "incomplete"
     for index, part in enumerate(message.parts):
-        item = part_item(message.id, index, part, status)
+        item = part_item(session_id, message.id, index, part, status)
         if item is not None:
             yield Item(document=item, message_id=message.id, part_index=index)
-
-
-def _part_id(kind: str, message_id: MessageId, index: int) -> str:
-    return f"{kind}_{message_id.removeprefix(_MESSAGE)}_{index}"
 
 
 def _user_content(part: Part) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ from entrypoints.http.openai.bodies import (
 )
 from entrypoints.http.openai.chat_bodies import FunctionDefinition, JsonSchemaFormat
 from entrypoints.http.openai.errors import continuing, invalid, too_long, unsupported
-from entrypoints.http.openai.input_items import reference_unsupported, response_input
+from entrypoints.http.openai.input_items import response_input
 from entrypoints.http.openai.items import (
     NOTE_KIND,
     conversation_id,
@@ -139,8 +139,6 @@ def _references(body: ResponseBody, *, continues: bool) -> Mapping[str, str]:
         for index, item in enumerate(items)
         if isinstance(item, ItemReference)
     }
-    if references and not continues:
-        raise reference_unsupported(next(iter(references)))
     if not (body.input or continues):
         why = "'input' is missing." if body.input is None else "'input' is empty."
         raise BadRequest("body_invalid", why, field="input")

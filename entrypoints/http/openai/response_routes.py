@@ -27,6 +27,7 @@ from entrypoints.http.openai.documents import (
 from entrypoints.http.openai.errors import continuing, openai_error
 from entrypoints.http.openai.event_documents import RESPONSE_EVENTS
 from entrypoints.http.openai.events import ResponseEvents
+from entrypoints.http.openai.item_references import continuing_referenced, resolve_references
 from entrypoints.http.openai.items import conversation_id, items_of, response_id, turn_of_response
 from entrypoints.http.openai.lists import (
     PAGE_PARAMETERS,
@@ -78,7 +79,12 @@ async def create(request: Request) -> Response:
     caller = api_caller(request)
     members, raw = await read_items_body(request)
     services = openai_of(request)
-    parameters = parse_response_parameters(members, services.message_limit, services.images)
+    resolved = await resolve_references(members, caller.owner, services.read_history)
+    parameters = parse_response_parameters(
+        resolved.members, services.message_limit, services.images
+    )
+    if resolved.referenced is not None:
+        parameters = continuing_referenced(parameters, resolved.referenced, services.images)
     parameters = parameters.bounded(services.budget.reply_tokens)
     key, idempotency = idempotency_key(request, raw)
     response_request = ResponseRequest(
@@ -93,11 +99,11 @@ async def create(request: Request) -> Response:
         idempotency_key=key,
         idempotency=idempotency,
     )
-    following = openai_of(request).following
+    following = services.following
     with continuing(), naming_parameters():
         await _require_referenced(request, caller, parameters)
         if parameters.store:
-            started = await openai_of(request).create_response(caller.owner, response_request)
+            started = await services.create_response(caller.owner, response_request)
             batches = following.stored(started.turn_ref)
         else:
             unstored = evolve(response_request, note=None)
@@ -147,8 +153,10 @@ async def input_items(request: Request) -> Response:
     """``GET /v1/responses/{id}/input_items``: a page of all items before the reply."""
     caller = api_caller(request)
     page = page_request(request)
-    _, turn = await _stored_turn(request, caller)
-    return json_response(item_page(items_of(turn.before), page), headers=caller.headers)
+    conversation, turn = await _stored_turn(request, caller)
+    return json_response(
+        item_page(items_of(conversation.id, turn.before), page), headers=caller.headers
+    )
 
 
 async def _require_referenced(
@@ -168,7 +176,7 @@ async def _require_referenced(
     if parameters.after_turn is not None:
         turn = read_turn(conversation, parameters.after_turn)
         messages = (*turn.before, *((turn.reply,) if turn.reply else ()))
-    known = {item.id for item in items_of(messages)}
+    known = {item.id for item in items_of(conversation.id, messages)}
     for path, item_id in parameters.references.items():
         if item_id not in known:
             why = f"The conversation has no item with the id in '{path}'; send the item itself."
@@ -249,7 +257,13 @@ async def _reply(
         parts, end = await collect_while_connected(batches, request)
     if status_of(end) == "failed":
         return _failed(end)
-    output = output_items(reply_id, parts, item_status(end), encrypted=parameters.encrypted)
+    output = output_items(
+        started.conversation.id,
+        reply_id,
+        parts,
+        item_status(end),
+        encrypted=parameters.encrypted,
+    )
     return json_response(skeleton.ended(end, output, services.clock.now()), headers=caller.headers)
 
 

@@ -9,7 +9,7 @@ import msgspec
 from attrs import frozen
 
 from domain.model.conversation import RETENTION, Conversation
-from domain.model.identifiers import MessageId
+from domain.model.identifiers import MessageId, SessionId
 from domain.model.message import (
     FinishReason,
     Part,
@@ -135,7 +135,9 @@ def stored_response(
     end, reply = stored_end(turn), turn.reply
     if reply is None:
         return skeleton.ended(end, [], skeleton.created_at)
-    output = output_items(reply.id, reply_parts(reply), item_status(end), encrypted=encrypted)
+    output = output_items(
+        conversation.id, reply.id, reply_parts(reply), item_status(end), encrypted=encrypted
+    )
     return skeleton.ended(end, output, reply.created_at)
 
 
@@ -153,11 +155,16 @@ def stored_skeleton(
 
 
 def output_items(
-    reply_id: MessageId, parts: Sequence[Part], status: str, *, encrypted: bool = False
+    session_id: SessionId,
+    reply_id: MessageId,
+    parts: Sequence[Part],
+    status: str,
+    *,
+    encrypted: bool = False,
 ) -> list[dict[str, Any]]:
     """The items that the model wrote; tool results are left out, because the client sent them."""
     items = [
-        part_item(reply_id, index, part, status)
+        part_item(session_id, reply_id, index, part, status)
         for index, part in enumerate(parts)
         if not isinstance(part, ToolResultPart)
     ]
