@@ -6,7 +6,7 @@ assigned to a variable of its port's type, where mypy checks it.
 """
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Final
@@ -40,6 +40,7 @@ from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.assistant import Assistant
 from domain.model.identifiers import ProcessId
+from domain.model.limits import MessageLimit
 from domain.model.turn import TurnPolicy
 from domain.service.prompt_building import Budget
 from domain.service.user_images import ImagePolicy
@@ -102,11 +103,9 @@ async def open_container(settings: Settings) -> AsyncIterator[punq.Container]:
     container.register(IdentifierSource, instance=identifiers)
     container.register(TurnRunner, instance=turn_runner)
     container.register(TaskTurnRunner, instance=runner)
-    container.register(TurnPolicy, instance=TurnPolicy())
     container.register(MissingLogs, instance=MissingLogs())
-    container.register(Budget, instance=_budget(settings))
-    images = ImagePolicy(model_takes_images=settings.model_images)
-    container.register(ImagePolicy, instance=images)
+    for value in _policies(settings):
+        container.register(type(value), instance=value)
     for use_case in USE_CASES:
         container.register(use_case)
     async with AsyncExitStack() as stack:
@@ -138,8 +137,12 @@ def redis_address(settings: Settings) -> RedisAddress:
     )
 
 
-def _budget(settings: Settings) -> Budget:
-    return Budget(tokens=settings.model_context_tokens, reply_tokens=settings.model_reply_tokens)
+def _policies(settings: Settings) -> Iterator[object]:
+    """The values that the use cases and the routes decide by."""
+    yield TurnPolicy()
+    yield Budget(tokens=settings.model_context_tokens, reply_tokens=settings.model_reply_tokens)
+    yield MessageLimit(characters=settings.message_characters)
+    yield ImagePolicy(model_takes_images=settings.model_images)
 
 
 @frozen(kw_only=True)

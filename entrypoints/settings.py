@@ -16,6 +16,7 @@ from attrs import frozen
 
 from adapters.assistant_profile.toml_file import ProfileProblem, load_assistant
 from adapters.sealing.key_ring import KeyRing, KeyRingProblem
+from domain.model.limits import DEFAULT_MESSAGE_CHARACTERS, HIGHEST_MESSAGE_CHARACTERS
 from entrypoints.limit_settings import STORED_BYTES_WITH_IMAGES, LimitSettings
 from entrypoints.setting_types import (
     ALLOW,
@@ -204,6 +205,12 @@ class Settings(LimitSettings):
         None,
         "TOML file with the assistant's prompt and welcome messages, and the prices of models.",
         shown="a neutral assistant",
+    )
+    message_characters: int = setting(
+        "PRIVITY_MESSAGE_CHARACTERS",
+        whole_number(1, HIGHEST_MESSAGE_CHARACTERS),
+        DEFAULT_MESSAGE_CHARACTERS,
+        "Maximum number of characters in a message that a person writes.",
     )
     max_turns: int = setting(
         "PRIVITY_MAX_TURNS",

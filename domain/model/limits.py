@@ -2,7 +2,11 @@
 
 from typing import Final
 
-MAX_MESSAGE_CHARACTERS: Final = 8_000
+from attrs import field, frozen
+from attrs.validators import ge, le
+
+DEFAULT_MESSAGE_CHARACTERS: Final = 8_000
+HIGHEST_MESSAGE_CHARACTERS: Final = 100_000
 MAX_PAGE_CONTEXT_BYTES: Final = 8_192
 MAX_TOOL_RESULT_BYTES: Final = 32_768
 MAX_REPLY_BYTES: Final = 262_144
@@ -36,3 +40,16 @@ MAX_LANGUAGE_TAGS: Final = 16
 """How many of a caller's preferred languages are considered."""
 MAX_JSON_DEPTH: Final = 64
 """How deeply arrays and objects may be nested in what callers and models send."""
+
+
+@frozen(kw_only=True)
+class MessageLimit:
+    """The operator's limit on what a person writes in one message.
+
+    Attributes:
+        characters: how many characters a message may have.
+    """
+
+    characters: int = field(
+        default=DEFAULT_MESSAGE_CHARACTERS, validator=[ge(1), le(HIGHEST_MESSAGE_CHARACTERS)]
+    )

@@ -44,6 +44,8 @@ class ReplyOptions:
         effort: how much the model should reason.
         verbosity: how wordy the reply should be.
         response_format: the ``response_format`` object of Chat Completions, as JSON text.
+        starts_with_user: whether messages of the assistant before the first one of a user are left
+            out of the prompt, as some servers require.
     """
 
     instructions: str | None = None
@@ -60,6 +62,7 @@ class ReplyOptions:
     effort: Effort | None = field(default=None, validator=optional(in_(get_args(Effort))))
     verbosity: Verbosity | None = field(default=None, validator=optional(in_(get_args(Verbosity))))
     response_format: str | None = None
+    starts_with_user: bool = True
 
 
 DEFAULT_OPTIONS: Final = ReplyOptions()

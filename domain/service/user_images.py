@@ -37,6 +37,9 @@ class ImagePolicy:
     model_takes_images: bool = False
 
 
+NO_IMAGES: Final = ImagePolicy()
+
+
 def without_images(conversation: Conversation) -> Conversation:
     """The conversation with a note in place of each image, for a model that takes none."""
     if not any(message.image_bytes for message in conversation.messages):

@@ -4,7 +4,7 @@ from itertools import accumulate
 from typing import Final
 
 from domain.model.errors import InvalidInput
-from domain.model.limits import MAX_JSON_DEPTH, MAX_MESSAGE_CHARACTERS, MAX_PAGE_CONTEXT_BYTES
+from domain.model.limits import MAX_JSON_DEPTH, MAX_PAGE_CONTEXT_BYTES, MessageLimit
 from domain.model.message import TextPart, utf8_length
 
 _NOT_MARKS: Final = bytes(set(range(256)) - set(b'"[]{}'))
@@ -14,17 +14,17 @@ _STEPS: Final = {ord("["): 1, ord("]"): -1, ord("("): _RUN, ord(")"): -_RUN}
 _FLAT_ROUNDS: Final = 4
 
 
-def user_text(text: str) -> TextPart:
+def user_text(text: str, limit: MessageLimit) -> TextPart:
     """``text`` as the content of a user message, exactly as typed.
 
     Raises:
-        InvalidInput: ``message_empty`` (only white space), ``message_too_long`` (more than 8,000
-            characters), ``message_not_text`` (NUL or an unpaired surrogate).
+        InvalidInput: ``message_empty`` (only white space), ``message_too_long`` (above ``limit``),
+            ``message_not_text`` (NUL or an unpaired surrogate).
     """
     if not text.strip():
         raise InvalidInput("message_empty", "The message is empty.", field="message")
-    if len(text) > MAX_MESSAGE_CHARACTERS:
-        why = f"A message has at most {MAX_MESSAGE_CHARACTERS:,} characters."
+    if len(text) > limit.characters:
+        why = f"A message has at most {limit.characters:,} characters."
         raise InvalidInput("message_too_long", why, field="message")
     if "\0" in text or not _is_unicode(text):
         why = "The message contains NUL or unpaired surrogate characters."

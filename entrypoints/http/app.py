@@ -18,6 +18,7 @@ from starlette.types import Scope
 from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.assistant import Assistant
 from domain.model.errors import DomainError
+from domain.model.limits import MessageLimit
 from entrypoints.http import chat, health
 from entrypoints.http.addresses import network_of
 from entrypoints.http.ai_sdk import routes as ai_sdk
@@ -88,7 +89,7 @@ def create_app(settings: Settings, open_container: ContainerFactory) -> Starlett
             app.state.runner = container.resolve(TaskTurnRunner)
             assistant = container.resolve(Assistant)
             v1 = openai_services(container, is_open=settings.is_v1_open)
-            page = chat_page(assistant)
+            page = chat_page(assistant, container.resolve(MessageLimit))
             yield {"services": services, "assistant": assistant, "openai": v1, "page": page}
 
     routes = (*_ROUTES, *(api_reference.ROUTES if settings.docs else ()))

@@ -7,7 +7,6 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from domain.service.user_images import ImagePolicy
 from entrypoints.http.ai_sdk import routes as ai_sdk
 from entrypoints.http.ai_sdk.bodies import AiSdkBody, chat_body_limit, is_ai_sdk
 from entrypoints.http.ai_sdk.examples import EXAMPLES as AI_SDK_EXAMPLES
@@ -18,7 +17,7 @@ from entrypoints.http.native import routes as native
 from entrypoints.http.native.bodies import ChatBody
 from entrypoints.http.native.examples import EXAMPLES
 from entrypoints.http.requests import MAX_BODY_BYTES, read_json
-from entrypoints.http.services import services_of
+from entrypoints.http.services import Services, services_of
 from entrypoints.http.stream_documents import REPLY_EVENTS
 
 
@@ -27,15 +26,16 @@ async def post_message(request: Request) -> Response:
     services = services_of(request)
     services.authenticator.check_origin(request)
     caller = services.authenticator.authenticate_or_issue(request)
-    raw = await read_json(request, partial(_body_limit, services.images))
-    check_text_size(raw, chat_body_limit(raw[:MAX_BODY_BYTES]))
+    raw = await read_json(request, partial(_body_limit, services))
+    check_text_size(raw, chat_body_limit(services.message_limit, raw[:MAX_BODY_BYTES]))
     send_message = ai_sdk.send_message if is_ai_sdk(raw) else native.send_message
     return await send_message(request, caller, raw)
 
 
-def _body_limit(policy: ImagePolicy, beginning: bytes) -> int:
+def _body_limit(services: Services, beginning: bytes) -> int:
     """The limit of a body with this beginning; the native format checks its own limit again."""
-    return body_limit(chat_body_limit(beginning), policy, beginning)
+    text_limit = chat_body_limit(services.message_limit, beginning)
+    return body_limit(text_limit, services.images, beginning)
 
 
 ROUTES: Final = (

@@ -84,16 +84,11 @@ def check_image_count(parts: Sequence[Part], *, field: str) -> None:
 def body_limit(text_limit: int, policy: ImagePolicy, beginning: bytes) -> int:
     """The size limit of a body that has at most ``text_limit`` bytes besides its images.
 
-    ``beginning`` is the beginning of a body that is larger.
-
-    Raises:
-        BadRequest: ``images_not_supported`` if the body is too large and contains an image.
+    ``beginning`` is the beginning of the body. If it contains an image, the body may be large even
+    if the model takes no images, so that the image is refused by its name.
     """
-    if policy.model_takes_images:
-        return text_limit + IMAGES_BODY_BYTES
-    if len(beginning) >= text_limit and _IMAGE_MEMBER.search(beginning):
-        raise BadRequest("images_not_supported")
-    return text_limit
+    may_have_images = policy.model_takes_images or _IMAGE_MEMBER.search(beginning)
+    return text_limit + IMAGES_BODY_BYTES if may_have_images else text_limit
 
 
 def check_text_size(raw: bytes, text_limit: int) -> None:

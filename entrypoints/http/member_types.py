@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-from domain.model.limits import MAX_MESSAGE_CHARACTERS
+from domain.model.limits import HIGHEST_MESSAGE_CHARACTERS
 
 _WHITE_SPACE: Final = (
     r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # as str.strip
@@ -25,17 +25,18 @@ Timestamp = Annotated[datetime, Meta(tz=True)]
 MessageText = Annotated[
     str,
     Meta(
-        description="The text of a person; blank only beside images.",
-        extra_json_schema={"maxLength": MAX_MESSAGE_CHARACTERS, "pattern": r"^[^\x00]*$"},
+        description="The text of a person; blank only beside images. "
+        "By default, at most 8,000 characters.",
+        extra_json_schema={"maxLength": HIGHEST_MESSAGE_CHARACTERS, "pattern": r"^[^\x00]*$"},
     ),
 ]
 UserText = Annotated[
     str,
     Meta(
-        description="The text of a person, not blank.",
+        description="The text of a person, not blank. By default, at most 8,000 characters.",
         extra_json_schema={
             "minLength": 1,
-            "maxLength": MAX_MESSAGE_CHARACTERS,
+            "maxLength": HIGHEST_MESSAGE_CHARACTERS,
             "pattern": NOT_BLANK,
         },
     ),

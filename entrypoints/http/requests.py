@@ -20,10 +20,12 @@ from domain.model.assistant import is_language_tag_short
 from domain.model.errors import InvalidInput
 from domain.model.identifiers import SessionId, session_id
 from domain.model.limits import (
+    DEFAULT_MESSAGE_CHARACTERS,
     MAX_JSON_DEPTH,
     MAX_LANGUAGE_SUBTAGS,
     MAX_LANGUAGE_TAG_CHARACTERS,
     MAX_LANGUAGE_TAGS,
+    MessageLimit,
 )
 from domain.model.turn import IdempotencyKey
 from domain.service.user_input import (
@@ -58,6 +60,8 @@ OnBusyMember = Annotated[
     OnBusyChoice | None, Meta(description="What to do about a reply still being written.")
 ]
 
+_CHARACTER_MAX_BYTES: Final = len(r"\ud83d\ude00")
+"""What the longest character takes in JSON."""
 _MEMBER_NAME: Final = re.compile(r"[A-Za-z_]{1,32}")
 _FIELD_PATH: Final = re.compile(r" - at `\$\.?(?P<field>[A-Za-z]{1,32})[^`]*`$")
 _UNKNOWN_FIELD: Final = re.compile(r"unknown field `(?P<field>[A-Za-z0-9_-]{1,32})`")
@@ -81,6 +85,12 @@ PageSize = Annotated[
         extra_json_schema={"default": _DEFAULT_PAGE},
     ),
 ]
+
+
+def message_body_bytes(limit: MessageLimit) -> int:
+    """The size limit of a body with one message of a person, and little else."""
+    more_characters = max(0, limit.characters - DEFAULT_MESSAGE_CHARACTERS)
+    return MAX_BODY_BYTES + _CHARACTER_MAX_BYTES * more_characters
 
 
 def default_body_limit(_: bytes) -> int:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from domain.model.errors import ConversationNotFound
 from domain.model.identifiers import Owner
+from domain.model.limits import MessageLimit
 from domain.service.user_images import ImagePolicy
 from entrypoints.http.authentication import Authenticator, HttpCaller
 from entrypoints.http.followers import Followers
@@ -39,6 +40,7 @@ class Services:
     Attributes:
         authenticator: authenticates callers and checks origins.
         followers: counts the streams that follow replies.
+        message_limit: how long a message of a person may be.
         accepts_new_turns: returns whether this process still accepts new turns.
     """
 
@@ -57,6 +59,7 @@ class Services:
     keys: ClientKeys
     limiter: RateLimiter
     telemetry: Telemetry
+    message_limit: MessageLimit
     accepts_new_turns: Callable[[], bool]
     readiness: Readiness
 

@@ -34,11 +34,11 @@ from domain.service.turn_lifecycle import (
     new_conversation,
     opened_by,
 )
+from entrypoints.usecases.dead_turns import SettleTurn
 from entrypoints.usecases.find_chain import FindChain
 from entrypoints.usecases.open_turn import OpenTurn, Started, StartTurn
 from entrypoints.usecases.turn_permit import TurnPermit
 from ports.client_keys import ClientKeys
-from ports.conversation_store import ConversationStateStore
 from ports.identifier_source import IdentifierSource
 
 
@@ -100,7 +100,7 @@ class _NotNewestTurn(Exception):
 class BaseConversation:
     """Returns the conversation that a response starts from."""
 
-    store: ConversationStateStore
+    settle_turn: SettleTurn
     assistant: Assistant
     identifiers: IdentifierSource
 
@@ -119,7 +119,7 @@ class BaseConversation:
             return new_conversation(session_id, locale=locale, at=at)
         try:
             return branch_at_turn(
-                await self.store.load(ConversationRef(owner, request.session_id)),
+                await self.settle_turn.load(ConversationRef(owner, request.session_id)),
                 request.after_turn,
                 session_id=session_id,
                 turn_id=self.identifiers.turn_id(),

@@ -8,11 +8,12 @@ from typing import Any, Final
 import pytest
 
 from adapters.assistant_profile.toml_file import NEUTRAL
+from domain.model.limits import MessageLimit
 from entrypoints.http.page.assets import chat_page
 from tests.architecture.sources import ROOT
 from tests.architecture.test_shape import MAX_FILE_LINES, long_files
 
-PAGE: Final = chat_page(NEUTRAL)
+PAGE: Final = chat_page(NEUTRAL, MessageLimit())
 FOLDER: Final = ROOT / "entrypoints" / "http" / "page"
 MAX_BYTES: Final = 64_000
 MODULES: Final = sorted(FOLDER.glob("*.js"))
@@ -105,7 +106,7 @@ def test_a_missing_text_and_a_lost_placeholder_are_found() -> None:
 
 
 def test_every_text_the_page_uses_is_in_the_tables_and_none_is_unused() -> None:
-    computed = {"tag", "welcome", "duration", "problem", "direction", "js"}
+    computed = {"tag", "welcome", "messageCharacters", "duration", "problem", "direction", "js"}
     # Looked up by the status of a message.
     by_status = {"interrupted", "failed"}
     texts = set(TABLES["en"]) - {"direction", "problems"}

@@ -50,6 +50,21 @@ async def test_a_blank_message_is_not_sent(chat: Chat) -> None:
     await expect(chat.messages).to_have_count(1)
 
 
+async def test_a_message_that_is_too_long_is_kept_and_the_limit_is_named(chat: Chat) -> None:
+    await chat.send("🙂" * 8_001)
+
+    await expect(chat.notice).to_contain_text("at most 8,000 characters")
+    await expect(chat.box).to_have_value("🙂" * 8_001)
+    await expect(chat.questions).to_have_count(0)
+
+
+async def test_the_longest_message_is_sent_whole(chat: Chat, fake_model: FakeModel) -> None:
+    await chat.send("🙂" * 8_000)
+
+    prompt = (await fake_model.next_reply()).prompt
+    assert prompt.messages[-1].text == "🙂" * 8_000
+
+
 async def test_a_stopped_reply_keeps_its_text(chat: Chat, fake_model: FakeModel) -> None:
     await chat.send("Hello")
     model_reply = await fake_model.next_reply()

@@ -247,6 +247,18 @@ def test_the_report_counts_the_messages_that_the_model_sees() -> None:
     assert report(tail_of(conversation, 4), narrow) == (3, 9)
 
 
+def test_a_welcome_is_in_the_prompt_only_if_the_options_say_so() -> None:
+    welcome = with_welcome(a_conversation(), MessageId("w"), "Welcome!")
+    conversation, budget = with_question(welcome), Budget(tokens=512, reply_tokens=256)
+    options = ReplyOptions(starts_with_user=False)
+    prompt = build_prompt(conversation, SYSTEM, budget, options=options)
+
+    assert len(build_prompt(conversation, SYSTEM, budget).messages) == 1
+    assert len(prompt.messages) == 2
+    assert prompt_report(conversation, prompt).messages_total == 2
+    assert sees_all(conversation, prompt)
+
+
 def test_a_welcome_before_the_first_question_is_not_counted_as_left_out() -> None:
     welcome = with_welcome(a_conversation(), MessageId("w"), "Welcome!")
 

@@ -4,7 +4,11 @@ import pytest
 
 from domain.model.errors import InvalidInput
 from domain.model.identifiers import OWNER_SECRET_BYTES, Owner, message_id, session_id
-from domain.model.limits import MAX_MESSAGE_CHARACTERS, MAX_PAGE_CONTEXT_BYTES
+from domain.model.limits import (
+    DEFAULT_MESSAGE_CHARACTERS,
+    MAX_PAGE_CONTEXT_BYTES,
+    MessageLimit,
+)
 from domain.service.user_input import (
     brackets_of,
     nesting_levels,
@@ -15,9 +19,25 @@ from domain.service.user_input import (
 from tests.support.builders import ID
 
 
-@pytest.mark.parametrize("text", ["a", " a ", "ä" * MAX_MESSAGE_CHARACTERS, "\t🙂\n", "\u202eabc"])
+@pytest.mark.parametrize(
+    "text", ["a", " a ", "ä" * DEFAULT_MESSAGE_CHARACTERS, "\t🙂\n", "\u202eabc"]
+)
 def test_text_is_accepted_exactly_as_typed(text: str) -> None:
-    assert user_text(text).text == text
+    assert user_text(text, MessageLimit()).text == text
+
+
+def test_the_operators_limit_counts_and_is_named() -> None:
+    limit = MessageLimit(characters=100_000)
+
+    assert len(user_text("ä" * 100_000, limit).text) == 100_000
+    with pytest.raises(InvalidInput, match="at most 100,000 characters"):
+        user_text("ä" * 100_001, limit)
+
+
+@pytest.mark.parametrize("characters", [0, 100_001])
+def test_a_limit_on_messages_is_from_1_to_100_000(characters: int) -> None:
+    with pytest.raises(ValueError, match="characters"):
+        MessageLimit(characters=characters)
 
 
 @pytest.mark.parametrize(
@@ -25,14 +45,14 @@ def test_text_is_accepted_exactly_as_typed(text: str) -> None:
     [
         ("", "message_empty"),
         (" \n\t\u3000", "message_empty"),
-        ("a" * (MAX_MESSAGE_CHARACTERS + 1), "message_too_long"),
+        ("a" * (DEFAULT_MESSAGE_CHARACTERS + 1), "message_too_long"),
         ("a\0b", "message_not_text"),
         ("a\ud800b", "message_not_text"),
     ],
 )
 def test_an_invalid_message_is_refused_with_the_problem(text: str, problem: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        user_text(text)
+        user_text(text, MessageLimit())
 
     assert (refused.value.problem, refused.value.field) == (problem, "message")
 

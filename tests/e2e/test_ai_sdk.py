@@ -38,7 +38,22 @@ REJECTED: dict[str, tuple[Any, int, str]] = {
     "no messages": ({"id": "SESSION", "messages": []}, 400, "body_invalid"),
     "a message that is text": (body("Hi"), 400, "body_invalid"),
     "a message without a role": (body({"id": "u1", "parts": [TEXT]}), 400, "body_invalid"),
-    "a message of the system": (body(message(role="system")), 400, "body_invalid"),
+    "a message of the system": (body(message(role="system")), 400, "parameter_unsupported"),
+    "an earlier message of the system": (
+        body(message(role="system"), message()),
+        400,
+        "parameter_unsupported",
+    ),
+    "a message of the system alone": (
+        {"id": "SESSION", "message": message(role="system")},
+        400,
+        "parameter_unsupported",
+    ),
+    "a regeneration with a message of the system": (
+        body(message(role="system"), message(), trigger="regenerate-message"),
+        400,
+        "parameter_unsupported",
+    ),
     "a message of a tool": (body(message(role="tool")), 400, "body_invalid"),
     "a message without parts": (body({"id": "u1", "role": "user"}), 400, "body_invalid"),
     "no parts": (body({"id": "u1", "role": "user", "parts": []}), 400, "message_empty"),

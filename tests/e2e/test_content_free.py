@@ -17,6 +17,8 @@ SENTENCE = "the-heron-sleeps-standing"
 PROMPT = "only-answer-in-haiku"
 MODEL_KEY = "sk-planted-model-key"
 MASTER_KEY = "cGxhbnRlZC1tYXN0ZXIta2V5LW9mLTMyLWJ5dGVzISE="
+PNG = "data:image/png"
+IMAGE = {"type": "input_image"}
 CONTENT_CHUNK = (
     b'data: {"choices":[{"index":0,"delta":{"content":"the-heron-sleeps-standing"}}]}\n\n'
 )
@@ -68,6 +70,9 @@ async def bad_requests(client: NativeClient, session_id: str) -> list[Answer]:
         await client.call("POST", "/api/chat", planted, content_type=f"text/{SENTENCE}"),
         await client.post("/api/chat", {"extra": SENTENCE}),
         await client.post("/api/chat", {"message": "Hi", "onBusy": SENTENCE}),
+        await client.post("/api/chat", {"message": "Hi", "images": [SENTENCE]}),
+        await client.post("/api/chat", {"message": "Hi", "images": [f"{PNG};{SENTENCE},"]}),
+        await client.post("/api/chat", {"message": "Hi", "images": [f"{PNG};base64,{SENTENCE}"]}),
         await client.post("/api/chat", {"message": "Hi", "sessionId": SENTENCE}),
         await client.post("/api/chat", {"message": f"{SENTENCE}\0"}),
         await client.post("/api/chat", {"message": SENTENCE * 500}),
@@ -97,6 +102,9 @@ async def refused_by(program: V1Client) -> list[Answer]:
         await program.ask(f"{SENTENCE} refuse me"),
         await program.ask(SENTENCE, tools=[{"type": SENTENCE}]),
         await program.post("/v1/responses", {"input": [{"role": SENTENCE}]}),
+        await program.ask([{"role": "user", "content": [{**IMAGE, "image_url": SENTENCE}]}]),
+        await program.ask([{"role": "user", "content": [{**IMAGE, "file_id": SENTENCE}]}]),
+        await program.ask([{"role": "user", "content": [{**IMAGE, "detail": SENTENCE}]}]),
         *[
             await program.post("/v1/chat/completions", {"messages": messages, "stop": SENTENCE})
             for messages in (
@@ -120,6 +128,7 @@ async def garbage(client: NativeClient) -> None:
 
 SETTINGS = {
     "MODEL_API_KEY": MODEL_KEY,
+    "MODEL_IMAGES": "true",
     "MODEL_NAME": "leaky",
     "PRIVITY_KEYS": f"first:{MASTER_KEY}",
     "PRIVITY_LOG_LEVEL": "debug",

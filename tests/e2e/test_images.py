@@ -13,11 +13,10 @@ from tests.support.fake_model import InstantModel
 from tests.support.http_client import JSON, Answer
 from tests.support.images import BAD_IMAGES, LARGE_IMAGE, TINY_IMAGES
 from tests.support.native_client import NativeClient
-from tests.support.service import UNLIMITED, running_service
+from tests.support.service import WITH_IMAGES, running_service
 from tests.support.untouched_conversation import UntouchedConversation
 
 IMAGE = ImagePart(media_type="image/gif", data=b"GIF89a and more")
-WITH_IMAGES = Settings(limits=False, v1=True, model_images=True)
 
 
 @pytest.fixture
@@ -180,8 +179,8 @@ async def test_without_the_setting_images_are_refused_with_a_code_of_their_own(
 
     for answer in (native, ai_sdk):
         assert (answer.status, answer.code) == (400, "images_not_supported")
+    assert native.document["field"] == "images[0]"
     assert ai_sdk.document["field"] == "parts[1]"
-    assert UNLIMITED.model_images is False
 
 
 async def test_a_body_with_large_images_is_still_bounded(client: NativeClient) -> None:

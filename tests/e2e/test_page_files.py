@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from adapters.assistant_profile.toml_file import NEUTRAL
+from domain.model.limits import MessageLimit
 from entrypoints.http.page.assets import chat_page
 from entrypoints.settings import Settings
 from tests.support.fake_model import EchoModel
 from tests.support.native_client import NativeClient
 from tests.support.service import HTTPS, running_service
 
-FILES = chat_page(NEUTRAL).files
+FILES = chat_page(NEUTRAL, MessageLimit()).files
 EMBEDDER = "https://blog.example"
 TYPES = {
     "main.js": "text/javascript; charset=utf-8",

@@ -163,6 +163,11 @@ async def test_the_refusal_of_a_body_repeats_nothing_of_it(program: V1Client) ->
         {"input": "Hi", "metadata": {planted: planted * 30}},
         {"input": "Hi", "metadata": {f"{planted}\0": ""}},
         {"input": "Hi", "temperature": planted},
+        {"input": "Hi", "max_tokens": planted},
+        {"input": "Hi", "reasoning": {planted: planted}},
+        {"input": "Hi", "text": {"format": {planted: planted}}},
+        {"input": "Hi", "include": [planted]},
+        {"input": [{"id": planted}]},
         {"input": [{"type": f"{planted} - at `$.x`", planted: planted}]},
     ]
     answers = [await program.post("/v1/responses", body) for body in bodies]

@@ -9,7 +9,7 @@ import pytest
 from domain.model.message import FinishReason, Role, Usage
 from domain.model.piece import ReasoningPiece, ToolCallPiece
 from entrypoints.settings import Settings
-from ports.language_model import ContentFiltered, ModelBusy, ModelUnavailable
+from ports.language_model import ContentFiltered, ModelBusy, ModelRejectedRequest, ModelUnavailable
 from tests.support.chat_completions import HELLO, PATH, complete, completing, streaming
 from tests.support.event_stream import Event
 from tests.support.fake_model import EchoModel, FakeModel
@@ -234,6 +234,54 @@ async def test_a_deploy_ends_a_reply_with_an_error_that_can_be_retried(
     assert answer.events[-1].document["error"]["code"] == "shutting_down"
 
 
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_parameter_that_the_models_server_rejects_is_named(
+    program: V1Client, fake_model: FakeModel, *, stream: bool
+) -> None:
+    for option, name in (("stop", "stop"), ("effort", "reasoning_effort")):
+        asking = asyncio.create_task(complete(program, stop="END", stream=stream))
+        (await fake_model.next_reply()).fail(ModelRejectedRequest(option))
+        refused = await asking
+
+        assert (refused.status, error_of(refused)["code"]) == (502, "model_request_rejected")
+        assert error_of(refused)["param"] == name
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_messages_for_which_the_model_has_no_room_are_refused(
+    program: V1Client, fake_model: FakeModel, *, stream: bool
+) -> None:
+    messages = [*HELLO, {"role": "assistant", "content": "x" * 200_000}, *HELLO]
+    refused = await complete(program, messages, stream=stream)
+
+    assert (refused.status, error_of(refused)["code"]) == (400, "context_length_exceeded")
+    assert error_of(refused)["param"] == "messages"
+    assert fake_model.call_count == 0
+
+
+async def test_instructions_that_leave_no_room_are_refused(
+    program: V1Client, fake_model: FakeModel
+) -> None:
+    messages = [{"role": "system", "content": "x" * 32_000}, *HELLO]
+    refused = await complete(program, messages)
+
+    assert error_of(refused)["code"] == "context_length_exceeded"
+    assert error_of(refused)["param"] == "messages"
+    assert fake_model.call_count == 0
+
+
+async def test_a_greeting_of_the_assistant_is_not_lost(
+    program: V1Client, fake_model: FakeModel
+) -> None:
+    messages = [{"role": "assistant", "content": "Welcome!"}, *HELLO]
+    asking = asyncio.create_task(complete(program, messages))
+    model_reply = await fake_model.next_reply()
+    model_reply.finish()
+    await asking
+
+    assert [message.text for message in model_reply.prompt.messages] == ["Welcome!", "Hello?"]
+
+
 async def test_completions_that_are_not_kept_count_as_messages() -> None:
     settings = Settings(v1=True, messages_per_minute=2)
     async with running_service(settings, model=EchoModel()) as service:
@@ -247,7 +295,7 @@ async def test_completions_that_are_not_kept_count_as_messages() -> None:
 
 async def test_words_of_the_model_may_be_long_and_blank(echo_service: str) -> None:
     program = await V1Client.new(echo_service)
-    long = "x" * 200_000
+    long = "x" * 20_000
     messages = [
         {"role": "user", "content": "One"},
         {"role": "assistant", "content": " "},

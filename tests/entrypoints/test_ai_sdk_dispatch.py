@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from domain.model.limits import MessageLimit
 from domain.service.user_images import ImagePolicy
 from entrypoints.http.ai_sdk.bodies import newest_message, read_ai_sdk
 from entrypoints.http.ai_sdk.dispatch import AiSdkRequest, dispatch
@@ -23,6 +24,7 @@ class RecordingServices:
         self.messages: list[NewMessage] = []
         self.find_conversation = FixedConversation()
         self.images = ImagePolicy()
+        self.message_limit = MessageLimit()
 
     async def send_message(self, _: object, message: NewMessage) -> Started:
         self.messages.append(message)

@@ -1,54 +1,33 @@
 """Turns whose process died: who settles them, and with what."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
 
-from domain.model.conversation import Conversation
 from domain.model.errors import TurnInProgress
 from domain.model.identifiers import ProcessId, SessionId, TurnRef
-from domain.model.message import MessageStatus, TextPart
-from domain.model.turn import IdempotencyKey, Outcome, TurnEnd, TurnPolicy, TurnStatus
-from domain.service.turn_lifecycle import add_user_message
-from entrypoints.usecases.conversations import ReadHistory
+from domain.model.message import MessageStatus
+from domain.model.turn import IdempotencyKey, Outcome, TurnEnd, TurnPolicy
 from entrypoints.usecases.open_turn import OnBusy
-from ports.errors import StoreUnavailable
 from ports.turn_log import Batch
 from tests.support.builders import (
     ID,
-    OWNER,
     PROCESS,
     REF,
-    a_conversation,
-    a_new_turn,
     numbered,
-    question_id,
     texts_of,
     turn_id,
 )
+from tests.support.dead_turns import DYING, a_dead_turn
 from tests.support.fake_model import FakeModel
 from tests.support.harness import WHEN_IT_COMES, Harness, a_harness
 
 POLICY = TurnPolicy()
 HALF = numbered("Half")
 KEY = IdempotencyKey(digest=b"key", body_digest=b"body")
-DYING = ProcessId("fedcba9876543210")
 A_MOMENT = timedelta(milliseconds=1)
 AT_ONCE = timedelta()
 ABANDONED = TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_abandoned")
-
-
-async def a_dead_turn(*texts: str, request: IdempotencyKey | None = None) -> Harness:
-    """A room in which a process died after it had logged ``texts``."""
-    harness = a_harness()
-    opening = a_new_turn(idempotency=request, process=DYING)
-    conversation = add_user_message(a_conversation(), opening, question_id(), (TextPart("Hello?"),))
-    await harness.store.create(OWNER, conversation)
-    assert conversation.turn is not None
-    await harness.log.append(REF, conversation.turn, numbered(*texts))
-    return harness
 
 
 async def test_the_next_writer_settles_a_dead_turn_with_its_pieces() -> None:
@@ -61,97 +40,6 @@ async def test_the_next_writer_settles_a_dead_turn_with_its_pieces() -> None:
     assert texts_of(stored) == ["Hello?", "Half of", "Still there?", "Hi!"]
     assert stored.messages[1].status is MessageStatus.INTERRUPTED
     assert harness.telemetry.emitted[0] == ("turn.settled", {"session_id": ID, "pieces": 2})
-
-
-async def _newest_page(history: ReadHistory, before: int | None = None) -> Conversation:
-    return (await history(REF, before=before, limit=10)).conversation
-
-
-READERS: dict[str, Callable[[ReadHistory], Awaitable[Conversation]]] = {
-    "page": _newest_page,
-    "older page": lambda history: _newest_page(history, before=2),
-    "whole": lambda history: history.whole(REF),
-    "after a turn": lambda history: history.after_turn(REF),
-}
-
-
-@pytest.mark.parametrize("reader", READERS)
-async def test_who_reads_a_dead_turn_settles_it(reader: str) -> None:
-    harness = await a_dead_turn("Half", " of")
-    harness.clock.advance(POLICY.dead_after)
-
-    read = await READERS[reader](harness.history)
-
-    assert (read.open_turn, read.turn and read.turn.status) == (None, TurnStatus.INTERRUPTED)
-    assert texts_of(read)[-1] == "Half of"
-    assert texts_of(await harness.stored(ID)) == ["Hello?", "Half of"]
-    assert harness.telemetry.events == ["turn.settled"]
-
-
-@pytest.mark.parametrize("reader", READERS)
-async def test_a_slow_turn_is_not_settled_by_its_readers(reader: str) -> None:
-    harness = await a_dead_turn("Half", " of")
-    harness.clock.advance(POLICY.dead_after - A_MOMENT)
-
-    read = await READERS[reader](harness.history)
-
-    assert read.open_turn is not None
-
-
-async def test_a_dead_turn_cannot_be_resumed() -> None:
-    harness = await a_dead_turn("Half")
-    before = await harness.history.open_turn(REF)
-    harness.clock.advance(POLICY.dead_after)
-
-    assert before is not None
-    assert await harness.history.open_turn(REF) is None
-
-
-async def test_a_dead_turn_is_stopped_by_settling_it() -> None:
-    harness = await a_dead_turn("Half")
-    harness.clock.advance(POLICY.dead_after)
-
-    assert await harness.stop(REF)
-    assert texts_of(await harness.stored(ID)) == ["Hello?", "Half"]
-
-
-async def test_readers_see_a_dead_turn_as_settled_while_nothing_can_be_stored(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    harness = await a_dead_turn("Half", " of")
-    harness.clock.advance(POLICY.dead_after)
-
-    async def update(*_: object, **__: object) -> Conversation:
-        raise StoreUnavailable("update")
-
-    monkeypatch.setattr(harness.store, "update", update)
-    read = await harness.history(REF, limit=1)
-
-    assert texts_of(read.conversation) == ["Half of"]
-    assert (read.conversation.open_turn, read.page.next) == (None, 2)
-    assert (await harness.stored(ID)).open_turn is not None
-
-
-async def test_a_log_that_cannot_be_read_hides_no_conversation(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    harness = await a_dead_turn("Half")
-
-    async def read(*_: object, **__: object) -> Batch:
-        raise StoreUnavailable("read")
-
-    monkeypatch.setattr(harness.log, "read", read)
-
-    assert texts_of(await harness.history.whole(REF)) == ["Hello?"]
-
-
-async def test_two_who_settle_at_once_report_it_once() -> None:
-    harness = await a_dead_turn("Half")
-    harness.clock.advance(POLICY.dead_after)
-
-    await asyncio.gather(harness.history.whole(REF), harness.history.whole(REF))
-
-    assert harness.telemetry.events == ["turn.settled"]
 
 
 async def test_a_turn_that_has_fallen_silent_says_when_it_counts_as_dead() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adapters.system.identifier_source import RandomIdentifiers
 from domain.model.identifiers import MessageId
-from domain.model.limits import MAX_REPLY_BYTES
+from domain.model.limits import MAX_REPLY_BYTES, MessageLimit
 from domain.model.message import (
     Message,
     MessageStatus,
@@ -24,11 +24,12 @@ from domain.model.message import (
     UnknownPart,
 )
 from domain.service.item_editing import append_items
+from domain.service.user_images import ImagePolicy
 from entrypoints.http.openai.bodies import parse_response_body
 from entrypoints.http.openai.input_items import input_items
 from entrypoints.http.openai.items import items_of
 from entrypoints.usecases.create_response import with_ids
-from tests.support.builders import a_conversation, a_message
+from tests.support.builders import a_conversation, a_message, an_image
 from tests.support.clocks import NOON
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -75,6 +76,7 @@ persons = st.lists(texts, min_size=1, max_size=2).filter(
 )
 messages = st.one_of(
     st.builds(lambda parts: (Role.USER, tuple(map(TextPart, parts))), persons),
+    st.builds(lambda size: (Role.USER, (an_image(size),)), st.integers(20, 90)),
     st.builds(lambda parts: (Role.ASSISTANT, parts), replies()),
     st.builds(
         lambda role, text: (role, (TextPart(text),)),
@@ -95,7 +97,9 @@ def listed_again(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The items of a new conversation to which ``items`` were added."""
     body = parse_response_body({"input": items})
     assert not isinstance(body.input, str | None)
-    inputs = with_ids(input_items(body.input, items, "input"), RandomIdentifiers())
+    policy = ImagePolicy(model_takes_images=True)
+    read = input_items(body.input, items, MessageLimit(), "input", policy)
+    inputs = with_ids(read, RandomIdentifiers())
     return listed(append_items(a_conversation(), inputs, NOON).messages)
 
 

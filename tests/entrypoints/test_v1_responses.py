@@ -1,17 +1,25 @@
 """A stored turn as a response."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
+from attrs import evolve
 
-from domain.model.message import UnknownPart
-from domain.model.turn import TurnStatus
+from domain.model.conversation import RETENTION
+from domain.model.limits import MessageLimit
+from domain.model.message import FinishReason, UnknownPart
+from domain.model.turn import Outcome, TurnEnd, TurnStatus
 from domain.service.reply_reading import ReadTurn
-from entrypoints.http.openai.requests import chain_name, parse_response_parameters
-from entrypoints.http.openai.responses import stored_response
+from entrypoints.http.openai.requests import (
+    ResponseParameters,
+    chain_name,
+    parse_response_parameters,
+)
+from entrypoints.http.openai.responses import stored_response, stored_skeleton
 from tests.support.builders import a_conversation
+from tests.support.clocks import NOON
 
 
 def read_turn(note: object) -> ReadTurn:
@@ -51,9 +59,13 @@ def test_a_note_of_another_kind_is_not_repeated() -> None:
     assert stored_response(a_conversation(), read_turn(note), "clerk").instructions is None
 
 
+def parameters_of(**members: Any) -> ResponseParameters:
+    return parse_response_parameters({"input": "Hi", **members}, MessageLimit())
+
+
 def test_the_name_of_a_chain_belongs_to_one_person() -> None:
-    parameters = parse_response_parameters({"input": "Hi", "prompt_cache_key": "b c"})
-    other = parse_response_parameters({"input": "Hi", "prompt_cache_key": "c"})
+    parameters = parameters_of(prompt_cache_key="b c")
+    other = parameters_of(prompt_cache_key="c")
     names = [chain_name(parameters, None), chain_name(parameters, "a"), chain_name(other, "b")]
 
     assert len({*names, None}) == 4
@@ -70,4 +82,16 @@ def test_the_name_of_a_chain_belongs_to_one_person() -> None:
     ],
 )
 def test_a_request_that_continues_or_stores_nothing_has_no_chain(members: dict[str, Any]) -> None:
-    assert chain_name(parse_response_parameters({"input": "Hi", **members}), None) is None
+    assert chain_name(parameters_of(**members), None) is None
+
+
+def test_a_response_was_completed_when_its_reply_was_stored() -> None:
+    skeleton = stored_skeleton(a_conversation(), read_turn({}), "clerk")
+    end = TurnEnd(
+        outcome=Outcome.FINISHED, finish_reason=FinishReason.STOP, expires_at=NOON + RETENTION
+    )
+    later = NOON + timedelta(seconds=5)
+
+    assert skeleton.ended(end, [], later).completed_at == NOON.timestamp()
+    unstored = evolve(end, expires_at=None)
+    assert skeleton.ended(unstored, [], later).completed_at == later.timestamp()

@@ -1,5 +1,7 @@
 """Whatever is not as it was sealed, and where, is unreadable, and is never overwritten."""
 
+from base64 import b64encode
+
 import pytest
 
 from domain.model.errors import ConversationNotFound
@@ -11,8 +13,10 @@ from tests.support.builders import (
     OWNER,
     REF,
     a_conversation,
+    an_image,
     texts_of,
     with_question,
+    with_user_message,
 )
 from tests.support.redis_servers import RedisProcess
 from tests.support.redis_store import NEWER, RedisHarness, redis_harness, store_turns
@@ -158,3 +162,13 @@ async def test_a_conversation_without_its_last_frame_is_an_older_version_of_it(
     await harness.put((await harness.frames())[:-1])
 
     assert texts_of(await harness.store.load(REF)) == ["question 1", "answer 1"]
+
+
+async def test_an_image_is_stored_sealed(harness: RedisHarness) -> None:
+    image = an_image(5_000)
+    await harness.store.create(OWNER, with_user_message(a_conversation(), parts=(image,)))
+    [frame] = await harness.frames()
+
+    assert len(frame) > 5_000
+    for content in (image.data[8:40], b64encode(image.data)[12:40], b"image/png"):
+        assert content not in frame

@@ -48,6 +48,28 @@ async def test_a_session_stores_messages_and_tool_results(
     ]  # fmt: skip
 
 
+async def test_a_session_stores_a_reply_that_is_longer_than_a_persons_message(
+    agent: Agent[None], session: OpenAIConversationsSession, config: RunConfig
+) -> None:
+    await Runner.run(agent, "a" * 6_000, session=session, run_config=config)
+    answered = await Runner.run(agent, "b" * 6_000, session=session, run_config=config)
+
+    assert len(answered.final_output) > 12_000
+    assert (await session.get_items())[-1]["content"][0]["text"] == answered.final_output  # type: ignore[typeddict-item, index]
+
+
+async def test_a_run_continues_with_all_its_items(agent: Agent[None], config: RunConfig) -> None:
+    looked = await Runner.run(agent, "Please look.", run_config=config)
+    sent = [*looked.to_input_list(), {"role": "developer", "content": "Shout."}]
+    answered = await Runner.run(
+        agent,
+        [*sent, {"role": "user", "content": "b" * 6_000}],  # type: ignore[list-item]
+        run_config=config,
+    )
+
+    assert answered.final_output == f"[Rhyme.] Please look. / {'b' * 6_000} "
+
+
 async def test_items_are_read_and_popped(session: OpenAIConversationsSession) -> None:
     items = [{"role": "user", "content": str(number)} for number in range(25)]
     await session.add_items(items)  # type: ignore[arg-type]

@@ -48,8 +48,8 @@ MESSAGES: dict[str, list[Any]] = {
     "messages[0].role": [{"role": "function", "name": "look", "content": "sunny"}],
     "messages[0].content": [{"role": "user", "content": " "}],
     "messages[1].content": [USER, {"role": "user", "content": "x" * 100_001}],
-    "messages[0].content[0].type": [{"role": "user", "content": [IMAGE]}],
-    "messages[0].content[0].type ": [{"role": "user", "content": [AUDIO]}],
+    "messages[0].content[0]": [{"role": "user", "content": [IMAGE]}],
+    "messages[0].content[0].type": [{"role": "user", "content": [AUDIO]}],
     "messages[0].function_call": [
         {"role": "assistant", "content": None, "function_call": CALL["function"]},
         USER,

@@ -91,6 +91,7 @@ async def test_one_item_is_retrieved_and_deleted(client: AsyncOpenAI) -> None:
 
 async def test_listed_items_can_be_sent_again(client: AsyncOpenAI) -> None:
     items: list[ResponseInputItemParam] = [
+        {"role": "developer", "content": "Rhyme."},
         HELLO,
         {
             "type": "reasoning",
@@ -108,9 +109,10 @@ async def test_listed_items_can_be_sent_again(client: AsyncOpenAI) -> None:
     relisted = (await client.conversations.items.list(second.id, order="asc")).data
 
     assert [item.type for item in listed] == [
-        "message", "reasoning", "function_call", "function_call_output", "message"
+        "message", "message", "reasoning", "function_call", "function_call_output", "message"
     ]  # fmt: skip
-    assert listed[1].id == "rs_sent"
+    assert listed[0].role == "developer"  # type: ignore[union-attr]
+    assert listed[2].id == "rs_sent"
     assert [item.model_dump(exclude={"id"}) for item in relisted] == [
         item.model_dump(exclude={"id"}) for item in listed
     ]

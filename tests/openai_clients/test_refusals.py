@@ -99,7 +99,7 @@ ITEMS: dict[str, Any] = {
     "input[0].type": {"type": "item_reference", "id": "msg_1"},
     "input[0].content[0].type": {
         "role": "user",
-        "content": [{"type": "input_image", "image_url": "https://e.org/a.png", "detail": "auto"}],
+        "content": [{"type": "input_file", "file_url": "https://e.org/a.pdf"}],
     },
     "input[0].content": {"role": "user", "content": []},
     "input[0].call_id": {"type": "function_call_output", "output": "sunny"},

@@ -189,6 +189,28 @@ async def test_a_client_that_stores_the_history_itself_sends_all_of_it(client: A
     assert second.output_text.strip().startswith("Found look")
 
 
+async def test_a_reply_that_is_longer_than_a_persons_message_can_be_sent_again(
+    client: AsyncOpenAI,
+) -> None:
+    questions = [{"role": "user", "content": "a" * 6_000}, {"role": "user", "content": "b" * 6_000}]
+    first = await ask(client, questions, store=False)
+    second = await ask(client, [*questions, *first.output, {"role": "user", "content": "And?"}])
+
+    assert len(first.output_text) > 12_000
+    assert second.output_text.strip().endswith("/ And?")
+    listed = client.responses.input_items.list(second.id, order="asc")
+    assert [item.type async for item in listed] == ["message"] * 4
+
+
+async def test_a_system_prompt_as_a_message_is_heeded(client: AsyncOpenAI) -> None:
+    sent = [{"role": "system", "content": "Rhyme."}, {"role": "user", "content": "Hello?"}]
+    first = await ask(client, sent)
+    second = await ask(client, "And?", previous_response_id=first.id)
+
+    assert first.output_text.strip() == "[Rhyme.] Hello?"
+    assert second.output_text.strip() == "Hello? / And?"
+
+
 async def test_a_response_that_is_not_stored_is_not_found(client: AsyncOpenAI) -> None:
     response = await ask(client, "Hello?", store=False)
 

@@ -70,6 +70,23 @@ async def test_the_streamed_and_the_stored_response_are_the_same(client: AsyncOp
     assert found == last(streamed)
 
 
+async def test_an_ended_response_streams_again(client: AsyncOpenAI) -> None:
+    streamed = await events(client, "Please look.", tools=[LOOK])
+    name = last(streamed).id
+    await events(client, "And?", previous_response_id=name)
+    again = [event async for event in await client.responses.retrieve(name, stream=True)]
+    async with client.responses.stream(response_id=name, starting_after=3) as helper:
+        response = await helper.get_final_response()
+
+    assert again[0].type == "response.created"
+    assert [event.sequence_number for event in again] == [*range(len(again))]
+    assert last(again).output == last(streamed).output
+    assert [item["id"] for item in response.to_dict()["output"]] == [  # type: ignore[attr-defined]
+        item["id"]
+        for item in last(again).to_dict()["output"]  # type: ignore[attr-defined]
+    ]
+
+
 async def test_reasoning_and_tool_calls_stream_as_items_of_their_own(client: AsyncOpenAI) -> None:
     streamed = await events(client, "Please look.", tools=[LOOK])
 

@@ -138,4 +138,5 @@ HTTPS: Final = "https://chat.example"
 OLD: Final = "old:" + "b2xk" * 10 + "b2w="
 NEW: Final = "new:" + "bmV3" * 10 + "bmU="
 UNLIMITED: Final = Settings(limits=False, v1=True)
+WITH_IMAGES: Final = Settings(limits=False, v1=True, model_images=True)
 """For a service that tests share: all of them come from one address, and use keys of their own."""

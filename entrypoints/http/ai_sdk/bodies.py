@@ -15,7 +15,7 @@ from msgspec import Meta, Raw, Struct
 
 from domain.model.errors import InvalidInput
 from domain.model.identifiers import MessageId, message_id
-from domain.model.limits import MAX_MESSAGE_CHARACTERS
+from domain.model.limits import HIGHEST_MESSAGE_CHARACTERS, MessageLimit
 from domain.model.message import ImagePart, Part, TextPart, ToolResultPart, UnknownPart, utf8_length
 from domain.service.tool_answers import tool_result
 from domain.service.user_images import ImagePolicy
@@ -24,10 +24,10 @@ from entrypoints.http.images import check_image_count, read_image
 from entrypoints.http.member_types import NOT_BLANK, ChatIdText
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import (
-    MAX_BODY_BYTES,
     LocaleMember,
     OnBusyMember,
     PageContextMember,
+    message_body_bytes,
     parse,
 )
 
@@ -51,7 +51,7 @@ _TEXT: Final = {
     "required": ["type", "text"],
     "properties": {
         "type": {"const": "text"},
-        "text": {"type": "string", "maxLength": MAX_MESSAGE_CHARACTERS, "pattern": NOT_BLANK},
+        "text": {"type": "string", "maxLength": HIGHEST_MESSAGE_CHARACTERS, "pattern": NOT_BLANK},
     },
 }
 _TOOL_RESULT: Final = {
@@ -168,9 +168,9 @@ class _ToolPart(Struct, rename="camel"):
     error_text: str = ""
 
 
-def chat_body_limit(beginning: bytes) -> int:
+def chat_body_limit(limit: MessageLimit, beginning: bytes) -> int:
     """The size limit of a body with this beginning; higher if it contains ``"messages"``."""
-    return MAX_AI_SDK_BODY_BYTES if b'"messages"' in beginning else MAX_BODY_BYTES
+    return MAX_AI_SDK_BODY_BYTES if b'"messages"' in beginning else message_body_bytes(limit)
 
 
 def is_ai_sdk(raw: bytes) -> bool:
@@ -215,17 +215,33 @@ def newest_message(body: AiSdkBody) -> UiMessage | None:
 
 def has_earlier_user_message(body: AiSdkBody) -> bool:
     """Whether the body contains a user message before the newest message."""
-    return any(_is_user_message(raw) for raw in body.messages[:-1])
+    return any(_role_of(raw) == "user" for raw in body.messages[:-1])
 
 
-def _is_user_message(raw: Raw) -> bool:
+def reject_system_messages(body: AiSdkBody) -> None:
+    """Reject a body with a system message, because only the newest message would be used.
+
+    Raises:
+        BadRequest: ``parameter_unsupported``.
+    """
+    name = "message" if bytes(body.message) else "messages"
+    if any(_role_of(raw) == "system" for raw in (*body.messages, body.message)):
+        why = (
+            "System messages are not accepted, because the operator writes the system prompt. "
+            "Send data about the page as 'context'."
+        )
+        raise BadRequest("parameter_unsupported", why, field=name)
+
+
+def _role_of(raw: Raw) -> str | None:
+    """The role of a message; None if the message is malformed."""
     try:
-        return msgspec.json.decode(raw, type=_MessageRole).role == "user"
+        return msgspec.json.decode(raw, type=_MessageRole).role
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
+        return None
 
 
-def user_parts(message: UiMessage, policy: ImagePolicy) -> tuple[Part, ...]:
+def user_parts(message: UiMessage, policy: ImagePolicy, limit: MessageLimit) -> tuple[Part, ...]:
     """The text and the images of the message, in order.
 
     Text parts that follow each other are joined by newlines. Only a message with images may have no
@@ -241,7 +257,7 @@ def user_parts(message: UiMessage, policy: ImagePolicy) -> tuple[Part, ...]:
     check_image_count(images, field="parts")
     text = "\n".join(content for content in contents if isinstance(content, str))
     if text.strip() or not images:
-        user_text(text)
+        user_text(text, limit)
     return tuple(_joined(contents))
 
 

@@ -13,6 +13,7 @@ from entrypoints.http.ai_sdk.bodies import (
     UiMessage,
     has_earlier_user_message,
     metadata_of,
+    reject_system_messages,
     storable_id,
     tool_results_of,
     user_parts,
@@ -72,13 +73,14 @@ async def dispatch(services: Services, request: AiSdkRequest) -> Started:
     """Call the use case for the request; returns the turn to follow.
 
     Raises:
-        BadRequest: there is no message to answer.
+        BadRequest: there is no message to answer, or there is a system message.
         DomainError, PortError: see the use cases; nothing was changed.
     """
     newest = request.newest
+    reject_system_messages(request.body)
     if request.body.is_regeneration:
         return await _regenerate(services, request)
-    if newest is None or newest.role == "system":
+    if newest is None:
         raise BadRequest("body_invalid", "There is no message to answer.", field="messages")
     if newest.role == "assistant":
         return await _submit_tool_results(services, request, newest)
@@ -137,7 +139,10 @@ async def _send_message(services: Services, request: AiSdkRequest, newest: UiMes
     body, owner = request.body, request.owner
     is_edit = body.message_id is not None and body.message_id == newest.id
     message = NewMessage(
-        parts=(*user_parts(newest, services.images), *metadata_of(newest)),
+        parts=(
+            *user_parts(newest, services.images, services.message_limit),
+            *metadata_of(newest),
+        ),
         payer=request.payer,
         message_id=storable_id(newest.id),
         # The client marks edits, and creates a new id for every other message.

@@ -37,10 +37,10 @@ from entrypoints.http.native.bodies import (
 from entrypoints.http.native.examples import EXAMPLES
 from entrypoints.http.reply_stream import OpenFn, stream_when_open
 from entrypoints.http.requests import (
-    MAX_BODY_BYTES,
     PagePosition,
     PageSize,
     idempotency_key,
+    message_body_bytes,
     page_query,
     parse,
     path_id,
@@ -103,11 +103,12 @@ async def create_session(request: Request) -> Response:
 async def send_message(request: Request, caller: HttpCaller, raw: bytes) -> Response:
     """Send a message in the native protocol; the reply is an event stream or one document."""
     services = services_of(request)
-    check_text_size(raw, MAX_BODY_BYTES)
+    check_text_size(raw, message_body_bytes(services.message_limit))
     body = parse(raw or b"{}", ChatBody)
     key, idempotency = idempotency_key(request, raw)
+    text = user_text(body.message, services.message_limit)
     message = NewMessage(
-        parts=(user_text(body.message), *body.image_parts(services.images)),
+        parts=(text, *body.image_parts(services.images)),
         payer=services.authenticator.payer(request, caller),
         session_id=None if body.session_id is None else session_id(body.session_id),
         locales=preferred_locales(request, body.locale, is_first=body.session_id is None),
@@ -128,12 +129,13 @@ async def regenerate(request: Request) -> Response:
     services = services_of(request)
     services.authenticator.check_origin(request)
     caller = services.authenticator.authenticate_or_issue(request)
-    body, raw = await read_body(request, RegenerateBody)
+    limit = services.message_limit
+    body, raw = await read_body(request, RegenerateBody, lambda _: message_body_bytes(limit))
     regeneration = RegenerateRequest(
         session_id=await services.find_conversation(caller.owner, path_id(request)),
         payer=services.authenticator.payer(request, caller),
         message_id=None if body.message_id is None else message_id(body.message_id),
-        text=None if body.message is None else user_text(body.message),
+        text=None if body.message is None else user_text(body.message, limit),
         on_busy=_on_busy(body.on_busy, OnBusy.REJECT),
         idempotency=idempotency_key(request, raw)[1],
     )

@@ -10,6 +10,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from domain.model.limits import MessageLimit
+from domain.model.message import ImageDetail
 from domain.model.prompt import Effort, Verbosity
 from entrypoints.http.openai.errors import invalid, unsupported
 from entrypoints.http.openai.parameters import (
@@ -19,6 +21,7 @@ from entrypoints.http.openai.parameters import (
     reject_unknown_members,
 )
 from entrypoints.http.problems import BadRequest
+from entrypoints.http.requests import message_body_bytes
 
 _Body = TypeVar("_Body")
 
@@ -73,9 +76,18 @@ class RefusalContent(Struct, tag_field="type", tag="refusal"):
     refusal: str
 
 
+class InputImage(Struct, tag_field="type", tag="input_image"):
+    """An image in a message of the user."""
+
+    image_url: Annotated[str, Meta(description="A data URL.")] | None = None
+    detail: ImageDetail | None = None
+    file_id: Annotated[str, Meta(description="Not supported.")] | None = None
+
+
 OutputContent = InputText | OutputText | PlainText
 FunctionOutput = str | Annotated[list[OutputContent], Meta(max_length=MAX_CONTENT_PARTS)]
-MessageContent = OutputContent | SummaryText | ReasoningText | RefusalContent
+TextualContent = OutputContent | SummaryText | ReasoningText | RefusalContent
+MessageContent = TextualContent | InputImage
 
 
 class MessageItem(Struct, tag_field="type", tag="message"):
@@ -263,9 +275,9 @@ _VALIDATION_ERROR: Final = re.compile(
 _MISSING_FIELD: Final = re.compile(r"Object missing required field `(\w+)`")
 
 
-def items_body_limit(_: bytes) -> int:
-    """``MAX_ITEMS_BODY_BYTES`` for every body."""
-    return MAX_ITEMS_BODY_BYTES
+def items_body_bytes(limit: MessageLimit) -> int:
+    """``MAX_ITEMS_BODY_BYTES``, or more if one message may need more."""
+    return max(MAX_ITEMS_BODY_BYTES, message_body_bytes(limit))
 
 
 def parse(members: Mapping[str, Any], kind: type[_Body]) -> _Body:
@@ -279,11 +291,8 @@ def parse(members: Mapping[str, Any], kind: type[_Body]) -> _Body:
     try:
         return msgspec.convert({**members, **typed}, kind)
     except msgspec.ValidationError as error:
-        # The cause may repeat what was sent, between its first words and the path.
-        message = str(error)
-        is_long = len(message) > 2 * _MAX_PATH
-        short = message[:_MAX_PATH] + message[-_MAX_PATH:] if is_long else message
-        raise invalid_body(short) from None
+        # The cause may repeat what was sent.
+        raise invalid_body(str(error)) from None
 
 
 def parse_response_body(members: Mapping[str, Any]) -> ResponseBody:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from domain.model.limits import MAX_PARAMETER_BYTES, MAX_TOOLS_BYTES
+from domain.model.message import ImageDetail
 from domain.model.prompt import Effort, Verbosity
 from entrypoints.http.openai.bodies import (
     MAX_CONTENT_PARTS,
@@ -46,11 +47,12 @@ class ChatRefusal(Struct, tag_field="type", tag="refusal"):
 class ImageUrl(Struct):
     """An image."""
 
-    url: str
+    url: Annotated[str, Meta(description="A data URL.")]
+    detail: ImageDetail | None = None
 
 
 class ChatImage(Struct, tag_field="type", tag="image_url"):
-    """An image within a message."""
+    """An image within a message of the user."""
 
     image_url: ImageUrl
 

@@ -16,6 +16,8 @@ from domain.model.message import (
     ToolCallPart,
     Usage,
 )
+from domain.model.turn import TurnEnd
+from entrypoints.http.openai.parameters import MESSAGES_SEEN
 
 FinishReasonName = Literal["stop", "length", "tool_calls", "content_filter"]
 
@@ -88,7 +90,10 @@ class ChatUsageDocument(Struct, kw_only=True):
 
 
 class ChatCompletionDocument(Struct, kw_only=True):
-    """A completion; ``usage`` is null if the model reported no tokens."""
+    """A completion; ``usage`` is null if the model reported no tokens.
+
+    ``metadata`` is present only if the model did not see all messages of the conversation.
+    """
 
     id: str
     object: Literal["chat.completion"] = "chat.completion"
@@ -98,6 +103,7 @@ class ChatCompletionDocument(Struct, kw_only=True):
     usage: ChatUsageDocument | None
     service_tier: Literal["default"] = "default"
     system_fingerprint: None = None
+    metadata: dict[str, str] | UnsetType = UNSET
 
 
 class ChunkChoiceDocument(Struct, kw_only=True):
@@ -113,7 +119,7 @@ class ChatChunkDocument(Struct, kw_only=True):
     """One chunk of a streamed completion.
 
     ``usage`` is present if the request includes it, and null in every chunk but the last, which has
-    no choices.
+    no choices. ``metadata`` is that of the completion, in the chunk with the finish reason.
     """
 
     id: str
@@ -124,6 +130,7 @@ class ChatChunkDocument(Struct, kw_only=True):
     usage: ChatUsageDocument | UnsetType | None = UNSET
     service_tier: Literal["default"] = "default"
     system_fingerprint: None = None
+    metadata: dict[str, str] | UnsetType = UNSET
 
 
 @frozen(kw_only=True)
@@ -139,24 +146,24 @@ class CompletionSkeleton:
         """When the turn was opened, as Unix time in seconds."""
         return int(self.created_at.timestamp())
 
-    def completion(
-        self, parts: Sequence[Part], reason: FinishReason | None, usage: Usage | None
-    ) -> ChatCompletionDocument:
+    def completion(self, parts: Sequence[Part], end: TurnEnd) -> ChatCompletionDocument:
         """The completion for a whole reply."""
-        message = _message(parts)
-        choice = ChatChoiceDocument(message=message, finish_reason=finish_reason_name(reason))
+        reason = finish_reason_name(end.finish_reason)
+        choice = ChatChoiceDocument(message=_message(parts), finish_reason=reason)
         return ChatCompletionDocument(
             id=self.id,
             created=self.created,
             model=self.model,
             choices=[choice],
-            usage=usage_document(usage),
+            usage=usage_document(end.usage),
+            metadata=metadata_of(end),
         )
 
     def chunk(
         self,
         *choices: ChunkChoiceDocument,
         usage: ChatUsageDocument | UnsetType | None = UNSET,
+        metadata: dict[str, str] | UnsetType = UNSET,
     ) -> ChatChunkDocument:
         """A chunk of the streamed completion."""
         return ChatChunkDocument(
@@ -165,12 +172,21 @@ class CompletionSkeleton:
             model=self.model,
             choices=list(choices),
             usage=usage,
+            metadata=metadata,
         )
 
 
 def finish_reason_name(reason: FinishReason | None) -> FinishReasonName:
     """OpenAI's name for why the model stopped; ``stop`` for a reason that OpenAI does not have."""
     return _FINISH_REASONS.get(reason, "stop")
+
+
+def metadata_of(end: TurnEnd) -> dict[str, str] | UnsetType:
+    """How much of the conversation the model saw; unset if it saw all of it."""
+    report = end.prompt_report
+    if report is None or report.sees_all:
+        return UNSET
+    return {MESSAGES_SEEN: f"{report.messages_seen} of {report.messages_total}"}
 
 
 def usage_document(usage: Usage | None) -> ChatUsageDocument | None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import TurnEnd
@@ -16,6 +16,7 @@ from entrypoints.http.openai.chat_documents import (
     ChunkChoiceDocument,
     CompletionSkeleton,
     finish_reason_name,
+    metadata_of,
     usage_document,
 )
 from entrypoints.http.openai.documents import ErrorDocument
@@ -74,7 +75,8 @@ class ChatEvents:
         if problem is not None:
             return event(ErrorDocument(error=error_details(problem)))
         finish = ChunkChoiceDocument(delta={}, finish_reason=finish_reason_name(end.finish_reason))
-        return self._start("") + self._chunk(finish) + self._usage(end) + DONE
+        last = self._chunk(finish, metadata=metadata_of(end))
+        return self._start("") + last + self._usage(end) + DONE
 
     def _start(self, content: str | None) -> bytes:
         if self._has_started:
@@ -101,9 +103,16 @@ class ChatEvents:
             return b""
         return event(self._skeleton.chunk(usage=usage))
 
-    def _chunk(self, choice: ChunkChoiceDocument, *, is_padded: bool = False) -> bytes:
+    def _chunk(
+        self,
+        choice: ChunkChoiceDocument,
+        *,
+        metadata: dict[str, str] | UnsetType = UNSET,
+        is_padded: bool = False,
+    ) -> bytes:
         usage = None if self._with_usage else UNSET
-        return (padded_event if is_padded else event)(self._skeleton.chunk(choice, usage=usage))
+        chunk = self._skeleton.chunk(choice, usage=usage, metadata=metadata)
+        return (padded_event if is_padded else event)(chunk)
 
 
 async def chunk_stream(

@@ -12,10 +12,12 @@ import msgspec
 from attrs import frozen
 
 from domain.model.identifiers import SessionId
-from domain.model.limits import MAX_PARAMETER_BYTES
-from domain.model.message import Part, Role, TextPart, ToolCallPart, ToolResultPart
+from domain.model.limits import MAX_PARAMETER_BYTES, MessageLimit
+from domain.model.message import ImagePart, Part, Role, TextPart, ToolCallPart, ToolResultPart
 from domain.model.prompt import ReplyOptions
+from domain.service.user_images import NO_IMAGES, ImagePolicy
 from domain.service.user_input import nests_too_deeply
+from entrypoints.http.images import read_image, require_images
 from entrypoints.http.openai.chat_bodies import (
     AssistantMessage,
     ChatImage,
@@ -24,6 +26,7 @@ from entrypoints.http.openai.chat_bodies import (
     ChatText,
     CompletionBody,
     DeveloperMessage,
+    ImageUrl,
     ResponseFormat,
     SystemMessage,
     ToolMessage,
@@ -68,10 +71,19 @@ class ChatParameters:
         return self.session_id is not None
 
 
-def parse_chat_parameters(raw: bytes, conversations: Sequence[str]) -> ChatParameters:
+def parse_chat_parameters(
+    raw: bytes,
+    conversations: Sequence[str],
+    limit: MessageLimit,
+    images: ImagePolicy = NO_IMAGES,
+) -> ChatParameters:
     """The parameters, parsed from a body.
 
-    ``conversations`` are the conversations that the headers name.
+    Args:
+        raw: the body.
+        conversations: the conversations that the headers name.
+        limit: how long a message of a user may be.
+        images: whether the messages may contain images.
 
     Raises:
         BadRequest: a parameter or a message is invalid, too long or not supported.
@@ -84,8 +96,12 @@ def parse_chat_parameters(raw: bytes, conversations: Sequence[str]) -> ChatParam
         raise invalid(_PATH, "a message to reply to")
     stream_options = body.stream_options
     return ChatParameters(
-        inputs=[item for number, one in new for item in _inputs(one, f"{_PATH}[{number}]")],
-        options=_reply_options(body, _instructions(instructions)),
+        inputs=[
+            item
+            for number, one in new
+            for item in _inputs(one, limit, f"{_PATH}[{number}]", images)
+        ],
+        options=_reply_options(body, _instructions(instructions), is_stored=session_id is not None),
         session_id=session_id,
         stream=body.stream is True,
         with_usage=stream_options is not None and stream_options.include_usage is True,
@@ -157,10 +173,13 @@ def _instructions(instructions: Iterable[_Instruction]) -> str | None:
     return "\n\n".join(filter(None, texts)) or None
 
 
-def _inputs(message: ChatMessage, path: str) -> Iterator[InputItem]:
+def _inputs(
+    message: ChatMessage, limit: MessageLimit, path: str, images: ImagePolicy
+) -> Iterator[InputItem]:
     match message:
         case UserMessage(content):
-            yield user_item(_user_texts(content, f"{path}.content"), f"{path}.content")
+            path = f"{path}.content"
+            yield user_item(_user_parts(content, path, images), limit, path)
         case AssistantMessage():
             yield from map(assistant_item, _reply_parts(message, path))
         case ToolMessage(call_id, content):
@@ -175,13 +194,24 @@ def _inputs(message: ChatMessage, path: str) -> Iterator[InputItem]:
             yield InputItem(role=role, parts=tuple(map(TextPart, texts)))
 
 
-def _user_texts(content: str | Sequence[ChatText | ChatImage], path: str) -> Sequence[str]:
-    parts = [ChatText(content)] if isinstance(content, str) else content
-    for index, part in enumerate(parts):
-        if isinstance(part, ChatImage):
-            why = "Images are not supported by this service."
-            raise unsupported(f"{path}[{index}].type", why)
-    return [part.text for part in parts if isinstance(part, ChatText)]
+def _user_parts(
+    content: str | Sequence[ChatText | ChatImage], path: str, images: ImagePolicy
+) -> Sequence[TextPart | ImagePart]:
+    if isinstance(content, str):
+        return [TextPart(content)]
+    return [
+        _image(part.image_url, f"{path}[{index}]", images)
+        if isinstance(part, ChatImage)
+        else TextPart(part.text)
+        for index, part in enumerate(content)
+    ]
+
+
+def _image(image: ImageUrl, path: str, images: ImagePolicy) -> ImagePart:
+    require_images(images, field=path)
+    return read_image(
+        image.url, images, field=f"{path}.image_url.url", detail=image.detail or "auto"
+    )
 
 
 def _reply_parts(message: AssistantMessage, path: str) -> Iterator[Part]:
@@ -203,7 +233,9 @@ def _texts(content: str | Sequence[ChatText | ChatRefusal]) -> Sequence[str]:
     return [part.refusal if isinstance(part, ChatRefusal) else part.text for part in content]
 
 
-def _reply_options(body: CompletionBody, instructions: str | None) -> ReplyOptions:
+def _reply_options(
+    body: CompletionBody, instructions: str | None, *, is_stored: bool
+) -> ReplyOptions:
     limits = [limit for limit in (body.max_tokens, body.max_completion_tokens) if limit]
     return ReplyOptions(
         instructions=instructions,
@@ -220,6 +252,8 @@ def _reply_options(body: CompletionBody, instructions: str | None) -> ReplyOptio
         effort=body.reasoning_effort,
         verbosity=body.verbosity,
         response_format=_response_format(body.response_format),
+        # Whatever the client sends is sent on.
+        starts_with_user=is_stored,
     )
 
 

@@ -12,7 +12,6 @@ from domain.model.turn import Outcome, TurnEnd
 from entrypoints.http.authentication import ON_BEHALF_OF_HEADER
 from entrypoints.http.documents import json_response
 from entrypoints.http.endpoints import IMAGES, REPLY, USER_TEXT
-from entrypoints.http.openai.bodies import items_body_limit
 from entrypoints.http.openai.chat_bodies import CompletionBody
 from entrypoints.http.openai.chat_documents import ChatCompletionDocument, CompletionSkeleton
 from entrypoints.http.openai.chat_events import ChatEvents, chunk_stream
@@ -25,7 +24,13 @@ from entrypoints.http.openai.parameters import (
     naming_parameters,
     problem_of_end,
 )
-from entrypoints.http.openai.services import ApiCaller, ApiEndpoint, api_caller, openai_of
+from entrypoints.http.openai.services import (
+    ApiCaller,
+    ApiEndpoint,
+    api_caller,
+    openai_of,
+    read_items,
+)
 from entrypoints.http.openai.streaming import (
     Batches,
     collect,
@@ -33,7 +38,7 @@ from entrypoints.http.openai.streaming import (
     first_while_connected,
 )
 from entrypoints.http.problems import Problem, problem_of, problem_of_code
-from entrypoints.http.requests import idempotency_key, read_json
+from entrypoints.http.requests import idempotency_key
 from entrypoints.http.sse import EventStream
 from entrypoints.usecases.create_response import ResponseRequest
 from entrypoints.usecases.open_turn import Started
@@ -46,14 +51,18 @@ CONVERSATION_HEADER: Final = "Privity-Conversation"
 async def create(request: Request) -> Response:
     """``POST /v1/chat/completions``: reply to messages, as an event stream or as one document."""
     caller = api_caller(request)
-    raw = await read_json(request, items_body_limit) or b"{}"
-    parameters = parse_chat_parameters(raw, request.headers.getlist(CONVERSATION_HEADER))
+    raw = await read_items(request) or b"{}"
+    services = openai_of(request)
+    named = request.headers.getlist(CONVERSATION_HEADER)
+    parameters = parse_chat_parameters(raw, named, services.message_limit, services.images)
     key, idempotency = idempotency_key(request, raw)
     response_request = ResponseRequest(
         inputs=parameters.inputs,
         payer=caller.payer,
         session_id=parameters.session_id,
         options=parameters.options,
+        # A client that keeps the history itself decides what of it can be left out.
+        may_truncate=parameters.is_stored,
         idempotency_key=key,
         idempotency=idempotency,
     )
@@ -94,7 +103,7 @@ async def _reply(
     problem = _problem(end, is_stored=parameters.is_stored)
     if problem is not None:
         return openai_error(problem)
-    document = skeleton.completion(parts, end.finish_reason, end.usage)
+    document = skeleton.completion(parts, end)
     return json_response(document, headers=headers)
 
 

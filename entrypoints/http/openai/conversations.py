@@ -15,7 +15,6 @@ from entrypoints.http.openai.bodies import (
     ConversationBody,
     ItemsBody,
     MetadataBody,
-    items_body_limit,
     parse,
 )
 from entrypoints.http.openai.documents import (
@@ -43,16 +42,25 @@ from entrypoints.http.openai.lists import (
     item_page,
     page_request,
 )
-from entrypoints.http.openai.services import ApiCaller, ApiEndpoint, api_caller, openai_of
+from entrypoints.http.openai.services import (
+    ApiCaller,
+    ApiEndpoint,
+    api_caller,
+    openai_of,
+    read_items_body,
+)
 from entrypoints.http.requests import read_body
 
 
 async def create(request: Request) -> Response:
     """``POST /v1/conversations``: create a conversation, optionally with items."""
     caller = api_caller(request)
-    members, _ = await read_body(request, dict, items_body_limit)
+    members, _ = await read_items_body(request)
+    services = openai_of(request)
     body = parse(members, ConversationBody)
-    inputs = input_items(body.items or (), members.get("items") or (), "items")
+    sent = members.get("items") or ()
+    limit, images = services.message_limit, services.images
+    inputs = input_items(body.items or (), sent, limit, "items", images)
     conversation = await openai_of(request).create_conversation(
         caller.owner, inputs, body.metadata or {}, payer=caller.payer
     )
@@ -91,8 +99,10 @@ async def add_items(request: Request) -> Response:
     """``POST /v1/conversations/{id}/items``: append items; retention is restarted."""
     caller = api_caller(request)
     encrypted = includes_encrypted(request)
-    members, _ = await read_body(request, dict, items_body_limit)
-    inputs = input_items(parse(members, ItemsBody).items, members["items"], "items")
+    members, _ = await read_items_body(request)
+    added, services = parse(members, ItemsBody).items, openai_of(request)
+    limit, images = services.message_limit, services.images
+    inputs = input_items(added, members["items"], limit, "items", images)
     conversation = await openai_of(request).edit_items.add(
         _ref(request, caller), inputs, payer=caller.payer
     )

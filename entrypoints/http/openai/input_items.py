@@ -12,8 +12,9 @@ import msgspec
 from attrs import frozen
 
 from domain.model.errors import InvalidInput
-from domain.model.limits import MAX_PARAMETER_BYTES, MAX_REPLY_BYTES
+from domain.model.limits import MAX_PARAMETER_BYTES, MAX_REPLY_BYTES, MessageLimit
 from domain.model.message import (
+    ImagePart,
     Part,
     ReasoningPart,
     Role,
@@ -23,10 +24,13 @@ from domain.model.message import (
     UnknownPart,
     utf8_length,
 )
+from domain.service.user_images import NO_IMAGES, ImagePolicy
 from domain.service.user_input import nests_too_deeply, user_text
+from entrypoints.http.images import check_image_count, read_image, require_images
 from entrypoints.http.openai.bodies import (
     FunctionCallItem,
     FunctionCallOutputItem,
+    InputImage,
     ItemBody,
     ItemReference,
     MessageContent,
@@ -35,6 +39,7 @@ from entrypoints.http.openai.bodies import (
     ReasoningText,
     RefusalContent,
     SummaryText,
+    TextualContent,
 )
 from entrypoints.http.openai.errors import invalid, unsupported
 from entrypoints.http.problems import BadRequest
@@ -56,41 +61,60 @@ class ResponseInput:
     items: Sequence[InputItem]
 
 
-def response_input(items: str | Sequence[ItemBody], sent: Sequence[Any]) -> ResponseInput:
+def response_input(
+    items: str | Sequence[ItemBody],
+    sent: Sequence[Any],
+    limit: MessageLimit,
+    images: ImagePolicy = NO_IMAGES,
+) -> ResponseInput:
     """The ``input`` of a response; the arguments are those of ``input_items``.
 
     Raises:
         BadRequest: see ``input_items``; ``parameter_too_long`` if the instructions are too long.
     """
     if isinstance(items, str):
-        return ResponseInput(instructions=(), items=input_items(items, sent, "input"))
+        return ResponseInput(
+            instructions=(), items=input_items(items, sent, limit, "input", images)
+        )
     leading = [*takewhile(_is_instruction, items)]
-    texts = ["".join(_texts(item.content)) for item in leading if isinstance(item, MessageItem)]
+    texts = [
+        "".join(_texts(item.content, f"input[{index}].content"))
+        for index, item in enumerate(leading)
+        if isinstance(item, MessageItem)
+    ]
     if sum(map(utf8_length, texts)) > MAX_PARAMETER_BYTES:
         why = f"The instructions in 'input' have at most {MAX_PARAMETER_BYTES:,} bytes."
         raise BadRequest("parameter_too_long", why, field="input")
     count = len(leading)
-    rest = input_items(items[count:], sent[count:], "input", first=count)
+    rest = input_items(items[count:], sent[count:], limit, "input", images, first=count)
     return ResponseInput(instructions=texts, items=rest)
 
 
 def input_items(
-    items: str | Sequence[ItemBody], sent: Sequence[Any], path: str, *, first: int = 0
+    items: str | Sequence[ItemBody],
+    sent: Sequence[Any],
+    limit: MessageLimit,
+    path: str,
+    images: ImagePolicy = NO_IMAGES,
+    *,
+    first: int = 0,
 ) -> Sequence[InputItem]:
     """The items of a body; a string is one user message, and references add nothing.
 
     Args:
         items: the items, parsed.
         sent: the same items as they were sent.
+        limit: how long a message of a user may be.
         path: the name of the member that contains them.
+        images: whether the items may contain images.
         first: the index of the first of them in that member.
 
     Raises:
         BadRequest: a user's text is blank or contains characters that are not allowed; an item is
-            too long; the arguments of a call are nested too deeply.
+            too long; the arguments of a call are nested too deeply; see ``read_image``.
     """
     if isinstance(items, str):
-        return [user_item([items], path)]
+        return [user_item([TextPart(items)], limit, path)]
     references = [at for at, item in enumerate(items, first) if isinstance(item, ItemReference)]
     if references and path != "input":
         raise reference_unsupported(f"{path}[{references[0]}]")
@@ -98,7 +122,7 @@ def input_items(
     return [
         new_item
         for index, (item, json) in pairs
-        for new_item in _inputs(item, json, f"{path}[{index}]")
+        for new_item in _inputs(item, json, limit, f"{path}[{index}]", images)
     ]
 
 
@@ -106,10 +130,16 @@ def _is_instruction(item: ItemBody) -> bool:
     return isinstance(item, MessageItem) and item.role in ("system", "developer")
 
 
-def _inputs(item: ItemBody, sent: Mapping[str, Any], path: str) -> Iterator[InputItem]:
+def _inputs(
+    item: ItemBody,
+    sent: Mapping[str, Any],
+    limit: MessageLimit,
+    path: str,
+    images: ImagePolicy,
+) -> Iterator[InputItem]:
     match item:
         case MessageItem():
-            yield from _messages(item, f"{path}.content")
+            yield from _messages(item, limit, f"{path}.content", images)
         case FunctionCallItem(call_id, name, arguments):
             if nests_too_deeply(arguments.encode()):
                 raise BadRequest("body_invalid", NESTED_TOO_DEEPLY, field=f"{path}.arguments")
@@ -133,18 +163,21 @@ def reference_unsupported(path: str) -> BadRequest:
     return unsupported(f"{path}.type", why)
 
 
-def _messages(item: MessageItem, path: str) -> Iterator[InputItem]:
+def _messages(
+    item: MessageItem, limit: MessageLimit, path: str, images: ImagePolicy
+) -> Iterator[InputItem]:
     if item.role == "assistant":
+        texts = _texts(item.content, path)
+        check_length(texts, path)
         parts = [TextPart(item.content)] if isinstance(item.content, str) else _parts(item.content)
-        check_length(_texts(item.content), path)
         # A part without text stands for a deleted one, so it cannot be stored.
         yield from (assistant_item(part) for part in parts if part.text)
     elif not item.content and not isinstance(item.content, str):
         raise invalid(path, "`array` of length >= 1")
     elif item.role == "user":
-        yield user_item(_texts(item.content), path)
+        yield user_item(_user_parts(item.content, path, images), limit, path)
     else:
-        texts = _texts(item.content)
+        texts = _texts(item.content, path)
         check_length(texts, path, "parameter_too_long", MAX_PARAMETER_BYTES)
         yield InputItem(role=Role(item.role), parts=tuple(map(TextPart, texts)))
 
@@ -155,27 +188,66 @@ def _parts(content: Sequence[MessageContent]) -> Sequence[TextPart | ReasoningPa
         if isinstance(part, SummaryText | ReasoningText)
         else TextPart(_text_of(part))
         for part in content
+        if not isinstance(part, InputImage)
     ]
 
 
-def user_item(texts: Sequence[str], path: str) -> InputItem:
-    """A message of the user.
+def _user_parts(
+    content: str | Sequence[MessageContent], path: str, images: ImagePolicy
+) -> Sequence[TextPart | ImagePart]:
+    if isinstance(content, str):
+        return [TextPart(content)]
+    return [
+        _image(part, f"{path}[{index}]", images)
+        if isinstance(part, InputImage)
+        else TextPart(_text_of(part))
+        for index, part in enumerate(content)
+    ]
+
+
+def _image(part: InputImage, path: str, images: ImagePolicy) -> ImagePart:
+    require_images(images, field=path)
+    if part.file_id is not None:
+        why = "Files are not kept by this service; send the image as a data URL in 'image_url'."
+        raise unsupported(f"{path}.file_id", why)
+    if part.image_url is None:
+        raise invalid(f"{path}.image_url", "`str`")
+    return read_image(
+        part.image_url, images, field=f"{path}.image_url", detail=part.detail or "auto"
+    )
+
+
+def user_item(parts: Sequence[TextPart | ImagePart], limit: MessageLimit, path: str) -> InputItem:
+    """A message of the user, which may have no text if it has images.
 
     Raises:
-        BadRequest: it is blank, too long, or contains characters that are not allowed.
+        BadRequest: it is blank, too long, or contains characters that are not allowed; it has too
+            many images.
     """
-    try:
-        user_text("".join(texts))
-    except InvalidInput as error:
-        raise BadRequest(error.problem, str(error), field=path) from None
-    return InputItem(role=Role.USER, parts=tuple(map(TextPart, texts)))
+    check_image_count(parts, field=path)
+    text = "".join(part.text for part in parts if isinstance(part, TextPart))
+    has_images = any(isinstance(part, ImagePart) for part in parts)
+    if text.strip() or not has_images:
+        try:
+            user_text(text, limit)
+        except InvalidInput as error:
+            raise BadRequest(error.problem, str(error), field=path) from None
+    return InputItem(role=Role.USER, parts=tuple(parts))
 
 
-def _texts(content: str | Sequence[MessageContent]) -> Sequence[str]:
-    return [content] if isinstance(content, str) else [_text_of(part) for part in content]
+def _texts(content: str | Sequence[MessageContent], path: str) -> Sequence[str]:
+    """The texts of a message that cannot have images."""
+    if isinstance(content, str):
+        return [content]
+    texts: list[str] = []
+    for index, part in enumerate(content):
+        if isinstance(part, InputImage):
+            raise unsupported(f"{path}[{index}].type", "Only a user's message can have images.")
+        texts.append(_text_of(part))
+    return texts
 
 
-def _text_of(part: MessageContent) -> str:
+def _text_of(part: TextualContent) -> str:
     return part.refusal if isinstance(part, RefusalContent) else part.text
 
 

@@ -7,9 +7,10 @@ import msgspec
 from attrs import evolve, frozen
 
 from domain.model.identifiers import SessionId
-from domain.model.limits import MAX_PARAMETER_BYTES, MAX_TOOLS_BYTES
+from domain.model.limits import MAX_PARAMETER_BYTES, MAX_TOOLS_BYTES, MessageLimit
 from domain.model.message import UnknownPart
 from domain.model.prompt import ReplyOptions, Tool
+from domain.service.user_images import NO_IMAGES, ImagePolicy
 from entrypoints.http.openai.bodies import (
     FunctionChoice,
     FunctionTool,
@@ -96,8 +97,10 @@ class ResponseParameters:
         return UnknownPart(_json({"type": NOTE_KIND, "data": self.echo})) if self.echo else None
 
 
-def parse_response_parameters(members: Mapping[str, Any]) -> ResponseParameters:
-    """The parameters, parsed from the members of a body.
+def parse_response_parameters(
+    members: Mapping[str, Any], limit: MessageLimit, images: ImagePolicy = NO_IMAGES
+) -> ResponseParameters:
+    """The parameters, parsed from the members of a body; ``limit`` applies to user messages.
 
     Raises:
         BadRequest: a parameter is invalid or too long, or this service does not support it.
@@ -110,7 +113,7 @@ def parse_response_parameters(members: Mapping[str, Any]) -> ResponseParameters:
     if body.store is False and body.background:
         raise unsupported("store", "A response in the background has to be stored.")
     stream_options = body.stream_options
-    sent = response_input(body.input or (), members.get("input") or ())
+    sent = response_input(body.input or (), members.get("input") or (), limit, images)
     return ResponseParameters(
         inputs=sent.items,
         references=_references(body, continues=session_id is not None),

@@ -16,7 +16,7 @@ from domain.service.reply_reading import ReadTurn, read_turn
 from entrypoints.http.authentication import ON_BEHALF_OF_HEADER
 from entrypoints.http.documents import json_response
 from entrypoints.http.endpoints import CHANGED, IMAGES, REPLY, STORED, USER_TEXT
-from entrypoints.http.openai.bodies import ResponseBody, items_body_limit
+from entrypoints.http.openai.bodies import ResponseBody
 from entrypoints.http.openai.documents import (
     ConversationReference,
     DeletedResponseDocument,
@@ -51,7 +51,13 @@ from entrypoints.http.openai.responses import (
     stored_response,
     stored_skeleton,
 )
-from entrypoints.http.openai.services import ApiCaller, ApiEndpoint, api_caller, openai_of
+from entrypoints.http.openai.services import (
+    ApiCaller,
+    ApiEndpoint,
+    api_caller,
+    openai_of,
+    read_items_body,
+)
 from entrypoints.http.openai.streaming import (
     Batches,
     collect,
@@ -60,7 +66,7 @@ from entrypoints.http.openai.streaming import (
     part_indexes,
 )
 from entrypoints.http.problems import BadRequest
-from entrypoints.http.requests import idempotency_key, person_of, read_body
+from entrypoints.http.requests import idempotency_key, person_of
 from entrypoints.http.services import services_of
 from entrypoints.http.sse import EventStream
 from entrypoints.usecases.create_response import ResponseRequest
@@ -70,9 +76,10 @@ from entrypoints.usecases.open_turn import Started
 async def create(request: Request) -> Response:
     """``POST /v1/responses``: request a reply, as an event stream or as one document."""
     caller = api_caller(request)
-    members, raw = await read_body(request, dict, items_body_limit)
-    budget = openai_of(request).budget
-    parameters = parse_response_parameters(members).bounded(budget.reply_tokens)
+    members, raw = await read_items_body(request)
+    services = openai_of(request)
+    parameters = parse_response_parameters(members, services.message_limit, services.images)
+    parameters = parameters.bounded(services.budget.reply_tokens)
     key, idempotency = idempotency_key(request, raw)
     response_request = ResponseRequest(
         inputs=parameters.inputs,

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 from attrs import frozen
 
-from domain.model.conversation import Conversation
+from domain.model.conversation import RETENTION, Conversation
 from domain.model.identifiers import MessageId
 from domain.model.message import (
     FinishReason,
@@ -74,13 +74,18 @@ class ResponseSkeleton:
         )
 
     def ended(self, end: TurnEnd, output: Sequence[Any], at: datetime) -> ResponseDocument:
-        """The response of a turn that ended at ``at`` with ``end``."""
+        """The response of a turn that ended with ``end``.
+
+        ``at`` is when it was read, for an end that does not say when the reply was stored.
+        """
         status = status_of(end)
         members: dict[str, Any] = {"output": list(output), "usage": _usage_document(end.usage)}
         if end.prompt_report is not None:
             members |= self._as_used(end.prompt_report)
         if status == "completed":
-            members["completed_at"] = int(at.timestamp())
+            # The retention was restarted when the reply was stored.
+            stored_at = at if end.expires_at is None else end.expires_at - RETENTION
+            members["completed_at"] = int(stored_at.timestamp())
         if status == "failed":
             members["error"] = _error(end)
         if status == "incomplete":

@@ -1,20 +1,26 @@
 """The services of the routes of ``/v1``, and the authentication of their callers."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 from attrs import frozen
 from starlette.requests import Request
 
 from domain.model.identifiers import Owner
+from domain.model.limits import MessageLimit
 from domain.model.rate_limits import Payer
 from domain.service.prompt_building import Budget
+from domain.service.user_images import ImagePolicy
 from entrypoints.http.authentication import HttpCaller
 from entrypoints.http.endpoints import Endpoint
+from entrypoints.http.images import body_limit, check_text_size
+from entrypoints.http.openai.bodies import items_body_bytes
 from entrypoints.http.openai.documents import ErrorDocument
 from entrypoints.http.openai.examples import EXAMPLES
 from entrypoints.http.openai.streaming import Following
 from entrypoints.http.problems import BadRequest
+from entrypoints.http.requests import parse, read_json
 from entrypoints.http.services import Resolver, resolve_fields, services_of
 from entrypoints.usecases.conversations import ForgetConversation, ReadHistory
 from entrypoints.usecases.create_response import CreateResponse
@@ -47,6 +53,7 @@ class OpenAIServices:
     """The services that the routes of ``/v1`` use, shared by all requests.
 
     Attributes:
+        message_limit: how long a message of a person may be.
         is_open: whether every client key is accepted; otherwise, only those of the operator are.
     """
 
@@ -60,6 +67,8 @@ class OpenAIServices:
     model: LanguageModel
     budget: Budget
     clock: Clock
+    images: ImagePolicy
+    message_limit: MessageLimit
     is_open: bool
 
 
@@ -91,6 +100,29 @@ def openai_of(request: Request) -> OpenAIServices:
     """The services of the app that serves this request."""
     services: OpenAIServices = request.state.openai
     return services
+
+
+async def read_items(request: Request) -> bytes:
+    """A body that may contain items or messages with images.
+
+    Raises:
+        BadRequest: see ``read_json`` and ``check_text_size``.
+    """
+    services = openai_of(request)
+    text_limit = items_body_bytes(services.message_limit)
+    raw = await read_json(request, partial(body_limit, text_limit, services.images))
+    check_text_size(raw, text_limit)
+    return raw
+
+
+async def read_items_body(request: Request) -> tuple[Mapping[str, Any], bytes]:
+    """The members of a body that may contain items with images, and its bytes.
+
+    Raises:
+        BadRequest: see ``read_items`` and ``parse``.
+    """
+    raw = await read_items(request)
+    return parse(raw or b"{}", dict), raw
 
 
 def api_caller(request: Request) -> ApiCaller:

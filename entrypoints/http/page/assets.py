@@ -16,6 +16,7 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from domain.model.assistant import Assistant
+from domain.model.limits import MessageLimit
 from entrypoints.http.static_files import StaticFile, has_media_type, static_file
 
 _FOLDER: Final = resources.files("entrypoints.http") / "page"
@@ -43,10 +44,10 @@ class ChatPage:
         return self.documents[self.assistant.locale_for(locales)]
 
 
-def chat_page(assistant: Assistant) -> ChatPage:
-    """The page with the welcomes of this assistant."""
+def chat_page(assistant: Assistant, limit: MessageLimit) -> ChatPage:
+    """The page with the welcomes of this assistant, for messages up to ``limit``."""
     welcomes = {tag: assistant.welcomes[assistant.locale_for([tag])] for tag in _languages()}
-    words = {tag: _words(tag, welcome) for tag, welcome in welcomes.items()}
+    words = {tag: _words(tag, welcome, limit) for tag, welcome in welcomes.items()}
     languages = sorted(words)
     # Generated, so that a new language needs only its words file.
     generated = {
@@ -75,9 +76,9 @@ def _languages() -> Sequence[str]:
     return sorted(tags, key=lambda tag: tag != _DEFAULT_LANGUAGE)
 
 
-def _words(tag: str, welcome: str) -> Mapping[str, Any]:
+def _words(tag: str, welcome: str, limit: MessageLimit) -> Mapping[str, Any]:
     texts = json.loads((_FOLDER / f"words.{tag}.json").read_bytes())
-    return {**texts, "tag": tag, "welcome": welcome}
+    return {**texts, "tag": tag, "welcome": welcome, "messageCharacters": limit.characters}
 
 
 def _json(value: object) -> str:

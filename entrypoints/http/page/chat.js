@@ -5,8 +5,6 @@ import { button, make, setText } from "./dom.js";
 import { logView } from "./log_view.js";
 import { retentionView } from "./retention.js";
 
-const MAX_LENGTH = 8_000;
-
 /** The status line: writing, waiting or offline. */
 function statusView(words) {
   const element = make("p", { className: "status", role: "status" });
@@ -49,7 +47,7 @@ function textBox(words) {
   };
   const label = words.message;
   const box = make("textarea", {
-    ...{ dir: "auto", rows: 1, maxLength: MAX_LENGTH, enterKeyHint: "send", oninput: grow },
+    ...{ dir: "auto", rows: 1, enterKeyHint: "send", oninput: grow },
     ...{ placeholder: label, ariaLabel: label },
     // Otherwise browsers keep the text and restore it for the next visitor.
     autocomplete: "off",
@@ -59,7 +57,8 @@ function textBox(words) {
 
 /**
  * The message box: Enter sends, Shift+Enter starts a new line.
- * `actions` are `send`, `regenerate` and `stop`; the first two resolve to whether the text was accepted.
+ * `actions` are `send`, `regenerate`, `stop` and `tooLong`; the first two resolve to whether the text was
+ * accepted, and the last one says that it is too long.
  */
 function composer(words, actions) {
   const { box, set } = textBox(words);
@@ -81,6 +80,8 @@ function composer(words, actions) {
     event.preventDefault();
     const text = box.value;
     if (isWriting || !text.trim()) return;
+    // The box has no maxlength: browsers would cut off the end of a pasted text without a word.
+    if ([...text].length > words.messageCharacters) return actions.tooLong();
     const wasEditing = !editing.hidden;
     editing.hidden = true;
     set("");
@@ -120,6 +121,7 @@ function buildViews(conversation, words) {
     regenerate: (text) => (log.scrollToNewest(), conversation.regenerate(text)),
     edit: (text) => input.edit(text),
     stop: () => conversation.stop(),
+    tooLong: () => conversation.warn("message_too_long"),
     startNew: () => conversation.startNew(),
     dismiss: () => (conversation.dismiss(), input.focus()),
     loadEarlier: () => conversation.loadEarlier(),

@@ -258,6 +258,8 @@ export class Conversation extends EventTarget {
 
   dismiss = () => this.#set({ notice: null });
 
+  warn = (code) => this.#set({ notice: { code } });
+
   /** Sets the language. A conversation without user messages is replaced by a new one. */
   setWords(words) {
     this.words = words;

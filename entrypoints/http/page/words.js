@@ -44,8 +44,11 @@ function duration(tag, seconds) {
   return shown.map(format).join(" ");
 }
 
-function problemText({ problems, tag }, { code, seconds }) {
+function problemText({ problems, tag, messageCharacters }, { code, seconds }) {
   const kind = code.startsWith("model_") ? "model" : "other";
   const text = problems[code] ?? problems[kind];
-  return text.replace("{time}", () => duration(tag, seconds || MINUTE));
+  const characters = () => new Intl.NumberFormat(tag).format(messageCharacters);
+  return text
+    .replace("{time}", () => duration(tag, seconds || MINUTE))
+    .replace("{characters}", characters);
 }
