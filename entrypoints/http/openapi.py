@@ -53,7 +53,7 @@ def document(routes: Sequence[BaseRoute], *, cookie: str = "privity") -> dict[st
         types, ref_template="#/components/schemas/{name}"
     )
     for kind in {struct for one in types for struct in _structs(one)}:
-        components[_name(kind)].update(getattr(kind, "further_schema", {}))
+        _add(components[_name(kind)], getattr(kind, "further_schema", {}))
     operations = _Operations(schemas=dict(zip(types, references, strict=True)))
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
@@ -89,6 +89,14 @@ def _structs(kind: Any) -> Iterator[type[msgspec.Struct]]:
             yield from _structs(member)
     for argument in get_args(kind):
         yield from _structs(argument)
+
+
+def _add(schema: dict[str, Any], further: Mapping[str, Any]) -> None:
+    for name, value in further.items():
+        if isinstance(value, dict) and isinstance(schema.get(name), dict):
+            _add(schema[name], value)
+        else:
+            schema[name] = value
 
 
 def _security_schemes(cookie: str) -> dict[str, Any]:

@@ -87,6 +87,7 @@ MESSAGE_PROBLEMS: Final = (
     "nothing_to_answer",
     "tool_results_unexpected",
     "tool_result_too_long",
+    "parameter_too_long",
     "conversation_not_found",
 )
 """The problems of messages in the AI SDK's format, besides those of every message."""

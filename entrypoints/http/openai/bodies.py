@@ -93,7 +93,10 @@ MessageContent = TextualContent | InputImage
 class MessageItem(Struct, tag_field="type", tag="message"):
     """A message; its ``type`` may be left out."""
 
-    further_schema: ClassVar = {"required": ["role", "content"]}
+    further_schema: ClassVar = {
+        "required": ["role", "content"],
+        "properties": {"type": {"enum": ["message", None]}},
+    }
 
     role: Literal["user", "assistant", "system", "developer"]
     content: (
@@ -127,7 +130,10 @@ class ReasoningItem(Struct, tag_field="type", tag="reasoning"):
 class ItemReference(Struct, tag_field="type", tag="item_reference"):
     """An item that the conversation already has; its ``type`` may be left out."""
 
-    further_schema: ClassVar = {"required": ["id"]}
+    further_schema: ClassVar = {
+        "required": ["id"],
+        "properties": {"type": {"enum": ["item_reference", None]}},
+    }
 
     id: str
 

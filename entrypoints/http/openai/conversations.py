@@ -171,6 +171,7 @@ _INPUT_PROBLEMS: Final = (
     *IMAGES,
     "parameter_unsupported",
     "tool_call_not_found",
+    "tool_result_too_long",
 )
 
 ROUTES: Final = (

@@ -298,6 +298,7 @@ ROUTES: Final = (
             "previous_response_not_found",
             "conversation_not_found",
             "tool_call_not_found",
+            "tool_result_too_long",
             "nothing_to_answer",
         ],
         tag=_TAG,
