@@ -85,7 +85,7 @@ class ChatCompletions:
         )
         fails(
             lambda: self._complete(user(TOO_LONG)),
-            litellm.APIError,
+            litellm.BadRequestError,
             "A message has at most",
         )
 
@@ -140,7 +140,7 @@ class Responses:
             litellm.AuthenticationError,
             "valid client key",
         )
-        fails(lambda: self._respond(TOO_LONG), litellm.APIError, "A message has at most")
+        fails(lambda: self._respond(TOO_LONG), litellm.BadRequestError, "A message has at most")
 
 
 for api, scenarios in {"responses": Responses(), "chat completions": ChatCompletions()}.items():
