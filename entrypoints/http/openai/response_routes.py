@@ -298,6 +298,7 @@ ROUTES: Final = (
             "context_length_exceeded",
             "previous_response_not_found",
             "conversation_not_found",
+            "message_not_found",
             "tool_call_not_found",
             "tool_result_too_long",
             "nothing_to_answer",
