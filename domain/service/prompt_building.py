@@ -93,7 +93,7 @@ def build_prompt(
     fits_whole = fitting >= len(dialogue)
     chosen = _whole(conversation, options) if fits_whole else _from_first_user(dialogue[-fitting:])
     first = chosen[0].number if chosen else conversation.next_number
-    before = [message.text for message in instructions if message.number < first]
+    before = [message.lines for message in instructions if message.number < first]
     return Prompt(
         system="\n\n".join(filter(None, (system, *before, options.instructions))),
         messages=tuple(message for message in conversation.messages if message.number >= first),

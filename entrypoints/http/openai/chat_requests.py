@@ -168,7 +168,7 @@ def _that_count(new: Sequence[_Numbered]) -> Sequence[_Numbered]:
 
 
 def _instructions(instructions: Iterable[_Instruction]) -> str | None:
-    texts = ["".join(_texts(message.content)) for _, message in instructions]
+    texts = ["\n".join(_texts(message.content)) for _, message in instructions]
     check_length(texts, _PATH, "parameter_too_long", MAX_PARAMETER_BYTES)
     return "\n\n".join(filter(None, texts)) or None
 
@@ -271,7 +271,7 @@ def _tool_choice(body: CompletionBody) -> str | None:
 
 def _stop(body: CompletionBody) -> tuple[str, ...]:
     stop = [body.stop] if isinstance(body.stop, str) else body.stop or ()
-    return tuple(stop)
+    return tuple(filter(None, stop))
 
 
 def _response_format(response_format: ResponseFormat | None) -> str | None:
