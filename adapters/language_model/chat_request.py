@@ -123,7 +123,7 @@ def _chat_messages(messages: Iterable[Message]) -> Iterator[dict[str, Any]]:
     for message in messages:
         if message.is_instruction:
             # Few servers know the role "developer"; every server knows "system".
-            yield {"role": "system", "content": message.text}
+            yield {"role": "system", "content": message.lines}
         elif message.role is Role.USER:
             yield {"role": "user", "content": _user_content(message)}
         else:
@@ -132,10 +132,10 @@ def _chat_messages(messages: Iterable[Message]) -> Iterator[dict[str, Any]]:
 
 
 def _user_content(message: Message) -> str | Sequence[dict[str, Any]]:
-    """The text; with images, all texts and images in their order."""
+    """The texts, one a line; with images, all texts and images in their order."""
     contents = [content for part in message.parts if (content := _content(part)) is not None]
     has_images = any(isinstance(part, ImagePart) for part in message.parts)
-    return contents if has_images else message.text
+    return contents if has_images else message.lines
 
 
 def _content(part: Part) -> dict[str, Any] | None:

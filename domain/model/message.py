@@ -261,6 +261,11 @@ class Message:
         return "".join(part.text for part in self.parts if isinstance(part, TextPart))
 
     @property
+    def lines(self) -> str:
+        """The texts of its parts, each on a line of its own, as a person or a program sent them."""
+        return "\n".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+    @property
     def counted_bytes(self) -> int:
         """Bytes of it that count towards limits: its content, and the overheads."""
         return MESSAGE_OVERHEAD_BYTES + counted_bytes(self.parts)

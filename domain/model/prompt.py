@@ -45,7 +45,8 @@ class ReplyOptions:
         verbosity: how wordy the reply should be.
         response_format: the ``response_format`` object of Chat Completions, as JSON text.
         starts_with_user: whether messages of the assistant before the first one of a user are left
-            out of the prompt, as some servers require.
+            out of the prompt, as some servers require. If older messages have to be left out, the
+            rest starts with a user's in any case.
     """
 
     instructions: str | None = None

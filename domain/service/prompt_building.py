@@ -75,11 +75,11 @@ def build_prompt(
 ) -> Prompt:
     """The prompt with the newest messages that fit the budget.
 
-    It starts with a user's message, unless the options say otherwise. The newest message is always
-    part of it, and so are all instructions. Instructions before the first message follow
-    ``system``, because many servers accept a system message only at the beginning. The options'
-    instructions come after them. System prompt, page context, summary, instructions, tools and
-    response format count against the budget.
+    It starts with a user's message, unless it has room for all messages and the options say
+    otherwise. The newest message is always part of it, and so are all instructions. Instructions
+    before the first message follow ``system``, because many servers accept a system message only at
+    the beginning. The options' instructions come after them. System prompt, page context, summary,
+    instructions, tools and response format count against the budget.
     """
     instructions = [message for message in conversation.messages if message.is_instruction]
     background = (system, options.instructions, conversation.page_context, conversation.summary)
@@ -87,12 +87,13 @@ def build_prompt(
     fixed = sum(count_tokens(text) for text in texts if text)
     remaining = _without_options(budget, options)
     room = remaining.tokens - remaining.reply_tokens - fixed
-    newest_first = tuple(reversed(_dialogue(conversation)))
-    costs = accumulate(_cost(message, count_tokens) for message in newest_first)
-    fitting = len(tuple(takewhile(lambda cost: cost <= room, costs)))
-    chosen = _from_first_user(tuple(reversed(newest_first[: max(fitting, 1)])), options)
+    dialogue = _dialogue(conversation)
+    costs = accumulate(_cost(message, count_tokens) for message in reversed(dialogue))
+    fitting = max(len(tuple(takewhile(lambda cost: cost <= room, costs))), 1)
+    fits_whole = fitting >= len(dialogue)
+    chosen = _whole(conversation, options) if fits_whole else _from_first_user(dialogue[-fitting:])
     first = chosen[0].number if chosen else conversation.next_number
-    before = [message.text for message in instructions if message.number < first]
+    before = [message.lines for message in instructions if message.number < first]
     return Prompt(
         system="\n\n".join(filter(None, (system, *before, options.instructions))),
         messages=tuple(message for message in conversation.messages if message.number >= first),
@@ -106,7 +107,7 @@ def build_prompt(
 
 def sees_all(conversation: Conversation, prompt: Prompt) -> bool:
     """Whether ``prompt`` had room for every loaded message."""
-    return prompt.messages[:1] == _from_first_user(_dialogue(conversation), prompt.options)[:1]
+    return prompt.messages[:1] == _whole(conversation, prompt.options)[:1]
 
 
 def _dialogue(conversation: Conversation) -> Sequence[Message]:
@@ -117,10 +118,10 @@ def _dialogue(conversation: Conversation) -> Sequence[Message]:
 def prompt_report(conversation: Conversation, prompt: Prompt) -> PromptReport:
     """How many messages of the conversation from which ``prompt`` was built are in it.
 
-    Instructions are not counted, nor messages of the assistant before the first one of a user.
+    Instructions are not counted, nor messages that the options leave out of every prompt.
     """
-    memory = [message for message in conversation.working_memory if not message.is_instruction]
-    countable = memory if conversation.earlier else _from_first_user(memory, prompt.options)
+    memory = _dialogue(conversation)
+    countable = memory if conversation.earlier else _whole(conversation, prompt.options)
     first_seen = prompt.messages[0].number if prompt.messages else conversation.next_number
     left_out = [message for message in countable if message.number < first_seen]
     total = conversation.earlier + len(countable)
@@ -211,8 +212,14 @@ def _cost(message: Message, count_tokens: Callable[[str], int]) -> int:
     return count_tokens(message.text) + sum(map(count_tokens, tools)) + images
 
 
-def _from_first_user(messages: Sequence[Message], options: ReplyOptions) -> tuple[Message, ...]:
-    if not options.starts_with_user:
-        return tuple(messages)
+def _whole(conversation: Conversation, options: ReplyOptions) -> tuple[Message, ...]:
+    """The messages of a prompt that has room for all of them, without instructions."""
+    dialogue = _dialogue(conversation)
+    if options.starts_with_user or conversation.earlier:
+        return _from_first_user(dialogue)
+    return tuple(dialogue)
+
+
+def _from_first_user(messages: Sequence[Message]) -> tuple[Message, ...]:
     first = next((i for i, message in enumerate(messages) if message.role is Role.USER), 0)
     return tuple(messages[first:])

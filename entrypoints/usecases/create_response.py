@@ -35,7 +35,7 @@ from domain.service.turn_lifecycle import (
     opened_by,
 )
 from entrypoints.usecases.dead_turns import SettleTurn
-from entrypoints.usecases.find_chain import FindChain
+from entrypoints.usecases.find_chain import SAME_BEGINNING, FindChain
 from entrypoints.usecases.open_turn import OpenTurn, Started, StartTurn
 from entrypoints.usecases.turn_permit import TurnPermit
 from ports.client_keys import ClientKeys
@@ -206,13 +206,11 @@ class CreateResponse:
             PortError: the store failed.
         """
         self.room.check_options(request)
-        try:
-            return await self._start(owner, await self._in_chain(owner, request))
-        except (ConversationNotFound, TurnNotFound, ConversationExists):
-            if request.chain is None:
-                raise
-        # The conversation of the chain has been created or forgotten in the meantime.
-        return await self._start(owner, await self._in_chain(owner, request))
+        # The conversation of the chain may be created or forgotten by another request meanwhile.
+        for _ in range(SAME_BEGINNING if request.chain is not None else 0):
+            with suppress(ConversationNotFound, TurnNotFound, ConversationExists):
+                return await self._start(owner, await self._in_chain(owner, request))
+        return await self._start(owner, request)
 
     async def _in_chain(self, owner: Owner, request: ResponseRequest) -> ResponseRequest:
         if request.chain is None:

@@ -24,7 +24,7 @@ from ports.errors import StoredStateUnreadable
 
 _Item = TypeVar("_Item", bound=Item)
 
-_SAME_BEGINNING: Final = 4
+SAME_BEGINNING: Final = 4
 """How many conversations with the same name and the same first item can be found."""
 
 
@@ -69,7 +69,7 @@ class FindChain:
         Raises:
             StoreUnavailable: the store did not answer.
         """
-        for attempt in range(_SAME_BEGINNING):
+        for attempt in range(SAME_BEGINNING):
             full_name = "\0".join((name, str(attempt), _text_of(items)))
             session_id = self.keys.session_for_chain(owner, full_name)
             position = await self._in_conversation(

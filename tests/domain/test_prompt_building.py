@@ -259,6 +259,16 @@ def test_a_welcome_is_in_the_prompt_only_if_the_options_say_so() -> None:
     assert sees_all(conversation, prompt)
 
 
+def test_a_prompt_without_room_for_everything_starts_with_a_user() -> None:
+    options, budget = ReplyOptions(starts_with_user=False), Budget(tokens=266, reply_tokens=256)
+    conversation = with_question(after_turns(4), "and now", 5)
+    prompt = build_prompt(conversation, SYSTEM, budget, count_words, options=options)
+
+    assert 1 < len(prompt.messages) < 9
+    assert prompt.messages[0].role is Role.USER
+    assert not sees_all(conversation, prompt)
+
+
 def test_a_welcome_before_the_first_question_is_not_counted_as_left_out() -> None:
     welcome = with_welcome(a_conversation(), MessageId("w"), "Welcome!")
 

@@ -38,19 +38,19 @@ async def test_the_model_gets_every_message_in_its_place(
     program: V1Client, fake_model: FakeModel
 ) -> None:
     messages = [
-        {"role": "system", "content": "Rhyme."},
+        {"role": "system", "content": [{"type": "text", "text": t} for t in ("Rhyme.", "Well.")]},
         *CALLED,
         {"role": "developer", "content": "Be brief."},
         {"role": "user", "content": "Thanks"},
     ]
-    options = {"stop": "END", "seed": 7, "presence_penalty": 0.5, "frequency_penalty": -0.5}
+    options = {"stop": ["END", ""], "seed": 7, "presence_penalty": 0.5, "frequency_penalty": -0.5}
     asking = asyncio.create_task(complete(program, messages, **options))
     model_reply = await fake_model.next_reply()
     model_reply.finish()
     prompt = model_reply.prompt
 
     assert (await asking).status == 200
-    assert prompt.options.instructions == "Rhyme."
+    assert prompt.options.instructions == "Rhyme.\nWell."
     assert [message.role for message in prompt.messages] == [
         Role.USER, Role.ASSISTANT, Role.DEVELOPER, Role.USER
     ]  # fmt: skip

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from domain.model.message import Role, ToolResultPart
 from entrypoints.settings import Settings
-from tests.support.fake_model import EchoModel
+from tests.support.fake_model import EchoModel, FakeModel
 from tests.support.http_client import JSON, Answer
 from tests.support.service import RunningService, running_service
 from tests.support.v1_client import V1Client, error_of
@@ -58,6 +59,29 @@ async def test_a_response_says_how_many_messages_its_model_saw(
     assert first is None or first["metadata"] == {"topic": "tea"}
     assert await program.response(response["id"]) == response
     assert "messages_seen=4 messages_total=7" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("truncation", ["auto", "disabled"])
+async def test_what_the_assistant_wrote_before_the_first_question_is_not_left_out(
+    service: RunningService, fake_model: FakeModel, truncation: str
+) -> None:
+    program = await V1Client.new(service.url)
+    call = {"type": "function_call", "call_id": "a", "name": "look", "arguments": "{}"}
+    result = {"type": "function_call_output", "call_id": "a", "output": "rain"}
+    items = [
+        {"role": "assistant", "content": "Welcome!"},
+        call,
+        result,
+        {"role": "user", "content": "Hello?"},
+    ]
+    async with program.asking(items, truncation=truncation) as live:
+        model_reply = await fake_model.next_reply()
+        model_reply.finish()
+        await live.whole()
+
+    [before, question] = model_reply.prompt.messages
+    assert (before.role, before.text, question.text) == (Role.ASSISTANT, "Welcome!", "Hello?")
+    assert any(isinstance(part, ToolResultPart) for part in before.parts)
 
 
 async def test_the_count_that_a_client_sends_back_is_not_its_metadata(program: V1Client) -> None:

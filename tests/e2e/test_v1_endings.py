@@ -51,6 +51,19 @@ async def test_a_model_that_fails_is_an_error_when_nothing_streams(
     assert refused.headers["x-should-retry"] == "false"
 
 
+@pytest.mark.parametrize("store", [True, False])
+async def test_only_a_request_that_left_nothing_is_tried_again(
+    program: V1Client, fake_model: FakeModel, *, store: bool
+) -> None:
+    asking = asyncio.create_task(program.ask("One", store=store))
+    (await fake_model.next_reply()).fail(ModelBusy())
+    refused = await asking
+
+    assert (refused.status, error_of(refused)["code"]) == (503, "model_busy")
+    assert ("retry-after" in refused.headers) is not store
+    assert (refused.headers.get("x-should-retry") == "false") is store
+
+
 @pytest.mark.parametrize(
     ("option", "param"), [("temperature", "temperature"), ("effort", "reasoning.effort")]
 )

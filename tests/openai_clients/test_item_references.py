@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from entrypoints.http.openai.item_references import MAX_CONVERSATIONS
+from entrypoints.http.openai.item_references import MAX_CONVERSATIONS, MAX_REFERENCED_BYTES
 from tests.support.http_client import Answer
 from tests.support.v1_client import V1Client, error_of
 
@@ -156,3 +156,13 @@ async def test_items_come_from_a_limited_number_of_conversations(client: V1Clien
 
     assert (await send(client, *references[:-1], user("Two"))).status == 200
     assert error_of(refused)["param"] == f"input[{MAX_CONVERSATIONS}].id"
+
+
+async def test_references_to_one_long_item_do_not_make_an_endless_input(client: V1Client) -> None:
+    first = await respond(client, user("One " * 2_000))
+    references = [reference(first["output"][0])] * (MAX_REFERENCED_BYTES // 8_000)
+    refused = await send(client, *references, user("Two"), store=False)
+
+    assert (refused.status, error_of(refused)["code"]) == (413, "body_too_large")
+    assert str(error_of(refused)["param"]).startswith("input[")
+    assert (await send(client, *references[:9], user("Two"), store=False)).status == 200

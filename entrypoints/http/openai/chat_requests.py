@@ -101,7 +101,7 @@ def parse_chat_parameters(
             for number, one in new
             for item in _inputs(one, limit, f"{_PATH}[{number}]", images)
         ],
-        options=_reply_options(body, _instructions(instructions), is_stored=session_id is not None),
+        options=_reply_options(body, _instructions(instructions)),
         session_id=session_id,
         stream=body.stream is True,
         with_usage=stream_options is not None and stream_options.include_usage is True,
@@ -168,7 +168,7 @@ def _that_count(new: Sequence[_Numbered]) -> Sequence[_Numbered]:
 
 
 def _instructions(instructions: Iterable[_Instruction]) -> str | None:
-    texts = ["".join(_texts(message.content)) for _, message in instructions]
+    texts = ["\n".join(_texts(message.content)) for _, message in instructions]
     check_length(texts, _PATH, "parameter_too_long", MAX_PARAMETER_BYTES)
     return "\n\n".join(filter(None, texts)) or None
 
@@ -233,9 +233,7 @@ def _texts(content: str | Sequence[ChatText | ChatRefusal]) -> Sequence[str]:
     return [part.refusal if isinstance(part, ChatRefusal) else part.text for part in content]
 
 
-def _reply_options(
-    body: CompletionBody, instructions: str | None, *, is_stored: bool
-) -> ReplyOptions:
+def _reply_options(body: CompletionBody, instructions: str | None) -> ReplyOptions:
     limits = [limit for limit in (body.max_tokens, body.max_completion_tokens) if limit]
     return ReplyOptions(
         instructions=instructions,
@@ -253,7 +251,7 @@ def _reply_options(
         verbosity=body.verbosity,
         response_format=_response_format(body.response_format),
         # Whatever the client sends is sent on.
-        starts_with_user=is_stored,
+        starts_with_user=False,
     )
 
 
@@ -273,7 +271,7 @@ def _tool_choice(body: CompletionBody) -> str | None:
 
 def _stop(body: CompletionBody) -> tuple[str, ...]:
     stop = [body.stop] if isinstance(body.stop, str) else body.stop or ()
-    return tuple(stop)
+    return tuple(filter(None, stop))
 
 
 def _response_format(response_format: ResponseFormat | None) -> str | None:

@@ -78,7 +78,7 @@ def response_input(
         )
     leading = [*takewhile(_is_instruction, items)]
     texts = [
-        "".join(_texts(item.content, f"input[{index}].content"))
+        "\n".join(_texts(item.content, f"input[{index}].content"))
         for index, item in enumerate(leading)
         if isinstance(item, MessageItem)
     ]

@@ -15,7 +15,7 @@ from attrs import evolve, field, frozen
 from domain.model.conversation import Conversation
 from domain.model.errors import ConversationNotFound
 from domain.model.identifiers import ConversationRef, Owner, SessionId
-from domain.model.limits import HIGHEST_MESSAGE_CHARACTERS, MessageLimit
+from domain.model.limits import HIGHEST_MESSAGE_CHARACTERS, MAX_UNPACKED_BYTES, MessageLimit
 from domain.service.user_images import ImagePolicy
 from entrypoints.http.openai.bodies import ItemBody
 from entrypoints.http.openai.input_items import input_items
@@ -26,6 +26,10 @@ from entrypoints.usecases.conversations import ReadHistory
 
 MAX_CONVERSATIONS: Final = 8
 """From how many conversations one request may take items; each has to be read whole."""
+
+MAX_REFERENCED_BYTES: Final = 2 * MAX_UNPACKED_BYTES
+"""How large all items that one request refers to may be together, as JSON: more than one whole
+conversation. A reference is short, so the limit on the body does not bound them."""
 
 _WAY_OUT: Final = "Send the item itself instead."
 
@@ -48,7 +52,8 @@ async def resolve_references(
     """The members of a body; unchanged if it continues a conversation or has no references.
 
     Raises:
-        BadRequest: ``message_not_found`` for an item that is not stored.
+        BadRequest: ``message_not_found`` for an item that is not stored; ``body_too_large`` if the
+            items are too large together.
         PortError: the store failed.
     """
     sent = members.get("input")
@@ -56,11 +61,14 @@ async def resolve_references(
     if continues or not isinstance(sent, list):
         return ResolvedBody(members=members)
     stored = _StoredItems(owner=owner, read_history=read_history)
-    resolved, referenced = [], None
+    resolved, referenced, size = [], None, 0
     for index, item in enumerate(sent):
         if _is_reference(item):
-            referenced, document = await stored.find(item["id"], f"input[{index}].id")
-            resolved.append(document)
+            referenced, found = await stored.find(item["id"], f"input[{index}].id")
+            size += found.size
+            if size > MAX_REFERENCED_BYTES:
+                raise _too_large(f"input[{index}].id")
+            resolved.append(found.document)
         else:
             resolved.append(item)
     return ResolvedBody(members={**members, "input": resolved}, referenced=referenced)
@@ -91,14 +99,22 @@ def continuing_referenced(
 
 
 @frozen(kw_only=True)
+class _StoredItem:
+    """An item, as a client would send it, and its size as JSON."""
+
+    document: dict[str, Any]
+    size: int
+
+
+@frozen(kw_only=True)
 class _StoredItems:
     """The items of the conversations that one request refers to."""
 
     owner: Owner
     read_history: ReadHistory
-    _found: dict[SessionId, tuple[Conversation, Mapping[str, Any]]] = field(factory=dict)
+    _found: dict[SessionId, tuple[Conversation, Mapping[str, _StoredItem]]] = field(factory=dict)
 
-    async def find(self, item_id: str, path: str) -> tuple[Conversation, Any]:
+    async def find(self, item_id: str, path: str) -> tuple[Conversation, _StoredItem]:
         """An item and its conversation; ``path`` is where the body refers to it."""
         session_id = session_of_item(item_id)
         if session_id is not None:
@@ -106,19 +122,29 @@ class _StoredItems:
                 why = f"References may lead to {MAX_CONVERSATIONS} conversations at most."
                 raise BadRequest("message_not_found", f"{why} {_WAY_OUT}", field=path)
             with suppress(ConversationNotFound):
-                conversation, documents = await self._load(session_id)
-                if item_id in documents:
-                    return conversation, documents[item_id]
+                conversation, items = await self._load(session_id)
+                if item_id in items:
+                    return conversation, items[item_id]
         why = "No item with this id is stored, or it has been forgotten."
         raise BadRequest("message_not_found", f"{why} {_WAY_OUT}", field=path)
 
-    async def _load(self, session_id: SessionId) -> tuple[Conversation, Mapping[str, Any]]:
+    async def _load(self, session_id: SessionId) -> tuple[Conversation, Mapping[str, _StoredItem]]:
         if session_id not in self._found:
             ref = ConversationRef(self.owner, session_id)
             conversation = await self.read_history.whole(ref)
-            documents = {document["id"]: document for document in _documents(conversation)}
-            self._found[session_id] = (conversation, documents)
+            items = {
+                document["id"]: _StoredItem(
+                    document=document, size=len(msgspec.json.encode(document))
+                )
+                for document in _documents(conversation)
+            }
+            self._found[session_id] = (conversation, items)
         return self._found[session_id]
+
+
+def _too_large(path: str) -> BadRequest:
+    why = f"The items that 'input' refers to may have {MAX_REFERENCED_BYTES:,} bytes together."
+    return BadRequest("body_too_large", why, field=path)
 
 
 def _is_reference(item: Any) -> bool:

@@ -169,6 +169,8 @@ def _reply_options(body: ResponseBody, instructions: Sequence[str]) -> ReplyOpti
         effort=body.reasoning.effort if body.reasoning else None,
         verbosity=text.verbosity if text else None,
         response_format=_response_format(text.format) if text and text.format else None,
+        # Whatever the client sends is sent on.
+        starts_with_user=False,
     )
 
 

@@ -256,7 +256,7 @@ async def _reply(
     else:
         parts, end = await collect_while_connected(batches, request)
     if status_of(end) == "failed":
-        return _failed(end)
+        return _failed(end, is_stored=parameters.store)
     output = output_items(
         started.conversation.id,
         reply_id,
@@ -267,9 +267,10 @@ async def _reply(
     return json_response(skeleton.ended(end, output, services.clock.now()), headers=caller.headers)
 
 
-def _failed(end: TurnEnd) -> Response:
-    # The input is stored, so the client must not retry by itself.
-    return openai_error(evolve(problem_of_end(end), retry_after=None))
+def _failed(end: TurnEnd, *, is_stored: bool) -> Response:
+    problem = problem_of_end(end)
+    # If the input is stored, the client must not retry by itself.
+    return openai_error(evolve(problem, retry_after=None) if is_stored else problem)
 
 
 _RESPONSE: Final = {HTTPStatus.OK: [ResponseDocument]}

@@ -51,6 +51,13 @@ def test_the_messages_of_user_and_assistant_are_sent_in_order() -> None:
     ]
 
 
+@pytest.mark.parametrize("role", [Role.USER, Role.SYSTEM])
+def test_the_texts_of_one_message_do_not_run_into_each_other(role: Role) -> None:
+    [message] = chat(a_message(role=role, parts=(TextPart("A document."), TextPart("What?"))))
+
+    assert message["content"] == "A document.\nWhat?"
+
+
 def test_texts_and_images_are_sent_in_their_order() -> None:
     image = ImagePart(media_type="image/gif", data=b"GIF89a", detail="low")
     [message] = chat(a_message(parts=(TextPart("This"), image, TextPart("or that?"))))
