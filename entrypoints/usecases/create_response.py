@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
+from typing import Final
 
 from attrs import evolve, frozen
 
@@ -40,6 +41,9 @@ from entrypoints.usecases.open_turn import OpenTurn, Started, StartTurn
 from entrypoints.usecases.turn_permit import TurnPermit
 from ports.client_keys import ClientKeys
 from ports.identifier_source import IdentifierSource
+
+_CHAIN_ATTEMPTS: Final = 2
+"""How often the conversation of a chain is looked for; after that, a new one is created."""
 
 
 @frozen(kw_only=True)
@@ -206,18 +210,18 @@ class CreateResponse:
             PortError: the store failed.
         """
         self.room.check_options(request)
-        try:
-            return await self._start(owner, await self._in_chain(owner, request))
-        except (ConversationNotFound, TurnNotFound, ConversationExists):
-            if request.chain is None:
-                raise
-        # The conversation of the chain has been created or forgotten in the meantime.
-        return await self._start(owner, await self._in_chain(owner, request))
-
-    async def _in_chain(self, owner: Owner, request: ResponseRequest) -> ResponseRequest:
         if request.chain is None:
-            return request
-        position = await self.find_chain(owner, request.chain, request.inputs, request.idempotency)
+            return await self._start(owner, request)
+        for _ in range(_CHAIN_ATTEMPTS):
+            # The conversation of the chain may be created or forgotten in the meantime.
+            with suppress(ConversationNotFound, TurnNotFound, ConversationExists):
+                return await self._start(owner, await self._in_chain(owner, request, request.chain))
+        return await self._start(owner, evolve(request, chain=None))
+
+    async def _in_chain(
+        self, owner: Owner, request: ResponseRequest, chain: str
+    ) -> ResponseRequest:
+        position = await self.find_chain(owner, chain, request.inputs, request.idempotency)
         if position is None:
             return request
         if not position.exists:

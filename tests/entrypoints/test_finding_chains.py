@@ -119,11 +119,12 @@ async def test_too_many_chains_with_one_beginning_are_kept_like_unnamed_ones() -
     assert len({one.conversation.id for one in started}) == 6
 
 
-async def test_two_first_requests_at_once_both_get_a_reply() -> None:
+@pytest.mark.parametrize("count", [2, 8])
+async def test_first_requests_at_once_all_get_a_reply(count: int) -> None:
     harness = a_harness()
-    both = await asyncio.gather(respond(harness, "One"), respond(harness, "One"))
+    started = await asyncio.gather(*(respond(harness, "One") for _ in range(count)))
 
-    assert len({one.conversation.id for one in both}) == 2
+    assert len({one.conversation.id for one in started}) == count
 
 
 async def test_a_request_never_waits_for_a_reply_that_is_being_written() -> None:
