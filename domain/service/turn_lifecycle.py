@@ -36,7 +36,6 @@ from domain.model.errors import (
 from domain.model.identifiers import MessageId, ProcessId, SessionId, TurnId
 from domain.model.message import (
     FinishReason,
-    ImagePart,
     Message,
     MessageStatus,
     Part,
@@ -157,12 +156,14 @@ def edit_message(
 def edit_text(
     conversation: Conversation, new_turn: NewTurn, message_id: MessageId | None, text: TextPart
 ) -> Conversation:
-    """Like ``edit_message``, but the message keeps its images."""
+    """Like ``edit_message``, but only the text of the message is replaced."""
     if opened_by(conversation, new_turn):
         return conversation
     edited = _message_or_newest(conversation, message_id)
-    images = (part for part in edited.parts if isinstance(part, ImagePart))
-    return edit_message(conversation, new_turn, edited.id, (*images, text))
+    is_text = [isinstance(part, TextPart) for part in edited.parts]
+    others = [part for part in edited.parts if not isinstance(part, TextPart)]
+    place = is_text.index(True) if any(is_text) else 0
+    return edit_message(conversation, new_turn, edited.id, (*others[:place], text, *others[place:]))
 
 
 def regenerate(

@@ -19,7 +19,7 @@ class RegenerateRequest(TurnRequest):
             user message.
         newest_seen: the newest message that the client shows; None if it does not say, or if
             messages that it does not show may be deleted.
-        text: new text of the user message, which keeps its images; None leaves it as it is.
+        text: new text of the user message, which keeps its other parts; None leaves it as it is.
     """
 
     message_id: MessageId | None = None

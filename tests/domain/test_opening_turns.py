@@ -17,12 +17,13 @@ from domain.model.errors import (
     TurnInProgress,
 )
 from domain.model.identifiers import MessageId
-from domain.model.message import MessageStatus, Role, TextPart
+from domain.model.message import ImagePart, MessageStatus, Part, Role, TextPart, UnknownPart
 from domain.service.client_view import require_seen
 from domain.service.tool_answers import submit_tool_results
 from domain.service.turn_lifecycle import (
     add_user_message,
     edit_message,
+    edit_text,
     fail,
     interrupt,
     new_conversation,
@@ -160,6 +161,27 @@ def test_an_edit_replaces_a_message_and_all_after_it(named: int | None, texts: l
     name = None if named is None else question_id(named)
 
     assert texts_of(edit_message(after_turns(2), a_new_turn(3), name, HELLO)) == texts
+
+
+IMAGE = ImagePart(media_type="image/png", data=b"")
+OTHER = UnknownPart('{"type":"data-metadata","data":1}')
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([TextPart("One"), IMAGE, OTHER], [HELLO[0], IMAGE, OTHER]),
+        ([IMAGE, TextPart("One"), IMAGE, TextPart("Two")], [IMAGE, HELLO[0], IMAGE]),
+        ([IMAGE], [HELLO[0], IMAGE]),
+    ],
+)
+def test_an_edit_of_the_text_keeps_the_other_parts_in_their_places(
+    before: list[Part], after: list[Part]
+) -> None:
+    sent = add_user_message(a_conversation(), a_new_turn(1), question_id(1), before)
+    edited = edit_text(interrupt(sent, turn_id(), [], NOON), a_new_turn(2), None, HELLO[0])
+
+    assert [*edited.messages[-1].parts] == after
 
 
 REGENERATED = [

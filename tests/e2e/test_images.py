@@ -98,7 +98,7 @@ async def test_a_message_keeps_its_images_when_its_text_is_edited(
     path = f"/api/chat/{first['sessionId']}/regenerate"
     await client.post(path, {"message": "What breed is this?"}, **JSON)
 
-    assert seen(model) == (IMAGE, TextPart("What breed is this?"))
+    assert seen(model) == (TextPart("What breed is this?"), IMAGE)
 
 
 async def test_a_large_image_is_accepted(client: NativeClient, model: InstantModel) -> None:

@@ -24,6 +24,15 @@ const actions = {
     form.elements.text.value = text;
     form.dispatchEvent(new window.Event('submit', { bubbles: true, cancelable: true }));
   },
+  async forgetElsewhere() {
+    await fetch(`/api/chat/${localStorage.chat}`, { method: 'DELETE' });
+  },
+  async sendElsewhere({ text }) {
+    const message = { id: crypto.randomUUID(), role: 'user', parts: [{ type: 'text', text }] };
+    const body = JSON.stringify({ id: localStorage.chat, message });
+    const headers = { 'content-type': 'application/json', accept: 'application/json' };
+    await (await fetch('/api/chat', { method: 'POST', headers, body })).text();
+  },
   press({ name }) {
     [...document.querySelectorAll('button')].find((one) => one.textContent === name).click();
   },
