@@ -35,6 +35,7 @@ from entrypoints.http.openai.items import (
     with_encrypted,
 )
 from entrypoints.http.openai.lists import (
+    INCLUDE,
     PAGE_PARAMETERS,
     PAGE_PROBLEMS,
     includes_encrypted,
@@ -227,6 +228,7 @@ ROUTES: Final = (
         summary="Append items.",
         body=[ItemsBody],
         responses={HTTPStatus.OK: [ItemListDocument]},
+        query=INCLUDE,
         in_path=_ID,
         headers=_HEADERS,
         problems=[*_INPUT_PROBLEMS, "conversation_not_found", "turn_in_progress"],
@@ -250,6 +252,7 @@ ROUTES: Final = (
         "GET",
         summary="Get one item.",
         responses={HTTPStatus.OK: [ItemDocument]},
+        query=INCLUDE,
         in_path=_ITEM_IDS,
         headers=_HEADERS,
         problems=[*STORED, "conversation_not_found", "message_not_found", "parameter_unsupported"],

@@ -16,6 +16,15 @@ from entrypoints.http.openai.parameters import check_include
 _DEFAULT_LIMIT: Final = 20
 _MAX_LIMIT: Final = 100
 _MAX_DIGITS: Final = 9
+INCLUDE: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "include": Annotated[
+            list[Literal["reasoning.encrypted_content"]],
+            Meta(description="Adds the encrypted content of reasoning, which is always null."),
+        ]
+    }
+)
+"""The query parameter that ``includes_encrypted`` reads."""
 PAGE_PARAMETERS: Final[Mapping[str, Any]] = MappingProxyType(
     {
         "after": Annotated[str, Meta(description="The id of the item before the page.")],
@@ -35,6 +44,7 @@ PAGE_PARAMETERS: Final[Mapping[str, Any]] = MappingProxyType(
                 extra_json_schema={"default": "desc"},
             ),
         ],
+        **INCLUDE,
     }
 )
 PAGE_PROBLEMS: Final = ("body_invalid", "parameter_unsupported", "message_not_found")

@@ -30,6 +30,7 @@ from entrypoints.http.openai.events import ResponseEvents
 from entrypoints.http.openai.item_references import continuing_referenced, resolve_references
 from entrypoints.http.openai.items import conversation_id, items_of, response_id, turn_of_response
 from entrypoints.http.openai.lists import (
+    INCLUDE,
     PAGE_PARAMETERS,
     PAGE_PROBLEMS,
     check_stream_parameters,
@@ -312,6 +313,7 @@ ROUTES: Final = (
         summary="Get a stored response, or follow one that is being written.",
         responses=_RESPONSE_OR_EVENTS,
         query={
+            **INCLUDE,
             "stream": Annotated[bool, Meta(description="Whether to stream the response.")],
             "starting_after": Annotated[
                 int,
