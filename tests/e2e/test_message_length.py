@@ -26,7 +26,9 @@ async def limit(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture
 async def program(limit: int) -> AsyncIterator[V1Client]:
-    settings = Settings(limits=False, v1=True, message_characters=limit)
+    settings = Settings(
+        limits=False, v1=True, message_characters=limit, model_context_tokens=1_000_000
+    )
     async with running_service(settings, model=EchoModel()) as service:
         yield await V1Client.new(service.url)
 

@@ -80,6 +80,7 @@ async def get_chat(request: Request) -> Response:
 
 
 MESSAGE_PROBLEMS: Final = (
+    "parameter_unsupported",
     "chat_id_malformed",
     "message_id_taken",
     "message_not_found",
