@@ -1,6 +1,7 @@
 """How responses end: failed, cut short, asking for tools."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -62,6 +63,18 @@ async def test_only_a_request_that_left_nothing_is_tried_again(
     assert (refused.status, error_of(refused)["code"]) == (503, "model_busy")
     assert ("retry-after" in refused.headers) is not store
     assert (refused.headers.get("x-should-retry") == "false") is store
+
+
+async def test_a_deploy_ends_an_unstored_response_with_an_error_that_can_be_retried(
+    program: V1Client, fake_model: FakeModel, service: RunningService
+) -> None:
+    asking = asyncio.create_task(program.ask("One", store=False))
+    (await fake_model.next_reply()).send_text("Hel")
+    await service.runner.drain(timedelta(), timedelta(seconds=5))
+    refused = await asking
+
+    assert (refused.status, error_of(refused)["code"]) == (503, "shutting_down")
+    assert "retry-after" in refused.headers
 
 
 @pytest.mark.parametrize(

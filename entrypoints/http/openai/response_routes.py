@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from domain.model.conversation import Conversation
 from domain.model.identifiers import ConversationRef, MessageId, TurnRef
-from domain.model.turn import TurnEnd, TurnStatus
+from domain.model.turn import Outcome, TurnEnd, TurnStatus
 from domain.service.reply_reading import ReadTurn, read_turn
 from entrypoints.http.authentication import ON_BEHALF_OF_HEADER
 from entrypoints.http.documents import json_response
@@ -67,12 +67,13 @@ from entrypoints.http.openai.streaming import (
     event_stream,
     part_indexes,
 )
-from entrypoints.http.problems import BadRequest
+from entrypoints.http.problems import BadRequest, Problem, problem_of
 from entrypoints.http.requests import idempotency_key, person_of
 from entrypoints.http.services import services_of
 from entrypoints.http.sse import EventStream
 from entrypoints.usecases.create_response import ResponseRequest
 from entrypoints.usecases.open_turn import Started
+from ports.errors import ShuttingDown
 
 
 async def create(request: Request) -> Response:
@@ -256,8 +257,9 @@ async def _reply(
         parts, end = await collect(batches)
     else:
         parts, end = await collect_while_connected(batches, request)
-    if status_of(end) == "failed":
-        return _failed(end, is_stored=parameters.store)
+    problem = _problem(end, is_stored=parameters.store)
+    if problem is not None:
+        return openai_error(problem)
     output = output_items(
         started.conversation.id,
         reply_id,
@@ -268,10 +270,16 @@ async def _reply(
     return json_response(skeleton.ended(end, output, services.clock.now()), headers=caller.headers)
 
 
-def _failed(end: TurnEnd, *, is_stored: bool) -> Response:
-    problem = problem_of_end(end)
-    # If the input is stored, the client must not retry by itself.
-    return openai_error(evolve(problem, retry_after=None) if is_stored else problem)
+def _problem(end: TurnEnd, *, is_stored: bool) -> Problem | None:
+    """Why there is no response to show; None if there is one."""
+    if status_of(end) == "failed":
+        problem = problem_of_end(end)
+        # If the input is stored, the client must not retry by itself.
+        return evolve(problem, retry_after=None) if is_stored else problem
+    if end.outcome is Outcome.INTERRUPTED and not is_stored:
+        # Its client is there, so only the service can have interrupted it.
+        return problem_of(ShuttingDown())
+    return None
 
 
 _RESPONSE: Final = {HTTPStatus.OK: [ResponseDocument]}
