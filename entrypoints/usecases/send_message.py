@@ -7,7 +7,7 @@ from functools import partial
 from attrs import evolve, frozen
 
 from domain.model.assistant import Assistant
-from domain.model.conversation import Conversation
+from domain.model.conversation import Conversation, find_message
 from domain.model.errors import (
     ConversationExists,
     ConversationNotFound,
@@ -45,7 +45,7 @@ class NewMessage:
         message_id: the id the client gave it; None if it gave none.
         is_new: True if that id was made for this message, so that no older message has it.
         is_edit: True if ``message_id`` names the message that this one replaces.
-        newest_seen: of an edit, as in ``RegenerateRequest``.
+        newest_seen: as in ``RegenerateRequest``, for a message that replaces an earlier one.
         locales: preferred locales, best first; empty keeps the conversation's.
         page_context: JSON text; None keeps the conversation's.
         on_wait: as in ``TurnRequest``.
@@ -102,8 +102,9 @@ class _Attempt:
 
     def _with_parts(self, conversation: Conversation) -> Conversation:
         parts = self.message.parts
-        if self.message.is_edit:
+        if self.message.is_edit or find_message(conversation, self.message_id):
             require_seen(conversation, self.message.newest_seen)
+        if self.message.is_edit:
             # An edit of a message that never arrived is a new message.
             with suppress(MessageNotFound):
                 return edit_message(conversation, self.new_turn, self.message_id, parts)
@@ -130,7 +131,8 @@ class SendMessage:
 
         Raises:
             InvalidInput: ``message_id_taken`` if the id belongs to a reply.
-            ConversationMovedOn: an edit, and the user has sent messages after ``newest_seen``.
+            ConversationMovedOn: the message replaces an earlier one, and the user has sent messages
+                after ``newest_seen``.
             TurnInProgress: another turn is open.
             IdempotencyKeyReused: the same key with another request.
             RequestAlreadyAnswered: an older turn had the same key.

@@ -154,6 +154,7 @@ STALE: dict[str, dict[str, Any]] = {
         "lastMessageId": "u1",
     },
     "an edit": {"messageId": "u1", "lastMessageId": "u1"},
+    "a message that is sent again": {},
 }
 
 
