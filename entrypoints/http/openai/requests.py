@@ -86,8 +86,8 @@ class ResponseParameters:
 
     def bounded(self, reply_tokens: int) -> "ResponseParameters":
         """These parameters; the echoed ``max_output_tokens`` is at most ``reply_tokens``."""
-        asked = self.echo.get("max_output_tokens")
-        if asked is None or asked <= reply_tokens:
+        requested_tokens = self.echo.get("max_output_tokens")
+        if requested_tokens is None or requested_tokens <= reply_tokens:
             return self
         return evolve(self, echo={**self.echo, "max_output_tokens": reply_tokens})
 

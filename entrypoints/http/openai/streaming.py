@@ -54,10 +54,9 @@ class Following:
         parts = reply_parts(turn.reply) if turn.reply else ()
         pieces = [NumberedPiece(number, piece) for number, piece in enumerate(pieces_of(parts), 1)]
         if turn_ref is not None:
-            logged = [batch async for batch in self.stored(turn_ref)]
-            heard = [piece for batch in logged for piece in batch.pieces]
-            if assemble_parts(numbered.piece for numbered in heard) == parts:
-                pieces = heard
+            logged = [piece async for batch in self.stored(turn_ref) for piece in batch.pieces]
+            if assemble_parts(numbered.piece for numbered in logged) == parts:
+                pieces = logged
         yield Batch(pieces=pieces, end=stored_end(turn))
 
     async def ephemeral(self, owner: Owner, request: ResponseRequest) -> tuple[Started, Batches]:
