@@ -18,7 +18,7 @@ from attrs import frozen
 from adapters.assistant_profile.toml_file import load_assistant
 from adapters.encrypted_redis.connecting import RedisAddress, open_redis
 from adapters.encrypted_redis.conversation_store import RedisConversationStore
-from adapters.encrypted_redis.diagnostics import Level, server_findings
+from adapters.encrypted_redis.diagnostics import server_findings
 from adapters.encrypted_redis.process_lease import RedisProcessLease
 from adapters.encrypted_redis.rate_limiter import RedisRateLimiter
 from adapters.encrypted_redis.readiness import RedisReadiness
@@ -51,6 +51,7 @@ from entrypoints.usecases.dead_turns import MissingLogs
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
+from ports.findings import Level
 from ports.identifier_source import IdentifierSource
 from ports.language_model import LanguageModel
 from ports.process_lease import ProcessLease

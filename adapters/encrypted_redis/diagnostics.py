@@ -8,10 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from enum import IntEnum
 from typing import Final
-
-from attrs import frozen
 
 from adapters.encrypted_redis.keys_and_scripts import state_key
 from adapters.encrypted_redis.redis_client import RedisClient
@@ -19,6 +16,7 @@ from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import UnsealError, header_of
 from domain.model.identifiers import SessionId
 from ports.clock import Clock
+from ports.findings import Finding, Level
 
 _OLDEST_VERSION: Final = (6, 2)
 _RECOMMENDED_BYTES: Final = 100_000_000
@@ -30,23 +28,6 @@ _SCAN_COUNT: Final = 500
 _STATE_KEY_PATTERN: Final = state_key(SessionId("*"))
 _UNREADABLE: Final = "could not be read; please verify"
 _REMOVAL: Final = "can be removed 24 hours after the last process that seals with it has stopped"
-
-
-class Level(IntEnum):
-    """How bad a finding is. The value is the exit code of ``privity doctor``."""
-
-    GOOD = 0
-    WARNING = 1
-    PROBLEM = 2
-
-
-@frozen
-class Finding:
-    """The result of one check."""
-
-    level: Level
-    topic: str
-    text: str
 
 
 async def server_findings(client: RedisClient) -> list[Finding]:

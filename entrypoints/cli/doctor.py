@@ -9,8 +9,6 @@ import typer
 
 from adapters.encrypted_redis.connecting import RedisUnreachable, open_redis
 from adapters.encrypted_redis.diagnostics import (
-    Finding,
-    Level,
     connection_findings,
     key_findings,
     server_findings,
@@ -22,11 +20,13 @@ from adapters.system.clock import SystemClock
 from entrypoints.container import redis_address
 from entrypoints.settings import Settings, SettingsProblem, Storage, read_settings
 from ports.errors import StoreUnavailable
+from ports.findings import Finding, Level
 
 _TIMEOUT: Final = timedelta(seconds=5)
-_MARKS: Final = {Level.GOOD: "ok", Level.WARNING: "warning", Level.PROBLEM: "problem"}
+_EXIT_STATUS: Final = {Level.GOOD: 0, Level.UNKNOWN: 0, Level.WARNING: 1, Level.PROBLEM: 2}
 _COLOURS: Final = {
     Level.GOOD: typer.colors.GREEN,
+    Level.UNKNOWN: typer.colors.CYAN,
     Level.WARNING: typer.colors.YELLOW,
     Level.PROBLEM: typer.colors.RED,
 }
@@ -39,9 +39,9 @@ def doctor() -> None:
     """
     findings = _findings()
     for finding in findings:
-        mark = typer.style(f"{_MARKS[finding.level]:8}", fg=_COLOURS[finding.level])
+        mark = typer.style(f"{finding.level.value:8}", fg=_COLOURS[finding.level])
         typer.echo(f"{mark} {finding.topic}: {finding.text}")
-    raise typer.Exit(max((finding.level for finding in findings), default=Level.GOOD).value)
+    raise typer.Exit(max((_EXIT_STATUS[finding.level] for finding in findings), default=0))
 
 
 def _findings() -> list[Finding]:

@@ -1,5 +1,6 @@
 """What compresses to almost nothing is bounded as well, wherever a caller can store it."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -89,15 +90,18 @@ async def test_the_largest_conversation_costs_nobody_a_tenth_of_a_second(fleet: 
     body = {"conversation": conversation, "input": [*short, asking("x")]}
     _, refused = await until_refused(program, "/v1/responses", body)
     items = (await program.get(f"/v1/conversations/{conversation}/items?order=asc")).document
-    costs = []
-    for path in (f"items/{items['data'][0]['id']}", "items?limit=1"):
-        request = program.delete if path.startswith("items/") else program.get
+
+    async def cost(request: Callable[[str], Awaitable[Answer]], path: str) -> float:
         before = cpu_seconds(process.pid)
         assert (await request(f"/v1/conversations/{conversation}/{path}")).status == 200
-        costs.append(cpu_seconds(process.pid) - before)
+        return cpu_seconds(process.pid) - before
+
+    # A busy machine adds to what is measured; what is too expensive is so each time.
+    deletions = [await cost(program.delete, f"items/{item['id']}") for item in items["data"][:3]]
+    reads = [await cost(program.get, "items?limit=1") for _ in range(3)]
 
     assert (refused.status, error_of(refused)["code"]) == (413, "conversation_too_large")
-    assert max(costs) < 0.2
+    assert max(min(deletions), min(reads)) < 0.2
 
 
 def asking(name: str) -> dict[str, object]:
