@@ -5,11 +5,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from http import HTTPStatus
-from io import BytesIO
 from typing import Final
 
 import aiohttp
-from aiohttp import ClientError, ClientResponse, ClientSession
+from aiohttp import ClientError, ClientResponse
 from attrs import evolve
 
 from adapters.language_model.chat_failures import failure_of_status, retry_after
@@ -23,7 +22,7 @@ from adapters.language_model.chat_rejections import (
 from adapters.language_model.chat_request import request_body
 from adapters.language_model.chat_stream import ChatStream
 from adapters.language_model.connection_failures import connection_failure
-from adapters.language_model.model_server import ModelServer, open_session
+from adapters.language_model.model_server import ModelConnection, ModelServer, open_connection
 from domain.model.message import ToolCallPart
 from domain.model.piece import ModelFinished, Piece
 from domain.model.prompt import Prompt
@@ -59,7 +58,7 @@ class ChatCompletions:
     def __init__(
         self,
         *,
-        session: ClientSession,
+        connection: ModelConnection,
         server: ModelServer,
         clock: Clock,
         telemetry: Telemetry,
@@ -67,7 +66,7 @@ class ChatCompletions:
     ) -> None:
         """``clock`` times the pauses before retries."""
         self.name = server.name
-        self._session = session
+        self._connection = connection
         self._server = server
         self._timeouts = server.timeouts
         self._clock = clock
@@ -163,11 +162,9 @@ class ChatCompletions:
     async def _post(self, body: bytes, deadline: float) -> ClientResponse:
         try:
             async with asyncio.timeout_at(deadline):
-                # No redirects: the key and the prompt are for this server only.
-                return await self._session.post(
-                    f"{self._server.base_url.rstrip('/')}/chat/completions",
-                    data=BytesIO(body),
-                    allow_redirects=False,
+                url = f"{self._server.base_url.rstrip('/')}/chat/completions"
+                return await self._connection.request(
+                    "POST", url, accept="text/event-stream", body=body
                 )
         except (ClientError, aiohttp.ServerTimeoutError) as error:
             raise ModelUnavailable(self._details_of(error)) from error
@@ -186,8 +183,10 @@ async def open_chat_completions(
     Raises:
         ModelServerProblem: the certificates or the proxy cannot be used.
     """
-    async with open_session(server) as session:
-        yield ChatCompletions(session=session, server=server, clock=clock, telemetry=telemetry)
+    async with open_connection(server) as connection:
+        yield ChatCompletions(
+            connection=connection, server=server, clock=clock, telemetry=telemetry
+        )
 
 
 def _now() -> float:

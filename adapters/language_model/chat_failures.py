@@ -108,9 +108,10 @@ def _code_in(error: Any) -> str | None:
     if not isinstance(error, dict):
         return None
     members = [error.get(name) for name in ("code", "type", "status")]
-    texts = [text for text in members if isinstance(text, str) and _CODE.fullmatch(text)]
-    numbers = [str(number) for number in members if type(number) is int]
-    return next(iter(texts + numbers), None)
+    codes = [str(code) for code in members if isinstance(code, str | int)]
+    # A number often only repeats the status, so a word says more.
+    codes.sort(key=str.isdigit)
+    return next((code for code in codes if _CODE.fullmatch(code)), None)
 
 
 def _text_in(error: Any) -> str:

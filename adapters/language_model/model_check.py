@@ -12,13 +12,18 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
-from aiohttp import ClientError, ClientSession
+from aiohttp import ClientError
 from msgspec import Struct
 
 from adapters.language_model.chat_completions import ChatCompletions
 from adapters.language_model.connection_failures import connection_failure
 from adapters.language_model.model_diagnosis import Listing, diagnosis
-from adapters.language_model.model_server import ModelServer, ModelServerProblem, open_session
+from adapters.language_model.model_server import (
+    ModelConnection,
+    ModelServer,
+    ModelServerProblem,
+    open_connection,
+)
 from domain.model.identifiers import MessageId
 from domain.model.message import Message, Role, TextPart
 from domain.model.prompt import Prompt
@@ -53,21 +58,21 @@ async def model_findings(server: ModelServer, clock: Clock, reply_tokens: int) -
     The reply is requested with ``reply_tokens``, as the service does.
     """
     try:
-        async with open_session(server) as session:
-            return await _findings(session, server, clock, reply_tokens)
+        async with open_connection(server) as connection:
+            return await _findings(connection, server, clock, reply_tokens)
     except ModelServerProblem as problem:
         return [Finding(Level.PROBLEM, "model", str(problem))]
 
 
 async def _findings(
-    session: ClientSession, server: ModelServer, clock: Clock, reply_tokens: int
+    connection: ModelConnection, server: ModelServer, clock: Clock, reply_tokens: int
 ) -> list[Finding]:
-    listing = await _models_at(session, server, server.base_url)
+    listing = await _models_at(connection, server, server.base_url)
     if listing.reason is not None and listing.reason not in _UNCERTAIN:
         details = FailureDetails(status=listing.status, reason=listing.reason)
         return [diagnosis(server, ModelUnavailable(details), listing)]
     model = ChatCompletions(
-        session=session, server=server, clock=clock, telemetry=_NoTelemetry(), retry_pauses=()
+        connection=connection, server=server, clock=clock, telemetry=_NoTelemetry(), retry_pauses=()
     )
     try:
         async with aclosing(model.reply(_prompt(clock, reply_tokens))) as reply:
@@ -75,7 +80,7 @@ async def _findings(
     except ModelError as failure:
         better_url = None
         if listing.names is None:
-            better_url = await _better_url(session, server, failure)
+            better_url = await _better_url(connection, server, failure)
         return [diagnosis(server, failure, listing, better_url)]
     good = Finding(Level.GOOD, "model", f"{server.name} at {server.address} answers")
     if listing.names is not None:
@@ -97,15 +102,13 @@ def _prompt(clock: Clock, reply_tokens: int) -> Prompt:
     return Prompt(system=system, messages=(message,), locale="en", reply_tokens=reply_tokens)
 
 
-async def _models_at(session: ClientSession, server: ModelServer, base_url: str) -> Listing:
+async def _models_at(connection: ModelConnection, server: ModelServer, base_url: str) -> Listing:
     """The answer to ``GET /models``."""
     url = f"{base_url.rstrip('/')}/models"
     try:
         async with (
             asyncio.timeout(_LISTING_TIMEOUT.total_seconds()),
-            session.get(
-                url, headers={"accept": "application/json"}, allow_redirects=False
-            ) as response,
+            await connection.request("GET", url, accept="application/json") as response,
         ):
             body = b""
             while len(body) < _LISTING_MAX_BYTES and (more := await response.content.readany()):
@@ -125,7 +128,7 @@ def _names_in(body: bytes) -> tuple[str, ...] | None:
 
 
 async def _better_url(
-    session: ClientSession, server: ModelServer, failure: ModelError
+    connection: ModelConnection, server: ModelServer, failure: ModelError
 ) -> str | None:
     """A base URL that lists models, if the path of the one in the settings looks wrong."""
     is_refused = failure.details.status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
@@ -140,7 +143,7 @@ async def _better_url(
     ):
         if url == base_url:
             continue
-        listing = await _models_at(session, server, url)
+        listing = await _models_at(connection, server, url)
         if listing.names is not None or listing.status == HTTPStatus.UNAUTHORIZED:
             return url
     return None

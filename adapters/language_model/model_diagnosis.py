@@ -98,7 +98,7 @@ _BY_ERROR: Final = (
     (
         ContextExceeded,
         "MODEL_REPLY_TOKENS is too high for the context window of the model",
-        "Lower MODEL_REPLY_TOKENS, and set MODEL_CONTEXT_TOKENS to the window that the server has.",
+        "Lower MODEL_REPLY_TOKENS, and set MODEL_CONTEXT_TOKENS to the server's window.",
     ),
     (
         ContentFiltered,

@@ -5,11 +5,13 @@ itself (``trust_env``), but would then also send the passwords in ``~/.netrc``, 
 proxy for a server on this machine.
 """
 
+import base64
 import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from io import BytesIO
 from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
@@ -18,7 +20,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
 import aiohttp
-from aiohttp import BasicAuth, ClientSession, ClientTimeout
+from aiohttp import ClientResponse, ClientSession, ClientTimeout
 from attrs import field, frozen
 
 _NO_OPTIONS: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -50,12 +52,12 @@ class HttpProxy:
     Attributes:
         variable: the environment variable that names it.
         url: its URL, without user and password.
-        auth: None if the URL has no user.
+        headers: what only the proxy gets.
     """
 
     variable: str
     url: str
-    auth: BasicAuth | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(factory=dict, repr=False)
 
 
 @frozen(kw_only=True)
@@ -111,27 +113,57 @@ class ModelServer:
         return _proxy_at(proxies[scheme], variable if is_lower else variable.upper())
 
 
+@frozen
+class ModelConnection:
+    """Sends requests to a model's server."""
+
+    _session: ClientSession
+    _headers: Mapping[str, str] = field(repr=False)
+    _proxy_headers: Mapping[str, str] = field(repr=False)
+
+    async def request(
+        self, method: str, url: str, *, accept: str, body: bytes = b""
+    ) -> ClientResponse:
+        """The response, whose body is not read yet.
+
+        Raises:
+            ClientError, TimeoutError: there is no response.
+        """
+        return await self._session.request(
+            method,
+            url,
+            # They are not headers of the session, because aiohttp sends those to the proxy too.
+            headers={**self._headers, "accept": accept},
+            data=BytesIO(body) if body else None,
+            # The key and the prompt are for this server only.
+            allow_redirects=False,
+            proxy_headers=self._proxy_headers,
+        )
+
+
 @asynccontextmanager
-async def open_session(server: ModelServer) -> AsyncIterator[ClientSession]:
-    """A session for requests to ``server``. Nothing is sent yet.
+async def open_connection(server: ModelServer) -> AsyncIterator[ModelConnection]:
+    """A connection to ``server``. Nothing is sent yet.
 
     Raises:
         ModelServerProblem: the certificates or the proxy cannot be used.
     """
-    headers = {"content-type": "application/json", "accept": "text/event-stream"}
+    headers = {"content-type": "application/json"}
     if server.api_key:
         headers["authorization"] = f"Bearer {server.api_key}"
     proxy = server.proxy
+    for_proxy = proxy.headers if proxy else {}
+    if not server.base_url.startswith("https:"):
+        # Without TLS there is no tunnel: the proxy reads the request itself.
+        headers.update(for_proxy)
     async with ClientSession(
-        headers=headers,
         timeout=ClientTimeout(total=None, sock_connect=server.timeouts.connect.total_seconds()),
         # The turn runner limits how many replies are written at once.
         connector=aiohttp.TCPConnector(limit=0, ssl=trusting(server.ca_file)),
         cookie_jar=aiohttp.DummyCookieJar(),
         proxy=proxy.url if proxy else None,
-        proxy_auth=proxy.auth if proxy else None,
     ) as session:
-        yield session
+        yield ModelConnection(session, headers, for_proxy)
 
 
 def trusting(ca_file: Path | None) -> ssl.SSLContext:
@@ -168,5 +200,8 @@ def _proxy_at(text: str, variable: str) -> HttpProxy:
         raise ModelServerProblem(why)
     _, _, address = parts.netloc.rpartition("@")
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
-    auth = BasicAuth(user, password) if user or password else None
-    return HttpProxy(variable=variable, url=f"{parts.scheme}://{address}", auth=auth)
+    headers = {}
+    if user or password:
+        login = base64.b64encode(f"{user}:{password}".encode()).decode()
+        headers["proxy-authorization"] = f"Basic {login}"
+    return HttpProxy(variable=variable, url=f"{parts.scheme}://{address}", headers=headers)

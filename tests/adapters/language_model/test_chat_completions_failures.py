@@ -127,6 +127,7 @@ DETAILS = [
     (an_error(404, code="model_not_found", type="x"), 404, "model_not_found"),
     (an_error(404, code=None, type="NotFoundError"), 404, "NotFoundError"),
     (an_error(404, code=404, type="not found!"), 404, "404"),
+    (an_error(400, code="400", type="no_db_connection"), 400, "no_db_connection"),
     (an_error(429, code="insufficient_quota"), 429, "insufficient_quota"),
     (an_error(400, code="x" * 65), 400, None),
     (an_error(400, code={"a": 1}, type=["b"]), 400, None),

@@ -1,0 +1,376 @@
+"""What the check of the model's server says about each cause, with real servers."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from adapters.language_model.model_check import model_findings
+from ports.findings import Finding, Level
+from tests.support.clocks import HastyClock
+from tests.support.model_client import KEY, SHORT, a_model_server, timeouts
+from tests.support.model_server import ModelResponse, a_reply, an_error
+from tests.support.odd_model_servers import A_LIST, no_names, odd_model_server
+from tests.support.proxies import listening
+
+TOKENS = 64
+HTML = ModelResponse(headers={"content-type": "text/html"}, chunks=(b"<html>planted</html>",))
+FAILED = Level.PROBLEM
+
+
+async def findings_at(url: str, **members: Any) -> list[Finding]:
+    server = a_model_server(url, **members)
+    async with asyncio.timeout(20):
+        return await model_findings(server, HastyClock(), TOKENS)
+
+
+async def finding_at(url: str, **members: Any) -> Finding:
+    """The only finding."""
+    [finding] = await findings_at(url, **members)
+    assert finding.topic == "model"
+    return finding
+
+
+def an_api(reply: ModelResponse, models: ModelResponse = A_LIST) -> dict[str, ModelResponse]:
+    return {"/v1/models": models, "/v1/chat/completions": reply}
+
+
+async def with_reply(
+    reply: ModelResponse, models: ModelResponse = A_LIST, **members: Any
+) -> Finding:
+    async with odd_model_server(an_api(reply, models)) as server:
+        return await finding_at(f"{server.origin}/v1", **members)
+
+
+async def test_a_server_that_answers_is_good_and_is_asked_for_one_piece_only() -> None:
+    endless = ModelResponse(chunks=a_reply("Hel", "lo").chunks, hangs=True)
+    async with odd_model_server(an_api(endless)) as server:
+        findings = await findings_at(f"{server.origin}/v1")
+
+    address = server.origin.removeprefix("http://")
+    assert findings == [Finding(Level.GOOD, "model", f"small-1 at {address} answers")]
+    assert server.requests == [("GET", "/v1/models"), ("POST", "/v1/chat/completions")]
+    assert server.keys == [f"Bearer {KEY}"] * 2
+
+
+async def test_a_server_without_a_list_of_models_is_good_and_the_list_unknown() -> None:
+    async with odd_model_server({"/v1/chat/completions": a_reply("Hi")}) as server:
+        findings = await findings_at(f"{server.origin}/v1")
+
+    assert [(finding.level, finding.topic) for finding in findings] == [
+        (Level.GOOD, "model"),
+        (Level.UNKNOWN, "models"),
+    ]
+    assert findings[1].text == "the server does not list them (status 404)"
+
+
+async def test_a_model_that_the_list_lacks_is_good_if_it_answers() -> None:
+    async with odd_model_server(an_api(a_reply("Hi"))) as server:
+        [finding] = await findings_at(f"{server.origin}/v1", name="alias")
+
+    assert finding.level is Level.GOOD
+
+
+@pytest.mark.parametrize(
+    ("reply", "members", "level", "text", "advice"),
+    [
+        (
+            an_error(401, code="invalid_api_key"),
+            {},
+            FAILED,
+            "the server does not accept the API key in MODEL_API_KEY (status 401, invalid_api_key)",
+            "Check that the key is complete, still valid, and of this provider.",
+        ),
+        (
+            an_error(401),
+            {"api_key": None},
+            FAILED,
+            "the server requires an API key (status 401)",
+            "Set MODEL_API_KEY.",
+        ),
+        (
+            an_error(403),
+            {},
+            FAILED,
+            "the server does not accept the API key in MODEL_API_KEY (status 403)",
+            "Check that the key is complete, still valid, and of this provider.",
+        ),
+        (
+            an_error(429),
+            {},
+            Level.WARNING,
+            "the server is busy, or limits requests (status 429)",
+            "Wait, or raise the limits at the provider.",
+        ),
+        (
+            an_error(429, code="insufficient_quota"),
+            {},
+            FAILED,
+            "the account has no credit left (status 429, insufficient_quota)",
+            "Add credit to the account at the provider.",
+        ),
+        (
+            an_error(402),
+            {},
+            FAILED,
+            "the account has no credit left (status 402)",
+            "Add credit to the account at the provider.",
+        ),
+        (
+            an_error(503, code=503, type="unavailable_error", message="Loading model"),
+            {},
+            Level.WARNING,
+            "the server is not ready (status 503, unavailable_error)",
+            "It may still be loading the model: wait, and run privity doctor.",
+        ),
+        (
+            an_error(500, message="planted"),
+            {},
+            FAILED,
+            "the server failed (status 500)",
+            "Look into the log of the model's server.",
+        ),
+        (
+            an_error(400, message="maximum context length is 32 tokens"),
+            {},
+            FAILED,
+            "MODEL_REPLY_TOKENS is too high for the context window of the model (status 400)",
+            "Lower MODEL_REPLY_TOKENS, and set MODEL_CONTEXT_TOKENS to the server's window.",
+        ),
+        (
+            an_error(400, code="content_filter"),
+            {},
+            FAILED,
+            "the content filter of the server refuses a greeting (status 400, content_filter)",
+            "Check its filter.",
+        ),
+        (
+            an_error(400, message="planted"),
+            {},
+            FAILED,
+            "the server rejects the request as invalid (status 400)",
+            "Look into the log of the model's server for the reason.",
+        ),
+        (
+            an_error(400, param="temperature"),
+            {"options": {"temperature": 0.5}},
+            FAILED,
+            "the server does not accept temperature, which MODEL_TEMPERATURE sets (status 400)",
+            "Remove or change it in MODEL_TEMPERATURE.",
+        ),
+        (
+            an_error(400, message="Unrecognized request argument supplied: think"),
+            {"options": {"think": False}},
+            FAILED,
+            "the server does not accept think, which MODEL_OPTIONS sets (status 400)",
+            "Remove or change it in MODEL_OPTIONS.",
+        ),
+        (
+            ModelResponse(status=308, headers={"location": "https://planted.test/v1"}),
+            {},
+            FAILED,
+            "the server redirects to another URL, which Privity does not follow (308)",
+            "Set MODEL_BASE_URL to the URL it redirects to. It probably begins with https://.",
+        ),
+        (
+            ModelResponse(headers={"content-type": "application/json"}, chunks=(b"{}",)),
+            {},
+            FAILED,
+            "the server does not stream its reply in OpenAI's format (status 200)",
+            "Check that MODEL_BASE_URL is that of an OpenAI-compatible server.",
+        ),
+    ],
+)
+async def test_each_error_of_a_reply_has_its_sentence(
+    reply: ModelResponse, members: Mapping[str, Any], level: Level, text: str, advice: str
+) -> None:
+    assert await with_reply(reply, **members) == Finding(level, "model", text, advice)
+
+
+async def test_an_unknown_model_is_named_with_those_that_the_server_has() -> None:
+    finding = await with_reply(an_error(404, code="model_not_found"), name="small-2")
+
+    assert finding.text == "the server does not have the model small-2"
+    assert finding.advice == "Set MODEL_NAME to one that it has: small-1, large-1."
+
+
+async def test_at_most_ten_names_of_models_are_shown_and_none_that_is_odd() -> None:
+    ids = [f"model-{number}" for number in range(30)] + ["\x1b[31mred", "x" * 101]
+    models = b'{"data": [%b]}' % b", ".join(
+        b'{"id": "%b"}' % name.replace("\x1b", "\\u001b").encode() for name in ids
+    )
+    listed = ModelResponse(chunks=(models,))
+    finding = await with_reply(an_error(404), listed, name="model")
+
+    names = finding.advice.partition(": ")[2].rstrip(".").split(", ")
+    assert len(names) == 10
+    assert set(names) <= set(ids[:30])
+
+
+@pytest.mark.parametrize(
+    ("models", "advice"),
+    [
+        (ModelResponse(chunks=(b'{"data": []}',)), "It lists no model at all: "),
+        (ModelResponse(status=404), "Correct MODEL_NAME."),
+    ],
+)
+async def test_an_unknown_model_without_known_ones(models: ModelResponse, advice: str) -> None:
+    finding = await with_reply(an_error(404, code="model_not_found"), models)
+
+    assert finding.text == "the server does not have the model small-1"
+    assert finding.advice.startswith(advice)
+
+
+@pytest.mark.parametrize("elsewhere", ["", "/api", "/v1/chat/completions"])
+@pytest.mark.parametrize("other", [None, HTML])
+async def test_a_wrong_path_is_named_with_the_line_to_paste(
+    elsewhere: str, other: ModelResponse | None
+) -> None:
+    answers = an_api(a_reply("Hi"))
+    if other is not None:
+        wrong = {f"{elsewhere}/models": other, f"{elsewhere}/chat/completions": other}
+        answers = {**wrong, **answers}
+    async with odd_model_server(answers) as server:
+        finding = await finding_at(f"{server.origin}{elsewhere}")
+
+    assert finding.advice == f"Set MODEL_BASE_URL={server.origin}/v1"
+    if other is HTML:
+        assert finding.text == "the server answers with a web page instead of JSON"
+    elif not elsewhere:
+        assert finding.text == "MODEL_BASE_URL lacks /v1 at its end (status 404)"
+    else:
+        assert finding.text == "the server has no chat completions at MODEL_BASE_URL (status 404)"
+
+
+async def test_a_server_without_any_api_is_named_as_such() -> None:
+    async with odd_model_server({}) as server:
+        finding = await finding_at(f"{server.origin}/v1")
+
+    assert finding.text == "the server has no chat completions at MODEL_BASE_URL (status 404)"
+    assert finding.advice.startswith("Correct the path of MODEL_BASE_URL.")
+
+
+async def test_a_model_that_is_silent_is_named_with_its_setting() -> None:
+    quick = timeouts(first_piece=SHORT)
+    finding = await with_reply(ModelResponse(hangs=True), timeouts=quick)
+
+    assert finding.text == "no reply within MODEL_FIRST_PIECE_SECONDS"
+
+
+async def test_a_name_that_is_not_found_is_named() -> None:
+    with no_names():
+        finding = await finding_at("http://model.test/v1")
+
+    assert finding.text == "the host name model.test is not found"
+    assert finding.advice == "Correct the host in MODEL_BASE_URL."
+
+
+async def test_a_refused_connection_advises_about_containers() -> None:
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        finding = await finding_at(f"http://127.0.0.1:{reserved.getsockname()[1]}/v1")
+
+    assert finding.text == "connection refused"
+    assert finding.advice.endswith(
+        "In a container, 127.0.0.1 is the container itself: use host.docker.internal."
+    )
+
+
+async def test_a_program_that_is_not_a_web_server_is_named() -> None:
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example ESMTP\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with listening(greet) as port:
+        finding = await finding_at(f"http://127.0.0.1:{port}/v1")
+
+    assert finding.text == "the server does not answer with HTTP"
+
+
+@contextmanager
+def certificates(*names: str, **members: Any) -> Iterator[tuple[ssl.SSLContext, trustme.CA]]:
+    """A server's TLS context with a certificate for ``names``, and the authority that issued it."""
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*names, **members).configure_cert(tls)
+    yield tls, authority
+
+
+async def test_a_private_authority_is_trusted_only_with_its_file(tmp_path: Path) -> None:
+    ca_file = tmp_path / "ca.pem"
+    with certificates("127.0.0.1") as (tls, authority):
+        authority.cert_pem.write_to_path(ca_file)
+        async with odd_model_server(an_api(a_reply("Hi")), tls) as server:
+            url = f"{server.origin}/v1"
+            refused = await finding_at(url)
+            accepted = await finding_at(url, ca_file=ca_file)
+
+    assert refused.text == "the certificate of the server is not trusted"
+    assert "MODEL_CA_FILE" in refused.advice
+    assert accepted.level is Level.GOOD
+
+
+@pytest.mark.parametrize(
+    ("name", "not_after", "text"),
+    [
+        ("other.test", None, "the certificate of the server is for another host name"),
+        (
+            "127.0.0.1",
+            datetime.now(tz=UTC) - timedelta(days=1),
+            "the certificate of the server has expired",
+        ),
+    ],
+)
+async def test_each_problem_of_a_certificate_is_named(
+    tmp_path: Path, name: str, not_after: datetime | None, text: str
+) -> None:
+    ca_file = tmp_path / "ca.pem"
+    with certificates(name, not_after=not_after) as (tls, authority):
+        authority.cert_pem.write_to_path(ca_file)
+        async with odd_model_server({}, tls) as server:
+            finding = await finding_at(f"{server.origin}/v1", ca_file=ca_file)
+
+    assert (finding.level, finding.text) == (FAILED, text)
+
+
+async def test_tls_at_a_plain_port_and_the_reverse_are_named() -> None:
+    async with odd_model_server({}) as plain:
+        to_plain = await finding_at(f"https://127.0.0.1:{plain.port}/v1")
+    with certificates("127.0.0.1") as (tls, _):
+        async with odd_model_server({}, tls) as secured:
+            to_tls = await finding_at(f"http://127.0.0.1:{secured.port}/v1")
+
+    assert to_plain.text == "the server does not use TLS"
+    assert to_tls.text == "the server closed the connection without an answer"
+    assert to_tls.advice == "If the server uses TLS, MODEL_BASE_URL must begin with https://."
+
+
+async def test_a_file_without_certificates_is_a_finding(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("planted")
+
+    finding = await finding_at("https://127.0.0.1:1/v1", ca_file=tmp_path / "ca.pem")
+
+    assert finding.text == "MODEL_CA_FILE: the file contains no certificate in PEM format."
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        an_error(400, message="planted", code="planted words", param="planted"),
+        an_error(500, message=KEY, code=KEY),
+        ModelResponse(status=404, chunks=(b"planted",)),
+        HTML,
+    ],
+)
+async def test_nothing_of_a_response_is_shown(reply: ModelResponse) -> None:
+    finding = await with_reply(reply)
+
+    assert "planted" not in f"{finding.text} {finding.advice}"

@@ -1,0 +1,91 @@
+"""What the start of the service prints and logs about the model's server."""
+
+import json
+import socket
+
+import pytest
+
+from entrypoints.cli.model_check import model_findings, report_model
+from entrypoints.logging_setup import set_up_logging
+from entrypoints.settings import Settings
+from ports.findings import Level
+from tests.support.model_client import KEY
+from tests.support.model_server import ModelResponse, a_reply, an_error
+from tests.support.odd_model_servers import A_LIST, odd_model_server
+
+
+def settings_for(origin: str, **members: object) -> Settings:
+    return Settings(
+        model_base_url=f"{origin}/v1",
+        model_name="small-1",
+        model_api_key=KEY,
+        **members,  # type: ignore[arg-type]
+    )
+
+
+def an_api(reply: ModelResponse) -> dict[str, ModelResponse]:
+    return {"/v1/models": A_LIST, "/v1/chat/completions": reply}
+
+
+async def test_a_model_that_answers_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    async with odd_model_server(an_api(a_reply("Hi"))) as server:
+        await report_model(settings_for(server.origin))
+
+    assert capsys.readouterr().out.startswith("The model answers.\n")
+
+
+async def test_a_problem_is_one_line_and_one_event(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging("info")
+    async with odd_model_server(an_api(an_error(401, message=KEY))) as server:
+        await report_model(settings_for(server.origin))
+
+    address = server.origin.removeprefix("http://")
+    printed = capsys.readouterr()
+    lines = (printed.out + printed.err).splitlines()
+    assert lines[0] == (
+        f"privity: The model at {address}: the server does not accept the API key in "
+        "MODEL_API_KEY (status 401). Check that the key is complete, still valid, and of this "
+        "provider."
+    )
+    logged = json.loads(lines[1])
+    assert (logged["event"], logged["host"], logged["finding"]) == (
+        *("model.check", address),
+        "problem",
+    )
+    assert len(lines) == 2
+    assert KEY not in str(lines)
+
+
+async def test_nothing_is_asked_if_the_check_is_off(capsys: pytest.CaptureFixture[str]) -> None:
+    async with odd_model_server({}) as server:
+        await report_model(settings_for(server.origin, model_check=False))
+
+    assert server.requests == []
+    assert capsys.readouterr().out == ""
+
+
+async def test_the_built_in_script_needs_no_check(capsys: pytest.CaptureFixture[str]) -> None:
+    await report_model(Settings())
+
+    [finding] = await model_findings(Settings())
+    assert finding.level is Level.GOOD
+    assert capsys.readouterr().out == ""
+
+
+async def test_the_doctor_asks_even_if_the_check_at_the_start_is_off() -> None:
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        origin = f"http://127.0.0.1:{reserved.getsockname()[1]}"
+        [finding] = await model_findings(settings_for(origin, model_check=False))
+
+    assert (finding.level, finding.text) == (Level.PROBLEM, "connection refused")
+
+
+async def test_the_request_has_the_operators_options_and_allowance() -> None:
+    async with odd_model_server(an_api(a_reply("Hi"))) as server:
+        settings = settings_for(server.origin, model_options='{"think": false}', model_top_p=0.5)
+        await model_findings(settings)
+
+    body = json.loads(server.bodies[-1])
+    assert (body["think"], body["top_p"]) == (False, 0.5)
+    assert body["max_tokens"] == settings.model_reply_tokens
