@@ -1,6 +1,7 @@
 """What the check of the model's server says about each cause, with real servers."""
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
@@ -12,8 +13,10 @@ from typing import Any
 import pytest
 import trustme
 
+from adapters.language_model import connection_failures, model_diagnosis
 from adapters.language_model.model_check import model_findings
 from ports.findings import Finding, Level
+from tests.architecture.sources import ROOT
 from tests.support.clocks import HastyClock
 from tests.support.model_client import KEY, SHORT, a_model_server, timeouts
 from tests.support.model_server import ModelResponse, a_reply, an_error
@@ -374,3 +377,23 @@ async def test_nothing_of_a_response_is_shown(reply: ModelResponse) -> None:
     finding = await with_reply(reply)
 
     assert "planted" not in f"{finding.text} {finding.advice}"
+
+
+def test_the_page_for_operators_has_every_sentence_and_no_other() -> None:
+    """The sentences in the code have names of servers where the page has dots."""
+    page = (ROOT / "docs/operations.md").read_text("utf-8")
+    table = page.partition("| what is printed |")[2].partition("\n\n")[0]
+    documented = re.findall(r"^\| `(.+?)` \| (?:`([\w-]+)`)?", table, re.MULTILINE)
+    source = Path(model_diagnosis.__file__).read_text("utf-8")
+    words = set(re.findall(r'"([a-z]+(?:-[a-z]+)+|refused|unreachable|timeout|closed)"', reasons()))
+
+    parts = [part.strip(", ") for text, _ in documented for part in text.split("…")]
+    assert [part for part in parts if part and part not in source] == []
+    assert words <= {word for _, word in documented}
+    fixed = [text for text, _ in vars(model_diagnosis)["_BY_REASON"].values()]
+    fixed += [text for _, text, _ in vars(model_diagnosis)["_BY_ERROR"]]
+    assert set(fixed) <= {text for text, _ in documented}
+
+
+def reasons() -> str:
+    return Path(connection_failures.__file__).read_text("utf-8")
