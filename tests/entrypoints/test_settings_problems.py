@@ -170,3 +170,38 @@ def test_the_repr_of_settings_shows_no_secret() -> None:
     assert "planted" not in repr(settings)
     assert "max_turns=2000" in repr(settings)
     assert [info.name for info in setting_infos() if info.secret] == list(SECRETS)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("temperature", "use MODEL_TEMPERATURE instead of temperature."),
+        ("max_tokens", "use MODEL_REPLY_TOKENS instead of max_tokens."),
+        ("model", "use MODEL_NAME instead of model."),
+        ("messages", "remove messages, which Privity decides itself."),
+        ("stream", "remove stream, which Privity decides itself."),
+        ("store", "remove store, which Privity decides itself."),
+        ("tools", "remove tools, which Privity decides itself."),
+        ("n", "remove n, which Privity decides itself."),
+    ],
+)
+def test_an_option_that_privity_decides_is_refused_by_name(name: str, sentence: str) -> None:
+    options = f'{{"think": false, "{name}": "planted"}}'
+
+    assert problems_of({"MODEL_OPTIONS": options}) == [f"MODEL_OPTIONS: {sentence}"]
+
+
+def test_the_operators_options_are_joined() -> None:
+    settings = read_settings({"MODEL_OPTIONS": '{"think": false}', "MODEL_TEMPERATURE": "0"})
+
+    assert settings.request_options == {"think": False, "temperature": 0.0}
+
+
+def test_certificates_that_cannot_be_used_are_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "planted.pem").write_text("planted")
+
+    missing = problems_of({"MODEL_CA_FILE": str(tmp_path / "planted")})
+    empty = problems_of({"MODEL_CA_FILE": str(tmp_path / "planted.pem")})
+
+    assert missing == ["MODEL_CA_FILE: the file cannot be read (No such file or directory)."]
+    assert empty == ["MODEL_CA_FILE: the file contains no certificate in PEM format."]

@@ -1,6 +1,7 @@
 """What the check of the model's server says about each cause, with real servers."""
 
 import asyncio
+import json
 import re
 import socket
 import ssl
@@ -204,17 +205,24 @@ async def test_an_unknown_model_is_named_with_those_that_the_server_has() -> Non
     assert finding.advice == "Set MODEL_NAME to one that it has: small-1, large-1."
 
 
-async def test_at_most_ten_names_of_models_are_shown_and_none_that_is_odd() -> None:
-    ids = [f"model-{number}" for number in range(30)] + ["\x1b[31mred", "x" * 101]
-    models = b'{"data": [%b]}' % b", ".join(
-        b'{"id": "%b"}' % name.replace("\x1b", "\\u001b").encode() for name in ids
-    )
-    listed = ModelResponse(chunks=(models,))
-    finding = await with_reply(an_error(404), listed, name="model")
+async def names_shown(*names: str) -> list[str]:
+    """The names that are proposed if the server has models with ``names``, but not ``model``."""
+    models = json.dumps({"data": [{"id": name} for name in names]}).encode()
+    finding = await with_reply(an_error(404), ModelResponse(chunks=(models,)), name="model")
+    return finding.advice.partition(": ")[2].rstrip(".").split(", ")
 
-    names = finding.advice.partition(": ")[2].rstrip(".").split(", ")
-    assert len(names) == 10
-    assert set(names) <= set(ids[:30])
+
+async def test_at_most_ten_names_of_models_are_shown() -> None:
+    names = [f"model-{number}" for number in range(30)]
+
+    shown = await names_shown(*names)
+
+    assert len(shown) == 10
+    assert set(shown) <= set(names)
+
+
+async def test_a_name_with_control_characters_or_of_any_length_is_not_shown() -> None:
+    assert await names_shown("\x1b[31mmodel", "model\n", "m" * 101, "m" * 100) == ["m" * 100]
 
 
 @pytest.mark.parametrize(
