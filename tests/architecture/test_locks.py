@@ -114,12 +114,13 @@ def test_the_lock_of_uv_has_the_requirements_of_the_project() -> None:
 
     # "uv run" would change the lock file if they differed.
     assert {
-        (entry["name"], SpecifierSet(entry["specifier"]), entry.get("marker"))
+        (entry["name"], SpecifierSet(entry["specifier"]), entry.get("marker", "").replace("'", '"'))
         for entry in project["metadata"]["requires-dist"]
     } == {
-        (canonicalize_name(requirement.name), requirement.specifier, marker)
-        for lines, marker in ((needed, None), (for_tests, "extra == 'test'"))
-        for requirement in map(Requirement, lines)
+        (canonicalize_name(requirement.name), requirement.specifier, str(requirement.marker or ""))
+        for requirement in map(
+            Requirement, [*needed, *(f'{line}; extra == "test"' for line in for_tests)]
+        )
     }
 
 
