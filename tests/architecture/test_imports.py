@@ -133,7 +133,7 @@ def test_the_wheel_and_import_linter_have_the_same_four_folders() -> None:
 
     assert wheel["only-include"] == ["privity", *FOLDERS]
     assert wheel["sources"] == {folder: f"privity/application/{folder}" for folder in FOLDERS}
-    assert PYPROJECT["tool"]["importlinter"]["root_packages"] == ["privity", *FOLDERS]
+    assert PYPROJECT["tool"]["importlinter"]["root_packages"] == [*FOLDERS]
     assert all((ROOT / folder / "__init__.py").is_file() for folder in FOLDERS)
 
 
