@@ -57,6 +57,11 @@ class RedisAddress:
         host = parsed.get("host", "localhost")
         return f"{f'[{host}]' if ':' in host else host}:{parsed.get('port', 6379)}"
 
+    @property
+    def user(self) -> str:
+        """The Redis user that the URL names."""
+        return str(parse_url(self.url).get("username") or "default")
+
     def new_connection(self) -> AbstractConnection:
         """A new connection to this address; the caller has to connect it."""
         parsed: dict[str, Any] = {**parse_url(self.url)}

@@ -1,0 +1,280 @@
+"""Whether Redis lets our user do what the service does: every command, on every kind of key.
+
+Each command is sent once, on keys that nothing else uses: they expire after ten seconds and are
+deleted at the end. What a script does is sent as a command too, because an error inside a script
+does not name what is missing.
+"""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+from attrs import define, field, frozen
+from redis.exceptions import RedisError
+
+from adapters.encrypted_redis.command_queue import Argument
+from adapters.encrypted_redis.keys_and_scripts import (
+    forgotten_key,
+    lease_key,
+    limit_key,
+    log_key,
+    state_key,
+)
+from adapters.encrypted_redis.redis_client import RedisClient
+from adapters.encrypted_redis.redis_errors import READONLY, reason_of
+from domain.model.identifiers import ProcessId, SessionId
+from ports.errors import StoreUnavailable
+from ports.findings import Finding, Level
+
+KEY_PATTERNS: Final = (
+    "conversation:state:*",
+    "{conversation:state:*",
+    "process:*",
+    "{ratelimit}:*",
+)
+"""The keys that our Redis user must be permitted to use."""
+
+CONNECTION_COMMANDS: Final = ("ping", "select")
+"""The commands that every connection begins with."""
+
+OPTIONAL_COMMANDS: Final = ("info", "scan", "config|get")
+"""The commands that only ``privity doctor``, and some checks at the start, use."""
+
+NO_TOUCH: Final = "client|no-touch"
+"""Optional as well. Redis does not know it before version 7.2, and then rejects the whole rule."""
+
+_LIFETIME: Final = 10_000
+"""How long the keys of this check last, in ms."""
+
+_CREATING: Final = frozenset({"rpush", "xadd", "hset"})
+"""The commands that create a key without an expiry."""
+
+_UNKNOWN_DIGEST: Final = "0" * 40
+"""A digest of no script: the reply is NOSCRIPT if scripts can be run."""
+
+Command: TypeAlias = tuple[Argument, ...]
+
+_REFUSALS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        READONLY: (
+            "Redis is a read-only replica",
+            "REDIS_URL has to name the primary, which this shows: redis-cli INFO replication",
+        ),
+        "OOM": (
+            "Redis is full, and its policy evicts nothing that makes room",
+            "redis-cli CONFIG SET maxmemory-policy allkeys-lru",
+        ),
+        "MISCONF": (
+            "Redis accepts no writes, because it cannot write to its disk",
+            "Make room on its disk. These lines show what fails: redis-cli INFO persistence",
+        ),
+        "MASTERDOWN": (
+            "Redis is a replica that has lost its primary",
+            "REDIS_URL has to name the primary, which this shows: redis-cli INFO replication",
+        ),
+        "LOADING": ("Redis is still loading its data", "Run privity doctor again in a minute."),
+        "BUSY": (
+            "another script has been running in Redis for too long",
+            "redis-cli SCRIPT KILL",
+        ),
+        "CLUSTERDOWN": (
+            "Redis is part of a cluster, which does not work at the moment",
+            "Use a Redis that is not a cluster.",
+        ),
+    }
+)
+
+
+@frozen
+class KeyCommands:
+    """Commands on the keys of one pattern."""
+
+    pattern: str
+    commands: Sequence[Command]
+
+
+def trial_commands(name: str) -> Sequence[KeyCommands]:
+    """Every command of the service, on keys that contain ``name``."""
+    state, log, mark = (key(SessionId(name)) for key in (state_key, log_key, forgotten_key))
+    lease = lease_key(ProcessId(name))
+    counter, table = (limit_key(f"doctor-{kind}", name) for kind in ("counter", "table"))
+    of_conversations, of_logs, of_processes, of_limits = KEY_PATTERNS
+    return (
+        KeyCommands(of_conversations, _state_commands(state)),
+        KeyCommands(of_logs, (*_stream_commands(log), *_string_commands(mark))),
+        KeyCommands(of_processes, _string_commands(lease)),
+        KeyCommands(of_limits, (*_string_commands(counter), *_hash_commands(table))),
+        KeyCommands("", (("TIME",), ("EVAL", "return 1", 0), ("EVALSHA", _UNKNOWN_DIGEST, 0))),
+    )
+
+
+def _state_commands(key: str) -> Sequence[Command]:
+    return (
+        # First, so that the key is created only if it can be made to expire.
+        ("PEXPIRE", key, _LIFETIME),
+        ("RPUSH", key, "x"),
+        ("PEXPIRE", key, _LIFETIME),
+        ("LINDEX", key, 0),
+        ("LRANGE", key, 0, -1),
+        ("LSET", key, 0, "y"),
+        ("LTRIM", key, 0, -1),
+        ("PTTL", key),
+        ("DEL", key),
+    )
+
+
+def _stream_commands(key: str) -> Sequence[Command]:
+    return (
+        ("XADD", key, "1-0", "t", "x"),
+        ("PEXPIRE", key, _LIFETIME),
+        ("XRANGE", key, "-", "+"),
+        ("XREVRANGE", key, "+", "-"),
+        ("XGROUP", "CREATE", key, "stop", "$"),
+        ("XINFO", "GROUPS", key),
+        ("PTTL", key),
+        ("DEL", key),
+    )
+
+
+def _string_commands(key: str) -> Sequence[Command]:
+    return (("SET", key, "x", "PX", _LIFETIME), ("GET", key), ("DEL", key))
+
+
+def _hash_commands(key: str) -> Sequence[Command]:
+    return (
+        ("HSET", key, "x", 1),
+        ("PEXPIRE", key, _LIFETIME),
+        ("HGET", key, "x"),
+        ("HGETALL", key),
+        ("HDEL", key, "x"),
+        ("DEL", key),
+    )
+
+
+def name_of(command: Command) -> str:
+    """The name of a command as an ACL rule has it, such as ``xinfo|groups``."""
+    first = str(command[0]).lower()
+    return f"{first}|{str(command[1]).lower()}" if first in ("xinfo", "xgroup") else first
+
+
+def acl_line(user: str, *rules: str) -> str:
+    """A line to paste that changes the permissions of ``user``."""
+    return shlex.join(["redis-cli", "ACL", "SETUSER", user, *rules])
+
+
+def connecting_line(error: BaseException, user: str) -> str:
+    """A line to paste if ``user`` may not even connect; empty if ``error`` is another one."""
+    link: BaseException | None = error
+    while link is not None:
+        if reason_of(link) == "NOPERM":
+            return acl_line(user, *(f"+{name}" for name in CONNECTION_COMMANDS))
+        link = link.__cause__
+    return ""
+
+
+def new_user_line() -> str:
+    """A line to paste that creates a user with all permissions that the service can use."""
+    commands = sorted({name_of(one) for part in trial_commands("") for one in part.commands})
+    names = dict.fromkeys((*CONNECTION_COMMANDS, *commands, *OPTIONAL_COMMANDS))
+    keys = (f"~{pattern}" for pattern in KEY_PATTERNS)
+    return acl_line("privity", "on", ">PASSWORD", *keys, "-@all", *(f"+{name}" for name in names))
+
+
+@define
+class _Outcome:
+    """What Redis did not accept.
+
+    Attributes:
+        commands: the commands that our user may not run, each once.
+        patterns: the key patterns that our user may not use, each once.
+        errors: for each other error, the name of a command that failed with it.
+    """
+
+    commands: dict[str, None] = field(factory=dict)
+    patterns: dict[str, None] = field(factory=dict)
+    errors: dict[str, str] = field(factory=dict)
+
+    def note(self, command: Command, pattern: str, reply: Any) -> None:
+        if not isinstance(reply, RedisError):
+            return
+        reason = reason_of(reply)
+        if reason == "NOSCRIPT":
+            return
+        if reason != "NOPERM":
+            self.errors.setdefault(reason, name_of(command))
+        elif " run " in str(reply):
+            self.commands[name_of(command)] = None
+        else:
+            self.patterns[pattern] = None
+
+    @property
+    def is_denied(self) -> bool:
+        return bool(self.commands or self.patterns)
+
+
+async def permission_findings(client: RedisClient, name: str, user: str) -> list[Finding]:
+    """Problems with what Redis accepts from ``user``; one good finding if there are none.
+
+    ``name`` is part of every key, and must not be used by anybody else.
+
+    Raises:
+        StoreUnavailable: Redis did not answer.
+    """
+    outcome = _Outcome()
+    try:
+        for part in trial_commands(name):
+            for command in part.commands:
+                if name_of(command) in _CREATING and "pexpire" in outcome.commands:
+                    # The key could stay for ever.
+                    continue
+                outcome.note(command, part.pattern, await client.reply_or_error(*command))
+    finally:
+        with suppress(StoreUnavailable):
+            await _delete_keys(client, name)
+    good = Finding(Level.GOOD, "permissions", "all commands and keys that the service uses")
+    return [*_denials(outcome, user), *_refusals(outcome)] or [good]
+
+
+async def _delete_keys(client: RedisClient, name: str) -> None:
+    keys = {
+        str(command[1])
+        for part in trial_commands(name)
+        for command in part.commands
+        if part.pattern and name_of(command) in ("set", *_CREATING)
+    }
+    for key in sorted(keys):
+        await client.reply_or_error("DEL", key)
+
+
+def _denials(outcome: _Outcome, user: str) -> Iterator[Finding]:
+    """What our user lacks, with the line that grants all of it."""
+    if not outcome.is_denied:
+        return
+    commands, patterns = list(outcome.commands), list(outcome.patterns)
+    lacks = [
+        *([f"the commands {', '.join(name.upper() for name in commands)}"] if commands else []),
+        *([f"the keys {', '.join(patterns)}"] if patterns else []),
+    ]
+    rules = (*(f"+{name}" for name in commands), *(f"~{pattern}" for pattern in patterns))
+    text = f"the Redis user may not use {' and '.join(lacks)}"
+    yield Finding(Level.PROBLEM, "permissions", text, acl_line(user, *rules))
+
+
+def _refusals(outcome: _Outcome) -> Iterator[Finding]:
+    """What Redis refuses whoever the user is."""
+    for reason, command in outcome.errors.items():
+        if reason in _REFUSALS:
+            yield Finding(Level.PROBLEM, "writes", *_REFUSALS[reason])
+        elif not outcome.is_denied:
+            # Otherwise the error may only follow from a command that was denied.
+            text = f"Redis does not accept the command {command.upper()} ({reason})"
+            advice = "Use Redis 6.2 or newer, or Valkey, with all commands enabled."
+            yield Finding(Level.PROBLEM, "commands", text, advice)
+
+
+def refusal(reason: str) -> tuple[str, str]:
+    """What the code of an error reply means, and what to do about it."""
+    unknown = (f"Redis replied with an error ({reason})", "The log of Redis may say more.")
+    return _REFUSALS.get(reason, unknown)
