@@ -78,5 +78,7 @@ async def _redis_findings(settings: Settings, ring: KeyRing) -> list[Finding]:
                 *await server_findings(redis),
                 *await key_findings(redis, ring),
             ]
-    except (RedisUnreachable, StoreUnavailable) as error:
+    except RedisUnreachable as error:
+        return [Finding(Level.PROBLEM, "Redis", error.text, error.advice)]
+    except StoreUnavailable as error:
         return [Finding(Level.PROBLEM, "Redis", str(error))]
