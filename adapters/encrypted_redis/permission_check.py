@@ -15,6 +15,7 @@ from attrs import define, field, frozen
 from redis.exceptions import RedisError
 
 from adapters.encrypted_redis.command_queue import Argument
+from adapters.encrypted_redis.connection_causes import cause_of
 from adapters.encrypted_redis.keys_and_scripts import (
     forgotten_key,
     lease_key,
@@ -23,7 +24,7 @@ from adapters.encrypted_redis.keys_and_scripts import (
     state_key,
 )
 from adapters.encrypted_redis.redis_client import RedisClient
-from adapters.encrypted_redis.redis_errors import READONLY, reason_of
+from adapters.encrypted_redis.redis_errors import reason_of
 from domain.model.identifiers import ProcessId, SessionId
 from ports.errors import StoreUnavailable
 from ports.findings import Finding, Level
@@ -51,40 +52,27 @@ _LIFETIME: Final = 10_000
 _CREATING: Final = frozenset({"rpush", "xadd", "hset"})
 """The commands that create a key without an expiry."""
 
+_UNSPECIFIC: Final = "refused"
+"""What ``reason_of`` returns for an error without a code that it knows."""
+
 _UNKNOWN_DIGEST: Final = "0" * 40
 """A digest of no script: the reply is NOSCRIPT if scripts can be run."""
 
 Command: TypeAlias = tuple[Argument, ...]
 
-_REFUSALS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+_SHOWS_PRIMARY: Final = (
+    "Put the primary into REDIS_URL, which this shows: redis-cli INFO replication"
+)
+_LINES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        READONLY: (
-            "Redis is a read-only replica",
-            "REDIS_URL has to name the primary, which this shows: redis-cli INFO replication",
-        ),
-        "OOM": (
-            "Redis is full, and its policy evicts nothing that makes room",
-            "redis-cli CONFIG SET maxmemory-policy allkeys-lru",
-        ),
-        "MISCONF": (
-            "Redis accepts no writes, because it cannot write to its disk",
-            "Make room on its disk. These lines show what fails: redis-cli INFO persistence",
-        ),
-        "MASTERDOWN": (
-            "Redis is a replica that has lost its primary",
-            "REDIS_URL has to name the primary, which this shows: redis-cli INFO replication",
-        ),
-        "LOADING": ("Redis is still loading its data", "Run privity doctor again in a minute."),
-        "BUSY": (
-            "another script has been running in Redis for too long",
-            "redis-cli SCRIPT KILL",
-        ),
-        "CLUSTERDOWN": (
-            "Redis is part of a cluster, which does not work at the moment",
-            "Use a Redis that is not a cluster.",
-        ),
+        "READONLY": _SHOWS_PRIMARY,
+        "MASTERDOWN": _SHOWS_PRIMARY,
+        "OOM": "redis-cli CONFIG SET maxmemory-policy allkeys-lru",
+        "MISCONF": "Make room on its disk. This shows what fails: redis-cli INFO persistence",
+        "BUSY": "redis-cli SCRIPT KILL",
     }
 )
+"""For the codes of error replies, what to do, with a line to paste."""
 
 
 @frozen
@@ -189,12 +177,12 @@ class _Outcome:
     Attributes:
         commands: the commands that our user may not run, each once.
         patterns: the key patterns that our user may not use, each once.
-        errors: for each other error, the name of a command that failed with it.
+        errors: every other error, by its code, with the name of a command that failed with it.
     """
 
     commands: dict[str, None] = field(factory=dict)
     patterns: dict[str, None] = field(factory=dict)
-    errors: dict[str, str] = field(factory=dict)
+    errors: dict[str, tuple[str, RedisError]] = field(factory=dict)
 
     def note(self, command: Command, pattern: str, reply: Any) -> None:
         if not isinstance(reply, RedisError):
@@ -203,7 +191,7 @@ class _Outcome:
         if reason == "NOSCRIPT":
             return
         if reason != "NOPERM":
-            self.errors.setdefault(reason, name_of(command))
+            self.errors.setdefault(reason, (name_of(command), reply))
         elif " run " in str(reply):
             self.commands[name_of(command)] = None
         else:
@@ -264,17 +252,17 @@ def _denials(outcome: _Outcome, user: str) -> Iterator[Finding]:
 
 def _refusals(outcome: _Outcome) -> Iterator[Finding]:
     """What Redis refuses whoever the user is."""
-    for reason, command in outcome.errors.items():
-        if reason in _REFUSALS:
-            yield Finding(Level.PROBLEM, "writes", *_REFUSALS[reason])
+    for reason, (command, error) in outcome.errors.items():
+        if reason != _UNSPECIFIC:
+            yield Finding(Level.PROBLEM, "writes", *refusal(error))
         elif not outcome.is_denied:
             # Otherwise the error may only follow from a command that was denied.
-            text = f"Redis does not accept the command {command.upper()} ({reason})"
+            text = f"Redis does not accept the command {command.upper()}"
             advice = "Use Redis 6.2 or newer, or Valkey, with all commands enabled."
             yield Finding(Level.PROBLEM, "commands", text, advice)
 
 
-def refusal(reason: str) -> tuple[str, str]:
-    """What the code of an error reply means, and what to do about it."""
-    unknown = (f"Redis replied with an error ({reason})", "The log of Redis may say more.")
-    return _REFUSALS.get(reason, unknown)
+def refusal(error: BaseException) -> tuple[str, str]:
+    """What an error that Redis replied with means, and what to do about it."""
+    cause = cause_of(error)
+    return cause.text, _LINES.get(cause.code, cause.advice)

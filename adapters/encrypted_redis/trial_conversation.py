@@ -27,7 +27,6 @@ from adapters.encrypted_redis.permission_check import refusal
 from adapters.encrypted_redis.process_lease import RedisProcessLease
 from adapters.encrypted_redis.rate_limiter import RedisRateLimiter
 from adapters.encrypted_redis.redis_client import RedisClient
-from adapters.encrypted_redis.redis_errors import reason_of
 from adapters.encrypted_redis.turn_log import Batching, RedisTurnLog
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import Sealer
@@ -236,7 +235,7 @@ def _failure(step: str, error: Exception) -> Finding:
         why = "Redis did not return what was written"
         advice = "Only a single Redis or Valkey works, without a cluster or a caching proxy."
     elif cause is not None:
-        why, advice = refusal(reason_of(cause))
+        why, advice = refusal(cause)
     else:
         why, advice = str(error) or type(error).__name__, "The log of Redis may say more."
     return Finding(Level.PROBLEM, TOPIC, f"{step} failed: {why}", advice)

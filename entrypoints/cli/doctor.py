@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from adapters.encrypted_redis.connecting import RedisAddress, RedisUnreachable, open_redis
+from adapters.encrypted_redis.connection_causes import cause_of
 from adapters.encrypted_redis.diagnostics import (
     connection_findings,
     key_findings,
@@ -36,7 +37,6 @@ _COLOURS: Final = {
     Level.WARNING: typer.colors.YELLOW,
     Level.PROBLEM: typer.colors.RED,
 }
-_REACHING: Final = "Check REDIS_URL and the certificates, and whether Redis runs."
 _LEVEL_WIDTH: Final = max(len(level.value) for level in Level)
 
 
@@ -115,9 +115,12 @@ async def _redis_findings(settings: Settings, ring: KeyRing) -> list[Finding]:
                 *await _trial_findings(redis, ring, clock, address),
                 *await key_findings(redis, ring, address.user),
             ]
-    except (RedisUnreachable, StoreUnavailable) as error:
-        advice = connecting_line(error, address.user) or _REACHING
-        return [Finding(Level.PROBLEM, "Redis", str(error), advice)]
+    except RedisUnreachable as error:
+        advice = connecting_line(error, address.user) or error.advice
+        return [Finding(Level.PROBLEM, "Redis", error.text, advice)]
+    except StoreUnavailable as error:
+        cause = cause_of(error.__cause__ or error)
+        return [Finding(Level.PROBLEM, "Redis", f"Redis at {address}: {cause.text}", cause.advice)]
 
 
 async def _trial_findings(

@@ -6,6 +6,7 @@ import os
 import signal
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Final
 
 import typer
@@ -99,7 +100,7 @@ def _run(settings: Settings, host: str, port: int) -> int:
 
 
 async def _serve(settings: Settings, host: str, port: int) -> None:
-    app = create_app(settings, open_container)
+    app = create_app(settings, partial(open_container, report=_print_error))
     signalled, stopping = asyncio.Event(), asyncio.Event()
     _handle_signals(signalled, stopping)
     server = asyncio.create_task(
@@ -181,4 +182,8 @@ def _storage_line(settings: Settings) -> str:
 
 def _print_errors(problems: list[str]) -> None:
     for problem in problems:
-        typer.secho(f"privity: {problem}", err=True, fg=typer.colors.RED)
+        _print_error(problem)
+
+
+def _print_error(problem: str) -> None:
+    typer.secho(f"privity: {problem}", err=True, fg=typer.colors.RED)

@@ -220,7 +220,10 @@ def test_a_read_only_replica_is_a_problem(own_server: RedisProcess) -> None:
         redis.replicaof("127.0.0.1", str(free_port()))
     ended = run_doctor(own_server.url)
 
-    assert findings(ended)["writes"] == ("problem", "Redis is a read-only replica")
+    assert findings(ended)["writes"] == (
+        "problem",
+        "the server is a replica, which accepts no writes",
+    )
     assert "primary" in advice(ended, "writes")
     assert ended.code == 2
 
@@ -254,4 +257,5 @@ def test_a_server_whose_disk_fails_is_a_problem() -> None:
 
     # Such a server answers even a PING with an error.
     assert findings(ended)["Redis"][0] == "problem"
+    assert "cannot write to its disk" in findings(ended)["Redis"][1]
     assert ended.code == 2
