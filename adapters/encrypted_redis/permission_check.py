@@ -52,6 +52,9 @@ _LIFETIME: Final = 10_000
 _CREATING: Final = frozenset({"rpush", "xadd", "hset"})
 """The commands that create a key without an expiry."""
 
+_MAX_NAMED: Final = 5
+"""If more commands are missing, only the line to paste names them."""
+
 _UNSPECIFIC: Final = "refused"
 """What ``reason_of`` returns for an error without a code that it knows."""
 
@@ -100,7 +103,8 @@ def trial_commands(name: str) -> Sequence[KeyCommands]:
 
 def _state_commands(key: str) -> Sequence[Command]:
     return (
-        # First, so that the key is created only if it can be made to expire.
+        # First, so that a key is created only if it can be deleted, or made to expire.
+        ("DEL", key),
         ("PEXPIRE", key, _LIFETIME),
         ("RPUSH", key, "x"),
         ("PEXPIRE", key, _LIFETIME),
@@ -177,21 +181,21 @@ class _Outcome:
     Attributes:
         commands: the commands that our user may not run, each once.
         patterns: the key patterns that our user may not use, each once.
+        usable: the key patterns on which a command was permitted.
         errors: every other error, by its code, with the name of a command that failed with it.
     """
 
     commands: dict[str, None] = field(factory=dict)
     patterns: dict[str, None] = field(factory=dict)
+    usable: set[str] = field(factory=set)
     errors: dict[str, tuple[str, RedisError]] = field(factory=dict)
 
     def note(self, command: Command, pattern: str, reply: Any) -> None:
-        if not isinstance(reply, RedisError):
-            return
-        reason = reason_of(reply)
-        if reason == "NOSCRIPT":
-            return
+        reason = reason_of(reply) if isinstance(reply, RedisError) else ""
         if reason != "NOPERM":
-            self.errors.setdefault(reason, (name_of(command), reply))
+            self.usable.add(pattern)
+            if reason not in ("", "NOSCRIPT"):
+                self.errors.setdefault(reason, (name_of(command), reply))
         elif " run " in str(reply):
             self.commands[name_of(command)] = None
         else:
@@ -214,7 +218,7 @@ async def permission_findings(client: RedisClient, name: str, user: str) -> list
     try:
         for part in trial_commands(name):
             for command in part.commands:
-                if name_of(command) in _CREATING and "pexpire" in outcome.commands:
+                if name_of(command) in _CREATING and {"pexpire", "del"} <= outcome.commands.keys():
                     # The key could stay for ever.
                     continue
                 outcome.note(command, part.pattern, await client.reply_or_error(*command))
@@ -241,11 +245,16 @@ def _denials(outcome: _Outcome, user: str) -> Iterator[Finding]:
     if not outcome.is_denied:
         return
     commands, patterns = list(outcome.commands), list(outcome.patterns)
+    names = ", ".join(name.upper() for name in commands)
+    if len(commands) > _MAX_NAMED:
+        names = f"{len(commands)} commands that the service needs"
     lacks = [
-        *([f"the commands {', '.join(name.upper() for name in commands)}"] if commands else []),
+        *([names] if names else []),
         *([f"the keys {', '.join(patterns)}"] if patterns else []),
     ]
-    rules = (*(f"+{name}" for name in commands), *(f"~{pattern}" for pattern in patterns))
+    # If no command was permitted on a key, its pattern may be missing as well.
+    unusable = (name for name in KEY_PATTERNS if name in patterns or name not in outcome.usable)
+    rules = (*(f"+{name}" for name in commands), *(f"~{pattern}" for pattern in unusable))
     text = f"the Redis user may not use {' and '.join(lacks)}"
     yield Finding(Level.PROBLEM, "permissions", text, acl_line(user, *rules))
 
@@ -255,8 +264,8 @@ def _refusals(outcome: _Outcome) -> Iterator[Finding]:
     for reason, (command, error) in outcome.errors.items():
         if reason != _UNSPECIFIC:
             yield Finding(Level.PROBLEM, "writes", *refusal(error))
-        elif not outcome.is_denied:
-            # Otherwise the error may only follow from a command that was denied.
+        elif len(outcome.errors) == 1 and not outcome.is_denied:
+            # Otherwise it may only follow from another command that failed.
             text = f"Redis does not accept the command {command.upper()}"
             advice = "Use Redis 6.2 or newer, or Valkey, with all commands enabled."
             yield Finding(Level.PROBLEM, "commands", text, advice)

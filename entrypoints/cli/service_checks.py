@@ -58,10 +58,10 @@ def _assistant(settings: Settings) -> Finding:
 
 def _v1(settings: Settings) -> Finding:
     if not settings.is_v1_open:
-        return Finding(Level.GOOD, "/v1", "closed: accepts the client keys that you issue")
+        return Finding(Level.GOOD, "/v1", "closed; accepts only client keys that you issue")
     if settings.v1 is None:
         return Finding(Level.GOOD, "/v1", "open, as in every run without settings")
-    text = "open: accepts client keys that anybody can get"
+    text = "open; accepts client keys that anybody can get"
     advice = "Set PRIVITY_V1=closed, and issue client keys with: privity new-client-key"
     return Finding(Level.WARNING, "/v1", text, advice)
 
@@ -69,13 +69,13 @@ def _v1(settings: Settings) -> Finding:
 def _limits(settings: Settings) -> Finding:
     if settings.limits:
         return Finding(Level.GOOD, "limits", "on")
-    text = "off: nothing limits what a caller may use"
+    text = "off; nothing limits what a caller may use"
     return Finding(Level.WARNING, "limits", text, "Remove PRIVITY_LIMITS=off.")
 
 
 def _proxies(settings: Settings) -> Finding:
     if settings.is_https and settings.proxies == 0:
-        text = "none, but https needs one: all callers count as one address"
+        text = "none, but https needs one; all callers count as one address"
         advice = "Set the number of your proxies, for example PRIVITY_PROXIES=1"
         return Finding(Level.WARNING, "proxies", text, advice)
     return Finding(Level.GOOD, "proxies", str(settings.proxies or "none"))
