@@ -22,6 +22,7 @@ from adapters.encrypted_redis.trial_conversation import TrialConversation
 from adapters.sealing.key_ring import KeyRing, KeyRingProblem
 from adapters.system.clock import SystemClock
 from adapters.system.identifier_source import RandomIdentifiers
+from entrypoints.cli.model_check import model_findings
 from entrypoints.cli.service_checks import public_url_finding, settings_findings
 from entrypoints.container import redis_address
 from entrypoints.settings import Settings, SettingsProblem, Storage, read_settings
@@ -96,10 +97,12 @@ def _findings() -> list[Finding]:
 
 async def _answers(settings: Settings, ring: KeyRing) -> list[Finding]:
     """What the other servers answer."""
-    public_url, redis = await asyncio.gather(
-        public_url_finding(settings.public_url), _redis_findings(settings, ring)
+    public_url, redis, model = await asyncio.gather(
+        public_url_finding(settings.public_url),
+        _redis_findings(settings, ring),
+        model_findings(settings),
     )
-    return [public_url, *redis]
+    return [public_url, *redis, *model]
 
 
 async def _redis_findings(settings: Settings, ring: KeyRing) -> list[Finding]:
