@@ -19,6 +19,7 @@ from adapters.sealing.key_ring import KeyRing, KeyRingProblem
 from domain.model.limits import DEFAULT_MESSAGE_CHARACTERS, HIGHEST_MESSAGE_CHARACTERS
 from entrypoints.limit_settings import STORED_BYTES_WITH_IMAGES, LimitSettings
 from entrypoints.model_settings import ModelSettings
+from entrypoints.setting_names import nearly_known_names, unknown_names
 from entrypoints.setting_types import (
     ALLOW,
     DIGESTS,
@@ -215,6 +216,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         SettingsProblem: with every problem at once.
     """
     values, problems = _parsed_values(environment)
+    problems = [*unknown_names(environment, setting_infos()), *problems]
     problems += _content_problems(values)
     if values.get("model_images"):
         values = {**STORED_BYTES_WITH_IMAGES, **values}
@@ -224,6 +226,11 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         if not problems:
             return settings
     raise SettingsProblem(problems)
+
+
+def setting_warnings(environment: Mapping[str, str]) -> list[str]:
+    """A sentence for each name in ``environment`` that is probably a setting with an error."""
+    return list(nearly_known_names(environment, setting_infos()))
 
 
 def cross_checks(settings: Settings) -> Iterator[str]:

@@ -18,7 +18,7 @@ from adapters.sealing.client_keys import SealedClientKeys
 from adapters.sealing.key_ring import KeyRing, KeyRingProblem
 from adapters.system.clock import SystemClock
 from entrypoints.container import redis_address
-from entrypoints.settings import Settings, SettingsProblem, Storage, read_settings
+from entrypoints.settings import Settings, SettingsProblem, Storage, read_settings, setting_warnings
 from ports.errors import StoreUnavailable
 from ports.findings import Finding, Level
 
@@ -52,10 +52,11 @@ def _findings() -> list[Finding]:
         return [Finding(Level.PROBLEM, "settings", text) for text in problem.problems]
     except KeyRingProblem as problem:
         return [Finding(Level.PROBLEM, "settings", str(problem))]
-    valid = Finding(Level.GOOD, "settings", "valid")
+    warnings = (Finding(Level.WARNING, "settings", text) for text in setting_warnings(os.environ))
+    valid = [Finding(Level.GOOD, "settings", "valid"), *warnings]
     if settings.storage is Storage.MEMORY:
-        return [valid, Finding(Level.GOOD, "storage", "memory; a restart forgets everything")]
-    return [valid, _tls_finding(settings), *asyncio.run(_redis_findings(settings, ring))]
+        return [*valid, Finding(Level.GOOD, "storage", "memory; a restart forgets everything")]
+    return [*valid, _tls_finding(settings), *asyncio.run(_redis_findings(settings, ring))]
 
 
 def _tls_finding(settings: Settings) -> Finding:
