@@ -128,6 +128,10 @@ def _open_or_closed(text: str) -> bool:
     return {"open": True, "closed": False}[text.lower()]
 
 
+def _ignore_or_reject(text: str) -> bool:
+    return {"ignore": True, "reject": False}[text.lower()]
+
+
 def _log_level(text: str) -> str:
     if text.lower() not in ("debug", "info", "warning", "error"):
         raise ValueError
@@ -214,6 +218,7 @@ PATH: Final = ("a path", Path)
 FLAG: Final = ("true or false", _flag)
 ON_OR_OFF: Final = ("on or off", _on_or_off)
 OPEN_OR_CLOSED: Final = ("open or closed", _open_or_closed)
+IGNORE_OR_REJECT: Final = ("ignore or reject", _ignore_or_reject)
 ALLOW: Final = ("allow", _allow)
 LOG_LEVEL: Final = ("debug, info, warning or error", _log_level)
 EFFORT: Final = (f"{', '.join(_EFFORTS[:-1])} or {_EFFORTS[-1]}", _effort)

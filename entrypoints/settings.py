@@ -20,11 +20,13 @@ from adapters.sealing.key_ring import KeyRing, KeyRingProblem
 from domain.model.limits import DEFAULT_MESSAGE_CHARACTERS, HIGHEST_MESSAGE_CHARACTERS
 from entrypoints.limit_settings import STORED_BYTES_WITH_IMAGES, LimitSettings
 from entrypoints.model_settings import ModelSettings
+from entrypoints.setting_names import nearly_known_names, unknown_names
 from entrypoints.setting_types import (
     ALLOW,
     DIGESTS,
     FLAG,
     HOSTS,
+    IGNORE_OR_REJECT,
     INFO,
     LOG_LEVEL,
     OPEN_OR_CLOSED,
@@ -140,6 +142,21 @@ class Settings(ModelSettings):
         0,
         "Number of your reverse proxies in front of the service (for X-Forwarded-For).",
     )
+    hsts: bool | None = setting(
+        "PRIVITY_HSTS",
+        FLAG,
+        None,
+        "`true` sends Strict-Transport-Security: browsers then use only https for this host.",
+        shown="true if the public URL is https and PRIVITY_PROXIES is 0",
+    )
+    ignores_foreign_authorization: bool = setting(
+        "PRIVITY_FOREIGN_AUTHORIZATION",
+        IGNORE_OR_REJECT,
+        False,
+        "`ignore` ignores an `Authorization` header that holds no client key of the form `ck_…`, "
+        "for example that of a proxy. `/v1` always needs a client key.",
+        shown="reject",
+    )
     message_characters: int = setting(
         "PRIVITY_MESSAGE_CHARACTERS",
         whole_number(1, HIGHEST_MESSAGE_CHARACTERS),
@@ -190,6 +207,11 @@ class Settings(ModelSettings):
         """Whether the public URL is an https URL."""
         return self.public_url is not None and self.public_url.startswith("https://")
 
+    @property
+    def sends_hsts(self) -> bool:
+        """Whether browsers are told to use only https; behind a proxy, the proxy decides."""
+        return self.is_https and self.proxies == 0 if self.hsts is None else self.hsts
+
 
 class SettingsProblem(Exception):
     """The settings are invalid.
@@ -216,6 +238,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         SettingsProblem: with every problem at once.
     """
     values, problems = _parsed_values(environment)
+    problems = [*unknown_names(environment, setting_infos()), *problems]
     problems += _content_problems(values)
     if values.get("model_images"):
         values = {**STORED_BYTES_WITH_IMAGES, **values}
@@ -227,12 +250,16 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     raise SettingsProblem(problems)
 
 
+def setting_warnings(environment: Mapping[str, str]) -> list[str]:
+    """A sentence for each name in ``environment`` that is probably a setting with an error."""
+    return list(nearly_known_names(environment, setting_infos()))
+
+
 def cross_checks(settings: Settings) -> Iterator[str]:
     """Contradictions between settings that are valid on their own; no sentence shows a value."""
     yield from _storage_problems(settings)
     yield from _model_problems(settings)
-    if settings.embedding_origins and not settings.is_https:
-        yield "PRIVITY_EMBEDDING_ORIGINS needs a PRIVITY_PUBLIC_URL with https."
+    yield from _browser_problems(settings)
 
 
 def is_loopback(host: str) -> bool:
@@ -293,6 +320,25 @@ def _content_problems(values: Mapping[str, Any]) -> Iterator[str]:
             trusting(values["model_ca_file"])
     except ModelServerProblem as problem:
         yield str(problem)
+
+
+def _browser_problems(settings: Settings) -> Iterator[str]:
+    if settings.hsts and not settings.is_https:
+        yield "PRIVITY_HSTS needs a PRIVITY_PUBLIC_URL with https."
+    if settings.is_https or not settings.embedding_origins:
+        return
+    embedders = [urlsplit(origin) for origin in settings.embedding_origins]
+    public = urlsplit(settings.public_url or "").hostname
+    if not all(one.scheme == "http" and is_loopback(one.hostname or "") for one in embedders):
+        yield (
+            "PRIVITY_EMBEDDING_ORIGINS needs a PRIVITY_PUBLIC_URL with https, unless all origins "
+            "are on this machine, such as http://localhost:3000."
+        )
+    elif public is not None and {one.hostname for one in embedders} != {public}:
+        yield (
+            "PRIVITY_EMBEDDING_ORIGINS and PRIVITY_PUBLIC_URL must have the same host if they are "
+            "http URLs: localhost and 127.0.0.1 are different sites for a browser."
+        )
 
 
 def _storage_problems(settings: Settings) -> Iterator[str]:

@@ -25,7 +25,7 @@ from adapters.system.identifier_source import RandomIdentifiers
 from entrypoints.cli.model_check import model_findings
 from entrypoints.cli.service_checks import public_url_finding, settings_findings
 from entrypoints.container import redis_address
-from entrypoints.settings import Settings, SettingsProblem, Storage, read_settings
+from entrypoints.settings import Settings, SettingsProblem, Storage, read_settings, setting_warnings
 from ports.clock import Clock
 from ports.errors import StoreUnavailable
 from ports.findings import Finding, Level
@@ -85,14 +85,19 @@ def _findings() -> list[Finding]:
         settings = read_settings(os.environ)
         ring = KeyRing.parse(settings.keys) if settings.keys else KeyRing.random(os.urandom)
     except SettingsProblem as problem:
-        return [Finding(Level.PROBLEM, "settings", text) for text in problem.problems]
+        return [_setting_finding(Level.PROBLEM, text) for text in problem.problems]
     except KeyRingProblem as problem:
-        return [Finding(Level.PROBLEM, "settings", str(problem))]
+        return [_setting_finding(Level.PROBLEM, str(problem))]
     return [
         Finding(Level.GOOD, "settings", "valid"),
+        *(_setting_finding(Level.WARNING, text) for text in setting_warnings(os.environ)),
         *settings_findings(settings),
         *asyncio.run(_answers(settings, ring)),
     ]
+
+
+def _setting_finding(level: Level, text: str) -> Finding:
+    return Finding(level, "settings", text, "docs/settings.md describes every setting.")
 
 
 async def _answers(settings: Settings, ring: KeyRing) -> list[Finding]:

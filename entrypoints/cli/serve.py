@@ -29,7 +29,14 @@ from entrypoints.http.app import create_app
 from entrypoints.http.server import StartupFailed
 from entrypoints.http.server import serve as serve_app
 from entrypoints.logging_setup import set_up_logging
-from entrypoints.settings import Settings, SettingsProblem, Storage, is_loopback, read_settings
+from entrypoints.settings import (
+    Settings,
+    SettingsProblem,
+    Storage,
+    is_loopback,
+    read_settings,
+    setting_warnings,
+)
 
 _WRONG_SETTINGS: Final = 2
 _FAILED: Final = 1
@@ -45,6 +52,8 @@ def serve(
     on this machine only. On SIGTERM, running replies may finish; a second signal ends them.
     """
     try:
+        for warning in setting_warnings(os.environ):
+            typer.secho(f"privity: warning: {warning}", err=True, fg=typer.colors.YELLOW)
         settings = read_settings(os.environ)
         _check_address(settings, host)
     except SettingsProblem as problem:
