@@ -1,13 +1,13 @@
 """Whether Redis lets our user do what the service does: every command, on every kind of key.
 
-Each command is sent once, on keys that nothing else uses: they expire after ten seconds and are
-deleted at the end. What a script does is sent as a command too, because an error inside a script
-does not name what is missing.
+The commands are sent on keys that nothing else uses: they are deleted at once, or expire after ten
+seconds if that is not permitted. What a script does is sent as a command too, because an error
+inside a script does not name what is missing.
 """
 
+import asyncio
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -26,7 +26,6 @@ from adapters.encrypted_redis.keys_and_scripts import (
 from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.encrypted_redis.redis_errors import reason_of
 from domain.model.identifiers import ProcessId, SessionId
-from ports.errors import StoreUnavailable
 from ports.findings import Finding, Level
 
 KEY_PATTERNS: Final = (
@@ -93,6 +92,8 @@ def trial_commands(name: str) -> Sequence[KeyCommands]:
     counter, table = (limit_key(f"doctor-{kind}", name) for kind in ("counter", "table"))
     of_conversations, of_logs, of_processes, of_limits = KEY_PATTERNS
     return (
+        # First, because no key is created if neither is permitted.
+        KeyCommands(of_conversations, (("DEL", state), ("PEXPIRE", state, _LIFETIME))),
         KeyCommands(of_conversations, _state_commands(state)),
         KeyCommands(of_logs, (*_stream_commands(log), *_string_commands(mark))),
         KeyCommands(of_processes, _string_commands(lease)),
@@ -103,9 +104,6 @@ def trial_commands(name: str) -> Sequence[KeyCommands]:
 
 def _state_commands(key: str) -> Sequence[Command]:
     return (
-        # First, so that a key is created only if it can be deleted, or made to expire.
-        ("DEL", key),
-        ("PEXPIRE", key, _LIFETIME),
         ("RPUSH", key, "x"),
         ("PEXPIRE", key, _LIFETIME),
         ("LINDEX", key, 0),
@@ -215,29 +213,19 @@ async def permission_findings(client: RedisClient, name: str, user: str) -> list
         StoreUnavailable: Redis did not answer.
     """
     outcome = _Outcome()
-    try:
-        for part in trial_commands(name):
-            for command in part.commands:
-                if name_of(command) in _CREATING and {"pexpire", "del"} <= outcome.commands.keys():
-                    # The key could stay for ever.
-                    continue
-                outcome.note(command, part.pattern, await client.reply_or_error(*command))
-    finally:
-        with suppress(StoreUnavailable):
-            await _delete_keys(client, name)
+    for part in trial_commands(name):
+        commands = [command for command in part.commands if not _would_stay(command, outcome)]
+        # Sent together, so that no key stays if the connection is lost before it can expire.
+        replies = await asyncio.gather(*(client.reply_or_error(*command) for command in commands))
+        for command, reply in zip(commands, replies, strict=True):
+            outcome.note(command, part.pattern, reply)
     good = Finding(Level.GOOD, "permissions", "all commands and keys that the service uses")
     return [*_denials(outcome, user), *_refusals(outcome)] or [good]
 
 
-async def _delete_keys(client: RedisClient, name: str) -> None:
-    keys = {
-        str(command[1])
-        for part in trial_commands(name)
-        for command in part.commands
-        if part.pattern and name_of(command) in ("set", *_CREATING)
-    }
-    for key in sorted(keys):
-        await client.reply_or_error("DEL", key)
+def _would_stay(command: Command, outcome: _Outcome) -> bool:
+    """Whether ``command`` creates a key that can neither be deleted nor made to expire."""
+    return name_of(command) in _CREATING and {"pexpire", "del"} <= outcome.commands.keys()
 
 
 def _denials(outcome: _Outcome, user: str) -> Iterator[Finding]:

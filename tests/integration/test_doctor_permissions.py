@@ -93,6 +93,7 @@ async def test_a_missing_command_is_named_and_the_line_to_paste_grants_it(
     name = rule.removeprefix("+")
     assert (found.level, found.topic) == (Level.PROBLEM, "permissions")
     assert found.text == f"the Redis user may not use {name.upper()}"
+    assert found.advice == shlex.join(["redis-cli", "ACL", "SETUSER", "chat", rule])
     assert [one.level for one in await permissions_of(server, "chat")] == [Level.GOOD]
 
 
@@ -120,6 +121,16 @@ async def test_the_keys_of_the_check_are_deleted_or_expire(server: RedisProcess,
     assert all(0 < lifetime <= 10_000 for lifetime in lifetimes)
 
 
+async def test_keys_that_could_not_be_removed_never_stay(server: RedisProcess) -> None:
+    set_user(server, "chat", [rule for rule in COMMANDS if rule not in ("+del", "+pexpire")], KEYS)
+    with Redis.from_url(server.url) as redis:
+        redis.flushdb()
+        await permissions_of(server, "chat")
+        lifetimes = [redis.pttl(key) for key in redis.keys("*")]
+
+    assert all(0 < lifetime <= 10_000 for lifetime in lifetimes)
+
+
 @pytest.mark.parametrize("permitted", ["+del", "+pexpire"])
 async def test_one_line_grants_all_that_is_missing(server: RedisProcess, permitted: str) -> None:
     set_user(server, "chat", ["+ping", permitted], KEYS[:2])
@@ -134,7 +145,8 @@ async def test_the_documented_permissions_are_enough_for_the_trial_conversation(
     server: RedisProcess,
 ) -> None:
     set_user(server, "chat", [rule for rule in COMMANDS if rule not in OPTIONAL], KEYS)
-    async with redis_harness(url_of(server)) as harness:
+    async with redis_harness(url_of(server)) as harness, redis_harness(server.url) as admin:
+        await admin.redis.flushdb()
         found = await trial(harness).findings()
 
     assert [one.level for one in found] == [Level.GOOD], found
