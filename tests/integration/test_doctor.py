@@ -7,10 +7,13 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
+from adapters.encrypted_redis.diagnostics import connection_findings
+from ports.findings import Level
+from tests.support.clocks import ShiftedClock
 from tests.support.doctor import advice, findings, recommended_server, run_doctor, url_of
 from tests.support.processes import run_cli_in_process
 from tests.support.redis_servers import RedisProcess, embedded_binary, free_port, redis_process
-from tests.support.redis_store import RING
+from tests.support.redis_store import RING, RedisHarness
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +122,33 @@ def test_in_memory_storage_needs_no_server() -> None:
     assert findings(ended)["storage"] == ("ok", "memory; a restart forgets everything")
     assert {level for level, _ in findings(ended).values()} == {"ok"}, ended.out
     assert ended.code == 0
+
+
+async def test_a_clock_that_differs_from_that_of_redis_is_a_warning(harness: RedisHarness) -> None:
+    # Its day is a fixed one.
+    clock = ShiftedClock()
+    found = {one.topic: one for one in await connection_findings(harness.client, clock, "chat")}
+
+    assert found["clock"].level is Level.WARNING
+    assert "timedatectl" in found["clock"].advice
+
+
+def test_a_cluster_is_a_problem() -> None:
+    with redis_process(embedded_binary(), "--cluster-enabled", "yes") as server:
+        ended = run_doctor(server.url)
+
+    assert findings(ended)["cluster"] == ("problem", "Redis Cluster is not supported")
+    assert ended.code == 2
+
+
+def test_a_server_that_never_forces_its_file_to_the_disk_is_a_warning(
+    own_server: RedisProcess,
+) -> None:
+    with Redis(port=own_server.port) as redis:
+        redis.config_set("appendfsync", "no")
+        before = run_doctor(own_server.url)
+        redis.execute_command(*shlex.split(advice(before, "appendfsync"))[1:])
+    after = run_doctor(own_server.url)
+
+    assert findings(before)["appendfsync"][0] == "warning"
+    assert findings(after)["appendfsync"] == ("ok", "everysec")
