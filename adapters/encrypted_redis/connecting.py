@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 
 from adapters.encrypted_redis.command_queue import Bounds, ConnectionTrouble
 from adapters.encrypted_redis.multiplexer import Check, Multiplexer, ping
+from adapters.encrypted_redis.outages import Outages
 from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.encrypted_redis.redis_errors import pause_after, reason_of
 from ports.clock import Clock
@@ -102,12 +103,13 @@ async def open_redis(
     Raises:
         RedisUnreachable: Redis did not answer within ``within``, or denied access.
     """
-    connection = Multiplexer(address.new_connection, bounds or Bounds(), clock, check)
+    outages = Outages(telemetry, clock)
+    connection = Multiplexer(address.new_connection, bounds or Bounds(), clock, check, outages)
     running = asyncio.create_task(connection.run())
     try:
         await _wait_for_answer(connection, address, clock, within)
         await _require_permission(connection, check, address)
-        yield RedisClient(connection=connection, clock=clock, telemetry=telemetry)
+        yield RedisClient(connection=connection, clock=clock, telemetry=telemetry, outages=outages)
     finally:
         connection.close()
         running.cancel()
