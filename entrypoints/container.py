@@ -17,7 +17,7 @@ import punq
 from attrs import frozen
 
 from adapters.assistant_profile.toml_file import load_assistant
-from adapters.encrypted_redis.connecting import RedisAddress, open_redis
+from adapters.encrypted_redis.connecting import RedisAddress, Report, open_redis
 from adapters.encrypted_redis.conversation_store import RedisConversationStore
 from adapters.encrypted_redis.diagnostics import server_findings
 from adapters.encrypted_redis.process_lease import RedisProcessLease
@@ -30,7 +30,8 @@ from adapters.in_memory.process_lease import InMemoryProcessLease
 from adapters.in_memory.rate_limiter import InMemoryRateLimiter
 from adapters.in_memory.readiness import InMemoryReadiness
 from adapters.in_memory.turn_log import InMemoryTurnLog
-from adapters.language_model.chat_completions import Timeouts, open_chat_completions
+from adapters.language_model.chat_completions import open_chat_completions
+from adapters.language_model.model_server import ModelServer, Timeouts
 from adapters.language_model.scripted import ScriptedModel
 from adapters.observability.grouped_events import GroupedEvents
 from adapters.observability.structured_log import StructuredLog
@@ -84,12 +85,14 @@ USE_CASES: Final = tuple(
 
 
 @asynccontextmanager
-async def open_container(settings: Settings) -> AsyncIterator[punq.Container]:
+async def open_container(
+    settings: Settings, *, report: Report = lambda _: None
+) -> AsyncIterator[punq.Container]:
     """The container with every adapter open; on exit they are closed in reverse order.
 
     Raises:
-        KeyRingProblem, ProfileProblem, RedisUnreachable: the operator has to fix something. The
-            message contains no key or password.
+        KeyRingProblem, ProfileProblem, ModelServerProblem, RedisUnreachable: the operator has to
+            fix something. The message contains no key or password.
     """
     container = punq.Container()
     ring = KeyRing.parse(settings.keys) if settings.keys else KeyRing.random(os.urandom)
@@ -107,7 +110,6 @@ async def open_container(settings: Settings) -> AsyncIterator[punq.Container]:
     container.register(IdentifierSource, instance=identifiers)
     container.register(TurnRunner, instance=turn_runner)
     container.register(TaskTurnRunner, instance=runner)
-    container.register(MissingLogs, instance=MissingLogs())
     for value in _policies(settings):
         container.register(type(value), instance=value)
     for use_case in USE_CASES:
@@ -121,6 +123,7 @@ async def open_container(settings: Settings) -> AsyncIterator[punq.Container]:
             ring=ring,
             clock=clock,
             telemetry=telemetry,
+            report=report,
         )
         _register_storage(container, storage)
         model = await _open_model(stack, settings, clock, telemetry)
@@ -154,9 +157,28 @@ def redis_address(settings: Settings) -> RedisAddress:
     )
 
 
+def model_server(settings: Settings) -> ModelServer | None:
+    """The model's server in ``settings``; None if replies come from the built-in script."""
+    if settings.model_base_url is None or settings.model_name is None:
+        return None
+    return ModelServer(
+        base_url=settings.model_base_url,
+        name=settings.model_name,
+        timeouts=Timeouts(
+            connect=settings.model_connect_timeout,
+            first_piece=settings.model_first_piece_timeout,
+            silence=settings.model_silence_timeout,
+        ),
+        api_key=settings.model_api_key,
+        ca_file=settings.model_ca_file,
+        options=settings.request_options,
+    )
+
+
 def _policies(settings: Settings) -> Iterator[object]:
-    """The values that the use cases and the routes decide by."""
+    """What several use cases and routes share: the values that they decide by, and a memory."""
     yield TurnPolicy()
+    yield MissingLogs()
     yield Budget(tokens=settings.model_context_tokens, reply_tokens=settings.model_reply_tokens)
     yield MessageLimit(characters=settings.message_characters)
     yield ImagePolicy(model_takes_images=settings.model_images)
@@ -189,6 +211,7 @@ async def _open_storage(
     ring: KeyRing,
     clock: Clock,
     telemetry: Telemetry,
+    report: Report,
 ) -> _Storage:
     """The storage that ``settings`` select; ``stack`` closes it.
 
@@ -199,7 +222,13 @@ async def _open_storage(
         return _in_memory_storage(clock, process, settings)
     lease = RedisProcessLease(process, clock)
     client = await stack.enter_async_context(
-        open_redis(redis_address(settings), clock=clock, telemetry=telemetry, check=lease.renew)
+        open_redis(
+            redis_address(settings),
+            clock=clock,
+            telemetry=telemetry,
+            check=lease.renew,
+            report=report,
+        )
     )
     await _emit_server_findings(client, telemetry)
     sealer = Sealer(ring=ring, random_bytes=os.urandom)
@@ -240,19 +269,9 @@ async def _emit_server_findings(client: RedisClient, telemetry: Telemetry) -> No
 async def _open_model(
     stack: AsyncExitStack, settings: Settings, clock: Clock, telemetry: Telemetry
 ) -> LanguageModel:
-    if settings.model_base_url is None or settings.model_name is None:
+    server = model_server(settings)
+    if server is None:
         return ScriptedModel(clock=clock, pause=_WORD_PAUSE)
     return await stack.enter_async_context(
-        open_chat_completions(
-            base_url=settings.model_base_url,
-            api_key=settings.model_api_key,
-            model=settings.model_name,
-            timeouts=Timeouts(
-                connect=settings.model_connect_timeout,
-                first_piece=settings.model_first_piece_timeout,
-                silence=settings.model_silence_timeout,
-            ),
-            clock=clock,
-            telemetry=telemetry,
-        )
+        open_chat_completions(server, clock=clock, telemetry=telemetry)
     )

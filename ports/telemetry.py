@@ -47,7 +47,7 @@ def _event(severity: Severity, fields: str = "", grouped_by: str = "") -> EventT
 
 _REPLY: Final = (
     "session_id turn pieces seconds model input_tokens output_tokens "
-    "messages_seen messages_total kept error"
+    "messages_seen messages_total kept error host status provider_code reason parameter"
 )
 
 EVENTS: Final[Mapping[str, EventType]] = MappingProxyType(
@@ -68,6 +68,7 @@ EVENTS: Final[Mapping[str, EventType]] = MappingProxyType(
         "request.failed": _event(Severity.ERROR, "kind at"),
         "request.refused": _event(Severity.WARNING, grouped_by="code limit"),
         # The model's server.
+        "model.check": _event(Severity.AS_FOUND, "host model finding found"),
         "model.parameter-rejected": _event(Severity.WARNING, "parameter"),
         # Redis.
         "redis.setting": _event(Severity.AS_FOUND, "topic finding found"),

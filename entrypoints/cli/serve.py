@@ -6,6 +6,7 @@ import os
 import signal
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Final
 
 import typer
@@ -14,8 +15,10 @@ from attrs import evolve
 
 from adapters.assistant_profile.toml_file import ProfileProblem
 from adapters.encrypted_redis.connecting import RedisUnreachable
+from adapters.language_model.model_server import ModelServerProblem
 from adapters.sealing.key_ring import KeyRingProblem
 from adapters.system.turn_runner import TaskTurnRunner
+from entrypoints.cli.model_check import report_model
 from entrypoints.cli.process_limits import (
     forbid_memory_dumps,
     possible_connections,
@@ -26,7 +29,14 @@ from entrypoints.http.app import create_app
 from entrypoints.http.server import StartupFailed
 from entrypoints.http.server import serve as serve_app
 from entrypoints.logging_setup import set_up_logging
-from entrypoints.settings import Settings, SettingsProblem, Storage, is_loopback, read_settings
+from entrypoints.settings import (
+    Settings,
+    SettingsProblem,
+    Storage,
+    is_loopback,
+    read_settings,
+    setting_warnings,
+)
 
 _WRONG_SETTINGS: Final = 2
 _FAILED: Final = 1
@@ -42,6 +52,8 @@ def serve(
     on this machine only. On SIGTERM, running replies may finish; a second signal ends them.
     """
     try:
+        for warning in setting_warnings(os.environ):
+            typer.secho(f"privity: warning: {warning}", err=True, fg=typer.colors.YELLOW)
         settings = read_settings(os.environ)
         _check_address(settings, host)
     except SettingsProblem as problem:
@@ -82,7 +94,7 @@ def _run(settings: Settings, host: str, port: int) -> int:
             runner.run(_serve(settings, host, port))
     except StartupFailed as failed:
         cause = failed.__cause__
-        if isinstance(cause, KeyRingProblem | ProfileProblem):
+        if isinstance(cause, KeyRingProblem | ProfileProblem | ModelServerProblem):
             _print_errors([str(cause)])
             return _WRONG_SETTINGS
         if isinstance(cause, RedisUnreachable):
@@ -99,9 +111,16 @@ def _run(settings: Settings, host: str, port: int) -> int:
 
 
 async def _serve(settings: Settings, host: str, port: int) -> None:
-    app = create_app(settings, open_container)
+    app = create_app(settings, partial(open_container, report=_print_error))
     signalled, stopping = asyncio.Event(), asyncio.Event()
     _handle_signals(signalled, stopping)
+    background: set[asyncio.Task[None]] = set()
+
+    def announce(address: str) -> None:
+        _begin(settings, address)
+        # In the background: a model that does not answer yet must not delay the start.
+        background.add(asyncio.create_task(report_model(settings)))
+
     server = asyncio.create_task(
         serve_app(
             app,
@@ -110,7 +129,7 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
             max_connections=settings.max_connections,
             behind_proxies=settings.proxies > 0,
             stopping=stopping,
-            announce=lambda address: _begin(settings, address),
+            announce=announce,
         )
     )
     first_signal = asyncio.create_task(signalled.wait())
@@ -181,4 +200,8 @@ def _storage_line(settings: Settings) -> str:
 
 def _print_errors(problems: list[str]) -> None:
     for problem in problems:
-        typer.secho(f"privity: {problem}", err=True, fg=typer.colors.RED)
+        _print_error(problem)
+
+
+def _print_error(problem: str) -> None:
+    typer.secho(f"privity: {problem}", err=True, fg=typer.colors.RED)

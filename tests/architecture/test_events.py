@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from attrs import frozen
+from attrs import fields, frozen
 
 from domain.model.turn import Outcome
+from ports.language_model import FailureDetails
 from ports.telemetry import EVENTS, EventType
 from tests.architecture.sources import FOLDERS, functions, parsed, python_files, short
 from tests.architecture.test_docs import page, rows
@@ -19,6 +20,7 @@ IN_CODE: Final = re.compile(r"`([^`]+)`(\*?)")
 PASSING_ON: Final = ("adapters/observability/", "ports/telemetry.py")
 """Where events of others are passed on."""
 
+DETAILS: Final = "asdict(details, filter=lambda _, value: value is not None)"
 DOCUMENT: Final = page("docs/events.md")
 OUTCOMES: Final = frozenset(f"turn.{outcome.value}" for outcome in Outcome)
 
@@ -59,7 +61,7 @@ def events_of(call: ast.Call) -> frozenset[str]:
 
 def fields_of(call: ast.Call) -> frozenset[str]:
     """The names of the fields; those that ``report_end`` passes on are checked at its callers."""
-    passed_on = ("fields", "_counts(end.prompt_report)")
+    passed_on = ("fields", "_counts(end.prompt_report)", DETAILS)
     return frozenset(
         keyword.arg or f"**{ast.unparse(keyword.value)}"
         for keyword in call.keywords
@@ -79,7 +81,7 @@ def undeclared(found: Emission) -> set[str]:
     """The events and fields that ``EVENTS`` does not have."""
     events = {event for event in found.events if event not in EVENTS}
     declared = [EVENTS[event].fields for event in found.events - events]
-    return events | {field for fields in declared for field in found.fields - fields}
+    return events | {field for names in declared for field in found.fields - names}
 
 
 def logged(names: frozenset[str]) -> set[str]:
@@ -95,20 +97,25 @@ def documented(text: str) -> dict[str, tuple[str, dict[str, bool]]]:
     for row in rows(text):
         if "." not in row[0]:
             continue
-        name, level, fields = row[:3]
-        cell = fields.replace("those of a reply", reply[1])
+        name, level, cell = row[:3]
+        cell = cell.replace("those of a reply", reply[1])
         table[name.strip("`")] = (level, {name: bool(star) for name, star in IN_CODE.findall(cell)})
     return table
 
 
 def described(declared: EventType) -> tuple[str, dict[str, bool]]:
-    fields = {name: name in declared.grouped_by for name in logged(declared.fields)}
-    return declared.severity.value, fields
+    names = {name: name in declared.grouped_by for name in logged(declared.fields)}
+    return declared.severity.value, names
 
 
 @pytest.mark.parametrize("emission", ALL, ids=lambda found: f"{found.place}-{min(found.events)}")
 def test_only_declared_events_and_fields_are_emitted(emission: Emission) -> None:
     assert undeclared(emission) == set()
+
+
+@pytest.mark.parametrize("event", sorted(OUTCOMES))
+def test_the_end_of_a_turn_has_the_details_of_a_failure(event: str) -> None:
+    assert {field.name for field in fields(FailureDetails)} < EVENTS[event].fields
 
 
 def test_every_declared_event_is_emitted() -> None:
