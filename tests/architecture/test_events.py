@@ -13,7 +13,7 @@ from attrs import fields, frozen
 from domain.model.turn import Outcome
 from ports.language_model import FailureDetails
 from ports.telemetry import EVENTS, EventType
-from tests.architecture.sources import FOLDERS, functions, parsed, python_files, short
+from tests.architecture.sources import FOLDERS, ROOT, functions, parsed, python_files, short
 from tests.architecture.test_docs import page, rows
 
 IN_CODE: Final = re.compile(r"`([^`]+)`(\*?)")
@@ -21,6 +21,7 @@ PASSING_ON: Final = ("adapters/observability/", "ports/telemetry.py")
 """Where events of others are passed on."""
 
 DETAILS: Final = "asdict(details, filter=lambda _, value: value is not None)"
+CAUSES: Final = ROOT / "adapters/encrypted_redis/connection_causes.py"
 DOCUMENT: Final = page("docs/events.md")
 OUTCOMES: Final = frozenset(f"turn.{outcome.value}" for outcome in Outcome)
 
@@ -131,6 +132,19 @@ def test_every_field_is_explained_once() -> None:
     used = {name for kind in EVENTS.values() for name in logged(kind.fields)}
 
     assert explained == sorted(used)
+
+
+def test_exactly_the_reasons_of_an_outage_are_explained() -> None:
+    section = DOCUMENT.partition("### Reasons\n")[2].partition("\n## ")[0]
+    explained = [name for row in rows(section) for name, _ in IN_CODE.findall(row[0])]
+    causes = [
+        call.args[0]
+        for call in ast.walk(parsed(CAUSES))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "Cause"
+    ]
+
+    assert len(causes) > 20
+    assert set(explained) == {cause.value for cause in causes if isinstance(cause, ast.Constant)}
 
 
 def test_the_example_is_a_line_of_the_log() -> None:

@@ -1,6 +1,6 @@
 """What the operator learns while the service runs and Redis cannot be used: each cause, for real.
 
-These are the rows of "While the service runs" in docs/operations.md.
+These are the causes in docs/events.md that a server can be made to have.
 """
 
 import asyncio
