@@ -6,7 +6,7 @@ that off. Neither an error's text nor a ``repr`` shows the URL's password.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -108,6 +108,36 @@ class RedisAddress:
             "ssl_certfile": str(self.client_cert) if self.client_cert else None,
             "ssl_keyfile": str(self.client_key) if self.client_key else None,
         }
+
+
+def certificate_problems(address: RedisAddress) -> Iterator[str]:
+    """A sentence for each file of certificates that cannot be used."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if address.ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=address.ca_file)
+        except (ssl.SSLError, OSError):
+            yield "REDIS_CA_FILE: the file contains no certificate in PEM format."
+    if address.client_cert is not None and address.client_key is not None:
+        yield from _client_problems(context, address.client_cert, address.client_key)
+
+
+def _client_problems(context: ssl.SSLContext, cert: Path, key: Path) -> Iterator[str]:
+    if b"-----BEGIN CERTIFICATE-----" not in cert.read_bytes():
+        yield "REDIS_CLIENT_CERT: the file contains no certificate in PEM format."
+    elif b"PRIVATE KEY-----" not in (content := key.read_bytes()):
+        yield "REDIS_CLIENT_KEY: the file contains no private key in PEM format."
+    elif b"ENCRYPTED" in content:
+        # OpenSSL would ask for the passphrase on the terminal.
+        yield "REDIS_CLIENT_KEY: the private key needs a passphrase. Store it without one."
+    else:
+        try:
+            context.load_cert_chain(cert, key)
+        except ssl.SSLError as error:
+            if error.reason == "KEY_VALUES_MISMATCH":
+                yield "REDIS_CLIENT_KEY does not belong to the certificate in REDIS_CLIENT_CERT."
+            else:
+                yield "REDIS_CLIENT_CERT or REDIS_CLIENT_KEY: the file is damaged."
 
 
 @asynccontextmanager
