@@ -257,12 +257,13 @@ def _in_memory_storage(clock: Clock, process: ProcessId, settings: Settings) -> 
 async def _emit_server_findings(client: RedisClient, telemetry: Telemetry) -> None:
     """Log unsuitable settings of Redis. Whether to change them is the operator's decision."""
     for finding in await server_findings(client):
-        if finding.level is not Level.GOOD:
+        if finding.level in (Level.WARNING, Level.PROBLEM):
             telemetry.emit(
                 "redis.setting",
                 topic=finding.topic,
                 finding=finding.level.value,
                 found=finding.text,
+                advice=finding.advice or None,
             )
 
 

@@ -71,7 +71,7 @@ EVENTS: Final[Mapping[str, EventType]] = MappingProxyType(
         "model.check": _event(Severity.AS_FOUND, "host model finding found"),
         "model.parameter-rejected": _event(Severity.WARNING, "parameter"),
         # Redis.
-        "redis.setting": _event(Severity.AS_FOUND, "topic finding found"),
+        "redis.setting": _event(Severity.AS_FOUND, "topic finding found advice"),
         "redis.lost": _event(Severity.WARNING, "reason"),
         "redis.away": _event(Severity.WARNING, "reason seconds failed_operations"),
         "redis.back": _event(Severity.INFO, "seconds failed_operations"),

@@ -73,6 +73,11 @@ class RedisAddress:
         host = parsed.get("host", "localhost")
         return f"{f'[{host}]' if ':' in host else host}:{parsed.get('port', 6379)}"
 
+    @property
+    def user(self) -> str:
+        """The Redis user that the URL names."""
+        return str(parse_url(self.url).get("username") or "default")
+
     async def refined_cause(self, error: BaseException) -> Cause:
         """Why Redis cannot be used; the server is asked if ``error`` does not say it."""
         cause, parsed = cause_of(error), parse_url(self.url)

@@ -79,18 +79,27 @@ class RedisClient:
             self._reconnect_if_readonly(error)
             raise self._translated(operation, error) from error
 
-    async def query_if_allowed(self, *arguments: Argument) -> Any:
-        """The reply to a command that our Redis user may lack permission for; None if it fails.
+    async def reply_or_error(self, *arguments: Argument) -> Any:
+        """The reply to a command that is sent once, or the error that Redis replied with.
 
         Raises:
             StoreUnavailable: there was no reply.
         """
         try:
             return await self._connection.call(*arguments)
-        except RedisError:
-            return None
+        except RedisError as error:
+            return error
         except ConnectionTrouble as error:
-            raise self._translated("ask", error) from error
+            raise self._translated("check", error) from error
+
+    async def query_if_allowed(self, *arguments: Argument) -> Any:
+        """The reply to a command that our Redis user may lack permission for; None if it fails.
+
+        Raises:
+            StoreUnavailable: there was no reply.
+        """
+        reply = await self.reply_or_error(*arguments)
+        return None if isinstance(reply, RedisError) else reply
 
     async def run_script(
         self,
