@@ -15,6 +15,7 @@ import attrs
 from attrs import frozen
 
 from adapters.assistant_profile.toml_file import ProfileProblem, load_assistant
+from adapters.encrypted_redis.connecting import RedisAddress, certificate_problems
 from adapters.language_model.model_server import ModelServerProblem, trusting
 from adapters.sealing.key_ring import KeyRing, KeyRingProblem
 from domain.model.limits import DEFAULT_MESSAGE_CHARACTERS, HIGHEST_MESSAGE_CHARACTERS
@@ -35,7 +36,10 @@ from entrypoints.setting_types import (
     PATH,
     REDIS_URL,
     TEXT,
+    InvalidValue,
     SettingInfo,
+    parsed,
+    read_text_file,
     seconds,
     setting,
     whole_number,
@@ -285,23 +289,16 @@ def _parsed_values(environment: Mapping[str, str]) -> tuple[dict[str, Any], list
     problems: list[str] = []
     for field in _fields():
         info: SettingInfo = field.metadata[INFO]
+        name, path = info.name, environment.get(f"{info.name}_FILE", "") if info.secret else ""
         try:
-            text = _raw_text(info, environment)
-            if text:
-                values[field.name] = info.parse(text)
-        except (ValueError, KeyError):
-            # Not chained: the exception's text would show the value, which may be a secret.
-            problems.append(f"{info.name}: expected {info.expects}.")
-        except OSError:
-            problems.append(f"{info.name}_FILE: the file cannot be read.")
+            if path:
+                name = f"{info.name}_FILE"
+            text = read_text_file(Path(path)) if path else environment.get(info.name, "")
+            if text.strip():
+                values[field.name] = parsed(info, text.strip())
+        except InvalidValue as problem:
+            problems.append(f"{name}: {problem}")
     return values, problems
-
-
-def _raw_text(info: SettingInfo, environment: Mapping[str, str]) -> str:
-    path = environment.get(f"{info.name}_FILE", "") if info.secret else ""
-    if path:
-        return Path(path).read_text(encoding="utf-8").strip()
-    return environment.get(info.name, "").strip()
 
 
 def _content_problems(values: Mapping[str, Any]) -> Iterator[str]:
@@ -315,6 +312,14 @@ def _content_problems(values: Mapping[str, Any]) -> Iterator[str]:
         load_assistant(values.get("assistant_file"))
     except ProfileProblem as problem:
         yield str(problem)
+    yield from certificate_problems(
+        RedisAddress(
+            url="",
+            ca_file=values.get("redis_ca_file"),
+            client_cert=values.get("redis_client_cert"),
+            client_key=values.get("redis_client_key"),
+        )
+    )
     try:
         if "model_ca_file" in values:
             trusting(values["model_ca_file"])
@@ -323,18 +328,24 @@ def _content_problems(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _browser_problems(settings: Settings) -> Iterator[str]:
+    public_url = urlsplit(settings.public_url or "")
+    if _is_remote(settings.public_url, scheme="http"):
+        yield (
+            "PRIVITY_PUBLIC_URL: use https://, because cookies would cross the network in "
+            "plaintext. In a network that is protected in another way, leave it unset and list "
+            "the host in PRIVITY_HOSTS."
+        )
     if settings.hsts and not settings.is_https:
         yield "PRIVITY_HSTS needs a PRIVITY_PUBLIC_URL with https."
     if settings.is_https or not settings.embedding_origins:
         return
     embedders = [urlsplit(origin) for origin in settings.embedding_origins]
-    public = urlsplit(settings.public_url or "").hostname
     if not all(one.scheme == "http" and is_loopback(one.hostname or "") for one in embedders):
         yield (
             "PRIVITY_EMBEDDING_ORIGINS needs a PRIVITY_PUBLIC_URL with https, unless all origins "
             "are on this machine, such as http://localhost:3000."
         )
-    elif public is not None and {one.hostname for one in embedders} != {public}:
+    elif public_url.hostname and {one.hostname for one in embedders} != {public_url.hostname}:
         yield (
             "PRIVITY_EMBEDDING_ORIGINS and PRIVITY_PUBLIC_URL must have the same host if they are "
             "http URLs: localhost and 127.0.0.1 are different sites for a browser."

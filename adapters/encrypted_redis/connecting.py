@@ -6,7 +6,7 @@ that off. Neither an error's text nor a ``repr`` shows the URL's password.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from adapters.encrypted_redis.command_queue import Bounds, ConnectionTrouble
 from adapters.encrypted_redis.connection_causes import Cause, cause_of, more_precise
 from adapters.encrypted_redis.multiplexer import Check, Multiplexer, ping
+from adapters.encrypted_redis.outages import Outages
 from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.encrypted_redis.redis_errors import pause_after
 from ports.clock import Clock
@@ -114,6 +115,36 @@ class RedisAddress:
         }
 
 
+def certificate_problems(address: RedisAddress) -> Iterator[str]:
+    """A sentence for each file of certificates that cannot be used."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if address.ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=address.ca_file)
+        except (ssl.SSLError, OSError):
+            yield "REDIS_CA_FILE: the file contains no certificate in PEM format."
+    if address.client_cert is not None and address.client_key is not None:
+        yield from _client_problems(context, address.client_cert, address.client_key)
+
+
+def _client_problems(context: ssl.SSLContext, cert: Path, key: Path) -> Iterator[str]:
+    if b"-----BEGIN CERTIFICATE-----" not in cert.read_bytes():
+        yield "REDIS_CLIENT_CERT: the file contains no certificate in PEM format."
+    elif b"PRIVATE KEY-----" not in (content := key.read_bytes()):
+        yield "REDIS_CLIENT_KEY: the file contains no private key in PEM format."
+    elif b"ENCRYPTED" in content:
+        # OpenSSL would ask for the passphrase on the terminal.
+        yield "REDIS_CLIENT_KEY: the private key needs a passphrase. Store it without one."
+    else:
+        try:
+            context.load_cert_chain(cert, key)
+        except ssl.SSLError as error:
+            if error.reason == "KEY_VALUES_MISMATCH":
+                yield "REDIS_CLIENT_KEY does not belong to the certificate in REDIS_CLIENT_CERT."
+            else:
+                yield "REDIS_CLIENT_CERT or REDIS_CLIENT_KEY: the file is damaged."
+
+
 @asynccontextmanager
 async def open_redis(
     address: RedisAddress,
@@ -133,12 +164,13 @@ async def open_redis(
     Raises:
         RedisUnreachable: Redis did not answer within ``within``, or denied access.
     """
-    connection = Multiplexer(address.new_connection, bounds or Bounds(), clock, check)
+    outages = Outages(telemetry, clock)
+    connection = Multiplexer(address.new_connection, bounds or Bounds(), clock, check, outages)
     running = asyncio.create_task(connection.run())
     try:
         await _wait_for_answer(connection, address, clock, within, report)
         await _require_permission(connection, check, address)
-        yield RedisClient(connection=connection, clock=clock, telemetry=telemetry)
+        yield RedisClient(connection=connection, clock=clock, telemetry=telemetry, outages=outages)
     finally:
         connection.close()
         running.cancel()

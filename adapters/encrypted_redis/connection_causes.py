@@ -67,7 +67,7 @@ CLIENT_CERTIFICATE_REQUIRED: Final = Cause(
 _NAME_NOT_FOUND: Final = Cause(
     "host-not-found",
     "the host name is not found",
-    "Check the host in REDIS_URL. If the password contains @, /, # or ?, percent-encode it.",
+    "Check the host in REDIS_URL. In a container, it is the name of the container of Redis.",
 )
 _UNREACHABLE: Final = Cause(
     "unreachable", "the network does not reach the host", "Check the host in REDIS_URL."
@@ -85,6 +85,7 @@ _TOO_MANY_CLIENTS: Final = Cause(
 _TLS_FAILED: Final = Cause(
     "tls-failed", "TLS failed", "Check the TLS settings of Redis: it must allow TLS 1.2 or newer."
 )
+_OVERLOADED: Final = Cause("overloaded", "too many commands are waiting for Redis")
 _UNKNOWN: Final = Cause("failed", "the connection failed")
 
 _BY_ERRNO: Final = {
@@ -180,8 +181,7 @@ _BY_REPLY: Final = {
         Cause(
             "WRONGPASS",
             "wrong user or password",
-            "Correct them in REDIS_URL. If the password contains %, @, /, # or ?, "
-            "percent-encode it.",
+            "Correct them in REDIS_URL. If the password contains %, write %25 instead.",
             is_permanent=True,
         ),
     )
@@ -233,8 +233,10 @@ def cause_of(error: BaseException) -> Cause:
         cause = _cause_of_one(link)
         if cause is not None:
             return cause
+    if not isinstance(error, ConnectionTrouble):
+        return _UNKNOWN
     # A command that waited too long for a reply, or for a connection, has no cause.
-    return TIMED_OUT if isinstance(error, ConnectionTrouble) else _UNKNOWN
+    return _OVERLOADED if "too many commands" in str(error) else TIMED_OUT
 
 
 async def more_precise(cause: Cause, host: str, port: int, *, uses_tls: bool) -> Cause:

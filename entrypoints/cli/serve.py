@@ -1,9 +1,11 @@
 """``privity serve``."""
 
 import asyncio
+import errno
 import gc
 import os
 import signal
+import socket
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -103,11 +105,22 @@ def _run(settings: Settings, host: str, port: int) -> int:
         _print_errors([f"The service could not start ({type(cause).__name__})."])
         return _FAILED
     except OSError as error:
-        # str(error) would repeat the address.
-        why = os.strerror(error.errno) if error.errno else type(error).__name__
-        _print_errors([f"Cannot listen on {host} port {port}: {why}."])
+        _print_error(f"Cannot listen on {host} port {port}: {_why_not_listening(error)}")
         return _FAILED
     return 0
+
+
+def _why_not_listening(error: OSError) -> str:
+    if isinstance(error, socket.gaierror):
+        return "the host name is not found."
+    if error.errno == errno.EADDRINUSE:
+        return "another program uses this port. Stop it, or choose another port with --port."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "this machine does not have this address. Use 0.0.0.0 for all of its addresses."
+    if error.errno == errno.EACCES:
+        return "this user may not use ports below 1024. Choose another port with --port."
+    # str(error) would repeat the address.
+    return f"{os.strerror(error.errno) if error.errno else type(error).__name__}."
 
 
 async def _serve(settings: Settings, host: str, port: int) -> None:

@@ -57,8 +57,8 @@ async def test_a_host_that_is_not_found() -> None:
     error = await connect_error(RedisAddress(url=f"redis://user:{SECRET}@nowhere.invalid:1/0"))
 
     assert error == (
-        "Redis at nowhere.invalid:1: the host name is not found. Check the host in REDIS_URL. If "
-        "the password contains @, /, # or ?, percent-encode it."
+        "Redis at nowhere.invalid:1: the host name is not found. Check the host in REDIS_URL. In a "
+        "container, it is the name of the container of Redis."
     )
 
 
