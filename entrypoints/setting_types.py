@@ -1,5 +1,6 @@
 """How a setting is declared: its name, its meaning, and how its text is parsed."""
 
+import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -118,6 +119,11 @@ def _log_level(text: str) -> str:
     return text.lower()
 
 
+def _path(text: str) -> Path | None:
+    # docker-compose.yml has to name a file, even if the operator provides none.
+    return None if os.path.realpath(text) == os.devnull else Path(text)
+
+
 def _http_url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -174,7 +180,7 @@ def _digests(text: str) -> tuple[str, ...]:
 
 
 TEXT: Final = ("text", str)
-PATH: Final = ("a path", Path)
+PATH: Final = ("a path", _path)
 FLAG: Final = ("true or false", _flag)
 ON_OR_OFF: Final = ("on or off", _on_or_off)
 OPEN_OR_CLOSED: Final = ("open or closed", _open_or_closed)
