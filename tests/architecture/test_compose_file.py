@@ -34,14 +34,17 @@ def test_every_setting_is_passed_or_provided_or_not_needed() -> None:
     names = {info.name for info in setting_infos()}
 
     assert names - set(PASSED) == set(NOT_PASSED)
-    assert set(PASSED) - names == {"REDIS_URL_FILE", "PRIVITY_KEYS_FILE", "MODEL_API_KEY_FILE"}
+    assert set(PASSED) - names == {
+        *("REDIS_URL_FILE", "PRIVITY_KEYS_FILE", "MODEL_API_KEY_FILE"),
+        *("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"),
+    }
 
 
 def test_a_setting_is_passed_only_if_it_is_set() -> None:
     provided = {name: value for name, value in PASSED.items() if value is not None}
 
     assert all(value.startswith(INSIDE) for name, value in provided.items() if "FILE" in name)
-    assert {name for name in provided if "FILE" not in name} == {"PRIVITY_HOSTS"}
+    assert {name for name in provided if "FILE" not in name} == {"PRIVITY_HOSTS", "NO_PROXY"}
 
 
 def test_a_file_of_the_operator_is_provided_for_each_setting_that_names_one() -> None:

@@ -1,6 +1,5 @@
 """One ``.env`` for Compose and for the shell, and what Compose says about a missing file."""
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -10,20 +9,17 @@ import yaml
 
 from entrypoints.settings import read_settings
 from tests.architecture.test_compose_file import PASSED
-from tests.architecture.test_docs import EXAMPLE, page
+from tests.architecture.test_docs import EXAMPLE, example_values, page
 from tests.support.compose import IMAGE, Composed, run
 from tests.support.redis_kinds import compose_commands
 
 COMMANDS: Final = compose_commands() or ((),)
-VALUES: Final[Mapping[str, str]] = {
-    **dict(EXAMPLE.findall(page(".env.example"))),
-    "PRIVITY_PUBLIC_URL": "https://chat.example.org",
+EXAMPLES: Final = example_values()
+OWN: Final[Mapping[str, str]] = {
     "PRIVITY_EMBEDDING_ORIGINS": "https://www.example.org, https://example.org",
     "MODEL_NAME": """a name with spaces, a #, "quotes" and a $HOME""",
-    "MODEL_BASE_URL": "http://host.docker.internal:11434/v1",
 }
-NOT_IN_THE_FILE: Final = {"REDIS_ENABLED"}
-"""``false`` in the example, which would keep everything in memory."""
+VALUES: Final[Mapping[str, str]] = {**EXAMPLES, **OWN}
 
 
 @pytest.fixture(params=COMMANDS, ids=lambda command: "_".join(command) or "none")
@@ -36,14 +32,11 @@ def command(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 @pytest.fixture
 def env_file(tmp_path: Path) -> Path:
-    """The example with every line uncommented, written as its first lines say."""
+    """The example with every setting uncommented, and some that need quotes."""
     file = tmp_path / ".env"
-    lines = [
-        f"{name}={shlex.quote(value)}"
-        for name, value in VALUES.items()
-        if name not in NOT_IN_THE_FILE
-    ]
-    file.write_text("\n".join(lines) + "\n")
+    lines = [f"{name}='{value}'" for name, value in OWN.items()]
+    example = EXAMPLE.sub(r"\1=\2", page(".env.example"))
+    file.write_text("\n".join([example, *lines, ""]))
     return file
 
 
@@ -65,14 +58,12 @@ def in_shell(env_file: Path) -> dict[str, str]:
 def test_the_shell_and_compose_read_the_same_values(
     command: tuple[str, ...], env_file: Path
 ) -> None:
-    passed = {name for name, value in PASSED.items() if value is None}
+    passed = set(VALUES) & {name for name, value in PASSED.items() if value is None}
     shell, compose = in_shell(env_file), in_compose(command, env_file)
 
     assert len(passed) > 20
     assert {name: compose[name] for name in passed} == {name: VALUES[name] for name in passed}
-    assert {name: shell[name] for name in VALUES if name not in NOT_IN_THE_FILE} == {
-        name: value for name, value in VALUES.items() if name not in NOT_IN_THE_FILE
-    }
+    assert {name: shell[name] for name in VALUES} == VALUES
 
 
 def test_the_redis_and_the_secrets_of_compose_are_its_own(
@@ -94,7 +85,7 @@ def test_without_settings_nothing_is_passed(command: tuple[str, ...], tmp_path: 
         if value and not value.startswith("/secrets/")
     }
 
-    assert inside == {"PRIVITY_HOSTS": "privity,"}
+    assert inside == {"PRIVITY_HOSTS": "privity,", "NO_PROXY": "host.docker.internal,"}
     assert read_settings(inside).hosts == ("privity",)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from entrypoints.settings import read_settings
+from entrypoints.settings import Settings, read_settings
 from tests.support.compose_preparation import FILES, Preparation
 
 ASSISTANT = "system_prompt = 'Be kind.'\nwelcome.en = 'Hello from our town.'\n"
@@ -36,10 +36,11 @@ def test_files_that_are_not_provided_count_as_not_set(preparation: Preparation) 
         {
             "ASSISTANT_FILE": str(secrets / "assistant.toml"),
             "MODEL_API_KEY_FILE": str(secrets / "model-api-key"),
+            "MODEL_CA_FILE": str(secrets / "model-ca.pem"),
         }
     )
 
-    assert (settings.assistant_file, settings.model_api_key) == (None, None)
+    assert settings == Settings()
 
 
 def test_a_file_that_changed_or_is_no_longer_provided_is_replaced(

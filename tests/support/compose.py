@@ -28,7 +28,7 @@ SYSTEM_PROMPT: Final = "You are the town's assistant."
 _ASSISTANT: Final = f"system_prompt = {SYSTEM_PROMPT!r}\nwelcome.en = {WELCOME!r}\n"
 _TIMEOUT_SECONDS: Final = 300
 _HEALTHY_WITHIN_SECONDS: Final = 60
-_SETTINGS: Final = ("PRIVITY_", "REDIS_", "MODEL_", "ASSISTANT_")
+_SETTINGS: Final = ("PRIVITY_", "REDIS_", "MODEL_", "ASSISTANT_", "HTTP", "NO_PROXY")
 
 
 def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
