@@ -1,6 +1,7 @@
 """How a setting is declared: its name, its meaning, and how its text is parsed."""
 
 import json
+import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -188,7 +189,10 @@ def _json_object(text: str) -> str:
     return text
 
 
-def _path(text: str) -> Path:
+def _path(text: str) -> Path | None:
+    # docker-compose.yml has to name a file, even if the operator provides none.
+    if os.path.realpath(text) == os.devnull:
+        return None
     path = Path(text)
     try:
         with path.open("rb"):
