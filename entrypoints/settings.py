@@ -15,14 +15,19 @@ import attrs
 from attrs import frozen
 
 from adapters.assistant_profile.toml_file import ProfileProblem, load_assistant
+from adapters.encrypted_redis.connecting import RedisAddress, certificate_problems
+from adapters.language_model.model_server import ModelServerProblem, trusting
 from adapters.sealing.key_ring import KeyRing, KeyRingProblem
 from domain.model.limits import DEFAULT_MESSAGE_CHARACTERS, HIGHEST_MESSAGE_CHARACTERS
 from entrypoints.limit_settings import STORED_BYTES_WITH_IMAGES, LimitSettings
+from entrypoints.model_settings import ModelSettings
+from entrypoints.setting_names import nearly_known_names, unknown_names
 from entrypoints.setting_types import (
     ALLOW,
     DIGESTS,
     FLAG,
     HOSTS,
+    IGNORE_OR_REJECT,
     INFO,
     LOG_LEVEL,
     OPEN_OR_CLOSED,
@@ -31,8 +36,10 @@ from entrypoints.setting_types import (
     PATH,
     REDIS_URL,
     TEXT,
-    URL,
+    InvalidValue,
     SettingInfo,
+    parsed,
+    read_text_file,
     seconds,
     setting,
     whole_number,
@@ -47,8 +54,8 @@ class Storage(Enum):
 
 
 @frozen(kw_only=True)
-class Settings(LimitSettings):
-    """All settings, in the order of docs/settings.md, where those of the limits come last."""
+class Settings(ModelSettings):
+    """All settings. ``setting_infos`` has them in the order of docs/settings.md."""
 
     redis_url: str | None = setting(
         "REDIS_URL",
@@ -139,72 +146,20 @@ class Settings(LimitSettings):
         0,
         "Number of your reverse proxies in front of the service (for X-Forwarded-For).",
     )
-    model_base_url: str | None = setting(
-        "MODEL_BASE_URL",
-        URL,
-        None,
-        "Base URL of an OpenAI-compatible server, up to and including /v1.",
-        shown="the built-in script",
-    )
-    model_plaintext: bool = setting(
-        "MODEL_PLAINTEXT",
-        ALLOW,
-        False,
-        "`allow` permits plaintext to a model server on another machine, for example on a private "
-        "network.",
-        shown="",
-    )
-    model_api_key: str | None = setting(
-        "MODEL_API_KEY",
-        TEXT,
-        None,
-        "API key for the model server, sent as a bearer token.",
-        secret=True,
-    )
-    model_name: str | None = setting("MODEL_NAME", TEXT, None, "Name of the model.")
-    model_images: bool = setting(
-        "MODEL_IMAGES",
+    hsts: bool | None = setting(
+        "PRIVITY_HSTS",
         FLAG,
-        False,
-        "`true` if the model takes images. Users can then send them; otherwise they are refused.",
-        shown="false",
-    )
-    model_context_tokens: int = setting(
-        "MODEL_CONTEXT_TOKENS",
-        whole_number(256, 10_000_000),
-        8_192,
-        "Context window of the model, in tokens (prompt and reply together).",
-    )
-    model_reply_tokens: int = setting(
-        "MODEL_REPLY_TOKENS",
-        whole_number(16, 1_000_000),
-        1_024,
-        "Maximum tokens per reply. A reply also ends at 262,144 bytes, about 60,000 tokens.",
-    )
-    model_connect_timeout: timedelta = setting(
-        "MODEL_CONNECT_SECONDS",
-        seconds(0.1, 60),
-        timedelta(seconds=5),
-        "Connect timeout for the model server.",
-    )
-    model_first_piece_timeout: timedelta = setting(
-        "MODEL_FIRST_PIECE_SECONDS",
-        seconds(1, 600),
-        timedelta(seconds=60),
-        "Maximum wait from the request to the first piece (chunk) of the reply.",
-    )
-    model_silence_timeout: timedelta = setting(
-        "MODEL_SILENCE_SECONDS",
-        seconds(1, 600),
-        timedelta(seconds=30),
-        "Maximum silence between two pieces of a reply.",
-    )
-    assistant_file: Path | None = setting(
-        "ASSISTANT_FILE",
-        PATH,
         None,
-        "TOML file with the assistant's prompt and welcome messages, and the prices of models.",
-        shown="a neutral assistant",
+        "`true` sends Strict-Transport-Security: browsers then use only https for this host.",
+        shown="true if the public URL is https and PRIVITY_PROXIES is 0",
+    )
+    ignores_foreign_authorization: bool = setting(
+        "PRIVITY_FOREIGN_AUTHORIZATION",
+        IGNORE_OR_REJECT,
+        False,
+        "`ignore` ignores an `Authorization` header that holds no client key of the form `ck_…`, "
+        "for example that of a proxy. `/v1` always needs a client key.",
+        shown="reject",
     )
     message_characters: int = setting(
         "PRIVITY_MESSAGE_CHARACTERS",
@@ -256,6 +211,11 @@ class Settings(LimitSettings):
         """Whether the public URL is an https URL."""
         return self.public_url is not None and self.public_url.startswith("https://")
 
+    @property
+    def sends_hsts(self) -> bool:
+        """Whether browsers are told to use only https; behind a proxy, the proxy decides."""
+        return self.is_https and self.proxies == 0 if self.hsts is None else self.hsts
+
 
 class SettingsProblem(Exception):
     """The settings are invalid.
@@ -272,9 +232,7 @@ class SettingsProblem(Exception):
 
 def setting_infos() -> tuple[SettingInfo, ...]:
     """Every setting, in the order of the documentation."""
-    fields = attrs.fields(Settings)
-    inherited = attrs.fields(LimitSettings)
-    return tuple(field.metadata[INFO] for field in (*fields[len(inherited) :], *inherited))
+    return tuple(field.metadata[INFO] for field in _fields())
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -284,6 +242,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         SettingsProblem: with every problem at once.
     """
     values, problems = _parsed_values(environment)
+    problems = [*unknown_names(environment, setting_infos()), *problems]
     problems += _content_problems(values)
     if values.get("model_images"):
         values = {**STORED_BYTES_WITH_IMAGES, **values}
@@ -295,12 +254,16 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     raise SettingsProblem(problems)
 
 
+def setting_warnings(environment: Mapping[str, str]) -> list[str]:
+    """A sentence for each name in ``environment`` that is probably a setting with an error."""
+    return list(nearly_known_names(environment, setting_infos()))
+
+
 def cross_checks(settings: Settings) -> Iterator[str]:
     """Contradictions between settings that are valid on their own; no sentence shows a value."""
     yield from _storage_problems(settings)
     yield from _model_problems(settings)
-    if settings.embedding_origins and not settings.is_https:
-        yield "PRIVITY_EMBEDDING_ORIGINS needs a PRIVITY_PUBLIC_URL with https."
+    yield from _browser_problems(settings)
 
 
 def is_loopback(host: str) -> bool:
@@ -311,33 +274,35 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _fields() -> "tuple[attrs.Attribute[Any], ...]":
+    """The fields of all settings, in the order of the documentation: the limits come last."""
+    fields, inherited = attrs.fields(Settings), attrs.fields(ModelSettings)
+    limits = len(attrs.fields(LimitSettings))
+    own, model = fields[len(inherited) :], inherited[limits:]
+    place = own.index(attrs.fields_dict(Settings)["message_characters"])
+    return (*own[:place], *model, *own[place:], *inherited[:limits])
+
+
 def _parsed_values(environment: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     """The parsed values by field name, and a sentence for each that could not be parsed."""
     values: dict[str, Any] = {}
     problems: list[str] = []
-    for field in attrs.fields(Settings):
+    for field in _fields():
         info: SettingInfo = field.metadata[INFO]
+        name, path = info.name, environment.get(f"{info.name}_FILE", "") if info.secret else ""
         try:
-            text = _raw_text(info, environment)
-            if text:
-                values[field.name] = info.parse(text)
-        except (ValueError, KeyError):
-            # Not chained: the exception's text would show the value, which may be a secret.
-            problems.append(f"{info.name}: expected {info.expects}.")
-        except OSError:
-            problems.append(f"{info.name}_FILE: the file cannot be read.")
+            if path:
+                name = f"{info.name}_FILE"
+            text = read_text_file(Path(path)) if path else environment.get(info.name, "")
+            if text.strip():
+                values[field.name] = parsed(info, text.strip())
+        except InvalidValue as problem:
+            problems.append(f"{name}: {problem}")
     return values, problems
 
 
-def _raw_text(info: SettingInfo, environment: Mapping[str, str]) -> str:
-    path = environment.get(f"{info.name}_FILE", "") if info.secret else ""
-    if path:
-        return Path(path).read_text(encoding="utf-8").strip()
-    return environment.get(info.name, "").strip()
-
-
 def _content_problems(values: Mapping[str, Any]) -> Iterator[str]:
-    """The problems in the content of the key ring and of the assistant file."""
+    """The problems in the content of the key ring and of the files."""
     try:
         if "keys" in values:
             KeyRing.parse(values["keys"])
@@ -347,6 +312,44 @@ def _content_problems(values: Mapping[str, Any]) -> Iterator[str]:
         load_assistant(values.get("assistant_file"))
     except ProfileProblem as problem:
         yield str(problem)
+    yield from certificate_problems(
+        RedisAddress(
+            url="",
+            ca_file=values.get("redis_ca_file"),
+            client_cert=values.get("redis_client_cert"),
+            client_key=values.get("redis_client_key"),
+        )
+    )
+    try:
+        if "model_ca_file" in values:
+            trusting(values["model_ca_file"])
+    except ModelServerProblem as problem:
+        yield str(problem)
+
+
+def _browser_problems(settings: Settings) -> Iterator[str]:
+    public_url = urlsplit(settings.public_url or "")
+    if _is_remote(settings.public_url, scheme="http"):
+        yield (
+            "PRIVITY_PUBLIC_URL: use https://, because cookies would cross the network in "
+            "plaintext. In a network that is protected in another way, leave it unset and list "
+            "the host in PRIVITY_HOSTS."
+        )
+    if settings.hsts and not settings.is_https:
+        yield "PRIVITY_HSTS needs a PRIVITY_PUBLIC_URL with https."
+    if settings.is_https or not settings.embedding_origins:
+        return
+    embedders = [urlsplit(origin) for origin in settings.embedding_origins]
+    if not all(one.scheme == "http" and is_loopback(one.hostname or "") for one in embedders):
+        yield (
+            "PRIVITY_EMBEDDING_ORIGINS needs a PRIVITY_PUBLIC_URL with https, unless all origins "
+            "are on this machine, such as http://localhost:3000."
+        )
+    elif public_url.hostname and {one.hostname for one in embedders} != {public_url.hostname}:
+        yield (
+            "PRIVITY_EMBEDDING_ORIGINS and PRIVITY_PUBLIC_URL must have the same host if they are "
+            "http URLs: localhost and 127.0.0.1 are different sites for a browser."
+        )
 
 
 def _storage_problems(settings: Settings) -> Iterator[str]:
@@ -383,3 +386,4 @@ def _model_problems(settings: Settings) -> Iterator[str]:
         )
     if settings.model_reply_tokens >= settings.model_context_tokens:
         yield "MODEL_REPLY_TOKENS must be less than MODEL_CONTEXT_TOKENS."
+    yield from settings.option_problems

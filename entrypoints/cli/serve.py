@@ -1,11 +1,14 @@
 """``privity serve``."""
 
 import asyncio
+import errno
 import gc
 import os
 import signal
+import socket
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Final
 
 import typer
@@ -14,8 +17,10 @@ from attrs import evolve
 
 from adapters.assistant_profile.toml_file import ProfileProblem
 from adapters.encrypted_redis.connecting import RedisUnreachable
+from adapters.language_model.model_server import ModelServerProblem
 from adapters.sealing.key_ring import KeyRingProblem
 from adapters.system.turn_runner import TaskTurnRunner
+from entrypoints.cli.model_check import report_model
 from entrypoints.cli.process_limits import (
     forbid_memory_dumps,
     possible_connections,
@@ -26,7 +31,14 @@ from entrypoints.http.app import create_app
 from entrypoints.http.server import StartupFailed
 from entrypoints.http.server import serve as serve_app
 from entrypoints.logging_setup import set_up_logging
-from entrypoints.settings import Settings, SettingsProblem, Storage, is_loopback, read_settings
+from entrypoints.settings import (
+    Settings,
+    SettingsProblem,
+    Storage,
+    is_loopback,
+    read_settings,
+    setting_warnings,
+)
 
 _WRONG_SETTINGS: Final = 2
 _FAILED: Final = 1
@@ -42,6 +54,8 @@ def serve(
     on this machine only. On SIGTERM, running replies may finish; a second signal ends them.
     """
     try:
+        for warning in setting_warnings(os.environ):
+            typer.secho(f"privity: warning: {warning}", err=True, fg=typer.colors.YELLOW)
         settings = read_settings(os.environ)
         _check_address(settings, host)
     except SettingsProblem as problem:
@@ -82,7 +96,7 @@ def _run(settings: Settings, host: str, port: int) -> int:
             runner.run(_serve(settings, host, port))
     except StartupFailed as failed:
         cause = failed.__cause__
-        if isinstance(cause, KeyRingProblem | ProfileProblem):
+        if isinstance(cause, KeyRingProblem | ProfileProblem | ModelServerProblem):
             _print_errors([str(cause)])
             return _WRONG_SETTINGS
         if isinstance(cause, RedisUnreachable):
@@ -91,17 +105,35 @@ def _run(settings: Settings, host: str, port: int) -> int:
         _print_errors([f"The service could not start ({type(cause).__name__})."])
         return _FAILED
     except OSError as error:
-        # str(error) would repeat the address.
-        why = os.strerror(error.errno) if error.errno else type(error).__name__
-        _print_errors([f"Cannot listen on {host} port {port}: {why}."])
+        _print_error(f"Cannot listen on {host} port {port}: {_why_not_listening(error)}")
         return _FAILED
     return 0
 
 
+def _why_not_listening(error: OSError) -> str:
+    if isinstance(error, socket.gaierror):
+        return "the host name is not found."
+    if error.errno == errno.EADDRINUSE:
+        return "another program uses this port. Stop it, or choose another port with --port."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "this machine does not have this address. Use 0.0.0.0 for all of its addresses."
+    if error.errno == errno.EACCES:
+        return "this user may not use ports below 1024. Choose another port with --port."
+    # str(error) would repeat the address.
+    return f"{os.strerror(error.errno) if error.errno else type(error).__name__}."
+
+
 async def _serve(settings: Settings, host: str, port: int) -> None:
-    app = create_app(settings, open_container)
+    app = create_app(settings, partial(open_container, report=_print_error))
     signalled, stopping = asyncio.Event(), asyncio.Event()
     _handle_signals(signalled, stopping)
+    background: set[asyncio.Task[None]] = set()
+
+    def announce(address: str) -> None:
+        _begin(settings, address)
+        # In the background: a model that does not answer yet must not delay the start.
+        background.add(asyncio.create_task(report_model(settings)))
+
     server = asyncio.create_task(
         serve_app(
             app,
@@ -110,7 +142,7 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
             max_connections=settings.max_connections,
             behind_proxies=settings.proxies > 0,
             stopping=stopping,
-            announce=lambda address: _begin(settings, address),
+            announce=announce,
         )
     )
     first_signal = asyncio.create_task(signalled.wait())
@@ -181,4 +213,8 @@ def _storage_line(settings: Settings) -> str:
 
 def _print_errors(problems: list[str]) -> None:
     for problem in problems:
-        typer.secho(f"privity: {problem}", err=True, fg=typer.colors.RED)
+        _print_error(problem)
+
+
+def _print_error(problem: str) -> None:
+    typer.secho(f"privity: {problem}", err=True, fg=typer.colors.RED)

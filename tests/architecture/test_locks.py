@@ -20,8 +20,6 @@ LOCKED = re.compile(
     r"^[\w.-]+(\[\w+\])?==[\w.]+ (; .+ )?\\(\n    --hash=sha256:[0-9a-f]{64}( \\)?)+$"
 )
 HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
-SERVICE = re.compile(r"^  (\w+):\n((?:    .*\n|\n)+)", re.MULTILINE)
-LIMITS = ("mem_limit", "memswap_limit", "pids_limit", "ulimits: {core: 0, nofile")
 
 
 def text_of(name: str) -> str:
@@ -160,12 +158,3 @@ def test_the_image_installs_only_what_is_locked() -> None:
         "--require-hashes -r requirements/" in command or "--no-deps --no-" in command
         for command in commands
     )
-
-
-def test_every_service_of_the_compose_file_has_limits() -> None:
-    services = SERVICE.findall(text_of("docker-compose.yml").partition("services:\n")[2])
-
-    assert [name for name, _ in services] == ["prepare", "redis", "privity"]
-    assert {name: [limit for limit in LIMITS if limit not in body] for name, body in services} == {
-        name: [] for name, _ in services
-    }
