@@ -7,10 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 from adapters.language_model.chat_completions import ChatCompletions, open_chat_completions
+from adapters.language_model.model_check import model_findings
 from adapters.language_model.model_server import ModelServer, Timeouts
 from domain.model.piece import ModelFinished, Piece
 from domain.model.prompt import Prompt
 from ports.clock import Clock
+from ports.findings import Finding
 from ports.telemetry import Telemetry
 from tests.support.builders import a_message
 from tests.support.clocks import HastyClock
@@ -59,3 +61,16 @@ async def collect_reply(
 ) -> list[Piece | ModelFinished]:
     async with asyncio.timeout(20):
         return [item async for item in model.reply(prompt)]
+
+
+async def findings_at(url: str, **members: Any) -> list[Finding]:
+    server = a_model_server(url, **members)
+    async with asyncio.timeout(20):
+        return await model_findings(server, HastyClock(), PROMPT.reply_tokens)
+
+
+async def finding_at(url: str, **members: Any) -> Finding:
+    """The only finding of the check of the model at ``url``."""
+    [finding] = await findings_at(url, **members)
+    assert finding.topic == "model"
+    return finding

@@ -4,42 +4,22 @@ import asyncio
 import json
 import re
 import socket
-import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
 from adapters.language_model import connection_failures, model_diagnosis
-from adapters.language_model.model_check import model_findings
 from ports.findings import Finding, Level
 from tests.architecture.sources import ROOT
-from tests.support.clocks import HastyClock
-from tests.support.model_client import KEY, SHORT, a_model_server, timeouts
+from tests.support.model_client import KEY, SHORT, finding_at, findings_at, timeouts
 from tests.support.model_server import ModelResponse, a_reply, an_error
 from tests.support.odd_model_servers import A_LIST, no_names, odd_model_server
 from tests.support.proxies import listening
 
-TOKENS = 64
 HTML = ModelResponse(headers={"content-type": "text/html"}, chunks=(b"<html>planted</html>",))
 FAILED = Level.PROBLEM
-
-
-async def findings_at(url: str, **members: Any) -> list[Finding]:
-    server = a_model_server(url, **members)
-    async with asyncio.timeout(20):
-        return await model_findings(server, HastyClock(), TOKENS)
-
-
-async def finding_at(url: str, **members: Any) -> Finding:
-    """The only finding."""
-    [finding] = await findings_at(url, **members)
-    assert finding.topic == "model"
-    return finding
 
 
 def an_api(reply: ModelResponse, models: ModelResponse = A_LIST) -> dict[str, ModelResponse]:
@@ -304,72 +284,6 @@ async def test_a_program_that_is_not_a_web_server_is_named() -> None:
         finding = await finding_at(f"http://127.0.0.1:{port}/v1")
 
     assert finding.text == "the server does not answer with HTTP"
-
-
-@contextmanager
-def certificates(*names: str, **members: Any) -> Iterator[tuple[ssl.SSLContext, trustme.CA]]:
-    """A server's TLS context with a certificate for ``names``, and the authority that issued it."""
-    authority = trustme.CA()
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(*names, **members).configure_cert(tls)
-    yield tls, authority
-
-
-async def test_a_private_authority_is_trusted_only_with_its_file(tmp_path: Path) -> None:
-    ca_file = tmp_path / "ca.pem"
-    with certificates("127.0.0.1") as (tls, authority):
-        authority.cert_pem.write_to_path(ca_file)
-        async with odd_model_server(an_api(a_reply("Hi")), tls) as server:
-            url = f"{server.origin}/v1"
-            refused = await finding_at(url)
-            accepted = await finding_at(url, ca_file=ca_file)
-
-    assert refused.text == "the certificate of the server is not trusted"
-    assert "MODEL_CA_FILE" in refused.advice
-    assert accepted.level is Level.GOOD
-
-
-@pytest.mark.parametrize(
-    ("name", "not_after", "text"),
-    [
-        ("other.test", None, "the certificate of the server is for another host name"),
-        (
-            "127.0.0.1",
-            datetime.now(tz=UTC) - timedelta(days=1),
-            "the certificate of the server has expired",
-        ),
-    ],
-)
-async def test_each_problem_of_a_certificate_is_named(
-    tmp_path: Path, name: str, not_after: datetime | None, text: str
-) -> None:
-    ca_file = tmp_path / "ca.pem"
-    with certificates(name, not_after=not_after) as (tls, authority):
-        authority.cert_pem.write_to_path(ca_file)
-        async with odd_model_server({}, tls) as server:
-            finding = await finding_at(f"{server.origin}/v1", ca_file=ca_file)
-
-    assert (finding.level, finding.text) == (FAILED, text)
-
-
-async def test_tls_at_a_plain_port_and_the_reverse_are_named() -> None:
-    async with odd_model_server({}) as plain:
-        to_plain = await finding_at(f"https://127.0.0.1:{plain.port}/v1")
-    with certificates("127.0.0.1") as (tls, _):
-        async with odd_model_server({}, tls) as secured:
-            to_tls = await finding_at(f"http://127.0.0.1:{secured.port}/v1")
-
-    assert to_plain.text == "the server does not use TLS"
-    assert to_tls.text == "the server closed the connection without an answer"
-    assert to_tls.advice == "If the server uses TLS, MODEL_BASE_URL must begin with https://."
-
-
-async def test_a_file_without_certificates_is_a_finding(tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").write_text("planted")
-
-    finding = await finding_at("https://127.0.0.1:1/v1", ca_file=tmp_path / "ca.pem")
-
-    assert finding.text == "MODEL_CA_FILE: the file contains no certificate in PEM format."
 
 
 @pytest.mark.parametrize(
