@@ -16,7 +16,7 @@ import punq
 from attrs import frozen
 
 from adapters.assistant_profile.toml_file import load_assistant
-from adapters.encrypted_redis.connecting import RedisAddress, open_redis
+from adapters.encrypted_redis.connecting import RedisAddress, Report, open_redis
 from adapters.encrypted_redis.conversation_store import RedisConversationStore
 from adapters.encrypted_redis.diagnostics import server_findings
 from adapters.encrypted_redis.process_lease import RedisProcessLease
@@ -83,7 +83,9 @@ USE_CASES: Final = tuple(
 
 
 @asynccontextmanager
-async def open_container(settings: Settings) -> AsyncIterator[punq.Container]:
+async def open_container(
+    settings: Settings, *, report: Report = lambda _: None
+) -> AsyncIterator[punq.Container]:
     """The container with every adapter open; on exit they are closed in reverse order.
 
     Raises:
@@ -105,7 +107,6 @@ async def open_container(settings: Settings) -> AsyncIterator[punq.Container]:
     container.register(IdentifierSource, instance=identifiers)
     container.register(TurnRunner, instance=turn_runner)
     container.register(TaskTurnRunner, instance=runner)
-    container.register(MissingLogs, instance=MissingLogs())
     for value in _policies(settings):
         container.register(type(value), instance=value)
     for use_case in USE_CASES:
@@ -118,6 +119,7 @@ async def open_container(settings: Settings) -> AsyncIterator[punq.Container]:
             ring=ring,
             clock=clock,
             telemetry=telemetry,
+            report=report,
         )
         container.register(ConversationStateStore, instance=storage.store)
         container.register(TurnLog, instance=storage.log)
@@ -158,8 +160,9 @@ def model_server(settings: Settings) -> ModelServer | None:
 
 
 def _policies(settings: Settings) -> Iterator[object]:
-    """The values that the use cases and the routes decide by."""
+    """What several use cases and routes share: the values that they decide by, and a memory."""
     yield TurnPolicy()
+    yield MissingLogs()
     yield Budget(tokens=settings.model_context_tokens, reply_tokens=settings.model_reply_tokens)
     yield MessageLimit(characters=settings.message_characters)
     yield ImagePolicy(model_takes_images=settings.model_images)
@@ -184,6 +187,7 @@ async def _open_storage(
     ring: KeyRing,
     clock: Clock,
     telemetry: Telemetry,
+    report: Report,
 ) -> _Storage:
     """The storage that ``settings`` select; ``stack`` closes it.
 
@@ -194,7 +198,13 @@ async def _open_storage(
         return _in_memory_storage(clock, process, settings)
     lease = RedisProcessLease(process, clock)
     client = await stack.enter_async_context(
-        open_redis(redis_address(settings), clock=clock, telemetry=telemetry, check=lease.renew)
+        open_redis(
+            redis_address(settings),
+            clock=clock,
+            telemetry=telemetry,
+            check=lease.renew,
+            report=report,
+        )
     )
     await _emit_server_findings(client, telemetry)
     sealer = Sealer(ring=ring, random_bytes=os.urandom)

@@ -19,7 +19,7 @@ from adapters.sealing.key_ring import KeyRing, KeyRingProblem
 from adapters.system.clock import SystemClock
 from entrypoints.cli.model_check import model_findings
 from entrypoints.container import redis_address
-from entrypoints.settings import Settings, SettingsProblem, Storage, read_settings
+from entrypoints.settings import Settings, SettingsProblem, Storage, read_settings, setting_warnings
 from ports.errors import StoreUnavailable
 from ports.findings import Finding, Level
 
@@ -53,13 +53,14 @@ def _findings() -> list[Finding]:
         return [Finding(Level.PROBLEM, "settings", text) for text in problem.problems]
     except KeyRingProblem as problem:
         return [Finding(Level.PROBLEM, "settings", str(problem))]
-    valid = Finding(Level.GOOD, "settings", "valid")
+    warnings = (Finding(Level.WARNING, "settings", text) for text in setting_warnings(os.environ))
+    valid = [Finding(Level.GOOD, "settings", "valid"), *warnings]
     model = asyncio.run(model_findings(settings))
     if settings.storage is Storage.MEMORY:
         memory = Finding(Level.GOOD, "storage", "memory; a restart forgets everything")
-        return [valid, memory, *model]
+        return [*valid, memory, *model]
     redis = asyncio.run(_redis_findings(settings, ring))
-    return [valid, _tls_finding(settings), *redis, *model]
+    return [*valid, _tls_finding(settings), *redis, *model]
 
 
 def _tls_finding(settings: Settings) -> Finding:
@@ -82,5 +83,7 @@ async def _redis_findings(settings: Settings, ring: KeyRing) -> list[Finding]:
                 *await server_findings(redis),
                 *await key_findings(redis, ring),
             ]
-    except (RedisUnreachable, StoreUnavailable) as error:
+    except RedisUnreachable as error:
+        return [Finding(Level.PROBLEM, "Redis", error.text, error.advice)]
+    except StoreUnavailable as error:
         return [Finding(Level.PROBLEM, "Redis", str(error))]

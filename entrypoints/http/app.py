@@ -121,7 +121,7 @@ def _middleware(settings: Settings) -> Sequence[Middleware]:
         max_age=600,
     )
     return (
-        Middleware(SecurityHeaders, is_https=settings.is_https),
+        Middleware(SecurityHeaders, hsts=settings.sends_hsts),
         Middleware(KnownHosts, hosts=_hosts(settings), render=_rendered),
         *((cross_origin,) if settings.embedding_origins else ()),
         Middleware(FairReads, address=_network_of),
@@ -184,6 +184,7 @@ def _services(settings: Settings, container: Resolver) -> Services:
         embedding_origins=frozenset(settings.embedding_origins),
         proxies=settings.proxies,
         listed=frozenset(settings.api_key_digests),
+        ignores_foreign_authorization=settings.ignores_foreign_authorization,
     )
     return resolve_fields(
         container,

@@ -27,7 +27,8 @@ _SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
-_ONE_YEAR: Final = "max-age=31536000; includeSubDomains"
+# Without includeSubDomains: other services of the domain may not have TLS.
+_ONE_YEAR: Final = "max-age=31536000"
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{0,5})?")
 _HOST_MAX_BYTES: Final = 262
 _HEALTH: Final = "/health/"
@@ -36,11 +37,11 @@ _HEALTH: Final = "/health/"
 class SecurityHeaders:
     """Adds security headers for browsers, unless a response sets them itself."""
 
-    def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
-        """``is_https`` adds HSTS, which makes browsers use only https for a year."""
+    def __init__(self, app: ASGIApp, *, hsts: bool) -> None:
+        """``hsts`` adds the header that makes browsers use only https for a year."""
         self._app = app
         headers = {**_SECURITY_HEADERS, "content-security-policy": API_POLICY}
-        if is_https:
+        if hsts:
             headers["strict-transport-security"] = _ONE_YEAR
         self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
 

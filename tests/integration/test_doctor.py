@@ -50,7 +50,7 @@ def test_a_wrong_password_is_a_problem_and_is_not_shown(server: RedisProcess) ->
 
     assert findings(ended)["Redis"] == (
         "problem",
-        f"Redis at 127.0.0.1:{server.port} denied access (WRONGPASS).",
+        f"Redis at 127.0.0.1:{server.port}: wrong user or password.",
     )
     assert ended.code == 2
     assert "PLANTED" not in ended.out + ended.err
