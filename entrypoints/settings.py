@@ -18,6 +18,7 @@ from adapters.assistant_profile.toml_file import ProfileProblem, load_assistant
 from adapters.sealing.key_ring import KeyRing, KeyRingProblem
 from domain.model.limits import DEFAULT_MESSAGE_CHARACTERS, HIGHEST_MESSAGE_CHARACTERS
 from entrypoints.limit_settings import STORED_BYTES_WITH_IMAGES, LimitSettings
+from entrypoints.model_settings import ModelSettings
 from entrypoints.setting_types import (
     ALLOW,
     DIGESTS,
@@ -31,7 +32,6 @@ from entrypoints.setting_types import (
     PATH,
     REDIS_URL,
     TEXT,
-    URL,
     SettingInfo,
     seconds,
     setting,
@@ -47,8 +47,8 @@ class Storage(Enum):
 
 
 @frozen(kw_only=True)
-class Settings(LimitSettings):
-    """All settings, in the order of docs/settings.md, where those of the limits come last."""
+class Settings(ModelSettings):
+    """All settings. ``setting_infos`` has them in the order of docs/settings.md."""
 
     redis_url: str | None = setting(
         "REDIS_URL",
@@ -139,73 +139,6 @@ class Settings(LimitSettings):
         0,
         "Number of your reverse proxies in front of the service (for X-Forwarded-For).",
     )
-    model_base_url: str | None = setting(
-        "MODEL_BASE_URL",
-        URL,
-        None,
-        "Base URL of an OpenAI-compatible server, up to and including /v1.",
-        shown="the built-in script",
-    )
-    model_plaintext: bool = setting(
-        "MODEL_PLAINTEXT",
-        ALLOW,
-        False,
-        "`allow` permits plaintext to a model server on another machine, for example on a private "
-        "network.",
-        shown="",
-    )
-    model_api_key: str | None = setting(
-        "MODEL_API_KEY",
-        TEXT,
-        None,
-        "API key for the model server, sent as a bearer token.",
-        secret=True,
-    )
-    model_name: str | None = setting("MODEL_NAME", TEXT, None, "Name of the model.")
-    model_images: bool = setting(
-        "MODEL_IMAGES",
-        FLAG,
-        False,
-        "`true` if the model takes images. Users can then send them; otherwise they are refused.",
-        shown="false",
-    )
-    model_context_tokens: int = setting(
-        "MODEL_CONTEXT_TOKENS",
-        whole_number(256, 10_000_000),
-        8_192,
-        "Context window of the model, in tokens (prompt and reply together).",
-    )
-    model_reply_tokens: int = setting(
-        "MODEL_REPLY_TOKENS",
-        whole_number(16, 1_000_000),
-        1_024,
-        "Maximum tokens per reply. A reply also ends at 262,144 bytes, about 60,000 tokens.",
-    )
-    model_connect_timeout: timedelta = setting(
-        "MODEL_CONNECT_SECONDS",
-        seconds(0.1, 60),
-        timedelta(seconds=5),
-        "Connect timeout for the model server.",
-    )
-    model_first_piece_timeout: timedelta = setting(
-        "MODEL_FIRST_PIECE_SECONDS",
-        seconds(1, 600),
-        timedelta(seconds=60),
-        "Maximum wait from the request to the first piece (chunk) of the reply.",
-    )
-    model_silence_timeout: timedelta = setting(
-        "MODEL_SILENCE_SECONDS",
-        seconds(1, 600),
-        timedelta(seconds=30),
-        "Maximum silence between two pieces of a reply.",
-    )
-    assistant_file: Path | None = setting(
-        "ASSISTANT_FILE",
-        PATH,
-        None,
-        "TOML file with the assistant's prompt and welcome messages, and the prices of models.",
-        shown="a neutral assistant",
-    )
     message_characters: int = setting(
         "PRIVITY_MESSAGE_CHARACTERS",
         whole_number(1, HIGHEST_MESSAGE_CHARACTERS),
@@ -272,9 +205,7 @@ class SettingsProblem(Exception):
 
 def setting_infos() -> tuple[SettingInfo, ...]:
     """Every setting, in the order of the documentation."""
-    fields = attrs.fields(Settings)
-    inherited = attrs.fields(LimitSettings)
-    return tuple(field.metadata[INFO] for field in (*fields[len(inherited) :], *inherited))
+    return tuple(field.metadata[INFO] for field in _fields())
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -311,11 +242,20 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _fields() -> "tuple[attrs.Attribute[Any], ...]":
+    """The fields of all settings, in the order of the documentation: the limits come last."""
+    fields, inherited = attrs.fields(Settings), attrs.fields(ModelSettings)
+    limits = len(attrs.fields(LimitSettings))
+    own, model = fields[len(inherited) :], inherited[limits:]
+    place = own.index(attrs.fields_dict(Settings)["message_characters"])
+    return (*own[:place], *model, *own[place:], *inherited[:limits])
+
+
 def _parsed_values(environment: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     """The parsed values by field name, and a sentence for each that could not be parsed."""
     values: dict[str, Any] = {}
     problems: list[str] = []
-    for field in attrs.fields(Settings):
+    for field in _fields():
         info: SettingInfo = field.metadata[INFO]
         try:
             text = _raw_text(info, environment)

@@ -33,6 +33,7 @@ MAX_FRAGMENT_LINES = 100
 LISTS_OF_PARTS = {
     "entrypoints/cli/main.py",  # lists the commands
     "entrypoints/http/app.py",  # lists the routes of all protocols
+    "entrypoints/settings.py",  # joins the settings of all subjects
 }
 """The only files that may have a fragment: their subject is the list of the parts."""
 
