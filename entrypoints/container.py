@@ -29,7 +29,8 @@ from adapters.in_memory.process_lease import InMemoryProcessLease
 from adapters.in_memory.rate_limiter import InMemoryRateLimiter
 from adapters.in_memory.readiness import InMemoryReadiness
 from adapters.in_memory.turn_log import InMemoryTurnLog
-from adapters.language_model.chat_completions import Timeouts, open_chat_completions
+from adapters.language_model.chat_completions import open_chat_completions
+from adapters.language_model.model_server import ModelServer, Timeouts
 from adapters.language_model.scripted import ScriptedModel
 from adapters.observability.structured_log import StructuredLog
 from adapters.sealing.client_keys import SealedClientKeys
@@ -86,8 +87,8 @@ async def open_container(settings: Settings) -> AsyncIterator[punq.Container]:
     """The container with every adapter open; on exit they are closed in reverse order.
 
     Raises:
-        KeyRingProblem, ProfileProblem, RedisUnreachable: the operator has to fix something. The
-            message contains no key or password.
+        KeyRingProblem, ProfileProblem, ModelServerProblem, RedisUnreachable: the operator has to
+            fix something. The message contains no key or password.
     """
     container = punq.Container()
     ring = KeyRing.parse(settings.keys) if settings.keys else KeyRing.random(os.urandom)
@@ -135,6 +136,24 @@ def redis_address(settings: Settings) -> RedisAddress:
         ca_file=settings.redis_ca_file,
         client_cert=settings.redis_client_cert,
         client_key=settings.redis_client_key,
+    )
+
+
+def model_server(settings: Settings) -> ModelServer | None:
+    """The model's server in ``settings``; None if replies come from the built-in script."""
+    if settings.model_base_url is None or settings.model_name is None:
+        return None
+    return ModelServer(
+        base_url=settings.model_base_url,
+        name=settings.model_name,
+        timeouts=Timeouts(
+            connect=settings.model_connect_timeout,
+            first_piece=settings.model_first_piece_timeout,
+            silence=settings.model_silence_timeout,
+        ),
+        api_key=settings.model_api_key,
+        ca_file=settings.model_ca_file,
+        options=settings.request_options,
     )
 
 
@@ -211,19 +230,9 @@ async def _emit_server_findings(client: RedisClient, telemetry: Telemetry) -> No
 async def _open_model(
     stack: AsyncExitStack, settings: Settings, clock: Clock, telemetry: Telemetry
 ) -> LanguageModel:
-    if settings.model_base_url is None or settings.model_name is None:
+    server = model_server(settings)
+    if server is None:
         return ScriptedModel(clock=clock, pause=_WORD_PAUSE)
     return await stack.enter_async_context(
-        open_chat_completions(
-            base_url=settings.model_base_url,
-            api_key=settings.model_api_key,
-            model=settings.model_name,
-            timeouts=Timeouts(
-                connect=settings.model_connect_timeout,
-                first_piece=settings.model_first_piece_timeout,
-                silence=settings.model_silence_timeout,
-            ),
-            clock=clock,
-            telemetry=telemetry,
-        )
+        open_chat_completions(server, clock=clock, telemetry=telemetry)
     )

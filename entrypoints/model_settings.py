@@ -1,22 +1,41 @@
 """The settings of the language model and of the assistant."""
 
+import json
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from attrs import Factory, frozen
 
 from entrypoints.limit_settings import LimitSettings
 from entrypoints.setting_types import (
     ALLOW,
+    EFFORT,
     FLAG,
+    JSON_OBJECT,
     PATH,
     TEXT,
     URL,
+    number,
     seconds,
     setting,
     whole_number,
 )
+
+_OWN_SETTINGS: Final = {
+    "model": "MODEL_NAME",
+    "max_tokens": "MODEL_REPLY_TOKENS",
+    "max_completion_tokens": "MODEL_REPLY_TOKENS",
+    "temperature": "MODEL_TEMPERATURE",
+    "top_p": "MODEL_TOP_P",
+    "reasoning_effort": "MODEL_REASONING_EFFORT",
+}
+_RESERVED: Final = (
+    *("messages", "stream", "stream_options", "store", "n", "response_format", "modalities"),
+    *("tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"),
+)
+"""Members of a request that the service or the caller decides."""
 
 _REPLY_TOKENS: Final = 4_096
 """Enough for a model that thinks before it answers."""
@@ -52,6 +71,13 @@ class ModelSettings(LimitSettings):
         "API key for the model server, sent as a bearer token.",
         secret=True,
     )
+    model_ca_file: Path | None = setting(
+        "MODEL_CA_FILE",
+        PATH,
+        None,
+        "CA certificates for verifying the model server (PEM).",
+        shown="the system's",
+    )
     model_name: str | None = setting("MODEL_NAME", TEXT, None, "Name of the model.")
     model_images: bool = setting(
         "MODEL_IMAGES",
@@ -73,6 +99,41 @@ class ModelSettings(LimitSettings):
         "Maximum tokens per reply, reasoning included. A reply also ends at 262,144 bytes, about "
         "60,000 tokens.",
         shown="4096, but at most half of MODEL_CONTEXT_TOKENS",
+    )
+    model_temperature: float | None = setting(
+        "MODEL_TEMPERATURE",
+        number(0, 2),
+        None,
+        "Temperature of replies, unless a caller on `/v1` sets another.",
+        shown="the server's",
+    )
+    model_top_p: float | None = setting(
+        "MODEL_TOP_P",
+        number(0, 1),
+        None,
+        "`top_p` of replies, unless a caller on `/v1` sets another.",
+        shown="the server's",
+    )
+    model_reasoning_effort: str | None = setting(
+        "MODEL_REASONING_EFFORT",
+        EFFORT,
+        None,
+        "How much the model thinks before it answers, unless a caller on `/v1` sets it.",
+        shown="the server's",
+    )
+    model_options: str | None = setting(
+        "MODEL_OPTIONS",
+        JSON_OBJECT,
+        None,
+        "Other members of each request to the model server, "
+        '`{"chat_template_kwargs": {"enable_thinking": false}}` for example.',
+    )
+    model_check: bool = setting(
+        "MODEL_CHECK",
+        FLAG,
+        True,
+        "`false`: the model server is not tried at the start.",
+        shown="true",
     )
     model_connect_timeout: timedelta = setting(
         "MODEL_CONNECT_SECONDS",
@@ -99,3 +160,23 @@ class ModelSettings(LimitSettings):
         "TOML file with the assistant's prompt and welcome messages, and the prices of models.",
         shown="a neutral assistant",
     )
+
+    @property
+    def request_options(self) -> dict[str, Any]:
+        """The members that the operator adds to each request to the model server."""
+        own = {
+            "temperature": self.model_temperature,
+            "top_p": self.model_top_p,
+            "reasoning_effort": self.model_reasoning_effort,
+        }
+        other = json.loads(self.model_options or "{}")
+        return {**other, **{name: value for name, value in own.items() if value is not None}}
+
+    @property
+    def option_problems(self) -> Iterator[str]:
+        """A sentence for each member of ``MODEL_OPTIONS`` that is not possible there."""
+        for name in json.loads(self.model_options or "{}"):
+            if name in _OWN_SETTINGS:
+                yield f"MODEL_OPTIONS: use {_OWN_SETTINGS[name]} instead of {name}."
+            elif name in _RESERVED:
+                yield f"MODEL_OPTIONS: remove {name}, which Privity decides itself."

@@ -1,14 +1,17 @@
 """How a setting is declared: its name, its meaning, and how its text is parsed."""
 
+import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 import attrs
 from attrs import frozen
+
+from domain.model.prompt import Effort
 
 INFO: Final = "privity"
 """The key of the ``SettingInfo`` in a field's metadata."""
@@ -16,6 +19,7 @@ INFO: Final = "privity"
 SettingType: TypeAlias = tuple[str, Callable[[str], Any]]
 """A description of valid values, and the parser, which raises ValueError or KeyError."""
 
+_EFFORTS: Final = get_args(Effort)
 _HOST: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -84,6 +88,18 @@ def whole_number(low: int, high: int) -> SettingType:
     return f"a whole number from {low} to {high}", parse
 
 
+def number(low: float, high: float) -> SettingType:
+    """A float from ``low`` to ``high``, both included."""
+
+    def parse(text: str) -> float:
+        value = float(text)
+        if not low <= value <= high:
+            raise ValueError
+        return value
+
+    return f"a number from {low:g} to {high:g}", parse
+
+
 def seconds(low: float, high: float) -> SettingType:
     """A timedelta from ``low`` to ``high`` seconds, both included."""
 
@@ -116,6 +132,26 @@ def _log_level(text: str) -> str:
     if text.lower() not in ("debug", "info", "warning", "error"):
         raise ValueError
     return text.lower()
+
+
+def _effort(text: str) -> str:
+    if text.lower() not in _EFFORTS:
+        raise ValueError
+    return text.lower()
+
+
+def _json_object(text: str) -> str:
+    def refuse(_: str) -> None:
+        # Python reads NaN and Infinity, which are not JSON.
+        raise ValueError
+
+    try:
+        document = json.loads(text, parse_constant=refuse)
+    except RecursionError:
+        raise ValueError from None
+    if not isinstance(document, dict):
+        raise ValueError  # noqa: TRY004 - as for every invalid value
+    return text
 
 
 def _http_url(text: str) -> str:
@@ -180,6 +216,8 @@ ON_OR_OFF: Final = ("on or off", _on_or_off)
 OPEN_OR_CLOSED: Final = ("open or closed", _open_or_closed)
 ALLOW: Final = ("allow", _allow)
 LOG_LEVEL: Final = ("debug, info, warning or error", _log_level)
+EFFORT: Final = (f"{', '.join(_EFFORTS[:-1])} or {_EFFORTS[-1]}", _effort)
+JSON_OBJECT: Final = ("a JSON object", _json_object)
 URL: Final = ("an http or https URL without user, password or query", _plain_http_url)
 ORIGIN: Final = ("an origin such as https://chat.example.org", _origin)
 ORIGINS: Final = ("origins such as https://example.org, separated by commas", _origins)

@@ -15,6 +15,7 @@ import attrs
 from attrs import frozen
 
 from adapters.assistant_profile.toml_file import ProfileProblem, load_assistant
+from adapters.language_model.model_server import ModelServerProblem, trusting
 from adapters.sealing.key_ring import KeyRing, KeyRingProblem
 from domain.model.limits import DEFAULT_MESSAGE_CHARACTERS, HIGHEST_MESSAGE_CHARACTERS
 from entrypoints.limit_settings import STORED_BYTES_WITH_IMAGES, LimitSettings
@@ -277,7 +278,7 @@ def _raw_text(info: SettingInfo, environment: Mapping[str, str]) -> str:
 
 
 def _content_problems(values: Mapping[str, Any]) -> Iterator[str]:
-    """The problems in the content of the key ring and of the assistant file."""
+    """The problems in the content of the key ring and of the files."""
     try:
         if "keys" in values:
             KeyRing.parse(values["keys"])
@@ -286,6 +287,11 @@ def _content_problems(values: Mapping[str, Any]) -> Iterator[str]:
     try:
         load_assistant(values.get("assistant_file"))
     except ProfileProblem as problem:
+        yield str(problem)
+    try:
+        if "model_ca_file" in values:
+            trusting(values["model_ca_file"])
+    except ModelServerProblem as problem:
         yield str(problem)
 
 
@@ -323,3 +329,4 @@ def _model_problems(settings: Settings) -> Iterator[str]:
         )
     if settings.model_reply_tokens >= settings.model_context_tokens:
         yield "MODEL_REPLY_TOKENS must be less than MODEL_CONTEXT_TOKENS."
+    yield from settings.option_problems

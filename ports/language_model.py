@@ -17,6 +17,8 @@ from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Protocol
 
+from attrs import frozen
+
 from domain.model.piece import ModelFinished, Piece
 from domain.model.prompt import Prompt
 from ports.errors import PortError
@@ -42,11 +44,37 @@ class LanguageModel(Protocol):
         ...
 
 
+@frozen(kw_only=True)
+class FailureDetails:
+    """What the operator's log says about a failure, besides its code; never what people wrote.
+
+    Attributes:
+        host: the model server's host and port.
+        status, provider_code: HTTP status and error code of its response.
+        reason: a word for why there was no usable response, such as ``refused``.
+        parameter: the parameter of the operator that the server rejects.
+    """
+
+    host: str | None = None
+    status: int | None = None
+    provider_code: str | None = None
+    reason: str | None = None
+    parameter: str | None = None
+
+
 class ModelError(PortError):
-    """The language model failed."""
+    """The language model failed.
+
+    Attributes:
+        details: for the operator's log.
+    """
 
     code = "model_failed"
     message = "The language model failed."
+
+    def __init__(self, details: FailureDetails | None = None) -> None:
+        super().__init__()
+        self.details = details or FailureDetails()
 
 
 class ModelUnavailable(ModelError):

@@ -1,32 +1,38 @@
 """A model on any OpenAI-compatible server: ``POST /chat/completions`` with streaming."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from http import HTTPStatus
 from io import BytesIO
 from typing import Final
 
 import aiohttp
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
-from attrs import evolve, frozen
+from aiohttp import ClientError, ClientResponse, ClientSession
+from attrs import evolve
 
 from adapters.language_model.chat_failures import failure_of_status, retry_after
 from adapters.language_model.chat_rejections import (
     ChatRejections,
+    operator_parameters,
     options_among,
     rejected_option,
+    rejected_parameter,
 )
 from adapters.language_model.chat_request import request_body
 from adapters.language_model.chat_stream import ChatStream
+from adapters.language_model.connection_failures import connection_failure
+from adapters.language_model.model_server import ModelServer, open_session
 from domain.model.message import ToolCallPart
 from domain.model.piece import ModelFinished, Piece
 from domain.model.prompt import Prompt
 from ports.clock import Clock
 from ports.language_model import (
+    FailureDetails,
     MalformedStream,
     ModelBusy,
+    ModelError,
     ModelRejectedRequest,
     ModelTimedOut,
     ModelUnavailable,
@@ -42,21 +48,6 @@ _REMAINDER_SECONDS: Final = 2.0
 _ERROR_MAX_BYTES: Final = 65_536
 
 
-@frozen(kw_only=True)
-class Timeouts:
-    """How long to wait for a model.
-
-    Attributes:
-        connect: for one attempt to connect.
-        first_piece: from the request to the first piece, retries included.
-        silence: between two pieces.
-    """
-
-    connect: timedelta
-    first_piece: timedelta
-    silence: timedelta
-
-
 class ChatCompletions:
     """A model behind an OpenAI-compatible server.
 
@@ -69,47 +60,72 @@ class ChatCompletions:
         self,
         *,
         session: ClientSession,
-        url: str,
-        name: str,
-        timeouts: Timeouts,
+        server: ModelServer,
         clock: Clock,
         telemetry: Telemetry,
+        retry_pauses: Sequence[timedelta] = _RETRY_PAUSES,
     ) -> None:
-        """``url`` is the endpoint itself; ``clock`` times the pauses before retries."""
-        self.name = name
+        """``clock`` times the pauses before retries."""
+        self.name = server.name
         self._session = session
-        self._url = url
-        self._timeouts = timeouts
+        self._server = server
+        self._timeouts = server.timeouts
         self._clock = clock
+        self._retry_pauses = retry_pauses
         self._rejections = ChatRejections(clock=clock, telemetry=telemetry)
 
     async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
         """See ``ports.language_model.LanguageModel.reply``."""
         deadline = _now() + self._timeouts.first_piece.total_seconds()
-        response, left_out = await self._post_with_retries(prompt, deadline)
-        stream = ChatStream(_used_call_ids(prompt))
-        try:
-            while data := await _read(response, stream, deadline):
-                has_pieces = False
-                for piece in stream.feed(data):
-                    has_pieces = True
+        with self._adding_details(prompt):
+            response, left_out = await self._post_with_retries(prompt, deadline)
+            stream = ChatStream(_used_call_ids(prompt))
+            try:
+                while data := await _read(response, stream, deadline):
+                    has_pieces = False
+                    for piece in stream.feed(data):
+                        has_pieces = True
+                        yield piece
+                    if has_pieces:
+                        deadline = _now() + self._timeouts.silence.total_seconds()
+                for piece in stream.end():
                     yield piece
-                if has_pieces:
-                    deadline = _now() + self._timeouts.silence.total_seconds()
-            for piece in stream.end():
-                yield piece
-            dropped = options_among(left_out, prompt.options)
-            yield evolve(stream.finish(), dropped_options=dropped)
-        finally:
-            # An unfinished response closes its connection, which stops the model. A finished one
-            # has already returned its connection to the pool.
-            response.close()
+                dropped = options_among(left_out, prompt.options)
+                yield evolve(stream.finish(), dropped_options=dropped)
+            except MalformedStream as failure:
+                failure.details = _details_of_stream(failure.details, response)
+                raise
+            finally:
+                # An unfinished response closes its connection, which stops the model. A finished
+                # one has already returned its connection to the pool.
+                response.close()
+
+    @contextmanager
+    def _adding_details(self, prompt: Prompt) -> Iterator[None]:
+        """Add the server's address to a failure."""
+        try:
+            yield
+        except ModelError as failure:
+            failure.details = evolve(failure.details, host=self._server.address)
+            code = failure.details.provider_code or ""
+            # A server may repeat the request anywhere in an error, even where its code should be.
+            if code.encode() in self._body(prompt) or code in (self._server.api_key or ""):
+                failure.details = evolve(failure.details, provider_code=None)
+            raise
+
+    def _details_of(self, error: ClientError | TimeoutError) -> FailureDetails:
+        """The details of a request that got no response from the model's server."""
+        status = error.status if isinstance(error, aiohttp.ClientHttpProxyError) else None
+        return FailureDetails(status=status, reason=connection_failure(error, self._server.host))
+
+    def _body(self, prompt: Prompt, left_out: frozenset[str] = frozenset()) -> bytes:
+        return request_body(prompt, self.name, left_out, self._server.options)
 
     async def _post_with_retries(
         self, prompt: Prompt, deadline: float
     ) -> tuple[ClientResponse, frozenset[str]]:
         """A successful response, and the parameters that its request left out."""
-        for pause in _RETRY_PAUSES:
+        for pause in self._retry_pauses:
             try:
                 return await self._post_without_rejected(prompt, deadline)
             except (ModelBusy, ModelUnavailable) as failure:
@@ -125,18 +141,22 @@ class ChatCompletions:
         self, prompt: Prompt, deadline: float
     ) -> tuple[ClientResponse, frozenset[str]]:
         left_out = self._rejections.remembered()
+        operators = operator_parameters(self._server.options, prompt.options)
         while True:
-            response = await self._post(request_body(prompt, self.name, left_out), deadline)
+            response = await self._post(self._body(prompt, left_out), deadline)
             if response.status == HTTPStatus.OK:
                 self._rejections.request_accepted(prompt.options, left_out)
                 return response, left_out
             wait = retry_after(response.headers, self._clock.now())
             error_body = await _error_body(response)
-            removable = self._rejections.removable(response.status, error_body)
+            # What the operator chose is not left out in silence.
+            removable = self._rejections.removable(response.status, error_body) - operators
             if removable <= left_out:
                 failure = failure_of_status(response.status, wait, error_body)
                 if isinstance(failure, ModelRejectedRequest):
                     failure.option = rejected_option(error_body, prompt.options)
+                    parameter = rejected_parameter(error_body, operators)
+                    failure.details = evolve(failure.details, parameter=parameter)
                 raise failure
             left_out |= removable
 
@@ -145,51 +165,29 @@ class ChatCompletions:
             async with asyncio.timeout_at(deadline):
                 # No redirects: the key and the prompt are for this server only.
                 return await self._session.post(
-                    self._url, data=BytesIO(body), allow_redirects=False
+                    f"{self._server.base_url.rstrip('/')}/chat/completions",
+                    data=BytesIO(body),
+                    allow_redirects=False,
                 )
-        except aiohttp.ServerTimeoutError as error:
-            raise ModelUnavailable from error
+        except (ClientError, aiohttp.ServerTimeoutError) as error:
+            raise ModelUnavailable(self._details_of(error)) from error
         except TimeoutError as error:
             raise ModelTimedOut from error
-        except ClientError as error:
-            raise ModelUnavailable from error
 
 
 @asynccontextmanager
 async def open_chat_completions(
-    *,
-    base_url: str,
-    api_key: str | None,
-    model: str,
-    timeouts: Timeouts,
-    clock: Clock,
-    telemetry: Telemetry,
+    server: ModelServer, *, clock: Clock, telemetry: Telemetry
 ) -> AsyncIterator[ChatCompletions]:
-    """Open a client for ``model`` at ``base_url``, which usually ends with ``/v1``.
+    """Open a client for the model on ``server``.
 
     No request is sent yet, so an unreachable server is only noticed at the first reply.
+
+    Raises:
+        ModelServerProblem: the certificates or the proxy cannot be used.
     """
-    authorization = {"authorization": f"Bearer {api_key}"} if api_key else {}
-    async with ClientSession(
-        headers={
-            "content-type": "application/json",
-            "accept": "text/event-stream",
-            **authorization,
-        },
-        timeout=ClientTimeout(total=None, sock_connect=timeouts.connect.total_seconds()),
-        # The turn runner limits how many replies are written at once.
-        connector=aiohttp.TCPConnector(limit=0),
-        cookie_jar=aiohttp.DummyCookieJar(),
-    ) as session:
-        url = f"{base_url.rstrip('/')}/chat/completions"
-        yield ChatCompletions(
-            session=session,
-            url=url,
-            name=model,
-            timeouts=timeouts,
-            clock=clock,
-            telemetry=telemetry,
-        )
+    async with open_session(server) as session:
+        yield ChatCompletions(session=session, server=server, clock=clock, telemetry=telemetry)
 
 
 def _now() -> float:
@@ -216,7 +214,15 @@ async def _read(response: ClientResponse, stream: ChatStream, deadline: float) -
     except ClientError as error:
         if stream.has_finished:
             return b""
-        raise MalformedStream from error
+        raise MalformedStream(FailureDetails(reason="closed")) from error
+
+
+def _details_of_stream(details: FailureDetails, response: ClientResponse) -> FailureDetails:
+    """The details of a response that is not a stream of chunks."""
+    reason = details.reason
+    if reason is None and response.content_type != "text/event-stream":
+        reason = "html" if response.content_type == "text/html" else "not-a-stream"
+    return evolve(details, status=response.status, reason=reason)
 
 
 async def _error_body(response: ClientResponse) -> bytes:

@@ -6,7 +6,8 @@
     413          the prompt is too long
     other        too long, filtered or invalid, depending on the error's text
 
-The body of a response is never part of an error, because it may repeat the prompt.
+The body of a response is never part of an error, because it may repeat the prompt. Only its error
+code is, if it looks like one: ``model_not_found``, for example.
 """
 
 import re
@@ -21,6 +22,7 @@ import msgspec
 from ports.language_model import (
     ContentFiltered,
     ContextExceeded,
+    FailureDetails,
     ModelBusy,
     ModelError,
     ModelRejectedCredentials,
@@ -41,11 +43,19 @@ _FILTERED: Final = re.compile(
 )
 _CREDENTIALS: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _SEARCHED_MEMBERS: Final = ("code", "type", "message")
+_CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _RETRY_AFTER_MAX_SECONDS: Final = 86_400
 
 
 def failure_of_status(status: int, wait: timedelta | None, body: bytes) -> ModelError:
-    """The error for a response whose status is not 200."""
+    """The error for a response whose status is not 200, with its details."""
+    error = _error_in(body)
+    failure = _failure_of_status(status, wait, error)
+    failure.details = FailureDetails(status=status, provider_code=_code_in(error))
+    return failure
+
+
+def _failure_of_status(status: int, wait: timedelta | None, error: Any) -> ModelError:
     if status in _CREDENTIALS:
         return ModelRejectedCredentials()
     if status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -54,17 +64,21 @@ def failure_of_status(status: int, wait: timedelta | None, body: bytes) -> Model
         return ModelUnavailable()
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return ContextExceeded()
-    return _failure_of_text(_text_in(_error_in(body)))
+    return _failure_of_text(_text_in(error))
 
 
 def failure_in_stream(error: Any) -> ModelError:
-    """The error for an ``error`` member in the middle of a stream."""
+    """The error for an ``error`` member in the middle of a stream, with its details."""
     status = error.get("code", error.get("status")) if isinstance(error, dict) else None
     if isinstance(status, int) and status in (*_CREDENTIALS, HTTPStatus.TOO_MANY_REQUESTS):
-        return failure_of_status(status, None, b"")
-    failure = _failure_of_text(_text_in(error))
-    # A server that started to reply found nothing wrong with the request.
-    return ModelUnavailable() if isinstance(failure, ModelRejectedRequest) else failure
+        failure = _failure_of_status(status, None, error)
+    else:
+        failure = _failure_of_text(_text_in(error))
+    if isinstance(failure, ModelRejectedRequest):
+        # A server that started to reply found nothing wrong with the request.
+        failure = ModelUnavailable()
+    failure.details = FailureDetails(provider_code=_code_in(error), reason="error-in-stream")
+    return failure
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
@@ -84,7 +98,19 @@ def _error_in(body: bytes) -> Any:
         document = msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
+    if isinstance(document, list) and document:
+        document = document[0]
     return document.get("error", document) if isinstance(document, dict) else None
+
+
+def _code_in(error: Any) -> str | None:
+    """The provider's code of ``error``; None if nothing in it looks like a code."""
+    if not isinstance(error, dict):
+        return None
+    members = [error.get(name) for name in ("code", "type", "status")]
+    texts = [text for text in members if isinstance(text, str) and _CODE.fullmatch(text)]
+    numbers = [str(number) for number in members if type(number) is int]
+    return next(iter(texts + numbers), None)
 
 
 def _text_in(error: Any) -> str:

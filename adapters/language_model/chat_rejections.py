@@ -17,7 +17,7 @@ places shown above, and only if it stands there alone.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from datetime import timedelta
 from http import HTTPStatus
 from types import MappingProxyType
@@ -130,6 +130,19 @@ def rejected_option(error_body: bytes, options: ReplyOptions) -> str | None:
     roots = (_ROOT.match(path) for path in sorted(_paths_in(error_body)))
     named = (_OPTIONS[root[0]] for root in roots if root and root[0] in _OPTIONS)
     return next((field for field in named if _is_set(options, field)), None)
+
+
+def operator_parameters(names: Iterable[str], options: ReplyOptions) -> frozenset[str]:
+    """Those of the operator's parameters that no option of the caller replaces."""
+    return frozenset(
+        name for name in names if name not in _OPTIONS or not _is_set(options, _OPTIONS[name])
+    )
+
+
+def rejected_parameter(error_body: bytes, names: Set[str]) -> str | None:
+    """The parameter among ``names`` that an error names as its cause; None if it names none."""
+    roots = (_ROOT.match(path) for path in sorted(_paths_in(error_body)))
+    return next((root[0] for root in roots if root and root[0] in names), None)
 
 
 def options_among(parameters: Iterable[str], options: ReplyOptions) -> tuple[str, ...]:

@@ -4,8 +4,9 @@ Source: the OpenAI API reference, "Create chat completion". The page context and
 marked as data: JSON in which ``<`` is escaped, so that it cannot close the tags around it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence, Set
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from types import MappingProxyType
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Raw, Struct
@@ -22,6 +23,8 @@ from domain.model.message import (
 )
 from domain.model.prompt import Prompt, ReplyOptions, Tool
 
+_NO_OPTIONS: Final[Mapping[str, Any]] = MappingProxyType({})
+
 
 class _OutputText(Struct, forbid_unknown_fields=True):
     """One text in the output of a tool, in the form that the Responses API and MCP use."""
@@ -32,10 +35,16 @@ class _OutputText(Struct, forbid_unknown_fields=True):
     logprobs: Any = None
 
 
-def request_body(prompt: Prompt, model: str, rejected: Set[str] = frozenset()) -> bytes:
+def request_body(
+    prompt: Prompt,
+    model: str,
+    rejected: Set[str] = frozenset(),
+    operator_options: Mapping[str, Any] = _NO_OPTIONS,
+) -> bytes:
     """The request for a streamed reply, without the parameters that the server has ``rejected``.
 
-    Where ``max_tokens`` is rejected, ``max_completion_tokens`` is sent instead.
+    Where ``max_tokens`` is rejected, ``max_completion_tokens`` is sent instead. A caller's option
+    replaces the one of the operator.
     """
     parameters = {
         "model": model,
@@ -51,12 +60,10 @@ def request_body(prompt: Prompt, model: str, rejected: Set[str] = frozenset()) -
         **_option_parameters(prompt.options),
     }
     # Unset options are not sent, because a server may not support them.
+    present = {name: value for name, value in parameters.items() if value is not None}
+    members = {**operator_options, **present}
     return msgspec.json.encode(
-        {
-            name: value
-            for name, value in parameters.items()
-            if value is not None and name not in rejected
-        }
+        {name: value for name, value in members.items() if name not in rejected}
     )
 
 

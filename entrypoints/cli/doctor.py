@@ -1,4 +1,4 @@
-"""``privity doctor``: checks the settings and Redis."""
+"""``privity doctor``: checks the settings, Redis and the model's server."""
 
 import asyncio
 import os
@@ -17,6 +17,7 @@ from adapters.observability.structured_log import StructuredLog
 from adapters.sealing.client_keys import SealedClientKeys
 from adapters.sealing.key_ring import KeyRing, KeyRingProblem
 from adapters.system.clock import SystemClock
+from entrypoints.cli.model_check import model_findings
 from entrypoints.container import redis_address
 from entrypoints.settings import Settings, SettingsProblem, Storage, read_settings
 from ports.errors import StoreUnavailable
@@ -33,7 +34,7 @@ _COLOURS: Final = {
 
 
 def doctor() -> None:
-    """Check the settings and Redis, and report problems.
+    """Check the settings, Redis and the model's server, and report problems.
 
     Exits with 0 if everything is fine, 1 after a warning, 2 after a problem. Changes nothing.
     """
@@ -53,9 +54,12 @@ def _findings() -> list[Finding]:
     except KeyRingProblem as problem:
         return [Finding(Level.PROBLEM, "settings", str(problem))]
     valid = Finding(Level.GOOD, "settings", "valid")
+    model = asyncio.run(model_findings(settings))
     if settings.storage is Storage.MEMORY:
-        return [valid, Finding(Level.GOOD, "storage", "memory; a restart forgets everything")]
-    return [valid, _tls_finding(settings), *asyncio.run(_redis_findings(settings, ring))]
+        memory = Finding(Level.GOOD, "storage", "memory; a restart forgets everything")
+        return [valid, memory, *model]
+    redis = asyncio.run(_redis_findings(settings, ring))
+    return [valid, _tls_finding(settings), *redis, *model]
 
 
 def _tls_finding(settings: Settings) -> Finding:

@@ -14,8 +14,10 @@ from attrs import evolve
 
 from adapters.assistant_profile.toml_file import ProfileProblem
 from adapters.encrypted_redis.connecting import RedisUnreachable
+from adapters.language_model.model_server import ModelServerProblem
 from adapters.sealing.key_ring import KeyRingProblem
 from adapters.system.turn_runner import TaskTurnRunner
+from entrypoints.cli.model_check import report_model
 from entrypoints.cli.process_limits import (
     forbid_memory_dumps,
     possible_connections,
@@ -82,7 +84,7 @@ def _run(settings: Settings, host: str, port: int) -> int:
             runner.run(_serve(settings, host, port))
     except StartupFailed as failed:
         cause = failed.__cause__
-        if isinstance(cause, KeyRingProblem | ProfileProblem):
+        if isinstance(cause, KeyRingProblem | ProfileProblem | ModelServerProblem):
             _print_errors([str(cause)])
             return _WRONG_SETTINGS
         if isinstance(cause, RedisUnreachable):
@@ -102,6 +104,13 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
     app = create_app(settings, open_container)
     signalled, stopping = asyncio.Event(), asyncio.Event()
     _handle_signals(signalled, stopping)
+    background: set[asyncio.Task[None]] = set()
+
+    def announce(address: str) -> None:
+        _begin(settings, address)
+        # In the background: a model that does not answer yet must not delay the start.
+        background.add(asyncio.create_task(report_model(settings)))
+
     server = asyncio.create_task(
         serve_app(
             app,
@@ -110,7 +119,7 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
             max_connections=settings.max_connections,
             behind_proxies=settings.proxies > 0,
             stopping=stopping,
-            announce=lambda address: _begin(settings, address),
+            announce=announce,
         )
     )
     first_signal = asyncio.create_task(signalled.wait())

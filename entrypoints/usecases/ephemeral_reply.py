@@ -21,6 +21,7 @@ from entrypoints.usecases.open_turn import Started, StartTurn
 from entrypoints.usecases.stream_reply import StreamReply
 from ports.errors import StoreUnavailable
 from ports.identifier_source import IdentifierSource
+from ports.language_model import FailureDetails
 from ports.turn_log import Batch
 from ports.turn_runner import Signals, TurnRunner
 
@@ -88,15 +89,15 @@ class EphemeralReply:
             return started.conversation
 
         async def stream(conversation: Conversation, signals: Signals) -> None:
-            end = TurnEnd(outcome=Outcome.INTERRUPTED)
+            end, details = TurnEnd(outcome=Outcome.INTERRUPTED), FailureDetails()
             try:
-                end = await self.stream_reply(
+                end, details = await self.stream_reply(
                     started.ref, conversation, request.options, reply, signals, permit=permit
                 )
             finally:
                 # Do this even if the task is cancelled, because the request waits for the end.
                 await permit.close()
-                self.stream_reply.report_end(end, kept=False)
+                self.stream_reply.report_end(end, details, kept=False)
                 reply.queue.put_nowait(Batch(end=end))
 
         async def abandon(_: StoreUnavailable) -> None:

@@ -26,6 +26,7 @@ from entrypoints.usecases.turn_permit import TurnPermit
 from ports.clock import Clock
 from ports.conversation_store import Change, ConversationStateStore
 from ports.errors import PortError
+from ports.language_model import FailureDetails
 from ports.turn_log import AppendResult, TurnLog
 from ports.turn_runner import Signals
 
@@ -170,8 +171,11 @@ class RunTurn:
         started_at = self.clock.monotonic()
         ref = ConversationRef(owner, conversation.id)
         reply = LoggedReply(store=self.store, log=self.log, ref=ref, turn=turn)
+        details = FailureDetails()
         try:
-            end = await self.stream_reply(ref, conversation, options, reply, signals, permit=permit)
+            end, details = await self.stream_reply(
+                ref, conversation, options, reply, signals, permit=permit
+            )
             end = await self.save_reply(conversation, reply, end, signals)
         except Exception as error:  # noqa: BLE001 - followers get an end, whatever failed
             self.stream_reply.report_crash(error)
@@ -180,6 +184,7 @@ class RunTurn:
         await asyncio.gather(permit.close(reply_bytes=reply.text_bytes), reply.close_log(end))
         self.stream_reply.report_end(
             end,
+            details,
             session_id=conversation.id,
             turn=turn.number,
             pieces=len(reply.pieces),

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Protocol
 
-from attrs import define, evolve, frozen
+from attrs import asdict, define, evolve, frozen
 
 from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
@@ -28,7 +28,7 @@ from domain.service.user_images import ImagePolicy, without_images
 from entrypoints.usecases.turn_permit import TurnPermit
 from ports.conversation_store import ConversationStateStore
 from ports.errors import PortError
-from ports.language_model import LanguageModel, ModelRejectedRequest
+from ports.language_model import FailureDetails, LanguageModel, ModelError, ModelRejectedRequest
 from ports.telemetry import Telemetry
 from ports.turn_runner import Signals
 
@@ -93,8 +93,10 @@ class StreamReply:
         signals: Signals,
         *,
         permit: TurnPermit,
-    ) -> TurnEnd:
+    ) -> tuple[TurnEnd, FailureDetails]:
         """How the reply ended: finished, failed (with the error's code) or interrupted.
+
+        If the model failed, the details say more about it.
 
         It is interrupted when the sink closes or the process shuts down. It is truncated at
         ``MAX_REPLY_BYTES`` and then finishes with the reason ``length``. A failure of the model
@@ -130,10 +132,13 @@ class StreamReply:
         if failure is None or usage.reply_bytes:
             # A model that failed before its first piece has used nothing.
             permit.tokens = usage.tokens(finished.usage if finished else None)
-        return evolve(self._end(finished, failure), prompt_report=_left_out(usage, finished))
+        end = self._end(finished, failure)
+        return evolve(end, prompt_report=_left_out(usage, finished)), _details_of(failure)
 
-    def report_end(self, end: TurnEnd, **fields: str | float | bool | None) -> None:
-        """Emit how a turn ended, with the model's name, the usage and ``fields``.
+    def report_end(
+        self, end: TurnEnd, details: FailureDetails, **fields: str | float | bool | None
+    ) -> None:
+        """Emit how a turn ended, with the model's name, the usage, ``details`` and ``fields``.
 
         If messages were left out of the prompt, their counts are emitted too.
         """
@@ -144,6 +149,7 @@ class StreamReply:
             input_tokens=end.usage.input_tokens if end.usage else None,
             output_tokens=end.usage.output_tokens if end.usage else None,
             **_counts(end.prompt_report),
+            **asdict(details, filter=lambda _, value: value is not None),
             **fields,
         )
 
@@ -182,6 +188,10 @@ class StreamReply:
             option = failure.option if isinstance(failure, ModelRejectedRequest) else None
             return TurnEnd(outcome=Outcome.FAILED, error=error, rejected_option=option)
         return TurnEnd(outcome=Outcome.INTERRUPTED)
+
+
+def _details_of(failure: BaseException | None) -> FailureDetails:
+    return failure.details if isinstance(failure, ModelError) else FailureDetails()
 
 
 def _left_out(usage: _Usage, finished: ModelFinished | None) -> PromptReport | None:

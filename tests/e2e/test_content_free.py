@@ -43,7 +43,9 @@ async def _answer(reader: StreamReader, writer: StreamWriter) -> None:
     newest = json.dumps(json.loads(body)["messages"][-1]).encode()
     status, played = _plays(newest)
     if status != 200:
-        played = head + body
+        code = SENTENCE if status == 500 else MODEL_KEY
+        error = {"code": code, "param": SENTENCE, "message": (head + body).decode()}
+        played = json.dumps({"error": error}).encode()
     writer.write(
         b"HTTP/1.1 %d X\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n" % status
     )
@@ -54,7 +56,7 @@ async def _answer(reader: StreamReader, writer: StreamWriter) -> None:
 
 @asynccontextmanager
 async def leaky_model() -> AsyncIterator[str]:
-    """A model server whose errors repeat the whole request."""
+    """A model server whose errors repeat the whole request, in every member."""
     server = await asyncio.start_server(_answer, "127.0.0.1", 0)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
@@ -164,6 +166,8 @@ async def test_neither_logs_nor_errors_contain_messages_or_secrets(tmp_path: Pat
     assert [one.status for one in (again, *failed, broken, program)] == [200] * 5
     assert "turn.finished" in logged
     assert "turn.failed" in logged
+    assert '"status": 500' in logged
+    assert f'"host": "{urlsplit(model).netloc}"' in logged
     assert [secret for secret in secrets if secret in logged] == []
     assert all(answer.status >= 400 for answer in bad)
     responses = b"".join(answer.body for answer in (*failed, *bad)).decode()

@@ -14,7 +14,7 @@ from domain.model.turn import Outcome, TurnEnd
 from entrypoints.usecases.create_response import InputItem, ResponseRequest
 from entrypoints.usecases.ephemeral_reply import EphemeralReply
 from ports.errors import ShuttingDown, TooManyTurns
-from ports.language_model import ModelBusy
+from ports.language_model import FailureDetails, ModelBusy
 from ports.turn_log import Batch
 from tests.support.builders import OWNER, numbered
 from tests.support.fake_model import InstantModel
@@ -45,6 +45,20 @@ async def whole(harness: Harness) -> Batch:
     async with asyncio.timeout(10):
         batches = [batch async for batch in await start(harness)]
     return Batch(pieces=[one for batch in batches for one in batch.pieces], end=batches[-1].end)
+
+
+async def test_a_failure_is_reported_with_what_the_model_server_answered() -> None:
+    failure = ModelBusy()
+    failure.details = FailureDetails(status=429, provider_code="insufficient_quota")
+    harness = a_harness(InstantModel(error=failure))
+
+    await whole(harness)
+
+    [fields] = harness.telemetry.fields_of("turn.failed")
+    assert (fields["kept"], fields["status"], fields["provider_code"]) == (
+        *(False, 429),
+        "insufficient_quota",
+    )
 
 
 async def test_it_ends_when_the_model_finishes_and_is_reported_as_not_kept() -> None:

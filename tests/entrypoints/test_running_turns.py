@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from attrs import asdict
 
 from domain.model.conversation import Conversation
 from domain.model.identifiers import TurnRef
@@ -13,6 +14,7 @@ from domain.model.turn import Outcome, TurnEnd, TurnPolicy, TurnStatus
 from ports.language_model import (
     ContentFiltered,
     ContextExceeded,
+    FailureDetails,
     MalformedStream,
     ModelBusy,
     ModelError,
@@ -152,6 +154,19 @@ async def test_telemetry_has_counts_and_codes_only() -> None:
             },
         )
     ]
+
+
+async def test_a_failure_is_emitted_with_what_the_model_server_answered() -> None:
+    details = FailureDetails(host="model.test", status=404, provider_code="model_not_found")
+    failure = ModelRejectedRequest()
+    failure.details = details
+    harness = a_harness(InstantModel(error=failure))
+
+    await harness.run_turn(await a_turn(harness))
+
+    [fields] = harness.telemetry.fields_of("turn.failed")
+    assert fields["error"] == "model_request_rejected"
+    assert {**fields, "reason": None, "parameter": None} == {**fields, **asdict(details)}
 
 
 async def test_a_model_that_is_silent_does_not_look_dead() -> None:

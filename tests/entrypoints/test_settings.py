@@ -22,6 +22,12 @@ ACCEPTED: list[tuple[str, str, str, object]] = [
     ("PRIVITY_PROXIES", "0", "proxies", 0),
     ("PRIVITY_PROXIES", "8", "proxies", 8),
     ("MODEL_API_KEY", "sk-1", "model_api_key", "sk-1"),
+    ("MODEL_TEMPERATURE", "0", "model_temperature", 0.0),
+    ("MODEL_TEMPERATURE", "2", "model_temperature", 2.0),
+    ("MODEL_TOP_P", "0.9", "model_top_p", 0.9),
+    ("MODEL_REASONING_EFFORT", "Low", "model_reasoning_effort", "low"),
+    ("MODEL_OPTIONS", '{"think": false}', "model_options", '{"think": false}'),
+    ("MODEL_CHECK", "false", "model_check", False),
     ("MODEL_CONTEXT_TOKENS", "10000000", "model_context_tokens", 10_000_000),
     ("MODEL_REPLY_TOKENS", "16", "model_reply_tokens", 16),
     ("MODEL_CONNECT_SECONDS", "0.1", "model_connect_timeout", timedelta(seconds=0.1)),
@@ -95,6 +101,15 @@ REJECTED: list[tuple[str, str]] = [
     ("MODEL_BASE_URL", "http://user:planted@model.test/v1"),
     ("MODEL_BASE_URL", "http://model.test/v1?key=planted"),
     ("MODEL_BASE_URL", "http://model.test/v1#planted"),
+    ("MODEL_TEMPERATURE", "2.1"),
+    ("MODEL_TEMPERATURE", "nan"),
+    ("MODEL_TOP_P", "-0.1"),
+    ("MODEL_REASONING_EFFORT", "a little"),
+    ("MODEL_OPTIONS", "think=false"),
+    ("MODEL_OPTIONS", "[1]"),
+    ("MODEL_OPTIONS", '{"planted": NaN}'),
+    ("MODEL_OPTIONS", '{"a":' * 100_000),
+    ("MODEL_CHECK", "sometimes"),
     ("MODEL_CONTEXT_TOKENS", "255"),
     ("MODEL_CONTEXT_TOKENS", "10000001"),
     ("MODEL_REPLY_TOKENS", "15"),
@@ -127,14 +142,14 @@ REJECTED: list[tuple[str, str]] = [
 ]
 ANY_TEXT = {
     *("REDIS_CA_FILE", "REDIS_CLIENT_CERT", "REDIS_CLIENT_KEY", "ASSISTANT_FILE"),
-    *("PRIVITY_KEYS", "MODEL_API_KEY", "MODEL_NAME"),
+    *("PRIVITY_KEYS", "MODEL_API_KEY", "MODEL_NAME", "MODEL_CA_FILE"),
 }
 """Settings whose parser rejects nothing."""
 NEED_OTHERS = {
-    *("MODEL_BASE_URL", "MODEL_NAME", "PRIVITY_EMBEDDING_ORIGINS"),
+    *("MODEL_BASE_URL", "MODEL_NAME", "MODEL_CA_FILE", "PRIVITY_EMBEDDING_ORIGINS"),
     *("REDIS_URL", "REDIS_CLIENT_CERT", "REDIS_CLIENT_KEY"),
 }
-"""Settings that are not valid alone."""
+"""Settings that are not valid alone, or need a file."""
 
 
 @pytest.mark.parametrize(("name", "text", "member", "value"), ACCEPTED)

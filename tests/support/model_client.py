@@ -4,12 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
-from adapters.language_model.chat_completions import (
-    ChatCompletions,
-    Timeouts,
-    open_chat_completions,
-)
+from adapters.language_model.chat_completions import ChatCompletions, open_chat_completions
+from adapters.language_model.model_server import ModelServer, Timeouts
 from domain.model.piece import ModelFinished, Piece
 from domain.model.prompt import Prompt
 from ports.clock import Clock
@@ -41,16 +39,19 @@ async def model_at(
     clock: Clock | None = None,
     key: str | None = KEY,
     telemetry: Telemetry | None = None,
+    **members: Any,
 ) -> AsyncIterator[ChatCompletions]:
+    server = a_model_server(url, timeouts=limits or timeouts(), api_key=key, **members)
     async with open_chat_completions(
-        base_url=url,
-        api_key=key,
-        model="small-1",
-        timeouts=limits or timeouts(),
-        clock=clock or HastyClock(),
-        telemetry=telemetry or RecordingTelemetry(),
+        server, clock=clock or HastyClock(), telemetry=telemetry or RecordingTelemetry()
     ) as model:
         yield model
+
+
+def a_model_server(url: str, **members: Any) -> ModelServer:
+    """The model ``small-1`` at ``url``, with other ``members`` than the usual ones."""
+    usual = {"name": "small-1", "timeouts": timeouts(), "api_key": KEY}
+    return ModelServer(base_url=url, **{**usual, **members})
 
 
 async def collect_reply(

@@ -123,6 +123,60 @@ async def test_a_completely_filtered_reply_is_an_error() -> None:
             await collect_reply(model)
 
 
+DETAILS = [
+    (an_error(404, code="model_not_found", type="x"), 404, "model_not_found"),
+    (an_error(404, code=None, type="NotFoundError"), 404, "NotFoundError"),
+    (an_error(404, code=404, type="not found!"), 404, "404"),
+    (an_error(429, code="insufficient_quota"), 429, "insufficient_quota"),
+    (an_error(400, code="x" * 65), 400, None),
+    (an_error(400, code={"a": 1}, type=["b"]), 400, None),
+    (ModelResponse(status=400, chunks=(b'[{"error": {"status": "INVALID"}}]',)), 400, "INVALID"),
+    (ModelResponse(status=401, chunks=(b"<html>",)), 401, None),
+    (ModelResponse(status=302, headers={"location": "http://127.0.0.1:1/"}), 302, None),
+    (ModelResponse(chunks=(event({"error": {"code": "overloaded"}}),)), None, "overloaded"),
+]
+
+
+@pytest.mark.parametrize(("response", "status", "code"), DETAILS)
+async def test_a_failure_has_the_status_and_the_providers_code(
+    response: ModelResponse, status: int | None, code: str | None
+) -> None:
+    async with (
+        model_server(*[response] * 3) as server,
+        model_at(server.url) as model,
+    ):
+        with pytest.raises(ModelError) as caught:
+            await collect_reply(model)
+
+    details = caught.value.details
+    assert (details.status, details.provider_code) == (status, code)
+    assert f"http://{details.host}/v1" == server.url
+
+
+@pytest.mark.parametrize("code", [KEY, "sk-planted", "planted", "question"])
+async def test_a_code_that_repeats_the_prompt_or_the_key_is_left_out(code: str) -> None:
+    responses = an_error(400, code=code), ModelResponse(chunks=(event({"error": {"code": code}}),))
+    async with model_server(*responses) as server, model_at(server.url) as model:
+        for _ in responses:
+            with pytest.raises(ModelError) as caught:
+                await collect_reply(model)
+            assert caught.value.details.provider_code is None
+
+
+@pytest.mark.parametrize(
+    ("content_type", "reason"), [("text/html", "html"), ("application/json", "not-a-stream")]
+)
+async def test_a_response_that_is_not_a_stream_says_what_it_is(
+    content_type: str, reason: str
+) -> None:
+    response = ModelResponse(headers={"content-type": content_type}, chunks=(b"{}",))
+    async with model_server(response) as server, model_at(server.url) as model:
+        with pytest.raises(MalformedStream) as caught:
+            await collect_reply(model)
+
+    assert (caught.value.details.status, caught.value.details.reason) == (200, reason)
+
+
 async def test_no_exception_repeats_the_prompt_or_the_api_key() -> None:
     response = an_error(400, message=f"{QUESTION} {KEY}")
     async with model_server(response) as server, model_at(server.url) as model:
