@@ -1,20 +1,26 @@
 """Replies that were cut off, or that have no text, say so: a reply is never a blank page."""
 
+import json
+from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
 from domain.model.message import FinishReason
 from domain.model.piece import ReasoningPiece
-from tests.support.browser import Chat, Visits
+from entrypoints.settings import Settings
+from tests.support.browser import Chat, Visits, visiting
 from tests.support.fake_model import FakeModel
+from tests.support.model_server import ModelResponse, model_server
+from tests.support.service import running_service
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 CUT: Final = "The reply was cut off because it reached its maximum length."
 ONLY_THOUGHT: Final = "The assistant used up the maximum length before it wrote an answer."
 FILTERED: Final = "A content filter cut the reply off."
 NO_TEXT: Final = "The assistant sent no text."
+RECORDED: Final = Path(__file__).parents[1] / "adapters" / "language_model" / "recorded"
 
 
 async def send(chat: Chat, fake_model: FakeModel, text: str, reason: FinishReason) -> None:
@@ -96,3 +102,24 @@ async def test_the_note_is_in_the_visitors_language(
         await send(chat, fake_model, "", FinishReason.LENGTH)
 
         await expect(chat.messages.last.locator(".ending")).to_have_text(note)
+
+
+@pytest.mark.parametrize("server", ["ollama", "vllm", "openai"])
+async def test_a_model_that_only_thinks_has_room_and_never_leaves_a_blank_page(
+    browser: Browser, server: str
+) -> None:
+    exchanges = json.loads((RECORDED / f"{server}.json").read_text("utf-8"))["exchanges"]
+    cut = next(each for each in exchanges if each["expected"].get("reason") == "length")
+    body = cut["responses"][0]["body"].encode()
+    headers = {"content-type": "text/event-stream"}
+    async with model_server(ModelResponse(headers=headers, chunks=(body,))) as model:
+        settings = Settings(limits=False, model_base_url=model.url, model_name="small-1")
+        async with (
+            running_service(settings) as service,
+            visiting(browser, service.url) as visitor,
+        ):
+            chat = await visitor.open()
+            await chat.send("Hello")
+
+            await expect(chat.messages.last.locator(".ending")).to_have_text(ONLY_THOUGHT)
+            assert model.bodies[0]["max_tokens"] == 4_096
