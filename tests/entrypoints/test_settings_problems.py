@@ -63,7 +63,7 @@ def problems_of(environment: dict[str, str]) -> list[str]:
         ),
         ({"MODEL_NAME": "small"}, "MODEL_NAME is set, but MODEL_BASE_URL is not."),
         (
-            {"MODEL_CONTEXT_TOKENS": "1024"},
+            {"MODEL_CONTEXT_TOKENS": "1024", "MODEL_REPLY_TOKENS": "1024"},
             "MODEL_REPLY_TOKENS must be less than MODEL_CONTEXT_TOKENS.",
         ),
     ],
