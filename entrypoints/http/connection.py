@@ -26,6 +26,7 @@ from entrypoints.http.addresses import network_of
 from entrypoints.http.fair_shares import FairShares
 from entrypoints.http.middleware import MAX_URL_BYTES
 from entrypoints.http.problems import Problem, problem_of_code
+from entrypoints.http.services import Services
 
 HEAD_MAX_BYTES: Final = 32_768
 HEAD_MAX_HEADERS: Final = 128
@@ -102,13 +103,22 @@ class BoundedConnection(HttpToolsProtocol):
         self._sent_at = self.loop.time()
         excess = len(self.connections) - self._max_connections
         network_excess = self._count() - self._address_max_connections
-        if max(excess, network_excess) > MAX_REFUSALS:
-            transport.abort()
-        elif network_excess > 0:
-            self.app = _refusal(_TOO_MANY_OF_ADDRESS)
-        elif excess > 0 and not self._make_room():
-            self.app = _refusal(problem_of_code("too_many_connections"))
+        is_answered = max(excess, network_excess) <= MAX_REFUSALS
+        if network_excess > 0:
+            self._turn_away(_TOO_MANY_OF_ADDRESS, is_answered=is_answered)
+        elif excess > 0 and not (is_answered and self._make_room()):
+            self._turn_away(problem_of_code("too_many_connections"), is_answered=is_answered)
         self._start_deadline()
+
+    def _turn_away(self, problem: Problem, *, is_answered: bool) -> None:
+        """Answer the request with ``problem``, or close the connection at once; and log it."""
+        if is_answered:
+            self.app = _refusal(problem)
+        else:
+            self.transport.abort()
+        services: Services | None = self.app_state.get("services")
+        if services is not None:
+            services.telemetry.emit("connection.refused", code=problem.code)
 
     def _count(self) -> int:
         """The number of connections of this client's address, this one included."""
