@@ -158,6 +158,13 @@ def test_a_file_that_is_not_text(name: str, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", SECRET_FILES)
+def test_the_file_of_a_secret_without_one(name: str, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(" \n", "utf-8")
+
+    assert problems_of({name: str(tmp_path / "secret")}) == [f"{name}: the file is empty."]
+
+
 def test_a_wrong_value_in_the_file_of_a_secret(tmp_path: Path) -> None:
     (tmp_path / "url").write_text('"redis://localhost"', "utf-8")
 

@@ -146,6 +146,12 @@ async def test_a_certificate_at_the_wrong_time(
         assert f"the certificate of the server {cause}" in await error_at(proxy.port, "rediss")
 
 
+async def test_a_server_without_a_common_version_of_tls() -> None:
+    protocol_version_alert = bytes.fromhex("15030300020246")
+    async with listening(answering(protocol_version_alert)) as port:
+        assert "TLS failed. Check the TLS settings of Redis" in await error_at(port, "rediss")
+
+
 async def test_a_password_where_none_is_set(shared_server: RedisProcess) -> None:
     error = await connect_error(RedisAddress(url=shared_server.url.replace("//", f"//:{SECRET}@")))
 
