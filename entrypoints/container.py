@@ -7,8 +7,9 @@ assigned to a variable of its port's type, where mypy checks it.
 
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
+from importlib.metadata import version
 from typing import Final
 
 import attrs
@@ -32,6 +33,7 @@ from adapters.in_memory.turn_log import InMemoryTurnLog
 from adapters.language_model.chat_completions import open_chat_completions
 from adapters.language_model.model_server import ModelServer, Timeouts
 from adapters.language_model.scripted import ScriptedModel
+from adapters.observability.grouped_events import GroupedEvents
 from adapters.observability.structured_log import StructuredLog
 from adapters.sealing.client_keys import SealedClientKeys
 from adapters.sealing.key_ring import KeyRing
@@ -96,7 +98,8 @@ async def open_container(
     ring = KeyRing.parse(settings.keys) if settings.keys else KeyRing.random(os.urandom)
     keys: ClientKeys = SealedClientKeys(ring=ring, random_bytes=os.urandom)
     clock: Clock = SystemClock()
-    telemetry: Telemetry = StructuredLog(keys.pseudonym)
+    grouped = GroupedEvents(StructuredLog(keys.pseudonym), clock)
+    telemetry: Telemetry = grouped
     identifiers: IdentifierSource = RandomIdentifiers()
     runner = TaskTurnRunner(max_turns=settings.max_turns, telemetry=telemetry)
     turn_runner: TurnRunner = runner
@@ -112,6 +115,7 @@ async def open_container(
     for use_case in USE_CASES:
         container.register(use_case)
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(grouped.running())
         storage = await _open_storage(
             stack,
             settings,
@@ -121,14 +125,26 @@ async def open_container(
             telemetry=telemetry,
             report=report,
         )
-        container.register(ConversationStateStore, instance=storage.store)
-        container.register(TurnLog, instance=storage.log)
-        container.register(ProcessLease, instance=storage.lease)
-        container.register(Readiness, instance=storage.readiness)
-        container.register(RateLimiter, instance=storage.limiter)
+        _register_storage(container, storage)
         model = await _open_model(stack, settings, clock, telemetry)
         container.register(LanguageModel, instance=model)
-        yield container
+        with _lifetime(telemetry, clock, settings):
+            yield container
+
+
+@contextmanager
+def _lifetime(telemetry: Telemetry, clock: Clock, settings: Settings) -> Iterator[None]:
+    """Log when the service starts and when it stops."""
+    started_at = clock.monotonic()
+    telemetry.emit(
+        "service.started",
+        version=version("privity"),
+        storage=settings.storage.value,
+        model=settings.model_name,
+    )
+    yield
+    seconds = round((clock.monotonic() - started_at).total_seconds())
+    telemetry.emit("service.stopped", seconds=seconds)
 
 
 def redis_address(settings: Settings) -> RedisAddress:
@@ -177,6 +193,14 @@ class _Storage:
     lease: ProcessLease
     readiness: Readiness
     limiter: RateLimiter
+
+
+def _register_storage(container: punq.Container, storage: _Storage) -> None:
+    container.register(ConversationStateStore, instance=storage.store)
+    container.register(TurnLog, instance=storage.log)
+    container.register(ProcessLease, instance=storage.lease)
+    container.register(Readiness, instance=storage.readiness)
+    container.register(RateLimiter, instance=storage.limiter)
 
 
 async def _open_storage(
@@ -233,8 +257,14 @@ def _in_memory_storage(clock: Clock, process: ProcessId, settings: Settings) -> 
 async def _emit_server_findings(client: RedisClient, telemetry: Telemetry) -> None:
     """Log unsuitable settings of Redis. Whether to change them is the operator's decision."""
     for finding in await server_findings(client):
-        if finding.level is not Level.GOOD:
-            telemetry.emit("redis.setting", topic=finding.topic, found=finding.text)
+        if finding.level in (Level.WARNING, Level.PROBLEM):
+            telemetry.emit(
+                "redis.setting",
+                topic=finding.topic,
+                finding=finding.level.value,
+                found=finding.text,
+                advice=finding.advice or None,
+            )
 
 
 async def _open_model(

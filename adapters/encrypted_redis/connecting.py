@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from adapters.encrypted_redis.command_queue import Bounds, ConnectionTrouble
 from adapters.encrypted_redis.connection_causes import Cause, cause_of, more_precise
 from adapters.encrypted_redis.multiplexer import Check, Multiplexer, ping
+from adapters.encrypted_redis.outages import Outages
 from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.encrypted_redis.redis_errors import pause_after
 from ports.clock import Clock
@@ -71,6 +72,11 @@ class RedisAddress:
             return parsed["path"]
         host = parsed.get("host", "localhost")
         return f"{f'[{host}]' if ':' in host else host}:{parsed.get('port', 6379)}"
+
+    @property
+    def user(self) -> str:
+        """The Redis user that the URL names."""
+        return str(parse_url(self.url).get("username") or "default")
 
     async def refined_cause(self, error: BaseException) -> Cause:
         """Why Redis cannot be used; the server is asked if ``error`` does not say it."""
@@ -158,12 +164,13 @@ async def open_redis(
     Raises:
         RedisUnreachable: Redis did not answer within ``within``, or denied access.
     """
-    connection = Multiplexer(address.new_connection, bounds or Bounds(), clock, check)
+    outages = Outages(telemetry, clock)
+    connection = Multiplexer(address.new_connection, bounds or Bounds(), clock, check, outages)
     running = asyncio.create_task(connection.run())
     try:
         await _wait_for_answer(connection, address, clock, within, report)
         await _require_permission(connection, check, address)
-        yield RedisClient(connection=connection, clock=clock, telemetry=telemetry)
+        yield RedisClient(connection=connection, clock=clock, telemetry=telemetry, outages=outages)
     finally:
         connection.close()
         running.cancel()

@@ -68,14 +68,14 @@ class KnownHosts:
     """
 
     def __init__(
-        self, app: ASGIApp, *, hosts: Iterable[str], render: Callable[[Problem, str], Response]
+        self, app: ASGIApp, *, hosts: Iterable[str], render: Callable[[Problem, Scope], Response]
     ) -> None:
         """Pass requests on to ``app``.
 
         Args:
             app: the next application.
             hosts: this server's names, in lower case.
-            render: returns the response for a problem at a path.
+            render: returns the response for a problem of a request.
         """
         self._app = app
         self._hosts = frozenset(hosts)
@@ -86,7 +86,7 @@ class KnownHosts:
         """Serve one request."""
         app = self._app
         if scope["type"] == "http" and not self._is_accepted(scope):
-            app = self._render(problem_of_code("host_unknown"), scope["path"])
+            app = self._render(problem_of_code("host_unknown"), scope)
         await app(scope, receive, send)
 
     def _is_accepted(self, scope: Scope) -> bool:
@@ -124,14 +124,14 @@ class UnexpectedErrors:
         app: ASGIApp,
         *,
         telemetry: Callable[[Scope], Telemetry],
-        render: Callable[[Problem, str], Response],
+        render: Callable[[Problem, Scope], Response],
     ) -> None:
         """Pass requests on to ``app``.
 
         Args:
             app: the next application.
             telemetry: returns the telemetry to use for a request.
-            render: returns the response for a problem at a path.
+            render: returns the response for a problem of a request.
         """
         self._app = app
         self._telemetry = telemetry
@@ -151,7 +151,7 @@ class UnexpectedErrors:
         except asyncio.CancelledError:
             if scope["type"] != "http" or started:
                 raise
-            response = self._render(problem_of(ShuttingDown()), scope["path"])
+            response = self._render(problem_of(ShuttingDown()), scope)
             await response(scope, receive, send)
         except Exception as error:
             if scope["type"] != "http":
@@ -160,7 +160,7 @@ class UnexpectedErrors:
                 "request.failed", kind=type(error).__name__, at=_source_line(error)
             )
             if not started:
-                response = self._render(problem_of(error), scope["path"])
+                response = self._render(problem_of(error), scope)
                 await response(scope, receive, send)
 
 
@@ -170,8 +170,8 @@ class BoundedUrl:
     What the query contains is parsed only later.
     """
 
-    def __init__(self, app: ASGIApp, *, render: Callable[[Problem, str], Response]) -> None:
-        """``render`` returns the response for a problem at a path."""
+    def __init__(self, app: ASGIApp, *, render: Callable[[Problem, Scope], Response]) -> None:
+        """``render`` returns the response for a problem of a request."""
         self._app = app
         self._render = render
 
@@ -180,7 +180,7 @@ class BoundedUrl:
         problem = _problem_of_url(scope) if scope["type"] == "http" else None
         if problem is None:
             return await self._app(scope, receive, send)
-        response = self._render(problem, scope["path"])
+        response = self._render(problem, scope)
         return await response(scope, receive, send)
 
 

@@ -129,7 +129,7 @@ async def test_a_response_may_set_its_own_policy() -> None:
     assert headers["content-security-policy"] == "default-src 'self'"
 
 
-def rendered(problem: Problem, _: str) -> Response:
+def rendered(problem: Problem, _: Scope) -> Response:
     return problem.response()
 
 
