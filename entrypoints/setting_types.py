@@ -94,7 +94,7 @@ def parsed(info: SettingInfo, text: str) -> Any:
         InvalidValue: the message is the end of a sentence that begins with the setting's name.
     """
     if len(text) > 1 and text[0] in _QUOTES and text[-1] in _QUOTES:
-        raise InvalidValue("remove the quotes around the value.")
+        raise InvalidValue("remove the quotes around the value (docker run --env-file keeps them).")
     try:
         return info.parse(text)
     except InvalidValue:

@@ -15,7 +15,7 @@ from entrypoints.settings import SettingsProblem, read_settings
 from tests.support.redis_kinds import certificates
 
 KEYS = "first:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
-QUOTES = "remove the quotes around the value."
+QUOTES = "remove the quotes around the value (docker run --env-file keeps them)."
 COMMENT = "the value contains a comment. Write comments on lines of their own."
 WHITE_SPACE = "the URL contains white space."
 REDIS_SCHEME = "the URL must begin with rediss:// or redis://."
