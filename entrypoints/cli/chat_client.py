@@ -15,7 +15,6 @@ from adapters.language_model.sse_reader import SseReader
 # four seconds, so a connection that is silent for a minute is lost.
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
 _DONE: Final = b"[DONE]"
-_RETRIABLE: Final = frozenset({"store_unavailable", "shutting_down"})
 _LANGUAGE_VARIABLES: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
 
 
@@ -31,6 +30,10 @@ class Unreachable(ConnectionLost):
     """There is no connection to the server."""
 
 
+class ClientKeyRejected(ChatError):
+    """The server does not know the client key, for example because it has new master keys."""
+
+
 @frozen(kw_only=True)
 class ServerEvent:
     """One event with a JSON document; ``name`` is empty if the server sent none."""
@@ -39,6 +42,11 @@ class ServerEvent:
     document: dict[str, Any]
 
 
+_KINDS: Final[Mapping[str, type[ChatError]]] = {
+    "store_unavailable": ConnectionLost,
+    "shutting_down": ConnectionLost,
+    "client_key_invalid": ClientKeyRejected,
+}
 DONE_EVENT: Final = ServerEvent(name="done", document={})
 """The end of the chunks of a reply that was finished or stopped."""
 
@@ -63,7 +71,8 @@ class ChatClient:
     """Sends requests to one server with one client key."""
 
     def __init__(self, http: aiohttp.ClientSession, url: str, client_key: str | None) -> None:
-        """Without a client key, ``create_client_key`` gets one."""
+        """Without a client key of the user's own, ``create_client_key`` gets one."""
+        self.has_own_key = client_key is not None
         self._http = http
         self._url = url
         self._headers = {"accept-language": _languages(os.environ)}
@@ -100,6 +109,7 @@ class ChatClient:
 
         Raises:
             ConnectionLost: the same request with the same key joins the reply, or replays it.
+            ClientKeyRejected: see there.
             ChatError: the server rejected the request.
         """
         async with self._request("POST", path, body, idempotency_key) as response:
@@ -126,7 +136,7 @@ class ChatClient:
         """A successful response.
 
         Raises:
-            ConnectionLost: see ``reply``.
+            ConnectionLost, ClientKeyRejected: see ``reply``.
             ChatError: the server cannot be reached or rejected the request.
         """
         idempotency = {} if key is None else {"idempotency-key": key}
@@ -169,8 +179,7 @@ async def _document(response: aiohttp.ClientResponse) -> dict[str, Any]:
 async def _raise_problem(response: aiohttp.ClientResponse) -> None:
     problem = await _document(response)
     why = str(problem.get("detail", f"The server answered with status {response.status}."))
-    kind = ConnectionLost if problem.get("code") in _RETRIABLE else ChatError
-    raise kind(why)
+    raise _KINDS.get(str(problem.get("code")), ChatError)(why)
 
 
 def _languages(environment: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from entrypoints.cli.chat_client import (
     DONE_EVENT,
     ChatClient,
     ChatError,
+    ClientKeyRejected,
     ConnectionLost,
     ServerEvent,
     Unreachable,
@@ -124,14 +125,22 @@ class TerminalChat:
     async def _print_reply(
         self, path: str, body: Mapping[str, Any], printer: "ReplyPrinter"
     ) -> None:
-        """Print the whole reply; after a lost connection, request it again."""
+        """Print the whole reply; after a lost connection, request it again.
+
+        So does a server that rejects the key that it has created: it was started anew.
+        """
         idempotency_key = uuid4().hex
         pauses = iter(self._retry_seconds)
-        is_sent = False
+        is_sent = has_new_key = False
         while True:
             try:
                 events = self._client.reply(path, body, idempotency_key)
                 return await printer.print_events(events)
+            except ClientKeyRejected:
+                if self._client.has_own_key or has_new_key:
+                    raise
+                has_new_key = True
+                await self._client.create_client_key()
             except ConnectionLost as lost:
                 is_sent = is_sent or not isinstance(lost, Unreachable)
                 pause = next(pauses, None)

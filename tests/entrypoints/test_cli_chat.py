@@ -4,8 +4,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from entrypoints.cli.chat_client import open_client
 from entrypoints.cli.terminal import printable
-from entrypoints.http.sse import DONE, event
+from entrypoints.http.sse import DONE, HEARTBEAT_INTERVAL, event
 from tests.support.chat_backend import (
     FAILED,
     HELP,
@@ -150,3 +151,43 @@ async def test_nothing_that_the_server_sends_controls_the_terminal() -> None:
     shown = ended.out + ended.err + refused.out + refused.err
     assert shown.count("<U+001B>]0;title<U+0007><U+009B>2J<U+202E>") == 4
     assert not set("\x1b\x07\x9b\u202e") & set(shown)
+
+
+async def test_a_server_that_was_started_anew_gets_the_message_with_a_new_key() -> None:
+    key = {"clientKey": "ck_new"}
+    backend = Backend((401, "Unknown key."), key, RESTARTED + REPLY, SESSION + REPLY)
+
+    async with terminal_of(backend, client_key=None) as type_lines:
+        shown = await type_lines("One", "Two")
+
+    assert shown == "(The conversation no longer exists. This is a new one.)\nHi!\nHi!\n"
+    assert [path for _, path, _ in backend.requests] == [
+        "/api/chat",
+        "/api/client-key",
+        *["/api/chat"] * 2,
+    ]
+    assert "Bearer ck_new" in backend.authorization
+
+
+@pytest.mark.parametrize(
+    ("client_key", "responses"),
+    [
+        ("ck_key", [(401, "Unknown key.")]),
+        (None, [(401, "Unknown key."), {"clientKey": "ck_new"}, (401, "Unknown key.")]),
+    ],
+)
+async def test_a_rejected_key_is_reported_once(
+    client_key: str | None, responses: list[tuple[int, str] | dict[str, str]]
+) -> None:
+    backend = Backend(*responses)
+
+    async with terminal_of(backend, client_key=client_key) as type_lines:
+        assert await type_lines("One") == "(Unknown key.)\n"
+
+
+async def test_a_reply_may_take_as_long_as_it_likes_while_anything_arrives() -> None:
+    async with open_client("http://127.0.0.1:1", "ck_key") as client:
+        timeout = client._http.timeout
+
+    assert timeout.total is None
+    assert (timeout.sock_read or 0) > HEARTBEAT_INTERVAL.total_seconds()

@@ -72,6 +72,7 @@ ONE, TWO, FIVE = delta("One, "), delta("two, "), delta("five.")
             [Lost(SESSION + ONE), Lost(before_the_response=True), Lost(before_the_response=True)],
             "One, \n(The connection to the server was lost.)\n",
         ),
+        ([(503, "Not now."), SESSION + FIVE + DONE], "five.\n"),
         ([Lost(SESSION + ONE), (409, "Too late.")], "One, \n(Too late.)\n"),
     ],
 )

@@ -20,6 +20,7 @@ ABORT = event({"type": "abort"})
 STOPPED = event({"type": "text-delta", "delta": "Half"}) + ABORT + DONE
 THINKING = event({"type": "reasoning-delta", "delta": "Hm."})
 FAILED = event({"type": "error", "errorText": "The model is busy.", "code": "model_busy"})
+CODES = {401: "client_key_invalid", 503: "shutting_down"}
 HELP = "/new starts a new conversation"
 
 
@@ -39,7 +40,7 @@ class Backend:
         before, during: called before a stream starts, and in the middle of it.
     """
 
-    def __init__(self, *responses: bytes | Lost | tuple[int, str]) -> None:
+    def __init__(self, *responses: bytes | Lost | tuple[int, str] | dict[str, str]) -> None:
         self._responses = list(responses)
         self.idempotency_keys: list[str] = []
         self.requests: list[tuple[str, str, object]] = []
@@ -63,7 +64,14 @@ class Backend:
             return web.json_response(document)
         content = self._responses.pop(0)
         if isinstance(content, tuple):
-            return web.json_response({"detail": content[1], "code": "c"}, status=content[0])
+            status, detail = content
+            problem = {"detail": detail, "code": CODES.get(status, "other")}
+            return web.json_response(problem, status=status)
+        if isinstance(content, dict):
+            return web.json_response(content)
+        return await self._stream(request, content)
+
+    async def _stream(self, request: web.Request, content: bytes | Lost) -> web.StreamResponse:
         is_lost = isinstance(content, Lost)
         if isinstance(content, Lost):
             if content.before_the_response:
@@ -97,7 +105,7 @@ async def served(backend: Backend) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def terminal_of(
-    backend: Backend, *, is_interactive: bool = False
+    backend: Backend, *, is_interactive: bool = False, client_key: str | None = "ck_key"
 ) -> AsyncIterator[Callable[..., Awaitable[str]]]:
     """A function that types lines and returns everything that the terminal has shown."""
     shown: list[str] = []
@@ -108,7 +116,7 @@ async def terminal_of(
             backend.half_shown.set()
 
     async with served(backend) as url, aiohttp.ClientSession() as http:
-        client = ChatClient(http, url, "ck_key")
+        client = ChatClient(http, url, client_key)
         chat = TerminalChat(client, show, is_interactive=is_interactive, retry_seconds=(0.0, 0.0))
         await chat.begin()
 
