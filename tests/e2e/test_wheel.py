@@ -167,6 +167,17 @@ def test_the_command_works_beside_a_package_named_adapters(
     assert version == PYPROJECT["project"]["version"]
 
 
+def test_the_source_tree_has_the_same_command_in_a_folder_with_such_a_package(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "adapters").mkdir()
+    (tmp_path / "adapters" / "__init__.py").write_text('raise SystemExit("imported")\n')
+
+    version = _run([sys.executable, "-m", "privity", "--version"], tmp_path)
+
+    assert version == PYPROJECT["project"]["version"]
+
+
 def test_a_package_named_adapters_works_beside_the_wheel(environment: Environment) -> None:
     assert environment.run("python", "-c", OWNER_OF_ADAPTERS) == FOREIGN
 
