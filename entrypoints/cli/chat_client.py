@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
@@ -55,7 +56,7 @@ async def events_of(chunks: AsyncIterable[bytes]) -> AsyncIterator[ServerEvent]:
     """The events in a stream of bytes; ``[DONE]`` becomes ``DONE_EVENT``.
 
     Raises:
-        msgspec.DecodeError: the data of an event is not JSON.
+        msgspec.DecodeError, UnicodeDecodeError: the data of an event is not a JSON object.
     """
     reader = SseReader()
     async for chunk in chunks:
@@ -84,6 +85,8 @@ class ChatClient:
 
     async def create_client_key(self) -> None:
         """Get a new client key from the server, and use it from now on."""
+        # The server would reject the request because of an old key that it does not know.
+        self._headers.pop("authorization", None)
         (client_key,) = await self._create("/api/client-key", "clientKey")
         self._use(client_key)
 
@@ -118,7 +121,7 @@ class ChatClient:
             try:
                 async for event in events_of(response.content.iter_any()):
                     yield event
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 raise self._not_privity() from None
 
     async def _create(self, path: str, *members: str) -> Sequence[str]:
@@ -142,10 +145,19 @@ class ChatClient:
         idempotency = {} if key is None else {"idempotency-key": key}
         try:
             async with self._http.request(
-                method, f"{self._url}{path}", json=body, headers={**self._headers, **idempotency}
+                method,
+                f"{self._url}{path}",
+                json=body,
+                headers={**self._headers, **idempotency},
+                allow_redirects=False,
             ) as response:
-                if not response.ok:
+                if response.status >= HTTPStatus.BAD_REQUEST:
                     await _raise_problem(response)
+                if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+                    # Not followed: a POST request would be repeated as GET.
+                    target = response.headers.get("location", "another address")
+                    why = f"{self._url} redirects to {target.removesuffix(path)}. Use that URL."
+                    raise ChatError(why)
                 yield response
         except aiohttp.ClientConnectorCertificateError as error:
             raise ChatError(f"The certificate of {self._url} is not valid.") from error
@@ -172,7 +184,7 @@ async def _document(response: aiohttp.ClientResponse) -> dict[str, Any]:
     """The JSON body; an empty dict if it is not a JSON object."""
     try:
         return msgspec.json.decode(await response.read(), type=dict[str, Any])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return {}
 
 

@@ -11,9 +11,9 @@ import typer
 
 ReadLine: TypeAlias = Callable[[], str | None]
 """Returns the next line; None at the end of the input. Ctrl-C raises KeyboardInterrupt."""
-T = TypeVar("T")
 Write: TypeAlias = Callable[[str], None]
 
+_Result = TypeVar("_Result")
 _PROMPT: Final = "you > "
 _UNSAFE: Final = (
     *(code for code in range(0x20) if chr(code) not in "\t\n\r"),
@@ -83,7 +83,7 @@ def _edited_lines() -> ReadLine:
     return read_line
 
 
-def run_interruptibly(runner: asyncio.Runner, coroutine: Coroutine[None, None, T]) -> T:
+def run_interruptibly(runner: asyncio.Runner, coroutine: Coroutine[None, None, _Result]) -> _Result:
     """The result of ``coroutine``. Ctrl-C cancels it.
 
     Raises:

@@ -1,10 +1,14 @@
 """``privity chat`` as a process: in a pseudo-terminal, and with input from elsewhere."""
 
+import asyncio
 import signal
 from pathlib import Path
 
+import aiohttp
 import pytest
 
+from entrypoints.cli.chat_client import ChatClient
+from entrypoints.cli.terminal_chat import TerminalChat
 from tests.support.chat_backend import REPLY, SESSION, Backend, served
 from tests.support.fake_model import FakeModel
 from tests.support.processes import run_cli, run_cli_in_process, start
@@ -17,7 +21,7 @@ from tests.support.pseudo_terminal import (
     UP,
     in_a_terminal,
 )
-from tests.support.service import RunningService
+from tests.support.service import RunningService, running_service
 
 PROMPT = "you >"
 INTERRUPTED = 128 + signal.SIGINT
@@ -193,3 +197,21 @@ def test_a_forged_client_key_is_rejected_and_not_shown(echo_service: str) -> Non
     assert ended.code == 1
     assert "client key" in ended.out.lower()
     assert "PLANTED" not in ended.out + ended.err
+
+
+async def test_after_a_restart_that_forgets_everything_the_chat_goes_on(
+    service: RunningService, fake_model: FakeModel
+) -> None:
+    shown: list[str] = []
+    async with aiohttp.ClientSession() as http, running_service() as earlier:
+        before = ChatClient(http, earlier.url, None)
+        await before.create_client_key()
+        client = ChatClient(http, service.url, None)
+        client._headers = before._headers
+        sending = asyncio.create_task(TerminalChat(client, shown.append).handle("Hello"))
+        reply = await fake_model.next_reply()
+        reply.send_text("Hi.")
+        reply.finish()
+        await sending
+
+    assert "".join(shown) == "Hi.\n"

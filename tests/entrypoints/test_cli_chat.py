@@ -191,3 +191,16 @@ async def test_a_reply_may_take_as_long_as_it_likes_while_anything_arrives() -> 
 
     assert timeout.total is None
     assert (timeout.sock_read or 0) > HEARTBEAT_INTERVAL.total_seconds()
+
+
+async def test_a_server_that_redirects_names_the_url_to_use() -> None:
+    async def redirect(request: web.Request) -> web.Response:
+        location = f"https://chat.test{request.path}"
+        return web.Response(status=308, headers={"location": location})
+
+    backend = Backend()
+    vars(backend)["handle"] = redirect
+    async with terminal_of(backend) as type_lines:
+        shown = await type_lines("One")
+
+    assert shown.endswith(" redirects to https://chat.test. Use that URL.)\n")
