@@ -1,4 +1,4 @@
-"""The cookie of a browser: when it is set, what it contains, when it is read; and HSTS."""
+"""The cookie of a browser: when it is set, what it contains, when it is read."""
 
 from collections.abc import AsyncIterator
 
@@ -149,14 +149,3 @@ async def test_a_cookie_of_an_earlier_process_begins_a_new_conversation(
         ("user", "New"),
         ("assistant", "New "),
     ]
-
-
-@pytest.mark.parametrize(("proxies", "sent"), [(0, "max-age=31536000"), (1, None)])
-async def test_https_is_demanded_of_browsers_unless_a_proxy_decides(
-    proxies: int, sent: str | None
-) -> None:
-    settings = Settings(public_url=HTTPS, proxies=proxies)
-    async with running_service(settings, model=EchoModel()) as service:
-        answer = await NativeClient(service.url, origin=HTTPS).get("/")
-
-    assert answer.headers.get("strict-transport-security") == sent
