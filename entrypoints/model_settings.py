@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import Factory, frozen
 
 from entrypoints.limit_settings import LimitSettings
 from entrypoints.setting_types import (
@@ -37,6 +37,13 @@ _RESERVED: Final = (
     *("tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"),
 )
 """Members of a request that the service or the caller decides."""
+
+_REPLY_TOKENS: Final = 4_096
+"""Enough for a model that thinks before it answers."""
+
+
+def _default_reply_tokens(settings: "ModelSettings") -> int:
+    return min(_REPLY_TOKENS, settings.model_context_tokens // 2)
 
 
 @frozen(kw_only=True)
@@ -89,8 +96,10 @@ class ModelSettings(LimitSettings):
     model_reply_tokens: int = setting(
         "MODEL_REPLY_TOKENS",
         whole_number(16, 1_000_000),
-        1_024,
-        "Maximum tokens per reply. A reply also ends at 262,144 bytes, about 60,000 tokens.",
+        Factory(_default_reply_tokens, takes_self=True),
+        "Maximum tokens per reply, reasoning included. A reply also ends at 262,144 bytes, about "
+        "60,000 tokens.",
+        shown="4096, but at most half of MODEL_CONTEXT_TOKENS",
     )
     model_temperature: float | None = setting(
         "MODEL_TEMPERATURE",

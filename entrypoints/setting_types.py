@@ -94,7 +94,7 @@ def parsed(info: SettingInfo, text: str) -> Any:
         InvalidValue: the message is the end of a sentence that begins with the setting's name.
     """
     if len(text) > 1 and text[0] in _QUOTES and text[-1] in _QUOTES:
-        raise InvalidValue("remove the quotes around the value.")
+        raise InvalidValue("remove the quotes around the value (docker run --env-file keeps them).")
     try:
         return info.parse(text)
     except InvalidValue:
@@ -189,9 +189,16 @@ def _json_object(text: str) -> str:
     return text
 
 
+def is_null_device(path: str) -> bool:
+    """Whether ``path`` leads to the null device.
+
+    docker-compose.yml has to name a file, even if the operator provides none.
+    """
+    return os.path.realpath(path) == os.devnull
+
+
 def _path(text: str) -> Path | None:
-    # docker-compose.yml has to name a file, even if the operator provides none.
-    if os.path.realpath(text) == os.devnull:
+    if is_null_device(text):
         return None
     path = Path(text)
     try:
@@ -201,18 +208,22 @@ def _path(text: str) -> Path | None:
         raise InvalidValue(_why_unreadable(error, path)) from None
 
 
-def read_text_file(path: Path) -> str:
-    """The text in the file at ``path``.
+def read_secret(text: str) -> str:
+    """The secret in the file whose path is ``text``.
 
     Raises:
-        InvalidValue: it cannot be read.
+        InvalidValue: it cannot be read, or is empty.
     """
+    path = Path(text)
     try:
-        return path.read_text(encoding="utf-8-sig")
+        secret = path.read_text(encoding="utf-8-sig").strip()
     except UnicodeDecodeError:
         raise InvalidValue("the file is not UTF-8 text.") from None
     except OSError as error:
         raise InvalidValue(_why_unreadable(error, path)) from None
+    if not secret:
+        raise InvalidValue("the file is empty.")
+    return secret
 
 
 def _why_unreadable(error: OSError, path: Path) -> str:

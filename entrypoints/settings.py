@@ -38,8 +38,9 @@ from entrypoints.setting_types import (
     TEXT,
     InvalidValue,
     SettingInfo,
+    is_null_device,
     parsed,
-    read_text_file,
+    read_secret,
     seconds,
     setting,
     whole_number,
@@ -289,13 +290,14 @@ def _parsed_values(environment: Mapping[str, str]) -> tuple[dict[str, Any], list
     problems: list[str] = []
     for field in _fields():
         info: SettingInfo = field.metadata[INFO]
-        name, path = info.name, environment.get(f"{info.name}_FILE", "") if info.secret else ""
+        name, text = info.name, environment.get(info.name, "").strip()
+        path = environment.get(f"{info.name}_FILE", "").strip() if info.secret else ""
         try:
-            if path:
+            if path and not is_null_device(path):
                 name = f"{info.name}_FILE"
-            text = read_text_file(Path(path)) if path else environment.get(info.name, "")
-            if text.strip():
-                values[field.name] = parsed(info, text.strip())
+                text = read_secret(path)
+            if text:
+                values[field.name] = parsed(info, text)
         except InvalidValue as problem:
             problems.append(f"{name}: {problem}")
     return values, problems

@@ -67,6 +67,8 @@ EVENTS: Final[Mapping[str, EventType]] = MappingProxyType(
         # Requests.
         "request.failed": _event(Severity.ERROR, "kind at"),
         "request.refused": _event(Severity.WARNING, grouped_by="code limit"),
+        "connection.refused": _event(Severity.WARNING, grouped_by="code"),
+        "connections.paused": _event(Severity.ERROR, grouped_by="reason"),
         # The model's server.
         "model.check": _event(Severity.AS_FOUND, "host model finding found"),
         "model.parameter-rejected": _event(Severity.WARNING, "parameter"),

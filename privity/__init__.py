@@ -11,10 +11,18 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
 _IN_WHEEL = _PACKAGE / "application"
+_WINDOWS = (
+    "privity: Privity runs on Linux and macOS, not on Windows. On Windows, install it in WSL (the "
+    "Windows Subsystem for Linux).\n"
+)
 
 
 def run() -> None:
     """Run the command line, with the application's packages before all others of these names."""
+    if sys.platform == "win32":
+        # The import below would fail: there is no uvloop for Windows.
+        sys.stderr.write(_WINDOWS)
+        sys.exit(2)
     folder = _IN_WHEEL if _IN_WHEEL.is_dir() else _PACKAGE.parent
     sys.path.insert(0, str(folder))
     from entrypoints.cli.main import run as run_command_line  # noqa: PLC0415 - needs the path

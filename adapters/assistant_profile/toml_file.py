@@ -12,8 +12,8 @@ from domain.model.assistant import Assistant, Price, is_language_tag_short
 
 _LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _PLACE: Final = re.compile(r"\((at line \d+, column \d+)\)$")
-_KEYS: Final = frozenset({"system_prompt", "welcome", "prices"})
-_PRICE_KEYS: Final = frozenset({"input", "output"})
+KEYS: Final = frozenset({"system_prompt", "welcome", "prices"})
+PRICE_KEYS: Final = frozenset({"input", "output"})
 
 NEUTRAL: Final = Assistant(
     system_prompt=(
@@ -67,7 +67,7 @@ def load_assistant(path: Path | None) -> Assistant:
 
 
 def _problems(document: Mapping[str, Any]) -> list[str]:
-    problems = [_unknown_key(key) for key in document if key not in _KEYS]
+    problems = [_unknown_key(key) for key in document if key not in KEYS]
     if "system_prompt" not in document:
         problems.append("system_prompt is missing; it must stand above the first [table].")
     elif not _is_text(document["system_prompt"]):
@@ -78,7 +78,7 @@ def _problems(document: Mapping[str, Any]) -> list[str]:
 
 
 def _unknown_key(key: str) -> str:
-    nearest = get_close_matches(key, sorted(_KEYS), n=1)
+    nearest = get_close_matches(key, sorted(KEYS), n=1)
     return f"{key} is not a known key" + (f"; did you mean {nearest[0]}?" if nearest else ".")
 
 
@@ -106,7 +106,7 @@ def _price_problems(prices: Any) -> list[str]:
 
 
 def _is_price(price: Any) -> bool:
-    if not isinstance(price, dict) or set(price) != _PRICE_KEYS:
+    if not isinstance(price, dict) or set(price) != PRICE_KEYS:
         return False
     try:
         parsed = _price(price)

@@ -68,7 +68,7 @@ _ROUTES: Final = (
     *front_page.ROUTES,
 )
 
-_REFUSALS: Final = frozenset(
+REFUSALS: Final = frozenset(
     {
         "client_key_invalid",
         "client_key_not_allowed",
@@ -178,7 +178,7 @@ def _rendered(problem: Problem, scope: Scope, limit: Limit | None = None) -> Res
 
     A refusal is logged with the ``limit`` that was reached, if there is one.
     """
-    if problem.code in _REFUSALS:
+    if problem.code in REFUSALS:
         name = None if limit is None else limit.name
         _telemetry_of(scope).emit("request.refused", code=problem.code, limit=name)
     is_openai = scope["path"].startswith(OPENAI_PREFIX)

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from domain.model.conversation import Conversation
 from domain.model.message import (
     FilePart,
+    FinishReason,
     ImagePart,
     Message,
     Part,
@@ -33,6 +34,9 @@ from domain.model.turn import Turn
 from entrypoints.http.member_types import MessageIdText, SessionIdText, Timestamp, TurnIdText
 from entrypoints.usecases.conversations import History
 
+StopReason = Literal["stop", "length", "content-filter", "tool-calls", "other"]
+"""Why the model stopped, in the AI SDK's words."""
+
 
 class Document(Struct, rename="camel", kw_only=True):
     """A JSON document in a response."""
@@ -48,13 +52,17 @@ class UsageDocument(Document, omit_defaults=True):
 
 
 class MessageDocument(Document):
-    """One message; ``content`` is its plain text, ``parts`` is its whole content."""
+    """One message; ``content`` is its plain text, ``parts`` is its whole content.
+
+    ``finishReason`` says why the model stopped. It is null except for a finished reply.
+    """
 
     id: MessageIdText
     role: Literal["user", "assistant"]
     content: str
     parts: list[Any]
     status: Literal["finished", "interrupted", "failed"]
+    finish_reason: StopReason | None
     created_at: Timestamp
 
 
@@ -174,6 +182,11 @@ def usage_document(usage: Usage | None) -> UsageDocument | None:
     return UsageDocument(**asdict(usage))
 
 
+def finish_reason_member(reason: FinishReason | None) -> dict[str, StopReason]:
+    """The member ``finishReason``; empty if the reply has none."""
+    return {} if reason is None else {"finishReason": reason.value}
+
+
 def message_counts(report: PromptReport | None) -> dict[str, int]:
     """How many messages the model saw, and how many there were; empty if it saw all of them."""
     if report is None or report.sees_all:
@@ -189,6 +202,7 @@ def message_document(message: Message) -> MessageDocument:
         content=message.text,
         parts=[part_document(part) for part in message.parts],
         status=message.status.value,
+        finish_reason=message.finish_reason and message.finish_reason.value,
         created_at=message.created_at,
     )
 

@@ -4,11 +4,11 @@ Each type describes the JSON in the ``data`` of one kind of event. ``ui_message_
 ``reply_stream.py`` write the events.
 """
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from entrypoints.http.documents import UsageDocument
+from entrypoints.http.documents import StopReason, UsageDocument
 from entrypoints.http.endpoints import Events
 from entrypoints.http.member_types import Timestamp
 
@@ -37,6 +37,7 @@ class MessageMetadata(Struct, rename="camel"):
     session_id: str | UnsetType = UNSET
     turn_id: str | UnsetType = UNSET
     restarted: bool | UnsetType = UNSET
+    finish_reason: StopReason | UnsetType = UNSET
     usage: UsageDocument | UnsetType = UNSET
     messages_seen: int | UnsetType = UNSET
     messages_total: int | UnsetType = UNSET
@@ -152,9 +153,7 @@ class ToolOutputErrorChunk(Chunk, tag="tool-output-error"):
 class FinishChunk(Chunk, tag="finish"):
     """The reply is complete and saved."""
 
-    finish_reason: (
-        Literal["stop", "length", "content-filter", "tool-calls", "other"] | UnsetType
-    ) = UNSET
+    finish_reason: StopReason | UnsetType = UNSET
     message_metadata: MessageMetadata | UnsetType = UNSET
 
 

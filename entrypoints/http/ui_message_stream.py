@@ -23,7 +23,7 @@ from domain.model.message import (
 from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Cursor, Outcome, TurnEnd
 from domain.service.user_input import nests_too_deeply
-from entrypoints.http.documents import message_counts, usage_document
+from entrypoints.http.documents import finish_reason_member, message_counts, usage_document
 from entrypoints.http.problems import user_message
 from entrypoints.http.sse import event, padded_event
 
@@ -129,9 +129,10 @@ def error_chunk(code: str) -> bytes:
 
 
 def _finish(end: TurnEnd) -> dict[str, Any]:
-    reason = {"finishReason": end.finish_reason.value} if end.finish_reason else {}
+    reason = finish_reason_member(end.finish_reason)
     usage = usage_document(end.usage)
     metadata = {
+        **reason,
         **({"usage": usage} if usage else {}),
         **message_counts(end.prompt_report),
         **_expiry(end.expires_at),

@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 from starlette.routing import Route
 
+from adapters.assistant_profile.toml_file import KEYS, PRICE_KEYS
 from entrypoints.cli.main import app as command_line
 from entrypoints.container import open_container
 from entrypoints.http.app import create_app
@@ -105,6 +106,21 @@ def test_exactly_the_problem_codes_are_documented_with_their_status() -> None:
         code: problem_type.status for code, problem_type in PROBLEM_TYPES.items()
     }
     assert len(table) == len(PROBLEM_TYPES)
+
+
+def test_troubleshooting_names_codes_with_their_status() -> None:
+    text = page("docs/troubleshooting.md")
+    pairs = re.findall(r"\b(\d{3}) ((?:`[a-z_]+`(?:, )?)+)", text)
+    named = {code: int(status) for status, codes in pairs for code in re.findall(r"[a-z_]+", codes)}
+
+    assert named == {code: PROBLEM_TYPES[code].status for code in named}
+    assert len(named) > 20
+
+
+def test_the_assistant_page_lists_exactly_the_keys_of_the_file() -> None:
+    listed = names(rows(page("docs/assistant.md"), under="Keys"))
+
+    assert sorted(listed) == sorted({*KEYS, *(f"prices.*.{name}" for name in PRICE_KEYS)})
 
 
 def test_every_code_on_the_page_exists() -> None:

@@ -11,6 +11,8 @@ import pytest
 from attrs import fields, frozen
 
 from domain.model.turn import Outcome
+from entrypoints.http.app import REFUSALS
+from entrypoints.http.problems import PROBLEM_TYPES
 from ports.language_model import FailureDetails
 from ports.telemetry import EVENTS, EventType
 from tests.architecture.sources import FOLDERS, ROOT, functions, parsed, python_files, short
@@ -145,6 +147,14 @@ def test_exactly_the_reasons_of_an_outage_are_explained() -> None:
 
     assert len(causes) > 20
     assert set(explained) == {cause.value for cause in causes if isinstance(cause, ast.Constant)}
+
+
+def test_exactly_the_codes_of_refusals_are_explained() -> None:
+    table = DOCUMENT.partition("| code of `request.refused` |")[2].partition("\n## ")[0]
+    explained = [name for row in rows(table) for name, _ in IN_CODE.findall(row[0])]
+
+    assert sorted(explained) == sorted(REFUSALS)
+    assert PROBLEM_TYPES.keys() >= REFUSALS
 
 
 def test_the_example_is_a_line_of_the_log() -> None:

@@ -75,6 +75,18 @@ def test_dead_links_and_missing_paths_are_found() -> None:
     assert missing_paths(text) == ["ports/gone.py"]
 
 
+def test_the_tables_of_the_index_list_every_page_once() -> None:
+    folder = ROOT / "docs"
+    tables = [
+        line for line in (folder / "README.md").read_text("utf-8").splitlines() if line[:2] == "| "
+    ]
+    listed = [link for line in tables for link in re.findall(r"^\| \[[\w.]+\]\((\S+)\)", line)]
+    pages = [path.name for path in folder.glob("*.md") if path.name != "README.md"]
+    folders = [f"{path.name}/README.md" for path in folder.iterdir() if path.is_dir()]
+
+    assert sorted(listed) == sorted([*pages, *folders])
+
+
 def test_the_index_lists_exactly_the_decisions() -> None:
     index = (ROOT / "docs" / "decisions" / "README.md").read_text("utf-8")
     listed = INDEXED.findall(index)

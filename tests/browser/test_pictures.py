@@ -6,6 +6,8 @@ from typing import Any, Final
 import pytest
 from playwright.async_api import ViewportSize, expect
 
+from domain.model.message import FinishReason
+from domain.model.piece import ReasoningPiece
 from tests.support.browser import CUT, Chat, Visits
 from tests.support.embedding_pages import embed, open_panel
 from tests.support.fake_model import FakeModel
@@ -96,6 +98,22 @@ async def test_errors_and_dialogs(
         await chat.page.locator("dialog[open] .main").click()
         await expect(chat.messages).to_have_count(0)
         await take(chat, f"forgotten-{size}-{scheme}")
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("locale", QUESTIONS)
+async def test_cut_replies(visits: Visits, fake_model: FakeModel, size: str, locale: str) -> None:
+    async with visits(viewport=SIZES[size], locale=locale) as visitor:
+        chat = await visitor.open()
+        for question, text in zip(QUESTIONS[locale], (REPLIES[locale][1], ""), strict=True):
+            await chat.page.locator("textarea").fill(question)
+            await chat.page.locator("textarea").press("Enter")
+            model_reply = await fake_model.next_reply()
+            model_reply.send(ReasoningPiece("Let me see. "))
+            model_reply.send_text(*filter(None, [text]))
+            model_reply.finish(FinishReason.LENGTH)
+            await expect(chat.messages.last.locator(".ending")).not_to_have_text("")
+        await take(chat, f"cut-{locale[:2]}-{size}")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

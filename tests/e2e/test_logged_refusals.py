@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from structlog.testing import capture_logs
@@ -92,3 +93,24 @@ async def test_requests_that_are_only_wrong_are_not_logged() -> None:
         "service.draining",
         "service.stopped",
     }
+
+
+async def test_connections_beyond_the_limit_of_an_address_are_logged() -> None:
+    with capture_logs() as lines:
+        async with running_service() as service:
+            port = urlsplit(service.url).port
+            connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(256)]
+            answers = [await NativeClient(service.url).get("/health/live") for _ in range(3)]
+            for _, writer in connections:
+                writer.close()
+
+    assert {answer.status for answer in answers} == {429}
+    assert [line for line in lines if line["event"] == "connection.refused"] == [
+        {
+            "event": "connection.refused",
+            "log_level": "warning",
+            "code": "too_many_requests",
+            "count": count,
+        }
+        for count in (1, 2)
+    ]

@@ -1,7 +1,11 @@
 """How a stream ends: complete, stopped, broken off, or without a reader."""
 
+import asyncio
+
 import pytest
 
+from domain.model.message import FinishReason
+from domain.model.piece import ReasoningPiece
 from ports.language_model import ModelTimedOut
 from tests.support.event_stream import documents, kinds
 from tests.support.fake_model import FakeModel
@@ -64,6 +68,29 @@ async def test_a_stopped_reply_ends_cleanly_with_abort(
         "expiresAt": (await client.history(session_id)).document["expiresAt"],
     }
     assert answer.clean
+
+
+@pytest.mark.parametrize("reason", [FinishReason.LENGTH, FinishReason.CONTENT_FILTER])
+async def test_a_reply_without_text_says_everywhere_why_it_ended(
+    client: NativeClient, fake_model: FakeModel, reason: FinishReason
+) -> None:
+    async def only_think() -> None:
+        model_reply = await fake_model.next_reply()
+        model_reply.send(ReasoningPiece("Let me see. "))
+        model_reply.finish(reason)
+
+    streamed, _ = await asyncio.gather(client.send("One"), only_think())
+    session_id = streamed.session_id
+    document, _ = await asyncio.gather(client.send_for_document("Two", session_id), only_think())
+
+    history = (await client.history(session_id)).document["messages"]
+    finish = documents(streamed.events, "finish")[0]
+    ui_messages = (await client.get(f"/api/chat/{session_id}")).document["messages"]
+    assert finish["finishReason"] == reason.value
+    assert finish["messageMetadata"]["finishReason"] == reason.value
+    assert (document["reply"]["content"], document["reply"]["finishReason"]) == ("", reason.value)
+    assert [message["finishReason"] for message in history] == [None, reason.value] * 2
+    assert ui_messages[1]["metadata"]["finishReason"] == reason.value
 
 
 async def test_a_client_that_disconnects_finds_the_finished_reply(

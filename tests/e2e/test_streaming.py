@@ -85,6 +85,7 @@ async def test_the_ids_are_those_of_turn_and_history(
     }
     assert cursors == [f"{history['turn']['id']}.{number}" for number in range(3)]
     assert documents(answer.events, "finish")[0]["messageMetadata"] == {
+        "finishReason": "stop",
         "usage": {"inputTokens": 7, "outputTokens": 3},
         "expiresAt": history["expiresAt"],
     }

@@ -8,6 +8,7 @@ import pytest
 
 from domain.model.message import (
     FilePart,
+    FinishReason,
     Message,
     MessageStatus,
     Part,
@@ -127,6 +128,12 @@ def test_the_metadata_has_the_status_of_a_reply(status: MessageStatus, expected:
     metadata = shown(a_message(role=Role.ASSISTANT, status=status))["metadata"]
 
     assert set(metadata) == {"sessionId", "createdAt"} | expected
+
+
+def test_the_metadata_says_why_the_model_stopped() -> None:
+    cut = a_message(role=Role.ASSISTANT, finish_reason=FinishReason.LENGTH)
+
+    assert shown(cut)["metadata"]["finishReason"] == "length"
 
 
 def test_the_document_names_the_running_turn() -> None:

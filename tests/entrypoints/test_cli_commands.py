@@ -64,6 +64,16 @@ def test_a_client_key_needs_a_key_ring() -> None:
     assert "PRIVITY_KEYS is not set" in result.stderr
 
 
+def test_a_client_key_needs_valid_settings() -> None:
+    result = run_cli("new-client-key", PRIVITY_KEYS="planted", PRIVITY_DOCS="planted")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert [line[:21] for line in result.stderr.splitlines()] == [
+        "privity: PRIVITY_DOCS",
+        "privity: PRIVITY_KEYS",
+    ]
+
+
 def test_serve_reports_every_invalid_setting_at_once() -> None:
     result = run_cli("serve", PRIVITY_PROXIES="planted", MODEL_REPLY_TOKENS="planted")
 

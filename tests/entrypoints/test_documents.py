@@ -93,8 +93,16 @@ def test_a_message_shows_its_text_and_all_its_parts() -> None:
             {"type": "text", "text": "!"},
         ],
         "status": "interrupted",
+        "finishReason": None,
         "createdAt": ALSO,
     }
+
+
+@pytest.mark.parametrize("reason", FinishReason)
+def test_a_reply_says_why_the_model_stopped(reason: FinishReason) -> None:
+    message = a_message(role=Role.ASSISTANT, parts=(), finish_reason=reason)
+
+    assert rendered(message_document(message))["finishReason"] == reason.value
 
 
 def test_a_page_of_history_shows_the_expiry() -> None:

@@ -15,7 +15,7 @@ from entrypoints.settings import SettingsProblem, read_settings
 from tests.support.redis_kinds import certificates
 
 KEYS = "first:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
-QUOTES = "remove the quotes around the value."
+QUOTES = "remove the quotes around the value (docker run --env-file keeps them)."
 COMMENT = "the value contains a comment. Write comments on lines of their own."
 WHITE_SPACE = "the URL contains white space."
 REDIS_SCHEME = "the URL must begin with rediss:// or redis://."
@@ -156,6 +156,13 @@ def test_a_file_that_is_not_text(name: str, tmp_path: Path) -> None:
     assert problems_of({name: str(tmp_path / "planted")}) == [
         f"{name}: the file is not UTF-8 text."
     ]
+
+
+@pytest.mark.parametrize("name", SECRET_FILES)
+def test_the_file_of_a_secret_without_one(name: str, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(" \n", "utf-8")
+
+    assert problems_of({name: str(tmp_path / "secret")}) == [f"{name}: the file is empty."]
 
 
 def test_a_wrong_value_in_the_file_of_a_secret(tmp_path: Path) -> None:

@@ -269,6 +269,22 @@ def test_a_url_alone_selects_redis(enabled: bool | None) -> None:  # noqa: FBT00
     assert Settings(redis_enabled=enabled).storage is Storage.MEMORY
 
 
+@pytest.mark.parametrize(
+    ("environment", "reply_tokens"),
+    [
+        ({}, 4_096),
+        ({"MODEL_CONTEXT_TOKENS": "131072"}, 4_096),
+        ({"MODEL_CONTEXT_TOKENS": "4096"}, 2_048),
+        ({"MODEL_CONTEXT_TOKENS": "256"}, 128),
+        ({"MODEL_CONTEXT_TOKENS": "4096", "MODEL_REPLY_TOKENS": "3000"}, 3_000),
+    ],
+)
+def test_a_reply_gets_room_to_think_but_by_default_at_most_half_of_the_context(
+    environment: dict[str, str], reply_tokens: int
+) -> None:
+    assert read_settings(environment).model_reply_tokens == reply_tokens
+
+
 def test_the_largest_numbers_are_accepted() -> None:
     settings = read_settings(
         {

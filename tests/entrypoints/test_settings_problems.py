@@ -63,7 +63,7 @@ def problems_of(environment: dict[str, str]) -> list[str]:
         ),
         ({"MODEL_NAME": "small"}, "MODEL_NAME is set, but MODEL_BASE_URL is not."),
         (
-            {"MODEL_CONTEXT_TOKENS": "1024"},
+            {"MODEL_CONTEXT_TOKENS": "1024", "MODEL_REPLY_TOKENS": "1024"},
             "MODEL_REPLY_TOKENS must be less than MODEL_CONTEXT_TOKENS.",
         ),
     ],
@@ -144,10 +144,11 @@ def test_a_secret_can_be_read_from_a_file(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SECRETS)
-def test_an_empty_file_counts_as_not_set(name: str, tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text("\n", "utf-8")
+def test_the_null_device_counts_as_not_set(name: str, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/dev/null")
 
-    assert read_settings({f"{name}_FILE": str(tmp_path / "secret")}) == Settings()
+    assert read_settings({f"{name}_FILE": "/dev/null"}) == Settings()
+    assert read_settings({f"{name}_FILE": str(tmp_path / "link")}) == Settings()
 
 
 def test_only_secrets_are_read_from_files(tmp_path: Path) -> None:

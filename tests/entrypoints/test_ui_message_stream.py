@@ -63,6 +63,7 @@ def test_a_text_reply_from_its_beginning_to_its_end() -> None:
                 "type": "finish",
                 "finishReason": "content-filter",
                 "messageMetadata": {
+                    "finishReason": "content-filter",
                     "usage": {"inputTokens": 7, "outputTokens": 3},
                     "expiresAt": "2026-01-03T12:00:00Z",
                 },

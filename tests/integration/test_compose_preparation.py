@@ -43,9 +43,10 @@ def test_files_that_are_not_provided_count_as_not_set(preparation: Preparation) 
     assert settings == Settings()
 
 
-def test_a_file_that_changed_or_is_no_longer_provided_is_replaced(
+def test_a_file_that_is_provided_or_changed_later_is_replaced(
     preparation: Preparation,
 ) -> None:
+    preparation.run()
     preparation.provide("ASSISTANT_FILE", ASSISTANT)
     preparation.provide("MODEL_API_KEY_FILE", "a-key")
     preparation.run()

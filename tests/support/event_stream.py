@@ -55,7 +55,7 @@ def text_of(events: Sequence[Event]) -> str:
     return "".join(chunk["delta"] for chunk in chunks if chunk.get("type") == "text-delta")
 
 
-def documents(events: list[Event], kind: str) -> list[dict[str, object]]:
+def documents(events: list[Event], kind: str) -> list[dict[str, Any]]:
     return [event.document for event in events if event.kind == kind]
 
 

@@ -26,7 +26,12 @@ from domain.model.message import (
     UnknownPart,
 )
 from entrypoints.http.ai_sdk.bodies import is_metadata
-from entrypoints.http.documents import Document, message_counts, usage_document
+from entrypoints.http.documents import (
+    Document,
+    finish_reason_member,
+    message_counts,
+    usage_document,
+)
 from entrypoints.http.member_types import Timestamp
 from entrypoints.http.ui_message_stream import NOT_JSON, tool_error_text, tool_input
 
@@ -88,6 +93,7 @@ def _own_metadata(message: Message, conversation: Conversation) -> dict[str, Any
     return {
         "sessionId": conversation.id,
         "createdAt": message.created_at,
+        **finish_reason_member(message.finish_reason),
         **({"usage": usage} if usage else {}),
         **message_counts(message.prompt_report),
         **({"aborted": True} if message.status is MessageStatus.INTERRUPTED else {}),

@@ -33,6 +33,7 @@ _QUESTION: Final = {
     "content": "How high is Kilimanjaro?",
     "parts": [{"type": "text", "text": "How high is Kilimanjaro?"}],
     "status": "finished",
+    "finishReason": None,
     "createdAt": _CREATED,
 }
 _REPLY: Final = {
@@ -41,6 +42,7 @@ _REPLY: Final = {
     "content": "5,895 metres.",
     "parts": [{"type": "text", "text": "5,895 metres."}],
     "status": "finished",
+    "finishReason": "stop",
     "createdAt": "2026-11-23T14:23:14.851816Z",
 }
 
@@ -71,7 +73,11 @@ _CHUNKS: Final = "".join(
             {
                 "type": "finish",
                 "finishReason": "stop",
-                "messageMetadata": {"usage": _USAGE, "expiresAt": _EXPIRES},
+                "messageMetadata": {
+                    "finishReason": "stop",
+                    "usage": _USAGE,
+                    "expiresAt": _EXPIRES,
+                },
             }
         ),
         DONE.decode(),
@@ -128,8 +134,8 @@ EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
                 "error": None,
             },
             "messages": [
-                _exported(_QUESTION, 1, finishReason=None, usage=None),
-                _exported(_REPLY, 2, finishReason="stop", usage=_USAGE),
+                _exported(_QUESTION, 1, usage=None),
+                _exported(_REPLY, 2, usage=_USAGE),
             ],
         },
         SessionDocument: {

@@ -2,6 +2,7 @@
 
 import { make } from "./dom.js";
 import { renderBlock, splitBlocks } from "./markdown.js";
+import { endingOf } from "./turn.js";
 
 // Long enough to be read aloud. If an announcement stayed, a visitor would find its text twice.
 const REMOVE_AFTER_MS = 10_000;
@@ -11,7 +12,7 @@ const textOf = ({ nodeName, data, childNodes }) =>
 
 const announcement = (block) => make("p", { dir: "auto" }, textOf(renderBlock(block)));
 
-export function announcer() {
+export function announcer(words) {
   const element = make("div", { className: "sr-only", role: "log" });
   let current = null;
   let count = 0;
@@ -22,6 +23,8 @@ export function announcer() {
   }
 
   function finish() {
+    const note = current.status === "finished" && words[endingOf(current)];
+    if (note) element.append(make("p", {}, note));
     const old = [...element.children];
     setTimeout(() => old.forEach((paragraph) => paragraph.remove()), REMOVE_AFTER_MS);
     current = null;

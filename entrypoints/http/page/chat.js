@@ -130,7 +130,7 @@ function buildViews(conversation, words) {
   const input = composer(words, actions);
   const retention = retentionView(words, conversation);
   const notice = noticeView(words, actions);
-  const views = [log, announcer(), statusView(words), notice, input, retention];
+  const views = [log, announcer(words), statusView(words), notice, input, retention];
   return { views, input, retention };
 }
 

@@ -2,6 +2,7 @@
 
 import { button, make, setText } from "./dom.js";
 import { renderBlock, splitBlocks } from "./markdown.js";
+import { endingOf } from "./turn.js";
 
 const NEAR_END_PX = 64;
 
@@ -71,10 +72,11 @@ function messageView(words, role, actions) {
     const isWriting = message.status === "writing";
     body.ariaBusy = String(isWriting);
     typing.hidden = !isWriting;
-    setText(ending, (!isWriting && words[message.status]) || "");
+    setText(ending, (!isWriting && words[endingOf(message)]) || "");
     ending.hidden = !ending.textContent;
     redo.hidden = !canRedo;
-    buttons.hidden = isWriting || !text || (isUser && !canRedo);
+    copy.forEach((button) => (button.hidden = !text));
+    buttons.hidden = isWriting || !(isUser ? text && canRedo : text || canRedo);
   }
   return { element, role, update };
 }

@@ -108,13 +108,23 @@ export function applyChunk(reply, chunk) {
   }
   if (chunk.type === "text-start" && reply.text) reply.text += "\n\n";
   if (chunk.type === "text-delta") reply.text += chunk.delta;
-  if (chunk.type in STATUSES) Object.assign(reply, { status: STATUSES[chunk.type], code: chunk.code });
+  const { code, finishReason } = chunk;
+  if (chunk.type in STATUSES) Object.assign(reply, { status: STATUSES[chunk.type], code, finishReason });
+}
+
+/** The name of the text that says how a message ended; a complete one has none. */
+export function endingOf({ status, finishReason, text }) {
+  if (status !== "finished") return status;
+  if (finishReason === "length") return text ? "cut" : "onlyThought";
+  if (finishReason === "content-filter") return "filtered";
+  // A client that runs tools continues a reply that calls some.
+  return !text && /^(stop|other)$/.test(finishReason) ? "noText" : "complete";
 }
 
 const urlsOfImages = (parts) => parts.filter(({ type }) => type === "image").map(({ url }) => url);
 
 /** A message of the history, as the page shows it. `images` are data URLs. */
-export const messageFrom = ({ id, role, content, status, parts }) => ({
-  ...{ id, role, text: content, status },
+export const messageFrom = ({ id, role, content, status, finishReason, parts }) => ({
+  ...{ id, role, text: content, status, finishReason },
   images: urlsOfImages(parts),
 });
