@@ -8,8 +8,8 @@ from openai import AsyncOpenAI
 from openai.types.responses import FunctionToolParam, Response, ResponseInputItemParam
 from pydantic import BaseModel
 
-from entrypoints.settings import Settings
 from tests.openai_clients.test_conversations import texts
+from tests.support.service import UNLIMITED
 
 LOOK: FunctionToolParam = {
     "type": "function",
@@ -72,7 +72,7 @@ async def test_a_response_echoes_what_was_used(client: AsyncOpenAI) -> None:
     plain = (await ask(client, "Hello?")).to_dict()
 
     assert (response["temperature"], response["top_p"]) == (1.0, 1.0)
-    assert response["max_output_tokens"] == Settings().model_reply_tokens
+    assert response["max_output_tokens"] == UNLIMITED.model_reply_tokens
     assert response["reasoning"] == {"effort": "low", "summary": None}
     assert response["text"] == {"format": {**sky, "description": None, "strict": False}}
     assert (response["safety_identifier"], "user" in response) == (None, False)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import punq
 import uvicorn.server
-from attrs import frozen
+from attrs import evolve, frozen
 from starlette.applications import Starlette
 
 from adapters.system.turn_runner import TaskTurnRunner
@@ -137,6 +137,7 @@ def running_service_in_thread(settings: Settings, model: LanguageModel) -> Itera
 HTTPS: Final = "https://chat.example"
 OLD: Final = "old:" + "b2xk" * 10 + "b2w="
 NEW: Final = "new:" + "bmV3" * 10 + "bmU="
-UNLIMITED: Final = Settings(limits=False, v1=True)
-WITH_IMAGES: Final = Settings(limits=False, v1=True, model_images=True)
+# Shorter replies than by default leave the prompts of the tests more room.
+UNLIMITED: Final = Settings(limits=False, v1=True, model_reply_tokens=1_024)
+WITH_IMAGES: Final = evolve(UNLIMITED, model_images=True)
 """For a service that tests share: all of them come from one address, and use keys of their own."""

@@ -73,7 +73,7 @@ async def test_the_reply_or_error_is_understood(title: str) -> None:
 def test_every_server_is_recorded_with_a_reply_and_with_its_errors(server: str) -> None:
     expected = [exchange["expected"] for exchange in RECORDED[server]["exchanges"]]
 
-    assert "Hello." in [members.get("text") for members in expected]
+    assert any("text" in members for members in expected)
     assert FinishReason.LENGTH.value in [members.get("reason") for members in expected]
-    assert "model_request_rejected" in [members.get("error") for members in expected]
+    assert any("error" in members for members in expected)
     assert RECORDED[server]["source"]
