@@ -8,6 +8,7 @@ COPY requirements requirements
 RUN python3 -m venv /opt/build && /opt/build/bin/pip install --require-hashes -r requirements/build.txt
 RUN python3 -m venv /opt/privity && /opt/privity/bin/pip install --require-hashes -r requirements/run.txt
 COPY pyproject.toml README.md LICENSE ./
+COPY privity privity
 COPY domain domain
 COPY ports ports
 COPY adapters adapters

@@ -7,8 +7,9 @@ assigned to a variable of its port's type, where mypy checks it.
 
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
+from importlib.metadata import version
 from typing import Final
 
 import attrs
@@ -16,7 +17,7 @@ import punq
 from attrs import frozen
 
 from adapters.assistant_profile.toml_file import load_assistant
-from adapters.encrypted_redis.connecting import RedisAddress, open_redis
+from adapters.encrypted_redis.connecting import RedisAddress, Report, open_redis
 from adapters.encrypted_redis.conversation_store import RedisConversationStore
 from adapters.encrypted_redis.diagnostics import server_findings
 from adapters.encrypted_redis.process_lease import RedisProcessLease
@@ -32,6 +33,7 @@ from adapters.in_memory.turn_log import InMemoryTurnLog
 from adapters.language_model.chat_completions import open_chat_completions
 from adapters.language_model.model_server import ModelServer, Timeouts
 from adapters.language_model.scripted import ScriptedModel
+from adapters.observability.grouped_events import GroupedEvents
 from adapters.observability.structured_log import StructuredLog
 from adapters.sealing.client_keys import SealedClientKeys
 from adapters.sealing.key_ring import KeyRing
@@ -83,7 +85,9 @@ USE_CASES: Final = tuple(
 
 
 @asynccontextmanager
-async def open_container(settings: Settings) -> AsyncIterator[punq.Container]:
+async def open_container(
+    settings: Settings, *, report: Report = lambda _: None
+) -> AsyncIterator[punq.Container]:
     """The container with every adapter open; on exit they are closed in reverse order.
 
     Raises:
@@ -94,7 +98,8 @@ async def open_container(settings: Settings) -> AsyncIterator[punq.Container]:
     ring = KeyRing.parse(settings.keys) if settings.keys else KeyRing.random(os.urandom)
     keys: ClientKeys = SealedClientKeys(ring=ring, random_bytes=os.urandom)
     clock: Clock = SystemClock()
-    telemetry: Telemetry = StructuredLog(keys.pseudonym)
+    grouped = GroupedEvents(StructuredLog(keys.pseudonym), clock)
+    telemetry: Telemetry = grouped
     identifiers: IdentifierSource = RandomIdentifiers()
     runner = TaskTurnRunner(max_turns=settings.max_turns, telemetry=telemetry)
     turn_runner: TurnRunner = runner
@@ -105,12 +110,12 @@ async def open_container(settings: Settings) -> AsyncIterator[punq.Container]:
     container.register(IdentifierSource, instance=identifiers)
     container.register(TurnRunner, instance=turn_runner)
     container.register(TaskTurnRunner, instance=runner)
-    container.register(MissingLogs, instance=MissingLogs())
     for value in _policies(settings):
         container.register(type(value), instance=value)
     for use_case in USE_CASES:
         container.register(use_case)
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(grouped.running())
         storage = await _open_storage(
             stack,
             settings,
@@ -118,15 +123,28 @@ async def open_container(settings: Settings) -> AsyncIterator[punq.Container]:
             ring=ring,
             clock=clock,
             telemetry=telemetry,
+            report=report,
         )
-        container.register(ConversationStateStore, instance=storage.store)
-        container.register(TurnLog, instance=storage.log)
-        container.register(ProcessLease, instance=storage.lease)
-        container.register(Readiness, instance=storage.readiness)
-        container.register(RateLimiter, instance=storage.limiter)
+        _register_storage(container, storage)
         model = await _open_model(stack, settings, clock, telemetry)
         container.register(LanguageModel, instance=model)
-        yield container
+        with _lifetime(telemetry, clock, settings):
+            yield container
+
+
+@contextmanager
+def _lifetime(telemetry: Telemetry, clock: Clock, settings: Settings) -> Iterator[None]:
+    """Log when the service starts and when it stops."""
+    started_at = clock.monotonic()
+    telemetry.emit(
+        "service.started",
+        version=version("privity"),
+        storage=settings.storage.value,
+        model=settings.model_name,
+    )
+    yield
+    seconds = round((clock.monotonic() - started_at).total_seconds())
+    telemetry.emit("service.stopped", seconds=seconds)
 
 
 def redis_address(settings: Settings) -> RedisAddress:
@@ -158,8 +176,9 @@ def model_server(settings: Settings) -> ModelServer | None:
 
 
 def _policies(settings: Settings) -> Iterator[object]:
-    """The values that the use cases and the routes decide by."""
+    """What several use cases and routes share: the values that they decide by, and a memory."""
     yield TurnPolicy()
+    yield MissingLogs()
     yield Budget(tokens=settings.model_context_tokens, reply_tokens=settings.model_reply_tokens)
     yield MessageLimit(characters=settings.message_characters)
     yield ImagePolicy(model_takes_images=settings.model_images)
@@ -176,6 +195,14 @@ class _Storage:
     limiter: RateLimiter
 
 
+def _register_storage(container: punq.Container, storage: _Storage) -> None:
+    container.register(ConversationStateStore, instance=storage.store)
+    container.register(TurnLog, instance=storage.log)
+    container.register(ProcessLease, instance=storage.lease)
+    container.register(Readiness, instance=storage.readiness)
+    container.register(RateLimiter, instance=storage.limiter)
+
+
 async def _open_storage(
     stack: AsyncExitStack,
     settings: Settings,
@@ -184,6 +211,7 @@ async def _open_storage(
     ring: KeyRing,
     clock: Clock,
     telemetry: Telemetry,
+    report: Report,
 ) -> _Storage:
     """The storage that ``settings`` select; ``stack`` closes it.
 
@@ -194,7 +222,13 @@ async def _open_storage(
         return _in_memory_storage(clock, process, settings)
     lease = RedisProcessLease(process, clock)
     client = await stack.enter_async_context(
-        open_redis(redis_address(settings), clock=clock, telemetry=telemetry, check=lease.renew)
+        open_redis(
+            redis_address(settings),
+            clock=clock,
+            telemetry=telemetry,
+            check=lease.renew,
+            report=report,
+        )
     )
     await _emit_server_findings(client, telemetry)
     sealer = Sealer(ring=ring, random_bytes=os.urandom)
@@ -223,8 +257,14 @@ def _in_memory_storage(clock: Clock, process: ProcessId, settings: Settings) -> 
 async def _emit_server_findings(client: RedisClient, telemetry: Telemetry) -> None:
     """Log unsuitable settings of Redis. Whether to change them is the operator's decision."""
     for finding in await server_findings(client):
-        if finding.level is not Level.GOOD:
-            telemetry.emit("redis.setting", topic=finding.topic, found=finding.text)
+        if finding.level in (Level.WARNING, Level.PROBLEM):
+            telemetry.emit(
+                "redis.setting",
+                topic=finding.topic,
+                finding=finding.level.value,
+                found=finding.text,
+                advice=finding.advice or None,
+            )
 
 
 async def _open_model(

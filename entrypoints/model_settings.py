@@ -11,6 +11,7 @@ from attrs import Factory, frozen
 from entrypoints.limit_settings import LimitSettings
 from entrypoints.setting_types import (
     ALLOW,
+    API_KEY,
     EFFORT,
     FLAG,
     JSON_OBJECT,
@@ -66,7 +67,7 @@ class ModelSettings(LimitSettings):
     )
     model_api_key: str | None = setting(
         "MODEL_API_KEY",
-        TEXT,
+        API_KEY,
         None,
         "API key for the model server, sent as a bearer token.",
         secret=True,

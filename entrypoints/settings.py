@@ -15,16 +15,19 @@ import attrs
 from attrs import frozen
 
 from adapters.assistant_profile.toml_file import ProfileProblem, load_assistant
+from adapters.encrypted_redis.connecting import RedisAddress, certificate_problems
 from adapters.language_model.model_server import ModelServerProblem, trusting
 from adapters.sealing.key_ring import KeyRing, KeyRingProblem
 from domain.model.limits import DEFAULT_MESSAGE_CHARACTERS, HIGHEST_MESSAGE_CHARACTERS
 from entrypoints.limit_settings import STORED_BYTES_WITH_IMAGES, LimitSettings
 from entrypoints.model_settings import ModelSettings
+from entrypoints.setting_names import nearly_known_names, unknown_names
 from entrypoints.setting_types import (
     ALLOW,
     DIGESTS,
     FLAG,
     HOSTS,
+    IGNORE_OR_REJECT,
     INFO,
     LOG_LEVEL,
     OPEN_OR_CLOSED,
@@ -33,7 +36,11 @@ from entrypoints.setting_types import (
     PATH,
     REDIS_URL,
     TEXT,
+    InvalidValue,
     SettingInfo,
+    is_null_device,
+    parsed,
+    read_secret,
     seconds,
     setting,
     whole_number,
@@ -140,6 +147,21 @@ class Settings(ModelSettings):
         0,
         "Number of your reverse proxies in front of the service (for X-Forwarded-For).",
     )
+    hsts: bool | None = setting(
+        "PRIVITY_HSTS",
+        FLAG,
+        None,
+        "`true` sends Strict-Transport-Security: browsers then use only https for this host.",
+        shown="true if the public URL is https and PRIVITY_PROXIES is 0",
+    )
+    ignores_foreign_authorization: bool = setting(
+        "PRIVITY_FOREIGN_AUTHORIZATION",
+        IGNORE_OR_REJECT,
+        False,
+        "`ignore` ignores an `Authorization` header that holds no client key of the form `ck_…`, "
+        "for example that of a proxy. `/v1` always needs a client key.",
+        shown="reject",
+    )
     message_characters: int = setting(
         "PRIVITY_MESSAGE_CHARACTERS",
         whole_number(1, HIGHEST_MESSAGE_CHARACTERS),
@@ -190,6 +212,11 @@ class Settings(ModelSettings):
         """Whether the public URL is an https URL."""
         return self.public_url is not None and self.public_url.startswith("https://")
 
+    @property
+    def sends_hsts(self) -> bool:
+        """Whether browsers are told to use only https; behind a proxy, the proxy decides."""
+        return self.is_https and self.proxies == 0 if self.hsts is None else self.hsts
+
 
 class SettingsProblem(Exception):
     """The settings are invalid.
@@ -216,6 +243,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         SettingsProblem: with every problem at once.
     """
     values, problems = _parsed_values(environment)
+    problems = [*unknown_names(environment, setting_infos()), *problems]
     problems += _content_problems(values)
     if values.get("model_images"):
         values = {**STORED_BYTES_WITH_IMAGES, **values}
@@ -227,12 +255,16 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     raise SettingsProblem(problems)
 
 
+def setting_warnings(environment: Mapping[str, str]) -> list[str]:
+    """A sentence for each name in ``environment`` that is probably a setting with an error."""
+    return list(nearly_known_names(environment, setting_infos()))
+
+
 def cross_checks(settings: Settings) -> Iterator[str]:
     """Contradictions between settings that are valid on their own; no sentence shows a value."""
     yield from _storage_problems(settings)
     yield from _model_problems(settings)
-    if settings.embedding_origins and not settings.is_https:
-        yield "PRIVITY_EMBEDDING_ORIGINS needs a PRIVITY_PUBLIC_URL with https."
+    yield from _browser_problems(settings)
 
 
 def is_loopback(host: str) -> bool:
@@ -258,23 +290,17 @@ def _parsed_values(environment: Mapping[str, str]) -> tuple[dict[str, Any], list
     problems: list[str] = []
     for field in _fields():
         info: SettingInfo = field.metadata[INFO]
+        name, text = info.name, environment.get(info.name, "").strip()
+        path = environment.get(f"{info.name}_FILE", "").strip() if info.secret else ""
         try:
-            text = _raw_text(info, environment)
+            if path and not is_null_device(path):
+                name = f"{info.name}_FILE"
+                text = read_secret(path)
             if text:
-                values[field.name] = info.parse(text)
-        except (ValueError, KeyError):
-            # Not chained: the exception's text would show the value, which may be a secret.
-            problems.append(f"{info.name}: expected {info.expects}.")
-        except OSError:
-            problems.append(f"{info.name}_FILE: the file cannot be read.")
+                values[field.name] = parsed(info, text)
+        except InvalidValue as problem:
+            problems.append(f"{name}: {problem}")
     return values, problems
-
-
-def _raw_text(info: SettingInfo, environment: Mapping[str, str]) -> str:
-    path = environment.get(f"{info.name}_FILE", "") if info.secret else ""
-    if path:
-        return Path(path).read_text(encoding="utf-8").strip()
-    return environment.get(info.name, "").strip()
 
 
 def _content_problems(values: Mapping[str, Any]) -> Iterator[str]:
@@ -288,11 +314,44 @@ def _content_problems(values: Mapping[str, Any]) -> Iterator[str]:
         load_assistant(values.get("assistant_file"))
     except ProfileProblem as problem:
         yield str(problem)
+    yield from certificate_problems(
+        RedisAddress(
+            url="",
+            ca_file=values.get("redis_ca_file"),
+            client_cert=values.get("redis_client_cert"),
+            client_key=values.get("redis_client_key"),
+        )
+    )
     try:
         if "model_ca_file" in values:
             trusting(values["model_ca_file"])
     except ModelServerProblem as problem:
         yield str(problem)
+
+
+def _browser_problems(settings: Settings) -> Iterator[str]:
+    public_url = urlsplit(settings.public_url or "")
+    if _is_remote(settings.public_url, scheme="http"):
+        yield (
+            "PRIVITY_PUBLIC_URL: use https://, because cookies would cross the network in "
+            "plaintext. In a network that is protected in another way, leave it unset and list "
+            "the host in PRIVITY_HOSTS."
+        )
+    if settings.hsts and not settings.is_https:
+        yield "PRIVITY_HSTS needs a PRIVITY_PUBLIC_URL with https."
+    if settings.is_https or not settings.embedding_origins:
+        return
+    embedders = [urlsplit(origin) for origin in settings.embedding_origins]
+    if not all(one.scheme == "http" and is_loopback(one.hostname or "") for one in embedders):
+        yield (
+            "PRIVITY_EMBEDDING_ORIGINS needs a PRIVITY_PUBLIC_URL with https, unless all origins "
+            "are on this machine, such as http://localhost:3000."
+        )
+    elif public_url.hostname and {one.hostname for one in embedders} != {public_url.hostname}:
+        yield (
+            "PRIVITY_EMBEDDING_ORIGINS and PRIVITY_PUBLIC_URL must have the same host if they are "
+            "http URLs: localhost and 127.0.0.1 are different sites for a browser."
+        )
 
 
 def _storage_problems(settings: Settings) -> Iterator[str]:

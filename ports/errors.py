@@ -37,16 +37,16 @@ class StoreUnavailable(PortError):
     """The store did not answer; a write may have succeeded anyway.
 
     Attributes:
-        doing: the store operation that failed, such as ``load``.
+        operation: the store operation that failed, such as ``load``.
         turn_ref: the turn that may have been opened; None if none was being opened.
     """
 
     code = "store_unavailable"
     message = "The store is unavailable."
 
-    def __init__(self, doing: str) -> None:
+    def __init__(self, operation: str) -> None:
         super().__init__()
-        self.doing = doing
+        self.operation = operation
         self.turn_ref: TurnRef | None = None
 
 

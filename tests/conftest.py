@@ -18,6 +18,7 @@ _WITH_SERVERS: Final = [
         "browser",
         "clients",
         "contract",
+        "deploy",
         "e2e",
         "faults",
         "integration",
@@ -75,5 +76,6 @@ def _chosen(config: pytest.Config) -> Sequence[Path]:
 def _servers() -> tuple[Collection[str], Mapping[str, str]]:
     """The names of all kinds of servers, and why each missing kind is missing."""
     from tests.support.redis_kinds import KINDS, missing  # noqa: PLC0415 - loads a Redis client
+    from tests.support.reverse_proxies import PROGRAMS, missing_programs  # noqa: PLC0415
 
-    return (*KINDS, "compose"), missing()
+    return (*KINDS, "compose", *PROGRAMS), {**missing(), **missing_programs()}

@@ -4,14 +4,16 @@ import re
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
 from domain.model.assistant import Assistant, Price, is_language_tag_short
 
 _LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
-_KEYS: Final = frozenset({"system_prompt", "welcome", "prices"})
-_PRICE_KEYS: Final = frozenset({"input", "output"})
+_PLACE: Final = re.compile(r"\((at line \d+, column \d+)\)$")
+KEYS: Final = frozenset({"system_prompt", "welcome", "prices"})
+PRICE_KEYS: Final = frozenset({"input", "output"})
 
 NEUTRAL: Final = Assistant(
     system_prompt=(
@@ -45,11 +47,16 @@ def load_assistant(path: Path | None) -> Assistant:
     if path is None:
         return NEUTRAL
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        # Editors on Windows may put a byte order mark at the beginning.
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ProfileProblem(["the file cannot be read."]) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ProfileProblem(["the file is not valid TOML."]) from error
+    except UnicodeDecodeError as error:
+        raise ProfileProblem(["the file is not UTF-8 text."]) from error
+    except tomllib.TOMLDecodeError as error:
+        place = _PLACE.search(str(error))
+        where = place[1] if place else "at the end of the file"
+        raise ProfileProblem([f"the file is not valid TOML {where}."]) from error
     problems = _problems(document)
     if problems:
         raise ProfileProblem(problems)
@@ -60,17 +67,24 @@ def load_assistant(path: Path | None) -> Assistant:
 
 
 def _problems(document: Mapping[str, Any]) -> list[str]:
-    problems = [f"{key} is not a known key." for key in document if key not in _KEYS]
-    if not _is_text(document.get("system_prompt")):
+    problems = [_unknown_key(key) for key in document if key not in KEYS]
+    if "system_prompt" not in document:
+        problems.append("system_prompt is missing; it must stand above the first [table].")
+    elif not _is_text(document["system_prompt"]):
         problems.append("system_prompt must be a non-empty string.")
     problems += _welcome_problems(document.get("welcome"))
     problems += _price_problems(document.get("prices", {}))
     return problems
 
 
+def _unknown_key(key: str) -> str:
+    nearest = get_close_matches(key, sorted(KEYS), n=1)
+    return f"{key} is not a known key" + (f"; did you mean {nearest[0]}?" if nearest else ".")
+
+
 def _welcome_problems(welcome: Any) -> list[str]:
     if not isinstance(welcome, dict) or not welcome:
-        return ["welcome must be a table with a text in at least one language."]
+        return ['welcome must be a table with a text in at least one language: en = "Hello!"']
     invalid_tags = [
         tag for tag in welcome if not (_LANGUAGE_TAG.fullmatch(tag) and is_language_tag_short(tag))
     ]
@@ -92,7 +106,7 @@ def _price_problems(prices: Any) -> list[str]:
 
 
 def _is_price(price: Any) -> bool:
-    if not isinstance(price, dict) or set(price) != _PRICE_KEYS:
+    if not isinstance(price, dict) or set(price) != PRICE_KEYS:
         return False
     try:
         parsed = _price(price)

@@ -30,7 +30,13 @@ from adapters.encrypted_redis.keys_and_scripts import (
 )
 from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.encrypted_redis.turn_log import RedisTurnLog
-from adapters.sealing.sealer import BoundSealer, Ownership, RecordKind, Sealer
+from adapters.sealing.sealer import (
+    BoundSealer,
+    MasterKeyMissing,
+    Ownership,
+    RecordKind,
+    Sealer,
+)
 from domain.model.conversation import Conversation, newly_opened, retention_restarted
 from domain.model.errors import (
     ConversationExists,
@@ -154,7 +160,9 @@ class RedisConversationStore:
             if owners == {Ownership.OTHER}:
                 return
             # No frame is known to be this owner's, so this owner may not delete them.
-            raise StoredStateUnreadable
+            cause = MasterKeyMissing() if Ownership.KEY_MISSING in owners else None
+            with self._client.reporting_unreadable(ref.session_id):
+                raise StoredStateUnreadable from cause
         if not frames and not await self._log.exists_for(ref):
             return
         await self._writer.forget(ref)
@@ -262,17 +270,18 @@ class StateWriter:
             StoreUnavailable: Redis did not answer.
         """
         log_writer = None if new_turn is None else self._log.writer(ref, new_turn)
-        reply: bytes = await self._client.run_script(
-            "commit",
-            SPLICE,
-            _keys(ref),
-            write.expected,
-            write.drop,
-            milliseconds(ttl),
-            *(_NO_LOG if log_writer is None else log_writer.head()),
-            *write.frames,
-            repeat=True,
-        )
+        with self._client.reporting_unreadable(ref.session_id):
+            reply: bytes = await self._client.run_script(
+                "commit",
+                SPLICE,
+                _keys(ref),
+                write.expected,
+                write.drop,
+                milliseconds(ttl),
+                *(_NO_LOG if log_writer is None else log_writer.head()),
+                *write.frames,
+                repeat=True,
+            )
         if log_writer is not None and reply == b"OK":
             self._log.add_local(log_writer)
         return reply

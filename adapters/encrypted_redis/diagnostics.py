@@ -1,16 +1,22 @@
 """Checks how Redis is set up, and which master keys stored conversations still need.
 
-100 MB of memory, allkeys-lru and appendonly are recommended. A setting that our Redis user may not
-read is left to the operator to verify. No check changes a Redis key or makes it look recently used.
+100 MB of memory, allkeys-lru and appendonly are recommended. What our Redis user may not read is
+reported as unknown. Nothing here changes a key. Conversations do not look recently used afterwards
+either, if Redis permits CLIENT NO-TOUCH: see ``_oldest_keys``.
 """
 
 import asyncio
+import random
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from attrs import frozen
+from redis.exceptions import NoPermissionError
+
 from adapters.encrypted_redis.keys_and_scripts import state_key
+from adapters.encrypted_redis.permission_check import acl_line, new_user_line
 from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import UnsealError, header_of
@@ -25,58 +31,75 @@ _MAX_SKEW: Final = timedelta(seconds=5)
 _MAX_ROUND_TRIP: Final = timedelta(milliseconds=20)
 _PINGS: Final = 5
 _SCAN_COUNT: Final = 500
-_STATE_KEY_PATTERN: Final = state_key(SessionId("*"))
-_UNREADABLE: Final = "could not be read; please verify"
+_SAMPLE: Final = 200
+_ROOMY: Final = 0.5
+"""Redis has plenty of room while it uses less than this part of ``maxmemory``."""
+# Session ids are UUIDs. The keys of other checks have no hyphens.
+_STATE_KEY_PATTERN: Final = state_key(SessionId("*-*-*-*-*"))
 _REMOVAL: Final = "can be removed 24 hours after the last process that seals with it has stopped"
 
 
-async def server_findings(client: RedisClient) -> list[Finding]:
+async def server_findings(client: RedisClient, user: str = "default") -> list[Finding]:
     """The server's version, memory, eviction policy and persistence.
+
+    ``user`` is our Redis user, for the lines to paste.
 
     Raises:
         StoreUnavailable: Redis did not answer.
     """
     await client.call_once("doctor", "PING")
     reply = await client.query_if_allowed("INFO")
-    if not isinstance(reply, bytes):
-        return [Finding(Level.GOOD, "settings", _UNREADABLE)]
-    info = _parse_info(reply)
     fsync = await client.query_if_allowed("CONFIG", "GET", "appendfsync")
-    return [*_version(info), *_memory(info), *_persistence(info), *_fsync(fsync)]
+    if not isinstance(reply, bytes):
+        text = "version, memory and persistence could not be read"
+        unknown = Finding(Level.UNKNOWN, "server", text, acl_line(user, "+info"))
+        return [unknown, *_fsync(fsync, user)]
+    info = _parse_info(reply)
+    return [
+        *_version(info),
+        *_cluster(info),
+        *_memory(info),
+        *_persistence(info),
+        *_fsync(fsync, user),
+    ]
 
 
-async def connection_findings(client: RedisClient, clock: Clock) -> list[Finding]:
+async def connection_findings(client: RedisClient, clock: Clock, user: str) -> list[Finding]:
     """The round-trip time, our Redis user, and how far Redis's clock is from ours.
 
     Raises:
         StoreUnavailable: Redis did not answer.
     """
-    return [await _round_trip(client, clock), await _user(client), await _time(client, clock)]
+    return [await _round_trip(client, clock), _user(user), await _time(client, clock, user)]
 
 
-async def key_findings(client: RedisClient, ring: KeyRing) -> list[Finding]:
-    """One finding per master key, and one if conversations need a key that is not in the ring.
-
-    Conversations are read only if the ring has several keys and CLIENT NO-TOUCH is permitted.
-    Without NO-TOUCH, reading them would make them look recently used.
+async def key_findings(client: RedisClient, ring: KeyRing, user: str) -> list[Finding]:
+    """One finding per master key, and one about conversations whose key is not in the ring.
 
     Raises:
         StoreUnavailable: Redis did not answer.
     """
     first = Finding(Level.GOOD, f"key '{ring.first.label}'", "active")
     older = ring.keys[1:]
-    if not older:
-        return [first]
-    if await client.query_if_allowed("CLIENT", "NO-TOUCH", "ON") != b"OK":
-        return [first, *(Finding(Level.GOOD, f"key '{key.label}'", _REMOVAL) for key in older)]
-    counts = await _oldest_keys(client)
+    stored = await _oldest_keys(client)
+    if stored is None:
+        return [
+            first,
+            *(Finding(Level.GOOD, f"key '{key.label}'", _REMOVAL) for key in older),
+            Finding(
+                Level.UNKNOWN,
+                "conversations",
+                "could not be counted, so a missing key would not be noticed",
+                acl_line(user, "+scan", "+lindex"),
+            ),
+        ]
     return [
         first,
         *(
-            Finding(Level.GOOD, f"key '{key.label}'", _use_of_key(counts[key.key_id]))
+            Finding(Level.GOOD, f"key '{key.label}'", _use_of_key(stored, key.key_id))
             for key in older
         ),
-        *_missing_keys(counts, ring),
+        _missing_keys(stored, ring),
     ]
 
 
@@ -91,48 +114,64 @@ def _version(info: Mapping[str, str]) -> Iterator[Finding]:
     if numbers >= _OLDEST_VERSION:
         yield Finding(Level.GOOD, "version", text)
     else:
-        yield Finding(Level.PROBLEM, "version", f"{text or 'unknown'}; 6.2 or newer is required")
+        found = f"{text or 'unknown'}; 6.2 or newer is required"
+        yield Finding(Level.PROBLEM, "version", found, "Install a newer Redis, or Valkey.")
+
+
+def _cluster(info: Mapping[str, str]) -> Iterator[Finding]:
+    if info.get("cluster_enabled") == "1":
+        advice = "In redis.conf: cluster-enabled no"
+        yield Finding(Level.PROBLEM, "cluster", "Redis Cluster is not supported", advice)
 
 
 def _memory(info: Mapping[str, str]) -> Iterator[Finding]:
-    limit = int(info.get("maxmemory", "0"))
+    limit, advice = int(info.get("maxmemory", "0")), "redis-cli CONFIG SET maxmemory 100mb"
     if limit == 0:
-        yield Finding(Level.WARNING, "maxmemory", "no limit; 100 MB is recommended")
+        text = "no limit; 100 MB is recommended"
+        yield Finding(Level.WARNING, "maxmemory", text, advice)
     elif limit < _RECOMMENDED_BYTES:
-        yield Finding(Level.WARNING, "maxmemory", f"{limit:,} bytes; 100 MB is recommended")
+        text = f"{limit:,} bytes; 100 MB is recommended"
+        yield Finding(Level.WARNING, "maxmemory", text, advice)
     else:
         yield Finding(Level.GOOD, "maxmemory", f"{limit:,} bytes")
     policy = info.get("maxmemory_policy", "unknown")
     if policy == _RECOMMENDED_POLICY:
         yield Finding(Level.GOOD, "maxmemory-policy", policy)
     else:
-        hint = f"{_RECOMMENDED_POLICY} is recommended: it evicts the least recently used first"
-        yield Finding(Level.WARNING, "maxmemory-policy", f"{policy}; {hint}")
+        text = f"{policy}; {_RECOMMENDED_POLICY} evicts the least recently used first"
+        advice = f"redis-cli CONFIG SET maxmemory-policy {_RECOMMENDED_POLICY}"
+        yield Finding(Level.WARNING, "maxmemory-policy", text, advice)
 
 
 def _persistence(info: Mapping[str, str]) -> Iterator[Finding]:
     if info.get("aof_enabled") == "1":
         yield Finding(Level.GOOD, "appendonly", "yes")
     else:
-        yield Finding(Level.WARNING, "appendonly", "no; a Redis restart loses recent writes")
+        text = "no; a Redis restart loses recent writes"
+        advice = "redis-cli CONFIG SET appendonly yes"
+        yield Finding(Level.WARNING, "appendonly", text, advice)
     failing = [
         name
         for name in ("aof_last_write_status", "aof_last_bgrewrite_status", "rdb_last_bgsave_status")
         if info.get(name, "ok") != "ok"
     ]
     if failing:
-        yield Finding(Level.PROBLEM, "persistence", f"{', '.join(failing)}: not ok")
+        advice = "Look for its cause in the log of Redis; often the disk is full or read-only."
+        yield Finding(Level.PROBLEM, "persistence", f"{', '.join(failing)}: not ok", advice)
     else:
         yield Finding(Level.GOOD, "persistence", "no errors")
 
 
-def _fsync(reply: object) -> Iterator[Finding]:
+def _fsync(reply: object, user: str) -> Iterator[Finding]:
     if not isinstance(reply, list) or len(reply) != 2:  # noqa: PLR2004 - a name and its value
-        yield Finding(Level.GOOD, "appendfsync", _UNREADABLE)
+        advice = acl_line(user, "+config|get")
+        yield Finding(Level.UNKNOWN, "appendfsync", "could not be read", advice)
         return
     value = reply[1].decode()
     if value == "no":
-        yield Finding(Level.WARNING, "appendfsync", "no; a crash may lose the last half minute")
+        text = "no; a crash may lose the last half minute"
+        advice = "redis-cli CONFIG SET appendfsync everysec"
+        yield Finding(Level.WARNING, "appendfsync", text, advice)
     else:
         yield Finding(Level.GOOD, "appendfsync", value)
 
@@ -144,52 +183,129 @@ async def _round_trip(client: RedisClient, clock: Clock) -> Finding:
         await client.call_once("doctor", "PING")
         durations.append(clock.monotonic() - start)
     best = min(durations)
-    level = Level.GOOD if best <= _MAX_ROUND_TRIP else Level.WARNING
-    return Finding(level, "round trip", f"{best.total_seconds() * 1000:.2f} ms")
+    text = f"{best.total_seconds() * 1000:.2f} ms"
+    if best <= _MAX_ROUND_TRIP:
+        return Finding(Level.GOOD, "round trip", text)
+    advice = "Run Privity nearer to Redis: each message needs several round trips."
+    return Finding(Level.WARNING, "round trip", text, advice)
 
 
-async def _user(client: RedisClient) -> Finding:
-    name = await client.query_if_allowed("ACL", "WHOAMI")
-    if not isinstance(name, bytes):
-        return Finding(Level.GOOD, "user", _UNREADABLE)
-    if name != b"default":
-        return Finding(Level.GOOD, "user", name.decode("utf-8", "replace"))
-    return Finding(Level.WARNING, "user", "default; a dedicated ACL user is recommended")
+def _user(user: str) -> Finding:
+    if user != "default":
+        return Finding(Level.GOOD, "user", user)
+    text = "default; a dedicated ACL user is recommended"
+    return Finding(Level.WARNING, "user", text, new_user_line())
 
 
-async def _time(client: RedisClient, clock: Clock) -> Finding:
+async def _time(client: RedisClient, clock: Clock, user: str) -> Finding:
     reply = await client.query_if_allowed("TIME")
     if not isinstance(reply, list):
-        return Finding(Level.GOOD, "clock", _UNREADABLE)
+        advice = acl_line(user, "+time")
+        return Finding(Level.UNKNOWN, "clock", "Redis's clock could not be read", advice)
     seconds, microseconds = map(int, reply)
     skew = abs(datetime.fromtimestamp(seconds + microseconds / 1_000_000, UTC) - clock.now())
-    level = Level.GOOD if skew <= _MAX_SKEW else Level.WARNING
-    return Finding(level, "clock", f"{skew.total_seconds():.1f} s apart")
+    text = f"{skew.total_seconds():.1f} s apart from the clock of Redis"
+    if skew <= _MAX_SKEW:
+        return Finding(Level.GOOD, "clock", text)
+    advice = "Synchronise the clocks of both machines. This shows their state: timedatectl"
+    return Finding(Level.WARNING, "clock", text, advice)
 
 
-def _use_of_key(count: int) -> str:
-    return f"still needed by {count:,} conversations" if count else f"not in use; {_REMOVAL}"
+@frozen(kw_only=True)
+class _StoredKeys:
+    """Which keys sealed the oldest frames of the stored conversations.
+
+    Attributes:
+        conversations: how many are stored.
+        counts: for each key id, how many of those that were read it sealed.
+        is_sample: whether only some were read.
+    """
+
+    conversations: int
+    counts: Counter[bytes]
+    is_sample: bool
+
+    def describe(self, key_ids: Sequence[bytes]) -> str:
+        """How many conversations these keys sealed, such as ``about 1,200 conversations``."""
+        found = sum(self.counts[key_id] for key_id in key_ids)
+        if self.is_sample:
+            estimate = round(found * self.conversations / max(self.counts.total(), 1))
+            return f"about {estimate:,} conversations"
+        return f"{found:,} conversation{'' if found == 1 else 's'}"
 
 
-def _missing_keys(counts: Counter[bytes], ring: KeyRing) -> Iterator[Finding]:
-    missing = sum(count for key_id, count in counts.items() if ring.by_id(key_id) is None)
+def _use_of_key(stored: _StoredKeys, key_id: bytes) -> str:
+    if stored.counts[key_id]:
+        return f"still needed by {stored.describe([key_id])}"
+    if stored.is_sample:
+        return f"not in use by any of {stored.counts.total()} conversations; {_REMOVAL}"
+    return f"not in use; {_REMOVAL}"
+
+
+def _missing_keys(stored: _StoredKeys, ring: KeyRing) -> Finding:
+    missing = [key_id for key_id in stored.counts if ring.by_id(key_id) is None]
     if missing:
-        text = f"{missing:,} conversations are sealed with a key that is not in PRIVITY_KEYS"
-        yield Finding(Level.PROBLEM, "keys", text)
+        text = f"{stored.describe(missing)} sealed with a key that is not in PRIVITY_KEYS"
+        advice = "Put that key back into PRIVITY_KEYS, after the first one, for another 24 hours."
+        return Finding(Level.PROBLEM, "conversations", text, advice)
+    if stored.is_sample:
+        text = f"about {stored.conversations:,}; PRIVITY_KEYS has the keys of {_SAMPLE} of them"
+    elif stored.conversations:
+        text = f"{stored.conversations:,} stored; PRIVITY_KEYS has all their keys"
+    else:
+        text = "none are stored"
+    return Finding(Level.GOOD, "conversations", text)
 
 
-async def _oldest_keys(client: RedisClient) -> Counter[bytes]:
-    """For each key id, the number of conversations whose oldest frame is sealed with that key."""
+async def _oldest_keys(client: RedisClient) -> _StoredKeys | None:
+    """The keys that sealed the oldest frames; None if Redis does not permit reading them.
+
+    Reading a conversation makes it look recently used, unless CLIENT NO-TOUCH is permitted, which
+    Redis has since version 7.2. Without it, all are read only if Redis will not evict any for a
+    while, and otherwise a few.
+    """
+    untouched = await client.query_if_allowed("CLIENT", "NO-TOUCH", "ON") == b"OK"
+    names = await _conversation_keys(client)
+    if names is None:
+        return None
+    read = names
+    if not untouched and len(names) > _SAMPLE and not await _has_room(client):
+        read = random.sample(names, _SAMPLE)
     counts: Counter[bytes] = Counter()
+    for start in range(0, len(read), _SCAN_COUNT):
+        batch = read[start : start + _SCAN_COUNT]
+        frames = await asyncio.gather(*(client.reply_or_error("LINDEX", key, 0) for key in batch))
+        if any(isinstance(frame, NoPermissionError) for frame in frames):
+            return None
+        counts.update(_key_id(frame) for frame in frames if isinstance(frame, bytes))
+    is_sample = len(read) < len(names)
+    return _StoredKeys(conversations=len(names), counts=counts, is_sample=is_sample)
+
+
+async def _conversation_keys(client: RedisClient) -> list[bytes] | None:
+    """The keys of all conversations; None if Redis does not permit SCAN."""
+    names: set[bytes] = set()
     cursor = b"0"
     while True:
-        cursor, keys = await client.call_idempotent(
-            "doctor", "SCAN", cursor, "MATCH", _STATE_KEY_PATTERN, "COUNT", _SCAN_COUNT
+        reply = await client.query_if_allowed(
+            "SCAN", cursor, "MATCH", _STATE_KEY_PATTERN, "COUNT", _SCAN_COUNT
         )
-        frames = await asyncio.gather(*(client.query_if_allowed("LINDEX", key, 0) for key in keys))
-        counts.update(_key_id(frame) for frame in frames if isinstance(frame, bytes))
+        if not isinstance(reply, list):
+            return None
+        cursor, keys = reply
+        names.update(keys)
         if cursor == b"0":
-            return counts
+            return list(names)
+
+
+async def _has_room(client: RedisClient) -> bool:
+    """Whether Redis will evict nothing for a while."""
+    reply = await client.query_if_allowed("INFO", "memory")
+    if not isinstance(reply, bytes):
+        return False
+    info = _parse_info(reply)
+    limit = int(info.get("maxmemory", "0"))
+    return limit == 0 or int(info.get("used_memory", "0")) < _ROOMY * limit
 
 
 def _key_id(frame: bytes) -> bytes:

@@ -58,12 +58,10 @@ class FrameReader:
         """
         for _ in range(_ATTEMPTS):
             try:
-                frames, oldest = await self._read_backwards(is_enough)
-                return assemble(self._session_id, frames, oldest)
+                with self._client.reporting_unreadable(self._session_id):
+                    return await self._read_once(is_enough)
             except ConcurrentWrite:
                 continue
-            except (UnsealError, DecodeError) as error:
-                raise StoredStateUnreadable from error
         raise ConversationBusy
 
     async def newest(self) -> list[bytes]:
@@ -73,7 +71,15 @@ class FrameReader:
             StoredStateUnreadable: what is stored is not a list.
             StoreUnavailable: Redis did not answer.
         """
-        return await self._slice(1)
+        with self._client.reporting_unreadable(self._session_id):
+            return await self._slice(1)
+
+    async def _read_once(self, is_enough: StopReading) -> Stored:
+        try:
+            frames, oldest = await self._read_backwards(is_enough)
+            return assemble(self._session_id, frames, oldest)
+        except (UnsealError, DecodeError) as error:
+            raise StoredStateUnreadable from error
 
     async def _slice(self, last: int) -> list[bytes]:
         """At most 65 frames, oldest first, up to and including the ``last``-th from the end."""
@@ -91,7 +97,7 @@ class FrameReader:
             ConcurrentWrite: the frames changed between two slices.
             UnsealError, DecodeError: a frame cannot be unsealed or decoded.
         """
-        frames = await self.newest()
+        frames = await self._slice(1)
         if all(self._sealer.ownership(frame) is Ownership.OTHER for frame in frames):
             raise ConversationNotFound
         unsealed: list[UnsealedFrame] = []

@@ -134,17 +134,18 @@ class LogReader:
             StoredStateUnreadable: what is stored there is not one of our logs.
             StoreUnavailable: Redis did not answer.
         """
-        entries: list[Any] = await self._client.call_idempotent(
-            "follow", "XRANGE", log_key(ref.session_id), "-", "+", "COUNT", 1
-        )
-        if not entries:
-            return False
-        try:
-            _, turn_id, _, head = entries[0][1]
-            sealer = EntrySealer(self._sealer, TurnRef(ref, TurnId(turn_id.decode())))
-        except ValueError as error:
-            raise StoredStateUnreadable from error
-        return sealer.is_mine(head)
+        with self._client.reporting_unreadable(ref.session_id):
+            entries: list[Any] = await self._client.call_idempotent(
+                "follow", "XRANGE", log_key(ref.session_id), "-", "+", "COUNT", 1
+            )
+            if not entries:
+                return False
+            try:
+                _, turn_id, _, head = entries[0][1]
+                sealer = EntrySealer(self._sealer, TurnRef(ref, TurnId(turn_id.decode())))
+            except ValueError as error:
+                raise StoredStateUnreadable from error
+            return sealer.is_mine(head)
 
     async def read(self, turn_ref: TurnRef, after: int) -> Log:
         """The pieces after piece ``after``, and the end if it is there.
@@ -154,21 +155,23 @@ class LogReader:
             StoredStateUnreadable: an entry cannot be unsealed or decoded, or an entry is missing.
             StoreUnavailable: Redis did not answer.
         """
-        reply = await self._client.run_script(
-            "follow",
-            READ,
-            (log_key(turn_ref.conversation.session_id),),
-            turn_ref.turn_id,
-            after + 1,
-            repeat=True,
-        )
-        if isinstance(reply, bytes):
-            raise TurnLogNotFound
-        try:
-            return _log_of(reply, EntrySealer(self._sealer, turn_ref), after)
-        except (ValueError, LookupError, TypeError) as error:
-            # The fields of an entry are not those that we write.
-            raise StoredStateUnreadable from error
+        session_id = turn_ref.conversation.session_id
+        with self._client.reporting_unreadable(session_id):
+            reply = await self._client.run_script(
+                "follow",
+                READ,
+                (log_key(session_id),),
+                turn_ref.turn_id,
+                after + 1,
+                repeat=True,
+            )
+            if isinstance(reply, bytes):
+                raise TurnLogNotFound
+            try:
+                return _log_of(reply, EntrySealer(self._sealer, turn_ref), after)
+            except (ValueError, LookupError, TypeError) as error:
+                # The fields of an entry are not those that we write.
+                raise StoredStateUnreadable from error
 
 
 def _log_of(reply: Sequence[Any], sealer: "EntrySealer", after: int) -> Log:

@@ -40,6 +40,7 @@ from adapters.encrypted_redis.command_queue import (
     NotSent,
     Reply,
 )
+from adapters.encrypted_redis.outages import Outages
 from adapters.encrypted_redis.redis_errors import pause_after
 from ports.clock import Clock
 
@@ -63,6 +64,7 @@ class Multiplexer:
         bounds: Bounds,
         clock: Clock,
         check: Check = ping,
+        outages: Outages | None = None,
     ) -> None:
         """Nothing is sent before ``run``.
 
@@ -71,15 +73,18 @@ class Multiplexer:
             bounds: how long commands may wait, and how many may.
             clock: times the pauses.
             check: is called once per second, and at once on a new connection.
+            outages: learns of each failure and each answered check; None if nobody has to know.
         """
         self._new_connection = new_connection
         self._clock = clock
         self._check = check
+        self._outages = outages
         self._timeout = bounds.timeout.total_seconds()
         self._queue = CommandQueue(bounds)
         self._loop = asyncio.get_running_loop()
         self._has_commands = asyncio.Event()
         self._is_dead = asyncio.Event()
+        self._end_reason: Exception = ConnectionAbortedError()
         self._timer: asyncio.Handle | None = None
         # uvloop's call_at returns a handle without a time if the moment is almost now.
         self._timer_at = math.inf
@@ -142,9 +147,9 @@ class Multiplexer:
                         await connection.disconnect(nowait=not self._is_closed)
             await self._clock.sleep(pause_after(self._failures))
 
-    def reconnect(self) -> None:
+    def reconnect(self, reason: Exception) -> None:
         """Replace the connection: by now the host name may point to another server."""
-        self._is_dead.set()
+        self._end_connection(reason)
 
     def close(self) -> None:
         """Reject new commands, and fail those that are waiting."""
@@ -153,7 +158,13 @@ class Multiplexer:
             self._timer.cancel()
         self._queue.fail_all(None)
 
+    def _end_connection(self, reason: Exception) -> None:
+        self._end_reason = reason
+        self._is_dead.set()
+
     def _lose(self, error: Exception) -> None:
+        if self._outages is not None:
+            self._outages.failed(error)
         if self._lost_at is None:
             self._lost_at = self._loop.time()
         self._last_error, self._healthy_since = error, None
@@ -176,7 +187,7 @@ class Multiplexer:
             await asyncio.gather(*tasks, return_exceptions=True)
         for task in done:
             task.result()
-        raise ConnectionAbortedError("replies were too late, or a reconnect was requested")
+        raise self._end_reason
 
     async def _write(self, connection: AbstractConnection) -> None:
         while True:
@@ -189,9 +200,13 @@ class Multiplexer:
         while True:
             try:
                 await self._check(self.call)
-            except (ConnectionTrouble, RedisError):
+            except (ConnectionTrouble, RedisError) as error:
                 self._healthy_since = None
+                if self._outages is not None:
+                    self._outages.failed(error)
             else:
+                if self._outages is not None:
+                    self._outages.answered()
                 # Count from the first answer: a frozen server still accepts connections, and so
                 # does a proxy in front of a dead one.
                 self._failures = 0
@@ -225,7 +240,7 @@ class Multiplexer:
     def _expire(self) -> None:
         now = self._loop.time()
         if self._queue.expire(now):
-            self._is_dead.set()
+            self._end_connection(TimeoutError("replies were too late"))
         deadline = self._queue.next_deadline(now)
         self._timer = None
         if deadline is not None:

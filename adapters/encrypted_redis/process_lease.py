@@ -13,13 +13,13 @@ delays the decision. Redis's clock plays no part in the decision, only in how lo
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
 from attrs import define
 
-from adapters.encrypted_redis.command_queue import Argument, Reply
+from adapters.encrypted_redis.command_queue import Argument
 from adapters.encrypted_redis.keys_and_scripts import LEASE_TTL, lease_key, milliseconds
 from domain.model.identifiers import ProcessId
 from ports.clock import Clock
@@ -33,7 +33,7 @@ _MAX_WATCHED: Final = 64
 _WATCHED_FOR: Final = 600
 """A process is no longer watched after this many renewals without a call of ``has_ended``."""
 
-Call: TypeAlias = Callable[..., Reply]
+Call: TypeAlias = Callable[..., Awaitable[Any]]
 
 
 @define

@@ -1,5 +1,7 @@
 """Sends commands and scripts to Redis: retries the safe ones, and translates the errors."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final
 
@@ -8,7 +10,10 @@ from redis.exceptions import NoScriptError, RedisError
 from adapters.encrypted_redis.command_queue import Argument, Bounds, ConnectionTrouble
 from adapters.encrypted_redis.keys_and_scripts import Script
 from adapters.encrypted_redis.multiplexer import Multiplexer
+from adapters.encrypted_redis.outages import Outages
 from adapters.encrypted_redis.redis_errors import READONLY, is_transient, pause_after, reason_of
+from adapters.sealing.sealer import MasterKeyMissing
+from domain.model.identifiers import SessionId
 from ports.clock import Clock
 from ports.errors import StoredStateUnreadable, StoreUnavailable
 from ports.telemetry import Telemetry
@@ -25,11 +30,14 @@ digest; if the server does not know that, further ones send its text."""
 class RedisClient:
     """Sends commands over the one connection. Repeats only what may be carried out twice."""
 
-    def __init__(self, *, connection: Multiplexer, clock: Clock, telemetry: Telemetry) -> None:
-        """``clock`` times the pauses between attempts."""
+    def __init__(
+        self, *, connection: Multiplexer, clock: Clock, telemetry: Telemetry, outages: Outages
+    ) -> None:
+        """``clock`` times the pauses between attempts; ``outages`` learns of failed operations."""
         self._connection = connection
         self._clock = clock
         self._telemetry = telemetry
+        self._outages = outages
 
     @property
     def healthy_for(self) -> timedelta:
@@ -71,18 +79,27 @@ class RedisClient:
             self._reconnect_if_readonly(error)
             raise self._translated(operation, error) from error
 
-    async def query_if_allowed(self, *arguments: Argument) -> Any:
-        """The reply to a command that our Redis user may lack permission for; None if it fails.
+    async def reply_or_error(self, *arguments: Argument) -> Any:
+        """The reply to a command that is sent once, or the error that Redis replied with.
 
         Raises:
             StoreUnavailable: there was no reply.
         """
         try:
             return await self._connection.call(*arguments)
-        except RedisError:
-            return None
+        except RedisError as error:
+            return error
         except ConnectionTrouble as error:
-            raise self._translated("ask", error) from error
+            raise self._translated("check", error) from error
+
+    async def query_if_allowed(self, *arguments: Argument) -> Any:
+        """The reply to a command that our Redis user may lack permission for; None if it fails.
+
+        Raises:
+            StoreUnavailable: there was no reply.
+        """
+        reply = await self.reply_or_error(*arguments)
+        return None if isinstance(reply, RedisError) else reply
 
     async def run_script(
         self,
@@ -108,9 +125,20 @@ class RedisClient:
                 raise
         return await send(operation, "EVAL", script.text, len(keys), *keys, *arguments)
 
+    @contextmanager
+    def reporting_unreadable(self, session_id: SessionId) -> Iterator[None]:
+        """Log an error ``StoredStateUnreadable`` that is raised while this is open."""
+        try:
+            yield
+        except StoredStateUnreadable as error:
+            self._telemetry.emit(
+                "conversation.unreadable", session_id=session_id, reason=_why_unreadable(error)
+            )
+            raise
+
     def _reconnect_if_readonly(self, error: Exception) -> None:
         if reason_of(error) == READONLY:
-            self._connection.reconnect()
+            self._connection.reconnect(error)
 
     def _translated(
         self, operation: str, error: Exception
@@ -119,5 +147,11 @@ class RedisClient:
         if reason == "WRONGTYPE":
             return StoredStateUnreadable()
         if reason != "NOSCRIPT":
-            self._telemetry.emit("store.unavailable", doing=operation, reason=reason)
+            self._outages.operation_failed(operation, error)
         return StoreUnavailable(operation)
+
+
+def _why_unreadable(error: StoredStateUnreadable) -> str:
+    if isinstance(error.__cause__, MasterKeyMissing):
+        return "key-missing"
+    return "wrong-type" if isinstance(error.__cause__, RedisError) else "damaged"

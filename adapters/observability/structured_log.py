@@ -1,19 +1,28 @@
 """Telemetry events as log lines; they never contain message text."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import structlog
 
-_WARNINGS: Final = frozenset(
-    {"turn.failed", "turn.not-saved", "turn.settled", "model.parameter-rejected"}
-)
-_ERRORS: Final = frozenset({"turn.crashed", "request.failed"})
+from ports.findings import Level
+from ports.telemetry import EVENTS, EventType, Severity
+
+_LEVELS: Final = {
+    Severity.INFO: logging.INFO,
+    Severity.WARNING: logging.WARNING,
+    Severity.ERROR: logging.ERROR,
+}
+_LEVELS_OF_FINDINGS: Final = {
+    Level.WARNING.value: logging.WARNING,
+    Level.PROBLEM.value: logging.ERROR,
+}
+_UNDECLARED: Final = EventType(Severity.ERROR, frozenset())
 
 
 class StructuredLog:
-    """Writes events to the logger ``privity``."""
+    """Writes events to the logger ``privity``: only declared events with declared fields."""
 
     def __init__(self, pseudonym: Callable[[str], str]) -> None:
         """``pseudonym`` returns the keyed digest that replaces a session id."""
@@ -22,14 +31,20 @@ class StructuredLog:
 
     def emit(self, event: str, **fields: str | float | bool | None) -> None:
         """See ``ports.telemetry.Telemetry.emit``."""
-        logged = {name: value for name, value in fields.items() if value is not None}
+        # An event that nobody declared may contain anything, so only its name is written.
+        declared = EVENTS.get(event, _UNDECLARED)
+        logged = {
+            name: value
+            for name, value in fields.items()
+            if value is not None and name in declared.fields
+        }
         session_id = logged.pop("session_id", None)
         if session_id is not None:
             logged["session"] = self._pseudonym(str(session_id))
-        self._log.log(_level(event), event, **logged)
+        self._log.log(_level(declared, fields), event, **logged)
 
 
-def _level(event: str) -> int:
-    if event in _ERRORS:
-        return logging.ERROR
-    return logging.WARNING if event in _WARNINGS else logging.INFO
+def _level(declared: EventType, fields: Mapping[str, object]) -> int:
+    if declared.severity is Severity.AS_FOUND:
+        return _LEVELS_OF_FINDINGS.get(str(fields.get("finding")), logging.INFO)
+    return _LEVELS[declared.severity]

@@ -21,12 +21,13 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 KEY_BYTES: Final = 32
+_ADVICE: Final = "Create one with `privity new-key`."
 _KEY_ID_BYTES: Final = 4
 _LABEL: Final = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 
 
 class KeyRingProblem(ValueError):
-    """PRIVITY_KEYS is invalid. The message names the rule and the label, never a key."""
+    """PRIVITY_KEYS is invalid. The message names the rule and the entry, never a key."""
 
 
 @frozen(kw_only=True)
@@ -83,8 +84,8 @@ class KeyRing:
         """
         entries = [entry.strip() for entry in text.split(",") if entry.strip()]
         if not entries:
-            raise KeyRingProblem("PRIVITY_KEYS contains no key.")
-        keys = tuple(_parse_entry(entry) for entry in entries)
+            raise KeyRingProblem(f"PRIVITY_KEYS contains no key. {_ADVICE}")
+        keys = tuple(_parse_entry(position, entry) for position, entry in enumerate(entries, 1))
         _require_distinct("label", [key.label for key in keys], keys)
         _require_distinct("key", [key.key_id for key in keys], keys)
         return cls(keys)
@@ -108,29 +109,37 @@ def new_master_key(random_bytes: Callable[[int], bytes]) -> str:
     return base64.b64encode(random_bytes(KEY_BYTES)).decode()
 
 
-def _parse_entry(entry: str) -> MasterKey:
+def _parse_entry(position: int, entry: str) -> MasterKey:
+    # Whoever mixes up label and key has the key where the label is expected. So only the position
+    # of an entry is shown.
     label, colon, encoded = entry.partition(":")
-    if not colon or not _LABEL.fullmatch(label):
-        # The entry may be a key without a label, so no part of it is shown.
+    if not colon:
+        raise KeyRingProblem(f"PRIVITY_KEYS: entry {position} must be label:base64. {_ADVICE}")
+    if not _LABEL.fullmatch(label):
         raise KeyRingProblem(
-            "PRIVITY_KEYS: each entry is label:base64, and a label has "
-            "1 to 32 characters of A-Za-z0-9_.-"
+            f"PRIVITY_KEYS: the label of entry {position} must have 1 to 32 characters of "
+            "A-Za-z0-9_.-"
         )
-    master_key = _decode_key(label, encoded.strip())
+    master_key = _decode_key(position, encoded.strip())
     if len(master_key) != KEY_BYTES:
-        raise KeyRingProblem(f"PRIVITY_KEYS: the key {label!r} must have {KEY_BYTES} bytes.")
+        raise KeyRingProblem(
+            f"PRIVITY_KEYS: the key of entry {position} has {len(master_key)} bytes instead of "
+            f"{KEY_BYTES}. {_ADVICE}"
+        )
     if len(set(master_key)) == 1:
-        raise KeyRingProblem(f"PRIVITY_KEYS: the key {label!r} is not random.")
+        raise KeyRingProblem(f"PRIVITY_KEYS: the key of entry {position} is not random. {_ADVICE}")
     return MasterKey.expanded(label, master_key)
 
 
-def _decode_key(label: str, encoded: str) -> bytes:
+def _decode_key(position: int, encoded: str) -> bytes:
     standard = encoded.replace("-", "+").replace("_", "/").rstrip("=")
     try:
         return base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
     except (binascii.Error, ValueError):
         # The cause contains the key.
-        raise KeyRingProblem(f"PRIVITY_KEYS: the key {label!r} is not base64.") from None
+        raise KeyRingProblem(
+            f"PRIVITY_KEYS: the key of entry {position} is not base64. {_ADVICE}"
+        ) from None
 
 
 def _require_distinct(

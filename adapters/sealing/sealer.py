@@ -55,13 +55,19 @@ class UnsealError(Exception):
     """A frame is damaged, moved, not sealed, or sealed under a key that is not in the ring."""
 
 
+class MasterKeyMissing(UnsealError):
+    """The frame is sealed under a key that is not in the ring."""
+
+
 class Ownership(Enum):
     """Whose frame it is according to its owner tag, before it is unsealed."""
 
     MINE = "mine"
     OTHER = "other"
+    KEY_MISSING = "key-missing"
+    """Its key is not in the ring."""
     UNKNOWN = "unknown"
-    """It is not a sealed frame, or its key is not in the ring."""
+    """It is not a sealed frame."""
 
 
 @frozen
@@ -119,11 +125,12 @@ class BoundSealer:
         """Return the record in ``frame``, which was sealed with the same ``before``.
 
         Raises:
-            UnsealError: the frame or ``before`` has changed, or its key is not in the ring.
+            UnsealError: the frame or ``before`` has changed.
+            MasterKeyMissing: its key is not in the ring.
         """
         key = self._sealer.ring.by_id(header_of(frame).key_id)
         if key is None:
-            raise UnsealError("the key is not in the ring")
+            raise MasterKeyMissing
         nonce = frame[_HEADER.size : _HEADER.size + _NONCE_BYTES]
         sealed = frame[_HEADER.size + _NONCE_BYTES :]
         try:
@@ -140,7 +147,7 @@ class BoundSealer:
             return Ownership.UNKNOWN
         key = self._sealer.ring.by_id(header.key_id)
         if key is None:
-            return Ownership.UNKNOWN
+            return Ownership.KEY_MISSING
         is_mine = hmac.compare_digest(header.owner_tag, self._owner_tag(key))
         return Ownership.MINE if is_mine else Ownership.OTHER
 

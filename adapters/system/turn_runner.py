@@ -96,10 +96,15 @@ class TaskTurnRunner:
         running after that is left open; the next writer settles it.
         """
         self.refuse_new_turns()
+        self._telemetry.emit(
+            "service.draining", turns=len(self._running), seconds=grace.total_seconds()
+        )
         await self._wait(grace)
         for _, signals in self._running.values():
             signals.shut_down()
         await self._wait(interrupt_grace)
+        if self._running:
+            self._telemetry.emit("turns.left-open", turns=len(self._running))
         for task, _ in self._running.values():
             task.cancel()
 

@@ -1,224 +1,120 @@
-"""``privity chat``: a conversation in the terminal. It uses only the documented API."""
+"""``privity chat``: a conversation in the terminal."""
 
 import asyncio
+import os
 import signal
-from collections.abc import AsyncIterable, AsyncIterator, Callable
-from contextlib import suppress
-from typing import Annotated, Any, Final, TypeAlias
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Annotated, Final
 
-import aiohttp
-import msgspec
 import typer
-from attrs import frozen
 
-from adapters.language_model.sse_reader import SseReader
+from entrypoints.cli.chat_client import ChatError, open_client
+from entrypoints.cli.terminal import (
+    ReadLine,
+    UserLeft,
+    is_interactive,
+    line_reader,
+    run_interruptibly,
+    write,
+    write_error,
+)
+from entrypoints.cli.terminal_chat import TerminalChat
+from entrypoints.setting_types import URL
 
-_HELP: Final = (
-    "/new starts a new conversation, /again regenerates the last reply, "
-    "/forget deletes the conversation, /quit exits."
+_CLIENT_KEY: Final = "PRIVITY_CLIENT_KEY"
+_KEY_AS_ARGUMENT: Final = (
+    "A client key is not accepted as an argument, because other users of this machine could see "
+    f"it. Use --client-key-file or the variable {_CLIENT_KEY}."
 )
 _FAILED: Final = 1
-
-_UNSAFE: Final = (
-    *(code for code in range(0x20) if chr(code) not in "\t\n\r"),
-    *range(0x7F, 0xA0),
-    *range(0x202A, 0x202F),
-    *range(0x2066, 0x206A),
-)
-"""Control characters, and those that change the writing direction of what follows."""
-
-# A carriage return would let text overwrite what the line shows already.
-_SHOWN_AS: Final = {ord("\r"): "", **{code: f"<U+{code:04X}>" for code in _UNSAFE}}
-
-Write: TypeAlias = Callable[[str], None]
-
-
-class RequestRefused(Exception):
-    """The server rejected the request; ``str()`` is its message for users."""
-
-
-def printable(text: str) -> str:
-    """``text`` with its control characters made visible, so that they do not reach the terminal."""
-    return text.translate(_SHOWN_AS)
+_USAGE_ERROR: Final = 2
+_INTERRUPTED: Final = 128 + signal.SIGINT
+"""What shells report for a program that Ctrl-C has ended."""
 
 
 def chat(
-    url: Annotated[str, typer.Option(help="URL of the server.")] = "http://127.0.0.1:8000",
-    client_key: Annotated[
-        str | None,
+    url: Annotated[
+        str, typer.Option(envvar="PRIVITY_URL", help="URL of the server.")
+    ] = "http://127.0.0.1:8000",
+    client_key_file: Annotated[
+        Path | None,
         typer.Option(
-            envvar="PRIVITY_CLIENT_KEY",
-            help="Your client key; a new one is created if omitted.",
+            envvar="PRIVITY_CLIENT_KEY_FILE",
+            help="File with your client key. Without one, and without the variable "
+            f"{_CLIENT_KEY}, a new key is created.",
         ),
     ] = None,
+    client_key: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Chat with a running server.
 
-    Ctrl-C stops a reply that is being written; /help lists the commands.
+    Ctrl-C stops a reply that is being written; at the prompt, it exits. /help lists the commands.
+    If the input does not come from a terminal, each line is a message, and only the replies are
+    printed.
     """
-    with suppress(KeyboardInterrupt):
-        raise typer.Exit(asyncio.run(_chat(url.rstrip("/"), client_key)))
+    try:
+        url = _server_url(url)
+        key = _client_key(client_key_file, argument=client_key)
+    except ValueError as error:
+        write_error(str(error))
+        raise typer.Exit(_USAGE_ERROR) from None
+    raise typer.Exit(_chat(url, key))
 
 
-async def _chat(url: str, client_key: str | None) -> int:
-    """Chat until the end of the input; returns the exit status."""
-    async with aiohttp.ClientSession() as http:
-        try:
-            key = client_key or await _new_client_key(http, url)
-            await TerminalChat(http, url, key, _write).run(_read_line)
-        except RequestRefused as refused:
-            return _failed(str(refused))
-        except aiohttp.ClientError:
-            return _failed(f"Cannot reach a Privity server at {url}. Start one: privity serve")
-    return 0
+def _server_url(text: str) -> str:
+    expects, parse = URL
+    try:
+        return str(parse(text))
+    except ValueError:
+        raise ValueError(f"--url: expected {expects}.") from None
 
 
-def _failed(why: str) -> int:
-    typer.secho(f"privity: {printable(why)}", err=True, fg=typer.colors.RED)
-    return _FAILED
-
-
-async def _new_client_key(http: aiohttp.ClientSession, url: str) -> str:
-    async with http.post(f"{url}/api/client-key", json={}) as response:
-        return str((await _document(response))["clientKey"])
-
-
-async def _document(response: aiohttp.ClientResponse) -> dict[str, Any]:
-    """The JSON body; an empty dict if it is not JSON.
+def _client_key(path: Path | None, *, argument: str | None) -> str | None:
+    """The client key in this file, otherwise in the environment; None if there is neither.
 
     Raises:
-        RequestRefused: the response is an error.
+        ValueError: with a sentence for people.
     """
+    if argument is not None:
+        raise ValueError(_KEY_AS_ARGUMENT)
+    if path is None:
+        return os.environ.get(_CLIENT_KEY) or None
     try:
-        document: dict[str, Any] = await response.json(content_type=None)
-    except ValueError:
-        document = {}
-    if not response.ok:
-        default = f"The server answered with status {response.status}."
-        raise RequestRefused(document.get("detail", default))
-    return document
+        text = path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise ValueError("--client-key-file: the file cannot be read.") from None
+    if not text.isascii() or len(text.split()) != 1:
+        raise ValueError("--client-key-file: expected a client key and nothing else.")
+    return text
 
 
-def _write(text: str) -> None:
-    typer.echo(printable(text), nl=False)
-
-
-async def _read_line() -> str | None:
-    """A line from the terminal; None at the end of the input."""
-    try:
-        return (await asyncio.to_thread(input, "\nyou > ")).strip()
-    except EOFError:
-        return None
-
-
-@frozen(kw_only=True)
-class ServerEvent:
-    """One event with a JSON document; ``name`` is empty if the server sent none."""
-
-    name: str
-    document: dict[str, Any]
-
-
-async def events_of(chunks: AsyncIterable[bytes]) -> AsyncIterator[ServerEvent]:
-    """The events in a stream of bytes, without the final ``[DONE]``."""
-    reader = SseReader()
-    async for chunk in chunks:
-        for event in reader.feed(chunk):
-            if event.data != b"[DONE]":
-                document = msgspec.json.decode(event.data)
-                yield ServerEvent(name=event.name, document=document)
-
-
-class TerminalChat:
-    """One conversation at a time. If the server starts a new one, later messages go to that one."""
-
-    def __init__(
-        self, http: aiohttp.ClientSession, url: str, client_key: str, write: Write
-    ) -> None:
-        """``write`` prints the text of replies as it arrives."""
-        self._http = http
-        self._url = url
-        self._headers = {"authorization": f"Bearer {client_key}"}
-        self._write = write
-        self.session_id: str | None = None
-
-    async def run(self, read_line: Callable[[], Any]) -> None:
-        """Send lines until ``read_line`` returns None or the user quits."""
-        self._write(_HELP + "\n")
-        while (line := await read_line()) is not None and line != "/quit":
-            try:
-                await self._handle(line)
-            except RequestRefused as refused:
-                self._write(f"({refused})\n")
-
-    async def _handle(self, line: str) -> None:
-        if line == "/forget":
-            await self._forget()
-        elif line == "/new":
-            self.session_id = None
-            self._write("(New conversation. The previous one is kept until it expires.)\n")
-        elif line == "/again" and self.session_id:
-            await self._stream(f"/api/chat/{self.session_id}/regenerate", {})
-        elif line.startswith("/"):
-            self._write(_HELP + "\n")
-        elif line:
-            session = {"sessionId": self.session_id} if self.session_id else {}
-            await self._stream("/api/chat", {"message": line, **session})
-
-    async def _forget(self) -> None:
-        if self.session_id is not None:
-            url = f"{self._url}/api/chat/{self.session_id}"
-            async with self._http.delete(url, headers=self._headers) as response:
-                if not response.ok:
-                    await _document(response)
-        self.session_id = None
-        self._write("(Forgotten.)\n")
-
-    async def _stream(self, path: str, body: dict[str, Any]) -> None:
-        stops: set[asyncio.Task[None]] = set()
-        started = asyncio.Event()
-
-        async def stop() -> None:
-            # Before the first event there is no reply to stop.
-            await started.wait()
-            await self._stop()
-
-        def on_interrupt() -> None:
-            stops.add(asyncio.create_task(stop()))
-
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGINT, on_interrupt)
+def _chat(url: str, client_key: str | None) -> int:
+    """Chat until the end of the input; returns the exit status."""
+    with asyncio.Runner() as runner:
+        closing = AsyncExitStack()
         try:
-            url = f"{self._url}{path}"
-            async with self._http.post(url, json=body, headers=self._headers) as response:
-                if not response.ok:
-                    await _document(response)
-                async for event in events_of(response.content.iter_any()):
-                    self._show(event)
-                    started.set()
-        except aiohttp.ClientPayloadError:
-            self._write("\n(The reply was cut off.)")
+            client = run_interruptibly(
+                runner, closing.enter_async_context(open_client(url, client_key))
+            )
+            if client_key is None:
+                run_interruptibly(runner, client.create_client_key())
+            terminal_chat = TerminalChat(client, write, is_interactive=is_interactive())
+            return _talk(runner, terminal_chat, line_reader())
+        except ChatError as error:
+            write_error(str(error))
+            return _FAILED
+        except (KeyboardInterrupt, UserLeft):
+            write("\n")
+            return _INTERRUPTED
         finally:
-            loop.remove_signal_handler(signal.SIGINT)
-            started.set()
-            await asyncio.gather(*stops, return_exceptions=True)
-        self._write("\n")
+            runner.run(closing.aclose())
 
-    async def _stop(self) -> None:
-        if self.session_id is not None:
-            url = f"{self._url}/api/chat/{self.session_id}/stop"
-            async with self._http.post(url, json={}, headers=self._headers):
-                pass
 
-    def _show(self, event: ServerEvent) -> None:
-        document = event.document
-        if event.name == "session-id":
-            self.session_id = document["sessionId"]
-            if document.get("restarted"):
-                self._write("(The conversation no longer exists. This is a new one.)\n")
-        elif document.get("type") == "text-delta":
-            self._write(document["delta"])
-        elif document.get("type") == "error":
-            self._write(f"\n({document['errorText']})")
-        elif document.get("type") == "abort":
-            self._write(" (stopped)")
+def _talk(runner: asyncio.Runner, terminal_chat: TerminalChat, read_line: ReadLine) -> int:
+    # The event loop does not run while a line is read. So Ctrl-C at the prompt is an ordinary
+    # KeyboardInterrupt, and no thread waits for input when the program ends.
+    run_interruptibly(runner, terminal_chat.begin())
+    while (line := read_line()) is not None and line != "/quit":
+        run_interruptibly(runner, terminal_chat.handle(line))
+    return _FAILED if terminal_chat.has_failed and not is_interactive() else 0

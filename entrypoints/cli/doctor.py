@@ -1,25 +1,32 @@
-"""``privity doctor``: checks the settings, Redis and the model's server."""
+"""``privity doctor``: checks the installation, and says what to do about each problem."""
 
 import asyncio
 import os
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Annotated, Final
 
+import msgspec
 import typer
 
-from adapters.encrypted_redis.connecting import RedisUnreachable, open_redis
+from adapters.encrypted_redis.connecting import RedisAddress, RedisUnreachable, open_redis
+from adapters.encrypted_redis.connection_causes import cause_of
 from adapters.encrypted_redis.diagnostics import (
     connection_findings,
     key_findings,
     server_findings,
 )
-from adapters.observability.structured_log import StructuredLog
-from adapters.sealing.client_keys import SealedClientKeys
+from adapters.encrypted_redis.permission_check import connecting_line, permission_findings
+from adapters.encrypted_redis.redis_client import RedisClient
+from adapters.encrypted_redis.trial_conversation import TrialConversation
 from adapters.sealing.key_ring import KeyRing, KeyRingProblem
 from adapters.system.clock import SystemClock
+from adapters.system.identifier_source import RandomIdentifiers
 from entrypoints.cli.model_check import model_findings
+from entrypoints.cli.service_checks import public_url_finding, settings_findings
 from entrypoints.container import redis_address
-from entrypoints.settings import Settings, SettingsProblem, Storage, read_settings
+from entrypoints.settings import Settings, SettingsProblem, Storage, read_settings, setting_warnings
+from ports.clock import Clock
 from ports.errors import StoreUnavailable
 from ports.findings import Finding, Level
 
@@ -31,18 +38,46 @@ _COLOURS: Final = {
     Level.WARNING: typer.colors.YELLOW,
     Level.PROBLEM: typer.colors.RED,
 }
+_LEVEL_WIDTH: Final = max(len(level.value) for level in Level)
 
 
-def doctor() -> None:
-    """Check the settings, Redis and the model's server, and report problems.
+def doctor(
+    *,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the findings as a JSON array.")
+    ] = False,
+) -> None:
+    """Check the settings, Redis, the model and the public URL.
 
-    Exits with 0 if everything is fine, 1 after a warning, 2 after a problem. Changes nothing.
+    Run it with the environment of the service. It stores a conversation of its own in Redis,
+    continues, reads and deletes it, and looks at no other. Exits with 0 if it found neither
+    warnings nor problems, with 1 after a warning, and with 2 after a problem.
     """
     findings = _findings()
-    for finding in findings:
-        mark = typer.style(f"{finding.level.value:8}", fg=_COLOURS[finding.level])
-        typer.echo(f"{mark} {finding.topic}: {finding.text}")
+    typer.echo(_as_json(findings) if json else "\n".join(map(_as_text, findings)))
     raise typer.Exit(max((_EXIT_STATUS[finding.level] for finding in findings), default=0))
+
+
+def _as_text(finding: Finding) -> str:
+    mark = typer.style(finding.level.value.ljust(_LEVEL_WIDTH), fg=_COLOURS[finding.level])
+    line = f"{mark} {finding.topic}: {finding.text}"
+    if not finding.advice:
+        return line
+    # A line to paste must not be broken, so nothing is wrapped.
+    return f"{line}\n{' ' * _LEVEL_WIDTH} {finding.advice}"
+
+
+def _as_json(findings: Sequence[Finding]) -> str:
+    documents = [
+        {
+            "level": finding.level.value,
+            "topic": finding.topic,
+            "text": finding.text,
+            "advice": finding.advice,
+        }
+        for finding in findings
+    ]
+    return msgspec.json.format(msgspec.json.encode(documents)).decode()
 
 
 def _findings() -> list[Finding]:
@@ -50,37 +85,68 @@ def _findings() -> list[Finding]:
         settings = read_settings(os.environ)
         ring = KeyRing.parse(settings.keys) if settings.keys else KeyRing.random(os.urandom)
     except SettingsProblem as problem:
-        return [Finding(Level.PROBLEM, "settings", text) for text in problem.problems]
+        return [_setting_finding(Level.PROBLEM, text) for text in problem.problems]
     except KeyRingProblem as problem:
-        return [Finding(Level.PROBLEM, "settings", str(problem))]
-    valid = Finding(Level.GOOD, "settings", "valid")
-    model = asyncio.run(model_findings(settings))
-    if settings.storage is Storage.MEMORY:
-        memory = Finding(Level.GOOD, "storage", "memory; a restart forgets everything")
-        return [valid, memory, *model]
-    redis = asyncio.run(_redis_findings(settings, ring))
-    return [valid, _tls_finding(settings), *redis, *model]
+        return [_setting_finding(Level.PROBLEM, str(problem))]
+    return [
+        Finding(Level.GOOD, "settings", "valid"),
+        *(_setting_finding(Level.WARNING, text) for text in setting_warnings(os.environ)),
+        *settings_findings(settings),
+        *asyncio.run(_answers(settings, ring)),
+    ]
 
 
-def _tls_finding(settings: Settings) -> Finding:
-    if (settings.redis_url or "").startswith("rediss://"):
-        return Finding(Level.GOOD, "TLS", "certificate and host name are checked")
-    if settings.redis_plaintext:
-        return Finding(Level.WARNING, "TLS", "not used; REDIS_PLAINTEXT allows it")
-    return Finding(Level.GOOD, "TLS", "not used; Redis is on this machine")
+def _setting_finding(level: Level, text: str) -> Finding:
+    return Finding(level, "settings", text, "docs/settings.md describes every setting.")
+
+
+async def _answers(settings: Settings, ring: KeyRing) -> list[Finding]:
+    """What the other servers answer."""
+    public_url, redis, model = await asyncio.gather(
+        public_url_finding(settings.public_url),
+        _redis_findings(settings, ring),
+        model_findings(settings),
+    )
+    return [public_url, *redis, *model]
 
 
 async def _redis_findings(settings: Settings, ring: KeyRing) -> list[Finding]:
+    if settings.storage is Storage.MEMORY:
+        return []
     clock, address = SystemClock(), redis_address(settings)
-    keys = SealedClientKeys(ring=ring, random_bytes=os.urandom)
-    telemetry = StructuredLog(keys.pseudonym)
     try:
-        async with open_redis(address, clock=clock, telemetry=telemetry, within=_TIMEOUT) as redis:
+        async with open_redis(address, clock=clock, telemetry=_Silence(), within=_TIMEOUT) as redis:
             return [
                 Finding(Level.GOOD, "Redis", f"answers at {address}"),
-                *await connection_findings(redis, clock),
-                *await server_findings(redis),
-                *await key_findings(redis, ring),
+                *await connection_findings(redis, clock, address.user),
+                *await server_findings(redis, address.user),
+                *await _trial_findings(redis, ring, clock, address),
+                *await key_findings(redis, ring, address.user),
             ]
-    except (RedisUnreachable, StoreUnavailable) as error:
-        return [Finding(Level.PROBLEM, "Redis", str(error))]
+    except RedisUnreachable as error:
+        advice = connecting_line(error, address.user) or error.advice
+        return [Finding(Level.PROBLEM, "Redis", error.text, advice)]
+    except StoreUnavailable as error:
+        cause = cause_of(error.__cause__ or error)
+        return [Finding(Level.PROBLEM, "Redis", f"Redis at {address}: {cause.text}", cause.advice)]
+
+
+async def _trial_findings(
+    redis: RedisClient, ring: KeyRing, clock: Clock, address: RedisAddress
+) -> list[Finding]:
+    """Whether Redis lets us do what the service does; the conversation is the second half."""
+    identifiers = RandomIdentifiers()
+    permissions = await permission_findings(
+        redis, f"doctor{identifiers.process_id()}", address.user
+    )
+    if any(finding.level is not Level.GOOD for finding in permissions):
+        return permissions
+    trial = TrialConversation.new(redis, ring, clock, identifiers)
+    return [*permissions, *await trial.findings()]
+
+
+class _Silence:
+    """Telemetry of a command that reports what it finds itself."""
+
+    def emit(self, event: str, **fields: str | float | bool | None) -> None:
+        """Nothing: a failure becomes a finding."""

@@ -39,11 +39,14 @@ def new_client_key() -> None:
         if settings.keys is None:
             _fail("PRIVITY_KEYS is not set. Without it, a client key is valid in one process only.")
         ring = KeyRing.parse(settings.keys)
-    except (SettingsProblem, KeyRingProblem) as problem:
+    except SettingsProblem as problem:
+        _fail(*problem.problems)
+    except KeyRingProblem as problem:
         _fail(str(problem))
     typer.echo(SealedClientKeys(ring=ring, random_bytes=os.urandom).issue(from_operator=True))
 
 
-def _fail(why: str) -> NoReturn:
-    typer.secho(f"privity: {why}", err=True, fg=typer.colors.RED)
+def _fail(*problems: str) -> NoReturn:
+    for problem in problems:
+        typer.secho(f"privity: {problem}", err=True, fg=typer.colors.RED)
     raise typer.Exit(_WRONG_SETTINGS)

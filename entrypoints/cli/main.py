@@ -13,7 +13,7 @@ app = typer.Typer(
     name="privity",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode="markdown",
 )
 app.command()(serve)
@@ -41,4 +41,5 @@ def version(
 
 def run() -> None:
     """Run the command line."""
-    app()
+    # Shells complete the command by its name, however it was started.
+    app(prog_name="privity")

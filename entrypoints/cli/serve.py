@@ -1,11 +1,14 @@
 """``privity serve``."""
 
 import asyncio
+import errno
 import gc
 import os
 import signal
+import socket
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Final
 
 import typer
@@ -28,7 +31,14 @@ from entrypoints.http.app import create_app
 from entrypoints.http.server import StartupFailed
 from entrypoints.http.server import serve as serve_app
 from entrypoints.logging_setup import set_up_logging
-from entrypoints.settings import Settings, SettingsProblem, Storage, is_loopback, read_settings
+from entrypoints.settings import (
+    Settings,
+    SettingsProblem,
+    Storage,
+    is_loopback,
+    read_settings,
+    setting_warnings,
+)
 
 _WRONG_SETTINGS: Final = 2
 _FAILED: Final = 1
@@ -44,6 +54,8 @@ def serve(
     on this machine only. On SIGTERM, running replies may finish; a second signal ends them.
     """
     try:
+        for warning in setting_warnings(os.environ):
+            typer.secho(f"privity: warning: {warning}", err=True, fg=typer.colors.YELLOW)
         settings = read_settings(os.environ)
         _check_address(settings, host)
     except SettingsProblem as problem:
@@ -93,15 +105,26 @@ def _run(settings: Settings, host: str, port: int) -> int:
         _print_errors([f"The service could not start ({type(cause).__name__})."])
         return _FAILED
     except OSError as error:
-        # str(error) would repeat the address.
-        why = os.strerror(error.errno) if error.errno else type(error).__name__
-        _print_errors([f"Cannot listen on {host} port {port}: {why}."])
+        _print_error(f"Cannot listen on {host} port {port}: {_why_not_listening(error)}")
         return _FAILED
     return 0
 
 
+def _why_not_listening(error: OSError) -> str:
+    if isinstance(error, socket.gaierror):
+        return "the host name is not found."
+    if error.errno == errno.EADDRINUSE:
+        return "another program uses this port. Stop it, or choose another port with --port."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "this machine does not have this address. Use 0.0.0.0 for all of its addresses."
+    if error.errno == errno.EACCES:
+        return "this user may not use ports below 1024. Choose another port with --port."
+    # str(error) would repeat the address.
+    return f"{os.strerror(error.errno) if error.errno else type(error).__name__}."
+
+
 async def _serve(settings: Settings, host: str, port: int) -> None:
-    app = create_app(settings, open_container)
+    app = create_app(settings, partial(open_container, report=_print_error))
     signalled, stopping = asyncio.Event(), asyncio.Event()
     _handle_signals(signalled, stopping)
     background: set[asyncio.Task[None]] = set()
@@ -190,4 +213,8 @@ def _storage_line(settings: Settings) -> str:
 
 def _print_errors(problems: list[str]) -> None:
     for problem in problems:
-        typer.secho(f"privity: {problem}", err=True, fg=typer.colors.RED)
+        _print_error(problem)
+
+
+def _print_error(problem: str) -> None:
+    typer.secho(f"privity: {problem}", err=True, fg=typer.colors.RED)

@@ -19,6 +19,7 @@ from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.assistant import Assistant
 from domain.model.errors import DomainError
 from domain.model.limits import MessageLimit
+from domain.model.rate_limits import Limit
 from entrypoints.http import chat, health
 from entrypoints.http.addresses import network_of
 from entrypoints.http.ai_sdk import routes as ai_sdk
@@ -46,7 +47,7 @@ from entrypoints.http.problems import EdgeError, Problem, problem_of
 from entrypoints.http.reply_stream import ReplyStream
 from entrypoints.http.services import Resolver, Services, resolve_fields
 from entrypoints.settings import Settings
-from ports.errors import PortError
+from ports.errors import PortError, TooManyRequests
 from ports.telemetry import Telemetry
 
 _EXPOSED: Final = (
@@ -66,6 +67,21 @@ _ROUTES: Final = (
     *OPENAI_ROUTES,
     *front_page.ROUTES,
 )
+
+REFUSALS: Final = frozenset(
+    {
+        "client_key_invalid",
+        "client_key_not_allowed",
+        "cross_site_request",
+        "host_unknown",
+        "too_many_requests",
+        "budget_exhausted",
+        "too_many_turns",
+        "too_many_followers",
+        "transfers_unfinished",
+    }
+)
+"""The codes with which callers are refused because of who they are, or of how much they use."""
 
 
 class ContainerFactory(Protocol):
@@ -121,7 +137,7 @@ def _middleware(settings: Settings) -> Sequence[Middleware]:
         max_age=600,
     )
     return (
-        Middleware(SecurityHeaders, is_https=settings.is_https),
+        Middleware(SecurityHeaders, hsts=settings.sends_hsts),
         Middleware(KnownHosts, hosts=_hosts(settings), render=_rendered),
         *((cross_origin,) if settings.embedding_origins else ()),
         Middleware(FairReads, address=_network_of),
@@ -157,13 +173,21 @@ def _locales_of(scope: Scope) -> Sequence[str]:
     return tuple(scope["state"]["assistant"].welcomes)
 
 
-def _rendered(problem: Problem, path: str) -> Response:
-    """The response to a problem, in the format that clients of this path expect."""
-    return openai_error(problem) if path.startswith(OPENAI_PREFIX) else problem.response()
+def _rendered(problem: Problem, scope: Scope, limit: Limit | None = None) -> Response:
+    """The response to a problem, in the format that clients of this path expect.
+
+    A refusal is logged with the ``limit`` that was reached, if there is one.
+    """
+    if problem.code in REFUSALS:
+        name = None if limit is None else limit.name
+        _telemetry_of(scope).emit("request.refused", code=problem.code, limit=name)
+    is_openai = scope["path"].startswith(OPENAI_PREFIX)
+    return openai_error(problem) if is_openai else problem.response()
 
 
 async def _problem(request: Request, error: Exception) -> Response:
-    response = _rendered(problem_of(error), request.url.path)
+    limit = error.limit if isinstance(error, TooManyRequests) else None
+    response = _rendered(problem_of(error), request.scope, limit)
     if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         response.headers["allow"] = ", ".join(_methods_at(request))
     return response
@@ -184,6 +208,7 @@ def _services(settings: Settings, container: Resolver) -> Services:
         embedding_origins=frozenset(settings.embedding_origins),
         proxies=settings.proxies,
         listed=frozenset(settings.api_key_digests),
+        ignores_foreign_authorization=settings.ignores_foreign_authorization,
     )
     return resolve_fields(
         container,

@@ -1,7 +1,8 @@
 """Authenticates callers by bearer token or cookie, and rejects requests from other sites.
 
-If ``Authorization`` is present, the cookie is ignored. An invalid cookie is ignored too. A caller
-without a key gets a new one, but only with a successful response and after the origin check.
+If ``Authorization`` is present, the cookie is ignored; the operator can let a header that holds no
+client key count as none. An invalid cookie is ignored too. A caller without a key gets a new one,
+but only with a successful response and after the origin check.
 """
 
 import hashlib
@@ -24,8 +25,14 @@ _PLAIN_COOKIE: Final = "privity"
 _HOST_COOKIE: Final = "__Host-privity"
 _COOKIE_MAX_AGE: Final = 24 * 60 * 60
 _MAX_HOPS: Final = 64
+_KEY_PREFIX: Final = "ck_"
+_OTHER_NAME: Final = (
+    "The page and this service have different host names, so the browser sends no cookie. Use the "
+    "same name for both: localhost and 127.0.0.1 are different sites."
+)
 REISSUED_KEY_HEADER: Final = "Privity-Client-Key"
 ON_BEHALF_OF_HEADER: Final = "Privity-On-Behalf-Of"
+_PORT: Final = re.compile(r":[0-9]*$")
 _PERSON: Final = re.compile(r"[!-~]{1,256}")
 # "ck_" and 252 of the 256 random bits. The rest of a key changes when it is re-issued.
 _DIGESTED_CHARACTERS: Final = 45
@@ -71,6 +78,8 @@ class Authenticator:
         embedding_origins: other sites that may call this service from their pages.
         proxies: the number of trusted proxies that append to X-Forwarded-For.
         listed: digests of the client keys in the operator's list, in hexadecimal.
+        ignores_foreign_authorization: True if an ``Authorization`` header that holds no client key
+            counts as none.
     """
 
     keys: ClientKeys
@@ -78,6 +87,7 @@ class Authenticator:
     embedding_origins: frozenset[str]
     proxies: int
     listed: frozenset[str] = frozenset()
+    ignores_foreign_authorization: bool = False
 
     @property
     def _is_https(self) -> bool:
@@ -92,10 +102,11 @@ class Authenticator:
         """The caller; None without a credential, or if the cookie is invalid.
 
         Raises:
-            ClientKeyInvalid: the ``Authorization`` header holds no client key of this service.
+            ClientKeyInvalid: the ``Authorization`` header holds no client key of this service, and
+                counts.
         """
-        if "authorization" in request.headers:
-            return self._bearer(_bearer_token(request))
+        if self._has_authorization(request):
+            return self.authenticate_bearer(request)
         cookie = _cookie_value(request, self.cookie_name)
         if cookie is None:
             return None
@@ -109,7 +120,19 @@ class Authenticator:
             client_key=caller.reissued_key or cookie,
         )
 
-    def _bearer(self, token: str | None) -> HttpCaller:
+    def _has_authorization(self, request: Request) -> bool:
+        """Whether there is an ``Authorization`` header that counts."""
+        if self.ignores_foreign_authorization:
+            return (_bearer_token(request) or "").startswith(_KEY_PREFIX)
+        return "authorization" in request.headers
+
+    def authenticate_bearer(self, request: Request) -> HttpCaller:
+        """The caller with this bearer token; cookies are ignored.
+
+        Raises:
+            ClientKeyInvalid: there is no bearer token, or it is not a client key of this service.
+        """
+        token = _bearer_token(request)
         if token is None:
             raise ClientKeyInvalid
         caller = self.keys.authenticate(token)
@@ -142,7 +165,7 @@ class Authenticator:
         Raises:
             CrossSiteRequest: another site initiated the request.
         """
-        if _bearer_token(request) is not None:
+        if self._has_authorization(request) and _bearer_token(request) is not None:
             # Browsers never add a bearer token on their own, so no other site can forge this.
             return
         site = request.headers.get("sec-fetch-site")
@@ -151,13 +174,15 @@ class Authenticator:
             return
         if origin is None or not self._is_allowed(origin.lower(), request):
             raise CrossSiteRequest
+        if self.embedding_origins and not self._is_https and not _has_same_host(origin, request):
+            raise CrossSiteRequest(_OTHER_NAME)
 
     def _is_allowed(self, origin: str, request: Request) -> bool:
         if origin in self.embedding_origins:
             return True
         if self.public_origin is not None:
             return origin == self.public_origin
-        host = request.headers.get("host", "").lower()
+        host = _host(request)
         return bool(host) and origin in (f"http://{host}", f"https://{host}")
 
     def key_headers(self, caller: HttpCaller) -> dict[str, str]:
@@ -174,7 +199,9 @@ class Authenticator:
 
     def _cookie(self, value: str, max_age: int) -> str:
         # Built by hand: Starlette's set_cookie(partitioned=True) requires Python 3.14.
-        same_site = "None; Partitioned" if self.embedding_origins else "Lax"
+        # Without https, the embedding pages are those of other ports of this machine: same site.
+        is_cross_site = self._is_https and self.embedding_origins
+        same_site = "None; Partitioned" if is_cross_site else "Lax"
         secure = "; Secure" if self._is_https else ""
         attributes = f"Path=/; Max-Age={max_age}; HttpOnly; SameSite={same_site}{secure}"
         return f"{self.cookie_name}={value}; {attributes}"
@@ -233,6 +260,16 @@ def _person(request: Request) -> str | None:
     if len(names) > 1 or not _PERSON.fullmatch(names[0]):
         raise BadRequest("on_behalf_of_malformed")
     return names[0]
+
+
+def _host(request: Request) -> str:
+    return request.headers.get("host", "").lower()
+
+
+def _has_same_host(origin: str, request: Request) -> bool:
+    """Whether the origin has the host of the request; the ports may differ."""
+    _, _, host = origin.lower().partition("//")
+    return _PORT.sub("", host) == _PORT.sub("", _host(request))
 
 
 def _cookie_value(request: Request, name: str) -> str | None:

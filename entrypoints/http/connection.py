@@ -4,11 +4,13 @@ uvicorn itself limits neither heads, trailers nor pipelined requests, and an ans
 does not read stays in memory for as long as the client likes.
 """
 
+import asyncio
 import socket
 import struct
 import sys
 from asyncio import TimerHandle, Transport
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from itertools import islice
@@ -26,6 +28,7 @@ from entrypoints.http.addresses import network_of
 from entrypoints.http.fair_shares import FairShares
 from entrypoints.http.middleware import MAX_URL_BYTES
 from entrypoints.http.problems import Problem, problem_of_code
+from entrypoints.http.services import Services
 
 HEAD_MAX_BYTES: Final = 32_768
 HEAD_MAX_HEADERS: Final = 128
@@ -35,6 +38,9 @@ FRAMING_MAX_BYTES: Final = 8_192
 MAX_PIPELINED: Final = 16
 PIPELINED_MAX_BYTES: Final = 16_384
 ADDRESS_MAX_CONNECTIONS: Final = 2_048
+LINGER_SECONDS: Final = 5
+LINGER_MAX_BYTES: Final = 16_777_216
+"""How long, and how much, is taken of a body that was refused before all of it had arrived."""
 MAX_REFUSALS: Final = 64
 """How many connections beyond a limit get an answer; more are closed at once."""
 
@@ -59,7 +65,7 @@ class BoundedConnection(HttpToolsProtocol):
     class refuses only those beyond it.
     """
 
-    transport: "_CountingTransport"
+    transport: "_BoundedTransport"
 
     def __init__(
         self,
@@ -98,17 +104,26 @@ class BoundedConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         transport.set_write_buffer_limits(_UNSENT_HIGH_BYTES, _UNSENT_LOW_BYTES)
-        super().connection_made(_CountingTransport(transport))
+        super().connection_made(_BoundedTransport(transport, is_body_unread=lambda: self._in_body))
         self._sent_at = self.loop.time()
         excess = len(self.connections) - self._max_connections
         network_excess = self._count() - self._address_max_connections
-        if max(excess, network_excess) > MAX_REFUSALS:
-            transport.abort()
-        elif network_excess > 0:
-            self.app = _refusal(_TOO_MANY_OF_ADDRESS)
-        elif excess > 0 and not self._make_room():
-            self.app = _refusal(problem_of_code("too_many_connections"))
+        is_answered = max(excess, network_excess) <= MAX_REFUSALS
+        if network_excess > 0:
+            self._turn_away(_TOO_MANY_OF_ADDRESS, is_answered=is_answered)
+        elif excess > 0 and not (is_answered and self._make_room()):
+            self._turn_away(problem_of_code("too_many_connections"), is_answered=is_answered)
         self._start_deadline()
+
+    def _turn_away(self, problem: Problem, *, is_answered: bool) -> None:
+        """Answer the request with ``problem``, or close the connection at once; and log it."""
+        if is_answered:
+            self.app = _refusal(problem)
+        else:
+            self.transport.abort()
+        services: Services | None = self.app_state.get("services")
+        if services is not None:
+            services.telemetry.emit("connection.refused", code=problem.code)
 
     def _count(self) -> int:
         """The number of connections of this client's address, this one included."""
@@ -144,6 +159,7 @@ class BoundedConnection(HttpToolsProtocol):
             if not self._networks[self._network]:
                 del self._networks[self._network]
         self._stop_deadline()
+        self.transport.stop_lingering()
         if self._running is not None and not self._running.response_complete:
             # uvicorn notifies only the newest request, which may still be waiting in the pipeline.
             self._running.disconnected = True
@@ -166,7 +182,9 @@ class BoundedConnection(HttpToolsProtocol):
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        if self._shares is None or self._shares.take(self._network):
+        if self.transport.is_closing():
+            self.transport.discard(data)
+        elif self._shares is None or self._shares.take(self._network):
             self._receive_all(data)
         elif self._shares.wait(self._network, partial(self._receive_held, data), len(data)):
             self.transport.hold_reading()
@@ -261,6 +279,8 @@ class BoundedConnection(HttpToolsProtocol):
         headers = (*self.server_state.default_headers, *response.raw_headers)
         head = [STATUS_LINE[response.status_code], *(b"%b: %b\r\n" % pair for pair in headers)]
         self.transport.write(b"".join([*head, b"\r\n", response.body]))
+        # Nothing more is taken of what may never end.
+        self._in_body = False
         self.transport.close()
 
     def _is_idle(self) -> bool:
@@ -281,16 +301,21 @@ class BoundedConnection(HttpToolsProtocol):
             self.transport.abort()
 
 
-class _CountingTransport(Transport):
+class _BoundedTransport(Transport):
     """A transport that counts the bytes written to it, and whose reading can be held.
 
-    Nothing is read while uvicorn has paused reading, or while it is held.
+    Nothing is read while uvicorn has paused reading, or while it is held. If part of a body is
+    unread when the transport is closed, the rest is taken and discarded for a while. Otherwise the
+    kernel would reset the connection, and many clients and proxies would lose the answer.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, *, is_body_unread: Callable[[], bool]) -> None:
         super().__init__()
         self.written = 0
         self._transport = transport
+        self._is_body_unread = is_body_unread
+        self._lingering: TimerHandle | None = None
+        self._discarded = 0
         self._is_paused = False
         self._is_held = False
 
@@ -305,7 +330,7 @@ class _CountingTransport(Transport):
         return self._transport.get_write_buffer_size()
 
     def is_closing(self) -> bool:
-        return self._transport.is_closing()
+        return self._lingering is not None or self._transport.is_closing()
 
     def pause_reading(self) -> None:
         self._change_reading(is_paused=True, is_held=self._is_held)
@@ -329,7 +354,27 @@ class _CountingTransport(Transport):
             self._transport.pause_reading()
 
     def close(self) -> None:
-        self._transport.close()
+        """Close, after the rest of an unread body; a second call closes at once."""
+        if self._lingering is not None:
+            self.abort()
+        elif self._transport.is_closing() or not self._is_body_unread():
+            self._transport.close()
+        else:
+            loop = asyncio.get_running_loop()
+            self._lingering = loop.call_later(LINGER_SECONDS, self._transport.abort)
+            self._transport.write_eof()
+            self._change_reading(is_paused=False, is_held=False)
+
+    def discard(self, data: bytes) -> None:
+        """Count ``data``, which arrived after ``close``; too much ends the connection."""
+        self._discarded += len(data)
+        if self._discarded > LINGER_MAX_BYTES:
+            self.abort()
+
+    def stop_lingering(self) -> None:
+        """The connection has ended."""
+        if self._lingering is not None:
+            self._lingering.cancel()
 
     def abort(self) -> None:
         self._transport.abort()

@@ -43,14 +43,14 @@ class LargeTransfers:
         app: ASGIApp,
         *,
         address: Callable[[Scope], str],
-        render: Callable[[Problem, str], Response],
+        render: Callable[[Problem, Scope], Response],
     ) -> None:
         """Pass requests on to ``app``.
 
         Args:
             app: the next application.
             address: returns the caller's IP address.
-            render: returns the response for a problem at a path.
+            render: returns the response for a problem of a request.
         """
         self._app = app
         self._address = address
@@ -75,7 +75,7 @@ class LargeTransfers:
                     transfer.hold(_content_length(message), may_refuse=scope["method"] in _READS)
                 except TooManyAtOnce as error:
                     is_refused = True
-                    response = self._render(problem_of(error), scope["path"])
+                    response = self._render(problem_of(error), scope)
                     await response(scope, receive, send)
                     return
                 await send(message)

@@ -5,6 +5,7 @@ a burst of one address would delay everybody else until all of it is set up.
 """
 
 import asyncio
+import errno
 import socket
 from asyncio import BaseProtocol
 from collections.abc import Callable
@@ -41,6 +42,7 @@ class Listener:
         self._socket = _listen(host, port)
         self._shares = shares
         self._create: Callable[[], BaseProtocol] = BaseProtocol
+        self._on_pause: Callable[[str], None] = lambda _: None
         self._accepted: set[socket.socket] = set()
         self._setups: set[asyncio.Task[Any]] = set()
 
@@ -50,9 +52,18 @@ class Listener:
         host, port = self._socket.getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
-    def start(self, create: Callable[[], BaseProtocol]) -> None:
-        """Accept connections; ``create`` returns a new protocol for each."""
+    def start(
+        self, create: Callable[[], BaseProtocol], on_pause: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """Accept connections.
+
+        Args:
+            create: returns a new protocol for each.
+            on_pause: called with the name of the error when nothing is accepted for a second,
+                because the process is out of file descriptors or memory.
+        """
         self._create = create
+        self._on_pause = on_pause
         asyncio.get_running_loop().add_reader(self._socket, self._accept)
 
     def close(self) -> None:
@@ -70,7 +81,8 @@ class Listener:
                 connection, (host, *_) = self._socket.accept()
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
                 return
-            except OSError:
+            except OSError as error:
+                self._on_pause(errno.errorcode.get(error.errno or 0, "unknown"))
                 self._pause()
                 return
             connection.setblocking(False)

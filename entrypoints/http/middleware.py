@@ -27,7 +27,8 @@ _SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
-_ONE_YEAR: Final = "max-age=31536000; includeSubDomains"
+# Without includeSubDomains: other services of the domain may not have TLS.
+_ONE_YEAR: Final = "max-age=31536000"
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{0,5})?")
 _HOST_MAX_BYTES: Final = 262
 _HEALTH: Final = "/health/"
@@ -36,11 +37,11 @@ _HEALTH: Final = "/health/"
 class SecurityHeaders:
     """Adds security headers for browsers, unless a response sets them itself."""
 
-    def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
-        """``is_https`` adds HSTS, which makes browsers use only https for a year."""
+    def __init__(self, app: ASGIApp, *, hsts: bool) -> None:
+        """``hsts`` adds the header that makes browsers use only https for a year."""
         self._app = app
         headers = {**_SECURITY_HEADERS, "content-security-policy": API_POLICY}
-        if is_https:
+        if hsts:
             headers["strict-transport-security"] = _ONE_YEAR
         self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
 
@@ -67,14 +68,14 @@ class KnownHosts:
     """
 
     def __init__(
-        self, app: ASGIApp, *, hosts: Iterable[str], render: Callable[[Problem, str], Response]
+        self, app: ASGIApp, *, hosts: Iterable[str], render: Callable[[Problem, Scope], Response]
     ) -> None:
         """Pass requests on to ``app``.
 
         Args:
             app: the next application.
             hosts: this server's names, in lower case.
-            render: returns the response for a problem at a path.
+            render: returns the response for a problem of a request.
         """
         self._app = app
         self._hosts = frozenset(hosts)
@@ -85,7 +86,7 @@ class KnownHosts:
         """Serve one request."""
         app = self._app
         if scope["type"] == "http" and not self._is_accepted(scope):
-            app = self._render(problem_of_code("host_unknown"), scope["path"])
+            app = self._render(problem_of_code("host_unknown"), scope)
         await app(scope, receive, send)
 
     def _is_accepted(self, scope: Scope) -> bool:
@@ -123,14 +124,14 @@ class UnexpectedErrors:
         app: ASGIApp,
         *,
         telemetry: Callable[[Scope], Telemetry],
-        render: Callable[[Problem, str], Response],
+        render: Callable[[Problem, Scope], Response],
     ) -> None:
         """Pass requests on to ``app``.
 
         Args:
             app: the next application.
             telemetry: returns the telemetry to use for a request.
-            render: returns the response for a problem at a path.
+            render: returns the response for a problem of a request.
         """
         self._app = app
         self._telemetry = telemetry
@@ -150,7 +151,7 @@ class UnexpectedErrors:
         except asyncio.CancelledError:
             if scope["type"] != "http" or started:
                 raise
-            response = self._render(problem_of(ShuttingDown()), scope["path"])
+            response = self._render(problem_of(ShuttingDown()), scope)
             await response(scope, receive, send)
         except Exception as error:
             if scope["type"] != "http":
@@ -159,7 +160,7 @@ class UnexpectedErrors:
                 "request.failed", kind=type(error).__name__, at=_source_line(error)
             )
             if not started:
-                response = self._render(problem_of(error), scope["path"])
+                response = self._render(problem_of(error), scope)
                 await response(scope, receive, send)
 
 
@@ -169,8 +170,8 @@ class BoundedUrl:
     What the query contains is parsed only later.
     """
 
-    def __init__(self, app: ASGIApp, *, render: Callable[[Problem, str], Response]) -> None:
-        """``render`` returns the response for a problem at a path."""
+    def __init__(self, app: ASGIApp, *, render: Callable[[Problem, Scope], Response]) -> None:
+        """``render`` returns the response for a problem of a request."""
         self._app = app
         self._render = render
 
@@ -179,7 +180,7 @@ class BoundedUrl:
         problem = _problem_of_url(scope) if scope["type"] == "http" else None
         if problem is None:
             return await self._app(scope, receive, send)
-        response = self._render(problem, scope["path"])
+        response = self._render(problem, scope)
         return await response(scope, receive, send)
 
 

@@ -162,7 +162,7 @@ class _Operations:
             operation["description"] = endpoint.description
         if endpoint.body:
             operation["requestBody"] = {
-                "required": True,
+                "required": not endpoint.is_body_optional,
                 "content": {_JSON: self._json(endpoint, endpoint.body)},
             }
         if endpoint.security is not None:

@@ -229,8 +229,9 @@ class EdgeError(Exception):
 class CrossSiteRequest(EdgeError):
     """Another site initiated the request."""
 
-    def __init__(self) -> None:
-        super().__init__("cross_site_request")
+    def __init__(self, why: str | None = None) -> None:
+        """``why`` as in ``EdgeError``."""
+        super().__init__("cross_site_request", why)
 
 
 class BadRequest(EdgeError):

@@ -110,6 +110,18 @@ async def read_body(
     return parse(raw or b"{}", kind), raw
 
 
+async def read_optional_body(request: Request, kind: type[Body]) -> Body:
+    """The parsed body of a request that needs neither a body nor a content type.
+
+    Raises:
+        BadRequest: see ``read_json`` and ``parse``. A content type matters only if there is a body.
+    """
+    raw = await _read_bytes(request, default_body_limit)
+    if raw:
+        _check_media_type(request)
+    return parse(raw or b"{}", kind)
+
+
 async def read_json(request: Request, limit: Callable[[bytes], int] = default_body_limit) -> bytes:
     """The bytes of a body whose content type is JSON; they are not parsed.
 
@@ -120,9 +132,17 @@ async def read_json(request: Request, limit: Callable[[bytes], int] = default_bo
         BadRequest: ``unsupported_media_type``, ``body_too_large``, ``body_too_slow`` or
             ``body_incomplete``; ``body_invalid`` if it is nested too deeply.
     """
+    _check_media_type(request)
+    return await _read_bytes(request, limit)
+
+
+def _check_media_type(request: Request) -> None:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise BadRequest("unsupported_media_type")
+
+
+async def _read_bytes(request: Request, limit: Callable[[bytes], int]) -> bytes:
     body, max_bytes = bytearray(), MAX_BODY_BYTES
     try:
         async with asyncio.timeout(BODY_TIMEOUT.total_seconds()) as timeout:

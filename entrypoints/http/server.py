@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from entrypoints.http.connection import BoundedConnection
 from entrypoints.http.fair_shares import FairShares
 from entrypoints.http.listener import Listener
+from entrypoints.http.services import Services
 
 # Common proxies keep a connection for 60 seconds. If we closed it first, a request that a proxy
 # sends at that moment would be lost.
@@ -156,8 +157,13 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._listener.start(self._new_connection)
+        self._listener.start(self._new_connection, self._report_pause)
         self._announce(self._listener.url)
+
+    def _report_pause(self, reason: str) -> None:
+        services: Services | None = self.lifespan.state.get("services")
+        if services is not None:
+            services.telemetry.emit("connections.paused", reason=reason)
 
     def _new_connection(self) -> BoundedConnection:
         connection: BoundedConnection = self.config.http_protocol_class(  # type: ignore[call-arg, assignment]

@@ -16,6 +16,7 @@ MESSAGE: Final = (
     % (len(BODY), BODY)
 )
 HEALTH: Final = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+QUIET = {"PRIVITY_LOG_LEVEL": "warning"}
 FEW_FILES: Final = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 320)); {RUN}"
 PRINT_DUMPABLE: Final = f"""
 import atexit, ctypes
@@ -33,7 +34,7 @@ async def test_no_other_process_can_read_the_memory() -> None:
 
 
 async def test_too_few_open_files_are_reported_in_one_line() -> None:
-    async with serving(FEW_FILES, PRIVITY_MAX_CONNECTIONS="200") as server:
+    async with serving(FEW_FILES, PRIVITY_MAX_CONNECTIONS="200", **QUIET) as server:
         server.terminate()
         ended = await server.wait()
 
@@ -43,7 +44,7 @@ async def test_too_few_open_files_are_reported_in_one_line() -> None:
 
 
 async def test_enough_open_files_are_not_reported() -> None:
-    async with serving(PRIVITY_MAX_CONNECTIONS="200", PRIVITY_MAX_TURNS="200") as server:
+    async with serving(PRIVITY_MAX_CONNECTIONS="200", PRIVITY_MAX_TURNS="200", **QUIET) as server:
         server.terminate()
         ended = await server.wait()
 

@@ -129,9 +129,11 @@ def test_an_import_of_tests_is_found() -> None:
 
 
 def test_the_wheel_and_import_linter_have_the_same_four_folders() -> None:
-    wheel = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    wheel = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
 
-    assert wheel == PYPROJECT["tool"]["importlinter"]["root_packages"] == [*FOLDERS]
+    assert wheel["only-include"] == ["privity", *FOLDERS]
+    assert wheel["sources"] == {folder: f"privity/application/{folder}" for folder in FOLDERS}
+    assert PYPROJECT["tool"]["importlinter"]["root_packages"] == [*FOLDERS]
     assert all((ROOT / folder / "__init__.py").is_file() for folder in FOLDERS)
 
 

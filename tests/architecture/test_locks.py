@@ -1,22 +1,25 @@
 """The lock files have the versions of constraints.txt, with hashes, and nothing is missing."""
 
 import re
+import tomllib
 from collections.abc import Mapping
 from importlib.metadata import requires
+from typing import Any, Final
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from tests.architecture.sources import PYPROJECT, ROOT
 
 LOCKS = ("build", "run", "test")
+UV_LOCK: Final[dict[str, Any]] = tomllib.loads((ROOT / "uv.lock").read_text("utf-8"))
 PIN = re.compile(r"^([\w.-]+)(?:\[\w+\])?==([\w.]+)", re.MULTILINE)
 LOCKED = re.compile(
     r"^[\w.-]+(\[\w+\])?==[\w.]+ (; .+ )?\\(\n    --hash=sha256:[0-9a-f]{64}( \\)?)+$"
 )
-SERVICE = re.compile(r"^  (\w+):\n((?:    .*\n|\n)+)", re.MULTILINE)
-LIMITS = ("mem_limit", "memswap_limit", "pids_limit", "ulimits: {core: 0, nofile")
+HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 
 
 def text_of(name: str) -> str:
@@ -30,6 +33,17 @@ def pins(text: str) -> dict[str, str]:
 
 def locked(lock: str) -> dict[str, str]:
     return pins(text_of(f"requirements/{lock}.txt"))
+
+
+def hashes_in(text: str) -> dict[str, set[str]]:
+    """The hashes of the files of each package."""
+    found = {entry: pins(entry) for entry in entries(text)}
+    return {name: set(HASH.findall(entry)) for entry, names in found.items() for name in names}
+
+
+def uv_hashes(entry: Mapping[str, Any]) -> set[str]:
+    files = [*entry.get("wheels", []), *filter(None, [entry.get("sdist")])]
+    return {file["hash"] for file in files}
 
 
 def entries(text: str) -> list[str]:
@@ -79,6 +93,35 @@ def test_the_locks_have_exactly_the_versions_of_the_constraints() -> None:
     assert locked("run").items() <= in_locks.items()
 
 
+def test_the_lock_of_uv_has_the_same_versions_and_hashes() -> None:
+    packages = {entry["name"]: entry for entry in UV_LOCK["package"] if entry["name"] != "privity"}
+    hashes = hashes_in(text_of("requirements/test.txt"))
+
+    assert {name: entry["version"] for name, entry in packages.items()} == locked("test")
+    # The lock of uv leaves out files for Windows.
+    assert {name for name, entry in packages.items() if not uv_hashes(entry) <= hashes[name]} == (
+        set()
+    )
+    assert all(map(uv_hashes, packages.values()))
+
+
+def test_the_lock_of_uv_has_the_requirements_of_the_project() -> None:
+    [project] = [entry for entry in UV_LOCK["package"] if entry["name"] == "privity"]
+    needed = PYPROJECT["project"]["dependencies"]
+    for_tests = PYPROJECT["project"]["optional-dependencies"]["test"]
+
+    # "uv run" would change the lock file if they differed.
+    assert {
+        (entry["name"], SpecifierSet(entry["specifier"]), entry.get("marker", "").replace("'", '"'))
+        for entry in project["metadata"]["requires-dist"]
+    } == {
+        (canonicalize_name(requirement.name), requirement.specifier, str(requirement.marker or ""))
+        for requirement in map(
+            Requirement, [*needed, *(f'{line}; extra == "test"' for line in for_tests)]
+        )
+    }
+
+
 def test_the_locks_list_everything_that_the_project_needs() -> None:
     project = PYPROJECT["project"]
     run = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
@@ -99,10 +142,11 @@ def test_a_package_that_is_missing_from_a_lock_is_found() -> None:
 
 
 def test_the_build_backend_is_pinned_and_locked() -> None:
-    backend = PYPROJECT["build-system"]["requires"]
+    backend = pins("\n".join(PYPROJECT["build-system"]["requires"]))
 
-    assert backend == [f"hatchling=={locked('build')['hatchling']}"]
-    assert {"hatchling", "editables"} <= set(locked("build"))
+    assert set(backend) == {"hatchling", "hatch-fancy-pypi-readme"}
+    assert backend.items() <= locked("build").items()
+    assert "editables" in locked("build")
 
 
 def test_the_image_installs_only_what_is_locked() -> None:
@@ -114,12 +158,3 @@ def test_the_image_installs_only_what_is_locked() -> None:
         "--require-hashes -r requirements/" in command or "--no-deps --no-" in command
         for command in commands
     )
-
-
-def test_every_service_of_the_compose_file_has_limits() -> None:
-    services = SERVICE.findall(text_of("docker-compose.yml").partition("services:\n")[2])
-
-    assert [name for name, _ in services] == ["prepare", "redis", "privity"]
-    assert {name: [limit for limit in LIMITS if limit not in body] for name, body in services} == {
-        name: [] for name, _ in services
-    }

@@ -75,6 +75,18 @@ def test_dead_links_and_missing_paths_are_found() -> None:
     assert missing_paths(text) == ["ports/gone.py"]
 
 
+def test_the_tables_of_the_index_list_every_page_once() -> None:
+    folder = ROOT / "docs"
+    tables = [
+        line for line in (folder / "README.md").read_text("utf-8").splitlines() if line[:2] == "| "
+    ]
+    listed = [link for line in tables for link in re.findall(r"^\| \[[\w.]+\]\((\S+)\)", line)]
+    pages = [path.name for path in folder.glob("*.md") if path.name != "README.md"]
+    folders = [f"{path.name}/README.md" for path in folder.iterdir() if path.is_dir()]
+
+    assert sorted(listed) == sorted([*pages, *folders])
+
+
 def test_the_index_lists_exactly_the_decisions() -> None:
     index = (ROOT / "docs" / "decisions" / "README.md").read_text("utf-8")
     listed = INDEXED.findall(index)
@@ -98,10 +110,19 @@ def test_the_readme_has_its_marked_commands() -> None:
     assert "pytest" in marked["tests"]
 
 
-def test_contributing_has_the_same_test_command() -> None:
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/testing.md"])
+def test_other_pages_have_the_same_test_command(page: str) -> None:
     marked = marked_commands((ROOT / "README.md").read_text("utf-8"))
 
-    assert marked["tests"] in (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    assert marked["tests"] in (ROOT / page).read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["run", "tests", "uv", "pipx"])
+def test_a_command_that_installs_is_one_line_and_shows_its_progress(name: str) -> None:
+    command = marked_commands((ROOT / "README.md").read_text("utf-8"))[name]
+
+    assert "\n" not in command
+    assert not re.search(r" (-q|--quiet)\b", command)
 
 
 def test_a_marker_without_a_command_is_not_a_command() -> None:

@@ -7,11 +7,25 @@ import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, expect
 
-from tests.support.browser import Visitor, visiting
-from tests.support.embedding_pages import EMBEDDER, embed, open_panel, served_by_https
+from entrypoints.settings import Settings
+from tests.support.browser import Chat, Visitor, visiting
+from tests.support.embedding_pages import (
+    EMBEDDER,
+    DevelopmentServer,
+    embed,
+    open_panel,
+    served_by_https,
+)
 from tests.support.fake_model import FakeModel
+from tests.support.service import running_service
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+FETCH = """async (service) => {
+  const content = {method: "POST", credentials: "include", body: '{"message": "Hi"}'};
+  const headers = {"content-type": "application/json"};
+  const response = await fetch(service + "/api/chat", {...content, headers});
+  return [response.status, await response.json()];
+}"""
 CONTEXT = """data-context='{"question": "q12"}'"""
 
 
@@ -77,6 +91,88 @@ async def test_on_another_site_the_conversation_survives_a_reload(
     assert (cookie["name"], cookie["sameSite"]) == ("__Host-privity", "None")
     assert cookie["httpOnly"]
     assert cookie["secure"]
+
+
+@pytest.fixture
+def development_server() -> DevelopmentServer:
+    return DevelopmentServer()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def developer(
+    browser: Browser, fake_model: FakeModel, development_server: DevelopmentServer
+) -> AsyncIterator[tuple[Chat, str]]:
+    """A page of another port that embeds a service without https, and the service's origin."""
+    async with development_server.serving() as page:
+        settings = Settings(limits=False, embedding_origins=(page,))
+        async with (
+            running_service(settings, model=fake_model) as service,
+            visiting(browser, page) as visitor,
+        ):
+            visitor.expect_problems("403")
+            origin = service.url.replace("127.0.0.1", "localhost")
+            development_server.source = origin
+            tab = await visitor.context.new_page()
+            await tab.goto(f"{page}/host")
+            yield Chat(tab), origin
+
+
+async def test_in_development_a_page_of_another_port_embeds_the_chat(
+    developer: tuple[Chat, str], fake_model: FakeModel
+) -> None:
+    chat, _ = developer
+    await open_panel(chat)
+    await chat.send("Hello")
+    model_reply = await fake_model.next_reply()
+    model_reply.send_text("Hello, developer.")
+    model_reply.finish()
+    await chat.expect_reply("Hello, developer.")
+
+    await chat.page.reload()
+    await open_panel(chat)
+
+    await expect(chat.questions).to_have_text(["Hello"])
+    await chat.expect_reply("Hello, developer.")
+    [cookie] = await chat.page.context.cookies()
+    assert (cookie["name"], cookie["sameSite"], cookie["secure"]) == ("privity", "Lax", False)
+
+
+async def test_in_development_another_name_of_this_machine_is_refused_with_the_reason(
+    developer: tuple[Chat, str], development_server: DevelopmentServer
+) -> None:
+    chat, origin = developer
+    development_server.source = origin.replace("localhost", "127.0.0.1")
+    await chat.page.reload()
+
+    status, problem = await chat.evaluate(FETCH, development_server.source)
+
+    assert (status, problem["code"]) == (403, "cross_site_request")
+    assert "localhost and 127.0.0.1 are different sites" in problem["detail"]
+
+
+async def test_a_page_of_this_machine_embeds_a_service_with_https(
+    browser: Browser, fake_model: FakeModel, development_server: DevelopmentServer
+) -> None:
+    async with (
+        development_server.serving() as page,
+        served_by_https(fake_model, page) as origin,
+        visiting(browser, origin, ignore_https_errors=True) as visitor,
+    ):
+        development_server.source = origin
+        tab = await visitor.context.new_page()
+        await tab.goto(f"{page}/host")
+        chat = Chat(tab)
+        await open_panel(chat)
+        await chat.send("Hello")
+        (await fake_model.next_reply()).finish()
+        await expect(chat.button("Send")).to_be_visible()
+
+        await chat.page.reload()
+        await open_panel(chat)
+
+        await expect(chat.questions).to_have_text(["Hello"])
+        [cookie] = await visitor.context.cookies()
+        assert (cookie["name"], cookie["sameSite"]) == ("__Host-privity", "None")
 
 
 async def test_on_another_site_the_widget_exports_and_forgets(

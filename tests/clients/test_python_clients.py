@@ -1,12 +1,15 @@
 """Clients from PyPI, unmodified: each program in ``python/`` uses one of them in every way."""
 
+import asyncio
 import os
 import sys
+from asyncio.subprocess import PIPE
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from tests.architecture.sources import ROOT
 from tests.support.client_suites import check, results_of, service_with_scenario_model
 from tools.client_table import PAGE, documented_rows
 
@@ -61,6 +64,22 @@ async def test_a_framework_works_as_the_table_says(program: str) -> None:
 
     assert {result.client for result in results} == {*HEAVY[program]}
     check("python", results)
+
+
+async def test_the_recipe_for_langchain_runs() -> None:
+    interpreter = interpreter_for("langchain")
+    recipe = ROOT / "examples" / "langchain_conversation.py"
+    async with service_with_scenario_model() as service:
+        process = await asyncio.create_subprocess_exec(
+            *(interpreter, recipe),
+            stdout=PIPE,
+            stderr=PIPE,
+            env={**os.environ, "PRIVITY_URL": service.url, "PRIVITY_CLIENT_KEY": service.key},
+        )
+        out, err = await process.communicate()
+
+    assert (process.returncode, err) == (0, b"")
+    assert out.count(b"user: My favourite colour is teal.") > 1
 
 
 def test_every_program_is_run() -> None:

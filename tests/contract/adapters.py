@@ -18,6 +18,7 @@ from adapters.in_memory.rate_limiter import InMemoryRateLimiter
 from adapters.in_memory.readiness import InMemoryReadiness
 from adapters.in_memory.turn_log import InMemoryTurnLog
 from adapters.language_model.scripted import ScriptedModel
+from adapters.observability.grouped_events import GroupedEvents
 from adapters.observability.structured_log import StructuredLog
 from adapters.sealing.client_keys import SealedClientKeys
 from adapters.sealing.key_ring import KeyRing
@@ -227,7 +228,10 @@ MODELS: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[LanguageMode
     "scripted": scripted,
     "http": over_http,
 }
-TELEMETRY: Final[Mapping[str, Callable[[], Telemetry]]] = {"log": lambda: StructuredLog(_hidden)}
+TELEMETRY: Final[Mapping[str, Callable[[], Telemetry]]] = {
+    "log": lambda: StructuredLog(_hidden),
+    "grouped": lambda: GroupedEvents(StructuredLog(_hidden), SystemClock()),
+}
 READY: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[Readiness]]]] = {
     "memory": ready_memory,
     **{name: ready_redis(server) for name, server in available().items()},

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.compose import MODEL_KEY, Composed, composed
+from tests.support.compose import Composed, composed
 from tests.support.fake_model import EchoModel, FakeModel
 from tests.support.native_client import NativeClient
 from tests.support.redis_kinds import missing
@@ -75,9 +75,7 @@ def own_server() -> Iterator[RedisProcess]:
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
     if why := missing().get("compose"):
         pytest.skip(why)
-    model_key = tmp_path_factory.mktemp("model-key") / "model-api-key"
-    model_key.write_text(MODEL_KEY)
-    with composed(model_key) as services:
+    with composed(tmp_path_factory.mktemp("compose")) as services:
         yield services
 
 

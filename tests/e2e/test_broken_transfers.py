@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from entrypoints.http import connection
+from entrypoints.http.connection import LINGER_MAX_BYTES
 from tests.support.http_client import send_raw
 from tests.support.untouched_conversation import UntouchedConversation
 
@@ -155,3 +157,54 @@ async def test_a_slow_head_times_out(
 
     assert answer == b""
     await untouched.assert_unchanged()
+
+
+async def test_a_client_that_sends_all_of_a_too_large_body_still_gets_the_answer(
+    untouched: UntouchedConversation,
+) -> None:
+    body = b" " * 3_000_000
+    async with open_connection(untouched) as (reader, writer):
+        writer.write(head_of(untouched, f"Content-Length: {len(body)}"))
+        for start in range(0, len(body), 65_536):
+            # A client that is still sending reads nothing. After a reset it could send no more.
+            writer.write(body[start : start + 65_536])
+            await writer.drain()
+            await asyncio.sleep(0)
+        received = await read_to_end(reader)
+
+    assert received.startswith(b"HTTP/1.1 413 ")
+    assert b"body_too_large" in received
+
+
+async def test_a_refused_body_that_never_ends_is_cut_off(
+    untouched: UntouchedConversation,
+) -> None:
+    sent = 0
+    async with open_connection(untouched) as (_, writer):
+        writer.write(head_of(untouched, "Transfer-Encoding: chunked"))
+        with suppress(ConnectionError):
+            while sent < 10 * LINGER_MAX_BYTES:
+                writer.write(CHUNK)
+                await writer.drain()
+                sent += len(CHUNK)
+
+    # The buffers of both sockets hold a few million bytes more.
+    assert sent < 2 * LINGER_MAX_BYTES
+
+
+async def test_a_refused_body_that_stops_arriving_is_not_waited_for(
+    untouched: UntouchedConversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "LINGER_SECONDS", 0.05)
+    async with open_connection(untouched) as (reader, writer):
+        writer.write(head_of(untouched, "Content-Length: 9000000") + CHUNK * 2)
+        received = await read_to_end(reader)
+        # The service has only said that it sends no more; now it takes no more either.
+        async with asyncio.timeout(20):
+            with suppress(ConnectionError):
+                while True:
+                    writer.write(b" ")
+                    await writer.drain()
+                    await asyncio.sleep(0.01)
+
+    assert received.startswith(b"HTTP/1.1 413 ")

@@ -14,6 +14,41 @@ async def new_bearer(client: NativeClient) -> str:
     return f"Bearer {answer.document['clientKey']}"
 
 
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (None, {}),
+        (b"", {}),
+        (b"", {"content_type": "application/json"}),
+        (b"", {"content_type": "application/x-www-form-urlencoded"}),
+        (b"{}", {"content_type": "application/json; charset=utf-8"}),
+    ],
+)
+async def test_creating_a_client_key_takes_no_body_and_no_content_type(
+    echo_client: NativeClient, body: bytes | None, headers: dict[str, str]
+) -> None:
+    answer = await echo_client.call("POST", "/api/client-key", body, **headers)
+
+    assert (answer.status, answer.document["clientKey"][:3]) == (201, "ck_")
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "code"),
+    [
+        (b"{}", {}, "unsupported_media_type"),
+        (b"a=b", {"content_type": "text/plain"}, "unsupported_media_type"),
+        (b'{"a": 1}', {"content_type": "application/json"}, "body_invalid"),
+        (b"x" * 131_073, {}, "body_too_large"),
+    ],
+)
+async def test_a_body_for_a_new_client_key_is_refused_unless_it_is_empty(
+    echo_client: NativeClient, body: bytes, headers: dict[str, str], code: str
+) -> None:
+    answer = await echo_client.call("POST", "/api/client-key", body, **headers)
+
+    assert answer.code == code
+
+
 async def test_a_client_key_as_bearer_token_gets_no_cookie(echo_client: NativeClient) -> None:
     program = NativeClient(echo_client.url, authorization=await new_bearer(echo_client))
 

@@ -7,57 +7,11 @@ import pytest
 from entrypoints.settings import Settings
 from tests.support.fake_model import EchoModel
 from tests.support.native_client import NativeClient
-from tests.support.processes import run_cli, run_cli_in_process
+from tests.support.processes import RUN, run_cli, run_cli_in_process
 from tests.support.service import running_service
 
-
-async def test_a_conversation_in_the_terminal(echo_service: str) -> None:
-    lines = ["I am Ada", "Who am I?", "/new", "Who am I now?", "/quit", "Never sent"]
-
-    ended = await run_cli("chat", "--url", echo_service, stdin="\n".join(lines))
-
-    assert (ended.code, ended.err) == (0, "")
-    assert "I am Ada / Who am I? " in ended.out
-    assert "> Who am I now? \n" in ended.out
-    assert "Never sent" not in ended.out
-
-
-def test_a_conversation_in_the_terminal_ends_with_its_input(echo_service: str) -> None:
-    ended = run_cli_in_process("chat", "--url", echo_service, stdin="Hello there")
-
-    assert (ended.code, ended.err) == (0, "")
-    assert "Hello there " in ended.out
-
-
-async def test_regenerating_and_forgetting_in_the_terminal(echo_service: str) -> None:
-    lines = ["One", "/again", "x" * 8_001, "/forget", "Two", "/nonsense"]
-
-    ended = await run_cli("chat", "--url", echo_service, stdin="\n".join(lines))
-
-    assert (ended.code, ended.err) == (0, "")
-    assert ended.out.count("> One \n") == 2
-    assert "(A message has at most 8,000 characters.)" in ended.out
-    assert "(Forgotten.)" in ended.out
-    assert "> Two \n" in ended.out
-    assert ended.out.count("/again regenerates the last reply") == 2
-
-
-def test_the_terminal_without_a_server_says_how_to_start_one() -> None:
-    ended = run_cli_in_process("chat", "--url", "http://127.0.0.1:1")
-
-    assert ended.code == 1
-    assert ended.err == (
-        "privity: Cannot reach a Privity server at http://127.0.0.1:1. Start one: privity serve\n"
-    )
-
-
-def test_a_forged_client_key_is_rejected_in_the_terminal(echo_service: str) -> None:
-    ended = run_cli_in_process(
-        "chat", "--url", echo_service, stdin="Hi", PRIVITY_CLIENT_KEY="ck_PLANTED"
-    )
-
-    assert "client key" in ended.out.lower()
-    assert "PLANTED" not in ended.out + ended.err
+INVALID = {"PRIVITY_KEYS": "invalid", "REDIS_URL": "rediss://redis.invalid"}
+WITHOUT_NETWORK = f"import socket; socket.socket.connect = socket.socket.bind = None; {RUN}"
 
 
 async def test_a_new_master_key_makes_client_keys_that_work() -> None:
@@ -110,3 +64,52 @@ def test_the_version_is_printed() -> None:
 
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.strip().replace(".", "").isdigit()
+
+
+async def test_on_windows_one_sentence_says_where_it_runs() -> None:
+    # There, uvloop cannot be imported.
+    windows = (
+        "import sys; sys.platform = 'win32'; sys.modules['uvloop'] = None; "
+        "from privity import run; run()"
+    )
+
+    ended = await run_cli("serve", program=windows)
+
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("privity: Privity runs on Linux and macOS, not on Windows.")
+    assert len(ended.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+async def test_a_shell_gets_a_script_that_completes_the_command(shell: str) -> None:
+    ended = await run_cli(program=WITHOUT_NETWORK, _PRIVITY_COMPLETE=f"source_{shell}", **INVALID)
+
+    assert (ended.code, ended.err) == (0, "")
+    assert f"_PRIVITY_COMPLETE=complete_{shell}" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("privity ", {"serve", "chat", "doctor", "new-key", "new-client-key"}),
+        ("privity new-", {"new-key", "new-client-key"}),
+        ("privity chat --cl", {"--client-key-file"}),
+    ],
+)
+async def test_commands_and_options_are_completed(typed: str, completed: set[str]) -> None:
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+
+    ended = await run_cli(
+        program=WITHOUT_NETWORK, _PRIVITY_COMPLETE="complete_bash", **words, **INVALID
+    )
+
+    assert (ended.code, ended.err) == (0, "")
+    assert set(ended.out.split()) == completed
+
+
+async def test_only_the_chat_loads_the_line_editor() -> None:
+    loaded = "import atexit, sys; atexit.register(lambda: print('prompt_toolkit' in sys.modules)); "
+
+    ended = await run_cli("--help", program=loaded + RUN)
+
+    assert ended.out.splitlines()[-1] == "False"

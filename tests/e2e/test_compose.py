@@ -1,13 +1,26 @@
 """The services of docker-compose.yml, as one command starts them."""
 
 import json
+import re
 
 import pytest
 
-from tests.support.compose import IMAGE, MODEL_KEY, SERVICES, Composed, found_in_image, run
+from tests.architecture.sources import ROOT
+from tests.support.compose import (
+    IMAGE,
+    MODEL_KEY,
+    SERVICES,
+    SYSTEM_PROMPT,
+    WELCOME,
+    Composed,
+    found_in_image,
+    run,
+)
+from tests.support.host_model import REPLY
 from tests.support.native_client import NativeClient
 
 ACL_ERRORS = ("NOPERM", "ACL failure in script", "The user executing the script can't")
+COMPOSE_PAGE = (ROOT / "docs/compose.md").read_text("utf-8")
 KEY = "conversation:state:00000000-0000-4000-8000-000000000000"
 # Starting the services takes long, so one worker runs all tests that use them.
 pytestmark = pytest.mark.xdist_group("compose")
@@ -17,7 +30,8 @@ pytestmark = pytest.mark.xdist_group("compose")
 def secrets(services: Composed, password: str) -> list[str]:
     keys = services.inside("privity", "cat", "/secrets/keys").stdout
     key = services.inside("redis", "cat", "/secrets/redis.key").stdout
-    return [password, keys.partition(":")[2], key.splitlines()[1], MODEL_KEY]
+    operator = services.inside("redis", "cat", "/secrets/operator-password").stdout
+    return [password, operator, keys.partition(":")[2], key.splitlines()[1], MODEL_KEY]
 
 
 async def test_a_turn_is_stored_and_remembered(services: Composed) -> None:
@@ -94,6 +108,13 @@ def test_the_service_may_do_in_redis_only_what_it_needs(
     assert services.redis_cli(password, "LRANGE", KEY, "0", "-1") == ""
 
 
+def test_the_documented_line_opens_redis_for_the_operator(services: Composed) -> None:
+    line = re.search(r"exec redis sh -c '(REDISCLI_AUTH.*)'$", COMPOSE_PAGE, re.MULTILINE)
+    assert line is not None
+
+    assert services.inside("redis", "sh", "-c", f"{line[1]} ACL WHOAMI").stdout == "operator\n"
+
+
 @pytest.mark.parametrize("service", ["privity", "redis"])
 def test_a_service_runs_without_privileges(services: Composed, service: str) -> None:
     status = services.inside(service, "cat", "/proc/1/status").stdout
@@ -158,8 +179,17 @@ def test_no_secret_is_in_the_image(secrets: list[str]) -> None:
     assert found_in_image([marker, *secret_bytes]) == [marker]
 
 
-def test_the_key_of_the_model_reaches_the_service_as_a_file(services: Composed) -> None:
-    assert services.inside("privity", "cat", "/secrets/model-api-key").stdout == MODEL_KEY
+async def test_a_model_on_the_host_replies_as_the_assistant_of_the_operator(
+    services: Composed,
+) -> None:
+    client = NativeClient(services.url)
+    session = (await client.send_for_document("Hello"))["sessionId"]
+    page = await client.get("/")
+
+    assert await client.transcript(session) == [("user", "Hello"), ("assistant", REPLY)]
+    assert services.model.bodies[-1]["messages"][0]["content"].startswith(SYSTEM_PROMPT)
+    assert services.model.authorizations[-1] == f"Bearer {MODEL_KEY}"
+    assert WELCOME.encode() in page.body
 
 
 def test_every_volume_has_a_name(services: Composed) -> None:
@@ -174,6 +204,7 @@ def test_every_volume_has_a_name(services: Composed) -> None:
 def test_redis_never_sees_the_master_key(services: Composed) -> None:
     assert set(services.inside("redis", "ls", "/secrets").stdout.split()) == {
         "ca.pem",
+        "operator-password",
         "redis.key",
         "redis.pem",
         "users.acl",

@@ -11,6 +11,7 @@ from tests.support.native_client import NativeClient
 from tests.support.service import HTTPS, running_service, running_service_in_thread
 
 EMBEDDER = "https://blog.example"
+LOCAL_PAGE = "http://localhost:3000"
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -26,6 +27,19 @@ def embeddable() -> Iterator[str]:
 def embedded(embeddable: str) -> NativeClient:
     """A browser on a page of the other site."""
     return NativeClient(embeddable)
+
+
+@pytest.fixture(scope="module")
+def local_url() -> Iterator[str]:
+    """A service that a page of another port of this machine may embed, without https."""
+    settings = Settings(embedding_origins=(LOCAL_PAGE,))
+    with running_service_in_thread(settings, EchoModel()) as url:
+        yield url.replace("127.0.0.1", "localhost")
+
+
+@pytest.fixture
+def local(local_url: str) -> NativeClient:
+    return NativeClient(local_url)
 
 
 async def unsafe_calls(client: NativeClient, session_id: str, **headers: str) -> list[Answer]:
@@ -168,6 +182,42 @@ async def test_a_preflight_from_a_listed_site_is_answered(
     assert answer.headers.get("access-control-allow-origin") == allowed
     assert (answer.status < 300) is (allowed is not None)
     assert "set-cookie" not in answer.headers
+
+
+async def test_a_page_of_another_port_of_this_machine_may_embed(local: NativeClient) -> None:
+    answer = await local.post(
+        "/api/chat", {"message": "Hi"}, origin=LOCAL_PAGE, sec_fetch_site="same-site"
+    )
+
+    assert answer.status == 200
+    assert answer.headers["access-control-allow-origin"] == LOCAL_PAGE
+    assert answer.headers["set-cookie"].endswith("; HttpOnly; SameSite=Lax")
+
+
+async def test_a_page_with_another_name_of_this_machine_is_refused_with_the_reason(
+    local: NativeClient,
+) -> None:
+    host = local.url.removeprefix("http://").replace("localhost", "127.0.0.1")
+    answers = [
+        await local.post("/api/chat", {"message": "Hi"}, origin=LOCAL_PAGE, host=host),
+        await local.post("/api/chat", {"message": "Hi"}, origin=LOCAL_PAGE, host="[1.2.3.4]:1"),
+    ]
+
+    assert {(answer.status, answer.code) for answer in answers} == {(403, "cross_site_request")}
+    assert "localhost and 127.0.0.1 are different sites" in answers[0].document["detail"]
+    assert answers[0].headers["access-control-allow-origin"] == LOCAL_PAGE
+
+
+async def test_on_this_machine_own_pages_are_accepted_and_others_are_not(
+    local: NativeClient,
+) -> None:
+    body = {"message": "Hi"}
+    answers = [
+        await local.post("/api/chat", body, origin=origin)
+        for origin in (local.url, "http://localhost:3001", "https://localhost:3000")
+    ]
+
+    assert [answer.status for answer in answers] == [200, 403, 403]
 
 
 async def test_without_a_list_no_preflight_is_allowed(echo_client: NativeClient) -> None:

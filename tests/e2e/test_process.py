@@ -71,7 +71,7 @@ async def test_a_port_in_use_is_a_one_line_error() -> None:
     assert ended.code == 1
     assert ended.out == ""
     assert len(ended.err.splitlines()) == 1
-    assert f"Cannot listen on 127.0.0.1 port {port}: Address already in use." in ended.err
+    assert f"Cannot listen on 127.0.0.1 port {port}: another program uses this port." in ended.err
 
 
 WRONG = {

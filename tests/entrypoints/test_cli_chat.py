@@ -1,93 +1,24 @@
 """``privity chat`` against a server that sends the responses of the test."""
 
-import asyncio
-import os
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
-
-import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from entrypoints.cli.chat import TerminalChat, printable
-from entrypoints.http.sse import DONE, event
+from entrypoints.cli.chat_client import open_client
+from entrypoints.cli.terminal import printable
+from entrypoints.http.sse import DONE, HEARTBEAT_INTERVAL, event
+from tests.support.chat_backend import (
+    FAILED,
+    HELP,
+    REPLY,
+    RESTARTED,
+    SESSION,
+    STOPPED,
+    Backend,
+    Lost,
+    terminal_of,
+)
 from tests.support.processes import run_cli
-
-SESSION = event({"sessionId": "s1", "restarted": False}, name="session-id")
-RESTARTED = event({"sessionId": "s2", "restarted": True}, name="session-id")
-REPLY = event({"type": "text-delta", "delta": "Hi!"}) + DONE
-ABORT = event({"type": "abort"})
-STOPPED = event({"type": "text-delta", "delta": "Half"}) + ABORT + DONE
-FAILED = event({"type": "error", "errorText": "The model is busy.", "code": "model_busy"})
-HELP = "/new starts a new conversation"
-
-
-class Backend:
-    """Sends its responses in order and records the requests.
-
-    Attributes:
-        half_shown: set when the terminal has shown half of a reply.
-        before, during: called before a stream starts, and in the middle of it.
-    """
-
-    def __init__(self, *responses: bytes | tuple[int, str]) -> None:
-        self._responses = list(responses)
-        self.requests: list[tuple[str, str, object]] = []
-        self.authorization: set[str] = set()
-        self.half_shown = asyncio.Event()
-        self.stopped = asyncio.Event()
-        self.before: Callable[[], None] = lambda: None
-        self.during: Callable[[], Awaitable[None]] | None = None
-
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        body = await request.json() if request.can_read_body else None
-        self.requests.append((request.method, request.path, body))
-        self.authorization.add(request.headers.get("authorization", ""))
-        if request.path.endswith("/stop"):
-            self.stopped.set()
-            return web.json_response({"success": True})
-        content = self._responses.pop(0)
-        if isinstance(content, tuple):
-            return web.json_response({"detail": content[1]}, status=content[0])
-        self.before()
-        await asyncio.sleep(0)
-        response = web.StreamResponse()
-        await response.prepare(request)
-        start, stop, rest = content.partition(ABORT)
-        await response.write(start)
-        if self.during is not None:
-            await self.during()
-        await response.write(stop + rest)
-        return response
-
-
-@asynccontextmanager
-async def terminal_of(backend: Backend) -> AsyncIterator[Callable[..., Awaitable[str]]]:
-    """A function that types lines and returns everything that the terminal has shown."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", backend.handle)
-    shown: list[str] = []
-
-    def show(text: str) -> None:
-        shown.append(text)
-        if text == "Half":
-            backend.half_shown.set()
-
-    async with TestServer(app) as server, aiohttp.ClientSession() as http:
-        chat = TerminalChat(http, str(server.make_url("")).rstrip("/"), "ck_key", show)
-
-        async def type_lines(*lines: str) -> str:
-            rest: Iterator[str] = iter(lines)
-
-            async def read_line() -> str | None:
-                return next(rest, None)
-
-            await chat.run(read_line)
-            return "".join(shown)
-
-        yield type_lines
 
 
 async def test_lines_become_messages_of_one_conversation() -> None:
@@ -101,7 +32,7 @@ async def test_lines_become_messages_of_one_conversation() -> None:
         ("POST", "/api/chat", {"message": "Two", "sessionId": "s1"}),
     ]
     assert backend.authorization == {"Bearer ck_key"}
-    assert shown.endswith("\nHi!\nHi!\n")
+    assert shown == "Hi!\nHi!\n"
 
 
 async def test_the_terminal_follows_the_server_into_a_new_conversation() -> None:
@@ -136,14 +67,34 @@ async def test_forget_deletes_the_conversation_on_the_server() -> None:
     assert shown.count("(Forgotten.)") == 2
 
 
-async def test_quit_exits_and_an_unknown_command_shows_the_commands() -> None:
+async def test_an_unknown_command_shows_the_commands() -> None:
     backend = Backend()
 
     async with terminal_of(backend) as type_lines:
-        shown = await type_lines("/help", "/again", "/quit", "Never sent")
+        shown = await type_lines("/help", "/again")
 
-    assert shown.count(HELP) == 3
+    assert shown.count(HELP) == 2
     assert backend.requests == []
+
+
+async def test_a_person_gets_the_welcome_in_the_language_of_the_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("LC_MESSAGES", raising=False)
+    monkeypatch.setenv("LC_ALL", "")
+    monkeypatch.setenv("LANG", "fi_FI.UTF-8@euro")
+    backend = Backend(SESSION + REPLY)
+
+    async with terminal_of(backend, is_interactive=True) as type_lines:
+        shown = await type_lines("One", "/new")
+
+    assert shown.startswith(HELP)
+    assert shown.count("\n\nHei, fi-FI!\n") == 2
+    assert [request[1:] for request in backend.requests] == [
+        ("/api/sessions", {}),
+        ("/api/chat", {"message": "One", "sessionId": "s0"}),
+        ("/api/sessions", {}),
+    ]
 
 
 async def test_a_problem_is_shown_and_the_conversation_continues() -> None:
@@ -152,18 +103,17 @@ async def test_a_problem_is_shown_and_the_conversation_continues() -> None:
     async with terminal_of(backend) as type_lines:
         shown = await type_lines("One", "x", "Two")
 
-    assert shown.endswith("\nHi!\n(Too long.)\nHi!\n")
+    assert shown == "Hi!\n(Too long.)\nHi!\n"
     assert backend.requests[2][2] == {"message": "Two", "sessionId": "s1"}
 
 
 async def test_a_failed_and_a_stopped_reply_are_marked() -> None:
-    backend = Backend(SESSION + FAILED, SESSION + STOPPED)
+    backend = Backend(Lost(SESSION + FAILED), SESSION + STOPPED)
 
     async with terminal_of(backend) as type_lines:
         shown = await type_lines("One", "Two")
 
-    assert "\n(The model is busy.)\n" in shown
-    assert shown.endswith("Half (stopped)\n")
+    assert shown == "(The model is busy.)\nHalf (stopped)\n"
 
 
 @pytest.mark.parametrize(
@@ -203,35 +153,54 @@ async def test_nothing_that_the_server_sends_controls_the_terminal() -> None:
     assert not set("\x1b\x07\x9b\u202e") & set(shown)
 
 
-async def test_ctrl_c_before_the_first_event_stops_the_reply_once_it_has_started() -> None:
-    backend = Backend(SESSION + STOPPED)
+async def test_a_server_that_was_started_anew_gets_the_message_with_a_new_key() -> None:
+    key = {"clientKey": "ck_new"}
+    backend = Backend((401, "Unknown key."), key, RESTARTED + REPLY, SESSION + REPLY)
 
-    async def wait_for_stop() -> None:
-        await asyncio.wait_for(backend.stopped.wait(), 10)
+    async with terminal_of(backend, client_key=None) as type_lines:
+        shown = await type_lines("One", "Two")
 
-    backend.during = wait_for_stop
-    backend.before = lambda: os.kill(os.getpid(), signal.SIGINT)
-    async with terminal_of(backend) as type_lines:
-        shown = await type_lines("Hello")
+    assert shown == "(The conversation no longer exists. This is a new one.)\nHi!\nHi!\n"
+    assert [path for _, path, _ in backend.requests] == [
+        "/api/chat",
+        "/api/client-key",
+        *["/api/chat"] * 2,
+    ]
+    assert "Bearer ck_new" in backend.authorization
 
-    assert ("POST", "/api/chat/s1/stop", {}) in backend.requests
-    assert "Half (stopped)" in shown
+
+@pytest.mark.parametrize(
+    ("client_key", "responses"),
+    [
+        ("ck_key", [(401, "Unknown key.")]),
+        (None, [(401, "Unknown key."), {"clientKey": "ck_new"}, (401, "Unknown key.")]),
+    ],
+)
+async def test_a_rejected_key_is_reported_once(
+    client_key: str | None, responses: list[tuple[int, str] | dict[str, str]]
+) -> None:
+    backend = Backend(*responses)
+
+    async with terminal_of(backend, client_key=client_key) as type_lines:
+        assert await type_lines("One") == "(Unknown key.)\n"
 
 
-async def test_ctrl_c_stops_the_reply_and_not_the_terminal() -> None:
-    backend = Backend(SESSION + STOPPED, SESSION + REPLY)
+async def test_a_reply_may_take_as_long_as_it_likes_while_anything_arrives() -> None:
+    async with open_client("http://127.0.0.1:1", "ck_key") as client:
+        timeout = client._http.timeout
 
-    async def interrupt() -> None:
-        backend.during = None
-        await backend.half_shown.wait()
-        os.kill(os.getpid(), signal.SIGINT)
-        await backend.stopped.wait()
+    assert timeout.total is None
+    assert (timeout.sock_read or 0) > HEARTBEAT_INTERVAL.total_seconds()
 
-    backend.during = interrupt
+
+async def test_a_server_that_redirects_names_the_url_to_use() -> None:
+    async def redirect(request: web.Request) -> web.Response:
+        location = f"https://chat.test{request.path}"
+        return web.Response(status=308, headers={"location": location})
+
+    backend = Backend()
+    vars(backend)["handle"] = redirect
     async with terminal_of(backend) as type_lines:
         shown = await type_lines("One")
-        await type_lines("Two")
 
-    assert ("POST", "/api/chat/s1/stop", {}) in backend.requests
-    assert "Half (stopped)" in shown
-    assert backend.requests[-1] == ("POST", "/api/chat", {"message": "Two", "sessionId": "s1"})
+    assert shown.endswith(" redirects to https://chat.test. Use that URL.)\n")

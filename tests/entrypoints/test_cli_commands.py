@@ -1,5 +1,6 @@
 """``privity new-key`` and ``new-client-key``, and what ``serve`` refuses before it listens."""
 
+import errno
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,7 +46,7 @@ def test_an_invalid_label_is_refused() -> None:
     result = run_cli("new-key", "two words")
 
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("privity: PRIVITY_KEYS: each entry is label:base64")
+    assert result.stderr.startswith("privity: PRIVITY_KEYS: the label of entry 1 must have")
 
 
 def test_a_new_client_key_belongs_to_the_key_ring() -> None:
@@ -61,6 +62,16 @@ def test_a_client_key_needs_a_key_ring() -> None:
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert "PRIVITY_KEYS is not set" in result.stderr
+
+
+def test_a_client_key_needs_valid_settings() -> None:
+    result = run_cli("new-client-key", PRIVITY_KEYS="planted", PRIVITY_DOCS="planted")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert [line[:21] for line in result.stderr.splitlines()] == [
+        "privity: PRIVITY_DOCS",
+        "privity: PRIVITY_KEYS",
+    ]
 
 
 def test_serve_reports_every_invalid_setting_at_once() -> None:
@@ -96,16 +107,48 @@ def test_serve_listens_on_this_machine_with_in_memory_storage(host: str, taken_p
 def test_serve_reports_an_address_in_use(taken_port: int) -> None:
     result = run_cli("serve", "--port", str(taken_port))
 
-    assert result.exit_code == 1
-    why = f"privity: Cannot listen on 127.0.0.1 port {taken_port}: Address already in use"
-    assert result.stderr.startswith(why)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"privity: Cannot listen on 127.0.0.1 port {taken_port}: another program uses this port. "
+        "Stop it, or choose another port with --port.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        ("192.0.2.1", "this machine does not have this address. Use 0.0.0.0 for all of its "),
+        ("nowhere.invalid", "the host name is not found."),
+    ],
+)
+def test_serve_reports_an_address_of_another_machine(host: str, why: str) -> None:
+    result = run_cli("serve", "--host", host, "--port", "0", REDIS_ENABLED="false")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"privity: Cannot listen on {host} port 0: {why}")
+
+
+def test_serve_reports_a_port_that_only_the_system_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_socket: socket.socket, _address: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    # Tests may run as root, who may use every port.
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    result = run_cli("serve", "--port", "80")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        "privity: Cannot listen on 127.0.0.1 port 80: this user may not use ports below 1024. "
+        "Choose another port with --port.\n"
+    )
 
 
 def test_serve_refuses_invalid_keys_without_showing_them() -> None:
     result = run_cli("serve", "--port", "0", PRIVITY_KEYS="first:planted")
 
     assert result.exit_code == 2
-    assert result.stderr == "privity: PRIVITY_KEYS: the key 'first' must have 32 bytes.\n"
+    assert result.stderr.startswith("privity: PRIVITY_KEYS: the key of entry 1 has 5 bytes instead")
+    assert "planted" not in result.stderr
     assert result.stdout == ""
 
 
@@ -113,4 +156,4 @@ def test_serve_refuses_an_unreadable_profile(tmp_path: Path) -> None:
     result = run_cli("serve", "--port", "0", ASSISTANT_FILE=str(tmp_path / "absent.toml"))
 
     assert result.exit_code == 2
-    assert result.stderr == "privity: ASSISTANT_FILE: the file cannot be read.\n"
+    assert result.stderr == "privity: ASSISTANT_FILE: the file does not exist.\n"

@@ -6,6 +6,7 @@ import pytest
 
 from ports.errors import ShuttingDown
 from tests.support.builders import turn_id
+from tests.support.fakes import RecordingTelemetry
 from tests.support.turn_runner import (
     AT_ONCE,
     LONG,
@@ -96,3 +97,26 @@ async def test_a_wait_ends_by_itself() -> None:
     assert not signals.shutting_down
     turn.may_end.set()
     await runner.drain(LONG)
+
+
+async def test_what_is_left_when_the_time_is_up_is_logged() -> None:
+    telemetry = RecordingTelemetry()
+    runner = a_runner(telemetry=telemetry)
+    await a_running_turn(runner)
+
+    await runner.drain(AT_ONCE, interrupt_grace=AT_ONCE)
+
+    assert telemetry.emitted == [
+        ("service.draining", {"turns": 1, "seconds": 0.0}),
+        ("turns.left-open", {"turns": 1}),
+    ]
+
+
+async def test_a_process_without_turns_has_nothing_left_to_log() -> None:
+    telemetry = RecordingTelemetry()
+
+    await a_runner(telemetry=telemetry).drain(LONG)
+
+    assert telemetry.emitted == [
+        ("service.draining", {"turns": 0, "seconds": LONG.total_seconds()})
+    ]

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from entrypoints.cli.chat import ServerEvent, events_of
+from entrypoints.cli.chat_client import DONE_EVENT, ServerEvent, events_of
 from entrypoints.http.sse import DONE, HEARTBEAT, event, padded_event
 
 
@@ -24,10 +24,10 @@ async def test_what_our_server_writes_is_read() -> None:
     ]
 
 
-async def test_comments_and_the_last_word_are_passed_over() -> None:
+async def test_comments_are_passed_over_and_the_last_word_is_reported() -> None:
     raw = HEARTBEAT + event({"a": 1}) + HEARTBEAT + DONE
 
-    assert await read(raw) == [ServerEvent(name="", document={"a": 1})]
+    assert await read(raw) == [ServerEvent(name="", document={"a": 1}), DONE_EVENT]
 
 
 async def test_padding_is_just_another_member() -> None:

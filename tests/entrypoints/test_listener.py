@@ -150,10 +150,12 @@ async def test_it_accepts_again_after_the_process_was_out_of_files(
     monkeypatch.setattr(listener, "_socket", FullOnce())
     monkeypatch.setattr(listener_module, "_PAUSE_SECONDS", 0)
     connect(listener, clients, 1)
-    listener.start(lambda: Greeting(made))
+    reasons: list[str] = []
+    listener.start(lambda: Greeting(made), reasons.append)
 
     assert await first_bytes(clients) == [b"!"]
     assert not failures
+    assert reasons == ["EMFILE"]
 
 
 async def test_it_says_where_it_listens() -> None:

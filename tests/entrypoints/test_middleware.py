@@ -105,7 +105,7 @@ async def test_removing_a_locale_leaves_the_original_scope_unchanged() -> None:
 
 
 async def test_every_response_gets_the_security_headers() -> None:
-    headers = headers_of(await answered(SecurityHeaders(echo, is_https=False), http()))
+    headers = headers_of(await answered(SecurityHeaders(echo, hsts=False), http()))
 
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
@@ -116,20 +116,20 @@ async def test_every_response_gets_the_security_headers() -> None:
 
 
 async def test_https_sets_strict_transport_security() -> None:
-    headers = headers_of(await answered(SecurityHeaders(echo, is_https=True), http()))
+    headers = headers_of(await answered(SecurityHeaders(echo, hsts=True), http()))
 
-    assert headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
+    assert headers["strict-transport-security"] == "max-age=31536000"
 
 
 async def test_a_response_may_set_its_own_policy() -> None:
     own = Response(headers={"content-security-policy": "default-src 'self'"})
 
-    headers = headers_of(await answered(SecurityHeaders(own, is_https=False), http()))
+    headers = headers_of(await answered(SecurityHeaders(own, hsts=False), http()))
 
     assert headers["content-security-policy"] == "default-src 'self'"
 
 
-def rendered(problem: Problem, _: str) -> Response:
+def rendered(problem: Problem, _: Scope) -> Response:
     return problem.response()
 
 

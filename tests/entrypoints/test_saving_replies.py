@@ -104,7 +104,7 @@ async def test_a_conversation_forgotten_during_its_reply_is_not_restored() -> No
     await harness.runner.drain(WHEN_IT_COMES)
     assert (await following).end == gone
     assert await harness.whole_turn(started) == Batch(end=gone)
-    assert harness.telemetry.events == ["conversation.forgotten", "turn.gone"]
+    assert harness.telemetry.events == ["conversation.forgotten", "service.draining", "turn.gone"]
 
 
 async def test_a_conversation_forgotten_before_the_reply_is_saved_is_not_restored() -> None:

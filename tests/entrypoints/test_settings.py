@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from entrypoints.settings import Settings, SettingsProblem, Storage, read_settings, setting_infos
+from tests.support.redis_kinds import certificates
 
 KEYS = "first:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 EXAMPLE = str(Path(__file__).parents[2] / "assistant.example.toml")
+CA_FILE = str(certificates().ca_file)
 
 MODEL = {"MODEL_BASE_URL": "https://model.test/v1", "MODEL_NAME": "small"}
 HTTPS = {"PRIVITY_PUBLIC_URL": "https://chat.test"}
@@ -16,11 +18,14 @@ HTTPS = {"PRIVITY_PUBLIC_URL": "https://chat.test"}
 ACCEPTED: list[tuple[str, str, str, object]] = [
     ("PRIVITY_KEYS", KEYS, "keys", KEYS),
     ("PRIVITY_PUBLIC_URL", "https://Chat.test:8443", "public_url", "https://chat.test:8443"),
-    ("PRIVITY_PUBLIC_URL", "http://chat.test/", "public_url", "http://chat.test"),
+    ("PRIVITY_PUBLIC_URL", "http://localhost:8000/", "public_url", "http://localhost:8000"),
     ("PRIVITY_HOSTS", "Privity, a.b-c.test.,", "hosts", ("privity", "a.b-c.test")),
     ("PRIVITY_DOCS", "false", "docs", False),
     ("PRIVITY_PROXIES", "0", "proxies", 0),
     ("PRIVITY_PROXIES", "8", "proxies", 8),
+    ("PRIVITY_HSTS", "false", "hsts", False),
+    ("PRIVITY_FOREIGN_AUTHORIZATION", "Ignore", "ignores_foreign_authorization", True),
+    ("PRIVITY_FOREIGN_AUTHORIZATION", "reject", "ignores_foreign_authorization", False),
     ("MODEL_API_KEY", "sk-1", "model_api_key", "sk-1"),
     ("MODEL_TEMPERATURE", "0", "model_temperature", 0.0),
     ("MODEL_TEMPERATURE", "2", "model_temperature", 2.0),
@@ -65,7 +70,7 @@ ACCEPTED: list[tuple[str, str, str, object]] = [
     ("PRIVITY_LOG_LEVEL", "WARNING", "log_level", "warning"),
     ("REDIS_ENABLED", "FALSE", "redis_enabled", False),
     ("REDIS_ENABLED", "0", "redis_enabled", False),
-    ("REDIS_CA_FILE", "/ca.pem", "redis_ca_file", Path("/ca.pem")),
+    ("REDIS_CA_FILE", CA_FILE, "redis_ca_file", Path(CA_FILE)),
     ("REDIS_PLAINTEXT", "Allow", "redis_plaintext", True),
     ("MODEL_PLAINTEXT", "allow", "model_plaintext", True),
 ]
@@ -97,6 +102,8 @@ REJECTED: list[tuple[str, str]] = [
     ("PRIVITY_PROXIES", "9"),
     ("PRIVITY_PROXIES", "-1"),
     ("PRIVITY_PROXIES", "one"),
+    ("PRIVITY_HSTS", "maybe"),
+    ("PRIVITY_FOREIGN_AUTHORIZATION", "true"),
     ("MODEL_BASE_URL", "model.test/v1"),
     ("MODEL_BASE_URL", "http://user:planted@model.test/v1"),
     ("MODEL_BASE_URL", "http://model.test/v1?key=planted"),
@@ -145,6 +152,11 @@ ANY_TEXT = {
     *("PRIVITY_KEYS", "MODEL_API_KEY", "MODEL_NAME", "MODEL_CA_FILE"),
 }
 """Settings whose parser rejects nothing."""
+WITH_SENTENCES = {
+    *("REDIS_URL", "PRIVITY_PUBLIC_URL", "PRIVITY_EMBEDDING_ORIGINS", "MODEL_BASE_URL"),
+    "PRIVITY_API_KEY_DIGESTS",
+}
+"""Settings whose parsers say what is wrong: see test_setting_sentences.py."""
 NEED_OTHERS = {
     *("MODEL_BASE_URL", "MODEL_NAME", "MODEL_CA_FILE", "PRIVITY_EMBEDDING_ORIGINS"),
     *("REDIS_URL", "REDIS_CLIENT_CERT", "REDIS_CLIENT_KEY"),
@@ -165,7 +177,11 @@ def test_an_invalid_value_is_rejected_by_name_and_not_shown(name: str, text: str
         read_settings({name: text})
 
     expects = next(info.expects for info in setting_infos() if info.name == name)
-    assert problem.value.problems == [f"{name}: expected {expects}."]
+    if name in WITH_SENTENCES:
+        assert str(problem.value).startswith(f"{name}: ")
+        assert len(problem.value.problems) == 1
+    else:
+        assert problem.value.problems == [f"{name}: expected {expects}."]
 
 
 def test_settings_that_need_each_other_are_accepted_together() -> None:
@@ -176,6 +192,43 @@ def test_settings_that_need_each_other_are_accepted_together() -> None:
     assert (settings.model_base_url, settings.model_name) == ("https://model.test/v1", "small")
     assert settings.embedding_origins == ("https://a.test", "https://b.test:8443")
     assert settings.is_https
+
+
+@pytest.mark.parametrize(
+    ("public_url", "proxies", "hsts", "sent"),
+    [
+        (None, 0, None, False),
+        ("http://localhost:8000", 0, None, False),
+        ("https://chat.test", 0, None, True),
+        ("https://chat.test", 1, None, False),
+        ("https://chat.test", 1, True, True),
+        ("https://chat.test", 0, False, False),
+    ],
+)
+def test_hsts_is_sent_with_https_unless_a_proxy_or_the_setting_decides(
+    public_url: str | None,
+    proxies: int,
+    hsts: bool | None,  # noqa: FBT001 - a parameter
+    sent: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    assert Settings(public_url=public_url, proxies=proxies, hsts=hsts).sends_hsts is sent
+
+
+@pytest.mark.parametrize(
+    ("origins", "public_url"),
+    [
+        ("http://localhost:3000", ""),
+        ("http://LOCALHOST:3000,http://localhost:5173", "http://localhost:8000"),
+        ("http://127.0.0.1:3000", "http://127.0.0.1:8000"),
+        ("http://[::1]:3000", "http://[::1]:8000"),
+        ("http://localhost:3000,http://127.0.0.1:3000", ""),
+        ("http://localhost:3000,https://www.test", "https://chat.test"),
+    ],
+)
+def test_pages_of_this_machine_may_embed_the_service(origins: str, public_url: str) -> None:
+    names = {"PRIVITY_EMBEDDING_ORIGINS": origins, "PRIVITY_PUBLIC_URL": public_url}
+
+    assert len(read_settings(names).embedding_origins) == len(origins.split(","))
 
 
 def test_every_setting_is_tested_here() -> None:

@@ -55,7 +55,7 @@ async def test_a_user_that_may_not_renew_the_lease_is_refused_at_the_start(
     address = RedisAddress(url=f"redis://chat:{SECRET}@127.0.0.1:{guarded.port}/0")
     clock = SystemClock()
     lease = RedisProcessLease(PROCESS, clock)
-    with pytest.raises(RedisUnreachable, match="NOPERM") as caught:
+    with pytest.raises(RedisUnreachable, match="the user lacks permissions") as caught:
         async with open_redis(
             address, clock=clock, telemetry=RecordingTelemetry(), check=lease.renew
         ):
@@ -77,23 +77,25 @@ async def test_the_database_number_is_taken_from_the_url(shared_server: RedisPro
 
 
 @pytest.mark.parametrize(
-    ("credentials", "reason"), [(":wrong-secret@", "WRONGPASS"), ("", "NOAUTH")]
+    ("credentials", "cause"),
+    [(":wrong-secret@", "wrong user or password"), ("", "a password is required")],
 )
 async def test_denied_access_is_reported_at_once_and_no_password_is_shown(
-    guarded: RedisProcess, credentials: str, reason: str
+    guarded: RedisProcess, credentials: str, cause: str
 ) -> None:
     error = await connect_error(
         RedisAddress(url=f"redis://{credentials}127.0.0.1:{guarded.port}/0")
     )
 
-    assert error == f"Redis at 127.0.0.1:{guarded.port} denied access ({reason})."
+    assert error.startswith(f"Redis at 127.0.0.1:{guarded.port}: {cause}. ")
+    assert "wrong-secret" not in error
 
 
 async def test_a_redis_that_does_not_answer_is_named_without_its_password() -> None:
     port = free_port()
     error = await connect_error(RedisAddress(url=f"redis://user:{SECRET}@localhost:{port}/0"))
 
-    assert error.startswith(f"Redis at localhost:{port} does not answer")
+    assert error.startswith(f"Redis at localhost:{port}: connection refused. ")
     assert SECRET not in error
 
 

@@ -11,24 +11,39 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from attrs import frozen
+from attrs import field, frozen
 
 from tests.architecture.sources import ROOT
+from tests.support.host_model import NAME, HostModel, host_model
 from tests.support.native_client import NativeClient
-from tests.support.redis_kinds import compose_command
+from tests.support.redis_kinds import compose_commands
 from tests.support.redis_servers import free_port
 
 # Kept after the tests, so that the next run does not build it from scratch.
 IMAGE: Final = "privity-under-test"
 SERVICES: Final = ("prepare", "redis", "privity")
 MODEL_KEY: Final = "planted-key-of-a-model-provider"
+WELCOME: Final = "Welcome to the town's assistant."
+SYSTEM_PROMPT: Final = "You are the town's assistant."
+_ASSISTANT: Final = f"system_prompt = {SYSTEM_PROMPT!r}\nwelcome.en = {WELCOME!r}\n"
 _TIMEOUT_SECONDS: Final = 300
 _HEALTHY_WITHIN_SECONDS: Final = 60
+_SETTINGS: Final = ("PRIVITY_", "REDIS_", "MODEL_", "ASSISTANT_", "HTTP", "NO_PROXY")
 
 
-def run(*command: str) -> subprocess.CompletedProcess[str]:
+def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in the project's folder, without settings of this process."""
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)
+    }
     return subprocess.run(  # noqa: S603 - commands of our own
-        command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_SECONDS
+        command,
+        cwd=ROOT,
+        env={**inherited, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_TIMEOUT_SECONDS,
     )
 
 
@@ -38,28 +53,18 @@ class Composed:
 
     project: str
     port: int
-    model_key_file: Path
+    env_file: Path
+    model: HostModel
+    command: tuple[str, ...] = field(factory=lambda: compose_commands()[0])
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     def compose(self, *arguments: str) -> str:
-        """The output of ``docker-compose``, which must succeed."""
-        settings = {
-            "PRIVITY_IMAGE": IMAGE,
-            "PRIVITY_PORT": str(self.port),
-            "MODEL_API_KEY_FILE": str(self.model_key_file),
-        }
-        result = subprocess.run(  # noqa: S603 - a command of our own
-            [*compose_command(), "--project-name", self.project, *arguments],
-            cwd=ROOT,
-            env={**os.environ, **settings},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_TIMEOUT_SECONDS,
-        )
+        """The output of Compose, which must succeed."""
+        options = ("--env-file", str(self.env_file), "--project-name", self.project)
+        result = run(*self.command, *options, *arguments)
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout
 
@@ -113,16 +118,46 @@ class Composed:
 
 
 @contextmanager
-def composed(model_key_file: Path) -> Iterator[Composed]:
-    """The services, started with one command and healthy."""
-    project = f"privity-test-{uuid4().hex[:8]}"
-    services = Composed(project=project, port=free_port(), model_key_file=model_key_file)
-    try:
-        services.compose("up", "--build", "--detach")
-        services.await_health("privity")
-        yield services
-    finally:
-        services.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+def composed(directory: Path) -> Iterator[Composed]:
+    """The services, started with one command and healthy; their inputs are in ``directory``."""
+    with host_model(_address_of_this_machine()) as model:
+        services = Composed(
+            project=f"privity-test-{uuid4().hex[:8]}",
+            port=free_port(),
+            env_file=directory / ".env",
+            model=model,
+        )
+        _write_inputs(services)
+        try:
+            services.compose("up", "--build", "--detach")
+            services.await_health("privity")
+            yield services
+        finally:
+            services.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+
+
+def _address_of_this_machine() -> str:
+    """The address that containers know as ``host.docker.internal``."""
+    gateway = "{{(index .IPAM.Config 0).Gateway}}"
+    return run("docker", "network", "inspect", "bridge", "--format", gateway).stdout.strip()
+
+
+def _write_inputs(services: Composed) -> None:
+    directory = services.env_file.parent
+    (directory / "model-api-key").write_text(MODEL_KEY)
+    (directory / "town assistant.toml").write_text(_ASSISTANT)
+    lines = (
+        f"PRIVITY_IMAGE={IMAGE}",
+        f"PRIVITY_PORT={services.port}",
+        f"ASSISTANT_FILE='{directory}/town assistant.toml'",
+        f"MODEL_API_KEY_FILE={directory}/model-api-key",
+        f"MODEL_BASE_URL={services.model.url_for_containers}",
+        f"MODEL_NAME={NAME}",
+        "MODEL_PLAINTEXT=allow",
+        # For the shell. Compose has a Redis of its own.
+        "REDIS_URL=redis://127.0.0.1:1/0",
+    )
+    services.env_file.write_text("\n".join(lines) + "\n")
 
 
 def found_in_image(needles: list[bytes]) -> list[bytes]:

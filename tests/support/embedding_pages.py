@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import trustme
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from playwright.async_api import Route, expect
 
 from entrypoints.settings import Settings
@@ -16,10 +18,8 @@ from tests.support.service import running_service
 EMBEDDER = "https://blog.example"
 
 
-async def embed(
-    visitor: Visitor, site: str, source: str, attributes: str = "", style: str = ""
-) -> Chat:
-    """Open a page of ``site`` that has a strict policy and embeds the widget."""
+def host_page(source: str, attributes: str = "", style: str = "") -> tuple[str, str]:
+    """A page that embeds the widget, and its strict policy."""
     policy = f"default-src 'none'; script-src {source}; connect-src {source}"
     policy += "; require-trusted-types-for 'script'"
     policy += "; style-src 'unsafe-inline'" if style else ""
@@ -30,6 +30,14 @@ async def embed(
         f'<script type="module" src="{source}/page/widget.js" {attributes}></script>'
         "</body></html>"
     )
+    return page, policy
+
+
+async def embed(
+    visitor: Visitor, site: str, source: str, attributes: str = "", style: str = ""
+) -> Chat:
+    """Open a page of ``site`` that embeds the widget."""
+    page, policy = host_page(source, attributes, style)
 
     async def fulfil(route: Route) -> None:
         headers = {"content-security-policy": policy}
@@ -39,6 +47,27 @@ async def embed(
     tab = await visitor.context.new_page()
     await tab.goto(f"{site}/host")
     return Chat(tab)
+
+
+class DevelopmentServer:
+    """A real server of pages that embed the widget, on a port of this machine."""
+
+    def __init__(self) -> None:
+        self.source = ""
+        app = web.Application()
+        app.router.add_get("/host", self._page)
+        self._server = TestServer(app)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        """The origin of the pages."""
+        async with self._server as server:
+            yield f"http://localhost:{server.port}"
+
+    async def _page(self, _: web.Request) -> web.Response:
+        page, policy = host_page(self.source)
+        headers = {"content-security-policy": policy}
+        return web.Response(text=page, content_type="text/html", headers=headers)
 
 
 async def open_panel(chat: Chat, label: str = "Chat") -> None:

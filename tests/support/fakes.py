@@ -8,18 +8,20 @@ from domain.model.conversation import Conversation
 from domain.model.identifiers import ConversationRef, Owner, TurnRef
 from ports.conversation_store import Change, ConversationStateStore, Page, Predicate
 from ports.errors import StoreUnavailable
+from ports.telemetry import EVENTS
 from tests.support.clocks import ManualClock
 
 Fields: TypeAlias = dict[str, str | float | bool | None]
 
 
 class RecordingTelemetry:
-    """Telemetry that keeps every event with its fields."""
+    """Telemetry that keeps every event with its fields; each has to be declared."""
 
     def __init__(self) -> None:
         self.emitted: list[tuple[str, Fields]] = []
 
     def emit(self, event: str, **fields: str | float | bool | None) -> None:
+        assert fields.keys() <= EVENTS[event].fields
         self.emitted.append((event, fields))
 
     @property

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from entrypoints.cli.main import app
 
 # Tests of one tree can be run against the service of another, for example of an older release.
-_ROOT = Path(os.environ.get("PRIVITY_TEST_TREE") or Path(__file__).parents[2])
+ROOT = Path(os.environ.get("PRIVITY_TEST_TREE") or Path(__file__).parents[2])
 RUN = "from entrypoints.cli.main import run; run()"
 _SETTING_PREFIXES = ("PRIVITY_", "MODEL_", "REDIS_", "ASSISTANT_")
 _TIMEOUT_SECONDS = 30
@@ -67,7 +67,7 @@ async def serving(
     program: str = RUN, port: str = "0", **settings: str
 ) -> AsyncIterator[ServerProcess]:
     """``privity serve`` on this port or a free one; ``program`` is Python code to run instead."""
-    process = await _start("serve", "--port", port, settings=settings, program=program)
+    process = await start("serve", "--port", port, settings=settings, program=program)
     async with asyncio.timeout(_TIMEOUT_SECONDS):
         line = await _reader(process.stdout).readline()
     server = ServerProcess(process, line.decode().strip().rpartition(" ")[2], line)
@@ -81,7 +81,7 @@ async def serving(
 @asynccontextmanager
 async def starting(**settings: str) -> AsyncIterator[ServerProcess]:
     """``privity serve`` that may never start to listen."""
-    server = ServerProcess(await _start("serve", "--port", "0", settings=settings), "", b"")
+    server = ServerProcess(await start("serve", "--port", "0", settings=settings), "", b"")
     try:
         yield server
     finally:
@@ -89,37 +89,39 @@ async def starting(**settings: str) -> AsyncIterator[ServerProcess]:
         await server.wait()
 
 
-async def run_cli(*arguments: str, stdin: str = "", **settings: str) -> Ended:
-    """Run ``privity`` with these arguments and this standard input."""
-    process = await _start(*arguments, settings=settings)
+async def run_cli(*arguments: str, stdin: str = "", program: str = RUN, **settings: str) -> Ended:
+    """Run ``privity`` with these arguments and this standard input; ``program`` as in serving."""
+    process = await start(*arguments, settings=settings, program=program)
     async with asyncio.timeout(_TIMEOUT_SECONDS):
         out, err = await process.communicate(stdin.encode())
     assert process.returncode is not None
     return Ended(code=process.returncode, out=out.decode(), err=err.decode())
 
 
-async def _start(*arguments: str, settings: Mapping[str, str], program: str = RUN) -> Process:
+async def start(*arguments: str, settings: Mapping[str, str], program: str = RUN) -> Process:
+    """``privity`` with these arguments, with pipes."""
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", program, *arguments),
         stdin=PIPE,
         stdout=PIPE,
         stderr=PIPE,
-        cwd=_ROOT,
-        env={**_environment(), **settings},
+        cwd=ROOT,
+        env={**environment_of_processes(), **settings},
     )
 
 
 def run_cli_in_process(*arguments: str, stdin: str = "", **settings: str) -> Ended:
     """The same in this process, which is faster; for commands that do not serve."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in set(os.environ) - set(_environment()):
+        for name in set(os.environ) - set(environment_of_processes()):
             patch.delenv(name)
         result = CliRunner().invoke(app, arguments, input=stdin, env={"COLUMNS": "100", **settings})
     assert result.exception is None or isinstance(result.exception, SystemExit)
     return Ended(code=result.exit_code, out=result.stdout, err=result.stderr)
 
 
-def _environment() -> dict[str, str]:
+def environment_of_processes() -> dict[str, str]:
+    """The environment of this process without our settings."""
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(_SETTING_PREFIXES)
     }

@@ -20,6 +20,7 @@ from tests.support.fakes import RecordingTelemetry
 
 BRIEF = timedelta(milliseconds=60)
 LONG = timedelta(seconds=20)
+_FEW_ATTEMPTS = timedelta(seconds=0.5)
 
 
 @asynccontextmanager
@@ -63,12 +64,8 @@ async def wait_until_connected(connection: Multiplexer) -> None:
 
 
 @asynccontextmanager
-async def connected_client(
-    address: RedisAddress, clock: Clock | None = None
-) -> AsyncIterator[RedisClient]:
-    async with open_redis(
-        address, clock=clock or SystemClock(), telemetry=RecordingTelemetry()
-    ) as client:
+async def connected_client(address: RedisAddress) -> AsyncIterator[RedisClient]:
+    async with open_redis(address, clock=SystemClock(), telemetry=RecordingTelemetry()) as client:
         yield client
 
 
@@ -77,9 +74,15 @@ async def answers(address: RedisAddress) -> bool:
         return bool(await client.call_once("test", "PING") == b"PONG")
 
 
-async def connect_error(address: RedisAddress) -> str:
-    """The error that the operator sees. The retries take no real time."""
+async def connect_error(address: RedisAddress, bounds: Bounds | None = None) -> str:
+    """The error that the operator sees. The pauses between the attempts take no real time."""
     with pytest.raises(RedisUnreachable) as caught:
-        async with connected_client(address, HastyClock()):
+        async with open_redis(
+            address,
+            clock=HastyClock(),
+            telemetry=RecordingTelemetry(),
+            within=_FEW_ATTEMPTS,
+            bounds=bounds,
+        ):
             pass
     return str(caught.value)

@@ -139,16 +139,16 @@ def why_no_redis() -> str:
 
 
 @cache
-def compose_command() -> tuple[str, ...]:
-    """The command of either version of Compose; empty if neither is installed."""
-    if shutil.which("docker-compose"):
-        return ("docker-compose",)
+def compose_commands() -> tuple[tuple[str, ...], ...]:
+    """The commands of both versions of Compose, as far as they are installed."""
     plugin = ("docker", "compose")
-    return plugin if shutil.which("docker") and not ran(*plugin, "version").returncode else ()
+    has_plugin = shutil.which("docker") and not ran(*plugin, "version").returncode
+    has_command = shutil.which("docker-compose")
+    return (*([("docker-compose",)] if has_command else []), *([plugin] if has_plugin else []))
 
 
 def why_no_compose() -> str:
-    missing_command = "" if compose_command() else "docker-compose is not installed"
+    missing_command = "" if compose_commands() else "docker-compose is not installed"
     return missing_command or why_no_images(REDIS_IMAGE, PYTHON_IMAGE)
 
 

@@ -17,7 +17,8 @@ from adapters.encrypted_redis.command_queue import Bounds
 from adapters.encrypted_redis.connecting import RedisAddress
 from adapters.encrypted_redis.conversation_store import RedisConversationStore
 from adapters.encrypted_redis.keys_and_scripts import state_key
-from adapters.encrypted_redis.multiplexer import Multiplexer
+from adapters.encrypted_redis.multiplexer import Check, Multiplexer, ping
+from adapters.encrypted_redis.outages import Outages
 from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.encrypted_redis.turn_log import Batching, RedisTurnLog
 from adapters.sealing.key_ring import KeyRing
@@ -91,14 +92,16 @@ async def redis_harness(
     batching: Batching | None = None,
     clock: Clock | None = None,
     ca_file: Path | None = None,
+    check: Check = ping,
 ) -> AsyncIterator[RedisHarness]:
     """Adapters over the server at ``url``; without ``batching`` every piece is sent at once."""
     clock = clock or ShiftedClock()
     address = RedisAddress(url=url, ca_file=ca_file)
-    connection = Multiplexer(address.new_connection, bounds or Bounds(), clock)
-    running = asyncio.create_task(connection.run())
     telemetry = RecordingTelemetry()
-    client = RedisClient(connection=connection, clock=clock, telemetry=telemetry)
+    outages = Outages(telemetry, clock)
+    connection = Multiplexer(address.new_connection, bounds or Bounds(), clock, check, outages)
+    running = asyncio.create_task(connection.run())
+    client = RedisClient(connection=connection, clock=clock, telemetry=telemetry, outages=outages)
     sealer = Sealer(ring=KeyRing.parse(ring), random_bytes=os.urandom)
     log = RedisTurnLog(
         client=client, sealer=sealer, clock=clock, batching=batching or Batching(max_bytes=0)

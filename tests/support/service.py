@@ -44,8 +44,8 @@ def opening(replacing: ReplaceParts) -> ContainerFactory:
     """The real container, with parts replaced before anything is resolved from it."""
 
     @asynccontextmanager
-    async def opened(settings: Settings) -> AsyncIterator[punq.Container]:
-        async with open_container(settings) as container:
+    async def opened(settings: Settings, **options: Any) -> AsyncIterator[punq.Container]:
+        async with open_container(settings, **options) as container:
             replacing(container)
             yield container
 

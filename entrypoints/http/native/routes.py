@@ -47,6 +47,7 @@ from entrypoints.http.requests import (
     preferred_locales,
     query_session,
     read_body,
+    read_optional_body,
     wants_json,
 )
 from entrypoints.http.services import require_owner, services_of
@@ -62,7 +63,7 @@ async def create_client_key(request: Request) -> Response:
     services = services_of(request)
     services.authenticator.check_origin(request)
     caller = services.authenticator.authenticate(request)
-    await read_body(request, EmptyBody)
+    await read_optional_body(request, EmptyBody)
     payer = services.authenticator.payer(request, caller)
     await services.limiter.consume(Charge(payer=payer, amounts={Quota.NEW: 1}))
     document = ClientKeyDocument(client_key=services.keys.issue())
@@ -353,6 +354,7 @@ ROUTES: Final = (
         summary="Create a client key, to be sent as a bearer token.",
         tag="Client keys",
         body=[EmptyBody],
+        is_body_optional=True,
         responses={HTTPStatus.CREATED: [ClientKeyDocument]},
         headers=["Privity-On-Behalf-Of"],
         problems=["store_unavailable"],

@@ -27,7 +27,6 @@ from entrypoints.usecases.create_response import CreateResponse
 from entrypoints.usecases.edit_items import CreateConversation, EditItems
 from entrypoints.usecases.stop_turn import StopTurn
 from ports.clock import Clock
-from ports.errors import ClientKeyInvalid
 from ports.language_model import LanguageModel
 
 
@@ -133,10 +132,7 @@ def api_caller(request: Request) -> ApiCaller:
         BadRequest: ``client_key_not_allowed`` if the operator neither issued nor listed the key.
     """
     authenticator = services_of(request).authenticator
-    has_token = "authorization" in request.headers
-    caller = authenticator.authenticate(request) if has_token else None
-    if caller is None:
-        raise ClientKeyInvalid
+    caller = authenticator.authenticate_bearer(request)
     if not _is_accepted(request, authenticator.listed, caller):
         why = (
             "This client key may not be used as an API key. The operator issues one with "

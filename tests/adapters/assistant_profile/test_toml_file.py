@@ -102,12 +102,34 @@ def test_an_invalid_price_is_refused(file: Path, price: str) -> None:
 
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [(b"= no", "the file is not valid TOML."), (b"\xff\xfe", "the file is not valid TOML.")],
+    [
+        (b"= no", "the file is not valid TOML at line 1, column 1."),
+        (b'system_prompt = "a"\n\n[welcome\n', "the file is not valid TOML at line 3, column 9."),
+        (b'system_prompt = """planted', "the file is not valid TOML at the end of the file."),
+        (b"\xff\xfe", "the file is not UTF-8 text."),
+    ],
 )
-def test_a_file_that_is_not_toml_is_refused(file: Path, content: bytes, problem: str) -> None:
+def test_a_file_that_is_not_toml_is_refused_with_the_place(
+    file: Path, content: bytes, problem: str
+) -> None:
     file.write_bytes(content)
 
     assert problems_of(file) == [problem]
+
+
+def test_a_byte_order_mark_is_ignored(file: Path) -> None:
+    file.write_text(MINIMAL, "utf-8-sig")
+
+    assert load_assistant(file).system_prompt == "Be kind."
+
+
+def test_an_unknown_key_is_reported_with_the_nearest_one(file: Path) -> None:
+    file.write_text('system_promt = "a"\n[welcome]\nen = "b"', "utf-8")
+
+    assert problems_of(file) == [
+        "system_promt is not a known key; did you mean system_prompt?",
+        "system_prompt is missing; it must stand above the first [table].",
+    ]
 
 
 def test_a_file_that_cannot_be_read_is_refused(file: Path) -> None:

@@ -4,6 +4,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from adapters.observability.structured_log import StructuredLog
+from ports.findings import Level
+from ports.telemetry import EVENTS, Severity
 from tests.support.builders import ID
 
 
@@ -29,26 +31,44 @@ def test_a_session_id_is_replaced_by_its_digest() -> None:
 
 def test_fields_that_are_none_are_not_logged() -> None:
     with capture_logs() as lines:
-        a_log().emit("turn.finished", session_id=None, error=None, pieces=0, stopped=False)
+        a_log().emit("turn.finished", session_id=None, error=None, pieces=0, kept=False)
 
-    assert lines == [{"event": "turn.finished", "log_level": "info", "pieces": 0, "stopped": False}]
+    assert lines == [{"event": "turn.finished", "log_level": "info", "pieces": 0, "kept": False}]
 
 
 @pytest.mark.parametrize(
     ("event", "level"),
     [
-        ("turn.finished", "info"),
-        ("turn.interrupted", "info"),
-        ("conversation.forgotten", "info"),
-        ("turn.failed", "warning"),
-        ("turn.not-saved", "warning"),
-        ("turn.settled", "warning"),
-        ("turn.crashed", "error"),
-        ("request.failed", "error"),
+        (name, declared.severity.value)
+        for name, declared in EVENTS.items()
+        if declared.severity is not Severity.AS_FOUND
     ],
 )
-def test_every_event_has_its_log_level(event: str, level: str) -> None:
+def test_an_event_is_logged_at_its_level(event: str, level: str) -> None:
     with capture_logs() as lines:
         a_log().emit(event)
 
     assert [line["log_level"] for line in lines] == [level]
+
+
+@pytest.mark.parametrize(
+    ("finding", "level"),
+    [
+        (Level.GOOD, "info"),
+        (Level.UNKNOWN, "info"),
+        (Level.WARNING, "warning"),
+        (Level.PROBLEM, "error"),
+    ],
+)
+def test_a_finding_is_logged_as_bad_as_it_is(finding: Level, level: str) -> None:
+    with capture_logs() as lines:
+        a_log().emit("redis.setting", topic="maxmemory", finding=finding.value)
+
+    assert [line["log_level"] for line in lines] == [level]
+
+
+def test_an_event_that_nobody_declared_is_an_error_without_fields() -> None:
+    with capture_logs() as lines:
+        a_log().emit("made.up", pieces=3)
+
+    assert lines == [{"event": "made.up", "log_level": "error"}]

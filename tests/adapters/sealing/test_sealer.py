@@ -133,7 +133,7 @@ def test_the_ownership_of_a_frame_is_read_without_unsealing_it() -> None:
     assert bound().ownership(frame) is Ownership.MINE
     assert bound(owner=STRANGER).ownership(frame) is Ownership.OTHER
     assert bound(session=OTHER_ID).ownership(frame) is Ownership.OTHER
-    assert bound(ring=NEWER).ownership(frame) is Ownership.UNKNOWN
+    assert bound(ring=NEWER).ownership(frame) is Ownership.KEY_MISSING
     assert bound().ownership(RECORD) is Ownership.UNKNOWN
 
 

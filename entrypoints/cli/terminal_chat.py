@@ -1,0 +1,243 @@
+"""A conversation in the terminal: lines become messages and commands, and replies are printed."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, Final
+from uuid import uuid4
+
+from entrypoints.cli.chat_client import (
+    DONE_EVENT,
+    ChatClient,
+    ChatError,
+    ClientKeyRejected,
+    ConnectionLost,
+    ServerEvent,
+    Unreachable,
+)
+from entrypoints.cli.terminal import Write, stopping_on_ctrl_c
+
+_HELP: Final = (
+    "/new starts a new conversation, /again regenerates the last reply, "
+    "/forget deletes the conversation, /quit exits. Ctrl-C stops a reply."
+)
+_RETRY_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
+_CUT: Final[Mapping[str, str]] = {
+    "length": "The reply was cut off because it reached its maximum length.",
+    "content-filter": "The reply was cut off by the content filter.",
+}
+_EMPTY: Final[Mapping[str, str]] = {
+    "length": "The model used up the maximum length before it wrote an answer.",
+    "content-filter": "The content filter held back the reply.",
+}
+
+
+class TerminalChat:
+    """One conversation at a time. If the server starts a new one, later messages go to that one.
+
+    Attributes:
+        has_failed: whether any message or command failed.
+    """
+
+    def __init__(
+        self,
+        client: ChatClient,
+        write: Write,
+        *,
+        is_interactive: bool = True,
+        retry_seconds: Sequence[float] = _RETRY_SECONDS,
+    ) -> None:
+        """Talk to the server of ``client``.
+
+        Args:
+            client: sends the requests.
+            write: prints the text of replies as it arrives.
+            is_interactive: whether a person reads what is printed.
+            retry_seconds: the pauses before a reply whose connection was lost is requested again.
+        """
+        self._client = client
+        self._write = write
+        self._is_interactive = is_interactive
+        self._retry_seconds = retry_seconds
+        self._session_id: str | None = None
+        self.has_failed = False
+
+    async def begin(self) -> None:
+        """Begin a conversation with the assistant's welcome, if a person is there to read it.
+
+        Raises:
+            ChatError: the server cannot be reached, or rejects the request.
+        """
+        if self._is_interactive:
+            self._session_id, welcome = await self._client.create_session()
+            self._write(f"{_HELP}\n\n{welcome}\n")
+
+    async def handle(self, line: str) -> None:
+        """Carry out a command, or send a message; a failure is printed.
+
+        Raises:
+            UserLeft: the user pressed Ctrl-C twice during a reply.
+        """
+        try:
+            await self._carry_out(line)
+        except ChatError as error:
+            self.has_failed = True
+            self._write(f"({error})\n")
+
+    async def _carry_out(self, line: str) -> None:
+        if line == "/forget":
+            await self._forget()
+        elif line == "/new":
+            self._session_id = None
+            self._write("(New conversation. The previous one is kept until it expires.)\n")
+            await self.begin()
+        elif line == "/again" and self._session_id:
+            await self._show_reply(f"/api/chat/{self._session_id}/regenerate", {})
+        elif line.startswith("/"):
+            self._write(f"{_HELP}\n")
+        elif line:
+            session = {"sessionId": self._session_id} if self._session_id else {}
+            await self._show_reply("/api/chat", {"message": line, **session})
+
+    async def _forget(self) -> None:
+        if self._session_id is not None:
+            await self._client.forget(self._session_id)
+        self._session_id = None
+        self._write("(Forgotten.)\n")
+
+    async def _show_reply(self, path: str, body: Mapping[str, Any]) -> None:
+        """Print the reply to a request. Ctrl-C stops it."""
+        printer = ReplyPrinter(self._write, shows_thinking=self._is_interactive)
+
+        async def stop() -> None:
+            # Before the first event there is no reply to stop.
+            await printer.started.wait()
+            if printer.session_id is not None:
+                await self._client.stop(printer.session_id)
+
+        try:
+            async with stopping_on_ctrl_c(stop):
+                await self._print_reply(path, body, printer)
+        finally:
+            self._session_id = printer.session_id or self._session_id
+            printer.end_line()
+
+    async def _print_reply(
+        self, path: str, body: Mapping[str, Any], printer: "ReplyPrinter"
+    ) -> None:
+        """Print the whole reply; after a lost connection, request it again.
+
+        So does a server that rejects the key that it has created: it was started anew.
+        """
+        idempotency_key = uuid4().hex
+        pauses = iter(self._retry_seconds)
+        is_sent = has_new_key = False
+        while True:
+            try:
+                events = self._client.reply(path, body, idempotency_key)
+                return await printer.print_events(events)
+            except ClientKeyRejected:
+                if self._client.has_own_key or has_new_key:
+                    raise
+                has_new_key = True
+                await self._client.create_client_key()
+            except ConnectionLost as lost:
+                is_sent = is_sent or not isinstance(lost, Unreachable)
+                pause = next(pauses, None)
+                if pause is None or not is_sent:
+                    raise
+                await asyncio.sleep(pause)
+
+
+class ReplyPrinter:
+    """Prints a reply as it arrives. If it is replayed, what was printed is not printed again.
+
+    Attributes:
+        started: set by the first event.
+        session_id: the conversation of the reply; None before the first event.
+    """
+
+    def __init__(self, write: Write, *, shows_thinking: bool) -> None:
+        """``write`` prints text. With ``shows_thinking``, a line says that the model thinks."""
+        self._write = write
+        self._shows_thinking = shows_thinking
+        self._printed: list[str] = []
+        self._still_to_replay = ""
+        self._is_line_open = False
+        self.started = asyncio.Event()
+        self.session_id: str | None = None
+
+    async def print_events(self, events: AsyncGenerator[ServerEvent, None]) -> None:
+        """Print the events of the reply, from its beginning to its end.
+
+        Raises:
+            ConnectionLost: the events end before the reply does.
+            ChatError: the reply failed.
+        """
+        self._still_to_replay = "".join(self._printed)
+        async with aclosing(events):
+            async for event in events:
+                self._print(event)
+                self.started.set()
+                if event is DONE_EVENT:
+                    return
+        raise ConnectionLost("The reply was cut off.")
+
+    def _print(self, event: ServerEvent) -> None:
+        document = event.document
+        match document.get("type", event.name):
+            case "session-id":
+                self._begin(document)
+            case "reasoning-delta":
+                self._print_thinking()
+            case "text-delta":
+                self._print_text(str(document.get("delta", "")))
+            case "finish":
+                self._print_reason(str(document.get("finishReason", "")))
+            case "abort":
+                self._write(" (stopped)")
+                self._is_line_open = True
+            case "error":
+                raise ChatError(str(document.get("errorText", "The reply failed.")))
+
+    def _begin(self, document: Mapping[str, Any]) -> None:
+        if self.session_id is None and document.get("restarted"):
+            self._write("(The conversation no longer exists. This is a new one.)\n")
+        self.session_id = str(document["sessionId"])
+
+    def _print_thinking(self) -> None:
+        if self._shows_thinking:
+            self._write("(Thinking …)\n")
+        self._shows_thinking = False
+
+    def _print_text(self, delta: str) -> None:
+        replayed = self._still_to_replay
+        if delta and not replayed.startswith(delta):
+            if delta.startswith(replayed):
+                self._write_text(delta.removeprefix(replayed))
+            else:
+                # The process died before it had stored what was printed.
+                before = "".join(self._printed).removesuffix(replayed)
+                self._printed.clear()
+                self._write("\n(The reply begins again.)\n")
+                self._write_text(before + delta)
+        self._still_to_replay = replayed.removeprefix(delta) if replayed.startswith(delta) else ""
+
+    def _write_text(self, text: str) -> None:
+        self._printed.append(text)
+        self._write(text)
+        self._is_line_open = True
+
+    def _print_reason(self, reason: str) -> None:
+        """Say why the reply ended, unless it is complete."""
+        is_empty = not self._printed
+        note = _EMPTY.get(reason, "The model sent no text.") if is_empty else _CUT.get(reason)
+        if note is not None:
+            self.end_line()
+            self._write(f"({note})\n")
+
+    def end_line(self) -> None:
+        """End the line if anything is on it."""
+        if self._is_line_open:
+            self._write("\n")
+        self._is_line_open = False

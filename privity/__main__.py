@@ -1,0 +1,5 @@
+"""``python -m privity``, which is the same as ``privity``."""
+
+from privity import run
+
+run()

@@ -1,0 +1,1 @@
+"""The files in ``deploy/``: with the real programs where the machine has them."""
