@@ -110,7 +110,7 @@ async def visiting(browser: Browser, url: str, **options: Any) -> AsyncIterator[
     try:
         visitor = Visitor(context, url)
         yield visitor
-        assert visitor.unexpected_problems == []
+        assert not visitor.unexpected_problems, visitor.unexpected_problems
     finally:
         await context.close()
 
