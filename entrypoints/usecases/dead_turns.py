@@ -196,9 +196,10 @@ class SettleTurn:
 
     async def _pieces_of_dead(self, turn_ref: TurnRef) -> Sequence[Piece] | None:
         """What the log still has of the turn's reply; None if a process runs the turn."""
-        # An end in the log of an open turn means that the writer could not store the reply.
-        has_ended = (await self._logged(turn_ref, AFTER_ALL_PIECES)).end is not None
-        if not has_ended and not await self.watch.is_dead(turn_ref):
+        # An end in the log of an open turn means that the writer could not store the reply. While the
+        # watch looks twice, somebody else may settle the turn; then the log has an end as well.
+        is_over = await self._has_end(turn_ref) or await self.watch.is_dead(turn_ref)
+        if not is_over and not await self._has_end(turn_ref):
             return None
         return [numbered.piece for numbered in (await self._logged(turn_ref, 0)).pieces]
 
@@ -220,6 +221,9 @@ class SettleTurn:
             await self.log.end(ref, settled.turn, end_of(settled, settled.turn))
         if is_first:
             self.telemetry.emit("turn.settled", session_id=ref.session_id, pieces=len(pieces))
+
+    async def _has_end(self, turn_ref: TurnRef) -> bool:
+        return (await self._logged(turn_ref, AFTER_ALL_PIECES)).end is not None
 
     async def _logged(self, turn_ref: TurnRef, after: int) -> Batch:
         try:

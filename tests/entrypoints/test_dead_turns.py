@@ -8,6 +8,7 @@ from domain.model.errors import TurnInProgress
 from domain.model.identifiers import ProcessId, SessionId, TurnRef
 from domain.model.message import MessageStatus
 from domain.model.turn import IdempotencyKey, Outcome, TurnEnd, TurnPolicy
+from entrypoints.usecases.dead_turns import SettleTurn
 from entrypoints.usecases.open_turn import OnBusy
 from ports.turn_log import Batch
 from tests.support.builders import (
@@ -276,3 +277,23 @@ async def test_a_turn_is_dead_only_if_it_is_still_silent_after_two_heartbeats(
     seen = await harness.follow.read(TurnRef(REF, turn_id()), HALF, AT_ONCE)
 
     assert seen == (Batch() if is_written else Batch(end=ABANDONED))
+
+
+async def test_a_writer_is_not_held_up_by_whoever_settles_the_turn_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    harness = await a_dead_turn("Half")
+    harness.clock.advance(POLICY.dead_after)
+    sleep = harness.clock.sleep
+    settled_by_another: list[MessageStatus] = []
+
+    async def sleep_while_another_settles(duration: timedelta) -> None:
+        monkeypatch.setattr(harness.clock, "sleep", sleep)
+        conversation = await harness.container.resolve(SettleTurn).load(REF)
+        settled_by_another.append(conversation.messages[-1].status)
+
+    monkeypatch.setattr(harness.clock, "sleep", sleep_while_another_settles)
+    await harness.whole_turn(await harness.send("Still there?", session_id=ID))
+
+    assert settled_by_another == [MessageStatus.INTERRUPTED]
+    assert texts_of(await harness.stored(ID)) == ["Hello?", "Half", "Still there?", "Hi!"]
