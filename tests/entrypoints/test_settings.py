@@ -115,6 +115,8 @@ REJECTED: list[tuple[str, str]] = [
     ("MODEL_OPTIONS", "think=false"),
     ("MODEL_OPTIONS", "[1]"),
     ("MODEL_OPTIONS", '{"planted": NaN}'),
+    ("MODEL_OPTIONS", '{"planted": 1e999}'),
+    ("MODEL_OPTIONS", r'{"planted": "\ud800"}'),
     ("MODEL_OPTIONS", '{"a":' * 100_000),
     ("MODEL_CHECK", "sometimes"),
     ("MODEL_CONTEXT_TOKENS", "255"),
