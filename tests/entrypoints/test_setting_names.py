@@ -96,9 +96,14 @@ def test_what_kubernetes_and_other_programs_set_is_no_error(name: str, value: st
         ("MODEL_APIKEY", "MODEL_API_KEY"),
         ("MODEL_NAMES", "MODEL_NAME"),
         ("ASSISTANT_FILES", "ASSISTANT_FILE"),
+        ("redis_url", "REDIS_URL"),
+        ("Model_Name", "MODEL_NAME"),
+        ("PRIVTY_KEYS", "PRIVITY_KEYS"),
+        ("PRVIITY_V1", "PRIVITY_V1"),
+        ("PRIVITIY_API_KEY_DIGESTS", "PRIVITY_API_KEY_DIGESTS"),
     ],
 )
-def test_a_shared_prefix_with_nearly_a_name_of_ours_is_a_warning(name: str, meant: str) -> None:
+def test_nearly_a_name_of_ours_is_a_warning(name: str, meant: str) -> None:
     warning = f"{name} is not a setting of Privity; did you mean {meant}?"
 
     assert setting_warnings({name: "planted"}) == [warning]
@@ -110,6 +115,7 @@ def test_a_shared_prefix_with_nearly_a_name_of_ours_is_a_warning(name: str, mean
     [
         *("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB", "REDIS_TLS", "REDIS_SSL"),
         *("REDIS_SERVICE_HOST", "MODEL_PATH", "MODEL_VERSION", "ASSISTANT_ID", "OTHER_URL"),
+        *("PRIVATE_KEYS", "PRIVACY_HOSTS", "PRIVITY_PUBLIC_URL"),
         *("REDIS_URL", "REDIS_URL_FILE", "MODEL_NAME"),
     ],
 )
@@ -123,6 +129,16 @@ def test_the_port_of_compose_is_a_warning_for_whoever_expects_the_service_to_use
         "PRIVITY_PORT only applies to Compose. Here, use: privity serve --port 9000"
     ]
     assert setting_warnings({"PRIVITY_PORT": "tcp://10.0.0.1:8000"}) == []
+
+
+def test_the_url_for_clients_is_a_warning_if_it_may_be_meant_for_the_service() -> None:
+    url = {"PRIVITY_URL": "https://chat.example.org"}
+
+    assert setting_warnings(url) == [
+        "PRIVITY_URL is only for clients. The service reads PRIVITY_PUBLIC_URL."
+    ]
+    assert setting_warnings({**url, "PRIVITY_PUBLIC_URL": "https://chat.example.org"}) == []
+    assert setting_warnings({"PRIVITY_URL": "http://127.0.0.1:8000"}) == []
 
 
 def test_serve_and_doctor_show_errors_and_warnings() -> None:
