@@ -155,6 +155,13 @@ def test_serve_and_doctor_show_errors_and_warnings() -> None:
     assert "REDIS_URI is not a setting of Privity; did you mean REDIS_URL?" in examined.out
 
 
+def test_a_name_that_is_not_utf_8_can_be_printed() -> None:
+    ended = run_cli_in_process("doctor", "--json", **{"PRIVITY_\udcff": "planted"})
+
+    assert ended.code == 2
+    assert "PRIVITY_?: unknown setting." in ended.out
+
+
 def problems_of(name: str) -> list[str]:
     with pytest.raises(SettingsProblem) as caught:
         read_settings({name: "planted"})

@@ -48,6 +48,8 @@ SECRET_FILES = ("REDIS_URL_FILE", "PRIVITY_KEYS_FILE", "MODEL_API_KEY_FILE")
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
+        ("MODEL_NAME", "planted\udcff", "the value is not UTF-8 text."),
+        ("ASSISTANT_FILE", "/planted\udcff", "the value is not UTF-8 text."),
         ("PRIVITY_V1", '"open"', QUOTES),
         ("PRIVITY_DOCS", "'false'", QUOTES),
         ("PRIVITY_KEYS", f'"{KEYS}"', QUOTES),
