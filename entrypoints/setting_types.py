@@ -26,6 +26,7 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _API_KEY: Final = re.compile(r"[!-~]+")
 _QUOTES: Final = "'\"`\u2018\u2019\u201c\u201d"
 _HIGHEST_PORT: Final = 65_535
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _PLAIN_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _MODEL_PATHS: Final = ("/chat/completions", "/completions", "/responses", "/models")
 
@@ -304,7 +305,10 @@ def _origin(text: str) -> str:
         raise InvalidValue("the URL must end after the host and port.")
     if not parts.netloc.isascii():
         raise InvalidValue("write the host name as browsers send it, beginning with xn--.")
-    return f"{parts.scheme}://{parts.netloc}".lower()
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    # As browsers write it: without the port that the scheme has anyway.
+    is_default = parts.port in (None, _DEFAULT_PORTS[parts.scheme])
+    return f"{parts.scheme}://{host}" + ("" if is_default else f":{parts.port}")
 
 
 def _origins(text: str) -> tuple[str, ...]:
