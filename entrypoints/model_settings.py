@@ -1,11 +1,11 @@
 """The settings of the language model and of the assistant."""
 
-import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from attrs import Factory, frozen
 
 from entrypoints.limit_settings import LimitSettings
@@ -170,13 +170,13 @@ class ModelSettings(LimitSettings):
             "top_p": self.model_top_p,
             "reasoning_effort": self.model_reasoning_effort,
         }
-        other = json.loads(self.model_options or "{}")
+        other = msgspec.json.decode(self.model_options or "{}")
         return {**other, **{name: value for name, value in own.items() if value is not None}}
 
     @property
     def option_problems(self) -> Iterator[str]:
         """A sentence for each member of ``MODEL_OPTIONS`` that is not possible there."""
-        for name in json.loads(self.model_options or "{}"):
+        for name in msgspec.json.decode(self.model_options or "{}"):
             if name in _OWN_SETTINGS:
                 yield f"MODEL_OPTIONS: use {_OWN_SETTINGS[name]} instead of {name}."
             elif name in _RESERVED:

@@ -3,7 +3,8 @@
 A setting with a typing error must not go unnoticed: without PRIVITY_KEYS, for example, every
 restart would invalidate all client keys. The prefix ``PRIVITY_`` is ours, so an unknown name with
 it is an error. ``REDIS_``, ``MODEL_`` and ``ASSISTANT_`` also belong to other programs, so a name
-with one of them is only a warning, and only if it is nearly one of ours.
+with one of them is only a warning, and only if it is nearly one of ours. So is a name of ours
+with a typing error in its prefix.
 """
 
 import re
@@ -14,7 +15,6 @@ from typing import Final
 from entrypoints.setting_types import SettingInfo
 
 _OURS: Final = "PRIVITY_"
-_SHARED: Final = ("REDIS_", "MODEL_", "ASSISTANT_")
 _FILE: Final = "_FILE"
 
 _OF_KUBERNETES: Final = re.compile(
@@ -65,11 +65,13 @@ def nearly_known_names(
     if port.isdecimal():
         # Kubernetes sets it to a URL.
         yield "PRIVITY_PORT only applies to Compose. Here, use: privity serve --port " + port
+    url, public_url = environment.get("PRIVITY_URL", ""), environment.get("PRIVITY_PUBLIC_URL", "")
+    if url.startswith("https:") and not public_url.strip():
+        yield "PRIVITY_URL is only for clients. The service reads PRIVITY_PUBLIC_URL."
     for name in sorted(set(environment) - known):
-        if environment[name].strip() and name.startswith(_SHARED):
-            meant = [setting for setting in sorted(known) if _is_nearly(name, setting)]
-            if meant:
-                yield f"{name} is not a setting of Privity; did you mean {meant[0]}?"
+        meant = next((one for one in sorted(known) if _is_nearly(name, one)), None)
+        if environment[name].strip() and meant:
+            yield f"{name} is not a setting of Privity; did you mean {meant}?"
 
 
 def _known(infos: Collection[SettingInfo]) -> set[str]:
@@ -109,8 +111,12 @@ def _most_similar(end: str, known: Collection[str]) -> str | None:
 
 def _is_nearly(name: str, setting: str) -> bool:
     """Whether ``name`` is ``setting`` with one or two edits, or without some of its words."""
-    prefix, _, end = name.partition("_")
+    prefix, _, end = name.upper().partition("_")
     setting_prefix, _, setting_end = setting.partition("_")
+    if setting.startswith(_OURS):
+        # Two edits make PRIVATE_KEYS, which is a name of others.
+        is_near = sorted(prefix) == sorted(setting_prefix) or _edits(prefix, setting_prefix) == 1
+        return end == setting_end and prefix != setting_prefix and is_near
     if prefix != setting_prefix:
         return False
     if set(end.split("_")) < set(setting_end.split("_")):

@@ -1,6 +1,5 @@
 """How a setting is declared: its name, its meaning, and how its text is parsed."""
 
-import json
 import os
 import re
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import Any, Final, TypeAlias, get_args
 from urllib.parse import SplitResult, urlsplit
 
 import attrs
+import msgspec
 from attrs import frozen
 
 from domain.model.prompt import Effort
@@ -26,6 +26,7 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _API_KEY: Final = re.compile(r"[!-~]+")
 _QUOTES: Final = "'\"`\u2018\u2019\u201c\u201d"
 _HIGHEST_PORT: Final = 65_535
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _PLAIN_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _MODEL_PATHS: Final = ("/chat/completions", "/completions", "/responses", "/models")
 
@@ -95,6 +96,11 @@ def parsed(info: SettingInfo, text: str) -> Any:
     """
     if len(text) > 1 and text[0] in _QUOTES and text[-1] in _QUOTES:
         raise InvalidValue("remove the quotes around the value (docker run --env-file keeps them).")
+    try:
+        # Python keeps other bytes of the environment, but nothing can be sent or printed with them.
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidValue("the value is not UTF-8 text.") from None
     try:
         return info.parse(text)
     except InvalidValue:
@@ -176,13 +182,10 @@ def _effort(text: str) -> str:
 
 
 def _json_object(text: str) -> str:
-    def refuse(_: str) -> None:
-        # Python reads NaN and Infinity, which are not JSON.
-        raise ValueError
-
     try:
-        document = json.loads(text, parse_constant=refuse)
-    except RecursionError:
+        # Not json.loads, which reads numbers and characters that cannot be sent as JSON.
+        document = msgspec.json.decode(text)
+    except (msgspec.MsgspecError, RecursionError):
         raise ValueError from None
     if not isinstance(document, dict):
         raise ValueError  # noqa: TRY004 - as for every invalid value
@@ -261,10 +264,21 @@ def _url_parts(text: str, schemes: tuple[str, ...]) -> SplitResult:
     parts = urlsplit(text)
     if not parts.hostname:
         raise InvalidValue("the URL has no host.")
+    if not _can_be_looked_up(parts.hostname):
+        raise InvalidValue("a part of the host name is empty or too long.")
     port = parts.netloc.rpartition("@")[2].rpartition("]")[2].partition(":")[2]
     if port and not (port.isdecimal() and 0 < int(port) <= _HIGHEST_PORT):
         raise InvalidValue("the port must be a number from 1 to 65535.")
     return parts
+
+
+def _can_be_looked_up(host: str) -> bool:
+    """Whether the system accepts ``host``; otherwise it raises an error that no lookup expects."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _http_url(text: str) -> SplitResult:
@@ -289,7 +303,12 @@ def _origin(text: str) -> str:
     parts = _http_url(text)
     if parts.path.strip("/"):
         raise InvalidValue("the URL must end after the host and port.")
-    return f"{parts.scheme}://{parts.netloc}".lower()
+    if not parts.netloc.isascii():
+        raise InvalidValue("write the host name as browsers send it, beginning with xn--.")
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    # As browsers write it: without the port that the scheme has anyway.
+    is_default = parts.port in (None, _DEFAULT_PORTS[parts.scheme])
+    return f"{parts.scheme}://{host}" + ("" if is_default else f":{parts.port}")
 
 
 def _origins(text: str) -> tuple[str, ...]:

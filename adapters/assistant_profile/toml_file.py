@@ -53,6 +53,8 @@ def load_assistant(path: Path | None) -> Assistant:
         raise ProfileProblem(["the file cannot be read."]) from error
     except UnicodeDecodeError as error:
         raise ProfileProblem(["the file is not UTF-8 text."]) from error
+    except RecursionError as error:
+        raise ProfileProblem(["the file has too many brackets within each other."]) from error
     except tomllib.TOMLDecodeError as error:
         place = _PLACE.search(str(error))
         where = place[1] if place else "at the end of the file"

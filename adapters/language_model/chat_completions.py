@@ -106,11 +106,17 @@ class ChatCompletions:
             yield
         except ModelError as failure:
             failure.details = evolve(failure.details, host=self._server.address)
-            code = failure.details.provider_code or ""
             # A server may repeat the request anywhere in an error, even where its code should be.
-            if code.encode() in self._body(prompt) or code in (self._server.api_key or ""):
+            if self._is_repeated(failure.details.provider_code or "", prompt):
                 failure.details = evolve(failure.details, provider_code=None)
             raise
+
+    def _is_repeated(self, code: str, prompt: Prompt) -> bool:
+        """Whether an error code is part of the request, or contains the API key."""
+        key = self._server.api_key
+        if key is not None and (code in key or key in code):
+            return True
+        return code.lower().encode() in self._body(prompt).lower()
 
     def _details_of(self, error: ClientError | TimeoutError) -> FailureDetails:
         """The details of a request that got no response from the model's server."""

@@ -22,6 +22,9 @@ from ports.language_model import (
 )
 
 _SHOWN_NAMES: Final = 10
+_COMPARED_NAMES: Final = 2_000
+"""More than any provider has; the comparison takes some time for each."""
+
 _NAME_MAX_LENGTH: Final = 100
 _DOCKER_HOST: Final = "host.docker.internal"
 _NO_CREDIT: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
@@ -213,7 +216,8 @@ def _of_model_name(server: ModelServer, failure: ModelError, listing: Listing) -
     if not is_missing or not isinstance(failure, ModelRejectedRequest):
         return None
     text = f"the server does not have the model {server.name}"
-    shown = [name for name in names or () if name.isprintable() and len(name) <= _NAME_MAX_LENGTH]
+    compared = (names or ())[:_COMPARED_NAMES]
+    shown = [name for name in compared if name.isprintable() and len(name) <= _NAME_MAX_LENGTH]
     nearest = difflib.get_close_matches(server.name, shown, _SHOWN_NAMES, cutoff=0)
     if nearest:
         return Level.PROBLEM, text, f"Set MODEL_NAME to one that it has: {', '.join(nearest)}."

@@ -188,6 +188,8 @@ def _parts_of(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
         is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        # It cannot be looked up if a part of it is empty or too long.
+        (parts.hostname or "").encode("idna")
     except ValueError:
         return None
     return parts if is_valid else None

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -41,7 +42,9 @@ class StructuredLog:
         session_id = logged.pop("session_id", None)
         if session_id is not None:
             logged["session"] = self._pseudonym(str(session_id))
-        self._log.log(_level(declared, fields), event, **logged)
+        # A log that nobody can write any more must not end replies.
+        with suppress(OSError, ValueError):
+            self._log.log(_level(declared, fields), event, **logged)
 
 
 def _level(declared: EventType, fields: Mapping[str, object]) -> int:

@@ -97,7 +97,9 @@ def _findings() -> list[Finding]:
 
 
 def _setting_finding(level: Level, text: str) -> Finding:
-    return Finding(level, "settings", text, "docs/settings.md describes every setting.")
+    # The name of an unknown setting may have bytes that are not UTF-8.
+    printable = text.encode("utf-8", "replace").decode()
+    return Finding(level, "settings", printable, "docs/settings.md describes every setting.")
 
 
 async def _answers(settings: Settings, ring: KeyRing) -> list[Finding]:

@@ -230,7 +230,7 @@ class ReplyPrinter:
 
     def _print_reason(self, reason: str) -> None:
         """Say why the reply ended, unless it is complete."""
-        is_empty = not self._printed
+        is_empty = not "".join(self._printed).strip()
         note = _EMPTY.get(reason, "The model sent no text.") if is_empty else _CUT.get(reason)
         if note is not None:
             self.end_line()

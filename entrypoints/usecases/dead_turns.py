@@ -196,8 +196,8 @@ class SettleTurn:
 
     async def _pieces_of_dead(self, turn_ref: TurnRef) -> Sequence[Piece] | None:
         """What the log still has of the turn's reply; None if a process runs the turn."""
-        # An end in the log of an open turn means that the writer could not store the reply. While the
-        # watch looks twice, somebody else may settle the turn; then the log has an end as well.
+        # An end in the log of an open turn means that the writer could not store the reply. While
+        # the watch looks twice, somebody else may settle the turn; then the log has an end as well.
         is_over = await self._has_end(turn_ref) or await self.watch.is_dead(turn_ref)
         if not is_over and not await self._has_end(turn_ref):
             return None

@@ -42,6 +42,8 @@ async def send(chat: Chat, fake_model: FakeModel, text: str, reason: FinishReaso
         (FinishReason.CONTENT_FILTER, "Once upon a", FILTERED),
         (FinishReason.CONTENT_FILTER, "", FILTERED),
         (FinishReason.STOP, "", NO_TEXT),
+        (FinishReason.STOP, "\n\n", NO_TEXT),
+        (FinishReason.LENGTH, "\n\n", ONLY_THOUGHT),
         (FinishReason.OTHER, "", NO_TEXT),
     ],
 )
@@ -54,7 +56,7 @@ async def test_a_cut_or_empty_reply_says_so_also_after_a_reload(
     await expect(ending).to_have_text(note)
     await chat.page.reload()
     await expect(ending).to_have_text(note)
-    await expect(chat.replies.last).to_have_text(text)
+    await expect(chat.replies.last).to_have_text(text.strip())
 
 
 async def test_a_complete_reply_has_no_note(chat: Chat, fake_model: FakeModel) -> None:
@@ -64,10 +66,12 @@ async def test_a_complete_reply_has_no_note(chat: Chat, fake_model: FakeModel) -
     await expect(chat.messages.last.locator(".ending")).to_be_hidden()
 
 
+@pytest.mark.parametrize("text", ["", "\n\n"])
 async def test_an_empty_reply_can_be_requested_again_and_not_copied(
-    chat: Chat, fake_model: FakeModel
+    chat: Chat, fake_model: FakeModel, text: str
 ) -> None:
-    await send(chat, fake_model, "", FinishReason.LENGTH)
+    await send(chat, fake_model, text, FinishReason.LENGTH)
+    await expect(chat.messages.last.locator(".ending")).to_have_text(ONLY_THOUGHT)
     await expect(chat.messages.last.get_by_role("button", name="Copy")).to_be_hidden()
 
     await chat.messages.last.get_by_role("button", name="Answer again").click()

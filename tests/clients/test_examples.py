@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -111,3 +112,39 @@ async def test_the_curl_session_runs() -> None:
     assert '"content":"My favourite colour is teal. / What did I tell you? "' in out.decode()
     assert '"id":"curl"' in out.decode()
     assert out.decode().endswith("# Done.\n")
+
+
+ROUTE = ROOT / "examples" / "sveltekit" / "src" / "routes" / "api" / "chat" / "[...path]"
+CALL_ROUTE = """
+const [url, site, origin] = process.argv.slice(1);
+const { POST } = await import(url);
+const headers = { 'content-type': 'application/json', 'sec-fetch-site': site, origin };
+const request = new Request('https://app.test/api/chat', { method: 'POST', headers, body: '{}' });
+const details = { params: { path: '' }, url: new URL(request.url), getClientAddress: () => '::1' };
+console.log((await POST({ request, ...details })).status);
+"""
+
+
+@pytest.mark.parametrize(
+    ("site", "origin", "status"),
+    [
+        ("same-origin", "https://app.test", "400"),
+        ("same-site", "https://other.app.test", "403"),
+        ("cross-site", "https://other.test", "403"),
+    ],
+)
+async def test_the_route_of_sveltekit_tells_other_sites_apart(
+    service: RunningService, tmp_path: Path, site: str, origin: str, status: str
+) -> None:
+    need_node()
+    code = (ROUTE / "+server.js").read_text("utf-8")
+    line = "import { env } from '$env/dynamic/private';"
+    assert line in code
+    route = tmp_path / "route.mjs"
+    route.write_text(code.replace(line, f"const env = {{ PRIVITY_URL: '{service.url}' }};"))
+    arguments = ["--input-type=module", "--eval", CALL_ROUTE, route.as_uri(), site, origin]
+    node = await asyncio.create_subprocess_exec("node", *arguments, stdout=PIPE)
+    async with asyncio.timeout(60):
+        out, _ = await node.communicate()
+
+    assert out.decode().strip() == status

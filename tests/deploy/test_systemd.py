@@ -55,10 +55,19 @@ def test_the_service_may_do_little_more_than_it_needs(tmp_path: Path) -> None:
 def test_every_variable_is_a_setting_that_can_be_read_from_a_file() -> None:
     names = [pair.partition("=")[0] for line in values("Environment") for pair in line.split()]
     credentials = [line.partition(":")[0] for line in values("LoadCredential")]
-    [variables] = values("Environment")
+    variables = " ".join(values("Environment"))
 
     assert sorted(names) == sorted(f"{info.name}_FILE" for info in setting_infos() if info.secret)
     assert [f"%d/{name}" in variables for name in credentials] == [True] * len(names)
+
+
+def test_the_lines_for_the_key_of_the_model_can_be_removed() -> None:
+    lines = UNIT.read_text("utf-8").splitlines()
+    comment = lines.index("# Remove these two lines if the model needs no key.")
+    named = [number for number, line in enumerate(lines) if "model-api-key" in line]
+
+    # An empty file would be an error.
+    assert named == [comment + 1, comment + 2]
 
 
 def test_the_process_has_time_to_end_its_replies() -> None:

@@ -25,6 +25,7 @@ from tests.support.chat_backend import REPLY, SESSION, STOPPED, THINKING, Backen
         ("", "length", "(The model used up the maximum length before it wrote an answer.)\n"),
         ("", "content-filter", "(The content filter held back the reply.)\n"),
         ("", "stop", "(The model sent no text.)\n"),
+        ("\n", "stop", "\n\n(The model sent no text.)\n"),
     ],
 )
 async def test_a_reply_that_is_not_whole_says_why(text: str, reason: str, shown: str) -> None:

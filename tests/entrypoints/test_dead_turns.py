@@ -287,7 +287,7 @@ async def test_a_writer_is_not_held_up_by_whoever_settles_the_turn_before_it(
     sleep = harness.clock.sleep
     settled_by_another: list[MessageStatus] = []
 
-    async def sleep_while_another_settles(duration: timedelta) -> None:
+    async def sleep_while_another_settles(_: timedelta) -> None:
         monkeypatch.setattr(harness.clock, "sleep", sleep)
         conversation = await harness.container.resolve(SettleTurn).load(REF)
         settled_by_another.append(conversation.messages[-1].status)

@@ -96,9 +96,14 @@ def test_what_kubernetes_and_other_programs_set_is_no_error(name: str, value: st
         ("MODEL_APIKEY", "MODEL_API_KEY"),
         ("MODEL_NAMES", "MODEL_NAME"),
         ("ASSISTANT_FILES", "ASSISTANT_FILE"),
+        ("redis_url", "REDIS_URL"),
+        ("Model_Name", "MODEL_NAME"),
+        ("PRIVTY_KEYS", "PRIVITY_KEYS"),
+        ("PRVIITY_V1", "PRIVITY_V1"),
+        ("PRIVITIY_API_KEY_DIGESTS", "PRIVITY_API_KEY_DIGESTS"),
     ],
 )
-def test_a_shared_prefix_with_nearly_a_name_of_ours_is_a_warning(name: str, meant: str) -> None:
+def test_nearly_a_name_of_ours_is_a_warning(name: str, meant: str) -> None:
     warning = f"{name} is not a setting of Privity; did you mean {meant}?"
 
     assert setting_warnings({name: "planted"}) == [warning]
@@ -110,6 +115,7 @@ def test_a_shared_prefix_with_nearly_a_name_of_ours_is_a_warning(name: str, mean
     [
         *("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB", "REDIS_TLS", "REDIS_SSL"),
         *("REDIS_SERVICE_HOST", "MODEL_PATH", "MODEL_VERSION", "ASSISTANT_ID", "OTHER_URL"),
+        *("PRIVATE_KEYS", "PRIVACY_HOSTS", "PRIVITY_PUBLIC_URL"),
         *("REDIS_URL", "REDIS_URL_FILE", "MODEL_NAME"),
     ],
 )
@@ -125,6 +131,16 @@ def test_the_port_of_compose_is_a_warning_for_whoever_expects_the_service_to_use
     assert setting_warnings({"PRIVITY_PORT": "tcp://10.0.0.1:8000"}) == []
 
 
+def test_the_url_for_clients_is_a_warning_if_it_may_be_meant_for_the_service() -> None:
+    url = {"PRIVITY_URL": "https://chat.example.org"}
+
+    assert setting_warnings(url) == [
+        "PRIVITY_URL is only for clients. The service reads PRIVITY_PUBLIC_URL."
+    ]
+    assert setting_warnings({**url, "PRIVITY_PUBLIC_URL": "https://chat.example.org"}) == []
+    assert setting_warnings({"PRIVITY_URL": "http://127.0.0.1:8000"}) == []
+
+
 def test_serve_and_doctor_show_errors_and_warnings() -> None:
     names = {"PRIVITY_KEY": "planted", "REDIS_URI": "planted"}
     served = run_cli_in_process("serve", **names)
@@ -137,6 +153,13 @@ def test_serve_and_doctor_show_errors_and_warnings() -> None:
     ]
     assert examined.code == 1
     assert "REDIS_URI is not a setting of Privity; did you mean REDIS_URL?" in examined.out
+
+
+def test_a_name_that_is_not_utf_8_can_be_printed() -> None:
+    ended = run_cli_in_process("doctor", "--json", **{"PRIVITY_\udcff": "planted"})
+
+    assert ended.code == 2
+    assert "PRIVITY_?: unknown setting." in ended.out
 
 
 def problems_of(name: str) -> list[str]:

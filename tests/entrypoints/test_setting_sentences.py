@@ -25,6 +25,7 @@ DATABASE = "after the host and port, only a database number may follow, as in /0
 SOCKET = "the path of a socket must follow unix://, as in unix:///run/redis.sock."
 HTTP_SCHEME = "the URL must begin with http:// or https://."
 NO_USER = "the URL must not contain a user or password."
+LABEL = "a part of the host name is empty or too long."
 PORT = "the port must be a number from 1 to 65535."
 NO_KEY = "the key contains white space, or a character that no key has."
 NO_HTTPS = (
@@ -47,6 +48,8 @@ SECRET_FILES = ("REDIS_URL_FILE", "PRIVITY_KEYS_FILE", "MODEL_API_KEY_FILE")
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
+        ("MODEL_NAME", "planted\udcff", "the value is not UTF-8 text."),
+        ("ASSISTANT_FILE", "/planted\udcff", "the value is not UTF-8 text."),
         ("PRIVITY_V1", '"open"', QUOTES),
         ("PRIVITY_DOCS", "'false'", QUOTES),
         ("PRIVITY_KEYS", f'"{KEYS}"', QUOTES),
@@ -83,6 +86,14 @@ SECRET_FILES = ("REDIS_URL_FILE", "PRIVITY_KEYS_FILE", "MODEL_API_KEY_FILE")
             "unix:///run/redis.sock?planted=1",
             "after the path of the socket, only ?db= and a number may follow.",
         ),
+        ("REDIS_URL", "rediss://planted..test", LABEL),
+        ("PRIVITY_PUBLIC_URL", f"https://{64 * 'x'}.planted.test", LABEL),
+        (
+            "PRIVITY_PUBLIC_URL",
+            "https://plänted.test",
+            "write the host name as browsers send it, beginning with xn--.",
+        ),
+        ("MODEL_BASE_URL", "https://planted..test/v1", LABEL),
         ("PRIVITY_PUBLIC_URL", "planted.test", HTTP_SCHEME),
         ("PRIVITY_PUBLIC_URL", "http://planted.test", NO_HTTPS),
         ("PRIVITY_PUBLIC_URL", "http://192.0.2.7:8000", NO_HTTPS),

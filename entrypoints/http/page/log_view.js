@@ -75,7 +75,7 @@ function messageView(words, role, actions) {
     setText(ending, (!isWriting && words[endingOf(message)]) || "");
     ending.hidden = !ending.textContent;
     redo.hidden = !canRedo;
-    copy.forEach((button) => (button.hidden = !text));
+    copy.forEach((button) => (button.hidden = !text.trim()));
     buttons.hidden = isWriting || !(isUser ? text && canRedo : text || canRedo);
   }
   return { element, role, update };

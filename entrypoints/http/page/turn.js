@@ -115,10 +115,12 @@ export function applyChunk(reply, chunk) {
 /** The name of the text that says how a message ended; a complete one has none. */
 export function endingOf({ status, finishReason, text }) {
   if (status !== "finished") return status;
-  if (finishReason === "length") return text ? "cut" : "onlyThought";
+  // A model that thinks may send line ends before its answer.
+  const isBlank = !text.trim();
+  if (finishReason === "length") return isBlank ? "onlyThought" : "cut";
   if (finishReason === "content-filter") return "filtered";
   // A client that runs tools continues a reply that calls some.
-  return !text && /^(stop|other)$/.test(finishReason) ? "noText" : "complete";
+  return isBlank && /^(stop|other)$/.test(finishReason) ? "noText" : "complete";
 }
 
 const urlsOfImages = (parts) => parts.filter(({ type }) => type === "image").map(({ url }) => url);

@@ -106,6 +106,7 @@ def test_an_invalid_price_is_refused(file: Path, price: str) -> None:
         (b"= no", "the file is not valid TOML at line 1, column 1."),
         (b'system_prompt = "a"\n\n[welcome\n', "the file is not valid TOML at line 3, column 9."),
         (b'system_prompt = """planted', "the file is not valid TOML at the end of the file."),
+        (b"planted = " + 5_000 * b"[", "the file has too many brackets within each other."),
         (b"\xff\xfe", "the file is not UTF-8 text."),
     ],
 )

@@ -154,7 +154,9 @@ async def test_a_failure_has_the_status_and_the_providers_code(
     assert f"http://{details.host}/v1" == server.url
 
 
-@pytest.mark.parametrize("code", [KEY, "sk-planted", "planted", "question"])
+@pytest.mark.parametrize(
+    "code", [KEY, f"wrong-key-{KEY}", "sk-planted", "PLANTED", "planted", "question"]
+)
 async def test_a_code_that_repeats_the_prompt_or_the_key_is_left_out(code: str) -> None:
     responses = an_error(400, code=code), ModelResponse(chunks=(event({"error": {"code": code}}),))
     async with model_server(*responses) as server, model_at(server.url) as model:

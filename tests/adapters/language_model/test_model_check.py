@@ -201,6 +201,12 @@ async def test_at_most_ten_names_of_models_are_shown() -> None:
     assert set(shown) <= set(names)
 
 
+async def test_a_list_of_any_length_is_not_compared_completely() -> None:
+    names = [*(f"other-{number}" for number in range(2_000)), "model-1"]
+
+    assert "model-1" not in await names_shown(*names)
+
+
 async def test_a_name_with_control_characters_or_of_any_length_is_not_shown() -> None:
     assert await names_shown("\x1b[31mmodel", "model\n", "m" * 101, "m" * 100) == ["m" * 100]
 

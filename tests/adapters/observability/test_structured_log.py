@@ -1,6 +1,9 @@
 """Events in the log, with digests in place of session ids."""
 
+import io
+
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from adapters.observability.structured_log import StructuredLog
@@ -27,6 +30,23 @@ def test_a_session_id_is_replaced_by_its_digest() -> None:
         }
     ]
     assert ID not in str(lines)
+
+
+class _ClosedPipe(io.StringIO):
+    def write(self, _: str) -> int:
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_a_log_that_cannot_be_written_is_no_error(is_closed: bool) -> None:  # noqa: FBT001
+    file = _ClosedPipe()
+    if is_closed:
+        file.close()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=file))
+    try:
+        a_log().emit("service.stopped", seconds=1)
+    finally:
+        structlog.reset_defaults()
 
 
 def test_fields_that_are_none_are_not_logged() -> None:

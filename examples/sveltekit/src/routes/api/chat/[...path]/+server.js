@@ -1,6 +1,10 @@
 import { env } from '$env/dynamic/private';
 
-const SENT = ['accept', 'content-type', 'cookie', 'idempotency-key', 'last-event-id'];
+// Privity needs the last two to reject what pages of other sites send.
+const SENT = [
+  ...['accept', 'content-type', 'cookie', 'idempotency-key', 'last-event-id'],
+  ...['origin', 'sec-fetch-site'],
+];
 const KEPT = ['content-type', 'retry-after', 'set-cookie', 'x-accel-buffering'];
 
 /** Pass a request on to Privity, and its answer back piece by piece. */
