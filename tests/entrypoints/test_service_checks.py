@@ -137,6 +137,15 @@ async def test_a_certificate_that_no_browser_accepts_is_a_problem(
     assert text in finding.text
 
 
+@pytest.mark.usefixtures("trusting")
+async def test_a_certificate_for_another_address_is_a_problem() -> None:
+    async with answering(tls=certificate("localhost")) as url:
+        finding = await public_url_finding(url.replace("localhost", "127.0.0.1"))
+
+    assert finding.level is Level.PROBLEM
+    assert "IP address mismatch" in finding.text
+
+
 async def test_a_certificate_of_an_unknown_authority_is_a_warning() -> None:
     async with answering(tls=certificate("localhost")) as url:
         finding = await public_url_finding(url)
