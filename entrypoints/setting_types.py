@@ -95,6 +95,10 @@ def parsed(info: SettingInfo, text: str) -> Any:
     if len(text) > 1 and text[0] in _QUOTES and text[-1] in _QUOTES:
         raise InvalidValue("remove the quotes around the value (docker run --env-file keeps them).")
     try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidValue("the value is not UTF-8 text.") from None
+    try:
         return info.parse(text)
     except InvalidValue:
         raise
