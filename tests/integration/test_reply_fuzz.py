@@ -76,7 +76,7 @@ ERRORS = [
 
 @pytest.mark.parametrize(("line", "reason", "passing"), ERRORS)
 async def test_every_error_reply_has_its_reason(line: bytes, reason: str, *, passing: bool) -> None:
-    async with listening(server_sending(line)) as port, connected(port, SOON) as connection:
+    async with listening(server_sending(line)) as port, connected(port) as connection:
         with pytest.raises(RedisError) as caught:
             await connection.call("GET", "x")
 
