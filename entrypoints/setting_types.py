@@ -265,12 +265,6 @@ def _url_parts(text: str, schemes: tuple[str, ...]) -> SplitResult:
     if not parts.hostname:
         raise InvalidValue("the URL has no host.")
     try:
-        # Looking up another name would raise this error.
-        parts.hostname.encode("idna")
-    except UnicodeError:
-        why = "the host name is not valid: each part between dots has 1 to 63 characters."
-        raise InvalidValue(why) from None
-    try:
         is_possible = parts.port != 0
     except ValueError:
         is_possible = False

@@ -187,9 +187,7 @@ def _parts_of(url: str) -> SplitResult | None:
     """The parts of a proxy's URL; None if it is not one."""
     try:
         parts = urlsplit(url)
-        # A name that cannot be looked up raises UnicodeError, which is a ValueError.
-        host = (parts.hostname or "").encode("idna")
-        is_valid = parts.scheme in ("http", "https") and host and parts.port != 0
+        is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         return None
     return parts if is_valid else None
