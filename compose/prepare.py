@@ -40,7 +40,7 @@ COMMANDS: Final = (
     "+ping +select +eval +evalsha +lrange +lindex +lset +ltrim +rpush +del +pttl +pexpire "
     "+xadd +xrange +xrevrange +xinfo|groups +xgroup|create "
     "+time +get +set +hset +hget +hgetall +hdel "
-    "+info +scan +acl|whoami +config|get"
+    "+info +scan +config|get"
 )
 OPERATORS_COMMANDS: Final = "+ping +info +dbsize +scan +type +ttl +pttl +memory|usage +acl|whoami"
 """They show names, sizes and times, never a value, and do not count as use of a conversation."""

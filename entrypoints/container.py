@@ -110,7 +110,7 @@ async def open_container(
     container.register(IdentifierSource, instance=identifiers)
     container.register(TurnRunner, instance=turn_runner)
     container.register(TaskTurnRunner, instance=runner)
-    for value in _policies(settings):
+    for value in _shared_values(settings):
         container.register(type(value), instance=value)
     for use_case in USE_CASES:
         container.register(use_case)
@@ -175,7 +175,7 @@ def model_server(settings: Settings) -> ModelServer | None:
     )
 
 
-def _policies(settings: Settings) -> Iterator[object]:
+def _shared_values(settings: Settings) -> Iterator[object]:
     """What several use cases and routes share: the values that they decide by, and a memory."""
     yield TurnPolicy()
     yield MissingLogs()

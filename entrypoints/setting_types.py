@@ -25,7 +25,6 @@ _HOST: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _API_KEY: Final = re.compile(r"[!-~]+")
 _QUOTES: Final = "'\"`\u2018\u2019\u201c\u201d"
-_HIGHEST_PORT: Final = 65_535
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _PLAIN_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _MODEL_PATHS: Final = ("/chat/completions", "/completions", "/responses", "/models")
@@ -266,8 +265,11 @@ def _url_parts(text: str, schemes: tuple[str, ...]) -> SplitResult:
         raise InvalidValue("the URL has no host.")
     if not _can_be_looked_up(parts.hostname):
         raise InvalidValue("a part of the host name is empty or too long.")
-    port = parts.netloc.rpartition("@")[2].rpartition("]")[2].partition(":")[2]
-    if port and not (port.isdecimal() and 0 < int(port) <= _HIGHEST_PORT):
+    try:
+        is_possible = parts.port != 0
+    except ValueError:
+        is_possible = False
+    if not is_possible:
         raise InvalidValue("the port must be a number from 1 to 65535.")
     return parts
 

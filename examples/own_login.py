@@ -12,7 +12,6 @@ address apply to the user and not to this app.
 """
 
 import base64
-import binascii
 import os
 import secrets
 from collections.abc import AsyncIterator
@@ -34,9 +33,10 @@ def user_of(request: Request) -> str | None:
     try:
         encoded = request.headers["authorization"].removeprefix("Basic ")
         user, _, password = base64.b64decode(encoded).decode().partition(":")
-    except (KeyError, ValueError, binascii.Error):
+    except (KeyError, ValueError):
         return None
-    is_right = secrets.compare_digest(password, PASSWORDS.get(user, secrets.token_hex()))
+    expected = PASSWORDS.get(user, secrets.token_hex())
+    is_right = secrets.compare_digest(password.encode(), expected.encode())
     return user if is_right else None
 
 
@@ -45,7 +45,8 @@ async def client_key_of(user: str, http: aiohttp.ClientSession) -> str:
     if user not in CLIENT_KEYS:
         async with http.post(f"{PRIVITY}/api/client-key", json={}) as answer:
             answer.raise_for_status()
-            CLIENT_KEYS[user] = (await answer.json())["clientKey"]
+            # Another request of the user may have got one meanwhile.
+            CLIENT_KEYS.setdefault(user, (await answer.json())["clientKey"])
     return CLIENT_KEYS[user]
 
 

@@ -121,7 +121,7 @@ def certificate_problems(address: RedisAddress) -> Iterator[str]:
     if address.ca_file is not None:
         try:
             context.load_verify_locations(cafile=address.ca_file)
-        except (ssl.SSLError, OSError):
+        except OSError:  # ssl.SSLError is one, too
             yield "REDIS_CA_FILE: the file contains no certificate in PEM format."
     if address.client_cert is not None and address.client_key is not None:
         yield from _client_problems(context, address.client_cert, address.client_key)

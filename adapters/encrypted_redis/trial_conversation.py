@@ -207,7 +207,8 @@ class TrialConversation:
         )
         with suppress(PortError):
             for key in keys:
-                await self.client.call_once("delete", "DEL", key)
+                # An error reply to one key must not keep the others.
+                await self.client.reply_or_error("DEL", key)
 
     async def _open_turn(self) -> Turn:
         turn = (await self.store.load(self.ref)).open_turn

@@ -172,7 +172,7 @@ class ChatCompletions:
                 return await self._connection.request(
                     "POST", url, accept="text/event-stream", body=body
                 )
-        except (ClientError, aiohttp.ServerTimeoutError) as error:
+        except ClientError as error:
             raise ModelUnavailable(self._details_of(error)) from error
         except TimeoutError as error:
             raise ModelTimedOut from error

@@ -5,10 +5,12 @@
     certificate-not-trusted  -for-another-host  -expired  -not-yet-valid  -invalid
     proxy-unreachable, proxy-refused
 
-The text of the exceptions is not used, because it can contain parts of the request.
+Only error numbers are taken from the text of an exception, because it can contain parts of the
+request.
 """
 
 import errno
+import re
 import socket
 import ssl
 from collections.abc import Mapping
@@ -39,6 +41,7 @@ _BY_VERIFY_CODE: Final[Mapping[int, str]] = MappingProxyType(
 _PLAINTEXT: Final = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
 """The reasons that OpenSSL has for an answer that is not TLS."""
 
+_ERRNO_IN_TEXT: Final = re.compile(r"\[Errno (\d+)\]")
 
 _BY_CLASS: Final = (
     (aiohttp.ClientHttpProxyError, "proxy-refused"),
@@ -67,7 +70,10 @@ def _socket_failure(error: OSError) -> str:
         return _tls_failure(error)
     if isinstance(error, socket.gaierror):
         return "host-not-found"
-    return _BY_ERRNO.get(error.errno, "closed")
+    # If the addresses of a host fail differently, the error has the numbers in its text only.
+    numbers = _ERRNO_IN_TEXT.findall(str(error))
+    number = error.errno or (int(numbers[-1]) if numbers else None)
+    return _BY_ERRNO.get(number, "closed")
 
 
 def _tls_failure(error: Exception) -> str:

@@ -78,14 +78,18 @@ def _client_key(path: Path | None, *, argument: str | None) -> str | None:
     """
     if argument is not None:
         raise ValueError(_KEY_AS_ARGUMENT)
-    if path is None:
-        return os.environ.get(_CLIENT_KEY) or None
-    try:
-        text = path.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        raise ValueError("--client-key-file: the file cannot be read.") from None
+    source, text = _CLIENT_KEY, os.environ.get(_CLIENT_KEY, "")
+    if path is None and not text:
+        return None
+    if path is not None:
+        source = "--client-key-file"
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise ValueError(f"{source}: the file cannot be read.") from None
+    text = text.strip()
     if not text.isascii() or len(text.split()) != 1:
-        raise ValueError("--client-key-file: expected a client key and nothing else.")
+        raise ValueError(f"{source}: expected a client key and nothing else.")
     return text
 
 

@@ -112,7 +112,7 @@ class ChatClient:
 
         Raises:
             ConnectionLost: the same request with the same key joins the reply, or replays it.
-            ClientKeyRejected: see there.
+            ClientKeyRejected: the server does not know the client key.
             ChatError: the server rejected the request.
         """
         async with self._request("POST", path, body, idempotency_key) as response:

@@ -68,16 +68,7 @@ def _as_text(finding: Finding) -> str:
 
 
 def _as_json(findings: Sequence[Finding]) -> str:
-    documents = [
-        {
-            "level": finding.level.value,
-            "topic": finding.topic,
-            "text": finding.text,
-            "advice": finding.advice,
-        }
-        for finding in findings
-    ]
-    return msgspec.json.format(msgspec.json.encode(documents)).decode()
+    return msgspec.json.format(msgspec.json.encode(findings)).decode()
 
 
 def _findings() -> list[Finding]:

@@ -7,6 +7,7 @@ import typer
 
 from adapters.sealing.client_keys import SealedClientKeys
 from adapters.sealing.key_ring import KeyRing, KeyRingProblem, new_master_key
+from entrypoints.cli.terminal import write_error
 from entrypoints.settings import SettingsProblem, read_settings
 
 _WRONG_SETTINGS: Final = 2
@@ -48,5 +49,5 @@ def new_client_key() -> None:
 
 def _fail(*problems: str) -> NoReturn:
     for problem in problems:
-        typer.secho(f"privity: {problem}", err=True, fg=typer.colors.RED)
+        write_error(problem)
     raise typer.Exit(_WRONG_SETTINGS)

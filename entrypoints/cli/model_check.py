@@ -5,6 +5,7 @@ import typer
 from adapters.language_model import model_check
 from adapters.observability.structured_log import StructuredLog
 from adapters.system.clock import SystemClock
+from entrypoints.cli.terminal import write_error
 from entrypoints.container import model_server
 from entrypoints.settings import Settings
 from ports.findings import Finding, Level
@@ -27,8 +28,7 @@ async def report_model(settings: Settings) -> None:
     if finding.level is Level.GOOD:
         typer.echo("The model answers.")
     else:
-        line = f"The model at {server.address}: {finding.text}. {finding.advice}"
-        typer.secho(f"privity: {line}", err=True, fg=typer.colors.RED)
+        write_error(f"The model at {server.address}: {finding.text}. {finding.advice}")
     StructuredLog(str).emit(
         "model.check",
         host=server.address,

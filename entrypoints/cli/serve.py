@@ -26,6 +26,7 @@ from entrypoints.cli.process_limits import (
     possible_connections,
     raise_open_files,
 )
+from entrypoints.cli.terminal import write_error
 from entrypoints.container import open_container, redis_address
 from entrypoints.http.app import create_app
 from entrypoints.http.server import StartupFailed
@@ -105,7 +106,7 @@ def _run(settings: Settings, host: str, port: int) -> int:
         _print_errors([f"The service could not start ({type(cause).__name__})."])
         return _FAILED
     except OSError as error:
-        _print_error(f"Cannot listen on {host} port {port}: {_why_not_listening(error)}")
+        write_error(f"Cannot listen on {host} port {port}: {_why_not_listening(error)}")
         return _FAILED
     return 0
 
@@ -124,7 +125,7 @@ def _why_not_listening(error: OSError) -> str:
 
 
 async def _serve(settings: Settings, host: str, port: int) -> None:
-    app = create_app(settings, partial(open_container, report=_print_error))
+    app = create_app(settings, partial(open_container, report=write_error))
     signalled, stopping = asyncio.Event(), asyncio.Event()
     _handle_signals(signalled, stopping)
     background: set[asyncio.Task[None]] = set()
@@ -213,8 +214,4 @@ def _storage_line(settings: Settings) -> str:
 
 def _print_errors(problems: list[str]) -> None:
     for problem in problems:
-        _print_error(problem)
-
-
-def _print_error(problem: str) -> None:
-    typer.secho(f"privity: {problem}", err=True, fg=typer.colors.RED)
+        write_error(problem)

@@ -22,7 +22,7 @@ _GATEWAY_FAILURES: Final = (
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
 )
-_EXPIRED, _WRONG_HOST = 10, 62
+_EXPIRED, _WRONG_HOST, _WRONG_ADDRESS = 10, 62, 64
 """Codes of OpenSSL for certificates that no client accepts."""
 
 
@@ -139,7 +139,7 @@ def _certificate_finding(url: str, error: Exception) -> Finding:
     if isinstance(error, ssl.SSLCertVerificationError):
         code, reason = error.verify_code, error.verify_message.rstrip(".")
     # Browsers may trust an authority that this machine does not know.
-    level = Level.PROBLEM if code in (_EXPIRED, _WRONG_HOST) else Level.WARNING
+    level = Level.PROBLEM if code in (_EXPIRED, _WRONG_HOST, _WRONG_ADDRESS) else Level.WARNING
     text = f"the certificate of {url} is not accepted here: {reason}"
     return Finding(level, _PUBLIC_URL, text, f"curl -v {url}/health/live")
 
@@ -148,11 +148,7 @@ def _answer_finding(url: str, status: int, answer: bytes) -> Finding:
     check = f"curl -i {url}/health/live"
     if status == HTTPStatus.OK and _is_privitys(answer):
         return Finding(Level.GOOD, _PUBLIC_URL, f"{url} leads to Privity")
-    if status in (
-        HTTPStatus.BAD_GATEWAY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        HTTPStatus.GATEWAY_TIMEOUT,
-    ):
+    if status in _GATEWAY_FAILURES:
         text = f"the proxy at {url} does not reach Privity (status {status})"
         return Finding(Level.WARNING, _PUBLIC_URL, text, f"Is the service running? {check}")
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):

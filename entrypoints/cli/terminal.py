@@ -1,4 +1,4 @@
-"""What ``privity chat`` reads from the terminal and writes to it."""
+"""What the commands write to the terminal, and what ``privity chat`` reads from it."""
 
 import asyncio
 import signal

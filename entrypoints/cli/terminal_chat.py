@@ -127,7 +127,8 @@ class TerminalChat:
     ) -> None:
         """Print the whole reply; after a lost connection, request it again.
 
-        So does a server that rejects the key that it has created: it was started anew.
+        A server that rejects the key that it created has forgotten it in a restart. Then the
+        request is sent again with a new key.
         """
         idempotency_key = uuid4().hex
         pauses = iter(self._retry_seconds)

@@ -138,12 +138,12 @@ def _middleware(settings: Settings) -> Sequence[Middleware]:
     )
     return (
         Middleware(SecurityHeaders, hsts=settings.sends_hsts),
-        Middleware(KnownHosts, hosts=_hosts(settings), render=_rendered),
+        Middleware(KnownHosts, hosts=_hosts(settings), render=_render),
         *((cross_origin,) if settings.embedding_origins else ()),
         Middleware(FairReads, address=_network_of),
-        Middleware(LargeTransfers, address=_address_of, render=_rendered),
-        Middleware(BoundedUrl, render=_rendered),
-        Middleware(UnexpectedErrors, telemetry=_telemetry_of, render=_rendered),
+        Middleware(LargeTransfers, address=_address_of, render=_render),
+        Middleware(BoundedUrl, render=_render),
+        Middleware(UnexpectedErrors, telemetry=_telemetry_of, render=_render),
         Middleware(LocalePrefix, locales=_locales_of),
     )
 
@@ -173,8 +173,8 @@ def _locales_of(scope: Scope) -> Sequence[str]:
     return tuple(scope["state"]["assistant"].welcomes)
 
 
-def _rendered(problem: Problem, scope: Scope, limit: Limit | None = None) -> Response:
-    """The response to a problem, in the format that clients of this path expect.
+def _render(problem: Problem, scope: Scope, limit: Limit | None = None) -> Response:
+    """Return the response to a problem, in the format that clients of this path expect.
 
     A refusal is logged with the ``limit`` that was reached, if there is one.
     """
@@ -187,7 +187,7 @@ def _rendered(problem: Problem, scope: Scope, limit: Limit | None = None) -> Res
 
 async def _problem(request: Request, error: Exception) -> Response:
     limit = error.limit if isinstance(error, TooManyRequests) else None
-    response = _rendered(problem_of(error), request.scope, limit)
+    response = _render(problem_of(error), request.scope, limit)
     if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         response.headers["allow"] = ", ".join(_methods_at(request))
     return response

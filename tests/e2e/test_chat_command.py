@@ -179,6 +179,14 @@ def test_a_file_without_a_client_key_is_one_line(tmp_path: Path, content: bytes 
     assert "planted" not in ended.err
 
 
+@pytest.mark.parametrize("key", ["ck_planted\r\nck_b", "ck_plänted", "\udcff planted"])
+def test_a_variable_without_a_client_key_is_one_line(echo_service: str, key: str) -> None:
+    ended = run_cli_in_process("chat", "--url", echo_service, stdin="Hi", PRIVITY_CLIENT_KEY=key)
+
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == "privity: PRIVITY_CLIENT_KEY: expected a client key and nothing else.\n"
+
+
 def test_a_client_key_as_an_argument_is_refused_with_the_alternatives() -> None:
     ended = run_cli_in_process("chat", "--client-key", "ck_planted")
 

@@ -7,13 +7,12 @@ from io import StringIO
 
 import punq
 import pytest
-import structlog
 
 from domain.model.piece import ModelFinished, Piece, TextPiece
 from domain.model.prompt import Prompt
-from entrypoints.logging_setup import set_up_logging
 from ports.conversation_store import ConversationStateStore
 from tests.support.event_stream import kinds
+from tests.support.logs import logging_at
 from tests.support.native_client import NativeClient
 from tests.support.service import running_service
 
@@ -43,14 +42,10 @@ class LeakyModel:
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
     """Returns what a service at debug level has logged so far."""
-    stderr, root = StringIO(), logging.getLogger()
+    stderr = StringIO()
     monkeypatch.setattr(sys, "stderr", stderr)
-    handlers, level = root.handlers[:], root.level
-    set_up_logging("debug")
-    yield stderr.getvalue
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    with logging_at("debug"):
+        yield stderr.getvalue
 
 
 async def test_an_unexpected_error_of_a_request_reveals_nothing(logged: Callable[[], str]) -> None:

@@ -6,9 +6,9 @@ import socket
 import pytest
 
 from entrypoints.cli.model_check import model_findings, report_model
-from entrypoints.logging_setup import set_up_logging
 from entrypoints.settings import Settings
 from ports.findings import Level
+from tests.support.logs import logging_at
 from tests.support.model_client import KEY
 from tests.support.model_server import ModelResponse, a_reply, an_error
 from tests.support.odd_model_servers import A_LIST, odd_model_server
@@ -35,9 +35,9 @@ async def test_a_model_that_answers_is_one_line(capsys: pytest.CaptureFixture[st
 
 
 async def test_a_problem_is_one_line_and_one_event(capsys: pytest.CaptureFixture[str]) -> None:
-    set_up_logging("info")
-    async with odd_model_server(an_api(an_error(401, message=KEY))) as server:
-        await report_model(settings_for(server.origin))
+    with logging_at("info"):
+        async with odd_model_server(an_api(an_error(401, message=KEY))) as server:
+            await report_model(settings_for(server.origin))
 
     address = server.origin.removeprefix("http://")
     printed = capsys.readouterr()

@@ -1,8 +1,8 @@
 """What ``privity doctor`` finds in valid settings and at the public URL."""
 
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from entrypoints.cli import service_checks
 from entrypoints.cli.service_checks import public_url_finding, settings_findings
 from entrypoints.settings import Settings
 from ports.findings import Finding, Level
+from tests.support.odd_model_servers import no_names
 from tests.support.redis_servers import free_port
 
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
@@ -136,6 +137,15 @@ async def test_a_certificate_that_no_browser_accepts_is_a_problem(
     assert text in finding.text
 
 
+@pytest.mark.usefixtures("trusting")
+async def test_a_certificate_for_another_address_is_a_problem() -> None:
+    async with answering(tls=certificate("localhost")) as url:
+        finding = await public_url_finding(url.replace("localhost", "127.0.0.1"))
+
+    assert finding.level is Level.PROBLEM
+    assert "IP address mismatch" in finding.text
+
+
 async def test_a_certificate_of_an_unknown_authority_is_a_warning() -> None:
     async with answering(tls=certificate("localhost")) as url:
         finding = await public_url_finding(url)
@@ -153,11 +163,17 @@ async def test_a_server_without_tls_at_an_https_url_is_a_problem() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "reason"),
-    [("localhost", "connection refused"), ("no-such-host.invalid", "host name is not found")],
+    ("host", "resolving", "reason"),
+    [
+        ("127.0.0.1", nullcontext, "connection refused"),
+        ("no-such-host.test", no_names, "host name is not found"),
+    ],
 )
-async def test_a_url_that_cannot_be_reached_from_here_is_unknown(host: str, reason: str) -> None:
-    finding = await public_url_finding(f"http://{host}:{free_port()}")
+async def test_a_url_that_cannot_be_reached_from_here_is_unknown(
+    host: str, resolving: Callable[[], AbstractContextManager[None]], reason: str
+) -> None:
+    with resolving():
+        finding = await public_url_finding(f"http://{host}:{free_port()}")
 
     assert finding.level is Level.UNKNOWN
     assert reason in finding.text

@@ -54,6 +54,7 @@ SECRET_FILES = ("REDIS_URL_FILE", "PRIVITY_KEYS_FILE", "MODEL_API_KEY_FILE")
         ("PRIVITY_DOCS", "'false'", QUOTES),
         ("PRIVITY_KEYS", f'"{KEYS}"', QUOTES),
         ("MODEL_NAME", "“planted”", QUOTES),
+        ("MODEL_NAME", "planted\udcff", "the value is not UTF-8 text."),
         ("PRIVITY_V1", "open # for everybody", COMMENT),
         ("MODEL_NAME", "planted # the small one", COMMENT),
         ("PRIVITY_PROXIES", "1 # nginx", COMMENT),

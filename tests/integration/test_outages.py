@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -37,12 +38,17 @@ class QuickClock(ShiftedClock):
 async def watching(
     server: RedisProcess, bounds: Bounds | None = None
 ) -> AsyncIterator[RedisHarness]:
-    """The adapters of a service that has started; each second it renews its lease."""
+    """The adapters of a service whose Redis has answered; each second it renews its lease."""
     clock = QuickClock()
     lease = RedisProcessLease(PROCESS, clock)
     async with redis_harness(server.url, bounds=bounds, clock=clock, check=lease.renew) as harness:
-        await harness.store.create(OWNER, a_conversation())
+        await eventually(partial(is_healthy, harness))
         yield harness
+
+
+async def is_healthy(harness: RedisHarness) -> bool:
+    await asyncio.sleep(A_MOMENT.total_seconds())
+    return harness.client.healthy_for > timedelta()
 
 
 async def next_fields(harness: RedisHarness, event: str) -> Fields:
@@ -116,6 +122,7 @@ async def test_each_cause_of_an_outage_is_logged_and_so_is_its_end(
     reasons: set[str],
 ) -> None:
     async with watching(own_server) as harness:
+        await harness.store.create(OWNER, a_conversation())
         await harm(harness, own_server)
         lost = await next_fields(harness, "redis.lost")
         with pytest.raises(StoreUnavailable):
@@ -146,6 +153,7 @@ async def test_missing_permission_for_one_kind_of_key_is_logged_with_the_operati
     own_server: RedisProcess,
 ) -> None:
     async with watching(own_server) as harness:
+        await harness.store.create(OWNER, a_conversation())
         await harness.redis.acl_setuser(
             "default", enabled=True, nopass=True, reset_keys=True, keys=["process:*"]
         )

@@ -18,7 +18,8 @@ from ports.clock import Clock
 from tests.support.clocks import HastyClock
 from tests.support.fakes import RecordingTelemetry
 
-BRIEF = timedelta(milliseconds=60)
+# A busy machine needs some time for one command.
+BRIEF = timedelta(milliseconds=300)
 LONG = timedelta(seconds=20)
 _FEW_ATTEMPTS = timedelta(seconds=0.5)
 

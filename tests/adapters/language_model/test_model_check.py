@@ -1,14 +1,16 @@
 """What the check of the model's server says about each cause, with real servers."""
 
 import asyncio
+import errno
 import json
 import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from aiohttp import ClientConnectorError
 
 from adapters.language_model import connection_failures, model_diagnosis
 from ports.findings import Finding, Level
@@ -278,6 +280,14 @@ async def test_a_refused_connection_advises_about_containers() -> None:
     assert finding.advice.endswith(
         "In a container, 127.0.0.1 is the container itself: use host.docker.internal."
     )
+
+
+def test_a_host_whose_addresses_fail_differently_has_the_failure_of_the_last_one() -> None:
+    last = f"[Errno {errno.ECONNREFUSED}] Connect call failed ('127.0.0.1', 1)"
+    text = f"Multiple exceptions: [Errno {errno.EADDRNOTAVAIL}] Connect call failed, {last}"
+    error = ClientConnectorError(cast("Any", None), OSError(text))
+
+    assert connection_failures.connection_failure(error, "localhost") == "refused"
 
 
 async def test_a_program_that_is_not_a_web_server_is_named() -> None:
