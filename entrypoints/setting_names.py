@@ -3,7 +3,8 @@
 A setting with a typing error must not go unnoticed: without PRIVITY_KEYS, for example, every
 restart would invalidate all client keys. The prefix ``PRIVITY_`` is ours, so an unknown name with
 it is an error. ``REDIS_``, ``MODEL_`` and ``ASSISTANT_`` also belong to other programs, so a name
-with one of them is only a warning, and only if it is nearly one of ours.
+with one of them is only a warning, and only if it is nearly one of ours. The same holds for a
+prefix that is nearly ``PRIVITY_``.
 """
 
 import re
@@ -66,8 +67,9 @@ def nearly_known_names(
         # Kubernetes sets it to an URL.
         yield "PRIVITY_PORT only applies to Compose. Here, use: privity serve --port " + port
     for name in sorted(set(environment) - known):
-        if environment[name].strip() and name.startswith(_SHARED):
-            meant = [setting for setting in sorted(known) if _is_nearly(name, setting)]
+        near = _with_our_prefix(name.upper())
+        if environment[name].strip() and near is not None:
+            meant = [setting for setting in sorted(known) if _is_nearly(near, setting)]
             if meant:
                 yield f"{name} is not a setting of Privity; did you mean {meant[0]}?"
 
@@ -105,6 +107,20 @@ def _most_similar(end: str, known: Collection[str]) -> str | None:
     ours = sorted(setting for setting in known if setting.startswith(_OURS))
     nearest = max(ours, key=similarity)
     return nearest if similarity(nearest) >= _LEAST_SIMILARITY else None
+
+
+def _with_our_prefix(name: str) -> str | None:
+    """``name`` with ``PRIVITY_`` in place of a prefix that is nearly the same.
+
+    None if another program can have meant the name. A name that begins with ``PRIVITY_`` is an
+    error, so no warning is needed.
+    """
+    if name.startswith(_SHARED):
+        return name
+    prefix, _, end = name.partition("_")
+    ours = _OURS.removesuffix("_")
+    is_near = prefix != ours and (sorted(prefix) == sorted(ours) or _edits(prefix, ours) == 1)
+    return f"{_OURS}{end}" if is_near else None
 
 
 def _is_nearly(name: str, setting: str) -> bool:
