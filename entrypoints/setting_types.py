@@ -201,6 +201,7 @@ def _path(text: str) -> Path | None:
     if is_null_device(text):
         return None
     path = Path(text)
+    _require_no_device(path)
     try:
         with path.open("rb"):
             return path
@@ -215,6 +216,7 @@ def read_secret(text: str) -> str:
         InvalidValue: it cannot be read, or is empty.
     """
     path = Path(text)
+    _require_no_device(path)
     try:
         secret = path.read_text(encoding="utf-8-sig").strip()
     except UnicodeDecodeError:
@@ -224,6 +226,12 @@ def read_secret(text: str) -> str:
     if not secret:
         raise InvalidValue("the file is empty.")
     return secret
+
+
+def _require_no_device(path: Path) -> None:
+    """Refuse devices such as /dev/zero, which have no end."""
+    if path.is_char_device() and not is_null_device(str(path)):
+        raise InvalidValue("this is a device, not a file.")
 
 
 def _why_unreadable(error: OSError, path: Path) -> str:
@@ -289,6 +297,9 @@ def _origin(text: str) -> str:
     parts = _http_url(text)
     if parts.path.strip("/"):
         raise InvalidValue("the URL must end after the host and port.")
+    if not parts.netloc.isascii():
+        # Browsers send the ASCII form, in Host and in Origin.
+        raise InvalidValue("write the host name in its ASCII form, which begins with xn--.")
     return f"{parts.scheme}://{parts.netloc}".lower()
 
 

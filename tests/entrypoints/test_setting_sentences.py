@@ -24,6 +24,7 @@ ENCODED = "the password contains /, ?, #, [ or ]. Write %2F, %3F, %23, %5B or %5
 DATABASE = "after the host and port, only a database number may follow, as in /0."
 SOCKET = "the path of a socket must follow unix://, as in unix:///run/redis.sock."
 HTTP_SCHEME = "the URL must begin with http:// or https://."
+NO_ASCII = "write the host name in its ASCII form, which begins with xn--."
 NO_USER = "the URL must not contain a user or password."
 PORT = "the port must be a number from 1 to 65535."
 NO_KEY = "the key contains white space, or a character that no key has."
@@ -91,6 +92,8 @@ SECRET_FILES = ("REDIS_URL_FILE", "PRIVITY_KEYS_FILE", "MODEL_API_KEY_FILE")
             "https://planted.test/chat",
             "the URL must end after the host and port.",
         ),
+        ("PRIVITY_PUBLIC_URL", "https://plantedä.test", NO_ASCII),
+        ("PRIVITY_EMBEDDING_ORIGINS", "https://a.test,https://plantedä.test", NO_ASCII),
         ("PRIVITY_PUBLIC_URL", "https://planted@chat.test", NO_USER),
         ("PRIVITY_PUBLIC_URL", "https://chat.test:planted", PORT),
         ("PRIVITY_PUBLIC_URL", "https://chat.test?planted", "the URL must not contain ? or #."),
@@ -115,6 +118,7 @@ SECRET_FILES = ("REDIS_URL_FILE", "PRIVITY_KEYS_FILE", "MODEL_API_KEY_FILE")
             for name in (*PATHS, *SECRET_FILES)
         ),
         *((name, "/", "this is a directory, not a file.") for name in (*PATHS, *SECRET_FILES)),
+        *((name, "/dev/tty", "this is a device, not a file.") for name in (*PATHS, *SECRET_FILES)),
     ],
 )
 def test_a_wrong_value(name: str, value: str, sentence: str) -> None:
