@@ -209,11 +209,11 @@ def _path(text: str) -> Path | None:
         raise InvalidValue(_why_unreadable(error, path)) from None
 
 
-def read_secret(text: str) -> str:
+def read_secret(text: str, *, may_be_empty: bool) -> str:
     """The secret in the file whose path is ``text``.
 
     Raises:
-        InvalidValue: it cannot be read, or is empty.
+        InvalidValue: it cannot be read, or is empty although it must not be.
     """
     path = Path(text)
     _require_no_device(path)
@@ -223,7 +223,7 @@ def read_secret(text: str) -> str:
         raise InvalidValue("the file is not UTF-8 text.") from None
     except OSError as error:
         raise InvalidValue(_why_unreadable(error, path)) from None
-    if not secret:
+    if not secret and not may_be_empty:
         raise InvalidValue("the file is empty.")
     return secret
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from redis.asyncio.connection import parse_url
 
-from entrypoints.settings import SettingsProblem, read_settings
+from entrypoints.settings import Settings, SettingsProblem, read_settings
 from tests.support.redis_kinds import certificates
 
 KEYS = "first:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
@@ -162,11 +162,17 @@ def test_a_file_that_is_not_text(name: str, tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", SECRET_FILES)
+@pytest.mark.parametrize("name", ["REDIS_URL_FILE", "PRIVITY_KEYS_FILE"])
 def test_the_file_of_a_secret_without_one(name: str, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(" \n", "utf-8")
 
     assert problems_of({name: str(tmp_path / "secret")}) == [f"{name}: the file is empty."]
+
+
+def test_the_file_of_the_api_key_may_be_empty_for_a_model_without_one(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("\n", "utf-8")
+
+    assert read_settings({"MODEL_API_KEY_FILE": str(tmp_path / "secret")}) == Settings()
 
 
 def test_a_wrong_value_in_the_file_of_a_secret(tmp_path: Path) -> None:
