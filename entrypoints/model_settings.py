@@ -61,22 +61,22 @@ class ModelSettings(LimitSettings):
         "MODEL_PLAINTEXT",
         ALLOW,
         False,
-        "`allow` permits plaintext to a model server on another machine, for example on a private "
-        "network.",
+        "`allow` permits plaintext to a model's server on another machine, for example on a "
+        "private network.",
         shown="",
     )
     model_api_key: str | None = setting(
         "MODEL_API_KEY",
         API_KEY,
         None,
-        "API key for the model server, sent as a bearer token.",
+        "API key for the model's server, sent as a bearer token.",
         secret=True,
     )
     model_ca_file: Path | None = setting(
         "MODEL_CA_FILE",
         PATH,
         None,
-        "CA certificates for verifying the model server (PEM).",
+        "CA certificates for verifying the model's server (PEM).",
         shown="the system's",
     )
     model_name: str | None = setting("MODEL_NAME", TEXT, None, "Name of the model.")
@@ -126,21 +126,21 @@ class ModelSettings(LimitSettings):
         "MODEL_OPTIONS",
         JSON_OBJECT,
         None,
-        "Other members of each request to the model server, "
+        "Other members of each request to the model's server, "
         '`{"chat_template_kwargs": {"enable_thinking": false}}` for example.',
     )
     model_check: bool = setting(
         "MODEL_CHECK",
         FLAG,
         True,
-        "`false`: the model server is not tried at the start.",
+        "`false` skips the check of the model's server at startup.",
         shown="true",
     )
     model_connect_timeout: timedelta = setting(
         "MODEL_CONNECT_SECONDS",
         seconds(0.1, 60),
         timedelta(seconds=5),
-        "Connect timeout for the model server.",
+        "Connect timeout for the model's server.",
     )
     model_first_piece_timeout: timedelta = setting(
         "MODEL_FIRST_PIECE_SECONDS",
@@ -164,7 +164,7 @@ class ModelSettings(LimitSettings):
 
     @property
     def request_options(self) -> dict[str, Any]:
-        """The members that the operator adds to each request to the model server."""
+        """The members that the operator adds to each request to the model's server."""
         own = {
             "temperature": self.model_temperature,
             "top_p": self.model_top_p,

@@ -1,4 +1,4 @@
-"""Names in the environment that look like settings, but are none.
+"""Names in the environment that look like settings, but are not.
 
 A setting with a typing error must not go unnoticed: without PRIVITY_KEYS, for example, every
 restart would invalidate all client keys. The prefix ``PRIVITY_`` is ours, so an unknown name with
@@ -64,7 +64,7 @@ def nearly_known_names(
     known = _known(infos)
     port = environment.get("PRIVITY_PORT", "")
     if port.isdecimal():
-        # Kubernetes sets it to an URL.
+        # Kubernetes sets it to a URL.
         yield "PRIVITY_PORT only applies to Compose. Here, use: privity serve --port " + port
     for name in sorted(set(environment) - known):
         near = _with_our_prefix(name.upper())

@@ -336,8 +336,8 @@ def _browser_problems(settings: Settings) -> Iterator[str]:
     public_url = urlsplit(settings.public_url or "")
     if _is_remote(settings.public_url, scheme="http"):
         yield (
-            "PRIVITY_PUBLIC_URL: use https://, because cookies would cross the network in "
-            "plaintext. In a network that is protected in another way, leave it unset and list "
+            "PRIVITY_PUBLIC_URL: use https://, because otherwise cookies would cross the network "
+            "in plaintext. In a network that is protected in another way, leave it unset and list "
             "the host in PRIVITY_HOSTS."
         )
     if settings.hsts and not settings.is_https:

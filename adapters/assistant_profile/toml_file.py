@@ -69,7 +69,7 @@ def load_assistant(path: Path | None) -> Assistant:
 def _problems(document: Mapping[str, Any]) -> list[str]:
     problems = [_unknown_key(key) for key in document if key not in KEYS]
     if "system_prompt" not in document:
-        problems.append("system_prompt is missing; it must stand above the first [table].")
+        problems.append("system_prompt is missing; it must come before the first [table].")
     elif not _is_text(document["system_prompt"]):
         problems.append("system_prompt must be a non-empty string.")
     problems += _welcome_problems(document.get("welcome"))

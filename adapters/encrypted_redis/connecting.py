@@ -209,7 +209,7 @@ async def _wait_for_answer(
                 next_report = now + _REPORT_EVERY
                 text = (await address.refined_cause(error)).text
                 limit = f"{within.total_seconds():g} s"
-                report(f"Redis at {address}: {text}; trying again until {limit} have passed.")
+                report(f"Redis at {address}: {text}; trying again for up to {limit}.")
             await clock.sleep(pause)
         else:
             return

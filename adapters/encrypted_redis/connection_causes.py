@@ -61,7 +61,7 @@ TLS_REQUIRED: Final = Cause(
 )
 CLIENT_CERTIFICATE_REQUIRED: Final = Cause(
     "client-certificate",
-    "the server does not accept our client certificate, or requires one",
+    "the server requires a client certificate, or does not accept ours",
     "Set REDIS_CLIENT_CERT and REDIS_CLIENT_KEY to a certificate that Redis accepts.",
 )
 _NAME_NOT_FOUND: Final = Cause(

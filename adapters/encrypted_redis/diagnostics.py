@@ -204,7 +204,7 @@ async def _time(client: RedisClient, clock: Clock, user: str) -> Finding:
         return Finding(Level.UNKNOWN, "clock", "Redis's clock could not be read", advice)
     seconds, microseconds = map(int, reply)
     skew = abs(datetime.fromtimestamp(seconds + microseconds / 1_000_000, UTC) - clock.now())
-    text = f"{skew.total_seconds():.1f} s apart from the clock of Redis"
+    text = f"differs from the clock of Redis by {skew.total_seconds():.1f} s"
     if skew <= _MAX_SKEW:
         return Finding(Level.GOOD, "clock", text)
     advice = "Synchronise the clocks of both machines. This shows their state: timedatectl"
@@ -249,7 +249,8 @@ def _missing_keys(stored: _StoredKeys, ring: KeyRing) -> Finding:
         advice = "Put that key back into PRIVITY_KEYS, after the first one, for another 24 hours."
         return Finding(Level.PROBLEM, "conversations", text, advice)
     if stored.is_sample:
-        text = f"about {stored.conversations:,}; PRIVITY_KEYS has the keys of {_SAMPLE} of them"
+        count = f"about {stored.conversations:,} stored"
+        text = f"{count}; PRIVITY_KEYS has the keys of the {_SAMPLE} checked"
     elif stored.conversations:
         text = f"{stored.conversations:,} stored; PRIVITY_KEYS has all their keys"
     else:

@@ -40,7 +40,7 @@ CONNECTION_COMMANDS: Final = ("ping", "select")
 """The commands that every connection begins with."""
 
 OPTIONAL_COMMANDS: Final = ("info", "scan", "config|get")
-"""The commands that only ``privity doctor``, and some checks at the start, use."""
+"""The commands that only ``privity doctor``, and some checks at startup, use."""
 
 NO_TOUCH: Final = "client|no-touch"
 """Optional as well. Redis does not know it before version 7.2, and then rejects the whole rule."""
@@ -63,7 +63,7 @@ _UNKNOWN_DIGEST: Final = "0" * 40
 Command: TypeAlias = tuple[Argument, ...]
 
 _SHOWS_PRIMARY: Final = (
-    "Put the primary into REDIS_URL, which this shows: redis-cli INFO replication"
+    "Put the address of the primary into REDIS_URL. This shows it: redis-cli INFO replication"
 )
 _LINES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -219,7 +219,11 @@ async def permission_findings(client: RedisClient, name: str, user: str) -> list
         replies = await asyncio.gather(*(client.reply_or_error(*command) for command in commands))
         for command, reply in zip(commands, replies, strict=True):
             outcome.note(command, part.pattern, reply)
-    good = Finding(Level.GOOD, "permissions", "all commands and keys that the service uses")
+    good = Finding(
+        Level.GOOD,
+        "permissions",
+        "the Redis user may use all commands and keys that the service needs",
+    )
     return [*_denials(outcome, user), *_refusals(outcome)] or [good]
 
 

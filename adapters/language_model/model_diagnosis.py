@@ -176,7 +176,7 @@ def _connection_advice(server: ModelServer, reason: str) -> Iterator[str]:
     if reason == "host-not-found":
         yield "Correct the host in MODEL_BASE_URL."
         if server.host == _DOCKER_HOST:
-            yield f"A container on Linux knows it with extra_hosts: {_DOCKER_HOST}:host-gateway."
+            yield f"On Linux, a container needs extra_hosts: {_DOCKER_HOST}:host-gateway."
     elif reason == "refused":
         yield "Start the model's server, or correct the host and port in MODEL_BASE_URL."
         if server.is_on_this_machine:
@@ -192,13 +192,15 @@ def _connection_advice(server: ModelServer, reason: str) -> Iterator[str]:
 def _of_proxy(server: ModelServer, failure: ModelError) -> _Meaning:
     proxy, status = server.proxy, failure.details.status
     variable = proxy.variable if proxy else "HTTPS_PROXY"
-    around = f"If the server is reached without a proxy, add {server.host} to NO_PROXY."
+    around = f"If the server can be reached without a proxy, add {server.host} to NO_PROXY."
     if failure.details.reason == "proxy-unreachable":
         text = f"the HTTP proxy in {variable} cannot be reached"
         return Level.PROBLEM, text, f"Correct {variable}. {around}"
     text = f"the HTTP proxy in {variable} refuses the connection (status {status})"
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-        advice = f"Put user and password into {variable}: http://user:password@proxy.example:3128."
+        advice = (
+            f"Put the user and password into {variable}: http://user:password@proxy.example:3128."
+        )
         return Level.PROBLEM, text, advice
     return Level.PROBLEM, text, f"Allow {server.address} in the proxy. {around}"
 

@@ -50,8 +50,8 @@ def chat(
     """Chat with a running server.
 
     Ctrl-C stops a reply that is being written; at the prompt, it exits. /help lists the commands.
-    If the input does not come from a terminal, each line is a message, and only the replies are
-    printed.
+    If the input does not come from a terminal, each line is a message, and only replies and
+    problems are printed.
     """
     try:
         url = _server_url(url)

@@ -50,7 +50,7 @@ def doctor(
     """Check the settings, Redis, the model and the public URL.
 
     Run it with the environment of the service. It stores a conversation of its own in Redis,
-    continues, reads and deletes it, and looks at no other. Exits with 0 if it found neither
+    continues, reads and deletes it, and changes no other. Exits with 0 if it found neither
     warnings nor problems, with 1 after a warning, and with 2 after a problem.
     """
     findings = _findings()

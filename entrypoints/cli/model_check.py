@@ -1,4 +1,4 @@
-"""Whether the model's server answers: for ``privity doctor``, and at the start of the service."""
+"""Whether the model's server answers: for ``privity doctor``, and when the service starts."""
 
 import typer
 

@@ -87,7 +87,7 @@ def _open_files(settings: Settings) -> Finding:
     possible = possible_connections(open_files, wanted, settings.max_turns)
     if possible >= wanted:
         return Finding(Level.GOOD, "open files", f"enough for {wanted:,} connections")
-    text = f"{open_files:,} allow {possible:,} connections, not {wanted:,}"
+    text = f"a limit of {open_files:,} allows {possible:,} connections, not {wanted:,}"
     advice = "Raise the hard limit (ulimit -Hn), or lower PRIVITY_MAX_CONNECTIONS."
     return Finding(Level.WARNING, "open files", text, advice)
 
@@ -161,7 +161,7 @@ def _answer_finding(url: str, status: int, answer: bytes) -> Finding:
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         text = f"{url} redirects to another address (status {status})"
         return Finding(Level.PROBLEM, _PUBLIC_URL, text, check)
-    text = f"something else than Privity answers at {url} (status {status})"
+    text = f"something other than Privity answers at {url} (status {status})"
     return Finding(Level.PROBLEM, _PUBLIC_URL, text, check)
 
 

@@ -87,7 +87,7 @@ def test_too_few_open_files_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> No
 
     assert (finding.level, finding.text) == (
         Level.WARNING,
-        "1,024 allow 448 connections, not 8,192",
+        "a limit of 1,024 allows 448 connections, not 8,192",
     )
 
 
@@ -99,8 +99,8 @@ async def test_no_public_url_is_no_problem() -> None:
     ("status", "body", "level", "text"),
     [
         (200, '{"status":"ok"}', Level.GOOD, "leads to Privity"),
-        (200, "<html>Welcome to nginx!</html>", Level.PROBLEM, "something else than Privity"),
-        (404, '{"status":"ok"}', Level.PROBLEM, "something else than Privity"),
+        (200, "<html>Welcome to nginx!</html>", Level.PROBLEM, "something other than Privity"),
+        (404, '{"status":"ok"}', Level.PROBLEM, "something other than Privity"),
         (301, "", Level.PROBLEM, "redirects"),
         (401, "", Level.UNKNOWN, "asks for a password"),
         (502, "", Level.WARNING, "does not reach Privity"),

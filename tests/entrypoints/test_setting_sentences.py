@@ -29,8 +29,8 @@ NO_USER = "the URL must not contain a user or password."
 PORT = "the port must be a number from 1 to 65535."
 NO_KEY = "the key contains white space, or a character that no key has."
 NO_HTTPS = (
-    "use https://, because cookies would cross the network in plaintext. In a network that is "
-    "protected in another way, leave it unset and list the host in PRIVITY_HOSTS."
+    "use https://, because otherwise cookies would cross the network in plaintext. In a network "
+    "that is protected in another way, leave it unset and list the host in PRIVITY_HOSTS."
 )
 SUFFIX = "remove /chat/completions from the end of the URL. It usually ends with /v1."
 NO_CERTIFICATE = "the file contains no certificate in PEM format."

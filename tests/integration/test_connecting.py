@@ -100,6 +100,6 @@ async def test_a_client_certificate_is_presented_where_the_server_requires_one(
                 client_key=tmp_path / "client.key",
             )
         )
-        assert "does not accept our client certificate, or requires one" in await connect_error(
+        assert "requires a client certificate, or does not accept ours" in await connect_error(
             RedisAddress(url=url, ca_file=ca_file)
         )

@@ -208,9 +208,7 @@ async def test_the_cause_is_reported_at_once_and_every_five_seconds() -> None:
         ):
             pass
 
-    sentence = (
-        f"Redis at localhost:{port}: connection refused; trying again until 30 s have passed."
-    )
+    sentence = f"Redis at localhost:{port}: connection refused; trying again for up to 30 s."
     assert {text for _, text in reports} == {sentence}
     times = [time for time, _ in reports]
     assert times[0] < timedelta(seconds=1)

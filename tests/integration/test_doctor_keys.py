@@ -147,7 +147,10 @@ def test_a_server_that_is_about_to_evict_is_read_by_sample(full_server: RedisPro
     )
     assert len(touched) == 200
     assert older["key 'first'"] == ("ok", "still needed by about 300 conversations")
-    assert older["conversations"] == ("ok", "about 300; PRIVITY_KEYS has the keys of 200 of them")
+    assert older["conversations"] == (
+        "ok",
+        "about 300 stored; PRIVITY_KEYS has the keys of the 200 checked",
+    )
 
 
 def test_a_server_with_room_is_read_completely(full_server: RedisProcess) -> None:

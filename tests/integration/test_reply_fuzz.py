@@ -15,8 +15,6 @@ from tests.support.proxies import ConnectionHandler, listening
 from tests.support.redis_connections import connected
 
 SOON = Bounds(timeout=timedelta(milliseconds=40), grace=timedelta(milliseconds=40))
-PATIENT = Bounds(timeout=timedelta(seconds=20), grace=timedelta(seconds=20))
-"""For a server that answers at once, whatever else the machine does."""
 resp = st.sampled_from(
     [
         *(b"+OK\r\n", b":1\r\n", b"$2\r\nhi\r\n", b"$-1\r\n", b"*1\r\n$1\r\na\r\n", b"*-1\r\n"),
@@ -80,7 +78,7 @@ ERRORS = [
 
 @pytest.mark.parametrize(("line", "reason", "passing"), ERRORS)
 async def test_every_error_reply_has_its_reason(line: bytes, reason: str, *, passing: bool) -> None:
-    async with listening(server_sending(line)) as port, connected(port, PATIENT) as connection:
+    async with listening(server_sending(line)) as port, connected(port) as connection:
         with pytest.raises(RedisError) as caught:
             await connection.call("GET", "x")
 

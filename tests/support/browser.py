@@ -20,7 +20,7 @@ from tests.support.fake_model import FakeModel, ModelReply
 # The server ends a failed reply like this on purpose; see docs/http_api.md.
 CUT: Final = "ERR_INCOMPLETE_CHUNKED_ENCODING"
 _BOX: Final = re.compile("your message|viestisi|meddelande|رسالتك", re.IGNORECASE)
-_TIMEOUT_MS: Final = 15_000
+_TIMEOUT_MS: Final = 30_000
 expect.set_options(timeout=_TIMEOUT_MS)
 
 
@@ -110,7 +110,7 @@ async def visiting(browser: Browser, url: str, **options: Any) -> AsyncIterator[
     try:
         visitor = Visitor(context, url)
         yield visitor
-        assert visitor.unexpected_problems == []
+        assert not visitor.unexpected_problems, visitor.unexpected_problems
     finally:
         await context.close()
 

@@ -128,7 +128,7 @@ def test_an_unknown_key_is_reported_with_the_nearest_one(file: Path) -> None:
 
     assert problems_of(file) == [
         "system_promt is not a known key; did you mean system_prompt?",
-        "system_prompt is missing; it must stand above the first [table].",
+        "system_prompt is missing; it must come before the first [table].",
     ]
 
 

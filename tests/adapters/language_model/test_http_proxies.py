@@ -129,7 +129,7 @@ async def test_a_proxy_that_requires_a_password_is_named(monkeypatch: pytest.Mon
         finding = await finding_through(f"http://127.0.0.1:{proxy.port}", monkeypatch)
 
     assert finding.text == "the HTTP proxy in HTTPS_PROXY refuses the connection (status 407)"
-    assert finding.advice.startswith("Put user and password into HTTPS_PROXY")
+    assert finding.advice.startswith("Put the user and password into HTTPS_PROXY")
 
 
 async def test_the_failure_of_a_reply_names_the_proxy_as_the_reason(
