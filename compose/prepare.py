@@ -7,6 +7,7 @@ need more of them. Each service gets only its own secrets: Redis never sees the 
 # ruff: noqa: INP001 - a script
 
 import base64
+import difflib
 import hashlib
 import os
 import re
@@ -53,6 +54,13 @@ NO_TOUCH: Final = (
     "-client|tracking -client|trackinginfo -client|unblock -client|unpause"
 )
 KEY_IN_ENV_FILE: Final = re.compile(r"^\s*(export )?MODEL_API_KEY=['\"]?\w", re.MULTILINE)
+OURS_IN_ENV_FILE: Final = re.compile(
+    r"^[^\S\n]*(?:export )?(PRIVITY_\w+)=[^\S\n]*[^\s#]", re.MULTILINE
+)
+NOT_PASSED_ON: Final = frozenset(
+    {"PRIVITY_KEYS", "PRIVITY_URL", "PRIVITY_CLIENT_KEY", "PRIVITY_CLIENT_KEY_FILE"}
+)
+"""Names of ours in .env that are meant for the shell and have no effect in Compose."""
 
 
 class InputProblem(Exception):
@@ -148,8 +156,12 @@ def _content(path: Path, setting: str) -> bytes:
         raise InputProblem(f"{setting}: the file cannot be read ({error.strerror}).") from error
 
 
-def _check_key_is_in_a_file(project: Path, files: dict[str, bytes]) -> None:
-    """Refuse a model's API key in .env that no container would get."""
+def _check_env_file(project: Path, files: dict[str, bytes]) -> None:
+    """Refuse a .env with a setting that no container would get.
+
+    Raises:
+        InputProblem: a model's API key, or an unknown name that begins with ``PRIVITY_``.
+    """
     path = project / ".env"
     text = path.read_text("utf-8", errors="replace") if path.is_file() else ""
     if "model-api-key" not in files and KEY_IN_ENV_FILE.search(text):
@@ -157,6 +169,20 @@ def _check_key_is_in_a_file(project: Path, files: dict[str, bytes]) -> None:
             "MODEL_API_KEY is set in .env, but Compose takes the key only from a file. Write the "
             "key to a file, and set MODEL_API_KEY_FILE to the path of that file instead."
         )
+    known = _names_in_compose_files() | NOT_PASSED_ON
+    for name in OURS_IN_ENV_FILE.findall(text):
+        if name not in known:
+            similar = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {similar[0]}?" if similar else "docs/settings.md lists them."
+            raise InputProblem(f"{name} in .env is not a setting of Privity; {hint}")
+
+
+def _names_in_compose_files() -> frozenset[str]:
+    """Every name in docker-compose.yml, and in files with which the operator extends it."""
+    files = Path(__file__).resolve().parents[1].glob("*compose*.y*ml")
+    return frozenset(
+        name for file in files for name in re.findall(r"PRIVITY_\w+", file.read_text("utf-8"))
+    )
 
 
 def _first_files() -> tuple[dict[str, bytes], dict[str, bytes]]:
@@ -195,7 +221,7 @@ def main(root: Path) -> None:
         InputProblem: a file of the operator's cannot be used; nothing was changed.
     """
     files = _operators_files(root / "input")
-    _check_key_is_in_a_file(root / "project", files)
+    _check_env_file(root / "project", files)
     redis_secrets, privity_secrets = root / "secrets/redis", root / "secrets/privity"
     redis_url = privity_secrets / "redis-url"
     is_first_use = not redis_url.exists()

@@ -17,12 +17,12 @@ from entrypoints.setting_types import (
     JSON_OBJECT,
     PATH,
     TEXT,
-    URL,
     number,
     seconds,
     setting,
     whole_number,
 )
+from entrypoints.url_settings import URL
 
 _OWN_SETTINGS: Final = {
     "model": "MODEL_NAME",

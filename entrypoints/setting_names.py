@@ -3,8 +3,8 @@
 A setting with a typing error must not go unnoticed: without PRIVITY_KEYS, for example, every
 restart would invalidate all client keys. The prefix ``PRIVITY_`` is ours, so an unknown name with
 it is an error. ``REDIS_``, ``MODEL_`` and ``ASSISTANT_`` also belong to other programs, so a name
-with one of them is only a warning, and only if it is nearly one of ours. So is a name of ours
-with a typing error in its prefix.
+with one of them is only a warning, and only if it is nearly one of ours. The same holds for a
+prefix that is nearly ``PRIVITY_``.
 """
 
 import re
@@ -15,6 +15,7 @@ from typing import Final
 from entrypoints.setting_types import SettingInfo
 
 _OURS: Final = "PRIVITY_"
+_SHARED: Final = ("REDIS_", "MODEL_", "ASSISTANT_")
 _FILE: Final = "_FILE"
 
 _OF_KUBERNETES: Final = re.compile(
@@ -69,9 +70,11 @@ def nearly_known_names(
     if url.startswith("https:") and not public_url.strip():
         yield "PRIVITY_URL is only for clients. The service reads PRIVITY_PUBLIC_URL."
     for name in sorted(set(environment) - known):
-        meant = next((one for one in sorted(known) if _is_nearly(name, one)), None)
-        if environment[name].strip() and meant:
-            yield f"{name} is not a setting of Privity; did you mean {meant}?"
+        near = _with_our_prefix(name.upper())
+        if environment[name].strip() and near is not None:
+            meant = [setting for setting in sorted(known) if _is_nearly(near, setting)]
+            if meant:
+                yield f"{name} is not a setting of Privity; did you mean {meant[0]}?"
 
 
 def _known(infos: Collection[SettingInfo]) -> set[str]:
@@ -109,14 +112,24 @@ def _most_similar(end: str, known: Collection[str]) -> str | None:
     return nearest if similarity(nearest) >= _LEAST_SIMILARITY else None
 
 
+def _with_our_prefix(name: str) -> str | None:
+    """``name`` with ``PRIVITY_`` in place of a prefix that is nearly the same.
+
+    None if another program can have meant the name. A name that begins with ``PRIVITY_`` is an
+    error, so no warning is needed.
+    """
+    if name.startswith(_SHARED):
+        return name
+    prefix, _, end = name.partition("_")
+    ours = _OURS.removesuffix("_")
+    is_near = prefix != ours and (sorted(prefix) == sorted(ours) or _edits(prefix, ours) == 1)
+    return f"{_OURS}{end}" if is_near else None
+
+
 def _is_nearly(name: str, setting: str) -> bool:
     """Whether ``name`` is ``setting`` with one or two edits, or without some of its words."""
-    prefix, _, end = name.upper().partition("_")
+    prefix, _, end = name.partition("_")
     setting_prefix, _, setting_end = setting.partition("_")
-    if setting.startswith(_OURS):
-        # Two edits make PRIVATE_KEYS, which is a name of others.
-        is_near = sorted(prefix) == sorted(setting_prefix) or _edits(prefix, setting_prefix) == 1
-        return end == setting_end and prefix != setting_prefix and is_near
     if prefix != setting_prefix:
         return False
     if set(end.split("_")) < set(setting_end.split("_")):

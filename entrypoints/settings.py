@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import Enum
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import attrs
@@ -26,15 +26,11 @@ from entrypoints.setting_types import (
     ALLOW,
     DIGESTS,
     FLAG,
-    HOSTS,
     IGNORE_OR_REJECT,
     INFO,
     LOG_LEVEL,
     OPEN_OR_CLOSED,
-    ORIGIN,
-    ORIGINS,
     PATH,
-    REDIS_URL,
     TEXT,
     InvalidValue,
     SettingInfo,
@@ -45,6 +41,10 @@ from entrypoints.setting_types import (
     setting,
     whole_number,
 )
+from entrypoints.url_settings import HOSTS, ORIGIN, ORIGINS, REDIS_URL
+
+_MAY_BE_EMPTY: Final = ("MODEL_API_KEY",)
+"""Secrets whose file may be empty: systemd and Kubernetes need the file, a local model no key."""
 
 
 class Storage(Enum):
@@ -295,7 +295,7 @@ def _parsed_values(environment: Mapping[str, str]) -> tuple[dict[str, Any], list
         try:
             if path and not is_null_device(path):
                 name = f"{info.name}_FILE"
-                text = read_secret(path)
+                text = read_secret(path, may_be_empty=info.name in _MAY_BE_EMPTY)
             if text:
                 values[field.name] = parsed(info, text)
         except InvalidValue as problem:

@@ -47,7 +47,8 @@ def _event(severity: Severity, fields: str = "", grouped_by: str = "") -> EventT
 
 _REPLY: Final = (
     "session_id turn pieces seconds model input_tokens output_tokens "
-    "messages_seen messages_total kept error host status provider_code reason parameter"
+    "messages_seen messages_total kept finish_reason error host status provider_code reason "
+    "parameter"
 )
 
 EVENTS: Final[Mapping[str, EventType]] = MappingProxyType(

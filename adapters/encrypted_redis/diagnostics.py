@@ -193,7 +193,7 @@ async def _round_trip(client: RedisClient, clock: Clock) -> Finding:
 def _user(user: str) -> Finding:
     if user != "default":
         return Finding(Level.GOOD, "user", user)
-    text = "default; a dedicated ACL user is recommended"
+    text = "default; an ACL user is better. Replace PASSWORD, and put both into REDIS_URL"
     return Finding(Level.WARNING, "user", text, new_user_line())
 
 

@@ -24,6 +24,8 @@ from adapters.encrypted_redis.command_queue import ConnectionTrouble
 READONLY: Final = "READONLY"
 _TRANSIENT: Final = ("LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", READONLY, "BUSY")
 _PERMANENT: Final = ("OOM", "MISCONF", "NOPERM", "NOAUTH", "WRONGPASS", "WRONGTYPE", "NOSCRIPT")
+_FORBIDDEN_IN_SCRIPT: Final = ("The user executing the script can't", "ACL failure in script")
+"""How Redis 7.0 and newer servers reply if a script may not use a command or a key."""
 
 _PAUSE_STEP: Final = timedelta(milliseconds=50)
 _LONGEST_PAUSE: Final = timedelta(seconds=2)
@@ -65,5 +67,7 @@ def _first_word(error: ResponseError) -> str:
     }
     if name in codes:
         return codes[name]
+    if str(error).removeprefix("ERR ").startswith(_FORBIDDEN_IN_SCRIPT):
+        return "NOPERM"
     word = str(error).partition(" ")[0]
     return word if word in (*_TRANSIENT, *_PERMANENT) else "refused"

@@ -120,6 +120,11 @@ def _parse_entry(position: int, entry: str) -> MasterKey:
             f"PRIVITY_KEYS: the label of entry {position} must have 1 to 32 characters of "
             "A-Za-z0-9_.-"
         )
+    if len(encoded.split()) > 1:
+        raise KeyRingProblem(
+            f"PRIVITY_KEYS: the key of entry {position} contains white space or a line break. "
+            "Separate entries with commas."
+        )
     master_key = _decode_key(position, encoded.strip())
     if len(master_key) != KEY_BYTES:
         raise KeyRingProblem(

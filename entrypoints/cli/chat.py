@@ -20,7 +20,7 @@ from entrypoints.cli.terminal import (
     write_error,
 )
 from entrypoints.cli.terminal_chat import TerminalChat
-from entrypoints.setting_types import URL
+from entrypoints.url_settings import URL
 
 _CLIENT_KEY: Final = "PRIVITY_CLIENT_KEY"
 _KEY_AS_ARGUMENT: Final = (

@@ -5,11 +5,13 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mappin
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 from attrs import frozen
 
+from adapters.language_model.connection_failures import connection_failure
 from adapters.language_model.sse_reader import SseReader
 
 # A reply may take as long as it likes. While it is written, the server sends a sign of life every
@@ -152,7 +154,7 @@ class ChatClient:
                 allow_redirects=False,
             ) as response:
                 if response.status >= HTTPStatus.BAD_REQUEST:
-                    await _raise_problem(response)
+                    await self._raise_problem(response)
                 if response.status >= HTTPStatus.MULTIPLE_CHOICES:
                     # Not followed: a POST request would be repeated as GET.
                     target = response.headers.get("location", "another address")
@@ -162,10 +164,26 @@ class ChatClient:
         except aiohttp.ClientConnectorCertificateError as error:
             raise ChatError(f"The certificate of {self._url} is not valid.") from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            why = f"Cannot reach a Privity server at {self._url}. Start one: privity serve"
-            raise Unreachable(why) from error
+            raise Unreachable(self._why_unreachable(error)) from error
         except aiohttp.ClientError as error:
             raise ConnectionLost("The connection to the server was lost.") from error
+
+    async def _raise_problem(self, response: aiohttp.ClientResponse) -> None:
+        problem = await _document(response)
+        if response.status == HTTPStatus.NOT_FOUND and "detail" not in problem:
+            raise self._not_privity()
+        why = str(problem.get("detail", f"The server answered with status {response.status}."))
+        raise _KINDS.get(str(problem.get("code")), ChatError)(why)
+
+    def _why_unreachable(self, error: aiohttp.ClientError | TimeoutError) -> str:
+        host = urlsplit(self._url).hostname or ""
+        match connection_failure(error, host):
+            case "host-not-found":
+                return f"The host name {host} is not found."
+            case "no-tls":
+                return f"{self._url} does not use TLS. Use http:// instead of https://."
+            case _:
+                return f"Cannot reach a Privity server at {self._url}. Start one: privity serve"
 
     def _not_privity(self) -> ChatError:
         return ChatError(f"{self._url} does not answer like a Privity server.")
@@ -186,12 +204,6 @@ async def _document(response: aiohttp.ClientResponse) -> dict[str, Any]:
         return msgspec.json.decode(await response.read(), type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError):
         return {}
-
-
-async def _raise_problem(response: aiohttp.ClientResponse) -> None:
-    problem = await _document(response)
-    why = str(problem.get("detail", f"The server answered with status {response.status}."))
-    raise _KINDS.get(str(problem.get("code")), ChatError)(why)
 
 
 def _languages(environment: Mapping[str, str]) -> str:

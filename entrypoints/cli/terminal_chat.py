@@ -91,13 +91,20 @@ class TerminalChat:
             self._session_id = None
             self._write("(New conversation. The previous one is kept until it expires.)\n")
             await self.begin()
-        elif line == "/again" and self._session_id:
-            await self._show_reply(f"/api/chat/{self._session_id}/regenerate", {})
+        elif line == "/again":
+            await self._regenerate()
         elif line.startswith("/"):
-            self._write(f"{_HELP}\n")
+            unknown = "" if line == "/help" else "(There is no such command.)\n"
+            self._write(f"{unknown}{_HELP}\n")
         elif line:
             session = {"sessionId": self._session_id} if self._session_id else {}
             await self._show_reply("/api/chat", {"message": line, **session})
+
+    async def _regenerate(self) -> None:
+        if self._session_id is None:
+            self._write("(There is no reply yet.)\n")
+        else:
+            await self._show_reply(f"/api/chat/{self._session_id}/regenerate", {})
 
     async def _forget(self) -> None:
         if self._session_id is not None:

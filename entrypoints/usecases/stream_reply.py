@@ -146,6 +146,7 @@ class StreamReply:
             f"turn.{end.outcome.value}",
             model=self.model.name,
             error=end.error,
+            finish_reason=end.finish_reason.value if end.finish_reason else None,
             input_tokens=end.usage.input_tokens if end.usage else None,
             output_tokens=end.usage.output_tokens if end.usage else None,
             **_counts(end.prompt_report),

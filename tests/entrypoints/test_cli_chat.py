@@ -4,7 +4,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from entrypoints.cli.chat_client import open_client
+from entrypoints.cli.chat_client import ChatError, open_client
 from entrypoints.cli.terminal import printable
 from entrypoints.http.sse import DONE, HEARTBEAT_INTERVAL, event
 from tests.support.chat_backend import (
@@ -71,9 +71,11 @@ async def test_an_unknown_command_shows_the_commands() -> None:
     backend = Backend()
 
     async with terminal_of(backend) as type_lines:
-        shown = await type_lines("/help", "/again")
+        shown = await type_lines("/help", "/nope", "/again")
 
     assert shown.count(HELP) == 2
+    assert shown.count("(There is no such command.)") == 1
+    assert shown.endswith("(There is no reply yet.)\n")
     assert backend.requests == []
 
 
@@ -204,3 +206,31 @@ async def test_a_server_that_redirects_names_the_url_to_use() -> None:
         shown = await type_lines("One")
 
     assert shown.endswith(" redirects to https://chat.test. Use that URL.)\n")
+
+
+async def test_a_url_that_ends_with_v1_is_not_that_of_the_service() -> None:
+    async def not_found(_: web.Request) -> web.Response:
+        return web.json_response({"error": {"message": "Not found"}}, status=404)
+
+    backend = Backend()
+    vars(backend)["handle"] = not_found
+    async with terminal_of(backend) as type_lines:
+        shown = await type_lines("One")
+
+    assert shown.endswith(" does not answer like a Privity server.)\n")
+
+
+async def test_a_name_that_is_not_found_is_named() -> None:
+    async with open_client("http://privity.invalid:8000", "ck_key") as client:
+        with pytest.raises(ChatError, match=r"^The host name privity\.invalid is not found\.$"):
+            await client.create_session()
+
+
+async def test_a_server_without_tls_is_not_called_absent() -> None:
+    async with TestServer(web.Application()) as server:
+        url = f"https://127.0.0.1:{server.port}"
+        async with open_client(url, "ck_key") as client:
+            with pytest.raises(ChatError) as caught:
+                await client.create_session()
+
+    assert str(caught.value) == f"{url} does not use TLS. Use http:// instead of https://."

@@ -147,6 +147,7 @@ async def test_telemetry_has_counts_and_codes_only() -> None:
                 "turn": 1,
                 "model": "instant",
                 "pieces": 2,
+                "finish_reason": "stop",
                 "error": None,
                 "input_tokens": 7,
                 "output_tokens": 3,

@@ -101,9 +101,12 @@ def test_what_kubernetes_and_other_programs_set_is_no_error(name: str, value: st
         ("PRIVTY_KEYS", "PRIVITY_KEYS"),
         ("PRVIITY_V1", "PRIVITY_V1"),
         ("PRIVITIY_API_KEY_DIGESTS", "PRIVITY_API_KEY_DIGESTS"),
+        ("PRIVTY_V1", "PRIVITY_V1"),
+        ("PRIVITTY_LIMIT", "PRIVITY_LIMITS"),
+        ("Pirvity_Keys", "PRIVITY_KEYS"),
     ],
 )
-def test_nearly_a_name_of_ours_is_a_warning(name: str, meant: str) -> None:
+def test_a_name_that_is_nearly_one_of_ours_is_a_warning(name: str, meant: str) -> None:
     warning = f"{name} is not a setting of Privity; did you mean {meant}?"
 
     assert setting_warnings({name: "planted"}) == [warning]
@@ -115,8 +118,9 @@ def test_nearly_a_name_of_ours_is_a_warning(name: str, meant: str) -> None:
     [
         *("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB", "REDIS_TLS", "REDIS_SSL"),
         *("REDIS_SERVICE_HOST", "MODEL_PATH", "MODEL_VERSION", "ASSISTANT_ID", "OTHER_URL"),
-        *("PRIVATE_KEYS", "PRIVACY_HOSTS", "PRIVITY_PUBLIC_URL"),
+        *("PRIVACY_HOSTS", "PRIVITY_PUBLIC_URL"),
         *("REDIS_URL", "REDIS_URL_FILE", "MODEL_NAME"),
+        *("PRIVATE_KEYS", "PRIVACY_DOCS", "PRIVTY_SESSION", "PRIVTY", "PRIVITY_V1"),
     ],
 )
 def test_names_of_other_programs_and_settings_are_no_warning(name: str) -> None:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from redis.asyncio.connection import parse_url
 
-from entrypoints.settings import SettingsProblem, read_settings
+from entrypoints.settings import Settings, SettingsProblem, read_settings
 from tests.support.redis_kinds import certificates
 
 KEYS = "first:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
@@ -24,6 +24,7 @@ ENCODED = "the password contains /, ?, #, [ or ]. Write %2F, %3F, %23, %5B or %5
 DATABASE = "after the host and port, only a database number may follow, as in /0."
 SOCKET = "the path of a socket must follow unix://, as in unix:///run/redis.sock."
 HTTP_SCHEME = "the URL must begin with http:// or https://."
+NO_ASCII = "write the host name in its ASCII form, which begins with xn--."
 NO_USER = "the URL must not contain a user or password."
 LABEL = "a part of the host name is empty or too long."
 PORT = "the port must be a number from 1 to 65535."
@@ -48,7 +49,6 @@ SECRET_FILES = ("REDIS_URL_FILE", "PRIVITY_KEYS_FILE", "MODEL_API_KEY_FILE")
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("MODEL_NAME", "planted\udcff", "the value is not UTF-8 text."),
         ("ASSISTANT_FILE", "/planted\udcff", "the value is not UTF-8 text."),
         ("PRIVITY_V1", '"open"', QUOTES),
         ("PRIVITY_DOCS", "'false'", QUOTES),
@@ -92,7 +92,7 @@ SECRET_FILES = ("REDIS_URL_FILE", "PRIVITY_KEYS_FILE", "MODEL_API_KEY_FILE")
         (
             "PRIVITY_PUBLIC_URL",
             "https://plänted.test",
-            "write the host name as browsers send it, beginning with xn--.",
+            "write the host name in its ASCII form, which begins with xn--.",
         ),
         ("MODEL_BASE_URL", "https://planted..test/v1", LABEL),
         ("PRIVITY_PUBLIC_URL", "planted.test", HTTP_SCHEME),
@@ -103,6 +103,8 @@ SECRET_FILES = ("REDIS_URL_FILE", "PRIVITY_KEYS_FILE", "MODEL_API_KEY_FILE")
             "https://planted.test/chat",
             "the URL must end after the host and port.",
         ),
+        ("PRIVITY_PUBLIC_URL", "https://plantedä.test", NO_ASCII),
+        ("PRIVITY_EMBEDDING_ORIGINS", "https://a.test,https://plantedä.test", NO_ASCII),
         ("PRIVITY_PUBLIC_URL", "https://planted@chat.test", NO_USER),
         ("PRIVITY_PUBLIC_URL", "https://chat.test:planted", PORT),
         ("PRIVITY_PUBLIC_URL", "https://chat.test?planted", "the URL must not contain ? or #."),
@@ -127,6 +129,7 @@ SECRET_FILES = ("REDIS_URL_FILE", "PRIVITY_KEYS_FILE", "MODEL_API_KEY_FILE")
             for name in (*PATHS, *SECRET_FILES)
         ),
         *((name, "/", "this is a directory, not a file.") for name in (*PATHS, *SECRET_FILES)),
+        *((name, "/dev/tty", "this is a device, not a file.") for name in (*PATHS, *SECRET_FILES)),
     ],
 )
 def test_a_wrong_value(name: str, value: str, sentence: str) -> None:
@@ -170,11 +173,17 @@ def test_a_file_that_is_not_text(name: str, tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", SECRET_FILES)
+@pytest.mark.parametrize("name", ["REDIS_URL_FILE", "PRIVITY_KEYS_FILE"])
 def test_the_file_of_a_secret_without_one(name: str, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(" \n", "utf-8")
 
     assert problems_of({name: str(tmp_path / "secret")}) == [f"{name}: the file is empty."]
+
+
+def test_the_file_of_the_api_key_may_be_empty_for_a_model_without_one(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("\n", "utf-8")
+
+    assert read_settings({"MODEL_API_KEY_FILE": str(tmp_path / "secret")}) == Settings()
 
 
 def test_a_wrong_value_in_the_file_of_a_secret(tmp_path: Path) -> None:

@@ -125,3 +125,34 @@ def test_a_key_in_a_file_takes_precedence(preparation: Preparation) -> None:
     preparation.run()
 
     assert preparation.secret("privity/model-api-key") == "sk-2"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("PRIVITY_LIMIT", "PRIVITY_LIMITS"), ("PRIVITY_PROXY", "PRIVITY_PROXIES")]
+)
+def test_a_misspelt_setting_that_no_container_would_get_is_refused(
+    preparation: Preparation, name: str, meant: str
+) -> None:
+    (preparation.root / "project/.env").write_text(f"MODEL_NAME=m\n  export {name}=planted\n")
+
+    with pytest.raises(Exception, match="is not a setting of Privity") as refused:
+        preparation.run()
+    assert (
+        str(refused.value) == f"{name} in .env is not a setting of Privity; did you mean {meant}?"
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("PRIVITY_V1=closed", "PRIVITY_PORT=9000", "PRIVITY_IMAGE=x", "PRIVITY_KEYS_FILE=./k"),
+        *("PRIVITY_KEYS=x", "PRIVITY_URL=http://localhost", "PRIVITY_CLIENT_KEY=x"),
+        *("#PRIVITY_LIMIT=off", "PRIVITY_LIMIT=", "OTHER_PRIVITY_LIMIT=off", "REDIS_URI=x"),
+    ],
+)
+def test_names_that_mean_something_elsewhere_are_accepted(
+    preparation: Preparation, line: str
+) -> None:
+    (preparation.root / "project/.env").write_text(f"{line}\n")
+
+    preparation.run()

@@ -40,6 +40,7 @@ def test_a_server_with_default_settings_has_warnings(shared_server: RedisProcess
 
     warnings = {topic for topic, (level, _) in findings(ended).items() if level == "warning"}
     assert warnings == {"user", "maxmemory", "maxmemory-policy", "appendonly"}
+    assert "Replace PASSWORD, and put both into REDIS_URL" in findings(ended)["user"][1]
     assert ended.code == 1
 
 

@@ -70,6 +70,8 @@ ERRORS = [
     (b"-WRONGPASS invalid username-password pair\r\n", "WRONGPASS", False),
     (b"-WRONGTYPE Operation against a key\r\n", "WRONGTYPE", False),
     (b"-NOSCRIPT No matching script.\r\n", "NOSCRIPT", False),
+    (b"-ERR The user executing the script can't run this command\r\n", "NOPERM", False),
+    (b"-ERR ACL failure in script: No permissions to access a key\r\n", "NOPERM", False),
     (b"-ERR a secret in the text\r\n", "refused", False),
 ]
 

@@ -92,6 +92,10 @@ def test_a_key_may_be_in_any_variant_of_base64(text: str) -> None:
         (f"spring:{encoded(b'a' * 32)}", "the key of entry 1 is not random."),
         (f"spring:{encoded(MASTER)[:-3]}*A=", "the key of entry 1 is not base64."),
         ("first:base64-of-32-random-bytes", "the key of entry 1 is not base64."),
+        (
+            f"spring:{encoded(MASTER)}\nautumn:{encoded(MASTER)}",
+            "the key of entry 1 contains white space or a line break.",
+        ),
         ("spring:ä", "the key of entry 1 is not base64."),
         (f"a:{encoded(MASTER)},b:{encoded(MASTER)}", "contains a duplicate key (labels: a, b)"),
         (f"a:{encoded(MASTER)},a:{encoded(OTHER)}", "contains a duplicate label (labels: a, a)"),
