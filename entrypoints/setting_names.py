@@ -26,9 +26,9 @@ _OF_KUBERNETES: Final = re.compile(
 """What Kubernetes sets in every container if a service is called ``privity`` or ``privity-…``."""
 
 _OF_OTHERS: Final = re.compile(
-    r"PRIVITY_(CLIENT_KEY(_FILE)?|URL|PORT|([A-Z]+_)?IMAGE|RECORD|CLIENT_RESULTS|TEST_[A-Z0-9_]+)=.*"
+    r"PRIVITY_(CLIENT_KEY(_FILE)?|URL|PORT|VERSION|([A-Z]+_)?IMAGE|RECORD|CLIENT_RESULTS|TEST_[A-Z0-9_]+)=.*"
 )
-"""Read by ``privity chat``, the examples, Compose and the tests."""
+"""Read by ``privity chat``, the examples, Compose and the tests, or set in images."""
 
 _LISTEN: Final = (
     "The address to listen on is an option, privity serve --host 127.0.0.1. PRIVITY_HOSTS lists "

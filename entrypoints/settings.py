@@ -381,6 +381,8 @@ def _model_problems(settings: Settings) -> Iterator[str]:
         yield "MODEL_BASE_URL is set, but MODEL_NAME is not."
     if settings.model_name and not settings.model_base_url:
         yield "MODEL_NAME is set, but MODEL_BASE_URL is not."
+    elif settings.model_api_key and not settings.model_base_url:
+        yield "MODEL_API_KEY is set, but MODEL_BASE_URL is not."
     if _is_remote(settings.model_base_url, scheme="http") and not settings.model_plaintext:
         yield (
             "MODEL_BASE_URL connects to another machine without TLS. Use https://, or set "

@@ -73,6 +73,7 @@ def test_an_unknown_name_without_a_similar_setting_is_an_error_as_well(
         ("PRIVITY_URL", "http://127.0.0.1:8000"),
         ("PRIVITY_PORT", "9000"),
         ("PRIVITY_IMAGE", "privity:1"),
+        ("PRIVITY_VERSION", "0.1.0"),
         ("PRIVITY_REDIS_IMAGE", "redis:7"),
         ("PRIVITY_TEST_SERVERS", "all"),
         ("PRIVITY_KEY", " "),

@@ -62,6 +62,7 @@ def problems_of(environment: dict[str, str]) -> list[str]:
             for host in ("m.test", "10.0.0.1:8080", "[fd00::1]", "host.docker.internal", "ollama")
         ),
         ({"MODEL_NAME": "small"}, "MODEL_NAME is set, but MODEL_BASE_URL is not."),
+        ({"MODEL_API_KEY": "planted"}, "MODEL_API_KEY is set, but MODEL_BASE_URL is not."),
         (
             {"MODEL_CONTEXT_TOKENS": "1024", "MODEL_REPLY_TOKENS": "1024"},
             "MODEL_REPLY_TOKENS must be less than MODEL_CONTEXT_TOKENS.",
@@ -137,8 +138,9 @@ def test_a_secret_can_be_read_from_a_file(name: str, tmp_path: Path) -> None:
     secret = "redis://localhost" if name == "REDIS_URL" else KEYS
     (tmp_path / "secret").write_text(f" {secret}\n", "utf-8")
     environment = {f"{name}_FILE": str(tmp_path / "secret"), "REDIS_ENABLED": "false"}
+    model = {"MODEL_BASE_URL": "http://localhost/v1", "MODEL_NAME": "small"}
 
-    settings = read_settings({**environment, name: "ignored"})
+    settings = read_settings({**environment, **model, name: "ignored"})
 
     assert secret in (settings.redis_url, settings.keys, settings.model_api_key)
 
