@@ -133,14 +133,8 @@ def number(low: float, high: float) -> SettingType:
 
 def seconds(low: float, high: float) -> SettingType:
     """A timedelta from ``low`` to ``high`` seconds, both included."""
-
-    def parse(text: str) -> timedelta:
-        number = float(text)
-        if not low <= number <= high:
-            raise ValueError
-        return timedelta(seconds=number)
-
-    return f"seconds from {low:g} to {high:g}", parse
+    _, parse = number(low, high)
+    return f"seconds from {low:g} to {high:g}", lambda text: timedelta(seconds=parse(text))
 
 
 def _flag(text: str) -> bool:

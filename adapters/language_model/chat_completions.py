@@ -23,6 +23,7 @@ from adapters.language_model.chat_request import request_body
 from adapters.language_model.chat_stream import ChatStream
 from adapters.language_model.connection_failures import connection_failure
 from adapters.language_model.model_server import ModelConnection, ModelServer, open_connection
+from adapters.language_model.provider_codes import may_repeat
 from domain.model.message import ToolCallPart
 from domain.model.piece import ModelFinished, Piece
 from domain.model.prompt import Prompt
@@ -112,11 +113,11 @@ class ChatCompletions:
             raise
 
     def _is_repeated(self, code: str, prompt: Prompt) -> bool:
-        """Whether an error code is part of the request, or contains the API key."""
+        """Whether an error code may repeat something of the request or of the API key."""
         key = self._server.api_key
         if key is not None and (code in key or key in code):
             return True
-        return code.lower().encode() in self._body(prompt).lower()
+        return may_repeat(code, self._body(prompt))
 
     def _details_of(self, error: ClientError | TimeoutError) -> FailureDetails:
         """The details of a request that got no response from the model's server."""

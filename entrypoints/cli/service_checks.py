@@ -83,11 +83,11 @@ def _proxies(settings: Settings) -> Finding:
 
 def _open_files(settings: Settings) -> Finding:
     """Whether the limit of this shell allows all connections; the service may have another one."""
-    open_files, wanted = raise_open_files(), settings.max_connections
-    possible = possible_connections(open_files, wanted, settings.max_turns)
-    if possible >= wanted:
-        return Finding(Level.GOOD, "open files", f"enough for {wanted:,} connections")
-    text = f"a limit of {open_files:,} allows {possible:,} connections, not {wanted:,}"
+    open_files, configured = raise_open_files(), settings.max_connections
+    possible = possible_connections(open_files, configured, settings.max_turns)
+    if possible >= configured:
+        return Finding(Level.GOOD, "open files", f"enough for {configured:,} connections")
+    text = f"a limit of {open_files:,} allows {possible:,} connections, not {configured:,}"
     advice = "Raise the hard limit (ulimit -Hn), or lower PRIVITY_MAX_CONNECTIONS."
     return Finding(Level.WARNING, "open files", text, advice)
 

@@ -155,7 +155,11 @@ async def test_a_failure_has_the_status_and_the_providers_code(
 
 
 @pytest.mark.parametrize(
-    "code", [KEY, f"wrong-key-{KEY}", "sk-planted", "PLANTED", "planted", "question"]
+    "code",
+    [
+        *(KEY, f"wrong-key-{KEY}", "sk-planted", "PLANTED", "planted", "question"),
+        *("blocked_word_planted", "BlockedQuestion", "blockedquestion", "no-planted.word"),
+    ],
 )
 async def test_a_code_that_repeats_the_prompt_or_the_key_is_left_out(code: str) -> None:
     responses = an_error(400, code=code), ModelResponse(chunks=(event({"error": {"code": code}}),))
