@@ -42,15 +42,16 @@ from adapters.system.clock import SystemClock
 from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.assistant import Assistant
+from domain.model.budget import Budget
 from domain.model.identifiers import ProcessId
 from domain.model.limits import MessageLimit
 from domain.model.turn import TurnPolicy
-from domain.service.prompt_building import Budget
 from domain.service.user_images import ImagePolicy
 from entrypoints.http.openai.services import OpenAIServices
 from entrypoints.http.services import Services
 from entrypoints.settings import Settings, Storage
 from entrypoints.usecases.dead_turns import MissingLogs
+from entrypoints.usecases.prompt_budget import PromptBudget
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
@@ -179,7 +180,9 @@ def _shared_values(settings: Settings) -> Iterator[object]:
     """What several use cases and routes share: the values that they decide by, and a memory."""
     yield TurnPolicy()
     yield MissingLogs()
-    yield Budget(tokens=settings.model_context_tokens, reply_tokens=settings.model_reply_tokens)
+    yield PromptBudget(
+        Budget(tokens=settings.model_context_tokens, reply_tokens=settings.model_reply_tokens)
+    )
     yield MessageLimit(characters=settings.message_characters)
     yield ImagePolicy(model_takes_images=settings.model_images)
 

@@ -1,75 +1,29 @@
 """Builds the prompt: which part of a conversation the model sees."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate, takewhile
-from typing import Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 
+from domain.model.budget import MIN_PROMPT_TOKENS, Budget, TokenRates
 from domain.model.conversation import Conversation
 from domain.model.errors import InvalidInput, OlderMessagesNeeded
 from domain.model.identifiers import MessageId
-from domain.model.message import (
-    ImagePart,
-    Message,
-    PromptReport,
-    Role,
-    ToolCallPart,
-    ToolResultPart,
-    utf8_length,
-)
+from domain.model.message import Message, PromptReport, Role, utf8_length
 from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions, Tool
 
-BYTES_PER_TOKEN: Final = 3
-"""A cautious estimate for any language."""
 
-IMAGE_TOKENS: Final = 1_600
-"""A cautious estimate for an image of any size: models count about 100 to 1,600."""
-
-_MIN_TOKENS: Final = 256
-"""A useful prompt needs at least this many."""
-
-
-@frozen(kw_only=True)
-class Budget:
-    """How much the model may see.
-
-    Attributes:
-        tokens: upper bound for one prompt together with its reply; at least 256.
-        reply_tokens: the part of it reserved for the reply; smaller than ``tokens``.
-    """
-
-    tokens: int = field()
-    reply_tokens: int = field()
-
-    @tokens.validator
-    def _has_enough(self, _: object, tokens: int) -> None:
-        if tokens < _MIN_TOKENS:
-            raise ValueError(f"tokens must be at least {_MIN_TOKENS}")
-
-    @reply_tokens.validator
-    def _leaves_room(self, _: object, reply_tokens: int) -> None:
-        if not 0 < reply_tokens < self.tokens:
-            raise ValueError("reply_tokens must be above 0 and below tokens")
-
-
-def estimated_tokens(text: str) -> int:
-    """A cautious estimate for any language: one token, plus one per three bytes of UTF-8."""
-    return utf8_length(text) // BYTES_PER_TOKEN + 1
-
-
-def prompt_tokens(prompt: Prompt) -> int:
-    """A cautious estimate of the tokens in a prompt."""
+def prompt_tokens(prompt: Prompt, rates: TokenRates) -> int:
+    """An estimate of the tokens in a prompt."""
     texts = filter(None, (prompt.system, prompt.page_context, prompt.summary))
-    fixed = sum(map(estimated_tokens, (*texts, *_option_texts(prompt.options))))
-    return fixed + sum(_cost(message, estimated_tokens) for message in prompt.messages)
+    fixed = sum(map(rates.of_text, (*texts, *_option_texts(prompt.options))))
+    return fixed + sum(map(rates.of_message, prompt.messages))
 
 
 def build_prompt(
     conversation: Conversation,
     system: str,
     budget: Budget,
-    count_tokens: Callable[[str], int] = estimated_tokens,
     *,
     options: ReplyOptions = DEFAULT_OPTIONS,
 ) -> Prompt:
@@ -84,11 +38,11 @@ def build_prompt(
     instructions = [message for message in conversation.messages if message.is_instruction]
     background = (system, options.instructions, conversation.page_context, conversation.summary)
     texts = (*background, *(message.text for message in instructions))
-    fixed = sum(count_tokens(text) for text in texts if text)
+    fixed = sum(budget.rates.of_text(text) for text in texts if text)
     remaining = _without_options(budget, options)
     room = remaining.tokens - remaining.reply_tokens - fixed
     dialogue = _dialogue(conversation)
-    costs = accumulate(_cost(message, count_tokens) for message in reversed(dialogue))
+    costs = accumulate(map(budget.rates.of_message, reversed(dialogue)))
     fitting = max(len(tuple(takewhile(lambda cost: cost <= room, costs))), 1)
     fits_whole = fitting >= len(dialogue)
     chosen = _whole(conversation, options) if fits_whole else _from_first_user(dialogue[-fitting:])
@@ -153,7 +107,7 @@ def require_option_room(options: ReplyOptions, budget: Budget) -> None:
         "response_format": options.response_format or "",
     }
     limit = budget.tokens // 2
-    if sum(estimated_tokens(text) for text in texts.values() if text) > limit:
+    if sum(budget.rates.of_text(text) for text in texts.values() if text) > limit:
         why = (
             "Instructions, tools and the format of the reply may take at most half of the model's "
             f"context window: about {limit:,} tokens."
@@ -177,7 +131,7 @@ def require_room(
     """
     prompt = build_prompt(conversation, system, budget, options=options)
     is_whole = sees_all(conversation, prompt)
-    if not is_whole or prompt_tokens(prompt) + prompt.reply_tokens > budget.tokens:
+    if not is_whole or prompt_tokens(prompt, budget.rates) + prompt.reply_tokens > budget.tokens:
         why = (
             "The conversation does not fit the model's context window: it has room for about "
             f"{budget.tokens:,} tokens, the reply included."
@@ -190,8 +144,9 @@ def require_room(
 def _without_options(budget: Budget, options: ReplyOptions) -> Budget:
     """The budget that is left after the tools and the response format."""
     reply_tokens = min(budget.reply_tokens, options.reply_tokens or budget.reply_tokens)
-    left = budget.tokens - sum(map(estimated_tokens, _option_texts(options)))
-    return Budget(tokens=max(left, _MIN_TOKENS, reply_tokens + 1), reply_tokens=reply_tokens)
+    left = budget.tokens - sum(map(budget.rates.of_text, _option_texts(options)))
+    tokens = max(left, MIN_PROMPT_TOKENS, reply_tokens + 1)
+    return evolve(budget, tokens=tokens, reply_tokens=reply_tokens)
 
 
 def _option_texts(options: ReplyOptions) -> Sequence[str]:
@@ -200,16 +155,6 @@ def _option_texts(options: ReplyOptions) -> Sequence[str]:
 
 def _tool_text(tool: Tool) -> str:
     return f"{tool.name}{tool.description}{tool.parameters}"
-
-
-def _cost(message: Message, count_tokens: Callable[[str], int]) -> int:
-    tools = (
-        part.arguments if isinstance(part, ToolCallPart) else part.output
-        for part in message.parts
-        if isinstance(part, ToolCallPart | ToolResultPart)
-    )
-    images = IMAGE_TOKENS * sum(isinstance(part, ImagePart) for part in message.parts)
-    return count_tokens(message.text) + sum(map(count_tokens, tools)) + images
 
 
 def _whole(conversation: Conversation, options: ReplyOptions) -> tuple[Message, ...]:

@@ -28,7 +28,7 @@ from domain.service.item_editing import (
     open_turn_with_items,
     repeats_failed_items,
 )
-from domain.service.prompt_building import Budget, require_option_room, require_room
+from domain.service.prompt_building import require_option_room, require_room
 from domain.service.turn_lifecycle import (
     NewTurn,
     new_conversation,
@@ -37,6 +37,7 @@ from domain.service.turn_lifecycle import (
 from entrypoints.usecases.dead_turns import SettleTurn
 from entrypoints.usecases.find_chain import SAME_BEGINNING, FindChain
 from entrypoints.usecases.open_turn import OpenTurn, Started, StartTurn
+from entrypoints.usecases.prompt_budget import PromptBudget
 from entrypoints.usecases.turn_permit import TurnPermit
 from ports.client_keys import ClientKeys
 from ports.identifier_source import IdentifierSource
@@ -134,7 +135,7 @@ class PromptRoom:
     """Rejects requests for which the model's context window has no room."""
 
     assistant: Assistant
-    budget: Budget
+    budget: PromptBudget
 
     def check_options(self, request: ResponseRequest) -> None:
         """Raise if the options of the request take more than their share.
@@ -142,7 +143,7 @@ class PromptRoom:
         Raises:
             InvalidInput: ``context_length_exceeded``.
         """
-        require_option_room(request.options, self.budget)
+        require_option_room(request.options, self.budget.current)
 
     def check(self, conversation: Conversation, request: ResponseRequest) -> None:
         """Raise unless the prompt has room for the conversation, or may leave messages out.
@@ -153,7 +154,7 @@ class PromptRoom:
         """
         if not request.may_truncate:
             system = self.assistant.system_prompt
-            require_room(conversation, system, self.budget, options=request.options)
+            require_room(conversation, system, self.budget.current, options=request.options)
 
 
 @frozen(kw_only=True)

@@ -8,6 +8,7 @@ from typing import Protocol
 from attrs import asdict, define, evolve, frozen
 
 from domain.model.assistant import Assistant
+from domain.model.budget import TokenRates
 from domain.model.conversation import Conversation
 from domain.model.errors import DomainError
 from domain.model.identifiers import ConversationRef
@@ -17,14 +18,13 @@ from domain.model.piece import ModelFinished, NumberedPiece, Piece, begins_anoth
 from domain.model.prompt import Prompt, ReplyOptions
 from domain.model.turn import Outcome, TurnEnd, TurnPolicy
 from domain.service.prompt_building import (
-    BYTES_PER_TOKEN,
-    Budget,
     build_prompt,
     prompt_report,
     prompt_tokens,
     sees_all,
 )
 from domain.service.user_images import ImagePolicy, without_images
+from entrypoints.usecases.prompt_budget import PromptBudget
 from entrypoints.usecases.turn_permit import TurnPermit
 from ports.conversation_store import ConversationStateStore
 from ports.errors import PortError
@@ -55,9 +55,11 @@ class _Usage:
     """What one reply has used so far.
 
     Attributes:
+        rates: how tokens are estimated.
         prompt, report: None while nothing was sent to the model.
     """
 
+    rates: TokenRates
     prompt: Prompt | None = None
     report: PromptReport | None = None
     reply_bytes: int = 0
@@ -68,8 +70,10 @@ class _Usage:
             return 0
         usage = reported or Usage()
         sent, received = usage.input_tokens, usage.output_tokens
-        sent = prompt_tokens(self.prompt) if sent is None else sent
-        return sent + (self.reply_bytes // BYTES_PER_TOKEN if received is None else received)
+        sent = prompt_tokens(self.prompt, self.rates) if sent is None else sent
+        return sent + (
+            int(self.reply_bytes / self.rates.bytes_per_token) if received is None else received
+        )
 
 
 @frozen(kw_only=True)
@@ -79,7 +83,7 @@ class StreamReply:
     store: ConversationStateStore
     model: LanguageModel
     assistant: Assistant
-    budget: Budget
+    budget: PromptBudget
     images: ImagePolicy
     policy: TurnPolicy
     telemetry: Telemetry
@@ -105,7 +109,7 @@ class StreamReply:
         Renews the turn's slot through ``permit``, and records there how many tokens were used.
         """
         finished: ModelFinished | None = None
-        usage = _Usage()
+        usage = _Usage(self.budget.current.rates)
 
         async def stream() -> None:
             nonlocal finished
@@ -163,11 +167,11 @@ class StreamReply:
     ) -> tuple[Prompt, PromptReport]:
         system = self.assistant.system_prompt
         visible = self._visible(conversation)
-        prompt = build_prompt(visible, system, self.budget, options=options)
+        prompt = build_prompt(visible, system, self.budget.current, options=options)
         if conversation.earlier and (sees_all(visible, prompt) or visible.has_instructions):
             # Earlier messages belong to the prompt: those that fit, and instructions in any case.
             visible = self._visible(await self.store.load(ref))
-            prompt = build_prompt(visible, system, self.budget, options=options)
+            prompt = build_prompt(visible, system, self.budget.current, options=options)
         return prompt, prompt_report(visible, prompt)
 
     def _visible(self, conversation: Conversation) -> Conversation:

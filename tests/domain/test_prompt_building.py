@@ -3,20 +3,18 @@
 from typing import Any
 
 import pytest
-from attrs import evolve
+from attrs import evolve, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.model.budget import CAUTIOUS_RATES, Budget, TokenRates
 from domain.model.conversation import Conversation, tail_of, with_message
 from domain.model.errors import InvalidInput, OlderMessagesNeeded
 from domain.model.identifiers import MessageId
 from domain.model.message import Message, PromptReport, Role
 from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions, Tool
 from domain.service.prompt_building import (
-    IMAGE_TOKENS,
-    Budget,
     build_prompt,
-    estimated_tokens,
     prompt_report,
     prompt_tokens,
     require_option_room,
@@ -38,8 +36,17 @@ from tests.support.builders import (
 SYSTEM = "Be brief."
 
 
-def count_words(text: str) -> int:
-    return len(text.split())
+@frozen(kw_only=True)
+class WordRates(TokenRates):
+    """Counts each word as one token."""
+
+    def of_text(self, text: str) -> int:
+        return len(text.split())
+
+
+WORDS = WordRates()
+count_words = WORDS.of_text
+IMAGE_TOKENS = CAUTIOUS_RATES.image_tokens
 
 
 def prompt_texts(budget: int, turns: int = 4, **members: Any) -> list[str]:
@@ -47,7 +54,8 @@ def prompt_texts(budget: int, turns: int = 4, **members: Any) -> list[str]:
     conversation = evolve(with_question(after_turns(turns), "and now", turns + 1), **members)
     limits = Budget(tokens=budget + 256, reply_tokens=256)
     return [
-        message.text for message in build_prompt(conversation, SYSTEM, limits, count_words).messages
+        message.text
+        for message in build_prompt(conversation, SYSTEM, evolve(limits, rates=WORDS)).messages
     ]
 
 
@@ -107,8 +115,8 @@ def test_sees_all_is_true_if_the_prompt_had_room_for_every_loaded_message() -> N
     wide, narrow = (Budget(tokens=256 + room, reply_tokens=256) for room in (99, 3))
 
     assert tail.messages[0].role is Role.ASSISTANT
-    assert sees_all(tail, build_prompt(tail, SYSTEM, wide, count_words))
-    assert not sees_all(tail, build_prompt(tail, SYSTEM, narrow, count_words))
+    assert sees_all(tail, build_prompt(tail, SYSTEM, evolve(wide, rates=WORDS)))
+    assert not sees_all(tail, build_prompt(tail, SYSTEM, evolve(narrow, rates=WORDS)))
 
 
 def test_an_image_counts_as_many_tokens() -> None:
@@ -117,7 +125,7 @@ def test_an_image_counts_as_many_tokens() -> None:
 
     def shown(room: int) -> int:
         budget = Budget(tokens=256 + room, reply_tokens=256)
-        return len(build_prompt(conversation, "", budget, count_words).messages)
+        return len(build_prompt(conversation, "", evolve(budget, rates=WORDS)).messages)
 
     assert [shown(IMAGE_TOKENS), shown(IMAGE_TOKENS + 1)] == [1, 2]
 
@@ -126,13 +134,13 @@ def test_the_estimate_of_a_prompt_includes_its_images() -> None:
     conversation = a_conversation(messages=(a_message(1, parts=(an_image(),)),), next_number=2)
     prompt = build_prompt(conversation, "", Budget(tokens=4_000, reply_tokens=256))
 
-    assert prompt_tokens(prompt) > IMAGE_TOKENS
+    assert prompt_tokens(prompt, CAUTIOUS_RATES) > IMAGE_TOKENS
 
 
 def test_tokens_are_estimated_cautiously() -> None:
-    assert estimated_tokens("") == 1
-    assert estimated_tokens("abcdef") == 3
-    assert estimated_tokens("مرحبا") >= 4
+    assert CAUTIOUS_RATES.of_text("") == 1
+    assert CAUTIOUS_RATES.of_text("abcdef") == 3
+    assert CAUTIOUS_RATES.of_text("مرحبا") >= 4
 
 
 def instruction(number: int, text: str = "Rhyme now.") -> Message:
@@ -149,7 +157,7 @@ def instructed_prompt(budget: int, options: ReplyOptions = DEFAULT_OPTIONS) -> P
     second = with_answer(with_question(first, "five six", 2), "seven eight", 2)
     conversation = with_question(with_instruction(second, "Stop rhyming."), "and now", 3)
     limits = Budget(tokens=budget + 256, reply_tokens=256)
-    return build_prompt(conversation, SYSTEM, limits, count_words, options=options)
+    return build_prompt(conversation, SYSTEM, evolve(limits, rates=WORDS), options=options)
 
 
 def test_instructions_before_the_first_message_follow_the_system_prompt() -> None:
@@ -193,7 +201,7 @@ def test_sees_all_ignores_instructions() -> None:
     wide = Budget(tokens=999, reply_tokens=256)
 
     assert tail.messages[0].is_instruction
-    assert sees_all(tail, build_prompt(tail, SYSTEM, wide, count_words))
+    assert sees_all(tail, build_prompt(tail, SYSTEM, evolve(wide, rates=WORDS)))
 
 
 BUDGET = Budget(tokens=2_000, reply_tokens=500)
@@ -234,7 +242,9 @@ def test_more_tools_than_fit_still_leave_the_newest_message() -> None:
 
 
 def report(conversation: Conversation, budget: Budget) -> tuple[int, int]:
-    counts = prompt_report(conversation, build_prompt(conversation, SYSTEM, budget, count_words))
+    counts = prompt_report(
+        conversation, build_prompt(conversation, SYSTEM, evolve(budget, rates=WORDS))
+    )
     return counts.messages_seen, counts.messages_total
 
 
@@ -262,7 +272,7 @@ def test_a_welcome_is_in_the_prompt_only_if_the_options_say_so() -> None:
 def test_a_prompt_without_room_for_everything_starts_with_a_user() -> None:
     options, budget = ReplyOptions(starts_with_user=False), Budget(tokens=266, reply_tokens=256)
     conversation = with_question(after_turns(4), "and now", 5)
-    prompt = build_prompt(conversation, SYSTEM, budget, count_words, options=options)
+    prompt = build_prompt(conversation, SYSTEM, evolve(budget, rates=WORDS), options=options)
 
     assert 1 < len(prompt.messages) < 9
     assert prompt.messages[0].role is Role.USER

@@ -13,12 +13,13 @@ from adapters.language_model.scripted import ScriptedModel
 from adapters.sealing.key_ring import KeyRingProblem
 from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.assistant import Assistant
+from domain.model.budget import Budget
 from domain.model.identifiers import TurnRef
 from domain.model.turn import TurnPolicy
-from domain.service.prompt_building import Budget
 from domain.service.user_images import ImagePolicy
 from entrypoints.container import USE_CASES, open_container
 from entrypoints.settings import Settings
+from entrypoints.usecases.prompt_budget import PromptBudget
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
@@ -42,7 +43,7 @@ PORTS: tuple[type, ...] = (
     TurnLog,
     TurnRunner,
 )
-NEEDED: tuple[type, ...] = (*PORTS, Budget, ImagePolicy, TurnPolicy, TaskTurnRunner)
+NEEDED: tuple[type, ...] = (*PORTS, PromptBudget, ImagePolicy, TurnPolicy, TaskTurnRunner)
 
 
 def parts_of(use_case: object) -> dict[type, object]:
@@ -119,7 +120,7 @@ def test_every_file_of_use_cases_is_wired() -> None:
     folder = Path(inspect.getfile(USE_CASES[0])).parent
     wired = {Path(inspect.getfile(case)).stem for case in USE_CASES}
 
-    no_use_cases = {"__init__", "retrying", "turn_permit"}
+    no_use_cases = {"__init__", "prompt_budget", "retrying", "turn_permit"}
     assert wired | no_use_cases == {path.stem for path in folder.glob("*.py")}
 
 
@@ -140,7 +141,7 @@ async def test_the_settings_choose_the_token_budget() -> None:
     settings = Settings(model_context_tokens=4_000, model_reply_tokens=500)
 
     async with open_container(settings) as container:
-        assert container.resolve(Budget) == Budget(tokens=4_000, reply_tokens=500)
+        assert container.resolve(PromptBudget).current == Budget(tokens=4_000, reply_tokens=500)
 
 
 async def test_invalid_keys_and_an_unreadable_profile_are_raised_as_such(tmp_path: Path) -> None:

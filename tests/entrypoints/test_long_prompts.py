@@ -2,11 +2,11 @@
 
 import pytest
 
+from domain.model.budget import Budget
 from domain.model.conversation import Conversation
 from domain.model.identifiers import MessageId
 from domain.model.message import Role, TextPart
 from domain.service.item_editing import NewItem, append_items
-from domain.service.prompt_building import Budget
 from domain.service.turn_lifecycle import interrupt
 from ports.errors import StoreUnavailable
 from ports.language_model import (

@@ -19,18 +19,19 @@ from adapters.sealing.key_ring import KeyRing
 from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.assistant import Assistant
+from domain.model.budget import Budget
 from domain.model.conversation import Conversation
 from domain.model.identifiers import ConversationRef, SessionId
 from domain.model.message import TextPart
 from domain.model.rate_limits import Limit, Payer
 from domain.model.turn import TurnEnd, TurnPolicy
-from domain.service.prompt_building import Budget
 from domain.service.user_images import ImagePolicy
 from entrypoints.container import USE_CASES
 from entrypoints.usecases.conversations import CreateSession, ForgetConversation, ReadHistory
 from entrypoints.usecases.dead_turns import MissingLogs
 from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.open_turn import OpenTurn, Started, StartTurn
+from entrypoints.usecases.prompt_budget import PromptBudget
 from entrypoints.usecases.regenerate import Regenerate
 from entrypoints.usecases.run_turn import RunTurn
 from entrypoints.usecases.send_message import NewMessage, SendMessage
@@ -150,7 +151,7 @@ def a_harness(
     limiter = InMemoryRateLimiter(clock=clock, limits=limits)
     instances: dict[Any, object] = {
         Assistant: load_assistant(None),
-        Budget: budget or Budget(tokens=8_192, reply_tokens=1_024),
+        PromptBudget: PromptBudget(budget or Budget(tokens=8_192, reply_tokens=1_024)),
         ImagePolicy: ImagePolicy(model_takes_images=True),
         ClientKeys: keys,
         Clock: clock,

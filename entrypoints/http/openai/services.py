@@ -10,7 +10,6 @@ from starlette.requests import Request
 from domain.model.identifiers import Owner
 from domain.model.limits import MessageLimit
 from domain.model.rate_limits import Payer
-from domain.service.prompt_building import Budget
 from domain.service.user_images import ImagePolicy
 from entrypoints.http.authentication import HttpCaller
 from entrypoints.http.endpoints import Endpoint
@@ -25,6 +24,7 @@ from entrypoints.http.services import Resolver, resolve_fields, services_of
 from entrypoints.usecases.conversations import ForgetConversation, ReadHistory
 from entrypoints.usecases.create_response import CreateResponse
 from entrypoints.usecases.edit_items import CreateConversation, EditItems
+from entrypoints.usecases.prompt_budget import PromptBudget
 from entrypoints.usecases.stop_turn import StopTurn
 from ports.clock import Clock
 from ports.language_model import LanguageModel
@@ -64,7 +64,7 @@ class OpenAIServices:
     stop_turn: StopTurn
     following: Following
     model: LanguageModel
-    budget: Budget
+    budget: PromptBudget
     clock: Clock
     images: ImagePolicy
     message_limit: MessageLimit
