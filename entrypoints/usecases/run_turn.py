@@ -174,7 +174,7 @@ class RunTurn:
         details = FailureDetails()
         try:
             end, details = await self.stream_reply(
-                ref, conversation, options, reply, signals, permit=permit
+                conversation, options, reply, signals, permit=permit
             )
             end = await self.save_reply(conversation, reply, end, signals)
         except Exception as error:  # noqa: BLE001 - followers get an end, whatever failed
