@@ -113,8 +113,7 @@ class StreamReply:
             usage.prompt = prompt
             async with aclosing(self.model.reply(prompt)) as reply:
                 finished = await _fill(sink, reply, usage)
-            if finished is not None:
-                self.budget.learn(prompt, finished.usage)
+            self.budget.learn(prompt, finished.usage if finished else None)
 
         streaming = asyncio.create_task(stream())
         streaming.add_done_callback(lambda _: signals.wake())
