@@ -14,11 +14,12 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from domain.model.budget import Budget, TokenRates
+from domain.model.budget import Budget
 from domain.model.conversation import Conversation
 from domain.model.errors import InvalidInput, OlderMessagesNeeded
 from domain.model.message import Message, Role, ToolResultPart
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
+from domain.model.token_rates import TokenRates
 from domain.service.prompt_building import Room, dialogue_of, room_for_messages
 
 FOLD_AT: Final = 3 / 4
