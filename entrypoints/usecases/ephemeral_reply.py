@@ -92,7 +92,7 @@ class EphemeralReply:
             end, details = TurnEnd(outcome=Outcome.INTERRUPTED), FailureDetails()
             try:
                 end, details = await self.stream_reply(
-                    started.ref, conversation, request.options, reply, signals, permit=permit
+                    conversation, request.options, reply, signals, permit=permit
                 )
             finally:
                 # Do this even if the task is cancelled, because the request waits for the end.

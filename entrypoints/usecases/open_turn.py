@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 from attrs import field, frozen
 
-from domain.model.conversation import Conversation
+from domain.model.conversation import WORKING_MEMORY, Conversation
 from domain.model.errors import ConversationNotFound, TurnInProgress
 from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnId, TurnRef
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
@@ -33,9 +33,6 @@ from ports.process_lease import ProcessLease
 from ports.rate_limiter import RateLimiter
 from ports.turn_log import TurnLog
 from ports.turn_runner import Signals, TurnRunner
-
-TURN_WINDOW: Final = 200
-"""How many messages are loaded for a turn; the model's budget rarely has room for more."""
 
 OnWait: TypeAlias = Callable[[SessionId], None]
 
@@ -139,7 +136,7 @@ class OpenTurn:
         """The conversation after ``change``, which opens ``new_turn`` or joins an earlier one.
 
         A turn that was opened with the same Idempotency-Key is joined without calling ``change``.
-        The newest ``TURN_WINDOW`` messages are loaded. A turn whose process died is settled
+        The working memory is loaded. A turn whose process died is settled
         first, even one that the request would join. ``on_wait`` is that of ``TurnRequest``.
 
         Raises:
@@ -197,7 +194,7 @@ class OpenTurn:
         deadline = self.clock.monotonic() + self.policy.stop_timeout
         while True:
             try:
-                conversation = await self.store.update(ref, change, last=TURN_WINDOW)
+                conversation = await self.store.update(ref, change, last=WORKING_MEMORY)
             except TurnInProgress as busy:
                 other = TurnRef(ref, TurnId(busy.turn_id))
                 if await self.settle_turn.if_dead(other):
