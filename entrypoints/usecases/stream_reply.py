@@ -21,7 +21,7 @@ from domain.service.prompt_building import (
     prompt_report,
     prompt_tokens,
 )
-from domain.service.user_images import ImagePolicy, without_images
+from entrypoints.usecases.fit_prompt import FitPrompt
 from entrypoints.usecases.prompt_budget import PromptBudget
 from entrypoints.usecases.turn_permit import TurnPermit
 from ports.errors import PortError
@@ -80,7 +80,7 @@ class StreamReply:
     model: LanguageModel
     assistant: Assistant
     budget: PromptBudget
-    images: ImagePolicy
+    fit_prompt: FitPrompt
     policy: TurnPolicy
     telemetry: Telemetry
 
@@ -161,14 +161,9 @@ class StreamReply:
         self, conversation: Conversation, options: ReplyOptions
     ) -> tuple[Prompt, PromptReport]:
         system = self.assistant.system_prompt
-        visible = self._visible(conversation)
+        visible = self.fit_prompt.visible(conversation)
         prompt = build_prompt(visible, system, self.budget.current, options=options)
         return prompt, prompt_report(visible, prompt)
-
-    def _visible(self, conversation: Conversation) -> Conversation:
-        """The conversation as the model can see it."""
-        takes_images = self.images.model_takes_images
-        return conversation if takes_images else without_images(conversation)
 
     def _end(self, finished: ModelFinished | None, failure: BaseException | None) -> TurnEnd:
         error = None
