@@ -9,7 +9,7 @@ from domain.model.budget import MIN_PROMPT_TOKENS, Budget, TokenRates
 from domain.model.conversation import Conversation
 from domain.model.errors import InvalidInput, OlderMessagesNeeded
 from domain.model.identifiers import MessageId
-from domain.model.message import Message, PromptReport, Role, utf8_length
+from domain.model.message import Message, PromptReport, Role, newest_page_context, utf8_length
 from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions, Tool
 
 
@@ -36,7 +36,8 @@ def build_prompt(
     instructions, tools and response format count against the budget.
     """
     instructions = [message for message in conversation.messages if message.is_instruction]
-    background = (system, options.instructions, conversation.page_context, conversation.summary)
+    page_context = newest_page_context(conversation.messages)
+    background = (system, options.instructions, page_context, conversation.summary)
     texts = (*background, *(message.text for message in instructions))
     fixed = sum(budget.rates.of_text(text) for text in texts if text)
     remaining = _without_options(budget, options)
@@ -51,7 +52,6 @@ def build_prompt(
     return Prompt(
         system="\n\n".join(filter(None, (system, *before, options.instructions))),
         messages=tuple(message for message in conversation.messages if message.number >= first),
-        page_context=conversation.page_context,
         summary=conversation.summary,
         locale=conversation.locale,
         reply_tokens=remaining.reply_tokens,

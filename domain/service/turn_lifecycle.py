@@ -94,12 +94,14 @@ def add_user_message(
     message_id: MessageId,
     parts: Sequence[Part],
     *,
+    page_context: str | None = None,
     is_new: bool = False,
 ) -> Conversation:
     """The conversation with a user message and a new turn.
 
     A message with the id of an earlier one replaces it and everything after it. If the newest
-    turn failed without a reply and its message had the same parts, that message is replaced.
+    turn failed without a reply and its message had the same parts, that message is replaced. The
+    page context is the new message's, even if that is None.
     With ``is_new``, the caller guarantees that no message that is not loaded has the id.
 
     Raises:
@@ -125,6 +127,7 @@ def add_user_message(
         role=Role.USER,
         parts=tuple(parts),
         created_at=new_turn.at,
+        page_context=page_context,
     )
     return with_open_turn(with_message(base, message), new_turn)
 
@@ -134,10 +137,13 @@ def edit_message(
     new_turn: NewTurn,
     message_id: MessageId | None,
     parts: Sequence[Part],
+    *,
+    page_context: str | None = None,
 ) -> Conversation:
     """The conversation up to a user message, which gets new parts, and a new turn to reply to it.
 
-    ``message_id`` names the message; None means the newest user message.
+    ``message_id`` names the message; None means the newest user message. Its page context is
+    replaced too, by None if ``page_context`` is None.
 
     Raises:
         TurnInProgress: another turn is open.
@@ -150,20 +156,28 @@ def edit_message(
     edited = _message_or_newest(conversation, message_id)
     if edited.role is not Role.USER:
         raise MessageNotFound
-    return add_user_message(conversation, new_turn, edited.id, parts, is_new=True)
+    return add_user_message(
+        conversation, new_turn, edited.id, parts, page_context=page_context, is_new=True
+    )
 
 
 def edit_text(
-    conversation: Conversation, new_turn: NewTurn, message_id: MessageId | None, text: TextPart
+    conversation: Conversation,
+    new_turn: NewTurn,
+    message_id: MessageId | None,
+    text: TextPart,
+    *,
+    page_context: str | None = None,
 ) -> Conversation:
-    """Like ``edit_message``, but only the text of the message is replaced."""
+    """Like ``edit_message``, but of the parts only the text is replaced."""
     if opened_by(conversation, new_turn):
         return conversation
     edited = _message_or_newest(conversation, message_id)
     is_text = [isinstance(part, TextPart) for part in edited.parts]
     others = [part for part in edited.parts if not isinstance(part, TextPart)]
     place = is_text.index(True) if any(is_text) else 0
-    return edit_message(conversation, new_turn, edited.id, (*others[:place], text, *others[place:]))
+    parts = (*others[:place], text, *others[place:])
+    return edit_message(conversation, new_turn, edited.id, parts, page_context=page_context)
 
 
 def regenerate(

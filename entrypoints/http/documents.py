@@ -136,7 +136,6 @@ class ExportDocument(Document):
     created_at: Timestamp
     expires_at: Timestamp
     locale: str
-    page_context: Raw | None
     metadata: dict[str, str]
     summary: str | None
     working_memory_from: int
@@ -222,14 +221,12 @@ def history_document(history: History) -> HistoryDocument:
 
 def export_document(conversation: Conversation) -> ExportDocument:
     """Everything that is stored, except digests, which are useless to a reader."""
-    context = conversation.page_context
     return ExportDocument(
         format="privity-export-1",
         session_id=conversation.id,
         created_at=conversation.created_at,
         expires_at=conversation.expires_at,
         locale=conversation.locale,
-        page_context=None if context is None else Raw(context.encode()),
         metadata=dict(conversation.metadata),
         summary=conversation.summary,
         working_memory_from=conversation.working_memory_from,
@@ -288,7 +285,7 @@ def _turn_export(turn: Turn | None) -> dict[str, Any] | None:
 
 
 def _message_export(message: Message) -> dict[str, Any]:
-    reason = message.finish_reason
+    reason, context = message.finish_reason, message.page_context
     return {
         "id": message.id,
         "number": message.number,
@@ -299,4 +296,5 @@ def _message_export(message: Message) -> dict[str, Any]:
         "parts": [part_document(part) for part in message.parts],
         "finishReason": reason.value if reason else None,
         "usage": usage_document(message.usage),
+        "pageContext": None if context is None else Raw(context.encode()),
     }

@@ -49,9 +49,12 @@ count_words = WORDS.of_text
 IMAGE_TOKENS = CAUTIOUS_RATES.image_tokens
 
 
-def prompt_texts(budget: int, turns: int = 4, **members: Any) -> list[str]:
+def prompt_texts(
+    budget: int, turns: int = 4, *, page_context: str | None = None, **members: Any
+) -> list[str]:
     """The texts in a prompt of at most ``budget`` words without the reply."""
-    conversation = evolve(with_question(after_turns(turns), "and now", turns + 1), **members)
+    newest = with_question(after_turns(turns), "and now", turns + 1, page_context=page_context)
+    conversation = evolve(newest, **members)
     limits = Budget(tokens=budget + 256, reply_tokens=256)
     return [
         message.text
@@ -75,7 +78,27 @@ def test_the_newest_message_is_in_the_prompt_even_if_it_does_not_fit() -> None:
 
 
 def test_page_context_and_summary_count_against_the_budget() -> None:
-    assert prompt_texts(8, page_context="one two", summary="three four") == ["and now"]
+    assert prompt_texts(8, summary="one two three four") == ["and now"]
+    assert prompt_texts(8, page_context="one two three four") == ["and now"]
+
+
+def test_page_context_counts_once_and_only_with_the_newest_message() -> None:
+    earlier = with_answer(with_question(a_conversation(), page_context="one two three four"))
+    newer = with_question(earlier, number=2, page_context="five")
+    budget = Budget(tokens=512, reply_tokens=256, rates=WORDS)
+    prompt = build_prompt(newer, SYSTEM, budget)
+
+    assert prompt.page_context == "five"
+    # The system prompt, the context, "Hello?", "Hi!" and "Hello?".
+    assert prompt_tokens(prompt, WORDS) == 2 + 1 + 1 + 1 + 1
+
+
+def test_the_page_context_of_an_earlier_message_is_not_in_the_prompt() -> None:
+    earlier = with_answer(with_question(a_conversation(), page_context="{}"))
+    budget = Budget(tokens=4_096, reply_tokens=64)
+    prompt = build_prompt(with_question(earlier, number=2), SYSTEM, budget)
+
+    assert prompt.page_context is None
 
 
 def test_forgotten_messages_are_not_in_the_prompt() -> None:
@@ -83,9 +106,7 @@ def test_forgotten_messages_are_not_in_the_prompt() -> None:
 
 
 def test_the_prompt_carries_system_locale_context_and_summary() -> None:
-    conversation = evolve(
-        with_question(a_conversation()), page_context="{}", summary="Short.", locale="fi"
-    )
+    conversation = with_question(a_conversation(summary="Short.", locale="fi"), page_context="{}")
     prompt = build_prompt(conversation, SYSTEM, Budget(tokens=4_096, reply_tokens=64))
 
     assert (prompt.system, prompt.locale, prompt.reply_tokens) == (SYSTEM, "fi", 64)

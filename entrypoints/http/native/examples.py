@@ -120,7 +120,6 @@ EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
             "createdAt": _CREATED,
             "expiresAt": _EXPIRES,
             "locale": "en",
-            "pageContext": None,
             "metadata": {},
             "summary": None,
             "workingMemoryFrom": 1,
