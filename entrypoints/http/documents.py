@@ -94,6 +94,8 @@ class HistoryDocument(Document):
     """A page of messages, oldest first; pass ``next`` as ``before`` to get older messages."""
 
     session_id: SessionIdText
+    locale: str
+    metadata: dict[str, str]
     messages: list[MessageDocument]
     turn: TurnDocument | None
     expires_at: Timestamp
@@ -106,6 +108,15 @@ class SessionDocument(Document):
     session_id: SessionIdText
     welcome: str
     locale: str
+    expires_at: Timestamp
+
+
+class ConversationInfoDocument(Document):
+    """A conversation without its messages; ``locale`` is the language of the next reply."""
+
+    session_id: SessionIdText
+    locale: str
+    metadata: dict[str, str]
     expires_at: Timestamp
 
 
@@ -212,10 +223,22 @@ def history_document(history: History) -> HistoryDocument:
     dialogue = [message for message in history.page.messages if not message.is_instruction]
     return HistoryDocument(
         session_id=conversation.id,
+        locale=conversation.locale,
+        metadata=dict(conversation.metadata),
         messages=[message_document(message) for message in dialogue],
         turn=_turn_document(conversation.turn),
         expires_at=conversation.expires_at,
         next=history.page.next,
+    )
+
+
+def conversation_info_document(conversation: Conversation) -> ConversationInfoDocument:
+    """The conversation without its messages."""
+    return ConversationInfoDocument(
+        session_id=conversation.id,
+        locale=conversation.locale,
+        metadata=dict(conversation.metadata),
+        expires_at=conversation.expires_at,
     )
 
 
