@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from entrypoints.http.documents import (
     ClientKeyDocument,
+    ConversationInfoDocument,
     ExportDocument,
     HistoryDocument,
     ReplyDocument,
@@ -15,6 +16,7 @@ from entrypoints.http.documents import (
 from entrypoints.http.native.bodies import (
     ChatBody,
     EmptyBody,
+    PatchBody,
     RegenerateBody,
     SessionBody,
     StopBody,
@@ -96,6 +98,7 @@ EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
         RegenerateBody: {"message": "How high is Kilimanjaro, in feet?"},
         StopBody: {"turnId": _TURN},
         SessionBody: {"locale": "fi"},
+        PatchBody: {"locale": "fi", "metadata": {"topic": "mountains", "draft": None}},
         EmptyBody: {},
         ReplyDocument: {
             "sessionId": _SESSION,
@@ -107,8 +110,16 @@ EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
             "messagesTotal": None,
             "expiresAt": _EXPIRES,
         },
+        ConversationInfoDocument: {
+            "sessionId": _SESSION,
+            "locale": "fi",
+            "metadata": {"topic": "mountains"},
+            "expiresAt": _EXPIRES,
+        },
         HistoryDocument: {
             "sessionId": _SESSION,
+            "locale": "en",
+            "metadata": {},
             "messages": [_QUESTION, _REPLY],
             "turn": {"id": _TURN, "status": "finished", "error": None},
             "expiresAt": _EXPIRES,
@@ -120,7 +131,6 @@ EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
             "createdAt": _CREATED,
             "expiresAt": _EXPIRES,
             "locale": "en",
-            "pageContext": None,
             "metadata": {},
             "summary": None,
             "workingMemoryFrom": 1,
