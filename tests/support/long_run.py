@@ -84,7 +84,7 @@ class LongTalk:
 
     async def take_turn(self, number: int) -> None:
         """What happens in this turn; the first ten turns bring one fact each."""
-        words = some_words(number, 40 + number * 37 % 200)
+        words = some_words(number, 40 + number * 37 % 120)
         if number <= FACTS:
             await self.send(f"{fact(number)} {words}")
         elif number % 25 == 0:
@@ -154,7 +154,7 @@ async def talking(
 ) -> AsyncIterator[LongTalk]:
     """A service with a small window, and somebody who talks with it."""
     model = CountingModel(
-        system_prompt=NEUTRAL.system_prompt, window=server_window, filler=some_words(3, 120)
+        system_prompt=NEUTRAL.system_prompt, window=server_window, filler=some_words(3, 60)
     )
     stated = {"max_model_len": server_window} if states_window else {}
     models = {"object": "list", "data": [{"id": "counting", "object": "model", **stated}]}
