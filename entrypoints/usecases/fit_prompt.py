@@ -24,15 +24,15 @@ class FitPrompt:
         """The conversation without the messages in its working memory that do not fit.
 
         Raises:
-            PromptTooLong: there is no room even for the newest turn.
+            InvalidInput: ``message_too_long`` or ``tool_result_too_long``; see ``fitted``.
             OlderMessagesNeeded: messages that the prompt needs are not loaded.
         """
-        fit = fitted(
-            self.visible(conversation),
-            self.assistant.system_prompt,
-            self.budget.current,
-            options=options,
-        )
+        visible, system = self.visible(conversation), self.assistant.system_prompt
+        fit = fitted(visible, system, self.budget.current, options=options)
+        if fit is not visible:
+            # Nothing is forgotten because of an estimate that the conversation itself disproves.
+            self.budget.recall(visible, system)
+            fit = fitted(visible, system, self.budget.current, options=options)
         return evolve(conversation, working_memory_from=fit.working_memory_from)
 
     def visible(self, conversation: Conversation) -> Conversation:
