@@ -10,14 +10,21 @@ from domain.model.conversation import Conversation
 from domain.model.errors import InvalidInput, OlderMessagesNeeded
 from domain.model.identifiers import MessageId
 from domain.model.message import Message, PromptReport, Role, utf8_length
-from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions, Tool
+from domain.model.prompt import (
+    CONTINUE_INSTRUCTION,
+    DEFAULT_OPTIONS,
+    Prompt,
+    ReplyOptions,
+    Tool,
+)
 
 
 def prompt_tokens(prompt: Prompt, rates: TokenRates) -> int:
     """An estimate of the tokens in a prompt."""
     texts = filter(None, (prompt.system, prompt.page_context, prompt.summary))
     fixed = sum(map(rates.of_text, (*texts, *_option_texts(prompt.options))))
-    return fixed + sum(map(rates.of_message, prompt.messages))
+    closing = rates.of_text(CONTINUE_INSTRUCTION) if prompt.continues_reply else 0
+    return fixed + closing + sum(map(rates.of_message, prompt.messages))
 
 
 def build_prompt(
@@ -37,7 +44,10 @@ def build_prompt(
     """
     instructions = [message for message in conversation.messages if message.is_instruction]
     background = (system, options.instructions, conversation.page_context, conversation.summary)
-    texts = (*background, *(message.text for message in instructions))
+    open_turn = conversation.open_turn
+    continues_reply = open_turn is not None and open_turn.cut_at is not None
+    closing = CONTINUE_INSTRUCTION if continues_reply else None
+    texts = (*background, *(message.text for message in instructions), closing)
     fixed = sum(budget.rates.of_text(text) for text in texts if text)
     remaining = _without_options(budget, options)
     room = remaining.tokens - remaining.reply_tokens - fixed
@@ -56,6 +66,7 @@ def build_prompt(
         locale=conversation.locale,
         reply_tokens=remaining.reply_tokens,
         options=options,
+        continues_reply=continues_reply,
     )
 
 

@@ -13,7 +13,7 @@ from domain.model.conversation import Conversation
 from domain.model.errors import DomainError
 from domain.model.identifiers import ConversationRef
 from domain.model.limits import MAX_REPLY_BYTES, PART_OVERHEAD_BYTES
-from domain.model.message import FinishReason, PromptReport, Usage
+from domain.model.message import FinishReason, PromptReport, Usage, counted_bytes
 from domain.model.piece import ModelFinished, NumberedPiece, Piece, begins_another_part, piece_bytes
 from domain.model.prompt import Prompt, ReplyOptions
 from domain.model.turn import Outcome, TurnEnd, TurnPolicy
@@ -57,12 +57,14 @@ class _Usage:
     Attributes:
         rates: how tokens are estimated.
         prompt, report: None while nothing was sent to the model.
+        bytes_before: bytes of the reply that this one continues; 0 if it continues none.
     """
 
     rates: TokenRates
     prompt: Prompt | None = None
     report: PromptReport | None = None
     reply_bytes: int = 0
+    bytes_before: int = 0
 
     def tokens(self, reported: Usage | None) -> int:
         """The tokens used; a count that the model has not reported is estimated."""
@@ -109,7 +111,7 @@ class StreamReply:
         Renews the turn's slot through ``permit``, and records there how many tokens were used.
         """
         finished: ModelFinished | None = None
-        usage = _Usage(self.budget.current.rates)
+        usage = _Usage(self.budget.current.rates, bytes_before=_bytes_before(conversation))
 
         async def stream() -> None:
             nonlocal finished
@@ -195,6 +197,14 @@ class StreamReply:
         return TurnEnd(outcome=Outcome.INTERRUPTED)
 
 
+def _bytes_before(conversation: Conversation) -> int:
+    """Bytes of the reply that the open turn continues from where it was cut; else 0."""
+    turn = conversation.open_turn
+    if turn is None or turn.cut_at is None:
+        return 0
+    return counted_bytes(conversation.messages[-1].parts)
+
+
 def _details_of(failure: BaseException | None) -> FailureDetails:
     return failure.details if isinstance(failure, ModelError) else FailureDetails()
 
@@ -217,7 +227,7 @@ async def _fill(
     sink: ReplySink, reply: AsyncGenerator[Piece | ModelFinished, None], usage: _Usage
 ) -> ModelFinished | None:
     """How the model ended the reply; None if the sink was closed before that."""
-    number = overhead = 0
+    number, overhead = 0, usage.bytes_before
     previous: Piece | None = None
     async for piece in reply:
         if isinstance(piece, ModelFinished):
