@@ -16,9 +16,8 @@ def is_being_continued(conversation: Conversation, message_id: MessageId | None)
     None means the last message.
     """
     turn = conversation.open_turn
-    if turn is None or turn.cut_at is None:
-        return False
-    return message_id in (None, turn.reply_id)
+    is_named = turn is not None and message_id in (None, turn.reply_id)
+    return is_named and conversation.continues_cut_reply
 
 
 def continue_reply(
