@@ -148,8 +148,7 @@ class ReplyStream:
         start = {"sessionId": ref.session_id, **metadata, "turnId": turn.id}
         joins_text = turn.cut_at is not None
         chunks = ReplyChunks(turn.id, turn.reply_id, start, joins_text=joins_text)
-        begin = chunks.start() if after is None else b": resumed\n\n"
-        yield begin + chunks.prior(prior), None
+        yield (chunks.start(prior) if after is None else b": resumed\n\n"), None
         async for batch in turn_batches(self.follow_turn, TurnRef(ref, turn.id), after or 0):
             rendered = _rendered(chunks, batch, after or 0)
             if batch.end is None:

@@ -66,22 +66,23 @@ class ReplyChunks:
         self._parts = 0
         self._calls: dict[str, tuple[str, list[str]]] = {}
 
-    def start(self) -> bytes:
-        """The chunks before the first piece."""
+    def start(self, prior: Sequence[Part] = ()) -> bytes:
+        """The chunks before the first piece.
+
+        ``prior`` are the parts that the reply had before this turn continued it, for a client that
+        does not have them. Their last text stays open if this turn adds to it. Only the last chunk
+        carries a cursor, so that no client resumes without these parts.
+        """
         start = {
             "type": "start",
             "messageId": self._reply_id,
             "messageMetadata": dict(self._metadata),
         }
-        cursor = str(Cursor(self._turn_id, 0))
-        return event(start) + event({"type": "start-step"}, cursor=cursor)
+        chunks = [start, {"type": "start-step"}, *self._prior_chunks(prior)]
+        last = event(chunks.pop(), cursor=str(Cursor(self._turn_id, 0)))
+        return b"".join(map(event, chunks)) + last
 
-    def prior(self, parts: Sequence[Part]) -> bytes:
-        """The chunks of the parts that the reply had before this turn continued it.
-
-        A client that does not have these parts, or discards them, needs them before the first
-        piece. Their last text stays open if this turn adds to it.
-        """
+    def _prior_chunks(self, parts: Sequence[Part]) -> Sequence[dict[str, Any]]:
         place = _last_text(parts) if self._joins_text else None
         chunks: list[dict[str, Any]] = []
         for number, part in enumerate(parts):
@@ -92,7 +93,7 @@ class ReplyChunks:
                 chunks += _part_chunks(part, f"e{number + 1}")
         if chunks and not self._joins_text:
             chunks += _NEXT_STEP
-        return b"".join(map(event, chunks))
+        return chunks
 
     def piece(self, numbered: NumberedPiece) -> bytes:
         """The chunks of one piece.

@@ -151,9 +151,10 @@ def test_prior_steps_are_streamed_again_without_calling_a_tool() -> None:
     chunks = ReplyChunks(turn_id(), reply_id(), {})
     prior = (TextPart("Hi"), CALL, result, StepMark(), ReasoningPart("Hm"), other, failed)
 
-    events = events_in(chunks.prior((*prior, UnknownPart("{}"))))
+    events = events_in(chunks.start((*prior, UnknownPart("{}"))))
 
     assert [event.kind for event in events] == [
+        *("start", "start-step"),
         *("text-start", "text-delta", "text-end"),
         *("tool-input-start", "tool-input-delta", "tool-output-available"),
         *("finish-step", "start-step"),
@@ -161,7 +162,7 @@ def test_prior_steps_are_streamed_again_without_calling_a_tool() -> None:
         *("tool-input-start", "tool-input-delta", "tool-output-error"),
         *("finish-step", "start-step"),
     ]
-    assert chunks.prior(()) == b""
+    assert [bool(event.cursor) for event in events] == [False] * 17 + [True]
 
 
 def test_arguments_that_are_nested_too_deeply_are_shown_as_text() -> None:

@@ -112,7 +112,12 @@ EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
         HistoryDocument: {
             "sessionId": _SESSION,
             "messages": [_QUESTION, _REPLY],
-            "turn": {"id": _TURN, "status": "finished", "error": None},
+            "turn": {
+                "id": _TURN,
+                "status": "finished",
+                "error": None,
+                "replyId": "msg_0efe688835035b24",
+            },
             "expiresAt": _EXPIRES,
             "next": None,
         },
