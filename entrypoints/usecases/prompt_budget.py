@@ -9,6 +9,9 @@ from typing import Final
 from attrs import evolve
 
 from domain.model.budget import DEFAULT_WINDOW, BudgetBounds
+from domain.model.message import Usage
+from domain.model.prompt import Prompt
+from domain.service.token_learning import learned, prompt_size
 from ports.clock import Clock
 from ports.context_window import ContextWindow, StatedWindow
 from ports.findings import Level
@@ -64,6 +67,15 @@ class PromptBudget:
                 await asyncio.wait({self._asking, pause}, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 pause.cancel()
+
+    def learn(self, prompt: Prompt, usage: Usage | None) -> None:
+        """Count tokens better from now on, if the model's server reported those of ``prompt``."""
+        if usage is None or usage.input_tokens is None:
+            return
+        size = prompt_size(prompt)
+        if size is not None:
+            rates = learned(self.current.rates, size, usage.input_tokens)
+            self.current = evolve(self.current, rates=rates)
 
     @asynccontextmanager
     async def asking(self, *, at_once: bool) -> AsyncIterator[None]:

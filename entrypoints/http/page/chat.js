@@ -121,7 +121,7 @@ function buildViews(conversation, words) {
     regenerate: (text) => (log.scrollToNewest(), conversation.regenerate(text)),
     edit: (text) => input.edit(text),
     stop: () => conversation.stop(),
-    tooLong: () => conversation.warn("message_too_long"),
+    tooLong: () => conversation.warn("too_many_characters"),
     startNew: () => conversation.startNew(),
     dismiss: () => (conversation.dismiss(), input.focus()),
     loadEarlier: () => conversation.loadEarlier(),

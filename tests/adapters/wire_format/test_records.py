@@ -123,7 +123,7 @@ conversations = st.builds(
     turn=turns,
     earlier_keys=st.lists(st.binary(min_size=5, max_size=5), max_size=31).map(tuple),
     working_memory_from=st.integers(1, 10**6),
-    has_instructions=st.booleans(),
+    instructions_from=st.none() | st.integers(1, 10**6),
     summary=st.none() | texts,
     page_context=st.none() | texts,
     metadata=st.dictionaries(texts, texts, max_size=3),
