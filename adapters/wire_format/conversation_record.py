@@ -39,7 +39,7 @@ from domain.model.limits import (
     PART_OVERHEAD_BYTES,
 )
 from domain.model.message import Message
-from domain.model.turn import REMEMBERED_KEY_BYTES, IdempotencyKey, Turn, TurnStatus
+from domain.model.turn import REMEMBERED_KEY_BYTES, CutPoint, IdempotencyKey, Turn, TurnStatus
 
 _STATUSES = (TurnStatus.OPEN, TurnStatus.FINISHED, TurnStatus.INTERRUPTED, TurnStatus.FAILED)
 
@@ -53,6 +53,7 @@ class TurnRecord(Struct, array_like=True):
             turns had keys. If there are earlier keys, a third item holds all of them, joined. None
             if there are no keys.
         process: 8 bytes; None in records of older releases.
+        cut_at: the two numbers of ``CutPoint``; left out if it is None.
     """
 
     id: bytes
@@ -65,6 +66,7 @@ class TurnRecord(Struct, array_like=True):
     ended_at: int | None
     error: str | None
     process: bytes | None = None
+    cut_at: tuple[int, int] | None = None
 
 
 class HeadRecord(Struct, array_like=True):
@@ -142,6 +144,7 @@ class SizeBefore:
 
 
 _NOTHING_BEFORE: Final = SizeBefore()
+_TURN: Final = HeadRecord.__struct_fields__.index("turn")
 
 
 def size_before(head: HeadRecord) -> SizeBefore:
@@ -273,6 +276,9 @@ def conversation_of(
 
 def _head_members(conversation: Conversation, before: SizeBefore) -> tuple[object, ...]:
     members = msgspec.structs.astuple(_head_record(conversation, before))
+    if conversation.turn is not None and conversation.turn.cut_at is None:
+        turn = msgspec.structs.astuple(members[_TURN])[:-1]
+        members = (*members[:_TURN], turn, *members[_TURN + 1 :])
     count = len(members)
     while members[count - 1] == _HEAD_DEFAULTS[count - 1]:
         count -= 1
@@ -320,6 +326,7 @@ def _turn_record(turn: Turn, earlier_keys: Sequence[bytes]) -> TurnRecord:
         None if turn.ended_at is None else microseconds(turn.ended_at),
         turn.error,
         None if turn.process is None else bytes.fromhex(turn.process),
+        None if turn.cut_at is None else (turn.cut_at.parts, turn.cut_at.characters),
     )
 
 
@@ -344,7 +351,15 @@ def _turn(record: TurnRecord) -> Turn:
         ended_at=None if record.ended_at is None else time_of(record.ended_at),
         error=record.error,
         process=None if record.process is None else ProcessId(record.process.hex()),
+        cut_at=_cut_point(record),
     )
+
+
+def _cut_point(record: TurnRecord) -> CutPoint | None:
+    if record.cut_at is None:
+        return None
+    parts, characters = record.cut_at
+    return CutPoint(parts=parts, characters=characters)
 
 
 def _key(record: TurnRecord) -> IdempotencyKey | None:

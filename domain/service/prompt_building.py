@@ -5,17 +5,21 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from domain.model.budget import Budget, TokenRates
+from domain.model.budget import Budget
 from domain.model.conversation import Conversation
 from domain.model.errors import InvalidInput, OlderMessagesNeeded
 from domain.model.identifiers import MessageId
 from domain.model.message import Message, PromptReport, Role, utf8_length
-from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions, Tool
+from domain.model.prompt import (
+    CONTINUE_INSTRUCTION,
+    DEFAULT_OPTIONS,
+    Prompt,
+    ReplyOptions,
+    Tool,
+)
+from domain.model.token_rates import TokenRates
 
-_SYSTEM_TOKENS: Final = 40
-"""For the sentence about the language, and what a chat template adds to each prompt."""
-
-_DATA_TOKENS: Final = 40
+DATA_TOKENS: Final = 40
 """For the sentence that says what the page context or the summary is, and the tags around it."""
 
 _LEAST_REPLY: Final = 4
@@ -25,7 +29,8 @@ _LEAST_REPLY: Final = 4
 def prompt_tokens(prompt: Prompt, rates: TokenRates) -> int:
     """An estimate of the tokens in a prompt."""
     fixed = _fixed_tokens(prompt.system, prompt.page_context, prompt.summary, prompt.options, rates)
-    return fixed + sum(map(rates.of_message, prompt.messages))
+    closing = rates.of_text(CONTINUE_INSTRUCTION) if prompt.continues_reply else 0
+    return fixed + closing + sum(map(rates.of_message, prompt.messages))
 
 
 def build_prompt(
@@ -53,6 +58,7 @@ def build_prompt(
         locale=conversation.locale,
         reply_tokens=_reply_tokens(budget, options),
         options=options,
+        continues_reply=conversation.continues_cut_reply,
     )
     left = budget.tokens - prompt_tokens(prompt, budget.rates)
     least = _least_reply_tokens(budget, options)
@@ -96,6 +102,8 @@ def room_for_messages(
     fixed = _fixed_tokens(system, *background, options, rates)
     fixed += rates.of_text(options.instructions) if options.instructions else 0
     fixed += sum(map(rates.of_message, _instructions(conversation)))
+    if conversation.continues_cut_reply:
+        fixed += rates.of_text(CONTINUE_INSTRUCTION)
     return Room(
         usual=budget.tokens - fixed - _reply_tokens(budget, options),
         at_most=budget.tokens - fixed - _least_reply_tokens(budget, options),
@@ -180,9 +188,9 @@ def _fixed_tokens(
     rates: TokenRates,
 ) -> int:
     """Tokens of what is part of a prompt besides its messages."""
-    data = [rates.of_text(text) + _DATA_TOKENS for text in (page_context, summary) if text]
+    data = [rates.of_text(text) + DATA_TOKENS for text in (page_context, summary) if text]
     texts = sum(map(rates.of_text, (system, *_option_texts(options))))
-    return _SYSTEM_TOKENS + texts + sum(data)
+    return rates.of_empty_prompt + texts + sum(data)
 
 
 def _reply_tokens(budget: Budget, options: ReplyOptions) -> int:

@@ -3,18 +3,18 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Protocol
+from typing import Final, Protocol
 
 from attrs import asdict, define, evolve, frozen
 
 from domain.model.assistant import Assistant
-from domain.model.budget import TokenRates
 from domain.model.conversation import Conversation
 from domain.model.errors import DomainError
 from domain.model.limits import MAX_REPLY_BYTES, PART_OVERHEAD_BYTES
-from domain.model.message import FinishReason, PromptReport, Usage
+from domain.model.message import FinishReason, PromptReport, Usage, counted_bytes
 from domain.model.piece import ModelFinished, NumberedPiece, Piece, begins_another_part, piece_bytes
 from domain.model.prompt import Prompt, ReplyOptions
+from domain.model.token_rates import TokenRates
 from domain.model.turn import Outcome, TurnEnd, TurnPolicy
 from domain.service.prompt_building import (
     build_prompt,
@@ -28,6 +28,9 @@ from ports.errors import PortError
 from ports.language_model import FailureDetails, LanguageModel, ModelError, ModelRejectedRequest
 from ports.telemetry import Telemetry
 from ports.turn_runner import Signals
+
+_BYTES_PER_TOKEN: Final = 3
+"""What a reply takes is estimated by it, where the model reports nothing."""
 
 
 class ReplySink(Protocol):
@@ -54,12 +57,14 @@ class _Usage:
     Attributes:
         rates: how tokens are estimated.
         prompt, report: None while nothing was sent to the model.
+        bytes_before: bytes of the reply that this one continues; 0 if it continues none.
     """
 
     rates: TokenRates
     prompt: Prompt | None = None
     report: PromptReport | None = None
     reply_bytes: int = 0
+    bytes_before: int = 0
 
     def tokens(self, reported: Usage | None) -> int:
         """The tokens used; a count that the model has not reported is estimated."""
@@ -68,9 +73,7 @@ class _Usage:
         usage = reported or Usage()
         sent, received = usage.input_tokens, usage.output_tokens
         sent = prompt_tokens(self.prompt, self.rates) if sent is None else sent
-        return sent + (
-            int(self.reply_bytes / self.rates.bytes_per_token) if received is None else received
-        )
+        return sent + (self.reply_bytes // _BYTES_PER_TOKEN if received is None else received)
 
 
 @frozen(kw_only=True)
@@ -104,7 +107,7 @@ class StreamReply:
         Renews the turn's slot through ``permit``, and records there how many tokens were used.
         """
         finished: ModelFinished | None = None
-        usage = _Usage(self.budget.current.rates)
+        usage = _Usage(self.budget.current.rates, bytes_before=_bytes_before(conversation))
 
         async def stream() -> None:
             nonlocal finished
@@ -112,6 +115,7 @@ class StreamReply:
             usage.prompt = prompt
             async with aclosing(self.model.reply(prompt)) as reply:
                 finished = await _fill(sink, reply, usage)
+            self.budget.learn(prompt, finished.usage if finished else None)
 
         streaming = asyncio.create_task(stream())
         streaming.add_done_callback(lambda _: signals.wake())
@@ -181,6 +185,12 @@ class StreamReply:
         return TurnEnd(outcome=Outcome.INTERRUPTED)
 
 
+def _bytes_before(conversation: Conversation) -> int:
+    """Bytes of the reply that the open turn continues from where it was cut; else 0."""
+    last = conversation.messages[-1] if conversation.continues_cut_reply else None
+    return 0 if last is None else counted_bytes(last.parts)
+
+
 def _details_of(failure: BaseException | None) -> FailureDetails:
     return failure.details if isinstance(failure, ModelError) else FailureDetails()
 
@@ -203,7 +213,7 @@ async def _fill(
     sink: ReplySink, reply: AsyncGenerator[Piece | ModelFinished, None], usage: _Usage
 ) -> ModelFinished | None:
     """How the model ended the reply; None if the sink was closed before that."""
-    number = overhead = 0
+    number, overhead = 0, usage.bytes_before
     previous: Piece | None = None
     async for piece in reply:
         if isinstance(piece, ModelFinished):
