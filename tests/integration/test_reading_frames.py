@@ -82,7 +82,7 @@ async def test_a_frame_that_is_only_passed_over_must_be_in_its_place(
     long: RedisHarness, index: int
 ) -> None:
     frames = await long.frames()
-    await long.redis.execute_command("LSET", f"conversation:state:{ID}", index, frames[index - 1])
+    await long.redis.lset(f"conversation:state:{ID}", index, frames[index - 1])  # type: ignore[arg-type]  # redis-py takes bytes
 
     with pytest.raises(StoredStateUnreadable):
         await long.store.page(REF, 5, 4)
