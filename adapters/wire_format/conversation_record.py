@@ -37,7 +37,7 @@ from domain.model.limits import (
     PART_OVERHEAD_BYTES,
 )
 from domain.model.message import Message
-from domain.model.turn import REMEMBERED_KEY_BYTES, IdempotencyKey, Turn, TurnStatus
+from domain.model.turn import REMEMBERED_KEY_BYTES, CutPoint, IdempotencyKey, Turn, TurnStatus
 
 _STATUSES = (TurnStatus.OPEN, TurnStatus.FINISHED, TurnStatus.INTERRUPTED, TurnStatus.FAILED)
 
@@ -51,6 +51,7 @@ class TurnRecord(Struct, array_like=True):
             turns had keys. If there are earlier keys, a third item holds all of them, joined. None
             if there are no keys.
         process: 8 bytes; None in records of older releases.
+        cut_at: the two numbers of ``CutPoint``; left out if it is None.
     """
 
     id: bytes
@@ -63,6 +64,7 @@ class TurnRecord(Struct, array_like=True):
     ended_at: int | None
     error: str | None
     process: bytes | None = None
+    cut_at: tuple[int, int] | None = None
 
 
 class HeadRecord(Struct, array_like=True):
@@ -75,7 +77,10 @@ class HeadRecord(Struct, array_like=True):
         size_before: see ``SizeBefore``; 0 if there are no earlier frames. The images are left out
             if there are none. Older releases stored the sealed bytes only.
         page_context: always None; older releases stored that of the newest message here.
-        has_instructions: left out if it is False, as in records of older releases.
+        has_instructions: as ``Conversation.instructions_from``, which older releases did not store.
+        instructions_from: 1 if there are no instructions.
+
+    The defaults at the end are left out, which saves some bytes.
     """
 
     locale: str
@@ -91,6 +96,7 @@ class HeadRecord(Struct, array_like=True):
     page_context: str | None
     metadata: dict[str, str]
     has_instructions: bool = False
+    instructions_from: int = 1
 
 
 class FrameRecord(Struct, array_like=True):
@@ -135,6 +141,7 @@ class SizeBefore:
 
 
 _NOTHING_BEFORE: Final = SizeBefore()
+_TURN: Final = HeadRecord.__struct_fields__.index("turn")
 
 
 def size_before(head: HeadRecord) -> SizeBefore:
@@ -143,6 +150,13 @@ def size_before(head: HeadRecord) -> SizeBefore:
     return SizeBefore(stored) if isinstance(stored, int) else SizeBefore(*stored[:3])
 
 
+def prompt_from(head: HeadRecord) -> int:
+    """As ``Conversation.prompt_from``."""
+    first = head.working_memory_from
+    return min(first, head.instructions_from) if head.has_instructions else first
+
+
+_HEAD_DEFAULTS: Final = tuple(field.default for field in msgspec.structs.fields(HeadRecord))
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(FrameRecord)
 
@@ -224,7 +238,7 @@ def conversation_of(
             working_memory_from=head.working_memory_from,
             summary=head.summary,
             metadata=head.metadata,
-            has_instructions=head.has_instructions,
+            instructions_from=head.instructions_from if head.has_instructions else None,
             earlier_keys=() if head.turn is None else _earlier_keys(head.turn),
         )
         # Fails if that is later than ``datetime.max``.
@@ -235,9 +249,14 @@ def conversation_of(
 
 
 def _head_members(conversation: Conversation, before: SizeBefore) -> tuple[object, ...]:
-    """The members of the head. A default that ends it is left out, which saves a byte or more."""
     members = msgspec.structs.astuple(_head_record(conversation, before))
-    return members if conversation.has_instructions else members[:-1]
+    if conversation.turn is not None and conversation.turn.cut_at is None:
+        turn = msgspec.structs.astuple(members[_TURN])[:-1]
+        members = (*members[:_TURN], turn, *members[_TURN + 1 :])
+    count = len(members)
+    while members[count - 1] == _HEAD_DEFAULTS[count - 1]:
+        count -= 1
+    return members[:count]
 
 
 def _head_record(conversation: Conversation, before: SizeBefore) -> HeadRecord:
@@ -256,7 +275,8 @@ def _head_record(conversation: Conversation, before: SizeBefore) -> HeadRecord:
         conversation.summary,
         None,
         dict(conversation.metadata),
-        conversation.has_instructions,
+        conversation.instructions_from is not None,
+        conversation.instructions_from or 1,
     )
 
 
@@ -280,6 +300,7 @@ def _turn_record(turn: Turn, earlier_keys: Sequence[bytes]) -> TurnRecord:
         None if turn.ended_at is None else microseconds(turn.ended_at),
         turn.error,
         None if turn.process is None else bytes.fromhex(turn.process),
+        None if turn.cut_at is None else (turn.cut_at.parts, turn.cut_at.characters),
     )
 
 
@@ -304,7 +325,15 @@ def _turn(record: TurnRecord) -> Turn:
         ended_at=None if record.ended_at is None else time_of(record.ended_at),
         error=record.error,
         process=None if record.process is None else ProcessId(record.process.hex()),
+        cut_at=_cut_point(record),
     )
+
+
+def _cut_point(record: TurnRecord) -> CutPoint | None:
+    if record.cut_at is None:
+        return None
+    parts, characters = record.cut_at
+    return CutPoint(parts=parts, characters=characters)
 
 
 def _key(record: TurnRecord) -> IdempotencyKey | None:

@@ -5,11 +5,12 @@ Retention is a promise to users and therefore not a setting.
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from enum import Enum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from attrs import evolve, field, frozen
-from attrs.validators import ge, in_
+from attrs.validators import ge, in_, optional
 
 from domain.model.errors import MessageNotFound, OlderMessagesNeeded
 from domain.model.identifiers import MessageId, SessionId
@@ -21,6 +22,18 @@ RETENTION: Final = timedelta(hours=24)
 
 UNUSED_RETENTION: Final = timedelta(hours=1)
 """How long a conversation is retained if no turn was ever opened in it."""
+
+
+class _Extent(Enum):
+    WORKING_MEMORY = "working memory"
+
+
+WORKING_MEMORY: Final = _Extent.WORKING_MEMORY
+"""All messages that the model still sees, and at least the newest one."""
+
+Extent: TypeAlias = int | Literal[_Extent.WORKING_MEMORY] | None
+"""How much of a conversation is loaded: so many of its newest messages, ``WORKING_MEMORY``, or all
+messages (None)."""
 
 
 def _frozen_mapping(values: Mapping[str, str]) -> Mapping[str, str]:
@@ -42,7 +55,8 @@ class Conversation:
         summary: lossy summary of the messages that the model no longer sees; None if there is none.
         locale: BCP 47 tag of the language in which the assistant addresses the user.
         metadata: names and values that the client attached, stored unchanged.
-        has_instructions: False only if none of its messages, loaded or not, is an instruction.
+        instructions_from: no message with a lower number is an instruction; None if no message is
+            one.
         created_at: aware UTC.
         retained_since: when its retention was last restarted, aware UTC.
         retained_for: how long it is retained from then on.
@@ -61,7 +75,7 @@ class Conversation:
     working_memory_from: int = field(default=1, validator=ge(1))
     summary: str | None = None
     metadata: Mapping[str, str] = field(factory=dict, converter=_frozen_mapping)
-    has_instructions: bool = False
+    instructions_from: int | None = field(default=None, validator=optional(ge(1)))
 
     @property
     def expires_at(self) -> datetime:
@@ -74,9 +88,22 @@ class Conversation:
         return self.turn if self.turn is not None and self.turn.is_open else None
 
     @property
+    def continues_cut_reply(self) -> bool:
+        """Whether the open turn continues the last message from where it was cut."""
+        return self.open_turn is not None and self.open_turn.cut_at is not None
+
+    @property
     def next_turn_number(self) -> int:
         """Number of the next turn."""
         return 1 if self.turn is None else self.turn.number + 1
+
+    @property
+    def prompt_from(self) -> int:
+        """Number of the first message that the model still sees, instructions included.
+
+        Instructions are never forgotten, so they may precede the working memory.
+        """
+        return min(self.working_memory_from, self.instructions_from or self.working_memory_from)
 
     @property
     def working_memory(self) -> tuple[Message, ...]:
@@ -166,20 +193,23 @@ def truncated(conversation: Conversation, number: int) -> Conversation:
     If only messages that the summary covers are left, the summary is removed too.
 
     Raises:
-        OlderMessagesNeeded: the conversation has messages before it, but none of them is loaded.
+        OlderMessagesNeeded: not all messages are loaded that the model sees afterwards.
     """
     kept = tuple(message for message in conversation.messages if message.number < number)
-    if not kept and conversation.earlier:
+    leaves_working_memory = number <= conversation.working_memory_from
+    if conversation.earlier and (not kept or leaves_working_memory):
         raise OlderMessagesNeeded
     shorter = evolve(conversation, messages=kept)
-    if number <= conversation.working_memory_from:
+    if leaves_working_memory:
         return evolve(shorter, working_memory_from=1, summary=None)
     return shorter
 
 
-def tail_of(conversation: Conversation, count: int | None) -> Conversation:
-    """The conversation with at most its newest ``count`` messages loaded; None keeps all."""
-    excess = 0 if count is None else max(len(conversation.messages) - count, 0)
+def tail_of(conversation: Conversation, last: Extent) -> Conversation:
+    """The conversation with no more messages loaded than ``last`` names."""
+    if last is None:
+        return conversation
+    excess = max(len(conversation.messages) - _count_in(conversation, last), 0)
     if not excess:
         return conversation
     return evolve(
@@ -187,3 +217,10 @@ def tail_of(conversation: Conversation, count: int | None) -> Conversation:
         messages=conversation.messages[excess:],
         earlier=conversation.earlier + excess,
     )
+
+
+def _count_in(conversation: Conversation, last: int | Literal[_Extent.WORKING_MEMORY]) -> int:
+    if isinstance(last, int):
+        return last
+    first = conversation.prompt_from
+    return max(sum(message.number >= first for message in conversation.messages), 1)

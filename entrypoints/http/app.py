@@ -35,7 +35,7 @@ from entrypoints.http.middleware import (
     SecurityHeaders,
     UnexpectedErrors,
 )
-from entrypoints.http.native import client_keys
+from entrypoints.http.native import client_keys, continuing
 from entrypoints.http.native import routes as native
 from entrypoints.http.openai.errors import PREFIX as OPENAI_PREFIX
 from entrypoints.http.openai.errors import openai_error
@@ -64,6 +64,7 @@ _ROUTES: Final = (
     *chat.ROUTES,
     *native.ROUTES,
     *client_keys.ROUTES,
+    *continuing.ROUTES,
     *ai_sdk.ROUTES,
     *health.ROUTES,
     *OPENAI_ROUTES,

@@ -11,9 +11,8 @@ from domain.model.assistant import Assistant
 from domain.model.budget import TokenRates
 from domain.model.conversation import Conversation
 from domain.model.errors import DomainError
-from domain.model.identifiers import ConversationRef
 from domain.model.limits import MAX_REPLY_BYTES, PART_OVERHEAD_BYTES
-from domain.model.message import FinishReason, PromptReport, Usage
+from domain.model.message import FinishReason, PromptReport, Usage, counted_bytes
 from domain.model.piece import ModelFinished, NumberedPiece, Piece, begins_another_part, piece_bytes
 from domain.model.prompt import Prompt, ReplyOptions
 from domain.model.turn import Outcome, TurnEnd, TurnPolicy
@@ -21,12 +20,10 @@ from domain.service.prompt_building import (
     build_prompt,
     prompt_report,
     prompt_tokens,
-    sees_all,
 )
-from domain.service.user_images import ImagePolicy, without_images
+from entrypoints.usecases.fit_prompt import FitPrompt
 from entrypoints.usecases.prompt_budget import PromptBudget
 from entrypoints.usecases.turn_permit import TurnPermit
-from ports.conversation_store import ConversationStateStore
 from ports.errors import PortError
 from ports.language_model import FailureDetails, LanguageModel, ModelError, ModelRejectedRequest
 from ports.telemetry import Telemetry
@@ -57,12 +54,14 @@ class _Usage:
     Attributes:
         rates: how tokens are estimated.
         prompt, report: None while nothing was sent to the model.
+        bytes_before: bytes of the reply that this one continues; 0 if it continues none.
     """
 
     rates: TokenRates
     prompt: Prompt | None = None
     report: PromptReport | None = None
     reply_bytes: int = 0
+    bytes_before: int = 0
 
     def tokens(self, reported: Usage | None) -> int:
         """The tokens used; a count that the model has not reported is estimated."""
@@ -80,17 +79,15 @@ class _Usage:
 class StreamReply:
     """Streams one reply of the model and decides how it ended."""
 
-    store: ConversationStateStore
     model: LanguageModel
     assistant: Assistant
     budget: PromptBudget
-    images: ImagePolicy
+    fit_prompt: FitPrompt
     policy: TurnPolicy
     telemetry: Telemetry
 
     async def __call__(
         self,
-        ref: ConversationRef,
         conversation: Conversation,
         options: ReplyOptions,
         sink: ReplySink,
@@ -109,11 +106,11 @@ class StreamReply:
         Renews the turn's slot through ``permit``, and records there how many tokens were used.
         """
         finished: ModelFinished | None = None
-        usage = _Usage(self.budget.current.rates)
+        usage = _Usage(self.budget.current.rates, bytes_before=_bytes_before(conversation))
 
         async def stream() -> None:
             nonlocal finished
-            prompt, usage.report = await self._prompt(ref, conversation, options)
+            prompt, usage.report = self._prompt(conversation, options)
             usage.prompt = prompt
             async with aclosing(self.model.reply(prompt)) as reply:
                 finished = await _fill(sink, reply, usage)
@@ -162,22 +159,13 @@ class StreamReply:
         """Emit only the class of an unexpected error: its message may repeat what people wrote."""
         self.telemetry.emit("turn.crashed", kind=type(failure).__name__)
 
-    async def _prompt(
-        self, ref: ConversationRef, conversation: Conversation, options: ReplyOptions
+    def _prompt(
+        self, conversation: Conversation, options: ReplyOptions
     ) -> tuple[Prompt, PromptReport]:
         system = self.assistant.system_prompt
-        visible = self._visible(conversation)
+        visible = self.fit_prompt.visible(conversation)
         prompt = build_prompt(visible, system, self.budget.current, options=options)
-        if conversation.earlier and (sees_all(visible, prompt) or visible.has_instructions):
-            # Earlier messages belong to the prompt: those that fit, and instructions in any case.
-            visible = self._visible(await self.store.load(ref))
-            prompt = build_prompt(visible, system, self.budget.current, options=options)
         return prompt, prompt_report(visible, prompt)
-
-    def _visible(self, conversation: Conversation) -> Conversation:
-        """The conversation as the model can see it."""
-        takes_images = self.images.model_takes_images
-        return conversation if takes_images else without_images(conversation)
 
     def _end(self, finished: ModelFinished | None, failure: BaseException | None) -> TurnEnd:
         error = None
@@ -193,6 +181,12 @@ class StreamReply:
             option = failure.option if isinstance(failure, ModelRejectedRequest) else None
             return TurnEnd(outcome=Outcome.FAILED, error=error, rejected_option=option)
         return TurnEnd(outcome=Outcome.INTERRUPTED)
+
+
+def _bytes_before(conversation: Conversation) -> int:
+    """Bytes of the reply that the open turn continues from where it was cut; else 0."""
+    last = conversation.messages[-1] if conversation.continues_cut_reply else None
+    return 0 if last is None else counted_bytes(last.parts)
 
 
 def _details_of(failure: BaseException | None) -> FailureDetails:
@@ -217,7 +211,7 @@ async def _fill(
     sink: ReplySink, reply: AsyncGenerator[Piece | ModelFinished, None], usage: _Usage
 ) -> ModelFinished | None:
     """How the model ended the reply; None if the sink was closed before that."""
-    number = overhead = 0
+    number, overhead = 0, usage.bytes_before
     previous: Piece | None = None
     async for piece in reply:
         if isinstance(piece, ModelFinished):

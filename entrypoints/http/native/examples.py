@@ -15,6 +15,7 @@ from entrypoints.http.documents import (
 )
 from entrypoints.http.native.bodies import (
     ChatBody,
+    ContinueBody,
     EmptyBody,
     PatchBody,
     RegenerateBody,
@@ -96,6 +97,7 @@ EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
     {
         ChatBody: {"message": "How high is Kilimanjaro?", "locale": "en"},
         RegenerateBody: {"message": "How high is Kilimanjaro, in feet?"},
+        ContinueBody: {"messageId": _REPLY["id"]},
         StopBody: {"turnId": _TURN},
         SessionBody: {"locale": "fi"},
         PatchBody: {"locale": "fi", "metadata": {"topic": "mountains", "draft": None}},
@@ -121,7 +123,12 @@ EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
             "locale": "en",
             "metadata": {},
             "messages": [_QUESTION, _REPLY],
-            "turn": {"id": _TURN, "status": "finished", "error": None},
+            "turn": {
+                "id": _TURN,
+                "status": "finished",
+                "error": None,
+                "replyId": "msg_0efe688835035b24",
+            },
             "expiresAt": _EXPIRES,
             "next": None,
         },

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from adapters.wire_format.conversation_record import (
     SizeBefore,
+    TurnRecord,
     conversation_of,
     decode_frame,
     encode_frame,
@@ -37,7 +38,7 @@ from domain.model.message import (
     Usage,
 )
 from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
-from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd, TurnStatus
+from domain.model.turn import CutPoint, IdempotencyKey, Outcome, Turn, TurnEnd, TurnStatus
 from ports.turn_log import Batch
 from tests.support.builders import (
     ID,
@@ -112,6 +113,8 @@ turns = st.builds(
     ),
     ended_at=st.none() | times,
     error=st.none() | texts,
+    cut_at=st.none()
+    | st.builds(CutPoint, parts=st.integers(1, 9), characters=st.integers(1, 10**6)),
 )
 conversations = st.builds(
     Conversation,
@@ -125,7 +128,7 @@ conversations = st.builds(
     turn=turns,
     earlier_keys=st.lists(st.binary(min_size=5, max_size=5), max_size=31).map(tuple),
     working_memory_from=st.integers(1, 10**6),
-    has_instructions=st.booleans(),
+    instructions_from=st.none() | st.integers(1, 10**6),
     summary=st.none() | texts,
     metadata=st.dictionaries(texts, texts, max_size=3),
 )
@@ -163,6 +166,14 @@ def test_a_record_from_before_turns_named_their_process_has_none() -> None:
 
     assert content.head is not None
     assert conversation_of(ID, content.head, ()).turn == conversation.turn
+
+
+def test_where_a_reply_was_cut_costs_no_byte_in_other_turns() -> None:
+    conversation = with_question(a_conversation())
+    head, _ = msgspec.msgpack.decode(unpack(encode_frame((), head=conversation).packed))
+    turn = next(value for value in head if isinstance(value, list))
+
+    assert len(turn) == len(msgspec.structs.fields(TurnRecord)) - 1
 
 
 def test_a_reply_of_an_older_release_has_neither_token_details_nor_a_prompt_report() -> None:
