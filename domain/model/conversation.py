@@ -12,9 +12,10 @@ from typing import Final, Literal, TypeAlias
 from attrs import evolve, field, frozen
 from attrs.validators import ge, in_, optional
 
-from domain.model.errors import MessageNotFound, OlderMessagesNeeded
+from domain.model.errors import ConversationFull, MessageNotFound, OlderMessagesNeeded
 from domain.model.identifiers import MessageId, SessionId
-from domain.model.message import Message, utf8_length
+from domain.model.limits import MAX_CONVERSATION_MESSAGES
+from domain.model.message import Message, Role, TextPart, utf8_length
 from domain.model.turn import Turn
 
 RETENTION: Final = timedelta(hours=24)
@@ -129,6 +130,30 @@ class Conversation:
         return sum(message.image_bytes for message in self.messages)
 
 
+def new_conversation(session_id: SessionId, *, locale: str, at: datetime) -> Conversation:
+    """An empty conversation; it expires after an hour unless a turn is opened in it."""
+    return Conversation(
+        id=session_id,
+        locale=locale,
+        created_at=at,
+        retained_since=at,
+        retained_for=UNUSED_RETENTION,
+    )
+
+
+def with_welcome(conversation: Conversation, message_id: MessageId, text: str) -> Conversation:
+    """The conversation with the assistant's welcome as its next message."""
+    welcome = Message(
+        id=message_id,
+        number=conversation.next_number,
+        turn=0,
+        role=Role.ASSISTANT,
+        parts=(TextPart(text),),
+        created_at=conversation.created_at,
+    )
+    return with_message(conversation, welcome)
+
+
 def metadata_bytes(metadata: Mapping[str, str]) -> int:
     """Bytes of all names and values."""
     return sum(utf8_length(name) + utf8_length(value) for name, value in metadata.items())
@@ -185,6 +210,16 @@ def with_message(conversation: Conversation, message: Message) -> Conversation:
         messages=(*conversation.messages, message),
         next_number=message.number + 1,
     )
+
+
+def require_message_room(conversation: Conversation) -> None:
+    """Raise if the conversation has too many messages.
+
+    Raises:
+        ConversationFull: it has more than ``MAX_CONVERSATION_MESSAGES``.
+    """
+    if conversation.earlier + len(conversation.messages) > MAX_CONVERSATION_MESSAGES:
+        raise ConversationFull
 
 
 def truncated(conversation: Conversation, number: int) -> Conversation:

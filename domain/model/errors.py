@@ -9,7 +9,7 @@
     ├── TurnNotFound                 the conversation has no such turn (any more)
     ├── NothingToAnswer              there is no user message to reply to
     ├── NothingToContinue            the last message is not a reply that ended early
-    ├── ConversationTooLarge         the conversation has reached its size limit
+    ├── ConversationFull             the conversation has reached a size limit
     ├── ConversationMovedOn          it has newer messages than the caller has seen
     ├── TurnInProgress               a turn is open; only one can be
     ├── TurnSuperseded               the turn is no longer the open one
@@ -110,13 +110,13 @@ class NothingToContinue(DomainError):
         super().__init__("There is no reply to continue.")
 
 
-class ConversationTooLarge(DomainError):
-    """The conversation has reached its size limit; the user has to start a new one."""
+class ConversationFull(DomainError):
+    """The conversation has reached its size limit or its limit on messages."""
 
-    code = "conversation_too_large"
+    code = "conversation_full"
 
     def __init__(self) -> None:
-        super().__init__("This conversation has reached its size limit; please start a new one.")
+        super().__init__("This conversation is full; please start a new one.")
 
 
 class ConversationMovedOn(DomainError):

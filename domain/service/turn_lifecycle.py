@@ -18,10 +18,10 @@ from datetime import datetime
 from attrs import evolve, frozen
 
 from domain.model.conversation import (
-    UNUSED_RETENTION,
     Conversation,
     find_message,
     message_of,
+    require_message_room,
     truncated,
     with_message,
     with_retention_from,
@@ -34,7 +34,7 @@ from domain.model.errors import (
     TurnInProgress,
     TurnSuperseded,
 )
-from domain.model.identifiers import MessageId, ProcessId, SessionId, TurnId
+from domain.model.identifiers import MessageId, ProcessId, TurnId
 from domain.model.message import (
     FinishReason,
     Message,
@@ -50,31 +50,6 @@ from domain.model.piece import Piece, assemble_parts
 from domain.model.turn import CutPoint, IdempotencyKey, Turn, TurnStatus, TurnStep, after_step
 from domain.service.cut_replies import total_usage, with_continuation
 from domain.service.idempotency import remembered_keys
-
-
-def new_conversation(session_id: SessionId, *, locale: str, at: datetime) -> Conversation:
-    """An empty conversation; it expires after an hour unless a turn is opened in it."""
-    return Conversation(
-        id=session_id,
-        locale=locale,
-        created_at=at,
-        retained_since=at,
-        retained_for=UNUSED_RETENTION,
-    )
-
-
-def with_welcome(conversation: Conversation, message_id: MessageId, text: str) -> Conversation:
-    """The conversation with the assistant's welcome as its next message."""
-    welcome = Message(
-        id=message_id,
-        number=conversation.next_number,
-        turn=0,
-        role=Role.ASSISTANT,
-        parts=(TextPart(text),),
-        created_at=conversation.created_at,
-    )
-    return with_message(conversation, welcome)
-
 
 # Opening a turn
 
@@ -109,6 +84,7 @@ def add_user_message(
     Raises:
         TurnInProgress: another turn is open.
         InvalidInput: ``message_id_taken`` if the id belongs to a reply.
+        ConversationFull: it would have too many messages.
         OlderMessagesNeeded: a message that is not loaded may have the id.
     """
     if opened_by(conversation, new_turn):
@@ -119,7 +95,6 @@ def add_user_message(
     if _is_reply_id(conversation, message_id):
         why = "This id belongs to a reply."
         raise InvalidInput("message_id_taken", why, field="message_id")
-    require_no_open_turn(conversation)
     replaced = replaced or _unanswered(conversation, parts)
     base = conversation if replaced is None else truncated(conversation, replaced.number)
     message = Message(
@@ -131,7 +106,10 @@ def add_user_message(
         created_at=new_turn.at,
         page_context=page_context,
     )
-    return with_open_turn(with_message(base, message), new_turn)
+    longer = with_message(base, message)
+    require_message_room(longer)
+    require_no_open_turn(conversation)
+    return with_open_turn(longer, new_turn)
 
 
 def edit_message(

@@ -73,7 +73,7 @@ class ReplyChunks:
         does not have them. Their last text stays open if this turn adds to it. Only the last chunk
         carries a cursor, so that no client resumes without these parts.
         """
-        start = {
+        start: dict[str, Any] = {
             "type": "start",
             "messageId": self._reply_id,
             "messageMetadata": dict(self._metadata),

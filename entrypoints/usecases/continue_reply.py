@@ -35,7 +35,7 @@ class ContinueReply:
             NothingToContinue: the last message is not a reply that ended early.
             IdempotencyKeyReused: the same key with another request.
             RequestAlreadyAnswered: an older turn had the same key.
-            TurnInProgress, ConversationTooLarge: nothing was changed.
+            TurnInProgress, ConversationFull: nothing was changed.
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.
         """

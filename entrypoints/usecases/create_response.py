@@ -9,7 +9,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from domain.model.assistant import Assistant
-from domain.model.conversation import Conversation
+from domain.model.conversation import Conversation, new_conversation
 from domain.model.errors import (
     ConversationExists,
     ConversationNotFound,
@@ -33,7 +33,6 @@ from domain.service.item_editing import (
 from domain.service.prompt_building import require_option_room, require_room
 from domain.service.turn_lifecycle import (
     NewTurn,
-    new_conversation,
     opened_by,
 )
 from entrypoints.usecases.dead_turns import SettleTurn
@@ -222,7 +221,7 @@ class CreateResponse:
             IdempotencyKeyReused: the same key with another request.
             RequestAlreadyAnswered: an older turn had the same key.
             ConversationGone: the new conversation was forgotten while it was being created.
-            ConversationTooLarge: the conversation has reached its size limit.
+            ConversationFull: the conversation has reached its size limit.
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.
         """

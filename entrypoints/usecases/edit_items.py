@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from attrs import frozen
 
 from domain.model.assistant import Assistant
-from domain.model.conversation import Conversation
+from domain.model.conversation import Conversation, new_conversation
 from domain.model.identifiers import ConversationRef, MessageId, Owner
 from domain.model.rate_limits import Charge, Payer, Quota
 from domain.service.item_editing import (
@@ -14,7 +14,6 @@ from domain.service.item_editing import (
     without_turn,
 )
 from domain.service.metadata import charged_bytes, with_metadata
-from domain.service.turn_lifecycle import new_conversation
 from entrypoints.usecases.create_response import InputItem, stored_bytes_of, with_ids
 from entrypoints.usecases.open_turn import OpenTurn
 from ports.client_keys import ClientKeys
@@ -46,7 +45,7 @@ class CreateConversation:
 
         Raises:
             InvalidInput: a tool result in ``inputs`` has no open tool call.
-            ConversationTooLarge: they are too large for one conversation.
+            ConversationFull: they are too large for one conversation.
             TooManyRequests: this caller created or stored too much.
             StoreUnavailable: the store did not answer.
         """
@@ -84,7 +83,7 @@ class EditItems:
         Raises:
             TurnInProgress: a reply is being written.
             InvalidInput: a tool result in ``inputs`` has no open tool call.
-            ConversationTooLarge: it would exceed its size limit.
+            ConversationFull: it would exceed its size limit.
             TooManyRequests: this caller stored too much.
         """
         amounts = {Quota.MESSAGES: 1, Quota.STORED_BYTES: stored_bytes_of(inputs)}
@@ -130,7 +129,7 @@ class EditItems:
         """The conversation with its metadata replaced.
 
         Raises:
-            ConversationTooLarge: it would exceed its size limit.
+            ConversationFull: it would exceed its size limit.
             TooManyRequests: this caller stored too much.
         """
         amounts = {Quota.STORED_BYTES: charged_bytes(metadata)}

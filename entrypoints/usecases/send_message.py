@@ -7,7 +7,7 @@ from functools import partial
 from attrs import evolve, frozen
 
 from domain.model.assistant import Assistant
-from domain.model.conversation import Conversation, find_message
+from domain.model.conversation import Conversation, find_message, new_conversation
 from domain.model.errors import (
     ConversationExists,
     ConversationNotFound,
@@ -24,7 +24,6 @@ from domain.service.turn_lifecycle import (
     NewTurn,
     add_user_message,
     edit_message,
-    new_conversation,
 )
 from entrypoints.usecases.open_turn import OnBusy, OnWait, OpenTurn, Started, StartTurn
 from entrypoints.usecases.turn_permit import TurnPermit
@@ -146,7 +145,7 @@ class SendMessage:
             IdempotencyKeyReused: the same key with another request.
             RequestAlreadyAnswered: an older turn had the same key.
             ConversationGone: the new conversation was forgotten while it was being created.
-            ConversationTooLarge: the conversation has reached its size limit.
+            ConversationFull: the conversation has reached its size limit.
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.
         """

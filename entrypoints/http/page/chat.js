@@ -18,7 +18,7 @@ function statusView(words) {
 }
 
 const needsNew = ({ canStartNew, code }) =>
-  canStartNew || code.endsWith("_too_large") || code === "model_context_exceeded";
+  canStartNew || code === "conversation_full" || code === "model_context_exceeded";
 
 /** What went wrong, with buttons for `actions`: `regenerate`, `startNew` and `dismiss`. */
 function noticeView(words, actions) {

@@ -15,6 +15,7 @@ from adapters.wire_format.conversation_record import (
     conversation_of,
     decode_frame,
     encode_frame,
+    messages_of,
     size_before,
 )
 from adapters.wire_format.packing import DecodeError, RecordTooLarge, pack, unpack
@@ -182,7 +183,7 @@ def test_a_reply_of_an_older_release_has_neither_token_details_nor_a_prompt_repo
     *_, usage = values
 
     assert (len(values), usage) == (9, [1, 2])
-    assert decode_frame(encode_frame([reply]).packed).messages == (reply,)
+    assert messages_of(decode_frame(encode_frame([reply]).packed).messages) == (reply,)
 
 
 def test_an_older_release_reads_the_messages_of_this_one() -> None:
@@ -215,7 +216,7 @@ def test_the_page_context_is_stored_with_its_message() -> None:
     _, [values] = msgspec.msgpack.decode(unpack(encode_frame([question]).packed))
 
     assert values[9:] == [None, '{"page":1}']
-    assert decode_frame(encode_frame([question]).packed).messages == (question,)
+    assert messages_of(decode_frame(encode_frame([question]).packed).messages) == (question,)
 
 
 def test_the_sizes_of_earlier_frames_are_stored() -> None:
@@ -255,7 +256,7 @@ def test_an_image_has_a_limit_of_its_own() -> None:
     frame = encode_frame([message], max_bytes=200, max_image_bytes=2_000)
     content = decode_frame(frame.packed, 200)
 
-    assert content.messages == (message,)
+    assert messages_of(content.messages) == (message,)
     assert content.images == frame.images == 2_000
     assert content.unpacked == frame.unpacked < 1_000
     with pytest.raises(RecordTooLarge):
@@ -275,7 +276,7 @@ def test_a_frame_may_have_no_head() -> None:
     content = decode_frame(encode_frame([a_message()]).packed)
 
     assert content.head is None
-    assert content.messages == (a_message(),)
+    assert messages_of(content.messages) == (a_message(),)
 
 
 pieces = st.one_of(
