@@ -12,8 +12,9 @@ from typing import Final, Literal, TypeAlias
 from attrs import evolve, field, frozen
 from attrs.validators import ge, in_, optional
 
-from domain.model.errors import MessageNotFound, OlderMessagesNeeded
+from domain.model.errors import ConversationFull, MessageNotFound, OlderMessagesNeeded
 from domain.model.identifiers import MessageId, SessionId
+from domain.model.limits import MAX_CONVERSATION_MESSAGES
 from domain.model.message import Message, utf8_length
 from domain.model.turn import Turn
 
@@ -88,6 +89,11 @@ class Conversation:
     def open_turn(self) -> Turn | None:
         """The turn whose reply is still being written; None if there is none."""
         return self.turn if self.turn is not None and self.turn.is_open else None
+
+    @property
+    def continues_cut_reply(self) -> bool:
+        """Whether the open turn continues the last message from where it was cut."""
+        return self.open_turn is not None and self.open_turn.cut_at is not None
 
     @property
     def next_turn_number(self) -> int:
@@ -183,6 +189,16 @@ def with_message(conversation: Conversation, message: Message) -> Conversation:
         messages=(*conversation.messages, message),
         next_number=message.number + 1,
     )
+
+
+def require_message_room(conversation: Conversation) -> None:
+    """Raise if the conversation has too many messages.
+
+    Raises:
+        ConversationFull: it has more than ``MAX_CONVERSATION_MESSAGES``.
+    """
+    if conversation.earlier + len(conversation.messages) > MAX_CONVERSATION_MESSAGES:
+        raise ConversationFull
 
 
 def truncated(conversation: Conversation, number: int) -> Conversation:

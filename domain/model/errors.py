@@ -8,7 +8,8 @@
     ├── MessageNotFound              the conversation has no such message (any more)
     ├── TurnNotFound                 the conversation has no such turn (any more)
     ├── NothingToAnswer              there is no user message to reply to
-    ├── ConversationTooLarge         the conversation has reached its size limit
+    ├── NothingToContinue            the last message is not a reply that ended early
+    ├── ConversationFull             the conversation has reached a size limit
     ├── ConversationMovedOn          it has newer messages than the caller has seen
     ├── TurnInProgress               a turn is open; only one can be
     ├── TurnSuperseded               the turn is no longer the open one
@@ -100,13 +101,22 @@ class NothingToAnswer(DomainError):
         super().__init__("There is no message to answer.")
 
 
-class ConversationTooLarge(DomainError):
-    """The conversation has reached its size limit; the user has to start a new one."""
+class NothingToContinue(DomainError):
+    """The last message is not a reply that ended early, or it cannot become longer."""
 
-    code = "conversation_too_large"
+    code = "nothing_to_continue"
 
     def __init__(self) -> None:
-        super().__init__("This conversation has reached its size limit; please start a new one.")
+        super().__init__("There is no reply to continue.")
+
+
+class ConversationFull(DomainError):
+    """The conversation has reached its size limit or its limit on messages."""
+
+    code = "conversation_full"
+
+    def __init__(self) -> None:
+        super().__init__("This conversation is full; please start a new one.")
 
 
 class ConversationMovedOn(DomainError):

@@ -11,7 +11,9 @@ MAX_PAGE_CONTEXT_BYTES: Final = 8_192
 MAX_TOOL_RESULT_BYTES: Final = 32_768
 MAX_REPLY_BYTES: Final = 262_144
 """Limit on everything streamed in one turn (text, reasoning, tool calls). Longer replies are
-truncated."""
+truncated. If a reply that was cut is continued, the limit applies to the whole reply."""
+MAX_CONTINUED_BYTES: Final = 245_760
+"""A reply with more than this cannot be continued, because it would soon be truncated again."""
 MAX_PARAMETER_BYTES: Final = 32_768
 """Limit on each parameter of a response, such as its instructions, as JSON."""
 MAX_TOOLS_BYTES: Final = 65_536
@@ -26,6 +28,9 @@ exceed it is rejected. The reply to an open turn may exceed it."""
 MAX_UNPACKED_BYTES: Final = 2_000_000
 """Another limit, on a conversation's size before compression, without its images but with the
 overheads counted."""
+MAX_CONVERSATION_MESSAGES: Final = 4_000
+"""Limit on the messages of a conversation. Items or a user message that would exceed it are
+rejected. The reply to an open turn may exceed it."""
 MAX_IMAGE_BYTES: Final = 1_500_000
 """Limit on one image, decoded from base64."""
 MAX_MESSAGE_IMAGES: Final = 8

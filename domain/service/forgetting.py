@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 
 from domain.model.budget import Budget
 from domain.model.conversation import Conversation
-from domain.model.errors import InvalidInput, OlderMessagesNeeded
+from domain.model.errors import InvalidInput, NothingToContinue, OlderMessagesNeeded
 from domain.model.message import Message, Role, ToolResultPart
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
 from domain.model.token_rates import CAUTIOUS_RATES, TokenRates
@@ -56,20 +56,23 @@ def fitted(
 ) -> Conversation:
     """The conversation, with no more in its working memory than the prompt has room for.
 
-    What leaves depends on the sizes of the exchanges alone, as if each had just been added. So
-    requests that each hold the whole history also get prompts that begin alike.
+    What leaves is what would have left if each question had just been asked. So requests that each
+    hold the whole history get prompts that begin alike, too.
 
     Raises:
         InvalidInput: ``message_too_long`` if there is no room even for the newest exchange;
             ``tool_result_too_long`` if there would be, but for the results in it.
+        NothingToContinue: likewise, but the turn continues a reply, which may not become longer.
         OlderMessagesNeeded: messages that the prompt needs are not loaded.
     """
     _require_instructions(conversation)
     room = room_for_messages(conversation, system, budget, options)
     exchanges = _exchanges(conversation, budget.rates)
     if exchanges:
+        if conversation.continues_cut_reply and exchanges[-1].tokens > room.at_most:
+            raise NothingToContinue
         _require_fit(exchanges[-1], room)
-    first = _first_kept([exchange.tokens for exchange in exchanges], room.usual)
+    first = _first_kept(exchanges, room.usual)
     if first == 0:
         _require_working_memory(conversation)
         return conversation
@@ -131,14 +134,17 @@ def _exchanges(conversation: Conversation, rates: TokenRates) -> Sequence[_Excha
     return exchanges
 
 
-def _first_kept(tokens: Sequence[int], room: int) -> int:
-    """The index of the first exchange that stays, if they were added one after the other."""
+def _first_kept(exchanges: Sequence[_Exchange], room: int) -> int:
+    """The index of the first exchange that stays, if one question came after the other."""
     first = used = 0
-    for newest, added in enumerate(tokens):
-        used += added
-        if used > room:
-            first += _first_within(tokens[first : newest + 1], KEEP * room)
-            used = sum(tokens[first : newest + 1])
+    for newest, exchange in enumerate(exchanges):
+        is_open = newest == len(exchanges) - 1
+        added = exchange.tokens if is_open else exchange.question
+        if used + added > room:
+            before = [earlier.tokens for earlier in exchanges[first:newest]]
+            first += _first_within([*before, added], KEEP * room)
+            used = sum(earlier.tokens for earlier in exchanges[first:newest])
+        used += exchange.tokens
     return first
 
 

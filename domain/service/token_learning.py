@@ -5,16 +5,17 @@ prompt consisted of are then changed so that the estimate comes closer to the re
 kept, only the rates, and they say nothing about a single prompt.
 """
 
-from itertools import zip_longest
 from math import exp, log
 from operator import mul
 from typing import Final
 
 from attrs import evolve, frozen
 
+from domain.model.characters import CharacterCounts, add_counts, count_characters
+from domain.model.conversation import Conversation
 from domain.model.message import ImagePart, Message, ToolCallPart, ToolResultPart
 from domain.model.prompt import Prompt
-from domain.model.token_rates import CAUTIOUS_RATES, CharacterCounts, TokenRates, count_characters
+from domain.model.token_rates import CAUTIOUS_RATES, TokenRates
 from domain.service.prompt_building import DATA_TOKENS
 
 MOST_EXTREME: Final = 10
@@ -38,6 +39,8 @@ _CALMING: Final = 0.1
 
 _BOUNDS: Final = (0.2, 2.5)
 """A rate stays between these multiples of the cautious rate."""
+
+_RECALLED_REPLIES: Final = 4
 
 _REQUEST_BOUNDS: Final = (0.1, 50)
 """The same for what is added to each prompt: some servers add a system prompt of their own."""
@@ -68,12 +71,19 @@ def prompt_size(prompt: Prompt) -> PromptSize | None:
     if options.tools or options.response_format or not all(map(_has_only_text, prompt.messages)):
         return None
     data = [text for text in (prompt.page_context, prompt.summary) if text]
-    texts = (prompt.system, *data, *(message.text for message in prompt.messages))
+    texts = map(count_characters, (prompt.system, *data))
     return PromptSize(
-        characters=tuple(map(sum, zip_longest(*map(count_characters, texts), fillvalue=0))),
+        characters=add_counts((*texts, *(message.characters for message in prompt.messages))),
         messages=len(prompt.messages),
         fixed_tokens=DATA_TOKENS * len(data),
     )
+
+
+def estimated_tokens(size: PromptSize, rates: TokenRates) -> float:
+    """The tokens of a prompt of this size, without a margin."""
+    characters: float = sum(map(mul, size.characters, rates.per_character))
+    messages = rates.message_tokens * size.messages
+    return characters + messages + rates.request_tokens + size.fixed_tokens
 
 
 def learned(rates: TokenRates, size: PromptSize, reported: int) -> TokenRates:
@@ -84,8 +94,8 @@ def learned(rates: TokenRates, size: PromptSize, reported: int) -> TokenRates:
     """
     characters = tuple(map(mul, size.characters, rates.per_character))
     messages = rates.message_tokens * size.messages
-    learnable = sum(characters) + messages + rates.request_tokens
-    estimate = learnable + size.fixed_tokens
+    estimate = estimated_tokens(size, rates)
+    learnable = estimate - size.fixed_tokens
     ratio = reported / estimate
     if not 1 / MOST_EXTREME <= ratio <= MOST_EXTREME:
         return rates
@@ -113,6 +123,34 @@ def learned(rates: TokenRates, size: PromptSize, reported: int) -> TokenRates:
         ),
         margin=_margin(rates.margin, ratio),
     )
+
+
+def recalled(rates: TokenRates, conversation: Conversation, system: str) -> TokenRates:
+    """The rates after what was reported about the newest replies of a conversation.
+
+    A process that has just started knows nothing about its model, but the replies in its store say
+    how long their prompts were. Messages may have left working memory since, so a report that is
+    above the estimate says nothing.
+    """
+    memory = conversation.working_memory
+    for reply in [message for message in memory if _input_tokens(message)][-_RECALLED_REPLIES:]:
+        before = tuple(message for message in memory if message.number < reply.number)
+        prompt = Prompt(
+            system=system,
+            messages=before,
+            locale=conversation.locale,
+            reply_tokens=1,
+            summary=conversation.summary,
+        )
+        size, reported = prompt_size(prompt), _input_tokens(reply)
+        if size is not None and reported < estimated_tokens(size, rates):
+            rates = learned(rates, size, reported)
+    return rates
+
+
+def _input_tokens(reply: Message) -> int:
+    """What the model's server has reported; 0 if that is nothing."""
+    return reply.usage.input_tokens or 0 if reply.usage else 0
 
 
 def _margin(margin: float, ratio: float) -> float:

@@ -107,12 +107,11 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
         "turn_superseded": ProblemType(409, "Another message replaced this reply."),
         "reply_stopped": ProblemType(409, "The reply was stopped before it was complete."),
         "nothing_to_answer": ProblemType(409, "There is no message to answer."),
+        "nothing_to_continue": ProblemType(409, "There is no reply to continue."),
         "conversation_gone": ProblemType(
             410, "This conversation was forgotten while the reply was being written."
         ),
-        "conversation_too_large": ProblemType(
-            413, "This conversation has reached its size limit; please start a new one."
-        ),
+        "conversation_full": ProblemType(413, "This conversation is full; please start a new one."),
         "body_too_large": ProblemType(413, "The body is too large."),
         "url_too_long": ProblemType(414, "The path and the query are too long together."),
         "unsupported_media_type": ProblemType(415, "The body must be application/json."),

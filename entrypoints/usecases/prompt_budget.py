@@ -9,10 +9,11 @@ from typing import Final
 from attrs import evolve
 
 from domain.model.budget import DEFAULT_WINDOW, MIN_PROMPT_TOKENS, Budget, BudgetBounds
+from domain.model.conversation import Conversation
 from domain.model.message import Usage
 from domain.model.prompt import Prompt
 from domain.service.prompt_building import prompt_tokens
-from domain.service.token_learning import learned, prompt_size
+from domain.service.token_learning import learned, prompt_size, recalled
 from ports.clock import Clock
 from ports.context_window import ContextWindow, StatedWindow
 from ports.findings import Level
@@ -75,6 +76,11 @@ class PromptBudget:
         if size is not None:
             rates = learned(self.current.rates, size, usage.input_tokens)
             self.current = evolve(self.current, rates=rates)
+
+    def recall(self, conversation: Conversation, system: str) -> None:
+        """Count tokens better from now on, if the replies of ``conversation`` carry reports."""
+        rates = recalled(self.current.rates, conversation, system)
+        self.current = evolve(self.current, rates=rates)
 
     async def after_refusal(self, prompt: Prompt, refusal: ContextExceeded) -> Budget:
         """The budget for another attempt, after the model refused ``prompt`` as too long.

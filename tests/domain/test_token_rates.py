@@ -2,11 +2,12 @@
 
 import pytest
 from attrs import evolve
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.model.characters import CHARACTER_KINDS, add_counts, count_characters
 from domain.model.message import StepMark, TextPart, ToolCallPart, ToolResultPart
-from domain.model.token_rates import CAUTIOUS_RATES, CHARACTER_KINDS, TokenRates, count_characters
+from domain.model.token_rates import CAUTIOUS_RATES, TokenRates
 from tests.support.builders import a_message, an_image
 
 KINDS = [kind.name for kind in CHARACTER_KINDS]
@@ -29,6 +30,7 @@ def test_characters_are_counted_by_kind() -> None:
     assert kinds_of("🙂\ue000") == {"emoji and others": 2}
 
 
+@settings(deadline=None)
 @given(text=st.text(st.characters(), max_size=200))
 def test_every_character_is_counted_once(text: str) -> None:
     assert sum(count_characters(text)) == len(text)
@@ -38,6 +40,7 @@ def test_an_unpaired_surrogate_is_counted() -> None:
     assert kinds_of("\ud800") == {"Chinese, Japanese, Korean": 1}
 
 
+@settings(deadline=None)
 @given(text=st.text(), more=st.text())
 def test_a_longer_text_never_has_fewer_tokens(text: str, more: str) -> None:
     assert 1 <= CAUTIOUS_RATES.of_text(text) <= CAUTIOUS_RATES.of_text(text + more)
@@ -60,7 +63,7 @@ def test_tool_calls_and_their_results_count_like_messages() -> None:
     result = ToolResultPart(call_id="1", output='"Nothing."')
     message = a_message(1, parts=(TextPart("I look."), call, result, StepMark()))
 
-    texts = sum(map(rates.of_text, ("I look.", call.arguments, result.output)))
+    texts = rates.of_text("I look." + call.arguments + result.output)
     assert rates.of_message(message) == texts + 3 * 7
 
 
@@ -81,3 +84,9 @@ def test_the_margin_raises_estimates() -> None:
 def test_each_kind_has_a_rate_above_zero(rates: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="rate above 0"):
         TokenRates(per_character=rates)
+
+
+@settings(deadline=None)
+@given(texts=st.lists(st.text(max_size=30), max_size=4))
+def test_counts_of_several_texts_add_up(texts: list[str]) -> None:
+    assert add_counts(map(count_characters, texts)) == count_characters("".join(texts))

@@ -1,6 +1,7 @@
 """How much of a conversation is loaded for a prompt."""
 
 import pytest
+from attrs import evolve
 
 from domain.model.budget import Budget
 from domain.model.conversation import Conversation
@@ -87,3 +88,17 @@ async def test_instructions_that_were_not_loaded_are_in_the_prompt() -> None:
     await harness.whole_turn(await harness.send("And now?", session_id=ID))
 
     assert "Rhyme." in model.prompts[0].system
+
+
+async def test_what_the_model_no_longer_sees_is_not_loaded() -> None:
+    model = InstantModel("Hi!")
+    harness = a_harness(model)
+    await harness.store.create(OWNER, evolve(after_turns(150), working_memory_from=291))
+
+    started = await harness.send("And now?", session_id=ID)
+    loads = [*harness.store.loads]
+    await harness.whole_turn(started)
+
+    assert len(model.prompts[0].messages) == 11
+    assert started.conversation.earlier == 290
+    assert None not in loads
