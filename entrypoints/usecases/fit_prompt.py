@@ -5,6 +5,7 @@ from attrs import evolve, frozen
 from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
+from domain.model.token_rates import CAUTIOUS_RATES
 from domain.service.forgetting import fitted
 from domain.service.user_images import ImagePolicy, without_images
 from entrypoints.usecases.prompt_budget import PromptBudget
@@ -28,9 +29,11 @@ class FitPrompt:
             OlderMessagesNeeded: messages that the prompt needs are not loaded.
         """
         visible, system = self.visible(conversation), self.assistant.system_prompt
+        # Nothing is forgotten or refused because of an estimate that the conversation disproves.
+        if self.budget.current.rates is CAUTIOUS_RATES:
+            self.budget.recall(visible, system)
         fit = fitted(visible, system, self.budget.current, options=options)
         if fit is not visible:
-            # Nothing is forgotten because of an estimate that the conversation itself disproves.
             self.budget.recall(visible, system)
             fit = fitted(visible, system, self.budget.current, options=options)
         return evolve(conversation, working_memory_from=fit.working_memory_from)
