@@ -69,8 +69,6 @@ class ResponseRequest:
         chain: the client's name for requests that each hold the whole history; None if it has none.
             See ``FindChain``.
         after_turn: number of the turn to continue; None for the newest.
-        may_truncate: whether the oldest messages may be left out of the prompt if it has no room
-            for them.
         note: stored with the last message before the reply.
         idempotency_key: the Idempotency-Key as the client sent it; None if it sent none.
         idempotency: the same key as digests; None if the client sent none.
@@ -83,7 +81,6 @@ class ResponseRequest:
     chain: str | None = None
     after_turn: int | None = None
     options: ReplyOptions = DEFAULT_OPTIONS
-    may_truncate: bool = True
     note: UnknownPart | None = None
     idempotency_key: str | None = None
     idempotency: IdempotencyKey | None = None
@@ -175,7 +172,7 @@ class PromptRoom:
             InvalidInput: ``context_length_exceeded``.
             OlderMessagesNeeded: not all messages are loaded.
         """
-        if not request.may_truncate:
+        if not request.options.may_truncate:
             system = self.assistant.system_prompt
             require_room(conversation, system, self.budget.current, options=request.options)
 
