@@ -1,13 +1,14 @@
 """Keeps working memory within what the prompt has room for."""
 
+from contextlib import suppress
+
 from attrs import evolve, frozen
 
 from domain.model.assistant import Assistant
 from domain.model.budget import Budget
 from domain.model.conversation import Conversation
-from domain.model.errors import DomainError
+from domain.model.errors import DomainError, InvalidInput, NothingToContinue
 from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions
-from domain.model.token_rates import CAUTIOUS_RATES
 from domain.service.forgetting import fitted, forgotten_before, newest_exchange_from
 from domain.service.prompt_building import build_prompt
 from domain.service.user_images import ImagePolicy, without_images
@@ -29,14 +30,16 @@ class FitPrompt:
 
         Raises:
             InvalidInput: ``message_too_long`` or ``tool_result_too_long``; see ``fitted``.
+            NothingToContinue: the reply to continue may not become longer.
             OlderMessagesNeeded: messages that the prompt needs are not loaded.
         """
         visible, system = self.visible(conversation), self.assistant.system_prompt
-        # Nothing is forgotten or refused because of an estimate that the conversation disproves.
-        if self.budget.current.rates is CAUTIOUS_RATES:
-            self.budget.recall(visible, system)
-        fit = fitted(visible, system, self.budget.current, options=options)
+        fit: Conversation | None = None
+        with suppress(InvalidInput, NothingToContinue):
+            fit = fitted(visible, system, self.budget.current, options=options)
         if fit is not visible:
+            # Nothing is forgotten or refused because of an estimate that the conversation itself
+            # disproves.
             self.budget.recall(visible, system)
             fit = fitted(visible, system, self.budget.current, options=options)
         return evolve(conversation, working_memory_from=fit.working_memory_from)

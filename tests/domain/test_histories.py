@@ -9,15 +9,8 @@ from hypothesis import strategies as st
 from domain.model.conversation import Conversation
 from domain.model.errors import DomainError
 from domain.model.message import FinishReason, TextPart
-from domain.service.turn_lifecycle import (
-    add_user_message,
-    edit_message,
-    fail,
-    finish,
-    interrupt,
-    regenerate,
-    settle,
-)
+from domain.service.regeneration import edit_message, regenerate
+from domain.service.turn_lifecycle import add_user_message, fail, finish, interrupt, settle
 from tests.support.builders import a_conversation, a_new_turn, pieces_of, question_id, turn_id
 from tests.support.clocks import NOON
 
