@@ -27,6 +27,7 @@ from adapters.wire_format.packing import (
     RECORD_MAX_BYTES,
     DecodeError,
     RecordTooLarge,
+    label_of,
     pack,
     unpack,
 )
@@ -77,6 +78,7 @@ class HeadRecord(Struct, array_like=True):
         count: number of messages in the whole conversation.
         size_before: see ``SizeBefore``; 0 if there are no earlier frames. The images are left out
             if there are none. Older releases stored the sealed bytes only.
+        page_context: always None; older releases stored that of the newest message here.
         has_instructions: as ``Conversation.instructions_from``, which older releases did not store.
         instructions_from: 1 if there are no instructions.
 
@@ -170,8 +172,11 @@ def encode_frame(
     before: SizeBefore = _NOTHING_BEFORE,
     max_bytes: int = RECORD_MAX_BYTES,
     max_image_bytes: int = MAX_CONVERSATION_IMAGE_BYTES,
+    labelled: bool = False,
 ) -> EncodedFrame:
     """The packed record of a frame with ``messages`` and, unless ``head`` is None, with a head.
+
+    With ``labelled``, ``first_number`` can read the number of its first message.
 
     Raises:
         RecordTooLarge: the record has more than ``max_bytes`` before compression, not counting its
@@ -182,8 +187,14 @@ def encode_frame(
         raise RecordTooLarge
     records = [message_record(message) for message in messages]
     record = _encoder.encode((None if head is None else _head_members(head, before), records))
-    packed = pack(record, max_bytes + images)
+    label = messages[0].number if labelled and messages else None
+    packed = pack(record, max_bytes + images, label=label)
     return EncodedFrame(packed, len(record) - images + _overhead(messages), images)
+
+
+def first_number(packed: bytes) -> int | None:
+    """The number of the first message in a packed frame; None if the frame has no label."""
+    return label_of(packed)
 
 
 def decode_frame(packed: bytes, max_bytes: int = RECORD_MAX_BYTES) -> FrameContent:
@@ -252,7 +263,6 @@ def conversation_of(
             turn=None if head.turn is None else _turn(head.turn),
             working_memory_from=head.working_memory_from,
             summary=head.summary,
-            page_context=head.page_context,
             metadata=head.metadata,
             instructions_from=head.instructions_from if head.has_instructions else None,
             earlier_keys=() if head.turn is None else _earlier_keys(head.turn),
@@ -289,7 +299,7 @@ def _head_record(conversation: Conversation, before: SizeBefore) -> HeadRecord:
         else _turn_record(conversation.turn, conversation.earlier_keys),
         conversation.working_memory_from,
         conversation.summary,
-        conversation.page_context,
+        None,
         dict(conversation.metadata),
         conversation.instructions_from is not None,
         conversation.instructions_from or 1,

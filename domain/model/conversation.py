@@ -55,7 +55,6 @@ class Conversation:
         working_memory_from: number of the first message that the model still sees.
         summary: lossy summary of the messages that the model no longer sees; None if there is none.
         locale: BCP 47 tag of the language in which the assistant addresses the user.
-        page_context: JSON text about the page the user is on; None if the client sent none.
         metadata: names and values that the client attached, stored unchanged.
         instructions_from: no message with a lower number is an instruction; None if no message is
             one.
@@ -76,7 +75,6 @@ class Conversation:
     earlier_keys: tuple[bytes, ...] = ()
     working_memory_from: int = field(default=1, validator=ge(1))
     summary: str | None = None
-    page_context: str | None = None
     metadata: Mapping[str, str] = field(factory=dict, converter=_frozen_mapping)
     instructions_from: int | None = field(default=None, validator=optional(ge(1)))
 
@@ -123,8 +121,7 @@ class Conversation:
     @property
     def counted_bytes(self) -> int:
         """Bytes of the loaded content that count towards limits, with the overheads."""
-        texts = (self.summary or "", self.page_context or "")
-        own = sum(map(utf8_length, texts)) + metadata_bytes(self.metadata)
+        own = utf8_length(self.summary or "") + metadata_bytes(self.metadata)
         return own + sum(message.counted_bytes for message in self.messages)
 
     @property

@@ -5,7 +5,7 @@ from typing import Final, Literal, TypeAlias, get_args
 from attrs import field, frozen
 from attrs.validators import ge, in_, optional
 
-from domain.model.message import Message
+from domain.model.message import Message, newest_page_context
 
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 """How much a model should reason, in OpenAI's words."""
@@ -85,7 +85,6 @@ class Prompt:
         system: the system prompt, with the caller's instructions.
         messages: the messages, oldest first; the last is the one to reply to.
         locale: BCP 47 tag of the reply's language, unless the user writes in another.
-        page_context: JSON text about the page the user is on; None if the client sent none.
         summary: summary of the messages that the model no longer sees; None if there is none.
         reply_tokens: upper bound for the reply.
         options: the caller's options.
@@ -97,7 +96,11 @@ class Prompt:
     messages: tuple[Message, ...]
     locale: str
     reply_tokens: int
-    page_context: str | None = None
     summary: str | None = None
     options: ReplyOptions = DEFAULT_OPTIONS
     continues_reply: bool = False
+
+    @property
+    def page_context(self) -> str | None:
+        """JSON text about the page the user is on; None if the newest user message has none."""
+        return newest_page_context(self.messages)

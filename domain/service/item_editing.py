@@ -6,7 +6,7 @@ calls stay with their results and all items keep their order. Items of all other
 messages.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import dropwhile, takewhile
 from typing import Final
@@ -327,7 +327,7 @@ def _without_stale_summary(conversation: Conversation, removed: Message) -> Conv
     return evolve(conversation, working_memory_from=1, summary=None)
 
 
-# Branching and metadata
+# Branching
 
 
 def branch_at_turn(
@@ -378,8 +378,3 @@ def reply_parts(reply: Message) -> tuple[Part, ...]:
     added = (ToolResultPart, UnknownPart)
     backwards = dropwhile(lambda part: isinstance(part, added), reversed(reply.parts))
     return tuple(reversed(tuple(backwards)))
-
-
-def with_metadata(conversation: Conversation, metadata: Mapping[str, str]) -> Conversation:
-    """The conversation with its metadata replaced; retention is not restarted."""
-    return evolve(conversation, metadata=metadata)

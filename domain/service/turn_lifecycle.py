@@ -1,8 +1,8 @@
 """Every step of a turn: how it is opened, and how it ends.
 
-A turn is opened by a user message (``add_user_message``, ``edit_message``), by a request for
-another reply (``regenerate``), by items (``item_editing``), by tool results (``tool_answers``) or
-by a request to continue a reply (``reply_continuation``).
+A turn is opened by a user message (``add_user_message``), by a request for another reply or with
+an edited message (``regeneration``), by items (``item_editing``), by tool results
+(``tool_answers``) or by a request to continue a reply (``reply_continuation``).
 Its own runner ends it with ``finish``, ``interrupt`` or ``fail``; ``settle`` ends it if that
 runner has died. Repeating a step with the same turn id changes nothing.
 
@@ -21,7 +21,6 @@ from domain.model.conversation import (
     UNUSED_RETENTION,
     Conversation,
     find_message,
-    message_of,
     require_message_room,
     truncated,
     with_message,
@@ -29,8 +28,6 @@ from domain.model.conversation import (
 )
 from domain.model.errors import (
     InvalidInput,
-    MessageNotFound,
-    NothingToAnswer,
     OlderMessagesNeeded,
     TurnInProgress,
     TurnSuperseded,
@@ -97,12 +94,14 @@ def add_user_message(
     message_id: MessageId,
     parts: Sequence[Part],
     *,
+    page_context: str | None = None,
     is_new: bool = False,
 ) -> Conversation:
     """The conversation with a user message and a new turn.
 
     A message with the id of an earlier one replaces it and everything after it. If the newest
-    turn failed without a reply and its message had the same parts, that message is replaced.
+    turn failed without a reply and its message had the same parts, that message is replaced. The
+    page context is the new message's, even if that is None.
     With ``is_new``, the caller guarantees that no message that is not loaded has the id.
 
     Raises:
@@ -128,81 +127,12 @@ def add_user_message(
         role=Role.USER,
         parts=tuple(parts),
         created_at=new_turn.at,
+        page_context=page_context,
     )
     longer = with_message(base, message)
     require_message_room(longer)
     require_no_open_turn(conversation)
     return with_open_turn(longer, new_turn)
-
-
-def edit_message(
-    conversation: Conversation,
-    new_turn: NewTurn,
-    message_id: MessageId | None,
-    parts: Sequence[Part],
-) -> Conversation:
-    """The conversation up to a user message, which gets new parts, and a new turn to reply to it.
-
-    ``message_id`` names the message; None means the newest user message.
-
-    Raises:
-        TurnInProgress: another turn is open.
-        MessageNotFound: no user message has this id.
-        NothingToAnswer: there is no user message.
-        OlderMessagesNeeded: the message may precede the loaded ones.
-    """
-    if opened_by(conversation, new_turn):
-        return conversation
-    edited = _message_or_newest(conversation, message_id)
-    if edited.role is not Role.USER:
-        raise MessageNotFound
-    return add_user_message(conversation, new_turn, edited.id, parts, is_new=True)
-
-
-def edit_text(
-    conversation: Conversation, new_turn: NewTurn, message_id: MessageId | None, text: TextPart
-) -> Conversation:
-    """Like ``edit_message``, but only the text of the message is replaced."""
-    if opened_by(conversation, new_turn):
-        return conversation
-    edited = _message_or_newest(conversation, message_id)
-    is_text = [isinstance(part, TextPart) for part in edited.parts]
-    others = [part for part in edited.parts if not isinstance(part, TextPart)]
-    place = is_text.index(True) if any(is_text) else 0
-    return edit_message(conversation, new_turn, edited.id, (*others[:place], text, *others[place:]))
-
-
-def regenerate(
-    conversation: Conversation, new_turn: NewTurn, message_id: MessageId | None = None
-) -> Conversation:
-    """The conversation up to a user message, and a new turn that replies to it again.
-
-    ``message_id`` names that user message, or the reply to replace; None means the newest user
-    message. Everything after the user message is removed, except for instructions that directly
-    follow it.
-
-    Raises:
-        TurnInProgress: another turn is open.
-        MessageNotFound: no message of the user or the assistant has this id.
-        NothingToAnswer: there is no user message to reply to.
-        OlderMessagesNeeded: the message may precede the loaded ones.
-    """
-    if opened_by(conversation, new_turn):
-        return conversation
-    turn = conversation.open_turn
-    if turn is not None and turn.reply_id == message_id:
-        raise TurnInProgress(turn.id)
-    named = _message_or_newest(conversation, message_id)
-    if named.is_instruction:
-        raise MessageNotFound
-    shorter = truncated(conversation, _first_after_input(conversation, named))
-    dialogue = [message for message in shorter.messages if not message.is_instruction]
-    if not dialogue and conversation.earlier:
-        raise OlderMessagesNeeded
-    if not dialogue or dialogue[-1].role is not Role.USER:
-        raise NothingToAnswer
-    require_no_open_turn(conversation)
-    return with_open_turn(shorter, new_turn)
 
 
 def opened_by(conversation: Conversation, new_turn: NewTurn) -> bool:
@@ -245,15 +175,6 @@ def with_open_turn(
     return with_retention_from(opened, new_turn.at)
 
 
-def _first_after_input(conversation: Conversation, named: Message) -> int:
-    """The number of the first message to remove, so that ``named`` is answered (again)."""
-    if named.role is not Role.USER:
-        return named.number
-    after = (message for message in conversation.messages if message.number > named.number)
-    following = (message.number for message in after if not message.is_instruction)
-    return next(following, conversation.next_number)
-
-
 def _is_reply_id(conversation: Conversation, message_id: MessageId) -> bool:
     message, turn = find_message(conversation, message_id), conversation.open_turn
     if turn is not None and turn.reply_id == message_id:
@@ -269,16 +190,6 @@ def _unanswered(conversation: Conversation, parts: Sequence[Part]) -> Message | 
     last = conversation.messages[-1]
     is_same = last.role is Role.USER and is_same_content(last.parts, parts)
     return last if is_same else None
-
-
-def _message_or_newest(conversation: Conversation, message_id: MessageId | None) -> Message:
-    """The message with this id; the newest user message for None."""
-    if message_id is not None:
-        return message_of(conversation, message_id)
-    for message in reversed(conversation.messages):
-        if message.role is Role.USER:
-            return message
-    raise OlderMessagesNeeded if conversation.earlier else NothingToAnswer
 
 
 # Ending a turn

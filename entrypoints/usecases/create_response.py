@@ -157,12 +157,15 @@ class PromptRoom:
     assistant: Assistant
     budget: PromptBudget
 
-    def check_options(self, request: ResponseRequest) -> None:
+    async def check_options(self, request: ResponseRequest) -> None:
         """Raise if the options of the request take more than their share.
+
+        The budget is brought up to date first.
 
         Raises:
             InvalidInput: ``context_length_exceeded``.
         """
+        await self.budget.refresh()
         require_option_room(request.options, self.budget.current)
 
     def check(self, conversation: Conversation, request: ResponseRequest) -> None:
@@ -226,7 +229,7 @@ class CreateResponse:
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.
         """
-        self.room.check_options(request)
+        await self.room.check_options(request)
         # The conversation of the chain may be created or forgotten by another request meanwhile.
         for _ in range(SAME_BEGINNING if request.chain is not None else 0):
             with suppress(ConversationNotFound, TurnNotFound, ConversationExists):

@@ -1,9 +1,12 @@
 """Keeps working memory within what the prompt has room for."""
 
+from contextlib import suppress
+
 from attrs import evolve, frozen
 
 from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
+from domain.model.errors import InvalidInput, NothingToContinue
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
 from domain.service.forgetting import fitted
 from domain.service.user_images import ImagePolicy, without_images
@@ -25,12 +28,16 @@ class FitPrompt:
 
         Raises:
             InvalidInput: ``message_too_long`` or ``tool_result_too_long``; see ``fitted``.
+            NothingToContinue: the reply to continue may not become longer.
             OlderMessagesNeeded: messages that the prompt needs are not loaded.
         """
         visible, system = self.visible(conversation), self.assistant.system_prompt
-        fit = fitted(visible, system, self.budget.current, options=options)
+        fit: Conversation | None = None
+        with suppress(InvalidInput, NothingToContinue):
+            fit = fitted(visible, system, self.budget.current, options=options)
         if fit is not visible:
-            # Nothing is forgotten because of an estimate that the conversation itself disproves.
+            # Nothing is forgotten or refused because of an estimate that the conversation itself
+            # disproves.
             self.budget.recall(visible, system)
             fit = fitted(visible, system, self.budget.current, options=options)
         return evolve(conversation, working_memory_from=fit.working_memory_from)

@@ -1,24 +1,73 @@
 """The budget of prompts, as far as this process knows the model by now."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Final
+
 from attrs import evolve
 
-from domain.model.budget import Budget
+from domain.model.budget import DEFAULT_WINDOW, BudgetBounds
 from domain.model.conversation import Conversation
 from domain.model.message import Usage
 from domain.model.prompt import Prompt
 from domain.service.token_learning import learned, prompt_size, recalled
+from ports.clock import Clock
+from ports.context_window import ContextWindow, StatedWindow
+from ports.findings import Level
+from ports.telemetry import Telemetry
+
+_PATIENCE: Final = timedelta(seconds=2)
+"""How long a turn waits for the first answer of the model's server."""
+
+_SOON: Final = timedelta(seconds=10)
+_LATER: Final = timedelta(hours=1)
+"""After how long the server is asked again: if its answer was not final, and if it was."""
 
 
 class PromptBudget:
     """The budget for the next prompt. One instance per process.
 
+    The context window is the one that the operator has set, else the one that the model's server
+    states, else ``DEFAULT_WINDOW``. The server is asked when a turn needs the answer, and again
+    from time to time, in the background.
+
     Attributes:
         current: the budget now; it changes as more becomes known about the model.
     """
 
-    def __init__(self, current: Budget) -> None:
-        """Start with what the settings say."""
-        self.current = current
+    def __init__(
+        self,
+        bounds: BudgetBounds,
+        *,
+        clock: Clock,
+        telemetry: Telemetry,
+        window: ContextWindow | None = None,
+    ) -> None:
+        """Start with what the operator has set; no ``window``: there is no server to ask."""
+        self._bounds = bounds
+        self._clock = clock
+        self._telemetry = telemetry
+        self._window = window
+        self._stated: StatedWindow | None = None
+        self._asked_at = timedelta.min
+        self._asking: asyncio.Task[None] | None = None
+        self.current = bounds.budget(bounds.window or DEFAULT_WINDOW)
+
+    async def refresh(self) -> None:
+        """Called before a turn opens: bring ``current`` up to date, as far as that is quick.
+
+        If the window is not known yet, wait a moment for the server's answer. A failure is not
+        raised.
+        """
+        self._ask_if_due()
+        if self._asking is not None and self._bounds.window is None and not self._is_known:
+            pause = asyncio.create_task(self._clock.sleep(_PATIENCE))
+            try:
+                await asyncio.wait({self._asking, pause}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                pause.cancel()
 
     def learn(self, prompt: Prompt, usage: Usage | None) -> None:
         """Count tokens better from now on, if the model's server reported those of ``prompt``."""
@@ -33,3 +82,57 @@ class PromptBudget:
         """Count tokens better from now on, if the replies of ``conversation`` carry reports."""
         rates = recalled(self.current.rates, conversation, system)
         self.current = evolve(self.current, rates=rates)
+
+    @asynccontextmanager
+    async def asking(self, *, at_once: bool) -> AsyncIterator[None]:
+        """While this is open, the server may be asked; ``at_once``: also before the first turn."""
+        if at_once:
+            self._ask_if_due()
+        try:
+            yield
+        finally:
+            self._window = None
+            if self._asking is not None:
+                self._asking.cancel()
+                await asyncio.wait([self._asking])
+
+    @property
+    def _is_known(self) -> bool:
+        return self._stated is not None and self._stated.is_final
+
+    def _ask_if_due(self) -> None:
+        if self._window is None or self._asking is not None:
+            return
+        if self._stated is not None:
+            wait = _LATER if self._stated.is_final else _SOON
+            if self._clock.monotonic() - self._asked_at < wait:
+                return
+        self._asking = asyncio.create_task(self._ask(self._window))
+
+    async def _ask(self, window: ContextWindow) -> None:
+        try:
+            stated = await window.read()
+        finally:
+            self._asking, self._asked_at = None, self._clock.monotonic()
+        self._take_over(stated)
+
+    def _take_over(self, stated: StatedWindow) -> None:
+        before, self._stated = self._stated, stated
+        if stated.tokens is None and before is not None and before.tokens is not None:
+            # A server that is restarting does not change what is known about its model.
+            self._stated = evolve(stated, tokens=before.tokens)
+        tokens = self._bounds.window or self._stated.tokens or DEFAULT_WINDOW
+        self.current = self._bounds.budget(tokens, self.current.rates)
+        if before is None or before.tokens != self._stated.tokens:
+            self._emit(tokens, self._stated.tokens)
+
+    def _emit(self, tokens: int, stated: int | None) -> None:
+        """Log the window; one that the server does not have is worth a warning."""
+        is_too_large = stated is not None and tokens > stated
+        self._telemetry.emit(
+            "model.window",
+            finding=(Level.WARNING if is_too_large else Level.GOOD).value,
+            tokens=tokens,
+            stated=stated,
+            budget=self.current.tokens,
+        )

@@ -13,6 +13,7 @@ from domain.model.message import Message, PromptReport, Role
 from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions, Tool
 from domain.model.token_rates import CAUTIOUS_RATES
 from domain.service.prompt_building import (
+    DATA_TOKENS,
     build_prompt,
     prompt_report,
     prompt_tokens,
@@ -55,10 +56,27 @@ def test_exactly_the_working_memory_is_in_the_prompt() -> None:
     ]  # fmt: skip
 
 
+def test_page_context_counts_once_and_only_with_the_newest_message() -> None:
+    earlier = with_answer(with_question(a_conversation(), page_context="one two three four"))
+    newer = with_question(earlier, number=2, page_context="five")
+    prompt = build_prompt(newer, SYSTEM, WIDE)
+    without = build_prompt(with_question(earlier, number=2), SYSTEM, WIDE)
+    added = WIDE.rates.of_text("five") + DATA_TOKENS
+
+    assert prompt.page_context == "five"
+    assert prompt_tokens(prompt, WIDE.rates) == prompt_tokens(without, WIDE.rates) + added
+
+
+def test_the_page_context_of_an_earlier_message_is_not_in_the_prompt() -> None:
+    earlier = with_answer(with_question(a_conversation(), page_context="{}"))
+    budget = Budget(tokens=4_096, reply_tokens=64)
+    prompt = build_prompt(with_question(earlier, number=2), SYSTEM, budget)
+
+    assert prompt.page_context is None
+
+
 def test_the_prompt_carries_system_locale_context_and_summary() -> None:
-    conversation = evolve(
-        with_question(a_conversation()), page_context="{}", summary="Short.", locale="fi"
-    )
+    conversation = with_question(a_conversation(summary="Short.", locale="fi"), page_context="{}")
     prompt = build_prompt(conversation, SYSTEM, Budget(tokens=4_096, reply_tokens=64))
 
     assert (prompt.system, prompt.locale, prompt.reply_tokens) == (SYSTEM, "fi", 64)
@@ -151,7 +169,7 @@ def test_what_is_always_in_the_prompt_leaves_less_room() -> None:
     assert room(ReplyOptions(tools=(LARGE,))) == room() - BUDGET.rates.of_text(tool_text(LARGE))
     assert room(ReplyOptions(response_format="x" * 30)) < room()
     assert room(ReplyOptions(instructions="x" * 30)) < room()
-    assert room(page_context="x") < room()
+    assert room(messages=with_question(a_conversation(), page_context="x").messages) < room()
     assert room(summary="x") < room()
     assert room(messages=with_instruction(after_turns(1)).messages) < room()
     assert room(ReplyOptions(reply_tokens=400)) == room() + 100

@@ -44,6 +44,7 @@ ACCEPTED: list[tuple[str, str, str, object]] = [
     ("MODEL_FIRST_PIECE_SECONDS", "600", "model_first_piece_timeout", timedelta(seconds=600)),
     ("MODEL_SILENCE_SECONDS", "1.5", "model_silence_timeout", timedelta(seconds=1.5)),
     ("ASSISTANT_FILE", EXAMPLE, "assistant_file", Path(EXAMPLE)),
+    ("PRIVITY_SUMMARIES", "false", "summaries", False),
     ("PRIVITY_API_KEY_DIGESTS", f"{'A1' * 32},", "api_key_digests", ("a1" * 32,)),
     ("MODEL_IMAGES", "true", "model_images", True),
     ("PRIVITY_MESSAGE_CHARACTERS", "1", "message_characters", 1),
@@ -122,6 +123,7 @@ REJECTED: list[tuple[str, str]] = [
     ("MODEL_OPTIONS", r'{"planted": "\ud800"}'),
     ("MODEL_OPTIONS", '{"a":' * 100_000),
     ("MODEL_CHECK", "sometimes"),
+    ("PRIVITY_SUMMARIES", "off"),
     ("MODEL_CONTEXT_TOKENS", "255"),
     ("MODEL_CONTEXT_TOKENS", "10000001"),
     ("MODEL_REPLY_TOKENS", "15"),
@@ -284,6 +286,7 @@ def test_a_url_alone_selects_redis(enabled: bool | None) -> None:  # noqa: FBT00
     ("environment", "reply_tokens"),
     [
         ({}, 4_096),
+        ({"MODEL_REPLY_TOKENS": "9000"}, 9_000),
         ({"MODEL_CONTEXT_TOKENS": "131072"}, 4_096),
         ({"MODEL_CONTEXT_TOKENS": "4096"}, 2_048),
         ({"MODEL_CONTEXT_TOKENS": "256"}, 128),

@@ -90,11 +90,20 @@ def with_user_message(
 
 
 def with_question(
-    conversation: Conversation, text: str = "Hello?", number: int = 1, *, at: datetime = NOON
+    conversation: Conversation,
+    text: str = "Hello?",
+    number: int = 1,
+    *,
+    at: datetime = NOON,
+    page_context: str | None = None,
 ) -> Conversation:
     """The conversation with its ``number``-th turn opened by a user message."""
     return add_user_message(
-        conversation, a_new_turn(number, at=at), question_id(number), (TextPart(text),)
+        conversation,
+        a_new_turn(number, at=at),
+        question_id(number),
+        (TextPart(text),),
+        page_context=page_context,
     )
 
 

@@ -19,7 +19,7 @@ from adapters.sealing.key_ring import KeyRing
 from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.assistant import Assistant
-from domain.model.budget import Budget
+from domain.model.budget import Budget, BudgetBounds
 from domain.model.conversation import Conversation
 from domain.model.identifiers import ConversationRef, SessionId
 from domain.model.message import TextPart
@@ -134,6 +134,14 @@ class Harness:
         return await self.store.load(ConversationRef(OWNER, session_id))
 
 
+def a_prompt_budget(budget: Budget) -> PromptBudget:
+    """One that begins with ``budget``, and has no server to ask."""
+    bounds = BudgetBounds(reply_tokens=budget.reply_tokens, window=budget.tokens)
+    prompt_budget = PromptBudget(bounds, clock=HastyClock(), telemetry=RecordingTelemetry())
+    prompt_budget.current = budget
+    return prompt_budget
+
+
 def a_harness(
     model: LanguageModel | None = None,
     *,
@@ -151,7 +159,7 @@ def a_harness(
     limiter = InMemoryRateLimiter(clock=clock, limits=limits)
     instances: dict[Any, object] = {
         Assistant: load_assistant(None),
-        PromptBudget: PromptBudget(budget or Budget(tokens=8_192, reply_tokens=1_024)),
+        PromptBudget: a_prompt_budget(budget or Budget(tokens=8_192, reply_tokens=1_024)),
         ImagePolicy: ImagePolicy(model_takes_images=True),
         ClientKeys: keys,
         Clock: clock,

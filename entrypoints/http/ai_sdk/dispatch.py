@@ -21,6 +21,7 @@ from entrypoints.http.ai_sdk.bodies import (
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import read_page_context
 from entrypoints.http.services import Services
+from entrypoints.usecases.continue_reply import ContinueRequest
 from entrypoints.usecases.open_turn import OnBusy, OnWait, Started
 from entrypoints.usecases.regenerate import RegenerateRequest
 from entrypoints.usecases.send_message import NewMessage
@@ -35,7 +36,8 @@ class AiSdkRequest:
         owner: the caller, as the owner of conversations.
         newest: the newest message in the body; None if there is none.
         payer: whose limits count the request.
-        locales: the caller's language tags, best first.
+        locales: the language tags in the body and the path, best first.
+        first_locales: the same, or those of the browser if there are none and this begins a chat.
         idempotency: the digests of the Idempotency-Key and the request; None without the header.
         on_wait: as in ``TurnRequest``.
     """
@@ -45,6 +47,7 @@ class AiSdkRequest:
     newest: UiMessage | None
     payer: Payer
     locales: Sequence[str]
+    first_locales: Sequence[str]
     idempotency: IdempotencyKey | None
     on_wait: OnWait | None = None
 
@@ -78,6 +81,8 @@ async def dispatch(services: Services, request: AiSdkRequest) -> Started:
     """
     newest = request.newest
     reject_system_messages(request.body)
+    if request.body.continues:
+        return await _continue_reply(services, request)
     if request.body.is_regeneration:
         return await _regenerate(services, request)
     if newest is None:
@@ -85,6 +90,19 @@ async def dispatch(services: Services, request: AiSdkRequest) -> Started:
     if newest.role == "assistant":
         return await _submit_tool_results(services, request, newest)
     return await _send_message(services, request, newest)
+
+
+async def _continue_reply(services: Services, request: AiSdkRequest) -> Started:
+    newest = request.newest
+    shown = newest.id if newest is not None and newest.role == "assistant" else ""
+    continuation = ContinueRequest(
+        message_id=storable_id(request.body.message_id or shown),
+        session_id=await services.find_conversation(request.owner, request.body.id),
+        payer=request.payer,
+        on_wait=request.on_wait,
+        idempotency=request.idempotency,
+    )
+    return await services.continue_reply(request.owner, continuation)
 
 
 async def _regenerate(services: Services, request: AiSdkRequest) -> Started:
@@ -100,6 +118,7 @@ async def _regenerate(services: Services, request: AiSdkRequest) -> Started:
             payer=request.payer,
             message_id=message_id,
             newest_seen=request.newest_seen,
+            locales=request.locales,
             on_busy=request.on_busy,
             on_wait=request.on_wait,
             idempotency=request.idempotency,
@@ -149,7 +168,7 @@ async def _send_message(services: Services, request: AiSdkRequest, newest: UiMes
         is_new=not is_edit,
         is_edit=is_edit,
         newest_seen=request.newest_seen,
-        locales=request.locales,
+        locales=request.first_locales,
         page_context=read_page_context(body.context),
         on_busy=request.on_busy,
         on_wait=request.on_wait,

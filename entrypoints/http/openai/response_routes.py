@@ -87,6 +87,7 @@ async def create(request: Request) -> Response:
     )
     if resolved.referenced is not None:
         parameters = continuing_referenced(parameters, resolved.referenced, services.images)
+    await services.budget.refresh()
     parameters = parameters.bounded(services.budget.current.reply_tokens)
     key, idempotency = idempotency_key(request, raw)
     response_request = ResponseRequest(

@@ -15,6 +15,7 @@ from adapters.wire_format.conversation_record import (
     conversation_of,
     decode_frame,
     encode_frame,
+    first_number,
     messages_of,
     size_before,
 )
@@ -47,6 +48,7 @@ from tests.support.builders import (
     a_message,
     after_turns,
     an_image,
+    with_answer,
     with_question,
 )
 
@@ -94,6 +96,7 @@ messages = st.builds(
     finish_reason=st.none() | st.sampled_from(FinishReason),
     usage=st.none() | usages,
     prompt_report=st.none() | reports,
+    page_context=st.none() | texts,
 )
 turns = st.builds(
     Turn,
@@ -129,7 +132,6 @@ conversations = st.builds(
     working_memory_from=st.integers(1, 10**6),
     instructions_from=st.none() | st.integers(1, 10**6),
     summary=st.none() | texts,
-    page_context=st.none() | texts,
     metadata=st.dictionaries(texts, texts, max_size=3),
 )
 
@@ -198,6 +200,26 @@ def test_an_older_release_reads_the_messages_of_this_one() -> None:
     assert msgspec.convert(values[8], OlderUsage) == OlderUsage(1, 2)
 
 
+def test_the_page_context_of_an_older_release_is_ignored() -> None:
+    conversation = with_answer(with_question(a_conversation()))
+    frame = encode_frame(conversation.messages, head=conversation)
+    head, messages = msgspec.msgpack.decode(unpack(frame.packed))
+    assert head[10] is None
+    head[10] = '{"page":1}'
+    content = decode_frame(pack(msgspec.msgpack.encode([head, messages])))
+
+    assert content.head is not None
+    assert conversation_of(ID, content.head, content.messages) == conversation
+
+
+def test_the_page_context_is_stored_with_its_message() -> None:
+    question = a_message(page_context='{"page":1}')
+    _, [values] = msgspec.msgpack.decode(unpack(encode_frame([question]).packed))
+
+    assert values[9:] == [None, '{"page":1}']
+    assert messages_of(decode_frame(encode_frame([question]).packed).messages) == (question,)
+
+
 def test_the_sizes_of_earlier_frames_are_stored() -> None:
     before = SizeBefore(sealed=200, unpacked=1_000)
     head = decode_frame(encode_frame([], head=a_conversation(), before=before).packed).head
@@ -256,6 +278,28 @@ def test_a_frame_may_have_no_head() -> None:
 
     assert content.head is None
     assert messages_of(content.messages) == (a_message(),)
+
+
+@pytest.mark.parametrize("text", ["", "Hello? " * 50])
+@pytest.mark.parametrize("number", [1, 2_000, 2**32 - 1])
+def test_a_labelled_frame_shows_its_first_number(text: str, number: int) -> None:
+    messages = [a_message(number, text), a_message(number + 1, text)]
+    labelled = encode_frame(messages, labelled=True)
+    plain = encode_frame(messages)
+
+    assert first_number(labelled.packed) == number
+    assert messages_of(decode_frame(labelled.packed).messages) == tuple(messages)
+    assert first_number(plain.packed) is None
+    assert len(labelled.packed) == len(plain.packed) + 4
+    assert labelled.unpacked == plain.unpacked
+
+
+def test_a_number_that_is_too_large_for_a_label_is_left_out() -> None:
+    messages = [a_message(2**32)]
+    frame = encode_frame(messages, labelled=True)
+
+    assert first_number(frame.packed) is None
+    assert messages_of(decode_frame(frame.packed).messages) == tuple(messages)
 
 
 pieces = st.one_of(
