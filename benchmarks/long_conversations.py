@@ -37,6 +37,7 @@ from domain.model.prompt import Prompt
 from entrypoints.container import open_container
 from entrypoints.http.app import create_app
 from entrypoints.http.server import serve
+from entrypoints.logging_setup import set_up_logging
 from entrypoints.settings import Settings
 from ports.client_keys import ClientKeys
 from ports.conversation_store import ConversationStateStore
@@ -69,14 +70,24 @@ class InstantModel:
 
 @define
 class Connection:
-    """A connection that is kept open, and a client that costs next to nothing."""
+    """A client that costs next to nothing, with one connection."""
 
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
+    url: str
     client_key: str
+    reader: asyncio.StreamReader | None = None
+    writer: asyncio.StreamWriter | None = None
+
+    async def renew(self) -> None:
+        """Replace the connection, which the service closes when it was idle for some seconds."""
+        if self.writer is not None:
+            self.writer.close()
+        host, _, port = self.url.removeprefix("http://").partition(":")
+        self.reader, self.writer = await asyncio.open_connection(host, int(port))
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """The JSON body of the answer."""
+        assert self.reader is not None
+        assert self.writer is not None
         content = json.dumps(body).encode()
         head = (
             f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n"
@@ -123,6 +134,7 @@ class Measured:
 
     async def measure(self) -> None:
         """One round."""
+        await self.connection.renew()
         newest = (await self.store.load(self.ref, 1)).next_number
         await self._time("load", partial(self.store.load, self.ref, WORKING_MEMORY))
         pages = {"newest": None, "middle": newest // 2, "oldest": min(PAGE, newest) + 1}
@@ -190,6 +202,7 @@ async def _service(port: int) -> AsyncIterator[tuple[str, punq.Container]]:
 
 
 async def main(rounds: str = "30") -> None:
+    set_up_logging("error")
     async with AsyncExitStack() as stack:
         port = stack.enter_context(redis_server())
         bind_to_first_core()
@@ -200,8 +213,8 @@ async def main(rounds: str = "30") -> None:
         by_size = {}
         for size in SIZES:
             key = keys.issue()
-            host, _, number = url.removeprefix("http://").partition(":")
-            connection = Connection(*await asyncio.open_connection(host, int(number)), key)
+            connection = Connection(url, key)
+            await connection.renew()
             first = await connection.post("/api/chat", {"message": _exchange(0)[0]})
             ref = ConversationRef(keys.authenticate(key).owner, session_id(first["sessionId"]))
             by_size[size] = Measured(redis, store, connection, ref, turns=1)

@@ -27,8 +27,11 @@ class ScriptedModel:
 
     async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
         """See ``ports.language_model.LanguageModel.reply``."""
-        words = _reply_text(prompt).split(" ")
-        for word in (words[0], *(f" {word}" for word in words[1:])):
+        text = _reply_text(prompt)
+        if prompt.continues_reply:
+            text = text.removeprefix(prompt.messages[-1].text)
+        words = text.split(" ")
+        for word in filter(None, (words[0], *(f" {word}" for word in words[1:]))):
             yield TextPiece(word)
             if self._pause:
                 await self._clock.sleep(self._pause)
