@@ -9,7 +9,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from domain.model.assistant import Assistant
-from domain.model.conversation import Conversation
+from domain.model.conversation import Conversation, new_conversation
 from domain.model.errors import (
     ConversationExists,
     ConversationNotFound,
@@ -33,7 +33,6 @@ from domain.service.item_editing import (
 from domain.service.prompt_building import require_option_room, require_room
 from domain.service.turn_lifecycle import (
     NewTurn,
-    new_conversation,
     opened_by,
 )
 from entrypoints.usecases.dead_turns import SettleTurn
