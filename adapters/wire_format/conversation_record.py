@@ -29,7 +29,7 @@ from adapters.wire_format.packing import (
     pack,
     unpack,
 )
-from domain.model.conversation import Conversation
+from domain.model.conversation import Conversation, Folding
 from domain.model.identifiers import ProcessId, SessionId, TurnId
 from domain.model.limits import (
     MAX_CONVERSATION_IMAGE_BYTES,
@@ -65,6 +65,14 @@ class TurnRecord(Struct, array_like=True):
     process: bytes | None = None
 
 
+class FoldingRecord(Struct, array_like=True):
+    """See ``Folding``; ``process`` has 8 bytes, ``since`` is in microseconds since 1970."""
+
+    process: bytes
+    since: int
+    until: int
+
+
 class HeadRecord(Struct, array_like=True):
     """See ``Conversation``.
 
@@ -74,7 +82,8 @@ class HeadRecord(Struct, array_like=True):
         count: number of messages in the whole conversation.
         size_before: see ``SizeBefore``; 0 if there are no earlier frames. The images are left out
             if there are none. Older releases stored the sealed bytes only.
-        has_instructions: left out if it is False, as in records of older releases.
+        has_instructions, summarized_until, folding: defaults at the end are left out; records of
+            older releases have none of the three, or only the first.
     """
 
     locale: str
@@ -90,6 +99,8 @@ class HeadRecord(Struct, array_like=True):
     page_context: str | None
     metadata: dict[str, str]
     has_instructions: bool = False
+    summarized_until: int = 1
+    folding: FoldingRecord | None = None
 
 
 class FrameRecord(Struct, array_like=True):
@@ -225,6 +236,8 @@ def conversation_of(
             page_context=head.page_context,
             metadata=head.metadata,
             has_instructions=head.has_instructions,
+            summarized_until=head.summarized_until,
+            folding=None if head.folding is None else _folding(head.folding),
             earlier_keys=() if head.turn is None else _earlier_keys(head.turn),
         )
         # Fails if that is later than ``datetime.max``.
@@ -235,9 +248,13 @@ def conversation_of(
 
 
 def _head_members(conversation: Conversation, before: SizeBefore) -> tuple[object, ...]:
-    """The members of the head. A default that ends it is left out, which saves a byte or more."""
+    """The members of the head. Defaults at its end are left out, which saves bytes."""
     members = msgspec.structs.astuple(_head_record(conversation, before))
-    return members if conversation.has_instructions else members[:-1]
+    defaults = HeadRecord.__struct_defaults__
+    left_out = 0
+    while left_out < len(defaults) and members[-1 - left_out] == defaults[-1 - left_out]:
+        left_out += 1
+    return members[: len(members) - left_out]
 
 
 def _head_record(conversation: Conversation, before: SizeBefore) -> HeadRecord:
@@ -257,6 +274,8 @@ def _head_record(conversation: Conversation, before: SizeBefore) -> HeadRecord:
         conversation.page_context,
         dict(conversation.metadata),
         conversation.has_instructions,
+        conversation.summarized_until,
+        None if conversation.folding is None else _folding_record(conversation.folding),
     )
 
 
@@ -290,6 +309,18 @@ def _key_record(
     if not earlier_keys:
         return digests
     return (*(digests or (b"", b"")), b"".join(earlier_keys))
+
+
+def _folding_record(folding: Folding) -> FoldingRecord:
+    return FoldingRecord(bytes.fromhex(folding.process), microseconds(folding.since), folding.until)
+
+
+def _folding(record: FoldingRecord) -> Folding:
+    return Folding(
+        process=ProcessId(record.process.hex()),
+        since=time_of(record.since),
+        until=record.until,
+    )
 
 
 def _turn(record: TurnRecord) -> Turn:

@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 from attrs.validators import ge, in_
 
 from domain.model.errors import MessageNotFound, OlderMessagesNeeded
-from domain.model.identifiers import MessageId, SessionId
+from domain.model.identifiers import MessageId, ProcessId, SessionId
 from domain.model.message import Message, utf8_length
 from domain.model.turn import Turn
 
@@ -28,6 +28,24 @@ def _frozen_mapping(values: Mapping[str, str]) -> Mapping[str, str]:
 
 
 @frozen(kw_only=True)
+class Folding:
+    """The claim of a process that is folding the oldest messages into the summary.
+
+    While it stands, no other process folds them too. It is dropped when one of the messages before
+    ``until`` changes.
+
+    Attributes:
+        process: the process.
+        since: when it made the claim, aware UTC.
+        until: number of the first message that it does not fold.
+    """
+
+    process: ProcessId
+    since: datetime
+    until: int = field(validator=ge(1))
+
+
+@frozen(kw_only=True)
 class Conversation:
     """One conversation; sometimes only its newest messages are loaded.
 
@@ -39,7 +57,11 @@ class Conversation:
         earlier_keys: what is remembered of the Idempotency-Keys of turns before the newest, oldest
             first; see ``IdempotencyKey.remembered``.
         working_memory_from: number of the first message that the model still sees.
-        summary: lossy summary of the messages that the model no longer sees; None if there is none.
+        summary: lossy summary of the oldest messages, which the model no longer sees; None if
+            there is none.
+        summarized_until: number of the first message that the summary does not cover; 1 if there is
+            no summary, and never above ``working_memory_from``.
+        folding: the claim of the process that is writing the next summary; None if there is none.
         locale: BCP 47 tag of the language in which the assistant addresses the user.
         page_context: JSON text about the page the user is on; None if the client sent none.
         metadata: names and values that the client attached, stored unchanged.
@@ -61,6 +83,8 @@ class Conversation:
     earlier_keys: tuple[bytes, ...] = ()
     working_memory_from: int = field(default=1, validator=ge(1))
     summary: str | None = None
+    summarized_until: int = field(default=1, validator=ge(1))
+    folding: Folding | None = None
     page_context: str | None = None
     metadata: Mapping[str, str] = field(factory=dict, converter=_frozen_mapping)
     has_instructions: bool = False
@@ -88,7 +112,7 @@ class Conversation:
 
     @property
     def forgotten_messages(self) -> tuple[Message, ...]:
-        """The loaded messages that the model no longer sees; the summary covers them."""
+        """The loaded messages that the model no longer sees; the summary may cover them."""
         first = self.working_memory_from
         return tuple(message for message in self.messages if message.number < first)
 
@@ -166,7 +190,8 @@ def with_message(conversation: Conversation, message: Message) -> Conversation:
 def truncated(conversation: Conversation, number: int) -> Conversation:
     """The conversation without message ``number`` and all that follow it.
 
-    If only messages that the summary covers are left, the summary is removed too.
+    If only messages that the summary covers are left, the summary is removed too. If the model sees
+    none of the messages that are left, it sees those again that the summary does not cover.
 
     Raises:
         OlderMessagesNeeded: the conversation has messages before it, but none of them is loaded.
@@ -174,10 +199,30 @@ def truncated(conversation: Conversation, number: int) -> Conversation:
     kept = tuple(message for message in conversation.messages if message.number < number)
     if not kept and conversation.earlier:
         raise OlderMessagesNeeded
-    shorter = evolve(conversation, messages=kept)
-    if number <= conversation.working_memory_from:
-        return evolve(shorter, working_memory_from=1, summary=None)
+    # A summary of all messages that are left would leave none for the model to see.
+    shorter = without_changed_summary(evolve(conversation, messages=kept), number - 1)
+    if number <= shorter.working_memory_from:
+        return evolve(shorter, working_memory_from=shorter.summarized_until)
     return shorter
+
+
+def without_changed_summary(conversation: Conversation, number: int) -> Conversation:
+    """The conversation after message ``number`` has changed or was removed.
+
+    A summary that covers the message is removed, and so is a claim to fold it into one.
+    """
+    if number < conversation.summarized_until:
+        return without_summary(conversation)
+    if conversation.folding is not None and number < conversation.folding.until:
+        return evolve(conversation, folding=None)
+    return conversation
+
+
+def without_summary(conversation: Conversation) -> Conversation:
+    """The conversation without its summary: the model sees all messages again."""
+    return evolve(
+        conversation, summary=None, summarized_until=1, working_memory_from=1, folding=None
+    )
 
 
 def tail_of(conversation: Conversation, count: int | None) -> Conversation:

@@ -139,6 +139,7 @@ class ExportDocument(Document):
     page_context: Raw | None
     metadata: dict[str, str]
     summary: str | None
+    summarized_until: int
     working_memory_from: int
     turn: dict[str, Any] | None
     messages: list[dict[str, Any]]
@@ -232,6 +233,7 @@ def export_document(conversation: Conversation) -> ExportDocument:
         page_context=None if context is None else Raw(context.encode()),
         metadata=dict(conversation.metadata),
         summary=conversation.summary,
+        summarized_until=conversation.summarized_until,
         working_memory_from=conversation.working_memory_from,
         turn=_turn_export(conversation.turn),
         messages=[_message_export(message) for message in conversation.messages],

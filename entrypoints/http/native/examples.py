@@ -123,6 +123,7 @@ EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
             "pageContext": None,
             "metadata": {},
             "summary": None,
+            "summarizedUntil": 1,
             "workingMemoryFrom": 1,
             "turn": {
                 "id": _TURN,
