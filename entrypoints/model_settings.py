@@ -161,6 +161,13 @@ class ModelSettings(LimitSettings):
         "TOML file with the assistant's prompt and welcome messages, and the prices of models.",
         shown="a neutral assistant",
     )
+    summaries: bool = setting(
+        "PRIVITY_SUMMARIES",
+        FLAG,
+        True,
+        "`false` stops the model from summarising messages that it no longer sees.",
+        shown="true",
+    )
 
     @property
     def request_options(self) -> dict[str, Any]:

@@ -2,18 +2,25 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
-from domain.model.assistant import Assistant, Price, is_language_tag_short
+from domain.model.assistant import Assistant, Memory, Price, is_language_tag_short
 
 _LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _PLACE: Final = re.compile(r"\((at line \d+, column \d+)\)$")
-KEYS: Final = frozenset({"system_prompt", "welcome", "prices"})
+KEYS: Final = frozenset({"system_prompt", "welcome", "prices", "memory"})
 PRICE_KEYS: Final = frozenset({"input", "output"})
+TOKEN_BOUNDS: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
+    {"prompt_tokens": (256, 10_000_000), "summary_tokens": (64, 32_000)}
+)
+"""The lowest and the highest value of each number in ``memory``."""
+
+MEMORY_KEYS: Final = frozenset({"summary_prompt", *TOKEN_BOUNDS})
 
 NEUTRAL: Final = Assistant(
     system_prompt=(
@@ -64,24 +71,29 @@ def load_assistant(path: Path | None) -> Assistant:
         raise ProfileProblem(problems)
     prices = {name: _price(price) for name, price in document.get("prices", {}).items()}
     return Assistant(
-        system_prompt=document["system_prompt"], welcomes=document["welcome"], prices=prices
+        system_prompt=document["system_prompt"],
+        welcomes=document["welcome"],
+        prices=prices,
+        memory=Memory(**document.get("memory", {})),
     )
 
 
 def _problems(document: Mapping[str, Any]) -> list[str]:
-    problems = [_unknown_key(key) for key in document if key not in KEYS]
+    problems = [_unknown_key(key, KEYS) for key in document if key not in KEYS]
     if "system_prompt" not in document:
         problems.append("system_prompt is missing; it must come before the first [table].")
     elif not _is_text(document["system_prompt"]):
         problems.append("system_prompt must be a non-empty string.")
     problems += _welcome_problems(document.get("welcome"))
     problems += _price_problems(document.get("prices", {}))
+    problems += _memory_problems(document.get("memory", {}))
     return problems
 
 
-def _unknown_key(key: str) -> str:
-    nearest = get_close_matches(key, sorted(KEYS), n=1)
-    return f"{key} is not a known key" + (f"; did you mean {nearest[0]}?" if nearest else ".")
+def _unknown_key(key: str, keys: Collection[str], table: str = "") -> str:
+    nearest = get_close_matches(key, sorted(keys), n=1)
+    hint = f"; did you mean {table}{nearest[0]}?" if nearest else "."
+    return f"{table}{key} is not a known key{hint}"
 
 
 def _welcome_problems(welcome: Any) -> list[str]:
@@ -119,6 +131,21 @@ def _is_price(price: Any) -> bool:
 
 def _price(price: Mapping[str, Any]) -> Price:
     return Price(input=Decimal(str(price["input"])), output=Decimal(str(price["output"])))
+
+
+def _memory_problems(memory: Any) -> list[str]:
+    if not isinstance(memory, dict):
+        return ["memory must be a table."]
+    unknown = [_unknown_key(key, MEMORY_KEYS, "memory.") for key in memory.keys() - MEMORY_KEYS]
+    out_of_bounds = [
+        f"memory.{name} must be a whole number from {low:,} to {high:,}."
+        for name, (low, high) in TOKEN_BOUNDS.items()
+        if name in memory and not (type(memory[name]) is int and low <= memory[name] <= high)
+    ]
+    problems = [*sorted(unknown), *out_of_bounds]
+    if "summary_prompt" in memory and not _is_text(memory["summary_prompt"]):
+        problems.append("memory.summary_prompt must be a non-empty string.")
+    return problems
 
 
 def _is_text(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The assistant: its system prompt, its welcome in each language, and the prices of models."""
+"""The assistant: its system prompt, its welcomes, what it remembers, and the prices of models."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
@@ -7,7 +7,9 @@ from types import MappingProxyType
 from typing import Final
 
 from attrs import field, frozen
+from attrs.validators import ge, optional
 
+from domain.model.budget import MIN_PROMPT_TOKENS
 from domain.model.limits import (
     MAX_LANGUAGE_SUBTAGS,
     MAX_LANGUAGE_TAG_CHARACTERS,
@@ -31,6 +33,22 @@ class Price:
         return cost / _TOKENS_PER_PRICE
 
 
+@frozen(kw_only=True)
+class Memory:
+    """What the operator declares about long conversations. None: the default applies.
+
+    Attributes:
+        prompt_tokens: upper bound for one prompt together with its reply; a smaller context window
+            of the model applies too.
+        summary_prompt: instructions for the model that summarises the oldest messages.
+        summary_tokens: upper bound for the summary.
+    """
+
+    prompt_tokens: int | None = field(default=None, validator=optional(ge(MIN_PROMPT_TOKENS)))
+    summary_prompt: str | None = None
+    summary_tokens: int | None = field(default=None, validator=optional(ge(1)))
+
+
 def _frozen_texts(texts: Mapping[str, str]) -> Mapping[str, str]:
     return MappingProxyType(dict(texts))
 
@@ -47,11 +65,13 @@ class Assistant:
         system_prompt: one for all languages.
         welcomes: welcome by BCP 47 tag; at least one, and the first is the default.
         prices: by model name.
+        memory: what is special about long conversations.
     """
 
     system_prompt: str
     welcomes: Mapping[str, str] = field(converter=_frozen_texts)
     prices: Mapping[str, Price] = field(factory=dict, converter=_frozen_prices)
+    memory: Memory = Memory()
 
     @welcomes.validator
     def _has_a_language(self, _: object, welcomes: Mapping[str, str]) -> None:

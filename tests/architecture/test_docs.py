@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 from starlette.routing import Route
 
-from adapters.assistant_profile.toml_file import KEYS, PRICE_KEYS
+from adapters.assistant_profile.toml_file import KEYS, MEMORY_KEYS, PRICE_KEYS
 from entrypoints.cli.main import app as command_line
 from entrypoints.container import open_container
 from entrypoints.http.app import create_app
@@ -120,7 +120,9 @@ def test_troubleshooting_names_codes_with_their_status() -> None:
 def test_the_assistant_page_lists_exactly_the_keys_of_the_file() -> None:
     listed = names(rows(page("docs/assistant.md"), under="Keys"))
 
-    assert sorted(listed) == sorted({*KEYS, *(f"prices.*.{name}" for name in PRICE_KEYS)})
+    prices = {f"prices.*.{name}" for name in PRICE_KEYS}
+    memory = {f"memory.{name}" for name in MEMORY_KEYS}
+    assert sorted(listed) == sorted({*KEYS, *prices, *memory})
 
 
 def test_every_code_on_the_page_exists() -> None:

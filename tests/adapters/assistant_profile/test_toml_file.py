@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from adapters.assistant_profile.toml_file import NEUTRAL, ProfileProblem, load_assistant
+from domain.model.assistant import Memory
 from domain.model.message import Usage
 
 EXAMPLE = Path(__file__).parents[3] / "assistant.example.toml"
@@ -46,6 +47,40 @@ def test_prices_are_optional(file: Path) -> None:
     assert assistant.default_locale == "en"
 
 
+def test_what_is_special_about_long_conversations_is_optional(file: Path) -> None:
+    file.write_text(MINIMAL, "utf-8")
+
+    assert load_assistant(file).memory == Memory()
+
+    keys = 'prompt_tokens = 256\nsummary_prompt = "Keep names."\nsummary_tokens = 32000\n'
+    file.write_text(f"{MINIMAL}[memory]\n{keys}", "utf-8")
+
+    assert load_assistant(file).memory == Memory(
+        prompt_tokens=256, summary_prompt="Keep names.", summary_tokens=32_000
+    )
+
+
+@pytest.mark.parametrize(
+    ("memory", "problem"),
+    [
+        ("prompt_tokens = 255", "memory.prompt_tokens must be a whole number from 256 to"),
+        ("prompt_tokens = 256.5", "memory.prompt_tokens must be a whole number from 256 to"),
+        ('prompt_tokens = "256"', "memory.prompt_tokens must be a whole number from 256 to"),
+        ("summary_tokens = true", "memory.summary_tokens must be a whole number from 64 to 32,000"),
+        ("summary_tokens = 32001", "memory.summary_tokens must be a whole number from 64 to"),
+        ('summary_prompt = " "', "memory.summary_prompt must be a non-empty string."),
+        ("summary_promt = 1", "memory.summary_promt is not a known key; did you mean memory.summ"),
+    ],
+)
+def test_an_invalid_value_for_long_conversations_is_refused(
+    file: Path, memory: str, problem: str
+) -> None:
+    file.write_text(f"{MINIMAL}[memory]\n{memory}\n", "utf-8")
+
+    [found] = problems_of(file)
+    assert found.startswith(problem)
+
+
 @pytest.mark.parametrize("price", ["0.15", "1", '"0.15"', "0"])
 def test_a_price_may_be_a_number_or_a_string(file: Path, price: str) -> None:
     file.write_text(f"{MINIMAL}[prices.m]\ninput = {price}\noutput = 1\n", "utf-8")
@@ -83,6 +118,7 @@ def test_all_problems_are_reported_at_once(file: Path) -> None:
         ('system_prompt = "a"\nwelcome = "b"', "welcome must be a table"),
         ('system_prompt = "a"\n[welcome]', "welcome must be a table"),
         ('system_prompt = 1\n[welcome]\nen = "b"', "system_prompt must be a non-empty string."),
+        ('memory = 1\nsystem_prompt = "a"\n[welcome]\nen = "b"', "memory must be a table."),
         ('prices = 1\nsystem_prompt = "a"\n[welcome]\nen = "b"', "prices must be a table."),
     ],
 )
