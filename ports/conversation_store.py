@@ -5,7 +5,7 @@ from typing import Protocol, TypeAlias
 
 from attrs import frozen
 
-from domain.model.conversation import Conversation
+from domain.model.conversation import Conversation, Extent
 from domain.model.identifiers import ConversationRef, Owner, TurnRef
 from domain.model.message import Message
 
@@ -53,8 +53,8 @@ class ConversationStateStore(Protocol):
         """
         ...
 
-    async def load(self, ref: ConversationRef, last: int | None = None) -> Conversation:
-        """The conversation with at least its newest ``last`` messages; None: with all messages.
+    async def load(self, ref: ConversationRef, last: Extent = None) -> Conversation:
+        """The conversation with at least the messages that ``last`` names.
 
         Raises:
             ConversationNotFound: it does not exist.
@@ -76,13 +76,13 @@ class ConversationStateStore(Protocol):
         ref: ConversationRef,
         change: Change,
         base: Conversation | None = None,
-        last: int | None = None,
+        last: Extent = None,
     ) -> Conversation:
         """The conversation after ``change``; concurrent updates are never lost.
 
         ``base`` is the conversation as the caller last read it. With it, the store need not read a
-        conversation that has not changed since. ``change`` gets at least the newest ``last``
-        messages. If it raises ``OlderMessagesNeeded``, it is called again with all messages. Any
+        conversation that has not changed since. ``change`` gets at least the messages that ``last``
+        names. If it raises ``OlderMessagesNeeded``, it is called again with all messages. Any
         other error that it raises is passed on, and nothing is changed.
 
         Raises:

@@ -37,7 +37,7 @@ from adapters.sealing.sealer import (
     RecordKind,
     Sealer,
 )
-from domain.model.conversation import Conversation, newly_opened, retention_restarted
+from domain.model.conversation import Conversation, Extent, newly_opened, retention_restarted
 from domain.model.errors import (
     ConversationExists,
     ConversationGone,
@@ -92,7 +92,7 @@ class RedisConversationStore:
             raise ConversationExists
         self._chains.remember(owner, write.after, sealer)
 
-    async def load(self, ref: ConversationRef, last: int | None = None) -> Conversation:
+    async def load(self, ref: ConversationRef, last: Extent = None) -> Conversation:
         """See ``ports.conversation_store.ConversationStateStore.load``."""
         sealer = self._sealer_for(ref)
         stored = await self._read(ref, sealer, newest_messages(last))
@@ -112,7 +112,7 @@ class RedisConversationStore:
         ref: ConversationRef,
         change: Change,
         base: Conversation | None = None,
-        last: int | None = None,
+        last: Extent = None,
     ) -> Conversation:
         """See ``ports.conversation_store.ConversationStateStore.update``."""
         deadline, conflicts = self._clock.monotonic() + _UPDATE_TIMEOUT, 0

@@ -20,7 +20,9 @@ from adapters.sealing.sealer import (
     UnsealError,
     tag_of,
 )
+from adapters.wire_format.conversation_record import prompt_from
 from adapters.wire_format.packing import DecodeError
+from domain.model.conversation import Extent
 from domain.model.errors import ConversationNotFound
 from domain.model.identifiers import SessionId
 from ports.errors import ConversationBusy, StoredStateUnreadable
@@ -121,15 +123,22 @@ def all_frames(_: Sequence[UnsealedFrame]) -> bool:
     return False
 
 
-def newest_messages(count: int | None) -> StopReading:
-    """Enough once the frames hold ``count`` messages; None reads all."""
-    if count is None:
+def newest_messages(last: Extent) -> StopReading:
+    """Enough once the frames hold the messages that ``last`` names."""
+    if last is None:
         return all_frames
-    return lambda frames: sum(frame.info.messages for frame in frames) >= count
+    if isinstance(last, int):
+        return lambda frames: sum(frame.info.messages for frame in frames) >= last
+    return _holds_working_memory
 
 
-def enough_to_write(last: int | None) -> StopReading:
-    """Enough once the frames hold ``last`` messages and show whether a write must merge frames."""
+def _holds_working_memory(frames: Sequence[UnsealedFrame]) -> bool:
+    head, messages = frames[0].content.head, frames[-1].content.messages
+    return head is None or (bool(messages) and messages[0].number <= prompt_from(head))
+
+
+def enough_to_write(last: Extent) -> StopReading:
+    """Enough once the frames hold these messages and show whether a write must merge frames."""
     has_messages = newest_messages(last)
 
     def is_enough(frames: Sequence[UnsealedFrame]) -> bool:

@@ -13,7 +13,13 @@ from attrs import define, evolve, field
 
 from adapters.in_memory.expiries import Expiries
 from adapters.in_memory.turn_log import InMemoryTurnLog
-from domain.model.conversation import Conversation, newly_opened, retention_restarted, tail_of
+from domain.model.conversation import (
+    Conversation,
+    Extent,
+    newly_opened,
+    retention_restarted,
+    tail_of,
+)
 from domain.model.errors import (
     ConversationExists,
     ConversationGone,
@@ -70,7 +76,7 @@ class InMemoryConversationStore:
             raise ConversationGone
         self._write(owner, None, conversation)
 
-    async def load(self, ref: ConversationRef, last: int | None = None) -> Conversation:
+    async def load(self, ref: ConversationRef, last: Extent = None) -> Conversation:
         """See ``ports.conversation_store.ConversationStateStore.load``."""
         return tail_of(self._record(ref).conversation, last)
 
@@ -86,7 +92,7 @@ class InMemoryConversationStore:
         ref: ConversationRef,
         change: Change,
         base: Conversation | None = None,  # noqa: ARG002 - reading costs nothing here
-        last: int | None = None,
+        last: Extent = None,
     ) -> Conversation:
         """See ``ports.conversation_store.ConversationStateStore.update``."""
         record = self._record(ref)

@@ -82,8 +82,10 @@ class HeadRecord(Struct, array_like=True):
         count: number of messages in the whole conversation.
         size_before: see ``SizeBefore``; 0 if there are no earlier frames. The images are left out
             if there are none. Older releases stored the sealed bytes only.
-        has_instructions, summarized_until, folding: defaults at the end are left out; records of
-            older releases have none of the three, or only the first.
+        has_instructions: as ``Conversation.instructions_from``, which older releases did not store.
+        instructions_from: 1 if there are no instructions.
+
+    The defaults at the end are left out, which saves some bytes.
     """
 
     locale: str
@@ -99,6 +101,7 @@ class HeadRecord(Struct, array_like=True):
     page_context: str | None
     metadata: dict[str, str]
     has_instructions: bool = False
+    instructions_from: int = 1
     summarized_until: int = 1
     folding: FoldingRecord | None = None
 
@@ -153,6 +156,13 @@ def size_before(head: HeadRecord) -> SizeBefore:
     return SizeBefore(stored) if isinstance(stored, int) else SizeBefore(*stored[:3])
 
 
+def prompt_from(head: HeadRecord) -> int:
+    """As ``Conversation.prompt_from``."""
+    first = head.working_memory_from
+    return min(first, head.instructions_from) if head.has_instructions else first
+
+
+_HEAD_DEFAULTS: Final = tuple(field.default for field in msgspec.structs.fields(HeadRecord))
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(FrameRecord)
 
@@ -235,7 +245,7 @@ def conversation_of(
             summary=head.summary,
             page_context=head.page_context,
             metadata=head.metadata,
-            has_instructions=head.has_instructions,
+            instructions_from=head.instructions_from if head.has_instructions else None,
             summarized_until=head.summarized_until,
             folding=None if head.folding is None else _folding(head.folding),
             earlier_keys=() if head.turn is None else _earlier_keys(head.turn),
@@ -248,13 +258,11 @@ def conversation_of(
 
 
 def _head_members(conversation: Conversation, before: SizeBefore) -> tuple[object, ...]:
-    """The members of the head. Defaults at its end are left out, which saves bytes."""
     members = msgspec.structs.astuple(_head_record(conversation, before))
-    defaults = HeadRecord.__struct_defaults__
-    left_out = 0
-    while left_out < len(defaults) and members[-1 - left_out] == defaults[-1 - left_out]:
-        left_out += 1
-    return members[: len(members) - left_out]
+    count = len(members)
+    while members[count - 1] == _HEAD_DEFAULTS[count - 1]:
+        count -= 1
+    return members[:count]
 
 
 def _head_record(conversation: Conversation, before: SizeBefore) -> HeadRecord:
@@ -273,7 +281,8 @@ def _head_record(conversation: Conversation, before: SizeBefore) -> HeadRecord:
         conversation.summary,
         conversation.page_context,
         dict(conversation.metadata),
-        conversation.has_instructions,
+        conversation.instructions_from is not None,
+        conversation.instructions_from or 1,
         conversation.summarized_until,
         None if conversation.folding is None else _folding_record(conversation.folding),
     )

@@ -5,11 +5,12 @@ Retention is a promise to users and therefore not a setting.
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from enum import Enum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from attrs import evolve, field, frozen
-from attrs.validators import ge, in_
+from attrs.validators import ge, in_, optional
 
 from domain.model.errors import MessageNotFound, OlderMessagesNeeded
 from domain.model.identifiers import MessageId, ProcessId, SessionId
@@ -21,6 +22,18 @@ RETENTION: Final = timedelta(hours=24)
 
 UNUSED_RETENTION: Final = timedelta(hours=1)
 """How long a conversation is retained if no turn was ever opened in it."""
+
+
+class _Extent(Enum):
+    WORKING_MEMORY = "working memory"
+
+
+WORKING_MEMORY: Final = _Extent.WORKING_MEMORY
+"""All messages that the model still sees, and at least the newest one."""
+
+Extent: TypeAlias = int | Literal[_Extent.WORKING_MEMORY] | None
+"""How much of a conversation is loaded: so many of its newest messages, ``WORKING_MEMORY``, or all
+messages (None)."""
 
 
 def _frozen_mapping(values: Mapping[str, str]) -> Mapping[str, str]:
@@ -65,7 +78,8 @@ class Conversation:
         locale: BCP 47 tag of the language in which the assistant addresses the user.
         page_context: JSON text about the page the user is on; None if the client sent none.
         metadata: names and values that the client attached, stored unchanged.
-        has_instructions: False only if none of its messages, loaded or not, is an instruction.
+        instructions_from: no message with a lower number is an instruction; None if no message is
+            one.
         created_at: aware UTC.
         retained_since: when its retention was last restarted, aware UTC.
         retained_for: how long it is retained from then on.
@@ -87,7 +101,7 @@ class Conversation:
     folding: Folding | None = None
     page_context: str | None = None
     metadata: Mapping[str, str] = field(factory=dict, converter=_frozen_mapping)
-    has_instructions: bool = False
+    instructions_from: int | None = field(default=None, validator=optional(ge(1)))
 
     @property
     def expires_at(self) -> datetime:
@@ -103,6 +117,14 @@ class Conversation:
     def next_turn_number(self) -> int:
         """Number of the next turn."""
         return 1 if self.turn is None else self.turn.number + 1
+
+    @property
+    def prompt_from(self) -> int:
+        """Number of the first message that the model still sees, instructions included.
+
+        Instructions are never forgotten, so they may precede the working memory.
+        """
+        return min(self.working_memory_from, self.instructions_from or self.working_memory_from)
 
     @property
     def working_memory(self) -> tuple[Message, ...]:
@@ -194,10 +216,11 @@ def truncated(conversation: Conversation, number: int) -> Conversation:
     none of the messages that are left, it sees those again that the summary does not cover.
 
     Raises:
-        OlderMessagesNeeded: the conversation has messages before it, but none of them is loaded.
+        OlderMessagesNeeded: not all messages are loaded that the model sees afterwards.
     """
     kept = tuple(message for message in conversation.messages if message.number < number)
-    if not kept and conversation.earlier:
+    leaves_working_memory = number <= conversation.working_memory_from
+    if conversation.earlier and (not kept or leaves_working_memory):
         raise OlderMessagesNeeded
     # A summary of all messages that are left would leave none for the model to see.
     shorter = without_changed_summary(evolve(conversation, messages=kept), number - 1)
@@ -225,9 +248,11 @@ def without_summary(conversation: Conversation) -> Conversation:
     )
 
 
-def tail_of(conversation: Conversation, count: int | None) -> Conversation:
-    """The conversation with at most its newest ``count`` messages loaded; None keeps all."""
-    excess = 0 if count is None else max(len(conversation.messages) - count, 0)
+def tail_of(conversation: Conversation, last: Extent) -> Conversation:
+    """The conversation with no more messages loaded than ``last`` names."""
+    if last is None:
+        return conversation
+    excess = max(len(conversation.messages) - _count_in(conversation, last), 0)
     if not excess:
         return conversation
     return evolve(
@@ -235,3 +260,10 @@ def tail_of(conversation: Conversation, count: int | None) -> Conversation:
         messages=conversation.messages[excess:],
         earlier=conversation.earlier + excess,
     )
+
+
+def _count_in(conversation: Conversation, last: int | Literal[_Extent.WORKING_MEMORY]) -> int:
+    if isinstance(last, int):
+        return last
+    first = conversation.prompt_from
+    return max(sum(message.number >= first for message in conversation.messages), 1)

@@ -2,6 +2,7 @@
 
     DomainError                      the caller can act
     ├── InvalidInput                 the input breaks a rule
+    │   └── PromptTooLong            the model has no room even for the newest message
     ├── ConversationNotFound         missing, expired, forgotten or another owner's: all look alike
     ├── ConversationGone             it was forgotten while a request for it was being answered
     ├── ConversationExists           the session id is taken
@@ -44,6 +45,20 @@ class InvalidInput(DomainError):
         super().__init__(why)
         self.problem = problem
         self.field = field
+
+
+class PromptTooLong(InvalidInput):
+    """The model's context window has no room even for the newest message, or the tool results.
+
+    ``tokens`` is about how much room there is.
+    """
+
+    def __init__(self, problem: str, tokens: int, *, field: str) -> None:
+        why = (
+            "This does not fit the model's context window: there is room for about "
+            f"{tokens:,} tokens."
+        )
+        super().__init__(problem, why, field=field)
 
 
 class ConversationNotFound(DomainError):

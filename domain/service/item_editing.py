@@ -171,12 +171,12 @@ class _LongerConversation:
     def conversation(self) -> Conversation:
         self._complete_last()
         added = self.messages[len(self.before.messages) :]
-        are_instructions = any(message.is_instruction for message in added)
+        instructions = (message.number for message in added if message.is_instruction)
         return evolve(
             self.before,
             messages=tuple(self.messages),
             next_number=self.before.next_number + len(added),
-            has_instructions=self.before.has_instructions or are_instructions,
+            instructions_from=self.before.instructions_from or next(instructions, None),
         )
 
     def add(self, item: NewItem) -> None:

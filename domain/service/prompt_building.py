@@ -1,22 +1,30 @@
 """Builds the prompt: which part of a conversation the model sees."""
 
-from collections.abc import Sequence
-from itertools import accumulate, takewhile
+from collections.abc import Iterable, Sequence
+from typing import Final
 
-from attrs import evolve
+from attrs import evolve, frozen
 
-from domain.model.budget import MIN_PROMPT_TOKENS, Budget, TokenRates
+from domain.model.budget import Budget, TokenRates
 from domain.model.conversation import Conversation
 from domain.model.errors import InvalidInput, OlderMessagesNeeded
 from domain.model.identifiers import MessageId
 from domain.model.message import Message, PromptReport, Role, utf8_length
 from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions, Tool
 
+_SYSTEM_TOKENS: Final = 40
+"""For the sentence about the language, and what a chat template adds to each prompt."""
+
+_DATA_TOKENS: Final = 40
+"""For the sentence that says what the page context or the summary is, and the tags around it."""
+
+_LEAST_REPLY: Final = 4
+"""A long newest turn may take the room of the reply, except for this fraction: a quarter."""
+
 
 def prompt_tokens(prompt: Prompt, rates: TokenRates) -> int:
     """An estimate of the tokens in a prompt."""
-    texts = filter(None, (prompt.system, prompt.page_context, prompt.summary))
-    fixed = sum(map(rates.of_text, (*texts, *_option_texts(prompt.options))))
+    fixed = _fixed_tokens(prompt.system, prompt.page_context, prompt.summary, prompt.options, rates)
     return fixed + sum(map(rates.of_message, prompt.messages))
 
 
@@ -27,59 +35,82 @@ def build_prompt(
     *,
     options: ReplyOptions = DEFAULT_OPTIONS,
 ) -> Prompt:
-    """The prompt with the newest messages that fit the budget.
+    """The prompt with exactly the working memory, and all instructions.
 
-    It starts with a user's message, unless it has room for all messages and the options say
-    otherwise. The newest message is always part of it, and so are all instructions. Instructions
-    before the first message follow ``system``, because many servers accept a system message only at
-    the beginning. The options' instructions come after them. System prompt, page context, summary,
-    instructions, tools and response format count against the budget.
+    It starts with a user's message, unless nothing was forgotten and the options say otherwise.
+    Instructions before the first message follow ``system``, because many servers accept a system
+    message only at the beginning. The options' instructions come after them. What the reply may
+    take is less than usual if the newest turn is long.
     """
-    instructions = [message for message in conversation.messages if message.is_instruction]
-    background = (system, options.instructions, conversation.page_context, conversation.summary)
-    texts = (*background, *(message.text for message in instructions))
-    fixed = sum(budget.rates.of_text(text) for text in texts if text)
-    remaining = _without_options(budget, options)
-    room = remaining.tokens - remaining.reply_tokens - fixed
-    dialogue = _dialogue(conversation)
-    costs = accumulate(map(budget.rates.of_message, reversed(dialogue)))
-    fitting = max(len(tuple(takewhile(lambda cost: cost <= room, costs))), 1)
-    fits_whole = fitting >= len(dialogue)
-    chosen = _whole(conversation, options) if fits_whole else _from_first_user(dialogue[-fitting:])
-    first = chosen[0].number if chosen else conversation.next_number
-    before = [message.lines for message in instructions if message.number < first]
-    return Prompt(
+    seen = seen_messages(conversation, options)
+    first = seen[0].number if seen else conversation.next_number
+    before = [message.lines for message in _instructions(conversation) if message.number < first]
+    prompt = Prompt(
         system="\n\n".join(filter(None, (system, *before, options.instructions))),
         messages=tuple(message for message in conversation.messages if message.number >= first),
         page_context=conversation.page_context,
         summary=conversation.summary,
         locale=conversation.locale,
-        reply_tokens=remaining.reply_tokens,
+        reply_tokens=_reply_tokens(budget, options),
         options=options,
     )
+    left = budget.tokens - prompt_tokens(prompt, budget.rates)
+    least = _least_reply_tokens(budget, options)
+    return evolve(prompt, reply_tokens=min(prompt.reply_tokens, max(left, least)))
 
 
-def sees_all(conversation: Conversation, prompt: Prompt) -> bool:
-    """Whether ``prompt`` had room for every loaded message."""
-    return prompt.messages[:1] == _whole(conversation, prompt.options)[:1]
+def seen_messages(conversation: Conversation, options: ReplyOptions) -> Sequence[Message]:
+    """The messages that a prompt with these options has, without instructions."""
+    dialogue = dialogue_of(conversation.working_memory)
+    has_forgotten = conversation.working_memory_from > 1
+    return _from_first_user(dialogue) if options.starts_with_user or has_forgotten else dialogue
 
 
-def _dialogue(conversation: Conversation) -> Sequence[Message]:
-    """The messages that the model still sees, without instructions."""
-    return [message for message in conversation.working_memory if not message.is_instruction]
+def dialogue_of(messages: Iterable[Message]) -> Sequence[Message]:
+    """The messages that are not instructions."""
+    return [message for message in messages if not message.is_instruction]
+
+
+@frozen(kw_only=True)
+class Room:
+    """How many tokens a prompt has left for the messages, besides all that is always part of it.
+
+    Attributes:
+        usual: with the whole reserve for the reply.
+        at_most: with the smallest reserve, for a newest turn that is long.
+    """
+
+    usual: int
+    at_most: int
+
+
+def room_for_messages(
+    conversation: Conversation, system: str, budget: Budget, options: ReplyOptions
+) -> Room:
+    """The room that the budget leaves for the working memory of the conversation.
+
+    System prompt, page context, summary, instructions, tools and response format are always part
+    of the prompt.
+    """
+    rates, background = budget.rates, (conversation.page_context, conversation.summary)
+    fixed = _fixed_tokens(system, *background, options, rates)
+    fixed += rates.of_text(options.instructions) if options.instructions else 0
+    fixed += sum(map(rates.of_message, _instructions(conversation)))
+    return Room(
+        usual=budget.tokens - fixed - _reply_tokens(budget, options),
+        at_most=budget.tokens - fixed - _least_reply_tokens(budget, options),
+    )
 
 
 def prompt_report(conversation: Conversation, prompt: Prompt) -> PromptReport:
     """How many messages of the conversation from which ``prompt`` was built are in it.
 
-    Instructions are not counted, nor messages that the options leave out of every prompt.
+    Instructions are not counted, nor a welcome that the options leave out of every prompt.
     """
-    memory = _dialogue(conversation)
-    countable = memory if conversation.earlier else _whole(conversation, prompt.options)
-    first_seen = prompt.messages[0].number if prompt.messages else conversation.next_number
-    left_out = [message for message in countable if message.number < first_seen]
-    total = conversation.earlier + len(countable)
-    seen = len(countable) - len(left_out)
+    seen = len(dialogue_of(prompt.messages))
+    if conversation.working_memory_from == 1:
+        return PromptReport(messages_seen=seen, messages_total=seen)
+    total = conversation.earlier + len(dialogue_of(conversation.messages))
     return PromptReport(messages_seen=seen, messages_total=total)
 
 
@@ -103,7 +134,7 @@ def require_option_room(options: ReplyOptions, budget: Budget) -> None:
     """
     texts = {
         "instructions": options.instructions or "",
-        "tools": "".join(map(_tool_text, options.tools)),
+        "tools": "".join(map(tool_text, options.tools)),
         "response_format": options.response_format or "",
     }
     limit = budget.tokens // 2
@@ -123,15 +154,15 @@ def require_room(
     *,
     options: ReplyOptions = DEFAULT_OPTIONS,
 ) -> None:
-    """Raise unless the prompt has room for every message.
+    """Raise unless the prompt has room for every message; forgotten messages had none.
 
     Raises:
         InvalidInput: ``context_length_exceeded``.
         OlderMessagesNeeded: there is room for the loaded messages, but there are earlier ones.
     """
-    prompt = build_prompt(conversation, system, budget, options=options)
-    is_whole = sees_all(conversation, prompt)
-    if not is_whole or prompt_tokens(prompt, budget.rates) + prompt.reply_tokens > budget.tokens:
+    room = room_for_messages(conversation, system, budget, options)
+    used = sum(map(budget.rates.of_message, seen_messages(conversation, options)))
+    if conversation.working_memory_from > 1 or used > room.usual:
         why = (
             "The conversation does not fit the model's context window: it has room for about "
             f"{budget.tokens:,} tokens, the reply included."
@@ -141,28 +172,38 @@ def require_room(
         raise OlderMessagesNeeded
 
 
-def _without_options(budget: Budget, options: ReplyOptions) -> Budget:
-    """The budget that is left after the tools and the response format."""
-    reply_tokens = min(budget.reply_tokens, options.reply_tokens or budget.reply_tokens)
-    left = budget.tokens - sum(map(budget.rates.of_text, _option_texts(options)))
-    tokens = max(left, MIN_PROMPT_TOKENS, reply_tokens + 1)
-    return evolve(budget, tokens=tokens, reply_tokens=reply_tokens)
+def _fixed_tokens(
+    system: str,
+    page_context: str | None,
+    summary: str | None,
+    options: ReplyOptions,
+    rates: TokenRates,
+) -> int:
+    """Tokens of what is part of a prompt besides its messages."""
+    data = [rates.of_text(text) + _DATA_TOKENS for text in (page_context, summary) if text]
+    texts = sum(map(rates.of_text, (system, *_option_texts(options))))
+    return _SYSTEM_TOKENS + texts + sum(data)
+
+
+def _reply_tokens(budget: Budget, options: ReplyOptions) -> int:
+    return min(budget.reply_tokens, options.reply_tokens or budget.reply_tokens)
+
+
+def _least_reply_tokens(budget: Budget, options: ReplyOptions) -> int:
+    return min(_reply_tokens(budget, options), max(budget.reply_tokens // _LEAST_REPLY, 1))
+
+
+def _instructions(conversation: Conversation) -> Sequence[Message]:
+    return [message for message in conversation.messages if message.is_instruction]
 
 
 def _option_texts(options: ReplyOptions) -> Sequence[str]:
-    return [text for text in (options.response_format, *map(_tool_text, options.tools)) if text]
+    return [text for text in (options.response_format, *map(tool_text, options.tools)) if text]
 
 
-def _tool_text(tool: Tool) -> str:
+def tool_text(tool: Tool) -> str:
+    """The text of a tool that the model sees."""
     return f"{tool.name}{tool.description}{tool.parameters}"
-
-
-def _whole(conversation: Conversation, options: ReplyOptions) -> tuple[Message, ...]:
-    """The messages of a prompt that has room for all of them, without instructions."""
-    dialogue = _dialogue(conversation)
-    if options.starts_with_user or conversation.earlier:
-        return _from_first_user(dialogue)
-    return tuple(dialogue)
 
 
 def _from_first_user(messages: Sequence[Message]) -> tuple[Message, ...]:

@@ -1,7 +1,7 @@
 """Opens a turn with items: in a conversation, in a branch of it, or in a new conversation."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 
@@ -13,7 +13,9 @@ from domain.model.errors import (
     ConversationExists,
     ConversationNotFound,
     IdempotencyKeyReused,
+    InvalidInput,
     MessageNotFound,
+    PromptTooLong,
     TurnNotFound,
 )
 from domain.model.identifiers import ConversationRef, Owner, SessionId
@@ -91,6 +93,19 @@ class ResponseRequest:
         """Bytes that it adds to what is stored: its items and its note, with their overheads."""
         note = () if self.note is None else (self.note,)
         return stored_bytes_of(self.inputs) + counted_bytes(note)
+
+
+@contextmanager
+def too_long_for_model() -> Iterator[None]:
+    """Report a prompt for which the model has no room as clients of OpenAI's API expect it.
+
+    Raises:
+        InvalidInput: ``context_length_exceeded``.
+    """
+    try:
+        yield
+    except PromptTooLong as error:
+        raise InvalidInput("context_length_exceeded", str(error), field="items") from None
 
 
 class _NotNewestTurn(Exception):
@@ -240,9 +255,10 @@ class CreateResponse:
             permit=permit,
             room=self.room,
         )
-        return await self.start_turn(
-            owner, new_turn, partial(self._open, attempt), permit, request.options
-        )
+        with too_long_for_model():
+            return await self.start_turn(
+                owner, new_turn, partial(self._open, attempt), permit, request.options
+            )
 
     async def _open(self, attempt: _Attempt) -> Conversation:
         request = attempt.request
@@ -279,13 +295,13 @@ class CreateResponse:
                     _require_stored(conversation, after_turn)
             return attempt.with_turn(conversation)
 
-        return await self.open_turn(ref, attempt.new_turn, change)
+        return await self.open_turn(ref, attempt.new_turn, change, options=attempt.request.options)
 
     async def _create(self, base: Conversation, attempt: _Attempt) -> Conversation:
         conversation = attempt.with_turn(base)
         await attempt.permit.obtain(base.id, is_new=True, copied_bytes=base.counted_bytes)
         try:
-            return await self.open_turn.create(attempt.owner, conversation, attempt.new_turn)
+            return await self._store(conversation, attempt)
         except ConversationExists:
             if base.id == attempt.request.create_as:
                 raise
@@ -293,7 +309,12 @@ class CreateResponse:
             with suppress(ConversationNotFound):
                 return await self._retry_first(base, attempt)
         # The conversation with this id had expired, and was deleted only now.
-        return await self.open_turn.create(attempt.owner, conversation, attempt.new_turn)
+        return await self._store(conversation, attempt)
+
+    async def _store(self, conversation: Conversation, attempt: _Attempt) -> Conversation:
+        return await self.open_turn.create(
+            attempt.owner, conversation, attempt.new_turn, attempt.request.options
+        )
 
     async def _retry_first(self, base: Conversation, attempt: _Attempt) -> Conversation:
         base_number = base.turn.number if base.turn else 0
@@ -306,7 +327,10 @@ class CreateResponse:
             return attempt.with_turn(conversation)
 
         return await self.open_turn(
-            ConversationRef(attempt.owner, base.id), attempt.new_turn, change
+            ConversationRef(attempt.owner, base.id),
+            attempt.new_turn,
+            change,
+            options=attempt.request.options,
         )
 
 

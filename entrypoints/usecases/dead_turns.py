@@ -13,7 +13,7 @@ from typing import Final
 
 from attrs import frozen
 
-from domain.model.conversation import Conversation, tail_of
+from domain.model.conversation import Conversation, Extent, tail_of
 from domain.model.errors import ConversationNotFound, TurnSuperseded
 from domain.model.identifiers import ConversationRef, TurnId, TurnRef
 from domain.model.piece import Piece
@@ -167,7 +167,7 @@ class SettleTurn:
         await self._settle(turn_ref, pieces)
         return True
 
-    async def load(self, ref: ConversationRef, *, last: int | None = None) -> Conversation:
+    async def load(self, ref: ConversationRef, *, last: Extent = None) -> Conversation:
         """As ``ConversationStateStore.load``, but a dead turn is settled first.
 
         If the store accepts no writes at the moment, the result is what settling would store.

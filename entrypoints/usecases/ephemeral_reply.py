@@ -15,8 +15,10 @@ from entrypoints.usecases.create_response import (
     BaseConversation,
     PromptRoom,
     ResponseRequest,
+    too_long_for_model,
     with_ids,
 )
+from entrypoints.usecases.fit_prompt import FitPrompt
 from entrypoints.usecases.open_turn import Started, StartTurn
 from entrypoints.usecases.stream_reply import StreamReply
 from ports.errors import StoreUnavailable
@@ -47,6 +49,7 @@ class EphemeralReply:
     start_turn: StartTurn
     base_conversation: BaseConversation
     room: PromptRoom
+    fit_prompt: FitPrompt
     runner: TurnRunner
     stream_reply: StreamReply
     identifiers: IdentifierSource
@@ -66,8 +69,10 @@ class EphemeralReply:
         session_id = self.identifiers.session_id()
         base = await self.base_conversation(owner, request, session_id, new_turn.at)
         items = with_ids(request.inputs, self.identifiers)
-        conversation = open_turn_with_items(base, new_turn, items)
-        self.room.check(conversation, request)
+        opened = open_turn_with_items(base, new_turn, items)
+        self.room.check(opened, request)
+        with too_long_for_model():
+            conversation = self.fit_prompt(opened, request.options)
         return Started(owner=owner, conversation=conversation)
 
     async def start(
@@ -92,7 +97,7 @@ class EphemeralReply:
             end, details = TurnEnd(outcome=Outcome.INTERRUPTED), FailureDetails()
             try:
                 end, details = await self.stream_reply(
-                    started.ref, conversation, request.options, reply, signals, permit=permit
+                    conversation, request.options, reply, signals, permit=permit
                 )
             finally:
                 # Do this even if the task is cancelled, because the request waits for the end.

@@ -13,15 +13,16 @@ from typing import Final, TypeAlias
 
 from attrs import field, frozen
 
-from domain.model.conversation import Conversation
+from domain.model.conversation import WORKING_MEMORY, Conversation
 from domain.model.errors import ConversationNotFound, TurnInProgress
 from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnId, TurnRef
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
 from domain.model.rate_limits import Payer
 from domain.model.turn import IdempotencyKey, Turn, TurnPolicy
 from domain.service.idempotency import turn_for_key
-from domain.service.turn_lifecycle import NewTurn
+from domain.service.turn_lifecycle import NewTurn, opened_by
 from entrypoints.usecases.dead_turns import AFTER_ALL_PIECES, AbandonTurn, SettleTurn, TurnWatch
+from entrypoints.usecases.fit_prompt import FitPrompt
 from entrypoints.usecases.run_turn import RunTurn
 from entrypoints.usecases.turn_permit import TurnPermit
 from ports.client_keys import ClientKeys
@@ -33,9 +34,6 @@ from ports.process_lease import ProcessLease
 from ports.rate_limiter import RateLimiter
 from ports.turn_log import TurnLog
 from ports.turn_runner import Signals, TurnRunner
-
-TURN_WINDOW: Final = 200
-"""How many messages are loaded for a turn; the model's budget rarely has room for more."""
 
 OnWait: TypeAlias = Callable[[SessionId], None]
 
@@ -110,17 +108,24 @@ class OpenTurn:
     policy: TurnPolicy
     watch: TurnWatch
     settle_turn: SettleTurn
+    fit_prompt: FitPrompt
 
     async def create(
-        self, owner: Owner, conversation: Conversation, new_turn: NewTurn
+        self,
+        owner: Owner,
+        conversation: Conversation,
+        new_turn: NewTurn,
+        options: ReplyOptions = DEFAULT_OPTIONS,
     ) -> Conversation:
-        """Store a new conversation in which ``new_turn`` is open.
+        """Store a new conversation in which ``new_turn`` is open; the model sees what fits.
 
         Raises:
+            PromptTooLong: there is no room even for the newest message.
             ConversationExists: the id is taken.
             ConversationGone: it was forgotten while it was being created.
             StoreUnavailable: the turn may be open anyway; the error's ``turn_ref`` names it.
         """
+        conversation = self.fit_prompt(conversation, options)
         try:
             await self.store.create(owner, conversation)
         except StoreUnavailable as error:
@@ -135,11 +140,16 @@ class OpenTurn:
         change: Change,
         on_busy: OnBusy = OnBusy.REJECT,
         on_wait: OnWait | None = None,
+        *,
+        options: ReplyOptions = DEFAULT_OPTIONS,
     ) -> Conversation:
         """The conversation after ``change``, which opens ``new_turn`` or joins an earlier one.
 
+        If it opens ``new_turn``, messages leave the working memory for which the prompt has no
+        room. ``options`` are those of the prompt.
+
         A turn that was opened with the same Idempotency-Key is joined without calling ``change``.
-        The newest ``TURN_WINDOW`` messages are loaded. A turn whose process died is settled
+        The working memory is loaded. A turn whose process died is settled
         first, even one that the request would join. ``on_wait`` is that of ``TurnRequest``.
 
         Raises:
@@ -147,6 +157,7 @@ class OpenTurn:
                 time. If nothing has been heard from it, the error says when it counts as dead.
             IdempotencyKeyReused: the same key with another request.
             RequestAlreadyAnswered: an older turn had the same key.
+            PromptTooLong: there is no room even for the newest turn.
             DomainError: as raised by ``change``.
             StoreUnavailable: the turn may be open anyway; the error's ``turn_ref`` names it.
             PortError: the store failed.
@@ -155,7 +166,9 @@ class OpenTurn:
         def open_or_join(conversation: Conversation) -> Conversation:
             if turn_for_key(conversation, new_turn.idempotency):
                 return conversation
-            return change(conversation)
+            changed = change(conversation)
+            is_opened = changed is not conversation and opened_by(changed, new_turn)
+            return self.fit_prompt(changed, options) if is_opened else changed
 
         try:
             return await self._when_free(ref, open_or_join, on_busy, new_turn.turn_id, on_wait)
@@ -197,7 +210,7 @@ class OpenTurn:
         deadline = self.clock.monotonic() + self.policy.stop_timeout
         while True:
             try:
-                conversation = await self.store.update(ref, change, last=TURN_WINDOW)
+                conversation = await self.store.update(ref, change, last=WORKING_MEMORY)
             except TurnInProgress as busy:
                 other = TurnRef(ref, TurnId(busy.turn_id))
                 if await self.settle_turn.if_dead(other):

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from attrs import define, evolve, field, frozen
 
-from domain.model.conversation import Conversation
+from domain.model.conversation import WORKING_MEMORY, Conversation
 from domain.model.errors import ConversationNotFound, DomainError, TurnSuperseded
 from domain.model.identifiers import ConversationRef, Owner, TurnRef
 from domain.model.message import text_bytes
@@ -116,7 +116,7 @@ class SaveReply:
             if base is None:
                 await reply.log_pending()
             last_seen, base = base, None
-            return await self.store.update(reply.ref, change, base=last_seen)
+            return await self.store.update(reply.ref, change, base=last_seen, last=WORKING_MEMORY)
 
         try:
             stored = await retrying(save, self.clock, self.policy.save_timeout, signals)
@@ -174,7 +174,7 @@ class RunTurn:
         details = FailureDetails()
         try:
             end, details = await self.stream_reply(
-                ref, conversation, options, reply, signals, permit=permit
+                conversation, options, reply, signals, permit=permit
             )
             end = await self.save_reply(conversation, reply, end, signals)
         except Exception as error:  # noqa: BLE001 - followers get an end, whatever failed

@@ -11,7 +11,6 @@ from domain.model.assistant import Assistant
 from domain.model.budget import TokenRates
 from domain.model.conversation import Conversation
 from domain.model.errors import DomainError
-from domain.model.identifiers import ConversationRef
 from domain.model.limits import MAX_REPLY_BYTES, PART_OVERHEAD_BYTES
 from domain.model.message import FinishReason, PromptReport, Usage
 from domain.model.piece import ModelFinished, NumberedPiece, Piece, begins_another_part, piece_bytes
@@ -21,12 +20,10 @@ from domain.service.prompt_building import (
     build_prompt,
     prompt_report,
     prompt_tokens,
-    sees_all,
 )
-from domain.service.user_images import ImagePolicy, without_images
+from entrypoints.usecases.fit_prompt import FitPrompt
 from entrypoints.usecases.prompt_budget import PromptBudget
 from entrypoints.usecases.turn_permit import TurnPermit
-from ports.conversation_store import ConversationStateStore
 from ports.errors import PortError
 from ports.language_model import FailureDetails, LanguageModel, ModelError, ModelRejectedRequest
 from ports.telemetry import Telemetry
@@ -80,17 +77,15 @@ class _Usage:
 class StreamReply:
     """Streams one reply of the model and decides how it ended."""
 
-    store: ConversationStateStore
     model: LanguageModel
     assistant: Assistant
     budget: PromptBudget
-    images: ImagePolicy
+    fit_prompt: FitPrompt
     policy: TurnPolicy
     telemetry: Telemetry
 
     async def __call__(
         self,
-        ref: ConversationRef,
         conversation: Conversation,
         options: ReplyOptions,
         sink: ReplySink,
@@ -113,7 +108,7 @@ class StreamReply:
 
         async def stream() -> None:
             nonlocal finished
-            prompt, usage.report = await self._prompt(ref, conversation, options)
+            prompt, usage.report = self._prompt(conversation, options)
             usage.prompt = prompt
             async with aclosing(self.model.reply(prompt)) as reply:
                 finished = await _fill(sink, reply, usage)
@@ -162,22 +157,13 @@ class StreamReply:
         """Emit only the class of an unexpected error: its message may repeat what people wrote."""
         self.telemetry.emit("turn.crashed", kind=type(failure).__name__)
 
-    async def _prompt(
-        self, ref: ConversationRef, conversation: Conversation, options: ReplyOptions
+    def _prompt(
+        self, conversation: Conversation, options: ReplyOptions
     ) -> tuple[Prompt, PromptReport]:
         system = self.assistant.system_prompt
-        visible = self._visible(conversation)
+        visible = self.fit_prompt.visible(conversation)
         prompt = build_prompt(visible, system, self.budget.current, options=options)
-        if conversation.earlier and (sees_all(visible, prompt) or visible.has_instructions):
-            # Earlier messages belong to the prompt: those that fit, and instructions in any case.
-            visible = self._visible(await self.store.load(ref))
-            prompt = build_prompt(visible, system, self.budget.current, options=options)
         return prompt, prompt_report(visible, prompt)
-
-    def _visible(self, conversation: Conversation) -> Conversation:
-        """The conversation as the model can see it."""
-        takes_images = self.images.model_takes_images
-        return conversation if takes_images else without_images(conversation)
 
     def _end(self, finished: ModelFinished | None, failure: BaseException | None) -> TurnEnd:
         error = None

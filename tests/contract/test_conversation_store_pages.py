@@ -1,7 +1,9 @@
 """Reading only a part of a conversation."""
 
 import pytest
+from attrs import evolve
 
+from domain.model.conversation import WORKING_MEMORY, Conversation
 from ports.conversation_store import ConversationStateStore
 from tests.support.builders import OWNER, REF, a_conversation, texts_of
 from tests.support.changes import answering, asking
@@ -32,6 +34,31 @@ async def test_the_newest_messages_are_loaded_and_the_others_are_counted(
 
     assert len(tail.messages) >= min(last, len(ALL))
     assert texts_of(tail) == ALL[tail.earlier :]
+
+
+@pytest.mark.parametrize("instructions_from", [None, 9, 45])
+@pytest.mark.parametrize("first", [1, 2, 9, 17, 33, 41, 49, 59, 60, 61])
+async def test_the_working_memory_is_loaded_with_the_instructions_before_it(
+    long: ConversationStateStore, first: int, instructions_from: int | None
+) -> None:
+    seen = min(first, instructions_from or first)
+
+    def forget(stored: Conversation) -> Conversation:
+        return evolve(stored, working_memory_from=first, instructions_from=instructions_from)
+
+    def check(stored: Conversation) -> Conversation:
+        assert texts_of(stored) == ALL[stored.earlier :]
+        assert stored.earlier < min(seen, len(ALL))
+        return evolve(stored, locale="fi")
+
+    await long.update(REF, forget, last=1)
+    tail = await long.load(REF, WORKING_MEMORY)
+    changed = await long.update(REF, check, last=WORKING_MEMORY)
+
+    assert texts_of(tail) == ALL[tail.earlier :]
+    assert seen - 20 <= tail.earlier < min(seen, len(ALL))
+    assert changed.earlier < min(seen, len(ALL))
+    assert texts_of(await long.load(REF)) == ALL
 
 
 @pytest.mark.parametrize("limit", [1, 3, 16, 59, 60, 100])

@@ -1,6 +1,7 @@
 """The rules of a conversation: retention, numbering, truncation, what is loaded."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -9,6 +10,7 @@ from attrs.exceptions import FrozenInstanceError
 from domain.model.conversation import (
     RETENTION,
     UNUSED_RETENTION,
+    WORKING_MEMORY,
     Folding,
     retention_restarted,
     tail_of,
@@ -87,6 +89,13 @@ def test_truncating_at_a_message_that_may_not_be_loaded_needs_older_messages() -
     assert texts_of(truncated(tail, tail.messages[1].number)) == ["question 3"]
 
 
+def test_truncating_needs_the_messages_that_the_model_sees_again() -> None:
+    tail = tail_of(evolve(after_turns(3), working_memory_from=5), 4)
+
+    with pytest.raises(OlderMessagesNeeded):
+        truncated(tail, 4)
+
+
 def memory_after_truncation(number: int) -> tuple[int, int, str | None]:
     whole = evolve(
         after_turns(4), working_memory_from=7, summarized_until=3, summary="They said hello."
@@ -131,6 +140,24 @@ def test_a_tail_counts_what_precedes_it(count: int | None, earlier: int) -> None
     assert tail.earlier == earlier
     assert tail.messages == after_turns(3).messages[earlier:]
     assert tail_of(tail, 1).earlier == max(earlier, 5)
+
+
+@pytest.mark.parametrize(
+    ("members", "earlier"),
+    [
+        ({}, 0),
+        ({"working_memory_from": 4}, 3),
+        ({"working_memory_from": 4, "instructions_from": 2}, 1),
+        ({"working_memory_from": 4, "instructions_from": 5}, 3),
+        ({"working_memory_from": 7}, 5),
+    ],
+)
+def test_the_working_memory_has_the_instructions_and_at_least_one_message(
+    members: dict[str, Any], earlier: int
+) -> None:
+    tail = tail_of(evolve(after_turns(3), **members), WORKING_MEMORY)
+
+    assert tail.earlier == earlier
 
 
 def test_values_do_not_change() -> None:

@@ -216,7 +216,7 @@ def test_instructions_become_messages_at_their_place() -> None:
     assert [message.role for message in conversation.messages] == [
         Role.USER, Role.SYSTEM, Role.ASSISTANT
     ]  # fmt: skip
-    assert conversation.has_instructions
+    assert conversation.instructions_from == 2
 
 
 def test_instructions_among_the_input_belong_to_the_turn() -> None:
@@ -241,4 +241,4 @@ def test_an_added_message_can_be_answered_without_input() -> None:
 
 
 def test_a_conversation_without_instructions_says_so() -> None:
-    assert not append_items(a_conversation(), items("Hello?"), LATER).has_instructions
+    assert append_items(a_conversation(), items("Hello?"), LATER).instructions_from is None

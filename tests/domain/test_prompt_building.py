@@ -3,11 +3,9 @@
 from typing import Any
 
 import pytest
-from attrs import evolve, frozen
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from attrs import evolve
 
-from domain.model.budget import CAUTIOUS_RATES, Budget, TokenRates
+from domain.model.budget import CAUTIOUS_RATES, Budget
 from domain.model.conversation import Conversation, tail_of, with_message
 from domain.model.errors import InvalidInput, OlderMessagesNeeded
 from domain.model.identifiers import MessageId
@@ -19,7 +17,8 @@ from domain.service.prompt_building import (
     prompt_tokens,
     require_option_room,
     require_room,
-    sees_all,
+    room_for_messages,
+    tool_text,
     with_prompt_report,
 )
 from domain.service.turn_lifecycle import with_welcome
@@ -29,57 +28,29 @@ from tests.support.builders import (
     after_turns,
     an_image,
     reply_id,
+    texts_of,
     with_answer,
     with_question,
 )
 
 SYSTEM = "Be brief."
+WIDE = Budget(tokens=4_096, reply_tokens=64)
 
 
-@frozen(kw_only=True)
-class WordRates(TokenRates):
-    """Counts each word as one token."""
-
-    def of_text(self, text: str) -> int:
-        return len(text.split())
-
-
-WORDS = WordRates()
-count_words = WORDS.of_text
 IMAGE_TOKENS = CAUTIOUS_RATES.image_tokens
 
 
-def prompt_texts(budget: int, turns: int = 4, **members: Any) -> list[str]:
-    """The texts in a prompt of at most ``budget`` words without the reply."""
-    conversation = evolve(with_question(after_turns(turns), "and now", turns + 1), **members)
-    limits = Budget(tokens=budget + 256, reply_tokens=256)
-    return [
-        message.text
-        for message in build_prompt(conversation, SYSTEM, evolve(limits, rates=WORDS)).messages
-    ]
+def seen_texts(conversation: Conversation) -> list[str]:
+    return [message.text for message in build_prompt(conversation, SYSTEM, WIDE).messages]
 
 
-def test_all_messages_are_in_the_prompt_if_they_fit() -> None:
-    assert len(prompt_texts(20)) == 9
+def test_exactly_the_working_memory_is_in_the_prompt() -> None:
+    conversation = with_question(after_turns(4), "and now", 5)
 
-
-def test_the_newest_messages_that_fit_are_in_the_prompt_starting_with_a_users() -> None:
-    # The system prompt and each message have two words. Seven words hold two messages, but the
-    # first of them is a reply.
-    assert prompt_texts(8) == ["question 4", "answer 4", "and now"]
-    assert prompt_texts(7) == ["and now"]
-
-
-def test_the_newest_message_is_in_the_prompt_even_if_it_does_not_fit() -> None:
-    assert prompt_texts(1) == ["and now"]
-
-
-def test_page_context_and_summary_count_against_the_budget() -> None:
-    assert prompt_texts(8, page_context="one two", summary="three four") == ["and now"]
-
-
-def test_forgotten_messages_are_not_in_the_prompt() -> None:
-    assert prompt_texts(99, working_memory_from=7) == ["question 4", "answer 4", "and now"]
+    assert seen_texts(conversation) == texts_of(conversation)
+    assert seen_texts(evolve(conversation, working_memory_from=7)) == [
+        "question 4", "answer 4", "and now"
+    ]  # fmt: skip
 
 
 def test_the_prompt_carries_system_locale_context_and_summary() -> None:
@@ -96,38 +67,6 @@ def test_the_prompt_carries_system_locale_context_and_summary() -> None:
 def test_a_budget_leaves_room_for_question_and_reply(tokens: int, reply: int) -> None:
     with pytest.raises(ValueError, match="tokens"):
         Budget(tokens=tokens, reply_tokens=reply)
-
-
-@settings(max_examples=50, deadline=None)
-@given(turns=st.integers(0, 12), budget=st.integers(1, 60))
-def test_the_prompt_is_the_end_of_the_conversation_and_fits(turns: int, budget: int) -> None:
-    chosen = prompt_texts(budget, turns)
-    conversation = with_question(after_turns(turns), "and now", turns + 1)
-    texts = [message.text for message in conversation.messages]
-
-    assert chosen == texts[-len(chosen) :]
-    assert conversation.messages[-len(chosen)].role is Role.USER
-    assert len(chosen) == 1 or count_words(SYSTEM) + sum(map(count_words, chosen)) <= budget
-
-
-def test_sees_all_is_true_if_the_prompt_had_room_for_every_loaded_message() -> None:
-    tail = tail_of(with_question(after_turns(4), "and now", 5), 4)
-    wide, narrow = (Budget(tokens=256 + room, reply_tokens=256) for room in (99, 3))
-
-    assert tail.messages[0].role is Role.ASSISTANT
-    assert sees_all(tail, build_prompt(tail, SYSTEM, evolve(wide, rates=WORDS)))
-    assert not sees_all(tail, build_prompt(tail, SYSTEM, evolve(narrow, rates=WORDS)))
-
-
-def test_an_image_counts_as_many_tokens() -> None:
-    messages = (a_message(1, parts=(an_image(),)), a_message(2, "Hello?"))
-    conversation = a_conversation(messages=messages, next_number=3)
-
-    def shown(room: int) -> int:
-        budget = Budget(tokens=256 + room, reply_tokens=256)
-        return len(build_prompt(conversation, "", evolve(budget, rates=WORDS)).messages)
-
-    assert [shown(IMAGE_TOKENS), shown(IMAGE_TOKENS + 1)] == [1, 2]
 
 
 def test_the_estimate_of_a_prompt_includes_its_images() -> None:
@@ -151,23 +90,25 @@ def with_instruction(conversation: Conversation, text: str = "Rhyme now.") -> Co
     return with_message(conversation, instruction(conversation.next_number, text))
 
 
-def instructed_prompt(budget: int, options: ReplyOptions = DEFAULT_OPTIONS) -> Prompt:
+def instructed_prompt(
+    working_memory_from: int = 1, options: ReplyOptions = DEFAULT_OPTIONS
+) -> Prompt:
     """The prompt after an instruction, two turns, an instruction and an open turn."""
     first = with_answer(with_question(with_instruction(a_conversation()), "one two"), "three four")
     second = with_answer(with_question(first, "five six", 2), "seven eight", 2)
     conversation = with_question(with_instruction(second, "Stop rhyming."), "and now", 3)
-    limits = Budget(tokens=budget + 256, reply_tokens=256)
-    return build_prompt(conversation, SYSTEM, evolve(limits, rates=WORDS), options=options)
+    shorter = evolve(conversation, working_memory_from=working_memory_from)
+    return build_prompt(shorter, SYSTEM, WIDE, options=options)
 
 
 def test_instructions_before_the_first_message_follow_the_system_prompt() -> None:
-    prompt = instructed_prompt(99, ReplyOptions(instructions="In French."))
+    prompt = instructed_prompt(options=ReplyOptions(instructions="In French."))
 
     assert prompt.system == "Be brief.\n\nRhyme now.\n\nIn French."
 
 
 def test_later_instructions_stay_at_their_place() -> None:
-    texts = [message.text for message in instructed_prompt(99).messages]
+    texts = [message.text for message in instructed_prompt().messages]
 
     assert texts == [
         "one two", "three four", "five six", "seven eight", "Stop rhyming.", "and now"
@@ -175,33 +116,10 @@ def test_later_instructions_stay_at_their_place() -> None:
 
 
 def test_instructions_never_fall_out_of_the_prompt() -> None:
-    prompt = instructed_prompt(1)
+    prompt = instructed_prompt(7)
 
     assert prompt.system == "Be brief.\n\nRhyme now.\n\nStop rhyming."
     assert [message.text for message in prompt.messages] == ["and now"]
-
-
-def test_instructions_count_against_the_budget() -> None:
-    # The system prompt, two instructions and three messages have two words each.
-    assert [message.text for message in instructed_prompt(12).messages][:1] == ["five six"]
-    assert [message.text for message in instructed_prompt(11).messages] == ["and now"]
-
-
-def test_instructions_that_a_summary_covers_stay_in_the_prompt() -> None:
-    conversation = with_question(with_answer(with_question(with_instruction(a_conversation()))))
-    prompt = build_prompt(
-        evolve(conversation, working_memory_from=4), SYSTEM, Budget(tokens=999, reply_tokens=9)
-    )
-
-    assert prompt.system == "Be brief.\n\nRhyme now."
-
-
-def test_sees_all_ignores_instructions() -> None:
-    tail = tail_of(with_question(with_instruction(after_turns(4)), "and now", 5), 2)
-    wide = Budget(tokens=999, reply_tokens=256)
-
-    assert tail.messages[0].is_instruction
-    assert sees_all(tail, build_prompt(tail, SYSTEM, evolve(wide, rates=WORDS)))
 
 
 BUDGET = Budget(tokens=2_000, reply_tokens=500)
@@ -229,60 +147,68 @@ def test_options_can_make_the_reply_shorter_but_never_longer() -> None:
     assert prompt(ReplyOptions(reply_tokens=5_000)).reply_tokens == 500
 
 
-def test_tools_leave_less_room_for_messages() -> None:
-    long = after_turns(200)
+def test_what_is_always_in_the_prompt_leaves_less_room() -> None:
+    def room(options: ReplyOptions = DEFAULT_OPTIONS, **members: Any) -> int:
+        conversation = evolve(after_turns(1), **members)
+        return room_for_messages(conversation, SYSTEM, BUDGET, options).usual
 
-    assert len(prompt(ReplyOptions(tools=(LARGE,)), long).messages) < len(
-        prompt(DEFAULT_OPTIONS, long).messages
+    assert room(ReplyOptions(tools=(LARGE,))) == room() - BUDGET.rates.of_text(tool_text(LARGE))
+    assert room(ReplyOptions(response_format="x" * 30)) < room()
+    assert room(ReplyOptions(instructions="x" * 30)) < room()
+    assert room(page_context="x") < room()
+    assert room(summary="x") < room()
+    assert room(messages=with_instruction(after_turns(1)).messages) < room()
+    assert room(ReplyOptions(reply_tokens=400)) == room() + 100
+
+
+def test_the_reply_gets_less_when_the_prompt_is_long() -> None:
+    long = with_question(a_conversation(), "x" * 4_900)
+    prompt = build_prompt(long, SYSTEM, BUDGET)
+
+    assert 125 < prompt.reply_tokens < 500
+    assert prompt_tokens(prompt, BUDGET.rates) + prompt.reply_tokens == BUDGET.tokens
+    assert (
+        build_prompt(with_question(a_conversation(), "x" * 9_000), SYSTEM, BUDGET).reply_tokens
+        == 125
     )
 
 
-def test_more_tools_than_fit_still_leave_the_newest_message() -> None:
-    assert len(prompt(ReplyOptions(tools=(LARGE, LARGE, LARGE)), after_turns(3)).messages) >= 1
-
-
-def report(conversation: Conversation, budget: Budget) -> tuple[int, int]:
-    counts = prompt_report(
-        conversation, build_prompt(conversation, SYSTEM, evolve(budget, rates=WORDS))
-    )
+def report(conversation: Conversation) -> tuple[int, int]:
+    counts = prompt_report(conversation, build_prompt(conversation, SYSTEM, WIDE))
     return counts.messages_seen, counts.messages_total
 
 
 def test_the_report_counts_the_messages_that_the_model_sees() -> None:
     conversation = with_question(after_turns(4), "and now", 5)
-    wide, narrow = (Budget(tokens=256 + room, reply_tokens=256) for room in (99, 8))
+    forgetful = evolve(conversation, working_memory_from=7)
 
-    assert report(conversation, wide) == (9, 9)
-    assert report(conversation, narrow) == (3, 9)
-    assert report(tail_of(conversation, 4), narrow) == (3, 9)
+    assert report(conversation) == (9, 9)
+    assert report(forgetful) == (3, 9)
+    assert report(tail_of(forgetful, 4)) == (3, 9)
 
 
 def test_a_welcome_is_in_the_prompt_only_if_the_options_say_so() -> None:
     welcome = with_welcome(a_conversation(), MessageId("w"), "Welcome!")
-    conversation, budget = with_question(welcome), Budget(tokens=512, reply_tokens=256)
+    conversation = with_question(welcome)
     options = ReplyOptions(starts_with_user=False)
-    prompt = build_prompt(conversation, SYSTEM, budget, options=options)
+    prompt = build_prompt(conversation, SYSTEM, WIDE, options=options)
 
-    assert len(build_prompt(conversation, SYSTEM, budget).messages) == 1
+    assert len(build_prompt(conversation, SYSTEM, WIDE).messages) == 1
     assert len(prompt.messages) == 2
     assert prompt_report(conversation, prompt).messages_total == 2
-    assert sees_all(conversation, prompt)
 
 
-def test_a_prompt_without_room_for_everything_starts_with_a_user() -> None:
-    options, budget = ReplyOptions(starts_with_user=False), Budget(tokens=266, reply_tokens=256)
-    conversation = with_question(after_turns(4), "and now", 5)
-    prompt = build_prompt(conversation, SYSTEM, evolve(budget, rates=WORDS), options=options)
+def test_a_prompt_after_forgetting_starts_with_a_user() -> None:
+    conversation = evolve(with_question(after_turns(4), "and now", 5), working_memory_from=6)
+    prompt = build_prompt(conversation, SYSTEM, WIDE, options=ReplyOptions(starts_with_user=False))
 
-    assert 1 < len(prompt.messages) < 9
-    assert prompt.messages[0].role is Role.USER
-    assert not sees_all(conversation, prompt)
+    assert [message.number for message in prompt.messages] == [7, 8, 9]
 
 
 def test_a_welcome_before_the_first_question_is_not_counted_as_left_out() -> None:
     welcome = with_welcome(a_conversation(), MessageId("w"), "Welcome!")
 
-    assert report(with_question(welcome), Budget(tokens=512, reply_tokens=256)) == (1, 1)
+    assert report(with_question(welcome)) == (1, 1)
 
 
 def too_long(options: ReplyOptions) -> InvalidInput:
@@ -313,6 +239,13 @@ def test_there_is_room_only_if_every_message_and_the_reply_fit() -> None:
         with pytest.raises(InvalidInput) as raised:
             require_room(conversation, SYSTEM, Budget(tokens=tokens, reply_tokens=300))
         assert (raised.value.problem, raised.value.field) == ("context_length_exceeded", "items")
+
+
+def test_a_conversation_that_has_forgotten_messages_does_not_fit() -> None:
+    forgetful = evolve(with_question(after_turns(4), "and now", 5), working_memory_from=7)
+
+    with pytest.raises(InvalidInput):
+        require_room(forgetful, SYSTEM, WIDE)
 
 
 def test_whether_messages_that_are_not_loaded_fit_is_not_known() -> None:

@@ -1,12 +1,12 @@
 """Sending a message: which conversation it joins, and what that conversation keeps."""
 
 import pytest
+from attrs import evolve
 
 from domain.model.conversation import RETENTION, UNUSED_RETENTION
 from domain.model.errors import ConversationNotFound, TurnInProgress
 from domain.model.identifiers import ConversationRef, MessageId
 from domain.model.message import TextPart
-from entrypoints.usecases.open_turn import TURN_WINDOW
 from entrypoints.usecases.regenerate import RegenerateRequest
 from tests.support.builders import ID, OTHER_ID, OWNER, STRANGER, texts_of
 from tests.support.clocks import NOON
@@ -156,8 +156,9 @@ async def test_the_id_of_a_message_that_is_not_loaded_is_found() -> None:
     first = await harness.send("first", message_id=MessageId("mine"))
     await harness.end_of(first)
     session_id = first.conversation.id
-    for _ in range(TURN_WINDOW // 2):
-        await harness.end_of(await harness.send("more", session_id=session_id))
+    await harness.end_of(await harness.send("more", session_id=session_id))
+    ref = ConversationRef(OWNER, session_id)
+    await harness.store.update(ref, lambda stored: evolve(stored, working_memory_from=3))
     await harness.end_of(
         await harness.send("anew", session_id=session_id, message_id=MessageId("mine"))
     )

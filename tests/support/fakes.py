@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 from typing import TypeAlias
 
-from domain.model.conversation import Conversation
+from domain.model.conversation import Conversation, Extent
 from domain.model.identifiers import ConversationRef, Owner, TurnRef
 from ports.conversation_store import Change, ConversationStateStore, Page, Predicate
 from ports.errors import StoreUnavailable
@@ -41,7 +41,7 @@ class FlakyStore:
         self._available_at = timedelta.min
         self.responses_to_lose = 0
         """How many writes will be stored and then raise ``StoreUnavailable``."""
-        self.loads: list[int | None] = []
+        self.loads: list[Extent] = []
         self.rejected_calls = 0
         self._next_load: Exception | None = None
 
@@ -59,7 +59,7 @@ class FlakyStore:
         await self._access("create")
         await self._store.create(owner, conversation)
 
-    async def load(self, ref: ConversationRef, last: int | None = None) -> Conversation:
+    async def load(self, ref: ConversationRef, last: Extent = None) -> Conversation:
         await self._access("load")
         if self._next_load is not None:
             error, self._next_load = self._next_load, None
@@ -76,7 +76,7 @@ class FlakyStore:
         ref: ConversationRef,
         change: Change,
         base: Conversation | None = None,
-        last: int | None = None,
+        last: Extent = None,
     ) -> Conversation:
         await self._access("update")
         updated = await self._store.update(ref, change, base, last)

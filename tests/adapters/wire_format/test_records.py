@@ -123,7 +123,7 @@ conversations = st.builds(
     turn=turns,
     earlier_keys=st.lists(st.binary(min_size=5, max_size=5), max_size=31).map(tuple),
     working_memory_from=st.integers(1, 10**6),
-    has_instructions=st.booleans(),
+    instructions_from=st.none() | st.integers(1, 10**6),
     summary=st.none() | texts,
     summarized_until=st.integers(1, 10**6),
     folding=st.none()
@@ -295,7 +295,7 @@ def test_times_keep_their_microseconds_and_zone() -> None:
 
 @pytest.mark.parametrize(
     ("members", "count"),
-    [({}, 12), ({"has_instructions": True}, 13), ({"summarized_until": 3}, 14)],
+    [({}, 12), ({"instructions_from": 3}, 14), ({"summarized_until": 3}, 15)],
 )
 def test_defaults_at_the_end_of_a_head_are_left_out(members: dict[str, Any], count: int) -> None:
     head = evolve(a_conversation(), **members)

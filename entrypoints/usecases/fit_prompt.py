@@ -1,0 +1,41 @@
+"""Keeps working memory within what the prompt has room for."""
+
+from attrs import evolve, frozen
+
+from domain.model.assistant import Assistant
+from domain.model.conversation import Conversation
+from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
+from domain.service.forgetting import fitted
+from domain.service.user_images import ImagePolicy, without_images
+from entrypoints.usecases.prompt_budget import PromptBudget
+
+
+@frozen(kw_only=True)
+class FitPrompt:
+    """Decides which messages the model still sees when a turn is opened."""
+
+    assistant: Assistant
+    budget: PromptBudget
+    images: ImagePolicy
+
+    def __call__(
+        self, conversation: Conversation, options: ReplyOptions = DEFAULT_OPTIONS
+    ) -> Conversation:
+        """The conversation without the messages in its working memory that do not fit.
+
+        Raises:
+            PromptTooLong: there is no room even for the newest turn.
+            OlderMessagesNeeded: messages that the prompt needs are not loaded.
+        """
+        fit = fitted(
+            self.visible(conversation),
+            self.assistant.system_prompt,
+            self.budget.current,
+            options=options,
+        )
+        return evolve(conversation, working_memory_from=fit.working_memory_from)
+
+    def visible(self, conversation: Conversation) -> Conversation:
+        """The conversation as the model can see it: without images, if it takes none."""
+        takes_images = self.images.model_takes_images
+        return conversation if takes_images else without_images(conversation)
