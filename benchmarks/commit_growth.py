@@ -4,7 +4,7 @@
 
 One caller. In each round both conversations are restored and then take eight turns, one of which
 merges frames. Only the commits are timed: the two ``update`` calls of a turn. As in a use case, the
-newest 200 messages of the conversation are already loaded.
+working memory of the conversation is already loaded.
 """
 # ruff: noqa: INP001 - a script
 
@@ -16,10 +16,11 @@ from contextlib import AsyncExitStack
 import uvloop
 from chats import EXCHANGES, chats
 from other_stores import agents_redis
-from privity_store import TURN_WINDOW, StoredChat, sealed_store
+from privity_store import StoredChat, sealed_store
 from redis.asyncio import Redis
 from servers import bind_to_first_core, redis_server
 
+from domain.model.conversation import WORKING_MEMORY
 from domain.model.identifiers import ConversationRef
 
 SIZES = (20, 2_000)
@@ -50,7 +51,7 @@ Cost = tuple[float, float]
 async def _measure(chat: StoredChat) -> Cost:
     """The average over the commits of eight turns."""
     ref = ConversationRef(chat.owner, chat.session_id)
-    conversation = await chat.store.load(ref, TURN_WINDOW)
+    conversation = await chat.store.load(ref, WORKING_MEMORY)
     start, cpu = time.perf_counter(), time.process_time()
     for number in range(TURNS):
         conversation = await chat.take_turn_on(conversation, *_exchange(number))

@@ -17,7 +17,7 @@ from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import Sealer
 from adapters.system.clock import SystemClock
 from adapters.system.identifier_source import RandomIdentifiers
-from domain.model.conversation import Conversation
+from domain.model.conversation import WORKING_MEMORY, Conversation
 from domain.model.identifiers import ConversationRef, Owner, SessionId
 from domain.model.message import FinishReason, TextPart, Usage
 from domain.model.piece import TextPiece
@@ -25,8 +25,6 @@ from domain.service.turn_lifecycle import NewTurn, add_user_message, finish, new
 from ports.conversation_store import Change
 
 IDENTIFIERS = RandomIdentifiers()
-TURN_WINDOW = 200
-"""The number of newest messages that a use case loads when it opens a turn."""
 
 
 @asynccontextmanager
@@ -40,7 +38,8 @@ async def sealed_store(port: int) -> AsyncIterator[RedisConversationStore]:
         yield RedisConversationStore(client=client, sealer=sealer, log=log, clock=clock)
 
 
-def _new_turn() -> NewTurn:
+def new_turn() -> NewTurn:
+    """The ids and the time of a turn."""
     return NewTurn(
         turn_id=IDENTIFIERS.turn_id(), reply_id=IDENTIFIERS.message_id(), at=datetime.now(UTC)
     )
@@ -55,7 +54,7 @@ class StoredChat:
     owner: Owner = Factory(lambda: Owner(secret=os.urandom(32)))
     session_id: SessionId = Factory(IDENTIFIERS.session_id)
     _is_new: bool = True
-    _turn: NewTurn = Factory(_new_turn)
+    _turn: NewTurn = Factory(new_turn)
     _open: Conversation | None = None
 
     async def take_turn(self, question: str, reply: str) -> None:
@@ -65,8 +64,8 @@ class StoredChat:
 
     async def take_turn_on(self, loaded: Conversation, question: str, reply: str) -> Conversation:
         """Like ``take_turn``, but without reading; returns ``loaded`` with the new turn."""
-        self._turn = _new_turn()
-        change = _with_question(self._turn, question)
+        self._turn = new_turn()
+        change = with_question(self._turn, question)
         self._open = await self.store.update(
             ConversationRef(self.owner, self.session_id), change, base=loaded
         )
@@ -74,34 +73,28 @@ class StoredChat:
 
     async def begin(self, question: str) -> None:
         """Store the question, which opens the turn."""
-        self._turn = _new_turn()
-        change = _with_question(self._turn, question)
+        self._turn = new_turn()
+        change = with_question(self._turn, question)
         if self._is_new:
             empty = new_conversation(self.session_id, locale=self.locale, at=self._turn.at)
             await self.store.create(self.owner, change(empty))
         else:
             self._open = await self.store.update(
-                ConversationRef(self.owner, self.session_id), change, last=TURN_WINDOW
+                ConversationRef(self.owner, self.session_id), change, last=WORKING_MEMORY
             )
         self._is_new = False
 
     async def end(self, reply: str) -> Conversation:
         """Store the reply, which ends the turn."""
-        change: Change = partial(
-            finish,
-            turn_id=self._turn.turn_id,
-            pieces=(TextPiece(reply),),
-            at=datetime.now(UTC),
-            reason=FinishReason.STOP,
-            usage=Usage(input_tokens=len(reply), output_tokens=len(reply)),
-        )
+        change = with_reply(self._turn, reply)
         opened, self._open = self._open, None
         return await self.store.update(
             ConversationRef(self.owner, self.session_id), change, base=opened
         )
 
 
-def _with_question(turn: NewTurn, question: str) -> Change:
+def with_question(turn: NewTurn, question: str) -> Change:
+    """Opens the turn."""
     parts = (TextPart(question),)
     return partial(
         add_user_message,
@@ -109,4 +102,16 @@ def _with_question(turn: NewTurn, question: str) -> Change:
         message_id=IDENTIFIERS.message_id(),
         parts=parts,
         is_new=True,
+    )
+
+
+def with_reply(turn: NewTurn, reply: str) -> Change:
+    """Finishes the turn."""
+    return partial(
+        finish,
+        turn_id=turn.turn_id,
+        pieces=(TextPiece(reply),),
+        at=datetime.now(UTC),
+        reason=FinishReason.STOP,
+        usage=Usage(input_tokens=len(reply), output_tokens=len(reply)),
     )

@@ -49,7 +49,7 @@ class ConversationStateStore(Protocol):
             ConversationExists: the id is taken, by any owner; nothing was changed.
             ConversationGone: a conversation with this very turn was forgotten less than a minute
                 ago, and a repeated request must not bring it back. Nothing was changed.
-            ConversationTooLarge: the conversation exceeds the size limit; nothing was changed.
+            ConversationFull: the conversation exceeds the size limit; nothing was changed.
         """
         ...
 
@@ -87,7 +87,7 @@ class ConversationStateStore(Protocol):
 
         Raises:
             ConversationNotFound: it does not exist; a forgotten conversation is never restored.
-            ConversationTooLarge: the conversation has reached its size limit; nothing was changed.
+            ConversationFull: the conversation has reached its size limit; nothing was changed.
             ConversationBusy: too many concurrent updates.
         """
         ...

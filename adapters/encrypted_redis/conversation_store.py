@@ -226,7 +226,7 @@ class RedisConversationStore:
 
         Raises:
             ConversationNotFound: it was forgotten or has expired.
-            ConversationTooLarge: it would exceed a size limit.
+            ConversationFull: it would exceed a size limit.
         """
         reseal_all = self._must_reseal(stored, changed)
         write = next_write(stored, changed, sealer, reseal_all=reseal_all)

@@ -23,7 +23,7 @@ from adapters.sealing.sealer import BoundSealer, tag_of
 from adapters.wire_format.conversation_record import EncodedFrame, SizeBefore, encode_frame
 from adapters.wire_format.packing import RECORD_MAX_BYTES, RecordTooLarge
 from domain.model.conversation import Conversation, newly_opened
-from domain.model.errors import ConversationTooLarge
+from domain.model.errors import ConversationFull
 from domain.model.limits import (
     MAX_CONVERSATION_BYTES,
     MAX_CONVERSATION_IMAGE_BYTES,
@@ -68,7 +68,7 @@ def next_write(
     ``stored``.
 
     Raises:
-        ConversationTooLarge: the last turn is too large for one frame, or leaves no room for its
+        ConversationFull: the last turn is too large for one frame, or leaves no room for its
             reply.
     """
     frames, kept = stored.chain.frames, _reusable_frames(stored, changed)
@@ -79,7 +79,7 @@ def next_write(
     may_merge = changed.open_turn is None and revisions == 1 and first >= 0
     if may_merge and all(frame.is_single for frame in frames[first:kept]):
         merged = _Cut(first, FRAMES_PER_MERGE, MERGED_MAX_BYTES, MERGED_MAX_IMAGE_BYTES)
-        with suppress(ConversationTooLarge):
+        with suppress(ConversationFull):
             return _write(stored, merged, changed, sealer, reseal_all=reseal_all)
     return _write(stored, _Cut(kept, revisions), changed, sealer, reseal_all=reseal_all)
 
@@ -91,12 +91,12 @@ def require_room(before: Stored | None, after: Stored) -> None:
     be too large to read. A write that opens no turn and makes nothing larger is never rejected.
 
     Raises:
-        ConversationTooLarge: it would exceed a size limit.
+        ConversationFull: it would exceed a size limit.
     """
     earlier = before.conversation if before else None
     ends_turn = earlier is not None and earlier.open_turn and not after.conversation.open_turn
     if ends_turn and after.chain.unpacked > READABLE_BYTES:
-        raise ConversationTooLarge
+        raise ConversationFull
     is_larger = before is None or _is_larger(before.chain, after.chain)
     if ends_turn or not (is_larger or newly_opened(earlier, after.conversation)):
         return
@@ -104,7 +104,7 @@ def require_room(before: Stored | None, after: Stored) -> None:
     is_too_large = size_of_text > MAX_CONVERSATION_BYTES
     has_too_many_images = after.chain.images > MAX_CONVERSATION_IMAGE_BYTES
     if is_too_large or has_too_many_images or after.chain.unpacked > MAX_UNPACKED_BYTES:
-        raise ConversationTooLarge
+        raise ConversationFull
 
 
 def _is_larger(before: FrameChain, after: FrameChain) -> bool:
@@ -172,7 +172,7 @@ def _write(
     try:
         writer.add_last(first, cut)
     except RecordTooLarge as error:
-        raise ConversationTooLarge from error
+        raise ConversationFull from error
     after = FrameChain(
         frames=tuple(writer.infos),
         before=chain.before,

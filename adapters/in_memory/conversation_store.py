@@ -22,9 +22,9 @@ from domain.model.conversation import (
 )
 from domain.model.errors import (
     ConversationExists,
+    ConversationFull,
     ConversationGone,
     ConversationNotFound,
-    ConversationTooLarge,
     OlderMessagesNeeded,
 )
 from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnRef
@@ -155,7 +155,7 @@ class InMemoryConversationStore:
         is_larger = record is None or size > record.size
         may_be_refused = opened or (is_larger and not ends_turn)
         if may_be_refused and _is_too_large(conversation, size):
-            raise ConversationTooLarge
+            raise ConversationFull
         if before is None or retention_restarted(before, conversation):
             self._expiries.put(conversation.id, self._clock.monotonic() + conversation.retained_for)
         self._bytes += size - (record.size if record else 0)

@@ -3,49 +3,11 @@
 from typing import Final
 
 from attrs import field, frozen
-from attrs.validators import gt
 
-from domain.model.message import (
-    ImagePart,
-    Message,
-    ToolCallPart,
-    ToolResultPart,
-    utf8_length,
-)
+from domain.model.token_rates import CAUTIOUS_RATES, TokenRates
 
 MIN_PROMPT_TOKENS: Final = 256
 """A useful prompt needs at least this many."""
-
-
-@frozen(kw_only=True)
-class TokenRates:
-    """How many tokens a model's tokenizer makes of texts and images, estimated.
-
-    Attributes:
-        bytes_per_token: bytes of UTF-8 in one token of text.
-        image_tokens: tokens of an image of any size: models count about 100 to 1,600.
-    """
-
-    bytes_per_token: float = field(default=3.0, validator=gt(0))
-    image_tokens: int = field(default=1_600, validator=gt(0))
-
-    def of_text(self, text: str) -> int:
-        """Tokens in a text: at least 1."""
-        return int(utf8_length(text) / self.bytes_per_token) + 1
-
-    def of_message(self, message: Message) -> int:
-        """Tokens in a message with its tool calls, their results and its images."""
-        tools = (
-            part.arguments if isinstance(part, ToolCallPart) else part.output
-            for part in message.parts
-            if isinstance(part, ToolCallPart | ToolResultPart)
-        )
-        images = self.image_tokens * sum(isinstance(part, ImagePart) for part in message.parts)
-        return self.of_text(message.text) + sum(map(self.of_text, tools)) + images
-
-
-CAUTIOUS_RATES: Final = TokenRates()
-"""For a model of which nothing is known."""
 
 
 @frozen(kw_only=True)

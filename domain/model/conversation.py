@@ -12,8 +12,9 @@ from typing import Final, Literal, TypeAlias
 from attrs import evolve, field, frozen
 from attrs.validators import ge, in_, optional
 
-from domain.model.errors import MessageNotFound, OlderMessagesNeeded
+from domain.model.errors import ConversationFull, MessageNotFound, OlderMessagesNeeded
 from domain.model.identifiers import MessageId, ProcessId, SessionId
+from domain.model.limits import MAX_CONVERSATION_MESSAGES
 from domain.model.message import Message, utf8_length
 from domain.model.turn import Turn
 
@@ -207,6 +208,16 @@ def with_message(conversation: Conversation, message: Message) -> Conversation:
         messages=(*conversation.messages, message),
         next_number=message.number + 1,
     )
+
+
+def require_message_room(conversation: Conversation) -> None:
+    """Raise if the conversation has too many messages.
+
+    Raises:
+        ConversationFull: it has more than ``MAX_CONVERSATION_MESSAGES``.
+    """
+    if conversation.earlier + len(conversation.messages) > MAX_CONVERSATION_MESSAGES:
+        raise ConversationFull
 
 
 def truncated(conversation: Conversation, number: int) -> Conversation:

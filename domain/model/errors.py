@@ -2,14 +2,13 @@
 
     DomainError                      the caller can act
     ├── InvalidInput                 the input breaks a rule
-    │   └── PromptTooLong            the model has no room even for the newest message
     ├── ConversationNotFound         missing, expired, forgotten or another owner's: all look alike
     ├── ConversationGone             it was forgotten while a request for it was being answered
     ├── ConversationExists           the session id is taken
     ├── MessageNotFound              the conversation has no such message (any more)
     ├── TurnNotFound                 the conversation has no such turn (any more)
     ├── NothingToAnswer              there is no user message to reply to
-    ├── ConversationTooLarge         the conversation has reached its size limit
+    ├── ConversationFull             the conversation has reached a size limit
     ├── ConversationMovedOn          it has newer messages than the caller has seen
     ├── TurnInProgress               a turn is open; only one can be
     ├── TurnSuperseded               the turn is no longer the open one
@@ -45,20 +44,6 @@ class InvalidInput(DomainError):
         super().__init__(why)
         self.problem = problem
         self.field = field
-
-
-class PromptTooLong(InvalidInput):
-    """The model's context window has no room even for the newest message, or the tool results.
-
-    ``tokens`` is about how much room there is.
-    """
-
-    def __init__(self, problem: str, tokens: int, *, field: str) -> None:
-        why = (
-            "This does not fit the model's context window: there is room for about "
-            f"{tokens:,} tokens."
-        )
-        super().__init__(problem, why, field=field)
 
 
 class ConversationNotFound(DomainError):
@@ -115,13 +100,13 @@ class NothingToAnswer(DomainError):
         super().__init__("There is no message to answer.")
 
 
-class ConversationTooLarge(DomainError):
-    """The conversation has reached its size limit; the user has to start a new one."""
+class ConversationFull(DomainError):
+    """The conversation has reached its size limit or its limit on messages."""
 
-    code = "conversation_too_large"
+    code = "conversation_full"
 
     def __init__(self) -> None:
-        super().__init__("This conversation has reached its size limit; please start a new one.")
+        super().__init__("This conversation is full; please start a new one.")
 
 
 class ConversationMovedOn(DomainError):

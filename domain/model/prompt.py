@@ -81,6 +81,7 @@ class Prompt:
         summary: summary of the messages that the model no longer sees; None if there is none.
         reply_tokens: upper bound for the reply.
         options: the caller's options.
+        asks_for_summary: whether it asks for a summary of messages, instead of a reply to a user.
     """
 
     system: str
@@ -90,3 +91,4 @@ class Prompt:
     page_context: str | None = None
     summary: str | None = None
     options: ReplyOptions = DEFAULT_OPTIONS
+    asks_for_summary: bool = False

@@ -14,11 +14,12 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from domain.model.budget import Budget, TokenRates
+from domain.model.budget import Budget
 from domain.model.conversation import Conversation
-from domain.model.errors import OlderMessagesNeeded, PromptTooLong
+from domain.model.errors import InvalidInput, OlderMessagesNeeded
 from domain.model.message import Message, Role, ToolResultPart
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
+from domain.model.token_rates import TokenRates
 from domain.service.prompt_building import Room, dialogue_of, room_for_messages
 
 FOLD_AT: Final = 3 / 4
@@ -55,11 +56,12 @@ def fitted(
 ) -> Conversation:
     """The conversation, with no more in its working memory than the prompt has room for.
 
-    What leaves depends on the sizes of the exchanges alone, as if each had just been added. So
-    requests that each hold the whole history also get prompts that begin alike.
+    What leaves is what would have left if each question had just been asked. So requests that each
+    hold the whole history get prompts that begin alike, too.
 
     Raises:
-        PromptTooLong: there is no room even for the newest exchange.
+        InvalidInput: ``message_too_long`` if there is no room even for the newest exchange;
+            ``tool_result_too_long`` if there would be, but for the results in it.
         OlderMessagesNeeded: messages that the prompt needs are not loaded.
     """
     _require_instructions(conversation)
@@ -67,7 +69,7 @@ def fitted(
     exchanges = _exchanges(conversation, budget.rates)
     if exchanges:
         _require_fit(exchanges[-1], room)
-    first = _first_kept([exchange.tokens for exchange in exchanges], room.usual)
+    first = _first_kept(exchanges, room.usual)
     if first == 0:
         _require_working_memory(conversation)
         return conversation
@@ -113,14 +115,17 @@ def _exchanges(conversation: Conversation, rates: TokenRates) -> Sequence[_Excha
     return exchanges
 
 
-def _first_kept(tokens: Sequence[int], room: int) -> int:
-    """The index of the first exchange that stays, if they were added one after the other."""
+def _first_kept(exchanges: Sequence[_Exchange], room: int) -> int:
+    """The index of the first exchange that stays, if one question came after the other."""
     first = used = 0
-    for newest, added in enumerate(tokens):
-        used += added
-        if used > room:
-            first += _first_within(tokens[first : newest + 1], KEEP * room)
-            used = sum(tokens[first : newest + 1])
+    for newest, exchange in enumerate(exchanges):
+        is_open = newest == len(exchanges) - 1
+        added = exchange.tokens if is_open else exchange.question
+        if used + added > room:
+            before = [earlier.tokens for earlier in exchanges[first:newest]]
+            first += _first_within([*before, added], KEEP * room)
+            used = sum(earlier.tokens for earlier in exchanges[first:newest])
+        used += exchange.tokens
     return first
 
 
@@ -135,9 +140,15 @@ def _require_fit(newest: _Exchange, room: Room) -> None:
         return
     last = newest.messages[-1]
     has_new_results = bool(last.parts) and isinstance(last.parts[-1], ToolResultPart)
-    if has_new_results and newest.question <= room.at_most:
-        raise PromptTooLong("tool_result_too_long", max(room.at_most, 0), field="output")
-    raise PromptTooLong("message_too_long", max(room.at_most, 0), field="message")
+    is_long_result = has_new_results and newest.question <= room.at_most
+    what = "The result is" if is_long_result else "The message is"
+    why = (
+        f"{what} too long for the model's context window: there is room for about "
+        f"{max(room.at_most, 0):,} tokens."
+    )
+    if is_long_result:
+        raise InvalidInput("tool_result_too_long", why, field="output")
+    raise InvalidInput("message_too_long", why, field="message")
 
 
 def _is_loaded(conversation: Conversation, number: int) -> bool:

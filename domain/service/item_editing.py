@@ -16,6 +16,7 @@ from attrs import define, evolve, field, frozen
 from domain.model.conversation import (
     Conversation,
     message_of,
+    require_message_room,
     truncated,
     with_retention_from,
     without_changed_summary,
@@ -67,6 +68,7 @@ def append_items(
     Raises:
         TurnInProgress: a reply is being written.
         InvalidInput: ``tool_call_not_found`` if a result in ``items`` has no open tool call.
+        ConversationFull: it would have too many messages.
     """
     require_no_open_turn(conversation)
     return with_retention_from(_with_items(conversation, items, turn=0, at=at), at)
@@ -88,6 +90,7 @@ def open_turn_with_items(
         NothingToAnswer: there are no messages except instructions, or ``items`` has none and the
             last message is a finished reply.
         InvalidInput: ``tool_call_not_found`` if a result in ``items`` has no open tool call.
+        ConversationFull: it would have too many messages.
     """
     if opened_by(conversation, new_turn):
         return conversation
@@ -136,7 +139,10 @@ def _with_items(
     longer = _LongerConversation.of(conversation, turn=turn, at=at)
     for item in items:
         longer.add(item)
-    return longer.conversation()
+    changed = longer.conversation()
+    if len(changed.messages) > len(conversation.messages):
+        require_message_room(changed)
+    return changed
 
 
 @define(kw_only=True)

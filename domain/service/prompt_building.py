@@ -5,17 +5,15 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from domain.model.budget import Budget, TokenRates
+from domain.model.budget import Budget
 from domain.model.conversation import Conversation
 from domain.model.errors import InvalidInput, OlderMessagesNeeded
 from domain.model.identifiers import MessageId
 from domain.model.message import Message, PromptReport, Role, utf8_length
 from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions, Tool
+from domain.model.token_rates import TokenRates
 
-_SYSTEM_TOKENS: Final = 40
-"""For the sentence about the language, and what a chat template adds to each prompt."""
-
-_DATA_TOKENS: Final = 40
+DATA_TOKENS: Final = 40
 """For the sentence that says what the page context or the summary is, and the tags around it."""
 
 _LEAST_REPLY: Final = 4
@@ -180,9 +178,9 @@ def _fixed_tokens(
     rates: TokenRates,
 ) -> int:
     """Tokens of what is part of a prompt besides its messages."""
-    data = [rates.of_text(text) + _DATA_TOKENS for text in (page_context, summary) if text]
+    data = [rates.of_text(text) + DATA_TOKENS for text in (page_context, summary) if text]
     texts = sum(map(rates.of_text, (system, *_option_texts(options))))
-    return _SYSTEM_TOKENS + texts + sum(data)
+    return rates.of_empty_prompt + texts + sum(data)
 
 
 def _reply_tokens(budget: Budget, options: ReplyOptions) -> int:

@@ -109,7 +109,7 @@ class ReadTurn:
 
     Attributes:
         started_at: aware UTC; for an older turn without user input, when its reply was stored.
-        before: all messages before the reply, oldest first.
+        before: all loaded messages before the reply, oldest first.
         reply: None while the turn is open, or if it has no reply.
         status: the state of the turn.
         error: stable code of its failure; None if it did not fail, or is not the newest turn.
@@ -125,8 +125,16 @@ class ReadTurn:
     notes: tuple[UnknownPart, ...]
 
 
+def has_turn_loaded(conversation: Conversation, number: int) -> bool:
+    """Whether all messages of turn ``number`` are loaded, and the reply before them."""
+    return not conversation.earlier or any(
+        message.role is Role.ASSISTANT and 0 < message.turn < number
+        for message in conversation.messages
+    )
+
+
 def read_turn(conversation: Conversation, number: int) -> ReadTurn:
-    """Turn ``number`` of a conversation, whose messages must all be loaded.
+    """Turn ``number`` of a conversation; ``has_turn_loaded`` must be true.
 
     Raises:
         TurnNotFound: nothing of the turn is stored.

@@ -21,6 +21,7 @@ from domain.model.conversation import (
     Conversation,
     find_message,
     message_of,
+    require_message_room,
     truncated,
     with_message,
     with_retention_from,
@@ -105,6 +106,7 @@ def add_user_message(
     Raises:
         TurnInProgress: another turn is open.
         InvalidInput: ``message_id_taken`` if the id belongs to a reply.
+        ConversationFull: it would have too many messages.
         OlderMessagesNeeded: a message that is not loaded may have the id.
     """
     if opened_by(conversation, new_turn):
@@ -115,7 +117,6 @@ def add_user_message(
     if _is_reply_id(conversation, message_id):
         why = "This id belongs to a reply."
         raise InvalidInput("message_id_taken", why, field="message_id")
-    require_no_open_turn(conversation)
     replaced = replaced or _unanswered(conversation, parts)
     base = conversation if replaced is None else truncated(conversation, replaced.number)
     message = Message(
@@ -126,7 +127,10 @@ def add_user_message(
         parts=tuple(parts),
         created_at=new_turn.at,
     )
-    return with_open_turn(with_message(base, message), new_turn)
+    longer = with_message(base, message)
+    require_message_room(longer)
+    require_no_open_turn(conversation)
+    return with_open_turn(longer, new_turn)
 
 
 def edit_message(

@@ -43,7 +43,7 @@ _WITH_A_BODY: Final = (
 )
 STORED: Final = ("stored_state_unreadable", "store_unavailable")
 """The problems of routes that read what is stored."""
-CHANGED: Final = (*STORED, "conversation_busy", "conversation_too_large", "budget_exhausted")
+CHANGED: Final = (*STORED, "conversation_busy", "conversation_full", "budget_exhausted")
 """The problems of routes that change what is stored."""
 USER_TEXT: Final = ("message_empty", "message_not_text", "message_too_long")
 """The problems of a text that a person wrote."""

@@ -159,7 +159,7 @@ class ReplyStream:
         """
         end = await self._end(started.turn_ref)
         if end.is_complete:
-            conversation = await self.read_history.after_turn(started.ref)
+            conversation = await self.read_history.after_turn(started.ref, started.turn.number)
             return Reply(document=_document(conversation, started, end))
         return Reply(problem=problem_of_code(end.error or "internal_error"))
 

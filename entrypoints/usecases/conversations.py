@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Final
 
 from attrs import frozen
 
@@ -11,6 +12,7 @@ from domain.model.errors import ConversationGone, ConversationNotFound, InvalidI
 from domain.model.identifiers import ConversationRef, Owner, SessionId, session_id
 from domain.model.rate_limits import Charge, Payer, Quota
 from domain.model.turn import Turn
+from domain.service.reply_reading import has_turn_loaded
 from domain.service.turn_lifecycle import new_conversation, with_welcome
 from entrypoints.usecases.dead_turns import SettleTurn
 from entrypoints.usecases.follow_turn import FollowTurn
@@ -22,6 +24,9 @@ from ports.identifier_source import IdentifierSource
 from ports.rate_limiter import RateLimiter
 from ports.telemetry import Telemetry
 from ports.turn_runner import TurnRunner
+
+_NEWEST: Final = 8
+"""How many messages are loaded to find a turn that is probably one of the newest."""
 
 
 @frozen(kw_only=True)
@@ -142,15 +147,28 @@ class ReadHistory:
             return (await self.settle_turn.load(ref, last=1)).open_turn
         return None
 
-    async def after_turn(self, ref: ConversationRef) -> Conversation:
-        """The conversation with all its messages, after a turn in it has ended.
+    async def with_turn(self, ref: ConversationRef, number: int) -> Conversation:
+        """The conversation with at least the messages of this turn and those that follow it.
+
+        If the conversation has no such turn, all messages are loaded. Notes that were stored with
+        the turn's input are loaded too.
+
+        Raises:
+            ConversationNotFound: it does not exist.
+            PortError: the store failed.
+        """
+        newest = await self.settle_turn.load(ref, last=_NEWEST)
+        return newest if has_turn_loaded(newest, number) else await self.settle_turn.load(ref)
+
+    async def after_turn(self, ref: ConversationRef, number: int) -> Conversation:
+        """As ``with_turn``, after that turn has ended.
 
         Raises:
             ConversationGone: it was forgotten meanwhile, or it was evicted.
             PortError: the store failed.
         """
         try:
-            return await self.settle_turn.load(ref)
+            return await self.with_turn(ref, number)
         except ConversationNotFound:
             raise ConversationGone from None
 

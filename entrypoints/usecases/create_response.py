@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
+from typing import Final
 
 from attrs import evolve, frozen
 
@@ -15,7 +16,6 @@ from domain.model.errors import (
     IdempotencyKeyReused,
     InvalidInput,
     MessageNotFound,
-    PromptTooLong,
     TurnNotFound,
 )
 from domain.model.identifiers import ConversationRef, Owner, SessionId
@@ -95,6 +95,9 @@ class ResponseRequest:
         return stored_bytes_of(self.inputs) + counted_bytes(note)
 
 
+_TOO_LONG: Final = frozenset({"message_too_long", "tool_result_too_long"})
+
+
 @contextmanager
 def too_long_for_model() -> Iterator[None]:
     """Report a prompt for which the model has no room as clients of OpenAI's API expect it.
@@ -104,7 +107,9 @@ def too_long_for_model() -> Iterator[None]:
     """
     try:
         yield
-    except PromptTooLong as error:
+    except InvalidInput as error:
+        if error.problem not in _TOO_LONG:
+            raise
         raise InvalidInput("context_length_exceeded", str(error), field="items") from None
 
 
@@ -217,7 +222,7 @@ class CreateResponse:
             IdempotencyKeyReused: the same key with another request.
             RequestAlreadyAnswered: an older turn had the same key.
             ConversationGone: the new conversation was forgotten while it was being created.
-            ConversationTooLarge: the conversation has reached its size limit.
+            ConversationFull: the conversation has reached its size limit.
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.
         """

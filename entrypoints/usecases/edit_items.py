@@ -47,7 +47,7 @@ class CreateConversation:
 
         Raises:
             InvalidInput: a tool result in ``inputs`` has no open tool call.
-            ConversationTooLarge: they are too large for one conversation.
+            ConversationFull: they are too large for one conversation.
             TooManyRequests: this caller created or stored too much.
             StoreUnavailable: the store did not answer.
         """
@@ -85,7 +85,7 @@ class EditItems:
         Raises:
             TurnInProgress: a reply is being written.
             InvalidInput: a tool result in ``inputs`` has no open tool call.
-            ConversationTooLarge: it would exceed its size limit.
+            ConversationFull: it would exceed its size limit.
             TooManyRequests: this caller stored too much.
         """
         amounts = {Quota.MESSAGES: 1, Quota.STORED_BYTES: stored_bytes_of(inputs)}
@@ -131,7 +131,7 @@ class EditItems:
         """The conversation with its metadata replaced.
 
         Raises:
-            ConversationTooLarge: it would exceed its size limit.
+            ConversationFull: it would exceed its size limit.
             TooManyRequests: this caller stored too much.
         """
         amounts = {Quota.STORED_BYTES: _charged_bytes(metadata)}

@@ -24,7 +24,7 @@ class FitPrompt:
         """The conversation without the messages in its working memory that do not fit.
 
         Raises:
-            PromptTooLong: there is no room even for the newest turn.
+            InvalidInput: ``message_too_long`` or ``tool_result_too_long``; see ``fitted``.
             OlderMessagesNeeded: messages that the prompt needs are not loaded.
         """
         fit = fitted(

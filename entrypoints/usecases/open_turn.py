@@ -120,7 +120,7 @@ class OpenTurn:
         """Store a new conversation in which ``new_turn`` is open; the model sees what fits.
 
         Raises:
-            PromptTooLong: there is no room even for the newest message.
+            InvalidInput: ``message_too_long`` or ``tool_result_too_long``; see ``fitted``.
             ConversationExists: the id is taken.
             ConversationGone: it was forgotten while it was being created.
             StoreUnavailable: the turn may be open anyway; the error's ``turn_ref`` names it.
@@ -157,7 +157,7 @@ class OpenTurn:
                 time. If nothing has been heard from it, the error says when it counts as dead.
             IdempotencyKeyReused: the same key with another request.
             RequestAlreadyAnswered: an older turn had the same key.
-            PromptTooLong: there is no room even for the newest turn.
+            InvalidInput: ``message_too_long`` or ``tool_result_too_long``; see ``fitted``.
             DomainError: as raised by ``change``.
             StoreUnavailable: the turn may be open anyway; the error's ``turn_ref`` names it.
             PortError: the store failed.

@@ -1,6 +1,11 @@
 """The budget of prompts, as far as this process knows the model by now."""
 
+from attrs import evolve
+
 from domain.model.budget import Budget
+from domain.model.message import Usage
+from domain.model.prompt import Prompt
+from domain.service.token_learning import learned, prompt_size
 
 
 class PromptBudget:
@@ -13,3 +18,12 @@ class PromptBudget:
     def __init__(self, current: Budget) -> None:
         """Start with what the settings say."""
         self.current = current
+
+    def learn(self, prompt: Prompt, usage: Usage | None) -> None:
+        """Count tokens better from now on, if the model's server reported those of ``prompt``."""
+        if usage is None or usage.input_tokens is None:
+            return
+        size = prompt_size(prompt)
+        if size is not None:
+            rates = learned(self.current.rates, size, usage.input_tokens)
+            self.current = evolve(self.current, rates=rates)

@@ -43,7 +43,7 @@ class Regenerate:
             ConversationMovedOn: the user has sent messages after ``newest_seen``.
             IdempotencyKeyReused: the same key with another request.
             RequestAlreadyAnswered: an older turn had the same key.
-            TurnInProgress, ConversationTooLarge: nothing was changed.
+            TurnInProgress, ConversationFull: nothing was changed.
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.
         """

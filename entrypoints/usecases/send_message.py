@@ -137,7 +137,7 @@ class SendMessage:
             IdempotencyKeyReused: the same key with another request.
             RequestAlreadyAnswered: an older turn had the same key.
             ConversationGone: the new conversation was forgotten while it was being created.
-            ConversationTooLarge: the conversation has reached its size limit.
+            ConversationFull: the conversation has reached its size limit.
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.
         """

@@ -3,18 +3,18 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Protocol
+from typing import Final, Protocol
 
 from attrs import asdict, define, evolve, frozen
 
 from domain.model.assistant import Assistant
-from domain.model.budget import TokenRates
 from domain.model.conversation import Conversation
 from domain.model.errors import DomainError
 from domain.model.limits import MAX_REPLY_BYTES, PART_OVERHEAD_BYTES
 from domain.model.message import FinishReason, PromptReport, Usage
 from domain.model.piece import ModelFinished, NumberedPiece, Piece, begins_another_part, piece_bytes
 from domain.model.prompt import Prompt, ReplyOptions
+from domain.model.token_rates import TokenRates
 from domain.model.turn import Outcome, TurnEnd, TurnPolicy
 from domain.service.prompt_building import (
     build_prompt,
@@ -28,6 +28,9 @@ from ports.errors import PortError
 from ports.language_model import FailureDetails, LanguageModel, ModelError, ModelRejectedRequest
 from ports.telemetry import Telemetry
 from ports.turn_runner import Signals
+
+_BYTES_PER_TOKEN: Final = 3
+"""What a reply takes is estimated by it, where the model reports nothing."""
 
 
 class ReplySink(Protocol):
@@ -68,9 +71,7 @@ class _Usage:
         usage = reported or Usage()
         sent, received = usage.input_tokens, usage.output_tokens
         sent = prompt_tokens(self.prompt, self.rates) if sent is None else sent
-        return sent + (
-            int(self.reply_bytes / self.rates.bytes_per_token) if received is None else received
-        )
+        return sent + (self.reply_bytes // _BYTES_PER_TOKEN if received is None else received)
 
 
 @frozen(kw_only=True)
@@ -112,6 +113,7 @@ class StreamReply:
             usage.prompt = prompt
             async with aclosing(self.model.reply(prompt)) as reply:
                 finished = await _fill(sink, reply, usage)
+            self.budget.learn(prompt, finished.usage if finished else None)
 
         streaming = asyncio.create_task(stream())
         streaming.add_done_callback(lambda _: signals.wake())

@@ -38,7 +38,7 @@ class SubmitToolResults:
                 these results.
             IdempotencyKeyReused: the same key with another request.
             RequestAlreadyAnswered: an older turn had the same key.
-            TurnInProgress, ConversationTooLarge: nothing was changed.
+            TurnInProgress, ConversationFull: nothing was changed.
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.
         """

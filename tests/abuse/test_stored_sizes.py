@@ -58,7 +58,7 @@ async def test_parameters_fill_a_conversation_only_to_its_bound(fleet: Fleet) ->
     before = resident_bytes(process.pid)
     export = await program.client.get(f"/api/chat/{session_of(conversation)}/export")
 
-    assert (refused.status, error_of(refused)["code"]) == (413, "conversation_too_large")
+    assert (refused.status, error_of(refused)["code"]) == (413, "conversation_full")
     assert accepted >= 50
     assert len(export.body) < 3_000_000
     assert resident_bytes(process.pid) - before < 64 * MEBIBYTE
@@ -73,7 +73,7 @@ async def test_items_fill_a_conversation_only_to_its_bound(fleet: Fleet) -> None
     _, refused = await until_refused(program, "/v1/responses", body)
     export = await program.client.get(f"/api/chat/{session_of(conversation)}/export")
 
-    assert (refused.status, error_of(refused)["code"]) == (413, "conversation_too_large")
+    assert (refused.status, error_of(refused)["code"]) == (413, "conversation_full")
     assert len(export.body) < 3_000_000
 
 
@@ -100,7 +100,7 @@ async def test_the_largest_conversation_costs_nobody_a_tenth_of_a_second(fleet: 
     deletions = [await cost(program.delete, f"items/{item['id']}") for item in items["data"][:3]]
     reads = [await cost(program.get, "items?limit=1") for _ in range(3)]
 
-    assert (refused.status, error_of(refused)["code"]) == (413, "conversation_too_large")
+    assert (refused.status, error_of(refused)["code"]) == (413, "conversation_full")
     assert max(min(deletions), min(reads)) < 0.2
 
 

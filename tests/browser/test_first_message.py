@@ -236,7 +236,7 @@ async def test_a_new_conversation_in_one_tab_is_followed_by_the_other(
     other = await visitor.open()
     (await start_reply(chat, fake_model)).finish()
     await other.expect_reply("The first half,")
-    full = json.dumps({"code": "conversation_too_large", "detail": "", "status": 413})
+    full = json.dumps({"code": "conversation_full", "detail": "", "status": 413})
     kind = "application/problem+json"
     refuse = {"status": 413, "content_type": kind, "body": full}
     await visitor.context.route("**/api/chat", lambda route: route.fulfill(**refuse), times=1)

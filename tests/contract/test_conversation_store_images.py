@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from domain.model.conversation import Conversation, truncated
-from domain.model.errors import ConversationNotFound, ConversationTooLarge
+from domain.model.errors import ConversationFull, ConversationNotFound
 from domain.model.limits import (
     MAX_CONVERSATION_BYTES,
     MAX_CONVERSATION_IMAGE_BYTES,
@@ -68,7 +68,7 @@ async def test_a_conversation_holds_several_large_images(store: ConversationStat
         )
         await store.update(REF, answering("Yes.", number))
 
-    with pytest.raises(ConversationTooLarge):
+    with pytest.raises(ConversationFull):
         await store.update(REF, partial(with_images, number=count + 1, parts=(an_image(),)))
     assert (await store.load(REF)).image_bytes == MAX_CONVERSATION_IMAGE_BYTES
 
@@ -86,7 +86,7 @@ async def test_images_leave_the_limit_on_text_unchanged(store: ConversationState
     await store.create(OWNER, a_conversation())
     await add_images_until_full(store)
     size = MAX_CONVERSATION_BYTES
-    with suppress(ConversationTooLarge):
+    with suppress(ConversationFull):
         for number in range(1, 100):
             text = an_image(size // 8 + number).data[8:].hex()
             await store.update(REF, partial(with_user_message, text=text, id=question_id(number)))
@@ -99,7 +99,7 @@ async def test_images_leave_the_limit_on_text_unchanged(store: ConversationState
 async def test_a_deleted_image_makes_room(store: ConversationStateStore) -> None:
     await store.create(OWNER, a_conversation())
     await add_images_until_full(store)
-    with pytest.raises(ConversationTooLarge):
+    with pytest.raises(ConversationFull):
         await store.update(REF, partial(with_user_message, parts=(an_image(2_000_000),)))
     await store.update(REF, lambda stored: truncated(stored, 2))
     await store.update(REF, partial(with_user_message, parts=(an_image(2_000_000),)))
@@ -109,7 +109,7 @@ async def test_a_deleted_image_makes_room(store: ConversationStateStore) -> None
 
 async def test_a_new_conversation_is_bounded_too(store: ConversationStateStore) -> None:
     parts = (an_image(MAX_CONVERSATION_IMAGE_BYTES), an_image())
-    with pytest.raises(ConversationTooLarge):
+    with pytest.raises(ConversationFull):
         await store.create(OWNER, with_user_message(a_conversation(), parts=parts))
 
     with pytest.raises(ConversationNotFound):

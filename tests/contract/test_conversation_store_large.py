@@ -7,7 +7,7 @@ import pytest
 from attrs import evolve
 
 from domain.model.conversation import truncated
-from domain.model.errors import ConversationNotFound, ConversationTooLarge
+from domain.model.errors import ConversationFull, ConversationNotFound
 from domain.model.limits import MAX_REPLY_BYTES, MAX_UNPACKED_BYTES
 from domain.model.message import StepMark
 from ports.conversation_store import ConversationStateStore
@@ -28,7 +28,7 @@ WIDE = "=" * 2 * MAX_REPLY_BYTES
 async def test_acknowledged_turns_can_be_read(store: ConversationStateStore) -> None:
     await store.create(OWNER, a_conversation())
     texts: list[str] = []
-    with suppress(ConversationTooLarge):
+    with suppress(ConversationFull):
         for number in range(1, 18):
             await store.update(REF, asking("More?", number))
             texts += ["More?", ""]
@@ -45,7 +45,7 @@ async def test_a_large_turn_is_either_refused_or_can_be_read(
 ) -> None:
     await store.create(OWNER, with_question(a_conversation()))
     texts = ["Hello?"]
-    with suppress(ConversationTooLarge):
+    with suppress(ConversationFull):
         await store.update(REF, answering("=" * size))
         texts = ["Hello?", "=" * size]
 
@@ -56,7 +56,7 @@ async def test_a_turn_that_was_opened_can_be_ended(store: ConversationStateStore
     await store.create(OWNER, a_conversation())
     sizes = (400_000, 900_000, 1_100_000, 3_900_000)
     for number, size in enumerate(sizes, 1):
-        with suppress(ConversationTooLarge):
+        with suppress(ConversationFull):
             await store.update(REF, asking("=" * size, number))
             await store.update(REF, answering("-" * MAX_REPLY_BYTES, number))
 
@@ -76,7 +76,7 @@ async def test_what_is_added_is_bounded_however_small_it_is_stored(
 async def test_parts_without_text_are_bounded_too(store: ConversationStateStore) -> None:
     await store.create(OWNER, a_conversation())
     add = partial(with_user_message, parts=(StepMark(),) * 20_000)
-    with suppress(ConversationTooLarge):
+    with suppress(ConversationFull):
         for _ in range(10):
             await store.update(REF, add, last=1)
 
@@ -85,7 +85,7 @@ async def test_parts_without_text_are_bounded_too(store: ConversationStateStore)
 
 async def test_a_new_conversation_is_bounded(store: ConversationStateStore) -> None:
     large = with_user_message(a_conversation(), "=" * MAX_UNPACKED_BYTES)
-    with pytest.raises(ConversationTooLarge):
+    with pytest.raises(ConversationFull):
         await store.create(OWNER, large)
 
     with pytest.raises(ConversationNotFound):
@@ -95,7 +95,7 @@ async def test_a_new_conversation_is_bounded(store: ConversationStateStore) -> N
 async def test_metadata_of_a_full_conversation_cannot_grow(store: ConversationStateStore) -> None:
     await fill(store)
     longer = dict.fromkeys("abcd", "=" * 500)
-    with pytest.raises(ConversationTooLarge):
+    with pytest.raises(ConversationFull):
         await store.update(REF, lambda stored: evolve(stored, metadata=longer), last=1)
 
     assert (await store.load(REF)).metadata == {}
@@ -105,7 +105,7 @@ async def test_a_full_conversation_can_shrink_and_then_grow_again(
     store: ConversationStateStore,
 ) -> None:
     await fill(store)
-    with pytest.raises(ConversationTooLarge):
+    with pytest.raises(ConversationFull):
         await store.update(REF, asking())
     await store.update(REF, lambda stored: truncated(stored, 2))
     await store.update(REF, asking("Hello?"))
@@ -133,5 +133,5 @@ async def add_until_full(store: ConversationStateStore) -> None:
     while size:
         try:
             await store.update(REF, adding_message("=" * size), last=1)
-        except ConversationTooLarge:
+        except ConversationFull:
             size //= 2

@@ -8,8 +8,8 @@ from attrs import evolve
 
 from domain.model.conversation import Conversation
 from domain.model.errors import (
+    ConversationFull,
     ConversationNotFound,
-    ConversationTooLarge,
     InvalidInput,
     OlderMessagesNeeded,
     TurnSuperseded,
@@ -118,7 +118,7 @@ async def test_a_conversation_at_its_size_limit_can_end_its_turn_but_not_open_an
     await store.update(REF, asking())
     await store.update(REF, answering(digits))
 
-    with pytest.raises(ConversationTooLarge):
+    with pytest.raises(ConversationFull):
         await store.update(REF, asking("And?", 2))
     assert texts_of(await store.load(REF)) == ["Hello?", digits]
 

@@ -7,7 +7,7 @@ from attrs import evolve
 
 from domain.model.budget import Budget
 from domain.model.conversation import Conversation, tail_of
-from domain.model.errors import OlderMessagesNeeded, PromptTooLong
+from domain.model.errors import InvalidInput, OlderMessagesNeeded
 from domain.model.identifiers import MessageId
 from domain.model.message import Message, Role, TextPart, ToolCallPart, ToolResultPart
 from domain.model.prompt import ReplyOptions
@@ -97,7 +97,7 @@ def test_a_newest_message_without_room_is_refused() -> None:
     most = 100 + REPLY - LEAST_REPLY
     fitted(exchanges(100, most), SYSTEM, a_budget(100))
 
-    with pytest.raises(PromptTooLong, match="room for about 400 tokens") as raised:
+    with pytest.raises(InvalidInput, match="room for about 400 tokens") as raised:
         fitted(exchanges(100, most + 1), SYSTEM, a_budget(100))
     assert (raised.value.problem, raised.value.field) == ("message_too_long", "message")
 
@@ -110,7 +110,7 @@ def test_tool_results_without_room_are_refused() -> None:
     messages = (a_message(1, "q" * 50), a_message(2, role=Role.ASSISTANT, parts=parts))
     conversation = a_conversation(messages=messages, next_number=3)
 
-    with pytest.raises(PromptTooLong) as raised:
+    with pytest.raises(InvalidInput) as raised:
         fitted(conversation, SYSTEM, a_budget(200))
     assert (raised.value.problem, raised.value.field) == ("tool_result_too_long", "output")
 

@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from attrs import evolve
 
 from domain.model.conversation import RETENTION, Conversation
 from domain.model.errors import (
+    ConversationFull,
     InvalidInput,
     NothingToAnswer,
     TurnInProgress,
 )
 from domain.model.identifiers import MessageId
+from domain.model.limits import MAX_CONVERSATION_MESSAGES
 from domain.model.message import (
     Part,
     Role,
@@ -204,6 +207,14 @@ def test_a_later_call_may_have_the_id_of_an_earlier_one() -> None:
     conversation = append_items(a_conversation(), added, LATER)
 
     assert parts_of(conversation)[1] == (CALL, RESULT, StepMark(), CALL, CHANGED_RESULT)
+
+
+def test_items_that_would_be_messages_too_many_are_refused() -> None:
+    almost_full = evolve(after_turns(1), earlier=MAX_CONVERSATION_MESSAGES - 3)
+
+    assert append_items(almost_full, items("One"), LATER).next_number == 4
+    with pytest.raises(ConversationFull):
+        append_items(almost_full, items("One", "Two"), LATER)
 
 
 INSTRUCTION = NewItem(id=MessageId("rule"), role=Role.SYSTEM, parts=(TextPart("Rhyme."),))

@@ -5,9 +5,11 @@ from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
+from attrs import evolve
 
 from domain.model.conversation import RETENTION, Conversation, tail_of, with_message
 from domain.model.errors import (
+    ConversationFull,
     ConversationMovedOn,
     DomainError,
     InvalidInput,
@@ -17,6 +19,7 @@ from domain.model.errors import (
     TurnInProgress,
 )
 from domain.model.identifiers import MessageId
+from domain.model.limits import MAX_CONVERSATION_MESSAGES
 from domain.model.message import ImagePart, MessageStatus, Part, Role, TextPart, UnknownPart
 from domain.service.client_view import require_seen
 from domain.service.tool_answers import submit_tool_results
@@ -225,6 +228,43 @@ def test_a_regeneration_cannot_name_an_instruction() -> None:
 
 
 WELCOMED = with_welcome(a_conversation(), MessageId("w"), "Hi")
+
+
+def of_length(messages: int) -> Conversation:
+    return evolve(after_turns(2), earlier=messages - 4, working_memory_from=2)
+
+
+def asking_anew(conversation: Conversation, number: int) -> Conversation:
+    parts = (TextPart("And?"),)
+    return add_user_message(
+        conversation, a_new_turn(number), question_id(number), parts, is_new=True
+    )
+
+
+def test_a_user_message_is_refused_if_the_conversation_is_full() -> None:
+    last = asking_anew(of_length(MAX_CONVERSATION_MESSAGES - 1), 3)
+    full = with_answer(last, number=3)
+
+    assert last.open_turn is not None
+    assert full.earlier + len(full.messages) == MAX_CONVERSATION_MESSAGES + 1
+    with pytest.raises(ConversationFull):
+        asking_anew(full, 4)
+
+
+def test_no_open_turn_is_in_the_way_of_a_message_that_is_refused_anyway() -> None:
+    open_and_full = asking_anew(of_length(MAX_CONVERSATION_MESSAGES - 1), 3)
+
+    with pytest.raises(ConversationFull):
+        asking_anew(open_and_full, 4)
+
+
+def test_a_full_conversation_can_be_edited_and_its_reply_regenerated() -> None:
+    full = of_length(MAX_CONVERSATION_MESSAGES + 1)
+
+    assert regenerate(full, a_new_turn(3)).open_turn is not None
+    assert edit_message(full, a_new_turn(3), None, (TextPart("!"),)).open_turn is not None
+
+
 TAIL = tail_of(after_turns(3), 1)
 REFUSED: list[tuple[Callable[[], Conversation], type[DomainError]]] = [
     (lambda: edit_message(after_turns(1), a_new_turn(2), MessageId("x"), HELLO), MessageNotFound),

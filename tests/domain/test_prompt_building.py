@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from domain.model.budget import CAUTIOUS_RATES, Budget
+from domain.model.budget import Budget
 from domain.model.conversation import Conversation, tail_of, with_message
 from domain.model.errors import InvalidInput, OlderMessagesNeeded
 from domain.model.identifiers import MessageId
 from domain.model.message import Message, PromptReport, Role
 from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions, Tool
+from domain.model.token_rates import CAUTIOUS_RATES
 from domain.service.prompt_building import (
     build_prompt,
     prompt_report,
@@ -32,6 +33,7 @@ from tests.support.builders import (
     with_answer,
     with_question,
 )
+from tests.support.token_rates import THIRDS
 
 SYSTEM = "Be brief."
 WIDE = Budget(tokens=4_096, reply_tokens=64)
@@ -76,12 +78,6 @@ def test_the_estimate_of_a_prompt_includes_its_images() -> None:
     assert prompt_tokens(prompt, CAUTIOUS_RATES) > IMAGE_TOKENS
 
 
-def test_tokens_are_estimated_cautiously() -> None:
-    assert CAUTIOUS_RATES.of_text("") == 1
-    assert CAUTIOUS_RATES.of_text("abcdef") == 3
-    assert CAUTIOUS_RATES.of_text("مرحبا") >= 4
-
-
 def instruction(number: int, text: str = "Rhyme now.") -> Message:
     return a_message(number, text, role=Role.SYSTEM, turn=0)
 
@@ -122,7 +118,7 @@ def test_instructions_never_fall_out_of_the_prompt() -> None:
     assert [message.text for message in prompt.messages] == ["and now"]
 
 
-BUDGET = Budget(tokens=2_000, reply_tokens=500)
+BUDGET = Budget(tokens=2_000, reply_tokens=500, rates=THIRDS)
 LARGE = Tool(name="look", parameters='{"type":"object"}', description="x" * 3_000)
 
 
@@ -230,14 +226,15 @@ def test_options_may_take_at_most_half_of_the_context_window() -> None:
 
 def test_there_is_room_only_if_every_message_and_the_reply_fit() -> None:
     question = with_question(a_conversation(), "x" * 3_000)
-    require_room(question, SYSTEM, Budget(tokens=1_400, reply_tokens=300))
+    require_room(question, SYSTEM, Budget(tokens=1_400, reply_tokens=300, rates=THIRDS))
 
     for conversation, tokens in (
         (question, 1_300),
         (with_question(after_turns(300), number=301), 1_400),
     ):
+        budget = Budget(tokens=tokens, reply_tokens=300, rates=THIRDS)
         with pytest.raises(InvalidInput) as raised:
-            require_room(conversation, SYSTEM, Budget(tokens=tokens, reply_tokens=300))
+            require_room(conversation, SYSTEM, budget)
         assert (raised.value.problem, raised.value.field) == ("context_length_exceeded", "items")
 
 

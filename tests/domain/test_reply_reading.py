@@ -3,12 +3,12 @@
 import pytest
 from attrs import evolve
 
-from domain.model.conversation import Conversation
+from domain.model.conversation import Conversation, tail_of
 from domain.model.errors import TurnNotFound
 from domain.model.message import Part, TextPart, UnknownPart
 from domain.model.turn import TurnStatus
 from domain.service.item_editing import without_turn
-from domain.service.reply_reading import read_turn
+from domain.service.reply_reading import has_turn_loaded, read_turn
 from domain.service.turn_lifecycle import fail, interrupt
 from tests.support.builders import after_turns, pieces_of, turn_id, with_question, with_user_message
 from tests.support.clocks import NOON
@@ -29,6 +29,19 @@ def test_a_turn_has_all_earlier_messages_and_its_reply() -> None:
     assert turn.reply is not None
     assert turn.reply.text == "answer 2"
     assert turn.status is TurnStatus.FINISHED
+
+
+@pytest.mark.parametrize(("number", "enough"), [(1, 6), (2, 5), (3, 3)])
+def test_a_turn_is_read_alike_once_it_is_loaded(number: int, enough: int) -> None:
+    whole = with_notes(after_turns(3), 2 * number - 2, ONE, TWO)
+    tails = [tail_of(whole, count) for count in range(1, 7)]
+    loaded = [tail for tail in tails if has_turn_loaded(tail, number)]
+
+    assert [len(tail.messages) for tail in loaded] == [*range(enough, 7)]
+    for tail in loaded:
+        read = read_turn(tail, number)
+        assert evolve(read, before=()) == evolve(read_turn(whole, number), before=())
+        assert read.notes == (TWO, ONE)
 
 
 def test_an_open_turn_has_no_reply_yet() -> None:

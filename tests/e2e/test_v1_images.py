@@ -190,7 +190,7 @@ async def test_a_conversation_has_a_limited_size_of_images(client: V1Client) -> 
     )
 
     assert created.status == 200, created.body
-    assert (full.status, error_of(full)["code"]) == (413, "conversation_too_large")
+    assert (full.status, error_of(full)["code"]) == (413, "conversation_full")
 
 
 async def test_what_is_not_an_image_has_the_usual_limit(client: V1Client) -> None:

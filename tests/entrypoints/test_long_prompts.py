@@ -1,6 +1,7 @@
 """How much of a conversation is loaded for a prompt."""
 
 import pytest
+from attrs import evolve
 
 from domain.model.budget import Budget
 from domain.model.conversation import Conversation
@@ -8,7 +9,6 @@ from domain.model.identifiers import MessageId
 from domain.model.message import Role, TextPart
 from domain.service.item_editing import NewItem, append_items
 from domain.service.turn_lifecycle import interrupt
-from ports.errors import StoreUnavailable
 from ports.language_model import (
     ContentFiltered,
     ContextExceeded,
@@ -23,7 +23,6 @@ from ports.language_model import (
 from tests.support.builders import (
     ID,
     OWNER,
-    REF,
     a_conversation,
     after_turns,
     texts_of,
@@ -91,16 +90,15 @@ async def test_instructions_that_were_not_loaded_are_in_the_prompt() -> None:
     assert "Rhyme." in model.prompts[0].system
 
 
-async def test_a_store_that_fails_while_the_prompt_is_made_fails_the_turn() -> None:
-    harness = a_harness(budget=Budget(tokens=10_000_000, reply_tokens=64))
-    await harness.store.create(
-        OWNER, with_question(with_an_unanswered_question(after_turns(150)), number=901)
-    )
-    tail = await harness.store.load(REF, last=200)
-    harness.store.fail_next_load(StoreUnavailable("load"))
+async def test_what_the_model_no_longer_sees_is_not_loaded() -> None:
+    model = InstantModel("Hi!")
+    harness = a_harness(model)
+    await harness.store.create(OWNER, evolve(after_turns(150), working_memory_from=291))
 
-    await harness.run_turn(tail)
+    started = await harness.send("And now?", session_id=ID)
+    loads = [*harness.store.loads]
+    await harness.whole_turn(started)
 
-    stored = await harness.stored(ID)
-    assert stored.turn is not None
-    assert stored.turn.error == "store_unavailable"
+    assert len(model.prompts[0].messages) == 11
+    assert started.conversation.earlier == 290
+    assert None not in loads

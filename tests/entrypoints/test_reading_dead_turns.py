@@ -31,7 +31,7 @@ READERS: dict[str, Callable[[ReadHistory], Awaitable[Conversation]]] = {
     "page": _newest_page,
     "older page": lambda history: _newest_page(history, before=2),
     "whole": lambda history: history.whole(REF),
-    "after a turn": lambda history: history.after_turn(REF),
+    "after a turn": lambda history: history.after_turn(REF, 1),
 }
 
 

@@ -43,11 +43,16 @@ async def test_an_awaited_reply_is_that_of_its_own_turn_despite_a_later_turn(
     harness = a_harness(InstantModel("Hi!"))
     started = await harness.send()
 
-    async def send_another_message_first(_: ReadHistory, ref: ConversationRef) -> Conversation:
-        await harness.send("More!", session_id=ref.session_id)
-        return await harness.store.load(ref)
+    after_turn = ReadHistory.after_turn
 
-    monkeypatch.setattr(ReadHistory, "after_turn", send_another_message_first)
+    async def send_other_messages_first(
+        self: ReadHistory, ref: ConversationRef, number: int
+    ) -> Conversation:
+        for _ in range(5):
+            await harness.end_of(await harness.send("More!", session_id=ref.session_id))
+        return await after_turn(self, ref, number)
+
+    monkeypatch.setattr(ReadHistory, "after_turn", send_other_messages_first)
     reply = (await a_reply_stream(harness).await_reply(started)).document
 
     assert reply is not None

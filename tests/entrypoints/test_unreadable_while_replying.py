@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from domain.model.conversation import Conversation
-from domain.model.errors import ConversationTooLarge
+from domain.model.errors import ConversationFull
 from domain.model.identifiers import TurnRef
 from domain.model.turn import Outcome, TurnEnd
 from ports.errors import StoredStateUnreadable, TurnLogNotFound
@@ -36,7 +36,7 @@ def failing(error: Exception) -> Any:
     return fail
 
 
-@pytest.mark.parametrize("error", [StoredStateUnreadable(), ConversationTooLarge()])
+@pytest.mark.parametrize("error", [StoredStateUnreadable(), ConversationFull()])
 async def test_a_reply_that_cannot_be_stored_ends_as_not_saved(
     error: Exception, monkeypatch: Patch
 ) -> None:

@@ -10,7 +10,7 @@ from adapters.encrypted_redis.frame_chain import Stored
 from adapters.encrypted_redis.frame_reader import FrameReader, newest_messages
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import RecordKind, Sealer
-from domain.model.errors import ConversationTooLarge
+from domain.model.errors import ConversationFull
 from domain.model.limits import MAX_REPLY_BYTES
 from ports.errors import StoredStateUnreadable
 from tests.support.builders import ID, OWNER, REF, a_conversation, with_answer
@@ -47,7 +47,7 @@ async def test_the_newest_frame_has_the_sizes_of_all_others(harness: RedisHarnes
 
 
 async def test_turns_that_compress_to_almost_nothing_are_bounded(harness: RedisHarness) -> None:
-    with pytest.raises(ConversationTooLarge):
+    with pytest.raises(ConversationFull):
         await take_turns(harness, TURNS, "=" * MAX_REPLY_BYTES)
 
     assert sum(map(len, await harness.frames())) < 10_000

@@ -77,11 +77,20 @@ class ModelServer:
 
 @asynccontextmanager
 async def model_server(
-    *responses: ModelResponse, respond: Respond | None = None
+    *responses: ModelResponse,
+    respond: Respond | None = None,
+    models: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[ModelServer]:
+    """The server; ``models`` is what it answers to ``GET /v1/models``."""
     server = ModelServer(responses=list(responses), respond=respond)
     app = web.Application(client_max_size=_MAX_BYTES)
     app.router.add_post("/v1/chat/completions", server.handle)
+
+    async def list_models(_: web.Request) -> web.Response:
+        return web.json_response(models)
+
+    if models is not None:
+        app.router.add_get("/v1/models", list_models)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0)
     await runner.setup()
     try:

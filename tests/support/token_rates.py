@@ -4,8 +4,8 @@ from typing import Final
 
 from attrs import frozen
 
-from domain.model.budget import TokenRates
 from domain.model.message import utf8_length
+from domain.model.token_rates import TokenRates
 
 
 @frozen(kw_only=True)
@@ -24,5 +24,14 @@ class ByteRates(TokenRates):
         return utf8_length(text)
 
 
-WORDS: Final = WordRates()
-BYTES: Final = ByteRates()
+@frozen(kw_only=True)
+class ThirdRates(TokenRates):
+    """Counts three bytes of text as one token."""
+
+    def of_text(self, text: str) -> int:
+        return utf8_length(text) // 3 + 1
+
+
+WORDS: Final = WordRates(message_tokens=0)
+BYTES: Final = ByteRates(message_tokens=0)
+THIRDS: Final = ThirdRates(message_tokens=0)

@@ -132,7 +132,7 @@ async def cancel(request: Request) -> Response:
     if open_turn is not None and turn.status is TurnStatus.OPEN:
         ref = ConversationRef(caller.owner, conversation.id)
         await openai_of(request).stop_turn(ref, open_turn.id)
-        conversation = await openai_of(request).read_history.after_turn(ref)
+        conversation = await openai_of(request).read_history.after_turn(ref, turn.number)
         turn = read_turn(conversation, turn.number)
     return _response(request, caller, conversation, turn)
 
@@ -155,10 +155,12 @@ async def input_items(request: Request) -> Response:
     """``GET /v1/responses/{id}/input_items``: a page of all items before the reply."""
     caller = api_caller(request)
     page = page_request(request)
-    conversation, turn = await _stored_turn(request, caller)
-    return json_response(
-        item_page(items_of(conversation.id, turn.before), page), headers=caller.headers
+    session_id, number = turn_of_response(request.path_params["id"])
+    conversation = await openai_of(request).read_history.whole(
+        ConversationRef(caller.owner, session_id)
     )
+    before = read_turn(conversation, number).before
+    return json_response(item_page(items_of(session_id, before), page), headers=caller.headers)
 
 
 async def _require_referenced(
@@ -188,7 +190,7 @@ async def _require_referenced(
 async def _stored_turn(request: Request, caller: ApiCaller) -> tuple[Conversation, ReadTurn]:
     session_id, number = turn_of_response(request.path_params["id"])
     ref = ConversationRef(caller.owner, session_id)
-    conversation = await openai_of(request).read_history.whole(ref)
+    conversation = await openai_of(request).read_history.with_turn(ref, number)
     return conversation, read_turn(conversation, number)
 
 

@@ -18,7 +18,7 @@ function statusView(words) {
 }
 
 const needsNew = ({ canStartNew, code }) =>
-  canStartNew || code.endsWith("_too_large") || code === "model_context_exceeded";
+  canStartNew || code === "conversation_full" || code === "model_context_exceeded";
 
 /** What went wrong, with buttons for `actions`: `regenerate`, `startNew` and `dismiss`. */
 function noticeView(words, actions) {
@@ -121,7 +121,7 @@ function buildViews(conversation, words) {
     regenerate: (text) => (log.scrollToNewest(), conversation.regenerate(text)),
     edit: (text) => input.edit(text),
     stop: () => conversation.stop(),
-    tooLong: () => conversation.warn("message_too_long"),
+    tooLong: () => conversation.warn("too_many_characters"),
     startNew: () => conversation.startNew(),
     dismiss: () => (conversation.dismiss(), input.focus()),
     loadEarlier: () => conversation.loadEarlier(),

@@ -8,7 +8,7 @@ from attrs import evolve
 from adapters.in_memory.conversation_store import InMemoryConversationStore, estimated_bytes
 from adapters.in_memory.turn_log import InMemoryTurnLog
 from domain.model.conversation import Conversation
-from domain.model.errors import ConversationNotFound, ConversationTooLarge
+from domain.model.errors import ConversationFull, ConversationNotFound
 from domain.model.identifiers import ConversationRef, SessionId, TurnId, TurnRef
 from domain.model.limits import MAX_CONVERSATION_BYTES
 from domain.model.message import Part, ReasoningPart, ToolCallPart, ToolResultPart, UnknownPart
@@ -133,7 +133,7 @@ async def test_a_conversation_at_its_bound_takes_no_further_turn() -> None:
     long = with_user_message(a_conversation(id=named(900)), "x" * (MAX_CONVERSATION_BYTES - 2_000))
     await memory.store.create(OWNER, long)
 
-    with pytest.raises(ConversationTooLarge):
+    with pytest.raises(ConversationFull):
         await memory.store.update(ConversationRef(OWNER, named(900)), with_question)
 
     assert (await memory.store.load(ConversationRef(OWNER, named(900)))).turn is None

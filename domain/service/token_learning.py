@@ -1,0 +1,127 @@
+"""Learns how many tokens a model's tokenizer makes of each kind of character.
+
+After a reply, the model's server reports how many tokens the prompt had. The rates of what the
+prompt consisted of are then changed so that the estimate comes closer to the report. No text is
+kept, only the rates, and they say nothing about a single prompt.
+"""
+
+from itertools import zip_longest
+from math import exp, log
+from operator import mul
+from typing import Final
+
+from attrs import evolve, frozen
+
+from domain.model.message import ImagePart, Message, ToolCallPart, ToolResultPart
+from domain.model.prompt import Prompt
+from domain.model.token_rates import CAUTIOUS_RATES, CharacterCounts, TokenRates, count_characters
+from domain.service.prompt_building import DATA_TOKENS
+
+MOST_EXTREME: Final = 10
+"""A report that differs from the estimate by a larger factor says nothing about the tokenizer."""
+
+LEAST_MARGIN: Final = 0.08
+MOST_MARGIN: Final = 0.3
+
+_LARGEST_STEP: Final = log(2)
+"""A report below half of the estimate counts as half of it, one above twice of it as twice."""
+
+_DOWN: Final = 0.5
+"""How far the rates go towards a report below the estimate. To one above it, they go all the way.
+
+The model's server may refuse a prompt that is longer than estimated. A prompt that is shorter only
+leaves room unused.
+"""
+
+_CALMING: Final = 0.1
+"""How far the margin goes towards a smaller one with each report that would have needed less."""
+
+_BOUNDS: Final = (0.2, 2.5)
+"""A rate stays between these multiples of the cautious rate."""
+
+_REQUEST_BOUNDS: Final = (0.1, 50)
+"""The same for what is added to each prompt: some servers add a system prompt of their own."""
+
+
+@frozen(kw_only=True)
+class PromptSize:
+    """What a prompt consists of, without its texts.
+
+    Attributes:
+        characters: the characters of all its texts.
+        messages: how many messages it has.
+        fixed_tokens: estimated tokens for which no rate is learned.
+    """
+
+    characters: CharacterCounts
+    messages: int
+    fixed_tokens: int = 0
+
+
+def prompt_size(prompt: Prompt) -> PromptSize | None:
+    """The size of a prompt from which rates can be learned.
+
+    None for a prompt with images, tools or a response format: servers differ in how they put
+    these before the model, and the rates of texts would be wrong afterwards.
+    """
+    options = prompt.options
+    if options.tools or options.response_format or not all(map(_has_only_text, prompt.messages)):
+        return None
+    data = [text for text in (prompt.page_context, prompt.summary) if text]
+    texts = (prompt.system, *data, *(message.text for message in prompt.messages))
+    return PromptSize(
+        characters=tuple(map(sum, zip_longest(*map(count_characters, texts), fillvalue=0))),
+        messages=len(prompt.messages),
+        fixed_tokens=DATA_TOKENS * len(data),
+    )
+
+
+def learned(rates: TokenRates, size: PromptSize, reported: int) -> TokenRates:
+    """The rates after the model's server has reported the tokens of a prompt of this size.
+
+    Each rate changes in proportion to the share of the estimate that it accounts for, so the rates
+    of what the prompt hardly contained stay as they are.
+    """
+    characters = tuple(map(mul, size.characters, rates.per_character))
+    messages = rates.message_tokens * size.messages
+    learnable = sum(characters) + messages + rates.request_tokens
+    estimate = learnable + size.fixed_tokens
+    ratio = reported / estimate
+    if not 1 / MOST_EXTREME <= ratio <= MOST_EXTREME:
+        return rates
+    whole_step = min(max(log(ratio), -_LARGEST_STEP), _LARGEST_STEP)
+    step = whole_step * (1 if ratio > 1 else _DOWN)
+    squares = sum(tokens**2 for tokens in (*characters, messages, rates.request_tokens))
+
+    def changed(rate: float, tokens: float, cautious: float, bounds: tuple[float, float]) -> float:
+        least, most = (cautious * bound for bound in bounds)
+        return min(max(rate * exp(step * tokens * learnable / squares), least), most)
+
+    tokens_of_kinds = (*characters, *[0.0] * (len(rates.per_character) - len(characters)))
+    start = CAUTIOUS_RATES
+    return evolve(
+        rates,
+        per_character=tuple(
+            changed(rate, tokens, cautious, _BOUNDS)
+            for rate, tokens, cautious in zip(
+                rates.per_character, tokens_of_kinds, start.per_character, strict=True
+            )
+        ),
+        message_tokens=changed(rates.message_tokens, messages, start.message_tokens, _BOUNDS),
+        request_tokens=changed(
+            rates.request_tokens, rates.request_tokens, start.request_tokens, _REQUEST_BOUNDS
+        ),
+        margin=_margin(rates.margin, ratio),
+    )
+
+
+def _margin(margin: float, ratio: float) -> float:
+    """The margin that this report would have needed, approached slowly if it is a smaller one."""
+    needed = min(max(ratio - 1, LEAST_MARGIN), MOST_MARGIN)
+    return needed if needed > margin else margin + _CALMING * (needed - margin)
+
+
+def _has_only_text(message: Message) -> bool:
+    return not any(
+        isinstance(part, ImagePart | ToolCallPart | ToolResultPart) for part in message.parts
+    )
