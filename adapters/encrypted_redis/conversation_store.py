@@ -2,13 +2,22 @@
 
 import random
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 from attrs import frozen
 
-from adapters.encrypted_redis.frame_chain import FrameChain, Stored
+from adapters.encrypted_redis.frame_chain import (
+    FrameChain,
+    ReadFrames,
+    Stored,
+    StoredPage,
+    assemble,
+    page_of,
+)
 from adapters.encrypted_redis.frame_reader import (
     FrameReader,
     StopReading,
@@ -60,6 +69,7 @@ _UPDATE_TIMEOUT: Final = timedelta(seconds=5)
 _SHORTEST_PAUSE: Final = timedelta(milliseconds=2)
 _LONGEST_PAUSE: Final = timedelta(milliseconds=100)
 _ABOVE_ALL_NUMBERS: Final = 2**63
+_Read = TypeVar("_Read", Stored, StoredPage)
 _NO_LOG: Final = ("", "", "", 0)
 
 
@@ -101,11 +111,13 @@ class RedisConversationStore:
     async def page(self, ref: ConversationRef, before: int | None, limit: int) -> Page:
         """See ``ports.conversation_store.ConversationStateStore.page``."""
         number = _ABOVE_ALL_NUMBERS if before is None else before
-        stored = await self._read(ref, self._sealer_for(ref), messages_below(number, limit))
-        older = [message for message in stored.conversation.messages if message.number < number]
-        messages = tuple(older[-limit:])
-        has_more = len(messages) < len(older)
-        return Page(messages=messages, next=messages[0].number if has_more else None)
+        read = await self._read_as(
+            partial(page_of, number=number, limit=limit),
+            ref,
+            self._sealer_for(ref),
+            messages_below(number, limit),
+        )
+        return Page(messages=read.messages, next=read.messages[0].number if read.has_more else None)
 
     async def update(
         self,
@@ -184,13 +196,22 @@ class RedisConversationStore:
     async def _read(
         self, ref: ConversationRef, sealer: BoundSealer, is_enough: StopReading
     ) -> Stored:
+        return await self._read_as(assemble, ref, sealer, is_enough)
+
+    async def _read_as(
+        self,
+        made_of: Callable[[ReadFrames], _Read],
+        ref: ConversationRef,
+        sealer: BoundSealer,
+        is_enough: StopReading,
+    ) -> _Read:
         reader = FrameReader(self._client, ref.session_id, sealer)
         while True:
-            stored = await reader.read(is_enough)
-            if not self._has_expired(stored.conversation):
-                return stored
+            read = await reader.read_as(made_of, is_enough)
+            if not self._has_expired(read.conversation):
+                return read
             # Redis still has it, because somebody put it back or because it lost its ttl.
-            if await self._writer.forget(ref, stored) != b"CONFLICT":
+            if await self._writer.forget(ref, read) != b"CONFLICT":
                 raise ConversationNotFound
 
     def _has_expired(self, conversation: Conversation) -> bool:
@@ -301,7 +322,7 @@ class StateWriter:
             "log",
             REOPEN,
             (state_key(ref.session_id), log_key(ref.session_id)),
-            stored.chain.frames[-1].tag,
+            stored.tag,
             *log_writer.head(),
             repeat=True,
         )
@@ -310,7 +331,9 @@ class StateWriter:
             self._log.add_local(log_writer)
         return reply
 
-    async def forget(self, ref: ConversationRef, stored: Stored | None = None) -> bytes:
+    async def forget(
+        self, ref: ConversationRef, stored: Stored | StoredPage | None = None
+    ) -> bytes:
         """Delete the conversation and its log; with ``stored``, only if it is stored unchanged.
 
         Returns:
@@ -320,7 +343,7 @@ class StateWriter:
         Raises:
             StoreUnavailable: Redis did not answer.
         """
-        expected = b"" if stored is None else stored.chain.frames[-1].tag
+        expected = b"" if stored is None else stored.tag
         reply: bytes = await self._client.run_script(
             "forget", FORGET, _keys(ref), expected, milliseconds(FORGOTTEN_TTL), repeat=True
         )

@@ -13,11 +13,13 @@
 Nothing here waits or uses Redis. ``frame_writer`` plans what to write.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_right
 from contextlib import suppress
+from itertools import islice
+from operator import neg
 from typing import Final
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from adapters.sealing.sealer import (
     NO_FRAME_BEFORE,
@@ -29,14 +31,17 @@ from adapters.sealing.sealer import (
 from adapters.wire_format.conversation_record import (
     EncodedFrame,
     FrameContent,
+    HeadRecord,
     SizeBefore,
     conversation_of,
     decode_frame,
+    messages_of,
     size_before,
 )
 from adapters.wire_format.packing import RECORD_MAX_BYTES
 from domain.model.conversation import Conversation
 from domain.model.identifiers import SessionId
+from domain.model.message import Message
 
 FRAMES_PER_MERGE: Final = 8
 READABLE_BYTES: Final = RECORD_MAX_BYTES
@@ -135,6 +140,11 @@ class Stored:
     conversation: Conversation
     chain: FrameChain
 
+    @property
+    def tag(self) -> bytes:
+        """The tag of the newest frame."""
+        return self.chain.frames[-1].tag
+
 
 @frozen
 class UnsealedFrame:
@@ -157,21 +167,56 @@ def unseal(frame: bytes, before: bytes, sealer: BoundSealer, max_bytes: int) -> 
     return UnsealedFrame(info, content, before)
 
 
-def assemble(session_id: SessionId, newest_first: Sequence[UnsealedFrame], oldest: bytes) -> Stored:
-    """The conversation in neighbouring frames, from the newest stored frame backwards.
+@define
+class ReadFrames:
+    """Neighbouring frames, from the newest stored one backwards.
 
-    ``oldest`` is the oldest frame that was read, still sealed.
+    Attributes:
+        session_id: of the conversation.
+        frames: newest first.
+        numbers: of the messages in them, newest first.
+        unpacked: the bytes of all of them; see ``FrameContent``.
+        oldest: the oldest frame that was read, still sealed.
+    """
+
+    session_id: SessionId
+    frames: list[UnsealedFrame] = field(factory=list)
+    numbers: list[int] = field(factory=list)
+    unpacked: int = 0
+    oldest: bytes = b""
+
+    def add(self, frame: UnsealedFrame) -> None:
+        """Add the frame before all others."""
+        self.frames.append(frame)
+        self.numbers += [record.number for record in reversed(frame.content.messages)]
+        self.unpacked += frame.content.unpacked
+
+    @property
+    def head(self) -> HeadRecord:
+        """The head of the conversation.
+
+        Raises:
+            UnsealError: the newest frame has none.
+        """
+        head = self.frames[0].content.head
+        if head is None:
+            raise UnsealError("the last frame has no head")
+        return head
+
+    def count_below(self, number: int) -> int:
+        """How many messages have a lower number."""
+        return len(self.numbers) - bisect_right(self.numbers, -number, key=neg)
+
+
+def assemble(read: ReadFrames) -> Stored:
+    """The conversation in these frames.
 
     Raises:
         UnsealError: the newest frame has no head.
-        DecodeError: the head does not fit the messages.
+        DecodeError: the head does not fit the messages, or one of these is malformed.
     """
-    frames = newest_first[::-1]
-    head = frames[-1].content.head
-    if head is None:
-        raise UnsealError("the last frame has no head")
-    before = size_before(head)
-    messages = tuple(message for frame in frames for message in frame.content.messages)
+    frames, before = read.frames[::-1], size_before(read.head)
+    records = [record for frame in frames for record in frame.content.messages]
     chain = FrameChain(
         frames=tuple(frame.info for frame in frames),
         before=frames[0].before,
@@ -181,9 +226,48 @@ def assemble(session_id: SessionId, newest_first: Sequence[UnsealedFrame], oldes
             before.unpacked - sum(frame.info.unpacked for frame in frames[:-1]),
             before.images - sum(frame.info.images for frame in frames[:-1]),
         ),
-        oldest_key=_key_id_of(oldest),
+        oldest_key=_key_id_of(read.oldest),
     )
-    return Stored(conversation_of(session_id, head, messages), chain)
+    return Stored(conversation_of(read.session_id, read.head, records), chain)
+
+
+@frozen
+class StoredPage:
+    """Some messages of a conversation.
+
+    Attributes:
+        conversation: without messages.
+        tag: the tag of its newest frame.
+        messages: oldest first.
+        has_more: whether there are messages before them.
+    """
+
+    conversation: Conversation
+    tag: bytes
+    messages: tuple[Message, ...]
+    has_more: bool
+
+
+def page_of(read: ReadFrames, number: int, limit: int) -> StoredPage:
+    """The newest ``limit`` messages with a number below ``number``; no others are decoded.
+
+    Raises:
+        UnsealError: the newest frame has no head.
+        DecodeError: the head or one of these messages is malformed.
+    """
+    records = (
+        record
+        for frame in read.frames
+        for record in reversed(frame.content.messages)
+        if record.number < number
+    )
+    newest_first = list(islice(records, limit))
+    return StoredPage(
+        conversation=conversation_of(read.session_id, read.head, ()),
+        tag=read.frames[0].info.tag,
+        messages=messages_of(reversed(newest_first)),
+        has_more=read.count_below(number) > limit,
+    )
 
 
 def _key_id_of(frame: bytes) -> bytes | None:

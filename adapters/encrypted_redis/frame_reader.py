@@ -1,13 +1,13 @@
 """Reads a conversation's frames in slices, from the newest backwards, as many as are needed."""
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from adapters.encrypted_redis.frame_chain import (
     FRAMES_PER_MERGE,
     READABLE_BYTES,
+    ReadFrames,
     Stored,
-    UnsealedFrame,
     assemble,
     unseal,
 )
@@ -27,13 +27,18 @@ from domain.model.errors import ConversationNotFound
 from domain.model.identifiers import SessionId
 from ports.errors import ConversationBusy, StoredStateUnreadable
 
+_FIRST_SLICE: Final = 16
+"""Frames in the first slice: those that were not merged yet, and usually the working memory."""
+
 _SLICE: Final = 64
-"""Frames per slice. The frame before them is read too, because they are bound to its tag."""
+"""Frames in every other slice. The frame before a slice is read too, because its tag binds them."""
 
 _ATTEMPTS: Final = 5
 
-StopReading = Callable[[Sequence[UnsealedFrame]], bool]
-"""Returns whether the frames unsealed so far, newest first, are enough."""
+StopReading = Callable[[ReadFrames], bool]
+"""Returns whether the frames read so far are enough."""
+
+_Result = TypeVar("_Result")
 
 
 class ConcurrentWrite(Exception):
@@ -50,7 +55,13 @@ class FrameReader:
         self._sealer = sealer
 
     async def read(self, is_enough: StopReading) -> Stored:
-        """The newest frames, as many as are needed.
+        """As ``read_as``: the conversation in the frames."""
+        return await self.read_as(assemble, is_enough)
+
+    async def read_as(
+        self, made_of: Callable[[ReadFrames], _Result], is_enough: StopReading
+    ) -> _Result:
+        """What ``made_of`` makes of the newest frames, as many as are needed.
 
         Raises:
             ConversationNotFound: nothing is stored, or it is another owner's.
@@ -61,7 +72,7 @@ class FrameReader:
         for _ in range(_ATTEMPTS):
             try:
                 with self._client.reporting_unreadable(self._session_id):
-                    return await self._read_once(is_enough)
+                    return await self._read_once(made_of, is_enough)
             except ConcurrentWrite:
                 continue
         raise ConversationBusy
@@ -74,51 +85,58 @@ class FrameReader:
             StoreUnavailable: Redis did not answer.
         """
         with self._client.reporting_unreadable(self._session_id):
-            return await self._slice(1)
+            return await self._slice(1, _FIRST_SLICE)
 
-    async def _read_once(self, is_enough: StopReading) -> Stored:
+    async def _read_once(
+        self, made_of: Callable[[ReadFrames], _Result], is_enough: StopReading
+    ) -> _Result:
         try:
-            frames, oldest = await self._read_backwards(is_enough)
-            return assemble(self._session_id, frames, oldest)
+            return made_of(await self._read_backwards(is_enough))
         except (UnsealError, DecodeError) as error:
             raise StoredStateUnreadable from error
 
-    async def _slice(self, last: int) -> list[bytes]:
-        """At most 65 frames, oldest first, up to and including the ``last``-th from the end."""
+    async def _slice(self, last: int, length: int) -> list[bytes]:
+        """At most ``length`` frames and the one before; the newest is the ``last``-th from the end.
+
+        They are in the order in which they are stored: oldest first.
+        """
         key = state_key(self._session_id)
         frames: list[bytes] = await self._client.call_idempotent(
-            "load", "LRANGE", key, -last - _SLICE, -last
+            "load", "LRANGE", key, -last - length, -last
         )
         return frames
 
-    async def _read_backwards(self, is_enough: StopReading) -> tuple[list[UnsealedFrame], bytes]:
-        """The unsealed frames, newest first, and the oldest one read, still sealed.
+    async def _read_backwards(self, is_enough: StopReading) -> ReadFrames:
+        """The newest frames, unsealed.
 
         Raises:
             ConversationNotFound: nothing is stored, or it is another owner's.
             ConcurrentWrite: the frames changed between two slices.
             UnsealError, DecodeError: a frame cannot be unsealed or decoded.
         """
-        frames = await self._slice(1)
+        length = _FIRST_SLICE
+        frames = await self._slice(1, length)
         if all(self._sealer.ownership(frame) is Ownership.OTHER for frame in frames):
             raise ConversationNotFound
-        unsealed: list[UnsealedFrame] = []
+        read = ReadFrames(self._session_id)
         index, count = len(frames) - 1, len(frames)
         while True:
-            if index == 0 and len(frames) > _SLICE:
-                older = await self._slice(count)
+            if index == 0 and len(frames) > length:
+                length = _SLICE
+                older = await self._slice(count, length)
                 if not older or older[-1] != frames[0]:
                     raise ConcurrentWrite
                 frames, index, count = older, len(older) - 1, count + len(older) - 1
             before = tag_of(frames[index - 1]) if index else NO_FRAME_BEFORE
-            left = READABLE_BYTES - sum(frame.content.unpacked for frame in unsealed)
-            unsealed.append(unseal(frames[index], before, self._sealer, max(left, 0)))
-            if index == 0 or is_enough(unsealed):
-                return unsealed, frames[0]
+            left = max(READABLE_BYTES - read.unpacked, 0)
+            read.add(unseal(frames[index], before, self._sealer, left))
+            read.oldest = frames[0]
+            if index == 0 or is_enough(read):
+                return read
             index -= 1
 
 
-def all_frames(_: Sequence[UnsealedFrame]) -> bool:
+def all_frames(_: ReadFrames) -> bool:
     """Never enough: reads all frames."""
     return False
 
@@ -128,33 +146,26 @@ def newest_messages(last: Extent) -> StopReading:
     if last is None:
         return all_frames
     if isinstance(last, int):
-        return lambda frames: sum(frame.info.messages for frame in frames) >= last
+        return lambda read: len(read.numbers) >= last
     return _holds_working_memory
 
 
-def _holds_working_memory(frames: Sequence[UnsealedFrame]) -> bool:
-    head, messages = frames[0].content.head, frames[-1].content.messages
-    return head is None or (bool(messages) and messages[0].number <= prompt_from(head))
+def _holds_working_memory(read: ReadFrames) -> bool:
+    return bool(read.numbers) and read.numbers[-1] <= prompt_from(read.head)
 
 
 def enough_to_write(last: Extent) -> StopReading:
     """Enough once the frames hold these messages and show whether a write must merge frames."""
     has_messages = newest_messages(last)
 
-    def is_enough(frames: Sequence[UnsealedFrame]) -> bool:
+    def is_enough(read: ReadFrames) -> bool:
+        frames = read.frames
         has_singles = len(frames) >= FRAMES_PER_MERGE or not frames[-1].info.is_single
-        return has_singles and has_messages(frames)
+        return has_singles and has_messages(read)
 
     return is_enough
 
 
 def messages_below(number: int, count: int) -> StopReading:
     """Enough once the frames hold more than ``count`` messages numbered below ``number``."""
-
-    def is_enough(frames: Sequence[UnsealedFrame]) -> bool:
-        below = sum(
-            message.number < number for frame in frames for message in frame.content.messages
-        )
-        return below > count
-
-    return is_enough
+    return lambda read: read.count_below(number) > count

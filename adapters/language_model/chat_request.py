@@ -21,7 +21,7 @@ from domain.model.message import (
     ToolCallPart,
     ToolResultPart,
 )
-from domain.model.prompt import Prompt, ReplyOptions, Tool
+from domain.model.prompt import CONTINUE_INSTRUCTION, Prompt, ReplyOptions, Tool
 
 _NO_OPTIONS: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -51,6 +51,11 @@ def request_body(
         "messages": [
             {"role": "system", "content": _system_text(prompt)},
             *_chat_messages(prompt.messages),
+            *(
+                [{"role": "user", "content": CONTINUE_INSTRUCTION}]
+                if prompt.continues_reply
+                else []
+            ),
         ],
         "stream": True,
         "store": False,

@@ -4,7 +4,7 @@ The head holds the rest of the conversation, except for the session id: that is 
 Redis and of the seal.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from adapters.wire_format.message_record import (
     MessageRecord,
+    image_bytes_of,
     long_id,
     message_of,
     message_record,
@@ -37,7 +38,7 @@ from domain.model.limits import (
     PART_OVERHEAD_BYTES,
 )
 from domain.model.message import Message
-from domain.model.turn import REMEMBERED_KEY_BYTES, IdempotencyKey, Turn, TurnStatus
+from domain.model.turn import REMEMBERED_KEY_BYTES, CutPoint, IdempotencyKey, Turn, TurnStatus
 
 _STATUSES = (TurnStatus.OPEN, TurnStatus.FINISHED, TurnStatus.INTERRUPTED, TurnStatus.FAILED)
 
@@ -51,6 +52,7 @@ class TurnRecord(Struct, array_like=True):
             turns had keys. If there are earlier keys, a third item holds all of them, joined. None
             if there are no keys.
         process: 8 bytes; None in records of older releases.
+        cut_at: the two numbers of ``CutPoint``; left out if it is None.
     """
 
     id: bytes
@@ -63,6 +65,7 @@ class TurnRecord(Struct, array_like=True):
     ended_at: int | None
     error: str | None
     process: bytes | None = None
+    cut_at: tuple[int, int] | None = None
 
 
 class FoldingRecord(Struct, array_like=True):
@@ -115,7 +118,9 @@ class FrameRecord(Struct, array_like=True):
 
 @frozen
 class FrameContent:
-    """A decoded frame; ``head`` is still a record, for ``conversation_of``.
+    """A decoded frame. Its head and its messages are still records.
+
+    ``conversation_of`` and ``messages_of`` turn them into values, which takes most of the time.
 
     Attributes:
         unpacked: its bytes before compression without its images, with the overheads of its
@@ -124,7 +129,7 @@ class FrameContent:
     """
 
     head: HeadRecord | None
-    messages: tuple[Message, ...]
+    messages: Sequence[MessageRecord]
     unpacked: int
     images: int = 0
 
@@ -148,6 +153,7 @@ class SizeBefore:
 
 
 _NOTHING_BEFORE: Final = SizeBefore()
+_TURN: Final = HeadRecord.__struct_fields__.index("turn")
 
 
 def size_before(head: HeadRecord) -> SizeBefore:
@@ -200,35 +206,48 @@ def decode_frame(packed: bytes, max_bytes: int = RECORD_MAX_BYTES) -> FrameConte
     try:
         unpacked = unpack(packed, max_bytes + MAX_CONVERSATION_IMAGE_BYTES)
         record = _decoder.decode(unpacked)
-        messages = tuple([message_of(stored) for stored in record.messages])
     except MALFORMED as error:
         # The cause may contain message text.
         raise DecodeError(type(error).__name__) from None
-    images = _image_bytes(messages)
+    messages = record.messages
+    images = sum(map(image_bytes_of, messages))
     size = len(unpacked) - images
     if size > max_bytes or images > MAX_CONVERSATION_IMAGE_BYTES:
         raise DecodeError("too large")
     return FrameContent(record.head, messages, size + _overhead(messages), images)
 
 
+def messages_of(records: Iterable[MessageRecord]) -> tuple[Message, ...]:
+    """The messages of these records.
+
+    Raises:
+        DecodeError: a value is invalid.
+    """
+    try:
+        return tuple([message_of(record) for record in records])
+    except MALFORMED as error:
+        # The cause may contain message text.
+        raise DecodeError(type(error).__name__) from None
+
+
 def _image_bytes(messages: Sequence[Message]) -> int:
     return sum(message.image_bytes for message in messages)
 
 
-def _overhead(messages: Sequence[Message]) -> int:
+def _overhead(messages: Sequence[Message] | Sequence[MessageRecord]) -> int:
     parts = sum(len(message.parts) for message in messages)
     return MESSAGE_OVERHEAD_BYTES * len(messages) + PART_OVERHEAD_BYTES * parts
 
 
 def conversation_of(
-    session_id: SessionId, head: HeadRecord, messages: tuple[Message, ...]
+    session_id: SessionId, head: HeadRecord, records: Sequence[MessageRecord]
 ) -> Conversation:
-    """The conversation with this head, and with ``messages`` as its newest messages.
+    """The conversation with this head, and with the messages of ``records`` as its newest ones.
 
     Raises:
         DecodeError: a value is invalid, or there are more messages than the head counts.
     """
-    if head.count < len(messages):
+    if head.count < len(records):
         raise DecodeError("more messages than the head counts")
     try:
         conversation = Conversation(
@@ -237,8 +256,8 @@ def conversation_of(
             created_at=time_of(head.created_at),
             retained_since=time_of(head.retained_since),
             retained_for=timedelta(seconds=head.retained_for),
-            messages=messages,
-            earlier=head.count - len(messages),
+            messages=messages_of(records),
+            earlier=head.count - len(records),
             next_number=head.next_number,
             turn=None if head.turn is None else _turn(head.turn),
             working_memory_from=head.working_memory_from,
@@ -259,6 +278,9 @@ def conversation_of(
 
 def _head_members(conversation: Conversation, before: SizeBefore) -> tuple[object, ...]:
     members = msgspec.structs.astuple(_head_record(conversation, before))
+    if conversation.turn is not None and conversation.turn.cut_at is None:
+        turn = msgspec.structs.astuple(members[_TURN])[:-1]
+        members = (*members[:_TURN], turn, *members[_TURN + 1 :])
     count = len(members)
     while members[count - 1] == _HEAD_DEFAULTS[count - 1]:
         count -= 1
@@ -308,6 +330,7 @@ def _turn_record(turn: Turn, earlier_keys: Sequence[bytes]) -> TurnRecord:
         None if turn.ended_at is None else microseconds(turn.ended_at),
         turn.error,
         None if turn.process is None else bytes.fromhex(turn.process),
+        None if turn.cut_at is None else (turn.cut_at.parts, turn.cut_at.characters),
     )
 
 
@@ -344,7 +367,15 @@ def _turn(record: TurnRecord) -> Turn:
         ended_at=None if record.ended_at is None else time_of(record.ended_at),
         error=record.error,
         process=None if record.process is None else ProcessId(record.process.hex()),
+        cut_at=_cut_point(record),
     )
+
+
+def _cut_point(record: TurnRecord) -> CutPoint | None:
+    if record.cut_at is None:
+        return None
+    parts, characters = record.cut_at
+    return CutPoint(parts=parts, characters=characters)
 
 
 def _key(record: TurnRecord) -> IdempotencyKey | None:

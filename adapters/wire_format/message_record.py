@@ -166,6 +166,11 @@ _RECORDS: Final[Mapping[type[Part], type[PartRecord]]] = MappingProxyType(
 _PARTS: Final = MappingProxyType({record: part for part, record in _RECORDS.items()})
 
 
+def image_bytes_of(record: MessageRecord) -> int:
+    """Bytes of the images in the message of a record."""
+    return sum(len(part.data) for part in record.parts if type(part) is ImageRecord)
+
+
 def message_record(message: Message) -> tuple[object, ...]:
     """The values of a message's record, without values that are None at its end.
 

@@ -115,6 +115,11 @@ class Conversation:
         return self.turn if self.turn is not None and self.turn.is_open else None
 
     @property
+    def continues_cut_reply(self) -> bool:
+        """Whether the open turn continues the last message from where it was cut."""
+        return self.open_turn is not None and self.open_turn.cut_at is not None
+
+    @property
     def next_turn_number(self) -> int:
         """Number of the next turn."""
         return 1 if self.turn is None else self.turn.number + 1

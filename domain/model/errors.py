@@ -8,6 +8,7 @@
     ├── MessageNotFound              the conversation has no such message (any more)
     ├── TurnNotFound                 the conversation has no such turn (any more)
     ├── NothingToAnswer              there is no user message to reply to
+    ├── NothingToContinue            the last message is not a reply that ended early
     ├── ConversationFull             the conversation has reached a size limit
     ├── ConversationMovedOn          it has newer messages than the caller has seen
     ├── TurnInProgress               a turn is open; only one can be
@@ -98,6 +99,15 @@ class NothingToAnswer(DomainError):
 
     def __init__(self) -> None:
         super().__init__("There is no message to answer.")
+
+
+class NothingToContinue(DomainError):
+    """The last message is not a reply that ended early, or it cannot become longer."""
+
+    code = "nothing_to_continue"
+
+    def __init__(self) -> None:
+        super().__init__("There is no reply to continue.")
 
 
 class ConversationFull(DomainError):

@@ -11,7 +11,9 @@ MAX_PAGE_CONTEXT_BYTES: Final = 8_192
 MAX_TOOL_RESULT_BYTES: Final = 32_768
 MAX_REPLY_BYTES: Final = 262_144
 """Limit on everything streamed in one turn (text, reasoning, tool calls). Longer replies are
-truncated."""
+truncated. If a reply that was cut is continued, the limit applies to the whole reply."""
+MAX_CONTINUED_BYTES: Final = 245_760
+"""A reply with more than this cannot be continued, because it would soon be truncated again."""
 MAX_PARAMETER_BYTES: Final = 32_768
 """Limit on each parameter of a response, such as its instructions, as JSON."""
 MAX_TOOLS_BYTES: Final = 65_536

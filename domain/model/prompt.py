@@ -69,6 +69,14 @@ class ReplyOptions:
 DEFAULT_OPTIONS: Final = ReplyOptions()
 
 
+CONTINUE_INSTRUCTION: Final = (
+    "Your last answer was cut off. Continue it exactly where it stopped, even in the middle of a "
+    "word. Repeat nothing, and add no introduction."
+)
+"""What a model is asked to continue a reply with. It is never stored: many servers begin a new
+message after one of the assistant, so that the instruction has to come from the user."""
+
+
 @frozen(kw_only=True)
 class Prompt:
     """One request to a language model.
@@ -81,6 +89,8 @@ class Prompt:
         summary: summary of the messages that the model no longer sees; None if there is none.
         reply_tokens: upper bound for the reply.
         options: the caller's options.
+        continues_reply: whether the last message is a reply that was cut, and the model has to
+            continue it; ``CONTINUE_INSTRUCTION`` then ends the prompt.
         asks_for_summary: whether it asks for a summary of messages, instead of a reply to a user.
     """
 
@@ -91,4 +101,5 @@ class Prompt:
     page_context: str | None = None
     summary: str | None = None
     options: ReplyOptions = DEFAULT_OPTIONS
+    continues_reply: bool = False
     asks_for_summary: bool = False

@@ -78,13 +78,28 @@ class IdempotencyKey:
 
 
 @frozen(kw_only=True)
+class CutPoint:
+    """Where a reply was cut, so that the turn that continues it can be told apart from the rest.
+
+    Attributes:
+        parts: how many parts it had.
+        characters: how many characters its last text had.
+    """
+
+    parts: int = field(validator=ge(1))
+    characters: int = field(validator=ge(1))
+
+
+@frozen(kw_only=True)
 class Turn:
     """One turn of a conversation.
 
     Attributes:
         number: position among the conversation's turns, from 1; never reused.
         reply_id: id that the reply has, or will have.
-        continues: True if the reply continues the last message, whose tool calls now have results.
+        continues: True if the reply continues the last message: its tool calls now have results,
+            or it was cut.
+        cut_at: where the last message was cut; None unless the turn continues it from there.
         process: the process that runs it; None if it is unknown.
         idempotency: the key of its request; None if it had none or the key was released.
         ended_at: aware UTC; None while open.
@@ -101,6 +116,7 @@ class Turn:
     idempotency: IdempotencyKey | None = None
     ended_at: datetime | None = None
     error: str | None = None
+    cut_at: CutPoint | None = None
 
     @property
     def is_open(self) -> bool:

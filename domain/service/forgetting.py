@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 
 from domain.model.budget import Budget
 from domain.model.conversation import Conversation
-from domain.model.errors import InvalidInput, OlderMessagesNeeded
+from domain.model.errors import InvalidInput, NothingToContinue, OlderMessagesNeeded
 from domain.model.message import Message, Role, ToolResultPart
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
 from domain.model.token_rates import TokenRates
@@ -62,12 +62,15 @@ def fitted(
     Raises:
         InvalidInput: ``message_too_long`` if there is no room even for the newest exchange;
             ``tool_result_too_long`` if there would be, but for the results in it.
+        NothingToContinue: likewise, but the turn continues a reply, which may not become longer.
         OlderMessagesNeeded: messages that the prompt needs are not loaded.
     """
     _require_instructions(conversation)
     room = room_for_messages(conversation, system, budget, options)
     exchanges = _exchanges(conversation, budget.rates)
     if exchanges:
+        if conversation.continues_cut_reply and exchanges[-1].tokens > room.at_most:
+            raise NothingToContinue
         _require_fit(exchanges[-1], room)
     first = _first_kept(exchanges, room.usual)
     if first == 0:

@@ -10,7 +10,13 @@ from domain.model.conversation import Conversation
 from domain.model.errors import InvalidInput, OlderMessagesNeeded
 from domain.model.identifiers import MessageId
 from domain.model.message import Message, PromptReport, Role, utf8_length
-from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions, Tool
+from domain.model.prompt import (
+    CONTINUE_INSTRUCTION,
+    DEFAULT_OPTIONS,
+    Prompt,
+    ReplyOptions,
+    Tool,
+)
 from domain.model.token_rates import TokenRates
 
 DATA_TOKENS: Final = 40
@@ -23,7 +29,8 @@ _LEAST_REPLY: Final = 4
 def prompt_tokens(prompt: Prompt, rates: TokenRates) -> int:
     """An estimate of the tokens in a prompt."""
     fixed = _fixed_tokens(prompt.system, prompt.page_context, prompt.summary, prompt.options, rates)
-    return fixed + sum(map(rates.of_message, prompt.messages))
+    closing = rates.of_text(CONTINUE_INSTRUCTION) if prompt.continues_reply else 0
+    return fixed + closing + sum(map(rates.of_message, prompt.messages))
 
 
 def build_prompt(
@@ -51,6 +58,7 @@ def build_prompt(
         locale=conversation.locale,
         reply_tokens=_reply_tokens(budget, options),
         options=options,
+        continues_reply=conversation.continues_cut_reply,
     )
     left = budget.tokens - prompt_tokens(prompt, budget.rates)
     least = _least_reply_tokens(budget, options)
@@ -94,6 +102,8 @@ def room_for_messages(
     fixed = _fixed_tokens(system, *background, options, rates)
     fixed += rates.of_text(options.instructions) if options.instructions else 0
     fixed += sum(map(rates.of_message, _instructions(conversation)))
+    if conversation.continues_cut_reply:
+        fixed += rates.of_text(CONTINUE_INSTRUCTION)
     return Room(
         usual=budget.tokens - fixed - _reply_tokens(budget, options),
         at_most=budget.tokens - fixed - _least_reply_tokens(budget, options),

@@ -21,6 +21,7 @@ from domain.model.message import (
 )
 from domain.model.piece import Piece, ReasoningPiece, TextPiece, ToolCallPiece, assemble_parts
 from domain.model.turn import Outcome, Turn, TurnEnd, TurnStatus
+from domain.service.cut_replies import split_at_cut, text_and_others
 
 _ModelPart: TypeAlias = TextPart | ReasoningPart | ToolCallPart
 
@@ -50,9 +51,10 @@ def unheard(reply: Message, turn: Turn, pieces: Iterable[Piece]) -> tuple[Piece,
 
     Empty if the reply does not begin with ``pieces``: they belong to another reply.
     """
-    own_parts = split_at_last_tool_result(reply)[1] if turn.continues else reply.parts
-    parts = tuple(_model_parts(own_parts))
+    parts = tuple(_model_parts(split_before_turn(reply, turn)[1]))
     seen = assemble_parts(pieces)
+    if turn.cut_at is not None:
+        parts, seen = _text_first(parts), _text_first(seen)
     if len(seen) > len(parts) or not all(map(_begins_with, parts, seen)):
         return ()
     lengths = [*(len(_text_of(part)) for part in seen), *[0] * (len(parts) - len(seen))]
@@ -63,7 +65,16 @@ def unheard(reply: Message, turn: Turn, pieces: Iterable[Piece]) -> tuple[Piece,
     )
 
 
-def split_at_last_tool_result(reply: Message) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+def split_before_turn(reply: Message, turn: Turn) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+    """The parts that the reply had before this turn, and those that the turn added."""
+    if not turn.continues:
+        return (), reply.parts
+    if turn.cut_at is not None:
+        return split_at_cut(reply.parts, turn.cut_at)
+    return _split_at_last_tool_result(reply)
+
+
+def _split_at_last_tool_result(reply: Message) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
     """The parts up to the last tool result, and the parts that a turn added after it."""
     results = (i for i, part in enumerate(reply.parts, 1) if isinstance(part, ToolResultPart))
     split = max(results, default=0)
@@ -77,6 +88,12 @@ def pieces_of(parts: Iterable[Part]) -> tuple[Piece, ...]:
 
 def _model_parts(parts: Iterable[Part]) -> Iterator[_ModelPart]:
     return (part for part in parts if isinstance(part, TextPart | ReasoningPart | ToolCallPart))
+
+
+def _text_first(parts: Iterable[Part]) -> tuple[_ModelPart, ...]:
+    """One part with all text, which may be empty, and then the other parts of the model."""
+    text, others = text_and_others(parts)
+    return (TextPart(text), *_model_parts(others))
 
 
 def _text_of(part: Part) -> str:

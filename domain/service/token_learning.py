@@ -12,6 +12,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
+from domain.model.conversation import Conversation
 from domain.model.message import ImagePart, Message, ToolCallPart, ToolResultPart
 from domain.model.prompt import Prompt
 from domain.model.token_rates import CAUTIOUS_RATES, CharacterCounts, TokenRates, count_characters
@@ -38,6 +39,8 @@ _CALMING: Final = 0.1
 
 _BOUNDS: Final = (0.2, 2.5)
 """A rate stays between these multiples of the cautious rate."""
+
+_RECALLED_REPLIES: Final = 4
 
 _REQUEST_BOUNDS: Final = (0.1, 50)
 """The same for what is added to each prompt: some servers add a system prompt of their own."""
@@ -76,6 +79,13 @@ def prompt_size(prompt: Prompt) -> PromptSize | None:
     )
 
 
+def estimated_tokens(size: PromptSize, rates: TokenRates) -> float:
+    """The tokens of a prompt of this size, without a margin."""
+    characters: float = sum(map(mul, size.characters, rates.per_character))
+    messages = rates.message_tokens * size.messages
+    return characters + messages + rates.request_tokens + size.fixed_tokens
+
+
 def learned(rates: TokenRates, size: PromptSize, reported: int) -> TokenRates:
     """The rates after the model's server has reported the tokens of a prompt of this size.
 
@@ -84,8 +94,8 @@ def learned(rates: TokenRates, size: PromptSize, reported: int) -> TokenRates:
     """
     characters = tuple(map(mul, size.characters, rates.per_character))
     messages = rates.message_tokens * size.messages
-    learnable = sum(characters) + messages + rates.request_tokens
-    estimate = learnable + size.fixed_tokens
+    estimate = estimated_tokens(size, rates)
+    learnable = estimate - size.fixed_tokens
     ratio = reported / estimate
     if not 1 / MOST_EXTREME <= ratio <= MOST_EXTREME:
         return rates
@@ -113,6 +123,34 @@ def learned(rates: TokenRates, size: PromptSize, reported: int) -> TokenRates:
         ),
         margin=_margin(rates.margin, ratio),
     )
+
+
+def recalled(rates: TokenRates, conversation: Conversation, system: str) -> TokenRates:
+    """The rates after what was reported about the newest replies of a conversation.
+
+    A process that has just started knows nothing about its model, but the replies in its store say
+    how long their prompts were. Messages may have left working memory since, so a report that is
+    above the estimate says nothing.
+    """
+    memory = conversation.working_memory
+    for reply in [message for message in memory if _input_tokens(message)][-_RECALLED_REPLIES:]:
+        before = tuple(message for message in memory if message.number < reply.number)
+        prompt = Prompt(
+            system=system,
+            messages=before,
+            locale=conversation.locale,
+            reply_tokens=1,
+            summary=conversation.summary,
+        )
+        size, reported = prompt_size(prompt), _input_tokens(reply)
+        if size is not None and reported < estimated_tokens(size, rates):
+            rates = learned(rates, size, reported)
+    return rates
+
+
+def _input_tokens(reply: Message) -> int:
+    """What the model's server has reported; 0 if that is nothing."""
+    return reply.usage.input_tokens or 0 if reply.usage else 0
 
 
 def _margin(margin: float, ratio: float) -> float:

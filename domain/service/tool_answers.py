@@ -12,7 +12,7 @@ from domain.model.conversation import Conversation
 from domain.model.errors import InvalidInput
 from domain.model.limits import MAX_TOOL_RESULT_BYTES
 from domain.model.message import Message, MessageStatus, ToolResultPart, utf8_length
-from domain.model.turn import TurnStatus
+from domain.model.turn import Turn, TurnStatus
 from domain.service.turn_lifecycle import NewTurn, opened_by, require_no_open_turn, with_open_turn
 
 
@@ -42,7 +42,7 @@ def is_continuing_with(conversation: Conversation, results: Sequence[ToolResultP
     """Whether the open turn continues with these results, so that a repeated request joins it."""
     turn = conversation.open_turn
     are_stored = bool(results) and not new_results(conversation, results)
-    return turn is not None and turn.continues and are_stored
+    return turn is not None and _has_tool_results(turn) and are_stored
 
 
 def submit_tool_results(
@@ -70,6 +70,11 @@ def submit_tool_results(
     return with_open_turn(answered, evolve(new_turn, reply_id=continued.id), continues=True)
 
 
+def _has_tool_results(turn: Turn) -> bool:
+    """Whether the turn continues a reply because its tool calls have results."""
+    return turn.continues and turn.cut_at is None
+
+
 def _with_results(
     conversation: Conversation, last: Message, results: Sequence[ToolResultPart]
 ) -> Message | None:
@@ -80,7 +85,7 @@ def _with_results(
         is_all = {result.call_id for result in new} == open_ids
         return evolve(last, parts=(*last.parts, *new)) if is_all else None
     turn = conversation.turn
-    has_failed = turn is not None and turn.continues and turn.status is TurnStatus.FAILED
+    has_failed = turn is not None and _has_tool_results(turn) and turn.status is TurnStatus.FAILED
     stored = {part for part in last.parts if isinstance(part, ToolResultPart)}
     if not (has_failed and results and stored.issuperset(results)):
         return None

@@ -1,7 +1,8 @@
 """Every step of a turn: how it is opened, and how it ends.
 
 A turn is opened by a user message (``add_user_message``, ``edit_message``), by a request for
-another reply (``regenerate``), by items (``item_editing``) or by tool results (``tool_answers``).
+another reply (``regenerate``), by items (``item_editing``), by tool results (``tool_answers``) or
+by a request to continue a reply (``reply_continuation``).
 Its own runner ends it with ``finish``, ``interrupt`` or ``fail``; ``settle`` ends it if that
 runner has died. Repeating a step with the same turn id changes nothing.
 
@@ -47,7 +48,8 @@ from domain.model.message import (
     is_same_content,
 )
 from domain.model.piece import Piece, assemble_parts
-from domain.model.turn import IdempotencyKey, Turn, TurnStatus, TurnStep, after_step
+from domain.model.turn import CutPoint, IdempotencyKey, Turn, TurnStatus, TurnStep, after_step
+from domain.service.cut_replies import total_usage, with_continuation
 from domain.service.idempotency import remembered_keys
 
 
@@ -219,15 +221,23 @@ def require_no_open_turn(conversation: Conversation, *, can_interrupt: bool = Tr
 
 
 def with_open_turn(
-    conversation: Conversation, new_turn: NewTurn, *, continues: bool = False
+    conversation: Conversation,
+    new_turn: NewTurn,
+    *,
+    continues: bool = False,
+    cut_at: CutPoint | None = None,
 ) -> Conversation:
-    """The conversation with a new open ``Turn`` and its retention restarted."""
+    """The conversation with a new open ``Turn`` and its retention restarted.
+
+    ``continues`` and ``cut_at``: see ``Turn``.
+    """
     turn = Turn(
         id=new_turn.turn_id,
         number=conversation.next_turn_number,
         reply_id=new_turn.reply_id,
         opened_at=new_turn.at,
         continues=continues,
+        cut_at=cut_at,
         process=new_turn.process,
         idempotency=new_turn.idempotency,
     )
@@ -291,7 +301,10 @@ def finish(
     ended = _ended(conversation, turn_id, TurnStep.FINISH, pieces, at)
     if ended is conversation:
         return conversation
-    reply = evolve(ended.messages[-1], finish_reason=reason, usage=usage)
+    reply = ended.messages[-1]
+    if ended.turn is not None and ended.turn.cut_at:
+        usage = total_usage(reply.usage, usage)
+    reply = evolve(reply, finish_reason=reason, usage=usage)
     return with_retention_from(evolve(ended, messages=(*ended.messages[:-1], reply)), at)
 
 
@@ -382,7 +395,10 @@ def _with_reply(
 
 def _continued(conversation: Conversation, turn: Turn, parts: tuple[Part, ...]) -> Conversation:
     last = conversation.messages[-1]
-    marked = (StepMark(), *parts) if parts else ()
-    status = MessageStatus(turn.status.value)
-    reply = evolve(last, parts=(*last.parts, *marked), status=status, finish_reason=None)
+    if turn.cut_at is not None:
+        reply = with_continuation(last, turn, parts)
+    else:
+        marked = (StepMark(), *parts) if parts else ()
+        status = MessageStatus(turn.status.value)
+        reply = evolve(last, parts=(*last.parts, *marked), status=status, finish_reason=None)
     return evolve(conversation, messages=(*conversation.messages[:-1], reply))

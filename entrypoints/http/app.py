@@ -35,6 +35,7 @@ from entrypoints.http.middleware import (
     SecurityHeaders,
     UnexpectedErrors,
 )
+from entrypoints.http.native import continuing
 from entrypoints.http.native import routes as native
 from entrypoints.http.openai.errors import PREFIX as OPENAI_PREFIX
 from entrypoints.http.openai.errors import openai_error
@@ -62,6 +63,7 @@ _ALLOWED: Final = ("content-type", "authorization", "idempotency-key", "last-eve
 _ROUTES: Final = (
     *chat.ROUTES,
     *native.ROUTES,
+    *continuing.ROUTES,
     *ai_sdk.ROUTES,
     *health.ROUTES,
     *OPENAI_ROUTES,

@@ -67,11 +67,16 @@ class MessageDocument(Document):
 
 
 class TurnDocument(Document):
-    """The newest turn; ``error`` is the code of its failure, or null."""
+    """The newest turn; ``error`` is the code of its failure, or null.
+
+    ``replyId`` is the id that its reply has, or will have. If the turn continues a reply, that is
+    the last message.
+    """
 
     id: TurnIdText
     status: Literal["open", "finished", "interrupted", "failed"]
     error: str | None
+    reply_id: MessageIdText
 
 
 class ReplyDocument(Document):
@@ -272,7 +277,9 @@ def _file_document(part: ImagePart | FilePart) -> dict[str, str]:
 def _turn_document(turn: Turn | None) -> TurnDocument | None:
     if turn is None:
         return None
-    return TurnDocument(id=turn.id, status=turn.status.value, error=turn.error)
+    return TurnDocument(
+        id=turn.id, status=turn.status.value, error=turn.error, reply_id=turn.reply_id
+    )
 
 
 def _turn_export(turn: Turn | None) -> dict[str, Any] | None:

@@ -107,6 +107,7 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
         "turn_superseded": ProblemType(409, "Another message replaced this reply."),
         "reply_stopped": ProblemType(409, "The reply was stopped before it was complete."),
         "nothing_to_answer": ProblemType(409, "There is no message to answer."),
+        "nothing_to_continue": ProblemType(409, "There is no reply to continue."),
         "conversation_gone": ProblemType(
             410, "This conversation was forgotten while the reply was being written."
         ),

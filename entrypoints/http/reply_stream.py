@@ -1,7 +1,7 @@
 """Responds with the reply of a turn: a stream of events, or one document."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 from time import time
@@ -15,6 +15,7 @@ from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
 from domain.model.errors import DomainError
 from domain.model.identifiers import ConversationRef, SessionId, TurnRef
+from domain.model.message import Part
 from domain.model.turn import Outcome, Turn, TurnEnd
 from entrypoints.http.documents import (
     ReplyDocument,
@@ -32,7 +33,7 @@ from entrypoints.http.sse import (
     StreamBroken,
     event,
 )
-from entrypoints.http.ui_message_stream import ReplyChunks, error_chunk, prior_steps
+from entrypoints.http.ui_message_stream import ReplyChunks, error_chunk
 from entrypoints.usecases.conversations import ReadHistory
 from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.open_turn import OnWait, Started
@@ -74,28 +75,36 @@ class ReplyStream:
     async def native_events(self, started: Started) -> AsyncGenerator[bytes, None]:
         """The events of a new turn: ``session-id``, its chunks, ``[DONE]``, ``metadata-info``.
 
+        If it continues a reply that was cut, the chunks repeat what the reply has already.
+
         Raises:
             StreamBroken: the turn failed; the last event was an ``error``.
         """
         started_at = self.clock.monotonic()
         session = {"sessionId": started.conversation.id, "restarted": started.restarted}
         yield event(session, name="session-id")
-        async for chunk, end in self._chunks(started.ref, started.turn, None):
+        prior = await self._prior_text(started)
+        async for chunk, end in self._chunks(started.ref, started.turn, None, prior=prior):
             yield chunk
             if end is not None:
                 info = self._metadata_info(end, self.clock.monotonic() - started_at)
                 yield event(info, name="metadata-info")
 
     async def turn_events(
-        self, started: Started, metadata: Mapping[str, object]
+        self, started: Started, metadata: Mapping[str, object], *, repeats_text: bool = False
     ) -> AsyncGenerator[bytes, None]:
         """The chunks of a new turn and ``[DONE]``; the first chunk carries ``metadata``.
+
+        With ``repeats_text``, the chunks of a turn that continues a reply that was cut repeat what
+        the reply has already.
 
         Unlike the native stream, it ends cleanly after a failure, because the AI SDK reads the
         ``error`` chunk.
         """
         try:
-            async for chunk, _ in self._chunks(started.ref, started.turn, None, metadata):
+            prior = await self._prior_text(started) if repeats_text else ()
+            chunks = self._chunks(started.ref, started.turn, None, metadata, prior=prior)
+            async for chunk, _ in chunks:
                 yield chunk
         except StreamBroken:
             yield DONE
@@ -108,12 +117,15 @@ class ReplyStream:
         Raises:
             StreamBroken: the turn failed, or the pieces after ``after`` are gone.
         """
-        before = b""
-        if after is None:
-            before = prior_steps(await self.follow_turn.prior_parts(ref, turn))
-        async for chunk, _ in self._chunks(ref, turn, after):
-            yield chunk + before
-            before = b""
+        prior = await self.follow_turn.prior_parts(ref, turn) if after is None else ()
+        async for chunk, _ in self._chunks(ref, turn, after, prior=prior):
+            yield chunk
+
+    async def _prior_text(self, started: Started) -> Sequence[Part]:
+        """What a reply had when it was cut, if the turn continues it from there; else nothing."""
+        if started.turn.cut_at is None:
+            return ()
+        return await self.follow_turn.prior_parts(started.ref, started.turn)
 
     async def _chunks(
         self,
@@ -121,8 +133,12 @@ class ReplyStream:
         turn: Turn,
         after: int | None,
         metadata: Mapping[str, object] = MappingProxyType({}),
+        *,
+        prior: Sequence[Part] = (),
     ) -> AsyncGenerator[tuple[bytes, TurnEnd | None], None]:
         """The chunks, each with None; the last chunk of a complete turn comes with the turn's end.
+
+        ``prior`` are the parts of the reply to repeat before the first piece.
 
         Raises:
             StreamBroken: the turn failed, and an ``error`` event was sent. A clean end would look
@@ -130,8 +146,9 @@ class ReplyStream:
                 event is sent, and a client that tries again gets a 204 and reads the history.
         """
         start = {"sessionId": ref.session_id, **metadata, "turnId": turn.id}
-        chunks = ReplyChunks(turn.id, turn.reply_id, start)
-        yield (chunks.start() if after is None else b": resumed\n\n"), None
+        joins_text = turn.cut_at is not None
+        chunks = ReplyChunks(turn.id, turn.reply_id, start, joins_text=joins_text)
+        yield (chunks.start(prior) if after is None else b": resumed\n\n"), None
         async for batch in turn_batches(self.follow_turn, TurnRef(ref, turn.id), after or 0):
             rendered = _rendered(chunks, batch, after or 0)
             if batch.end is None:

@@ -6,6 +6,7 @@ same chunks, except for random padding, so a page can resume after any chunk.
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -28,32 +29,71 @@ from entrypoints.http.problems import user_message
 from entrypoints.http.sse import event, padded_event
 
 NOT_JSON: Final = "The model's arguments are not JSON."
+_JOINED: Final = "p0"
+"""The id of the part with the text of a reply that was cut, which its continuation joins."""
 _NEXT_STEP: Final = ({"type": "finish-step"}, {"type": "start-step"})
 
 
 class ReplyChunks:
-    """Renders one turn as chunks. Call ``piece`` for every piece, in order."""
+    """Renders one turn as chunks. Call ``piece`` for every piece, in order.
+
+    If the turn continues a reply that was cut, all of its text belongs to one part, which stays
+    open to the end.
+    """
 
     def __init__(
-        self, turn_id: TurnId, reply_id: MessageId, metadata: Mapping[str, object]
+        self,
+        turn_id: TurnId,
+        reply_id: MessageId,
+        metadata: Mapping[str, object],
+        *,
+        joins_text: bool = False,
     ) -> None:
-        """``metadata`` is sent with the first chunk."""
+        """The chunks of a turn.
+
+        Args:
+            turn_id: the turn.
+            reply_id: the message that it writes.
+            metadata: sent with the first chunk.
+            joins_text: whether the turn continues a reply that was cut.
+        """
         self._turn_id = turn_id
         self._reply_id = reply_id
         self._metadata = metadata
+        self._joins_text = joins_text
+        self._is_joined_text_open = False
         self._open_kind: str | None = None
         self._parts = 0
         self._calls: dict[str, tuple[str, list[str]]] = {}
 
-    def start(self) -> bytes:
-        """The chunks before the first piece."""
-        start = {
+    def start(self, prior: Sequence[Part] = ()) -> bytes:
+        """The chunks before the first piece.
+
+        ``prior`` are the parts that the reply had before this turn continued it, for a client that
+        does not have them. Their last text stays open if this turn adds to it. Only the last chunk
+        carries a cursor, so that no client resumes without these parts.
+        """
+        start: dict[str, Any] = {
             "type": "start",
             "messageId": self._reply_id,
             "messageMetadata": dict(self._metadata),
         }
-        cursor = str(Cursor(self._turn_id, 0))
-        return event(start) + event({"type": "start-step"}, cursor=cursor)
+        chunks = [start, {"type": "start-step"}, *self._prior_chunks(prior)]
+        last = event(chunks.pop(), cursor=str(Cursor(self._turn_id, 0)))
+        return b"".join(map(event, chunks)) + last
+
+    def _prior_chunks(self, parts: Sequence[Part]) -> Sequence[dict[str, Any]]:
+        place = _last_text(parts) if self._joins_text else None
+        chunks: list[dict[str, Any]] = []
+        for number, part in enumerate(parts):
+            if number == place and isinstance(part, TextPart):
+                chunks += islice(_complete_part("text", _JOINED, part.text), 2)
+                self._is_joined_text_open = True
+            else:
+                chunks += _part_chunks(part, f"e{number + 1}")
+        if chunks and not self._joins_text:
+            chunks += _NEXT_STEP
+        return chunks
 
     def piece(self, numbered: NumberedPiece) -> bytes:
         """The chunks of one piece.
@@ -63,6 +103,8 @@ class ReplyChunks:
         """
         cursor = str(Cursor(self._turn_id, numbered.number))
         match numbered.piece:
+            case TextPiece(text) if self._joins_text:
+                return self._joined_text(text, cursor)
             case TextPiece(text):
                 return self._delta("text", text, cursor)
             case ReasoningPiece(text):
@@ -72,7 +114,8 @@ class ReplyChunks:
 
     def end(self, end: TurnEnd) -> bytes:
         """The chunks after the last piece; a stream without them is incomplete."""
-        closing = b"".join((self._close_part(), *map(event, self._complete_calls())))
+        joined = event({"type": "text-end", "id": _JOINED}) if self._is_joined_text_open else b""
+        closing = b"".join((self._close_part(), joined, *map(event, self._complete_calls())))
         if not end.is_complete:
             return closing + error_chunk(end.error or "internal_error")
         if end.outcome is Outcome.FINISHED:
@@ -86,6 +129,14 @@ class ReplyChunks:
         if self._open_kind != kind:
             before = self._close_part() + self._open_part(kind)
         chunk = {"type": f"{kind}-delta", "id": self._part_id, "delta": text}
+        return before + padded_event(chunk, cursor=cursor)
+
+    def _joined_text(self, text: str, cursor: str) -> bytes:
+        before = self._close_part()
+        if not self._is_joined_text_open:
+            self._is_joined_text_open = True
+            before += event({"type": "text-start", "id": _JOINED})
+        chunk = {"type": "text-delta", "id": _JOINED, "delta": text}
         return before + padded_event(chunk, cursor=cursor)
 
     @property
@@ -144,15 +195,9 @@ def _expiry(expires_at: datetime | None) -> dict[str, Any]:
     return {} if expires_at is None else {"expiresAt": expires_at}
 
 
-def prior_steps(parts: Sequence[Part]) -> bytes:
-    """The chunks of the parts that a reply had before this turn continued it; empty if it had none.
-
-    A page that resumes discards the message it shows, so the stream has to repeat these parts.
-    """
-    chunks = [
-        chunk for number, part in enumerate(parts, 1) for chunk in _part_chunks(part, f"e{number}")
-    ]
-    return b"".join(map(event, (*chunks, *_NEXT_STEP))) if chunks else b""
+def _last_text(parts: Sequence[Part]) -> int | None:
+    places = [place for place, part in enumerate(parts) if isinstance(part, TextPart)]
+    return places[-1] if places else None
 
 
 def _part_chunks(part: Part, part_id: str) -> Iterator[dict[str, Any]]:

@@ -27,12 +27,12 @@ class FitPrompt:
             InvalidInput: ``message_too_long`` or ``tool_result_too_long``; see ``fitted``.
             OlderMessagesNeeded: messages that the prompt needs are not loaded.
         """
-        fit = fitted(
-            self.visible(conversation),
-            self.assistant.system_prompt,
-            self.budget.current,
-            options=options,
-        )
+        visible, system = self.visible(conversation), self.assistant.system_prompt
+        fit = fitted(visible, system, self.budget.current, options=options)
+        if fit is not visible:
+            # Nothing is forgotten because of an estimate that the conversation itself disproves.
+            self.budget.recall(visible, system)
+            fit = fitted(visible, system, self.budget.current, options=options)
         return evolve(conversation, working_memory_from=fit.working_memory_from)
 
     def visible(self, conversation: Conversation) -> Conversation:

@@ -18,7 +18,7 @@ from domain.model.turn import Outcome, Turn, TurnEnd, TurnPolicy
 from domain.service.reply_reading import (
     end_of,
     reply_of,
-    split_at_last_tool_result,
+    split_before_turn,
     unheard,
 )
 from entrypoints.usecases.dead_turns import TurnWatch
@@ -56,7 +56,7 @@ class FollowTurn:
         reply = conversation.messages[-1] if conversation.messages else None
         if reply is None or reply.id != turn.reply_id:
             return ()
-        return split_at_last_tool_result(reply)[0]
+        return split_before_turn(reply, turn)[0]
 
     async def batches(
         self, turn_ref: TurnRef, heartbeat: timedelta, *, after: int = 0

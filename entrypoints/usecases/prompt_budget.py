@@ -3,9 +3,10 @@
 from attrs import evolve
 
 from domain.model.budget import Budget
+from domain.model.conversation import Conversation
 from domain.model.message import Usage
 from domain.model.prompt import Prompt
-from domain.service.token_learning import learned, prompt_size
+from domain.service.token_learning import learned, prompt_size, recalled
 
 
 class PromptBudget:
@@ -27,3 +28,8 @@ class PromptBudget:
         if size is not None:
             rates = learned(self.current.rates, size, usage.input_tokens)
             self.current = evolve(self.current, rates=rates)
+
+    def recall(self, conversation: Conversation, system: str) -> None:
+        """Count tokens better from now on, if the replies of ``conversation`` carry reports."""
+        rates = recalled(self.current.rates, conversation, system)
+        self.current = evolve(self.current, rates=rates)

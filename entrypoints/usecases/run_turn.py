@@ -14,11 +14,12 @@ from attrs import define, evolve, field, frozen
 from domain.model.conversation import WORKING_MEMORY, Conversation
 from domain.model.errors import ConversationNotFound, DomainError, TurnSuperseded
 from domain.model.identifiers import ConversationRef, Owner, TurnRef
-from domain.model.message import text_bytes
+from domain.model.message import Usage, text_bytes
 from domain.model.piece import NumberedPiece, assemble_parts
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
 from domain.model.turn import Outcome, Turn, TurnEnd, TurnPolicy
 from domain.service.prompt_building import with_prompt_report
+from domain.service.reply_reading import end_of
 from domain.service.turn_lifecycle import fail, finish, interrupt
 from entrypoints.usecases.fold_summary import FoldSummary
 from entrypoints.usecases.retrying import retrying
@@ -109,6 +110,7 @@ class SaveReply:
         While the store cannot be reached, storing is retried for ``TurnPolicy.save_timeout``, but
         not once the process shuts down. The turn is kept alive meanwhile. If the conversation is
         gone, the turn was superseded or the reply could not be stored, the returned end says so.
+        The usage in it is that of the whole reply, even if the turn only continued it.
         """
         change = _change_for(reply, end, self.clock.now())
         base: Conversation | None = conversation
@@ -128,7 +130,14 @@ class SaveReply:
             return TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_superseded"), None
         except (PortError, DomainError):
             return TurnEnd(outcome=Outcome.NOT_SAVED, error="reply_not_saved"), None
-        return evolve(end, expires_at=stored.expires_at), stored
+        end = evolve(end, expires_at=stored.expires_at, usage=_reply_usage(stored, end))
+        return end, stored
+
+
+def _reply_usage(stored: Conversation, end: TurnEnd) -> Usage | None:
+    """The usage of the whole reply; ``stored`` is the conversation after the turn."""
+    turn = stored.turn
+    return end.usage if turn is None or turn.cut_at is None else end_of(stored, turn).usage
 
 
 def _change_for(reply: LoggedReply, end: TurnEnd, at: datetime) -> Change:
@@ -177,10 +186,12 @@ class RunTurn:
         ref = ConversationRef(owner, conversation.id)
         reply = LoggedReply(store=self.store, log=self.log, ref=ref, turn=turn)
         details, stored = FailureDetails(), None
+        own_usage: Usage | None = None
         try:
             end, details = await self.stream_reply(
                 conversation, options, reply, signals, permit=permit
             )
+            own_usage = end.usage
             end, stored = await self.save_reply(conversation, reply, end, signals)
         except Exception as error:  # noqa: BLE001 - followers get an end, whatever failed
             self.stream_reply.report_crash(error)
@@ -188,7 +199,7 @@ class RunTurn:
         # The slot is released before the end is sent: a client that sees the end can open a turn.
         await asyncio.gather(permit.close(reply_bytes=reply.text_bytes), reply.close_log(end))
         self.stream_reply.report_end(
-            end,
+            evolve(end, usage=own_usage),
             details,
             session_id=conversation.id,
             turn=turn.number,

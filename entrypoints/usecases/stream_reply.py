@@ -11,7 +11,7 @@ from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
 from domain.model.errors import DomainError
 from domain.model.limits import MAX_REPLY_BYTES, PART_OVERHEAD_BYTES
-from domain.model.message import FinishReason, PromptReport, Usage
+from domain.model.message import FinishReason, PromptReport, Usage, counted_bytes
 from domain.model.piece import ModelFinished, NumberedPiece, Piece, begins_another_part, piece_bytes
 from domain.model.prompt import Prompt, ReplyOptions
 from domain.model.token_rates import TokenRates
@@ -57,12 +57,14 @@ class _Usage:
     Attributes:
         rates: how tokens are estimated.
         prompt, report: None while nothing was sent to the model.
+        bytes_before: bytes of the reply that this one continues; 0 if it continues none.
     """
 
     rates: TokenRates
     prompt: Prompt | None = None
     report: PromptReport | None = None
     reply_bytes: int = 0
+    bytes_before: int = 0
 
     def tokens(self, reported: Usage | None) -> int:
         """The tokens used; a count that the model has not reported is estimated."""
@@ -105,7 +107,7 @@ class StreamReply:
         Renews the turn's slot through ``permit``, and records there how many tokens were used.
         """
         finished: ModelFinished | None = None
-        usage = _Usage(self.budget.current.rates)
+        usage = _Usage(self.budget.current.rates, bytes_before=_bytes_before(conversation))
 
         async def stream() -> None:
             nonlocal finished
@@ -183,6 +185,12 @@ class StreamReply:
         return TurnEnd(outcome=Outcome.INTERRUPTED)
 
 
+def _bytes_before(conversation: Conversation) -> int:
+    """Bytes of the reply that the open turn continues from where it was cut; else 0."""
+    last = conversation.messages[-1] if conversation.continues_cut_reply else None
+    return 0 if last is None else counted_bytes(last.parts)
+
+
 def _details_of(failure: BaseException | None) -> FailureDetails:
     return failure.details if isinstance(failure, ModelError) else FailureDetails()
 
@@ -205,7 +213,7 @@ async def _fill(
     sink: ReplySink, reply: AsyncGenerator[Piece | ModelFinished, None], usage: _Usage
 ) -> ModelFinished | None:
     """How the model ended the reply; None if the sink was closed before that."""
-    number = overhead = 0
+    number, overhead = 0, usage.bytes_before
     previous: Piece | None = None
     async for piece in reply:
         if isinstance(piece, ModelFinished):

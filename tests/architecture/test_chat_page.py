@@ -9,7 +9,7 @@ import pytest
 
 from adapters.assistant_profile.toml_file import NEUTRAL
 from domain.model.limits import MessageLimit
-from entrypoints.http.page.assets import chat_page
+from entrypoints.http.page.assets import chat_page, without_comments
 from tests.architecture.sources import ROOT
 from tests.architecture.test_shape import MAX_FILE_LINES, long_files
 
@@ -51,6 +51,18 @@ def loaded_bytes(tag: str) -> int:
     loaded = [name for name in PAGE.files if not name.endswith(".json") and name not in not_loaded]
     files = sum(len(PAGE.files[name].content) for name in loaded)
     return len(PAGE.documents[tag].encode()) + files
+
+
+def test_visitors_load_no_comments() -> None:
+    script = (
+        b"/* One\n   comment. */\n\nf();\n  // Another.\n  g(); // Kept.\n/** A third. */\nh();\n"
+    )
+
+    assert without_comments(script) == b"f();\n  g(); // Kept.\nh();\n"
+    for path in MODULES:
+        source, served = path.read_bytes(), PAGE.files[path.name].content
+        assert re.findall(rb"^ *[\w}].*", source, re.MULTILINE)[-1] in served
+        assert b"/*" not in served
 
 
 @pytest.mark.parametrize("tag", TABLES)

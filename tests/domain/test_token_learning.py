@@ -6,10 +6,12 @@ from operator import mul
 from typing import Any
 
 import pytest
-from hypothesis import given
+from attrs import evolve
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.model.message import TextPart, ToolCallPart
+from domain.model.conversation import Conversation
+from domain.model.message import FinishReason, TextPart, ToolCallPart, Usage
 from domain.model.prompt import Prompt, ReplyOptions, Tool
 from domain.model.token_rates import CAUTIOUS_RATES, CHARACTER_KINDS, TokenRates, count_characters
 from domain.service.prompt_building import prompt_tokens
@@ -20,8 +22,20 @@ from domain.service.token_learning import (
     PromptSize,
     learned,
     prompt_size,
+    recalled,
 )
-from tests.support.builders import a_message, an_image
+from domain.service.turn_lifecycle import finish
+from tests.support.builders import (
+    a_conversation,
+    a_message,
+    an_image,
+    pieces_of,
+    texts_of,
+    turn_id,
+    with_answer,
+    with_question,
+)
+from tests.support.clocks import NOON
 
 ENGLISH = "The tyres of a cargo bicycle need more air than those of a racing bicycle, not less. "
 FINNISH = "Tavarapyörän renkaissa pitää olla enemmän ilmaa kuin kilpapyörän renkaissa. "
@@ -73,11 +87,13 @@ def error(rates: TokenRates, tokenizer: TokenRates, text: str) -> float:
     return prompt_tokens(prompt, rates) / tokens_of(prompt, tokenizer) - 1
 
 
+FEW = settings(max_examples=50, deadline=None)
 PARTS = st.floats(0.4, 1.2)
 FACTORS = st.floats(0.11, 9.9)
 TEXTS = st.sampled_from([ENGLISH, FINNISH, CHINESE])
 
 
+@FEW
 @given(part=PARTS, text=TEXTS)
 def test_a_handful_of_turns_is_enough(part: float, text: str) -> None:
     tokenizer = a_tokenizer(part)
@@ -105,6 +121,7 @@ def test_rates_of_what_a_prompt_does_not_contain_stay() -> None:
     assert changed == {"lowercase", "space", "punctuation", "uppercase"}
 
 
+@FEW
 @given(texts=st.lists(TEXTS, min_size=1, max_size=5), reported=st.integers(-5, 10**9))
 def test_rates_stay_within_bounds_whatever_is_reported(texts: list[str], reported: int) -> None:
     rates = CAUTIOUS_RATES
@@ -118,6 +135,7 @@ def test_rates_stay_within_bounds_whatever_is_reported(texts: list[str], reporte
     assert rates.margin <= MOST_MARGIN
 
 
+@FEW
 @given(texts=st.lists(TEXTS, min_size=1, max_size=5), factor=st.floats(MOST_EXTREME + 1, 10**6))
 def test_absurd_reports_are_ignored(texts: list[str], factor: float) -> None:
     prompt = a_prompt(*texts)
@@ -127,6 +145,7 @@ def test_absurd_reports_are_ignored(texts: list[str], factor: float) -> None:
         assert learned(CAUTIOUS_RATES, size_of(prompt), reported) is CAUTIOUS_RATES
 
 
+@FEW
 @given(text=TEXTS, factor=FACTORS)
 def test_one_wrong_report_does_little_harm(text: str, factor: float) -> None:
     tokenizer = a_tokenizer(0.5)
@@ -136,6 +155,7 @@ def test_one_wrong_report_does_little_harm(text: str, factor: float) -> None:
     assert 0.6 < prompt_tokens(prompt, wrong) / prompt_tokens(prompt, good) < 3
 
 
+@FEW
 @given(texts=st.lists(st.text(max_size=40), min_size=1, max_size=6), reported=st.integers(1, 500))
 def test_the_order_of_texts_does_not_matter(texts: list[str], reported: int) -> None:
     forwards, backwards = size_of(a_prompt(*texts)), size_of(a_prompt(*reversed(texts)))
@@ -145,6 +165,7 @@ def test_the_order_of_texts_does_not_matter(texts: list[str], reported: int) -> 
     )
 
 
+@FEW
 @given(text=TEXTS, factors=st.tuples(FACTORS, FACTORS))
 def test_a_higher_report_never_makes_an_estimate_lower(
     text: str, factors: tuple[float, float]
@@ -172,6 +193,38 @@ def test_an_estimate_that_was_too_low_is_mended_at_once_and_watched_longer() -> 
     assert margins[0] == pytest.approx(0.25, abs=0.01)
     assert margins == sorted(margins, reverse=True)
     assert LEAST_MARGIN <= margins[-1] < LEAST_MARGIN + 0.01
+
+
+def a_stored_conversation(tokenizer: TokenRates) -> Conversation:
+    """Six turns; each reply carries what the tokenizer makes of its prompt."""
+    conversation = a_conversation()
+    for number in range(1, 7):
+        conversation = with_question(conversation, 9 * ENGLISH, number)
+        prompt = a_prompt(*texts_of(conversation))
+        usage = Usage(input_tokens=tokens_of(prompt, tokenizer))
+        ids = (turn_id(number), pieces_of("Yes."), NOON)
+        conversation = finish(conversation, *ids, reason=FinishReason.STOP, usage=usage)
+    return conversation
+
+
+def test_stored_replies_say_how_long_their_prompts_were() -> None:
+    tokenizer = a_tokenizer(0.5)
+    rates = recalled(CAUTIOUS_RATES, a_stored_conversation(tokenizer), "Be brief.")
+
+    assert 0 < error(rates, tokenizer, ENGLISH) < 0.2
+
+
+def test_stored_replies_never_raise_an_estimate() -> None:
+    stored = a_stored_conversation(CAUTIOUS_RATES)
+    forgetful = evolve(stored, working_memory_from=9)
+
+    assert recalled(CAUTIOUS_RATES, forgetful, "Be brief.") == CAUTIOUS_RATES
+
+
+def test_replies_without_reports_say_nothing() -> None:
+    conversation = with_answer(with_question(a_conversation()))
+
+    assert recalled(CAUTIOUS_RATES, conversation, "Be brief.") is CAUTIOUS_RATES
 
 
 def test_page_context_and_summary_are_part_of_the_size() -> None:

@@ -21,10 +21,11 @@ from domain.model.message import (
     UnknownPart,
 )
 from entrypoints.http.ai_sdk.history import ai_sdk_history
-from entrypoints.http.ui_message_stream import prior_steps
+from entrypoints.http.ui_message_stream import ReplyChunks
 from tests.support.builders import (
     a_conversation,
     a_message,
+    reply_id,
     turn_id,
     with_question,
     with_user_message,
@@ -147,11 +148,13 @@ def test_prior_steps_are_streamed_again_without_calling_a_tool() -> None:
     result = ToolResultPart(call_id="a", output="1")
     failed = ToolResultPart(call_id="b", output='"No"', failed=True)
     other = ToolCallPart(call_id="b", name="look", arguments="")
+    chunks = ReplyChunks(turn_id(), reply_id(), {})
     prior = (TextPart("Hi"), CALL, result, StepMark(), ReasoningPart("Hm"), other, failed)
 
-    events = events_in(prior_steps((*prior, UnknownPart("{}"))))
+    events = events_in(chunks.start((*prior, UnknownPart("{}"))))
 
     assert [event.kind for event in events] == [
+        *("start", "start-step"),
         *("text-start", "text-delta", "text-end"),
         *("tool-input-start", "tool-input-delta", "tool-output-available"),
         *("finish-step", "start-step"),
@@ -159,7 +162,7 @@ def test_prior_steps_are_streamed_again_without_calling_a_tool() -> None:
         *("tool-input-start", "tool-input-delta", "tool-output-error"),
         *("finish-step", "start-step"),
     ]
-    assert prior_steps(()) == b""
+    assert [bool(event.cursor) for event in events] == [False] * 17 + [True]
 
 
 def test_arguments_that_are_nested_too_deeply_are_shown_as_text() -> None:

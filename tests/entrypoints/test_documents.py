@@ -36,6 +36,7 @@ from tests.support.builders import (
     a_conversation,
     a_message,
     a_new_turn,
+    reply_id,
     turn_id,
     with_answer,
     with_question,
@@ -113,7 +114,12 @@ def test_a_page_of_history_shows_the_expiry() -> None:
 
     assert document["sessionId"] == ID
     assert [message["content"] for message in document["messages"]] == ["Hello?"]
-    assert document["turn"] == {"id": turn_id(), "status": "failed", "error": "model_busy"}
+    assert document["turn"] == {
+        "id": turn_id(),
+        "status": "failed",
+        "error": "model_busy",
+        "replyId": reply_id(),
+    }
     assert (document["expiresAt"], document["next"]) == (TOMORROW, 7)
 
 

@@ -115,6 +115,15 @@ class RegenerateBody(NativeBody):
     on_busy: OnBusyChoice | None = None
 
 
+class ContinueBody(NativeBody):
+    """A request to continue a reply that was cut."""
+
+    message_id: Annotated[
+        MessageIdText | None,
+        Meta(description="The reply, which must be the last message; if omitted, that one."),
+    ] = None
+
+
 class StopBody(NativeBody):
     """A request to stop the reply being written."""
 

@@ -14,6 +14,7 @@ from entrypoints.http.documents import (
 )
 from entrypoints.http.native.bodies import (
     ChatBody,
+    ContinueBody,
     EmptyBody,
     RegenerateBody,
     SessionBody,
@@ -94,6 +95,7 @@ EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
     {
         ChatBody: {"message": "How high is Kilimanjaro?", "locale": "en"},
         RegenerateBody: {"message": "How high is Kilimanjaro, in feet?"},
+        ContinueBody: {"messageId": _REPLY["id"]},
         StopBody: {"turnId": _TURN},
         SessionBody: {"locale": "fi"},
         EmptyBody: {},
@@ -110,7 +112,12 @@ EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
         HistoryDocument: {
             "sessionId": _SESSION,
             "messages": [_QUESTION, _REPLY],
-            "turn": {"id": _TURN, "status": "finished", "error": None},
+            "turn": {
+                "id": _TURN,
+                "status": "finished",
+                "error": None,
+                "replyId": "msg_0efe688835035b24",
+            },
             "expiresAt": _EXPIRES,
             "next": None,
         },

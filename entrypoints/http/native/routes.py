@@ -122,7 +122,7 @@ async def send_message(request: Request, caller: HttpCaller, raw: bytes) -> Resp
     def open_turn(on_wait: OnWait | None) -> Awaitable[Started]:
         return services.send_message(caller.owner, evolve(message, on_wait=on_wait))
 
-    return await _reply(request, caller, open_turn)
+    return await reply_response(request, caller, open_turn)
 
 
 async def regenerate(request: Request) -> Response:
@@ -144,14 +144,15 @@ async def regenerate(request: Request) -> Response:
     def open_turn(on_wait: OnWait | None) -> Awaitable[Started]:
         return services.regenerate(caller.owner, evolve(regeneration, on_wait=on_wait))
 
-    return await _reply(request, caller, open_turn)
+    return await reply_response(request, caller, open_turn)
 
 
 def _on_busy(member: str | None, default: OnBusy) -> OnBusy:
     return OnBusy(member) if member else default
 
 
-async def _reply(request: Request, caller: HttpCaller, open_turn: OpenFn) -> Response:
+async def reply_response(request: Request, caller: HttpCaller, open_turn: OpenFn) -> Response:
+    """The reply of the turn that ``open_turn`` opens: an event stream or one document."""
     services = services_of(request)
     headers = services.authenticator.key_headers(caller)
     if wants_json(request):
@@ -247,7 +248,7 @@ class NativeEndpoint(Endpoint):
     examples = EXAMPLES
 
 
-_ID: Final = {"id": ChatIdInPath}
+CHAT_ID: Final = {"id": ChatIdInPath}
 
 ROUTES: Final = (
     NativeEndpoint(
@@ -257,7 +258,7 @@ ROUTES: Final = (
         summary="Follow the reply being written.",
         description="The response is 204 if no reply is being written, if there is no such "
         "conversation, or if `Last-Event-ID` belongs to an earlier turn.",
-        in_path=_ID,
+        in_path=CHAT_ID,
         responses={HTTPStatus.OK: [RESUMED_EVENTS], HTTPStatus.NO_CONTENT: []},
         headers=["Last-Event-ID", "Privity-On-Behalf-Of"],
         problems=[*STORED, "cursor_malformed", "too_many_followers"],
@@ -267,7 +268,7 @@ ROUTES: Final = (
         stop,
         "POST",
         summary="Stop the reply being written; the text written so far is kept.",
-        in_path=_ID,
+        in_path=CHAT_ID,
         body=[StopBody],
         responses={HTTPStatus.OK: [StopDocument]},
         problems=CHANGED,
@@ -277,7 +278,7 @@ ROUTES: Final = (
         regenerate,
         "POST",
         summary="Ask for another reply, optionally to an edited message.",
-        in_path=_ID,
+        in_path=CHAT_ID,
         body=[RegenerateBody],
         responses={HTTPStatus.OK: [REPLY_EVENTS, ReplyDocument]},
         headers=["Idempotency-Key", "Privity-On-Behalf-Of"],
@@ -333,7 +334,7 @@ ROUTES: Final = (
         "DELETE",
         summary="Forget a conversation for good.",
         description="The response is 204 even if there is no such conversation.",
-        in_path=_ID,
+        in_path=CHAT_ID,
         responses={HTTPStatus.NO_CONTENT: []},
         problems=CHANGED,
     ),
@@ -342,7 +343,7 @@ ROUTES: Final = (
         export,
         "GET",
         summary="Export everything that is stored about a conversation.",
-        in_path=_ID,
+        in_path=CHAT_ID,
         responses={HTTPStatus.OK: [ExportDocument]},
         response_headers=["Content-Disposition"],
         problems=[*STORED, "conversation_not_found"],

@@ -18,7 +18,9 @@ export function announcer(words) {
   let count = 0;
 
   function start(reply) {
-    [current, count] = [reply, 0];
+    // The last paragraph of a reply that was cut goes on.
+    const before = splitBlocks(reply.cut?.text ?? "").slice(0, -1);
+    [current, count] = [reply, before.length];
     element.replaceChildren();
   }
 

@@ -64,6 +64,9 @@ export const sendMessage = (...args) => streamReply("api/chat", ...args);
 export const regenerate = (sessionId, ...args) =>
   streamReply(`api/chat/${sessionId}/regenerate`, ...args);
 
+export const continueReply = (sessionId, ...args) =>
+  streamReply(`api/chat/${sessionId}/continue`, ...args);
+
 /** The rest of the open reply after `cursor`. A 503 is Unreachable here, so that it is retried. */
 export async function resume(sessionId, cursor, signal) {
   const headers = cursor ? { ...stream, "last-event-id": cursor } : stream;

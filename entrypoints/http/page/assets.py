@@ -21,6 +21,7 @@ from entrypoints.http.static_files import StaticFile, has_media_type, static_fil
 
 _FOLDER: Final = resources.files("entrypoints.http") / "page"
 _WORDS: Final = re.compile(r"words\.([A-Za-z0-9-]+)\.json")
+_COMMENT: Final = re.compile(rb"^ *(?://.*|/\*[\s\S]*?\*/)\n+", re.MULTILINE)
 _DEFAULT_LANGUAGE: Final = "en"
 _NOT_PRELOADED: Final = "widget.js"
 
@@ -97,10 +98,19 @@ def _preloads() -> str:
     return "\n".join(f'<link rel="modulepreload" href="page/{name}">' for name in modules)
 
 
+def without_comments(script: bytes) -> bytes:
+    """The script without its comments that stand on lines of their own."""
+    return _COMMENT.sub(b"", script)
+
+
+def _content(name: str) -> bytes:
+    content = (_FOLDER / name).read_bytes()
+    # Comments are for people who read the files; visitors need not load them.
+    return without_comments(content) if name.endswith(".js") else content
+
+
 _FILES: Final[Mapping[str, StaticFile]] = {
-    name: static_file((_FOLDER / name).read_bytes(), name)
-    for name in _names()
-    if not _WORDS.fullmatch(name)
+    name: static_file(_content(name), name) for name in _names() if not _WORDS.fullmatch(name)
 }
 _STYLE: Final = _FILES["chat.css"].content
 _TEMPLATE: Final = (

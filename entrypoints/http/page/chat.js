@@ -28,12 +28,13 @@ function noticeView(words, actions) {
   const dismiss = button("×", actions.dismiss, { ariaLabel: words.dismiss, className: "dismiss" });
   const element = make("div", { className: "notice" }, text, retry, startNew, dismiss);
 
-  function update({ notice, reply }) {
+  function update({ notice, reply, messages }) {
     const isShown = Boolean(notice) && !reply;
     // Never hide the alert itself: if it appears together with its text, it is not read aloud.
     element.classList.toggle("empty", !isShown);
     setText(text, isShown ? words.problem(notice) : "");
-    retry.hidden = !notice?.canRetry;
+    // A reply has buttons of its own, which need not discard its text.
+    retry.hidden = !notice?.canRetry || messages.at(-1).role === "assistant";
     startNew.hidden = !notice || !needsNew(notice);
     dismiss.hidden = Boolean(notice?.canStartNew);
   }
@@ -119,6 +120,8 @@ function buildViews(conversation, words) {
   const actions = {
     send: (text) => (log.scrollToNewest(), conversation.send(text)),
     regenerate: (text) => (log.scrollToNewest(), conversation.regenerate(text)),
+    // The button disappears, and would lose the focus.
+    continueReply: () => (log.focus(), log.scrollToNewest(), conversation.continueReply()),
     edit: (text) => input.edit(text),
     stop: () => conversation.stop(),
     tooLong: () => conversation.warn("too_many_characters"),

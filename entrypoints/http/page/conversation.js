@@ -6,7 +6,7 @@
 
 import * as api from "./api.js";
 import * as tabs from "./tabs.js";
-import { applyChunk, emptyReply, messageFrom, turnEvents, withRetry } from "./turn.js";
+import { applyChunk, messageFrom, newReply, turnEvents, withRetry } from "./turn.js";
 
 const IN_HISTORY = ["turn_in_progress", "request_already_answered"];
 const EMPTY = { messages: [], next: null, expiresAt: null, notice: null, waiting: false };
@@ -145,9 +145,12 @@ export class Conversation extends EventTarget {
     const failure = turn?.status === "failed" ? { code: turn.error, canRetry: true } : null;
     const isOver = this.notice?.canRetry || this.notice?.canStartNew;
     const notice = failure ?? (isOver ? null : this.notice);
-    this.#set({ messages: messages.map(messageFrom), next, expiresAt, notice });
-    if (turn?.status !== "open") return undefined;
-    return this.#follow(() => api.resume(id, "", control.signal), control);
+    const shown = messages.map(messageFrom);
+    const isOpen = turn?.status === "open";
+    const cut = isOpen && shown.at(-1)?.id === turn.replyId ? shown.pop() : null;
+    this.#set({ messages: shown, next, expiresAt, notice });
+    if (!isOpen) return undefined;
+    return this.#follow(() => api.resume(id, "", control.signal), control, newReply(cut));
   }
 
   loadEarlier() {
@@ -157,14 +160,17 @@ export class Conversation extends EventTarget {
     return reading.then(prepend, this.#fail);
   }
 
-  async #follow(request, control) {
-    const reply = emptyReply();
+  async #follow(request, control, reply) {
     this.#set({ messages: [...this.messages, reply] });
     for await (const event of turnEvents(request, this.sessionId, control)) this.#apply(event, reply);
     if (reply.status === "writing") return this.#load(control);
     if (reply.code === "conversation_gone") return this.#end(reply.code);
     if (!reply.code) return undefined;
-    this.#set({ notice: { code: reply.code, canRetry: true } });
+    // A turn that failed before it wrote anything leaves the messages as they were.
+    const isUnchanged = reply.text === (reply.cut?.text ?? "");
+    const restored = (shown) => (isUnchanged && shown === reply ? (reply.cut ?? []) : shown);
+    const messages = this.messages.flatMap(restored);
+    this.#set({ messages, notice: { code: reply.code, canRetry: true } });
     return this.#refreshExpiry();
   }
 
@@ -226,7 +232,14 @@ export class Conversation extends EventTarget {
     return this.#request(messages, (signal) => api.regenerate(this.sessionId, body, key, signal));
   }
 
-  async #request(messages, request) {
+  /** Requests the rest of the last reply. */
+  continueReply() {
+    const [cut, key] = [this.messages.at(-1), newKey()];
+    const request = (signal) => api.continueReply(this.sessionId, { messageId: cut.id }, key, signal);
+    return this.#request(this.messages.slice(0, -1), request, newReply(cut));
+  }
+
+  async #request(messages, request, reply = newReply()) {
     const before = this.messages;
     let isAccepted = false;
     await this.#tasks.run(async (control) => {
@@ -234,12 +247,12 @@ export class Conversation extends EventTarget {
       this.#isRequesting = true;
       addEventListener("beforeunload", askBeforeLeaving);
       try {
-        await this.#follow(() => request(control.signal), control);
+        await this.#follow(() => request(control.signal), control, reply);
         isAccepted = true;
       } finally {
         this.#isRequesting = false;
         removeEventListener("beforeunload", askBeforeLeaving);
-        isAccepted ||= Boolean(this.messages.at(-1)?.id);
+        isAccepted ||= Boolean(reply.turnId);
         if (!isAccepted && this.messages !== before) this.#set({ messages: before });
       }
     });

@@ -2,7 +2,7 @@
 
 import { button, make, setText } from "./dom.js";
 import { renderBlock, splitBlocks } from "./markdown.js";
-import { endingOf } from "./turn.js";
+import { canContinue, endingOf } from "./turn.js";
 
 const NEAR_END_PX = 64;
 
@@ -57,15 +57,16 @@ function messageView(words, role, actions) {
   const redo = isUser
     ? button(words.edit, () => actions.edit(text))
     : button(words.regenerate, () => actions.regenerate());
+  const goOn = button(words.continue, () => actions.continueReply());
   const ending = make("p", { className: "ending" });
-  const buttons = make("div", { className: "actions" }, ...copy, redo);
+  const buttons = make("div", { className: "actions" }, goOn, ...copy, redo);
   const typing = typingDots();
   const author = make("h2", { className: "sr-only" }, isUser ? words.you : words.assistant);
   const images = imageList(words);
   const content = [author, images.element, body, typing, ending, buttons];
   const element = make("li", { className: `message ${role}` }, ...content);
 
-  function update(message, canRedo) {
+  function update(message, canRedo, isLast) {
     if (text !== message.text) show((text = message.text));
     body.hidden = isUser && !text;
     images.show(message.images);
@@ -75,6 +76,7 @@ function messageView(words, role, actions) {
     setText(ending, (!isWriting && words[endingOf(message)]) || "");
     ending.hidden = !ending.textContent;
     redo.hidden = !canRedo;
+    goOn.hidden = !isLast || !canContinue(message);
     copy.forEach((button) => (button.hidden = !text.trim()));
     buttons.hidden = isWriting || !(isUser ? text && canRedo : text || canRedo);
   }
@@ -110,7 +112,7 @@ function firstToRedo({ messages, reply }) {
   return reply || newest < 0 ? messages.length : newest;
 }
 
-/** `actions` are `edit`, `regenerate` and `loadEarlier`. */
+/** `actions` are `edit`, `regenerate`, `continueReply` and `loadEarlier`. */
 export function logView(words, actions) {
   const rows = [];
   const list = make("ol", { className: "messages" });
@@ -135,9 +137,11 @@ export function logView(words, actions) {
     const { messages, next } = conversation;
     const firstRedo = firstToRedo(conversation);
     removeFrom(messages.length);
-    messages.forEach((message, number) => row(message, number).update(message, number >= firstRedo));
+    const isLast = (number) => number === messages.length - 1;
+    messages.forEach((message, number) =>
+      row(message, number).update(message, number >= firstRedo, isLast(number)));
     earlier.hidden = !next;
     follow();
   }
-  return { element, update, scrollToNewest };
+  return { element, update, scrollToNewest, focus: () => scroller.focus({ preventScroll: true }) };
 }

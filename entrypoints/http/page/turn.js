@@ -98,7 +98,9 @@ export async function* turnEvents(request, sessionId, control) {
 
 const STATUSES = { finish: "finished", abort: "interrupted", error: "failed" };
 
-export const emptyReply = () => ({ role: "assistant", id: null, text: "", status: "writing" });
+/** A reply that is being written. `cut` is the message that it continues; null for a new one. */
+export const newReply = (cut = null) =>
+  ({ role: "assistant", id: cut?.id ?? null, text: cut?.text ?? "", status: "writing", cut });
 
 /** Applies one chunk to the reply. Reasoning and tools are not shown. */
 export function applyChunk(reply, chunk) {
@@ -106,7 +108,8 @@ export function applyChunk(reply, chunk) {
     // A stream without a cursor replays the reply from its start.
     Object.assign(reply, { id: chunk.messageId, turnId: chunk.messageMetadata.turnId, text: "" });
   }
-  if (chunk.type === "text-start" && reply.text) reply.text += "\n\n";
+  // The text p0 continues the text before it.
+  if (chunk.type === "text-start" && reply.text && chunk.id !== "p0") reply.text += "\n\n";
   if (chunk.type === "text-delta") reply.text += chunk.delta;
   const { code, finishReason } = chunk;
   if (chunk.type in STATUSES) Object.assign(reply, { status: STATUSES[chunk.type], code, finishReason });
@@ -122,6 +125,10 @@ export function endingOf({ status, finishReason, text }) {
   // A client that runs tools continues a reply that calls some.
   return isBlank && /^(stop|other)$/.test(finishReason) ? "noText" : "complete";
 }
+
+/** Whether a message is a reply that has text but is not complete. */
+export const canContinue = (message) =>
+  /^(cut|interrupted|failed)$/.test(endingOf(message)) && message.text.trim() !== "";
 
 const urlsOfImages = (parts) => parts.filter(({ type }) => type === "image").map(({ url }) => url);
 

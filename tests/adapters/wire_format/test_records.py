@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from adapters.wire_format.conversation_record import (
     SizeBefore,
+    TurnRecord,
     conversation_of,
     decode_frame,
     encode_frame,
+    messages_of,
     size_before,
 )
 from adapters.wire_format.packing import DecodeError, RecordTooLarge, pack, unpack
@@ -37,7 +39,7 @@ from domain.model.message import (
     Usage,
 )
 from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
-from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd, TurnStatus
+from domain.model.turn import CutPoint, IdempotencyKey, Outcome, Turn, TurnEnd, TurnStatus
 from ports.turn_log import Batch
 from tests.support.builders import (
     ID,
@@ -110,6 +112,8 @@ turns = st.builds(
     ),
     ended_at=st.none() | times,
     error=st.none() | texts,
+    cut_at=st.none()
+    | st.builds(CutPoint, parts=st.integers(1, 9), characters=st.integers(1, 10**6)),
 )
 conversations = st.builds(
     Conversation,
@@ -172,13 +176,21 @@ def test_a_record_from_before_turns_named_their_process_has_none() -> None:
     assert conversation_of(ID, content.head, ()).turn == conversation.turn
 
 
+def test_where_a_reply_was_cut_costs_no_byte_in_other_turns() -> None:
+    conversation = with_question(a_conversation())
+    head, _ = msgspec.msgpack.decode(unpack(encode_frame((), head=conversation).packed))
+    turn = next(value for value in head if isinstance(value, list))
+
+    assert len(turn) == len(msgspec.structs.fields(TurnRecord)) - 1
+
+
 def test_a_reply_of_an_older_release_has_neither_token_details_nor_a_prompt_report() -> None:
     reply = a_message(role=Role.ASSISTANT, usage=Usage(input_tokens=1, output_tokens=2))
     _, [values] = msgspec.msgpack.decode(unpack(encode_frame([reply]).packed))
     *_, usage = values
 
     assert (len(values), usage) == (9, [1, 2])
-    assert decode_frame(encode_frame([reply]).packed).messages == (reply,)
+    assert messages_of(decode_frame(encode_frame([reply]).packed).messages) == (reply,)
 
 
 def test_an_older_release_reads_the_messages_of_this_one() -> None:
@@ -231,7 +243,7 @@ def test_an_image_has_a_limit_of_its_own() -> None:
     frame = encode_frame([message], max_bytes=200, max_image_bytes=2_000)
     content = decode_frame(frame.packed, 200)
 
-    assert content.messages == (message,)
+    assert messages_of(content.messages) == (message,)
     assert content.images == frame.images == 2_000
     assert content.unpacked == frame.unpacked < 1_000
     with pytest.raises(RecordTooLarge):
@@ -251,7 +263,7 @@ def test_a_frame_may_have_no_head() -> None:
     content = decode_frame(encode_frame([a_message()]).packed)
 
     assert content.head is None
-    assert content.messages == (a_message(),)
+    assert messages_of(content.messages) == (a_message(),)
 
 
 pieces = st.one_of(
