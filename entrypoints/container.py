@@ -30,8 +30,9 @@ from adapters.in_memory.process_lease import InMemoryProcessLease
 from adapters.in_memory.rate_limiter import InMemoryRateLimiter
 from adapters.in_memory.readiness import InMemoryReadiness
 from adapters.in_memory.turn_log import InMemoryTurnLog
-from adapters.language_model.chat_completions import open_chat_completions
-from adapters.language_model.model_server import ModelServer, Timeouts
+from adapters.language_model.chat_completions import ChatCompletions
+from adapters.language_model.model_server import ModelServer, Timeouts, open_connection
+from adapters.language_model.model_window import ServerWindow
 from adapters.language_model.scripted import ScriptedModel
 from adapters.observability.grouped_events import GroupedEvents
 from adapters.observability.structured_log import StructuredLog
@@ -42,7 +43,7 @@ from adapters.system.clock import SystemClock
 from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.assistant import Assistant
-from domain.model.budget import Budget
+from domain.model.budget import BudgetBounds
 from domain.model.identifiers import ProcessId
 from domain.model.limits import MessageLimit
 from domain.model.turn import TurnPolicy
@@ -56,6 +57,7 @@ from entrypoints.usecases.fold_summary import FoldAttempts
 from entrypoints.usecases.prompt_budget import PromptBudget
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
+from ports.context_window import ContextWindow
 from ports.conversation_store import ConversationStateStore
 from ports.findings import Level
 from ports.identifier_source import IdentifierSource
@@ -129,8 +131,7 @@ async def open_container(
             report=report,
         )
         _register_storage(container, storage)
-        model = await _open_model(stack, settings, clock, telemetry)
-        container.register(LanguageModel, instance=model)
+        await _register_model(container, stack, settings, clock=clock, telemetry=telemetry)
         with _lifetime(telemetry, clock, settings):
             yield container
 
@@ -184,9 +185,6 @@ def _shared_values(settings: Settings) -> Iterator[object]:
     yield MissingLogs()
     yield FoldAttempts()
     yield SummaryPolicy(enabled=settings.summaries)
-    yield PromptBudget(
-        Budget(tokens=settings.model_context_tokens, reply_tokens=settings.model_reply_tokens)
-    )
     yield MessageLimit(characters=settings.message_characters)
     yield ImagePolicy(model_takes_images=settings.model_images)
 
@@ -274,12 +272,38 @@ async def _emit_server_findings(client: RedisClient, telemetry: Telemetry) -> No
             )
 
 
+async def _register_model(
+    container: punq.Container,
+    stack: AsyncExitStack,
+    settings: Settings,
+    *,
+    clock: Clock,
+    telemetry: Telemetry,
+) -> None:
+    """Open the model that ``settings`` select, and learn its context window."""
+    model, window = await _open_model(stack, settings, clock, telemetry)
+    assistant: Assistant = container.resolve(Assistant)
+    bounds = BudgetBounds(
+        reply_tokens=settings.model_reply_tokens,
+        window=settings.model_context_tokens,
+        prompt_tokens=assistant.memory.prompt_tokens,
+    )
+    budget = PromptBudget(bounds, clock=clock, telemetry=telemetry, window=window)
+    await stack.enter_async_context(budget.asking(at_once=settings.model_check))
+    container.register(LanguageModel, instance=model)
+    container.register(PromptBudget, instance=budget)
+
+
 async def _open_model(
     stack: AsyncExitStack, settings: Settings, clock: Clock, telemetry: Telemetry
-) -> LanguageModel:
+) -> tuple[LanguageModel, ContextWindow | None]:
+    """The model that ``settings`` select, and its context window if a server can be asked."""
     server = model_server(settings)
     if server is None:
-        return ScriptedModel(clock=clock, pause=_WORD_PAUSE)
-    return await stack.enter_async_context(
-        open_chat_completions(server, clock=clock, telemetry=telemetry)
+        return ScriptedModel(clock=clock, pause=_WORD_PAUSE), None
+    connection = await stack.enter_async_context(open_connection(server))
+    model: LanguageModel = ChatCompletions(
+        connection=connection, server=server, clock=clock, telemetry=telemetry
     )
+    window: ContextWindow = ServerWindow(connection, server)
+    return model, window

@@ -43,7 +43,8 @@ _REPLY_TOKENS: Final = 4_096
 
 
 def _default_reply_tokens(settings: "ModelSettings") -> int:
-    return min(_REPLY_TOKENS, settings.model_context_tokens // 2)
+    window = settings.model_context_tokens
+    return _REPLY_TOKENS if window is None else min(_REPLY_TOKENS, window // 2)
 
 
 @frozen(kw_only=True)
@@ -87,11 +88,12 @@ class ModelSettings(LimitSettings):
         "`true` if the model takes images. Users can then send them; otherwise they are refused.",
         shown="false",
     )
-    model_context_tokens: int = setting(
+    model_context_tokens: int | None = setting(
         "MODEL_CONTEXT_TOKENS",
         whole_number(256, 10_000_000),
-        8_192,
+        None,
         "Context window of the model, in tokens (prompt and reply together).",
+        shown="what the model's server states, else 8192",
     )
     model_reply_tokens: int = setting(
         "MODEL_REPLY_TOKENS",
@@ -99,7 +101,7 @@ class ModelSettings(LimitSettings):
         Factory(_default_reply_tokens, takes_self=True),
         "Maximum tokens per reply, reasoning included. A reply also ends at 262,144 bytes, about "
         "60,000 tokens.",
-        shown="4096, but at most half of MODEL_CONTEXT_TOKENS",
+        shown="4096, but at most half of the context window",
     )
     model_temperature: float | None = setting(
         "MODEL_TEMPERATURE",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from enum import Enum
 from ipaddress import ip_address
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -388,6 +389,6 @@ def _model_problems(settings: Settings) -> Iterator[str]:
             "MODEL_BASE_URL connects to another machine without TLS. Use https://, or set "
             "MODEL_PLAINTEXT=allow."
         )
-    if settings.model_reply_tokens >= settings.model_context_tokens:
+    if settings.model_reply_tokens >= (settings.model_context_tokens or inf):
         yield "MODEL_REPLY_TOKENS must be less than MODEL_CONTEXT_TOKENS."
     yield from settings.option_problems

@@ -1,8 +1,8 @@
 """A model on any OpenAI-compatible server: ``POST /chat/completions`` with streaming."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
@@ -22,7 +22,7 @@ from adapters.language_model.chat_rejections import (
 from adapters.language_model.chat_request import request_body
 from adapters.language_model.chat_stream import ChatStream
 from adapters.language_model.connection_failures import connection_failure
-from adapters.language_model.model_server import ModelConnection, ModelServer, open_connection
+from adapters.language_model.model_server import ModelConnection, ModelServer
 from adapters.language_model.provider_codes import may_repeat
 from domain.model.message import ToolCallPart
 from domain.model.piece import ModelFinished, Piece
@@ -177,23 +177,6 @@ class ChatCompletions:
             raise ModelUnavailable(self._details_of(error)) from error
         except TimeoutError as error:
             raise ModelTimedOut from error
-
-
-@asynccontextmanager
-async def open_chat_completions(
-    server: ModelServer, *, clock: Clock, telemetry: Telemetry
-) -> AsyncIterator[ChatCompletions]:
-    """Open a client for the model on ``server``.
-
-    No request is sent yet, so an unreachable server is only noticed at the first reply.
-
-    Raises:
-        ModelServerProblem: the certificates or the proxy cannot be used.
-    """
-    async with open_connection(server) as connection:
-        yield ChatCompletions(
-            connection=connection, server=server, clock=clock, telemetry=telemetry
-        )
 
 
 def _now() -> float:

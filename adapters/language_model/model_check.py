@@ -106,18 +106,13 @@ async def _models_at(connection: ModelConnection, server: ModelServer, base_url:
     """The answer to ``GET /models``."""
     url = f"{base_url.rstrip('/')}/models"
     try:
-        async with (
-            asyncio.timeout(_LISTING_TIMEOUT.total_seconds()),
-            await connection.request("GET", url, accept="application/json") as response,
-        ):
-            body = b""
-            while len(body) < _LISTING_MAX_BYTES and (more := await response.content.readany()):
-                body += more
+        async with asyncio.timeout(_LISTING_TIMEOUT.total_seconds()):
+            status, body = await connection.fetch(url, at_most=_LISTING_MAX_BYTES)
     except (ClientError, TimeoutError) as error:
-        status = getattr(error, "status", None)
-        return Listing(status=status, reason=connection_failure(error, server.host))
-    names = _names_in(body) if response.status == HTTPStatus.OK else None
-    return Listing(status=response.status, names=names)
+        refusal = getattr(error, "status", None)
+        return Listing(status=refusal, reason=connection_failure(error, server.host))
+    names = _names_in(body) if status == HTTPStatus.OK else None
+    return Listing(status=status, names=names)
 
 
 def _names_in(body: bytes) -> tuple[str, ...] | None:

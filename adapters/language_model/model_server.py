@@ -140,6 +140,20 @@ class ModelConnection:
             proxy_headers=self._proxy_headers,
         )
 
+    async def fetch(self, url: str, *, at_most: int, body: bytes = b"") -> tuple[int, bytes]:
+        """The status and the first bytes of a JSON document; with a ``body``, it is posted.
+
+        The content may be longer than ``at_most`` by one piece.
+
+        Raises:
+            ClientError, TimeoutError: there is no response.
+        """
+        method, content = "POST" if body else "GET", bytearray()
+        async with await self.request(method, url, accept="application/json", body=body) as reply:
+            while len(content) < at_most and (more := await reply.content.readany()):
+                content += more
+        return reply.status, bytes(content)
+
 
 @asynccontextmanager
 async def open_connection(server: ModelServer) -> AsyncIterator[ModelConnection]:

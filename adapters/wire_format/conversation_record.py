@@ -85,6 +85,7 @@ class HeadRecord(Struct, array_like=True):
         count: number of messages in the whole conversation.
         size_before: see ``SizeBefore``; 0 if there are no earlier frames. The images are left out
             if there are none. Older releases stored the sealed bytes only.
+        page_context: always None; older releases stored that of the newest message here.
         has_instructions: as ``Conversation.instructions_from``, which older releases did not store.
         instructions_from: 1 if there are no instructions.
 
@@ -262,7 +263,6 @@ def conversation_of(
             turn=None if head.turn is None else _turn(head.turn),
             working_memory_from=head.working_memory_from,
             summary=head.summary,
-            page_context=head.page_context,
             metadata=head.metadata,
             instructions_from=head.instructions_from if head.has_instructions else None,
             summarized_until=head.summarized_until,
@@ -301,7 +301,7 @@ def _head_record(conversation: Conversation, before: SizeBefore) -> HeadRecord:
         else _turn_record(conversation.turn, conversation.earlier_keys),
         conversation.working_memory_from,
         conversation.summary,
-        conversation.page_context,
+        None,
         dict(conversation.metadata),
         conversation.instructions_from is not None,
         conversation.instructions_from or 1,

@@ -136,7 +136,7 @@ class PromptReportRecord(Struct, array_like=True):
 class MessageRecord(Struct, array_like=True):
     """See ``Message``; the time is in microseconds since 1970.
 
-    Records of older releases have no ``prompt_report``.
+    Records of older releases have no ``prompt_report`` and no ``page_context``.
     """
 
     id: bytes
@@ -149,6 +149,7 @@ class MessageRecord(Struct, array_like=True):
     finish_reason: int | None
     usage: UsageRecord | None
     prompt_report: PromptReportRecord | None = None
+    page_context: str | None = None
 
 
 _RECORDS: Final[Mapping[type[Part], type[PartRecord]]] = MappingProxyType(
@@ -186,15 +187,18 @@ def message_record(message: Message) -> tuple[object, ...]:
         microseconds(message.created_at),
         _STATUSES.index(message.status),
         None if reason is None else FINISH_REASONS.index(reason),
-        None if usage is None else _without_trailing_none(usage, _FIRST_USAGE_VALUES),
+        None
+        if usage is None
+        else _without_trailing_none(msgspec.structs.astuple(usage), _FIRST_USAGE_VALUES),
     )
-    report = report_record(message.prompt_report)
-    return values if report is None else (*values, report)
+    newer = (report_record(message.prompt_report), message.page_context)
+    return (
+        values if newer == (None, None) else _without_trailing_none((*values, *newer), len(values))
+    )
 
 
-def _without_trailing_none(record: Struct, kept: int) -> tuple[object, ...]:
+def _without_trailing_none(values: tuple[object, ...], kept: int) -> tuple[object, ...]:
     """The values of a record; the first ``kept`` are always among them."""
-    values = msgspec.structs.astuple(record)
     while len(values) > kept and values[-1] is None:
         values = values[:-1]
     return values
@@ -218,6 +222,7 @@ def message_of(record: MessageRecord) -> Message:
         finish_reason=None if reason is None else FINISH_REASONS[reason],
         usage=usage_of(record.usage),
         prompt_report=report_of(record.prompt_report),
+        page_context=record.page_context,
     )
 
 

@@ -33,3 +33,31 @@ class Budget:
     def _leaves_room(self, _: object, reply_tokens: int) -> None:
         if not 0 < reply_tokens < self.tokens:
             raise ValueError("reply_tokens must be above 0 and below tokens")
+
+
+DEFAULT_WINDOW: Final = 8_192
+"""The context window of a model of which none is known, in tokens."""
+
+
+@frozen(kw_only=True)
+class BudgetBounds:
+    """What the operator has set about the budget.
+
+    Attributes:
+        reply_tokens: upper bound for a reply.
+        window: the model's context window in tokens; None: the one that the model's server states.
+        prompt_tokens: upper bound for a prompt together with its reply; None: the context window.
+    """
+
+    reply_tokens: int
+    window: int | None = None
+    prompt_tokens: int | None = None
+
+    def budget(self, window: int, rates: TokenRates = CAUTIOUS_RATES) -> Budget:
+        """The budget for a model with a context window of this many tokens.
+
+        The reply gets at most half of it, unless the operator has set the window too.
+        """
+        tokens = max(MIN_PROMPT_TOKENS, min(window, self.prompt_tokens or window))
+        most = tokens - 1 if tokens == self.window else tokens // 2
+        return Budget(tokens=tokens, reply_tokens=min(self.reply_tokens, most), rates=rates)

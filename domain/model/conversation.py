@@ -15,7 +15,7 @@ from attrs.validators import ge, in_, optional
 from domain.model.errors import ConversationFull, MessageNotFound, OlderMessagesNeeded
 from domain.model.identifiers import MessageId, ProcessId, SessionId
 from domain.model.limits import MAX_CONVERSATION_MESSAGES
-from domain.model.message import Message, utf8_length
+from domain.model.message import Message, Role, TextPart, utf8_length
 from domain.model.turn import Turn
 
 RETENTION: Final = timedelta(hours=24)
@@ -77,7 +77,6 @@ class Conversation:
             no summary, and never above ``working_memory_from``.
         folding: the claim of the process that is writing the next summary; None if there is none.
         locale: BCP 47 tag of the language in which the assistant addresses the user.
-        page_context: JSON text about the page the user is on; None if the client sent none.
         metadata: names and values that the client attached, stored unchanged.
         instructions_from: no message with a lower number is an instruction; None if no message is
             one.
@@ -100,7 +99,6 @@ class Conversation:
     summary: str | None = None
     summarized_until: int = field(default=1, validator=ge(1))
     folding: Folding | None = None
-    page_context: str | None = None
     metadata: Mapping[str, str] = field(factory=dict, converter=_frozen_mapping)
     instructions_from: int | None = field(default=None, validator=optional(ge(1)))
 
@@ -147,14 +145,37 @@ class Conversation:
     @property
     def counted_bytes(self) -> int:
         """Bytes of the loaded content that count towards limits, with the overheads."""
-        texts = (self.summary or "", self.page_context or "")
-        own = sum(map(utf8_length, texts)) + metadata_bytes(self.metadata)
+        own = utf8_length(self.summary or "") + metadata_bytes(self.metadata)
         return own + sum(message.counted_bytes for message in self.messages)
 
     @property
     def image_bytes(self) -> int:
         """Bytes of the loaded images, which are part of ``counted_bytes``."""
         return sum(message.image_bytes for message in self.messages)
+
+
+def new_conversation(session_id: SessionId, *, locale: str, at: datetime) -> Conversation:
+    """An empty conversation; it expires after an hour unless a turn is opened in it."""
+    return Conversation(
+        id=session_id,
+        locale=locale,
+        created_at=at,
+        retained_since=at,
+        retained_for=UNUSED_RETENTION,
+    )
+
+
+def with_welcome(conversation: Conversation, message_id: MessageId, text: str) -> Conversation:
+    """The conversation with the assistant's welcome as its next message."""
+    welcome = Message(
+        id=message_id,
+        number=conversation.next_number,
+        turn=0,
+        role=Role.ASSISTANT,
+        parts=(TextPart(text),),
+        created_at=conversation.created_at,
+    )
+    return with_message(conversation, welcome)
 
 
 def metadata_bytes(metadata: Mapping[str, str]) -> int:

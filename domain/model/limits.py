@@ -43,6 +43,10 @@ MAX_LANGUAGE_TAG_CHARACTERS: Final = 35
 MAX_LANGUAGE_SUBTAGS: Final = 8
 MAX_LANGUAGE_TAGS: Final = 16
 """How many of a caller's preferred languages are considered."""
+MAX_METADATA_PAIRS: Final = 16
+"""How many names the metadata of a conversation has, as OpenAI defines it."""
+MAX_METADATA_NAME_CHARACTERS: Final = 64
+MAX_METADATA_VALUE_CHARACTERS: Final = 512
 MAX_JSON_DEPTH: Final = 64
 """How deeply arrays and objects may be nested in what callers and models send."""
 

@@ -1,14 +1,16 @@
 """One message of a conversation; its content is a sequence of typed parts."""
 
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import cached_property
 from typing import Literal, TypeAlias, get_args
 
 from attrs import field, frozen
 from attrs.validators import ge, in_
 
+from domain.model.characters import CharacterCounts, count_characters
 from domain.model.identifiers import MessageId
 from domain.model.limits import MESSAGE_OVERHEAD_BYTES, PART_OVERHEAD_BYTES
 
@@ -237,6 +239,8 @@ class Message:
         created_at: aware UTC.
         finish_reason, usage: as the model reported them for this reply; None otherwise.
         prompt_report: what was left out of this reply's prompt; None if nothing was.
+        page_context: JSON text about the page that the user was on when they sent this message;
+            None if the client sent none. It is never part of the user's words.
     """
 
     id: MessageId
@@ -249,6 +253,7 @@ class Message:
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     prompt_report: PromptReport | None = None
+    page_context: str | None = None
 
     @property
     def is_instruction(self) -> bool:
@@ -267,13 +272,24 @@ class Message:
 
     @property
     def counted_bytes(self) -> int:
-        """Bytes of it that count towards limits: its content, and the overheads."""
-        return MESSAGE_OVERHEAD_BYTES + counted_bytes(self.parts)
+        """Bytes of it that count towards limits: its content and page context, the overheads."""
+        context = utf8_length(self.page_context or "")
+        return MESSAGE_OVERHEAD_BYTES + context + counted_bytes(self.parts)
 
     @property
     def image_bytes(self) -> int:
         """Bytes of its images, which are part of ``counted_bytes``."""
         return image_bytes(self.parts)
+
+    @cached_property
+    def characters(self) -> CharacterCounts:
+        """The characters that a model is sent: those of its text, and of its tools."""
+        tools = (
+            part.arguments if isinstance(part, ToolCallPart) else part.output
+            for part in self.parts
+            if isinstance(part, ToolCallPart | ToolResultPart)
+        )
+        return count_characters(self.text + "".join(tools))
 
     @property
     def open_tool_calls(self) -> tuple[ToolCallPart, ...]:
@@ -281,3 +297,10 @@ class Message:
         answered = {part.call_id for part in self.parts if isinstance(part, ToolResultPart)}
         calls = (part for part in self.parts if isinstance(part, ToolCallPart))
         return tuple(call for call in calls if call.call_id not in answered)
+
+
+def newest_page_context(messages: Sequence[Message]) -> str | None:
+    """The page context of the newest user message, which the model sees only with that turn."""
+    of_users = (message for message in reversed(messages) if message.role is Role.USER)
+    newest = next(of_users, None)
+    return None if newest is None else newest.page_context

@@ -5,7 +5,7 @@ from typing import Final, Literal, TypeAlias, get_args
 from attrs import field, frozen
 from attrs.validators import ge, in_, optional
 
-from domain.model.message import Message
+from domain.model.message import Message, newest_page_context
 
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 """How much a model should reason, in OpenAI's words."""
@@ -47,6 +47,8 @@ class ReplyOptions:
         starts_with_user: whether messages of the assistant before the first one of a user are left
             out of the prompt, as some servers require. If older messages have to be left out, the
             rest starts with a user's in any case.
+        may_truncate: whether the oldest messages may be left out of the prompt if it has no room
+            for them.
     """
 
     instructions: str | None = None
@@ -64,6 +66,7 @@ class ReplyOptions:
     verbosity: Verbosity | None = field(default=None, validator=optional(in_(get_args(Verbosity))))
     response_format: str | None = None
     starts_with_user: bool = True
+    may_truncate: bool = True
 
 
 DEFAULT_OPTIONS: Final = ReplyOptions()
@@ -85,7 +88,6 @@ class Prompt:
         system: the system prompt, with the caller's instructions.
         messages: the messages, oldest first; the last is the one to reply to.
         locale: BCP 47 tag of the reply's language, unless the user writes in another.
-        page_context: JSON text about the page the user is on; None if the client sent none.
         summary: summary of the messages that the model no longer sees; None if there is none.
         reply_tokens: upper bound for the reply.
         options: the caller's options.
@@ -98,8 +100,12 @@ class Prompt:
     messages: tuple[Message, ...]
     locale: str
     reply_tokens: int
-    page_context: str | None = None
     summary: str | None = None
     options: ReplyOptions = DEFAULT_OPTIONS
     continues_reply: bool = False
     asks_for_summary: bool = False
+
+    @property
+    def page_context(self) -> str | None:
+        """JSON text about the page the user is on; None if the newest user message has none."""
+        return newest_page_context(self.messages)

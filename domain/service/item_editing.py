@@ -6,7 +6,7 @@ calls stay with their results and all items keep their order. Items of all other
 messages.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import dropwhile, takewhile
 from typing import Final
@@ -322,7 +322,7 @@ def _without_part_at(parts: Sequence[Part], index: int) -> tuple[Part, ...]:
     return tuple(kept)
 
 
-# Branching and metadata
+# Branching
 
 
 def branch_at_turn(
@@ -374,8 +374,3 @@ def reply_parts(reply: Message) -> tuple[Part, ...]:
     added = (ToolResultPart, UnknownPart)
     backwards = dropwhile(lambda part: isinstance(part, added), reversed(reply.parts))
     return tuple(reversed(tuple(backwards)))
-
-
-def with_metadata(conversation: Conversation, metadata: Mapping[str, str]) -> Conversation:
-    """The conversation with its metadata replaced; retention is not restarted."""
-    return evolve(conversation, metadata=metadata)

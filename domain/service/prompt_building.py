@@ -9,7 +9,7 @@ from domain.model.budget import Budget
 from domain.model.conversation import Conversation
 from domain.model.errors import InvalidInput, OlderMessagesNeeded
 from domain.model.identifiers import MessageId
-from domain.model.message import Message, PromptReport, Role, utf8_length
+from domain.model.message import Message, PromptReport, Role, newest_page_context, utf8_length
 from domain.model.prompt import (
     CONTINUE_INSTRUCTION,
     DEFAULT_OPTIONS,
@@ -53,7 +53,6 @@ def build_prompt(
     prompt = Prompt(
         system="\n\n".join(filter(None, (system, *before, options.instructions))),
         messages=tuple(message for message in conversation.messages if message.number >= first),
-        page_context=conversation.page_context,
         summary=conversation.summary,
         locale=conversation.locale,
         reply_tokens=_reply_tokens(budget, options),
@@ -98,8 +97,8 @@ def room_for_messages(
     System prompt, page context, summary, instructions, tools and response format are always part
     of the prompt.
     """
-    rates, background = budget.rates, (conversation.page_context, conversation.summary)
-    fixed = _fixed_tokens(system, *background, options, rates)
+    rates, page_context = budget.rates, newest_page_context(conversation.messages)
+    fixed = _fixed_tokens(system, page_context, conversation.summary, options, rates)
     fixed += rates.of_text(options.instructions) if options.instructions else 0
     fixed += sum(map(rates.of_message, _instructions(conversation)))
     if conversation.continues_cut_reply:

@@ -18,7 +18,6 @@ from datetime import datetime
 from attrs import evolve, frozen
 
 from domain.model.conversation import (
-    UNUSED_RETENTION,
     Conversation,
     find_message,
     message_of,
@@ -35,7 +34,7 @@ from domain.model.errors import (
     TurnInProgress,
     TurnSuperseded,
 )
-from domain.model.identifiers import MessageId, ProcessId, SessionId, TurnId
+from domain.model.identifiers import MessageId, ProcessId, TurnId
 from domain.model.message import (
     FinishReason,
     Message,
@@ -51,31 +50,6 @@ from domain.model.piece import Piece, assemble_parts
 from domain.model.turn import CutPoint, IdempotencyKey, Turn, TurnStatus, TurnStep, after_step
 from domain.service.cut_replies import total_usage, with_continuation
 from domain.service.idempotency import remembered_keys
-
-
-def new_conversation(session_id: SessionId, *, locale: str, at: datetime) -> Conversation:
-    """An empty conversation; it expires after an hour unless a turn is opened in it."""
-    return Conversation(
-        id=session_id,
-        locale=locale,
-        created_at=at,
-        retained_since=at,
-        retained_for=UNUSED_RETENTION,
-    )
-
-
-def with_welcome(conversation: Conversation, message_id: MessageId, text: str) -> Conversation:
-    """The conversation with the assistant's welcome as its next message."""
-    welcome = Message(
-        id=message_id,
-        number=conversation.next_number,
-        turn=0,
-        role=Role.ASSISTANT,
-        parts=(TextPart(text),),
-        created_at=conversation.created_at,
-    )
-    return with_message(conversation, welcome)
-
 
 # Opening a turn
 
@@ -97,12 +71,14 @@ def add_user_message(
     message_id: MessageId,
     parts: Sequence[Part],
     *,
+    page_context: str | None = None,
     is_new: bool = False,
 ) -> Conversation:
     """The conversation with a user message and a new turn.
 
     A message with the id of an earlier one replaces it and everything after it. If the newest
-    turn failed without a reply and its message had the same parts, that message is replaced.
+    turn failed without a reply and its message had the same parts, that message is replaced. The
+    page context is the new message's, even if that is None.
     With ``is_new``, the caller guarantees that no message that is not loaded has the id.
 
     Raises:
@@ -128,6 +104,7 @@ def add_user_message(
         role=Role.USER,
         parts=tuple(parts),
         created_at=new_turn.at,
+        page_context=page_context,
     )
     longer = with_message(base, message)
     require_message_room(longer)
@@ -140,10 +117,13 @@ def edit_message(
     new_turn: NewTurn,
     message_id: MessageId | None,
     parts: Sequence[Part],
+    *,
+    page_context: str | None = None,
 ) -> Conversation:
     """The conversation up to a user message, which gets new parts, and a new turn to reply to it.
 
-    ``message_id`` names the message; None means the newest user message.
+    ``message_id`` names the message; None means the newest user message. Its page context is
+    replaced too, by None if ``page_context`` is None.
 
     Raises:
         TurnInProgress: another turn is open.
@@ -156,20 +136,28 @@ def edit_message(
     edited = _message_or_newest(conversation, message_id)
     if edited.role is not Role.USER:
         raise MessageNotFound
-    return add_user_message(conversation, new_turn, edited.id, parts, is_new=True)
+    return add_user_message(
+        conversation, new_turn, edited.id, parts, page_context=page_context, is_new=True
+    )
 
 
 def edit_text(
-    conversation: Conversation, new_turn: NewTurn, message_id: MessageId | None, text: TextPart
+    conversation: Conversation,
+    new_turn: NewTurn,
+    message_id: MessageId | None,
+    text: TextPart,
+    *,
+    page_context: str | None = None,
 ) -> Conversation:
-    """Like ``edit_message``, but only the text of the message is replaced."""
+    """Like ``edit_message``, but of the parts only the text is replaced."""
     if opened_by(conversation, new_turn):
         return conversation
     edited = _message_or_newest(conversation, message_id)
     is_text = [isinstance(part, TextPart) for part in edited.parts]
     others = [part for part in edited.parts if not isinstance(part, TextPart)]
     place = is_text.index(True) if any(is_text) else 0
-    return edit_message(conversation, new_turn, edited.id, (*others[:place], text, *others[place:]))
+    parts = (*others[:place], text, *others[place:])
+    return edit_message(conversation, new_turn, edited.id, parts, page_context=page_context)
 
 
 def regenerate(

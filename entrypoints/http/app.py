@@ -35,7 +35,7 @@ from entrypoints.http.middleware import (
     SecurityHeaders,
     UnexpectedErrors,
 )
-from entrypoints.http.native import continuing
+from entrypoints.http.native import client_keys, continuing
 from entrypoints.http.native import routes as native
 from entrypoints.http.openai.errors import PREFIX as OPENAI_PREFIX
 from entrypoints.http.openai.errors import openai_error
@@ -63,6 +63,7 @@ _ALLOWED: Final = ("content-type", "authorization", "idempotency-key", "last-eve
 _ROUTES: Final = (
     *chat.ROUTES,
     *native.ROUTES,
+    *client_keys.ROUTES,
     *continuing.ROUTES,
     *ai_sdk.ROUTES,
     *health.ROUTES,
@@ -133,7 +134,7 @@ def _middleware(settings: Settings) -> Sequence[Middleware]:
         CORSMiddleware,
         allow_origins=settings.embedding_origins,
         allow_credentials=True,
-        allow_methods=("GET", "POST", "DELETE"),
+        allow_methods=("GET", "POST", "PATCH", "DELETE"),
         allow_headers=_ALLOWED,
         expose_headers=_EXPOSED,
         max_age=600,

@@ -99,6 +99,8 @@ class HistoryDocument(Document):
     """A page of messages, oldest first; pass ``next`` as ``before`` to get older messages."""
 
     session_id: SessionIdText
+    locale: str
+    metadata: dict[str, str]
     messages: list[MessageDocument]
     turn: TurnDocument | None
     expires_at: Timestamp
@@ -111,6 +113,15 @@ class SessionDocument(Document):
     session_id: SessionIdText
     welcome: str
     locale: str
+    expires_at: Timestamp
+
+
+class ConversationInfoDocument(Document):
+    """A conversation without its messages; ``locale`` is the language of the next reply."""
+
+    session_id: SessionIdText
+    locale: str
+    metadata: dict[str, str]
     expires_at: Timestamp
 
 
@@ -141,7 +152,6 @@ class ExportDocument(Document):
     created_at: Timestamp
     expires_at: Timestamp
     locale: str
-    page_context: Raw | None
     metadata: dict[str, str]
     summary: str | None
     summarized_until: int
@@ -219,6 +229,8 @@ def history_document(history: History) -> HistoryDocument:
     dialogue = [message for message in history.page.messages if not message.is_instruction]
     return HistoryDocument(
         session_id=conversation.id,
+        locale=conversation.locale,
+        metadata=dict(conversation.metadata),
         messages=[message_document(message) for message in dialogue],
         turn=_turn_document(conversation.turn),
         expires_at=conversation.expires_at,
@@ -226,16 +238,24 @@ def history_document(history: History) -> HistoryDocument:
     )
 
 
+def conversation_info_document(conversation: Conversation) -> ConversationInfoDocument:
+    """The conversation without its messages."""
+    return ConversationInfoDocument(
+        session_id=conversation.id,
+        locale=conversation.locale,
+        metadata=dict(conversation.metadata),
+        expires_at=conversation.expires_at,
+    )
+
+
 def export_document(conversation: Conversation) -> ExportDocument:
     """Everything that is stored, except digests, which are useless to a reader."""
-    context = conversation.page_context
     return ExportDocument(
         format="privity-export-1",
         session_id=conversation.id,
         created_at=conversation.created_at,
         expires_at=conversation.expires_at,
         locale=conversation.locale,
-        page_context=None if context is None else Raw(context.encode()),
         metadata=dict(conversation.metadata),
         summary=conversation.summary,
         summarized_until=conversation.summarized_until,
@@ -297,7 +317,7 @@ def _turn_export(turn: Turn | None) -> dict[str, Any] | None:
 
 
 def _message_export(message: Message) -> dict[str, Any]:
-    reason = message.finish_reason
+    reason, context = message.finish_reason, message.page_context
     return {
         "id": message.id,
         "number": message.number,
@@ -308,4 +328,5 @@ def _message_export(message: Message) -> dict[str, Any]:
         "parts": [part_document(part) for part in message.parts],
         "finishReason": reason.value if reason else None,
         "usage": usage_document(message.usage),
+        "pageContext": None if context is None else Raw(context.encode()),
     }

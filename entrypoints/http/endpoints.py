@@ -123,6 +123,7 @@ class Endpoint(Route):
         responses: Mapping[HTTPStatus, Sequence[Any]],
         description: str = "",
         body: Sequence[type] = (),
+        body_media_types: Sequence[str] = ("application/json",),
         is_body_optional: bool = False,
         in_path: Mapping[str, Any] = MappingProxyType({}),
         query: Mapping[str, Any] = MappingProxyType({}),
@@ -144,6 +145,7 @@ class Endpoint(Route):
             description: what a caller has to know beyond the summary.
             body: the types of the JSON bodies that it accepts, one per client protocol. A class
                 attribute ``further_schema`` adds to the schema of a type.
+            body_media_types: the content types that the body may have.
             is_body_optional: True if a request may have no body.
             in_path: the types of the parameters in the path, by name; text if left out.
             query: the types of the query parameters, by name; a ``*`` marks a required one.
@@ -159,6 +161,7 @@ class Endpoint(Route):
         self.summary = summary
         self.description = description
         self.body = body
+        self.body_media_types = body_media_types
         self.is_body_optional = is_body_optional
         self.responses = responses
         self.in_path = in_path

@@ -1,6 +1,7 @@
 """Types of members and parameters with the formats and bounds that the OpenAPI document states.
 
-The bounds here only describe: the domain checks them, and reports each with a code of its own.
+Except for the metadata, the bounds here only describe: the domain checks them, and reports each
+with a code of its own.
 """
 
 from datetime import datetime
@@ -8,7 +9,12 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-from domain.model.limits import HIGHEST_MESSAGE_CHARACTERS
+from domain.model.limits import (
+    HIGHEST_MESSAGE_CHARACTERS,
+    MAX_METADATA_NAME_CHARACTERS,
+    MAX_METADATA_PAIRS,
+    MAX_METADATA_VALUE_CHARACTERS,
+)
 
 _WHITE_SPACE: Final = (
     r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # as str.strip
@@ -21,6 +27,11 @@ _UUID: Final = {
     "pattern": "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
 }
 
+_NO_NUL: Final = "^[^\\u0000]*$"
+
+MetadataName = Annotated[str, Meta(max_length=MAX_METADATA_NAME_CHARACTERS, pattern=_NO_NUL)]
+MetadataValue = Annotated[str, Meta(max_length=MAX_METADATA_VALUE_CHARACTERS, pattern=_NO_NUL)]
+Metadata = Annotated[dict[MetadataName, MetadataValue], Meta(max_length=MAX_METADATA_PAIRS)]
 Timestamp = Annotated[datetime, Meta(tz=True)]
 MessageText = Annotated[
     str,

@@ -163,7 +163,9 @@ class _Operations:
         if endpoint.body:
             operation["requestBody"] = {
                 "required": not endpoint.is_body_optional,
-                "content": {_JSON: self._json(endpoint, endpoint.body)},
+                "content": dict.fromkeys(
+                    endpoint.body_media_types, self._json(endpoint, endpoint.body)
+                ),
             }
         if endpoint.security is not None:
             operation["security"] = endpoint.security

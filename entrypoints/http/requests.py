@@ -38,6 +38,7 @@ from entrypoints.http.authentication import ON_BEHALF_OF_HEADER
 from entrypoints.http.problems import BadRequest
 
 MAX_BODY_BYTES: Final = 131_072
+JSON: Final = "application/json"
 BODY_TIMEOUT: Final = timedelta(seconds=10)
 BODY_BYTES_PER_SECOND: Final = 250_000
 """A body may arrive this slowly after ``BODY_TIMEOUT``, so that a phone can send images."""
@@ -99,14 +100,17 @@ def default_body_limit(_: bytes) -> int:
 
 
 async def read_body(
-    request: Request, kind: type[Body], limit: Callable[[bytes], int] = default_body_limit
+    request: Request,
+    kind: type[Body],
+    limit: Callable[[bytes], int] = default_body_limit,
+    media_types: Sequence[str] = (JSON,),
 ) -> tuple[Body, bytes]:
     """The parsed body, and its bytes; an empty body counts as ``{}``.
 
     Raises:
         BadRequest: see ``read_json`` and ``parse``.
     """
-    raw = await read_json(request, limit)
+    raw = await read_json(request, limit, media_types)
     return parse(raw or b"{}", kind), raw
 
 
@@ -122,8 +126,12 @@ async def read_optional_body(request: Request, kind: type[Body]) -> Body:
     return parse(raw or b"{}", kind)
 
 
-async def read_json(request: Request, limit: Callable[[bytes], int] = default_body_limit) -> bytes:
-    """The bytes of a body whose content type is JSON; they are not parsed.
+async def read_json(
+    request: Request,
+    limit: Callable[[bytes], int] = default_body_limit,
+    media_types: Sequence[str] = (JSON,),
+) -> bytes:
+    """The bytes of a body whose content type is one of ``media_types``; they are not parsed.
 
     ``limit`` returns the size limit of a body that begins with its argument. It is called only for
     bodies larger than ``MAX_BODY_BYTES``.
@@ -132,13 +140,13 @@ async def read_json(request: Request, limit: Callable[[bytes], int] = default_bo
         BadRequest: ``unsupported_media_type``, ``body_too_large``, ``body_too_slow`` or
             ``body_incomplete``; ``body_invalid`` if it is nested too deeply.
     """
-    _check_media_type(request)
+    _check_media_type(request, media_types)
     return await _read_bytes(request, limit)
 
 
-def _check_media_type(request: Request) -> None:
+def _check_media_type(request: Request, media_types: Sequence[str] = (JSON,)) -> None:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
+    if media_type not in media_types:
         raise BadRequest("unsupported_media_type")
 
 

@@ -19,6 +19,7 @@ from entrypoints.usecases.conversations import (
     CreateSession,
     FindConversation,
     ForgetConversation,
+    PatchConversation,
     ReadHistory,
 )
 from entrypoints.usecases.regenerate import Regenerate
@@ -53,6 +54,7 @@ class Services:
     find_conversation: FindConversation
     stop_turn: StopTurn
     read_history: ReadHistory
+    patch_conversation: PatchConversation
     forget_conversation: ForgetConversation
     reply_stream: ReplyStream
     authenticator: Authenticator

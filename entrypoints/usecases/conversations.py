@@ -1,19 +1,20 @@
-"""Creates, finds, reads and forgets conversations."""
+"""Creates, finds, reads, changes and forgets conversations."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from domain.model.assistant import Assistant
-from domain.model.conversation import Conversation, tail_of
+from domain.model.conversation import Conversation, new_conversation, tail_of, with_welcome
 from domain.model.errors import ConversationGone, ConversationNotFound, InvalidInput
 from domain.model.identifiers import ConversationRef, Owner, SessionId, session_id
 from domain.model.rate_limits import Charge, Payer, Quota
 from domain.model.turn import Turn
+from domain.service.metadata import charged_bytes, with_metadata, with_metadata_changes
 from domain.service.reply_reading import has_turn_loaded
-from domain.service.turn_lifecycle import new_conversation, with_welcome
 from entrypoints.usecases.dead_turns import SettleTurn
 from entrypoints.usecases.follow_turn import FollowTurn
 from ports.client_keys import ClientKeys
@@ -39,22 +40,80 @@ class CreateSession:
     identifiers: IdentifierSource
     clock: Clock
 
-    async def __call__(self, owner: Owner, *, payer: Payer, locales: Sequence[str]) -> Conversation:
+    async def __call__(
+        self,
+        owner: Owner,
+        *,
+        payer: Payer,
+        locales: Sequence[str],
+        metadata: Mapping[str, str] = MappingProxyType({}),
+    ) -> Conversation:
         """The new conversation, in the first of ``locales`` that has a welcome, or in the default.
 
         Raises:
-            TooManyRequests: this caller created too many conversations.
+            TooManyRequests: this caller created or stored too much.
             StoreUnavailable: the store did not answer.
         """
-        await self.limiter.consume(Charge(payer=payer, amounts={Quota.NEW: 1}))
+        stored = {Quota.STORED_BYTES: charged_bytes(metadata)} if metadata else {}
+        await self.limiter.consume(Charge(payer=payer, amounts={Quota.NEW: 1, **stored}))
         locale = self.assistant.locale_for(locales)
-        conversation = with_welcome(
+        empty = with_metadata(
             new_conversation(self.identifiers.session_id(), locale=locale, at=self.clock.now()),
-            self.identifiers.message_id(),
-            self.assistant.welcomes[locale],
+            metadata,
         )
+        welcome = self.assistant.welcomes[locale]
+        conversation = with_welcome(empty, self.identifiers.message_id(), welcome)
         await self.store.create(owner, conversation)
         return conversation
+
+
+@frozen(kw_only=True)
+class ConversationPatch:
+    """Which data of a conversation to change.
+
+    Attributes:
+        locales: preferred locales, best first; empty for the default. None keeps the language.
+        metadata: as in ``with_metadata_changes``; empty changes nothing.
+    """
+
+    locales: Sequence[str] | None = None
+    metadata: Mapping[str, str | None] | None = MappingProxyType({})
+
+
+@frozen(kw_only=True)
+class PatchConversation:
+    """Changes the language and the metadata of a conversation, even while a turn is open.
+
+    A turn that is open keeps its language. The retention is not restarted.
+    """
+
+    store: ConversationStateStore
+    assistant: Assistant
+    limiter: RateLimiter
+
+    async def __call__(
+        self, ref: ConversationRef, patch: ConversationPatch, *, payer: Payer
+    ) -> Conversation:
+        """The conversation after the change; of its messages only the newest may be loaded.
+
+        Raises:
+            ConversationNotFound: it does not exist.
+            InvalidInput: ``invalid_input`` if the metadata would have too many names.
+            ConversationFull: it would exceed its size limit.
+            TooManyRequests: this caller stored too much.
+            PortError: the store failed.
+        """
+
+        def change(conversation: Conversation) -> Conversation:
+            changed = with_metadata_changes(conversation, patch.metadata)
+            if patch.locales is None:
+                return changed
+            return evolve(changed, locale=self.assistant.locale_for(patch.locales))
+
+        values = {name: value or "" for name, value in (patch.metadata or {}).items()}
+        amounts = {Quota.STORED_BYTES: charged_bytes(values)}
+        await self.limiter.consume(Charge(payer=payer, amounts=amounts))
+        return await self.store.update(ref, change, last=1)
 
 
 @frozen(kw_only=True)

@@ -5,17 +5,15 @@ from collections.abc import Mapping, Sequence
 from attrs import frozen
 
 from domain.model.assistant import Assistant
-from domain.model.conversation import Conversation, metadata_bytes
+from domain.model.conversation import Conversation, new_conversation
 from domain.model.identifiers import ConversationRef, MessageId, Owner
-from domain.model.limits import PART_OVERHEAD_BYTES
 from domain.model.rate_limits import Charge, Payer, Quota
 from domain.service.item_editing import (
     append_items,
-    with_metadata,
     without_part,
     without_turn,
 )
-from domain.service.turn_lifecycle import new_conversation
+from domain.service.metadata import charged_bytes, with_metadata
 from entrypoints.usecases.create_response import InputItem, stored_bytes_of, with_ids
 from entrypoints.usecases.open_turn import OpenTurn
 from ports.client_keys import ClientKeys
@@ -55,7 +53,7 @@ class CreateConversation:
         empty = new_conversation(self.identifiers.session_id(), locale=locale, at=now)
         filled = append_items(empty, with_ids(inputs, self.identifiers), now)
         conversation = with_metadata(filled, metadata)
-        size = stored_bytes_of(inputs) + _charged_bytes(metadata)
+        size = stored_bytes_of(inputs) + charged_bytes(metadata)
         amounts = {Quota.NEW: 1, Quota.STORED_BYTES: size}
         await self.limiter.consume(Charge(payer=payer, amounts=amounts))
         await self.store.create(owner, conversation)
@@ -134,16 +132,11 @@ class EditItems:
             ConversationFull: it would exceed its size limit.
             TooManyRequests: this caller stored too much.
         """
-        amounts = {Quota.STORED_BYTES: _charged_bytes(metadata)}
+        amounts = {Quota.STORED_BYTES: charged_bytes(metadata)}
         await self.limiter.consume(Charge(payer=payer, amounts=amounts))
         return await self.store.update(
             ref, lambda conversation: with_metadata(conversation, metadata), last=1
         )
-
-
-def _charged_bytes(metadata: Mapping[str, str]) -> int:
-    """What storing metadata costs; not zero even if it is empty, because the change is stored."""
-    return PART_OVERHEAD_BYTES + metadata_bytes(metadata)
 
 
 def _is_empty(conversation: Conversation) -> bool:

@@ -64,7 +64,7 @@ class EphemeralReply:
                 does not fit the model's context window.
             PortError: the store failed.
         """
-        self.room.check_options(request)
+        await self.room.check_options(request)
         new_turn = self.start_turn.new_turn()
         session_id = self.identifiers.session_id()
         base = await self.base_conversation(owner, request, session_id, new_turn.at)

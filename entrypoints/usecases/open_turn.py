@@ -23,6 +23,7 @@ from domain.service.idempotency import turn_for_key
 from domain.service.turn_lifecycle import NewTurn, opened_by
 from entrypoints.usecases.dead_turns import AFTER_ALL_PIECES, AbandonTurn, SettleTurn, TurnWatch
 from entrypoints.usecases.fit_prompt import FitPrompt
+from entrypoints.usecases.prompt_budget import PromptBudget
 from entrypoints.usecases.run_turn import RunTurn
 from entrypoints.usecases.turn_permit import TurnPermit
 from ports.client_keys import ClientKeys
@@ -266,6 +267,7 @@ class StartTurn:
     open_turn: OpenTurn
     run_turn: RunTurn
     abandon_turn: AbandonTurn
+    budget: PromptBudget
     limiter: RateLimiter
     keys: ClientKeys
     identifiers: IdentifierSource
@@ -343,6 +345,7 @@ class StartTurn:
 
         async def open_permitted() -> Conversation:
             try:
+                await self.budget.refresh()
                 conversation = await open_it()
             except StoreUnavailable:
                 await permit.close()  # The turn may have been stored, so nothing is given back.

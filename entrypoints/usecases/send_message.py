@@ -7,7 +7,7 @@ from functools import partial
 from attrs import evolve, frozen
 
 from domain.model.assistant import Assistant
-from domain.model.conversation import Conversation, find_message
+from domain.model.conversation import Conversation, find_message, new_conversation
 from domain.model.errors import (
     ConversationExists,
     ConversationNotFound,
@@ -24,7 +24,6 @@ from domain.service.turn_lifecycle import (
     NewTurn,
     add_user_message,
     edit_message,
-    new_conversation,
 )
 from entrypoints.usecases.open_turn import OnBusy, OnWait, OpenTurn, Started, StartTurn
 from entrypoints.usecases.turn_permit import TurnPermit
@@ -47,7 +46,7 @@ class NewMessage:
         is_edit: True if ``message_id`` names the message that this one replaces.
         newest_seen: as in ``RegenerateRequest``, for a message that replaces an earlier one.
         locales: preferred locales, best first; empty keeps the conversation's.
-        page_context: JSON text; None keeps the conversation's.
+        page_context: JSON text about the page the user is on; None if the client sent none.
         on_wait: as in ``TurnRequest``.
         idempotency_key: the Idempotency-Key as the client sent it; None if it sent none.
         idempotency: the same key as digests; None if the client sent none.
@@ -92,8 +91,6 @@ class _Attempt:
             return conversation
         if self.message.locales:
             changed = evolve(changed, locale=self.assistant.locale_for(self.message.locales))
-        if self.message.page_context is not None:
-            changed = evolve(changed, page_context=self.message.page_context)
         return changed
 
     def is_being_answered(self, conversation: Conversation) -> bool:
@@ -101,15 +98,26 @@ class _Attempt:
         return is_being_answered(conversation, self.message_id, self.message.parts)
 
     def _with_parts(self, conversation: Conversation) -> Conversation:
-        parts = self.message.parts
+        parts, page_context = self.message.parts, self.message.page_context
         if self.message.is_edit or find_message(conversation, self.message_id):
             require_seen(conversation, self.message.newest_seen)
         if self.message.is_edit:
             # An edit of a message that never arrived is a new message.
             with suppress(MessageNotFound):
-                return edit_message(conversation, self.new_turn, self.message_id, parts)
+                return edit_message(
+                    conversation,
+                    self.new_turn,
+                    self.message_id,
+                    parts,
+                    page_context=page_context,
+                )
         return add_user_message(
-            conversation, self.new_turn, self.message_id, parts, is_new=self.is_new
+            conversation,
+            self.new_turn,
+            self.message_id,
+            parts,
+            page_context=page_context,
+            is_new=self.is_new,
         )
 
 

@@ -17,6 +17,8 @@ from adapters.in_memory.process_lease import InMemoryProcessLease
 from adapters.in_memory.rate_limiter import InMemoryRateLimiter
 from adapters.in_memory.readiness import InMemoryReadiness
 from adapters.in_memory.turn_log import InMemoryTurnLog
+from adapters.language_model.model_server import open_connection
+from adapters.language_model.model_window import ServerWindow
 from adapters.language_model.scripted import ScriptedModel
 from adapters.observability.grouped_events import GroupedEvents
 from adapters.observability.structured_log import StructuredLog
@@ -28,6 +30,7 @@ from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.rate_limits import Limit
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
+from ports.context_window import ContextWindow
 from ports.conversation_store import ConversationStateStore
 from ports.identifier_source import IdentifierSource
 from ports.language_model import LanguageModel
@@ -39,8 +42,9 @@ from ports.turn_log import TurnLog
 from ports.turn_runner import TurnRunner
 from tests.support.builders import PROCESS
 from tests.support.clocks import HastyClock, ManualClock, ShiftedClock
-from tests.support.model_client import model_at
-from tests.support.model_server import a_reply, model_server
+from tests.support.model_client import a_model_server, model_at
+from tests.support.model_server import ModelResponse, a_reply, model_server
+from tests.support.odd_model_servers import odd_model_server
 from tests.support.redis_kinds import OpenServer, available
 from tests.support.redis_store import age_limits, redis_harness
 
@@ -151,6 +155,22 @@ async def over_http() -> AsyncIterator[LanguageModel]:
         yield model
 
 
+@asynccontextmanager
+async def window_over_http() -> AsyncIterator[ContextWindow]:
+    body = b'{"data": [{"id": "small-1", "max_model_len": 4096}]}'
+    async with odd_model_server({"/v1/models": ModelResponse(chunks=(body,))}) as server:
+        model = a_model_server(f"{server.origin}/v1")
+        async with open_connection(model) as connection:
+            yield ServerWindow(connection, model)
+
+
+@asynccontextmanager
+async def window_out_of_reach() -> AsyncIterator[ContextWindow]:
+    model = a_model_server("http://127.0.0.1:1/v1")
+    async with open_connection(model) as connection:
+        yield ServerWindow(connection, model)
+
+
 def ready_redis(
     open_server: Callable[[], OpenServer],
 ) -> Callable[[], AbstractAsyncContextManager[Readiness]]:
@@ -227,6 +247,10 @@ IDENTIFIERS: Final[Mapping[str, Callable[[], IdentifierSource]]] = {"random": Ra
 MODELS: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[LanguageModel]]]] = {
     "scripted": scripted,
     "http": over_http,
+}
+WINDOWS: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[ContextWindow]]]] = {
+    "http": window_over_http,
+    "out of reach": window_out_of_reach,
 }
 TELEMETRY: Final[Mapping[str, Callable[[], Telemetry]]] = {
     "log": lambda: StructuredLog(_hidden),

@@ -40,6 +40,7 @@ from tests.support.builders import (
     question_id,
     texts_of,
     with_question,
+    with_user_message,
 )
 from tests.support.changes import adding_message
 
@@ -79,7 +80,8 @@ CONVERSATIONS = [
     after_turns(3),
     with_question(after_turns(2), "open", 3),
     a_conversation(messages=(ODD_REPLY,), next_number=9),
-    a_conversation(summary="Short.", page_context='{"a":1}', metadata={"k": "v"}, locale="fi"),
+    a_conversation(summary="Short.", metadata={"k": "v"}, locale="fi"),
+    with_user_message(a_conversation(), page_context='{"a":1}'),
     add_user_message(
         a_conversation(), a_new_turn(idempotency=REQUEST), question_id(), (TextPart("Hi"),)
     ),

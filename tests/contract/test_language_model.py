@@ -56,7 +56,8 @@ async def test_after_a_closed_reply_the_next_one_is_complete(model: LanguageMode
 
 
 async def test_context_and_summary_are_accepted(model: LanguageModel) -> None:
-    prompt = evolve(PROMPT, page_context='{"a":1}', summary="Short.")
+    question = evolve(PROMPT.messages[-1], page_context='{"a":1}')
+    prompt = evolve(PROMPT, messages=(question,), summary="Short.")
     *_, last = [piece async for piece in model.reply(prompt)]
 
     assert isinstance(last, ModelFinished)

@@ -6,14 +6,13 @@ import pytest
 from attrs import evolve
 
 from domain.model.budget import Budget
-from domain.model.conversation import Conversation, tail_of
+from domain.model.conversation import Conversation, tail_of, with_welcome
 from domain.model.errors import InvalidInput, OlderMessagesNeeded
 from domain.model.identifiers import MessageId
 from domain.model.message import Message, Role, TextPart, ToolCallPart, ToolResultPart
 from domain.model.prompt import ReplyOptions
 from domain.service.forgetting import FOLD_AT, KEEP, fitted, step
 from domain.service.prompt_building import build_prompt, prompt_tokens, room_for_messages
-from domain.service.turn_lifecycle import with_welcome
 from tests.support.builders import a_conversation, a_message, with_answer, with_question
 from tests.support.clocks import NOON
 from tests.support.token_rates import BYTES

@@ -10,7 +10,8 @@ from domain.model.errors import MessageNotFound, OlderMessagesNeeded, TurnInProg
 from domain.model.identifiers import MessageId
 from domain.model.message import Role, TextPart, ToolCallPart, ToolResultPart, UnknownPart
 from domain.model.turn import TurnStatus
-from domain.service.item_editing import branch_at_turn, with_metadata, without_part, without_turn
+from domain.service.item_editing import branch_at_turn, without_part, without_turn
+from domain.service.metadata import with_metadata
 from tests.support.builders import (
     ID,
     OTHER_ID,

@@ -40,13 +40,10 @@ def test_the_size_of_a_message_is_the_sum_of_its_parts() -> None:
 
 
 def test_the_size_of_a_conversation_is_the_sum_of_all_its_text() -> None:
-    conversation = a_conversation(
-        summary="ä", page_context="{}", metadata={"topic": "tea"}, messages=()
-    )
+    conversation = a_conversation(summary="ä", metadata={"topic": "tea"}, messages=())
+    with_message = with_user_message(conversation, "Hello?", page_context='"ä"')
 
-    assert with_user_message(conversation, "Hello?").counted_bytes == 2 + 2 + 5 + 3 + (
-        512 + 6 + 256
-    )
+    assert with_message.counted_bytes == 2 + 5 + 3 + (512 + 6 + 4 + 256)
 
 
 def test_a_tool_call_is_open_until_it_has_a_result() -> None:

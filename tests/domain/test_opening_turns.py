@@ -7,7 +7,14 @@ from datetime import timedelta
 import pytest
 from attrs import evolve
 
-from domain.model.conversation import RETENTION, Conversation, tail_of, with_message
+from domain.model.conversation import (
+    RETENTION,
+    Conversation,
+    new_conversation,
+    tail_of,
+    with_message,
+    with_welcome,
+)
 from domain.model.errors import (
     ConversationFull,
     ConversationMovedOn,
@@ -29,9 +36,7 @@ from domain.service.turn_lifecycle import (
     edit_text,
     fail,
     interrupt,
-    new_conversation,
     regenerate,
-    with_welcome,
 )
 from tests.support.builders import (
     ID,

@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from domain.model.budget import Budget
-from domain.model.conversation import Conversation, tail_of, with_message
+from domain.model.conversation import Conversation, tail_of, with_message, with_welcome
 from domain.model.errors import InvalidInput, OlderMessagesNeeded
 from domain.model.identifiers import MessageId
 from domain.model.message import Message, PromptReport, Role
@@ -22,7 +22,6 @@ from domain.service.prompt_building import (
     tool_text,
     with_prompt_report,
 )
-from domain.service.turn_lifecycle import with_welcome
 from tests.support.builders import (
     a_conversation,
     a_message,
@@ -55,10 +54,16 @@ def test_exactly_the_working_memory_is_in_the_prompt() -> None:
     ]  # fmt: skip
 
 
+def test_the_page_context_of_an_earlier_message_is_not_in_the_prompt() -> None:
+    earlier = with_answer(with_question(a_conversation(), page_context="{}"))
+    with_context = with_question(earlier, number=2, page_context='{"page":2}')
+
+    assert build_prompt(with_question(earlier, number=2), SYSTEM, WIDE).page_context is None
+    assert build_prompt(with_context, SYSTEM, WIDE).page_context == '{"page":2}'
+
+
 def test_the_prompt_carries_system_locale_context_and_summary() -> None:
-    conversation = evolve(
-        with_question(a_conversation()), page_context="{}", summary="Short.", locale="fi"
-    )
+    conversation = with_question(a_conversation(summary="Short.", locale="fi"), page_context="{}")
     prompt = build_prompt(conversation, SYSTEM, Budget(tokens=4_096, reply_tokens=64))
 
     assert (prompt.system, prompt.locale, prompt.reply_tokens) == (SYSTEM, "fi", 64)
@@ -151,7 +156,9 @@ def test_what_is_always_in_the_prompt_leaves_less_room() -> None:
     assert room(ReplyOptions(tools=(LARGE,))) == room() - BUDGET.rates.of_text(tool_text(LARGE))
     assert room(ReplyOptions(response_format="x" * 30)) < room()
     assert room(ReplyOptions(instructions="x" * 30)) < room()
-    assert room(page_context="x") < room()
+    asked = [a_message(page_context=context) for context in (None, "{}")]
+    assert room(messages=(asked[1],)) < room(messages=(asked[0],))
+    assert room(messages=tuple(reversed(asked))) == room(messages=(asked[0],))
     assert room(summary="x") < room()
     assert room(messages=with_instruction(after_turns(1)).messages) < room()
     assert room(ReplyOptions(reply_tokens=400)) == room() + 100

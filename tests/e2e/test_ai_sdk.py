@@ -172,7 +172,7 @@ async def test_the_apps_members_are_ignored_and_privitys_are_used(
     export = (await echo_client.get("/api/chat/mine/export")).document
 
     assert answer.status == 200
-    assert (export["pageContext"], export["locale"]) == ({"page": 1}, "en")
+    assert (export["messages"][0]["pageContext"], export["locale"]) == ({"page": 1}, "en")
 
 
 async def test_the_reply_can_be_a_document(echo_client: NativeClient) -> None:

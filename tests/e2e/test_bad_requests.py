@@ -34,7 +34,7 @@ async def test_an_unknown_address_is_404(untouched: UntouchedConversation, path:
     ("method", "path", "allowed"),
     [
         ("PUT", "/api/chat", {"GET", "HEAD", "POST", "DELETE"}),
-        ("PATCH", "/api/chat/{}", {"GET", "HEAD", "DELETE"}),
+        ("PUT", "/api/chat/{}", {"GET", "HEAD", "PATCH", "DELETE"}),
         ("POST", "/api/chat/{}/stream", {"GET", "HEAD"}),
         ("GET", "/api/chat/{}/stop", {"POST"}),
         ("GET", "/api/client-key", {"POST", "DELETE"}),

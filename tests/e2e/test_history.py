@@ -47,7 +47,7 @@ async def test_an_export_contains_everything_stored(echo_client: NativeClient) -
     assert "attachment" in answer.headers["content-disposition"]
     assert answer.headers["cache-control"] == "no-store"
     assert (export["format"], export["sessionId"]) == ("privity-export-1", session_id)
-    assert export["pageContext"] == context
+    assert [message["pageContext"] for message in export["messages"]] == [context, None]
     assert [message["parts"][0]["text"] for message in export["messages"]] == [
         "Export me",
         "Export me ",

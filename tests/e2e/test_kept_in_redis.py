@@ -18,7 +18,7 @@ A_MOMENT = 10_000
 FIRST, SECOND, THIRD = "I live in Turku.", "I ride a bicycle.", "What do you know of me?"
 
 
-async def test_the_page_context_stays_in_effect(shared_server: RedisProcess) -> None:
+async def test_earlier_messages_stay_in_effect(shared_server: RedisProcess) -> None:
     async with running_service_with_redis(shared_server) as service:
         client = NativeClient(service.url)
         first = await client.send_for_document(FIRST)
@@ -28,7 +28,7 @@ async def test_the_page_context_stays_in_effect(shared_server: RedisProcess) -> 
     assert FIRST in second["reply"]["content"]
 
 
-async def test_the_page_context_survives_a_killed_service(shared_server: RedisProcess) -> None:
+async def test_earlier_messages_survive_a_killed_service(shared_server: RedisProcess) -> None:
     async with serving_with_redis(shared_server) as service:
         client = NativeClient(service.url)
         session_id = (await client.send_for_document(FIRST))["sessionId"]

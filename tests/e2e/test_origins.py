@@ -52,6 +52,7 @@ async def unsafe_calls(client: NativeClient, session_id: str, **headers: str) ->
         await client.delete("/api/client-key", **headers),
         await client.post(f"/api/chat/{session_id}/stop", {}, **headers),
         await client.post(f"/api/chat/{session_id}/regenerate", {}, **headers),
+        await client.patch(f"/api/chat/{session_id}", {"metadata": {"a": "b"}}, **headers),
         await client.delete(f"/api/chat/{session_id}", **headers),
         await client.delete(f"/api/chat?sessionId={session_id}", **headers),
     ]
@@ -168,12 +169,13 @@ async def test_an_unlisted_site_may_not_embed(embedded: NativeClient, origin: st
     assert "access-control-allow-origin" not in answer.headers
 
 
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
 @pytest.mark.parametrize(("origin", "allowed"), [(EMBEDDER, EMBEDDER), ("https://evil", None)])
 async def test_a_preflight_from_a_listed_site_is_answered(
-    embedded: NativeClient, origin: str, allowed: str | None
+    embedded: NativeClient, origin: str, allowed: str | None, method: str
 ) -> None:
     preflight = {
-        "access_control_request_method": "POST",
+        "access_control_request_method": method,
         "access_control_request_headers": "content-type,idempotency-key",
     }
 

@@ -52,6 +52,7 @@ async def test_every_message_except_an_edit_is_new(
         newest=newest_message(body),
         payer=PAYER,
         locales=(),
+        first_locales=(),
         idempotency=None,
     )
     await dispatch(services, request)

@@ -30,6 +30,8 @@ from ports.telemetry import Telemetry
 from ports.turn_log import TurnLog
 from ports.turn_runner import TurnRunner
 from tests.support.builders import OWNER, REF, a_conversation, turn_id, with_question
+from tests.support.model_server import ModelResponse
+from tests.support.odd_model_servers import odd_model_server
 
 PORTS: tuple[type, ...] = (
     Assistant,
@@ -142,6 +144,35 @@ async def test_the_settings_choose_the_token_budget() -> None:
 
     async with open_container(settings) as container:
         assert container.resolve(PromptBudget).current == Budget(tokens=4_000, reply_tokens=500)
+
+
+async def test_without_settings_the_token_budget_is_the_default() -> None:
+    async with open_container(Settings()) as container:
+        await container.resolve(PromptBudget).refresh()
+
+        assert container.resolve(PromptBudget).current == Budget(tokens=8_192, reply_tokens=4_096)
+
+
+async def test_the_model_server_states_the_token_budget() -> None:
+    body = b'{"data": [{"id": "small", "max_model_len": 16384}]}'
+    async with odd_model_server({"/v1/models": ModelResponse(chunks=(body,))}) as server:
+        settings = Settings(model_base_url=f"{server.origin}/v1", model_name="small")
+
+        async with open_container(settings) as container:
+            await container.resolve(PromptBudget).refresh()
+
+            assert container.resolve(PromptBudget).current.tokens == 16_384
+
+
+async def test_the_profile_bounds_the_token_budget(tmp_path: Path) -> None:
+    profile = tmp_path / "assistant.toml"
+    profile.write_text(
+        'system_prompt = "Be kind."\n[welcome]\nen = "Hello!"\n[memory]\nprompt_tokens = 1000\n',
+        "utf-8",
+    )
+
+    async with open_container(Settings(assistant_file=profile)) as container:
+        assert container.resolve(PromptBudget).current == Budget(tokens=1_000, reply_tokens=500)
 
 
 async def test_invalid_keys_and_an_unreadable_profile_are_raised_as_such(tmp_path: Path) -> None:

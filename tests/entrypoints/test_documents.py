@@ -130,15 +130,18 @@ def test_a_conversation_without_a_turn_shows_null() -> None:
 
 
 def test_an_export_document_contains_everything_stored() -> None:
-    conversation = a_conversation(
-        page_context='{"page": 1}', metadata={"a": "b"}, summary="s", working_memory_from=2
+    conversation = with_answer(
+        with_question(
+            a_conversation(metadata={"a": "b"}, summary="s", working_memory_from=2),
+            page_context='{"page": 1}',
+        )
     )
 
-    document = rendered(export_document(with_answer(with_question(conversation))))
+    document = rendered(export_document(conversation))
 
     assert document["format"] == "privity-export-1"
     assert (document["createdAt"], document["expiresAt"]) == (ALSO, TOMORROW)
-    assert document["pageContext"] == {"page": 1}
+    assert document["messages"][0]["pageContext"] == {"page": 1}
     assert (document["metadata"], document["summary"]) == ({"a": "b"}, "s")
     assert document["workingMemoryFrom"] == 2
     assert document["turn"]["replyId"] == "reply-1"
@@ -152,6 +155,7 @@ def test_an_export_document_contains_everything_stored() -> None:
         "parts": [{"type": "text", "text": "Hi!"}],
         "finishReason": FinishReason.STOP.value,
         "usage": None,
+        "pageContext": None,
     }
 
 

@@ -286,6 +286,7 @@ def test_a_url_alone_selects_redis(enabled: bool | None) -> None:  # noqa: FBT00
     ("environment", "reply_tokens"),
     [
         ({}, 4_096),
+        ({"MODEL_REPLY_TOKENS": "9000"}, 9_000),
         ({"MODEL_CONTEXT_TOKENS": "131072"}, 4_096),
         ({"MODEL_CONTEXT_TOKENS": "4096"}, 2_048),
         ({"MODEL_CONTEXT_TOKENS": "256"}, 128),

@@ -116,7 +116,12 @@ def test_every_problem_is_reported_at_once_by_name() -> None:
 
 def test_all_failed_cross_checks_are_reported_at_once() -> None:
     problems = problems_of(
-        {"REDIS_ENABLED": "true", "MODEL_NAME": "a", "MODEL_REPLY_TOKENS": "9000"}
+        {
+            "REDIS_ENABLED": "true",
+            "MODEL_NAME": "a",
+            "MODEL_CONTEXT_TOKENS": "8192",
+            "MODEL_REPLY_TOKENS": "9000",
+        }
     )
 
     assert len(problems) == 3

@@ -6,7 +6,7 @@ from functools import partial
 from adapters.encrypted_redis.frame_reader import FrameReader, newest_messages
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import RecordKind, Sealer, header_of
-from domain.service.item_editing import with_metadata
+from domain.service.metadata import with_metadata
 from domain.service.turn_lifecycle import add_user_message
 from tests.support.builders import (
     ID,

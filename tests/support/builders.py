@@ -6,13 +6,17 @@ from typing import Any
 
 from attrs import evolve
 
-from domain.model.conversation import Conversation, with_message
+from domain.model.conversation import Conversation, new_conversation, with_message
 from domain.model.identifiers import ConversationRef, MessageId, Owner, ProcessId, SessionId, TurnId
 from domain.model.message import FinishReason, ImagePart, Message, Role, TextPart, Usage
 from domain.model.piece import NumberedPiece, Piece, TextPiece
 from domain.model.rate_limits import HOUR, Limit, Quota, Scope
 from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd
-from domain.service.turn_lifecycle import NewTurn, add_user_message, finish, new_conversation
+from domain.service.turn_lifecycle import (
+    NewTurn,
+    add_user_message,
+    finish,
+)
 from ports.turn_log import Batch
 from tests.support.clocks import NOON
 
@@ -90,11 +94,20 @@ def with_user_message(
 
 
 def with_question(
-    conversation: Conversation, text: str = "Hello?", number: int = 1, *, at: datetime = NOON
+    conversation: Conversation,
+    text: str = "Hello?",
+    number: int = 1,
+    *,
+    at: datetime = NOON,
+    page_context: str | None = None,
 ) -> Conversation:
     """The conversation with its ``number``-th turn opened by a user message."""
     return add_user_message(
-        conversation, a_new_turn(number, at=at), question_id(number), (TextPart(text),)
+        conversation,
+        a_new_turn(number, at=at),
+        question_id(number),
+        (TextPart(text),),
+        page_context=page_context,
     )
 
 

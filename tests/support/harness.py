@@ -18,7 +18,7 @@ from adapters.sealing.client_keys import SealedClientKeys
 from adapters.sealing.key_ring import KeyRing
 from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
-from domain.model.budget import Budget
+from domain.model.budget import Budget, BudgetBounds
 from domain.model.conversation import Conversation
 from domain.model.identifiers import ConversationRef, ProcessId, SessionId
 from domain.model.message import TextPart
@@ -135,6 +135,15 @@ class Harness:
         return await self.store.load(ConversationRef(OWNER, session_id))
 
 
+def a_prompt_budget(budget: Budget | None, telemetry: Telemetry) -> PromptBudget:
+    """One that begins with ``budget``, and has no server to ask."""
+    budget = budget or Budget(tokens=8_192, reply_tokens=1_024)
+    bounds = BudgetBounds(reply_tokens=budget.reply_tokens, window=budget.tokens)
+    prompt_budget = PromptBudget(bounds, clock=HastyClock(), telemetry=telemetry)
+    prompt_budget.current = budget
+    return prompt_budget
+
+
 def a_harness(
     model: LanguageModel | None = None,
     *,
@@ -172,7 +181,7 @@ def a_harness(
     container = punq.Container()
     for port, instance in instances.items():
         container.register(port, instance=instance)
-    for value in _shared_values(budget or Budget(tokens=8_192, reply_tokens=1_024), summaries):
+    for value in _shared_values(a_prompt_budget(budget, telemetry), summaries):
         container.register(type(value), instance=value)
     for use_case in USE_CASES:
         container.register(use_case)
@@ -181,10 +190,10 @@ def a_harness(
     )
 
 
-def _shared_values(budget: Budget, summaries: bool) -> Iterator[object]:  # noqa: FBT001 - a setting
+def _shared_values(budget: PromptBudget, summaries: bool) -> Iterator[object]:  # noqa: FBT001 - a setting
     """What the container registers from the settings."""
     yield load_assistant(None)
-    yield PromptBudget(budget)
+    yield budget
     yield ImagePolicy(model_takes_images=True)
     yield MissingLogs()
     yield TurnPolicy()

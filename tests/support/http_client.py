@@ -189,8 +189,16 @@ class Client:
         return await self.call("DELETE", path, **headers)
 
     async def post(self, path: str, document: object, **headers: str) -> Answer:
+        return await self._send("POST", path, document, headers)
+
+    async def patch(self, path: str, document: object, **headers: str) -> Answer:
+        return await self._send("PATCH", path, document, headers)
+
+    async def _send(
+        self, method: str, path: str, document: object, headers: Mapping[str, str]
+    ) -> Answer:
         headers = {"content_type": "application/json", **headers}
-        return await self.call("POST", path, json.dumps(document).encode(), **headers)
+        return await self.call(method, path, json.dumps(document).encode(), **headers)
 
 
 def _header_names(headers: Mapping[str, str]) -> dict[str, str]:

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-from adapters.language_model.chat_completions import ChatCompletions, open_chat_completions
+from adapters.language_model.chat_completions import ChatCompletions
 from adapters.language_model.model_check import model_findings
-from adapters.language_model.model_server import ModelServer, Timeouts
+from adapters.language_model.model_server import ModelServer, Timeouts, open_connection
 from domain.model.piece import ModelFinished, Piece
 from domain.model.prompt import Prompt
 from ports.clock import Clock
@@ -44,10 +44,13 @@ async def model_at(
     **members: Any,
 ) -> AsyncIterator[ChatCompletions]:
     server = a_model_server(url, timeouts=limits or timeouts(), api_key=key, **members)
-    async with open_chat_completions(
-        server, clock=clock or HastyClock(), telemetry=telemetry or RecordingTelemetry()
-    ) as model:
-        yield model
+    async with open_connection(server) as connection:
+        yield ChatCompletions(
+            connection=connection,
+            server=server,
+            clock=clock or HastyClock(),
+            telemetry=telemetry or RecordingTelemetry(),
+        )
 
 
 def a_model_server(url: str, **members: Any) -> ModelServer:

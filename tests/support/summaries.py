@@ -6,10 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 from domain.model.budget import Budget
-from domain.model.conversation import Conversation
+from domain.model.conversation import Conversation, new_conversation
 from domain.model.identifiers import ConversationRef, ProcessId, SessionId
 from domain.model.message import Role
-from domain.service.turn_lifecycle import new_conversation
 from entrypoints.usecases.fold_summary import FoldSummary
 from tests.support.builders import ID, OWNER, with_user_message
 from tests.support.clocks import NOON

@@ -35,7 +35,8 @@ class AiSdkRequest:
         owner: the caller, as the owner of conversations.
         newest: the newest message in the body; None if there is none.
         payer: whose limits count the request.
-        locales: the caller's language tags, best first.
+        locales: the language tags in the body and the path, best first.
+        first_locales: the same, or those of the browser if there are none and this begins a chat.
         idempotency: the digests of the Idempotency-Key and the request; None without the header.
         on_wait: as in ``TurnRequest``.
     """
@@ -45,6 +46,7 @@ class AiSdkRequest:
     newest: UiMessage | None
     payer: Payer
     locales: Sequence[str]
+    first_locales: Sequence[str]
     idempotency: IdempotencyKey | None
     on_wait: OnWait | None = None
 
@@ -100,6 +102,7 @@ async def _regenerate(services: Services, request: AiSdkRequest) -> Started:
             payer=request.payer,
             message_id=message_id,
             newest_seen=request.newest_seen,
+            locales=request.locales,
             on_busy=request.on_busy,
             on_wait=request.on_wait,
             idempotency=request.idempotency,
@@ -149,7 +152,7 @@ async def _send_message(services: Services, request: AiSdkRequest, newest: UiMes
         is_new=not is_edit,
         is_edit=is_edit,
         newest_seen=request.newest_seen,
-        locales=request.locales,
+        locales=request.first_locales,
         page_context=read_page_context(body.context),
         on_busy=request.on_busy,
         on_wait=request.on_wait,

@@ -25,6 +25,8 @@ EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
         AiSdkHistoryDocument: {
             "id": "main",
             "sessionId": _SESSION,
+            "locale": "en",
+            "metadata": {},
             "messages": [
                 {
                     "id": "q1",

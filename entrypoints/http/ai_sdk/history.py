@@ -47,6 +47,8 @@ class AiSdkHistoryDocument(Document):
 
     id: Annotated[str, Meta(description="The id in the path.")]
     session_id: str
+    locale: str
+    metadata: dict[str, str]
     messages: list[dict[str, Any]]
     active_stream_id: Annotated[
         str | None, Meta(description="The turn whose reply is being written.")
@@ -61,6 +63,8 @@ def ai_sdk_history(chat_id: str, conversation: Conversation) -> AiSdkHistoryDocu
     return AiSdkHistoryDocument(
         id=chat_id,
         session_id=conversation.id,
+        locale=conversation.locale,
+        metadata=dict(conversation.metadata),
         messages=[_ui_message(message, conversation) for message in dialogue],
         active_stream_id=open_turn.id if open_turn else None,
         expires_at=conversation.expires_at,

@@ -34,7 +34,8 @@ async def send_message(request: Request, caller: HttpCaller, raw: bytes) -> Resp
         body=body,
         newest=newest_message(body),
         payer=services.authenticator.payer(request, caller),
-        locales=preferred_locales(
+        locales=preferred_locales(request, body.locale, is_first=False),
+        first_locales=preferred_locales(
             request, body.locale, is_first=not has_earlier_user_message(body)
         ),
         idempotency=idempotency_key(request, raw)[1],

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from domain.model.limits import MAX_MESSAGE_IMAGES
+from domain.model.limits import MAX_MESSAGE_IMAGES, MAX_METADATA_PAIRS
 from domain.model.message import ImagePart
 from domain.service.user_images import ImagePolicy
 from entrypoints.http.images import check_image_count, read_image
@@ -14,6 +14,9 @@ from entrypoints.http.member_types import (
     NOT_BLANK,
     MessageIdText,
     MessageText,
+    Metadata,
+    MetadataName,
+    MetadataValue,
     SessionIdText,
     UserText,
 )
@@ -26,6 +29,13 @@ from entrypoints.http.requests import (
     is_missing,
     read_page_context,
 )
+from entrypoints.usecases.conversations import ConversationPatch
+
+MetadataChanges = Annotated[
+    dict[MetadataName, MetadataValue | None],
+    # It may remove all names and add as many others.
+    Meta(max_length=2 * MAX_METADATA_PAIRS),
+]
 
 
 class NativeBody(Struct, forbid_unknown_fields=True, rename="camel"):
@@ -112,6 +122,14 @@ class RegenerateBody(NativeBody):
         ),
     ] = None
     message: Annotated[UserText | None, Meta(description="New text for that user message.")] = None
+    context: Annotated[
+        Raw,
+        Meta(
+            description="JSON about the page the user is on, for the new text; at most 8 kB. "
+            "Ignored without `message`: the message then keeps its own."
+        ),
+    ] = msgspec.field(default_factory=Raw)
+    locale: LocaleMember | None = None
     on_busy: OnBusyChoice | None = None
 
 
@@ -145,3 +163,28 @@ class SessionBody(NativeBody):
     """A request for a conversation that begins with the assistant's welcome."""
 
     locale: LocaleMember | None = None
+    metadata: Annotated[
+        Metadata | None, Meta(description="Names and values to attach to the conversation.")
+    ] = None
+
+
+class PatchBody(NativeBody):
+    """What to change in a conversation, as a JSON merge patch (RFC 7396)."""
+
+    locale: Annotated[
+        LocaleMember | UnsetType | None,
+        Meta(description="The language of later replies; null for the default language."),
+    ] = UNSET
+    metadata: Annotated[
+        MetadataChanges | UnsetType | None,
+        Meta(description="New values by name. A null removes the name; null for all, all names."),
+    ] = UNSET
+
+    @property
+    def patch(self) -> ConversationPatch:
+        """The changes."""
+        locales = None
+        if self.locale is not UNSET:
+            locales = [self.locale] if self.locale else []
+        metadata = {} if self.metadata is UNSET else self.metadata
+        return ConversationPatch(locales=locales, metadata=metadata)

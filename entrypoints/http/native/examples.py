@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from entrypoints.http.documents import (
     ClientKeyDocument,
+    ConversationInfoDocument,
     ExportDocument,
     HistoryDocument,
     ReplyDocument,
@@ -16,6 +17,7 @@ from entrypoints.http.native.bodies import (
     ChatBody,
     ContinueBody,
     EmptyBody,
+    PatchBody,
     RegenerateBody,
     SessionBody,
     StopBody,
@@ -98,6 +100,7 @@ EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
         ContinueBody: {"messageId": _REPLY["id"]},
         StopBody: {"turnId": _TURN},
         SessionBody: {"locale": "fi"},
+        PatchBody: {"locale": "fi", "metadata": {"topic": "mountains", "draft": None}},
         EmptyBody: {},
         ReplyDocument: {
             "sessionId": _SESSION,
@@ -109,8 +112,16 @@ EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
             "messagesTotal": None,
             "expiresAt": _EXPIRES,
         },
+        ConversationInfoDocument: {
+            "sessionId": _SESSION,
+            "locale": "fi",
+            "metadata": {"topic": "mountains"},
+            "expiresAt": _EXPIRES,
+        },
         HistoryDocument: {
             "sessionId": _SESSION,
+            "locale": "en",
+            "metadata": {},
             "messages": [_QUESTION, _REPLY],
             "turn": {
                 "id": _TURN,
@@ -127,7 +138,6 @@ EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
             "createdAt": _CREATED,
             "expiresAt": _EXPIRES,
             "locale": "en",
-            "pageContext": None,
             "metadata": {},
             "summary": None,
             "summarizedUntil": 1,

@@ -9,17 +9,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from domain.model.identifiers import ConversationRef, Owner, TurnId, message_id, session_id
-from domain.model.rate_limits import Charge, Quota
 from domain.model.turn import Cursor
 from domain.service.user_input import user_text
 from entrypoints.http.authentication import HttpCaller
 from entrypoints.http.documents import (
-    ClientKeyDocument,
+    ConversationInfoDocument,
     ExportDocument,
     HistoryDocument,
     ReplyDocument,
     SessionDocument,
     StopDocument,
+    conversation_info_document,
     export_document,
     history_document,
     json_response,
@@ -29,7 +29,7 @@ from entrypoints.http.images import check_text_size
 from entrypoints.http.member_types import ChatIdInPath, SessionIdText
 from entrypoints.http.native.bodies import (
     ChatBody,
-    EmptyBody,
+    PatchBody,
     RegenerateBody,
     SessionBody,
     StopBody,
@@ -47,7 +47,7 @@ from entrypoints.http.requests import (
     preferred_locales,
     query_session,
     read_body,
-    read_optional_body,
+    read_page_context,
     wants_json,
 )
 from entrypoints.http.services import require_owner, services_of
@@ -56,27 +56,6 @@ from entrypoints.http.stream_documents import REPLY_EVENTS, RESUMED_EVENTS
 from entrypoints.usecases.open_turn import OnBusy, OnWait, Started
 from entrypoints.usecases.regenerate import RegenerateRequest
 from entrypoints.usecases.send_message import NewMessage
-
-
-async def create_client_key(request: Request) -> Response:
-    """``POST /api/client-key``: a new client key to use as a bearer token; sets no cookie."""
-    services = services_of(request)
-    services.authenticator.check_origin(request)
-    caller = services.authenticator.authenticate(request)
-    await read_optional_body(request, EmptyBody)
-    payer = services.authenticator.payer(request, caller)
-    await services.limiter.consume(Charge(payer=payer, amounts={Quota.NEW: 1}))
-    document = ClientKeyDocument(client_key=services.keys.issue())
-    return json_response(document, status=HTTPStatus.CREATED)
-
-
-async def delete_client_key(request: Request) -> Response:
-    """``DELETE /api/client-key``: clear the cookie."""
-    services = services_of(request)
-    services.authenticator.check_origin(request)
-    return Response(
-        status_code=HTTPStatus.NO_CONTENT, headers=services.authenticator.clear_key_headers()
-    )
 
 
 async def create_session(request: Request) -> Response:
@@ -89,6 +68,7 @@ async def create_session(request: Request) -> Response:
         caller.owner,
         payer=services.authenticator.payer(request, caller),
         locales=preferred_locales(request, body.locale, is_first=True),
+        metadata=body.metadata or {},
     )
     document = SessionDocument(
         session_id=conversation.id,
@@ -137,6 +117,8 @@ async def regenerate(request: Request) -> Response:
         payer=services.authenticator.payer(request, caller),
         message_id=None if body.message_id is None else message_id(body.message_id),
         text=None if body.message is None else user_text(body.message, limit),
+        page_context=read_page_context(body.context),
+        locales=preferred_locales(request, body.locale, is_first=False),
         on_busy=_on_busy(body.on_busy, OnBusy.REJECT),
         idempotency=idempotency_key(request, raw)[1],
     )
@@ -205,6 +187,18 @@ async def get_history(request: Request) -> Response:
     return json_response(history_document(history))
 
 
+async def patch(request: Request) -> Response:
+    """``PATCH /api/chat/{id}``: change the language and the metadata of a conversation."""
+    services = services_of(request)
+    services.authenticator.check_origin(request)
+    caller = services.authenticator.authenticate(request)
+    body, _ = await read_body(request, PatchBody, media_types=_PATCH_TYPES)
+    ref = await _conversation_in_path(request, require_owner(caller))
+    payer = services.authenticator.payer(request, caller)
+    conversation = await services.patch_conversation(ref, body.patch, payer=payer)
+    return json_response(conversation_info_document(conversation))
+
+
 async def export(request: Request) -> Response:
     """``GET /api/chat/{id}/export``: everything that is stored, as a file."""
     services = services_of(request)
@@ -249,6 +243,7 @@ class NativeEndpoint(Endpoint):
 
 
 CHAT_ID: Final = {"id": ChatIdInPath}
+_PATCH_TYPES: Final = ("application/json", "application/merge-patch+json")
 
 ROUTES: Final = (
     NativeEndpoint(
@@ -287,6 +282,7 @@ ROUTES: Final = (
             *REPLY,
             *USER_TEXT,
             "message_id_malformed",
+            "context_too_long",
             "conversation_not_found",
             "message_not_found",
             "nothing_to_answer",
@@ -330,6 +326,19 @@ ROUTES: Final = (
     ),
     NativeEndpoint(
         "/api/chat/{id}",
+        patch,
+        "PATCH",
+        summary="Change the language and the metadata of a conversation.",
+        description="A reply being written keeps its language. The retention is not restarted.",
+        in_path=CHAT_ID,
+        body=[PatchBody],
+        body_media_types=_PATCH_TYPES,
+        responses={HTTPStatus.OK: [ConversationInfoDocument]},
+        headers=["Privity-On-Behalf-Of"],
+        problems=[*CHANGED, "invalid_input", "conversation_not_found"],
+    ),
+    NativeEndpoint(
+        "/api/chat/{id}",
         forget_by_id,
         "DELETE",
         summary="Forget a conversation for good.",
@@ -347,26 +356,5 @@ ROUTES: Final = (
         responses={HTTPStatus.OK: [ExportDocument]},
         response_headers=["Content-Disposition"],
         problems=[*STORED, "conversation_not_found"],
-    ),
-    NativeEndpoint(
-        "/api/client-key",
-        create_client_key,
-        "POST",
-        summary="Create a client key, to be sent as a bearer token.",
-        tag="Client keys",
-        body=[EmptyBody],
-        is_body_optional=True,
-        responses={HTTPStatus.CREATED: [ClientKeyDocument]},
-        headers=["Privity-On-Behalf-Of"],
-        problems=["store_unavailable"],
-    ),
-    NativeEndpoint(
-        "/api/client-key",
-        delete_client_key,
-        "DELETE",
-        summary="Clear the cookie.",
-        tag="Client keys",
-        responses={HTTPStatus.NO_CONTENT: []},
-        response_headers=["Set-Cookie"],
     ),
 )

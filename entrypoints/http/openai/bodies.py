@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from domain.model.limits import MessageLimit
 from domain.model.message import ImageDetail
 from domain.model.prompt import Effort, Verbosity
+from entrypoints.http.member_types import Metadata
 from entrypoints.http.openai.errors import invalid, unsupported
 from entrypoints.http.openai.parameters import (
     MESSAGES_SEEN,
@@ -33,15 +34,6 @@ MAX_ITEMS: Final = 20
 """How many items can be added to a conversation at once, as OpenAI defines it."""
 MAX_CONTENT_PARTS: Final = 256
 MAX_TOOLS: Final = 128
-_NO_NUL: Final = "^[^\\u0000]*$"
-
-Metadata = Annotated[
-    dict[
-        Annotated[str, Meta(max_length=64, pattern=_NO_NUL)],
-        Annotated[str, Meta(max_length=512, pattern=_NO_NUL)],
-    ],
-    Meta(max_length=16),
-]
 
 
 class TextContent(Struct, tag_field="type"):

@@ -13,12 +13,12 @@ from msgspec import Meta, Raw, Struct
 from domain.model.limits import MAX_PARAMETER_BYTES, MAX_TOOLS_BYTES
 from domain.model.message import ImageDetail
 from domain.model.prompt import Effort, Verbosity
+from entrypoints.http.member_types import Metadata
 from entrypoints.http.openai.bodies import (
     MAX_CONTENT_PARTS,
     MAX_INPUT_ITEMS,
     MAX_TOOLS,
     ConversationChoice,
-    Metadata,
     StreamOptions,
     invalid_body,
     is_empty,

@@ -87,6 +87,7 @@ async def create(request: Request) -> Response:
     )
     if resolved.referenced is not None:
         parameters = continuing_referenced(parameters, resolved.referenced, services.images)
+    await services.budget.refresh()
     parameters = parameters.bounded(services.budget.current.reply_tokens)
     key, idempotency = idempotency_key(request, raw)
     response_request = ResponseRequest(
@@ -96,7 +97,6 @@ async def create(request: Request) -> Response:
         chain=chain_name(parameters, person_of(request)),
         after_turn=parameters.after_turn,
         options=parameters.options,
-        may_truncate=parameters.may_truncate,
         note=parameters.note,
         idempotency_key=key,
         idempotency=idempotency,

@@ -227,7 +227,8 @@ export class Conversation extends EventTarget {
     const last = this.messages.findLastIndex(isFromUser);
     const messages = this.messages.slice(0, last + 1);
     if (text) messages[last] = { ...messages[last], text };
-    const body = text ? { message: text } : {};
+    const edit = text ? { message: text, context: this.context?.() } : {};
+    const body = { ...edit, locale: this.words.tag };
     const key = newKey();
     return this.#request(messages, (signal) => api.regenerate(this.sessionId, body, key, signal));
   }

@@ -156,6 +156,6 @@ def test_text_of_every_kind_counts(part: Part, size: int) -> None:
 
 def test_the_size_is_counted_in_bytes() -> None:
     light = estimated_bytes(a_conversation())
-    heavy = a_conversation(summary="ä", page_context="ä", metadata={"ä": "\ud800"})
+    heavy = a_conversation(summary="ä", metadata={"ä": "\ud800"})
 
-    assert estimated_bytes(heavy) - light == 2 + 2 + 2 + 3
+    assert estimated_bytes(heavy) - light == 2 + 2 + 3

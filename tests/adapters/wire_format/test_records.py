@@ -47,6 +47,7 @@ from tests.support.builders import (
     a_message,
     after_turns,
     an_image,
+    with_answer,
     with_question,
 )
 
@@ -94,6 +95,7 @@ messages = st.builds(
     finish_reason=st.none() | st.sampled_from(FinishReason),
     usage=st.none() | usages,
     prompt_report=st.none() | reports,
+    page_context=st.none() | texts,
 )
 turns = st.builds(
     Turn,
@@ -137,7 +139,6 @@ conversations = st.builds(
         since=times,
         until=st.integers(1, 10**6),
     ),
-    page_context=st.none() | texts,
     metadata=st.dictionaries(texts, texts, max_size=3),
 )
 
@@ -204,6 +205,26 @@ def test_an_older_release_reads_the_messages_of_this_one() -> None:
     _, [values] = msgspec.msgpack.decode(unpack(encode_frame([reply]).packed))
 
     assert msgspec.convert(values[8], OlderUsage) == OlderUsage(1, 2)
+
+
+def test_the_page_context_of_an_older_release_is_ignored() -> None:
+    conversation = with_answer(with_question(a_conversation()))
+    frame = encode_frame(conversation.messages, head=conversation)
+    head, messages = msgspec.msgpack.decode(unpack(frame.packed))
+    assert head[10] is None
+    head[10] = '{"page":1}'
+    content = decode_frame(pack(msgspec.msgpack.encode([head, messages])))
+
+    assert content.head is not None
+    assert conversation_of(ID, content.head, content.messages) == conversation
+
+
+def test_the_page_context_is_stored_with_its_message() -> None:
+    question = a_message(page_context='{"page":1}')
+    _, [values] = msgspec.msgpack.decode(unpack(encode_frame([question]).packed))
+
+    assert values[9:] == [None, '{"page":1}']
+    assert messages_of(decode_frame(encode_frame([question]).packed).messages) == (question,)
 
 
 def test_the_sizes_of_earlier_frames_are_stored() -> None:
