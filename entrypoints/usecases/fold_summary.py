@@ -169,6 +169,10 @@ class WriteSummary:
         reply, rates = _Reply(), self.budget.current.rates
         try:
             await self._read(fold.prompt, reply)
+        except ContextExceeded as refusal:
+            # The next attempt will be shorter, if the refusal says how long it may be.
+            await self.budget.after_refusal(fold.prompt, refusal)
+            raise
         finally:
             tokens = reply.tokens(fold.prompt, rates)
             with suppress(PortError):

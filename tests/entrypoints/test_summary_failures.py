@@ -13,7 +13,7 @@ from domain.model.identifiers import ProcessId
 from domain.model.message import FinishReason
 from domain.model.piece import ReasoningPiece
 from domain.service.summarizing import CLAIM_LIFETIME
-from ports.language_model import ContentFiltered, ModelBusy, ModelUnavailable
+from ports.language_model import ContentFiltered, ContextExceeded, ModelBusy, ModelUnavailable
 from tests.support.builders import ID, OTHER_ID, OWNER, PROCESS, REF
 from tests.support.fake_model import InstantModel, ModelReply
 from tests.support.harness import Harness, a_harness
@@ -77,6 +77,26 @@ async def test_a_model_that_writes_for_too_long_is_stopped() -> None:
     assert reply.closed.is_set()
     [fields] = harness.telemetry.fields_of("summary.failed")
     assert fields["error"] == "model_timeout"
+
+
+async def test_after_a_refused_prompt_the_next_attempt_is_shorter() -> None:
+    harness, model = a_summarizing_harness()
+    await stored_long(harness)
+    prompts = []
+
+    def refuse(reply: ModelReply) -> None:
+        prompts.append(reply.prompt)
+        reply.fail(ContextExceeded(window=1_400, prompt_tokens=1_500))
+
+    await fold(harness, model, refuse)
+    harness.clock.advance(A_MINUTE)
+    start(harness, await harness.stored(ID))
+    prompts.append((await model.summaries.next_reply()).prompt)
+    first, second = [len(prompt.messages[0].text) for prompt in prompts]
+    harness.runner.refuse_new_turns()
+    await settled(harness)
+
+    assert second < first
 
 
 async def test_after_a_failure_a_conversation_is_left_alone_for_a_minute() -> None:
