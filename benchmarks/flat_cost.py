@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from attrs import frozen
 from servers import redis_server
@@ -34,17 +34,21 @@ WINDOW: Final = 4_096
 REPLY_TOKENS: Final = 512
 
 
+Points: TypeAlias = Sequence[tuple[float, float]]
+"""Values over the number of messages in the conversation."""
+
+
 @frozen(kw_only=True)
-class Cost:
-    """The average over the turns of one batch.
+class Costs:
+    """What the turns cost.
 
     Attributes:
-        messages: how many the conversation has after the batch.
+        milliseconds: CPU time of a turn, the average of each batch.
+        tokens: of the prompt of each turn.
     """
 
-    messages: int
-    milliseconds: float
-    prompt_tokens: float
+    milliseconds: Points
+    tokens: Points
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -52,11 +56,10 @@ def _cpu_seconds(pid: int) -> float:
     return time.clock_gettime(~pid << 3 | 2)
 
 
-async def _measure(turns: int) -> Sequence[Cost]:
+async def _measure(turns: int) -> Costs:
     model = CountingModel(
         system_prompt=NEUTRAL.system_prompt, window=WINDOW, filler=some_words(0, 80)
     )
-    costs: list[Cost] = []
     with redis_server() as port:
         async with (
             model_server(respond=model) as server,
@@ -70,26 +73,30 @@ async def _measure(turns: int) -> Sequence[Cost]:
                 REDIS_URL=f"redis://127.0.0.1:{port}/0",
             ) as service,
         ):
-            client = NativeClient(service.url)
-            session_id = (await client.send("Hello!")).session_id
-            for first in range(0, turns, BATCH):
-                start, replies = _cpu_seconds(service.pid), len(model.replies)
-                for number in range(first, first + BATCH):
-                    answer = await client.send(some_words(number, 80), session_id)
-                    assert answer.status == 200, answer.body
-                seconds = _cpu_seconds(service.pid) - start
-                tokens = [served.prompt_tokens for served in model.replies[replies:]]
-                cost = Cost(
-                    messages=2 * (first + BATCH + 1),
-                    milliseconds=seconds * 1_000 / BATCH,
-                    prompt_tokens=statistics.mean(tokens),
-                )
-                costs.append(cost)
+            milliseconds = await _talk(NativeClient(service.url), service.pid, turns)
     assert not model.refused
-    return costs
+    tokens = [served.prompt_tokens for served in model.replies]
+    return Costs(
+        milliseconds=milliseconds,
+        tokens=[(2 * number, count) for number, count in enumerate(tokens, 1)],
+    )
 
 
-def _panel(title: str, points: Sequence[tuple[float, float]], top: int) -> str:
+async def _talk(client: NativeClient, service_pid: int, turns: int) -> Points:
+    milliseconds: list[tuple[float, float]] = []
+    session_id = None
+    for first in range(0, turns, BATCH):
+        start = _cpu_seconds(service_pid)
+        for number in range(first, first + BATCH):
+            answer = await client.send(some_words(number, 80), session_id)
+            assert answer.status == 200, answer.body
+            session_id = answer.session_id
+        seconds = _cpu_seconds(service_pid) - start
+        milliseconds.append((2 * (first + BATCH), seconds * 1_000 / BATCH))
+    return milliseconds
+
+
+def _panel(title: str, points: Points, top: int) -> str:
     """A plot of these points above an x axis with the number of messages."""
     width, height, left = 620, 150, 70
     most_x, most_y = points[-1][0], max(y for _, y in points) * 1.15
@@ -113,18 +120,10 @@ def _panel(title: str, points: Sequence[tuple[float, float]], top: int) -> str:
     )
 
 
-def _plot(costs: Sequence[Cost]) -> str:
+def _plot(costs: Costs) -> str:
     panels = (
-        _panel(
-            "CPU time of the service for one turn, in milliseconds",
-            [(cost.messages, cost.milliseconds) for cost in costs],
-            40,
-        ),
-        _panel(
-            "Tokens of a prompt, counted by the model's server",
-            [(cost.messages, cost.prompt_tokens) for cost in costs],
-            260,
-        ),
+        _panel("CPU time of the service for one turn, in milliseconds", costs.milliseconds, 40),
+        _panel("Tokens of each prompt, counted by the model's server", costs.tokens, 260),
     )
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 470" \
 font-family="system-ui, sans-serif" font-size="14" role="img" \
@@ -139,23 +138,23 @@ aria-label="The cost of a turn does not grow with the conversation">
 """
 
 
-def _row(name: str, values: Sequence[float], digits: int) -> str:
-    """Medians of three tenths. In the first tenth the working memory is not yet full."""
-    tenth = max(len(values) // 10, 1)
+def _row(name: str, points: Points, digits: int) -> str:
+    """Averages of three tenths. In the first tenth the working memory is not yet full."""
+    values, tenth = [value for _, value in points], max(len(points) // 10, 1)
     parts = [values[tenth:][:tenth], values[tenth * 5 :][:tenth], values[-tenth:]]
-    cells = [f"{statistics.median(part):,.{digits}f}" for part in parts]
-    ratio = statistics.median(parts[2]) / statistics.median(parts[0])
-    return f"| {name} | {' | '.join(cells)} | {ratio:.2f} |"
+    means = [statistics.mean(part) for part in parts]
+    cells = [f"{mean:,.{digits}f}" for mean in means]
+    return f"| {name} | {' | '.join(cells)} | {means[2] / means[0]:.2f} |"
 
 
 def main(turns: str = "1000", file: str = "docs/long_conversations.svg") -> None:
     costs = asyncio.run(_measure(int(turns)))
     Path(file).write_text(_plot(costs), encoding="utf-8")
-    most = costs[-1].messages
+    most = 2 * int(turns)
     counts = " | ".join(f"after {most * share // 10:,} messages" for share in (1, 5, 9))
     print(f"| average of one turn | {counts} | last / first |\n|---|---|---|---|---|")
-    print(_row("CPU time of the service, ms", [cost.milliseconds for cost in costs], 2))
-    print(_row("tokens of the prompt", [cost.prompt_tokens for cost in costs], 0))
+    print(_row("CPU time of the service, ms", costs.milliseconds, 1))
+    print(_row("tokens of the prompt", costs.tokens, 0))
 
 
 if __name__ == "__main__":

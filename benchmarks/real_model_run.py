@@ -29,7 +29,7 @@ from attrs import define, field, frozen
 
 from adapters.assistant_profile.toml_file import NEUTRAL
 
-REPLY_TOKENS: Final = 160
+REPLY_TOKENS: Final = 48
 FACTS: Final = (
     ("My name is Aino.", "What is my name?", "Aino"),
     ("I live in Turku.", "In which city do I live?", "Turku"),
@@ -144,6 +144,7 @@ async def privity(model_url: str) -> AsyncIterator[str]:
         *(sys.executable, "-c", program, "serve", "--port", str(port)),
         env=environment,
         stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
     )
     url = f"http://127.0.0.1:{port}"
     try:
@@ -166,7 +167,7 @@ async def _is_ready(session: aiohttp.ClientSession, url: str) -> bool:
 
 
 def _messages(turns: int) -> Sequence[str]:
-    facts = [f"{statement} Please remember that." for statement, _, _ in FACTS]
+    facts = [statement for statement, _, _ in FACTS]
     asks = [question for _, question, _ in FACTS]
     between = [
         QUESTIONS[number // len(TOPICS) % len(QUESTIONS)].format(TOPICS[number % len(TOPICS)])

@@ -116,6 +116,7 @@ class RedisConversationStore:
             ref,
             self._sealer_for(ref),
             messages_below(number, limit),
+            below=number,
         )
         return Page(messages=read.messages, next=read.messages[0].number if read.has_more else None)
 
@@ -204,10 +205,11 @@ class RedisConversationStore:
         ref: ConversationRef,
         sealer: BoundSealer,
         is_enough: StopReading,
+        below: int | None = None,
     ) -> _Read:
         reader = FrameReader(self._client, ref.session_id, sealer)
         while True:
-            read = await reader.read_as(made_of, is_enough)
+            read = await reader.read_as(made_of, is_enough, below)
             if not self._has_expired(read.conversation):
                 return read
             # Redis still has it, because somebody put it back or because it lost its ttl.

@@ -35,6 +35,7 @@ from adapters.wire_format.conversation_record import (
     SizeBefore,
     conversation_of,
     decode_frame,
+    first_number,
     messages_of,
     size_before,
 )
@@ -155,21 +156,35 @@ class UnsealedFrame:
     before: bytes
 
 
-def unseal(frame: bytes, before: bytes, sealer: BoundSealer, max_bytes: int) -> UnsealedFrame:
+def unseal(
+    frame: bytes,
+    before: bytes,
+    sealer: BoundSealer,
+    max_bytes: int,
+    below: int | None = None,
+) -> UnsealedFrame | None:
     """The content of ``frame``, which follows the frame with the tag ``before``.
+
+    None if only messages numbered below ``below`` are needed, and the frame's label shows that it
+    has none of them. The frame was authenticated in its place nevertheless.
 
     Raises:
         UnsealError: it was changed or moved, or its key is not in the ring.
         DecodeError: its content is malformed, of an unknown version, or larger than ``max_bytes``.
     """
-    content = decode_frame(sealer.unseal(frame, before=before), max_bytes)
+    packed = sealer.unseal(frame, before=before)
+    if below is not None and (first_number(packed) or 0) >= below:
+        return None
+    content = decode_frame(packed, max_bytes)
     info = frame_info(frame, content, len(content.messages))
     return UnsealedFrame(info, content, before)
 
 
 @define
 class ReadFrames:
-    """Neighbouring frames, from the newest stored one backwards.
+    """Frames, from the newest stored one backwards.
+
+    They are neighbours, unless frames were passed over that only have messages that are not needed.
 
     Attributes:
         session_id: of the conversation.

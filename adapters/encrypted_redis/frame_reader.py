@@ -59,9 +59,15 @@ class FrameReader:
         return await self.read_as(assemble, is_enough)
 
     async def read_as(
-        self, made_of: Callable[[ReadFrames], _Result], is_enough: StopReading
+        self,
+        made_of: Callable[[ReadFrames], _Result],
+        is_enough: StopReading,
+        below: int | None = None,
     ) -> _Result:
         """What ``made_of`` makes of the newest frames, as many as are needed.
+
+        If only messages numbered below ``below`` are needed, other frames than the newest may be
+        passed over without decoding them.
 
         Raises:
             ConversationNotFound: nothing is stored, or it is another owner's.
@@ -72,7 +78,7 @@ class FrameReader:
         for _ in range(_ATTEMPTS):
             try:
                 with self._client.reporting_unreadable(self._session_id):
-                    return await self._read_once(made_of, is_enough)
+                    return await self._read_once(made_of, is_enough, below)
             except ConcurrentWrite:
                 continue
         raise ConversationBusy
@@ -88,10 +94,10 @@ class FrameReader:
             return await self._slice(1, _FIRST_SLICE)
 
     async def _read_once(
-        self, made_of: Callable[[ReadFrames], _Result], is_enough: StopReading
+        self, made_of: Callable[[ReadFrames], _Result], is_enough: StopReading, below: int | None
     ) -> _Result:
         try:
-            return made_of(await self._read_backwards(is_enough))
+            return made_of(await self._read_backwards(is_enough, below))
         except (UnsealError, DecodeError) as error:
             raise StoredStateUnreadable from error
 
@@ -106,7 +112,7 @@ class FrameReader:
         )
         return frames
 
-    async def _read_backwards(self, is_enough: StopReading) -> ReadFrames:
+    async def _read_backwards(self, is_enough: StopReading, below: int | None) -> ReadFrames:
         """The newest frames, unsealed.
 
         Raises:
@@ -129,9 +135,13 @@ class FrameReader:
                 frames, index, count = older, len(older) - 1, count + len(older) - 1
             before = tag_of(frames[index - 1]) if index else NO_FRAME_BEFORE
             left = max(READABLE_BYTES - read.unpacked, 0)
-            read.add(unseal(frames[index], before, self._sealer, left))
+            # The newest frame has the head, so it is never passed over.
+            passing = below if read.frames else None
+            unsealed = unseal(frames[index], before, self._sealer, left, passing)
+            if unsealed is not None:
+                read.add(unsealed)
             read.oldest = frames[0]
-            if index == 0 or is_enough(read):
+            if index == 0 or (unsealed is not None and is_enough(read)):
                 return read
             index -= 1
 

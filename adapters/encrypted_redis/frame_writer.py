@@ -216,7 +216,7 @@ class _FrameWriter:
     def add(self, first: int, last: int, messages: int) -> None:
         """Seal the next ``messages`` messages as a frame without a head."""
         batch = self._changed.messages[self._written : self._written + messages]
-        self._push(encode_frame(batch), first, last, messages)
+        self._push(encode_frame(batch, labelled=last > first), first, last, messages)
 
     def add_last(self, first: int, cut: _Cut) -> None:
         """Seal the messages that are left, and the head, as the last frame.
@@ -231,6 +231,7 @@ class _FrameWriter:
             before=SizeBefore(self._size, self._unpacked, self._images),
             max_bytes=cut.max_bytes,
             max_image_bytes=cut.max_image_bytes,
+            labelled=cut.revisions > 1,
         )
         self._push(encoded, first, first + cut.revisions - 1, len(rest))
 

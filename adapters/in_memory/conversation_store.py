@@ -4,12 +4,13 @@ Nothing awaits between reading a conversation and writing it, so one event loop 
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from hmac import compare_digest
 from typing import Final
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from adapters.in_memory.expiries import Expiries
 from adapters.in_memory.turn_log import InMemoryTurnLog
@@ -28,7 +29,14 @@ from domain.model.errors import (
     OlderMessagesNeeded,
 )
 from domain.model.identifiers import ConversationRef, Owner, SessionId, TurnRef
-from domain.model.limits import MAX_CONVERSATION_BYTES, MAX_CONVERSATION_IMAGE_BYTES
+from domain.model.limits import (
+    MAX_CONVERSATION_BYTES,
+    MAX_CONVERSATION_IMAGE_BYTES,
+    MAX_UNPACKED_BYTES,
+    MESSAGE_OVERHEAD_BYTES,
+    PART_OVERHEAD_BYTES,
+)
+from domain.model.message import Message
 from domain.model.turn import Turn
 from ports.clock import Clock
 from ports.conversation_store import Change, Page, Predicate
@@ -44,12 +52,48 @@ def estimated_bytes(conversation: Conversation) -> int:
     return _HEAD_BYTES + conversation.counted_bytes
 
 
+@frozen(kw_only=True)
+class _Sizes:
+    """Bytes of messages.
+
+    Attributes:
+        text: their content without images.
+        overhead: the constants for the messages and their parts.
+    """
+
+    text: int
+    images: int
+    overhead: int
+
+    @property
+    def counted(self) -> int:
+        return self.text + self.images + self.overhead
+
+    def replaced(self, old: "_Sizes", new: "_Sizes") -> "_Sizes":
+        """The sizes after messages with the sizes ``old`` were replaced."""
+        return _Sizes(
+            text=self.text - old.text + new.text,
+            images=self.images - old.images + new.images,
+            overhead=self.overhead - old.overhead + new.overhead,
+        )
+
+
+def _sizes(messages: Iterable[Message]) -> _Sizes:
+    counted = images = overhead = 0
+    for message in messages:
+        counted += message.counted_bytes
+        images += message.image_bytes
+        overhead += MESSAGE_OVERHEAD_BYTES + PART_OVERHEAD_BYTES * len(message.parts)
+    return _Sizes(text=counted - images - overhead, images=images, overhead=overhead)
+
+
 @define
 class _Record:
     """One conversation with all its messages."""
 
     owner: Owner = field(repr=False)
     conversation: Conversation = field(repr=False)
+    sizes: _Sizes
     size: int
 
 
@@ -150,16 +194,18 @@ class InMemoryConversationStore:
     def _write(self, owner: Owner, record: _Record | None, conversation: Conversation) -> None:
         before = record.conversation if record else None
         opened = newly_opened(before, conversation)
-        size = estimated_bytes(conversation)
+        sizes = _sizes_after(record, conversation.messages)
+        head = estimated_bytes(evolve(conversation, messages=()))
+        size = head + sizes.counted
         ends_turn = before is not None and before.open_turn and not conversation.open_turn
         is_larger = record is None or size > record.size
         may_be_refused = opened or (is_larger and not ends_turn)
-        if may_be_refused and _is_too_large(conversation, size):
+        if may_be_refused and _is_too_large(head, sizes):
             raise ConversationFull
         if before is None or retention_restarted(before, conversation):
             self._expiries.put(conversation.id, self._clock.monotonic() + conversation.retained_for)
         self._bytes += size - (record.size if record else 0)
-        self._records[conversation.id] = _Record(owner, conversation, size)
+        self._records[conversation.id] = _Record(owner, conversation, sizes, size)
         self._records.move_to_end(conversation.id)
         if opened:
             self._log.open(ConversationRef(owner, conversation.id), opened)
@@ -172,9 +218,24 @@ class InMemoryConversationStore:
         self._log.forget(session_id)
 
 
-def _is_too_large(conversation: Conversation, size: int) -> bool:
-    images = conversation.image_bytes
-    return size - images > MAX_CONVERSATION_BYTES or images > MAX_CONVERSATION_IMAGE_BYTES
+def _sizes_after(before: _Record | None, messages: Sequence[Message]) -> _Sizes:
+    """The sizes of ``messages``; only those that the write has changed are counted again."""
+    if before is None:
+        return _sizes(messages)
+    old = before.conversation.messages
+    pairs = enumerate(zip(old, messages, strict=False))
+    same = next(
+        (at for at, (one, other) in pairs if one is not other), min(len(old), len(messages))
+    )
+    return before.sizes.replaced(_sizes(old[same:]), _sizes(messages[same:]))
+
+
+def _is_too_large(head: int, sizes: _Sizes) -> bool:
+    return (
+        head + sizes.text > MAX_CONVERSATION_BYTES
+        or head + sizes.text + sizes.overhead > MAX_UNPACKED_BYTES
+        or sizes.images > MAX_CONVERSATION_IMAGE_BYTES
+    )
 
 
 def _with_older_messages(changed: Conversation, whole: Conversation) -> Conversation:

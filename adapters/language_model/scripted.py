@@ -34,8 +34,10 @@ class ScriptedModel:
     async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
         """See ``ports.language_model.LanguageModel.reply``."""
         text = _summary_text(prompt) if prompt.asks_for_summary else _reply_text(prompt)
+        if prompt.continues_reply:
+            text = text.removeprefix(prompt.messages[-1].text)
         words = text.split(" ")
-        for word in (words[0], *(f" {word}" for word in words[1:])):
+        for word in filter(None, (words[0], *(f" {word}" for word in words[1:]))):
             yield TextPiece(word)
             if self._pause:
                 await self._clock.sleep(self._pause)

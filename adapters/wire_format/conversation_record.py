@@ -27,6 +27,7 @@ from adapters.wire_format.packing import (
     RECORD_MAX_BYTES,
     DecodeError,
     RecordTooLarge,
+    label_of,
     pack,
     unpack,
 )
@@ -181,8 +182,11 @@ def encode_frame(
     before: SizeBefore = _NOTHING_BEFORE,
     max_bytes: int = RECORD_MAX_BYTES,
     max_image_bytes: int = MAX_CONVERSATION_IMAGE_BYTES,
+    labelled: bool = False,
 ) -> EncodedFrame:
     """The packed record of a frame with ``messages`` and, unless ``head`` is None, with a head.
+
+    With ``labelled``, ``first_number`` can read the number of its first message.
 
     Raises:
         RecordTooLarge: the record has more than ``max_bytes`` before compression, not counting its
@@ -193,8 +197,14 @@ def encode_frame(
         raise RecordTooLarge
     records = [message_record(message) for message in messages]
     record = _encoder.encode((None if head is None else _head_members(head, before), records))
-    packed = pack(record, max_bytes + images)
+    label = messages[0].number if labelled and messages else None
+    packed = pack(record, max_bytes + images, label=label)
     return EncodedFrame(packed, len(record) - images + _overhead(messages), images)
+
+
+def first_number(packed: bytes) -> int | None:
+    """The number of the first message in a packed frame; None if the frame has no label."""
+    return label_of(packed)
 
 
 def decode_frame(packed: bytes, max_bytes: int = RECORD_MAX_BYTES) -> FrameContent:

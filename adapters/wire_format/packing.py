@@ -1,8 +1,9 @@
 """The version and compression around a record, inside its sealed frame.
 
     byte 0      schema version of the record
-    byte 1      compression: 0 none, 1 zstd with dictionary 0
-    byte 2 …    the record as msgpack, compressed
+    byte 1      compression: 0 none, 1 zstd with dictionary 0; 2 more if there is a label
+    4 bytes     the label, if there is one: a number that can be read without decompressing
+    the rest    the record as msgpack, compressed
 
 The zstd frames (RFC 8878) have no magic number, dictionary id or checksum: byte 1 replaces the
 first two, and the seal replaces the checksum. ``tools/train_dictionary.py`` makes the dictionary.
@@ -30,7 +31,11 @@ RECORD_MAX_BYTES: Final = 3_000_000
 _PLAIN: Final = 0
 _ZSTD_0: Final = 1
 _MIN_COMPRESSED_BYTES: Final = 64
+_LABELLED: Final = 2
+"""Added to the compression of a record with a label."""
 _HEAD_BYTES: Final = 2
+_LABEL_BYTES: Final = 4
+_NO_LABEL_ABOVE: Final = 2**32 - 1
 ZSTD_LEVEL: Final = 9
 """A frame is a sixth smaller than at level 3 and takes a few microseconds more."""
 
@@ -47,19 +52,34 @@ class RecordTooLarge(Exception):
     """A record has more bytes than allowed."""
 
 
-def pack(record: bytes, max_bytes: int = RECORD_MAX_BYTES) -> bytes:
-    """The record with its version, compressed if that makes it smaller.
+def pack(record: bytes, max_bytes: int = RECORD_MAX_BYTES, *, label: int | None = None) -> bytes:
+    """The record with its version and its label, compressed if that makes it smaller.
+
+    A label that is too large is left out.
 
     Raises:
         RecordTooLarge: the record has more than ``max_bytes``.
     """
     if len(record) > max_bytes:
         raise RecordTooLarge
+    if label is None or label > _NO_LABEL_ABOVE:
+        labelled, stored_label = 0, b""
+    else:
+        labelled, stored_label = _LABELLED, label.to_bytes(_LABEL_BYTES, "big")
     if len(record) >= _MIN_COMPRESSED_BYTES:
         compressed = _compressor().compress(record)
         if len(compressed) < len(record):
-            return bytes((SCHEMA, _ZSTD_0)) + compressed
-    return bytes((SCHEMA, _PLAIN)) + record
+            return bytes((SCHEMA, _ZSTD_0 + labelled)) + stored_label + compressed
+    return bytes((SCHEMA, _PLAIN + labelled)) + stored_label + record
+
+
+def label_of(packed: bytes) -> int | None:
+    """The label of a packed record; None if it has none, or is not a record that we write."""
+    if len(packed) < _HEAD_BYTES + _LABEL_BYTES or packed[0] != SCHEMA:
+        return None
+    if packed[1] not in (_LABELLED + _PLAIN, _LABELLED + _ZSTD_0):
+        return None
+    return int.from_bytes(packed[_HEAD_BYTES : _HEAD_BYTES + _LABEL_BYTES], "big")
 
 
 def unpack(packed: bytes, max_bytes: int = RECORD_MAX_BYTES) -> bytes:
@@ -73,13 +93,14 @@ def unpack(packed: bytes, max_bytes: int = RECORD_MAX_BYTES) -> bytes:
     schema, compression = packed[0], packed[1]
     if schema != SCHEMA:
         raise DecodeError(f"schema version {schema} is unknown")
-    if compression == _PLAIN:
-        if len(packed) - _HEAD_BYTES > max_bytes:
-            raise DecodeError("too large")
-        return packed[_HEAD_BYTES:]
-    if compression != _ZSTD_0:
+    if compression not in (_PLAIN, _ZSTD_0, _PLAIN + _LABELLED, _ZSTD_0 + _LABELLED):
         raise DecodeError(f"compression {compression} is unknown")
-    return _decompressed(packed[_HEAD_BYTES:], max_bytes)
+    begin = _HEAD_BYTES + (_LABEL_BYTES if compression >= _LABELLED else 0)
+    if compression % _LABELLED == _ZSTD_0:
+        return _decompressed(packed[begin:], max_bytes)
+    if len(packed) - begin > max_bytes:
+        raise DecodeError("too large")
+    return packed[begin:]
 
 
 def _decompressed(compressed: bytes, max_bytes: int) -> bytes:

@@ -28,7 +28,7 @@ exceed it is rejected. The reply to an open turn may exceed it."""
 MAX_UNPACKED_BYTES: Final = 2_000_000
 """Another limit, on a conversation's size before compression, without its images but with the
 overheads counted."""
-MAX_CONVERSATION_MESSAGES: Final = 4_000
+MAX_CONVERSATION_MESSAGES: Final = 2_500
 """Limit on the messages of a conversation. Items or a user message that would exceed it are
 rejected. The reply to an open turn may exceed it."""
 MAX_IMAGE_BYTES: Final = 1_500_000

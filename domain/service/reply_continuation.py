@@ -35,8 +35,8 @@ def continue_reply(
     """
     if opened_by(conversation, new_turn):
         return conversation
-    reply = _last_message(conversation, message_id)
     require_no_open_turn(conversation, can_interrupt=False)
+    reply = _last_message(conversation, message_id)
     cut_at = None if reply is None else cut_point(reply)
     if reply is None or cut_at is None:
         raise NothingToContinue

@@ -19,11 +19,13 @@ from entrypoints.cli.terminal import Write, stopping_on_ctrl_c
 
 _HELP: Final = (
     "/new starts a new conversation, /again regenerates the last reply, "
-    "/forget deletes the conversation, /quit exits. Ctrl-C stops a reply."
+    "/continue continues a reply that is not complete, /forget deletes the conversation, "
+    "/quit exits. Ctrl-C stops a reply."
 )
 _RETRY_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 _CUT: Final[Mapping[str, str]] = {
-    "length": "The reply was cut off because it reached its maximum length.",
+    "length": "The reply was cut off because it reached its maximum length. "
+    "/continue continues it.",
     "content-filter": "The reply was cut off by the content filter.",
 }
 _EMPTY: Final[Mapping[str, str]] = {
@@ -60,6 +62,7 @@ class TerminalChat:
         self._is_interactive = is_interactive
         self._retry_seconds = retry_seconds
         self._session_id: str | None = None
+        self._last_reply = ""
         self.has_failed = False
 
     async def begin(self) -> None:
@@ -88,11 +91,13 @@ class TerminalChat:
         if line == "/forget":
             await self._forget()
         elif line == "/new":
-            self._session_id = None
+            self._session_id, self._last_reply = None, ""
             self._write("(New conversation. The previous one is kept until it expires.)\n")
             await self.begin()
         elif line == "/again":
             await self._regenerate()
+        elif line == "/continue":
+            await self._continue_reply()
         elif line.startswith("/"):
             unknown = "" if line == "/help" else "(There is no such command.)\n"
             self._write(f"{unknown}{_HELP}\n")
@@ -106,15 +111,22 @@ class TerminalChat:
         else:
             await self._show_reply(f"/api/chat/{self._session_id}/regenerate", {})
 
+    async def _continue_reply(self) -> None:
+        if self._session_id is None or not self._last_reply:
+            self._write("(There is no reply to continue.)\n")
+        else:
+            path = f"/api/chat/{self._session_id}/continue"
+            await self._show_reply(path, {}, self._last_reply)
+
     async def _forget(self) -> None:
         if self._session_id is not None:
             await self._client.forget(self._session_id)
-        self._session_id = None
+        self._session_id, self._last_reply = None, ""
         self._write("(Forgotten.)\n")
 
-    async def _show_reply(self, path: str, body: Mapping[str, Any]) -> None:
-        """Print the reply to a request. Ctrl-C stops it."""
-        printer = ReplyPrinter(self._write, shows_thinking=self._is_interactive)
+    async def _show_reply(self, path: str, body: Mapping[str, Any], printed: str = "") -> None:
+        """Print the reply to a request, but not what was ``printed`` before. Ctrl-C stops it."""
+        printer = ReplyPrinter(self._write, shows_thinking=self._is_interactive, printed=printed)
 
         async def stop() -> None:
             # Before the first event there is no reply to stop.
@@ -127,6 +139,7 @@ class TerminalChat:
                 await self._print_reply(path, body, printer)
         finally:
             self._session_id = printer.session_id or self._session_id
+            self._last_reply = printer.text or self._last_reply
             printer.end_line()
 
     async def _print_reply(
@@ -165,15 +178,23 @@ class ReplyPrinter:
         session_id: the conversation of the reply; None before the first event.
     """
 
-    def __init__(self, write: Write, *, shows_thinking: bool) -> None:
-        """``write`` prints text. With ``shows_thinking``, a line says that the model thinks."""
+    def __init__(self, write: Write, *, shows_thinking: bool, printed: str = "") -> None:
+        """``write`` prints text. With ``shows_thinking``, a line says that the model thinks.
+
+        ``printed`` is the beginning of the reply, if that was printed before.
+        """
         self._write = write
         self._shows_thinking = shows_thinking
-        self._printed: list[str] = []
+        self._printed = [printed]
         self._still_to_replay = ""
         self._is_line_open = False
         self.started = asyncio.Event()
         self.session_id: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The text of the reply so far."""
+        return "".join(self._printed)
 
     async def print_events(self, events: AsyncGenerator[ServerEvent, None]) -> None:
         """Print the events of the reply, from its beginning to its end.
@@ -182,7 +203,7 @@ class ReplyPrinter:
             ConnectionLost: the events end before the reply does.
             ChatError: the reply failed.
         """
-        self._still_to_replay = "".join(self._printed)
+        self._still_to_replay = self.text
         async with aclosing(events):
             async for event in events:
                 self._print(event)
@@ -225,7 +246,7 @@ class ReplyPrinter:
                 self._write_text(delta.removeprefix(replayed))
             else:
                 # The process died before it had stored what was printed.
-                before = "".join(self._printed).removesuffix(replayed)
+                before = self.text.removesuffix(replayed)
                 self._printed.clear()
                 self._write("\n(The reply begins again.)\n")
                 self._write_text(before + delta)
@@ -238,7 +259,7 @@ class ReplyPrinter:
 
     def _print_reason(self, reason: str) -> None:
         """Say why the reply ended, unless it is complete."""
-        is_empty = not "".join(self._printed).strip()
+        is_empty = not self.text.strip()
         note = _EMPTY.get(reason, "The model sent no text.") if is_empty else _CUT.get(reason)
         if note is not None:
             self.end_line()

@@ -1,11 +1,13 @@
 """Keeps working memory within what the prompt has room for."""
 
+from contextlib import suppress
+
 from attrs import evolve, frozen
 
 from domain.model.assistant import Assistant
 from domain.model.budget import Budget
 from domain.model.conversation import Conversation
-from domain.model.errors import DomainError
+from domain.model.errors import InvalidInput, NothingToContinue
 from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions
 from domain.service.forgetting import fitted, forgotten_before, newest_exchange_from
 from domain.service.prompt_building import build_prompt
@@ -28,12 +30,16 @@ class FitPrompt:
 
         Raises:
             InvalidInput: ``message_too_long`` or ``tool_result_too_long``; see ``fitted``.
+            NothingToContinue: the reply to continue may not become longer.
             OlderMessagesNeeded: messages that the prompt needs are not loaded.
         """
         visible, system = self.visible(conversation), self.assistant.system_prompt
-        fit = fitted(visible, system, self.budget.current, options=options)
+        fit: Conversation | None = None
+        with suppress(InvalidInput, NothingToContinue):
+            fit = fitted(visible, system, self.budget.current, options=options)
         if fit is not visible:
-            # Nothing is forgotten because of an estimate that the conversation itself disproves.
+            # Nothing is forgotten or refused because of an estimate that the conversation itself
+            # disproves.
             self.budget.recall(visible, system)
             fit = fitted(visible, system, self.budget.current, options=options)
         return evolve(conversation, working_memory_from=fit.working_memory_from)
@@ -50,7 +56,7 @@ class FitPrompt:
         system = self.assistant.system_prompt
         try:
             shorter = fitted(visible, system, budget, options=options)
-        except DomainError:
+        except (InvalidInput, NothingToContinue):
             # The estimate may be too high, so the newest exchange is worth an attempt.
             shorter = forgotten_before(visible, newest_exchange_from(visible))
         prompt = build_prompt(shorter, system, budget, options=options)

@@ -9,7 +9,8 @@ from domain.model.conversation import Conversation
 from domain.model.identifiers import MessageId, Owner
 from domain.model.message import TextPart, text_bytes, utf8_length
 from domain.service.client_view import require_seen
-from domain.service.turn_lifecycle import NewTurn, edit_text, regenerate
+from domain.service.regeneration import edit_text, regenerate
+from domain.service.turn_lifecycle import NewTurn
 from entrypoints.usecases.open_turn import Started, StartTurn, TurnRequest
 
 

@@ -20,11 +20,8 @@ from domain.model.rate_limits import Payer
 from domain.model.turn import IdempotencyKey
 from domain.service.client_view import require_seen
 from domain.service.idempotency import is_being_answered, is_unanswered
-from domain.service.turn_lifecycle import (
-    NewTurn,
-    add_user_message,
-    edit_message,
-)
+from domain.service.regeneration import edit_message
+from domain.service.turn_lifecycle import NewTurn, add_user_message
 from entrypoints.usecases.open_turn import OnBusy, OnWait, OpenTurn, Started, StartTurn
 from entrypoints.usecases.turn_permit import TurnPermit
 from ports.client_keys import ClientKeys

@@ -248,3 +248,17 @@ async def test_a_new_conversation_in_one_tab_is_followed_by_the_other(
         await expect(tab.questions).to_have_count(0)
         await expect(tab.notice).to_have_text("")
     await expect(chat.box).to_have_value("More?")
+
+
+async def test_a_message_that_is_too_long_for_the_model_stays_in_the_box(
+    visitor: Visitor, chat: Chat
+) -> None:
+    visitor.expect_problems("413")
+    too_long = json.dumps({"code": "message_too_long", "detail": "", "status": 413})
+    refuse = {"status": 413, "content_type": "application/problem+json", "body": too_long}
+    await visitor.context.route("**/api/chat", lambda route: route.fulfill(**refuse), times=1)
+    await chat.send("A long story")
+
+    await expect(chat.notice).to_have_text("The message is too long. Please shorten it.")
+    await expect(chat.box).to_have_value("A long story")
+    await expect(chat.questions).to_have_count(0)

@@ -71,7 +71,7 @@ async def test_a_reply_whose_process_was_killed_can_be_requested_again(
     async with started(port, redis_url):
         # A turn counts as dead after 15 seconds of silence.
         await expect(chat.notice).to_have_text("The reply was cut off. Try again.", timeout=40_000)
-        await chat.button("Try again").click()
+        await chat.button("Answer again").click()
 
         await expect(chat.replies.last).to_contain_text("Say something else")
         await expect(chat.questions).to_have_text(["Hello"])

@@ -150,7 +150,7 @@ async def test_a_failing_model_is_explained_and_can_be_retried(
     model_reply.fail(ModelBusy())
     await expect(chat.notice).to_have_text("The assistant is busy. Try again in a moment.")
 
-    await chat.button("Try again").click()
+    await chat.button("Answer again").click()
 
     again = await fake_model.next_reply()
     again.send_text("Here I am.")
@@ -158,6 +158,27 @@ async def test_a_failing_model_is_explained_and_can_be_retried(
     await chat.expect_reply("Here I am.")
     await expect(chat.notice).to_have_text("")
     await expect(chat.questions).to_have_text(["Hello"])
+
+
+async def test_a_failure_before_the_first_word_is_explained_once(
+    visitor: Visitor, chat: Chat, fake_model: FakeModel
+) -> None:
+    visitor.expect_problems(CUT)
+    await chat.send("Hello")
+    (await fake_model.next_reply()).fail(ModelBusy())
+    await expect(chat.notice).to_have_text("The assistant is busy. Try again in a moment.")
+
+    for _ in range(2):
+        await expect(chat.messages.last).to_contain_text("Hello")
+        await expect(chat.button("Answer again")).to_have_count(0)
+        await expect(chat.page.locator(".ending:visible")).to_have_count(0)
+        await chat.page.reload()
+        await expect(chat.notice).not_to_have_text("")
+    await chat.button("Try again").click()
+    again = await fake_model.next_reply()
+    again.send_text("Here I am.")
+    again.finish()
+    await chat.expect_reply("Here I am.")
 
 
 async def test_a_rejected_message_returns_to_the_box(browser: Browser) -> None:

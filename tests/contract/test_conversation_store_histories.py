@@ -15,6 +15,7 @@ from domain.model.conversation import Conversation
 from domain.model.errors import ConversationExists, ConversationNotFound, DomainError
 from domain.model.identifiers import ConversationRef, Owner, SessionId
 from domain.model.message import FinishReason
+from domain.service.reply_continuation import continue_reply
 from domain.service.turn_lifecycle import fail, finish, interrupt, settle
 from ports.conversation_store import Change
 from tests.contract.adapters import STORES, StoreHarness
@@ -24,6 +25,7 @@ from tests.support.builders import (
     OWNER,
     STRANGER,
     a_conversation,
+    a_new_turn,
     pieces_of,
     texts_of,
     turn_id,
@@ -91,6 +93,11 @@ class Histories(RuleBasedStateMachine):
         self._update(
             owner, session, lambda c: with_question(c, f"question {number}", number, at=now)
         )
+
+    @rule(owner=owners, session=ids, number=numbers)
+    def go_on(self, owner: Owner, session: SessionId, number: int) -> None:
+        now = self.now
+        self._update(owner, session, lambda c: continue_reply(c, a_new_turn(number, at=now)))
 
     @rule(
         owner=owners,

@@ -46,6 +46,15 @@ async def test_no_piece_is_empty(model: LanguageModel) -> None:
     )
 
 
+async def test_a_reply_that_was_cut_can_be_continued(model: LanguageModel) -> None:
+    cut = a_message(4, role=Role.ASSISTANT, parts=(TextPart("Three and a ha"),))
+    prompt = evolve(PROMPT, messages=(*PROMPT.messages, cut), continues_reply=True)
+    *pieces, last = [piece async for piece in model.reply(prompt)]
+
+    assert pieces
+    assert isinstance(last, ModelFinished)
+
+
 async def test_after_a_closed_reply_the_next_one_is_complete(model: LanguageModel) -> None:
     closed = model.reply(PROMPT)
     await anext(closed)

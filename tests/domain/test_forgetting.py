@@ -7,13 +7,23 @@ from attrs import evolve
 
 from domain.model.budget import Budget
 from domain.model.conversation import Conversation, tail_of, with_welcome
-from domain.model.errors import InvalidInput, OlderMessagesNeeded
+from domain.model.errors import InvalidInput, NothingToContinue, OlderMessagesNeeded
 from domain.model.identifiers import MessageId
 from domain.model.message import Message, Role, TextPart, ToolCallPart, ToolResultPart
-from domain.model.prompt import ReplyOptions
+from domain.model.piece import TextPiece
+from domain.model.prompt import CONTINUE_INSTRUCTION, ReplyOptions
 from domain.service.forgetting import FOLD_AT, KEEP, fitted, step
 from domain.service.prompt_building import build_prompt, prompt_tokens, room_for_messages
-from tests.support.builders import a_conversation, a_message, with_answer, with_question
+from domain.service.reply_continuation import continue_reply
+from domain.service.turn_lifecycle import interrupt
+from tests.support.builders import (
+    a_conversation,
+    a_message,
+    a_new_turn,
+    turn_id,
+    with_answer,
+    with_question,
+)
 from tests.support.clocks import NOON
 from tests.support.token_rates import BYTES
 
@@ -160,3 +170,15 @@ def test_a_step_never_takes_the_newest_exchange() -> None:
     conversation = with_answer(exchanges(100), "a" * 100)
 
     assert step(conversation, SYSTEM, a_budget(100)) is None
+
+
+def test_a_reply_that_leaves_no_room_cannot_be_continued() -> None:
+    question = exchanges(100)
+    cut = interrupt(question, turn_id(), [TextPiece("a" * 300)], NOON)
+    opened = continue_reply(cut, a_new_turn(2))
+    closing = len(CONTINUE_INSTRUCTION)
+    at_least = 400 + closing - (REPLY - LEAST_REPLY)
+
+    assert fitted(opened, SYSTEM, a_budget(at_least)).open_turn
+    with pytest.raises(NothingToContinue):
+        fitted(opened, SYSTEM, a_budget(at_least - 1))

@@ -9,21 +9,17 @@ from hypothesis import strategies as st
 from domain.model.conversation import Conversation
 from domain.model.errors import DomainError
 from domain.model.message import FinishReason, TextPart
-from domain.service.turn_lifecycle import (
-    add_user_message,
-    edit_message,
-    fail,
-    finish,
-    interrupt,
-    regenerate,
-    settle,
-)
+from domain.service.regeneration import edit_message, regenerate
+from domain.service.reply_continuation import continue_reply
+from domain.service.turn_lifecycle import add_user_message, fail, finish, interrupt, settle
 from tests.support.builders import a_conversation, a_new_turn, pieces_of, question_id, turn_id
 from tests.support.clocks import NOON
 
 Step = tuple[str, int, int]
 steps = st.tuples(
-    st.sampled_from(["add", "edit", "regenerate", "finish", "interrupt", "fail", "settle"]),
+    st.sampled_from(
+        ["add", "edit", "regenerate", "continue", "finish", "interrupt", "fail", "settle"]
+    ),
     st.integers(1, 5),
     st.integers(0, 2),
 )
@@ -37,6 +33,7 @@ def after_step(conversation: Conversation, step: Step, minute: int) -> Conversat
         "add": lambda: add_user_message(conversation, new_turn, question_id(number), text),
         "edit": lambda: edit_message(conversation, new_turn, None, text),
         "regenerate": lambda: regenerate(conversation, new_turn),
+        "continue": lambda: continue_reply(conversation, new_turn),
         "finish": lambda: finish(conversation, turn, pieces, at, reason=FinishReason.STOP),
         "interrupt": lambda: interrupt(conversation, turn, pieces, at),
         "fail": lambda: fail(conversation, turn, pieces, at, "model_failed"),

@@ -8,8 +8,9 @@ from domain.model.conversation import Conversation, tail_of
 from domain.model.errors import InvalidInput, MessageNotFound, OlderMessagesNeeded, TurnInProgress
 from domain.model.identifiers import MessageId
 from domain.model.message import TextPart
+from domain.service.regeneration import edit_message, regenerate
 from domain.service.tool_answers import submit_tool_results
-from domain.service.turn_lifecycle import add_user_message, edit_message, regenerate
+from domain.service.turn_lifecycle import add_user_message
 from tests.support.builders import (
     a_conversation,
     a_new_turn,

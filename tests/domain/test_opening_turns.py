@@ -29,14 +29,12 @@ from domain.model.identifiers import MessageId
 from domain.model.limits import MAX_CONVERSATION_MESSAGES
 from domain.model.message import ImagePart, MessageStatus, Part, Role, TextPart, UnknownPart
 from domain.service.client_view import require_seen
+from domain.service.regeneration import edit_message, edit_text, regenerate
 from domain.service.tool_answers import submit_tool_results
 from domain.service.turn_lifecycle import (
     add_user_message,
-    edit_message,
-    edit_text,
     fail,
     interrupt,
-    regenerate,
 )
 from tests.support.builders import (
     ID,

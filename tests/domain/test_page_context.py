@@ -12,17 +12,9 @@ from domain.model.message import (
 )
 from domain.model.piece import ToolCallPiece
 from domain.service.item_editing import NewItem, branch_at_turn, open_turn_with_items
+from domain.service.regeneration import edit_message, edit_text, regenerate
 from domain.service.tool_answers import submit_tool_results
-from domain.service.turn_lifecycle import (
-    add_user_message,
-    edit_message,
-    edit_text,
-    fail,
-    finish,
-    interrupt,
-    regenerate,
-    settle,
-)
+from domain.service.turn_lifecycle import add_user_message, fail, finish, interrupt, settle
 from tests.support.builders import (
     OTHER_ID,
     a_conversation,

@@ -13,6 +13,7 @@ from domain.model.message import Message, PromptReport, Role
 from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions, Tool
 from domain.model.token_rates import CAUTIOUS_RATES
 from domain.service.prompt_building import (
+    DATA_TOKENS,
     build_prompt,
     prompt_report,
     prompt_tokens,
@@ -52,6 +53,17 @@ def test_exactly_the_working_memory_is_in_the_prompt() -> None:
     assert seen_texts(evolve(conversation, working_memory_from=7)) == [
         "question 4", "answer 4", "and now"
     ]  # fmt: skip
+
+
+def test_page_context_counts_once_and_only_with_the_newest_message() -> None:
+    earlier = with_answer(with_question(a_conversation(), page_context="one two three four"))
+    newer = with_question(earlier, number=2, page_context="five")
+    prompt = build_prompt(newer, SYSTEM, WIDE)
+    without = build_prompt(with_question(earlier, number=2), SYSTEM, WIDE)
+    added = WIDE.rates.of_text("five") + DATA_TOKENS
+
+    assert prompt.page_context == "five"
+    assert prompt_tokens(prompt, WIDE.rates) == prompt_tokens(without, WIDE.rates) + added
 
 
 def test_the_page_context_of_an_earlier_message_is_not_in_the_prompt() -> None:

@@ -204,6 +204,13 @@ def test_an_open_turn_is_not_interrupted_for_a_continuation() -> None:
     assert not refused.value.can_interrupt
 
 
+def test_a_reply_that_is_still_being_written_is_not_unknown() -> None:
+    writing = with_question(a_conversation())
+
+    with pytest.raises(TurnInProgress):
+        continue_reply(writing, a_new_turn(2), reply_id())
+
+
 def test_repeating_the_opening_or_the_end_changes_nothing() -> None:
     opened = continue_reply(cut_reply(), a_new_turn(2))
     after = finish(opened, turn_id(2), pieces_of("me"), LATER, reason=LENGTH, usage=USAGE)

@@ -11,6 +11,8 @@ from entrypoints.cli.terminal import UserLeft
 from entrypoints.http.sse import DONE, event
 from tests.support.chat_backend import REPLY, SESSION, STOPPED, THINKING, Backend, Lost, terminal_of
 
+CUT = "(The reply was cut off because it reached its maximum length. /continue continues it.)"
+
 
 @pytest.mark.parametrize(
     ("text", "reason", "shown"),
@@ -18,7 +20,7 @@ from tests.support.chat_backend import REPLY, SESSION, STOPPED, THINKING, Backen
         (
             "Half",
             "length",
-            "Half\n(The reply was cut off because it reached its maximum length.)\n",
+            f"Half\n{CUT}\n",
         ),
         ("Half", "content-filter", "Half\n(The reply was cut off by the content filter.)\n"),
         ("Half", "stop", "Half\n"),
@@ -35,6 +37,36 @@ async def test_a_reply_that_is_not_whole_says_why(text: str, reason: str, shown:
 
     async with terminal_of(backend) as type_lines:
         assert await type_lines("One") == shown
+
+
+async def test_only_the_rest_of_a_continued_reply_is_printed() -> None:
+    cut = event({"type": "finish", "finishReason": "length"}) + DONE
+    half, rest, end = delta("Once upon a ti"), delta("me"), delta(" there was.")
+    backend = Backend(
+        SESSION + half + cut,
+        (409, "There is no reply to continue."),
+        SESSION + half + rest + cut,
+        SESSION + half + rest + end + DONE,
+    )
+
+    async with terminal_of(backend) as type_lines:
+        shown = await type_lines("One", "/continue", "/continue", "/continue")
+
+    assert shown == (
+        f"Once upon a ti\n{CUT}\n(There is no reply to continue.)\nme\n{CUT}\n there was.\n"
+    )
+    paths = [path for _, path, _ in backend.requests if path.endswith("/continue")]
+    assert paths == ["/api/chat/s1/continue"] * 3
+
+
+async def test_without_a_reply_there_is_nothing_to_continue() -> None:
+    backend = Backend(SESSION + REPLY)
+
+    async with terminal_of(backend) as type_lines:
+        shown = await type_lines("/continue", "One", "/new", "/continue")
+
+    assert shown.count("(There is no reply to continue.)") == 2
+    assert len(backend.requests) == 1
 
 
 async def test_thinking_is_announced_once_to_a_person_only() -> None:

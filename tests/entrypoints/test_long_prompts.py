@@ -5,10 +5,11 @@ from attrs import evolve
 
 from domain.model.budget import Budget
 from domain.model.conversation import Conversation
+from domain.model.errors import InvalidInput
 from domain.model.identifiers import MessageId
-from domain.model.message import Role, TextPart
+from domain.model.message import FinishReason, Role, TextPart, Usage
 from domain.service.item_editing import NewItem, append_items
-from domain.service.turn_lifecycle import interrupt
+from domain.service.turn_lifecycle import finish, interrupt
 from ports.language_model import (
     ContentFiltered,
     ContextExceeded,
@@ -25,6 +26,7 @@ from tests.support.builders import (
     OWNER,
     a_conversation,
     after_turns,
+    pieces_of,
     texts_of,
     turn_id,
     with_answer,
@@ -102,3 +104,30 @@ async def test_what_the_model_no_longer_sees_is_not_loaded() -> None:
     assert len(model.prompts[0].messages) == 11
     assert started.conversation.earlier == 290
     assert None not in loads
+
+
+LONG = "word " * 1_300
+SMALL = Budget(tokens=2_300, reply_tokens=256)
+
+
+def with_reported_replies() -> Conversation:
+    """Six turns; the model's server has counted a quarter of what is estimated at first."""
+    conversation, words = a_conversation(), 0
+    for number in range(1, 7):
+        conversation = with_question(conversation, "word " * 60, number)
+        words += 60
+        usage = Usage(input_tokens=60 + words)
+        pieces = pieces_of("Yes.")
+        conversation = finish(
+            conversation, turn_id(number), pieces, NOON, reason=FinishReason.STOP, usage=usage
+        )
+    return conversation
+
+
+async def test_a_message_is_not_refused_if_the_conversation_itself_shows_that_it_fits() -> None:
+    harness = a_harness(budget=SMALL)
+    await harness.store.create(OWNER, with_reported_replies())
+
+    await harness.whole_turn(await harness.send(LONG, session_id=ID))
+    with pytest.raises(InvalidInput, match="too long"):
+        await a_harness(budget=SMALL).send(LONG)

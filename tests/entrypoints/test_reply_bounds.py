@@ -7,7 +7,18 @@ from domain.model.limits import MAX_REPLY_BYTES, PART_OVERHEAD_BYTES
 from domain.model.message import FinishReason, ReasoningPart, TextPart, ToolCallPart
 from domain.model.piece import Piece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Outcome
-from tests.support.builders import ID, OWNER, REF, a_conversation, with_question
+from domain.service.reply_continuation import continue_reply
+from domain.service.turn_lifecycle import interrupt
+from tests.support.builders import (
+    ID,
+    OWNER,
+    REF,
+    a_conversation,
+    a_new_turn,
+    turn_id,
+    with_question,
+)
+from tests.support.clocks import NOON
 from tests.support.fake_model import InstantModel
 from tests.support.harness import WHEN_IT_COMES, a_harness
 
@@ -72,3 +83,16 @@ async def test_parts_of_a_reply_count_more_than_their_text() -> None:
     reply = (await harness.stored(ID)).messages[-1]
     assert reply.finish_reason is FinishReason.LENGTH
     assert len(reply.parts) == 1 + (MAX_REPLY_BYTES - 1) // (1 + PART_OVERHEAD_BYTES)
+
+
+async def test_a_continued_reply_counts_as_a_whole() -> None:
+    harness = a_harness(InstantModel(*[TextPiece(KIB)] * 300))
+    cut = interrupt(with_question(a_conversation()), turn_id(), [TextPiece(KIB * 200)], NOON)
+    opened = continue_reply(cut, a_new_turn(2))
+    await harness.store.create(OWNER, opened)
+
+    await harness.run_turn(opened)
+
+    reply = (await harness.stored(ID)).messages[-1]
+    assert reply.finish_reason is FinishReason.LENGTH
+    assert reply.parts == (TextPart(KIB * 255),)

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from domain.model.message import FinishReason, Usage
+from domain.model.message import FinishReason, ReasoningPart, TextPart, Usage
 from domain.model.piece import NumberedPiece, Piece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Outcome, TurnEnd
 from entrypoints.http.problems import PROBLEM_TYPES
@@ -197,3 +197,48 @@ def test_pieces_are_padded() -> None:
     chunks.piece(NumberedPiece(1, TextPiece("a")))
 
     assert len(chunks.piece(NumberedPiece(2, TextPiece("b" * 33)))) % 64 == 0
+
+
+def test_the_text_of_a_continuation_is_one_part_that_begins_with_the_text_before_it() -> None:
+    chunks = ReplyChunks(TURN, reply_id(), {}, joins_text=True)
+    pieces: list[Piece] = [
+        ReasoningPiece("On."),
+        TextPiece("me"),
+        ReasoningPiece("Hm."),
+        TextPiece("!"),
+    ]
+    numbered = [NumberedPiece(number, piece) for number, piece in enumerate(pieces, 1)]
+    prior = (ReasoningPart("So."), TextPart("Once upon a ti"))
+    raw = chunks.start(prior) + b"".join(map(chunks.piece, numbered)) + chunks.end(DONE)
+
+    assert [(cursor, *named(chunk)) for cursor, chunk in parsed(raw)][2:-2] == [
+        ("", "reasoning-start", "e1", None),
+        ("", "reasoning-delta", "e1", "So."),
+        ("", "reasoning-end", "e1", None),
+        ("", "text-start", "p0", None),
+        (f"{TURN}.0", "text-delta", "p0", "Once upon a ti"),
+        ("", "reasoning-start", "p1", None),
+        (f"{TURN}.1", "reasoning-delta", "p1", "On."),
+        ("", "reasoning-end", "p1", None),
+        (f"{TURN}.2", "text-delta", "p0", "me"),
+        ("", "reasoning-start", "p2", None),
+        (f"{TURN}.3", "reasoning-delta", "p2", "Hm."),
+        ("", "reasoning-end", "p2", None),
+        (f"{TURN}.4", "text-delta", "p0", "!"),
+        ("", "text-end", "p0", None),
+    ]
+
+
+def named(chunk: dict[str, Any]) -> tuple[str, str, str | None]:
+    return chunk["type"], chunk.get("id", ""), chunk.get("delta")
+
+
+def test_a_client_that_has_the_text_gets_only_what_is_new() -> None:
+    chunks = ReplyChunks(TURN, reply_id(), {}, joins_text=True)
+    raw = chunks.start() + chunks.piece(NumberedPiece(1, TextPiece("me"))) + chunks.end(DONE)
+
+    assert [named(chunk) for _, chunk in parsed(raw)][2:-2] == [
+        ("text-start", "p0", None),
+        ("text-delta", "p0", "me"),
+        ("text-end", "p0", None),
+    ]

@@ -6,10 +6,11 @@ from attrs import evolve
 from adapters.encrypted_redis import frame_reader
 from adapters.encrypted_redis.frame_reader import FrameReader
 from adapters.wire_format import conversation_record, message_record
+from adapters.wire_format.packing import unpack
 from domain.model.conversation import WORKING_MEMORY
 from domain.model.message import Message
 from ports.errors import StoredStateUnreadable
-from tests.support.builders import ID, OWNER, REF, a_conversation, texts_of
+from tests.support.builders import OWNER, REF, a_conversation, texts_of
 from tests.support.changes import answering, asking
 from tests.support.redis_store import RedisHarness
 
@@ -67,6 +68,22 @@ async def test_a_page_decodes_its_own_messages_only(
     assert len(decoded) == min(limit, (before or len(ALL) + 1) - 1)
 
 
+async def test_a_page_decompresses_only_frames_that_it_needs(
+    long: RedisHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpacked: list[bytes] = []
+
+    def counting(packed: bytes, max_bytes: int) -> bytes:
+        unpacked.append(packed)
+        return unpack(packed, max_bytes)
+
+    monkeypatch.setattr(conversation_record, "unpack", counting)
+    await long.store.page(REF, 15, 10)
+
+    # The five that were not merged, and the one with the page.
+    assert len(unpacked) == 6
+
+
 async def test_a_prompt_decodes_little_more_than_the_working_memory(
     long: RedisHarness, decoded: list[int]
 ) -> None:
@@ -82,7 +99,8 @@ async def test_a_frame_that_is_only_passed_over_must_be_in_its_place(
     long: RedisHarness, index: int
 ) -> None:
     frames = await long.frames()
-    await long.redis.lset(f"conversation:state:{ID}", index, frames[index - 1])  # type: ignore[arg-type]  # redis-py takes bytes
+    frames[index] = frames[index - 1]
+    await long.put(frames)
 
     with pytest.raises(StoredStateUnreadable):
         await long.store.page(REF, 5, 4)

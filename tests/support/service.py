@@ -137,7 +137,9 @@ def running_service_in_thread(settings: Settings, model: LanguageModel) -> Itera
 HTTPS: Final = "https://chat.example"
 OLD: Final = "old:" + "b2xk" * 10 + "b2w="
 NEW: Final = "new:" + "bmV3" * 10 + "bmU="
-# Shorter replies than by default leave the prompts of the tests more room.
-UNLIMITED: Final = Settings(limits=False, v1=True, model_reply_tokens=1_024)
+# The longest message has room in a prompt.
+UNLIMITED: Final = Settings(
+    limits=False, v1=True, model_context_tokens=100_000, model_reply_tokens=1_024
+)
 WITH_IMAGES: Final = evolve(UNLIMITED, model_images=True)
 """For a service that tests share: all of them come from one address, and use keys of their own."""

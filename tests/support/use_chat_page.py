@@ -24,6 +24,10 @@ class Page:
         """Send a message; ``body`` is what the app adds to the request."""
         await self._node.call("send", message={"text": text, **more}, options={"body": body or {}})
 
+    async def continue_reply(self, *, body: dict[str, Any]) -> None:
+        """``sendMessage()`` without a message."""
+        await self._node.call("send", options={"body": body})
+
     async def act(self, action: dict[str, Any]) -> None:
         """Repeat a recorded action."""
         await self._node.call(**action)

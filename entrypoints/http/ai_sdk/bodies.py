@@ -118,6 +118,9 @@ class AiSdkBody(Struct, rename="camel"):
     force: Annotated[
         bool, Meta(description="Whether newer messages of other tabs may be deleted.")
     ] = False
+    continues: Annotated[
+        bool, Meta(description="Whether to continue the last reply, which ended early.")
+    ] = msgspec.field(default=False, name="continue")
     locale: LocaleMember | None = None
     context: PageContextMember = msgspec.field(default_factory=Raw)
     on_busy: OnBusyMember = None

@@ -21,6 +21,7 @@ from entrypoints.http.ai_sdk.bodies import (
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import read_page_context
 from entrypoints.http.services import Services
+from entrypoints.usecases.continue_reply import ContinueRequest
 from entrypoints.usecases.open_turn import OnBusy, OnWait, Started
 from entrypoints.usecases.regenerate import RegenerateRequest
 from entrypoints.usecases.send_message import NewMessage
@@ -80,6 +81,8 @@ async def dispatch(services: Services, request: AiSdkRequest) -> Started:
     """
     newest = request.newest
     reject_system_messages(request.body)
+    if request.body.continues:
+        return await _continue_reply(services, request)
     if request.body.is_regeneration:
         return await _regenerate(services, request)
     if newest is None:
@@ -87,6 +90,19 @@ async def dispatch(services: Services, request: AiSdkRequest) -> Started:
     if newest.role == "assistant":
         return await _submit_tool_results(services, request, newest)
     return await _send_message(services, request, newest)
+
+
+async def _continue_reply(services: Services, request: AiSdkRequest) -> Started:
+    newest = request.newest
+    shown = newest.id if newest is not None and newest.role == "assistant" else ""
+    continuation = ContinueRequest(
+        message_id=storable_id(request.body.message_id or shown),
+        session_id=await services.find_conversation(request.owner, request.body.id),
+        payer=request.payer,
+        on_wait=request.on_wait,
+        idempotency=request.idempotency,
+    )
+    return await services.continue_reply(request.owner, continuation)
 
 
 async def _regenerate(services: Services, request: AiSdkRequest) -> Started:

@@ -48,11 +48,15 @@ async def send_message(request: Request, caller: HttpCaller, raw: bytes) -> Resp
     if wants_json(request):
         reply = await services.reply_stream.await_reply(await open_turn(None))
         return reply.response(headers)
-    events = partial(ai_sdk_stream, services.reply_stream)
+    # A client that regenerates has removed the message, also if it is only to be continued.
+    repeats_text = body.is_regeneration
+    events = partial(ai_sdk_stream, services.reply_stream, repeats_text=repeats_text)
     return await stream_when_open(open_turn, events, headers, ends_cleanly=True)
 
 
-async def ai_sdk_stream(stream: ReplyStream, started: Started) -> AsyncGenerator[bytes, None]:
+async def ai_sdk_stream(
+    stream: ReplyStream, started: Started, *, repeats_text: bool = False
+) -> AsyncGenerator[bytes, None]:
     """The events of a turn that was just opened or joined.
 
     The session id is sent twice: in the metadata of ``start``, which the client stores with the
@@ -65,7 +69,7 @@ async def ai_sdk_stream(stream: ReplyStream, started: Started) -> AsyncGenerator
     if started.restarted:
         data = {"sessionId": session_id}
         transient += event({"type": "data-restarted", "data": data, "transient": True})
-    async for chunk in stream.turn_events(started, metadata):
+    async for chunk in stream.turn_events(started, metadata, repeats_text=repeats_text):
         yield chunk + transient
         transient = b""
 
@@ -87,6 +91,7 @@ MESSAGE_PROBLEMS: Final = (
     "message_not_found",
     "conversation_moved_on",
     "nothing_to_answer",
+    "nothing_to_continue",
     "tool_results_unexpected",
     "tool_result_too_long",
     "parameter_too_long",

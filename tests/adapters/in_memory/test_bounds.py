@@ -15,8 +15,10 @@ from domain.model.message import Part, ReasoningPart, ToolCallPart, ToolResultPa
 from ports.errors import TurnLogNotFound
 from tests.support.builders import (
     OWNER,
+    REF,
     STRANGER,
     a_conversation,
+    after_turns,
     turn_id,
     with_question,
     with_user_message,
@@ -130,13 +132,34 @@ async def test_a_conversation_that_grows_makes_others_leave_and_never_itself() -
 
 async def test_a_conversation_at_its_bound_takes_no_further_turn() -> None:
     memory = await filled(200)
-    long = with_user_message(a_conversation(id=named(900)), "x" * (MAX_CONVERSATION_BYTES - 2_000))
+    long = with_user_message(a_conversation(id=named(900)), "x" * (MAX_CONVERSATION_BYTES - 1_026))
     await memory.store.create(OWNER, long)
 
     with pytest.raises(ConversationFull):
         await memory.store.update(ConversationRef(OWNER, named(900)), with_question)
 
     assert (await memory.store.load(ConversationRef(OWNER, named(900)))).turn is None
+
+
+async def test_a_conversation_has_room_for_a_thousand_short_messages() -> None:
+    memory = await filled(2_000)
+    await memory.store.create(OWNER, after_turns(500))
+
+    await memory.store.update(REF, with_question)
+
+    assert (await memory.store.load(REF)).open_turn is not None
+
+
+async def test_a_conversation_that_became_shorter_makes_room() -> None:
+    memory = await filled(3)
+    ref = ConversationRef(OWNER, named(1))
+    await memory.store.update(ref, lambda before: with_user_message(before, "x" * 1_000))
+    assert await memory.kept(1, 2, 3) == [1, 3]
+
+    await memory.store.update(ref, lambda _: one(1))
+    await memory.store.create(OWNER, one(2))
+
+    assert await memory.kept(1, 2, 3) == [1, 2, 3]
 
 
 @pytest.mark.parametrize(

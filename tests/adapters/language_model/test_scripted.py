@@ -7,7 +7,7 @@ from attrs import evolve
 from adapters.language_model.scripted import ScriptedModel
 from domain.model.assistant import Assistant
 from domain.model.budget import Budget
-from domain.model.message import Message, TextPart
+from domain.model.message import Message, Role, TextPart
 from domain.model.piece import TextPiece
 from domain.model.prompt import Prompt
 from domain.service.summarizing import next_fold
@@ -18,8 +18,8 @@ from tests.support.model_client import PROMPT
 INTRODUCTION = "I am not a language model, only Privity's built-in script."
 
 
-async def reply_to(*messages: Message) -> str:
-    return await text_of(evolve(PROMPT, messages=messages))
+async def reply_to(*messages: Message, continues_reply: bool = False) -> str:
+    return await text_of(evolve(PROMPT, messages=messages, continues_reply=continues_reply))
 
 
 async def text_of(prompt: Prompt) -> str:
@@ -42,6 +42,14 @@ async def test_a_later_reply_lists_the_earlier_messages() -> None:
         "I remember 7 earlier messages of yours in this conversation:",
         '3. "Number 3"\n4. "Number 4"\n5. "Number 5"\n6. "Number 6"\n7. "Number 7"',
     ]
+
+
+async def test_a_reply_that_was_stopped_is_continued_where_it_ended() -> None:
+    question = a_message(text="Hi.")
+    whole = await reply_to(question)
+    for length in (1, 4, 5, len(whole)):
+        half = a_message(2, whole[:length], role=Role.ASSISTANT)
+        assert await reply_to(question, half, continues_reply=True) == whole[length:]
 
 
 async def test_images_are_counted() -> None:

@@ -15,6 +15,7 @@ from adapters.wire_format.conversation_record import (
     conversation_of,
     decode_frame,
     encode_frame,
+    first_number,
     messages_of,
     size_before,
 )
@@ -285,6 +286,28 @@ def test_a_frame_may_have_no_head() -> None:
 
     assert content.head is None
     assert messages_of(content.messages) == (a_message(),)
+
+
+@pytest.mark.parametrize("text", ["", "Hello? " * 50])
+@pytest.mark.parametrize("number", [1, 2_000, 2**32 - 1])
+def test_a_labelled_frame_shows_its_first_number(text: str, number: int) -> None:
+    messages = [a_message(number, text), a_message(number + 1, text)]
+    labelled = encode_frame(messages, labelled=True)
+    plain = encode_frame(messages)
+
+    assert first_number(labelled.packed) == number
+    assert messages_of(decode_frame(labelled.packed).messages) == tuple(messages)
+    assert first_number(plain.packed) is None
+    assert len(labelled.packed) == len(plain.packed) + 4
+    assert labelled.unpacked == plain.unpacked
+
+
+def test_a_number_that_is_too_large_for_a_label_is_left_out() -> None:
+    messages = [a_message(2**32)]
+    frame = encode_frame(messages, labelled=True)
+
+    assert first_number(frame.packed) is None
+    assert messages_of(decode_frame(frame.packed).messages) == tuple(messages)
 
 
 pieces = st.one_of(
