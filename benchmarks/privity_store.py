@@ -17,11 +17,15 @@ from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import Sealer
 from adapters.system.clock import SystemClock
 from adapters.system.identifier_source import RandomIdentifiers
-from domain.model.conversation import WORKING_MEMORY, Conversation
+from domain.model.conversation import WORKING_MEMORY, Conversation, new_conversation
 from domain.model.identifiers import ConversationRef, Owner, SessionId
 from domain.model.message import FinishReason, TextPart, Usage
 from domain.model.piece import TextPiece
-from domain.service.turn_lifecycle import NewTurn, add_user_message, finish, new_conversation
+from domain.service.turn_lifecycle import (
+    NewTurn,
+    add_user_message,
+    finish,
+)
 from ports.conversation_store import Change
 
 IDENTIFIERS = RandomIdentifiers()

@@ -130,10 +130,26 @@ class ModelRejectedRequest(ModelError):
 
 
 class ContextExceeded(ModelError):
-    """The prompt is too long for the model."""
+    """The prompt is too long for the model.
+
+    Attributes:
+        window: the model's context window in tokens; None if the server does not name it.
+        prompt_tokens: the tokens of the prompt, as the server counted them; None as above.
+    """
 
     code = "model_context_exceeded"
     message = "The conversation is too long for the language model."
+
+    def __init__(
+        self,
+        details: FailureDetails | None = None,
+        *,
+        window: int | None = None,
+        prompt_tokens: int | None = None,
+    ) -> None:
+        super().__init__(details)
+        self.window = window
+        self.prompt_tokens = prompt_tokens
 
 
 class ContentFiltered(ModelError):

@@ -73,6 +73,9 @@ EVENTS: Final[Mapping[str, EventType]] = MappingProxyType(
         # The model's server.
         "model.check": _event(Severity.AS_FOUND, "host model finding found"),
         "model.window": _event(Severity.AS_FOUND, "finding tokens stated budget"),
+        "model.prompt-refused": _event(
+            Severity.WARNING, "prompt_tokens budget", grouped_by="window"
+        ),
         "model.parameter-rejected": _event(Severity.WARNING, "parameter"),
         # Redis.
         "redis.setting": _event(Severity.AS_FOUND, "topic finding found advice"),

@@ -17,11 +17,15 @@ import zstandard
 
 from adapters.wire_format import packing
 from adapters.wire_format.conversation_record import encode_frame
-from domain.model.conversation import Conversation
+from domain.model.conversation import Conversation, new_conversation
 from domain.model.identifiers import MessageId, SessionId, TurnId
 from domain.model.message import FinishReason, TextPart
 from domain.model.piece import TextPiece
-from domain.service.turn_lifecycle import NewTurn, add_user_message, finish, new_conversation
+from domain.service.turn_lifecycle import (
+    NewTurn,
+    add_user_message,
+    finish,
+)
 from tools.phrases import PHRASES
 
 TARGET: Final = Path(packing.__file__).with_name("dictionary_0.zdict")

@@ -30,7 +30,7 @@ from adapters.encrypted_redis.redis_client import RedisClient
 from adapters.encrypted_redis.turn_log import Batching, RedisTurnLog
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import Sealer
-from domain.model.conversation import Conversation
+from domain.model.conversation import Conversation, new_conversation
 from domain.model.errors import DomainError
 from domain.model.identifiers import (
     OWNER_SECRET_BYTES,
@@ -44,7 +44,11 @@ from domain.model.message import FinishReason, TextPart
 from domain.model.piece import NumberedPiece, TextPiece
 from domain.model.rate_limits import MINUTE, Charge, Limit, Payer, Quota, Scope, TurnSlot
 from domain.model.turn import Outcome, Turn, TurnEnd
-from domain.service.turn_lifecycle import NewTurn, add_user_message, finish, new_conversation
+from domain.service.turn_lifecycle import (
+    NewTurn,
+    add_user_message,
+    finish,
+)
 from ports.clock import Clock
 from ports.errors import PortError
 from ports.findings import Finding, Level

@@ -19,9 +19,9 @@ from typing import Any, Final
 
 import msgspec
 
+from adapters.language_model.window_refusals import context_exceeded, is_too_long
 from ports.language_model import (
     ContentFiltered,
-    ContextExceeded,
     FailureDetails,
     ModelBusy,
     ModelError,
@@ -30,12 +30,6 @@ from ports.language_model import (
     ModelUnavailable,
 )
 
-# The wordings of OpenAI, Azure, vLLM, llama.cpp, Mistral and Groq.
-_TOO_LONG: Final = re.compile(
-    r"context_length_exceeded|maximum context length|exceed_context_size|context size|"
-    r"context window|prompt is too long|too large for model|request_too_large",
-    re.IGNORECASE,
-)
 _FILTERED: Final = re.compile(
     r"content_filter|content_policy|content management policy|ResponsibleAIPolicyViolation|"
     r"moderation|safety",
@@ -63,8 +57,8 @@ def _failure_of_status(status: int, wait: timedelta | None, error: Any) -> Model
     if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ModelUnavailable()
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return ContextExceeded()
-    return _failure_of_text(_text_in(error))
+        return context_exceeded(error, _text_in(error))
+    return _failure_of_text(error)
 
 
 def failure_in_stream(error: Any) -> ModelError:
@@ -73,7 +67,7 @@ def failure_in_stream(error: Any) -> ModelError:
     if isinstance(status, int) and status in (*_CREDENTIALS, HTTPStatus.TOO_MANY_REQUESTS):
         failure = _failure_of_status(status, None, error)
     else:
-        failure = _failure_of_text(_text_in(error))
+        failure = _failure_of_text(error)
     if isinstance(failure, ModelRejectedRequest):
         # A server that started to reply found nothing wrong with the request.
         failure = ModelUnavailable()
@@ -120,7 +114,8 @@ def _text_in(error: Any) -> str:
     return error if isinstance(error, str) else ""
 
 
-def _failure_of_text(text: str) -> ModelError:
-    if _TOO_LONG.search(text):
-        return ContextExceeded()
+def _failure_of_text(error: Any) -> ModelError:
+    text = _text_in(error)
+    if is_too_long(text):
+        return context_exceeded(error, text)
     return ContentFiltered() if _FILTERED.search(text) else ModelRejectedRequest()

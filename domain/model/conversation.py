@@ -15,7 +15,7 @@ from attrs.validators import ge, in_, optional
 from domain.model.errors import ConversationFull, MessageNotFound, OlderMessagesNeeded
 from domain.model.identifiers import MessageId, SessionId
 from domain.model.limits import MAX_CONVERSATION_MESSAGES
-from domain.model.message import Message, utf8_length
+from domain.model.message import Message, Role, TextPart, utf8_length
 from domain.model.turn import Turn
 
 RETENTION: Final = timedelta(hours=24)
@@ -128,6 +128,30 @@ class Conversation:
     def image_bytes(self) -> int:
         """Bytes of the loaded images, which are part of ``counted_bytes``."""
         return sum(message.image_bytes for message in self.messages)
+
+
+def new_conversation(session_id: SessionId, *, locale: str, at: datetime) -> Conversation:
+    """An empty conversation; it expires after an hour unless a turn is opened in it."""
+    return Conversation(
+        id=session_id,
+        locale=locale,
+        created_at=at,
+        retained_since=at,
+        retained_for=UNUSED_RETENTION,
+    )
+
+
+def with_welcome(conversation: Conversation, message_id: MessageId, text: str) -> Conversation:
+    """The conversation with the assistant's welcome as its next message."""
+    welcome = Message(
+        id=message_id,
+        number=conversation.next_number,
+        turn=0,
+        role=Role.ASSISTANT,
+        parts=(TextPart(text),),
+        created_at=conversation.created_at,
+    )
+    return with_message(conversation, welcome)
 
 
 def metadata_bytes(metadata: Mapping[str, str]) -> int:

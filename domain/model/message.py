@@ -4,11 +4,13 @@ from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import cached_property
 from typing import Literal, TypeAlias, get_args
 
 from attrs import field, frozen
 from attrs.validators import ge, in_
 
+from domain.model.characters import CharacterCounts, count_characters
 from domain.model.identifiers import MessageId
 from domain.model.limits import MESSAGE_OVERHEAD_BYTES, PART_OVERHEAD_BYTES
 
@@ -278,6 +280,16 @@ class Message:
     def image_bytes(self) -> int:
         """Bytes of its images, which are part of ``counted_bytes``."""
         return image_bytes(self.parts)
+
+    @cached_property
+    def characters(self) -> CharacterCounts:
+        """The characters that a model is sent: those of its text, and of its tools."""
+        tools = (
+            part.arguments if isinstance(part, ToolCallPart) else part.output
+            for part in self.parts
+            if isinstance(part, ToolCallPart | ToolResultPart)
+        )
+        return count_characters(self.text + "".join(tools))
 
     @property
     def open_tool_calls(self) -> tuple[ToolCallPart, ...]:

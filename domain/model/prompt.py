@@ -47,6 +47,8 @@ class ReplyOptions:
         starts_with_user: whether messages of the assistant before the first one of a user are left
             out of the prompt, as some servers require. If older messages have to be left out, the
             rest starts with a user's in any case.
+        may_truncate: whether the oldest messages may be left out of the prompt if it has no room
+            for them.
     """
 
     instructions: str | None = None
@@ -64,6 +66,7 @@ class ReplyOptions:
     verbosity: Verbosity | None = field(default=None, validator=optional(in_(get_args(Verbosity))))
     response_format: str | None = None
     starts_with_user: bool = True
+    may_truncate: bool = True
 
 
 DEFAULT_OPTIONS: Final = ReplyOptions()

@@ -159,6 +159,8 @@ class TurnEnd:
         rejected_option: the field of ``ReplyOptions`` because of which the model's server rejected
             the request; None if it named none. Not stored with the turn.
         prompt_report: what was left out of the prompt; None if nothing was.
+        working_memory_from: number of the first message that the model saw, if the prompt had to be
+            shortened for this reply; None otherwise. It is stored with the conversation.
         expires_at: when the conversation expires unless its retention is restarted, aware UTC;
             None if it is unknown or the outcome was not stored.
     """
@@ -169,6 +171,7 @@ class TurnEnd:
     error: str | None = None
     rejected_option: str | None = None
     prompt_report: PromptReport | None = None
+    working_memory_from: int | None = None
     expires_at: datetime | None = None
 
     @property

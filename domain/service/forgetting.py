@@ -19,7 +19,7 @@ from domain.model.conversation import Conversation
 from domain.model.errors import InvalidInput, NothingToContinue, OlderMessagesNeeded
 from domain.model.message import Message, Role, ToolResultPart
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
-from domain.model.token_rates import TokenRates
+from domain.model.token_rates import CAUTIOUS_RATES, TokenRates
 from domain.service.prompt_building import Room, dialogue_of, room_for_messages
 
 FOLD_AT: Final = 3 / 4
@@ -100,6 +100,22 @@ def step(
         return None
     first = _first_within(tokens, KEEP * room)
     return exchanges[first].number if first else None
+
+
+def newest_exchange_from(conversation: Conversation) -> int:
+    """Number of the first message of the newest exchange, which never leaves working memory."""
+    newest = _exchanges(conversation, CAUTIOUS_RATES)[-1:]
+    return newest[0].number if newest else conversation.working_memory_from
+
+
+def forgotten_before(conversation: Conversation, number: int | None) -> Conversation:
+    """The conversation without the messages before ``number`` in its working memory.
+
+    It does not change if they have left before, or if ``number`` is None.
+    """
+    if number is None or number <= conversation.working_memory_from:
+        return conversation
+    return evolve(conversation, working_memory_from=number)
 
 
 def _exchanges(conversation: Conversation, rates: TokenRates) -> Sequence[_Exchange]:

@@ -5,17 +5,17 @@ prompt consisted of are then changed so that the estimate comes closer to the re
 kept, only the rates, and they say nothing about a single prompt.
 """
 
-from itertools import zip_longest
 from math import exp, log
 from operator import mul
 from typing import Final
 
 from attrs import evolve, frozen
 
+from domain.model.characters import CharacterCounts, add_counts, count_characters
 from domain.model.conversation import Conversation
 from domain.model.message import ImagePart, Message, ToolCallPart, ToolResultPart
 from domain.model.prompt import Prompt
-from domain.model.token_rates import CAUTIOUS_RATES, CharacterCounts, TokenRates, count_characters
+from domain.model.token_rates import CAUTIOUS_RATES, TokenRates
 from domain.service.prompt_building import DATA_TOKENS
 
 MOST_EXTREME: Final = 10
@@ -71,9 +71,9 @@ def prompt_size(prompt: Prompt) -> PromptSize | None:
     if options.tools or options.response_format or not all(map(_has_only_text, prompt.messages)):
         return None
     data = [text for text in (prompt.page_context, prompt.summary) if text]
-    texts = (prompt.system, *data, *(message.text for message in prompt.messages))
+    texts = map(count_characters, (prompt.system, *data))
     return PromptSize(
-        characters=tuple(map(sum, zip_longest(*map(count_characters, texts), fillvalue=0))),
+        characters=add_counts((*texts, *(message.characters for message in prompt.messages))),
         messages=len(prompt.messages),
         fixed_tokens=DATA_TOKENS * len(data),
     )

@@ -18,7 +18,6 @@ from datetime import datetime
 from attrs import evolve, frozen
 
 from domain.model.conversation import (
-    UNUSED_RETENTION,
     Conversation,
     find_message,
     require_message_room,
@@ -32,7 +31,7 @@ from domain.model.errors import (
     TurnInProgress,
     TurnSuperseded,
 )
-from domain.model.identifiers import MessageId, ProcessId, SessionId, TurnId
+from domain.model.identifiers import MessageId, ProcessId, TurnId
 from domain.model.message import (
     FinishReason,
     Message,
@@ -40,7 +39,6 @@ from domain.model.message import (
     Part,
     Role,
     StepMark,
-    TextPart,
     Usage,
     is_same_content,
 )
@@ -48,31 +46,6 @@ from domain.model.piece import Piece, assemble_parts
 from domain.model.turn import CutPoint, IdempotencyKey, Turn, TurnStatus, TurnStep, after_step
 from domain.service.cut_replies import total_usage, with_continuation
 from domain.service.idempotency import remembered_keys
-
-
-def new_conversation(session_id: SessionId, *, locale: str, at: datetime) -> Conversation:
-    """An empty conversation; it expires after an hour unless a turn is opened in it."""
-    return Conversation(
-        id=session_id,
-        locale=locale,
-        created_at=at,
-        retained_since=at,
-        retained_for=UNUSED_RETENTION,
-    )
-
-
-def with_welcome(conversation: Conversation, message_id: MessageId, text: str) -> Conversation:
-    """The conversation with the assistant's welcome as its next message."""
-    welcome = Message(
-        id=message_id,
-        number=conversation.next_number,
-        turn=0,
-        role=Role.ASSISTANT,
-        parts=(TextPart(text),),
-        created_at=conversation.created_at,
-    )
-    return with_message(conversation, welcome)
-
 
 # Opening a turn
 

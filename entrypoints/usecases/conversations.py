@@ -8,14 +8,13 @@ from typing import Final
 from attrs import evolve, frozen
 
 from domain.model.assistant import Assistant
-from domain.model.conversation import Conversation, tail_of
+from domain.model.conversation import Conversation, new_conversation, tail_of, with_welcome
 from domain.model.errors import ConversationGone, ConversationNotFound, InvalidInput
 from domain.model.identifiers import ConversationRef, Owner, SessionId, session_id
 from domain.model.rate_limits import Charge, Payer, Quota
 from domain.model.turn import Turn
 from domain.service.metadata import charged_bytes, with_metadata, with_metadata_changes
 from domain.service.reply_reading import has_turn_loaded
-from domain.service.turn_lifecycle import new_conversation, with_welcome
 from entrypoints.usecases.dead_turns import SettleTurn
 from entrypoints.usecases.follow_turn import FollowTurn
 from ports.client_keys import ClientKeys
@@ -100,7 +99,7 @@ class PatchConversation:
         Raises:
             ConversationNotFound: it does not exist.
             InvalidInput: ``invalid_input`` if the metadata would have too many names.
-            ConversationTooLarge: it would exceed its size limit.
+            ConversationFull: it would exceed its size limit.
             TooManyRequests: this caller stored too much.
             PortError: the store failed.
         """

@@ -9,7 +9,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from domain.model.assistant import Assistant
-from domain.model.conversation import Conversation
+from domain.model.conversation import Conversation, new_conversation
 from domain.model.errors import (
     ConversationExists,
     ConversationNotFound,
@@ -33,7 +33,6 @@ from domain.service.item_editing import (
 from domain.service.prompt_building import require_option_room, require_room
 from domain.service.turn_lifecycle import (
     NewTurn,
-    new_conversation,
     opened_by,
 )
 from entrypoints.usecases.dead_turns import SettleTurn
@@ -69,8 +68,6 @@ class ResponseRequest:
         chain: the client's name for requests that each hold the whole history; None if it has none.
             See ``FindChain``.
         after_turn: number of the turn to continue; None for the newest.
-        may_truncate: whether the oldest messages may be left out of the prompt if it has no room
-            for them.
         note: stored with the last message before the reply.
         idempotency_key: the Idempotency-Key as the client sent it; None if it sent none.
         idempotency: the same key as digests; None if the client sent none.
@@ -83,7 +80,6 @@ class ResponseRequest:
     chain: str | None = None
     after_turn: int | None = None
     options: ReplyOptions = DEFAULT_OPTIONS
-    may_truncate: bool = True
     note: UnknownPart | None = None
     idempotency_key: str | None = None
     idempotency: IdempotencyKey | None = None
@@ -175,7 +171,7 @@ class PromptRoom:
             InvalidInput: ``context_length_exceeded``.
             OlderMessagesNeeded: not all messages are loaded.
         """
-        if not request.may_truncate:
+        if not request.options.may_truncate:
             system = self.assistant.system_prompt
             require_room(conversation, system, self.budget.current, options=request.options)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from attrs import frozen
 
 from domain.model.assistant import Assistant
-from domain.model.conversation import Conversation
+from domain.model.conversation import Conversation, new_conversation
 from domain.model.identifiers import ConversationRef, MessageId, Owner
 from domain.model.rate_limits import Charge, Payer, Quota
 from domain.service.item_editing import (
@@ -14,7 +14,6 @@ from domain.service.item_editing import (
     without_turn,
 )
 from domain.service.metadata import charged_bytes, with_metadata
-from domain.service.turn_lifecycle import new_conversation
 from entrypoints.usecases.create_response import InputItem, stored_bytes_of, with_ids
 from entrypoints.usecases.open_turn import OpenTurn
 from ports.client_keys import ClientKeys

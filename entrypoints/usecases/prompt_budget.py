@@ -8,14 +8,16 @@ from typing import Final
 
 from attrs import evolve
 
-from domain.model.budget import DEFAULT_WINDOW, BudgetBounds
+from domain.model.budget import DEFAULT_WINDOW, MIN_PROMPT_TOKENS, Budget, BudgetBounds
 from domain.model.conversation import Conversation
 from domain.model.message import Usage
 from domain.model.prompt import Prompt
+from domain.service.prompt_building import prompt_tokens
 from domain.service.token_learning import learned, prompt_size, recalled
 from ports.clock import Clock
 from ports.context_window import ContextWindow, StatedWindow
 from ports.findings import Level
+from ports.language_model import ContextExceeded
 from ports.telemetry import Telemetry
 
 _PATIENCE: Final = timedelta(seconds=2)
@@ -53,7 +55,8 @@ class PromptBudget:
         self._stated: StatedWindow | None = None
         self._asked_at = timedelta.min
         self._asking: asyncio.Task[None] | None = None
-        self.current = bounds.budget(bounds.window or DEFAULT_WINDOW)
+        self._refused: int | None = None
+        self.current = bounds.budget(self._tokens)
 
     async def refresh(self) -> None:
         """Called before a turn opens: bring ``current`` up to date, as far as that is quick.
@@ -62,12 +65,8 @@ class PromptBudget:
         raised.
         """
         self._ask_if_due()
-        if self._asking is not None and self._bounds.window is None and not self._is_known:
-            pause = asyncio.create_task(self._clock.sleep(_PATIENCE))
-            try:
-                await asyncio.wait({self._asking, pause}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                pause.cancel()
+        if self._bounds.window is None and not self._is_known:
+            await self._answer()
 
     def learn(self, prompt: Prompt, usage: Usage | None) -> None:
         """Count tokens better from now on, if the model's server reported those of ``prompt``."""
@@ -82,6 +81,35 @@ class PromptBudget:
         """Count tokens better from now on, if the replies of ``conversation`` carry reports."""
         rates = recalled(self.current.rates, conversation, system)
         self.current = evolve(self.current, rates=rates)
+
+    async def after_refusal(self, prompt: Prompt, refusal: ContextExceeded) -> Budget:
+        """The budget for another attempt, after the model refused ``prompt`` as too long.
+
+        What the refusal says is true from now on. If it does not explain why the prompt was too
+        long, the next attempt gets half of the room.
+        """
+        if refusal.window is None:
+            self._asked_at = timedelta.min
+            self._ask_if_due()
+            await self._answer()
+        self._narrow(refusal.window, stated=refusal.window)
+        self.learn(prompt, Usage(input_tokens=refusal.prompt_tokens))
+        size, tokens = prompt_tokens(prompt, self.current.rates), self.current.tokens
+        if refusal.prompt_tokens is not None and refusal.prompt_tokens > size:
+            tokens = tokens * size // refusal.prompt_tokens
+        if size + prompt.reply_tokens <= tokens:
+            tokens = (size + prompt.reply_tokens) // 2
+            if refusal.window is None and (self._stated is None or self._stated.tokens is None):
+                self._narrow(max((size + prompt.reply_tokens) * 9 // 10, self._nominal // 2))
+        tokens = max(tokens, MIN_PROMPT_TOKENS)
+        reply_tokens = min(self.current.reply_tokens, tokens // 2)
+        self._telemetry.emit(
+            "model.prompt-refused",
+            window=refusal.window,
+            prompt_tokens=refusal.prompt_tokens,
+            budget=tokens,
+        )
+        return evolve(self.current, tokens=tokens, reply_tokens=reply_tokens)
 
     @asynccontextmanager
     async def asking(self, *, at_once: bool) -> AsyncIterator[None]:
@@ -100,13 +128,39 @@ class PromptBudget:
     def _is_known(self) -> bool:
         return self._stated is not None and self._stated.is_final
 
+    @property
+    def _nominal(self) -> int:
+        """The context window, as the operator or else the model's server states it."""
+        stated = None if self._stated is None else self._stated.tokens
+        return self._bounds.window or stated or DEFAULT_WINDOW
+
+    @property
+    def _tokens(self) -> int:
+        """The context window, also by what the model's server refused."""
+        return min(self._nominal, self._refused or self._nominal)
+
+    def _narrow(self, window: int | None, stated: int | None = None) -> None:
+        """Make prompts for this window from now on, if it is smaller than before."""
+        if window is not None and window < self._tokens:
+            self._refused = window
+            self._update(stated)
+
+    async def _answer(self) -> None:
+        """Wait a moment for the answer of the server that is being asked."""
+        if self._asking is None:
+            return
+        pause = asyncio.create_task(self._clock.sleep(_PATIENCE))
+        try:
+            await asyncio.wait({self._asking, pause}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            pause.cancel()
+
     def _ask_if_due(self) -> None:
         if self._window is None or self._asking is not None:
             return
-        if self._stated is not None:
-            wait = _LATER if self._stated.is_final else _SOON
-            if self._clock.monotonic() - self._asked_at < wait:
-                return
+        wait = _LATER if self._is_known else _SOON
+        if self._asked_at > timedelta.min and self._clock.monotonic() - self._asked_at < wait:
+            return
         self._asking = asyncio.create_task(self._ask(self._window))
 
     async def _ask(self, window: ContextWindow) -> None:
@@ -121,18 +175,19 @@ class PromptBudget:
         if stated.tokens is None and before is not None and before.tokens is not None:
             # A server that is restarting does not change what is known about its model.
             self._stated = evolve(stated, tokens=before.tokens)
-        tokens = self._bounds.window or self._stated.tokens or DEFAULT_WINDOW
-        self.current = self._bounds.budget(tokens, self.current.rates)
         if before is None or before.tokens != self._stated.tokens:
-            self._emit(tokens, self._stated.tokens)
+            # What another window refused says nothing about this one.
+            self._refused = None
+            self._update(self._stated.tokens)
 
-    def _emit(self, tokens: int, stated: int | None) -> None:
-        """Log the window; one that the server does not have is worth a warning."""
-        is_too_large = stated is not None and tokens > stated
+    def _update(self, stated: int | None) -> None:
+        """Bring the budget up to date, and log the window: a warning if the server has less."""
+        self.current = self._bounds.budget(self._tokens, self.current.rates)
+        is_too_large = stated is not None and self._nominal > stated
         self._telemetry.emit(
             "model.window",
             finding=(Level.WARNING if is_too_large else Level.GOOD).value,
-            tokens=tokens,
+            tokens=self._tokens,
             stated=stated,
             budget=self.current.tokens,
         )

@@ -18,6 +18,7 @@ from domain.model.message import Usage, text_bytes
 from domain.model.piece import NumberedPiece, assemble_parts
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
 from domain.model.turn import Outcome, Turn, TurnEnd, TurnPolicy
+from domain.service.forgetting import forgotten_before
 from domain.service.prompt_building import with_prompt_report
 from domain.service.reply_reading import end_of
 from domain.service.turn_lifecycle import fail, finish, interrupt
@@ -139,7 +140,12 @@ def _reply_usage(stored: Conversation, end: TurnEnd) -> Usage | None:
 
 def _change_for(reply: LoggedReply, end: TurnEnd, at: datetime) -> Change:
     change, reply_id, report = _ending(reply, end, at), reply.turn.reply_id, end.prompt_report
-    return lambda stored: with_prompt_report(change(stored), reply_id, report)
+
+    def ended(stored: Conversation) -> Conversation:
+        shortened = forgotten_before(change(stored), end.working_memory_from)
+        return with_prompt_report(shortened, reply_id, report)
+
+    return ended
 
 
 def _ending(reply: LoggedReply, end: TurnEnd, at: datetime) -> Change:

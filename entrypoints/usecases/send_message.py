@@ -7,7 +7,7 @@ from functools import partial
 from attrs import evolve, frozen
 
 from domain.model.assistant import Assistant
-from domain.model.conversation import Conversation, find_message
+from domain.model.conversation import Conversation, find_message, new_conversation
 from domain.model.errors import (
     ConversationExists,
     ConversationNotFound,
@@ -21,7 +21,7 @@ from domain.model.turn import IdempotencyKey
 from domain.service.client_view import require_seen
 from domain.service.idempotency import is_being_answered, is_unanswered
 from domain.service.regeneration import edit_message
-from domain.service.turn_lifecycle import NewTurn, add_user_message, new_conversation
+from domain.service.turn_lifecycle import NewTurn, add_user_message
 from entrypoints.usecases.open_turn import OnBusy, OnWait, OpenTurn, Started, StartTurn
 from entrypoints.usecases.turn_permit import TurnPermit
 from ports.client_keys import ClientKeys

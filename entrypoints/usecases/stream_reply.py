@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from attrs import asdict, define, evolve, frozen
 
 from domain.model.assistant import Assistant
+from domain.model.budget import Budget
 from domain.model.conversation import Conversation
 from domain.model.errors import DomainError
 from domain.model.limits import MAX_REPLY_BYTES, PART_OVERHEAD_BYTES
@@ -25,7 +26,13 @@ from entrypoints.usecases.fit_prompt import FitPrompt
 from entrypoints.usecases.prompt_budget import PromptBudget
 from entrypoints.usecases.turn_permit import TurnPermit
 from ports.errors import PortError
-from ports.language_model import FailureDetails, LanguageModel, ModelError, ModelRejectedRequest
+from ports.language_model import (
+    ContextExceeded,
+    FailureDetails,
+    LanguageModel,
+    ModelError,
+    ModelRejectedRequest,
+)
 from ports.telemetry import Telemetry
 from ports.turn_runner import Signals
 
@@ -57,12 +64,14 @@ class _Usage:
     Attributes:
         rates: how tokens are estimated.
         prompt, report: None while nothing was sent to the model.
+        working_memory_from: see ``TurnEnd``.
         bytes_before: bytes of the reply that this one continues; 0 if it continues none.
     """
 
     rates: TokenRates
     prompt: Prompt | None = None
     report: PromptReport | None = None
+    working_memory_from: int | None = None
     reply_bytes: int = 0
     bytes_before: int = 0
 
@@ -106,18 +115,8 @@ class StreamReply:
 
         Renews the turn's slot through ``permit``, and records there how many tokens were used.
         """
-        finished: ModelFinished | None = None
         usage = _Usage(self.budget.current.rates, bytes_before=_bytes_before(conversation))
-
-        async def stream() -> None:
-            nonlocal finished
-            prompt, usage.report = self._prompt(conversation, options)
-            usage.prompt = prompt
-            async with aclosing(self.model.reply(prompt)) as reply:
-                finished = await _fill(sink, reply, usage)
-            self.budget.learn(prompt, finished.usage if finished else None)
-
-        streaming = asyncio.create_task(stream())
+        streaming = asyncio.create_task(self._stream(conversation, options, sink, usage))
         streaming.add_done_callback(lambda _: signals.wake())
         try:
             while not streaming.done():
@@ -132,11 +131,14 @@ class StreamReply:
             streaming.cancel()
             await asyncio.wait([streaming])
         failure = None if streaming.cancelled() else streaming.exception()
+        finished = None if failure or streaming.cancelled() else streaming.result()
         if failure is None or usage.reply_bytes:
             # A model that failed before its first piece has used nothing.
             permit.tokens = usage.tokens(finished.usage if finished else None)
-        end = self._end(finished, failure)
-        return evolve(end, prompt_report=_left_out(usage, finished)), _details_of(failure)
+        end = evolve(self._end(finished, failure), prompt_report=_left_out(usage, finished))
+        if finished or usage.reply_bytes:
+            end = evolve(end, working_memory_from=usage.working_memory_from)
+        return end, _details_of(failure)
 
     def report_end(
         self, end: TurnEnd, details: FailureDetails, **fields: str | float | bool | None
@@ -161,13 +163,42 @@ class StreamReply:
         """Emit only the class of an unexpected error: its message may repeat what people wrote."""
         self.telemetry.emit("turn.crashed", kind=type(failure).__name__)
 
-    def _prompt(
-        self, conversation: Conversation, options: ReplyOptions
-    ) -> tuple[Prompt, PromptReport]:
+    async def _stream(
+        self, conversation: Conversation, options: ReplyOptions, sink: ReplySink, usage: _Usage
+    ) -> ModelFinished | None:
+        """How the model ended the reply; None if the sink was closed before that.
+
+        If the model refuses the prompt as too long, it is asked once more with a shorter one.
+        """
+        visible, budget = self.fit_prompt.visible(conversation), self.budget.current
+        try:
+            return await self._attempt(visible, budget, options, sink, usage)
+        except ContextExceeded as refusal:
+            if usage.prompt is None or usage.reply_bytes:
+                raise
+            budget = await self.budget.after_refusal(usage.prompt, refusal)
+            shorter = self.fit_prompt.shortened(visible, usage.prompt, budget, options)
+            if shorter is None:
+                raise
+        usage.working_memory_from = shorter.working_memory_from
+        return await self._attempt(shorter, budget, options, sink, usage)
+
+    async def _attempt(
+        self,
+        visible: Conversation,
+        budget: Budget,
+        options: ReplyOptions,
+        sink: ReplySink,
+        usage: _Usage,
+    ) -> ModelFinished | None:
         system = self.assistant.system_prompt
-        visible = self.fit_prompt.visible(conversation)
-        prompt = build_prompt(visible, system, self.budget.current, options=options)
-        return prompt, prompt_report(visible, prompt)
+        prompt = build_prompt(visible, system, budget, options=options)
+        usage.prompt, usage.report = prompt, prompt_report(visible, prompt)
+        async with aclosing(self.model.reply(prompt)) as reply:
+            finished = await _fill(sink, reply, usage)
+        if finished is not None:
+            self.budget.learn(prompt, finished.usage)
+        return finished
 
     def _end(self, finished: ModelFinished | None, failure: BaseException | None) -> TurnEnd:
         error = None

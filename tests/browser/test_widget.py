@@ -218,8 +218,53 @@ async def test_the_host_page_sends_page_context(visitor: Visitor, fake_model: Fa
     await chat.send("And this?")
     second = await fake_model.next_reply()
 
-    assert "q12" in repr(first.prompt)
-    assert "q13" in repr(second.prompt)
+    assert first.prompt.page_context == '{"question":"q12"}'
+    assert second.prompt.page_context == '{"question":"q13"}'
+
+
+async def test_an_edit_brings_the_page_context_of_now(
+    visitor: Visitor, fake_model: FakeModel
+) -> None:
+    chat = await embed(visitor, visitor.url, visitor.url, CONTEXT)
+    await open_panel(chat)
+    await chat.send("Waht is this?")
+    (await fake_model.next_reply()).finish()
+    await expect(chat.button("Send")).to_be_visible()
+    await chat.evaluate("document.querySelector('privity-chat').context = {question: 'q13'}")
+    await chat.questions.last.hover()
+    await chat.button("Edit").click()
+    await chat.send("What is this?")
+    edited = await fake_model.next_reply()
+    edited.send_text("A question.")
+    edited.finish()
+    await chat.expect_reply("A question.")
+    await chat.evaluate("document.querySelector('privity-chat').context = {question: 'q14'}")
+    await chat.messages.last.hover()
+    await chat.button("Answer again").click()
+    again = await fake_model.next_reply()
+
+    assert edited.prompt.page_context == '{"question":"q13"}'
+    assert again.prompt.page_context == '{"question":"q13"}'
+
+
+async def test_another_reply_is_in_the_language_of_the_page(
+    visitor: Visitor, fake_model: FakeModel
+) -> None:
+    english = await embed(visitor, visitor.url, visitor.url, 'data-language="en"')
+    await open_panel(english)
+    await english.send("Hello")
+    first = await fake_model.next_reply()
+    first.send_text("Hi!")
+    first.finish()
+    await english.expect_reply("Hi!")
+
+    finnish = await embed(visitor, visitor.url, visitor.url, 'data-language="fi"')
+    await finnish.button("Chat").click()
+    await finnish.messages.last.hover()
+    await finnish.button("Vastaa uudelleen").click()
+    second = await fake_model.next_reply()
+
+    assert (first.prompt.locale, second.prompt.locale) == ("en", "fi")
 
 
 async def test_the_host_page_chooses_colours_language_and_place(visitor: Visitor) -> None:

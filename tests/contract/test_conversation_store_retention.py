@@ -4,10 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from domain.model.conversation import Conversation
+from domain.model.conversation import Conversation, with_welcome
 from domain.model.errors import ConversationGone, ConversationNotFound, TurnSuperseded
 from domain.model.identifiers import TurnRef
-from domain.service.turn_lifecycle import with_welcome
 from ports.conversation_store import Change, ConversationStateStore
 from ports.errors import TurnLogNotFound
 from ports.turn_log import AppendResult, TurnLog

@@ -59,6 +59,20 @@ async def test_an_outdated_base_loses_no_messages(
     assert texts_of(await store.load(REF)) == ["Hello?", "in between", "late"]
 
 
+async def test_a_change_while_a_turn_is_open_outlasts_the_turn(
+    store: ConversationStateStore,
+) -> None:
+    await store.create(OWNER, a_conversation(locale="en"))
+    base = await store.update(REF, asking(page_context="{}"))
+    await store.update(REF, lambda current: evolve(current, locale="fi", metadata={"a": "b"}))
+
+    await store.update(REF, answering(), base=base)
+    after = await store.load(REF)
+
+    assert (after.locale, after.metadata) == ("fi", {"a": "b"})
+    assert [message.page_context for message in after.messages] == ["{}", None]
+
+
 async def test_an_error_of_the_change_is_passed_on_and_changes_nothing(
     store: ConversationStateStore,
 ) -> None:

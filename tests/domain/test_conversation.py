@@ -11,16 +11,17 @@ from domain.model.conversation import (
     RETENTION,
     UNUSED_RETENTION,
     WORKING_MEMORY,
+    new_conversation,
     retention_restarted,
     tail_of,
     truncated,
     with_message,
     with_retention_from,
+    with_welcome,
 )
 from domain.model.errors import OlderMessagesNeeded
 from domain.model.identifiers import MessageId
 from domain.model.message import Role, TextPart
-from domain.service.turn_lifecycle import new_conversation, with_welcome
 from tests.support.builders import (
     ID,
     a_conversation,

@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from domain.model.budget import Budget
-from domain.model.conversation import Conversation, tail_of
+from domain.model.conversation import Conversation, tail_of, with_welcome
 from domain.model.errors import InvalidInput, NothingToContinue, OlderMessagesNeeded
 from domain.model.identifiers import MessageId
 from domain.model.message import Message, Role, TextPart, ToolCallPart, ToolResultPart
@@ -15,7 +15,7 @@ from domain.model.prompt import CONTINUE_INSTRUCTION, ReplyOptions
 from domain.service.forgetting import FOLD_AT, KEEP, fitted, step
 from domain.service.prompt_building import build_prompt, prompt_tokens, room_for_messages
 from domain.service.reply_continuation import continue_reply
-from domain.service.turn_lifecycle import interrupt, with_welcome
+from domain.service.turn_lifecycle import interrupt
 from tests.support.builders import (
     a_conversation,
     a_message,

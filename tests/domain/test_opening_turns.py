@@ -7,7 +7,14 @@ from datetime import timedelta
 import pytest
 from attrs import evolve
 
-from domain.model.conversation import RETENTION, Conversation, tail_of, with_message
+from domain.model.conversation import (
+    RETENTION,
+    Conversation,
+    new_conversation,
+    tail_of,
+    with_message,
+    with_welcome,
+)
 from domain.model.errors import (
     ConversationFull,
     ConversationMovedOn,
@@ -28,8 +35,6 @@ from domain.service.turn_lifecycle import (
     add_user_message,
     fail,
     interrupt,
-    new_conversation,
-    with_welcome,
 )
 from tests.support.builders import (
     ID,

@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from domain.model.budget import Budget
-from domain.model.conversation import Conversation, tail_of, with_message
+from domain.model.conversation import Conversation, tail_of, with_message, with_welcome
 from domain.model.errors import InvalidInput, OlderMessagesNeeded
 from domain.model.identifiers import MessageId
 from domain.model.message import Message, PromptReport, Role
@@ -23,7 +23,6 @@ from domain.service.prompt_building import (
     tool_text,
     with_prompt_report,
 )
-from domain.service.turn_lifecycle import with_welcome
 from tests.support.builders import (
     a_conversation,
     a_message,
@@ -69,10 +68,10 @@ def test_page_context_counts_once_and_only_with_the_newest_message() -> None:
 
 def test_the_page_context_of_an_earlier_message_is_not_in_the_prompt() -> None:
     earlier = with_answer(with_question(a_conversation(), page_context="{}"))
-    budget = Budget(tokens=4_096, reply_tokens=64)
-    prompt = build_prompt(with_question(earlier, number=2), SYSTEM, budget)
+    with_context = with_question(earlier, number=2, page_context='{"page":2}')
 
-    assert prompt.page_context is None
+    assert build_prompt(with_question(earlier, number=2), SYSTEM, WIDE).page_context is None
+    assert build_prompt(with_context, SYSTEM, WIDE).page_context == '{"page":2}'
 
 
 def test_the_prompt_carries_system_locale_context_and_summary() -> None:
@@ -169,7 +168,9 @@ def test_what_is_always_in_the_prompt_leaves_less_room() -> None:
     assert room(ReplyOptions(tools=(LARGE,))) == room() - BUDGET.rates.of_text(tool_text(LARGE))
     assert room(ReplyOptions(response_format="x" * 30)) < room()
     assert room(ReplyOptions(instructions="x" * 30)) < room()
-    assert room(messages=with_question(a_conversation(), page_context="x").messages) < room()
+    asked = [a_message(page_context=context) for context in (None, "{}")]
+    assert room(messages=(asked[1],)) < room(messages=(asked[0],))
+    assert room(messages=tuple(reversed(asked))) == room(messages=(asked[0],))
     assert room(summary="x") < room()
     assert room(messages=with_instruction(after_turns(1)).messages) < room()
     assert room(ReplyOptions(reply_tokens=400)) == room() + 100

@@ -7,7 +7,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.model.conversation import Conversation
+from domain.model.conversation import Conversation, with_welcome
 from domain.model.errors import (
     MessageNotFound,
     NothingToContinue,
@@ -32,7 +32,12 @@ from domain.model.piece import Piece, ReasoningPiece, TextPiece, ToolCallPiece, 
 from domain.service.reply_continuation import continue_reply, is_being_continued
 from domain.service.reply_reading import end_of, split_before_turn, unheard
 from domain.service.tool_answers import is_continuing_with, submit_tool_results
-from domain.service.turn_lifecycle import fail, finish, interrupt, settle, with_welcome
+from domain.service.turn_lifecycle import (
+    fail,
+    finish,
+    interrupt,
+    settle,
+)
 from tests.support.builders import (
     a_conversation,
     a_message,

@@ -10,10 +10,11 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.model.characters import CHARACTER_KINDS, count_characters
 from domain.model.conversation import Conversation
 from domain.model.message import FinishReason, TextPart, ToolCallPart, Usage
 from domain.model.prompt import Prompt, ReplyOptions, Tool
-from domain.model.token_rates import CAUTIOUS_RATES, CHARACTER_KINDS, TokenRates, count_characters
+from domain.model.token_rates import CAUTIOUS_RATES, TokenRates
 from domain.service.prompt_building import prompt_tokens
 from domain.service.token_learning import (
     LEAST_MARGIN,

@@ -5,8 +5,9 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.model.characters import CHARACTER_KINDS, add_counts, count_characters
 from domain.model.message import StepMark, TextPart, ToolCallPart, ToolResultPart
-from domain.model.token_rates import CAUTIOUS_RATES, CHARACTER_KINDS, TokenRates, count_characters
+from domain.model.token_rates import CAUTIOUS_RATES, TokenRates
 from tests.support.builders import a_message, an_image
 
 KINDS = [kind.name for kind in CHARACTER_KINDS]
@@ -62,7 +63,7 @@ def test_tool_calls_and_their_results_count_like_messages() -> None:
     result = ToolResultPart(call_id="1", output='"Nothing."')
     message = a_message(1, parts=(TextPart("I look."), call, result, StepMark()))
 
-    texts = sum(map(rates.of_text, ("I look.", call.arguments, result.output)))
+    texts = rates.of_text("I look." + call.arguments + result.output)
     assert rates.of_message(message) == texts + 3 * 7
 
 
@@ -83,3 +84,9 @@ def test_the_margin_raises_estimates() -> None:
 def test_each_kind_has_a_rate_above_zero(rates: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="rate above 0"):
         TokenRates(per_character=rates)
+
+
+@settings(deadline=None)
+@given(texts=st.lists(st.text(max_size=30), max_size=4))
+def test_counts_of_several_texts_add_up(texts: list[str]) -> None:
+    assert add_counts(map(count_characters, texts)) == count_characters("".join(texts))

@@ -148,6 +148,9 @@ async def test_neither_logs_nor_errors_contain_messages_or_secrets(tmp_path: Pat
         client = NativeClient(server.url)
         good = await client.send(SENTENCE, context=SENTENCE)
         again = await client.post(f"/api/chat/{good.session_id}/regenerate", {})
+        patched = await client.patch(
+            f"/api/chat/{good.session_id}", {"metadata": {SENTENCE: SENTENCE}}
+        )
         failed = [await client.send(f"{SENTENCE} {how}") for how in ("fail at once", "refuse me")]
         broken = await client.send(f"{SENTENCE} break")
         client_key = (await client.post("/api/client-key", {})).document["clientKey"]
@@ -163,7 +166,7 @@ async def test_neither_logs_nor_errors_contain_messages_or_secrets(tmp_path: Pat
     secrets = (SENTENCE, PROMPT, MODEL_KEY, MASTER_KEY, client_key, cookie, good.session_id)
     logged = ended.out + ended.err
     assert SENTENCE.encode() in good.body
-    assert [one.status for one in (again, *failed, broken, program)] == [200] * 5
+    assert [one.status for one in (again, patched, *failed, broken, program)] == [200] * 6
     assert "turn.finished" in logged
     assert "turn.failed" in logged
     assert '"status": 500' in logged

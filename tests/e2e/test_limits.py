@@ -81,6 +81,26 @@ async def test_page_context_counts_as_stored(limited: Limited) -> None:
     assert is_refused(answer)
 
 
+async def test_metadata_counts_as_stored(limited: Limited) -> None:
+    largest = {"metadata": {"a": "x" * 512}}
+    async with limited(stored_bytes_per_hour=1_000) as client:
+        session_id = (await client.post("/api/sessions", {})).document["sessionId"]
+        where = f"/api/chat/{session_id}"
+        answers = [
+            await client.patch(where, {"metadata": {"a": "1"}}),
+            await client.post("/api/sessions", largest),
+            await client.patch(where, largest),
+            await client.patch(where, {"locale": "fi"}),
+            await client.patch(where, {"locale": "en"}),
+            await client.patch(where, {"locale": "fi"}),
+        ]
+        metadata = (await client.history(session_id)).document["metadata"]
+
+    # A change costs 256 bytes and its text.
+    assert [is_refused(answer) for answer in answers] == [False, True, True, False, False, True]
+    assert metadata == {"a": "1"}
+
+
 async def test_a_rejected_message_uses_no_quota(limited: Limited) -> None:
     async with limited(stored_bytes_per_hour=100) as client:
         await client.send("Hi")

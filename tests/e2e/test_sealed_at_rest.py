@@ -53,7 +53,10 @@ async def talked(client: NativeClient) -> str:
     first = await client.send_for_document(SENTENCE, context=SENTENCE)
     assert SENTENCE in first["reply"]["content"]
     session_id = str(first["sessionId"])
-    await client.post(f"/api/chat/{session_id}/regenerate", {"message": SENTENCE})
+    edit = {"message": SENTENCE, "context": SENTENCE}
+    await client.post(f"/api/chat/{session_id}/regenerate", edit)
+    patched = await client.patch(f"/api/chat/{session_id}", {"metadata": {"note": SENTENCE}})
+    assert patched.status == 200, patched.body
     return session_id
 
 

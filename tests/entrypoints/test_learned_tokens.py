@@ -2,8 +2,11 @@
 
 from collections.abc import AsyncGenerator
 
+import pytest
+
 from domain.model.budget import Budget
 from domain.model.conversation import Conversation
+from domain.model.errors import InvalidInput
 from domain.model.message import FinishReason, Usage
 from domain.model.piece import ModelFinished, Piece, TextPiece
 from domain.model.prompt import Prompt
@@ -105,3 +108,20 @@ async def messages_seen(conversation: Conversation) -> int:
 async def test_a_new_process_forgets_nothing_that_stored_reports_prove_to_fit() -> None:
     assert await messages_seen(a_long_conversation(with_usage=True)) == 21
     assert await messages_seen(a_long_conversation(with_usage=False)) < 21
+
+
+async def long_question(conversation: Conversation) -> str:
+    """Sends a question that fits the window, but not by the cautious estimate."""
+    model = InstantModel("Yes.")
+    question = 36 * WORDS
+    budget = Budget(tokens=CAUTIOUS_RATES.of_text(question), reply_tokens=64)
+    harness = a_harness(model, budget=budget)
+    await harness.store.create(OWNER, conversation)
+    await harness.whole_turn(await harness.send(question, session_id=ID))
+    return model.prompts[0].messages[-1].text
+
+
+async def test_a_new_process_refuses_nothing_that_stored_reports_prove_to_fit() -> None:
+    assert await long_question(a_long_conversation(with_usage=True)) == 36 * WORDS
+    with pytest.raises(InvalidInput):
+        await long_question(a_long_conversation(with_usage=False))

@@ -4,11 +4,17 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from domain.model.budget import Budget, BudgetBounds
+from domain.model.message import TextPart
+from domain.model.prompt import Prompt
+from domain.model.token_rates import CAUTIOUS_RATES
+from domain.service.prompt_building import prompt_tokens
 from entrypoints.usecases.prompt_budget import PromptBudget
 from ports.context_window import UNREACHABLE, StatedWindow
+from ports.language_model import ContextExceeded
+from tests.support.builders import a_message, an_image
 from tests.support.clocks import ManualClock
 from tests.support.fakes import RecordingTelemetry
 
@@ -210,3 +216,122 @@ async def test_a_window_that_the_server_does_not_have_is_a_warning() -> None:
 
     [fields] = world.telemetry.fields_of("model.window")
     assert fields == {"finding": "warning", "tokens": 16_384, "stated": 4_096, "budget": 16_384}
+
+
+def a_prompt(*texts: str, **members: Any) -> Prompt:
+    messages = tuple(a_message(number, text) for number, text in enumerate(texts, 1))
+    fields = {"system": "", "messages": messages, "locale": "en", "reply_tokens": 1_000, **members}
+    return Prompt(**fields)
+
+
+SHORT = a_prompt("Hello?")
+LONG_PROMPT = a_prompt("word " * 3_000)
+
+
+def estimated(prompt: Prompt) -> int:
+    return prompt_tokens(prompt, CAUTIOUS_RATES)
+
+
+async def test_the_window_that_a_refusal_names_is_that_of_all_further_prompts() -> None:
+    world = asking(stated(None))
+    await world.refreshed()
+
+    await world.budget.after_refusal(LONG_PROMPT, ContextExceeded(window=4_000))
+
+    assert await world.refreshed() == Budget(tokens=4_000, reply_tokens=2_000)
+    assert world.server.requests == 1
+
+
+async def test_a_refusal_overrules_the_operator_and_the_server() -> None:
+    bounds = BudgetBounds(reply_tokens=1_000, window=16_384)
+    for world in (asking(stated(16_384)), asking(stated(16_384), bounds=bounds)):
+        await world.after(timedelta())
+        await world.budget.after_refusal(LONG_PROMPT, ContextExceeded(window=4_000))
+
+        assert (await world.after(HOUR)).tokens == 4_000
+
+
+async def test_a_refusal_never_widens_the_window() -> None:
+    world = asking(stated(4_000))
+    await world.refreshed()
+
+    await world.budget.after_refusal(LONG_PROMPT, ContextExceeded(window=16_384))
+
+    assert world.budget.current.tokens == 4_000
+
+
+async def test_a_new_window_ends_what_was_refused_before() -> None:
+    world = asking(stated(16_384), stated(32_768))
+    await world.refreshed()
+    await world.budget.after_refusal(LONG_PROMPT, ContextExceeded(window=4_000))
+
+    assert (await world.after(HOUR)).tokens == 32_768
+
+
+async def test_after_a_refusal_without_a_number_the_server_is_asked_again() -> None:
+    world = asking(stated(8_192), stated(2_048))
+    await world.refreshed()
+
+    budget = await world.budget.after_refusal(LONG_PROMPT, ContextExceeded())
+
+    assert (budget.tokens, world.budget.current.tokens) == (2_048, 2_048)
+
+
+async def test_a_refusal_that_nothing_explains_halves_the_next_attempt() -> None:
+    world = asking(stated(8_192))
+    await world.refreshed()
+
+    budget = await world.budget.after_refusal(SHORT, ContextExceeded())
+
+    assert budget.tokens == (estimated(SHORT) + SHORT.reply_tokens) // 2
+    assert world.budget.current.tokens == 8_192
+
+
+async def test_without_any_number_further_prompts_are_shorter_but_not_below_half() -> None:
+    world = asking(stated(None))
+    await world.refreshed()
+    prompt = a_prompt("word " * 1_000, reply_tokens=4_000)
+    size = estimated(prompt) + prompt.reply_tokens
+    assert 4_096 < size * 9 // 10 < 8_192
+
+    await world.budget.after_refusal(prompt, ContextExceeded())
+    narrower = world.budget.current.tokens
+    for _ in range(9):
+        await world.budget.after_refusal(SHORT, ContextExceeded())
+
+    assert narrower == size * 9 // 10
+    assert world.budget.current.tokens == 4_096
+
+
+async def test_the_next_attempt_heeds_how_far_the_estimate_was_off() -> None:
+    world = asking(stated(8_192))
+    await world.refreshed()
+    image = evolve(a_message(), parts=(TextPart("Hello?"), an_image()))
+    prompt = evolve(SHORT, messages=(image,))
+    counted = 3 * estimated(prompt)
+
+    budget = await world.budget.after_refusal(
+        prompt, ContextExceeded(window=6_000, prompt_tokens=counted)
+    )
+
+    assert budget.tokens == 2_000
+    assert world.budget.current.rates == CAUTIOUS_RATES
+
+
+async def test_the_estimate_learns_from_the_number_in_a_refusal() -> None:
+    world = asking(stated(8_192))
+    await world.refreshed()
+    counted = estimated(LONG_PROMPT) * 3 // 2
+
+    await world.budget.after_refusal(LONG_PROMPT, ContextExceeded(prompt_tokens=counted))
+
+    assert prompt_tokens(LONG_PROMPT, world.budget.current.rates) >= counted
+
+
+async def test_a_budget_after_a_refusal_is_never_below_the_least() -> None:
+    world = asking(stated(300))
+    await world.refreshed()
+
+    budget = await world.budget.after_refusal(SHORT, ContextExceeded(prompt_tokens=1_000_000))
+
+    assert (budget.tokens, budget.reply_tokens) == (256, 128)

@@ -6,13 +6,17 @@ from typing import Any
 
 from attrs import evolve
 
-from domain.model.conversation import Conversation, with_message
+from domain.model.conversation import Conversation, new_conversation, with_message
 from domain.model.identifiers import ConversationRef, MessageId, Owner, ProcessId, SessionId, TurnId
 from domain.model.message import FinishReason, ImagePart, Message, Role, TextPart, Usage
 from domain.model.piece import NumberedPiece, Piece, TextPiece
 from domain.model.rate_limits import HOUR, Limit, Quota, Scope
 from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd
-from domain.service.turn_lifecycle import NewTurn, add_user_message, finish, new_conversation
+from domain.service.turn_lifecycle import (
+    NewTurn,
+    add_user_message,
+    finish,
+)
 from ports.turn_log import Batch
 from tests.support.clocks import NOON
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from domain.model.message import FinishReason, Role, Usage
 from domain.model.piece import ModelFinished, Piece, TextPiece
 from domain.model.prompt import Prompt
-from ports.language_model import ModelError
+from ports.language_model import ContextExceeded, ModelError
 
 USAGE = Usage(input_tokens=7, output_tokens=3)
 FINISHED = ModelFinished(reason=FinishReason.STOP, usage=USAGE)
@@ -41,6 +41,38 @@ class InstantModel:
         if self._error is not None:
             raise self._error
         yield FINISHED
+
+
+class NarrowModel:
+    """Refuses prompts that do not fit its window together with the reply; replies at once.
+
+    A token is two characters. ``names_numbers``: whether a refusal has the window and the tokens.
+    """
+
+    name = "narrow"
+
+    def __init__(self, window: int, *, names_numbers: bool = True) -> None:
+        self.window = window
+        self.prompts: list[Prompt] = []
+        self.refused: list[Prompt] = []
+        self._names_numbers = names_numbers
+
+    def tokens_of(self, prompt: Prompt) -> int:
+        texts = (prompt.system, *(message.text for message in prompt.messages))
+        return sum(map(len, texts)) // 2
+
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
+        tokens = self.tokens_of(prompt)
+        if tokens + prompt.reply_tokens > self.window:
+            self.refused.append(prompt)
+            if self._names_numbers:
+                raise ContextExceeded(window=self.window, prompt_tokens=tokens)
+            raise ContextExceeded
+        self.prompts.append(prompt)
+        yield TextPiece("Hi!")
+        yield ModelFinished(
+            reason=FinishReason.STOP, usage=Usage(input_tokens=tokens, output_tokens=1)
+        )
 
 
 class ModelReply:

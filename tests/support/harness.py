@@ -134,10 +134,11 @@ class Harness:
         return await self.store.load(ConversationRef(OWNER, session_id))
 
 
-def a_prompt_budget(budget: Budget) -> PromptBudget:
+def a_prompt_budget(budget: Budget | None, telemetry: Telemetry) -> PromptBudget:
     """One that begins with ``budget``, and has no server to ask."""
+    budget = budget or Budget(tokens=8_192, reply_tokens=1_024)
     bounds = BudgetBounds(reply_tokens=budget.reply_tokens, window=budget.tokens)
-    prompt_budget = PromptBudget(bounds, clock=HastyClock(), telemetry=RecordingTelemetry())
+    prompt_budget = PromptBudget(bounds, clock=HastyClock(), telemetry=telemetry)
     prompt_budget.current = budget
     return prompt_budget
 
@@ -159,7 +160,7 @@ def a_harness(
     limiter = InMemoryRateLimiter(clock=clock, limits=limits)
     instances: dict[Any, object] = {
         Assistant: load_assistant(None),
-        PromptBudget: a_prompt_budget(budget or Budget(tokens=8_192, reply_tokens=1_024)),
+        PromptBudget: a_prompt_budget(budget, telemetry),
         ImagePolicy: ImagePolicy(model_takes_images=True),
         ClientKeys: keys,
         Clock: clock,

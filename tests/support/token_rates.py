@@ -4,12 +4,26 @@ from typing import Final
 
 from attrs import frozen
 
-from domain.model.message import utf8_length
+from domain.model.message import ImagePart, Message, ToolCallPart, ToolResultPart, utf8_length
 from domain.model.token_rates import TokenRates
 
 
 @frozen(kw_only=True)
-class WordRates(TokenRates):
+class TextRates(TokenRates):
+    """Counts texts in a way of its own, and nothing else but images."""
+
+    def of_message(self, message: Message) -> int:
+        images = sum(isinstance(part, ImagePart) for part in message.parts)
+        tools = (
+            part.arguments if isinstance(part, ToolCallPart) else part.output
+            for part in message.parts
+            if isinstance(part, ToolCallPart | ToolResultPart)
+        )
+        return sum(map(self.of_text, (message.text, *tools))) + self.image_tokens * images
+
+
+@frozen(kw_only=True)
+class WordRates(TextRates):
     """Counts each word as one token."""
 
     def of_text(self, text: str) -> int:
@@ -17,7 +31,7 @@ class WordRates(TokenRates):
 
 
 @frozen(kw_only=True)
-class ByteRates(TokenRates):
+class ByteRates(TextRates):
     """Counts each byte of text as one token."""
 
     def of_text(self, text: str) -> int:
@@ -25,13 +39,13 @@ class ByteRates(TokenRates):
 
 
 @frozen(kw_only=True)
-class ThirdRates(TokenRates):
+class ThirdRates(TextRates):
     """Counts three bytes of text as one token."""
 
     def of_text(self, text: str) -> int:
         return utf8_length(text) // 3 + 1
 
 
-WORDS: Final = WordRates(message_tokens=0)
-BYTES: Final = ByteRates(message_tokens=0)
-THIRDS: Final = ThirdRates(message_tokens=0)
+WORDS: Final = WordRates()
+BYTES: Final = ByteRates()
+THIRDS: Final = ThirdRates()

@@ -60,9 +60,8 @@ async def create(request: Request) -> Response:
         inputs=parameters.inputs,
         payer=caller.payer,
         session_id=parameters.session_id,
-        options=parameters.options,
         # A client that keeps the history itself decides what of it can be left out.
-        may_truncate=parameters.is_stored,
+        options=evolve(parameters.options, may_truncate=parameters.is_stored),
         idempotency_key=key,
         idempotency=idempotency,
     )

@@ -72,7 +72,6 @@ class ResponseParameters:
     inputs: Sequence[InputItem]
     references: Mapping[str, str]
     options: ReplyOptions
-    may_truncate: bool
     session_id: SessionId | None
     after_turn: int | None
     stream: bool
@@ -118,7 +117,6 @@ def parse_response_parameters(
         inputs=sent.items,
         references=_references(body, continues=session_id is not None),
         options=_reply_options(body, sent.instructions),
-        may_truncate=body.truncation != "disabled",
         session_id=session_id,
         after_turn=after_turn,
         stream=body.stream is True,
@@ -171,6 +169,7 @@ def _reply_options(body: ResponseBody, instructions: Sequence[str]) -> ReplyOpti
         response_format=_response_format(text.format) if text and text.format else None,
         # Whatever the client sends is sent on.
         starts_with_user=False,
+        may_truncate=body.truncation != "disabled",
     )
 
 

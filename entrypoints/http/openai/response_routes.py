@@ -97,7 +97,6 @@ async def create(request: Request) -> Response:
         chain=chain_name(parameters, person_of(request)),
         after_turn=parameters.after_turn,
         options=parameters.options,
-        may_truncate=parameters.may_truncate,
         note=parameters.note,
         idempotency_key=key,
         idempotency=idempotency,
