@@ -136,7 +136,7 @@ def test_a_page_context_is_exported_with_its_message(run: Run) -> None:
 
 
 async def test_the_window_that_the_server_states_is_used() -> None:
-    settings = evolve(UNLIMITED, model_reply_tokens=REPLY_TOKENS)
+    settings = evolve(SMALL, model_context_tokens=None)
     async with talking(settings, states_window=True) as talk:
         await talk.take_turns(1, 60)
 
