@@ -21,11 +21,7 @@ from domain.model.conversation import WORKING_MEMORY, Conversation, new_conversa
 from domain.model.identifiers import ConversationRef, Owner, SessionId
 from domain.model.message import FinishReason, TextPart, Usage
 from domain.model.piece import TextPiece
-from domain.service.turn_lifecycle import (
-    NewTurn,
-    add_user_message,
-    finish,
-)
+from domain.service.turn_lifecycle import NewTurn, add_user_message, finish
 from ports.conversation_store import Change
 
 IDENTIFIERS = RandomIdentifiers()

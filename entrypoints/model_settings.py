@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 from attrs import Factory, frozen
 
+from domain.model.budget import MAX_PROMPT_TOKENS, MIN_PROMPT_TOKENS
 from entrypoints.limit_settings import LimitSettings
 from entrypoints.setting_types import (
     ALLOW,
@@ -90,7 +91,7 @@ class ModelSettings(LimitSettings):
     )
     model_context_tokens: int | None = setting(
         "MODEL_CONTEXT_TOKENS",
-        whole_number(256, 10_000_000),
+        whole_number(MIN_PROMPT_TOKENS, MAX_PROMPT_TOKENS),
         None,
         "Context window of the model, in tokens (prompt and reply together).",
         shown="what the model's server states, else 8192",

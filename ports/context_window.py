@@ -1,6 +1,6 @@
 """The size of the model's context window, as the model's server states it."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from attrs import frozen
 
@@ -19,7 +19,7 @@ class StatedWindow:
     is_final: bool = True
 
 
-UNREACHABLE = StatedWindow(is_final=False)
+UNREACHABLE: Final = StatedWindow(is_final=False)
 """The server could not be asked."""
 
 

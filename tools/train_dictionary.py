@@ -21,11 +21,7 @@ from domain.model.conversation import Conversation, new_conversation
 from domain.model.identifiers import MessageId, SessionId, TurnId
 from domain.model.message import FinishReason, TextPart
 from domain.model.piece import TextPiece
-from domain.service.turn_lifecycle import (
-    NewTurn,
-    add_user_message,
-    finish,
-)
+from domain.service.turn_lifecycle import NewTurn, add_user_message, finish
 from tools.phrases import PHRASES
 
 TARGET: Final = Path(packing.__file__).with_name("dictionary_0.zdict")

@@ -10,13 +10,14 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from domain.model.assistant import Assistant, Memory, Price, is_language_tag_short
+from domain.model.budget import MAX_PROMPT_TOKENS, MIN_PROMPT_TOKENS
 
 _LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _PLACE: Final = re.compile(r"\((at line \d+, column \d+)\)$")
 KEYS: Final = frozenset({"system_prompt", "welcome", "prices", "memory"})
 PRICE_KEYS: Final = frozenset({"input", "output"})
 TOKEN_BOUNDS: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
-    {"prompt_tokens": (256, 10_000_000), "summary_tokens": (64, 32_000)}
+    {"prompt_tokens": (MIN_PROMPT_TOKENS, MAX_PROMPT_TOKENS), "summary_tokens": (64, 32_000)}
 )
 """The lowest and the highest value of each number in ``memory``."""
 

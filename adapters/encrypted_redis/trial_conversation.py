@@ -44,11 +44,7 @@ from domain.model.message import FinishReason, TextPart
 from domain.model.piece import NumberedPiece, TextPiece
 from domain.model.rate_limits import MINUTE, Charge, Limit, Payer, Quota, Scope, TurnSlot
 from domain.model.turn import Outcome, Turn, TurnEnd
-from domain.service.turn_lifecycle import (
-    NewTurn,
-    add_user_message,
-    finish,
-)
+from domain.service.turn_lifecycle import NewTurn, add_user_message, finish
 from ports.clock import Clock
 from ports.errors import PortError
 from ports.findings import Finding, Level

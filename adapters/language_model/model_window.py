@@ -30,14 +30,13 @@ from adapters.language_model.model_server import (
     ModelServerProblem,
     open_connection,
 )
+from domain.model.budget import MAX_PROMPT_TOKENS, MIN_PROMPT_TOKENS
 from ports.context_window import UNREACHABLE, StatedWindow
 
 _TIMEOUT: Final = timedelta(seconds=10)
 _MAX_BYTES: Final = 8_000_000
 _BUSY: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
-_LOWEST: Final = 256
-_HIGHEST: Final = 10_000_000
-_UNTOLD: Final = 4_096
+_DEFAULT_TOKENS: Final = 4_096
 """What Ollama and LM Studio load a model with, unless told otherwise. Ollama takes more on machines
 with much graphics memory, but says so only once the model is loaded."""
 
@@ -173,7 +172,7 @@ class ServerWindow:
             return StatedWindow(tokens=tokens)
         info = shown.model_info.items()
         longest = [value for name, value in info if name.endswith(".context_length")]
-        return StatedWindow(tokens=_lowest(_UNTOLD, *longest), is_final=bool(loaded))
+        return StatedWindow(tokens=_lowest(_DEFAULT_TOKENS, *longest), is_final=bool(loaded))
 
     async def _of_llama_cpp(self) -> StatedWindow | None:
         properties = await self._get("/props", _Properties)
@@ -187,18 +186,15 @@ class ServerWindow:
             return None
         if tokens := _lowest(model.loaded_context_length):
             return StatedWindow(tokens=tokens)
-        return StatedWindow(tokens=_lowest(_UNTOLD, model.max_context_length), is_final=False)
+        return StatedWindow(
+            tokens=_lowest(_DEFAULT_TOKENS, model.max_context_length), is_final=False
+        )
 
     async def _of_litellm(self) -> StatedWindow | None:
         deployments = await self._get("/model/info", _Deployments)
-        named = [one for one in (deployments.data if deployments else ()) if one.model_info]
-        tokens = _lowest(
-            *(
-                one.model_info.max_input_tokens
-                for one in named
-                if one.model_info and one.model_name == self._name
-            )
-        )
+        listed = deployments.data if deployments else []
+        infos = [one.model_info for one in listed if one.model_name == self._name]
+        tokens = _lowest(*(info.max_input_tokens for info in infos if info))
         return StatedWindow(tokens=tokens) if tokens else None
 
     async def _get(
@@ -248,5 +244,5 @@ def _lowest(*values: Any) -> int | None:
 
 def _sizes(values: tuple[Any, ...]) -> Iterator[int]:
     for value in values:
-        if type(value) is int and value >= _LOWEST:
-            yield min(value, _HIGHEST)
+        if type(value) is int and value >= MIN_PROMPT_TOKENS:
+            yield min(value, MAX_PROMPT_TOKENS)

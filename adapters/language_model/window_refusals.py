@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+from domain.model.budget import MAX_PROMPT_TOKENS, MIN_PROMPT_TOKENS
 from ports.language_model import ContextExceeded
 
 # The wordings of OpenAI, Azure, vLLM, SGLang, llama.cpp, LM Studio, Mistral, Groq, OpenRouter,
@@ -45,8 +46,6 @@ _PROMPTS: Final = tuple(
         rf"token count \({_NUMBER}\)",
     )
 )
-_LOWEST_WINDOW: Final = 256
-_HIGHEST: Final = 10_000_000
 
 
 def is_too_long(text: str) -> bool:
@@ -59,7 +58,7 @@ def context_exceeded(error: Any, text: str) -> ContextExceeded:
     members = error if isinstance(error, dict) else {}
     window = _whole(members.get("n_ctx")) or _first(_WINDOWS, text)
     return ContextExceeded(
-        window=window if window and window >= _LOWEST_WINDOW else None,
+        window=window if window and window >= MIN_PROMPT_TOKENS else None,
         prompt_tokens=_whole(members.get("n_prompt_tokens")) or _first(_PROMPTS, text),
     )
 
@@ -71,4 +70,4 @@ def _first(patterns: Sequence[re.Pattern[str]], text: str) -> int | None:
 
 
 def _whole(value: Any) -> int | None:
-    return value if type(value) is int and 0 < value <= _HIGHEST else None
+    return value if type(value) is int and 0 < value <= MAX_PROMPT_TOKENS else None

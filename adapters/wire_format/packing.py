@@ -35,7 +35,7 @@ _LABELLED: Final = 2
 """Added to the compression of a record with a label."""
 _HEAD_BYTES: Final = 2
 _LABEL_BYTES: Final = 4
-_NO_LABEL_ABOVE: Final = 2**32 - 1
+_MAX_LABEL: Final = 2**32 - 1
 ZSTD_LEVEL: Final = 9
 """A frame is a sixth smaller than at level 3 and takes a few microseconds more."""
 
@@ -62,7 +62,7 @@ def pack(record: bytes, max_bytes: int = RECORD_MAX_BYTES, *, label: int | None 
     """
     if len(record) > max_bytes:
         raise RecordTooLarge
-    if label is None or label > _NO_LABEL_ABOVE:
+    if label is None or label > _MAX_LABEL:
         labelled, stored_label = 0, b""
     else:
         labelled, stored_label = _LABELLED, label.to_bytes(_LABEL_BYTES, "big")

@@ -9,6 +9,9 @@ from domain.model.token_rates import CAUTIOUS_RATES, TokenRates
 MIN_PROMPT_TOKENS: Final = 256
 """A useful prompt needs at least this many."""
 
+MAX_PROMPT_TOKENS: Final = 10_000_000
+"""No model has a context window of more than this."""
+
 
 @frozen(kw_only=True)
 class Budget:
@@ -52,6 +55,10 @@ class BudgetBounds:
     reply_tokens: int
     window: int | None = None
     prompt_tokens: int | None = None
+
+    def window_or(self, stated: int | None) -> int:
+        """The context window: the operator's, else the one that is stated, else the default."""
+        return self.window or stated or DEFAULT_WINDOW
 
     def budget(self, window: int, rates: TokenRates = CAUTIOUS_RATES) -> Budget:
         """The budget for a model with a context window of this many tokens.

@@ -137,13 +137,13 @@ def _exchanges(conversation: Conversation, rates: TokenRates) -> Sequence[_Excha
 def _first_kept(exchanges: Sequence[_Exchange], room: int) -> int:
     """The index of the first exchange that stays, if one question came after the other."""
     first = used = 0
-    for newest, exchange in enumerate(exchanges):
-        is_open = newest == len(exchanges) - 1
-        added = exchange.tokens if is_open else exchange.question
+    for index, exchange in enumerate(exchanges):
+        is_newest = index == len(exchanges) - 1
+        added = exchange.tokens if is_newest else exchange.question
         if used + added > room:
-            before = [earlier.tokens for earlier in exchanges[first:newest]]
+            before = [earlier.tokens for earlier in exchanges[first:index]]
             first += _first_within([*before, added], KEEP * room)
-            used = sum(earlier.tokens for earlier in exchanges[first:newest])
+            used = sum(earlier.tokens for earlier in exchanges[first:index])
         used += exchange.tokens
     return first
 

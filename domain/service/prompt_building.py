@@ -9,7 +9,14 @@ from domain.model.budget import Budget
 from domain.model.conversation import Conversation
 from domain.model.errors import InvalidInput, OlderMessagesNeeded
 from domain.model.identifiers import MessageId
-from domain.model.message import Message, PromptReport, Role, newest_page_context, utf8_length
+from domain.model.message import (
+    Message,
+    PromptReport,
+    Role,
+    Usage,
+    newest_page_context,
+    utf8_length,
+)
 from domain.model.prompt import (
     CONTINUE_INSTRUCTION,
     DEFAULT_OPTIONS,
@@ -25,12 +32,23 @@ DATA_TOKENS: Final = 40
 _LEAST_REPLY: Final = 4
 """A long newest turn may take the room of the reply, except for this fraction: a quarter."""
 
+_BYTES_PER_TOKEN: Final = 3
+"""Of a reply whose tokens the model's server did not report."""
+
 
 def prompt_tokens(prompt: Prompt, rates: TokenRates) -> int:
     """An estimate of the tokens in a prompt."""
     fixed = _fixed_tokens(prompt.system, prompt.page_context, prompt.summary, prompt.options, rates)
     closing = rates.of_text(CONTINUE_INSTRUCTION) if prompt.continues_reply else 0
     return fixed + closing + sum(map(rates.of_message, prompt.messages))
+
+
+def used_tokens(prompt: Prompt, reply_bytes: int, reported: Usage | None, rates: TokenRates) -> int:
+    """The tokens of a prompt and its reply; a count that was not reported is estimated."""
+    usage = reported or Usage()
+    sent, received = usage.input_tokens, usage.output_tokens
+    sent = prompt_tokens(prompt, rates) if sent is None else sent
+    return sent + (reply_bytes // _BYTES_PER_TOKEN if received is None else received)
 
 
 def build_prompt(

@@ -40,10 +40,11 @@ _CALMING: Final = 0.1
 _BOUNDS: Final = (0.2, 2.5)
 """A rate stays between these multiples of the cautious rate."""
 
-_RECALLED_REPLIES: Final = 4
-
 _REQUEST_BOUNDS: Final = (0.1, 50)
 """The same for what is added to each prompt: some servers add a system prompt of their own."""
+
+_RECALLED_REPLIES: Final = 4
+"""From how many of the newest replies a process learns that has just started."""
 
 
 @frozen(kw_only=True)

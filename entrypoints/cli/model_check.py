@@ -22,7 +22,7 @@ async def model_findings(settings: Settings) -> list[Finding]:
     bounds = BudgetBounds(
         reply_tokens=settings.model_reply_tokens, window=settings.model_context_tokens
     )
-    budget = bounds.budget(bounds.window or stated.tokens or DEFAULT_WINDOW)
+    budget = bounds.budget(bounds.window_or(stated.tokens))
     findings = await model_check.model_findings(server, SystemClock(), budget.reply_tokens)
     if findings[0].level is not Level.GOOD:
         return findings

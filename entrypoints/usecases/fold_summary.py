@@ -25,7 +25,7 @@ from domain.model.rate_limits import Charge, Payer, Quota
 from domain.model.token_rates import TokenRates
 from domain.model.turn import TurnPolicy
 from domain.service.forgetting import step
-from domain.service.prompt_building import prompt_tokens
+from domain.service.prompt_building import used_tokens
 from domain.service.summarizing import (
     Fold,
     SummaryPolicy,
@@ -134,9 +134,7 @@ class _Reply:
         if not self.size and self.finished is None:
             # A model that failed before its first piece has used nothing.
             return 0
-        sent, received = self.usage.input_tokens, self.usage.output_tokens
-        sent = prompt_tokens(prompt, rates) if sent is None else sent
-        return sent + (rates.of_text("x" * self.size) if received is None else received)
+        return used_tokens(prompt, self.size, self.usage, rates)
 
 
 @frozen(kw_only=True)

@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import evolve
 
-from domain.model.budget import DEFAULT_WINDOW, MIN_PROMPT_TOKENS, Budget, BudgetBounds
+from domain.model.budget import MIN_PROMPT_TOKENS, Budget, BudgetBounds
 from domain.model.conversation import Conversation
 from domain.model.message import Usage
 from domain.model.prompt import Prompt
@@ -132,7 +132,7 @@ class PromptBudget:
     def _nominal(self) -> int:
         """The context window, as the operator or else the model's server states it."""
         stated = None if self._stated is None else self._stated.tokens
-        return self._bounds.window or stated or DEFAULT_WINDOW
+        return self._bounds.window_or(stated)
 
     @property
     def _tokens(self) -> int:

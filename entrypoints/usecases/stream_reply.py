@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Final, Protocol
+from typing import Protocol
 
 from attrs import asdict, define, evolve, frozen
 
@@ -17,11 +17,7 @@ from domain.model.piece import ModelFinished, NumberedPiece, Piece, begins_anoth
 from domain.model.prompt import Prompt, ReplyOptions
 from domain.model.token_rates import TokenRates
 from domain.model.turn import Outcome, TurnEnd, TurnPolicy
-from domain.service.prompt_building import (
-    build_prompt,
-    prompt_report,
-    prompt_tokens,
-)
+from domain.service.prompt_building import build_prompt, prompt_report, used_tokens
 from entrypoints.usecases.fit_prompt import FitPrompt
 from entrypoints.usecases.prompt_budget import PromptBudget
 from entrypoints.usecases.turn_permit import TurnPermit
@@ -35,9 +31,6 @@ from ports.language_model import (
 )
 from ports.telemetry import Telemetry
 from ports.turn_runner import Signals
-
-_BYTES_PER_TOKEN: Final = 3
-"""What a reply takes is estimated by it, where the model reports nothing."""
 
 
 class ReplySink(Protocol):
@@ -58,8 +51,8 @@ class ReplySink(Protocol):
 
 
 @define
-class _Usage:
-    """What one reply has used so far.
+class _Progress:
+    """How far one reply has come, and what it was made from.
 
     Attributes:
         rates: how tokens are estimated.
@@ -79,10 +72,7 @@ class _Usage:
         """The tokens used; a count that the model has not reported is estimated."""
         if self.prompt is None:
             return 0
-        usage = reported or Usage()
-        sent, received = usage.input_tokens, usage.output_tokens
-        sent = prompt_tokens(self.prompt, self.rates) if sent is None else sent
-        return sent + (self.reply_bytes // _BYTES_PER_TOKEN if received is None else received)
+        return used_tokens(self.prompt, self.reply_bytes, reported, self.rates)
 
 
 @frozen(kw_only=True)
@@ -115,8 +105,8 @@ class StreamReply:
 
         Renews the turn's slot through ``permit``, and records there how many tokens were used.
         """
-        usage = _Usage(self.budget.current.rates, bytes_before=_bytes_before(conversation))
-        streaming = asyncio.create_task(self._stream(conversation, options, sink, usage))
+        progress = _Progress(self.budget.current.rates, bytes_before=_bytes_before(conversation))
+        streaming = asyncio.create_task(self._stream(conversation, options, sink, progress))
         streaming.add_done_callback(lambda _: signals.wake())
         try:
             while not streaming.done():
@@ -132,12 +122,12 @@ class StreamReply:
             await asyncio.wait([streaming])
         failure = None if streaming.cancelled() else streaming.exception()
         finished = None if failure or streaming.cancelled() else streaming.result()
-        if failure is None or usage.reply_bytes:
+        if failure is None or progress.reply_bytes:
             # A model that failed before its first piece has used nothing.
-            permit.tokens = usage.tokens(finished.usage if finished else None)
-        end = evolve(self._end(finished, failure), prompt_report=_left_out(usage, finished))
-        if finished or usage.reply_bytes:
-            end = evolve(end, working_memory_from=usage.working_memory_from)
+            permit.tokens = progress.tokens(finished.usage if finished else None)
+        end = evolve(self._end(finished, failure), prompt_report=_left_out(progress, finished))
+        if finished or progress.reply_bytes:
+            end = evolve(end, working_memory_from=progress.working_memory_from)
         return end, _details_of(failure)
 
     def report_end(
@@ -164,7 +154,11 @@ class StreamReply:
         self.telemetry.emit("turn.crashed", kind=type(failure).__name__)
 
     async def _stream(
-        self, conversation: Conversation, options: ReplyOptions, sink: ReplySink, usage: _Usage
+        self,
+        conversation: Conversation,
+        options: ReplyOptions,
+        sink: ReplySink,
+        progress: _Progress,
     ) -> ModelFinished | None:
         """How the model ended the reply; None if the sink was closed before that.
 
@@ -172,16 +166,16 @@ class StreamReply:
         """
         visible, budget = self.fit_prompt.visible(conversation), self.budget.current
         try:
-            return await self._attempt(visible, budget, options, sink, usage)
+            return await self._attempt(visible, budget, options, sink, progress)
         except ContextExceeded as refusal:
-            if usage.prompt is None or usage.reply_bytes:
+            if progress.prompt is None or progress.reply_bytes:
                 raise
-            budget = await self.budget.after_refusal(usage.prompt, refusal)
-            shorter = self.fit_prompt.shortened(visible, usage.prompt, budget, options)
+            budget = await self.budget.after_refusal(progress.prompt, refusal)
+            shorter = self.fit_prompt.shortened(visible, progress.prompt, budget, options)
             if shorter is None:
                 raise
-        usage.working_memory_from = shorter.working_memory_from
-        return await self._attempt(shorter, budget, options, sink, usage)
+        progress.working_memory_from = shorter.working_memory_from
+        return await self._attempt(shorter, budget, options, sink, progress)
 
     async def _attempt(
         self,
@@ -189,13 +183,13 @@ class StreamReply:
         budget: Budget,
         options: ReplyOptions,
         sink: ReplySink,
-        usage: _Usage,
+        progress: _Progress,
     ) -> ModelFinished | None:
         system = self.assistant.system_prompt
         prompt = build_prompt(visible, system, budget, options=options)
-        usage.prompt, usage.report = prompt, prompt_report(visible, prompt)
+        progress.prompt, progress.report = prompt, prompt_report(visible, prompt)
         async with aclosing(self.model.reply(prompt)) as reply:
-            finished = await _fill(sink, reply, usage)
+            finished = await _fill(sink, reply, progress)
         if finished is not None:
             self.budget.learn(prompt, finished.usage)
         return finished
@@ -226,8 +220,8 @@ def _details_of(failure: BaseException | None) -> FailureDetails:
     return failure.details if isinstance(failure, ModelError) else FailureDetails()
 
 
-def _left_out(usage: _Usage, finished: ModelFinished | None) -> PromptReport | None:
-    report = usage.report
+def _left_out(progress: _Progress, finished: ModelFinished | None) -> PromptReport | None:
+    report = progress.report
     if report is not None and finished is not None:
         report = evolve(report, dropped_options=finished.dropped_options)
     return None if report is None or report.is_complete else report
@@ -241,20 +235,20 @@ def _counts(report: PromptReport | None) -> dict[str, int]:
 
 
 async def _fill(
-    sink: ReplySink, reply: AsyncGenerator[Piece | ModelFinished, None], usage: _Usage
+    sink: ReplySink, reply: AsyncGenerator[Piece | ModelFinished, None], progress: _Progress
 ) -> ModelFinished | None:
     """How the model ended the reply; None if the sink was closed before that."""
-    number, overhead = 0, usage.bytes_before
+    number, overhead = 0, progress.bytes_before
     previous: Piece | None = None
     async for piece in reply:
         if isinstance(piece, ModelFinished):
             return piece
         # Count empty pieces too, so that an endless stream of them is truncated.
-        usage.reply_bytes += max(1, piece_bytes(piece))
+        progress.reply_bytes += max(1, piece_bytes(piece))
         if previous is not None and begins_another_part(piece, previous):
             overhead += PART_OVERHEAD_BYTES
         previous = piece
-        if usage.reply_bytes + overhead > MAX_REPLY_BYTES:
+        if progress.reply_bytes + overhead > MAX_REPLY_BYTES:
             return ModelFinished(reason=FinishReason.LENGTH)
         number += 1
         await sink.put(NumberedPiece(number, piece))

@@ -17,7 +17,7 @@ exhausted failure fields filtered final fn for found from has healthy hold host 
 invalid is issue last level limit load malformed many monotonic most name next not now open
 operation operator out parameter port provider read reason reissued rejected remaining request
 requests result retry run running self severity shutting sleep source status stop stored stream text
-timed too topic tuple type unavailable unreadable update wait wake work
+timed too topic tuple type unavailable unreachable unreadable update wait wake work
 """
 PLAIN: Final = frozenset(PLAIN_WORDS.split())
 """Plain words of programming, which need no explanation."""

@@ -1,7 +1,7 @@
 """Continuing a reply that was cut: the same message goes on, in every view of the conversation."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from attrs import evolve
@@ -39,7 +39,7 @@ async def write(reply: ModelReply, *pieces: Piece | str, reason: FinishReason = 
 
 
 async def answered(
-    request: "asyncio.Future[Answer] | Any",
+    request: Awaitable[Answer],
     fake_model: FakeModel,
     *pieces: Piece | str,
     reason: FinishReason = LENGTH,
@@ -47,8 +47,7 @@ async def answered(
     """The answer to a request whose reply consists of these pieces."""
     sending = asyncio.ensure_future(request)
     await write(await fake_model.next_reply(), *pieces, reason=reason)
-    answer: Answer = await sending
-    return answer
+    return await sending
 
 
 async def cut_reply(client: NativeClient, fake_model: FakeModel) -> str:

@@ -17,6 +17,7 @@ from tests.support.long_run import FACTS, REPLY_TOKENS, WINDOW, fact, talking
 from tests.support.redis_servers import RedisProcess
 from tests.support.redis_store import RING
 from tests.support.service import UNLIMITED
+from tests.support.summaries import background_ended
 from tests.support.v1_client import V1Client
 
 TURNS: Final = {"memory": 150, "redis": 500}
@@ -157,6 +158,8 @@ async def test_a_window_that_is_smaller_than_the_setting_is_learned() -> None:
 async def test_an_edited_message_leaves_the_summary() -> None:
     async with talking(SMALL) as talk:
         await talk.take_turns(1, 40)
+        # A summary that is still being written would have the fact in its prompt.
+        await background_ended(talk.runner)
         assert fact(3) in (await talk.export())["summary"]
         before = len(talk.model.served)
         await talk.regenerate(back=len(talk.transcript) // 2 - 2, message="Fact 3: it has no name.")

@@ -1,6 +1,5 @@
 """The summary of a long conversation: exported, sealed, used, and gone with what it covers."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,6 +12,7 @@ from tests.support.redis_contents import disguises, dump_keys
 from tests.support.redis_servers import RedisProcess
 from tests.support.redis_services import redis_client, settings_for
 from tests.support.service import RunningService, running_service
+from tests.support.summaries import background_ended
 
 SENTENCE = "Grandmother's kingfisher votes tremendously abstemious underneath Näsijärvi."
 
@@ -50,9 +50,7 @@ async def summarized(service: RunningService, client: NativeClient, model: Summa
     reply = await model.summaries.next_reply()
     reply.send_text(SENTENCE)
     reply.finish()
-    async with asyncio.timeout(20):
-        while service.runner.background:
-            await asyncio.wait(set(service.runner.background))
+    await background_ended(service.runner)
     return session_id
 
 

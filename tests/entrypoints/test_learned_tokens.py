@@ -29,10 +29,10 @@ from tests.support.harness import Harness, a_harness
 WORDS = "The tyres of a cargo bicycle need more air than those of a racing bicycle. "
 
 
-class CountingModel:
+class HalfCountingModel:
     """Reports that a prompt had half of the tokens of the cautious estimate."""
 
-    name = "counting"
+    name = "half-counting"
 
     async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
         yield TextPiece("Yes.")
@@ -46,7 +46,7 @@ def estimate_of(harness: Harness) -> int:
 
 
 async def test_each_finished_reply_teaches_the_process() -> None:
-    harness = a_harness(CountingModel())
+    harness = a_harness(HalfCountingModel())
     await harness.store.create(OWNER, a_conversation())
     estimates = [estimate_of(harness)]
     for _ in range(4):
@@ -58,22 +58,13 @@ async def test_each_finished_reply_teaches_the_process() -> None:
 
 
 async def test_a_model_that_reports_nothing_teaches_nothing() -> None:
-    harness = a_harness(SilentModel())
+    silent = InstantModel("Yes.", finished=ModelFinished(reason=FinishReason.STOP))
+    harness = a_harness(silent)
     before = estimate_of(harness)
 
     await harness.whole_turn(await harness.send(9 * WORDS))
 
     assert estimate_of(harness) == before
-
-
-class SilentModel:
-    """Reports no usage."""
-
-    name = "silent"
-
-    async def reply(self, _: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
-        yield TextPiece("Yes.")
-        yield ModelFinished(reason=FinishReason.STOP)
 
 
 def a_long_conversation(*, with_usage: bool) -> Conversation:

@@ -50,7 +50,7 @@ async def run(
     options: ReplyOptions | None = None,
 ) -> tuple[Harness, TurnEnd]:
     """The harness after the open turn has ended, and how it ended for its followers."""
-    harness = a_harness(model, budget=BUDGET)
+    harness = a_harness(model, budget=BUDGET, summaries=False)
     conversation = conversation or long_conversation()
     await harness.store.create(OWNER, conversation)
     permit = harness.container.resolve(StartTurn).permit(PAYER, turn_id())

@@ -7,6 +7,7 @@ from typing import Any, Final
 from attrs import define, evolve, field
 
 from adapters.assistant_profile.toml_file import NEUTRAL
+from adapters.system.turn_runner import TaskTurnRunner
 from entrypoints.settings import Settings
 from tests.architecture.sources import ROOT
 from tests.support.counting_model import FORGOTTEN, PAGE_QUESTION, CountingModel
@@ -58,6 +59,7 @@ class LongTalk:
     """One conversation, and what its history should be."""
 
     client: NativeClient
+    runner: TaskTurnRunner
     model: CountingModel
     session_id: str = ""
     transcript: list[tuple[str, str]] = field(factory=list)
@@ -161,4 +163,5 @@ async def talking(
     async with model_server(respond=model, models=models) as server:
         settings = evolve(settings, model_base_url=server.url, model_name="counting")
         async with running_service(settings) as service:
-            yield LongTalk(client=NativeClient(service.url), model=model)
+            client = NativeClient(service.url)
+            yield LongTalk(client=client, runner=service.runner, model=model)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from adapters.system.turn_runner import TaskTurnRunner
 from domain.model.budget import Budget
 from domain.model.conversation import Conversation, new_conversation
 from domain.model.identifiers import ConversationRef, ProcessId, SessionId
@@ -48,9 +49,14 @@ def start(harness: Harness, conversation: Conversation) -> None:
 
 async def settled(harness: Harness) -> None:
     """Wait until nothing runs in the background any more."""
-    async with asyncio.timeout(10):
-        while harness.runner.background:
-            await asyncio.wait(set(harness.runner.background))
+    await background_ended(harness.runner)
+
+
+async def background_ended(runner: TaskTurnRunner) -> None:
+    """Wait until ``runner`` has no work beside its turns any more."""
+    async with asyncio.timeout(20):
+        while runner.background:
+            await asyncio.wait(set(runner.background))
 
 
 async def fold(

@@ -34,7 +34,7 @@ function noticeView(words, actions) {
     element.classList.toggle("empty", !isShown);
     setText(text, isShown ? words.problem(notice) : "");
     // A reply has buttons of its own, which need not discard its text.
-    retry.hidden = !notice?.canRetry || messages.at(-1).role === "assistant";
+    retry.hidden = !notice?.canRetry || messages.at(-1)?.role === "assistant";
     startNew.hidden = !notice || !needsNew(notice);
     dismiss.hidden = Boolean(notice?.canStartNew);
   }

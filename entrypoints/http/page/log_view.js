@@ -57,9 +57,9 @@ function messageView(words, role, actions) {
   const redo = isUser
     ? button(words.edit, () => actions.edit(text))
     : button(words.regenerate, () => actions.regenerate());
-  const goOn = button(words.continue, () => actions.continueReply());
+  const continueButton = button(words.continue, () => actions.continueReply());
   const ending = make("p", { className: "ending" });
-  const buttons = make("div", { className: "actions" }, goOn, ...copy, redo);
+  const buttons = make("div", { className: "actions" }, continueButton, ...copy, redo);
   const typing = typingDots();
   const author = make("h2", { className: "sr-only" }, isUser ? words.you : words.assistant);
   const images = imageList(words);
@@ -76,7 +76,7 @@ function messageView(words, role, actions) {
     setText(ending, (!isWriting && words[endingOf(message)]) || "");
     ending.hidden = !ending.textContent;
     redo.hidden = !canRedo;
-    goOn.hidden = !isLast || !canContinue(message);
+    continueButton.hidden = !isLast || !canContinue(message);
     copy.forEach((button) => (button.hidden = !text.trim()));
     buttons.hidden = isWriting || !(isUser ? text && canRedo : text || canRedo);
   }
