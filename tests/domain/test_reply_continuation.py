@@ -32,12 +32,7 @@ from domain.model.piece import Piece, ReasoningPiece, TextPiece, ToolCallPiece, 
 from domain.service.reply_continuation import continue_reply, is_being_continued
 from domain.service.reply_reading import end_of, split_before_turn, unheard
 from domain.service.tool_answers import is_continuing_with, submit_tool_results
-from domain.service.turn_lifecycle import (
-    fail,
-    finish,
-    interrupt,
-    settle,
-)
+from domain.service.turn_lifecycle import fail, finish, interrupt, settle
 from tests.support.builders import (
     a_conversation,
     a_message,

@@ -12,11 +12,7 @@ from domain.model.message import FinishReason, ImagePart, Message, Role, TextPar
 from domain.model.piece import NumberedPiece, Piece, TextPiece
 from domain.model.rate_limits import HOUR, Limit, Quota, Scope
 from domain.model.turn import IdempotencyKey, Outcome, Turn, TurnEnd
-from domain.service.turn_lifecycle import (
-    NewTurn,
-    add_user_message,
-    finish,
-)
+from domain.service.turn_lifecycle import NewTurn, add_user_message, finish
 from ports.turn_log import Batch
 from tests.support.clocks import NOON
 
