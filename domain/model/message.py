@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal, TypeAlias, get_args
 
 from attrs import field, frozen
@@ -304,3 +305,13 @@ def newest_page_context(messages: Sequence[Message]) -> str | None:
     of_users = (message for message in reversed(messages) if message.role is Role.USER)
     newest = next(of_users, None)
     return None if newest is None else newest.page_context
+
+
+def exchanges_of(messages: Sequence[Message]) -> Sequence[Sequence[Message]]:
+    """The messages in exchanges: each is a user message with everything up to the next one.
+
+    Messages before the first user message belong to the first exchange.
+    """
+    questions = [i for i, message in enumerate(messages) if message.role is Role.USER]
+    bounds = [0, *questions[1:], len(messages)] if messages else []
+    return [messages[begin:end] for begin, end in pairwise(bounds)]

@@ -17,7 +17,7 @@ from attrs import evolve, frozen
 from domain.model.budget import Budget
 from domain.model.conversation import Conversation
 from domain.model.errors import InvalidInput, NothingToContinue, OlderMessagesNeeded
-from domain.model.message import Message, Role, ToolResultPart
+from domain.model.message import Message, Role, ToolResultPart, exchanges_of
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
 from domain.model.token_rates import CAUTIOUS_RATES, TokenRates
 from domain.service.prompt_building import Room, dialogue_of, room_for_messages
@@ -119,13 +119,9 @@ def forgotten_before(conversation: Conversation, number: int | None) -> Conversa
 
 
 def _exchanges(conversation: Conversation, rates: TokenRates) -> Sequence[_Exchange]:
-    """The exchanges in working memory; messages before the first question belong to the first."""
-    dialogue = dialogue_of(conversation.working_memory)
-    questions = [i for i, message in enumerate(dialogue) if message.role is Role.USER]
-    begins = [0, *questions[1:]] if dialogue else []
+    """The exchanges in working memory, without instructions."""
     exchanges = []
-    for begin, end in zip(begins, [*begins[1:], len(dialogue)], strict=True):
-        messages = dialogue[begin:end]
+    for messages in exchanges_of(dialogue_of(conversation.working_memory)):
         tokens = [rates.of_message(message) for message in messages]
         question = next(
             (n for message, n in zip(messages, tokens, strict=True) if message.role is Role.USER), 0

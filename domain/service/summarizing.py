@@ -31,6 +31,7 @@ from domain.model.message import (
     TextPart,
     ToolCallPart,
     ToolResultPart,
+    exchanges_of,
 )
 from domain.model.prompt import Prompt
 from domain.model.token_rates import TokenRates
@@ -142,7 +143,7 @@ def next_fold(
         return None
     _require_loaded(conversation)
     messages = _between(conversation.messages, conversation.summarized_until, until)
-    exchanges = _exchanges(messages)
+    exchanges = exchanges_of(messages)
     costs = accumulate(map(writer.cost, exchanges))
     count = max(sum(1 for _ in takewhile(lambda cost: cost <= writer.room, costs)), 1)
     if count < len(exchanges):
@@ -168,14 +169,6 @@ def _require_loaded(conversation: Conversation) -> None:
 
 def _between(messages: Iterable[Message], first: int, until: int) -> tuple[Message, ...]:
     return tuple(message for message in messages if first <= message.number < until)
-
-
-def _exchanges(messages: Sequence[Message]) -> Sequence[Sequence[Message]]:
-    """The messages, divided before each user message."""
-    begins = [i for i, message in enumerate(messages) if message.role is Role.USER]
-    begins = [0, *(begin for begin in begins if begin)] if messages else []
-    ends = [*begins[1:], len(messages)]
-    return [messages[begin:end] for begin, end in zip(begins, ends, strict=True)]
 
 
 # The prompt

@@ -147,7 +147,8 @@ async def read_json(
 def _check_media_type(request: Request, media_types: Sequence[str] = (JSON,)) -> None:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in media_types:
-        raise BadRequest("unsupported_media_type")
+        why = f"The body must be {' or '.join(media_types)}."
+        raise BadRequest("unsupported_media_type", why)
 
 
 async def _read_bytes(request: Request, limit: Callable[[bytes], int]) -> bytes:

@@ -205,6 +205,7 @@ class RunTurn:
         # The slot is released before the end is sent: a client that sees the end can open a turn.
         await asyncio.gather(permit.close(reply_bytes=reply.text_bytes), reply.close_log(end))
         self.stream_reply.report_end(
+            # The tokens of the reply that it continues were reported with the earlier turn.
             evolve(end, usage=own_usage),
             details,
             session_id=conversation.id,

@@ -6,11 +6,13 @@ from domain.model.message import (
     FilePart,
     Part,
     ReasoningPart,
+    Role,
     StepMark,
     TextPart,
     ToolCallPart,
     ToolResultPart,
     UnknownPart,
+    exchanges_of,
     text_bytes,
 )
 from tests.support.builders import a_conversation, a_message, with_user_message
@@ -51,3 +53,16 @@ def test_a_tool_call_is_open_until_it_has_a_result() -> None:
     message = a_message(parts=(CALL, other, ToolResultPart(call_id="a", output="1")))
 
     assert message.open_tool_calls == (other,)
+
+
+@pytest.mark.parametrize(
+    ("roles", "lengths"),
+    [("", []), ("a", [1]), ("u", [1]), ("aua", [3]), ("uaaua", [3, 2]), ("auu", [2, 1])],
+)
+def test_an_exchange_is_a_user_message_with_what_follows(roles: str, lengths: list[int]) -> None:
+    named = {"a": Role.ASSISTANT, "u": Role.USER}
+    messages = [a_message(number, role=named[role]) for number, role in enumerate(roles, 1)]
+    exchanges = exchanges_of(messages)
+
+    assert [len(exchange) for exchange in exchanges] == lengths
+    assert [message for exchange in exchanges for message in exchange] == messages

@@ -140,6 +140,9 @@ async def test_both_content_types_of_json_are_accepted_and_no_other(user: Native
 
     assert result(accepted)[0] == "fi"
     assert {one.code for one in (*refused, elsewhere)} == {"unsupported_media_type"}
+    both = f"The body must be application/json or {MERGE_PATCH}."
+    assert {one.document["detail"] for one in refused} == {both}
+    assert elsewhere.document["detail"] == "The body must be application/json."
 
 
 async def test_a_session_may_begin_with_metadata(user: NativeClient) -> None:
