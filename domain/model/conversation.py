@@ -137,12 +137,6 @@ class Conversation:
         return tuple(message for message in self.messages if message.number >= first)
 
     @property
-    def forgotten_messages(self) -> tuple[Message, ...]:
-        """The loaded messages that the model no longer sees; the summary may cover them."""
-        first = self.working_memory_from
-        return tuple(message for message in self.messages if message.number < first)
-
-    @property
     def counted_bytes(self) -> int:
         """Bytes of the loaded content that count towards limits, with the overheads."""
         own = utf8_length(self.summary or "") + metadata_bytes(self.metadata)

@@ -127,11 +127,10 @@ def test_a_claim_is_dropped_if_messages_that_it_covers_are_removed() -> None:
     assert truncated(claimed, 5).folding is None
 
 
-def test_working_memory_and_forgotten_messages_together_are_the_history() -> None:
+def test_working_memory_is_what_the_model_still_sees() -> None:
     conversation = evolve(after_turns(3), working_memory_from=5)
 
     assert [message.number for message in conversation.working_memory] == [5, 6]
-    assert [message.number for message in conversation.forgotten_messages] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(("count", "earlier"), [(None, 0), (0, 6), (2, 4), (6, 0), (9, 0)])
