@@ -47,11 +47,13 @@ from domain.model.budget import BudgetBounds
 from domain.model.identifiers import ProcessId
 from domain.model.limits import MessageLimit
 from domain.model.turn import TurnPolicy
+from domain.service.summarizing import SummaryPolicy
 from domain.service.user_images import ImagePolicy
 from entrypoints.http.openai.services import OpenAIServices
 from entrypoints.http.services import Services
 from entrypoints.settings import Settings, Storage
 from entrypoints.usecases.dead_turns import MissingLogs
+from entrypoints.usecases.fold_summary import FoldAttempts
 from entrypoints.usecases.prompt_budget import PromptBudget
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
@@ -181,6 +183,8 @@ def _shared_values(settings: Settings) -> Iterator[object]:
     """What several use cases and routes share: the values that they decide by, and a memory."""
     yield TurnPolicy()
     yield MissingLogs()
+    yield FoldAttempts()
+    yield SummaryPolicy(enabled=settings.summaries)
     yield MessageLimit(characters=settings.message_characters)
     yield ImagePolicy(model_takes_images=settings.model_images)
 

@@ -65,6 +65,14 @@ EVENTS: Final[Mapping[str, EventType]] = MappingProxyType(
         # Conversations.
         "conversation.forgotten": _event(Severity.INFO, "session_id"),
         "conversation.unreadable": _event(Severity.ERROR, "session_id", grouped_by="reason"),
+        "summary.folded": _event(
+            Severity.INFO, "session_id model messages tokens input_tokens output_tokens seconds"
+        ),
+        "summary.failed": _event(
+            Severity.WARNING,
+            "session_id model host status provider_code reason parameter",
+            grouped_by="error",
+        ),
         # Requests.
         "request.failed": _event(Severity.ERROR, "kind at"),
         "request.refused": _event(Severity.WARNING, grouped_by="code limit"),
@@ -84,6 +92,7 @@ EVENTS: Final[Mapping[str, EventType]] = MappingProxyType(
         "redis.back": _event(Severity.INFO, "seconds failed_operations"),
         "store.unavailable": _event(Severity.WARNING, grouped_by="operation reason"),
         # The process.
+        "background.crashed": _event(Severity.ERROR, "kind"),
         "service.started": _event(Severity.INFO, "version storage model"),
         "service.draining": _event(Severity.INFO, "turns seconds"),
         "service.stopped": _event(Severity.INFO, "seconds"),

@@ -61,6 +61,14 @@ class TurnRunner(Protocol):
         """Whether this turn runs here: it is being opened, written or abandoned."""
         ...
 
+    def run_in_background(self, work: Callable[[], Awaitable[object]]) -> None:
+        """Run ``work`` beside the turns, when few others run. It may be dropped at any time.
+
+        Once no new turns are accepted, running work is cancelled at once, and no more is started.
+        What ``work`` raises is logged.
+        """
+        ...
+
     def wake(self, turn_id: TurnId) -> None:
         """Make this turn check its log now; does nothing if it is not running in this process."""
         ...

@@ -1,5 +1,10 @@
-"""An offline stand-in for a model: it says so and repeats the user's messages."""
+"""An offline stand-in for a model: it says so and repeats the user's messages.
 
+A summary that it writes quotes them too.
+"""
+
+import json
+import re
 from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
 from itertools import accumulate
@@ -12,6 +17,7 @@ from ports.clock import Clock
 
 _LISTED_MESSAGES: Final = 5
 _QUOTE_CHARACTERS: Final = 80
+_MESSAGES: Final = re.compile(r"<messages>(.*)</messages>", re.DOTALL)
 _INTRODUCTION: Final = "I am not a language model, only Privity's built-in script."
 
 
@@ -27,7 +33,7 @@ class ScriptedModel:
 
     async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
         """See ``ports.language_model.LanguageModel.reply``."""
-        text = _reply_text(prompt)
+        text = _summary_text(prompt) if prompt.asks_for_summary else _reply_text(prompt)
         if prompt.continues_reply:
             text = text.removeprefix(prompt.messages[-1].text)
         words = text.split(" ")
@@ -52,9 +58,19 @@ def _reply_text(prompt: Prompt) -> str:
         (
             introduction,
             *_listed(earlier),
+            *_remembered(prompt.summary),
             "All of it is forgotten 24 hours after your last message, or now if you ask for it.",
         )
     )
+
+
+def _summary_text(prompt: Prompt) -> str:
+    """The summary so far, and what the user has said since then; see ``summarizing``."""
+    found = _MESSAGES.search(prompt.messages[-1].text)
+    messages = json.loads(found[1]) if found else []
+    texts = [message["text"] for message in messages if message["from"] == Role.USER.value]
+    quoted = f"The user said: {', '.join(map(_quoted_text, texts))}." if texts else ""
+    return " ".join(filter(None, (prompt.summary, quoted))) or "Nothing was said."
 
 
 def _listed(earlier: Sequence[Message]) -> tuple[str, str]:
@@ -67,17 +83,21 @@ def _listed(earlier: Sequence[Message]) -> tuple[str, str]:
     )
 
 
+def _remembered(summary: str | None) -> Sequence[str]:
+    return [] if summary is None else [f"Of what came before, I know this summary: {summary}"]
+
+
 def _quoted(message: Message) -> str:
     """Its text in quotation marks, and how many images it has."""
     images = sum(isinstance(part, ImagePart) for part in message.parts)
     if not images:
-        return _quoted_text(message)
+        return _quoted_text(message.text)
     counted = "an image" if images == 1 else f"{images} images"
-    return f"{_quoted_text(message)}, with {counted}" if message.text.strip() else counted
+    return f"{_quoted_text(message.text)}, with {counted}" if message.text.strip() else counted
 
 
-def _quoted_text(message: Message) -> str:
-    text = " ".join(message.text.split())
+def _quoted_text(text: str) -> str:
+    text = " ".join(text.split())
     if len(text) <= _QUOTE_CHARACTERS:
         return f'"{text}"'
     ends = accumulate(len(word) + 1 for word in text.split(" "))

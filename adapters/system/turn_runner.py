@@ -1,4 +1,4 @@
-"""The turn runner: one asyncio task per turn, independent of the requests."""
+"""The turn runner: one asyncio task per turn, independent of the requests, and some beside them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,6 +14,9 @@ from ports.turn_runner import AbandonFn, OpenTurnFn, ReplyFn
 
 INTERRUPT_GRACE: Final = timedelta(seconds=5)
 """The time that an interrupted turn is given to store the reply so far."""
+
+MAX_BACKGROUND: Final = 8
+"""How much work runs beside the turns at once: the model should mostly write replies."""
 
 
 class _Signals:
@@ -38,13 +41,19 @@ class _Signals:
 
 
 class TaskTurnRunner:
-    """Runs turns as tasks of this process's event loop."""
+    """Runs turns as tasks of this process's event loop.
+
+    Attributes:
+        background: the tasks of the work beside the turns that has not ended.
+    """
 
     def __init__(self, *, max_turns: int, telemetry: Telemetry) -> None:
         """``max_turns`` bounds how many turns run at once."""
+        self.background: set[asyncio.Task[None]] = set()
         self._max_turns = max_turns
         self._telemetry = telemetry
         self._running: dict[TurnId, tuple[asyncio.Task[None], _Signals]] = {}
+        self._background_slots = asyncio.Semaphore(MAX_BACKGROUND)
         self._draining = False
 
     async def run(
@@ -81,13 +90,23 @@ class TaskTurnRunner:
         if turn_id in self._running:
             self._running[turn_id][1].wake()
 
+    def run_in_background(self, work: Callable[[], Awaitable[object]]) -> None:
+        """See ``ports.turn_runner.TurnRunner.run_in_background``."""
+        if self._draining:
+            return
+        task = asyncio.create_task(self._run_in_background(work))
+        self.background.add(task)
+        task.add_done_callback(self.background.discard)
+
     def accepts_new_turns(self) -> bool:
         """Whether new turns are accepted."""
         return not self._draining
 
     def refuse_new_turns(self) -> None:
-        """Accept no new turns from now on."""
+        """Accept no new turns from now on, and drop the work in the background."""
         self._draining = True
+        for task in self.background:
+            task.cancel()
 
     async def drain(self, grace: timedelta, interrupt_grace: timedelta = INTERRUPT_GRACE) -> None:
         """Accept no new turns; give the running ones ``grace`` to finish, then interrupt the rest.
@@ -143,3 +162,10 @@ class TaskTurnRunner:
             await work
         except Exception as error:  # noqa: BLE001 - no caller awaits this task
             self._telemetry.emit("turn.crashed", kind=type(error).__name__)
+
+    async def _run_in_background(self, work: Callable[[], Awaitable[object]]) -> None:
+        async with self._background_slots:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 - no caller awaits this task
+                self._telemetry.emit("background.crashed", kind=type(error).__name__)

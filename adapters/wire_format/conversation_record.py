@@ -31,7 +31,7 @@ from adapters.wire_format.packing import (
     pack,
     unpack,
 )
-from domain.model.conversation import Conversation
+from domain.model.conversation import Conversation, Folding
 from domain.model.identifiers import ProcessId, SessionId, TurnId
 from domain.model.limits import (
     MAX_CONVERSATION_IMAGE_BYTES,
@@ -69,6 +69,14 @@ class TurnRecord(Struct, array_like=True):
     cut_at: tuple[int, int] | None = None
 
 
+class FoldingRecord(Struct, array_like=True):
+    """See ``Folding``; ``process`` has 8 bytes, ``since`` is in microseconds since 1970."""
+
+    process: bytes
+    since: int
+    until: int
+
+
 class HeadRecord(Struct, array_like=True):
     """See ``Conversation``.
 
@@ -99,6 +107,8 @@ class HeadRecord(Struct, array_like=True):
     metadata: dict[str, str]
     has_instructions: bool = False
     instructions_from: int = 1
+    summarized_until: int = 1
+    folding: FoldingRecord | None = None
 
 
 class FrameRecord(Struct, array_like=True):
@@ -265,6 +275,8 @@ def conversation_of(
             summary=head.summary,
             metadata=head.metadata,
             instructions_from=head.instructions_from if head.has_instructions else None,
+            summarized_until=head.summarized_until,
+            folding=None if head.folding is None else _folding(head.folding),
             earlier_keys=() if head.turn is None else _earlier_keys(head.turn),
         )
         # Fails if that is later than ``datetime.max``.
@@ -303,6 +315,8 @@ def _head_record(conversation: Conversation, before: SizeBefore) -> HeadRecord:
         dict(conversation.metadata),
         conversation.instructions_from is not None,
         conversation.instructions_from or 1,
+        conversation.summarized_until,
+        None if conversation.folding is None else _folding_record(conversation.folding),
     )
 
 
@@ -337,6 +351,18 @@ def _key_record(
     if not earlier_keys:
         return digests
     return (*(digests or (b"", b"")), b"".join(earlier_keys))
+
+
+def _folding_record(folding: Folding) -> FoldingRecord:
+    return FoldingRecord(bytes.fromhex(folding.process), microseconds(folding.since), folding.until)
+
+
+def _folding(record: FoldingRecord) -> Folding:
+    return Folding(
+        process=ProcessId(record.process.hex()),
+        since=time_of(record.since),
+        until=record.until,
+    )
 
 
 def _turn(record: TurnRecord) -> Turn:

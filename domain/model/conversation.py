@@ -13,7 +13,7 @@ from attrs import evolve, field, frozen
 from attrs.validators import ge, in_, optional
 
 from domain.model.errors import ConversationFull, MessageNotFound, OlderMessagesNeeded
-from domain.model.identifiers import MessageId, SessionId
+from domain.model.identifiers import MessageId, ProcessId, SessionId
 from domain.model.limits import MAX_CONVERSATION_MESSAGES
 from domain.model.message import Message, Role, TextPart, utf8_length
 from domain.model.turn import Turn
@@ -42,6 +42,24 @@ def _frozen_mapping(values: Mapping[str, str]) -> Mapping[str, str]:
 
 
 @frozen(kw_only=True)
+class Folding:
+    """The claim of a process that is folding the oldest messages into the summary.
+
+    While it stands, no other process folds them too. It is dropped when one of the messages before
+    ``until`` changes.
+
+    Attributes:
+        process: the process.
+        since: when it made the claim, aware UTC.
+        until: number of the first message that it does not fold.
+    """
+
+    process: ProcessId
+    since: datetime
+    until: int = field(validator=ge(1))
+
+
+@frozen(kw_only=True)
 class Conversation:
     """One conversation; sometimes only its newest messages are loaded.
 
@@ -53,7 +71,11 @@ class Conversation:
         earlier_keys: what is remembered of the Idempotency-Keys of turns before the newest, oldest
             first; see ``IdempotencyKey.remembered``.
         working_memory_from: number of the first message that the model still sees.
-        summary: lossy summary of the messages that the model no longer sees; None if there is none.
+        summary: lossy summary of the oldest messages, which the model no longer sees; None if
+            there is none.
+        summarized_until: number of the first message that the summary does not cover; 1 if there is
+            no summary, and never above ``working_memory_from``.
+        folding: the claim of the process that is writing the next summary; None if there is none.
         locale: BCP 47 tag of the language in which the assistant addresses the user.
         metadata: names and values that the client attached, stored unchanged.
         instructions_from: no message with a lower number is an instruction; None if no message is
@@ -75,6 +97,8 @@ class Conversation:
     earlier_keys: tuple[bytes, ...] = ()
     working_memory_from: int = field(default=1, validator=ge(1))
     summary: str | None = None
+    summarized_until: int = field(default=1, validator=ge(1))
+    folding: Folding | None = None
     metadata: Mapping[str, str] = field(factory=dict, converter=_frozen_mapping)
     instructions_from: int | None = field(default=None, validator=optional(ge(1)))
 
@@ -114,7 +138,7 @@ class Conversation:
 
     @property
     def forgotten_messages(self) -> tuple[Message, ...]:
-        """The loaded messages that the model no longer sees; the summary covers them."""
+        """The loaded messages that the model no longer sees; the summary may cover them."""
         first = self.working_memory_from
         return tuple(message for message in self.messages if message.number < first)
 
@@ -225,7 +249,8 @@ def require_message_room(conversation: Conversation) -> None:
 def truncated(conversation: Conversation, number: int) -> Conversation:
     """The conversation without message ``number`` and all that follow it.
 
-    If only messages that the summary covers are left, the summary is removed too.
+    If only messages that the summary covers are left, the summary is removed too. If the model sees
+    none of the messages that are left, it sees those again that the summary does not cover.
 
     Raises:
         OlderMessagesNeeded: not all messages are loaded that the model sees afterwards.
@@ -234,10 +259,30 @@ def truncated(conversation: Conversation, number: int) -> Conversation:
     leaves_working_memory = number <= conversation.working_memory_from
     if conversation.earlier and (not kept or leaves_working_memory):
         raise OlderMessagesNeeded
-    shorter = evolve(conversation, messages=kept)
-    if leaves_working_memory:
-        return evolve(shorter, working_memory_from=1, summary=None)
+    # A summary of all messages that are left would leave none for the model to see.
+    shorter = without_changed_summary(evolve(conversation, messages=kept), number - 1)
+    if number <= shorter.working_memory_from:
+        return evolve(shorter, working_memory_from=shorter.summarized_until)
     return shorter
+
+
+def without_changed_summary(conversation: Conversation, number: int) -> Conversation:
+    """The conversation after message ``number`` has changed or was removed.
+
+    A summary that covers the message is removed, and so is a claim to fold it into one.
+    """
+    if number < conversation.summarized_until:
+        return without_summary(conversation)
+    if conversation.folding is not None and number < conversation.folding.until:
+        return evolve(conversation, folding=None)
+    return conversation
+
+
+def without_summary(conversation: Conversation) -> Conversation:
+    """The conversation without its summary: the model sees all messages again."""
+    return evolve(
+        conversation, summary=None, summarized_until=1, working_memory_from=1, folding=None
+    )
 
 
 def tail_of(conversation: Conversation, last: Extent) -> Conversation:

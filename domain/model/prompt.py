@@ -93,6 +93,7 @@ class Prompt:
         options: the caller's options.
         continues_reply: whether the last message is a reply that was cut, and the model has to
             continue it; ``CONTINUE_INSTRUCTION`` then ends the prompt.
+        asks_for_summary: whether it asks for a summary of messages, instead of a reply to a user.
     """
 
     system: str
@@ -102,6 +103,7 @@ class Prompt:
     summary: str | None = None
     options: ReplyOptions = DEFAULT_OPTIONS
     continues_reply: bool = False
+    asks_for_summary: bool = False
 
     @property
     def page_context(self) -> str | None:

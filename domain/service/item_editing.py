@@ -19,6 +19,7 @@ from domain.model.conversation import (
     require_message_room,
     truncated,
     with_retention_from,
+    without_changed_summary,
 )
 from domain.model.errors import (
     InvalidInput,
@@ -292,7 +293,7 @@ def without_part(
     position = conversation.messages.index(message)
     changed = (evolve(message, parts=kept),) if kept else ()
     messages = (*conversation.messages[:position], *changed, *conversation.messages[position + 1 :])
-    return _without_stale_summary(evolve(conversation, messages=messages), message)
+    return without_changed_summary(evolve(conversation, messages=messages), message.number)
 
 
 def without_turn(conversation: Conversation, number: int) -> Conversation:
@@ -308,7 +309,7 @@ def without_turn(conversation: Conversation, number: int) -> Conversation:
     if not removed or (conversation.earlier and removed[0] is conversation.messages[0]):
         raise OlderMessagesNeeded if conversation.earlier else MessageNotFound
     kept = tuple(message for message in conversation.messages if message.turn != number)
-    return _without_stale_summary(evolve(conversation, messages=kept), removed[0])
+    return without_changed_summary(evolve(conversation, messages=kept), removed[0].number)
 
 
 def _without_part_at(parts: Sequence[Part], index: int) -> tuple[Part, ...]:
@@ -319,12 +320,6 @@ def _without_part_at(parts: Sequence[Part], index: int) -> tuple[Part, ...]:
     while kept and kept[-1] in (_DELETED, StepMark()):
         kept.pop()
     return tuple(kept)
-
-
-def _without_stale_summary(conversation: Conversation, removed: Message) -> Conversation:
-    if conversation.summary is None or removed.number >= conversation.working_memory_from:
-        return conversation
-    return evolve(conversation, working_memory_from=1, summary=None)
 
 
 # Branching
@@ -367,6 +362,7 @@ def branch_at_turn(
         next_number=last.number + 1,
         turn=turn,
         earlier_keys=(),
+        folding=None,
         created_at=at,
         retained_since=at,
         metadata={},

@@ -154,6 +154,7 @@ class ExportDocument(Document):
     locale: str
     metadata: dict[str, str]
     summary: str | None
+    summarized_until: int
     working_memory_from: int
     turn: dict[str, Any] | None
     messages: list[dict[str, Any]]
@@ -257,6 +258,7 @@ def export_document(conversation: Conversation) -> ExportDocument:
         locale=conversation.locale,
         metadata=dict(conversation.metadata),
         summary=conversation.summary,
+        summarized_until=conversation.summarized_until,
         working_memory_from=conversation.working_memory_from,
         turn=_turn_export(conversation.turn),
         messages=[_message_export(message) for message in conversation.messages],

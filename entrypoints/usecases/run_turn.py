@@ -22,6 +22,7 @@ from domain.service.forgetting import forgotten_before
 from domain.service.prompt_building import with_prompt_report
 from domain.service.reply_reading import end_of
 from domain.service.turn_lifecycle import fail, finish, interrupt
+from entrypoints.usecases.fold_summary import FoldSummary
 from entrypoints.usecases.retrying import retrying
 from entrypoints.usecases.stream_reply import StreamReply
 from entrypoints.usecases.turn_permit import TurnPermit
@@ -103,9 +104,10 @@ class SaveReply:
 
     async def __call__(
         self, conversation: Conversation, reply: LoggedReply, end: TurnEnd, signals: Signals
-    ) -> TurnEnd:
+    ) -> tuple[TurnEnd, Conversation | None]:
         """Store the reply, which ended with ``end``; returns how the turn ended.
 
+        Also returns the conversation as it is stored now; None if the reply was not stored.
         While the store cannot be reached, storing is retried for ``TurnPolicy.save_timeout``, but
         not once the process shuts down. The turn is kept alive meanwhile. If the conversation is
         gone, the turn was superseded or the reply could not be stored, the returned end says so.
@@ -124,12 +126,13 @@ class SaveReply:
         try:
             stored = await retrying(save, self.clock, self.policy.save_timeout, signals)
         except ConversationNotFound:
-            return TurnEnd(outcome=Outcome.GONE, error="conversation_gone")
+            return TurnEnd(outcome=Outcome.GONE, error="conversation_gone"), None
         except TurnSuperseded:
-            return TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_superseded")
+            return TurnEnd(outcome=Outcome.INTERRUPTED, error="turn_superseded"), None
         except (PortError, DomainError):
-            return TurnEnd(outcome=Outcome.NOT_SAVED, error="reply_not_saved")
-        return evolve(end, expires_at=stored.expires_at, usage=_reply_usage(stored, end))
+            return TurnEnd(outcome=Outcome.NOT_SAVED, error="reply_not_saved"), None
+        end = evolve(end, expires_at=stored.expires_at, usage=_reply_usage(stored, end))
+        return end, stored
 
 
 def _reply_usage(stored: Conversation, end: TurnEnd) -> Usage | None:
@@ -165,6 +168,7 @@ class RunTurn:
     log: TurnLog
     stream_reply: StreamReply
     save_reply: SaveReply
+    fold_summary: FoldSummary
     clock: Clock
 
     async def __call__(
@@ -177,6 +181,8 @@ class RunTurn:
     ) -> None:
         """Stream and store the reply to the open turn, count what it used, and log its end.
 
+        Only then may messages be folded into the summary, in the background.
+
         If no turn is open, does nothing. A failure becomes the turn's end; nothing is raised.
         """
         turn = conversation.open_turn
@@ -185,14 +191,14 @@ class RunTurn:
         started_at = self.clock.monotonic()
         ref = ConversationRef(owner, conversation.id)
         reply = LoggedReply(store=self.store, log=self.log, ref=ref, turn=turn)
-        details = FailureDetails()
+        details, stored = FailureDetails(), None
         own_usage: Usage | None = None
         try:
             end, details = await self.stream_reply(
                 conversation, options, reply, signals, permit=permit
             )
             own_usage = end.usage
-            end = await self.save_reply(conversation, reply, end, signals)
+            end, stored = await self.save_reply(conversation, reply, end, signals)
         except Exception as error:  # noqa: BLE001 - followers get an end, whatever failed
             self.stream_reply.report_crash(error)
             end = TurnEnd(outcome=Outcome.NOT_SAVED, error="internal_error")
@@ -206,3 +212,5 @@ class RunTurn:
             pieces=len(reply.pieces),
             seconds=round((self.clock.monotonic() - started_at).total_seconds(), 3),
         )
+        if stored is not None and end.is_complete:
+            self.fold_summary.start(ref, stored, permit.payer, options)

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from attrs import define, field
@@ -174,3 +175,39 @@ async def test_a_wait_ends_by_itself_without_a_shutdown(runner: TurnRunner) -> N
     await done.wait()
 
     assert shutting_down == [False]
+
+
+async def test_work_in_the_background_runs_beside_the_turns(runner: TurnRunner) -> None:
+    done = asyncio.Event()
+
+    async def work() -> None:
+        done.set()
+
+    runner.run_in_background(work)
+    async with asyncio.timeout(10):
+        await done.wait()
+
+
+async def test_work_in_the_background_waits_while_much_of_it_runs(runner: TurnRunner) -> None:
+    running: list[int] = []
+    may_end, all_done = asyncio.Event(), asyncio.Event()
+    most = 0
+
+    async def work(number: int) -> None:
+        nonlocal most
+        running.append(number)
+        most = max(most, len(running))
+        await may_end.wait()
+        running.remove(number)
+        if number == 39:
+            all_done.set()
+
+    for number in range(40):
+        runner.run_in_background(partial(work, number))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    may_end.set()
+    async with asyncio.timeout(10):
+        await all_done.wait()
+
+    assert 1 < most < 40

@@ -11,6 +11,7 @@ from domain.model.conversation import (
     RETENTION,
     UNUSED_RETENTION,
     WORKING_MEMORY,
+    Folding,
     new_conversation,
     retention_restarted,
     tail_of,
@@ -24,6 +25,7 @@ from domain.model.identifiers import MessageId
 from domain.model.message import Role, TextPart
 from tests.support.builders import (
     ID,
+    PROCESS,
     a_conversation,
     a_message,
     after_turns,
@@ -95,16 +97,34 @@ def test_truncating_needs_the_messages_that_the_model_sees_again() -> None:
         truncated(tail, 4)
 
 
-def memory_after_truncation(number: int) -> tuple[int, str | None]:
-    whole = evolve(after_turns(3), working_memory_from=5, summary="They said hello.")
+def memory_after_truncation(number: int) -> tuple[int, int, str | None]:
+    whole = evolve(
+        after_turns(4), working_memory_from=7, summarized_until=3, summary="They said hello."
+    )
     shorter = truncated(whole, number)
-    return shorter.working_memory_from, shorter.summary
+    return shorter.working_memory_from, shorter.summarized_until, shorter.summary
 
 
 def test_a_summary_is_removed_with_any_message_it_covers() -> None:
-    assert memory_after_truncation(5) == (1, None)
-    assert memory_after_truncation(2) == (1, None)
-    assert memory_after_truncation(6) == (5, "They said hello.")
+    assert memory_after_truncation(2) == (1, 1, None)
+
+
+def test_a_summary_is_removed_if_it_covers_all_messages_that_are_left() -> None:
+    assert memory_after_truncation(3) == (1, 1, None)
+
+
+def test_messages_without_a_summary_are_seen_again_if_no_others_are_left() -> None:
+    assert memory_after_truncation(5) == (3, 3, "They said hello.")
+    assert memory_after_truncation(7) == (3, 3, "They said hello.")
+    assert memory_after_truncation(8) == (7, 3, "They said hello.")
+
+
+def test_a_claim_is_dropped_if_messages_that_it_covers_are_removed() -> None:
+    folding = Folding(process=PROCESS, since=NOON, until=5)
+    claimed = evolve(after_turns(4), folding=folding)
+
+    assert truncated(claimed, 6).folding == folding
+    assert truncated(claimed, 5).folding is None
 
 
 def test_working_memory_and_forgotten_messages_together_are_the_history() -> None:

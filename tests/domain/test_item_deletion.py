@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from attrs import evolve
 
-from domain.model.conversation import Conversation, tail_of
+from domain.model.conversation import Conversation, Folding, tail_of
 from domain.model.errors import MessageNotFound, OlderMessagesNeeded, TurnInProgress
 from domain.model.identifiers import MessageId
 from domain.model.message import Role, TextPart, ToolCallPart, ToolResultPart, UnknownPart
@@ -15,6 +15,7 @@ from domain.service.metadata import with_metadata
 from tests.support.builders import (
     ID,
     OTHER_ID,
+    PROCESS,
     a_conversation,
     after_turns,
     question_id,
@@ -97,10 +98,23 @@ def test_older_messages_are_needed_before_a_message_counts_as_missing() -> None:
 
 
 def test_a_summary_that_covers_a_deleted_message_is_removed() -> None:
-    conversation = evolve(after_turns(2), summary="They spoke.", working_memory_from=3)
+    conversation = evolve(
+        after_turns(2), summary="They spoke.", summarized_until=3, working_memory_from=3
+    )
+    without_covered = without_part(conversation, question_id(1), None)
 
-    assert without_part(conversation, question_id(1), None).summary is None
+    assert (without_covered.summary, without_covered.summarized_until) == (None, 1)
+    assert without_covered.working_memory_from == 1
+    assert without_turn(conversation, 1).summary is None
     assert without_part(conversation, question_id(2), None).summary == "They spoke."
+
+
+def test_a_claim_to_fold_a_deleted_message_is_dropped() -> None:
+    folding = Folding(process=PROCESS, since=NOON, until=3)
+    conversation = evolve(after_turns(2), folding=folding)
+
+    assert without_part(conversation, question_id(1), None).folding is None
+    assert without_part(conversation, question_id(2), None).folding == folding
 
 
 def test_nothing_can_be_deleted_while_a_reply_is_being_written() -> None:

@@ -17,7 +17,9 @@ from tests.support.v1_client import V1Client, error_of
 
 TURNS = 30
 SENTENCE = "It rains in Turku, and I want to know why that is so. "
-SMALL = Settings(limits=False, v1=True, model_context_tokens=1_024, model_reply_tokens=128)
+SMALL = Settings(
+    limits=False, v1=True, model_context_tokens=1_024, model_reply_tokens=128, summaries=False
+)
 TOO_LONG = "word " * 800
 """4,000 characters: more than a thousand tokens."""
 
@@ -41,6 +43,7 @@ async def program(model: ModelServer) -> AsyncIterator[V1Client]:
         model_name="small",
         model_context_tokens=1_024,
         model_reply_tokens=128,
+        summaries=False,
     )
     async with running_service(settings) as service:
         yield await V1Client.new(service.url)

@@ -29,9 +29,15 @@ class InstantModel:
 
     name = "instant"
 
-    def __init__(self, *texts: str | Piece, error: Exception | None = None) -> None:
+    def __init__(
+        self,
+        *texts: str | Piece,
+        error: Exception | None = None,
+        finished: ModelFinished = FINISHED,
+    ) -> None:
         self._pieces = [TextPiece(text) if isinstance(text, str) else text for text in texts]
         self._error = error
+        self._finished = finished
         self.prompts: list[Prompt] = []
 
     async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
@@ -40,7 +46,7 @@ class InstantModel:
             yield piece
         if self._error is not None:
             raise self._error
-        yield FINISHED
+        yield self._finished
 
 
 class NarrowModel:
@@ -138,3 +144,23 @@ class FakeModel:
                     return
         finally:
             model_reply.closed.set()
+
+
+class SummarizedModel:
+    """A model that replies to users at once, and to requests for a summary like a ``FakeModel``.
+
+    Attributes:
+        summaries: the model that writes the summaries.
+        prompts: all prompts of users.
+    """
+
+    name = "summarized"
+
+    def __init__(self, text: str = "Hi!") -> None:
+        self.summaries = FakeModel()
+        # It reports no tokens, because the estimates would be learned from them.
+        self._replies = InstantModel(text, finished=ModelFinished(reason=FinishReason.STOP))
+        self.prompts = self._replies.prompts
+
+    def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
+        return (self.summaries if prompt.asks_for_summary else self._replies).reply(prompt)

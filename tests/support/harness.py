@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -18,17 +18,18 @@ from adapters.sealing.client_keys import SealedClientKeys
 from adapters.sealing.key_ring import KeyRing
 from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
-from domain.model.assistant import Assistant
 from domain.model.budget import Budget, BudgetBounds
 from domain.model.conversation import Conversation
-from domain.model.identifiers import ConversationRef, SessionId
+from domain.model.identifiers import ConversationRef, ProcessId, SessionId
 from domain.model.message import TextPart
 from domain.model.rate_limits import Limit, Payer
 from domain.model.turn import TurnEnd, TurnPolicy
+from domain.service.summarizing import SummaryPolicy
 from domain.service.user_images import ImagePolicy
 from entrypoints.container import USE_CASES
 from entrypoints.usecases.conversations import CreateSession, ForgetConversation, ReadHistory
 from entrypoints.usecases.dead_turns import MissingLogs
+from entrypoints.usecases.fold_summary import FoldAttempts
 from entrypoints.usecases.follow_turn import FollowTurn
 from entrypoints.usecases.open_turn import OpenTurn, Started, StartTurn
 from entrypoints.usecases.prompt_budget import PromptBudget
@@ -150,36 +151,51 @@ def a_harness(
     max_turns: int = 8,
     budget: Budget | None = None,
     limits: Sequence[Limit] = (),
+    summaries: bool = True,
+    process: ProcessId = PROCESS,
+    beside: Harness | None = None,
 ) -> Harness:
-    """A harness in which sleeping takes no time, unless ``clock`` says otherwise."""
-    clock, telemetry = clock or HastyClock(), RecordingTelemetry()
-    log = InMemoryTurnLog(clock=clock)
-    store = FlakyStore(InMemoryConversationStore(clock=clock, log=log), clock)
+    """A harness in which sleeping takes no time, unless ``clock`` says otherwise.
+
+    With ``beside``, it stands for another process with the same store, log and clock.
+    """
+    clock = beside.clock if beside else clock or HastyClock()
+    telemetry = RecordingTelemetry()
+    log = beside.log if beside else InMemoryTurnLog(clock=clock)
+    stored = InMemoryConversationStore(clock=clock, log=log)
+    store = beside.store if beside else FlakyStore(stored, clock)
     runner = TaskTurnRunner(max_turns=max_turns, telemetry=telemetry)
     keys = SealedClientKeys(ring=KeyRing.random(os.urandom), random_bytes=os.urandom)
-    limiter = InMemoryRateLimiter(clock=clock, limits=limits)
     instances: dict[Any, object] = {
-        Assistant: load_assistant(None),
-        PromptBudget: a_prompt_budget(budget, telemetry),
-        ImagePolicy: ImagePolicy(model_takes_images=True),
         ClientKeys: keys,
         Clock: clock,
         ConversationStateStore: store,
         IdentifierSource: RandomIdentifiers(),
-        MissingLogs: MissingLogs(),
-        ProcessLease: InMemoryProcessLease(PROCESS),
+        ProcessLease: InMemoryProcessLease(process),
         LanguageModel: model or InstantModel("Hi!"),
-        RateLimiter: limiter,
+        RateLimiter: InMemoryRateLimiter(clock=clock, limits=limits),
         Telemetry: telemetry,
         TurnLog: log,
-        TurnPolicy: TurnPolicy(),
         TurnRunner: runner,
     }
     container = punq.Container()
     for port, instance in instances.items():
         container.register(port, instance=instance)
+    for value in _shared_values(a_prompt_budget(budget, telemetry), summaries):
+        container.register(type(value), instance=value)
     for use_case in USE_CASES:
         container.register(use_case)
     return Harness(
         clock=clock, log=log, store=store, telemetry=telemetry, runner=runner, container=container
     )
+
+
+def _shared_values(budget: PromptBudget, summaries: bool) -> Iterator[object]:  # noqa: FBT001 - a setting
+    """What the container registers from the settings."""
+    yield load_assistant(None)
+    yield budget
+    yield ImagePolicy(model_takes_images=True)
+    yield MissingLogs()
+    yield TurnPolicy()
+    yield FoldAttempts()
+    yield SummaryPolicy(enabled=summaries)

@@ -5,18 +5,25 @@ from datetime import timedelta
 from attrs import evolve
 
 from adapters.language_model.scripted import ScriptedModel
+from domain.model.assistant import Assistant
+from domain.model.budget import Budget
 from domain.model.message import Message, Role, TextPart
 from domain.model.piece import TextPiece
-from tests.support.builders import a_message, an_image
-from tests.support.clocks import HastyClock
+from domain.model.prompt import Prompt
+from domain.service.summarizing import next_fold
+from tests.support.builders import a_message, after_turns, an_image
+from tests.support.clocks import NOON, HastyClock
 from tests.support.model_client import PROMPT
 
 INTRODUCTION = "I am not a language model, only Privity's built-in script."
 
 
 async def reply_to(*messages: Message, continues_reply: bool = False) -> str:
+    return await text_of(evolve(PROMPT, messages=messages, continues_reply=continues_reply))
+
+
+async def text_of(prompt: Prompt) -> str:
     model = ScriptedModel(clock=HastyClock(), pause=timedelta())
-    prompt = evolve(PROMPT, messages=messages, continues_reply=continues_reply)
     pieces = [piece async for piece in model.reply(prompt)]
     return "".join(piece.text for piece in pieces if isinstance(piece, TextPiece))
 
@@ -60,3 +67,19 @@ async def test_a_long_quotation_is_cut_between_words() -> None:
     reply = await reply_to(a_message(text="word " * 40))
 
     assert reply.split("\n\n")[0] == f'{INTRODUCTION} You said: "{"word " * 15}word …"'
+
+
+async def test_a_summary_quotes_the_user_and_keeps_the_summary_so_far() -> None:
+    conversation = evolve(after_turns(3), summary="They met.", summarized_until=3)
+    assistant = Assistant(system_prompt="", welcomes={"en": "Hi!"})
+    budget = Budget(tokens=4_000, reply_tokens=400)
+    fold = next_fold(conversation, assistant, budget, until=7, at=NOON)
+
+    assert fold is not None
+    assert await text_of(fold.prompt) == ('They met. The user said: "question 2", "question 3".')
+
+
+async def test_a_reply_repeats_the_summary() -> None:
+    prompt = evolve(PROMPT, messages=(a_message(1), a_message(2)), summary="They met.")
+
+    assert "I know this summary: They met." in await text_of(prompt)

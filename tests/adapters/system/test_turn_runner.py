@@ -135,3 +135,47 @@ async def test_a_caller_waiting_for_an_opening_that_draining_cancels_gets_an_err
 
     with pytest.raises(ShuttingDown):
         await caller
+
+
+async def test_work_in_the_background_is_dropped_at_once_when_the_process_drains() -> None:
+    runner, begun = a_runner(), 0
+
+    async def work() -> None:
+        nonlocal begun
+        begun += 1
+        await asyncio.Event().wait()
+
+    runner.run_in_background(work)
+    await run_event_loop()
+    runner.refuse_new_turns()
+    await run_event_loop()
+    runner.run_in_background(work)
+    await run_event_loop()
+
+    assert begun == 1
+    assert not runner.background
+
+
+async def test_draining_does_not_wait_for_work_in_the_background_nor_count_it() -> None:
+    telemetry = RecordingTelemetry()
+    runner = a_runner(telemetry=telemetry)
+    runner.run_in_background(asyncio.Event().wait)
+    await run_event_loop()
+    await runner.drain(LONG)
+
+    assert telemetry.fields_of("service.draining") == [
+        {"turns": 0, "seconds": LONG.total_seconds()}
+    ]
+
+
+async def test_work_in_the_background_that_crashes_is_noted_by_its_kind_only() -> None:
+    telemetry = RecordingTelemetry()
+    runner = a_runner(telemetry=telemetry)
+
+    async def crash() -> None:
+        raise RuntimeError("planted words")
+
+    runner.run_in_background(crash)
+    await run_event_loop()
+
+    assert telemetry.emitted == [("background.crashed", {"kind": "RuntimeError"})]

@@ -21,7 +21,7 @@ from adapters.wire_format.conversation_record import (
 )
 from adapters.wire_format.packing import DecodeError, RecordTooLarge, pack, unpack
 from adapters.wire_format.turn_piece import decode_entry, encode_entry
-from domain.model.conversation import Conversation
+from domain.model.conversation import Conversation, Folding
 from domain.model.identifiers import MessageId, ProcessId, TurnId
 from domain.model.message import (
     FilePart,
@@ -132,6 +132,14 @@ conversations = st.builds(
     working_memory_from=st.integers(1, 10**6),
     instructions_from=st.none() | st.integers(1, 10**6),
     summary=st.none() | texts,
+    summarized_until=st.integers(1, 10**6),
+    folding=st.none()
+    | st.builds(
+        Folding,
+        process=st.from_regex(r"[0-9a-f]{16}", fullmatch=True).map(ProcessId),
+        since=times,
+        until=st.integers(1, 10**6),
+    ),
     metadata=st.dictionaries(texts, texts, max_size=3),
 )
 
@@ -339,3 +347,15 @@ def test_times_keep_their_microseconds_and_zone() -> None:
     at = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=UTC)
 
     assert round_trip(a_conversation(retained_since=at)).retained_since == at
+
+
+@pytest.mark.parametrize(
+    ("members", "count"),
+    [({}, 12), ({"instructions_from": 3}, 14), ({"summarized_until": 3}, 15)],
+)
+def test_defaults_at_the_end_of_a_head_are_left_out(members: dict[str, Any], count: int) -> None:
+    head = evolve(a_conversation(), **members)
+    [stored, _] = msgspec.msgpack.decode(unpack(encode_frame([], head=head).packed, 1_000))
+
+    assert len(stored) == count
+    assert round_trip(head) == head

@@ -1,0 +1,361 @@
+"""Folds the oldest messages of a conversation into its summary, in the background after a turn.
+
+A crash or a failure at any point leaves the conversation as it was, except for a claim, which
+becomes void; a later turn tries again. Cancelling it has the same effect.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager, suppress
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+from attrs import define, frozen
+
+from domain.model.assistant import Assistant
+from domain.model.conversation import WORKING_MEMORY, Conversation, Folding
+from domain.model.errors import ConversationNotFound, DomainError, OlderMessagesNeeded
+from domain.model.identifiers import ConversationRef, SessionId
+from domain.model.limits import MAX_REPLY_BYTES
+from domain.model.message import FinishReason, Usage
+from domain.model.piece import ModelFinished, TextPiece, piece_bytes
+from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions
+from domain.model.rate_limits import Charge, Payer, Quota
+from domain.model.token_rates import TokenRates
+from domain.model.turn import TurnPolicy
+from domain.service.forgetting import step
+from domain.service.prompt_building import prompt_tokens
+from domain.service.summarizing import (
+    Fold,
+    SummaryPolicy,
+    claimed,
+    is_void,
+    new_claim,
+    next_fold,
+    released,
+    summary_of,
+    with_summary,
+)
+from entrypoints.usecases.fit_prompt import FitPrompt
+from entrypoints.usecases.prompt_budget import PromptBudget
+from entrypoints.usecases.retrying import retrying
+from ports.clock import Clock
+from ports.conversation_store import Change, ConversationStateStore
+from ports.errors import PortError
+from ports.language_model import (
+    ContentFiltered,
+    ContextExceeded,
+    FailureDetails,
+    LanguageModel,
+    ModelError,
+    ModelTimedOut,
+)
+from ports.process_lease import ProcessLease
+from ports.rate_limiter import RateLimiter
+from ports.telemetry import Telemetry
+from ports.turn_runner import TurnRunner
+
+_WRITING_LIMIT: Final = timedelta(minutes=4)
+"""How long the model may write one summary; less than ``CLAIM_LIFETIME``."""
+
+_PAUSE: Final = timedelta(minutes=1)
+"""How long nothing is tried after a failure."""
+
+_MAX_ROUNDS: Final = 4
+"""How many summaries are written after one turn, if there is more to fold than fits one prompt."""
+
+_MAX_FAILURES: Final = 10_000
+
+
+class FoldAttempts:
+    """What this process remembers about its folds. One instance per process.
+
+    After a failure, the conversation is left alone for ``_PAUSE``. If the model has failed, so are
+    all others.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing running and nothing failed."""
+        self._running: set[SessionId] = set()
+        self._failed_at: OrderedDict[SessionId, timedelta] = OrderedDict()
+        self._model_failed_at: timedelta | None = None
+
+    def may_begin(self, session_id: SessionId, now: timedelta) -> bool:
+        """Whether this conversation may be folded now."""
+        failures = (self._failed_at.get(session_id), self._model_failed_at)
+        recent = any(failed_at is not None and now - failed_at < _PAUSE for failed_at in failures)
+        return session_id not in self._running and not recent
+
+    @contextmanager
+    def running(self, session_id: SessionId) -> Iterator[None]:
+        """While this is open, the conversation is being folded."""
+        self._running.add(session_id)
+        try:
+            yield
+        finally:
+            self._running.discard(session_id)
+
+    def failed(self, session_id: SessionId, now: timedelta, error: Exception) -> None:
+        """Note that folding this conversation has failed."""
+        self._failed_at[session_id] = now
+        self._failed_at.move_to_end(session_id)
+        if len(self._failed_at) > _MAX_FAILURES:
+            self._failed_at.popitem(last=False)
+        concerns_one = isinstance(error, ContentFiltered | ContextExceeded)
+        if isinstance(error, ModelError) and not concerns_one:
+            self._model_failed_at = now
+
+
+class NoSummary(Exception):
+    """The model has written no text."""
+
+    code: Final = "summary_empty"
+
+
+@define(kw_only=True)
+class _Reply:
+    """What the model has written so far, and what that has used."""
+
+    text: str = ""
+    size: int = 0
+    finished: ModelFinished | None = None
+
+    @property
+    def reason(self) -> FinishReason:
+        return self.finished.reason if self.finished else FinishReason.LENGTH
+
+    @property
+    def usage(self) -> Usage:
+        return (self.finished.usage if self.finished else None) or Usage()
+
+    def tokens(self, prompt: Prompt, rates: TokenRates) -> int:
+        """The tokens used; a count that the model has not reported is estimated."""
+        if not self.size and self.finished is None:
+            # A model that failed before its first piece has used nothing.
+            return 0
+        sent, received = self.usage.input_tokens, self.usage.output_tokens
+        sent = prompt_tokens(prompt, rates) if sent is None else sent
+        return sent + (rates.of_text("x" * self.size) if received is None else received)
+
+
+@frozen(kw_only=True)
+class Summary:
+    """A summary that the model has written, and the tokens that it reported."""
+
+    text: str
+    usage: Usage
+
+
+@frozen(kw_only=True)
+class WriteSummary:
+    """Lets the model write a summary, and counts its tokens against the limits of a payer."""
+
+    model: LanguageModel
+    budget: PromptBudget
+    limiter: RateLimiter
+    clock: Clock
+
+    async def __call__(self, fold: Fold, payer: Payer) -> Summary:
+        """The summary for which ``fold`` asks.
+
+        Raises:
+            TooManyRequests: the payer has no tokens left; the model was not asked.
+            NoSummary: the model has written no text.
+            ModelError, StoreUnavailable: the model or the store failed.
+        """
+        # One token is counted, so that nothing is written if none is left.
+        await self.limiter.consume(Charge(payer=payer, amounts={Quota.TOKENS: 1}))
+        reply, rates = _Reply(), self.budget.current.rates
+        try:
+            await self._read(fold.prompt, reply)
+        except ContextExceeded as refusal:
+            # The next attempt will be shorter, if the refusal says how long it may be.
+            await self.budget.after_refusal(fold.prompt, refusal)
+            raise
+        finally:
+            tokens = reply.tokens(fold.prompt, rates)
+            with suppress(PortError):
+                await self.limiter.settle(Charge(payer=payer, amounts={Quota.TOKENS: tokens - 1}))
+        if reply.reason is FinishReason.CONTENT_FILTER:
+            raise ContentFiltered
+        text = summary_of(reply.text, reply.reason, fold, rates)
+        if not text:
+            raise NoSummary
+        return Summary(text=text, usage=reply.usage)
+
+    async def _read(self, prompt: Prompt, reply: _Reply) -> None:
+        deadline = self.clock.monotonic() + _WRITING_LIMIT
+        async with aclosing(self.model.reply(prompt)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, ModelFinished):
+                    reply.finished = piece
+                    self.budget.learn(prompt, piece.usage)
+                    return
+                reply.size += piece_bytes(piece)
+                if isinstance(piece, TextPiece):
+                    reply.text += piece.text
+                if reply.size > MAX_REPLY_BYTES:
+                    return
+                if self.clock.monotonic() >= deadline:
+                    raise ModelTimedOut
+
+
+@frozen(kw_only=True)
+class FoldSummary:
+    """Keeps the summary of a conversation up to date. Nothing is raised: a failure is logged."""
+
+    store: ConversationStateStore
+    assistant: Assistant
+    budget: PromptBudget
+    fit_prompt: FitPrompt
+    write_summary: WriteSummary
+    summaries: SummaryPolicy
+    attempts: FoldAttempts
+    policy: TurnPolicy
+    lease: ProcessLease
+    clock: Clock
+    telemetry: Telemetry
+    runner: TurnRunner
+
+    def start(
+        self,
+        ref: ConversationRef,
+        conversation: Conversation,
+        payer: Payer,
+        options: ReplyOptions = DEFAULT_OPTIONS,
+    ) -> None:
+        """Called after the end of a turn: begin to fold in the background, if it is time.
+
+        ``conversation`` is as stored at the end of the turn; ``payer`` and ``options`` are those of
+        the turn.
+        """
+        if not self.summaries.enabled or not self._may_begin(ref.session_id):
+            return
+        if self._is_due(conversation, options):
+            self.runner.run_in_background(partial(self._fold, ref, conversation, payer, options))
+
+    async def _fold(
+        self, ref: ConversationRef, conversation: Conversation, payer: Payer, options: ReplyOptions
+    ) -> None:
+        """Fold until nothing is left to fold, or until something fails."""
+        if not self._may_begin(ref.session_id):
+            # It had to wait, and another turn has begun the same.
+            return
+        current: Conversation | None = conversation
+        try:
+            with self.attempts.running(ref.session_id):
+                for _ in range(_MAX_ROUNDS):
+                    if current is not None:
+                        current = await self._fold_once(ref, current, payer, options)
+        except ConversationNotFound:
+            return
+        except (DomainError, PortError, NoSummary) as error:
+            self.attempts.failed(ref.session_id, self.clock.monotonic(), error)
+            details = error.details if isinstance(error, ModelError) else FailureDetails()
+            self.telemetry.emit(
+                "summary.failed",
+                session_id=ref.session_id,
+                model=self.write_summary.model.name,
+                error=error.code,
+                host=details.host,
+                status=details.status,
+                provider_code=details.provider_code,
+                reason=details.reason,
+                parameter=details.parameter,
+            )
+
+    async def _fold_once(
+        self, ref: ConversationRef, conversation: Conversation, payer: Payer, options: ReplyOptions
+    ) -> Conversation | None:
+        """The conversation with its next summary; None if nothing was to be folded.
+
+        Raises:
+            DomainError, PortError, NoSummary: the summary was not stored.
+        """
+        started_at = self.clock.monotonic()
+        try:
+            fold = self._next_fold(conversation, options)
+        except OlderMessagesNeeded:
+            conversation = await self.store.load(ref)
+            fold = self._next_fold(conversation, options)
+        claim = None if fold is None else await self._claim(ref, conversation, fold)
+        if fold is None or claim is None:
+            return None
+        try:
+            summary = await self.write_summary(fold, payer)
+        except (PortError, NoSummary):
+            with suppress(PortError, DomainError):
+                await self._update(ref, lambda stored: released(stored, claim))
+            raise
+        stored = await self._update(ref, lambda it: with_summary(it, fold, claim, summary.text))
+        if stored.summarized_until != fold.until:
+            # A message that it covers has changed meanwhile, or is gone.
+            return None
+        self._report(ref, fold, summary, self.clock.monotonic() - started_at)
+        return stored
+
+    def _is_due(self, conversation: Conversation, options: ReplyOptions) -> bool:
+        try:
+            return self._next_fold(conversation, options) is not None
+        except OlderMessagesNeeded:
+            return True
+
+    def _next_fold(self, conversation: Conversation, options: ReplyOptions) -> Fold | None:
+        """What to fold now; None if there is nothing.
+
+        Raises:
+            OlderMessagesNeeded: messages to fold are not loaded.
+        """
+        budget = self.budget.current
+        visible = self.fit_prompt.visible(conversation)
+        until = step(visible, self.assistant.system_prompt, budget, options=options)
+        return next_fold(
+            conversation, self.assistant, budget, until=until or 1, at=self.clock.now()
+        )
+
+    def _may_begin(self, session_id: SessionId) -> bool:
+        return self.attempts.may_begin(session_id, self.clock.monotonic())
+
+    async def _claim(
+        self, ref: ConversationRef, conversation: Conversation, fold: Fold
+    ) -> Folding | None:
+        """This process's claim, once it is stored; None if another process has claimed the fold."""
+        other = conversation.folding
+        if other is not None and not self._is_void(other):
+            return None
+        claim = new_claim(fold, self.lease.process, self.clock.now())
+        stored = await self.store.update(
+            ref,
+            lambda stored: claimed(stored, fold, claim, instead_of=other),
+            base=conversation,
+            last=WORKING_MEMORY,
+        )
+        return claim if stored.folding == claim else None
+
+    def _is_void(self, claim: Folding) -> bool:
+        if claim.process == self.lease.process:
+            # This process is not folding this conversation, so an earlier attempt was cut off.
+            return True
+        has_ended = self.lease.has_ended(claim.process)
+        return is_void(claim, self.clock.now(), has_ended=has_ended)
+
+    async def _update(self, ref: ConversationRef, change: Change) -> Conversation:
+        async def update() -> Conversation:
+            return await self.store.update(ref, change, last=WORKING_MEMORY)
+
+        return await retrying(update, self.clock, self.policy.save_timeout)
+
+    def _report(
+        self, ref: ConversationRef, fold: Fold, summary: Summary, duration: timedelta
+    ) -> None:
+        self.telemetry.emit(
+            "summary.folded",
+            session_id=ref.session_id,
+            model=self.write_summary.model.name,
+            messages=len(fold.messages),
+            tokens=self.budget.current.rates.of_text(summary.text),
+            input_tokens=summary.usage.input_tokens,
+            output_tokens=summary.usage.output_tokens,
+            seconds=round(duration.total_seconds(), 3),
+        )
