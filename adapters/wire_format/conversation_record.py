@@ -109,6 +109,7 @@ class HeadRecord(Struct, array_like=True):
     instructions_from: int = 1
     summarized_until: int = 1
     folding: FoldingRecord | None = None
+    carried_summary: str | None = None
 
 
 class FrameRecord(Struct, array_like=True):
@@ -277,6 +278,7 @@ def conversation_of(
             instructions_from=head.instructions_from if head.has_instructions else None,
             summarized_until=head.summarized_until,
             folding=None if head.folding is None else _folding(head.folding),
+            carried_summary=head.carried_summary,
             earlier_keys=() if head.turn is None else _earlier_keys(head.turn),
         )
         # Fails if that is later than ``datetime.max``.
@@ -317,6 +319,7 @@ def _head_record(conversation: Conversation, before: SizeBefore) -> HeadRecord:
         conversation.instructions_from or 1,
         conversation.summarized_until,
         None if conversation.folding is None else _folding_record(conversation.folding),
+        conversation.carried_summary,
     )
 
 

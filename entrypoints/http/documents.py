@@ -108,10 +108,15 @@ class HistoryDocument(Document):
 
 
 class SessionDocument(Document):
-    """A new conversation and its welcome."""
+    """A new conversation and its welcome.
+
+    ``continues`` is the conversation that it continues. If it begins with messages or a summary of
+    that one, ``welcome`` is null.
+    """
 
     session_id: SessionIdText
-    welcome: str
+    welcome: str | None
+    continues: SessionIdText | None
     locale: str
     expires_at: Timestamp
 

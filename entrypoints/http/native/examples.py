@@ -159,6 +159,7 @@ EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
         SessionDocument: {
             "sessionId": _SESSION,
             "welcome": "Hei! Mitä haluaisit tietää?",
+            "continues": None,
             "locale": "fi",
             "expiresAt": "2026-11-23T15:23:17.723377Z",
         },
