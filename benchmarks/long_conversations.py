@@ -15,14 +15,14 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
 import punq
 import uvloop
-from attrs import define, field
+from attrs import define, field, frozen
 from chats import EXCHANGES, chats
 from other_stores import agents_redis
 from privity_store import new_turn, with_question, with_reply
@@ -40,13 +40,13 @@ from entrypoints.http.server import serve
 from entrypoints.logging_setup import set_up_logging
 from entrypoints.settings import Settings
 from ports.client_keys import ClientKeys
-from ports.conversation_store import ConversationStateStore
+from ports.conversation_store import Change, ConversationStateStore
 from ports.language_model import LanguageModel
 
 SIZES = (20, 200, 2_000)
 TURNS = 8
 """Turns per round; one of them merges frames."""
-PAGE = 50
+PAGE = 10
 MAX_CHARACTERS = 100
 """Maximum length of a message. 2,000 longer ones would exceed the size limit of a conversation."""
 GOALS = {"load": 2.0, "commit": 1.3, "whole turn over HTTP": 1.5}
@@ -101,6 +101,14 @@ class Connection:
         return json.loads(await self.reader.readexactly(size))
 
 
+@frozen
+class Cost:
+    """Microseconds: elapsed, and CPU time of this process."""
+
+    elapsed: float
+    cpu: float
+
+
 @define
 class Measured:
     """One conversation, with a copy of it in Redis that each round starts from."""
@@ -110,7 +118,7 @@ class Measured:
     connection: Connection
     ref: ConversationRef
     turns: int = 0
-    costs: dict[str, list[float]] = field(factory=dict)
+    costs: dict[str, list[Cost]] = field(factory=dict)
 
     async def grow(self, messages: int) -> None:
         """Take turns until there are ``messages`` messages."""
@@ -142,35 +150,40 @@ class Measured:
             await self._time(f"{name} page", partial(self.store.page, self.ref, before, PAGE))
         await self._commits()
         await self.restore()
-        start = time.perf_counter()
-        for _ in range(TURNS):
-            await self.turn()
-        self._add("whole turn over HTTP", (time.perf_counter() - start) / TURNS)
+        self._add("whole turn over HTTP", [await _cost_of(self.turn) for _ in range(TURNS)])
         await self.restore()
 
     async def _commits(self) -> None:
         """Commits that begin and end turns, from what is loaded already."""
         conversation = await self.store.load(self.ref, WORKING_MEMORY)
         each = []
+
+        async def commit(change: Change) -> None:
+            nonlocal conversation
+            conversation = await self.store.update(self.ref, change, base=conversation)
+
         for number in range(TURNS):
             turn, (question, reply) = new_turn(), _exchange(number)
-            for change in (with_question(turn, question), with_reply(turn, reply)):
-                start = time.perf_counter()
-                conversation = await self.store.update(self.ref, change, base=conversation)
-                each.append(time.perf_counter() - start)
-        self._add("commit", statistics.mean(each))
-        self._add("slowest of 16 commits", max(each))
+            each.append(await _cost_of(partial(commit, with_question(turn, question))))
+            each.append(await _cost_of(partial(commit, with_reply(turn, reply))))
+        self._add("commit", each)
+        self._add("slowest of 16 commits", [max(each, key=lambda cost: cost.cpu)])
 
     async def _time(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
-        each = []
-        for _ in range(TURNS):
-            start = time.perf_counter()
-            await work()
-            each.append(time.perf_counter() - start)
-        self._add(name, statistics.median(each))
+        self._add(name, [await _cost_of(work) for _ in range(TURNS)])
 
-    def _add(self, name: str, seconds: float) -> None:
-        self.costs.setdefault(name, []).append(seconds * 1e6)
+    def _add(self, name: str, costs: Sequence[Cost]) -> None:
+        cost = Cost(
+            statistics.mean(cost.elapsed for cost in costs),
+            statistics.mean(cost.cpu for cost in costs),
+        )
+        self.costs.setdefault(name, []).append(cost)
+
+
+async def _cost_of(work: Callable[[], Awaitable[object]]) -> Cost:
+    start, cpu = time.perf_counter(), time.process_time()
+    await work()
+    return Cost((time.perf_counter() - start) * 1e6, (time.process_time() - cpu) * 1e6)
 
 
 @asynccontextmanager
@@ -225,21 +238,25 @@ async def main(rounds: str = "30") -> None:
             if not number:
                 for measured in by_size.values():
                     measured.costs.clear()
-    print("| microseconds | 20 | 200 | 2,000 | 200 : 20 | 2,000 : 20 | goal |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| | CPU µs, 20 | 200 | 2,000 | CPU, 200 : 20 | 2,000 : 20 | elapsed, 2,000 : 20 | goal |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     for name in by_size[SIZES[0]].costs:
         print(_row(name, [by_size[size].costs[name] for size in SIZES]))
 
 
-def _row(name: str, costs: list[list[float]]) -> str:
-    base, *others = costs
-    ratios = [
-        statistics.median(large / small for small, large in zip(base, other, strict=True))
-        for other in others
-    ]
-    cells = [f"{statistics.median(each):,.0f}" for each in costs]
+def _row(name: str, costs: list[list[Cost]]) -> str:
+    cpu = [[cost.cpu for cost in each] for each in costs]
+    elapsed = [[cost.elapsed for cost in each] for each in costs]
+    ratios = (_ratio(cpu[0], cpu[1]), _ratio(cpu[0], cpu[2]), _ratio(elapsed[0], elapsed[2]))
+    cells = [*(f"{statistics.median(each):,.0f}" for each in cpu), *(f"{r:.2f}" for r in ratios)]
     goal = f"at most {GOALS[name]}" if name in GOALS else ""
-    return f"| {' | '.join([name, *cells, *(f'{ratio:.2f}' for ratio in ratios), goal])} |"
+    return f"| {' | '.join([name, *cells, goal])} |"
+
+
+def _ratio(base: list[float], other: list[float]) -> float:
+    return statistics.median(large / small for small, large in zip(base, other, strict=True))
 
 
 if __name__ == "__main__":

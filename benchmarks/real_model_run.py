@@ -29,7 +29,7 @@ from attrs import define, field, frozen
 
 from adapters.assistant_profile.toml_file import NEUTRAL
 
-REPLY_TOKENS: Final = 160
+REPLY_TOKENS: Final = 48
 FACTS: Final = (
     ("My name is Aino.", "What is my name?", "Aino"),
     ("I live in Turku.", "In which city do I live?", "Turku"),

@@ -24,7 +24,12 @@ import msgspec
 from aiohttp import ClientError
 from msgspec import Struct
 
-from adapters.language_model.model_server import ModelConnection, ModelServer
+from adapters.language_model.model_server import (
+    ModelConnection,
+    ModelServer,
+    ModelServerProblem,
+    open_connection,
+)
 from ports.context_window import UNREACHABLE, StatedWindow
 
 _TIMEOUT: Final = timedelta(seconds=10)
@@ -209,6 +214,15 @@ class ServerWindow:
 
     async def _fetch(self, url: str, body: bytes = b"") -> tuple[int, bytes]:
         return await self._connection.fetch(url, body=body, at_most=_MAX_BYTES)
+
+
+async def window_at(server: ModelServer) -> StatedWindow:
+    """What ``server`` states about the window of its model, over a connection of its own."""
+    try:
+        async with open_connection(server) as connection:
+            return await ServerWindow(connection, server).read()
+    except ModelServerProblem:
+        return UNREACHABLE
 
 
 def _decoded(status: int, content: bytes, kind: type[_DOCUMENT]) -> _DOCUMENT | None:

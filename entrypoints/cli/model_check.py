@@ -3,8 +3,10 @@
 import typer
 
 from adapters.language_model import model_check
+from adapters.language_model.model_window import window_at
 from adapters.observability.structured_log import StructuredLog
 from adapters.system.clock import SystemClock
+from domain.model.budget import DEFAULT_WINDOW, BudgetBounds
 from entrypoints.cli.terminal import write_error
 from entrypoints.container import model_server
 from entrypoints.settings import Settings
@@ -16,7 +18,32 @@ async def model_findings(settings: Settings) -> list[Finding]:
     server = model_server(settings)
     if server is None:
         return [Finding(Level.GOOD, "model", "a built-in script, not a language model")]
-    return await model_check.model_findings(server, SystemClock(), settings.model_reply_tokens)
+    stated = await window_at(server)
+    bounds = BudgetBounds(
+        reply_tokens=settings.model_reply_tokens, window=settings.model_context_tokens
+    )
+    budget = bounds.budget(bounds.window or stated.tokens or DEFAULT_WINDOW)
+    findings = await model_check.model_findings(server, SystemClock(), budget.reply_tokens)
+    if findings[0].level is not Level.GOOD:
+        return findings
+    if not stated.is_final:
+        # By now the server has loaded the model.
+        stated = await window_at(server)
+    return [*findings, _window_finding(settings.model_context_tokens, stated.tokens)]
+
+
+def _window_finding(chosen: int | None, stated: int | None) -> Finding:
+    """What there is to say about the context window in the settings, and the server's own."""
+    topic = "context window"
+    if chosen is None and stated is None:
+        text = f"the server does not state it, so prompts are made for {DEFAULT_WINDOW:,} tokens"
+        return Finding(Level.UNKNOWN, topic, text, "Set MODEL_CONTEXT_TOKENS to the model's.")
+    if chosen is None:
+        return Finding(Level.GOOD, topic, f"{stated:,} tokens, as the server states")
+    if stated is not None and chosen > stated:
+        text = f"MODEL_CONTEXT_TOKENS is {chosen:,}, but the server states {stated:,} tokens"
+        return Finding(Level.WARNING, topic, text, "Lower MODEL_CONTEXT_TOKENS, or remove it.")
+    return Finding(Level.GOOD, topic, f"{chosen:,} tokens, as MODEL_CONTEXT_TOKENS says")
 
 
 async def report_model(settings: Settings) -> None:

@@ -7,7 +7,7 @@ from attrs import evolve, frozen
 from domain.model.assistant import Assistant
 from domain.model.budget import Budget
 from domain.model.conversation import Conversation
-from domain.model.errors import DomainError, InvalidInput, NothingToContinue
+from domain.model.errors import InvalidInput, NothingToContinue
 from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions
 from domain.service.forgetting import fitted, forgotten_before, newest_exchange_from
 from domain.service.prompt_building import build_prompt
@@ -56,7 +56,7 @@ class FitPrompt:
         system = self.assistant.system_prompt
         try:
             shorter = fitted(visible, system, budget, options=options)
-        except DomainError:
+        except (InvalidInput, NothingToContinue):
             # The estimate may be too high, so the newest exchange is worth an attempt.
             shorter = forgotten_before(visible, newest_exchange_from(visible))
         prompt = build_prompt(shorter, system, budget, options=options)

@@ -27,17 +27,21 @@ async def test_the_service_starts_without_waiting_for_the_check() -> None:
 
 
 async def test_the_model_is_asked_at_the_start_only_if_the_setting_says_so() -> None:
-    async with odd_model_server(API) as model:
+    """For the context window, the service lists the models once more; the check does so twice."""
+    stating = ModelResponse(chunks=(b'{"data": [{"id": "small-1", "max_model_len": 4096}]}',))
+    async with odd_model_server({**API, "/v1/models": stating}) as model:
         settings = {"MODEL_BASE_URL": f"{model.origin}/v1", "MODEL_NAME": "small-1"}
         async with serving(**settings, MODEL_CHECK="true"):
-            await model.until_requests(2)
+            await model.until_requests(4)
         asked = [*model.requests]
         model.requests.clear()
         async with serving(**settings, MODEL_CHECK="false") as server:
+            asked_without_check = [*model.requests]
             await NativeClient(server.url).send("Hello")
 
-    assert asked == [LIST, REPLY]
-    assert model.requests == [REPLY]
+    assert sorted(asked) == [*[LIST] * 3, REPLY]
+    assert asked_without_check == []
+    assert model.requests == [LIST, REPLY]
 
 
 async def test_the_doctor_reports_what_is_wrong_with_exit_status_2() -> None:

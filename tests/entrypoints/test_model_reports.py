@@ -89,3 +89,58 @@ async def test_the_request_has_the_operators_options_and_allowance() -> None:
     body = json.loads(server.bodies[-1])
     assert (body["think"], body["top_p"]) == (False, 0.5)
     assert body["max_tokens"] == settings.model_reply_tokens
+
+
+def stating(window: int | None) -> dict[str, ModelResponse]:
+    body = json.dumps({"data": [{"id": "small-1", "max_model_len": window}]}).encode()
+    return {**an_api(a_reply("Hi")), "/v1/models": ModelResponse(chunks=(body,))}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "stated", "level", "text"),
+    [
+        (None, 16_384, Level.GOOD, "16,384 tokens, as the server states"),
+        (
+            None,
+            None,
+            Level.UNKNOWN,
+            "the server does not state it, so prompts are made for 8,192 tokens",
+        ),
+        (4_096, 16_384, Level.GOOD, "4,096 tokens, as MODEL_CONTEXT_TOKENS says"),
+        (4_096, None, Level.GOOD, "4,096 tokens, as MODEL_CONTEXT_TOKENS says"),
+        (
+            16_384,
+            4_096,
+            Level.WARNING,
+            "MODEL_CONTEXT_TOKENS is 16,384, but the server states 4,096 tokens",
+        ),
+    ],
+)
+async def test_the_doctor_says_which_context_window_applies(
+    chosen: int | None, stated: int | None, level: Level, text: str
+) -> None:
+    async with odd_model_server(stating(stated)) as server:
+        settings = settings_for(server.origin, model_context_tokens=chosen)
+        _, finding = await model_findings(settings)
+
+    assert (finding.level, finding.topic, finding.text) == (level, "context window", text)
+
+
+async def test_the_check_requests_no_longer_reply_than_the_window_allows() -> None:
+    async with odd_model_server(stating(2_048)) as server:
+        await model_findings(settings_for(server.origin))
+
+    assert json.loads(server.bodies[-1])["max_tokens"] == 1_024
+
+
+async def test_a_model_that_the_check_loads_is_asked_about_again() -> None:
+    ollama = {
+        **an_api(a_reply("Hi")),
+        "/api/ps": ModelResponse(chunks=(b'{"models": []}',)),
+        "/api/show": ModelResponse(chunks=(b"{}",)),
+    }
+    async with odd_model_server(ollama) as server:
+        await model_findings(settings_for(server.origin))
+
+    assert [path for _, path in server.requests].count("/api/ps") == 2
+    assert server.requests[-1] == ("POST", "/api/show")
