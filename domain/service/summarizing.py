@@ -110,7 +110,7 @@ class Fold:
         if conversation.summarized_until != self.previous_until:
             return False
         loaded = conversation.messages
-        first = loaded[0].number if loaded else conversation.next_number
+        first = loaded[0].number if loaded and conversation.earlier else 1
         return _between(loaded, self.previous_until, self.until) == tuple(
             message for message in self.messages if message.number >= first
         )

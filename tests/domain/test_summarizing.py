@@ -326,6 +326,13 @@ def test_a_fold_of_messages_that_have_changed_is_neither_claimed_nor_stored() ->
         assert claimed(changed, fold, claim) is changed
 
 
+def test_the_messages_and_the_old_summary_are_compared_even_if_the_claim_still_stands() -> None:
+    fold = fold_of(after_turns(4))
+    ours, claim = in_claim(after_turns(4), fold)
+    for changed in (evolve(ours, messages=ours.messages[1:]), evolve(ours, summary="Other.")):
+        assert with_summary(changed, fold, claim, "So far.") is changed
+
+
 def test_a_turn_that_opens_in_the_meantime_does_not_matter() -> None:
     fold = fold_of(after_turns(4))
     ours, claim = in_claim(after_turns(4), fold)
