@@ -12,6 +12,15 @@ import msgspec
 from attrs import frozen
 from msgspec import Struct
 
+from adapters.wire_format.head_records import (
+    FoldingRecord,
+    TurnRecord,
+    earlier_keys_of,
+    folding_of_record,
+    folding_record,
+    turn_of_record,
+    turn_record,
+)
 from adapters.wire_format.message_record import (
     MessageRecord,
     image_bytes_of,
@@ -29,28 +38,14 @@ from adapters.wire_format.packing import (
     pack,
     unpack,
 )
-from adapters.wire_format.turn_record import (
-    TurnRecord,
-    earlier_keys_of,
-    turn_of_record,
-    turn_record,
-)
-from domain.model.conversation import Conversation, Folding
-from domain.model.identifiers import ProcessId, SessionId
+from domain.model.conversation import Conversation
+from domain.model.identifiers import SessionId
 from domain.model.limits import (
     MAX_CONVERSATION_IMAGE_BYTES,
     MESSAGE_OVERHEAD_BYTES,
     PART_OVERHEAD_BYTES,
 )
 from domain.model.message import Message
-
-
-class FoldingRecord(Struct, array_like=True):
-    """See ``Folding``; ``process`` has 8 bytes, ``since`` is in microseconds since 1970."""
-
-    process: bytes
-    since: int
-    until: int
 
 
 class HeadRecord(Struct, array_like=True):
@@ -253,7 +248,7 @@ def conversation_of(
             metadata=head.metadata,
             instructions_from=head.instructions_from if head.has_instructions else None,
             summarized_until=head.summarized_until,
-            folding=None if head.folding is None else _folding(head.folding),
+            folding=None if head.folding is None else folding_of_record(head.folding),
             carried_summary=head.carried_summary,
             earlier_keys=() if head.turn is None else earlier_keys_of(head.turn),
         )
@@ -294,7 +289,7 @@ def _head_record(conversation: Conversation, before: SizeBefore) -> HeadRecord:
         conversation.instructions_from is not None,
         conversation.instructions_from or 1,
         conversation.summarized_until,
-        None if conversation.folding is None else _folding_record(conversation.folding),
+        None if conversation.folding is None else folding_record(conversation.folding),
         conversation.carried_summary,
     )
 
@@ -305,15 +300,3 @@ def _size_record(before: SizeBefore) -> int | tuple[int, ...]:
     sizes = (before.sealed, before.unpacked)
     # An older release reads two numbers only.
     return (*sizes, before.images) if before.images else sizes
-
-
-def _folding_record(folding: Folding) -> FoldingRecord:
-    return FoldingRecord(bytes.fromhex(folding.process), microseconds(folding.since), folding.until)
-
-
-def _folding(record: FoldingRecord) -> Folding:
-    return Folding(
-        process=ProcessId(record.process.hex()),
-        since=time_of(record.since),
-        until=record.until,
-    )

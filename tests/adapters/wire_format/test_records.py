@@ -18,9 +18,9 @@ from adapters.wire_format.conversation_record import (
     messages_of,
     size_before,
 )
+from adapters.wire_format.head_records import TurnRecord
 from adapters.wire_format.packing import DecodeError, RecordTooLarge, pack, unpack
 from adapters.wire_format.turn_piece import decode_entry, encode_entry
-from adapters.wire_format.turn_record import TurnRecord
 from domain.model.conversation import Conversation, Folding
 from domain.model.identifiers import MessageId, ProcessId, TurnId
 from domain.model.message import (

@@ -1,10 +1,11 @@
-"""The record of the newest turn, which is a part of the head of a conversation."""
+"""Two records that are parts of a conversation's head: the newest turn, and a claim to fold."""
 
 from collections.abc import Sequence
 
 from msgspec import Struct
 
 from adapters.wire_format.message_record import long_id, microseconds, short_id, time_of
+from domain.model.conversation import Folding
 from domain.model.identifiers import ProcessId, TurnId
 from domain.model.turn import REMEMBERED_KEY_BYTES, CutPoint, IdempotencyKey, Turn, TurnStatus
 
@@ -96,3 +97,25 @@ def earlier_keys_of(record: TurnRecord) -> tuple[bytes, ...]:
     _, _, *joined = record.idempotency or (b"", b"")
     keys, size = b"".join(joined), REMEMBERED_KEY_BYTES
     return tuple(keys[start : start + size] for start in range(0, len(keys), size))
+
+
+class FoldingRecord(Struct, array_like=True):
+    """See ``Folding``; ``process`` has 8 bytes, ``since`` is in microseconds since 1970."""
+
+    process: bytes
+    since: int
+    until: int
+
+
+def folding_record(folding: Folding) -> FoldingRecord:
+    """The record of a claim."""
+    return FoldingRecord(bytes.fromhex(folding.process), microseconds(folding.since), folding.until)
+
+
+def folding_of_record(record: FoldingRecord) -> Folding:
+    """The claim of a record; the errors are among ``packing.MALFORMED``."""
+    return Folding(
+        process=ProcessId(record.process.hex()),
+        since=time_of(record.since),
+        until=record.until,
+    )
