@@ -159,6 +159,7 @@ class ExportDocument(Document):
     locale: str
     metadata: dict[str, str]
     summary: str | None
+    carried_summary: str | None
     summarized_until: int
     working_memory_from: int
     turn: dict[str, Any] | None
@@ -263,6 +264,7 @@ def export_document(conversation: Conversation) -> ExportDocument:
         locale=conversation.locale,
         metadata=dict(conversation.metadata),
         summary=conversation.summary,
+        carried_summary=conversation.carried_summary,
         summarized_until=conversation.summarized_until,
         working_memory_from=conversation.working_memory_from,
         turn=_turn_export(conversation.turn),

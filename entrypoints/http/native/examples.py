@@ -140,6 +140,7 @@ EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
             "locale": "en",
             "metadata": {},
             "summary": None,
+            "carriedSummary": None,
             "summarizedUntil": 1,
             "workingMemoryFrom": 1,
             "turn": {

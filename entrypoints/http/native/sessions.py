@@ -43,7 +43,7 @@ async def _continue_session(
     conversation = await services.carry_over(
         ConversationRef(caller.owner, other),
         payer=services.authenticator.payer(request, caller),
-        locales=None if body.locale is None else [body.locale],
+        locales=preferred_locales(request, body.locale, is_first=False) or None,
         metadata=body.metadata,
     )
     return _session_response(request, caller, conversation, continues=other)
