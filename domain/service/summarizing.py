@@ -62,6 +62,8 @@ _LEAST_ROOM: Final = 64
 _WORDS_PER_TOKEN: Final = 0.6
 _LEAST_TEXT: Final = 8
 """Tokens to which a very long message is shortened at most."""
+_LEAST_TEXT_AT_ONCE: Final = 32
+"""The same if a fold covers all messages at once: a few words of each would say too little."""
 _MOST_CHARACTERS: Final = 64
 """Characters in a token at most, so that not all of a very long text is counted again and again."""
 _GAP: Final = " […] "
@@ -159,7 +161,7 @@ def next_fold(
         until=until,
         previous=conversation.summary,
         previous_until=conversation.summarized_until,
-        prompt=writer.prompt(folded),
+        prompt=writer.prompt(folded, _LEAST_TEXT_AT_ONCE if at_once else _LEAST_TEXT),
         tokens=writer.tokens,
     )
 
@@ -178,8 +180,10 @@ def _between(messages: Iterable[Message], first: int, until: int) -> tuple[Messa
 
 def exchanges_of(messages: Sequence[Message]) -> Sequence[Sequence[Message]]:
     """The messages, divided before each user message."""
+    if not messages:
+        return []
     begins = [i for i, message in enumerate(messages) if message.role is Role.USER]
-    begins = [0, *(begin for begin in begins if begin)] if messages else []
+    begins = [0, *(begin for begin in begins if begin)]
     ends = [*begins[1:], len(messages)]
     return [messages[begin:end] for begin, end in zip(begins, ends, strict=True)]
 
@@ -232,16 +236,19 @@ class _Writer:
         """Tokens of these messages in a prompt."""
         return self._size(self._entries(messages))
 
-    def prompt(self, messages: Sequence[Message]) -> Prompt:
-        """The prompt with these messages; if they are too long, with shortened texts."""
+    def prompt(self, messages: Sequence[Message], least: int = _LEAST_TEXT) -> Prompt:
+        """The prompt with these messages; if they are too long, with shortened texts.
+
+        No text is shortened to fewer tokens than ``least``. If the messages are too many even so,
+        the oldest are left out.
+        """
         entries = list(self._entries(messages))
         at_most = self.room
-        while self._size(entries) > self.room and at_most > _LEAST_TEXT:
-            at_most //= 2
+        while self._size(entries) > self.room and at_most > least:
+            at_most = max(at_most // 2, least)
             entries = list(self._entries(messages, at_most))
         sizes = accumulate(self._size([entry]) for entry in reversed(entries))
         count = sum(1 for _ in takewhile(lambda size: size <= self.room, sizes))
-        # If there are too many even so, the newest ones matter most.
         newest = entries[len(entries) - count :]
         words = max(int(self.tokens * _WORDS_PER_TOKEN), 1)
         text = (
