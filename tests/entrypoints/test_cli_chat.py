@@ -159,7 +159,7 @@ async def test_nothing_that_the_server_sends_controls_the_terminal() -> None:
     evil = "\x1b]0;title\x07\x9b2J\u202e"
     reply = event({"type": "text-delta", "delta": evil}) + DONE
     error = event({"type": "error", "errorText": evil}) + DONE
-    backend = Backend(SESSION + reply, SESSION + error, (413, evil), (403, evil))
+    backend = Backend(SESSION + reply, SESSION + error, (400, evil), (403, evil))
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", backend.handle)
 
