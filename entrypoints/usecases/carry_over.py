@@ -16,8 +16,8 @@ from domain.service.summarizing import Fold, SummaryPolicy, folded, next_fold
 from domain.service.turn_lifecycle import require_no_open_turn
 from entrypoints.usecases.dead_turns import SettleTurn
 from entrypoints.usecases.fit_prompt import FitPrompt
-from entrypoints.usecases.fold_summary import NoSummary, WriteSummary
 from entrypoints.usecases.prompt_budget import PromptBudget
+from entrypoints.usecases.write_summary import NoSummary, WriteSummary
 from ports.clock import Clock
 from ports.conversation_store import ConversationStateStore
 from ports.identifier_source import IdentifierSource
