@@ -32,7 +32,7 @@ class NoSummary(Exception):
 
 @define(kw_only=True)
 class _Reply:
-    """What the model has written so far, and what that has used."""
+    """What the model has written so far, and the tokens used for it."""
 
     text: str = ""
     size: int = 0
@@ -79,7 +79,7 @@ class WriteSummary:
             NoSummary: the model has written no text.
             ModelError, StoreUnavailable: the model or the store failed.
         """
-        # One token is counted, so that nothing is written if none is left.
+        # One token is counted first: this fails if none is left.
         await self.limiter.consume(Charge(payer=payer, amounts={Quota.TOKENS: 1}))
         reply, rates = _Reply(), self.budget.current.rates
         try:
