@@ -191,8 +191,9 @@ class FoldSummary:
         return stored
 
     def _is_due(self, conversation: Conversation, options: ReplyOptions) -> bool:
+        """Whether there may be something to fold; this does not make a prompt, which takes long."""
         try:
-            return self._next_fold(conversation, options) is not None
+            return self._until(conversation, options) > conversation.summarized_until
         except OlderMessagesNeeded:
             return True
 
@@ -202,12 +203,20 @@ class FoldSummary:
         Raises:
             OlderMessagesNeeded: messages to fold are not loaded.
         """
-        budget = self.budget.current
-        visible = self.fit_prompt.visible(conversation)
-        until = step(visible, self.assistant.system_prompt, budget, options=options)
+        until = self._until(conversation, options)
         return next_fold(
-            conversation, self.assistant, budget, until=until or 1, at=self.clock.now()
+            conversation, self.assistant, self.budget.current, until=until, at=self.clock.now()
         )
+
+    def _until(self, conversation: Conversation, options: ReplyOptions) -> int:
+        """Number of the first message that the model has to see itself.
+
+        Raises:
+            OlderMessagesNeeded: messages that the prompt needs are not loaded.
+        """
+        visible, system = self.fit_prompt.visible(conversation), self.assistant.system_prompt
+        until = step(visible, system, self.budget.current, options=options)
+        return until or conversation.working_memory_from
 
     def _may_begin(self, session_id: SessionId) -> bool:
         return self.attempts.may_begin(session_id, self.clock.monotonic())
