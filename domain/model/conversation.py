@@ -73,8 +73,10 @@ class Conversation:
         working_memory_from: number of the first message that the model still sees.
         summary: lossy summary of the oldest messages, which the model no longer sees; None if
             there is none.
-        summarized_until: number of the first message that the summary does not cover; 1 if there is
-            no summary, and never above ``working_memory_from``.
+        summarized_until: number of the first message that the summary does not cover; 1 if it
+            covers none, and never above ``working_memory_from``.
+        carried_summary: the summary of another conversation with which this one began; None if it
+            began without one. It covers none of the messages.
         folding: the claim of the process that is writing the next summary; None if there is none.
         locale: BCP 47 tag of the language in which the assistant addresses the user.
         metadata: names and values that the client attached, stored unchanged.
@@ -98,6 +100,7 @@ class Conversation:
     working_memory_from: int = field(default=1, validator=ge(1))
     summary: str | None = None
     summarized_until: int = field(default=1, validator=ge(1))
+    carried_summary: str | None = None
     folding: Folding | None = None
     metadata: Mapping[str, str] = field(factory=dict, converter=_frozen_mapping)
     instructions_from: int | None = field(default=None, validator=optional(ge(1)))
@@ -145,7 +148,8 @@ class Conversation:
     @property
     def counted_bytes(self) -> int:
         """Bytes of the loaded content that count towards limits, with the overheads."""
-        own = utf8_length(self.summary or "") + metadata_bytes(self.metadata)
+        summaries = utf8_length(self.summary or "") + utf8_length(self.carried_summary or "")
+        own = summaries + metadata_bytes(self.metadata)
         return own + sum(message.counted_bytes for message in self.messages)
 
     @property
@@ -176,6 +180,14 @@ def with_welcome(conversation: Conversation, message_id: MessageId, text: str) -
         created_at=conversation.created_at,
     )
     return with_message(conversation, welcome)
+
+
+def welcome_of(conversation: Conversation) -> str | None:
+    """The welcome of a new conversation; None if it begins with anything else."""
+    match conversation.messages:
+        case (Message(turn=0, role=Role.ASSISTANT, text=text),) if conversation.summary is None:
+            return text
+    return None
 
 
 def metadata_bytes(metadata: Mapping[str, str]) -> int:
@@ -279,9 +291,13 @@ def without_changed_summary(conversation: Conversation, number: int) -> Conversa
 
 
 def without_summary(conversation: Conversation) -> Conversation:
-    """The conversation without its summary: the model sees all messages again."""
+    """The conversation without the summary of its messages: the model sees all of them again."""
     return evolve(
-        conversation, summary=None, summarized_until=1, working_memory_from=1, folding=None
+        conversation,
+        summary=conversation.carried_summary,
+        summarized_until=1,
+        working_memory_from=1,
+        folding=None,
     )
 
 

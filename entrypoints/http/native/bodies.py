@@ -12,6 +12,7 @@ from domain.service.user_images import ImagePolicy
 from entrypoints.http.images import check_image_count, read_image
 from entrypoints.http.member_types import (
     NOT_BLANK,
+    ChatIdText,
     MessageIdText,
     MessageText,
     Metadata,
@@ -164,7 +165,18 @@ class SessionBody(NativeBody):
 
     locale: LocaleMember | None = None
     metadata: Annotated[
-        Metadata | None, Meta(description="Names and values to attach to the conversation.")
+        Metadata | None,
+        Meta(
+            description="Names and values to attach to the conversation; with `continues`, if "
+            "omitted, those of that one."
+        ),
+    ] = None
+    continues: Annotated[
+        ChatIdText | None,
+        Meta(
+            description="Another conversation, which may be full. The new one begins with its "
+            "summary and its newest messages instead of the welcome."
+        ),
     ] = None
 
 
