@@ -1,4 +1,4 @@
-"""Characters by kind: what a tokenizer makes of a text depends most of all on its script."""
+"""Characters by kind: how many tokens a text has depends above all on its script."""
 
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
@@ -9,17 +9,17 @@ from attrs import frozen
 CharacterCounts: TypeAlias = tuple[int, ...]
 """How many characters of each kind a text has, in the order of ``CHARACTER_KINDS``.
 
-Kinds at the end that the text lacks may be left out.
+Counts of 0 at the end may be left out.
 """
 
 
 @frozen
 class CharacterKind:
-    """Characters that take about as many tokens as each other.
+    """Characters that take about the same number of tokens each.
 
     Attributes:
         first_bytes: the bytes with which such a character begins in UTF-8.
-        tokens: tokens per character of a model of which nothing is known; cautious.
+        tokens: a cautious rate: tokens per character, before anything is known about the model.
     """
 
     name: str

@@ -33,8 +33,8 @@ WORKING_MEMORY: Final = _Extent.WORKING_MEMORY
 """All messages that the model still sees, and at least the newest one."""
 
 Extent: TypeAlias = int | Literal[_Extent.WORKING_MEMORY] | None
-"""How much of a conversation is loaded: so many of its newest messages, ``WORKING_MEMORY``, or all
-messages (None)."""
+"""Which messages of a conversation are loaded: this many of the newest, ``WORKING_MEMORY``, or all
+(None)."""
 
 
 def _frozen_mapping(values: Mapping[str, str]) -> Mapping[str, str]:
@@ -45,13 +45,13 @@ def _frozen_mapping(values: Mapping[str, str]) -> Mapping[str, str]:
 class Folding:
     """The claim of a process that is folding the oldest messages into the summary.
 
-    While it stands, no other process folds them too. It is dropped when one of the messages before
-    ``until`` changes.
+    As long as it counts, no other process folds them too. It is removed when one of the messages
+    before ``until`` changes.
 
     Attributes:
         process: the process.
         since: when it made the claim, aware UTC.
-        until: number of the first message that it does not fold.
+        until: number of the first message that is not folded.
     """
 
     process: ProcessId
@@ -261,17 +261,17 @@ def require_message_room(conversation: Conversation) -> None:
 def truncated(conversation: Conversation, number: int) -> Conversation:
     """The conversation without message ``number`` and all that follow it.
 
-    If only messages that the summary covers are left, the summary is removed too. If the model sees
-    none of the messages that are left, it sees those again that the summary does not cover.
+    If only messages that the summary covers are left, the summary is removed too. If none of the
+    remaining messages is in working memory, it begins at the end of the summary again.
 
     Raises:
-        OlderMessagesNeeded: not all messages are loaded that the model sees afterwards.
+        OlderMessagesNeeded: messages that the model sees afterwards are not loaded.
     """
     kept = tuple(message for message in conversation.messages if message.number < number)
     leaves_working_memory = number <= conversation.working_memory_from
     if conversation.earlier and (not kept or leaves_working_memory):
         raise OlderMessagesNeeded
-    # A summary of all messages that are left would leave none for the model to see.
+    # If the summary covered all remaining messages, working memory would be empty.
     shorter = without_changed_summary(evolve(conversation, messages=kept), number - 1)
     if number <= shorter.working_memory_from:
         return evolve(shorter, working_memory_from=shorter.summarized_until)

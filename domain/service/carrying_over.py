@@ -1,8 +1,8 @@
 """Begins a conversation that continues another one, for example one that is full.
 
 It begins with the summary of the other conversation and with copies of its newest exchanges, which
-take only a share of every limit. What the summary does not cover and is not copied is lost to it,
-so it has to be folded into the summary first: see ``summarizing``.
+take only a share of every limit. Messages that are neither copied nor covered by the summary would
+be lost to it, so they are folded into the summary first: see ``summarizing``.
 """
 
 from collections.abc import Iterable, Sequence
@@ -62,7 +62,7 @@ def carried_over(conversation: Conversation, system: str, budget: Budget) -> Car
     """What to copy: instructions, and the newest exchanges that the model still sees.
 
     They take at most ``KEEP`` of the prompt's room and a quarter of every other limit. The newest
-    exchange is copied even if it takes more of the room, but not if it is above another limit.
+    exchange may take more of the room, but not more of another limit.
     """
     share, instructions = _Share(), []
     for message in conversation.messages:

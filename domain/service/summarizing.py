@@ -4,8 +4,8 @@ A fold takes three steps, so that it survives a crash between any two of them. A
 the fold (``claimed``). The model writes the new summary, which replaces the old one and the oldest
 messages. Then one write stores the summary and takes the messages out of the working memory
 (``with_summary``), unless they have changed in the meantime. So the model always sees a message
-itself or a summary of it, except after a forced step of ``forgetting``. What left without a summary
-is folded into it as soon as a turn has ended.
+itself or a summary of it, unless the message left before it was folded (see ``forgetting``). Such
+messages are folded as soon as a turn has ended.
 """
 
 import json
@@ -38,8 +38,8 @@ from domain.service.prompt_building import prompt_tokens
 
 SUMMARY_PROMPT: Final = """\
 You write the summary of a conversation between a user and an assistant. You get the summary so \
-far, if there is one, and the messages that follow it. Your summary replaces both: it is all that \
-the assistant will still know of them.
+far, if there is one, and the messages that follow it. Your summary replaces both: the assistant \
+will know nothing else about them.
 
 Keep names, numbers, dates, places and decisions, what the user wants and has said about \
 themselves, what the assistant has promised, and questions that are still open. Keep what the \
@@ -53,19 +53,19 @@ CLAIM_LIFETIME: Final = timedelta(minutes=5)
 """How long a process may take for one fold; after that, another one may claim it."""
 
 _SUMMARY_SHARE: Final = 1 / 8
-"""The part of the prompt's room that a summary may take, unless the operator says otherwise."""
+"""The part of the budget, without system prompt and reply, that a summary may take by default."""
 _MOST_SUMMARY_TOKENS: Final = 800
 _LEAST_SUMMARY_TOKENS: Final = 32
 """A shorter summary is not worth a request to the model."""
 _LEAST_ROOM: Final = 64
-"""A prompt with less room for messages would fold too few of them at once."""
+"""With less room for messages, a prompt would fold too few of them at once."""
 _WORDS_PER_TOKEN: Final = 0.6
 _LEAST_TEXT: Final = 8
-"""Tokens to which a very long message is shortened at most."""
+"""A text of this many tokens is not shortened further."""
 _LEAST_TEXT_AT_ONCE: Final = 32
 """The same if a fold covers all messages at once: a few words of each would say too little."""
 _MOST_CHARACTERS: Final = 64
-"""Characters in a token at most, so that not all of a very long text is counted again and again."""
+"""Assumed maximum length of a token, so that a very long text is not counted again and again."""
 _GAP: Final = " […] "
 _SENTENCE_END: Final = re.compile(r"[.!?…](?=\s)|[\u3002\uff01\uff1f\u0964\u061f]|\n")
 """Also the marks of Chinese and Japanese, of Indic scripts and of Arabic."""
@@ -132,9 +132,9 @@ def next_fold(
 ) -> Fold | None:
     """What to fold now; None if there is nothing to fold, or no room for a summary.
 
-    That is what has left the working memory without a summary, and what precedes message
-    ``until``. If it is too much for one prompt, the fold covers as many whole exchanges as fit, and
-    at least one, whose texts are shortened if necessary. With ``at_once``, it covers all of them.
+    These are the messages that left the working memory without a summary, and those before message
+    ``until``. If they are too much for one prompt, the fold covers as many whole exchanges as fit.
+    It covers at least one, whose texts are shortened if necessary. With ``at_once``, it covers all.
 
     ``until`` is where the working memory may begin afterwards: see ``forgetting.step``. ``at`` is
     the time now.
@@ -167,7 +167,7 @@ def next_fold(
 
 
 def _require_loaded(conversation: Conversation) -> None:
-    """Raise if messages that the summary does not cover may not be loaded."""
+    """Raise if messages that the summary does not cover are not loaded."""
     loaded = conversation.messages
     first = loaded[0].number if loaded else conversation.next_number
     if conversation.earlier and first > conversation.summarized_until:
@@ -305,7 +305,7 @@ def _text_of(part: Part) -> str:
 
 
 def _without_middle(text: str, tokens: int, rates: TokenRates) -> str:
-    """The beginning and the end of the text, with about ``tokens`` tokens together."""
+    """The beginning and the end of the text, which together have about ``tokens`` tokens."""
     if rates.of_text(text) <= tokens:
         return text
     half = _fitting(text, tokens // 2, rates)
@@ -342,7 +342,7 @@ def claimed(
 ) -> Conversation:
     """The conversation with the claim ``folding``; unchanged if it cannot be claimed.
 
-    It cannot if ``fold`` is out of date, or if there is another claim than ``instead_of``.
+    That is so if ``fold`` is out of date, or if there is a claim other than ``instead_of``.
     """
     if conversation.folding not in (None, instead_of) or not fold.is_current(conversation):
         return conversation

@@ -72,8 +72,8 @@ _MAX_FAILURES: Final = 10_000
 class FoldAttempts:
     """What this process remembers about its folds. One instance per process.
 
-    After a failure, the conversation is left alone for ``_PAUSE``. If the model has failed, so are
-    all others.
+    After a failure, the conversation is not folded for ``_PAUSE``. If the model has failed, no
+    conversation is.
     """
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class FoldAttempts:
 
     @contextmanager
     def running(self, session_id: SessionId) -> Iterator[None]:
-        """While this is open, the conversation is being folded."""
+        """Note that the conversation is being folded, as long as this is open."""
         self._running[session_id] = asyncio.current_task()
         try:
             yield
@@ -125,7 +125,7 @@ class NoSummary(Exception):
 
 @define(kw_only=True)
 class _Reply:
-    """What the model has written so far, and what that has used."""
+    """What the model has written so far, and the tokens used for it."""
 
     text: str = ""
     size: int = 0
@@ -174,7 +174,7 @@ class WriteSummary:
             NoSummary: the model has written no text.
             ModelError, StoreUnavailable: the model or the store failed.
         """
-        # One token is counted, so that nothing is written if none is left.
+        # One token is counted first: this fails if none is left.
         await self.limiter.consume(Charge(payer=payer, amounts={Quota.TOKENS: 1}))
         reply, rates = _Reply(), self.budget.current.rates
         try:
@@ -235,10 +235,10 @@ class FoldSummary:
         payer: Payer,
         options: ReplyOptions = DEFAULT_OPTIONS,
     ) -> None:
-        """Called after the end of a turn: begin to fold in the background, if it is time.
+        """Begin to fold in the background, after the end of a turn, if it is time.
 
-        ``conversation`` is as stored at the end of the turn; ``payer`` and ``options`` are those of
-        the turn.
+        ``conversation`` is the one stored at the end of the turn; ``payer`` and ``options`` are
+        those of the turn.
         """
         if not self.summaries.enabled or not self._may_begin(ref.session_id):
             return
@@ -250,7 +250,7 @@ class FoldSummary:
     ) -> None:
         """Fold until nothing is left to fold, or until something fails."""
         if not self._may_begin(ref.session_id):
-            # It had to wait, and another turn has begun the same.
+            # While it waited, a later turn has begun to fold.
             return
         current: Conversation | None = conversation
         try:
@@ -278,7 +278,7 @@ class FoldSummary:
     async def _fold_once(
         self, ref: ConversationRef, conversation: Conversation, payer: Payer, options: ReplyOptions
     ) -> Conversation | None:
-        """The conversation with its next summary; None if nothing was to be folded.
+        """The conversation with its next summary; None if none was stored.
 
         Raises:
             DomainError, PortError, NoSummary: the summary was not stored.

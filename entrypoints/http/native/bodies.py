@@ -126,8 +126,8 @@ class RegenerateBody(NativeBody):
     context: Annotated[
         Raw,
         Meta(
-            description="JSON about the page the user is on, for the new text; at most 8 kB. "
-            "Ignored without `message`: the message then keeps its own."
+            description="JSON about the page the user is on, for the edited message; at most 8 kB. "
+            "Ignored without `message`: the message then keeps its context."
         ),
     ] = msgspec.field(default_factory=Raw)
     locale: LocaleMember | None = None
@@ -139,7 +139,7 @@ class ContinueBody(NativeBody):
 
     message_id: Annotated[
         MessageIdText | None,
-        Meta(description="The reply, which must be the last message; if omitted, that one."),
+        Meta(description="The reply, which must be the last message. Default: the last message."),
     ] = None
 
 
@@ -189,7 +189,10 @@ class PatchBody(NativeBody):
     ] = UNSET
     metadata: Annotated[
         MetadataChanges | UnsetType | None,
-        Meta(description="New values by name. A null removes the name; null for all, all names."),
+        Meta(
+            description="New values by name. A null value removes the name; null instead of the "
+            "object removes all names."
+        ),
     ] = UNSET
 
     @property
