@@ -4,6 +4,7 @@ A crash or a failure at any point leaves the conversation as it was, except for 
 becomes void; a later turn tries again. Cancelling it has the same effect.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -66,7 +67,7 @@ class FoldAttempts:
 
     def __init__(self) -> None:
         """Start with nothing running and nothing failed."""
-        self._running: set[SessionId] = set()
+        self._running: dict[SessionId, asyncio.Task[object] | None] = {}
         self._failed_at: OrderedDict[SessionId, timedelta] = OrderedDict()
         self._model_failed_at: timedelta | None = None
 
@@ -79,21 +80,30 @@ class FoldAttempts:
     @contextmanager
     def running(self, session_id: SessionId) -> Iterator[None]:
         """Note that the conversation is being folded, as long as this is open."""
-        self._running.add(session_id)
+        self._running[session_id] = asyncio.current_task()
         try:
             yield
         finally:
-            self._running.discard(session_id)
+            del self._running[session_id]
+
+    def give_way(self, session_id: SessionId, now: timedelta) -> None:
+        """Drop the fold of this conversation, if one is running. It counts as failed."""
+        if (task := self._running.get(session_id)) is not None:
+            task.cancel()
+            self._note_failure(session_id, now)
 
     def failed(self, session_id: SessionId, now: timedelta, error: Exception) -> None:
         """Note that folding this conversation has failed."""
+        self._note_failure(session_id, now)
+        concerns_one = isinstance(error, ContentFiltered | ContextExceeded)
+        if isinstance(error, ModelError) and not concerns_one:
+            self._model_failed_at = now
+
+    def _note_failure(self, session_id: SessionId, now: timedelta) -> None:
         self._failed_at[session_id] = now
         self._failed_at.move_to_end(session_id)
         if len(self._failed_at) > _MAX_FAILURES:
             self._failed_at.popitem(last=False)
-        concerns_one = isinstance(error, ContentFiltered | ContextExceeded)
-        if isinstance(error, ModelError) and not concerns_one:
-            self._model_failed_at = now
 
 
 @frozen(kw_only=True)

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Protocol
+from datetime import timedelta
+from typing import Final, Protocol
 
 from attrs import asdict, define, evolve, frozen
 
@@ -19,8 +20,10 @@ from domain.model.token_rates import TokenRates
 from domain.model.turn import Outcome, TurnEnd, TurnPolicy
 from domain.service.prompt_building import build_prompt, prompt_report, used_tokens
 from entrypoints.usecases.fit_prompt import FitPrompt
+from entrypoints.usecases.fold_summary import FoldAttempts
 from entrypoints.usecases.prompt_budget import PromptBudget
 from entrypoints.usecases.turn_permit import TurnPermit
+from ports.clock import Clock
 from ports.errors import PortError
 from ports.language_model import (
     ContextExceeded,
@@ -31,6 +34,9 @@ from ports.language_model import (
 )
 from ports.telemetry import Telemetry
 from ports.turn_runner import Signals
+
+_PATIENCE: Final = timedelta(seconds=5)
+"""How long a reply may take to begin before the summary of its conversation is dropped."""
 
 
 class ReplySink(Protocol):
@@ -83,7 +89,9 @@ class StreamReply:
     assistant: Assistant
     budget: PromptBudget
     fit_prompt: FitPrompt
+    folds: FoldAttempts
     policy: TurnPolicy
+    clock: Clock
     telemetry: Telemetry
 
     async def __call__(
@@ -104,7 +112,11 @@ class StreamReply:
         or of the store is not raised: it is returned as the end.
 
         Renews the turn's slot through ``permit``, and records there how many tokens were used.
+
+        If the model does not begin, a summary that is being written for this conversation is
+        dropped: the model's server may write only one text at a time.
         """
+        started_at = self.clock.monotonic()
         progress = _Progress(self.budget.current.rates, bytes_before=_bytes_before(conversation))
         streaming = asyncio.create_task(self._stream(conversation, options, sink, progress))
         streaming.add_done_callback(lambda _: signals.wake())
@@ -113,6 +125,9 @@ class StreamReply:
                 await signals.wait(self.policy.heartbeat)
                 if streaming.done() or signals.shutting_down:
                     break
+                now = self.clock.monotonic()
+                if now - started_at >= _PATIENCE and not progress.reply_bytes:
+                    self.folds.give_way(conversation.id, now)
                 await sink.keep_alive()
                 await permit.keep()
                 if sink.is_closed:

@@ -93,6 +93,27 @@ async def test_both_tabs_can_press_it_and_the_reply_goes_on_once(
     assert fake_model.call_count == 2
 
 
+async def test_a_double_click_continues_once(chat: Chat, fake_model: FakeModel) -> None:
+    await cut_reply(chat, fake_model)
+    await chat.button("Continue").dblclick()
+    await finish(await fake_model.next_reply())
+
+    await chat.expect_reply("Once upon a time, there was")
+    await expect(chat.button("Continue")).to_be_hidden()
+    assert fake_model.call_count == 2
+
+
+async def test_a_double_click_answers_again_once(chat: Chat, fake_model: FakeModel) -> None:
+    await cut_reply(chat, fake_model)
+    await chat.button("Answer again").dblclick()
+    model_reply = await fake_model.next_reply()
+    model_reply.send_text("Another one")
+    model_reply.finish()
+
+    await chat.expect_reply("Another one")
+    assert fake_model.call_count == 2
+
+
 async def test_a_failure_leaves_the_text_and_the_button(
     visitor: Visitor, chat: Chat, fake_model: FakeModel
 ) -> None:

@@ -199,6 +199,22 @@ async def test_a_rejected_message_returns_to_the_box(browser: Browser) -> None:
         await expect(chat.questions).to_have_count(1)
 
 
+async def test_only_the_messages_scroll_and_never_the_page(
+    chat: Chat, fake_model: FakeModel
+) -> None:
+    for _ in range(2):
+        await chat.send("Tell me more.")
+        model_reply = await fake_model.next_reply()
+        model_reply.send_text("A line.\n\n" * 30)
+        model_reply.finish()
+        await chat.expect_reply("A line." * 30)
+
+    heights = await chat.evaluate("[document.documentElement.scrollHeight, innerHeight]")
+    assert heights[0] == heights[1]
+    log = chat.page.get_by_role("region", name="Conversation")
+    assert await log.evaluate("log => log.scrollHeight > log.clientHeight")
+
+
 async def test_a_reader_who_scrolled_up_stays_there(chat: Chat, fake_model: FakeModel) -> None:
     await chat.send("Tell me much")
     model_reply = await fake_model.next_reply()

@@ -1,11 +1,17 @@
 """Summaries: written in the background after a turn, and paid for by whoever paid for the turn."""
 
+import asyncio
+from datetime import timedelta
+
 from attrs import evolve
 
 from domain.model.rate_limits import Quota
+from entrypoints.usecases.open_turn import Started
 from tests.support.builders import ID, OTHER_ID, OWNER, a_limit
-from tests.support.fake_model import USAGE
+from tests.support.fake_model import USAGE, BusyModel, ModelReply
+from tests.support.harness import Harness, a_harness
 from tests.support.summaries import (
+    A_MINUTE,
     BUDGET,
     a_long_conversation,
     a_summarizing_harness,
@@ -60,6 +66,71 @@ async def test_a_turn_does_not_wait_for_the_summary() -> None:
     conversation = await harness.stored(ID)
     assert conversation.summary == "They spoke."
     assert conversation.messages[-2].text == "And now?"
+
+
+async def waiting(harness: Harness, model: BusyModel) -> tuple[Started, ModelReply, ModelReply]:
+    """A turn that waits for the model while a summary of its conversation is being written."""
+    await stored_long(harness)
+    start(harness, await harness.stored(ID))
+    summarizing = await model.summaries.next_reply()
+    started = await harness.send("And now?", session_id=ID)
+    return started, await model.users.next_reply(), summarizing
+
+
+async def after_five_seconds(harness: Harness, started: Started) -> None:
+    harness.clock.advance(timedelta(seconds=5))
+    harness.runner.wake(started.turn.id)
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_a_summary_gives_way_to_a_turn_that_the_model_keeps_waiting() -> None:
+    model = BusyModel()
+    harness = a_harness(model, budget=BUDGET)
+    started, reply, summarizing = await waiting(harness, model)
+    await after_five_seconds(harness, started)
+    async with asyncio.timeout(10):
+        await summarizing.closed.wait()
+    write("Now.")(reply)
+    await harness.end_of(started)
+    await settled(harness)
+
+    conversation = await harness.stored(ID)
+    assert conversation.summary is None
+    assert conversation.messages[-1].text == "Now."
+    assert model.summaries.call_count == 1
+
+
+async def test_a_summary_that_has_given_way_is_written_after_a_turn_a_minute_later() -> None:
+    model = BusyModel()
+    harness = a_harness(model, budget=BUDGET)
+    started, reply, _ = await waiting(harness, model)
+    await after_five_seconds(harness, started)
+    write("Now.")(reply)
+    await harness.end_of(started)
+    harness.clock.advance(A_MINUTE)
+    later = await harness.send("And then?", session_id=ID)
+    write("Then.")(await model.users.next_reply())
+    await harness.end_of(later)
+    write("They spoke.")(await model.summaries.next_reply())
+    await settled(harness)
+
+    assert (await harness.stored(ID)).summary == "They spoke."
+
+
+async def test_a_summary_goes_on_beside_a_reply_that_has_begun() -> None:
+    model = BusyModel()
+    harness = a_harness(model, budget=BUDGET)
+    started, reply, summarizing = await waiting(harness, model)
+    reply.send_text("Now")
+    await after_five_seconds(harness, started)
+    reply.finish()
+    await harness.end_of(started)
+
+    assert not summarizing.closed.is_set()
+    write("They spoke.")(summarizing)
+    await settled(harness)
+    assert (await harness.stored(ID)).summary == "They spoke."
 
 
 async def test_a_conversation_with_room_is_left_alone() -> None:

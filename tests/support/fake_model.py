@@ -146,6 +146,23 @@ class FakeModel:
             model_reply.closed.set()
 
 
+class BusyModel:
+    """A model whose replies to users and whose summaries the test sends.
+
+    Attributes:
+        users: the model that replies to users.
+        summaries: the model that writes the summaries.
+    """
+
+    name = "busy"
+
+    def __init__(self) -> None:
+        self.users, self.summaries = FakeModel(), FakeModel()
+
+    def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
+        return (self.summaries if prompt.asks_for_summary else self.users).reply(prompt)
+
+
 class SummarizedModel:
     """A model that replies to users at once, and to requests for a summary like a ``FakeModel``.
 

@@ -247,7 +247,9 @@ export class Conversation extends EventTarget {
   }
 
   /** Requests another reply to the user's last message, or to `text` in its place. Resolves like `send`. */
-  regenerate(text) {
+  async regenerate(text) {
+    // The second click of a double click arrives before the page has hidden the button.
+    if (this.reply) return false;
     const last = this.messages.findLastIndex(isFromUser);
     const messages = this.messages.slice(0, last + 1);
     if (text) messages[last] = { ...messages[last], text };
@@ -258,7 +260,8 @@ export class Conversation extends EventTarget {
   }
 
   /** Requests the rest of the last reply. */
-  continueReply() {
+  async continueReply() {
+    if (this.reply) return false;
     const [cut, key] = [this.messages.at(-1), newKey()];
     const request = (signal) => api.continueReply(this.sessionId, { messageId: cut.id }, key, signal);
     return this.#request(this.messages.slice(0, -1), request, newReply(cut));
