@@ -103,7 +103,8 @@ class Fold:
     def is_current(self, conversation: Conversation) -> bool:
         """Whether the summary and the messages that it folds are still those of ``conversation``.
 
-        Messages that are not loaded are not compared. If they have changed, the claim is gone.
+        Messages that are not loaded are not compared. If they change after the fold was claimed,
+        the claim is gone.
         """
         if conversation.summary != self.previous:
             return False
@@ -328,9 +329,14 @@ def claimed(
     """The conversation with the claim ``folding``; unchanged if it cannot be claimed.
 
     It cannot if ``fold`` is out of date, or if there is another claim than ``instead_of``.
+
+    Raises:
+        OlderMessagesNeeded: messages of ``fold`` are not loaded, so they may have changed or may
+            have been deleted.
     """
     if conversation.folding not in (None, instead_of) or not fold.is_current(conversation):
         return conversation
+    _require_loaded(conversation)
     return evolve(conversation, folding=folding)
 
 
