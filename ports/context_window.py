@@ -27,5 +27,5 @@ class ContextWindow(Protocol):
     """The context window of the model."""
 
     async def read(self) -> StatedWindow:
-        """What the model's server says now. A failure is not raised, and takes at most seconds."""
+        """What the model's server says now. Takes a few seconds at most, and raises nothing."""
         ...

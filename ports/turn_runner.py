@@ -62,10 +62,10 @@ class TurnRunner(Protocol):
         ...
 
     def run_in_background(self, work: Callable[[], Awaitable[object]]) -> None:
-        """Run ``work`` beside the turns, when few others run. It may be dropped at any time.
+        """Run ``work`` in the background; it waits if too much other work is running there.
 
-        Once no new turns are accepted, running work is cancelled at once, and no more is started.
-        What ``work`` raises is logged.
+        It may be dropped at any time. Once no new turns are accepted, running work is cancelled,
+        and no more is started. An exception of ``work`` is logged.
         """
         ...
 

@@ -119,7 +119,7 @@ def _system_text(prompt: Prompt) -> str:
     ]
     if prompt.summary is not None:
         summary = msgspec.json.encode(prompt.summary).decode()
-        meaning = "What was said earlier in this conversation, in short"
+        meaning = "A summary of the earlier part of this conversation"
         paragraphs.append(_data("summary", meaning, summary))
     return "\n\n".join(paragraphs)
 

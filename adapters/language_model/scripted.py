@@ -84,7 +84,7 @@ def _listed(earlier: Sequence[Message]) -> tuple[str, str]:
 
 
 def _remembered(summary: str | None) -> Sequence[str]:
-    return [] if summary is None else [f"Of what came before, I know this summary: {summary}"]
+    return [] if summary is None else [f"Of what came before that, I know this summary: {summary}"]
 
 
 def _quoted(message: Message) -> str:

@@ -12,14 +12,21 @@ import msgspec
 from attrs import frozen
 from msgspec import Struct
 
+from adapters.wire_format.head_records import (
+    FoldingRecord,
+    TurnRecord,
+    earlier_keys_of,
+    folding_of_record,
+    folding_record,
+    turn_of_record,
+    turn_record,
+)
 from adapters.wire_format.message_record import (
     MessageRecord,
     image_bytes_of,
-    long_id,
     message_of,
     message_record,
     microseconds,
-    short_id,
     time_of,
 )
 from adapters.wire_format.packing import (
@@ -31,50 +38,14 @@ from adapters.wire_format.packing import (
     pack,
     unpack,
 )
-from domain.model.conversation import Conversation, Folding
-from domain.model.identifiers import ProcessId, SessionId, TurnId
+from domain.model.conversation import Conversation
+from domain.model.identifiers import SessionId
 from domain.model.limits import (
     MAX_CONVERSATION_IMAGE_BYTES,
     MESSAGE_OVERHEAD_BYTES,
     PART_OVERHEAD_BYTES,
 )
 from domain.model.message import Message
-from domain.model.turn import REMEMBERED_KEY_BYTES, CutPoint, IdempotencyKey, Turn, TurnStatus
-
-_STATUSES = (TurnStatus.OPEN, TurnStatus.FINISHED, TurnStatus.INTERRUPTED, TurnStatus.FAILED)
-
-
-class TurnRecord(Struct, array_like=True):
-    """See ``Turn``; times are in microseconds since 1970.
-
-    Attributes:
-        id: 16 bytes.
-        idempotency: the digest of the key and the digest of the request, both empty if only earlier
-            turns had keys. If there are earlier keys, a third item holds all of them, joined. None
-            if there are no keys.
-        process: 8 bytes; None in records of older releases.
-        cut_at: the two numbers of ``CutPoint``; left out if it is None.
-    """
-
-    id: bytes
-    number: int
-    reply_id: bytes
-    opened_at: int
-    status: int
-    continues: bool
-    idempotency: tuple[bytes, ...] | None
-    ended_at: int | None
-    error: str | None
-    process: bytes | None = None
-    cut_at: tuple[int, int] | None = None
-
-
-class FoldingRecord(Struct, array_like=True):
-    """See ``Folding``; ``process`` has 8 bytes, ``since`` is in microseconds since 1970."""
-
-    process: bytes
-    since: int
-    until: int
 
 
 class HeadRecord(Struct, array_like=True):
@@ -109,6 +80,7 @@ class HeadRecord(Struct, array_like=True):
     instructions_from: int = 1
     summarized_until: int = 1
     folding: FoldingRecord | None = None
+    carried_summary: str | None = None
 
 
 class FrameRecord(Struct, array_like=True):
@@ -270,14 +242,15 @@ def conversation_of(
             messages=messages_of(records),
             earlier=head.count - len(records),
             next_number=head.next_number,
-            turn=None if head.turn is None else _turn(head.turn),
+            turn=None if head.turn is None else turn_of_record(head.turn),
             working_memory_from=head.working_memory_from,
             summary=head.summary,
             metadata=head.metadata,
             instructions_from=head.instructions_from if head.has_instructions else None,
             summarized_until=head.summarized_until,
-            folding=None if head.folding is None else _folding(head.folding),
-            earlier_keys=() if head.turn is None else _earlier_keys(head.turn),
+            folding=None if head.folding is None else folding_of_record(head.folding),
+            carried_summary=head.carried_summary,
+            earlier_keys=() if head.turn is None else earlier_keys_of(head.turn),
         )
         # Fails if that is later than ``datetime.max``.
         _ = conversation.expires_at
@@ -308,7 +281,7 @@ def _head_record(conversation: Conversation, before: SizeBefore) -> HeadRecord:
         conversation.next_number,
         None
         if conversation.turn is None
-        else _turn_record(conversation.turn, conversation.earlier_keys),
+        else turn_record(conversation.turn, conversation.earlier_keys),
         conversation.working_memory_from,
         conversation.summary,
         None,
@@ -316,7 +289,8 @@ def _head_record(conversation: Conversation, before: SizeBefore) -> HeadRecord:
         conversation.instructions_from is not None,
         conversation.instructions_from or 1,
         conversation.summarized_until,
-        None if conversation.folding is None else _folding_record(conversation.folding),
+        None if conversation.folding is None else folding_record(conversation.folding),
+        conversation.carried_summary,
     )
 
 
@@ -326,74 +300,3 @@ def _size_record(before: SizeBefore) -> int | tuple[int, ...]:
     sizes = (before.sealed, before.unpacked)
     # An older release reads two numbers only.
     return (*sizes, before.images) if before.images else sizes
-
-
-def _turn_record(turn: Turn, earlier_keys: Sequence[bytes]) -> TurnRecord:
-    return TurnRecord(
-        bytes.fromhex(turn.id),
-        turn.number,
-        short_id(turn.reply_id),
-        microseconds(turn.opened_at),
-        _STATUSES.index(turn.status),
-        turn.continues,
-        _key_record(turn.idempotency, earlier_keys),
-        None if turn.ended_at is None else microseconds(turn.ended_at),
-        turn.error,
-        None if turn.process is None else bytes.fromhex(turn.process),
-        None if turn.cut_at is None else (turn.cut_at.parts, turn.cut_at.characters),
-    )
-
-
-def _key_record(
-    key: IdempotencyKey | None, earlier_keys: Sequence[bytes]
-) -> tuple[bytes, ...] | None:
-    digests = None if key is None else (key.digest, key.body_digest)
-    if not earlier_keys:
-        return digests
-    return (*(digests or (b"", b"")), b"".join(earlier_keys))
-
-
-def _folding_record(folding: Folding) -> FoldingRecord:
-    return FoldingRecord(bytes.fromhex(folding.process), microseconds(folding.since), folding.until)
-
-
-def _folding(record: FoldingRecord) -> Folding:
-    return Folding(
-        process=ProcessId(record.process.hex()),
-        since=time_of(record.since),
-        until=record.until,
-    )
-
-
-def _turn(record: TurnRecord) -> Turn:
-    return Turn(
-        id=TurnId(record.id.hex()),
-        number=record.number,
-        reply_id=long_id(record.reply_id),
-        opened_at=time_of(record.opened_at),
-        status=_STATUSES[record.status],
-        continues=record.continues,
-        idempotency=_key(record),
-        ended_at=None if record.ended_at is None else time_of(record.ended_at),
-        error=record.error,
-        process=None if record.process is None else ProcessId(record.process.hex()),
-        cut_at=_cut_point(record),
-    )
-
-
-def _cut_point(record: TurnRecord) -> CutPoint | None:
-    if record.cut_at is None:
-        return None
-    parts, characters = record.cut_at
-    return CutPoint(parts=parts, characters=characters)
-
-
-def _key(record: TurnRecord) -> IdempotencyKey | None:
-    digest, body_digest, *_ = record.idempotency or (b"", b"")
-    return IdempotencyKey(digest=digest, body_digest=body_digest) if digest else None
-
-
-def _earlier_keys(record: TurnRecord) -> tuple[bytes, ...]:
-    _, _, *joined = record.idempotency or (b"", b"")
-    keys, size = b"".join(joined), REMEMBERED_KEY_BYTES
-    return tuple(keys[start : start + size] for start in range(0, len(keys), size))

@@ -1,4 +1,4 @@
-"""The assistant: its system prompt, its welcomes, what it remembers, and the prices of models."""
+"""The assistant: its system prompt, welcomes, memory and prices, as the operator declares them."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
@@ -38,8 +38,8 @@ class Memory:
     """What the operator declares about long conversations. None: the default applies.
 
     Attributes:
-        prompt_tokens: upper bound for one prompt together with its reply; a smaller context window
-            of the model applies too.
+        prompt_tokens: upper bound for one prompt together with its reply; the context window of
+            the model is another one.
         summary_prompt: instructions for the model that summarises the oldest messages.
         summary_tokens: upper bound for the summary.
     """
@@ -65,7 +65,7 @@ class Assistant:
         system_prompt: one for all languages.
         welcomes: welcome by BCP 47 tag; at least one, and the first is the default.
         prices: by model name.
-        memory: what is special about long conversations.
+        memory: how long conversations are handled.
     """
 
     system_prompt: str

@@ -36,7 +36,7 @@ class Budget:
 
 
 DEFAULT_WINDOW: Final = 8_192
-"""The context window of a model of which none is known, in tokens."""
+"""The context window, in tokens, of a model about which nothing is known."""
 
 
 @frozen(kw_only=True)
@@ -45,8 +45,9 @@ class BudgetBounds:
 
     Attributes:
         reply_tokens: upper bound for a reply.
-        window: the model's context window in tokens; None: the one that the model's server states.
-        prompt_tokens: upper bound for a prompt together with its reply; None: the context window.
+        window: the model's context window in tokens; None for the one that the server states.
+        prompt_tokens: upper bound for a prompt together with its reply; None if only the context
+            window limits it.
     """
 
     reply_tokens: int

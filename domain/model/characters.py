@@ -1,4 +1,4 @@
-"""Characters by kind: what a tokenizer makes of a text depends most of all on its script."""
+"""Characters by kind: how many tokens a text has depends above all on its script."""
 
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
@@ -9,19 +9,19 @@ from attrs import frozen
 CharacterCounts: TypeAlias = tuple[int, ...]
 """How many characters of each kind a text has, in the order of ``CHARACTER_KINDS``.
 
-Kinds at the end that the text lacks may be left out.
+Counts of 0 at the end may be left out.
 """
 
 
 @frozen
 class CharacterKind:
-    """Characters that take about as many tokens as each other.
+    """Characters that take about the same number of tokens each.
 
     Attributes:
         first_bytes: the bytes with which such a character begins in UTF-8.
-        tokens: tokens per character of a model of which nothing is known; cautious.
-        least: the fewest tokens that may be learned, as a part of ``tokens``. No language has
-            fewer, but some texts do, such as one letter again and again.
+        tokens: a cautious rate: tokens per character, before anything is known about the model.
+        least: the lowest rate that may be learned, as a part of ``tokens``. No common language has
+            a lower one, but some texts do, such as one letter again and again.
     """
 
     name: str
@@ -40,12 +40,12 @@ _OTHER_ASCII: Final = bytes(
 
 CHARACTER_KINDS: Final = (
     # The most frequent ones come first: counting ends when every character has been found.
-    CharacterKind("lowercase", _LOWERCASE, 0.45, 0.35),
+    CharacterKind("lowercase", _LOWERCASE, 0.45, 0.32),
     CharacterKind("space", b" ", 0.02),
-    CharacterKind("punctuation", _OTHER_ASCII, 0.5, 0.4),
-    CharacterKind("accented letter", range(0xC3, 0xCE), 1.5, 0.4),
-    CharacterKind("uppercase", _UPPERCASE, 1.1, 0.4),
-    CharacterKind("line break", _BREAKS, 0.3, 0.4),
+    CharacterKind("punctuation", _OTHER_ASCII, 0.5, 0.3),
+    CharacterKind("accented letter", range(0xC3, 0xCE), 1.5, 0.3),
+    CharacterKind("uppercase", _UPPERCASE, 1.1, 0.3),
+    CharacterKind("line break", _BREAKS, 0.3, 0.3),
     CharacterKind("digit", _DIGITS, 1.1, 0.3),
     CharacterKind("Chinese, Japanese, Korean", range(0xE3, 0xEE), 1.55),
     CharacterKind("Greek, Cyrillic", range(0xCE, 0xD5), 0.55),

@@ -33,8 +33,8 @@ WORKING_MEMORY: Final = _Extent.WORKING_MEMORY
 """All messages that the model still sees, and at least the newest one."""
 
 Extent: TypeAlias = int | Literal[_Extent.WORKING_MEMORY] | None
-"""How much of a conversation is loaded: so many of its newest messages, ``WORKING_MEMORY``, or all
-messages (None)."""
+"""Which messages of a conversation are loaded: this many of the newest, ``WORKING_MEMORY``, or all
+(None)."""
 
 
 def _frozen_mapping(values: Mapping[str, str]) -> Mapping[str, str]:
@@ -45,13 +45,13 @@ def _frozen_mapping(values: Mapping[str, str]) -> Mapping[str, str]:
 class Folding:
     """The claim of a process that is folding the oldest messages into the summary.
 
-    While it stands, no other process folds them too. It is dropped when one of the messages before
-    ``until`` changes.
+    As long as it counts, no other process folds them too. It is removed when one of the messages
+    before ``until`` changes.
 
     Attributes:
         process: the process.
         since: when it made the claim, aware UTC.
-        until: number of the first message that it does not fold.
+        until: number of the first message that is not folded.
     """
 
     process: ProcessId
@@ -73,8 +73,10 @@ class Conversation:
         working_memory_from: number of the first message that the model still sees.
         summary: lossy summary of the oldest messages, which the model no longer sees; None if
             there is none.
-        summarized_until: number of the first message that the summary does not cover; 1 if there is
-            no summary, and never above ``working_memory_from``.
+        summarized_until: number of the first message that the summary does not cover; 1 if it
+            covers none, and never above ``working_memory_from``.
+        carried_summary: the summary of another conversation with which this one began; None if it
+            began without one. It covers none of the messages.
         folding: the claim of the process that is writing the next summary; None if there is none.
         locale: BCP 47 tag of the language in which the assistant addresses the user.
         metadata: names and values that the client attached, stored unchanged.
@@ -98,6 +100,7 @@ class Conversation:
     working_memory_from: int = field(default=1, validator=ge(1))
     summary: str | None = None
     summarized_until: int = field(default=1, validator=ge(1))
+    carried_summary: str | None = None
     folding: Folding | None = None
     metadata: Mapping[str, str] = field(factory=dict, converter=_frozen_mapping)
     instructions_from: int | None = field(default=None, validator=optional(ge(1)))
@@ -145,7 +148,8 @@ class Conversation:
     @property
     def counted_bytes(self) -> int:
         """Bytes of the loaded content that count towards limits, with the overheads."""
-        own = utf8_length(self.summary or "") + metadata_bytes(self.metadata)
+        summaries = utf8_length(self.summary or "") + utf8_length(self.carried_summary or "")
+        own = summaries + metadata_bytes(self.metadata)
         return own + sum(message.counted_bytes for message in self.messages)
 
     @property
@@ -176,6 +180,14 @@ def with_welcome(conversation: Conversation, message_id: MessageId, text: str) -
         created_at=conversation.created_at,
     )
     return with_message(conversation, welcome)
+
+
+def welcome_of(conversation: Conversation) -> str | None:
+    """The welcome of a new conversation; None if it begins with anything else."""
+    match conversation.messages:
+        case (Message(turn=0, role=Role.ASSISTANT, text=text),) if conversation.summary is None:
+            return text
+    return None
 
 
 def metadata_bytes(metadata: Mapping[str, str]) -> int:
@@ -249,17 +261,17 @@ def require_message_room(conversation: Conversation) -> None:
 def truncated(conversation: Conversation, number: int) -> Conversation:
     """The conversation without message ``number`` and all that follow it.
 
-    If only messages that the summary covers are left, the summary is removed too. If the model sees
-    none of the messages that are left, it sees those again that the summary does not cover.
+    If only messages that the summary covers are left, the summary is removed too. If none of the
+    remaining messages is in working memory, it begins at the end of the summary again.
 
     Raises:
-        OlderMessagesNeeded: not all messages are loaded that the model sees afterwards.
+        OlderMessagesNeeded: messages that the model sees afterwards are not loaded.
     """
     kept = tuple(message for message in conversation.messages if message.number < number)
     leaves_working_memory = number <= conversation.working_memory_from
     if conversation.earlier and (not kept or leaves_working_memory):
         raise OlderMessagesNeeded
-    # A summary of all messages that are left would leave none for the model to see.
+    # If the summary covered all remaining messages, working memory would be empty.
     shorter = without_changed_summary(evolve(conversation, messages=kept), number - 1)
     if number <= shorter.working_memory_from:
         return evolve(shorter, working_memory_from=shorter.summarized_until)
@@ -279,9 +291,13 @@ def without_changed_summary(conversation: Conversation, number: int) -> Conversa
 
 
 def without_summary(conversation: Conversation) -> Conversation:
-    """The conversation without its summary: the model sees all messages again."""
+    """The conversation without the summary of its messages: the model sees all of them again."""
     return evolve(
-        conversation, summary=None, summarized_until=1, working_memory_from=1, folding=None
+        conversation,
+        summary=conversation.carried_summary,
+        summarized_until=1,
+        working_memory_from=1,
+        folding=None,
     )
 
 

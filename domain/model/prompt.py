@@ -73,11 +73,11 @@ DEFAULT_OPTIONS: Final = ReplyOptions()
 
 
 CONTINUE_INSTRUCTION: Final = (
-    "Your last answer was cut off. Continue it exactly where it stopped, even in the middle of a "
-    "word. Repeat nothing, and add no introduction."
+    "Your last answer was cut off. Continue it in the same language, exactly where it stopped, "
+    "even in the middle of a word. Repeat nothing, and add no introduction."
 )
-"""What a model is asked to continue a reply with. It is never stored: many servers begin a new
-message after one of the assistant, so that the instruction has to come from the user."""
+"""Asks the model to continue its reply; never stored. It is sent as a user message, because many
+servers do not let a model continue a message of the assistant."""
 
 
 @frozen(kw_only=True)
@@ -93,7 +93,7 @@ class Prompt:
         options: the caller's options.
         continues_reply: whether the last message is a reply that was cut, and the model has to
             continue it; ``CONTINUE_INSTRUCTION`` then ends the prompt.
-        asks_for_summary: whether it asks for a summary of messages, instead of a reply to a user.
+        asks_for_summary: whether it asks for a summary of messages instead of a reply.
     """
 
     system: str

@@ -1,8 +1,8 @@
-"""How many tokens a model's tokenizer makes of a prompt, estimated from the kinds of characters.
+"""Estimates how many tokens a prompt has, from the kinds of characters in it.
 
-Every model has its own tokenizer, and few servers count tokens for their callers. A token has four
-or five letters of English, about three of Finnish, and one character of Chinese or half of one. So
-each kind of characters has a rate.
+Every model has its own tokenizer, and few servers count tokens for their callers. A token is four
+or five letters of English, about three letters of Finnish, and one Chinese character or half of
+one. So each kind of characters has a rate.
 """
 
 from math import ceil
@@ -25,7 +25,7 @@ class TokenRates:
         message_tokens: what the model's chat template adds to each message.
         request_tokens: what the chat template and our own sentences add to each prompt.
         image_tokens: tokens of an image of any size: models count about 100 to 1,600.
-        margin: the part by which estimates are raised, because no two texts are alike.
+        margin: the fraction by which estimates are raised, because texts differ.
     """
 
     per_character: tuple[float, ...] = field(default=tuple(kind.tokens for kind in CHARACTER_KINDS))
@@ -46,7 +46,7 @@ class TokenRates:
     def of_message(self, message: Message) -> int:
         """Tokens in a message with its tool calls, their results and its images.
 
-        What a tool gets or returns becomes a message of its own in most chat templates.
+        In most chat templates, a tool call and its result are messages of their own.
         """
         tools = sum(isinstance(part, ToolCallPart | ToolResultPart) for part in message.parts)
         images = sum(isinstance(part, ImagePart) for part in message.parts)
@@ -64,4 +64,4 @@ class TokenRates:
 
 
 CAUTIOUS_RATES: Final = TokenRates()
-"""For a model of which nothing is known."""
+"""For a model about which nothing is known."""

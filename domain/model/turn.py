@@ -79,7 +79,7 @@ class IdempotencyKey:
 
 @frozen(kw_only=True)
 class CutPoint:
-    """Where a reply was cut, so that the turn that continues it can be told apart from the rest.
+    """Where a reply was cut; what follows was added by the turn that continues it.
 
     Attributes:
         parts: how many parts it had.

@@ -26,7 +26,7 @@ FOLD_AT: Final = 3 / 4
 """The part of the room above which it is time to fold the oldest messages into the summary."""
 
 KEEP: Final = 2 / 5
-"""The part of the room that the messages which stay may take after others have left."""
+"""The part of the room that the remaining messages may take after others have left."""
 
 
 @frozen(kw_only=True)
@@ -56,13 +56,13 @@ def fitted(
 ) -> Conversation:
     """The conversation, with no more in its working memory than the prompt has room for.
 
-    What leaves is what would have left if each question had just been asked. So requests that each
-    hold the whole history get prompts that begin alike, too.
+    The result is the same as if the messages had arrived one after the other. So if each request
+    contains the whole history, the prompts begin alike too.
 
     Raises:
         InvalidInput: ``message_too_long`` if there is no room even for the newest exchange;
-            ``tool_result_too_long`` if there would be, but for the results in it.
-        NothingToContinue: likewise, but the turn continues a reply, which may not become longer.
+            ``tool_result_too_long`` if only its tool results make it too long.
+        NothingToContinue: the open turn continues a reply that has no room to become longer.
         OlderMessagesNeeded: messages that the prompt needs are not loaded.
     """
     _require_instructions(conversation)
@@ -111,7 +111,7 @@ def newest_exchange_from(conversation: Conversation) -> int:
 def forgotten_before(conversation: Conversation, number: int | None) -> Conversation:
     """The conversation without the messages before ``number`` in its working memory.
 
-    It does not change if they have left before, or if ``number`` is None.
+    It is unchanged if they have already left, or if ``number`` is None.
     """
     if number is None or number <= conversation.working_memory_from:
         return conversation
@@ -135,7 +135,7 @@ def _exchanges(conversation: Conversation, rates: TokenRates) -> Sequence[_Excha
 
 
 def _first_kept(exchanges: Sequence[_Exchange], room: int) -> int:
-    """The index of the first exchange that stays, if one question came after the other."""
+    """The index of the first exchange that stays, as if the questions had arrived one by one."""
     first = used = 0
     for newest, exchange in enumerate(exchanges):
         is_open = newest == len(exchanges) - 1

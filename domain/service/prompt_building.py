@@ -20,10 +20,11 @@ from domain.model.prompt import (
 from domain.model.token_rates import TokenRates
 
 DATA_TOKENS: Final = 40
-"""For the sentence that says what the page context or the summary is, and the tags around it."""
+"""For the sentence that introduces the page context or the summary, and the tags around it."""
 
 _LEAST_REPLY: Final = 4
-"""A long newest turn may take the room of the reply, except for this fraction: a quarter."""
+"""This fraction of the reply's reserve always stays: a quarter. A long newest exchange may take the
+rest."""
 
 
 def prompt_tokens(prompt: Prompt, rates: TokenRates) -> int:
@@ -45,7 +46,7 @@ def build_prompt(
     It starts with a user's message, unless nothing was forgotten and the options say otherwise.
     Instructions before the first message follow ``system``, because many servers accept a system
     message only at the beginning. The options' instructions come after them. What the reply may
-    take is less than usual if the newest turn is long.
+    take is less than usual if the newest exchange is long.
     """
     seen = seen_messages(conversation, options)
     first = seen[0].number if seen else conversation.next_number
@@ -78,11 +79,11 @@ def dialogue_of(messages: Iterable[Message]) -> Sequence[Message]:
 
 @frozen(kw_only=True)
 class Room:
-    """How many tokens a prompt has left for the messages, besides all that is always part of it.
+    """How many tokens the budget leaves for messages, beside the other parts of the prompt.
 
     Attributes:
         usual: with the whole reserve for the reply.
-        at_most: with the smallest reserve, for a newest turn that is long.
+        at_most: with the smallest reserve, for a long newest exchange.
     """
 
     usual: int
@@ -161,7 +162,7 @@ def require_room(
     *,
     options: ReplyOptions = DEFAULT_OPTIONS,
 ) -> None:
-    """Raise unless the prompt has room for every message; forgotten messages had none.
+    """Raise unless the prompt has room for all messages; it has none for forgotten ones.
 
     Raises:
         InvalidInput: ``context_length_exceeded``.
@@ -171,8 +172,8 @@ def require_room(
     used = sum(map(budget.rates.of_message, seen_messages(conversation, options)))
     if conversation.working_memory_from > 1 or used > room.usual:
         why = (
-            "The conversation does not fit the model's context window: it has room for about "
-            f"{budget.tokens:,} tokens, the reply included."
+            "The conversation does not fit into the model's context window, which has room for "
+            f"about {budget.tokens:,} tokens, the reply included."
         )
         raise InvalidInput("context_length_exceeded", why, field="items")
     if conversation.earlier:

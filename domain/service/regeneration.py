@@ -60,7 +60,7 @@ def edit_text(
     *,
     page_context: str | None = None,
 ) -> Conversation:
-    """Like ``edit_message``, but of the parts only the text is replaced."""
+    """Like ``edit_message``, but only the text is replaced; the other parts stay."""
     if opened_by(conversation, new_turn):
         return conversation
     edited = _message_or_newest(conversation, message_id)

@@ -1,8 +1,8 @@
-"""Learns how many tokens a model's tokenizer makes of each kind of character.
+"""Learns how many tokens a model's tokenizer needs for each kind of characters.
 
-After a reply, the model's server reports how many tokens the prompt had. The rates of what the
-prompt consisted of are then changed so that the estimate comes closer to the report. No text is
-kept, only the rates, and they say nothing about a single prompt.
+After a reply, the model's server reports how many tokens the prompt had. The rates of the kinds in
+the prompt are then changed so that the estimate comes closer to the report. Only the rates are
+kept, and no text.
 """
 
 from math import exp, log
@@ -30,17 +30,17 @@ LEAST_MARGIN: Final = 0.08
 MOST_MARGIN: Final = 0.3
 
 _LARGEST_STEP: Final = log(2)
-"""A report below half of the estimate counts as half of it, one above twice of it as twice."""
+"""A report counts as at least half of the estimate, and as at most twice the estimate."""
 
 _DOWN: Final = 0.5
-"""How far the rates go towards a report below the estimate. To one above it, they go all the way.
+"""How far the rates move towards a report below the estimate; if it is above, all the way.
 
 The model's server may refuse a prompt that is longer than estimated. A prompt that is shorter only
 leaves room unused.
 """
 
 _CALMING: Final = 0.1
-"""How far the margin goes towards a smaller one with each report that would have needed less."""
+"""How far the margin shrinks with each report that would have needed less."""
 
 _MOST: Final = 2.5
 """A rate stays below this multiple of the cautious rate, and above ``CharacterKind.least``."""
@@ -138,9 +138,9 @@ def learned(rates: TokenRates, size: PromptSize, reported: int) -> TokenRates:
 def recalled(rates: TokenRates, conversation: Conversation, system: str) -> TokenRates:
     """The rates after what was reported about the newest replies of a conversation.
 
-    A process that has just started knows nothing about its model, but the replies in its store say
-    how long their prompts were. Messages may have left working memory since, so a report that is
-    above the estimate says nothing.
+    A process that has just started knows nothing about its model, but stored replies say how many
+    tokens their prompts had. Messages may have left working memory since then, so a report above
+    the estimate says nothing.
     """
     memory = conversation.working_memory
     for reply in [message for message in memory if _input_tokens(message)][-_RECALLED_REPLIES:]:

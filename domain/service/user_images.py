@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from domain.model.conversation import Conversation
 from domain.model.errors import InvalidInput
 from domain.model.limits import MAX_IMAGE_BYTES, MAX_MESSAGE_IMAGES
-from domain.model.message import ImageDetail, ImagePart, ImageType, Part, TextPart
+from domain.model.message import ImageDetail, ImagePart, ImageType, Message, Part, TextPart
 
 _BEGINNINGS: Final[Mapping[ImageType, tuple[bytes, ...]]] = MappingProxyType(
     {
@@ -44,11 +44,13 @@ def without_images(conversation: Conversation) -> Conversation:
     """The conversation with a note in place of each image, for a model that takes none."""
     if not any(message.image_bytes for message in conversation.messages):
         return conversation
-    messages = [
-        evolve(message, parts=tuple(_without_content(part) for part in message.parts))
-        for message in conversation.messages
-    ]
-    return evolve(conversation, messages=tuple(messages))
+    messages = tuple(map(without_image_content, conversation.messages))
+    return evolve(conversation, messages=messages)
+
+
+def without_image_content(message: Message) -> Message:
+    """The message with a note in place of each image."""
+    return evolve(message, parts=tuple(map(_without_content, message.parts)))
 
 
 def _without_content(part: Part) -> Part:

@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -37,6 +38,10 @@ class ClientKeyRejected(ChatError):
     """The server does not know the client key, for example because it has new master keys."""
 
 
+class ConversationFull(ChatError):
+    """The conversation accepts no more messages; ``continue_session`` begins one that goes on."""
+
+
 @frozen(kw_only=True)
 class ServerEvent:
     """One event with a JSON document; ``name`` is empty if the server sent none."""
@@ -49,6 +54,7 @@ _KINDS: Final[Mapping[str, type[ChatError]]] = {
     "store_unavailable": ConnectionLost,
     "shutting_down": ConnectionLost,
     "client_key_invalid": ClientKeyRejected,
+    "conversation_full": ConversationFull,
 }
 DONE_EVENT: Final = ServerEvent(name="done", document={})
 """The end of the chunks of a reply that was finished or stopped."""
@@ -97,6 +103,11 @@ class ChatClient:
         session_id, welcome = await self._create("/api/sessions", "sessionId", "welcome")
         return session_id, welcome
 
+    async def continue_session(self, session_id: str) -> str:
+        """The session id of a new conversation that continues this one."""
+        (new_id,) = await self._create("/api/sessions", "sessionId", body={"continues": session_id})
+        return new_id
+
     async def stop(self, session_id: str) -> None:
         """Stop the reply that is being written."""
         async with self._request("POST", f"/api/chat/{session_id}/stop", {}):
@@ -126,9 +137,11 @@ class ChatClient:
             except (msgspec.DecodeError, UnicodeDecodeError):
                 raise self._not_privity() from None
 
-    async def _create(self, path: str, *members: str) -> Sequence[str]:
+    async def _create(
+        self, path: str, *members: str, body: Mapping[str, Any] = MappingProxyType({})
+    ) -> Sequence[str]:
         """The values of these members in the description of what was created."""
-        async with self._request("POST", path, {}) as response:
+        async with self._request("POST", path, dict(body)) as response:
             document = await _document(response)
         if not document.keys() >= {*members}:
             raise self._not_privity()

@@ -27,17 +27,17 @@ async def model_findings(settings: Settings) -> list[Finding]:
     if findings[0].level is not Level.GOOD:
         return findings
     if not stated.is_final:
-        # By now the server has loaded the model.
+        # The reply that was just requested made the server load the model.
         stated = await window_at(server)
     return [*findings, _window_finding(settings.model_context_tokens, stated.tokens)]
 
 
 def _window_finding(chosen: int | None, stated: int | None) -> Finding:
-    """What there is to say about the context window in the settings, and the server's own."""
+    """Which context window is used, and whether the settings and the server agree about it."""
     topic = "context window"
     if chosen is None and stated is None:
         text = f"the server does not state it, so prompts are made for {DEFAULT_WINDOW:,} tokens"
-        return Finding(Level.UNKNOWN, topic, text, "Set MODEL_CONTEXT_TOKENS to the model's.")
+        return Finding(Level.UNKNOWN, topic, text, "Set MODEL_CONTEXT_TOKENS to what it allows.")
     if chosen is None:
         return Finding(Level.GOOD, topic, f"{stated:,} tokens, as the server states")
     if stated is not None and chosen > stated:

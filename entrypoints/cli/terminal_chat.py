@@ -12,13 +12,15 @@ from entrypoints.cli.chat_client import (
     ChatError,
     ClientKeyRejected,
     ConnectionLost,
+    ConversationFull,
     ServerEvent,
     Unreachable,
 )
 from entrypoints.cli.terminal import Write, stopping_on_ctrl_c
 
 _HELP: Final = (
-    "/new starts a new conversation, /again regenerates the last reply, "
+    "/new starts a new conversation, /go-on starts one that continues this one, "
+    "/again regenerates the last reply, "
     "/continue continues a reply that is not complete, /forget deletes the conversation, "
     "/quit exits. Ctrl-C stops a reply."
 )
@@ -83,6 +85,9 @@ class TerminalChat:
         """
         try:
             await self._carry_out(line)
+        except ConversationFull:
+            self.has_failed = True
+            self._write("(This conversation is full. /go-on continues it in a new one.)\n")
         except ChatError as error:
             self.has_failed = True
             self._write(f"({error})\n")
@@ -94,6 +99,8 @@ class TerminalChat:
             self._session_id, self._last_reply = None, ""
             self._write("(New conversation. The previous one is kept until it expires.)\n")
             await self.begin()
+        elif line == "/go-on":
+            await self._go_on()
         elif line == "/again":
             await self._regenerate()
         elif line == "/continue":
@@ -104,6 +111,14 @@ class TerminalChat:
         elif line:
             session = {"sessionId": self._session_id} if self._session_id else {}
             await self._show_reply("/api/chat", {"message": line, **session})
+
+    async def _go_on(self) -> None:
+        if self._session_id is None:
+            self._write("(There is no conversation to continue.)\n")
+        else:
+            self._session_id = await self._client.continue_session(self._session_id)
+            self._last_reply = ""
+            self._write("(This new conversation continues the previous one.)\n")
 
     async def _regenerate(self) -> None:
         if self._session_id is None:

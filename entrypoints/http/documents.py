@@ -108,10 +108,15 @@ class HistoryDocument(Document):
 
 
 class SessionDocument(Document):
-    """A new conversation and its welcome."""
+    """A new conversation and its welcome.
+
+    ``continues`` is the conversation that it continues. If it begins with messages or a summary of
+    that one, ``welcome`` is null.
+    """
 
     session_id: SessionIdText
-    welcome: str
+    welcome: str | None
+    continues: SessionIdText | None
     locale: str
     expires_at: Timestamp
 
@@ -154,6 +159,7 @@ class ExportDocument(Document):
     locale: str
     metadata: dict[str, str]
     summary: str | None
+    carried_summary: str | None
     summarized_until: int
     working_memory_from: int
     turn: dict[str, Any] | None
@@ -258,6 +264,7 @@ def export_document(conversation: Conversation) -> ExportDocument:
         locale=conversation.locale,
         metadata=dict(conversation.metadata),
         summary=conversation.summary,
+        carried_summary=conversation.carried_summary,
         summarized_until=conversation.summarized_until,
         working_memory_from=conversation.working_memory_from,
         turn=_turn_export(conversation.turn),

@@ -49,6 +49,18 @@ USER_TEXT: Final = ("message_empty", "message_not_text", "message_too_long")
 """The problems of a text that a person wrote."""
 IMAGES: Final = ("image_invalid", "images_not_supported", "image_too_large", "too_many_images")
 """The problems of images in the message of a person."""
+MODEL: Final = (
+    "model_failed",
+    "model_unavailable",
+    "model_credentials_rejected",
+    "model_request_rejected",
+    "model_context_exceeded",
+    "model_content_filtered",
+    "model_stream_malformed",
+    "model_busy",
+    "model_timeout",
+)
+"""The failures of the model."""
 REPLY: Final = (
     *CHANGED,
     "idempotency_key_malformed",
@@ -62,15 +74,7 @@ REPLY: Final = (
     "turn_not_logged",
     "reply_not_saved",
     "turn_abandoned",
-    "model_failed",
-    "model_unavailable",
-    "model_credentials_rejected",
-    "model_request_rejected",
-    "model_context_exceeded",
-    "model_content_filtered",
-    "model_stream_malformed",
-    "model_busy",
-    "model_timeout",
+    *MODEL,
 )
 """The problems of routes that answer with a reply of the model."""
 KEY_HEADERS: Final = ("Set-Cookie", "Privity-Client-Key")

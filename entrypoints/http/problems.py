@@ -111,7 +111,9 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
         "conversation_gone": ProblemType(
             410, "This conversation was forgotten while the reply was being written."
         ),
-        "conversation_full": ProblemType(413, "This conversation is full; please start a new one."),
+        "conversation_full": ProblemType(
+            413, "This conversation is full; POST /api/sessions can begin one that continues it."
+        ),
         "body_too_large": ProblemType(413, "The body is too large."),
         "url_too_long": ProblemType(414, "The path and the query are too long together."),
         "unsupported_media_type": ProblemType(415, "The body must be application/json."),

@@ -14,6 +14,7 @@ from domain.service.user_images import ImagePolicy
 from entrypoints.http.authentication import Authenticator, HttpCaller
 from entrypoints.http.followers import Followers
 from entrypoints.http.reply_stream import ReplyStream
+from entrypoints.usecases.carry_over import CarryOver
 from entrypoints.usecases.continue_reply import ContinueReply
 from entrypoints.usecases.conversations import (
     CreateSession,
@@ -47,6 +48,7 @@ class Services:
     """
 
     create_session: CreateSession
+    carry_over: CarryOver
     send_message: SendMessage
     regenerate: Regenerate
     continue_reply: ContinueReply

@@ -30,7 +30,7 @@ class FitPrompt:
 
         Raises:
             InvalidInput: ``message_too_long`` or ``tool_result_too_long``; see ``fitted``.
-            NothingToContinue: the reply to continue may not become longer.
+            NothingToContinue: the reply to continue has no room to become longer.
             OlderMessagesNeeded: messages that the prompt needs are not loaded.
         """
         visible, system = self.visible(conversation), self.assistant.system_prompt
@@ -38,8 +38,8 @@ class FitPrompt:
         with suppress(InvalidInput, NothingToContinue):
             fit = fitted(visible, system, self.budget.current, options=options)
         if fit is not visible:
-            # Nothing is forgotten or refused because of an estimate that the conversation itself
-            # disproves.
+            # Before forgetting or refusing, learn from the reports in the conversation: they may
+            # show that the estimate is too high.
             self.budget.recall(visible, system)
             fit = fitted(visible, system, self.budget.current, options=options)
         return evolve(conversation, working_memory_from=fit.working_memory_from)
@@ -49,7 +49,8 @@ class FitPrompt:
     ) -> Conversation | None:
         """The visible conversation with less in its working memory, for a smaller budget.
 
-        None if the model would get the ``refused`` prompt again, or if nothing may be left out.
+        None if the prompt would not be shorter than the ``refused`` one, or if nothing may be left
+        out.
         """
         if not options.may_truncate:
             return None

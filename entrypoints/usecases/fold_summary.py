@@ -86,8 +86,8 @@ class _Failures:
 class FoldAttempts:
     """What this process remembers about its folds. One instance per process.
 
-    After a failure, the conversation is left alone for a while. If the model has failed, so are all
-    others.
+    After a failure, the conversation is not folded for a while. If the model has failed, no
+    conversation is.
     """
 
     def __init__(self) -> None:
@@ -114,7 +114,7 @@ class FoldAttempts:
 
     @contextmanager
     def running(self, session_id: SessionId) -> Iterator[None]:
-        """While this is open, the conversation is being folded."""
+        """Note that the conversation is being folded, as long as this is open."""
         try:
             yield
         finally:
@@ -144,7 +144,7 @@ class NoSummary(Exception):
 
 @define(kw_only=True)
 class _Reply:
-    """What the model has written so far, and what that has used."""
+    """What the model has written so far, and the tokens used for it."""
 
     text: str = ""
     size: int = 0
@@ -193,7 +193,7 @@ class WriteSummary:
             NoSummary: the model has written no text.
             ModelError, StoreUnavailable: the model or the store failed.
         """
-        # One token is counted, so that nothing is written if none is left.
+        # One token is counted first: this fails if none is left.
         await self.limiter.consume(Charge(payer=payer, amounts={Quota.TOKENS: 1}))
         reply, rates = _Reply(), self.budget.current.rates
         try:
@@ -254,10 +254,10 @@ class FoldSummary:
         payer: Payer,
         options: ReplyOptions = DEFAULT_OPTIONS,
     ) -> None:
-        """Called after the end of a turn: begin to fold in the background, if it is time.
+        """Begin to fold in the background, after the end of a turn, if it is time.
 
-        ``conversation`` is as stored at the end of the turn; ``payer`` and ``options`` are those of
-        the turn.
+        ``conversation`` is the one stored at the end of the turn; ``payer`` and ``options`` are
+        those of the turn.
         """
         if not self.summaries.enabled or not self._may_begin(ref.session_id):
             return
@@ -299,7 +299,7 @@ class FoldSummary:
     async def _fold_once(
         self, ref: ConversationRef, conversation: Conversation, payer: Payer, options: ReplyOptions
     ) -> Conversation | None:
-        """The conversation with its next summary; None if nothing was to be folded.
+        """The conversation with its next summary; None if none was stored.
 
         Raises:
             DomainError, PortError, NoSummary: the summary was not stored.

@@ -1,4 +1,4 @@
-"""The budget of prompts, as far as this process knows the model by now."""
+"""The budget of prompts, by what this process knows about the model so far."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ from ports.language_model import ContextExceeded
 from ports.telemetry import Telemetry
 
 _PATIENCE: Final = timedelta(seconds=2)
-"""How long a turn waits for the first answer of the model's server."""
+"""How long a turn waits for the window that the model's server states."""
 
 _SOON: Final = timedelta(seconds=10)
 _LATER: Final = timedelta(hours=1)
@@ -47,7 +47,7 @@ class PromptBudget:
         telemetry: Telemetry,
         window: ContextWindow | None = None,
     ) -> None:
-        """Start with what the operator has set; no ``window``: there is no server to ask."""
+        """Start with what the operator has set; ``window`` is None if there is no server to ask."""
         self._bounds = bounds
         self._clock = clock
         self._telemetry = telemetry
@@ -60,17 +60,17 @@ class PromptBudget:
         self.current = bounds.budget(self._tokens)
 
     async def refresh(self) -> None:
-        """Called before a turn opens: bring ``current`` up to date, as far as that is quick.
+        """Bring ``current`` up to date before a turn opens.
 
-        If the window is not known yet, wait a moment for the server's answer, unless an earlier
-        turn has waited in vain. A failure is not raised.
+        Waits only if the window is not known yet, and then a moment at most; not again if an
+        earlier turn has waited in vain. Raises nothing.
         """
         self._ask_if_due()
         if self._bounds.window is None and not self._is_known and not self._is_slow:
             await self._answer()
 
     def learn(self, prompt: Prompt, usage: Usage | None) -> None:
-        """Count tokens better from now on, if the model's server reported those of ``prompt``."""
+        """Correct the token rates, if the model's server reported the tokens of ``prompt``."""
         if usage is None or usage.input_tokens is None:
             return
         size = prompt_size(prompt)
@@ -79,15 +79,15 @@ class PromptBudget:
             self.current = evolve(self.current, rates=rates)
 
     def recall(self, conversation: Conversation, system: str) -> None:
-        """Count tokens better from now on, if the replies of ``conversation`` carry reports."""
+        """Correct the token rates by what was reported about the replies of ``conversation``."""
         rates = recalled(self.current.rates, conversation, system)
         self.current = evolve(self.current, rates=rates)
 
     async def after_refusal(self, prompt: Prompt, refusal: ContextExceeded) -> Budget:
         """The budget for another attempt, after the model refused ``prompt`` as too long.
 
-        What the refusal says is true from now on. If it does not explain why the prompt was too
-        long, the next attempt gets half of the room.
+        The numbers in the refusal apply from now on. If they do not explain why the prompt was too
+        long, the next attempt gets half of the tokens that this one had.
         """
         if refusal.window is None:
             self._asked_at = timedelta.min
@@ -114,7 +114,7 @@ class PromptBudget:
 
     @asynccontextmanager
     async def asking(self, *, at_once: bool) -> AsyncIterator[None]:
-        """While this is open, the server may be asked; ``at_once``: also before the first turn."""
+        """The server is asked only while this is open; ``at_once``: also before the first turn."""
         if at_once:
             self._ask_if_due()
         try:
@@ -137,11 +137,11 @@ class PromptBudget:
 
     @property
     def _tokens(self) -> int:
-        """The context window, also by what the model's server refused."""
+        """The context window, or less if the model's server refused a prompt for it."""
         return min(self._nominal, self._refused or self._nominal)
 
     def _narrow(self, window: int | None, stated: int | None = None) -> None:
-        """Make prompts for this window from now on, if it is smaller than before."""
+        """From now on, make prompts for this window, if it is smaller than the one so far."""
         if window is not None and window < self._tokens:
             self._refused = window
             self._update(stated)

@@ -100,13 +100,32 @@ async def test_a_person_gets_the_welcome_in_the_language_of_the_terminal(
 
 
 async def test_a_problem_is_shown_and_the_conversation_continues() -> None:
-    backend = Backend(SESSION + REPLY, (413, "Too long."), SESSION + REPLY)
+    backend = Backend(SESSION + REPLY, (400, "Too long."), SESSION + REPLY)
 
     async with terminal_of(backend) as type_lines:
         shown = await type_lines("One", "x", "Two")
 
     assert shown == "Hi!\n(Too long.)\nHi!\n"
     assert backend.requests[2][2] == {"message": "Two", "sessionId": "s1"}
+
+
+async def test_a_full_conversation_is_continued_in_a_new_one() -> None:
+    backend = Backend(SESSION + REPLY, (413, "Full."), REPLY)
+
+    async with terminal_of(backend) as type_lines:
+        shown = await type_lines("/go-on", "One", "Two", "/go-on", "Two")
+
+    assert shown == (
+        "(There is no conversation to continue.)\n"
+        "Hi!\n"
+        "(This conversation is full. /go-on continues it in a new one.)\n"
+        "(This new conversation continues the previous one.)\n"
+        "Hi!\n"
+    )
+    assert backend.requests[2:] == [
+        ("POST", "/api/sessions", {"continues": "s1"}),
+        ("POST", "/api/chat", {"message": "Two", "sessionId": "s0"}),
+    ]
 
 
 async def test_a_failed_and_a_stopped_reply_are_marked() -> None:
@@ -140,7 +159,7 @@ async def test_nothing_that_the_server_sends_controls_the_terminal() -> None:
     evil = "\x1b]0;title\x07\x9b2J\u202e"
     reply = event({"type": "text-delta", "delta": evil}) + DONE
     error = event({"type": "error", "errorText": evil}) + DONE
-    backend = Backend(SESSION + reply, SESSION + error, (413, evil), (403, evil))
+    backend = Backend(SESSION + reply, SESSION + error, (400, evil), (403, evil))
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", backend.handle)
 

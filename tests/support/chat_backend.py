@@ -20,7 +20,7 @@ ABORT = event({"type": "abort"})
 STOPPED = event({"type": "text-delta", "delta": "Half"}) + ABORT + DONE
 THINKING = event({"type": "reasoning-delta", "delta": "Hm."})
 FAILED = event({"type": "error", "errorText": "The model is busy.", "code": "model_busy"})
-CODES = {401: "client_key_invalid", 503: "shutting_down"}
+CODES = {401: "client_key_invalid", 413: "conversation_full", 503: "shutting_down"}
 HELP = "/new starts a new conversation"
 
 

@@ -12,6 +12,7 @@ from domain.service.user_images import ImagePolicy
 from entrypoints.http.images import check_image_count, read_image
 from entrypoints.http.member_types import (
     NOT_BLANK,
+    ChatIdText,
     MessageIdText,
     MessageText,
     Metadata,
@@ -125,8 +126,8 @@ class RegenerateBody(NativeBody):
     context: Annotated[
         Raw,
         Meta(
-            description="JSON about the page the user is on, for the new text; at most 8 kB. "
-            "Ignored without `message`: the message then keeps its own."
+            description="JSON about the page the user is on, for the edited message; at most 8 kB. "
+            "Ignored without `message`: the message then keeps its context."
         ),
     ] = msgspec.field(default_factory=Raw)
     locale: LocaleMember | None = None
@@ -138,7 +139,7 @@ class ContinueBody(NativeBody):
 
     message_id: Annotated[
         MessageIdText | None,
-        Meta(description="The reply, which must be the last message; if omitted, that one."),
+        Meta(description="The reply, which must be the last message. Default: the last message."),
     ] = None
 
 
@@ -164,7 +165,18 @@ class SessionBody(NativeBody):
 
     locale: LocaleMember | None = None
     metadata: Annotated[
-        Metadata | None, Meta(description="Names and values to attach to the conversation.")
+        Metadata | None,
+        Meta(
+            description="Names and values to attach to the conversation; with `continues`, if "
+            "omitted, those of that one."
+        ),
+    ] = None
+    continues: Annotated[
+        ChatIdText | None,
+        Meta(
+            description="Another conversation, which may be full. The new one begins with its "
+            "summary and its newest messages instead of the welcome."
+        ),
     ] = None
 
 
@@ -177,7 +189,10 @@ class PatchBody(NativeBody):
     ] = UNSET
     metadata: Annotated[
         MetadataChanges | UnsetType | None,
-        Meta(description="New values by name. A null removes the name; null for all, all names."),
+        Meta(
+            description="New values by name. A null value removes the name; null instead of the "
+            "object removes all names."
+        ),
     ] = UNSET
 
     @property

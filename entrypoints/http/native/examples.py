@@ -140,6 +140,7 @@ EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
             "locale": "en",
             "metadata": {},
             "summary": None,
+            "carriedSummary": None,
             "summarizedUntil": 1,
             "workingMemoryFrom": 1,
             "turn": {
@@ -159,6 +160,7 @@ EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
         SessionDocument: {
             "sessionId": _SESSION,
             "welcome": "Hei! Mitä haluaisit tietää?",
+            "continues": None,
             "locale": "fi",
             "expiresAt": "2026-11-23T15:23:17.723377Z",
         },

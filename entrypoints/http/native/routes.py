@@ -8,7 +8,13 @@ from attrs import evolve
 from starlette.requests import Request
 from starlette.responses import Response
 
-from domain.model.identifiers import ConversationRef, Owner, TurnId, message_id, session_id
+from domain.model.identifiers import (
+    ConversationRef,
+    Owner,
+    TurnId,
+    message_id,
+    session_id,
+)
 from domain.model.turn import Cursor
 from domain.service.user_input import user_text
 from entrypoints.http.authentication import HttpCaller
@@ -17,21 +23,26 @@ from entrypoints.http.documents import (
     ExportDocument,
     HistoryDocument,
     ReplyDocument,
-    SessionDocument,
     StopDocument,
     conversation_info_document,
     export_document,
     history_document,
     json_response,
 )
-from entrypoints.http.endpoints import CHANGED, KEY_HEADERS, REPLY, STORED, USER_TEXT, Endpoint
+from entrypoints.http.endpoints import (
+    CHANGED,
+    KEY_HEADERS,
+    REPLY,
+    STORED,
+    USER_TEXT,
+    Endpoint,
+)
 from entrypoints.http.images import check_text_size
 from entrypoints.http.member_types import ChatIdInPath, SessionIdText
 from entrypoints.http.native.bodies import (
     ChatBody,
     PatchBody,
     RegenerateBody,
-    SessionBody,
     StopBody,
 )
 from entrypoints.http.native.examples import EXAMPLES
@@ -56,29 +67,6 @@ from entrypoints.http.stream_documents import REPLY_EVENTS, RESUMED_EVENTS
 from entrypoints.usecases.open_turn import OnBusy, OnWait, Started
 from entrypoints.usecases.regenerate import RegenerateRequest
 from entrypoints.usecases.send_message import NewMessage
-
-
-async def create_session(request: Request) -> Response:
-    """``POST /api/sessions``: a new conversation that begins with the assistant's welcome."""
-    services = services_of(request)
-    services.authenticator.check_origin(request)
-    caller = services.authenticator.authenticate_or_issue(request)
-    body, _ = await read_body(request, SessionBody)
-    conversation = await services.create_session(
-        caller.owner,
-        payer=services.authenticator.payer(request, caller),
-        locales=preferred_locales(request, body.locale, is_first=True),
-        metadata=body.metadata or {},
-    )
-    document = SessionDocument(
-        session_id=conversation.id,
-        welcome=conversation.messages[-1].text,
-        locale=conversation.locale,
-        expires_at=conversation.expires_at,
-    )
-    return json_response(
-        document, status=HTTPStatus.CREATED, headers=services.authenticator.key_headers(caller)
-    )
 
 
 async def send_message(request: Request, caller: HttpCaller, raw: bytes) -> Response:
@@ -287,17 +275,6 @@ ROUTES: Final = (
             "message_not_found",
             "nothing_to_answer",
         ],
-    ),
-    NativeEndpoint(
-        "/api/sessions",
-        create_session,
-        "POST",
-        summary="Create a conversation that begins with the assistant's welcome.",
-        body=[SessionBody],
-        responses={HTTPStatus.CREATED: [SessionDocument]},
-        headers=["Privity-On-Behalf-Of"],
-        response_headers=KEY_HEADERS,
-        problems=[*CHANGED, "conversation_exists"],
     ),
     NativeEndpoint(
         "/api/chat",

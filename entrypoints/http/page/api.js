@@ -55,9 +55,9 @@ const stream = { accept: "text/event-stream" };
 const streamReply = (path, body, key, signal) =>
   call("POST", path, { body, signal, headers: { ...stream, "idempotency-key": key } });
 
-/** Creates a conversation that begins with the welcome; returns its session id. */
-export const createSession = async (locale, signal) =>
-  (await json("POST", "api/sessions", { body: { locale }, signal })).sessionId;
+/** Creates a conversation that begins with the welcome or `continues` another; returns its session id. */
+export const createSession = async (body, signal) =>
+  (await json("POST", "api/sessions", { body, signal })).sessionId;
 
 export const sendMessage = (...args) => streamReply("api/chat", ...args);
 

@@ -8,8 +8,9 @@ import { retentionView } from "./retention.js";
 /** The status line: writing, waiting or offline. */
 function statusView(words) {
   const element = make("p", { className: "status", role: "status" });
-  const statusText = ({ waiting, reply }) => {
+  const statusText = ({ waiting, isMoving, reply }) => {
     if (!navigator.onLine) return words.offline;
+    if (isMoving) return words.moving;
     if (waiting) return words.waiting;
     if (!reply) return "";
     return reply.id && !reply.isOwn ? words.writingElsewhere : words.writing;
@@ -20,21 +21,23 @@ function statusView(words) {
 const needsNew = ({ canStartNew, code }) =>
   canStartNew || code === "conversation_full" || code === "model_context_exceeded";
 
-/** What went wrong, with buttons for `actions`: `regenerate`, `startNew` and `dismiss`. */
+/** What went wrong, with buttons for `actions`: `regenerate`, `goOn`, `startNew` and `dismiss`. */
 function noticeView(words, actions) {
   const text = make("p", { role: "alert" });
   const retry = button(words.retry, () => actions.regenerate());
+  const goOn = button(words.goOn, actions.goOn);
   const startNew = button(words.newConversation, actions.startNew);
   const dismiss = button("×", actions.dismiss, { ariaLabel: words.dismiss, className: "dismiss" });
-  const element = make("div", { className: "notice" }, text, retry, startNew, dismiss);
+  const element = make("div", { className: "notice" }, text, retry, goOn, startNew, dismiss);
 
-  function update({ notice, reply, messages }) {
+  function update({ notice, isFull, reply, messages }) {
     const isShown = Boolean(notice) && !reply;
     // Never hide the alert itself: if it appears together with its text, it is not read aloud.
     element.classList.toggle("empty", !isShown);
     setText(text, isShown ? words.problem(notice) : "");
     // A reply has buttons of its own, which need not discard its text.
     retry.hidden = !notice?.canRetry || messages.at(-1).role === "assistant";
+    goOn.hidden = !notice || !isFull;
     startNew.hidden = !notice || !needsNew(notice);
     dismiss.hidden = Boolean(notice?.canStartNew);
   }
@@ -125,6 +128,8 @@ function buildViews(conversation, words) {
     edit: (text) => input.edit(text),
     stop: () => conversation.stop(),
     tooLong: () => conversation.warn("too_many_characters"),
+    // The button disappears, and would lose the focus.
+    goOn: () => (input.focus(), conversation.goOn()),
     startNew: () => conversation.startNew(),
     dismiss: () => (conversation.dismiss(), input.focus()),
     loadEarlier: () => conversation.loadEarlier(),

@@ -2,14 +2,17 @@
 
    sessionId null until the first message: opening the page costs nothing
    notice    what happened or went wrong, as {code, …}; words.*.json have the texts
-   waiting   whether a request is being retried because the service cannot be reached */
+   waiting   whether a request is being retried because the service cannot be reached
+   isFull    whether the service accepts no more messages in this conversation
+   isMoving  whether a new conversation that continues this one is being created */
 
 import * as api from "./api.js";
 import * as tabs from "./tabs.js";
 import { applyChunk, messageFrom, newReply, turnEvents, withRetry } from "./turn.js";
 
 const IN_HISTORY = ["turn_in_progress", "request_already_answered"];
-const EMPTY = { messages: [], next: null, expiresAt: null, notice: null, waiting: false };
+const SHOWN = { notice: null, waiting: false, isFull: false, isMoving: false };
+const EMPTY = { messages: [], next: null, expiresAt: null, ...SHOWN };
 
 // Without https, pages have no randomUUID.
 const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
@@ -103,7 +106,8 @@ export class Conversation extends EventTarget {
     }
     // For these codes, the history shows what happened.
     const notice = IN_HISTORY.includes(code) ? null : { code, seconds: error.retryAfter };
-    this.#set({ waiting: false, notice });
+    const isFull = this.isFull || code === "conversation_full";
+    this.#set({ waiting: false, isMoving: false, notice, isFull });
     return notice ?? this.refresh();
   };
 
@@ -128,6 +132,22 @@ export class Conversation extends EventTarget {
     if (sessionId) tabs.announceChange();
   }
 
+  /** Continues in a new conversation, which begins with what is known of this one. */
+  goOn() {
+    return this.#tasks.run(async (control) => {
+      const full = this.sessionId;
+      this.#set({ notice: null, isMoving: true });
+      this.sessionId = await tabs.withLock(control.signal, async () => {
+        // Another tab may have done it already.
+        if (tabs.session() === full) tabs.saveSession(await this.#create({ continues: full }, control.signal));
+        return tabs.session();
+      });
+      this.#set({ ...EMPTY, notice: { code: "continued" } });
+      tabs.announceChange();
+      await this.#load(control);
+    });
+  }
+
   /** Reads the conversation again, and follows a reply if one is being written. */
   async refresh() {
     await this.#tasks.runNext((control) => this.#load(control));
@@ -136,6 +156,8 @@ export class Conversation extends EventTarget {
   async #load(control) {
     const id = tabs.session() ?? this.sessionId;
     if (!id) return undefined;
+    // Another tab may have gone on in a new conversation.
+    if (this.sessionId && id !== this.sessionId) Object.assign(this, SHOWN);
     this.sessionId = id;
     const { messages, turn, next, expiresAt } = await withRetry(() => api.readHistory(id), control);
     // The answer may arrive after another task has taken over.
@@ -205,11 +227,13 @@ export class Conversation extends EventTarget {
    */
   async #openSession(signal) {
     this.sessionId ??= await tabs.withLock(signal, async () => {
-      if (!tabs.session()) tabs.saveSession(await api.createSession(this.words.tag, signal));
+      if (!tabs.session()) tabs.saveSession(await this.#create({}, signal));
       return tabs.session();
     });
     return this.sessionId;
   }
+
+  #create = (body, signal) => api.createSession({ ...body, locale: this.words.tag }, signal);
 
   /** Sends a message. Resolves to whether the service accepted it. */
   send(text) {

@@ -82,4 +82,4 @@ def test_odd_texts_of_one_caller_leave_room_for_the_english_of_others(
     english = (TEXTS / "texts" / "en.txt").read_text().split("\n---\n")
 
     for prompt in prompts(english):
-        assert prompt_tokens(prompt, rates) / real_tokens(prompt, encoding) > 0.85
+        assert prompt_tokens(prompt, rates) / real_tokens(prompt, encoding) > 0.8

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from adapters.wire_format.conversation_record import (
     SizeBefore,
-    TurnRecord,
     conversation_of,
     decode_frame,
     encode_frame,
@@ -19,6 +18,7 @@ from adapters.wire_format.conversation_record import (
     messages_of,
     size_before,
 )
+from adapters.wire_format.head_records import TurnRecord
 from adapters.wire_format.packing import DecodeError, RecordTooLarge, pack, unpack
 from adapters.wire_format.turn_piece import decode_entry, encode_entry
 from domain.model.conversation import Conversation, Folding
@@ -133,6 +133,7 @@ conversations = st.builds(
     instructions_from=st.none() | st.integers(1, 10**6),
     summary=st.none() | texts,
     summarized_until=st.integers(1, 10**6),
+    carried_summary=st.none() | texts,
     folding=st.none()
     | st.builds(
         Folding,
