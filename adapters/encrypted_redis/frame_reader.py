@@ -91,7 +91,7 @@ class FrameReader:
             StoreUnavailable: Redis did not answer.
         """
         with self._client.reporting_unreadable(self._session_id):
-            return await self._slice(1, _FIRST_SLICE)
+            return await self._slice(1, _SLICE)
 
     async def _read_once(
         self, made_of: Callable[[ReadFrames], _Result], is_enough: StopReading, below: int | None
@@ -112,6 +112,18 @@ class FrameReader:
         )
         return frames
 
+    async def _is_anothers(self, newest: list[bytes], length: int) -> bool:
+        """Whether another owner has the conversation with these frames, or nobody.
+
+        Older frames count too: somebody may have replaced only the newest ones.
+        """
+        if not self._all_of_others(newest) or len(newest) <= length:
+            return self._all_of_others(newest)
+        return self._all_of_others(await self._slice(len(newest), _SLICE))
+
+    def _all_of_others(self, frames: list[bytes]) -> bool:
+        return all(self._sealer.ownership(frame) is Ownership.OTHER for frame in frames)
+
     async def _read_backwards(self, is_enough: StopReading, below: int | None) -> ReadFrames:
         """The newest frames, unsealed.
 
@@ -122,7 +134,7 @@ class FrameReader:
         """
         length = _FIRST_SLICE
         frames = await self._slice(1, length)
-        if all(self._sealer.ownership(frame) is Ownership.OTHER for frame in frames):
+        if await self._is_anothers(frames, length):
             raise ConversationNotFound
         read = ReadFrames(self._session_id)
         index, count = len(frames) - 1, len(frames)

@@ -24,11 +24,13 @@ from adapters.language_model.chat_stream import ChatStream
 from adapters.language_model.connection_failures import connection_failure
 from adapters.language_model.model_server import ModelConnection, ModelServer
 from adapters.language_model.provider_codes import may_repeat
+from adapters.language_model.window_refusals import has_numbers
 from domain.model.message import ToolCallPart
 from domain.model.piece import ModelFinished, Piece
 from domain.model.prompt import Prompt
 from ports.clock import Clock
 from ports.language_model import (
+    ContextExceeded,
     FailureDetails,
     MalformedStream,
     ModelBusy,
@@ -102,7 +104,7 @@ class ChatCompletions:
 
     @contextmanager
     def _adding_details(self, prompt: Prompt) -> Iterator[None]:
-        """Add the server's address to a failure."""
+        """Add the server's address to a failure, and remove what may be words of the request."""
         try:
             yield
         except ModelError as failure:
@@ -110,6 +112,8 @@ class ChatCompletions:
             # A server may repeat the request anywhere in an error, even where its code should be.
             if self._is_repeated(failure.details.provider_code or "", prompt):
                 failure.details = evolve(failure.details, provider_code=None)
+            if isinstance(failure, ContextExceeded) and has_numbers(self._body(prompt)):
+                failure.window = failure.prompt_tokens = None
             raise
 
     def _is_repeated(self, code: str, prompt: Prompt) -> bool:

@@ -1,6 +1,7 @@
 """A prompt that is too long for the model: how servers say so, and the numbers they name.
 
-Only whole numbers are taken from a response, because its text may repeat the prompt.
+Only whole numbers are taken from a response, because its text may repeat the prompt. None is taken
+if the prompt itself has such a wording: the number could be a caller's.
 """
 
 import re
@@ -46,6 +47,7 @@ _PROMPTS: Final = tuple(
         rf"token count \({_NUMBER}\)",
     )
 )
+_ESCAPE: Final = re.compile(rb"\\+u00([0-7][0-9a-fA-F])")
 
 
 def is_too_long(text: str) -> bool:
@@ -61,6 +63,16 @@ def context_exceeded(error: Any, text: str) -> ContextExceeded:
         window=window if window and window >= MIN_PROMPT_TOKENS else None,
         prompt_tokens=_whole(members.get("n_prompt_tokens")) or _first(_PROMPTS, text),
     )
+
+
+def has_numbers(request: bytes) -> bool:
+    """Whether a request has the wording of a refusal with a number, so that an error may repeat it.
+
+    Escapes count as what they stand for, because a server may repeat them decoded.
+    """
+    decoded = _ESCAPE.sub(lambda escape: bytes.fromhex(escape[1].decode()), request)
+    text = decoded.decode("utf-8", "replace")
+    return any(pattern.search(text) for pattern in (*_WINDOWS, *_PROMPTS))
 
 
 def _first(patterns: Sequence[re.Pattern[str]], text: str) -> int | None:

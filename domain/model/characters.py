@@ -20,11 +20,14 @@ class CharacterKind:
     Attributes:
         first_bytes: the bytes with which such a character begins in UTF-8.
         tokens: a cautious rate: tokens per character, before anything is known about the model.
+        least: the lowest rate that may be learned, as a part of ``tokens``. No common language has
+            a lower one, but some texts do, such as one letter again and again.
     """
 
     name: str
     first_bytes: Sequence[int]
     tokens: float
+    least: float = 0.2
 
 
 _BREAKS: Final = b"\t\n\r"
@@ -37,13 +40,13 @@ _OTHER_ASCII: Final = bytes(
 
 CHARACTER_KINDS: Final = (
     # The most frequent ones come first: counting ends when every character has been found.
-    CharacterKind("lowercase", _LOWERCASE, 0.45),
+    CharacterKind("lowercase", _LOWERCASE, 0.45, 0.32),
     CharacterKind("space", b" ", 0.02),
-    CharacterKind("punctuation", _OTHER_ASCII, 0.5),
-    CharacterKind("accented letter", range(0xC3, 0xCE), 1.5),
-    CharacterKind("uppercase", _UPPERCASE, 1.1),
-    CharacterKind("line break", _BREAKS, 0.3),
-    CharacterKind("digit", _DIGITS, 1.1),
+    CharacterKind("punctuation", _OTHER_ASCII, 0.5, 0.3),
+    CharacterKind("accented letter", range(0xC3, 0xCE), 1.5, 0.3),
+    CharacterKind("uppercase", _UPPERCASE, 1.1, 0.3),
+    CharacterKind("line break", _BREAKS, 0.3, 0.3),
+    CharacterKind("digit", _DIGITS, 1.1, 0.3),
     CharacterKind("Chinese, Japanese, Korean", range(0xE3, 0xEE), 1.55),
     CharacterKind("Greek, Cyrillic", range(0xCE, 0xD5), 0.55),
     CharacterKind("Hebrew, Arabic", range(0xD5, 0xE0), 1.2),

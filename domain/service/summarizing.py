@@ -106,7 +106,8 @@ class Fold:
     def is_current(self, conversation: Conversation) -> bool:
         """Whether the summary and the messages that it folds are still those of ``conversation``.
 
-        Messages that are not loaded are not compared. If they have changed, the claim is gone.
+        Messages that are not loaded are not compared. If they change after the fold was claimed,
+        the claim is gone.
         """
         if conversation.summary != self.previous:
             return False
@@ -325,18 +326,19 @@ def is_void(folding: Folding, at: datetime, *, has_ended: bool) -> bool:
 
 
 def claimed(
-    conversation: Conversation,
-    fold: Fold,
-    folding: Folding,
-    *,
-    instead_of: Folding | None = None,
+    conversation: Conversation, fold: Fold, folding: Folding, *, instead_of: Folding | None = None
 ) -> Conversation:
     """The conversation with the claim ``folding``; unchanged if it cannot be claimed.
 
     That is so if ``fold`` is out of date, or if there is a claim other than ``instead_of``.
+
+    Raises:
+        OlderMessagesNeeded: messages of ``fold`` are not loaded, so they may have changed or may
+            have been deleted.
     """
     if conversation.folding not in (None, instead_of) or not fold.is_current(conversation):
         return conversation
+    _require_loaded(conversation)
     return evolve(conversation, folding=folding)
 
 

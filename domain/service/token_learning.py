@@ -11,7 +11,12 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from domain.model.characters import CharacterCounts, add_counts, count_characters
+from domain.model.characters import (
+    CHARACTER_KINDS,
+    CharacterCounts,
+    add_counts,
+    count_characters,
+)
 from domain.model.conversation import Conversation
 from domain.model.message import ImagePart, Message, ToolCallPart, ToolResultPart
 from domain.model.prompt import Prompt
@@ -37,8 +42,11 @@ leaves room unused.
 _CALMING: Final = 0.1
 """How far the margin shrinks with each report that would have needed less."""
 
-_BOUNDS: Final = (0.2, 2.5)
-"""A rate stays between these multiples of the cautious rate."""
+_MOST: Final = 2.5
+"""A rate stays below this multiple of the cautious rate, and above ``CharacterKind.least``."""
+
+_MESSAGE_BOUNDS: Final = (0.2, _MOST)
+"""The same for what is added to each message."""
 
 _REQUEST_BOUNDS: Final = (0.1, 50)
 """The same for what is added to each prompt: some servers add a system prompt of their own."""
@@ -113,12 +121,14 @@ def learned(rates: TokenRates, size: PromptSize, reported: int) -> TokenRates:
     return evolve(
         rates,
         per_character=tuple(
-            changed(rate, tokens, cautious, _BOUNDS)
-            for rate, tokens, cautious in zip(
-                rates.per_character, tokens_of_kinds, start.per_character, strict=True
+            changed(rate, tokens, kind.tokens, (kind.least, _MOST))
+            for rate, tokens, kind in zip(
+                rates.per_character, tokens_of_kinds, CHARACTER_KINDS, strict=True
             )
         ),
-        message_tokens=changed(rates.message_tokens, messages, start.message_tokens, _BOUNDS),
+        message_tokens=changed(
+            rates.message_tokens, messages, start.message_tokens, _MESSAGE_BOUNDS
+        ),
         request_tokens=changed(
             rates.request_tokens, rates.request_tokens, start.request_tokens, _REQUEST_BOUNDS
         ),

@@ -44,13 +44,16 @@ from ports.language_model import (
     ContextExceeded,
     FailureDetails,
     ModelError,
+    ModelRejectedRequest,
 )
 from ports.process_lease import ProcessLease
 from ports.telemetry import Telemetry
 from ports.turn_runner import TurnRunner
 
 _PAUSE: Final = timedelta(minutes=1)
-"""How long nothing is tried after a failure."""
+"""How long nothing is tried after a failure; twice as long if the same conversation fails again."""
+
+_LONGEST_PAUSE: Final = timedelta(hours=1)
 
 _MAX_ROUNDS: Final = 4
 """How many summaries are written after one turn, if there is more to fold than fits one prompt."""
@@ -58,52 +61,80 @@ _MAX_ROUNDS: Final = 4
 _MAX_FAILURES: Final = 10_000
 
 
+@frozen
+class _Failures:
+    """How often in a row a conversation has failed, and when the last time was."""
+
+    count: int
+    at: timedelta
+
+    def is_recent(self, now: timedelta) -> bool:
+        pause: timedelta = min(_PAUSE * 2 ** min(self.count - 1, 10), _LONGEST_PAUSE)
+        return now - self.at < pause
+
+
 class FoldAttempts:
     """What this process remembers about its folds. One instance per process.
 
-    After a failure, the conversation is not folded for ``_PAUSE``. If the model has failed, no
+    After a failure, the conversation is not folded for a while. If the model has failed, no
     conversation is.
     """
 
     def __init__(self) -> None:
-        """Start with nothing running and nothing failed."""
-        self._running: dict[SessionId, asyncio.Task[object] | None] = {}
-        self._failed_at: OrderedDict[SessionId, timedelta] = OrderedDict()
+        """Start with nothing begun and nothing failed."""
+        self._begun: dict[SessionId, asyncio.Task[object] | None] = {}
+        self._failures: OrderedDict[SessionId, _Failures] = OrderedDict()
         self._model_failed_at: timedelta | None = None
 
     def may_begin(self, session_id: SessionId, now: timedelta) -> bool:
         """Whether this conversation may be folded now."""
-        failures = (self._failed_at.get(session_id), self._model_failed_at)
-        recent = any(failed_at is not None and now - failed_at < _PAUSE for failed_at in failures)
-        return session_id not in self._running and not recent
+        return session_id not in self._begun and not self.has_failed(session_id, now)
+
+    def has_failed(self, session_id: SessionId, now: timedelta) -> bool:
+        """Whether this conversation, or the model, has failed not long ago."""
+        failures = self._failures.get(session_id)
+        if failures is not None and failures.is_recent(now):
+            return True
+        failed_at = self._model_failed_at
+        return failed_at is not None and now - failed_at < _PAUSE
+
+    def begin(self, session_id: SessionId) -> None:
+        """Note that this conversation is being folded, or waits for it, until ``running`` ends."""
+        self._begun[session_id] = None
 
     @contextmanager
     def running(self, session_id: SessionId) -> Iterator[None]:
         """Note that the conversation is being folded, as long as this is open."""
-        self._running[session_id] = asyncio.current_task()
+        self._begun[session_id] = asyncio.current_task()
         try:
             yield
         finally:
-            del self._running[session_id]
+            self._begun.pop(session_id, None)
+
+    def succeeded(self, session_id: SessionId) -> None:
+        """Note that this conversation was folded."""
+        self._failures.pop(session_id, None)
 
     def give_way(self, session_id: SessionId, now: timedelta) -> None:
-        """Drop the fold of this conversation, if one is running. It counts as failed."""
-        if (task := self._running.get(session_id)) is not None:
+        """Drop the fold of this conversation, if one is running, for ``_PAUSE``."""
+        if (task := self._begun.get(session_id)) is not None:
             task.cancel()
-            self._note_failure(session_id, now)
+            self._note(session_id, _Failures(1, now))
 
     def failed(self, session_id: SessionId, now: timedelta, error: Exception) -> None:
         """Note that folding this conversation has failed."""
-        self._note_failure(session_id, now)
-        concerns_one = isinstance(error, ContentFiltered | ContextExceeded)
+        concerns_one = isinstance(error, ContentFiltered | ContextExceeded | ModelRejectedRequest)
         if isinstance(error, ModelError) and not concerns_one:
             self._model_failed_at = now
+            return
+        before = self._failures.get(session_id)
+        self._note(session_id, _Failures(before.count + 1 if before else 1, now))
 
-    def _note_failure(self, session_id: SessionId, now: timedelta) -> None:
-        self._failed_at[session_id] = now
-        self._failed_at.move_to_end(session_id)
-        if len(self._failed_at) > _MAX_FAILURES:
-            self._failed_at.popitem(last=False)
+    def _note(self, session_id: SessionId, failures: _Failures) -> None:
+        self._failures[session_id] = failures
+        self._failures.move_to_end(session_id)
+        if len(self._failures) > _MAX_FAILURES:
+            self._failures.popitem(last=False)
 
 
 @frozen(kw_only=True)
@@ -138,18 +169,20 @@ class FoldSummary:
         if not self.summaries.enabled or not self._may_begin(ref.session_id):
             return
         if self._is_due(conversation, options):
+            # It may have to wait, and each further turn would add another one that waits.
+            self.attempts.begin(ref.session_id)
             self.runner.run_in_background(partial(self._fold, ref, conversation, payer, options))
 
     async def _fold(
         self, ref: ConversationRef, conversation: Conversation, payer: Payer, options: ReplyOptions
     ) -> None:
         """Fold until nothing is left to fold, or until something fails."""
-        if not self._may_begin(ref.session_id):
-            # While it waited, a later turn has begun to fold.
-            return
         current: Conversation | None = conversation
         try:
             with self.attempts.running(ref.session_id):
+                if self.attempts.has_failed(ref.session_id, self.clock.monotonic()):
+                    # It had to wait, and the model has failed meanwhile.
+                    return
                 for _ in range(_MAX_ROUNDS):
                     if current is not None:
                         current = await self._fold_once(ref, current, payer, options)
@@ -197,6 +230,7 @@ class FoldSummary:
         if stored.summarized_until != fold.until:
             # A message that it covers has changed meanwhile, or is gone.
             return None
+        self.attempts.succeeded(ref.session_id)
         self._report(ref, fold, summary, self.clock.monotonic() - started_at)
         return stored
 

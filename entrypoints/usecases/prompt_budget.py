@@ -15,7 +15,7 @@ from domain.model.prompt import Prompt
 from domain.service.prompt_building import prompt_tokens
 from domain.service.token_learning import learned, prompt_size, recalled
 from ports.clock import Clock
-from ports.context_window import ContextWindow, StatedWindow
+from ports.context_window import UNREACHABLE, ContextWindow, StatedWindow
 from ports.findings import Level
 from ports.language_model import ContextExceeded
 from ports.telemetry import Telemetry
@@ -55,16 +55,18 @@ class PromptBudget:
         self._stated: StatedWindow | None = None
         self._asked_at = timedelta.min
         self._asking: asyncio.Task[None] | None = None
+        self._is_slow = False
         self._refused: int | None = None
         self.current = bounds.budget(self._tokens)
 
     async def refresh(self) -> None:
         """Bring ``current`` up to date before a turn opens.
 
-        Waits only if the window is not known yet, and then a moment at most. Raises nothing.
+        Waits only if the window is not known yet, and then a moment at most; not again if an
+        earlier turn has waited in vain. Raises nothing.
         """
         self._ask_if_due()
-        if self._bounds.window is None and not self._is_known:
+        if self._bounds.window is None and not self._is_known and not self._is_slow:
             await self._answer()
 
     def learn(self, prompt: Prompt, usage: Usage | None) -> None:
@@ -151,6 +153,7 @@ class PromptBudget:
         pause = asyncio.create_task(self._clock.sleep(_PATIENCE))
         try:
             await asyncio.wait({self._asking, pause}, return_when=asyncio.FIRST_COMPLETED)
+            self._is_slow = self._asking is not None
         finally:
             pause.cancel()
 
@@ -171,6 +174,7 @@ class PromptBudget:
 
     def _take_over(self, stated: StatedWindow) -> None:
         before, self._stated = self._stated, stated
+        self._is_slow = self._is_slow and stated == UNREACHABLE
         if stated.tokens is None and before is not None and before.tokens is not None:
             # A server that is restarting does not change what is known about its model.
             self._stated = evolve(stated, tokens=before.tokens)

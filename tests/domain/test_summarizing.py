@@ -326,6 +326,15 @@ def test_a_fold_of_messages_that_have_changed_is_neither_claimed_nor_stored() ->
         assert claimed(changed, fold, claim) is changed
 
 
+def test_a_fold_is_claimed_only_if_all_its_messages_can_be_compared() -> None:
+    conversation = evolve(after_turns(4), working_memory_from=5)
+    deleted, fold = without_part(conversation, question_id(1), None), fold_of(conversation)
+
+    with pytest.raises(OlderMessagesNeeded):
+        in_claim(tail_of(deleted, 4), fold)
+    assert in_claim(deleted, fold)[0] is deleted
+
+
 def test_the_messages_and_the_old_summary_are_compared_even_if_the_claim_still_stands() -> None:
     fold = fold_of(after_turns(4))
     ours, claim = in_claim(after_turns(4), fold)

@@ -138,6 +138,19 @@ async def test_a_turn_waits_only_a_moment_for_a_slow_server() -> None:
     assert (await turn).tokens == 8_192
 
 
+async def test_only_one_turn_waits_for_a_server_that_does_not_answer() -> None:
+    world = asking(None)
+    turn = asyncio.create_task(world.refreshed())
+    await _passes()
+    world.clock.advance(A_MOMENT)
+    await turn
+    next_turn = asyncio.create_task(world.refreshed())
+    await _passes()
+
+    assert next_turn.done()
+    assert world.server.requests == 1
+
+
 async def test_a_cancelled_turn_does_not_end_the_question_of_the_others() -> None:
     world = asking(stated(16_384))
     first, second = (asyncio.create_task(world.refreshed()) for _ in range(2))

@@ -8,13 +8,21 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from domain.model.conversation import Conversation, Folding, truncated
-from domain.model.identifiers import ProcessId
+from adapters.system.turn_runner import MAX_BACKGROUND
+from domain.model.conversation import Conversation, Folding, truncated, with_retention_from
+from domain.model.identifiers import ProcessId, SessionId
 from domain.model.message import FinishReason
 from domain.model.piece import ReasoningPiece
 from domain.service.summarizing import CLAIM_LIFETIME
-from ports.language_model import ContentFiltered, ContextExceeded, ModelBusy, ModelUnavailable
+from ports.language_model import (
+    ContentFiltered,
+    ContextExceeded,
+    ModelBusy,
+    ModelRejectedRequest,
+    ModelUnavailable,
+)
 from tests.support.builders import ID, OTHER_ID, OWNER, PROCESS, REF
+from tests.support.clocks import NOON
 from tests.support.fake_model import InstantModel, ModelReply
 from tests.support.harness import Harness, a_harness
 from tests.support.summaries import (
@@ -112,8 +120,24 @@ async def test_after_a_failure_a_conversation_is_left_alone_for_a_minute() -> No
     assert (await fold(harness, model, write())).summary == "They spoke."
 
 
+async def test_a_conversation_that_fails_again_and_again_is_tried_ever_less_often() -> None:
+    harness, model = a_summarizing_harness()
+    await harness.store.create(OWNER, with_retention_from(a_long_conversation(), NOON))
+    for pause in (1, 2, 4, 8, 16, 32, 60, 60):
+        await fold(harness, model, lambda reply: reply.finish())
+        calls = model.summaries.call_count
+        harness.clock.advance(pause * A_MINUTE - timedelta(seconds=1))
+        start(harness, await harness.stored(ID))
+        await settled(harness)
+        assert model.summaries.call_count == calls
+        harness.clock.advance(timedelta(seconds=1))
+
+    assert (await fold(harness, model, write())).summary == "They spoke."
+
+
 @pytest.mark.parametrize(
-    ("failure", "others_wait"), [(ModelBusy(), True), (ContentFiltered(), False)]
+    ("failure", "others_wait"),
+    [(ModelBusy(), True), (ContentFiltered(), False), (ModelRejectedRequest(), False)],
 )
 async def test_while_the_model_fails_all_conversations_are_left_alone(
     failure: Exception,
@@ -181,6 +205,21 @@ async def test_a_conversation_is_folded_once_at_a_time() -> None:
     await settled(harness)
 
     assert model.summaries.call_count == 1
+
+
+async def test_a_conversation_waits_for_its_summary_once_however_many_turns_end() -> None:
+    harness, model = a_summarizing_harness()
+    others = [SessionId(f"{number:032x}") for number in range(MAX_BACKGROUND)]
+    for session_id in (*others, ID):
+        start(harness, await stored_long(harness, session_id))
+    for _ in range(3):
+        start(harness, await harness.stored(ID))
+
+    assert len(harness.runner.background) == MAX_BACKGROUND + 1
+    for _ in range(MAX_BACKGROUND + 1):
+        write()(await model.summaries.next_reply())
+    await settled(harness)
+    assert (await harness.stored(ID)).summary == "They spoke."
 
 
 async def a_claimed_conversation(harness: Harness, process: ProcessId) -> Conversation:

@@ -8,9 +8,11 @@ from adapters.encrypted_redis.frame_reader import FrameReader
 from adapters.wire_format import conversation_record, message_record
 from adapters.wire_format.packing import unpack
 from domain.model.conversation import WORKING_MEMORY
+from domain.model.errors import ConversationNotFound
+from domain.model.identifiers import ConversationRef, Owner
 from domain.model.message import Message
 from ports.errors import StoredStateUnreadable
-from tests.support.builders import OWNER, REF, a_conversation, texts_of
+from tests.support.builders import ID, OTHER_ID, OWNER, REF, STRANGER, a_conversation, texts_of
 from tests.support.changes import answering, asking
 from tests.support.redis_store import RedisHarness
 
@@ -104,6 +106,20 @@ async def test_a_frame_that_is_only_passed_over_must_be_in_its_place(
 
     with pytest.raises(StoredStateUnreadable):
         await long.store.page(REF, 5, 4)
+
+
+async def test_frames_of_another_owner_instead_of_the_newest_are_no_missing_conversation(
+    long: RedisHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frame_reader, "_FIRST_SLICE", 2)
+    await long.store.create(STRANGER, a_conversation(id=OTHER_ID))
+    [foreign] = await long.frames(OTHER_ID)
+    await long.put([*(await long.frames())[:-3], *[foreign] * 3])
+
+    with pytest.raises(StoredStateUnreadable):
+        await long.store.load(REF, 1)
+    with pytest.raises(ConversationNotFound):
+        await long.store.load(ConversationRef(Owner(secret=b"y" * 32), ID), 1)
 
 
 async def test_a_write_between_two_slices_is_no_damage(

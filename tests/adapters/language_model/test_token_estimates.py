@@ -64,3 +64,22 @@ def test_estimates_are_never_too_low_and_soon_close(encoding: str, sample: Path)
 
     assert min(errors) >= 0
     assert max(errors[8:]) < 0.13
+
+
+ODD = ["a" * 4_000, "internationalization " * 300, "-" * 6_000, "1" * 4_000, "\n" * 4_000]
+
+
+@pytest.mark.parametrize("encoding", ["o200k_base", "cl100k_base"])
+@pytest.mark.parametrize("odd", ODD, ids=[text[:4].strip() or "break" for text in ODD])
+def test_odd_texts_of_one_caller_leave_room_for_the_english_of_others(
+    encoding: str, odd: str
+) -> None:
+    rates: TokenRates = CAUTIOUS_RATES
+    for prompt in prompts([odd]):
+        size = prompt_size(prompt)
+        assert size is not None
+        rates = learned(rates, size, real_tokens(prompt, encoding))
+    english = (TEXTS / "texts" / "en.txt").read_text().split("\n---\n")
+
+    for prompt in prompts(english):
+        assert prompt_tokens(prompt, rates) / real_tokens(prompt, encoding) > 0.8

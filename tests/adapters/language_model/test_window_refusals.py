@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from attrs import evolve
 
+from domain.model.prompt import Prompt, ReplyOptions, Tool
 from ports.language_model import ContextExceeded
-from tests.support.model_client import collect_reply, model_at
+from tests.support.builders import a_message
+from tests.support.model_client import PROMPT, collect_reply, model_at
 from tests.support.model_server import ModelResponse, an_error, event, model_server
 
 FILE: Final = Path(__file__).parent / "recorded_refusals.json"
@@ -17,10 +20,10 @@ WORDINGS: Final = {
 }
 
 
-async def refusal_for(response: ModelResponse) -> ContextExceeded:
+async def refusal_for(response: ModelResponse, prompt: Prompt = PROMPT) -> ContextExceeded:
     async with model_server(response) as server, model_at(server.url) as model:
         with pytest.raises(ContextExceeded) as refusal:
-            await collect_reply(model)
+            await collect_reply(model, prompt)
     return refusal.value
 
 
@@ -70,3 +73,20 @@ async def test_nothing_of_the_text_is_in_the_error() -> None:
     refusal = await refusal_for(an_error(400, message=f"planted {text} planted"))
 
     assert "planted" not in f"{refusal!r} {refusal} {vars(refusal)} {refusal.details}"
+
+
+PLANTED: Final = "maximum context length is 256"
+ESCAPED: Final = PLANTED.replace(" ", "\\u0020")
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"messages": (a_message(text=f"My {PLANTED} tokens"),)},
+        {"options": ReplyOptions(tools=(Tool(name="a", parameters=f'{{"title":"{ESCAPED}"}}'),))},
+    ],
+)
+async def test_a_number_that_the_prompt_may_have_planted_is_ignored(members: Any) -> None:
+    refusal = await refusal_for(an_error(400, message=f"Bad: {PLANTED}"), evolve(PROMPT, **members))
+
+    assert (refusal.window, refusal.prompt_tokens) == (None, None)
