@@ -128,7 +128,8 @@ class TaskTurnRunner:
             task.cancel()
 
     async def _wait(self, at_most: timedelta) -> None:
-        tasks = [task for task, _ in self._running.values()]
+        # Cancelled work in the background may still have to count the tokens that it used.
+        tasks = [*(task for task, _ in self._running.values()), *self.background]
         if tasks:
             await asyncio.wait(tasks, timeout=at_most.total_seconds())
 

@@ -89,7 +89,7 @@ def test_facts_of_the_first_turns_are_answered_from_the_summary(run: Run) -> Non
 
     assert run.answers == ALL_FACTS
     for text, served in zip(ALL_FACTS, asking, strict=True):
-        assert text in served.system
+        assert text in served.summary
         assert text not in str(served.dialogue)
 
 
@@ -104,7 +104,7 @@ def test_the_export_says_what_the_model_sees(run: Run) -> None:
 
     # All but the reply to this prompt.
     assert list(last.dialogue) == visible[:-1]
-    assert json.dumps(run.export["summary"], ensure_ascii=False) in last.system
+    assert json.dumps(run.export["summary"], ensure_ascii=False) in last.summary
 
 
 def test_most_of_each_prompt_was_read_before(run: Run) -> None:

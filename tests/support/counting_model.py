@@ -64,8 +64,16 @@ class Served:
 
     @property
     def dialogue(self) -> Sequence[tuple[str, str]]:
-        """Role and text of each message after the first."""
-        return [(message["role"], _text(message)) for message in self.messages[1:]]
+        """Role and text of each message after the first, without the summary."""
+        texts = [(message["role"], _text(message)) for message in self.messages[1:]]
+        return [(role, text.removeprefix(self.summary)) for role, text in texts]
+
+    @property
+    def summary(self) -> str:
+        """The paragraph with the summary, which begins the first user message; may be empty."""
+        texts = (_text(message) for message in self.messages if message["role"] == "user")
+        paragraph, end, _ = next(texts, "").partition("</summary>\n\n")
+        return paragraph + end if end else ""
 
 
 @define(kw_only=True)

@@ -168,6 +168,24 @@ async def test_draining_does_not_wait_for_work_in_the_background_nor_count_it() 
     ]
 
 
+async def test_draining_lets_dropped_work_clean_up() -> None:
+    runner, cleaned_up = a_runner(), False
+
+    async def work() -> None:
+        nonlocal cleaned_up
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await run_event_loop()
+            cleaned_up = True
+
+    runner.run_in_background(work)
+    await run_event_loop()
+    await runner.drain(LONG)
+
+    assert cleaned_up
+
+
 async def test_work_in_the_background_that_crashes_is_noted_by_its_kind_only() -> None:
     telemetry = RecordingTelemetry()
     runner = a_runner(telemetry=telemetry)
