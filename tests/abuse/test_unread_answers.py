@@ -16,6 +16,8 @@ from tests.support.v1_client import V1Client
 OPEN: Final = {
     "PRIVITY_V1": "open",
     "PRIVITY_LIMITS": "off",
+    # A summary would take the next planned reply.
+    "PRIVITY_SUMMARIES": "false",
     "PRIVITY_STORED_BYTES_PER_HOUR": "1000000000",
 }
 OPENAPI: Final = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -46,7 +46,7 @@ class InstructedModel:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         message = json.loads(await request.read())["messages"][-1]["content"]
-        _, name, count, pause, ending = str(message).split()
+        _, name, count, pause, ending = str(message).split()[-5:]  # A page context precedes it.
         self.requests[name] += 1
         if ending == REFUSE:
             return web.Response(status=500, text="no")
