@@ -137,11 +137,8 @@ export class Conversation extends EventTarget {
     return this.#tasks.run(async (control) => {
       const full = this.sessionId;
       this.#set({ notice: null, isMoving: true });
-      this.sessionId = await tabs.withLock(control.signal, async () => {
-        // Another tab may have done it already.
-        if (tabs.session() === full) tabs.saveSession(await this.#create({ continues: full }, control.signal));
-        return tabs.session();
-      });
+      const create = () => this.#create({ continues: full }, control.signal);
+      this.sessionId = await tabs.openSession(control.signal, full, create);
       this.#set({ ...EMPTY, notice: { code: "continued" } });
       tabs.announceChange();
       await this.#load(control);
@@ -226,10 +223,7 @@ export class Conversation extends EventTarget {
    * client key: a repeated message is recognised only if it comes with the same key.
    */
   async #openSession(signal) {
-    this.sessionId ??= await tabs.withLock(signal, async () => {
-      if (!tabs.session()) tabs.saveSession(await this.#create({}, signal));
-      return tabs.session();
-    });
+    this.sessionId ??= await tabs.openSession(signal, null, () => this.#create({}, signal));
     return this.sessionId;
   }
 

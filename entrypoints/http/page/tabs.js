@@ -2,6 +2,7 @@
    No text of a conversation is stored or sent between tabs: each tab reads it from the service. */
 
 const SESSION = "privity.session";
+const CREATED = `${SESSION} `;
 const OWN_TURN = "privity.turn";
 
 // Where the browser forbids storage, values live as long as the page.
@@ -29,8 +30,13 @@ const channel = new BroadcastChannel("privity");
 export const session = () => shared.get(SESSION);
 export const saveSession = (id) => shared.set(SESSION, id);
 
+const removed = new Set();
+
 /** Removes this session, but not one that another tab has started since. */
-export const removeSession = (id) => session() === id && shared.remove(SESSION);
+export function removeSession(id) {
+  removed.add(id);
+  if (session() === id) shared.remove(SESSION);
+}
 
 /** The turn that this tab requested; survives a reload, and other tabs do not see it. */
 export const ownTurn = () => own.get(OWN_TURN);
@@ -40,13 +46,36 @@ export const language = () => shared.get("privity.language");
 export const saveLanguage = (tag) => shared.set("privity.language", tag);
 
 /** Runs `task` while no other tab runs one. Without https or storage, pages have no locks. */
-export async function withLock(signal, task) {
+async function withLock(signal, task) {
   const locked = navigator.locks?.request(SESSION, { signal }, task);
   return (locked ?? task()).catch((error) => {
     if (error.name !== "SecurityError") throw error;
     return task();
   });
 }
+
+/* Another tab may see a stored id only a moment later. It sees the names of locks at once. */
+async function published() {
+  const { held } = (await navigator.locks?.query().catch(() => null)) ?? { held: [] };
+  const ids = held.flatMap(({ name }) => name.startsWith(CREATED) ? name.slice(CREATED.length) : []);
+  return ids.find((id) => !removed.has(id));
+}
+
+async function publish(id) {
+  saveSession(id);
+  await new Promise((resolve) => {
+    const hold = () => new Promise((release) => resolve(setTimeout(release, 1000)));
+    (navigator.locks?.request(CREATED + id, hold) ?? Promise.reject()).catch(resolve);
+  });
+  return id;
+}
+
+/** The session of all tabs, once it is another one than `old`; only one tab uses `create`. */
+export const openSession = (signal, old, create) =>
+  withLock(signal, async () => {
+    const id = (await published()) ?? session();
+    return id === old ? publish(await create()) : id;
+  });
 
 /** Announces to the other tabs that the conversation changed. */
 export const announceChange = () => channel.postMessage(session());
@@ -56,7 +85,7 @@ export function onChange(refresh) {
   channel.addEventListener("message", ({ data: id }) => {
     // The message may arrive before the stored id is visible here.
     if (id) saveSession(id);
-    else shared.remove(SESSION);
+    else removeSession(session());
     refresh();
   });
   document.addEventListener("visibilitychange", () =>
@@ -64,6 +93,7 @@ export function onChange(refresh) {
 }
 
 export function clear() {
+  removed.add(session());
   shared.remove(SESSION);
   own.remove(OWN_TURN);
 }
