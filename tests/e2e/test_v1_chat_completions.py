@@ -259,11 +259,11 @@ async def test_messages_for_which_the_model_has_no_room_are_refused(
     assert fake_model.call_count == 0
 
 
-async def test_instructions_that_leave_no_room_are_refused(
-    program: V1Client, fake_model: FakeModel
-) -> None:
+async def test_instructions_that_leave_no_room_are_refused(fake_model: FakeModel) -> None:
+    settings = Settings(limits=False, v1=True, model_context_tokens=8_192)
     messages = [{"role": "system", "content": "x" * 32_000}, *HELLO]
-    refused = await complete(program, messages)
+    async with running_service(settings, model=fake_model) as service:
+        refused = await complete(await V1Client.new(service.url), messages)
 
     assert error_of(refused)["code"] == "context_length_exceeded"
     assert error_of(refused)["param"] == "messages"
