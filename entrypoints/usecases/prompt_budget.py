@@ -53,7 +53,7 @@ class PromptBudget:
         self._telemetry = telemetry
         self._window = window
         self._stated: StatedWindow | None = None
-        self._asked_at = timedelta.min
+        self._read_at = timedelta.min
         self._asking: asyncio.Task[None] | None = None
         self._is_slow = False
         self._refused: int | None = None
@@ -90,7 +90,7 @@ class PromptBudget:
         long, the next attempt gets half of the tokens that this one had.
         """
         if refusal.window is None:
-            self._asked_at = timedelta.min
+            self._read_at = timedelta.min
             self._ask_if_due()
             await self._answer()
         self._narrow(refusal.window, stated=refusal.window)
@@ -161,7 +161,7 @@ class PromptBudget:
         if self._window is None or self._asking is not None:
             return
         wait = _LATER if self._is_known else _SOON
-        if self._asked_at > timedelta.min and self._clock.monotonic() - self._asked_at < wait:
+        if self._read_at > timedelta.min and self._clock.monotonic() - self._read_at < wait:
             return
         self._asking = asyncio.create_task(self._ask(self._window))
 
@@ -169,7 +169,7 @@ class PromptBudget:
         try:
             stated = await window.read()
         finally:
-            self._asking, self._asked_at = None, self._clock.monotonic()
+            self._asking, self._read_at = None, self._clock.monotonic()
         self._take_over(stated)
 
     def _take_over(self, stated: StatedWindow) -> None:

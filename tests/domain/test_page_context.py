@@ -32,7 +32,7 @@ CALL = ToolCallPiece(call_id="a", name="look", arguments="{}")
 HELLO = (TextPart("Hello?"),)
 
 
-def asked() -> Conversation:
+def a_question() -> Conversation:
     return with_question(a_conversation(), page_context=PAGE)
 
 
@@ -42,17 +42,17 @@ def contexts(conversation: Conversation) -> list[str | None]:
 
 def test_the_reply_has_none_however_the_turn_ends() -> None:
     ends = [
-        with_answer(asked()),
-        interrupt(asked(), turn_id(), (CALL,), NOON),
-        settle(asked(), turn_id(), (CALL,), NOON),
+        with_answer(a_question()),
+        interrupt(a_question(), turn_id(), (CALL,), NOON),
+        settle(a_question(), turn_id(), (CALL,), NOON),
     ]
 
     assert [contexts(ended) for ended in ends] == [[PAGE, None]] * 3
-    assert contexts(settle(asked(), turn_id(), (), NOON)) == [PAGE]
+    assert contexts(settle(a_question(), turn_id(), (), NOON)) == [PAGE]
 
 
 def test_the_newest_is_that_of_the_newest_user_message_even_if_it_has_none() -> None:
-    answered = with_answer(asked())
+    answered = with_answer(a_question())
 
     assert newest_page_context(answered.messages) == PAGE
     assert newest_page_context(with_question(answered, number=2).messages) is None
@@ -60,14 +60,14 @@ def test_the_newest_is_that_of_the_newest_user_message_even_if_it_has_none() -> 
 
 
 def test_another_reply_sees_that_of_its_message() -> None:
-    later = with_answer(with_question(with_answer(asked()), number=2, page_context=OTHER), number=2)
+    later = with_answer(with_question(with_answer(a_question()), number=2, page_context=OTHER), number=2)
 
     assert contexts(regenerate(later, a_new_turn(3))) == [PAGE, None, OTHER]
     assert contexts(regenerate(later, a_new_turn(3), question_id(1))) == [PAGE]
 
 
 def test_an_edit_replaces_it() -> None:
-    answered = with_answer(asked())
+    answered = with_answer(a_question())
 
     for context in (OTHER, None):
         edits = [
@@ -79,7 +79,7 @@ def test_an_edit_replaces_it() -> None:
 
 
 def test_a_message_sent_again_after_a_failure_brings_its_own() -> None:
-    failed = fail(asked(), turn_id(), (), NOON, "model_failed")
+    failed = fail(a_question(), turn_id(), (), NOON, "model_failed")
     again = add_user_message(failed, a_new_turn(2), question_id(2), HELLO, page_context=OTHER)
 
     assert contexts(again) == [OTHER]
@@ -87,7 +87,7 @@ def test_a_message_sent_again_after_a_failure_brings_its_own() -> None:
 
 
 def test_tool_results_continue_the_turn_with_its_own() -> None:
-    called = finish(asked(), turn_id(), (CALL,), NOON, reason=FinishReason.TOOL_CALLS)
+    called = finish(a_question(), turn_id(), (CALL,), NOON, reason=FinishReason.TOOL_CALLS)
     result = ToolResultPart(call_id="a", output="1")
     continued = submit_tool_results(called, a_new_turn(2), (result,))
 
@@ -97,7 +97,7 @@ def test_tool_results_continue_the_turn_with_its_own() -> None:
 
 def test_items_of_a_client_have_none() -> None:
     item = NewItem(id=MessageId("item"), role=Role.USER, parts=HELLO)
-    opened = open_turn_with_items(with_answer(asked()), a_new_turn(2), [item])
+    opened = open_turn_with_items(with_answer(a_question()), a_new_turn(2), [item])
 
     assert contexts(opened) == [PAGE, None, None]
     assert newest_page_context(opened.messages) is None
@@ -105,7 +105,7 @@ def test_items_of_a_client_have_none() -> None:
 
 def test_a_branch_has_those_of_its_messages() -> None:
     branch = branch_at_turn(
-        with_answer(asked()), 1, session_id=OTHER_ID, turn_id=turn_id(9), at=NOON
+        with_answer(a_question()), 1, session_id=OTHER_ID, turn_id=turn_id(9), at=NOON
     )
 
     assert contexts(branch) == [PAGE, None]
