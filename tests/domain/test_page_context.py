@@ -60,7 +60,9 @@ def test_the_newest_is_that_of_the_newest_user_message_even_if_it_has_none() -> 
 
 
 def test_another_reply_sees_that_of_its_message() -> None:
-    later = with_answer(with_question(with_answer(a_question()), number=2, page_context=OTHER), number=2)
+    later = with_answer(
+        with_question(with_answer(a_question()), number=2, page_context=OTHER), number=2
+    )
 
     assert contexts(regenerate(later, a_new_turn(3))) == [PAGE, None, OTHER]
     assert contexts(regenerate(later, a_new_turn(3), question_id(1))) == [PAGE]
