@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -15,6 +15,8 @@ from tests.support.event_stream import Event
 from tests.support.fake_model import EchoModel, FakeModel
 from tests.support.service import RunningService, running_service
 from tests.support.v1_client import V1Client, error_of
+
+SMALL_WINDOW: Final = Settings(limits=False, v1=True, model_context_tokens=8_192)
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
 CALLED = [
@@ -249,10 +251,11 @@ async def test_a_parameter_that_the_models_server_rejects_is_named(
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_messages_for_which_the_model_has_no_room_are_refused(
-    program: V1Client, fake_model: FakeModel, *, stream: bool
+    fake_model: FakeModel, *, stream: bool
 ) -> None:
     messages = [*HELLO, {"role": "assistant", "content": "x" * 200_000}, *HELLO]
-    refused = await complete(program, messages, stream=stream)
+    async with running_service(SMALL_WINDOW, model=fake_model) as service:
+        refused = await complete(await V1Client.new(service.url), messages, stream=stream)
 
     assert (refused.status, error_of(refused)["code"]) == (400, "context_length_exceeded")
     assert error_of(refused)["param"] == "messages"
@@ -260,9 +263,8 @@ async def test_messages_for_which_the_model_has_no_room_are_refused(
 
 
 async def test_instructions_that_leave_no_room_are_refused(fake_model: FakeModel) -> None:
-    settings = Settings(limits=False, v1=True, model_context_tokens=8_192)
     messages = [{"role": "system", "content": "x" * 32_000}, *HELLO]
-    async with running_service(settings, model=fake_model) as service:
+    async with running_service(SMALL_WINDOW, model=fake_model) as service:
         refused = await complete(await V1Client.new(service.url), messages)
 
     assert error_of(refused)["code"] == "context_length_exceeded"
