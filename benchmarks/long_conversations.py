@@ -32,7 +32,7 @@ from servers import bind_to_first_core, redis_server
 from domain.model.conversation import WORKING_MEMORY
 from domain.model.identifiers import ConversationRef, session_id
 from domain.model.message import FinishReason, Usage
-from domain.model.piece import ModelFinished, Piece, TextPiece
+from domain.model.piece import ModelFinished, ModelPiece, TextPiece
 from domain.model.prompt import Prompt
 from entrypoints.container import open_container
 from entrypoints.http.app import create_app
@@ -63,7 +63,7 @@ class InstantModel:
 
     name = "instant"
 
-    async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[ModelPiece | ModelFinished, None]:
         yield TextPiece(_exchange(prompt.messages[-1].number)[1])
         yield ModelFinished(reason=FinishReason.STOP, usage=Usage(input_tokens=1, output_tokens=1))
 

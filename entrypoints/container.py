@@ -42,10 +42,13 @@ from adapters.sealing.sealer import Sealer
 from adapters.system.clock import SystemClock
 from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
+from adapters.tool_servers.no_servers import NoToolServers
+from adapters.turn_hook.no_hook import NoHook
 from domain.model.assistant import Assistant
 from domain.model.budget import BudgetBounds
 from domain.model.identifiers import ProcessId
 from domain.model.limits import MessageLimit
+from domain.model.preparation import HookPolicy
 from domain.model.turn import TurnPolicy
 from domain.service.summarizing import SummaryPolicy
 from domain.service.user_images import ImagePolicy
@@ -66,6 +69,8 @@ from ports.process_lease import ProcessLease
 from ports.rate_limiter import RateLimiter
 from ports.readiness import Readiness
 from ports.telemetry import Telemetry
+from ports.tool_servers import ToolServers
+from ports.turn_hook import TurnHook
 from ports.turn_log import TurnLog
 from ports.turn_runner import TurnRunner
 
@@ -117,6 +122,10 @@ async def open_container(
     container.register(TaskTurnRunner, instance=runner)
     for value in _shared_values(settings):
         container.register(type(value), instance=value)
+    turn_hook: TurnHook = NoHook()
+    tool_servers: ToolServers = NoToolServers()
+    container.register(TurnHook, instance=turn_hook)
+    container.register(ToolServers, instance=tool_servers)
     for use_case in USE_CASES:
         container.register(use_case)
     async with AsyncExitStack() as stack:
@@ -184,6 +193,7 @@ def _shared_values(settings: Settings) -> Iterator[object]:
     yield TurnPolicy()
     yield MissingLogs()
     yield FoldAttempts()
+    yield HookPolicy()
     yield SummaryPolicy(enabled=settings.summaries)
     yield MessageLimit(characters=settings.message_characters)
     yield ImagePolicy(model_takes_images=settings.model_images)

@@ -10,6 +10,7 @@
     ├── TooManyRequests              a limit on what callers may use would be exceeded
     │   └── BudgetExhausted          the model tokens of a day are used up
     ├── ClientKeyInvalid             the client key was not issued by this service
+    ├── HookError                    the operator's hook failed: see ports.turn_hook
     └── ModelError                   the language model failed: see ports.language_model
 
 The other root, ``domain.model.errors.DomainError``, is for errors that the caller can act on. Every

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from attrs import frozen
 
-from domain.model.piece import ModelFinished, Piece
+from domain.model.piece import ModelFinished, ModelPiece
 from domain.model.prompt import Prompt
 from ports.errors import PortError
 
@@ -32,7 +32,7 @@ class LanguageModel(Protocol):
         """The model's name in prices, logs and metadata."""
         ...
 
-    def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
+    def reply(self, prompt: Prompt) -> AsyncGenerator[ModelPiece | ModelFinished, None]:
         """Stream the reply: pieces as they arrive, none of them empty, then ``ModelFinished``.
 
         Closing the generator closes the connection to the model at once. Only failures before the

@@ -26,7 +26,7 @@ from adapters.language_model.model_server import ModelConnection, ModelServer
 from adapters.language_model.provider_codes import may_repeat
 from adapters.language_model.window_refusals import has_numbers
 from domain.model.message import ToolCallPart
-from domain.model.piece import ModelFinished, Piece
+from domain.model.piece import ModelFinished, ModelPiece
 from domain.model.prompt import Prompt
 from ports.clock import Clock
 from ports.language_model import (
@@ -76,7 +76,7 @@ class ChatCompletions:
         self._retry_pauses = retry_pauses
         self._rejections = ChatRejections(clock=clock, telemetry=telemetry)
 
-    async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[ModelPiece | ModelFinished, None]:
         """See ``ports.language_model.LanguageModel.reply``."""
         deadline = _now() + self._timeouts.first_piece.total_seconds()
         with self._adding_details(prompt):

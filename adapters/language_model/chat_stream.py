@@ -27,7 +27,7 @@ from adapters.language_model.chat_failures import failure_in_stream
 from adapters.language_model.chat_tool_calls import ToolCalls
 from adapters.language_model.sse_reader import SseReader
 from domain.model.message import FinishReason, Usage
-from domain.model.piece import ModelFinished, Piece, ReasoningPiece, TextPiece
+from domain.model.piece import ModelFinished, ModelPiece, ReasoningPiece, TextPiece
 from ports.language_model import ContentFiltered, MalformedStream, ModelError
 
 _LINE_MAX_BYTES: Final = 1_000_000
@@ -61,7 +61,7 @@ class ChatStream:
         """Whether the reply is complete; usage may still follow."""
         return self._is_done or self._finish_reason is not None
 
-    def feed(self, data: bytes) -> Iterator[Piece]:
+    def feed(self, data: bytes) -> Iterator[ModelPiece]:
         """Yield the pieces that ``data`` completes.
 
         Raises:
@@ -74,7 +74,7 @@ class ChatStream:
         for event in events:
             yield from self._read_event(event.data)
 
-    def end(self) -> Iterator[Piece]:
+    def end(self) -> Iterator[ModelPiece]:
         """Yield what is left at the end of the stream, such as a last line without a line end.
 
         Raises:
@@ -97,7 +97,7 @@ class ChatStream:
             raise ContentFiltered
         return ModelFinished(reason=self._finish_reason or FinishReason.OTHER, usage=self._usage)
 
-    def _read_event(self, data: bytes) -> Iterator[Piece]:
+    def _read_event(self, data: bytes) -> Iterator[ModelPiece]:
         if data == b"[DONE]":
             self._is_done = True
         elif not self._is_done:
@@ -108,7 +108,7 @@ class ChatStream:
                 if not self.has_finished:
                     raise
 
-    def _read_chunk(self, chunk: Chunk) -> Iterator[Piece]:
+    def _read_chunk(self, chunk: Chunk) -> Iterator[ModelPiece]:
         if chunk.error is not None:
             raise failure_in_stream(chunk.error)
         self._usage = usage_of(chunk.usage) or self._usage
@@ -119,7 +119,7 @@ class ChatStream:
             if choice.finish_reason:
                 self._finish_reason = _FINISH_REASONS.get(choice.finish_reason, FinishReason.OTHER)
 
-    def _read_delta(self, delta: Delta) -> Iterator[Piece]:
+    def _read_delta(self, delta: Delta) -> Iterator[ModelPiece]:
         reasoning = (
             delta.reasoning_content or text_of(delta.reasoning) or reasoning_of(delta.content)
         )

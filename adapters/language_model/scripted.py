@@ -11,7 +11,7 @@ from itertools import accumulate
 from typing import Final
 
 from domain.model.message import FinishReason, ImagePart, Message, Role, Usage
-from domain.model.piece import ModelFinished, Piece, TextPiece
+from domain.model.piece import ModelFinished, ModelPiece, TextPiece
 from domain.model.prompt import Prompt
 from ports.clock import Clock
 
@@ -31,7 +31,7 @@ class ScriptedModel:
         self._clock = clock
         self._pause = pause
 
-    async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[ModelPiece | ModelFinished, None]:
         """See ``ports.language_model.LanguageModel.reply``."""
         text = _summary_text(prompt) if prompt.asks_for_summary else _reply_text(prompt)
         if prompt.continues_reply:

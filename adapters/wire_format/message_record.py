@@ -25,6 +25,7 @@ from domain.model.message import (
     PromptReport,
     ReasoningPart,
     Role,
+    SourcePart,
     StepMark,
     TextPart,
     ToolCallPart,
@@ -60,11 +61,12 @@ class ReasoningRecord(Struct, array_like=True, tag=1):
 
 
 class ToolCallRecord(Struct, array_like=True, tag=2):
-    """See ``ToolCallPart``."""
+    """See ``ToolCallPart``; records of older releases end after ``arguments``."""
 
     call_id: str
     name: str
     arguments: str
+    server: str | None = None
 
 
 class ToolResultRecord(Struct, array_like=True, tag=3):
@@ -101,6 +103,15 @@ class ImageRecord(Struct, array_like=True, tag=7):
     detail: str
 
 
+class SourceRecord(Struct, array_like=True, tag=8):
+    """See ``SourcePart``."""
+
+    id: str
+    title: str
+    url: str | None
+    excerpt: str | None
+
+
 PartRecord: TypeAlias = (
     TextRecord
     | ReasoningRecord
@@ -110,6 +121,7 @@ PartRecord: TypeAlias = (
     | StepRecord
     | UnknownRecord
     | ImageRecord
+    | SourceRecord
 )
 
 
@@ -162,6 +174,7 @@ _RECORDS: Final[Mapping[type[Part], type[PartRecord]]] = MappingProxyType(
         StepMark: StepRecord,
         UnknownPart: UnknownRecord,
         ImagePart: ImageRecord,
+        SourcePart: SourceRecord,
     }
 )
 _PARTS: Final = MappingProxyType({record: part for part, record in _RECORDS.items()})

@@ -25,7 +25,18 @@ from adapters.wire_format.message_record import (
     usage_record,
 )
 from adapters.wire_format.packing import MALFORMED, DecodeError, pack, unpack
-from domain.model.piece import NumberedPiece, Piece, ReasoningPiece, TextPiece, ToolCallPiece
+from domain.model.message import SourcePart, ToolResultPart
+from domain.model.piece import (
+    NumberedPiece,
+    Piece,
+    ReasoningPiece,
+    SourcePiece,
+    StatePiece,
+    StepPiece,
+    TextPiece,
+    ToolCallPiece,
+    ToolResultPiece,
+)
 from domain.model.turn import Outcome, TurnEnd
 from ports.turn_log import Batch
 
@@ -53,14 +64,50 @@ class ReasoningPieceRecord(Struct, array_like=True, tag=1):
 
 
 class ToolCallPieceRecord(Struct, array_like=True, tag=2):
-    """See ``ToolCallPiece``."""
+    """See ``ToolCallPiece``; records of older releases end after ``arguments``."""
 
     call_id: str
     name: str
     arguments: str
+    server: str | None = None
 
 
-PieceRecord: TypeAlias = TextPieceRecord | ReasoningPieceRecord | ToolCallPieceRecord
+class ToolResultPieceRecord(Struct, array_like=True, tag=3):
+    """See ``ToolResultPart``."""
+
+    call_id: str
+    output: str
+    failed: bool
+
+
+class SourcePieceRecord(Struct, array_like=True, tag=4):
+    """See ``SourcePart``."""
+
+    id: str
+    title: str
+    url: str | None
+    excerpt: str | None
+
+
+class StepPieceRecord(Struct, array_like=True, tag=5):
+    """See ``StepPiece``."""
+
+
+class StatePieceRecord(Struct, array_like=True, tag=6):
+    """See ``StatePiece``."""
+
+    state: str | None
+
+
+PieceRecord: TypeAlias = (
+    TextPieceRecord
+    | ReasoningPieceRecord
+    | ToolCallPieceRecord
+    | ToolResultPieceRecord
+    | SourcePieceRecord
+    | StepPieceRecord
+    | StatePieceRecord
+)
 
 
 class EndRecord(Struct, array_like=True):
@@ -120,24 +167,40 @@ def decode_entry(padded: bytes) -> Batch:
         raise DecodeError(type(error).__name__) from None
 
 
-def _piece_record(piece: Piece) -> PieceRecord:
+def _piece_record(piece: Piece) -> PieceRecord:  # noqa: PLR0911 - one for each kind
     match piece:
         case TextPiece(text):
             return TextPieceRecord(text)
         case ReasoningPiece(text):
             return ReasoningPieceRecord(text)
         case ToolCallPiece():
-            return ToolCallPieceRecord(piece.call_id, piece.name, piece.arguments)
+            return ToolCallPieceRecord(piece.call_id, piece.name, piece.arguments, piece.server)
+        case ToolResultPiece(result):
+            return ToolResultPieceRecord(result.call_id, result.output, result.failed)
+        case SourcePiece(source):
+            return SourcePieceRecord(source.id, source.title, source.url, source.excerpt)
+        case StepPiece():
+            return StepPieceRecord()
+        case StatePiece(state):
+            return StatePieceRecord(state)
 
 
-def _piece(record: PieceRecord) -> Piece:
+def _piece(record: PieceRecord) -> Piece:  # noqa: PLR0911 - one for each kind
     match record:
         case TextPieceRecord(text):
             return TextPiece(text)
         case ReasoningPieceRecord(text):
             return ReasoningPiece(text)
-        case ToolCallPieceRecord(call_id, name, arguments):
-            return ToolCallPiece(call_id=call_id, name=name, arguments=arguments)
+        case ToolCallPieceRecord(call_id, name, arguments, server):
+            return ToolCallPiece(call_id=call_id, name=name, arguments=arguments, server=server)
+        case ToolResultPieceRecord(call_id, output, failed):
+            return ToolResultPiece(ToolResultPart(call_id=call_id, output=output, failed=failed))
+        case SourcePieceRecord(source_id, title, url, excerpt):
+            return SourcePiece(SourcePart(id=source_id, title=title, url=url, excerpt=excerpt))
+        case StepPieceRecord():
+            return StepPiece()
+        case StatePieceRecord(state):
+            return StatePiece(state)
 
 
 def _end_record(end: TurnEnd) -> EndRecord:

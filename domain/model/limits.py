@@ -18,6 +18,13 @@ MAX_PARAMETER_BYTES: Final = 32_768
 """Limit on each parameter of a response, such as its instructions, as JSON."""
 MAX_TOOLS_BYTES: Final = 65_536
 """Limit on the tools of a response, as JSON."""
+MAX_HOOK_STATE_BYTES: Final = 16_384
+"""Limit on the state that a hook keeps with a conversation, as JSON."""
+MAX_PASSAGES: Final = 32
+MAX_PASSAGES_BYTES: Final = 65_536
+"""Limit on all passages that a hook answers for one turn: titles, URLs and texts together."""
+MAX_EXCERPT_CHARACTERS: Final = 1_000
+"""How much of a passage is stored with the reply as a source."""
 PART_OVERHEAD_BYTES: Final = 256
 """Bytes counted for each part in addition to its text, so that empty parts count too."""
 MESSAGE_OVERHEAD_BYTES: Final = 512

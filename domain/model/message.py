@@ -108,15 +108,17 @@ class ReasoningPart:
 
 @frozen(kw_only=True)
 class ToolCallPart:
-    """A request from the model to the client to run a tool.
+    """A request from the model to run a tool.
 
     Attributes:
         arguments: JSON text exactly as the model wrote it; it may be malformed.
+        server: the name of the tool server on which we run it; None if the client runs it.
     """
 
     call_id: str
     name: str
     arguments: str
+    server: str | None = None
 
 
 @frozen(kw_only=True)
@@ -156,6 +158,22 @@ class FilePart:
     name: str | None = None
 
 
+@frozen(kw_only=True)
+class SourcePart:
+    """A source of the reply, which the user can look up.
+
+    Attributes:
+        id: unique within the reply.
+        url: an http or https URL where it can be read; None if it cannot be opened.
+        excerpt: the beginning of the passage that the model was given; None if there is none.
+    """
+
+    id: str
+    title: str
+    url: str | None = None
+    excerpt: str | None = None
+
+
 @frozen
 class StepMark:
     """Separates the parts of two model calls within one reply."""
@@ -175,6 +193,7 @@ Part: TypeAlias = (
     | ToolResultPart
     | ImagePart
     | FilePart
+    | SourcePart
     | StepMark
     | UnknownPart
 )
@@ -196,6 +215,8 @@ def text_bytes(part: Part) -> int:
             return utf8_length(part.call_id + part.output)
         case FilePart():
             return utf8_length(part.url + part.media_type + (part.name or ""))
+        case SourcePart():
+            return utf8_length(part.id + part.title + (part.url or "") + (part.excerpt or ""))
         case ImagePart() | StepMark():
             return 0
 
@@ -294,10 +315,10 @@ class Message:
 
     @property
     def open_tool_calls(self) -> tuple[ToolCallPart, ...]:
-        """The tool calls that have no result yet."""
+        """The tool calls for whose results we wait; the client has to send them."""
         answered = {part.call_id for part in self.parts if isinstance(part, ToolResultPart)}
         calls = (part for part in self.parts if isinstance(part, ToolCallPart))
-        return tuple(call for call in calls if call.call_id not in answered)
+        return tuple(call for call in calls if call.server is None and call.call_id not in answered)
 
 
 def newest_page_context(messages: Sequence[Message]) -> str | None:

@@ -1,6 +1,6 @@
-"""The pieces that a model streams, and how a reply is assembled from them."""
+"""The pieces of a reply that is being written, and how the reply is assembled from them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from attrs import frozen
@@ -9,9 +9,13 @@ from domain.model.message import (
     FinishReason,
     Part,
     ReasoningPart,
+    SourcePart,
+    StepMark,
     TextPart,
     ToolCallPart,
+    ToolResultPart,
     Usage,
+    text_bytes,
     utf8_length,
 )
 
@@ -32,14 +36,50 @@ class ReasoningPiece:
 
 @frozen(kw_only=True)
 class ToolCallPiece:
-    """The next part of a tool call's arguments; every piece repeats the call's id and tool name."""
+    """The next part of a tool call's arguments.
+
+    Every piece repeats the call's id, the tool's name and the ``server``; see ``ToolCallPart``.
+    """
 
     call_id: str
     name: str
     arguments: str
+    server: str | None = None
 
 
-Piece: TypeAlias = TextPiece | ReasoningPiece | ToolCallPiece
+@frozen
+class ToolResultPiece:
+    """The whole result of a tool that we ran."""
+
+    result: ToolResultPart
+
+
+@frozen
+class SourcePiece:
+    """A source of the reply."""
+
+    source: SourcePart
+
+
+@frozen
+class StepPiece:
+    """The end of one model call, and the beginning of the next one in the same reply."""
+
+
+@frozen
+class StatePiece:
+    """The hook's state after this turn, as JSON text; None if it has none. Not a part of the reply.
+
+    It is logged with the reply, so that it is not lost if the process dies.
+    """
+
+    state: str | None
+
+
+ModelPiece: TypeAlias = TextPiece | ReasoningPiece | ToolCallPiece
+"""What a model writes."""
+
+Piece: TypeAlias = ModelPiece | ToolResultPiece | SourcePiece | StepPiece | StatePiece
 
 
 @frozen(kw_only=True)
@@ -70,6 +110,12 @@ def piece_bytes(piece: Piece) -> int:
             return utf8_length(text)
         case ToolCallPiece():
             return utf8_length(piece.call_id + piece.name + piece.arguments)
+        case ToolResultPiece(part) | SourcePiece(part):
+            return text_bytes(part)
+        case StatePiece(state):
+            return utf8_length(state or "")
+        case StepPiece():
+            return 0
 
 
 def begins_another_part(piece: Piece, previous: Piece) -> bool:
@@ -82,16 +128,16 @@ def begins_another_part(piece: Piece, previous: Piece) -> bool:
 def assemble_parts(pieces: Iterable[Piece]) -> tuple[Part, ...]:
     """The parts of a message that consists of ``pieces``.
 
-    Neighbouring pieces of one kind become one part. The pieces of one tool call become one part
-    even if there are pieces of other calls between them.
+    Neighbouring pieces of text or reasoning become one part. The pieces of one tool call become one
+    part even if there are pieces of other calls between them. Any other piece is a part of its own,
+    except for the hook's state, which is none.
     """
     runs: list[list[Piece]] = []
     calls: dict[str, list[Piece]] = {}
     for piece in pieces:
-        if isinstance(piece, ToolCallPiece):
-            run = calls.get(piece.call_id)
-        else:
-            run = runs[-1] if runs and type(runs[-1][0]) is type(piece) else None
+        if isinstance(piece, StatePiece):
+            continue
+        run = _run_of(piece, runs[-1] if runs else None, calls)
         if run is None:
             run = []
             runs.append(run)
@@ -101,10 +147,29 @@ def assemble_parts(pieces: Iterable[Piece]) -> tuple[Part, ...]:
     return tuple(_part(run) for run in runs)
 
 
-def _part(run: list[Piece]) -> Part:
-    first = run[0]
-    if isinstance(first, ToolCallPiece):
-        arguments = "".join(piece.arguments for piece in run if isinstance(piece, ToolCallPiece))
-        return ToolCallPart(call_id=first.call_id, name=first.name, arguments=arguments)
-    text = "".join(piece.text for piece in run if not isinstance(piece, ToolCallPiece))
-    return TextPart(text) if isinstance(first, TextPiece) else ReasoningPart(text)
+def _run_of(
+    piece: Piece, last: list[Piece] | None, calls: Mapping[str, list[Piece]]
+) -> list[Piece] | None:
+    """The run to which ``piece`` belongs; None if it begins one."""
+    if isinstance(piece, ToolCallPiece):
+        return calls.get(piece.call_id)
+    is_text = isinstance(piece, TextPiece | ReasoningPiece)
+    return last if is_text and last is not None and type(last[0]) is type(piece) else None
+
+
+def _part(run: Sequence[Piece]) -> Part:
+    match run[0]:
+        case ToolCallPiece() as first:
+            arguments = "".join(call.arguments for call in run if isinstance(call, ToolCallPiece))
+            return ToolCallPart(
+                call_id=first.call_id, name=first.name, arguments=arguments, server=first.server
+            )
+        case TextPiece():
+            return TextPart("".join(piece.text for piece in run if isinstance(piece, TextPiece)))
+        case ReasoningPiece():
+            texts = (piece.text for piece in run if isinstance(piece, ReasoningPiece))
+            return ReasoningPart("".join(texts))
+        case ToolResultPiece(part) | SourcePiece(part):
+            return part
+        case StepPiece() | StatePiece():
+            return StepMark()

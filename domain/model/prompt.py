@@ -16,7 +16,7 @@ Verbosity: TypeAlias = Literal["low", "medium", "high"]
 
 @frozen(kw_only=True)
 class Tool:
-    """A tool that the client runs if the model calls it.
+    """A tool that the model may call.
 
     Attributes:
         parameters: JSON Schema of its arguments, as JSON text.
@@ -49,6 +49,7 @@ class ReplyOptions:
             rest starts with a user's in any case.
         may_truncate: whether the oldest messages may be left out of the prompt if it has no room
             for them.
+        client_tools: whether the client runs the client tools of the assistant's file.
     """
 
     instructions: str | None = None
@@ -67,6 +68,7 @@ class ReplyOptions:
     response_format: str | None = None
     starts_with_user: bool = True
     may_truncate: bool = True
+    client_tools: bool = True
 
 
 DEFAULT_OPTIONS: Final = ReplyOptions()
@@ -78,6 +80,19 @@ CONTINUE_INSTRUCTION: Final = (
 )
 """Asks the model to continue its reply; never stored. It is sent as a user message, because many
 servers do not let a model continue a message of the assistant."""
+
+
+@frozen(kw_only=True)
+class Passage:
+    """A text that the model is given for one turn; it becomes a source of the reply.
+
+    Attributes:
+        url: an http or https URL where it can be read; None if it cannot be opened.
+    """
+
+    title: str
+    text: str = field(repr=False)
+    url: str | None = None
 
 
 @frozen(kw_only=True)
@@ -94,6 +109,7 @@ class Prompt:
         continues_reply: whether the last message is a reply that was cut, and the model has to
             continue it; ``CONTINUE_INSTRUCTION`` then ends the prompt.
         asks_for_summary: whether it asks for a summary of messages instead of a reply.
+        passages: texts of the operator for this turn, best first.
     """
 
     system: str
@@ -104,6 +120,7 @@ class Prompt:
     options: ReplyOptions = DEFAULT_OPTIONS
     continues_reply: bool = False
     asks_for_summary: bool = False
+    passages: tuple[Passage, ...] = ()
 
     @property
     def page_context(self) -> str | None:

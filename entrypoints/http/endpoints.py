@@ -61,6 +61,8 @@ MODEL: Final = (
     "model_timeout",
 )
 """The failures of the model."""
+HOOK: Final = ("hook_failed", "hook_unavailable", "hook_answer_invalid", "hook_timeout")
+"""The failures of the operator's hook."""
 REPLY: Final = (
     *CHANGED,
     "idempotency_key_malformed",
@@ -75,6 +77,7 @@ REPLY: Final = (
     "reply_not_saved",
     "turn_abandoned",
     *MODEL,
+    *HOOK,
 )
 """The problems of routes that answer with a reply of the model."""
 KEY_HEADERS: Final = ("Set-Cookie", "Privity-Client-Key")

@@ -192,6 +192,17 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = MappingProxyType(
         ),
         "model_busy": ProblemType(503, "The language model is busy.", can_retry=True),
         "model_timeout": ProblemType(504, "The language model did not answer in time."),
+        # The operator's hook failed.
+        "hook_failed": ProblemType(502, "The service that prepares the reply failed."),
+        "hook_unavailable": ProblemType(
+            502, "The service that prepares the reply is not available."
+        ),
+        "hook_answer_invalid": ProblemType(
+            502, "The service that prepares the reply sent an invalid answer."
+        ),
+        "hook_timeout": ProblemType(
+            504, "The service that prepares the reply did not answer in time."
+        ),
         "turn_abandoned": ProblemType(502, "The reply broke off; please ask again."),
     }
 )

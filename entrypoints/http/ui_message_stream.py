@@ -111,6 +111,8 @@ class ReplyChunks:
                 return self._delta("reasoning", text, cursor)
             case ToolCallPiece() as call:
                 return self._call(call, cursor)
+            case _:
+                return b""
 
     def end(self, end: TurnEnd) -> bytes:
         """The chunks after the last piece; a stream without them is incomplete."""

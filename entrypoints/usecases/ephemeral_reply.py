@@ -97,7 +97,7 @@ class EphemeralReply:
             end, details = TurnEnd(outcome=Outcome.INTERRUPTED), FailureDetails()
             try:
                 end, details = await self.stream_reply(
-                    conversation, request.options, reply, signals, permit=permit
+                    started.ref, conversation, request.options, reply, signals, permit=permit
                 )
             finally:
                 # Do this even if the task is cancelled, because the request waits for the end.

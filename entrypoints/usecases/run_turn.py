@@ -195,7 +195,7 @@ class RunTurn:
         own_usage: Usage | None = None
         try:
             end, details = await self.stream_reply(
-                conversation, options, reply, signals, permit=permit
+                ref, conversation, options, reply, signals, permit=permit
             )
             own_usage = end.usage
             end, stored = await self.save_reply(conversation, reply, end, signals)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from attrs import asdict, define, evolve, frozen
 
@@ -12,16 +12,18 @@ from domain.model.assistant import Assistant
 from domain.model.budget import Budget
 from domain.model.conversation import Conversation
 from domain.model.errors import DomainError
-from domain.model.limits import MAX_REPLY_BYTES, PART_OVERHEAD_BYTES
+from domain.model.identifiers import ConversationRef, Owner
 from domain.model.message import FinishReason, PromptReport, Usage, counted_bytes
-from domain.model.piece import ModelFinished, NumberedPiece, Piece, begins_another_part, piece_bytes
+from domain.model.piece import ModelFinished, ModelPiece
 from domain.model.prompt import Prompt, ReplyOptions
 from domain.model.token_rates import TokenRates
 from domain.model.turn import Outcome, TurnEnd, TurnPolicy
 from domain.service.prompt_building import build_prompt, prompt_report, used_tokens
 from entrypoints.usecases.fit_prompt import FitPrompt
 from entrypoints.usecases.fold_summary import FoldAttempts
+from entrypoints.usecases.prepare_turn import PrepareTurn
 from entrypoints.usecases.prompt_budget import PromptBudget
+from entrypoints.usecases.reply_writer import ReplySink, ReplyWriter
 from entrypoints.usecases.turn_permit import TurnPermit
 from ports.clock import Clock
 from ports.errors import PortError
@@ -39,23 +41,6 @@ _PATIENCE: Final = timedelta(seconds=5)
 """How long a reply may take to begin before the summary of its conversation is dropped."""
 
 
-class ReplySink(Protocol):
-    """Where the pieces of one reply go."""
-
-    async def put(self, piece: NumberedPiece) -> None:
-        """Take the next piece."""
-        ...
-
-    async def keep_alive(self) -> None:
-        """Called at least once per ``TurnPolicy.heartbeat``, even while the model is silent."""
-        ...
-
-    @property
-    def is_closed(self) -> bool:
-        """True once the sink takes no more pieces; the reply is then interrupted."""
-        ...
-
-
 @define
 class _Progress:
     """How far one reply has come, and what it was made from.
@@ -64,15 +49,19 @@ class _Progress:
         rates: how tokens are estimated.
         prompt, report: None while nothing was sent to the model.
         working_memory_from: see ``TurnEnd``.
-        bytes_before: bytes of the reply that this one continues; 0 if it continues none.
+        writer: what was written of the reply.
     """
 
     rates: TokenRates
+    writer: ReplyWriter
     prompt: Prompt | None = None
     report: PromptReport | None = None
     working_memory_from: int | None = None
-    reply_bytes: int = 0
-    bytes_before: int = 0
+
+    @property
+    def reply_bytes(self) -> int:
+        """Bytes of the reply so far."""
+        return self.writer.reply_bytes
 
     def tokens(self, reported: Usage | None) -> int:
         """The tokens used; a count that the model has not reported is estimated."""
@@ -89,6 +78,7 @@ class StreamReply:
     assistant: Assistant
     budget: PromptBudget
     fit_prompt: FitPrompt
+    prepare_turn: PrepareTurn
     folds: FoldAttempts
     policy: TurnPolicy
     clock: Clock
@@ -96,6 +86,7 @@ class StreamReply:
 
     async def __call__(
         self,
+        ref: ConversationRef,
         conversation: Conversation,
         options: ReplyOptions,
         sink: ReplySink,
@@ -117,8 +108,9 @@ class StreamReply:
         dropped: the model's server may write only one text at a time.
         """
         started_at = self.clock.monotonic()
-        progress = _Progress(self.budget.current.rates, bytes_before=_bytes_before(conversation))
-        streaming = asyncio.create_task(self._stream(conversation, options, sink, progress))
+        writer = ReplyWriter(sink=sink, bytes_before=_bytes_before(conversation))
+        progress = _Progress(self.budget.current.rates, writer)
+        streaming = asyncio.create_task(self._stream(ref.owner, conversation, options, progress))
         streaming.add_done_callback(lambda _: signals.wake())
         try:
             while not streaming.done():
@@ -170,18 +162,19 @@ class StreamReply:
 
     async def _stream(
         self,
+        owner: Owner,
         conversation: Conversation,
         options: ReplyOptions,
-        sink: ReplySink,
         progress: _Progress,
     ) -> ModelFinished | None:
-        """How the model ended the reply; None if the sink was closed before that.
+        """How the reply ended; None if the sink was closed before that.
 
         If the model refuses the prompt as too long, it is asked once more with a shorter one.
         """
+        await self.prepare_turn(owner, conversation)
         visible, budget = self.fit_prompt.visible(conversation), self.budget.current
         try:
-            return await self._attempt(visible, budget, options, sink, progress)
+            return await self._attempt(visible, budget, options, progress)
         except ContextExceeded as refusal:
             if progress.prompt is None or progress.reply_bytes:
                 raise
@@ -190,21 +183,20 @@ class StreamReply:
             if shorter is None:
                 raise
         progress.working_memory_from = shorter.working_memory_from
-        return await self._attempt(shorter, budget, options, sink, progress)
+        return await self._attempt(shorter, budget, options, progress)
 
     async def _attempt(
         self,
         visible: Conversation,
         budget: Budget,
         options: ReplyOptions,
-        sink: ReplySink,
         progress: _Progress,
     ) -> ModelFinished | None:
         system = self.assistant.system_prompt
         prompt = build_prompt(visible, system, budget, options=options)
         progress.prompt, progress.report = prompt, prompt_report(visible, prompt)
         async with aclosing(self.model.reply(prompt)) as reply:
-            finished = await _fill(sink, reply, progress)
+            finished = await _write_all(progress.writer, reply)
         if finished is not None:
             self.budget.learn(prompt, finished.usage)
         return finished
@@ -249,24 +241,13 @@ def _counts(report: PromptReport | None) -> dict[str, int]:
     return {"messages_seen": report.messages_seen, "messages_total": report.messages_total}
 
 
-async def _fill(
-    sink: ReplySink, reply: AsyncGenerator[Piece | ModelFinished, None], progress: _Progress
+async def _write_all(
+    writer: ReplyWriter, reply: AsyncGenerator[ModelPiece | ModelFinished, None]
 ) -> ModelFinished | None:
     """How the model ended the reply; None if the sink was closed before that."""
-    number, overhead = 0, progress.bytes_before
-    previous: Piece | None = None
     async for piece in reply:
         if isinstance(piece, ModelFinished):
             return piece
-        # Count empty pieces too, so that an endless stream of them is truncated.
-        progress.reply_bytes += max(1, piece_bytes(piece))
-        if previous is not None and begins_another_part(piece, previous):
-            overhead += PART_OVERHEAD_BYTES
-        previous = piece
-        if progress.reply_bytes + overhead > MAX_REPLY_BYTES:
-            return ModelFinished(reason=FinishReason.LENGTH)
-        number += 1
-        await sink.put(NumberedPiece(number, piece))
-        if sink.is_closed:
-            return None
+        if not await writer.put(piece):
+            return ModelFinished(reason=FinishReason.LENGTH) if writer.is_full else None
     return None

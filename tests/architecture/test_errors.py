@@ -20,12 +20,14 @@ from entrypoints.http.problems import (
 )
 from ports.errors import PortError
 from ports.language_model import ModelError
+from ports.turn_hook import HookError
 from tests.architecture.sources import FOLDERS, module_name, parsed, python_files
 
 TREES = {
     "domain.model.errors": DomainError,
     "ports.errors": PortError,
     "ports.language_model": ModelError,
+    "ports.turn_hook": HookError,
     "entrypoints.http.problems": EdgeError,
 }
 CODE_FIRST = {"InvalidInput", "BadRequest", "EdgeError", "TooManyAtOnce", "problem_of_code"}

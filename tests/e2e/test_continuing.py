@@ -7,7 +7,7 @@ from typing import Any
 from attrs import evolve
 
 from domain.model.message import FinishReason
-from domain.model.piece import Piece, ReasoningPiece, TextPiece
+from domain.model.piece import ModelPiece, ReasoningPiece, TextPiece
 from domain.model.prompt import CONTINUE_INSTRUCTION
 from tests.support.event_stream import Event, documents, kinds, text_of
 from tests.support.fake_model import USAGE, FakeModel, ModelReply
@@ -32,7 +32,9 @@ BOTH = {
 CUT = (ReasoningPiece("Hm."), TextPiece("Once upon a ti"))
 
 
-async def write(reply: ModelReply, *pieces: Piece | str, reason: FinishReason = LENGTH) -> None:
+async def write(
+    reply: ModelReply, *pieces: ModelPiece | str, reason: FinishReason = LENGTH
+) -> None:
     for piece in pieces:
         reply.send_text(piece) if isinstance(piece, str) else reply.send(piece)
     reply.finish(reason)
@@ -41,7 +43,7 @@ async def write(reply: ModelReply, *pieces: Piece | str, reason: FinishReason = 
 async def answered(
     request: Awaitable[Answer],
     fake_model: FakeModel,
-    *pieces: Piece | str,
+    *pieces: ModelPiece | str,
     reason: FinishReason = LENGTH,
 ) -> Answer:
     """The answer to a request whose reply consists of these pieces."""

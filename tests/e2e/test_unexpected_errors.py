@@ -8,7 +8,7 @@ from io import StringIO
 import punq
 import pytest
 
-from domain.model.piece import ModelFinished, Piece, TextPiece
+from domain.model.piece import ModelFinished, ModelPiece, TextPiece
 from domain.model.prompt import Prompt
 from ports.conversation_store import ConversationStateStore
 from tests.support.event_stream import kinds
@@ -34,7 +34,7 @@ class LeakyModel:
 
     name = "leaky"
 
-    async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[ModelPiece | ModelFinished, None]:
         yield TextPiece("Hm")
         raise RuntimeError(prompt.messages[-1].text)
 

@@ -8,7 +8,7 @@ import pytest
 
 from domain.model.errors import NothingToAnswer
 from domain.model.message import Role, TextPart
-from domain.model.piece import ModelFinished, Piece, TextPiece
+from domain.model.piece import ModelFinished, ModelPiece, TextPiece
 from domain.model.prompt import Prompt
 from domain.model.turn import Outcome, TurnEnd
 from entrypoints.usecases.create_response import InputItem, ResponseRequest
@@ -31,7 +31,7 @@ class Waiting:
 
     name = "waiting"
 
-    async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:  # noqa: ARG002 - the port's
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[ModelPiece | ModelFinished, None]:  # noqa: ARG002 - the port's
         yield TextPiece("Hm")
         await asyncio.Event().wait()
 

@@ -8,7 +8,7 @@ from domain.model.budget import Budget
 from domain.model.conversation import Conversation
 from domain.model.errors import InvalidInput
 from domain.model.message import FinishReason, Usage
-from domain.model.piece import ModelFinished, Piece, TextPiece
+from domain.model.piece import ModelFinished, ModelPiece, TextPiece
 from domain.model.prompt import Prompt
 from domain.model.token_rates import CAUTIOUS_RATES
 from domain.service.prompt_building import prompt_tokens
@@ -34,7 +34,7 @@ class HalfCountingModel:
 
     name = "half-counting"
 
-    async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[ModelPiece | ModelFinished, None]:
         yield TextPiece("Yes.")
         usage = Usage(input_tokens=prompt_tokens(prompt, CAUTIOUS_RATES) // 2)
         yield ModelFinished(reason=FinishReason.STOP, usage=usage)

@@ -8,7 +8,7 @@ from domain.model.budget import Budget
 from domain.model.conversation import Conversation
 from domain.model.identifiers import TurnRef
 from domain.model.message import PromptReport
-from domain.model.piece import ModelFinished, Piece, TextPiece
+from domain.model.piece import ModelFinished, ModelPiece, TextPiece
 from domain.model.prompt import Prompt, ReplyOptions
 from domain.model.turn import Outcome, TurnEnd
 from entrypoints.usecases.open_turn import StartTurn
@@ -146,7 +146,7 @@ async def test_a_refusal_in_the_middle_of_a_reply_ends_the_turn() -> None:
         name = "late"
         prompts = 0
 
-        async def reply(self, _: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
+        async def reply(self, _: Prompt) -> AsyncGenerator[ModelPiece | ModelFinished, None]:
             self.prompts += 1
             yield TextPiece("Hi")
             raise ContextExceeded(window=2_000)

@@ -8,7 +8,7 @@ import pytest
 from domain.model.errors import IdempotencyKeyReused, RequestAlreadyAnswered
 from domain.model.identifiers import ConversationRef
 from domain.model.message import Role, TextPart, ToolCallPart, ToolResultPart
-from domain.model.piece import ModelFinished, Piece
+from domain.model.piece import ModelFinished, ModelPiece
 from domain.model.prompt import Prompt
 from domain.model.turn import IdempotencyKey, Outcome, TurnPolicy
 from domain.service.item_editing import NewItem, open_turn_with_items
@@ -36,7 +36,7 @@ class FailingOnce(InstantModel):
         super().__init__("Hi!")
         self._failing = failing
 
-    async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[ModelPiece | ModelFinished, None]:
         async for piece in super().reply(prompt):
             if len(self.prompts) == self._failing:
                 raise ModelUnavailable

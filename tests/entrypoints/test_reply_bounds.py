@@ -5,7 +5,7 @@ import pytest
 from domain.model.identifiers import TurnRef
 from domain.model.limits import MAX_REPLY_BYTES, PART_OVERHEAD_BYTES
 from domain.model.message import FinishReason, ReasoningPart, TextPart, ToolCallPart
-from domain.model.piece import Piece, ReasoningPiece, TextPiece, ToolCallPiece
+from domain.model.piece import ModelPiece, ReasoningPiece, TextPiece, ToolCallPiece
 from domain.model.turn import Outcome
 from domain.service.reply_continuation import continue_reply
 from domain.service.turn_lifecycle import interrupt
@@ -39,7 +39,7 @@ def a_call(arguments: str) -> ToolCallPiece:
     ],
 )
 async def test_a_reply_over_the_limit_finishes_with_the_reason_length(
-    piece: Piece, kept: object
+    piece: ModelPiece, kept: object
 ) -> None:
     harness = a_harness(InstantModel(*[piece] * 300))
     await harness.store.create(OWNER, with_question(a_conversation()))
@@ -74,7 +74,7 @@ async def test_empty_pieces_reach_the_limit_too() -> None:
 
 
 async def test_parts_of_a_reply_count_more_than_their_text() -> None:
-    pieces: list[Piece] = [TextPiece("a"), ReasoningPiece("b")]
+    pieces: list[ModelPiece] = [TextPiece("a"), ReasoningPiece("b")]
     harness = a_harness(InstantModel(*pieces * 5_000))
     await harness.store.create(OWNER, with_question(a_conversation()))
 

@@ -13,7 +13,13 @@ from domain.model.errors import (
 )
 from domain.model.identifiers import ConversationRef
 from domain.model.message import StepMark, TextPart, ToolCallPart, ToolResultPart
-from domain.model.piece import ModelFinished, NumberedPiece, Piece, TextPiece, ToolCallPiece
+from domain.model.piece import (
+    ModelFinished,
+    ModelPiece,
+    NumberedPiece,
+    TextPiece,
+    ToolCallPiece,
+)
 from domain.model.prompt import Prompt
 from domain.model.rate_limits import Quota
 from domain.model.turn import IdempotencyKey, Outcome
@@ -130,7 +136,7 @@ class FailingOnce(InstantModel):
     def __init__(self) -> None:
         super().__init__("rain")
 
-    async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[ModelPiece | ModelFinished, None]:
         async for piece in super().reply(prompt):
             if len(self.prompts) == 2:
                 raise ModelUnavailable

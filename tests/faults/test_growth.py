@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from domain.model.message import FinishReason
-from domain.model.piece import ModelFinished, Piece, TextPiece
+from domain.model.piece import ModelFinished, ModelPiece, TextPiece
 from domain.model.prompt import Prompt
 from tests.support.fake_model import USAGE
 from tests.support.native_client import NativeClient
@@ -34,7 +34,7 @@ class OneWordModel:
 
     name = "one-word"
 
-    async def reply(self, _: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
+    async def reply(self, _: Prompt) -> AsyncGenerator[ModelPiece | ModelFinished, None]:
         yield TextPiece("word")
         yield ModelFinished(reason=FinishReason.STOP, usage=USAGE)
 

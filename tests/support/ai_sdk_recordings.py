@@ -14,7 +14,7 @@ from typing import Any, Final
 from attrs import define, field, frozen
 
 from domain.model.message import FinishReason
-from domain.model.piece import Piece, ReasoningPiece, TextPiece, ToolCallPiece
+from domain.model.piece import ModelPiece, ReasoningPiece, TextPiece, ToolCallPiece
 from tests.support.fake_model import FakeModel
 from tests.support.http_client import Answer
 from tests.support.native_client import NativeClient
@@ -74,7 +74,7 @@ class RecordedRequest:
         return cls(**exchange["request"], reply=reply, finish=finish)
 
 
-def piece(kind: str, *content: str) -> Piece:
+def piece(kind: str, *content: str) -> ModelPiece:
     """A piece of the model's recorded reply."""
     if kind == "call":
         call_id, name, arguments = content

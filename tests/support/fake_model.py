@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from domain.model.message import FinishReason, Role, Usage
-from domain.model.piece import ModelFinished, Piece, TextPiece
+from domain.model.piece import ModelFinished, ModelPiece, TextPiece
 from domain.model.prompt import Prompt
 from ports.language_model import ContextExceeded, ModelError
 
@@ -17,7 +17,7 @@ class EchoModel:
 
     name = "echo"
 
-    async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[ModelPiece | ModelFinished, None]:
         texts = [message.text for message in prompt.messages if message.role is Role.USER]
         for word in " / ".join(texts).split(" "):
             yield TextPiece(f"{word} ")
@@ -31,7 +31,7 @@ class InstantModel:
 
     def __init__(
         self,
-        *texts: str | Piece,
+        *texts: str | ModelPiece,
         error: Exception | None = None,
         finished: ModelFinished = FINISHED,
     ) -> None:
@@ -40,7 +40,7 @@ class InstantModel:
         self._finished = finished
         self.prompts: list[Prompt] = []
 
-    async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[ModelPiece | ModelFinished, None]:
         self.prompts.append(prompt)
         for piece in self._pieces:
             yield piece
@@ -67,7 +67,7 @@ class NarrowModel:
         texts = (prompt.system, *(message.text for message in prompt.messages))
         return sum(map(len, texts)) // 2
 
-    async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[ModelPiece | ModelFinished, None]:
         tokens = self.tokens_of(prompt)
         if tokens + prompt.reply_tokens > self.window:
             self.refused.append(prompt)
@@ -88,13 +88,13 @@ class ModelReply:
         self.prompt = prompt
         self.closed = asyncio.Event()
         """Set once the service has closed the reply."""
-        self._queue: asyncio.Queue[Piece | ModelFinished | Exception] = asyncio.Queue()
+        self._queue: asyncio.Queue[ModelPiece | ModelFinished | Exception] = asyncio.Queue()
 
     def send_text(self, *texts: str) -> None:
         for text in texts:
             self.send(TextPiece(text))
 
-    def send(self, piece: Piece) -> None:
+    def send(self, piece: ModelPiece) -> None:
         self._queue.put_nowait(piece)
 
     def finish(
@@ -111,7 +111,7 @@ class ModelReply:
     def fail(self, error: Exception | None = None) -> None:
         self._queue.put_nowait(error or ModelError())
 
-    async def next(self) -> Piece | ModelFinished:
+    async def next(self) -> ModelPiece | ModelFinished:
         item = await self._queue.get()
         if isinstance(item, Exception):
             raise item
@@ -132,7 +132,7 @@ class FakeModel:
         async with asyncio.timeout(10):
             return await self._replies.get()
 
-    async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[ModelPiece | ModelFinished, None]:
         model_reply = ModelReply(prompt)
         self.call_count += 1
         self._replies.put_nowait(model_reply)
@@ -159,7 +159,7 @@ class BusyModel:
     def __init__(self) -> None:
         self.users, self.summaries = FakeModel(), FakeModel()
 
-    def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
+    def reply(self, prompt: Prompt) -> AsyncGenerator[ModelPiece | ModelFinished, None]:
         return (self.summaries if prompt.asks_for_summary else self.users).reply(prompt)
 
 
@@ -179,5 +179,5 @@ class SummarizedModel:
         self._replies = InstantModel(text, finished=ModelFinished(reason=FinishReason.STOP))
         self.prompts = self._replies.prompts
 
-    def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
+    def reply(self, prompt: Prompt) -> AsyncGenerator[ModelPiece | ModelFinished, None]:
         return (self.summaries if prompt.asks_for_summary else self._replies).reply(prompt)

@@ -18,10 +18,14 @@ from adapters.sealing.client_keys import SealedClientKeys
 from adapters.sealing.key_ring import KeyRing
 from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
+from adapters.tool_servers.no_servers import NoToolServers
+from adapters.turn_hook.no_hook import NoHook
+from domain.model.assistant import Assistant
 from domain.model.budget import Budget, BudgetBounds
 from domain.model.conversation import Conversation
 from domain.model.identifiers import ConversationRef, ProcessId, SessionId
 from domain.model.message import TextPart
+from domain.model.preparation import HookPolicy
 from domain.model.rate_limits import Limit, Payer
 from domain.model.turn import TurnEnd, TurnPolicy
 from domain.service.summarizing import SummaryPolicy
@@ -45,6 +49,8 @@ from ports.language_model import LanguageModel
 from ports.process_lease import ProcessLease
 from ports.rate_limiter import RateLimiter
 from ports.telemetry import Telemetry
+from ports.tool_servers import ToolServers
+from ports.turn_hook import TurnHook
 from ports.turn_log import Batch, TurnLog
 from ports.turn_runner import TurnRunner
 from tests.support.builders import OWNER, PROCESS, turn_id
@@ -154,6 +160,10 @@ def a_harness(
     summaries: bool = True,
     process: ProcessId = PROCESS,
     beside: Harness | None = None,
+    hook: TurnHook | None = None,
+    hook_policy: HookPolicy | None = None,
+    tool_servers: ToolServers | None = None,
+    assistant: Assistant | None = None,
 ) -> Harness:
     """A harness in which sleeping takes no time, unless ``clock`` says otherwise.
 
@@ -175,6 +185,8 @@ def a_harness(
         LanguageModel: model or InstantModel("Hi!"),
         RateLimiter: InMemoryRateLimiter(clock=clock, limits=limits),
         Telemetry: telemetry,
+        ToolServers: tool_servers or NoToolServers(),
+        TurnHook: hook or NoHook(),
         TurnLog: log,
         TurnRunner: runner,
     }
@@ -183,6 +195,8 @@ def a_harness(
         container.register(port, instance=instance)
     for value in _shared_values(a_prompt_budget(budget, telemetry), summaries):
         container.register(type(value), instance=value)
+    container.register(Assistant, instance=assistant or load_assistant(None))
+    container.register(HookPolicy, instance=hook_policy or HookPolicy(enabled=hook is not None))
     for use_case in USE_CASES:
         container.register(use_case)
     return Harness(
@@ -192,7 +206,6 @@ def a_harness(
 
 def _shared_values(budget: PromptBudget, summaries: bool) -> Iterator[object]:  # noqa: FBT001 - a setting
     """What the container registers from the settings."""
-    yield load_assistant(None)
     yield budget
     yield ImagePolicy(model_takes_images=True)
     yield MissingLogs()

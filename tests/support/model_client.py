@@ -9,7 +9,7 @@ from typing import Any
 from adapters.language_model.chat_completions import ChatCompletions
 from adapters.language_model.model_check import model_findings
 from adapters.language_model.model_server import ModelServer, Timeouts, open_connection
-from domain.model.piece import ModelFinished, Piece
+from domain.model.piece import ModelFinished, ModelPiece
 from domain.model.prompt import Prompt
 from ports.clock import Clock
 from ports.findings import Finding
@@ -61,7 +61,7 @@ def a_model_server(url: str, **members: Any) -> ModelServer:
 
 async def collect_reply(
     model: ChatCompletions, prompt: Prompt = PROMPT
-) -> list[Piece | ModelFinished]:
+) -> list[ModelPiece | ModelFinished]:
     async with asyncio.timeout(20):
         return [item async for item in model.reply(prompt)]
 

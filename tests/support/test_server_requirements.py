@@ -18,7 +18,7 @@ MISSING_ENGINE = "unix:///nowhere/docker.sock"
 def pytest_run(*arguments: str, required: str) -> subprocess.CompletedProcess[str]:
     """A run of some tests on a machine without a Docker engine."""
     environment = {"PRIVITY_TEST_SERVERS": required, "DOCKER_HOST": MISSING_ENGINE}
-    # Options of the outer run are left out: with --cov, the inner run would end by combining, and so
+    # Not the options of the outer run: with --cov, the inner run would end by combining, and so
     # deleting, the data files of the outer run's workers.
     environment["PYTEST_ADDOPTS"] = ""
     return subprocess.run(  # noqa: S603 - this very interpreter

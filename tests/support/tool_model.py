@@ -4,7 +4,13 @@ import json
 from collections.abc import AsyncGenerator, Iterator
 
 from domain.model.message import FinishReason, Message, Role, ToolResultPart
-from domain.model.piece import ModelFinished, Piece, ReasoningPiece, TextPiece, ToolCallPiece
+from domain.model.piece import (
+    ModelFinished,
+    ModelPiece,
+    ReasoningPiece,
+    TextPiece,
+    ToolCallPiece,
+)
 from domain.model.prompt import Prompt
 from tests.support.fake_model import FINISHED, USAGE
 
@@ -14,7 +20,7 @@ class ToolModel:
 
     name = "clerk"
 
-    async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece | ModelFinished, None]:
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[ModelPiece | ModelFinished, None]:
         last = prompt.messages[-1]
         if prompt.options.tools and last.role is Role.USER and "look" in last.text:
             for piece in _tool_calls(prompt.options.tools[0].name, last.number):
@@ -26,7 +32,7 @@ class ToolModel:
         yield FINISHED
 
 
-def _tool_calls(tool: str, number: int) -> Iterator[Piece]:
+def _tool_calls(tool: str, number: int) -> Iterator[ModelPiece]:
     first, second = f"call_{number}a", f"call_{number}b"
     yield ReasoningPiece("Let me ")
     yield ReasoningPiece("see.")

@@ -64,6 +64,8 @@ class ChatEvents:
                 return start + self._delta(reasoning_content=text)
             case ToolCallPiece():
                 return start + self._delta(tool_calls=[self._tool_call(piece)])
+            case _:
+                return start
 
     def end(self, end: TurnEnd) -> bytes:
         """What follows the last piece.

@@ -13,6 +13,7 @@ from attrs import define, field
 from domain.model.identifiers import MessageId
 from domain.model.message import Part
 from domain.model.piece import (
+    ModelPiece,
     NumberedPiece,
     Piece,
     ReasoningPiece,
@@ -100,6 +101,8 @@ class ResponseEvents:
     def piece(self, numbered: NumberedPiece) -> bytes:
         """The events of one piece."""
         piece = numbered.piece
+        if not isinstance(piece, ModelPiece):
+            return b""
         run = self._run_of(piece)
         if run is not None:
             run.pieces.append(piece)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from adapters.language_model.chat_stream import ChatStream
 from domain.model.message import FinishReason, Usage
-from domain.model.piece import ModelFinished, Piece, ReasoningPiece, TextPiece, ToolCallPiece
+from domain.model.piece import ModelFinished, ModelPiece, ReasoningPiece, TextPiece, ToolCallPiece
 from tests.support.model_server import DONE, delta, event, finished, used
 
 WHOLE = b"".join(
@@ -26,7 +26,7 @@ WHOLE = b"".join(
 PIECES = [ReasoningPiece("Hm"), TextPiece("Grüße 🙂"), TextPiece("\n\n")]
 
 
-def read(*chunks: bytes) -> tuple[list[Piece], ModelFinished]:
+def read(*chunks: bytes) -> tuple[list[ModelPiece], ModelFinished]:
     stream = ChatStream()
     pieces = [piece for chunk in chunks for piece in stream.feed(chunk)]
     return pieces, stream.finish()

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from domain.model.message import FinishReason
-from domain.model.piece import ModelFinished, Piece, ReasoningPiece, TextPiece
+from domain.model.piece import ModelFinished, ModelPiece, ReasoningPiece, TextPiece
 from ports.language_model import ModelError
 from tests.support.model_client import collect_reply, model_at
 from tests.support.model_server import ModelResponse, model_server
@@ -39,7 +39,7 @@ def content_type(status: int) -> str:
     return "text/event-stream" if status == 200 else "application/json"
 
 
-def summary(reply: list[Piece | ModelFinished]) -> dict[str, Any]:
+def summary(reply: list[ModelPiece | ModelFinished]) -> dict[str, Any]:
     """The text, the reasoning, the finish reason and the tokens; only those that there are."""
     *pieces, last = reply
     assert isinstance(last, ModelFinished)

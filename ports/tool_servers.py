@@ -1,0 +1,56 @@
+"""Tools that we run on tool servers when the model calls them."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from attrs import field, frozen
+
+from domain.model.prompt import Tool
+
+
+@frozen(kw_only=True)
+class ServerTool:
+    """A tool on a tool server.
+
+    Attributes:
+        server: the server's name in the assistant's file.
+        may_repeat: whether a call may be sent again if its outcome is unknown.
+    """
+
+    tool: Tool
+    server: str
+    may_repeat: bool = False
+
+
+@frozen(kw_only=True)
+class ToolOutput:
+    """What a tool answered, or why there is no answer.
+
+    Attributes:
+        output: JSON text, which the model gets.
+        failed: True if the tool reports an error, or if there is no answer.
+        reason: a word for the operator's log if there is no answer, such as ``timeout``.
+    """
+
+    output: str = field(repr=False)
+    failed: bool = False
+    reason: str | None = None
+
+
+class ToolServers(Protocol):
+    """All tool servers in the assistant's file."""
+
+    async def tools(self) -> Sequence[ServerTool]:
+        """The tools that may be offered, from a memory that is renewed now and then.
+
+        A server that cannot be reached contributes none, or those it had before. Nothing is raised.
+        """
+        ...
+
+    async def call(self, tool: ServerTool, arguments: str) -> ToolOutput:
+        """Run the tool; ``arguments`` is the JSON text of an object.
+
+        A failure is an output, because the model has to learn of it. Nothing is raised. Cancelling
+        the call closes its connection at once.
+        """
+        ...
