@@ -24,10 +24,11 @@ from ports.turn_hook import (
     HookFailure,
     HookTimedOut,
     HookUnavailable,
+    TurnHook,
 )
 from tests.support.builders import OWNER, a_conversation, texts_of, with_question
 from tests.support.clocks import ManualClock
-from tests.support.fake_model import InstantModel, NarrowModel
+from tests.support.fake_model import FakeModel, InstantModel, NarrowModel
 from tests.support.fakes import FakeSignals, TickingSignals
 from tests.support.harness import PAYER, WHEN_IT_COMES, Harness, a_harness
 from tests.support.scripted_hook import ComputingHook, ScriptedHook, SilentHook
@@ -232,16 +233,22 @@ async def test_a_shutdown_stops_the_hook() -> None:
     assert "turn.interrupted" in harness.telemetry.events
 
 
-class Forever(TickingSignals):
-    """Ends the turn after a minute."""
+class OneMinute(TickingSignals):
+    """Signals of a process that shuts down after a minute."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock)
+        self._until = clock.monotonic() + timedelta(minutes=1)
 
     async def wait(self, at_most: timedelta) -> None:
         await super().wait(at_most)
-        self.shutting_down = self._clock.monotonic() >= timedelta(minutes=1)
+        self.shutting_down = self._clock.monotonic() >= self._until
 
 
-async def test_no_summary_is_dropped_for_a_hook_that_is_slow() -> None:
-    """The model was not asked yet, so the summary is not what the turn waits for."""
+@pytest.mark.parametrize(("hook", "is_dropped"), [(SilentHook(), False), (ScriptedHook(), True)])
+async def test_a_summary_is_dropped_for_a_slow_model_but_not_for_a_slow_hook(
+    hook: TurnHook, *, is_dropped: bool
+) -> None:
     dropped: list[object] = []
 
     class Attempts(FoldAttempts):
@@ -249,14 +256,14 @@ async def test_no_summary_is_dropped_for_a_hook_that_is_slow() -> None:
             dropped.append(call)
 
     clock = ManualClock()
-    harness = a_harness(hook=SilentHook(), clock=clock)
+    harness = a_harness(FakeModel(), hook=hook, clock=clock)
     harness.container.register(FoldAttempts, instance=Attempts())
     conversation = with_question(a_conversation())
     await harness.store.create(OWNER, conversation)
 
-    await harness.run_turn(conversation, Forever(clock))
+    await harness.run_turn(conversation, OneMinute(clock))
 
-    assert dropped == []
+    assert bool(dropped) is is_dropped
 
 
 async def test_each_question_says_what_the_turn_is_for() -> None:
