@@ -154,7 +154,7 @@ def round_trip(conversation: Conversation) -> Conversation:
     return conversation_of(conversation.id, content.head, content.messages)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(conversation=conversations)
 def test_a_conversation_is_decoded_as_it_was_encoded(conversation: Conversation) -> None:
     assert round_trip(conversation) == conversation
@@ -349,7 +349,7 @@ ends = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(batch=st.lists(pieces, max_size=5), end=st.none() | ends, first=st.integers(1, 10**6))
 def test_a_log_entry_is_decoded_as_it_was_encoded(
     batch: list[Any], end: TurnEnd | None, first: int
@@ -359,7 +359,7 @@ def test_a_log_entry_is_decoded_as_it_was_encoded(
     assert decode_entry(encode_entry(numbered, end)) == Batch(pieces=numbered, end=end)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(text=texts)
 def test_an_entry_is_padded(text: str) -> None:
     assert len(encode_entry([NumberedPiece(1, TextPiece(text))])) % 256 == 0
