@@ -79,6 +79,7 @@ class FakeHook:
 
     Attributes:
         connections: how many connections were accepted.
+        writers: those of all connections.
         open_connections: how many of them are open.
     """
 
@@ -86,6 +87,7 @@ class FakeHook:
     port: int = 0
     scheme: str = "http"
     requests: list[Request] = field(factory=list)
+    writers: list[StreamWriter] = field(factory=list)
     connections: int = 0
     open_connections: int = 0
     _changed: asyncio.Event = field(factory=asyncio.Event)
@@ -105,6 +107,7 @@ class FakeHook:
 
     async def serve(self, reader: StreamReader, writer: StreamWriter) -> None:
         self.connections += 1
+        self.writers.append(writer)
         self.open_connections += 1
         try:
             with suppress(asyncio.IncompleteReadError, OSError):
@@ -142,6 +145,9 @@ async def fake_hook(
         yield hook
     finally:
         server.close()
+        for writer in hook.writers:
+            writer.transport.abort()
+        await hook.until(open_connections=0)
 
 
 @asynccontextmanager

@@ -3,35 +3,19 @@
 import hashlib
 import hmac
 from base64 import b64encode
-from datetime import timedelta
-
-import pytest
 
 from domain.model.message import Role
 from domain.model.preparation import NOTHING_PREPARED, Preparation, TurnKind, Utterance
 from domain.model.prompt import Passage
-from ports.turn_hook import (
-    HookError,
-)
 from tests.support.clocks import HastyClock
 from tests.support.hook_server import (
     KEY,
-    FakeHook,
     a_question,
     a_response,
     an_answer,
     fake_hook,
     hook_at,
 )
-
-SHORT = timedelta(seconds=0.05)
-
-
-async def failure_of(hook: FakeHook, **options: timedelta) -> HookError:
-    async with hook_at(hook.url, **options) as adapter:
-        with pytest.raises(HookError) as failure:
-            await adapter.prepare(a_question())
-    return failure.value
 
 
 async def test_the_question_is_sent_as_json_with_every_member() -> None:
