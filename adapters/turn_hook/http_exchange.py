@@ -4,7 +4,7 @@ aiohttp would do it too, but it takes about five times the CPU for each request.
 """
 
 import asyncio
-from typing import Final
+from typing import Final, cast
 
 import httptools
 from attrs import frozen
@@ -65,8 +65,8 @@ class HttpExchange(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop, again after the start of TLS within a tunnel."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - for mypy
-        self._transport = transport
+        # uvloop's transports are of no class of asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
 
     async def exchange(self, request: bytes, *, opens_tunnel: bool = False) -> HttpResponse:
         """Send ``request``, and return the response. Cancelling it closes the connection.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+import uvloop
 
 from domain.model.preparation import NOTHING_PREPARED, Preparation
 from ports.turn_hook import (
@@ -167,7 +168,7 @@ async def test_a_hook_that_accepts_no_connection_in_time_is_not_available() -> N
         (b"SSH-2.0-OpenSSH_9.2\r\n", "not-http"),
         (
             b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
-            "closed",
+            "not-http",
         ),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}x", "not-http"),
     ],
@@ -377,3 +378,29 @@ async def test_the_signature_of_a_retry_has_the_time_of_the_retry() -> None:
 class _SlowClock(HastyClock):
     async def sleep(self, duration: timedelta) -> None:
         await super().sleep(12 * duration)
+
+
+def test_everything_works_in_the_event_loop_of_the_service_too(tmp_path: Path) -> None:
+    authority, ca_file = trustme.CA(), tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(ca_file)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+
+    async def over(tls: ssl.SSLContext | None) -> list[object]:
+        answers = an_answer(), Planned(closes=True), an_answer(), Planned(hangs=True)
+        async with (
+            fake_hook(*answers, tls=tls) as hook,
+            hook_at(hook.url, ca_file=ca_file, within=timedelta(seconds=1)) as adapter,
+        ):
+            whole = [await adapter.prepare(a_question()) for _ in range(2)]
+            with pytest.raises(HookTimedOut):
+                await adapter.prepare(a_question())
+            await hook.until(open_connections=0)
+            return [*whole, hook.connections]
+
+    async def both() -> list[list[object]]:
+        return [await over(None), await over(tls)]
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        results = runner.run(both())
+    assert results == [[Preparation(), Preparation(), 2]] * 2
