@@ -1,6 +1,7 @@
 """Reads what the hook answers: strictly, and without repeating any of it in an error."""
 
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -125,17 +126,15 @@ def _reply(reply: str | None) -> str | None:
     return _text(reply, "reply", MAX_REPLY_BYTES)
 
 
-def _passages(passages: "list[AnsweredPassage] | tuple[()]") -> tuple[Passage, ...]:
+def _passages(passages: Sequence[AnsweredPassage]) -> tuple[Passage, ...]:
     size = 0
     for index, passage in enumerate(passages):
-        path = f"passages[{index}]"
-        for name in ("title", "text", "url"):
-            text = getattr(passage, name)
-            _text(text, f"{path}.{name}", MAX_PASSAGES_BYTES)
-            size += utf8_length(text or "")
+        size += utf8_length(passage.title) + utf8_length(passage.text) + len(passage.url or "")
+        if "\0" in passage.title or "\0" in passage.text:
+            raise InvalidAnswer("not-text", f"passages[{index}]", "A text contains NUL.")
         if passage.url is not None and not _is_url(passage.url):
             why = f"Expected an http or https URL of at most {MAX_URL_CHARACTERS:,} characters."
-            raise InvalidAnswer("not-a-url", f"{path}.url", why)
+            raise InvalidAnswer("not-a-url", f"passages[{index}].url", why)
     if size > MAX_PASSAGES_BYTES:
         why = f"Passages have at most {MAX_PASSAGES_BYTES:,} bytes together."
         raise InvalidAnswer("too-long", "passages", why)
