@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from adapters.turn_hook.hook_bodies import (
     MAX_INSTRUCTIONS_BYTES,
@@ -165,7 +165,8 @@ def _tools(
 
 def _tool(tool: AnsweredTool, path: str) -> Tool:
     field = f"{path}.parameters"
-    schema, text = _json(tool.parameters, field, MAX_TOOLS_BYTES)
+    parameters = Raw(b"{}") if isinstance(tool.parameters, UnsetType) else tool.parameters
+    schema, text = _json(parameters, field, MAX_TOOLS_BYTES)
     if not isinstance(schema, dict):
         raise InvalidAnswer("wrong-type", field, "Expected an object.")
     return Tool(
@@ -192,8 +193,8 @@ def _options(options: AnsweredOptions) -> ReplyOptions:
     )
 
 
-def _state(state: Any) -> str | None:
-    if state is UNSET:
+def _state(state: Raw | UnsetType) -> str | None:
+    if isinstance(state, UnsetType):
         return None
     value, text = _json(state, "state", MAX_HOOK_STATE_BYTES)
     return None if value is None else text

@@ -94,9 +94,10 @@ class AnsweredTool(Struct, kw_only=True, forbid_unknown_fields=True):
 
     name: Annotated[str, Meta(pattern=_TOOL_NAME)]
     description: Annotated[str, Meta(max_length=MAX_DESCRIPTION_CHARACTERS)] | None = None
-    parameters: Annotated[Raw, Meta(description="JSON Schema of the arguments, an object.")] = Raw(
-        b"{}"
-    )
+    parameters: Annotated[
+        Raw | UnsetType,
+        Meta(description="JSON Schema of the arguments.", extra_json_schema={"type": "object"}),
+    ] = UNSET
 
 
 class ChosenTool(Struct, kw_only=True, forbid_unknown_fields=True):
