@@ -82,6 +82,8 @@ class Conversation:
         metadata: names and values that the client attached, stored unchanged.
         instructions_from: no message with a lower number is an instruction; None if no message is
             one.
+        hook_state: what the operator's hook keeps with the conversation, as JSON text; None if that
+            is nothing.
         created_at: aware UTC.
         retained_since: when its retention was last restarted, aware UTC.
         retained_for: how long it is retained from then on.
@@ -104,6 +106,7 @@ class Conversation:
     folding: Folding | None = None
     metadata: Mapping[str, str] = field(factory=dict, converter=_frozen_mapping)
     instructions_from: int | None = field(default=None, validator=optional(ge(1)))
+    hook_state: str | None = field(default=None, repr=False)
 
     @property
     def expires_at(self) -> datetime:

@@ -21,7 +21,7 @@ from domain.model.conversation import Conversation
 from domain.model.message import ImagePart, Message, ToolCallPart, ToolResultPart
 from domain.model.prompt import Prompt
 from domain.model.token_rates import CAUTIOUS_RATES, TokenRates
-from domain.service.prompt_building import DATA_TOKENS
+from domain.service.prompt_building import DATA_TOKENS, data_texts
 
 MOST_EXTREME: Final = 10
 """A report that differs from the estimate by a larger factor says nothing about the tokenizer."""
@@ -79,7 +79,7 @@ def prompt_size(prompt: Prompt) -> PromptSize | None:
     options = prompt.options
     if options.tools or options.response_format or not all(map(_has_only_text, prompt.messages)):
         return None
-    data = [text for text in (prompt.page_context, prompt.summary) if text]
+    data = data_texts(prompt.page_context, prompt.summary, prompt.passages)
     texts = map(count_characters, (prompt.system, *data))
     return PromptSize(
         characters=add_counts((*texts, *(message.characters for message in prompt.messages))),
