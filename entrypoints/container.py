@@ -42,7 +42,7 @@ from adapters.sealing.sealer import Sealer
 from adapters.system.clock import SystemClock
 from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
-from adapters.tool_servers.no_servers import NoToolServers
+from adapters.tool_servers.opening import open_tool_servers
 from adapters.turn_hook.no_hook import NoHook
 from domain.model.assistant import Assistant
 from domain.model.budget import BudgetBounds
@@ -101,8 +101,8 @@ async def open_container(
     """The container with every adapter open; on exit they are closed in reverse order.
 
     Raises:
-        KeyRingProblem, ProfileProblem, ModelServerProblem, RedisUnreachable: the operator has to
-            fix something. The message contains no key or password.
+        KeyRingProblem, ProfileProblem, ModelServerProblem, RedisUnreachable, ToolServersProblem:
+            the operator has to fix something. The message contains no key or password.
     """
     container = punq.Container()
     ring = KeyRing.parse(settings.keys) if settings.keys else KeyRing.random(os.urandom)
@@ -123,11 +123,7 @@ async def open_container(
     for value in _shared_values(settings):
         container.register(type(value), instance=value)
     turn_hook: TurnHook = NoHook()
-    tool_servers: ToolServers = NoToolServers()
     container.register(TurnHook, instance=turn_hook)
-    container.register(ToolServers, instance=tool_servers)
-    for use_case in USE_CASES:
-        container.register(use_case)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(grouped.running())
         storage = await _open_storage(
@@ -141,8 +137,15 @@ async def open_container(
         )
         _register_storage(container, storage)
         await _register_model(container, stack, settings, clock=clock, telemetry=telemetry)
+        await _register_tool_servers(container, stack)
+        _register_use_cases(container)
         with _lifetime(telemetry, clock, settings):
             yield container
+
+
+def _register_use_cases(container: punq.Container) -> None:
+    for use_case in USE_CASES:
+        container.register(use_case)
 
 
 @contextmanager
@@ -302,6 +305,20 @@ async def _register_model(
     await stack.enter_async_context(budget.asking(at_once=settings.model_check))
     container.register(LanguageModel, instance=model)
     container.register(PromptBudget, instance=budget)
+
+
+async def _register_tool_servers(container: punq.Container, stack: AsyncExitStack) -> None:
+    """Open the tool servers of the assistant's file.
+
+    Raises:
+        ToolServersProblem: they cannot be used at all.
+    """
+    assistant: Assistant = container.resolve(Assistant)
+    opening = open_tool_servers(
+        assistant.tools, clock=container.resolve(Clock), telemetry=container.resolve(Telemetry)
+    )
+    tool_servers: ToolServers = await stack.enter_async_context(opening)
+    container.register(ToolServers, instance=tool_servers)
 
 
 async def _open_model(
