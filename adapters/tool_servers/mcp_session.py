@@ -191,8 +191,9 @@ def _agreed(client: Client) -> Agreed:
 
 
 def _session_failed(error: Exception, exchange: HttpExchange) -> SessionFailed:
-    if isinstance(error, SessionFailed):
-        return error
+    while isinstance(error, ExceptionGroup):
+        # The library runs several tasks for a session.
+        error = error.exceptions[0]
     failure = exchange.failure
     if failure is not None:
         is_transient = failure.is_transient
@@ -205,7 +206,7 @@ def _session_failed(error: Exception, exchange: HttpExchange) -> SessionFailed:
 def _error_answer(error: MCPError, status: int | None) -> SessionFailed:
     """The failure of a request that got an error as its answer, or that the library made one of."""
     is_success = status is None or httpx2.codes.is_success(status)
-    if error.code == codes.PARSE_ERROR:
+    if error.code == codes.PARSE_ERROR or status == httpx2.codes.ACCEPTED:
         return SessionFailed("invalid-answer", status=status)
     if error.code == codes.CONNECTION_CLOSED:
         return SessionFailed("lost", is_transient=True)
