@@ -5,24 +5,15 @@ Clients send all results that they have, so results that are stored already are 
 
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import Final
 
 from attrs import evolve
 
 from domain.model.conversation import Conversation
 from domain.model.errors import InvalidInput
 from domain.model.limits import MAX_TOOL_RESULT_BYTES
-from domain.model.message import (
-    Message,
-    MessageStatus,
-    ToolCallPart,
-    ToolResultPart,
-    utf8_length,
-)
+from domain.model.message import Message, MessageStatus, ToolResultPart, utf8_length
 from domain.model.turn import Turn, TurnStatus
 from domain.service.turn_lifecycle import NewTurn, opened_by, require_no_open_turn, with_open_turn
-
-_INTERRUPTED: Final = '"The call was interrupted; it is unknown whether it had an effect."'
 
 
 def tool_result(call_id: str, output: str, *, failed: bool = False) -> ToolResultPart:
@@ -35,11 +26,6 @@ def tool_result(call_id: str, output: str, *, failed: bool = False) -> ToolResul
         why = f"A tool result has at most {MAX_TOOL_RESULT_BYTES:,} bytes."
         raise InvalidInput("tool_result_too_long", why, field="output")
     return ToolResultPart(call_id=call_id, output=output, failed=failed)
-
-
-def interrupted_result(call: ToolCallPart) -> ToolResultPart:
-    """The result of a call that we ran, if the turn ended before the tool's own result came."""
-    return ToolResultPart(call_id=call.call_id, output=_INTERRUPTED, failed=True)
 
 
 def new_results(

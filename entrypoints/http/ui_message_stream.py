@@ -32,7 +32,7 @@ from domain.model.piece import (
     ToolResultPiece,
 )
 from domain.model.turn import Cursor, Outcome, TurnEnd
-from domain.service.tool_answers import interrupted_result
+from domain.service.server_calls import INTERRUPTED_OUTPUT, server_results
 from entrypoints.http.documents import finish_reason_member, message_counts, usage_document
 from entrypoints.http.problems import user_message
 from entrypoints.http.sse import event, padded_event
@@ -110,6 +110,10 @@ class ReplyChunks:
         self._open_kind: str | None = None
         self._parts = 0
         self._calls: dict[str, _Call] = {}
+        self.has_begun = False
+        """Whether a piece was rendered."""
+        self.sources: list[SourcePart] = []
+        """The sources among the pieces."""
 
     def start(self, prior: Sequence[Part] = ()) -> bytes:
         """The chunks before the first piece.
@@ -129,15 +133,14 @@ class ReplyChunks:
 
     def _prior_chunks(self, parts: Sequence[Part]) -> Sequence[dict[str, Any]]:
         place = _last_text(parts) if self._joins_text else None
-        calls = (part for part in parts if isinstance(part, ToolCallPart))
-        run_by_us = {call.call_id for call in calls if call.server is not None}
+        results_of_ours = set(server_results(parts).values())
         chunks: list[dict[str, Any]] = []
         for number, part in enumerate(parts):
             if number == place and isinstance(part, TextPart):
                 chunks += islice(_complete_part("text", _JOINED, part.text), 2)
                 self._is_joined_text_open = True
             elif isinstance(part, ToolResultPart):
-                chunks.append(call_result(part, run_by_us=part.call_id in run_by_us))
+                chunks.append(call_result(part, run_by_us=number in results_of_ours))
             else:
                 chunks += _part_chunks(part, f"e{number + 1}")
         if chunks and not self._joins_text:
@@ -151,6 +154,7 @@ class ReplyChunks:
         resumes before the piece.
         """
         cursor = str(Cursor(self._turn_id, numbered.number))
+        self.has_begun = True
         match numbered.piece:
             case TextPiece(text) if self._joins_text:
                 return self._joined_text(text, cursor)
@@ -232,6 +236,7 @@ class ReplyChunks:
             case ToolResultPiece(result):
                 return self._result(result, cursor)
             case SourcePiece(source):
+                self.sources.append(source)
                 return padded_event(source_chunk(source), cursor=cursor)
             case StepPiece():
                 self._joins_text = False
@@ -255,8 +260,11 @@ class ReplyChunks:
         """
         for call in self._calls.values():
             if call.first.server is not None:
+                lost = ToolResultPart(
+                    call_id=call.first.call_id, output=INTERRUPTED_OUTPUT, failed=True
+                )
                 yield call_complete(call.part)
-                yield call_result(interrupted_result(call.part), run_by_us=True)
+                yield call_result(lost, run_by_us=True)
             elif outcome is Outcome.FINISHED:
                 yield call_complete(call.part)
 

@@ -4,7 +4,7 @@ The parts are those that the client would have built from the stream. Members ar
 than null, because the AI SDK's validation rejects null.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -108,14 +108,26 @@ def _own_metadata(message: Message, conversation: Conversation) -> dict[str, Any
 
 
 def _ui_parts(message: Message) -> Iterator[dict[str, Any]]:
-    results = {part.call_id: part for part in message.parts if isinstance(part, ToolResultPart)}
+    results = _results(message.parts)
     if message.role is Role.ASSISTANT and message.turn:
         yield _STEP
-    for part in message.parts:
+    for place, part in enumerate(message.parts):
         if isinstance(part, ToolCallPart):
-            yield _tool(part, results.get(part.call_id), message.status)
+            yield _tool(part, results.get(place), message.status)
         elif not is_metadata(part):
             yield from _ui_part(part)
+
+
+def _results(parts: Sequence[Part]) -> Mapping[int, ToolResultPart]:
+    """The results of the calls, by the places of the calls; two steps may use the same id."""
+    results: dict[int, ToolResultPart] = {}
+    places: dict[str, int] = {}
+    for place, part in enumerate(parts):
+        if isinstance(part, ToolCallPart):
+            places[part.call_id] = place
+        elif isinstance(part, ToolResultPart) and part.call_id in places:
+            results[places[part.call_id]] = part
+    return results
 
 
 def _ui_part(part: Part) -> Iterator[dict[str, Any]]:
