@@ -80,8 +80,11 @@ class Conversation:
         folding: the claim of the process that is writing the next summary; None if there is none.
         locale: BCP 47 tag of the language in which the assistant addresses the user.
         metadata: names and values that the client attached, stored unchanged.
+        prompt_name: name of its system prompt in the assistant's file; None: the default one.
         instructions_from: no message with a lower number is an instruction; None if no message is
             one.
+        hook_state: what the operator's hook keeps with the conversation, as JSON text; None if that
+            is nothing.
         created_at: aware UTC.
         retained_since: when its retention was last restarted, aware UTC.
         retained_for: how long it is retained from then on.
@@ -103,7 +106,9 @@ class Conversation:
     carried_summary: str | None = None
     folding: Folding | None = None
     metadata: Mapping[str, str] = field(factory=dict, converter=_frozen_mapping)
+    prompt_name: str | None = None
     instructions_from: int | None = field(default=None, validator=optional(ge(1)))
+    hook_state: str | None = field(default=None, repr=False)
 
     @property
     def expires_at(self) -> datetime:
