@@ -130,13 +130,16 @@ def assemble_parts(pieces: Iterable[Piece]) -> tuple[Part, ...]:
 
     Neighbouring pieces of text or reasoning become one part. The pieces of one tool call become one
     part even if there are pieces of other calls between them. Any other piece is a part of its own,
-    except for the hook's state, which is none.
+    except for the hook's state, which is none. Some models use the same call ids again in each
+    step, so the pieces of one call are in one step.
     """
     runs: list[list[Piece]] = []
     calls: dict[str, list[Piece]] = {}
     for piece in pieces:
         if isinstance(piece, StatePiece):
             continue
+        if isinstance(piece, StepPiece):
+            calls.clear()
         run = _run_of(piece, runs[-1] if runs else None, calls)
         if run is None:
             run = []

@@ -49,6 +49,8 @@ class ReplyOptions:
             rest starts with a user's in any case.
         may_truncate: whether the oldest messages may be left out of the prompt if it has no room
             for them.
+        max_tool_calls: how many calls of tools that we run one reply may have; None: the
+            assistant's file decides.
         client_tools: whether the client runs the client tools of the assistant's file.
     """
 
@@ -68,6 +70,7 @@ class ReplyOptions:
     response_format: str | None = None
     starts_with_user: bool = True
     may_truncate: bool = True
+    max_tool_calls: int | None = None
     client_tools: bool = True
 
 
