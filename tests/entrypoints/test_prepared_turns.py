@@ -8,10 +8,18 @@ from typing import Any
 import pytest
 
 from domain.model.message import FinishReason, Role, SourcePart, TextPart
-from domain.model.piece import ModelFinished, ModelPiece, SourcePiece, StatePiece, TextPiece
+from domain.model.piece import (
+    ModelFinished,
+    ModelPiece,
+    NumberedPiece,
+    Piece,
+    SourcePiece,
+    StatePiece,
+    TextPiece,
+)
 from domain.model.preparation import HookPolicy, Preparation, Question, TurnKind
 from domain.model.prompt import Passage, Prompt, ReplyOptions
-from domain.model.turn import Outcome
+from domain.model.turn import Outcome, TurnPolicy
 from entrypoints.usecases.create_response import InputItem, ResponseRequest
 from entrypoints.usecases.ephemeral_reply import EphemeralReply
 from entrypoints.usecases.fold_summary import FoldAttempts
@@ -25,8 +33,9 @@ from ports.turn_hook import (
     HookUnavailable,
     TurnHook,
 )
-from tests.support.builders import OWNER, a_conversation, texts_of, with_question
+from tests.support.builders import ID, OWNER, REF, a_conversation, texts_of, with_question
 from tests.support.clocks import ManualClock
+from tests.support.dead_turns import a_dead_turn
 from tests.support.fake_model import FakeModel, InstantModel
 from tests.support.fakes import FakeSignals, TickingSignals
 from tests.support.harness import PAYER, WHEN_IT_COMES, Harness, a_harness
@@ -202,6 +211,28 @@ async def test_the_sources_of_an_empty_reply_are_written_at_its_end() -> None:
     whole = await harness.whole_turn(await harness.send())
 
     assert [numbered.piece for numbered in whole.pieces] == [*map(SourcePiece, SOURCES)]
+
+
+@pytest.mark.parametrize(
+    "logged", [[], [SourcePiece(SOURCES[0])], [SourcePiece(SOURCES[0]), StatePiece("1")]]
+)
+async def test_a_process_that_dies_before_the_model_writes_leaves_nothing_of_the_hook(
+    logged: list[Piece],
+) -> None:
+    harness = await a_dead_turn()
+    turn = (await harness.stored(ID)).turn
+    assert turn is not None
+    pieces = [NumberedPiece(number, piece) for number, piece in enumerate(logged, 1)]
+    await harness.log.append(REF, turn, pieces)
+    harness.clock.advance(TurnPolicy().dead_after)
+
+    again = await harness.send("Hello?", session_id=ID)
+    await harness.end_of(again)
+
+    stored = await harness.stored(ID)
+    assert texts_of(stored) == ["Hello?", "Hi!"]
+    assert stored.messages[-1].parts == (TextPart("Hi!"),)
+    assert stored.hook_state is None
 
 
 async def test_stopping_the_turn_stops_the_hook() -> None:
