@@ -192,7 +192,7 @@ class StreamReply:
         options: ReplyOptions,
         progress: _Progress,
     ) -> ModelFinished | None:
-        system = self.assistant.system_prompt
+        system = self.assistant.system_prompt_for(visible)
         prompt = build_prompt(visible, system, budget, options=options)
         progress.prompt, progress.report = prompt, prompt_report(visible, prompt)
         async with aclosing(self.model.reply(prompt)) as reply:
