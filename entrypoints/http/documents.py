@@ -177,6 +177,8 @@ class ExportDocument(Document):
     carried_summary: str | None
     summarized_until: int
     working_memory_from: int
+    prompt_name: str | None
+    hook_state: Any
     turn: dict[str, Any] | None
     messages: list[dict[str, Any]]
 
@@ -289,6 +291,8 @@ def export_document(conversation: Conversation) -> ExportDocument:
         carried_summary=conversation.carried_summary,
         summarized_until=conversation.summarized_until,
         working_memory_from=conversation.working_memory_from,
+        prompt_name=conversation.prompt_name,
+        hook_state=_json_member(conversation.hook_state),
         turn=_turn_export(conversation.turn),
         messages=[_message_export(message) for message in conversation.messages],
     )
@@ -353,7 +357,7 @@ def _turn_export(turn: Turn | None) -> dict[str, Any] | None:
 
 
 def _message_export(message: Message) -> dict[str, Any]:
-    reason, context = message.finish_reason, message.page_context
+    reason, state = message.finish_reason, message.hook_state_before
     return {
         "id": message.id,
         "number": message.number,
@@ -364,5 +368,11 @@ def _message_export(message: Message) -> dict[str, Any]:
         "parts": [part_document(part) for part in message.parts],
         "finishReason": reason.value if reason else None,
         "usage": usage_document(message.usage),
-        "pageContext": None if context is None else Raw(context.encode()),
+        "pageContext": _json_member(message.page_context),
+        **({} if state is None else {"hookStateBefore": _json_member(state)}),
     }
+
+
+def _json_member(text: str | None) -> Raw | None:
+    """The value of a member that is stored as JSON text."""
+    return None if text is None else Raw(text.encode())

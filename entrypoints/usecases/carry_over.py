@@ -86,7 +86,8 @@ class CarryOver:
 
     def _carried(self, known: Conversation) -> CarriedOver:
         visible = self.fit_prompt.visible(known)
-        carried = carried_over(visible, self.assistant.system_prompt, self.budget.current)
+        system = self.assistant.system_prompt_for(known)
+        carried = carried_over(visible, system, self.budget.current)
         return carried.with_content_of(known)
 
     def _continuation(self, known: Conversation, carried: CarriedOver) -> Conversation:

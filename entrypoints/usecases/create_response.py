@@ -31,10 +31,8 @@ from domain.service.item_editing import (
     repeats_failed_items,
 )
 from domain.service.prompt_building import require_option_room, require_room
-from domain.service.turn_lifecycle import (
-    NewTurn,
-    opened_by,
-)
+from domain.service.prompt_choice import with_prompt
+from domain.service.turn_lifecycle import NewTurn, opened_by
 from entrypoints.usecases.dead_turns import SettleTurn
 from entrypoints.usecases.find_chain import SAME_BEGINNING, FindChain
 from entrypoints.usecases.open_turn import OpenTurn, Started, StartTurn
@@ -173,7 +171,8 @@ class PromptRoom:
             OlderMessagesNeeded: not all messages are loaded.
         """
         if not request.options.may_truncate:
-            system = self.assistant.system_prompt
+            chosen = with_prompt(conversation, self.assistant.prompts)
+            system = self.assistant.system_prompt_for(chosen)
             require_room(conversation, system, self.budget.current, options=request.options)
 
 

@@ -99,7 +99,8 @@ class PrepareTurn:
         None if the prompt would not be shorter than the ``refused`` one, or if nothing may be left
         out.
         """
-        visible, system = turn.conversation, self.assistant.system_prompt
+        visible = turn.conversation
+        system = self.assistant.system_prompt_for(visible)
         options = with_passages_that_fit(visible, system, budget, turn.options)
         if options.may_truncate:
             try:
@@ -133,7 +134,8 @@ class PrepareTurn:
         Raises:
             HookAnswerInvalid: there is no room for the rest of what the hook wants.
         """
-        visible, system = turn.conversation, self.assistant.system_prompt
+        visible = turn.conversation
+        system = self.assistant.system_prompt_for(visible)
         budget = self.budget.current  # It may have changed while the hook was asked.
         options = with_preparation(visible, turn.options, preparation)
         if preparation.reply is None and preparation.lengthens_prompt:

@@ -210,7 +210,8 @@ class StreamReply:
         return await self._attempt(shorter, progress)
 
     async def _attempt(self, turn: PreparedTurn, progress: _Progress) -> ModelFinished | None:
-        system, visible = self.assistant.system_prompt, turn.conversation
+        visible = turn.conversation
+        system = self.assistant.system_prompt_for(visible)
         prompt = build_prompt(visible, system, turn.budget, options=turn.options)
         progress.prompt, progress.report = prompt, prompt_report(visible, prompt)
         progress.writer.opening = turn.opening

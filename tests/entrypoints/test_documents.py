@@ -20,8 +20,9 @@ from domain.model.message import (
     UnknownPart,
     Usage,
 )
+from domain.model.piece import Piece, StatePiece, TextPiece
 from domain.model.turn import IdempotencyKey
-from domain.service.turn_lifecycle import add_user_message, fail
+from domain.service.turn_lifecycle import add_user_message, fail, finish
 from entrypoints.http.documents import (
     export_document,
     history_document,
@@ -181,3 +182,21 @@ def test_an_export_shows_no_digest() -> None:
 def test_a_count_that_the_model_did_not_report_is_left_out() -> None:
     assert usage_document(None) is None
     assert rendered(usage_document(Usage(output_tokens=3))) == {"outputTokens": 3}
+
+
+def test_an_export_has_the_state_of_the_hook_and_the_states_before_it() -> None:
+    opened = with_question(a_conversation(prompt_name="comparing"))
+    pieces: list[Piece] = [StatePiece('{"phase":1}'), TextPiece("Hi!")]
+    first = finish(opened, turn_id(1), pieces, NOON, reason=FinishReason.STOP)
+    pieces = [StatePiece(None), TextPiece("Bye!")]
+    again = with_question(first, number=2)
+    second = finish(again, turn_id(2), pieces, NOON, reason=FinishReason.STOP)
+
+    document, last = rendered(export_document(first)), rendered(export_document(second))
+
+    assert (document["promptName"], document["hookState"]) == ("comparing", {"phase": 1})
+    assert last["hookState"] is None
+    assert [message.get("hookStateBefore", "-") for message in last["messages"]] == [
+        *("-", None),
+        *("-", {"phase": 1}),
+    ]

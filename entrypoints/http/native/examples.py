@@ -145,6 +145,8 @@ EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
             "carriedSummary": None,
             "summarizedUntil": 1,
             "workingMemoryFrom": 1,
+            "promptName": None,
+            "hookState": None,
             "turn": {
                 "id": _TURN,
                 "number": 1,
