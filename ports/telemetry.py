@@ -86,7 +86,8 @@ EVENTS: Final[Mapping[str, EventType]] = MappingProxyType(
         ),
         "model.parameter-rejected": _event(Severity.WARNING, "parameter"),
         # The operator's hook.
-        "hook.failed": _event(Severity.WARNING, "status reason field", grouped_by="error"),
+        "hook.failed": _event(Severity.WARNING, "host status reason field", grouped_by="error"),
+        "hook.check": _event(Severity.AS_FOUND, "host finding found"),
         # Redis.
         "redis.setting": _event(Severity.AS_FOUND, "topic finding found advice"),
         "redis.lost": _event(Severity.WARNING, "reason"),
