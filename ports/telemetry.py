@@ -86,7 +86,8 @@ EVENTS: Final[Mapping[str, EventType]] = MappingProxyType(
         ),
         "model.parameter-rejected": _event(Severity.WARNING, "parameter"),
         # The operator's hook.
-        "hook.failed": _event(Severity.WARNING, "status reason field", grouped_by="error"),
+        "hook.failed": _event(Severity.WARNING, "host status reason field", grouped_by="error"),
+        "hook.check": _event(Severity.AS_FOUND, "host finding found"),
         # Tool servers.
         "tools.listed": _event(Severity.INFO, "server host tools"),
         "tools.left-out": _event(Severity.WARNING, "server tools reason"),

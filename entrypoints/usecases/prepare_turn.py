@@ -154,6 +154,7 @@ class PrepareTurn:
         self.telemetry.emit(
             "hook.failed",
             error=error.code,
+            host=error.details.host,
             status=error.details.status,
             reason=error.details.reason,
             field=error.details.field,
