@@ -40,6 +40,7 @@ REGISTER: Final = """() => {
     });
 }"""
 WAIT: Final = "return new Promise((resolve) => { globalThis.finish = resolve; })"
+WAITING_LOCKS: Final = "navigator.locks.query().then(({ pending }) => pending.length)"
 RUNNING: Final = "Using a tool: show_map …"
 USED: Final = "Used a tool: show_map"
 NO_RESULT: Final = "A tool gave no result: show_map"
@@ -206,8 +207,11 @@ async def test_only_the_tab_that_asked_runs_the_tool(
     await ask(asking, fake_model)
     await asking.evaluate("hasBegun")
     await expect(watching.messages.last.locator(".tools")).to_have_text(RUNNING)
-    # Now the other tab would take over if the first one did not hold the lock.
     await watching.page.clock.fast_forward(5_000)
+    # Now the other tab would take over if it did not have to wait for the first one.
+    async with asyncio.timeout(20):
+        while not await watching.evaluate(WAITING_LOCKS):
+            pass
     await asking.evaluate("finish(1)")
     reply, outputs = await results(fake_model)
     reply.send_text("There.")
@@ -277,6 +281,7 @@ async def test_a_stopped_tool_leaves_the_conversation_usable(
     reply.send_text("Another answer.")
     reply.finish()
     await chat.expect_reply("Another answer.")
+    assert reply.prompt.messages[-1].text == "And now?"
 
 
 SEARCH: Final = {"toolCallId": "call_1", "providerExecuted": True, "dynamic": True}
