@@ -125,6 +125,11 @@ def begins_another_part(piece: Piece, previous: Piece) -> bool:
     return type(piece) is not type(previous)
 
 
+def has_content(pieces: Iterable[Piece]) -> bool:
+    """Whether there is more than sources, steps and the hook's state, which alone are no reply."""
+    return any(not isinstance(piece, SourcePiece | StepPiece | StatePiece) for piece in pieces)
+
+
 def assemble_parts(pieces: Iterable[Piece]) -> tuple[Part, ...]:
     """The parts of a message that consists of ``pieces``.
 

@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 from starlette.routing import Route
 
+from adapters.assistant_profile import prompts_table, tool_servers_table, tools_table
 from adapters.assistant_profile.toml_file import KEYS, MEMORY_KEYS, PRICE_KEYS
 from entrypoints.cli.main import app as command_line
 from entrypoints.container import open_container
@@ -87,7 +88,7 @@ def test_the_page_names_every_secret_with_its_file() -> None:
 
     assert [name for name in secrets if f"`{name}_FILE`" not in text] == []
     files = set(re.findall(r"`(\w+)_FILE`", text))
-    assert files - {"ASSISTANT", "MODEL_CA", "REDIS_CA"} == set(secrets)
+    assert files - {"ASSISTANT", "MODEL_CA", "PRIVITY_HOOK_CA", "REDIS_CA"} == set(secrets)
 
 
 def test_the_example_sets_nothing_and_its_values_are_valid() -> None:
@@ -122,7 +123,12 @@ def test_the_assistant_page_lists_exactly_the_keys_of_the_file() -> None:
 
     prices = {f"prices.*.{name}" for name in PRICE_KEYS}
     memory = {f"memory.{name}" for name in MEMORY_KEYS}
-    assert sorted(listed) == sorted({*KEYS, *prices, *memory})
+    prompts = {f"prompts.*.{name}" for name in prompts_table.KEYS}
+    numbers = {f"tools.{name}" for name in tools_table.BOUNDS}
+    client = {f"tools.client[].{name}" for name in tools_table.CLIENT_KEYS}
+    servers = {f"tools.mcp[].{name}" for name in tool_servers_table.KEYS}
+    inner = {*prices, *memory, *prompts, *numbers, *client, *servers}
+    assert sorted(listed) == sorted({*KEYS, *inner})
 
 
 def test_every_code_on_the_page_exists() -> None:

@@ -111,7 +111,7 @@ def without_ids(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in item.items() if name != "id"} for item in items]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(messages, max_size=6))
 def test_listed_items_are_listed_the_same_when_they_are_sent_again(
     written: list[tuple[Role, tuple[Part, ...]]],

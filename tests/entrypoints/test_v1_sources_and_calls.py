@@ -34,13 +34,13 @@ from domain.model.piece import (
     assemble_parts,
 )
 from domain.model.turn import Outcome, TurnEnd
+from domain.service.reply_reading import indexed_pieces
 from domain.service.server_calls import with_all_results
 from entrypoints.http.openai.chat_documents import CompletionSkeleton
 from entrypoints.http.openai.chat_events import ChatEvents
 from entrypoints.http.openai.events import ResponseEvents
 from entrypoints.http.openai.items import items_of, response_id
 from entrypoints.http.openai.responses import ResponseSkeleton, item_status, output_items
-from entrypoints.http.openai.streaming import indexed_pieces
 from tests.support.builders import a_conversation, a_message
 from tests.support.clocks import NOON
 
