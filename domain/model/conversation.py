@@ -86,8 +86,6 @@ class Conversation:
             is nothing. It is restored when a turn is repeated.
         instructions_from: no message with a lower number is an instruction; None if no message is
             one.
-        hook_state: what the operator's hook keeps with the conversation, as JSON text; None if that
-            is nothing.
         created_at: aware UTC.
         retained_since: when its retention was last restarted, aware UTC.
         retained_for: how long it is retained from then on.
@@ -112,7 +110,6 @@ class Conversation:
     prompt_name: str | None = None
     hook_state: str | None = field(default=None, repr=False)
     instructions_from: int | None = field(default=None, validator=optional(ge(1)))
-    hook_state: str | None = field(default=None, repr=False)
 
     @property
     def expires_at(self) -> datetime:

@@ -40,9 +40,16 @@ from entrypoints.settings import (
     setting_warnings,
 )
 from entrypoints.url_settings import is_loopback
+from ports.tool_servers import ToolServersProblem
 
 _WRONG_SETTINGS: Final = 2
 _FAILED: Final = 1
+_PROBLEMS_OF_SETTINGS: Final = (
+    KeyRingProblem,
+    ProfileProblem,
+    ServerProblem,
+    ToolServersProblem,
+)
 
 
 def serve(
@@ -97,7 +104,7 @@ def _run(settings: Settings, host: str, port: int) -> int:
             runner.run(_serve(settings, host, port))
     except StartupFailed as failed:
         cause = failed.__cause__
-        if isinstance(cause, KeyRingProblem | ProfileProblem | ServerProblem):
+        if isinstance(cause, _PROBLEMS_OF_SETTINGS):
             _print_errors([str(cause)])
             return _WRONG_SETTINGS
         if isinstance(cause, RedisUnreachable):

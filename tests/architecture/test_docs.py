@@ -157,6 +157,7 @@ def test_a_documented_route_that_does_not_exist_is_found() -> None:
     ("section", "listed"),
     [
         ("To run", PYPROJECT["project"]["dependencies"]),
+        ("To use tool servers", PYPROJECT["project"]["optional-dependencies"]["mcp"]),
         ("To test", PYPROJECT["project"]["optional-dependencies"]["test"]),
     ],
 )
