@@ -4,7 +4,7 @@ from typing import Protocol
 
 from attrs import field, frozen
 
-from domain.model.identifiers import Owner, SessionId
+from domain.model.identifiers import ConversationRef, Owner, SessionId
 
 
 @frozen(kw_only=True)
@@ -51,6 +51,14 @@ class ClientKeys(Protocol):
 
     def session_for_chain(self, owner: Owner, name: str) -> SessionId:
         """The session id of a chain of requests that the client names, each with its history."""
+        ...
+
+    def conversation_pseudonym(self, ref: ConversationRef) -> str:
+        """A digest of 32 hex digits that stands for a conversation outside the service.
+
+        It is keyed with the owner's secret, so only the owner's requests can lead to it. It stays
+        the same when the master keys change.
+        """
         ...
 
     def pseudonym(self, name: str) -> str:

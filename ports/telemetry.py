@@ -46,7 +46,7 @@ def _event(severity: Severity, fields: str = "", grouped_by: str = "") -> EventT
 
 
 _REPLY: Final = (
-    "session_id turn pieces seconds model input_tokens output_tokens "
+    "session_id turn pieces seconds hook_seconds model input_tokens output_tokens "
     "messages_seen messages_total kept finish_reason error host status provider_code reason "
     "parameter"
 )
@@ -85,6 +85,8 @@ EVENTS: Final[Mapping[str, EventType]] = MappingProxyType(
             Severity.WARNING, "prompt_tokens budget", grouped_by="window"
         ),
         "model.parameter-rejected": _event(Severity.WARNING, "parameter"),
+        # The operator's hook.
+        "hook.failed": _event(Severity.WARNING, "status reason field", grouped_by="error"),
         # Tool servers.
         "tools.listed": _event(Severity.INFO, "server host tools"),
         "tools.left-out": _event(Severity.WARNING, "server tools reason"),

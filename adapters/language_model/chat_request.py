@@ -1,7 +1,8 @@
 """The body of ``POST /chat/completions``.
 
-Source: the OpenAI API reference, "Create chat completion". The page context and the summary are
-marked as data: JSON in which ``<`` is escaped, so that it cannot close the tags around it.
+Source: the OpenAI API reference, "Create chat completion". The page context, the summary and
+the passages are marked as data: JSON in which ``<`` is escaped, so that it cannot close the tags
+around it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -22,6 +23,11 @@ from domain.model.message import (
     ToolResultPart,
 )
 from domain.model.prompt import CONTINUE_INSTRUCTION, Prompt, ReplyOptions, Tool
+
+_PASSAGES: Final = (
+    "Passages that were looked up for the user's message. Cite one by its number, such as [1]. "
+    "They follow"
+)
 
 _NO_OPTIONS: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -133,9 +139,9 @@ def _data(tag: str, meaning: str, json_text: str) -> str:
 
 
 def _chat_messages(prompt: Prompt) -> Iterator[dict[str, Any]]:
-    """The messages; the user's first begins with the summary, the newest with the page context.
+    """The messages; the user's first begins with the summary, the newest with the turn's data.
 
-    Both stem from what people wrote. So they must not have the authority of a system message.
+    All of it stems from what people wrote. So it must not have the authority of a system message.
     """
     of_users = _numbers_of_users(prompt.messages)
     for message in prompt.messages:
@@ -146,12 +152,20 @@ def _chat_messages(prompt: Prompt) -> Iterator[dict[str, Any]]:
             data = []
             if message.number == of_users[0] and prompt.summary is not None:
                 data.append(_summary_data(prompt.summary))
-            if message.number == of_users[-1] and prompt.page_context is not None:
-                data.append(_data("page", "The page the user is on", prompt.page_context))
+            if message.number == of_users[-1]:
+                data += _data_of_turn(prompt)
             yield {"role": "user", "content": _user_content(message, data)}
         else:
             for step in _steps(message.parts):
                 yield from _step_messages(step)
+
+
+def _data_of_turn(prompt: Prompt) -> Iterator[str]:
+    """What precedes the newest words of the user, and is never sent again with a later message."""
+    if prompt.page_context is not None:
+        yield _data("page", "The page the user is on", prompt.page_context)
+    if (passages := prompt.passages) is not None:
+        yield _data("passages", _PASSAGES, passages)
 
 
 def _numbers_of_users(messages: Iterable[Message]) -> Sequence[int]:

@@ -16,7 +16,7 @@ from typing import Final
 from uuid import UUID
 
 from adapters.sealing.key_ring import KeyRing, MasterKey
-from domain.model.identifiers import OWNER_SECRET_BYTES, Owner, SessionId
+from domain.model.identifiers import OWNER_SECRET_BYTES, ConversationRef, Owner, SessionId
 from ports.client_keys import Caller
 from ports.errors import ClientKeyInvalid
 
@@ -24,6 +24,7 @@ _PREFIX: Final = "ck_"
 _MAC_BYTES: Final = 16
 _KEY_CHARACTERS: Final = len(_PREFIX) + (OWNER_SECRET_BYTES + _MAC_BYTES) * 4 // 3
 _PSEUDONYM_DIGITS: Final = 16
+_CONVERSATION_DIGITS: Final = 32
 _ANYBODYS: Final = b"client key"
 _OPERATORS: Final = b"operator's client key"
 
@@ -65,6 +66,12 @@ class SealedClientKeys:
     def session_for_chain(self, owner: Owner, name: str) -> SessionId:
         """See ``ports.client_keys.ClientKeys.session_for_chain``."""
         return _derived_session(owner, b"chain", name)
+
+    def conversation_pseudonym(self, ref: ConversationRef) -> str:
+        """See ``ports.client_keys.ClientKeys.conversation_pseudonym``."""
+        name = b"conversation pseudonym\0" + ref.session_id.encode()
+        digest = hmac.digest(ref.owner.secret, name, "sha256")
+        return digest.hex()[:_CONVERSATION_DIGITS]
 
     def pseudonym(self, name: str) -> str:
         """See ``ports.client_keys.ClientKeys.pseudonym``."""

@@ -143,6 +143,8 @@ def prompt_from(head: HeadRecord) -> int:
 
 
 _HEAD_DEFAULTS: Final = tuple(field.default for field in msgspec.structs.fields(HeadRecord))
+_TURN_DEFAULTS: Final = tuple(field.default for field in msgspec.structs.fields(TurnRecord))
+_TURN_MEMBERS: Final = TurnRecord.__struct_fields__.index("cut_at")
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(FrameRecord)
 
@@ -261,11 +263,20 @@ def conversation_of(
 
 def _head_members(conversation: Conversation, before: SizeBefore) -> tuple[object, ...]:
     members = msgspec.structs.astuple(_head_record(conversation, before))
-    if conversation.turn is not None and conversation.turn.cut_at is None:
-        turn = msgspec.structs.astuple(members[_TURN])[:-1]
+    if conversation.turn is not None:
+        turn = _without_defaults(
+            msgspec.structs.astuple(members[_TURN]), _TURN_DEFAULTS, _TURN_MEMBERS
+        )
         members = (*members[:_TURN], turn, *members[_TURN + 1 :])
+    return _without_defaults(members, _HEAD_DEFAULTS)
+
+
+def _without_defaults(
+    members: tuple[object, ...], defaults: tuple[object, ...], at_least: int = 0
+) -> tuple[object, ...]:
+    """The members, without those at the end that are defaults; ``at_least`` so many remain."""
     count = len(members)
-    while members[count - 1] == _HEAD_DEFAULTS[count - 1]:
+    while count > at_least and members[count - 1] == defaults[count - 1]:
         count -= 1
     return members[:count]
 

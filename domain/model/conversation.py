@@ -83,6 +83,8 @@ class Conversation:
         prompt_name: name of its system prompt in the assistant's file; None: the default one.
         instructions_from: no message with a lower number is an instruction; None if no message is
             one.
+        hook_state: what the operator's hook keeps with the conversation, as JSON text; None if that
+            is nothing.
         created_at: aware UTC.
         retained_since: when its retention was last restarted, aware UTC.
         retained_for: how long it is retained from then on.
@@ -106,6 +108,7 @@ class Conversation:
     metadata: Mapping[str, str] = field(factory=dict, converter=_frozen_mapping)
     prompt_name: str | None = None
     instructions_from: int | None = field(default=None, validator=optional(ge(1)))
+    hook_state: str | None = field(default=None, repr=False)
 
     @property
     def expires_at(self) -> datetime:

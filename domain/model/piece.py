@@ -125,18 +125,26 @@ def begins_another_part(piece: Piece, previous: Piece) -> bool:
     return type(piece) is not type(previous)
 
 
+def has_content(pieces: Iterable[Piece]) -> bool:
+    """Whether there is more than sources, steps and the hook's state, which alone are no reply."""
+    return any(not isinstance(piece, SourcePiece | StepPiece | StatePiece) for piece in pieces)
+
+
 def assemble_parts(pieces: Iterable[Piece]) -> tuple[Part, ...]:
     """The parts of a message that consists of ``pieces``.
 
     Neighbouring pieces of text or reasoning become one part. The pieces of one tool call become one
     part even if there are pieces of other calls between them. Any other piece is a part of its own,
-    except for the hook's state, which is none.
+    except for the hook's state, which is none. Some models use the same call ids again in each
+    step, so the pieces of one call are in one step.
     """
     runs: list[list[Piece]] = []
     calls: dict[str, list[Piece]] = {}
     for piece in pieces:
         if isinstance(piece, StatePiece):
             continue
+        if isinstance(piece, StepPiece):
+            calls.clear()
         run = _run_of(piece, runs[-1] if runs else None, calls)
         if run is None:
             run = []

@@ -68,12 +68,12 @@ class Preparation:
     """What a hook wants for one turn.
 
     Attributes:
-        instructions: added after the assistant's system prompt.
+        instructions: added at the end of the system prompt.
         passages: put before the model as data, best first.
         reply: the whole reply; the model is then not asked.
         offered: the names of the tools in the assistant's file that the model may call in this
             turn; None: all.
-        tools: further tools, which the client runs.
+        tools: further tools, which the client runs; not offered if it runs none of ours.
         options: options of the reply where the caller has set none; only the numbers, ``stop``,
             ``effort``, ``verbosity``, ``tool_choice`` and ``parallel_tool_calls`` count.
         changes_state: whether ``state`` replaces the hook's state.
@@ -88,6 +88,11 @@ class Preparation:
     options: ReplyOptions = DEFAULT_OPTIONS
     changes_state: bool = False
     state: str | None = field(default=None, repr=False)
+
+    @property
+    def lengthens_prompt(self) -> bool:
+        """Whether the prompt has to have room for more because of it."""
+        return bool(self.instructions or self.passages or self.tools)
 
 
 NOTHING_PREPARED: Final = Preparation()

@@ -1,5 +1,7 @@
 """What a language model gets: the prompt, and the caller's options for one reply."""
 
+import json
+from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias, get_args
 
 from attrs import field, frozen
@@ -30,6 +32,21 @@ class Tool:
 
 
 @frozen(kw_only=True)
+class Passage:
+    """A text that the model is given for one turn; it becomes a source of the reply.
+
+    Attributes:
+        url: an http or https URL where it can be read; None if it cannot be opened.
+        number: its number among the sources of the reply, by which the model cites it.
+    """
+
+    title: str
+    text: str = field(repr=False)
+    url: str | None = None
+    number: int = 0
+
+
+@frozen(kw_only=True)
 class ReplyOptions:
     """Options for one reply; they are not stored. None: the caller did not set the option.
 
@@ -49,7 +66,9 @@ class ReplyOptions:
             rest starts with a user's in any case.
         may_truncate: whether the oldest messages may be left out of the prompt if it has no room
             for them.
-        client_tools: whether the client runs the client tools of the assistant's file.
+        client_tools: whether the client runs the client tools of the assistant's file, and those of
+            the operator's hook.
+        passages: texts of the operator's hook for this reply, best first.
     """
 
     instructions: str | None = None
@@ -69,6 +88,7 @@ class ReplyOptions:
     starts_with_user: bool = True
     may_truncate: bool = True
     client_tools: bool = True
+    passages: tuple[Passage, ...] = ()
 
 
 DEFAULT_OPTIONS: Final = ReplyOptions()
@@ -80,19 +100,6 @@ CONTINUE_INSTRUCTION: Final = (
 )
 """Asks the model to continue its reply; never stored. It is sent as a user message, because many
 servers do not let a model continue a message of the assistant."""
-
-
-@frozen(kw_only=True)
-class Passage:
-    """A text that the model is given for one turn; it becomes a source of the reply.
-
-    Attributes:
-        url: an http or https URL where it can be read; None if it cannot be opened.
-    """
-
-    title: str
-    text: str = field(repr=False)
-    url: str | None = None
 
 
 @frozen(kw_only=True)
@@ -109,7 +116,6 @@ class Prompt:
         continues_reply: whether the last message is a reply that was cut, and the model has to
             continue it; ``CONTINUE_INSTRUCTION`` then ends the prompt.
         asks_for_summary: whether it asks for a summary of messages instead of a reply.
-        passages: texts of the operator for this turn, best first.
     """
 
     system: str
@@ -120,9 +126,27 @@ class Prompt:
     options: ReplyOptions = DEFAULT_OPTIONS
     continues_reply: bool = False
     asks_for_summary: bool = False
-    passages: tuple[Passage, ...] = ()
 
     @property
     def page_context(self) -> str | None:
         """JSON text about the page the user is on; None if the newest user message has none."""
         return newest_page_context(self.messages)
+
+    @property
+    def passages(self) -> str | None:
+        """JSON text of the passages in ``options``; None if there are none."""
+        return passages_text(self.options.passages)
+
+
+def passages_text(passages: Sequence[Passage]) -> str | None:
+    """The passages as the model gets them, with their numbers, as JSON; None if there are none."""
+    if not passages:
+        return None
+    members = [
+        {"number": one.number, "title": one.title, "url": one.url, "text": one.text}
+        for one in passages
+    ]
+    present = [
+        {name: value for name, value in each.items() if value is not None} for each in members
+    ]
+    return json.dumps(present, ensure_ascii=False)

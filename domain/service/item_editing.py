@@ -40,6 +40,7 @@ from domain.model.message import (
     UnknownPart,
 )
 from domain.model.turn import Turn, TurnStatus
+from domain.service.server_calls import server_results
 from domain.service.turn_lifecycle import NewTurn, opened_by, require_no_open_turn, with_open_turn
 
 
@@ -112,8 +113,14 @@ def _is_answered(conversation: Conversation) -> bool:
         return not conversation.earlier
     last = dialogue[-1]
     is_reply = last.role is Role.ASSISTANT and last.turn > 0
-    has_new_results = bool(last.parts) and isinstance(last.parts[-1], ToolResultPart)
+    has_new_results = bool(last.parts) and _is_from_client(last.parts, len(last.parts) - 1)
     return is_reply and last.status is MessageStatus.FINISHED and not has_new_results
+
+
+def _is_from_client(parts: Sequence[Part], index: int) -> bool:
+    """Whether this part is the result of a tool that the client has run."""
+    is_ours = index in server_results(parts).values()
+    return isinstance(parts[index], ToolResultPart) and not is_ours
 
 
 def repeats_failed_items(conversation: Conversation, items: Sequence[NewItem]) -> bool:

@@ -23,11 +23,12 @@ from domain.model.prompt import (
     Prompt,
     ReplyOptions,
     Tool,
+    passages_text,
 )
 from domain.model.token_rates import TokenRates
 
 DATA_TOKENS: Final = 40
-"""For the sentence that introduces the page context or the summary, and the tags around it."""
+"""For the sentence that introduces page context, summary or passages, and the tags around it."""
 
 _LEAST_REPLY: Final = 4
 """This fraction of the reply's reserve always stays: a quarter. A long newest exchange may take the
@@ -206,9 +207,14 @@ def _fixed_tokens(
     rates: TokenRates,
 ) -> int:
     """Tokens of what is part of a prompt besides its messages."""
-    data = [rates.of_text(text) + DATA_TOKENS for text in (page_context, summary) if text]
+    data = data_texts(page_context, summary, passages_text(options.passages))
     texts = sum(map(rates.of_text, (system, *_option_texts(options))))
-    return rates.of_empty_prompt + texts + sum(data)
+    return rates.of_empty_prompt + texts + sum(rates.of_text(text) + DATA_TOKENS for text in data)
+
+
+def data_texts(*texts: str | None) -> Sequence[str]:
+    """The texts that a prompt has: those that are neither None nor empty."""
+    return [text for text in texts if text]
 
 
 def _reply_tokens(budget: Budget, options: ReplyOptions) -> int:

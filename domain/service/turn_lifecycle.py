@@ -42,10 +42,11 @@ from domain.model.message import (
     Usage,
     is_same_content,
 )
-from domain.model.piece import Piece, assemble_parts
+from domain.model.piece import Piece, assemble_parts, has_content
 from domain.model.turn import CutPoint, IdempotencyKey, Turn, TurnStatus, TurnStep, after_step
 from domain.service.cut_replies import total_usage, with_continuation
 from domain.service.idempotency import remembered_keys
+from domain.service.server_calls import with_all_results
 
 # Opening a turn
 
@@ -129,10 +130,11 @@ def with_open_turn(
     *,
     continues: bool = False,
     cut_at: CutPoint | None = None,
+    parts_before: int | None = None,
 ) -> Conversation:
     """The conversation with a new open ``Turn`` and its retention restarted.
 
-    ``continues`` and ``cut_at``: see ``Turn``.
+    ``continues``, ``cut_at`` and ``parts_before``: see ``Turn``.
     """
     turn = Turn(
         id=new_turn.turn_id,
@@ -141,6 +143,7 @@ def with_open_turn(
         opened_at=new_turn.at,
         continues=continues,
         cut_at=cut_at,
+        parts_before=parts_before,
         process=new_turn.process,
         idempotency=new_turn.idempotency,
     )
@@ -195,26 +198,26 @@ def finish(
 def interrupt(
     conversation: Conversation, turn_id: TurnId, pieces: Iterable[Piece], at: datetime
 ) -> Conversation:
-    """The conversation with the turn interrupted, and its pieces as a message if there are any.
+    """The conversation with the turn interrupted, and its pieces as a message if they are a reply.
 
     Raises:
         TurnSuperseded: the turn is not the newest, or has ended in another way.
     """
-    ended = _ended(conversation, turn_id, TurnStep.INTERRUPT, pieces, at)
+    ended = _ended(conversation, turn_id, TurnStep.INTERRUPT, _reply_pieces(pieces), at)
     return conversation if ended is conversation else with_retention_from(ended, at)
 
 
 def fail(
     conversation: Conversation, turn_id: TurnId, pieces: Iterable[Piece], at: datetime, error: str
 ) -> Conversation:
-    """The conversation with the turn failed, and its pieces as a message if there are any.
+    """The conversation with the turn failed, and its pieces as a message if they are a reply.
 
-    Without pieces, the turn's Idempotency-Key is released, so that the request can be retried.
+    Without a reply, the turn's Idempotency-Key is released, so that the request can be retried.
 
     Raises:
         TurnSuperseded: the turn is not the newest, or has ended in another way.
     """
-    pieces = tuple(pieces)
+    pieces = _reply_pieces(pieces)
     ended = _ended(conversation, turn_id, TurnStep.FAIL, pieces, at, error=error)
     if ended is conversation or ended.turn is None:
         return conversation
@@ -227,18 +230,38 @@ def settle(
 ) -> Conversation:
     """The conversation after closing the turn that a dead process left open.
 
-    ``pieces`` are what its log still has. With pieces, the turn is interrupted. Without any, it
-    fails and its Idempotency-Key is released, so that the request can be retried. The retention is
-    not restarted, because no user did anything.
+    ``pieces`` are what its log still has. If they are a reply, the turn is interrupted. Otherwise
+    it fails and its Idempotency-Key is released, so that the request can be retried. The retention
+    is not restarted, because no user did anything.
 
     Raises:
         TurnSuperseded: the turn is not the newest.
     """
-    pieces, turn = tuple(pieces), conversation.open_turn
+    pieces, turn = _reply_pieces(pieces), conversation.open_turn
     if pieces or turn is None or turn.id != turn_id:
         return _ended(conversation, turn_id, TurnStep.SETTLE, pieces, at)
     failed = after_step(evolve(turn, idempotency=None), TurnStep.FAIL, at, "turn_abandoned")
     return _with_reply(evolve(conversation, turn=failed), failed, (), at)
+
+
+def with_reply_so_far(conversation: Conversation, pieces: Iterable[Piece]) -> Conversation:
+    """The conversation with what its open turn has written so far in its last message.
+
+    It is for the next prompt of the same turn, and never stored.
+    """
+    turn = conversation.open_turn
+    if turn is None:
+        raise AssertionError("only an open turn has a reply so far")
+    finished = evolve(turn, status=TurnStatus.FINISHED)
+    # The model continues after the results of its tools, and no longer where the reply was cut.
+    uncut = evolve(conversation, turn=evolve(turn, cut_at=None))
+    return _with_reply(uncut, finished, assemble_parts(pieces), turn.opened_at)
+
+
+def _reply_pieces(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
+    """The pieces; none if they are no reply."""
+    pieces = tuple(pieces)
+    return pieces if has_content(pieces) else ()
 
 
 def _ended(
@@ -255,7 +278,9 @@ def _ended(
     turn = after_step(conversation.turn, step, at, error)
     if turn is conversation.turn:
         return conversation
-    return _with_reply(evolve(conversation, turn=turn), turn, assemble_parts(pieces), at)
+    # Nobody waits for a call that we ran, and it is never run a second time.
+    parts = with_all_results(assemble_parts(pieces))
+    return _with_reply(evolve(conversation, turn=turn), turn, parts, at)
 
 
 def _with_reply(

@@ -20,10 +20,9 @@ from entrypoints.usecases.create_response import (
 )
 from entrypoints.usecases.fit_prompt import FitPrompt
 from entrypoints.usecases.open_turn import Started, StartTurn
-from entrypoints.usecases.stream_reply import StreamReply
+from entrypoints.usecases.stream_reply import ReplyDetails, StreamReply
 from ports.errors import StoreUnavailable
 from ports.identifier_source import IdentifierSource
-from ports.language_model import FailureDetails
 from ports.turn_log import Batch
 from ports.turn_runner import Signals, TurnRunner
 
@@ -94,7 +93,7 @@ class EphemeralReply:
             return started.conversation
 
         async def stream(conversation: Conversation, signals: Signals) -> None:
-            end, details = TurnEnd(outcome=Outcome.INTERRUPTED), FailureDetails()
+            end, details = TurnEnd(outcome=Outcome.INTERRUPTED), ReplyDetails()
             try:
                 end, details = await self.stream_reply(
                     started.ref, conversation, request.options, reply, signals, permit=permit

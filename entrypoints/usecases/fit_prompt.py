@@ -5,12 +5,10 @@ from contextlib import suppress
 from attrs import evolve, frozen
 
 from domain.model.assistant import Assistant
-from domain.model.budget import Budget
 from domain.model.conversation import Conversation
 from domain.model.errors import InvalidInput, NothingToContinue
-from domain.model.prompt import DEFAULT_OPTIONS, Prompt, ReplyOptions
-from domain.service.forgetting import fitted, forgotten_before, newest_exchange_from
-from domain.service.prompt_building import build_prompt
+from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
+from domain.service.forgetting import fitted
 from domain.service.user_images import ImagePolicy, without_images
 from entrypoints.usecases.prompt_budget import PromptBudget
 
@@ -43,26 +41,6 @@ class FitPrompt:
             self.budget.recall(visible, system)
             fit = fitted(visible, system, self.budget.current, options=options)
         return evolve(conversation, working_memory_from=fit.working_memory_from)
-
-    def shortened(
-        self, visible: Conversation, refused: Prompt, budget: Budget, options: ReplyOptions
-    ) -> Conversation | None:
-        """The visible conversation with less in its working memory, for a smaller budget.
-
-        None if the prompt would not be shorter than the ``refused`` one, or if nothing may be left
-        out.
-        """
-        if not options.may_truncate:
-            return None
-        system = self.assistant.system_prompt
-        try:
-            shorter = fitted(visible, system, budget, options=options)
-        except (InvalidInput, NothingToContinue):
-            # The estimate may be too high, so the newest exchange is worth an attempt.
-            shorter = forgotten_before(visible, newest_exchange_from(visible))
-        prompt = build_prompt(shorter, system, budget, options=options)
-        is_shorter = len(prompt.messages) < len(refused.messages)
-        return shorter if is_shorter or prompt.reply_tokens < refused.reply_tokens else None
 
     def visible(self, conversation: Conversation) -> Conversation:
         """The conversation as the model can see it: without images, if it takes none."""

@@ -1,25 +1,158 @@
-"""Asks the operator's hook what a turn needs before the model is asked."""
+"""Prepares a turn before the model is asked: asks the hook, and fits the prompt again."""
 
-from attrs import frozen
+from collections.abc import Sequence
+from datetime import timedelta
 
+from attrs import evolve, frozen
+
+from domain.model.assistant import Assistant
+from domain.model.budget import Budget
 from domain.model.conversation import Conversation
-from domain.model.identifiers import Owner
+from domain.model.errors import InvalidInput, NothingToContinue
+from domain.model.identifiers import ConversationRef
+from domain.model.piece import Piece
 from domain.model.preparation import NOTHING_PREPARED, HookPolicy, Preparation
-from ports.turn_hook import TurnHook
+from domain.model.prompt import Prompt, ReplyOptions
+from domain.model.turn import Turn
+from domain.service.forgetting import fitted, forgotten_before, newest_exchange_from
+from domain.service.preparing import (
+    has_room,
+    opening_pieces,
+    question_of,
+    with_passages_that_fit,
+    with_preparation,
+)
+from domain.service.prompt_building import build_prompt
+from entrypoints.usecases.fit_prompt import FitPrompt
+from entrypoints.usecases.prompt_budget import PromptBudget
+from ports.client_keys import ClientKeys
+from ports.clock import Clock
+from ports.telemetry import Telemetry
+from ports.turn_hook import HookAnswerInvalid, HookError, HookFailure, TurnHook
+
+
+@frozen(kw_only=True)
+class PreparedTurn:
+    """An open turn for which the model can be asked.
+
+    Attributes:
+        conversation: the model can see all of its working memory.
+        budget: the budget of the prompt.
+        options: the caller's options, with those of the hook.
+        preparation: what the hook wants.
+        hook_time: how long the hook took; None if there is none.
+    """
+
+    conversation: Conversation
+    budget: Budget
+    options: ReplyOptions
+    preparation: Preparation = NOTHING_PREPARED
+    hook_time: timedelta | None = None
+
+    @property
+    def opening(self) -> Sequence[Piece]:
+        """The pieces that precede the reply."""
+        return opening_pieces(self.conversation, self.preparation, self.options.passages)
 
 
 @frozen(kw_only=True)
 class PrepareTurn:
-    """Asks the hook about the open turn of a conversation."""
+    """Decides what the prompt of an open turn is made from."""
 
     hook: TurnHook
     policy: HookPolicy
+    assistant: Assistant
+    keys: ClientKeys
+    fit_prompt: FitPrompt
+    budget: PromptBudget
+    clock: Clock
+    telemetry: Telemetry
 
-    async def __call__(self, owner: Owner, conversation: Conversation) -> Preparation:
-        """What the hook wants for the open turn; ``NOTHING_PREPARED`` without a hook.
+    async def prepare(
+        self, ref: ConversationRef, conversation: Conversation, options: ReplyOptions
+    ) -> PreparedTurn:
+        """The open turn with what the hook wants.
+
+        Nothing is changed if there is no hook, or if it fails and the policy does not require it.
 
         Raises:
             HookError: the hook failed, and the policy requires it.
         """
-        del owner, conversation
-        return NOTHING_PREPARED
+        visible, turn = self.fit_prompt.visible(conversation), conversation.open_turn
+        unprepared = PreparedTurn(conversation=visible, budget=self.budget.current, options=options)
+        if turn is None or not self.policy.enabled:
+            return unprepared
+        started_at = self.clock.monotonic()
+        try:
+            preparation = await self._ask(ref, conversation, turn)
+            prepared = self._with(preparation, unprepared)
+        except HookError as error:
+            self._report(error)
+            if self.policy.is_required:
+                raise
+            prepared = unprepared
+        return evolve(prepared, hook_time=self.clock.monotonic() - started_at)
+
+    def shortened(self, turn: PreparedTurn, refused: Prompt, budget: Budget) -> PreparedTurn | None:
+        """The turn with less in its working memory, or fewer passages, for a smaller budget.
+
+        None if the prompt would not be shorter than the ``refused`` one, or if nothing may be left
+        out.
+        """
+        visible, system = turn.conversation, self.assistant.system_prompt
+        options = with_passages_that_fit(visible, system, budget, turn.options)
+        if options.may_truncate:
+            try:
+                visible = fitted(visible, system, budget, options=options)
+            except (InvalidInput, NothingToContinue):
+                # The estimate may be too high, so the newest exchange is worth an attempt.
+                visible = forgotten_before(visible, newest_exchange_from(visible))
+        prompt = build_prompt(visible, system, budget, options=options)
+        is_shorter = (
+            len(prompt.messages) < len(refused.messages)
+            or len(options.passages) < len(turn.options.passages)
+            or (options.may_truncate and prompt.reply_tokens < refused.reply_tokens)
+        )
+        shorter = evolve(turn, conversation=visible, budget=budget, options=options)
+        return shorter if is_shorter else None
+
+    async def _ask(
+        self, ref: ConversationRef, conversation: Conversation, turn: Turn
+    ) -> Preparation:
+        pseudonym = self.keys.conversation_pseudonym(ref)
+        question = question_of(
+            conversation, turn, pseudonym=pseudonym, messages=self.policy.messages
+        )
+        return await self.hook.prepare(question)
+
+    def _with(self, preparation: Preparation, turn: PreparedTurn) -> PreparedTurn:
+        """The turn with what the hook wants, and no more in working memory than still fits.
+
+        Passages that do not fit beside the newest exchange are left out, the last ones first.
+
+        Raises:
+            HookAnswerInvalid: there is no room for the rest of what the hook wants.
+        """
+        visible, system = turn.conversation, self.assistant.system_prompt
+        budget = self.budget.current  # It may have changed while the hook was asked.
+        options = with_preparation(visible, turn.options, preparation)
+        if preparation.reply is None and preparation.lengthens_prompt:
+            options = with_passages_that_fit(visible, system, budget, options)
+            if has_room(visible, system, budget, options):
+                visible = fitted(visible, system, budget, options=options)
+            elif has_room(visible, system, budget, turn.options):
+                field = "instructions" if preparation.instructions else "tools"
+                raise HookAnswerInvalid(HookFailure(field=field, reason="too-long"))
+            # Without room in any case, the model decides: the estimate may be too high.
+        return evolve(
+            turn, conversation=visible, budget=budget, options=options, preparation=preparation
+        )
+
+    def _report(self, error: HookError) -> None:
+        self.telemetry.emit(
+            "hook.failed",
+            error=error.code,
+            status=error.details.status,
+            reason=error.details.reason,
+            field=error.details.field,
+        )

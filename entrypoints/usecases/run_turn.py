@@ -24,12 +24,11 @@ from domain.service.reply_reading import end_of
 from domain.service.turn_lifecycle import fail, finish, interrupt
 from entrypoints.usecases.fold_summary import FoldSummary
 from entrypoints.usecases.retrying import retrying
-from entrypoints.usecases.stream_reply import StreamReply
+from entrypoints.usecases.stream_reply import ReplyDetails, StreamReply
 from entrypoints.usecases.turn_permit import TurnPermit
 from ports.clock import Clock
 from ports.conversation_store import Change, ConversationStateStore
 from ports.errors import PortError
-from ports.language_model import FailureDetails
 from ports.turn_log import AppendResult, TurnLog
 from ports.turn_runner import Signals
 
@@ -191,7 +190,7 @@ class RunTurn:
         started_at = self.clock.monotonic()
         ref = ConversationRef(owner, conversation.id)
         reply = LoggedReply(store=self.store, log=self.log, ref=ref, turn=turn)
-        details, stored = FailureDetails(), None
+        details, stored = ReplyDetails(), None
         own_usage: Usage | None = None
         try:
             end, details = await self.stream_reply(

@@ -9,19 +9,17 @@ from typing import Final
 from attrs import asdict, define, evolve, frozen
 
 from domain.model.assistant import Assistant
-from domain.model.budget import Budget
 from domain.model.conversation import Conversation
 from domain.model.errors import DomainError
-from domain.model.identifiers import ConversationRef, Owner
+from domain.model.identifiers import ConversationRef
 from domain.model.message import FinishReason, PromptReport, Usage, counted_bytes
-from domain.model.piece import ModelFinished, ModelPiece
+from domain.model.piece import ModelFinished, ModelPiece, TextPiece
 from domain.model.prompt import Prompt, ReplyOptions
 from domain.model.token_rates import TokenRates
 from domain.model.turn import Outcome, TurnEnd, TurnPolicy
 from domain.service.prompt_building import build_prompt, prompt_report, used_tokens
-from entrypoints.usecases.fit_prompt import FitPrompt
 from entrypoints.usecases.fold_summary import FoldAttempts
-from entrypoints.usecases.prepare_turn import PrepareTurn
+from entrypoints.usecases.prepare_turn import PreparedTurn, PrepareTurn
 from entrypoints.usecases.prompt_budget import PromptBudget
 from entrypoints.usecases.reply_writer import ReplySink, ReplyWriter
 from entrypoints.usecases.turn_permit import TurnPermit
@@ -50,6 +48,8 @@ class _Progress:
         prompt, report: None while nothing was sent to the model.
         working_memory_from: see ``TurnEnd``.
         writer: what was written of the reply.
+        sent_at: when the first prompt was sent; None if none was.
+        hook_time: how long the hook took; None if it has not answered, or if there is none.
     """
 
     rates: TokenRates
@@ -57,11 +57,19 @@ class _Progress:
     prompt: Prompt | None = None
     report: PromptReport | None = None
     working_memory_from: int | None = None
+    sent_at: timedelta | None = None
+    hook_time: timedelta | None = None
 
     @property
     def reply_bytes(self) -> int:
         """Bytes of the reply so far."""
         return self.writer.reply_bytes
+
+    def is_slow(self, now: timedelta) -> bool:
+        """Whether the model takes long to begin."""
+        if self.sent_at is None or self.reply_bytes:
+            return False
+        return now - self.sent_at >= _PATIENCE
 
     def tokens(self, reported: Usage | None) -> int:
         """The tokens used; a count that the model has not reported is estimated."""
@@ -71,13 +79,25 @@ class _Progress:
 
 
 @frozen(kw_only=True)
+class ReplyDetails:
+    """What the operator's log says about a reply, besides how it ended.
+
+    Attributes:
+        failure: why the model failed.
+        hook_seconds: how long the hook took; None if there is none, or if it failed the turn.
+    """
+
+    failure: FailureDetails = FailureDetails()
+    hook_seconds: float | None = None
+
+
+@frozen(kw_only=True)
 class StreamReply:
     """Streams one reply of the model and decides how it ended."""
 
     model: LanguageModel
     assistant: Assistant
     budget: PromptBudget
-    fit_prompt: FitPrompt
     prepare_turn: PrepareTurn
     folds: FoldAttempts
     policy: TurnPolicy
@@ -93,10 +113,8 @@ class StreamReply:
         signals: Signals,
         *,
         permit: TurnPermit,
-    ) -> tuple[TurnEnd, FailureDetails]:
+    ) -> tuple[TurnEnd, ReplyDetails]:
         """How the reply ended: finished, failed (with the error's code) or interrupted.
-
-        If the model failed, the details say more about it.
 
         It is interrupted when the sink closes or the process shuts down. It is truncated at
         ``MAX_REPLY_BYTES`` and then finishes with the reason ``length``. A failure of the model
@@ -107,10 +125,9 @@ class StreamReply:
         If the model does not begin, a summary that is being written for this conversation is
         dropped: the model's server may write only one text at a time.
         """
-        started_at = self.clock.monotonic()
         writer = ReplyWriter(sink=sink, bytes_before=_bytes_before(conversation))
         progress = _Progress(self.budget.current.rates, writer)
-        streaming = asyncio.create_task(self._stream(ref.owner, conversation, options, progress))
+        streaming = asyncio.create_task(self._stream(ref, conversation, options, progress))
         streaming.add_done_callback(lambda _: signals.wake())
         try:
             while not streaming.done():
@@ -118,7 +135,7 @@ class StreamReply:
                 if streaming.done() or signals.shutting_down:
                     break
                 now = self.clock.monotonic()
-                if now - started_at >= _PATIENCE and not progress.reply_bytes:
+                if progress.is_slow(now):
                     self.folds.give_way(conversation.id, now)
                 await sink.keep_alive()
                 await permit.keep()
@@ -135,10 +152,10 @@ class StreamReply:
         end = evolve(self._end(finished, failure), prompt_report=_left_out(progress, finished))
         if finished or progress.reply_bytes:
             end = evolve(end, working_memory_from=progress.working_memory_from)
-        return end, _details_of(failure)
+        return end, _details_of(failure, progress)
 
     def report_end(
-        self, end: TurnEnd, details: FailureDetails, **fields: str | float | bool | None
+        self, end: TurnEnd, details: ReplyDetails, **fields: str | float | bool | None
     ) -> None:
         """Emit how a turn ended, with the model's name, the usage, ``details`` and ``fields``.
 
@@ -152,7 +169,8 @@ class StreamReply:
             input_tokens=end.usage.input_tokens if end.usage else None,
             output_tokens=end.usage.output_tokens if end.usage else None,
             **_counts(end.prompt_report),
-            **asdict(details, filter=lambda _, value: value is not None),
+            hook_seconds=details.hook_seconds,
+            **asdict(details.failure, filter=lambda _, value: value is not None),
             **fields,
         )
 
@@ -162,39 +180,40 @@ class StreamReply:
 
     async def _stream(
         self,
-        owner: Owner,
+        ref: ConversationRef,
         conversation: Conversation,
         options: ReplyOptions,
         progress: _Progress,
     ) -> ModelFinished | None:
         """How the reply ended; None if the sink was closed before that.
 
+        The model is not asked if the hook has written the reply.
         If the model refuses the prompt as too long, it is asked once more with a shorter one.
         """
-        await self.prepare_turn(owner, conversation)
-        visible, budget = self.fit_prompt.visible(conversation), self.budget.current
+        turn = await self.prepare_turn.prepare(ref, conversation, options)
+        progress.hook_time = turn.hook_time
+        if turn.preparation.reply is not None:
+            return await _write_finished(progress.writer, turn)
+        if turn.conversation.working_memory_from > conversation.working_memory_from:
+            progress.working_memory_from = turn.conversation.working_memory_from
+        progress.sent_at = self.clock.monotonic()
         try:
-            return await self._attempt(visible, budget, options, progress)
+            return await self._attempt(turn, progress)
         except ContextExceeded as refusal:
             if progress.prompt is None or progress.reply_bytes:
                 raise
             budget = await self.budget.after_refusal(progress.prompt, refusal)
-            shorter = self.fit_prompt.shortened(visible, progress.prompt, budget, options)
+            shorter = self.prepare_turn.shortened(turn, progress.prompt, budget)
             if shorter is None:
                 raise
-        progress.working_memory_from = shorter.working_memory_from
-        return await self._attempt(shorter, budget, options, progress)
+        progress.working_memory_from = shorter.conversation.working_memory_from
+        return await self._attempt(shorter, progress)
 
-    async def _attempt(
-        self,
-        visible: Conversation,
-        budget: Budget,
-        options: ReplyOptions,
-        progress: _Progress,
-    ) -> ModelFinished | None:
-        system = self.assistant.system_prompt
-        prompt = build_prompt(visible, system, budget, options=options)
+    async def _attempt(self, turn: PreparedTurn, progress: _Progress) -> ModelFinished | None:
+        system, visible = self.assistant.system_prompt, turn.conversation
+        prompt = build_prompt(visible, system, turn.budget, options=turn.options)
         progress.prompt, progress.report = prompt, prompt_report(visible, prompt)
+        progress.writer.opening = turn.opening
         async with aclosing(self.model.reply(prompt)) as reply:
             finished = await _write_all(progress.writer, reply)
         if finished is not None:
@@ -223,8 +242,12 @@ def _bytes_before(conversation: Conversation) -> int:
     return 0 if last is None else counted_bytes(last.parts)
 
 
-def _details_of(failure: BaseException | None) -> FailureDetails:
-    return failure.details if isinstance(failure, ModelError) else FailureDetails()
+def _details_of(failure: BaseException | None, progress: _Progress) -> ReplyDetails:
+    hook_time = progress.hook_time
+    return ReplyDetails(
+        failure=failure.details if isinstance(failure, ModelError) else FailureDetails(),
+        hook_seconds=None if hook_time is None else round(hook_time.total_seconds(), 3),
+    )
 
 
 def _left_out(progress: _Progress, finished: ModelFinished | None) -> PromptReport | None:
@@ -247,7 +270,16 @@ async def _write_all(
     """How the model ended the reply; None if the sink was closed before that."""
     async for piece in reply:
         if isinstance(piece, ModelFinished):
+            await writer.open()
             return piece
         if not await writer.put(piece):
             return ModelFinished(reason=FinishReason.LENGTH) if writer.is_full else None
     return None
+
+
+async def _write_finished(writer: ReplyWriter, turn: PreparedTurn) -> ModelFinished | None:
+    """Write the reply of the hook; None if the sink was closed before that."""
+    writer.opening = turn.opening
+    if not await writer.put(TextPiece(turn.preparation.reply or "")) and not writer.is_full:
+        return None
+    return ModelFinished(reason=FinishReason.LENGTH if writer.is_full else FinishReason.STOP)

@@ -22,7 +22,7 @@ IN_CODE: Final = re.compile(r"`([^`]+)`(\*?)")
 PASSING_ON: Final = ("adapters/observability/", "ports/telemetry.py")
 """Where events of others are passed on."""
 
-DETAILS: Final = "asdict(details, filter=lambda _, value: value is not None)"
+DETAILS: Final = "asdict(details.failure, filter=lambda _, value: value is not None)"
 CAUSES: Final = ROOT / "adapters/encrypted_redis/connection_causes.py"
 DOCUMENT: Final = page("docs/events.md")
 OUTCOMES: Final = frozenset(f"turn.{outcome.value}" for outcome in Outcome)

@@ -11,13 +11,14 @@ from tests.architecture.sources import FOLDERS, ROOT, parsed, python_files
 TERM = re.compile(r"^\| `([^`]+)` \|", re.MULTILINE)
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 PLAIN_WORDS = """
-advice after append as at authenticate background base before busy by check code consume content
-create credentials details down duration emit empty ended ensure error event events exceeded
-exhausted failure fields filtered final fn for found from has healthy hold host id if in init
-invalid is issue last level limit load malformed many monotonic most name next not now open
-operation operator out parameter port provider read reason reissued rejected remaining request
-requests result retry run running self severity shutting sleep source status stop stored stream text
-timed too topic tuple type unavailable unreachable unreadable update wait wake work
+advice after answer append arguments as at authenticate background base before busy by call check
+code consume content create credentials details down duration emit empty ended ensure error event
+events exceeded exhausted failed failure field fields filtered final fn for found from has healthy
+hold host id if in init invalid is issue last level limit load malformed many may monotonic most
+name next not now open operation operator out output parameter port problem provider question read
+reason reissued rejected remaining repeat request requests result retry run running self severity
+shutting sleep source status stop stored stream text timed too topic tuple type unavailable unreachable
+unreadable update wait wake work
 """
 PLAIN: Final = frozenset(PLAIN_WORDS.split())
 """Plain words of programming, which need no explanation."""

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import punq
 from attrs import frozen
@@ -150,6 +150,25 @@ def a_prompt_budget(budget: Budget | None, telemetry: Telemetry) -> PromptBudget
     return prompt_budget
 
 
+class Pipeline(TypedDict, total=False):
+    """What a harness has around the model; by default nothing."""
+
+    assistant: Assistant
+    hook: TurnHook
+    hook_policy: HookPolicy
+    tool_servers: ToolServers
+
+
+def _instances_of(pipeline: Pipeline) -> dict[Any, object]:
+    hook = pipeline.get("hook")
+    return {
+        Assistant: pipeline.get("assistant") or load_assistant(None),
+        HookPolicy: pipeline.get("hook_policy") or HookPolicy(enabled=hook is not None),
+        ToolServers: pipeline.get("tool_servers") or NoToolServers(),
+        TurnHook: hook or NoHook(),
+    }
+
+
 def a_harness(
     model: LanguageModel | None = None,
     *,
@@ -160,10 +179,7 @@ def a_harness(
     summaries: bool = True,
     process: ProcessId = PROCESS,
     beside: Harness | None = None,
-    hook: TurnHook | None = None,
-    hook_policy: HookPolicy | None = None,
-    tool_servers: ToolServers | None = None,
-    assistant: Assistant | None = None,
+    **pipeline: Unpack[Pipeline],
 ) -> Harness:
     """A harness in which sleeping takes no time, unless ``clock`` says otherwise.
 
@@ -185,18 +201,15 @@ def a_harness(
         LanguageModel: model or InstantModel("Hi!"),
         RateLimiter: InMemoryRateLimiter(clock=clock, limits=limits),
         Telemetry: telemetry,
-        ToolServers: tool_servers or NoToolServers(),
-        TurnHook: hook or NoHook(),
         TurnLog: log,
         TurnRunner: runner,
+        **_instances_of(pipeline),
     }
-    container = punq.Container()
-    for port, instance in instances.items():
-        container.register(port, instance=instance)
     for value in _shared_values(a_prompt_budget(budget, telemetry), summaries):
-        container.register(type(value), instance=value)
-    container.register(Assistant, instance=assistant or load_assistant(None))
-    container.register(HookPolicy, instance=hook_policy or HookPolicy(enabled=hook is not None))
+        instances[type(value)] = value
+    container = punq.Container()
+    for kind, instance in instances.items():
+        container.register(kind, instance=instance)
     for use_case in USE_CASES:
         container.register(use_case)
     return Harness(

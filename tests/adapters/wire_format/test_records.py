@@ -117,6 +117,7 @@ turns = st.builds(
     error=st.none() | texts,
     cut_at=st.none()
     | st.builds(CutPoint, parts=st.integers(1, 9), characters=st.integers(1, 10**6)),
+    parts_before=st.none() | st.integers(1, 99),
 )
 conversations = st.builds(
     Conversation,
@@ -179,12 +180,12 @@ def test_a_record_from_before_turns_named_their_process_has_none() -> None:
     assert conversation_of(ID, content.head, ()).turn == conversation.turn
 
 
-def test_where_a_reply_was_cut_costs_no_byte_in_other_turns() -> None:
+def test_what_a_turn_continues_costs_no_byte_in_other_turns() -> None:
     conversation = with_question(a_conversation())
     head, _ = msgspec.msgpack.decode(unpack(encode_frame((), head=conversation).packed))
     turn = next(value for value in head if isinstance(value, list))
 
-    assert len(turn) == len(msgspec.structs.fields(TurnRecord)) - 1
+    assert len(turn) == len(msgspec.structs.fields(TurnRecord)) - 2
 
 
 def test_a_reply_of_an_older_release_has_neither_token_details_nor_a_prompt_report() -> None:
