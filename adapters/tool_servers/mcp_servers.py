@@ -120,7 +120,7 @@ class McpToolServers:
         try:
             return await self._within(self._timeout, _call_again(server, tool, values))
         except SessionFailed as failed:
-            return _failed(failed.reason, failed.refusal)
+            return _failed(failed.reason, failed.rejection)
 
     async def _await_first_lists(self) -> None:
         waits = (server.was_asked.wait() for server in self._servers.values())
@@ -302,8 +302,8 @@ def _object(arguments: str) -> dict[str, Any] | None:
     return values if isinstance(values, dict) else None
 
 
-def _failed(reason: str, refusal: str | None = None) -> ToolOutput:
-    if refusal is not None:
-        return ToolOutput(output=text_output(refusal), failed=True, reason=reason)
+def _failed(reason: str, rejection: str | None = None) -> ToolOutput:
+    if rejection is not None:
+        return ToolOutput(output=text_output(rejection), failed=True, reason=reason)
     message = _MESSAGES.get(reason, _UNUSABLE)
     return ToolOutput(output=json.dumps(message), failed=True, reason=reason)

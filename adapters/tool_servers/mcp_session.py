@@ -33,13 +33,13 @@ _HOSTS_OF_THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class SessionFailed(Exception):
-    """There is no answer, or the server refused the request.
+    """There is no answer, or the server rejected the request.
 
     Attributes:
         reason: a word for the operator's log.
         status: HTTP status of the response; None if there was none.
         is_transient: whether the same request may succeed a moment later.
-        refusal: what a server says about a request that it refused; None if there is no answer.
+        rejection: what a server says about a request that it rejected; None if there is no answer.
             It may repeat arguments, so it is for the model only.
     """
 
@@ -49,14 +49,14 @@ class SessionFailed(Exception):
         *,
         status: int | None = None,
         is_transient: bool = False,
-        refusal: str | None = None,
+        rejection: str | None = None,
         code: int | None = None,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.status = status
         self.is_transient = is_transient
-        self.refusal = refusal
+        self.rejection = rejection
         self.code = code
 
 
@@ -211,7 +211,7 @@ def _error_answer(error: MCPError, status: int | None) -> SessionFailed:
     if error.code == codes.CONNECTION_CLOSED:
         return SessionFailed("lost", is_transient=True)
     if is_success or error.code in (codes.INVALID_PARAMS, codes.METHOD_NOT_FOUND):
-        return SessionFailed("refused", status=status, refusal=error.message, code=error.code)
+        return SessionFailed("rejected", status=status, rejection=error.message, code=error.code)
     # The server no longer has the session, for example after a restart.
     is_forgotten = status == httpx2.codes.NOT_FOUND
     return SessionFailed("status", status=status, is_transient=is_forgotten, code=error.code)

@@ -92,14 +92,14 @@ async def test_a_result_of_another_shape_is_a_failed_output() -> None:
 
 
 async def test_an_error_of_the_server_is_what_the_model_gets() -> None:
-    refusal = "query must name a book"
+    rejection = "query must name a book"
     async with (
-        odd_tool_server({"tools/call": lambda one: an_error(one, -32602, refusal)}) as server,
+        odd_tool_server({"tools/call": lambda one: an_error(one, -32602, rejection)}) as server,
         opened(a_server(server.url)) as servers,
     ):
         output = await call(servers)
 
-        assert output == ToolOutput(output=json.dumps(refusal), failed=True, reason="refused")
+        assert output == ToolOutput(output=json.dumps(rejection), failed=True, reason="rejected")
 
 
 @pytest.mark.parametrize("status", [502, 503, 504, 404])
