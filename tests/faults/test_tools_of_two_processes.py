@@ -15,7 +15,7 @@ from tests.support.mcp_server import serving
 from tests.support.model_server import DONE, ModelResponse, a_reply, delta, finished, model_server
 
 EXAMPLE = ROOT / "examples" / "mcp_tools"
-DAY = "2026-11-26"
+DAY = "2031-01-02"
 ARGUMENTS = json.dumps({"day": DAY})
 
 
@@ -63,7 +63,11 @@ async def test_a_call_is_shown_resumed_in_another_process_and_exported(
         serving(held) as url,
         model_server(respond=look_up_then_answer) as model,
     ):
-        settings = {"ASSISTANT_FILE": profile_for(url, tmp_path), "MODEL_BASE_URL": model.url}
+        settings = {
+            "ASSISTANT_FILE": profile_for(url, tmp_path),
+            "MODEL_BASE_URL": model.url,
+            "PRIVITY_LOG_LEVEL": "debug",
+        }
         first, second = await fleet.start(**settings), await fleet.start(**settings)
         client = client_of(first)
         async with client.streaming("When is it open?") as live:
@@ -76,6 +80,8 @@ async def test_a_call_is_shown_resumed_in_another_process_and_exported(
             held.allowed.set()
             seen = (await resumed.whole()).events
         export = (await other.get(f"/api/chat/{session_id}/export")).document
+        first.terminate()
+        logged = (await first.wait()).err
 
     assert [each["toolName"] for each in documents(seen, "tool-input-start")] == ["opening_hours"]
     assert text_of(seen) == "It is open 9 to 19."
@@ -84,3 +90,6 @@ async def test_a_call_is_shown_resumed_in_another_process_and_exported(
     parts = [part for part in export["messages"][-1]["parts"] if part["type"] != "step-start"]
     assert [part["type"] for part in parts] == ["tool-call", "tool-result", "text"]
     assert export["messages"][-1]["finishReason"] == "stop"
+    assert "tools.listed" in logged
+    assert "tool.called" in logged
+    assert [words for words in (DAY, "9 to 19", session_id) if words in logged] == []
