@@ -210,7 +210,7 @@ async def open_mcp_servers(
     """The tool servers in ``settings``, which are asked for their tools in the background.
 
     Raises:
-        ToolServersProblem: the proxy for one of them cannot be used.
+        ServerProblem: the proxy for one of them cannot be used.
     """
     _silence_libraries()
     async with AsyncExitStack() as stack:

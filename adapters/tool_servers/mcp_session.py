@@ -11,8 +11,6 @@ from contextlib import asynccontextmanager
 from functools import cache
 from importlib.metadata import version
 from typing import Final, TypeVar
-from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass
 
 import httpx2
 from attrs import field, frozen
@@ -22,14 +20,13 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import DiscoverResult, Implementation
 from mcp_types import jsonrpc as codes
 
+from adapters.outgoing_http.http_proxy import proxy_for
 from adapters.tool_servers.http_exchange import MAX_RECEIVED_BYTES, HttpExchange
 from domain.model.tool_settings import McpServer
-from ports.tool_servers import ToolServersProblem
 
 Answer = TypeVar("Answer")
 
 _CONNECT_SECONDS: Final = 5.0
-_HOSTS_OF_THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class SessionFailed(Exception):
@@ -167,7 +164,7 @@ async def open_sessions(server: McpServer) -> AsyncIterator[Sessions]:
     """Opens sessions with ``server`` until it is closed. Nothing is sent yet.
 
     Raises:
-        ToolServersProblem: the proxy for it cannot be used.
+        ServerProblem: the proxy for it cannot be used.
     """
     connections = httpx2.AsyncHTTPTransport(
         verify=ssl.create_default_context(),
@@ -218,23 +215,10 @@ def _error_answer(error: MCPError, status: int | None) -> SessionFailed:
 
 
 def _proxy(url: str) -> httpx2.Proxy | None:
-    """The proxy that the environment names for ``url``, as other programs read it.
+    """The proxy that the environment names for ``url``.
 
     Raises:
-        ToolServersProblem: its URL is not one of an HTTP proxy.
+        ServerProblem: its URL is not one of an HTTP proxy.
     """
-    parts = urlsplit(url)
-    proxies = getproxies_environment()
-    if parts.scheme not in proxies or parts.hostname in _HOSTS_OF_THIS_MACHINE:
-        return None
-    if proxy_bypass(parts.netloc.rpartition("@")[2]):
-        return None
-    address = proxies[parts.scheme]
-    try:
-        proxy = httpx2.Proxy(address if "://" in address else f"http://{address}")
-    except (ValueError, httpx2.InvalidURL):
-        proxy = None
-    if proxy is None or proxy.url.scheme not in ("http", "https"):
-        why = f"{parts.scheme}_proxy: expected the URL of an HTTP proxy."
-        raise ToolServersProblem(why)
-    return proxy
+    proxy = proxy_for(url)
+    return None if proxy is None else httpx2.Proxy(proxy.url, headers=dict(proxy.headers))

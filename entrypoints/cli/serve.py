@@ -17,7 +17,7 @@ from attrs import evolve
 
 from adapters.assistant_profile.toml_file import ProfileProblem
 from adapters.encrypted_redis.connecting import RedisUnreachable
-from adapters.language_model.model_server import ModelServerProblem
+from adapters.outgoing_http.server_problem import ServerProblem
 from adapters.sealing.key_ring import KeyRingProblem
 from adapters.system.turn_runner import TaskTurnRunner
 from entrypoints.cli.model_check import report_model
@@ -36,19 +36,17 @@ from entrypoints.settings import (
     Settings,
     SettingsProblem,
     Storage,
-    is_loopback,
     read_settings,
     setting_warnings,
 )
-from ports.tool_servers import ToolServersProblem
+from entrypoints.url_settings import is_loopback
 
 _WRONG_SETTINGS: Final = 2
 _FAILED: Final = 1
 _PROBLEMS_OF_SETTINGS: Final = (
     KeyRingProblem,
-    ModelServerProblem,
     ProfileProblem,
-    ToolServersProblem,
+    ServerProblem,
 )
 
 

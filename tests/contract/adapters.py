@@ -27,6 +27,7 @@ from adapters.sealing.key_ring import KeyRing
 from adapters.system.clock import SystemClock
 from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
+from domain.model.preparation import Preparation
 from domain.model.rate_limits import Limit
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
@@ -39,6 +40,7 @@ from ports.rate_limiter import RateLimiter
 from ports.readiness import Readiness
 from ports.telemetry import Telemetry
 from ports.tool_servers import ToolServers
+from ports.turn_hook import TurnHook
 from ports.turn_log import TurnLog
 from ports.turn_runner import TurnRunner
 from tests.support.builders import PROCESS
@@ -49,6 +51,7 @@ from tests.support.model_server import ModelResponse, a_reply, model_server
 from tests.support.odd_model_servers import odd_model_server
 from tests.support.redis_kinds import OpenServer, available
 from tests.support.redis_store import age_limits, redis_harness
+from tests.support.scripted_hook import ComputingHook, SilentHook
 from tests.support.tool_servers import ScriptedToolServers, a_server_tool
 
 PassTime: TypeAlias = Callable[[timedelta], Awaitable[None]]
@@ -260,12 +263,22 @@ def task_runner(max_turns: int) -> TurnRunner:
     return TaskTurnRunner(max_turns=max_turns, telemetry=StructuredLog(str.upper))
 
 
+OpenHook: TypeAlias = Callable[[Preparation | None], AbstractAsyncContextManager[TurnHook]]
+"""A hook that gives this answer to each question; None: it never answers."""
+
+
+@asynccontextmanager
+async def scripted_hook(answer: Preparation | None) -> AsyncIterator[TurnHook]:
+    yield SilentHook() if answer is None else ComputingHook(lambda _: answer)
+
+
 LIMITERS: Final[Mapping[str, OpenLimiter]] = {
     "memory": in_memory_limiter,
     **{name: redis_limiter(server) for name, server in available().items()},
 }
 CLIENT_KEYS: Final[Mapping[str, Callable[[], ClientKeys]]] = {"sealed": sealed_client_keys}
 CLOCKS: Final[Mapping[str, Callable[[], Clock]]] = {"system": SystemClock, "hasty": HastyClock}
+HOOKS: Final[Mapping[str, OpenHook]] = {"scripted": scripted_hook}
 IDENTIFIERS: Final[Mapping[str, Callable[[], IdentifierSource]]] = {"random": RandomIdentifiers}
 MODELS: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[LanguageModel]]]] = {
     "scripted": scripted,
