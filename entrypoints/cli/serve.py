@@ -41,7 +41,6 @@ from entrypoints.settings import (
     setting_warnings,
 )
 from entrypoints.url_settings import is_loopback
-from ports.tool_servers import ToolServersProblem
 
 _WRONG_SETTINGS: Final = 2
 _FAILED: Final = 1
@@ -49,7 +48,6 @@ _PROBLEMS_OF_SETTINGS: Final = (
     KeyRingProblem,
     ProfileProblem,
     ServerProblem,
-    ToolServersProblem,
 )
 
 
