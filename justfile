@@ -33,6 +33,10 @@ install-clients:
 clients:
     python -m tools.client_table
 
+# Writes docs/hook.openapi.json from the types of the hook.
+hook-document:
+    python -m tools.hook_document
+
 # Sizes of files, classes and functions: a report without a limit.
 shape:
     python -m tools.shape

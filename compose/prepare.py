@@ -33,6 +33,8 @@ OPERATORS_FILES: Final = {
     "ASSISTANT_FILE": "assistant.toml",
     "MODEL_API_KEY_FILE": "model-api-key",
     "MODEL_CA_FILE": "model-ca.pem",
+    "PRIVITY_HOOK_SECRET_FILE": "hook-secret",
+    "PRIVITY_HOOK_CA_FILE": "hook-ca.pem",
     "PRIVITY_KEYS_FILE": "keys",
 }
 """The settings that name a file on the host, and what the file is called in the container."""

@@ -42,13 +42,13 @@ from adapters.sealing.sealer import Sealer
 from adapters.system.clock import SystemClock
 from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
-from adapters.tool_servers.no_servers import NoToolServers
+from adapters.tool_servers.opening import open_tool_servers
+from adapters.turn_hook.hook_server import HookServer
 from adapters.turn_hook.no_hook import NoHook
 from domain.model.assistant import Assistant
 from domain.model.budget import BudgetBounds
 from domain.model.identifiers import ProcessId
 from domain.model.limits import MessageLimit
-from domain.model.preparation import HookPolicy
 from domain.model.turn import TurnPolicy
 from domain.service.summarizing import SummaryPolicy
 from domain.service.user_images import ImagePolicy
@@ -101,8 +101,8 @@ async def open_container(
     """The container with every adapter open; on exit they are closed in reverse order.
 
     Raises:
-        KeyRingProblem, ProfileProblem, ModelServerProblem, RedisUnreachable: the operator has to
-            fix something. The message contains no key or password.
+        KeyRingProblem, ProfileProblem, ServerProblem, RedisUnreachable, ToolServersProblem: the
+            operator has to fix something. The message contains no key or password.
     """
     container = punq.Container()
     ring = KeyRing.parse(settings.keys) if settings.keys else KeyRing.random(os.urandom)
@@ -116,18 +116,10 @@ async def open_container(
     container.register(ClientKeys, instance=keys)
     container.register(Clock, instance=clock)
     container.register(Telemetry, instance=telemetry)
-    container.register(Assistant, instance=load_assistant(settings.assistant_file))
     container.register(IdentifierSource, instance=identifiers)
     container.register(TurnRunner, instance=turn_runner)
     container.register(TaskTurnRunner, instance=runner)
-    for value in _shared_values(settings):
-        container.register(type(value), instance=value)
-    turn_hook: TurnHook = NoHook()
-    tool_servers: ToolServers = NoToolServers()
-    container.register(TurnHook, instance=turn_hook)
-    container.register(ToolServers, instance=tool_servers)
-    for use_case in USE_CASES:
-        container.register(use_case)
+    _register_values(container, settings)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(grouped.running())
         storage = await _open_storage(
@@ -141,6 +133,9 @@ async def open_container(
         )
         _register_storage(container, storage)
         await _register_model(container, stack, settings, clock=clock, telemetry=telemetry)
+        turn_hook: TurnHook = await _open_hook(stack, settings, clock)
+        container.register(TurnHook, instance=turn_hook)
+        await _register_tool_servers(container, stack)
         with _lifetime(telemetry, clock, settings):
             yield container
 
@@ -188,12 +183,34 @@ def model_server(settings: Settings) -> ModelServer | None:
     )
 
 
+def hook_server(settings: Settings) -> HookServer | None:
+    """The hook in ``settings``; None if there is none."""
+    if settings.hook_url is None:
+        return None
+    return HookServer(
+        url=settings.hook_url,
+        keys=settings.hook_keys,
+        connect_timeout=settings.hook_connect_timeout,
+        timeout=settings.hook_timeout,
+        ca_file=settings.hook_ca_file,
+    )
+
+
+def _register_values(container: punq.Container, settings: Settings) -> None:
+    """Register what needs no connection: the use cases, and the values that they share."""
+    for value in _shared_values(settings):
+        container.register(type(value), instance=value)
+    for use_case in USE_CASES:
+        container.register(use_case)
+
+
 def _shared_values(settings: Settings) -> Iterator[object]:
     """What several use cases and routes share: the values that they decide by, and a memory."""
+    yield load_assistant(settings.assistant_file)
     yield TurnPolicy()
     yield MissingLogs()
     yield FoldAttempts()
-    yield HookPolicy()
+    yield settings.hook_policy
     yield SummaryPolicy(enabled=settings.summaries)
     yield MessageLimit(characters=settings.message_characters)
     yield ImagePolicy(model_takes_images=settings.model_images)
@@ -302,6 +319,31 @@ async def _register_model(
     await stack.enter_async_context(budget.asking(at_once=settings.model_check))
     container.register(LanguageModel, instance=model)
     container.register(PromptBudget, instance=budget)
+
+
+async def _open_hook(stack: AsyncExitStack, settings: Settings, clock: Clock) -> TurnHook:
+    """The hook that ``settings`` select; ``stack`` closes it."""
+    server = hook_server(settings)
+    if server is None:
+        return NoHook()
+    # Imported here because most services have no hook.
+    from adapters.turn_hook.http_hook import open_hook  # noqa: PLC0415 - see above
+
+    return await stack.enter_async_context(open_hook(server, clock))
+
+
+async def _register_tool_servers(container: punq.Container, stack: AsyncExitStack) -> None:
+    """Open the tool servers of the assistant's file.
+
+    Raises:
+        ToolServersProblem: they cannot be used at all.
+    """
+    assistant: Assistant = container.resolve(Assistant)
+    opening = open_tool_servers(
+        assistant.tools, clock=container.resolve(Clock), telemetry=container.resolve(Telemetry)
+    )
+    tool_servers: ToolServers = await stack.enter_async_context(opening)
+    container.register(ToolServers, instance=tool_servers)
 
 
 async def _open_model(

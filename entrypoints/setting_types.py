@@ -11,6 +11,7 @@ import attrs
 import msgspec
 from attrs import frozen
 
+from adapters.turn_hook.hook_signature import key_of
 from domain.model.prompt import Effort
 
 INFO: Final = "privity"
@@ -22,6 +23,7 @@ SettingType: TypeAlias = tuple[str, Callable[[str], Any]]
 _EFFORTS: Final = get_args(Effort)
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _API_KEY: Final = re.compile(r"[!-~]+")
+_MAX_HOOK_SECRETS: Final = 2
 _QUOTES: Final = "'\"`\u2018\u2019\u201c\u201d"
 
 
@@ -157,6 +159,10 @@ def _ignore_or_reject(text: str) -> bool:
     return {"ignore": True, "reject": False}[text.lower()]
 
 
+def _fail_or_continue(text: str) -> bool:
+    return {"fail": True, "continue": False}[text.lower()]
+
+
 def _log_level(text: str) -> str:
     if text.lower() not in ("debug", "info", "warning", "error"):
         raise ValueError
@@ -244,6 +250,13 @@ def _api_key(text: str) -> str:
     return text
 
 
+def _hook_secrets(text: str) -> tuple[bytes, ...]:
+    secrets = tuple(item.strip() for item in text.split(",") if item.strip())
+    if not 1 <= len(secrets) <= _MAX_HOOK_SECRETS:
+        raise ValueError
+    return tuple(map(key_of, secrets))
+
+
 def _text(text: str) -> str:
     if " #" in text:
         raise ValueError
@@ -270,6 +283,11 @@ ON_OR_OFF: Final = ("on or off", _on_or_off)
 OPEN_OR_CLOSED: Final = ("open or closed", _open_or_closed)
 IGNORE_OR_REJECT: Final = ("ignore or reject", _ignore_or_reject)
 ALLOW: Final = ("allow", _allow)
+FAIL_OR_CONTINUE: Final = ("fail or continue", _fail_or_continue)
+HOOK_SECRETS: Final = (
+    "whsec_ and 24 to 64 bytes in base64; or two of these, separated by a comma",
+    _hook_secrets,
+)
 LOG_LEVEL: Final = ("debug, info, warning or error", _log_level)
 EFFORT: Final = (f"{', '.join(_EFFORTS[:-1])} or {_EFFORTS[-1]}", _effort)
 JSON_OBJECT: Final = ("a JSON object", _json_object)

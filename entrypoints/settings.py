@@ -6,7 +6,6 @@ Each secret can also be read from a file, whose path is the value of ``NAME_FILE
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from enum import Enum
-from ipaddress import ip_address
 from math import inf
 from pathlib import Path
 from typing import Any, Final
@@ -17,11 +16,12 @@ from attrs import frozen
 
 from adapters.assistant_profile.toml_file import ProfileProblem, load_assistant
 from adapters.encrypted_redis.connecting import RedisAddress, certificate_problems
-from adapters.language_model.model_server import ModelServerProblem, trusting
+from adapters.outgoing_http.certificates import trusting
+from adapters.outgoing_http.server_problem import ServerProblem
 from adapters.sealing.key_ring import KeyRing, KeyRingProblem
 from domain.model.limits import DEFAULT_MESSAGE_CHARACTERS, HIGHEST_MESSAGE_CHARACTERS
+from entrypoints.hook_settings import HookSettings
 from entrypoints.limit_settings import STORED_BYTES_WITH_IMAGES, LimitSettings
-from entrypoints.model_settings import ModelSettings
 from entrypoints.setting_names import nearly_known_names, unknown_names
 from entrypoints.setting_types import (
     ALLOW,
@@ -42,10 +42,13 @@ from entrypoints.setting_types import (
     setting,
     whole_number,
 )
-from entrypoints.url_settings import HOSTS, ORIGIN, ORIGINS, REDIS_URL
+from entrypoints.url_settings import HOSTS, ORIGIN, ORIGINS, REDIS_URL, is_loopback, is_remote
 
 _MAY_BE_EMPTY: Final = ("MODEL_API_KEY",)
 """Secrets whose file may be empty: systemd and Kubernetes need the file, a local model no key."""
+
+_CERTIFICATES: Final = {"model_ca_file": "MODEL_CA_FILE", "hook_ca_file": "PRIVITY_HOOK_CA_FILE"}
+"""The settings of certificates of other servers, by field name."""
 
 
 class Storage(Enum):
@@ -56,7 +59,7 @@ class Storage(Enum):
 
 
 @frozen(kw_only=True)
-class Settings(ModelSettings):
+class Settings(HookSettings):
     """All settings. ``setting_infos`` has them in the order of docs/settings.md."""
 
     redis_url: str | None = setting(
@@ -265,24 +268,17 @@ def cross_checks(settings: Settings) -> Iterator[str]:
     """Contradictions between settings that are valid on their own; no sentence shows a value."""
     yield from _storage_problems(settings)
     yield from _model_problems(settings)
+    yield from settings.hook_problems
     yield from _browser_problems(settings)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is ``localhost`` or a loopback address."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _fields() -> "tuple[attrs.Attribute[Any], ...]":
     """The fields of all settings, in the order of the documentation: the limits come last."""
-    fields, inherited = attrs.fields(Settings), attrs.fields(ModelSettings)
+    fields, inherited = attrs.fields(Settings), attrs.fields(HookSettings)
     limits = len(attrs.fields(LimitSettings))
-    own, model = fields[len(inherited) :], inherited[limits:]
+    own, external = fields[len(inherited) :], inherited[limits:]
     place = own.index(attrs.fields_dict(Settings)["message_characters"])
-    return (*own[:place], *model, *own[place:], *inherited[:limits])
+    return (*own[:place], *external, *own[place:], *inherited[:limits])
 
 
 def _parsed_values(environment: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
@@ -323,16 +319,17 @@ def _content_problems(values: Mapping[str, Any]) -> Iterator[str]:
             client_key=values.get("redis_client_key"),
         )
     )
-    try:
-        if "model_ca_file" in values:
-            trusting(values["model_ca_file"])
-    except ModelServerProblem as problem:
-        yield str(problem)
+    for name, variable in _CERTIFICATES.items():
+        try:
+            if name in values:
+                trusting(values[name], setting=variable)
+        except ServerProblem as problem:
+            yield str(problem)
 
 
 def _browser_problems(settings: Settings) -> Iterator[str]:
     public_url = urlsplit(settings.public_url or "")
-    if _is_remote(settings.public_url, scheme="http"):
+    if is_remote(settings.public_url, scheme="http"):
         yield (
             "PRIVITY_PUBLIC_URL: use https://, because otherwise cookies would cross the network "
             "in plaintext. In a network that is protected in another way, leave it unset and list "
@@ -364,17 +361,11 @@ def _storage_problems(settings: Settings) -> Iterator[str]:
         return
     if not settings.keys:
         yield "Redis needs PRIVITY_KEYS. Create a key with `privity new-key` and store it safely."
-    if _is_remote(settings.redis_url, scheme="redis") and not settings.redis_plaintext:
+    if is_remote(settings.redis_url, scheme="redis") and not settings.redis_plaintext:
         yield (
             "REDIS_URL connects to a remote Redis without TLS. Use rediss://, or set "
             "REDIS_PLAINTEXT=allow."
         )
-
-
-def _is_remote(url: str | None, *, scheme: str) -> bool:
-    """Whether ``url`` has this scheme and its host is not a loopback address."""
-    parts = urlsplit(url or "")
-    return parts.scheme == scheme and not is_loopback(parts.hostname or "")
 
 
 def _model_problems(settings: Settings) -> Iterator[str]:
@@ -384,7 +375,7 @@ def _model_problems(settings: Settings) -> Iterator[str]:
         yield "MODEL_NAME is set, but MODEL_BASE_URL is not."
     elif settings.model_api_key and not settings.model_base_url:
         yield "MODEL_API_KEY is set, but MODEL_BASE_URL is not."
-    if _is_remote(settings.model_base_url, scheme="http") and not settings.model_plaintext:
+    if is_remote(settings.model_base_url, scheme="http") and not settings.model_plaintext:
         yield (
             "MODEL_BASE_URL connects to another machine without TLS. Use https://, or set "
             "MODEL_PLAINTEXT=allow."

@@ -4,6 +4,7 @@ Each is a description of valid values and a parser, which raises ``InvalidValue`
 """
 
 import re
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -13,6 +14,20 @@ _HOST: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _PLAIN_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _MODEL_PATHS: Final = ("/chat/completions", "/completions", "/responses", "/models")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is ``localhost`` or a loopback address."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_remote(url: str | None, *, scheme: str) -> bool:
+    """Whether ``url`` has this scheme and its host is not a loopback address."""
+    parts = urlsplit(url or "")
+    return parts.scheme == scheme and not is_loopback(parts.hostname or "")
 
 
 def _url_parts(text: str, schemes: tuple[str, ...]) -> SplitResult:
@@ -61,6 +76,14 @@ def _base_url(text: str) -> str:
         if base.endswith(path):
             raise InvalidValue(f"remove {path} from the end of the URL. It usually ends with /v1.")
     return base
+
+
+def _hook_url(text: str) -> str:
+    url = _http_url(text).geturl()
+    if not url.isascii():
+        hint = "write the host name in its ASCII form (xn--), and encode other characters with %."
+        raise InvalidValue(hint)
+    return url
 
 
 def _origin(text: str) -> str:
@@ -123,6 +146,7 @@ def _redis_socket(text: str) -> str:
 
 
 URL: Final = ("an http or https URL without user, password or query", _base_url)
+HOOK_URL: Final = ("an http or https URL without user, password or query", _hook_url)
 ORIGIN: Final = ("an origin such as https://chat.example.org", _origin)
 ORIGINS: Final = ("origins such as https://example.org, separated by commas", _origins)
 HOSTS: Final = ("host names without a port, separated by commas", _hosts)

@@ -88,6 +88,10 @@ EVENTS: Final[Mapping[str, EventType]] = MappingProxyType(
         "model.parameter-rejected": _event(Severity.WARNING, "parameter"),
         # The operator's hook.
         "hook.failed": _event(Severity.WARNING, "status reason field", grouped_by="error"),
+        # Tool servers.
+        "tools.listed": _event(Severity.INFO, "server host tools"),
+        "tools.left-out": _event(Severity.WARNING, "server tools reason"),
+        "tools.unavailable": _event(Severity.WARNING, "host status", grouped_by="server reason"),
         # Redis.
         "redis.setting": _event(Severity.AS_FOUND, "topic finding found advice"),
         "redis.lost": _event(Severity.WARNING, "reason"),

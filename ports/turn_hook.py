@@ -35,11 +35,13 @@ class HookFailure:
     """What the operator's log says about a failure, besides its code; never what people wrote.
 
     Attributes:
+        host: the hook's host and port.
         status: HTTP status of the response; None if there was none.
-        reason: a word for why there was no usable response, such as ``refused``.
+        reason: a word for what is wrong, such as ``refused`` or ``too-long``.
         field: the path of the field that is wrong in the answer, such as ``passages[2].url``.
     """
 
+    host: str | None = None
     status: int | None = None
     reason: str | None = None
     field: str | None = None

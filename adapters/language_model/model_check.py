@@ -21,9 +21,9 @@ from adapters.language_model.model_diagnosis import Listing, diagnosis
 from adapters.language_model.model_server import (
     ModelConnection,
     ModelServer,
-    ModelServerProblem,
     open_connection,
 )
+from adapters.outgoing_http.server_problem import ServerProblem
 from domain.model.identifiers import MessageId
 from domain.model.message import Message, Role, TextPart
 from domain.model.prompt import Prompt
@@ -60,7 +60,7 @@ async def model_findings(server: ModelServer, clock: Clock, reply_tokens: int) -
     try:
         async with open_connection(server) as connection:
             return await _findings(connection, server, clock, reply_tokens)
-    except ModelServerProblem as problem:
+    except ServerProblem as problem:
         return [Finding(Level.PROBLEM, "model", str(problem))]
 
 

@@ -1,27 +1,20 @@
-"""How the service connects to the model's server: time-outs, TLS, HTTP proxies and headers.
+"""How the service connects to the model's server: time-outs, TLS, HTTP proxies and headers."""
 
-HTTPS_PROXY, HTTP_PROXY and NO_PROXY are read as other programs read them. aiohttp could do that
-itself (``trust_env``), but would then also send the passwords in ``~/.netrc``, and would use a
-proxy for a server on this machine.
-"""
-
-import base64
-import os
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from io import BytesIO
-from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
-from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import getproxies_environment, proxy_bypass
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import ClientResponse, ClientSession, ClientTimeout
 from attrs import field, frozen
+
+from adapters.outgoing_http.certificates import trusting
+from adapters.outgoing_http.http_proxy import HttpProxy, proxy_for
 
 _NO_OPTIONS: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -39,25 +32,6 @@ class Timeouts:
     connect: timedelta
     first_piece: timedelta
     silence: timedelta
-
-
-class ModelServerProblem(Exception):
-    """The certificates or the proxy cannot be used; the message is a sentence without secrets."""
-
-
-@frozen(kw_only=True)
-class HttpProxy:
-    """An HTTP proxy between this service and the model's server.
-
-    Attributes:
-        variable: the environment variable that names it.
-        url: its URL, without user and password.
-        headers: what only the proxy gets.
-    """
-
-    variable: str
-    url: str
-    headers: Mapping[str, str] = field(factory=dict, repr=False)
 
 
 @frozen(kw_only=True)
@@ -88,29 +62,13 @@ class ModelServer:
         return urlsplit(self.base_url).hostname or ""
 
     @property
-    def is_on_this_machine(self) -> bool:
-        """Whether its host is ``localhost`` or a loopback address."""
-        try:
-            return self.host == "localhost" or ip_address(self.host).is_loopback
-        except ValueError:
-            return False
-
-    @property
     def proxy(self) -> HttpProxy | None:
         """The proxy that the environment names for this server.
 
         Raises:
-            ModelServerProblem: its URL is not one of an HTTP proxy.
+            ServerProblem: its URL is not one of an HTTP proxy.
         """
-        scheme = urlsplit(self.base_url).scheme
-        proxies = getproxies_environment()
-        if scheme not in proxies or self.is_on_this_machine:
-            return None
-        if proxy_bypass(self.address):
-            return None
-        variable = f"{scheme}_proxy"
-        is_lower = bool(os.environ.get(variable))
-        return _proxy_at(proxies[scheme], variable if is_lower else variable.upper())
+        return proxy_for(self.base_url)
 
 
 @frozen
@@ -160,64 +118,22 @@ async def open_connection(server: ModelServer) -> AsyncIterator[ModelConnection]
     """A connection to ``server``. Nothing is sent yet.
 
     Raises:
-        ModelServerProblem: the certificates or the proxy cannot be used.
+        ServerProblem: the certificates or the proxy cannot be used.
     """
     headers = {"content-type": "application/json"}
     if server.api_key:
         headers["authorization"] = f"Bearer {server.api_key}"
     proxy = server.proxy
     for_proxy = proxy.headers if proxy else {}
+    tls = trusting(server.ca_file, setting="MODEL_CA_FILE")
     if not server.base_url.startswith("https:"):
         # Without TLS there is no tunnel: the proxy reads the request itself.
         headers.update(for_proxy)
     async with ClientSession(
         timeout=ClientTimeout(total=None, sock_connect=server.timeouts.connect.total_seconds()),
         # The turn runner limits how many replies are written at once.
-        connector=aiohttp.TCPConnector(limit=0, ssl=trusting(server.ca_file)),
+        connector=aiohttp.TCPConnector(limit=0, ssl=tls),
         cookie_jar=aiohttp.DummyCookieJar(),
         proxy=proxy.url if proxy else None,
     ) as session:
         yield ModelConnection(session, headers, for_proxy)
-
-
-def trusting(ca_file: Path | None) -> ssl.SSLContext:
-    """A TLS context that trusts the certificates in ``ca_file``; None: those of the system.
-
-    Raises:
-        ModelServerProblem: the file cannot be read, or contains no certificate.
-    """
-    try:
-        return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
-    except ssl.SSLError:
-        why = "MODEL_CA_FILE: the file contains no certificate in PEM format."
-        raise ModelServerProblem(why) from None
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else "unknown error"
-        why = f"MODEL_CA_FILE: the file cannot be read ({reason})."
-        raise ModelServerProblem(why) from None
-
-
-def _parts_of(url: str) -> SplitResult | None:
-    """The parts of a proxy's URL; None if it is not one."""
-    try:
-        parts = urlsplit(url)
-        is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        # It cannot be looked up if a part of it is empty or too long.
-        (parts.hostname or "").encode("idna")
-    except ValueError:
-        return None
-    return parts if is_valid else None
-
-
-def _proxy_at(text: str, variable: str) -> HttpProxy:
-    parts = _parts_of(text if "://" in text else f"http://{text}")
-    if parts is None:
-        why = f"{variable}: expected the URL of an HTTP proxy, such as http://proxy.example:3128."
-        raise ModelServerProblem(why)
-    _, _, address = parts.netloc.rpartition("@")
-    user, password = unquote(parts.username or ""), unquote(parts.password or "")
-    headers = {}
-    if user or password:
-        login = base64.b64encode(f"{user}:{password}".encode()).decode()
-        headers["proxy-authorization"] = f"Basic {login}"
-    return HttpProxy(variable=variable, url=f"{parts.scheme}://{address}", headers=headers)

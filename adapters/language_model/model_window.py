@@ -27,9 +27,9 @@ from msgspec import Struct
 from adapters.language_model.model_server import (
     ModelConnection,
     ModelServer,
-    ModelServerProblem,
     open_connection,
 )
+from adapters.outgoing_http.server_problem import ServerProblem
 from domain.model.budget import MAX_PROMPT_TOKENS, MIN_PROMPT_TOKENS
 from ports.context_window import UNREACHABLE, StatedWindow
 
@@ -217,7 +217,7 @@ async def window_at(server: ModelServer) -> StatedWindow:
     try:
         async with open_connection(server) as connection:
             return await ServerWindow(connection, server).read()
-    except ModelServerProblem:
+    except ServerProblem:
         return UNREACHABLE
 
 

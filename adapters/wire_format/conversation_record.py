@@ -81,6 +81,8 @@ class HeadRecord(Struct, array_like=True):
     summarized_until: int = 1
     folding: FoldingRecord | None = None
     carried_summary: str | None = None
+    prompt_name: str | None = None
+    hook_state: str | None = None
 
 
 class FrameRecord(Struct, array_like=True):
@@ -252,6 +254,8 @@ def conversation_of(
             summarized_until=head.summarized_until,
             folding=None if head.folding is None else folding_of_record(head.folding),
             carried_summary=head.carried_summary,
+            prompt_name=head.prompt_name,
+            hook_state=head.hook_state,
             earlier_keys=() if head.turn is None else earlier_keys_of(head.turn),
         )
         # Fails if that is later than ``datetime.max``.
@@ -302,6 +306,8 @@ def _head_record(conversation: Conversation, before: SizeBefore) -> HeadRecord:
         conversation.summarized_until,
         None if conversation.folding is None else folding_record(conversation.folding),
         conversation.carried_summary,
+        conversation.prompt_name,
+        conversation.hook_state,
     )
 
 

@@ -268,6 +268,8 @@ class Message:
         prompt_report: what was left out of this reply's prompt; None if nothing was.
         page_context: JSON text about the page that the user was on when they sent this message;
             None if the client sent none. It is never part of the user's words.
+        hook_state_before: JSON text of the hook's state before this reply changed it, ``null`` if
+            there was none; None if the reply did not change it.
     """
 
     id: MessageId
@@ -281,6 +283,7 @@ class Message:
     usage: Usage | None = None
     prompt_report: PromptReport | None = None
     page_context: str | None = None
+    hook_state_before: str | None = field(default=None, repr=False)
 
     @property
     def is_instruction(self) -> bool:
@@ -299,9 +302,12 @@ class Message:
 
     @property
     def counted_bytes(self) -> int:
-        """Bytes of it that count towards limits: its content and page context, the overheads."""
-        context = utf8_length(self.page_context or "")
-        return MESSAGE_OVERHEAD_BYTES + context + counted_bytes(self.parts)
+        """Bytes of it that count towards limits, with the overheads.
+
+        These are its content, its page context and the hook's state.
+        """
+        data = utf8_length((self.page_context or "") + (self.hook_state_before or ""))
+        return MESSAGE_OVERHEAD_BYTES + data + counted_bytes(self.parts)
 
     @property
     def image_bytes(self) -> int:

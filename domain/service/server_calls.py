@@ -32,8 +32,13 @@ def with_all_results(parts: Sequence[Part]) -> tuple[Part, ...]:
     """The parts, with a failed result at their end for each call that we ran and lost."""
     answered = server_results(parts)
     lost = [
-        ToolResultPart(call_id=part.call_id, output=INTERRUPTED_OUTPUT, failed=True)
+        lost_result(part)
         for index, part in enumerate(parts)
         if isinstance(part, ToolCallPart) and part.server is not None and index not in answered
     ]
     return (*parts, *lost)
+
+
+def lost_result(call: ToolCallPart) -> ToolResultPart:
+    """The result of a call that was interrupted."""
+    return ToolResultPart(call_id=call.call_id, output=INTERRUPTED_OUTPUT, failed=True)

@@ -31,6 +31,7 @@ from domain.model.errors import (
     TurnInProgress,
     TurnSuperseded,
 )
+from domain.model.hook_state import after_state_change
 from domain.model.identifiers import MessageId, ProcessId, TurnId
 from domain.model.message import (
     FinishReason,
@@ -42,7 +43,7 @@ from domain.model.message import (
     Usage,
     is_same_content,
 )
-from domain.model.piece import Piece, assemble_parts, has_content
+from domain.model.piece import Piece, StatePiece, assemble_parts, has_content
 from domain.model.turn import CutPoint, IdempotencyKey, Turn, TurnStatus, TurnStep, after_step
 from domain.service.cut_replies import total_usage, with_continuation
 from domain.service.idempotency import remembered_keys
@@ -278,9 +279,12 @@ def _ended(
     turn = after_step(conversation.turn, step, at, error)
     if turn is conversation.turn:
         return conversation
+    pieces = tuple(pieces)
     # Nobody waits for a call that we ran, and it is never run a second time.
     parts = with_all_results(assemble_parts(pieces))
-    return _with_reply(evolve(conversation, turn=turn), turn, parts, at)
+    ended = _with_reply(evolve(conversation, turn=turn), turn, parts, at)
+    has_reply = bool(parts) or turn.status is TurnStatus.FINISHED
+    return _with_hook_state(ended, pieces) if has_reply else ended
 
 
 def _with_reply(
@@ -300,6 +304,16 @@ def _with_reply(
         status=MessageStatus(turn.status.value),
     )
     return with_message(conversation, reply)
+
+
+def _with_hook_state(conversation: Conversation, pieces: Sequence[Piece]) -> Conversation:
+    """The conversation, whose last message is the reply, with the newest state in ``pieces``."""
+    states = [piece.state for piece in pieces if isinstance(piece, StatePiece)]
+    if not states or states[-1] == conversation.hook_state:
+        return conversation
+    reply = after_state_change(conversation.messages[-1], conversation.hook_state)
+    messages = (*conversation.messages[:-1], reply)
+    return evolve(conversation, messages=messages, hook_state=states[-1])
 
 
 def _continued(conversation: Conversation, turn: Turn, parts: tuple[Part, ...]) -> Conversation:

@@ -1,4 +1,4 @@
-"""``privity new-key`` and ``privity new-client-key``."""
+"""``privity new-key``, ``privity new-client-key`` and ``privity new-hook-secret``."""
 
 import os
 from typing import Annotated, Final, NoReturn
@@ -7,6 +7,7 @@ import typer
 
 from adapters.sealing.client_keys import SealedClientKeys
 from adapters.sealing.key_ring import KeyRing, KeyRingProblem, new_master_key
+from adapters.turn_hook.hook_signature import new_secret
 from entrypoints.cli.terminal import write_error
 from entrypoints.settings import SettingsProblem, read_settings
 
@@ -45,6 +46,14 @@ def new_client_key() -> None:
     except KeyRingProblem as problem:
         _fail(str(problem))
     typer.echo(SealedClientKeys(ring=ring, random_bytes=os.urandom).issue(from_operator=True))
+
+
+def new_hook_secret() -> None:
+    """Create a secret for PRIVITY_HOOK_SECRET, which your hook needs as well.
+
+    Store it like a password. Whoever has it can ask the hook in the name of the service.
+    """
+    typer.echo(new_secret(os.urandom))
 
 
 def _fail(*problems: str) -> NoReturn:

@@ -6,7 +6,7 @@ import typer
 
 from entrypoints.cli.chat import chat
 from entrypoints.cli.doctor import doctor
-from entrypoints.cli.keys import new_client_key, new_key
+from entrypoints.cli.keys import new_client_key, new_hook_secret, new_key
 from entrypoints.cli.serve import serve
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.command()(chat)
 app.command()(doctor)
 app.command("new-key")(new_key)
 app.command("new-client-key")(new_client_key)
+app.command("new-hook-secret")(new_hook_secret)
 
 
 @app.callback(invoke_without_command=True)

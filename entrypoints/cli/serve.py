@@ -17,7 +17,7 @@ from attrs import evolve
 
 from adapters.assistant_profile.toml_file import ProfileProblem
 from adapters.encrypted_redis.connecting import RedisUnreachable
-from adapters.language_model.model_server import ModelServerProblem
+from adapters.outgoing_http.server_problem import ServerProblem
 from adapters.sealing.key_ring import KeyRingProblem
 from adapters.system.turn_runner import TaskTurnRunner
 from entrypoints.cli.model_check import report_model
@@ -36,13 +36,20 @@ from entrypoints.settings import (
     Settings,
     SettingsProblem,
     Storage,
-    is_loopback,
     read_settings,
     setting_warnings,
 )
+from entrypoints.url_settings import is_loopback
+from ports.tool_servers import ToolServersProblem
 
 _WRONG_SETTINGS: Final = 2
 _FAILED: Final = 1
+_PROBLEMS_OF_SETTINGS: Final = (
+    KeyRingProblem,
+    ProfileProblem,
+    ServerProblem,
+    ToolServersProblem,
+)
 
 
 def serve(
@@ -97,7 +104,7 @@ def _run(settings: Settings, host: str, port: int) -> int:
             runner.run(_serve(settings, host, port))
     except StartupFailed as failed:
         cause = failed.__cause__
-        if isinstance(cause, KeyRingProblem | ProfileProblem | ModelServerProblem):
+        if isinstance(cause, _PROBLEMS_OF_SETTINGS):
             _print_errors([str(cause)])
             return _WRONG_SETTINGS
         if isinstance(cause, RedisUnreachable):

@@ -50,7 +50,8 @@ class InputItem:
     """An item that has no id yet.
 
     Attributes:
-        parts: exactly one part for the assistant; all parts of the message for any other role.
+        parts: exactly one part for the assistant, or the call of a tool that we have run and its
+            result; all parts of the message for any other role.
     """
 
     role: Role

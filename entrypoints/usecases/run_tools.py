@@ -52,7 +52,7 @@ class RunTools:
         is written when it arrives, so that none is lost while another takes longer.
         """
         for call in calls[at_most:]:
-            output = _failure(refusal, "refused")
+            output = _failure(refusal, "not-run")
             self._report(offer.ours.get(call.name), output, 0)
             if not await writer.put(ToolResultPiece(_result(call, output))):
                 return False

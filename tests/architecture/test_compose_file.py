@@ -20,6 +20,7 @@ NOT_PASSED: Final = {
     "REDIS_PLAINTEXT": "Compose's Redis uses TLS.",
     "PRIVITY_KEYS": "A secret, which comes from a file.",
     "MODEL_API_KEY": "A secret, which comes from a file.",
+    "PRIVITY_HOOK_SECRET": "A secret, which comes from a file.",
 }
 INSIDE: Final = "/secrets/"
 
@@ -36,6 +37,7 @@ def test_every_setting_is_passed_or_provided_or_not_needed() -> None:
     assert names - set(PASSED) == set(NOT_PASSED)
     assert set(PASSED) - names == {
         *("REDIS_URL_FILE", "PRIVITY_KEYS_FILE", "MODEL_API_KEY_FILE"),
+        "PRIVITY_HOOK_SECRET_FILE",
         *("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"),
     }
 

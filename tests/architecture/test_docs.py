@@ -88,7 +88,7 @@ def test_the_page_names_every_secret_with_its_file() -> None:
 
     assert [name for name in secrets if f"`{name}_FILE`" not in text] == []
     files = set(re.findall(r"`(\w+)_FILE`", text))
-    assert files - {"ASSISTANT", "MODEL_CA", "REDIS_CA"} == set(secrets)
+    assert files - {"ASSISTANT", "MODEL_CA", "PRIVITY_HOOK_CA", "REDIS_CA"} == set(secrets)
 
 
 def test_the_example_sets_nothing_and_its_values_are_valid() -> None:
@@ -157,6 +157,7 @@ def test_a_documented_route_that_does_not_exist_is_found() -> None:
     ("section", "listed"),
     [
         ("To run", PYPROJECT["project"]["dependencies"]),
+        ("To use tool servers", PYPROJECT["project"]["optional-dependencies"]["mcp"]),
         ("To test", PYPROJECT["project"]["optional-dependencies"]["test"]),
     ],
 )

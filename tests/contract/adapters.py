@@ -27,6 +27,7 @@ from adapters.sealing.key_ring import KeyRing
 from adapters.system.clock import SystemClock
 from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
+from domain.model.preparation import Preparation
 from domain.model.rate_limits import Limit
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
@@ -38,15 +39,20 @@ from ports.process_lease import ProcessLease
 from ports.rate_limiter import RateLimiter
 from ports.readiness import Readiness
 from ports.telemetry import Telemetry
+from ports.tool_servers import ToolServers
+from ports.turn_hook import TurnHook
 from ports.turn_log import TurnLog
 from ports.turn_runner import TurnRunner
 from tests.support.builders import PROCESS
 from tests.support.clocks import HastyClock, ManualClock, ShiftedClock
+from tests.support.mcp_server import a_server, odd_tool_server, official_server, opened
 from tests.support.model_client import a_model_server, model_at
 from tests.support.model_server import ModelResponse, a_reply, model_server
 from tests.support.odd_model_servers import odd_model_server
 from tests.support.redis_kinds import OpenServer, available
 from tests.support.redis_store import age_limits, redis_harness
+from tests.support.scripted_hook import ComputingHook, SilentHook
+from tests.support.tool_servers import ScriptedToolServers, a_server_tool
 
 PassTime: TypeAlias = Callable[[timedelta], Awaitable[None]]
 
@@ -233,8 +239,37 @@ async def leased_in_memory() -> AsyncIterator[Leased]:
     yield Leased(lease=InMemoryProcessLease(PROCESS), renew=renew)
 
 
+@asynccontextmanager
+async def scripted_tools() -> AsyncIterator[ToolServers]:
+    yield ScriptedToolServers(a_server_tool(may_repeat=True), a_server_tool("wait"))
+
+
+@asynccontextmanager
+async def official_tools(*, json_response: bool = False) -> AsyncIterator[ToolServers]:
+    async with (
+        official_server(json_response=json_response) as server,
+        opened(a_server(server.url, allowed=frozenset({"search", "wait"}))) as tool_servers,
+    ):
+        yield tool_servers.adapter
+
+
+@asynccontextmanager
+async def tools_after_a_handshake() -> AsyncIterator[ToolServers]:
+    async with odd_tool_server() as server, opened(a_server(server.url)) as tool_servers:
+        yield tool_servers.adapter
+
+
 def task_runner(max_turns: int) -> TurnRunner:
     return TaskTurnRunner(max_turns=max_turns, telemetry=StructuredLog(str.upper))
+
+
+OpenHook: TypeAlias = Callable[[Preparation | None], AbstractAsyncContextManager[TurnHook]]
+"""A hook that gives this answer to each question; None: it never answers."""
+
+
+@asynccontextmanager
+async def scripted_hook(answer: Preparation | None) -> AsyncIterator[TurnHook]:
+    yield SilentHook() if answer is None else ComputingHook(lambda _: answer)
 
 
 LIMITERS: Final[Mapping[str, OpenLimiter]] = {
@@ -243,6 +278,7 @@ LIMITERS: Final[Mapping[str, OpenLimiter]] = {
 }
 CLIENT_KEYS: Final[Mapping[str, Callable[[], ClientKeys]]] = {"sealed": sealed_client_keys}
 CLOCKS: Final[Mapping[str, Callable[[], Clock]]] = {"system": SystemClock, "hasty": HastyClock}
+HOOKS: Final[Mapping[str, OpenHook]] = {"scripted": scripted_hook}
 IDENTIFIERS: Final[Mapping[str, Callable[[], IdentifierSource]]] = {"random": RandomIdentifiers}
 MODELS: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[LanguageModel]]]] = {
     "scripted": scripted,
@@ -251,6 +287,12 @@ MODELS: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[LanguageMode
 WINDOWS: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[ContextWindow]]]] = {
     "http": window_over_http,
     "out of reach": window_out_of_reach,
+}
+TOOL_SERVERS: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[ToolServers]]]] = {
+    "scripted": scripted_tools,
+    "mcp": official_tools,
+    "mcp with json": partial(official_tools, json_response=True),
+    "mcp with a handshake": tools_after_a_handshake,
 }
 TELEMETRY: Final[Mapping[str, Callable[[], Telemetry]]] = {
     "log": lambda: StructuredLog(_hidden),

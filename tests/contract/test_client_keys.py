@@ -5,10 +5,11 @@ from uuid import UUID
 
 import pytest
 
+from domain.model.identifiers import ConversationRef
 from ports.client_keys import ClientKeys
 from ports.errors import ClientKeyInvalid
 from tests.contract.adapters import CLIENT_KEYS
-from tests.support.builders import OWNER, STRANGER
+from tests.support.builders import ID, OTHER_ID, OWNER, REF, STRANGER
 
 NOT_OURS = ["", "ck_", "ck_" + "A" * 64, "ck_" + "é" * 64, "sk-" + "A" * 64, "ck_" + "A" * 6_400]
 
@@ -70,3 +71,20 @@ def test_chat_ids_keys_and_chains_map_to_different_sessions(keys: ClientKeys) ->
 def test_every_name_has_its_own_pseudonym(keys: ClientKeys) -> None:
     assert keys.pseudonym("a") == keys.pseudonym("a") != keys.pseudonym("b")
     assert re.fullmatch(r"[0-9a-f]{16}", keys.pseudonym("a"))
+
+
+def test_every_conversation_of_every_owner_has_its_own_pseudonym(keys: ClientKeys) -> None:
+    refs = [ConversationRef(owner, id_) for owner in (OWNER, STRANGER) for id_ in (ID, OTHER_ID)]
+    pseudonyms = [keys.conversation_pseudonym(ref) for ref in refs]
+
+    assert len(set(pseudonyms)) == len(refs)
+    assert pseudonyms == [keys.conversation_pseudonym(ref) for ref in refs]
+    assert all(re.fullmatch(r"[0-9a-f]{32}", pseudonym) for pseudonym in pseudonyms)
+
+
+@pytest.mark.parametrize("name", sorted(CLIENT_KEYS))
+def test_the_pseudonym_of_a_conversation_does_not_depend_on_the_master_keys(name: str) -> None:
+    one, other = CLIENT_KEYS[name](), CLIENT_KEYS[name]()
+
+    assert one.pseudonym("a") != other.pseudonym("a")
+    assert one.conversation_pseudonym(REF) == other.conversation_pseudonym(REF)

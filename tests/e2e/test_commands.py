@@ -91,8 +91,8 @@ async def test_a_shell_gets_a_script_that_completes_the_command(shell: str) -> N
 @pytest.mark.parametrize(
     ("typed", "completed"),
     [
-        ("privity ", {"serve", "chat", "doctor", "new-key", "new-client-key"}),
-        ("privity new-", {"new-key", "new-client-key"}),
+        ("privity ", {"serve", "chat", "doctor", "new-key", "new-client-key", "new-hook-secret"}),
+        ("privity new-", {"new-key", "new-client-key", "new-hook-secret"}),
         ("privity chat --cl", {"--client-key-file"}),
     ],
 )

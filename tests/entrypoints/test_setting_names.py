@@ -5,7 +5,9 @@ import pytest
 from entrypoints.settings import Settings, SettingsProblem, read_settings, setting_warnings
 from tests.support.processes import run_cli_in_process
 
-ONLY_SECRETS = "only REDIS_URL, PRIVITY_KEYS and MODEL_API_KEY can be read from a file"
+ONLY_SECRETS = (
+    "only REDIS_URL, PRIVITY_KEYS, MODEL_API_KEY and PRIVITY_HOOK_SECRET can be read from a file"
+)
 LISTEN = (
     "unknown setting. The address to listen on is an option, privity serve --host 127.0.0.1. "
     "PRIVITY_HOSTS lists host names of the service."
@@ -36,7 +38,7 @@ def test_an_unknown_name_of_ours_is_an_error_with_the_nearest_setting(
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("PRIVITY_SESSION_SECRET", "unknown setting. docs/settings.md lists all settings."),
+        ("PRIVITY_JWT_ISSUER", "unknown setting. docs/settings.md lists all settings."),
         ("PRIVITY_HOST", LISTEN),
         ("PRIVITY_BIND", LISTEN),
         (

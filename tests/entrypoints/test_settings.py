@@ -15,6 +15,7 @@ CA_FILE = str(certificates().ca_file)
 MODEL = {"MODEL_BASE_URL": "https://model.test/v1", "MODEL_NAME": "small"}
 HTTPS = {"PRIVITY_PUBLIC_URL": "https://chat.test"}
 
+CONNECT = timedelta(seconds=0.1)
 ACCEPTED: list[tuple[str, str, str, object]] = [
     ("PRIVITY_KEYS", KEYS, "keys", KEYS),
     ("PRIVITY_PUBLIC_URL", "https://Chat.test:8443", "public_url", "https://chat.test:8443"),
@@ -45,6 +46,12 @@ ACCEPTED: list[tuple[str, str, str, object]] = [
     ("MODEL_SILENCE_SECONDS", "1.5", "model_silence_timeout", timedelta(seconds=1.5)),
     ("ASSISTANT_FILE", EXAMPLE, "assistant_file", Path(EXAMPLE)),
     ("PRIVITY_SUMMARIES", "false", "summaries", False),
+    ("PRIVITY_HOOK_FAILURE", "Continue", "hook_is_required", False),
+    ("PRIVITY_HOOK_FAILURE", "fail", "hook_is_required", True),
+    ("PRIVITY_HOOK_TIMEOUT_SECONDS", "120", "hook_timeout", timedelta(seconds=120)),
+    ("PRIVITY_HOOK_CONNECT_TIMEOUT_SECONDS", "0.1", "hook_connect_timeout", CONNECT),
+    ("PRIVITY_HOOK_MESSAGES", "100", "hook_messages", 100),
+    ("PRIVITY_HOOK_PLAINTEXT", "allow", "hook_plaintext", True),
     ("PRIVITY_API_KEY_DIGESTS", f"{'A1' * 32},", "api_key_digests", ("a1" * 32,)),
     ("MODEL_IMAGES", "true", "model_images", True),
     ("PRIVITY_MESSAGE_CHARACTERS", "1", "message_characters", 1),
@@ -124,6 +131,20 @@ REJECTED: list[tuple[str, str]] = [
     ("MODEL_OPTIONS", '{"a":' * 100_000),
     ("MODEL_CHECK", "sometimes"),
     ("PRIVITY_SUMMARIES", "off"),
+    ("PRIVITY_HOOK_URL", "hook.test"),
+    ("PRIVITY_HOOK_URL", "https://hook.test/?key=planted"),
+    ("PRIVITY_HOOK_URL", "https://planted@hook.test/"),
+    ("PRIVITY_HOOK_URL", "https://hook.test/plänted"),
+    ("PRIVITY_HOOK_SECRET", "planted"),
+    ("PRIVITY_HOOK_SECRET", f"whsec_{'A' * 31}"),
+    ("PRIVITY_HOOK_SECRET", f"whsec_{'A' * 28}"),
+    ("PRIVITY_HOOK_SECRET", f"whsec_{'A' * 88}"),
+    ("PRIVITY_HOOK_SECRET", ",".join([f"whsec_{'A' * 32}"] * 3)),
+    ("PRIVITY_HOOK_FAILURE", "ignore"),
+    ("PRIVITY_HOOK_TIMEOUT_SECONDS", "121"),
+    ("PRIVITY_HOOK_CONNECT_TIMEOUT_SECONDS", "0"),
+    ("PRIVITY_HOOK_MESSAGES", "101"),
+    ("PRIVITY_HOOK_PLAINTEXT", "true"),
     ("MODEL_CONTEXT_TOKENS", "255"),
     ("MODEL_CONTEXT_TOKENS", "10000001"),
     ("MODEL_REPLY_TOKENS", "15"),
@@ -157,16 +178,18 @@ REJECTED: list[tuple[str, str]] = [
 ANY_TEXT = {
     *("REDIS_CA_FILE", "REDIS_CLIENT_CERT", "REDIS_CLIENT_KEY", "ASSISTANT_FILE"),
     *("PRIVITY_KEYS", "MODEL_API_KEY", "MODEL_NAME", "MODEL_CA_FILE"),
+    "PRIVITY_HOOK_CA_FILE",
 }
 """Settings whose parser rejects nothing."""
 WITH_SENTENCES = {
     *("REDIS_URL", "PRIVITY_PUBLIC_URL", "PRIVITY_EMBEDDING_ORIGINS", "MODEL_BASE_URL"),
-    "PRIVITY_API_KEY_DIGESTS",
+    *("PRIVITY_API_KEY_DIGESTS", "PRIVITY_HOOK_URL"),
 }
 """Settings whose parsers say what is wrong: see test_setting_sentences.py."""
 NEED_OTHERS = {
     *("MODEL_BASE_URL", "MODEL_NAME", "MODEL_CA_FILE", "MODEL_API_KEY"),
     "PRIVITY_EMBEDDING_ORIGINS",
+    *("PRIVITY_HOOK_URL", "PRIVITY_HOOK_SECRET", "PRIVITY_HOOK_CA_FILE"),
     *("REDIS_URL", "REDIS_CLIENT_CERT", "REDIS_CLIENT_KEY"),
 }
 """Settings that are not valid alone, or need a file."""

@@ -6,7 +6,13 @@ import pytest
 
 from entrypoints.settings import Settings, SettingsProblem, read_settings, setting_infos
 
-SECRETS = ("REDIS_URL", "PRIVITY_KEYS", "MODEL_API_KEY")
+HOOK_SECRET = f"whsec_{'A' * 32}"
+SECRET_TEXTS = {
+    "REDIS_URL": "redis://localhost",
+    "PRIVITY_HOOK_SECRET": f"whsec_{'A' * 32} , whsec_{'B' * 32}",
+}
+SECRET_VALUES = {"PRIVITY_HOOK_SECRET": (bytes(24), b"\x04\x10A" * 8)}
+SECRETS = ("REDIS_URL", "PRIVITY_KEYS", "MODEL_API_KEY", "PRIVITY_HOOK_SECRET")
 NO_KEYS = "Redis needs PRIVITY_KEYS. Create a key with `privity new-key` and store it safely."
 NO_TLS = (
     "REDIS_URL connects to a remote Redis without TLS. Use rediss://, or set REDIS_PLAINTEXT=allow."
@@ -62,6 +68,31 @@ def problems_of(environment: dict[str, str]) -> list[str]:
             for host in ("m.test", "10.0.0.1:8080", "[fd00::1]", "host.docker.internal", "ollama")
         ),
         ({"MODEL_NAME": "small"}, "MODEL_NAME is set, but MODEL_BASE_URL is not."),
+        (
+            {"PRIVITY_HOOK_URL": "https://hook.test/"},
+            (
+                "PRIVITY_HOOK_URL needs PRIVITY_HOOK_SECRET. Create one with "
+                "`privity new-hook-secret`, and give it to the hook, too."
+            ),
+        ),
+        (
+            {"PRIVITY_HOOK_SECRET": HOOK_SECRET},
+            "PRIVITY_HOOK_SECRET is set, but PRIVITY_HOOK_URL is not.",
+        ),
+        (
+            {"PRIVITY_HOOK_CONNECT_TIMEOUT_SECONDS": "11"},
+            (
+                "PRIVITY_HOOK_CONNECT_TIMEOUT_SECONDS must not be more than "
+                "PRIVITY_HOOK_TIMEOUT_SECONDS."
+            ),
+        ),
+        (
+            {"PRIVITY_HOOK_URL": "http://hook.test/", "PRIVITY_HOOK_SECRET": HOOK_SECRET},
+            (
+                "PRIVITY_HOOK_URL connects to another machine without TLS. Use https://, or set "
+                "PRIVITY_HOOK_PLAINTEXT=allow."
+            ),
+        ),
         ({"MODEL_API_KEY": "planted"}, "MODEL_API_KEY is set, but MODEL_BASE_URL is not."),
         (
             {"MODEL_CONTEXT_TOKENS": "1024", "MODEL_REPLY_TOKENS": "1024"},
@@ -140,14 +171,17 @@ def test_no_value_is_shown_not_even_as_a_cause() -> None:
 
 @pytest.mark.parametrize("name", SECRETS)
 def test_a_secret_can_be_read_from_a_file(name: str, tmp_path: Path) -> None:
-    secret = "redis://localhost" if name == "REDIS_URL" else KEYS
+    secret = SECRET_TEXTS.get(name, KEYS)
     (tmp_path / "secret").write_text(f" {secret}\n", "utf-8")
     environment = {f"{name}_FILE": str(tmp_path / "secret"), "REDIS_ENABLED": "false"}
-    model = {"MODEL_BASE_URL": "http://localhost/v1", "MODEL_NAME": "small"}
+    servers = {"MODEL_BASE_URL": "http://localhost/v1", "MODEL_NAME": "small"}
+    if name == "PRIVITY_HOOK_SECRET":
+        servers["PRIVITY_HOOK_URL"] = "http://localhost/hook"
 
-    settings = read_settings({**environment, **model, name: "ignored"})
+    settings = read_settings({**environment, **servers, name: "ignored"})
 
-    assert secret in (settings.redis_url, settings.keys, settings.model_api_key)
+    values = (settings.redis_url, settings.keys, settings.model_api_key, settings.hook_keys)
+    assert SECRET_VALUES.get(name, secret) in values
 
 
 @pytest.mark.parametrize("name", SECRETS)

@@ -10,7 +10,14 @@ from attrs import frozen
 
 from tests.architecture.sources import ROOT
 
-FILES: Final = ("ASSISTANT_FILE", "MODEL_API_KEY_FILE", "MODEL_CA_FILE", "PRIVITY_KEYS_FILE")
+FILES: Final = (
+    "ASSISTANT_FILE",
+    "MODEL_API_KEY_FILE",
+    "MODEL_CA_FILE",
+    "PRIVITY_HOOK_SECRET_FILE",
+    "PRIVITY_HOOK_CA_FILE",
+    "PRIVITY_KEYS_FILE",
+)
 
 
 @frozen(kw_only=True)

@@ -18,7 +18,7 @@ from adapters.sealing.client_keys import SealedClientKeys
 from adapters.sealing.key_ring import KeyRing
 from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
-from adapters.tool_servers.no_servers import NoToolServers
+from adapters.tool_servers.opening import NoToolServers
 from adapters.turn_hook.no_hook import NoHook
 from domain.model.assistant import Assistant
 from domain.model.budget import Budget, BudgetBounds

@@ -43,16 +43,16 @@ class SilentHook:
     """Never answers.
 
     Attributes:
-        is_asked: set once it was asked.
+        has_begun: set once it was asked.
         is_cancelled: whether the call was cancelled.
     """
 
     def __init__(self) -> None:
-        self.is_asked = asyncio.Event()
+        self.has_begun = asyncio.Event()
         self.is_cancelled = False
 
     async def prepare(self, question: Question) -> Preparation:  # noqa: ARG002 - the port's
-        self.is_asked.set()
+        self.has_begun.set()
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:

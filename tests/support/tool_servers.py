@@ -43,6 +43,8 @@ class ScriptedToolServers:
         return self.offered
 
     async def call(self, tool: ServerTool, arguments: str) -> ToolOutput:
+        if tool not in self.offered:
+            return ToolOutput(output='"There is no such tool."', failed=True, reason="unknown")
         self.calls.append((tool.tool.name, arguments))
         self.running += 1
         self.most_running = max(self.running, self.most_running)

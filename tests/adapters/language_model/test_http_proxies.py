@@ -8,7 +8,7 @@ import pytest
 import trustme
 
 from adapters.language_model.model_check import model_findings
-from adapters.language_model.model_server import ModelServerProblem
+from adapters.outgoing_http.server_problem import ServerProblem
 from domain.model.piece import TextPiece
 from ports.findings import Finding, Level
 from ports.language_model import ModelUnavailable
@@ -159,7 +159,7 @@ def test_a_url_that_is_not_of_an_http_proxy_is_refused_without_showing_it(
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", url)
 
-    with pytest.raises(ModelServerProblem) as problem:
+    with pytest.raises(ServerProblem) as problem:
         _ = a_model_server("https://model.test/v1").proxy
 
     assert str(problem.value).startswith("HTTPS_PROXY: expected the URL of an HTTP proxy")
