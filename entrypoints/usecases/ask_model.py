@@ -22,7 +22,6 @@ from domain.model.piece import (
     ModelFinished,
     ModelPiece,
     ToolCallPiece,
-    ToolResultPiece,
     assemble_parts,
 )
 from domain.model.prompt import Prompt
@@ -35,7 +34,7 @@ from entrypoints.usecases.offered_tools import Offer
 from entrypoints.usecases.prepare_turn import PreparedTurn, PrepareTurn
 from entrypoints.usecases.prompt_budget import PromptBudget
 from entrypoints.usecases.reply_writer import ReplyWriter
-from entrypoints.usecases.run_tools import RunTools
+from entrypoints.usecases.run_tools import CUT_OFF, NO_MORE_CALLS, RunTools
 from ports.clock import Clock
 from ports.language_model import ContextExceeded, LanguageModel
 
@@ -44,10 +43,6 @@ _PATIENCE: Final = timedelta(seconds=5)
 
 _RUNS_CALLS: Final = frozenset({FinishReason.TOOL_CALLS, FinishReason.STOP, FinishReason.OTHER})
 """Some servers report another reason than ``TOOL_CALLS`` after whole calls."""
-
-_CUT_OFF: Final = "The tool was not run, because the reply was cut off."
-_NO_MORE: Final = "The tool was not run: no more calls are possible in this reply."
-_TOO_MANY: Final = "The tool was not run: there were too many calls at once."
 
 
 @define
@@ -252,22 +247,17 @@ class AskModel:
         progress: Progress,
     ) -> bool:
         """Write a result for each of these calls; False if none of them was run."""
-        if reason not in _RUNS_CALLS:
-            run, why = 0, _CUT_OFF
-        else:
-            run = self._calls_left(turn, progress)
-            why = _TOO_MANY if run else _NO_MORE
-        progress.calls += len(ours[:run])
-        for result in self.run_tools.refuse(ours[run:], turn.offer, why):
-            if not await progress.writer.put(ToolResultPiece(result)):
-                return False
-        if not run:
-            return False
-        async with aclosing(self.run_tools(ours[:run], turn.offer, limit)) as results:
-            async for result in results:
-                if not await progress.writer.put(ToolResultPiece(result)):
-                    return False
-        return True
+        is_cut = reason not in _RUNS_CALLS
+        at_most = 0 if is_cut else self._calls_left(turn, progress)
+        progress.calls += min(at_most, len(ours))
+        return await self.run_tools(
+            ours,
+            turn.offer,
+            limit,
+            progress.writer,
+            at_most=at_most,
+            refusal=CUT_OFF if is_cut else NO_MORE_CALLS,
+        )
 
     def _output_limit(self, turn: PreparedTurn, calls: int, progress: Progress) -> OutputLimit:
         return output_limit(

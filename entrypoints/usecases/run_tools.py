@@ -3,17 +3,24 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Final
 
 from attrs import evolve, frozen
 
 from domain.model.assistant import Assistant
 from domain.model.message import ToolCallPart, ToolResultPart
+from domain.model.piece import ToolResultPiece
 from domain.service.tool_outputs import OutputLimit, call_arguments, within
 from entrypoints.usecases.offered_tools import Offer
+from entrypoints.usecases.reply_writer import ReplyWriter
 from ports.clock import Clock
 from ports.telemetry import Telemetry
 from ports.tool_servers import ServerTool, ToolOutput, ToolServers
+
+CUT_OFF: Final = "The tool was not run, because the reply was cut off."
+NO_MORE_CALLS: Final = "The tool was not run: this reply may have no more calls."
+"""Why tools were not run, as the model is told."""
 
 _NO_TOOL: Final = "There is no tool with this name."
 _NO_OBJECT: Final = "The tool was not run: its arguments are not a JSON object."
@@ -30,12 +37,35 @@ class RunTools:
     telemetry: Telemetry
 
     async def __call__(
+        self,
+        calls: Sequence[ToolCallPart],
+        offer: Offer,
+        limit: OutputLimit,
+        writer: ReplyWriter,
+        *,
+        at_most: int,
+        refusal: str,
+    ) -> bool:
+        """Write a result for each of the calls; False if no tool was run, or if the writer is done.
+
+        The first ``at_most`` calls run, all at once. The others fail with ``refusal``. Each result
+        is written when it arrives, so that none is lost while another takes longer.
+        """
+        for call in calls[at_most:]:
+            output = _failure(refusal, "not-run")
+            self._report(offer.ours.get(call.name), output, 0)
+            if not await writer.put(ToolResultPiece(_result(call, output))):
+                return False
+        async with aclosing(self._results(calls[:at_most], offer, limit)) as results:
+            async for result in results:
+                if not await writer.put(ToolResultPiece(result)):
+                    return False
+        return bool(calls[:at_most])
+
+    async def _results(
         self, calls: Sequence[ToolCallPart], offer: Offer, limit: OutputLimit
     ) -> AsyncGenerator[ToolResultPart, None]:
-        """The results of ``calls`` as they arrive, so that none is lost while another takes longer.
-
-        All calls run at once. They are cancelled if the generator is closed.
-        """
+        """The results as they arrive; the calls are cancelled if the generator is closed."""
         running = [asyncio.create_task(self._result(call, offer, limit)) for call in calls]
         try:
             for done in asyncio.as_completed(running):
@@ -43,14 +73,7 @@ class RunTools:
         finally:
             for task in running:
                 task.cancel()
-            await asyncio.wait(running)
-
-    def refuse(self, calls: Sequence[ToolCallPart], offer: Offer, why: str) -> list[ToolResultPart]:
-        """Results that tell the model why none of ``calls`` was run."""
-        output = _failure(why, "refused")
-        for call in calls:
-            self._report(offer.ours.get(call.name), output, 0)
-        return [_result(call, output) for call in calls]
+            await asyncio.gather(*running, return_exceptions=True)
 
     async def _result(self, call: ToolCallPart, offer: Offer, limit: OutputLimit) -> ToolResultPart:
         tool, started_at = offer.ours.get(call.name), self.clock.monotonic()
