@@ -7,6 +7,13 @@ from typing import Any
 import openai
 import punq
 import pytest
+from agents import (
+    Agent,
+    OpenAIChatCompletionsModel,
+    OpenAIResponsesModel,
+    Runner,
+    set_tracing_disabled,
+)
 from openai import AsyncOpenAI
 from openai.types.conversations import ConversationItem
 from openai.types.responses import Response, ResponseStreamEvent
@@ -245,3 +252,17 @@ async def test_a_hook_that_fails_is_an_error_of_openais_form(client: AsyncOpenAI
     last = [event async for event in stream][-1]
     assert last.type == "response.failed"
     assert "Fail" not in json.dumps(last.response.error.to_dict())  # type: ignore[union-attr]
+
+
+async def test_the_agents_sdk_goes_on_with_the_whole_history(client: AsyncOpenAI) -> None:
+    set_tracing_disabled(True)
+    for kind in (OpenAIResponsesModel, OpenAIChatCompletionsModel):
+        agent = Agent(name="clerk", model=kind("any", client))
+        first = await Runner.run(agent, "When?")
+        again: Any = [*first.to_input_list(), {"role": "user", "content": "And?"}]
+        second = Runner.run_streamed(agent, again)
+        async for _ in second.stream_events():
+            pass
+
+        assert str(first.final_output).endswith("At nine [1].")
+        assert str(second.final_output).endswith("At nine [1].")
